@@ -1,0 +1,59 @@
+# Escapement: an eBPF-backed allocation profiler and escape auditor.
+#
+#   make deps     install what is missing (Debian packages)
+#   make          build
+#   make demo     deps, build, and run the main job
+#   make test     deps, build, and run all everyday tests
+#   make bench    measure (see tests/bench/)
+#   make install  DESTDIR= PREFIX=/usr/local
+
+PREFIX  ?= /usr/local
+B       := build
+VERSION := 0.1.0
+
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+CFLAGS  ?= -O2 -g
+WARN    := -Wall -Wextra -Wundef -Wshadow
+# make SANITIZE=address,undefined builds everything under sanitizers, in a build directory of its own.
+ifneq ($(SANITIZE),)
+B       := build/san-$(subst $(comma),-,$(SANITIZE))
+CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
+USER_CFLAGS = $(ALL_CFLAGS) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
+USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lm
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' "$(1)" "$(2)")
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all deps demo test bench soak install clean
+
+all: $(B)/escapement $(B)/libgoalloc.so $(B)/libgoalloc.a
+
+# Each room adds its own targets.
+include alloc-runtime/rules.mk
+include bpf/rules.mk
+include user/rules.mk
+include cli/rules.mk
+include tests/rules.mk
+
+deps:
+	$(Q)packaging/install-deps
+
+clean:
+	$(Q)rm -rf build
+
+install: all
+	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	$(Q)install -m 755 $(B)/escapement $(DESTDIR)$(PREFIX)/bin/
+	$(Q)install -m 755 $(B)/libgoalloc.so $(DESTDIR)$(PREFIX)/lib/
+	$(Q)install -m 644 $(B)/libgoalloc.a $(DESTDIR)$(PREFIX)/lib/
+	$(Q)install -m 644 alloc-runtime/include/goalloc.h $(DESTDIR)$(PREFIX)/include/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/goalloc.pc

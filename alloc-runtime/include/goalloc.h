@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef GOALLOC_H
+#define GOALLOC_H
+
+/*
+ * libgoalloc: Go's allocator model (size classes, mcache, mcentral, mheap) for C, with USDT probes on its slow paths.
+ *
+ * All functions may be called from any thread at any time after the library is loaded. Memory that one thread
+ * allocated may be freed by another. Nothing here sets errno except where it says so.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GOALLOC_SIZE_CLASSES 68
+#define GOALLOC_SPAN_CLASSES (2 * GOALLOC_SIZE_CLASSES) /* span class = size class << 1 | noscan */
+
+/*
+ * Where an allocation stands in its source, for profilers. Must live as long as the process: profilers read it
+ * from outside at any time. This is how source that was lowered to C keeps its own positions.
+ */
+struct goalloc_site {
+	const char *file;
+	const char *function;
+	uint32_t line;
+	uint32_t column; /* 0 where unknown */
+};
+
+/* The address of a static site for this place in the source. */
+#define GOALLOC_SITE()                                                                                              \
+	(__extension__({                                                                                            \
+		static const struct goalloc_site goalloc_site_here = {__FILE__, __func__, __LINE__, 0};             \
+		&goalloc_site_here;                                                                                 \
+	}))
+
+/*
+ * Allocates `size` bytes, zeroed, 8-byte aligned (16 from 16 bytes on where the size class allows it, page-aligned
+ * for large objects). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds
+ * no byte, and counts as no object.
+ *
+ * "scan" objects may hold pointers, "noscan" ones do not: they live in spans of their own, as in Go. Noscan objects
+ * below 16 bytes share 16-byte blocks (the tiny allocator).
+ */
+void *goalloc_scan(size_t size);
+void *goalloc_noscan(size_t size);
+/* The same with a site for profilers; `site` may be NULL. */
+void *goalloc_scan_at(size_t size, const struct goalloc_site *site);
+void *goalloc_noscan_at(size_t size, const struct goalloc_site *site);
+
+/* Frees what the functions above returned; NULL is allowed. Anything else ends the process with a message. */
+void goalloc_free(void *object);
+
+/* Bytes that the object really occupies: its size class, or its pages; 16 for a tiny object's block. */
+size_t goalloc_usable_size(const void *object);
+
+/* Exact counters since the process started. */
+struct goalloc_class_stats {
+	uint64_t objects;       /* allocated; tiny objects count one each, under span class 5 */
+	uint64_t bytes;         /* size-class bytes of these; page-rounded for large ones, as requested for tiny ones */
+	uint64_t frees;         /* objects freed */
+	uint64_t freed_bytes;
+	uint64_t refills;       /* spans that an mcache took */
+	uint64_t central_grows; /* spans that mcentral took from mheap */
+};
+
+struct goalloc_stats {
+	struct goalloc_class_stats total;
+	struct goalloc_class_stats by_span_class[GOALLOC_SPAN_CLASSES]; /* 0 and 1: large objects */
+	uint64_t heap_grows;       /* times that mheap mapped more arena */
+	uint64_t heap_grow_bytes;
+};
+
+/* Fills `stats`. Exact for what happened before the call in this thread and in threads that have synchronised with
+ * it; what other threads do meanwhile is counted or not, never torn. */
+void goalloc_read_stats(struct goalloc_stats *stats);
+
+/* Bytes of the objects of a size class (1 to GOALLOC_SIZE_CLASSES - 1); 0 for others. */
+size_t goalloc_class_size(unsigned size_class);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

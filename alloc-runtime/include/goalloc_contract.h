@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef GOALLOC_CONTRACT_H
+#define GOALLOC_CONTRACT_H
+
+/*
+ * The contract between libgoalloc and whoever observes it from outside: its USDT probes, and the read-only
+ * description of where its counters are. It is all that observers know of the library, and all that the library
+ * promises them. BPF programs include this file too, so it needs no other header but fixed-width types.
+ *
+ * PROBES
+ *
+ * Provider "goalloc". Arguments are 64-bit and stand in the argument registers of the platform's C ABI, in order
+ * (amd64: rdi rsi rdx rcx r8 r9), which the note's argument string says too. `stack` is the address of a
+ * struct goalloc_stack, or 0 where the library could not unwind (then walk frame pointers).
+ *
+ *   mcache_refill  an mcache took a new span from its mcentral
+ *                  1 GOALLOC_PACK_CACHE(cache id, span class)
+ *                  2 GOALLOC_PACK_REFILL(refills, objects): since this probe last fired for that class and cache.
+ *                    Objects are those that the cache allocated from the spans it gave back.
+ *                  3 bytes of these objects  4 base of the new span  5 free objects in it  6 stack
+ *   mcentral_grow  an mcentral took a fresh span from mheap
+ *                  1 span class  2 grows since the last firing  3 pages  4 span base  5 stack
+ *   mheap_grow     mheap mapped more arena
+ *                  1 pages asked for  2 bytes mapped  3 arena used after  4 stack
+ *   large_alloc    an object larger than the largest size class
+ *                  1 objects since the last firing  2 size asked for  3 pages  4 span base  5 stack
+ *                  6 bytes (page-rounded) of the objects since the last firing
+ *   alloc_sample   the byte-distance sampler fired
+ *                  1 address  2 bytes that the object counts for (size class; pages when large; as asked for when
+ *                  tiny)  3 weight: bytes that this sample stands for, bytes / P(sampled)  4 span class
+ *                  5 address of its struct goalloc_site, or 0  6 stack
+ *   span_sweep     a span was swept and gave objects back
+ *                  1 span class  2 span base  3 objects freed
+ *
+ * RATES
+ *
+ * mcache_refill, mcentral_grow, large_alloc and alloc_sample come four times each: NAME for every event, and
+ * NAME_8k, NAME_64k, NAME_512k for one event per so many bytes of allocation on average. Each has an instruction and
+ * a semaphore of its own (the kernel refuses two semaphores on one instruction), so several observers coexist. The
+ * finest raised semaphore of a probe is in force, and every probe whose semaphore is raised fires then. Weights make
+ * sums exact at any distance. alloc_sample at "every" means each allocation; it is noticed by each thread at its
+ * very next allocation. The other rates are noticed at a thread's next refill or sample.
+ * While nobody listens to a probe nothing accumulates for it; a change of the rate in force drops what has.
+ */
+
+#ifndef GOALLOC_CONTRACT_NO_TYPES
+#include <stdint.h>
+#endif
+
+#define GOALLOC_PROVIDER "goalloc"
+
+#define GOALLOC_STACK_MAX 127
+
+struct goalloc_stack {
+	uint64_t depth; /* frames in pcs */
+	uint64_t truncated; /* 1: there were more */
+	uint64_t pcs[GOALLOC_STACK_MAX]; /* return addresses, leaf first: pcs[0] returns into the library's caller */
+};
+
+#define GOALLOC_PACK_CACHE(id, span_class)       (((uint64_t)(id) << 8) | (span_class))
+#define GOALLOC_CACHE_ID(packed)                 ((uint32_t)((packed) >> 8))
+#define GOALLOC_CACHE_SPAN_CLASS(packed)         ((uint32_t)((packed) & 0xff))
+#define GOALLOC_PACK_REFILL(refills, objects)    (((uint64_t)(refills) << 40) | (objects))
+#define GOALLOC_REFILL_REFILLS(packed)           ((packed) >> 40)
+#define GOALLOC_REFILL_OBJECTS(packed)           ((packed) & ((1ULL << 40) - 1))
+
+/*
+ * DESCRIPTION
+ *
+ * An ELF note (in a PT_NOTE segment, so it survives strip), owner "goalloc", type GOALLOC_NOTE_DESCRIPTION, whose
+ * descriptor is one signed 64-bit number: the address of the struct goalloc_description minus the address of the
+ * descriptor itself. Observers read it, and what it points to, from /proc/PID/mem.
+ *
+ * The exact number of objects of a span class is the sum, over all caches, of
+ *
+ *     class_counters[c].objects  +  (alloc[c]->alloc_count - alloc[c]->alloc_count_before_cache)
+ *
+ * where the second term is the tail: what the cache allocated from the span that it holds now (0 where alloc[c] is
+ * 0 or the dummy span). For the tiny span class, tiny_objects is added and tiny_blocks taken off; its bytes are 16
+ * for each of the others plus tiny_bytes. Bytes of span classes 0 and 1 (large) are class_counters[c].bytes, of all
+ * others objects times size.
+ *
+ * Each cache has one writer, its thread. `sequence` is odd while the writer is between two states that would not
+ * add up (in a refill, and around every sampled allocation with its probe). A reader that sees the same even number
+ * before and after has read one consistent state, in which every sample of that cache has been delivered.
+ * Caches are never unmapped, so the list can be walked at any time; counters of a cache whose thread ended stay.
+ */
+#define GOALLOC_NOTE_OWNER       "goalloc"
+#define GOALLOC_NOTE_DESCRIPTION 1
+#define GOALLOC_DESCRIPTION_VERSION 1
+
+/* Per span class, in every cache. Monotonic. */
+struct goalloc_class_counters {
+	uint64_t objects;       /* of spans given back; large objects */
+	uint64_t bytes;         /* of large objects only */
+	uint64_t frees;         /* objects that this cache's thread freed, whoever allocated them */
+	uint64_t freed_bytes;
+	uint64_t refills;
+	uint64_t central_grows;
+};
+
+/* Per span class, in every cache: what the cache has not yet reported through a thinned probe. It counts only while
+ * `distance` is the rate in force for mcache_refill (large_alloc for span classes 0 and 1); else it is stale. */
+struct goalloc_pending {
+	uint64_t distance; /* 0: every event; 8192, 65536, 524288; GOALLOC_NOT_LISTENING */
+	uint64_t refills;
+	uint64_t objects;
+	uint64_t bytes;
+};
+#define GOALLOC_NOT_LISTENING UINT64_MAX
+
+/* Of the whole heap. Monotonic. */
+struct goalloc_heap_counters {
+	uint64_t heap_grows;
+	uint64_t heap_grow_bytes;
+};
+
+struct goalloc_description {
+	uint32_t version; /* GOALLOC_DESCRIPTION_VERSION */
+	uint32_t size;    /* of this struct: later versions only append */
+	uint32_t span_classes;
+	uint32_t tiny_span_class;
+	/* addresses */
+	uint64_t class_sizes;   /* uint16_t[span_classes / 2], in bytes; [0] is 0 */
+	uint64_t heap_counters; /* struct goalloc_heap_counters */
+	uint64_t caches;        /* pointer to the first cache, 0 where there is none */
+	/* byte offsets in a cache */
+	uint32_t cache_size;      /* bytes from a cache's start that hold all of these */
+	uint32_t cache_next;      /* pointer to the next cache, 0 at the end */
+	uint32_t cache_sequence;  /* uint64_t */
+	uint32_t cache_id;        /* uint32_t */
+	uint32_t cache_alloc;     /* pointer[span_classes] to spans */
+	uint32_t cache_class_counters; /* struct goalloc_class_counters[span_classes] */
+	uint32_t cache_pending;        /* struct goalloc_pending[span_classes] */
+	uint32_t cache_tiny_objects;   /* uint64_t: tiny objects allocated */
+	uint32_t cache_tiny_blocks;    /* uint64_t: blocks (slots of the tiny span class) taken for them */
+	uint32_t cache_tiny_bytes;     /* uint64_t: bytes asked for in them */
+	/* byte offsets in a span */
+	uint32_t span_base;                     /* uint64_t: address of its first object */
+	uint32_t span_alloc_count;              /* uint16_t or wider, little endian, see width */
+	uint32_t span_alloc_count_before_cache; /* the same */
+	uint32_t span_alloc_count_width;        /* bytes of each of these two: 2, 4 or 8 */
+};
+_Static_assert(sizeof(struct goalloc_class_counters) == 48, "read from outside");
+_Static_assert(sizeof(struct goalloc_pending) == 32, "read from outside");
+_Static_assert(sizeof(struct goalloc_description) == 96, "read from outside");
+
+#endif

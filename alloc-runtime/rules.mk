@@ -1,0 +1,20 @@
+# libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
+GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
+GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o)
+GOALLOC_CFLAGS   = $(ALL_CFLAGS) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
+	-ftls-model=initial-exec -fno-semantic-interposition
+
+$(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
+
+$(B)/libgoalloc.a: $(GOALLOC_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so -Wl,-z,now -o $@ $^ -lpthread
+
+-include $(GOALLOC_OBJECTS:.o=.d)

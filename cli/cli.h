@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_CLI_H
+#define ESCAPEMENT_CLI_H
+
+/*
+ * One file a command. A command describes itself in a `const struct command`, which main.c lists; its `run` gets
+ * its options parsed (options.h), calls libescapement, and returns an exit status.
+ */
+
+#include "error.h"
+
+struct command {
+	const char *name;
+	const char *summary;                  /* one line, for `escapement --help` */
+	int (*run)(int argc, char **argv);    /* argv[0] is the command's name */
+};
+
+extern const struct command command_record, command_report, command_audit, command_escapes, command_gate,
+	command_doctor;
+
+/* Prints "escapement: TEXT" to stderr and returns the error's status. */
+int cli_fail(const struct error *error);
+/* Prints "escapement: warning: TEXT" to stderr, unless -q. */
+void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Set by -q and -v, which every command takes. */
+extern int cli_verbosity; /* -1 quiet, 0, 1 verbose */
+
+#endif

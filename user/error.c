@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *error, enum exit_status status, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!error)
+		return -1;
+	error->status = status;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+int error_prefix(struct error *error, const char *format, ...)
+{
+	char text[sizeof(error->text)];
+	va_list arguments;
+	int length;
+
+	if (!error)
+		return -1;
+	memcpy(text, error->text, sizeof(text));
+	va_start(arguments, format);
+	length = vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	if (length >= 0 && (size_t)length < sizeof(error->text))
+		snprintf(error->text + length, sizeof(error->text) - length, ": %s", text);
+	return -1;
+}

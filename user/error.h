@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ERROR_H
+#define ESCAPEMENT_ERROR_H
+
+/*
+ * How failures travel: every fallible function of libescapement takes a `struct error *` last, returns -1 or NULL
+ * on failure, and has filled the error by then. The text says what failed, on what, why, and what to do, in lower
+ * case and without a full stop; whoever prints it adds the program's name.
+ */
+
+/* The exit statuses of every command, and so the classes of failure. */
+enum exit_status {
+	STATUS_OK = 0,
+	STATUS_FOUND = 1,          /* a gate or an audit threshold found something */
+	STATUS_USAGE = 2,          /* wrong usage, unreadable or malformed input */
+	STATUS_CANNOT_MEASURE = 3, /* no permission, kernel support or probes; or the program itself failed */
+	STATUS_LOST = 4,           /* measured, but events were lost: the numbers are a lower bound */
+};
+
+struct error {
+	enum exit_status status; /* what the process should exit with */
+	char text[1024];         /* always terminated; truncated where longer */
+};
+
+/* Fills `error` (NULL is allowed) and returns -1, so that a failing path can `return error_set(...)`. */
+int error_set(struct error *error, enum exit_status status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Puts "CONTEXT: " before the text of an error that a callee set. Returns -1. */
+int error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,22 @@
+# libescapement: everything the CLI and the tests call.
+USER_SOURCES := $(wildcard user/*.c)
+USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(B)/user/profile.pb-c.o
+
+$(B)/user/profile.pb-c.c: user/profile.proto | $(B)/deps-ready
+	@mkdir -p $(@D)
+	$(call say,PROTOC,$<)
+	$(Q)protoc-c --proto_path=user --c_out=$(@D) $<
+
+$(B)/user/profile.pb-c.o: $(B)/user/profile.pb-c.c
+	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
+
+$(B)/user/%.o: user/%.c $(B)/bpf/escapement.skel.h $(B)/user/profile.pb-c.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
+
+$(B)/libescapement.a: $(USER_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+-include $(USER_OBJECTS:.o=.d)
