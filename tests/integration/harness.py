@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What integration tests share: a TAP runner, the tools under test, processes and files that are always cleaned up.
+
+A test file defines functions test_…(t) and ends with harness.main(). `t` is a Case: t.run() runs a command to its
+end, t.start() starts one that the harness stops when the test is over, t.path() names a file in a directory that
+goes with the test. Raise harness.Skip("why") where a test cannot run here.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("BUILD", "build")
+FIXTURES = ROOT / "tests" / "fixtures"
+ESCAPEMENT = BUILD / "escapement"
+TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "120"))
+
+
+class Skip(Exception):
+    """The test cannot run here; the text says why."""
+
+
+def workload(name):
+    return BUILD / "tests" / "workloads" / name
+
+
+def require_root():
+    if os.geteuid() != 0:
+        raise Skip("needs root to load BPF programs")
+
+
+def go_toolchain(version):
+    """Path of the `go` command of that release; skips where it cannot be had."""
+    done = subprocess.run([ROOT / "packaging" / "go-toolchain", version], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"no Go {version} here: {done.stderr.strip()[-200:]}")
+    return pathlib.Path(done.stdout.strip()) / "bin" / "go"
+
+
+class Case:
+    def __init__(self, stack):
+        self.directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="escapement-test-")))
+        self._stack = stack
+
+    def path(self, name):
+        return self.directory / name
+
+    def run(self, *command, status=0, **options):
+        """Runs a command to its end and checks its exit status (None: any). Returns the CompletedProcess."""
+        options.setdefault("timeout", TIMEOUT)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("cwd", self.directory)
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, errors="replace",
+                              **options)
+        if status is not None and done.returncode != status:
+            raise AssertionError(f"{' '.join(map(str, command))}: exit status {done.returncode}, not {status}\n"
+                                 f"stdout: {done.stdout[-3000:]}\nstderr: {done.stderr[-3000:]}")
+        return done
+
+    def escapement(self, *arguments, status=0, **options):
+        return self.run(ESCAPEMENT, *arguments, status=status, **options)
+
+    def json(self, *arguments, status=0, **options):
+        """Runs `escapement ARGUMENTS --format json` and returns the document."""
+        command, *rest = arguments
+        return json.loads(self.escapement(command, "--format", "json", *rest, status=status, **options).stdout)
+
+    def start(self, *command, **options):
+        """Starts a command; it is stopped when the test is over."""
+        options.setdefault("stdin", subprocess.PIPE)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        options.setdefault("cwd", self.directory)
+        options.setdefault("text", True)
+        process = subprocess.Popen([str(word) for word in command], **options)
+        self._stack.callback(_stop, process)
+        return process
+
+
+def _stop(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+def same(actual, expected, what="value"):
+    if actual != expected:
+        raise AssertionError(f"{what}: {actual!r}, not {expected!r}")
+
+
+def contains(text, part):
+    if part not in text:
+        raise AssertionError(f"{part!r} is not in: {text[-3000:]}")
+
+
+def main():
+    """Runs every test_… function of the calling file (or those named on the command line) and prints TAP."""
+    module = sys.modules["__main__"]
+    tests = [(name, function) for name, function in vars(module).items() if name.startswith("test_")]
+    if len(sys.argv) > 1:
+        tests = [(name, function) for name, function in tests if name in sys.argv[1:]]
+    print(f"1..{len(tests)}", flush=True)
+    failed = 0
+    for number, (name, function) in enumerate(tests, 1):
+        label = f"{number} - {name[5:].replace('_', ' ')}"
+        try:
+            with contextlib.ExitStack() as stack:
+                function(Case(stack))
+            print(f"ok {label}", flush=True)
+        except Skip as why:
+            print(f"ok {label} # SKIP {why}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"not ok {label}")
+            print("".join("# " + line for line in traceback.format_exc().splitlines(True)), flush=True)
+    sys.exit(1 if failed else 0)
