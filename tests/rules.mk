@@ -16,12 +16,24 @@ $(B)/tests/unit/test_%: tests/unit/test_%.c $(B)/libescapement.a
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS) -lcmocka
 
-# Linked with the shared library when LINK=shared is wanted, see workloads/*/rules.mk; static by default.
+# workloads/common/ is linked into each: threads, rounds, counts of their own, Go's runtime calls. A workload is linked
+# with the static library; NAME-shared, for those listed in SHARED_WORKLOADS, with the shared one.
+SHARED_WORKLOADS := seeds
+WORKLOADS += $(SHARED_WORKLOADS:%=$(B)/tests/workloads/%-shared)
+WORKLOAD_COMMON := $(wildcard tests/workloads/common/*.c tests/workloads/common/*.h)
+WORKLOAD_CFLAGS = $(ALL_CFLAGS) -Ialloc-runtime/include -Itests/workloads/common $(LDFLAGS)
+
 .SECONDEXPANSION:
-$(B)/tests/workloads/%: $$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/*.h) $(B)/libgoalloc.a
+$(SHARED_WORKLOADS:%=$(B)/tests/workloads/%-shared): $(B)/tests/workloads/%-shared: \
+		$$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/*.h) $(WORKLOAD_COMMON) $(B)/libgoalloc.so
+	@mkdir -p $(@D)
+	$(call say,WORKLOAD,$*-shared)
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.so -Wl,-rpath,'$$ORIGIN/../..' -lpthread
+
+$(B)/tests/workloads/%: $$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/*.h) $(WORKLOAD_COMMON) $(B)/libgoalloc.a
 	@mkdir -p $(@D)
 	$(call say,WORKLOAD,$*)
-	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include $(LDFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.a -lpthread
+	$(Q)$(CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.a -lpthread
 
 $(B)/deps-ready:
 	@mkdir -p $(B)

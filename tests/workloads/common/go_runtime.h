@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef GO_RUNTIME_H
+#define GO_RUNTIME_H
+
+/*
+ * What Go programs lowered to C call where the compiled Go program calls its runtime. Each function's ELF symbol is
+ * the Go runtime's own name ("runtime.newobject"), each is a real frame, and each counts what it allocates at its
+ * site, so that a workload knows its own truth. Counting touches no allocator.
+ *
+ * Behaviour follows Go 1.24's runtime: malloc.go (newobject), slice.go (makeslice, growslice), iface.go (convT64).
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "goalloc.h"
+
+/* An allocation site of the Go source: where it is, which runtime function the compiler calls there, what it did. */
+struct go_site {
+	struct goalloc_site at;
+	const char *runtime_call;
+	atomic_uint_fast64_t objects;
+	atomic_uint_fast64_t bytes; /* size-class bytes; for tiny objects the bytes asked for, as Go counts them */
+};
+
+#define GO_SITE(file, function, line, column, call) {.at = {file, function, line, column}, .runtime_call = call}
+
+struct go_type {
+	uint32_t size;
+	bool noscan; /* holds no pointer */
+};
+
+extern const struct go_type go_type_int; /* int */
+extern const struct go_type go_type_slice; /* any slice header: pointer, length, capacity */
+
+struct go_slice {
+	void *array;
+	int64_t length, capacity;
+};
+
+struct go_interface {
+	const void *type, *data;
+};
+
+#define GO_SYMBOL(name) __asm__(name)
+
+void *runtime_newobject(const struct go_type *type, struct go_site *site) GO_SYMBOL("runtime.newobject");
+void *runtime_makeslice(const struct go_type *type, int64_t length, int64_t capacity, struct go_site *site)
+	GO_SYMBOL("runtime.makeslice");
+/* Makes room for `count` more elements after `length` ones; the old array stays the caller's to free. */
+struct go_slice runtime_growslice(void *array, int64_t new_length, int64_t old_capacity, int64_t count,
+				  const struct go_type *type, struct go_site *site) GO_SYMBOL("runtime.growslice");
+/* The data word of an interface that holds `value`; small values are in a table and allocate nothing. */
+const void *runtime_convT64(uint64_t value, struct go_site *site) GO_SYMBOL("runtime.convT64");
+
+/*
+ * Go functions and calls that matter only as frames or as users of a value. `noipa` keeps gcc from inlining,
+ * cloning or looking through them.
+ */
+#define GO_FUNCTION(name) GO_SYMBOL(name) __attribute__((noipa))
+
+/* A value is used by something that we do not lower: print, a function of another package. */
+static inline void go_use(const void *value)
+{
+	__asm__ volatile("" : : "r"(value) : "memory");
+}
+
+/* Ends every function whose last act is a call: the frame must still be there during the call. */
+static inline void go_keep_frame(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+/* The garbage collector's part: the program holds no reference any more. */
+static inline void go_unreachable(const void *object)
+{
+	goalloc_free((void *)object);
+}
+
+#endif
