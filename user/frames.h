@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_FRAMES_H
+#define ESCAPEMENT_FRAMES_H
+
+/*
+ * Which frames of a stack belong to the runtime, and so where its allocation site is: the innermost frame that does
+ * not. Everything that groups by site asks here. Pure functions; any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profile.h"
+
+/* Whether that function is part of the runtime: packages runtime, internal/runtime/…, reflect. NULL is not. */
+bool frames_is_runtime(const char *function);
+
+struct frames_site {
+	uint32_t location, frame; /* the site is stack->locations[location]->frames[frame] */
+	const char *runtime_call; /* the runtime function that the site called; NULL where no frame shows it */
+};
+
+/* Finds the site of a stack. False where every known frame is the runtime's. Locations without any frame are passed
+ * over. */
+bool frames_site(const struct profile_stack *stack, struct frames_site *site);
+
+static inline const struct profile_frame *frames_site_frame(const struct profile_stack *stack,
+							     const struct frames_site *site)
+{
+	return &stack->locations[site->location]->frames[site->frame];
+}
+
+/*
+ * The import path in a Go linker symbol: "gopkg.in/yaml.v3" of "gopkg.in/yaml%2ev3.(*Node).Decode". Writes at most
+ * `size` bytes with the terminator and returns the length, 0 where the symbol names no package (a C function).
+ */
+size_t frames_package(const char *function, char *package, size_t size);
+
+#endif
