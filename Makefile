@@ -22,7 +22,7 @@ B       := build/san-$(subst $(comma),-,$(SANITIZE))
 CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-ALL_CFLAGS = -std=gnu11 $(WARN) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
 USER_CFLAGS = $(ALL_CFLAGS) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
 USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lm
 

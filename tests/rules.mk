@@ -57,4 +57,6 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) tests/demo
 
+# Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
+$(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
 -include $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)

@@ -55,6 +55,7 @@ struct profile_mapping {
 	uint64_t start, limit, offset; /* addresses in the process; offset in the file */
 	const char *file;
 	const char *build_id; /* lower-case hexadecimal, or Go's own build id text; NULL where there is none */
+	uint64_t id;          /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
 };
 
 /*
@@ -66,6 +67,7 @@ struct profile_location {
 	const struct profile_mapping *mapping; /* NULL where unknown */
 	uint32_t frame_count;                  /* 0 where nothing is known but the address */
 	const struct profile_frame *frames;
+	uint64_t id;                           /* 1, 2, … in order of first appearance in this profile */
 };
 
 struct profile_stack {
@@ -76,11 +78,11 @@ struct profile_stack {
 
 /* What tells two samples apart. */
 struct profile_key {
-	const struct profile_stack *stack; /* from profile_stack() */
+	const struct profile_stack *stack; /* from profile_stack() of the same profile */
 	int span_class;                    /* SPAN_CLASS_UNKNOWN where not known */
-	const char *type;                  /* Go type name, interned; NULL where not known */
+	const char *type;                  /* Go type name; NULL where not known */
 	int pid;                           /* 0 where not known */
-	const char *comm;                  /* interned; NULL where not known */
+	const char *comm;                  /* NULL where not known */
 };
 
 struct profile_sample {
@@ -158,7 +160,10 @@ const struct profile_stack *profile_stack(struct profile *profile,
 					  const struct profile_location *const *locations, uint32_t depth,
 					  bool truncated);
 
-/* Adds values (VALUE_COUNT of them) to the sample of that key, making it where there is none. */
+/*
+ * Adds values (VALUE_COUNT of them, none negative) to the sample of that key, making it where there is none. Sums
+ * stop at INT64_MAX.
+ */
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values);
 
 /* Sums over all processes. A value that any process did not measure is VALUE_UNMEASURED. */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int cannot_write(struct error *error, const char *path, const char *why)
+{
+	return error_set(error, STATUS_USAGE, "cannot write '%s': %s", path, why);
+}
+
+static void release(struct output *output)
+{
+	free(output->path);
+	free(output->final);
+	free(output->temporary);
+	*output = (struct output){0};
+}
+
+/* Opens a new file beside output->final, with the permissions that the final file has or would get. */
+static int open_neighbour(struct output *output, const struct stat *existing)
+{
+	const char *slash = strrchr(output->final, '/');
+	int directory_length = slash ? (int)(slash - output->final) + 1 : 0;
+	mode_t mode;
+	int fd;
+
+	if (existing) {
+		mode = existing->st_mode & 0777;
+	} else {
+		mode_t mask = umask(0);
+
+		umask(mask);
+		mode = 0666 & ~mask;
+	}
+	if (asprintf(&output->temporary, "%.*s.escapement.XXXXXX", directory_length, output->final) < 0) {
+		output->temporary = NULL;
+		errno = ENOMEM;
+		return -1;
+	}
+	fd = mkstemp(output->temporary);
+	if (fd < 0) {
+		free(output->temporary);
+		output->temporary = NULL;
+		return -1;
+	}
+	fchmod(fd, mode);
+	return fd;
+}
+
+int output_open(struct output *output, const char *path, struct error *error)
+{
+	struct stat status;
+	bool exists = false;
+	int fd;
+
+	*output = (struct output){.path = strdup(path)};
+	if (strcmp(path, "-") == 0) {
+		fd = dup(STDOUT_FILENO);
+	} else if ((exists = stat(path, &status) == 0) && !S_ISREG(status.st_mode)) {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	} else {
+		/* A symbolic link stays one: the file it names is replaced. */
+		output->final = exists ? realpath(path, NULL) : strdup(path);
+		fd = output->final ? open_neighbour(output, exists ? &status : NULL) : -1;
+	}
+	output->stream = fd < 0 ? NULL : fdopen(fd, "w");
+	if (output->stream)
+		return 0;
+	cannot_write(error, path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	output_abandon(output);
+	return -1;
+}
+
+int output_commit(struct output *output, struct error *error)
+{
+	bool failed = fflush(output->stream) || ferror(output->stream);
+	int result = 0;
+
+	/* Some file systems tell only now that there was no room. */
+	if (!failed && output->temporary)
+		failed = fsync(fileno(output->stream)) != 0;
+	if (failed)
+		result = cannot_write(error, output->path, errno ? strerror(errno) : "input/output error");
+	if (fclose(output->stream) && !failed)
+		result = cannot_write(error, output->path, strerror(errno));
+	output->stream = NULL;
+	if (result == 0 && output->temporary && rename(output->temporary, output->final))
+		result = cannot_write(error, output->path, strerror(errno));
+	if (result && output->temporary)
+		unlink(output->temporary);
+	release(output);
+	return result;
+}
+
+void output_abandon(struct output *output)
+{
+	if (output->stream)
+		fclose(output->stream);
+	if (output->temporary)
+		unlink(output->temporary);
+	release(output);
+}

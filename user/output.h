@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_OUTPUT_H
+#define ESCAPEMENT_OUTPUT_H
+
+/*
+ * A file that is written whole or not at all: what `-o FILE` of every command writes to. The text goes to a neighbour
+ * of the file, which takes its place when all is on disk; until then an older file of that name stays as it is.
+ * Devices, pipes and "-" (standard output) are written directly.
+ */
+
+#include <stdio.h>
+
+#include "error.h"
+
+struct output {
+	FILE *stream;    /* write here; NULL when not open */
+	char *path;      /* as the caller named it */
+	char *final;     /* what the neighbour will be renamed to; NULL where written directly */
+	char *temporary; /* the neighbour */
+};
+
+/* Opens `path` for writing. On failure there is nothing to clean up. */
+int output_open(struct output *output, const char *path, struct error *error);
+
+/* Finishes: everything is written and in place, or an error that names the file. Closes in either case. */
+int output_commit(struct output *output, struct error *error);
+
+/* Gives up: closes, and leaves what was there before. Does nothing when not open. */
+void output_abandon(struct output *output);
+
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a recording knows besides its samples, as pprof comments, one `key: value` each:
+ *
+ *   tool: escapement VERSION         the signature: comments of other tools' files are not looked at
+ *   target: TEXT                     command line or executable
+ *   kernel: TEXT                     release of the kernel
+ *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
+ *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
+ *   exact: totals, rows              what is exact of the two; "nothing"
+ *   measured: NAME …                 sample types that were measured; the others' values mean nothing
+ *   warning: TEXT                    may be repeated
+ *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
+ *   process.N.comm: TEXT, process.N.executable: TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT
+ *   process.N.check: objects=O difference=D bound=B source=TEXT     none where there is no check
+ *   process.N.lost: events=E stacks=S
+ *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
+ *   #process.N.classes.FIRST-LAST: V V V …     the same for each of these span classes
+ *
+ * `go tool pprof` prints comments above its reports, but for those with a `#` in front. Backslashes and
+ * control characters in texts are written as \\ and \xNN. A key whose value is not known is not written.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pprof_format.h"
+
+#define SIGNATURE "tool: escapement "
+
+enum { PROCESSES_MAX = 1 << 16 };
+
+struct text_field {
+	const char *key;
+	size_t offset;
+};
+
+static const struct text_field profile_texts[] = {
+	{"target", offsetof(struct profile, target)},
+	{"kernel", offsetof(struct profile, kernel)},
+};
+
+static const struct text_field process_texts[] = {
+	{"comm", offsetof(struct profile_process, comm)},
+	{"executable", offsetof(struct profile_process, executable)},
+	{"build_id", offsetof(struct profile_process, build_id)},
+	{"runtime", offsetof(struct profile_process, runtime)},
+};
+
+enum {
+	PROFILE_TEXTS = sizeof(profile_texts) / sizeof(profile_texts[0]),
+	PROCESS_TEXTS = sizeof(process_texts) / sizeof(process_texts[0]),
+};
+
+static const char **text_at(void *structure, const struct text_field *field)
+{
+	return (const char **)((char *)structure + field->offset);
+}
+
+/* --- writing --- */
+
+struct writer {
+	void (*emit)(void *context, const char *comment);
+	void *context;
+};
+
+static void write_comment(const struct writer *writer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void write_comment(const struct writer *writer, const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		abort();
+	va_end(arguments);
+	writer->emit(writer->context, text);
+	free(text);
+}
+
+static void write_text(const struct writer *writer, const char *key, const char *text)
+{
+	char *escaped, *to;
+
+	if (!text)
+		return;
+	escaped = to = malloc(4 * strlen(text) + 1);
+	if (!escaped)
+		abort();
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '\\')
+			to += sprintf(to, "\\\\");
+		else if (byte < 0x20 || byte == 0x7f)
+			to += sprintf(to, "\\x%02x", byte);
+		else
+			*to++ = (char)byte;
+	}
+	*to = 0;
+	write_comment(writer, "%s: %s", key, escaped);
+	free(escaped);
+}
+
+enum { VALUES_SIZE = VALUE_COUNT * 21 + 1 };
+
+static const char *format_values(char text[VALUES_SIZE], const int64_t *values)
+{
+	char *to = text;
+
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		if (i)
+			*to++ = ' ';
+		to += values[i] == VALUE_UNMEASURED ? sprintf(to, "-") : sprintf(to, "%" PRId64, values[i]);
+	}
+	return text;
+}
+
+static bool all_unmeasured(const int64_t *values)
+{
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		if (values[i] != VALUE_UNMEASURED)
+			return false;
+	}
+	return true;
+}
+
+/* Equal neighbours, which most of the classes of a process are, take one comment together. */
+static void write_classes(const struct writer *writer, size_t number, const struct profile_process *process)
+{
+	const int64_t(*rows)[VALUE_COUNT] = process->class_totals;
+	char text[VALUES_SIZE];
+	int last;
+
+	for (int first = 0; first < SPAN_CLASSES; first = last + 1) {
+		for (last = first; last + 1 < SPAN_CLASSES; last++) {
+			if (memcmp(rows[last + 1], rows[first], sizeof(rows[first])) != 0)
+				break;
+		}
+		if (!all_unmeasured(rows[first]))
+			write_comment(writer, "#process.%zu.classes.%d-%d: %s", number, first, last,
+				      format_values(text, rows[first]));
+	}
+}
+
+static void write_process(const struct writer *writer, size_t number, struct profile_process *process)
+{
+	char text[VALUES_SIZE], key[64];
+
+	write_comment(writer, "process.%zu.pid: %d", number, process->pid);
+	for (int i = 0; i < PROCESS_TEXTS; i++) {
+		snprintf(key, sizeof(key), "process.%zu.%s", number, process_texts[i].key);
+		write_text(writer, key, *text_at(process, &process_texts[i]));
+	}
+	if (process->check.present) {
+		snprintf(key, sizeof(key), "process.%zu.check", number);
+		char *check;
+
+		if (asprintf(&check, "objects=%" PRId64 " difference=%" PRId64 " bound=%" PRId64 " source=%s",
+			     process->check.objects, process->check.difference, process->check.bound,
+			     process->check.source ? process->check.source : "") < 0)
+			abort();
+		write_text(writer, key, check);
+		free(check);
+	}
+	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number,
+		      process->lost_events, process->lost_stacks);
+	if (!all_unmeasured(process->totals))
+		write_comment(writer, "#process.%zu.totals: %s", number,
+			      format_values(text, process->totals));
+	write_classes(writer, number, process);
+}
+
+static void write_start(const struct writer *writer, int64_t start_ns)
+{
+	time_t seconds = (time_t)(start_ns / 1000000000);
+	struct tm utc;
+	char date[64];
+
+	if (start_ns > 0 && gmtime_r(&seconds, &utc) &&
+	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc))
+		write_comment(writer, "start: %s.%03dZ", date, (int)(start_ns % 1000000000 / 1000000));
+}
+
+void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
+			  void *context)
+{
+	const struct writer writer = {emit, context};
+	char measured[256] = "";
+
+	write_comment(&writer, SIGNATURE "%s",
+		      profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
+	for (int i = 0; i < PROFILE_TEXTS; i++)
+		write_text(&writer, profile_texts[i].key, *text_at((void *)profile, &profile_texts[i]));
+	write_comment(&writer, "rate: %" PRId64, profile->rate);
+	write_start(&writer, profile->start_ns);
+	write_comment(&writer, "duration: %.3fs", (double)profile->duration_ns / 1e9);
+	write_comment(&writer, "exact: %s%s%s", profile->totals_exact ? "totals" : "",
+		      profile->totals_exact && profile->rows_exact ? ", " : "",
+		      profile->rows_exact     ? "rows"
+		      : profile->totals_exact ? ""
+					      : "nothing");
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		if (profile->row_measured & 1u << i) {
+			strcat(measured, " ");
+			strcat(measured, pprof_sample_types[i].name);
+		}
+	}
+	write_comment(&writer, "measured:%s", *measured ? measured : " nothing");
+	for (size_t i = 0; i < profile->warning_count; i++)
+		write_text(&writer, "warning", profile->warnings[i]);
+	for (size_t i = 0; i < profile->process_count; i++)
+		write_process(&writer, i + 1, &profile->processes[i]);
+}
+
+/* --- reading --- */
+
+/* Each returns 0, or -1 where the value is not of the key's form. */
+typedef int read_value(struct profile *profile, const char *value);
+typedef int read_process_value(struct profile *profile, struct profile_process *process, const char *value);
+
+static int hexadecimal(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* The text that write_text() escaped, interned. NULL where it is malformed. */
+static const char *read_text(struct profile *profile, const char *value)
+{
+	char *text = strdup(value), *to = text;
+	const char *interned;
+
+	if (!text)
+		abort();
+	while (*value) {
+		if (*value != '\\') {
+			*to++ = *value++;
+		} else if (value[1] == '\\') {
+			*to++ = '\\';
+			value += 2;
+		} else {
+			int high = value[1] == 'x' ? hexadecimal(value[2]) : -1;
+			int low = high < 0 ? -1 : hexadecimal(value[3]);
+
+			if (low < 0 || high + low == 0) {
+				free(text);
+				return NULL;
+			}
+			*to++ = (char)(high << 4 | low);
+			value += 4;
+		}
+	}
+	*to = 0;
+	interned = profile_string(profile, text);
+	free(text);
+	return interned;
+}
+
+static int read_number(const char *text, char **end, int64_t *number)
+{
+	errno = 0;
+	*number = strtoll(text, end, 10);
+	return *end == text || errno ? -1 : 0;
+}
+
+static int read_values(const char *text, int64_t *values)
+{
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		char *end = (char *)text + 1;
+
+		if (*text == '-' && (text[1] == ' ' || !text[1]))
+			values[i] = VALUE_UNMEASURED;
+		else if (read_number(text, &end, &values[i]) || values[i] < 0)
+			return -1;
+		if (*end != (i + 1 < VALUE_COUNT ? ' ' : 0))
+			return -1;
+		text = end + 1;
+	}
+	return 0;
+}
+
+static int read_tool(struct profile *profile, const char *value)
+{
+	const char *version = strchr(value, ' ');
+
+	profile->tool_version = version ? profile_string(profile, version + 1) : NULL;
+	return version ? 0 : -1;
+}
+
+static int read_rate(struct profile *profile, const char *value)
+{
+	char *end;
+
+	return read_number(value, &end, &profile->rate) || *end || profile->rate < 0 ? -1 : 0;
+}
+
+static int read_exact(struct profile *profile, const char *value)
+{
+	profile->totals_exact = strstr(value, "totals");
+	profile->rows_exact = strstr(value, "rows");
+	return 0;
+}
+
+static int read_measured(struct profile *profile, const char *value)
+{
+	profile->row_measured = 0;
+	while (*value) {
+		size_t length = strcspn(value, " ");
+
+		for (int i = 0; i < VALUE_COUNT; i++) {
+			if (strlen(pprof_sample_types[i].name) == length &&
+			    memcmp(pprof_sample_types[i].name, value, length) == 0)
+				profile->row_measured |= 1u << i;
+		}
+		value += length;
+		value += *value == ' ';
+	}
+	return 0;
+}
+
+static int read_warning(struct profile *profile, const char *value)
+{
+	const char *text = read_text(profile, value);
+
+	if (!text)
+		return -1;
+	profile_warn(profile, "%s", text);
+	return 0;
+}
+
+static const struct {
+	const char *key;
+	read_value *read;
+} profile_keys[] = {
+	{"tool", read_tool},	     {"rate", read_rate},	{"exact", read_exact},
+	{"measured", read_measured}, {"warning", read_warning},
+};
+
+static int read_check(struct profile *profile, struct profile_process *process, const char *value)
+{
+	struct profile_check check = {.present = true};
+	int used = -1;
+
+	if (sscanf(value, "objects=%" SCNd64 " difference=%" SCNd64 " bound=%" SCNd64 " source=%n",
+		   &check.objects, &check.difference, &check.bound, &used) != 3 ||
+	    used < 0)
+		return -1;
+	check.source = read_text(profile, value + used);
+	if (!check.source)
+		return -1;
+	if (!*check.source)
+		check.source = NULL;
+	process->check = check;
+	return 0;
+}
+
+static int read_lost(struct profile *profile, struct profile_process *process, const char *value)
+{
+	(void)profile;
+	return sscanf(value, "events=%" SCNd64 " stacks=%" SCNd64, &process->lost_events,
+		      &process->lost_stacks) == 2 &&
+			       process->lost_events >= 0 && process->lost_stacks >= 0
+		       ? 0
+		       : -1;
+}
+
+static int read_totals(struct profile *profile, struct profile_process *process, const char *value)
+{
+	(void)profile;
+	return read_values(value, process->totals);
+}
+
+static const struct {
+	const char *key;
+	read_process_value *read;
+} process_keys[] = {{"check", read_check}, {"lost", read_lost}, {"totals", read_totals}};
+
+/* `range` is FIRST-LAST. */
+static int read_classes(struct profile_process *process, const char *range, const char *value)
+{
+	int64_t values[VALUE_COUNT];
+	int first, last;
+
+	if (sscanf(range, "%d-%d", &first, &last) != 2 || first < 0 || first > last || last >= SPAN_CLASSES ||
+	    read_values(value, values))
+		return -1;
+	for (int class = first; class <= last; class ++)
+		memcpy(process->class_totals[class], values, sizeof(values));
+	return 0;
+}
+
+/* `key` is what follows "process.": N.NAME. Processes come in order; "pid" begins one. */
+static int read_process(struct profile *profile, const char *key, const char *value)
+{
+	struct profile_process *process;
+	int64_t number, pid;
+	char *name;
+
+	if (read_number(key, &name, &number) || *name++ != '.')
+		return -1;
+	if (strcmp(name, "pid") == 0) {
+		char *end;
+
+		if (number != (int64_t)profile->process_count + 1 || number > PROCESSES_MAX ||
+		    read_number(value, &end, &pid) || *end || pid < 0 || pid > INT32_MAX)
+			return -1;
+		profile_process_add(profile, (int)pid);
+		return 0;
+	}
+	if (number < 1 || (uint64_t)number > profile->process_count)
+		return -1;
+	process = &profile->processes[number - 1];
+	for (int i = 0; i < PROCESS_TEXTS; i++) {
+		if (strcmp(name, process_texts[i].key) == 0) {
+			const char *text = read_text(profile, value);
+
+			*text_at(process, &process_texts[i]) = text;
+			return text ? 0 : -1;
+		}
+	}
+	for (size_t i = 0; i < sizeof(process_keys) / sizeof(process_keys[0]); i++) {
+		if (strcmp(name, process_keys[i].key) == 0)
+			return process_keys[i].read(profile, process, value);
+	}
+	return strncmp(name, "classes.", 8) == 0 ? read_classes(process, name + 8, value) : 0;
+}
+
+static int read_key(struct profile *profile, const char *key, const char *value)
+{
+	for (int i = 0; i < PROFILE_TEXTS; i++) {
+		if (strcmp(key, profile_texts[i].key) == 0) {
+			const char *text = read_text(profile, value);
+
+			*text_at(profile, &profile_texts[i]) = text;
+			return text ? 0 : -1;
+		}
+	}
+	for (size_t i = 0; i < sizeof(profile_keys) / sizeof(profile_keys[0]); i++) {
+		if (strcmp(key, profile_keys[i].key) == 0)
+			return profile_keys[i].read(profile, value);
+	}
+	return strncmp(key, "process.", 8) == 0 ? read_process(profile, key + 8, value) : 0;
+}
+
+bool pprof_comment_is_signature(const char *comment)
+{
+	return strncmp(comment, SIGNATURE, strlen(SIGNATURE)) == 0;
+}
+
+int pprof_comment_read(struct profile *profile, const char *comment, struct error *error)
+{
+	const char *colon = strstr(comment, ": ");
+	int result = 0;
+	char *key;
+
+	if (*comment == '#')
+		comment++;
+	if (colon) {
+		key = strndup(comment, (size_t)(colon - comment));
+		if (!key)
+			abort();
+		result = read_key(profile, key, colon + 2);
+		free(key);
+	}
+	return result ? error_set(error, STATUS_USAGE, "malformed comment '%.200s'", comment) : 0;
+}

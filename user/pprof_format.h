@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_PPROF_FORMAT_H
+#define ESCAPEMENT_PPROF_FORMAT_H
+
+/* What pprof's writer and its reader agree on. Private to pprof*.c; pprof.c describes the format. */
+
+#include <stdbool.h>
+
+#include "profile.h"
+
+/* Names and units of the sample types; enum profile_value is their order. */
+struct pprof_sample_type {
+	const char *name, *unit;
+};
+extern const struct pprof_sample_type pprof_sample_types[VALUE_COUNT];
+
+/* Keys of sample labels. */
+#define PPROF_LABEL_SPAN_CLASS "span_class"
+#define PPROF_LABEL_SIZE_CLASS "size_class"
+#define PPROF_LABEL_TYPE       "type"
+#define PPROF_LABEL_PID        "pid"
+#define PPROF_LABEL_COMM       "comm"
+#define PPROF_LABEL_STACK      "stack" /* "truncated" where the stack had more frames */
+
+/* Calls `emit` with each comment that `profile` needs, in the order they are to be written. */
+void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
+			  void *context);
+
+/* Whether this is the comment that says that Escapement wrote the file, and so that its comments are ours. */
+bool pprof_comment_is_signature(const char *comment);
+
+/* Takes over into `profile` what a comment of ours says. Unknown keys are passed over, malformed values fail. */
+int pprof_comment_read(struct profile *profile, const char *comment, struct error *error);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_SIZE_CLASS_H
+#define ESCAPEMENT_SIZE_CLASS_H
+
+/* Go's size classes (runtime/sizeclasses.go; the same from Go 1.19 to 1.27 and in libgoalloc). */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile.h"
+
+/* Bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
+int64_t size_class_bytes(int size_class);
+
+static inline int span_class_size_class(int span_class)
+{
+	return span_class >> 1;
+}
+
+static inline bool span_class_noscan(int span_class)
+{
+	return span_class & 1;
+}
+
+#endif
