@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#ifndef ESCAPEMENT_EVENTS_H
+#define ESCAPEMENT_EVENTS_H
+
+/*
+ * What the BPF programs and user space share: the keys and values of the maps. Fixed-width types only, padding
+ * spelled out: this file is compiled for both sides.
+ *
+ *   totals   per process slot: the sums of all events, by span class. Mapped into user space, so reading them costs
+ *            no system call; that is what makes snapshots narrow enough to compare with the target's own counters.
+ *   counts   (stack, site, type, process, event, span class) -> sums: the rows of the profile.
+ *   stacks   stack hash -> return addresses.
+ */
+
+#include <linux/types.h>
+
+#define EVENT_SPAN_CLASSES 136
+#define EVENT_STACK_MAX    127
+#define EVENT_SLOTS        256 /* processes observed at one time */
+
+/* What happened. The meaning of the sums in struct event_sums depends on it. */
+enum event_kind {
+	EVENT_ALLOC,        /* rate 1: each allocation.       count objects, bytes */
+	EVENT_SAMPLE,       /* the byte-distance sampler.     objects_q20 and weight estimate objects and bytes */
+	EVENT_REFILL,       /* count refills;                 objects and bytes of the spans given back */
+	EVENT_CENTRAL_GROW, /* count grows */
+	EVENT_HEAP_GROW,    /* count grows, bytes mapped */
+	EVENT_LARGE,        /* count large objects, bytes */
+	EVENT_SWEEP,        /* count sweeps, objects freed */
+	EVENT_KINDS,
+};
+
+/* The attach cookie of every probe. */
+#define EVENT_COOKIE(slot, flags)  (((__u64)(flags) << 32) | (slot))
+#define EVENT_COOKIE_SLOT(cookie)  ((__u32)(cookie))
+#define EVENT_COOKIE_FLAGS(cookie) ((__u32)((cookie) >> 32))
+
+/* Cookie flag: this probe is the one that the totals' objects and bytes come from at this rate. */
+#define EVENT_FLAG_TOTAL_OBJECTS 1
+
+#define EVENT_NO_SPAN_CLASS 0xffff /* of events that belong to the heap as a whole */
+
+/* 128-bit hash of a stack; all zero where there is no stack. */
+struct event_hash {
+	__u64 part[2];
+};
+
+struct event_key {
+	struct event_hash stack; /* key into `stacks` */
+	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0 */
+	__u64 type;     /* Go: address of the type descriptor, or 0 */
+	__u32 slot;
+	__u16 kind;     /* enum event_kind */
+	__u16 span_class;
+};
+
+struct event_sums {
+	__u64 events;      /* probe hits */
+	__u64 count;       /* what the kind counts */
+	__u64 bytes;
+	__u64 objects;     /* EVENT_REFILL, EVENT_SWEEP */
+	__u64 weight;      /* EVENT_SAMPLE: bytes that the samples stand for */
+	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in 1/2^20 */
+};
+
+struct event_stack {
+	__u32 depth;
+	__u32 truncated;
+	__u64 pcs[EVENT_STACK_MAX]; /* return addresses, leaf first */
+};
+
+/* Sums by span class. */
+struct event_class_totals {
+	__u64 objects; /* EVENT_ALLOC or EVENT_REFILL and EVENT_LARGE, whichever the rate listens to */
+	__u64 bytes;
+	__u64 refills;
+	__u64 central_grows;
+};
+
+struct event_window {
+	struct event_class_totals classes[EVENT_SPAN_CLASSES];
+	__u64 heap_grows;
+	__u64 heap_grow_bytes;
+};
+
+/*
+ * One process. Events are summed into `inside` while `recording` is set and into `outside` otherwise, so that
+ * inside + outside counts all events since the probes were attached. Only `inside` events make rows.
+ */
+struct event_process {
+	__u32 recording; /* written by user space */
+	__u32 padding;
+	__u64 lost_events; /* a map was full or busy: counted here, in no row */
+	__u64 lost_stacks; /* counted in a row without its stack */
+	struct event_window inside, outside;
+};
+
+_Static_assert(sizeof(struct event_key) == 40, "shared with user space");
+_Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
+_Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
+_Static_assert(sizeof(struct event_process) == 24 + 2 * (16 + 32 * EVENT_SPAN_CLASSES), "shared with user space");
+
+#endif

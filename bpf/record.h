@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#ifndef ESCAPEMENT_RECORD_H
+#define ESCAPEMENT_RECORD_H
+
+/*
+ * How any probe's event gets into the maps. Every program does the same four steps:
+ *
+ *   1. process_of()       which process slot is this, by the probe's cookie
+ *   2. scratch_claim()    a buffer for the stack, from a few per CPU: programs on uprobes can be preempted, and
+ *                         then another one runs on the same CPU
+ *   3. fill the stack     stack_from_target(), or stack_walk()
+ *   4. record()           add to the row and release the buffer
+ *
+ * plus its own additions to the totals, which never fail. Additions are atomic, because a program may be preempted
+ * or run on two CPUs at once.
+ */
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "events.h"
+
+#define SCRATCH_SLOTS 16
+#define ERROR_EXISTS  17 /* EEXIST */
+
+/* Set before load. With perf uprobes, which cannot be bound to one process with all its threads, probes are attached
+ * system-wide and `only_pid` (in the PID namespace of `pid_namespace_*`) selects. */
+__weak const volatile __u32 only_pid = 0;
+__weak const volatile __u64 pid_namespace_device = 0, pid_namespace_inode = 0;
+__weak const volatile __u64 stack_seed[2] = {0, 0};
+
+struct scratch {
+	__u32 busy;
+	__u32 padding;
+	struct event_stack stack;
+};
+
+/*
+ * Weak, so that every object defines the maps and the linker merges them: libbpf's linker (as of 1.4) does not
+ * resolve extern maps from a file with several of them.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EVENT_SLOTS);
+	__type(key, __u32);
+	__type(value, struct event_process);
+} processes __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct event_key);
+	__type(value, struct event_sums);
+} counts __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct event_hash);
+	__type(value, struct event_stack);
+} stacks __weak SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches __weak SEC(".maps");
+
+__weak char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define add(target, amount) __sync_fetch_and_add(&(target), (amount))
+
+static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, __u32 *flags)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+
+	if (only_pid) {
+		struct bpf_pidns_info info = {};
+
+		if (bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &info, sizeof(info)) ||
+		    info.tgid != only_pid)
+			return 0;
+	}
+	*slot = EVENT_COOKIE_SLOT(cookie);
+	*flags = EVENT_COOKIE_FLAGS(cookie);
+	return bpf_map_lookup_elem(&processes, slot);
+}
+
+static __always_inline struct event_window *window_of(struct event_process *process)
+{
+	return process->recording ? &process->inside : &process->outside;
+}
+
+/* 0 where the target said something that is no span class. */
+static __always_inline struct event_class_totals *class_of(struct event_window *window, __u64 span_class)
+{
+	barrier_var(span_class); /* keep the compiler from checking a copy that the verifier cannot relate */
+	if (span_class >= EVENT_SPAN_CLASSES)
+		return 0;
+	return &window->classes[span_class];
+}
+
+static __always_inline struct scratch *scratch_claim(void)
+{
+	for (__u32 i = 0; i < SCRATCH_SLOTS; i++) {
+		__u32 index = i;
+		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+
+		if (!scratch)
+			return 0;
+		if (!__sync_lock_test_and_set(&scratch->busy, 1))
+			return scratch;
+	}
+	return 0;
+}
+
+static __always_inline void scratch_release(struct scratch *scratch)
+{
+	__sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+/*
+ * Two independent 64-bit hashes of the return addresses, seeded for each session: 128 bits, so that two of a million
+ * stacks share a key with a probability below 10^-26. stack_insert() would still notice at insertion.
+ */
+static __always_inline void stack_hash(const struct event_stack *stack, struct event_hash *hash)
+{
+	__u64 a = stack_seed[0] + stack->depth, b = stack_seed[1] ^ stack->truncated;
+
+	for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
+		if (i >= stack->depth)
+			break;
+		a = (a ^ stack->pcs[i]) * 0x9e3779b97f4a7c15ULL;
+		a ^= a >> 32;
+		b = (b + stack->pcs[i]) * 0xc2b2ae3d27d4eb4fULL;
+		b ^= b >> 29;
+	}
+	hash->part[0] = a;
+	hash->part[1] = b;
+}
+
+static __always_inline int stack_equal(const struct event_stack *a, const struct event_stack *b)
+{
+	if (a->depth != b->depth)
+		return 0;
+	for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
+		if (i >= a->depth)
+			break;
+		if (a->pcs[i] != b->pcs[i])
+			return 0;
+	}
+	return 1;
+}
+
+/* Makes sure that `stacks` holds the stack under its hash. */
+static __always_inline int stack_insert(const struct event_hash *hash, const struct event_stack *stack)
+{
+	long error = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
+
+	if (error == -ERROR_EXISTS) {
+		const struct event_stack *stored = bpf_map_lookup_elem(&stacks, hash);
+
+		return stored && stack_equal(stored, stack) ? 0 : -1;
+	}
+	return error ? -1 : 0;
+}
+
+static __always_inline void sums_add(struct event_sums *sums, const struct event_sums *amount)
+{
+	add(sums->events, amount->events);
+	add(sums->count, amount->count);
+	if (amount->bytes)
+		add(sums->bytes, amount->bytes);
+	if (amount->objects)
+		add(sums->objects, amount->objects);
+	if (amount->weight) {
+		add(sums->weight, amount->weight);
+		add(sums->objects_q20, amount->objects_q20);
+	}
+}
+
+static __noinline int row_insert(const struct event_key *key, const struct event_sums *amount)
+{
+	struct event_sums *sums;
+
+	if (!key || !amount)
+		return -1;
+	if (!bpf_map_update_elem(&counts, key, amount, BPF_NOEXIST))
+		return 0;
+	sums = bpf_map_lookup_elem(&counts, key); /* another CPU was first, or the map is full */
+	if (!sums)
+		return -1;
+	sums_add(sums, amount);
+	return 0;
+}
+
+/*
+ * Adds to the row of `key`, whose stack is filled in here, and releases the scratch buffer. `scratch` may be 0: then
+ * no buffer was free, and the event counts in a row without stack.
+ */
+static __always_inline void record(struct event_process *process, struct event_key *key, struct scratch *scratch,
+				   const struct event_sums *amount)
+{
+	struct event_sums *sums;
+
+	key->stack = (struct event_hash){};
+	if (scratch && scratch->stack.depth)
+		stack_hash(&scratch->stack, &key->stack);
+	else
+		add(process->lost_stacks, 1);
+
+	sums = bpf_map_lookup_elem(&counts, key);
+	if (sums) {
+		sums_add(sums, amount);
+	} else {
+		if (scratch && scratch->stack.depth && stack_insert(&key->stack, &scratch->stack)) {
+			key->stack = (struct event_hash){};
+			add(process->lost_stacks, 1);
+		}
+		if (row_insert(key, amount))
+			add(process->lost_events, 1);
+	}
+	if (scratch)
+		scratch_release(scratch);
+}
+
+#endif
