@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ADDRESS_SPACE_H
+#define ESCAPEMENT_ADDRESS_SPACE_H
+
+/*
+ * From an address in a process to a location of a profile. Keeps every executable file that the process mapped open,
+ * so that addresses can be symbolized after the process has ended.
+ */
+
+#include <stdint.h>
+
+#include "profile.h"
+#include "target.h"
+
+struct address_space;
+
+/* `target` and `profile` must outlive it. */
+struct address_space *address_space_new(struct target *target, struct profile *profile);
+void address_space_free(struct address_space *space); /* NULL is allowed */
+
+/* Takes note of what the process has mapped since the last call. Costs one read of its mappings. */
+void address_space_update(struct address_space *space);
+
+/*
+ * The location of an instruction. For a return address pass `call` true: the position is then that of the call, and
+ * the location's address still the return address. Never NULL; without frames where nothing is known.
+ */
+const struct profile_location *address_space_locate(struct address_space *space, uint64_t address, bool call);
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "collector.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/escapement.skel.h"
+
+enum { ROW_BATCH = 4096 };
+
+/* BPF_TRACE_UPROBE_MULTI: kernel headers older than 6.6 lack the name. */
+#define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
+
+struct collector {
+	struct escapement_bpf *bpf;
+	bool multi;
+	int only_pid;
+	char *processes; /* mapped */
+	size_t processes_size;
+};
+
+struct attachment {
+	struct bpf_link **links;
+	size_t count;
+};
+
+static bool print_messages;
+
+static int print(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (!print_messages || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, format, arguments);
+}
+
+bool collector_kernel_has_multi(void)
+{
+	/* A program that does nothing, linked to a path that is no file: a kernel that knows the link type says
+	 * EBADF, one that does not says EINVAL. */
+	struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
+	LIBBPF_OPTS(bpf_link_create_opts, link);
+	unsigned long offset = 0;
+	int program, attached, status;
+
+	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe", "GPL", instructions, 2, &load);
+	if (program < 0)
+		return false;
+	link.uprobe_multi.path = "/";
+	link.uprobe_multi.offsets = &offset;
+	link.uprobe_multi.cnt = 1;
+	attached = bpf_link_create(program, -1, TRACE_UPROBE_MULTI, &link);
+	status = -errno;
+	if (attached >= 0)
+		close(attached);
+	close(program);
+	return attached < 0 && status == -EBADF;
+}
+
+/* First line of a file below /proc or /sys; "" where there is none. */
+static void read_line(const char *path, char *line, size_t size)
+{
+	FILE *file = fopen(path, "re");
+
+	line[0] = 0;
+	if (!file)
+		return;
+	if (!fgets(line, (int)size, file))
+		line[0] = 0;
+	line[strcspn(line, "\n")] = 0;
+	fclose(file);
+}
+
+/* Says which of the several things that end in EPERM, EINVAL or ENOENT it was. */
+static int explain(struct error *error, const char *what, int code)
+{
+	char lockdown[128];
+	struct stat status;
+
+	read_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
+	if ((code == EPERM || code == EACCES) && strstr(lockdown, "[confidentiality]"))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel is locked down (confidentiality), which "
+				 "forbids BPF programs to read memory; boot without lockdown", what);
+	if ((code == EPERM || code == EACCES) && geteuid() != 0)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: not permitted; run as root, or with CAP_BPF, "
+				 "CAP_PERFMON and CAP_SYS_PTRACE", what);
+	if (code == EPERM || code == EACCES)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: not permitted although run as root; a seccomp filter "
+				 "or a missing capability forbids it: give the container CAP_BPF, CAP_PERFMON and "
+				 "CAP_SYS_ADMIN", what);
+	if (code == ENOSYS)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no BPF (CONFIG_BPF_SYSCALL)", what);
+	if (stat("/sys/bus/event_source/devices/uprobe", &status))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no uprobes "
+				 "(CONFIG_UPROBE_EVENTS)", what);
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", what, strerror(code));
+}
+
+static int configure(struct collector *collector)
+{
+	struct bpf_program *program;
+	struct stat status;
+
+	if (getrandom((void *)collector->bpf->rodata->stack_seed, sizeof(collector->bpf->rodata->stack_seed), 0) < 0)
+		return -errno;
+	if (collector->multi)
+		return 0;
+	if (stat("/proc/self/ns/pid", &status))
+		return -errno;
+	collector->bpf->rodata->only_pid = (uint32_t)collector->only_pid;
+	collector->bpf->rodata->pid_namespace_device = status.st_dev;
+	collector->bpf->rodata->pid_namespace_inode = status.st_ino;
+	bpf_object__for_each_program(program, collector->bpf->obj)
+		bpf_program__set_expected_attach_type(program, 0);
+	return 0;
+}
+
+static int map_processes(struct collector *collector)
+{
+	void *mapped;
+
+	collector->processes_size = (size_t)EVENT_SLOTS * sizeof(struct event_process);
+	mapped = mmap(NULL, collector->processes_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      bpf_map__fd(collector->bpf->maps.processes), 0);
+	if (mapped == MAP_FAILED)
+		return -errno;
+	collector->processes = mapped;
+	return 0;
+}
+
+struct collector *collector_open(int only_pid, bool verbose, struct error *error)
+{
+	const char *attach = getenv("ESCAPEMENT_ATTACH");
+	struct collector *collector = calloc(1, sizeof(*collector));
+	int status;
+
+	if (!collector)
+		abort();
+	print_messages = verbose;
+	libbpf_set_print(print);
+	collector->only_pid = only_pid;
+	collector->multi = !(attach && strcmp(attach, "perf") == 0) && collector_kernel_has_multi();
+	collector->bpf = escapement_bpf__open();
+	if (!collector->bpf) {
+		explain(error, "open the BPF programs", errno);
+		goto fail;
+	}
+	if ((status = configure(collector)) || (status = escapement_bpf__load(collector->bpf))) {
+		explain(error, "load the BPF programs", -status);
+		goto fail;
+	}
+	if ((status = map_processes(collector))) {
+		explain(error, "map the BPF programs' counters", -status);
+		goto fail;
+	}
+	return collector;
+fail:
+	collector_close(collector);
+	return NULL;
+}
+
+void collector_close(struct collector *collector)
+{
+	if (!collector)
+		return;
+	if (collector->processes)
+		munmap(collector->processes, collector->processes_size);
+	escapement_bpf__destroy(collector->bpf);
+	free(collector);
+}
+
+bool collector_has_multi(const struct collector *collector)
+{
+	return collector->multi;
+}
+
+/* All probes of one program in one file make one link. */
+static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
+				     const struct probe *const *probes, size_t count)
+{
+	unsigned long *offsets = calloc(count, sizeof(*offsets)), *semaphores = calloc(count, sizeof(*semaphores));
+	uint64_t *cookies = calloc(count, sizeof(*cookies));
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .ref_ctr_offsets = semaphores,
+		    .cookies = (const __u64 *)cookies, .cnt = count);
+	struct bpf_link *link;
+
+	if (!offsets || !semaphores || !cookies)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		offsets[i] = probes[i]->offset;
+		semaphores[i] = probes[i]->semaphore_offset;
+		cookies[i] = EVENT_COOKIE(slot, probes[i]->flags);
+	}
+	link = bpf_program__attach_uprobe_multi(program, pid, probes[0]->path, NULL, &options);
+	free(offsets);
+	free(semaphores);
+	free(cookies);
+	return link;
+}
+
+/* A perf uprobe bound to a PID would miss its other threads, so it is attached to all and the program selects. */
+static struct bpf_link *attach_perf(struct bpf_program *program, uint32_t slot, const struct probe *probe)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = probe->semaphore_offset,
+		    .bpf_cookie = EVENT_COOKIE(slot, probe->flags));
+
+	return bpf_program__attach_uprobe_opts(program, -1, probe->path, probe->offset, &options);
+}
+
+static void attachment_add(struct attachment *attachment, struct bpf_link *link)
+{
+	attachment->links = reallocarray(attachment->links, attachment->count + 1, sizeof(struct bpf_link *));
+	if (!attachment->links)
+		abort();
+	attachment->links[attachment->count++] = link;
+}
+
+/* Attaches probes->items[first] and those after it of the same program and file. */
+static int attach_group(struct collector *collector, struct attachment *attachment, int pid, uint32_t slot,
+			const struct probe_set *probes, bool *done, size_t first)
+{
+	const struct probe *leader = &probes->items[first];
+	struct bpf_program *program = bpf_object__find_program_by_name(collector->bpf->obj, leader->program);
+	const struct probe **group = calloc(probes->count, sizeof(*group));
+	struct bpf_link *link = NULL;
+	size_t count = 0;
+
+	if (!group || !program)
+		abort();
+	for (size_t i = first; i < probes->count; i++) {
+		if (!done[i] && strcmp(probes->items[i].program, leader->program) == 0 &&
+		    strcmp(probes->items[i].path, leader->path) == 0) {
+			done[i] = true;
+			group[count++] = &probes->items[i];
+		}
+	}
+	if (collector->multi) {
+		link = attach_multi(program, pid, slot, group, count);
+		if (link)
+			attachment_add(attachment, link);
+	}
+	for (size_t i = 0; i < count && !collector->multi; i++) {
+		link = attach_perf(program, slot, group[i]);
+		if (!link)
+			break;
+		attachment_add(attachment, link);
+	}
+	free(group);
+	return link ? 0 : -errno;
+}
+
+struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
+				    const struct probe_set *probes, struct error *error)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	bool *done = calloc(probes->count + 1, sizeof(*done));
+	int status = 0;
+
+	if (!attachment || !done)
+		abort();
+	for (size_t i = 0; i < probes->count && !status; i++) {
+		if (!done[i])
+			status = attach_group(collector, attachment, pid, slot, probes, done, i);
+	}
+	free(done);
+	if (!status)
+		return attachment;
+	explain(error, "attach to the probes", -status);
+	collector_detach(attachment);
+	return NULL;
+}
+
+void collector_detach(struct attachment *attachment)
+{
+	if (!attachment)
+		return;
+	for (size_t i = 0; i < attachment->count; i++)
+		bpf_link__destroy(attachment->links[i]);
+	free(attachment->links);
+	free(attachment);
+}
+
+volatile struct event_process *collector_process(struct collector *collector, uint32_t slot)
+{
+	return (volatile struct event_process *)(collector->processes + slot * sizeof(struct event_process));
+}
+
+void collector_rows(struct collector *collector,
+		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
+		    void *context)
+{
+	struct event_key *keys = calloc(ROW_BATCH, sizeof(*keys));
+	struct event_sums *sums = calloc(ROW_BATCH, sizeof(*sums));
+	int map = bpf_map__fd(collector->bpf->maps.counts), status;
+	uint32_t position, *previous = NULL;
+
+	if (!keys || !sums)
+		abort();
+	do {
+		uint32_t count = ROW_BATCH;
+
+		status = bpf_map_lookup_batch(map, previous, &position, keys, sums, &count, NULL);
+		if (status && errno != ENOENT)
+			break;
+		for (uint32_t i = 0; i < count; i++)
+			each(context, &keys[i], &sums[i]);
+		previous = &position;
+	} while (!status);
+	free(keys);
+	free(sums);
+}
+
+bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack)
+{
+	return (hash->part[0] || hash->part[1]) &&
+		bpf_map_lookup_elem(bpf_map__fd(collector->bpf->maps.stacks), hash, stack) == 0;
+}
+
+struct slot_keys {
+	uint32_t slot;
+	struct event_key *keys;
+	size_t count;
+};
+
+static void gather_key(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	struct slot_keys *gathered = context;
+
+	(void)sums;
+	if (key->slot != gathered->slot)
+		return;
+	gathered->keys = reallocarray(gathered->keys, gathered->count + 1, sizeof(*gathered->keys));
+	if (!gathered->keys)
+		abort();
+	gathered->keys[gathered->count++] = *key;
+}
+
+void collector_clear(struct collector *collector, uint32_t slot)
+{
+	struct slot_keys gathered = {.slot = slot};
+
+	collector_rows(collector, gather_key, &gathered);
+	for (size_t i = 0; i < gathered.count; i++)
+		bpf_map_delete_elem(bpf_map__fd(collector->bpf->maps.counts), &gathered.keys[i]);
+	free(gathered.keys);
+	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
+}
+
+uint64_t collector_missed(struct collector *collector)
+{
+	struct bpf_program *program;
+	uint64_t missed = 0;
+
+	bpf_object__for_each_program(program, collector->bpf->obj) {
+		struct bpf_prog_info info = {0};
+		uint32_t size = sizeof(info);
+
+		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
+			missed += info.recursion_misses;
+	}
+	return missed;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_COLLECTOR_H
+#define ESCAPEMENT_COLLECTOR_H
+
+/*
+ * The kernel's side of a session: loads the BPF programs, attaches them to probes, reads the maps. The only module
+ * that touches libbpf. One thread at a time, except that maps fill meanwhile.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/events.h"
+#include "error.h"
+#include "runtime.h"
+
+struct collector;
+struct attachment;
+
+/*
+ * Loads the programs. `only_pid` binds the collector to that process when the kernel lacks uprobe.multi; several
+ * processes can be observed only with it. `verbose` lets libbpf's own messages through.
+ * ESCAPEMENT_ATTACH=perf in the environment does without uprobe.multi.
+ */
+struct collector *collector_open(int only_pid, bool verbose, struct error *error);
+void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
+
+bool collector_has_multi(const struct collector *collector);
+
+/* Attaches a process's probes; its events go to that slot (below EVENT_SLOTS). */
+struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
+				    const struct probe_set *probes, struct error *error);
+/* Returns when no program runs any more for it. NULL is allowed. */
+void collector_detach(struct attachment *attachment);
+
+/* The process's sums, mapped memory: changes while one looks. */
+volatile struct event_process *collector_process(struct collector *collector, uint32_t slot);
+
+/* Calls `each` for every row. Rows may be added meanwhile; each that was there before is seen. */
+void collector_rows(struct collector *collector,
+		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
+		    void *context);
+
+/* False where that stack is not stored. */
+bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack);
+
+/* Frees the slot's rows and zeroes its sums, for the next process. */
+void collector_clear(struct collector *collector, uint32_t slot);
+
+/* Probe hits for which the kernel did not run a program, since the collector was opened. */
+uint64_t collector_missed(struct collector *collector);
+
+/* Whether the running kernel attaches by uprobe.multi. */
+bool collector_kernel_has_multi(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_LAUNCH_H
+#define ESCAPEMENT_LAUNCH_H
+
+/*
+ * A program that we start, and the processes it starts, followed with ptrace: stopped before the first instruction of
+ * every image, and once more at their very end, while their memory is still there. In between they run untouched,
+ * but for signals, which pass through. The thread that starts a launch must make all calls on it.
+ */
+
+#include <stdbool.h>
+
+#include "error.h"
+
+struct launch_handler {
+	void *context;
+	/*
+	 * `pid` is stopped with a new image. Called first at the exec, when only the executable and its dynamic linker
+	 * are mapped, then again after each library that the linker maps, until it returns true ("settled") or the
+	 * linker is done; `last` tells the final call.
+	 */
+	bool (*image)(void *context, int pid, bool first, bool last);
+	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
+	void (*forked)(void *context, int pid);
+	/* `pid` is stopped at its end; its memory can still be read. Not called where it is killed. */
+	void (*exiting)(void *context, int pid);
+	/* `pid` is gone, or has replaced its image (then `wait_status` is -1). */
+	void (*ended)(void *context, int pid, int wait_status);
+};
+
+struct launch;
+
+/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. */
+struct launch *launch_start(char *const *argv, bool follow, const struct launch_handler *handler,
+			    struct error *error);
+/* Handles what has happened since the last call without waiting. SIGCHLD tells that there may be something.
+ * Returns whether the program itself still runs. */
+bool launch_step(struct launch *launch);
+int launch_pid(const struct launch *launch);
+/* Wait status of the program; valid once launch_step() has returned false. */
+int launch_status(const struct launch *launch);
+/* Lets go of everything that still runs, and frees. NULL is allowed. */
+void launch_free(struct launch *launch);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "observed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	SNAPSHOT_TRIES = 400,
+	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to look for an instant at which both sides agree */
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void events_read(volatile struct event_process *sums, struct event_class_totals events[SPAN_CLASSES])
+{
+	for (int class = 0; class < SPAN_CLASSES; class++) {
+		volatile struct event_class_totals *inside = &sums->inside.classes[class];
+		volatile struct event_class_totals *outside = &sums->outside.classes[class];
+
+		events[class].objects = inside->objects + outside->objects;
+		events[class].bytes = inside->bytes + outside->bytes;
+		events[class].refills = inside->refills + outside->refills;
+		events[class].central_grows = inside->central_grows + outside->central_grows;
+	}
+}
+
+/* One reading of both sides. -1 where the process's memory is gone. */
+static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
+{
+	struct event_class_totals before[SPAN_CLASSES];
+
+	events_read(observed->sums, before);
+	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters))
+		return -1;
+	events_read(observed->sums, snapshot->events);
+	snapshot->bound = snapshot->counters.in_flight;
+	for (int class = 0; class < SPAN_CLASSES; class++)
+		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
+	snapshot->taken = true;
+	return 0;
+}
+
+/* Takes the reading of which the two sides agree best. */
+static void snapshot_take(struct observed *observed, struct snapshot *best)
+{
+	int64_t deadline = now_ns() + SNAPSHOT_NS;
+	struct snapshot *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		abort();
+	for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+		if (snapshot_try(observed, attempt))
+			break;
+		if (tries == 0 || attempt->bound < best->bound)
+			*best = *attempt;
+		if (best->bound == 0 || now_ns() > deadline)
+			break;
+	}
+	free(attempt);
+}
+
+struct observed *observed_new(struct collector *collector, struct profile *profile, struct target *target,
+			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
+			      struct error *error)
+{
+	struct observed *observed = calloc(1, sizeof(*observed));
+	struct probe_set probes = {0};
+
+	if (!observed)
+		abort();
+	observed->collector = collector;
+	observed->profile = profile;
+	observed->target = target;
+	observed->runtime = runtime;
+	observed->slot = slot;
+	observed->sums = collector_process(collector, slot);
+	runtime->counters_start_at_zero = from_first_instruction;
+	if (runtime->ops->probes(runtime, rate, &probes, profile, error))
+		goto fail;
+	observed->rate = runtime->rate;
+	if (from_first_instruction)
+		observed->sums->recording = 1;
+	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
+	if (!observed->attachment)
+		goto fail;
+	observed->space = address_space_new(target, profile);
+	if (from_first_instruction) {
+		observed->start.taken = true;
+	} else {
+		observed->sums->recording = 1;
+		snapshot_take(observed, &observed->start);
+	}
+	probe_set_free(&probes);
+	return observed;
+fail:
+	probe_set_free(&probes);
+	observed->sums->recording = 0;
+	target_close(target);
+	runtime_free(runtime);
+	free(observed);
+	return NULL;
+}
+
+static void remember_row(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	struct observed *observed = context;
+
+	(void)sums;
+	if (key->slot == observed->slot)
+		observed->runtime->ops->remember(observed->runtime, observed->target, key);
+}
+
+static void remember_rows(struct observed *observed)
+{
+	address_space_update(observed->space);
+	collector_rows(observed->collector, remember_row, observed);
+}
+
+void observed_tick(struct observed *observed)
+{
+	remember_rows(observed);
+	snapshot_try(observed, &observed->latest);
+}
+
+void observed_stop(struct observed *observed)
+{
+	snapshot_take(observed, &observed->end);
+	observed->sums->recording = 0;
+	remember_rows(observed);
+}
+
+static void row_values(const struct event_key *key, const struct event_sums *sums, int64_t values[VALUE_COUNT])
+{
+	memset(values, 0, VALUE_COUNT * sizeof(*values));
+	switch ((enum event_kind)key->kind) {
+	case EVENT_ALLOC:
+	case EVENT_LARGE:
+		values[VALUE_OBJECTS] = (int64_t)sums->count;
+		values[VALUE_BYTES] = (int64_t)sums->bytes;
+		values[VALUE_SAMPLES] = (int64_t)sums->events;
+		break;
+	case EVENT_SAMPLE:
+		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
+		values[VALUE_BYTES] = (int64_t)sums->weight;
+		values[VALUE_SAMPLES] = (int64_t)sums->events;
+		break;
+	case EVENT_REFILL:
+		values[VALUE_REFILLS] = (int64_t)sums->count;
+		break;
+	case EVENT_CENTRAL_GROW:
+		values[VALUE_CENTRAL_GROWS] = (int64_t)sums->count;
+		break;
+	case EVENT_HEAP_GROW:
+		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
+		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
+		break;
+	case EVENT_SWEEP:
+	case EVENT_KINDS:
+		break;
+	}
+}
+
+static void add_row(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	struct observed *observed = context;
+	struct runtime *runtime = observed->runtime;
+	struct profile_key row = {.pid = observed->target->pid};
+	int64_t values[VALUE_COUNT];
+	struct event_stack stack;
+	bool stored;
+
+	if (key->slot != observed->slot)
+		return;
+	row_values(key, sums, values);
+	stored = collector_stack(observed->collector, &key->stack, &stack);
+	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, key, stored ? &stack : NULL);
+	row.type = runtime->ops->type(runtime, observed->profile, key);
+	row.comm = profile_string(observed->profile, observed->target->comm);
+	row.span_class = key->span_class < SPAN_CLASSES ? key->span_class : SPAN_CLASS_UNKNOWN;
+	profile_add(observed->profile, &row, values);
+}
+
+/* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
+static void add_class_totals(struct observed *observed, struct profile_process *process, const struct snapshot *end)
+{
+	bool every_object = observed->rate == 1, every_refill = observed->rate <= 1;
+
+	for (int class = 0; class < SPAN_CLASSES; class++) {
+		int64_t *totals = process->class_totals[class];
+		volatile struct event_class_totals *events = &observed->sums->inside.classes[class];
+		const struct heap_class *from = &observed->start.counters.classes[class];
+		const struct heap_class *to = &end->counters.classes[class];
+
+		if (every_object || !end->taken) {
+			totals[VALUE_OBJECTS] = (int64_t)events->objects;
+			totals[VALUE_BYTES] = (int64_t)events->bytes;
+		} else {
+			totals[VALUE_OBJECTS] = to->objects - from->objects;
+			totals[VALUE_BYTES] = to->bytes - from->bytes;
+		}
+		if (every_refill || !end->taken || to->refills == VALUE_UNMEASURED) {
+			totals[VALUE_REFILLS] = (int64_t)events->refills;
+			totals[VALUE_CENTRAL_GROWS] = (int64_t)events->central_grows;
+		} else {
+			totals[VALUE_REFILLS] = to->refills - from->refills;
+			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
+		}
+	}
+}
+
+static void add_totals(struct observed *observed, struct profile_process *process)
+{
+	static const enum profile_value summed[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS};
+
+	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
+		process->totals[summed[i]] = 0;
+		for (int class = 0; class < SPAN_CLASSES; class++)
+			process->totals[summed[i]] += process->class_totals[class][summed[i]];
+	}
+	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
+	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
+}
+
+/*
+ * Over the time between the two snapshots: what the events told, and what they had not told yet at the end but had at
+ * the start, against what the runtime says.
+ */
+static void add_check(struct observed *observed, struct profile_process *process)
+{
+	int64_t difference = 0;
+
+	process->check.source = profile_string(observed->profile, observed->runtime->ops->counter_source);
+	if (!observed->start.taken || !observed->end.taken)
+		return;
+	for (int class = 0; class < SPAN_CLASSES; class++) {
+		const struct heap_class *from = &observed->start.counters.classes[class];
+		const struct heap_class *to = &observed->end.counters.classes[class];
+
+		difference += (int64_t)(observed->end.events[class].objects - observed->start.events[class].objects);
+		difference += to->unreported_objects - from->unreported_objects;
+		difference -= to->objects - from->objects;
+	}
+	process->check.present = true;
+	process->check.difference = difference;
+	process->check.objects = process->totals[VALUE_OBJECTS] - difference;
+	process->check.bound = observed->start.bound + observed->end.bound;
+}
+
+void observed_finish(struct observed *observed)
+{
+	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
+	struct profile *profile = observed->profile;
+	struct profile_process *process;
+
+	collector_detach(observed->attachment);
+	process = profile_process_add(profile, observed->target->pid);
+	process->comm = profile_string(profile, observed->target->comm);
+	process->executable = profile_string(profile, observed->target->executable);
+	process->runtime = profile_string(profile, observed->runtime->version);
+	add_class_totals(observed, process, end);
+	add_totals(observed, process);
+	add_check(observed, process);
+	process->lost_events = (int64_t)observed->sums->lost_events;
+	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
+	if (!observed->end.taken) {
+		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
+			     observed->target->pid, observed->target->comm,
+			     observed->rate == 1 ? "" : ", and totals end some moments before its end");
+		if (observed->rate != 1)
+			profile->totals_exact = false;
+	}
+	collector_rows(observed->collector, add_row, observed);
+	collector_clear(observed->collector, observed->slot);
+
+	address_space_free(observed->space);
+	runtime_free(observed->runtime);
+	target_close(observed->target);
+	free(observed);
+}

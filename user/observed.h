@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_OBSERVED_H
+#define ESCAPEMENT_OBSERVED_H
+
+/*
+ * One process under observation, from its first probe to its share of the profile: attach, snapshots of counters at
+ * both ends, rows. Owned by a session, which decides when.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector.h"
+#include "profile.h"
+#include "runtime.h"
+#include "target.h"
+
+/* The runtime's counters, and the events that had been counted at the same instant. */
+struct snapshot {
+	bool taken;
+	int64_t bound; /* objects by which the two may disagree about the instant */
+	struct heap_counters counters;
+	struct event_class_totals events[SPAN_CLASSES]; /* inside and outside */
+};
+
+struct observed {
+	struct collector *collector;
+	struct profile *profile;
+	struct target *target;
+	struct runtime *runtime;
+	struct address_space *space;
+	struct attachment *attachment;
+	volatile struct event_process *sums;
+	uint32_t slot;
+	int64_t rate;
+	struct snapshot start, latest, end;
+};
+
+/*
+ * Attaches to the process and begins to record. `from_first_instruction`: nothing of it has run yet, so its counters
+ * start at zero. Takes target and runtime over, on failure too.
+ */
+struct observed *observed_new(struct collector *collector, struct profile *profile, struct target *target,
+			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
+			      struct error *error);
+
+/* While the process lives: remembers what its rows will need, and reads its counters in case it is killed. */
+void observed_tick(struct observed *observed);
+
+/* Ends the recording of a process whose memory is still there. */
+void observed_stop(struct observed *observed);
+
+/* Detaches, adds the process and its rows to the profile, and frees. After observed_stop(), or when the process was
+ * killed without it. */
+void observed_finish(struct observed *observed);
+
+#endif

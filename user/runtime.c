@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct runtime *(*const detectors[])(const struct target *, bool *, struct error *) = {
+	runtime_goalloc_detect,
+};
+
+struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
+{
+	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++) {
+		struct runtime *runtime;
+
+		*absent = true;
+		runtime = detectors[i](target, absent, error);
+		if (runtime || !*absent)
+			return runtime;
+	}
+	error_set(error, STATUS_CANNOT_MEASURE,
+		  "process %d (%s) has no probes: it is no Go program and has no libgoalloc loaded", target->pid,
+		  target->comm);
+	return NULL;
+}
+
+void runtime_free(struct runtime *runtime)
+{
+	if (runtime)
+		runtime->ops->free(runtime);
+}
+
+void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
+		   uint64_t semaphore_offset, uint32_t flags)
+{
+	set->items = reallocarray(set->items, set->count + 1, sizeof(*set->items));
+	if (!set->items)
+		abort();
+	set->items[set->count++] = (struct probe){program, strdup(path), offset, semaphore_offset, flags};
+}
+
+void probe_set_free(struct probe_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		free(set->items[i].path);
+	free(set->items);
+	*set = (struct probe_set){0};
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_RUNTIME_H
+#define ESCAPEMENT_RUNTIME_H
+
+/*
+ * What a session must know about an allocator runtime: where its probes stand, what its own counters say, and how a
+ * stack of it reads. One file a runtime (runtime_goalloc.c, runtime_go.c), one table of functions each; a session
+ * treats them alike.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/events.h"
+#include "address_space.h"
+#include "error.h"
+#include "profile.h"
+#include "target.h"
+
+/* One place in one file that a BPF program is attached to. */
+struct probe {
+	const char *program;       /* name of the BPF program */
+	char *path;                /* file to attach to, openable by us */
+	uint64_t offset;           /* of the instruction, in the file */
+	uint64_t semaphore_offset; /* in the file; 0: none */
+	uint32_t flags;            /* for the program: upper half of its attach cookie */
+};
+
+struct probe_set {
+	struct probe *items;
+	size_t count;
+};
+
+void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
+		   uint64_t semaphore_offset, uint32_t flags);
+void probe_set_free(struct probe_set *set);
+
+/* The runtime's own counters, by span class, at one instant. Monotonic from the process's start. */
+struct heap_class {
+	int64_t objects, bytes;
+	int64_t refills, central_grows; /* VALUE_UNMEASURED where the runtime does not count them */
+	/* Of `objects` and `bytes`: what no event has told yet at this rate (tails in caches, thinned events).
+	 * Over any interval: events + change of unreported = change of objects. */
+	int64_t unreported_objects, unreported_bytes;
+};
+
+struct heap_counters {
+	struct heap_class classes[SPAN_CLASSES];
+	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED where the runtime does not count them */
+	int64_t in_flight; /* objects that may be counted but not yet reported, or the other way round */
+};
+
+struct runtime;
+
+struct runtime_ops {
+	const char *counter_source; /* "goalloc counters": for the check */
+
+	/* Where the probes for this rate stand. Warnings go to the profile. */
+	int (*probes)(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
+		      struct error *error);
+
+	/* Reads the counters of the live process. -1 where its memory cannot be read (it has ended). */
+	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate,
+		    struct heap_counters *counters);
+
+	/* Called for every new row while the process lives: reads from its memory what stack() will need. */
+	void (*remember)(struct runtime *runtime, const struct target *target, const struct event_key *key);
+
+	/* The row's stack as people should read it. */
+	const struct profile_stack *(*stack)(struct runtime *runtime, struct address_space *space,
+					     struct profile *profile, const struct event_key *key,
+					     const struct event_stack *stack);
+
+	/* Name of the row's type, interned; NULL where not known. */
+	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);
+
+	void (*free)(struct runtime *runtime);
+};
+
+/* Runtimes begin with this. */
+struct runtime {
+	const struct runtime_ops *ops;
+	char version[64];           /* "goalloc 1", "go1.24.4": for people */
+	int64_t rate;               /* the rate in force: what the runtime can do nearest to the one asked for */
+	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
+};
+
+/*
+ * Recognises the runtime of a process by its mapped files. NULL with *absent true: there is none (yet: a dynamic
+ * linker may still map it). NULL with *absent false: there is one, and the error says why it cannot be observed.
+ */
+struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error);
+void runtime_free(struct runtime *runtime); /* NULL is allowed */
+
+/* The detectors, in the order in which they are asked. */
+struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launch.h"
+#include "observed.h"
+
+enum {
+	POLL_MS = 100,
+	TICK_MS = 1000,   /* between readings of rows and counters, in case the target is killed */
+	GRACE_MS = 3000,  /* for a program that was asked to end */
+};
+
+struct session {
+	const struct session_options *options;
+	struct profile *profile;
+	struct collector *collector;
+	struct launch *launch;
+	struct observed *observed[EVENT_SLOTS];
+	int observed_count, observed_ever;
+	int pidfd; /* of a process that we attached to */
+	int children; /* signalfd for SIGCHLD */
+	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
+	struct error error; /* why the last process could not be observed */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static struct observed **slot_of(struct session *session, int pid)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i] && session->observed[i]->target->pid == pid)
+			return &session->observed[i];
+	}
+	return NULL;
+}
+
+/*
+ * Observes a process where it has a runtime that we know. Returns 1 when observed, 0 when it has none (yet), -1 when
+ * it has one but cannot be observed; the error says why in both.
+ */
+static int observe(struct session *session, int pid, bool from_first_instruction)
+{
+	struct target *target = target_open(pid, &session->error);
+	struct runtime *runtime;
+	bool absent = false;
+	int slot = 0;
+
+	if (!target)
+		return -1;
+	runtime = runtime_detect(target, &absent, &session->error);
+	if (!runtime) {
+		target_close(target);
+		return absent ? 0 : -1;
+	}
+	while (slot < EVENT_SLOTS && session->observed[slot])
+		slot++;
+	if (slot == EVENT_SLOTS || (!collector_has_multi(session->collector) && session->observed_ever)) {
+		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, target->comm,
+			     slot == EVENT_SLOTS ? "too many at one time" : "this kernel allows one process a recording");
+		runtime_free(runtime);
+		target_close(target);
+		return -1;
+	}
+	session->observed[slot] = observed_new(session->collector, session->profile, target, runtime, (uint32_t)slot,
+					       session->options->rate, from_first_instruction, &session->error);
+	if (!session->observed[slot])
+		return -1;
+	session->observed_count++;
+	session->observed_ever++;
+	session->profile->rate = session->observed[slot]->rate;
+	return 1;
+}
+
+static void finish(struct session *session, struct observed **slot)
+{
+	observed_finish(*slot);
+	*slot = NULL;
+	session->observed_count--;
+}
+
+static bool on_image(void *context, int pid, bool first, bool last)
+{
+	struct session *session = context;
+
+	(void)first, (void)last;
+	return observe(session, pid, true) != 0;
+}
+
+static void on_fork(void *context, int pid)
+{
+	struct session *session = context;
+
+	observe(session, pid, false);
+}
+
+static void on_exiting(void *context, int pid)
+{
+	struct observed **slot = slot_of(context, pid);
+
+	if (slot)
+		observed_stop(*slot);
+}
+
+static void on_ended(void *context, int pid, int wait_status)
+{
+	struct observed **slot = slot_of(context, pid);
+
+	(void)wait_status;
+	if (slot)
+		finish(context, slot);
+}
+
+static int start_program(struct session *session, struct error *error)
+{
+	const struct launch_handler handler = {session, on_image, on_fork, on_exiting, on_ended};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	session->children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (session->children < 0)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch the program: %m");
+	session->launch = launch_start(session->options->argv, session->options->follow, &handler, error);
+	return session->launch ? 0 : -1;
+}
+
+static int attach_process(struct session *session, struct error *error)
+{
+	int pid = session->options->pid;
+
+	if (observe(session, pid, false) <= 0) {
+		*error = session->error;
+		return -1;
+	}
+	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return 0;
+}
+
+/* Waits for something to happen. Returns false when the target has ended. */
+static bool wait_for_events(struct session *session)
+{
+	struct pollfd file = {.fd = session->launch ? session->children : session->pidfd, .events = POLLIN};
+	struct signalfd_siginfo information;
+
+	poll(&file, 1, POLL_MS);
+	if (!session->launch)
+		return !(file.revents & POLLIN);
+	while (read(session->children, &information, sizeof(information)) > 0)
+		;
+	return launch_step(session->launch);
+}
+
+/* The program gets the signal that we got, or SIGTERM when time is up; it has GRACE_MS to end by itself, so that its
+ * last allocations count and its counters can be read. */
+static bool ask_to_end(struct session *session, int signal)
+{
+	if (!session->launch)
+		return true;
+	if (!session->asked_ms) {
+		session->asked_ms = now_ms();
+		kill(launch_pid(session->launch), signal);
+	}
+	return now_ms() - session->asked_ms > GRACE_MS;
+}
+
+static int64_t events_seen(struct session *session)
+{
+	int64_t events = 0;
+
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		for (int class = 0; session->observed[i] && class < SPAN_CLASSES; class++)
+			events += (int64_t)session->observed[i]->sums->inside.classes[class].objects;
+	}
+	return events;
+}
+
+static void run(struct session *session)
+{
+	const struct session_options *options = session->options;
+	int64_t last_tick = session->started_ms;
+
+	while (wait_for_events(session)) {
+		int64_t now = now_ms(), elapsed = now - session->started_ms;
+		bool over = options->duration > 0 && (double)elapsed >= options->duration * 1e3;
+		int signal = options->stop ? *options->stop : 0;
+
+		if ((signal || over) && ask_to_end(session, signal ? signal : SIGTERM))
+			break;
+		if (now - last_tick >= TICK_MS) {
+			last_tick = now;
+			for (int i = 0; i < EVENT_SLOTS; i++) {
+				if (session->observed[i])
+					observed_tick(session->observed[i]);
+			}
+		}
+		if (options->progress) {
+			struct session_progress progress = {(double)elapsed / 1e3, session->observed_count,
+							    events_seen(session)};
+
+			options->progress(options->context, &progress);
+		}
+	}
+}
+
+static void describe(struct session *session)
+{
+	const struct session_options *options = session->options;
+	struct profile *profile = session->profile;
+	struct timespec wall;
+	struct utsname kernel;
+	char text[1024] = "";
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	uname(&kernel);
+	profile->tool_version = ESCAPEMENT_VERSION;
+	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
+	profile->start_ns = wall.tv_sec * 1000000000LL + wall.tv_nsec;
+	profile->rate = options->rate;
+	profile->totals_exact = true;
+	if (options->pid) {
+		struct target *target = target_open(options->pid, NULL);
+
+		profile->target = profile_string(profile, target && target->command_line ? target->command_line : "?");
+		target_close(target);
+		return;
+	}
+	for (int i = 0; options->argv[i]; i++) {
+		size_t length = strlen(text);
+
+		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", options->argv[i]);
+	}
+	profile->target = profile_string(profile, text);
+}
+
+/* Which values the rows hold, and how exactly, follows from the rate in force. */
+static void describe_rows(struct session *session)
+{
+	struct profile *profile = session->profile;
+	uint32_t costs = 1u << VALUE_REFILLS | 1u << VALUE_CENTRAL_GROWS | 1u << VALUE_HEAP_GROWS |
+			 1u << VALUE_HEAP_GROW_BYTES;
+	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+
+	profile->row_measured = profile->rate == 0 ? costs : costs | objects;
+	profile->rows_exact = profile->rate <= 1;
+}
+
+static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)
+{
+	struct profile *profile = session->profile;
+	uint64_t missed;
+
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i]) {
+			/* a process that we attached to may just have ended: then nothing can be read any more */
+			observed_stop(session->observed[i]);
+			finish(session, &session->observed[i]);
+		}
+	}
+	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
+	describe_rows(session);
+	missed = collector_missed(session->collector);
+	if (missed && profile->process_count)
+		profile->processes[0].lost_events += (int64_t)missed;
+	if (session->launch && launch_status(session->launch) >= 0) {
+		result->wait_status = launch_status(session->launch);
+		result->asked = session->asked_ms != 0;
+	}
+	if (session->observed_ever)
+		return profile;
+	*error = session->error;
+	profile_free(profile);
+	return NULL;
+}
+
+struct profile *session_record(const struct session_options *options, struct session_result *result,
+			       struct error *error)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct profile *profile = NULL;
+
+	if (!session)
+		abort();
+	*result = (struct session_result){0};
+	session->options = options;
+	session->pidfd = session->children = -1;
+	if (options->pid) { /* before BPF: the likelier mistakes have the clearer errors */
+		struct target *target = target_open(options->pid, error);
+
+		if (!target)
+			goto out;
+		target_close(target);
+	}
+	session->collector = collector_open(options->pid, options->verbose, error);
+	if (!session->collector)
+		goto out;
+	session->profile = profile_new();
+	describe(session);
+	session->started_ms = now_ms();
+	if (options->pid ? attach_process(session, error) : start_program(session, error)) {
+		profile_free(session->profile);
+		goto out;
+	}
+	result->started = options->pid == 0;
+	run(session);
+	profile = conclude(session, result, error);
+out:
+	launch_free(session->launch);
+	collector_close(session->collector);
+	if (session->pidfd >= 0)
+		close(session->pidfd);
+	if (session->children >= 0)
+		close(session->children);
+	free(session);
+	return profile;
+}

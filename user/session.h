@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_SESSION_H
+#define ESCAPEMENT_SESSION_H
+
+/*
+ * A recording: finds the runtimes of its processes, attaches, lets them run, and makes a profile of what was counted.
+ *
+ * The recording of a process is exact at its edges: probes are attached first; then its own counters are read between
+ * two readings of the events' sums, again and again until these two agree or a bound remains; the same at the end.
+ * Events are told apart by the `recording` flag of the process's slot, so rows hold the time between exactly.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "profile.h"
+
+struct session_progress {
+	double seconds;
+	int processes;   /* observed at this moment */
+	int64_t events;  /* objects (or bytes' worth of events) seen so far */
+};
+
+struct session_options {
+	int pid;            /* > 0: attach to this process; 0: start argv */
+	char *const *argv;
+	int64_t rate;
+	double duration;    /* seconds; 0: until the target ends or `stop` is raised */
+	bool follow;        /* observe the children of argv too */
+	bool verbose;
+	const volatile sig_atomic_t *stop; /* raised: end the recording; a number > 0 is the signal to pass on */
+	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
+	void *context;
+};
+
+struct session_result {
+	bool started;    /* argv was run and has ended */
+	int wait_status; /* its wait status then */
+	bool asked;      /* it ended after we had asked it to */
+};
+
+/*
+ * Records. NULL with an error where nothing could be measured. Blocks SIGCHLD meanwhile when it starts a program.
+ * Call it from one thread only.
+ */
+struct profile *session_record(const struct session_options *options, struct session_result *result,
+			       struct error *error);
+
+#endif

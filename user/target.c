@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { PIECES_MAX = 1024 }; /* IOV_MAX */
+
+/* Reads a small file of /proc whole; the caller frees it. NULL with errno on failure. */
+static char *read_proc(int pid, const char *name, size_t *length)
+{
+	char path[64], *text = NULL;
+	size_t capacity = 0, used = 0;
+	ssize_t got;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return NULL;
+	do {
+		if (capacity - used < 4096) {
+			char *grown = realloc(text, capacity = 2 * capacity + 8192);
+
+			if (!grown)
+				abort();
+			text = grown;
+		}
+		got = read(file, text + used, capacity - used - 1);
+		if (got > 0)
+			used += (size_t)got;
+	} while (got > 0);
+	close(file);
+	if (got < 0) {
+		int saved = errno;
+
+		free(text);
+		errno = saved;
+		return NULL;
+	}
+	text[used] = 0;
+	if (length)
+		*length = used;
+	return text;
+}
+
+static void free_mappings(struct target_mapping *mappings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(mappings[i].path);
+	free(mappings);
+}
+
+static bool parse_mapping(const char *line, struct target_mapping *mapping)
+{
+	unsigned int device_major, device_minor;
+	char permissions[5];
+	int path = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &mapping->start,
+		   &mapping->limit, permissions, &mapping->offset, &device_major, &device_minor, &mapping->inode,
+		   &path) < 7)
+		return false;
+	mapping->device = makedev(device_major, device_minor);
+	mapping->writable = permissions[1] == 'w';
+	mapping->executable = permissions[2] == 'x';
+	mapping->path = strdup(path ? line + path : "");
+	return mapping->path != NULL;
+}
+
+int target_refresh(struct target *target, struct error *error)
+{
+	struct target_mapping *mappings = NULL;
+	size_t count = 0, capacity = 0, length = 0;
+	char *text = read_proc(target->pid, "maps", &length), *line, *next;
+
+	if (!text || !length) {
+		free(text);
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s", target->pid,
+				 text ? "it has ended" : strerror(errno));
+	}
+	for (line = text; *line; line = next) {
+		next = strchrnul(line, '\n');
+		if (*next)
+			*next++ = 0;
+		if (count == capacity) {
+			mappings = reallocarray(mappings, capacity = 2 * capacity + 64, sizeof(*mappings));
+			if (!mappings)
+				abort();
+		}
+		if (parse_mapping(line, &mappings[count]))
+			count++;
+	}
+	free(text);
+	free_mappings(target->mappings, target->mapping_count);
+	target->mappings = mappings;
+	target->mapping_count = count;
+	return 0;
+}
+
+static char *read_executable(int pid)
+{
+	static const char deleted[] = " (deleted)";
+	char path[64], link[4096];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	length = readlink(path, link, sizeof(link) - 1);
+	if (length < 0)
+		return NULL;
+	link[length] = 0;
+	if ((size_t)length > strlen(deleted) && strcmp(link + length - strlen(deleted), deleted) == 0)
+		link[length - (ssize_t)strlen(deleted)] = 0;
+	return strdup(link);
+}
+
+static void read_names(struct target *target)
+{
+	size_t length = 0;
+	char *text = read_proc(target->pid, "comm", &length);
+
+	if (text) {
+		text[strcspn(text, "\n")] = 0;
+		snprintf(target->comm, sizeof(target->comm), "%s", text);
+	}
+	free(text);
+	text = read_proc(target->pid, "cmdline", &length);
+	for (size_t i = 0; text && i + 1 < length; i++) {
+		if (!text[i])
+			text[i] = ' ';
+	}
+	target->command_line = text;
+}
+
+struct target *target_open(int pid, struct error *error)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	char path[64];
+
+	if (!target)
+		abort();
+	target->pid = pid;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (access(path, F_OK)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
+		goto fail;
+	}
+	target->executable = read_executable(pid);
+	if (!target->executable) {
+		if (errno == EACCES || errno == EPERM)
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "not permitted to inspect process %d: run as root, or with CAP_SYS_PTRACE, CAP_BPF "
+				  "and CAP_PERFMON", pid);
+		else
+			error_set(error, STATUS_CANNOT_MEASURE, "process %d has no executable: it has ended, or it is "
+				  "a kernel thread", pid);
+		goto fail;
+	}
+	read_names(target);
+	if (target_refresh(target, error))
+		goto fail;
+	return target;
+fail:
+	target_close(target);
+	return NULL;
+}
+
+void target_close(struct target *target)
+{
+	if (!target)
+		return;
+	free_mappings(target->mappings, target->mapping_count);
+	free(target->executable);
+	free(target->command_line);
+	free(target);
+}
+
+const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address)
+{
+	size_t low = 0, high = target->mapping_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (address >= target->mappings[middle].limit)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < target->mapping_count && address >= target->mappings[low].start)
+		return &target->mappings[low];
+	return NULL;
+}
+
+const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *candidate = &target->mappings[i];
+
+		if (candidate->inode == mapping->inode && candidate->device == mapping->device && mapping->inode)
+			return candidate;
+	}
+	return mapping;
+}
+
+char *target_file_path(const struct target *target, const struct target_mapping *mapping)
+{
+	struct stat status;
+	char *path;
+
+	if (asprintf(&path, "/proc/%d/root%s", target->pid, mapping->path) < 0)
+		abort();
+	/* overlayfs shows another device in maps than in stat, so the inode alone decides */
+	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
+		return path;
+	free(path);
+	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->pid, mapping->start,
+		     mapping->limit) < 0)
+		abort();
+	return path;
+}
+
+int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count)
+{
+	struct iovec local[PIECES_MAX], remote[PIECES_MAX];
+
+	while (count) {
+		size_t batch = count < PIECES_MAX ? count : PIECES_MAX, expected = 0;
+		ssize_t got;
+
+		for (size_t i = 0; i < batch; i++) {
+			local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
+			remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
+			expected += pieces[i].size;
+		}
+		got = process_vm_readv(target->pid, local, batch, remote, batch, 0);
+		if (got < 0)
+			return -1;
+		if ((size_t)got != expected) {
+			errno = EFAULT;
+			return -1;
+		}
+		pieces += batch;
+		count -= batch;
+	}
+	return 0;
+}
+
+int target_read(const struct target *target, uint64_t address, void *buffer, size_t size)
+{
+	struct target_piece piece = {address, buffer, size};
+
+	return target_read_pieces(target, &piece, 1);
+}
+
+int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	/* page by page: the string may end just before memory that is not mapped */
+	while (used + 1 < size) {
+		size_t piece = 4096 - (address + used) % 4096;
+		char *end;
+
+		if (piece > size - 1 - used)
+			piece = size - 1 - used;
+		if (target_read(target, address + used, buffer + used, piece))
+			return -1;
+		end = memchr(buffer + used, 0, piece);
+		if (end)
+			return 0;
+		used += piece;
+	}
+	buffer[used] = 0;
+	return 0;
+}
+
+static bool has_name(int pid, const char *name)
+{
+	char *text = read_proc(pid, "comm", NULL), *executable;
+	bool found = false;
+
+	if (text) {
+		text[strcspn(text, "\n")] = 0;
+		found = strcmp(text, name) == 0;
+	}
+	free(text);
+	if (found)
+		return true;
+	executable = read_executable(pid);
+	if (executable)
+		found = strcmp(basename(executable), name) == 0;
+	free(executable);
+	return found;
+}
+
+int target_find(const char *name, struct error *error)
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	char list[512] = "";
+	int found = 0, count = 0;
+
+	if (!directory)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot list processes: %m");
+	while ((entry = readdir(directory))) {
+		int pid = atoi(entry->d_name);
+
+		if (!isdigit((unsigned char)entry->d_name[0]) || pid == getpid() || !has_name(pid, name))
+			continue;
+		found = pid;
+		count++;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), " %d", pid);
+	}
+	closedir(directory);
+	if (count == 0)
+		return error_set(error, STATUS_CANNOT_MEASURE, "no process is named '%s'", name);
+	if (count > 1)
+		return error_set(error, STATUS_USAGE, "%d processes are named '%s': choose one with -p:%s", count, name,
+				 list);
+	return found;
+}
