@@ -49,9 +49,9 @@ static void print_row(const struct option_row *row)
 		printf("\n%s:\n", row->help);
 		return;
 	}
-	length = snprintf(head, sizeof(head), row->letter ? "  -%c, --%s" : "      --%s",
-			  row->letter ? row->letter : 0, row->name);
-	if (!row->letter)
+	if (row->letter)
+		length = snprintf(head, sizeof(head), "  -%c, --%s", row->letter, row->name);
+	else
 		length = snprintf(head, sizeof(head), "      --%s", row->name);
 	if (row->argument)
 		length += snprintf(head + length, sizeof(head) - (size_t)length, " %s", row->argument);

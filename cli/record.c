@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "pprof.h"
+#include "recording.h"
+
+static int run(int argc, char **argv)
+{
+	struct recording recording = RECORDING_DEFAULTS;
+	const char *output = "escapement.pb.gz";
+	const struct option_row rows[] = {
+		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)", NULL},
+		RECORDING_ROWS(recording),
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "record [OPTIONS] (-p PID | --name NAME | -- PROGRAM [ARG...])",
+		.description = "Profiles the heap allocations of a live process, or of a program that it starts, into a pprof "
+			       "file. Ctrl-C ends the recording and writes what was measured.",
+		.examples = "  escapement record -p 1234 --duration 10\n"
+			    "  escapement record --rate 1 -o exact.pb.gz -- ./prog args\n"
+			    "  go tool pprof -top escapement.pb.gz\n",
+		.rows = rows,
+	};
+	struct profile *profile;
+	struct error error;
+	int64_t totals[VALUE_COUNT];
+	bool separator;
+	int status, first = options_parse(argc, argv, &usage, &separator);
+
+	if (first < 0)
+		return options_status(first);
+	profile = recording_run(&recording, argc, argv, first, separator, &error);
+	if (!profile)
+		return cli_fail(&error);
+	if (pprof_write(profile, output, &error)) {
+		profile_free(profile);
+		return cli_fail(&error);
+	}
+	profile_totals(profile, totals);
+	if (cli_verbosity >= 0)
+		fprintf(stderr, "escapement: %" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'\n",
+			totals[VALUE_OBJECTS], totals[VALUE_BYTES], profile->sample_count, output);
+	status = recording_status(&recording, profile);
+	profile_free(profile);
+	return status;
+}
+
+const struct command command_record = {"record", "profile a live process into a pprof file", run};

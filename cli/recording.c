@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "recording.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "session.h"
+#include "target.h"
+
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int signal)
+{
+	stop_signal = signal;
+}
+
+/* One line that is written over; only for people who watch. */
+static void show_progress(void *context, const struct session_progress *progress)
+{
+	(void)context;
+	fprintf(stderr, "\rrecording: %.0f s, %d process%s, %" PRId64 " objects \033[K", progress->seconds,
+		progress->processes, progress->processes == 1 ? "" : "es", progress->events);
+}
+
+static int choose_target(struct recording *recording, int argc, char **argv, int first, bool separator,
+			 struct error *error)
+{
+	int given = (recording->pid != 0) + (recording->name != NULL) + separator;
+
+	if (given > 1)
+		return error_set(error, STATUS_USAGE, "give only one of -p PID, --name NAME and -- PROGRAM");
+	if (given == 0)
+		return error_set(error, STATUS_USAGE, "nothing to record: give -p PID, --name NAME or -- PROGRAM%s%s",
+				 first < argc ? "; a '--' must stand before " : "", first < argc ? argv[first] : "");
+	if (separator && first >= argc)
+		return error_set(error, STATUS_USAGE, "no program after '--'");
+	if (!separator && first < argc)
+		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+	if (recording->name) {
+		recording->pid = target_find(recording->name, error);
+		if (recording->pid < 0)
+			return -1;
+	}
+	if (recording->pid == getpid())
+		return error_set(error, STATUS_USAGE, "%d is this process itself", getpid());
+	if (recording->pid > INT32_MAX)
+		return error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %" PRId64, recording->pid);
+	return 0;
+}
+
+static void describe_end(struct recording *recording, const struct session_result *result)
+{
+	int status = result->wait_status;
+
+	if (!result->started || result->asked)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status)) {
+		recording->program_failed = true;
+		snprintf(recording->program_status, sizeof(recording->program_status), "exited with status %d",
+			 WEXITSTATUS(status));
+	} else if (WIFSIGNALED(status)) {
+		recording->program_failed = true;
+		snprintf(recording->program_status, sizeof(recording->program_status), "was killed by SIG%s",
+			 sigabbrev_np(WTERMSIG(status)));
+	}
+}
+
+struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
+			      struct error *error)
+{
+	struct session_options options = {.rate = recording->rate, .duration = recording->duration,
+					  .follow = !recording->no_follow, .verbose = cli_verbosity > 0,
+					  .stop = &stop_signal};
+	struct sigaction action = {.sa_handler = note_signal};
+	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
+	struct session_result result;
+	struct profile *profile;
+
+	if (choose_target(recording, argc, argv, first, separator, error))
+		return NULL;
+	options.pid = (int)recording->pid;
+	options.argv = argv + first;
+	if (watched)
+		options.progress = show_progress;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	profile = session_record(&options, &result, error);
+	if (watched)
+		fputs("\r\033[K", stderr);
+	if (profile)
+		describe_end(recording, &result);
+	return profile;
+}
+
+int recording_status(const struct recording *recording, const struct profile *profile)
+{
+	int64_t totals[VALUE_COUNT], lost = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
+
+	for (size_t i = 0; i < profile->warning_count; i++)
+		cli_warn("%s", profile->warnings[i]);
+	profile_totals(profile, totals);
+	if (totals[VALUE_OBJECTS] == 0 && totals[VALUE_REFILLS] <= 0)
+		cli_warn("nothing was allocated during the recording");
+	if (stacks)
+		cli_warn("%" PRId64 " events were counted without their stack", stacks);
+	if (lost)
+		cli_warn("%" PRId64 " events were lost: rows are a lower bound", lost);
+	if (recording->program_failed) {
+		struct error error;
+
+		error_set(&error, STATUS_CANNOT_MEASURE, "the program %s", recording->program_status);
+		return cli_fail(&error);
+	}
+	return lost ? STATUS_LOST : STATUS_OK;
+}
