@@ -17,6 +17,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wundef -Wshadow
 # make SANITIZE=address,undefined builds everything under sanitizers, in a build directory of its own.
+comma   := ,
 ifneq ($(SANITIZE),)
 B       := build/san-$(subst $(comma),-,$(SANITIZE))
 CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer

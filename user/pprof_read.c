@@ -42,6 +42,7 @@ struct reader {
 	const Message *message;
 	struct profile *profile;
 	int type_index[VALUE_COUNT]; /* of each value among the file's sample types, -1 where it has none */
+	bool go_heap;		     /* written by Go's runtime/pprof */
 	struct id_table mappings, functions, locations;
 };
 
@@ -167,9 +168,9 @@ static Message *unpack(const uint8_t *bytes, size_t size, const char *name, stru
 		return message;
 	/* A profile begins with a sample type: tag 1, length-delimited. */
 	error_set(error, STATUS_USAGE,
-		  message || bytes[0] != 0x0a ? "'%s' is not a pprof profile: expected what 'escapement "
-						"record' or runtime/pprof writes"
-					      : "profile '%s' is truncated or corrupt",
+		  bytes[0] != 0x0a ? "'%s' is not a pprof profile: expected what 'escapement "
+				     "record' or runtime/pprof writes"
+				   : "profile '%s' is truncated or corrupt",
 		  name);
 	if (message)
 		perftools__profiles__profile__free_unpacked(message, NULL);
@@ -227,6 +228,26 @@ static const void *id_table_find(const struct id_table *table, uint64_t id)
 
 /* --- profile --- */
 
+static bool is_go_heap(struct reader *reader)
+{
+	static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
+	const Message *message = reader->message;
+	const char *period;
+
+	if (message->n_sample_type != 4 || !message->period_type || message->period <= 0 ||
+	    get_string(reader, message->period_type->type, &period) || !period ||
+	    strcmp(period, "space") != 0)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		const char *name;
+
+		if (get_string(reader, message->sample_type[i]->type, &name) || !name ||
+		    strcmp(name, types[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 static int read_types(struct reader *reader)
 {
 	const Message *message = reader->message;
@@ -248,6 +269,7 @@ static int read_types(struct reader *reader)
 		}
 		snprintf(found + length, sizeof(found) - length, "%s%s", i ? ", " : "", name ? name : "");
 	}
+	reader->go_heap = is_go_heap(reader);
 	if (reader->type_index[VALUE_OBJECTS] < 0 && reader->type_index[VALUE_BYTES] < 0)
 		return error_set(
 			reader->error, STATUS_USAGE,
@@ -382,6 +404,18 @@ static int read_label(struct reader *reader, const Perftools__Profiles__Label *l
 	return 0;
 }
 
+/*
+ * Go's heap profiles hold estimates only, but say how they were made: runtime/pprof multiplies the objects of
+ * one size that it has sampled at a stack by 1 / (1 - exp(-size / rate)). Divided again, that is the number
+ * of events behind the estimate.
+ */
+static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
+{
+	double mean = (double)bytes / (double)objects;
+
+	return objects ? (int64_t)fmax(1, round((double)objects * -expm1(-mean / (double)rate))) : 0;
+}
+
 static int read_sample(struct reader *reader, const Perftools__Profiles__Sample *from)
 {
 	const struct profile_location *locations[STACK_DEPTH_MAX];
@@ -400,6 +434,9 @@ static int read_sample(struct reader *reader, const Perftools__Profiles__Sample 
 			return malformed(reader, "a sample has a negative value (is it the difference of two "
 						 "profiles?)");
 	}
+	if (reader->go_heap)
+		values[VALUE_SAMPLES] =
+			events_behind(values[VALUE_OBJECTS], values[VALUE_BYTES], reader->message->period);
 	for (uint32_t i = 0; i < depth; i++) {
 		locations[i] = id_table_find(&reader->locations, from->location_id[i]);
 		if (!locations[i])
@@ -440,44 +477,6 @@ static int read_comments(struct reader *reader)
 	return ours;
 }
 
-/*
- * Go's heap profiles hold estimates only, but say how they were made: runtime/pprof multiplies the objects it
- * has sampled at a stack by 1 / (1 - exp(-size / rate)), with their mean size. Divided again, that is the
- * number of events behind each estimate.
- */
-static void restore_events(struct profile *profile)
-{
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		int64_t *values = profile->samples[i]->values;
-		double objects = (double)values[VALUE_OBJECTS], bytes = (double)values[VALUE_BYTES];
-
-		if (objects > 0)
-			values[VALUE_SAMPLES] = (int64_t)fmax(
-				1, round(objects * -expm1(-bytes / objects / (double)profile->rate)));
-	}
-	profile->row_measured |= 1u << VALUE_SAMPLES;
-}
-
-static bool is_go_heap(struct reader *reader)
-{
-	static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
-	const Message *message = reader->message;
-	const char *period;
-
-	if (message->n_sample_type != 4 || !message->period_type || message->period <= 0 ||
-	    get_string(reader, message->period_type->type, &period) || !period ||
-	    strcmp(period, "space") != 0)
-		return false;
-	for (int i = 0; i < 4; i++) {
-		const char *name;
-
-		if (get_string(reader, message->sample_type[i]->type, &name) || !name ||
-		    strcmp(name, types[i]) != 0)
-			return false;
-	}
-	return true;
-}
-
 /* Another tool's file says nothing of processes and totals: one process, whose totals are its rows' sums. */
 static void complete_foreign(struct reader *reader)
 {
@@ -491,8 +490,8 @@ static void complete_foreign(struct reader *reader)
 	}
 	profile->rate = message->period > 0 ? message->period : 0;
 	profile->rows_exact = profile->totals_exact = profile->rate == 1;
-	if (is_go_heap(reader))
-		restore_events(profile);
+	if (reader->go_heap)
+		profile->row_measured |= 1u << VALUE_SAMPLES;
 	process = profile_process_add(profile, 0);
 	if (message->n_mapping) {
 		const struct profile_mapping *mapping =
