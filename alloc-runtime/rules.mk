@@ -1,12 +1,23 @@
 # libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
 GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
-GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o)
+GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
 GOALLOC_CFLAGS   = $(ALL_CFLAGS) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-semantic-interposition
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
+	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
+
+$(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c | $(B)/deps-ready
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+
+$(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
+	$(call say,TABLE,$@)
+	$(Q)$< > $@
+
+$(B)/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.c
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
 
 $(B)/libgoalloc.a: $(GOALLOC_OBJECTS)

@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define GOALLOC_SIZE_CLASSES 68
 #define GOALLOC_SPAN_CLASSES (2 * GOALLOC_SIZE_CLASSES) /* span class = size class << 1 | noscan */
@@ -40,7 +41,7 @@ struct goalloc_site {
 
 /*
  * Allocates `size` bytes, zeroed, 8-byte aligned (16 from 16 bytes on where the size class allows it, page-aligned
- * for large objects). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds
+ * for large objects; tiny ones to the largest power of two up to 8 that divides their size, as in Go). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds
  * no byte, and counts as no object.
  *
  * "scan" objects may hold pointers, "noscan" ones do not: they live in spans of their own, as in Go. Noscan objects
@@ -82,6 +83,7 @@ void goalloc_read_stats(struct goalloc_stats *stats);
 /* Bytes of the objects of a size class (1 to GOALLOC_SIZE_CLASSES - 1); 0 for others. */
 size_t goalloc_class_size(unsigned size_class);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The published description of goalloc_contract.h, and the note by which observers find it. */
+#include "runtime.h"
+
+static uint16_t class_sizes[NumSizeClasses];
+
+__attribute__((visibility("hidden"))) struct goalloc_description goalloc_description = {
+	.version = GOALLOC_DESCRIPTION_VERSION,
+	.size = sizeof(struct goalloc_description),
+	.span_classes = NumSpanClasses,
+	.tiny_span_class = TinySpanClass,
+	.cache_size = offsetof(struct mcache, next_free),
+	.cache_next = offsetof(struct mcache, next),
+	.cache_sequence = offsetof(struct mcache, sequence),
+	.cache_id = offsetof(struct mcache, id),
+	.cache_alloc = offsetof(struct mcache, alloc),
+	.cache_class_counters = offsetof(struct mcache, class_counters),
+	.cache_pending = offsetof(struct mcache, pending),
+	.cache_tiny_objects = offsetof(struct mcache, tiny_objects),
+	.cache_tiny_blocks = offsetof(struct mcache, tiny_blocks),
+	.cache_tiny_bytes = offsetof(struct mcache, tiny_bytes),
+	.span_base = offsetof(struct mspan, base),
+	.span_alloc_count = offsetof(struct mspan, allocCount),
+	.span_alloc_count_before_cache = offsetof(struct mspan, allocCountBeforeCache),
+	.span_alloc_count_width = sizeof(((struct mspan *)0)->allocCount),
+};
+
+/* Distance instead of address: the same bytes in a shared library, position-independent or not. */
+__asm__(".pushsection .note.goalloc, \"a\", \"note\"\n"
+	".balign 4\n"
+	".4byte 992f - 991f, 994f - 993f, 1\n"
+	"991: .asciz \"" GOALLOC_NOTE_OWNER "\"\n"
+	"992: .balign 4\n"
+	"993: .8byte goalloc_description - 993b\n"
+	"994: .balign 4\n"
+	".popsection\n");
+_Static_assert(GOALLOC_NOTE_DESCRIPTION == 1, "written in the note");
+
+void description_publish(void)
+{
+	for (unsigned i = 0; i < NumSizeClasses; i++)
+		class_sizes[i] = size_classes[i].size;
+	goalloc_description.class_sizes = (uintptr_t)class_sizes;
+	goalloc_description.heap_counters = (uintptr_t)&mheap.counters;
+	goalloc_description.caches = (uintptr_t)&mcache_all;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contended half of lock.h: Drepper's third mutex ("Futexes are tricky"). */
+#include "lock.h"
+
+#include "sys.h"
+
+enum { Spins = 60 }; /* a holder's critical section is some tens of instructions */
+
+void lock_slow(struct lock *lock)
+{
+	for (int i = 0; i < Spins; i++) {
+		uint32_t free = 0;
+		if (atomic_compare_exchange_weak_explicit(&lock->state, &free, 1, memory_order_acquire,
+							  memory_order_relaxed))
+			return;
+		__builtin_ia32_pause();
+	}
+	while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
+		sysFutexWait(&lock->state, 2);
+}
+
+void unlock_slow(struct lock *lock)
+{
+	sysFutexWake(&lock->state);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef LOCK_H
+#define LOCK_H
+
+/*
+ * A mutex on one word, because pthread's may allocate, may be interposed and cannot be reset after fork. Waiters
+ * sleep in futex(2). Order of locks, outermost first: mcache list, mcentral, mheap, special, fixed-size allocators.
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct lock {
+	_Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+};
+
+void lock_slow(struct lock *lock);
+void unlock_slow(struct lock *lock);
+
+static inline void lock_acquire(struct lock *lock)
+{
+	uint32_t free = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire, memory_order_relaxed))
+		lock_slow(lock);
+}
+
+static inline void lock_release(struct lock *lock)
+{
+	if (atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2)
+		unlock_slow(lock);
+}
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The heap of pages: a reserved arena, mapped from its start as far as needed, cut into spans.
+ *
+ * How a request goes down: alloc → alloc_m → allocSpanLocked takes the best fit of free[] and freelarge, else grow maps
+ * more arena. What is too long is cut, the rest stays free.
+ * How a free comes back: freeSpan merges the span with its free neighbours, which it finds through the table.
+ */
+#include "runtime.h"
+
+#include "sys.h"
+
+enum {
+	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
+	GrowPages = 8,            /* and by multiples of so many pages: 64 KiB */
+	TableStep = 64 * 1024,    /* bytes by which the table is mapped */
+};
+#define ARENA_HINT ((void *)0x00c000000000)
+#define ARENA_MAX  ((size_t)512 << 30)
+#define ARENA_MIN  ((size_t)16 << 20)
+
+struct mheap mheap;
+struct arena_map arena_map;
+
+static uintptr_t page_of(const struct mspan *s)
+{
+	return (s->base - mheap.arena_start) >> PageShift;
+}
+
+/* Reserves arena and table together: [table | arena], both aligned to pages of ours. */
+static bool reserve(void *hint, size_t arena)
+{
+	size_t table = arena >> PageShift << 3; /* a pointer a page */
+	char *p = sysReserve(hint, table + arena + PageSize);
+
+	if (!p)
+		return false;
+	uintptr_t start = ((uintptr_t)p + PageSize - 1) & ~(uintptr_t)(PageSize - 1);
+	arena_map.spans = (struct mspan **)start;
+	mheap.arena_start = mheap.arena_used = start + table;
+	mheap.arena_end = mheap.arena_start + arena;
+	mheap.arena_reserved = true;
+	return true;
+}
+
+
+bool mallocinit(void)
+{
+	bool reserved = reserve(ARENA_HINT, ARENA_MAX);
+
+	for (size_t size = ARENA_MAX / 2; !reserved && size >= ARENA_MIN; size /= 2)
+		reserved = reserve(NULL, size);
+	if (!reserved)
+		return false;
+	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
+	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
+	fixalloc_init(&mheap.tinyalloc, sizeof(uint16_t) * PageSize / TinySize);
+	for (unsigned i = 0; i < 5; i++)
+		fixalloc_init(&mheap.bitsalloc[i], (sizeof(uint64_t) * 3) << i);
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		mheap.central[i].spanclass = (uint8_t)i;
+	arena_map.start = mheap.arena_start;
+	description_publish();
+	return true;
+}
+
+static void set_table(const struct mspan *s, struct mspan *value, bool all_pages)
+{
+	struct mspan **first = &arena_map.spans[page_of(s)], **last = first + s->npages - 1;
+
+	/* Other threads look pages up without locks. */
+	if (all_pages)
+		for (struct mspan **p = first; p <= last; p++)
+			__atomic_store_n(p, value, __ATOMIC_RELEASE);
+	__atomic_store_n(first, value, __ATOMIC_RELEASE);
+	__atomic_store_n(last, value, __ATOMIC_RELEASE);
+}
+
+static struct mspan *new_span(uintptr_t base, size_t npages)
+{
+	struct mspan *s = fixalloc_alloc(&mheap.spanalloc);
+
+	if (s) {
+		*s = (struct mspan){.base = base, .npages = npages, .state = mSpanFree};
+	}
+	return s;
+}
+
+static void delete_span(struct mspan *s)
+{
+	s->state = mSpanDead;
+	fixalloc_free(&mheap.spanalloc, s);
+}
+
+static struct mSpanList *free_list(size_t npages)
+{
+	return npages < NumFreeLists ? &mheap.free[npages] : &mheap.freelarge;
+}
+
+static struct mspan *free_neighbour(uintptr_t page)
+{
+	/* Unsigned: the page before the first is past the last. */
+	if (page >= arena_map.pages)
+		return NULL;
+	struct mspan *s = arena_map.spans[page];
+	return s->state == mSpanFree ? s : NULL;
+}
+
+static void merge(struct mspan *s, struct mspan *with)
+{
+	mSpanList_remove(with->list, with);
+	set_table(with, &emptymspan, false);
+	if (with->base < s->base)
+		s->base = with->base;
+	s->npages += with->npages;
+	s->npreleased += with->npreleased;
+	s->pages_needzero |= with->pages_needzero;
+	delete_span(with);
+}
+
+static void freeSpanLocked(struct mspan *s)
+{
+	set_table(s, &emptymspan, s->state == mSpanInUse);
+	s->state = mSpanFree;
+	s->divMagic = 0;
+	struct mspan *before = free_neighbour(page_of(s) - 1), *after = free_neighbour(page_of(s) + s->npages);
+	if (before)
+		merge(s, before);
+	if (after)
+		merge(s, after);
+	set_table(s, s, false);
+	mSpanList_insert(free_list(s->npages), s);
+}
+
+static bool map_table(uintptr_t used)
+{
+	size_t need = (used - mheap.arena_start) >> PageShift << 3;
+
+	if (need <= mheap.spans_mapped)
+		return true;
+	size_t whole = (mheap.arena_end - mheap.arena_start) >> PageShift << 3;
+	size_t mapped = (need + TableStep - 1) / TableStep * TableStep;
+	if (mapped > whole)
+		mapped = whole;
+	if (!sysMap((char *)arena_map.spans + mheap.spans_mapped, mapped - mheap.spans_mapped))
+		return false;
+	mheap.spans_mapped = mapped;
+	return true;
+}
+
+/* Maps at least npages more, as a free span. */
+static bool mheap_grow(size_t npages, struct mheap_grown *grown)
+{
+	size_t left = mheap.arena_end - mheap.arena_used;
+	size_t ask = (npages + GrowPages - 1) / GrowPages * GrowPages << PageShift;
+	size_t size = ask < HeapAllocChunk ? HeapAllocChunk : ask;
+
+	if (npages > left >> PageShift)
+		return false;
+	if (size > left)
+		size = ask = left;
+	struct mspan *s = new_span(mheap.arena_used, 0);
+	if (!s)
+		return false;
+	if (!map_table(mheap.arena_used + size) ||
+	    (!sysMap((void *)mheap.arena_used, size) && (size = ask, !sysMap((void *)mheap.arena_used, size)))) {
+		delete_span(s);
+		return false;
+	}
+	s->npages = size >> PageShift;
+	mheap.arena_used += size;
+	set_table(s, &emptymspan, true);
+	__atomic_store_n(&arena_map.pages, (mheap.arena_used - mheap.arena_start) >> PageShift, __ATOMIC_RELEASE);
+	freeSpanLocked(s);
+	owner_add(&mheap.counters.heap_grows, 1);
+	owner_add(&mheap.counters.heap_grow_bytes, size);
+	*grown = (struct mheap_grown){npages, size, mheap.arena_used - mheap.arena_start};
+	return true;
+}
+
+/* Best fit: the shortest that is long enough, the lowest address among equals, which keeps the arena dense. */
+static struct mspan *allocLarge(size_t npages)
+{
+	struct mspan *best = NULL;
+
+	for (struct mspan *s = mheap.freelarge.first; s; s = s->next)
+		if (s->npages >= npages &&
+		    (!best || s->npages < best->npages || (s->npages == best->npages && s->base < best->base)))
+			best = s;
+	return best;
+}
+
+static struct mspan *find_free(size_t npages)
+{
+	for (size_t n = npages; n < NumFreeLists; n++)
+		if (mheap.free[n].first)
+			return mheap.free[n].first;
+	return allocLarge(npages);
+}
+
+/* A free span of exactly npages, off its list. */
+static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
+{
+	struct mspan *s = find_free(npages);
+
+	if (!s) {
+		if (!mheap_grow(npages, grown))
+			return NULL;
+		s = find_free(npages);
+	}
+	mSpanList_remove(s->list, s);
+	if (s->npages > npages) {
+		struct mspan *rest = new_span(s->base + (npages << PageShift), s->npages - npages);
+		if (!rest) {
+			mSpanList_insert(free_list(s->npages), s);
+			return NULL;
+		}
+		rest->pages_needzero = s->pages_needzero;
+		rest->npreleased = s->npreleased;
+		s->npages = npages;
+		mSpanList_insert(free_list(rest->npages), rest);
+		set_table(rest, rest, false);
+	}
+	s->npreleased = 0;
+	return s;
+}
+
+bool mheap_initBits(struct mspan *s)
+{
+	unsigned words = mspan_words(s), size = 0;
+
+	if (words <= 1) {
+		s->allocBits = s->inline_allocBits;
+		s->freeBits = s->inline_freeBits;
+		s->allocBits[0] = 0;
+	} else {
+		while (1U << size < words)
+			size++;
+		uint64_t *bits = fixalloc_alloc(&mheap.bitsalloc[size]);
+		if (!bits)
+			return false;
+		s->allocBits = bits;
+		s->freeBits = (_Atomic uint64_t *)(bits + (1U << size));
+		for (unsigned w = 0; w < words; w++)
+			s->allocBits[w] = 0;
+	}
+	for (unsigned i = 0; i < 2 * (words ? words : 1); i++)
+		atomic_store_explicit(&s->freeBits[i], 0, memory_order_relaxed);
+	return true;
+}
+
+static void free_bits(struct mspan *s)
+{
+	unsigned size = 0;
+
+	if (s->allocBits == s->inline_allocBits)
+		return;
+	while (1U << size < mspan_words(s))
+		size++;
+	fixalloc_free(&mheap.bitsalloc[size], s->allocBits);
+}
+
+static bool init_small(struct mspan *s, unsigned spanclass)
+{
+	const struct size_class *class = &size_classes[spanclass_size_class(spanclass)];
+
+	s->elemsize = class->size;
+	s->nelems = (uint32_t)(mspan_bytes(s) / class->size);
+	s->objMagic = class->divMagic;
+	s->state = mSpanInUse;
+	if (!mheap_initBits(s))
+		return false;
+	/* Objects of the tiny span class may be shared blocks; only the slow path of free knows. */
+	s->divMagic = spanclass == TinySpanClass ? 0 : class->divMagic;
+	return true;
+}
+
+static struct mspan *alloc_m(size_t npages, unsigned spanclass, struct mheap_grown *grown)
+{
+	struct mspan *s = allocSpanLocked(npages, grown);
+
+	if (!s)
+		return NULL;
+	s->spanclass = (uint8_t)spanclass;
+	s->needzero = s->pages_needzero;
+	s->pages_needzero = true;
+	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
+				    spanclass * sizeof(struct goalloc_class_counters));
+	s->allocCache = 0;
+	s->allocCount = s->allocCountBeforeCache = 0;
+	s->freeindex = 0;
+	s->tiny = NULL;
+	s->divMagic = 0;
+	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+	if (spanclass_size_class(spanclass) == 0) {
+		s->elemsize = mspan_bytes(s);
+		s->nelems = 1;
+		s->objMagic = 0;
+		s->state = mSpanLarge;
+		mSpanList_insert(&mheap.busy, s);
+	} else if (!init_small(s, spanclass)) {
+		freeSpanLocked(s);
+		return NULL;
+	}
+	mheap.pagesInUse += npages;
+	set_table(s, s, s->state == mSpanInUse);
+	return s;
+}
+
+struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown)
+{
+	lock_acquire(&mheap.lock);
+	struct mspan *s = alloc_m(npages, spanclass, grown);
+	lock_release(&mheap.lock);
+	return s;
+}
+
+_Atomic uint16_t *mheap_allocTiny(void)
+{
+	lock_acquire(&mheap.lock);
+	_Atomic uint16_t *tiny = fixalloc_alloc(&mheap.tinyalloc);
+	lock_release(&mheap.lock);
+	if (tiny)
+		for (unsigned i = 0; i < PageSize / TinySize; i++)
+			atomic_store_explicit(&tiny[i], 0, memory_order_relaxed);
+	return tiny;
+}
+
+void mheap_freeSpan(struct mspan *s)
+{
+	lock_acquire(&mheap.lock);
+	mheap.pagesInUse -= s->npages;
+	if (s->state == mSpanLarge)
+		mSpanList_remove(&mheap.busy, s);
+	else
+		free_bits(s);
+	if (s->tiny)
+		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
+	s->tiny = NULL;
+	freeSpanLocked(s);
+	lock_release(&mheap.lock);
+}

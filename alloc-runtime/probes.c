@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Probe sites, written here and not taken from systemtap's header, because the instruction matters: the one-byte nop
+ * that the kernel patches is followed by a ten-byte one, which kernels that optimise probes need, while their
+ * five-byte form overwrites the red zone of leaf functions and kills forked children. Each site is a function of its
+ * own that is called with the arguments in the registers of the C ABI and leaves them there.
+ *
+ * The note's layout is that of <https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation>, version 3.
+ */
+#include "probes.h"
+
+#ifdef __clang__
+#define PROBE_FUNCTION __attribute__((noinline, optnone))
+#else
+#define PROBE_FUNCTION __attribute__((noipa))
+#endif
+#define PROBE_DATA __attribute__((section(".probes")))
+
+#define ARGUMENTS_3 "8@%%rdi 8@%%rsi 8@%%rdx"
+#define ARGUMENTS_4 ARGUMENTS_3 " 8@%%rcx"
+#define ARGUMENTS_5 ARGUMENTS_4 " 8@%%r8"
+#define ARGUMENTS_6 ARGUMENTS_5 " 8@%%r9"
+
+/* The site of the probe `name`, whose semaphore is the 16-bit word at `semaphore`, an assembler's expression. */
+#define PROBE_SITE(name, semaphore, arguments)                                                                      \
+	static PROBE_FUNCTION void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
+	{                                                                                                           \
+		register uint64_t r8 __asm__("r8") = e;                                                             \
+		register uint64_t r9 __asm__("r9") = f;                                                             \
+		__asm__ volatile(                                                                                   \
+			"990: .byte 0x90, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"                            \
+			".pushsection .note.stapsdt, \"?\", \"note\"\n"                                             \
+			".balign 4\n"                                                                               \
+			".4byte 992f - 991f, 994f - 993f, 3\n"                                                      \
+			"991: .asciz \"stapsdt\"\n"                                                                 \
+			"992: .balign 4\n"                                                                          \
+			"993: .8byte 990b, _.stapsdt.base, " semaphore "\n"                                         \
+			".asciz \"" GOALLOC_PROVIDER "\"\n"                                                         \
+			".asciz \"" #name "\"\n"                                                                    \
+			".asciz \"" arguments "\"\n"                                                                \
+			"994: .balign 4\n"                                                                          \
+			".popsection\n" ::"D"(a),                                                                   \
+			"S"(b), "d"(c), "c"(d), "r"(r8), "r"(r9)                                                    \
+			: "memory");                                                                                \
+	}
+
+__asm__(".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat\n"
+	".weak _.stapsdt.base\n"
+	".hidden _.stapsdt.base\n"
+	"_.stapsdt.base: .space 1\n"
+	".size _.stapsdt.base, 1\n"
+	".popsection\n");
+
+typedef void site_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+/* A probe with its four rates; `every` is where the semaphore of the first stands. */
+#define PROBE_SITES(name, every, arguments)                                                                         \
+	PROBE_DATA struct semaphores name##_semaphores;                                                             \
+	PROBE_SITE(name, every, arguments)                                                                          \
+	PROBE_SITE(name##_8k, #name "_semaphores+2", arguments)                                                     \
+	PROBE_SITE(name##_64k, #name "_semaphores+4", arguments)                                                    \
+	PROBE_SITE(name##_512k, #name "_semaphores+6", arguments)                                                   \
+	static site_function *const name##_sites[NumRates] = {site_##name, site_##name##_8k, site_##name##_64k,     \
+							      site_##name##_512k};
+
+PROBE_DATA union sampler_word sampler_word;
+PROBE_DATA uint16_t mheap_grow_semaphore;
+PROBE_DATA uint16_t span_sweep_semaphore;
+
+PROBE_SITES(mcache_refill, "mcache_refill_semaphores", ARGUMENTS_6)
+PROBE_SITES(mcentral_grow, "mcentral_grow_semaphores", ARGUMENTS_5)
+PROBE_SITES(large_alloc, "large_alloc_semaphores", ARGUMENTS_6)
+PROBE_SITES(alloc_sample, "sampler_word+6", ARGUMENTS_6)
+PROBE_SITE(mheap_grow, "mheap_grow_semaphore", ARGUMENTS_4)
+PROBE_SITE(span_sweep, "span_sweep_semaphore", ARGUMENTS_3)
+
+static bool raised(const uint16_t *semaphore)
+{
+	return __atomic_load_n(semaphore, __ATOMIC_RELAXED) != 0;
+}
+
+uint64_t finest_rate(const struct semaphores *s)
+{
+	static const uint64_t distances[NumRates] = {0, 8 << 10, 64 << 10, 512 << 10};
+
+	for (unsigned rate = 0; rate < NumRates; rate++)
+		if (raised(&s->raised[rate]))
+			return distances[rate];
+	return GOALLOC_NOT_LISTENING;
+}
+
+static void fire(const struct semaphores *s, site_function *const *sites, uint64_t a, uint64_t b, uint64_t c,
+		 uint64_t d, uint64_t e, uint64_t f)
+{
+	for (unsigned rate = 0; rate < NumRates; rate++)
+		if (raised(&s->raised[rate]))
+			sites[rate](a, b, c, d, e, f);
+}
+
+void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
+			 uint64_t free, uint64_t stack)
+{
+	fire(&mcache_refill_semaphores, mcache_refill_sites, cache_and_class, refills_and_objects, bytes, base, free,
+	     stack);
+}
+
+void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack)
+{
+	fire(&mcentral_grow_semaphores, mcentral_grow_sites, spanclass, grows, pages, base, stack, 0);
+}
+
+void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes)
+{
+	fire(&large_alloc_semaphores, large_alloc_sites, objects, size, pages, base, stack, bytes);
+}
+
+void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
+			uint64_t stack)
+{
+	if (raised(&sampler_word.every))
+		site_alloc_sample(address, bytes, weight, spanclass, site, stack);
+	fire(&alloc_sample_semaphores, alloc_sample_sites, address, bytes, weight, spanclass, site, stack);
+}
+
+void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack)
+{
+	if (raised(&mheap_grow_semaphore))
+		site_mheap_grow(pages, bytes, arena_used, stack, 0, 0);
+}
+
+void probe_span_sweep(uint64_t spanclass, uint64_t base, uint64_t freed)
+{
+	if (raised(&span_sweep_semaphore))
+		site_span_sweep(spanclass, base, freed, 0, 0, 0);
+}

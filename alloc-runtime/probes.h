@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef PROBES_H
+#define PROBES_H
+
+/*
+ * The USDT probes of goalloc_contract.h: their sites and semaphores, and nothing of when they fire.
+ *
+ * A semaphore is raised by the kernel while somebody is attached. The four of a probe share one aligned word, so that
+ * "nobody listens" is one comparison.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "goalloc_contract.h"
+
+#pragma GCC visibility push(hidden)
+
+enum probe_rate { PerEvent, Per8k, Per64k, Per512k, NumRates };
+
+struct semaphores {
+	_Alignas(8) uint16_t raised[NumRates];
+};
+
+extern struct semaphores mcache_refill_semaphores, mcentral_grow_semaphores, large_alloc_semaphores;
+extern struct semaphores alloc_sample_semaphores; /* [PerEvent] is part of sampler_word */
+extern uint16_t mheap_grow_semaphore, span_sweep_semaphore;
+
+/*
+ * Every allocation adds this word to its index into the table of size classes. It is 0 unless alloc_sample's
+ * per-event semaphore, its highest 16 bits, is raised, or something else wants to see each allocation (a nonzero value
+ * in the bits below): then the index is past the table's end, and the allocation takes the slow path.
+ */
+union sampler_word {
+	uint64_t all;
+	struct {
+		uint32_t unused;
+		uint16_t force_slow;
+		uint16_t every; /* the semaphore */
+	};
+};
+extern union sampler_word sampler_word;
+
+/* Bytes between events of the finest rate that somebody listens at; 0: each event; GOALLOC_NOT_LISTENING. */
+uint64_t finest_rate(const struct semaphores *s);
+
+static inline uint64_t rate_in_force(const struct semaphores *s)
+{
+	if (__builtin_expect(__atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_RELAXED) == 0, 1))
+		return GOALLOC_NOT_LISTENING;
+	return finest_rate(s);
+}
+
+/* These fire at every rate that is listened to. Arguments as in goalloc_contract.h. */
+void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
+			 uint64_t free, uint64_t stack);
+void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack);
+void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes);
+void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
+			uint64_t stack);
+void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack);
+void probe_span_sweep(uint64_t spanclass, uint64_t base, uint64_t freed);
+
+#pragma GCC visibility pop
+#endif

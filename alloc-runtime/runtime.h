@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+
+/*
+ * The allocator's structures, as in Go's runtime (malloc.go, mcache.go, mcentral.go, mheap.go), whose names they keep.
+ *
+ * How a request goes down: mallocgc takes the next free object of the span that the thread's mcache holds for the
+ * span class (nextFreeFast, nextFree). When the span is used up, refill fetches another from the class's mcentral
+ * (cacheSpan), which has spans with free objects, or gets a fresh one from mheap (grow, alloc). Objects larger than
+ * the largest class are spans of their own.
+ *
+ * How a free comes back: the page-to-span table gives the span, a multiplication the object's index. A span that the
+ * thread's own mcache holds gets its bit cleared. Any other span collects frees in freeBits, with one atomic
+ * addition; whoever makes it a quarter free queues it on its mcentral, whoever makes it wholly free gives it back to
+ * mheap. There is no collector: taking these bits is what is left of Go's sweep.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fixalloc.h"
+#include "goalloc.h"
+#include "goalloc_contract.h"
+#include "lock.h"
+#include "sizeclasses.h"
+
+#pragma GCC visibility push(hidden)
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define CACHE_LINE  64
+
+enum {
+	PageShift = 13,
+	PageSize = 1 << PageShift,
+	TinySize = 16,
+	TinySizeClass = 2,
+	TinySpanClass = TinySizeClass << 1 | 1,
+	NumFreeLists = 128, /* mheap.free[n] holds spans of n pages */
+};
+
+static inline unsigned spanclass_size_class(unsigned spanclass)
+{
+	return spanclass >> 1;
+}
+
+/* Adds to a number that only this thread writes while others may read it: one instruction, no lock. */
+#ifdef __SANITIZE_THREAD__
+#define owner_add(p, n) __atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
+#define owner_set(p, n) __atomic_store_n((p), (n), __ATOMIC_RELAXED)
+#else
+#define owner_add(p, n) ((void)(*(p) += (n)))
+#define owner_set(p, n) ((void)(*(p) = (n)))
+#endif
+#define reader_get(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+
+/* ---- mspan ---- */
+
+enum mspan_state {
+	mSpanDead,  /* the struct is free */
+	mSpanFree,  /* pages in mheap */
+	mSpanInUse, /* small objects; on a list of its mcentral */
+	mSpanLarge, /* one large object; on a busy list of mheap */
+};
+
+struct mspan;
+struct mcache;
+
+struct mSpanList {
+	struct mspan *first, *last;
+};
+
+/*
+ * A run of pages. With nelems > 0 and W = words of allocBits = (nelems + 63) / 64:
+ *
+ *   an owned span (owner is the mcache that holds it)
+ *       object i is free  ==  bit clear in allocBits, or (i in the window of allocCache and) set in allocCache,
+ *                             or set in freeBits
+ *       the window is the 64 objects from freeindex; all windows up to it are done for this pass
+ *   a span without owner
+ *       object i is free  ==  set in freeBits; allocBits and allocCache mean nothing
+ *   freeBits[i / 32] = bits of 32 objects | their number << 32, so that one atomic addition frees and counts
+ *   bits past nelems are clear in allocBits and freeBits, which makes a free of what lies past the last element
+ *   look like a double free
+ *
+ * Who may touch what: base, divMagic, elemsize, nelems, spanclass, npages change only while no object of the span is
+ * allocated. owner is set under the mcentral's lock and cleared by the owner. The second line is the owner's. freeBits
+ * is atomic. list, next, prev and sweepgen belong to the lock of the list (mcentral's or mheap's).
+ */
+struct mspan {
+	/* What a free reads. */
+	uintptr_t base;
+	uint64_t divMagic; /* 0 sends every free of the span to the slow path: large, tiny, free spans, debug level */
+	_Atomic(struct mcache *) owner;
+	uint64_t *allocBits;
+	_Atomic uint64_t *freeBits;
+	uint64_t objMagic; /* what divMagic is where it is not 0 */
+	uint32_t freesOffset; /* of class_counters[spanclass].frees in an mcache */
+	uint32_t nelems;
+	uint8_t spanclass;
+	uint8_t state;      /* enum mspan_state */
+	bool needzero;      /* objects may hold old bytes */
+	bool pages_needzero; /* the same of the whole run, for mheap */
+
+	/* What the owner writes. */
+	_Alignas(CACHE_LINE) uint64_t allocCache;
+	uintptr_t cacheBase; /* address of the object that bit 0 of allocCache stands for */
+	uint64_t elemsize;
+	uint32_t allocCount; /* objects allocated when the mcache took it, and since */
+	uint32_t allocCountBeforeCache;
+	uint32_t freeindex;
+	uint32_t sweepgen;
+	_Atomic uint16_t *tiny; /* span class 5: a tiny_block for each object, NULL before the first */
+	uint64_t inline_allocBits[1];
+
+	_Alignas(CACHE_LINE) _Atomic uint64_t inline_freeBits[2];
+	struct mSpanList *list; /* the one it is on */
+	struct mspan *next, *prev;
+	size_t npages;
+	size_t npreleased; /* of a free span: pages given back to the system */
+	uint64_t unusedsince;
+};
+
+static inline unsigned mspan_words(const struct mspan *s)
+{
+	return (s->nelems + 63) / 64;
+}
+
+static inline size_t mspan_bytes(const struct mspan *s)
+{
+	return s->npages << PageShift;
+}
+
+/* The word of allocBits with a bit for each object that exists. */
+static inline uint64_t mspan_word_mask(const struct mspan *s, unsigned word)
+{
+	unsigned left = s->nelems - word * 64;
+
+	return left >= 64 ? UINT64_MAX : (1ULL << left) - 1;
+}
+
+extern struct mspan emptymspan; /* what an mcache holds before it holds anything: nothing is free in it */
+
+void mSpanList_insert(struct mSpanList *list, struct mspan *s);
+void mSpanList_insertBack(struct mSpanList *list, struct mspan *s);
+void mSpanList_remove(struct mSpanList *list, struct mspan *s);
+
+/* The next free object of the window; NULL when there is none. */
+static inline void *nextFreeFast(struct mspan *s)
+{
+	uint64_t cache = s->allocCache;
+
+	if (unlikely(cache == 0))
+		return NULL;
+	s->allocCache = cache & (cache - 1);
+	owner_add(&s->allocCount, 1);
+	return (void *)(s->cacheBase + (unsigned)__builtin_ctzll(cache) * s->elemsize);
+}
+
+void *nextFree(struct mspan *s);                      /* NULL when the span is used up */
+unsigned mspan_countFree(struct mspan *s);            /* of an owned span */
+unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* objects that are free in them */
+unsigned mspan_collect(struct mspan *s);              /* owner: takes freeBits, starts a new pass; all that is free */
+unsigned mspan_disown(struct mspan *s);               /* owner: all that is free goes to freeBits; their number */
+bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: it was free already */
+
+/* ---- mcache ---- */
+
+struct mcache {
+	int64_t next_sample; /* bytes until the sampler fires */
+	uint64_t sequence;   /* see goalloc_contract.h */
+	uint32_t id;
+	bool inuse;          /* by a thread; under mcache list's lock */
+	uintptr_t tiny;      /* current tiny block, 0: none */
+	uint32_t tinyoffset;
+	struct mspan *alloc[NumSpanClasses];
+
+	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
+	uint64_t tiny_objects_at_refill, tiny_blocks_at_refill, tiny_bytes_at_refill;
+	struct goalloc_class_counters class_counters[NumSpanClasses];
+	struct goalloc_pending pending[NumSpanClasses];
+
+	/* The sampler's: for each thinned probe the distance it fires at, and the bytes left until then. */
+	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
+	int64_t refill_left, grow_left, large_left;
+	uint64_t grows_pending_distance;
+	uint32_t grows_pending[NumSpanClasses];
+	uint64_t random;
+
+	struct mcache *next; /* all of them, ever */
+	struct mcache *next_free;
+	struct goalloc_stack stack;
+};
+
+/* Where the library was called from, for stacks: the state of the caller right after it gets control back. */
+struct caller {
+	uintptr_t pc, sp, bp;
+	bool unwound;    /* once an event, however many probes it fires */
+	uintptr_t stack; /* struct goalloc_stack, 0: could not unwind */
+};
+
+/* In a function that the program called, or that was tail-called on its behalf. */
+#define CALLER_HERE()                                                                                               \
+	((struct caller){.pc = (uintptr_t)__builtin_return_address(0),                                              \
+			 .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *),                          \
+			 .bp = *(uintptr_t *)__builtin_frame_address(0)})
+
+extern struct mcache mcache_dummy; /* of a thread that has none yet: every span is emptymspan */
+extern __thread struct mcache *mcache_self;
+extern struct mcache *mcache_all; /* newest first; read without a lock */
+
+struct mcache *mcache_attach(void); /* gives this thread an mcache; NULL when memory is out */
+
+static inline struct mcache *mcache_get(void)
+{
+	struct mcache *c = mcache_self;
+
+	return likely(c != &mcache_dummy) ? c : mcache_attach();
+}
+
+/* Between these the cache's counters need not add up (the sequence is odd); they nest. */
+static inline bool mcache_begin(struct mcache *c)
+{
+	bool outermost = (c->sequence & 1) == 0;
+
+	if (outermost)
+		owner_add(&c->sequence, 1);
+	atomic_signal_fence(memory_order_seq_cst);
+	return outermost;
+}
+
+static inline void mcache_end(struct mcache *c, bool outermost)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	if (outermost)
+		owner_add(&c->sequence, 1);
+}
+
+
+/* Allocates from the cache's span or the next ones; NULL when memory is out. */
+void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller);
+bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
+
+/* ---- mcentral ---- */
+
+/* The spans of one span class. Spans that an mcache holds are on `empty` too. */
+struct mcentral {
+	_Alignas(CACHE_LINE) struct lock lock;
+	uint8_t spanclass;
+	struct mSpanList nonempty; /* a quarter free or more, nobody's */
+	struct mSpanList empty;
+};
+
+struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller);
+void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
+/* Somebody freed objects of a span without owner. The span may be gone by now, so the caller says what it was. */
+void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
+
+/* ---- mheap ---- */
+
+struct mheap {
+	struct lock lock;
+	struct mSpanList free[NumFreeLists]; /* by pages */
+	struct mSpanList freelarge;
+	struct mSpanList busy;      /* large objects */
+
+	/* The arena: [arena_start, arena_end) is reserved, up to arena_used mapped. */
+	uintptr_t arena_start, arena_used, arena_end;
+	bool arena_reserved;
+	size_t spans_mapped; /* bytes of the table */
+
+	struct fixalloc spanalloc, cachealloc, tinyalloc;
+	struct fixalloc bitsalloc[5]; /* of 1, 2, 4, 8 and 16 words of allocBits, with their freeBits */
+	struct goalloc_heap_counters counters;
+	size_t pagesInUse;
+
+	struct lock cachelock; /* mcache list */
+	struct mcache *freecaches;
+	uint32_t ncaches;
+
+	struct mcentral central[NumSpanClasses];
+};
+
+extern struct mheap mheap;
+
+/* What a free needs to find a span. Every page of the mapped arena has an entry: the span for all pages of small
+ * objects, and for the first and last one of large objects and free spans; else emptymspan. */
+struct arena_map {
+	_Alignas(CACHE_LINE) uintptr_t start;
+	uintptr_t pages; /* mapped */
+	struct mspan **spans;
+};
+extern struct arena_map arena_map;
+
+/* What an allocation of pages did, to be told by the probes when the locks are gone. */
+struct mheap_grown {
+	size_t asked_pages, bytes, arena_used;
+};
+
+bool mallocinit(void); /* once, under cachelock; false when not even a small arena is to be had */
+struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown);
+void mheap_freeSpan(struct mspan *s);
+bool mheap_initBits(struct mspan *s);     /* room for the bits of nelems objects */
+_Atomic uint16_t *mheap_allocTiny(void);
+
+/* ---- tiny ---- */
+
+void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller); /* zeroed */
+void tiny_release(struct mcache *c); /* the cache gives up its current block */
+/* Takes one object off its block. False: the block is an ordinary object, or holds others still. */
+bool tiny_free(struct mcache *c, struct mspan *s, unsigned index, bool *was_tiny);
+
+/* ---- malloc ---- */
+
+enum malloc_flags {
+	ForScan = 0,
+	ForNoscan = 1, /* is added to the span class */
+	ForMalloc = 2, /* malloc's size table: 16-byte alignment, never a tiny block, not zeroed */
+};
+
+void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller);
+/* Frees one object of a span of small objects. */
+void free_object(struct mcache *c, struct mspan *s, unsigned index);
+
+void description_publish(void); /* fills in the addresses that observers need */
+
+/* ---- failure ---- */
+
+/* Prints one line, "goalloc: WHAT 0xADDRESS...", and aborts. */
+_Noreturn void goalloc_fatal(const char *what, uintptr_t address);
+
+#pragma GCC visibility pop
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * See sampler.h. Distances between samples are exponentially distributed, as in Go and tcmalloc: then every byte is
+ * sampled with the same chance whatever the rhythm of the program, and an object of b bytes with 1 - e^(-b / rate).
+ */
+#include "sampler.h"
+
+#include "probes.h"
+#include "unwind.h"
+
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
+static uint64_t next_random(struct mcache *c)
+{
+	uint64_t z = c->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+/* Natural logarithm of x in (0, 1], without libm: x = m * 2^e, ln m = 2 atanh((m - 1) / (m + 1)). */
+static double logarithm(double x)
+{
+	union {
+		double d;
+		uint64_t u;
+	} bits = {.d = x};
+	int e = (int)(bits.u >> 52) - 1023;
+
+	bits.u = (bits.u & ((1ULL << 52) - 1)) | 1023ULL << 52;
+	if (bits.d > 1.4142135623730951) {
+		bits.d /= 2;
+		e++;
+	}
+	double t = (bits.d - 1) / (bits.d + 1), t2 = t * t, sum = 0;
+	for (int k = 15; k >= 1; k -= 2)
+		sum = sum * t2 + 1.0 / k;
+	return e * 0.6931471805599453 + 2 * t * sum;
+}
+
+int64_t exponential(struct mcache *c, uint64_t mean)
+{
+	/* 53 random bits, centred, so that the logarithm is of neither 0 nor 1. */
+	double u = ((double)(next_random(c) >> 11) + 0.5) / 9007199254740992.0;
+
+	return (int64_t)(-logarithm(u) * (double)mean);
+}
+
+double chance(double x)
+{
+	if (x > 40)
+		return 1;
+	/* 1 - e^-x by its series for x / 2^k, then k times 1 - (1 - p)^2 = p (2 - p), which loses no digits. */
+	int k = 0;
+	while (x > 0.01) {
+		x /= 2;
+		k++;
+	}
+	double p = x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5))));
+	while (k-- > 0)
+		p *= 2 - p;
+	return p;
+}
+
+static uint64_t sample_rate_in_force(void)
+{
+	uint64_t word = __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED);
+
+	return word >> 48 != 0 ? 0 : rate_in_force(&alloc_sample_semaphores);
+}
+
+void sampler_init(struct mcache *c)
+{
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		c->pending[i] = (struct goalloc_pending){.distance = GOALLOC_NOT_LISTENING};
+	c->sample_distance = c->refill_distance = c->grow_distance = c->large_distance = GOALLOC_NOT_LISTENING;
+	owner_set(&c->next_sample, INT64_MAX);
+}
+
+bool sampler_takes(struct mcache *c, uint64_t bytes)
+{
+	uint64_t distance = sample_rate_in_force();
+
+	if (distance != c->sample_distance) {
+		c->sample_distance = distance;
+		if (distance == GOALLOC_NOT_LISTENING)
+			c->next_sample = INT64_MAX;
+		else
+			c->next_sample = exponential(c, distance);
+	}
+	if (distance == 0)
+		return true;
+	c->next_sample -= (int64_t)bytes;
+	if (c->next_sample >= 0)
+		return false;
+	c->next_sample = distance == GOALLOC_NOT_LISTENING ? INT64_MAX : exponential(c, distance);
+	return distance != GOALLOC_NOT_LISTENING;
+}
+
+void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
+		 struct caller *caller)
+{
+	double weight = (double)bytes;
+
+	if (c->sample_distance != 0)
+		weight /= chance((double)bytes / (double)c->sample_distance);
+	probe_alloc_sample((uintptr_t)object, bytes, (uint64_t)(weight + 0.5), spanclass, (uintptr_t)site,
+			   caller_stack(c, caller));
+}
+
+/* Whether a probe thinned to this distance fires after so many more bytes. `left` belongs to `last`, the distance of
+ * the time before. */
+static bool due(struct mcache *c, uint64_t distance, uint64_t *last, int64_t *left, uint64_t bytes)
+{
+	if (distance == 0)
+		return true;
+	if (*last != distance) {
+		*last = distance;
+		*left = exponential(c, distance);
+	}
+	*left -= (int64_t)bytes;
+	if (*left >= 0)
+		return false;
+	*left = exponential(c, distance);
+	return true;
+}
+
+static struct goalloc_pending *pending_at(struct mcache *c, unsigned spanclass, uint64_t distance)
+{
+	struct goalloc_pending *p = &c->pending[spanclass];
+
+	if (p->distance != distance)
+		*p = (struct goalloc_pending){.distance = distance};
+	return distance == GOALLOC_NOT_LISTENING ? NULL : p;
+}
+
+void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes)
+{
+	struct goalloc_pending *p = pending_at(c, spanclass, rate_in_force(&mcache_refill_semaphores));
+
+	if (p) {
+		p->objects += objects;
+		p->bytes += bytes;
+	}
+}
+
+void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
+		 struct caller *caller)
+{
+	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
+
+	owner_add(&c->class_counters[spanclass].refills, 1);
+	struct goalloc_pending *p = pending_at(c, spanclass, distance);
+	if (!p)
+		return;
+	p->refills++;
+	p->objects += objects;
+	p->bytes += bytes;
+	if (!due(c, distance, &c->refill_distance, &c->refill_left, bytes))
+		return;
+	struct goalloc_pending fired = *p;
+	*p = (struct goalloc_pending){.distance = distance};
+	probe_mcache_refill(GOALLOC_PACK_CACHE(c->id, spanclass), GOALLOC_PACK_REFILL(fired.refills, fired.objects),
+			    fired.bytes, s->base, s->nelems - s->allocCount, caller_stack(c, caller));
+}
+
+void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller)
+{
+	uint64_t distance = rate_in_force(&mcentral_grow_semaphores);
+
+	owner_add(&c->class_counters[s->spanclass].central_grows, 1);
+	if (distance != c->grows_pending_distance) {
+		__builtin_memset(c->grows_pending, 0, sizeof c->grows_pending);
+		c->grows_pending_distance = distance;
+	}
+	if (distance == GOALLOC_NOT_LISTENING)
+		return;
+	uint32_t grows = ++c->grows_pending[s->spanclass];
+	if (!due(c, distance, &c->grow_distance, &c->grow_left, mspan_bytes(s)))
+		return;
+	c->grows_pending[s->spanclass] = 0;
+	probe_mcentral_grow(s->spanclass, grows, s->npages, s->base, caller_stack(c, caller));
+}
+
+void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller)
+{
+	if (__builtin_expect(__atomic_load_n(&mheap_grow_semaphore, __ATOMIC_RELAXED) != 0, 0))
+		probe_mheap_grow(grown->asked_pages, grown->bytes, grown->arena_used, caller_stack(c, caller));
+}
+
+void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller)
+{
+	uint64_t distance = rate_in_force(&large_alloc_semaphores), bytes = mspan_bytes(s);
+
+	owner_add(&c->class_counters[s->spanclass].objects, 1);
+	owner_add(&c->class_counters[s->spanclass].bytes, bytes);
+	struct goalloc_pending *p = pending_at(c, s->spanclass, distance);
+	if (!p)
+		return;
+	p->objects++;
+	p->bytes += bytes;
+	if (!due(c, distance, &c->large_distance, &c->large_left, bytes))
+		return;
+	struct goalloc_pending fired = *p;
+	*p = (struct goalloc_pending){.distance = distance};
+	probe_large_alloc(fired.objects, size, s->npages, s->base, caller_stack(c, caller), fired.bytes);
+}
+
+void note_sweep(const struct mspan *s, unsigned freed)
+{
+	if (__builtin_expect(__atomic_load_n(&span_sweep_semaphore, __ATOMIC_RELAXED) != 0, 0) && freed != 0)
+		probe_span_sweep(s->spanclass, s->base, freed);
+}

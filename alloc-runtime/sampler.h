@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SAMPLER_H
+#define SAMPLER_H
+
+/*
+ * When probes fire. Each note_* function takes notice of one event on a slow path: it keeps the exact counters, and
+ * where somebody listens it thins the event by bytes and fires with the weight of what it stands for.
+ */
+
+#include "runtime.h"
+
+/* Adopts the rate that is in force now, and counts `bytes` of an allocation towards the next sample. True when this
+ * allocation is sampled. */
+bool sampler_takes(struct mcache *c, uint64_t bytes);
+void sampler_init(struct mcache *c);
+
+void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
+		 struct caller *caller);
+void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
+		 struct caller *caller);
+void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes); /* a span without a refill */
+void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller);
+void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller);
+void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller);
+void note_sweep(const struct mspan *s, unsigned freed);
+
+/* Exponentially distributed with this mean. */
+int64_t exponential(struct mcache *c, uint64_t mean);
+/* 1 - e^-x, for x >= 0. */
+double chance(double x);
+
+#endif

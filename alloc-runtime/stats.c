@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exact counters, added up over all mcaches by the rules that goalloc_contract.h gives to observers outside. */
+#include <sched.h>
+#include <string.h>
+
+#include "runtime.h"
+
+enum { Patience = 1000 }; /* yields, after which a cache whose thread is stuck in a refill is read as it is */
+
+static void add(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
+{
+	to->objects += from->objects;
+	to->bytes += from->bytes;
+	to->frees += from->frees;
+	to->freed_bytes += from->freed_bytes;
+	to->refills += from->refills;
+	to->central_grows += from->central_grows;
+}
+
+static void read_class(struct mcache *c, unsigned spanclass, struct goalloc_class_stats *class)
+{
+	const struct goalloc_class_counters *counters = &c->class_counters[spanclass];
+	const struct mspan *s = reader_get(&c->alloc[spanclass]);
+	uint64_t tail = reader_get(&s->allocCount) - reader_get(&s->allocCountBeforeCache);
+	uint64_t size = size_classes[spanclass_size_class(spanclass)].size;
+
+	*class = (struct goalloc_class_stats){
+		.objects = reader_get(&counters->objects) + tail,
+		.frees = reader_get(&counters->frees),
+		.freed_bytes = reader_get(&counters->freed_bytes),
+		.refills = reader_get(&counters->refills),
+		.central_grows = reader_get(&counters->central_grows),
+	};
+	if (size == 0) {
+		class->bytes = reader_get(&counters->bytes);
+		return;
+	}
+	class->bytes = class->objects * size;
+	if (spanclass == TinySpanClass) {
+		uint64_t blocks = reader_get(&c->tiny_blocks);
+		class->objects += reader_get(&c->tiny_objects) - blocks;
+		class->bytes += reader_get(&c->tiny_bytes) - blocks * TinySize;
+	} else {
+		class->freed_bytes = class->frees * size;
+	}
+}
+
+static void read_cache(struct mcache *c, struct goalloc_class_stats *classes)
+{
+	for (unsigned attempt = 0;; attempt++) {
+		uint64_t before = __atomic_load_n(&c->sequence, __ATOMIC_ACQUIRE);
+		for (unsigned i = 0; i < NumSpanClasses; i++)
+			read_class(c, i, &classes[i]);
+		atomic_thread_fence(memory_order_acquire);
+		/* The thread itself reads its own cache from a callback: odd, and nothing moves. */
+		if ((before % 2 == 0 && reader_get(&c->sequence) == before) || c == mcache_self || attempt == Patience)
+			return;
+		sched_yield();
+	}
+}
+
+void goalloc_read_stats(struct goalloc_stats *stats)
+{
+	struct goalloc_class_stats classes[NumSpanClasses];
+
+	memset(stats, 0, sizeof *stats);
+	for (struct mcache *c = __atomic_load_n(&mcache_all, __ATOMIC_ACQUIRE); c; c = c->next) {
+		read_cache(c, classes);
+		for (unsigned i = 0; i < NumSpanClasses; i++)
+			add(&stats->by_span_class[i], &classes[i]);
+	}
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		add(&stats->total, &stats->by_span_class[i]);
+	stats->heap_grows = reader_get(&mheap.counters.heap_grows);
+	stats->heap_grow_bytes = reader_get(&mheap.counters.heap_grow_bytes);
+}

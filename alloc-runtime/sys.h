@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SYS_H
+#define SYS_H
+
+/*
+ * What the allocator asks of the operating system; one file a system implements it. Memory is in one of three states:
+ *
+ *     reserved  address space that nobody else gets; touching it faults       sysReserve
+ *     mapped    may be used; zero until first written                         sysMap, sysAlloc
+ *     unused    still mapped, its contents given back; zero when next touched sysUnused
+ *
+ * Sizes and addresses are multiples of the machine's page. None of these allocates, takes locks or sets errno.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void *sysReserve(void *hint, size_t size);   /* NULL where there is no room; the hint is only a hint */
+bool sysMap(void *reserved, size_t size);    /* false when memory is out */
+void *sysAlloc(size_t size);                 /* reserved and mapped at once; NULL when memory is out */
+void sysFree(void *address, size_t size);    /* back to no state */
+bool sysUnused(void *address, size_t size);
+void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
+void sysFutexWake(_Atomic uint32_t *word);
+uint64_t sysRandom(void);
+uint64_t sysNow(void);                       /* coarse monotonic nanoseconds */
+void sysWrite(const char *text, size_t length); /* to standard error */
+_Noreturn void sysAbort(void);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sys.h on Linux. Keeps errno as it found it, because a free must not change it. */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static void *map(void *hint, size_t size, int protection, int flags)
+{
+	int saved = errno;
+	void *address = mmap(hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	errno = saved;
+	return address == MAP_FAILED ? NULL : address;
+}
+
+void *sysReserve(void *hint, size_t size)
+{
+	return map(hint, size, PROT_NONE, MAP_NORESERVE);
+}
+
+bool sysMap(void *reserved, size_t size)
+{
+	return map(reserved, size, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
+}
+
+void *sysAlloc(size_t size)
+{
+	return map(NULL, size, PROT_READ | PROT_WRITE, 0);
+}
+
+void sysFree(void *address, size_t size)
+{
+	int saved = errno;
+
+	munmap(address, size);
+	errno = saved;
+}
+
+bool sysUnused(void *address, size_t size)
+{
+	int saved = errno;
+	bool done = madvise(address, size, MADV_DONTNEED) == 0;
+
+	errno = saved;
+	return done;
+}
+
+void sysFutexWait(_Atomic uint32_t *word, uint32_t value)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL);
+	errno = saved;
+}
+
+void sysFutexWake(_Atomic uint32_t *word)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+	errno = saved;
+}
+
+uint64_t sysRandom(void)
+{
+	int saved = errno;
+	uint64_t random;
+
+	/* Early at boot there may be no randomness yet: then the time and the address space's layout do. */
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+		random = sysNow() ^ (uintptr_t)&random;
+	errno = saved;
+	return random;
+}
+
+uint64_t sysNow(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void sysWrite(const char *text, size_t length)
+{
+	int saved = errno;
+
+	while (length > 0) {
+		ssize_t n = write(STDERR_FILENO, text, length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		text += n;
+		length -= (size_t)n;
+	}
+	errno = saved;
+}
+
+void sysAbort(void)
+{
+	abort();
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef UNWIND_H
+#define UNWIND_H
+
+/* Stacks of the program that called the library. */
+
+#include "runtime.h"
+
+/* The address of the cache's struct goalloc_stack with the caller's stack; 0 where unwinding failed at once. */
+uintptr_t caller_stack(struct mcache *c, struct caller *caller);
+
+#endif
