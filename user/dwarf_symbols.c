@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An address goes through three tables, each sorted and searched by halves:
+ *
+ *   ranges of all compilation units   built from the units' own ranges at the first look-up: .debug_aranges
+ * would be quicker, but clang does not write it functions of one unit             built when the first
+ * address falls into that unit lines of one unit                 libdw's
+ *
+ * and then from its function down through the inlined calls that hold it, which is a short walk.
+ */
+#include "dwarf_symbols.h"
+
+#include <ctype.h>
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "elf_symbols.h"
+
+enum {
+	DEPTH_MAX = 256,  /* of nested entries; deeper ones are damage */
+	OVERLAP_MAX = 64, /* ranges that are looked at before an address is taken to be in none */
+};
+
+/* [low, high) belongs to the unit or function with that index. */
+struct range {
+	uint64_t low, high;
+	size_t index;
+};
+
+struct ranges {
+	struct range *rows; /* sorted by low, once complete */
+	size_t count, capacity;
+};
+
+struct unit {
+	Dwarf_Die die;	   /* has ranges and lines */
+	Dwarf_Die entries; /* has functions: another one where debug information is split */
+	bool functions_read;
+	Dwarf_Die *functions;
+	size_t function_count, function_capacity;
+	struct ranges ranges; /* of the functions */
+};
+
+struct dwarf_symbols {
+	Dwfl *dwfl;
+	Dwfl_Module *module;
+	char *build_id;
+	bool units_read;
+	Dwarf *dwarf;
+	Dwarf_Addr bias; /* module address minus DWARF address; 0 but for prelinked files */
+	struct unit *units;
+	size_t unit_count, unit_capacity;
+	struct ranges ranges;		 /* of the units */
+	struct elf_symbols *elf_symbols; /* NULL until asked for */
+};
+
+/* Makes room for one more element. */
+static void *grow(void *rows, size_t count, size_t *capacity, size_t size)
+{
+	if (count < *capacity)
+		return rows;
+	*capacity = *capacity ? *capacity * 2 : 16;
+	rows = reallocarray(rows, *capacity, size);
+	if (!rows)
+		abort();
+	return rows;
+}
+
+/* --- ranges --- */
+
+static void ranges_add(struct ranges *ranges, uint64_t low, uint64_t high, size_t index)
+{
+	/* Functions that the linker threw away are left at address 0. */
+	if (low >= high || low == 0)
+		return;
+	ranges->rows = grow(ranges->rows, ranges->count, &ranges->capacity, sizeof(*ranges->rows));
+	ranges->rows[ranges->count++] = (struct range){low, high, index};
+}
+
+static void ranges_add_entry(struct ranges *ranges, Dwarf_Die *die, size_t index)
+{
+	Dwarf_Addr base, low, high;
+	ptrdiff_t offset = 0;
+
+	while ((offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0)
+		ranges_add(ranges, low, high, index);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct range *left = a, *right = b;
+
+	if (left->low != right->low)
+		return left->low < right->low ? -1 : 1;
+	/* The innermost last. */
+	return left->high > right->high ? -1 : left->high < right->high;
+}
+
+static void ranges_sort(struct ranges *ranges)
+{
+	if (ranges->count)
+		qsort(ranges->rows, ranges->count, sizeof(*ranges->rows), compare_ranges);
+}
+
+/* The innermost range that holds the address, or NULL. */
+static const struct range *ranges_find(const struct ranges *ranges, uint64_t address)
+{
+	size_t low = 0, high = ranges->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges->rows[middle].low <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (size_t i = 0; i < OVERLAP_MAX && i < low; i++) {
+		const struct range *range = &ranges->rows[low - 1 - i];
+
+		if (address < range->high)
+			return range;
+	}
+	return NULL;
+}
+
+/* --- units and functions --- */
+
+static void read_units(struct dwarf_symbols *symbols)
+{
+	Dwarf_CU *cursor = NULL, *next;
+	Dwarf_Die die, split;
+	uint8_t type;
+
+	symbols->units_read = true;
+	symbols->dwarf = dwfl_module_getdwarf(symbols->module, &symbols->bias);
+	while (symbols->dwarf &&
+	       dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, &split) == 0) {
+		cursor = next;
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		symbols->units = grow(symbols->units, symbols->unit_count, &symbols->unit_capacity,
+				      sizeof(*symbols->units));
+		symbols->units[symbols->unit_count] = (struct unit){
+			.die = die, .entries = type == DW_UT_skeleton && split.addr ? split : die};
+		ranges_add_entry(&symbols->ranges, &die, symbols->unit_count);
+		symbols->unit_count++;
+	}
+	ranges_sort(&symbols->ranges);
+}
+
+static void read_functions(struct unit *unit, Dwarf_Die *parent, int depth)
+{
+	Dwarf_Die child;
+
+	if (depth > DEPTH_MAX || dwarf_child(parent, &child) != 0)
+		return;
+	do {
+		switch (dwarf_tag(&child)) {
+		case DW_TAG_subprogram:
+			ranges_add_entry(&unit->ranges, &child, unit->function_count);
+			unit->functions = grow(unit->functions, unit->function_count,
+					       &unit->function_capacity, sizeof(*unit->functions));
+			unit->functions[unit->function_count++] = child;
+			read_functions(unit, &child, depth + 1);
+			break;
+		case DW_TAG_namespace:
+		case DW_TAG_module:
+		case DW_TAG_class_type:
+		case DW_TAG_structure_type:
+		case DW_TAG_lexical_block:
+			read_functions(unit, &child, depth + 1);
+			break;
+		}
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+/* The function of the unit that holds the address, or NULL. */
+static Dwarf_Die *find_function(struct unit *unit, uint64_t address)
+{
+	const struct range *range;
+
+	if (!unit->functions_read) {
+		unit->functions_read = true;
+		read_functions(unit, &unit->entries, 0);
+		ranges_sort(&unit->ranges);
+	}
+	range = ranges_find(&unit->ranges, address);
+	return range ? &unit->functions[range->index] : NULL;
+}
+
+/*
+ * Fills `chain` with the function and the inlined calls inside it that hold the address, outermost first.
+ * Returns their number.
+ */
+static size_t find_inlined(Dwarf_Die *function, uint64_t address, Dwarf_Die chain[SYMBOLIZER_INLINE_MAX])
+{
+	Dwarf_Die entry = *function, child;
+	size_t count = 0;
+	int depth = 0;
+	bool found = true;
+
+	chain[count++] = entry;
+	while (found && count < SYMBOLIZER_INLINE_MAX && depth++ < DEPTH_MAX) {
+		found = false;
+		if (dwarf_child(&entry, &child) != 0)
+			break;
+		do {
+			int tag = dwarf_tag(&child);
+
+			if ((tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block) &&
+			    dwarf_haspc(&child, address) > 0) {
+				if (tag == DW_TAG_inlined_subroutine)
+					chain[count++] = child;
+				entry = child;
+				found = true;
+				break;
+			}
+		} while (dwarf_siblingof(&child, &child) == 0);
+	}
+	return count;
+}
+
+/* --- attributes --- */
+
+static uint32_t number_of(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word value;
+
+	if (!dwarf_attr_integrate(die, name, &attribute) || dwarf_formudata(&attribute, &value) ||
+	    value > INT32_MAX)
+		return 0;
+	return (uint32_t)value;
+}
+
+static const char *text_of(Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+
+	return dwarf_attr_integrate(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+}
+
+/* Names that compilers make up from types and scopes (C++, Rust) are for linkers. */
+static bool is_mangled(const char *name)
+{
+	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
+}
+
+/*
+ * The name that the source gave the function for the linker where it did (asm("runtime.newobject")), else its
+ * name. Compilers leave the linker's name of static functions out, so a physical function's symbol is asked
+ * as well.
+ */
+static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool physical, uint64_t address)
+{
+	const char *linkage = text_of(die, DW_AT_linkage_name), *symbol;
+
+	if (linkage && !is_mangled(linkage))
+		return linkage;
+	symbol = physical ? elf_symbols_find(symbols->elf_symbols, address) : NULL;
+	if (symbol && elf_symbol_is_given(symbol))
+		return symbol;
+	return text_of(die, DW_AT_name);
+}
+
+static const char *file_of(Dwarf_Die *unit, uint32_t index)
+{
+	Dwarf_Files *files;
+	size_t count;
+
+	if (dwarf_getsrcfiles(unit, &files, &count) != 0 || index >= count)
+		return NULL;
+	return dwarf_filesrc(files, index, NULL, NULL);
+}
+
+/* The position of the instruction itself, which is in the innermost function. */
+static void set_line(Dwarf_Die *unit, uint64_t address, struct profile_frame *frame)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(unit, address);
+	int number;
+
+	if (!line)
+		return;
+	frame->file = dwarf_linesrc(line, NULL, NULL);
+	if (dwarf_lineno(line, &number) == 0 && number > 0)
+		frame->line = (uint32_t)number;
+	if (dwarf_linecol(line, &number) == 0 && number > 0)
+		frame->column = (uint32_t)number;
+}
+
+/* --- look-up --- */
+
+static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, struct profile_frame *frames)
+{
+	const struct range *range;
+	Dwarf_Die chain[SYMBOLIZER_INLINE_MAX], *function;
+	struct unit *unit;
+	size_t count;
+
+	if (!symbols->units_read)
+		read_units(symbols);
+	range = ranges_find(&symbols->ranges, address - symbols->bias);
+	if (!range)
+		return 0;
+	unit = &symbols->units[range->index];
+	function = find_function(unit, address - symbols->bias);
+	count = function ? find_inlined(function, address - symbols->bias, chain) : 0;
+	for (size_t i = 0; i < count; i++) {
+		Dwarf_Die *die = &chain[count - 1 - i];
+
+		frames[i] = (struct profile_frame){.function = name_of(symbols, die, i + 1 == count, address),
+						   .start_line = number_of(die, DW_AT_decl_line)};
+		/* An inlined call's attributes say where it stands in the function around it, the previous
+		 * frame. */
+		if (i > 0) {
+			Dwarf_Die *call = &chain[count - i];
+
+			frames[i].file = file_of(&unit->die, number_of(call, DW_AT_call_file));
+			frames[i].line = number_of(call, DW_AT_call_line);
+			frames[i].column = number_of(call, DW_AT_call_column);
+		}
+	}
+	if (count == 0) {
+		/* Assembler has lines, but no functions. */
+		frames[0] =
+			(struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
+		set_line(&unit->die, address - symbols->bias, &frames[0]);
+		return frames[0].function || frames[0].line ? 1 : 0;
+	}
+	set_line(&unit->die, address - symbols->bias, &frames[0]);
+	return count;
+}
+
+size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
+			    struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
+{
+	size_t count;
+
+	if (!symbols->elf_symbols)
+		symbols->elf_symbols = elf_symbols_new(symbols->module);
+	count = lookup_dwarf(symbols, address, frames);
+	if (count == 0) {
+		frames[0] =
+			(struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
+		count = frames[0].function ? 1 : 0;
+	}
+	return count;
+}
+
+/* --- opening --- */
+
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = dwfl_build_id_find_elf,
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.section_address = dwfl_offline_section_address,
+};
+
+static char *read_build_id(Dwfl_Module *module)
+{
+	const unsigned char *bytes;
+	GElf_Addr address;
+	int length = dwfl_module_build_id(module, &bytes, &address);
+	char *text = length > 0 ? malloc(2 * (size_t)length + 1) : NULL;
+
+	for (int i = 0; text && i < length; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	return text;
+}
+
+struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
+{
+	struct dwarf_symbols *symbols = calloc(1, sizeof(*symbols));
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (!symbols)
+		abort();
+	if (descriptor < 0) {
+		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
+		free(symbols);
+		return NULL;
+	}
+	symbols->dwfl = dwfl_begin(&callbacks);
+	if (symbols->dwfl) {
+		/* Base 0 on top of the file's own addresses: what we are asked for is in these. */
+		symbols->module = dwfl_report_elf(symbols->dwfl, path, path, descriptor, 0, true);
+		dwfl_report_end(symbols->dwfl, NULL, NULL);
+	}
+	if (!symbols->module) {
+		error_set(error, STATUS_USAGE, "cannot read '%s' as an ELF file: %s", path, dwfl_errmsg(-1));
+		close(descriptor);
+		dwarf_symbols_close(symbols);
+		return NULL;
+	}
+	symbols->build_id = read_build_id(symbols->module);
+	return symbols;
+}
+
+void dwarf_symbols_close(struct dwarf_symbols *symbols)
+{
+	if (!symbols)
+		return;
+	for (size_t i = 0; i < symbols->unit_count; i++) {
+		free(symbols->units[i].functions);
+		free(symbols->units[i].ranges.rows);
+	}
+	free(symbols->units);
+	free(symbols->ranges.rows);
+	elf_symbols_free(symbols->elf_symbols);
+	free(symbols->build_id);
+	if (symbols->dwfl)
+		dwfl_end(symbols->dwfl);
+	free(symbols);
+}
+
+const char *dwarf_symbols_build_id(const struct dwarf_symbols *symbols)
+{
+	return symbols->build_id;
+}

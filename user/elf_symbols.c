@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libdwfl looks symbols up by address as well, but walks over all of them each time.
+ */
+#include "elf_symbols.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct symbol {
+	uint64_t low, high; /* high == low where the symbol has no size: until the next one */
+	const char *name;
+	int rank; /* of several at one address the greatest is shown */
+};
+
+struct elf_symbols {
+	struct symbol *rows; /* sorted by low; one for each address */
+	size_t count;
+	char **cut_names; /* names without their compiler's suffix, ours */
+	size_t cut_count;
+};
+
+/* What compilers append to the names of a function's clones and parts. */
+static const char *const suffixes[] = {".constprop", ".isra", ".part",	    ".cold",
+				       ".lto_priv",  ".llvm", ".localalias"};
+
+/* Length of the name without these: "f.constprop.0" is f, "runtime.newobject.cold" is runtime.newobject. */
+static size_t length_without_suffix(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (;;) {
+		size_t digits = length, word;
+
+		while (digits > 0 && isdigit((unsigned char)name[digits - 1]))
+			digits--;
+		word = digits < length && digits > 0 && name[digits - 1] == '.' ? digits - 1 : length;
+		for (size_t i = 0;; i++) {
+			size_t suffix;
+
+			if (i == sizeof(suffixes) / sizeof(suffixes[0]))
+				return length;
+			suffix = strlen(suffixes[i]);
+			if (word > suffix && memcmp(name + word - suffix, suffixes[i], suffix) == 0) {
+				length = word - suffix;
+				break;
+			}
+		}
+	}
+}
+
+static int compare_symbols(const void *a, const void *b)
+{
+	const struct symbol *left = a, *right = b;
+
+	if (left->low != right->low)
+		return left->low < right->low ? -1 : 1;
+	if (left->rank != right->rank)
+		return right->rank - left->rank;
+	return strcmp(left->name, right->name);
+}
+
+/* Sized symbols before labels, global ones before weak and local ones, plain names before reserved ones. */
+static int rank(const GElf_Sym *symbol, const char *name)
+{
+	return (symbol->st_size ? 8 : 0) + (GELF_ST_BIND(symbol->st_info) == STB_GLOBAL ? 4 : 0) +
+	       (GELF_ST_BIND(symbol->st_info) == STB_WEAK ? 2 : 0) + (name[0] != '_');
+}
+
+static void cut_suffix(struct elf_symbols *symbols, struct symbol *symbol)
+{
+	size_t length = length_without_suffix(symbol->name);
+	char *copy;
+
+	if (!symbol->name[length])
+		return;
+	copy = strndup(symbol->name, length);
+	symbols->cut_names =
+		reallocarray(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
+	if (!copy || !symbols->cut_names)
+		abort();
+	symbols->cut_names[symbols->cut_count++] = copy;
+	symbol->name = copy;
+}
+
+struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
+{
+	struct elf_symbols *symbols = calloc(1, sizeof(*symbols));
+	int total = dwfl_module_getsymtab(module);
+	size_t kept = 0;
+
+	if (!symbols)
+		abort();
+	symbols->rows = total > 0 ? calloc((size_t)total, sizeof(*symbols->rows)) : NULL;
+	for (int i = 1; symbols->rows && i < total; i++) {
+		GElf_Sym symbol;
+		GElf_Addr address;
+		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, NULL, NULL);
+		int type = GELF_ST_TYPE(symbol.st_info);
+
+		if (!name || !*name || symbol.st_shndx == SHN_UNDEF ||
+		    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
+			continue;
+		/* Labels without a type are functions of assembler files, unless they are data. */
+		if (type == STT_NOTYPE && name[0] == '.')
+			continue;
+		symbols->rows[symbols->count++] =
+			(struct symbol){address, address + symbol.st_size, name, rank(&symbol, name)};
+	}
+	if (symbols->count)
+		qsort(symbols->rows, symbols->count, sizeof(*symbols->rows), compare_symbols);
+	for (size_t i = 0; i < symbols->count; i++) {
+		if (kept && symbols->rows[i].low == symbols->rows[kept - 1].low)
+			continue;
+		symbols->rows[kept++] = symbols->rows[i];
+		cut_suffix(symbols, &symbols->rows[kept - 1]);
+	}
+	symbols->count = kept;
+	return symbols;
+}
+
+void elf_symbols_free(struct elf_symbols *symbols)
+{
+	if (!symbols)
+		return;
+	for (size_t i = 0; i < symbols->cut_count; i++)
+		free(symbols->cut_names[i]);
+	free(symbols->cut_names);
+	free(symbols->rows);
+	free(symbols);
+}
+
+const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address)
+{
+	size_t low = 0, high = symbols->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->rows[middle].low <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return NULL;
+	/* Labels inside a function have no size; the function that reaches this far is meant. */
+	for (size_t i = low; i-- > 0 && low - i < 64;) {
+		if (address < symbols->rows[i].high)
+			return symbols->rows[i].name;
+	}
+	return symbols->rows[low - 1].high == symbols->rows[low - 1].low ? symbols->rows[low - 1].name : NULL;
+}
+
+bool elf_symbol_is_given(const char *name)
+{
+	for (; *name; name++) {
+		if (!isalnum((unsigned char)*name) && *name != '_' && *name != '$')
+			return true;
+	}
+	return false;
+}
