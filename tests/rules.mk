@@ -16,6 +16,13 @@ $(B)/tests/unit/test_%: tests/unit/test_%.c $(B)/libescapement.a
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS) -lcmocka
 
+# Small programs over libescapement that integration tests call.
+TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+$(B)/tests/tools/%: tests/tools/%.c $(B)/libescapement.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS)
+
 # workloads/common/ is linked into each: threads, rounds, counts of their own, Go's runtime calls. A workload is linked
 # with the static library; NAME-shared, for those listed in SHARED_WORKLOADS, with the shared one.
 SHARED_WORKLOADS := seeds
@@ -40,8 +47,8 @@ $(B)/deps-ready:
 	$(Q)packaging/install-deps
 	@touch $@
 
-.PHONY: test-programs unit integration
-test-programs: all $(UNIT_TESTS) $(WORKLOADS)
+.PHONY: test-programs unit integration test-go-matrix
+test-programs: all $(UNIT_TESTS) $(WORKLOADS) $(TEST_TOOLS)
 
 unit: test-programs
 	$(Q)tests/run $(UNIT_TESTS)
@@ -53,10 +60,15 @@ test: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
+# The tests of Go programs, with every toolchain to be had and 10,000 addresses a release.
+test-go-matrix: deps
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
+
 demo: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) tests/demo
 
 # Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
-$(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
--include $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)
+$(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
+-include $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Builds the Go test programs with every toolchain and in every way that people ship Go programs.
+
+Builds are kept below $BUILD/go and made anew only when the sources changed.
+"""
+import os
+import pathlib
+import subprocess
+
+import harness
+
+VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
+EVERYDAY = ["1.19", "1.24", "1.27"]  # oldest, newest, one between
+
+# name: (build flags, environment, command that finishes the file)
+VARIANTS = {
+    "plain": ([], {}, None),
+    "stripped": (["-ldflags=-s -w", "-trimpath"], {}, ["strip"]),
+    "nobuildinfo": (["-ldflags=-s -w -buildid=", "-buildvcs=false"], {},
+                    ["objcopy", "--remove-section=.go.buildinfo", "--remove-section=.note.go.buildid"]),
+    "pie": (["-buildmode=pie"], {}, None),
+    "pie-stripped": (["-buildmode=pie", "-ldflags=-s -w"], {}, None),
+    "pie-external": (["-buildmode=pie", "-ldflags=-linkmode=external"], {"CGO_ENABLED": "1"}, None),
+    "cgo": ([], {"CGO_ENABLED": "1"}, None),
+    "race": (["-race"], {"CGO_ENABLED": "1"}, None),
+    "profiled": (["-tags=memprofile"], {}, None),
+}
+
+
+def versions():
+    """The releases under test: all with GO_MATRIX=all, those of the everyday suite otherwise."""
+    wanted = os.environ.get("GO_MATRIX", "")
+    return VERSIONS if wanted == "all" else wanted.split(",") if wanted else EVERYDAY
+
+
+def build(version, variant="plain", program="sites"):
+    """Path of the program, built with that release in that way."""
+    flags, environment, finish = VARIANTS[variant]
+    source = harness.ROOT / "tests" / "workloads" / "go" / program
+    target = harness.BUILD / "go" / version / f"{program}.{variant}"
+    newest = max(path.stat().st_mtime for path in source.iterdir())
+    if target.exists() and target.stat().st_mtime >= newest:
+        return target
+    go = harness.go_toolchain(version)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}")
+    env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(harness.BUILD / "go" / "path"),
+               GOCACHE=os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build")))
+    env.update(environment)
+    done = subprocess.run([go, "build", *flags, "-o", partial, "."], cwd=source, env=env, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"go {version} cannot build {program} ({variant}): {done.stderr[-2000:]}")
+    if finish:
+        subprocess.run([*finish, partial], check=True, capture_output=True)
+    partial.rename(target)
+    return target

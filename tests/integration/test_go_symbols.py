@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is read from Go binaries without their DWARF equals what other tools read with it."""
+import os
+import random
+import re
+import subprocess
+
+import go_programs
+import harness
+from harness import contains, same
+
+INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
+PC_COUNT = int(os.environ.get("GO_PCS", "2000"))
+NOWHERE = [("??", "??:0")]
+
+
+def text_range(t, binary):
+    """Link-time addresses of the Go functions."""
+    lines = t.run(INSPECT, "names", binary).stdout.splitlines()
+    return int(lines[0].split()[0], 16), int(lines[-1].split()[1], 16)
+
+
+def parse(output):
+    """Frames by address, from the output of addr2line -a -i -f."""
+    result, frames, lines = {}, [], output.splitlines()
+    while lines:
+        line = lines.pop(0)
+        if re.fullmatch(r"0x[0-9a-f]+", line):
+            frames = result.setdefault(int(line, 16), [])
+        elif line:
+            position = re.sub(r" \(discriminator.*|^(\./)+", "", lines.pop(0))
+            function = re.sub(r"\[.*\]", "[...]", line.replace(".abi0", "").replace("·", "."))
+            frames.append((function, position))
+    return result
+
+
+def ask(t, command, addresses):
+    return t.run(*command, stdin=None, input="".join(f"{a:#x}\n" for a in addresses)).stdout
+
+
+def go_tool_lines(t, go, binary, addresses):
+    """The innermost position of each address as the go command sees it."""
+    lines = ask(t, [go, "tool", "addr2line", binary], addresses).splitlines()
+    return dict(zip(addresses, lines[1::2]))
+
+
+def compare_frames(t, version, variant):
+    binary = go_programs.build(version, variant)
+    low, high = text_range(t, binary)
+    generator = random.Random(f"{version} {variant}")
+    addresses = sorted({generator.randrange(low, high) for _ in range(PC_COUNT)})
+    ours = parse(ask(t, [INSPECT, "lookup", binary], addresses))
+    dwarf = parse(ask(t, ["llvm-addr2line", "-a", "-i", "-f", "-e", binary], addresses))
+    compared, doubtful = 0, []
+    for address in addresses:
+        theirs = [] if dwarf[address] == NOWHERE else dwarf[address]
+        # For what the compiler made up, and in padding, not every DWARF reader finds what there is to say.
+        if theirs == ours[address]:
+            compared += 1
+        elif not theirs or theirs[0][1] in ("??:0", "go.go:0"):
+            continue
+        else:
+            doubtful.append(address)
+    assert compared > 0.95 * len(addresses) or variant == "cgo", f"only {compared} of {len(addresses)} had an answer"
+    # DWARF of old releases is itself wrong here and there: the go command's own table decides.
+    assert len(doubtful) < 0.002 * len(addresses) + 3, [(hex(a), dwarf[a], ours[a]) for a in doubtful[:5]]
+    if doubtful:
+        lines = go_tool_lines(t, harness.go_toolchain(version), binary, doubtful)
+        for address in doubtful:
+            same(ours[address][0][1], lines[address], f"{version} {variant}: position of {address:#x}")
+    return compared
+
+
+def test_frames_equal_those_from_DWARF_in_every_layout(t):
+    if subprocess.run(["which", "llvm-addr2line"], capture_output=True).returncode:
+        raise harness.Skip("llvm-addr2line is not installed")
+    for version in go_programs.versions():
+        for variant in ("plain", "pie", "pie-external"):
+            compare_frames(t, version, variant)
+
+
+def test_stripping_takes_nothing_away(t):
+    for version in go_programs.versions():
+        for whole, stripped in (("pie", "pie-stripped"),):
+            both = [go_programs.build(version, variant) for variant in (whole, stripped)]
+            names = [t.run(INSPECT, "names", binary).stdout for binary in both]
+            same(names[0] == names[1], True, f"{version}: functions equal")
+            low, high = text_range(t, both[0])
+            addresses = range(low, high, 997)
+            frames = [ask(t, [INSPECT, "lookup", binary], addresses) for binary in both]
+            same(frames[0] == frames[1], True, f"{version}: frames equal")
+
+
+def test_functions_carry_the_names_that_Go_people_know(t):
+    for version in go_programs.versions():
+        binary = go_programs.build(version)
+        names = t.run(INSPECT, "names", binary).stdout.splitlines()
+        entries = [int(line.split()[0], 16) for line in names]
+        found = {frames[-1][0] for frames in parse(ask(t, [INSPECT, "lookup", binary], entries)).values() if frames}
+        for name in ("main.literal", "main.(*scaler).scale", "main.closure.func1", "main.newOf[...]",
+                     "runtime.(*mcache).refill", "strings.(*Builder).WriteString"):
+            if name not in found and name != "strings.(*Builder).WriteString":
+                raise AssertionError(f"{version}: no function {name}")
+
+
+def test_version_and_build_are_known_in_every_variant(t):
+    for version in go_programs.versions():
+        for variant in go_programs.VARIANTS:
+            binary = go_programs.build(version, variant)
+            info = dict(line.partition(" ")[::2] for line in t.run(INSPECT, "info", binary).stdout.splitlines())
+            contains(info["version"], f"go{version}")
+            same(info["row"], version, f"{version} {variant}: row")
+            same(info["known"], "1", f"{version} {variant}: known")
+            bare = variant == "nobuildinfo"
+            same(info["module"], "" if bare else "example.org/sites", f"{version} {variant}: module")
+            same(bool(info["build_id"]), not bare, f"{version} {variant}: has a build id")
+            same(info["memory_profiling"], str(int(variant == "profiled")), f"{version} {variant}: sampler linked in")
+            same(info["race"], "true" if variant == "race" else "", f"{version} {variant}: race")
+
+
+def test_a_large_binary_opens_in_a_moment(t):
+    go = harness.go_toolchain("1.24")
+    functions = int(re.search(r"functions (\d+)", t.run(INSPECT, "info", go).stdout)[1])
+    milliseconds = float(t.run(INSPECT, "open", go, 5).stdout)
+    assert functions > 10000, functions
+    assert milliseconds < 100 * functions / 50000 + 50, f"{milliseconds} ms for {functions} functions"
+
+
+def test_damaged_binaries_are_refused_or_read_without_a_crash(t):
+    for version in go_programs.versions():
+        for variant in ("plain", "pie-external"):
+            done = t.run(INSPECT, "damage", go_programs.build(version, variant), 60)
+            contains(done.stdout, "of 60 opened")
+
+
+def test_what_is_no_Go_program_is_refused_with_a_reason(t):
+    contains(t.run(INSPECT, "info", "/bin/true", status=3).stderr, "no Go symbol table")
+    contains(t.run(INSPECT, "info", __file__, status=2).stderr, "is not an x86-64 ELF file")
+    contains(t.run(INSPECT, "info", "/nonexistent", status=2).stderr, "No such file")
+    empty = t.path("empty")
+    empty.write_bytes(b"")
+    contains(t.run(INSPECT, "info", empty, status=2).stderr, "is not an x86-64 ELF file")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// Sites allocates in every way that Go source can, a known number of times, and prints runtime.MemStats around it:
+// the truth that recordings are compared with.
+//
+//	sites [-rounds N] [-parallel N] [-gc] [-wait] [-churn]
+//
+// With -wait it prints its state and waits for a line before the phase and another one after it. While it waits, and
+// from its last reading of MemStats to its end, it allocates nothing: what it prints is what any observer must see.
+// A source line that ends in `// want N` allocates exactly N objects a round (and goroutine) at that line; one that
+// ends in `// want N/M`, N objects in every Mth round, the first included.
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+var (
+	stats  runtime.MemStats
+	output = make([]byte, 0, 64<<10)
+)
+
+func number(name string, value uint64) {
+	output = append(output, '"')
+	output = append(output, name...)
+	output = append(output, `":`...)
+	output = strconv.AppendUint(output, value, 10)
+	output = append(output, ',')
+}
+
+// report writes one JSON line without allocating.
+func report(mark string) {
+	runtime.ReadMemStats(&stats)
+	output = append(output[:0], `{"mark":"`...)
+	output = append(output, mark...)
+	output = append(output, `",`...)
+	number("mallocs", stats.Mallocs)
+	number("total_alloc", stats.TotalAlloc)
+	number("pid", uint64(syscall.Getpid()))
+	output = append(output, `"by_size":{`...)
+	for i := range stats.BySize {
+		if i > 0 {
+			output = append(output, `,`...)
+		}
+		output = append(output, '"')
+		output = strconv.AppendUint(output, uint64(stats.BySize[i].Size), 10)
+		output = append(output, `":`...)
+		output = strconv.AppendUint(output, stats.BySize[i].Mallocs, 10)
+	}
+	output = append(output, "}}\n"...)
+	syscall.Write(1, output)
+}
+
+// wait blocks in the kernel, without the runtime's poller, until a line comes or the input ends.
+func wait() {
+	var line [1]byte
+	for {
+		n, err := syscall.Read(0, line[:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if n != 1 || line[0] == '\n' {
+			return
+		}
+	}
+}
+
+func phase(rounds, parallel int) {
+	var group sync.WaitGroup
+	for i := 1; i < parallel; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			runSites(rounds)
+		}()
+	}
+	runSites(rounds)
+	group.Wait()
+}
+
+func main() {
+	rounds, parallel, waits, churn := 1000, 1, false, false
+	for i := 1; i < len(os.Args); i++ {
+		switch os.Args[i] {
+		case "-rounds":
+			i++
+			rounds, _ = strconv.Atoi(os.Args[i])
+		case "-parallel":
+			i++
+			parallel, _ = strconv.Atoi(os.Args[i])
+		case "-wait":
+			waits = true
+		case "-gc":
+			debug.SetGCPercent(5)
+		case "-churn":
+			churn = true
+		default:
+			println("sites: unknown option", os.Args[i])
+			os.Exit(2)
+		}
+	}
+	phase(1, 1) // pools, maps of types and the like are filled once
+	if waits {
+		report("ready")
+		wait()
+	}
+	report("before")
+	phase(rounds, parallel)
+	for churn && len(os.Args) > 0 {
+		phase(rounds, parallel)
+	}
+	report("after")
+	if waits {
+		wait()
+	}
+	syscall.Exit(0)
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+//go:build memprofile
+
+package main
+
+import "runtime"
+
+// With a reference to it the linker leaves the runtime's sampler on, as in programs that serve net/http/pprof.
+var _ = runtime.MemProfile
+
+func init() {
+	if len(profileRecords) > 0 {
+		runtime.MemProfile(profileRecords, true)
+	}
+}
+
+var profileRecords []runtime.MemProfileRecord

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE /* memmem */
+#include "go_binary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BUILD_INFO_HEADER = 32,
+	BUILD_INFO_POINTER_SIZE = 14,
+	BUILD_INFO_FLAGS = 15,
+	BUILD_INFO_INLINE = 2,     /* flag: the strings follow the header */
+	BUILD_INFO_SENTINEL = 16,  /* bytes around the module information */
+	NOTE_GO_BUILD_ID = 4,
+	VERSION_TEXT_MAX = 64,
+};
+
+/* runtime._type */
+enum {
+	TYPE_FLAGS = 20,
+	TYPE_NAME = 40,
+	TYPE_SIZE = 48,
+	TYPE_FLAG_EXTRA_STAR = 2,
+};
+
+static char *copy(const void *text, size_t length)
+{
+	char *result = malloc(length + 1);
+
+	if (!result)
+		abort();
+	memcpy(result, text, length);
+	result[length] = 0;
+	return result;
+}
+
+/* ---- version and build information ---- */
+
+static bool read_length(const uint8_t *data, uint64_t size, uint64_t *offset, uint64_t *length)
+{
+	*length = 0;
+	for (int shift = 0; shift < 63 && *offset < size; shift += 7) {
+		uint8_t byte = data[(*offset)++];
+
+		*length |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return *length <= size - *offset;
+	}
+	return false;
+}
+
+/* Two strings, each behind its length: the version, and the module information between two sentinels. */
+static bool parse_build_info(struct go_binary *binary, const uint8_t *data, uint64_t size)
+{
+	uint64_t offset = BUILD_INFO_HEADER, length;
+
+	if (size < BUILD_INFO_HEADER || data[BUILD_INFO_POINTER_SIZE] > 8 ||
+	    !(data[BUILD_INFO_FLAGS] & BUILD_INFO_INLINE))
+		return false;
+	if (!read_length(data, size, &offset, &length) || length == 0)
+		return false;
+	binary->version_text = copy(data + offset, length);
+	offset += length;
+	if (read_length(data, size, &offset, &length) && length > 2 * BUILD_INFO_SENTINEL)
+		binary->build_info = copy(data + offset + BUILD_INFO_SENTINEL, length - 2 * BUILD_INFO_SENTINEL);
+	return true;
+}
+
+static bool find_build_info(struct go_binary *binary)
+{
+	static const char magic[] = "\xff Go buildinf:";
+	const struct go_image *image = &binary->image;
+
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct go_image_segment *segment = &image->segments[i];
+		const uint8_t *data = image->data + segment->offset, *end = data + segment->size, *found = data;
+
+		/* The linker puts it at the start of the data segment; after PIE's relocated data it comes later. */
+		if (!segment->writable)
+			continue;
+		while ((found = memmem(found, (size_t)(end - found), magic, sizeof(magic) - 1))) {
+			if (parse_build_info(binary, found, (uint64_t)(end - found)))
+				return true;
+			found++;
+		}
+	}
+	return false;
+}
+
+static bool is_version(const char *text, uint64_t length)
+{
+	static const char *const starts[] = {"go1.", "devel go1.", "devel +"};
+
+	for (size_t i = 0; length < VERSION_TEXT_MAX && i < sizeof(starts) / sizeof(starts[0]); i++) {
+		if (length > strlen(starts[i]) && memcmp(text, starts[i], strlen(starts[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Some shippers strip the build information; runtime.buildVersion, a string variable, is always there. */
+static void find_version(struct go_binary *binary)
+{
+	const char *text;
+	uint64_t length;
+
+	if (find_build_info(binary))
+		return;
+	text = go_image_find_string(&binary->image, is_version, &length);
+	binary->version_text = text ? copy(text, length) : copy("go", 2);
+}
+
+/* "mod\tPATH\tVERSION\n", or "path\tPATH\n" of a program outside of modules. */
+static void find_module(struct go_binary *binary)
+{
+	static const char *const keys[] = {"mod\t", "path\t"};
+
+	for (size_t i = 0; binary->build_info && !binary->module && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *line = strstr(binary->build_info, keys[i]);
+
+		if (line && (line == binary->build_info || line[-1] == '\n')) {
+			line += strlen(keys[i]);
+			binary->module = copy(line, strcspn(line, "\t\n"));
+		}
+	}
+}
+
+bool go_binary_setting(const struct go_binary *binary, const char *key, char *value, size_t size)
+{
+	const char *line = binary->build_info;
+
+	while (line && (line = strstr(line, "build\t"))) {
+		line += strlen("build\t");
+		if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == '=') {
+			line += strlen(key) + 1;
+			snprintf(value, size, "%.*s", (int)strcspn(line, "\n"), line);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- types ---- */
+
+bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size)
+{
+	const struct go_module *module = gopclntab_module(binary->symbols);
+	uint64_t rest, offset = 1, length; /* the name starts with a byte of flags */
+	const uint8_t *descriptor, *text;
+	int32_t name_offset;
+
+	if (type < module->types || type >= module->types_end)
+		return false;
+	descriptor = go_image_at(&binary->image, type, TYPE_SIZE);
+	if (!descriptor)
+		return false;
+	memcpy(&name_offset, descriptor + TYPE_NAME, sizeof(name_offset));
+	if (name_offset <= 0 || (uint64_t)name_offset >= module->types_end - module->types)
+		return false;
+	text = go_image_rest(&binary->image, module->types + (uint64_t)name_offset, &rest);
+	if (!text || !read_length(text, rest, &offset, &length) || length == 0)
+		return false;
+	if ((descriptor[TYPE_FLAGS] & TYPE_FLAG_EXTRA_STAR) && text[offset] == '*') {
+		offset++;
+		length--;
+	}
+	snprintf(name, size, "%.*s", (int)(length < size ? length : size - 1), (const char *)text + offset);
+	return length > 0;
+}
+
+/* ---- opening ---- */
+
+/* The linker keeps the runtime's sampler off where neither of these is reachable. */
+static bool has_memory_profiling(const struct gopclntab *symbols)
+{
+	struct go_function function;
+
+	return gopclntab_function_named(symbols, "runtime.MemProfile", &function) ||
+	       gopclntab_function_named(symbols, "runtime.memProfileInternal", &function);
+}
+
+struct go_binary *go_binary_open(const char *path, struct error *error)
+{
+	struct go_binary *binary = calloc(1, sizeof(*binary));
+	const struct go_version *version;
+	const void *id;
+	size_t id_size;
+
+	if (!binary)
+		abort();
+	if (go_image_open(&binary->image, path, error))
+		goto fail;
+	find_version(binary);
+	version = go_version_find(binary->version_text, &binary->version_known);
+	binary->symbols = gopclntab_open(&binary->image, version, error);
+	if (!binary->symbols && version) /* a text that misleads: let the data speak */
+		binary->symbols = gopclntab_open(&binary->image, NULL, error);
+	if (!binary->symbols) {
+		error_prefix(error, "'%s'", path);
+		goto fail;
+	}
+	binary->version = gopclntab_version(binary->symbols);
+	binary->version_known = binary->version_known && binary->version == version;
+	find_module(binary);
+	id = go_image_note(&binary->image, "Go", NOTE_GO_BUILD_ID, &id_size);
+	binary->build_id = id && id_size > 0 ? copy(id, id_size) : NULL;
+	binary->memory_profiling = has_memory_profiling(binary->symbols);
+	return binary;
+fail:
+	go_binary_close(binary);
+	return NULL;
+}
+
+void go_binary_close(struct go_binary *binary)
+{
+	if (!binary)
+		return;
+	gopclntab_close(binary->symbols);
+	go_image_close(&binary->image);
+	free((void *)binary->version_text);
+	free((void *)binary->module);
+	free((void *)binary->build_info);
+	free((void *)binary->build_id);
+	free(binary);
+}

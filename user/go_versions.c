@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "go_versions.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAGIC_1_18 0xfffffff0U
+#define MAGIC_1_20 0xfffffff1U
+
+/* clang-format off */
+#define MODULE_1_19     {.text = 176, .types = 280, .types_end = 288, .gofunc = 304}
+#define MODULE_1_20     {.text = 176, .types = 296, .types_end = 304, .gofunc = 320} /* coverage counters came */
+#define MODULE_1_27     {.text = 176, .types = 296, .types_end = 312, .gofunc = 344} /* typedesclen, itabs came */
+
+#define PCLNTAB_1_19    {.func_size = 40, .func_start_line = 0, .inlined_size = 20, .inlined_name = 12, \
+			 .inlined_parent = 16, .inlined_start_line = 0}
+#define PCLNTAB_1_20    {.func_size = 44, .func_start_line = 36, .inlined_size = 16, .inlined_name = 4, \
+			 .inlined_parent = 8, .inlined_start_line = 12}
+
+#define HEAP(alloc, shift) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
+			 .span_pages = 32, .span_alloc_count = 96 + (shift), \
+			 .span_alloc_count_before_cache = 102 + (shift), .span_class = 98 + (shift), \
+			 .span_element_size = 104 + (shift), .p_mcache = 56}
+#define HEAP_1_19       HEAP(40, 0)
+#define HEAP_1_21       HEAP(40, 8) /* mspan.pinnerBits came */
+#define HEAP_1_22       HEAP(40, 0) /* mspan.freeindex and nelems became 16 bits wide */
+#define HEAP_1_24       HEAP(48, 0) /* mcache.memProfRate came */
+
+#define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
+#define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}
+
+static const struct go_version versions[] = {
+	{19, true,  MAGIC_1_18, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, STATISTICS_1_19, 0},
+	{20, false, MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, STATISTICS_1_19, 0},
+	{21, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, STATISTICS_1_19, 0},
+	{22, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, STATISTICS_1_19, 0},
+	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, STATISTICS_1_19, 1},
+	{24, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_19, 1},
+	{25, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 1},
+	{26, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 1},
+	{27, true,  MAGIC_1_20, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 1},
+};
+/* clang-format on */
+
+enum { VERSION_COUNT = sizeof(versions) / sizeof(versions[0]) };
+
+const struct go_version *go_version_row(int index)
+{
+	return index >= 0 && index < VERSION_COUNT ? &versions[index] : NULL;
+}
+
+const struct go_version *go_version_find(const char *text, bool *known)
+{
+	const struct go_version *newest = &versions[VERSION_COUNT - 1];
+	const char *release = strstr(text, "go1.");
+	long minor;
+
+	*known = false;
+	if (!release || !isdigit((unsigned char)release[4]))
+		return NULL;
+	minor = strtol(release + 4, NULL, 10);
+	for (int i = 0; i < VERSION_COUNT; i++) {
+		if (versions[i].minor == minor) {
+			*known = versions[i].verified;
+			return &versions[i];
+		}
+	}
+	return minor > newest->minor ? newest : NULL;
+}

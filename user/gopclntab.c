@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The parts of the table, and how an address goes through them:
+ *
+ *   ftab      sorted {entry offset, _func offset}     address -> _func
+ *   _func     entry, name, and offsets in pctab of a function's "pc tables"
+ *   pctab     a pc table is a list of (value delta, pc delta) varints: pc -> file number, line, inline tree index
+ *   cutab     (compilation unit, file number) -> offset in filetab
+ *   funcnametab, filetab   terminated strings
+ *   inline tree   one record an inlined call: name, and the pc in the parent whose position is the call
+ *
+ * An instruction's innermost position is that of its pc. If the inline tree index there is not negative, the record
+ * names the innermost function, and its parentPc leads to the next frame, until the index is negative: the frame of
+ * the physical function.
+ */
+#define _GNU_SOURCE /* memmem */
+#include "gopclntab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+enum {
+	PCDATA_INLINE_TREE_INDEX = 2,
+	FUNCDATA_INLINE_TREE = 3,
+};
+
+/* _func, as far as all versions agree. */
+enum {
+	FUNC_ENTRY = 0,
+	FUNC_NAME = 4,
+	FUNC_PCFILE = 20,
+	FUNC_PCLN = 24,
+	FUNC_PCDATA_COUNT = 28,
+	FUNC_UNIT = 32,
+};
+
+/* pcHeader */
+enum {
+	HEADER_FUNCTIONS = 8,
+	HEADER_TEXT = 24,
+	HEADER_NAMES = 32, /* and four more offsets: cutab, filetab, pctab, pclntab */
+	HEADER_SIZE = 72,
+};
+
+/* moduledata: six slices follow the pointer to pcHeader */
+enum {
+	MODULE_SLICES = 8,
+	MODULE_TEXT_END_AFTER_TEXT = 8,
+	MODULE_READ = 512,
+};
+
+struct bytes {
+	const uint8_t *data;
+	uint64_t size;
+};
+
+/* A name whose type arguments were cut out. */
+struct short_name {
+	const char *full; /* the key: a pointer into the name table */
+	UT_hash_handle hh;
+	char text[];
+};
+
+struct gopclntab {
+	const struct go_version *version;
+	struct go_module module;
+	struct bytes names, units, files, pctab, functions; /* functions: ftab, then every _func */
+	struct bytes gofunc;
+	uint32_t function_count;
+	struct short_name *short_names;
+};
+
+static uint32_t u32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static uint64_t u64(const uint8_t *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+/* `size` bytes at an offset, or NULL. */
+static const uint8_t *at(struct bytes bytes, uint64_t offset, uint64_t size)
+{
+	return offset <= bytes.size && size <= bytes.size - offset ? bytes.data + offset : NULL;
+}
+
+/* A terminated string at an offset, or NULL. */
+static const char *string_at(struct bytes bytes, uint64_t offset)
+{
+	if (offset >= bytes.size || !memchr(bytes.data + offset, 0, bytes.size - offset))
+		return NULL;
+	return (const char *)bytes.data + offset;
+}
+
+/* ---- finding the table ---- */
+
+static bool header_plausible(const uint8_t *header, uint64_t rest)
+{
+	uint64_t offset = 0;
+
+	if (rest < HEADER_SIZE || header[4] != 0 || header[5] != 0 || header[6] != 1 || header[7] != 8)
+		return false;
+	if (u32(header) != 0xfffffff0U && u32(header) != 0xfffffff1U)
+		return false;
+	if (u64(header + HEADER_FUNCTIONS) == 0 || u64(header + HEADER_FUNCTIONS) > rest / 8)
+		return false;
+	for (int i = 0; i < 5; i++) { /* the parts follow each other */
+		uint64_t next = u64(header + HEADER_NAMES + 8 * i);
+
+		if (next < offset || next > rest)
+			return false;
+		offset = next;
+	}
+	return true;
+}
+
+/* Reads moduledata by the layout of one version; false where what it says cannot be. */
+static bool read_module(const struct go_image *image, const struct go_version *version, uint64_t address,
+			struct go_module *module, uint8_t raw[MODULE_READ])
+{
+	const struct go_moduledata_layout *layout = &version->module;
+	uint64_t rest;
+
+	if (!go_image_read(image, address, raw, MODULE_READ))
+		return false;
+	module->address = address;
+	module->header = u64(raw);
+	module->text = u64(raw + layout->text);
+	module->text_end = u64(raw + layout->text + MODULE_TEXT_END_AFTER_TEXT);
+	module->types = u64(raw + layout->types);
+	module->types_end = u64(raw + layout->types_end);
+	module->gofunc = u64(raw + layout->gofunc);
+	return module->text < module->text_end && go_image_rest(image, module->text, &rest) &&
+	       module->text_end - module->text <= rest && module->types <= module->types_end &&
+	       go_image_at(image, module->types, module->types_end - module->types) &&
+	       go_image_rest(image, module->gofunc, &rest);
+}
+
+/* The six slices after the header's address: names, units, files, pctab, pclntab, ftab. */
+static bool read_slices(struct gopclntab *table, const struct go_image *image, const uint8_t *raw)
+{
+	struct bytes *const parts[5] = {&table->names, &table->units, &table->files, &table->pctab,
+					&table->functions};
+	static const uint8_t width[5] = {1, 4, 1, 1, 1};
+	uint64_t count = u64(raw + MODULE_SLICES + 24 * 5 + 8);
+
+	for (int i = 0; i < 5; i++) {
+		const uint8_t *slice = raw + MODULE_SLICES + 24 * i;
+		uint64_t rest;
+
+		parts[i]->data = go_image_rest(image, u64(slice), &rest);
+		if (!parts[i]->data || u64(slice + 8) > rest / width[i])
+			return false;
+		parts[i]->size = u64(slice + 8) * width[i];
+	}
+	/* ftab has an entry more than there are functions: the end of the last one. */
+	if (count < 2 || count > UINT32_MAX || count > table->functions.size / 8)
+		return false;
+	table->function_count = (uint32_t)count - 1;
+	table->gofunc.data = go_image_rest(image, table->module.gofunc, &table->gofunc.size);
+	return true;
+}
+
+/* Tries the layouts that fit the header's magic: the given version's alone, else newest first. */
+static bool open_module(struct gopclntab *table, const struct go_image *image, uint64_t address, uint32_t magic,
+			const struct go_version *wanted)
+{
+	uint8_t raw[MODULE_READ];
+	int count = 0;
+
+	while (go_version_row(count))
+		count++;
+	for (int i = count - 1; i >= 0; i--) {
+		const struct go_version *version = go_version_row(i);
+
+		if (version->magic != magic || (wanted && version != wanted))
+			continue;
+		if (!read_module(image, version, address, &table->module, raw) || !read_slices(table, image, raw))
+			continue;
+		table->version = version;
+		return true;
+	}
+	return false;
+}
+
+static bool open_header(struct gopclntab *table, const struct go_image *image, uint64_t header,
+			const struct go_version *version)
+{
+	uint64_t rest, module;
+	const uint8_t *bytes = go_image_rest(image, header, &rest);
+
+	if (!bytes || !header_plausible(bytes, rest))
+		return false;
+	module = go_image_find_pair(image, header, header + u64(bytes + HEADER_NAMES));
+	return module && open_module(table, image, module, u32(bytes), version);
+}
+
+/* Where there is no section of a known name: look for the header in all that is mapped. */
+static bool scan_for_header(struct gopclntab *table, const struct go_image *image, const struct go_version *version)
+{
+	static const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, 1, 8}; /* of the magic, and what follows it on amd64 */
+
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct go_image_segment *segment = &image->segments[i];
+		const uint8_t *data = image->data + segment->offset;
+		const uint8_t *from = data, *end = data + segment->size, *found;
+
+		while ((found = memmem(from, (size_t)(end - from), tail, sizeof(tail)))) {
+			uint64_t address = segment->address + (uint64_t)(found - data) - 1;
+
+			if (found > data && address % 8 == 0 && open_header(table, image, address, version))
+				return true;
+			from = found + 1;
+		}
+	}
+	return false;
+}
+
+struct gopclntab *gopclntab_open(const struct go_image *image, const struct go_version *version, struct error *error)
+{
+	static const char *const sections[] = {".gopclntab", ".data.rel.ro.gopclntab"};
+	struct gopclntab *table = calloc(1, sizeof(*table));
+	uint64_t address, size;
+
+	if (!table)
+		abort();
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (go_image_section(image, sections[i], &address, &size) &&
+		    open_header(table, image, address, version))
+			return table;
+	}
+	if (scan_for_header(table, image, version))
+		return table;
+	free(table);
+	error_set(error, STATUS_CANNOT_MEASURE, "no Go symbol table (pclntab) of Go 1.19 or newer found");
+	return NULL;
+}
+
+void gopclntab_close(struct gopclntab *table)
+{
+	struct short_name *name, *next;
+
+	if (!table)
+		return;
+	HASH_ITER(hh, table->short_names, name, next) {
+		HASH_DEL(table->short_names, name);
+		free(name);
+	}
+	free(table);
+}
+
+const struct go_module *gopclntab_module(const struct gopclntab *table)
+{
+	return &table->module;
+}
+
+const struct go_version *gopclntab_version(const struct gopclntab *table)
+{
+	return table->version;
+}
+
+/* ---- functions ---- */
+
+uint32_t gopclntab_function_count(const struct gopclntab *table)
+{
+	return table->function_count;
+}
+
+static uint64_t entry_of(const struct gopclntab *table, uint32_t index)
+{
+	return table->module.text + u32(table->functions.data + (uint64_t)index * 8);
+}
+
+/* The _func of a function with its fixed part in bounds, or NULL. */
+static const uint8_t *func_of(const struct gopclntab *table, uint32_t index)
+{
+	uint32_t offset = u32(table->functions.data + (uint64_t)index * 8 + 4);
+
+	return at(table->functions, offset, table->version->pclntab.func_size);
+}
+
+bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go_function *function)
+{
+	const uint8_t *func;
+
+	if (index >= table->function_count)
+		return false;
+	func = func_of(table, index);
+	function->index = index;
+	function->entry = entry_of(table, index);
+	function->end = entry_of(table, index + 1);
+	function->name = func ? string_at(table->names, u32(func + FUNC_NAME)) : NULL;
+	return function->name && function->entry < function->end;
+}
+
+/* The last function that starts at or before the address. */
+static bool find_index(const struct gopclntab *table, uint64_t address, uint32_t *index)
+{
+	uint32_t low = 0, high = table->function_count;
+
+	if (address < entry_of(table, 0) || address >= entry_of(table, high))
+		return false;
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (entry_of(table, middle) <= address)
+			low = middle;
+		else
+			high = middle;
+	}
+	*index = low;
+	return true;
+}
+
+bool gopclntab_function_at(const struct gopclntab *table, uint64_t address, struct go_function *function)
+{
+	uint32_t index;
+
+	return find_index(table, address, &index) && gopclntab_function(table, index, function);
+}
+
+bool gopclntab_function_named(const struct gopclntab *table, const char *name, struct go_function *function)
+{
+	for (uint32_t i = 0; i < table->function_count; i++) {
+		if (gopclntab_function(table, i, function) && strcmp(function->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- pc tables ---- */
+
+static bool read_varint(struct bytes bytes, uint64_t *offset, uint32_t *value)
+{
+	*value = 0;
+	for (int shift = 0; shift < 35; shift += 7) {
+		uint8_t byte;
+
+		if (*offset >= bytes.size)
+			return false;
+		byte = bytes.data[(*offset)++];
+		*value |= (uint32_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return true;
+	}
+	return false;
+}
+
+struct pc_step {
+	uint64_t offset; /* in pctab, of the next pair */
+	uint64_t pc;     /* offset in the function where the value ends */
+	int32_t value;
+	bool started;
+};
+
+/* Takes the next (value, until pc) of a pc table; false at its end. */
+static bool pc_step(const struct gopclntab *table, struct pc_step *step)
+{
+	uint32_t value, pc;
+
+	if (!read_varint(table->pctab, &step->offset, &value) || (value == 0 && step->started) ||
+	    !read_varint(table->pctab, &step->offset, &pc))
+		return false;
+	step->value = (int32_t)((uint32_t)step->value + (-(value & 1) ^ (value >> 1)));
+	step->pc += pc;
+	step->started = true;
+	return true;
+}
+
+/* The value of a pc table at an offset in its function; -1 where there is none. */
+static int32_t pc_value(const struct gopclntab *table, uint32_t offset, uint64_t pc)
+{
+	struct pc_step step = {.offset = offset, .value = -1};
+
+	if (offset == 0)
+		return -1;
+	while (pc_step(table, &step)) {
+		if (pc < step.pc)
+			return step.value;
+	}
+	return -1;
+}
+
+/* The offset in pctab of one of a function's numbered tables; 0 where it has none. */
+static uint32_t pcdata_offset(const struct gopclntab *table, const uint8_t *func, uint32_t which)
+{
+	uint64_t start = (uint64_t)(func - table->functions.data) + table->version->pclntab.func_size;
+	const uint8_t *entry;
+
+	if (which >= u32(func + FUNC_PCDATA_COUNT))
+		return 0;
+	entry = at(table->functions, start + 4ULL * which, 4);
+	return entry ? u32(entry) : 0;
+}
+
+/* The inline tree of a function: records from there to the end of what is mapped. Empty where it has none. */
+static struct bytes inline_tree(const struct gopclntab *table, const uint8_t *func)
+{
+	uint16_t size = table->version->pclntab.func_size;
+	uint64_t start = (uint64_t)(func - table->functions.data) + size;
+	uint8_t funcdata_count = func[size - 1];
+	struct bytes none = {0};
+	const uint8_t *entry;
+	uint32_t offset;
+
+	if (funcdata_count <= FUNCDATA_INLINE_TREE)
+		return none;
+	entry = at(table->functions, start + 4ULL * u32(func + FUNC_PCDATA_COUNT) + 4 * FUNCDATA_INLINE_TREE, 4);
+	offset = entry ? u32(entry) : UINT32_MAX;
+	if (offset == UINT32_MAX || !at(table->gofunc, offset, 1))
+		return none;
+	return (struct bytes){table->gofunc.data + offset, table->gofunc.size - offset};
+}
+
+static const uint8_t *inline_record(const struct gopclntab *table, struct bytes tree, int32_t index)
+{
+	return index < 0 ? NULL : at(tree, (uint64_t)index * table->version->pclntab.inlined_size,
+				     table->version->pclntab.inlined_size);
+}
+
+void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*visit)(const char *name, void *context),
+		       void *context)
+{
+	const uint8_t *func = index < table->function_count ? func_of(table, index) : NULL;
+	struct pc_step step = {.value = -1};
+	struct bytes tree;
+	int32_t last = -1;
+
+	if (!func)
+		return;
+	tree = inline_tree(table, func);
+	step.offset = pcdata_offset(table, func, PCDATA_INLINE_TREE_INDEX);
+	if (step.offset == 0)
+		return;
+	/* The tree does not say how long it is; the largest index in use does. */
+	while (pc_step(table, &step))
+		last = step.value > last ? step.value : last;
+	for (int32_t i = 0; i <= last; i++) {
+		const uint8_t *record = inline_record(table, tree, i);
+		const char *name;
+
+		if (!record)
+			return;
+		name = string_at(table->names, u32(record + table->version->pclntab.inlined_name));
+		if (name && !visit(name, context))
+			return;
+	}
+}
+
+/* ---- names and positions ---- */
+
+/* F[go.shape.int] reads F[...] in Go's own stack traces. */
+static const char *display_name(struct gopclntab *table, const char *full)
+{
+	const char *open = strchr(full, '['), *close = strrchr(full, ']');
+	struct short_name *name;
+	size_t head, size;
+
+	if (!open || !close || close < open || strncmp(open, "[...]", 5) == 0)
+		return full;
+	HASH_FIND_PTR(table->short_names, &full, name);
+	if (name)
+		return name->text;
+	head = (size_t)(open - full);
+	size = head + strlen("[...]") + strlen(close + 1) + 1;
+	name = calloc(1, sizeof(*name) + size);
+	if (!name)
+		abort();
+	name->full = full;
+	snprintf(name->text, size, "%.*s[...]%s", (int)head, full, close + 1);
+	HASH_ADD_PTR(table->short_names, full, name);
+	return name->text;
+}
+
+static void set_name(struct gopclntab *table, struct profile_frame *frame, uint32_t offset)
+{
+	const char *full = string_at(table->names, offset);
+
+	frame->function = full ? display_name(table, full) : NULL;
+}
+
+static void set_position(const struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc)
+{
+	int32_t file = pc_value(table, u32(func + FUNC_PCFILE), pc);
+	int32_t line = pc_value(table, u32(func + FUNC_PCLN), pc);
+	const uint8_t *offset;
+
+	if (file < 0 || line < 0)
+		return;
+	offset = at(table->units, 4 * ((uint64_t)u32(func + FUNC_UNIT) + (uint32_t)file), 4);
+	if (!offset || u32(offset) == UINT32_MAX)
+		return;
+	frame->file = string_at(table->files, u32(offset));
+	frame->line = frame->file ? (uint32_t)line : 0;
+}
+
+static uint32_t line_at(const uint8_t *record, uint16_t offset)
+{
+	int32_t line = offset ? (int32_t)u32(record + offset) : 0;
+
+	return line > 0 ? (uint32_t)line : 0;
+}
+
+size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
+			struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
+{
+	const struct go_pclntab_layout *layout = &table->version->pclntab;
+	uint32_t index, tree_offset;
+	const uint8_t *func;
+	struct bytes tree;
+	uint64_t pc;
+	size_t count = 0;
+
+	if (!find_index(table, address, &index) || !(func = func_of(table, index)))
+		return 0;
+	pc = address - entry_of(table, index);
+	if (u32(func + FUNC_PCLN) != 0 && pc_value(table, u32(func + FUNC_PCLN), pc) < 0)
+		return 0; /* padding behind the function's code */
+	tree = inline_tree(table, func);
+	tree_offset = pcdata_offset(table, func, PCDATA_INLINE_TREE_INDEX);
+	while (count < SYMBOLIZER_INLINE_MAX) {
+		struct profile_frame *frame = &frames[count++];
+		const uint8_t *record = inline_record(table, tree, pc_value(table, tree_offset, pc));
+
+		memset(frame, 0, sizeof(*frame));
+		set_position(table, frame, func, pc);
+		if (!record) {
+			set_name(table, frame, u32(func + FUNC_NAME));
+			frame->start_line = line_at(func, layout->func_start_line);
+			break;
+		}
+		set_name(table, frame, u32(record + layout->inlined_name));
+		frame->start_line = line_at(record, layout->inlined_start_line);
+		pc = u32(record + layout->inlined_parent);
+	}
+	return count;
+}
