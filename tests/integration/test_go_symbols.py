@@ -68,7 +68,8 @@ def compare_frames(t, version, variant):
     if doubtful:
         lines = go_tool_lines(t, harness.go_toolchain(version), binary, doubtful)
         for address in doubtful:
-            same(ours[address][0][1], lines[address], f"{version} {variant}: position of {address:#x}")
+            if lines[address] != "?:0":  # it has no answer for some releases' PIE
+                same(ours[address][0][1], lines[address], f"{version} {variant}: position of {address:#x}")
     return compared
 
 
@@ -98,9 +99,9 @@ def test_functions_carry_the_names_that_Go_people_know(t):
         names = t.run(INSPECT, "names", binary).stdout.splitlines()
         entries = [int(line.split()[0], 16) for line in names]
         found = {frames[-1][0] for frames in parse(ask(t, [INSPECT, "lookup", binary], entries)).values() if frames}
-        for name in ("main.literal", "main.(*scaler).scale", "main.closure.func1", "main.newOf[...]",
-                     "runtime.(*mcache).refill", "strings.(*Builder).WriteString"):
-            if name not in found and name != "strings.(*Builder).WriteString":
+        for name in ("main.literal", "main.(*scaler).scale-fm", "main.closure.func1", "main.newOf[...]",
+                     "runtime.(*mcache).refill"):
+            if name not in found:
                 raise AssertionError(f"{version}: no function {name}")
 
 
