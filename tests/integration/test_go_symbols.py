@@ -120,6 +120,18 @@ def test_version_and_build_are_known_in_every_variant(t):
             same(info["race"], "true" if variant == "race" else "", f"{version} {variant}: race")
 
 
+def test_every_instruction_is_decoded_as_objdump_does(t):
+    for version in go_programs.versions():
+        binary = go_programs.build(version)
+        _, end = text_range(t, binary)
+        listing = t.run("objdump", "-d", "--no-show-raw-insn", binary).stdout
+        theirs = {int(address, 16) for address in re.findall(r"^ *([0-9a-f]+):\t", listing, re.M)}
+        ours = {int(address, 16) for address in t.run(INSPECT, "decode", binary).stdout.split()}
+        # Only behind the last function do they differ: that padding belongs to none.
+        same(ours - theirs, set(), f"{version}: instructions that are none")
+        same({address for address in theirs - ours if address < end - 32}, set(), f"{version}: missed instructions")
+
+
 def test_a_large_binary_opens_in_a_moment(t):
     go = harness.go_toolchain("1.24")
     functions = int(re.search(r"functions (\d+)", t.run(INSPECT, "info", go).stdout)[1])

@@ -6,6 +6,7 @@
  *   info FILE            version, build, tables
  *   lookup FILE          frames of the addresses on standard input, in the form of addr2line -a -i -f
  *   names FILE           every function: entry, end, name
+ *   decode FILE          the address of every instruction of every function
  *   open FILE COUNT      opens and closes the file so often; prints milliseconds, the median
  *   damage FILE COUNT    opens damaged copies and walks through them; a crash is a bug
  */
@@ -19,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "amd64.h"
 #include "go_binary.h"
 
 static struct go_binary *open_or_die(const char *path)
@@ -77,6 +79,28 @@ static int names(const char *path, char **arguments)
 	for (uint32_t i = 0; i < gopclntab_function_count(binary->symbols); i++) {
 		if (gopclntab_function(binary->symbols, i, &function))
 			printf("%" PRIx64 " %" PRIx64 " %s\n", function.entry, function.end, function.name);
+	}
+	go_binary_close(binary);
+	return 0;
+}
+
+static int decode(const char *path, char **arguments)
+{
+	struct go_binary *binary = open_or_die(path);
+	struct amd64_instruction instruction;
+	struct go_function function;
+
+	(void)arguments;
+	for (uint32_t i = 0; i < gopclntab_function_count(binary->symbols); i++) {
+		if (!gopclntab_function(binary->symbols, i, &function))
+			continue;
+		for (uint64_t address = function.entry; address < function.end; address += instruction.length) {
+			const void *code = go_image_at(&binary->image, address, function.end - address);
+
+			if (!code || !amd64_decode(code, function.end - address, &instruction))
+				break;
+			printf("%" PRIx64 "\n", address);
+		}
 	}
 	go_binary_close(binary);
 	return 0;
@@ -199,7 +223,7 @@ static const struct {
 	const char *name;
 	int (*run)(const char *path, char **arguments);
 } commands[] = {
-	{"info", info}, {"lookup", lookup}, {"names", names}, {"open", open_often}, {"damage", survive_damage},
+	{"info", info}, {"lookup", lookup}, {"names", names}, {"decode", decode}, {"open", open_often}, {"damage", survive_damage},
 };
 
 int main(int argc, char **argv)
