@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define _GNU_SOURCE /* memmem */
 #include "go_binary.h"
 
 #include <stdio.h>

@@ -13,7 +13,6 @@
  * names the innermost function, and its parentPc leads to the next frame, until the index is negative: the frame of
  * the physical function.
  */
-#define _GNU_SOURCE /* memmem */
 #include "gopclntab.h"
 
 #include <stdio.h>

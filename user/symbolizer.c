@@ -1,42 +1,75 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbolizer.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "dwarf_symbols.h"
+#include "go_binary.h"
 
 struct symbolizer {
-	struct dwarf_symbols *dwarf;
+	struct go_binary *go;        /* NULL for programs in other languages */
+	struct dwarf_symbols *dwarf; /* of a Go program only when an address is not Go's: C behind cgo */
+	int file;                    /* a Go program's, for opening its DWARF later; -1 otherwise */
 };
 
 struct symbolizer *symbolizer_open(const char *path, struct error *error)
 {
-	struct dwarf_symbols *dwarf = dwarf_symbols_open(path, error);
-	struct symbolizer *symbolizer;
+	struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
 
-	if (!dwarf)
-		return NULL;
-	symbolizer = calloc(1, sizeof(*symbolizer));
 	if (!symbolizer)
 		abort();
-	symbolizer->dwarf = dwarf;
-	return symbolizer;
+	symbolizer->file = -1;
+	symbolizer->go = go_binary_open(path, NULL);
+	if (symbolizer->go) {
+		symbolizer->file = open(path, O_RDONLY | O_CLOEXEC);
+		return symbolizer;
+	}
+	symbolizer->dwarf = dwarf_symbols_open(path, error);
+	if (symbolizer->dwarf)
+		return symbolizer;
+	free(symbolizer);
+	return NULL;
 }
 
 void symbolizer_close(struct symbolizer *symbolizer)
 {
 	if (!symbolizer)
 		return;
+	go_binary_close(symbolizer->go);
 	dwarf_symbols_close(symbolizer->dwarf);
+	if (symbolizer->file >= 0)
+		close(symbolizer->file);
 	free(symbolizer);
+}
+
+/* The C half of a Go program, opened at the first address that needs it. */
+static struct dwarf_symbols *foreign_symbols(struct symbolizer *symbolizer)
+{
+	char path[64];
+
+	if (!symbolizer->dwarf && symbolizer->file >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", symbolizer->file);
+		symbolizer->dwarf = dwarf_symbols_open(path, NULL);
+		close(symbolizer->file);
+		symbolizer->file = -1;
+	}
+	return symbolizer->dwarf;
 }
 
 size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct profile_frame *frames)
 {
-	return dwarf_symbols_lookup(symbolizer->dwarf, address, frames);
+	size_t count = symbolizer->go ? gopclntab_lookup(symbolizer->go->symbols, address, frames) : 0;
+	struct dwarf_symbols *dwarf = count ? NULL : foreign_symbols(symbolizer);
+
+	return dwarf ? dwarf_symbols_lookup(dwarf, address, frames) : count;
 }
 
 const char *symbolizer_build_id(const struct symbolizer *symbolizer)
 {
+	if (symbolizer->go)
+		return symbolizer->go->build_id;
 	return dwarf_symbols_build_id(symbolizer->dwarf);
 }

@@ -10,7 +10,6 @@
  *   open FILE COUNT      opens and closes the file so often; prints milliseconds, the median
  *   damage FILE COUNT    opens damaged copies and walks through them; a crash is a bug
  */
-#define _GNU_SOURCE /* memfd_create */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
