@@ -198,8 +198,7 @@ struct mcache {
 /* Where the library was called from, for stacks: the state of the caller right after it gets control back. */
 struct caller {
 	uintptr_t pc, sp, bp;
-	bool unwound;    /* once an event, however many probes it fires */
-	uintptr_t stack; /* struct goalloc_stack, 0: could not unwind */
+	uintptr_t stack; /* its struct goalloc_stack once somebody asked for it, however many probes fire; 0 before */
 };
 
 /* In a function that the program called, or that was tail-called on its behalf. */

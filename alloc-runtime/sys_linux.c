@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sys.h on Linux. Keeps errno as it found it, because a free must not change it. */
-#define _GNU_SOURCE
 #include "sys.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@ INTEGRATION_TESTS := $(wildcard tests/integration/test_*.py)
 $(B)/tests/unit/test_goalloc%: tests/unit/test_goalloc%.c $(B)/libgoalloc.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libgoalloc.a -lcmocka -lpthread
+	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libgoalloc.a -lcmocka -lpthread -lm
 
 $(B)/tests/unit/test_%: tests/unit/test_%.c $(B)/libescapement.a
 	@mkdir -p $(@D)

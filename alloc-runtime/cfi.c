@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A reader of .eh_frame_hdr and .eh_frame (Linux Standard Base, exception frames; DWARF 5, section 6.4).
+ *
+ * .eh_frame_hdr is a sorted table from function start to FDE. The FDE's program, after its CIE's, is run up to the
+ * address; of all registers only the CFA, rbp and the return address are followed.
+ */
+#include "cfi.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { RegBp = 6, RegSp = 7, RegRa = 16 };
+enum { StateStack = 8 };
+
+struct reader {
+	const uint8_t *at, *end;
+};
+
+static uint8_t read_u8(struct reader *r)
+{
+	return r->at < r->end ? *r->at++ : 0;
+}
+
+static uint64_t read_bytes(struct reader *r, unsigned n)
+{
+	uint64_t value = 0;
+
+	if ((size_t)(r->end - r->at) < n) {
+		r->at = r->end;
+		return 0;
+	}
+	memcpy(&value, r->at, n);
+	r->at += n;
+	return value;
+}
+
+static uint64_t read_uleb(struct reader *r)
+{
+	uint64_t value = 0;
+	unsigned shift = 0;
+	uint8_t byte;
+
+	do {
+		byte = read_u8(r);
+		if (shift < 64)
+			value |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80);
+	return value;
+}
+
+static int64_t read_sleb(struct reader *r)
+{
+	const uint8_t *start = r->at;
+	uint64_t value = read_uleb(r);
+	unsigned bits = 7 * (unsigned)(r->at - start);
+
+	/* The sign is the second-highest bit of the last byte. */
+	if (bits != 0 && bits < 64 && (r->at[-1] & 0x40))
+		value |= UINT64_MAX << bits;
+	return (int64_t)value;
+}
+
+/* A pointer by its DW_EH_PE encoding; indirect ones are not followed. */
+static uintptr_t read_encoded(struct reader *r, uint8_t encoding)
+{
+	const uint8_t *here = r->at;
+	uintptr_t value;
+
+	switch (encoding & 0x0f) {
+	case 0x00:
+	case 0x04:
+	case 0x0c: value = read_bytes(r, 8); break;
+	case 0x01: value = read_uleb(r); break;
+	case 0x02: value = read_bytes(r, 2); break;
+	case 0x03: value = read_bytes(r, 4); break;
+	case 0x09: value = (uintptr_t)read_sleb(r); break;
+	case 0x0a: value = (uintptr_t)(int16_t)read_bytes(r, 2); break;
+	case 0x0b: value = (uintptr_t)(int32_t)read_bytes(r, 4); break;
+	default: r->at = r->end; return 0;
+	}
+	return (encoding & 0x70) == 0x10 ? value + (uintptr_t)here : value;
+}
+
+/* ---- finding the FDE ---- */
+
+struct module {
+	uintptr_t address;
+	const uint8_t *eh_frame_hdr;
+};
+
+static int find_module(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct module *m = data;
+	const uint8_t *header = NULL;
+	bool inside = false;
+
+	(void)size;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		if (p->p_type == PT_LOAD && m->address - info->dlpi_addr - p->p_vaddr < p->p_memsz)
+			inside = true;
+		else if (p->p_type == PT_GNU_EH_FRAME)
+			header = (const uint8_t *)(info->dlpi_addr + p->p_vaddr);
+	}
+	if (inside)
+		m->eh_frame_hdr = header;
+	return inside;
+}
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+#pragma weak _dl_find_object
+#endif
+
+static const uint8_t *eh_frame_hdr_of(uintptr_t address)
+{
+	struct module m = {.address = address};
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+	/* glibc 2.35: without locks, safe in signal handlers. */
+	struct dl_find_object object;
+	if (_dl_find_object)
+		return _dl_find_object((void *)address, &object) == 0 ? object.dlfo_eh_frame : NULL;
+#endif
+	dl_iterate_phdr(find_module, &m);
+	return m.eh_frame_hdr;
+}
+
+/* The table's entries, both relative to the header: what linkers write, encoding 0x3b. */
+struct table_entry {
+	int32_t start, fde;
+};
+
+static const uint8_t *find_fde(uintptr_t address)
+{
+	const uint8_t *header = eh_frame_hdr_of(address);
+
+	if (!header || header[0] != 1 || header[2] != 0x03 || header[3] != 0x3b)
+		return NULL;
+	struct reader r = {header + 4, header + 32};
+	read_encoded(&r, header[1]);
+	uint32_t count = (uint32_t)read_bytes(&r, 4);
+	const struct table_entry *table = (const struct table_entry *)(const void *)r.at;
+	int64_t wanted = (int64_t)(address - (uintptr_t)header);
+	uint32_t low = 0, high = count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (table[middle].start <= wanted)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == 0 ? NULL : header + table[low - 1].fde;
+}
+
+/* ---- running it ---- */
+
+struct state {
+	uint64_t cfa_register;
+	int64_t cfa_offset;
+	struct reader cfa_expression; /* where at is not NULL */
+	uint8_t bp_kind;
+	int64_t bp_offset;
+	bool ra_undefined, ra_moved, bp_lost;
+};
+
+struct program {
+	uint64_t code_align;
+	int64_t data_align;
+	uint8_t encoding; /* of pointers in the FDE */
+	bool signal, augmented;
+	struct state initial;
+};
+
+static void save_at_cfa(struct state *s, uint64_t reg, int64_t offset)
+{
+	if (reg == RegBp) {
+		s->bp_kind = BpAtCfa;
+		s->bp_offset = offset;
+		s->bp_lost = false;
+	} else if (reg == RegRa) {
+		s->ra_moved = offset != -8;
+	}
+}
+
+static void restore(struct state *s, uint64_t reg, const struct state *initial)
+{
+	if (reg == RegBp) {
+		s->bp_kind = initial->bp_kind;
+		s->bp_offset = initial->bp_offset;
+		s->bp_lost = initial->bp_lost;
+	}
+}
+
+static void lose(struct state *s, uint64_t reg, bool undefined)
+{
+	if (reg == RegBp)
+		s->bp_lost = true;
+	else if (reg == RegRa && undefined)
+		s->ra_undefined = true;
+	else if (reg == RegRa)
+		s->ra_moved = true;
+}
+
+/* DW_OP_breg6 (rbp) with an offset, and a dereference where that is asked for; nothing else. */
+static bool bp_expression(struct reader expression, bool dereference, int64_t *offset)
+{
+	if (read_u8(&expression) != 0x70 + RegBp)
+		return false;
+	*offset = read_sleb(&expression);
+	return (!dereference || read_u8(&expression) == 0x06) && expression.at == expression.end;
+}
+
+static struct reader read_block(struct reader *r)
+{
+	uint64_t length = read_uleb(r);
+	struct reader block = {r->at, r->at};
+
+	if (length > (uint64_t)(r->end - r->at))
+		length = (uint64_t)(r->end - r->at);
+	block.end = r->at += length;
+	return block;
+}
+
+/* Runs until the row that holds `offset` (from the function's start) is complete. False: unknown instruction. */
+static bool run(struct reader r, const struct program *p, uint64_t offset, struct state *s)
+{
+	struct state stack[StateStack];
+	unsigned depth = 0;
+	uint64_t location = 0, reg;
+
+	while (r.at < r.end) {
+		uint8_t op = read_u8(&r), low = op & 0x3f;
+		uint64_t advance = 0;
+		switch (op & 0xc0 ? op & 0xc0 : op) {
+		case 0x40: advance = low; break;                                                /* advance_loc */
+		case 0x80: save_at_cfa(s, low, (int64_t)read_uleb(&r) * p->data_align); break;  /* offset */
+		case 0xc0: restore(s, low, &p->initial); break;                                 /* restore */
+		case 0x00: break;                                                               /* nop */
+		case 0x02: advance = read_bytes(&r, 1); break;                                  /* advance_loc1 */
+		case 0x03: advance = read_bytes(&r, 2); break;                                  /* advance_loc2 */
+		case 0x04: advance = read_bytes(&r, 4); break;                                  /* advance_loc4 */
+		case 0x05:                                                                      /* offset_extended */
+			reg = read_uleb(&r);
+			save_at_cfa(s, reg, (int64_t)read_uleb(&r) * p->data_align);
+			break;
+		case 0x06: restore(s, read_uleb(&r), &p->initial); break;                       /* restore_extended */
+		case 0x07: lose(s, read_uleb(&r), true); break;                                 /* undefined */
+		case 0x08: restore(s, read_uleb(&r), &p->initial); break;                       /* same_value */
+		case 0x09:                                                                      /* register */
+			lose(s, read_uleb(&r), false);
+			read_uleb(&r);
+			break;
+		case 0x0a:                                                                      /* remember_state */
+			if (depth == StateStack)
+				return false;
+			stack[depth++] = *s;
+			break;
+		case 0x0b:                                                                      /* restore_state */
+			if (depth == 0)
+				return false;
+			*s = stack[--depth];
+			break;
+		case 0x0c:                                                                      /* def_cfa */
+			s->cfa_register = read_uleb(&r);
+			s->cfa_offset = (int64_t)read_uleb(&r);
+			s->cfa_expression.at = NULL;
+			break;
+		case 0x0d:                                                                      /* def_cfa_register */
+			s->cfa_register = read_uleb(&r);
+			s->cfa_expression.at = NULL;
+			break;
+		case 0x0e: s->cfa_offset = (int64_t)read_uleb(&r); break;                       /* def_cfa_offset */
+		case 0x0f: s->cfa_expression = read_block(&r); break;                           /* def_cfa_expression */
+		case 0x10: {                                                                    /* expression */
+			reg = read_uleb(&r);
+			struct reader block = read_block(&r);
+			lose(s, reg, false);
+			if (reg == RegBp && bp_expression(block, false, &s->bp_offset)) {
+				s->bp_kind = BpAtBp;
+				s->bp_lost = false;
+			}
+			break;
+		}
+		case 0x11:                                                                      /* offset_extended_sf */
+			reg = read_uleb(&r);
+			save_at_cfa(s, reg, read_sleb(&r) * p->data_align);
+			break;
+		case 0x12:                                                                      /* def_cfa_sf */
+			s->cfa_register = read_uleb(&r);
+			s->cfa_offset = read_sleb(&r) * p->data_align;
+			s->cfa_expression.at = NULL;
+			break;
+		case 0x13: s->cfa_offset = read_sleb(&r) * p->data_align; break;                /* def_cfa_offset_sf */
+		case 0x16:                                                                      /* val_expression */
+			lose(s, read_uleb(&r), false);
+			read_block(&r);
+			break;
+		case 0x2e: read_uleb(&r); break;                                                /* GNU_args_size */
+		default: return false;
+		}
+		location += advance * p->code_align;
+		if (location > offset)
+			break;
+	}
+	return true;
+}
+
+static bool read_cie(const uint8_t *cie, struct program *p)
+{
+	uint32_t length;
+
+	memcpy(&length, cie, 4);
+	if (length == UINT32_MAX)
+		return false;
+	struct reader r = {cie + 8, cie + 4 + length};
+	uint8_t version = read_u8(&r);
+	const char *augmentation = (const char *)r.at;
+	r.at += strlen(augmentation) + 1;
+	p->code_align = read_uleb(&r);
+	p->data_align = read_sleb(&r);
+	uint64_t ra = version == 1 ? read_u8(&r) : read_uleb(&r);
+	if (ra != RegRa || (augmentation[0] != 0 && augmentation[0] != 'z'))
+		return false;
+	p->augmented = augmentation[0] == 'z';
+	const uint8_t *program = r.at;
+	if (p->augmented) {
+		uint64_t bytes = read_uleb(&r);
+		program = r.at + bytes;
+		for (const char *a = augmentation + 1; *a; a++) {
+			if (*a == 'R')
+				p->encoding = read_u8(&r);
+			else if (*a == 'L')
+				read_u8(&r);
+			else if (*a == 'P')
+				read_encoded(&r, read_u8(&r));
+			else if (*a == 'S')
+				p->signal = true;
+			else
+				return false;
+		}
+	}
+	r.at = program;
+	/* The row of the CIE is what `restore` goes back to. */
+	return run(r, p, 0, &p->initial);
+}
+
+static struct cfi_rule make_rule(const struct state *s)
+{
+	struct cfi_rule rule = {.bp_kind = s->bp_kind, .bp_offset = (int16_t)s->bp_offset};
+	int64_t offset = s->cfa_offset;
+
+	if (s->ra_undefined)
+		return (struct cfi_rule){.cfa_kind = CfaEnd};
+	if (s->ra_moved || s->bp_lost || rule.bp_offset != s->bp_offset)
+		return (struct cfi_rule){.cfa_kind = CfaNone};
+	if (s->cfa_expression.at)
+		rule.cfa_kind = bp_expression(s->cfa_expression, true, &offset) ? CfaAtBp : CfaNone;
+	else
+		rule.cfa_kind = s->cfa_register == RegSp ? CfaSp : s->cfa_register == RegBp ? CfaBp : CfaNone;
+	rule.cfa_offset = (int32_t)offset;
+	if (rule.cfa_offset != offset)
+		rule.cfa_kind = CfaNone;
+	return rule;
+}
+
+struct cfi_rule cfi_lookup(uintptr_t address)
+{
+	const struct cfi_rule none = {.cfa_kind = CfaNone};
+	const uint8_t *fde = find_fde(address);
+	struct program p = {.encoding = 0};
+	uint32_t length, cie;
+
+	if (!fde)
+		return none;
+	memcpy(&length, fde, 4);
+	memcpy(&cie, fde + 4, 4);
+	if (length == UINT32_MAX || !read_cie(fde + 4 - cie, &p))
+		return none;
+	struct reader r = {fde + 8, fde + 4 + length};
+	uintptr_t start = read_encoded(&r, p.encoding), size = read_encoded(&r, p.encoding & 0x0f);
+	if (address - start >= size)
+		return none;
+	if (p.signal)
+		return (struct cfi_rule){.cfa_kind = CfaSignal};
+	if (p.augmented)
+		read_block(&r);
+	struct state s = p.initial;
+	return run(r, &p, address - start, &s) ? make_rule(&s) : none;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Stacks that go with probes, compared with libc's own unwinder, and what the sampler hands out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <alloca.h>
+#include <execinfo.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "goalloc.h"
+#include "probes.h"
+#include "runtime.h"
+#include "sampler.h"
+
+static void *expected[GOALLOC_STACK_MAX + 8];
+static int expected_depth;
+static struct goalloc_stack seen;
+
+/* What the kernel does when somebody attaches. */
+static void raise_every(int by)
+{
+	__atomic_fetch_add(&sampler_word.every, (uint16_t)by, __ATOMIC_RELAXED);
+}
+
+/* Allocates and unwinds from the same function: pcs[0] differs by the call, all others must not. */
+static __attribute__((noinline)) void look(size_t size)
+{
+	raise_every(1);
+	void *object = goalloc_scan(size);
+	raise_every(-1);
+	seen = mcache_self->stack;
+	expected_depth = backtrace(expected, GOALLOC_STACK_MAX + 8);
+	goalloc_free(object);
+}
+
+/* Of frames that a signal interrupted libc gives the next instruction; ours looks like a return address. */
+static void assert_same_stacks_but(int interrupted)
+{
+	int depth = expected_depth > GOALLOC_STACK_MAX ? GOALLOC_STACK_MAX : expected_depth;
+
+	assert_int_equal(seen.depth, depth);
+	assert_true(seen.pcs[0] > (uintptr_t)look && seen.pcs[0] < (uintptr_t)expected[0]);
+	for (int i = 1; i < depth; i++) {
+		if ((void *)seen.pcs[i] != expected[i]) {
+			assert_ptr_equal((void *)(seen.pcs[i] - 1), expected[i]);
+			interrupted--;
+		}
+	}
+	assert_int_equal(interrupted, 0);
+	assert_int_equal(seen.truncated, expected_depth > GOALLOC_STACK_MAX);
+}
+
+static void assert_same_stacks(void)
+{
+	assert_same_stacks_but(0);
+}
+
+static __attribute__((noinline)) int recurse(int depth, volatile int *sink)
+{
+	char local[64];
+
+	local[depth % 64] = (char)depth;
+	if (depth == 0)
+		look(64);
+	else
+		recurse(depth - 1, sink);
+	*sink += local[depth % 64];
+	return *sink;
+}
+
+static void stacks_equal_libcs(void **state)
+{
+	(void)state;
+	volatile int sink = 0;
+
+	for (int depth = 0; depth < 20; depth++) {
+		recurse(depth, &sink);
+		assert_same_stacks();
+	}
+}
+
+static void large_objects_have_the_same_stacks(void **state)
+{
+	(void)state;
+	look(100000);
+	assert_same_stacks();
+}
+
+static void deeper_stacks_than_the_limit_are_marked_truncated(void **state)
+{
+	(void)state;
+	volatile int sink = 0;
+
+	recurse(GOALLOC_STACK_MAX + 30, &sink);
+	assert_same_stacks();
+	assert_int_equal(seen.depth, GOALLOC_STACK_MAX);
+	assert_int_equal(seen.truncated, 1);
+}
+
+static __attribute__((noinline)) void realigned(size_t n, volatile char *sink)
+{
+	_Alignas(64) volatile char local[128];
+	char *dynamic = alloca(n);
+
+	memset(dynamic, 1, n);
+	local[n % 128] = dynamic[n / 2];
+	look(64);
+	*sink = local[n % 128];
+}
+
+static void functions_that_realign_their_stack_are_followed(void **state)
+{
+	(void)state;
+	volatile char sink;
+
+	for (size_t n = 8; n < 300; n += 40) {
+		realigned(n, &sink);
+		assert_same_stacks();
+	}
+}
+
+static void handler(int signal)
+{
+	(void)signal;
+	look(64);
+}
+
+static void signal_frames_are_followed(void **state)
+{
+	(void)state;
+	signal(SIGUSR1, handler);
+	raise(SIGUSR1);
+	signal(SIGUSR1, SIG_DFL);
+	assert_same_stacks_but(1);
+}
+
+static void *in_thread(void *unused)
+{
+	volatile int sink = 0;
+
+	(void)unused;
+	recurse(5, &sink);
+	return NULL;
+}
+
+static void threads_have_stacks(void **state)
+{
+	(void)state;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
+	pthread_join(thread, NULL);
+	assert_same_stacks();
+}
+
+static int compare(const void *a, const void *b)
+{
+	volatile int sink = 0;
+
+	recurse(1, &sink);
+	return *(const int *)a - *(const int *)b;
+}
+
+static void libraries_without_frame_pointers_are_followed(void **state)
+{
+	(void)state;
+	int numbers[2] = {2, 1};
+
+	qsort(numbers, 2, sizeof *numbers, compare);
+	assert_same_stacks();
+}
+
+static void raising_is_noticed_at_the_very_next_allocation(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		goalloc_free(goalloc_scan(64));
+		mcache_self->stack.depth = 0;
+		look(64);
+		assert_int_not_equal(seen.depth, 0);
+		mcache_self->stack.depth = 0;
+		goalloc_free(goalloc_scan(64));
+		assert_int_equal(mcache_self->stack.depth, 0);
+	}
+}
+
+static void chance_is_one_minus_e_to_the_minus_x(void **state)
+{
+	(void)state;
+	for (double x = 1e-9; x < 50; x *= 1.37)
+		assert_true(fabs(chance(x) / -expm1(-x) - 1) < 1e-9);
+	assert_true(chance(1e6) == 1);
+}
+
+static void distances_are_exponential(void **state)
+{
+	(void)state;
+	enum { N = 200000, Mean = 65536 };
+	double sum = 0, squares = 0;
+	unsigned below = 0;
+
+	goalloc_free(goalloc_scan(8));
+	mcache_self->random = 42;
+	for (int i = 0; i < N; i++) {
+		double x = (double)exponential(mcache_self, Mean) / Mean;
+		assert_true(x >= 0);
+		sum += x;
+		squares += x * x;
+		below += x < 0.6931471805599453;
+	}
+	/* Mean 1, variance 1, median ln 2, each within five standard errors. */
+	assert_true(fabs(sum / N - 1) < 5 / sqrt(N));
+	assert_true(fabs(squares / N - 2) < 5 * sqrt(20.0 / N));
+	assert_true(fabs((double)below / N - 0.5) < 5 * 0.5 / sqrt(N));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stacks_equal_libcs),
+		cmocka_unit_test(large_objects_have_the_same_stacks),
+		cmocka_unit_test(deeper_stacks_than_the_limit_are_marked_truncated),
+		cmocka_unit_test(functions_that_realign_their_stack_are_followed),
+		cmocka_unit_test(signal_frames_are_followed),
+		cmocka_unit_test(threads_have_stacks),
+		cmocka_unit_test(libraries_without_frame_pointers_are_followed),
+		cmocka_unit_test(raising_is_noticed_at_the_very_next_allocation),
+		cmocka_unit_test(chance_is_one_minus_e_to_the_minus_x),
+		cmocka_unit_test(distances_are_exponential),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
