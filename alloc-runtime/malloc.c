@@ -85,8 +85,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 					       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
 		bytes = size_classes[spanclass_size_class(spanclass)].size;
 	}
-	/* Odd around a sampled allocation and its probe, and inside others where they ask for it. */
-	bool outermost = mcache_begin(c);
+	sequence_step(&c->sequence.allocating);
 	bool sampled = sampler_takes(c, bytes);
 	if (tiny)
 		object = tiny_alloc(c, size, caller);
@@ -96,7 +95,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 		object = malloc_small(c, spanclass, caller);
 	if (object && sampled)
 		note_sample(c, object, bytes, spanclass, site, caller);
-	mcache_end(c, outermost);
+	sequence_step(&c->sequence.allocating);
 	return object ? object : out_of_memory();
 }
 

@@ -22,8 +22,7 @@ struct mcache *mcache_all;
 
 static pthread_key_t thread_end;
 
-/* What the cache allocated since it took the span, and for the tiny span class since the last refill: objects as
- * the description in goalloc_contract.h defines them. */
+/* What the cache allocated since it took the span. */
 static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *bytes)
 {
 	struct mspan *s = c->alloc[spanclass];
@@ -31,19 +30,11 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *byt
 	*bytes = 0;
 	if (s == &emptymspan)
 		return 0;
-	uint64_t slots = s->allocCount - s->allocCountBeforeCache, objects = slots;
+	uint64_t objects = s->allocCount - s->allocCountBeforeCache;
 
-	owner_add(&c->class_counters[spanclass].objects, slots);
+	owner_add(&c->class_counters[spanclass].objects, objects);
 	owner_set(&s->allocCountBeforeCache, s->allocCount);
-	*bytes = slots * size_classes[spanclass_size_class(spanclass)].size;
-	if (spanclass == TinySpanClass) {
-		uint64_t blocks = c->tiny_blocks - c->tiny_blocks_at_refill;
-		objects += c->tiny_objects - c->tiny_objects_at_refill - blocks;
-		*bytes += c->tiny_bytes - c->tiny_bytes_at_refill - blocks * TinySize;
-		c->tiny_blocks_at_refill = c->tiny_blocks;
-		c->tiny_objects_at_refill = c->tiny_objects;
-		c->tiny_bytes_at_refill = c->tiny_bytes;
-	}
+	*bytes = objects * size_classes[spanclass_size_class(spanclass)].size;
 	return objects;
 }
 
@@ -63,10 +54,11 @@ static bool refill_in_place(struct mspan *s)
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
 	struct mcentral *central = &mheap.central[spanclass];
-	bool outermost = mcache_begin(c);
 	struct mspan *s = c->alloc[spanclass];
-	uint64_t bytes, objects = take_objects(c, spanclass, &bytes);
+	uint64_t bytes, objects;
 
+	sequence_step(&c->sequence.moving);
+	objects = take_objects(c, spanclass, &bytes);
 	if (!refill_in_place(s)) {
 		if (s != &emptymspan)
 			mcentral_uncacheSpan(central, s);
@@ -79,7 +71,7 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 		note_refill(c, spanclass, objects, bytes, s, caller);
 	else
 		note_uncached(c, spanclass, objects, bytes);
-	mcache_end(c, outermost);
+	sequence_step(&c->sequence.moving);
 	return s != NULL;
 }
 
@@ -94,8 +86,7 @@ void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *calle
 
 static void releaseAll(struct mcache *c)
 {
-	bool outermost = mcache_begin(c);
-
+	sequence_step(&c->sequence.moving);
 	tiny_release(c);
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
 		struct mspan *s = c->alloc[i];
@@ -106,7 +97,7 @@ static void releaseAll(struct mcache *c)
 		owner_set(&c->alloc[i], &emptymspan);
 		mcentral_uncacheSpan(&mheap.central[i], s);
 	}
-	mcache_end(c, outermost);
+	sequence_step(&c->sequence.moving);
 }
 
 static void freemcache(void *value)

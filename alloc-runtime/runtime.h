@@ -171,7 +171,7 @@ bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* fa
 
 struct mcache {
 	int64_t next_sample; /* bytes until the sampler fires */
-	uint64_t sequence;   /* see goalloc_contract.h */
+	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
 	bool inuse;          /* by a thread; under mcache list's lock */
 	uintptr_t tiny;      /* current tiny block, 0: none */
@@ -179,7 +179,6 @@ struct mcache {
 	struct mspan *alloc[NumSpanClasses];
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
-	uint64_t tiny_objects_at_refill, tiny_blocks_at_refill, tiny_bytes_at_refill;
 	struct goalloc_class_counters class_counters[NumSpanClasses];
 	struct goalloc_pending pending[NumSpanClasses];
 
@@ -220,22 +219,12 @@ static inline struct mcache *mcache_get(void)
 	return likely(c != &mcache_dummy) ? c : mcache_attach();
 }
 
-/* Between these the cache's counters need not add up (the sequence is odd); they nest. */
-static inline bool mcache_begin(struct mcache *c)
-{
-	bool outermost = (c->sequence & 1) == 0;
-
-	if (outermost)
-		owner_add(&c->sequence, 1);
-	atomic_signal_fence(memory_order_seq_cst);
-	return outermost;
-}
-
-static inline void mcache_end(struct mcache *c, bool outermost)
+/* Between two of these the counter is odd; see struct goalloc_sequence. */
+static inline void sequence_step(uint32_t *counter)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	if (outermost)
-		owner_add(&c->sequence, 1);
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 

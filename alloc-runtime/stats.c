@@ -5,6 +5,8 @@
 
 #include "runtime.h"
 
+#define SequenceOdd 0x0000000100000001ULL /* either counter of a struct goalloc_sequence */
+
 enum { Patience = 1000 }; /* yields, after which a cache whose thread is stuck in a refill is read as it is */
 
 static void add(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
@@ -45,15 +47,21 @@ static void read_class(struct mcache *c, unsigned spanclass, struct goalloc_clas
 	}
 }
 
+/* Both counters at once. */
+static uint64_t sequence_read(const struct mcache *c)
+{
+	return __atomic_load_n((const uint64_t *)&c->sequence, __ATOMIC_ACQUIRE);
+}
+
 static void read_cache(struct mcache *c, struct goalloc_class_stats *classes)
 {
 	for (unsigned attempt = 0;; attempt++) {
-		uint64_t before = __atomic_load_n(&c->sequence, __ATOMIC_ACQUIRE);
+		uint64_t before = sequence_read(c);
 		for (unsigned i = 0; i < NumSpanClasses; i++)
 			read_class(c, i, &classes[i]);
 		atomic_thread_fence(memory_order_acquire);
 		/* The thread itself reads its own cache from a callback: odd, and nothing moves. */
-		if ((before % 2 == 0 && reader_get(&c->sequence) == before) || c == mcache_self || attempt == Patience)
+		if ((!(before & SequenceOdd) && sequence_read(c) == before) || c == mcache_self || attempt == Patience)
 			return;
 		sched_yield();
 	}

@@ -114,7 +114,6 @@ static void *new_block(struct mcache *c, size_t size, struct caller *caller)
 
 void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller)
 {
-	bool outermost = mcache_begin(c);
 	uint32_t offset = align(c->tinyoffset, size);
 	void *object;
 
@@ -126,6 +125,5 @@ void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller)
 	} else {
 		object = new_block(c, size, caller);
 	}
-	mcache_end(c, outermost);
 	return object;
 }

@@ -202,7 +202,7 @@ static int caches_find(struct goalloc *goalloc, const struct target *target)
 
 /* Objects that the cache took from each span it holds: read together with the cache, in one system call each. */
 struct tails {
-	uint64_t sequence_after;
+	struct goalloc_sequence after;
 	uint64_t counts[SPAN_CLASSES][2]; /* alloc_count, alloc_count_before_cache */
 };
 
@@ -211,13 +211,15 @@ static int tails_read(struct goalloc *goalloc, const struct target *target, size
 	const struct goalloc_description *description = &goalloc->description;
 	struct target_piece pieces[2 * SPAN_CLASSES + 1];
 	const char *block = block_of(goalloc, cache);
+	/* classes without a span share a dummy; large objects are never cached, so class 0 shows it */
+	uint64_t dummy = load64(block, description->cache_alloc);
 	size_t count = 0;
 
 	memset(tails, 0, sizeof(*tails));
 	for (uint32_t class = 0; class < SPAN_CLASSES; class++) {
 		uint64_t span = load64(block, description->cache_alloc + 8 * class);
 
-		if (!span)
+		if (!span || span == dummy)
 			continue;
 		pieces[count++] = (struct target_piece){span + description->span_alloc_count, &tails->counts[class][0],
 							description->span_alloc_count_width};
@@ -225,7 +227,7 @@ static int tails_read(struct goalloc *goalloc, const struct target *target, size
 							&tails->counts[class][1], description->span_alloc_count_width};
 	}
 	pieces[count++] = (struct target_piece){goalloc->caches[cache] + description->cache_sequence,
-						&tails->sequence_after, sizeof(tails->sequence_after)};
+						&tails->after, sizeof(tails->after)};
 	return target_read_pieces(target, pieces, count);
 }
 
@@ -288,12 +290,16 @@ static int cache_read(struct goalloc *goalloc, const struct target *target, size
 	struct tails tails;
 
 	for (int attempt = 0;; attempt++) {
-		uint64_t sequence = load64(block, description->cache_sequence);
+		struct goalloc_sequence before;
 
+		memcpy(&before, block + description->cache_sequence, sizeof(before));
 		if (tails_read(goalloc, target, cache, &tails))
 			return -1;
-		if (!(sequence & 1) && sequence == tails.sequence_after)
+		if (before.moving % 2 == 0 && before.moving == tails.after.moving) {
+			/* allocations in between are events in between, but for the one at each end */
+			counters->in_flight += before.allocating % 2 + tails.after.allocating % 2;
 			break;
+		}
 		if (attempt == READ_TRIES) {
 			counters->in_flight += SPAN_OBJECTS_MAX;
 			break;
@@ -379,7 +385,11 @@ static const struct profile_stack *goalloc_stack(struct runtime *runtime, struct
 	for (uint32_t i = 0; i < taken; i++) {
 		const struct profile_location *location = address_space_locate(space, stack->pcs[i], true);
 
-		if (site && !is_runtime_location(location)) {
+		if (site && is_runtime_location(location)) {
+			/* what the runtime call inlines of its own C does not show in Go either */
+			location = profile_location(profile, location->address, location->mapping,
+						    &location->frames[location->frame_count - 1], 1);
+		} else if (site) {
 			location = profile_location(profile, 0, location->mapping, &site->frame, 1);
 			site = NULL;
 		}

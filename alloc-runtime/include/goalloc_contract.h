@@ -16,7 +16,8 @@
  *   mcache_refill  an mcache took a new span from its mcentral
  *                  1 GOALLOC_PACK_CACHE(cache id, span class)
  *                  2 GOALLOC_PACK_REFILL(refills, objects): since this probe last fired for that class and cache.
- *                    Objects are those that the cache allocated from the spans it gave back.
+ *                    Objects are those that the cache allocated from the spans it gave back; of the tiny span
+ *                    class, blocks.
  *                  3 bytes of these objects  4 base of the new span  5 free objects in it  6 stack
  *   mcentral_grow  an mcentral took a fresh span from mheap
  *                  1 span class  2 grows since the last firing  3 pages  4 span base  5 stack
@@ -80,9 +81,11 @@ struct goalloc_stack {
  * for each of the others plus tiny_bytes. Bytes of span classes 0 and 1 (large) are class_counters[c].bytes, of all
  * others objects times size.
  *
- * Each cache has one writer, its thread. `sequence` is odd while the writer is between two states that would not
- * add up (in a refill, and around every sampled allocation with its probe). A reader that sees the same even number
- * before and after has read one consistent state, in which every sample of that cache has been delivered.
+ * Each cache has one writer, its thread. `sequence` holds two counters (struct goalloc_sequence). While `moving` is
+ * odd, numbers move between a span and the counters (a refill, the end of a thread) and need not add up. While
+ * `allocating` is odd, a sampled allocation may be counted and its probe still to come. A reader that sees the same
+ * even `moving` before and after has read numbers that add up, off by at most the allocations of that time; with the
+ * same even `allocating` too, it has read one state in which every sample of that cache has been delivered.
  * Caches are never unmapped, so the list can be walked at any time; counters of a cache whose thread ended stay.
  */
 #define GOALLOC_NOTE_OWNER       "goalloc"
@@ -109,6 +112,10 @@ struct goalloc_pending {
 };
 #define GOALLOC_NOT_LISTENING UINT64_MAX
 
+struct goalloc_sequence {
+	uint32_t moving, allocating;
+} __attribute__((aligned(8)));
+
 /* Of the whole heap. Monotonic. */
 struct goalloc_heap_counters {
 	uint64_t heap_grows;
@@ -127,7 +134,7 @@ struct goalloc_description {
 	/* byte offsets in a cache */
 	uint32_t cache_size;      /* bytes from a cache's start that hold all of these */
 	uint32_t cache_next;      /* pointer to the next cache, 0 at the end */
-	uint32_t cache_sequence;  /* uint64_t */
+	uint32_t cache_sequence;  /* struct goalloc_sequence */
 	uint32_t cache_id;        /* uint32_t */
 	uint32_t cache_alloc;     /* pointer[span_classes] to spans */
 	uint32_t cache_class_counters; /* struct goalloc_class_counters[span_classes] */
