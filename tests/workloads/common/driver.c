@@ -15,13 +15,14 @@
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, MAX_PROGRAMS = 32 };
-enum { OPTION_COUNTS = 256, OPTION_WAIT, OPTION_THREADS, OPTION_ROUNDS, OPTION_PROGRAM, OPTION_SLEEP, OPTION_HELP };
+enum { OPTION_COUNTS = 256, OPTION_WAIT, OPTION_THREADS, OPTION_ROUNDS, OPTION_PROGRAM, OPTION_SLEEP, OPTION_STATS, OPTION_HELP };
 
 static const struct option own_options[] = {
 	{"threads", required_argument, NULL, OPTION_THREADS},
 	{"rounds", required_argument, NULL, OPTION_ROUNDS},
 	{"program", required_argument, NULL, OPTION_PROGRAM},
 	{"print-counts", optional_argument, NULL, OPTION_COUNTS},
+	{"print-stats", required_argument, NULL, OPTION_STATS},
 	{"wait-start", no_argument, NULL, OPTION_WAIT},
 	{"sleep-us", required_argument, NULL, OPTION_SLEEP},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -35,8 +36,9 @@ static struct {
 	long threads, rounds, sleep_us;
 	bool wait, print_counts;
 	const char *counts_path; /* NULL: standard output */
+	int stats_file;          /* -1: not wanted */
 	pthread_barrier_t begin, end, leave;
-} driver = {.threads = 1, .rounds = 1};
+} driver = {.threads = 1, .rounds = 1, .stats_file = -1};
 
 static volatile sig_atomic_t stopped, released;
 
@@ -55,6 +57,7 @@ static void print_help(const struct workload *workload)
 	       "  --rounds N             rounds; 0: until SIGINT or SIGTERM, which end a run at a round's end (1)\n"
 	       "  --program NAME         only this program; may be given several times\n"
 	       "  --print-counts[=FILE]  at the end, one JSON line a site: what it allocated\n"
+	       "  --print-stats FILE     libgoalloc's own counters, one JSON line before the first round, one after the last\n"
 	       "  --wait-start           says 'ready' and waits for a line or SIGUSR1 before the first round,\n"
 	       "                         says 'done' and waits again after the last, all threads still alive\n"
 	       "  --sleep-us N           sleep after each round\n%s", workload->name,
@@ -106,6 +109,19 @@ static void sleep_a_little(void)
 		continue;
 }
 
+static void print_stats(void)
+{
+	struct goalloc_stats stats;
+
+	if (driver.stats_file < 0)
+		return;
+	goalloc_read_stats(&stats);
+	say(driver.stats_file, "{\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"refills\":%" PRIu64
+	    ",\"central_grows\":%" PRIu64 ",\"heap_grows\":%" PRIu64 ",\"heap_grow_bytes\":%" PRIu64 "}\n",
+	    stats.total.objects, stats.total.bytes, stats.total.refills, stats.total.central_grows, stats.heap_grows,
+	    stats.heap_grow_bytes);
+}
+
 static void do_rounds(void)
 {
 	for (long round = 0; !stopped && (driver.rounds == 0 || round < driver.rounds); round++) {
@@ -147,6 +163,7 @@ static void run(void)
 			exit(1);
 		}
 	}
+	print_stats();
 	if (driver.wait)
 		wait_for_release("ready");
 	sigdelset(&watched, SIGUSR1);
@@ -155,6 +172,7 @@ static void run(void)
 	do_rounds();
 	pthread_barrier_wait(&driver.end);
 	sigprocmask(SIG_BLOCK, &watched, NULL);
+	print_stats();
 	if (driver.wait && !stopped)
 		wait_for_release("done");
 	pthread_barrier_wait(&driver.leave);
@@ -222,6 +240,9 @@ static int take_option(int option)
 		driver.print_counts = true;
 		driver.counts_path = optarg;
 		return 0;
+	case OPTION_STATS:
+		driver.stats_file = open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		return driver.stats_file < 0 ? -1 : 0;
 	case OPTION_WAIT:
 		driver.wait = true;
 		return 0;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+
+#include "cli.h"
+#include "doctor.h"
+#include "options.h"
+#include "render_doctor.h"
+#include "target.h"
+
+static int run(int argc, char **argv)
+{
+	static const char *const formats[] = {"text", "json", NULL};
+	const char *name = NULL;
+	int64_t pid = 0;
+	int format = 0;
+	const struct option_row rows[] = {
+		{'p', "pid", "PID", OPTION_INTEGER, &pid, "examine this process too", NULL},
+		{0, "name", "NAME", OPTION_STRING, &name, "examine the only process of that name too", NULL},
+		{0, "format", "FORMAT", OPTION_CHOICE, &format, "text (default) or json", formats},
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "doctor [OPTIONS] [-p PID | --name NAME]",
+		.description = "Says what this machine and this process can support, and the one thing to do where they cannot. "
+			       "Exits with 3 where recordings would fail.",
+		.examples = "  escapement doctor\n  escapement doctor -p 1234\n",
+		.rows = rows,
+	};
+	struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
+	struct error error;
+	int status = STATUS_OK, first = options_parse(argc, argv, &usage, NULL);
+	size_t count;
+
+	if (first < 0)
+		return options_status(first);
+	if (first < argc) {
+		error_set(&error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+		return cli_fail(&error);
+	}
+	if (name && (pid = target_find(name, &error)) < 0)
+		return cli_fail(&error);
+	count = doctor_examine((int)pid, findings);
+	(format ? render_doctor_json : render_doctor_text)(stdout, findings, count);
+	for (size_t i = 0; i < count; i++) {
+		if (findings[i].state == DOCTOR_MISSING)
+			status = STATUS_CANNOT_MEASURE;
+	}
+	return status;
+}
+
+const struct command command_doctor = {"doctor", "say what this machine and a process can support", run};

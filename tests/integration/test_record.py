@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recordings of libgoalloc programs against the programs' own counts and libgoalloc's own counters."""
+import json
+import os
+import signal
+import time
+
+import harness
+from harness import contains, same, workload
+
+VALUES = ("objects", "bytes", "refills", "central_grows", "heap_grows", "heap_grow_bytes")
+COSTS = VALUES[2:]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines() if line]
+
+
+def program_sites(path):
+    """What the program says that each site allocated: {(file, line, function): (objects, bytes)}."""
+    sites = {}
+    for site in lines(path):
+        if site["objects"]:
+            key = (site["file"], site["line"], site["function"])
+            before = sites.get(key, (0, 0))
+            sites[key] = (before[0] + site["objects"], before[1] + site["bytes"])
+    return sites
+
+
+def recorded_sites(report):
+    """The same from a report by site; rows outside the Go source (threads' own memory) have no Go file."""
+    return {(row["file"], row["line"], row["function"]): (row["objects"], row["bytes"])
+            for row in report["rows"] if row["objects"] and (row["file"] or "").endswith(".go")}
+
+
+def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", during=None):
+    """Records a workload that is quiet when we attach and when we detach. Returns its own counts and the report."""
+    counts, stats, profile = t.path("counts"), t.path("stats"), t.path("profile.pb.gz")
+    process = t.start(workload(program), "--wait-start", "--rounds", rounds, "--threads", threads,
+                      f"--print-counts={counts}", "--print-stats", stats, *arguments)
+    same(process.stdout.readline(), "ready\n")
+    recorder = t.start(harness.ESCAPEMENT, "record", "-o", profile, "-p", process.pid, *record)
+    wait_for_probes(process.pid, recorder)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    if during:
+        during(process, recorder)
+    same(process.stdout.readline(), "done\n")
+    recorder.send_signal(signal.SIGINT)
+    output, messages = recorder.communicate(timeout=60)
+    same(recorder.returncode, 0, f"record's exit status: {messages}")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    same(process.wait(30), 0, "the workload's exit status")
+    return counts, stats, t.json("report", profile)
+
+
+def wait_for_probes(pid, recorder):
+    """Until a breakpoint is in the process's memory: then the kernel has a page of the program's text of its own."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and recorder.poll() is None:
+        with open(f"/proc/{pid}/maps") as maps:
+            if "[uprobes]" in maps.read():
+                break
+        if recording_has_begun(pid):
+            break
+        time.sleep(0.02)
+    time.sleep(0.3)
+
+
+def recording_has_begun(pid):
+    with open(f"/proc/{pid}/smaps") as smaps:
+        executable = False
+        for line in smaps:
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                executable = "x" in words[1]
+            elif executable and words[0] == "Private_Dirty:" and words[1] != "0":
+                return True
+    return False
+
+
+def started(t, program, threads):
+    counts, stats, profile = t.path("counts"), t.path("stats"), t.path("profile.pb.gz")
+    t.escapement("record", "--rate", "1", "-o", profile, "--", workload(program), "--rounds", "300", "--threads",
+                 threads, f"--print-counts={counts}", "--print-stats", stats)
+    return counts, stats, t.json("report", profile)
+
+
+def check_started(t, program, threads):
+    harness.require_root()
+    counts, stats, report = started(t, program, threads)
+    truth = program_sites(counts)
+    assert truth, "the workload allocated nothing"
+    same(recorded_sites(report), truth, "objects and bytes by site")
+    last = lines(stats)[-1]
+    totals = report["totals"]
+    for value in COSTS:
+        same(totals[value], last[value], value)
+        same(sum(row[value] or 0 for row in report["rows"]), totals[value], f"sum of the rows' {value}")
+    assert last["refills"] and last["central_grows"] and last["heap_grows"], "the allocator never left its cache"
+    same(report["exact"], {"totals": True, "rows": True})
+    same(report["lost"], {"events": 0, "stacks": 0})
+    same((report["check"]["difference"], report["check"]["bound"]), (0, 0), "difference and bound of the check")
+    same(report["check"]["objects"], totals["objects"])
+
+
+def test_started_program_with_1_thread_is_recorded_exactly_at_rate_1(t):
+    check_started(t, "seeds", "1")
+
+
+def test_started_program_with_2_threads_is_recorded_exactly_at_rate_1(t):
+    check_started(t, "seeds", "2")
+
+
+def test_started_program_with_8_threads_is_recorded_exactly_at_rate_1(t):
+    check_started(t, "seeds", "8")
+
+
+def test_started_program_on_the_shared_library_is_recorded_exactly_at_rate_1(t):
+    check_started(t, "seeds-shared", "2")
+
+
+def test_quiet_running_process_is_recorded_exactly_at_rate_1(t):
+    harness.require_root()
+    counts, stats, report = quiet_run(t, "seeds", record=("--rate", "1"), threads="4")
+    same(recorded_sites(report), program_sites(counts), "objects and bytes by site")
+    before, after = lines(stats)
+    for value in VALUES:
+        same(report["totals"][value], after[value] - before[value], value)
+    same((report["check"]["difference"], report["check"]["bound"]), (0, 0), "difference and bound of the check")
+
+
+def test_attaching_to_a_busy_process_is_exact_within_a_few_objects_a_thread(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for threads in (1, 2, 8):
+        process = t.start(workload("seeds"), "--rounds", "0", "--threads", threads)
+        time.sleep(0.2)
+        t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "-p", process.pid)
+        report = t.json("report", profile)
+        process.terminate()
+        same(process.wait(20), 0)
+        check = report["check"]
+        assert abs(check["difference"]) <= check["bound"], check
+        assert check["bound"] <= 64 * threads, f"{check} with {threads} threads"
+        assert check["objects"] > 1000, check
+
+
+def test_totals_by_size_class_are_exact_at_every_rate(t):
+    harness.require_root()
+    for rate in ("0", "8k", "64k", "512k"):
+        _, stats, report = quiet_run(t, "seeds", record=("--rate", rate), rounds="2000", threads="2")
+        before, after = lines(stats)
+        for value in VALUES:
+            same(report["totals"][value], after[value] - before[value], f"{value} at rate {rate}")
+        check = report["check"]
+        same((check["difference"], check["bound"]), (0, 0), f"difference and bound of the check at rate {rate}")
+        same(report["exact"]["totals"], True)
+
+
+def test_rate_0_measures_costs_and_leaves_objects_of_rows_unmeasured(t):
+    harness.require_root()
+    _, _, report = quiet_run(t, "seeds", record=("--rate", "0"), rounds="2000")
+    same({row["objects"] for row in report["rows"]}, {None})
+    assert any(row["refills"] for row in report["rows"])
+
+
+def test_perf_uprobes_give_the_same_numbers_where_uprobe_multi_is_missing(t):
+    harness.require_root()
+    os.environ["ESCAPEMENT_ATTACH"] = "perf"
+    try:
+        check_started(t, "seeds", "2")
+    finally:
+        del os.environ["ESCAPEMENT_ATTACH"]
+
+
+def test_a_process_that_is_killed_keeps_what_was_recorded(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    process = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "100")
+    recorder = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", profile, "-p", process.pid)
+    wait_for_probes(process.pid, recorder)
+    time.sleep(1.5)
+    process.kill()
+    process.wait(10)
+    _, messages = recorder.communicate(timeout=30)
+    same(recorder.returncode, 0, messages)
+    contains(messages, "no check")
+    report = t.json("report", profile)
+    same(report["check"], None)
+    assert recorded_sites(report), "no site was kept"
+
+
+def test_ctrl_c_writes_what_was_measured_and_reaches_the_program(t):
+    harness.require_root()
+    counts, profile = t.path("counts"), t.path("profile.pb.gz")
+    recorder = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", profile, "--", workload("seeds"), "--rounds",
+                       "0", "--sleep-us", "100", f"--print-counts={counts}")
+    time.sleep(1.5)
+    recorder.send_signal(signal.SIGINT)
+    _, messages = recorder.communicate(timeout=30)
+    same(recorder.returncode, 0, messages)
+    same(recorded_sites(t.json("report", profile)), program_sites(counts), "objects and bytes by site")
+
+
+def test_duration_ends_the_program_that_was_started(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    begin = time.monotonic()
+    t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "--", workload("seeds"), "--rounds", "0",
+                 "--sleep-us", "100")
+    assert time.monotonic() - begin < 20
+    same(t.json("report", profile)["check"]["difference"], 0)
+
+
+def test_the_programs_own_output_passes_through(t):
+    harness.require_root()
+    done = t.escapement("record", "-o", t.path("p"), "--", workload("seeds"), "--rounds", "5", "--print-counts")
+    same(len(done.stdout.splitlines()) > 3, True)
+    json.loads(done.stdout.splitlines()[0])
+
+
+def test_a_failing_program_is_exit_3_and_the_recording_is_kept(t):
+    harness.require_root()
+    profile = t.path("p.pb.gz")
+    done = t.escapement("record", "-o", profile, "--", "/bin/sh", "-c", f"{workload('seeds')} --rounds 5; exit 7",
+                        status=3)
+    contains(done.stderr, "the program exited with status 7")
+    assert t.json("report", profile)["totals"]["objects"] > 0
+
+
+def test_children_of_the_program_are_followed_and_counted_apart(t):
+    harness.require_root()
+    profile, counts = t.path("p.pb.gz"), [t.path("a"), t.path("b")]
+    script = " && ".join(f"{workload('seeds')} --rounds 50 --print-counts={path}" for path in counts)
+    t.escapement("record", "--rate", "1", "-o", profile, "--", "/bin/sh", "-c", script)
+    report = t.json("report", profile)
+    one = program_sites(counts[0])
+    same(recorded_sites(report), {site: (2 * value[0], 2 * value[1]) for site, value in one.items()})
+    t.escapement("record", "--rate", "1", "--no-follow", "-o", profile, "--", "/bin/sh", "-c", script + "; true",
+                 status=3)
+
+
+def test_errors_say_what_to_do(t):
+    for arguments, status, text in (
+            (("-p", "999999999"), 3, "no process with PID 999999999"),
+            (("-p", "2"), 3, "kernel thread"),
+            (("--name", "no-such-name-here"), 3, "no process is named 'no-such-name-here'"),
+            (("-p", "0x1"), 2, "invalid value '0x1' for --pid"),
+            (("--bogus",), 2, "unknown option '--bogus'"),
+            (("--rate",), 2, "option '--rate' needs a value"),
+            ((), 2, "nothing to record"),
+            (("--",), 2, "no program after '--'"),
+            (("-p", "1", "--", "true"), 2, "give only one of"),
+            (("--", "/no/such/program"), 2, "cannot run '/no/such/program'")):
+        done = t.escapement("record", *arguments, status=status)
+        contains(done.stderr, text)
+
+
+def test_a_process_without_probes_is_exit_3(t):
+    harness.require_root()
+    process = t.start("sleep", "60")
+    done = t.escapement("record", "-p", process.pid, status=3)
+    contains(done.stderr, "has no probes")
+    done = t.escapement("record", "--", "true", status=3)
+    contains(done.stderr, "has no probes")
+
+
+def test_without_root_the_missing_capabilities_are_named(t):
+    harness.require_root()
+    process = t.start("sleep", "60")
+    t.directory.chmod(0o777)
+    done = t.escapement("record", "-o", t.path("p"), "-p", process.pid, status=3,
+                        preexec_fn=lambda: (os.setgid(65534), os.setuid(65534)))
+    contains(done.stderr, "CAP_BPF")
+
+
+def test_a_full_disk_under_the_output_is_an_error_that_names_it(t):
+    harness.require_root()
+    done = t.escapement("record", "-o", "/dev/full", "--", workload("seeds"), "--rounds", "5", status=2)
+    contains(done.stderr, "/dev/full")
+
+
+def test_help_names_every_option_and_has_examples(t):
+    text = t.escapement("record", "--help").stdout
+    for word in ("--pid", "--name", "--rate", "--duration", "--no-follow", "--output", "examples:"):
+        contains(text, word)
+    assert max(map(len, text.splitlines())) <= 80, "wider than 80 columns"
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "render_doctor.h"
+
+#include <stdlib.h>
+
+#include <cjson/cJSON.h>
+
+static const char *const state_names[] = {[DOCTOR_OK] = "ok", [DOCTOR_DEGRADED] = "degraded",
+					  [DOCTOR_MISSING] = "missing"};
+
+void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		fprintf(stream, "%-9s %-13s %s\n", state_names[findings[i].state], findings[i].subject,
+			findings[i].detail);
+		if (findings[i].advice[0])
+			fprintf(stream, "%-23s -> %s\n", "", findings[i].advice);
+	}
+}
+
+void render_doctor_json(FILE *stream, const struct doctor_finding *findings, size_t count)
+{
+	cJSON *document = cJSON_CreateObject(), *list;
+	char *text;
+
+	cJSON_AddStringToObject(document, "schema", "escapement.doctor/1");
+	list = cJSON_AddArrayToObject(document, "findings");
+	for (size_t i = 0; i < count; i++) {
+		cJSON *finding = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(finding, "subject", findings[i].subject);
+		cJSON_AddStringToObject(finding, "state", state_names[findings[i].state]);
+		cJSON_AddStringToObject(finding, "detail", findings[i].detail);
+		cJSON_AddStringToObject(finding, "advice", findings[i].advice);
+		cJSON_AddItemToArray(list, finding);
+	}
+	text = cJSON_Print(document);
+	if (!text)
+		abort();
+	fprintf(stream, "%s\n", text);
+	free(text);
+	cJSON_Delete(document);
+}
