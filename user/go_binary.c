@@ -168,6 +168,22 @@ bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *na
 	return length > 0;
 }
 
+/* ---- in a process ---- */
+
+uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target)
+{
+	if (!binary->image.position_independent)
+		return 0;
+	/* By path and not by the first line of the mappings: a Go heap may be mapped lower than the program. */
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (mapping->inode && strcmp(mapping->path, target->executable) == 0 && mapping->offset == 0)
+			return mapping->start - binary->image.base;
+	}
+	return 0;
+}
+
 /* ---- opening ---- */
 
 /* The linker keeps the runtime's sampler off where neither of these is reachable. */

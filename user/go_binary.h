@@ -15,6 +15,7 @@
 #include "error.h"
 #include "go_image.h"
 #include "gopclntab.h"
+#include "target.h"
 
 struct go_binary {
 	struct go_image image;
@@ -40,5 +41,9 @@ bool go_binary_setting(const struct go_binary *binary, const char *key, char *va
  * `size` - 1 bytes; false where there is no such type in the file (types made at run time).
  */
 bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size);
+
+/* What the process added to the link-time addresses of this binary, its executable: where the image's lowest mapping
+ * is. 0 too where the process does not map it. */
+uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target);
 
 #endif

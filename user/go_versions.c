@@ -19,14 +19,15 @@
 #define PCLNTAB_1_20    {.func_size = 44, .func_start_line = 36, .inlined_size = 16, .inlined_name = 4, \
 			 .inlined_parent = 8, .inlined_start_line = 12}
 
-#define HEAP(alloc, shift) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
+#define HEAP(alloc, shift, p) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
 			 .span_pages = 32, .span_alloc_count = 96 + (shift), \
 			 .span_alloc_count_before_cache = 102 + (shift), .span_class = 98 + (shift), \
-			 .span_element_size = 104 + (shift), .p_mcache = 56}
-#define HEAP_1_19       HEAP(40, 0)
-#define HEAP_1_21       HEAP(40, 8) /* mspan.pinnerBits came */
-#define HEAP_1_22       HEAP(40, 0) /* mspan.freeindex and nelems became 16 bits wide */
-#define HEAP_1_24       HEAP(48, 0) /* mcache.memProfRate came */
+			 .span_element_size = 104 + (shift), .p_mcache = (p)}
+#define HEAP_1_19       HEAP(40, 0, 64)
+#define HEAP_1_21       HEAP(40, 8, 64) /* mspan.pinnerBits came */
+#define HEAP_1_22       HEAP(40, 0, 64) /* mspan.freeindex and nelems became 16 bits wide */
+#define HEAP_1_23       HEAP(40, 0, 56) /* p.sysmontick shrank */
+#define HEAP_1_24       HEAP(48, 0, 56) /* mcache.memProfRate came */
 
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
 #define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}
@@ -36,7 +37,7 @@ static const struct go_version versions[] = {
 	{20, false, MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, STATISTICS_1_19, 0},
 	{21, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, STATISTICS_1_19, 0},
 	{22, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, STATISTICS_1_19, 0},
-	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, STATISTICS_1_19, 1},
+	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, STATISTICS_1_19, 1},
 	{24, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_19, 1},
 	{25, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 1},
 	{26, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 1},

@@ -7,6 +7,8 @@
  *   lookup FILE          frames of the addresses on standard input, in the form of addr2line -a -i -f
  *   names FILE           every function: entry, end, name
  *   decode FILE          the address of every instruction of every function
+ *   points FILE          where the runtime's functions are probed, and its variables
+ *   statistics PID       what the process's own counters say
  *   open FILE COUNT      opens and closes the file so often; prints milliseconds, the median
  *   damage FILE COUNT    opens damaged copies and walks through them; a crash is a bug
  */
@@ -21,6 +23,9 @@
 
 #include "amd64.h"
 #include "go_binary.h"
+#include "go_code.h"
+#include "go_heap.h"
+#include "size_class.h"
 
 static struct go_binary *open_or_die(const char *path)
 {
@@ -102,6 +107,73 @@ static int decode(const char *path, char **arguments)
 		}
 	}
 	go_binary_close(binary);
+	return 0;
+}
+
+static int points(const char *path, char **arguments)
+{
+	static const char *const wanted[] = {
+		"runtime.mallocgc", "runtime.(*mcache).refill", "runtime.(*mcache).releaseAll",
+		"runtime.(*mcache).allocLarge", "runtime.(*mcentral).grow", "runtime.(*mheap).grow",
+		"runtime.profilealloc", "runtime.mProf_Malloc"};
+	struct go_binary *binary = open_or_die(path);
+	struct go_code_layout layout;
+	struct go_function function;
+	struct go_point point;
+	bool inlined[sizeof(wanted) / sizeof(wanted[0])];
+
+	(void)arguments;
+	go_code_inlined(binary, wanted, inlined, sizeof(wanted) / sizeof(wanted[0]));
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (gopclntab_function_named(binary->symbols, wanted[i], &function) &&
+		    go_code_point(binary, &function, &point))
+			printf("%s +%" PRIu64 " %s%s\n", wanted[i], point.address - function.entry,
+			       point.is_check ? "check" : "entry", inlined[i] ? " inlined" : "");
+	}
+	go_code_heap_layout(binary, &layout);
+	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\nprofile_rate %" PRIx64 "\n",
+	       go_code_heap_statistics(binary), go_code_processors(binary), go_code_profile_rate(binary));
+	printf("layout %u %u %u %u\n", layout.mcache_alloc, layout.span_alloc_count,
+	       layout.span_alloc_count_before_cache, layout.p_mcache);
+	printf("table %u %u %u %u\n", binary->version->heap.mcache_alloc, binary->version->heap.span_alloc_count,
+	       binary->version->heap.span_alloc_count_before_cache, binary->version->heap.p_mcache);
+	go_binary_close(binary);
+	return 0;
+}
+
+static int statistics(const char *pid, char **arguments)
+{
+	struct target *target = target_open(atoi(pid), NULL);
+	int64_t mallocs, bytes;
+	struct go_heap_state state;
+	struct go_binary *binary;
+	struct go_heap heap;
+	char path[64];
+
+	(void)arguments;
+	if (!target)
+		return 3;
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	binary = open_or_die(path);
+	go_heap_init(&heap, binary, &binary->version->heap,
+		     target->mappings ? go_binary_bias(binary, target) : 0);
+	if (go_heap_read(&heap, target, &state))
+		return 3;
+	mallocs = state.large_count + state.tiny_count + state.tiny_tail;
+	bytes = state.large_bytes;
+	printf("{");
+	for (int class = 1; class < SIZE_CLASSES; class++) {
+		int64_t count = state.small_count[class] + state.tail[2 * class] + state.tail[2 * class + 1];
+
+		mallocs += count;
+		bytes += count * size_class_bytes(class);
+		printf("\"%" PRId64 "\":%" PRId64 ",", size_class_bytes(class), count);
+	}
+	printf("\"mallocs\":%" PRId64 ",\"total_alloc\":%" PRId64 ",\"profile_rate\":%" PRId64
+	       ",\"unsettled\":%" PRId64 ",\"running\":%" PRId64 "}\n",
+	       mallocs, bytes, go_heap_profile_rate(&heap, target), state.unsettled, state.running);
+	go_binary_close(binary);
+	target_close(target);
 	return 0;
 }
 
@@ -222,7 +294,7 @@ static const struct {
 	const char *name;
 	int (*run)(const char *path, char **arguments);
 } commands[] = {
-	{"info", info}, {"lookup", lookup}, {"names", names}, {"decode", decode}, {"open", open_often}, {"damage", survive_damage},
+	{"info", info}, {"lookup", lookup}, {"names", names}, {"decode", decode}, {"points", points}, {"statistics", statistics}, {"open", open_often}, {"damage", survive_damage},
 };
 
 int main(int argc, char **argv)

@@ -23,6 +23,8 @@ import (
 var (
 	stats  runtime.MemStats
 	output = make([]byte, 0, 64<<10)
+	line   [1]byte
+	nap    = syscall.Timespec{Nsec: 5e6}
 )
 
 func number(name string, value uint64) {
@@ -33,9 +35,22 @@ func number(name string, value uint64) {
 	output = append(output, ',')
 }
 
+// settle waits until the runtime has started what it starts in the background: threads, workers of the collector.
+func settle() {
+	for quiet := 0; quiet < 3; quiet++ {
+		runtime.ReadMemStats(&stats)
+		mallocs := stats.Mallocs
+		syscall.Nanosleep(&nap, nil)
+		runtime.ReadMemStats(&stats)
+		if stats.Mallocs != mallocs {
+			quiet = -1
+		}
+	}
+}
+
 // report writes one JSON line without allocating.
 func report(mark string) {
-	runtime.ReadMemStats(&stats)
+	settle()
 	output = append(output[:0], `{"mark":"`...)
 	output = append(output, mark...)
 	output = append(output, `",`...)
@@ -58,7 +73,6 @@ func report(mark string) {
 
 // wait blocks in the kernel, without the runtime's poller, until a line comes or the input ends.
 func wait() {
-	var line [1]byte
 	for {
 		n, err := syscall.Read(0, line[:])
 		if err == syscall.EINTR {

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "go_code.h"
+
+#include <string.h>
+
+#include "amd64.h"
+
+enum {
+	PROLOGUE_MAX = 16,        /* instructions until the stack check */
+	RAX = 0,
+	RSP = 4,
+	LOADS_MAX = 64,
+};
+
+/* A walk through the instructions of a function. */
+struct walk {
+	const uint8_t *code;
+	uint64_t size, at, address; /* address of `instruction` */
+	struct amd64_instruction instruction;
+};
+
+static bool walk_start(const struct go_binary *binary, const struct go_function *function, struct walk *walk)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->address = function->entry;
+	walk->size = function->end - function->entry;
+	walk->code = go_image_at(&binary->image, function->entry, walk->size);
+	return walk->code != NULL;
+}
+
+static bool walk_start_named(const struct go_binary *binary, const char *name, struct walk *walk)
+{
+	struct go_function function;
+
+	return gopclntab_function_named(binary->symbols, name, &function) && walk_start(binary, &function, walk);
+}
+
+static bool walk_next(struct walk *walk)
+{
+	walk->address += walk->instruction.length;
+	walk->at += walk->instruction.length;
+	return walk->at < walk->size &&
+	       amd64_decode(walk->code + walk->at, walk->size - walk->at, &walk->instruction);
+}
+
+/* What a relative jump or call, or a RIP-relative operand, points at. */
+static uint64_t target_of(const struct walk *walk)
+{
+	const struct amd64_instruction *instruction = &walk->instruction;
+	int64_t distance = instruction->rip_relative ? instruction->displacement : instruction->immediate;
+
+	return walk->address + instruction->length + (uint64_t)distance;
+}
+
+static bool is(const struct amd64_instruction *instruction, enum amd64_map map, uint8_t opcode)
+{
+	return instruction->map == map && instruction->opcode == opcode;
+}
+
+static bool is_branch_below_or_equal(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0x76) || is(instruction, AMD64_0F, 0x86);
+}
+
+/* What may stand before the stack check's branch: lea or mov of the stack pointer into r12, sub, cmp, and for very
+ * large frames a first branch for a stack pointer that wrapped around. */
+static bool may_precede_check(const struct amd64_instruction *instruction)
+{
+	if (instruction->map == AMD64_0F)
+		return instruction->opcode == 0x82 || instruction->opcode == 0x1f;
+	if (instruction->map != AMD64_ONE_BYTE)
+		return false;
+	return memchr("\x3b\x39\x8d\x89\x8b\x81\x83\x2b\x72\x90", instruction->opcode, 10) != NULL &&
+	       !(instruction->has_modrm && (instruction->opcode == 0x81 || instruction->opcode == 0x83) &&
+		 amd64_base(instruction) == RSP);
+}
+
+bool go_code_point(const struct go_binary *binary, const struct go_function *function, struct go_point *point)
+{
+	struct walk walk;
+
+	if (!walk_start(binary, function, &walk))
+		return false;
+	for (int i = 0; i < PROLOGUE_MAX && walk_next(&walk); i++) {
+		if (is_branch_below_or_equal(&walk.instruction)) {
+			*point = (struct go_point){walk.address, true};
+			return true;
+		}
+		if (!may_precede_check(&walk.instruction))
+			break;
+	}
+	/* No stack check, so it never runs again: its first byte is right. */
+	if (walk.at >= walk.size)
+		return false;
+	*point = (struct go_point){function->entry, false};
+	return true;
+}
+
+static bool is_call_of(const struct walk *walk, uint64_t function)
+{
+	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) && target_of(walk) == function;
+}
+
+/* `stats := memstats.heapStats.acquire()`: the receiver's address goes into rax right before the call. */
+uint64_t go_code_heap_statistics(const struct go_binary *binary)
+{
+	static const char *const callers[] = {"runtime.(*mcache).refill", "runtime.(*mcache).releaseAll",
+					      "runtime.(*mcache).allocLarge", "runtime.(*mheap).grow",
+					      "runtime.(*mheap).allocSpan", "runtime.(*mheap).freeSpanLocked"};
+	struct go_function acquire;
+
+	if (!gopclntab_function_named(binary->symbols, "runtime.(*consistentHeapStats).acquire", &acquire))
+		return 0;
+	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
+		uint64_t receiver = 0;
+		struct walk walk;
+
+		if (!walk_start_named(binary, callers[i], &walk))
+			continue;
+		while (walk_next(&walk)) {
+			const struct amd64_instruction *instruction = &walk.instruction;
+
+			if (is(instruction, AMD64_ONE_BYTE, 0x8d) && instruction->rip_relative &&
+			    amd64_reg(instruction) == RAX)
+				receiver = target_of(&walk);
+			if (receiver && is_call_of(&walk, acquire.entry))
+				return receiver;
+		}
+	}
+	return 0;
+}
+
+static bool is_load64(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0x8b) && (instruction->rex & 8) && amd64_is_memory(instruction);
+}
+
+/* Targets of the RIP-relative 64-bit loads in a function. */
+static unsigned loads_of(const struct go_binary *binary, const char *name, uint64_t loads[LOADS_MAX])
+{
+	unsigned count = 0;
+	struct walk walk;
+
+	if (!walk_start_named(binary, name, &walk))
+		return 0;
+	while (count < LOADS_MAX && walk_next(&walk)) {
+		if (is_load64(&walk.instruction) && walk.instruction.rip_relative)
+			loads[count++] = target_of(&walk);
+	}
+	return count;
+}
+
+/* flushmcache indexes allp: it loads the slice's pointer and its length, which follows. */
+uint64_t go_code_processors(const struct go_binary *binary)
+{
+	static const char *const users[] = {"runtime.flushmcache", "runtime.flushallmcaches", "runtime.procresize"};
+	uint64_t loads[LOADS_MAX];
+
+	for (size_t user = 0; user < sizeof(users) / sizeof(users[0]); user++) {
+		unsigned count = loads_of(binary, users[user], loads);
+
+		for (unsigned i = 0; i < count; i++) {
+			for (unsigned j = 0; j < count; j++) {
+				if (loads[i] + 8 == loads[j])
+					return loads[i];
+			}
+		}
+	}
+	return 0;
+}
+
+/* The one variable that both load: for the distance to the next sample. */
+uint64_t go_code_profile_rate(const struct go_binary *binary)
+{
+	uint64_t first[LOADS_MAX], second[LOADS_MAX];
+	unsigned first_count = loads_of(binary, "runtime.allocmcache", first);
+	unsigned second_count = loads_of(binary, "runtime.profilealloc", second);
+
+	for (unsigned i = 0; i < first_count; i++) {
+		for (unsigned j = 0; j < second_count; j++) {
+			if (first[i] == second[j])
+				return first[i];
+		}
+	}
+	return 0;
+}
+
+static bool is_load16(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_0F, 0xb7) && amd64_is_memory(instruction) && amd64_base(instruction) != RSP;
+}
+
+/* `p.mcache` in flushmcache: the only load through a register that was itself loaded through an index. */
+static uint16_t mcache_offset(const struct go_binary *binary)
+{
+	struct walk walk;
+	bool indexed = false;
+
+	if (!walk_start_named(binary, "runtime.flushmcache", &walk))
+		return 0;
+	while (walk_next(&walk)) {
+		const struct amd64_instruction *instruction = &walk.instruction;
+
+		if (!is_load64(instruction) || instruction->rip_relative)
+			continue;
+		if (indexed && !instruction->has_sib)
+			return (uint16_t)instruction->displacement;
+		indexed |= instruction->has_sib;
+	}
+	return 0;
+}
+
+void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *layout)
+{
+	struct walk walk;
+
+	memset(layout, 0, sizeof(*layout));
+	layout->p_mcache = mcache_offset(binary);
+	if (!walk_start_named(binary, "runtime.(*mcache).refill", &walk))
+		return;
+	while (walk_next(&walk)) {
+		const struct amd64_instruction *instruction = &walk.instruction;
+		uint16_t displacement = (uint16_t)instruction->displacement;
+
+		/* s := c.alloc[spc] */
+		if (!layout->mcache_alloc && is_load64(instruction) && instruction->has_sib &&
+		    amd64_base(instruction) == RAX && instruction->sib >> 6 == 3)
+			layout->mcache_alloc = displacement;
+		/* if s.allocCount != s.nelems */
+		if (layout->mcache_alloc && !layout->span_alloc_count && is_load16(instruction) && displacement > 64)
+			layout->span_alloc_count = displacement;
+		/* s.allocCountBeforeCache = 0 */
+		if (is(instruction, AMD64_ONE_BYTE, 0xc7) && instruction->operand_16 && instruction->immediate == 0 &&
+		    amd64_is_memory(instruction) && amd64_base(instruction) != RSP)
+			layout->span_alloc_count_before_cache = displacement;
+	}
+}
+
+int go_code_confirm(const struct go_binary *binary, struct go_heap_layout *layout, struct error *error)
+{
+	struct go_code_layout seen;
+
+	*layout = binary->version->heap;
+	if (binary->version_known)
+		return 0;
+	go_code_heap_layout(binary, &seen);
+	if (seen.mcache_alloc == layout->mcache_alloc && seen.span_alloc_count == layout->span_alloc_count &&
+	    seen.span_alloc_count_before_cache == layout->span_alloc_count_before_cache &&
+	    seen.p_mcache == layout->p_mcache)
+		return 0;
+	return error_set(error, STATUS_CANNOT_MEASURE, "the allocator of '%s' is laid out as in no known Go release: "
+			 "slow-path events and totals cannot be read; --rate 1 still counts every allocation",
+			 binary->version_text);
+}
+
+struct search {
+	const char *const *names;
+	bool *found;
+	unsigned count;
+};
+
+static bool note_inlined(const char *name, void *context)
+{
+	struct search *search = context;
+
+	for (unsigned i = 0; i < search->count; i++)
+		search->found[i] |= strcmp(name, search->names[i]) == 0;
+	return true;
+}
+
+void go_code_inlined(const struct go_binary *binary, const char *const *names, bool *found, unsigned count)
+{
+	struct search search = {names, found, count};
+
+	memset(found, 0, count * sizeof(*found));
+	for (uint32_t i = 0; i < gopclntab_function_count(binary->symbols); i++)
+		gopclntab_inlined(binary->symbols, i, note_inlined, &search);
+}

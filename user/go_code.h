@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GO_CODE_H
+#define ESCAPEMENT_GO_CODE_H
+
+/*
+ * What only the code of a Go program tells: where in a function a probe may stand, where the runtime keeps its
+ * variables, and whether its structures look as the version table says. Nothing here needs symbols of variables or
+ * DWARF, so stripped programs are as good as others. Addresses are link-time. Pure functions over a binary.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "go_binary.h"
+
+/*
+ * Where to probe a function. Not at its first byte: when the stack check there fails, the function runs again from
+ * its start and would be counted twice. The check's conditional branch is executed again too, but the flags tell
+ * whether it is about to be taken; and the kernel emulates a branch, where it must single-step most instructions.
+ * The frame is not set up there: the return address is at the top of the stack.
+ */
+struct go_point {
+	uint64_t address;
+	bool is_check; /* at the branch: a hit with CF or ZF set is about to run again. False: there is no check */
+};
+
+/* False where the start of the function is not understood. */
+bool go_code_point(const struct go_binary *binary, const struct go_function *function, struct go_point *point);
+
+/* Addresses of variables of package runtime; 0 where not found. */
+uint64_t go_code_heap_statistics(const struct go_binary *binary); /* memstats.heapStats, at memstats's start */
+uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a slice of *p */
+uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileRate, an int */
+
+/* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and flushmcache's
+ * p.mcache. Unknown ones are 0. */
+struct go_code_layout {
+	uint16_t mcache_alloc, span_alloc_count, span_alloc_count_before_cache, p_mcache;
+};
+void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *layout);
+
+/* Fills *layout with the version's offsets; for a version that the table does not know, only when the code confirms
+ * them. */
+int go_code_confirm(const struct go_binary *binary, struct go_heap_layout *layout, struct error *error);
+
+/* Which of these functions have been inlined somewhere, as profile-guided builds do. Sets found[i] for names[i]. */
+void go_code_inlined(const struct go_binary *binary, const char *const *names, bool *found, unsigned count);
+
+#endif

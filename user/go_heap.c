@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "go_heap.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "go_code.h"
+
+enum {
+	STATISTICS_SETS = 3,   /* heapStats.stats: the current, the one being written, the one being summed */
+	STATISTICS_MAX = 4096, /* bytes of all sets */
+	PROCESSORS_MAX = 4096,
+	CONSISTENT_TRIES = 8,
+	P_STATUS = 4,
+	P_RUNNING = 1,
+	P_GC_STOP = 3,
+	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs stands right before alloc */
+	SPAN_READ = 16,
+};
+
+struct processor {
+	uint64_t address, cache;
+	uint32_t status;
+	uint8_t block[CACHE_READ];                /* from mcache.tinyAllocs on */
+	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
+};
+
+static uint64_t u64(const uint8_t *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static int64_t u16(const uint8_t *at)
+{
+	uint16_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
+		  uint64_t bias)
+{
+	uint64_t statistics = go_code_heap_statistics(binary), processors = go_code_processors(binary);
+	uint64_t profile_rate = go_code_profile_rate(binary);
+
+	heap->layout = *layout;
+	heap->statistics_layout = binary->version->statistics;
+	heap->statistics = statistics ? statistics + bias : 0;
+	heap->processors = processors ? processors + bias : 0;
+	heap->profile_rate = profile_rate ? profile_rate + bias : 0;
+}
+
+int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target)
+{
+	int64_t rate;
+
+	if (!heap->profile_rate || target_read(target, heap->profile_rate, &rate, sizeof(rate)))
+		return -1;
+	return rate;
+}
+
+static int statistics_read(const struct go_heap *heap, const struct target *target, uint8_t raw[STATISTICS_MAX])
+{
+	return target_read(target, heap->statistics, raw, STATISTICS_SETS * (size_t)heap->statistics_layout.stride);
+}
+
+static void statistics_add(const struct go_heap *heap, const uint8_t *raw, struct go_heap_state *state)
+{
+	const struct go_statistics_layout *layout = &heap->statistics_layout;
+
+	for (int set = 0; set < STATISTICS_SETS; set++, raw += layout->stride) {
+		state->tiny_count += (int64_t)u64(raw + layout->tiny_count);
+		state->large_count += (int64_t)u64(raw + layout->large_count);
+		state->large_bytes += (int64_t)u64(raw + layout->large_bytes);
+		for (int class = 0; class < SIZE_CLASSES; class++)
+			state->small_count[class] += (int64_t)u64(raw + layout->small_count + 8 * class);
+	}
+}
+
+/* The Ps and their mcaches. A program that has hardly started has none. */
+static int processors_read(const struct go_heap *heap, const struct target *target, struct processor **processors,
+			   size_t *count)
+{
+	uint64_t slice[2], *addresses;
+	int status;
+
+	if (target_read(target, heap->processors, slice, sizeof(slice)) || slice[1] > PROCESSORS_MAX)
+		return -1;
+	*count = slice[0] ? slice[1] : 0;
+	*processors = calloc(*count + 1, sizeof(**processors));
+	addresses = calloc(*count + 1, sizeof(*addresses));
+	if (!*processors || !addresses)
+		abort();
+	status = target_read(target, slice[0], addresses, *count * sizeof(*addresses));
+	for (size_t i = 0; i < *count && !status; i++) {
+		struct processor *processor = &(*processors)[i];
+		struct target_piece pieces[2] = {
+			{addresses[i] + P_STATUS, &processor->status, sizeof(processor->status)},
+			{addresses[i] + heap->layout.p_mcache, &processor->cache, sizeof(processor->cache)}};
+
+		processor->address = addresses[i];
+		if (!addresses[i])
+			continue;
+		status = target_read_pieces(target, pieces, 2);
+		if (!status && processor->cache)
+			status = target_read(target, processor->cache + heap->layout.mcache_tiny_allocs,
+					     processor->block, CACHE_READ);
+	}
+	free(addresses);
+	return status;
+}
+
+static int spans_read(const struct go_heap *heap, const struct target *target, struct processor *processor)
+{
+	struct target_piece pieces[SPAN_CLASSES];
+	size_t count = 0;
+
+	for (int class = 0; processor->cache && class < SPAN_CLASSES; class++) {
+		uint64_t span = u64(processor->block + 8 + 8 * class);
+
+		if (span)
+			pieces[count++] = (struct target_piece){span + heap->layout.span_alloc_count,
+								processor->spans[class], SPAN_READ};
+	}
+	return target_read_pieces(target, pieces, count);
+}
+
+static void tails_add(const struct go_heap *heap, const struct processor *processor, struct go_heap_state *state)
+{
+	uint16_t before = heap->layout.span_alloc_count_before_cache - heap->layout.span_alloc_count;
+	int64_t sum = 0;
+
+	for (int class = 0; class < SPAN_CLASSES; class++) {
+		int64_t tail = u16(processor->spans[class]) - u16(processor->spans[class] + before);
+
+		state->tail[class] += tail;
+		sum += tail;
+	}
+	state->tiny_tail += (int64_t)u64(processor->block);
+	if (processor->status == P_GC_STOP)
+		state->unsettled += sum;
+	else if (processor->status == P_RUNNING)
+		state->running++;
+}
+
+/* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */
+static int read_once(const struct go_heap *heap, const struct target *target, struct go_heap_state *state,
+		     bool *settled)
+{
+	uint8_t before[STATISTICS_MAX], after[STATISTICS_MAX];
+	struct processor *processors = NULL;
+	size_t count = 0, size = STATISTICS_SETS * (size_t)heap->statistics_layout.stride;
+	int status;
+
+	memset(state, 0, sizeof(*state));
+	status = statistics_read(heap, target, before);
+	if (!status)
+		status = processors_read(heap, target, &processors, &count);
+	for (size_t i = 0; i < count && !status; i++) {
+		status = spans_read(heap, target, &processors[i]);
+		tails_add(heap, &processors[i], state);
+	}
+	free(processors);
+	if (!status)
+		status = statistics_read(heap, target, after);
+	if (status)
+		return -1;
+	statistics_add(heap, after, state);
+	*settled = memcmp(before, after, size) == 0;
+	return 0;
+}
+
+int go_heap_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state)
+{
+	bool settled = false;
+	int64_t tails = 0;
+
+	if (!heap->statistics || !heap->processors)
+		return -1;
+	for (int i = 0; i < CONSISTENT_TRIES && !settled; i++) {
+		if (read_once(heap, target, state, &settled))
+			return -1;
+	}
+	for (int class = 0; class < SPAN_CLASSES && !settled; class++)
+		tails += state->tail[class];
+	state->unsettled += tails;
+	return 0;
+}

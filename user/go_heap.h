@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GO_HEAP_H
+#define ESCAPEMENT_GO_HEAP_H
+
+/*
+ * The counters of a live Go process, read from its memory without any probe: what runtime.ReadMemStats would say.
+ *
+ * The runtime sums allocations in memstats.heapStats, by size class, when an mcache gives a span back. What was
+ * allocated from the spans that the mcaches hold now, their tails, is the difference of two counts in each span:
+ *
+ *     objects of a size class = small_count[class] + tails of its span classes
+ *     Mallocs                 = the sum of these + large_count + tiny_count + the mcaches' tinyAllocs
+ *
+ * A tiny object counts in tinyAllocs unless it opened a new block, which counts in its size class. One thread at a
+ * time a heap.
+ */
+
+#include <stdint.h>
+
+#include "go_binary.h"
+#include "go_versions.h"
+#include "profile.h"
+#include "target.h"
+
+#define GO_TINY_SPAN_CLASS 5 /* 16 bytes, noscan */
+#define GO_TINY_BLOCK      16
+
+/* Where things are in one process. */
+struct go_heap {
+	struct go_heap_layout layout;
+	struct go_statistics_layout statistics_layout;
+	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 where not found */
+};
+
+/* What it says at one instant. */
+struct go_heap_state {
+	int64_t small_count[SIZE_CLASSES]; /* flushed, blocks of tiny objects among them */
+	int64_t tiny_count, large_count, large_bytes;
+	int64_t tail[SPAN_CLASSES]; /* objects not flushed, blocks of tiny objects among them */
+	int64_t tiny_tail;
+	int64_t running; /* Ps that run code now */
+	int64_t unsettled; /* objects that a flush under way may already have told, or be about to */
+};
+
+/* `bias` is what the process added to link-time addresses. */
+void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
+		  uint64_t bias);
+
+/* -1 where its memory cannot be read, or the heap statistics were not found. */
+int go_heap_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state);
+
+/* MemProfileRate; -1 where it cannot be read. */
+int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);
+
+#endif
