@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define P "example.com/p"
+
+static void each_verdict_follows_from_what_was_said_and_measured(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P, "p.go", 1, 6, "x"), ESCAPES(P, "p.go", 2, 9, "v"), STAYS(P, "p.go", 3, 9, "make([]byte, n)"),
+		STAYS(P, "p.go", 4, 9, "new(int)"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	const struct audit_row *row;
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 7, 56);
+	measure(profile, "runtime.makeslice < example.com/p.F /w/p/p.go:3", 2, 9000);
+	measure(profile, "runtime.growslice < example.com/p.F /w/p/p.go:5", 3, 300);
+	measure(profile, "runtime.makeslice < fmt.Sprint /go/src/fmt/print.go:9 < example.com/p.F /w/p/p.go:6 < "
+		"example.com/p.G /w/p/p.go:8", 5, 80);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->row_count, 6);
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+		assert_int_equal(audit->verdicts[i], 1);
+
+	row = row_at(audit, AUDIT_ESCAPES, 1);
+	assert_int_equal(row->values[VALUE_OBJECTS], 7);
+	assert_int_equal(row->values[VALUE_BYTES], 56);
+	assert_int_equal(row->objects_low, 7);
+	assert_int_equal(row->objects_high, 7);
+	assert_string_equal(row->annotations[0]->subject, "x");
+	assert_string_equal(row->file, "p.go");
+	assert_string_equal(row->runtime_call, "runtime.newobject");
+	assert_false(row->shared);
+	assert_null(row->reason);
+
+	row = row_at(audit, AUDIT_CONTRADICTED, 3);
+	assert_string_equal(row->reason, "a make of variable size, too large for the stack");
+	row = row_at(audit, AUDIT_UNANNOTATED, 5);
+	assert_string_equal(row->reason, "append growth");
+	assert_int_equal(row->annotation_count, 0);
+	row = row_at(audit, AUDIT_NOT_COVERED, 6);
+	assert_string_equal(row->site.function, "example.com/p.F");
+	assert_string_equal(row->callee, "fmt.Sprint");
+	assert_null(row->runtime_call);
+	row = row_at(audit, AUDIT_ESCAPES_UNSEEN, 2);
+	assert_int_equal(row->values[VALUE_OBJECTS], 0);
+	assert_int_equal(row->objects_high, 0);
+	row_at(audit, AUDIT_STACK, 4);
+
+	assert_int_equal(audit->totals[VALUE_OBJECTS], 17);
+	assert_int_equal(audit->totals[VALUE_BYTES], 9436);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+/* One line of source, what was said of it, a runtime call, and which subjects the row must have. */
+static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P, "p.go", 1, 2, "moved"), ESCAPES(P, "p.go", 1, 3, "make([]int, n)"),
+		ESCAPES(P, "p.go", 1, 4, "make(map[int]int)"), ESCAPES(P, "p.go", 1, 5, "make(chan int)"),
+		ESCAPES(P, "p.go", 1, 6, "boxed"), ESCAPES(P, "p.go", 1, 7, "a + \"b\""),
+		ESCAPES(P, "p.go", 1, 8, "string(bytes)"), ESCAPES(P, "p.go", 1, 9, "([]byte)(text)"),
+		ESCAPES(P, "p.go", 1, 10, "append"), STAYS(P, "p.go", 1, 11, "... argument"),
+	};
+	static const struct {
+		const char *call, *subject;
+	} cases[] = {
+		{"runtime.newobject", "moved"}, {"runtime.mallocgcSmallNoScanSC4", "moved"},
+		{"runtime.makeslice", "make([]int, n)"}, {"runtime.makemap_small", "make(map[int]int)"},
+		{"runtime.makechan", "make(chan int)"}, {"runtime.concatstring2", "a + \"b\""},
+		{"runtime.slicebytetostring", "string(bytes)"}, {"runtime.stringtoslicebyte", "([]byte)(text)"},
+		{"runtime.growslice", "append"},
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct profile *profile = exact_profile();
+		const struct audit_row *row;
+		struct audit *audit;
+		char stack[256];
+
+		snprintf(stack, sizeof(stack), "runtime.mallocgc < %s < example.com/p.F /w/p/p.go:1", cases[i].call);
+		measure(profile, stack, 1, 8);
+		audit = audit_of(profile, output);
+		row = row_at(audit, AUDIT_ESCAPES, 1);
+		assert_string_equal(row->annotations[0]->subject, cases[i].subject);
+		assert_int_equal(row->annotation_count, 1);
+		assert_false(row->shared);
+		/* the others, but for "... argument", were not seen */
+		assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], COUNT(said) - 2);
+		assert_int_equal(audit->verdicts[AUDIT_STACK], 1);
+		audit_free(audit);
+		profile_free(profile);
+	}
+	output_free(output);
+}
+
+static void what_cannot_be_told_apart_is_shared(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "c"), MOVED(P, "p.go", 1, 5, "d")};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	const struct audit_row *row;
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 4, 32);
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 6, 48); /* another call instruction */
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->row_count, 1);
+	row = row_at(audit, AUDIT_ESCAPES, 1);
+	assert_true(row->shared);
+	assert_int_equal(row->annotation_count, 2);
+	assert_int_equal(row->values[VALUE_OBJECTS], 10);
+	audit_free(audit);
+	profile_free(profile);
+
+	/* With columns they are two. */
+	profile = exact_profile();
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1:2", 4, 32);
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1:5", 6, 48);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->row_count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(audit->rows[i].shared);
+		assert_int_equal(audit->rows[i].annotation_count, 1);
+		assert_int_equal(audit->rows[i].annotations[0]->column, audit->rows[i].site.column);
+	}
+	assert_int_equal(audit->rows[0].values[VALUE_OBJECTS], 6); /* more bytes first */
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void the_type_tells_annotations_apart_where_it_is_known(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 1, 2, "&sub.A{...}"), ESCAPES(P, "p.go", 1, 9, "new(B)"),
+		ESCAPES(P, "p.go", 2, 2, "&sub.S[go.shape.int]{...}"), ESCAPES(P, "p.go", 2, 9, "&sub.S[go.shape.string]{...}"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", "sub.A", 1, 8);
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", "p.B", 1, 16);
+	measure_typed(profile, "runtime.newobject < example.com/p.F /w/p/p.go:2", "sub.S[string]", 1, 32);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 3);
+	assert_string_equal(audit->rows[0].annotations[0]->subject, "&sub.S[go.shape.string]{...}");
+	assert_string_equal(audit->rows[1].annotations[0]->subject, "new(B)");
+	assert_string_equal(audit->rows[1].type, "p.B");
+	assert_string_equal(audit->rows[2].annotations[0]->subject, "&sub.A{...}");
+	for (int i = 0; i < 3; i++)
+		assert_false(audit->rows[i].shared);
+	assert_string_equal(row_at(audit, AUDIT_ESCAPES_UNSEEN, 2)->annotations[0]->subject, "&sub.S[go.shape.int]{...}");
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P "/sub", "sub/s.go", 8, 2, "x"),                                 /* Ptr's own body */
+		MOVED(P, "p.go", 20, 7, "sub.x"), ESCAPES(P, "p.go", 20, 3, "new(int)"), /* esc, which inlines Ptr */
+		MOVED(P "/sub", "sub/s.go", 12, 5, "x"),                                /* Two, which inlines it too */
+		STAYS(P, "p.go", 30, 7, "new(int)"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	const struct audit_row *row;
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p.esc /w/p/p.go:20 < "
+		"example.com/p.G /w/p/p.go:99", 5, 40);
+	audit = audit_of(profile, output);
+	row = row_at(audit, AUDIT_ESCAPES, 8);
+	assert_string_equal(row->site.function, "example.com/p/sub.Ptr");
+	assert_int_equal(row->inlined_count, 1);
+	assert_string_equal(row->inlined_at[0].function, "example.com/p.esc");
+	assert_int_equal(row->inlined_at[0].line, 20);
+	assert_int_equal(row->annotation_count, 2);
+	assert_int_equal(row->linked_count, 1);
+	assert_string_equal(row->annotations[0]->subject, "sub.x");
+	assert_int_equal(row->annotations[1]->line, 8);
+	assert_false(row->shared);
+	/* new(int) of line 20 and Two's copy were not seen; Ptr's own line was, through its copy. */
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 2);
+	row_at(audit, AUDIT_ESCAPES_UNSEEN, 12);
+	row_at(audit, AUDIT_ESCAPES_UNSEEN, 20);
+	assert_int_equal(audit->totals[VALUE_OBJECTS], 5);
+	audit_free(audit);
+	profile_free(profile);
+
+	/* Through two levels, both callees' own lines are linked. */
+	profile = exact_profile();
+	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p/sub.Two /w/p/sub/s.go:12 | "
+		"example.com/p.esc /w/p/p.go:20", 5, 40);
+	audit = audit_of(profile, output);
+	row = row_at(audit, AUDIT_ESCAPES, 8);
+	assert_int_equal(row->linked_count, 2);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 1);
+	audit_free(audit);
+	profile_free(profile);
+
+	/* The same function, not inlined: its own annotation, and the copy at the call site is the one not seen. */
+	profile = exact_profile();
+	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 < example.com/p.esc /w/p/p.go:20", 5, 40);
+	audit = audit_of(profile, output);
+	row = row_at(audit, AUDIT_ESCAPES, 8);
+	assert_int_equal(row->annotation_count, 1);
+	assert_int_equal(row->annotations[0]->line, 8);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 3);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void one_of_two_callers_of_an_inlined_callee_escapes(void **state)
+{
+	static const struct said said[] = {
+		ESCAPES(P, "p.go", 3, 20, "make([]byte, n)"), ESCAPES(P, "p.go", 10, 4, "make([]byte, n)"),
+		STAYS(P, "p.go", 20, 4, "make([]byte, n)"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.makeslice < example.com/p.Buf /w/p/p.go:3 | example.com/p.esc /w/p/p.go:10", 5, 40);
+	measure(profile, "runtime.makeslice < example.com/p.Buf /w/p/p.go:3 | example.com/p.not /w/p/p.go:20", 1, 80000);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->row_count, 2);
+	assert_int_equal(row_at(audit, AUDIT_ESCAPES, 3)->inlined_at[0].line, 10);
+	assert_int_equal(row_at(audit, AUDIT_CONTRADICTED, 3)->inlined_at[0].line, 20);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void output_of_a_build_without_inlining_still_explains_inlined_allocations(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 3, 2, "x"), STAYS(P, "p.go", 10, 9, "... argument")};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.New /w/p/p.go:3 | example.com/p.F /w/p/p.go:11", 5, 40);
+	audit = audit_of(profile, output);
+	assert_string_equal(row_at(audit, AUDIT_ESCAPES, 3)->annotations[0]->subject, "x");
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 0);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void stacks_without_a_site_are_apart_and_nothing_is_dropped(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 3, 2, "x")};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+	int64_t objects = 0;
+
+	(void)state;
+	measure(profile, NULL, 1, 8);
+	measure(profile, "runtime.malg < runtime.newproc1 < runtime.goexit", 2, 16);
+	measure(profile, "runtime.newobject < other.F /o/o.go:3 < other.G /o/o.go:4", 4, 32);
+	measure(profile, "runtime.newproc < example.com/p.F p.go:9", 8, 64);
+	audit = audit_of(profile, output);
+	assert_int_equal(audit->verdicts[AUDIT_NOT_COVERED], 3);
+	assert_string_equal(row_at(audit, AUDIT_NOT_COVERED, 3)->site.function, "other.F");
+	assert_null(row_at(audit, AUDIT_NOT_COVERED, 3)->callee);
+	assert_string_equal(row_at(audit, AUDIT_UNANNOTATED, 9)->reason, "goroutine start");
+	for (size_t i = 0; i < audit->row_count; i++)
+		objects += audit->rows[i].values[VALUE_OBJECTS];
+	assert_int_equal(objects, 15);
+	assert_int_equal(audit->totals[VALUE_OBJECTS], 15);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void estimates_carry_intervals_and_what_was_not_measured_is_not_zero(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "x"), MOVED(P, "p.go", 2, 2, "y")};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct profile_key key = {.span_class = SPAN_CLASS_UNKNOWN};
+	int64_t values[VALUE_COUNT] = {[VALUE_OBJECTS] = 10000, [VALUE_BYTES] = 80000, [VALUE_SAMPLES] = 100};
+	const struct audit_row *row;
+	struct audit *audit;
+
+	(void)state;
+	profile->rows_exact = false;
+	profile->row_measured = 1U << VALUE_OBJECTS | 1U << VALUE_BYTES | 1U << VALUE_SAMPLES;
+	key.stack = stack_of(profile, "runtime.newobject < example.com/p.F /w/p.go:1");
+	profile_add(profile, &key, values);
+	audit = audit_of(profile, output);
+	row = row_at(audit, AUDIT_ESCAPES, 1);
+	assert_int_equal(row->values[VALUE_OBJECTS], 10000);
+	assert_in_range(row->objects_low, 7500, 9000);
+	assert_in_range(row->objects_high, 11000, 13000);
+	assert_int_equal(row->values[VALUE_REFILLS], VALUE_UNMEASURED);
+	assert_int_equal(audit->totals[VALUE_REFILLS], VALUE_UNMEASURED);
+	row = row_at(audit, AUDIT_ESCAPES_UNSEEN, 2);
+	assert_int_equal(row->values[VALUE_OBJECTS], 0);
+	assert_int_equal(row->objects_high, VALUE_UNMEASURED);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+static void filters_and_orders_rows(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P, "p.go", 1, 2, "a"), MOVED(P, "p.go", 2, 2, "b"), MOVED(P "/q", "q/q.go", 1, 2, "c"),
+		STAYS(P, "p.go", 9, 2, "new(int)"),
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+	static const struct {
+		struct audit_filter filter;
+		enum audit_sort sort;
+		const char *subjects;
+	} cases[] = {
+		{{0}, AUDIT_BY_BYTES, "b c a new(int) "},
+		{{0}, AUDIT_BY_OBJECTS, "c b a new(int) "},
+		{{0}, AUDIT_BY_SITE, "a b c new(int) "},
+		{{.verdicts = 1U << AUDIT_STACK}, AUDIT_BY_BYTES, "new(int) "},
+		{{.min_objects = 5}, AUDIT_BY_BYTES, "b c "},
+		{{.min_bytes = 100}, AUDIT_BY_BYTES, "b "},
+		{{.package = P "/q"}, AUDIT_BY_BYTES, "c "},
+		{{.package = P "*"}, AUDIT_BY_BYTES, "b c a new(int) "},
+		{{.function = "*.F"}, AUDIT_BY_BYTES, "b a "},
+		{{.top = 1}, AUDIT_BY_BYTES, "b new(int) "},
+	};
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 1, 8);
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:2", 5, 500);
+	measure(profile, "runtime.newobject < example.com/p/q.G /w/p/q/q.go:1", 9, 72);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char subjects[256] = "";
+
+		audit = audit_of(profile, output);
+		audit_filter(audit, &cases[i].filter, cases[i].sort);
+		for (size_t j = 0; j < audit->row_count; j++) {
+			strcat(subjects, audit->rows[j].annotations[0]->subject);
+			strcat(subjects, " ");
+		}
+		assert_string_equal(subjects, cases[i].subjects);
+		assert_int_equal(audit->verdicts[AUDIT_ESCAPES], 3);
+		audit_free(audit);
+	}
+	profile_free(profile);
+	output_free(output);
+}
+
+static void thresholds_are_read_and_applied(void **state)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "a"), MOVED(P, "p.go", 2, 2, "b")};
+	static const struct {
+		const char *text;
+		int rows; /* -1: not a threshold */
+	} cases[] = {
+		{"escapes", 1}, {"escapes:objects>4", 1}, {"escapes:objects>5", 0}, {"escapes:bytes>39", 1},
+		{"escapes-unseen", 1}, {"stack", 0}, {"escapes:objects>", -1}, {"escapes:refills>1", -1},
+		{"escape", -1}, {"escapes:", -1}, {"escapes:objects>-1", -1}, {"escapes:objects>1x", -1}, {"", -1},
+	};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 5, 40);
+	audit = audit_of(profile, output);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct audit_threshold threshold;
+		struct error error;
+		int status = audit_threshold_parse(cases[i].text, &threshold, &error);
+
+		assert_int_equal(status, cases[i].rows < 0 ? -1 : 0);
+		if (status)
+			assert_int_equal(error.status, STATUS_USAGE);
+		else
+			assert_int_equal(audit_threshold_rows(audit, &threshold), cases[i].rows);
+	}
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_verdict_follows_from_what_was_said_and_measured),
+		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
+		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
+		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),
+		cmocka_unit_test(an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee),
+		cmocka_unit_test(one_of_two_callers_of_an_inlined_callee_escapes),
+		cmocka_unit_test(output_of_a_build_without_inlining_still_explains_inlined_allocations),
+		cmocka_unit_test(stacks_without_a_site_are_apart_and_nothing_is_dropped),
+		cmocka_unit_test(estimates_carry_intervals_and_what_was_not_measured_is_not_zero),
+		cmocka_unit_test(filters_and_orders_rows),
+		cmocka_unit_test(thresholds_are_read_and_applied),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit_calls.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* By prefix, first match wins. */
+static const struct {
+	const char *prefix;
+	unsigned family;
+} families[] = {
+	{"runtime.newobject", CALL_OBJECT},
+	{"runtime.mallocgc", CALL_OBJECT}, /* Go 1.27 calls the size-specialised ones in newobject's place */
+	{"runtime.newarray", CALL_OBJECT},
+	{"runtime.makeslice", CALL_SLICE},
+	{"runtime.makechan", CALL_CHAN},
+	{"runtime.makemap", CALL_MAP},
+	{"runtime.mapassign", CALL_MAP_GROWTH},
+	{"internal/runtime/maps.", CALL_MAP_GROWTH},
+	{"runtime.conv", CALL_BOX},
+	{"runtime.growslice", CALL_APPEND},
+	{"runtime.moveSlice", CALL_MOVE},
+	{"runtime.move2heap", CALL_MOVE},
+	{"runtime.concat", CALL_CONCAT},
+	{"runtime.slicebytetostring", CALL_TO_STRING},
+	{"runtime.slicerunetostring", CALL_TO_STRING},
+	{"runtime.intstring", CALL_TO_STRING},
+	{"runtime.stringtoslice", CALL_FROM_STRING},
+	{"runtime.newproc", CALL_GO},
+	{"runtime.defer", CALL_DEFER},
+	{"reflect.", CALL_REFLECT},
+};
+
+unsigned call_family(const char *runtime_call)
+{
+	if (!runtime_call)
+		return 0;
+	for (size_t i = 0; i < COUNT(families); i++) {
+		if (strncmp(runtime_call, families[i].prefix, strlen(families[i].prefix)) == 0)
+			return families[i].family;
+	}
+	return CALL_OTHER;
+}
+
+/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. `typed`: what
+ * follows the prefix, up to the closing bracket or brace, is the type of the object. */
+static const struct shape {
+	const char *prefix, *infix, *suffix;
+	unsigned lowered, possible;
+	int typed;
+} shapes[] = {
+	{"new(", NULL, ")", CALL_OBJECT, 0, 1},
+	{"&", "{", "}", CALL_OBJECT, 0, 1},
+	{"&", NULL, NULL, 0, 0, 0}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
+	{"make([]", NULL, ")", CALL_SLICE | CALL_MOVE, 0, 0},
+	{"make(chan", NULL, ")", CALL_CHAN, 0, 0},
+	{"make(<-chan", NULL, ")", CALL_CHAN, 0, 0},
+	{"make(map[", NULL, ")", CALL_MAP, 0, 0},
+	{"make(", NULL, ")", CALL_SLICE | CALL_CHAN | CALL_MAP | CALL_MOVE, 0, 0},
+	{"func literal", NULL, NULL, CALL_OBJECT, 0, 0},
+	{"... argument", NULL, NULL, CALL_OBJECT, 0, 0},
+	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, 0},
+	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, 0},
+	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
+	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
+	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
+	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
+	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, 0},
+	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, 0},
+	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, 0},
+	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, 0},
+	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, 0},
+	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, 0}, /* t.Method as a value is a closure */
+	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, 0}, /* T(x) of a string type T */
+	{"", NULL, NULL, CALL_BOX, 0, 0},
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), tail = strlen(end);
+
+	return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static const struct shape *shape_of(const char *subject)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(shapes) - 1; i++) {
+		const struct shape *shape = &shapes[i];
+
+		if (strncmp(subject, shape->prefix, strlen(shape->prefix)) == 0 &&
+		    (!shape->infix || strstr(subject, shape->infix)) &&
+		    (!shape->suffix || ends_with(subject, shape->suffix)))
+			break;
+	}
+	return &shapes[i];
+}
+
+static bool is_name(const char *subject)
+{
+	for (; *subject; subject++) {
+		if (!isalnum((unsigned char)*subject) && *subject != '_' && !((unsigned char)*subject & 0x80))
+			return false;
+	}
+	return true;
+}
+
+bool call_allocates(const struct escape_annotation *annotation)
+{
+	switch (annotation->kind) {
+	case ESCAPE_MOVED_TO_HEAP:
+		return true;
+	case ESCAPE_ESCAPES:
+	case ESCAPE_DOES_NOT_ESCAPE:
+		return shape_of(annotation->subject)->lowered != 0;
+	default:
+		return false;
+	}
+}
+
+int call_fits(unsigned family, const struct escape_annotation *annotation)
+{
+	const struct shape *shape;
+
+	if (!call_allocates(annotation))
+		return 0;
+	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
+		return family == 0 ? 1 : family & CALL_OBJECT ? 2 : 0;
+	shape = shape_of(annotation->subject);
+	if (family == 0) /* "p does not escape" is a parameter more often than a value boxed on the stack */
+		return annotation->kind == ESCAPE_ESCAPES || !is_name(annotation->subject);
+	return family & shape->lowered ? 2 : family & shape->possible ? 1 : 0;
+}
+
+static const struct {
+	unsigned family;
+	const char *unannotated;
+	const char *inlined; /* the same in an inlined callee; NULL: the same words */
+	const char *contradicted;
+} reasons[] = {
+	{CALL_OBJECT, "an object that the compiler output does not mention: is it of this build?", NULL, NULL},
+	{CALL_SLICE, "a slice that the compiler output does not mention: is it of this build?", NULL,
+	 "a make of variable size, too large for the stack"},
+	{CALL_CHAN, "a channel that the compiler output does not mention: is it of this build?", NULL, NULL},
+	{CALL_MAP, "a map that the compiler output does not mention: is it of this build?", NULL,
+	 "a map of this size does not fit its space on the stack"},
+	{CALL_MAP_GROWTH, "map growth", NULL, "map growth"},
+	{CALL_BOX, "interface boxing", "interface boxing in an inlined callee", NULL},
+	{CALL_APPEND, "append growth", NULL, "append outgrew its space on the stack"},
+	{CALL_MOVE, "a slice that began on the stack moves to the heap", NULL, "the slice outgrew its space on the stack"},
+	{CALL_CONCAT, "string concatenation", NULL, "a result longer than the 32 bytes that the stack has for it"},
+	{CALL_TO_STRING, "conversion to string", NULL, "a result longer than the 32 bytes that the stack has for it"},
+	{CALL_FROM_STRING, "conversion from string", NULL,
+	 "a result longer than the 32 bytes that the stack has for it"},
+	{CALL_GO, "goroutine start", NULL, NULL},
+	{CALL_DEFER, "deferred call in a loop", NULL, NULL},
+	{CALL_REFLECT, "reflection", NULL, NULL},
+	{CALL_OTHER, "inside the runtime", NULL, NULL},
+};
+
+const char *call_unannotated_reason(unsigned family, bool inlined)
+{
+	for (size_t i = 0; i < COUNT(reasons); i++) {
+		if (family & reasons[i].family)
+			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;
+	}
+	return "the profile does not say which runtime call: append, map or string growth, or a call of the runtime";
+}
+
+/* Whether a make's last argument is no constant. */
+static bool variable_size(const char *subject)
+{
+	size_t length = strlen(subject);
+	const char *comma = strrchr(subject, ',');
+
+	if (!comma || length < 2)
+		return false;
+	for (comma++; *comma == ' '; comma++)
+		continue;
+	return !isdigit((unsigned char)*comma);
+}
+
+const char *call_contradicted_reason(unsigned family, const struct escape_annotation *annotation, bool alone)
+{
+	if (family == 0)
+		return "the profile does not say which runtime call: something else on this line may be meant";
+	for (size_t i = 0; i < COUNT(reasons); i++) {
+		if (!(family & reasons[i].family) || !reasons[i].contradicted)
+			continue;
+		if (family == CALL_SLICE && !variable_size(annotation->subject))
+			break;
+		return reasons[i].contradicted;
+	}
+	return alone ? "the annotations are of another build" :
+		       "something else on this line is meant, or the annotations are of another build";
+}
+
+/*
+ * One token of an expression without package qualifiers: of "example.com/a/sub.T" the token is "T". Advances *text
+ * and returns the token's length; 0 at the end.
+ */
+static size_t next_token(const char **text, const char **token)
+{
+	const char *c = *text;
+
+	*token = c;
+	if (!*c)
+		return 0;
+	if (*c == '"' || *c == '`') {
+		for (c++; *c && *c != **token; c++)
+			c += *c == '\\' && c[1];
+		c += *c != 0;
+	} else if (isalnum((unsigned char)*c) || *c == '_' || (*c & 0x80)) {
+		for (;;) {
+			while (isalnum((unsigned char)*c) || *c == '_' || (*c & 0x80))
+				c++;
+			if (*c != '.' || !(isalpha((unsigned char)c[1]) || c[1] == '_' || (c[1] & 0x80)))
+				break;
+			*token = ++c;
+		}
+	} else {
+		c++;
+	}
+	*text = c;
+	return (size_t)(c - *token);
+}
+
+static bool same_tokens(const char *a, const char *b)
+{
+	for (;;) {
+		const char *x, *y;
+		size_t m = next_token(&a, &x), n = next_token(&b, &y);
+
+		if (m != n || strncmp(x, y, m) != 0)
+			return false;
+		if (m == 0)
+			return true;
+	}
+}
+
+int call_same_subject(const char *a, const char *b)
+{
+	if (strcmp(a, b) == 0 || same_tokens(a, b))
+		return 2;
+	return shape_of(a) == shape_of(b) && !is_name(a) && !is_name(b);
+}
+
+/* The type in "new(T)" or "&T{...}", as [start, end); false where there is none to see. */
+static bool subject_type(const char *subject, const char **start, const char **end)
+{
+	const struct shape *shape = shape_of(subject);
+
+	if (!shape->typed)
+		return false;
+	*start = subject + strlen(shape->prefix);
+	*end = shape->infix ? strstr(*start, shape->infix) : subject + strlen(subject) - 1;
+	return *end > *start;
+}
+
+bool call_excludes_type(const char *subject, const char *type)
+{
+	const char *start, *end, *a, *x, *y;
+
+	if (!type || !subject_type(subject, &start, &end))
+		return false;
+	/* Struct and function types are printed in two ways; the shape of a pointer stands for all pointers. */
+	if (strstr(type, "struct {") || strstr(type, "func(") || strstr(subject, "*uint8") || strstr(subject, "struct"))
+		return false;
+	for (a = start; a < end;) {
+		size_t m = next_token(&a, &x), n = next_token(&type, &y);
+
+		/* Go 1.18 to 1.20 number their shapes: go.shape.int_0 */
+		if (m > 2 && x[m - 2] == '_' && isdigit((unsigned char)x[m - 1]) && x - start > 9 &&
+		    strncmp(x - 9, "go.shape.", 9) == 0)
+			m -= 2;
+		if (m != n || strncmp(x, y, m) != 0)
+			return true;
+	}
+	return *type != 0;
+}

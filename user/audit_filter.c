@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What of an audit is shown, in which order, and whether it is too much. */
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
+#include "frames.h"
+
+const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
+	[AUDIT_ESCAPES] = "escapes",
+	[AUDIT_CONTRADICTED] = "contradicted",
+	[AUDIT_UNANNOTATED] = "unannotated",
+	[AUDIT_NOT_COVERED] = "not-covered",
+	[AUDIT_ESCAPES_UNSEEN] = "escapes-unseen",
+	[AUDIT_STACK] = "stack",
+};
+
+const char *const audit_sort_names[] = {
+	[AUDIT_BY_BYTES] = "bytes",
+	[AUDIT_BY_OBJECTS] = "objects",
+	[AUDIT_BY_REFILLS] = "refills",
+	[AUDIT_BY_HEAP_GROWTH] = "heap-growth",
+	[AUDIT_BY_SITE] = "site",
+	NULL,
+};
+
+const char *audit_verdict_name(enum audit_verdict verdict)
+{
+	return audit_verdict_names[verdict];
+}
+
+int audit_verdict_parse(const char *name)
+{
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
+		if (strcmp(name, audit_verdict_names[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static int compare_strings(const char *a, const char *b)
+{
+	if (!a || !b)
+		return !a - !b; /* what is not known last */
+	return strcmp(a, b);
+}
+
+static int compare_sites(const struct audit_row *a, const struct audit_row *b)
+{
+	int order = compare_strings(a->file, b->file);
+
+	if (order)
+		return order;
+	if (a->site.line != b->site.line)
+		return a->site.line < b->site.line ? -1 : 1;
+	if (a->site.column != b->site.column)
+		return a->site.column < b->site.column ? -1 : 1;
+	order = compare_strings(a->runtime_call, b->runtime_call);
+	if (!order)
+		order = compare_strings(a->callee, b->callee);
+	if (!order)
+		order = compare_strings(a->site.function, b->site.function);
+	for (uint32_t i = 0; !order && i < a->inlined_count && i < b->inlined_count; i++) {
+		order = compare_strings(a->inlined_at[i].file, b->inlined_at[i].file);
+		if (!order && a->inlined_at[i].line != b->inlined_at[i].line)
+			order = a->inlined_at[i].line < b->inlined_at[i].line ? -1 : 1;
+	}
+	if (!order && a->annotation_count && b->annotation_count)
+		order = a->annotations[0] < b->annotations[0] ? -1 : a->annotations[0] > b->annotations[0];
+	return order;
+}
+
+/* The values to order by, the first that differs decides; more is first. */
+static const enum profile_value sort_values[][2] = {
+	[AUDIT_BY_BYTES] = {VALUE_BYTES, VALUE_OBJECTS},
+	[AUDIT_BY_OBJECTS] = {VALUE_OBJECTS, VALUE_BYTES},
+	[AUDIT_BY_REFILLS] = {VALUE_REFILLS, VALUE_BYTES},
+	[AUDIT_BY_HEAP_GROWTH] = {VALUE_HEAP_GROW_BYTES, VALUE_BYTES},
+};
+
+static int compare_rows(const void *x, const void *y, void *argument)
+{
+	const struct audit_row *a = x, *b = y;
+	const enum audit_sort *sort = argument;
+
+	if (a->verdict != b->verdict)
+		return a->verdict < b->verdict ? -1 : 1;
+	for (int i = 0; *sort != AUDIT_BY_SITE && i < 2; i++) {
+		enum profile_value value = sort_values[*sort][i];
+
+		if (a->values[value] != b->values[value])
+			return a->values[value] > b->values[value] ? -1 : 1;
+	}
+	return compare_sites(a, b);
+}
+
+static bool function_matches(const struct audit_row *row, const char *glob)
+{
+	const char *name = row->site.function;
+
+	if (name && (strcmp(name, glob) == 0 || fnmatch(glob, name, 0) == 0))
+		return true;
+	for (uint32_t i = 0; i < row->inlined_count; i++) {
+		name = row->inlined_at[i].function;
+		if (name && (strcmp(name, glob) == 0 || fnmatch(glob, name, 0) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool package_matches(const struct audit_row *row, const char *glob)
+{
+	char package[1024];
+
+	for (uint32_t i = 0; i < row->annotation_count; i++) {
+		const char *header = row->annotations[i]->package;
+
+		if (header && (strcmp(header, glob) == 0 || fnmatch(glob, header, 0) == 0))
+			return true;
+	}
+	return frames_package(row->site.function, package, sizeof(package)) && fnmatch(glob, package, 0) == 0;
+}
+
+static bool keeps(const struct audit_filter *filter, const struct audit_row *row)
+{
+	if (filter->verdicts && !(filter->verdicts & 1U << row->verdict))
+		return false;
+	if (row->values[VALUE_OBJECTS] < filter->min_objects || row->values[VALUE_BYTES] < filter->min_bytes) {
+		/* Not measured is not less than 0. */
+		if ((filter->min_objects && row->values[VALUE_OBJECTS] < filter->min_objects) ||
+		    (filter->min_bytes && row->values[VALUE_BYTES] < filter->min_bytes))
+			return false;
+	}
+	if (filter->package && !package_matches(row, filter->package))
+		return false;
+	return !filter->function || function_matches(row, filter->function);
+}
+
+void audit_filter(struct audit *audit, const struct audit_filter *filter, enum audit_sort sort)
+{
+	size_t count = 0;
+	int64_t of_verdict[AUDIT_VERDICT_COUNT] = {0};
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		if (keeps(filter, &audit->rows[i]))
+			audit->rows[count++] = audit->rows[i];
+	}
+	audit->row_count = count;
+	if (count)
+		qsort_r(audit->rows, count, sizeof(*audit->rows), compare_rows, &sort);
+	if (!filter->top)
+		return;
+	count = 0;
+	for (size_t i = 0; i < audit->row_count; i++) {
+		if (of_verdict[audit->rows[i].verdict]++ < filter->top)
+			audit->rows[count++] = audit->rows[i];
+	}
+	audit->row_count = count;
+}
+
+int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
+{
+	static const char *const value_names[] = {[VALUE_OBJECTS] = "objects>", [VALUE_BYTES] = "bytes>"};
+	const char *colon = strchrnul(text, ':');
+	char *name = strndup(text, (size_t)(colon - text)), *end;
+	int verdict = name ? audit_verdict_parse(name) : -1;
+
+	free(name);
+	if (verdict < 0)
+		return error_set(error, STATUS_USAGE, "unknown verdict in '%s': expected one of escapes, contradicted, "
+				 "unannotated, not-covered, escapes-unseen, stack", text);
+	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
+	if (!*colon)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		if (strncmp(colon + 1, value_names[i], strlen(value_names[i])) == 0) {
+			const char *number = colon + 1 + strlen(value_names[i]);
+
+			threshold->value = (enum profile_value)i;
+			threshold->above = strtoll(number, &end, 10);
+			if (end != number && !*end && threshold->above >= 0)
+				return 0;
+		}
+	}
+	return error_set(error, STATUS_USAGE, "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
+			 "VERDICT:bytes>N", text);
+}
+
+size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+		int64_t value;
+
+		if (row->verdict != threshold->verdict)
+			continue;
+		if (threshold->value == VALUE_COUNT) {
+			count++;
+			continue;
+		}
+		value = threshold->value == VALUE_OBJECTS && row->objects_low != VALUE_UNMEASURED ?
+				row->objects_low : row->values[threshold->value];
+		count += value > threshold->above;
+	}
+	return count;
+}

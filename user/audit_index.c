@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit_index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_calls.h"
+#include "frames.h"
+#include "pointer_map.h"
+
+enum { PACKAGE_MAX = 4096 };
+
+struct audit_index {
+	const struct escape_output *output;
+	struct pathmatch *paths;
+	struct pointer_map annotated_files; /* annotated file -> its number */
+	struct pointer_map measured_files;  /* measured file -> number of the annotated one, NO_FILE */
+	struct pointer_map covered_files;   /* measured file -> 1: in a directory of a matched file */
+	struct pointer_map covered_functions; /* function -> whether its package is one of the output's */
+	struct audit_position *positions;
+	size_t position_count;
+	const char **file_names;  /* by number */
+	size_t *file_starts;      /* by number: index of the first position; one more at the end */
+	uint32_t file_count;
+	const char **packages;    /* sorted */
+	size_t package_count;
+};
+
+#define NO_FILE (POINTER_MAP_NONE - 1)
+
+static void *must(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static int by_position(const void *a, const void *b)
+{
+	const struct audit_position *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->column != y->column)
+		return x->column < y->column ? -1 : 1;
+	return x->annotation < y->annotation ? -1 : x->annotation > y->annotation;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Numbers the files, counts the positions of each, then puts each file's positions together in order of line. */
+static void collect_positions(struct audit_index *index)
+{
+	const struct escape_output *output = index->output;
+	size_t *next, capacity = 0;
+
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		uint32_t *number;
+
+		if (!output->annotations[i].file)
+			continue;
+		number = pointer_map_at(&index->annotated_files, output->annotations[i].file);
+		if (*number == POINTER_MAP_NONE) {
+			*number = index->file_count++;
+			if (index->file_count >= capacity) {
+				capacity = capacity ? 2 * capacity : 64;
+				index->file_starts = must(reallocarray(index->file_starts, capacity + 1,
+								       sizeof(*index->file_starts)));
+				index->file_names = must(reallocarray(index->file_names, capacity,
+								      sizeof(*index->file_names)));
+			}
+			index->file_names[*number] = output->annotations[i].file;
+			index->file_starts[*number] = 0;
+		}
+		if (call_allocates(&output->annotations[i])) {
+			index->file_starts[*number]++;
+			index->position_count++;
+		}
+	}
+	index->positions = must(calloc(index->position_count + 1, sizeof(*index->positions)));
+	next = must(calloc(index->file_count + 1, sizeof(*next)));
+	if (!index->file_starts)
+		index->file_starts = must(calloc(1, sizeof(*index->file_starts)));
+	for (size_t i = 0, start = 0; i < index->file_count; i++) {
+		size_t count = index->file_starts[i];
+
+		index->file_starts[i] = next[i] = start;
+		start += count;
+	}
+	index->file_starts[index->file_count] = index->position_count;
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &output->annotations[i];
+		uint32_t number = pointer_map_get(&index->annotated_files, annotation->file);
+
+		if (annotation->file && call_allocates(annotation))
+			index->positions[next[number]++] = (struct audit_position){
+				number, annotation->line, annotation->column, (uint32_t)i};
+	}
+	for (size_t i = 0; i < index->file_count; i++)
+		qsort(index->positions + index->file_starts[i], index->file_starts[i + 1] - index->file_starts[i],
+		      sizeof(*index->positions), by_position);
+	free(next);
+}
+
+/* Headers name test variants "pkg [pkg.test]". */
+static void collect_packages(struct audit_index *index)
+{
+	index->packages = must(calloc(index->output->package_count + 1, sizeof(*index->packages)));
+	for (size_t i = 0; i < index->output->package_count; i++)
+		index->packages[index->package_count++] =
+			must(strndup(index->output->packages[i], strcspn(index->output->packages[i], " ")));
+	qsort(index->packages, index->package_count, sizeof(*index->packages), by_name);
+}
+
+static const char *package_of(const struct audit_index *index, const char *header)
+{
+	char name[PACKAGE_MAX];
+	const char *key = name, **found;
+	size_t length = header ? strcspn(header, " ") : 0;
+
+	if (!length || length >= sizeof(name))
+		return NULL;
+	memcpy(name, header, length);
+	name[length] = 0;
+	found = bsearch(&key, index->packages, index->package_count, sizeof(*index->packages), by_name);
+	return found ? *found : NULL;
+}
+
+static void add_annotated_files(struct audit_index *index)
+{
+	const char *last_file = NULL, *last_header = NULL;
+
+	for (size_t i = 0; i < index->output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &index->output->annotations[i];
+
+		if (!annotation->file || (annotation->file == last_file && annotation->package == last_header))
+			continue;
+		last_file = annotation->file;
+		last_header = annotation->package;
+		pathmatch_add_annotated(index->paths, last_file, package_of(index, last_header));
+	}
+}
+
+/* Every file of the profile once, with the package of one of its functions. */
+static void add_measured_files(struct audit_index *index, const struct profile *profile, char ***packages)
+{
+	struct pointer_map seen = {0};
+	size_t count = 0;
+	char package[PACKAGE_MAX];
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_stack *stack = profile->samples[i]->key.stack;
+
+		for (uint32_t j = 0; stack && j < stack->depth; j++) {
+			const struct profile_location *location = stack->locations[j];
+			uint32_t *visited = pointer_map_at(&seen, location);
+
+			if (*visited != POINTER_MAP_NONE)
+				continue;
+			*visited = 0;
+			for (uint32_t k = 0; k < location->frame_count; k++) {
+				const struct profile_frame *frame = &location->frames[k];
+				uint32_t *number = frame->file ? pointer_map_at(&index->measured_files, frame->file) : NULL;
+
+				if (!number || *number == 1)
+					continue; /* a package is known for it */
+				*number = frames_package(frame->function, package, sizeof(package)) != 0;
+				*packages = must(reallocarray(*packages, count + 2, sizeof(**packages)));
+				(*packages)[count++] = must(strdup(package));
+				(*packages)[count] = NULL;
+				pathmatch_add_measured(index->paths, frame->file, package[0] ? (*packages)[count - 1] : NULL);
+			}
+		}
+	}
+	pointer_map_free(&seen);
+}
+
+static size_t directory_length(const char *file)
+{
+	const char *slash = strrchr(file, '/'), *backslash = strrchr(file, '\\');
+
+	if (backslash > slash)
+		slash = backslash;
+	return slash ? (size_t)(slash - file) : 0;
+}
+
+/* A file about which the compiler printed nothing belongs to a covered package if a file beside it does. */
+static void cover_directories(struct audit_index *index)
+{
+	char **directories = must(calloc(index->measured_files.count + 1, sizeof(*directories)));
+	size_t count = 0;
+
+	for (size_t i = 0; i < index->measured_files.capacity; i++) {
+		const struct pointer_map_slot *slot = &index->measured_files.slots[i];
+
+		if (slot->key && slot->value != NO_FILE)
+			directories[count++] = must(strndup(slot->key, directory_length(slot->key)));
+	}
+	qsort(directories, count, sizeof(*directories), by_name);
+	for (size_t i = 0; i < index->measured_files.capacity; i++) {
+		const char *file = index->measured_files.slots[i].key;
+		char *directory;
+
+		if (!file)
+			continue;
+		directory = must(strndup(file, directory_length(file)));
+		*pointer_map_at(&index->covered_files, file) =
+			bsearch(&directory, directories, count, sizeof(*directories), by_name) != NULL;
+		free(directory);
+	}
+	for (size_t i = 0; i < count; i++)
+		free(directories[i]);
+	free(directories);
+}
+
+struct audit_index *audit_index_new(const struct profile *profile, const struct escape_output *output,
+				    const struct audit_options *options)
+{
+	struct audit_index *index = must(calloc(1, sizeof(*index)));
+	char **packages = NULL;
+
+	index->output = output;
+	index->paths = pathmatch_new(options->maps, options->map_count, options->directory);
+	collect_packages(index);
+	collect_positions(index);
+	add_annotated_files(index);
+	add_measured_files(index, profile, &packages);
+	pathmatch_resolve(index->paths);
+	for (size_t i = 0; i < index->measured_files.capacity; i++) {
+		struct pointer_map_slot *slot = &index->measured_files.slots[i];
+		const char *found = slot->key ? pathmatch_find(index->paths, slot->key) : NULL;
+
+		slot->value = found ? pointer_map_get(&index->annotated_files, found) : NO_FILE;
+	}
+	cover_directories(index);
+	for (size_t i = 0; packages && packages[i]; i++)
+		free(packages[i]);
+	free(packages);
+	return index;
+}
+
+void audit_index_free(struct audit_index *index)
+{
+	if (!index)
+		return;
+	pathmatch_free(index->paths);
+	pointer_map_free(&index->annotated_files);
+	pointer_map_free(&index->measured_files);
+	pointer_map_free(&index->covered_files);
+	pointer_map_free(&index->covered_functions);
+	for (size_t i = 0; i < index->package_count; i++)
+		free((char *)index->packages[i]);
+	free(index->packages);
+	free(index->positions);
+	free(index->file_names);
+	free(index->file_starts);
+	free(index);
+}
+
+struct audit_positions audit_index_all(const struct audit_index *index)
+{
+	return (struct audit_positions){index->positions, index->position_count};
+}
+
+/* The number of the annotated file that a measured one is, NO_FILE where it is none. */
+static uint32_t file_number(const struct audit_index *index, const char *measured)
+{
+	uint32_t number = pointer_map_get(&index->measured_files, measured);
+
+	return number == POINTER_MAP_NONE ? NO_FILE : number;
+}
+
+struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t number = file_number(index, frame->file);
+	size_t low, high, end;
+
+	if (number == NO_FILE)
+		return (struct audit_positions){NULL, 0};
+	low = index->file_starts[number];
+	end = high = index->file_starts[number + 1];
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (index->positions[middle].line < frame->line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (high = low; high < end && index->positions[high].line == frame->line; high++)
+		continue;
+	return (struct audit_positions){index->positions + low, high - low};
+}
+
+const char *audit_index_file(const struct audit_index *index, const char *measured)
+{
+	uint32_t number = file_number(index, measured);
+
+	return number == NO_FILE ? NULL : index->file_names[number];
+}
+
+bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t *known;
+	char package[PACKAGE_MAX];
+
+	if (pointer_map_get(&index->covered_files, frame->file) == 1)
+		return true;
+	if (!frame->function)
+		return false;
+	known = pointer_map_at(&index->covered_functions, frame->function);
+	if (*known == POINTER_MAP_NONE)
+		*known = frames_package(frame->function, package, sizeof(package)) && strcmp(package, "main") != 0 &&
+			 package_of(index, package) != NULL;
+	return *known;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_AUDIT_INDEX_H
+#define ESCAPEMENT_AUDIT_INDEX_H
+
+/*
+ * The annotations that speak of allocations, by file and line, as the files of a profile know them; and which
+ * functions the compiler output covers. The part of the audit that knows about paths and packages.
+ */
+
+#include <stdbool.h>
+
+#include "audit.h"
+
+struct audit_index;
+
+/* One annotation, in the order of file, line, column, input. */
+struct audit_position {
+	uint32_t file; /* number of an annotated file */
+	uint32_t line, column;
+	uint32_t annotation; /* index in the output */
+};
+
+struct audit_positions {
+	const struct audit_position *first;
+	size_t count;
+};
+
+struct audit_index *audit_index_new(const struct profile *profile, const struct escape_output *output,
+				    const struct audit_options *options);
+void audit_index_free(struct audit_index *index);
+
+/* All of them. */
+struct audit_positions audit_index_all(const struct audit_index *index);
+/* Those on a frame's line; none where its file is not one of the output's. */
+struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
+/* The file of a frame as the output names it; NULL where it does not. */
+const char *audit_index_file(const struct audit_index *index, const char *measured);
+/* Whether the output says anything about the package of that frame. */
+bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame);
+
+#endif

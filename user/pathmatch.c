@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pathmatch.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+struct file {
+	const char *name;     /* as added */
+	char *path;           /* normal form */
+	const char *package;  /* NULL where not known; not owned */
+	size_t order;         /* of addition */
+	struct file *partner; /* on the other side */
+	size_t strength;      /* components in common, of a match by suffix */
+	UT_hash_handle hh;    /* by name */
+};
+
+struct side {
+	struct file *by_name;
+	struct file **by_suffix; /* sorted by the path read backwards, component by component */
+	struct file **by_key;    /* those with a package, sorted by package and base name */
+	size_t count, key_count;
+};
+
+struct pathmatch {
+	struct side annotated, measured;
+	struct pathmatch_map *maps;
+	size_t map_count;
+	char *directory;
+};
+
+static void *must(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static bool is_absolute(const char *path)
+{
+	return path[0] == '/' || (path[0] && path[1] == ':' && path[2] == '/');
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Whether `prefix` is whole leading components of `path`. */
+static bool starts_with(const char *path, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	while (length && prefix[length - 1] == '/')
+		length--;
+	return strncmp(path, prefix, length) == 0 && (path[length] == '/' || path[length] == 0);
+}
+
+/* Copies one component in normal form and returns the end of the copy. */
+static char *copy_component(char *to, const char *from, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (from[i] == '@' && i + 2 < length && from[i + 1] == 'v' && isdigit((unsigned char)from[i + 2]))
+			break;
+		if (from[i] == '!' && i + 1 < length && islower((unsigned char)from[i + 1]))
+			*to++ = (char)toupper((unsigned char)from[++i]);
+		else
+			*to++ = from[i];
+	}
+	return to;
+}
+
+static char *normalise(const struct pathmatch *match, const char *name)
+{
+	char *copy = must(strdup(name)), *path, *end;
+	const char *rest;
+
+	for (char *c = copy; *c; c++) {
+		if (*c == '\\')
+			*c = '/';
+	}
+	if (copy[0] && copy[1] == ':')
+		copy[0] = (char)tolower((unsigned char)copy[0]);
+	for (size_t i = 0; i < match->map_count; i++) {
+		const struct pathmatch_map *map = &match->maps[i];
+
+		if (starts_with(copy, map->from)) {
+			const char *tail = copy + strlen(map->from);
+			char *mapped = must(malloc(strlen(map->to) + strlen(tail) + 2));
+
+			strcpy(mapped, map->to);
+			if (*tail && *tail != '/' && map->to[0])
+				strcat(mapped, "/");
+			strcat(mapped, tail);
+			free(copy);
+			copy = mapped;
+			break;
+		}
+	}
+	path = end = must(malloc(strlen(copy) + 1));
+	if (copy[0] == '/')
+		*end++ = '/';
+	for (rest = copy; *rest;) {
+		size_t length = strcspn(rest, "/");
+		bool up = length == 2 && rest[0] == '.' && rest[1] == '.';
+		char *start = path + (copy[0] == '/');
+
+		if (up && end > start) {
+			char *slash = end;
+
+			while (slash > start && slash[-1] != '/')
+				slash--;
+			/* Only a real component is taken back by "..". */
+			if (end - slash == 2 && slash[0] == '.' && slash[1] == '.') {
+				*end++ = '/';
+				end = copy_component(end, rest, length);
+			} else {
+				end = slash > start ? slash - 1 : start;
+			}
+		} else if (length && !(length == 1 && rest[0] == '.')) {
+			if (end > start)
+				*end++ = '/';
+			end = copy_component(end, rest, length);
+		}
+		rest += length;
+		rest += strspn(rest, "/");
+	}
+	*end = 0;
+	free(copy);
+	return path;
+}
+
+struct pathmatch *pathmatch_new(const struct pathmatch_map *maps, size_t map_count, const char *directory)
+{
+	struct pathmatch *match = must(calloc(1, sizeof(*match)));
+
+	if (directory)
+		match->directory = normalise(match, directory);
+	match->maps = must(calloc(map_count + 1, sizeof(*maps)));
+	for (size_t i = 0; i < map_count; i++)
+		match->maps[i] = maps[i];
+	match->map_count = map_count;
+	return match;
+}
+
+static void side_free(struct side *side)
+{
+	struct file *file, *next;
+
+	HASH_ITER(hh, side->by_name, file, next) {
+		HASH_DEL(side->by_name, file);
+		free(file->path);
+		free(file);
+	}
+	free(side->by_suffix);
+	free(side->by_key);
+}
+
+void pathmatch_free(struct pathmatch *match)
+{
+	if (!match)
+		return;
+	side_free(&match->annotated);
+	side_free(&match->measured);
+	free(match->maps);
+	free(match->directory);
+	free(match);
+}
+
+static struct file *file_find(const struct side *side, const char *name)
+{
+	struct file *file;
+
+	HASH_FIND_STR(side->by_name, name, file);
+	return file;
+}
+
+static struct file *file_add(struct pathmatch *match, struct side *side, const char *name)
+{
+	struct file *file = file_find(side, name);
+
+	if (file)
+		return file;
+	file = must(calloc(1, sizeof(*file)));
+	file->name = name;
+	file->path = normalise(match, name);
+	file->order = side->count++;
+	HASH_ADD_KEYPTR(hh, side->by_name, file->name, strlen(file->name), file);
+	return file;
+}
+
+/* The last component of a package that names a directory: "bar" of "github.com/foo/bar/v2". */
+static size_t package_directory(const char *package, const char **start)
+{
+	const char *end = package + strlen(package), *last;
+
+	for (;;) {
+		for (last = end; last > package && last[-1] != '/'; last--)
+			continue;
+		if (!(last[0] == 'v' && isdigit((unsigned char)last[1]) && last > package))
+			break;
+		end = last - 1;
+	}
+	*start = last;
+	return (size_t)(end - last);
+}
+
+/* Whether a file at `path` may be the package's own: it stands in a directory of the package's name. */
+static bool owns(const char *package, const char *path)
+{
+	const char *base = base_name(path), *directory, *name;
+	size_t length;
+
+	if (strcmp(package, "command-line-arguments") == 0 || strcmp(package, "main") == 0)
+		return false;
+	if (base == path)
+		return true; /* the compiler ran in the package's directory */
+	for (directory = base - 1; directory > path && directory[-1] != '/'; directory--)
+		continue;
+	length = package_directory(package, &name);
+	if ((size_t)(base - 1 - directory) == length && strncmp(directory, name, length) == 0)
+		return true;
+	/* "…/bar/v2/x.go": the directory is the version */
+	length = strlen(package);
+	return length > (size_t)(base - 1 - directory) &&
+	       strncmp(package + length - (size_t)(base - 1 - directory), directory, (size_t)(base - 1 - directory)) == 0 &&
+	       package[length - (size_t)(base - 1 - directory) - 1] == '/';
+}
+
+void pathmatch_add_annotated(struct pathmatch *match, const char *file, const char *package)
+{
+	struct file *added = file_add(match, &match->annotated, file);
+
+	if (package && !added->package && owns(package, added->path))
+		added->package = package;
+}
+
+void pathmatch_add_measured(struct pathmatch *match, const char *file, const char *package)
+{
+	struct file *added = file_add(match, &match->measured, file);
+
+	if (package && !added->package && package[0] && strcmp(package, "main") != 0)
+		added->package = package;
+}
+
+/* Orders paths by what they end in: the last component first. */
+static int compare_backwards(const char *a, const char *b)
+{
+	size_t i = strlen(a), j = strlen(b);
+
+	while (i && j) {
+		unsigned char x = (unsigned char)a[--i], y = (unsigned char)b[--j];
+
+		if (x != y) {
+			/* '/' first, so that paths with a common end stand together */
+			if (x == '/' || y == '/')
+				return x == '/' ? -1 : 1;
+			return x < y ? -1 : 1;
+		}
+	}
+	return i ? 1 : j ? -1 : 0;
+}
+
+static int by_suffix(const void *a, const void *b)
+{
+	const struct file *const *x = a, *const *y = b;
+	int order = compare_backwards((*x)->path, (*y)->path);
+
+	return order ? order : (*x)->order < (*y)->order ? -1 : 1;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct file *const *x = a, *const *y = b;
+	int order = strcmp((*x)->package, (*y)->package);
+
+	return order ? order : strcmp(base_name((*x)->path), base_name((*y)->path));
+}
+
+static void side_sort(struct side *side)
+{
+	size_t count = 0;
+
+	free(side->by_suffix);
+	free(side->by_key);
+	side->by_suffix = must(calloc(side->count + 1, sizeof(*side->by_suffix)));
+	side->by_key = must(calloc(side->count + 1, sizeof(*side->by_key)));
+	side->key_count = 0;
+	for (struct file *file = side->by_name; file; file = file->hh.next) {
+		side->by_suffix[count++] = file;
+		if (file->package)
+			side->by_key[side->key_count++] = file;
+	}
+	qsort(side->by_suffix, count, sizeof(*side->by_suffix), by_suffix);
+	qsort(side->by_key, side->key_count, sizeof(*side->by_key), by_key);
+}
+
+/* Whole components that two paths end in alike; `*contained`: one path is the end of the other. */
+static size_t common_suffix(const char *a, const char *b, bool *contained)
+{
+	size_t i = strlen(a), j = strlen(b), components = 0;
+
+	while (i && j && a[i - 1] == b[j - 1]) {
+		i--, j--;
+		if (a[i] == '/')
+			components++;
+	}
+	*contained = (i == 0 || j == 0) && (i == 0 || a[i - 1] == '/' || a[i] == '/') &&
+		     (j == 0 || b[j - 1] == '/' || b[j] == '/');
+	/* A first component that is common as a whole has no slash before it that was counted. */
+	return components + (*contained && a[i] != '/');
+}
+
+/* Both packages are known and differ: these are two files, however alike their paths. */
+static bool packages_differ(const struct file *a, const struct file *b)
+{
+	return a->package && b->package && strcmp(a->package, b->package) != 0;
+}
+
+/* The only annotated file of that package and base name. */
+static struct file *find_by_key(const struct side *side, const struct file *file)
+{
+	const struct file *key = file;
+	struct file **found = file->package && side->key_count ?
+		bsearch(&key, side->by_key, side->key_count, sizeof(*side->by_key), by_key) : NULL;
+	size_t index;
+
+	if (!found)
+		return NULL;
+	index = (size_t)(found - side->by_key);
+	if ((index > 0 && by_key(&side->by_key[index - 1], &key) == 0) ||
+	    (index + 1 < side->key_count && by_key(&side->by_key[index + 1], &key) == 0))
+		return NULL;
+	return *found;
+}
+
+/* Where `path` would stand in by_suffix. */
+static size_t lower_bound(const struct side *side, const char *path)
+{
+	size_t low = 0, high = side->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_backwards(side->by_suffix[middle]->path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct file *find_by_path(const struct side *side, const char *path)
+{
+	size_t index = lower_bound(side, path);
+
+	return index < side->count && strcmp(side->by_suffix[index]->path, path) == 0 ? side->by_suffix[index] : NULL;
+}
+
+static struct file *find_joined(const struct side *side, const char *directory, const char *path)
+{
+	size_t length = strlen(directory);
+	char *joined = must(malloc(length + strlen(path) + 2));
+	struct file *file;
+
+	memcpy(joined, directory, length);
+	if (length && joined[length - 1] != '/')
+		joined[length++] = '/';
+	strcpy(joined + length, path);
+	file = find_by_path(side, joined);
+	free(joined);
+	return file;
+}
+
+static void pair(struct file *annotated, struct file *measured, size_t strength)
+{
+	if (!annotated || !measured || measured->partner || packages_differ(annotated, measured))
+		return;
+	measured->partner = annotated;
+	measured->strength = strength;
+	if (!annotated->partner || annotated->strength < strength) {
+		annotated->partner = measured;
+		annotated->strength = strength;
+	}
+}
+
+/* Rules 1 to 3: nothing is guessed, so one annotated file may be several measured ones. */
+static void pair_certain(struct pathmatch *match)
+{
+	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
+		pair(find_by_key(&match->annotated, file), file, SIZE_MAX);
+		pair(find_by_path(&match->annotated, file->path), file, SIZE_MAX);
+	}
+	for (struct file *file = match->annotated.by_name; file; file = file->hh.next) {
+		if (match->directory && !is_absolute(file->path))
+			pair(file, find_joined(&match->measured, match->directory, file->path), SIZE_MAX);
+		if (file->package)
+			pair(file, find_joined(&match->measured, file->package, base_name(file->path)), SIZE_MAX);
+	}
+}
+
+/* How well a suffix match fits; 0: not at all. One path must be the end of the other, or both be absolute. */
+static size_t suffix_strength(const struct file *annotated, const struct file *measured)
+{
+	bool contained;
+	size_t components = common_suffix(annotated->path, measured->path, &contained);
+
+	if (components < 2 || packages_differ(annotated, measured))
+		return 0;
+	if (contained)
+		return 2 * components + 1; /* better than a mere common end of that length */
+	return is_absolute(annotated->path) && is_absolute(measured->path) ? 2 * components : 0;
+}
+
+/* The end of a path that suffix matches look at: deeper directories than these do not tell files apart. */
+static const char *last_components(const char *path)
+{
+	enum { DEEPEST = 64 };
+	const char *start = path + strlen(path);
+
+	for (int slashes = 0; start > path; start--) {
+		if (start[-1] == '/' && ++slashes > DEEPEST)
+			break;
+	}
+	return start;
+}
+
+/*
+ * The best file of `side` by suffix, NULL where two fit equally well. Those with the longest common suffix stand
+ * next to where the path itself would; a contained path, however short, stands before all that it is the end of,
+ * so every shorter end of the path is looked up as well.
+ */
+static struct file *find_by_suffix(const struct side *side, const struct file *file, size_t *strength)
+{
+	enum { NEIGHBOURS = 2 };
+	size_t index = lower_bound(side, file->path);
+	struct file *best = NULL;
+	bool tie = false;
+
+	*strength = 0;
+	for (const char *end = last_components(file->path); end; end = strchr(end, '/') ? strchr(end, '/') + 1 : NULL) {
+		struct file *other = find_by_path(side, end);
+		size_t found = other ? suffix_strength(other, file) : 0;
+
+		if (found > *strength) {
+			best = other;
+			*strength = found;
+		}
+	}
+	for (size_t i = index > NEIGHBOURS ? index - NEIGHBOURS : 0; i < side->count && i < index + NEIGHBOURS; i++) {
+		struct file *other = side->by_suffix[i];
+		size_t found = suffix_strength(other, file);
+
+		if (found > *strength) {
+			best = other;
+			*strength = found;
+			tie = false;
+		} else if (found && found == *strength && strcmp(other->path, best->path) != 0) {
+			tie = true;
+		}
+	}
+	return tie ? NULL : best;
+}
+
+/* Rule 4: each must be the other's only best. */
+static void pair_by_suffix(struct pathmatch *match)
+{
+	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
+		struct file *annotated, *back;
+		size_t strength, unused;
+
+		if (file->partner)
+			continue;
+		annotated = find_by_suffix(&match->annotated, file, &strength);
+		if (!annotated || (annotated->partner && strcmp(annotated->partner->path, file->path) != 0))
+			continue;
+		back = find_by_suffix(&match->measured, annotated, &unused);
+		if (back && strcmp(back->path, file->path) == 0)
+			pair(annotated, file, strength);
+	}
+}
+
+/* The directory that a matched relative path starts from, as its length in the measured path; 0 where none. */
+static size_t root_length(const struct file *annotated)
+{
+	size_t whole, tail = strlen(annotated->path);
+
+	if (!annotated->partner || is_absolute(annotated->path) || !strchr(annotated->path, '/'))
+		return 0;
+	whole = strlen(annotated->partner->path);
+	if (whole <= tail + 1 || strcmp(annotated->partner->path + whole - tail, annotated->path) != 0)
+		return 0;
+	return whole - tail - 1;
+}
+
+/* Rule 5, where all matches agree on one root. */
+static void pair_by_root(struct pathmatch *match)
+{
+	char *root = NULL;
+	bool agreed = true;
+
+	for (struct file *file = match->annotated.by_name; file && agreed; file = file->hh.next) {
+		size_t length = root_length(file);
+
+		if (!length)
+			continue;
+		if (!root)
+			root = must(strndup(file->partner->path, length));
+		agreed = strlen(root) == length && strncmp(root, file->partner->path, length) == 0;
+	}
+	for (struct file *file = match->annotated.by_name; root && agreed && file; file = file->hh.next) {
+		if (!file->partner && !is_absolute(file->path))
+			pair(file, find_joined(&match->measured, root, file->path), SIZE_MAX);
+	}
+	free(root);
+}
+
+/* The only file with that base name, NULL where there are several. */
+static struct file *find_by_base(const struct side *side, const char *base)
+{
+	size_t index = lower_bound(side, base), last = index;
+	struct file *found = NULL;
+
+	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->path), base) == 0; last++)
+		found = side->by_suffix[last];
+	return last == index + 1 ? found : NULL;
+}
+
+/* Rule 6. Only a path that is a bare name may match by it. */
+static void pair_by_base(struct pathmatch *match)
+{
+	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
+		const char *base = base_name(file->path);
+		struct file *annotated = file->partner ? NULL : find_by_base(&match->annotated, base);
+
+		if (annotated && !annotated->partner && find_by_base(&match->measured, base) == file &&
+		    (base == file->path || base_name(annotated->path) == annotated->path))
+			pair(annotated, file, 1);
+	}
+}
+
+void pathmatch_resolve(struct pathmatch *match)
+{
+	side_sort(&match->annotated);
+	side_sort(&match->measured);
+	pair_certain(match);
+	pair_by_suffix(match);
+	pair_by_root(match);
+	pair_by_base(match);
+}
+
+const char *pathmatch_find(const struct pathmatch *match, const char *measured)
+{
+	struct file *file = file_find(&match->measured, measured);
+
+	return file && file->partner ? file->partner->name : NULL;
+}
+
+const char *pathmatch_owner(const struct pathmatch *match, const char *annotated)
+{
+	struct file *file = file_find(&match->annotated, annotated);
+
+	return file ? file->package : NULL;
+}
+
+int pathmatch_map_parse(const char *text, struct pathmatch_map *map)
+{
+	const char *equals = strchr(text, '=');
+
+	if (!equals || equals == text || !equals[1])
+		return -1;
+	map->from = must(strndup(text, (size_t)(equals - text)));
+	map->to = must(strdup(equals + 1));
+	return 0;
+}
