@@ -21,8 +21,9 @@ static size_t round_up_size(size_t size)
 	abort();
 }
 
-/* Go's mallocgc as its callers in the runtime see it. Counts first, so that no count is ever behind. */
-static inline __attribute__((always_inline)) void *mallocgc(size_t size, bool noscan, struct go_site *site)
+/* Counts first, so that no count is ever behind. */
+static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site) GO_FUNCTION("runtime.mallocgc");
+static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site)
 {
 	void *object;
 
@@ -38,15 +39,22 @@ static inline __attribute__((always_inline)) void *mallocgc(size_t size, bool no
 
 __attribute__((noipa)) void *runtime_newobject(const struct go_type *type, struct go_site *site)
 {
-	return mallocgc(type->size, type->noscan, site);
+	void *object = runtime_mallocgc(type->size, type->noscan, site);
+
+	go_keep_frame();
+	return object;
 }
 
 __attribute__((noipa)) void *runtime_makeslice(const struct go_type *type, int64_t length, int64_t capacity,
 					       struct go_site *site)
 {
+	void *array;
+
 	if (length < 0 || length > capacity)
 		abort();
-	return mallocgc(type->size * (size_t)capacity, type->noscan, site);
+	array = runtime_mallocgc(type->size * (size_t)capacity, type->noscan, site);
+	go_keep_frame();
+	return array;
 }
 
 /* Go's nextslicecap. */
@@ -71,7 +79,7 @@ __attribute__((noipa)) struct go_slice runtime_growslice(void *array, int64_t ne
 	size_t bytes = round_up_size((size_t)next_capacity(new_length, old_capacity) * type->size);
 	struct go_slice slice = {NULL, new_length, (int64_t)(bytes / type->size)};
 
-	slice.array = mallocgc(bytes, type->noscan, site);
+	slice.array = runtime_mallocgc(bytes, type->noscan, site);
 	if (new_length > count)
 		memcpy(slice.array, array, (size_t)(new_length - count) * type->size);
 	return slice;
@@ -86,7 +94,7 @@ __attribute__((noipa)) const void *runtime_convT64(uint64_t value, struct go_sit
 		small[value] = value;
 		return &small[value];
 	}
-	object = mallocgc(sizeof(*object), true, site);
+	object = runtime_mallocgc(sizeof(*object), true, site);
 	*object = value;
 	return object;
 }
