@@ -85,6 +85,7 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 					       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
 		bytes = size_classes[spanclass_size_class(spanclass)].size;
 	}
+	caller->site = (uintptr_t)site;
 	sequence_step(&c->sequence.allocating);
 	bool sampled = sampler_takes(c, bytes);
 	if (tiny)

@@ -197,7 +197,8 @@ struct mcache {
 /* Where the library was called from, for stacks: the state of the caller right after it gets control back. */
 struct caller {
 	uintptr_t pc, sp, bp;
-	uintptr_t stack; /* its struct goalloc_stack once somebody asked for it, however many probes fire; 0 before */
+	uintptr_t site;  /* struct goalloc_site, or 0 */
+	uintptr_t stack; /* its {depth, pcs[]} once somebody asked for it, however many probes fire; 0 before */
 };
 
 /* In a function that the program called, or that was tail-called on its behalf. */

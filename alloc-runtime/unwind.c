@@ -136,6 +136,7 @@ uintptr_t caller_stack(struct mcache *c, struct caller *caller)
 	}
 	stack->depth = depth;
 	stack->truncated = outcome == Stuck || (outcome == Stepped && f.pc != 0);
-	caller->stack = (uintptr_t)stack;
+	stack->site = caller->site;
+	caller->stack = (uintptr_t)&stack->depth;
 	return caller->stack;
 }

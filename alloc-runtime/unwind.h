@@ -6,7 +6,7 @@
 
 #include "runtime.h"
 
-/* The address of the cache's struct goalloc_stack with the caller's stack. `truncated` also says that unwinding got
+/* The address of `depth` in the cache's struct goalloc_stack, filled with the caller's stack. `truncated` also says that unwinding got
  * stuck on the way. */
 uintptr_t caller_stack(struct mcache *c, struct caller *caller);
 

@@ -15,12 +15,12 @@ typedef __u64 uint64_t;
 
 #define PARM6(ctx) ((ctx)->r9) /* the kernel's headers stop at five; amd64 */
 
-/* Copies the stack that the library unwound; walks frame pointers where it could not. */
-static __always_inline struct scratch *take_stack(void *ctx, __u64 address)
+/* Copies the stack that the library unwound, and the site with it; walks frame pointers where it could not. */
+static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
 {
 	struct scratch *scratch = scratch_claim();
 	struct event_stack *stack;
-	__u64 head[2] = {0, 0}; /* depth, truncated */
+	__u64 head[3] = {0, 0, 0}; /* site, truncated, depth */
 	__u32 depth;
 
 	if (!scratch)
@@ -28,12 +28,13 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address)
 	stack = &scratch->stack;
 	stack->depth = 0;
 	stack->truncated = 0;
-	if (address && !bpf_probe_read_user(head, sizeof(head), (void *)address)) {
-		depth = head[0];
+	if (address && !bpf_probe_read_user(head, sizeof(head), (void *)(address - GOALLOC_STACK_HEAD))) {
+		key->site = head[0];
+		depth = head[2];
 		if (depth > EVENT_STACK_MAX)
 			depth = EVENT_STACK_MAX;
 		if (depth && !bpf_probe_read_user(stack->pcs, depth * sizeof(__u64),
-						  (void *)(address + sizeof(head)))) {
+						  (void *)(address + sizeof(__u64)))) {
 			stack->depth = depth;
 			stack->truncated = head[1] != 0;
 		}
@@ -67,7 +68,7 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 		add(totals->bytes, amount.bytes);
 	}
 	if (process->recording)
-		record(process, &key, take_stack(ctx, PARM6(ctx)), &amount);
+		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
 	return 0;
 }
 
@@ -84,7 +85,7 @@ int goalloc_mcentral_grow(struct pt_regs *ctx)
 		return 0;
 	add(totals->central_grows, amount.count);
 	if (process->recording)
-		record(process, &key, take_stack(ctx, PT_REGS_PARM5(ctx)), &amount);
+		record(process, &key, take_stack(ctx, PT_REGS_PARM5(ctx), &key), &amount);
 	return 0;
 }
 
@@ -103,7 +104,7 @@ int goalloc_mheap_grow(struct pt_regs *ctx)
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
 	if (process->recording)
-		record(process, &key, take_stack(ctx, PT_REGS_PARM4(ctx)), &amount);
+		record(process, &key, take_stack(ctx, PT_REGS_PARM4(ctx), &key), &amount);
 	return 0;
 }
 
@@ -145,6 +146,6 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 		amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
 	}
 	if (process->recording)
-		record(process, &key, take_stack(ctx, PARM6(ctx)), &amount);
+		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
 	return 0;
 }

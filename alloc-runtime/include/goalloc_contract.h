@@ -10,8 +10,8 @@
  * PROBES
  *
  * Provider "goalloc". Arguments are 64-bit and stand in the argument registers of the platform's C ABI, in order
- * (amd64: rdi rsi rdx rcx r8 r9), which the note's argument string says too. `stack` is the address of a
- * struct goalloc_stack, or 0 where the library could not unwind (then walk frame pointers).
+ * (amd64: rdi rsi rdx rcx r8 r9), which the note's argument string says too. `stack` is the address of {depth,
+ * pcs[]} in a struct goalloc_stack, or 0 where the library could not unwind (then walk frame pointers).
  *
  *   mcache_refill  an mcache took a new span from its mcentral
  *                  1 GOALLOC_PACK_CACHE(cache id, span class)
@@ -52,11 +52,15 @@
 
 #define GOALLOC_STACK_MAX 127
 
+/* What the library knows of the caller of an event. */
 struct goalloc_stack {
-	uint64_t depth; /* frames in pcs */
-	uint64_t truncated; /* 1: there were more */
+	uint64_t site;      /* address of the struct goalloc_site that the caller gave, or 0 */
+	uint64_t truncated; /* 1: there were more frames */
+	/* the probes' `stack` argument is the address of `depth`: {depth, pcs[]}, after what stands before it */
+	uint64_t depth;
 	uint64_t pcs[GOALLOC_STACK_MAX]; /* return addresses, leaf first: pcs[0] returns into the library's caller */
 };
+#define GOALLOC_STACK_HEAD 16 /* bytes before `depth` */
 
 #define GOALLOC_PACK_CACHE(id, span_class)       (((uint64_t)(id) << 8) | (span_class))
 #define GOALLOC_CACHE_ID(packed)                 ((uint32_t)((packed) >> 8))
