@@ -329,13 +329,13 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		}
 	}
 	if (count == 0) {
-		/* Assembler has lines, but no functions. */
+		/* Assembler may have lines, but no functions. What has no symbol either is padding. */
 		frames[0] =
 			(struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
-		set_line(&unit->die, address - symbols->bias, &frames[0]);
-		return frames[0].function || frames[0].line ? 1 : 0;
+		count = frames[0].function ? 1 : 0;
 	}
-	set_line(&unit->die, address - symbols->bias, &frames[0]);
+	if (count)
+		set_line(&unit->die, address - symbols->bias, &frames[0]);
 	return count;
 }
 
