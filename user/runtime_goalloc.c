@@ -5,8 +5,7 @@
  *
  * A row's stack reads leaf first: the runtime call (a C function that the lowered program names after Go's, such as
  * runtime.newobject), the site, its callers. The site stands for the C function that it is in, so it takes the place
- * of that function's frame. Refills and growth have a stack but no site: theirs is the one that allocations with the
- * same stack have, where there is just one.
+ * of that function's frame.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,13 +63,6 @@ struct site {
 	UT_hash_handle hh;
 };
 
-/* What a stack allocates at: probes other than alloc_sample know their stack, but no site. */
-struct stack_site {
-	struct event_hash stack;
-	uint64_t site; /* 0: several */
-	UT_hash_handle hh;
-};
-
 struct goalloc {
 	struct runtime runtime;
 	struct usdt_probes probes;
@@ -83,7 +75,6 @@ struct goalloc {
 	size_t cache_count;
 	char *blocks; /* cache_count copies of description.cache_size bytes */
 	struct site *sites;
-	struct stack_site *stack_sites;
 };
 
 static const struct rate_row *rate_row_for(int64_t rate)
@@ -351,41 +342,6 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 	return status;
 }
 
-static void remember_stack(struct goalloc *goalloc, const struct event_key *key)
-{
-	struct stack_site *known;
-
-	if (!key->site || !(key->stack.part[0] | key->stack.part[1]))
-		return;
-	HASH_FIND(hh, goalloc->stack_sites, &key->stack, sizeof(key->stack), known);
-	if (known) {
-		if (known->site != key->site)
-			known->site = 0;
-		return;
-	}
-	known = calloc(1, sizeof(*known));
-	if (!known)
-		abort();
-	known->stack = key->stack;
-	known->site = key->site;
-	HASH_ADD(hh, goalloc->stack_sites, stack, sizeof(known->stack), known);
-}
-
-/* The site of an event: its own, or the only one that was seen with the same stack; NULL where not known. */
-static const struct site *site_of(const struct goalloc *goalloc, const struct event_key *key)
-{
-	const struct stack_site *known = NULL;
-	uint64_t address = key->site;
-	struct site *site;
-
-	if (!address)
-		HASH_FIND(hh, goalloc->stack_sites, &key->stack, sizeof(key->stack), known);
-	if (known)
-		address = known->site;
-	HASH_FIND(hh, goalloc->sites, &address, sizeof(address), site);
-	return site;
-}
-
 static void goalloc_remember(struct runtime *runtime, const struct target *target, const struct event_key *key)
 {
 	struct goalloc *goalloc = (struct goalloc *)runtime;
@@ -396,7 +352,6 @@ static void goalloc_remember(struct runtime *runtime, const struct target *targe
 		uint32_t line, column;
 	} raw; /* struct goalloc_site */
 
-	remember_stack(goalloc, key);
 	HASH_FIND(hh, goalloc->sites, &key->site, sizeof(key->site), site);
 	if (site || !key->site || target_read(target, key->site, &raw, sizeof(raw)) ||
 	    target_read_string(target, raw.file, file, sizeof(file)) ||
@@ -424,8 +379,9 @@ static const struct profile_stack *goalloc_stack(struct runtime *runtime, struct
 	struct goalloc *goalloc = (struct goalloc *)runtime;
 	const struct profile_location *locations[EVENT_STACK_MAX + 1];
 	uint32_t depth = 0, taken = stack ? stack->depth : 0;
-	const struct site *site = site_of(goalloc, key);
+	struct site *site;
 
+	HASH_FIND(hh, goalloc->sites, &key->site, sizeof(key->site), site);
 	for (uint32_t i = 0; i < taken; i++) {
 		const struct profile_location *location = address_space_locate(space, stack->pcs[i], true);
 
@@ -453,13 +409,8 @@ static const char *goalloc_type(struct runtime *runtime, struct profile *profile
 static void goalloc_free_runtime(struct runtime *runtime)
 {
 	struct goalloc *goalloc = (struct goalloc *)runtime;
-	struct stack_site *known, *next_known;
 	struct site *site, *next;
 
-	HASH_ITER(hh, goalloc->stack_sites, known, next_known) {
-		HASH_DEL(goalloc->stack_sites, known);
-		free(known);
-	}
 	HASH_ITER(hh, goalloc->sites, site, next) {
 		HASH_DEL(goalloc->sites, site);
 		free(site->file);
