@@ -11,11 +11,12 @@
  *     weight of a sum           w' = 1 + sum V / sum k w
  *     events of a sum           k' = sum k w / w'
  *
- * Many events: the score interval, which solves (k - n p)^2 = z^2 n p (1 - p) for n.
- * Few events: the n at whose distribution k lies in the tail of 2.5 %, by the binomial's own terms, with half
- * of the probability of k itself (the mid-P interval: exact ones are too wide on average). A row is printed
- * only if at least one event was seen, so the distribution is the one given k >= 1; without that, whatever is
- * so rare that it is seldom seen would be estimated too high whenever it is.
+ * Many events: the score interval, which solves (k - n p)^2 = z^2 n p (1 - p) for n, after k has been
+ * corrected for the binomial's skewness (Cornish and Fisher's second term). Few events: the n at whose
+ * distribution k lies in the tail of 2.5 %, by the binomial's own terms, with half of the probability of k
+ * itself (the mid-P interval: exact ones are too wide on average). A row is printed only if at least one
+ * event was seen, so the distribution is the one given k >= 1; without that, whatever is so rare that it is
+ * seldom seen would be estimated too high whenever it is.
  */
 #include <math.h>
 
@@ -89,7 +90,10 @@ void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 	p = 1 / weight;
 	k = sum->objects / weight;
 	if (k >= SCORE_FROM) {
-		double spread = z * sqrt((1 - p) * (k + z * z * (1 - p) / 4));
+		double spread;
+
+		k -= (z * z - 1) * (1 - 2 * p) / 6;
+		spread = z * sqrt((1 - p) * (k + z * z * (1 - p) / 4));
 
 		from = (k + z * z * (1 - p) / 2 - spread) * weight;
 		to = (k + z * z * (1 - p) / 2 + spread) * weight;
@@ -100,6 +104,6 @@ void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 		from = solve(k, p, 0.025, sum->events, sum->objects);
 		to = solve(k, p, 0.975, sum->objects, (6 + 3 * k) * weight);
 	}
-	*low = whole_number(fmin(ceil(fmax(from, sum->events)), sum->objects));
-	*high = whole_number(fmax(floor(to), sum->objects));
+	*low = whole_number(fmin(floor(fmax(from, sum->events)), sum->objects));
+	*high = whole_number(fmax(ceil(to), sum->objects));
 }
