@@ -37,6 +37,9 @@ enum event_kind {
 
 /* Cookie flag: this probe is the one that the totals' objects and bytes come from at this rate. */
 #define EVENT_FLAG_TOTAL_OBJECTS 1
+/* Cookie flags of probes on Go functions. */
+#define EVENT_FLAG_STACK_CHECK 2 /* at the stack check's branch: if it will be taken, the function runs again */
+#define EVENT_FLAG_DIRECT      4 /* also called by mallocgc, whose calls do not count */
 
 #define EVENT_NO_SPAN_CLASS 0xffff /* of events that belong to the heap as a whole */
 
@@ -47,7 +50,7 @@ struct event_hash {
 
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
-	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0 */
+	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object */
 	__u64 type;     /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
 	__u16 kind;     /* enum event_kind */
@@ -84,12 +87,26 @@ struct event_window {
 };
 
 /*
+ * What the programs on Go binaries must know of a process; written by user space before its probes are attached.
+ * Offsets in bytes. All zero for others.
+ */
+struct event_layout {
+	__u64 malloc_start, malloc_end; /* runtime.mallocgc: what is called from there has been counted */
+	__u32 mcache_alloc, mcache_tiny_allocs;
+	__u32 span_alloc_count, span_alloc_count_before_cache, span_element_size;
+	__u32 small_max;   /* largest object that is not a large one */
+	__u32 header_from; /* objects with pointers larger than this carry 8 bytes more; 0: none do */
+	__u32 padding;
+};
+
+/*
  * One process. Events are summed into `inside` while `recording` is set and into `outside` otherwise, so that
  * inside + outside counts all events since the probes were attached. Only `inside` events make rows.
  */
 struct event_process {
 	__u32 recording; /* written by user space */
 	__u32 padding;
+	struct event_layout layout;
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
@@ -98,6 +115,6 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 24 + 2 * (16 + 32 * EVENT_SPAN_CLASSES), "shared with user space");
+_Static_assert(sizeof(struct event_process) == 24 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES), "shared with user space");
 
 #endif

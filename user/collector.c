@@ -15,6 +15,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/escapement.skel.h"
+#include "size_class.h"
 
 enum { ROW_BATCH = 4096 };
 
@@ -109,11 +110,29 @@ static int explain(struct error *error, const char *what, int code)
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", what, strerror(code));
 }
 
+/* The runtime's tables from sizes to classes: the smallest class that holds the size. */
+static void fill_size_classes(struct escapement_bpf *bpf)
+{
+	size_t eights = sizeof(bpf->rodata->size_class_of_8);
+	size_t large = sizeof(bpf->rodata->size_class_of_128);
+
+	for (int class = SIZE_CLASSES - 1; class > 0; class--) {
+		int64_t size = size_class_bytes(class);
+
+		bpf->rodata->size_class_sizes[class] = (uint16_t)size;
+		for (size_t i = 0; i < eights && (int64_t)i * 8 <= size; i++)
+			bpf->rodata->size_class_of_8[i] = (uint8_t)class;
+		for (size_t i = 0; i < large && 1024 + (int64_t)i * 128 <= size; i++)
+			bpf->rodata->size_class_of_128[i] = (uint8_t)class;
+	}
+}
+
 static int configure(struct collector *collector)
 {
 	struct bpf_program *program;
 	struct stat status;
 
+	fill_size_classes(collector->bpf);
 	if (getrandom((void *)collector->bpf->rodata->stack_seed, sizeof(collector->bpf->rodata->stack_seed), 0) < 0)
 		return -errno;
 	if (collector->multi)

@@ -55,7 +55,7 @@ struct go_version {
 	struct go_pclntab_layout pclntab;
 	struct go_heap_layout heap;
 	struct go_statistics_layout statistics;
-	uint8_t sampler_object_argument; /* which argument of runtime.mProf_Malloc is the object: 0 or 1 */
+	uint16_t header_from; /* objects with pointers larger than this carry a header of 8 bytes; 0: none do */
 };
 
 /*

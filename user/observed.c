@@ -85,6 +85,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	if (runtime->ops->probes(runtime, rate, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
+	*(struct event_layout *)&observed->sums->layout = probes.layout;
 	if (from_first_instruction)
 		observed->sums->recording = 1;
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
@@ -173,12 +174,16 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	struct runtime *runtime = observed->runtime;
 	struct profile_key row = {.pid = observed->target->pid};
 	int64_t values[VALUE_COUNT];
+	struct event_sums weighed;
 	struct event_stack stack;
 	bool stored;
 
 	if (key->slot != observed->slot)
 		return;
-	row_values(key, sums, values);
+	weighed = *sums;
+	if (key->kind == EVENT_SAMPLE && runtime->ops->weigh)
+		runtime->ops->weigh(runtime, key, &weighed);
+	row_values(key, &weighed, values);
 	stored = collector_stack(observed->collector, &key->stack, &stack);
 	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, key, stored ? &stack : NULL);
 	row.type = runtime->ops->type(runtime, observed->profile, key);
@@ -187,10 +192,23 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	profile_add(observed->profile, &row, values);
 }
 
+/* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
+static void add_told(struct observed *observed, int class, const struct snapshot *end, int64_t *totals)
+{
+	const struct heap_class *from = &observed->start.counters.classes[class];
+	const struct heap_class *to = &end->counters.classes[class];
+	const struct event_class_totals *before = &observed->start.events[class], *after = &end->events[class];
+
+	totals[VALUE_OBJECTS] = (int64_t)(after->objects - before->objects) + to->unreported_objects -
+				from->unreported_objects;
+	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
+}
+
 /* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
 static void add_class_totals(struct observed *observed, struct profile_process *process, const struct snapshot *end)
 {
 	bool every_object = observed->rate == 1, every_refill = observed->rate <= 1;
+	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
 
 	for (int class = 0; class < SPAN_CLASSES; class++) {
 		int64_t *totals = process->class_totals[class];
@@ -201,6 +219,8 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 		if (every_object || !end->taken) {
 			totals[VALUE_OBJECTS] = (int64_t)events->objects;
 			totals[VALUE_BYTES] = (int64_t)events->bytes;
+		} else if (told) {
+			add_told(observed, class, end, totals);
 		} else {
 			totals[VALUE_OBJECTS] = to->objects - from->objects;
 			totals[VALUE_BYTES] = to->bytes - from->bytes;
@@ -212,6 +232,10 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 			totals[VALUE_REFILLS] = to->refills - from->refills;
 			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
 		}
+		for (int value = 0; value < VALUE_COUNT; value++) {
+			if (observed->runtime->unmeasured & 1u << value)
+				totals[value] = VALUE_UNMEASURED;
+		}
 	}
 }
 
@@ -220,6 +244,8 @@ static void add_totals(struct observed *observed, struct profile_process *proces
 	static const enum profile_value summed[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS};
 
 	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
+		if (observed->runtime->unmeasured & 1u << summed[i])
+			continue;
 		process->totals[summed[i]] = 0;
 		for (int class = 0; class < SPAN_CLASSES; class++)
 			process->totals[summed[i]] += process->class_totals[class][summed[i]];

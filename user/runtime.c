@@ -6,6 +6,7 @@
 
 static struct runtime *(*const detectors[])(const struct target *, bool *, struct error *) = {
 	runtime_goalloc_detect,
+	runtime_go_detect,
 };
 
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)

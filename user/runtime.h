@@ -30,6 +30,7 @@ struct probe {
 struct probe_set {
 	struct probe *items;
 	size_t count;
+	struct event_layout layout; /* for the programs on Go binaries */
 };
 
 void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
@@ -72,6 +73,10 @@ struct runtime_ops {
 					     struct profile *profile, const struct event_key *key,
 					     const struct event_stack *stack);
 
+	/* Estimates what the events of an EVENT_SAMPLE row stand for, where the events do not say it themselves: fills
+	 * weight and objects_q20. NULL where they do. */
+	void (*weigh)(struct runtime *runtime, const struct event_key *key, struct event_sums *sums);
+
 	/* Name of the row's type, interned; NULL where not known. */
 	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);
 
@@ -83,6 +88,8 @@ struct runtime {
 	const struct runtime_ops *ops;
 	char version[64];           /* "goalloc 1", "go1.24.4": for people */
 	int64_t rate;               /* the rate in force: what the runtime can do nearest to the one asked for */
+	uint32_t unmeasured;        /* bit per enum profile_value: what nothing tells at this rate */
+	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
 };
 
@@ -95,5 +102,6 @@ void runtime_free(struct runtime *runtime); /* NULL is allowed */
 
 /* The detectors, in the order in which they are asked. */
 struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
+struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
 
 #endif

@@ -115,8 +115,10 @@ static void on_exiting(void *context, int pid)
 {
 	struct observed **slot = slot_of(context, pid);
 
-	if (slot)
+	if (slot) {
+		(*slot)->target->exiting = true;
 		observed_stop(*slot);
+	}
 }
 
 static void on_ended(void *context, int pid, int wait_status)

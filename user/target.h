@@ -24,6 +24,7 @@ struct target_mapping {
 
 struct target {
 	int pid;
+	bool exiting; /* stopped at its very end: all its threads have come there. Set by whoever stopped it */
 	char comm[32];
 	char *executable; /* as the process sees it, without " (deleted)" */
 	char *command_line; /* arguments joined by spaces */

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Programs on functions of Go's runtime, amd64. Go passes arguments in rax, rbx, rcx, rdi … and keeps frame pointers.
+ *
+ * A probe stands at the conditional branch of the function's stack check (user/go_code.h says why): the frame is not
+ * set up, so the return address is at the top of the stack, and rbp is still the caller's frame. When the branch is
+ * about to be taken the function will run again from its start, so that hit does not count.
+ */
+#include "record.h"
+
+#define FLAG_CARRY 0x01
+#define FLAG_ZERO  0x40
+
+#define PAGE_BYTES       8192
+#define HEAP_GROW_PAGES  512 /* mheap.grow asks in multiples of a page allocator chunk */
+#define HEADER_BYTES     8
+#define TINY_SPAN_CLASS  5
+#define TINY_MAX         16 /* objects without pointers below this size share blocks */
+#define TYPE_POINTER_BYTES 8 /* offset in runtime._type */
+
+/* size_to_class8 and size_to_class128 of the runtime, filled in before the programs are loaded. */
+#define CLASS8_MAX     1016
+#define CLASS128_START 1024
+const volatile __u8 size_class_of_8[129] = {0};
+const volatile __u8 size_class_of_128[249] = {0};
+const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
+
+/* Whether this hit counts. */
+static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
+{
+	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
+}
+
+static __always_inline __u64 read_word(__u64 address)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+static __always_inline __u64 read_half(__u64 address)
+{
+	__u16 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+/* The probed function, its caller (which has no frame to be found by yet), and the callers that have. */
+static __always_inline struct scratch *take_stack(struct pt_regs *ctx)
+{
+	struct scratch *scratch = scratch_claim();
+	struct event_stack *stack;
+	long bytes;
+
+	if (!scratch)
+		return 0;
+	stack = &scratch->stack;
+	bytes = bpf_get_stack(ctx, &stack->pcs[1], sizeof(stack->pcs) - sizeof(stack->pcs[0]), BPF_F_USER_STACK);
+	if (bytes < (long)sizeof(__u64))
+		bytes = sizeof(__u64);
+	stack->pcs[0] = ctx->rip;
+	stack->pcs[1] = read_word(ctx->rsp);
+	stack->depth = 1 + bytes / sizeof(__u64);
+	stack->truncated = stack->depth == EVENT_STACK_MAX;
+	return scratch;
+}
+
+static __always_inline int has_pointers(__u64 type)
+{
+	return type && read_word(type + TYPE_POINTER_BYTES) != 0;
+}
+
+/* What mallocgc makes of a size: the span class, and in *bytes what the object takes. */
+static __always_inline __u32 span_class_of(const volatile struct event_layout *layout, __u64 size, int scan,
+					   __u64 *bytes)
+{
+	__u32 noscan = !scan, index, class;
+
+	if (noscan && size < TINY_MAX) {
+		*bytes = size;
+		return TINY_SPAN_CLASS;
+	}
+	if (size > layout->small_max) {
+		*bytes = (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL);
+		return noscan;
+	}
+	if (scan && layout->header_from && size > layout->header_from)
+		size += HEADER_BYTES;
+	if (size <= CLASS8_MAX) {
+		index = (size + 7) / 8;
+		class = index < sizeof(size_class_of_8) ? size_class_of_8[index] : 0;
+	} else {
+		index = (size - CLASS128_START + 127) / 128;
+		class = index < sizeof(size_class_of_128) ? size_class_of_128[index] : 0;
+	}
+	*bytes = class < EVENT_SPAN_CLASSES / 2 ? size_class_sizes[class] : 0;
+	return class << 1 | noscan;
+}
+
+/* mallocgc(size, type, needzero) and the functions of the same arguments that the compiler may call instead. */
+SEC("uprobe.multi")
+int go_malloc(struct pt_regs *ctx)
+{
+	__u64 size = ctx->rax, type = ctx->rbx, bytes = 0;
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type};
+	struct event_class_totals *totals;
+	__u32 span_class;
+
+	if (!process || !counts_hit(ctx, flags) || size == 0)
+		return 0;
+	if (flags & EVENT_FLAG_DIRECT) {
+		__u64 caller = read_word(ctx->rsp);
+
+		if (caller > process->layout.malloc_start && caller <= process->layout.malloc_end)
+			return 0;
+	}
+	span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
+	totals = class_of(window_of(process), span_class);
+	if (!totals)
+		return 0;
+	add(totals->objects, 1);
+	add(totals->bytes, bytes);
+	key.span_class = span_class;
+	amount.bytes = bytes;
+	if (process->recording)
+		record(process, &key, take_stack(ctx), &amount);
+	return 0;
+}
+
+/* (*mcache).refill(span class): what the cache took from the span that it gives back. */
+SEC("uprobe.multi")
+int go_refill(struct pt_regs *ctx)
+{
+	__u64 cache = ctx->rax, span, objects, bytes;
+	__u32 slot, flags, span_class = ctx->rbx & 0xff;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
+	struct event_class_totals *totals;
+
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
+		return 0;
+	span = read_word(cache + process->layout.mcache_alloc + span_class * sizeof(__u64));
+	objects = read_half(span + process->layout.span_alloc_count) -
+		  read_half(span + process->layout.span_alloc_count_before_cache);
+	bytes = objects * read_word(span + process->layout.span_element_size);
+	if (span_class == TINY_SPAN_CLASS)
+		objects += read_word(cache + process->layout.mcache_tiny_allocs);
+	add(totals->refills, 1);
+	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
+		add(totals->objects, objects);
+		add(totals->bytes, bytes);
+	}
+	amount.objects = objects;
+	amount.bytes = bytes;
+	if (process->recording)
+		record(process, &key, take_stack(ctx), &amount);
+	return 0;
+}
+
+/* (*mcache).releaseAll(): the same for every span that it holds, at each collection and each ReadMemStats. */
+SEC("uprobe.multi")
+int go_release_all(struct pt_regs *ctx)
+{
+	__u64 cache = ctx->rax;
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_window *window;
+
+	if (!process || !counts_hit(ctx, flags))
+		return 0;
+	window = window_of(process);
+	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
+		__u64 objects = read_half(span + process->layout.span_alloc_count) -
+				read_half(span + process->layout.span_alloc_count_before_cache);
+
+		if (!objects)
+			continue;
+		add(window->classes[class].objects, objects);
+		add(window->classes[class].bytes, objects * read_word(span + process->layout.span_element_size));
+	}
+	add(window->classes[TINY_SPAN_CLASS].objects, read_word(cache + process->layout.mcache_tiny_allocs));
+	return 0;
+}
+
+/* (*mcache).allocLarge(size, noscan). Totals only. */
+SEC("uprobe.multi")
+int go_large(struct pt_regs *ctx)
+{
+	__u64 size = ctx->rbx;
+	__u32 slot, flags, noscan = ctx->rcx & 1;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_class_totals *totals;
+
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), noscan)))
+		return 0;
+	add(totals->objects, 1);
+	add(totals->bytes, (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL));
+	return 0;
+}
+
+/* (*mcentral).grow(): the receiver begins with its span class. */
+SEC("uprobe.multi")
+int go_central_grow(struct pt_regs *ctx)
+{
+	__u8 span_class = 0;
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW};
+	struct event_class_totals *totals;
+
+	bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax);
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
+		return 0;
+	add(totals->central_grows, 1);
+	key.span_class = span_class;
+	if (process->recording)
+		record(process, &key, take_stack(ctx), &amount);
+	return 0;
+}
+
+/* (*mheap).grow(pages). */
+SEC("uprobe.multi")
+int go_heap_grow(struct pt_regs *ctx)
+{
+	__u64 pages = (ctx->rbx + HEAP_GROW_PAGES - 1) & ~(HEAP_GROW_PAGES - 1ULL);
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.events = 1, .count = 1, .bytes = pages * PAGE_BYTES};
+	struct event_key key = {.slot = slot, .kind = EVENT_HEAP_GROW, .span_class = EVENT_NO_SPAN_CLASS};
+	struct event_window *window;
+
+	if (!process || !counts_hit(ctx, flags))
+		return 0;
+	window = window_of(process);
+	add(window->heap_grows, 1);
+	add(window->heap_grow_bytes, amount.bytes);
+	if (process->recording)
+		record(process, &key, take_stack(ctx), &amount);
+	return 0;
+}
+
+/*
+ * profilealloc(m, object, size): the runtime's own sampler fired, for an object that takes `size` bytes. User space
+ * knows its rate, and with it what a sample of that size stands for. The caller is mallocgc, which keeps its arguments
+ * where the ABI reserves room for them, above its return address; they are believed if they make that size.
+ */
+SEC("uprobe.multi")
+int go_sample(struct pt_regs *ctx)
+{
+	__u64 size = ctx->rcx, asked = read_word(ctx->rbp + 16), type = read_word(ctx->rbp + 24), bytes = 0;
+	__u32 slot, flags, span_class;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.events = 1, .count = 1, .bytes = size};
+	struct event_key key = {.slot = slot, .kind = EVENT_SAMPLE, .site = size};
+
+	if (!process || !counts_hit(ctx, flags) || !process->recording)
+		return 0;
+	span_class = span_class_of(&process->layout, asked, has_pointers(type), &bytes);
+	if (asked && (span_class == TINY_SPAN_CLASS ? size == TINY_MAX : bytes == size)) {
+		key.type = type;
+		key.span_class = span_class;
+	} else {
+		key.span_class = EVENT_NO_SPAN_CLASS;
+	}
+	record(process, &key, take_stack(ctx), &amount);
+	return 0;
+}

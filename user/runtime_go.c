@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An unmodified Go program: uprobes on functions of its runtime, counters read from its memory. Three depths:
+ *
+ *   rate 0   refill, releaseAll and allocLarge tell every object by span class, after the fact; refills, central and
+ *            heap grows have stacks
+ *   rate 1   mallocgc, and in 1.26 and 1.27 the size-specialised functions that the compiler calls in its place,
+ *            tell every object with stack and type
+ *   others   the runtime's own sampler tells a share of the objects; class totals are the heap statistics at both
+ *            ends, heap grows have stacks
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "go_binary.h"
+#include "go_code.h"
+#include "go_heap.h"
+#include "runtime.h"
+#include "size_class.h"
+
+enum {
+	SMALL_MAX = 32768, /* the largest size class */
+	HEADER = 8,
+	PAGE = 8192,
+};
+
+enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
+
+static const struct function_row {
+	const char *name, *program;
+	unsigned when;
+	unsigned totals;  /* when the totals' objects come from it */
+	const char *cost; /* what is missing when it was inlined away */
+} function_rows[] = {
+	{"runtime.mallocgc", "go_malloc", AT_ONE, AT_ONE, "allocations"},
+	{"runtime.(*mcache).refill", "go_refill", AT_ZERO | AT_ONE | AT_UNSAMPLED, AT_ZERO, "refills"},
+	{"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO, AT_ZERO, "spans given back at a collection"},
+	{"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, "large objects"},
+	{"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0, "central grows"},
+	{"runtime.(*mheap).grow", "go_heap_grow", AT_ZERO | AT_ONE | AT_SAMPLED | AT_UNSAMPLED, 0, "heap grows"},
+	{"runtime.profilealloc", "go_sample", AT_SAMPLED, 0, "samples"},
+};
+
+enum { FUNCTION_COUNT = sizeof(function_rows) / sizeof(function_rows[0]) };
+
+struct go {
+	struct runtime runtime;
+	struct go_binary *binary;
+	char *path; /* of the executable, openable by us */
+	uint64_t bias;
+	struct go_heap heap;
+	bool heap_known; /* the layout of the heap's structures is */
+	struct error heap_error;
+};
+
+static unsigned depth_of(int64_t rate, bool sampler)
+{
+	if (rate == 0)
+		return AT_ZERO;
+	if (rate == 1)
+		return AT_ONE;
+	return sampler ? AT_SAMPLED : AT_UNSAMPLED;
+}
+
+/* "mallocgcSmallNoScanSC2", "mallocgcTinySize3": called by compiled code and by mallocgc. Not their slow paths, which
+ * only they call. */
+static bool is_specialised_malloc(const char *name)
+{
+	static const char *const kinds[] = {"Tiny", "SmallNoScan", "SmallScanNoHeader"};
+	static const char prefix[] = "runtime.mallocgc";
+
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return false;
+	name += strlen(prefix);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *rest = name + strlen(kinds[i]);
+
+		if (strncmp(name, kinds[i], strlen(kinds[i])) != 0)
+			continue;
+		if (strncmp(rest, "SC", 2) == 0)
+			rest += 2;
+		else if (strncmp(rest, "Size", 4) == 0)
+			rest += 4;
+		else
+			continue;
+		return isdigit((unsigned char)*rest) && rest[strspn(rest, "0123456789")] == 0;
+	}
+	return false;
+}
+
+static int add_probe(struct go *go, const struct go_function *function, const char *program, uint32_t flags,
+		     struct probe_set *set, struct error *error)
+{
+	struct go_point point;
+	uint64_t offset;
+
+	if (!go_code_point(go->binary, function, &point) ||
+	    !go_image_offset(&go->binary->image, point.address, &offset))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot find where to probe %s in '%s': its code is as of no "
+				 "known Go release", function->name, go->binary->version_text);
+	if (point.is_check)
+		flags |= EVENT_FLAG_STACK_CHECK;
+	probe_set_add(set, program, go->path, offset, 0, flags);
+	return 0;
+}
+
+/* The functions of the table at this depth. At rate 1, the specialised ones too. */
+static int add_probes(struct go *go, unsigned when, struct probe_set *set, struct error *error)
+{
+	uint32_t count = gopclntab_function_count(go->binary->symbols);
+	struct go_function function;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!gopclntab_function(go->binary->symbols, i, &function) ||
+		    strncmp(function.name, "runtime.", 8) != 0)
+			continue;
+		if (when == AT_ONE && is_specialised_malloc(function.name) &&
+		    add_probe(go, &function, "go_malloc", EVENT_FLAG_DIRECT | EVENT_FLAG_TOTAL_OBJECTS, set, error))
+			return -1;
+		for (int row = 0; row < FUNCTION_COUNT; row++) {
+			if (!(function_rows[row].when & when) || strcmp(function.name, function_rows[row].name) != 0)
+				continue;
+			if (add_probe(go, &function, function_rows[row].program,
+				      function_rows[row].totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0, set, error))
+				return -1;
+		}
+	}
+	if (set->count)
+		return 0;
+	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
+}
+
+/* Profile-guided builds inline parts of the allocator, and what is inlined cannot be probed. */
+static void warn_inlined(struct go *go, unsigned when, struct profile *profile)
+{
+	const char *names[FUNCTION_COUNT];
+	bool inlined[FUNCTION_COUNT];
+
+	for (int row = 0; row < FUNCTION_COUNT; row++)
+		names[row] = function_rows[row].name;
+	go_code_inlined(go->binary, names, inlined, FUNCTION_COUNT);
+	for (int row = 0; row < FUNCTION_COUNT; row++) {
+		const struct function_row *function = &function_rows[row];
+
+		if (!inlined[row] || !(function->when & when))
+			continue;
+		profile_warn(profile, "the profile-guided build of this program inlined %s: some %s go unseen%s", names[row],
+			     function->cost, when == AT_ZERO ? "; totals are those of its heap statistics" : "");
+		if (function->totals & AT_ZERO)
+			go->runtime.objects_from_events = false;
+	}
+}
+
+static void set_layout(const struct go *go, struct event_layout *layout)
+{
+	const struct go_heap_layout *heap = &go->heap.layout;
+	uint16_t header_from = go->binary->version->header_from;
+	struct go_function function;
+
+	layout->mcache_alloc = heap->mcache_alloc;
+	layout->mcache_tiny_allocs = heap->mcache_tiny_allocs;
+	layout->span_alloc_count = heap->span_alloc_count;
+	layout->span_alloc_count_before_cache = heap->span_alloc_count_before_cache;
+	layout->span_element_size = heap->span_element_size;
+	layout->header_from = header_from;
+	layout->small_max = header_from ? SMALL_MAX - HEADER : SMALL_MAX;
+	if (gopclntab_function_named(go->binary->symbols, "runtime.mallocgc", &function)) {
+		layout->malloc_start = go->bias + function.entry;
+		layout->malloc_end = go->bias + function.end;
+	}
+}
+
+static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
+		     struct error *error)
+{
+	struct go *go = (struct go *)runtime;
+	unsigned when = depth_of(rate, go->binary->memory_profiling);
+
+	if (when != AT_ONE && !go->heap_known) {
+		*error = go->heap_error;
+		return -1;
+	}
+	runtime->rate = rate;
+	runtime->objects_from_events = when == AT_ZERO;
+	if (when == AT_SAMPLED || when == AT_UNSAMPLED)
+		runtime->unmeasured = 1u << VALUE_CENTRAL_GROWS | (when == AT_SAMPLED ? 1u << VALUE_REFILLS : 0);
+	if (when == AT_UNSAMPLED)
+		profile_warn(profile, "this program is linked without Go's memory profiler, so nothing samples its objects: "
+			     "rows are split by refills, which is no fair share where a program allocates in a rhythm; use "
+			     "--rate 1 for exact rows");
+	set_layout(go, &set->layout);
+	warn_inlined(go, when, profile);
+	return add_probes(go, when, set, error);
+}
+
+static void add_class(struct heap_class *class, int64_t objects, int64_t tail, int64_t size)
+{
+	class->objects += objects + tail;
+	class->bytes += (objects + tail) * size;
+	class->unreported_objects += tail;
+	class->unreported_bytes += tail * size;
+}
+
+/* Go counts by size class: what has been flushed stands at the span class with pointers, for both. */
+static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
+{
+	struct heap_class *tiny = &counters->classes[GO_TINY_SPAN_CLASS];
+
+	for (int class = 1; class < SIZE_CLASSES; class++) {
+		int64_t size = size_class_bytes(class);
+
+		add_class(&counters->classes[2 * class], state->small_count[class], state->tail[2 * class], size);
+		add_class(&counters->classes[2 * class + 1], 0, state->tail[2 * class + 1], size);
+	}
+	tiny->objects += state->tiny_count + state->tiny_tail;
+	tiny->unreported_objects += state->tiny_tail;
+	counters->classes[0].objects = state->large_count;
+	counters->classes[0].bytes = state->large_bytes;
+}
+
+static int go_read(struct runtime *runtime, const struct target *target, int64_t rate,
+		   struct heap_counters *counters)
+{
+	struct go *go = (struct go *)runtime;
+	struct go_heap_state state;
+
+	memset(counters, 0, sizeof(*counters));
+	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
+	if (!go->heap_known || go_heap_read(&go->heap, target, &state))
+		return -1;
+	fill_counters(&state, counters);
+	for (int class = 0; class < SPAN_CLASSES; class++) {
+		struct heap_class *sums = &counters->classes[class];
+
+		sums->refills = sums->central_grows = VALUE_UNMEASURED;
+		if (rate == 1) {
+			sums->unreported_objects = sums->unreported_bytes = 0;
+		} else if (rate != 0) { /* no event tells objects: all come from here */
+			sums->unreported_objects = sums->objects;
+			sums->unreported_bytes = sums->bytes;
+		}
+	}
+	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
+		state.running--;
+	counters->in_flight = rate == 0 || rate == 1 ? state.running + state.unsettled : 0;
+	return 0;
+}
+
+static void go_remember(struct runtime *runtime, const struct target *target, const struct event_key *key)
+{
+	(void)runtime, (void)target, (void)key; /* names and types are in the file */
+}
+
+static const struct profile_stack *go_stack(struct runtime *runtime, struct address_space *space,
+					    struct profile *profile, const struct event_key *key,
+					    const struct event_stack *stack)
+{
+	const struct profile_location *locations[EVENT_STACK_MAX];
+	uint32_t depth = stack ? stack->depth : 0;
+
+	(void)runtime, (void)key;
+	for (uint32_t i = 0; i < depth; i++)
+		locations[i] = address_space_locate(space, stack->pcs[i], true);
+	return profile_stack(profile, locations, depth, stack && stack->truncated);
+}
+
+/* A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). */
+static void go_weigh(struct runtime *runtime, const struct event_key *key, struct event_sums *sums)
+{
+	double size = (double)key->site;
+	double objects = (double)sums->events / -expm1(-size / (double)runtime->rate);
+
+	sums->objects_q20 = (uint64_t)(objects * (1 << 20));
+	sums->weight = (uint64_t)(objects * size);
+}
+
+static const char *go_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)
+{
+	struct go *go = (struct go *)runtime;
+	char name[1024];
+
+	if (!key->type || !go_binary_type_name(go->binary, key->type - go->bias, name, sizeof(name)))
+		return NULL;
+	return profile_string(profile, name);
+}
+
+static void go_free(struct runtime *runtime)
+{
+	struct go *go = (struct go *)runtime;
+
+	go_binary_close(go->binary);
+	free(go->path);
+	free(go);
+}
+
+static const struct runtime_ops go_ops = {
+	.counter_source = "go heap statistics",
+	.probes = go_probes,
+	.read = go_read,
+	.remember = go_remember,
+	.stack = go_stack,
+	.weigh = go_weigh,
+	.type = go_type,
+	.free = go_free,
+};
+
+static const struct target_mapping *executable_mapping(const struct target *target)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0)
+			return mapping;
+	}
+	return NULL;
+}
+
+struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error)
+{
+	const struct target_mapping *mapping = executable_mapping(target);
+	struct go_heap_layout layout;
+	struct go_binary *binary;
+	struct go *go;
+	char *path;
+
+	(void)error;
+	if (!mapping)
+		return NULL;
+	path = target_file_path(target, mapping);
+	binary = go_binary_open(path, NULL);
+	if (!binary) {
+		free(path);
+		return NULL;
+	}
+	*absent = false;
+	go = calloc(1, sizeof(*go));
+	if (!go)
+		abort();
+	go->runtime.ops = &go_ops;
+	snprintf(go->runtime.version, sizeof(go->runtime.version), "%s", binary->version_text);
+	go->binary = binary;
+	go->path = path;
+	go->bias = go_binary_bias(binary, target);
+	go->heap_known = go_code_confirm(binary, &layout, &go->heap_error) == 0;
+	go_heap_init(&go->heap, binary, &layout, go->bias);
+	return &go->runtime;
+}
