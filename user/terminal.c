@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "terminal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "profile.h"
+
+enum { WIDTH_DEFAULT = 80, WIDTH_MIN = 40, WIDTH_MAX = 10000 };
+
+const char *const terminal_color_choices[] = {"auto", "always", "never", NULL};
+
+bool terminal_has_color(enum terminal_color color, FILE *stream)
+{
+	const char *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE"), *some = getenv("CLICOLOR");
+	const char *terminal = getenv("TERM");
+
+	if (color != COLOR_AUTO)
+		return color == COLOR_ALWAYS;
+	if (no && *no)
+		return false;
+	if (force && *force && strcmp(force, "0") != 0)
+		return true;
+	if (some && strcmp(some, "0") == 0)
+		return false;
+	return isatty(fileno(stream)) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
+int terminal_width(FILE *stream)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = {0};
+	long width = columns ? strtol(columns, NULL, 10) : 0;
+
+	if (width <= 0 && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0)
+		width = size.ws_col;
+	if (width <= 0)
+		width = WIDTH_DEFAULT;
+	return width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : (int)width;
+}
+
+const struct terminal_style *terminal_style(bool color)
+{
+	static const struct terminal_style plain = {"", "", "", "", "", ""};
+	static const struct terminal_style colored = {"\033[1m",  "\033[2m",  "\033[31m",
+						      "\033[33m", "\033[32m", "\033[0m"};
+
+	return color ? &colored : &plain;
+}
+
+static const char *scaled(char text[TERMINAL_NUMBER_SIZE], int64_t number, double factor,
+			  const char *const *units)
+{
+	double value = (double)number;
+
+	for (; value >= 999.5 && units[1]; units++)
+		value /= factor;
+	snprintf(text, TERMINAL_NUMBER_SIZE, "%.*f%s",
+		 value < 9.995	 ? 2
+		 : value < 99.95 ? 1
+				 : 0,
+		 value, *units);
+	return text;
+}
+
+const char *terminal_number(char text[TERMINAL_NUMBER_SIZE], int64_t number)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E", NULL};
+
+	if (number >= 10000000000)
+		return scaled(text, number, 1000, units);
+	if (number == VALUE_UNMEASURED)
+		strcpy(text, "-");
+	else
+		snprintf(text, TERMINAL_NUMBER_SIZE, "%" PRId64, number);
+	return text;
+}
+
+const char *terminal_bytes(char text[TERMINAL_NUMBER_SIZE], int64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL};
+
+	if (bytes >= 1024)
+		return scaled(text, bytes, 1024, units);
+	if (bytes == VALUE_UNMEASURED)
+		strcpy(text, "-");
+	else
+		snprintf(text, TERMINAL_NUMBER_SIZE, "%" PRId64 "B", bytes);
+	return text;
+}
