@@ -129,7 +129,7 @@ static struct mcache *allocmcache(void)
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		c->alloc[i] = &emptymspan;
 	c->id = mheap.ncaches++;
-	c->random = sysRandom();
+	c->random = sampler_seed(c->id);
 	sampler_init(c);
 	c->next = mcache_all;
 	__atomic_store_n(&mcache_all, c, __ATOMIC_RELEASE);

@@ -5,8 +5,18 @@
  */
 #include "sampler.h"
 
+#include <stdlib.h>
+
 #include "probes.h"
+#include "sys.h"
 #include "unwind.h"
+
+uint64_t sampler_seed(uint32_t cache)
+{
+	const char *seed = getenv("GOALLOC_SAMPLE_SEED");
+
+	return seed ? (strtoull(seed, NULL, 10) + cache) * 0x9e3779b97f4a7c15 : sysRandom();
+}
 
 /* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
 static uint64_t next_random(struct mcache *c)

@@ -14,6 +14,10 @@
 bool sampler_takes(struct mcache *c, uint64_t bytes);
 void sampler_init(struct mcache *c);
 
+/* What an mcache's random numbers start from: random itself, or made from GOALLOC_SAMPLE_SEED in the environment, so
+ * that a program that allocates the same way is sampled the same way. */
+uint64_t sampler_seed(uint32_t cache);
+
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
 		 struct caller *caller);
 void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
