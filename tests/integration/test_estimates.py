@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Estimates of sampled recordings against what the program says it allocated.
+
+Each run is seeded, so the outcome is the same every time: nothing here is left to chance but the choice of seeds.
+"""
+import json
+import os
+
+import harness
+from harness import same, workload
+
+RUNS = 40
+
+
+def run(t, rate, pattern, rounds, seed):
+    """One recording: [(estimate, low, high, truth)] a site, and the report."""
+    counts, profile = t.path("counts"), t.path("profile.pb.gz")
+    t.escapement("record", "-q", "--rate", rate, "-o", profile, "--", workload("rhythm"), "--pattern", pattern, "--rounds",
+                 rounds, f"--print-counts={counts}", env={**os.environ, "GOALLOC_SAMPLE_SEED": str(seed)})
+    truth = {}
+    for line in counts.read_text().splitlines():
+        site = json.loads(line)
+        if site["objects"]:
+            truth[(site["line"], site["function"])] = site["objects"]
+    report = t.json("report", profile)
+    rows = {(row["line"], row["function"]): row for row in report["rows"] if row["objects"]}
+    sites = []
+    for key, objects in truth.items():
+        row = rows.get(key, {"objects": 0, "objects_low": 0, "objects_high": 0})
+        sites.append((row["objects"], row["objects_low"], row["objects_high"], objects))
+    return sites, report
+
+
+def check(t, rate, pattern, rounds):
+    """The 95 % interval contains the truth about 95 times in 100, and the estimates are right on average."""
+    harness.require_root()
+    inside = tried = 0
+    estimated = true = 0
+    for seed in range(1, RUNS + 1):
+        sites, report = run(t, rate, pattern, rounds, seed)
+        same(report["exact"], {"totals": True, "rows": False})
+        same(report["totals"]["objects"], sum(site[3] for site in sites), "the exact total")
+        for estimate, low, high, truth in sites:
+            assert low <= estimate <= high, (low, estimate, high)
+            inside += low <= truth <= high
+            tried += 1
+            estimated += estimate
+            true += truth
+    # three standard deviations of a binomial with p = 0.95 either way
+    slack = 3 * (0.95 * 0.05 * tried) ** 0.5
+    assert 0.95 * tried - slack <= inside <= 0.95 * tried + slack, f"{inside} of {tried} intervals contain the truth"
+    assert abs(estimated / true - 1) < 0.05, f"estimates are {estimated / true:.3f} of the truth on average"
+
+
+def test_a_loop_whose_rhythm_divides_the_span_is_estimated_without_bias_from_many_samples(t):
+    check(t, "8k", "AB", "40")
+
+
+def test_a_loop_whose_rhythm_divides_the_span_is_estimated_without_bias_from_few_samples(t):
+    check(t, "512k", "AB", "200")
+
+
+def test_unequal_shares_are_estimated_without_bias(t):
+    check(t, "64k", "AAAAAAAB", "60")
+
+
+def test_other_sample_distances_fall_back_to_the_nearest_finer_one_and_say_so(t):
+    harness.require_root()
+    done = t.escapement("record", "--rate", "100k", "-o", t.path("p.pb.gz"), "--", workload("rhythm"), "--rounds", "5")
+    harness.contains(done.stderr, "using 64k")
+    same(t.json("report", t.path("p.pb.gz"))["rate"], 65536)
+
+
+if __name__ == "__main__":
+    harness.main()
