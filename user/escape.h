@@ -10,9 +10,9 @@
  * it is parsed; read by any number of threads afterwards.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "error.h"
 
@@ -33,6 +33,7 @@ enum escape_kind {
 	ESCAPE_DEVIRTUALIZED,
 	ESCAPE_BOUNDS_CHECK_ELIDED,
 	ESCAPE_MUTATION,
+	ESCAPE_NOTE, /* something else: a function too big to inline much into, an imprecise interface call */
 	ESCAPE_KIND_COUNT,
 };
 
@@ -67,7 +68,9 @@ struct escape_annotation {
 	const char *detail;   /* what else it says: the result and level of a leak, why not inlined; NULL if nothing */
 	uint32_t flow_count;
 	const struct escape_flow *flows; /* the explanation, in the compiler's order; -m=2 only */
-	const char *text;     /* the compiler's own words after the position */
+	const char *text;     /* the compiler's own words after the position; not interned */
+	bool explained_only;  /* explained at -m=2 without a verdict of its own: closures made for go and defer */
+	bool truncated;       /* the compiler cut the explanation short */
 };
 
 /* A line that is no known message: shown and counted, never dropped. */
@@ -84,7 +87,8 @@ struct escape_output {
 	size_t unrecognized_count;
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
-	struct escape_storage *storage; /* private to escape.c */
+	uint64_t line_count, byte_count; /* of the input */
+	struct escape_storage *storage;  /* private to escape_parser.c */
 };
 
 /*

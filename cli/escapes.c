@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+
+#include "cli.h"
+#include "escape.h"
+#include "escape_functions.h"
+#include "escape_select.h"
+#include "options.h"
+#include "output.h"
+#include "render_escapes.h"
+
+static struct {
+	const char *kinds, *output, *directory;
+	struct option_list packages, functions, paths;
+	struct escapes_style style;
+	int format;
+} options;
+
+enum { FORMAT_TEXT, FORMAT_JSON };
+static const char *const formats[] = {"text", "json", NULL};
+
+static const struct option_row rows[] = {
+	{0, NULL, NULL, 0, NULL, "what to show", NULL},
+	{'k', "kind", "LIST", OPTION_STRING, &options.kinds,
+	 "kinds, by comma: those of the counts, or heap, leaks, inlining, all (text: heap unless said, JSON: all)", NULL},
+	{0, "package", "GLOB", OPTION_STRINGS, &options.packages, "only these packages; * also matches /", NULL},
+	{0, "function", "GLOB", OPTION_STRINGS, &options.functions, "only in these functions, such as '(*T).*'", NULL},
+	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
+	{0, "flow", NULL, OPTION_FLAG, &options.style.flows, "with the compiler's explanations (of -m=2)", NULL},
+	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only how many of each kind", NULL},
+	{0, NULL, NULL, 0, NULL, "input and output", NULL},
+	{'C', "directory", "DIR", OPTION_STRING, &options.directory,
+	 "where the compiler ran: the source is looked for there (default .)", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &options.format, "text or json", formats},
+	{'o', "output", "FILE", OPTION_STRING, &options.output, "write there instead of standard output", NULL},
+	{0},
+};
+
+static const struct option_usage usage = {
+	.synopsis = "escapes [OPTIONS] FILE",
+	.description = "Lists what the Go compiler says about escapes: the output of go build -gcflags=-m or, with "
+		       "explanations, -gcflags=-m=2. FILE is - for standard input.",
+	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt; escapement escapes m2.txt\n"
+		    "  go build -a -gcflags=-m ./... 2>&1 | escapement escapes --counts -\n"
+		    "  escapement escapes --flow --function 'main' m2.txt\n"
+		    "  escapement escapes --kind all --path '*.go' --format json m2.txt\n",
+	.rows = rows,
+};
+
+static int show(const struct escape_output *output, const struct escape_filter *filter, struct error *error)
+{
+	struct output file;
+
+	if (output_open(&file, options.output ? options.output : "-", error))
+		return -1;
+	if (options.format == FORMAT_JSON)
+		render_escapes_json(file.stream, output, filter);
+	else
+		render_escapes_text(file.stream, output, filter, &options.style);
+	return output_commit(&file, error);
+}
+
+static int run(int argc, char **argv)
+{
+	struct escape_filter filter;
+	struct escape_output *output;
+	struct error error;
+	int first = options_parse(argc, argv, &usage, NULL), status = STATUS_OK;
+
+	if (first < 0)
+		return options_status(first);
+	if (argc - first != 1) {
+		error_set(&error, STATUS_USAGE, argc == first ? "escapes needs a file of compiler output; make one with: "
+								"go build -gcflags=-m=2 2> m2.txt" :
+								"escapes reads one file");
+		return cli_fail(&error);
+	}
+	filter = (struct escape_filter){
+		.kinds = options.format == FORMAT_JSON ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
+		.packages = options.packages.values, .package_count = options.packages.count,
+		.functions = options.functions.values, .function_count = options.functions.count,
+		.paths = options.paths.values, .path_count = options.paths.count,
+	};
+	if (options.kinds && escape_kinds_parse(options.kinds, &filter.kinds, &error))
+		return cli_fail(&error);
+	output = escape_read(argv[first], &error);
+	if (!output)
+		return cli_fail(&error);
+	escape_name_functions(output, options.directory ? options.directory : ".");
+	if (show(output, &filter, &error))
+		status = cli_fail(&error);
+	escape_free(output);
+	free(options.packages.values);
+	free(options.functions.values);
+	free(options.paths.values);
+	return status;
+}
+
+const struct command command_escapes = {"escapes", "list what the compiler says about escapes", run};

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`escapement escapes` on real compiler output: what people see, what programs read, and what it refuses."""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import harness
+
+OUTPUTS = harness.FIXTURES / "escape-output"
+SEEDS = harness.FIXTURES / "seed-programs"
+M2 = OUTPUTS / "seeds.go1.24.m2.txt"
+
+
+def test_text_lists_heap_moves_and_counts_everything_in_80_columns(t):
+    for path in sorted(OUTPUTS.glob("*.txt")):
+        text = t.escapement("escapes", "-C", SEEDS, path).stdout
+        harness.contains(text, "moved to heap: x")
+        harness.contains(text, "does-not-escape")
+        if "unrecognised" in text:
+            raise AssertionError(f"{path.name}: {text}")
+        for line in text.splitlines():
+            if len(line) > 80:
+                raise AssertionError(f"{path.name}: wider than 80 columns: {line}")
+
+
+def test_functions_come_from_the_source_when_the_compiler_names_none(t):
+    for path in ("seeds.go1.24.m-l.txt", "seeds.go1.27.m2.txt", "seeds.go1.19.m.txt"):
+        document = t.json("escapes", "-C", SEEDS, OUTPUTS / path)
+        found = {(a["file"], a["line"], a["column"]): a["function"] for a in document["annotations"]}
+        harness.same(found["escape/escape.go", 6, 6], "foo", path)
+        harness.same(found["slice/main.go", 24, 6], "escapeslice", path)
+        harness.same([a["text"] for a in document["annotations"] if not a["function"]], [], path)
+
+
+def test_json_holds_the_contract(t):
+    document = t.json("escapes", M2)
+    harness.same(document["schema"], "escapement.escapes/1")
+    harness.same(document["unrecognized"], [])
+    annotation, = [a for a in document["annotations"] if a["kind"] == "moved-to-heap" and a["subject"] == "x"]
+    harness.same((annotation["package"], annotation["file"], annotation["line"], annotation["column"]),
+                 ("example.com/seeds/escape", "escape/escape.go", 6, 6))
+    harness.same(annotation["flow"],
+                 [{"to": "~r0", "from": "x", "derefs": -1, "steps": [
+                     {"expression": "&x", "reason": "address-of", "file": "escape/escape.go", "line": 7, "column": 9},
+                     {"expression": "return &x", "reason": "return", "file": "escape/escape.go", "line": 7,
+                      "column": 2}]}])
+    counts = {}
+    for a in document["annotations"]:
+        counts[a["kind"]] = counts.get(a["kind"], 0) + 1
+    harness.same(document["counts"], counts)
+
+
+def test_filters_select_by_kind_package_function_and_path(t):
+    def texts(*options):
+        return sorted(a["text"] for a in t.json("escapes", "-C", SEEDS, *options, M2)["annotations"])
+
+    harness.same(texts("--kind", "moved-to-heap", "--package", "*/simple"), ["moved to heap: c", "moved to heap: d"])
+    harness.same(texts("--kind", "heap", "--path", "slice/*"), ["make([]int, 0, 4) escapes to heap", "moved to heap: s3"])
+    harness.same(texts("--kind", "does-not-escape", "--function", "bar"), ["new(int) does not escape"])
+    harness.same(texts("--kind", "escapes,moved-to-heap", "--function", "nosuch"), [])
+    harness.same(len(texts("--kind", "all")), len(texts()))
+
+
+def test_flow_prints_the_compilers_explanation(t):
+    text = t.escapement("escapes", "--flow", "--function", "foo", "--path", "escape/*", M2).stdout
+    harness.contains(text, "flow: ~r0 = &x")
+    harness.contains(text, "from return &x (return)")
+
+
+def test_unrecognised_lines_are_counted_and_shown(t):
+    mixed = t.path("mixed.txt")
+    mixed.write_text("hello from the program\n" + M2.read_text() + "".join(f"line {i}\n" for i in range(12)))
+    text = t.escapement("escapes", mixed).stdout
+    harness.contains(text, "13 unrecognised lines:")
+    harness.contains(text, "  1: hello from the program")
+    harness.contains(text, "3 more")
+    document = t.json("escapes", mixed)
+    harness.same(document["unrecognized"][0], {"line_number": 1, "text": "hello from the program"})
+    harness.same(len(document["unrecognized"]), 13)
+
+
+def test_standard_input_is_read_and_a_file_written(t):
+    done = t.run(harness.ESCAPEMENT, "escapes", "--counts", "-o", "counts.txt", "-", stdin=open(M2))
+    harness.same(done.stdout, "")
+    harness.contains(t.path("counts.txt").read_text(), "moved-to-heap")
+
+
+def test_wrong_input_is_refused_with_a_reason(t):
+    t.path("empty").write_bytes(b"")
+    t.path("binary").write_bytes(b"\x7fELF\x02\x01\x01\0\0\0" * 100)
+    t.path("utf16").write_bytes("./x.go:1:2: moved to heap: x\n".encode("utf-16"))
+    t.path("prose").write_text("To be, or not to be\nthat is the question\n")
+    t.path("secret").write_text("x")
+    for arguments, message in ((["empty"], "'empty' is empty"), (["binary"], "'binary' is binary"),
+                               (["utf16"], "'utf16' is UTF-16"), (["prose"], "no compiler annotations in 2 lines"),
+                               (["missing"], "cannot open 'missing': No such file or directory"),
+                               ([t.directory], "Is a directory"), ([], "needs a file"), (["empty", "prose"], "one file"),
+                               (["--nonsense", "empty"], "unknown option"), (["--kind", "x", M2], "unknown kind 'x'"),
+                               (["--format", "xml", M2], "invalid value 'xml'"),
+                               (["-o", "no/such/dir/f", M2], "cannot write 'no/such/dir/f'")):
+        done = t.escapement("escapes", *arguments, status=2)
+        harness.contains(done.stderr, message)
+        harness.same(done.stdout, "", "standard output")
+
+
+def test_a_full_disk_is_an_error(t):
+    if not os.path.exists("/dev/full"):
+        raise harness.Skip("no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([harness.ESCAPEMENT, "escapes", M2], stdout=full, stderr=subprocess.PIPE, text=True)
+    harness.same(done.returncode, 2)
+    harness.contains(done.stderr, "No space left")
+
+
+def test_the_examples_of_help_work_as_written(t):
+    shutil.copytree(SEEDS, t.path("seeds"))
+    environment = dict(os.environ, PATH=f"{harness.BUILD}:{os.environ['PATH']}", GOFLAGS="", GOCACHE=str(t.path("cache")))
+    text = t.escapement("escapes", "--help").stdout
+    examples = re.findall(r"^  (.*escapement escapes.*)$", text.split("examples:\n")[1], re.M)
+    if len(examples) < 3:
+        raise AssertionError(text)
+    for example in examples:
+        done = t.run("sh", "-c", example, cwd=t.path("seeds"), env=environment)
+        if "--format json" in example:
+            json.loads(done.stdout)
+        else:
+            harness.contains(done.stdout, "KIND")
+
+
+if __name__ == "__main__":
+    harness.main()

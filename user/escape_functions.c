@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "escape_functions.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "escape_parser.h"
+#include "go_source.h"
+#include "string_table.h"
+
+enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* the compiler knows no larger ones before 1.26 */ };
+
+/* What the compiler says about inlining names a function and where it begins. */
+struct declaration {
+	const char *file;
+	uint32_t line, column;
+	const char *name;
+};
+
+/* A function of the source, with the one around it. */
+struct range {
+	uint32_t line, column, end_line, end_column;
+	const char *name;
+	size_t parent; /* number + 1; 0 for none */
+};
+
+struct file {
+	const char *name;
+	const struct declaration *declarations; /* by position */
+	size_t declaration_count;
+	struct range *ranges; /* by beginning; NULL where there is no source */
+	size_t range_count;
+	UT_hash_handle hh;
+};
+
+struct naming {
+	struct escape_output *output;
+	struct string_table *strings;
+	const char *directory;
+	bool complete; /* every function is declared: -m=2 with inlining */
+	struct declaration *declarations;
+	size_t declaration_count;
+	struct file *files;
+};
+
+size_t escape_declared_function(const char *function)
+{
+	const char *literal = strstr(function, ".func");
+	const char *range = strstr(function, "-range");
+	size_t length = strlen(function);
+
+	for (; literal; literal = strstr(literal + 1, ".func")) {
+		if (literal[5] >= '1' && literal[5] <= '9')
+			break;
+	}
+	if (strncmp(function, "glob..", 6) == 0)
+		return length;
+	if (literal)
+		length = (size_t)(literal - function);
+	if (range && (size_t)(range - function) < length)
+		length = (size_t)(range - function);
+	return length;
+}
+
+/* "F[go.shape.int]" as "F[...]"; hashes that tell copies of a literal apart are left out. */
+static const char *canonical(struct naming *naming, const char *name)
+{
+	char *text, *to;
+	const char *result;
+	int depth = 0;
+
+	if (!strpbrk(name, "[#"))
+		return name;
+	text = to = memory_resize(NULL, strlen(name) * 4 + 1, 1);
+	for (; *name; name++) {
+		const char *hash = *name == '#' && !depth ? strchr(name + 1, '#') : NULL;
+
+		if (hash) {
+			name = hash;
+			continue;
+		}
+		if (*name == '[' && !depth++)
+			to = stpcpy(to, "[...]");
+		else if (!depth)
+			*to++ = *name;
+		if (*name == ']' && depth)
+			depth--;
+	}
+	result = string_table_intern(naming->strings, text, (size_t)(to - text));
+	free(text);
+	return result;
+}
+
+static int by_position(const void *a, const void *b)
+{
+	const struct declaration *left = a, *right = b;
+
+	if (left->file != right->file)
+		return left->file < right->file ? -1 : 1;
+	if (left->line != right->line)
+		return left->line < right->line ? -1 : 1;
+	return left->column < right->column ? -1 : left->column > right->column;
+}
+
+static void collect_declarations(struct naming *naming)
+{
+	const struct escape_output *output = naming->output;
+	size_t count = output->counts[ESCAPE_CAN_INLINE] + output->counts[ESCAPE_CANNOT_INLINE];
+
+	naming->complete = output->counts[ESCAPE_CANNOT_INLINE] > 0;
+	naming->declarations = memory_resize(NULL, count + 1, sizeof(*naming->declarations));
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *a = &output->annotations[i];
+
+		if ((a->kind != ESCAPE_CAN_INLINE && a->kind != ESCAPE_CANNOT_INLINE) || a->function != a->subject)
+			continue;
+		naming->complete |= a->kind == ESCAPE_CAN_INLINE && a->detail;
+		naming->declarations[naming->declaration_count++] = (struct declaration){
+			a->file, a->line, a->column, canonical(naming, a->subject)};
+	}
+	qsort(naming->declarations, naming->declaration_count, sizeof(*naming->declarations), by_position);
+}
+
+/* Whether the compiler made the function up: it has a place in the source, but no `func` there. */
+static bool is_made_up(const char *name)
+{
+	return strstr(name, "-range") || strstr(name, "gowrap") || strstr(name, "deferwrap") || strstr(name, "dwrap");
+}
+
+static bool is_literal(const char *name)
+{
+	return name[escape_declared_function(name)] || strncmp(name, "glob..", 6) == 0;
+}
+
+/* ---- the source ---- */
+
+/* The whole file, NULL if it is not to be had. */
+static char *read_source(const struct naming *naming, const char *name, size_t *length)
+{
+	size_t name_length = strlen(name);
+	char *path = NULL, *text = NULL;
+	struct stat status;
+	ssize_t count;
+	int fd;
+
+	if (name_length < 3 || strcmp(name + name_length - 3, ".go"))
+		return NULL;
+	if (asprintf(&path, "%s%s%s", *name == '/' ? "" : naming->directory, *name == '/' ? "" : "/", name) < 0)
+		abort();
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	free(path);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= SOURCE_SIZE_MAX) {
+		text = memory_resize(NULL, (size_t)status.st_size + 1, 1);
+		count = read(fd, text, (size_t)status.st_size);
+		*length = count > 0 ? (size_t)count : 0;
+	}
+	close(fd);
+	return text;
+}
+
+/* The function that begins where the compiler says one does. */
+static const struct go_function *function_at(const struct go_functions *functions, const struct declaration *d)
+{
+	size_t low = 0, high = functions->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (functions->functions[middle].name_line < d->line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < functions->count && functions->functions[low].name_line == d->line; low++) {
+		const struct go_function *f = &functions->functions[low];
+
+		if (f->name_column == d->column || !d->column || f->name_column > COLUMN_MAX)
+			return f;
+	}
+	return NULL;
+}
+
+/* Whether the source is the one that was compiled. */
+static bool is_current(const struct file *file, const struct go_functions *functions)
+{
+	for (size_t i = 0; i < file->declaration_count; i++) {
+		const struct declaration *d = &file->declarations[i];
+		const struct go_function *f;
+
+		if (is_literal(d->name) || is_made_up(d->name))
+			continue;
+		f = function_at(functions, d);
+		/* Another package's instance is called "pkg.F[...]", an initialiser "init.0". */
+		if (!f || (strcmp(f->name, "init") && !is_literal(f->name) && !strstr(d->name, f->name)))
+			return false;
+	}
+	return true;
+}
+
+/* The compiler numbers the literals of a function, and the initialisers of a package: its name, where it says one. */
+static const char *numbered_name(const struct file *file, const struct go_function *function)
+{
+	size_t declared = escape_declared_function(function->name);
+	bool init = strncmp(function->name, "init", declared) == 0;
+
+	for (size_t i = 0; i < file->declaration_count; i++) {
+		const struct declaration *d = &file->declarations[i];
+
+		if (d->line == function->name_line && d->column == function->name_column &&
+		    (init ? strncmp(d->name, "init.", 5) == 0 :
+			    escape_declared_function(d->name) == declared &&
+			    strncmp(d->name, function->name, declared) == 0))
+			return d->name;
+	}
+	return function->name;
+}
+
+static void take_ranges(struct naming *naming, struct file *file, const struct go_functions *functions)
+{
+	size_t around = 0;
+
+	file->ranges = memory_resize(NULL, functions->count + 1, sizeof(*file->ranges));
+	file->range_count = functions->count;
+	for (size_t i = 0; i < functions->count; i++) {
+		const struct go_function *f = &functions->functions[i];
+		const char *name = is_literal(f->name) || strcmp(f->name, "init") == 0 ? numbered_name(file, f) : f->name;
+
+		while (around && (file->ranges[around - 1].end_line < f->line ||
+				  (file->ranges[around - 1].end_line == f->line &&
+				   file->ranges[around - 1].end_column < f->column)))
+			around = file->ranges[around - 1].parent;
+		file->ranges[i] = (struct range){f->line, f->column, f->end_line, f->end_column,
+						 string_table_intern(naming->strings, name, strlen(name)), around};
+		around = i + 1;
+	}
+}
+
+static void read_functions(struct naming *naming, struct file *file)
+{
+	struct go_functions functions;
+	size_t length;
+	char *text = read_source(naming, file->name, &length);
+
+	if (!text)
+		return;
+	go_source_scan(text, length, &functions);
+	if (is_current(file, &functions))
+		take_ranges(naming, file, &functions);
+	go_functions_free(&functions);
+	free(text);
+}
+
+/* ---- names ---- */
+
+static struct file *find_file(struct naming *naming, const char *name)
+{
+	struct declaration key = {.file = name};
+	struct file *file;
+	size_t low = 0, high = naming->declaration_count, end;
+
+	HASH_FIND_PTR(naming->files, &name, file);
+	if (file)
+		return file;
+	file = memory_zeroed(1, sizeof(*file));
+	file->name = name;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (by_position(&naming->declarations[middle], &key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < naming->declaration_count && naming->declarations[end].file == name;)
+		end++;
+	file->declarations = naming->declarations + low;
+	file->declaration_count = end - low;
+	if (naming->directory)
+		read_functions(naming, file);
+	HASH_ADD_PTR(naming->files, name, file);
+	return file;
+}
+
+static bool before(uint32_t line, uint32_t column, uint32_t than_line, uint32_t than_column)
+{
+	return line < than_line || (line == than_line && column && than_column && column < than_column);
+}
+
+/* The innermost function of the source that holds the place. */
+static const char *source_function(const struct file *file, uint32_t line, uint32_t column)
+{
+	size_t low = 0, high = file->range_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct range *range = &file->ranges[middle];
+
+		if (before(line, column, range->line, range->column))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	/* A literal itself is made by the function around it. */
+	while (low && (before(file->ranges[low - 1].end_line, file->ranges[low - 1].end_column, line, column) ||
+		       (file->ranges[low - 1].line == line && file->ranges[low - 1].column == column)))
+		low = file->ranges[low - 1].parent;
+	return low ? file->ranges[low - 1].name : "init";
+}
+
+/* The last function that is declared before the place. */
+static const char *declared_function(const struct file *file, uint32_t line)
+{
+	size_t low = 0, high = file->declaration_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (file->declarations[middle].line <= line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low && (is_literal(file->declarations[low - 1].name) || is_made_up(file->declarations[low - 1].name)))
+		low--;
+	return low ? file->declarations[low - 1].name : NULL;
+}
+
+static const char *name_of(struct naming *naming, const struct escape_annotation *annotation)
+{
+	const char *said = annotation->function ? canonical(naming, annotation->function) : NULL;
+	const struct file *file;
+	const char *name;
+
+	if (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE || !annotation->line)
+		return said;
+	file = find_file(naming, annotation->file);
+	if (file->ranges) {
+		name = source_function(file, annotation->line, annotation->column);
+		if (said && strncmp(said, name, strlen(name)) == 0)
+			return said; /* the body of a loop over a function: "foo-range1" */
+		return string_table_intern(naming->strings, name, strlen(name));
+	}
+	if (said)
+		return said;
+	return naming->complete && annotation->file[0] != '<' ? declared_function(file, annotation->line) : NULL;
+}
+
+size_t escape_name_functions(struct escape_output *output, const char *directory)
+{
+	struct naming naming = {
+		.output = output, .strings = escape_output_strings(output), .directory = directory};
+	struct file *file, *next;
+	size_t without = 0;
+
+	collect_declarations(&naming);
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		output->annotations[i].function = name_of(&naming, &output->annotations[i]);
+		without += !output->annotations[i].function;
+	}
+	HASH_ITER(hh, naming.files, file, next)
+	{
+		HASH_DEL(naming.files, file);
+		free(file->ranges);
+		free(file);
+	}
+	free(naming.declarations);
+	return without;
+}

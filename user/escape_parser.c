@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Text to lines, lines to messages. A line is "POSITION: MESSAGE" or a header, "# import/path". What is neither is
+ * kept as unrecognised: nothing is dropped but blank lines.
+ *
+ * Compilers up to 1.20 print raw strings in expressions as they are, over several lines. A line that ends inside a
+ * raw string is joined with those that follow until the string ends; a line that is a message by itself ends the
+ * attempt, so that one stray quote costs one line.
+ */
+#include "escape_parser.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "escape_facts.h"
+#include "escape_position.h"
+#include "escape_shapes.h"
+#include "printable.h"
+#include "string_table.h"
+
+enum { UNRECOGNIZED_LENGTH_MAX = 4096, JOINED_LINES_MAX = 10000 };
+
+struct escape_storage {
+	struct string_table strings;
+};
+
+/* Bytes that grow. */
+struct buffer {
+	char *text;
+	size_t length, capacity;
+};
+
+struct escape_parser {
+	struct escape_output *output;
+	struct string_table *strings;
+	struct facts *facts;
+	uint64_t line_number;
+	size_t unrecognized_capacity;
+
+	struct buffer partial; /* a line whose end has not come yet */
+	struct buffer clean;   /* a line made printable */
+	struct buffer joined;  /* lines that end inside a raw string, each with its newline */
+	uint64_t joined_lines;
+};
+
+static void buffer_reserve(struct buffer *buffer, size_t length)
+{
+	if (buffer->length + length <= buffer->capacity)
+		return;
+	buffer->capacity = (buffer->length + length) * 2;
+	buffer->text = memory_resize(buffer->text, buffer->capacity, 1);
+}
+
+static void buffer_append(struct buffer *buffer, const char *text, size_t length)
+{
+	buffer_reserve(buffer, length);
+	memcpy(buffer->text + buffer->length, text, length);
+	buffer->length += length;
+}
+
+static void add_unrecognized(struct escape_parser *parser, struct span line, uint64_t line_number)
+{
+	struct escape_output *output = parser->output;
+	size_t length = line.length;
+
+	if (length > UNRECOGNIZED_LENGTH_MAX) {
+		length = UNRECOGNIZED_LENGTH_MAX;
+		while (length && ((unsigned char)line.text[length] & 0xc0) == 0x80)
+			length--;
+	}
+	output->unrecognized = array_reserve(output->unrecognized, output->unrecognized_count,
+					     &parser->unrecognized_capacity, sizeof(*output->unrecognized));
+	output->unrecognized[output->unrecognized_count++] = (struct escape_unrecognized){
+		line_number, string_table_intern(parser->strings, line.text, length)};
+}
+
+/* "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
+static bool parse_header(struct span line, struct span *path)
+{
+	const char *space;
+
+	if (!span_starts(line, SPAN("# ")) || line.length == 2)
+		return false;
+	*path = span_from(line, 2);
+	space = memchr(path->text, ' ', path->length);
+	if (space) {
+		struct span variant = span_from(*path, (size_t)(space - path->text));
+
+		if (space == path->text || variant.length < 4 || variant.text[1] != '[' ||
+		    variant.text[variant.length - 1] != ']')
+			return false;
+		*path = span_to(*path, (size_t)(space - path->text));
+	}
+	return true;
+}
+
+/* Takes a line apart. A line without a position is one only where the compiler has none to give. */
+static bool parse_message(const struct escape_parser *parser, struct span line, struct position *position,
+			  struct message *message, struct span *text)
+{
+	if (position_split(line, facts_likely_path(parser->facts), position, text))
+		return message_parse(*text, message) && (message->subject.length || message->role >= MESSAGE_FLOW);
+	*position = (struct position){0};
+	*text = line;
+	if (!message_parse(line, message))
+		return false;
+	/* Variables that the compiler makes for range-over-func are called "pkg.#next" and stand nowhere. */
+	return line.text[0] == '\t' ||
+	       (message->role == MESSAGE_VERDICT && span_find(message->subject, SPAN("#")) >= 0);
+}
+
+static bool recognize(struct escape_parser *parser, struct span line)
+{
+	struct position position;
+	struct message message;
+	struct span text;
+
+	if (line.text[0] == '#' && parse_header(line, &text)) {
+		facts_package(parser->facts, text);
+		return true;
+	}
+	return parse_message(parser, line, &position, &message, &text) &&
+	       facts_add(parser->facts, line.text[0] == '\t' ? NULL : &position, &message, text);
+}
+
+/* ---- messages over several lines ---- */
+
+/* Whether a raw string is open behind `text`, when one was (or was not) before it. */
+static bool raw_string_open(struct span text, bool open)
+{
+	const char *at = text.text, *end = at + text.length;
+
+	while (at < end) {
+		if (open) {
+			at = memchr(at, '`', (size_t)(end - at));
+			if (!at)
+				return true;
+			open = false;
+			at++;
+		} else if (*at == '`') {
+			open = true;
+			at++;
+		} else if (*at == '"') {
+			for (at++; at < end && *at != '"'; at++)
+				at += *at == '\\';
+			at++;
+		} else if (*at == '\'' && end - at >= 3 && at[2] == '\'') {
+			at += 3;
+		} else {
+			at++;
+		}
+	}
+	return open;
+}
+
+/* Takes the next line off `rest`, in which every line has its newline. */
+static bool next_line(struct span *rest, struct span *line)
+{
+	const char *newline = memchr(rest->text, '\n', rest->length);
+
+	if (!newline)
+		return false;
+	*line = span_to(*rest, (size_t)(newline - rest->text));
+	*rest = span_from(*rest, line->length + 1);
+	return true;
+}
+
+/* What was collected is one message, a visible \n for each newline; or it is not, and each line is on its own. */
+static void end_joined(struct escape_parser *parser, bool complete)
+{
+	struct span all = {parser->joined.text, parser->joined.length}, line;
+	uint64_t line_number = parser->line_number - parser->joined_lines + complete;
+	struct buffer message = {0};
+
+	parser->joined.length = 0;
+	parser->joined_lines = 0;
+	if (complete) {
+		for (struct span rest = all; next_line(&rest, &line);) {
+			if (message.length)
+				buffer_append(&message, "\\n", 2);
+			buffer_append(&message, line.text, line.length);
+		}
+		complete = recognize(parser, (struct span){message.text, message.length});
+		free(message.text);
+	}
+	if (complete)
+		return;
+	for (struct span rest = all; next_line(&rest, &line); line_number++) {
+		if (line.length && !recognize(parser, line))
+			add_unrecognized(parser, line, line_number);
+	}
+}
+
+static void join(struct escape_parser *parser, struct span line)
+{
+	buffer_append(&parser->joined, line.text, line.length);
+	buffer_append(&parser->joined, "\n", 1);
+	parser->joined_lines++;
+}
+
+/* Whether the line was taken as a part of a message over several lines. */
+static bool continue_joined(struct escape_parser *parser, struct span line)
+{
+	struct position position;
+	struct message message;
+	struct span text;
+
+	if (parser->joined_lines >= JOINED_LINES_MAX ||
+	    (line.length && (parse_message(parser, line, &position, &message, &text) ||
+			     (line.text[0] == '#' && parse_header(line, &text))))) {
+		end_joined(parser, false);
+		return false;
+	}
+	join(parser, line);
+	if (!raw_string_open(line, true))
+		end_joined(parser, true);
+	return true;
+}
+
+static bool begin_joined(struct escape_parser *parser, struct span line)
+{
+	struct position position;
+	struct span text;
+
+	if (!memchr(line.text, '`', line.length) ||
+	    !position_split(line, facts_likely_path(parser->facts), &position, &text) || !raw_string_open(text, false))
+		return false;
+	join(parser, line);
+	return true;
+}
+
+/* ---- lines ---- */
+
+static struct span make_printable(struct escape_parser *parser, struct span line)
+{
+	if (printable_is(line.text, line.length))
+		return line;
+	parser->clean.length = 0;
+	buffer_reserve(&parser->clean, line.length * PRINTABLE_GROWTH);
+	return (struct span){parser->clean.text, printable_copy(parser->clean.text, line.text, line.length)};
+}
+
+static void parse_line(struct escape_parser *parser, struct span line)
+{
+	parser->line_number++;
+	if (parser->line_number == 1 && span_starts(line, SPAN("\xef\xbb\xbf")))
+		line = span_from(line, 3);
+	while (line.length && line.text[line.length - 1] == '\r')
+		line.length--;
+	line = make_printable(parser, line);
+	if (parser->joined_lines && continue_joined(parser, line))
+		return;
+	if (!line.length || begin_joined(parser, line) || recognize(parser, line))
+		return;
+	add_unrecognized(parser, line, parser->line_number);
+}
+
+/* ---- the outside ---- */
+
+struct escape_parser *escape_parser_new(void)
+{
+	struct escape_parser *parser = memory_zeroed(1, sizeof(*parser));
+
+	parser->output = memory_zeroed(1, sizeof(*parser->output));
+	parser->output->storage = memory_zeroed(1, sizeof(*parser->output->storage));
+	parser->strings = &parser->output->storage->strings;
+	parser->facts = facts_new(parser->output, parser->strings);
+	return parser;
+}
+
+void escape_parser_feed(struct escape_parser *parser, const char *text, size_t length)
+{
+	const char *end = text + length;
+
+	parser->output->byte_count += length;
+	while (text < end) {
+		const char *newline = memchr(text, '\n', (size_t)(end - text));
+
+		if (!newline) {
+			buffer_append(&parser->partial, text, (size_t)(end - text));
+			return;
+		}
+		if (parser->partial.length) {
+			buffer_append(&parser->partial, text, (size_t)(newline - text));
+			parse_line(parser, (struct span){parser->partial.text, parser->partial.length});
+			parser->partial.length = 0;
+		} else {
+			parse_line(parser, (struct span){text, (size_t)(newline - text)});
+		}
+		text = newline + 1;
+	}
+}
+
+struct escape_output *escape_parser_finish(struct escape_parser *parser)
+{
+	struct escape_output *output = parser->output;
+
+	if (parser->partial.length)
+		parse_line(parser, (struct span){parser->partial.text, parser->partial.length});
+	if (parser->joined_lines) {
+		parser->line_number++; /* as if a line followed that ended the attempt */
+		end_joined(parser, false);
+		parser->line_number--;
+	}
+	facts_free(parser->facts);
+	output->line_count = parser->line_number;
+	for (size_t i = 0; i < output->annotation_count; i++)
+		output->counts[output->annotations[i].kind]++;
+	free(parser->partial.text);
+	free(parser->clean.text);
+	free(parser->joined.text);
+	free(parser);
+	return output;
+}
+
+struct string_table *escape_output_strings(struct escape_output *output)
+{
+	return &output->storage->strings;
+}
+
+void escape_free(struct escape_output *output)
+{
+	if (!output)
+		return;
+	free(output->annotations);
+	free(output->unrecognized);
+	free(output->packages);
+	string_table_free(&output->storage->strings);
+	free(output->storage);
+	free(output);
+}

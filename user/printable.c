@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "printable.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* The length of the printable character at `text`, 0 if there is none. */
+static size_t character(const unsigned char *text, size_t length)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t bytes = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	uint32_t code;
+
+	if (bytes == 1)
+		return (text[0] >= 0x20 && text[0] != 0x7f) || text[0] == '\t';
+	if (!bytes || bytes > length || text[0] > 0xf4)
+		return 0;
+	code = text[0] & (0x7fu >> bytes);
+	for (size_t i = 1; i < bytes; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) || code < 0xa0)
+		return 0;
+	/* Bidirectional controls make text look like other text. */
+	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029)
+		return 0;
+	return bytes;
+}
+
+bool printable_is(const char *text, size_t length)
+{
+	const unsigned char *at = (const unsigned char *)text, *end = at + length;
+
+	while (at < end) {
+		uint64_t word;
+		size_t bytes;
+
+		/* Eight plain characters at once: none below 0x20, none above 0x7e. */
+		if (end - at >= 8) {
+			memcpy(&word, at, 8);
+			if (!(((word - EACH_BYTE(0x20)) | (word + EACH_BYTE(0x01)) | word) & EACH_BYTE(0x80))) {
+				at += 8;
+				continue;
+			}
+		}
+		bytes = character(at, (size_t)(end - at));
+		if (!bytes)
+			return false;
+		at += bytes;
+	}
+	return true;
+}
+
+size_t printable_copy(char *to, const char *text, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = (const unsigned char *)text, *end = at + length;
+	char *start = to;
+
+	while (at < end) {
+		size_t bytes = character(at, (size_t)(end - at));
+
+		if (bytes) {
+			memcpy(to, at, bytes);
+			to += bytes;
+			at += bytes;
+			continue;
+		}
+		*to++ = '\\';
+		*to++ = 'x';
+		*to++ = digits[*at >> 4];
+		*to++ = digits[*at++ & 15];
+	}
+	return (size_t)(to - start);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "render_table.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { DEFAULT_WIDTH = 80, LEAST_WIDTH = 40, LEAST_WRAP = 16, GAP = 1 };
+
+struct table {
+	FILE *stream;
+	const struct table_column *columns;
+	size_t column_count, row_count, capacity;
+	char **cells; /* row after row */
+};
+
+size_t table_width(FILE *stream)
+{
+	struct winsize size;
+
+	if (!isatty(fileno(stream)) || ioctl(fileno(stream), TIOCGWINSZ, &size) || !size.ws_col)
+		return DEFAULT_WIDTH;
+	return size.ws_col < LEAST_WIDTH ? LEAST_WIDTH : size.ws_col;
+}
+
+struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		abort();
+	table->stream = stream;
+	table->columns = columns;
+	table->column_count = column_count;
+	return table;
+}
+
+void table_add(struct table *table, const char *const *cells)
+{
+	size_t used = table->row_count * table->column_count;
+
+	if (table->row_count == table->capacity) {
+		table->capacity = table->capacity ? table->capacity * 2 : 64;
+		table->cells = reallocarray(table->cells, table->capacity, table->column_count * sizeof(*table->cells));
+		if (!table->cells)
+			abort();
+	}
+	for (size_t i = 0; i < table->column_count; i++) {
+		table->cells[used + i] = strdup(cells[i] ? cells[i] : "");
+		if (!table->cells[used + i])
+			abort();
+	}
+	table->row_count++;
+}
+
+/* Characters on the screen, counted as code points. */
+static size_t text_width(const char *text, size_t length)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < length; i++)
+		width += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return width;
+}
+
+size_t table_prefix(const char *text, size_t width)
+{
+	size_t length = 0;
+
+	while (text[length] && text[length] != '\n') {
+		if (((unsigned char)text[length] & 0xc0) != 0x80 && !width--)
+			break;
+		length++;
+	}
+	return length;
+}
+
+/* How much of `text` goes on a line of `width`: to its end, or to the last place where it may break. */
+static size_t line_length(const char *text, size_t width)
+{
+	size_t length = table_prefix(text, width), at = length;
+
+	if (!text[length] || text[length] == '\n' || text[length] == ' ')
+		return length;
+	while (at && text[at] != ' ' && text[at - 1] != '/' && text[at - 1] != ',')
+		at--;
+	return at > length / 3 ? at : length;
+}
+
+/* The text with a newline wherever a line of `width` ends. Lines after the first are indented like theirs. */
+static char *wrap(const char *text, size_t width)
+{
+	size_t capacity = strlen(text) * 3 + 2, length = 0, indent = strspn(text, " ");
+	char *wrapped = malloc(capacity);
+
+	if (!wrapped)
+		abort();
+	if (indent * 2 > width)
+		indent = 0;
+	while (*text) {
+		size_t taken = line_length(text, width - (length ? indent : 0));
+
+		if (length + taken + indent + 2 > capacity) {
+			capacity = (length + taken + indent + 2) * 2;
+			wrapped = realloc(wrapped, capacity);
+			if (!wrapped)
+				abort();
+		}
+		if (length) {
+			memset(wrapped + length, ' ', indent);
+			length += indent;
+		}
+		memcpy(wrapped + length, text, taken);
+		length += taken;
+		text += taken;
+		text += *text == ' ' || *text == '\n';
+		if (*text)
+			wrapped[length++] = '\n';
+	}
+	wrapped[length] = 0;
+	return wrapped;
+}
+
+/* Gives the columns that wrap what the others leave, each in the measure of its widest cell. */
+static void fit(const struct table *table, size_t *widths)
+{
+	size_t total = 0, wrapping = 0, available = table_width(table->stream);
+
+	for (size_t c = 0; c < table->column_count; c++) {
+		widths[c] = strlen(table->columns[c].name);
+		for (size_t r = 0; r < table->row_count; r++) {
+			const char *cell = table->cells[r * table->column_count + c];
+			size_t width = text_width(cell, strlen(cell));
+
+			if (width > widths[c])
+				widths[c] = width;
+		}
+		total += widths[c] + (c ? GAP : 0);
+		wrapping += table->columns[c].kind == COLUMN_WRAP ? widths[c] : 0;
+	}
+	if (total <= available)
+		return;
+	/* The narrowest first: what it does not need is left to the wider ones. */
+	for (size_t excess = total - available; wrapping && excess;) {
+		size_t widest = table->column_count, least = LEAST_WRAP;
+
+		for (size_t c = 0; c < table->column_count; c++) {
+			if (table->columns[c].kind == COLUMN_WRAP && widths[c] > least) {
+				least = widths[c];
+				widest = c;
+			}
+		}
+		if (widest == table->column_count)
+			break;
+		widths[widest]--;
+		excess--;
+	}
+}
+
+void table_print(struct table *table)
+{
+	size_t *widths = calloc(table->column_count, sizeof(*widths));
+	struct libscols_table *printed = scols_new_table();
+
+	if (!widths || !printed)
+		abort();
+	fit(table, widths);
+	scols_table_set_stream(printed, table->stream);
+	scols_table_set_termforce(printed, SCOLS_TERMFORCE_ALWAYS);
+	/* Nothing may be cut: cells are wrapped already, and what cannot be is shown as it is. */
+	scols_table_set_termwidth(printed, 1 << 20);
+	for (size_t c = 0; c < table->column_count; c++) {
+		enum table_column_kind kind = table->columns[c].kind;
+		struct libscols_column *column = scols_table_new_column(
+			printed, table->columns[c].name, 0,
+			kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : kind == COLUMN_WRAP ? SCOLS_FL_WRAP : 0);
+
+		if (kind == COLUMN_WRAP) {
+			scols_column_set_safechars(column, "\n");
+			scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
+		}
+	}
+	for (size_t r = 0; r < table->row_count; r++) {
+		struct libscols_line *line = scols_table_new_line(printed, NULL);
+
+		for (size_t c = 0; c < table->column_count; c++) {
+			char *cell = table->cells[r * table->column_count + c];
+
+			if (table->columns[c].kind == COLUMN_WRAP) {
+				char *wrapped = wrap(cell, widths[c]);
+
+				free(cell);
+				cell = wrapped;
+			}
+			scols_line_refer_data(line, c, cell);
+		}
+	}
+	if (table->row_count)
+		scols_print_table(printed);
+	scols_unref_table(printed);
+	free(widths);
+	free(table->cells);
+	free(table);
+}

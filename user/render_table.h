@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_RENDER_TABLE_H
+#define ESCAPEMENT_RENDER_TABLE_H
+
+/*
+ * Text tables that fit 80 columns, and use the terminal's width when there is more: libsmartcols, with long cells
+ * wrapped at words.
+ */
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum table_column_kind {
+	COLUMN_TEXT,   /* as wide as its text */
+	COLUMN_NUMBER, /* the same, to the right */
+	COLUMN_WRAP,   /* wrapped at words, or inside them where one is too long */
+};
+
+struct table_column {
+	const char *name;
+	enum table_column_kind kind;
+};
+
+struct table;
+
+/* Columns of a table that will be printed on `stream`. `columns` must live as long as the table. */
+struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count);
+/* Adds a row: one text a column, NULL for an empty cell. The texts are copied. */
+void table_add(struct table *table, const char *const *cells);
+/* Prints the table and frees it. */
+void table_print(struct table *table);
+
+/* How wide text on `stream` may be: the terminal's width, 80 where it is no terminal. */
+size_t table_width(FILE *stream);
+/* The bytes of the first `width` characters of a text. */
+size_t table_prefix(const char *text, size_t width);
+
+#endif
