@@ -25,8 +25,7 @@
 struct tracee {
 	int tid, pid;
 	bool loading; /* stopped at every system call, until the dynamic linker is done */
-	bool exiting; /* past its exit stop, or held there */
-	bool held;    /* a leader that ends before its threads: without it nobody could read the process's memory */
+	bool exiting; /* past its exit stop */
 	UT_hash_handle hh;
 };
 
@@ -177,27 +176,11 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 	resume(tracee, 0);
 }
 
-/* When no thread of the process is left to run: its end, and then the leader that was held for it. */
-static void handle_last_exit(struct launch *launch, int pid)
-{
-	struct tracee *leader = tracee_find(launch, pid);
-
-	if (threads_left(launch, pid))
-		return;
-	launch->handler.exiting(launch->handler.context, pid);
-	if (leader && leader->held) {
-		leader->held = false;
-		resume(leader, 0);
-	}
-}
-
 static void handle_thread_exit(struct launch *launch, struct tracee *tracee)
 {
 	tracee->exiting = true;
-	tracee->held = tracee->tid == tracee->pid && threads_left(launch, tracee->pid);
-	if (tracee->held)
-		return;
-	handle_last_exit(launch, tracee->pid);
+	if (!threads_left(launch, tracee->pid))
+		launch->handler.exiting(launch->handler.context, tracee->pid, tracee->tid);
 	resume(tracee, 0);
 }
 
@@ -236,14 +219,8 @@ static void handle_end(struct launch *launch, int tid, int status)
 
 	if (tracee)
 		tracee_remove(launch, tracee);
-	if (tid == pid) {
+	if (tid == pid)
 		launch->handler.ended(launch->handler.context, pid, status);
-	} else {
-		struct tracee *leader = tracee_find(launch, pid);
-
-		if (leader && leader->held) /* a thread that was killed passed no exit stop */
-			handle_last_exit(launch, pid);
-	}
 	if (tid == launch->pid) {
 		launch->ended = true;
 		launch->status = status;

@@ -22,8 +22,9 @@ struct launch_handler {
 	bool (*image)(void *context, int pid, bool first, bool last);
 	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
 	void (*forked)(void *context, int pid);
-	/* `pid` is stopped at its end; its memory can still be read. Not called where it is killed. */
-	void (*exiting)(void *context, int pid);
+	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. Not called
+	 * where it is killed. */
+	void (*exiting)(void *context, int pid, int tid);
 	/* `pid` is gone, or has replaced its image (then `wait_status` is -1). */
 	void (*ended)(void *context, int pid, int wait_status);
 };

@@ -111,11 +111,12 @@ static void on_fork(void *context, int pid)
 	observe(session, pid, false);
 }
 
-static void on_exiting(void *context, int pid)
+static void on_exiting(void *context, int pid, int tid)
 {
 	struct observed **slot = slot_of(context, pid);
 
 	if (slot) {
+		(*slot)->target->tid = tid;
 		(*slot)->target->exiting = true;
 		observed_stop(*slot);
 	}

@@ -149,7 +149,7 @@ struct target *target_open(int pid, struct error *error)
 
 	if (!target)
 		abort();
-	target->pid = pid;
+	target->pid = target->tid = pid;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (access(path, F_OK)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
@@ -243,7 +243,7 @@ int target_read_pieces(const struct target *target, const struct target_piece *p
 			remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
 			expected += pieces[i].size;
 		}
-		got = process_vm_readv(target->pid, local, batch, remote, batch, 0);
+		got = process_vm_readv(target->tid, local, batch, remote, batch, 0);
 		if (got < 0)
 			return -1;
 		if ((size_t)got != expected) {

@@ -24,6 +24,7 @@ struct target_mapping {
 
 struct target {
 	int pid;
+	int tid;      /* the thread whose memory is read: the first one may end before others */
 	bool exiting; /* stopped at its very end: all its threads have come there. Set by whoever stopped it */
 	char comm[32];
 	char *executable; /* as the process sees it, without " (deleted)" */
