@@ -35,7 +35,7 @@ say = $(if $(V),,@printf '  %-8s%s\n' "$(1)" "$(2)")
 .SECONDARY:
 .PHONY: all deps demo test bench soak install clean
 
-all: $(B)/escapement $(B)/libgoalloc.so $(B)/libgoalloc.a
+all: $(B)/escapement $(B)/libgoalloc.so $(B)/libgoalloc.a $(B)/libgoalloc-preload.so
 
 # Each room adds its own targets.
 include alloc-runtime/rules.mk
@@ -53,7 +53,7 @@ clean:
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	$(Q)install -m 755 $(B)/escapement $(DESTDIR)$(PREFIX)/bin/
-	$(Q)install -m 755 $(B)/libgoalloc.so $(DESTDIR)$(PREFIX)/lib/
+	$(Q)install -m 755 $(B)/libgoalloc.so $(B)/libgoalloc-preload.so $(DESTDIR)$(PREFIX)/lib/
 	$(Q)install -m 644 $(B)/libgoalloc.a $(DESTDIR)$(PREFIX)/lib/
 	$(Q)install -m 644 alloc-runtime/include/goalloc.h $(DESTDIR)$(PREFIX)/include/
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \

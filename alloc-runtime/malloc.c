@@ -1,39 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Allocating and freeing: the fast paths, in the functions that programs call, and the slow path that they tail-call,
- * so that it sees the program's own return address.
- *
- * The fast path of an allocation reads one word of the sampler (see probes.h), the thread's mcache, and the span that
- * it holds; whatever it cannot do there and then it leaves to mallocgc.
+ * Allocating and freeing: the slow paths, and Go's interface. The fast paths are in malloc_fast.h.
  */
 #include "runtime.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "probes.h"
+#include "malloc_fast.h"
 #include "sampler.h"
 
 static const char zerobase[8]; /* objects of no size stand here */
 
-/* The next object of the cache's span, when nothing stands in the way. *span is where it is from. */
-static inline void *malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span)
-{
-	index += __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED);
-	if (unlikely(index > limit))
-		return NULL;
-	struct mcache *c = mcache_self;
-	struct mspan *s = c->alloc[table[index] + noscan];
-	int64_t left = c->next_sample - (int64_t)s->elemsize;
-	if (unlikely(left < 0))
-		return NULL;
-	void *object = nextFreeFast(s);
-	if (likely(object != NULL)) {
-		c->next_sample = left;
-		*span = s;
-	}
-	return object;
-}
+/* What an allocation is, once it is known. */
+struct request {
+	enum { Tiny, Small, Large } kind;
+	unsigned spanclass;
+	size_t size;
+	uint64_t bytes;   /* that it counts for: its class's, whole pages, or as asked for when tiny */
+	size_t alignment; /* of a large object, where it is more than a page */
+};
 
 static void *out_of_memory(void)
 {
@@ -41,70 +27,98 @@ static void *out_of_memory(void)
 	return NULL;
 }
 
-static void *malloc_large(struct mcache *c, size_t size, unsigned noscan, struct caller *caller, uint64_t *bytes)
+static void *malloc_large(struct mcache *c, const struct request *r, struct caller *caller)
 {
 	struct mheap_grown grown = {0};
+	size_t npages = r->bytes >> PageShift;
+	struct mspan *s = mheap_allocAligned(npages, r->alignment >> PageShift, r->spanclass, &grown);
 
-	if (size > PTRDIFF_MAX)
-		return NULL;
-	size_t npages = (size + PageSize - 1) >> PageShift;
-	struct mspan *s = mheap_alloc(npages, noscan, &grown);
 	if (grown.bytes != 0)
 		note_heap_grow(&grown, c, caller);
 	if (!s)
 		return NULL;
-	*bytes = mspan_bytes(s);
-	note_large(c, size, s, caller);
+	note_large(c, r->size, s, caller);
 	return (void *)s->base;
 }
 
-static void *malloc_small(struct mcache *c, unsigned spanclass, struct caller *caller)
+static void *take(struct mcache *c, const struct request *r, struct caller *caller, bool *sampled)
 {
-	return mcache_nextFree(c, spanclass, caller);
+	if (r->kind == Small) {
+		sampler_refresh(c);
+		void *object = mcache_nextFree(c, r->spanclass, caller, sampled);
+		*sampled |= c->sample_distance == 0;
+		return object;
+	}
+	*sampled = sampler_takes(c, r->bytes);
+	return r->kind == Tiny ? tiny_alloc(c, r->size, caller) : malloc_large(c, r, caller);
+}
+
+static void *allocate(const struct request *r, const struct goalloc_site *site, struct caller *caller)
+{
+	struct mcache *c = mcache_enter();
+
+	if (!c)
+		return out_of_memory();
+	bool sampled = false;
+	caller->site = (uintptr_t)site;
+	sequence_step(&c->sequence.allocating);
+	void *object = take(c, r, caller, &sampled);
+	if (object && sampled)
+		note_sample(c, object, r->bytes, r->spanclass, site, caller);
+	sequence_step(&c->sequence.allocating);
+	mcache_leave(c);
+	return object ? object : out_of_memory();
+}
+
+static struct request request_large(size_t size, size_t alignment, unsigned noscan)
+{
+	return (struct request){.kind = Large, .size = size, .alignment = alignment, .spanclass = noscan,
+				.bytes = (size + PageSize - 1) & ~(size_t)(PageSize - 1)};
+}
+
+static struct request request_small(size_t size, unsigned spanclass)
+{
+	return (struct request){.kind = Small, .size = size, .spanclass = spanclass,
+				.bytes = size_classes[spanclass_size_class(spanclass)].size};
 }
 
 /* Everything, the slow way. Does not zero but tiny objects. */
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
 {
-	unsigned noscan = flags & ForNoscan, spanclass = noscan;
-	struct mcache *c = mcache_get();
-	uint64_t bytes = 0;
-	void *object;
+	unsigned noscan = flags & ForNoscan;
+	struct request r;
 
-	if (!c)
+	if (size > PTRDIFF_MAX)
 		return out_of_memory();
-	bool tiny = noscan && size < TinySize && !(flags & ForMalloc);
-	bool large = size > MaxSmallSize;
-	if (tiny) {
-		spanclass = TinySpanClass;
-		bytes = size;
-	} else if (large) {
-		bytes = (size + PageSize - 1) & ~(size_t)(PageSize - 1);
-	} else {
-		spanclass += flags & ForMalloc ? malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep]
-					       : go_span_class[(size + GoSizeStep - 1) / GoSizeStep];
-		bytes = size_classes[spanclass_size_class(spanclass)].size;
-	}
-	caller->site = (uintptr_t)site;
-	sequence_step(&c->sequence.allocating);
-	bool sampled = sampler_takes(c, bytes);
-	if (tiny)
-		object = tiny_alloc(c, size, caller);
-	else if (large)
-		object = malloc_large(c, size, noscan, caller, &bytes);
+	if (size > MaxSmallSize)
+		r = request_large(size, 0, noscan);
+	else if (flags & ForMalloc)
+		r = request_small(size, malloc_span_class[(size + MallocSizeStep - 1) / MallocSizeStep] + noscan);
+	else if (noscan && size < TinySize)
+		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
-		object = malloc_small(c, spanclass, caller);
-	if (object && sampled)
-		note_sample(c, object, bytes, spanclass, site, caller);
-	sequence_step(&c->sequence.allocating);
-	return object ? object : out_of_memory();
+		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
+	return allocate(&r, site, caller);
 }
 
-static struct mspan *span_at(const void *object)
+void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 {
-	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
+	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+	struct request r;
 
-	return page < __atomic_load_n(&arena_map.pages, __ATOMIC_ACQUIRE) ? arena_map.spans[page] : NULL;
+	if (rounded < size || rounded > PTRDIFF_MAX)
+		return out_of_memory();
+	if (rounded > MaxSmallSize || alignment > PageSize) {
+		r = request_large(size, alignment, ForScan);
+	} else {
+		/* Spans start at pages, so a class whose size is a multiple of the alignment has only such objects. The
+		 * largest class is one for every alignment. */
+		unsigned spanclass = malloc_span_class[rounded / MallocSizeStep];
+		while (size_classes[spanclass_size_class(spanclass)].size % alignment != 0)
+			spanclass += 2;
+		r = request_small(size, spanclass);
+	}
+	return allocate(&r, NULL, caller);
 }
 
 /* ---- Go's interface ---- */
@@ -126,12 +140,12 @@ static __attribute__((noinline)) void *goalloc_slow(size_t size, unsigned noscan
 
 static inline void *goalloc_at(size_t size, unsigned noscan, const struct goalloc_site *site)
 {
+	size_t index = (size + GoSizeStep - 1) / GoSizeStep;
 	struct mspan *s;
+	void *object;
 
 	if (!noscan || size >= TinySize) {
-		size_t index = (size + GoSizeStep - 1) / GoSizeStep;
-		void *object = malloc_fast(index, MaxSmallSize / GoSizeStep, go_span_class, noscan, &s);
-		if (likely(object != NULL))
+		if (likely(malloc_fast(index, MaxSmallSize / GoSizeStep, go_span_class, noscan, &s, &object)))
 			return s->needzero ? memset(object, 0, size) : object;
 	}
 	return goalloc_slow(size, noscan, site);
@@ -168,12 +182,15 @@ static void free_shared(struct mspan *s, unsigned index)
 
 	if (unlikely(!mspan_freeShared(s, index, &in_word)))
 		goalloc_fatal("double free of", address);
-	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != NULL)
-		return; /* its mcache will find it */
 	unsigned group = nelems - index / 32 * 32;
 	/* Summing up at every free would cost more than the free. */
-	if (nelems <= 32 || in_word % 8 == 0 || in_word == group)
+	if (nelems > 32 && in_word % 8 != 0 && in_word != group)
+		return;
+	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
+	if (!owner)
 		mcentral_freedSome(s, spanclass, freeBits, nelems);
+	else if (freeBits_count(freeBits, nelems) >= mspan_enough(nelems))
+		mcache_post(owner, s);
 }
 
 void free_object(struct mcache *c, struct mspan *s, unsigned index)
@@ -186,6 +203,8 @@ void free_object(struct mcache *c, struct mspan *s, unsigned index)
 	if (unlikely((*word & bit) == 0))
 		goalloc_fatal("double free of", s->base + index * s->elemsize);
 	*word &= ~bit;
+	if (--s->countdown == 0)
+		mcache_freedSome(c, s);
 }
 
 static void free_large(struct mcache *c, struct mspan *s)
@@ -220,7 +239,7 @@ static void free_small(struct mcache *c, struct mspan *s, uintptr_t address)
 	free_object(c, s, index);
 }
 
-static __attribute__((noinline)) void free_slow(void *object)
+void free_slow(void *object)
 {
 	uintptr_t address = (uintptr_t)object;
 
@@ -233,35 +252,12 @@ static __attribute__((noinline)) void free_slow(void *object)
 		goalloc_fatal("free of a pointer into an object:", address);
 	if (s->state != mSpanInUse && s->state != mSpanLarge)
 		goalloc_fatal("free of a pointer into free memory:", address);
-	struct mcache *c = mcache_get();
-	if (!c)
-		return;
+	struct mcache *c = mcache_enter();
 	if (s->state == mSpanLarge)
 		free_large(c, s);
 	else
 		free_small(c, s, address);
-}
-
-static inline void free_fast(void *object)
-{
-	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
-
-	if (unlikely(page >= __atomic_load_n(&arena_map.pages, __ATOMIC_RELAXED)))
-		return free_slow(object);
-	struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
-	/* Object boundary, span state and owner in one multiplication: see divMagic. */
-	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
-	size_t index = (size_t)(product >> 64);
-	if (unlikely((uint64_t)product >= s->divMagic))
-		return free_slow(object);
-	struct mcache *c = mcache_self;
-	if (unlikely(atomic_load_explicit(&s->owner, memory_order_relaxed) != c))
-		return free_slow(object);
-	uint64_t *word = &s->allocBits[index / 64], bits = *word, bit = 1ULL << index % 64;
-	if (unlikely((bits & bit) == 0))
-		return free_slow(object);
-	*word = bits & ~bit;
-	owner_add((uint64_t *)((char *)c + s->freesOffset), 1);
+	mcache_leave(c);
 }
 
 void goalloc_free(void *object)
@@ -269,11 +265,26 @@ void goalloc_free(void *object)
 	free_fast(object);
 }
 
-size_t goalloc_usable_size(const void *object)
+size_t mallocgc_usable(const void *object)
 {
 	const struct mspan *s = span_at(object);
 
-	return s ? s->elemsize : 0;
+	if (!s || (s->state != mSpanInUse && s->state != mSpanLarge))
+		goalloc_fatal("size of a pointer that is not of this heap:", (uintptr_t)object);
+	return s->elemsize;
+}
+
+bool mallocgc_resizeLarge(void *object, size_t size)
+{
+	struct mspan *s = span_at(object);
+
+	return s->state == mSpanLarge && size > MaxSmallSize && size <= PTRDIFF_MAX &&
+	       mheap_resizeSpan(s, (size + PageSize - 1) >> PageShift);
+}
+
+size_t goalloc_usable_size(const void *object)
+{
+	return object == zerobase ? 0 : mallocgc_usable(object);
 }
 
 size_t goalloc_class_size(unsigned size_class)

@@ -7,6 +7,7 @@
  */
 #include "runtime.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "sampler.h"
@@ -20,7 +21,11 @@ struct mcache mcache_dummy = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
 struct mcache *mcache_all;
 
+struct mcache mcache_shared;
+struct lock mcache_shared_lock;
+
 static pthread_key_t thread_end;
+static __thread unsigned rounds; /* of destructors of this thread */
 
 /* What the cache allocated since it took the span. */
 static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *bytes)
@@ -38,49 +43,165 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *byt
 	return objects;
 }
 
-/* The cache's own span again, when enough of it has been freed. */
-static bool refill_in_place(struct mspan *s)
+static void take_posted(struct mcache *c, struct mcache *self);
+
+enum {
+	MaxReady = 32,    /* ready spans of a class that a cache keeps; more go to their mcentral */
+	NotCounting = INT32_MAX,
+};
+
+static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 {
-	if (s->nelems == 0 || mspan_countFree(s) * 4 < s->nelems)
-		return false;
+	s->countdown = mspan_enough(s->nelems) - free;
+	mSpanList_insert(&c->full[s->spanclass], s);
+}
+
+static void leave_list(struct mcache *c, struct mspan *s)
+{
+	if (s->list == &c->ready[s->spanclass])
+		c->nready[s->spanclass]--;
+	mSpanList_remove(s->list, s);
+}
+
+static void give_back(struct mspan *s)
+{
+	mcentral_uncacheSpan(&mheap.central[s->spanclass], s);
+}
+
+/* Where a span of the cache belongs that it does not allocate from. */
+static void place(struct mcache *c, struct mspan *s)
+{
+	unsigned spanclass = s->spanclass, free = mspan_countFree(s);
+
+	if (free < mspan_enough(s->nelems)) {
+		s->countdown = mspan_enough(s->nelems) - free;
+		return;
+	}
+	/* Wholly free ones are kept only where they are the next to be used. */
+	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
+	if ((free == s->nelems && !first) || (c->nready[spanclass] >= MaxReady && s->list != &c->ready[spanclass])) {
+		leave_list(c, s);
+		give_back(s);
+		return;
+	}
+	s->countdown = free < s->nelems ? s->nelems - free : NotCounting;
+	if (s->list != &c->ready[spanclass]) {
+		leave_list(c, s);
+		mSpanList_insertBack(&c->ready[spanclass], s);
+		c->nready[spanclass]++;
+	}
+}
+
+void mcache_freedSome(struct mcache *c, struct mspan *s)
+{
+	if (s->list)
+		place(c, s);
+	else
+		s->countdown = NotCounting;
+}
+
+void mcache_post(struct mcache *c, struct mspan *s)
+{
+	if (atomic_exchange_explicit(&s->posted, true, memory_order_acq_rel))
+		return;
+	struct mspan *first = atomic_load_explicit(&c->posted, memory_order_relaxed);
+	do
+		s->next_posted = first;
+	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst, memory_order_relaxed));
+	/* The cache may have given up the span, and looked at its list for the last time. */
+	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != c)
+		take_posted(c, NULL);
+}
+
+/* Looks at what others posted to c, on behalf of the cache self: spans of other caches are passed on. */
+static void take_posted(struct mcache *c, struct mcache *self)
+{
+	struct mspan *s = atomic_exchange_explicit(&c->posted, NULL, memory_order_seq_cst), *next;
+
+	for (; s; s = next) {
+		next = s->next_posted;
+		/* First, so that who frees from now on posts again. */
+		atomic_store_explicit(&s->posted, false, memory_order_seq_cst);
+		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
+		if (!owner)
+			mcentral_lookAt(s);
+		else if (owner != self)
+			mcache_post(owner, s);
+		else if (s->list)
+			place(c, s);
+	}
+}
+
+/* Takes over what is free of a span of the cache, to allocate from it. */
+static void start(struct mspan *s)
+{
+	bool fresh = s->allocCount == 0 && s->freeindex == 0 && freeBits_count(s->freeBits, s->nelems) == 0;
 	unsigned free = mspan_collect(s);
-	note_sweep(s, free);
-	s->needzero = true;
+
+	s->countdown = NotCounting;
 	owner_set(&s->allocCount, s->nelems - free);
 	owner_set(&s->allocCountBeforeCache, s->nelems - free);
-	return true;
+	if (!fresh) {
+		s->needzero = true;
+		note_sweep(s, free);
+	}
+}
+
+static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct caller *caller)
+{
+	struct mspan *s = c->ready[spanclass].first;
+
+	if (s)
+		leave_list(c, s);
+	else
+		s = mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
+	return s;
 }
 
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
-	struct mcentral *central = &mheap.central[spanclass];
 	struct mspan *s = c->alloc[spanclass];
 	uint64_t bytes, objects;
 
 	sequence_step(&c->sequence.moving);
 	objects = take_objects(c, spanclass, &bytes);
-	if (!refill_in_place(s)) {
-		if (s != &emptymspan)
-			mcentral_uncacheSpan(central, s);
+	unsigned free = mspan_countFree(s);
+
+	/* The cache's own span again, when enough of it has been freed. */
+	if (s == &emptymspan || free < mspan_enough(s->nelems)) {
 		owner_set(&c->alloc[spanclass], &emptymspan);
-		s = mcentral_cacheSpan(central, c, caller);
-		if (s)
-			owner_set(&c->alloc[spanclass], s);
+		if (s != &emptymspan)
+			to_full(c, s, free);
+		if (atomic_load_explicit(&c->posted, memory_order_relaxed))
+			take_posted(c, c);
+		s = next_span(c, spanclass, caller);
 	}
-	if (s)
+	if (s) {
+		start(s);
+		owner_set(&c->alloc[spanclass], s);
 		note_refill(c, spanclass, objects, bytes, s, caller);
-	else
+	} else {
 		note_uncached(c, spanclass, objects, bytes);
+	}
 	sequence_step(&c->sequence.moving);
 	return s != NULL;
 }
 
-void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller)
+void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled)
 {
 	for (;;) {
-		void *object = nextFree(c->alloc[spanclass]);
+		void *object = nextFree(c, c->alloc[spanclass], sampled);
 		if (object || !refill(c, spanclass, caller))
 			return object;
+	}
+}
+
+static void release_list(struct mcache *c, struct mSpanList *list)
+{
+	while (list->first) {
+		struct mspan *s = list->first;
+		leave_list(c, s);
+		give_back(s);
 	}
 }
 
@@ -90,27 +211,51 @@ static void releaseAll(struct mcache *c)
 	tiny_release(c);
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
 		struct mspan *s = c->alloc[i];
-		if (s == &emptymspan)
-			continue;
-		uint64_t bytes, objects = take_objects(c, i, &bytes);
-		note_uncached(c, i, objects, bytes);
-		owner_set(&c->alloc[i], &emptymspan);
-		mcentral_uncacheSpan(&mheap.central[i], s);
+		if (s != &emptymspan) {
+			uint64_t bytes, objects = take_objects(c, i, &bytes);
+			note_uncached(c, i, objects, bytes);
+			owner_set(&c->alloc[i], &emptymspan);
+			give_back(s);
+		}
+		release_list(c, &c->full[i]);
+		release_list(c, &c->ready[i]);
 	}
+	take_posted(c, c);
 	sequence_step(&c->sequence.moving);
 }
 
-static void freemcache(void *value)
+static void freemcache(struct mcache *c)
 {
-	struct mcache *c = value;
-
 	releaseAll(c);
-	mcache_self = &mcache_dummy;
 	lock_acquire(&mheap.cachelock);
 	c->inuse = false;
 	c->next_free = mheap.freecaches;
 	mheap.freecaches = c;
 	lock_release(&mheap.cachelock);
+}
+
+/* Other destructors of the ending thread may allocate and free, so ours comes back for as many rounds as there are.
+ * What libc itself still frees afterwards goes by the shared cache. */
+static void thread_ends(void *value)
+{
+	if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+		pthread_setspecific(thread_end, value);
+		return;
+	}
+	mcache_self = &mcache_dummy;
+	freemcache(value);
+}
+
+static void publish(struct mcache *c)
+{
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		c->alloc[i] = &emptymspan;
+	c->id = mheap.ncaches++;
+	c->random = sampler_seed(c->id);
+	c->inuse = true;
+	sampler_init(c);
+	c->next = mcache_all;
+	__atomic_store_n(&mcache_all, c, __ATOMIC_RELEASE);
 }
 
 static struct mcache *allocmcache(void)
@@ -119,43 +264,55 @@ static struct mcache *allocmcache(void)
 
 	if (c) {
 		mheap.freecaches = c->next_free;
+		c->inuse = true;
 		return c;
 	}
 	lock_acquire(&mheap.lock);
 	c = fixalloc_alloc(&mheap.cachealloc);
 	lock_release(&mheap.lock);
-	if (!c)
-		return NULL;
-	for (unsigned i = 0; i < NumSpanClasses; i++)
-		c->alloc[i] = &emptymspan;
-	c->id = mheap.ncaches++;
-	c->random = sampler_seed(c->id);
-	sampler_init(c);
-	c->next = mcache_all;
-	__atomic_store_n(&mcache_all, c, __ATOMIC_RELEASE);
+	if (c)
+		publish(c);
 	return c;
+}
+
+static bool initialise(void)
+{
+	static bool initialised;
+
+	if (!initialised) {
+		initialised = mallocinit() && pthread_key_create(&thread_end, thread_ends) == 0;
+		if (initialised)
+			publish(&mcache_shared);
+	}
+	return initialised;
 }
 
 struct mcache *mcache_attach(void)
 {
-	static bool initialised;
+	struct mcache *c = NULL;
 
 	lock_acquire(&mheap.cachelock);
-	if (!initialised) {
-		initialised = mallocinit() && pthread_key_create(&thread_end, freemcache) == 0;
-		if (!initialised) {
-			lock_release(&mheap.cachelock);
-			return NULL;
-		}
-	}
-	struct mcache *c = allocmcache();
-	if (c)
-		c->inuse = true;
+	bool initialised = initialise();
+	if (initialised && rounds == 0)
+		c = allocmcache();
 	lock_release(&mheap.cachelock);
 	if (c) {
 		mcache_self = c;
 		/* May allocate, by way of this very mcache. */
 		pthread_setspecific(thread_end, c);
+		return c;
 	}
-	return c;
+	if (!initialised)
+		return NULL;
+	lock_acquire(&mcache_shared_lock);
+	return &mcache_shared;
+}
+
+/* In the child of a fork only the thread that forked lives on. The caches of the others are given up, but for those
+ * that were in the middle of something. */
+void mcache_abandonOthers(void)
+{
+	for (struct mcache *c = mcache_all; c; c = c->next)
+		if (c->inuse && c != mcache_self && c != &mcache_shared && c->sequence.moving % 2 == 0)
+			freemcache(c);
 }

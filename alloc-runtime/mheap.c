@@ -61,6 +61,7 @@ bool mallocinit(void)
 		mheap.central[i].spanclass = (uint8_t)i;
 	arena_map.start = mheap.arena_start;
 	description_publish();
+	fork_init();
 	return true;
 }
 
@@ -81,7 +82,14 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 	struct mspan *s = fixalloc_alloc(&mheap.spanalloc);
 
 	if (s) {
-		*s = (struct mspan){.base = base, .npages = npages, .state = mSpanFree};
+		/* Not what posting uses: a late freer may still hold the struct on some mcache's list. */
+		s->base = base;
+		s->npages = npages;
+		s->npreleased = 0;
+		s->pages_needzero = false;
+		s->divMagic = 0;
+		s->list = NULL;
+		s->state = mSpanFree;
 	}
 	return s;
 }
@@ -222,6 +230,7 @@ static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 		set_table(rest, rest, false);
 	}
 	s->npreleased = 0;
+	s->state = mSpanDead; /* nobody's neighbour until it is somebody's */
 	return s;
 }
 
@@ -229,10 +238,9 @@ bool mheap_initBits(struct mspan *s)
 {
 	unsigned words = mspan_words(s), size = 0;
 
-	if (words <= 1) {
+	if (words <= 2) {
 		s->allocBits = s->inline_allocBits;
 		s->freeBits = s->inline_freeBits;
-		s->allocBits[0] = 0;
 	} else {
 		while (1U << size < words)
 			size++;
@@ -241,10 +249,10 @@ bool mheap_initBits(struct mspan *s)
 			return false;
 		s->allocBits = bits;
 		s->freeBits = (_Atomic uint64_t *)(bits + (1U << size));
-		for (unsigned w = 0; w < words; w++)
-			s->allocBits[w] = 0;
 	}
-	for (unsigned i = 0; i < 2 * (words ? words : 1); i++)
+	for (unsigned w = 0; w < words; w++)
+		s->allocBits[w] = 0;
+	for (unsigned i = 0; i < 2 * words; i++)
 		atomic_store_explicit(&s->freeBits[i], 0, memory_order_relaxed);
 	return true;
 }
@@ -275,9 +283,50 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 	return true;
 }
 
-static struct mspan *alloc_m(size_t npages, unsigned spanclass, struct mheap_grown *grown)
+/* Cuts `pages` off the front, as a free span. */
+static bool free_front(struct mspan *s, size_t pages)
 {
-	struct mspan *s = allocSpanLocked(npages, grown);
+	struct mspan *front = new_span(s->base, pages);
+
+	if (!front)
+		return false;
+	front->pages_needzero = s->pages_needzero;
+	s->base += pages << PageShift;
+	s->npages -= pages;
+	set_table(s, s, false);
+	freeSpanLocked(front);
+	return true;
+}
+
+static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct mheap_grown *grown)
+{
+	struct mspan *s = allocSpanLocked(npages + align_pages - 1, grown);
+	uintptr_t align = align_pages << PageShift;
+
+	if (!s)
+		return NULL;
+	size_t front = (-s->base & (align - 1)) >> PageShift;
+	if (front != 0 && !free_front(s, front)) {
+		freeSpanLocked(s);
+		return NULL;
+	}
+	if (s->npages > npages) {
+		struct mspan *rest = new_span(s->base + (npages << PageShift), s->npages - npages);
+		if (!rest) {
+			freeSpanLocked(s);
+			return NULL;
+		}
+		rest->pages_needzero = s->pages_needzero;
+		s->npages = npages;
+		freeSpanLocked(rest);
+	}
+	return s;
+}
+
+static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown)
+{
+	struct mspan *s = align_pages <= 1 ? allocSpanLocked(npages, grown)
+					   : allocSpanAligned(npages, align_pages, grown);
 
 	if (!s)
 		return NULL;
@@ -286,7 +335,7 @@ static struct mspan *alloc_m(size_t npages, unsigned spanclass, struct mheap_gro
 	s->pages_needzero = true;
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
 				    spanclass * sizeof(struct goalloc_class_counters));
-	s->allocCache = 0;
+	s->allocCache = s->allocHeld = 0;
 	s->allocCount = s->allocCountBeforeCache = 0;
 	s->freeindex = 0;
 	s->tiny = NULL;
@@ -307,12 +356,17 @@ static struct mspan *alloc_m(size_t npages, unsigned spanclass, struct mheap_gro
 	return s;
 }
 
-struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown)
+struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown)
 {
 	lock_acquire(&mheap.lock);
-	struct mspan *s = alloc_m(npages, spanclass, grown);
+	struct mspan *s = alloc_m(npages, align_pages, spanclass, grown);
 	lock_release(&mheap.lock);
 	return s;
+}
+
+struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown)
+{
+	return mheap_allocAligned(npages, 1, spanclass, grown);
 }
 
 _Atomic uint16_t *mheap_allocTiny(void)
@@ -339,4 +393,44 @@ void mheap_freeSpan(struct mspan *s)
 	s->tiny = NULL;
 	freeSpanLocked(s);
 	lock_release(&mheap.lock);
+}
+
+bool mheap_resizeSpan(struct mspan *s, size_t npages)
+{
+	bool resized = false;
+
+	lock_acquire(&mheap.lock);
+	size_t old = s->npages;
+	if (npages <= old) {
+		struct mspan *rest = npages < old ? new_span(s->base + (npages << PageShift), old - npages) : NULL;
+		if (rest) {
+			rest->pages_needzero = true;
+			s->npages = npages;
+			freeSpanLocked(rest);
+		}
+		resized = true;
+	} else {
+		struct mspan *after = free_neighbour(page_of(s) + old);
+		if (after && old + after->npages >= npages) {
+			size_t rest = old + after->npages - npages;
+			mSpanList_remove(after->list, after);
+			set_table(after, &emptymspan, false);
+			set_table(s, &emptymspan, false);
+			after->base += (npages - old) << PageShift;
+			after->npages = rest;
+			s->npages = npages;
+			if (rest != 0)
+				freeSpanLocked(after);
+			else
+				delete_span(after);
+			resized = true;
+		}
+	}
+	if (resized) {
+		mheap.pagesInUse += s->npages - old;
+		s->elemsize = mspan_bytes(s);
+		set_table(s, s, false);
+	}
+	lock_release(&mheap.lock);
+	return resized;
 }

@@ -2,6 +2,8 @@
 /* Spans: their lists, and finding, counting and collecting free objects. The invariants are in runtime.h. */
 #include "runtime.h"
 
+#include "sampler.h"
+
 struct mspan emptymspan;
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
@@ -31,24 +33,54 @@ void mSpanList_remove(struct mSpanList *list, struct mspan *s)
 	s->list = NULL;
 }
 
-/* The next free object, of the window or of the next one that has any. */
-void *nextFree(struct mspan *s)
+/* Opens a window on these free objects: up to the next sample, and what is left then. */
+static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 {
-	unsigned words = mspan_words(s);
+	int64_t bytes = (int64_t)(bit_count(free) * s->elemsize);
+	uint64_t held = 0;
+
+	sampler_refresh(c);
+	if (unlikely(c->next_sample < bytes)) {
+		held = free;
+		for (int64_t n = c->next_sample / (int64_t)s->elemsize; n > 0; n--)
+			held &= held - 1;
+		bytes = c->next_sample;
+	}
+	c->next_sample -= bytes;
+	s->allocCache = free & ~held;
+	s->allocHeld = held;
+}
+
+/* The first of the held objects is the sampled one. */
+static void *take_held(struct mcache *c, struct mspan *s)
+{
+	uint64_t held = s->allocHeld;
+
+	sampler_next(c);
+	open_window(c, s, held & (held - 1));
+	owner_add(&s->allocCount, 1);
+	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);
+}
+
+void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
+{
 	void *object = nextFreeFast(s);
 
 	if (object)
 		return object;
-
-	for (unsigned w = s->freeindex / 64; w < words; w++) {
+	if (s->allocHeld != 0) {
+		*sampled = c->sample_distance != GOALLOC_NOT_LISTENING;
+		return take_held(c, s);
+	}
+	for (unsigned w = s->freeindex / 64, words = mspan_words(s); w < words; w++) {
 		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
 		s->freeindex = (w + 1) * 64;
 		if (free == 0)
 			continue;
 		s->allocBits[w] |= free;
 		s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
-		s->allocCache = free;
-		return nextFreeFast(s);
+		open_window(c, s, free);
+		return nextFree(c, s, sampled);
 	}
 	return NULL;
 }
@@ -56,11 +88,11 @@ void *nextFree(struct mspan *s)
 /* Puts what is left of the window back into allocBits, where it can be seen as one with the rest. */
 static void close_window(struct mspan *s)
 {
-	if (s->allocCache != 0) {
-		uint64_t *word = &s->allocBits[(s->cacheBase - s->base) / s->elemsize / 64];
-		*word &= ~s->allocCache;
-		s->allocCache = 0;
-	}
+	uint64_t left = s->allocCache | s->allocHeld;
+
+	if (left != 0)
+		s->allocBits[s->freeindex / 64 - 1] &= ~left;
+	s->allocCache = s->allocHeld = 0;
 }
 
 unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
@@ -74,11 +106,19 @@ unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
 
 unsigned mspan_countFree(struct mspan *s)
 {
-	unsigned n = freeBits_count(s->freeBits, s->nelems) + (unsigned)__builtin_popcountll(s->allocCache);
+	unsigned n = freeBits_count(s->freeBits, s->nelems) + bit_count(s->allocCache | s->allocHeld);
 
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
-		n += (unsigned)__builtin_popcountll(~s->allocBits[w] & mspan_word_mask(s, w));
+		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	return n;
+}
+
+/* Most words are empty, and looking is cheaper than exchanging. */
+static uint64_t take_freeBits(_Atomic uint64_t *word)
+{
+	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(word, 0, memory_order_acquire) & UINT32_MAX;
 }
 
 unsigned mspan_collect(struct mspan *s)
@@ -87,18 +127,24 @@ unsigned mspan_collect(struct mspan *s)
 
 	close_window(s);
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
-		uint64_t low = atomic_exchange_explicit(&s->freeBits[2 * w], 0, memory_order_acquire);
-		uint64_t high = atomic_exchange_explicit(&s->freeBits[2 * w + 1], 0, memory_order_acquire);
-		uint64_t freed = (low & UINT32_MAX) | high << 32;
+		uint64_t freed = take_freeBits(&s->freeBits[2 * w]) | take_freeBits(&s->freeBits[2 * w + 1]) << 32;
 		uint64_t twice = freed & ~s->allocBits[w];
 		if (unlikely(twice != 0))
 			goalloc_fatal("double free of",
 				      s->base + (w * 64 + (unsigned)__builtin_ctzll(twice)) * s->elemsize);
 		s->allocBits[w] &= ~freed;
-		n += (unsigned)__builtin_popcountll(~s->allocBits[w] & mspan_word_mask(s, w));
+		n += bit_count(~s->allocBits[w] & mspan_word_mask(s, w));
 	}
 	s->freeindex = 0;
 	return n;
+}
+
+void mspan_adopt(struct mspan *s)
+{
+	/* What is free of it stands in freeBits; every other object is allocated. */
+	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
+		s->allocBits[w] = mspan_word_mask(s, w);
+	s->allocCache = s->allocHeld = 0;
 }
 
 unsigned mspan_disown(struct mspan *s)
@@ -109,13 +155,13 @@ unsigned mspan_disown(struct mspan *s)
 		uint64_t free = ((~s->allocBits[i / 2] & mspan_word_mask(s, i / 2)) >> shift) & UINT32_MAX;
 		if (free == 0)
 			continue;
-		uint64_t count = (uint64_t)__builtin_popcountll(free) << 32;
+		uint64_t count = (uint64_t)bit_count(free) << 32;
 		uint64_t before = atomic_fetch_add_explicit(&s->freeBits[i], free | count, memory_order_release);
 		if (unlikely((before & free) != 0))
 			goalloc_fatal("double free of", s->base + (i * 32 + (unsigned)__builtin_ctzll(before & free)) *
 									  s->elemsize);
 	}
-	/* Pairs with mspan_freeShared: either the freer sees that nobody owns the span, or we see its bit. */
+	/* Pairs with free_shared: either the freer sees that nobody owns the span, or we see its bit. */
 	atomic_store_explicit(&s->owner, NULL, memory_order_seq_cst);
 	return freeBits_count(s->freeBits, s->nelems);
 }

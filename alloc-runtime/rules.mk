@@ -2,7 +2,7 @@
 GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
 GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
 GOALLOC_CFLAGS   = $(ALL_CFLAGS) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
-	-ftls-model=initial-exec -fno-semantic-interposition
+	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
@@ -28,4 +28,11 @@ $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so -Wl,-z,now -o $@ $^ -lpthread
 
--include $(GOALLOC_OBJECTS:.o=.d)
+# malloc and operator new by way of it, for LD_PRELOAD.
+PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c))
+
+$(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
+
+-include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d)

@@ -76,36 +76,42 @@ struct mSpanList {
 /*
  * A run of pages. With nelems > 0 and W = words of allocBits = (nelems + 63) / 64:
  *
- *   an owned span (owner is the mcache that holds it)
- *       object i is free  ==  bit clear in allocBits, or (i in the window of allocCache and) set in allocCache,
- *                             or set in freeBits
- *       the window is the 64 objects from freeindex; all windows up to it are done for this pass
+ *   a span with an owner (the mcache that allocated from it last, and does still or will again)
+ *       object i is free  ==  bit clear in allocBits, or (i in the window and) set in allocCache or
+ *                             allocHeld, or set in freeBits
+ *       the window is the 64 objects below freeindex; all windows before it are done for this pass
+ *       allocHeld is what allocCache gets after the next sample, so that the fast path need not count bytes: its
+ *       first object is the one to be sampled
+ *       the owner's frees clear bits of allocBits, everybody else's set bits of freeBits
  *   a span without owner
  *       object i is free  ==  set in freeBits; allocBits and allocCache mean nothing
  *   freeBits[i / 32] = bits of 32 objects | their number << 32, so that one atomic addition frees and counts
  *   bits past nelems are clear in allocBits and freeBits, which makes a free of what lies past the last element
  *   look like a double free
+ *   it is on one list: of its mcentral (no owner), full or ready of its owner, none while its owner allocates from it,
+ *   of mheap (free or large)
  *
- * Who may touch what: base, divMagic, elemsize, nelems, spanclass, npages change only while no object of the span is
- * allocated. owner is set under the mcentral's lock and cleared by the owner. The second line is the owner's. freeBits
- * is atomic. list, next, prev and sweepgen belong to the lock of the list (mcentral's or mheap's).
+ * Who may touch what: base, divMagic, elemsize, nelems, spanclass and npages change only while no object of the span is
+ * allocated. owner is set and cleared under the mcentral's lock, or while nobody else knows the span. The second line
+ * and, but for freeBits, the bits are the owner's. list, next and prev belong to the list: to the lock of mcentral or
+ * mheap, or to the owner. freeBits and posted are atomic.
  */
 struct mspan {
-	/* What a free reads. */
+	/* What a free reads, and a free by the owner writes. */
 	uintptr_t base;
 	uint64_t divMagic; /* 0 sends every free of the span to the slow path: large, tiny, free spans, debug level */
 	_Atomic(struct mcache *) owner;
 	uint64_t *allocBits;
-	_Atomic uint64_t *freeBits;
-	uint64_t objMagic; /* what divMagic is where it is not 0 */
+	uint64_t inline_allocBits[2];
+	uint32_t countdown;   /* frees by the owner until it looks at the span */
 	uint32_t freesOffset; /* of class_counters[spanclass].frees in an mcache */
 	uint32_t nelems;
 	uint8_t spanclass;
-	uint8_t state;      /* enum mspan_state */
-	bool needzero;      /* objects may hold old bytes */
+	uint8_t state;       /* enum mspan_state */
+	bool needzero;       /* objects may hold old bytes */
 	bool pages_needzero; /* the same of the whole run, for mheap */
 
-	/* What the owner writes. */
+	/* What an allocation reads and writes. */
 	_Alignas(CACHE_LINE) uint64_t allocCache;
 	uintptr_t cacheBase; /* address of the object that bit 0 of allocCache stands for */
 	uint64_t elemsize;
@@ -113,16 +119,23 @@ struct mspan {
 	uint32_t allocCountBeforeCache;
 	uint32_t freeindex;
 	uint32_t sweepgen;
-	_Atomic uint16_t *tiny; /* span class 5: a tiny_block for each object, NULL before the first */
-	uint64_t inline_allocBits[1];
-
-	_Alignas(CACHE_LINE) _Atomic uint64_t inline_freeBits[2];
-	struct mSpanList *list; /* the one it is on */
+	uint64_t allocHeld;
 	struct mspan *next, *prev;
-	size_t npages;
-	size_t npreleased; /* of a free span: pages given back to the system */
+
+	/* What a free by another thread writes. */
+	_Alignas(CACHE_LINE) _Atomic uint64_t *freeBits;
+	_Atomic uint64_t inline_freeBits[4];
+	struct mSpanList *list; /* the one it is on */
+	struct mspan *next_posted;
+	_Atomic bool posted; /* on its owner's list of spans that others made worth looking at */
+
+	_Alignas(CACHE_LINE) size_t npages;
+	uint64_t objMagic; /* what divMagic is where it is not 0 */
+	_Atomic uint16_t *tiny; /* span class 5: a count for each object, NULL before the first; see tiny.c */
+	size_t npreleased;      /* of a free span: pages given back to the system */
 	uint64_t unusedsince;
 };
+_Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "every line has its writer");
 
 static inline unsigned mspan_words(const struct mspan *s)
 {
@@ -148,24 +161,49 @@ void mSpanList_insert(struct mSpanList *list, struct mspan *s);
 void mSpanList_insertBack(struct mSpanList *list, struct mspan *s);
 void mSpanList_remove(struct mSpanList *list, struct mspan *s);
 
+static inline unsigned bit_count(uint64_t x)
+{
+#ifdef __POPCNT__
+	return (unsigned)__builtin_popcountll(x);
+#else
+	x -= x >> 1 & 0x5555555555555555;
+	x = (x & 0x3333333333333333) + (x >> 2 & 0x3333333333333333);
+	return (unsigned)(((x + (x >> 4)) & 0x0f0f0f0f0f0f0f0f) * 0x0101010101010101 >> 56);
+#endif
+}
+
+/* The first object of the window, which is allocCache and not 0. */
+static inline void *take_from_window(struct mspan *s, uint64_t window)
+{
+	s->allocCache = window & (window - 1);
+	owner_add(&s->allocCount, 1);
+	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(window) * s->elemsize);
+}
+
 /* The next free object of the window; NULL when there is none. */
 static inline void *nextFreeFast(struct mspan *s)
 {
-	uint64_t cache = s->allocCache;
+	uint64_t window = s->allocCache;
 
-	if (unlikely(cache == 0))
-		return NULL;
-	s->allocCache = cache & (cache - 1);
-	owner_add(&s->allocCount, 1);
-	return (void *)(s->cacheBase + (unsigned)__builtin_ctzll(cache) * s->elemsize);
+	return likely(window != 0) ? take_from_window(s, window) : NULL;
 }
 
-void *nextFree(struct mspan *s);                      /* NULL when the span is used up */
-unsigned mspan_countFree(struct mspan *s);            /* of an owned span */
+/* The next free object of the span, from further windows too; NULL when it is used up. Counts what it opens towards
+ * next_sample; *sampled when the object is the one that the sampler waits for. */
+void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
+unsigned mspan_countFree(struct mspan *s); /* of a span with an owner */
 unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* objects that are free in them */
-unsigned mspan_collect(struct mspan *s);              /* owner: takes freeBits, starts a new pass; all that is free */
-unsigned mspan_disown(struct mspan *s);               /* owner: all that is free goes to freeBits; their number */
+unsigned mspan_collect(struct mspan *s);   /* owner: takes freeBits, starts a new pass; all that is free */
+void mspan_adopt(struct mspan *s);         /* a span without owner gets ready for mspan_collect */
+unsigned mspan_disown(struct mspan *s);    /* owner: all that is free goes to freeBits; their number */
 bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: it was free already */
+
+/* A span is worth an mcache's trip when it has so many free objects: with fewer, refills come too often; with more,
+ * memory lies idle. */
+static inline unsigned mspan_enough(unsigned nelems)
+{
+	return (nelems + 3) / 4;
+}
 
 /* ---- mcache ---- */
 
@@ -177,6 +215,10 @@ struct mcache {
 	uintptr_t tiny;      /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
+	struct mSpanList full[NumSpanClasses];  /* used up, less than a quarter free again */
+	struct mSpanList ready[NumSpanClasses]; /* a quarter free or more */
+	uint32_t nready[NumSpanClasses];
+	_Atomic(struct mspan *) posted; /* of spans of this cache, by threads that freed some of their objects */
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
 	struct goalloc_class_counters class_counters[NumSpanClasses];
@@ -211,13 +253,23 @@ extern struct mcache mcache_dummy; /* of a thread that has none yet: every span 
 extern __thread struct mcache *mcache_self;
 extern struct mcache *mcache_all; /* newest first; read without a lock */
 
-struct mcache *mcache_attach(void); /* gives this thread an mcache; NULL when memory is out */
+/* The cache for one slow operation: the thread's own, or where it has none any more the shared one, locked. NULL only
+ * when not even the arena could be reserved. */
+struct mcache *mcache_attach(void);
+extern struct mcache mcache_shared;
+extern struct lock mcache_shared_lock;
 
-static inline struct mcache *mcache_get(void)
+static inline struct mcache *mcache_enter(void)
 {
 	struct mcache *c = mcache_self;
 
 	return likely(c != &mcache_dummy) ? c : mcache_attach();
+}
+
+static inline void mcache_leave(struct mcache *c)
+{
+	if (unlikely(c == &mcache_shared))
+		lock_release(&mcache_shared_lock);
 }
 
 /* Between two of these the counter is odd; see struct goalloc_sequence. */
@@ -228,18 +280,22 @@ static inline void sequence_step(uint32_t *counter)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-
 /* Allocates from the cache's span or the next ones; NULL when memory is out. */
-void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller);
+void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled);
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
+/* The owner freed so many objects of a span that it may be of use, or wholly free. */
+void mcache_freedSome(struct mcache *c, struct mspan *s);
+/* Another thread did. */
+void mcache_post(struct mcache *c, struct mspan *s);
+void mcache_abandonOthers(void);
 
 /* ---- mcentral ---- */
 
-/* The spans of one span class. Spans that an mcache holds are on `empty` too. */
+/* The spans of one span class that have no owner. */
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
 	uint8_t spanclass;
-	struct mSpanList nonempty; /* a quarter free or more, nobody's */
+	struct mSpanList nonempty; /* a quarter free or more */
 	struct mSpanList empty;
 };
 
@@ -247,6 +303,7 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
 /* Somebody freed objects of a span without owner. The span may be gone by now, so the caller says what it was. */
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
+void mcentral_lookAt(struct mspan *s); /* the same, at leisure */
 
 /* ---- mheap ---- */
 
@@ -291,6 +348,9 @@ struct mheap_grown {
 
 bool mallocinit(void); /* once, under cachelock; false when not even a small arena is to be had */
 struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown);
+/* The same at a multiple of align_pages, a power of two. */
+struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
+bool mheap_resizeSpan(struct mspan *s, size_t npages); /* of a large object */
 void mheap_freeSpan(struct mspan *s);
 bool mheap_initBits(struct mspan *s);     /* room for the bits of nelems objects */
 _Atomic uint16_t *mheap_allocTiny(void);
@@ -311,9 +371,15 @@ enum malloc_flags {
 };
 
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller);
+/* At a multiple of `alignment`, a power of two; malloc's rules. */
+void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller);
+size_t mallocgc_usable(const void *object);
+/* A large object to another large size where it stands; false when that cannot be. */
+bool mallocgc_resizeLarge(void *object, size_t size);
 /* Frees one object of a span of small objects. */
 void free_object(struct mcache *c, struct mspan *s, unsigned index);
 
+void fork_init(void);
 void description_publish(void); /* fills in the addresses that observers need */
 
 /* ---- failure ---- */

@@ -87,24 +87,31 @@ void sampler_init(struct mcache *c)
 	owner_set(&c->next_sample, INT64_MAX);
 }
 
-bool sampler_takes(struct mcache *c, uint64_t bytes)
+void sampler_next(struct mcache *c)
+{
+	c->next_sample = c->sample_distance == GOALLOC_NOT_LISTENING ? INT64_MAX : exponential(c, c->sample_distance);
+}
+
+void sampler_refresh(struct mcache *c)
 {
 	uint64_t distance = sample_rate_in_force();
 
-	if (distance != c->sample_distance) {
+	if (unlikely(distance != c->sample_distance)) {
 		c->sample_distance = distance;
-		if (distance == GOALLOC_NOT_LISTENING)
-			c->next_sample = INT64_MAX;
-		else
-			c->next_sample = exponential(c, distance);
+		sampler_next(c);
 	}
-	if (distance == 0)
-		return true;
-	c->next_sample -= (int64_t)bytes;
-	if (c->next_sample >= 0)
+}
+
+bool sampler_takes(struct mcache *c, uint64_t bytes)
+{
+	sampler_refresh(c);
+	if (c->sample_distance == GOALLOC_NOT_LISTENING)
 		return false;
-	c->next_sample = distance == GOALLOC_NOT_LISTENING ? INT64_MAX : exponential(c, distance);
-	return distance != GOALLOC_NOT_LISTENING;
+	c->next_sample -= (int64_t)bytes;
+	if (c->next_sample >= 0 && c->sample_distance != 0)
+		return false;
+	sampler_next(c);
+	return true;
 }
 
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,

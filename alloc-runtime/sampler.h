@@ -9,8 +9,12 @@
 
 #include "runtime.h"
 
-/* Adopts the rate that is in force now, and counts `bytes` of an allocation towards the next sample. True when this
- * allocation is sampled. */
+/* Adopts the rate that is in force now. */
+void sampler_refresh(struct mcache *c);
+/* Draws the distance to the next sample. */
+void sampler_next(struct mcache *c);
+/* Counts `bytes` of an allocation towards the next sample. True when this allocation is sampled. Objects of the size
+ * classes are counted when nextFree opens their window instead. */
 bool sampler_takes(struct mcache *c, uint64_t bytes);
 void sampler_init(struct mcache *c);
 

@@ -89,7 +89,8 @@ static void count_in_cache(struct mcache *c, size_t size)
 
 static void *new_block(struct mcache *c, size_t size, struct caller *caller)
 {
-	void *object = mcache_nextFree(c, TinySpanClass, caller);
+	bool sampled; /* blocks are no objects: those in them have been counted one by one */
+	void *object = mcache_nextFree(c, TinySpanClass, caller, &sampled);
 	struct mspan *s = c->alloc[TinySpanClass];
 	uintptr_t block = (uintptr_t)object;
 	/* The block with more room left is the one to carve on. */

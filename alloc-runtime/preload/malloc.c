@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libgoalloc-preload.so: the C library's allocation functions on the allocator.
+ *
+ * Everything is allocated as "scan", because C says nothing about pointers, and never shares tiny blocks. Objects are
+ * 16-byte aligned as glibc's are. Size 0 gives an object of its own.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "malloc_fast.h"
+#include "preload.h"
+
+#define EXPORT   __attribute__((visibility("default")))
+#define NOINLINE __attribute__((noinline))
+
+static NOINLINE void *malloc_slow(size_t size)
+{
+	struct caller caller = CALLER_HERE();
+
+	return mallocgc(size ? size : 1, ForMalloc, NULL, &caller);
+}
+
+EXPORT void *malloc(size_t size)
+{
+	struct mspan *s;
+	void *object;
+
+	return likely(preload_fast(size, &s, &object)) ? object : malloc_slow(size);
+}
+
+EXPORT void free(void *object)
+{
+	free_fast(object);
+}
+
+EXPORT void cfree(void *object)
+{
+	free_fast(object);
+}
+
+static NOINLINE void *calloc_slow(size_t size)
+{
+	struct caller caller = CALLER_HERE();
+	void *object = mallocgc(size ? size : 1, ForMalloc, NULL, &caller);
+
+	return object && span_at(object)->needzero ? memset(object, 0, size) : object;
+}
+
+static void *too_much(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+	struct mspan *s;
+	void *object;
+
+	if (unlikely(__builtin_mul_overflow(n, size, &size)))
+		return too_much();
+	if (unlikely(!preload_fast(size, &s, &object)))
+		return calloc_slow(size);
+	return s->needzero ? memset(object, 0, size) : object;
+}
+
+static void *resize(void *object, size_t size, struct caller *caller)
+{
+	if (!object)
+		return mallocgc(size ? size : 1, ForMalloc, NULL, caller);
+	if (size == 0) {
+		free_fast(object);
+		return NULL;
+	}
+	size_t usable = mallocgc_usable(object);
+	/* In place when it fits and does not waste half. */
+	if (size <= usable && (size >= usable / 2 || usable <= 64))
+		return object;
+	if (mallocgc_resizeLarge(object, size))
+		return object;
+	struct mspan *s;
+	void *moved;
+	if (!preload_fast(size, &s, &moved))
+		moved = mallocgc(size, ForMalloc, NULL, caller);
+	if (!moved)
+		return NULL;
+	memcpy(moved, object, size < usable ? size : usable);
+	free_fast(object);
+	return moved;
+}
+
+EXPORT void *realloc(void *object, size_t size)
+{
+	struct caller caller = CALLER_HERE();
+
+	return resize(object, size, &caller);
+}
+
+EXPORT void *reallocarray(void *object, size_t n, size_t size)
+{
+	struct caller caller = CALLER_HERE();
+
+	if (__builtin_mul_overflow(n, size, &size))
+		return too_much();
+	return resize(object, size, &caller);
+}
+
+static bool power_of_two(size_t n)
+{
+	return n != 0 && (n & (n - 1)) == 0;
+}
+
+static void *align(size_t alignment, size_t size, struct caller *caller)
+{
+	if (size == 0)
+		size = 1;
+	return alignment <= MallocSizeStep ? mallocgc(size, ForMalloc, NULL, caller)
+					   : mallocgc_aligned(alignment, size, caller);
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+	struct caller caller = CALLER_HERE();
+
+	if (!power_of_two(alignment)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return align(alignment, size, &caller);
+}
+
+/* As in glibc the next power of two will do. */
+EXPORT void *memalign(size_t alignment, size_t size)
+{
+	struct caller caller = CALLER_HERE();
+	size_t power = MallocSizeStep;
+
+	while (power < alignment && power <= SIZE_MAX / 4)
+		power *= 2;
+	if (power < alignment) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return align(power, size, &caller);
+}
+
+EXPORT int posix_memalign(void **object, size_t alignment, size_t size)
+{
+	struct caller caller = CALLER_HERE();
+	int saved = errno;
+
+	if (!power_of_two(alignment) || alignment % sizeof(void *) != 0)
+		return EINVAL;
+	void *aligned = align(alignment, size, &caller);
+	errno = saved;
+	if (!aligned)
+		return ENOMEM;
+	*object = aligned;
+	return 0;
+}
+
+EXPORT void *valloc(size_t size)
+{
+	struct caller caller = CALLER_HERE();
+
+	return align((size_t)getpagesize(), size, &caller);
+}
+
+EXPORT void *pvalloc(size_t size)
+{
+	struct caller caller = CALLER_HERE();
+	size_t page = (size_t)getpagesize(), rounded = (size + page - 1) & ~(page - 1);
+
+	return rounded < size ? too_much() : align(page, rounded ? rounded : page, &caller);
+}
+
+EXPORT size_t malloc_usable_size(void *object)
+{
+	return object ? mallocgc_usable(object) : 0;
+}

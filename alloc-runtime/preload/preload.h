@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef PRELOAD_H
+#define PRELOAD_H
+
+#include "malloc_fast.h"
+
+/* malloc where nothing stands in the way. */
+static inline bool preload_fast(size_t size, struct mspan **span, void **object)
+{
+	return malloc_fast((size + MallocSizeStep - 1) / MallocSizeStep, MaxSmallSize / MallocSizeStep, malloc_span_class,
+			   0, span, object);
+}
+
+#endif

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""malloc_table.py BUILD [CASE...]: libgoalloc beside other allocators, interleaved, as medians and ratios.
+
+ROUNDS (5) and MILLIONS (operations a run, 4) come from the environment. The peers are Debian's packages; what is not
+installed is left out, and said so."""
+import glob
+import math
+import os
+import statistics
+import subprocess
+import sys
+
+PEERS = [
+    ("goalloc", None),
+    ("glibc", ""),
+    ("jemalloc", "/usr/lib/*/libjemalloc.so.2"),
+    ("tcmalloc", "/usr/lib/*/libtcmalloc_minimal.so.4"),
+    ("mimalloc", "/usr/lib/*/libmimalloc.so.2*"),
+]
+CASES = (
+    [("pair", s) for s in (16, 64, 256, 1024, 8192)]
+    + [("pair2", s) for s in (64, 1024)]
+    + [("lifo", s) for s in (64, 1024, 8192)]
+    + [("random", s) for s in (16, 64, 256, 1024, 8192)]
+    + [("mixed", 0)]
+    + [("producer-consumer", s) for s in (64, 1024)]
+    + [("larson", 1000)]
+    + [("reuse", s) for s in (16, 64, 1024)]
+)
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def main():
+    build = sys.argv[1]
+    wanted = sys.argv[2:]
+    rounds = int(os.environ.get("ROUNDS", "5"))
+    operations = int(float(os.environ.get("MILLIONS", "4")) * 1e6)
+    peers = []
+    for name, pattern in PEERS:
+        found = [os.path.abspath(f"{build}/libgoalloc-preload.so")] if pattern is None else glob.glob(pattern) or [pattern]
+        if found[0] and not os.path.exists(found[0]):
+            print(f"malloc_table: '{name}' is not installed, left out", file=sys.stderr)
+            continue
+        peers.append((name, found[0]))
+    cases = [c for c in CASES if not wanted or c[0] in wanted or f"{c[0]}-{c[1]}" in wanted]
+    times = {(case, name): [] for case in cases for name, _ in peers}
+    memory = {key: [] for key in times}
+    for _ in range(rounds):
+        for case in cases:
+            for name, library in peers:
+                environment = dict(os.environ, **({"LD_PRELOAD": library} if library else {}))
+                command = [f"{build}/tests/bench/malloc_cases", case[0], str(case[1]), str(operations)]
+                out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+                nanoseconds, kib = out.split()
+                times[case, name].append(float(nanoseconds))
+                memory[case, name].append(int(kib))
+    names = [name for name, _ in peers]
+    print(f"ns an allocation and free, median of {rounds} interleaved runs of {operations:,} operations; best/ours last")
+    print(f"{'case':<24}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}")
+    ratios = {n: [] for n in names}
+    memory_ratios = {n: [] for n in names}
+    for case in cases:
+        t = {n: statistics.median(times[case, n]) for n in names}
+        m = {n: statistics.median(memory[case, n]) for n in names}
+        best = min(v for n, v in t.items() if n != "goalloc")
+        label = f"{case[0]} {case[1] or ''}"
+        print(f"{label:<24}" + "".join(f"{t[n]:>10.2f}" for n in names) + f"{t['goalloc'] / best:>11.2f}")
+        for n in names:
+            ratios[n].append(t["goalloc"] / t[n])
+            memory_ratios[n].append(m["goalloc"] / m[n])
+    print(f"{'time, ours to theirs':<24}" + "".join(f"{geometric_mean(ratios[n]):>10.3f}" for n in names))
+    print(f"{'peak memory, the same':<24}" + "".join(f"{geometric_mean(memory_ratios[n]):>10.3f}" for n in names))
+
+
+main()
