@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 int cli_verbosity;
 
 static const struct command *const commands[] = {
-	&command_record, &command_escapes, &command_doctor,
+	&command_record, &command_report, &command_escapes, &command_doctor,
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -55,6 +56,7 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+	setlocale(LC_CTYPE, ""); /* how wide the characters of names are */
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;

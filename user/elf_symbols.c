@@ -25,10 +25,13 @@ struct elf_symbols {
 static const char *const suffixes[] = {".constprop", ".isra", ".part",	    ".cold",
 				       ".lto_priv",  ".llvm", ".localalias"};
 
-/* Length of the name without these: "f.constprop.0" is f, "runtime.newobject.cold" is runtime.newobject. */
+/*
+ * Length of the name without these, and without a version: "f.constprop.0" is f, "runtime.newobject.cold" is
+ * runtime.newobject, "read@@GLIBC_2.2.5" is read.
+ */
 static size_t length_without_suffix(const char *name)
 {
-	size_t length = strlen(name);
+	size_t length = strcspn(name, "@");
 
 	for (;;) {
 		size_t digits = length, word;

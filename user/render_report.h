@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_RENDER_REPORT_H
+#define ESCAPEMENT_RENDER_REPORT_H
+
+/* A report as text, JSON, CSV and folded stacks. Write errors are left on the stream for its owner to find. */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "report.h"
+
+/* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. */
+void render_report_text(FILE *stream, const struct report *report, int width, bool color);
+
+/* Schema escapement.report/1:
+ *
+ *   {"schema", "target": {"command", "kernel", "start", "duration_seconds", "processes": [{"pid", "comm",
+ *   "executable", "build_id", "runtime"}…]}, "exact": {"totals", "rows"}, "rate", "totals": VALUES, "rows": [ROW…],
+ *   "check": {"source", "objects", "difference", "bound"} or null, "lost": {"events", "stacks"}}
+ *
+ * VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, and objects_low and objects_high
+ * where objects are estimated. A ROW has VALUES and what it is grouped by: file, line, function; function; type;
+ * size_class (bytes; 0 for large objects) and span_class; or stack, frames {function, file, line, column, address},
+ * leaf first, of which address is there only where nothing else is known. What was not measured or is not known is
+ * null.
+ */
+void render_report_json(FILE *stream, const struct report *report);
+
+/* One line of names, one line a row (RFC 4180 with bare newlines). What was not measured is empty. Stacks are one
+ * field, leaf first, frames separated by ';'. */
+void render_report_csv(FILE *stream, const struct report *report);
+
+/* Stacks for flame graphs: "root;…;leaf VALUE" a line, the value that the report is sorted by. Of a report BY_STACK. */
+void render_report_folded(FILE *stream, const struct report *report);
+
+#endif

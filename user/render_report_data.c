@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reports for other programs: JSON, CSV, folded stacks. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "render_report.h"
+#include "size_class.h"
+
+/* The values that a reader gets; samples are how estimates came about. */
+static const enum profile_value shown[] = {VALUE_OBJECTS,	VALUE_BYTES,	  VALUE_REFILLS,
+					   VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
+
+enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
+
+/* --- JSON --- */
+
+static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds, int64_t low,
+		       int64_t high)
+{
+	for (int i = 0; i < SHOWN; i++)
+		json_add_value(object, report_value_names[shown[i]], values[shown[i]]);
+	if (has_bounds) {
+		json_add_value(object, "objects_low", low);
+		json_add_value(object, "objects_high", high);
+	}
+}
+
+static cJSON *json_frame(const struct profile_location *location, const struct profile_frame *frame)
+{
+	cJSON *object = json_object();
+	char address[32];
+
+	json_add_text(object, "function", frame ? frame->function : NULL);
+	json_add_text(object, "file", frame ? frame->file : NULL);
+	json_add_position(object, "line", frame ? frame->line : 0);
+	json_add_position(object, "column", frame ? frame->column : 0);
+	if (!frame) {
+		snprintf(address, sizeof(address), "%#" PRIx64, location->address);
+		json_add_text(object, "address", address);
+	}
+	return object;
+}
+
+static cJSON *json_stack(const struct profile_stack *stack)
+{
+	cJSON *frames = json_array();
+
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++)
+			cJSON_AddItemToArray(frames, json_frame(location, &location->frames[j]));
+		if (location->frame_count == 0)
+			cJSON_AddItemToArray(frames, json_frame(location, NULL));
+	}
+	return frames;
+}
+
+static cJSON *json_row(const struct report *report, const struct report_row *row)
+{
+	cJSON *object = json_object();
+
+	switch (report->by) {
+	case BY_SITE:
+		json_add_text(object, "file", row->file);
+		json_add_position(object, "line", row->line);
+		json_add_text(object, "function", row->function);
+		break;
+	case BY_FUNCTION:
+		json_add_text(object, "function", row->function);
+		break;
+	case BY_TYPE:
+		json_add_text(object, "type", row->type);
+		break;
+	case BY_SIZE_CLASS:
+		json_add_value(object, "size_class",
+			       row->span_class == SPAN_CLASS_UNKNOWN
+				       ? VALUE_UNMEASURED
+				       : size_class_bytes(span_class_size_class(row->span_class)));
+		json_add_value(object, "span_class",
+			       row->span_class == SPAN_CLASS_UNKNOWN ? VALUE_UNMEASURED : row->span_class);
+		break;
+	case BY_STACK:
+		json_add(object, "stack", json_stack(row->stack));
+		break;
+	}
+	add_values(object, row->values, row->has_bounds, row->objects_low, row->objects_high);
+	return object;
+}
+
+static cJSON *json_target(const struct profile *profile)
+{
+	cJSON *target = json_object(), *processes = json_array();
+	time_t seconds = (time_t)(profile->start_ns / 1000000000);
+	char start[64] = "", duration[32];
+	struct tm utc;
+
+	json_add_text(target, "command", profile->target);
+	json_add_text(target, "kernel", profile->kernel);
+	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(start, sizeof(start), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json_add_text(target, "start", *start ? start : NULL);
+	snprintf(duration, sizeof(duration), "%" PRId64 ".%09" PRId64, profile->duration_ns / 1000000000,
+		 profile->duration_ns % 1000000000);
+	json_add(target, "duration_seconds",
+		 profile->duration_ns > 0 ? cJSON_CreateRaw(duration) : cJSON_CreateNull());
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+		cJSON *object = json_object();
+
+		json_add_value(object, "pid", process->pid ? process->pid : VALUE_UNMEASURED);
+		json_add_text(object, "comm", process->comm);
+		json_add_text(object, "executable", process->executable);
+		json_add_text(object, "build_id", process->build_id);
+		json_add_text(object, "runtime", process->runtime);
+		cJSON_AddItemToArray(processes, object);
+	}
+	json_add(target, "processes", processes);
+	return target;
+}
+
+static cJSON *json_check(const struct profile *profile)
+{
+	struct profile_check check = profile_check(profile);
+	cJSON *object;
+
+	if (!check.present)
+		return cJSON_CreateNull();
+	object = json_object();
+	json_add_text(object, "source", check.source);
+	json_add_integer(object, "objects", check.objects);
+	json_add_integer(object, "difference", check.difference);
+	json_add_integer(object, "bound", check.bound);
+	return object;
+}
+
+static cJSON *json_number(int64_t number)
+{
+	char digits[32];
+
+	snprintf(digits, sizeof(digits), "%" PRId64, number);
+	return cJSON_CreateRaw(digits);
+}
+
+void render_report_json(FILE *stream, const struct report *report)
+{
+	const struct profile *profile = report->profile;
+	struct json_document document;
+	cJSON *exact = json_object(), *totals = json_object(), *lost = json_object();
+
+	json_add_bool(exact, "totals", profile->totals_exact);
+	json_add_bool(exact, "rows", report->rows_exact);
+	add_values(totals, report->totals, report->totals_have_bounds, report->objects_low,
+		   report->objects_high);
+	json_add_integer(lost, "events", profile_lost_events(profile));
+	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
+
+	json_document_begin(&document, stream, "escapement.report/1");
+	json_document_member(&document, "target", json_target(profile));
+	json_document_member(&document, "exact", exact);
+	json_document_member(&document, "rate", json_number(profile->rate));
+	json_document_member(&document, "totals", totals);
+	json_document_rows_begin(&document, "rows");
+	for (size_t i = 0; i < report->row_count; i++)
+		json_document_row(&document, json_row(report, &report->rows[i]));
+	json_document_rows_end(&document);
+	json_document_member(&document, "check", json_check(profile));
+	json_document_member(&document, "lost", lost);
+	json_document_end(&document);
+}
+
+/* --- CSV --- */
+
+static void csv_text(FILE *stream, const char *text)
+{
+	if (!text)
+		return;
+	if (!strpbrk(text, ",\"\n\r")) {
+		fputs(text, stream);
+		return;
+	}
+	fputc('"', stream);
+	for (; *text; text++) {
+		if (*text == '"')
+			fputc('"', stream);
+		fputc(*text, stream);
+	}
+	fputc('"', stream);
+}
+
+static void csv_value(FILE *stream, int64_t value)
+{
+	fputc(',', stream);
+	if (value != VALUE_UNMEASURED)
+		fprintf(stream, "%" PRId64, value);
+}
+
+/* Frames by name, separated by ';', as flame graph tools want them. Names may hold anything. */
+static void print_frame(FILE *stream, const struct profile_location *location,
+			const struct profile_frame *frame, bool *first)
+{
+	if (!*first)
+		fputc(';', stream);
+	*first = false;
+	if (!frame || !frame->function) {
+		fprintf(stream, "%#" PRIx64, location->address);
+		return;
+	}
+	for (const char *c = frame->function; *c; c++)
+		fputc(*c == ';' ? ':' : (unsigned char)*c < ' ' ? '?' : *c, stream);
+}
+
+static void print_leaf_first(FILE *stream, const struct profile_stack *stack)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++)
+			print_frame(stream, location, &location->frames[j], &first);
+		if (location->frame_count == 0)
+			print_frame(stream, location, NULL, &first);
+	}
+}
+
+static void csv_stack(FILE *stream, const struct profile_stack *stack)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		abort();
+	print_leaf_first(memory, stack);
+	fclose(memory);
+	csv_text(stream, text);
+	free(text);
+}
+
+static void csv_key(FILE *stream, const struct report *report, const struct report_row *row)
+{
+	switch (report->by) {
+	case BY_SITE:
+		csv_text(stream, row->file);
+		csv_value(stream, row->line ? (int64_t)row->line : VALUE_UNMEASURED);
+		fputc(',', stream);
+		csv_text(stream, row->function);
+		break;
+	case BY_FUNCTION:
+		csv_text(stream, row->function);
+		break;
+	case BY_TYPE:
+		csv_text(stream, row->type);
+		break;
+	case BY_SIZE_CLASS:
+		if (row->span_class != SPAN_CLASS_UNKNOWN)
+			fprintf(stream, "%" PRId64, size_class_bytes(span_class_size_class(row->span_class)));
+		csv_value(stream, row->span_class == SPAN_CLASS_UNKNOWN ? VALUE_UNMEASURED : row->span_class);
+		break;
+	case BY_STACK:
+		csv_stack(stream, row->stack);
+		break;
+	}
+}
+
+void render_report_csv(FILE *stream, const struct report *report)
+{
+	static const char *const keys[] = {
+		[BY_SITE] = "file,line,function",	   [BY_FUNCTION] = "function", [BY_TYPE] = "type",
+		[BY_SIZE_CLASS] = "size_class,span_class", [BY_STACK] = "stack",
+	};
+
+	fputs(keys[report->by], stream);
+	for (int i = 0; i < SHOWN; i++)
+		fprintf(stream, ",%s", report_value_names[shown[i]]);
+	fputs(",objects_low,objects_high\n", stream);
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+
+		csv_key(stream, report, row);
+		for (int j = 0; j < SHOWN; j++)
+			csv_value(stream, row->values[shown[j]]);
+		csv_value(stream, row->has_bounds ? row->objects_low : row->values[VALUE_OBJECTS]);
+		csv_value(stream, row->has_bounds ? row->objects_high : row->values[VALUE_OBJECTS]);
+		fputc('\n', stream);
+	}
+}
+
+/* --- folded stacks --- */
+
+void render_report_folded(FILE *stream, const struct report *report)
+{
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+		bool first = true;
+
+		if (row->values[report->sort] <= 0)
+			continue;
+		for (uint32_t d = row->stack->depth; d-- > 0;) {
+			const struct profile_location *location = row->stack->locations[d];
+
+			for (uint32_t j = location->frame_count; j-- > 0;)
+				print_frame(stream, location, &location->frames[j], &first);
+			if (location->frame_count == 0)
+				print_frame(stream, location, NULL, &first);
+		}
+		fprintf(stream, "%s %" PRId64 "\n", first ? "(unknown)" : "", row->values[report->sort]);
+	}
+}

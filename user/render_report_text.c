@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reports for people: a head that says what was recorded and how far it can be trusted, then a table or
+ * stacks. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <libsmartcols/libsmartcols.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "render_report.h"
+#include "shorten.h"
+#include "size_class.h"
+#include "terminal.h"
+
+enum {
+	LABEL_WIDTH = 10,
+	WIDE = 100,   /* columns from which the rarer numbers have room */
+	KEY_MIN = 16, /* columns that a key gets at least */
+	CELL_SIZE = 2 * TERMINAL_NUMBER_SIZE,
+	LINE_SIZE = 4096,
+};
+
+struct writer {
+	FILE *stream;
+	const struct report *report;
+	int width;
+	bool color;
+	const struct terminal_style *style;
+};
+
+static void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+/* --- head --- */
+
+/* Puts one word after what is on the line already, or on the next line; breaks it where it is wider than a
+ * line. */
+static int print_word(const struct writer *writer, const char *word, int column)
+{
+	int length = (int)strlen(word);
+
+	if (column > LABEL_WIDTH && column + 1 + length <= writer->width) {
+		fputc(' ', writer->stream);
+		column++;
+	} else if (column > LABEL_WIDTH) {
+		fprintf(writer->stream, "\n%*s", LABEL_WIDTH, "");
+		column = LABEL_WIDTH;
+	}
+	while (column + length > writer->width) {
+		int part = writer->width - column;
+
+		fprintf(writer->stream, "%.*s\n%*s", part, word, LABEL_WIDTH, "");
+		word += part;
+		length -= part;
+		column = LABEL_WIDTH;
+	}
+	fputs(word, writer->stream);
+	return column + length;
+}
+
+/* "LABEL     TEXT", wrapped at words. Control characters are shown as '?': the text may come from anywhere.
+ */
+static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
+		       ...) __attribute__((format(printf, 4, 5)));
+
+static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
+		       ...)
+{
+	int column = LABEL_WIDTH;
+	va_list arguments;
+	char *text, *rest;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		abort();
+	va_end(arguments);
+	for (char *c = text; *c; c++) {
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	}
+	fprintf(writer->stream, "%-*s%s", LABEL_WIDTH, label, style);
+	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		column = print_word(writer, word, column);
+	fprintf(writer->stream, "%s\n", *style ? writer->style->reset : "");
+	free(text);
+}
+
+static void print_target(const struct writer *writer)
+{
+	const struct profile *profile = writer->report->profile;
+
+	if (profile->target)
+		print_line(writer, writer->style->bold, "target", "%s", profile->target);
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+
+		if (process->pid)
+			print_line(writer, "", i ? "" : "process", "%d %s%s%s", process->pid,
+				   process->comm ? process->comm : "", process->runtime ? ", " : "",
+				   process->runtime ? process->runtime : "");
+		/* A shell script may start thousands. */
+		if (i == 9 && profile->process_count > 10) {
+			print_line(writer, "", "", "and %zu more", profile->process_count - 10);
+			break;
+		}
+	}
+}
+
+static void print_recording(const struct writer *writer)
+{
+	const struct profile *profile = writer->report->profile;
+	time_t seconds = (time_t)(profile->start_ns / 1000000000);
+	char start[64] = "", rate[128], number[TERMINAL_NUMBER_SIZE];
+	struct tm utc;
+
+	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
+	if (profile->rate == 0)
+		snprintf(rate, sizeof(rate), "rate 0 (slow paths only, no sampling)");
+	else if (profile->rate == 1)
+		snprintf(rate, sizeof(rate), "rate 1 (every allocation)");
+	else
+		snprintf(rate, sizeof(rate), "one sample per %s", terminal_bytes(number, profile->rate));
+	print_line(writer, "", "recorded", "%s%.3g s, %s", start, (double)profile->duration_ns / 1e9, rate);
+}
+
+static void print_totals(const struct writer *writer)
+{
+	static const struct {
+		enum profile_value value;
+		const char *one, *many;
+	} names[] = {
+		{VALUE_OBJECTS, "object", "objects"},
+		{VALUE_BYTES, "byte", "bytes"},
+		{VALUE_REFILLS, "refill", "refills"},
+		{VALUE_CENTRAL_GROWS, "central grow", "central grows"},
+		{VALUE_HEAP_GROWS, "heap grow", "heap grows"},
+		{VALUE_HEAP_GROW_BYTES, "byte of heap grown", "bytes of heap grown"},
+	};
+	const struct report *report = writer->report;
+	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
+	size_t length = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int64_t total = report->totals[names[i].value];
+
+		if (total != VALUE_UNMEASURED)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
+						   length ? ", " : "", terminal_number(number, total),
+						   total == 1 ? names[i].one : names[i].many);
+	}
+	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
+		   report->profile->totals_exact ? "exact" : "estimated");
+	if (report->totals_have_bounds)
+		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " objects (95 %% interval)",
+			   report->objects_low, report->objects_high);
+}
+
+static void print_trust(const struct writer *writer)
+{
+	const struct profile *profile = writer->report->profile;
+	const struct terminal_style *style = writer->style;
+	int64_t events = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
+	struct profile_check check = profile_check(profile);
+
+	print_line(writer, "", "rows",
+		   writer->report->rows_exact ? "exact"
+					      : "estimated from samples, with 95 %% intervals of objects");
+	if (check.present)
+		print_line(writer,
+			   check.difference > check.bound || check.difference < -check.bound ? style->red
+											     : "",
+			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
+			   check.source ? check.source : "runtime", check.objects, check.difference,
+			   check.bound);
+	else
+		print_line(writer, "", "check", "none: nothing to compare the totals with");
+	if (events || stacks)
+		print_line(writer, style->red, "lost",
+			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events,
+			   stacks);
+	else
+		print_line(writer, "", "lost", "nothing");
+	for (size_t i = 0; i < profile->warning_count; i++)
+		print_line(writer, style->yellow, "warning", "%s", profile->warnings[i]);
+}
+
+/* --- table --- */
+
+/* Share of what the report is sorted by. */
+static const char *share(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
+{
+	int64_t total = report->totals[report->sort], value = row->values[report->sort];
+
+	if (total <= 0 || value == VALUE_UNMEASURED)
+		strcpy(cell, "-");
+	else
+		snprintf(cell, CELL_SIZE, "%.1f", 100 * (double)value / (double)total);
+	return cell;
+}
+
+static const char *interval(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
+{
+	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE];
+
+	(void)report;
+	if (row->has_bounds)
+		snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low, row->objects_low),
+			 terminal_number(high, row->objects_high));
+	else
+		strcpy(cell, "-");
+	return cell;
+}
+
+/* A column is a value, or what `format` makes of a row. */
+struct column {
+	const char *name;
+	int value; /* enum profile_value; -1: formatted */
+	const char *(*format)(const struct report *report, const struct report_row *row,
+			      char cell[CELL_SIZE]);
+};
+
+static const struct column columns[] = {
+	{"%", -1, share},
+	{"OBJECTS", VALUE_OBJECTS, NULL},
+	{"95% INTERVAL", -1, interval},
+	{"BYTES", VALUE_BYTES, NULL},
+	{"REFILLS", VALUE_REFILLS, NULL},
+	{"CENTRAL", VALUE_CENTRAL_GROWS, NULL},
+	{"HEAP", VALUE_HEAP_GROWS, NULL},
+	{"HEAP BYTES", VALUE_HEAP_GROW_BYTES, NULL},
+};
+
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+/* Rare numbers are shown where there is room, or where they are asked for; those of no row never. */
+static bool column_is_shown(const struct writer *writer, const struct column *column)
+{
+	const struct report *report = writer->report;
+	bool grows = column->value == VALUE_CENTRAL_GROWS || column->value == VALUE_HEAP_GROWS ||
+		     column->value == VALUE_HEAP_GROW_BYTES;
+
+	if (column->format == interval)
+		return !report->rows_exact;
+	if (column->value < 0 || column->value == (int)report->sort)
+		return true;
+	if (!(report->measured & 1u << column->value))
+		return false;
+	if (grows && writer->width < WIDE)
+		return false;
+	for (size_t i = 0; i < report->row_count && grows; i++) {
+		if (report->rows[i].values[column->value] > 0)
+			return true;
+	}
+	return !grows;
+}
+
+static const char *cell_text(const struct report *report, const struct column *column,
+			     const struct report_row *row, char cell[CELL_SIZE])
+{
+	return column->value < 0 ? column->format(report, row, cell)
+				 : terminal_number(cell, row->values[column->value]);
+}
+
+static const char *key_text(const struct report *report, const struct report_row *row, char *text,
+			    size_t size, size_t width)
+{
+	switch (report->by) {
+	case BY_TYPE:
+		snprintf(text, size, "%s", row->type ? row->type : "(unknown)");
+		break;
+	case BY_SIZE_CLASS: {
+		int class = row->span_class;
+
+		if (class == SPAN_CLASS_UNKNOWN)
+			snprintf(text, size, "(none)"); /* growth of the heap is of no class */
+		else if (span_class_size_class(class) == 0)
+			snprintf(text, size, "large %s", span_class_noscan(class) ? "noscan" : "scan");
+		else
+			snprintf(text, size, "%" PRId64 " %s", size_class_bytes(span_class_size_class(class)),
+				 span_class_noscan(class) ? "noscan" : "scan");
+		break;
+	}
+	default:
+		shorten_position(text, size, row->function, row->file, row->line, width);
+	}
+	return text;
+}
+
+static struct libscols_column *new_column(struct libscols_table *table, const char *name, int flags,
+					  bool color)
+{
+	struct libscols_column *column = checked(scols_table_new_column(table, name, 0, flags));
+
+	if (color)
+		scols_cell_set_color(scols_column_get_header(column), "bold");
+	return column;
+}
+
+static void print_table(const struct writer *writer)
+{
+	static const char *const key_names[] = {"SITE", "FUNCTION", "TYPE", "SIZE CLASS", ""};
+	const struct report *report = writer->report;
+	struct libscols_table *table = checked(scols_new_table());
+	char cell[CELL_SIZE], key[LINE_SIZE];
+	bool shown[COLUMNS];
+	size_t used = 0;
+	int key_width;
+
+	scols_table_set_stream(table, writer->stream);
+	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+	scols_table_set_termwidth(table, (size_t)writer->width);
+	scols_table_enable_colors(table, writer->color);
+	for (int i = 0; i < COLUMNS; i++) {
+		size_t width = strlen(columns[i].name);
+
+		shown[i] = column_is_shown(writer, &columns[i]);
+		if (!shown[i])
+			continue;
+		new_column(table, columns[i].name, SCOLS_FL_RIGHT, writer->color);
+		for (size_t r = 0; r < report->row_count; r++) {
+			size_t length = strlen(cell_text(report, &columns[i], &report->rows[r], cell));
+
+			width = length > width ? length : width;
+		}
+		used += width + 1;
+	}
+	new_column(table, key_names[report->by], SCOLS_FL_TRUNC, writer->color);
+	key_width = writer->width - (int)used;
+	if (key_width < KEY_MIN)
+		key_width = KEY_MIN;
+	for (size_t r = 0; r < report->row_count; r++) {
+		struct libscols_line *line = checked(scols_table_new_line(table, NULL));
+		size_t column = 0;
+
+		for (int i = 0; i < COLUMNS; i++) {
+			if (shown[i] &&
+			    scols_line_set_data(line, column++,
+						cell_text(report, &columns[i], &report->rows[r], cell)))
+				abort();
+		}
+		if (scols_line_set_data(
+			    line, column,
+			    key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
+			abort();
+	}
+	scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* --- stacks --- */
+
+static void print_frame(const struct writer *writer, const struct profile_location *location,
+			const struct profile_frame *frame, bool is_inlined)
+{
+	const char *note = is_inlined ? " (inlined)" : "";
+	char text[LINE_SIZE];
+
+	if (frame)
+		shorten_position(text, sizeof(text), frame->function, frame->file, frame->line,
+				 (size_t)writer->width - 4 - strlen(note));
+	else
+		snprintf(text, sizeof(text), "%#" PRIx64, location->address);
+	for (char *c = text; *c; c++) {
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	}
+	fprintf(writer->stream, "    %s%s%s%s\n", text, *note ? writer->style->faint : "", note,
+		*note ? writer->style->reset : "");
+}
+
+static void print_stack(const struct writer *writer, const struct report_row *row)
+{
+	const struct profile_stack *stack = row->stack;
+	bool first = true;
+	char cell[CELL_SIZE];
+
+	fputs(writer->style->bold, writer->stream);
+	for (int i = 0; i < COLUMNS; i++) {
+		if (!column_is_shown(writer, &columns[i]))
+			continue;
+		cell_text(writer->report, &columns[i], row, cell);
+		if (i == 0)
+			fprintf(writer->stream, "%s%%", cell);
+		else if (columns[i].format == interval)
+			fprintf(writer->stream, " (%s)", cell);
+		else
+			fprintf(writer->stream, "%s%s %s", first ? "  " : ", ",
+				report_value_names[columns[i].value], cell);
+		first = i == 0;
+	}
+	fprintf(writer->stream, "%s\n", writer->style->reset);
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++)
+			print_frame(writer, location, &location->frames[j], j + 1 < location->frame_count);
+		if (location->frame_count == 0)
+			print_frame(writer, location, NULL, false);
+	}
+	if (stack->depth == 0)
+		fputs("    (no stack)\n", writer->stream);
+	if (stack->truncated)
+		fputs("    ...\n", writer->stream);
+}
+
+void render_report_text(FILE *stream, const struct report *report, int width, bool color)
+{
+	const struct writer writer = {stream, report, width, color, terminal_style(color)};
+
+	print_target(&writer);
+	print_recording(&writer);
+	print_totals(&writer);
+	print_trust(&writer);
+	if (report->row_count)
+		fputc('\n', stream);
+	if (report->by == BY_STACK) {
+		for (size_t i = 0; i < report->row_count; i++)
+			print_stack(&writer, &report->rows[i]);
+	} else if (report->row_count) {
+		print_table(&writer);
+	}
+	if (report->row_count < report->row_total)
+		fprintf(stream, "... %zu more rows; --top 0 shows all\n",
+			report->row_total - report->row_count);
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "frames.h"
+#include "size_class.h"
+
+const char *const report_by_names[] = {"site", "function", "type", "size-class", "stack", NULL};
+
+const char *const report_value_names[] = {
+	[VALUE_OBJECTS] = "objects",
+	[VALUE_BYTES] = "bytes",
+	[VALUE_SAMPLES] = "samples",
+	[VALUE_REFILLS] = "refills",
+	[VALUE_CENTRAL_GROWS] = "central_grows",
+	[VALUE_HEAP_GROWS] = "heap_grows",
+	[VALUE_HEAP_GROW_BYTES] = "heap_grow_bytes",
+	NULL,
+};
+
+const char report_runtime_site[] = "(runtime)";
+
+/* A group while rows are being collected. Its key is a run of bytes in which equal strings are equal
+ * pointers. */
+struct group {
+	UT_hash_handle hh;
+	struct report_row row;
+	double rarest; /* greatest number of objects that one event of the row's samples stands for */
+	char key[];
+};
+
+struct builder {
+	struct report *report;
+	struct group *groups;
+	struct profile_frame *frames; /* of one stack, a key being built */
+	size_t frame_capacity;
+};
+
+static void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static struct group *find_group(struct builder *builder, const void *key, size_t size,
+				const struct report_row *row)
+{
+	struct group *group;
+
+	HASH_FIND(hh, builder->groups, key, size, group);
+	if (!group) {
+		group = checked(calloc(1, sizeof(*group) + size));
+		group->row = *row;
+		memcpy(group->key, key, size);
+		HASH_ADD_KEYPTR(hh, builder->groups, group->key, size, group);
+	}
+	return group;
+}
+
+/* --- keys: each fills the members of `row` that its kind has, and finds the group --- */
+
+static struct group *by_site(struct builder *builder, const struct profile_sample *sample,
+			     struct report_row *row)
+{
+	const struct profile_stack *stack = sample->key.stack;
+	struct frames_site site;
+	struct {
+		const char *function, *file;
+		uint64_t line;
+	} key = {0};
+
+	if (frames_site(stack, &site)) {
+		const struct profile_frame *frame = frames_site_frame(stack, &site);
+
+		row->function = key.function = frame->function;
+		row->file = key.file = frame->file;
+		row->line = frame->line;
+		key.line = frame->line;
+	} else {
+		for (uint32_t i = 0; i < stack->depth; i++) {
+			if (stack->locations[i]->frame_count)
+				row->function = key.function = report_runtime_site;
+		}
+	}
+	if (builder->report->by == BY_FUNCTION) {
+		row->file = NULL;
+		row->line = 0;
+		return find_group(builder, &key.function, sizeof(key.function), row);
+	}
+	return find_group(builder, &key, sizeof(key), row);
+}
+
+static struct group *by_type(struct builder *builder, const struct profile_sample *sample,
+			     struct report_row *row)
+{
+	row->type = sample->key.type;
+	return find_group(builder, &row->type, sizeof(row->type), row);
+}
+
+static struct group *by_size_class(struct builder *builder, const struct profile_sample *sample,
+				   struct report_row *row)
+{
+	row->span_class = sample->key.span_class;
+	return find_group(builder, &row->span_class, sizeof(row->span_class), row);
+}
+
+/* Stacks that differ in addresses only (two calls on one line, two processes) are one to a reader of source.
+ */
+static struct group *by_stack(struct builder *builder, const struct profile_sample *sample,
+			      struct report_row *row)
+{
+	const struct profile_stack *stack = sample->key.stack;
+	size_t count = 0, needed = 1;
+
+	for (uint32_t i = 0; i < stack->depth; i++)
+		needed += stack->locations[i]->frame_count + 1;
+	if (needed > builder->frame_capacity) {
+		builder->frame_capacity = 2 * needed;
+		builder->frames = checked(
+			reallocarray(builder->frames, builder->frame_capacity, sizeof(*builder->frames)));
+	}
+	memset(builder->frames, 0, needed * sizeof(*builder->frames));
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			struct profile_frame *frame = &builder->frames[count++];
+
+			frame->function = location->frames[j].function;
+			frame->file = location->frames[j].file;
+			frame->line = location->frames[j].line;
+			frame->column = location->frames[j].column;
+		}
+		if (location->frame_count == 0)
+			builder->frames[count++].function = (const char *)(uintptr_t)location->address;
+	}
+	builder->frames[count++].line = stack->truncated;
+	row->stack = stack;
+	return find_group(builder, builder->frames, count * sizeof(*builder->frames), row);
+}
+
+static struct group *(*const groupers[])(struct builder *, const struct profile_sample *,
+					 struct report_row *) = {
+	[BY_SITE] = by_site,   [BY_FUNCTION] = by_site, [BY_TYPE] = by_type, [BY_SIZE_CLASS] = by_size_class,
+	[BY_STACK] = by_stack,
+};
+
+/* --- values --- */
+
+/* a + b, at most INT64_MAX. Neither is negative. */
+static int64_t add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+/* The number of objects of a span class that one event stands for. */
+static double objects_an_event(const struct profile *profile, int span_class)
+{
+	enum { TINY = 8, LARGE = 32768, NOSCAN_TINY_CLASS = 5 };
+	int64_t size =
+		span_class == SPAN_CLASS_UNKNOWN ? TINY : size_class_bytes(span_class_size_class(span_class));
+
+	if (size == 0)
+		size = LARGE;
+	if (span_class == NOSCAN_TINY_CLASS)
+		size = TINY;
+	return -1 / expm1(-(double)size / (double)profile->rate);
+}
+
+static void add_sample(struct builder *builder, const struct profile_sample *sample)
+{
+	const struct profile *profile = builder->report->profile;
+	struct report_row row = {.span_class = SPAN_CLASS_UNKNOWN};
+	struct group *group = groupers[builder->report->by](builder, sample, &row);
+
+	for (int value = 0; value < VALUE_COUNT; value++)
+		group->row.values[value] = add(group->row.values[value], sample->values[value]);
+	interval_add(&group->row.interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	if (profile->rate > 1)
+		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));
+}
+
+/*
+ * A row is there without any sampled object when a refill of it was seen. Then as many objects may have gone
+ * by as are missed once in 40 times: 3.7 events' worth of them.
+ */
+static void set_bounds(struct report_row *row, double rarest)
+{
+	const double missed_events = 3.688879454113936; /* -ln 0.025 */
+
+	row->has_bounds = true;
+	if (row->interval.events > 0) {
+		interval_bounds(&row->interval, &row->objects_low, &row->objects_high);
+	} else {
+		row->objects_low = row->values[VALUE_OBJECTS];
+		row->objects_high = row->objects_low + (int64_t)ceil(missed_events * rarest);
+	}
+}
+
+static bool measures(uint32_t mask, enum profile_value value)
+{
+	return mask & 1u << value;
+}
+
+static void finish_groups(struct builder *builder)
+{
+	struct report *report = builder->report;
+	const uint32_t estimate = 1u << VALUE_OBJECTS | 1u << VALUE_SAMPLES;
+	struct group *group, *next;
+
+	report->rows = checked(calloc(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
+	HASH_ITER (hh, builder->groups, group, next) {
+		if (!report->rows_exact && (report->measured & estimate) == estimate)
+			set_bounds(&group->row, group->rarest);
+		for (int value = 0; value < VALUE_COUNT; value++) {
+			if (!measures(report->measured, value))
+				group->row.values[value] = VALUE_UNMEASURED;
+		}
+		report->rows[report->row_count++] = group->row;
+		HASH_DEL(builder->groups, group);
+		free(group);
+	}
+}
+
+/* --- size classes, of which a recording may know exact totals --- */
+
+/* Whether each process has totals by class of that value. */
+static bool has_class_totals(const struct profile *profile, enum profile_value value)
+{
+	for (size_t i = 0; i < profile->process_count; i++) {
+		bool found = false;
+
+		for (int class = 0; class < SPAN_CLASSES && !found; class ++)
+			found = profile->processes[i].class_totals[class][value] != VALUE_UNMEASURED;
+		if (!found)
+			return false;
+	}
+	return profile->process_count > 0;
+}
+
+static int64_t class_total(const struct profile *profile, int class, enum profile_value value)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		int64_t part = profile->processes[i].class_totals[class][value];
+
+		sum = part == VALUE_UNMEASURED ? sum : add(sum, part);
+	}
+	return sum;
+}
+
+/*
+ * What the runtime counted by class replaces what was summed up from samples: the same where rows are exact,
+ * better where they are estimates. Values that the runtime does not count stay the samples'.
+ */
+static void set_class_totals(struct builder *builder, enum profile_value value)
+{
+	const struct profile *profile = builder->report->profile;
+	struct group *group, *next;
+
+	HASH_ITER (hh, builder->groups, group, next)
+		group->row.values[value] = 0;
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		struct report_row row = {.span_class = class};
+		int64_t total = class_total(profile, class, value);
+
+		if (total)
+			find_group(builder, &row.span_class, sizeof(row.span_class), &row)
+				->row.values[value] = total;
+	}
+	builder->report->measured |= 1u << value;
+}
+
+static void drop_empty_groups(struct builder *builder)
+{
+	static const int64_t zeros[VALUE_COUNT];
+	struct group *group, *next;
+
+	HASH_ITER (hh, builder->groups, group, next) {
+		if (memcmp(group->row.values, zeros, sizeof(zeros)) == 0) {
+			HASH_DEL(builder->groups, group);
+			free(group);
+		}
+	}
+}
+
+static void use_class_totals(struct builder *builder)
+{
+	const struct profile *profile = builder->report->profile;
+
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (!has_class_totals(profile, value))
+			continue;
+		set_class_totals(builder, value);
+		if (value == VALUE_OBJECTS)
+			builder->report->rows_exact = profile->totals_exact;
+	}
+	drop_empty_groups(builder);
+}
+
+/* --- order --- */
+
+static int compare_texts(const char *a, const char *b)
+{
+	if (!a || !b)
+		return a ? -1 : b != NULL;
+	return strcmp(a, b);
+}
+
+static int compare_stacks(const struct profile_stack *a, const struct profile_stack *b)
+{
+	for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
+		const struct profile_location *left = a->locations[i], *right = b->locations[i];
+		int order = 0;
+
+		if (left->frame_count && right->frame_count) {
+			order = compare_texts(left->frames[0].function, right->frames[0].function);
+			if (order == 0)
+				order = (left->frames[0].line > right->frames[0].line) -
+					(left->frames[0].line < right->frames[0].line);
+		}
+		if (order == 0)
+			order = (left->address > right->address) - (left->address < right->address);
+		if (order)
+			return order;
+	}
+	return (a->depth > b->depth) - (a->depth < b->depth);
+}
+
+/* Greatest first; equal ones by bytes, objects and refills, then by name, so that the order is always the
+ * same. */
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	const struct report_row *left = a, *right = b;
+	const enum profile_value values[] = {*(enum profile_value *)context, VALUE_BYTES, VALUE_OBJECTS,
+					     VALUE_REFILLS};
+	int order;
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		int64_t l = left->values[values[i]], r = right->values[values[i]];
+
+		if (l != r)
+			return l > r ? -1 : 1;
+	}
+	if ((order = compare_texts(left->function, right->function)) ||
+	    (order = compare_texts(left->file, right->file)) ||
+	    (order = compare_texts(left->type, right->type)))
+		return order;
+	if (left->line != right->line)
+		return left->line < right->line ? -1 : 1;
+	if (left->span_class != right->span_class)
+		return left->span_class < right->span_class ? -1 : 1;
+	return left->stack && right->stack ? compare_stacks(left->stack, right->stack) : 0;
+}
+
+enum profile_value report_default_sort(const struct profile *profile)
+{
+	return !measures(profile->row_measured, VALUE_BYTES) && measures(profile->row_measured, VALUE_REFILLS)
+		       ? VALUE_REFILLS
+		       : VALUE_BYTES;
+}
+
+/* The interval of the total is that of all samples together, where the total is their sum. */
+static void set_totals(struct report *report)
+{
+	const struct profile *profile = report->profile;
+	struct interval sum = {0};
+
+	profile_totals(profile, report->totals);
+	if (profile->totals_exact || report->totals[VALUE_OBJECTS] == VALUE_UNMEASURED ||
+	    !measures(profile->row_measured, VALUE_SAMPLES))
+		return;
+	for (size_t i = 0; i < profile->sample_count; i++)
+		interval_add(&sum, profile->samples[i]->values[VALUE_SAMPLES],
+			     profile->samples[i]->values[VALUE_OBJECTS]);
+	report->totals_have_bounds = true;
+	interval_bounds(&sum, &report->objects_low, &report->objects_high);
+}
+
+struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort,
+			  size_t top)
+{
+	struct report *report = checked(calloc(1, sizeof(*report)));
+	struct builder builder = {.report = report};
+
+	report->profile = profile;
+	report->by = by;
+	report->sort = sort;
+	report->rows_exact = profile->rows_exact;
+	report->measured = profile->row_measured;
+	set_totals(report);
+	for (size_t i = 0; i < profile->sample_count; i++)
+		add_sample(&builder, profile->samples[i]);
+	if (by == BY_SIZE_CLASS)
+		use_class_totals(&builder);
+	finish_groups(&builder);
+	free(builder.frames);
+	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows, &report->sort);
+	report->row_total = report->row_count;
+	if (top && top < report->row_count)
+		report->row_count = top;
+	return report;
+}
+
+void report_free(struct report *report)
+{
+	if (!report)
+		return;
+	free(report->rows);
+	free(report);
+}

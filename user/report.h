@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_REPORT_H
+#define ESCAPEMENT_REPORT_H
+
+/*
+ * A profile as rows: its samples grouped by what the reader asks for, summed and sorted. render_report*.c print it.
+ * A report refers to its profile, which must outlive it. Read-only once made; any number of threads.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profile.h"
+
+enum report_by {
+	BY_SITE,       /* file, line and function of the innermost frame that is not the runtime's */
+	BY_FUNCTION,   /* that frame's function */
+	BY_TYPE,
+	BY_SIZE_CLASS, /* span class: size class, scan or noscan */
+	BY_STACK,      /* the whole stack, by source positions */
+};
+
+/* Names on the command line, in the order of enum report_by, NULL-terminated. */
+extern const char *const report_by_names[];
+
+/* Names of values, in the order of enum profile_value: keys in JSON and CSV, and what --sort takes. */
+extern const char *const report_value_names[];
+
+struct report_row {
+	/* What the row is grouped by; only the members of the report's kind are set. */
+	const char *function, *file; /* site, function; both NULL where unknown */
+	uint32_t line;               /* site */
+	const char *type;            /* type; NULL where unknown */
+	int span_class;              /* size class; SPAN_CLASS_UNKNOWN where unknown */
+	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
+
+	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED where the row does not measure it */
+	bool has_bounds;             /* an estimate with its 95 % interval */
+	int64_t objects_low, objects_high; /* objects_high is VALUE_UNMEASURED where there is no upper bound */
+	struct interval interval;
+};
+
+struct report {
+	const struct profile *profile;
+	enum report_by by;
+	enum profile_value sort;
+	bool rows_exact;   /* of this report: exact totals by size class may stand beside estimated sites */
+	uint32_t measured; /* bit per value: what the rows measure */
+	struct report_row *rows;
+	size_t row_count;   /* that are shown */
+	size_t row_total;   /* before the greatest ones were taken */
+	int64_t totals[VALUE_COUNT]; /* of the recording; VALUE_UNMEASURED where not measured */
+	/* 95 % interval of totals[VALUE_OBJECTS] where that is an estimate. */
+	bool totals_have_bounds;
+	int64_t objects_low, objects_high;
+};
+
+/* The value that a reader wants to see first: bytes, or refills where bytes were not measured. */
+enum profile_value report_default_sort(const struct profile *profile);
+
+/* What a site is called that lies in the runtime alone. */
+extern const char report_runtime_site[];
+
+/* Groups by `by`, sorts by `sort`, greatest first, and keeps `top` rows (0: all). Never NULL. */
+struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top);
+void report_free(struct report *report); /* NULL is allowed */
+
+#endif

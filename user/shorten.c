@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "shorten.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *shorten_path(const char *path, size_t width)
+{
+	const char *slash;
+
+	while (strlen(path) > width && (slash = strchr(path + 1, '/')) && slash[1])
+		path = slash + 1;
+	return path;
+}
+
+const char *shorten_function(const char *function)
+{
+	const char *start = function;
+
+	/* Slashes after a bracket are in type arguments or receivers. */
+	for (const char *c = function; *c && *c != '(' && *c != '[' && *c != '{'; c++) {
+		if (*c == '/')
+			start = c + 1;
+	}
+	return start;
+}
+
+/* Cuts `text` to `width` bytes, at a character's start, with dots in place of what is gone where there is
+ * room. */
+static void cut(char *text, size_t width)
+{
+	size_t dots = width >= 8 ? 2 : 0, end = width - dots;
+
+	if (strlen(text) <= width)
+		return;
+	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	strcpy(text + end, ".." + (2 - dots));
+}
+
+const char *shorten_position(char *text, size_t size, const char *function, const char *file, uint32_t line,
+			     size_t width)
+{
+	enum { FUNCTION_MIN = 12 };
+	char number[16] = "", name[512];
+	size_t room, position;
+
+	if (width >= size)
+		width = size - 1;
+	if (!function && !file) {
+		snprintf(text, size, "(unknown)");
+		cut(text, width);
+		return text;
+	}
+	if (!file) {
+		snprintf(text, size, "%s", strlen(function) > width ? shorten_function(function) : function);
+		cut(text, width);
+		return text;
+	}
+	if (line)
+		snprintf(number, sizeof(number), ":%u", line);
+	snprintf(name, sizeof(name), "%s", function ? function : "");
+	/* The path gives way first, to its last component; then the function's package, then the function. */
+	position = strlen(shorten_path(file, 0)) + strlen(number) + 1;
+	if (strlen(name) + position > width)
+		snprintf(name, sizeof(name), "%s", function ? shorten_function(function) : "");
+	if (strlen(name) + position > width)
+		cut(name, width > position + FUNCTION_MIN ? width - position : FUNCTION_MIN);
+	room = strlen(name) + 1 + strlen(number);
+	snprintf(text, size, "%s%s%s%s", name, *name ? " " : "",
+		 shorten_path(file, width > room ? width - room : 0), number);
+	cut(text, width);
+	return text;
+}
