@@ -20,6 +20,25 @@ bool frames_is_runtime(const char *function)
 	return false;
 }
 
+/*
+ * Work of the runtime's own that an allocation may have to do first, on its way: what is allocated there is no doing of
+ * the line that happened to be next. Starting the collector makes its workers, and waiting for it or waking a thread
+ * makes their descriptors.
+ */
+static const char *const own_work[] = {
+	"runtime.gcStart", "runtime.gcAssistAlloc", "runtime.startm", "runtime.newm", "runtime.startTheWorldWithSema",
+	"runtime.stopTheWorldWithSema",
+};
+
+static bool is_own_work(const char *function)
+{
+	for (size_t i = 0; i < sizeof(own_work) / sizeof(own_work[0]); i++) {
+		if (strcmp(function, own_work[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A location that is known by its source position only stands first, before the frames that called the allocator:
  * then the runtime's frames follow it. */
 static const char *call_after(const struct profile_stack *stack)
@@ -49,11 +68,16 @@ bool frames_site(const struct profile_stack *stack, struct frames_site *site)
 			const char *function = location->frames[j].function;
 
 			if (frames_is_runtime(function)) {
+				if (is_own_work(function))
+					return false;
 				call = function;
 				continue;
 			}
 			if (i == 0 && location->address == 0 && !call)
 				call = call_after(stack);
+			/* Go 1.27 compiles new(T) to a call of mallocgc's copy for that size */
+			if (call && strncmp(call, "runtime.mallocgc", strlen("runtime.mallocgc")) == 0)
+				call = "runtime.newobject";
 			*site = (struct frames_site){i, j, call};
 			return true;
 		}

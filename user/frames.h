@@ -21,8 +21,9 @@ struct frames_site {
 	const char *runtime_call; /* the runtime function that the site called; NULL where no frame shows it */
 };
 
-/* Finds the site of a stack. False where every known frame is the runtime's. Locations without any frame are passed
- * over. */
+/* Finds the site of a stack. False where every known frame is the runtime's, or where the runtime allocates for work
+ * of its own (it starts a collection, say) that happens to be done on a program's stack. Locations without any frame
+ * are passed over. */
 bool frames_site(const struct profile_stack *stack, struct frames_site *site);
 
 static inline const struct profile_frame *frames_site_frame(const struct profile_stack *stack,

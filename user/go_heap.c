@@ -14,14 +14,16 @@ enum {
 	CONSISTENT_TRIES = 8,
 	P_STATUS = 4,
 	P_RUNNING = 1,
+	G_RUNNING = 2,
 	P_GC_STOP = 3,
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs stands right before alloc */
 	SPAN_READ = 16,
 };
 
 struct processor {
-	uint64_t address, cache;
+	uint64_t address, m, cache;
 	uint32_t status;
+	bool busy; /* a goroutine runs on it */
 	uint8_t block[CACHE_READ];                /* from mcache.tinyAllocs on */
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
 };
@@ -49,6 +51,7 @@ void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const st
 	uint64_t profile_rate = go_code_profile_rate(binary);
 
 	heap->layout = *layout;
+	heap->scheduler_layout = binary->version->scheduler;
 	heap->statistics_layout = binary->version->statistics;
 	heap->statistics = statistics ? statistics + bias : 0;
 	heap->processors = processors ? processors + bias : 0;
@@ -82,6 +85,22 @@ static void statistics_add(const struct go_heap *heap, const uint8_t *raw, struc
 	}
 }
 
+/* A P also counts as running while its thread looks for work and while its goroutine is in a system call. */
+static bool runs_goroutine(const struct go_heap *heap, const struct target *target, const struct processor *processor)
+{
+	uint64_t current = 0;
+	uint32_t status;
+
+	if (processor->status != P_RUNNING || !processor->m)
+		return false;
+	if (target_read(target, processor->m + heap->scheduler_layout.m_current, &current, sizeof(current)))
+		return true;
+	if (!current)
+		return false;
+	return target_read(target, current + heap->scheduler_layout.g_status, &status, sizeof(status)) ||
+	       (status & 0xfff) == G_RUNNING;
+}
+
 /* The Ps and their mcaches. A program that has hardly started has none. */
 static int processors_read(const struct go_heap *heap, const struct target *target, struct processor **processors,
 			   size_t *count)
@@ -101,12 +120,13 @@ static int processors_read(const struct go_heap *heap, const struct target *targ
 		struct processor *processor = &(*processors)[i];
 		struct target_piece pieces[2] = {
 			{addresses[i] + P_STATUS, &processor->status, sizeof(processor->status)},
-			{addresses[i] + heap->layout.p_mcache, &processor->cache, sizeof(processor->cache)}};
+			{addresses[i] + heap->layout.p_mcache - 8, &processor->m, 2 * sizeof(processor->m)}};
 
 		processor->address = addresses[i];
 		if (!addresses[i])
 			continue;
 		status = target_read_pieces(target, pieces, 2);
+		processor->busy = !status && runs_goroutine(heap, target, processor);
 		if (!status && processor->cache)
 			status = target_read(target, processor->cache + heap->layout.mcache_tiny_allocs,
 					     processor->block, CACHE_READ);
@@ -144,7 +164,7 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	state->tiny_tail += (int64_t)u64(processor->block);
 	if (processor->status == P_GC_STOP)
 		state->unsettled += sum;
-	else if (processor->status == P_RUNNING)
+	if (processor->busy)
 		state->running++;
 }
 

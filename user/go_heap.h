@@ -28,6 +28,7 @@
 /* Where things are in one process. */
 struct go_heap {
 	struct go_heap_layout layout;
+	struct go_scheduler_layout scheduler_layout;
 	struct go_statistics_layout statistics_layout;
 	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 where not found */
 };
@@ -38,7 +39,7 @@ struct go_heap_state {
 	int64_t tiny_count, large_count, large_bytes;
 	int64_t tail[SPAN_CLASSES]; /* objects not flushed, blocks of tiny objects among them */
 	int64_t tiny_tail;
-	int64_t running; /* Ps that run code now */
+	int64_t running; /* Ps that run a goroutine now: each may be in the middle of one allocation */
 	int64_t unsettled; /* objects that a flush under way may already have told, or be about to */
 };
 

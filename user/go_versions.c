@@ -29,19 +29,23 @@
 #define HEAP_1_23       HEAP(40, 0, 56) /* p.sysmontick shrank */
 #define HEAP_1_24       HEAP(48, 0, 56) /* mcache.memProfRate came */
 
+#define SCHEDULER_1_19  {.m_current = 192, .g_status = 144}
+#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152} /* g.syscallbp came */
+#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144} /* gobuf.ret went */
+
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
 #define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}
 
 static const struct go_version versions[] = {
-	{19, true,  MAGIC_1_18, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, STATISTICS_1_19, 0},
-	{20, false, MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, STATISTICS_1_19, 0},
-	{21, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, STATISTICS_1_19, 0},
-	{22, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, STATISTICS_1_19, 512},
-	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, STATISTICS_1_19, 512},
-	{24, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_19, 512},
-	{25, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 512},
-	{26, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 512},
-	{27, true,  MAGIC_1_20, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, STATISTICS_1_25, 512},
+	{19, true,  MAGIC_1_18, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{20, false, MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{21, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{22, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, 512},
+	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, 512},
+	{24, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, 512},
+	{25, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
+	{26, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
+	{27, true,  MAGIC_1_20, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
 };
 /* clang-format on */
 

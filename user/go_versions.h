@@ -35,7 +35,13 @@ struct go_heap_layout {
 	uint16_t span_alloc_count_before_cache; /* uint16 */
 	uint16_t span_class;                    /* uint8 */
 	uint16_t span_element_size;             /* uintptr */
-	uint16_t p_mcache;
+	uint16_t p_mcache; /* p.m stands right before it */
+};
+
+/* Who runs on a P: m and g */
+struct go_scheduler_layout {
+	uint16_t m_current; /* *g */
+	uint16_t g_status;  /* uint32 */
 };
 
 /* runtime.memstats.heapStats, which stands at the start of runtime.memstats: stats[3], summed */
@@ -54,6 +60,7 @@ struct go_version {
 	struct go_moduledata_layout module;
 	struct go_pclntab_layout pclntab;
 	struct go_heap_layout heap;
+	struct go_scheduler_layout scheduler;
 	struct go_statistics_layout statistics;
 	uint16_t header_from; /* objects with pointers larger than this carry a header of 8 bytes; 0: none do */
 };

@@ -26,6 +26,8 @@ VARIANTS = {
     "profiled": (["-tags=memprofile"], {}, None),
 }
 
+SHIPPED = ["plain", "stripped", "pie"]  # the ways that every release is recorded in
+
 
 def versions():
     """The releases under test: all with GO_MATRIX=all, those of the everyday suite otherwise."""

@@ -89,6 +89,19 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	assert_true(frames_site(profile_stack(profile, stack, 1, false), &site));
 	assert_null(site.runtime_call);
 
+	/* new(T) as Go 1.27 compiles it */
+	stack[0] = location(profile, 11, "runtime.mallocgcSmallNoScanSC2", NULL);
+	stack[1] = location(profile, 12, "main.foo", NULL);
+	assert_true(frames_site(profile_stack(profile, stack, 2, false), &site));
+	assert_string_equal(site.runtime_call, "runtime.newobject");
+
+	/* the collector starts on the stack of whoever allocates next */
+	stack[0] = location(profile, 13, "runtime.newobject", NULL);
+	stack[1] = location(profile, 14, "runtime.gcStart", NULL);
+	stack[2] = location(profile, 15, "runtime.mallocgc", NULL);
+	stack[3] = location(profile, 16, "main.foo", NULL);
+	assert_false(frames_site(profile_stack(profile, stack, 4, false), &site));
+
 	/* nothing but the runtime, and a location that nothing is known about */
 	stack[0] = location(profile, 8, "runtime.mallocgc", NULL);
 	stack[1] = location(profile, 9, NULL, NULL);

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recordings of unmodified Go programs against what the programs themselves and their source say."""
+import json
+import re
+import signal
+import time
+
+import go_programs
+import harness
+from harness import contains, same
+
+DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
+OBJECTS, BYTES, SAMPLES, REFILLS, CENTRAL_GROWS, HEAP_GROWS, HEAP_GROW_BYTES = range(7)
+RUNTIME = re.compile(r"(runtime|reflect|internal/reflectlite)\.|internal/runtime/|runtime/internal/")
+ROUNDS = 300
+
+
+def dump(t, profile):
+    return json.loads(t.run(DUMP, profile).stdout)
+
+
+def start_recording(t, process, *options):
+    """Attaches, and returns when the recording has begun."""
+    profile = t.path("profile.pb.gz")
+    recorder = t.start(harness.ESCAPEMENT, "record", *options, "-o", profile, "-p", process.pid)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and recorder.poll() is None:
+        with open(f"/proc/{process.pid}/maps") as maps:
+            if "[uprobes]" in maps.read() or probed(process.pid):
+                break
+        time.sleep(0.02)
+    time.sleep(0.3)
+    return recorder, profile
+
+
+def probed(pid):
+    """Whether the process has a page of its own where its code should be shared: a breakpoint is in it."""
+    executable = False
+    with open(f"/proc/{pid}/smaps") as smaps:
+        for line in smaps:
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                executable = "x" in words[1]
+            elif executable and words[0] == "Private_Dirty:" and words[1] != "0":
+                return True
+    return False
+
+
+def record_quiet(t, version, variant, *options, arguments=()):
+    """Attaches to a program that is quiet at both ends. Returns what it printed before and after, and the profile."""
+    process = t.start(go_programs.build(version, variant), "-wait", "-rounds", ROUNDS, *arguments)
+    json.loads(process.stdout.readline())
+    recorder, profile = start_recording(t, process, *options)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    before, after = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())
+    recorder.send_signal(signal.SIGINT)
+    messages = recorder.communicate(timeout=60)[1]
+    same(recorder.returncode, 0, f"record's exit status: {messages}")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    same(process.wait(30), 0, "the program's exit status")
+    return before, after, dump(t, profile)
+
+
+def record_started(t, version, variant, *options, arguments=()):
+    profile = t.path("profile.pb.gz")
+    done = t.escapement("record", *options, "-o", profile, "--", go_programs.build(version, variant), "-rounds", ROUNDS,
+                        *arguments)
+    return [json.loads(line) for line in done.stdout.splitlines()][-1], dump(t, profile)
+
+
+def check_exact(process, what):
+    same(process["check"]["source"], "go heap statistics", f"{what}: source of the check")
+    same((process["check"]["difference"], process["check"]["bound"]), (0, 0), f"{what}: difference and bound")
+    same(process["lost"], {"events": 0, "stacks": 0}, f"{what}: lost")
+
+
+OWN_WORK = {"runtime.gcStart", "runtime.gcAssistAlloc", "runtime.startm", "runtime.newm",
+            "runtime.startTheWorldWithSema", "runtime.stopTheWorldWithSema"}
+
+
+def site_of(stack):
+    """The innermost line outside of the runtime, unless the runtime allocated for work of its own."""
+    for function, file, line in stack:
+        if function in OWN_WORK:
+            break
+        if not RUNTIME.match(function):
+            return file, line
+    return None, 0
+
+
+def objects_by_line(recording, file):
+    """Objects of the lines of one source file: of each allocation, its innermost line outside of the runtime."""
+    lines = {}
+    for sample in recording["samples"]:
+        name, line = site_of(sample["stack"])
+        if name and name.endswith(file) and sample["values"][OBJECTS]:
+            lines[line] = lines.get(line, 0) + sample["values"][OBJECTS]
+    return lines
+
+
+def wanted_by_line(rounds):
+    """What the source says: {line: objects}."""
+    wanted = {}
+    source = harness.ROOT / "tests" / "workloads" / "go" / "sites" / "sites.go"
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        match = re.search(r"// want (\d+)(?:/(\d+))?$", line)
+        if match:
+            every = int(match[2] or 1)
+            wanted[number] = int(match[1]) * ((rounds + every - 1) // every)
+    return wanted
+
+
+def check_sites(recording, rounds_of_phases, goroutines, what):
+    lines = objects_by_line(recording, "sites.go")
+    wanted = {}
+    for rounds in rounds_of_phases:
+        for line, objects in wanted_by_line(rounds).items():
+            wanted[line] = wanted.get(line, 0) + objects * (goroutines if rounds > 1 else 1)
+    same({line: lines.get(line, 0) for line in wanted}, wanted, f"{what}: objects by line")
+
+
+def check_classes(process, stats, what):
+    """Objects of each size class; blocks of tiny objects stand in theirs, as in MemStats.BySize."""
+    sizes = sorted(int(size) for size in stats["by_size"])
+    for index, size in enumerate(sizes[1:], 1):
+        told = process["classes"][2 * index][OBJECTS] + process["classes"][2 * index + 1][BYTES] // size
+        same(told, stats["by_size"][str(size)], f"{what}: objects of {size} bytes")
+
+
+def delta(before, after):
+    return {"mallocs": after["mallocs"] - before["mallocs"], "total_alloc": after["total_alloc"] - before["total_alloc"],
+            "by_size": {size: after["by_size"][size] - before["by_size"][size] for size in after["by_size"]}}
+
+
+def test_every_slow_path_event_adds_up_to_MemStats_from_the_first_allocation_on(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        for variant in go_programs.SHIPPED:
+            stats, recording = record_started(t, version, variant, "--rate", "0")
+            process, what = recording["processes"][0], f"{version} {variant}"
+            check_exact(process, what)
+            same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+            same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
+            check_classes(process, stats, what)
+            refills = sum(sample["values"][REFILLS] for sample in recording["samples"])
+            same(refills, process["totals"][REFILLS], f"{what}: the rows' refills")
+            assert refills > 100 and process["totals"][CENTRAL_GROWS] > 50, process["totals"]
+            assert process["totals"][HEAP_GROWS] > 0, process["totals"]
+
+
+def test_every_allocation_is_counted_once_with_its_line_from_the_first_on(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        for variant in go_programs.SHIPPED:
+            stats, recording = record_started(t, version, variant, "--rate", "1")
+            process, what = recording["processes"][0], f"{version} {variant}"
+            check_exact(process, what)
+            same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+            same(sum(s["values"][OBJECTS] for s in recording["samples"]), stats["mallocs"], f"{what}: sum of the rows")
+            check_sites(recording, (1, ROUNDS), 1, what)
+
+
+def test_attaching_to_a_quiet_process_is_exact_at_both_rates(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        for variant in go_programs.SHIPPED[1:]:
+            for rate in ("0", "1"):
+                before, after, recording = record_quiet(t, version, variant, "--rate", rate)
+                process, stats, what = recording["processes"][0], delta(before, after), f"{version} {variant} rate {rate}"
+                check_exact(process, what)
+                same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+                if rate == "0":
+                    same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
+                    check_classes(process, stats, what)
+                else:
+                    check_sites(recording, (ROUNDS,), 1, what)
+
+
+def test_threads_collections_and_growing_stacks_do_not_count_twice(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        for rate in ("0", "1"):
+            stats, recording = record_started(t, version, "stripped", "--rate", rate,
+                                              arguments=("-parallel", "4", "-gc"))
+            process, what = recording["processes"][0], f"{version} rate {rate}"
+            same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+            same(process["check"]["difference"], 0, f"{what}: difference")
+            if rate == "1":
+                check_sites(recording, (1, ROUNDS), 4, what)
+
+
+def test_cgo_and_race_builds_are_exact_too(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        for variant in ("cgo", "race"):
+            for rate in ("0", "1"):
+                stats, recording = record_started(t, version, variant, "--rate", rate)
+                process, what = recording["processes"][0], f"{version} {variant} rate {rate}"
+                same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+                same(process["check"]["difference"], 0, f"{what}: difference")
+
+
+def test_types_carry_the_names_of_the_source(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        _, recording = record_started(t, version, "stripped", "--rate", "1")
+        types = {}
+        for sample in recording["samples"]:
+            if sample["type"]:
+                types[sample["type"]] = types.get(sample["type"], 0) + sample["values"][OBJECTS]
+        for name in ("main.record", "main.point", "int", "uint8", "main.scaler"):
+            assert types.get(name, 0) >= ROUNDS or name == "uint8", f"{version}: {name}: {types.get(name)}"
+        # literal, two inlined copies, reflect.New and the generic function's, a round; deepen's now and then
+        points = sum(-(-rounds // 16) for rounds in (1, ROUNDS)) + 5 * (ROUNDS + 1)
+        # old releases know the shape only of what generic code makes
+        told = types["main.point"] + sum(types[name] for name in types if "shape" in name and "main.x int" in name)
+        # reflect.TypeOf boxes one in releases that do not optimise it away
+        assert told - points in (0, 2), f"{version}: main.point: {told}, not {points}"
+
+
+def test_stacks_are_complete_from_mallocgc_to_main(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        _, recording = record_started(t, version, "pie-stripped", "--rate", "1")
+        stacks = [[frame[0] for frame in sample["stack"]] for sample in recording["samples"]
+                  if sample["values"][OBJECTS]]
+        literal = [stack for stack in stacks if "main.literal" in stack]
+        assert literal, f"{version}: no stack of main.literal"
+        for stack in literal:
+            at = stack.index("main.literal")
+            same(stack[at:], ["main.literal", "main.runSites", "main.phase", "main.main", "runtime.main",
+                              "runtime.goexit"], f"{version}: callers")
+            contains(stack[0], "runtime.mallocgc")
+        deep = [stack for stack in stacks if stack.count("main.deepen") > 1]
+        same([stack.count("main.deepen") for stack in deep], [41] * len(deep), f"{version}: recursion")
+
+
+if __name__ == "__main__":
+    harness.main()
