@@ -30,20 +30,37 @@ void json_add(cJSON *object, const char *name, cJSON *item)
 		abort();
 }
 
-void json_add_text(cJSON *object, const char *name, const char *text)
+void json_append(cJSON *array, cJSON *item)
 {
-	char *repaired = text ? utf8_repair(text) : NULL;
-
-	json_add(object, name, text ? cJSON_CreateString(repaired ? repaired : text) : cJSON_CreateNull());
-	free(repaired);
+	if (!cJSON_AddItemToArray(array, checked(item)))
+		abort();
 }
 
-void json_add_integer(cJSON *object, const char *name, int64_t number)
+cJSON *json_text(const char *text)
+{
+	char *repaired = text ? utf8_repair(text) : NULL;
+	cJSON *item = checked(text ? cJSON_CreateString(repaired ? repaired : text) : cJSON_CreateNull());
+
+	free(repaired);
+	return item;
+}
+
+cJSON *json_integer(int64_t number)
 {
 	char digits[32];
 
 	snprintf(digits, sizeof(digits), "%" PRId64, number);
-	json_add(object, name, cJSON_CreateRaw(digits));
+	return checked(cJSON_CreateRaw(digits));
+}
+
+void json_add_text(cJSON *object, const char *name, const char *text)
+{
+	json_add(object, name, json_text(text));
+}
+
+void json_add_integer(cJSON *object, const char *name, int64_t number)
+{
+	json_add(object, name, json_integer(number));
 }
 
 void json_add_value(cJSON *object, const char *name, int64_t value)

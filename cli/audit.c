@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit.h"
+#include "cli.h"
+#include "escape.h"
+#include "output.h"
+#include "pprof.h"
+#include "recording.h"
+#include "render_audit.h"
+
+struct arguments {
+	struct recording recording;
+	const char *escape, *output, *annotate, *package, *function;
+	struct option_list verdicts, thresholds, maps;
+	int format, sort, color;
+	int64_t min_objects, min_bytes, top;
+	bool flow;
+};
+
+/* What the options say once they are understood. */
+struct request {
+	struct audit_options options;
+	struct audit_filter filter;
+	struct audit_threshold *thresholds;
+	int threshold_count;
+	char *directory;
+};
+
+static int understand(const struct arguments *arguments, struct request *request, struct error *error)
+{
+	struct pathmatch_map *maps = calloc((size_t)arguments->maps.count + 1, sizeof(*maps));
+
+	request->thresholds = calloc((size_t)arguments->thresholds.count + 1, sizeof(*request->thresholds));
+	if (!maps || !request->thresholds)
+		abort();
+	request->options.maps = maps;
+	for (int i = 0; i < arguments->maps.count; i++) {
+		if (pathmatch_map_parse(arguments->maps.values[i], &maps[request->options.map_count++]))
+			return error_set(error, STATUS_USAGE, "cannot read the path map '%s': expected FROM=TO",
+					 arguments->maps.values[i]);
+	}
+	for (int i = 0; i < arguments->thresholds.count; i++) {
+		if (audit_threshold_parse(arguments->thresholds.values[i],
+					  &request->thresholds[request->threshold_count++], error))
+			return -1;
+	}
+	for (int i = 0; i < arguments->verdicts.count; i++) {
+		int verdict = audit_verdict_parse(arguments->verdicts.values[i]);
+
+		if (verdict < 0)
+			return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of escapes, contradicted, "
+					 "unannotated, not-covered, escapes-unseen, stack", arguments->verdicts.values[i]);
+		request->filter.verdicts |= 1U << verdict;
+	}
+	if (!arguments->escape)
+		return error_set(error, STATUS_USAGE, "no compiler output: give --escape FILE, made by "
+				 "go build -gcflags=-m=2 ./... 2> FILE");
+	request->filter.min_objects = arguments->min_objects;
+	request->filter.min_bytes = arguments->min_bytes;
+	request->filter.package = arguments->package;
+	request->filter.function = arguments->function;
+	request->filter.top = arguments->top;
+	request->options.directory = request->directory = getcwd(NULL, 0);
+	return 0;
+}
+
+/* The profile to audit: a file, or a recording made now. */
+static struct profile *obtain(struct arguments *arguments, int argc, char **argv, int first, bool separator,
+			      bool *recorded, struct error *error)
+{
+	bool live = arguments->recording.pid || arguments->recording.name || separator;
+
+	*recorded = live;
+	if (live)
+		return recording_run(&arguments->recording, argc, argv, first, separator, error);
+	if (first >= argc) {
+		error_set(error, STATUS_USAGE, "nothing to audit: give a profile, -p PID or -- PROGRAM");
+		return NULL;
+	}
+	if (first + 1 < argc) {
+		error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
+		return NULL;
+	}
+	return pprof_read(argv[first], error);
+}
+
+/* Formats that list problems leave out what is none, unless asked for. */
+static unsigned default_verdicts(enum audit_format format)
+{
+	return format == AUDIT_SARIF || format == AUDIT_QUICKFIX ? ~(1U << AUDIT_STACK) : 0;
+}
+
+static int print(struct audit *audit, const struct arguments *arguments, const struct request *request,
+		 struct error *error)
+{
+	struct render_audit_options options = {arguments->flow, request->filter.verdicts,
+						(enum terminal_color)arguments->color};
+	struct output output;
+	int status = 0;
+
+	if (output_open(&output, arguments->output, error))
+		return -1;
+	if (arguments->annotate)
+		status = render_audit_source(audit, arguments->annotate, &request->options, output.stream, error);
+	else
+		render_audit(audit, (enum audit_format)arguments->format, &options, output.stream);
+	if (status) {
+		output_abandon(&output);
+		return -1;
+	}
+	return output_commit(&output, error);
+}
+
+/* Whether any --fail-on is exceeded; says which. */
+static bool exceeded(const struct audit *audit, const struct arguments *arguments, const struct request *request)
+{
+	bool any = false;
+
+	for (int i = 0; i < request->threshold_count; i++) {
+		size_t rows = audit_threshold_rows(audit, &request->thresholds[i]);
+
+		if (!rows)
+			continue;
+		any = true;
+		fprintf(stderr, "escapement: --fail-on %s: %zu row%s\n", arguments->thresholds.values[i], rows,
+			rows == 1 ? "" : "s");
+	}
+	return any;
+}
+
+static int audit_profile(const struct arguments *arguments, struct request *request, const struct profile *profile,
+			 const struct escape_output *compiler, struct error *error)
+{
+	struct audit *audit = audit_new(profile, compiler, &request->options);
+	struct audit_filter thresholds_filter = request->filter;
+	int status = STATUS_OK;
+
+	for (size_t i = 0; i < audit->warning_count; i++)
+		cli_warn("%s", audit->warnings[i]);
+	/* What is not shown for lack of room, or of another verdict, still fails a threshold. */
+	thresholds_filter.top = 0;
+	thresholds_filter.verdicts = 0;
+	audit_filter(audit, &thresholds_filter, (enum audit_sort)arguments->sort);
+	if (exceeded(audit, arguments, request))
+		status = STATUS_FOUND;
+	if (!arguments->annotate) {
+		if (!request->filter.verdicts)
+			request->filter.verdicts = default_verdicts((enum audit_format)arguments->format);
+		audit_filter(audit, &request->filter, (enum audit_sort)arguments->sort);
+	}
+	if (print(audit, arguments, request, error))
+		status = cli_fail(error);
+	audit_free(audit);
+	return status;
+}
+
+/* A threshold that was exceeded is news even where events were lost: more of them would not have helped. */
+static int combine(int found, int measured)
+{
+	if (found == STATUS_USAGE || measured == STATUS_CANNOT_MEASURE)
+		return found == STATUS_USAGE ? found : measured;
+	return found ? found : measured;
+}
+
+static int run(int argc, char **argv)
+{
+	struct arguments arguments = {.recording = RECORDING_DEFAULTS, .output = "-"};
+	const struct option_row rows[] = {
+		{'e', "escape", "FILE", OPTION_STRING, &arguments.escape,
+		 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
+		{'o', "output", "FILE", OPTION_STRING, &arguments.output, "write here instead of to standard output", NULL},
+		{0, "format", "FORMAT", OPTION_CHOICE, &arguments.format,
+		 "text (default), json, sarif, markdown, quickfix or csv", audit_format_names},
+		{0, "annotate", "FILE.go", OPTION_STRING, &arguments.annotate,
+		 "print this source file with what each line allocates and what the compiler said of it", NULL},
+		{0, "flow", NULL, OPTION_FLAG, &arguments.flow, "print the compiler's whole explanation of each row", NULL},
+		{0, "color", "WHEN", OPTION_CHOICE, &arguments.color, "auto (default), always or never", terminal_color_choices},
+		{0, NULL, NULL, OPTION_FLAG, NULL, "which rows", NULL},
+		{0, "verdict", "VERDICT", OPTION_STRINGS, &arguments.verdicts,
+		 "rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen, stack; may be given "
+		 "several times", NULL},
+		{0, "min-objects", "N", OPTION_INTEGER, &arguments.min_objects, "rows of at least N objects", NULL},
+		{0, "min-bytes", "BYTES", OPTION_BYTES, &arguments.min_bytes, "rows of at least so many bytes", NULL},
+		{0, "package", "GLOB", OPTION_STRING, &arguments.package, "rows of these packages", NULL},
+		{0, "function", "GLOB", OPTION_STRING, &arguments.function,
+		 "rows of these functions, or inlined into them", NULL},
+		{0, "top", "N", OPTION_INTEGER, &arguments.top, "at most N rows of each verdict", NULL},
+		{0, "sort", "KEY", OPTION_CHOICE, &arguments.sort,
+		 "bytes (default), objects, refills, heap-growth or site", audit_sort_names},
+		{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &arguments.thresholds,
+		 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
+		{0, "path-map", "FROM=TO", OPTION_STRINGS, &arguments.maps,
+		 "files below FROM are files below TO, where the program was built elsewhere; may be given several times",
+		 NULL},
+		{0, NULL, NULL, OPTION_FLAG, NULL, "what to record, unless a profile is given", NULL},
+		RECORDING_ROWS(arguments.recording),
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
+		.description = "Sets what a program allocates beside what the Go compiler said about it: which of the things "
+			       "that escape cost most, which never allocate, and what allocates although the compiler says "
+			       "nothing, or the opposite. A heap profile of Go's own runtime/pprof will do as PROFILE.",
+		.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
+			    "  escapement audit --escape m2.txt escapement.pb.gz\n"
+			    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"
+			    "  escapement audit --escape m2.txt --rate 1 -- ./prog args\n"
+			    "  escapement audit --escape m2.txt --fail-on 'escapes:objects>1000' heap.pb.gz\n",
+		.rows = rows,
+	};
+	struct request request = {0};
+	struct escape_output *compiler = NULL;
+	struct profile *profile = NULL;
+	struct error error;
+	bool separator, recorded;
+	int status, first = options_parse(argc, argv, &usage, &separator);
+
+	if (first < 0)
+		return options_status(first);
+	if (understand(&arguments, &request, &error) || !(compiler = escape_read(arguments.escape, &error)) ||
+	    !(profile = obtain(&arguments, argc, argv, first, separator, &recorded, &error))) {
+		status = cli_fail(&error);
+	} else {
+		status = audit_profile(&arguments, &request, profile, compiler, &error);
+		if (recorded)
+			status = combine(status, recording_status(&arguments.recording, profile));
+		else if (profile_lost_events(profile))
+			status = combine(status, STATUS_LOST);
+	}
+	profile_free(profile);
+	escape_free(compiler);
+	for (size_t i = 0; i < request.options.map_count; i++) {
+		free((char *)request.options.maps[i].from);
+		free((char *)request.options.maps[i].to);
+	}
+	free((void *)request.options.maps);
+	free(request.thresholds);
+	free(request.directory);
+	return status;
+}
+
+const struct command command_audit = {"audit", "set compiler escape annotations beside measured allocations", run};

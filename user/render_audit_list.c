@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Audits as lists for other programs: a Markdown table, editors' quickfix lines, CSV. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "printable.h"
+#include "render_audit.h"
+
+/* A step summary may be 1 MiB; what comes after it needs some. */
+enum { MARKDOWN_MAX = 900 << 10 };
+
+/* Printable text of one line in which `escaped` characters have `before` put before them. */
+static void put_escaped(FILE *stream, const char *text, const char *escaped, const char *before)
+{
+	size_t length = text ? strlen(text) : 0;
+	char *safe = malloc(length * PRINTABLE_GROWTH + 1);
+
+	if (!safe)
+		abort();
+	safe[printable_copy(safe, text ? text : "", length)] = 0;
+	for (const char *c = safe; *c; c++) {
+		if (strchr(escaped, *c))
+			fputs(before, stream);
+		putc(*c, stream);
+	}
+	free(safe);
+}
+
+static void put_value(FILE *stream, int64_t value)
+{
+	if (value == VALUE_UNMEASURED)
+		putc('-', stream);
+	else
+		fprintf(stream, "%" PRId64, value);
+}
+
+static void put_position(FILE *stream, const struct audit_row *row, const char *escaped)
+{
+	put_escaped(stream, row->file ? row->file : "(unknown)", escaped, "\\");
+	if (row->site.line)
+		fprintf(stream, ":%" PRIu32, row->site.line);
+	if (row->site.line && row->site.column)
+		fprintf(stream, ":%" PRIu32, row->site.column);
+}
+
+static void put_markdown_row(const struct audit_row *row, FILE *stream)
+{
+	static const char special[] = "|\\*_[]<>#&~";
+
+	fputs("| ", stream);
+	put_value(stream, row->values[VALUE_OBJECTS]);
+	fputs(" | ", stream);
+	put_value(stream, row->values[VALUE_BYTES]);
+	fputs(" | ", stream);
+	put_position(stream, row, special);
+	fputs(" | ", stream);
+	put_escaped(stream, row->site.function, special, "\\");
+	fputs(" | ", stream);
+	put_escaped(stream, render_audit_words(row), special, "\\");
+	fputs(" |\n", stream);
+}
+
+void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
+{
+	unsigned verdicts = options->verdicts ? options->verdicts : 1U << AUDIT_ESCAPES | 1U << AUDIT_CONTRADICTED;
+	enum audit_verdict section = AUDIT_VERDICT_COUNT;
+	size_t written = 0, left_out = 0;
+
+	fprintf(stream, "## Heap allocations and escape analysis\n\n");
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->verdicts[i], audit_verdict_name(i));
+	fputs("\n", stream);
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+		char *text = NULL;
+		size_t length = 0;
+		FILE *memory;
+
+		if (!(verdicts & 1U << row->verdict))
+			continue;
+		memory = open_memstream(&text, &length);
+		if (!memory)
+			abort();
+		if (section != row->verdict)
+			fprintf(memory, "\n### %s\n\n| objects | bytes | site | function | compiler |\n"
+				"|---:|---:|---|---|---|\n", audit_verdict_name(row->verdict));
+		put_markdown_row(row, memory);
+		if (fclose(memory))
+			abort();
+		if (left_out || written + length > MARKDOWN_MAX) {
+			left_out++;
+		} else {
+			section = row->verdict;
+			written += length;
+			fwrite(text, 1, length, stream);
+		}
+		free(text);
+	}
+	if (left_out)
+		fprintf(stream, "\n%zu more rows do not fit here.\n", left_out);
+}
+
+void render_audit_quickfix(const struct audit *audit, FILE *stream)
+{
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		put_position(stream, row, "");
+		fprintf(stream, ": %s: ", audit_verdict_name(row->verdict));
+		put_escaped(stream, render_audit_words(row), "", "");
+		if (row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK) {
+			fputs(" (", stream);
+			put_value(stream, row->values[VALUE_OBJECTS]);
+			fputs(" objects, ", stream);
+			put_value(stream, row->values[VALUE_BYTES]);
+			fputs(" bytes)", stream);
+		}
+		putc('\n', stream);
+	}
+}
+
+/* RFC 4180: quoted, quotes doubled. */
+static void put_field(FILE *stream, const char *text)
+{
+	putc('"', stream);
+	put_escaped(stream, text, "\"", "\"");
+	fputs("\",", stream);
+}
+
+static void put_number_field(FILE *stream, int64_t value, bool known, const char *end)
+{
+	if (known)
+		fprintf(stream, "%" PRId64, value);
+	fputs(end, stream);
+}
+
+void render_audit_csv(const struct audit *audit, FILE *stream)
+{
+	static const enum profile_value columns[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS,
+						     VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
+
+	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,"
+	      "objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,objects_low,objects_high\r\n", stream);
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+		const struct escape_annotation *annotation = row->annotation_count ? row->annotations[0] : NULL;
+
+		put_field(stream, audit_verdict_name(row->verdict));
+		put_field(stream, row->file);
+		put_number_field(stream, row->site.line, row->site.line != 0, ",");
+		put_number_field(stream, row->site.column, row->site.column != 0, ",");
+		put_field(stream, row->site.function);
+		put_field(stream, row->runtime_call);
+		put_field(stream, row->callee);
+		put_field(stream, row->type);
+		put_field(stream, annotation ? escape_kind_name(annotation->kind) : "");
+		put_field(stream, annotation ? annotation->subject : "");
+		put_field(stream, row->reason);
+		fputs(row->shared ? "true," : "false,", stream);
+		for (size_t j = 0; j < sizeof(columns) / sizeof(columns[0]); j++)
+			put_number_field(stream, row->values[columns[j]], row->values[columns[j]] != VALUE_UNMEASURED, ",");
+		put_number_field(stream, row->objects_low, row->objects_low != VALUE_UNMEASURED, ",");
+		put_number_field(stream, row->objects_high, row->objects_high != VALUE_UNMEASURED, "\r\n");
+	}
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * --annotate: a source file with what each line allocates and what the compiler said of it. Numbers stand at the line
+ * that allocates; a line into which an allocating function was inlined names it, so that nothing is counted twice.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "printable.h"
+#include "render_audit.h"
+
+enum { MARGIN = 29, TAB = 4 };
+
+/* What is said below a line, or the numbers beside it. */
+struct remark {
+	uint32_t line, column;
+	int64_t objects, bytes; /* VALUE_UNMEASURED: none */
+	const char *words;      /* NULL: numbers only */
+	const char *inlined;    /* the function whose allocation was inlined here; NULL: none */
+};
+
+struct remarks {
+	struct remark *list;
+	size_t count, capacity;
+};
+
+static void add(struct remarks *remarks, struct remark remark)
+{
+	if (remarks->count == remarks->capacity) {
+		remarks->capacity = remarks->capacity ? 2 * remarks->capacity : 64;
+		remarks->list = reallocarray(remarks->list, remarks->capacity, sizeof(*remarks->list));
+		if (!remarks->list)
+			abort();
+	}
+	remarks->list[remarks->count++] = remark;
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct remark *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->column != y->column)
+		return x->column < y->column ? -1 : 1;
+	return x->words && y->words ? strcmp(x->words, y->words) : !y->words - !x->words;
+}
+
+/* The name by which the audit knows the user's file; NULL where it does not. */
+static char *find_file(const struct audit *audit, const char *name, const struct audit_options *options)
+{
+	struct pathmatch *match = pathmatch_new(options->maps, options->map_count, options->directory);
+	char *real = realpath(name, NULL), *found = NULL;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		if (row->file)
+			pathmatch_add_annotated(match, row->file, NULL);
+		for (uint32_t j = 0; j < row->annotation_count; j++)
+			pathmatch_add_annotated(match, row->annotations[j]->file, NULL);
+	}
+	/* As given first: that is how people copy it from the compiler's output. */
+	for (int i = 0; i < 2 && !found; i++) {
+		const char *file = i ? real : name, *known;
+
+		if (!file)
+			continue;
+		pathmatch_add_measured(match, file, NULL);
+		pathmatch_resolve(match);
+		known = pathmatch_find(match, file);
+		found = known ? strdup(known) : NULL;
+	}
+	pathmatch_free(match);
+	free(real);
+	return found;
+}
+
+static void collect(const struct audit *audit, const char *file, struct remarks *remarks)
+{
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+		bool measured = row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK;
+
+		if (measured && row->file && strcmp(row->file, file) == 0)
+			add(remarks, (struct remark){row->site.line, 0, row->values[VALUE_OBJECTS],
+						     row->values[VALUE_BYTES], NULL, NULL});
+		if (row->reason && row->file && strcmp(row->file, file) == 0)
+			add(remarks, (struct remark){row->site.line, UINT32_MAX, VALUE_UNMEASURED, VALUE_UNMEASURED,
+						     row->reason, row->callee});
+		for (uint32_t j = 0; j < row->annotation_count; j++) {
+			const struct escape_annotation *annotation = row->annotations[j];
+			bool inlined = row->inlined_count && j < row->annotation_count - row->linked_count;
+
+			if (strcmp(annotation->file, file) == 0)
+				add(remarks, (struct remark){annotation->line, annotation->column, VALUE_UNMEASURED,
+							     VALUE_UNMEASURED, annotation->text,
+							     inlined ? row->site.function : NULL});
+		}
+	}
+	qsort(remarks->list, remarks->count, sizeof(*remarks->list), by_line);
+}
+
+/* The numbers of a line: sums of what is measured there, "." where nothing is. */
+static void print_margin(FILE *stream, const struct remark *first, const struct remark *end, uint64_t number)
+{
+	int64_t objects = VALUE_UNMEASURED, bytes = VALUE_UNMEASURED;
+
+	for (; first < end; first++) {
+		if (first->objects != VALUE_UNMEASURED)
+			objects = (objects == VALUE_UNMEASURED ? 0 : objects) + first->objects;
+		if (first->bytes != VALUE_UNMEASURED)
+			bytes = (bytes == VALUE_UNMEASURED ? 0 : bytes) + first->bytes;
+	}
+	if (objects == VALUE_UNMEASURED)
+		fprintf(stream, "%9s ", ".");
+	else
+		fprintf(stream, "%9" PRId64 " ", objects);
+	if (bytes == VALUE_UNMEASURED)
+		fprintf(stream, "%11s ", ".");
+	else
+		fprintf(stream, "%11" PRId64 " ", bytes);
+	fprintf(stream, "%5" PRIu64 "  ", number);
+}
+
+static void put_printable(FILE *stream, const char *text, size_t length)
+{
+	char *safe = malloc(length * PRINTABLE_GROWTH + 1);
+	size_t column = 0;
+
+	if (!safe)
+		abort();
+	length = printable_copy(safe, text, length);
+	for (size_t i = 0; i < length; i++) {
+		size_t spaces = TAB - column % TAB;
+
+		if (safe[i] != '\t') {
+			putc(safe[i], stream);
+			column++;
+			continue;
+		}
+		fprintf(stream, "%*s", (int)spaces, "");
+		column += spaces;
+	}
+	free(safe);
+}
+
+static void print_words(FILE *stream, const struct remark *first, const struct remark *end)
+{
+	const struct remark *last = NULL;
+
+	for (; first < end; first++) {
+		if (!first->words || (last && strcmp(last->words, first->words) == 0 && last->inlined == first->inlined))
+			continue;
+		last = first;
+		fprintf(stream, "%*s^ ", MARGIN, "");
+		put_printable(stream, first->words, strlen(first->words));
+		if (first->inlined) {
+			fputs(" (in ", stream);
+			put_printable(stream, first->inlined, strlen(first->inlined));
+			putc(')', stream);
+		}
+		putc('\n', stream);
+	}
+}
+
+int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options, FILE *stream,
+			struct error *error)
+{
+	FILE *source = fopen(name, "re");
+	struct remarks remarks = {0};
+	char *file, *line = NULL;
+	size_t size = 0, next = 0;
+	ssize_t length;
+	uint64_t number = 0;
+
+	if (!source)
+		return error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
+	file = find_file(audit, name, options);
+	if (!file) {
+		fclose(source);
+		return error_set(error, STATUS_USAGE, "nothing in the profile or the compiler output is about '%s'; if it is "
+				 "known there by another path, --path-map FROM=TO says so", name);
+	}
+	collect(audit, file, &remarks);
+	fprintf(stream, "%9s %11s %5s  %s\n", "OBJECTS", "BYTES", "LINE", file);
+	while ((length = getline(&line, &size, source)) >= 0) {
+		size_t first = next;
+
+		number++;
+		while (length && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+			length--;
+		while (first < remarks.count && remarks.list[first].line < number)
+			first++;
+		for (next = first; next < remarks.count && remarks.list[next].line == number; next++)
+			continue;
+		print_margin(stream, remarks.list + first, remarks.list + next, number);
+		put_printable(stream, line, (size_t)length);
+		putc('\n', stream);
+		print_words(stream, remarks.list + first, remarks.list + next);
+	}
+	free(line);
+	free(file);
+	free(remarks.list);
+	fclose(source);
+	return 0;
+}
