@@ -39,54 +39,55 @@ static void *checked(void *memory)
 
 /* --- head --- */
 
-/* Puts one word after what is on the line already, or on the next line; breaks it where it is wider than a
- * line. */
-static int print_word(const struct writer *writer, const char *word, int column)
+/*
+ * Prints words from column `indent` on, which is where the cursor is, and continues there on further lines. A
+ * word that is wider than a line is broken. Control characters are shown as '?': the text may come from
+ * anywhere.
+ */
+static void print_wrapped(const struct writer *writer, char *text, int indent)
 {
-	int length = (int)strlen(word);
+	int column = indent;
+	char *rest;
 
-	if (column > LABEL_WIDTH && column + 1 + length <= writer->width) {
-		fputc(' ', writer->stream);
-		column++;
-	} else if (column > LABEL_WIDTH) {
-		fprintf(writer->stream, "\n%*s", LABEL_WIDTH, "");
-		column = LABEL_WIDTH;
+	for (char *c = text; *c; c++) {
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
 	}
-	while (column + length > writer->width) {
-		int part = writer->width - column;
+	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		int length = (int)strlen(word);
 
-		fprintf(writer->stream, "%.*s\n%*s", part, word, LABEL_WIDTH, "");
-		word += part;
-		length -= part;
-		column = LABEL_WIDTH;
+		if (column > indent && column + 1 + length <= writer->width) {
+			fputc(' ', writer->stream);
+			column++;
+		} else if (column > indent) {
+			fprintf(writer->stream, "\n%*s", indent, "");
+			column = indent;
+		}
+		for (int part; (part = writer->width - column) < length; word += part, length -= part) {
+			fprintf(writer->stream, "%.*s\n%*s", part, word, indent, "");
+			column = indent;
+		}
+		fputs(word, writer->stream);
+		column += length;
 	}
-	fputs(word, writer->stream);
-	return column + length;
 }
 
-/* "LABEL     TEXT", wrapped at words. Control characters are shown as '?': the text may come from anywhere.
- */
+/* "LABEL     TEXT". */
 static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
 		       ...) __attribute__((format(printf, 4, 5)));
 
 static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
 		       ...)
 {
-	int column = LABEL_WIDTH;
 	va_list arguments;
-	char *text, *rest;
+	char *text;
 
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
 		abort();
 	va_end(arguments);
-	for (char *c = text; *c; c++) {
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	}
 	fprintf(writer->stream, "%-*s%s", LABEL_WIDTH, label, style);
-	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-		column = print_word(writer, word, column);
+	print_wrapped(writer, text, LABEL_WIDTH);
 	fprintf(writer->stream, "%s\n", *style ? writer->style->reset : "");
 	free(text);
 }
@@ -201,7 +202,8 @@ static const char *share(const struct report *report, const struct report_row *r
 	if (total <= 0 || value == VALUE_UNMEASURED)
 		strcpy(cell, "-");
 	else
-		snprintf(cell, CELL_SIZE, "%.1f", 100 * (double)value / (double)total);
+		snprintf(cell, CELL_SIZE, value / total < 10 ? "%.1f" : ">999",
+			 100 * (double)value / (double)total);
 	return cell;
 }
 
@@ -375,27 +377,35 @@ static void print_frame(const struct writer *writer, const struct profile_locati
 		*note ? writer->style->reset : "");
 }
 
+/* "12.3%, objects 10 (8..13), bytes 480". */
+static void print_numbers(const struct writer *writer, const struct report_row *row)
+{
+	char text[LINE_SIZE], cell[CELL_SIZE];
+	size_t length = 0;
+
+	for (int i = 0; i < COLUMNS; i++) {
+		const struct column *column = &columns[i];
+
+		if (!column_is_shown(writer, column))
+			continue;
+		cell_text(writer->report, column, row, cell);
+		if (column->format)
+			length += (size_t)snprintf(text + length, sizeof(text) - length,
+						   column->format == share ? "%s%%" : " (%s)", cell);
+		else
+			length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s %s",
+						   report_value_names[column->value], cell);
+	}
+	fputs(writer->style->bold, writer->stream);
+	print_wrapped(writer, text, 0);
+	fprintf(writer->stream, "%s\n", writer->style->reset);
+}
+
 static void print_stack(const struct writer *writer, const struct report_row *row)
 {
 	const struct profile_stack *stack = row->stack;
-	bool first = true;
-	char cell[CELL_SIZE];
 
-	fputs(writer->style->bold, writer->stream);
-	for (int i = 0; i < COLUMNS; i++) {
-		if (!column_is_shown(writer, &columns[i]))
-			continue;
-		cell_text(writer->report, &columns[i], row, cell);
-		if (i == 0)
-			fprintf(writer->stream, "%s%%", cell);
-		else if (columns[i].format == interval)
-			fprintf(writer->stream, " (%s)", cell);
-		else
-			fprintf(writer->stream, "%s%s %s", first ? "  " : ", ",
-				report_value_names[columns[i].value], cell);
-		first = i == 0;
-	}
-	fprintf(writer->stream, "%s\n", writer->style->reset);
+	print_numbers(writer, row);
 	for (uint32_t i = 0; i < stack->depth; i++) {
 		const struct profile_location *location = stack->locations[i];
 
