@@ -158,6 +158,20 @@ static void budget_free(void *data, void *memory)
 	free(memory);
 }
 
+/*
+ * Whether these bytes begin as profiles do: with a ValueType, either the first sample type or (Go) the
+ * period's type. Tells a damaged profile from some other file.
+ */
+static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
+{
+	enum { SAMPLE_TYPE = 0x0a, PERIOD_TYPE = 0x5a, TYPE_OF_VALUE_TYPE = 0x08, VALUE_TYPE_MAX = 22 };
+
+	if (size < 3)
+		return bytes[0] == SAMPLE_TYPE;
+	return (bytes[0] == SAMPLE_TYPE || bytes[0] == PERIOD_TYPE) &&
+	       (bytes[1] == 0 || (bytes[1] <= VALUE_TYPE_MAX && bytes[2] == TYPE_OF_VALUE_TYPE));
+}
+
 static Message *unpack(const uint8_t *bytes, size_t size, const char *name, struct error *error)
 {
 	struct budget budget = {MESSAGE_BYTES_MAX};
@@ -166,11 +180,10 @@ static Message *unpack(const uint8_t *bytes, size_t size, const char *name, stru
 
 	if (message && message->n_sample_type && message->n_string_table)
 		return message;
-	/* A profile begins with a sample type: tag 1, length-delimited. */
 	error_set(error, STATUS_USAGE,
-		  bytes[0] != 0x0a ? "'%s' is not a pprof profile: expected what 'escapement "
-				     "record' or runtime/pprof writes"
-				   : "profile '%s' is truncated or corrupt",
+		  begins_like_a_profile(bytes, size) ? "profile '%s' is truncated or corrupt"
+						     : "'%s' is not a pprof profile: expected what "
+						       "'escapement record' or runtime/pprof writes",
 		  name);
 	if (message)
 		perftools__profiles__profile__free_unpacked(message, NULL);

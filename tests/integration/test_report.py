@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`escapement report` as people and programs call it: its examples, its formats, its errors and exit statuses."""
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import fcntl
+import termios
+
+import harness
+from harness import contains, same
+
+GO_PROGRAM = """package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/pprof"
+)
+
+var sink []byte
+
+//go:noinline
+func allocate(n int) {
+	for i := 0; i < n; i++ {
+		sink = make([]byte, 1000)
+	}
+}
+
+func main() {
+	// The distance to the first sample was drawn at the old rate: get past it.
+	runtime.MemProfileRate = 4096
+	for i := 0; i < 64; i++ {
+		sink = make([]byte, 1<<20)
+	}
+	allocate(20000)
+	runtime.GC()
+	file, _ := os.Create(os.Args[1])
+	pprof.Lookup("allocs").WriteTo(file, 0)
+	file.Close()
+}
+"""
+
+
+def go_profile(t, name="escapement.pb.gz"):
+    """A heap profile by Go's own runtime/pprof: 20,000 objects of 1,024 bytes at main.go:14, and others."""
+    if not os.access("/usr/bin/go", os.X_OK):
+        raise harness.Skip("no /usr/bin/go")
+    t.path("main.go").write_text(GO_PROGRAM)
+    # A cache of its own that is readable and goes with the test, but not compiled anew for every test.
+    environment = dict(os.environ, GO111MODULE="off", GOFLAGS="")
+    t.run("/usr/bin/go", "build", "-o", "program", "main.go", env=environment)
+    t.run("./program", t.path(name))
+    return t.path(name)
+
+
+def refused(t, *arguments, message, status=2):
+    done = t.escapement("report", *arguments, status=status)
+    contains(done.stderr, message)
+    same(done.stdout, "", "standard output")
+    return done
+
+
+def test_the_examples_of_help_work_as_written(t):
+    go_profile(t)
+    text = t.escapement("report", "--help").stdout
+    examples = [line.strip() for line in text.split("examples:\n")[1].splitlines() if line.strip()]
+    if len(examples) < 4:
+        raise AssertionError(f"examples: {examples}")
+    environment = dict(os.environ, PATH=f"{harness.ESCAPEMENT.parent}:{os.environ['PATH']}")
+    for example in examples:
+        # Go's own profiles have no refills; the recordings that the other tests make have.
+        status = 2 if "--sort refills" in example else 0
+        t.run("sh", "-c", example, env=environment, status=status)
+    contains(t.path("stacks.folded").read_text(), "main.main;main.allocate ")
+    json.loads(t.path("report.json").read_text())
+
+
+def test_a_go_heap_profile_is_reported_with_its_intervals(t):
+    report = t.json("report", go_profile(t))
+    same(report["schema"], "escapement.report/1")
+    same(report["exact"], {"totals": False, "rows": False})
+    same(report["rate"], 4096)
+    same(report["check"], None)
+    row = next(row for row in report["rows"] if row["function"] == "main.allocate")
+    same(row["line"], 14)
+    # Go's sampler is not seeded: six standard deviations, of which the interval has four.
+    margin = (row["objects_high"] - row["objects_low"]) / 2
+    if not row["objects_low"] - margin <= 20000 <= row["objects_high"] + margin:
+        raise AssertionError(f"20000 objects are far from {row}")
+    same(row["refills"], None)
+    if not report["totals"]["objects_low"] <= report["totals"]["objects"] <= report["totals"]["objects_high"]:
+        raise AssertionError(f"totals: {report['totals']}")
+
+
+def test_all_formats_agree(t):
+    profile = go_profile(t)
+    for by in ("site", "function", "type", "size-class", "stack"):
+        rows = t.json("report", "--by", by, profile)["rows"]
+        text = t.escapement("report", "--by", by, "--format", "csv", profile).stdout
+        table = list(csv.DictReader(io.StringIO(text)))
+        same([(row["objects"], row["bytes"], row["refills"]) for row in table],
+             [(str(row["objects"]), str(row["bytes"]), "") for row in rows], f"--by {by}: numbers in CSV")
+    folded = t.escapement("report", "--format", "folded", profile).stdout
+    same(sum(int(line.rsplit(" ", 1)[1]) for line in folded.splitlines()),
+         sum(row["bytes"] for row in rows), "bytes of folded stacks")
+
+
+def test_top_and_sort(t):
+    profile = go_profile(t)
+    everything = t.json("report", "--sort", "objects", profile)["rows"]
+    same([row["objects"] for row in everything], sorted((row["objects"] for row in everything), reverse=True))
+    first = t.json("report", "--sort", "objects", "--top", "1", profile)
+    same(first["rows"], everything[:1])
+    text = t.escapement("report", "--by", "stack", "--top", "1", profile).stdout
+    contains(text, " more rows; --top 0 shows all\n")
+
+
+def test_text_is_80_columns_in_a_pipe_and_as_wide_as_a_terminal(t):
+    profile = go_profile(t)
+    for by in ("site", "stack"):
+        text = t.escapement("report", "--by", by, profile).stdout
+        contains(text, "main.allocate")
+        same([line for line in text.splitlines() if len(line) > 80], [], "lines of more than 80 columns")
+        if "\033" in text:
+            raise AssertionError("colours in a pipe")
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    environment = {name: value for name, value in os.environ.items()
+                   if name not in ("NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS")}
+    environment["TERM"] = "xterm"
+    child = subprocess.Popen([harness.ESCAPEMENT, "report", "--by", "stack", profile], stdout=terminal,
+                             env=environment)
+    os.close(terminal)
+    shown = b""
+    while select.select([main], [], [], 20)[0]:
+        try:
+            part = os.read(main, 1 << 16)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(main)
+    same(child.wait(20), 0, "exit status")
+    text = re.sub(r"\033\[[0-9;]*m", "", shown.decode())
+    contains(text, f"main.allocate {t.path('main.go')}:14")
+    if b"\033[1m" not in shown:
+        raise AssertionError("no colours on a terminal")
+    if not any(80 < len(line.rstrip()) <= 150 for line in text.splitlines()):
+        raise AssertionError(f"does not use the terminal's width: {text}")
+
+
+def test_standard_input_and_output_files(t):
+    profile = go_profile(t)
+    direct = t.escapement("report", "--format", "json", profile).stdout
+    with open(profile, "rb") as stream:
+        same(t.escapement("report", "--format", "json", "-", stdin=stream).stdout, direct, "report of stdin")
+    output = t.path("out.json")
+    same(t.escapement("report", "--format", "json", "-o", output, profile).stdout, "")
+    same(output.read_text(), direct, "report in a file")
+    same(sorted(path.name for path in t.directory.iterdir()),
+         ["escapement.pb.gz", "main.go", "out.json", "program"], "files left")
+
+
+def test_wrong_input_is_named_and_exits_2(t):
+    profile = go_profile(t)
+    data = profile.read_bytes()
+    refused(t, t.path("missing"), message=f"cannot open profile '{t.path('missing')}': No such file")
+    refused(t, t.directory, message="Is a directory")
+    for name, content, message in (
+            ("empty", b"", "is empty"),
+            ("text", b"hello, this is no profile\n", "is not a pprof profile"),
+            ("truncated", data[:len(data) // 2], "is truncated"),
+            ("short", gzip.compress(gzip.decompress(data)[:300]), "truncated or corrupt"),
+            ("flipped", data[:-6] + bytes([data[-6] ^ 1]) + data[-5:], "is corrupt")):
+        t.path(name).write_bytes(content)
+        contains(refused(t, t.path(name), message=message).stderr, f"'{t.path(name)}'")
+    refused(t, profile, profile, message="one profile at a time")
+
+
+def test_wrong_usage_exits_2(t):
+    refused(t, "--nonsense", message="unknown option '--nonsense'")
+    refused(t, "--by", "colour", message="invalid value 'colour' for --by: expected one of site, function")
+    refused(t, "--top", "-1", message="invalid value '-1' for --top")
+    refused(t, "--format", "folded", "--by", "site", message="--format folded is of stacks")
+    refused(t, "--sort", "refills", go_profile(t), message="does not measure them")
+
+
+def test_a_full_disk_is_an_error(t):
+    profile = go_profile(t)
+    refused(t, "-o", "/dev/full", profile, message="cannot write '/dev/full': No space left on device")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([harness.ESCAPEMENT, "report", profile], stdout=full, stderr=subprocess.PIPE, text=True)
+    same(done.returncode, 2, "exit status with a full standard output")
+    contains(done.stderr, "No space left on device")
+    refused(t, "-o", t.path("no/such/file"), profile, message="cannot write")
+
+
+def test_a_closed_pipe_ends_quietly_enough(t):
+    profile = go_profile(t)
+    done = t.run("sh", "-c", f"{harness.ESCAPEMENT} report --format json {profile} | true", status=None)
+    if "Traceback" in done.stderr or "core dumped" in done.stderr:
+        raise AssertionError(done.stderr)
+
+
+harness.main()
