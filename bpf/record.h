@@ -31,6 +31,7 @@
 __weak const volatile __u32 only_pid = 0;
 __weak const volatile __u64 pid_namespace_device = 0, pid_namespace_inode = 0;
 __weak const volatile __u64 stack_seed[2] = {0, 0};
+__weak const volatile __u8 stacks_wanted = 1; /* 0: rows are told apart by site and type only */
 
 struct scratch {
 	__u32 busy;
@@ -104,8 +105,11 @@ static __always_inline struct event_class_totals *class_of(struct event_window *
 	return &window->classes[span_class];
 }
 
+/* 0 where no stack is wanted, or no buffer is free. */
 static __always_inline struct scratch *scratch_claim(void)
 {
+	if (!stacks_wanted)
+		return 0;
 	for (__u32 i = 0; i < SCRATCH_SLOTS; i++) {
 		__u32 index = i;
 		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
@@ -210,7 +214,7 @@ static __always_inline void record(struct event_process *process, struct event_k
 	key->stack = (struct event_hash){};
 	if (scratch && scratch->stack.depth)
 		stack_hash(&scratch->stack, &key->stack);
-	else
+	else if (stacks_wanted)
 		add(process->lost_stacks, 1);
 
 	sums = bpf_map_lookup_elem(&counts, key);

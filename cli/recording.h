@@ -18,7 +18,7 @@ struct recording {
 	const char *name;
 	int64_t rate;
 	double duration;
-	bool no_follow;
+	bool no_follow, no_stacks;
 	/* filled by recording_run() */
 	bool program_failed; /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */
@@ -36,6 +36,8 @@ struct recording {
 	 "no sampling", NULL},                                                                                      \
 	{0, "duration", "SECONDS", OPTION_NUMBER, &(recording).duration,                                            \
 	 "end the recording after that time (a program started here is asked to end by SIGTERM)", NULL},            \
+	{0, "no-stacks", NULL, OPTION_FLAG, &(recording).no_stacks,                                                 \
+	 "count by allocation site and type only: cheaper", NULL},                                                 \
 	{0, "no-follow", NULL, OPTION_FLAG, &(recording).no_follow,                                                 \
 	 "do not observe processes that the program starts", NULL}
 

@@ -160,7 +160,7 @@ static int map_processes(struct collector *collector)
 	return 0;
 }
 
-struct collector *collector_open(int only_pid, bool verbose, struct error *error)
+struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct error *error)
 {
 	const char *attach = getenv("ESCAPEMENT_ATTACH");
 	struct collector *collector = calloc(1, sizeof(*collector));
@@ -177,6 +177,7 @@ struct collector *collector_open(int only_pid, bool verbose, struct error *error
 		explain(error, "open the BPF programs", errno);
 		goto fail;
 	}
+	collector->bpf->rodata->stacks_wanted = stacks;
 	if ((status = configure(collector)) || (status = escapement_bpf__load(collector->bpf))) {
 		explain(error, "load the BPF programs", -status);
 		goto fail;

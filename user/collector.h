@@ -21,9 +21,10 @@ struct attachment;
 /*
  * Loads the programs. `only_pid` binds the collector to that process when the kernel lacks uprobe.multi; several
  * processes can be observed only with it. `verbose` lets libbpf's own messages through.
- * ESCAPEMENT_ATTACH=perf in the environment does without uprobe.multi.
+ * Without `stacks` rows are told apart by site and type only. ESCAPEMENT_ATTACH=perf in the environment does without
+ * uprobe.multi.
  */
-struct collector *collector_open(int only_pid, bool verbose, struct error *error);
+struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct error *error);
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
 
 bool collector_has_multi(const struct collector *collector);

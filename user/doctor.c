@@ -92,7 +92,7 @@ static void check_lockdown(int pid, struct doctor_finding *finding)
 static void check_bpf(int pid, struct doctor_finding *finding)
 {
 	struct error error;
-	struct collector *collector = collector_open(getpid(), false, &error);
+	struct collector *collector = collector_open(getpid(), true, false, &error);
 
 	(void)pid;
 	if (!collector) {

@@ -312,7 +312,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 			goto out;
 		target_close(target);
 	}
-	session->collector = collector_open(options->pid, options->verbose, error);
+	session->collector = collector_open(options->pid, !options->no_stacks, options->verbose, error);
 	if (!session->collector)
 		goto out;
 	session->profile = profile_new();

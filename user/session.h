@@ -29,6 +29,7 @@ struct session_options {
 	int64_t rate;
 	double duration;    /* seconds; 0: until the target ends or `stop` is raised */
 	bool follow;        /* observe the children of argv too */
+	bool no_stacks;     /* count by site and type only */
 	bool verbose;
 	const volatile sig_atomic_t *stop; /* raised: end the recording; a number > 0 is the signal to pass on */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */

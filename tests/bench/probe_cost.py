@@ -24,14 +24,14 @@ WINDOW = 0.4
 class Target:
     def __init__(self, depth):
         self.path = BUILD / "tests/bench/probe_target"
-        self.process = subprocess.Popen([self.path, str(depth)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([self.path, str(depth)], stdout=subprocess.PIPE)
+        os.set_blocking(self.process.stdout.fileno(), False)
 
     def sample(self):
         """Median of what the target prints during a window, what it printed before left out."""
-        os.set_blocking(self.process.stdout.fileno(), False)
         self.process.stdout.read()
         time.sleep(WINDOW)
-        lines = (self.process.stdout.read() or "").split()
+        lines = self.process.stdout.read().split()
         return statistics.median(map(float, lines[1:]))
 
 
