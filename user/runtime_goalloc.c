@@ -143,7 +143,8 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 	return 0;
 }
 
-/* The description holds addresses that the dynamic linker fills in: it can be read only once the program runs. */
+/* The description holds addresses that are filled in as the program starts, the last ones by its first allocation:
+ * until then it stays unread, and every counter is 0. */
 static int description_read(struct goalloc *goalloc, const struct target *target)
 {
 	struct goalloc_description *description = &goalloc->description;
@@ -151,8 +152,11 @@ static int description_read(struct goalloc *goalloc, const struct target *target
 	if (goalloc->description_read)
 		return 0;
 	if (target_read(target, goalloc->description_address, description, sizeof(*description)) ||
-	    description->version != GOALLOC_DESCRIPTION_VERSION || description->span_classes != SPAN_CLASSES ||
-	    target_read(target, description->class_sizes, goalloc->class_sizes, sizeof(goalloc->class_sizes)))
+	    description->version != GOALLOC_DESCRIPTION_VERSION || description->span_classes != SPAN_CLASSES)
+		return -1;
+	if (!description->class_sizes)
+		return 0;
+	if (target_read(target, description->class_sizes, goalloc->class_sizes, sizeof(goalloc->class_sizes)))
 		return -1;
 	goalloc->description_read = true;
 	return 0;
@@ -323,7 +327,11 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 	int status;
 
 	memset(counters, 0, sizeof(*counters));
-	if (description_read(goalloc, target) || caches_find(goalloc, target))
+	if (description_read(goalloc, target))
+		return -1;
+	if (!goalloc->description_read)
+		return 0;
+	if (caches_find(goalloc, target))
 		return -1;
 	pieces = calloc(goalloc->cache_count + 1, sizeof(*pieces));
 	if (!pieces)
