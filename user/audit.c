@@ -217,7 +217,12 @@ static void add_sample(struct join *join, const struct profile_sample *sample)
 	const struct profile_stack *stack = sample->key.stack;
 	struct group key = {.type = sample->key.type}, *group;
 	struct frames_site site;
+	int64_t any = 0;
 
+	for (int i = 0; i < VALUE_COUNT; i++)
+		any |= sample->values[i];
+	if (!any) /* of other tools' profiles: a stack that only holds what was allocated earlier */
+		return;
 	if (!stack || !stack->depth) {
 		key.uncovered = true;
 		key.reason = "its stack was lost";
@@ -234,6 +239,50 @@ static void add_sample(struct join *join, const struct profile_sample *sample)
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] += sample->values[i];
 	interval_add(&group->interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+}
+
+/* A group of costs alone, such as refills, at a place that only one type was measured at, is of that type. */
+
+static bool same_place(const struct join *join, uint32_t index, const void *key)
+{
+	const struct group *a = &join->groups[index], *b = key;
+
+	return a->call == b->call && chain_equal(a->chain, a->length, b->chain, b->length);
+}
+
+static uint64_t place_hash(const struct group *group)
+{
+	return mix(chain_hash(group->chain, group->length), (uintptr_t)group->call);
+}
+
+static void give_costs_their_type(struct join *join)
+{
+	struct table places = {0}; /* first typed group of a chain and call */
+	bool *several = calloc(join->group_count + 1, sizeof(*several));
+
+	if (!several)
+		abort();
+	for (uint32_t i = 0; i < join->group_count; i++) {
+		const struct group *group = &join->groups[i];
+		uint32_t first;
+
+		if (!group->type)
+			continue;
+		first = table_at(&places, place_hash(group), i, join, group, same_place);
+		several[first] |= join->groups[first].type != group->type;
+	}
+	for (uint32_t i = 0; i < join->group_count; i++) {
+		struct group *group = &join->groups[i];
+		uint32_t first;
+
+		if (group->type || group->values[VALUE_OBJECTS])
+			continue;
+		first = table_at(&places, place_hash(group), i, join, group, same_place);
+		if (!several[first])
+			group->type = join->groups[first].type;
+	}
+	free(several);
+	free(places.slots);
 }
 
 /* Groups into rows */
@@ -316,6 +365,32 @@ static bool on_heap(const struct candidates *candidates)
 	return candidates->count && candidates->list[0]->kind != ESCAPE_DOES_NOT_ESCAPE;
 }
 
+/* Those of one line that are the same expression; or the only one of the kind, where constants have been put in. */
+static size_t link_line(struct join *join, struct audit_positions positions, const struct candidates *matched)
+{
+	const struct escape_annotation *alike = NULL;
+	size_t linked = 0, alike_count = 0;
+
+	for (size_t i = 0; i < positions.count; i++) {
+		const struct escape_annotation *annotation =
+			&join->audit->output->annotations[positions.first[i].annotation];
+		int same = annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? 0 : is_subject_of(annotation, matched);
+
+		if (same == 2) {
+			obstack_ptr_grow(&join->storage->memory, annotation);
+			linked++;
+		} else if (same == 1) {
+			alike = annotation;
+			alike_count++;
+		}
+	}
+	if (!linked && alike_count == 1) {
+		obstack_ptr_grow(&join->storage->memory, alike);
+		linked++;
+	}
+	return linked;
+}
+
 /*
  * Appends, to the row's annotations, those at the callees' own lines that are the same expression: an inlined copy of
  * them allocates. Returns how many.
@@ -330,22 +405,10 @@ static size_t link_own_annotations(struct join *join, const struct group *group,
 
 		line.column = 0;
 		positions = audit_index_line(join->index, &line);
-		for (size_t j = 0; j < positions.count; j++) {
-			const struct escape_annotation *annotation =
-				&join->audit->output->annotations[positions.first[j].annotation];
-
-			if (annotation->kind == ESCAPE_DOES_NOT_ESCAPE || is_subject_of(annotation, matched) < 2)
-				continue;
-			obstack_ptr_grow(&join->storage->memory, annotation);
-			linked++;
-		}
+		linked += link_line(join, positions, matched);
 	}
 	return linked;
 }
-
-struct row_key {
-	const struct audit_row *row;
-};
 
 static bool row_equal(const struct join *join, uint32_t index, const void *key)
 {
@@ -358,6 +421,14 @@ static bool row_equal(const struct join *join, uint32_t index, const void *key)
 	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
 }
 
+/* The function that the compiler makes of package-level variables; those that people write are init.0, init.1 … */
+static bool is_initialiser(const char *function)
+{
+	size_t length = function ? strlen(function) : 0;
+
+	return length > 5 && strcmp(function + length - 5, ".init") == 0;
+}
+
 static void set_verdict(struct join *join, const struct group *group, struct candidates *matched,
 			struct audit_row *row)
 {
@@ -368,7 +439,9 @@ static void set_verdict(struct join *join, const struct group *group, struct can
 		row->reason = group->reason;
 	} else if (!matched->count) {
 		row->verdict = AUDIT_UNANNOTATED;
-		row->reason = call_unannotated_reason(family, group->length > 1);
+		row->reason = is_initialiser(group->chain[group->length - 1].function) ?
+				      "a package-level variable is initialised, of which the compiler says nothing" :
+				      call_unannotated_reason(family, group->length > 1);
 	} else if (on_heap(matched)) {
 		row->verdict = AUDIT_ESCAPES;
 	} else {
@@ -540,6 +613,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 		abort();
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(&join, profile->samples[i]);
+	give_costs_their_type(&join);
 	add_rows(&join);
 	add_unseen(&join);
 	finish_rows(&join);

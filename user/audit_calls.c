@@ -44,37 +44,37 @@ unsigned call_family(const char *runtime_call)
 	return CALL_OTHER;
 }
 
-/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. `typed`: what
- * follows the prefix, up to the closing bracket or brace, is the type of the object. */
+/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. `type` is how the
+ * Go type of the object begins; "=" is the type that follows the prefix, up to the closing bracket or brace. */
 static const struct shape {
 	const char *prefix, *infix, *suffix;
 	unsigned lowered, possible;
-	int typed;
+	const char *type; /* NULL: any */
 } shapes[] = {
-	{"new(", NULL, ")", CALL_OBJECT, 0, 1},
-	{"&", "{", "}", CALL_OBJECT, 0, 1},
-	{"&", NULL, NULL, 0, 0, 0}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
-	{"make([]", NULL, ")", CALL_SLICE | CALL_MOVE, 0, 0},
-	{"make(chan", NULL, ")", CALL_CHAN, 0, 0},
-	{"make(<-chan", NULL, ")", CALL_CHAN, 0, 0},
-	{"make(map[", NULL, ")", CALL_MAP, 0, 0},
-	{"make(", NULL, ")", CALL_SLICE | CALL_CHAN | CALL_MAP | CALL_MOVE, 0, 0},
-	{"func literal", NULL, NULL, CALL_OBJECT, 0, 0},
-	{"... argument", NULL, NULL, CALL_OBJECT, 0, 0},
-	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, 0},
-	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, 0},
-	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
-	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
-	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
-	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX, 0},
-	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, 0},
-	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, 0},
-	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, 0},
-	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, 0},
-	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, 0},
-	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, 0}, /* t.Method as a value is a closure */
-	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, 0}, /* T(x) of a string type T */
-	{"", NULL, NULL, CALL_BOX, 0, 0},
+	{"new(", NULL, ")", CALL_OBJECT, 0, "="},
+	{"&", "{", "}", CALL_OBJECT, 0, "="},
+	{"&", NULL, NULL, 0, 0, NULL}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
+	{"make([]", NULL, ")", CALL_SLICE | CALL_MOVE, 0, NULL},
+	{"make(chan", NULL, ")", CALL_CHAN, 0, NULL},
+	{"make(<-chan", NULL, ")", CALL_CHAN, 0, NULL},
+	{"make(map[", NULL, ")", CALL_MAP, 0, NULL},
+	{"make(", NULL, ")", CALL_SLICE | CALL_CHAN | CALL_MAP | CALL_MOVE, 0, NULL},
+	{"func literal", NULL, NULL, CALL_OBJECT, 0, "struct {"},
+	{"... argument", NULL, NULL, CALL_OBJECT, 0, "["},
+	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, NULL},
+	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, NULL},
+	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
+	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
+	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
+	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
+	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, NULL},
+	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, "["},
+	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, NULL},
+	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, NULL},
+	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL},
+	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, NULL}, /* t.Method as a value is a closure */
+	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL}, /* T(x) of a string type T */
+	{"", NULL, NULL, CALL_BOX, 0, NULL},
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -167,7 +167,7 @@ const char *call_unannotated_reason(unsigned family, bool inlined)
 		if (family & reasons[i].family)
 			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;
 	}
-	return "the profile does not say which runtime call: append, map or string growth, or a call of the runtime";
+	return "growth of a slice, map or string, or a call of the runtime: the profile does not name it";
 }
 
 /* Whether a make's last argument is no constant. */
@@ -186,7 +186,7 @@ static bool variable_size(const char *subject)
 const char *call_contradicted_reason(unsigned family, const struct escape_annotation *annotation, bool alone)
 {
 	if (family == 0)
-		return "the profile does not say which runtime call: something else on this line may be meant";
+		return "the profile does not name the runtime call: something else on this line may be meant";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
 		if (!(family & reasons[i].family) || !reasons[i].contradicted)
 			continue;
@@ -248,36 +248,46 @@ int call_same_subject(const char *a, const char *b)
 	return shape_of(a) == shape_of(b) && !is_name(a) && !is_name(b);
 }
 
-/* The type in "new(T)" or "&T{...}", as [start, end); false where there is none to see. */
-static bool subject_type(const char *subject, const char **start, const char **end)
+/* Go 1.18 to 1.20 number the shapes that stand for type arguments: go.shape.int_0. */
+static size_t without_shape_number(const char *token, size_t length, const char *text)
 {
-	const struct shape *shape = shape_of(subject);
+	static const char shape[] = "go.shape.";
+	const size_t prefix = sizeof(shape) - 1;
 
-	if (!shape->typed)
-		return false;
-	*start = subject + strlen(shape->prefix);
-	*end = shape->infix ? strstr(*start, shape->infix) : subject + strlen(subject) - 1;
-	return *end > *start;
+	if (length > 2 && token[length - 2] == '_' && isdigit((unsigned char)token[length - 1]) &&
+	    (size_t)(token - text) >= prefix && strncmp(token - prefix, shape, prefix) == 0)
+		return length - 2;
+	return length;
+}
+
+/* Whether the type that begins at `a` and ends before `end` is spelled otherwise than `b`. */
+static bool types_differ(const char *a, const char *end, const char *b)
+{
+	const char *a_text = a, *b_text = b, *x, *y;
+
+	while (a < end) {
+		size_t m = next_token(&a, &x), n = next_token(&b, &y);
+
+		m = without_shape_number(x, m, a_text);
+		n = without_shape_number(y, n, b_text);
+		if (m != n || strncmp(x, y, m) != 0)
+			return true;
+	}
+	return *b != 0;
 }
 
 bool call_excludes_type(const char *subject, const char *type)
 {
-	const char *start, *end, *a, *x, *y;
+	const struct shape *shape = shape_of(subject);
+	const char *start = subject + strlen(shape->prefix), *end;
 
-	if (!type || !subject_type(subject, &start, &end))
+	if (!type || !shape->type)
 		return false;
+	if (*shape->type != '=')
+		return strncmp(type, shape->type, strlen(shape->type)) != 0;
 	/* Struct and function types are printed in two ways; the shape of a pointer stands for all pointers. */
 	if (strstr(type, "struct {") || strstr(type, "func(") || strstr(subject, "*uint8") || strstr(subject, "struct"))
 		return false;
-	for (a = start; a < end;) {
-		size_t m = next_token(&a, &x), n = next_token(&type, &y);
-
-		/* Go 1.18 to 1.20 number their shapes: go.shape.int_0 */
-		if (m > 2 && x[m - 2] == '_' && isdigit((unsigned char)x[m - 1]) && x - start > 9 &&
-		    strncmp(x - 9, "go.shape.", 9) == 0)
-			m -= 2;
-		if (m != n || strncmp(x, y, m) != 0)
-			return true;
-	}
-	return *type != 0;
+	end = shape->infix ? strstr(start, shape->infix) : subject + strlen(subject) - 1;
+	return end > start && types_differ(start, end, type);
 }

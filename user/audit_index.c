@@ -16,7 +16,7 @@ struct audit_index {
 	struct pointer_map annotated_files; /* annotated file -> its number */
 	struct pointer_map measured_files;  /* measured file -> number of the annotated one, NO_FILE */
 	struct pointer_map covered_files;   /* measured file -> 1: in a directory of a matched file */
-	struct pointer_map covered_functions; /* function -> whether its package is one of the output's */
+	struct pointer_map covered_functions; /* function -> NOT_COVERED, … */
 	struct audit_position *positions;
 	size_t position_count;
 	const char **file_names;  /* by number */
@@ -27,6 +27,9 @@ struct audit_index {
 };
 
 #define NO_FILE (POINTER_MAP_NONE - 1)
+
+/* Whether a function's package is covered: its name says, or its file does. */
+enum { NOT_COVERED, COVERED, BY_FILE };
 
 static void *must(void *memory)
 {
@@ -302,18 +305,28 @@ const char *audit_index_file(const struct audit_index *index, const char *measur
 	return number == NO_FILE ? NULL : index->file_names[number];
 }
 
+/* A header for the package decides, where its name is known: with generics, files of packages that are not covered
+ * appear below the headers of others. */
+static uint32_t coverage_by_name(const struct audit_index *index, const struct profile_frame *frame)
+{
+	char package[PACKAGE_MAX];
+	size_t length = frame->file ? strlen(frame->file) : 0;
+
+	if (length < 3 || strcmp(frame->file + length - 3, ".go") != 0 || !index->package_count ||
+	    !frames_package(frame->function, package, sizeof(package)) || strcmp(package, "main") == 0)
+		return BY_FILE;
+	return package_of(index, package) ? COVERED : NOT_COVERED;
+}
+
 bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame)
 {
-	uint32_t *known;
-	char package[PACKAGE_MAX];
+	uint32_t *known, coverage = BY_FILE;
 
-	if (pointer_map_get(&index->covered_files, frame->file) == 1)
-		return true;
-	if (!frame->function)
-		return false;
-	known = pointer_map_at(&index->covered_functions, frame->function);
-	if (*known == POINTER_MAP_NONE)
-		*known = frames_package(frame->function, package, sizeof(package)) && strcmp(package, "main") != 0 &&
-			 package_of(index, package) != NULL;
-	return *known;
+	if (frame->function) {
+		known = pointer_map_at(&index->covered_functions, frame->function);
+		if (*known == POINTER_MAP_NONE)
+			*known = coverage_by_name(index, frame);
+		coverage = *known;
+	}
+	return coverage == COVERED || (coverage == BY_FILE && pointer_map_get(&index->covered_files, frame->file) == 1);
 }

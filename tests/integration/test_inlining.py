@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Audits of real Go programs: what is said of each line of tests/fixtures/inlining, by releases of Go, against the
+truth that is written beside the lines."""
+import os
+import pathlib
+import re
+import shutil
+
+import harness
+from harness import same
+
+CORPUS = harness.FIXTURES / "inlining"
+RUNS = 1000
+GROWTHS = {False: 8, True: 5}  # of an append of 100 ints; since Go 1.25 the first four fit the stack
+
+
+def newer(version):
+    return tuple(map(int, version.split("."))) >= (1, 25)
+
+
+def expectation(text, version):
+    """One "VERDICT SUBJECT OBJECTS in FUNCTION" as (verdict, subject or reason, objects, function)."""
+    if text == "append in a loop":
+        what = ("contradicted", "append") if newer(version) else ("unannotated", "append growth")
+        return *what, RUNS * GROWTHS[newer(version)], None
+    if text == "make of variable size":
+        return "contradicted" if newer(version) else "escapes", "make([]int, n)", RUNS, None
+    parts = re.fullmatch(r"(\S+) (.*?)(?: (\d+))?(?: in (\S+))?", text)
+    verdict, subject, objects, function = parts.groups()
+    if verdict == "not-covered":
+        objects = RUNS
+    if subject == "map growth":
+        return verdict, subject, None, None
+    if version == "1.19" and subject == "&Box{...}":
+        function = None  # generic functions are not inlined there
+    return verdict, subject, int(objects or 0), function
+
+
+def expectations(version):
+    wanted = {}
+    for path in sorted(CORPUS.rglob("*.go")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if "//= " in line and "//= VERDICT" not in line:
+                texts = line.split("//= ")[1].split("; ")
+                key = str(path.relative_to(CORPUS)), number
+                wanted[key] = sorted((expectation(text, version) for text in texts), key=str)
+    return wanted
+
+
+def plain(subject):
+    """A subject without package qualifiers, type arguments and conversions of constants."""
+    return re.sub(r"int\((\d+)\)", r"\1", re.sub(r"\bbox\.|\[go\.shape\.[^\]]*\]", "", subject))
+
+
+def summary(row):
+    if row["annotations"]:
+        calls = [a for a in row["annotations"] if not a["callee"]]
+        what = " ".join(dict.fromkeys(plain(a["subject"]) for a in (calls if row["shared"] else calls[:1])))
+    else:
+        what = row["callee"] or row["reason"]
+    objects = None if what == "map growth" else row["objects"]
+    return row["verdict"], what, objects, row["inlined_at"][-1]["function"] if row["inlined_at"] else None
+
+
+def build(t, version, package="./..."):
+    """The corpus, built in a directory of the test; the program and what the compiler said."""
+    go = harness.go_toolchain(version)
+    source = t.path(version)
+    shutil.copytree(CORPUS, source)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
+                   "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    said = source / "m2.txt"
+    said.write_text(t.run(go, "build", "-gcflags=-m=2", "./...", cwd=source, env=environment).stderr)
+    t.run(go, "build", "-o", source / "program", ".", cwd=source, env=environment)
+    return source / "program", said
+
+
+def check(document, version):
+    found = {}
+    for row in document["rows"]:
+        found.setdefault((row["file"], row["line"]), []).append(row)
+    for key, wanted in expectations(version).items():
+        rows = [summary(row) for row in found.get(key, [])
+                # a deferred call's record comes from a pool, and from the heap when that is empty
+                if row["reason"] != "deferred call in a loop"
+                # refills know no type, so they may be nobody's where a line allocates several
+                and not (row["objects"] == 0 and row["refills"])]
+        same(sorted(rows, key=str), wanted, f"rows of {key[0]}:{key[1]} with Go {version}")
+
+
+def recorded(t, version):
+    harness.require_root()
+    program, said = build(t, version)
+    profile = t.path("recorded.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    check(t.json("audit", "--escape", said, profile), version)
+
+
+def test_every_line_of_the_corpus_has_its_verdict_with_go_1_19(t):
+    recorded(t, "1.19")
+
+
+def test_every_line_of_the_corpus_has_its_verdict_with_go_1_24(t):
+    recorded(t, "1.24")
+
+
+def test_every_line_of_the_corpus_has_its_verdict_with_go_1_27(t):
+    recorded(t, "1.27")
+
+
+def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
+    """It names no runtime calls, so lines with several of them are shared; the rest is as exact."""
+    program, said = build(t, "1.24")
+    profile = t.path("heap.pb.gz")
+    t.run(program, "-heap", profile, env={"GODEBUG": "memprofilerate=1"})
+    document = t.json("audit", "--escape", said, profile)
+    found = {}
+    for row in document["rows"]:
+        found.setdefault((row["file"], row["line"]), []).append(row)
+        same((row["runtime_call"], row["refills"], row["heap_grow_bytes"]), (None, None, None))
+    checked = 0
+    for key, wanted in expectations("1.24").items():
+        verdicts = {verdict for verdict, *_ in wanted}
+        objects = [count for _, _, count, _ in wanted if count]
+        if verdicts != {"escapes"} or None in objects:
+            continue
+        rows = [row for row in found[key] if row["verdict"] == "escapes"]
+        # the profile itself, and what goroutines leave on a line, add a few
+        assert 0 <= sum(row["objects"] for row in rows) - sum(objects) < 20, (key, rows)
+        checked += 1
+    assert checked >= 15, checked
+
+
+def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
+    harness.require_root()
+    program, said = build(t, "1.24")
+    go = harness.go_toolchain("1.24")
+    source = program.parent
+    trimmed = source / "trimmed"
+    t.run(go, "build", "-trimpath", "-o", trimmed, ".", cwd=source,
+          env={"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
+               "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"})
+    profile = t.path("trimmed.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", trimmed)
+    check(t.json("audit", "--escape", said, profile), "1.24")
+    # ... and absolute paths of another machine against a profile with those of this one
+    moved = pathlib.Path(t.path("moved.txt"))
+    moved.write_text(re.sub(r"(?m)^((?:box/)?\w+\.go:)", r"/ci/job/7/\1", said.read_text().replace("./", "")))
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    document = t.json("audit", "--escape", moved, "--path-map", f"{source}=/ci/job/7", profile)
+    for row in document["rows"]:
+        row["file"] = (row["file"] or "").removeprefix("/ci/job/7/")
+    check(document, "1.24")
+
+
+harness.main()
