@@ -2,30 +2,88 @@
 /* The last words of a process whose heap is not to be trusted any more. Nothing here allocates. */
 #include "runtime.h"
 
-#include <string.h>
-
 #include "sys.h"
 
-static size_t append(char *line, size_t at, size_t size, const char *text)
+struct line {
+	char text[512];
+	size_t length;
+};
+
+static void append(struct line *line, const char *text)
 {
-	while (*text && at < size)
-		line[at++] = *text++;
-	return at;
+	while (*text && line->length < sizeof line->text - 1)
+		line->text[line->length++] = *text++;
+}
+
+static void append_number(struct line *line, uint64_t n, unsigned base)
+{
+	char digits[24];
+	unsigned at = sizeof digits;
+
+	digits[--at] = 0;
+	do
+		digits[--at] = "0123456789abcdef"[n % base];
+	while (n /= base);
+	append(line, base == 16 ? "0x" : "");
+	append(line, digits + at);
+}
+
+static void begin(struct line *line, const char *what)
+{
+	line->length = 0;
+	append(line, "goalloc: ");
+	append(line, what);
+}
+
+static void print(struct line *line)
+{
+	line->text[line->length++] = '\n';
+	sysWrite(line->text, line->length);
+}
+
+void goalloc_warn(const char *what)
+{
+	struct line line;
+
+	begin(&line, what);
+	print(&line);
 }
 
 void goalloc_fatal(const char *what, uintptr_t address)
 {
-	char line[160], digits[19] = "0x0000000000000000";
-	size_t n = 0;
+	struct line line;
 
-	for (int i = 17; i >= 2; i--, address >>= 4)
-		digits[i] = "0123456789abcdef"[address & 15];
-	const char *hex = digits + 2 + strspn(digits + 2, "0");
-	n = append(line, n, sizeof line, "goalloc: ");
-	n = append(line, n, sizeof line, what);
-	n = append(line, n, sizeof line, " 0x");
-	n = append(line, n, sizeof line, *hex ? hex : "0");
-	n = append(line, n, sizeof line, "\n");
-	sysWrite(line, n);
+	begin(&line, what);
+	append(&line, " ");
+	append_number(&line, address, 16);
+	print(&line);
+	sysAbort();
+}
+
+void goalloc_fatalObject(const char *what, uintptr_t address, const struct mspan *s, const struct goalloc_site *site,
+			 uintptr_t pc)
+{
+	struct line line;
+
+	begin(&line, what);
+	append(&line, " ");
+	append_number(&line, address, 16);
+	append(&line, ", in the span of ");
+	append_number(&line, s->elemsize, 10);
+	append(&line, "-byte objects at ");
+	append_number(&line, s->base, 16);
+	if (site) {
+		append(&line, ", allocated at ");
+		append(&line, site->file);
+		append(&line, ":");
+		append_number(&line, site->line, 10);
+		append(&line, " (");
+		append(&line, site->function);
+		append(&line, ")");
+	} else if (pc != 0) {
+		append(&line, ", allocated by the caller at ");
+		append_number(&line, pc, 16);
+	}
+	print(&line);
 	sysAbort();
 }

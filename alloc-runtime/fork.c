@@ -17,6 +17,7 @@ static void for_each_lock(void (*f)(struct lock *))
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		f(&mheap.central[i].lock);
 	f(&mheap.lock);
+	f(&mheap.speciallock);
 }
 
 static void reset(struct lock *lock)

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "debug.h"
 #include "malloc_fast.h"
 #include "sampler.h"
+#include "special.h"
 
 static const char zerobase[8]; /* objects of no size stand here */
 
@@ -82,14 +84,25 @@ static struct request request_small(size_t size, unsigned spanclass)
 				.bytes = size_classes[spanclass_size_class(spanclass)].size};
 }
 
+/* The first allocation of all reads the environment, on which depends what any needs. */
+static inline void prepare(void)
+{
+	if (unlikely(mcache_self == &mcache_dummy))
+		mcache_leave(mcache_enter());
+}
+
 /* Everything, the slow way. Does not zero but tiny objects. */
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
 {
 	unsigned noscan = flags & ForNoscan;
+	size_t asked = size;
 	struct request r;
 
-	if (size > PTRDIFF_MAX)
+	prepare();
+	if (size > PTRDIFF_MAX - DebugTrailer)
 		return out_of_memory();
+	if (unlikely(debug_level))
+		size += DebugTrailer;
 	if (size > MaxSmallSize)
 		r = request_large(size, 0, noscan);
 	else if (flags & ForMalloc)
@@ -98,18 +111,23 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 		r = (struct request){.kind = Tiny, .size = size, .bytes = size, .spanclass = TinySpanClass};
 	else
 		r = request_small(size, go_span_class[(size + GoSizeStep - 1) / GoSizeStep] + noscan);
-	return allocate(&r, site, caller);
+	void *object = allocate(&r, site, caller);
+	if (unlikely(debug_level) && object)
+		debug_allocated(object, asked, caller);
+	return object;
 }
 
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 {
-	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
+	prepare();
+	size_t asked = size, whole = debug_level ? size + DebugTrailer : size;
+	size_t rounded = (whole + alignment - 1) & ~(alignment - 1);
 	struct request r;
 
-	if (rounded < size || rounded > PTRDIFF_MAX)
+	if (rounded < size || whole < size || rounded > PTRDIFF_MAX)
 		return out_of_memory();
 	if (rounded > MaxSmallSize || alignment > PageSize) {
-		r = request_large(size, alignment, ForScan);
+		r = request_large(rounded, alignment, ForScan);
 	} else {
 		/* Spans start at pages, so a class whose size is a multiple of the alignment has only such objects. The
 		 * largest class is one for every alignment. */
@@ -118,7 +136,10 @@ void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 			spanclass += 2;
 		r = request_small(size, spanclass);
 	}
-	return allocate(&r, NULL, caller);
+	void *object = allocate(&r, NULL, caller);
+	if (unlikely(debug_level) && object)
+		debug_allocated(object, asked, caller);
+	return object;
 }
 
 /* ---- Go's interface ---- */
@@ -252,6 +273,15 @@ void free_slow(void *object)
 		goalloc_fatal("free of a pointer into an object:", address);
 	if (s->state != mSpanInUse && s->state != mSpanLarge)
 		goalloc_fatal("free of a pointer into free memory:", address);
+	if (unlikely(__atomic_load_n(&s->specials, __ATOMIC_RELAXED) != NULL))
+		specials_freed(s, address);
+	if (unlikely(debug_level)) {
+		object = debug_freed(s, object);
+		if (!object)
+			return;
+		address = (uintptr_t)object;
+		s = span_at(object);
+	}
 	struct mcache *c = mcache_enter();
 	if (s->state == mSpanLarge)
 		free_large(c, s);
@@ -271,14 +301,14 @@ size_t mallocgc_usable(const void *object)
 
 	if (!s || (s->state != mSpanInUse && s->state != mSpanLarge))
 		goalloc_fatal("size of a pointer that is not of this heap:", (uintptr_t)object);
-	return s->elemsize;
+	return unlikely(debug_level) ? debug_size(s, object) : s->elemsize;
 }
 
 bool mallocgc_resizeLarge(void *object, size_t size)
 {
 	struct mspan *s = span_at(object);
 
-	return s->state == mSpanLarge && size > MaxSmallSize && size <= PTRDIFF_MAX &&
+	return !debug_level && s->state == mSpanLarge && size > MaxSmallSize && size <= PTRDIFF_MAX &&
 	       mheap_resizeSpan(s, (size + PageSize - 1) >> PageShift);
 }
 

@@ -53,6 +53,7 @@ enum {
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 {
 	s->countdown = mspan_enough(s->nelems) - free;
+	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
 	mSpanList_insert(&c->full[s->spanclass], s);
 }
 
@@ -147,15 +148,44 @@ static void start(struct mspan *s)
 	}
 }
 
+/* Before the cache asks others it looks through its own used-up spans, once a cycle: see sweep.c. */
+static struct mspan *sweep_full(struct mcache *c, unsigned spanclass)
+{
+	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
+	struct mspan *s;
+
+	while ((s = c->full[spanclass].last) && s->sweepgen != gen) {
+		s->sweepgen = gen;
+		atomic_fetch_add_explicit(&mheap.numSweep, 1, memory_order_relaxed);
+		mSpanList_remove(&c->full[spanclass], s);
+		if (mspan_countFree(s) * 8 >= s->nelems)
+			return s;
+		mSpanList_insert(&c->full[spanclass], s);
+	}
+	return NULL;
+}
+
 static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct caller *caller)
 {
 	struct mspan *s = c->ready[spanclass].first;
 
-	if (s)
+	if (s) {
 		leave_list(c, s);
-	else
-		s = mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
-	return s;
+		return s;
+	}
+	s = sweep_full(c, spanclass);
+	return s ? s : mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
+}
+
+/* Tells the sweeper what this thread has freed of the class since the last time. */
+static void tell_frees(struct mcache *c, unsigned spanclass)
+{
+	uint64_t frees = c->class_counters[spanclass].frees;
+	uint64_t bytes = (frees - c->frees_at_refill[spanclass]) * size_classes[spanclass_size_class(spanclass)].size;
+
+	c->frees_at_refill[spanclass] = frees;
+	if (bytes != 0)
+		sweep_freed(bytes);
 }
 
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
@@ -174,6 +204,7 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 			to_full(c, s, free);
 		if (atomic_load_explicit(&c->posted, memory_order_relaxed))
 			take_posted(c, c);
+		tell_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
 	}
 	if (s) {

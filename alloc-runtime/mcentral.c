@@ -25,21 +25,30 @@ static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, s
 	return s;
 }
 
+static struct mspan *take_nonempty(struct mcentral *central, struct mcache *c)
+{
+	if (!reader_get(&central->nonempty.first))
+		return NULL;
+	lock_acquire(&central->lock);
+	struct mspan *s = central->nonempty.first;
+	if (s) {
+		mSpanList_remove(&central->nonempty, s);
+		mspan_adopt(s);
+		atomic_store_explicit(&s->owner, c, memory_order_relaxed);
+	}
+	lock_release(&central->lock);
+	return s;
+}
+
 /* Returns a span of the cache's own, not yet collected. */
 struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
-	struct mspan *s = NULL;
+	struct mspan *s = take_nonempty(central, c);
 
-	if (reader_get(&central->nonempty.first)) {
-		lock_acquire(&central->lock);
-		s = central->nonempty.first;
-		if (s) {
-			mSpanList_remove(&central->nonempty, s);
-			mspan_adopt(s);
-			atomic_store_explicit(&s->owner, c, memory_order_relaxed);
-		}
-		lock_release(&central->lock);
-	}
+	if (s)
+		return s;
+	sweep_for(central, (size_t)size_classes[spanclass_size_class(central->spanclass)].span_pages << PageShift);
+	s = take_nonempty(central, c);
 	if (s)
 		return s;
 	s = mcentral_grow(central, c, caller);
@@ -49,7 +58,7 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 }
 
 /* Under the lock: puts a span of `empty` where its free objects ask for. True: off the list, wholly free. */
-static bool place(struct mcentral *central, struct mspan *s)
+static bool place(struct mcentral *central, struct mspan *s, unsigned enough)
 {
 	unsigned free = freeBits_count(s->freeBits, s->nelems);
 
@@ -57,7 +66,7 @@ static bool place(struct mcentral *central, struct mspan *s)
 		mSpanList_remove(s->list, s);
 		return true;
 	}
-	if (free >= mspan_enough(s->nelems) && s->list == &central->empty) {
+	if (free >= enough && s->list == &central->empty) {
 		mSpanList_remove(&central->empty, s);
 		mSpanList_insertBack(&central->nonempty, s);
 	}
@@ -70,7 +79,7 @@ static void look_at(struct mspan *s, struct mcentral *central)
 
 	lock_acquire(&central->lock);
 	if (s->list == &central->empty || s->list == &central->nonempty)
-		all_free = place(central, s);
+		all_free = place(central, s, mspan_enough(s->nelems));
 	lock_release(&central->lock);
 	if (all_free) {
 		note_sweep(s, s->nelems);
@@ -97,10 +106,35 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 	lock_acquire(&central->lock);
 	mspan_disown(s);
 	mSpanList_insert(&central->empty, s);
-	bool all_free = place(central, s);
+	bool all_free = place(central, s, mspan_enough(s->nelems));
 	lock_release(&central->lock);
 	if (all_free) {
 		note_sweep(s, s->nelems);
 		mheap_freeSpan(s);
 	}
+}
+
+bool mcentral_sweep(struct mspan *s)
+{
+	struct mcentral *central = &mheap.central[s->spanclass];
+	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
+	bool all_free = false, queued = false;
+
+	lock_acquire(&central->lock);
+	if (s->list == &central->empty && s->sweepgen != gen) {
+		s->sweepgen = gen;
+		atomic_fetch_add_explicit(&mheap.numSweep, 1, memory_order_relaxed);
+		all_free = place(central, s, (s->nelems + 7) / 8);
+		queued = !all_free && s->list == &central->nonempty;
+		if (!all_free && !queued) {
+			mSpanList_remove(&central->empty, s);
+			mSpanList_insertBack(&central->empty, s);
+		}
+	}
+	lock_release(&central->lock);
+	if (all_free) {
+		note_sweep(s, s->nelems);
+		mheap_freeSpan(s);
+	}
+	return queued;
 }

@@ -8,7 +8,11 @@
  */
 #include "runtime.h"
 
+#include "debug.h"
+#include "scavenge.h"
+#include "special.h"
 #include "sys.h"
+#include "treap.h"
 
 enum {
 	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
@@ -53,6 +57,7 @@ bool mallocinit(void)
 	if (!reserved)
 		return false;
 	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
+	fixalloc_init(&mheap.specialalloc, sizeof(struct special));
 	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
 	fixalloc_init(&mheap.tinyalloc, sizeof(uint16_t) * PageSize / TinySize);
 	for (unsigned i = 0; i < 5; i++)
@@ -60,6 +65,9 @@ bool mallocinit(void)
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		mheap.central[i].spanclass = (uint8_t)i;
 	arena_map.start = mheap.arena_start;
+	mheap.now = sysNow();
+	scavenge_init();
+	debug_init();
 	description_publish();
 	fork_init();
 	return true;
@@ -100,9 +108,32 @@ static void delete_span(struct mspan *s)
 	fixalloc_free(&mheap.spanalloc, s);
 }
 
-static struct mSpanList *free_list(size_t npages)
+static void insert_free(struct mspan *s)
 {
-	return npages < NumFreeLists ? &mheap.free[npages] : &mheap.freelarge;
+	if (s->npages < NumFreeLists) {
+		mSpanList_insert(&mheap.free[s->npages], s);
+		mheap.free_map[s->npages / 64] |= 1ULL << s->npages % 64;
+	} else {
+		mTreap_insert(&mheap.freelarge, s);
+	}
+	mheap.pagesReleased += s->npreleased;
+}
+
+static void remove_free(struct mspan *s)
+{
+	mheap.pagesReleased -= s->npreleased;
+	if (s->list == &mheap.freelarge.root) {
+		mTreap_remove(&mheap.freelarge, s);
+		return;
+	}
+	mSpanList_remove(s->list, s);
+	if (!mheap.free[s->npages].first)
+		mheap.free_map[s->npages / 64] &= ~(1ULL << s->npages % 64);
+}
+
+static struct mSpanList *busy_list(size_t npages)
+{
+	return npages < NumFreeLists ? &mheap.busy[npages] : &mheap.busylarge;
 }
 
 static struct mspan *free_neighbour(uintptr_t page)
@@ -116,10 +147,12 @@ static struct mspan *free_neighbour(uintptr_t page)
 
 static void merge(struct mspan *s, struct mspan *with)
 {
-	mSpanList_remove(with->list, with);
+	remove_free(with);
 	set_table(with, &emptymspan, false);
 	if (with->base < s->base)
 		s->base = with->base;
+	if (with->unusedsince > s->unusedsince)
+		s->unusedsince = with->unusedsince;
 	s->npages += with->npages;
 	s->npreleased += with->npreleased;
 	s->pages_needzero |= with->pages_needzero;
@@ -131,13 +164,14 @@ static void freeSpanLocked(struct mspan *s)
 	set_table(s, &emptymspan, s->state == mSpanInUse);
 	s->state = mSpanFree;
 	s->divMagic = 0;
+	s->unusedsince = mheap.now;
 	struct mspan *before = free_neighbour(page_of(s) - 1), *after = free_neighbour(page_of(s) + s->npages);
 	if (before)
 		merge(s, before);
 	if (after)
 		merge(s, after);
 	set_table(s, s, false);
-	mSpanList_insert(free_list(s->npages), s);
+	insert_free(s);
 }
 
 static bool map_table(uintptr_t used)
@@ -175,7 +209,7 @@ static bool mheap_grow(size_t npages, struct mheap_grown *grown)
 		delete_span(s);
 		return false;
 	}
-	s->npages = size >> PageShift;
+	s->npages = s->npreleased = size >> PageShift;
 	mheap.arena_used += size;
 	set_table(s, &emptymspan, true);
 	__atomic_store_n(&arena_map.pages, (mheap.arena_used - mheap.arena_start) >> PageShift, __ATOMIC_RELEASE);
@@ -189,26 +223,23 @@ static bool mheap_grow(size_t npages, struct mheap_grown *grown)
 /* Best fit: the shortest that is long enough, the lowest address among equals, which keeps the arena dense. */
 static struct mspan *allocLarge(size_t npages)
 {
-	struct mspan *best = NULL;
-
-	for (struct mspan *s = mheap.freelarge.first; s; s = s->next)
-		if (s->npages >= npages &&
-		    (!best || s->npages < best->npages || (s->npages == best->npages && s->base < best->base)))
-			best = s;
-	return best;
+	return mTreap_bestFit(&mheap.freelarge, npages);
 }
 
 static struct mspan *find_free(size_t npages)
 {
-	for (size_t n = npages; n < NumFreeLists; n++)
-		if (mheap.free[n].first)
-			return mheap.free[n].first;
+	for (size_t n = npages; n < NumFreeLists; n = (n / 64 + 1) * 64) {
+		uint64_t lists = mheap.free_map[n / 64] >> n % 64;
+		if (lists != 0)
+			return mheap.free[n + (size_t)__builtin_ctzll(lists)].first;
+	}
 	return allocLarge(npages);
 }
 
 /* A free span of exactly npages, off its list. */
 static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 {
+	scavenge_for(npages);
 	struct mspan *s = find_free(npages);
 
 	if (!s) {
@@ -216,17 +247,19 @@ static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 			return NULL;
 		s = find_free(npages);
 	}
-	mSpanList_remove(s->list, s);
+	remove_free(s);
 	if (s->npages > npages) {
 		struct mspan *rest = new_span(s->base + (npages << PageShift), s->npages - npages);
 		if (!rest) {
-			mSpanList_insert(free_list(s->npages), s);
+			insert_free(s);
 			return NULL;
 		}
 		rest->pages_needzero = s->pages_needzero;
-		rest->npreleased = s->npreleased;
+		rest->unusedsince = s->unusedsince;
+		/* Where some were, it is not known which. */
+		rest->npreleased = s->npreleased < rest->npages ? s->npreleased : rest->npages;
 		s->npages = npages;
-		mSpanList_insert(free_list(rest->npages), rest);
+		insert_free(rest);
 		set_table(rest, rest, false);
 	}
 	s->npreleased = 0;
@@ -278,8 +311,8 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 	s->state = mSpanInUse;
 	if (!mheap_initBits(s))
 		return false;
-	/* Objects of the tiny span class may be shared blocks; only the slow path of free knows. */
-	s->divMagic = spanclass == TinySpanClass ? 0 : class->divMagic;
+	/* Objects of the tiny span class may be shared blocks; only the slow path of free knows, as at debug level. */
+	s->divMagic = spanclass == TinySpanClass || debug_level ? 0 : class->divMagic;
 	return true;
 }
 
@@ -336,9 +369,11 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
 				    spanclass * sizeof(struct goalloc_class_counters));
 	s->allocCache = s->allocHeld = 0;
+	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
 	s->allocCount = s->allocCountBeforeCache = 0;
 	s->freeindex = 0;
 	s->tiny = NULL;
+	s->specials = NULL;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
 	if (spanclass_size_class(spanclass) == 0) {
@@ -346,7 +381,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		s->nelems = 1;
 		s->objMagic = 0;
 		s->state = mSpanLarge;
-		mSpanList_insert(&mheap.busy, s);
+		mSpanList_insert(busy_list(npages), s);
 	} else if (!init_small(s, spanclass)) {
 		freeSpanLocked(s);
 		return NULL;
@@ -385,13 +420,15 @@ void mheap_freeSpan(struct mspan *s)
 	lock_acquire(&mheap.lock);
 	mheap.pagesInUse -= s->npages;
 	if (s->state == mSpanLarge)
-		mSpanList_remove(&mheap.busy, s);
+		mSpanList_remove(s->list, s);
 	else
 		free_bits(s);
 	if (s->tiny)
 		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
 	s->tiny = NULL;
+	s->npreleased = 0;
 	freeSpanLocked(s);
+	scavenge_tick();
 	lock_release(&mheap.lock);
 }
 
@@ -413,11 +450,13 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages)
 		struct mspan *after = free_neighbour(page_of(s) + old);
 		if (after && old + after->npages >= npages) {
 			size_t rest = old + after->npages - npages;
-			mSpanList_remove(after->list, after);
+			remove_free(after);
 			set_table(after, &emptymspan, false);
 			set_table(s, &emptymspan, false);
 			after->base += (npages - old) << PageShift;
 			after->npages = rest;
+			if (after->npreleased > rest)
+				after->npreleased = rest;
 			s->npages = npages;
 			if (rest != 0)
 				freeSpanLocked(after);
@@ -427,6 +466,8 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages)
 		}
 	}
 	if (resized) {
+		mSpanList_remove(s->list, s);
+		mSpanList_insert(busy_list(npages), s);
 		mheap.pagesInUse += s->npages - old;
 		s->elemsize = mspan_bytes(s);
 		set_table(s, s, false);

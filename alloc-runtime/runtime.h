@@ -68,9 +68,15 @@ enum mspan_state {
 
 struct mspan;
 struct mcache;
+struct special;
 
 struct mSpanList {
 	struct mspan *first, *last;
+};
+
+/* Of free spans by length, see treap.h; only root.first is used, the list is what its members name as theirs. */
+struct mTreap {
+	struct mSpanList root;
 };
 
 /*
@@ -132,8 +138,9 @@ struct mspan {
 	_Alignas(CACHE_LINE) size_t npages;
 	uint64_t objMagic; /* what divMagic is where it is not 0 */
 	_Atomic uint16_t *tiny; /* span class 5: a count for each object, NULL before the first; see tiny.c */
-	size_t npreleased;      /* of a free span: pages given back to the system */
-	uint64_t unusedsince;
+	size_t npreleased;      /* of a free span: pages given back to the system, or never used */
+	uint64_t unusedsince;   /* of a free span: nanoseconds, coarsely */
+	struct special *specials; /* by offset, under speciallock */
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "every line has its writer");
 
@@ -218,6 +225,7 @@ struct mcache {
 	struct mSpanList full[NumSpanClasses];  /* used up, less than a quarter free again */
 	struct mSpanList ready[NumSpanClasses]; /* a quarter free or more */
 	uint32_t nready[NumSpanClasses];
+	uint64_t frees_at_refill[NumSpanClasses];
 	_Atomic(struct mspan *) posted; /* of spans of this cache, by threads that freed some of their objects */
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
@@ -304,14 +312,24 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
 /* Somebody freed objects of a span without owner. The span may be gone by now, so the caller says what it was. */
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
 void mcentral_lookAt(struct mspan *s); /* the same, at leisure */
+/* This cycle's visit: an eighth free is enough. True: the span went to `nonempty`. */
+bool mcentral_sweep(struct mspan *s);
+
+/* ---- sweep ---- */
+
+void sweep_freed(uint64_t bytes); /* a cache's frees since it last told; may start a cycle */
+uint64_t sweep_left(void);        /* bytes to be freed until the next one */
+void sweep_for(struct mcentral *central, size_t bytes); /* before a fresh span of so many bytes */
 
 /* ---- mheap ---- */
 
 struct mheap {
 	struct lock lock;
 	struct mSpanList free[NumFreeLists]; /* by pages */
-	struct mSpanList freelarge;
-	struct mSpanList busy;      /* large objects */
+	uint64_t free_map[NumFreeLists / 64]; /* which of them have any */
+	struct mTreap freelarge;
+	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
+	struct mSpanList busylarge;
 
 	/* The arena: [arena_start, arena_end) is reserved, up to arena_used mapped. */
 	uintptr_t arena_start, arena_used, arena_end;
@@ -322,6 +340,25 @@ struct mheap {
 	struct fixalloc bitsalloc[5]; /* of 1, 2, 4, 8 and 16 words of allocBits, with their freeBits */
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
+	size_t pagesReleased; /* of the mapped arena, in free spans */
+
+	/* scavenge.c */
+	size_t limit; /* bytes, 0: none */
+	uint64_t now, lastscavenge;
+	uint32_t ticks;
+
+	/* sweep.c */
+	_Atomic uint32_t sweepgen;    /* + 2 a cycle */
+	_Atomic uint32_t sweepdone;   /* nothing left to visit in this cycle */
+	_Atomic uint64_t freedBytes;  /* since the cycle started */
+	_Atomic uint64_t numSweep;    /* spans visited, ever */
+	double sweepPagesPerByte;     /* to be through before the next cycle is due */
+	uint64_t spanBytesAlloc;      /* bytes of spans taken from the heap in this cycle */
+	size_t pagesSwept;
+	uintptr_t sweepPage;          /* where the visit stands */
+
+	struct lock speciallock;
+	struct fixalloc specialalloc;
 
 	struct lock cachelock; /* mcache list */
 	struct mcache *freecaches;
@@ -385,7 +422,11 @@ void description_publish(void); /* fills in the addresses that observers need */
 /* ---- failure ---- */
 
 /* Prints one line, "goalloc: WHAT 0xADDRESS...", and aborts. */
+void goalloc_warn(const char *what);
 _Noreturn void goalloc_fatal(const char *what, uintptr_t address);
+/* The same with the object's span, and where it was allocated when that is known. */
+_Noreturn void goalloc_fatalObject(const char *what, uintptr_t address, const struct mspan *s,
+				   const struct goalloc_site *site, uintptr_t pc);
 
 #pragma GCC visibility pop
 #endif

@@ -82,3 +82,50 @@ void goalloc_read_stats(struct goalloc_stats *stats)
 	stats->heap_grows = reader_get(&mheap.counters.heap_grows);
 	stats->heap_grow_bytes = reader_get(&mheap.counters.heap_grow_bytes);
 }
+
+static void read_sizes(struct goalloc_memstats *to, const struct goalloc_stats *from)
+{
+	for (unsigned i = 0; i < NumSpanClasses; i++) {
+		to->BySize[i / 2].Size = size_classes[i / 2].size;
+		to->BySize[i / 2].Mallocs += from->by_span_class[i].objects;
+		to->BySize[i / 2].Frees += from->by_span_class[i].frees;
+	}
+}
+
+static uint64_t bits_sys(void)
+{
+	uint64_t sys = mheap.tinyalloc.sys + mheap.specialalloc.sys + mheap.spans_mapped;
+
+	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
+		sys += mheap.bitsalloc[i].sys;
+	return sys;
+}
+
+void goalloc_read_memstats(struct goalloc_memstats *to)
+{
+	struct goalloc_stats from;
+
+	memset(to, 0, sizeof *to);
+	goalloc_read_stats(&from);
+	read_sizes(to, &from);
+	to->Mallocs = from.total.objects;
+	to->Frees = from.total.frees;
+	to->HeapObjects = to->Mallocs - to->Frees;
+	to->TotalAlloc = from.total.bytes;
+	to->Alloc = to->HeapAlloc = from.total.bytes - from.total.freed_bytes;
+	lock_acquire(&mheap.lock);
+	to->HeapSys = mheap.arena_used - mheap.arena_start;
+	to->HeapInuse = (uint64_t)mheap.pagesInUse << PageShift;
+	to->HeapIdle = to->HeapSys - to->HeapInuse;
+	to->HeapReleased = (uint64_t)mheap.pagesReleased << PageShift;
+	to->MSpanInuse = mheap.spanalloc.inuse;
+	to->MSpanSys = mheap.spanalloc.sys;
+	to->MCacheInuse = mheap.cachealloc.inuse;
+	to->MCacheSys = mheap.cachealloc.sys;
+	to->OtherSys = bits_sys();
+	to->NumSweep = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed) / 2;
+	to->SpansSwept = atomic_load_explicit(&mheap.numSweep, memory_order_relaxed);
+	to->NextSweep = sweep_left();
+	lock_release(&mheap.lock);
+	to->Sys = to->HeapSys + to->MSpanSys + to->MCacheSys + to->OtherSys;
+}

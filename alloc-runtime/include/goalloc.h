@@ -59,6 +59,26 @@ void goalloc_free(void *object);
 /* Bytes that the object really occupies: its size class, or its pages; 16 for a tiny object's block. */
 size_t goalloc_usable_size(const void *object);
 
+/*
+ * Records on single objects, as Go's specials. The finalizer is called by the thread that frees the object, before the
+ * memory can be used again; it may allocate and free other objects. One of each kind an object; setting again replaces,
+ * a NULL finalizer removes. The profile record is whatever the program wants to find again; it is dropped when the
+ * object is freed. Both return 0, or -1 with errno EINVAL (not an object of this heap) or ENOMEM.
+ */
+int goalloc_set_finalizer(void *object, void (*finalizer)(void *object, void *argument), void *argument);
+int goalloc_set_profile_record(void *object, void *record);
+void *goalloc_profile_record(const void *object); /* NULL: there is none */
+
+/*
+ * Memory that is not in use goes back to the system when it has been free for a second; the library looks at the clock
+ * when the program frees, it has no thread of its own. With a limit (bytes; 0: none) it goes back as soon as what is
+ * mapped and not given back would pass it. The limit does not fail allocations: what is in use stays. It can be set
+ * by GOALLOC_MEMORY_LIMIT in the environment too (bytes, with k, m or g). Returns the limit before.
+ */
+size_t goalloc_set_memory_limit(size_t bytes);
+/* Gives back all that is free now; bytes given back. */
+size_t goalloc_release_memory(void);
+
 /* Exact counters since the process started. */
 struct goalloc_class_stats {
 	uint64_t objects;       /* allocated; tiny objects count one each, under span class 5 */
@@ -79,6 +99,26 @@ struct goalloc_stats {
 /* Fills `stats`. Exact for what happened before the call in this thread and in threads that have synchronised with
  * it; what other threads do meanwhile is counted or not, never torn. */
 void goalloc_read_stats(struct goalloc_stats *stats);
+
+/*
+ * The heap as in Go's runtime.MemStats, by the same names. Sys = HeapSys + what the allocator uses for itself.
+ * HeapSys = HeapInuse + HeapIdle; HeapReleased is the part of HeapIdle that takes no memory. HeapAlloc is bytes of live
+ * objects. Counts and sizes are read without stopping the program: each is a value of some moment of the call.
+ */
+struct goalloc_memstats {
+	uint64_t Alloc, TotalAlloc, Sys;
+	uint64_t Mallocs, Frees;
+	uint64_t HeapAlloc, HeapSys, HeapIdle, HeapInuse, HeapReleased, HeapObjects;
+	uint64_t MSpanInuse, MSpanSys, MCacheInuse, MCacheSys, OtherSys;
+	uint64_t NextSweep; /* bytes freed until the next cycle starts */
+	uint64_t NumSweep;  /* cycles; SpansSwept is what they visited */
+	uint64_t SpansSwept;
+	struct goalloc_by_size {
+		uint32_t Size;
+		uint64_t Mallocs, Frees;
+	} BySize[GOALLOC_SIZE_CLASSES];
+};
+void goalloc_read_memstats(struct goalloc_memstats *stats);
 
 /* Bytes of the objects of a size class (1 to GOALLOC_SIZE_CLASSES - 1); 0 for others. */
 size_t goalloc_class_size(unsigned size_class);

@@ -182,3 +182,22 @@ EXPORT size_t malloc_usable_size(void *object)
 {
 	return object ? mallocgc_usable(object) : 0;
 }
+
+EXPORT int malloc_trim(size_t pad)
+{
+	(void)pad;
+	return goalloc_release_memory() != 0;
+}
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+	struct goalloc_memstats stats;
+
+	goalloc_read_memstats(&stats);
+	return (struct mallinfo2){
+		.arena = stats.HeapSys,
+		.uordblks = stats.HeapAlloc,
+		.fordblks = stats.HeapSys - stats.HeapAlloc,
+		.keepcost = stats.HeapIdle - stats.HeapReleased,
+	};
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is left of Go's sweep where every free is explicit.
+ *
+ * Frees queue a span when it is a quarter free. Spans below that would keep their few free objects for ever, so every
+ * now and then there is a cycle in which an eighth is enough: sweepgen rises by 2, and each span is visited once. A
+ * cycle starts when the bytes freed since the last one pass half of what is in use. The visits are lazy: a refill that
+ * would otherwise need a fresh span looks through its mcentral's spans first, and every fresh span pays for visits
+ * all over the arena in proportion to its bytes, so that a cycle is through before the next one is due.
+ *
+ * The visit walks the arena by its page table, where other allocators keep a list of all spans. A span with an owner is
+ * its owner's business.
+ */
+#include "runtime.h"
+
+enum {
+	CycleShare = 2, /* a cycle starts when 1 / CycleShare of the heap in use has been freed */
+	LazyVisits = 16, /* spans that a refill looks at before it takes a fresh one */
+};
+
+void sweep_freed(uint64_t bytes)
+{
+	uint64_t freed = atomic_fetch_add_explicit(&mheap.freedBytes, bytes, memory_order_relaxed) + bytes;
+	uint64_t inuse = (uint64_t)reader_get(&mheap.pagesInUse) << PageShift;
+
+	if (likely(freed < inuse / CycleShare))
+		return;
+	lock_acquire(&mheap.lock);
+	if (atomic_load_explicit(&mheap.freedBytes, memory_order_relaxed) >= inuse / CycleShare) {
+		atomic_store_explicit(&mheap.freedBytes, 0, memory_order_relaxed);
+		atomic_fetch_add_explicit(&mheap.sweepgen, 2, memory_order_relaxed);
+		atomic_store_explicit(&mheap.sweepdone, 0, memory_order_relaxed);
+		mheap.sweepPage = 0;
+		mheap.pagesSwept = 0;
+		mheap.spanBytesAlloc = 0;
+		mheap.sweepPagesPerByte = (double)arena_map.pages / ((double)inuse / CycleShare + PageSize);
+	}
+	lock_release(&mheap.lock);
+}
+
+uint64_t sweep_left(void)
+{
+	uint64_t due = ((uint64_t)mheap.pagesInUse << PageShift) / CycleShare;
+	uint64_t freed = atomic_load_explicit(&mheap.freedBytes, memory_order_relaxed);
+
+	return freed < due ? due - freed : 0;
+}
+
+/* The next small-object span of the arena that this cycle has not seen. */
+static struct mspan *next_unswept(void)
+{
+	struct mspan *found = NULL;
+
+	lock_acquire(&mheap.lock);
+	while (!found && mheap.sweepPage < arena_map.pages) {
+		struct mspan *s = arena_map.spans[mheap.sweepPage];
+		/* The span that began here last time may be part of a free one by now, whose inner pages say nothing. */
+		uintptr_t end = s == &emptymspan ? mheap.sweepPage + 1
+						 : ((s->base - arena_map.start) >> PageShift) + s->npages;
+		mheap.pagesSwept += end - mheap.sweepPage;
+		mheap.sweepPage = end;
+		if (s->state == mSpanInUse)
+			found = s;
+	}
+	if (!found)
+		atomic_store_explicit(&mheap.sweepdone, 1, memory_order_relaxed);
+	lock_release(&mheap.lock);
+	return found;
+}
+
+static void deduct_credit(size_t bytes)
+{
+	lock_acquire(&mheap.lock);
+	mheap.spanBytesAlloc += bytes;
+	double due = (double)mheap.spanBytesAlloc * mheap.sweepPagesPerByte;
+	bool behind = (double)mheap.pagesSwept < due;
+	lock_release(&mheap.lock);
+	while (behind && !atomic_load_explicit(&mheap.sweepdone, memory_order_relaxed)) {
+		struct mspan *s = next_unswept();
+		if (s)
+			mcentral_sweep(s);
+		behind = (double)reader_get(&mheap.pagesSwept) < due;
+	}
+}
+
+void sweep_for(struct mcentral *central, size_t bytes)
+{
+	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
+
+	for (unsigned i = 0; i < LazyVisits; i++) {
+		lock_acquire(&central->lock);
+		/* Swept ones go to the back, so an unswept one is first or there is none. */
+		struct mspan *s = central->empty.first;
+		bool unswept = s && s->sweepgen != gen;
+		lock_release(&central->lock);
+		if (!unswept || mcentral_sweep(s))
+			break;
+	}
+	if (!atomic_load_explicit(&mheap.sweepdone, memory_order_relaxed))
+		deduct_credit(bytes);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See treap.h. Depth is logarithmic in expectation, so recursion is shallow. */
+#include "treap.h"
+
+static bool before(const struct mspan *a, const struct mspan *b)
+{
+	return a->npages < b->npages || (a->npages == b->npages && a->base < b->base);
+}
+
+/* Random enough, and the same as long as the span is in the tree. */
+static uint64_t priority(const struct mspan *s)
+{
+	return (uintptr_t)s * 0x9e3779b97f4a7c15;
+}
+
+/* Splits a tree into what comes before s and what after. */
+static void split(struct mspan *root, const struct mspan *s, struct mspan **low, struct mspan **high)
+{
+	if (!root) {
+		*low = *high = NULL;
+	} else if (before(root, s)) {
+		*low = root;
+		split(root->next, s, &root->next, high);
+	} else {
+		*high = root;
+		split(root->prev, s, low, &root->prev);
+	}
+}
+
+static struct mspan *join(struct mspan *low, struct mspan *high)
+{
+	if (!low || !high)
+		return low ? low : high;
+	if (priority(low) > priority(high)) {
+		low->next = join(low->next, high);
+		return low;
+	}
+	high->prev = join(low, high->prev);
+	return high;
+}
+
+void mTreap_insert(struct mTreap *treap, struct mspan *s)
+{
+	struct mspan **at = &treap->root.first;
+
+	while (*at && priority(*at) > priority(s))
+		at = before(s, *at) ? &(*at)->prev : &(*at)->next;
+	split(*at, s, &s->prev, &s->next);
+	*at = s;
+	s->list = &treap->root;
+}
+
+void mTreap_remove(struct mTreap *treap, struct mspan *s)
+{
+	struct mspan **at = &treap->root.first;
+
+	while (*at != s)
+		at = before(s, *at) ? &(*at)->prev : &(*at)->next;
+	*at = join(s->prev, s->next);
+	s->prev = s->next = NULL;
+	s->list = NULL;
+}
+
+struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages)
+{
+	struct mspan *best = NULL;
+
+	for (struct mspan *s = treap->root.first; s;) {
+		if (s->npages < npages) {
+			s = s->next;
+		} else {
+			best = s;
+			s = s->prev;
+		}
+	}
+	return best;
+}

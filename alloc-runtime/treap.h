@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef TREAP_H
+#define TREAP_H
+
+/*
+ * Free spans ordered by (pages, address), for best fit among the large ones: a treap (Seidel and Aragon, Randomized
+ * search trees), as in Go's mgclarge.go. Spans link by prev (left) and next (right); `list` marks membership.
+ */
+
+#include "runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+void mTreap_insert(struct mTreap *treap, struct mspan *s);
+void mTreap_remove(struct mTreap *treap, struct mspan *s);
+/* The shortest span of at least npages, of these the lowest address; NULL when there is none. */
+struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages);
+
+#pragma GCC visibility pop
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See valid.h. */
+#include "valid.h"
+
+#define CHECK(condition)                                                                                            \
+	do {                                                                                                        \
+		if (!(condition))                                                                                   \
+			return #condition;                                                                          \
+	} while (0)
+
+static const char *bits_are_valid(const struct mspan *s)
+{
+	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+
+	for (unsigned w = 0; w < mspan_words(s); w++) {
+		uint64_t mask = mspan_word_mask(s, w), shared = 0;
+		for (unsigned half = 0; half < 2; half++) {
+			uint64_t word = atomic_load_explicit(&s->freeBits[2 * w + half], memory_order_relaxed);
+			CHECK(bit_count(word & UINT32_MAX) == word >> 32);
+			shared |= (word & UINT32_MAX) << 32 * half;
+		}
+		CHECK((shared & ~mask) == 0);
+		if (!owner)
+			continue;
+		CHECK((s->allocBits[w] & ~mask) == 0);
+		CHECK((shared & ~s->allocBits[w]) == 0);
+	}
+	return NULL;
+}
+
+static const char *window_is_valid(const struct mspan *s)
+{
+	uint64_t window = s->allocCache | s->allocHeld;
+
+	CHECK((s->allocCache & s->allocHeld) == 0);
+	if (window == 0)
+		return NULL;
+	CHECK(s->freeindex % 64 == 0 && s->freeindex > 0);
+	CHECK((window & ~s->allocBits[s->freeindex / 64 - 1]) == 0);
+	CHECK(s->cacheBase == s->base + (s->freeindex - 64) * s->elemsize);
+	return NULL;
+}
+
+const char *mspan_is_valid(const struct mspan *s)
+{
+	const char *wrong;
+
+	CHECK(s->npages > 0);
+	CHECK(s->base >= mheap.arena_start && s->base + mspan_bytes(s) <= mheap.arena_used);
+	CHECK((s->base - mheap.arena_start) % PageSize == 0);
+	if (s->state != mSpanInUse) {
+		CHECK(s->divMagic == 0);
+		CHECK(s->list != NULL);
+		return NULL;
+	}
+	const struct size_class *class = &size_classes[spanclass_size_class(s->spanclass)];
+	CHECK(s->elemsize == class->size);
+	CHECK(s->npages == class->span_pages);
+	CHECK(s->nelems == mspan_bytes(s) / class->size);
+	CHECK(s->divMagic == 0 || s->divMagic == class->divMagic);
+	CHECK(s->allocCount >= s->allocCountBeforeCache);
+	if ((wrong = bits_are_valid(s)))
+		return wrong;
+	return atomic_load_explicit(&s->owner, memory_order_relaxed) ? window_is_valid(s) : NULL;
+}
+
+static const char *list_is_valid(const struct mSpanList *list, struct mcache *owner, unsigned spanclass, unsigned *length)
+{
+	const struct mspan *before = NULL;
+
+	*length = 0;
+	for (const struct mspan *s = list->first; s; before = s, s = s->next, ++*length) {
+		CHECK(s->prev == before);
+		CHECK(s->list == list);
+		CHECK(s->state == mSpanInUse);
+		CHECK(s->spanclass == spanclass);
+		CHECK(atomic_load_explicit(&s->owner, memory_order_relaxed) == owner);
+	}
+	CHECK(list->last == before);
+	return NULL;
+}
+
+const char *mcache_is_valid(struct mcache *c)
+{
+	const char *wrong;
+	unsigned length;
+
+	CHECK(c->sequence.moving % 2 == 0 && c->sequence.allocating % 2 == 0);
+	for (unsigned i = 0; i < NumSpanClasses; i++) {
+		const struct mspan *s = c->alloc[i];
+		if ((wrong = list_is_valid(&c->full[i], c, i, &length)))
+			return wrong;
+		if ((wrong = list_is_valid(&c->ready[i], c, i, &length)))
+			return wrong;
+		CHECK(length == c->nready[i]);
+		if (s == &emptymspan)
+			continue;
+		CHECK(s->state == mSpanInUse && s->spanclass == i && s->list == NULL);
+		CHECK(atomic_load_explicit(&s->owner, memory_order_relaxed) == c);
+	}
+	return NULL;
+}
+
+const char *mcentral_is_valid(const struct mcentral *central)
+{
+	const char *wrong = NULL;
+	unsigned length;
+
+	if ((wrong = list_is_valid(&central->nonempty, NULL, central->spanclass, &length)))
+		return wrong;
+	return list_is_valid(&central->empty, NULL, central->spanclass, &length);
+}
+
+static const char *table_is_valid(const struct mspan *s, uintptr_t page)
+{
+	for (size_t i = 0; i < s->npages; i++) {
+		bool end = i == 0 || i == s->npages - 1;
+		const struct mspan *entry = arena_map.spans[page + i];
+		CHECK(entry == (end || s->state == mSpanInUse ? s : &emptymspan));
+	}
+	return NULL;
+}
+
+static const char *arena_is_valid(void)
+{
+	size_t inuse = 0, released = 0;
+	const struct mspan *before = NULL;
+	const char *wrong;
+
+	for (uintptr_t page = 0; page < arena_map.pages;) {
+		const struct mspan *s = arena_map.spans[page];
+		CHECK(s != &emptymspan);
+		CHECK(s->base == mheap.arena_start + (page << PageShift));
+		if ((wrong = mspan_is_valid(s)) || (wrong = table_is_valid(s, page)))
+			return wrong;
+		if (s->state == mSpanFree) {
+			CHECK(!before || before->state != mSpanFree);
+			CHECK(s->list == (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
+			CHECK(s->npreleased <= s->npages);
+			released += s->npreleased;
+		} else {
+			CHECK(s->state == mSpanInUse || s->state == mSpanLarge);
+			inuse += s->npages;
+		}
+		before = s;
+		page += s->npages;
+		CHECK(page <= arena_map.pages);
+	}
+	CHECK(inuse == mheap.pagesInUse);
+	CHECK(released == mheap.pagesReleased);
+	return NULL;
+}
+
+static const char *tree_is_valid(const struct mspan *s, size_t shortest, size_t longest)
+{
+	const char *wrong;
+
+	if (!s)
+		return NULL;
+	CHECK(s->state == mSpanFree && s->list == &mheap.freelarge.root);
+	CHECK(s->npages >= shortest && s->npages <= longest);
+	if ((wrong = tree_is_valid(s->prev, shortest, s->npages)))
+		return wrong;
+	return tree_is_valid(s->next, s->npages, longest);
+}
+
+const char *mheap_is_valid(void)
+{
+	const char *wrong;
+
+	CHECK(arena_map.pages == (mheap.arena_used - mheap.arena_start) >> PageShift);
+	if ((wrong = arena_is_valid()) || (wrong = tree_is_valid(mheap.freelarge.root.first, NumFreeLists, SIZE_MAX)))
+		return wrong;
+	for (size_t n = 0; n < NumFreeLists; n++) {
+		CHECK((mheap.free[n].first != NULL) == (mheap.free_map[n / 64] >> n % 64 & 1));
+		for (const struct mspan *s = mheap.free[n].first; s; s = s->next)
+			CHECK(s->npages == n && s->state == mSpanFree);
+	}
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		if ((wrong = mcentral_is_valid(&mheap.central[i])))
+			return wrong;
+	for (struct mcache *c = mcache_all; c; c = c->next)
+		if ((wrong = mcache_is_valid(c)))
+			return wrong;
+	return NULL;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VALID_H
+#define VALID_H
+
+/*
+ * Walkers that check the invariants of runtime.h, for tests: NULL when all hold, else what does not. No other thread
+ * may use the allocator meanwhile.
+ */
+
+#include "runtime.h"
+
+#pragma GCC visibility push(hidden)
+
+const char *mspan_is_valid(const struct mspan *s);
+const char *mcache_is_valid(struct mcache *c);
+const char *mcentral_is_valid(const struct mcentral *central);
+const char *mheap_is_valid(void); /* and all of the above */
+
+#pragma GCC visibility pop
+#endif

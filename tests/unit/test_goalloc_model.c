@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libgoalloc against a trivial model, with the walkers on; Go's size classes; records; memory that goes back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "goalloc.h"
+#include "valid.h"
+
+static unsigned next(unsigned *random)
+{
+	return *random = *random * 1664525 + 1013904223;
+}
+
+static void assert_heap_valid(void)
+{
+	const char *wrong = mheap_is_valid();
+
+	if (wrong)
+		fail_msg("invariant broken: %s", wrong);
+}
+
+/* Go 1.27's sizeclasses.go. */
+static const uint16_t go_sizes[NumSizeClasses] = {
+	0,    8,    16,   24,   32,   48,    64,    80,    96,    112,   128,   144,   160,   176,   192,   208,   224,
+	240,  256,  288,  320,  352,  384,   416,   448,   480,   512,   576,   640,   704,   768,   896,   1024,  1152,
+	1280, 1408, 1536, 1792, 2048, 2304,  2688,  3072,  3200,  3456,  4096,  4864,  5376,  6144,  6528,  6784,  6912,
+	8192, 9472, 9728, 10240, 10880, 12288, 13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
+};
+static const uint8_t go_pages[NumSizeClasses] = {
+	0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+	1, 2, 1, 2, 1, 2, 1, 3, 2, 3, 1, 3, 2, 3, 4, 5, 6, 1, 7, 6, 5, 4, 3, 5, 7, 2, 9, 7, 5, 8, 3, 10, 7, 4,
+};
+
+static void the_generated_table_is_gos(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i < NumSizeClasses; i++) {
+		assert_int_equal(size_classes[i].size, go_sizes[i]);
+		assert_int_equal(size_classes[i].pages, go_pages[i]);
+		assert_int_equal(size_classes[i].span_pages % go_pages[i], 0);
+	}
+	for (unsigned size = 1; size <= MaxSmallSize; size++) {
+		unsigned class = go_span_class[(size + 7) / 8] / 2;
+		assert_true(go_sizes[class] >= size && go_sizes[class - 1] < size);
+	}
+}
+
+/* ---- differential ---- */
+
+struct model {
+	unsigned char *object;
+	size_t size;
+	unsigned char pattern;
+};
+
+static void write_pattern(const struct model *m)
+{
+	memset(m->object, m->pattern, m->size < 512 ? m->size : 512);
+	m->object[m->size - 1] = m->pattern;
+}
+
+static void check_pattern(const struct model *m)
+{
+	for (size_t i = 0; i < m->size && i < 512; i++)
+		assert_int_equal(m->object[i], m->pattern);
+	assert_int_equal(m->object[m->size - 1], m->pattern);
+}
+
+static size_t random_size(unsigned *random)
+{
+	unsigned r = next(random) >> 8;
+
+	switch (r % 16) {
+	case 0: return 1 + r / 16 % 15;                  /* tiny */
+	case 1: return MaxSmallSize + 1 + r / 16 % 400000; /* large */
+	case 2:
+	case 3: return 1 + r / 16 % MaxSmallSize;
+	default: return 1 + r / 16 % 600;
+	}
+}
+
+static void random_operations_agree_with_a_model(void **state)
+{
+	(void)state;
+	enum { Slots = 3000, Operations = 300000 };
+	static struct model slots[Slots];
+	struct goalloc_stats before, after;
+	uint64_t objects = 0, frees = 0;
+	unsigned random = 12345;
+
+	goalloc_read_stats(&before);
+	for (unsigned i = 0; i < Operations; i++) {
+		struct model *m = &slots[(next(&random) >> 8) % Slots];
+		if (m->object) {
+			check_pattern(m);
+			goalloc_free(m->object);
+			m->object = NULL;
+			frees++;
+		} else {
+			m->size = random_size(&random);
+			m->pattern = (unsigned char)(random >> 16);
+			m->object = next(&random) >> 31 ? goalloc_scan(m->size) : goalloc_noscan(m->size);
+			assert_non_null(m->object);
+			for (size_t k = 0; k < m->size && k < 512; k++)
+				assert_int_equal(m->object[k], 0);
+			write_pattern(m);
+			objects++;
+		}
+		if (i % 5000 == 0)
+			assert_heap_valid();
+	}
+	for (unsigned i = 0; i < Slots; i++) {
+		if (slots[i].object) {
+			check_pattern(&slots[i]);
+			goalloc_free(slots[i].object);
+			frees++;
+		}
+	}
+	assert_heap_valid();
+	goalloc_read_stats(&after);
+	assert_int_equal(after.total.objects - before.total.objects, objects);
+	assert_int_equal(after.total.frees - before.total.frees, frees);
+	assert_true(after.heap_grow_bytes - before.heap_grow_bytes < 128 << 20);
+}
+
+static void walkers_notice_corruption(void **state)
+{
+	(void)state;
+	void *object = goalloc_scan(64);
+	struct mspan *s = arena_map.spans[((uintptr_t)object - arena_map.start) >> PageShift];
+
+	assert_heap_valid();
+	s->nelems++;
+	assert_non_null(mheap_is_valid());
+	s->nelems--;
+	atomic_fetch_add(&s->freeBits[0], 1);
+	assert_non_null(mheap_is_valid());
+	atomic_fetch_sub(&s->freeBits[0], 1);
+	mheap.pagesInUse++;
+	assert_non_null(mheap_is_valid());
+	mheap.pagesInUse--;
+	uint64_t window = s->allocCache;
+	s->allocCache = UINT64_MAX;
+	s->allocBits[s->freeindex / 64 - 1] &= ~1ULL;
+	assert_non_null(mheap_is_valid());
+	s->allocBits[s->freeindex / 64 - 1] |= 1;
+	s->allocCache = window;
+	goalloc_free(object);
+	assert_heap_valid();
+}
+
+/* ---- threads ---- */
+
+enum { Threads = 4, SharedSlots = 512, ThreadOperations = 60000 };
+static struct model shared[SharedSlots];
+static _Atomic bool busy[SharedSlots];
+
+static void *stress(void *argument)
+{
+	unsigned random = (unsigned)(uintptr_t)argument * 7919 + 1;
+
+	for (unsigned i = 0; i < ThreadOperations; i++) {
+		unsigned k = (next(&random) >> 8) % SharedSlots;
+		if (atomic_exchange(&busy[k], true))
+			continue;
+		struct model *m = &shared[k];
+		if (m->object) {
+			for (size_t b = 0; b < m->size && b < 512; b++)
+				if (m->object[b] != m->pattern)
+					abort();
+			goalloc_free(m->object);
+			m->object = NULL;
+		} else {
+			m->size = random_size(&random);
+			m->pattern = (unsigned char)(random >> 16);
+			m->object = next(&random) >> 31 ? goalloc_scan(m->size) : goalloc_noscan(m->size);
+			write_pattern(m);
+		}
+		atomic_store(&busy[k], false);
+	}
+	return NULL;
+}
+
+static void threads_that_free_each_others_objects_leave_a_valid_heap(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		pthread_t threads[Threads];
+		for (unsigned i = 0; i < Threads; i++)
+			pthread_create(&threads[i], NULL, stress, (void *)(uintptr_t)(round * Threads + i));
+		for (unsigned i = 0; i < Threads; i++)
+			pthread_join(threads[i], NULL);
+		assert_heap_valid();
+	}
+	for (unsigned k = 0; k < SharedSlots; k++)
+		goalloc_free(shared[k].object);
+	assert_heap_valid();
+}
+
+static void *allocate_block(void *slots)
+{
+	for (unsigned i = 0; i < 4096; i++)
+		((void **)slots)[i] = goalloc_scan(64);
+	return NULL;
+}
+
+static void spans_of_ended_threads_go_back_when_all_is_freed(void **state)
+{
+	(void)state;
+	static void *slots[4096];
+	struct goalloc_memstats before, after;
+	pthread_t thread;
+
+	goalloc_read_memstats(&before);
+	pthread_create(&thread, NULL, allocate_block, slots);
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < 4096; i++)
+		goalloc_free(slots[i]);
+	goalloc_read_memstats(&after);
+	assert_true(after.HeapInuse <= before.HeapInuse);
+	assert_heap_valid();
+}
+
+/* ---- records ---- */
+
+static unsigned finalized;
+static void *finalized_object;
+
+static void finalizer(void *object, void *argument)
+{
+	finalized += *(unsigned *)argument;
+	finalized_object = object;
+	goalloc_free(goalloc_scan(64)); /* it may allocate */
+}
+
+static void finalizers_run_once_when_the_object_is_freed(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {64, 16, 8192, 100000};
+	unsigned one = 1;
+
+	for (unsigned i = 0; i < 4; i++) {
+		char *object = goalloc_scan(sizes[i]), *other = goalloc_scan(sizes[i]);
+		finalized = 0;
+		assert_int_equal(goalloc_set_finalizer(object, finalizer, &one), 0);
+		assert_int_equal(goalloc_set_finalizer(object, finalizer, &one), 0);
+		goalloc_free(other);
+		assert_int_equal(finalized, 0);
+		goalloc_free(object);
+		assert_int_equal(finalized, 1);
+		assert_ptr_equal(finalized_object, object);
+		object = goalloc_scan(sizes[i]);
+		goalloc_set_finalizer(object, finalizer, &one);
+		goalloc_set_finalizer(object, NULL, NULL);
+		goalloc_free(object);
+		assert_int_equal(finalized, 1);
+	}
+	assert_int_equal(goalloc_set_finalizer(&one, finalizer, &one), -1);
+}
+
+static void profile_records_are_found_and_dropped_with_their_object(void **state)
+{
+	(void)state;
+	int record;
+	void *object = goalloc_scan(96);
+
+	assert_null(goalloc_profile_record(object));
+	assert_int_equal(goalloc_set_profile_record(object, &record), 0);
+	assert_ptr_equal(goalloc_profile_record(object), &record);
+	size_t inuse = mheap.specialalloc.inuse;
+	goalloc_free(object);
+	assert_true(mheap.specialalloc.inuse < inuse);
+}
+
+/* ---- memory ---- */
+
+static size_t resident(void)
+{
+	unsigned long total, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &total, &pages), 2);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void fill(void **objects, size_t n, size_t size)
+{
+	for (size_t i = 0; i < n; i++)
+		memset(objects[i] = goalloc_scan(size), 1, size);
+}
+
+static void empty(void **objects, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		goalloc_free(objects[i]);
+}
+
+static void freed_memory_goes_back_to_the_system(void **state)
+{
+	(void)state;
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N];
+	struct goalloc_memstats stats;
+
+	fill(objects, N, Size);
+	size_t full = resident();
+	empty(objects, N);
+	assert_true(goalloc_release_memory() >= (size_t)N * Size / 2);
+	assert_true(resident() + (size_t)N * Size / 2 < full);
+	goalloc_read_memstats(&stats);
+	assert_true(stats.HeapReleased >= (uint64_t)N * Size / 2);
+	assert_heap_valid();
+
+	/* By itself, after a while. */
+	fill(objects, N, Size);
+	full = resident();
+	empty(objects, N);
+	for (unsigned i = 0; i < 30 && resident() + (size_t)N * Size / 2 >= full; i++) {
+		usleep(100000);
+		for (unsigned k = 0; k < 100; k++)
+			goalloc_free(goalloc_scan(100000));
+	}
+	assert_true(resident() + (size_t)N * Size / 2 < full);
+	assert_heap_valid();
+}
+
+static void a_limit_gives_memory_back_at_once(void **state)
+{
+	(void)state;
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N], *other[N];
+	struct goalloc_memstats stats;
+
+	fill(objects, N, Size);
+	empty(objects, N);
+	goalloc_read_memstats(&stats);
+	assert_int_equal(goalloc_set_memory_limit(stats.HeapInuse + (8 << 20)), 0);
+	/* Of another size, so that what was freed has to be cut up. */
+	for (unsigned i = 0; i < N; i++)
+		memset(other[i] = goalloc_scan(100000), 1, 100000);
+	goalloc_read_memstats(&stats);
+	assert_true(stats.HeapIdle - stats.HeapReleased <= 16 << 20);
+	goalloc_set_memory_limit(0);
+	empty(other, N);
+	assert_heap_valid();
+}
+
+static void few_free_objects_in_many_spans_are_found_in_the_end(void **state)
+{
+	(void)state;
+	enum { N = 128 * 400 };
+	static void *objects[N];
+	struct goalloc_memstats before, after;
+
+	fill(objects, N, 64);
+	goalloc_read_memstats(&before);
+	/* Every sixth: below a quarter of each span. Each round also frees and allocates much elsewhere. */
+	for (unsigned round = 0; round < 20; round++) {
+		for (size_t i = round % 6; i < N; i += 6)
+			goalloc_free(objects[i]);
+		for (size_t i = round % 6; i < N; i += 6)
+			objects[i] = goalloc_scan(64);
+	}
+	goalloc_read_memstats(&after);
+	assert_true(after.SpansSwept > before.SpansSwept);
+	assert_true(after.HeapInuse < before.HeapInuse + before.HeapInuse / 4);
+	empty(objects, N);
+	assert_heap_valid();
+}
+
+static void memstats_add_up(void **state)
+{
+	(void)state;
+	struct goalloc_memstats m;
+	void *object = goalloc_scan(1000);
+
+	goalloc_read_memstats(&m);
+	assert_int_equal(m.HeapSys, m.HeapInuse + m.HeapIdle);
+	assert_true(m.HeapReleased <= m.HeapIdle);
+	assert_true(m.HeapAlloc <= m.HeapInuse);
+	assert_int_equal(m.HeapObjects, m.Mallocs - m.Frees);
+	uint64_t mallocs = 0, frees = 0;
+	for (unsigned i = 0; i < GOALLOC_SIZE_CLASSES; i++) {
+		assert_int_equal(m.BySize[i].Size, go_sizes[i]);
+		assert_true(m.BySize[i].Frees <= m.BySize[i].Mallocs);
+		mallocs += m.BySize[i].Mallocs;
+		frees += m.BySize[i].Frees;
+	}
+	assert_int_equal(mallocs, m.Mallocs);
+	assert_int_equal(frees, m.Frees);
+	goalloc_free(object);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_generated_table_is_gos),
+		cmocka_unit_test(random_operations_agree_with_a_model),
+		cmocka_unit_test(walkers_notice_corruption),
+		cmocka_unit_test(threads_that_free_each_others_objects_leave_a_valid_heap),
+		cmocka_unit_test(spans_of_ended_threads_go_back_when_all_is_freed),
+		cmocka_unit_test(finalizers_run_once_when_the_object_is_freed),
+		cmocka_unit_test(profile_records_are_found_and_dropped_with_their_object),
+		cmocka_unit_test(freed_memory_goes_back_to_the_system),
+		cmocka_unit_test(a_limit_gives_memory_back_at_once),
+		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
+		cmocka_unit_test(memstats_add_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
