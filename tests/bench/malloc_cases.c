@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * malloc_cases CASE SIZE OPERATIONS: one allocation pattern on plain malloc and free, so that any allocator can be
- * preloaded under it. Prints nanoseconds an allocation with its free, and the peak of resident memory in KiB. One word
- * of each object is touched.
+ * preloaded under it. Prints nanoseconds an allocation with its free, the peak of resident memory in KiB, and where
+ * libgoalloc is preloaded its refills an allocation. One word of each object is touched.
  */
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+
+#include "goalloc.h"
 
 static size_t size;
 static unsigned long operations;
@@ -213,6 +216,17 @@ static const struct {
 	{"larson", larson},
 };
 
+static double refills(void)
+{
+	void (*read_stats)(struct goalloc_stats *) = dlsym(RTLD_DEFAULT, "goalloc_read_stats");
+	struct goalloc_stats stats;
+
+	if (!read_stats)
+		return 0;
+	read_stats(&stats);
+	return (double)stats.total.refills / (double)stats.total.objects;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 4) {
@@ -229,7 +243,7 @@ int main(int argc, char **argv)
 		double ns = (now() - start) / (double)done;
 		struct rusage usage;
 		getrusage(RUSAGE_SELF, &usage);
-		printf("%.3f %ld\n", ns, usage.ru_maxrss);
+		printf("%.3f %ld %.5f\n", ns, usage.ru_maxrss, refills());
 		return 0;
 	}
 	fprintf(stderr, "malloc_cases: no case '%s'\n", argv[1]);

@@ -49,18 +49,21 @@ def main():
     cases = [c for c in CASES if not wanted or c[0] in wanted or f"{c[0]}-{c[1]}" in wanted]
     times = {(case, name): [] for case in cases for name, _ in peers}
     memory = {key: [] for key in times}
+    refills_of = {}
     for _ in range(rounds):
         for case in cases:
             for name, library in peers:
                 environment = dict(os.environ, **({"LD_PRELOAD": library} if library else {}))
                 command = [f"{build}/tests/bench/malloc_cases", case[0], str(case[1]), str(operations)]
                 out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-                nanoseconds, kib = out.split()
+                nanoseconds, kib, refills = out.split()
                 times[case, name].append(float(nanoseconds))
                 memory[case, name].append(int(kib))
+                if name == "goalloc":
+                    refills_of[case] = float(refills)
     names = [name for name, _ in peers]
-    print(f"ns an allocation and free, median of {rounds} interleaved runs of {operations:,} operations; best/ours last")
-    print(f"{'case':<24}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}")
+    print(f"ns an allocation and free, median of {rounds} interleaved runs of {operations:,} operations; refills an allocation")
+    print(f"{'case':<24}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}{'refills':>9}")
     ratios = {n: [] for n in names}
     memory_ratios = {n: [] for n in names}
     for case in cases:
@@ -68,7 +71,7 @@ def main():
         m = {n: statistics.median(memory[case, n]) for n in names}
         best = min(v for n, v in t.items() if n != "goalloc")
         label = f"{case[0]} {case[1] or ''}"
-        print(f"{label:<24}" + "".join(f"{t[n]:>10.2f}" for n in names) + f"{t['goalloc'] / best:>11.2f}")
+        print(f"{label:<24}" + "".join(f"{t[n]:>10.2f}" for n in names) + f"{t['goalloc'] / best:>11.2f}{refills_of[case]:>9.4f}")
         for n in names:
             ratios[n].append(t["goalloc"] / t[n])
             memory_ratios[n].append(m["goalloc"] / m[n])

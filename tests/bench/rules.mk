@@ -2,7 +2,7 @@
 $(B)/tests/bench/malloc_cases: tests/bench/malloc_cases.c
 	@mkdir -p $(@D)
 	$(call say,BENCH,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -fno-builtin-malloc -fno-builtin-free -o $@ $< -lpthread
+	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -fno-builtin-malloc -fno-builtin-free -o $@ $< -lpthread
 
 bench-malloc: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers
