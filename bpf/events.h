@@ -100,6 +100,19 @@ struct event_layout {
 };
 
 /*
+ * The latest that a Go mcache gave back: told by an event when the runtime began to, it is in the runtime's statistics
+ * only some instructions later. A reader that still finds the span where it was knows that it is in between.
+ */
+#define EVENT_PENDING 32 /* a power of two */
+#define EVENT_PENDING_INDEX(cache) (((__u64)(cache) * 0x9e3779b97f4a7c15ULL) >> 59)
+
+struct event_pending {
+	__u64 cache;
+	__u64 span;       /* 0: all its spans */
+	__u64 span_class;
+};
+
+/*
  * One process. Events are summed into `inside` while `recording` is set and into `outside` otherwise, so that
  * inside + outside counts all events since the probes were attached. Only `inside` events make rows.
  */
@@ -110,11 +123,13 @@ struct event_process {
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
+	struct event_pending pending[EVENT_PENDING];
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 24 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES), "shared with user space");
+_Static_assert(sizeof(struct event_process) == 24 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+			       24 * EVENT_PENDING, "shared with user space");
 
 #endif

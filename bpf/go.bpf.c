@@ -132,6 +132,17 @@ int go_malloc(struct pt_regs *ctx)
 	return 0;
 }
 
+static __always_inline void set_pending(struct event_process *process, __u64 cache, __u64 span, __u32 span_class)
+{
+	__u32 index = EVENT_PENDING_INDEX(cache);
+
+	if (index >= EVENT_PENDING)
+		return;
+	process->pending[index].span = span;
+	process->pending[index].span_class = span_class;
+	process->pending[index].cache = cache;
+}
+
 /* (*mcache).refill(span class): what the cache took from the span that it gives back. */
 SEC("uprobe.multi")
 int go_refill(struct pt_regs *ctx)
@@ -151,6 +162,7 @@ int go_refill(struct pt_regs *ctx)
 	bytes = objects * read_word(span + process->layout.span_element_size);
 	if (span_class == TINY_SPAN_CLASS)
 		objects += read_word(cache + process->layout.mcache_tiny_allocs);
+	set_pending(process, cache, span, span_class);
 	add(totals->refills, 1);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
 		add(totals->objects, objects);
@@ -175,6 +187,7 @@ int go_release_all(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags))
 		return 0;
 	window = window_of(process);
+	set_pending(process, cache, 0, 0);
 	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
 		__u64 objects = read_half(span + process->layout.span_alloc_count) -
@@ -205,25 +218,41 @@ int go_large(struct pt_regs *ctx)
 	return 0;
 }
 
-/* (*mcentral).grow(): the receiver begins with its span class. */
-SEC("uprobe.multi")
-int go_central_grow(struct pt_regs *ctx)
+/* Methods of mcentral: the receiver begins with its span class. */
+static __always_inline int count_central(struct pt_regs *ctx, enum event_kind kind)
 {
 	__u8 span_class = 0;
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1};
-	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW};
+	struct event_key key = {.slot = slot, .kind = kind};
 	struct event_class_totals *totals;
 
 	bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax);
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
 		return 0;
-	add(totals->central_grows, 1);
+	if (kind == EVENT_REFILL)
+		add(totals->refills, 1);
+	else
+		add(totals->central_grows, 1);
 	key.span_class = span_class;
 	if (process->recording)
 		record(process, &key, take_stack(ctx), &amount);
 	return 0;
+}
+
+/* (*mcentral).grow() */
+SEC("uprobe.multi")
+int go_central_grow(struct pt_regs *ctx)
+{
+	return count_central(ctx, EVENT_CENTRAL_GROW);
+}
+
+/* (*mcentral).cacheSpan(): called once a refill, for programs of which refill itself cannot be probed. */
+SEC("uprobe.multi")
+int go_cache_span(struct pt_regs *ctx)
+{
+	return count_central(ctx, EVENT_REFILL);
 }
 
 /* (*mheap).grow(pages). */

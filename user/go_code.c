@@ -150,10 +150,19 @@ static unsigned loads_of(const struct go_binary *binary, const char *name, uint6
 	return count;
 }
 
-/* flushmcache indexes allp: it loads the slice's pointer and its length, which follows. */
+static bool loaded(const uint64_t *loads, unsigned count, uint64_t address)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (loads[i] == address)
+			return true;
+	}
+	return false;
+}
+
+/* These index allp, and no other slice: they load its pointer, and its length, which follows. */
 uint64_t go_code_processors(const struct go_binary *binary)
 {
-	static const char *const users[] = {"runtime.flushmcache", "runtime.flushallmcaches", "runtime.procresize"};
+	static const char *const users[] = {"runtime.flushmcache", "runtime.retake", "runtime.stopTheWorldWithSema"};
 	uint64_t loads[LOADS_MAX];
 
 	for (size_t user = 0; user < sizeof(users) / sizeof(users[0]); user++) {
@@ -161,7 +170,7 @@ uint64_t go_code_processors(const struct go_binary *binary)
 
 		for (unsigned i = 0; i < count; i++) {
 			for (unsigned j = 0; j < count; j++) {
-				if (loads[i] + 8 == loads[j])
+				if (loads[i] + 8 == loads[j] && !loaded(loads, count, loads[i] - 8))
 					return loads[i];
 			}
 		}
@@ -246,7 +255,7 @@ int go_code_confirm(const struct go_binary *binary, struct go_heap_layout *layou
 	go_code_heap_layout(binary, &seen);
 	if (seen.mcache_alloc == layout->mcache_alloc && seen.span_alloc_count == layout->span_alloc_count &&
 	    seen.span_alloc_count_before_cache == layout->span_alloc_count_before_cache &&
-	    seen.p_mcache == layout->p_mcache)
+	    (seen.p_mcache == layout->p_mcache || seen.p_mcache == 0)) /* flushmcache may not be linked in */
 		return 0;
 	return error_set(error, STATUS_CANNOT_MEASURE, "the allocator of '%s' is laid out as in no known Go release: "
 			 "slow-path events and totals cannot be read; --rate 1 still counts every allocation",

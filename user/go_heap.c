@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../bpf/events.h"
 #include "go_code.h"
 
 enum {
@@ -150,7 +151,18 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 	return target_read_pieces(target, pieces, count);
 }
 
-static void tails_add(const struct go_heap *heap, const struct processor *processor, struct go_heap_state *state)
+/* Whether an event has told of that span's tail while the mcache still holds the span. */
+static bool is_pending(const volatile struct event_process *events, const struct processor *processor, int class)
+{
+	const volatile struct event_pending *pending = &events->pending[EVENT_PENDING_INDEX(processor->cache)];
+
+	return pending->cache == processor->cache &&
+	       (pending->span == 0 || (pending->span_class == (uint64_t)class &&
+				       pending->span == u64(processor->block + 8 + 8 * class)));
+}
+
+static void tails_add(const struct go_heap *heap, const struct processor *processor,
+		      const volatile struct event_process *events, struct go_heap_state *state)
 {
 	uint16_t before = heap->layout.span_alloc_count_before_cache - heap->layout.span_alloc_count;
 	int64_t sum = 0;
@@ -160,6 +172,11 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 
 		state->tail[class] += tail;
 		sum += tail;
+		if (events && tail && is_pending(events, processor, class)) {
+			state->unsettled += tail;
+			if (class == GO_TINY_SPAN_CLASS)
+				state->unsettled += (int64_t)u64(processor->block);
+		}
 	}
 	state->tiny_tail += (int64_t)u64(processor->block);
 	if (processor->status == P_GC_STOP)
@@ -169,8 +186,8 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 }
 
 /* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */
-static int read_once(const struct go_heap *heap, const struct target *target, struct go_heap_state *state,
-		     bool *settled)
+static int read_once(const struct go_heap *heap, const struct target *target,
+		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled)
 {
 	uint8_t before[STATISTICS_MAX], after[STATISTICS_MAX];
 	struct processor *processors = NULL;
@@ -183,7 +200,7 @@ static int read_once(const struct go_heap *heap, const struct target *target, st
 		status = processors_read(heap, target, &processors, &count);
 	for (size_t i = 0; i < count && !status; i++) {
 		status = spans_read(heap, target, &processors[i]);
-		tails_add(heap, &processors[i], state);
+		tails_add(heap, &processors[i], events, state);
 	}
 	free(processors);
 	if (!status)
@@ -195,7 +212,8 @@ static int read_once(const struct go_heap *heap, const struct target *target, st
 	return 0;
 }
 
-int go_heap_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state)
+int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
+		 struct go_heap_state *state)
 {
 	bool settled = false;
 	int64_t tails = 0;
@@ -203,7 +221,7 @@ int go_heap_read(const struct go_heap *heap, const struct target *target, struct
 	if (!heap->statistics || !heap->processors)
 		return -1;
 	for (int i = 0; i < CONSISTENT_TRIES && !settled; i++) {
-		if (read_once(heap, target, state, &settled))
+		if (read_once(heap, target, events, state, &settled))
 			return -1;
 	}
 	for (int class = 0; class < SPAN_CLASSES && !settled; class++)

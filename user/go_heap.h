@@ -22,6 +22,8 @@
 #include "profile.h"
 #include "target.h"
 
+struct event_process;
+
 #define GO_TINY_SPAN_CLASS 5 /* 16 bytes, noscan */
 #define GO_TINY_BLOCK      16
 
@@ -47,8 +49,10 @@ struct go_heap_state {
 void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
 		  uint64_t bias);
 
-/* -1 where its memory cannot be read, or the heap statistics were not found. */
-int go_heap_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state);
+/* -1 where its memory cannot be read, or the heap statistics were not found. `events` may be NULL: what events have
+ * told of spans that are being given back just now then goes unnoticed. */
+int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
+		 struct go_heap_state *state);
 
 /* MemProfileRate; -1 where it cannot be read. */
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);

@@ -81,6 +81,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->runtime = runtime;
 	observed->slot = slot;
 	observed->sums = collector_process(collector, slot);
+	runtime->events = observed->sums;
 	runtime->counters_start_at_zero = from_first_instruction;
 	if (runtime->ops->probes(runtime, rate, &probes, profile, error))
 		goto fail;

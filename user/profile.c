@@ -186,6 +186,12 @@ void profile_warn(struct profile *profile, const char *format, ...)
 	va_start(arguments, format);
 	text = format_text(format, arguments);
 	va_end(arguments);
+	for (size_t i = 0; i < profile->warning_count; i++) {
+		if (strcmp(profile->warnings[i], text) == 0) { /* of another process */
+			free(text);
+			return;
+		}
+	}
 	profile->warnings = checked_reallocarray(profile->warnings, profile->warning_count + 2,
 						 sizeof(*profile->warnings));
 	profile->warnings[profile->warning_count++] =

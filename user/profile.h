@@ -142,6 +142,7 @@ void profile_free(struct profile *profile); /* NULL is allowed */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Adds a warning, unless it has been given before. */
 void profile_warn(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A new process with every total unmeasured. The pointer holds until the next call. */

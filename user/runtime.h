@@ -88,6 +88,7 @@ struct runtime {
 	const struct runtime_ops *ops;
 	char version[64];           /* "goalloc 1", "go1.24.4": for people */
 	int64_t rate;               /* the rate in force: what the runtime can do nearest to the one asked for */
+	const volatile struct event_process *events; /* set by the session before the first read() */
 	uint32_t unmeasured;        /* bit per enum profile_value: what nothing tells at this rate */
 	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */

@@ -29,22 +29,37 @@ enum {
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
 
+enum function {
+	MALLOCGC,
+	REFILL,
+	CACHE_SPAN,
+	RELEASE_ALL,
+	ALLOC_LARGE,
+	CENTRAL_GROW,
+	HEAP_GROW,
+	PROFILE_ALLOC,
+	FUNCTION_COUNT,
+};
+
 static const struct function_row {
 	const char *name, *program;
 	unsigned when;
-	unsigned totals;  /* when the totals' objects come from it */
-	const char *cost; /* what is missing when it was inlined away */
-} function_rows[] = {
-	{"runtime.mallocgc", "go_malloc", AT_ONE, AT_ONE, "allocations"},
-	{"runtime.(*mcache).refill", "go_refill", AT_ZERO | AT_ONE | AT_UNSAMPLED, AT_ZERO, "refills"},
-	{"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO, AT_ZERO, "spans given back at a collection"},
-	{"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, "large objects"},
-	{"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0, "central grows"},
-	{"runtime.(*mheap).grow", "go_heap_grow", AT_ZERO | AT_ONE | AT_SAMPLED | AT_UNSAMPLED, 0, "heap grows"},
-	{"runtime.profilealloc", "go_sample", AT_SAMPLED, 0, "samples"},
+	unsigned totals;   /* when the totals' objects come from it */
+	uint32_t measures; /* bit per enum profile_value that nothing tells without it */
+} function_rows[FUNCTION_COUNT] = {
+	[MALLOCGC] = {"runtime.mallocgc", "go_malloc", AT_ONE, AT_ONE, 1u << VALUE_OBJECTS | 1u << VALUE_BYTES},
+	[REFILL] = {"runtime.(*mcache).refill", "go_refill", AT_ZERO | AT_ONE | AT_UNSAMPLED, AT_ZERO,
+		    1u << VALUE_REFILLS},
+	/* in the place of refill, where that was inlined */
+	[CACHE_SPAN] = {"runtime.(*mcentral).cacheSpan", "go_cache_span", AT_ZERO | AT_ONE | AT_UNSAMPLED, 0, 0},
+	[RELEASE_ALL] = {"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO, AT_ZERO, 0},
+	[ALLOC_LARGE] = {"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, 0},
+	[CENTRAL_GROW] = {"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0,
+			  1u << VALUE_CENTRAL_GROWS},
+	[HEAP_GROW] = {"runtime.(*mheap).grow", "go_heap_grow", AT_ZERO | AT_ONE | AT_SAMPLED | AT_UNSAMPLED, 0,
+		       1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES},
+	[PROFILE_ALLOC] = {"runtime.profilealloc", "go_sample", AT_SAMPLED, 0, 0},
 };
-
-enum { FUNCTION_COUNT = sizeof(function_rows) / sizeof(function_rows[0]) };
 
 struct go {
 	struct runtime runtime;
@@ -107,8 +122,45 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 	return 0;
 }
 
-/* The functions of the table at this depth. At rate 1, the specialised ones too. */
-static int add_probes(struct go *go, unsigned when, struct probe_set *set, struct error *error)
+/*
+ * Profile-guided builds inline parts of the allocator, and what is inlined cannot be probed. Leaves in chosen[] the
+ * functions to probe, says what is missing, and does without where it can.
+ */
+static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_COUNT], struct profile *profile,
+			    struct error *error)
+{
+	const char *names[FUNCTION_COUNT];
+	bool inlined[FUNCTION_COUNT];
+
+	for (int i = 0; i < FUNCTION_COUNT; i++)
+		names[i] = function_rows[i].name;
+	go_code_inlined(go->binary, names, inlined, FUNCTION_COUNT);
+	for (int i = 0; i < FUNCTION_COUNT; i++) {
+		const struct function_row *row = &function_rows[i];
+
+		chosen[i] = (row->when & when) && !inlined[i];
+		if (!(row->when & when) || !inlined[i])
+			continue;
+		if (i == MALLOCGC || i == PROFILE_ALLOC)
+			return error_set(error, STATUS_CANNOT_MEASURE, "the profile-guided build of '%s' inlined %s, so "
+					 "its allocations cannot be told at this rate; try --rate 0", go->path, row->name);
+		if (i != CACHE_SPAN)
+			profile_warn(profile, "the profile-guided build of this program inlined %s, which cannot be probed%s",
+				     row->name, row->totals & when ? ": totals are those of its heap statistics" : "");
+		if (row->totals & when)
+			go->runtime.objects_from_events = false;
+		if (i != REFILL || inlined[CACHE_SPAN])
+			go->runtime.unmeasured |= row->measures;
+	}
+	chosen[CACHE_SPAN] &= inlined[REFILL];
+	if (!go->runtime.objects_from_events) /* then none may tell a part of them */
+		chosen[RELEASE_ALL] = chosen[ALLOC_LARGE] = false;
+	return 0;
+}
+
+/* At rate 1, the specialised functions too. */
+static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_COUNT], struct probe_set *set,
+		      struct error *error)
 {
 	uint32_t count = gopclntab_function_count(go->binary->symbols);
 	struct go_function function;
@@ -121,37 +173,18 @@ static int add_probes(struct go *go, unsigned when, struct probe_set *set, struc
 		    add_probe(go, &function, "go_malloc", EVENT_FLAG_DIRECT | EVENT_FLAG_TOTAL_OBJECTS, set, error))
 			return -1;
 		for (int row = 0; row < FUNCTION_COUNT; row++) {
-			if (!(function_rows[row].when & when) || strcmp(function.name, function_rows[row].name) != 0)
-				continue;
-			if (add_probe(go, &function, function_rows[row].program,
-				      function_rows[row].totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0, set, error))
+			bool totals = (function_rows[row].totals & when) &&
+				      (when == AT_ONE || go->runtime.objects_from_events);
+			uint32_t flags = totals ? EVENT_FLAG_TOTAL_OBJECTS : 0;
+
+			if (chosen[row] && strcmp(function.name, function_rows[row].name) == 0 &&
+			    add_probe(go, &function, function_rows[row].program, flags, set, error))
 				return -1;
 		}
 	}
 	if (set->count)
 		return 0;
 	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
-}
-
-/* Profile-guided builds inline parts of the allocator, and what is inlined cannot be probed. */
-static void warn_inlined(struct go *go, unsigned when, struct profile *profile)
-{
-	const char *names[FUNCTION_COUNT];
-	bool inlined[FUNCTION_COUNT];
-
-	for (int row = 0; row < FUNCTION_COUNT; row++)
-		names[row] = function_rows[row].name;
-	go_code_inlined(go->binary, names, inlined, FUNCTION_COUNT);
-	for (int row = 0; row < FUNCTION_COUNT; row++) {
-		const struct function_row *function = &function_rows[row];
-
-		if (!inlined[row] || !(function->when & when))
-			continue;
-		profile_warn(profile, "the profile-guided build of this program inlined %s: some %s go unseen%s", names[row],
-			     function->cost, when == AT_ZERO ? "; totals are those of its heap statistics" : "");
-		if (function->totals & AT_ZERO)
-			go->runtime.objects_from_events = false;
-	}
 }
 
 static void set_layout(const struct go *go, struct event_layout *layout)
@@ -178,6 +211,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 {
 	struct go *go = (struct go *)runtime;
 	unsigned when = depth_of(rate, go->binary->memory_profiling);
+	bool chosen[FUNCTION_COUNT];
 
 	if (when != AT_ONE && !go->heap_known) {
 		*error = go->heap_error;
@@ -192,8 +226,9 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 			     "rows are split by refills, which is no fair share where a program allocates in a rhythm; use "
 			     "--rate 1 for exact rows");
 	set_layout(go, &set->layout);
-	warn_inlined(go, when, profile);
-	return add_probes(go, when, set, error);
+	if (choose_functions(go, when, chosen, profile, error))
+		return -1;
+	return add_probes(go, when, chosen, set, error);
 }
 
 static void add_class(struct heap_class *class, int64_t objects, int64_t tail, int64_t size)
@@ -229,7 +264,8 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 
 	memset(counters, 0, sizeof(*counters));
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
-	if (!go->heap_known || go_heap_read(&go->heap, target, &state))
+	if (!go->heap_known ||
+	    go_heap_read(&go->heap, target, runtime->objects_from_events ? runtime->events : NULL, &state))
 		return -1;
 	fill_counters(&state, counters);
 	for (int class = 0; class < SPAN_CLASSES; class++) {
@@ -238,14 +274,14 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		sums->refills = sums->central_grows = VALUE_UNMEASURED;
 		if (rate == 1) {
 			sums->unreported_objects = sums->unreported_bytes = 0;
-		} else if (rate != 0) { /* no event tells objects: all come from here */
+		} else if (!runtime->objects_from_events) { /* no event tells objects: all come from here */
 			sums->unreported_objects = sums->objects;
 			sums->unreported_bytes = sums->bytes;
 		}
 	}
 	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
-	counters->in_flight = rate == 0 || rate == 1 ? state.running + state.unsettled : 0;
+	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
 	return 0;
 }
 

@@ -203,6 +203,47 @@ def test_cgo_and_race_builds_are_exact_too(t):
                 same(process["check"]["difference"], 0, f"{what}: difference")
 
 
+def test_a_program_that_links_little_of_the_runtime_is_exact(t):
+    harness.require_root()
+    profile, count = t.path("profile.pb.gz"), 20000
+    for version in go_programs.versions():
+        for rate in ("0", "1"):
+            program = go_programs.build(version, "stripped", "small")
+            t.escapement("record", "--rate", rate, "-o", profile, "--", program, count)
+            recording = dump(t, profile)
+            check_exact(recording["processes"][0], f"{version} rate {rate}")
+            assert recording["processes"][0]["totals"][OBJECTS] > count
+            if rate == "1":
+                same(objects_by_line(recording, "small/main.go")[29], count, f"{version}: nodes")
+
+
+def test_ending_with_busy_threads_stays_within_the_bound(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for version in go_programs.versions():
+        for rate in ("0", "1"):
+            program = go_programs.build(version, "stripped", "small")
+            for _ in range(3):
+                t.escapement("record", "--rate", rate, "-o", profile, "--", program, 20000, "-busy")
+                check = dump(t, profile)["processes"][0]["check"]
+                assert abs(check["difference"]) <= check["bound"] <= 5000, f"{version} rate {rate}: {check}"
+
+
+def test_profile_guided_builds_are_told_and_stay_exact(t):
+    """The compiler itself is built with a profile in releases that have one for it."""
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    go = harness.go_toolchain("1.24")
+    compiler = go.parent.parent / "pkg" / "tool" / "linux_amd64" / "compile"
+    for rate in ("0", "1"):
+        done = t.escapement("record", "--rate", rate, "-o", profile, "--", compiler, "-V")
+        contains(done.stderr, "inlined runtime.(*mcache).refill")
+        recording = dump(t, profile)
+        process = recording["processes"][0]
+        check_exact(process, f"rate {rate}")
+        assert process["totals"][OBJECTS] > 1000 and process["totals"][REFILLS] > 50, process["totals"]
+
+
 def test_types_carry_the_names_of_the_source(t):
     harness.require_root()
     for version in go_programs.versions():

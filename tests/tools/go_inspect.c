@@ -157,7 +157,7 @@ static int statistics(const char *pid, char **arguments)
 	binary = open_or_die(path);
 	go_heap_init(&heap, binary, &binary->version->heap,
 		     target->mappings ? go_binary_bias(binary, target) : 0);
-	if (go_heap_read(&heap, target, &state))
+	if (go_heap_read(&heap, target, NULL, &state))
 		return 3;
 	mallocs = state.large_count + state.tiny_count + state.tiny_tail;
 	bytes = state.large_bytes;
