@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "escape.h"
 #include "escape_functions.h"
+#include "escape_graph.h"
 #include "escape_select.h"
 #include "options.h"
 #include "output.h"
@@ -26,7 +27,7 @@ static const struct option_row rows[] = {
 	{0, "package", "GLOB", OPTION_STRINGS, &options.packages, "only these packages; * also matches /", NULL},
 	{0, "function", "GLOB", OPTION_STRINGS, &options.functions, "only in these functions, such as '(*T).*'", NULL},
 	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
-	{0, "flow", NULL, OPTION_FLAG, &options.style.flows, "with the compiler's explanations (of -m=2)", NULL},
+	{0, "flow", NULL, OPTION_FLAG, &options.style.flows, "with the compiler's whole explanations (of -m=2)", NULL},
 	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only how many of each kind", NULL},
 	{0, NULL, NULL, 0, NULL, "input and output", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &options.directory,
@@ -49,14 +50,17 @@ static const struct option_usage usage = {
 
 static int show(const struct escape_output *output, const struct escape_filter *filter, struct error *error)
 {
+	struct escape_graph *graph;
 	struct output file;
 
 	if (output_open(&file, options.output ? options.output : "-", error))
 		return -1;
+	graph = escape_graph_new(output);
 	if (options.format == FORMAT_JSON)
-		render_escapes_json(file.stream, output, filter);
+		render_escapes_json(file.stream, output, graph, filter);
 	else
-		render_escapes_text(file.stream, output, filter, &options.style);
+		render_escapes_text(file.stream, output, graph, filter, &options.style);
+	escape_graph_free(graph);
 	return output_commit(&file, error);
 }
 

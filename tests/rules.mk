@@ -72,3 +72,5 @@ demo: deps
 # Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
 $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
 -include $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)
+
+include $(wildcard tests/*/rules.mk)

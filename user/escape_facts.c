@@ -63,7 +63,7 @@ void *array_reserve(void *array, size_t count, size_t *capacity, size_t size)
 {
 	if (count < *capacity)
 		return array;
-	*capacity = *capacity ? *capacity * 2 : 64;
+	*capacity = *capacity ? *capacity * 2 : 16;
 	return memory_resize(array, *capacity, size);
 }
 
@@ -153,7 +153,7 @@ static bool same_fact(const struct escape_annotation *a, const struct escape_ann
 
 static void grow_index(struct facts *facts)
 {
-	size_t capacity = facts->index_capacity ? facts->index_capacity * 2 : 1024;
+	size_t capacity = facts->index_capacity ? facts->index_capacity * 2 : 64;
 	uint64_t *index = memory_zeroed(capacity, sizeof(*index));
 
 	for (size_t i = 0; i < facts->output->annotation_count; i++) {
@@ -273,7 +273,10 @@ static void add_step(struct facts *facts, const struct message *message)
 
 static bool add_explanation(struct facts *facts, const struct position *position, const struct message *message)
 {
-	if (facts->explained == NOTHING || (position && (position->line != facts->line || position->column != facts->column)))
+	if (facts->explained == NOTHING)
+		return false;
+	/* Before 1.7 steps stand without a position of their own. */
+	if (position->path.length && (position->line != facts->line || position->column != facts->column))
 		return false;
 	if (facts->explained == REPETITION)
 		return true;
@@ -298,7 +301,7 @@ static uint32_t *pending_slot(struct facts *facts, const struct escape_annotatio
 static void grow_pending_index(struct facts *facts)
 {
 	free(facts->pending_index);
-	facts->pending_index_capacity = facts->pending_index_capacity ? facts->pending_index_capacity * 4 : 1024;
+	facts->pending_index_capacity = facts->pending_index_capacity ? facts->pending_index_capacity * 4 : 64;
 	facts->pending_index = memory_zeroed(facts->pending_index_capacity, sizeof(*facts->pending_index));
 	for (size_t i = 0; i < facts->pending_count; i++) {
 		uint32_t *slot = pending_slot(facts, &facts->pending[i].fact);
@@ -344,7 +347,7 @@ static void mark_spoken(struct facts *facts, const struct escape_annotation *fac
 	size_t old_capacity = facts->spoken_capacity;
 
 	if (facts->spoken_count * 2 >= old_capacity) {
-		facts->spoken_capacity = old_capacity ? old_capacity * 2 : 1024;
+		facts->spoken_capacity = old_capacity ? old_capacity * 2 : 64;
 		facts->spoken = memory_zeroed(facts->spoken_capacity, sizeof(*facts->spoken));
 		for (size_t i = 0; i < old_capacity; i++) {
 			if (old[i])
@@ -457,6 +460,7 @@ static void settle_pending(struct facts *facts)
 		struct pending *p = &facts->pending[i];
 		struct escape_annotation fact = p->fact;
 		struct escape_annotation *known;
+		size_t number;
 		char *detail;
 
 		/* Of a parameter's leaks only the strongest get a verdict. */
@@ -471,7 +475,8 @@ static void settle_pending(struct facts *facts)
 			fact.detail = NULL;
 		}
 		fact.explained_only = true;
-		known = &facts->output->annotations[find_or_add(facts, &fact)];
+		number = find_or_add(facts, &fact); /* moves the annotations: look there only now */
+		known = &facts->output->annotations[number];
 		if (!known->flow_count) {
 			known->flows = fact.flows;
 			known->flow_count = fact.flow_count;
@@ -492,6 +497,7 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 
 	facts->output = output;
 	facts->strings = strings;
+	facts->raw_path = memory_resize(NULL, 1, 1);
 	return facts;
 }
 

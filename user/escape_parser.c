@@ -100,7 +100,7 @@ static bool parse_message(const struct escape_parser *parser, struct span line, 
 {
 	if (position_split(line, facts_likely_path(parser->facts), position, text))
 		return message_parse(*text, message) && (message->subject.length || message->role >= MESSAGE_FLOW);
-	*position = (struct position){0};
+	*position = (struct position){.path = SPAN("")};
 	*text = line;
 	if (!message_parse(line, message))
 		return false;
@@ -120,7 +120,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 		return true;
 	}
 	return parse_message(parser, line, &position, &message, &text) &&
-	       facts_add(parser->facts, line.text[0] == '\t' ? NULL : &position, &message, text);
+	       facts_add(parser->facts, &position, &message, text);
 }
 
 /* ---- messages over several lines ---- */

@@ -88,6 +88,7 @@ static bool finish_leak(struct span left, struct span right, struct message *mes
 		message->kind = ESCAPE_LEAKING_PARAM_TO_RESULT;
 		message->subject = span_to(right, (size_t)result);
 		message->detail = span_from(right, (size_t)result + to.length);
+		return message->detail.length > 0;
 	}
 	return true;
 }
@@ -126,7 +127,7 @@ static bool finish_leak_heading(struct span left, struct span right, struct mess
 		message->kind = message->derefs ? ESCAPE_LEAKING_PARAM_CONTENT : ESCAPE_LEAKING_PARAM;
 	else
 		message->kind = ESCAPE_LEAKING_PARAM_TO_RESULT;
-	return true;
+	return to.length > 0;
 }
 
 /* "X escapes to heap:" opens an explanation. */

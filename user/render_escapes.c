@@ -8,7 +8,7 @@
 
 #include "render_table.h"
 
-enum { UNRECOGNIZED_SHOWN = 10 };
+enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
 
 /* ---- text ---- */
 
@@ -62,6 +62,48 @@ static void add_flows(struct table *table, const struct escape_annotation *annot
 		add_row(table, NULL, NULL, "  (the compiler cut the explanation short)");
 }
 
+/* What happens in the functions that the last flow calls, one after the other. */
+static void add_callees(struct table *table, const struct escape_graph *graph,
+			const struct escape_annotation *annotation)
+{
+	for (int depth = 0; depth < CALLEES_SHOWN; depth++) {
+		size_t others;
+		char *position, *text;
+
+		annotation = escape_graph_callee(graph, annotation, &others);
+		if (!annotation || others)
+			return;
+		position = position_text(annotation->file, annotation->line, annotation->column);
+		if (asprintf(&text, "  there: %s", annotation->text) < 0)
+			abort();
+		add_row(table, position, annotation->function, text);
+		add_flows(table, annotation);
+		free(text);
+		free(position);
+	}
+}
+
+static void add_annotation(struct table *table, const struct escape_graph *graph,
+			   const struct escape_annotation *annotation, bool flows)
+{
+	char *position = position_text(annotation->file, annotation->line, annotation->column);
+	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL, *text;
+
+	add_row(table, position, annotation->function, annotation->text);
+	if (story) {
+		if (asprintf(&text, "  %s", story) < 0)
+			abort();
+		add_row(table, NULL, NULL, text);
+		free(text);
+	}
+	if (flows) {
+		add_flows(table, annotation);
+		add_callees(table, graph, annotation);
+	}
+	free(story);
+	free(position);
+}
+
 static void print_counts(FILE *stream, const uint64_t *counts)
 {
 	static const struct table_column columns[] = {{"KIND", COLUMN_TEXT}, {"COUNT", COLUMN_NUMBER}};
@@ -97,8 +139,8 @@ static void print_unrecognized(FILE *stream, const struct escape_output *output)
 			output->unrecognized_count - UNRECOGNIZED_SHOWN);
 }
 
-void render_escapes_text(FILE *stream, const struct escape_output *output, const struct escape_filter *filter,
-			 const struct escapes_style *style)
+void render_escapes_text(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
+			 const struct escape_filter *filter, const struct escapes_style *style)
 {
 	static const struct table_column columns[] = {
 		{"POSITION", COLUMN_WRAP}, {"FUNCTION", COLUMN_WRAP}, {"COMPILER SAYS", COLUMN_WRAP}};
@@ -110,18 +152,13 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 	every_kind.kinds = ESCAPE_KINDS_ALL;
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		const struct escape_annotation *annotation = &output->annotations[i];
-		char *position;
 
 		if (!escape_filter_accepts(&every_kind, annotation))
 			continue;
 		counts[annotation->kind]++;
 		if (style->tally || !escape_filter_accepts(filter, annotation))
 			continue;
-		position = position_text(annotation->file, annotation->line, annotation->column);
-		add_row(table, position, annotation->function, annotation->text);
-		free(position);
-		if (style->flows)
-			add_flows(table, annotation);
+		add_annotation(table, graph, annotation, style->flows);
 		rows++;
 	}
 	if (!style->tally && !rows)
@@ -179,9 +216,10 @@ static cJSON *flows_array(const struct escape_annotation *annotation)
 	return flows;
 }
 
-static cJSON *annotation_object(const struct escape_annotation *annotation)
+static cJSON *annotation_object(const struct escape_annotation *annotation, const struct escape_graph *graph)
 {
 	cJSON *object = cJSON_CreateObject();
+	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL;
 
 	add_string(object, "package", annotation->package);
 	add_string(object, "file", annotation->file);
@@ -192,6 +230,9 @@ static cJSON *annotation_object(const struct escape_annotation *annotation)
 	add_string(object, "subject", annotation->subject);
 	add_string(object, "detail", annotation->detail);
 	add_string(object, "text", annotation->text);
+	add_string(object, "cause", story ? escape_cause_name(escape_graph_cause(graph, annotation)) : NULL);
+	add_string(object, "story", story);
+	free(story);
 	cJSON_AddBoolToObject(object, "explained_only", annotation->explained_only);
 	cJSON_AddBoolToObject(object, "truncated", annotation->truncated);
 	cJSON_AddItemToObject(object, "flow", flows_array(annotation));
@@ -210,7 +251,8 @@ static void print_item(FILE *stream, cJSON *object, bool first)
 	cJSON_Delete(object);
 }
 
-void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_filter *filter)
+void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
+			 const struct escape_filter *filter)
 {
 	uint64_t counts[ESCAPE_KIND_COUNT] = {0};
 	cJSON *object = cJSON_CreateObject();
@@ -222,7 +264,7 @@ void render_escapes_json(FILE *stream, const struct escape_output *output, const
 		if (!escape_filter_accepts(filter, &output->annotations[i]))
 			continue;
 		counts[output->annotations[i].kind]++;
-		print_item(stream, annotation_object(&output->annotations[i]), first);
+		print_item(stream, annotation_object(&output->annotations[i], graph), first);
 		first = false;
 	}
 	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {

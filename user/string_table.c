@@ -10,7 +10,7 @@ struct arena_block {
 	max_align_t data[];
 };
 
-enum { BLOCK_SIZE = 1 << 18, FIRST_CAPACITY = 1 << 10, ALIGNMENT = 8 };
+enum { LEAST_BLOCK = 1 << 11, LARGEST_BLOCK = 1 << 18, FIRST_CAPACITY = 1 << 6, ALIGNMENT = 8 };
 
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
@@ -42,8 +42,12 @@ void *memory_zeroed(size_t count, size_t size)
 static char *arena_take(struct arena *arena, size_t size)
 {
 	if (size > (size_t)(arena->end - arena->next)) {
-		size_t capacity = size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE;
+		size_t usual = arena->block_size ? arena->block_size : LEAST_BLOCK;
+		size_t capacity = size > usual / 4 ? size : usual;
 		struct arena_block *block = memory_resize(NULL, 1, sizeof(*block) + capacity);
+
+		if (usual < LARGEST_BLOCK)
+			arena->block_size = usual * 2;
 
 		block->next = arena->blocks;
 		arena->blocks = block;

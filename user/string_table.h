@@ -19,6 +19,7 @@ struct arena_block;
 struct arena {
 	struct arena_block *blocks;
 	char *next, *end;
+	size_t block_size; /* of the next block: they grow */
 };
 
 /* `size` bytes, aligned for any pointer, not zeroed. */

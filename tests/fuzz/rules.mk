@@ -1,0 +1,25 @@
+# fuzz_NAME.c: libFuzzer harnesses, linked with the parts of libescapement that they name below, under sanitizers.
+# corpus/NAME/ is what each starts from. A few seconds of each are part of `make test` (integration/test_fuzz.py);
+# `make fuzz` runs FUZZ_LONG inputs each.
+FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_LONG   ?= 20000000
+FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iuser
+
+FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
+	printable string_table error
+
+.SECONDEXPANSION:
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%)
+test-programs: fuzzers
+
+# What is found on the way stays below build/, so that a long run can go on where it was.
+fuzz: fuzzers
+	$(Q)for name in $(FUZZERS); do mkdir -p $(B)/tests/fuzz/found-$$name && \
+		$(B)/tests/fuzz/fuzz_$$name -runs=$(FUZZ_LONG) -max_len=4096 -print_final_stats=1 \
+			-artifact_prefix=$(B)/tests/fuzz/ $(B)/tests/fuzz/found-$$name tests/fuzz/corpus/$$name || exit 1; done

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "escape_graph.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "escape_position.h"
+#include "escape_story.h"
+#include "string_table.h"
+
+struct escape_graph {
+	const struct escape_output *output;
+	struct escape_location *locations;
+	size_t location_count;
+	struct escape_edge *edges;
+	size_t edge_count;
+	uint32_t *index; /* locations by what they are: number + 1 */
+	size_t index_capacity;
+	uint32_t *leaks; /* leaks by package and function: annotation number + 1, one after the other */
+	uint32_t *next_leak;
+	size_t leaks_capacity;
+};
+
+static const char heap_name[] = "{heap}";
+
+const char *escape_cause_name(enum escape_cause cause)
+{
+	static const char *const names[] = {"unknown", "heap-pointer", "outlives-frame", "size"};
+
+	return names[cause];
+}
+
+static bool is_heap(const char *name)
+{
+	return strcmp(name, heap_name) == 0;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	return text ? hash_bytes(text, strlen(text)) : 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* The slot of a location, or the empty one where it belongs. */
+static uint32_t *location_slot(const struct escape_graph *graph, const struct escape_location *key)
+{
+	uint64_t hash = hash_fold(hash_fold(hash_text(key->name), hash_text(key->function)), hash_text(key->package));
+
+	for (size_t at = hash & (graph->index_capacity - 1);; at = (at + 1) & (graph->index_capacity - 1)) {
+		const struct escape_location *known = &graph->locations[graph->index[at] - 1];
+
+		if (!graph->index[at] || (same_text(known->name, key->name) && same_text(known->function, key->function) &&
+					  same_text(known->package, key->package)))
+			return &graph->index[at];
+	}
+}
+
+static struct escape_location location_key(const struct escape_annotation *annotation, const char *name)
+{
+	struct escape_location key = {.name = name};
+
+	if (is_heap(name))
+		return key;
+	key.package = annotation->package;
+	key.function = annotation->function ? annotation->function : annotation->file;
+	return key;
+}
+
+static struct escape_location *add_location(struct escape_graph *graph, const struct escape_annotation *annotation,
+					     const char *name)
+{
+	struct escape_location key = location_key(annotation, name);
+	uint32_t *slot = location_slot(graph, &key);
+
+	if (!*slot) {
+		graph->locations[graph->location_count++] = key;
+		*slot = (uint32_t)graph->location_count;
+	}
+	return &graph->locations[*slot - 1];
+}
+
+static void add_edge(struct escape_graph *graph, const struct escape_annotation *annotation,
+		     const struct escape_flow *flow)
+{
+	struct escape_location *from = add_location(graph, annotation, flow->from);
+	struct escape_edge *edge = &graph->edges[graph->edge_count++];
+
+	edge->flow = flow;
+	edge->annotation = annotation;
+	edge->from = from;
+	edge->to = add_location(graph, annotation, flow->to);
+	edge->next = from->out;
+	from->out = edge;
+}
+
+static bool is_leak(const struct escape_annotation *annotation)
+{
+	return annotation->kind == ESCAPE_LEAKING_PARAM || annotation->kind == ESCAPE_LEAKING_PARAM_CONTENT;
+}
+
+static uint32_t *leak_slot(const struct escape_graph *graph, const char *package, const char *function)
+{
+	return &graph->leaks[hash_fold(hash_text(package), hash_text(function)) & (graph->leaks_capacity - 1)];
+}
+
+static size_t power_of_two(size_t least)
+{
+	size_t power = 16;
+
+	while (power < least)
+		power *= 2;
+	return power;
+}
+
+static void index_leaks(struct escape_graph *graph)
+{
+	const struct escape_output *output = graph->output;
+
+	graph->leaks_capacity = power_of_two(output->counts[ESCAPE_LEAKING_PARAM] +
+					     output->counts[ESCAPE_LEAKING_PARAM_CONTENT]);
+	graph->leaks = memory_zeroed(graph->leaks_capacity, sizeof(*graph->leaks));
+	graph->next_leak = memory_zeroed(output->annotation_count + 1, sizeof(*graph->next_leak));
+	for (size_t i = output->annotation_count; i-- > 0;) {
+		const struct escape_annotation *a = &output->annotations[i];
+		uint32_t *slot;
+
+		if (!is_leak(a) || !a->function)
+			continue;
+		slot = leak_slot(graph, a->package, a->function);
+		graph->next_leak[i] = *slot;
+		*slot = (uint32_t)i + 1;
+	}
+}
+
+struct escape_graph *escape_graph_new(const struct escape_output *output)
+{
+	struct escape_graph *graph = memory_zeroed(1, sizeof(*graph));
+	size_t flows = 0;
+
+	graph->output = output;
+	for (size_t i = 0; i < output->annotation_count; i++)
+		flows += output->annotations[i].flow_count;
+	/* An edge brings two locations at most; pointers to them must hold. */
+	graph->locations = memory_resize(NULL, flows * 2 + 1, sizeof(*graph->locations));
+	graph->edges = memory_resize(NULL, flows + 1, sizeof(*graph->edges));
+	graph->index_capacity = power_of_two(flows * 4);
+	graph->index = memory_zeroed(graph->index_capacity, sizeof(*graph->index));
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *a = &output->annotations[i];
+
+		for (uint32_t f = 0; f < a->flow_count; f++)
+			add_edge(graph, a, &a->flows[f]);
+	}
+	index_leaks(graph);
+	return graph;
+}
+
+void escape_graph_free(struct escape_graph *graph)
+{
+	if (!graph)
+		return;
+	free(graph->locations);
+	free(graph->edges);
+	free(graph->index);
+	free(graph->leaks);
+	free(graph->next_leak);
+	free(graph);
+}
+
+size_t escape_graph_location_count(const struct escape_graph *graph)
+{
+	return graph->location_count;
+}
+
+size_t escape_graph_edge_count(const struct escape_graph *graph)
+{
+	return graph->edge_count;
+}
+
+const struct escape_location *escape_graph_find(const struct escape_graph *graph, const char *package,
+						const char *function, const char *name)
+{
+	struct escape_location key = {.package = package, .function = function, .name = name};
+	uint32_t number;
+
+	if (is_heap(name))
+		key.package = key.function = NULL;
+	number = *location_slot(graph, &key);
+	return number ? &graph->locations[number - 1] : NULL;
+}
+
+/* ---- causes ---- */
+
+/* The step that does it: the last of the last flow. */
+static const struct escape_step *last_step(const struct escape_annotation *annotation)
+{
+	for (uint32_t f = annotation->flow_count; f-- > 0;) {
+		const struct escape_flow *flow = &annotation->flows[f];
+
+		if (flow->step_count)
+			return &flow->steps[flow->step_count - 1];
+	}
+	return NULL;
+}
+
+enum escape_cause escape_graph_cause(const struct escape_graph *graph, const struct escape_annotation *annotation)
+{
+	const struct escape_step *step = last_step(annotation);
+	const struct escape_location *sink;
+	const char *to;
+
+	if (!annotation->flow_count)
+		return ESCAPE_CAUSE_UNKNOWN;
+	if (step && escape_story_is_size(step->reason))
+		return ESCAPE_CAUSE_SIZE;
+	to = annotation->flows[annotation->flow_count - 1].to;
+	if (is_heap(to) || strncmp(to, "{storage for ", 13) == 0) /* whose flows end there is allocated in the heap */
+		return ESCAPE_CAUSE_HEAP_POINTER;
+	/* A variable: one that was moved to the heap itself, or a result, or one of an outer block. */
+	sink = escape_graph_find(graph, annotation->package,
+				 annotation->function ? annotation->function : annotation->file, to);
+	for (const struct escape_edge *edge = sink ? sink->out : NULL; edge; edge = edge->next) {
+		if (edge->annotation->kind == ESCAPE_MOVED_TO_HEAP && strcmp(edge->annotation->subject, to) == 0)
+			return ESCAPE_CAUSE_HEAP_POINTER;
+	}
+	return ESCAPE_CAUSE_OUTLIVES;
+}
+
+/* ---- into callees ---- */
+
+/* Whether `path` is that of a package called `name`: "net/http", "gopkg.in/yaml.v3", "example.com/x/v2". */
+static bool has_package_name(const char *path, struct span name)
+{
+	const char *end = path + strlen(path), *start;
+
+	for (int parts = 0; parts < 2 && end > path; parts++, end = start > path ? start - 1 : path) {
+		for (start = end; start > path && start[-1] != '/';)
+			start--;
+		if ((size_t)(end - start) >= name.length && memcmp(start, name.text, name.length) == 0 &&
+		    ((size_t)(end - start) == name.length || start[name.length] == '.'))
+			return true;
+		/* Only a version may stand behind the name. */
+		if (*start != 'v' || start[1] < '1' || start[1] > '9')
+			return false;
+	}
+	return false;
+}
+
+/* Leaks of a function that fit what flows into it, counted; the first is returned. */
+static const struct escape_annotation *fitting_leak(const struct escape_graph *graph, const char *package,
+						    struct span function, bool content, size_t *count)
+{
+	const struct escape_annotation *first = NULL;
+	char name[512];
+
+	if (function.length >= sizeof(name))
+		return NULL;
+	memcpy(name, function.text, function.length);
+	name[function.length] = 0;
+	for (uint32_t n = *leak_slot(graph, package, name); n; n = graph->next_leak[n - 1]) {
+		const struct escape_annotation *a = &graph->output->annotations[n - 1];
+
+		if (!same_text(a->package, package) || strcmp(a->function, name) ||
+		    (a->kind == ESCAPE_LEAKING_PARAM_CONTENT) != content)
+			continue;
+		if (!first)
+			first = a;
+		*count += *count == 0 || a->subject != first->subject;
+	}
+	return first;
+}
+
+/*
+ * Dereferences that happen in the callee: those of the flow less those of the steps before the call. What is spilled
+ * into the argument slice and read there again flows with 0.
+ */
+static int callee_derefs(const struct escape_flow *flow)
+{
+	static const struct {
+		const char *reason;
+		int derefs;
+	} reasons[] = {{"spill", -1},	   {"address-of", -1},	  {"reference", -1},
+		       {"indirection", 1}, {"dot of pointer", 1}, {"range-deref", 1}};
+	int derefs = flow->derefs;
+
+	for (uint32_t s = 0; s + 1 < flow->step_count; s++) {
+		for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+			derefs -= strcmp(flow->steps[s].reason, reasons[i].reason) == 0 ? reasons[i].derefs : 0;
+	}
+	return derefs;
+}
+
+const struct escape_annotation *escape_graph_callee(const struct escape_graph *graph,
+						    const struct escape_annotation *annotation, size_t *others)
+{
+	const struct escape_step *step = last_step(annotation);
+	const struct escape_annotation *found = NULL;
+	struct span package, function;
+	size_t count = 0;
+	bool content;
+
+	*others = 0;
+	if (!step || strcmp(step->reason, "call parameter") || !escape_story_callee(step->expression, &package, &function))
+		return NULL;
+	content = callee_derefs(&annotation->flows[annotation->flow_count - 1]) > 0;
+	if (!package.length)
+		found = fitting_leak(graph, annotation->package, function, content, &count);
+	for (size_t p = 0; package.length && p < graph->output->package_count; p++) {
+		const struct escape_annotation *leak;
+
+		if (!has_package_name(graph->output->packages[p], package))
+			continue;
+		leak = fitting_leak(graph, graph->output->packages[p], function, content, &count);
+		found = found ? found : leak;
+	}
+	*others = count ? count - 1 : 0;
+	return found == annotation ? NULL : found;
+}
+
+char *escape_graph_story(const struct escape_graph *graph, const struct escape_annotation *annotation)
+{
+	size_t others;
+	const struct escape_annotation *callee = escape_graph_callee(graph, annotation, &others);
+
+	return escape_story(annotation, last_step(annotation), escape_graph_cause(graph, annotation),
+			    others ? NULL : callee);
+}
