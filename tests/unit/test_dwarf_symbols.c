@@ -361,6 +361,8 @@ static void columns_are_those_of_llvm_symbolizer(void **state)
 static void separate_debug_files_are_found(void **state)
 {
 	size_t inlined;
+	char path[64];
+	int descriptor;
 
 	(void)state;
 	run("mkdir -p separate/.debug && objcopy --only-keep-debug gcc separate/.debug/gcc.debug && "
@@ -370,6 +372,12 @@ static void separate_debug_files_are_found(void **state)
 		compare(in_directory("separate/gcc"), in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined),
 		0);
 	assert_true(inlined > 30);
+	/* A file that is named by a descriptor is at home where it really lies. */
+	descriptor = open(in_directory("separate/gcc"), O_RDONLY);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+	assert_int_equal(compare(path, in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined), 0);
+	assert_true(inlined > 30);
+	close(descriptor);
 }
 
 static void stripped_libraries_have_their_dynamic_symbols(void **state)
