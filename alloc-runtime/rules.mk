@@ -36,3 +36,8 @@ $(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
 
 -include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d)
+
+$(B)/tests/unit/test_goalloc_preload: tests/unit/test_goalloc_preload.c $(B)/libgoalloc-preload.so
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)
+	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lgoalloc-preload -Wl,-rpath,'$$ORIGIN/../..' -lcmocka -lpthread

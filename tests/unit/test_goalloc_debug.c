@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The debug level: what it reports, and that a program without faults runs as ever. The program runs itself again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "goalloc.h"
+
+static const struct goalloc_site site = {"shop.go", "main.sell", 42, 7};
+
+static void double_free(void)
+{
+	void *object = goalloc_scan_at(64, &site);
+
+	goalloc_free(object);
+	goalloc_free(object);
+}
+
+static void overflow(void)
+{
+	char *object = goalloc_scan_at(61, &site);
+
+	*(volatile char *)(object + 61) = 1;
+	goalloc_free(object);
+}
+
+static void large_overflow(void)
+{
+	char *object = goalloc_scan_at(100000, &site);
+
+	*(volatile char *)(object + 100000) = 1;
+	goalloc_free(object);
+}
+
+static void use_after_free(void)
+{
+	char *object = goalloc_scan_at(64, &site);
+
+	goalloc_free(object);
+	*(volatile char *)(object + 5) = 1;
+	for (unsigned i = 0; i < 5000; i++)
+		goalloc_free(goalloc_scan(64));
+}
+
+static void use_after_free_until_exit(void)
+{
+	char *object = goalloc_noscan_at(3, &site);
+
+	goalloc_free(object);
+	*(volatile char *)object = 1;
+}
+
+static void interior_free(void)
+{
+	goalloc_free((char *)goalloc_scan_at(64, &site) + 16);
+}
+
+static void no_fault(void)
+{
+	static void *objects[500];
+	unsigned random = 1;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		random = random * 1664525 + 1013904223;
+		unsigned k = (random >> 8) % 500, size = (random >> 10) % 2000;
+		goalloc_free(objects[k]);
+		objects[k] = random >> 31 ? goalloc_noscan(size) : goalloc_scan(size);
+		if (goalloc_usable_size(objects[k]) != size)
+			abort();
+		memset(objects[k], 1, size);
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*fault)(void);
+	const char *message;
+} faults[] = {
+	{"double-free", double_free, "goalloc: double free of 0x"},
+	{"overflow", overflow, "goalloc: overflow past the end of 0x"},
+	{"large-overflow", large_overflow, "goalloc: overflow past the end of 0x"},
+	{"use-after-free", use_after_free, "goalloc: use after free of 0x"},
+	{"use-after-free-until-exit", use_after_free_until_exit, "goalloc: use after free of 0x"},
+	{"interior-free", interior_free, "goalloc: free of a pointer into an object: 0x"},
+	{"no-fault", no_fault, NULL},
+};
+enum { NumFaults = sizeof faults / sizeof *faults };
+
+/* Runs itself with a fault; the exit status as wait gives it, and what it wrote to standard error. */
+static int run_with(const char *fault, const char *level, char *text, size_t size)
+{
+	int pipes[2], status;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(pipes[1], STDERR_FILENO);
+		close(pipes[0]);
+		setenv("GOALLOC_DEBUG", level, 1);
+		signal(SIGABRT, SIG_DFL);
+		execl("/proc/self/exe", "test_goalloc_debug", fault, (char *)NULL);
+		_exit(99);
+	}
+	close(pipes[1]);
+	size_t length = 0;
+	ssize_t n;
+	while ((n = read(pipes[0], text + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	text[length] = 0;
+	close(pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void faults_are_reported_with_address_span_and_site(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < NumFaults; i++) {
+		char text[1000];
+		int status = run_with(faults[i].name, "1", text, sizeof text);
+		if (!faults[i].message) {
+			assert_string_equal(text, "");
+			assert_int_equal(status, 0);
+			continue;
+		}
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		assert_memory_equal(text, faults[i].message, strlen(faults[i].message));
+		assert_non_null(strstr(text, "-byte objects at 0x"));
+		if (faults[i].fault != interior_free)
+			assert_non_null(strstr(text, "allocated at shop.go:42 (main.sell)"));
+		assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	}
+}
+
+static void without_the_level_nothing_is_checked_beyond_the_free(void **state)
+{
+	(void)state;
+	char text[1000];
+
+	assert_int_equal(run_with("overflow", "0", text, sizeof text), 0);
+	assert_string_equal(text, "");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(faults_are_reported_with_address_span_and_site),
+		cmocka_unit_test(without_the_level_nothing_is_checked_beyond_the_free),
+	};
+
+	for (unsigned i = 0; argc > 1 && i < NumFaults; i++) {
+		if (strcmp(argv[1], faults[i].name) == 0) {
+			faults[i].fault();
+			return 0;
+		}
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* libgoalloc-preload.so as this program's malloc: what the standards and glibc promise. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "goalloc.h"
+
+/* Not to be understood, and optimised away, by the compiler. */
+static void *(*volatile call_malloc)(size_t) = malloc;
+static void *(*volatile call_calloc)(size_t, size_t) = calloc;
+static void *(*volatile call_realloc)(void *, size_t) = realloc;
+static void *(*volatile call_reallocarray)(void *, size_t, size_t) = reallocarray;
+static void *(*volatile call_aligned_alloc)(size_t, size_t) = aligned_alloc;
+static void *(*volatile call_memalign)(size_t, size_t) = memalign;
+static void (*volatile call_free)(void *) = free;
+
+static void *early;
+
+static __attribute__((constructor)) void allocate_before_main(void)
+{
+	early = call_malloc(100);
+	memset(early, 7, 100);
+}
+
+static __attribute__((destructor)) void free_after_main(void)
+{
+	call_free(early);
+	call_free(call_malloc(1000));
+}
+
+static void malloc_is_libgoallocs(void **state)
+{
+	(void)state;
+	Dl_info info;
+	struct goalloc_stats before, after;
+
+	assert_int_not_equal(dladdr((void *)(uintptr_t)call_malloc, &info), 0);
+	assert_non_null(strstr(info.dli_fname, "libgoalloc-preload.so"));
+	goalloc_read_stats(&before);
+	call_free(call_malloc(100));
+	goalloc_read_stats(&after);
+	assert_int_equal(after.total.objects - before.total.objects, 1);
+	assert_int_equal(((char *)early)[99], 7);
+}
+
+static void every_object_is_16_byte_aligned_and_usable(void **state)
+{
+	(void)state;
+	for (size_t size = 0; size < 70000; size += size < 1100 ? 1 : 613) {
+		char *p = call_malloc(size);
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % 16, 0);
+		assert_true(malloc_usable_size(p) >= size);
+		memset(p, 1, malloc_usable_size(p));
+		call_free(p);
+	}
+	assert_int_equal(malloc_usable_size(NULL), 0);
+}
+
+static void objects_of_no_size_are_unique(void **state)
+{
+	(void)state;
+	void *a = call_malloc(0), *b = call_malloc(0), *c = call_calloc(0, 5);
+
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_non_null(c);
+	assert_ptr_not_equal(a, b);
+	call_free(a);
+	call_free(b);
+	call_free(c);
+}
+
+static void too_much_is_enomem_and_free_keeps_errno(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX / 2, (size_t)PTRDIFF_MAX - 8, (size_t)1 << 45};
+	void *kept = call_malloc(10);
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		errno = 0;
+		assert_null(call_malloc(sizes[i]));
+		assert_int_equal(errno, ENOMEM);
+		errno = 0;
+		assert_null(call_realloc(kept, sizes[i]));
+		assert_int_equal(errno, ENOMEM);
+		errno = 0;
+		assert_null(call_aligned_alloc(64, sizes[i]));
+		assert_int_equal(errno, ENOMEM);
+	}
+	errno = 0;
+	assert_null(call_calloc(SIZE_MAX / 2, 3));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(call_reallocarray(kept, SIZE_MAX / 2, 3));
+	assert_int_equal(errno, ENOMEM);
+	void *large = call_malloc(10 << 20);
+	errno = 1234;
+	call_free(kept);
+	call_free(large);
+	call_free(NULL);
+	assert_int_equal(errno, 1234);
+}
+
+static void calloc_is_zero_where_something_was_before(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 200000; size = size * 3 / 2 + 1) {
+		for (unsigned round = 0; round < 40; round++) {
+			unsigned char *p = call_malloc(size);
+			memset(p, 0xff, size);
+			call_free(p);
+			p = call_calloc(size, 1);
+			for (size_t i = 0; i < size; i++)
+				assert_int_equal(p[i], 0);
+			memset(p, 0xff, size);
+			call_free(p);
+		}
+	}
+}
+
+static void realloc_keeps_what_fits(void **state)
+{
+	(void)state;
+	unsigned random = 1;
+	size_t size = 1;
+	unsigned char *p = call_realloc(NULL, size);
+
+	p[0] = 1;
+	for (unsigned i = 1; i < 3000; i++) {
+		random = random * 1664525 + 1013904223;
+		size_t wanted = 1 + (random >> 8) % (i % 10 ? 3000 : 3000000);
+		size_t kept = wanted < size ? wanted : size;
+		p = call_realloc(p, wanted);
+		assert_non_null(p);
+		for (size_t k = 0; k < kept; k += 1 + kept / 50)
+			assert_int_equal(p[k], (unsigned char)i);
+		size = wanted;
+		memset(p, (int)i + 1, size);
+	}
+	assert_null(call_realloc(p, 0));
+	char *grown = call_malloc(200);
+	strcpy(grown, "all in place");
+	grown = call_reallocarray(grown, 1000, 100);
+	assert_string_equal(grown, "all in place");
+	call_free(grown);
+}
+
+static void alignment_is_what_was_asked_for(void **state)
+{
+	(void)state;
+	for (size_t alignment = 8; alignment <= 4 << 20; alignment *= 2) {
+		for (size_t size = 0; size < 100000; size = size * 2 + 1) {
+			void *p = NULL, *q = call_aligned_alloc(alignment, size), *r = call_memalign(alignment, size);
+			assert_int_equal(posix_memalign(&p, alignment, size), 0);
+			void *all[] = {p, q, r};
+			for (unsigned i = 0; i < 3; i++) {
+				assert_non_null(all[i]);
+				assert_int_equal((uintptr_t)all[i] % alignment, 0);
+				assert_true(malloc_usable_size(all[i]) >= size);
+				memset(all[i], 1, size);
+			}
+			call_free(p);
+			call_free(q);
+			call_free(call_realloc(r, size + 1000));
+		}
+	}
+	void *p = NULL;
+	errno = 5;
+	assert_int_equal(posix_memalign(&p, 3, 8), EINVAL);
+	assert_int_equal(posix_memalign(&p, 2, 8), EINVAL);
+	assert_int_equal(posix_memalign(&p, 0, 8), EINVAL);
+	assert_int_equal(posix_memalign(&p, 64, SIZE_MAX - 100), ENOMEM);
+	assert_null(p);
+	assert_int_equal(errno, 5);
+	p = valloc(10);
+	assert_int_equal((uintptr_t)p % 4096, 0);
+	call_free(p);
+	p = pvalloc(10);
+	assert_int_equal((uintptr_t)p % 4096, 0);
+	assert_true(malloc_usable_size(p) >= 4096);
+	call_free(p);
+}
+
+/* C++ by its mangled names; a real C++ program is in test_goalloc_programs.py. */
+void *_Znwm(size_t size);
+void *_Znam(size_t size);
+void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);
+void *_ZnwmSt11align_val_t(size_t size, size_t alignment);
+void _ZdlPv(void *object);
+void _ZdaPv(void *object);
+void _ZdlPvm(void *object, size_t size);
+void _ZdlPvmSt11align_val_t(void *object, size_t size, size_t alignment);
+
+static void operator_new_and_delete_are_there(void **state)
+{
+	(void)state;
+	_ZdlPv(_Znwm(100));
+	_ZdaPv(_Znam(0));
+	_ZdlPvm(_Znwm(100), 100);
+	void *aligned = _ZnwmSt11align_val_t(100, 256);
+	assert_int_equal((uintptr_t)aligned % 256, 0);
+	_ZdlPvmSt11align_val_t(aligned, 100, 256);
+	assert_null(_ZnwmRKSt9nothrow_t(SIZE_MAX / 2, NULL));
+}
+
+static void trim_and_mallinfo_work(void **state)
+{
+	(void)state;
+	char *p = call_malloc(8 << 20);
+	memset(p, 1, 8 << 20);
+	struct mallinfo2 full = mallinfo2();
+	call_free(p);
+	assert_int_equal(malloc_trim(0), 1);
+	struct mallinfo2 trimmed = mallinfo2();
+	assert_true(full.uordblks >= (8 << 20));
+	assert_true(trimmed.uordblks + (8 << 20) <= full.uordblks);
+	assert_true(trimmed.keepcost <= 1 << 20);
+}
+
+/* ---- threads and forks ---- */
+
+static _Atomic bool stop;
+
+static void *churn(void *argument)
+{
+	unsigned random = (unsigned)(uintptr_t)argument;
+	void *objects[64] = {NULL};
+
+	while (!atomic_load(&stop)) {
+		random = random * 1664525 + 1013904223;
+		unsigned k = random >> 26;
+		call_free(objects[k]);
+		objects[k] = call_malloc(1 + (random >> 8) % 5000);
+	}
+	for (unsigned k = 0; k < 64; k++)
+		call_free(objects[k]);
+	return NULL;
+}
+
+static void children_of_a_busy_process_allocate(void **state)
+{
+	(void)state;
+	enum { Churners = 3, Forks = 100 };
+	pthread_t threads[Churners];
+
+	atomic_store(&stop, false);
+	for (unsigned i = 0; i < Churners; i++)
+		pthread_create(&threads[i], NULL, churn, (void *)(uintptr_t)(i + 1));
+	for (unsigned i = 0; i < Forks; i++) {
+		void *mine = call_malloc(300);
+		pid_t pid = fork();
+		if (pid == 0) {
+			alarm(20);
+			call_free(mine);
+			for (unsigned k = 0; k < 5000; k++)
+				call_free(call_malloc(1 + k * 7 % 6000));
+			call_free(call_malloc(1 << 20));
+			_exit(0);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		call_free(mine);
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < Churners; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static pthread_key_t keys[3];
+
+static void destructor(void *value)
+{
+	/* Comes back twice, allocating each time, whatever order the destructors have. */
+	unsigned *rounds = value;
+	void *p = call_malloc(200);
+	memset(p, 1, 200);
+	call_free(p);
+	if ((*rounds)++ < 2)
+		pthread_setspecific(keys[0], rounds);
+	else
+		call_free(rounds);
+}
+
+static void *with_destructors(void *unused)
+{
+	(void)unused;
+	pthread_setspecific(keys[0], call_calloc(1, sizeof(unsigned)));
+	return call_malloc(77);
+}
+
+static void destructors_of_threads_may_allocate(void **state)
+{
+	(void)state;
+	size_t caches = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		pthread_key_create(&keys[i], i == 0 ? destructor : NULL);
+	for (unsigned i = 0; i < 300; i++) {
+		pthread_t thread;
+		void *object;
+		struct goalloc_memstats stats;
+		assert_int_equal(pthread_create(&thread, NULL, with_destructors, NULL), 0);
+		pthread_join(thread, &object);
+		call_free(object);
+		goalloc_read_memstats(&stats);
+		if (i == 10)
+			caches = stats.MCacheInuse;
+	}
+	struct goalloc_memstats stats;
+	goalloc_read_memstats(&stats);
+	assert_int_equal(stats.MCacheInuse, caches);
+}
+
+static void libraries_come_and_go(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+		if (!library)
+			skip();
+		assert_non_null(dlsym(library, "deflate"));
+		assert_int_equal(dlclose(library), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(malloc_is_libgoallocs),
+		cmocka_unit_test(every_object_is_16_byte_aligned_and_usable),
+		cmocka_unit_test(objects_of_no_size_are_unique),
+		cmocka_unit_test(too_much_is_enomem_and_free_keeps_errno),
+		cmocka_unit_test(calloc_is_zero_where_something_was_before),
+		cmocka_unit_test(realloc_keeps_what_fits),
+		cmocka_unit_test(alignment_is_what_was_asked_for),
+		cmocka_unit_test(operator_new_and_delete_are_there),
+		cmocka_unit_test(trim_and_mallinfo_work),
+		cmocka_unit_test(children_of_a_busy_process_allocate),
+		cmocka_unit_test(destructors_of_threads_may_allocate),
+		cmocka_unit_test(libraries_come_and_go),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
