@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Gates on files: two recordings compared, and single sites of a recording taken into a baseline. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "baseline.h"
+#include "cli.h"
+#include "gate_settings.h"
+#include "pprof.h"
+#include "terminal.h"
+
+/* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */
+static bool is_json(const char *path)
+{
+	FILE *stream = fopen(path, "re");
+	int c = stream ? getc(stream) : EOF;
+
+	while (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+		c = getc(stream);
+	if (stream)
+		fclose(stream);
+	return c == '{';
+}
+
+static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
+					 struct error *error)
+{
+	struct gate_measurement *measurement;
+	struct gate_counts *counts;
+	/* the words of the command line are not kept apart in a profile */
+	char *program = profile->target ? strndup(profile->target, strcspn(profile->target, " ")) : NULL;
+	const char *const words[] = {program, NULL};
+
+	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {
+		error_set(error, STATUS_USAGE, "'%s' measures no objects of sites (rate 0)", path);
+		free(program);
+		return NULL;
+	}
+	measurement = gate_measurement_new();
+	gate_measurement_add(measurement, profile, NULL, NULL);
+	counts = gate_measurement_finish(measurement, normalize, error);
+	if (counts && counts->site_count == 0) {
+		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);
+		gate_counts_free(counts);
+		counts = NULL;
+	}
+	if (counts)
+		gate_counts_command(counts, words);
+	free(program);
+	return counts;
+}
+
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error)
+{
+	struct gate_counts *counts;
+	struct profile *profile;
+
+	if (is_json(path))
+		return baseline_read(path, error);
+	profile = pprof_read(path, error);
+	if (!profile)
+		return NULL;
+	counts = count_profile(profile, path, normalize, error);
+	profile_free(profile);
+	return counts;
+}
+
+static int compare(struct gate_settings *settings, const char *normalize, const char *old, const char *new)
+{
+	struct gate_counts *before = NULL, *after = NULL;
+	struct error error;
+	struct gate *gate;
+	int status;
+
+	if (gate_settings_read(settings, &error))
+		return cli_fail(&error);
+	normalize = normalize ? normalize : settings->policy.normalize;
+	before = gate_read_counts(old, normalize, &error);
+	after = before ? gate_read_counts(new, normalize, &error) : NULL;
+	if (!after) {
+		status = cli_fail(&error);
+	} else {
+		if (before->runtime && after->runtime && strcmp(before->runtime, after->runtime) != 0)
+			cli_warn("'%s' is of %s, '%s' of %s", old, before->runtime, new, after->runtime);
+		after->lost_events += before->lost_events;
+		after->lost_stacks += before->lost_stacks;
+		gate = gate_compare(before, after, &settings->policy);
+		status = gate_settings_print(settings, gate);
+		gate_free(gate);
+	}
+	gate_counts_free(before);
+	gate_counts_free(after);
+	return status;
+}
+
+int gate_compare_run(int argc, char **argv)
+{
+	struct gate_settings settings = GATE_SETTINGS_DEFAULTS;
+	const char *normalize = NULL;
+	const struct option_row rows[] = {
+		GATE_JUDGE_ROWS(settings),
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count in an iteration; see gate --help", NULL},
+		GATE_OUTPUT_ROWS(settings),
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "gate compare [OPTIONS] OLD NEW",
+		.description = "Compares two recorded profiles (or baselines) as a gate does. Exits with 1 where NEW has more.",
+		.examples = "  escapement record --rate 1 -o old.pb.gz -- ./prog-old args\n"
+			    "  escapement record --rate 1 -o new.pb.gz -- ./prog-new args\n"
+			    "  escapement gate compare old.pb.gz new.pb.gz\n"
+			    "  escapement gate compare --format markdown old.pb.gz new.pb.gz\n",
+		.rows = rows,
+	};
+	struct error error;
+	int status, first = options_parse(argc, argv, &usage, NULL);
+
+	if (first < 0)
+		return options_status(first);
+	if (argc - first != 2) {
+		error_set(&error, STATUS_USAGE, "gate compare takes two files, OLD and NEW");
+		return cli_fail(&error);
+	}
+	status = compare(&settings, normalize, argv[first], argv[first + 1]);
+	gate_settings_free(&settings);
+	return status;
+}
+
+/* Puts one site's counts, or its absence, into the baseline. */
+static void take_site(struct gate_counts *baseline, const struct gate_row *row, const char *reason)
+{
+	struct gate_site *site = NULL;
+
+	for (size_t i = 0; row->before && i < baseline->site_count && !site; i++) {
+		if (gate_site_compare(&baseline->sites[i], row->before, row->before->annotation != NULL) == 0)
+			site = &baseline->sites[i];
+	}
+	if (!row->after) {
+		memset(site->counts, 0, sizeof(site->counts));
+		return;
+	}
+	if (!site)
+		site = gate_counts_append(baseline);
+	site->function = gate_counts_string(baseline, row->after->function);
+	site->file = gate_counts_string(baseline, row->after->file);
+	site->runtime_call = gate_counts_string(baseline, row->after->runtime_call);
+	site->type = gate_counts_string(baseline, row->after->type);
+	site->benchmark = gate_counts_string(baseline, row->after->benchmark);
+	if (row->after->annotation || !row->before)
+		site->annotation = gate_counts_string(baseline, row->after->annotation);
+	memcpy(site->counts, row->after->counts, sizeof(site->counts));
+	site->accepted = gate_counts_string(baseline, reason);
+}
+
+static void drop_empty(struct gate_counts *baseline)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < baseline->site_count; i++) {
+		if (baseline->sites[i].counts[VALUE_OBJECTS].most || baseline->sites[i].counts[VALUE_BYTES].most)
+			baseline->sites[kept++] = baseline->sites[i];
+	}
+	baseline->site_count = kept;
+}
+
+/* Takes the sites of `gate` that a glob names. Returns how many; -1 where a glob names none that changed. */
+static int take_matching(struct gate_counts *baseline, const struct gate *gate, char **globs, int count,
+			 const char *reason, struct error *error)
+{
+	int taken = 0;
+
+	for (int i = 0; i < count; i++) {
+		int matching = 0;
+
+		for (size_t j = 0; j < gate->row_count; j++) {
+			const struct gate_row *row = &gate->rows[j];
+
+			if (row->change == GATE_SAME || !gate_site_matches(gate_row_site(row), globs[i]))
+				continue;
+			matching++;
+			if (cli_verbosity >= 0)
+				fprintf(stderr, "escapement: accepted '%s': %lld objects, %lld bytes\n",
+					gate_row_site(row)->function ? gate_row_site(row)->function : "?",
+					row->after ? (long long)row->after->counts[VALUE_OBJECTS].least : 0,
+					row->after ? (long long)row->after->counts[VALUE_BYTES].least : 0);
+			take_site(baseline, row, reason);
+		}
+		if (!matching)
+			return error_set(error, STATUS_USAGE, "no site that changed is '%s'; give a function, a glob of functions or "
+					 "packages, or FILE:LINE", globs[i]);
+		taken += matching;
+	}
+	return taken;
+}
+
+static int accept(const char *path, const char *reason, const char *profile, char **globs, int count)
+{
+	struct gate_counts *baseline, *old = baseline_read(path, NULL), *after = NULL;
+	struct policy strict;
+	struct gate *gate = NULL;
+	char warning[256];
+	struct error error;
+	int status = STATUS_OK;
+
+	policy_init(&strict);
+	baseline = baseline_read(path, &error);
+	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, &error)) ||
+	    baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
+		status = cli_fail(&error);
+	} else {
+		gate = gate_compare(old, after, &strict);
+		if (take_matching(baseline, gate, globs, count, reason, &error) < 0) {
+			status = cli_fail(&error);
+		} else {
+			drop_empty(baseline);
+			gate_counts_sort(baseline);
+			gate_counts_add_up(baseline);
+			if (baseline_write(baseline, path, &error))
+				status = cli_fail(&error);
+		}
+	}
+	gate_free(gate);
+	gate_counts_free(old);
+	gate_counts_free(baseline);
+	gate_counts_free(after);
+	policy_clear(&strict);
+	return status;
+}
+
+int gate_accept_run(int argc, char **argv)
+{
+	const char *path = NULL, *reason = NULL;
+	const struct option_row rows[] = {
+		{0, "baseline", "FILE", OPTION_STRING, &path, "the baseline to change", NULL},
+		{0, "reason", "TEXT", OPTION_STRING, &reason, "why; stored with the sites", NULL},
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "gate accept --baseline FILE --reason TEXT PROFILE SITE...",
+		.description = "Takes the counts of single sites from a recorded profile (or another baseline) into a baseline, and "
+			       "leaves all others as they are. SITE is a function, a glob of functions or packages, or FILE:LINE.",
+		.examples = "  escapement record --rate 1 -o new.pb.gz -- ./prog args\n"
+			    "  escapement gate accept --baseline allocs.json --reason 'cache, PR 12' new.pb.gz main.fill\n",
+		.rows = rows,
+	};
+	struct error error;
+	int first = options_parse(argc, argv, &usage, NULL);
+
+	if (first < 0)
+		return options_status(first);
+	if (!path || !reason || !*reason || argc - first < 2) {
+		error_set(&error, STATUS_USAGE, "gate accept needs --baseline FILE, --reason TEXT, a PROFILE and a SITE");
+		return cli_fail(&error);
+	}
+	return accept(path, reason, argv[first], argv + first + 1, argc - first - 1);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate_settings.h"
+
+#include <stdlib.h>
+
+#include "cli.h"
+#include "output.h"
+#include "terminal.h"
+
+int gate_settings_read(struct gate_settings *settings, struct error *error)
+{
+	policy_init(&settings->policy);
+	if (settings->policy_path && policy_read(&settings->policy, settings->policy_path, error))
+		return -1;
+	for (int i = 0; i < settings->tolerances.count; i++) {
+		if (policy_tolerance(&settings->policy, settings->tolerances.values[i], error))
+			return -1;
+	}
+	if (settings->noisy >= 0)
+		settings->policy.noisy = (enum policy_noisy)settings->noisy;
+	return 0;
+}
+
+void gate_settings_free(struct gate_settings *settings)
+{
+	policy_clear(&settings->policy);
+	free(settings->tolerances.values);
+}
+
+int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
+{
+	const struct gate_counts *after = gate->after;
+	struct output output;
+	struct error error;
+
+	if (output_open(&output, settings->output ? settings->output : "-", &error))
+		return cli_fail(&error);
+	render_gate(output.stream, gate, (enum gate_format)settings->format,
+		    &(struct gate_style){.width = terminal_width(output.stream),
+					 .color = terminal_has_color((enum terminal_color)settings->color, output.stream),
+					 .all = settings->all, .advisory = settings->advisory, .what = settings->what});
+	if (output_commit(&output, &error))
+		return cli_fail(&error);
+	if (after->lost_events || after->lost_stacks || after->unexplained)
+		cli_warn("events were lost (%lld), stacks too (%lld), or objects are missing (%lld): the counts are a lower "
+			 "bound", (long long)after->lost_events, (long long)after->lost_stacks,
+			 (long long)after->unexplained);
+	return settings->advisory ? STATUS_OK : gate_status(gate);
+}

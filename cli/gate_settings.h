@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_SETTINGS_H
+#define ESCAPEMENT_GATE_SETTINGS_H
+
+/* What everything that gates shares: `gate`, `gate compare` and `escapes --diff`. How to judge, and how to say it. */
+
+#include "gate.h"
+#include "options.h"
+#include "policy.h"
+#include "render_gate.h"
+
+struct gate_settings {
+	const char *policy_path, *output;
+	struct option_list tolerances;
+	int noisy;  /* -1: the policy's */
+	int format, color;
+	bool advisory, all;
+	const char *what; /* is counted */
+	struct policy policy;
+};
+
+#define GATE_SETTINGS_DEFAULTS {.noisy = -1, .what = "objects"}
+
+#define GATE_JUDGE_ROWS(settings)                                                                                   \
+	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &(settings).tolerances,                                    \
+	 "how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; " \
+	 "may be given again, the last that matches counts", NULL},                                                 \
+	{0, "policy", "FILE", OPTION_STRING, &(settings).policy_path,                                               \
+	 "read tolerances and the like from a file, one a line: tolerance [GLOB] LIMIT..., noisy ignore|warn|fail, " \
+	 "runs N, normalize SITE|EXPR", NULL},                                                                      \
+	{0, "noisy", "MODE", OPTION_CHOICE, &(settings).noisy,                                                      \
+	 "sites whose runs differ: ignore, warn (default; fails only above all that was seen before) or fail",      \
+	 policy_noisy_names},                                                                                       \
+	{0, "advisory", NULL, OPTION_FLAG, &(settings).advisory, "print everything, exit with 0 all the same", NULL}
+
+#define GATE_OUTPUT_ROWS(settings)                                                                                  \
+	{0, "format", "FORMAT", OPTION_CHOICE, &(settings).format,                                                  \
+	 "text (default), json, markdown, sarif, junit or github", gate_format_names},                              \
+	{'o', "output", "FILE", OPTION_STRING, &(settings).output, "write there instead of standard output", NULL}, \
+	{0, "all", NULL, OPTION_FLAG, &(settings).all, "text, markdown: unchanged sites too", NULL},                \
+	{0, "color", "WHEN", OPTION_CHOICE, &(settings).color, "auto (default), always or never",                   \
+	 terminal_color_choices}
+
+/* Reads the policy and the tolerances. */
+int gate_settings_read(struct gate_settings *settings, struct error *error);
+void gate_settings_free(struct gate_settings *settings);
+
+/* Prints the result. Returns the exit status. */
+int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);
+
+/* `gate compare` and `gate accept`. */
+int gate_compare_run(int argc, char **argv);
+int gate_accept_run(int argc, char **argv);
+
+/* Either a recorded profile or a baseline, as counts. */
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error);
+
+#endif

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "baseline.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "output.h"
+#include "utf8.h"
+
+#define SCHEMA "escapement.baseline/1"
+enum { SIZE_MAX_MB = 256 };
+
+static const struct {
+	const char *name;
+	enum profile_value value;
+	bool in_sites;
+} numbers[] = {
+	{"objects", VALUE_OBJECTS, true},
+	{"bytes", VALUE_BYTES, true},
+	{"refills", VALUE_REFILLS, true},
+	{"central_grows", VALUE_CENTRAL_GROWS, false},
+	{"heap_grows", VALUE_HEAP_GROWS, false},
+	{"heap_grow_bytes", VALUE_HEAP_GROW_BYTES, true},
+};
+enum { NUMBER_COUNT = sizeof(numbers) / sizeof(numbers[0]) };
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool required;
+} texts[] = {
+	{"function", offsetof(struct gate_site, function), true},
+	{"file", offsetof(struct gate_site, file), true},
+	{"runtime_call", offsetof(struct gate_site, runtime_call), true},
+	{"type", offsetof(struct gate_site, type), true},
+	{"annotation", offsetof(struct gate_site, annotation), true},
+	{"benchmark", offsetof(struct gate_site, benchmark), false},
+	{"accepted", offsetof(struct gate_site, accepted), false},
+};
+enum { TEXT_COUNT = sizeof(texts) / sizeof(texts[0]) };
+
+static const char **site_text(struct gate_site *site, int i)
+{
+	return (const char **)(void *)((char *)site + texts[i].offset);
+}
+
+/* Writing */
+
+static cJSON *site_row(struct gate_site *site)
+{
+	cJSON *row = json_object();
+
+	for (int i = 0; i < TEXT_COUNT; i++) {
+		if (texts[i].required || *site_text(site, i))
+			json_add_text(row, texts[i].name, *site_text(site, i));
+	}
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		const struct gate_count *count = &site->counts[numbers[i].value];
+		char name[32];
+
+		if (!numbers[i].in_sites)
+			continue;
+		json_add_value(row, numbers[i].name, count->least);
+		snprintf(name, sizeof(name), "%s_max", numbers[i].name);
+		if (!gate_count_steady(count))
+			json_add_integer(row, name, count->most);
+	}
+	return row;
+}
+
+static cJSON *number(int64_t value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	return cJSON_CreateRaw(text);
+}
+
+static cJSON *text_or_null(const char *text)
+{
+	return text ? cJSON_CreateString(text) : cJSON_CreateNull();
+}
+
+static void write_counts(FILE *stream, const struct gate_counts *counts)
+{
+	struct json_document document;
+	cJSON *command = json_array(), *totals = json_object();
+
+	for (const char *const *word = counts->command; word && *word; word++) {
+		char *repaired = utf8_repair(*word);
+
+		cJSON_AddItemToArray(command, cJSON_CreateString(repaired ? repaired : *word));
+		free(repaired);
+	}
+	for (int i = 0; i < NUMBER_COUNT; i++)
+		json_add_value(totals, numbers[i].name, counts->totals[numbers[i].value]);
+	json_document_begin(&document, stream, SCHEMA);
+	json_document_member(&document, "command", command);
+	json_document_member(&document, "runtime", text_or_null(counts->runtime));
+	json_document_member(&document, "rate", number(counts->rate));
+	if (counts->normalize) {
+		json_document_member(&document, "normalize", text_or_null(counts->normalize));
+		json_document_member(&document, "iterations", number((int64_t)counts->iterations));
+	}
+	json_document_rows_begin(&document, "sites");
+	for (size_t i = 0; i < counts->site_count; i++)
+		json_document_row(&document, site_row(&counts->sites[i]));
+	json_document_rows_end(&document);
+	json_document_member(&document, "totals", totals);
+	json_document_end(&document);
+}
+
+int baseline_write(const struct gate_counts *counts, const char *path, struct error *error)
+{
+	struct output output;
+
+	if (output_open(&output, path, error))
+		return -1;
+	write_counts(output.stream, counts);
+	return output_commit(&output, error);
+}
+
+/* Reading */
+
+struct reader {
+	const char *path, *text;
+	size_t length;
+	struct gate_counts *counts;
+	struct error *error;
+	uint32_t *lines; /* of the elements of "sites" */
+	size_t line_count;
+};
+
+static int fail(struct reader *reader, uint32_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct reader *reader, uint32_t line, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (line)
+		return error_set(reader->error, STATUS_USAGE, "%s:%u: %s", reader->path, line, text);
+	return error_set(reader->error, STATUS_USAGE, "baseline '%s' %s", reader->path, text);
+}
+
+static char *read_all(const char *path, size_t *length, struct error *error)
+{
+	FILE *stream = fopen(path, "re");
+	char *text = NULL;
+	size_t capacity = 0, count;
+
+	*length = 0;
+	if (!stream && errno == ENOENT)
+		return error_set(error, STATUS_USAGE, "no baseline '%s'; write one with --update", path), NULL;
+	if (!stream)
+		return error_set(error, STATUS_USAGE, "cannot read baseline '%s': %m", path), NULL;
+	do {
+		if (capacity - *length < 65536) {
+			capacity = capacity ? 2 * capacity : 1 << 18;
+			text = realloc(text, capacity);
+			if (!text)
+				abort();
+		}
+		count = fread(text + *length, 1, capacity - *length - 1, stream);
+		*length += count;
+	} while (count && *length < (size_t)SIZE_MAX_MB << 20);
+	if (ferror(stream) || *length >= (size_t)SIZE_MAX_MB << 20) {
+		if (ferror(stream))
+			error_set(error, STATUS_USAGE, "cannot read baseline '%s': %m", path);
+		else
+			error_set(error, STATUS_USAGE, "baseline '%s' is larger than %d MiB", path, SIZE_MAX_MB);
+		free(text);
+		text = NULL;
+	} else {
+		text[*length] = 0;
+	}
+	fclose(stream);
+	return text;
+}
+
+static uint32_t line_at(const char *text, const char *at)
+{
+	uint32_t line = 1;
+
+	for (; text < at; text++)
+		line += *text == '\n';
+	return line;
+}
+
+/* The lines on which the elements of the array "sites" begin. The text is known to be JSON. */
+static void find_lines(struct reader *reader)
+{
+	const char *c = reader->text;
+	uint32_t line = 1;
+	int depth = 0;
+	bool in_sites = false, named = false;
+	size_t capacity = 0;
+
+	for (; *c; c++) {
+		if (*c == '\n')
+			line++;
+		if (*c == '"') {
+			const char *start = c;
+
+			for (c++; *c && *c != '"'; c++)
+				c += *c == '\\' && c[1];
+			if (depth == 1)
+				named = c - start == 6 && strncmp(start, "\"sites", 6) == 0;
+		} else if (*c == '[' || *c == '{') {
+			if (*c == '[' && depth == 1)
+				in_sites = named;
+			if (in_sites && depth == 2) {
+				if (reader->line_count == capacity) {
+					capacity = capacity ? 2 * capacity : 256;
+					reader->lines = reallocarray(reader->lines, capacity, sizeof(*reader->lines));
+					if (!reader->lines)
+						abort();
+				}
+				reader->lines[reader->line_count++] = line;
+			}
+			depth++;
+		} else if (*c == ']' || *c == '}') {
+			depth--;
+		}
+	}
+}
+
+static int whole_number(const cJSON *item, bool null_allowed, int64_t *value)
+{
+	if (null_allowed && cJSON_IsNull(item)) {
+		*value = VALUE_UNMEASURED;
+		return 0;
+	}
+	if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 9007199254740992.0 ||
+	    floor(item->valuedouble) != item->valuedouble)
+		return -1;
+	*value = (int64_t)item->valuedouble;
+	return 0;
+}
+
+/* Takes one field of a site. */
+static int take_field(struct reader *reader, uint32_t line, struct gate_site *site, const cJSON *item)
+{
+	for (int i = 0; i < TEXT_COUNT; i++) {
+		if (strcmp(texts[i].name, item->string) != 0)
+			continue;
+		if (!cJSON_IsString(item) && !cJSON_IsNull(item))
+			return fail(reader, line, "\"%s\" is no text", item->string);
+		*site_text(site, i) = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+		return 0;
+	}
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		size_t length = strlen(numbers[i].name);
+		bool cost = numbers[i].value != VALUE_OBJECTS && numbers[i].value != VALUE_BYTES;
+		struct gate_count *count = &site->counts[numbers[i].value];
+
+		if (!numbers[i].in_sites || strncmp(numbers[i].name, item->string, length) != 0)
+			continue;
+		if (item->string[length] && (cost || strcmp(item->string + length, "_max") != 0))
+			continue;
+		if (whole_number(item, cost, item->string[length] ? &count->most : &count->least))
+			return fail(reader, line, "\"%s\" is no whole number from 0 to 2^53", item->string);
+		return 0;
+	}
+	return fail(reader, line, "unknown field \"%s\"", item->string);
+}
+
+static int check_fields(struct reader *reader, uint32_t line, const cJSON *object)
+{
+	for (int i = 0; i < TEXT_COUNT; i++) {
+		if (texts[i].required && !cJSON_GetObjectItemCaseSensitive(object, texts[i].name))
+			return fail(reader, line, "a site without \"%s\"", texts[i].name);
+	}
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		if (numbers[i].in_sites && !cJSON_GetObjectItemCaseSensitive(object, numbers[i].name))
+			return fail(reader, line, "a site without \"%s\"", numbers[i].name);
+	}
+	if (cJSON_GetArraySize(object) > TEXT_COUNT + 2 * NUMBER_COUNT)
+		return fail(reader, line, "a site with too many fields");
+	for (const cJSON *item = object->child; item; item = item->next) {
+		for (const cJSON *other = item->next; other; other = other->next) {
+			if (strcmp(item->string, other->string) == 0)
+				return fail(reader, line, "\"%s\" twice in one site", item->string);
+		}
+	}
+	return 0;
+}
+
+static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
+{
+	struct gate_site site = {0};
+
+	if (!cJSON_IsObject(object))
+		return fail(reader, line, "a site that is no object");
+	if (check_fields(reader, line, object))
+		return -1;
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		site.counts[numbers[i].value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN};
+	}
+	for (const cJSON *item = object->child; item; item = item->next) {
+		if (take_field(reader, line, &site, item))
+			return -1;
+	}
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		struct gate_count *count = &site.counts[i];
+
+		if (count->most == INT64_MIN)
+			count->most = count->least;
+		if (count->most < count->least)
+			return fail(reader, line, "a maximum below the minimum");
+	}
+	*gate_counts_append(reader->counts) = site;
+	return 0;
+}
+
+static int read_sites(struct reader *reader, const cJSON *root)
+{
+	const cJSON *sites = cJSON_GetObjectItemCaseSensitive(root, "sites"), *object;
+	struct gate_counts *counts = reader->counts;
+	size_t index = 0;
+
+	if (!cJSON_IsArray(sites))
+		return fail(reader, 0, "has no \"sites\"");
+	find_lines(reader);
+	cJSON_ArrayForEach(object, sites)
+	{
+		uint32_t line = index < reader->line_count ? reader->lines[index] : line_at(reader->text, reader->text +
+			reader->length);
+
+		if (read_site(reader, line, object))
+			return -1;
+		/* of sorted files the line is known; the others are looked at below */
+		if (index && gate_site_compare(&counts->sites[index - 1], &counts->sites[index], true) == 0)
+			return fail(reader, line, "the same site as on line %u", reader->lines[index - 1]);
+		index++;
+	}
+	gate_counts_sort(counts);
+	for (size_t i = 1; i < counts->site_count; i++) {
+		if (gate_site_compare(&counts->sites[i - 1], &counts->sites[i], true) == 0)
+			return fail(reader, 0, "has two sites '%s' of one runtime call, type and annotation",
+				    counts->sites[i].function ? counts->sites[i].function : "");
+	}
+	return 0;
+}
+
+static int read_totals(struct reader *reader, const cJSON *root)
+{
+	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
+	struct gate_counts *counts = reader->counts;
+	int64_t written[VALUE_COUNT];
+
+	if (!cJSON_IsObject(totals))
+		return fail(reader, 0, "has no \"totals\"; was it cut?");
+	for (int i = 0; i < NUMBER_COUNT; i++) {
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(totals, numbers[i].name);
+		bool cost = numbers[i].value != VALUE_OBJECTS && numbers[i].value != VALUE_BYTES;
+
+		if (!item || whole_number(item, cost, &written[numbers[i].value]))
+			return fail(reader, 0, "has no whole number \"%s\" in its totals", numbers[i].name);
+		counts->totals[numbers[i].value] = written[numbers[i].value];
+	}
+	gate_counts_add_up(counts);
+	for (int i = 0; i < 2; i++) {
+		enum profile_value value = numbers[i].value;
+
+		if (counts->totals[value] != written[value])
+			return fail(reader, 0, "does not add up: its sites have %lld %s, its totals say %lld; was it edited? take "
+				    "sites in with 'escapement gate accept', or write it anew with --update",
+				    (long long)counts->totals[value], numbers[i].name, (long long)written[value]);
+	}
+	return 0;
+}
+
+static int read_head(struct reader *reader, const cJSON *root)
+{
+	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema"), *item;
+	const cJSON *command = cJSON_GetObjectItemCaseSensitive(root, "command");
+	const cJSON *runtime = cJSON_GetObjectItemCaseSensitive(root, "runtime");
+	const char **words;
+	int count = 0;
+
+	if (!cJSON_IsString(schema) || strncmp(schema->valuestring, "escapement.", 11) != 0)
+		return fail(reader, 0, "is no baseline: it has no \"schema\" of ours");
+	if (strcmp(schema->valuestring, SCHEMA) != 0)
+		return fail(reader, 0, "is of schema '%s', and this is a tool for '" SCHEMA "'; write it anew with --update",
+			    schema->valuestring);
+	if (!cJSON_IsArray(command) || (!cJSON_IsString(runtime) && !cJSON_IsNull(runtime)))
+		return fail(reader, 0, "has no \"%s\"", cJSON_IsArray(command) ? "runtime" : "command");
+	words = calloc((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
+	if (!words)
+		abort();
+	cJSON_ArrayForEach(item, command)
+		words[count++] = cJSON_IsString(item) ? item->valuestring : "";
+	gate_counts_command(reader->counts, words);
+	free(words);
+	reader->counts->runtime = gate_counts_string(reader->counts, cJSON_IsString(runtime) ? runtime->valuestring : NULL);
+	item = cJSON_GetObjectItemCaseSensitive(root, "rate");
+	if (!item || whole_number(item, false, &reader->counts->rate))
+		return fail(reader, 0, "has no whole number \"rate\"");
+	item = cJSON_GetObjectItemCaseSensitive(root, "normalize");
+	if (cJSON_IsString(item)) {
+		const cJSON *iterations = cJSON_GetObjectItemCaseSensitive(root, "iterations");
+
+		if (!cJSON_IsNumber(iterations) || !(iterations->valuedouble >= 1))
+			return fail(reader, 0, "is normalized, but has no number of \"iterations\" from 1 on");
+		reader->counts->normalize = gate_counts_string(reader->counts, item->valuestring);
+		reader->counts->iterations = iterations->valuedouble;
+	}
+	return 0;
+}
+
+static cJSON *parse(struct reader *reader)
+{
+	const char *end = NULL;
+	cJSON *root;
+
+	if (reader->length == 0)
+		return fail(reader, 0, "is empty"), NULL;
+	if (memchr(reader->text, 0, reader->length))
+		return fail(reader, 0, "is no text"), NULL;
+	root = cJSON_ParseWithLengthOpts(reader->text, reader->length + 1, &end, true);
+	if (root && cJSON_IsObject(root))
+		return root;
+	cJSON_Delete(root);
+	if (root)
+		return fail(reader, 1, "a baseline is a JSON object, and this is none"), NULL;
+	if (!end || end >= reader->text + reader->length || !end[strspn(end, " \t\r\n")])
+		return fail(reader, line_at(reader->text, reader->text + reader->length),
+			    "the file ends in the middle: it was cut"), NULL;
+	return fail(reader, line_at(reader->text, end), "not JSON at '%.20s'", end), NULL;
+}
+
+struct gate_counts *baseline_read(const char *path, struct error *error)
+{
+	struct reader reader = {.path = path, .error = error};
+	char *text = read_all(path, &reader.length, error);
+	cJSON *root;
+	bool failed;
+
+	if (!text)
+		return NULL;
+	reader.text = text;
+	root = parse(&reader);
+	if (!root) {
+		free(text);
+		return NULL;
+	}
+	reader.counts = gate_counts_new();
+	reader.counts->runs = 1;
+	failed = read_head(&reader, root) || read_sites(&reader, root) || read_totals(&reader, root);
+	cJSON_Delete(root);
+	free(text);
+	free(reader.lines);
+	if (!failed)
+		return reader.counts;
+	gate_counts_free(reader.counts);
+	return NULL;
+}
+
+/* Comparing heads */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_command(const char *const *a, const char *const *b)
+{
+	for (; a && b && *a && *b; a++, b++) {
+		if (strcmp(*a, *b) != 0)
+			return false;
+	}
+	return (!a || !*a) && (!b || !*b);
+}
+
+static bool same_count(const struct gate_count *a, const struct gate_count *b)
+{
+	return a->least == b->least && a->most == b->most;
+}
+
+bool baseline_same(const struct gate_counts *a, const struct gate_counts *b)
+{
+	if (!same_command(a->command, b->command) || !same_text(a->runtime, b->runtime) || a->rate != b->rate ||
+	    !same_text(a->normalize, b->normalize) || a->iterations != b->iterations || a->site_count != b->site_count)
+		return false;
+	for (size_t i = 0; i < a->site_count; i++) {
+		const struct gate_site *x = &a->sites[i], *y = &b->sites[i];
+
+		if (gate_site_compare(x, y, true) || !same_text(x->file, y->file) ||
+		    !same_count(&x->counts[VALUE_OBJECTS], &y->counts[VALUE_OBJECTS]) ||
+		    !same_count(&x->counts[VALUE_BYTES], &y->counts[VALUE_BYTES]))
+			return false;
+	}
+	return true;
+}
+
+static const char *program(const struct gate_counts *counts)
+{
+	const char *path = counts->command && counts->command[0] ? counts->command[0] : "", *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning, size_t size,
+			struct error *error)
+{
+	warning[0] = 0;
+	if (strcmp(program(baseline), program(after)) != 0)
+		return error_set(error, STATUS_USAGE, "the baseline is of the program '%s', not of '%s'; give the right one, or "
+				 "write it anew with --update", program(baseline), program(after));
+	if (baseline->runtime && after->runtime && strcmp(baseline->runtime, after->runtime) != 0)
+		return error_set(error, STATUS_USAGE, "the baseline was measured with %s and this is %s, which may allocate "
+				 "otherwise; write it anew with --update", baseline->runtime, after->runtime);
+	if (!same_text(baseline->normalize, after->normalize))
+		return error_set(error, STATUS_USAGE, "the baseline is normalized by '%s', and this by '%s'; give the same "
+				 "--normalize, or write it anew with --update",
+				 baseline->normalize ? baseline->normalize : "nothing",
+				 after->normalize ? after->normalize : "nothing");
+	if (!same_command(baseline->command + (baseline->command[0] != NULL), after->command + (after->command[0] != NULL)))
+		snprintf(warning, size, "the baseline was measured with other arguments");
+	return 0;
+}

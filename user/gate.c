@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate_moves.h"
+
+const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
+
+static const struct {
+	enum profile_value value;
+	enum policy_value policy;
+} judged[] = {{VALUE_OBJECTS, POLICY_OBJECTS}, {VALUE_BYTES, POLICY_BYTES}};
+enum { JUDGED = sizeof(judged) / sizeof(judged[0]) };
+
+double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	if (!site) {
+		const struct gate_site *any = side->site_count ? side->sites : NULL;
+
+		/* a side that does not measure bytes has none that are 0 either */
+		return any && any->counts[value].least == VALUE_UNMEASURED ? VALUE_UNMEASURED : 0;
+	}
+	if (site->counts[value].least == VALUE_UNMEASURED)
+		return VALUE_UNMEASURED;
+	return (double)site->counts[value].least / side->iterations;
+}
+
+static double most_of(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	return site ? (double)site->counts[value].most / side->iterations : 0;
+}
+
+/* Judging one row */
+
+struct verdict {
+	bool more, clearly; /* than before and allowed; even than the most that was seen before */
+	bool grown, shrunk; /* at all */
+	bool spread;        /* the runs differ by more than is allowed */
+};
+
+/* What happens once, and not in each iteration, has no more of it because there were fewer iterations. */
+static bool is_setup(const struct gate *gate, const struct gate_row *row)
+{
+	if (!gate->after->normalize || !row->before || !row->after)
+		return false;
+	for (int i = 0; i < JUDGED; i++) {
+		if (row->after->counts[judged[i].value].least > row->before->counts[judged[i].value].least)
+			return false;
+	}
+	return gate_value(gate->before, row->before, VALUE_OBJECTS) < 1 &&
+	       gate_value(gate->after, row->after, VALUE_OBJECTS) < 1;
+}
+
+static struct verdict weigh(const struct gate *gate, struct gate_row *row, const struct policy *policy)
+{
+	const char *function = row->after ? row->after->function : row->before->function;
+	struct verdict verdict = {0};
+	bool setup = is_setup(gate, row);
+
+	for (int i = 0; i < JUDGED; i++) {
+		enum profile_value value = judged[i].value;
+		double before = gate_value(gate->before, row->before, value), after = gate_value(gate->after, row->after, value);
+		double before_most = most_of(gate->before, row->before, value);
+		double after_most = most_of(gate->after, row->after, value);
+		double slack = 1e-9 * (before + after); /* of divisions */
+
+		if (before < 0 || after < 0) /* not measured */
+			continue;
+		row->allowed[value] = policy_allowed(policy, function, judged[i].policy, before);
+		verdict.spread |= after_most - after > row->allowed[value] + slack;
+		if (setup)
+			continue;
+		verdict.more |= after - before > row->allowed[value] + slack;
+		verdict.clearly |= after - before_most > row->allowed[value] + slack;
+		verdict.grown |= after - before > slack;
+		verdict.shrunk |= before - after > slack;
+	}
+	return verdict;
+}
+
+static bool unsteady(const struct gate_site *site)
+{
+	return site && (!gate_count_steady(&site->counts[VALUE_OBJECTS]) || !gate_count_steady(&site->counts[VALUE_BYTES]));
+}
+
+static void judge(const struct gate *gate, struct gate_row *row, const struct policy *policy)
+{
+	struct verdict verdict = weigh(gate, row, policy);
+	bool noisy = unsteady(row->after);
+
+	if (noisy && verdict.spread && policy->noisy == NOISY_FAIL) {
+		row->change = GATE_NOISY;
+		row->fails = true;
+	} else if (policy->noisy == NOISY_IGNORE && (noisy || (verdict.more && unsteady(row->before)))) {
+		row->change = GATE_NOISY;
+	} else if (verdict.clearly) {
+		row->change = row->before ? GATE_WORSE : GATE_NEW;
+		row->fails = true;
+	} else if (verdict.more) {
+		row->change = GATE_NOISY;
+		row->fails = policy->noisy == NOISY_FAIL;
+	} else if (noisy) {
+		row->change = GATE_NOISY;
+	} else if (verdict.grown) {
+		row->change = GATE_TOLERATED;
+	} else if (!row->after) {
+		row->change = GATE_GONE;
+	} else {
+		row->change = verdict.shrunk ? GATE_BETTER : GATE_SAME;
+	}
+}
+
+/* Making rows */
+
+static struct gate_row *add_row(struct gate *gate, const struct gate_site *before, const struct gate_site *after)
+{
+	struct gate_row *row = &gate->rows[gate->row_count++];
+
+	*row = (struct gate_row){.before = before, .after = after};
+	return row;
+}
+
+static void add_count(struct gate_count *sum, const struct gate_count *count)
+{
+	if (sum->least == VALUE_UNMEASURED || count->least == VALUE_UNMEASURED) {
+		*sum = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+		return;
+	}
+	sum->least += count->least;
+	sum->most += count->most;
+}
+
+/* What the compiler said of several sites: all of it, each once. */
+static const char *join_annotations(struct gate *gate, const struct gate_site *sites, size_t count)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	const char *last = NULL;
+
+	if (!stream)
+		abort();
+	for (size_t i = 0; i < count; i++) { /* in order of annotation */
+		if (sites[i].annotation && sites[i].annotation != last)
+			fprintf(stream, "%s%s", last ? "; " : "", sites[i].annotation);
+		last = sites[i].annotation ? sites[i].annotation : last;
+	}
+	fclose(stream);
+	gate->notes[gate->note_count++] = text;
+	return *text ? text : NULL;
+}
+
+/* One site for several of one key; it stands where the one with the most objects does. */
+static const struct gate_site *sum_up(struct gate *gate, const struct gate_site *sites, size_t count)
+{
+	const struct gate_site *most = sites;
+	struct gate_site *sum;
+	uint32_t places = 0;
+
+	if (count <= 1)
+		return count ? sites : NULL;
+	sum = &gate->merged[gate->merged_count++];
+	memset(sum->counts, 0, sizeof(sum->counts));
+	for (size_t i = 0; i < count; i++) {
+		for (int j = 0; j < VALUE_COUNT; j++)
+			add_count(&sum->counts[j], &sites[i].counts[j]);
+		places += sites[i].places;
+		if (sites[i].counts[VALUE_OBJECTS].least > most->counts[VALUE_OBJECTS].least)
+			most = &sites[i];
+	}
+	sum->function = most->function;
+	sum->runtime_call = most->runtime_call;
+	sum->type = most->type;
+	sum->benchmark = most->benchmark;
+	sum->file = most->file;
+	sum->line = most->line;
+	sum->column = most->column;
+	sum->accepted = most->accepted;
+	sum->annotation = join_annotations(gate, sites, count);
+	sum->places = places;
+	return sum;
+}
+
+static bool all_annotated(const struct gate_site *sites, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!sites[i].annotation)
+			return false;
+	}
+	return true;
+}
+
+/* Sites of one key: told apart by annotation where both sides have one everywhere, else summed. */
+static void match_key(struct gate *gate, const struct gate_site *before, size_t before_count,
+		      const struct gate_site *after, size_t after_count)
+{
+	size_t i = 0, j = 0;
+
+	if (!before_count || !after_count || !all_annotated(before, before_count) || !all_annotated(after, after_count)) {
+		add_row(gate, sum_up(gate, before, before_count), sum_up(gate, after, after_count));
+		return;
+	}
+	while (i < before_count || j < after_count) {
+		int order = i == before_count ? 1 : j == after_count ? -1 : gate_site_compare(&before[i], &after[j], true);
+
+		add_row(gate, order <= 0 ? &before[i] : NULL, order >= 0 ? &after[j] : NULL);
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static size_t key_length(const struct gate_counts *side, size_t at)
+{
+	size_t end = at;
+
+	while (end < side->site_count && gate_site_compare(&side->sites[at], &side->sites[end], false) == 0)
+		end++;
+	return end - at;
+}
+
+static void match(struct gate *gate)
+{
+	const struct gate_counts *before = gate->before, *after = gate->after;
+	size_t i = 0, j = 0;
+
+	while (i < before->site_count || j < after->site_count) {
+		int order = i == before->site_count ? 1 : j == after->site_count ? -1 :
+			    gate_site_compare(&before->sites[i], &after->sites[j], false);
+		size_t m = order <= 0 ? key_length(before, i) : 0, n = order >= 0 ? key_length(after, j) : 0;
+
+		match_key(gate, before->sites + i, m, after->sites + j, n);
+		i += m;
+		j += n;
+	}
+}
+
+/* The whole */
+
+static double row_growth(const struct gate_row *row, enum profile_value value)
+{
+	double after = row->after ? (double)row->after->counts[value].least : 0;
+
+	return after - (row->before ? (double)row->before->counts[value].least : 0);
+}
+
+static int by_change(const void *a, const void *b)
+{
+	const struct gate_row *x = a, *y = b;
+
+	if (x->change != y->change)
+		return x->change < y->change ? -1 : 1;
+	for (int i = JUDGED - 1; i >= 0; i--) {
+		double more = row_growth(x, judged[i].value), other = row_growth(y, judged[i].value);
+
+		if (more != other)
+			return more > other ? -1 : 1;
+	}
+	return gate_site_compare(x->after ? x->after : x->before, y->after ? y->after : y->before, true);
+}
+
+static void conclude(struct gate *gate)
+{
+	for (size_t i = 0; i < gate->row_count; i++) {
+		gate->changes[gate->rows[i].change]++;
+		gate->failing += gate->rows[i].fails;
+	}
+	gate->failed = gate->failing > 0;
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		const struct gate_counts *b = gate->before, *a = gate->after;
+
+		gate->totals_before[i] = b->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)b->totals[i] / b->iterations;
+		gate->totals_after[i] = a->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)a->totals[i] / a->iterations;
+	}
+}
+
+struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
+			  const struct policy *policy)
+{
+	struct gate *gate = calloc(1, sizeof(*gate));
+	size_t most = before->site_count + after->site_count + 1;
+
+	if (!gate)
+		abort();
+	gate->before = before;
+	gate->after = after;
+	gate->rows = calloc(most, sizeof(*gate->rows));
+	gate->merged = calloc(most, sizeof(*gate->merged));
+	gate->notes = calloc(most, sizeof(*gate->notes));
+	if (!gate->rows || !gate->merged || !gate->notes)
+		abort();
+	match(gate);
+	for (size_t i = 0; i < gate->row_count; i++)
+		judge(gate, &gate->rows[i], policy);
+	gate_find_moves(gate);
+	qsort(gate->rows, gate->row_count, sizeof(*gate->rows), by_change);
+	conclude(gate);
+	return gate;
+}
+
+void gate_free(struct gate *gate)
+{
+	if (!gate)
+		return;
+	for (size_t i = 0; i < gate->note_count; i++)
+		free(gate->notes[i]);
+	free(gate->notes);
+	free(gate->rows);
+	free(gate->merged);
+	free(gate);
+}
+
+enum exit_status gate_status(const struct gate *gate)
+{
+	const struct gate_counts *after = gate->after;
+
+	if (gate->failed)
+		return STATUS_FOUND;
+	return after->lost_events || after->lost_stacks || after->unexplained ? STATUS_LOST : STATUS_OK;
+}
+
+/* Proving that it can fail */
+
+/* The row at which the least is allowed, of those that the policy judges. */
+static const struct gate_row *strictest(const struct gate *gate, const struct policy *policy)
+{
+	const struct gate_row *best = NULL;
+
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_row *row = &gate->rows[i];
+
+		if (!row->after || unsteady(row->after) || (unsteady(row->before) && policy->noisy == NOISY_IGNORE))
+			continue;
+		if (!best || row->allowed[VALUE_OBJECTS] < best->allowed[VALUE_OBJECTS] || (!best->before && row->before))
+			best = row;
+	}
+	return best;
+}
+
+/* Objects and bytes of the site just above what is allowed. */
+static void inject(const struct gate *gate, const struct gate_row *row, struct gate_site *site, char *description,
+		   size_t size)
+{
+	int64_t objects = row->after->counts[VALUE_OBJECTS].least, bytes = row->after->counts[VALUE_BYTES].least;
+	int64_t each = objects > 0 && bytes > objects ? bytes / objects : 1;
+	double before = most_of(gate->before, row->before, VALUE_OBJECTS);
+	int64_t target = (int64_t)floor((before + row->allowed[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1;
+	int64_t more = target > objects ? target - objects : 1;
+
+	site->counts[VALUE_OBJECTS].least += more;
+	site->counts[VALUE_OBJECTS].most += more;
+	site->counts[VALUE_BYTES].least += more * each;
+	site->counts[VALUE_BYTES].most += more * each;
+	snprintf(description, size, "%" PRId64 " object%s instead of %" PRId64 " at '%s' (%s)", objects + more,
+		 objects + more == 1 ? "" : "s", objects, site->function ? site->function : "?",
+		 site->runtime_call ? site->runtime_call : "unknown call");
+}
+
+int gate_self_test(const struct gate_counts *before, const struct gate_counts *after, const struct policy *policy,
+		   char *description, size_t size, struct error *error)
+{
+	struct gate *gate = gate_compare(before, after, policy), *second;
+	const struct gate_row *row = strictest(gate, policy);
+	struct gate_counts mutated = *after;
+	struct gate_site *site = NULL;
+	bool caught = false;
+
+	if (!row) {
+		gate_free(gate);
+		return error_set(error, STATUS_FOUND, "the gate cannot fail: the policy judges none of the %zu sites",
+				 after->site_count);
+	}
+	mutated.sites = calloc(after->site_count, sizeof(*mutated.sites));
+	if (!mutated.sites)
+		abort();
+	memcpy(mutated.sites, after->sites, after->site_count * sizeof(*mutated.sites));
+	for (size_t i = 0; i < mutated.site_count && !site; i++) {
+		if (gate_site_compare(&mutated.sites[i], row->after, false) == 0)
+			site = &mutated.sites[i];
+	}
+	inject(gate, row, site, description, size);
+	gate_counts_add_up(&mutated);
+	second = gate_compare(before, &mutated, policy);
+	for (size_t i = 0; i < second->row_count; i++)
+		caught |= second->rows[i].fails && second->rows[i].after &&
+			  gate_site_compare(second->rows[i].after, site, false) == 0;
+	caught = caught && gate_status(second) == STATUS_FOUND;
+	gate_free(second);
+	gate_free(gate);
+	free(mutated.sites);
+	return caught ? 0 : error_set(error, STATUS_FOUND, "the gate cannot fail: it let %s pass", description);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate.h"
+
+#include <fnmatch.h>
+#include <obstack.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define obstack_chunk_alloc must_allocate
+#define obstack_chunk_free free
+
+static void *must_allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+struct string_entry {
+	const char *text;
+	uint64_t hash;
+};
+
+struct gate_storage {
+	struct obstack memory;
+	struct string_entry *strings; /* open addressing; a power of two */
+	size_t string_capacity, string_count;
+	size_t capacity; /* of sites */
+};
+
+struct gate_counts *gate_counts_new(void)
+{
+	struct gate_counts *counts = calloc(1, sizeof(*counts));
+
+	if (!counts || !(counts->storage = calloc(1, sizeof(*counts->storage))))
+		abort();
+	obstack_init(&counts->storage->memory);
+	counts->iterations = 1;
+	counts->rate = 1;
+	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
+		counts->totals[i] = VALUE_UNMEASURED;
+	return counts;
+}
+
+void gate_counts_free(struct gate_counts *counts)
+{
+	if (!counts)
+		return;
+	obstack_free(&counts->storage->memory, NULL);
+	free(counts->storage->strings);
+	free(counts->storage);
+	free(counts->sites);
+	free(counts);
+}
+
+/* Strings and keys */
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL; /* FNV-1a */
+	return (hash ^ 0xff) * 0x100000001b3ULL;
+}
+
+static struct string_entry *find_string(struct gate_storage *storage, const char *text, uint64_t hash)
+{
+	size_t slot = hash & (storage->string_capacity - 1);
+
+	while (storage->strings[slot].text &&
+	       (storage->strings[slot].hash != hash || strcmp(storage->strings[slot].text, text) != 0))
+		slot = (slot + 1) & (storage->string_capacity - 1);
+	return &storage->strings[slot];
+}
+
+const char *gate_counts_string(struct gate_counts *counts, const char *text)
+{
+	struct gate_storage *storage = counts->storage;
+	uint64_t hash = hash_text(0xcbf29ce484222325ULL, text);
+	struct string_entry *entry;
+
+	if (!text)
+		return NULL;
+	if (2 * (storage->string_count + 1) > storage->string_capacity) {
+		struct string_entry *old = storage->strings;
+		size_t old_capacity = storage->string_capacity;
+
+		storage->string_capacity = old_capacity ? 2 * old_capacity : 256;
+		storage->strings = calloc(storage->string_capacity, sizeof(*storage->strings));
+		if (!storage->strings)
+			abort();
+		for (size_t i = 0; i < old_capacity; i++) {
+			if (old[i].text)
+				*find_string(storage, old[i].text, old[i].hash) = old[i];
+		}
+		free(old);
+	}
+	entry = find_string(storage, text, hash);
+	if (!entry->text) {
+		entry->text = obstack_copy0(&storage->memory, text, strlen(text));
+		entry->hash = hash;
+		storage->string_count++;
+	}
+	return entry->text;
+}
+
+void gate_counts_command(struct gate_counts *counts, const char *const *command)
+{
+	size_t count = 0;
+	const char **words;
+
+	while (command[count])
+		count++;
+	words = obstack_alloc(&counts->storage->memory, (count + 1) * sizeof(*words));
+	for (size_t i = 0; i < count; i++)
+		words[i] = gate_counts_string(counts, command[i]);
+	words[count] = NULL;
+	counts->command = words;
+}
+
+static int compare_text(const char *a, const char *b)
+{
+	return a == b ? 0 : !a ? -1 : !b ? 1 : strcmp(a, b);
+}
+
+int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation)
+{
+	int order = compare_text(a->function, b->function);
+
+	if (!order)
+		order = compare_text(a->runtime_call, b->runtime_call);
+	if (!order)
+		order = compare_text(a->type, b->type);
+	if (!order)
+		order = compare_text(a->benchmark, b->benchmark);
+	return order || !annotation ? order : compare_text(a->annotation, b->annotation);
+}
+
+bool gate_site_matches(const struct gate_site *site, const char *glob)
+{
+	char place[4200];
+
+	if (policy_glob(glob, site->function))
+		return true;
+	if (!site->file || !site->line)
+		return false;
+	snprintf(place, sizeof(place), "%s:%u", site->file, site->line);
+	return fnmatch(glob, place, 0) == 0;
+}
+
+struct gate_site *gate_counts_append(struct gate_counts *counts)
+{
+	struct gate_storage *storage = counts->storage;
+	struct gate_site *site;
+
+	if (counts->site_count == storage->capacity) {
+		storage->capacity = storage->capacity ? 2 * storage->capacity : 64;
+		counts->sites = reallocarray(counts->sites, storage->capacity, sizeof(*counts->sites));
+		if (!counts->sites)
+			abort();
+	}
+	site = &counts->sites[counts->site_count++];
+	*site = (struct gate_site){0};
+	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
+		site->counts[i] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+	return site;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return gate_site_compare(a, b, true);
+}
+
+void gate_counts_sort(struct gate_counts *counts)
+{
+	if (counts->site_count)
+		qsort(counts->sites, counts->site_count, sizeof(*counts->sites), by_key);
+}
+
+void gate_counts_add_up(struct gate_counts *counts)
+{
+	counts->totals[VALUE_OBJECTS] = counts->totals[VALUE_BYTES] = 0;
+	for (size_t i = 0; i < counts->site_count; i++) {
+		const struct gate_count *bytes = &counts->sites[i].counts[VALUE_BYTES];
+
+		counts->totals[VALUE_OBJECTS] += counts->sites[i].counts[VALUE_OBJECTS].least;
+		if (bytes->least == VALUE_UNMEASURED)
+			counts->totals[VALUE_BYTES] = VALUE_UNMEASURED;
+		else if (counts->totals[VALUE_BYTES] != VALUE_UNMEASURED)
+			counts->totals[VALUE_BYTES] += bytes->least;
+	}
+}

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Counts by site, from the profiles of one or more runs.
+ *
+ * Each run is added up by key first, and put away; at the end the runs are joined to least and most, where a site that
+ * a run did not reach has 0 in it. Counts of objects and bytes decide; the allocator's costs (refills, growth) depend
+ * on which thread came first, so they are kept only where all runs agree on all of them, and are unmeasured otherwise.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "gate.h"
+#include "gate_normalize.h"
+
+/* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
+struct run_count {
+	struct gate_count objects, bytes;
+};
+
+/* Where in the source a site is. */
+struct position {
+	const char *file;
+	uint32_t line, column;
+	int64_t objects; /* of all runs */
+};
+
+/* What a site's runs have been. */
+struct tally {
+	int64_t run[VALUE_COUNT];  /* the present run's */
+	struct interval interval;  /* of the present run's objects */
+	struct position *positions;
+	uint32_t position_count;
+	struct run_count *runs;
+	int run_capacity;          /* runs behind those that were filled in have 0 */
+};
+
+struct gate_measurement {
+	struct gate_counts *counts;
+	struct tally *tallies; /* beside counts->sites */
+	size_t tally_capacity;
+	size_t *table; /* of sites, + 1 */
+	size_t table_capacity;
+	char directory[4096]; /* the working one, with a slash at its end; "" where not known */
+	struct gate_count costs[VALUE_COUNT];
+	bool unsteady_costs;
+};
+
+static const enum profile_value costs[] = {VALUE_REFILLS, VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS,
+					   VALUE_HEAP_GROW_BYTES};
+enum { COST_COUNT = sizeof(costs) / sizeof(costs[0]) };
+
+struct gate_measurement *gate_measurement_new(void)
+{
+	struct gate_measurement *measurement = calloc(1, sizeof(*measurement));
+
+	if (!measurement)
+		abort();
+	measurement->counts = gate_counts_new();
+	if (getcwd(measurement->directory, sizeof(measurement->directory) - 1))
+		strcat(measurement->directory, "/");
+	else
+		measurement->directory[0] = 0;
+	return measurement;
+}
+
+static void release(struct gate_measurement *measurement)
+{
+	for (size_t i = 0; i < measurement->counts->site_count; i++) {
+		free(measurement->tallies[i].runs);
+		free(measurement->tallies[i].positions);
+	}
+	free(measurement->tallies);
+	free(measurement->table);
+	free(measurement);
+}
+
+void gate_measurement_free(struct gate_measurement *measurement)
+{
+	struct gate_counts *counts;
+
+	if (!measurement)
+		return;
+	counts = measurement->counts;
+	release(measurement);
+	gate_counts_free(counts);
+}
+
+/* Sites by key */
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; text && *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL; /* FNV-1a */
+	return (hash ^ 0xff) * 0x100000001b3ULL;
+}
+
+static uint64_t hash_site(const struct gate_site *site)
+{
+	uint64_t hash = hash_text(0xcbf29ce484222325ULL, site->function);
+
+	hash = hash_text(hash, site->runtime_call);
+	hash = hash_text(hash, site->type);
+	hash = hash_text(hash, site->benchmark);
+	return hash_text(hash, site->annotation);
+}
+
+static void grow_table(struct gate_measurement *measurement)
+{
+	free(measurement->table);
+	measurement->table_capacity = measurement->table_capacity ? 2 * measurement->table_capacity : 256;
+	measurement->table = calloc(measurement->table_capacity, sizeof(*measurement->table));
+	if (!measurement->table)
+		abort();
+	for (size_t i = 0; i < measurement->counts->site_count; i++) {
+		size_t slot = hash_site(&measurement->counts->sites[i]) & (measurement->table_capacity - 1);
+
+		while (measurement->table[slot])
+			slot = (slot + 1) & (measurement->table_capacity - 1);
+		measurement->table[slot] = i + 1;
+	}
+}
+
+static size_t site_new(struct gate_measurement *measurement, const struct gate_site *key)
+{
+	struct gate_counts *counts = measurement->counts;
+	struct gate_site *site = gate_counts_append(counts);
+
+	site->function = gate_counts_string(counts, key->function);
+	site->runtime_call = gate_counts_string(counts, key->runtime_call);
+	site->type = gate_counts_string(counts, key->type);
+	site->benchmark = gate_counts_string(counts, key->benchmark);
+	site->annotation = gate_counts_string(counts, key->annotation);
+	if (counts->site_count > measurement->tally_capacity) {
+		measurement->tally_capacity = measurement->tally_capacity ? 2 * measurement->tally_capacity : 64;
+		measurement->tallies =
+			reallocarray(measurement->tallies, measurement->tally_capacity, sizeof(*measurement->tallies));
+		if (!measurement->tallies)
+			abort();
+	}
+	measurement->tallies[counts->site_count - 1] = (struct tally){0};
+	return counts->site_count - 1;
+}
+
+/* The index of the site of that key, made where there is none. */
+static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
+{
+	const struct gate_counts *counts = measurement->counts;
+	size_t slot, index;
+
+	if (2 * (counts->site_count + 1) > measurement->table_capacity)
+		grow_table(measurement);
+	for (slot = hash_site(key) & (measurement->table_capacity - 1); measurement->table[slot];
+	     slot = (slot + 1) & (measurement->table_capacity - 1)) {
+		if (gate_site_compare(&counts->sites[measurement->table[slot] - 1], key, true) == 0)
+			return measurement->table[slot] - 1;
+	}
+	index = site_new(measurement, key);
+	measurement->table[slot] = index + 1;
+	return index;
+}
+
+/* Adding runs */
+
+/* The audit's row of a site that has something to say: the compiler's words. */
+static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
+					    const char *call)
+{
+	for (size_t i = 0; audit && i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		if (row->annotation_count && row->verdict != AUDIT_STACK && row->verdict != AUDIT_ESCAPES_UNSEEN &&
+		    row->runtime_call == call && row->site.function == frame->function && row->site.file == frame->file &&
+		    row->site.line == frame->line && row->site.column == frame->column)
+			return row;
+	}
+	return NULL;
+}
+
+/* "moved to heap: x", "make([]int, n) escapes to heap": the same from -m and -m=2. */
+static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
+{
+	static const char *const shapes[ESCAPE_KIND_COUNT] = {
+		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
+		[ESCAPE_ESCAPES] = "%s escapes to heap",
+		[ESCAPE_DOES_NOT_ESCAPE] = "%s does not escape",
+	};
+	const struct escape_annotation *annotation;
+
+	if (!row)
+		return;
+	annotation = row->annotations[0];
+	if (!shapes[annotation->kind])
+		return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, size, shapes[annotation->kind], annotation->subject);
+#pragma GCC diagnostic pop
+	site->annotation = text;
+	/* the last step is the one that leaves the function */
+	if (annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
+		const struct escape_flow *flow = &annotation->flows[annotation->flow_count - 1];
+
+		site->reason = flow->steps[flow->step_count - 1].reason;
+	}
+}
+
+/* "BenchmarkParse" where the stack runs under example.com/codec.BenchmarkParse; the outermost such function, so that
+ * helpers that are called so stay with their caller. */
+static const char *benchmark_of(const struct profile_stack *stack)
+{
+	for (uint32_t i = stack->depth; i-- > 0;) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = location->frame_count; j-- > 0;) {
+			const char *function = location->frames[j].function, *name = function ? strrchr(function, '/') : NULL;
+
+			name = function ? strchr(name ? name : function, '.') : NULL;
+			if (name && strncmp(name, ".Benchmark", 10) == 0 && !strchr(name + 1, '.') && !islower(name[10]))
+				return name + 1;
+		}
+	}
+	return NULL;
+}
+
+static void add_position(struct gate_measurement *measurement, struct tally *tally, const struct profile_frame *frame,
+			 int64_t objects)
+{
+	size_t length = strlen(measurement->directory);
+	const char *file = frame->file;
+	struct position *position;
+
+	if (file && length && strncmp(file, measurement->directory, length) == 0)
+		file += length;
+	file = gate_counts_string(measurement->counts, file);
+	for (uint32_t i = 0; i < tally->position_count; i++) {
+		position = &tally->positions[i];
+		if (position->file == file && position->line == frame->line && position->column == frame->column) {
+			position->objects += objects;
+			return;
+		}
+	}
+	tally->positions = reallocarray(tally->positions, tally->position_count + 1, sizeof(*tally->positions));
+	if (!tally->positions)
+		abort();
+	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
+}
+
+/* Whether every frame of a stack is known: then one without a site is the runtime's own work. */
+static bool all_known(const struct profile_stack *stack)
+{
+	for (uint32_t i = 0; stack && i < stack->depth; i++) {
+		if (!stack->locations[i]->frame_count || !stack->locations[i]->frames[0].function)
+			return false;
+	}
+	return stack && stack->depth;
+}
+
+static void add_sample(struct gate_measurement *measurement, const struct profile_sample *sample,
+		       const struct audit *audit, int64_t *background)
+{
+	struct gate_site key = {.type = sample->key.type};
+	const struct profile_frame *frame = NULL;
+	const struct profile_stack *stack = sample->key.stack;
+	struct frames_site place;
+	struct tally *tally;
+	char words[1024];
+	size_t index;
+
+	if (stack && frames_site(stack, &place)) {
+		frame = frames_site_frame(stack, &place);
+		key.function = frame->function;
+		key.runtime_call = place.runtime_call;
+		annotate(&key, audit_row_of(audit, frame, place.runtime_call), words, sizeof(words));
+		key.benchmark = benchmark_of(stack);
+	} else if (all_known(stack)) {
+		for (int i = 0; i < VALUE_COUNT; i++)
+			background[i] += sample->values[i];
+		return;
+	}
+	index = site_at(measurement, &key);
+	tally = &measurement->tallies[index];
+	for (int i = 0; i < VALUE_COUNT; i++)
+		tally->run[i] += sample->values[i];
+	interval_add(&tally->interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	if (key.reason)
+		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
+	if (frame && sample->values[VALUE_OBJECTS] > 0)
+		add_position(measurement, tally, frame, sample->values[VALUE_OBJECTS]);
+}
+
+static void widen(struct gate_count *count, int64_t least, int64_t most, bool first)
+{
+	if (first || least < count->least)
+		count->least = least;
+	if (first || most > count->most)
+		count->most = most;
+}
+
+static struct run_count *run_of(struct tally *tally, int run)
+{
+	if (run >= tally->run_capacity) {
+		tally->runs = reallocarray(tally->runs, (size_t)run + 1, sizeof(*tally->runs));
+		if (!tally->runs)
+			abort();
+		memset(tally->runs + tally->run_capacity, 0,
+		       (size_t)(run + 1 - tally->run_capacity) * sizeof(*tally->runs));
+		tally->run_capacity = run + 1;
+	}
+	return &tally->runs[run];
+}
+
+static void put_away_costs(struct gate_measurement *measurement, struct gate_site *site, const struct tally *tally)
+{
+	for (int i = 0; i < COST_COUNT; i++) {
+		struct gate_count *count = &site->counts[costs[i]];
+		bool first = count->least == VALUE_UNMEASURED;
+
+		/* a site that earlier runs did not reach had none in them */
+		measurement->unsteady_costs |= first && measurement->counts->runs && tally->run[costs[i]];
+		widen(count, tally->run[costs[i]], tally->run[costs[i]], first);
+		measurement->unsteady_costs |= !gate_count_steady(count);
+	}
+}
+
+/* Puts the present run's sums away. */
+static void put_away(struct gate_measurement *measurement, const struct profile *profile)
+{
+	struct gate_counts *counts = measurement->counts;
+
+	for (size_t i = 0; i < counts->site_count; i++) {
+		struct tally *tally = &measurement->tallies[i];
+		struct run_count *run = run_of(tally, counts->runs);
+		int64_t objects = tally->run[VALUE_OBJECTS], bytes = tally->run[VALUE_BYTES];
+
+		run->objects = (struct gate_count){objects, objects};
+		run->bytes = (struct gate_count){bytes, bytes};
+		if (!profile->rows_exact && objects > 0) {
+			double size = (double)bytes / (double)objects;
+
+			interval_bounds(&tally->interval, &run->objects.least, &run->objects.most);
+			run->bytes.least = (int64_t)((double)run->objects.least * size);
+			run->bytes.most = (int64_t)((double)run->objects.most * size);
+		}
+		put_away_costs(measurement, &counts->sites[i], tally);
+		memset(tally->run, 0, sizeof(tally->run));
+		tally->interval = (struct interval){0};
+	}
+}
+
+/* The runtimes of a profile's processes, each once. */
+static void take_runtime(struct gate_counts *counts, const struct profile *profile)
+{
+	char text[512] = "";
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const char *runtime = profile->processes[i].runtime;
+		size_t length = strlen(text);
+
+		if (runtime && !strstr(text, runtime))
+			snprintf(text + length, sizeof(text) - length, "%s%s", length ? ", " : "", runtime);
+	}
+	counts->runtime = *text ? gate_counts_string(counts, text) : NULL;
+}
+
+static void take_loss(struct gate_counts *counts, const struct profile *profile)
+{
+	counts->lost_events += profile_lost_events(profile);
+	counts->lost_stacks += profile_lost_stacks(profile);
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_check *check = &profile->processes[i].check;
+		int64_t difference = check->difference < 0 ? -check->difference : check->difference;
+
+		if (check->present && difference > check->bound)
+			counts->unexplained += difference - check->bound;
+	}
+}
+
+void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
+			  const struct escape_output *escape, const struct audit_options *options)
+{
+	struct gate_counts *counts = measurement->counts;
+	struct audit *audit = escape ? audit_new(profile, escape, options) : NULL;
+	int64_t background[VALUE_COUNT] = {0}, totals[VALUE_COUNT];
+
+	for (size_t i = 0; i < profile->sample_count; i++)
+		add_sample(measurement, profile->samples[i], audit, background);
+	put_away(measurement, profile);
+	profile_totals(profile, totals);
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		widen(&measurement->costs[i], totals[i], totals[i], counts->runs == 0);
+		if (counts->runs == 0 || background[i] < counts->background[i])
+			counts->background[i] = background[i];
+	}
+	if (!(profile->row_measured & 1u << VALUE_REFILLS))
+		measurement->unsteady_costs = true;
+	take_loss(counts, profile);
+	counts->rate = profile->rate;
+	if (counts->runs++ == 0)
+		take_runtime(counts, profile);
+	audit_free(audit);
+}
+
+/* Joining runs */
+
+/* The iterations of each run, and the fewest. */
+static int count_iterations(struct gate_measurement *measurement, const struct gate_normalizer *normalizer,
+			    double *iterations, struct error *error)
+{
+	struct gate_counts *counts = measurement->counts;
+
+	for (int run = 0; run < counts->runs; run++) {
+		iterations[run] = normalizer->site ? 0 : normalizer->number;
+		for (size_t i = 0; normalizer->site && i < counts->site_count; i++) {
+			struct gate_site site = counts->sites[i];
+			struct tally *tally = &measurement->tallies[i];
+			bool matches = false;
+
+			for (uint32_t j = 0; j < tally->position_count && !matches; j++) {
+				site.file = tally->positions[j].file;
+				site.line = tally->positions[j].line;
+				matches = gate_site_matches(&site, normalizer->site);
+			}
+			if (matches || gate_site_matches(&counts->sites[i], normalizer->site))
+				iterations[run] += (double)run_of(tally, run)->objects.least;
+		}
+		if (iterations[run] <= 0)
+			return error_set(error, STATUS_CANNOT_MEASURE, "cannot normalize by '%s': no such site allocated; give "
+					 "a function, a glob of one, FILE:LINE, or an expression of numbers",
+					 normalizer->site);
+		if (run == 0 || iterations[run] < counts->iterations)
+			counts->iterations = iterations[run];
+	}
+	return 0;
+}
+
+static int64_t scaled(int64_t count, double by)
+{
+	return by == 1 ? count : (int64_t)((double)count * by + 0.5);
+}
+
+/*
+ * The least and the most of a site's runs. Runs of other lengths are scaled to the shortest one, but for what every
+ * run has the same number of: that is done once, not in each iteration.
+ */
+static void join_runs(struct gate_site *site, struct tally *tally, int runs, const double *iterations, double least)
+{
+	bool constant = true;
+
+	for (int i = 1; i < runs; i++)
+		constant &= run_of(tally, i)->objects.least == tally->runs[0].objects.least &&
+			    tally->runs[i].bytes.least == tally->runs[0].bytes.least;
+	for (int i = 0; i < runs; i++) {
+		const struct run_count *run = run_of(tally, i);
+		double by = constant ? 1 : least / iterations[i];
+
+		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by), i == 0);
+		widen(&site->counts[VALUE_BYTES], scaled(run->bytes.least, by), scaled(run->bytes.most, by), i == 0);
+	}
+}
+
+/* The position with the most objects stands for the site; of equals the first in the source. */
+static void take_position(struct gate_site *site, const struct tally *tally)
+{
+	const struct position *best = NULL;
+
+	for (uint32_t i = 0; i < tally->position_count; i++) {
+		const struct position *position = &tally->positions[i];
+
+		if (!best || position->objects > best->objects ||
+		    (position->objects == best->objects && position->file == best->file &&
+		     (position->line < best->line || (position->line == best->line && position->column < best->column))))
+			best = position;
+	}
+	if (!best)
+		return;
+	site->file = best->file;
+	site->line = best->line;
+	site->column = best->column;
+	site->places = tally->position_count;
+}
+
+static void finish_costs(struct gate_measurement *measurement)
+{
+	struct gate_counts *counts = measurement->counts;
+
+	for (int i = 0; i < COST_COUNT; i++) {
+		const struct gate_count *total = &measurement->costs[costs[i]];
+		bool steady = !measurement->unsteady_costs && gate_count_steady(total);
+
+		for (size_t j = 0; measurement->unsteady_costs && j < counts->site_count; j++)
+			counts->sites[j].counts[costs[i]] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+		counts->totals[costs[i]] = steady ? total->least : VALUE_UNMEASURED;
+	}
+}
+
+/* Where only the allocator's costs arose is no allocation site of this measurement. */
+static void drop_empty(struct gate_counts *counts)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < counts->site_count; i++) {
+		const struct gate_site *site = &counts->sites[i];
+
+		if (site->counts[VALUE_OBJECTS].most > 0 || site->counts[VALUE_BYTES].most > 0)
+			counts->sites[kept++] = *site;
+	}
+	counts->site_count = kept;
+}
+
+struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement, const char *normalize,
+					    struct error *error)
+{
+	struct gate_counts *counts = measurement->counts;
+	double *iterations = calloc((size_t)counts->runs + 1, sizeof(*iterations));
+	struct gate_normalizer normalizer;
+
+	if (!iterations)
+		abort();
+	if (gate_normalizer_parse(normalize, &normalizer, error) ||
+	    count_iterations(measurement, &normalizer, iterations, error)) {
+		free(iterations);
+		gate_measurement_free(measurement);
+		return NULL;
+	}
+	for (size_t i = 0; i < counts->site_count; i++) {
+		join_runs(&counts->sites[i], &measurement->tallies[i], counts->runs, iterations, counts->iterations);
+		take_position(&counts->sites[i], &measurement->tallies[i]);
+	}
+	finish_costs(measurement);
+	free(iterations);
+	release(measurement);
+	drop_empty(counts);
+	gate_counts_sort(counts);
+	gate_counts_add_up(counts);
+	counts->normalize = gate_counts_string(counts, normalize);
+	return counts;
+}

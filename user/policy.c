@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "policy.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frames.h"
+
+enum { RUNS_MAX = 1000 };
+
+const char *const policy_noisy_names[] = {"ignore", "warn", "fail", NULL};
+static const char *const value_names[POLICY_VALUES] = {"objects", "bytes"};
+
+void policy_init(struct policy *policy)
+{
+	*policy = (struct policy){.noisy = NOISY_WARN, .runs = 3};
+}
+
+void policy_clear(struct policy *policy)
+{
+	for (size_t i = 0; i < policy->rule_count; i++)
+		free(policy->rules[i].glob);
+	free(policy->rules);
+	free(policy->normalize);
+	policy_init(policy);
+}
+
+/* "5%", "12", "4k"; `suffixes`: k, M and G are understood. */
+static int parse_amount(const char *text, bool suffixes, struct policy_limit *limit)
+{
+	char *end;
+	double number;
+
+	errno = 0;
+	number = strtod(text, &end);
+	if (end == text || errno || !(number >= 0) || number > 1e15 || !strchr("0123456789.", text[0]))
+		return -1;
+	if (strcmp(end, "%") == 0) {
+		limit->percent = number;
+		limit->given = true;
+		return 0;
+	}
+	if (suffixes && *end) {
+		const char *const letters = "kMG", *letter = strchr(letters, *end == 'K' ? 'k' : *end);
+
+		if (!letter)
+			return -1;
+		number *= (double)(1LL << (10 * (letter - letters + 1)));
+		end++;
+	}
+	if (*end)
+		return -1;
+	limit->absolute = number;
+	limit->given = true;
+	return 0;
+}
+
+/* "objects=1%", "bytes=4k", "5%" */
+static int parse_limit(const char *text, struct policy_rule *rule, struct error *error)
+{
+	for (int value = 0; value < POLICY_VALUES; value++) {
+		size_t length = strlen(value_names[value]);
+
+		if (strncmp(text, value_names[value], length) != 0 || text[length] != '=')
+			continue;
+		if (parse_amount(text + length + 1, value == POLICY_BYTES, &rule->limits[value]))
+			return error_set(error, STATUS_USAGE, "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a "
+					 "number, not negative", text + length + 1, value_names[value]);
+		return 0;
+	}
+	if (strchr(text, '='))
+		return error_set(error, STATUS_USAGE, "unknown limit '%s': expected objects=AMOUNT, bytes=AMOUNT or a "
+				 "percentage of both", text);
+	if (!strchr(text, '%'))
+		return error_set(error, STATUS_USAGE, "of what is '%s'? say objects=%s, bytes=%s, or give a percentage of both",
+				 text, text, text);
+	for (int value = 0; value < POLICY_VALUES; value++) {
+		if (parse_amount(text, false, &rule->limits[value]))
+			return error_set(error, STATUS_USAGE, "invalid percentage '%s'", text);
+	}
+	return 0;
+}
+
+/* Adds a rule; takes `glob` over. `limits` is changed: its words, parted by any of `separators`. */
+static int add_rule(struct policy *policy, char *glob, char *limits, const char *separators, struct error *error)
+{
+	struct policy_rule rule = {.glob = glob};
+	char *word, *rest = limits;
+	int count = 0;
+
+	while ((word = strsep(&rest, separators))) {
+		if (!*word)
+			continue;
+		if (parse_limit(word, &rule, error)) {
+			free(glob);
+			return -1;
+		}
+		count++;
+	}
+	if (!count) {
+		error_set(error, STATUS_USAGE, "no limit for '%s': give objects=AMOUNT, bytes=AMOUNT or a percentage", glob);
+		free(glob);
+		return -1;
+	}
+	policy->rules = reallocarray(policy->rules, policy->rule_count + 1, sizeof(*policy->rules));
+	if (!policy->rules)
+		abort();
+	policy->rules[policy->rule_count++] = rule;
+	return 0;
+}
+
+int policy_tolerance(struct policy *policy, const char *text, struct error *error)
+{
+	const char *colon = strrchr(text, ':');
+	char *glob = colon ? strndup(text, (size_t)(colon - text)) : strdup("*");
+	char *limits = strdup(colon ? colon + 1 : text);
+	int result;
+
+	if (!glob || !limits)
+		abort();
+	result = add_rule(policy, glob, limits, ",", error);
+	free(limits);
+	return result ? error_prefix(error, "invalid tolerance '%s'", text) : 0;
+}
+
+static int take_noisy(struct policy *policy, char *rest, struct error *error)
+{
+	for (int i = 0; policy_noisy_names[i]; i++) {
+		if (strcmp(policy_noisy_names[i], rest) == 0) {
+			policy->noisy = (enum policy_noisy)i;
+			return 0;
+		}
+	}
+	return error_set(error, STATUS_USAGE, "invalid value '%s' of noisy: expected ignore, warn or fail", rest);
+}
+
+static int take_runs(struct policy *policy, char *rest, struct error *error)
+{
+	char *end;
+	long runs = strtol(rest, &end, 10);
+
+	if (end == rest || *end || runs < 1 || runs > RUNS_MAX)
+		return error_set(error, STATUS_USAGE, "invalid value '%s' of runs: expected a number from 1 to %d", rest,
+				 RUNS_MAX);
+	policy->runs = runs;
+	return 0;
+}
+
+static int take_normalize(struct policy *policy, char *rest, struct error *error)
+{
+	if (!*rest)
+		return error_set(error, STATUS_USAGE, "normalize by what? give a site or an expression");
+	free(policy->normalize);
+	policy->normalize = strdup(rest);
+	return 0;
+}
+
+/* "[GLOB] LIMIT...": the first word is a glob where it is no limit. */
+static int take_tolerance(struct policy *policy, char *rest, struct error *error)
+{
+	size_t length = strcspn(rest, " \t");
+	bool limit = memchr(rest, '=', length) || (length && rest[length - 1] == '%');
+	char *glob = limit ? strdup("*") : strndup(rest, length);
+
+	return add_rule(policy, glob, limit ? rest : rest + length, " \t", error);
+}
+
+static const struct {
+	const char *word;
+	int (*take)(struct policy *policy, char *rest, struct error *error);
+} keywords[] = {
+	{"noisy", take_noisy},
+	{"runs", take_runs},
+	{"normalize", take_normalize},
+	{"tolerance", take_tolerance},
+};
+
+/* Takes white space and a comment off a line's ends. */
+static char *trim(char *line)
+{
+	char *comment = strchr(line, '#');
+	size_t length;
+
+	if (comment)
+		*comment = 0;
+	line += strspn(line, " \t\r\n");
+	length = strlen(line);
+	while (length && strchr(" \t\r\n", line[length - 1]))
+		line[--length] = 0;
+	return line;
+}
+
+static int take_line(struct policy *policy, char *line, struct error *error)
+{
+	char *text = trim(line), *rest;
+	size_t length = strcspn(text, " \t");
+
+	if (!*text)
+		return 0;
+	rest = text + length;
+	rest += strspn(rest, " \t");
+	text[length] = 0;
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+		if (strcmp(keywords[i].word, text) == 0)
+			return keywords[i].take(policy, rest, error);
+	}
+	return error_set(error, STATUS_USAGE, "unknown rule '%s': expected tolerance, noisy, runs or normalize", text);
+}
+
+int policy_read(struct policy *policy, const char *path, struct error *error)
+{
+	FILE *stream = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+	int number = 0, result = 0;
+
+	if (!stream)
+		return error_set(error, STATUS_USAGE, "cannot read policy '%s': %m", path);
+	while (!result && (length = getline(&line, &size, stream)) >= 0) {
+		number++;
+		if (strlen(line) != (size_t)length)
+			result = error_set(error, STATUS_USAGE, "not a text file");
+		else
+			result = take_line(policy, line, error);
+		if (result)
+			error_prefix(error, "%s:%d", path, number);
+	}
+	if (!result && ferror(stream))
+		result = error_set(error, STATUS_USAGE, "cannot read policy '%s': %m", path);
+	free(line);
+	fclose(stream);
+	return result;
+}
+
+bool policy_glob(const char *glob, const char *function)
+{
+	char package[512];
+
+	if (strcmp(glob, "*") == 0)
+		return true;
+	if (!function)
+		return false;
+	/* Without a pathname's rules: a '*' matches slashes, so that "example.com/codec*" is all below it too. */
+	if (strcmp(glob, function) == 0 || fnmatch(glob, function, FNM_NOESCAPE) == 0)
+		return true;
+	return frames_package(function, package, sizeof(package)) && fnmatch(glob, package, FNM_NOESCAPE) == 0;
+}
+
+double policy_allowed(const struct policy *policy, const char *function, enum policy_value value, double before)
+{
+	for (size_t i = policy->rule_count; i-- > 0;) {
+		const struct policy_limit *limit = &policy->rules[i].limits[value];
+		double relative = before * limit->percent / 100;
+
+		if (limit->given && policy_glob(policy->rules[i].glob, function))
+			return relative > limit->absolute ? relative : limit->absolute;
+	}
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_RENDER_GATE_H
+#define ESCAPEMENT_RENDER_GATE_H
+
+/* Gates for people and for CI systems. Write errors stay in the stream, for its owner to find. */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "gate.h"
+
+enum gate_format {
+	GATE_TEXT,
+	GATE_JSON,     /* escapement.gate/1 */
+	GATE_MARKDOWN, /* for a pull-request comment or a step summary: at most 900 KiB */
+	GATE_SARIF,    /* SARIF 2.1.0, for code scanning */
+	GATE_JUNIT,    /* a test case a site */
+	GATE_GITHUB,   /* GitHub workflow commands, at most 10, then the text */
+};
+extern const char *const gate_format_names[]; /* NULL-terminated */
+
+struct gate_style {
+	int width;        /* columns of text */
+	bool color;
+	bool all;         /* text and markdown: sites that did not change too */
+	bool advisory;    /* say so */
+	const char *what; /* what is counted: "objects", "escapes" */
+};
+
+void render_gate(FILE *stream, const struct gate *gate, enum gate_format format, const struct gate_style *style);
+
+/*
+ * The document escapement.gate/1: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
+ * "runs", "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "background":
+ * VALUES, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW holds "change", "fails", "how", what the site is
+ * known by and where it is, "moved_from", "before", "after" (VALUES, or null where there is no site) and "allowed"
+ * growth; VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, in an iteration where
+ * "normalize" is set, and objects_max and bytes_max where the runs differ.
+ */
+void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_sarif(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_github(FILE *stream, const struct gate *gate, const struct gate_style *style);
+
+/* What the formats share. */
+enum { GATE_TEXT_SIZE = 2048 };
+/* The values that are shown of a site, in order. */
+struct gate_shown {
+	enum profile_value value;
+	const char *name, *json;
+};
+extern const struct gate_shown gate_shown[];
+enum { GATE_SHOWN = 6 };
+/* Whether a value is worth a line of that row: measured on a side, and not 0 on both. */
+bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value);
+/* "12", "0.25", "-" */
+const char *gate_number(char text[32], double number);
+/* "12", or with the spread of the runs "12..14"; "-" where not measured. */
+const char *gate_count_text(char text[72], const struct gate_counts *side, const struct gate_site *site,
+			    enum profile_value value);
+/* "+1", "-3", "" */
+const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
+			     enum profile_value value);
+/* The site to show: the one after, else the one before. */
+const struct gate_site *gate_row_site(const struct gate_row *row);
+/* "simple/main.go:17:2", "main.go" or "". */
+const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
+/* "moved to heap: c (return)", what the compiler said and why; "" where not known. */
+const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site);
+/* A sentence: "main.boo allocates 201 objects (200 before), …". */
+const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
+			 const struct gate_style *style);
+/* "1 site got worse, 2 are better, 30 unchanged". */
+const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_style *style);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
+
+#include "json.h"
+#include "render_gate.h"
+
+static cJSON *number(double value)
+{
+	char text[40];
+
+	if (value == VALUE_UNMEASURED)
+		return cJSON_CreateNull();
+	if (value == (double)(int64_t)value)
+		snprintf(text, sizeof(text), "%lld", (long long)value);
+	else
+		snprintf(text, sizeof(text), "%.17g", value);
+	return cJSON_CreateRaw(text);
+}
+
+static cJSON *values(const struct gate_counts *side, const struct gate_site *site)
+{
+	cJSON *object;
+
+	if (!site)
+		return cJSON_CreateNull();
+	object = json_object();
+	for (int i = 0; i < GATE_SHOWN; i++) {
+		const struct gate_count *count = &site->counts[gate_shown[i].value];
+		char name[40];
+
+		json_add(object, gate_shown[i].json, number(gate_value(side, site, gate_shown[i].value)));
+		snprintf(name, sizeof(name), "%s_max", gate_shown[i].json);
+		if (!gate_count_steady(count))
+			json_add(object, name, number((double)count->most / side->iterations));
+	}
+	return object;
+}
+
+static cJSON *totals(const double *sums)
+{
+	cJSON *object = json_object();
+
+	for (int i = 0; i < GATE_SHOWN; i++)
+		json_add(object, gate_shown[i].json, number(sums[gate_shown[i].value]));
+	return object;
+}
+
+static cJSON *row_object(const struct gate *gate, const struct gate_row *row)
+{
+	const struct gate_site *site = gate_row_site(row);
+	cJSON *object = json_object(), *allowed = json_object();
+
+	json_add_text(object, "change", gate_change_names[row->change]);
+	json_add_bool(object, "fails", row->fails);
+	json_add_text(object, "how", row->how);
+	json_add_text(object, "function", site->function);
+	json_add_text(object, "file", site->file);
+	json_add_position(object, "line", site->line);
+	json_add_position(object, "column", site->column);
+	json_add_text(object, "runtime_call", site->runtime_call);
+	json_add_text(object, "type", site->type);
+	json_add_text(object, "benchmark", site->benchmark);
+	json_add_text(object, "annotation", site->annotation);
+	json_add_text(object, "reason", site->reason);
+	json_add_text(object, "accepted", row->before ? row->before->accepted : NULL);
+	json_add_text(object, "moved_from", row->change == GATE_MOVED && row->before && row->after ? row->before->function :
+			      NULL);
+	json_add(object, "before", values(gate->before, row->before));
+	json_add(object, "after", values(gate->after, row->after));
+	json_add(allowed, "objects", number(row->allowed[VALUE_OBJECTS]));
+	json_add(allowed, "bytes", number(row->allowed[VALUE_BYTES]));
+	json_add(object, "allowed", allowed);
+	return object;
+}
+
+static cJSON *integer(int64_t value)
+{
+	return number((double)value);
+}
+
+void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	const struct gate_counts *after = gate->after;
+	struct json_document document;
+	cJSON *command = json_array(), *changes = json_object(), *sums = json_object(), *lost = json_object();
+	double background[VALUE_COUNT];
+
+	for (const char *const *word = after->command; word && *word; word++)
+		cJSON_AddItemToArray(command, cJSON_CreateString(*word));
+	json_document_begin(&document, stream, "escapement.gate/1");
+	json_document_member(&document, "passed", cJSON_CreateBool(!gate->failed));
+	json_document_member(&document, "status", integer(style->advisory ? 0 : gate_status(gate)));
+	json_document_member(&document, "advisory", cJSON_CreateBool(style->advisory));
+	json_document_member(&document, "command", command);
+	json_document_member(&document, "runtime", after->runtime ? cJSON_CreateString(after->runtime) : cJSON_CreateNull());
+	json_document_member(&document, "normalize",
+			     after->normalize ? cJSON_CreateString(after->normalize) : cJSON_CreateNull());
+	json_document_member(&document, "runs", integer(after->runs));
+	json_document_rows_begin(&document, "rows");
+	for (size_t i = 0; i < gate->row_count; i++)
+		json_document_row(&document, row_object(gate, &gate->rows[i]));
+	json_document_rows_end(&document);
+	for (int i = 0; i < GATE_CHANGE_COUNT; i++)
+		json_add_integer(changes, gate_change_names[i], (int64_t)gate->changes[i]);
+	json_document_member(&document, "changes", changes);
+	json_add(sums, "before", totals(gate->totals_before));
+	json_add(sums, "after", totals(gate->totals_after));
+	json_document_member(&document, "totals", sums);
+	for (int i = 0; i < VALUE_COUNT; i++)
+		background[i] = (double)after->background[i];
+	json_document_member(&document, "background", totals(background));
+	json_add_integer(lost, "events", after->lost_events);
+	json_add_integer(lost, "stacks", after->lost_stacks);
+	json_add_integer(lost, "unexplained_objects", after->unexplained);
+	json_document_member(&document, "lost", lost);
+	json_document_end(&document);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Markdown for a pull-request comment or a step summary. GitHub takes at most 1 MiB of the latter and drops it whole
+ * when there is more, so rows end at 900 KiB, with a note of how many are left out.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "printable.h"
+#include "render_gate.h"
+
+enum { LIMIT = 900 << 10, NOTE_ROOM = 4096 };
+
+/* Text within a cell: nothing in it is markup. */
+static void put_text(FILE *stream, const char *text)
+{
+	size_t length = strlen(text);
+	char *safe = malloc(PRINTABLE_GROWTH * length + 1);
+
+	if (!safe)
+		abort();
+	length = printable_copy(safe, text, length);
+	for (size_t i = 0; i < length; i++) {
+		if (safe[i] == '<')
+			fputs("&lt;", stream);
+		else if (safe[i] == '&')
+			fputs("&amp;", stream);
+		else if (safe[i] == '@') /* nobody is to be notified */
+			fputs("&#64;", stream);
+		else if (strchr("\\`*_[]|~#>!", safe[i]))
+			fprintf(stream, "\\%c", safe[i]);
+		else
+			putc(safe[i], stream);
+	}
+	free(safe);
+}
+
+static void put_values(FILE *stream, const struct gate *gate, const struct gate_row *row, enum profile_value value)
+{
+	char before[72], after[72], growth[40];
+
+	if (gate_value(gate->before, row->before, value) < 0 && gate_value(gate->after, row->after, value) < 0) {
+		fputs(" - |", stream);
+		return;
+	}
+	gate_count_text(before, gate->before, row->before, value);
+	gate_count_text(after, gate->after, row->after, value);
+	gate_growth_text(growth, gate, row, value);
+	if (strcmp(before, after) == 0)
+		fprintf(stream, " %s |", after);
+	else
+		fprintf(stream, " %s → %s%s%s%s |", before, after, *growth ? " (" : "", growth, *growth ? ")" : "");
+}
+
+static void put_row(FILE *stream, const struct gate *gate, const struct gate_row *row)
+{
+	const struct gate_site *site = gate_row_site(row);
+	char text[GATE_TEXT_SIZE];
+
+	fprintf(stream, "| %s%s%s | ", row->fails ? "**" : "", row->how ? row->how : gate_change_names[row->change],
+		row->fails ? "**" : "");
+	put_text(stream, site->function ? site->function : "(unknown function)");
+	if (site->benchmark) {
+		fputs(" in ", stream);
+		put_text(stream, site->benchmark);
+	}
+	if (*gate_place(text, site)) {
+		fputs("<br>", stream);
+		put_text(stream, text);
+	}
+	if (*gate_words(text, site)) {
+		fputs("<br>", stream);
+		put_text(stream, text);
+	}
+	fputs(" |", stream);
+	put_values(stream, gate, row, VALUE_OBJECTS);
+	put_values(stream, gate, row, VALUE_BYTES);
+	put_values(stream, gate, row, VALUE_REFILLS);
+	put_values(stream, gate, row, VALUE_HEAP_GROW_BYTES);
+	putc('\n', stream);
+}
+
+void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	char summary[GATE_TEXT_SIZE], *text;
+	size_t written = 0, left_out = 0, length;
+	bool head = false;
+
+	gate_summary(summary, gate, style);
+	written += (size_t)fprintf(stream, "### Allocations: %s\n\n", summary);
+	for (size_t i = 0; i < gate->row_count; i++) {
+		FILE *row;
+
+		if (gate->rows[i].change == GATE_SAME && !style->all)
+			continue;
+		if (!head) {
+			written += (size_t)fprintf(stream, "| | site | %s | bytes | refills | heap growth |\n"
+							   "|---|---|---:|---:|---:|---:|\n", style->what);
+			head = true;
+		}
+		row = open_memstream(&text, &length);
+		if (!row)
+			abort();
+		put_row(row, gate, &gate->rows[i]);
+		fclose(row);
+		if (left_out || written + length > LIMIT - NOTE_ROOM) {
+			left_out++;
+		} else {
+			fwrite(text, 1, length, stream);
+			written += length;
+		}
+		free(text);
+	}
+	if (left_out)
+		fprintf(stream, "\n%zu more rows are left out: this page ends at 900 KiB. `--format text` and `json` have "
+				"them all.\n", left_out);
+	if (gate->after->normalize) {
+		fputs("\nCounts are in an iteration: divided by ", stream);
+		put_text(stream, gate->after->normalize);
+		fputs(".\n", stream);
+	}
+}
