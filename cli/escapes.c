@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "escape.h"
+#include "escape_diff.h"
 #include "escape_functions.h"
 #include "escape_graph.h"
 #include "escape_select.h"
@@ -11,7 +12,8 @@
 #include "render_escapes.h"
 
 static struct {
-	const char *kinds, *output, *directory;
+	const char *kinds, *output, *directory, *diff, *old_directory;
+	bool advisory;
 	struct option_list packages, functions, paths;
 	struct escapes_style style;
 	int format;
@@ -29,9 +31,16 @@ static const struct option_row rows[] = {
 	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &options.style.flows, "with the compiler's whole explanations (of -m=2)", NULL},
 	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only how many of each kind", NULL},
+	{0, NULL, NULL, 0, NULL, "comparison", NULL},
+	{0, "diff", "OLD", OPTION_STRING, &options.diff,
+	 "what is new in FILE, gone and changed since OLD, by function and subject, not by line; exit 1 when there is "
+	 "something new", NULL},
+	{0, "advisory", NULL, OPTION_FLAG, &options.advisory, "with --diff: exit 0 all the same", NULL},
 	{0, NULL, NULL, 0, NULL, "input and output", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &options.directory,
 	 "where the compiler ran: the source is looked for there (default .)", NULL},
+	{0, "old-directory", "DIR", OPTION_STRING, &options.old_directory,
+	 "the same for OLD (default: only its own words are used)", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &options.format, "text or json", formats},
 	{'o', "output", "FILE", OPTION_STRING, &options.output, "write there instead of standard output", NULL},
 	{0},
@@ -44,32 +53,57 @@ static const struct option_usage usage = {
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt; escapement escapes m2.txt\n"
 		    "  go build -a -gcflags=-m ./... 2>&1 | escapement escapes --counts -\n"
 		    "  escapement escapes --flow --function 'main' m2.txt\n"
+		    "  cp m2.txt old.txt; escapement escapes --diff old.txt m2.txt\n"
 		    "  escapement escapes --kind all --path '*.go' --format json m2.txt\n",
 	.rows = rows,
 };
 
-static int show(const struct escape_output *output, const struct escape_filter *filter, struct error *error)
+/* Prints one output, or the difference of two. Returns an exit status, -1 with an error. */
+static int show(const struct escape_output *before, const struct escape_output *output,
+		const struct escape_filter *filter, struct error *error)
 {
-	struct escape_graph *graph;
+	struct escape_side sides[2] = {{.output = before}, {.output = output}};
+	struct escape_diff *diff = NULL;
 	struct output file;
+	int status = STATUS_OK;
 
 	if (output_open(&file, options.output ? options.output : "-", error))
 		return -1;
-	graph = escape_graph_new(output);
-	if (options.format == FORMAT_JSON)
-		render_escapes_json(file.stream, output, graph, filter);
-	else
-		render_escapes_text(file.stream, output, graph, filter, &options.style);
-	escape_graph_free(graph);
-	return output_commit(&file, error);
+	for (int i = before ? 0 : 1; i < 2; i++)
+		sides[i].graph = escape_graph_new(sides[i].output);
+	if (before) {
+		diff = escape_diff_new(&sides[0], &sides[1], filter);
+		if (!diff->by_function)
+			cli_warn("compared by file: not every function is known; use -m=2, or --directory and --old-directory");
+		(options.format == FORMAT_JSON ? render_escapes_diff_json : render_escapes_diff_text)(
+			file.stream, diff, sides[0].graph, sides[1].graph);
+		status = diff->totals[ESCAPE_NEW] && !options.advisory ? STATUS_FOUND : STATUS_OK;
+	} else if (options.format == FORMAT_JSON) {
+		render_escapes_json(file.stream, output, sides[1].graph, filter);
+	} else {
+		render_escapes_text(file.stream, output, sides[1].graph, filter, &options.style);
+	}
+	escape_diff_free(diff);
+	escape_graph_free((struct escape_graph *)sides[0].graph);
+	escape_graph_free((struct escape_graph *)sides[1].graph);
+	return output_commit(&file, error) ? -1 : status;
+}
+
+static struct escape_output *read_output(const char *name, const char *directory, struct error *error)
+{
+	struct escape_output *output = escape_read(name, error);
+
+	if (output)
+		escape_name_functions(output, directory);
+	return output;
 }
 
 static int run(int argc, char **argv)
 {
 	struct escape_filter filter;
-	struct escape_output *output;
+	struct escape_output *before, *output;
 	struct error error;
-	int first = options_parse(argc, argv, &usage, NULL), status = STATUS_OK;
+	int first = options_parse(argc, argv, &usage, NULL), status;
 
 	if (first < 0)
 		return options_status(first);
@@ -80,19 +114,19 @@ static int run(int argc, char **argv)
 		return cli_fail(&error);
 	}
 	filter = (struct escape_filter){
-		.kinds = options.format == FORMAT_JSON ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
+		.kinds = options.format == FORMAT_JSON && !options.diff ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
 		.packages = options.packages.values, .package_count = options.packages.count,
 		.functions = options.functions.values, .function_count = options.functions.count,
 		.paths = options.paths.values, .path_count = options.paths.count,
 	};
 	if (options.kinds && escape_kinds_parse(options.kinds, &filter.kinds, &error))
 		return cli_fail(&error);
-	output = escape_read(argv[first], &error);
-	if (!output)
-		return cli_fail(&error);
-	escape_name_functions(output, options.directory ? options.directory : ".");
-	if (show(output, &filter, &error))
+	before = options.diff ? read_output(options.diff, options.old_directory, &error) : NULL;
+	output = options.diff && !before ? NULL : read_output(argv[first], options.directory ? options.directory : ".", &error);
+	status = output ? show(before, output, &filter, &error) : -1;
+	if (status < 0)
 		status = cli_fail(&error);
+	escape_free(before);
 	escape_free(output);
 	free(options.packages.values);
 	free(options.functions.values);

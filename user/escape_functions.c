@@ -76,7 +76,7 @@ static const char *canonical(struct naming *naming, const char *name)
 
 	if (!strpbrk(name, "[#"))
 		return name;
-	text = to = memory_resize(NULL, strlen(name) * 4 + 1, 1);
+	text = to = memory_resize(NULL, strlen(name) * strlen("[...]") + 1, 1);
 	for (; *name; name++) {
 		const char *hash = *name == '#' && !depth ? strchr(name + 1, '#') : NULL;
 

@@ -135,6 +135,8 @@ static char *predicate(const struct escape_annotation *annotation, const struct 
 		length = asprintf(&text, "is assigned to %s, which outlives it (%s, ", to, expression);
 	} else if (strncmp(step->reason, "assign", 6) == 0 && strcmp(to, "{heap}") == 0) {
 		length = asprintf(&text, "is stored in the heap (%s, ", expression);
+	} else if (strncmp(step->reason, "assign", 6) == 0 && *to != '{') {
+		length = asprintf(&text, "is assigned to %s, which escapes (%s, ", to, expression);
 	} else if (phrase) {
 		length = asprintf(&text, "%s (%s%s", phrase->words, phrase->expression ? expression : "",
 				  phrase->expression ? ", " : "");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "render_escapes.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@ enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
 
 /* ---- text ---- */
 
-static char *position_text(const char *file, uint32_t line, uint32_t column)
+char *render_position(const char *file, uint32_t line, uint32_t column)
 {
 	char *text;
 	int length;
@@ -49,7 +48,7 @@ static void add_flows(struct table *table, const struct escape_annotation *annot
 		free(text);
 		for (uint32_t s = 0; s < flow->step_count; s++) {
 			const struct escape_step *step = &flow->steps[s];
-			char *position = position_text(step->file, step->line, step->column);
+			char *position = render_position(step->file, step->line, step->column);
 
 			if (asprintf(&text, "    from %s (%s)", step->expression, step->reason) < 0)
 				abort();
@@ -73,7 +72,7 @@ static void add_callees(struct table *table, const struct escape_graph *graph,
 		annotation = escape_graph_callee(graph, annotation, &others);
 		if (!annotation || others)
 			return;
-		position = position_text(annotation->file, annotation->line, annotation->column);
+		position = render_position(annotation->file, annotation->line, annotation->column);
 		if (asprintf(&text, "  there: %s", annotation->text) < 0)
 			abort();
 		add_row(table, position, annotation->function, text);
@@ -86,7 +85,7 @@ static void add_callees(struct table *table, const struct escape_graph *graph,
 static void add_annotation(struct table *table, const struct escape_graph *graph,
 			   const struct escape_annotation *annotation, bool flows)
 {
-	char *position = position_text(annotation->file, annotation->line, annotation->column);
+	char *position = render_position(annotation->file, annotation->line, annotation->column);
 	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL, *text;
 
 	add_row(table, position, annotation->function, annotation->text);
@@ -216,7 +215,7 @@ static cJSON *flows_array(const struct escape_annotation *annotation)
 	return flows;
 }
 
-static cJSON *annotation_object(const struct escape_annotation *annotation, const struct escape_graph *graph)
+cJSON *render_annotation(const struct escape_annotation *annotation, const struct escape_graph *graph)
 {
 	cJSON *object = cJSON_CreateObject();
 	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL;
@@ -264,7 +263,7 @@ void render_escapes_json(FILE *stream, const struct escape_output *output, const
 		if (!escape_filter_accepts(filter, &output->annotations[i]))
 			continue;
 		counts[output->annotations[i].kind]++;
-		print_item(stream, annotation_object(&output->annotations[i], graph), first);
+		print_item(stream, render_annotation(&output->annotations[i], graph), first);
 		first = false;
 	}
 	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {

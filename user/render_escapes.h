@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
+#include <cjson/cJSON.h>
+
 #include "escape.h"
+#include "escape_diff.h"
 #include "escape_graph.h"
 #include "escape_select.h"
 
@@ -22,5 +25,15 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 /* One document, schema escapement.escapes/1. Counts are those of the annotations in it. */
 void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
 			 const struct escape_filter *filter);
+
+/* What is new, gone and changed, then one line of totals. Schema escapement.escapes-diff/1. */
+void render_escapes_diff_text(FILE *stream, const struct escape_diff *diff, const struct escape_graph *before,
+			      const struct escape_graph *after);
+void render_escapes_diff_json(FILE *stream, const struct escape_diff *diff, const struct escape_graph *before,
+			      const struct escape_graph *after);
+
+/* Pieces that both need. "file:line:column", as much as is known; the caller frees it. */
+char *render_position(const char *file, uint32_t line, uint32_t column);
+cJSON *render_annotation(const struct escape_annotation *annotation, const struct escape_graph *graph);
 
 #endif

@@ -106,6 +106,22 @@ def test_wrong_input_is_refused_with_a_reason(t):
         harness.same(done.stdout, "", "standard output")
 
 
+def test_diff_finds_what_is_new_and_exits_1(t):
+    new = t.path("new.txt")
+    new.write_text(M2.read_text() + "escape/escape.go:11:2: moved to heap: y\n")
+    t.escapement("escapes", "--diff", M2, M2, status=0)
+    done = t.escapement("escapes", "--diff", M2, new, status=1)
+    harness.contains(done.stdout, "moved to heap: y")
+    harness.contains(done.stdout, "1 new, 0 gone, 0 changed")
+    t.escapement("escapes", "--diff", new, M2, status=0)
+    t.escapement("escapes", "--diff", M2, "--advisory", new, status=0)
+    document = t.json("escapes", "--diff", M2, new, status=1)
+    harness.same(document["schema"], "escapement.escapes-diff/1")
+    harness.same(document["totals"], {"new": 1, "gone": 0, "changed": 0})
+    harness.same([(c["change"], c["before"], c["after"]["subject"]) for c in document["changes"]], [("new", None, "y")])
+    harness.contains(t.escapement("escapes", "--diff", "missing", M2, status=2).stderr, "cannot open 'missing'")
+
+
 def test_a_full_disk_is_an_error(t):
     if not os.path.exists("/dev/full"):
         raise harness.Skip("no /dev/full")
@@ -127,7 +143,7 @@ def test_the_examples_of_help_work_as_written(t):
         if "--format json" in example:
             json.loads(done.stdout)
         else:
-            harness.contains(done.stdout, "KIND")
+            harness.contains(done.stdout, "0 new" if "--diff" in example else "KIND")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ESCAPE_DIFF_H
+#define ESCAPEMENT_ESCAPE_DIFF_H
+
+/*
+ * Two outputs compared by what is said about what, not by line: moving code changes nothing. What is said is told
+ * apart by package, declared function (a function literal counts to the one it stands in, so that a new literal
+ * does not rename the others), kind and subject, and counted.
+ *
+ * Where functions are not named on both sides (escape_functions.h), files stand for them.
+ */
+
+#include "escape.h"
+#include "escape_graph.h"
+#include "escape_select.h"
+
+enum escape_change_kind {
+	ESCAPE_NEW,     /* more often than before */
+	ESCAPE_GONE,    /* less often than before */
+	ESCAPE_CHANGED, /* as often, for another reason */
+};
+
+struct escape_change {
+	enum escape_change_kind kind;
+	size_t old_count, new_count;
+	const struct escape_annotation *before, *after; /* one of them each; NULL where the count is 0 */
+};
+
+struct escape_diff {
+	struct escape_change *changes; /* new and changed in the order of the new output, then gone in that of the old */
+	size_t change_count;
+	size_t totals[3];    /* sums of |new_count - old_count|, and the number of changed ones */
+	bool by_function;    /* false: by file */
+	bool reasons;        /* both outputs explain (-m=2): changed reasons can be seen */
+};
+
+/* One side, with its functions named. Outputs and graphs must outlive the diff. */
+struct escape_side {
+	const struct escape_output *output;
+	const struct escape_graph *graph;
+};
+
+/* Compares what the filter accepts. The caller frees the diff. */
+struct escape_diff *escape_diff_new(const struct escape_side *before, const struct escape_side *after,
+				    const struct escape_filter *filter);
+void escape_diff_free(struct escape_diff *diff); /* NULL is allowed */
+
+#endif
