@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attaches a program that does nothing to one goalloc probe of a process, until its standard input ends: what the
- * kernel asks for a hit. `bare_probe PID FILE PROBE`.
+ * Attaches a program that does nothing to one instruction of a process, until its standard input ends: what the
+ * kernel asks for a hit. `bare_probe PID FILE OFFSET`.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-
-#include "usdt.h"
 
 #define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48) /* kernel headers older than 6.6 lack the name */
 
@@ -23,28 +21,20 @@ int main(int argc, char **argv)
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
 	LIBBPF_OPTS(bpf_link_create_opts, link);
-	unsigned long offset = 0, semaphore = 0;
-	struct usdt_probes probes;
-	struct error error;
+	unsigned long offset;
 	int program;
 	char byte;
 
-	if (argc != 4 || usdt_read(argv[2], "goalloc", &probes, &error))
+	if (argc != 4)
 		return 2;
-	for (size_t i = 0; i < probes.count; i++) {
-		if (strcmp(probes.items[i].name, argv[3]) == 0) {
-			offset = probes.items[i].offset;
-			semaphore = probes.items[i].semaphore_offset;
-		}
-	}
+	offset = strtoul(argv[3], NULL, 10);
 	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "bare", "GPL", instructions, 2, &load);
 	link.uprobe_multi.path = argv[2];
 	link.uprobe_multi.offsets = &offset;
-	link.uprobe_multi.ref_ctr_offsets = &semaphore;
 	link.uprobe_multi.cnt = 1;
 	link.uprobe_multi.pid = (uint32_t)atoi(argv[1]);
-	if (!offset || program < 0 || bpf_link_create(program, -1, TRACE_UPROBE_MULTI, &link) < 0) {
-		fprintf(stderr, "bare_probe: cannot attach to '%s': %s\n", argv[3], strerror(errno));
+	if (program < 0 || bpf_link_create(program, -1, TRACE_UPROBE_MULTI, &link) < 0) {
+		fprintf(stderr, "bare_probe: cannot attach at %lu: %s\n", offset, strerror(errno));
 		return 1;
 	}
 	puts("attached");

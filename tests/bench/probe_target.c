@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The target of probe_cost.py: allocates and frees one size from a stack of a given depth, for ever, and prints the
- * nanoseconds an allocation took, a line each 20 ms.
+ * The target of the probe benchmarks: allocates and frees one size from a stack of a given depth, for ever, and calls
+ * a function that does nothing as often. `probe_target [DEPTH [SIZE]]` prints first that function's offset in the
+ * file, for an observer to probe, then a line each 20 ms: nanoseconds an allocation, nanoseconds a call.
  */
+#include <link.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "goalloc.h"
+
+enum { BATCH = 1000, BARE_CALLS = 500 };
 
 static double now(void)
 {
@@ -18,19 +22,45 @@ static double now(void)
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
+/* A nop, which the kernel emulates, and a return. */
+static __attribute__((noinline, noclone, aligned(16))) void bare_site(void)
+{
+	__asm__ volatile("nop");
+}
+
+static int print_offset(struct dl_phdr_info *image, size_t size, void *unused)
+{
+	uintptr_t address = (uintptr_t)bare_site - image->dlpi_addr;
+
+	(void)size, (void)unused;
+	for (int i = 0; i < image->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &image->dlpi_phdr[i];
+
+		if (segment->p_type == PT_LOAD && address - segment->p_vaddr < segment->p_memsz) {
+			printf("%lu\n", (unsigned long)(address - segment->p_vaddr + segment->p_offset));
+			fflush(stdout);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 static void measure(size_t size)
 {
-	for (;;) {
-		double begin = now(), end;
+	for (volatile bool more = true; more;) {
+		double begin = now(), end, bare;
 		long count = 0;
 
 		do {
-			for (int i = 0; i < 1000; i++)
+			for (int i = 0; i < BATCH; i++)
 				goalloc_free(goalloc_noscan_at(size, GOALLOC_SITE()));
-			count += 1000;
+			count += BATCH;
 			end = now();
 		} while (end - begin < 20e6);
-		printf("%.2f\n", (end - begin) / (double)count);
+		for (int i = 0; i < BARE_CALLS; i++)
+			bare_site();
+		bare = now() - end;
+		printf("%.3f %.3f\n", (end - begin) / (double)count, bare / BARE_CALLS);
 		fflush(stdout);
 	}
 }
@@ -46,9 +76,7 @@ static __attribute__((noinline)) void deeper(int depth, size_t size)
 
 int main(int argc, char **argv)
 {
-	int depth = argc > 1 ? atoi(argv[1]) : 0;
-	size_t size = argc > 2 ? strtoul(argv[2], NULL, 10) : 64;
-
-	deeper(depth, size);
+	dl_iterate_phdr(print_offset, NULL);
+	deeper(argc > 1 ? atoi(argv[1]) : 0, argc > 2 ? strtoul(argv[2], NULL, 10) : 64);
 	return 0;
 }
