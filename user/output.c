@@ -53,6 +53,13 @@ static int open_neighbour(struct output *output, const struct stat *existing)
 	return fd;
 }
 
+/* /dev/stdout, /dev/fd/3, /proc/self/fd/3: what the descriptor stands for has no name to take the place of.
+ */
+static bool is_descriptor(const char *path)
+{
+	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+}
+
 int output_open(struct output *output, const char *path, struct error *error)
 {
 	struct stat status;
@@ -62,8 +69,8 @@ int output_open(struct output *output, const char *path, struct error *error)
 	*output = (struct output){.path = strdup(path)};
 	if (strcmp(path, "-") == 0) {
 		fd = dup(STDOUT_FILENO);
-	} else if ((exists = stat(path, &status) == 0) && !S_ISREG(status.st_mode)) {
-		fd = open(path, O_WRONLY | O_CLOEXEC);
+	} else if (((exists = stat(path, &status) == 0) && !S_ISREG(status.st_mode)) || is_descriptor(path)) {
+		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	} else {
 		/* A symbolic link stays one: the file it names is replaced. */
 		output->final = exists ? realpath(path, NULL) : strdup(path);

@@ -20,4 +20,7 @@ int pprof_write(const struct profile *profile, const char *path, struct error *e
  */
 struct profile *pprof_read(const char *path, struct error *error);
 
+/* The same from memory, without gzip; `name` is for messages. */
+struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error);
+
 #endif

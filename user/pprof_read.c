@@ -127,11 +127,6 @@ static uint8_t *read_file(const char *path, const char *name, size_t *size, stru
 		return NULL;
 	}
 	bytes = read_bytes(file, name, size, error);
-	if (bytes && *size == 0) {
-		error_set(error, STATUS_USAGE, "profile '%s' is empty", name);
-		free(bytes);
-		bytes = NULL;
-	}
 	gzclose(file);
 	return bytes;
 }
@@ -550,14 +545,16 @@ static int read_profile(struct reader *reader)
 	return 0;
 }
 
-struct profile *pprof_read(const char *path, struct error *error)
+struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error)
 {
-	struct reader reader = {.name = strcmp(path, "-") == 0 ? "standard input" : path, .error = error};
-	size_t size;
-	uint8_t *bytes = read_file(path, reader.name, &size, error);
-	Message *message = bytes ? unpack(bytes, size, reader.name, error) : NULL;
+	struct reader reader = {.name = name, .error = error};
+	Message *message;
 
-	free(bytes);
+	if (size == 0) {
+		error_set(error, STATUS_USAGE, "profile '%s' is empty", name);
+		return NULL;
+	}
+	message = unpack(bytes, size, name, error);
 	if (!message)
 		return NULL;
 	reader.message = message;
@@ -571,4 +568,18 @@ struct profile *pprof_read(const char *path, struct error *error)
 	free(reader.locations.rows);
 	perftools__profiles__profile__free_unpacked(message, NULL);
 	return reader.profile;
+}
+
+struct profile *pprof_read(const char *path, struct error *error)
+{
+	const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+	struct profile *profile;
+	size_t size;
+	uint8_t *bytes = read_file(path, name, &size, error);
+
+	if (!bytes)
+		return NULL;
+	profile = pprof_parse(bytes, size, name, error);
+	free(bytes);
+	return profile;
 }

@@ -35,7 +35,7 @@ static void cut(char *text, size_t width)
 		return;
 	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
 		end--;
-	strcpy(text + end, ".." + (2 - dots));
+	strcpy(text + end, dots ? ".." : "");
 }
 
 const char *shorten_position(char *text, size_t size, const char *function, const char *file, uint32_t line,

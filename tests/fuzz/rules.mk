@@ -1,4 +1,5 @@
-# fuzz_NAME.c: libFuzzer harnesses, linked with the parts of libescapement that they name below, under sanitizers.
+# fuzz_NAME.c: libFuzzer harnesses, linked with the parts of libescapement (and made files, and
+# libraries) that they name below, under sanitizers.
 # corpus/NAME/ is what each starts from. A few seconds of each are part of `make test` (integration/test_fuzz.py);
 # `make fuzz` runs FUZZ_LONG inputs each.
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -8,11 +9,18 @@ FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address
 FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
 	printable string_table error
 
+FUZZ_PARTS_pprof := pprof pprof_comments pprof_read pprof_write output profile interval size_class utf8 error \
+	report render_report_data render_report_text frames json shorten terminal
+FUZZ_MADE_pprof  := $(B)/user/profile.pb-c.c
+# glibc's obstack macros add offsets to null pointers.
+FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow
+FUZZ_LIBS_pprof  := -lprotobuf-c -lz -lcjson -lsmartcols -lm
+
 .SECONDEXPANSION:
-$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h)
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h) $$(FUZZ_MADE_$$*)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)
 
 .PHONY: fuzz fuzzers
 fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%)

@@ -166,8 +166,13 @@ def test_standard_input_and_output_files(t):
     output = t.path("out.json")
     same(t.escapement("report", "--format", "json", "-o", output, profile).stdout, "")
     same(output.read_text(), direct, "report in a file")
+    with open(t.path("redirected"), "w") as stream:
+        subprocess.run([harness.ESCAPEMENT, "report", "--format", "json", "-o", "/dev/stdout", profile], stdout=stream,
+                       check=True)
+        same(os.fstat(stream.fileno()).st_ino, t.path("redirected").stat().st_ino, "the shell's file")
+    same(t.path("redirected").read_text(), direct, "report to /dev/stdout")
     same(sorted(path.name for path in t.directory.iterdir()),
-         ["escapement.pb.gz", "main.go", "out.json", "program"], "files left")
+         ["escapement.pb.gz", "main.go", "out.json", "program", "redirected"], "files left")
 
 
 def test_wrong_input_is_named_and_exits_2(t):

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reader of pprof files on any bytes (without gzip, which is zlib's). What it accepts must be a profile
+ * that all the rest can work with: groups add up, and written and read again it is the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pprof.h"
+#include "render_report.h"
+#include "report.h"
+
+#define REQUIRE(condition)                                                                                   \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);            \
+			abort();                                                                             \
+		}                                                                                            \
+	} while (0)
+
+static int64_t add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static void check_samples(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+
+		REQUIRE(sample->key.span_class >= SPAN_CLASS_UNKNOWN &&
+			sample->key.span_class < SPAN_CLASSES);
+		REQUIRE(sample->key.stack && sample->key.stack->depth <= STACK_DEPTH_MAX);
+		for (int value = 0; value < VALUE_COUNT; value++)
+			REQUIRE(sample->values[value] >= 0);
+	}
+}
+
+static void check_report(const struct profile *profile, enum report_by by, FILE *nowhere)
+{
+	struct report *report = report_new(profile, by, VALUE_BYTES, 0);
+	int64_t rows = 0, samples = 0;
+
+	for (size_t i = 0; i < profile->sample_count; i++)
+		samples = add(samples, profile->samples[i]->values[VALUE_REFILLS]);
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+
+		if (row->values[VALUE_REFILLS] != VALUE_UNMEASURED)
+			rows = add(rows, row->values[VALUE_REFILLS]);
+		if (row->has_bounds)
+			REQUIRE(row->objects_low >= 0 && row->objects_low <= row->values[VALUE_OBJECTS] &&
+				row->values[VALUE_OBJECTS] <= row->objects_high);
+	}
+	if (by != BY_SIZE_CLASS && profile->row_measured & 1u << VALUE_REFILLS)
+		REQUIRE(rows == samples);
+	render_report_text(nowhere, report, 80, false);
+	render_report_json(nowhere, report);
+	render_report_csv(nowhere, report);
+	if (by == BY_STACK)
+		render_report_folded(nowhere, report);
+	report_free(report);
+}
+
+/* Written and read again, twice: the second time nothing changes any more. */
+static void check_round_trip(const struct profile *profile)
+{
+	int descriptor = memfd_create("profile", 0);
+	char path[64];
+	struct error error = {0};
+	struct profile *back;
+
+	REQUIRE(descriptor >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+	REQUIRE(pprof_write(profile, path, &error) == 0);
+	back = pprof_read(path, &error);
+	if (!back)
+		fprintf(stderr, "%s\n", error.text);
+	REQUIRE(back);
+	REQUIRE(back->sample_count == profile->sample_count);
+	REQUIRE(back->process_count == profile->process_count);
+	REQUIRE(back->row_measured == profile->row_measured);
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		REQUIRE(memcmp(back->samples[i]->values, profile->samples[i]->values,
+			       sizeof(profile->samples[i]->values)) == 0);
+		REQUIRE(back->samples[i]->key.stack->depth == profile->samples[i]->key.stack->depth);
+	}
+	profile_free(back);
+	close(descriptor);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	static FILE *nowhere;
+	struct error error = {0};
+	struct profile *profile = pprof_parse(bytes, size, "fuzz", &error);
+
+	if (!nowhere)
+		nowhere = fopen("/dev/null", "w");
+	if (!profile) {
+		REQUIRE(error.status == STATUS_USAGE && error.text[0]);
+		return 0;
+	}
+	check_samples(profile);
+	for (int by = BY_SITE; by <= BY_STACK; by++)
+		check_report(profile, by, nowhere);
+	check_round_trip(profile);
+	profile_free(profile);
+	return 0;
+}
