@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 
@@ -187,6 +188,122 @@ def test_other_formats_say_the_same(t):
     markdown = t.escapement(*audit, "markdown").stdout
     contains(markdown, "| 1000 | 8000 | escape/escape.go:6:6 | main.foo | moved to heap: x |")
     contains(markdown, r"make(\[\]int, 0, 4) escapes to heap")
+
+
+# SARIF 2.1.0: the objects that we write, with the properties that may and (True) must be there.
+TEXT = {"text": True}
+LOCATION = {"id": False, "physicalLocation": False, "message": False}
+SARIF = {
+    "": {"$schema": False, "version": True, "runs": True},
+    "runs": {"tool": True, "results": False, "invocations": False, "columnKind": False},
+    "tool": {"driver": True},
+    "driver": {"name": True, "semanticVersion": False, "rules": False},
+    "rules": {"id": True, "shortDescription": False, "fullDescription": False, "defaultConfiguration": False},
+    "shortDescription": TEXT, "fullDescription": TEXT, "message": TEXT, "defaultConfiguration": {"level": False},
+    "invocations": {"executionSuccessful": True, "toolExecutionNotifications": False},
+    "toolExecutionNotifications": {"message": True, "level": False},
+    "results": {"message": True, "ruleId": False, "ruleIndex": False, "level": False, "locations": False,
+                "relatedLocations": False, "codeFlows": False, "partialFingerprints": False, "properties": False},
+    "locations": LOCATION, "relatedLocations": LOCATION, "location": LOCATION,
+    "physicalLocation": {"artifactLocation": False, "region": False},
+    "artifactLocation": {"uri": False, "uriBaseId": False},
+    "region": {"startLine": True, "startColumn": False},
+    "codeFlows": {"threadFlows": True}, "threadFlows": {"locations": True},
+}
+
+
+def check_sarif(value, name=""):
+    if isinstance(value, list):
+        for item in value:
+            check_sarif(item, name)
+    if not isinstance(value, dict) or name in ("properties", "partialFingerprints"):
+        return
+    if name == "locations" and "location" in value:  # of a thread flow
+        check_sarif(value["location"], "location")
+        return
+    known = SARIF[name]
+    for key, member in value.items():
+        assert key in known, f"'{key}' in '{name}'"
+        check_sarif(member, key)
+    for key, required in known.items():
+        assert not required or key in value, f"no '{key}' in '{name}': {value}"
+    if name == "region":
+        assert value["startLine"] >= 1 and value.get("startColumn", 1) >= 1, value
+    if name == "artifactLocation":
+        assert re.fullmatch(r"(file:///)?[A-Za-z0-9._~/%-]+", value["uri"]), value
+        same("uriBaseId" in value, not value["uri"].startswith("file:"))
+    if "level" in value:
+        assert value["level"] in ("none", "note", "warning", "error"), value
+
+
+def sarif(t, said, profile, *options):
+    document = json.loads(t.escapement("audit", "--format", "sarif", "--escape", said, profile, *options).stdout)
+    check_sarif(document)
+    same(document["version"], "2.1.0")
+    run, = document["runs"]
+    for result in run["results"]:
+        same(run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"], result["ruleId"])
+        ids = [location["id"] for location in result["relatedLocations"]]
+        same(len(set(ids)), len(ids))
+    return run
+
+
+def test_sarif_has_the_form_that_the_standard_asks_for(t):
+    profile, _ = recording(t)
+    run = sarif(t, output("1.24"), profile)
+    first = run["results"][0]
+    same((first["ruleId"], first["level"]), ("escapes", "warning"))
+    same(first["locations"][0]["physicalLocation"],
+         {"artifactLocation": {"uri": "escape/escape.go", "uriBaseId": "%SRCROOT%"},
+          "region": {"startLine": 6, "startColumn": 6}})
+    contains(first["message"]["text"], "main.foo allocated 1000 objects, 8000 bytes here")
+    steps = first["codeFlows"][0]["threadFlows"][0]["locations"]
+    same([step["location"]["message"]["text"] for step in steps], ["&x (address-of)", "return &x (return)"])
+    same(len(run["results"]), 9)
+    same(len(sarif(t, output("1.24"), profile, "--verdict", "stack")["results"]), 8)
+
+
+def test_sarif_validates_against_the_published_schema(t):
+    schema = os.environ.get("SARIF_SCHEMA")
+    if not schema:
+        raise harness.Skip("SARIF_SCHEMA does not name the standard's schema file")
+    try:
+        import jsonschema
+    except ImportError:
+        raise harness.Skip("no python3-jsonschema here") from None
+    profile, _ = recording(t)
+    with open(schema, encoding="utf-8") as file:
+        schema = json.load(file)
+    for version in VERSIONS:
+        for options in ((), ("--verdict", "stack")):
+            text = t.escapement("audit", "--format", "sarif", "--escape", output(version), profile, *options).stdout
+            jsonschema.validate(json.loads(text), schema)
+
+
+def test_sarif_stays_within_the_limits_of_code_scanning_and_ranks_what_was_measured_first(t):
+    profile, _ = recording(t)
+    said = t.path("many.txt")
+    said.write_text(output("1.24").read_text() +
+                    "".join(f"escape/escape.go:{line}:2: moved to heap: v{line}\n" for line in range(100, 7000)))
+    run = sarif(t, said, profile)
+    same(len(run["results"]), 5000)
+    same([result["ruleId"] for result in run["results"]][:8], ["escapes"] * 6 + ["unannotated", "escapes-unseen"])
+    notification, = run["invocations"][0]["toolExecutionNotifications"]
+    same(notification["message"]["text"], f"{9 + 6900 - 5000} results of lower rank are not in this file")
+
+
+def test_sarif_fingerprints_stay_when_lines_move_and_tell_results_apart(t):
+    profile, _ = recording(t, "--program", "add")
+    said = output("1.24").read_text() + "escape/escape.go:30:2: moved to heap: x\n"
+    moved = re.sub(r"(?m)(\.go:)(\d+)", lambda match: match[1] + str(int(match[2]) + 12), said)
+    prints = []
+    for name, text in (("said", said), ("moved", moved)):
+        t.path(name).write_text(text)
+        results = sarif(t, t.path(name), profile)["results"]
+        prints.append([result["partialFingerprints"]["escapementSite/v1"] for result in results])
+    same(prints[0], prints[1])
+    same(len(set(prints[0])), len(prints[0]))
+    same(len(prints[0]), 9)
 
 
 def test_what_is_wrong_is_said_with_exit_2(t):
