@@ -7,6 +7,8 @@
 #include "audit.h"
 #include "cli.h"
 #include "escape.h"
+#include "escape_functions.h"
+#include "escape_graph.h"
 #include "output.h"
 #include "pprof.h"
 #include "recording.h"
@@ -98,16 +100,20 @@ static int print(struct audit *audit, const struct arguments *arguments, const s
 		 struct error *error)
 {
 	struct render_audit_options options = {arguments->flow, request->filter.verdicts,
-						(enum terminal_color)arguments->color};
+						(enum terminal_color)arguments->color, NULL};
+	struct escape_graph *graph = NULL;
 	struct output output;
 	int status = 0;
 
 	if (output_open(&output, arguments->output, error))
 		return -1;
+	if (arguments->format == AUDIT_TEXT || arguments->format == AUDIT_JSON)
+		options.graph = graph = escape_graph_new(audit->output);
 	if (arguments->annotate)
 		status = render_audit_source(audit, arguments->annotate, &request->options, output.stream, error);
 	else
 		render_audit(audit, (enum audit_format)arguments->format, &options, output.stream);
+	escape_graph_free(graph);
 	if (status) {
 		output_abandon(&output);
 		return -1;
@@ -225,6 +231,7 @@ static int run(int argc, char **argv)
 	    !(profile = obtain(&arguments, argc, argv, first, separator, &recorded, &error))) {
 		status = cli_fail(&error);
 	} else {
+		escape_name_functions(compiler, request.directory);
 		status = audit_profile(&arguments, &request, profile, compiler, &error);
 		if (recorded)
 			status = combine(status, recording_status(&arguments.recording, profile));

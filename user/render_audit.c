@@ -22,7 +22,7 @@ void render_audit(const struct audit *audit, enum audit_format format, const str
 		render_audit_text(audit, options, stream);
 		break;
 	case AUDIT_JSON:
-		render_audit_json(audit, stream);
+		render_audit_json(audit, options, stream);
 		break;
 	case AUDIT_SARIF:
 		render_audit_sarif(audit, stream);

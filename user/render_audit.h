@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "audit.h"
+#include "escape_graph.h"
 #include "terminal.h"
 
 enum audit_format {
@@ -23,6 +24,7 @@ struct render_audit_options {
 	bool flow;         /* text: print the compiler's whole explanation */
 	unsigned verdicts; /* bit per verdict whose rows text and markdown list; 0: escapes and contradicted */
 	enum terminal_color color;
+	const struct escape_graph *graph; /* of the audit's compiler output: text and JSON tell its stories */
 };
 
 void render_audit(const struct audit *audit, enum audit_format format, const struct render_audit_options *options,
@@ -35,7 +37,7 @@ int render_audit_source(const struct audit *audit, const char *name, const struc
 
 /* One each; render_audit() picks. */
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_json(const struct audit *audit, FILE *stream);
+void render_audit_json(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 void render_audit_sarif(const struct audit *audit, FILE *stream);
 void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 void render_audit_quickfix(const struct audit *audit, FILE *stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "json.h"
 #include "render_audit.h"
+#include "render_escapes.h"
 
 static const struct {
 	const char *key;
@@ -28,46 +29,15 @@ static cJSON *element(cJSON *array)
 	return object;
 }
 
-static cJSON *flow_of(const struct escape_annotation *annotation)
-{
-	cJSON *flows = json_array();
-
-	for (uint32_t i = 0; i < annotation->flow_count; i++) {
-		const struct escape_flow *from = &annotation->flows[i];
-		cJSON *flow = element(flows), *steps = json_array();
-
-		json_add_text(flow, "to", from->to);
-		json_add_text(flow, "from", from->from);
-		json_add_integer(flow, "derefs", from->derefs);
-		for (uint32_t j = 0; j < from->step_count; j++) {
-			cJSON *step = element(steps);
-
-			json_add_text(step, "expression", from->steps[j].expression);
-			json_add_text(step, "reason", from->steps[j].reason);
-			json_add_text(step, "file", from->steps[j].file);
-			json_add_position(step, "line", from->steps[j].line);
-			json_add_position(step, "column", from->steps[j].column);
-		}
-		json_add(flow, "steps", steps);
-	}
-	return flows;
-}
-
-static cJSON *annotations_of(const struct audit_row *row)
+static cJSON *annotations_of(const struct audit_row *row, const struct escape_graph *graph)
 {
 	cJSON *annotations = json_array();
 
 	for (uint32_t i = 0; i < row->annotation_count; i++) {
-		const struct escape_annotation *from = row->annotations[i];
-		cJSON *annotation = element(annotations);
+		cJSON *annotation = render_annotation(row->annotations[i], graph);
 
-		json_add_text(annotation, "kind", escape_kind_name(from->kind));
-		json_add_text(annotation, "subject", from->subject);
-		json_add_text(annotation, "file", from->file);
-		json_add_position(annotation, "line", from->line);
-		json_add_position(annotation, "column", from->column);
 		json_add_bool(annotation, "callee", i >= row->annotation_count - row->linked_count);
-		json_add(annotation, "flow", flow_of(from));
+		json_append(annotations, annotation);
 	}
 	return annotations;
 }
@@ -86,7 +56,7 @@ static cJSON *inlined_at(const struct audit_row *row)
 	return frames;
 }
 
-static cJSON *row_of(const struct audit *audit, const struct audit_row *from)
+static cJSON *row_of(const struct audit *audit, const struct audit_row *from, const struct escape_graph *graph)
 {
 	cJSON *row = json_object();
 
@@ -100,7 +70,7 @@ static cJSON *row_of(const struct audit *audit, const struct audit_row *from)
 	json_add_text(row, "verdict", audit_verdict_name(from->verdict));
 	json_add_text(row, "reason", from->reason);
 	json_add_bool(row, "shared", from->shared);
-	json_add(row, "annotations", annotations_of(from));
+	json_add(row, "annotations", annotations_of(from, graph));
 	json_add(row, "inlined_at", inlined_at(from));
 	add_numbers(row, from->values);
 	if (!audit->profile->rows_exact) {
@@ -129,7 +99,7 @@ static cJSON *target_of(const struct profile *profile)
 	return target;
 }
 
-void render_audit_json(const struct audit *audit, FILE *stream)
+void render_audit_json(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	const struct profile *profile = audit->profile;
 	cJSON *exact = json_object(), *totals = json_object(), *verdicts = json_object(), *lost = json_object();
@@ -146,7 +116,7 @@ void render_audit_json(const struct audit *audit, FILE *stream)
 	json_document_member(&document, "totals", totals);
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < audit->row_count; i++)
-		json_document_row(&document, row_of(audit, &audit->rows[i]));
+		json_document_row(&document, row_of(audit, &audit->rows[i], options->graph));
 	json_document_rows_end(&document);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
 		json_add_integer(verdicts, audit_verdict_name((enum audit_verdict)i), (int64_t)audit->verdicts[i]);

@@ -24,6 +24,7 @@ struct page {
 	FILE *stream;
 	size_t width;
 	const struct terminal_style *style;
+	const struct escape_graph *graph;
 };
 
 /* Formats, and makes what comes from outside safe to show. The caller frees. */
@@ -175,15 +176,14 @@ static void print_flow(const struct page *page, const struct escape_annotation *
 		print_wrapped(page, INDENT + 2, text_of("(the compiler cut the explanation short)"));
 }
 
-/* The last step of an explanation is what made the object leave: "return &x (return) at line 9". */
-static void print_why(const struct page *page, const struct escape_annotation *annotation)
+/* The shortest story of the explanation: "x is returned by foo (return &x, line 9)". */
+static void print_story(const struct page *page, const struct escape_annotation *annotation)
 {
-	const struct escape_flow *last = annotation->flow_count ? &annotation->flows[annotation->flow_count - 1] : NULL;
-	const struct escape_step *step = last && last->step_count ? &last->steps[last->step_count - 1] : NULL;
+	char *story = annotation->flow_count ? escape_graph_story(page->graph, annotation) : NULL;
 
-	if (step && step->line)
-		print_wrapped(page, INDENT, text_of("because of %s (%s), line %" PRIu32, step->expression, step->reason,
-						    step->line));
+	if (story)
+		print_wrapped(page, INDENT, text_of("%s", story));
+	free(story);
 }
 
 /* Why: the compiler's own words, each once. */
@@ -205,7 +205,7 @@ static void print_what(const struct page *page, const struct audit_row *row, boo
 		if (flow)
 			print_flow(page, annotation);
 		else if (!row->shared)
-			print_why(page, annotation);
+			print_story(page, annotation);
 	}
 	for (uint32_t i = own; i < row->annotation_count; i++)
 		print_wrapped(page, INDENT, text_of("%s:%" PRIu32 ":%" PRIu32 ": %s (in the callee itself)",
@@ -275,7 +275,7 @@ static void print_head(const struct page *page, const struct audit *audit)
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	struct page page = {stream, (size_t)terminal_width(stream),
-			    terminal_style(terminal_has_color(options->color, stream))};
+			    terminal_style(terminal_has_color(options->color, stream)), options->graph};
 	unsigned verdicts = options->verdicts ? options->verdicts : 1U << AUDIT_ESCAPES | 1U << AUDIT_CONTRADICTED;
 	char *rest = NULL;
 

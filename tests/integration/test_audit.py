@@ -108,7 +108,7 @@ def test_text_fits_80_columns_shows_the_work_list_first_and_counts_the_rest(t):
     for line in text.splitlines():
         assert len(line) <= 80, f"{len(line)} columns: {line}"
     contains(text, "moved to heap: x")
-    contains(text, "because of return &x (return), line 7")
+    contains(text, "x is returned by foo (return &x, line 7)")
     contains(text, "the rest: 2 escapes-unseen, 9 stack")
     assert text.index("\nescapes: ") < text.index("escape/escape.go:6:6") < text.index("\ncontradicted: ")
     contains(t.escapement("audit", "--flow", "--escape", output("1.24"), profile).stdout,
