@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "escape.h"
+#include "escape_build.h"
 #include "escape_diff.h"
 #include "escape_functions.h"
 #include "escape_graph.h"
@@ -13,8 +14,9 @@
 
 static struct {
 	const char *kinds, *output, *directory, *diff, *old_directory;
-	bool advisory;
-	struct option_list packages, functions, paths;
+	const char *go, *save;
+	bool advisory, build, dependencies;
+	struct option_list packages, functions, paths, flags;
 	struct escapes_style style;
 	int format;
 } options;
@@ -36,6 +38,14 @@ static const struct option_row rows[] = {
 	 "what is new in FILE, gone and changed since OLD, by function and subject, not by line; exit 1 when there is "
 	 "something new", NULL},
 	{0, "advisory", NULL, OPTION_FLAG, &options.advisory, "with --diff: exit 0 all the same", NULL},
+	{0, NULL, NULL, 0, NULL, "build", NULL},
+	{'b', "build", NULL, OPTION_FLAG, &options.build,
+	 "run the Go compiler on PACKAGES (default .) instead of reading a FILE; nothing is linked or left behind", NULL},
+	{0, "go", "COMMAND", OPTION_STRING, &options.go, "the go command (default: go in PATH)", NULL},
+	{0, "build-flag", "FLAG", OPTION_STRINGS, &options.flags, "one more flag for the build, such as -tags=x or -test",
+	 NULL},
+	{0, "all", NULL, OPTION_FLAG, &options.dependencies, "compile all imported packages, too", NULL},
+	{0, "save", "FILE", OPTION_STRING, &options.save, "keep what the compiler prints, for a later --diff", NULL},
 	{0, NULL, NULL, 0, NULL, "input and output", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &options.directory,
 	 "where the compiler ran: the source is looked for there (default .)", NULL},
@@ -47,13 +57,14 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_usage usage = {
-	.synopsis = "escapes [OPTIONS] FILE",
+	.synopsis = "escapes [OPTIONS] (FILE | --build [PACKAGES])",
 	.description = "Lists what the Go compiler says about escapes: the output of go build -gcflags=-m or, with "
 		       "explanations, -gcflags=-m=2. FILE is - for standard input.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt; escapement escapes m2.txt\n"
 		    "  go build -a -gcflags=-m ./... 2>&1 | escapement escapes --counts -\n"
 		    "  escapement escapes --flow --function 'main' m2.txt\n"
 		    "  cp m2.txt old.txt; escapement escapes --diff old.txt m2.txt\n"
+		    "  escapement escapes --build --save now.txt ./...\n"
 		    "  escapement escapes --kind all --path '*.go' --format json m2.txt\n",
 	.rows = rows,
 };
@@ -98,21 +109,58 @@ static struct escape_output *read_output(const char *name, const char *directory
 	return output;
 }
 
+/* Builds instead of reading a file. */
+static struct escape_output *build_output(char **packages, int package_count, struct error *error)
+{
+	struct escape_build build = {
+		.go = options.go, .directory = options.directory,
+		.packages = (const char *const *)packages, .package_count = package_count,
+		.flags = options.flags.values, .flag_count = options.flags.count,
+		.dependencies = options.dependencies,
+	};
+	struct output copy = {0};
+	struct escape_output *output;
+
+	if (options.save && output_open(&copy, options.save, error))
+		return NULL;
+	build.copy = copy.stream;
+	output = escape_build(&build, error);
+	if (!output) {
+		output_abandon(&copy);
+	} else if (options.save && output_commit(&copy, error)) {
+		escape_free(output);
+		return NULL;
+	}
+	if (output)
+		escape_name_functions(output, options.directory ? options.directory : ".");
+	return output;
+}
+
+/* Says what is wrong with the operands; 0 if nothing is. */
+static int check_operands(int count, struct error *error)
+{
+	if (!options.build && (options.go || options.save || options.flags.count || options.dependencies))
+		return error_set(error, STATUS_USAGE, "--go, --build-flag, --all and --save need --build");
+	if (options.advisory && !options.diff)
+		return error_set(error, STATUS_USAGE, "--advisory needs --diff");
+	if (options.build || count == 1)
+		return 0;
+	return error_set(error, STATUS_USAGE, count ? "escapes reads one file" :
+			 "escapes needs a file of compiler output, or --build; make one with: "
+			 "go build -gcflags=-m=2 2> m2.txt");
+}
+
 static int run(int argc, char **argv)
 {
 	struct escape_filter filter;
-	struct escape_output *before, *output;
+	struct escape_output *before = NULL, *output = NULL;
 	struct error error;
 	int first = options_parse(argc, argv, &usage, NULL), status;
 
 	if (first < 0)
 		return options_status(first);
-	if (argc - first != 1) {
-		error_set(&error, STATUS_USAGE, argc == first ? "escapes needs a file of compiler output; make one with: "
-								"go build -gcflags=-m=2 2> m2.txt" :
-								"escapes reads one file");
+	if (check_operands(argc - first, &error))
 		return cli_fail(&error);
-	}
 	filter = (struct escape_filter){
 		.kinds = options.format == FORMAT_JSON && !options.diff ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
 		.packages = options.packages.values, .package_count = options.packages.count,
@@ -121,8 +169,11 @@ static int run(int argc, char **argv)
 	};
 	if (options.kinds && escape_kinds_parse(options.kinds, &filter.kinds, &error))
 		return cli_fail(&error);
-	before = options.diff ? read_output(options.diff, options.old_directory, &error) : NULL;
-	output = options.diff && !before ? NULL : read_output(argv[first], options.directory ? options.directory : ".", &error);
+	if (options.diff)
+		before = read_output(options.diff, options.old_directory, &error);
+	if (before || !options.diff)
+		output = options.build ? build_output(argv + first, argc - first, &error) :
+			 read_output(argv[first], options.directory ? options.directory : ".", &error);
 	status = output ? show(before, output, &filter, &error) : -1;
 	if (status < 0)
 		status = cli_fail(&error);
@@ -131,6 +182,7 @@ static int run(int argc, char **argv)
 	free(options.packages.values);
 	free(options.functions.values);
 	free(options.paths.values);
+	free(options.flags.values);
 	return status;
 }
 

@@ -122,6 +122,53 @@ def test_diff_finds_what_is_new_and_exits_1(t):
     harness.contains(t.escapement("escapes", "--diff", "missing", M2, status=2).stderr, "cannot open 'missing'")
 
 
+def seeds_with_go(t):
+    """A copy of the seed programs, and an environment with a compiler and a cache of its own."""
+    shutil.copytree(SEEDS, t.path("seeds"))
+    return t.path("seeds"), dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local", GOCACHE=str(t.path("cache")),
+                                 PATH=f"{harness.BUILD}:{os.environ['PATH']}")
+
+
+def facts(document):
+    return sorted((a["package"], a["file"], a["line"], a["column"], a["text"], len(a["flow"]))
+                  for a in document["annotations"])
+
+
+def test_build_hears_all_the_compiler_says_every_time(t):
+    go = harness.go_toolchain("1.24")
+    seeds, environment = seeds_with_go(t)
+    # The fixture was made with plain go build, the way of the user's own hands.
+    expected = [fact for fact in facts(t.json("escapes", M2))]
+    for _ in range(2):  # the second time everything is in the cache
+        found = t.json("escapes", "--build", "--go", go, "./...", cwd=seeds, env=environment)
+        harness.same(facts(found), expected)
+    one = t.json("escapes", "--build", "--go", go, "-C", seeds / "escape", env=environment)
+    harness.same({a["package"] for a in one["annotations"]}, {"example.com/seeds/escape"})
+    harness.same(sorted(os.listdir(seeds)), sorted(os.listdir(SEEDS)), "files left behind")
+
+
+def test_build_can_be_saved_and_compared(t):
+    seeds, environment = seeds_with_go(t)
+    t.escapement("escapes", "-b", "--save", t.path("old.txt"), "./...", cwd=seeds, env=environment)
+    source = seeds / "escape" / "escape.go"
+    source.write_text(source.read_text().replace("\tx := new(int)", "\tx := new(int)\n\tkeep = x").replace(
+        "func main", "var keep *int\n\nfunc main"))
+    done = t.escapement("escapes", "-b", "--diff", t.path("old.txt"), "./...", cwd=seeds, env=environment, status=1)
+    harness.contains(done.stdout, "new(int) escapes to heap")
+    harness.contains(done.stdout, "new(int) is stored in the heap")
+    harness.contains(done.stdout, " 0 gone")
+
+
+def test_a_build_that_fails_says_why(t):
+    seeds, environment = seeds_with_go(t)
+    (seeds / "escape" / "escape.go").write_text("package main\n\nfunc main() { undefinedName() }\n")
+    done = t.escapement("escapes", "--build", "./escape", cwd=seeds, env=environment, status=3)
+    harness.contains(done.stderr, "undefined")
+    done = t.escapement("escapes", "--build", "--go", "/no/such/go", cwd=seeds, status=3)
+    harness.contains(done.stderr, "cannot run '/no/such/go': No such file or directory")
+    harness.contains(t.escapement("escapes", "--save", "x", M2, status=2).stderr, "need --build")
+
+
 def test_a_full_disk_is_an_error(t):
     if not os.path.exists("/dev/full"):
         raise harness.Skip("no /dev/full")
