@@ -50,7 +50,8 @@ struct event_hash {
 
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
-	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object */
+	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object,
+			 * 0 for a block of tiny ones */
 	__u64 type;     /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
 	__u16 kind;     /* enum event_kind */

@@ -276,29 +276,41 @@ int go_heap_grow(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Reads mallocgc's arguments from the room that the ABI reserves for them above its return address, where it keeps
+ * them, and believes them if they make an object of that size. */
+static __always_inline int read_arguments(const volatile struct event_layout *layout, __u64 frame, __u64 size,
+					  struct event_key *key)
+{
+	__u64 asked = read_word(frame + 16), type = read_word(frame + 24), bytes = 0;
+	__u32 span_class = span_class_of(layout, asked, has_pointers(type), &bytes);
+
+	if (!asked || (span_class == TINY_SPAN_CLASS ? size != TINY_MAX : bytes != size))
+		return 0;
+	key->type = type;
+	key->span_class = span_class;
+	if (span_class == TINY_SPAN_CLASS && asked < TINY_MAX)
+		key->site = 0;
+	return 1;
+}
+
 /*
  * profilealloc(m, object, size): the runtime's own sampler fired, for an object that takes `size` bytes. User space
- * knows its rate, and with it what a sample of that size stands for. The caller is mallocgc, which keeps its arguments
- * where the ABI reserves room for them, above its return address; they are believed if they make that size.
+ * knows its rate, and with it what a sample of that size stands for. The caller is mallocgc; from 1.24 on one of its
+ * parts, and mallocgc the next.
  */
 SEC("uprobe.multi")
 int go_sample(struct pt_regs *ctx)
 {
-	__u64 size = ctx->rcx, asked = read_word(ctx->rbp + 16), type = read_word(ctx->rbp + 24), bytes = 0;
-	__u32 slot, flags, span_class;
+	__u64 size = ctx->rcx;
+	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1, .bytes = size};
-	struct event_key key = {.slot = slot, .kind = EVENT_SAMPLE, .site = size};
+	struct event_key key = {.slot = slot, .kind = EVENT_SAMPLE, .site = size, .span_class = EVENT_NO_SPAN_CLASS};
 
 	if (!process || !counts_hit(ctx, flags) || !process->recording)
 		return 0;
-	span_class = span_class_of(&process->layout, asked, has_pointers(type), &bytes);
-	if (asked && (span_class == TINY_SPAN_CLASS ? size == TINY_MAX : bytes == size)) {
-		key.type = type;
-		key.span_class = span_class;
-	} else {
-		key.span_class = EVENT_NO_SPAN_CLASS;
-	}
+	if (!read_arguments(&process->layout, ctx->rbp, size, &key))
+		read_arguments(&process->layout, read_word(ctx->rbp), size, &key);
 	record(process, &key, take_stack(ctx), &amount);
 	return 0;
 }

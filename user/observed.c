@@ -174,22 +174,23 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	struct observed *observed = context;
 	struct runtime *runtime = observed->runtime;
 	struct profile_key row = {.pid = observed->target->pid};
+	struct event_sums amount = *sums;
+	struct event_key full = *key;
 	int64_t values[VALUE_COUNT];
-	struct event_sums weighed;
 	struct event_stack stack;
 	bool stored;
 
 	if (key->slot != observed->slot)
 		return;
-	weighed = *sums;
-	if (key->kind == EVENT_SAMPLE && runtime->ops->weigh)
-		runtime->ops->weigh(runtime, key, &weighed);
-	row_values(key, &weighed, values);
 	stored = collector_stack(observed->collector, &key->stack, &stack);
-	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, key, stored ? &stack : NULL);
-	row.type = runtime->ops->type(runtime, observed->profile, key);
+	if (key->kind == EVENT_SAMPLE && runtime->ops->estimate &&
+	    !runtime->ops->estimate(runtime, &full, &amount, stored ? &stack : NULL))
+		return;
+	row_values(&full, &amount, values);
+	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &full, stored ? &stack : NULL);
+	row.type = runtime->ops->type(runtime, observed->profile, &full);
 	row.comm = profile_string(observed->profile, observed->target->comm);
-	row.span_class = key->span_class < SPAN_CLASSES ? key->span_class : SPAN_CLASS_UNKNOWN;
+	row.span_class = full.span_class < SPAN_CLASSES ? full.span_class : SPAN_CLASS_UNKNOWN;
 	profile_add(observed->profile, &row, values);
 }
 
@@ -304,6 +305,8 @@ void observed_finish(struct observed *observed)
 			profile->totals_exact = false;
 	}
 	collector_rows(observed->collector, add_row, observed);
+	if (observed->runtime->ops->finish)
+		observed->runtime->ops->finish(observed->runtime, profile, process);
 	collector_clear(observed->collector, observed->slot);
 
 	address_space_free(observed->space);

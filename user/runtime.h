@@ -73,9 +73,13 @@ struct runtime_ops {
 					     struct profile *profile, const struct event_key *key,
 					     const struct event_stack *stack);
 
-	/* Estimates what the events of an EVENT_SAMPLE row stand for, where the events do not say it themselves: fills
-	 * weight and objects_q20. NULL where they do. */
-	void (*weigh)(struct runtime *runtime, const struct event_key *key, struct event_sums *sums);
+	/* Completes an EVENT_SAMPLE row whose events do not say by themselves what they stand for: fills weight and
+	 * objects_q20, and in the key what the stack tells. False: this is no row of its own. NULL where they say it. */
+	bool (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
+			 const struct event_stack *stack);
+
+	/* Called after the last row: adds what estimate() held back. May be NULL. */
+	void (*finish)(struct runtime *runtime, struct profile *profile, const struct profile_process *process);
 
 	/* Name of the row's type, interned; NULL where not known. */
 	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);
@@ -89,7 +93,8 @@ struct runtime {
 	char version[64];           /* "goalloc 1", "go1.24.4": for people */
 	int64_t rate;               /* the rate in force: what the runtime can do nearest to the one asked for */
 	const volatile struct event_process *events; /* set by the session before the first read() */
-	uint32_t unmeasured;        /* bit per enum profile_value: what nothing tells at this rate */
+	uint32_t unmeasured;        /* bit per enum profile_value: totals that nothing tells at this rate */
+	uint32_t rows_unmeasured;   /* the same for rows */
 	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
 };

@@ -24,7 +24,7 @@
 enum {
 	SMALL_MAX = 32768, /* the largest size class */
 	HEADER = 8,
-	PAGE = 8192,
+	DEFAULT_SAMPLER_RATE = 512 * 1024,
 };
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
@@ -68,6 +68,11 @@ struct go {
 	uint64_t bias;
 	struct go_heap heap;
 	bool heap_known; /* the layout of the heap's structures is */
+	bool sampled;    /* the runtime's sampler tells the rows */
+	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
+	bool sampler_changed; /* while we looked */
+	int64_t tiny_samples; /* of blocks of tiny objects, and how many blocks they stand for */
+	double tiny_blocks;
 	struct error heap_error;
 };
 
@@ -206,25 +211,58 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	}
 }
 
+static void note_sampler_rate(struct go *go, const struct target *target)
+{
+	int64_t rate = go_heap_profile_rate(&go->heap, target);
+
+	if (rate < 0)
+		return;
+	go->sampler_changed |= go->sampler_rate >= 0 && go->sampler_rate != rate;
+	go->sampler_rate = rate;
+}
+
+/* The rate in force is the program's own, and what each row can say follows from who tells it. */
+static void set_sampling(struct go *go, unsigned when, int64_t rate, struct profile *profile)
+{
+	struct runtime *runtime = &go->runtime;
+	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+
+	runtime->unmeasured = 1u << VALUE_CENTRAL_GROWS;
+	runtime->rows_unmeasured = 1u << VALUE_CENTRAL_GROWS;
+	if (when == AT_UNSAMPLED) {
+		runtime->rows_unmeasured |= objects;
+		profile_warn(profile, "Go's memory profiler is %s, so nothing samples its objects: rows show refills, which are "
+			     "no fair share where a program allocates in a rhythm; use --rate 1 for exact rows",
+			     go->binary->memory_profiling ? "turned off in this process" : "not linked into this program");
+		return;
+	}
+	go->sampled = true;
+	runtime->unmeasured |= 1u << VALUE_REFILLS;
+	runtime->rows_unmeasured |= 1u << VALUE_REFILLS;
+	runtime->rate = go->sampler_rate > 1 ? go->sampler_rate : DEFAULT_SAMPLER_RATE;
+	if (runtime->rate != rate)
+		profile_warn(profile, "the sampler of this Go program takes one object in %lld bytes: using that",
+			     (long long)runtime->rate);
+}
+
 static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
 		     struct error *error)
 {
 	struct go *go = (struct go *)runtime;
-	unsigned when = depth_of(rate, go->binary->memory_profiling);
 	bool chosen[FUNCTION_COUNT];
+	unsigned when;
 
+	if (runtime->counters_start_at_zero) /* nothing has run: what its memory says is not the rate yet */
+		go->sampler_rate = -1;
+	when = depth_of(rate, go->binary->memory_profiling && go->sampler_rate != 0);
 	if (when != AT_ONE && !go->heap_known) {
 		*error = go->heap_error;
 		return -1;
 	}
 	runtime->rate = rate;
 	runtime->objects_from_events = when == AT_ZERO;
-	if (when == AT_SAMPLED || when == AT_UNSAMPLED)
-		runtime->unmeasured = 1u << VALUE_CENTRAL_GROWS | (when == AT_SAMPLED ? 1u << VALUE_REFILLS : 0);
-	if (when == AT_UNSAMPLED)
-		profile_warn(profile, "this program is linked without Go's memory profiler, so nothing samples its objects: "
-			     "rows are split by refills, which is no fair share where a program allocates in a rhythm; use "
-			     "--rate 1 for exact rows");
+	if (rate > 1)
+		set_sampling(go, when, rate, profile);
 	set_layout(go, &set->layout);
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
@@ -240,7 +278,7 @@ static void add_class(struct heap_class *class, int64_t objects, int64_t tail, i
 }
 
 /* Go counts by size class: what has been flushed stands at the span class with pointers, for both. */
-static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
+static void fill_counters(const struct go *go, const struct go_heap_state *state, struct heap_counters *counters)
 {
 	struct heap_class *tiny = &counters->classes[GO_TINY_SPAN_CLASS];
 
@@ -249,6 +287,11 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
 
 		add_class(&counters->classes[2 * class], state->small_count[class], state->tail[2 * class], size);
 		add_class(&counters->classes[2 * class + 1], 0, state->tail[2 * class + 1], size);
+	}
+	if (go->sampled) { /* nothing tells its blocks from others of that size: leave it the objects that share one */
+		counters->classes[GO_TINY_SPAN_CLASS - 1].objects += tiny->objects;
+		counters->classes[GO_TINY_SPAN_CLASS - 1].bytes += tiny->bytes;
+		tiny->objects = tiny->bytes = 0;
 	}
 	tiny->objects += state->tiny_count + state->tiny_tail;
 	tiny->unreported_objects += state->tiny_tail;
@@ -267,7 +310,9 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (!go->heap_known ||
 	    go_heap_read(&go->heap, target, runtime->objects_from_events ? runtime->events : NULL, &state))
 		return -1;
-	fill_counters(&state, counters);
+	if (go->sampled)
+		note_sampler_rate(go, target);
+	fill_counters(go, &state, counters);
 	for (int class = 0; class < SPAN_CLASSES; class++) {
 		struct heap_class *sums = &counters->classes[class];
 
@@ -303,14 +348,68 @@ static const struct profile_stack *go_stack(struct runtime *runtime, struct addr
 	return profile_stack(profile, locations, depth, stack && stack->truncated);
 }
 
-/* A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). */
-static void go_weigh(struct runtime *runtime, const struct event_key *key, struct event_sums *sums)
+/* Of a sample whose arguments could not be read: Go 1.27's copies of mallocgc carry the class in their names. */
+static void class_from_caller(const struct go *go, struct event_key *key, const struct event_stack *stack)
 {
-	double size = (double)key->site;
-	double objects = (double)sums->events / -expm1(-size / (double)runtime->rate);
+	struct go_function function;
+	const char *kind, *number;
 
+	if (!stack || stack->depth < 2 ||
+	    !gopclntab_function_at(go->binary->symbols, stack->pcs[1] - 1 - go->bias, &function) ||
+	    !is_specialised_malloc(function.name))
+		return;
+	kind = function.name + strlen("runtime.mallocgc");
+	number = strstr(kind, "SC");
+	if (strncmp(kind, "Tiny", 4) == 0)
+		key->site = 0;
+	else if (number)
+		key->span_class = (uint16_t)(2 * atoi(number + 2) + (strncmp(kind, "SmallNoScan", 11) == 0));
+}
+
+/*
+ * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
+ * exception: the block that they share is sampled, with the stack of the object that opened it, so what they add up to
+ * is known and their split is not. They make one row together.
+ */
+static bool go_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
+			const struct event_stack *stack)
+{
+	struct go *go = (struct go *)runtime;
+	double rate = (double)(go->sampler_rate > 0 ? go->sampler_rate : runtime->rate), size, objects;
+
+	if (key->span_class == EVENT_NO_SPAN_CLASS)
+		class_from_caller(go, key, stack);
+	size = (double)(key->site ? key->site : GO_TINY_BLOCK);
+	objects = (double)sums->events / -expm1(-size / rate);
+	if (key->site == 0) {
+		go->tiny_samples += (int64_t)sums->events;
+		go->tiny_blocks += objects;
+		return false;
+	}
 	sums->objects_q20 = (uint64_t)(objects * (1 << 20));
 	sums->weight = (uint64_t)(objects * size);
+	return true;
+}
+
+static void go_finish(struct runtime *runtime, struct profile *profile, const struct profile_process *process)
+{
+	static const struct profile_frame frame = {.function = "(tiny objects: split unknown)"};
+	const struct go *go = (struct go *)runtime;
+	struct profile_key key = {.span_class = GO_TINY_SPAN_CLASS, .pid = process->pid, .comm = process->comm};
+	const struct profile_location *location;
+	int64_t values[VALUE_COUNT] = {0}, shared = process->class_totals[GO_TINY_SPAN_CLASS][VALUE_OBJECTS];
+
+	if (go->sampler_changed)
+		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
+			     process->pid);
+	if (!go->sampled || shared <= 0)
+		return;
+	location = profile_location(profile, 0, NULL, &frame, 1);
+	key.stack = profile_stack(profile, &location, 1, false);
+	values[VALUE_OBJECTS] = shared + llround(go->tiny_blocks);
+	values[VALUE_BYTES] = llround(go->tiny_blocks) * GO_TINY_BLOCK;
+	values[VALUE_SAMPLES] = go->tiny_samples;
+	profile_add(profile, &key, values);
 }
 
 static const char *go_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)
@@ -338,7 +437,8 @@ static const struct runtime_ops go_ops = {
 	.read = go_read,
 	.remember = go_remember,
 	.stack = go_stack,
-	.weigh = go_weigh,
+	.estimate = go_estimate,
+	.finish = go_finish,
 	.type = go_type,
 	.free = go_free,
 };
@@ -382,5 +482,6 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go->bias = go_binary_bias(binary, target);
 	go->heap_known = go_code_confirm(binary, &layout, &go->heap_error) == 0;
 	go_heap_init(&go->heap, binary, &layout, go->bias);
+	go->sampler_rate = go_heap_profile_rate(&go->heap, target);
 	return &go->runtime;
 }

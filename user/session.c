@@ -29,6 +29,7 @@ struct session {
 	struct launch *launch;
 	struct observed *observed[EVENT_SLOTS];
 	int observed_count, observed_ever;
+	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
 	int pidfd; /* of a process that we attached to */
 	int children; /* signalfd for SIGCHLD */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
@@ -86,6 +87,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 	session->observed_count++;
 	session->observed_ever++;
 	session->profile->rate = session->observed[slot]->rate;
+	session->rows_unmeasured |= runtime->rows_unmeasured;
 	return 1;
 }
 
@@ -262,7 +264,7 @@ static void describe_rows(struct session *session)
 			 1u << VALUE_HEAP_GROW_BYTES;
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 
-	profile->row_measured = profile->rate == 0 ? costs : costs | objects;
+	profile->row_measured = (profile->rate == 0 ? costs : costs | objects) & ~session->rows_unmeasured;
 	profile->rows_exact = profile->rate <= 1;
 }
 

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the default rate estimates of Go programs, by the runtime's own sampler, keeps what its intervals promise."""
+import os
+import re
+
+import go_programs
+import harness
+from harness import same
+
+RUNS = int(os.environ.get("GO_RUNS", "14"))
+PERIODS = 60000
+
+
+def wanted():
+    """{line: objects} of the workload's source."""
+    source = harness.ROOT / "tests" / "workloads" / "go" / "rhythm" / "main.go"
+    lines = {}
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        match = re.search(r"// want (\d+)(?:/(\d+))?$", line)
+        if match:
+            every = int(match[2] or 1)
+            lines[number] = int(match[1]) * ((PERIODS + every - 1) // every)
+    return lines
+
+
+def test_intervals_contain_the_truth_about_95_times_in_100_whatever_the_rhythm(t):
+    harness.require_root()
+    truth, profile = wanted(), t.path("profile.pb.gz")
+    inside, checked, sums = 0, 0, dict.fromkeys(truth, 0)
+    for run in range(RUNS):
+        version = go_programs.versions()[run % len(go_programs.versions())]
+        program = go_programs.build(version, "stripped", "rhythm")
+        t.escapement("record", "-q", "-o", profile, "--", program, PERIODS)
+        report = t.json("report", profile)
+        same(report["exact"], {"totals": True, "rows": False})
+        same((report["check"]["difference"], report["check"]["bound"]), (0, 0), f"{version}: difference and bound")
+        rows = {row["line"]: row for row in report["rows"] if (row["file"] or "").endswith("rhythm/main.go")}
+        for line, objects in truth.items():
+            row = rows.get(line)
+            if row:
+                checked += 1
+                inside += row["objects_low"] <= objects <= row["objects_high"]
+                sums[line] += row["objects"]
+    same(checked > 0.9 * RUNS * len(truth), True, f"{checked} rows of {RUNS} runs seen")
+    # three standard deviations of a proportion of 0.95, and what the choice of the interval may cost
+    spread = 3 * (0.95 * 0.05 / checked) ** 0.5 + 0.01
+    assert abs(inside / checked - 0.95) < spread, f"{inside} of {checked} intervals contain the truth"
+    # Unbiased: the means of all runs come closer to the truth than single runs can.
+    for line, objects in truth.items():
+        mean = sums[line] / RUNS
+        assert abs(mean / objects - 1) < 0.12 + 0.9 / RUNS ** 0.5, f"line {line}: {mean} on average, not {objects}"
+
+
+def test_totals_are_exact_at_the_default_rate(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for version in go_programs.versions():
+        program = go_programs.build(version, "stripped", "rhythm")
+        t.escapement("record", "-q", "-o", profile, "--", program, 1000)
+        totals = t.json("report", profile)["totals"]
+        objects = 6 * 1000 + 16
+        # and what the runtime allocates while it starts
+        assert objects <= totals["objects"] < objects + 2000, f"{version}: {totals}"
+        same((totals["refills"], totals["central_grows"]), (None, None), f"{version}: what was not measured")
+
+
+def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for version in go_programs.versions():
+        program = go_programs.build(version, "stripped", "small")
+        done = t.escapement("record", "-o", profile, "--", program, 20000)
+        harness.contains(done.stderr, "not linked into this program")
+        report = t.json("report", profile)
+        assert report["totals"]["refills"] > 50, report["totals"]
+        same({row["objects"] for row in report["rows"]}, {None}, f"{version}: objects of the rows")
+        same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,3 @@
+module example.org/rhythm
+
+go 1.19
