@@ -163,3 +163,17 @@ const struct profile_location *address_space_locate(struct address_space *space,
 	HASH_ADD(hh, space->located, key, sizeof(entry->key), entry);
 	return entry->location;
 }
+
+const char *address_space_build_id(struct address_space *space, const char *path)
+{
+	for (size_t i = space->region_count; i-- > 0;) {
+		struct region *region = &space->regions[i];
+
+		if (strcmp(region->path, path) != 0)
+			continue;
+		if (!region->tried)
+			region_resolve(space, region);
+		return region->mapping->build_id;
+	}
+	return NULL;
+}

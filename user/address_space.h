@@ -27,4 +27,7 @@ void address_space_update(struct address_space *space);
  */
 const struct profile_location *address_space_locate(struct address_space *space, uint64_t address, bool call);
 
+/* Build id of a mapped executable file, as the process names it; NULL where it has none or is not mapped. */
+const char *address_space_build_id(struct address_space *space, const char *path);
+
 #endif

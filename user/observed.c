@@ -291,6 +291,7 @@ void observed_finish(struct observed *observed)
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
 	process->executable = profile_string(profile, observed->target->executable);
+	process->build_id = address_space_build_id(observed->space, observed->target->executable);
 	process->runtime = profile_string(profile, observed->runtime->version);
 	add_class_totals(observed, process, end);
 	add_totals(observed, process);
