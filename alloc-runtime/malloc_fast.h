@@ -35,7 +35,9 @@ static inline struct mspan *span_at(const void *object)
 {
 	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
 
-	return page < __atomic_load_n(&arena_map.pages, __ATOMIC_ACQUIRE) ? arena_map.spans[page] : NULL;
+	return page < __atomic_load_n(&arena_map.pages, __ATOMIC_ACQUIRE)
+		       ? __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED)
+		       : NULL;
 }
 
 void free_slow(void *object);

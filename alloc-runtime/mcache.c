@@ -59,9 +59,9 @@ static void to_full(struct mcache *c, struct mspan *s, unsigned free)
 
 static void leave_list(struct mcache *c, struct mspan *s)
 {
-	if (s->list == &c->ready[s->spanclass])
+	if (reader_get(&s->list) == &c->ready[s->spanclass])
 		c->nready[s->spanclass]--;
-	mSpanList_remove(s->list, s);
+	mSpanList_remove(reader_get(&s->list), s);
 }
 
 static void give_back(struct mspan *s)
@@ -80,13 +80,13 @@ static void place(struct mcache *c, struct mspan *s)
 	}
 	/* Wholly free ones are kept only where they are the next to be used. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
-	if ((free == s->nelems && !first) || (c->nready[spanclass] >= MaxReady && s->list != &c->ready[spanclass])) {
+	if ((free == s->nelems && !first) || (c->nready[spanclass] >= MaxReady && reader_get(&s->list) != &c->ready[spanclass])) {
 		leave_list(c, s);
 		give_back(s);
 		return;
 	}
 	s->countdown = free < s->nelems ? s->nelems - free : NotCounting;
-	if (s->list != &c->ready[spanclass]) {
+	if (reader_get(&s->list) != &c->ready[spanclass]) {
 		leave_list(c, s);
 		mSpanList_insertBack(&c->ready[spanclass], s);
 		c->nready[spanclass]++;
@@ -95,7 +95,7 @@ static void place(struct mcache *c, struct mspan *s)
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
 {
-	if (s->list)
+	if (reader_get(&s->list))
 		place(c, s);
 	else
 		s->countdown = NotCounting;
@@ -128,7 +128,7 @@ static void take_posted(struct mcache *c, struct mcache *self)
 			mcentral_lookAt(s);
 		else if (owner != self)
 			mcache_post(owner, s);
-		else if (s->list)
+		else if (reader_get(&s->list))
 			place(c, s);
 	}
 }
@@ -265,11 +265,12 @@ static void freemcache(struct mcache *c)
 	lock_release(&mheap.cachelock);
 }
 
-/* Other destructors of the ending thread may allocate and free, so ours comes back for as many rounds as there are.
- * What libc itself still frees afterwards goes by the shared cache. */
+/* Other destructors of the ending thread may allocate and free, so ours comes back for all rounds but the last, in which
+ * sanitizers take down the thread. What is allocated and freed afterwards, by libc itself too, goes by the shared
+ * cache. */
 static void thread_ends(void *value)
 {
-	if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+	if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
 		pthread_setspecific(thread_end, value);
 		return;
 	}

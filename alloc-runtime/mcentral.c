@@ -63,10 +63,10 @@ static bool place(struct mcentral *central, struct mspan *s, unsigned enough)
 	unsigned free = freeBits_count(s->freeBits, s->nelems);
 
 	if (free == s->nelems) {
-		mSpanList_remove(s->list, s);
+		mSpanList_remove(reader_get(&s->list), s);
 		return true;
 	}
-	if (free >= enough && s->list == &central->empty) {
+	if (free >= enough && reader_get(&s->list) == &central->empty) {
 		mSpanList_remove(&central->empty, s);
 		mSpanList_insertBack(&central->nonempty, s);
 	}
@@ -78,7 +78,7 @@ static void look_at(struct mspan *s, struct mcentral *central)
 	bool all_free = false;
 
 	lock_acquire(&central->lock);
-	if (s->list == &central->empty || s->list == &central->nonempty)
+	if (reader_get(&s->list) == &central->empty || reader_get(&s->list) == &central->nonempty)
 		all_free = place(central, s, mspan_enough(s->nelems));
 	lock_release(&central->lock);
 	if (all_free) {
@@ -89,7 +89,7 @@ static void look_at(struct mspan *s, struct mcentral *central)
 
 void mcentral_lookAt(struct mspan *s)
 {
-	look_at(s, &mheap.central[s->spanclass]);
+	look_at(s, &mheap.central[reader_get(&s->spanclass)]);
 }
 
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems)
@@ -116,16 +116,16 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 
 bool mcentral_sweep(struct mspan *s)
 {
-	struct mcentral *central = &mheap.central[s->spanclass];
+	struct mcentral *central = &mheap.central[reader_get(&s->spanclass)];
 	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
 	bool all_free = false, queued = false;
 
 	lock_acquire(&central->lock);
-	if (s->list == &central->empty && s->sweepgen != gen) {
+	if (reader_get(&s->list) == &central->empty && s->sweepgen != gen) {
 		s->sweepgen = gen;
 		atomic_fetch_add_explicit(&mheap.numSweep, 1, memory_order_relaxed);
 		all_free = place(central, s, (s->nelems + 7) / 8);
-		queued = !all_free && s->list == &central->nonempty;
+		queued = !all_free && reader_get(&s->list) == &central->nonempty;
 		if (!all_free && !queued) {
 			mSpanList_remove(&central->empty, s);
 			mSpanList_insertBack(&central->empty, s);

@@ -96,7 +96,7 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 		s->npreleased = 0;
 		s->pages_needzero = false;
 		s->divMagic = 0;
-		s->list = NULL;
+		owner_set(&s->list, NULL);
 		s->state = mSpanFree;
 	}
 	return s;
@@ -122,11 +122,11 @@ static void insert_free(struct mspan *s)
 static void remove_free(struct mspan *s)
 {
 	mheap.pagesReleased -= s->npreleased;
-	if (s->list == &mheap.freelarge.root) {
+	if (reader_get(&s->list) == &mheap.freelarge.root) {
 		mTreap_remove(&mheap.freelarge, s);
 		return;
 	}
-	mSpanList_remove(s->list, s);
+	mSpanList_remove(reader_get(&s->list), s);
 	if (!mheap.free[s->npages].first)
 		mheap.free_map[s->npages / 64] &= ~(1ULL << s->npages % 64);
 }
@@ -363,7 +363,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 
 	if (!s)
 		return NULL;
-	s->spanclass = (uint8_t)spanclass;
+	owner_set(&s->spanclass, (uint8_t)spanclass);
 	s->needzero = s->pages_needzero;
 	s->pages_needzero = true;
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
@@ -386,7 +386,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		freeSpanLocked(s);
 		return NULL;
 	}
-	mheap.pagesInUse += npages;
+	owner_add(&mheap.pagesInUse, npages);
 	set_table(s, s, s->state == mSpanInUse);
 	return s;
 }
@@ -418,9 +418,9 @@ _Atomic uint16_t *mheap_allocTiny(void)
 void mheap_freeSpan(struct mspan *s)
 {
 	lock_acquire(&mheap.lock);
-	mheap.pagesInUse -= s->npages;
+	owner_add(&mheap.pagesInUse, -s->npages);
 	if (s->state == mSpanLarge)
-		mSpanList_remove(s->list, s);
+		mSpanList_remove(reader_get(&s->list), s);
 	else
 		free_bits(s);
 	if (s->tiny)
@@ -466,9 +466,9 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages)
 		}
 	}
 	if (resized) {
-		mSpanList_remove(s->list, s);
+		mSpanList_remove(reader_get(&s->list), s);
 		mSpanList_insert(busy_list(npages), s);
-		mheap.pagesInUse += s->npages - old;
+		owner_add(&mheap.pagesInUse, s->npages - old);
 		s->elemsize = mspan_bytes(s);
 		set_table(s, s, false);
 	}

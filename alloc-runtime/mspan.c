@@ -10,9 +10,9 @@ static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan
 {
 	s->prev = prev;
 	s->next = next;
-	*(prev ? &prev->next : &list->first) = s;
-	*(next ? &next->prev : &list->last) = s;
-	s->list = list;
+	owner_set((prev ? &prev->next : &list->first), s);
+	owner_set((next ? &next->prev : &list->last), s);
+	owner_set(&s->list, list);
 }
 
 void mSpanList_insert(struct mSpanList *list, struct mspan *s)
@@ -27,10 +27,10 @@ void mSpanList_insertBack(struct mSpanList *list, struct mspan *s)
 
 void mSpanList_remove(struct mSpanList *list, struct mspan *s)
 {
-	*(s->prev ? &s->prev->next : &list->first) = s->next;
-	*(s->next ? &s->next->prev : &list->last) = s->prev;
+	owner_set((s->prev ? &s->prev->next : &list->first), s->next);
+	owner_set((s->next ? &s->next->prev : &list->last), s->prev);
 	s->prev = s->next = NULL;
-	s->list = NULL;
+	owner_set(&s->list, NULL);
 }
 
 /* Opens a window on these free objects: up to the next sample, and what is left then. */
@@ -100,7 +100,7 @@ unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i * 32 < nelems; i++)
-		n += atomic_load_explicit(&freeBits[i], memory_order_relaxed) >> 32;
+		n += atomic_load_explicit(&freeBits[i], memory_order_acquire) >> 32;
 	return n;
 }
 

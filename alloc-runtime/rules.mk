@@ -41,3 +41,13 @@ $(B)/tests/unit/test_goalloc_preload: tests/unit/test_goalloc_preload.c $(B)/lib
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lgoalloc-preload -Wl,-rpath,'$$ORIGIN/../..' -lcmocka -lpthread
+
+# The unit tests of the allocator under sanitizers; builds below build/san-*.
+SANITIZED_TESTS := test_goalloc_malloc test_goalloc_model test_goalloc_stacks test_goalloc_probes
+sanitize-goalloc:
+	$(Q)for sanitizer in address,undefined thread; do \
+		b=build/san-$$(echo $$sanitizer | tr , -); \
+		$(MAKE) --no-print-directory SANITIZE=$$sanitizer $$b/libgoalloc.so $(SANITIZED_TESTS:%=$$b/tests/unit/%) && \
+		tests/run $(SANITIZED_TESTS:%=$$b/tests/unit/%) || exit 1; \
+	done
+.PHONY: sanitize-goalloc

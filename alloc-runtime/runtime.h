@@ -55,6 +55,12 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 #define owner_add(p, n) ((void)(*(p) += (n)))
 #define owner_set(p, n) ((void)(*(p) = (n)))
 #endif
+/* Before a second look at a sequence number. */
+#ifdef __SANITIZE_THREAD__
+#define reader_fence() atomic_signal_fence(memory_order_acquire)
+#else
+#define reader_fence() atomic_thread_fence(memory_order_acquire)
+#endif
 #define reader_get(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 
 /* ---- mspan ---- */

@@ -59,7 +59,7 @@ static void read_cache(struct mcache *c, struct goalloc_class_stats *classes)
 		uint64_t before = sequence_read(c);
 		for (unsigned i = 0; i < NumSpanClasses; i++)
 			read_class(c, i, &classes[i]);
-		atomic_thread_fence(memory_order_acquire);
+		reader_fence();
 		/* The thread itself reads its own cache from a callback: odd, and nothing moves. */
 		if ((!(before & SequenceOdd) && sequence_read(c) == before) || c == mcache_self || attempt == Patience)
 			return;

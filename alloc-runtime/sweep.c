@@ -31,7 +31,7 @@ void sweep_freed(uint64_t bytes)
 		atomic_fetch_add_explicit(&mheap.sweepgen, 2, memory_order_relaxed);
 		atomic_store_explicit(&mheap.sweepdone, 0, memory_order_relaxed);
 		mheap.sweepPage = 0;
-		mheap.pagesSwept = 0;
+		owner_set(&mheap.pagesSwept, 0);
 		mheap.spanBytesAlloc = 0;
 		mheap.sweepPagesPerByte = (double)arena_map.pages / ((double)inuse / CycleShare + PageSize);
 	}
@@ -57,7 +57,7 @@ static struct mspan *next_unswept(void)
 		/* The span that began here last time may be part of a free one by now, whose inner pages say nothing. */
 		uintptr_t end = s == &emptymspan ? mheap.sweepPage + 1
 						 : ((s->base - arena_map.start) >> PageShift) + s->npages;
-		mheap.pagesSwept += end - mheap.sweepPage;
+		owner_add(&mheap.pagesSwept, end - mheap.sweepPage);
 		mheap.sweepPage = end;
 		if (s->state == mSpanInUse)
 			found = s;

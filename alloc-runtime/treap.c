@@ -47,7 +47,7 @@ void mTreap_insert(struct mTreap *treap, struct mspan *s)
 		at = before(s, *at) ? &(*at)->prev : &(*at)->next;
 	split(*at, s, &s->prev, &s->next);
 	*at = s;
-	s->list = &treap->root;
+	owner_set(&s->list, &treap->root);
 }
 
 void mTreap_remove(struct mTreap *treap, struct mspan *s)
@@ -58,7 +58,7 @@ void mTreap_remove(struct mTreap *treap, struct mspan *s)
 		at = before(s, *at) ? &(*at)->prev : &(*at)->next;
 	*at = join(s->prev, s->next);
 	s->prev = s->next = NULL;
-	s->list = NULL;
+	owner_set(&s->list, NULL);
 }
 
 struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages)

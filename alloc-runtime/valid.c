@@ -50,7 +50,7 @@ const char *mspan_is_valid(const struct mspan *s)
 	CHECK((s->base - mheap.arena_start) % PageSize == 0);
 	if (s->state != mSpanInUse) {
 		CHECK(s->divMagic == 0);
-		CHECK(s->list != NULL);
+		CHECK(reader_get(&s->list) != NULL);
 		return NULL;
 	}
 	const struct size_class *class = &size_classes[spanclass_size_class(s->spanclass)];
@@ -71,7 +71,7 @@ static const char *list_is_valid(const struct mSpanList *list, struct mcache *ow
 	*length = 0;
 	for (const struct mspan *s = list->first; s; before = s, s = s->next, ++*length) {
 		CHECK(s->prev == before);
-		CHECK(s->list == list);
+		CHECK(reader_get(&s->list) == list);
 		CHECK(s->state == mSpanInUse);
 		CHECK(s->spanclass == spanclass);
 		CHECK(atomic_load_explicit(&s->owner, memory_order_relaxed) == owner);
@@ -95,7 +95,7 @@ const char *mcache_is_valid(struct mcache *c)
 		CHECK(length == c->nready[i]);
 		if (s == &emptymspan)
 			continue;
-		CHECK(s->state == mSpanInUse && s->spanclass == i && s->list == NULL);
+		CHECK(s->state == mSpanInUse && s->spanclass == i && reader_get(&s->list) == NULL);
 		CHECK(atomic_load_explicit(&s->owner, memory_order_relaxed) == c);
 	}
 	return NULL;
@@ -135,7 +135,7 @@ static const char *arena_is_valid(void)
 			return wrong;
 		if (s->state == mSpanFree) {
 			CHECK(!before || before->state != mSpanFree);
-			CHECK(s->list == (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
+			CHECK(reader_get(&s->list) == (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
 			CHECK(s->npreleased <= s->npages);
 			released += s->npreleased;
 		} else {
@@ -157,7 +157,7 @@ static const char *tree_is_valid(const struct mspan *s, size_t shortest, size_t 
 
 	if (!s)
 		return NULL;
-	CHECK(s->state == mSpanFree && s->list == &mheap.freelarge.root);
+	CHECK(s->state == mSpanFree && reader_get(&s->list) == &mheap.freelarge.root);
 	CHECK(s->npages >= shortest && s->npages <= longest);
 	if ((wrong = tree_is_valid(s->prev, shortest, s->npages)))
 		return wrong;
