@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "elf_symbols.h"
 
@@ -48,6 +49,15 @@ struct unit {
 	struct ranges ranges; /* of the functions */
 };
 
+/* A source file's name that is relative to where its unit was compiled, made absolute. */
+struct absolute {
+	UT_hash_handle hh;
+	struct absolute_key {
+		const char *directory, *file; /* pointers into debug information, which repeat */
+	} key;
+	char *path;
+};
+
 struct dwarf_symbols {
 	Dwfl *dwfl;
 	Dwfl_Module *module;
@@ -59,6 +69,7 @@ struct dwarf_symbols {
 	size_t unit_count, unit_capacity;
 	struct ranges ranges;		 /* of the units */
 	struct elf_symbols *elf_symbols; /* NULL until asked for */
+	struct absolute *absolutes;
 };
 
 /* Makes room for one more element. */
@@ -271,25 +282,47 @@ static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool p
 	return text_of(die, DW_AT_name);
 }
 
-static const char *file_of(Dwarf_Die *unit, uint32_t index)
+/* Compilers note names as they were given to them, beside their working directory. */
+static const char *absolute_path(struct dwarf_symbols *symbols, Dwarf_Die *unit, const char *file)
+{
+	struct absolute_key key = {.directory = text_of(unit, DW_AT_comp_dir), .file = file};
+	struct absolute *entry;
+
+	if (!file || file[0] == '/' || !key.directory || key.directory[0] != '/')
+		return file;
+	if (strncmp(file, "./", 2) == 0)
+		file += 2;
+	HASH_FIND(hh, symbols->absolutes, &key, sizeof(key), entry);
+	if (!entry) {
+		entry = calloc(1, sizeof(*entry));
+		if (!entry || asprintf(&entry->path, "%s/%s", key.directory, file) < 0)
+			abort();
+		entry->key = key;
+		HASH_ADD(hh, symbols->absolutes, key, sizeof(key), entry);
+	}
+	return entry->path;
+}
+
+static const char *file_of(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint32_t index)
 {
 	Dwarf_Files *files;
 	size_t count;
 
 	if (dwarf_getsrcfiles(unit, &files, &count) != 0 || index >= count)
 		return NULL;
-	return dwarf_filesrc(files, index, NULL, NULL);
+	return absolute_path(symbols, unit, dwarf_filesrc(files, index, NULL, NULL));
 }
 
 /* The position of the instruction itself, which is in the innermost function. */
-static void set_line(Dwarf_Die *unit, uint64_t address, struct profile_frame *frame)
+static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t address,
+		     struct profile_frame *frame)
 {
 	Dwarf_Line *line = dwarf_getsrc_die(unit, address);
 	int number;
 
 	if (!line)
 		return;
-	frame->file = dwarf_linesrc(line, NULL, NULL);
+	frame->file = absolute_path(symbols, unit, dwarf_linesrc(line, NULL, NULL));
 	if (dwarf_lineno(line, &number) == 0 && number > 0)
 		frame->line = (uint32_t)number;
 	if (dwarf_linecol(line, &number) == 0 && number > 0)
@@ -323,7 +356,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		if (i > 0) {
 			Dwarf_Die *call = &chain[count - i];
 
-			frames[i].file = file_of(&unit->die, number_of(call, DW_AT_call_file));
+			frames[i].file = file_of(symbols, &unit->die, number_of(call, DW_AT_call_file));
 			frames[i].line = number_of(call, DW_AT_call_line);
 			frames[i].column = number_of(call, DW_AT_call_column);
 		}
@@ -335,7 +368,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		count = frames[0].function ? 1 : 0;
 	}
 	if (count)
-		set_line(&unit->die, address - symbols->bias, &frames[0]);
+		set_line(symbols, &unit->die, address - symbols->bias, &frames[0]);
 	return count;
 }
 
@@ -405,6 +438,8 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 
 void dwarf_symbols_close(struct dwarf_symbols *symbols)
 {
+	struct absolute *entry, *next;
+
 	if (!symbols)
 		return;
 	for (size_t i = 0; i < symbols->unit_count; i++) {
@@ -414,6 +449,11 @@ void dwarf_symbols_close(struct dwarf_symbols *symbols)
 	free(symbols->units);
 	free(symbols->ranges.rows);
 	elf_symbols_free(symbols->elf_symbols);
+	HASH_ITER (hh, symbols->absolutes, entry, next) {
+		HASH_DEL(symbols->absolutes, entry);
+		free(entry->path);
+		free(entry);
+	}
 	free(symbols->build_id);
 	if (symbols->dwfl)
 		dwfl_end(symbols->dwfl);

@@ -68,21 +68,6 @@ def refused(t, *arguments, message, status=2):
     return done
 
 
-def test_the_examples_of_help_work_as_written(t):
-    go_profile(t)
-    text = t.escapement("report", "--help").stdout
-    examples = [line.strip() for line in text.split("examples:\n")[1].splitlines() if line.strip()]
-    if len(examples) < 4:
-        raise AssertionError(f"examples: {examples}")
-    environment = dict(os.environ, PATH=f"{harness.ESCAPEMENT.parent}:{os.environ['PATH']}")
-    for example in examples:
-        # Go's own profiles have no refills; the recordings that the other tests make have.
-        status = 2 if "--sort refills" in example else 0
-        t.run("sh", "-c", example, env=environment, status=status)
-    contains(t.path("stacks.folded").read_text(), "main.main;main.allocate ")
-    json.loads(t.path("report.json").read_text())
-
-
 def test_a_go_heap_profile_is_reported_with_its_intervals(t):
     report = t.json("report", go_profile(t))
     same(report["schema"], "escapement.report/1")
@@ -207,6 +192,64 @@ def test_a_full_disk_is_an_error(t):
     same(done.returncode, 2, "exit status with a full standard output")
     contains(done.stderr, "No space left on device")
     refused(t, "-o", t.path("no/such/file"), profile, message="cannot write")
+
+
+def recording(t, *options):
+    """A real recording of the seed programs, every allocation of 50 rounds."""
+    harness.require_root()
+    counts, profile = t.path("counts"), t.path("escapement.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, *options, "--", harness.workload("seeds"), "--rounds", "50",
+                 f"--print-counts={counts}")
+    return profile, [json.loads(line) for line in counts.read_text().splitlines()]
+
+
+def test_the_examples_of_help_work_as_written(t):
+    recording(t)
+    text = t.escapement("report", "--help").stdout
+    examples = [line.strip() for line in text.split("examples:\n")[1].splitlines() if line.strip()]
+    if len(examples) < 4:
+        raise AssertionError(f"examples: {examples}")
+    environment = dict(os.environ, PATH=f"{harness.ESCAPEMENT.parent}:{os.environ['PATH']}")
+    for example in examples:
+        t.run("sh", "-c", example, env=environment)
+    contains(t.path("stacks.folded").read_text(), ";main.foo;runtime.newobject;runtime.mallocgc ")
+    json.loads(t.path("report.json").read_text())
+
+
+def test_sites_of_a_recording_are_the_programs_own_counts(t):
+    profile, counts = recording(t)
+    expected = {}
+    for site in counts:
+        key = (site["file"], site["line"], site["function"])
+        if site["objects"]:
+            objects, size = expected.get(key, (0, 0))
+            expected[key] = (objects + site["objects"], size + site["bytes"])
+    report = t.json("report", profile)
+    same(report["exact"], {"totals": True, "rows": True})
+    same({(row["file"], row["line"], row["function"]): (row["objects"], row["bytes"]) for row in report["rows"]
+          if (row["file"] or "").endswith(".go")}, expected, "sites")
+    same(report["lost"], {"events": 0, "stacks": 0})
+    same(report["check"]["difference"], 0, "check")
+    for by in ("function", "type", "size-class", "stack"):
+        rows = t.json("report", "--by", by, profile)["rows"]
+        for value in ("objects", "bytes", "refills", "central_grows", "heap_grows", "heap_grow_bytes"):
+            same(sum(row[value] for row in rows), report["totals"][value], f"{value} by {by}")
+
+
+def test_go_tool_pprof_opens_a_recording_without_complaint(t):
+    if not os.access("/usr/bin/go", os.X_OK):
+        raise harness.Skip("no /usr/bin/go")
+    profile, _ = recording(t)
+    # Where the compiled programs' sources were, pprof finds them.
+    for options, part in ((["-top"], "runtime.mallocgc"), (["-tags"], "span_class"),
+                          (["-top", "-sample_index=refills"], "Type: refills"),
+                          (["-list=main.boo", f"-source_path={harness.FIXTURES / 'seed-programs'}"], "ROUTINE"),
+                          (["-list=^runtime.newobject$"], "runtime.newobject"), (["-traces"], "main.foo")):
+        done = t.run("/usr/bin/go", "tool", "pprof", *options, profile)
+        contains(done.stdout, part)
+        same(done.stderr, "", f"complaints about {options}")
+        if "Error:" in done.stdout:
+            raise AssertionError(f"{options}: {done.stdout[:2000]}")
 
 
 def test_a_closed_pipe_ends_quietly_enough(t):
