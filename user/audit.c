@@ -7,6 +7,7 @@
 
 #include "audit_calls.h"
 #include "audit_index.h"
+#include "audit_stale.h"
 #include "frames.h"
 
 #define obstack_chunk_alloc must_malloc
@@ -597,6 +598,17 @@ static void finish_rows(struct join *join)
 	}
 }
 
+static void warn_if_stale(struct audit *audit)
+{
+	char *stale = audit_stale(audit);
+
+	if (!stale)
+		return;
+	audit->warnings = obstack_alloc(&audit->storage->memory, sizeof(*audit->warnings));
+	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, stale, strlen(stale));
+	free(stale);
+}
+
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options)
 {
@@ -617,6 +629,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_rows(&join);
 	add_unseen(&join);
 	finish_rows(&join);
+	warn_if_stale(audit);
 	audit_filter(audit, &everything, AUDIT_BY_BYTES);
 	audit_index_free(join.index);
 	free(join.groups);

@@ -94,21 +94,35 @@ static int hex_digit(char c)
 	return -1;
 }
 
-size_t frames_package(const char *function, char *package, size_t size)
+/* The dot between a Go symbol's import path and its name; NULL where it names no package. */
+static const char *package_dot(const char *function)
 {
-	const char *end = function, *last_slash = NULL, *dot;
-	size_t length = 0;
+	const char *last_slash = NULL, *dot;
 
-	if (!function || size == 0)
-		return 0;
-	package[0] = 0;
 	/* Slashes after a bracket are in type arguments or receivers. */
-	for (; *end && *end != '[' && *end != '(' && *end != '{'; end++) {
-		if (*end == '/')
-			last_slash = end;
+	for (const char *c = function; *c && *c != '[' && *c != '(' && *c != '{'; c++) {
+		if (*c == '/')
+			last_slash = c;
 	}
 	dot = strchr(last_slash ? last_slash : function, '.');
-	if (!dot || dot == function)
+	return dot == function ? NULL : dot;
+}
+
+const char *frames_local_name(const char *function)
+{
+	const char *dot = package_dot(function);
+
+	return dot ? dot + 1 : function;
+}
+
+size_t frames_package(const char *function, char *package, size_t size)
+{
+	const char *dot = function ? package_dot(function) : NULL;
+	size_t length = 0;
+
+	if (function && size)
+		package[0] = 0;
+	if (!dot || size == 0)
 		return 0;
 	for (const char *c = function; c < dot; c++) {
 		char byte = *c;

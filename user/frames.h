@@ -38,4 +38,7 @@ static inline const struct profile_frame *frames_site_frame(const struct profile
  */
 size_t frames_package(const char *function, char *package, size_t size);
 
+/* The name without its import path: "(*Node).Decode" of the above; the whole name where there is none. */
+const char *frames_local_name(const char *function);
+
 #endif

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,14 +53,16 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Whether `prefix` is whole leading components of `path`. */
-static bool starts_with(const char *path, const char *prefix)
+/* What follows `prefix` in `path`, where that is whole leading components of it; NULL where it is not. */
+static const char *after_prefix(const char *path, const char *prefix)
 {
 	size_t length = strlen(prefix);
 
 	while (length && prefix[length - 1] == '/')
 		length--;
-	return strncmp(path, prefix, length) == 0 && (path[length] == '/' || path[length] == 0);
+	if (strncmp(path, prefix, length) != 0 || (path[length] != '/' && (path[length] || !length)))
+		return NULL;
+	return path + length;
 }
 
 /* Copies one component in normal form and returns the end of the copy. */
@@ -88,20 +91,16 @@ static char *normalise(const struct pathmatch *match, const char *name)
 	if (copy[0] && copy[1] == ':')
 		copy[0] = (char)tolower((unsigned char)copy[0]);
 	for (size_t i = 0; i < match->map_count; i++) {
-		const struct pathmatch_map *map = &match->maps[i];
+		const char *tail = after_prefix(copy, match->maps[i].from);
+		char *mapped;
 
-		if (starts_with(copy, map->from)) {
-			const char *tail = copy + strlen(map->from);
-			char *mapped = must(malloc(strlen(map->to) + strlen(tail) + 2));
-
-			strcpy(mapped, map->to);
-			if (*tail && *tail != '/' && map->to[0])
-				strcat(mapped, "/");
-			strcat(mapped, tail);
-			free(copy);
-			copy = mapped;
-			break;
-		}
+		if (!tail)
+			continue;
+		if (asprintf(&mapped, "%s%s", match->maps[i].to, tail) < 0)
+			abort();
+		free(copy);
+		copy = mapped;
+		break;
 	}
 	path = end = must(malloc(strlen(copy) + 1));
 	if (copy[0] == '/')

@@ -9,6 +9,7 @@ FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address
 FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
 	printable string_table error
 
+FUZZ_PARTS_pathmatch := pathmatch
 FUZZ_PARTS_pprof := pprof pprof_comments pprof_read pprof_write output profile interval size_class utf8 error \
 	report render_report_data render_report_text frames json shorten terminal
 FUZZ_MADE_pprof  := $(B)/user/profile.pb-c.c

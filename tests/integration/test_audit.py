@@ -81,6 +81,7 @@ def test_every_seed_program_has_the_verdicts_and_the_exact_counts_of_its_lines(t
         same(document["totals"]["objects"], sum(c["objects"] for c in counts.values()))
         same(document["lost"], {"events": 0, "stacks": 0})
         same(document["exact"], {"totals": True, "rows": True})
+        same(document["warnings"], [])
 
 
 def test_the_append_that_grows_says_why_with_every_release(t):

@@ -8,7 +8,7 @@ import re
 import shutil
 
 import harness
-from harness import same
+from harness import contains, same
 
 CORPUS = harness.FIXTURES / "inlining"
 RUNS = 1000
@@ -63,16 +63,19 @@ def summary(row):
     return row["verdict"], what, objects, row["inlined_at"][-1]["function"] if row["inlined_at"] else None
 
 
-def build(t, version, package="./..."):
-    """The corpus, built in a directory of the test; the program and what the compiler said."""
-    go = harness.go_toolchain(version)
-    source = t.path(version)
-    shutil.copytree(CORPUS, source)
+def go_build(t, version, source, *arguments):
     environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
                    "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    return t.run(harness.go_toolchain(version), "build", *arguments, cwd=source, env=environment).stderr
+
+
+def build(t, version):
+    """The corpus, built in a directory of the test; the program and what the compiler said."""
+    source = t.path(version)
+    shutil.copytree(CORPUS, source)
     said = source / "m2.txt"
-    said.write_text(t.run(go, "build", "-gcflags=-m=2", "./...", cwd=source, env=environment).stderr)
-    t.run(go, "build", "-o", source / "program", ".", cwd=source, env=environment)
+    said.write_text(go_build(t, version, source, "-gcflags=-m=2", "./..."))
+    go_build(t, version, source, "-o", source / "program", ".")
     return source / "program", said
 
 
@@ -94,7 +97,9 @@ def recorded(t, version):
     program, said = build(t, version)
     profile = t.path("recorded.pb.gz")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
-    check(t.json("audit", "--escape", said, profile), version)
+    document = t.json("audit", "--escape", said, profile)
+    check(document, version)
+    same(document["warnings"], [])
 
 
 def test_every_line_of_the_corpus_has_its_verdict_with_go_1_19(t):
@@ -135,12 +140,9 @@ def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
 def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
     harness.require_root()
     program, said = build(t, "1.24")
-    go = harness.go_toolchain("1.24")
     source = program.parent
     trimmed = source / "trimmed"
-    t.run(go, "build", "-trimpath", "-o", trimmed, ".", cwd=source,
-          env={"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
-               "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"})
+    go_build(t, "1.24", source, "-trimpath", "-o", trimmed, ".")
     profile = t.path("trimmed.pb.gz")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", trimmed)
     check(t.json("audit", "--escape", said, profile), "1.24")
@@ -152,6 +154,27 @@ def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
     for row in document["rows"]:
         row["file"] = (row["file"] or "").removeprefix("/ci/job/7/")
     check(document, "1.24")
+
+
+def test_output_of_another_build_is_warned_of_once_with_what_to_do(t):
+    harness.require_root()
+    program, said = build(t, "1.24")
+    _, newer_said = build(t, "1.27")
+    profile = t.path("recorded.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    moved = t.path("moved.txt")
+    moved.write_text(re.sub(r"(main\.go:)(\d+)", lambda match: match[1] + str(int(match[2]) + 3), said.read_text()))
+    uninlined = t.path("uninlined.txt")
+    uninlined.write_text(go_build(t, "1.24", program.parent, "-gcflags=-m=2 -l", "./..."))
+    for other, words in ((newer_said, "Go 1.24 built the program and the output is of Go 1.27"),
+                         (moved, "functions begin at another line"),
+                         (uninlined, "inlined in the program and not in the output (was it made with -l?)")):
+        warnings = t.escapement("audit", "--escape", other, profile).stderr.splitlines()
+        same(len(warnings), 1, "warnings")
+        contains(warnings[0], "warning: the compiler output does not fit the program")
+        contains(warnings[0], words)
+        contains(warnings[0], "go build -gcflags=-m=2")
+    same(t.escapement("audit", "--escape", said, profile).stderr, "")
 
 
 harness.main()
