@@ -4,25 +4,22 @@
 #include "cli.h"
 #include "escape.h"
 #include "escape_build.h"
-#include "escape_diff.h"
 #include "escape_functions.h"
 #include "escape_graph.h"
 #include "escape_select.h"
+#include "gate_settings.h"
 #include "options.h"
 #include "output.h"
 #include "render_escapes.h"
 
 static struct {
-	const char *kinds, *output, *directory, *diff, *old_directory;
+	const char *kinds, *directory, *diff, *old_directory;
 	const char *go, *save;
-	bool advisory, build, dependencies;
+	bool build, dependencies;
 	struct option_list packages, functions, paths, flags;
 	struct escapes_style style;
-	int format;
-} options;
-
-enum { FORMAT_TEXT, FORMAT_JSON };
-static const char *const formats[] = {"text", "json", NULL};
+	struct gate_settings gate; /* of --diff; its output and format are those without, too */
+} options = {.gate = {.noisy = -1, .what = "escapes"}};
 
 static const struct option_row rows[] = {
 	{0, NULL, NULL, 0, NULL, "what to show", NULL},
@@ -35,9 +32,12 @@ static const struct option_row rows[] = {
 	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only how many of each kind", NULL},
 	{0, NULL, NULL, 0, NULL, "comparison", NULL},
 	{0, "diff", "OLD", OPTION_STRING, &options.diff,
-	 "what is new in FILE, gone and changed since OLD, by function and subject, not by line; exit 1 when there is "
-	 "something new", NULL},
-	{0, "advisory", NULL, OPTION_FLAG, &options.advisory, "with --diff: exit 0 all the same", NULL},
+	 "what is new in FILE, gone and changed since OLD, by function and subject, not by line: a gate that needs no "
+	 "program to run; exit 1 when there is something new that did not only move", NULL},
+	{0, "advisory", NULL, OPTION_FLAG, &options.gate.advisory, "with --diff: exit 0 all the same", NULL},
+	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &options.gate.tolerances,
+	 "with --diff: how many more are allowed, as in gate: objects=2 or 5%", NULL},
+	{0, "policy", "FILE", OPTION_STRING, &options.gate.policy_path, "with --diff: the gate's policy file", NULL},
 	{0, NULL, NULL, 0, NULL, "build", NULL},
 	{'b', "build", NULL, OPTION_FLAG, &options.build,
 	 "run the Go compiler on PACKAGES (default .) instead of reading a FILE; nothing is linked or left behind", NULL},
@@ -51,8 +51,9 @@ static const struct option_row rows[] = {
 	 "where the compiler ran: the source is looked for there (default .)", NULL},
 	{0, "old-directory", "DIR", OPTION_STRING, &options.old_directory,
 	 "the same for OLD (default: only its own words are used)", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &options.format, "text or json", formats},
-	{'o', "output", "FILE", OPTION_STRING, &options.output, "write there instead of standard output", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &options.gate.format,
+	 "text or json; with --diff also markdown, sarif, junit or github", gate_format_names},
+	{'o', "output", "FILE", OPTION_STRING, &options.gate.output, "write there instead of standard output", NULL},
 	{0},
 };
 
@@ -69,35 +70,20 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-/* Prints one output, or the difference of two. Returns an exit status, -1 with an error. */
-static int show(const struct escape_output *before, const struct escape_output *output,
-		const struct escape_filter *filter, struct error *error)
+static int show(const struct escape_output *output, const struct escape_filter *filter, struct error *error)
 {
-	struct escape_side sides[2] = {{.output = before}, {.output = output}};
-	struct escape_diff *diff = NULL;
+	struct escape_graph *graph;
 	struct output file;
-	int status = STATUS_OK;
 
-	if (output_open(&file, options.output ? options.output : "-", error))
+	if (output_open(&file, options.gate.output ? options.gate.output : "-", error))
 		return -1;
-	for (int i = before ? 0 : 1; i < 2; i++)
-		sides[i].graph = escape_graph_new(sides[i].output);
-	if (before) {
-		diff = escape_diff_new(&sides[0], &sides[1], filter);
-		if (!diff->by_function)
-			cli_warn("compared by file: not every function is known; use -m=2, or --directory and --old-directory");
-		(options.format == FORMAT_JSON ? render_escapes_diff_json : render_escapes_diff_text)(
-			file.stream, diff, sides[0].graph, sides[1].graph);
-		status = diff->totals[ESCAPE_NEW] && !options.advisory ? STATUS_FOUND : STATUS_OK;
-	} else if (options.format == FORMAT_JSON) {
-		render_escapes_json(file.stream, output, sides[1].graph, filter);
-	} else {
-		render_escapes_text(file.stream, output, sides[1].graph, filter, &options.style);
-	}
-	escape_diff_free(diff);
-	escape_graph_free((struct escape_graph *)sides[0].graph);
-	escape_graph_free((struct escape_graph *)sides[1].graph);
-	return output_commit(&file, error) ? -1 : status;
+	graph = escape_graph_new(output);
+	if (options.gate.format == GATE_JSON)
+		render_escapes_json(file.stream, output, graph, filter);
+	else
+		render_escapes_text(file.stream, output, graph, filter, &options.style);
+	escape_graph_free(graph);
+	return output_commit(&file, error);
 }
 
 static struct escape_output *read_output(const char *name, const char *directory, struct error *error)
@@ -141,8 +127,10 @@ static int check_operands(int count, struct error *error)
 {
 	if (!options.build && (options.go || options.save || options.flags.count || options.dependencies))
 		return error_set(error, STATUS_USAGE, "--go, --build-flag, --all and --save need --build");
-	if (options.advisory && !options.diff)
-		return error_set(error, STATUS_USAGE, "--advisory needs --diff");
+	if (!options.diff && (options.gate.advisory || options.gate.tolerances.count || options.gate.policy_path))
+		return error_set(error, STATUS_USAGE, "--advisory, --tolerance and --policy need --diff");
+	if (!options.diff && options.gate.format != GATE_TEXT && options.gate.format != GATE_JSON)
+		return error_set(error, STATUS_USAGE, "--format %s needs --diff", gate_format_names[options.gate.format]);
 	if (options.build || count == 1)
 		return 0;
 	return error_set(error, STATUS_USAGE, count ? "escapes reads one file" :
@@ -162,7 +150,7 @@ static int run(int argc, char **argv)
 	if (check_operands(argc - first, &error))
 		return cli_fail(&error);
 	filter = (struct escape_filter){
-		.kinds = options.format == FORMAT_JSON && !options.diff ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
+		.kinds = options.gate.format == GATE_JSON && !options.diff ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
 		.packages = options.packages.values, .package_count = options.packages.count,
 		.functions = options.functions.values, .function_count = options.functions.count,
 		.paths = options.paths.values, .path_count = options.paths.count,
@@ -174,7 +162,10 @@ static int run(int argc, char **argv)
 	if (before || !options.diff)
 		output = options.build ? build_output(argv + first, argc - first, &error) :
 			 read_output(argv[first], options.directory ? options.directory : ".", &error);
-	status = output ? show(before, output, &filter, &error) : -1;
+	if (output)
+		status = before ? gate_static(&options.gate, before, output, &filter, &error) : show(output, &filter, &error);
+	else
+		status = -1;
 	if (status < 0)
 		status = cli_fail(&error);
 	escape_free(before);

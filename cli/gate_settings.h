@@ -48,6 +48,10 @@ void gate_settings_free(struct gate_settings *settings);
 /* Prints the result. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);
 
+/* Judges what the compiler says after by what it said before. Returns an exit status, or -1 with an error. */
+int gate_static(struct gate_settings *settings, const struct escape_output *before, const struct escape_output *after,
+		const struct escape_filter *filter, struct error *error);
+
 /* `gate compare` and `gate accept`. */
 int gate_compare_run(int argc, char **argv);
 int gate_accept_run(int argc, char **argv);

@@ -65,6 +65,11 @@ test-go-matrix: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
+# 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
+.PHONY: test-gate-long
+test-gate-long: test-programs
+	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
+
 demo: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) tests/demo

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "audit.h"
+#include "escape_select.h"
 #include "policy.h"
 #include "profile.h"
 
@@ -37,7 +38,7 @@ struct gate_site {
 	const char *file; /* NULL where not known; relative where it is below the working directory */
 	uint32_t line, column; /* 0 where not known: a baseline holds neither */
 	uint32_t places;       /* positions that are summed here */
-	const char *reason;    /* why the compiler moved it to the heap; NULL where not known */
+	const char *reason;    /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
 	const char *accepted;  /* a baseline's: why somebody accepted these counts; NULL */
 	struct gate_count counts[VALUE_COUNT];
 };
@@ -64,6 +65,13 @@ void gate_counts_free(struct gate_counts *counts); /* NULL is allowed */
 /* Copies a text into the counts' memory; NULL gives NULL. Equal texts are one pointer. */
 const char *gate_counts_string(struct gate_counts *counts, const char *text);
 void gate_counts_command(struct gate_counts *counts, const char *const *command);
+
+/*
+ * What the compiler moves to the heap, as counts for a static gate: a site is a function (a file where `by_function` is
+ * false) and what escapes there, its `type`; objects are how often the compiler says so. Bytes are unmeasured.
+ */
+struct gate_counts *gate_counts_of_escapes(const struct escape_output *output, const struct escape_filter *filter,
+					   bool by_function);
 
 /* Makes room for one more site and returns it, zeroed, with costs unmeasured. Pointers to others do not survive. */
 struct gate_site *gate_counts_append(struct gate_counts *counts);

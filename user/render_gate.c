@@ -93,7 +93,7 @@ const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site)
 const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site)
 {
 	if (!site->annotation)
-		text[0] = 0;
+		snprintf(text, GATE_TEXT_SIZE, "%s", site->reason ? site->reason : "");
 	else if (site->reason)
 		snprintf(text, GATE_TEXT_SIZE, "%s (%s)", site->annotation, site->reason);
 	else

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The gate's promises: exit statuses, baselines that cannot be trusted, noise, policies, and that it can fail."""
+import gzip
+import json
+import os
+import re
+import shlex
+import shutil
+
+import gate_long
+import harness
+from harness import contains, same, workload
+
+PLAN = "main.parse main.go 10 5 newobject 24 10\nmain.show main.go 40 14 makeslice 64 4\n"
+MORE = PLAN.replace("24 10", "24 11")
+NOISY = PLAN + "main.cache main.go 50 3 newobject 48 0 1000 900\n"
+
+
+def mutants(t, plan, rounds=10):
+    """A command that allocates as the plan says; the command stays the same when the plan changes."""
+    t.path("plan").write_text(plan)
+    return (workload("mutants"), "--plan", t.path("plan"), "--rounds", rounds)
+
+
+def baseline(t, plan=PLAN, *options):
+    harness.require_root()
+    program = mutants(t, plan)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", *options, "--", *program)
+    return program
+
+
+def gate(t, program, *options, status=0):
+    return t.escapement("gate", "--baseline", t.path("b.json"), *options, "--", *program, status=status)
+
+
+def test_an_update_writes_sorted_sites_one_a_line_and_the_same_bytes_again(t):
+    program = baseline(t)
+    first = t.path("b.json").read_bytes()
+    document = json.loads(first)
+    same(document["schema"], "escapement.baseline/1")
+    same([site["function"] for site in document["sites"]], ["main.parse", "main.show"])
+    same([line[0] for line in first.decode().splitlines()].count("{"), 3, "lines that begin an object")
+    assert b'"line"' not in first, "a baseline must not hold line numbers"
+    t.path("b.json").unlink()
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", *program)
+    same(t.path("b.json").read_bytes(), first, "a baseline written anew")
+
+
+def test_totals_are_the_sums_and_bytes_those_of_size_classes(t):
+    baseline(t)
+    document = json.loads(t.path("b.json").read_text())
+    same({site["function"]: (site["objects"], site["bytes"]) for site in document["sites"]},
+         {"main.parse": (100, 2400), "main.show": (40, 2560)})
+    same((document["totals"]["objects"], document["totals"]["bytes"]), (140, 4960))
+
+
+def test_exit_statuses_tell_what_happened(t):
+    program = baseline(t)
+    gate(t, program)
+    gate(t, mutants(t, MORE), status=1)
+    gate(t, mutants(t, MORE), "--advisory")
+    t.escapement("gate", "--", *program, status=2)
+    t.escapement("gate", "--baseline", t.path("missing"), "--", *program, status=2)
+    done = t.escapement("gate", "--baseline", t.path("b.json"), "--", "sh", "-c", "exit 7", status=3)
+    contains(done.stderr, "no probes")
+    script = ("sh", "-c", " ".join(shlex.quote(str(word)) for word in program) + "; exit 7")
+    done = gate(t, script, status=3)
+    contains(done.stderr, "the program exited with status 7")
+
+
+def test_a_failing_program_writes_no_baseline(t):
+    harness.require_root()
+    program = ("sh", "-c", " ".join(shlex.quote(str(word)) for word in mutants(t, PLAN)) + "; exit 7")
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", *program, status=3)
+    assert not t.path("b.json").exists()
+
+
+def test_a_gate_that_measured_nothing_is_exit_3_never_0(t):
+    program = baseline(t)
+    t.path("plan").write_text("")
+    done = gate(t, program, status=3)
+    contains(done.stderr, "nothing was measured")
+    done = t.escapement("gate", "--baseline", t.path("new.json"), "--update", "--", *program, status=3)
+    assert not t.path("new.json").exists()
+    done = gate(t, program, "--advisory", status=3)
+
+
+def test_lost_events_are_exit_4_but_a_regression_seen_all_the_same_is_1(t):
+    program = baseline(t)
+    for plan, status in ((PLAN, 4), (MORE, 1)):
+        t.path("plan").write_text(plan)
+        t.escapement("record", "-q", "--rate", 1, "-o", t.path("p.pb.gz"), "--", *program)
+        data = gzip.decompress(t.path("p.pb.gz").read_bytes())
+        none, some = b"lost: events=0 stacks=0", b"lost: events=5 stacks=0"
+        same(data.count(none), 1, "comments that say what was lost")
+        t.path("lost.pb").write_bytes(data.replace(none, some))
+        done = t.escapement("gate", "compare", t.path("b.json"), t.path("lost.pb"), status=status)
+        contains(done.stdout, "lost: 5 events")
+
+
+def test_the_programs_output_is_kept_apart_from_the_gates(t):
+    program = baseline(t)
+    done = gate(t, (*program, "--print-counts"), "--format", "json", "--runs", 1)
+    same(json.loads(done.stdout)["passed"], True)
+    contains(done.stderr, '"function":"main.parse"')
+
+
+def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
+    program = baseline(t)
+    good = t.path("b.json").read_text()
+    lines = good.splitlines(True)
+    for text, message in (
+            (good.replace("baseline/1", "baseline/0"), "is of schema 'escapement.baseline/0'"),
+            (good.replace("baseline/1", "baseline/2"), "write it anew with --update"),
+            ("", "is empty"),
+            (good[:len(good) // 2], "the file ends in the middle"),
+            (good[:-3], "the file ends in the middle"),
+            (good.replace('"objects":100', '"objects":"100"'), "b.json:6: \"objects\" is no whole number"),
+            (good.replace('"objects":100', '"objects":-1'), "b.json:6: \"objects\" is no whole number"),
+            (good.replace('"objects":100', '"objects":1.5'), "b.json:6: \"objects\" is no whole number"),
+            (good.replace('"objects":100', '"objcts":100'), "b.json:6: a site without \"objects\""),
+            (good.replace('"objects":40', '"objects":40,"line":12'), "b.json:7: unknown field \"line\""),
+            (good.replace('"objects":100', '"objects":101'), "does not add up"),
+            (good.replace(lines[6], lines[5].replace("},", "}")), "b.json:7: the same site as on line 6"),
+            (good.replace(lines[5], ""), "does not add up"),
+            (good.replace('"type":null', "type:null", 1), "b.json:6: not JSON at"),
+            ("[1]", "a baseline is a JSON object"),
+            ('{"schema":"other/1"}', "is no baseline"),
+            (good.replace("mutants", "other"), "is of the program 'other', not of 'mutants'"),
+            (good.replace("goalloc 1", "go1.21.0"), "was measured with go1.21.0 and this is goalloc 1")):
+        t.path("b.json").write_text(text)
+        done = gate(t, program, "--runs", 1, status=2)
+        contains(done.stderr, message)
+        same(done.stdout, "", "standard output")
+
+
+def test_other_arguments_are_a_warning(t):
+    program = baseline(t)
+    done = gate(t, (*program, "--threads", 1), "--runs", 1)
+    contains(done.stderr, "with other arguments")
+
+
+def test_the_self_test_proves_that_the_gate_can_fail(t):
+    program = baseline(t)
+    done = gate(t, program, "--self-test", "--runs", 1)
+    contains(done.stdout, "self-test passed: the gate fails for 101 objects instead of 100 at 'main.parse'")
+    done = gate(t, program, "--self-test", "--runs", 1, "--tolerance", "10%")
+    contains(done.stdout, "45 objects instead of 40")
+    t.escapement("gate", "--self-test", "--runs", 1, "--", *program)
+
+
+def test_a_gate_that_judges_nothing_fails_its_self_test(t):
+    program = baseline(t, NOISY.splitlines()[-1] + "\n")
+    done = gate(t, program, "--self-test", "--noisy", "ignore", status=1)
+    contains(done.stderr, "the gate cannot fail")
+
+
+def test_noisy_sites_are_shown_with_their_spread_and_judged_as_told(t):
+    program = baseline(t, NOISY)
+    gate(t, program, "--noisy", "ignore")
+    done = gate(t, program, "--noisy", "fail", "--format", "json", status=1)
+    noisy = [row for row in json.loads(done.stdout)["rows"] if row["change"] == "noisy"]
+    same([row["function"] for row in noisy], ["main.cache"])
+    assert noisy[0]["after"]["objects_max"] > noisy[0]["after"]["objects"], noisy
+    gate(t, program, "--noisy", "fail", "--tolerance", "main.cache:objects=1000,bytes=1M")
+    done = gate(t, mutants(t, NOISY.replace("24 10", "24 11")), "--noisy", "ignore", status=1)
+    contains(done.stdout, "worse: main.parse")
+    assert re.search(r"noisy: main.cache +objects +\S+ +\d+\.\.\d+", done.stdout), done.stdout
+    # clearly more than was ever seen is no noise
+    done = gate(t, mutants(t, NOISY.replace("0 1000 900", "0 5000 900")), status=1)
+    contains(done.stdout, "worse: main.cache")
+
+
+def test_a_policy_file_holds_tolerances_under_version_control(t):
+    program = baseline(t)
+    t.path("policy").write_text("# what may grow\nruns 1\nnoisy fail\ntolerance objects=0 bytes=0  # strict\n"
+                                "tolerance main.parse 10%\n")
+    mutants(t, MORE)
+    done = gate(t, program, "--policy", t.path("policy"), "--format", "json")
+    same(json.loads(done.stdout)["runs"], 1)
+    gate(t, program, "--policy", t.path("policy"), "--tolerance", "main.*:0%", status=1)
+
+
+def test_errors_in_policies_and_tolerances_name_the_line_and_the_word(t):
+    program = baseline(t)
+    for text, message in (("runs 3\ntolerence 5%\n", "policy:2: unknown rule 'tolerence'"),
+                          ("tolerance 5\n", "policy:1: no limit for '5'"),
+                          ("tolerance main.* objects=x\n", "policy:1: invalid amount 'x' of objects"),
+                          ("tolerance main.* object=3\n", "policy:1: unknown limit 'object=3'"),
+                          ("\n\nnoisy often\n", "policy:3: invalid value 'often' of noisy"),
+                          ("runs 0\n", "policy:1: invalid value '0' of runs"),
+                          ("normalize\n", "policy:1: normalize by what?"),
+                          ("runs 1\0\n", "policy:1: not a text file")):
+        t.path("policy").write_text(text)
+        contains(gate(t, program, "--policy", t.path("policy"), status=2).stderr, message)
+    for option, message in (("5", "of what is '5'?"), ("main.*:", "no limit for 'main.*'"), ("-5%", "invalid")):
+        contains(gate(t, program, "--tolerance", option, status=2).stderr, message)
+    contains(gate(t, program, "--policy", t.path("none"), status=2).stderr, "cannot read policy")
+
+
+def test_counts_in_an_iteration_do_not_depend_on_the_rounds(t):
+    harness.require_root()
+    plan = PLAN + "main.setup main.go 5 3 newobject 512 0 3\n"
+    for normalize, rounds in (("main.show", 7), ("main.go:40", 7), ("main.sh*", 25)):
+        program = mutants(t, plan)
+        t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 1, "--normalize", normalize, "--",
+                     *program)
+        gate(t, mutants(t, plan, rounds), "--runs", 1, "--normalize", normalize)
+        done = gate(t, mutants(t, plan.replace("24 10", "24 14"), rounds), "--runs", 1, "--normalize", normalize,
+                    "--format", "json", status=1)
+        worse = [row for row in json.loads(done.stdout)["rows"] if row["fails"]]
+        same([(row["before"]["objects"], row["after"]["objects"]) for row in worse], [(2.5, 3.5)])
+    program = mutants(t, plan)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 1, "--normalize", "10", "--", *program)
+    contains(gate(t, program, "--runs", 1, "--normalize", "2 * (2 + 3)", status=2).stderr, "is normalized by '10'")
+    contains(gate(t, program, "--runs", 1, "--normalize", "2 * (", status=2).stderr, "not an expression")
+    contains(gate(t, program, "--runs", 1, "--normalize", "main.none", status=3).stderr, "no such site allocated")
+
+
+def test_profiles_are_compared_and_single_sites_accepted_with_a_reason(t):
+    program = baseline(t)
+    mutants(t, MORE.replace("64 4", "64 5"))
+    t.escapement("record", "-q", "--rate", 1, "-o", t.path("new.pb.gz"), "--", *program)
+    t.escapement("gate", "compare", t.path("b.json"), t.path("new.pb.gz"), status=1)
+    t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "a cache, see 12", t.path("new.pb.gz"),
+                 "main.parse")
+    document = json.loads(t.path("b.json").read_text())
+    same([(site["function"], site["objects"], site.get("accepted")) for site in document["sites"]],
+         [("main.parse", 110, "a cache, see 12"), ("main.show", 40, None)])
+    done = t.escapement("gate", "compare", t.path("b.json"), t.path("new.pb.gz"), status=1)
+    contains(done.stdout, "worse: main.show")
+    t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "too", t.path("new.pb.gz"), "main.show")
+    t.escapement("gate", "compare", t.path("b.json"), t.path("new.pb.gz"))
+    gate(t, program, "--runs", 1)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 1, "--", *program)
+    contains(t.path("b.json").read_text(), "a cache, see 12")
+    for arguments, message in (((t.path("new.pb.gz"), "main.none"), "no site that changed is 'main.none'"),
+                               ((), "needs --baseline")):
+        done = t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", *arguments, status=2)
+        contains(done.stderr, message)
+
+
+def test_markdown_ends_at_900_kib_with_a_note_and_github_has_10_commands(t):
+    document = {"schema": "escapement.baseline/1", "command": ["p"], "runtime": "goalloc 1", "rate": 1}
+    for name, objects in (("old", 1), ("new", 2)):
+        sites = [{"function": f"example.com/{'long' * 20}.F{i:06}", "file": "a_file.go", "runtime_call": "runtime.newobject",
+                  "type": None, "annotation": None, "objects": objects, "bytes": 8 * objects, "refills": None,
+                  "heap_grow_bytes": None} for i in range(9000)]
+        totals = dict.fromkeys(("refills", "central_grows", "heap_grows", "heap_grow_bytes")) | {
+            "objects": 9000 * objects, "bytes": 72000 * objects}
+        t.path(name).write_text(json.dumps({**document, "sites": sites, "totals": totals}))
+    output = t.escapement("gate", "compare", "--format", "markdown", t.path("old"), t.path("new"), status=1).stdout
+    assert 880 << 10 < len(output.encode()) <= 900 << 10, len(output)
+    assert re.search(r"\d+ more rows are left out: this page ends at 900 KiB", output)
+    output = t.escapement("gate", "compare", "--format", "github", t.path("old"), t.path("new"), status=1).stdout
+    commands = [line for line in output.splitlines() if line.startswith("::")]
+    same(len(commands), 10, "workflow commands")
+    contains(commands[-1], "8991 more sites")
+    contains(output, "F008999")
+    output = t.escapement("gate", "compare", "--format", "sarif", t.path("old"), t.path("new"), status=1).stdout
+    run = json.loads(output)["runs"][0]
+    same(len(run["results"]), 5000, "SARIF results")
+    contains(json.dumps(run["invocations"]), "4000 more results are left out")
+
+
+def test_the_static_and_the_measured_gate_agree_when_a_variable_starts_to_escape(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    source = t.path("seeds")
+    shutil.copytree(harness.FIXTURES / "seed-programs", source)
+    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+                   "GOPROXY": "off", "HOME": str(t.directory)}
+
+    def build(output, words):
+        done = t.run(go, "build", "-a", "-gcflags=-m=2 -l", "-o", t.path("program"), "./simple", cwd=source, env=environment)
+        t.path(words).write_text(done.stderr)
+
+    build("program", "before.txt")
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 2, "--", t.path("program"))
+    t.escapement("escapes", "--diff", t.path("before.txt"), t.path("before.txt"), "--directory", source)
+    main = source / "simple" / "main.go"
+    text = main.read_text()
+    main.write_text(text.replace("new(int)\n", "new(int)\n\tsink = &a\n", 1) + "\nvar sink *int\n")
+    assert main.read_text().count("sink") == 2, "the seed program has changed"
+    build("program", "after.txt")
+    static = t.escapement("escapes", "--diff", t.path("before.txt"), "--format", "markdown", "--directory", source,
+                          t.path("after.txt"), status=1)
+    contains(static.stdout, "moved to heap: a")
+    measured = gate(t, (t.path("program"),), "--runs", 2, "--format", "json", "--escape", t.path("after.txt"), status=1)
+    failing = [row for row in json.loads(measured.stdout)["rows"] if row["fails"]]
+    same([(row["function"], row["annotation"]) for row in failing], [("main.foo", "moved to heap: a")])
+
+
+def test_help_has_examples_and_fits_80_columns(t):
+    for command in (("gate",), ("gate", "compare"), ("gate", "accept")):
+        text = t.escapement(*command, "--help").stdout
+        contains(text, "examples:")
+        # examples are one line each, to be copied
+        assert max(map(len, text[:text.index("examples:")].splitlines())) <= 80, text
+    for word in ("--baseline", "--update", "--runs", "--noisy", "--tolerance", "--policy", "--normalize", "--advisory",
+                 "--self-test", "--escape", "--format"):
+        contains(t.escapement("gate", "--help").stdout, word)
+
+
+def test_a_few_repeated_gates_raise_no_false_alarm_and_miss_nothing(t):
+    gate_long.REPEATS = 3
+    gate_long.test_repeated_gates_of_an_unchanged_multi_threaded_program_give_no_false_alarm(t)
+    gate_long.test_one_object_more_in_a_million_is_caught_every_time(t)
+
+
+if __name__ == "__main__":
+    harness.main()
