@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "profile.h"
+#include "size_class.h"
 
 enum { SCORE_FROM = 64 /* events: below, the binomial's terms are added up */ };
 
@@ -35,6 +36,54 @@ void interval_add(struct interval *sum, int64_t events, int64_t objects)
 	/* More events than objects cannot be: weights are at least 1. */
 	if (k > 0 && n > k)
 		sum->variance += n * (n / k - 1);
+}
+
+/* Bytes that one event stands for, by the weight of its objects: w s(w), for w = 1 / (1 - exp(-s / rate)). */
+static double bytes_of_event(double weight, double rate)
+{
+	return -rate * weight * log1p(-1 / weight);
+}
+
+/*
+ * Large objects of all sizes share a sample, so their mean weight hides how much they vary. Their bytes tell:
+ * per event they are a convex function of the weight, so they exceed the function of the mean where weights
+ * differ. Of all distributions with this mean and these bytes the one of two weights, of which one is the
+ * greatest that a large object can have, varies most; that one is taken: the
+ * interval may be wider than it need be, but is never too narrow.
+ */
+static double mixed_variance(double k, double n, double bytes, double rate)
+{
+	const double greatest = -1 / expm1(-32768 / rate), mean = n / k;
+	double low = 1 + 1e-12, high = mean, share = 0;
+
+	if (mean >= greatest || bytes / k <= bytes_of_event(mean, rate))
+		return 0;
+	for (int i = 0; i < 60; i++) {
+		double middle = (low + high) / 2;
+
+		share = (mean - middle) / (greatest - middle);
+		if (share * bytes_of_event(greatest, rate) + (1 - share) * bytes_of_event(middle, rate) >
+		    bytes / k)
+			low = middle;
+		else
+			high = middle;
+	}
+	return k * (share * greatest * greatest + (1 - share) * high * high - mean);
+}
+
+void interval_add_sample(struct interval *sum, const struct profile *profile,
+			 const struct profile_sample *sample)
+{
+	const int64_t *values = sample->values;
+	double k = (double)values[VALUE_SAMPLES], n = (double)values[VALUE_OBJECTS];
+	double before = sum->variance, mixed;
+
+	interval_add(sum, values[VALUE_SAMPLES], values[VALUE_OBJECTS]);
+	if (profile->rate <= 1 || k < 2 || n <= k || sample->key.span_class < 0 ||
+	    span_class_size_class(sample->key.span_class) != 0)
+		return;
+	mixed = mixed_variance(k, n, (double)values[VALUE_BYTES], (double)profile->rate);
+	sum->variance = fmax(sum->variance, before + mixed);
 }
 
 /* P(K > k) + P(K = k) / 2 for K ~ Binomial(n, p), given K >= 1. Rises with n. `n` need not be whole. */

@@ -185,6 +185,8 @@ struct interval {
 	double events, objects, variance;
 };
 void interval_add(struct interval *sum, int64_t events, int64_t objects);
+/* The same of a sample of `profile`; allows for large objects of different sizes, which share a sample. */
+void interval_add_sample(struct interval *sum, const struct profile *profile, const struct profile_sample *sample);
 void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high);
 
 #endif

@@ -182,7 +182,7 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 
 	for (int value = 0; value < VALUE_COUNT; value++)
 		group->row.values[value] = add(group->row.values[value], sample->values[value]);
-	interval_add(&group->row.interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	interval_add_sample(&group->row.interval, profile, sample);
 	if (profile->rate > 1)
 		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));
 }
@@ -379,8 +379,7 @@ static void set_totals(struct report *report)
 	    !measures(profile->row_measured, VALUE_SAMPLES))
 		return;
 	for (size_t i = 0; i < profile->sample_count; i++)
-		interval_add(&sum, profile->samples[i]->values[VALUE_SAMPLES],
-			     profile->samples[i]->values[VALUE_OBJECTS]);
+		interval_add_sample(&sum, profile, profile->samples[i]);
 	report->totals_have_bounds = true;
 	interval_bounds(&sum, &report->objects_low, &report->objects_high);
 }

@@ -230,6 +230,55 @@ static void sums_of_unlike_sizes_are_covered(void **state)
 	assert_coverage("sum of sizes", &tally, 0.925, 0.975);
 }
 
+static void large_objects_of_many_sizes_in_one_sample_are_covered(void **state)
+{
+	/* A slice that grows by doubling, small and huge buffers of one line, and one size alone, which must
+	 * not widen. */
+	static const struct {
+		int64_t sizes[8], objects;
+		double most;
+	} mixes[] = {
+		{{65536, 1048576}, 50, 1},
+		{{40960, 81920, 163840, 327680, 655360, 1310720, 2621440, 5242880}, 40, 1},
+		{{40960, 8388608}, 200, 1},
+		{{262144}, 300, 0.975},
+	};
+	enum { RATE = 524288, MIX_ROUNDS = 2000 };
+	struct profile profile = {.rate = RATE};
+
+	(void)state;
+	for (size_t m = 0; m < sizeof(mixes) / sizeof(mixes[0]); m++) {
+		struct tally tally = {0};
+
+		for (int round = 0; round < MIX_ROUNDS; round++) {
+			struct profile_sample sample = {.key.span_class = 1};
+			struct interval sum = {0};
+			int64_t truth = 0, low, high;
+			double objects = 0, bytes = 0;
+
+			for (int s = 0; s < 8 && mixes[m].sizes[s]; s++) {
+				double p = -expm1(-(double)mixes[m].sizes[s] / RATE);
+
+				truth += mixes[m].objects;
+				for (int64_t i = 0; i < mixes[m].objects; i++) {
+					if (uniform() >= p)
+						continue;
+					sample.values[VALUE_SAMPLES]++;
+					objects += 1 / p;
+					bytes += (double)mixes[m].sizes[s] / p;
+				}
+			}
+			sample.values[VALUE_OBJECTS] = llround(objects);
+			sample.values[VALUE_BYTES] = llround(bytes);
+			interval_add_sample(&sum, &profile, &sample);
+			interval_bounds(&sum, &low, &high);
+			tally.printed++;
+			tally.held += low <= truth && truth <= high;
+		}
+		assert_coverage("mix", &tally, 0.93, mixes[m].most);
+	}
+}
+
 static void exact_rows_have_no_width(void **state)
 {
 	struct interval sum = {0};
@@ -277,6 +326,7 @@ int main(void)
 		cmocka_unit_test(rare_sites_are_covered_whenever_they_are_printed),
 		cmocka_unit_test(a_rhythm_of_the_program_is_no_trap),
 		cmocka_unit_test(sums_of_unlike_sizes_are_covered),
+		cmocka_unit_test(large_objects_of_many_sizes_in_one_sample_are_covered),
 		cmocka_unit_test(exact_rows_have_no_width),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};
