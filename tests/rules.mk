@@ -78,4 +78,13 @@ demo: deps
 $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
 -include $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)
 
+# What the parser of compiler output is held against, for every Go release that there is: Go's own compiler tests,
+# and the compiler's full output over its standard library and itself.
+GO_RELEASES ?= 1.15 1.19 1.21 1.22 1.23 1.24 1.25 1.26 1.27
+.PHONY: test-escape-oracle test-escape-corpus
+test-escape-oracle: all
+	$(Q)BUILD=$(B) ESCAPE_ORACLE="$(GO_RELEASES)" TEST_TIMEOUT=900 tests/integration/test_escape_oracle.py
+test-escape-corpus: all
+	$(Q)BUILD=$(B) ESCAPE_CORPUS="$(GO_RELEASES)" tests/integration/test_escape_corpus.py
+
 include $(wildcard tests/*/rules.mk)

@@ -60,13 +60,25 @@ static bool finish_cannot_inline(struct span left, struct span right, struct mes
 	return true;
 }
 
-/* "F", before 1.13 at -m=2 also "F func(int) int { BODY }" and "T.M method(T) func() { BODY }". */
+/* "E: REASON". */
+static bool finish_reason(struct span left, struct span right, struct message *message)
+{
+	bool split = finish_cannot_inline(left, right, message);
+
+	message->function = span_to(message->subject, 0);
+	return split;
+}
+
+/*
+ * "F", before 1.13 at -m=2 also "F func(int) int { BODY }" and "T.M method(T) func() { BODY }", with scored inlining
+ * "F with score N".
+ */
 static bool finish_inlined_call(struct span left, struct span right, struct message *message)
 {
-	static const struct span bodies[] = {SPAN(" func("), SPAN(" method(")};
+	static const struct span bodies[] = {SPAN(" func("), SPAN(" method("), SPAN(" with score ")};
 
 	(void)left;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
 		ptrdiff_t body = span_find(right, bodies[i]);
 
 		if (body > 0)
@@ -298,6 +310,10 @@ static const struct shape shapes[] = {
 	{AT_START, SPAN("PGO devirtualizing function call "), ESCAPE_DEVIRTUALIZED, finish_devirtualized},
 	{AT_START, SPAN("PGO devirtualizing "), ESCAPE_DEVIRTUALIZED, finish_devirtualized},
 	{AT_START, SPAN("should not PGO devirtualize "), ESCAPE_NOTE, finish_cannot_inline},
+	{AT_START, SPAN("cannot devirtualize "), ESCAPE_NOTE, finish_reason},
+	{AT_START, SPAN("expr is unknown to bloop pass"), ESCAPE_NOTE, NULL},
+	{AT_START, SPAN("unrecognized shape for assign list stmt"), ESCAPE_NOTE, NULL},
+	{AT_START, SPAN("skip inlining within "), ESCAPE_NOTE, NULL}, /* 1.24, 1.25: in testing.B.Loop */
 	{AT_END, SPAN(" escapes to heap"), ESCAPE_ESCAPES, NULL},
 	{AT_END, SPAN(" escape to heap"), ESCAPE_ESCAPES, NULL},
 	{AT_END, SPAN(" escapes to heap, not allowed in runtime"), ESCAPE_ESCAPES, NULL},
@@ -307,6 +323,7 @@ static const struct shape shapes[] = {
 	{AT_END, SPAN(":"), ESCAPE_ESCAPES, finish_heading_in},
 	{AT_END, SPAN(" bounds check elided"), ESCAPE_BOUNDS_CHECK_ELIDED, NULL},
 	{AT_END, SPAN("imprecise interface call"), ESCAPE_NOTE, NULL}, /* 1.22 on: keeps methods from the linker */
+	{AT_END, SPAN(" will be kept alive"), ESCAPE_NOTE, NULL}, /* 1.26 on: in testing.B.Loop */
 	{INSIDE, SPAN(" capturing by "), ESCAPE_CAPTURED, finish_captured},
 	{INSIDE, SPAN(" ignoring self-assignment in "), ESCAPE_SELF_ASSIGNMENT_IGNORED, finish_in_function},
 	{INSIDE, SPAN(" ignoring self-assignment to "), ESCAPE_SELF_ASSIGNMENT_IGNORED, finish_in_function},
@@ -363,7 +380,10 @@ static bool try_shape(const struct shape *shape, struct span text, struct messag
 	message->kind = shape->kind;
 	if (shape->finish)
 		return shape->finish(left, right, message);
-	message->subject = shape->place == AT_START ? right : left.length ? left : text;
+	/* Words that are the whole message are what it is about; words that want a name after them must have one. */
+	message->subject = left.length ? left : right.length ? right : text;
+	if (shape->place == AT_START && !right.length && text.text[text.length - 1] == ' ')
+		return false;
 	return true;
 }
 
