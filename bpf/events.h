@@ -121,6 +121,7 @@ struct event_process {
 	__u32 recording; /* written by user space */
 	__u32 padding;
 	struct event_layout layout;
+	__u64 hits;        /* of any probe */
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
@@ -130,7 +131,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 24 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+_Static_assert(sizeof(struct event_process) == 32 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING, "shared with user space");
 
 #endif

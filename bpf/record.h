@@ -78,6 +78,7 @@ __weak char LICENSE[] SEC("license") = "Dual BSD/GPL";
 static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, __u32 *flags)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
+	struct event_process *process;
 
 	if (only_pid) {
 		struct bpf_pidns_info info = {};
@@ -88,7 +89,10 @@ static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, 
 	}
 	*slot = EVENT_COOKIE_SLOT(cookie);
 	*flags = EVENT_COOKIE_FLAGS(cookie);
-	return bpf_map_lookup_elem(&processes, slot);
+	process = bpf_map_lookup_elem(&processes, slot);
+	if (process)
+		add(process->hits, 1);
+	return process;
 }
 
 static __always_inline struct event_window *window_of(struct event_process *process)

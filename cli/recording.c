@@ -74,6 +74,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 			      struct error *error)
 {
 	struct session_options options = {.rate = recording->rate, .duration = recording->duration,
+					  .max_overhead = recording->max_overhead,
 					  .follow = !recording->no_follow, .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
 					  .stop = &stop_signal};
 	struct sigaction action = {.sa_handler = note_signal};

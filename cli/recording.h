@@ -17,14 +17,14 @@ struct recording {
 	int64_t pid;
 	const char *name;
 	int64_t rate;
-	double duration;
+	double duration, max_overhead;
 	bool no_follow, no_stacks;
 	/* filled by recording_run() */
 	bool program_failed; /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */
 };
 
-#define RECORDING_DEFAULTS {.rate = 512 << 10}
+#define RECORDING_DEFAULTS {.rate = 512 << 10, .max_overhead = 10}
 
 /* Rows for a command's option table. */
 #define RECORDING_ROWS(recording)                                                                                   \
@@ -36,6 +36,9 @@ struct recording {
 	 "no sampling", NULL},                                                                                      \
 	{0, "duration", "SECONDS", OPTION_NUMBER, &(recording).duration,                                            \
 	 "end the recording after that time (a program started here is asked to end by SIGTERM)", NULL},            \
+	{0, "max-overhead", "PERCENT", OPTION_NUMBER, &(recording).max_overhead,                                    \
+	 "with -p: when probe hits cost more than that of the process's CPU time, go to a coarser depth (default "  \
+	 "10; 0: never)", NULL},                                                                                    \
 	{0, "no-stacks", NULL, OPTION_FLAG, &(recording).no_stacks,                                                 \
 	 "count by allocation site and type only: cheaper", NULL},                                                 \
 	{0, "no-follow", NULL, OPTION_FLAG, &(recording).no_follow,                                                 \

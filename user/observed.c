@@ -138,7 +138,8 @@ void observed_stop(struct observed *observed)
 	remember_rows(observed);
 }
 
-static void row_values(const struct event_key *key, const struct event_sums *sums, int64_t values[VALUE_COUNT])
+static void row_values(const struct event_key *key, const struct event_sums *sums, bool mixed,
+		       int64_t values[VALUE_COUNT])
 {
 	memset(values, 0, VALUE_COUNT * sizeof(*values));
 	switch ((enum event_kind)key->kind) {
@@ -146,7 +147,7 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	case EVENT_LARGE:
 		values[VALUE_OBJECTS] = (int64_t)sums->count;
 		values[VALUE_BYTES] = (int64_t)sums->bytes;
-		values[VALUE_SAMPLES] = (int64_t)sums->events;
+		values[VALUE_SAMPLES] = mixed ? 0 : (int64_t)sums->events;
 		break;
 	case EVENT_SAMPLE:
 		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
@@ -186,7 +187,7 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	if (key->kind == EVENT_SAMPLE && runtime->ops->estimate &&
 	    !runtime->ops->estimate(runtime, &full, &amount, stored ? &stack : NULL))
 		return;
-	row_values(&full, &amount, values);
+	row_values(&full, &amount, observed->mixed, values);
 	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &full, stored ? &stack : NULL);
 	row.type = runtime->ops->type(runtime, observed->profile, &full);
 	row.comm = profile_string(observed->profile, observed->target->comm);

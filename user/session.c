@@ -15,6 +15,7 @@
 
 #include "launch.h"
 #include "observed.h"
+#include "overhead.h"
 
 enum {
 	POLL_MS = 100,
@@ -32,6 +33,8 @@ struct session {
 	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
 	int pidfd; /* of a process that we attached to */
 	int children; /* signalfd for SIGCHLD */
+	int64_t rate; /* the one in force: the options', until the brake chose a coarser one */
+	struct overhead overhead; /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
 	struct error error; /* why the last process could not be observed */
 };
@@ -81,7 +84,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		return -1;
 	}
 	session->observed[slot] = observed_new(session->collector, session->profile, target, runtime, (uint32_t)slot,
-					       session->options->rate, from_first_instruction, &session->error);
+					       session->rate, from_first_instruction, &session->error);
 	if (!session->observed[slot])
 		return -1;
 	session->observed_count++;
@@ -157,6 +160,7 @@ static int attach_process(struct session *session, struct error *error)
 		return -1;
 	}
 	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	overhead_begin(&session->overhead, pid);
 	return 0;
 }
 
@@ -198,6 +202,56 @@ static int64_t events_seen(struct session *session)
 	return events;
 }
 
+/* What the brake goes to; 0 where there is nothing coarser. */
+static int64_t coarser_rate(int64_t rate)
+{
+	const int64_t coarsest = 512 << 10;
+
+	if (rate <= 1)
+		return coarsest;
+	return rate < coarsest ? (rate << 3 < coarsest ? rate << 3 : coarsest) : 0;
+}
+
+/* Ends the recording of the process and begins another one at a coarser depth, into the same profile. */
+static void brake(struct session *session, double percent)
+{
+	struct observed **slot = slot_of(session, session->options->pid);
+	int64_t coarser = coarser_rate(session->rate);
+	double seconds = (double)(now_ms() - session->started_ms) / 1e3;
+
+	if (!slot || session->overhead.pid == 0)
+		return;
+	if (!coarser) {
+		profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU time, more than "
+			     "--max-overhead %.0f; there is no coarser depth than this", seconds, percent,
+			     session->options->max_overhead);
+		session->overhead.pid = 0; /* said once */
+		return;
+	}
+	profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU time, more than "
+		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
+		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
+	observed_stop(*slot);
+	(*slot)->mixed = true;
+	finish(session, slot);
+	session->rate = coarser;
+	if (observe(session, session->options->pid, false) <= 0)
+		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
+	overhead_begin(&session->overhead, session->options->pid);
+}
+
+static void watch_overhead(struct session *session)
+{
+	struct observed **slot = slot_of(session, session->options->pid);
+	double percent;
+
+	if (session->launch || !slot || session->options->max_overhead <= 0 || session->overhead.pid == 0)
+		return;
+	if (overhead_too_high(&session->overhead, session->collector, (int64_t)(*slot)->sums->hits,
+			      session->options->max_overhead, &percent))
+		brake(session, percent);
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -210,6 +264,7 @@ static void run(struct session *session)
 
 		if ((signal || over) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
+		watch_overhead(session);
 		if (now - last_tick >= TICK_MS) {
 			last_tick = now;
 			for (int i = 0; i < EVENT_SLOTS; i++) {
@@ -306,6 +361,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 		abort();
 	*result = (struct session_result){0};
 	session->options = options;
+	session->rate = options->rate;
 	session->pidfd = session->children = -1;
 	if (options->pid) { /* before BPF: the likelier mistakes have the clearer errors */
 		struct target *target = target_open(options->pid, error);
