@@ -33,7 +33,9 @@ void mSpanList_remove(struct mSpanList *list, struct mspan *s)
 	owner_set(&s->list, NULL);
 }
 
-/* Opens a window on these free objects: up to the next sample, and what is left then. */
+/* Opens a window on these free objects, up to the next sample where it falls on one of them. That sample is then this
+ * window's; other objects, which may come before it, wait for the one after it, drawn afresh: the distance between
+ * samples has no memory. */
 static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 {
 	int64_t bytes = (int64_t)(bit_count(free) * s->elemsize);
@@ -44,9 +46,10 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 		held = free;
 		for (int64_t n = c->next_sample / (int64_t)s->elemsize; n > 0; n--)
 			held &= held - 1;
-		bytes = c->next_sample;
+		sampler_next(c);
+	} else {
+		c->next_sample -= bytes;
 	}
-	c->next_sample -= bytes;
 	s->allocCache = free & ~held;
 	s->allocHeld = held;
 }
@@ -56,7 +59,6 @@ static void *take_held(struct mcache *c, struct mspan *s)
 {
 	uint64_t held = s->allocHeld;
 
-	sampler_next(c);
 	open_window(c, s, held & (held - 1));
 	owner_add(&s->allocCount, 1);
 	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);

@@ -37,7 +37,7 @@ struct recording {
 	{0, "duration", "SECONDS", OPTION_NUMBER, &(recording).duration,                                            \
 	 "end the recording after that time (a program started here is asked to end by SIGTERM)", NULL},            \
 	{0, "max-overhead", "PERCENT", OPTION_NUMBER, &(recording).max_overhead,                                    \
-	 "with -p: when probe hits cost more than that of the process's CPU time, go to a coarser depth (default "  \
+	 "with -p: when probe hits cost more than that share of the process's CPU, go to a coarser depth (default "  \
 	 "10; 0: never)", NULL},                                                                                    \
 	{0, "no-stacks", NULL, OPTION_FLAG, &(recording).no_stacks,                                                 \
 	 "count by allocation site and type only: cheaper", NULL},                                                 \

@@ -74,17 +74,21 @@ static double measure_hit(struct collector *collector)
 
 void overhead_begin(struct overhead *overhead, int pid)
 {
-	*overhead = (struct overhead){.pid = pid, .cpu_ns = process_ns(pid)};
+	*overhead = (struct overhead){.pid = pid, .cpu_ns = process_ns(pid), .wall_ns = clock_ns(CLOCK_MONOTONIC)};
 }
 
 bool overhead_too_high(struct overhead *overhead, struct collector *collector, int64_t hits, double limit_percent,
 		       double *percent)
 {
 	int64_t cpu_ns = process_ns(overhead->pid), used = cpu_ns - overhead->cpu_ns;
+	int64_t wall_ns = clock_ns(CLOCK_MONOTONIC), elapsed = wall_ns - overhead->wall_ns;
 	int64_t new_hits = hits - overhead->hits;
 
 	overhead->hits = hits;
 	overhead->cpu_ns = cpu_ns;
+	overhead->wall_ns = wall_ns;
+	if (used < elapsed)
+		used = elapsed;
 	if (new_hits < MIN_HITS || used <= 0) {
 		overhead->above = 0;
 		return false;

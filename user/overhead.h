@@ -3,9 +3,9 @@
 #define ESCAPEMENT_OVERHEAD_H
 
 /*
- * The brake of a recording: how much of a process's CPU time its probe hits cost. An estimate: hits that were counted,
- * times what a hit costs on this machine (measured on ourselves when first needed), over the CPU time that the process
- * used meanwhile, hits included.
+ * The brake of a recording: what share of CPU a process's probe hits cost. An estimate: hits that were counted, times
+ * what a hit costs on this machine (measured on ourselves when first needed), over the CPU time that the process used
+ * meanwhile, hits included; or over that of one CPU where it used less, because there it is not missed.
  */
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 
 struct overhead {
 	int pid;
-	int64_t hits, cpu_ns; /* at the last look */
+	int64_t hits, cpu_ns, wall_ns; /* at the last look */
 	double hit_ns;        /* 0: not measured yet */
 	int above;            /* looks in a row at which the share was too high */
 };

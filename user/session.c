@@ -222,13 +222,13 @@ static void brake(struct session *session, double percent)
 	if (!slot || session->overhead.pid == 0)
 		return;
 	if (!coarser) {
-		profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU time, more than "
+		profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
 			     "--max-overhead %.0f; there is no coarser depth than this", seconds, percent,
 			     session->options->max_overhead);
 		session->overhead.pid = 0; /* said once */
 		return;
 	}
-	profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU time, more than "
+	profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
 		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
 	observed_stop(*slot);

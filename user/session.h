@@ -29,7 +29,7 @@ struct session_options {
 	int64_t rate;
 	double duration;    /* seconds; 0: until the target ends or `stop` is raised */
 	bool follow;        /* observe the children of argv too */
-	double max_overhead; /* percent of a process's CPU time that probe hits may cost before the recording goes to
+	double max_overhead; /* share of a process's CPU (overhead.h) that probe hits may cost before the recording goes to
 			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
 	bool no_stacks;     /* count by site and type only */
 	bool verbose;

@@ -23,7 +23,8 @@ def dump(t, profile):
 def start_recording(t, process, *options):
     """Attaches, and returns when the recording has begun."""
     profile = t.path("profile.pb.gz")
-    recorder = t.start(harness.ESCAPEMENT, "record", *options, "-o", profile, "-p", process.pid)
+    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", *options, "-o", profile,
+                       "-p", process.pid)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and recorder.poll() is None:
         with open(f"/proc/{process.pid}/maps") as maps:

@@ -40,7 +40,7 @@ def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", duri
     process = t.start(workload(program), "--wait-start", "--rounds", rounds, "--threads", threads,
                       f"--print-counts={counts}", "--print-stats", stats, *arguments)
     same(process.stdout.readline(), "ready\n")
-    recorder = t.start(harness.ESCAPEMENT, "record", "-o", profile, "-p", process.pid, *record)
+    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", "-o", profile, "-p", process.pid, *record)
     wait_for_probes(process.pid, recorder)
     process.stdin.write("\n")
     process.stdin.flush()
@@ -138,7 +138,7 @@ def test_attaching_to_a_busy_process_is_exact_within_a_few_objects_a_thread(t):
     for threads in (1, 2, 8):
         process = t.start(workload("seeds"), "--rounds", "0", "--threads", threads)
         time.sleep(0.2)
-        t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "-p", process.pid)
+        t.escapement("record", "--rate", "1", "--max-overhead", "0", "--duration", "1", "-o", profile, "-p", process.pid)
         report = t.json("report", profile)
         process.terminate()
         same(process.wait(20), 0)
@@ -174,6 +174,21 @@ def test_perf_uprobes_give_the_same_numbers_where_uprobe_multi_is_missing(t):
         check_started(t, "seeds", "2")
     finally:
         del os.environ["ESCAPEMENT_ATTACH"]
+
+
+def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    process = t.start(workload("seeds"), "--rounds", "0")
+    done = t.escapement("record", "--rate", "1", "--duration", "2", "-o", profile, "-p", process.pid)
+    contains(done.stderr, "more than --max-overhead 10: the recording went on at --rate 512k")
+    report = t.json("report", profile)
+    same((report["rate"], report["exact"]), (524288, {"totals": True, "rows": False}))
+    assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
+    first = max(report["rows"], key=lambda row: row["objects"] or 0)
+    assert first["objects_low"] <= report["totals"]["objects"] * 0.99 <= first["objects_high"] * 1.05, first
+    done = t.escapement("record", "--rate", "0", "--duration", "1", "--max-overhead", "90", "-o", profile, "-p", process.pid)
+    assert "max-overhead" not in done.stderr, done.stderr
 
 
 def test_a_process_that_is_killed_keeps_what_was_recorded(t):
