@@ -63,7 +63,7 @@ test: deps
 # The tests of Go programs, with every toolchain to be had and 10,000 addresses a release.
 test-go-matrix: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
+	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 GO_ATTACHMENTS=63 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
 # 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
 .PHONY: test-gate-long

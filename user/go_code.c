@@ -159,23 +159,33 @@ static bool loaded(const uint64_t *loads, unsigned count, uint64_t address)
 	return false;
 }
 
-/* These index allp, and no other slice: they load its pointer, and its length, which follows. */
-uint64_t go_code_processors(const struct go_binary *binary)
+/* A slice that a function uses: it loads its pointer, and its length, which follows. */
+static uint64_t slice_in(const struct go_binary *binary, const char *name)
 {
-	static const char *const users[] = {"runtime.flushmcache", "runtime.retake", "runtime.stopTheWorldWithSema"};
 	uint64_t loads[LOADS_MAX];
+	unsigned count = loads_of(binary, name, loads);
 
-	for (size_t user = 0; user < sizeof(users) / sizeof(users[0]); user++) {
-		unsigned count = loads_of(binary, users[user], loads);
-
-		for (unsigned i = 0; i < count; i++) {
-			for (unsigned j = 0; j < count; j++) {
-				if (loads[i] + 8 == loads[j] && !loaded(loads, count, loads[i] - 8))
-					return loads[i];
-			}
-		}
+	for (unsigned i = 0; i < count; i++) {
+		if (loaded(loads, count, loads[i] + 8) && !loaded(loads, count, loads[i] - 8))
+			return loads[i];
 	}
 	return 0;
+}
+
+uint64_t go_code_processors(const struct go_binary *binary)
+{
+	/* these use allp and no other slice */
+	static const char *const users[] = {"runtime.flushmcache", "runtime.retake", "runtime.stopTheWorldWithSema"};
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]) && !found; i++)
+		found = slice_in(binary, users[i]);
+	return found;
+}
+
+uint64_t go_code_goroutines(const struct go_binary *binary)
+{
+	return slice_in(binary, "runtime.allgadd");
 }
 
 /* The one variable that both load: for the distance to the next sample. */

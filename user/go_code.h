@@ -30,6 +30,7 @@ bool go_code_point(const struct go_binary *binary, const struct go_function *fun
 /* Addresses of variables of package runtime; 0 where not found. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary); /* memstats.heapStats, at memstats's start */
 uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a slice of *p */
+uint64_t go_code_goroutines(const struct go_binary *binary);      /* allgs, a slice of *g */
 uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileRate, an int */
 
 /* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and flushmcache's

@@ -29,9 +29,9 @@
 #define HEAP_1_23       HEAP(40, 0, 56) /* p.sysmontick shrank */
 #define HEAP_1_24       HEAP(48, 0, 56) /* mcache.memProfRate came */
 
-#define SCHEDULER_1_19  {.m_current = 192, .g_status = 144}
-#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152} /* g.syscallbp came */
-#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144} /* gobuf.ret went */
+#define SCHEDULER_1_19  {.m_current = 192, .g_status = 144, .gobuf_frame = 48}
+#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp came */
+#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144, .gobuf_frame = 40} /* gobuf.ret went */
 
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
 #define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}

@@ -42,6 +42,7 @@ struct go_heap_layout {
 struct go_scheduler_layout {
 	uint16_t m_current; /* *g */
 	uint16_t g_status;  /* uint32 */
+	uint16_t gobuf_frame; /* saved frame pointer, in g.sched */
 };
 
 /* runtime.memstats.heapStats, which stands at the start of runtime.memstats: stats[3], summed */

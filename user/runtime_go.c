@@ -17,6 +17,7 @@
 
 #include "go_binary.h"
 #include "go_code.h"
+#include "go_goroutines.h"
 #include "go_heap.h"
 #include "runtime.h"
 #include "size_class.h"
@@ -25,6 +26,7 @@ enum {
 	SMALL_MAX = 32768, /* the largest size class */
 	HEADER = 8,
 	DEFAULT_SAMPLER_RATE = 512 * 1024,
+	UNKNOWN_IN_FLIGHT = 64, /* where goroutines changed while they were looked at */
 };
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
@@ -67,6 +69,7 @@ struct go {
 	char *path; /* of the executable, openable by us */
 	uint64_t bias;
 	struct go_heap heap;
+	struct go_goroutines goroutines;
 	bool heap_known; /* the layout of the heap's structures is */
 	bool sampled;    /* the runtime's sampler tells the rows */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
@@ -269,32 +272,25 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	return add_probes(go, when, chosen, set, error);
 }
 
-static void add_class(struct heap_class *class, int64_t objects, int64_t tail, int64_t size)
+/*
+ * Go counts by size class: objects with and without pointers stand together at the span class with pointers, tiny ones
+ * that share a block with others at their own. What no event has told yet is known by span class.
+ */
+static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
 {
-	class->objects += objects + tail;
-	class->bytes += (objects + tail) * size;
-	class->unreported_objects += tail;
-	class->unreported_bytes += tail * size;
-}
-
-/* Go counts by size class: what has been flushed stands at the span class with pointers, for both. */
-static void fill_counters(const struct go *go, const struct go_heap_state *state, struct heap_counters *counters)
-{
-	struct heap_class *tiny = &counters->classes[GO_TINY_SPAN_CLASS];
-
 	for (int class = 1; class < SIZE_CLASSES; class++) {
 		int64_t size = size_class_bytes(class);
+		struct heap_class *scan = &counters->classes[2 * class], *noscan = scan + 1;
 
-		add_class(&counters->classes[2 * class], state->small_count[class], state->tail[2 * class], size);
-		add_class(&counters->classes[2 * class + 1], 0, state->tail[2 * class + 1], size);
+		scan->objects = state->small_count[class] + state->tail[2 * class] + state->tail[2 * class + 1];
+		scan->bytes = scan->objects * size;
+		scan->unreported_objects = state->tail[2 * class];
+		scan->unreported_bytes = scan->unreported_objects * size;
+		noscan->unreported_objects = state->tail[2 * class + 1];
+		noscan->unreported_bytes = noscan->unreported_objects * size;
 	}
-	if (go->sampled) { /* nothing tells its blocks from others of that size: leave it the objects that share one */
-		counters->classes[GO_TINY_SPAN_CLASS - 1].objects += tiny->objects;
-		counters->classes[GO_TINY_SPAN_CLASS - 1].bytes += tiny->bytes;
-		tiny->objects = tiny->bytes = 0;
-	}
-	tiny->objects += state->tiny_count + state->tiny_tail;
-	tiny->unreported_objects += state->tiny_tail;
+	counters->classes[GO_TINY_SPAN_CLASS].objects = state->tiny_count + state->tiny_tail;
+	counters->classes[GO_TINY_SPAN_CLASS].unreported_objects += state->tiny_tail;
 	counters->classes[0].objects = state->large_count;
 	counters->classes[0].bytes = state->large_bytes;
 }
@@ -312,7 +308,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		return -1;
 	if (go->sampled)
 		note_sampler_rate(go, target);
-	fill_counters(go, &state, counters);
+	fill_counters(&state, counters);
 	for (int class = 0; class < SPAN_CLASSES; class++) {
 		struct heap_class *sums = &counters->classes[class];
 
@@ -327,6 +323,11 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
+	if (rate == 1) {
+		int64_t waiting = go_goroutines_allocating(&go->goroutines, target);
+
+		counters->in_flight += waiting < 0 ? UNKNOWN_IN_FLIGHT : waiting;
+	}
 	return 0;
 }
 
@@ -482,6 +483,7 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go->bias = go_binary_bias(binary, target);
 	go->heap_known = go_code_confirm(binary, &layout, &go->heap_error) == 0;
 	go_heap_init(&go->heap, binary, &layout, go->bias);
+	go_goroutines_init(&go->goroutines, binary, go->bias);
 	go->sampler_rate = go_heap_profile_rate(&go->heap, target);
 	return &go->runtime;
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recordings of unmodified Go programs against what the programs themselves and their source say."""
 import json
+import os
 import re
 import signal
 import time
@@ -14,6 +15,7 @@ DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
 OBJECTS, BYTES, SAMPLES, REFILLS, CENTRAL_GROWS, HEAP_GROWS, HEAP_GROW_BYTES = range(7)
 RUNTIME = re.compile(r"(runtime|reflect|internal/reflectlite)\.|internal/runtime/|runtime/internal/")
 ROUNDS = 300
+ATTACHMENTS = int(os.environ.get("GO_ATTACHMENTS", "6"))
 
 
 def dump(t, profile):
@@ -230,6 +232,30 @@ def test_ending_with_busy_threads_stays_within_the_bound(t):
                 assert abs(check["difference"]) <= check["bound"] <= 5000, f"{version} rate {rate}: {check}"
 
 
+def attach_again_and_again(t, version, times):
+    """Attaches and detaches under load; returns the process, which must still be alive, and the largest bound."""
+    process = t.start(go_programs.build(version, "stripped"), "-rounds", 50, "-parallel", 8, "-gc", "-churn")
+    profile, largest = t.path("profile.pb.gz"), 0
+    time.sleep(0.2)
+    for i in range(times):
+        rate = ("0", "1", "512k")[i % 3]
+        t.escapement("record", "-q", "--rate", rate, "--duration", "0.05", "-o", profile, "-p", process.pid)
+        same(process.poll(), None, f"{version}: the program's exit status after {i} attachments")
+        recorded = dump(t, profile)["processes"][0]
+        check = recorded["check"]
+        assert abs(check["difference"]) <= check["bound"], f"{version} rate {rate}: {check}"
+        largest = max(largest, check["bound"])
+    return process, largest
+
+
+def test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within_the_bound(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        process, largest = attach_again_and_again(t, version, ATTACHMENTS)
+        assert largest < 5000, f"{version}: bound {largest}"
+        process.kill()
+
+
 def test_profile_guided_builds_are_told_and_stay_exact(t):
     """The compiler itself is built with a profile in releases that have one for it."""
     harness.require_root()
@@ -243,6 +269,24 @@ def test_profile_guided_builds_are_told_and_stay_exact(t):
         process = recording["processes"][0]
         check_exact(process, f"rate {rate}")
         assert process["totals"][OBJECTS] > 1000 and process["totals"][REFILLS] > 50, process["totals"]
+
+
+def test_pprof_shows_what_the_programs_own_profile_shows(t):
+    """Go's own profiler at MemProfileRate=1 against ours: the same functions, the same counts, tiny objects aside."""
+    harness.require_root()
+    for version in go_programs.versions():
+        ours, theirs = t.path("ours.pb.gz"), t.path("theirs.pb.gz")
+        program = go_programs.build(version, "plain", "selfprofile")
+        t.escapement("record", "-q", "--rate", "1", "-o", ours, "--", program, theirs)
+        go = harness.go_toolchain("1.24")
+        tables = []
+        for path in (ours, theirs):
+            top = t.run(go, "tool", "pprof", "-sample_index=alloc_objects", "-top", "-nodecount=1000", "-focus=main.work",
+                        path).stdout
+            rows = re.findall(r"^ *(\d+) +[\d.]+% +[\d.]+% +(\d+) +[\d.]+% +(main\.\S+)(?: \(inline\))?$", top, re.M)
+            tables.append({name: int(cumulative) for _, cumulative, name in rows})
+        same(tables[0], tables[1], f"{version}: pprof -top")
+        same(tables[0]["main.work"], 4 * 1000 + 8 * 1000, f"{version}: objects of main.work")
 
 
 def test_types_carry_the_names_of_the_source(t):

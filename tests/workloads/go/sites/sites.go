@@ -215,6 +215,13 @@ func stackGrowth(s *sinks) {
 	<-s.done
 }
 
+// verify ends the program when something that it allocated is not what it should be.
+func verify(s *sinks, i int) {
+	if s.table[49] != "value" || s.function() != i+s.number || s.method(2) != 2*i || cap(s.channel) != 4 {
+		panic("sites: memory is not what was written to it")
+	}
+}
+
 func runSites(rounds int) {
 	s := &sinks{done: make(chan struct{})}
 	pointType := reflect.TypeOf(point{})
@@ -245,5 +252,6 @@ func runSites(rounds int) {
 			large(s)
 			stackGrowth(s)
 		}
+		verify(s, i)
 	}
 }

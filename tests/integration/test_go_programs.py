@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Go programs that nobody here wrote: stripped ones from npm, and the go command building something. What they do is
+the same under observation, and the events add up to their own heap statistics."""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+
+import go_programs
+import harness
+from harness import same
+
+DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
+PACKAGES = {"@esbuild/linux-x64": "0.28.2", "@typescript/native-preview-linux-x64": "7.0.0-dev.20260707.2",
+            "react": "19.3.1", "react-dom": "19.3.1", "scheduler": "0.28.0"}
+PAGE = """import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+console.log(renderToString(createElement("h1", null, "x")));
+"""
+TYPED = """interface A { x: number; y?: string }
+function f<T extends A>(a: T): T { return { ...a, x: a.x + 1 }; }
+export const r = f({ x: 1, y: "q" });
+"""
+
+
+def npm_packages():
+    """Directory with the packages, kept beside the Go toolchains; skips where they cannot be had."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "npm"
+    if not (cache / ".complete").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "package.json").write_text(json.dumps({"private": True}))
+        names = [f"{name}@{version}" for name, version in PACKAGES.items()]
+        try:
+            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
+                                  capture_output=True, text=True, timeout=300)
+        except (FileNotFoundError, subprocess.TimeoutExpired) as why:
+            raise harness.Skip(f"npm cannot fetch packages: {why}")
+        if done.returncode != 0:
+            raise harness.Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
+        (cache / ".complete").touch()
+    return cache
+
+
+def check(recording, what, share=0):
+    for process in recording["processes"]:
+        checked, objects = process["check"], process["totals"][0]
+        assert checked, f"{what}: no check of {process['comm']}"
+        assert abs(checked["difference"]) <= checked["bound"], f"{what}: {checked}"
+        assert checked["bound"] <= max(share * objects, 1000 * bool(share)), f"{what}: {checked} of {objects} objects"
+        same(process["lost"], {"events": 0, "stacks": 0}, f"{what}: lost")
+
+
+def record(t, rate, *command, status=0, **options):
+    profile = t.path("profile.pb.gz")
+    done = t.escapement("record", "--rate", rate, "-o", profile, "--", *command, status=status, **options)
+    return done, json.loads(t.run(DUMP, profile).stdout)
+
+
+def test_a_JavaScript_bundler_bundles_the_same_and_adds_up(t):
+    harness.require_root()
+    packages = npm_packages()
+    page = packages / "page.js"
+    page.write_text(PAGE)
+    bundler = packages / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild"
+    command = [bundler, page, "--bundle", "--minify"]
+    plain = t.run(*command).stdout
+    assert len(plain) > 100000, len(plain)
+    for rate in ("0", "1", "512k"):
+        done, recording = record(t, rate, *command)
+        same(hashlib.sha256(done.stdout.encode()).hexdigest(), hashlib.sha256(plain.encode()).hexdigest(),
+             f"rate {rate}: the bundle")
+        check(recording, f"rate {rate}", 0.0001)
+        assert recording["processes"][0]["totals"][0] > 50000, recording["processes"][0]["totals"]
+
+
+def test_a_TypeScript_compiler_says_the_same_and_adds_up(t):
+    harness.require_root()
+    packages = npm_packages()
+    source = t.path("typed.ts")
+    source.write_text(TYPED + "const s: string = r.x;\n")
+    compiler = packages / "node_modules" / "@typescript" / "native-preview-linux-x64" / "lib" / "tsgo"
+    command = [compiler, "--noEmit", "--strict", source]
+    plain = t.run(*command, status=None)
+    assert plain.returncode != 0 and "TS2322" in plain.stdout, plain.stdout
+    for rate in ("0", "1"):
+        done, recording = record(t, rate, *command, status=3)
+        same(done.stdout, plain.stdout, f"rate {rate}: the compiler's words")
+        check(recording, f"rate {rate}", 0.0001)
+        assert recording["processes"][0]["totals"][0] > 50000, recording["processes"][0]["totals"]
+
+
+def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
+    harness.require_root()
+    go = harness.go_toolchain(go_programs.versions()[-1])
+    source = harness.ROOT / "tests" / "workloads" / "go" / "small"
+    environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(t.path("path")))
+    # what is in the cache needs no compiling: the package itself and the link are enough
+    t.run(go, "build", "-o", t.path("first"), ".", cwd=source, env=environment)
+    done, recording = record(t, "0", go, "build", "-ldflags=-s", "-gcflags=-e", "-o", t.path("small"), ".", cwd=source,
+                             env=environment)
+    check(recording, "go build", 0.0001)
+    names = {process["comm"] for process in recording["processes"]}
+    assert {"go", "compile", "link"} <= names, names
+    same(len({process["pid"] for process in recording["processes"]}), len(recording["processes"]), "PIDs")
+    for process in recording["processes"]:
+        refills = sum(s["values"][3] for s in recording["samples"] if s["pid"] == process["pid"])
+        same(refills, process["totals"][3], f"refills of {process['comm']} {process['pid']}")
+    same(t.run(t.path("small"), "5").returncode, 0)
+
+
+if __name__ == "__main__":
+    harness.main()

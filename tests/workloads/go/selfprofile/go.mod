@@ -1,0 +1,3 @@
+module example.org/selfprofile
+
+go 1.19

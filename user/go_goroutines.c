@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "go_goroutines.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "go_code.h"
+
+enum {
+	GOROUTINES_MAX = 1 << 20,
+	FRAMES_MAX = 12, /* from the park up to mallocgc; deeper it is the program's own frames */
+	G_RUNNABLE = 1,
+	G_WAITING = 4,
+	G_PREEMPTED = 9,
+	G_SCHED = 56, /* gobuf */
+};
+
+/* One goroutine's frame pointer on its way up. */
+struct walker {
+	uint64_t frame[2]; /* the caller's frame pointer, the return address */
+	uint64_t pointer;
+};
+
+void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias)
+{
+	uint64_t all = go_code_goroutines(binary);
+
+	*goroutines = (struct go_goroutines){binary, bias, all ? all + bias : 0};
+}
+
+static void *allocate(size_t count, size_t size)
+{
+	void *memory = calloc(count + 1, size);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+/* Addresses of all goroutines that ever were; ended ones are reused. */
+static uint64_t *addresses_read(const struct go_goroutines *goroutines, const struct target *target, size_t *count)
+{
+	uint64_t slice[2], *addresses;
+
+	if (!goroutines->all || target_read(target, goroutines->all, slice, sizeof(slice)) ||
+	    slice[1] > GOROUTINES_MAX)
+		return NULL;
+	*count = slice[0] ? slice[1] : 0;
+	addresses = allocate(*count, sizeof(*addresses));
+	if (target_read(target, slice[0], addresses, *count * sizeof(*addresses))) {
+		free(addresses);
+		return NULL;
+	}
+	return addresses;
+}
+
+/* The frame pointers of those that wait, in walkers[]; returns how many, or -1. */
+static int64_t waiting_read(const struct go_goroutines *goroutines, const struct target *target,
+			    const uint64_t *addresses, size_t count, struct walker *walkers)
+{
+	const struct go_scheduler_layout *layout = &goroutines->binary->version->scheduler;
+	struct target_piece *pieces = allocate(2 * count, sizeof(*pieces));
+	uint32_t *states = allocate(count, sizeof(*states));
+	uint64_t *pointers = allocate(count, sizeof(*pointers));
+	int64_t found = -1;
+
+	for (size_t i = 0; i < count; i++) {
+		pieces[2 * i] = (struct target_piece){addresses[i] + layout->g_status, &states[i], sizeof(states[i])};
+		pieces[2 * i + 1] = (struct target_piece){addresses[i] + G_SCHED + layout->gobuf_frame, &pointers[i],
+							  sizeof(pointers[i])};
+	}
+	if (target_read_pieces(target, pieces, 2 * count) == 0) {
+		found = 0;
+		for (size_t i = 0; i < count; i++) {
+			uint32_t state = states[i] & 0xfff;
+
+			if ((state == G_RUNNABLE || state == G_WAITING || state == G_PREEMPTED) && pointers[i])
+				walkers[found++].pointer = pointers[i];
+		}
+	}
+	free(pieces);
+	free(states);
+	free(pointers);
+	return found;
+}
+
+static bool is_allocation(const struct go_goroutines *goroutines, uint64_t return_address)
+{
+	static const char prefix[] = "runtime.mallocgc";
+	struct go_function function;
+
+	return gopclntab_function_at(goroutines->binary->symbols, return_address - 1 - goroutines->bias, &function) &&
+	       strncmp(function.name, prefix, strlen(prefix)) == 0;
+}
+
+/* Takes all walkers one frame up, and off the list those that have arrived. Returns how many are left, or -1. */
+static int64_t walk_up(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
+		       int64_t count, int64_t *allocating)
+{
+	struct target_piece *pieces = allocate((size_t)count, sizeof(*pieces));
+	int64_t left = 0;
+	int status;
+
+	for (int64_t i = 0; i < count; i++)
+		pieces[i] = (struct target_piece){walkers[i].pointer, walkers[i].frame, sizeof(walkers[i].frame)};
+	status = target_read_pieces(target, pieces, (size_t)count);
+	free(pieces);
+	if (status)
+		return -1;
+	for (int64_t i = 0; i < count; i++) {
+		if (is_allocation(goroutines, walkers[i].frame[1])) {
+			(*allocating)++;
+		} else if (walkers[i].frame[0] > walkers[i].pointer) { /* stacks grow down */
+			walkers[left].pointer = walkers[i].frame[0];
+			left++;
+		}
+	}
+	return left;
+}
+
+int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target)
+{
+	size_t count = 0;
+	uint64_t *addresses = addresses_read(goroutines, target, &count);
+	struct walker *walkers;
+	int64_t left, allocating = 0;
+
+	if (!addresses)
+		return -1;
+	walkers = allocate(count, sizeof(*walkers));
+	left = waiting_read(goroutines, target, addresses, count, walkers);
+	for (int frame = 0; frame < FRAMES_MAX && left > 0; frame++)
+		left = walk_up(goroutines, target, walkers, left, &allocating);
+	free(walkers);
+	free(addresses);
+	return left < 0 ? -1 : allocating;
+}
