@@ -2,6 +2,7 @@
 #include "collector.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,10 @@
 #include "bpf/escapement.skel.h"
 #include "size_class.h"
 
-enum { ROW_BATCH = 4096 };
+enum {
+	ROW_BATCH = 4096,
+	LEAVING_MAX = 16,
+};
 
 /* BPF_TRACE_UPROBE_MULTI: kernel headers older than 6.6 lack the name. */
 #define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
@@ -26,13 +30,17 @@ struct collector {
 	struct escapement_bpf *bpf;
 	bool multi;
 	int only_pid;
+	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
+	size_t leaving_count;
 	char *processes; /* mapped */
 	size_t processes_size;
 };
 
 struct attachment {
 	struct bpf_link **links;
+	pthread_t *threads; /* one a link, while it is detached */
 	size_t count;
+	struct attachment *next; /* in the collector's list of those that leave */
 };
 
 static bool print_messages;
@@ -168,6 +176,7 @@ struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct
 
 	if (!collector)
 		abort();
+	collector->leaving_end = &collector->leaving;
 	print_messages = verbose;
 	libbpf_set_print(print);
 	collector->only_pid = only_pid;
@@ -192,10 +201,71 @@ fail:
 	return NULL;
 }
 
+static void *destroy_link(void *link)
+{
+	bpf_link__destroy(link);
+	return NULL;
+}
+
+/* The kernel makes each link's end wait until no CPU can run its program any more, some 50 ms: all wait at once. */
+static void detach_start(struct attachment *attachment)
+{
+	attachment->threads = calloc(attachment->count + 1, sizeof(*attachment->threads));
+	if (!attachment->threads)
+		abort();
+	for (size_t i = 0; i < attachment->count; i++) {
+		if (pthread_create(&attachment->threads[i], NULL, destroy_link, attachment->links[i])) {
+			destroy_link(attachment->links[i]);
+			attachment->threads[i] = pthread_self();
+		}
+	}
+}
+
+static void detach_wait(struct attachment *attachment)
+{
+	for (size_t i = 0; i < attachment->count; i++) {
+		if (!pthread_equal(attachment->threads[i], pthread_self()))
+			pthread_join(attachment->threads[i], NULL);
+	}
+	free(attachment->threads);
+	free(attachment->links);
+	free(attachment);
+}
+
+void collector_detach(struct attachment *attachment)
+{
+	if (!attachment)
+		return;
+	detach_start(attachment);
+	detach_wait(attachment);
+}
+
+static void wait_for_oldest(struct collector *collector)
+{
+	struct attachment *oldest = collector->leaving;
+
+	collector->leaving = oldest->next;
+	if (!collector->leaving)
+		collector->leaving_end = &collector->leaving;
+	collector->leaving_count--;
+	detach_wait(oldest);
+}
+
+void collector_detach_dead(struct collector *collector, struct attachment *attachment)
+{
+	detach_start(attachment);
+	*collector->leaving_end = attachment;
+	collector->leaving_end = &attachment->next;
+	if (++collector->leaving_count > LEAVING_MAX)
+		wait_for_oldest(collector);
+}
+
 void collector_close(struct collector *collector)
 {
 	if (!collector)
 		return;
+	while (collector->leaving)
+		wait_for_oldest(collector);
 	if (collector->processes)
 		munmap(collector->processes, collector->processes_size);
 	escapement_bpf__destroy(collector->bpf);
@@ -301,16 +371,6 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 	explain(error, "attach to the probes", -status);
 	collector_detach(attachment);
 	return NULL;
-}
-
-void collector_detach(struct attachment *attachment)
-{
-	if (!attachment)
-		return;
-	for (size_t i = 0; i < attachment->count; i++)
-		bpf_link__destroy(attachment->links[i]);
-	free(attachment->links);
-	free(attachment);
 }
 
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot)

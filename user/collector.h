@@ -34,6 +34,8 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 				    const struct probe_set *probes, struct error *error);
 /* Returns when no program runs any more for it. NULL is allowed. */
 void collector_detach(struct attachment *attachment);
+/* The same for a process that is gone, so that nothing can run for it: returns at once. */
+void collector_detach_dead(struct collector *collector, struct attachment *attachment);
 
 /* The process's sums, mapped memory: changes while one looks. */
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot);

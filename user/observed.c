@@ -288,7 +288,10 @@ void observed_finish(struct observed *observed)
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
 
-	collector_detach(observed->attachment);
+	if (observed->target->gone)
+		collector_detach_dead(observed->collector, observed->attachment);
+	else
+		collector_detach(observed->attachment);
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
 	process->executable = profile_string(profile, observed->target->executable);

@@ -131,9 +131,10 @@ static void on_ended(void *context, int pid, int wait_status)
 {
 	struct observed **slot = slot_of(context, pid);
 
-	(void)wait_status;
-	if (slot)
-		finish(context, slot);
+	if (!slot)
+		return;
+	(*slot)->target->gone = wait_status >= 0; /* else it has another image, and may map the same files */
+	finish(context, slot);
 }
 
 static int start_program(struct session *session, struct error *error)
