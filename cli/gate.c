@@ -46,6 +46,34 @@ static struct profile *record_once(struct measured *measured, int argc, char **a
 	return profile;
 }
 
+/*
+ * Of `go test`, the test binaries are what is measured, not the go command, its compiler and its linker; and a result
+ * from go's cache would measure nothing, so -count=1 is put behind "test" unless the user has a -count. Returns argv,
+ * or a copy for the caller to free.
+ */
+static char **prepare_go_test(struct measured *measured, char **argv, int *argc, int first)
+{
+	static char once[] = "-count=1";
+	const char *slash = strrchr(argv[first], '/');
+	char **copy;
+
+	if (strcmp(slash ? slash + 1 : argv[first], "go") != 0 || first + 1 >= *argc || strcmp(argv[first + 1], "test") != 0)
+		return argv;
+	measured->recording.only = "*.test";
+	for (int i = first + 2; i < *argc && strcmp(argv[i], "-args") != 0; i++) {
+		if (strncmp(argv[i] + strspn(argv[i], "-"), "count", 5) == 0)
+			return argv;
+	}
+	copy = calloc((size_t)*argc + 2, sizeof(*copy));
+	if (!copy)
+		abort();
+	memcpy(copy, argv, (size_t)(first + 2) * sizeof(*copy));
+	copy[first + 2] = once;
+	memcpy(copy + first + 3, argv + first + 2, (size_t)(*argc - first - 2) * sizeof(*copy));
+	++*argc;
+	return copy;
+}
+
 /* Runs the program as often as asked for, and counts. */
 static struct gate_counts *measure(struct measured *measured, int argc, char **argv, int first, struct error *error)
 {
@@ -53,13 +81,15 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 	struct gate_counts *counts = NULL;
 	struct escape_output *escape = NULL;
 	struct audit_options options = {0};
+	const char *const *command = (const char *const *)argv + first;
+	char **prepared = prepare_go_test(measured, argv, &argc, first);
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
 	const char *normalize = measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 
 	if (measured->escape && !(escape = escape_read(measured->escape, error)))
 		goto failed;
 	for (int64_t i = 0; i < runs; i++) {
-		struct profile *profile = record_once(measured, argc, argv, first, error);
+		struct profile *profile = record_once(measured, argc, prepared, first, error);
 
 		if (!profile)
 			goto failed;
@@ -72,15 +102,19 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 	measurement = NULL;
 	if (!counts)
 		goto failed;
-	gate_counts_command(counts, (const char *const *)argv + first);
+	gate_counts_command(counts, command);
 	if (counts->site_count == 0) {
 		error_set(error, STATUS_CANNOT_MEASURE, "nothing was measured: '%s' allocated at no site; a gate on it could "
 			  "never fail", argv[first]);
 		goto failed;
 	}
 	escape_free(escape);
+	if (prepared != argv)
+		free(prepared);
 	return counts;
 failed:
+	if (prepared != argv)
+		free(prepared);
 	escape_free(escape);
 	gate_measurement_free(measurement);
 	gate_counts_free(counts);

@@ -75,7 +75,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 {
 	struct session_options options = {.rate = recording->rate, .duration = recording->duration,
 					  .max_overhead = recording->max_overhead,
-					  .follow = !recording->no_follow, .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
+					  .follow = !recording->no_follow, .only = recording->only,
+					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
 					  .stop = &stop_signal};
 	struct sigaction action = {.sa_handler = note_signal};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;

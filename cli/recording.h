@@ -14,6 +14,7 @@
 #include "profile.h"
 
 struct recording {
+	const char *only; /* observe only processes whose executable has such a base name, a glob; NULL: all */
 	int64_t pid;
 	const char *name;
 	int64_t rate;

@@ -226,16 +226,32 @@ static const char *benchmark_of(const struct profile_stack *stack)
 	return NULL;
 }
 
+/* A file as it is the same on every machine: relative to the working directory where it is below that; else, of Go's
+ * own library and of modules, from the import path on. */
+static const char *portable_file(const struct gate_measurement *measurement, const char *file)
+{
+	static const char *const roots[] = {"/pkg/mod/", "/src/"};
+	size_t length = strlen(measurement->directory);
+
+	if (!file || file[0] != '/')
+		return file;
+	if (length && strncmp(file, measurement->directory, length) == 0)
+		return file + length;
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		const char *root = strstr(file, roots[i]);
+
+		if (root)
+			return root + strlen(roots[i]);
+	}
+	return file;
+}
+
 static void add_position(struct gate_measurement *measurement, struct tally *tally, const struct profile_frame *frame,
 			 int64_t objects)
 {
-	size_t length = strlen(measurement->directory);
-	const char *file = frame->file;
+	const char *file = gate_counts_string(measurement->counts, portable_file(measurement, frame->file));
 	struct position *position;
 
-	if (file && length && strncmp(file, measurement->directory, length) == 0)
-		file += length;
-	file = gate_counts_string(measurement->counts, file);
 	for (uint32_t i = 0; i < tally->position_count; i++) {
 		position = &tally->positions[i];
 		if (position->file == file && position->line == frame->line && position->column == frame->column) {
@@ -249,14 +265,28 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
 }
 
-/* Whether every frame of a stack is known: then one without a site is the runtime's own work. */
-static bool all_known(const struct profile_stack *stack)
+/* What the runtime keeps pools of. Whether a `go` statement or a channel operation allocates one depends on what ran
+ * before, so they are the runtime's and not the program's, whoever's stack they are made on. */
+static bool is_pooled(const char *type)
+{
+	static const char *const pooled[] = {"runtime.g", "*runtime.g", "runtime.m", "runtime.sudog", "runtime._defer"};
+
+	for (size_t i = 0; type && i < sizeof(pooled) / sizeof(pooled[0]); i++) {
+		if (strcmp(type, pooled[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a stack without a site is the runtime's own work: some of its frames are known, and those are the
+ * runtime's. Of a stack that could not be read or symbolized nothing is known. */
+static bool is_background(const struct profile_stack *stack)
 {
 	for (uint32_t i = 0; stack && i < stack->depth; i++) {
-		if (!stack->locations[i]->frame_count || !stack->locations[i]->frames[0].function)
-			return false;
+		if (stack->locations[i]->frame_count && stack->locations[i]->frames[0].function)
+			return true;
 	}
-	return stack && stack->depth;
+	return false;
 }
 
 static void add_sample(struct gate_measurement *measurement, const struct profile_sample *sample,
@@ -270,13 +300,13 @@ static void add_sample(struct gate_measurement *measurement, const struct profil
 	char words[1024];
 	size_t index;
 
-	if (stack && frames_site(stack, &place)) {
+	if (stack && !is_pooled(key.type) && frames_site(stack, &place)) {
 		frame = frames_site_frame(stack, &place);
 		key.function = frame->function;
 		key.runtime_call = place.runtime_call;
 		annotate(&key, audit_row_of(audit, frame, place.runtime_call), words, sizeof(words));
 		key.benchmark = benchmark_of(stack);
-	} else if (all_known(stack)) {
+	} else if (is_pooled(key.type) || is_background(stack)) {
 		for (int i = 0; i < VALUE_COUNT; i++)
 			background[i] += sample->values[i];
 		return;
@@ -462,18 +492,25 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 	}
 }
 
+static bool comes_first(const struct position *a, const struct position *b)
+{
+	int order = a->file && b->file ? strcmp(a->file, b->file) : !a->file - !b->file;
+
+	if (a->objects != b->objects)
+		return a->objects > b->objects;
+	if (order)
+		return order < 0;
+	return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
 /* The position with the most objects stands for the site; of equals the first in the source. */
 static void take_position(struct gate_site *site, const struct tally *tally)
 {
-	const struct position *best = NULL;
+	const struct position *best = tally->positions;
 
-	for (uint32_t i = 0; i < tally->position_count; i++) {
-		const struct position *position = &tally->positions[i];
-
-		if (!best || position->objects > best->objects ||
-		    (position->objects == best->objects && position->file == best->file &&
-		     (position->line < best->line || (position->line == best->line && position->column < best->column))))
-			best = position;
+	for (uint32_t i = 1; i < tally->position_count; i++) {
+		if (comes_first(&tally->positions[i], best))
+			best = &tally->positions[i];
 	}
 	if (!best)
 		return;

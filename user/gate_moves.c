@@ -175,13 +175,13 @@ static void pair_one_with_all(struct gate *gate, enum gate_change single, enum g
 	}
 }
 
-/* The same site in another file. */
+/* The same site in another file. Of several places in several files, which one is shown says nothing. */
 static void find_new_files(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
 		struct gate_row *row = &gate->rows[i];
 
-		if (row->change == GATE_SAME && row->before->file && row->after->file &&
+		if (row->change == GATE_SAME && row->after->places <= 1 && row->before->file && row->after->file &&
 		    !same_text(base_name(row->before->file), base_name(row->after->file)))
 			mark(row, "moved");
 	}

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,19 +102,31 @@ static void finish(struct session *session, struct observed **slot)
 	session->observed_count--;
 }
 
+/* Whether that process is one to observe. */
+static bool is_wanted(const struct session *session, int pid)
+{
+	struct target *target = session->options->only ? target_open(pid, NULL) : NULL;
+	const char *slash = target && target->executable ? strrchr(target->executable, '/') : NULL;
+	bool wanted = !session->options->only || (slash && fnmatch(session->options->only, slash + 1, 0) == 0);
+
+	target_close(target);
+	return wanted;
+}
+
 static bool on_image(void *context, int pid, bool first, bool last)
 {
 	struct session *session = context;
 
 	(void)first, (void)last;
-	return observe(session, pid, true) != 0;
+	return !is_wanted(session, pid) || observe(session, pid, true) != 0;
 }
 
 static void on_fork(void *context, int pid)
 {
 	struct session *session = context;
 
-	observe(session, pid, false);
+	if (is_wanted(session, pid))
+		observe(session, pid, false);
 }
 
 static void on_exiting(void *context, int pid, int tid)

@@ -31,6 +31,7 @@ struct session_options {
 	bool follow;        /* observe the children of argv too */
 	double max_overhead; /* share of a process's CPU (overhead.h) that probe hits may cost before the recording goes to
 			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
+	const char *only;   /* of argv and its children: those whose executable's base name matches this glob; NULL: all */
 	bool no_stacks;     /* count by site and type only */
 	bool verbose;
 	const volatile sig_atomic_t *stop; /* raised: end the recording; a number > 0 is the signal to pass on */
