@@ -23,3 +23,8 @@ bench-probes: all $(B)/tests/bench/probe_target $(B)/tests/bench/bare_probe
 
 .PHONY: bench-malloc bench-probes
 bench: bench-malloc bench-probes
+
+.PHONY: bench-audit
+bench-audit: $(B)/escapement
+	$(Q)tests/bench/audit_scale.py $(B)
+bench: bench-audit

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""How an audit grows: lines of -m=2 output against a profile of many distinct stacks, beside `go tool pprof -top` on the
+same profile. Rounds are interleaved; the table has medians of wall and CPU seconds, and the largest resident set.
+
+    tests/bench/audit_scale.py [BUILD [LINES...]]
+"""
+import gzip
+import os
+import pathlib
+import random
+import statistics
+import sys
+import tempfile
+import time
+
+STACKS = 100_000
+ROUNDS = 3
+FUNCTIONS_PER_FILE = 60
+FILES_PER_PACKAGE = 4
+
+
+def functions(lines):
+    """(package, file, line) of each function; each makes seven lines of output."""
+    count = lines // 7
+    for i in range(count):
+        in_package, package = i % (FUNCTIONS_PER_FILE * FILES_PER_PACKAGE), i // (FUNCTIONS_PER_FILE * FILES_PER_PACKAGE)
+        yield package, in_package // FUNCTIONS_PER_FILE, 10 + 5 * (in_package % FUNCTIONS_PER_FILE)
+
+
+def write_output(path, lines):
+    header = None
+    with open(path, "w", encoding="utf-8") as out:
+        for package, file, line in functions(lines):
+            if package != header:
+                header = package
+                out.write(f"# example.com/big/p{package}\n")
+            at = f"p{package}/f{file}.go"
+            out.write(f"{at}:{line - 1}:6: can inline F{line} with cost 12 as: func() *int {{ x := 0; return &x }}\n"
+                      f"{at}:{line}:2: x{line} escapes to heap:\n"
+                      f"{at}:{line}:2:   flow: ~r0 = &x{line}:\n"
+                      f"{at}:{line}:2:     from &x{line} (address-of) at {at}:{line + 1}:9\n"
+                      f"{at}:{line}:2:     from return &x{line} (return) at {at}:{line + 1}:2\n"
+                      f"{at}:{line}:2: moved to heap: x{line}\n"
+                      f"{at}:{line + 2}:10: make([]int, n) does not escape\n")
+
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def number_field(tag, number):
+    return varint(tag << 3) + varint(number)
+
+
+def bytes_field(tag, data):
+    return varint(tag << 3 | 2) + varint(len(data)) + data
+
+
+class Profile:
+    """A pprof file of allocations, written by hand: it is an input, so our own writer has no part in it."""
+
+    def __init__(self):
+        self.strings, self.functions, self.locations = {"": 0}, {}, {}
+        self.body = bytearray()
+        for kind, unit in (("alloc_objects", "count"), ("alloc_space", "bytes")):
+            self.body += bytes_field(1, number_field(1, self.string(kind)) + number_field(2, self.string(unit)))
+
+    def string(self, text):
+        return self.strings.setdefault(text, len(self.strings))
+
+    def location(self, name, file, line):
+        if (name, file, line) not in self.locations:
+            if (name, file) not in self.functions:
+                self.functions[name, file] = len(self.functions) + 1
+                self.body += bytes_field(5, number_field(1, self.functions[name, file]) +
+                                         number_field(2, self.string(name)) + number_field(4, self.string(file)))
+            number = self.locations[name, file, line] = len(self.locations) + 1
+            self.body += bytes_field(4, number_field(1, number) + number_field(3, 0x400000 + 16 * number) + bytes_field(
+                4, number_field(1, self.functions[name, file]) + number_field(2, line)))
+        return self.locations[name, file, line]
+
+    def sample(self, stack, objects, size):
+        self.body += bytes_field(2, bytes_field(1, b"".join(map(varint, stack))) +
+                                 bytes_field(2, varint(objects) + varint(size)))
+
+    def write(self, path):
+        for text in self.strings:
+            self.body += bytes_field(6, text.encode())
+        self.body += bytes_field(11, number_field(1, self.string("space")) + number_field(2, self.string("bytes")))
+        self.body += number_field(12, 524288)
+        path.write_bytes(gzip.compress(bytes(self.body), 1))
+
+
+def write_profile(path, lines):
+    rng = random.Random(1)
+    sites = list(functions(lines))
+    profile = Profile()
+    profile.string("space"), profile.string("bytes")
+
+    def frame(package, file, line, at):
+        return profile.location(f"example.com/big/p{package}.F{line}", f"/build/big/p{package}/f{file}.go", at)
+
+    for number in range(STACKS):
+        package, file, line = rng.choice(sites)
+        stack = [profile.location("runtime.newobject", "/usr/lib/go/src/runtime/malloc.go", 1200),
+                 frame(package, file, line, line)]
+        for depth in range(rng.randint(8, 24)):
+            package, file, line = sites[(number * 31 + depth * 977) % len(sites)]
+            stack.append(frame(package, file, line, line + 1))
+        profile.sample(stack, rng.randint(1, 1000), rng.randint(8, 100000))
+    profile.write(path)
+
+
+def measure(*command):
+    """Wall and CPU seconds, and peak resident MiB, of one run."""
+    start = time.monotonic()
+    child = os.spawnvpe(os.P_NOWAIT, command[0], [str(word) for word in command], os.environ)
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        sys.exit(f"{command[0]}: status {status}")
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def main():
+    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+    sizes = [int(size) for size in sys.argv[2:]] or [100_000, 1_000_000, 10_000_000]
+    print(f"{'lines':>9} {'what':<22} {'wall s':>7} {'CPU s':>7} {'MiB':>6}")
+    for lines in sizes:
+        with tempfile.TemporaryDirectory(prefix="escapement-bench-") as name:
+            directory = pathlib.Path(name)
+            said, profile, shown = directory / "m2.txt", directory / "profile.pb.gz", directory / "out"
+            write_output(said, lines)
+            write_profile(profile, lines)
+            audit = build / "escapement", "audit", "-e", said, "-o", shown
+            commands = {
+                "audit --top 20": (*audit, "--top", "20", profile),
+                "audit --format json": (*audit, "--format", "json", profile),
+                "go tool pprof -top": ("/usr/bin/go", "tool", "pprof", "-top", f"-output={shown}", profile),
+            }
+            runs = {what: [] for what in commands}
+            for _ in range(ROUNDS):
+                for what, command in commands.items():
+                    runs[what].append(measure(*command))
+            for what, results in runs.items():
+                wall, cpu, memory = (statistics.median(column) for column in zip(*results))
+                print(f"{lines:>9} {what:<22} {wall:7.2f} {cpu:7.2f} {memory:6.0f}", flush=True)
+
+
+main()
