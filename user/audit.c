@@ -598,14 +598,22 @@ static void finish_rows(struct join *join)
 	}
 }
 
-static void warn_if_stale(struct audit *audit)
+static void warn(struct audit *audit, const char *text)
 {
+	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, text, strlen(text));
+}
+
+static void add_warnings(struct audit *audit)
+{
+	enum { WARNINGS = 2 };
 	char *stale = audit_stale(audit);
 
-	if (!stale)
-		return;
-	audit->warnings = obstack_alloc(&audit->storage->memory, sizeof(*audit->warnings));
-	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, stale, strlen(stale));
+	audit->warnings = obstack_alloc(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
+	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
+		warn(audit, "the profile does not measure the objects of lines (--rate 0): a line without refills may have "
+			    "allocated all the same");
+	if (stale)
+		warn(audit, stale);
 	free(stale);
 }
 
@@ -629,7 +637,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_rows(&join);
 	add_unseen(&join);
 	finish_rows(&join);
-	warn_if_stale(audit);
+	add_warnings(audit);
 	audit_filter(audit, &everything, AUDIT_BY_BYTES);
 	audit_index_free(join.index);
 	free(join.groups);
