@@ -213,7 +213,7 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 	}
 }
 
-static void add_sample(struct join *join, const struct profile_sample *sample)
+static void add_sample(struct join *join, const struct profile *profile, const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct group key = {.type = sample->key.type}, *group;
@@ -239,7 +239,7 @@ static void add_sample(struct join *join, const struct profile_sample *sample)
 	group = group_at(join, &key);
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] += sample->values[i];
-	interval_add(&group->interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	interval_add_sample(&group->interval, profile, sample);
 }
 
 /* A group of costs alone, such as refills, at a place that only one type was measured at, is of that type. */
@@ -632,7 +632,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	if (!join.claimed)
 		abort();
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(&join, profile->samples[i]);
+		add_sample(&join, profile, profile->samples[i]);
 	give_costs_their_type(&join);
 	add_rows(&join);
 	add_unseen(&join);
