@@ -364,7 +364,8 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	if (!s)
 		return NULL;
 	owner_set(&s->spanclass, (uint8_t)spanclass);
-	s->needzero = s->pages_needzero;
+	s->needzero = s->fresh_needzero = s->pages_needzero;
+	s->fresh_from = 0;
 	s->pages_needzero = true;
 	s->freesOffset = (uint32_t)(offsetof(struct mcache, class_counters[0].frees) +
 				    spanclass * sizeof(struct goalloc_class_counters));

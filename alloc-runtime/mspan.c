@@ -6,6 +6,8 @@
 
 struct mspan emptymspan;
 
+enum { FreshBytes = 64 * 1024 }; /* of never used memory that a window opens at a time */
+
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
 {
 	s->prev = prev;
@@ -64,6 +66,59 @@ static void *take_held(struct mcache *c, struct mspan *s)
 	return (void *)(s->cacheBase + (size_t)(unsigned)__builtin_ctzll(held) * s->elemsize);
 }
 
+static uint64_t lowest_bits(uint64_t bits, size_t n)
+{
+	uint64_t rest = bits;
+
+	while (n-- > 0 && rest != 0)
+		rest &= rest - 1;
+	return bits & ~rest;
+}
+
+/*
+ * The next window of a span of at most 64 objects. While part of it has never been used, what was freed of the rest
+ * comes first, if it is worth a window, and then so much more: a program that allocates and frees a few large objects
+ * stays on the same pages.
+ */
+static uint64_t next_window_of_one(struct mspan *s)
+{
+	uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
+	uint64_t fresh = s->fresh_from < 64 ? free & UINT64_MAX << s->fresh_from : 0;
+	uint64_t used = free & ~fresh;
+
+	if (fresh == 0) {
+		if (s->freeindex != 0 && bit_count(used) < mspan_enough(s->nelems))
+			return 0;
+	} else if (bit_count(used) * s->elemsize < FreshBytes / 2) {
+		size_t n = FreshBytes / s->elemsize;
+		used = lowest_bits(fresh, n ? n : 1);
+		s->fresh_from = (uint8_t)(64 - __builtin_clzll(used));
+		s->needzero = s->fresh_needzero;
+		return used;
+	}
+	s->needzero = true;
+	return used;
+}
+
+static uint64_t next_window(struct mspan *s)
+{
+	unsigned words = mspan_words(s);
+
+	if (words == 1) {
+		uint64_t free = next_window_of_one(s);
+		s->freeindex = 64;
+		return free;
+	}
+	while (s->freeindex / 64u < words) {
+		unsigned w = s->freeindex / 64;
+		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
+		s->freeindex = (uint16_t)((w + 1) * 64);
+		if (free != 0)
+			return free;
+	}
+	return 0;
+}
+
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 {
 	void *object = nextFreeFast(s);
@@ -74,17 +129,14 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 		*sampled = c->sample_distance != GOALLOC_NOT_LISTENING;
 		return take_held(c, s);
 	}
-	for (unsigned w = s->freeindex / 64, words = mspan_words(s); w < words; w++) {
-		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
-		s->freeindex = (w + 1) * 64;
-		if (free == 0)
-			continue;
-		s->allocBits[w] |= free;
-		s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
-		open_window(c, s, free);
-		return nextFree(c, s, sampled);
-	}
-	return NULL;
+	uint64_t free = next_window(s);
+	if (free == 0)
+		return NULL;
+	unsigned w = s->freeindex / 64u - 1;
+	s->allocBits[w] |= free;
+	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
+	open_window(c, s, free);
+	return nextFree(c, s, sampled);
 }
 
 /* Puts what is left of the window back into allocBits, where it can be seen as one with the rest. */

@@ -21,6 +21,14 @@
 #define ARGUMENTS_5 ARGUMENTS_4 " 8@%%r8"
 #define ARGUMENTS_6 ARGUMENTS_5 " 8@%%r9"
 
+#ifdef GOALLOC_NO_PROBES
+/* For measurements only: the same library without sites and notes. */
+#define PROBE_SITE(name, semaphore, arguments)                                                                      \
+	static void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)             \
+	{                                                                                                           \
+		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                                               \
+	}
+#else
 /* The site of the probe `name`, whose semaphore is the 16-bit word at `semaphore`, an assembler's expression. */
 #define PROBE_SITE(name, semaphore, arguments)                                                                      \
 	static PROBE_FUNCTION void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
@@ -50,6 +58,7 @@ __asm__(".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat
 	"_.stapsdt.base: .space 1\n"
 	".size _.stapsdt.base, 1\n"
 	".popsection\n");
+#endif
 
 typedef void site_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 

@@ -120,7 +120,7 @@ struct mspan {
 	uint32_t nelems;
 	uint8_t spanclass;
 	uint8_t state;       /* enum mspan_state */
-	bool needzero;       /* objects may hold old bytes */
+	bool needzero;       /* objects of the window may hold old bytes */
 	bool pages_needzero; /* the same of the whole run, for mheap */
 
 	/* What an allocation reads and writes. */
@@ -129,7 +129,9 @@ struct mspan {
 	uint64_t elemsize;
 	uint32_t allocCount; /* objects allocated when the mcache took it, and since */
 	uint32_t allocCountBeforeCache;
-	uint32_t freeindex;
+	uint16_t freeindex;
+	uint8_t fresh_from;  /* of spans with one word of allocBits: no object from here on was ever allocated */
+	bool fresh_needzero; /* needzero of these */
 	uint32_t sweepgen;
 	uint64_t allocHeld;
 	struct mspan *next, *prev;

@@ -79,4 +79,5 @@ def main():
     print(f"{'peak memory, the same':<24}" + "".join(f"{geometric_mean(memory_ratios[n]):>10.3f}" for n in names))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,32 @@ $(B)/tests/bench/malloc_cases: tests/bench/malloc_cases.c
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -fno-builtin-malloc -fno-builtin-free -o $@ $< -lpthread
 
+# The library without its probes, to count instructions beside.
+NO_PROBES_OBJECTS := $(GOALLOC_OBJECTS:$(B)/%=$(B)/no-probes/%) $(PRELOAD_OBJECTS:$(B)/%=$(B)/no-probes/%)
+
+$(B)/no-probes/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GOALLOC_CFLAGS) -DGOALLOC_NO_PROBES -c -o $@ $<
+
+$(B)/no-probes/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.o
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+
+$(B)/no-probes/libgoalloc-preload.so: $(NO_PROBES_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,now -o $@ $^ -lpthread -ldl
+
 bench-malloc: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
-	$(Q)tests/bench/install-peers
+	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 	$(Q)tests/bench/malloc_table.py $(B)
+
+bench-programs: $(B)/libgoalloc-preload.so
+	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 $(BENCH_PROGRAMS)
+	$(Q)tests/bench/programs_table.py $(B)
+
+bench-instructions: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so $(B)/no-probes/libgoalloc-preload.so
+	$(Q)tests/bench/install-peers valgrind
+	$(Q)tests/bench/instructions $(B)
 
 $(B)/tests/bench/probe_target: tests/bench/probe_target.c $(B)/libgoalloc.a
 	@mkdir -p $(@D)
@@ -21,10 +44,18 @@ $(B)/tests/bench/bare_probe: tests/bench/bare_probe.c
 bench-probes: all $(B)/tests/bench/probe_target $(B)/tests/bench/bare_probe
 	$(Q)BUILD=$(B) tests/bench/probe_cost.py
 
-.PHONY: bench-malloc bench-probes
-bench: bench-malloc bench-probes
+bench-go: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
+	$(Q)tests/bench/go_table.py $(B)
 
-.PHONY: bench-audit
+BENCH_PROGRAMS := redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng
+
+.PHONY: bench-malloc bench-programs bench-instructions bench-probes bench-go bench-audit
+bench: bench-instructions bench-malloc bench-go bench-programs bench-probes bench-audit
+
 bench-audit: $(B)/escapement
 	$(Q)tests/bench/audit_scale.py $(B)
-bench: bench-audit
+
+# Ten minutes of real programs on the preloaded allocator: results, and memory that stays flat.
+soak: $(B)/libgoalloc-preload.so
+	$(Q)tests/bench/install-peers $(BENCH_PROGRAMS)
+	$(Q)tests/bench/soak.py $(B)

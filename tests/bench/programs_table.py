@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""programs_table.py BUILD [NAME...]: Debian's programs on libgoalloc and on other allocators, interleaved.
+
+Seconds of CPU, with those of child processes (medians of ROUNDS, 3) and peak resident memory, as ratios. Every run's output is compared with libc's."""
+import glob
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from malloc_table import PEERS, geometric_mean
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PYTHON = """
+import json, re, collections
+words = re.findall('[a-z]+', ' '.join(f'word{i % 977} alpha{i % 31}' for i in range(300000)))
+print(len(words), collections.Counter(words).most_common(3))
+docs = [{'id': i, 'tags': [str(j) for j in range(i % 20)]} for i in range(30000)]
+for _ in range(3):
+    docs = json.loads(json.dumps(docs))
+print(len(docs))
+"""
+PERL = r"""my %h; for my $r (1..2) { for my $i (1..120000) { $h{$i * 7919 % 100003} = ("x" x ($i % 60)) . $i }
+print scalar(keys %h), "\n"; my @s = sort { $h{$a} cmp $h{$b} } keys %h; print "$s[0] $s[-1]\n" }"""
+NODE = """const m = new Map(); for (let i = 0; i < 600000; i++) m.set('k' + i % 50000, Buffer.from('v' + i));
+let n = 0; for (const [k, v] of m) n += v.length; console.log(m.size, n,
+JSON.stringify(JSON.parse(JSON.stringify(Array.from({length: 100000}, (_, i) => ({i, s: 's' + i}))))).length)"""
+SQL = """create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000)
+insert into t select i, hex(i * 7919 % 100003) || 'text' || i, i / 3.0 from n;
+create index tb on t(b); select count(*), min(b), max(b) from t;
+select substr(b, 1, 3) p, count(*), avg(c) from t group by p order by 2 desc, 1 limit 5;
+select count(*) from t x join t y on x.b = y.b where x.a % 7 = 0;"""
+REDIS = """redis-server --port 0 --unixsocket $PWD/s --save '' --daemonize no > /dev/null & p=$!
+i=0; while [ ! -S s ]; do sleep 0.05; i=$((i+1)); [ $i -lt 100 ] || exit 1; done
+LD_PRELOAD= redis-benchmark -s $PWD/s -q -n 60000 -c 20 -P 8 -r 50000 -d 200 \
+ -t set,get,incr,lpush,lpop,sadd,hset,zadd > /dev/null
+LD_PRELOAD= redis-cli -s $PWD/s llen mylist > /dev/null; LD_PRELOAD= redis-cli -s $PWD/s shutdown nosave; wait $p"""
+PROGRAMS = {
+    "python3": ["python3", "-c", PYTHON],
+    "perl": ["perl", "-e", PERL],
+    "sqlite3": ["sqlite3", ":memory:", SQL],
+    "gcc": ["sh", "-c", f"for f in {ROOT}/alloc-runtime/m*.c; do gcc -O2 -D_GNU_SOURCE -I {ROOT}/alloc-runtime "
+            f"-I {ROOT}/alloc-runtime/include -S -o - $f; done"],
+    "git": ["git", "-c", "safe.directory=*", "-C", ROOT, "log", "--stat", "-p", "-n", "60"],
+    "node": ["node", "-e", NODE],
+    "xz -T2": ["sh", "-c", "xz -T2 -2 -c data | cat"],
+    "zstd -T2": ["sh", "-c", "zstd -T2 -9 -c data | cat"],
+    "redis": ["sh", "-c", REDIS],
+}
+
+
+def run(command, library, directory):
+    environment = dict(os.environ, LC_ALL="C", **({"LD_PRELOAD": library} if library else {}))
+    process = subprocess.Popen(command, env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    digest = hashlib.sha256(process.stdout.read()).hexdigest()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    if status != 0:
+        sys.exit(f"programs_table: {command[0]} with '{library or 'libc'}': wait status {status}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss, digest
+
+
+def main():
+    build, wanted = sys.argv[1], sys.argv[2:]
+    rounds = int(os.environ.get("ROUNDS", "3"))
+    peers = []
+    for name, pattern in PEERS:
+        found = [os.path.abspath(f"{build}/libgoalloc-preload.so")] if pattern is None else glob.glob(pattern) or [pattern]
+        peers.append((name, found[0]))
+    names = [name for name, _ in peers]
+    print(f"seconds of CPU, median of {rounds} interleaved runs")
+    print(f"{'program':<12}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}")
+    ratios, best_ratios, memory_ratios = {n: [] for n in names}, [], {n: [] for n in names}
+    with tempfile.TemporaryDirectory(prefix="goalloc-bench-") as directory:
+        with open(os.path.join(directory, "data"), "wb") as data:
+            for path in sorted(glob.glob("/usr/lib/git-core/git") + glob.glob("/usr/bin/gdb") + glob.glob("/usr/bin/perl")):
+                with open(path, "rb") as f:
+                    data.write(f.read(3 << 20))
+        for program, command in PROGRAMS.items():
+            if wanted and program.split()[0] not in wanted:
+                continue
+            times, memory, digests = {n: [] for n in names}, {n: [] for n in names}, set()
+            for _ in range(rounds):
+                for name, library in peers:
+                    seconds, kib, digest = run(command, library, directory)
+                    times[name].append(seconds)
+                    memory[name].append(kib)
+                    digests.add(digest)
+            if len(digests) != 1:
+                sys.exit(f"programs_table: {program} printed different things on different allocators")
+            t = {n: statistics.median(times[n]) for n in names}
+            best = min(t[n] for n in names if n != "goalloc")
+            best_ratios.append(t["goalloc"] / best)
+            print(f"{program:<12}" + "".join(f"{t[n]:>10.3f}" for n in names) + f"{t['goalloc'] / best:>11.2f}", flush=True)
+            for n in names:
+                ratios[n].append(t["goalloc"] / t[n])
+                memory_ratios[n].append(statistics.median(memory["goalloc"]) / statistics.median(memory[n]))
+    print(f"{'time':<12}" + "".join(f"{geometric_mean(ratios[n]):>10.3f}" for n in names)
+          + f"{geometric_mean(best_ratios):>11.3f}")
+    print(f"{'memory':<12}" + "".join(f"{geometric_mean(memory_ratios[n]):>10.3f}" for n in names))
+
+
+if __name__ == "__main__":
+    main()
