@@ -77,6 +77,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .max_overhead = recording->max_overhead,
 					  .follow = !recording->no_follow, .only = recording->only,
 					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
+					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal};
 	struct sigaction action = {.sa_handler = note_signal};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;

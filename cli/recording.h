@@ -19,7 +19,7 @@ struct recording {
 	const char *name;
 	int64_t rate;
 	double duration, max_overhead;
-	bool no_follow, no_stacks;
+	bool no_follow, no_stacks, enable_sampler;
 	/* filled by recording_run() */
 	bool program_failed; /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */
@@ -42,6 +42,9 @@ struct recording {
 	 "10; 0: never)", NULL},                                                                                    \
 	{0, "no-stacks", NULL, OPTION_FLAG, &(recording).no_stacks,                                                 \
 	 "count by allocation site and type only: cheaper", NULL},                                                 \
+	{0, "enable-sampler", NULL, OPTION_FLAG, &(recording).enable_sampler,                                       \
+	 "Go only: turn the runtime's own sampler on in the target while recording, where it is off (writes "       \
+	 "MemProfileRate, and puts it back)", NULL},                                                                \
 	{0, "no-follow", NULL, OPTION_FLAG, &(recording).no_follow,                                                 \
 	 "do not observe processes that the program starts", NULL}
 

@@ -213,7 +213,7 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 	}
 }
 
-static void add_sample(struct join *join, const struct profile_sample *sample)
+static void add_sample(struct join *join, const struct profile *profile, const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct group key = {.type = sample->key.type}, *group;
@@ -239,7 +239,7 @@ static void add_sample(struct join *join, const struct profile_sample *sample)
 	group = group_at(join, &key);
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] += sample->values[i];
-	interval_add(&group->interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	interval_add_sample(&group->interval, profile, sample);
 }
 
 /* A group of costs alone, such as refills, at a place that only one type was measured at, is of that type. */
@@ -598,14 +598,22 @@ static void finish_rows(struct join *join)
 	}
 }
 
-static void warn_if_stale(struct audit *audit)
+static void warn(struct audit *audit, const char *text)
 {
+	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, text, strlen(text));
+}
+
+static void add_warnings(struct audit *audit)
+{
+	enum { WARNINGS = 2 };
 	char *stale = audit_stale(audit);
 
-	if (!stale)
-		return;
-	audit->warnings = obstack_alloc(&audit->storage->memory, sizeof(*audit->warnings));
-	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, stale, strlen(stale));
+	audit->warnings = obstack_alloc(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
+	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
+		warn(audit, "the profile does not measure the objects of lines (--rate 0): a line without refills may have "
+			    "allocated all the same");
+	if (stale)
+		warn(audit, stale);
 	free(stale);
 }
 
@@ -624,12 +632,12 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	if (!join.claimed)
 		abort();
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(&join, profile->samples[i]);
+		add_sample(&join, profile, profile->samples[i]);
 	give_costs_their_type(&join);
 	add_rows(&join);
 	add_unseen(&join);
 	finish_rows(&join);
-	warn_if_stale(audit);
+	add_warnings(audit);
 	audit_filter(audit, &everything, AUDIT_BY_BYTES);
 	audit_index_free(join.index);
 	free(join.groups);

@@ -72,11 +72,11 @@ static int compare_sites(const struct audit_row *a, const struct audit_row *b)
 }
 
 /* The values to order by, the first that differs decides; more is first. */
-static const enum profile_value sort_values[][2] = {
-	[AUDIT_BY_BYTES] = {VALUE_BYTES, VALUE_OBJECTS},
-	[AUDIT_BY_OBJECTS] = {VALUE_OBJECTS, VALUE_BYTES},
-	[AUDIT_BY_REFILLS] = {VALUE_REFILLS, VALUE_BYTES},
-	[AUDIT_BY_HEAP_GROWTH] = {VALUE_HEAP_GROW_BYTES, VALUE_BYTES},
+static const enum profile_value sort_values[][3] = {
+	[AUDIT_BY_BYTES] = {VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS},
+	[AUDIT_BY_OBJECTS] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS},
+	[AUDIT_BY_REFILLS] = {VALUE_REFILLS, VALUE_BYTES, VALUE_OBJECTS},
+	[AUDIT_BY_HEAP_GROWTH] = {VALUE_HEAP_GROW_BYTES, VALUE_BYTES, VALUE_REFILLS},
 };
 
 static int compare_rows(const void *x, const void *y, void *argument)
@@ -86,7 +86,7 @@ static int compare_rows(const void *x, const void *y, void *argument)
 
 	if (a->verdict != b->verdict)
 		return a->verdict < b->verdict ? -1 : 1;
-	for (int i = 0; *sort != AUDIT_BY_SITE && i < 2; i++) {
+	for (int i = 0; *sort != AUDIT_BY_SITE && i < 3; i++) {
 		enum profile_value value = sort_values[*sort][i];
 
 		if (a->values[value] != b->values[value])

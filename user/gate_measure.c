@@ -289,8 +289,8 @@ static bool is_background(const struct profile_stack *stack)
 	return false;
 }
 
-static void add_sample(struct gate_measurement *measurement, const struct profile_sample *sample,
-		       const struct audit *audit, int64_t *background)
+static void add_sample(struct gate_measurement *measurement, const struct profile *profile,
+		       const struct profile_sample *sample, const struct audit *audit, int64_t *background)
 {
 	struct gate_site key = {.type = sample->key.type};
 	const struct profile_frame *frame = NULL;
@@ -315,7 +315,7 @@ static void add_sample(struct gate_measurement *measurement, const struct profil
 	tally = &measurement->tallies[index];
 	for (int i = 0; i < VALUE_COUNT; i++)
 		tally->run[i] += sample->values[i];
-	interval_add(&tally->interval, sample->values[VALUE_SAMPLES], sample->values[VALUE_OBJECTS]);
+	interval_add_sample(&tally->interval, profile, sample);
 	if (key.reason)
 		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
 	if (frame && sample->values[VALUE_OBJECTS] > 0)
@@ -417,7 +417,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	int64_t background[VALUE_COUNT] = {0}, totals[VALUE_COUNT];
 
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(measurement, profile->samples[i], audit, background);
+		add_sample(measurement, profile, profile->samples[i], audit, background);
 	put_away(measurement, profile);
 	profile_totals(profile, totals);
 	for (int i = 0; i < VALUE_COUNT; i++) {

@@ -96,6 +96,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	if (from_first_instruction) {
 		observed->start.taken = true;
 	} else {
+		if (runtime->may_change && runtime->ops->adjust)
+			runtime->ops->adjust(runtime, target, true);
 		observed->sums->recording = 1;
 		snapshot_take(observed, &observed->start);
 	}
@@ -125,14 +127,23 @@ static void remember_rows(struct observed *observed)
 	collector_rows(observed->collector, remember_row, observed);
 }
 
+static void adjust(struct observed *observed, bool on)
+{
+	if (observed->runtime->may_change && observed->runtime->ops->adjust)
+		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
+}
+
 void observed_tick(struct observed *observed)
 {
+	adjust(observed, true);
 	remember_rows(observed);
 	snapshot_try(observed, &observed->latest);
 }
 
 void observed_stop(struct observed *observed)
 {
+	if (!observed->target->exiting)
+		adjust(observed, false);
 	snapshot_take(observed, &observed->end);
 	observed->sums->recording = 0;
 	remember_rows(observed);

@@ -109,7 +109,7 @@ void render_audit_quickfix(const struct audit *audit, FILE *stream)
 		put_position(stream, row, "");
 		fprintf(stream, ": %s: ", audit_verdict_name(row->verdict));
 		put_escaped(stream, render_audit_words(row), "", "");
-		if (row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK) {
+		if (row->values[VALUE_OBJECTS] > 0) {
 			fputs(" (", stream);
 			put_value(stream, row->values[VALUE_OBJECTS]);
 			fputs(" objects, ", stream);

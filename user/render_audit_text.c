@@ -260,7 +260,11 @@ static void print_head(const struct page *page, const struct audit *audit)
 	const struct profile *profile = audit->profile;
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
 
-	if (profile->rows_exact)
+	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
+		print_wrapped(page, 0, text_of("%s refills, objects of lines not measured%s%s",
+					       terminal_number(objects, audit->totals[VALUE_REFILLS]),
+					       profile->target ? ": " : "", profile->target ? profile->target : ""));
+	else if (profile->rows_exact)
 		print_wrapped(page, 0, text_of("%s objects, %s, every allocation counted%s%s",
 					       terminal_number(objects, audit->totals[VALUE_OBJECTS]),
 					       terminal_bytes(bytes, audit->totals[VALUE_BYTES]),

@@ -68,6 +68,10 @@ struct runtime_ops {
 	/* Called for every new row while the process lives: reads from its memory what stack() will need. */
 	void (*remember)(struct runtime *runtime, const struct target *target, const struct event_key *key);
 
+	/* Changes the process so that it tells what was asked for, where the user has allowed it (`may_change`), and
+	 * takes the change back with `on` false. Called again and again: it may be too early. May be NULL. */
+	void (*adjust)(struct runtime *runtime, const struct target *target, bool on);
+
 	/* The row's stack as people should read it. */
 	const struct profile_stack *(*stack)(struct runtime *runtime, struct address_space *space,
 					     struct profile *profile, const struct event_key *key,
@@ -96,6 +100,7 @@ struct runtime {
 	uint32_t unmeasured;        /* bit per enum profile_value: totals that nothing tells at this rate */
 	uint32_t rows_unmeasured;   /* the same for rows */
 	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
+	bool may_change;            /* set by the session: --enable-sampler */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
 };
 

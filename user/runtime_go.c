@@ -74,6 +74,8 @@ struct go {
 	bool sampled;    /* the runtime's sampler tells the rows */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool sampler_changed; /* while we looked */
+	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
+	bool rate_written;
 	int64_t tiny_samples; /* of blocks of tiny objects, and how many blocks they stand for */
 	double tiny_blocks;
 	struct error heap_error;
@@ -220,7 +222,9 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 
 	if (rate < 0)
 		return;
-	go->sampler_changed |= go->sampler_rate >= 0 && go->sampler_rate != rate;
+	if (rate == 0 && go->rate_wanted) /* before we have turned it on, or after */
+		return;
+	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
 	go->sampler_rate = rate;
 }
 
@@ -235,13 +239,16 @@ static void set_sampling(struct go *go, unsigned when, int64_t rate, struct prof
 	if (when == AT_UNSAMPLED) {
 		runtime->rows_unmeasured |= objects;
 		profile_warn(profile, "Go's memory profiler is %s, so nothing samples its objects: rows show refills, which are "
-			     "no fair share where a program allocates in a rhythm; use --rate 1 for exact rows",
+			     "no fair share where a program allocates in a rhythm; use --rate 1 for exact rows, or "
+			     "--enable-sampler",
 			     go->binary->memory_profiling ? "turned off in this process" : "not linked into this program");
 		return;
 	}
 	go->sampled = true;
 	runtime->unmeasured |= 1u << VALUE_REFILLS;
 	runtime->rows_unmeasured |= 1u << VALUE_REFILLS;
+	if (go->rate_wanted)
+		return;
 	runtime->rate = go->sampler_rate > 1 ? go->sampler_rate : DEFAULT_SAMPLER_RATE;
 	if (runtime->rate != rate)
 		profile_warn(profile, "the sampler of this Go program takes one object in %lld bytes: using that",
@@ -252,12 +259,17 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 		     struct error *error)
 {
 	struct go *go = (struct go *)runtime;
-	bool chosen[FUNCTION_COUNT];
+	bool chosen[FUNCTION_COUNT], sampler;
 	unsigned when;
 
 	if (runtime->counters_start_at_zero) /* nothing has run: what its memory says is not the rate yet */
 		go->sampler_rate = -1;
-	when = depth_of(rate, go->binary->memory_profiling && go->sampler_rate != 0);
+	sampler = go->binary->memory_profiling && go->sampler_rate != 0;
+	if (rate > 1 && !sampler && runtime->may_change && go->heap.profile_rate) {
+		go->rate_wanted = rate;
+		sampler = true;
+	}
+	when = depth_of(rate, sampler);
 	if (when != AT_ONE && !go->heap_known) {
 		*error = go->heap_error;
 		return -1;
@@ -329,6 +341,27 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		counters->in_flight += waiting < 0 ? UNKNOWN_IN_FLIGHT : waiting;
 	}
 	return 0;
+}
+
+/* Whether the program has come as far as having Ps. */
+static bool started(const struct go *go, const struct target *target)
+{
+	uint64_t slice[2] = {0};
+
+	return target_read(target, go->heap.processors, slice, sizeof(slice)) == 0 && slice[1] > 0;
+}
+
+/* A program that has just started sets its rate to 0 itself, so that it must have run a while. */
+static void go_adjust(struct runtime *runtime, const struct target *target, bool on)
+{
+	struct go *go = (struct go *)runtime;
+
+	if (!go->rate_wanted || on == go->rate_written || (on && !started(go, target)))
+		return;
+	if (target_write_word(target, go->heap.profile_rate, on ? (uint64_t)go->rate_wanted : 0) == 0) {
+		go->rate_written = on;
+		go->sampler_rate = go->rate_wanted;
+	}
 }
 
 static void go_remember(struct runtime *runtime, const struct target *target, const struct event_key *key)
@@ -436,6 +469,7 @@ static const struct runtime_ops go_ops = {
 	.counter_source = "go heap statistics",
 	.probes = go_probes,
 	.read = go_read,
+	.adjust = go_adjust,
 	.remember = go_remember,
 	.stack = go_stack,
 	.estimate = go_estimate,

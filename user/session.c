@@ -75,6 +75,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_close(target);
 		return absent ? 0 : -1;
 	}
+	runtime->may_change = session->options->enable_sampler;
 	while (slot < EVENT_SLOTS && session->observed[slot])
 		slot++;
 	if (slot == EVENT_SLOTS || (!collector_has_multi(session->collector) && session->observed_ever)) {

@@ -33,6 +33,7 @@ struct session_options {
 			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
 	const char *only;   /* of argv and its children: those whose executable's base name matches this glob; NULL: all */
 	bool no_stacks;     /* count by site and type only */
+	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	bool verbose;
 	const volatile sig_atomic_t *stop; /* raised: end the recording; a number > 0 is the signal to pass on */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */

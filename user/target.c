@@ -263,6 +263,13 @@ int target_read(const struct target *target, uint64_t address, void *buffer, siz
 	return target_read_pieces(target, &piece, 1);
 }
 
+int target_write_word(const struct target *target, uint64_t address, uint64_t value)
+{
+	struct iovec local = {&value, sizeof(value)}, remote = {(void *)(uintptr_t)address, sizeof(value)};
+
+	return process_vm_writev(target->pid, &local, 1, &remote, 1, 0) == sizeof(value) ? 0 : -1;
+}
+
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size)
 {
 	size_t used = 0;

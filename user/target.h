@@ -3,7 +3,7 @@
 #define ESCAPEMENT_TARGET_H
 
 /*
- * A live process seen from outside: its name, its mappings, its memory. Reads only; never stops or changes it.
+ * A live process seen from outside: its name, its mappings, its memory. Never stops it.
  * Paths are opened as the process sees them, so a process in another mount namespace (a container) works.
  * One thread at a time.
  */
@@ -61,6 +61,9 @@ struct target_piece {
 	size_t size;
 };
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count);
+
+/* Writes one word, and nothing else ever does write: only for what the user has asked to be changed. */
+int target_write_word(const struct target *target, uint64_t address, uint64_t value);
 
 /* Reads a zero-terminated string of at most `size` - 1 bytes; longer ones are cut. */
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size);

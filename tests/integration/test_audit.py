@@ -132,6 +132,21 @@ def test_estimates_carry_intervals(t):
     contains(t.escapement("audit", "--escape", output("1.24"), profile).stdout, "objects (95 %)")
 
 
+def test_costs_alone_leave_objects_unmeasured_and_say_so(t):
+    harness.require_root()
+    profile = t.path("costs.pb.gz")
+    t.escapement("record", "-q", "--rate", "0", "-o", profile, "--", harness.workload("seeds"), "--rounds", "200",
+                 "--program", "escape")
+    document = t.json("audit", "--escape", output("1.24"), profile)
+    row = by_site({"rows": [row for row in document["rows"] if row["verdict"] == "escapes"]})["escape/escape.go", 6, 6]
+    same((row["objects"], row["bytes"]), (None, None))
+    assert row["refills"] > 100, row
+    contains(document["warnings"][0], "does not measure the objects of lines")
+    done = t.escapement("audit", "--escape", output("1.24"), profile)
+    contains(done.stderr, "a line without refills may have allocated all the same")
+    contains(done.stdout, "refills, objects of lines not measured")
+
+
 def test_rows_are_filtered_and_sorted_as_asked(t):
     profile, _ = recording(t)
 

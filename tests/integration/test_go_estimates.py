@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What the default rate estimates of Go programs, by the runtime's own sampler, keeps what its intervals promise."""
+import json
 import os
 import re
+import signal
+import time
 
 import go_programs
 import harness
 from harness import same
 
+INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
 RUNS = int(os.environ.get("GO_RUNS", "14"))
 PERIODS = 60000
 
@@ -76,6 +80,36 @@ def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
         assert report["totals"]["refills"] > 50, report["totals"]
         same({row["objects"] for row in report["rows"]}, {None}, f"{version}: objects of the rows")
         same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
+
+
+def profile_rate(t, process):
+    return json.loads(t.run(INSPECT, "statistics", process.pid).stdout)["profile_rate"]
+
+
+def test_the_sampler_is_turned_on_only_when_asked_and_put_back(t):
+    harness.require_root()
+    profile, rounds = t.path("profile.pb.gz"), 10000
+    for version in go_programs.versions():
+        process = t.start(go_programs.build(version, "pie-stripped"), "-wait", "-rounds", rounds)
+        process.stdout.readline()
+        t.escapement("record", "-q", "--duration", "0.3", "-o", profile, "-p", process.pid)
+        same(profile_rate(t, process), 0, f"{version}: MemProfileRate after a recording that did not ask")
+        recorder = t.start(harness.ESCAPEMENT, "record", "-q", "--enable-sampler", "--rate", "256k", "-o", profile, "-p",
+                           process.pid)
+        deadline = time.monotonic() + 20
+        while profile_rate(t, process) == 0 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        same(profile_rate(t, process), 256 * 1024, f"{version}: MemProfileRate while recording")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.readline()
+        recorder.send_signal(signal.SIGINT)
+        recorder.communicate(timeout=60)
+        same(profile_rate(t, process), 0, f"{version}: MemProfileRate afterwards")
+        rows = [row for row in t.json("report", profile)["rows"] if row["function"] == "main.large"]
+        assert rows and 0.7 < rows[0]["objects"] / (rounds / 16) < 1.3, f"{version}: {rows}"
+        process.kill()
 
 
 if __name__ == "__main__":
