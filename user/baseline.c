@@ -418,6 +418,19 @@ static int read_head(struct reader *reader, const cJSON *root)
 	return 0;
 }
 
+/* Whether what is wrong at `error` is that the text ends: nothing follows it, or no more than the rest of a last line
+ * that is not the end of an object. */
+static bool is_cut(const struct reader *reader, const char *error)
+{
+	const char *limit = reader->text + reader->length;
+
+	if (!error || error >= limit || !error[strspn(error, " \t\r\n")])
+		return true;
+	while (limit > error && strchr(" \t\r\n", limit[-1]))
+		limit--;
+	return limit[-1] != '}' && !memchr(error, '\n', (size_t)(limit - error));
+}
+
 static cJSON *parse(struct reader *reader)
 {
 	const char *end = NULL;
@@ -433,7 +446,7 @@ static cJSON *parse(struct reader *reader)
 	cJSON_Delete(root);
 	if (root)
 		return fail(reader, 1, "a baseline is a JSON object, and this is none"), NULL;
-	if (!end || end >= reader->text + reader->length || !end[strspn(end, " \t\r\n")])
+	if (is_cut(reader, end))
 		return fail(reader, line_at(reader->text, reader->text + reader->length),
 			    "the file ends in the middle: it was cut"), NULL;
 	return fail(reader, line_at(reader->text, end), "not JSON at '%.20s'", end), NULL;

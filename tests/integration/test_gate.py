@@ -115,6 +115,8 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
             (good.replace("baseline/1", "baseline/2"), "write it anew with --update"),
             ("", "is empty"),
             (good[:len(good) // 2], "the file ends in the middle"),
+            (good[:good.index('"bytes"') + 4], "the file ends in the middle"),
+            (good[:good.index('"objects"') + 11], "the file ends in the middle"),
             (good[:-3], "the file ends in the middle"),
             (good.replace('"objects":100', '"objects":"100"'), "b.json:6: \"objects\" is no whole number"),
             (good.replace('"objects":100', '"objects":-1'), "b.json:6: \"objects\" is no whole number"),
