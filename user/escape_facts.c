@@ -38,6 +38,8 @@ struct facts {
 	const char *file; /* what it is kept as */
 
 	size_t annotation_capacity, package_capacity;
+	const char **known_packages; /* by address */
+	size_t known_package_capacity;
 	uint64_t *index; /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
 	size_t index_capacity;
 
@@ -45,7 +47,7 @@ struct facts {
 	size_t pending_count, pending_capacity;
 	uint32_t *pending_index; /* by position: number + 1 */
 	size_t pending_index_capacity;
-	uint64_t *spoken; /* parameters of this package that have a verdict, by hash of place and name */
+	uint64_t *spoken; /* parameters that have a verdict, by hash of place and name */
 	size_t spoken_count, spoken_capacity;
 
 	/* The explanation that is being read. */
@@ -338,7 +340,7 @@ static uint64_t *spoken_slot(const struct facts *facts, uint64_t hash)
 
 static uint64_t parameter_hash(const struct escape_annotation *fact)
 {
-	return hash_fold(position_hash(fact), (uintptr_t)fact->subject) | 1;
+	return hash_fold(hash_fold(position_hash(fact), (uintptr_t)fact->subject), (uintptr_t)fact->package) | 1;
 }
 
 static void mark_spoken(struct facts *facts, const struct escape_annotation *fact)
@@ -482,11 +484,10 @@ static void settle_pending(struct facts *facts)
 			known->flow_count = fact.flow_count;
 		}
 	}
-	facts->pending_count = facts->spoken_count = 0;
-	if (facts->spoken)
-		memset(facts->spoken, 0, facts->spoken_capacity * sizeof(*facts->spoken));
-	if (facts->pending_index)
-		memset(facts->pending_index, 0, facts->pending_index_capacity * sizeof(*facts->pending_index));
+	/* Slot by slot: one large package must not make each of many small ones dear. */
+	for (size_t i = 0; i < facts->pending_count; i++)
+		*pending_slot(facts, &facts->pending[i].fact) = 0;
+	facts->pending_count = 0;
 }
 
 /* ---- the outside ---- */
@@ -510,9 +511,42 @@ void facts_free(struct facts *facts)
 	free(facts->pending);
 	free(facts->pending_index);
 	free(facts->spoken);
+	free(facts->known_packages);
 	free(facts->flows);
 	free(facts->steps);
 	free(facts);
+}
+
+/* Where a package is, or belongs, among those known. */
+static const char **package_slot(const struct facts *facts, const char *package)
+{
+	size_t mask = facts->known_package_capacity - 1, at = hash_fold(0, (uintptr_t)package) & mask;
+
+	while (facts->known_packages[at] && facts->known_packages[at] != package)
+		at = (at + 1) & mask;
+	return &facts->known_packages[at];
+}
+
+/* Whether the package is new: headers repeat, once a test variant. */
+static bool add_package(struct facts *facts)
+{
+	size_t old_capacity = facts->known_package_capacity;
+	const char **old = facts->known_packages, **slot;
+
+	if (facts->output->package_count * 2 >= old_capacity) {
+		facts->known_package_capacity = old_capacity ? old_capacity * 2 : 64;
+		facts->known_packages = memory_zeroed(facts->known_package_capacity, sizeof(*facts->known_packages));
+		for (size_t i = 0; i < old_capacity; i++) {
+			if (old[i])
+				*package_slot(facts, old[i]) = old[i];
+		}
+		free(old);
+	}
+	slot = package_slot(facts, facts->package);
+	if (*slot)
+		return false;
+	*slot = facts->package;
+	return true;
 }
 
 void facts_package(struct facts *facts, struct span path)
@@ -522,10 +556,8 @@ void facts_package(struct facts *facts, struct span path)
 	end_explanation(facts);
 	settle_pending(facts);
 	facts->package = intern(facts, path);
-	for (size_t i = output->package_count; i-- > 0;) {
-		if (output->packages[i] == facts->package)
-			return;
-	}
+	if (!add_package(facts))
+		return;
 	output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
 					 sizeof(*output->packages));
 	output->packages[output->package_count++] = facts->package;

@@ -59,3 +59,14 @@ bench-audit: $(B)/escapement
 soak: $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers $(BENCH_PROGRAMS)
 	$(Q)tests/bench/soak.py $(B)
+
+$(B)/tests/bench/escape_parse: tests/bench/escape_parse.c $(B)/libescapement.a
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS)
+
+bench-escape-parse: $(B)/tests/bench/escape_parse
+	$(Q)BUILD=$(B) tests/bench/escape_parse.py
+
+.PHONY: bench-escape-parse
+bench: bench-escape-parse
