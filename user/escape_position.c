@@ -16,9 +16,16 @@ bool span_ends(struct span span, struct span suffix)
 
 ptrdiff_t span_find(struct span span, struct span needle)
 {
-	const char *found = memmem(span.text, span.length, needle.text, needle.length);
+	const char *at = span.text, *end = span.text + span.length;
 
-	return found ? found - span.text : -1;
+	/* Messages are short and needles begin with what is rare in them: dearer preparations do not pay. */
+	while ((size_t)(end - at) >= needle.length &&
+	       (at = memchr(at, needle.text[0], (size_t)(end - at) - needle.length + 1))) {
+		if (memcmp(at, needle.text, needle.length) == 0)
+			return at - span.text;
+		at++;
+	}
+	return -1;
 }
 
 ptrdiff_t span_find_last(struct span span, struct span needle)

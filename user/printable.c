@@ -31,21 +31,28 @@ static size_t character(const unsigned char *text, size_t length)
 	return bytes;
 }
 
+/* Whether these eight are plain: none below 0x20, none above 0x7e. */
+static bool is_plain(const unsigned char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, 8);
+	return !(((word - EACH_BYTE(0x20)) | (word + EACH_BYTE(0x01)) | word) & EACH_BYTE(0x80));
+}
+
 bool printable_is(const char *text, size_t length)
 {
 	const unsigned char *at = (const unsigned char *)text, *end = at + length;
 
 	while (at < end) {
-		uint64_t word;
 		size_t bytes;
 
-		/* Eight plain characters at once: none below 0x20, none above 0x7e. */
-		if (end - at >= 8) {
-			memcpy(&word, at, 8);
-			if (!(((word - EACH_BYTE(0x20)) | (word + EACH_BYTE(0x01)) | word) & EACH_BYTE(0x80))) {
-				at += 8;
-				continue;
-			}
+		/* Eight at once; the last eight again with some that were looked at before. */
+		if (length >= 8 && is_plain(end - at >= 8 ? at : end - 8)) {
+			if (end - at <= 8)
+				return true;
+			at += 8;
+			continue;
 		}
 		bytes = character(at, (size_t)(end - at));
 		if (!bytes)
