@@ -9,6 +9,8 @@
  */
 #include "probes.h"
 
+#include "recorder.h"
+
 #ifdef __clang__
 #define PROBE_FUNCTION __attribute__((noinline, optnone))
 #else
@@ -109,12 +111,17 @@ static void fire(const struct semaphores *s, site_function *const *sites, uint64
 void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
 			 uint64_t free, uint64_t stack)
 {
+	if (recorder_active)
+		recorder_note(RecordRefill, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
+			      GOALLOC_REFILL_REFILLS(refills_and_objects), bytes, stack);
 	fire(&mcache_refill_semaphores, mcache_refill_sites, cache_and_class, refills_and_objects, bytes, base, free,
 	     stack);
 }
 
 void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack)
 {
+	if (recorder_active)
+		recorder_note(RecordCentralGrow, (unsigned)spanclass, grows, 0, stack);
 	fire(&mcentral_grow_semaphores, mcentral_grow_sites, spanclass, grows, pages, base, stack, 0);
 }
 
@@ -126,6 +133,8 @@ void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t
 void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
 			uint64_t stack)
 {
+	if (recorder_active)
+		recorder_note(RecordAlloc, (unsigned)spanclass, 1, bytes, stack);
 	if (raised(&sampler_word.every))
 		site_alloc_sample(address, bytes, weight, spanclass, site, stack);
 	fire(&alloc_sample_semaphores, alloc_sample_sites, address, bytes, weight, spanclass, site, stack);
@@ -133,6 +142,8 @@ void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint6
 
 void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack)
 {
+	if (recorder_active)
+		recorder_note(RecordHeapGrow, UINT16_MAX, 1, bytes, stack);
 	if (raised(&mheap_grow_semaphore))
 		site_mheap_grow(pages, bytes, arena_used, stack, 0, 0);
 }

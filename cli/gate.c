@@ -248,6 +248,8 @@ static int run(int argc, char **argv)
 		 "end each run after that time, by SIGTERM", NULL},
 		{0, "no-follow", NULL, OPTION_FLAG, &measured.recording.no_follow,
 		 "do not observe processes that the program starts", NULL},
+		{0, "in-process", NULL, OPTION_FLAG, &measured.recording.in_process,
+		 "without BPF and privileges: the program is on libgoalloc, which counts (rate 1)", NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		GATE_JUDGE_ROWS(measured.settings),
 		{0, "self-test", NULL, OPTION_FLAG, &measured.self_test,

@@ -4,16 +4,21 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "in_process.h"
 #include "pprof.h"
 #include "recording.h"
 
 static int run(int argc, char **argv)
 {
 	struct recording recording = RECORDING_DEFAULTS;
-	const char *output = "escapement.pb.gz";
+	const char *output = "escapement.pb.gz", *raw = NULL;
 	const struct option_row rows[] = {
 		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)", NULL},
 		RECORDING_ROWS(recording),
+		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,
+		 "without BPF and privileges: the program is on libgoalloc, which counts (rate 1)", NULL},
+		{0, "raw", "FILE", OPTION_STRING, &raw,
+		 "run nothing: take what a libgoalloc program that ran with GOALLOC_PROFILE=FILE wrote", NULL},
 		{0},
 	};
 	const struct option_usage usage = {
@@ -22,6 +27,7 @@ static int run(int argc, char **argv)
 			       "file. Ctrl-C ends the recording and writes what was measured.",
 		.examples = "  escapement record -p 1234 --duration 10\n"
 			    "  escapement record --rate 1 -o exact.pb.gz -- ./prog args\n"
+			    "  escapement record --in-process -o exact.pb.gz -- ./prog args\n"
 			    "  go tool pprof -top escapement.pb.gz\n",
 		.rows = rows,
 	};
@@ -33,7 +39,10 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
-	profile = recording_run(&recording, argc, argv, first, separator, &error);
+	if (raw)
+		profile = in_process_import(raw, &error);
+	else
+		profile = recording_run(&recording, argc, argv, first, separator, &error);
 	if (!profile)
 		return cli_fail(&error);
 	if (pprof_write(profile, output, &error)) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "in_process.h"
 #include "session.h"
 #include "target.h"
 
@@ -86,6 +87,10 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 
 	if (choose_target(recording, argc, argv, first, separator, error))
 		return NULL;
+	if (recording->in_process && recording->pid) {
+		error_set(error, STATUS_USAGE, "--in-process is for a program that is started: give -- PROGRAM");
+		return NULL;
+	}
 	options.pid = (int)recording->pid;
 	options.argv = argv + first;
 	if (watched)
@@ -93,7 +98,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	profile = session_record(&options, &result, error);
+	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
 	if (watched)
 		fputs("\r\033[K", stderr);
 	if (profile)

@@ -14,6 +14,7 @@
 #include "profile.h"
 
 struct recording {
+	bool in_process;  /* the program is on libgoalloc and counts for us: no BPF, no privileges */
 	const char *only; /* observe only processes whose executable has such a base name, a glob; NULL: all */
 	int64_t pid;
 	const char *name;

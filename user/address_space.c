@@ -38,7 +38,9 @@ struct address_space {
 	struct located *located;
 };
 
-struct address_space *address_space_new(struct target *target, struct profile *profile)
+static void take_mappings(struct address_space *space);
+
+struct address_space *address_space_of_past(struct target *target, struct profile *profile)
 {
 	struct address_space *space = calloc(1, sizeof(*space));
 
@@ -46,6 +48,14 @@ struct address_space *address_space_new(struct target *target, struct profile *p
 		abort();
 	space->target = target;
 	space->profile = profile;
+	take_mappings(space);
+	return space;
+}
+
+struct address_space *address_space_new(struct target *target, struct profile *profile)
+{
+	struct address_space *space = address_space_of_past(target, profile);
+
 	address_space_update(space);
 	return space;
 }
@@ -99,8 +109,12 @@ static void region_add(struct address_space *space, const struct target_mapping 
 
 void address_space_update(struct address_space *space)
 {
-	if (target_refresh(space->target, NULL))
-		return;
+	if (!target_refresh(space->target, NULL))
+		take_mappings(space);
+}
+
+static void take_mappings(struct address_space *space)
+{
 	for (size_t i = 0; i < space->target->mapping_count; i++) {
 		const struct target_mapping *mapping = &space->target->mappings[i];
 

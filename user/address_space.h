@@ -16,6 +16,8 @@ struct address_space;
 
 /* `target` and `profile` must outlive it. */
 struct address_space *address_space_new(struct target *target, struct profile *profile);
+/* The same for a process that is gone: `target` holds its mappings, and they are what counts. */
+struct address_space *address_space_of_past(struct target *target, struct profile *profile);
 void address_space_free(struct address_space *space); /* NULL is allowed */
 
 /* Takes note of what the process has mapped since the last call. Costs one read of its mappings. */

@@ -17,6 +17,7 @@
 #include "frames.h"
 #include "goalloc_contract.h"
 #include "runtime.h"
+#include "site_stack.h"
 #include "usdt.h"
 
 enum {
@@ -374,38 +375,16 @@ static void goalloc_remember(struct runtime *runtime, const struct target *targe
 	HASH_ADD(hh, goalloc->sites, address, sizeof(site->address), site);
 }
 
-static bool is_runtime_location(const struct profile_location *location)
-{
-	return location->frame_count &&
-		frames_is_runtime(location->frames[location->frame_count - 1].function);
-}
-
 static const struct profile_stack *goalloc_stack(struct runtime *runtime, struct address_space *space,
 						 struct profile *profile, const struct event_key *key,
 						 const struct event_stack *stack)
 {
 	struct goalloc *goalloc = (struct goalloc *)runtime;
-	const struct profile_location *locations[EVENT_STACK_MAX + 1];
-	uint32_t depth = 0, taken = stack ? stack->depth : 0;
 	struct site *site;
 
 	HASH_FIND(hh, goalloc->sites, &key->site, sizeof(key->site), site);
-	for (uint32_t i = 0; i < taken; i++) {
-		const struct profile_location *location = address_space_locate(space, stack->pcs[i], true);
-
-		if (site && is_runtime_location(location)) {
-			/* what the runtime call inlines of its own C does not show in Go either */
-			location = profile_location(profile, location->address, location->mapping,
-						    &location->frames[location->frame_count - 1], 1);
-		} else if (site) {
-			location = profile_location(profile, 0, location->mapping, &site->frame, 1);
-			site = NULL;
-		}
-		locations[depth++] = location;
-	}
-	if (site)
-		locations[depth++] = profile_location(profile, 0, NULL, &site->frame, 1);
-	return profile_stack(profile, locations, depth, stack && stack->truncated);
+	return site_stack(space, profile, site ? &site->frame : NULL, stack ? (const uint64_t *)stack->pcs : NULL,
+			  stack ? stack->depth : 0, stack && stack->truncated);
 }
 
 static const char *goalloc_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See recorder.h. Rows are in a hash table under one lock, innermost: nothing in here allocates but from sysAlloc. */
+#include "recorder.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probes.h"
+#include "runtime.h"
+#include "sys.h"
+
+enum { FirstRows = 1 << 12, ChunkSize = 1 << 20 };
+
+struct row {
+	uint64_t hash; /* 0: free */
+	uint64_t site, truncated, depth;
+	const uint64_t *pcs;
+	uint64_t events, count, bytes;
+	uint16_t kind, spanclass;
+};
+
+bool recorder_active;
+
+static struct {
+	struct lock lock;
+	struct row *rows;
+	size_t capacity, used;
+	char *chunk;
+	size_t chunk_left;
+	uint64_t lost;
+	int file;
+	pid_t pid;
+	struct goalloc_stats start;
+} recorder;
+
+static uint64_t hash_words(uint64_t hash, const uint64_t *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+static struct row *find(struct row *rows, size_t capacity, const struct row *key)
+{
+	size_t at = key->hash & (capacity - 1);
+
+	for (; rows[at].hash; at = (at + 1) & (capacity - 1)) {
+		const struct row *row = &rows[at];
+
+		if (row->hash == key->hash && row->kind == key->kind && row->spanclass == key->spanclass &&
+		    row->site == key->site && row->depth == key->depth && row->truncated == key->truncated &&
+		    memcmp(row->pcs, key->pcs, key->depth * sizeof *key->pcs) == 0)
+			break;
+	}
+	return &rows[at];
+}
+
+static bool make_room(void)
+{
+	size_t capacity = recorder.capacity ? 2 * recorder.capacity : FirstRows;
+	struct row *rows;
+
+	if (2 * (recorder.used + 1) <= recorder.capacity)
+		return true;
+	rows = sysAlloc(capacity * sizeof *rows);
+	if (!rows)
+		return false;
+	for (size_t i = 0; i < recorder.capacity; i++) {
+		if (recorder.rows[i].hash)
+			*find(rows, capacity, &recorder.rows[i]) = recorder.rows[i];
+	}
+	if (recorder.rows)
+		sysFree(recorder.rows, recorder.capacity * sizeof *rows);
+	recorder.rows = rows;
+	recorder.capacity = capacity;
+	return true;
+}
+
+static const uint64_t *keep(const uint64_t *pcs, size_t depth)
+{
+	size_t size = depth * sizeof *pcs;
+	char *kept;
+
+	if (size > recorder.chunk_left) {
+		recorder.chunk = sysAlloc(ChunkSize);
+		recorder.chunk_left = recorder.chunk ? ChunkSize : 0;
+	}
+	if (!recorder.chunk)
+		return NULL;
+	kept = memcpy(recorder.chunk, pcs, size);
+	recorder.chunk += size;
+	recorder.chunk_left -= size;
+	return (const uint64_t *)(void *)kept;
+}
+
+void recorder_note(enum recorder_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
+{
+	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
+	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass}, *row;
+	uint64_t head[3];
+
+	if (stack) {
+		key.site = record->site;
+		key.truncated = record->truncated;
+		key.depth = record->depth;
+		key.pcs = record->pcs;
+	}
+	head[0] = key.site;
+	head[1] = (uint64_t)kind << 32 | spanclass;
+	head[2] = key.depth;
+	key.hash = hash_words(hash_words(1, head, 3), key.pcs, key.depth) | 1;
+	lock_acquire(&recorder.lock);
+	if (recorder_active && make_room()) {
+		row = find(recorder.rows, recorder.capacity, &key);
+		if (!row->hash && (key.pcs = keep(key.pcs, key.depth))) {
+			*row = key;
+			recorder.used++;
+		}
+		if (row->hash) {
+			row->events++;
+			row->count += count;
+			row->bytes += bytes;
+		} else {
+			recorder.lost++;
+		}
+	} else if (recorder_active) {
+		recorder.lost++;
+	}
+	lock_release(&recorder.lock);
+}
+
+/* Writing */
+
+static struct {
+	char text[8192];
+	size_t length;
+	bool failed;
+} out;
+
+static void flush(void)
+{
+	for (size_t done = 0; done < out.length && !out.failed;) {
+		ssize_t written = write(recorder.file, out.text + done, out.length - done);
+
+		out.failed = written <= 0;
+		done += written > 0 ? (size_t)written : 0;
+	}
+	out.length = 0;
+}
+
+static void put(const char *text)
+{
+	for (; *text; text++) {
+		if (out.length == sizeof out.text)
+			flush();
+		out.text[out.length++] = *text;
+	}
+}
+
+/* A name from outside: it must end neither its line nor its field. */
+static void put_name(const char *name)
+{
+	for (; *name; name++) {
+		char one[2] = {*name == '\n' || *name == '\t' ? '?' : *name, 0};
+
+		put(one);
+	}
+}
+
+static void put_number(uint64_t number, unsigned base, char after)
+{
+	char digits[24];
+	size_t at = sizeof digits;
+
+	digits[--at] = 0;
+	digits[--at] = after;
+	do {
+		digits[--at] = "0123456789abcdef"[number % base];
+		number /= base;
+	} while (number);
+	put(digits + at);
+}
+
+/* START-LIMIT PERMISSIONS OFFSET DEVICE INODE PATH, of those that may be executed and are files. */
+static void put_map(const char *line)
+{
+	unsigned long start, limit, offset, inode;
+	char permissions[8];
+	int path = 0;
+
+	if (sscanf(line, "%lx-%lx %7s %lx %*s %lu %n", &start, &limit, permissions, &offset, &inode, &path) < 5 || !path ||
+	    permissions[2] != 'x' || !inode)
+		return;
+	put("map ");
+	put_number(start, 16, ' ');
+	put_number(limit, 16, ' ');
+	put_number(offset, 16, ' ');
+	put_name(line + path);
+	put("\n");
+}
+
+static void put_maps(void)
+{
+	static char line[5000];
+	int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	char c;
+
+	while (file >= 0 && read(file, &c, 1) == 1) {
+		if (c != '\n' && length + 1 < sizeof line) {
+			line[length++] = c;
+		} else if (c == '\n') {
+			line[length] = 0;
+			put_map(line);
+			length = 0;
+		}
+	}
+	if (file >= 0)
+		close(file);
+}
+
+static void put_process(void)
+{
+	static char text[4096];
+	int file = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+	ssize_t length = file < 0 ? 0 : read(file, text, sizeof text - 1);
+
+	if (file >= 0)
+		close(file);
+	text[length > 0 ? length - 1 : 0] = 0;
+	put("goalloc-profile 1\nprocess ");
+	put_number((uint64_t)recorder.pid, 10, ' ');
+	put_name(text);
+	length = readlink("/proc/self/exe", text, sizeof text - 1);
+	text[length > 0 ? length : 0] = 0;
+	put("\nexecutable ");
+	put_name(text);
+	put("\n");
+}
+
+static bool site_written(size_t row)
+{
+	for (size_t i = 0; i < row; i++)
+		if (recorder.rows[i].hash && recorder.rows[i].site == recorder.rows[row].site)
+			return true;
+	return false;
+}
+
+static void put_site(uint64_t address)
+{
+	const struct goalloc_site *site = (const void *)(uintptr_t)address;
+
+	put("site ");
+	put_number(address, 16, ' ');
+	put_number(site->line, 10, ' ');
+	put_number(site->column, 10, ' ');
+	put_name(site->file ? site->file : "");
+	put("\t");
+	put_name(site->function ? site->function : "");
+	put("\n");
+}
+
+static void put_row(const struct row *row)
+{
+	static const char *const kinds[] = {"row alloc ", "row refill ", "row central-grow ", "row heap-grow "};
+
+	put(kinds[row->kind]);
+	put_number(row->spanclass, 10, ' ');
+	put_number(row->events, 10, ' ');
+	put_number(row->count, 10, ' ');
+	put_number(row->bytes, 10, ' ');
+	put_number(row->site, 16, ' ');
+	put_number(row->truncated, 10, ' ');
+	put_number(row->depth, 10, row->depth ? ' ' : '\n');
+	for (uint64_t i = 0; i < row->depth; i++)
+		put_number(row->pcs[i], 16, i + 1 < row->depth ? ' ' : '\n');
+}
+
+static void put_counters(const struct goalloc_stats *end)
+{
+	for (unsigned i = 0; i < GOALLOC_SPAN_CLASSES; i++) {
+		const struct goalloc_class_stats *a = &recorder.start.by_span_class[i], *b = &end->by_span_class[i];
+
+		if (b->objects == a->objects && b->refills == a->refills && b->central_grows == a->central_grows)
+			continue;
+		put("class ");
+		put_number(i, 10, ' ');
+		put_number(b->objects - a->objects, 10, ' ');
+		put_number(b->bytes - a->bytes, 10, ' ');
+		put_number(b->refills - a->refills, 10, ' ');
+		put_number(b->central_grows - a->central_grows, 10, '\n');
+	}
+	put("heap ");
+	put_number(end->heap_grows - recorder.start.heap_grows, 10, ' ');
+	put_number(end->heap_grow_bytes - recorder.start.heap_grow_bytes, 10, '\n');
+	put("lost ");
+	put_number(recorder.lost, 10, '\n');
+	put("end\n");
+}
+
+/* The last destructor of all, or nearly. */
+static __attribute__((destructor(101))) void finish(void)
+{
+	static struct goalloc_stats end;
+
+	if (!recorder_active || getpid() != recorder.pid)
+		return;
+	lock_acquire(&recorder.lock);
+	recorder_active = false;
+	goalloc_read_stats(&end);
+	put_process();
+	put_maps();
+	for (size_t i = 0; i < recorder.capacity; i++) {
+		if (!recorder.rows[i].hash)
+			continue;
+		if (recorder.rows[i].site && !site_written(i))
+			put_site(recorder.rows[i].site);
+		put_row(&recorder.rows[i]);
+	}
+	put_counters(&end);
+	flush();
+	close(recorder.file);
+	lock_release(&recorder.lock);
+	if (out.failed)
+		goalloc_fatal("cannot write what GOALLOC_PROFILE names, file descriptor", (uintptr_t)recorder.file);
+}
+
+/* The child shares nothing but memory, and another thread may have held the lock. */
+static void stop_in_child(void)
+{
+	recorder_active = false;
+}
+
+static void raise_semaphore(uint16_t *semaphore)
+{
+	__atomic_fetch_add(semaphore, 1, __ATOMIC_RELAXED);
+}
+
+static __attribute__((constructor(101))) void begin(void)
+{
+	const char *path = secure_getenv("GOALLOC_PROFILE");
+	char with_pid[4096];
+
+	if (!path || !*path)
+		return;
+	recorder.pid = getpid();
+	recorder.file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (recorder.file < 0) {
+		snprintf(with_pid, sizeof with_pid, "%s.%d", path, (int)recorder.pid);
+		recorder.file = open(with_pid, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	}
+	if (recorder.file < 0) {
+		static const char message[] = "goalloc: cannot create the file that GOALLOC_PROFILE names\n";
+
+		sysWrite(message, sizeof message - 1);
+		sysAbort();
+	}
+	pthread_atfork(NULL, NULL, stop_in_child);
+	goalloc_read_stats(&recorder.start);
+	recorder_active = true;
+	raise_semaphore(&mcache_refill_semaphores.raised[PerEvent]);
+	raise_semaphore(&mcentral_grow_semaphores.raised[PerEvent]);
+	raise_semaphore(&mheap_grow_semaphore);
+	raise_semaphore(&sampler_word.every);
+}

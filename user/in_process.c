@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "in_process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "raw_profile.h"
+
+enum { POLL_MS = 20 };
+
+static int64_t now_ns(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+/* Runs argv with GOALLOC_PROFILE set. */
+static pid_t start(char *const *argv, const char *file, struct error *error)
+{
+	int report[2], failure = 0;
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
+	pid = fork();
+	if (pid == 0) {
+		setenv("GOALLOC_PROFILE", file, 1);
+		execvp(argv[0], argv);
+		failure = errno;
+		if (write(report[1], &failure, sizeof(failure)) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	close(report[1]);
+	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {
+		error_set(error, pid < 0 ? STATUS_CANNOT_MEASURE : STATUS_USAGE, "cannot run '%s': %s", argv[0],
+			  strerror(pid < 0 ? errno : failure));
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		pid = -1;
+	}
+	close(report[0]);
+	return pid;
+}
+
+/* Until it ends; asks it to when the time is up or the user is. */
+static void wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
+{
+	int64_t begin = now_ns(CLOCK_MONOTONIC);
+	const struct timespec pause = {0, POLL_MS * 1000000};
+
+	result->started = true;
+	while (waitpid(pid, &result->wait_status, WNOHANG) == 0) {
+		bool over = options->duration > 0 && (double)(now_ns(CLOCK_MONOTONIC) - begin) >= options->duration * 1e9;
+		int signal = options->stop ? *options->stop : 0;
+
+		if ((signal || over) && !result->asked) {
+			kill(pid, signal ? signal : SIGTERM);
+			result->asked = true;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
+static struct profile *describe(char *const *argv)
+{
+	struct profile *profile = profile_new();
+	struct utsname kernel;
+	char text[1024] = "";
+
+	for (int i = 0; argv[i]; i++) {
+		size_t length = strlen(text);
+
+		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", argv[i]);
+	}
+	uname(&kernel);
+	profile->tool_version = ESCAPEMENT_VERSION;
+	profile->target = profile_string(profile, text);
+	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
+	profile->rate = 1;
+	profile->totals_exact = profile->rows_exact = true;
+	profile->row_measured = (1u << VALUE_COUNT) - 1;
+	profile->start_ns = now_ns(CLOCK_REALTIME);
+	return profile;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Reads what the processes left in the directory, and removes it. */
+static int read_all(struct profile *profile, const char *directory, struct error *error)
+{
+	struct dirent **entries;
+	int count = scandir(directory, &entries, NULL, by_name), found = 0, result = 0;
+	char path[512];
+
+	for (int i = 0; i < count; i++) {
+		if (entries[i]->d_name[0] != '.') {
+			snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
+			if (!result)
+				result = raw_profile_read(profile, path, error);
+			found++;
+			unlink(path);
+		}
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	rmdir(directory);
+	if (!result && !found)
+		result = error_set(error, STATUS_CANNOT_MEASURE, "the program recorded nothing of itself: it is not on libgoalloc "
+				   "(Go programs need probes: leave out --in-process)");
+	return result;
+}
+
+struct profile *in_process_record(const struct session_options *options, struct session_result *result,
+				  struct error *error)
+{
+	const char *base = getenv("TMPDIR");
+	struct profile *profile;
+	char directory[256], file[300];
+	pid_t pid;
+
+	*result = (struct session_result){0};
+	snprintf(directory, sizeof(directory), "%s/escapement.XXXXXX", base && *base ? base : "/tmp");
+	if (!mkdtemp(directory)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot create a directory '%s': %m", directory);
+		return NULL;
+	}
+	snprintf(file, sizeof(file), "%s/raw", directory);
+	pid = start(options->argv, file, error);
+	if (pid < 0) {
+		rmdir(directory);
+		return NULL;
+	}
+	profile = describe(options->argv);
+	wait_for(pid, options, result);
+	profile->duration_ns = now_ns(CLOCK_REALTIME) - profile->start_ns;
+	if (read_all(profile, directory, error) == 0)
+		return profile;
+	profile_free(profile);
+	return NULL;
+}
+
+struct profile *in_process_import(const char *path, struct error *error)
+{
+	char *const none[] = {NULL};
+	struct profile *profile = describe(none);
+
+	profile->start_ns = 0; /* not known */
+	if (raw_profile_read(profile, path, error)) {
+		profile_free(profile);
+		return NULL;
+	}
+	profile->target = profile->processes[0].executable;
+	return profile;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "raw_profile.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <uthash.h>
+
+#include "address_space.h"
+#include "site_stack.h"
+#include "target.h"
+
+struct site {
+	uint64_t address;
+	struct profile_frame frame;
+	UT_hash_handle hh;
+};
+
+struct reader {
+	struct profile *profile;
+	struct profile_process *process; /* NULL before its record */
+	struct target target;            /* its mappings; the pid is ours, whose root directory its files are opened in */
+	struct address_space *space;     /* made at the first row */
+	struct site *sites;
+	int64_t counted;                 /* objects, by the library's own counters */
+	bool ended;
+};
+
+static void no_totals(struct profile_process *process)
+{
+	memset(process->totals, 0, sizeof(process->totals));
+	memset(process->class_totals, 0, sizeof(process->class_totals));
+}
+
+static int read_process(struct reader *reader, const char *text)
+{
+	int pid, at = 0;
+
+	if (reader->process || sscanf(text, "%d %n", &pid, &at) < 1 || pid <= 0)
+		return -1;
+	reader->process = profile_process_add(reader->profile, pid);
+	reader->process->comm = profile_string(reader->profile, text + at);
+	reader->process->runtime = "goalloc 1";
+	no_totals(reader->process);
+	return 0;
+}
+
+static int read_executable(struct reader *reader, const char *text)
+{
+	reader->process->executable = profile_string(reader->profile, text);
+	return 0;
+}
+
+static int read_map(struct reader *reader, const char *text)
+{
+	struct target *target = &reader->target;
+	struct target_mapping mapping = {.executable = true};
+	struct stat status;
+	int at = 0;
+
+	if (sscanf(text, "%" SCNx64 " %" SCNx64 " %" SCNx64 " %n", &mapping.start, &mapping.limit, &mapping.offset, &at) < 3 ||
+	    !at)
+		return -1;
+	/* a file that is gone has no symbols; the rows stay */
+	mapping.inode = stat(text + at, &status) == 0 ? status.st_ino : 1;
+	mapping.path = strdup(text + at);
+	target->mappings = reallocarray(target->mappings, target->mapping_count + 1, sizeof(*target->mappings));
+	if (!target->mappings || !mapping.path)
+		abort();
+	target->mappings[target->mapping_count++] = mapping;
+	return 0;
+}
+
+static int read_site(struct reader *reader, const char *text)
+{
+	struct site *site = calloc(1, sizeof(*site));
+	const char *tab = strchr(text, '\t');
+	char *file;
+	int at = 0;
+
+	if (!site)
+		abort();
+	if (!tab || sscanf(text, "%" SCNx64 " %" SCNu32 " %" SCNu32 " %n", &site->address, &site->frame.line,
+			   &site->frame.column, &at) < 3 || text + at > tab) {
+		free(site);
+		return -1;
+	}
+	file = strndup(text + at, (size_t)(tab - text - at));
+	site->frame.file = *file ? profile_string(reader->profile, file) : NULL;
+	site->frame.function = tab[1] ? profile_string(reader->profile, tab + 1) : NULL;
+	free(file);
+	HASH_ADD(hh, reader->sites, address, sizeof(site->address), site);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	enum profile_value count, bytes; /* VALUE_COUNT: none */
+} kinds[] = {
+	{"alloc", VALUE_OBJECTS, VALUE_BYTES},
+	{"refill", VALUE_REFILLS, VALUE_COUNT},
+	{"central-grow", VALUE_CENTRAL_GROWS, VALUE_COUNT},
+	{"heap-grow", VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES},
+};
+
+static void add_values(struct reader *reader, const struct profile_key *key, const int64_t *values)
+{
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		reader->process->totals[i] += values[i];
+		if (key->span_class >= 0)
+			reader->process->class_totals[key->span_class][i] += values[i];
+	}
+	profile_add(reader->profile, key, values);
+}
+
+static int read_row(struct reader *reader, const char *text)
+{
+	char kind[16];
+	unsigned class, depth, truncated;
+	int64_t events, count, bytes, values[VALUE_COUNT] = {0};
+	uint64_t address, pcs[SITE_STACK_MAX];
+	struct profile_key key = {.pid = reader->process->pid, .comm = reader->process->comm};
+	struct site *site;
+	int at = 0;
+	size_t k = 0;
+
+	if (sscanf(text, "%15s %u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNx64 " %u %u%n", kind, &class, &events, &count,
+		   &bytes, &address, &truncated, &depth, &at) < 8 || depth > SITE_STACK_MAX || events < 0 || count < 0 || bytes < 0)
+		return -1;
+	while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[k].name, kind) != 0)
+		k++;
+	if (k == sizeof(kinds) / sizeof(kinds[0]))
+		return -1;
+	for (unsigned i = 0; i < depth; i++) {
+		int length = 0;
+
+		if (sscanf(text + at, "%" SCNx64 "%n", &pcs[i], &length) < 1)
+			return -1;
+		at += length;
+	}
+	if (!reader->space)
+		reader->space = address_space_of_past(&reader->target, reader->profile);
+	HASH_FIND(hh, reader->sites, &address, sizeof(address), site);
+	key.stack = site_stack(reader->space, reader->profile, site ? &site->frame : NULL, pcs, depth, truncated);
+	key.span_class = class < SPAN_CLASSES ? (int)class : SPAN_CLASS_UNKNOWN;
+	values[kinds[k].count] = count;
+	if (kinds[k].bytes != VALUE_COUNT)
+		values[kinds[k].bytes] = bytes;
+	if (kinds[k].count == VALUE_OBJECTS)
+		values[VALUE_SAMPLES] = events;
+	add_values(reader, &key, values);
+	return 0;
+}
+
+static int read_class(struct reader *reader, const char *text)
+{
+	int64_t objects;
+
+	if (sscanf(text, "%*u %" SCNd64, &objects) < 1)
+		return -1;
+	reader->counted += objects;
+	return 0;
+}
+
+static int read_heap(struct reader *reader, const char *text)
+{
+	int64_t grows, bytes;
+
+	/* a first growth that no allocation made, before the recording, is not in the rows */
+	return sscanf(text, "%" SCNd64 " %" SCNd64, &grows, &bytes) < 2 || grows < reader->process->totals[VALUE_HEAP_GROWS];
+}
+
+static int read_lost(struct reader *reader, const char *text)
+{
+	return sscanf(text, "%" SCNd64, &reader->process->lost_events) < 1;
+}
+
+static int read_end(struct reader *reader, const char *text)
+{
+	(void)text;
+	reader->ended = true;
+	return 0;
+}
+
+static const struct {
+	const char *word;
+	int (*read)(struct reader *reader, const char *text);
+} records[] = {
+	{"process", read_process}, {"executable", read_executable}, {"map", read_map},	 {"site", read_site},
+	{"row", read_row},	   {"class", read_class},	    {"heap", read_heap}, {"lost", read_lost},
+	{"end", read_end},
+};
+
+static int read_record(struct reader *reader, char *line)
+{
+	size_t length = strcspn(line, " ");
+	char *rest = line[length] ? line + length + 1 : line + length;
+
+	line[length] = 0;
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		if (strcmp(records[i].word, line) == 0)
+			return reader->process || i == 0 ? records[i].read(reader, rest) : -1;
+	}
+	return -1;
+}
+
+static int read_lines(struct reader *reader, FILE *stream, const char *path, struct error *error)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+	int number = 0, result = 0;
+
+	while (!result && !reader->ended && (length = getline(&line, &size, stream)) > 0) {
+		number++;
+		line[strcspn(line, "\n")] = 0;
+		if (number == 1)
+			result = strcmp(line, "goalloc-profile 1") == 0 ? 0 :
+				 error_set(error, STATUS_USAGE, "'%s' is no raw profile of libgoalloc", path);
+		else if (read_record(reader, line))
+			result = error_set(error, STATUS_USAGE, "%s:%d: not a record of a raw profile", path, number);
+	}
+	free(line);
+	if (!result && !reader->ended)
+		result = error_set(error, STATUS_CANNOT_MEASURE, "'%s' is not complete: the program was killed, called _exit, or "
+				   "still runs", path);
+	return result;
+}
+
+static void finish(struct reader *reader)
+{
+	struct profile_process *process = reader->process;
+
+	process->check = (struct profile_check){true, "goalloc counters", reader->counted,
+						process->totals[VALUE_OBJECTS] - reader->counted, 0};
+	if (reader->space)
+		process->build_id = profile_string(reader->profile,
+						   address_space_build_id(reader->space, process->executable));
+}
+
+static void release(struct reader *reader)
+{
+	struct site *site, *next;
+
+	HASH_ITER(hh, reader->sites, site, next) {
+		HASH_DEL(reader->sites, site);
+		free(site);
+	}
+	address_space_free(reader->space);
+	for (size_t i = 0; i < reader->target.mapping_count; i++)
+		free(reader->target.mappings[i].path);
+	free(reader->target.mappings);
+}
+
+int raw_profile_read(struct profile *profile, const char *path, struct error *error)
+{
+	struct reader reader = {.profile = profile, .target = {.pid = getpid()}};
+	FILE *stream = fopen(path, "re");
+	int result;
+
+	if (!stream)
+		return error_set(error, STATUS_USAGE, "cannot read '%s': %m", path);
+	result = read_lines(&reader, stream, path, error);
+	if (!result)
+		finish(&reader);
+	release(&reader);
+	fclose(stream);
+	return result;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_SITE_STACK_H
+#define ESCAPEMENT_SITE_STACK_H
+
+/* The stack of a libgoalloc event: the site that the program gave stands where its runtime call returns to. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address_space.h"
+#include "profile.h"
+
+enum { SITE_STACK_MAX = 127 }; /* addresses of a stack */
+
+/* `site` may be NULL; `pcs` are return addresses, leaf first, at most SITE_STACK_MAX of them. */
+const struct profile_stack *site_stack(struct address_space *space, struct profile *profile,
+				       const struct profile_frame *site, const uint64_t *pcs, uint32_t depth,
+				       bool truncated);
+
+#endif
