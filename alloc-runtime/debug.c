@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct trailer) == DebugTrailer, "announced");
 
 bool debug_level;
 
-static struct lock queue_lock;
+struct lock debug_lock;
 static void *queue[QueueLength];
 static unsigned queue_at;
 
@@ -87,7 +87,7 @@ void *debug_freed(struct mspan *s, void *object)
 
 	if (offset % s->elemsize != 0 || offset / s->elemsize >= s->nelems)
 		goalloc_fatalObject("free of a pointer into an object:", (uintptr_t)object, s, NULL, 0);
-	lock_acquire(&queue_lock);
+	lock_acquire(&debug_lock);
 	check_live(s, object);
 	struct trailer *t = trailer_of(s, object);
 	t->state = Freed;
@@ -97,7 +97,7 @@ void *debug_freed(struct mspan *s, void *object)
 	queue_at = (queue_at + 1) % QueueLength;
 	if (out)
 		check_queued(out);
-	lock_release(&queue_lock);
+	lock_release(&debug_lock);
 	return out;
 }
 

@@ -14,6 +14,7 @@
 #pragma GCC visibility push(hidden)
 
 extern bool debug_level;
+extern struct lock debug_lock; /* of the queue, innermost */
 
 enum { DebugTrailer = 32 }; /* bytes that an object needs more */
 

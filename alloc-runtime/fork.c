@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 
+#include "debug.h"
 #include "runtime.h"
 
 static void for_each_lock(void (*f)(struct lock *))
@@ -18,6 +19,7 @@ static void for_each_lock(void (*f)(struct lock *))
 		f(&mheap.central[i].lock);
 	f(&mheap.lock);
 	f(&mheap.speciallock);
+	f(&debug_lock);
 }
 
 static void reset(struct lock *lock)
