@@ -244,12 +244,18 @@ static void put_process(void)
 	put("\n");
 }
 
-static bool site_written(size_t row)
+/* Whether that site has not been asked about before. Without memory for the set, sites are written again. */
+static bool first_sight(uint64_t *seen, uint64_t site)
 {
-	for (size_t i = 0; i < row; i++)
-		if (recorder.rows[i].hash && recorder.rows[i].site == recorder.rows[row].site)
-			return true;
-	return false;
+	size_t at = hash_words(1, &site, 1) & (recorder.capacity - 1);
+
+	if (!seen)
+		return true;
+	for (; seen[at]; at = (at + 1) & (recorder.capacity - 1))
+		if (seen[at] == site)
+			return false;
+	seen[at] = site;
+	return true;
 }
 
 static void put_site(uint64_t address)
@@ -308,6 +314,7 @@ static void put_counters(const struct goalloc_stats *end)
 static __attribute__((destructor(101))) void finish(void)
 {
 	static struct goalloc_stats end;
+	uint64_t *seen;
 
 	if (!recorder_active || getpid() != recorder.pid)
 		return;
@@ -316,10 +323,11 @@ static __attribute__((destructor(101))) void finish(void)
 	goalloc_read_stats(&end);
 	put_process();
 	put_maps();
+	seen = recorder.capacity ? sysAlloc(recorder.capacity * sizeof *seen) : NULL;
 	for (size_t i = 0; i < recorder.capacity; i++) {
 		if (!recorder.rows[i].hash)
 			continue;
-		if (recorder.rows[i].site && !site_written(i))
+		if (recorder.rows[i].site && first_sight(seen, recorder.rows[i].site))
 			put_site(recorder.rows[i].site);
 		put_row(&recorder.rows[i]);
 	}

@@ -78,7 +78,7 @@ static int read_map(struct reader *reader, const char *text)
 
 static int read_site(struct reader *reader, const char *text)
 {
-	struct site *site = calloc(1, sizeof(*site));
+	struct site *site = calloc(1, sizeof(*site)), *known;
 	const char *tab = strchr(text, '\t');
 	char *file;
 	int at = 0;
@@ -94,7 +94,11 @@ static int read_site(struct reader *reader, const char *text)
 	site->frame.file = *file ? profile_string(reader->profile, file) : NULL;
 	site->frame.function = tab[1] ? profile_string(reader->profile, tab + 1) : NULL;
 	free(file);
-	HASH_ADD(hh, reader->sites, address, sizeof(site->address), site);
+	HASH_FIND(hh, reader->sites, &site->address, sizeof(site->address), known);
+	if (known)
+		free(site);
+	else
+		HASH_ADD(hh, reader->sites, address, sizeof(site->address), site);
 	return 0;
 }
 
