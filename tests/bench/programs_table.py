@@ -14,6 +14,9 @@ import tempfile
 from malloc_table import PEERS, geometric_mean
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+GIT = ["git", "-c", "safe.directory=*", "-C", ROOT]
+# The history must not move while we look at it.
+HEAD = subprocess.run([*GIT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() or "HEAD"
 PYTHON = """
 import json, re, collections
 words = re.findall('[a-z]+', ' '.join(f'word{i % 977} alpha{i % 31}' for i in range(300000)))
@@ -45,7 +48,7 @@ PROGRAMS = {
     "sqlite3": ["sqlite3", ":memory:", SQL],
     "gcc": ["sh", "-c", f"for f in {ROOT}/alloc-runtime/m*.c; do gcc -O2 -D_GNU_SOURCE -I {ROOT}/alloc-runtime "
             f"-I {ROOT}/alloc-runtime/include -S -o - $f; done"],
-    "git": ["git", "-c", "safe.directory=*", "-C", ROOT, "log", "--stat", "-p", "-n", "60"],
+    "git": [*GIT, "log", "--stat", "-p", "-n", "60", HEAD],
     "node": ["node", "-e", NODE],
     "xz -T2": ["sh", "-c", "xz -T2 -2 -c data | cat"],
     "zstd -T2": ["sh", "-c", "zstd -T2 -9 -c data | cat"],
