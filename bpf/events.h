@@ -119,7 +119,10 @@ struct event_pending {
  */
 struct event_process {
 	__u32 recording; /* written by user space */
-	__u32 padding;
+	/* Where probes cannot be bound to one process (perf uprobes): the process whose events these are, by its number
+	 * in this PID namespace. 0: no other's events come here. Written by user space. */
+	__u32 only_pid;
+	__u64 pid_namespace_device, pid_namespace_inode;
 	struct event_layout layout;
 	__u64 hits;        /* of any probe */
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
@@ -131,7 +134,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 32 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+_Static_assert(sizeof(struct event_process) == 48 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING, "shared with user space");
 
 #endif

@@ -26,10 +26,7 @@
 #define SCRATCH_SLOTS 16
 #define ERROR_EXISTS  17 /* EEXIST */
 
-/* Set before load. With perf uprobes, which cannot be bound to one process with all its threads, probes are attached
- * system-wide and `only_pid` (in the PID namespace of `pid_namespace_*`) selects. */
-__weak const volatile __u32 only_pid = 0;
-__weak const volatile __u64 pid_namespace_device = 0, pid_namespace_inode = 0;
+/* Set before load. */
 __weak const volatile __u64 stack_seed[2] = {0, 0};
 __weak const volatile __u8 stacks_wanted = 1; /* 0: rows are told apart by site and type only */
 
@@ -80,16 +77,17 @@ static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, 
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct event_process *process;
 
-	if (only_pid) {
-		struct bpf_pidns_info info = {};
-
-		if (bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &info, sizeof(info)) ||
-		    info.tgid != only_pid)
-			return 0;
-	}
 	*slot = EVENT_COOKIE_SLOT(cookie);
 	*flags = EVENT_COOKIE_FLAGS(cookie);
 	process = bpf_map_lookup_elem(&processes, slot);
+	if (process && process->only_pid) {
+		struct bpf_pidns_info info = {};
+
+		if (bpf_get_ns_current_pid_tgid(process->pid_namespace_device, process->pid_namespace_inode, &info,
+						sizeof(info)) ||
+		    info.tgid != process->only_pid)
+			return 0;
+	}
 	if (process)
 		add(process->hits, 1);
 	return process;

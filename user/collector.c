@@ -29,7 +29,6 @@ enum {
 struct collector {
 	struct escapement_bpf *bpf;
 	bool multi;
-	int only_pid;
 	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
 	size_t leaving_count;
 	char *processes; /* mapped */
@@ -138,18 +137,12 @@ static void fill_size_classes(struct escapement_bpf *bpf)
 static int configure(struct collector *collector)
 {
 	struct bpf_program *program;
-	struct stat status;
 
 	fill_size_classes(collector->bpf);
 	if (getrandom((void *)collector->bpf->rodata->stack_seed, sizeof(collector->bpf->rodata->stack_seed), 0) < 0)
 		return -errno;
 	if (collector->multi)
 		return 0;
-	if (stat("/proc/self/ns/pid", &status))
-		return -errno;
-	collector->bpf->rodata->only_pid = (uint32_t)collector->only_pid;
-	collector->bpf->rodata->pid_namespace_device = status.st_dev;
-	collector->bpf->rodata->pid_namespace_inode = status.st_ino;
 	bpf_object__for_each_program(program, collector->bpf->obj)
 		bpf_program__set_expected_attach_type(program, 0);
 	return 0;
@@ -168,7 +161,7 @@ static int map_processes(struct collector *collector)
 	return 0;
 }
 
-struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct error *error)
+struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 {
 	const char *attach = getenv("ESCAPEMENT_ATTACH");
 	struct collector *collector = calloc(1, sizeof(*collector));
@@ -179,7 +172,6 @@ struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct
 	collector->leaving_end = &collector->leaving;
 	print_messages = verbose;
 	libbpf_set_print(print);
-	collector->only_pid = only_pid;
 	collector->multi = !(attach && strcmp(attach, "perf") == 0) && collector_kernel_has_multi();
 	collector->bpf = escapement_bpf__open();
 	if (!collector->bpf) {
@@ -272,11 +264,6 @@ void collector_close(struct collector *collector)
 	free(collector);
 }
 
-bool collector_has_multi(const struct collector *collector)
-{
-	return collector->multi;
-}
-
 /* All probes of one program in one file make one link. */
 static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
 				     const struct probe *const *probes, size_t count)
@@ -352,6 +339,41 @@ static int attach_group(struct collector *collector, struct attachment *attachme
 	return link ? 0 : -errno;
 }
 
+/* The process's number as it sees itself: what programs see that run in its PID namespace. */
+static uint32_t own_number(int pid)
+{
+	char path[64], line[256];
+	uint32_t number = (uint32_t)pid;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		char *last = strrchr(line, '\t');
+
+		if (last && strncmp(line, "NSpid:", 6) == 0)
+			number = (uint32_t)strtoul(last, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* Has the programs look at whose event it is: perf uprobes are attached to all processes. */
+static int select_process(struct event_process *process, int pid)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	if (stat(path, &status))
+		return -errno;
+	process->pid_namespace_device = status.st_dev;
+	process->pid_namespace_inode = status.st_ino;
+	process->only_pid = own_number(pid);
+	return 0;
+}
+
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
 				    const struct probe_set *probes, struct error *error)
 {
@@ -361,6 +383,8 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 
 	if (!attachment || !done)
 		abort();
+	if (!collector->multi && slot < EVENT_SLOTS)
+		status = select_process((struct event_process *)collector_process(collector, slot), pid);
 	for (size_t i = 0; i < probes->count && !status; i++) {
 		if (!done[i])
 			status = attach_group(collector, attachment, pid, slot, probes, done, i);

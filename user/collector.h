@@ -19,17 +19,14 @@ struct collector;
 struct attachment;
 
 /*
- * Loads the programs. `only_pid` binds the collector to that process when the kernel lacks uprobe.multi; several
- * processes can be observed only with it. `verbose` lets libbpf's own messages through.
+ * Loads the programs. `verbose` lets libbpf's own messages through.
  * Without `stacks` rows are told apart by site and type only. ESCAPEMENT_ATTACH=perf in the environment does without
  * uprobe.multi.
  */
-struct collector *collector_open(int only_pid, bool stacks, bool verbose, struct error *error);
+struct collector *collector_open(bool stacks, bool verbose, struct error *error);
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
 
-bool collector_has_multi(const struct collector *collector);
-
-/* Attaches a process's probes; its events go to that slot (below EVENT_SLOTS). */
+/* Attaches a process's probes; its events go to that slot, or nowhere when it is EVENT_SLOTS. */
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
 				    const struct probe_set *probes, struct error *error);
 /* Returns when no program runs any more for it. NULL is allowed. */

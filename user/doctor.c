@@ -92,7 +92,7 @@ static void check_lockdown(int pid, struct doctor_finding *finding)
 static void check_bpf(int pid, struct doctor_finding *finding)
 {
 	struct error error;
-	struct collector *collector = collector_open(getpid(), true, false, &error);
+	struct collector *collector = collector_open(true, false, &error);
 
 	(void)pid;
 	if (!collector) {
@@ -110,7 +110,7 @@ static void check_multi(int pid, struct doctor_finding *finding)
 		set(finding, DOCTOR_OK, "attaches", "");
 	else if (capable(CAP_SYS_ADMIN))
 		set(finding, DOCTOR_DEGRADED, "not in this kernel: perf uprobes are used",
-		    "one process a recording, and detaching is slow: kernel 6.6 has uprobe.multi");
+		    "slower, and felt by every process that runs the same file: kernel 6.6 has uprobe.multi");
 	else
 		set(finding, DOCTOR_MISSING, "not in this kernel, or not permitted",
 		    "without it attaching needs CAP_SYS_ADMIN: run as root");

@@ -334,6 +334,7 @@ struct launch *launch_start(char *const *argv, bool follow, const struct launch_
 	launch->handler = *handler;
 	launch->follow = follow;
 	launch->pid = pid;
+	launch->status = -1;
 	if (ptrace(PTRACE_SEIZE, pid, NULL, TRACE_OPTIONS)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot trace '%s': %m: another debugger or a security policy "
 			  "forbids it; record -p PID needs no tracing", argv[0]);

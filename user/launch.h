@@ -38,7 +38,7 @@ struct launch *launch_start(char *const *argv, bool follow, const struct launch_
  * Returns whether the program itself still runs. */
 bool launch_step(struct launch *launch);
 int launch_pid(const struct launch *launch);
-/* Wait status of the program; valid once launch_step() has returned false. */
+/* Wait status of the program; -1 while it runs. */
 int launch_status(const struct launch *launch);
 /* Lets go of everything that still runs, and frees. NULL is allowed. */
 void launch_free(struct launch *launch);

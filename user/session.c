@@ -78,9 +78,8 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 	runtime->may_change = session->options->enable_sampler;
 	while (slot < EVENT_SLOTS && session->observed[slot])
 		slot++;
-	if (slot == EVENT_SLOTS || (!collector_has_multi(session->collector) && session->observed_ever)) {
-		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, target->comm,
-			     slot == EVENT_SLOTS ? "too many at one time" : "this kernel allows one process a recording");
+	if (slot == EVENT_SLOTS) {
+		profile_warn(session->profile, "process %d (%s) is not observed: too many at one time", pid, target->comm);
 		runtime_free(runtime);
 		target_close(target);
 		return -1;
@@ -355,10 +354,12 @@ static struct profile *conclude(struct session *session, struct session_result *
 	missed = collector_missed(session->collector);
 	if (missed && profile->process_count)
 		profile->processes[0].lost_events += (int64_t)missed;
-	if (session->launch && launch_status(session->launch) >= 0) {
+	result->asked = session->asked_ms != 0;
+	if (session->launch && launch_status(session->launch) >= 0)
 		result->wait_status = launch_status(session->launch);
-		result->asked = session->asked_ms != 0;
-	}
+	else if (session->launch)
+		profile_warn(profile, "the program did not end within %d s of being asked to: it is left running",
+			     GRACE_MS / 1000);
 	if (session->observed_ever)
 		return profile;
 	*error = session->error;
@@ -385,7 +386,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 			goto out;
 		target_close(target);
 	}
-	session->collector = collector_open(options->pid, !options->no_stacks, options->verbose, error);
+	session->collector = collector_open(!options->no_stacks, options->verbose, error);
 	if (!session->collector)
 		goto out;
 	session->profile = profile_new();
