@@ -227,7 +227,7 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
-	if (understand(&arguments, &request, &error) || !(compiler = escape_read(arguments.escape, &error)) ||
+	if (understand(&arguments, &request, &error) || output_check(arguments.output, &error) || !(compiler = escape_read(arguments.escape, &error)) ||
 	    !(profile = obtain(&arguments, argc, argv, first, separator, &recorded, &error))) {
 		status = cli_fail(&error);
 	} else {
@@ -235,7 +235,7 @@ static int run(int argc, char **argv)
 		status = audit_profile(&arguments, &request, profile, compiler, &error);
 		if (recorded)
 			status = combine(status, recording_status(&arguments.recording, profile));
-		else if (profile_lost_events(profile))
+		else if (profile_lost_events(profile) || profile_unexplained(profile))
 			status = combine(status, STATUS_LOST);
 	}
 	profile_free(profile);

@@ -400,13 +400,7 @@ static void take_loss(struct gate_counts *counts, const struct profile *profile)
 {
 	counts->lost_events += profile_lost_events(profile);
 	counts->lost_stacks += profile_lost_stacks(profile);
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_check *check = &profile->processes[i].check;
-		int64_t difference = check->difference < 0 ? -check->difference : check->difference;
-
-		if (check->present && difference > check->bound)
-			counts->unexplained += difference - check->bound;
-	}
+	counts->unexplained += profile_unexplained(profile);
 }
 
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,

@@ -218,6 +218,26 @@ static void add_told(struct observed *observed, int class, const struct snapshot
 	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The latest counters of a process that was killed are of some moments before its end, its events are not. */
+static void add_last_events(struct observed *observed, int class, int64_t *totals)
+{
+	const struct heap_class *from = &observed->start.counters.classes[class];
+	const struct event_class_totals *before = &observed->start.events[class];
+	volatile struct event_window *inside = &observed->sums->inside, *outside = &observed->sums->outside;
+	int64_t objects = (int64_t)(inside->classes[class].objects + outside->classes[class].objects - before->objects);
+	int64_t bytes = (int64_t)(inside->classes[class].bytes + outside->classes[class].bytes - before->bytes);
+
+	totals[VALUE_OBJECTS] = larger(totals[VALUE_OBJECTS], objects - from->unreported_objects);
+	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
+	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->classes[class].refills);
+	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->classes[class].central_grows);
+}
+
 /* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
 static void add_class_totals(struct observed *observed, struct profile_process *process, const struct snapshot *end)
 {
@@ -246,6 +266,8 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 			totals[VALUE_REFILLS] = to->refills - from->refills;
 			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
 		}
+		if (!observed->end.taken && !every_object)
+			add_last_events(observed, class, totals);
 		for (int value = 0; value < VALUE_COUNT; value++) {
 			if (observed->runtime->unmeasured & 1u << value)
 				totals[value] = VALUE_UNMEASURED;
@@ -274,7 +296,7 @@ static void add_totals(struct observed *observed, struct profile_process *proces
  */
 static void add_check(struct observed *observed, struct profile_process *process)
 {
-	int64_t difference = 0;
+	int64_t objects = 0, recorded = 0;
 
 	process->check.source = profile_string(observed->profile, observed->runtime->ops->counter_source);
 	if (!observed->start.taken || !observed->end.taken)
@@ -283,13 +305,13 @@ static void add_check(struct observed *observed, struct profile_process *process
 		const struct heap_class *from = &observed->start.counters.classes[class];
 		const struct heap_class *to = &observed->end.counters.classes[class];
 
-		difference += (int64_t)(observed->end.events[class].objects - observed->start.events[class].objects);
-		difference += to->unreported_objects - from->unreported_objects;
-		difference -= to->objects - from->objects;
+		recorded += (int64_t)(observed->end.events[class].objects - observed->start.events[class].objects);
+		recorded += to->unreported_objects - from->unreported_objects;
+		objects += to->objects - from->objects;
 	}
 	process->check.present = true;
-	process->check.difference = difference;
-	process->check.objects = process->totals[VALUE_OBJECTS] - difference;
+	process->check.objects = objects;
+	process->check.difference = recorded - objects;
 	process->check.bound = observed->start.bound + observed->end.bound;
 }
 
@@ -316,7 +338,7 @@ void observed_finish(struct observed *observed)
 	if (!observed->end.taken) {
 		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
 			     observed->target->pid, observed->target->comm,
-			     observed->rate == 1 ? "" : ", and totals end some moments before its end");
+			     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}

@@ -384,6 +384,20 @@ int64_t profile_lost_stacks(const struct profile *profile)
 	return sum;
 }
 
+int64_t profile_unexplained(const struct profile *profile)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_check *check = &profile->processes[i].check;
+		int64_t difference = check->difference < 0 ? -check->difference : check->difference;
+
+		if (check->present && difference > check->bound)
+			sum = add_saturated(sum, difference - check->bound);
+	}
+	return sum;
+}
+
 struct profile_check profile_check(const struct profile *profile)
 {
 	struct profile_check sum = {.present = profile->process_count > 0};

@@ -172,6 +172,9 @@ void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);
 int64_t profile_lost_stacks(const struct profile *profile);
 
+/* Objects by which the checks of processes differ beyond their bounds: what neither side can explain. */
+int64_t profile_unexplained(const struct profile *profile);
+
 /* The checks of all processes added up; not present where one of them has none. */
 struct profile_check profile_check(const struct profile *profile);
 
