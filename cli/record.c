@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "in_process.h"
+#include "output.h"
 #include "pprof.h"
 #include "recording.h"
 
@@ -39,6 +40,8 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
+	if (output_check(output, &error))
+		return cli_fail(&error);
 	if (raw)
 		profile = in_process_import(raw, &error);
 	else

@@ -245,6 +245,10 @@ static void wait_for_oldest(struct collector *collector)
 
 void collector_detach_dead(struct collector *collector, struct attachment *attachment)
 {
+	if (!collector->multi) { /* they still run, for all others, and into the slot */
+		collector_detach(attachment);
+		return;
+	}
 	detach_start(attachment);
 	*collector->leaving_end = attachment;
 	collector->leaving_end = &attachment->next;

@@ -86,6 +86,19 @@ int output_open(struct output *output, const char *path, struct error *error)
 	return -1;
 }
 
+int output_check(const char *path, struct error *error)
+{
+	struct output output;
+	struct stat status;
+
+	if (stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
+		return 0; /* its reader would take the closing for the end */
+	if (output_open(&output, path, error))
+		return -1;
+	output_abandon(&output);
+	return 0;
+}
+
 int output_commit(struct output *output, struct error *error)
 {
 	bool failed = fflush(output->stream) || ferror(output->stream);

@@ -19,6 +19,9 @@ struct output {
 	char *temporary; /* the neighbour */
 };
 
+/* Whether `path` could be opened for writing now: asked before work whose result must not be lost. Leaves no trace. */
+int output_check(const char *path, struct error *error);
+
 /* Opens `path` for writing. On failure there is nothing to clean up. */
 int output_open(struct output *output, const char *path, struct error *error);
 

@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import harness
@@ -160,6 +161,14 @@ def test_totals_by_size_class_are_exact_at_every_rate(t):
         same(report["exact"]["totals"], True)
 
 
+def test_estimates_of_tiny_and_other_objects_are_right_together(t):
+    harness.require_root()
+    counts, _, report = quiet_run(t, "seeds", record=("--rate", "8k"), rounds="3000")
+    truth = sum(objects for objects, _ in program_sites(counts).values())
+    estimate = sum(objects for objects, _ in recorded_sites(report).values())
+    assert abs(estimate / truth - 1) < 0.1, f"estimated {estimate} of {truth} objects"
+
+
 def test_rate_0_measures_costs_and_leaves_objects_of_rows_unmeasured(t):
     harness.require_root()
     _, _, report = quiet_run(t, "seeds", record=("--rate", "0"), rounds="2000")
@@ -191,6 +200,24 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     assert "max-overhead" not in done.stderr, done.stderr
 
 
+def test_perf_uprobes_count_one_process_even_where_others_run_the_same_file(t):
+    harness.require_root()
+    t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "100")
+    test_perf_uprobes_give_the_same_numbers_where_uprobe_multi_is_missing(t)
+
+
+def test_perf_uprobes_record_a_process_of_another_pid_namespace(t):
+    harness.require_root()
+    outer = t.start("unshare", "--pid", "--fork", "--kill-child", workload("seeds"), "--rounds", "0", "--sleep-us", "100")
+    time.sleep(0.5)
+    pid = t.run("pgrep", "-P", outer.pid).stdout.strip()
+    t.escapement("record", "--rate", "1", "--duration", "1", "-o", t.path("p"), "-p", pid,
+                 env={**os.environ, "ESCAPEMENT_ATTACH": "perf"})
+    report = t.json("report", t.path("p"))
+    assert report["check"]["objects"] > 1000, report["check"]
+    assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
+
+
 def test_a_process_that_is_killed_keeps_what_was_recorded(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
@@ -206,6 +233,34 @@ def test_a_process_that_is_killed_keeps_what_was_recorded(t):
     report = t.json("report", profile)
     same(report["check"], None)
     assert recorded_sites(report), "no site was kept"
+
+
+def test_totals_of_a_killed_process_hold_all_that_its_events_told(t):
+    harness.require_root()
+    for rate in ("0", "8k"):
+        process = t.start(workload("seeds"), "--rounds", "0", "--threads", "2")
+        recorder = t.start(harness.ESCAPEMENT, "record", "--rate", rate, "-o", t.path("p"), "-p", process.pid)
+        wait_for_probes(process.pid, recorder)
+        time.sleep(1.5)
+        process.kill()
+        _, messages = recorder.communicate(timeout=30)
+        same(recorder.returncode, 0, messages)
+        report = t.json("report", t.path("p"))
+        same(report["exact"]["totals"], False)
+        rows = sum(row["refills"] for row in report["rows"])
+        assert report["totals"]["refills"] >= rows, f"{report['totals']} beside {rows} refills in rows at rate {rate}"
+        if rate != "0":
+            rows = sum(row["bytes"] for row in report["rows"])
+            assert report["totals"]["bytes"] > 0.9 * rows, f"{report['totals']} beside {rows} bytes in rows"
+
+
+def test_a_program_that_will_not_end_is_left_running_and_that_is_said(t):
+    harness.require_root()
+    pid = t.path("pid")
+    done = t.escapement("record", "--duration", "0.5", "-o", t.path("p"), "--", "/bin/sh", "-c",
+                        f"trap '' TERM; echo $$ > {pid}; {workload('seeds')}; exec sleep 30", stdin=subprocess.DEVNULL)
+    contains(done.stderr, "it is left running")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_ctrl_c_writes_what_was_measured_and_reaches_the_program(t):
@@ -290,6 +345,15 @@ def test_without_root_the_missing_capabilities_are_named(t):
     done = t.escapement("record", "-o", t.path("p"), "-p", process.pid, status=3,
                         preexec_fn=lambda: (os.setgid(65534), os.setuid(65534)))
     contains(done.stderr, "CAP_BPF")
+
+
+def test_an_output_that_cannot_be_written_is_known_before_the_program_runs(t):
+    harness.require_root()
+    ran = t.path("ran")
+    for output in (t.directory, t.path("no-such-directory") / "p.pb.gz", "/proc/p.pb.gz"):
+        done = t.escapement("record", "-o", output, "--", "/usr/bin/touch", ran, status=2)
+        contains(done.stderr, f"cannot write '{output}'")
+        assert not ran.exists(), "the program ran, for nothing"
 
 
 def test_a_full_disk_under_the_output_is_an_error_that_names_it(t):
