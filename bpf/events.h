@@ -104,7 +104,7 @@ struct event_layout {
  * The latest that a Go mcache gave back: told by an event when the runtime began to, it is in the runtime's statistics
  * only some instructions later. A reader that still finds the span where it was knows that it is in between.
  */
-#define EVENT_PENDING 32 /* a power of two */
+#define EVENT_PENDING 32 /* 2^(64 - 59) */
 #define EVENT_PENDING_INDEX(cache) (((__u64)(cache) * 0x9e3779b97f4a7c15ULL) >> 59)
 
 struct event_pending {

@@ -132,15 +132,20 @@ int go_malloc(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Every mcache has a place of its own, found by linear probing. */
 static __always_inline void set_pending(struct event_process *process, __u64 cache, __u64 span, __u32 span_class)
 {
-	__u32 index = EVENT_PENDING_INDEX(cache);
+	for (__u32 i = 0; i < EVENT_PENDING; i++) {
+		__u32 index = (EVENT_PENDING_INDEX(cache) + i) % EVENT_PENDING;
+		__u64 owner = process->pending[index].cache;
 
-	if (index >= EVENT_PENDING)
+		if (owner && owner != cache)
+			continue;
+		process->pending[index].span = span;
+		process->pending[index].span_class = span_class;
+		process->pending[index].cache = cache;
 		return;
-	process->pending[index].span = span;
-	process->pending[index].span_class = span_class;
-	process->pending[index].cache = cache;
+	}
 }
 
 /* (*mcache).refill(span class): what the cache took from the span that it gives back. */

@@ -11,6 +11,7 @@ enum {
 	GOROUTINES_MAX = 1 << 20,
 	FRAMES_MAX = 12, /* from the park up to mallocgc; deeper it is the program's own frames */
 	G_RUNNABLE = 1,
+	G_RUNNING = 2,
 	G_WAITING = 4,
 	G_PREEMPTED = 9,
 	G_SCHED = 56, /* gobuf */
@@ -55,34 +56,36 @@ static uint64_t *addresses_read(const struct go_goroutines *goroutines, const st
 	return addresses;
 }
 
-/* The frame pointers of those that wait, in walkers[]; returns how many, or -1. */
-static int64_t waiting_read(const struct go_goroutines *goroutines, const struct target *target,
-			    const uint64_t *addresses, size_t count, struct walker *walkers)
+/* Where each goroutine is: its state, and its frame pointer when it last stopped. */
+struct position {
+	uint32_t state;
+	uint64_t pointer;
+};
+
+static int positions_read(const struct go_goroutines *goroutines, const struct target *target,
+			  const uint64_t *addresses, size_t count, struct position *positions)
 {
 	const struct go_scheduler_layout *layout = &goroutines->binary->version->scheduler;
 	struct target_piece *pieces = allocate(2 * count, sizeof(*pieces));
-	uint32_t *states = allocate(count, sizeof(*states));
-	uint64_t *pointers = allocate(count, sizeof(*pointers));
-	int64_t found = -1;
+	int status;
 
 	for (size_t i = 0; i < count; i++) {
-		pieces[2 * i] = (struct target_piece){addresses[i] + layout->g_status, &states[i], sizeof(states[i])};
-		pieces[2 * i + 1] = (struct target_piece){addresses[i] + G_SCHED + layout->gobuf_frame, &pointers[i],
-							  sizeof(pointers[i])};
+		pieces[2 * i] = (struct target_piece){addresses[i] + layout->g_status, &positions[i].state,
+						      sizeof(positions[i].state)};
+		pieces[2 * i + 1] = (struct target_piece){addresses[i] + G_SCHED + layout->gobuf_frame,
+							  &positions[i].pointer, sizeof(positions[i].pointer)};
 	}
-	if (target_read_pieces(target, pieces, 2 * count) == 0) {
-		found = 0;
-		for (size_t i = 0; i < count; i++) {
-			uint32_t state = states[i] & 0xfff;
-
-			if ((state == G_RUNNABLE || state == G_WAITING || state == G_PREEMPTED) && pointers[i])
-				walkers[found++].pointer = pointers[i];
-		}
-	}
+	status = target_read_pieces(target, pieces, 2 * count);
 	free(pieces);
-	free(states);
-	free(pointers);
-	return found;
+	for (size_t i = 0; i < count; i++)
+		positions[i].state &= 0xfff; /* without the flag that the collector scans it */
+	return status;
+}
+
+static bool waits(const struct position *position)
+{
+	return position->pointer && (position->state == G_RUNNABLE || position->state == G_WAITING ||
+				     position->state == G_PREEMPTED);
 }
 
 static bool is_allocation(const struct go_goroutines *goroutines, uint64_t return_address)
@@ -119,20 +122,43 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 	return left;
 }
 
+/* Walks up from all that wait. -1 where a stack could not be read. */
+static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, const struct target *target,
+				     const struct position *positions, size_t count)
+{
+	struct walker *walkers = allocate(count, sizeof(*walkers));
+	int64_t left = 0, allocating = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (waits(&positions[i]))
+			walkers[left++].pointer = positions[i].pointer;
+	}
+	for (int frame = 0; frame < FRAMES_MAX && left > 0; frame++)
+		left = walk_up(goroutines, target, walkers, left, &allocating);
+	free(walkers);
+	return left < 0 ? -1 : allocating;
+}
+
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target)
 {
 	size_t count = 0;
 	uint64_t *addresses = addresses_read(goroutines, target, &count);
-	struct walker *walkers;
-	int64_t left, allocating = 0;
+	struct position *before, *after;
+	int64_t allocating = -1;
 
 	if (!addresses)
 		return -1;
-	walkers = allocate(count, sizeof(*walkers));
-	left = waiting_read(goroutines, target, addresses, count, walkers);
-	for (int frame = 0; frame < FRAMES_MAX && left > 0; frame++)
-		left = walk_up(goroutines, target, walkers, left, &allocating);
-	free(walkers);
+	before = allocate(count, sizeof(*before));
+	after = allocate(count, sizeof(*after));
+	if (positions_read(goroutines, target, addresses, count, before) == 0)
+		allocating = waiting_in_allocation(goroutines, target, before, count);
+	if (allocating >= 0 && positions_read(goroutines, target, addresses, count, after))
+		allocating = -1;
+	for (size_t i = 0; allocating >= 0 && i < count; i++)
+		allocating += after[i].state == G_RUNNING || before[i].state != after[i].state ||
+			      (waits(&before[i]) && before[i].pointer != after[i].pointer);
+	free(before);
+	free(after);
 	free(addresses);
-	return left < 0 ? -1 : allocating;
+	return allocating;
 }

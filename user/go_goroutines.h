@@ -3,7 +3,7 @@
 #define ESCAPEMENT_GO_GOROUTINES_H
 
 /*
- * Goroutines of a live process that wait inside of an allocation: mallocgc may have to help the collector first, and
+ * Goroutines of a live process that may be inside of an allocation: mallocgc may have to help the collector first, and
  * be parked for it. Such an allocation has been begun, and seen by a probe there, but is in no counter yet.
  */
 
@@ -20,7 +20,8 @@ struct go_goroutines {
 
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias);
 
-/* How many wait in mallocgc, or what it calls. -1 where that cannot be told. Those that run are not looked at. */
+/* How many run, or wait in mallocgc or what it calls, or have moved while they were looked at. -1 where that cannot be
+ * told. */
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target);
 
 #endif

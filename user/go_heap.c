@@ -154,11 +154,17 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 /* Whether an event has told of that span's tail while the mcache still holds the span. */
 static bool is_pending(const volatile struct event_process *events, const struct processor *processor, int class)
 {
-	const volatile struct event_pending *pending = &events->pending[EVENT_PENDING_INDEX(processor->cache)];
+	for (uint32_t i = 0; i < EVENT_PENDING; i++) {
+		const volatile struct event_pending *pending =
+			&events->pending[(EVENT_PENDING_INDEX(processor->cache) + i) % EVENT_PENDING];
 
-	return pending->cache == processor->cache &&
-	       (pending->span == 0 || (pending->span_class == (uint64_t)class &&
-				       pending->span == u64(processor->block + 8 + 8 * class)));
+		if (pending->cache == 0)
+			return false;
+		if (pending->cache == processor->cache)
+			return pending->span == 0 || (pending->span_class == (uint64_t)class &&
+						      pending->span == u64(processor->block + 8 + 8 * class));
+	}
+	return true; /* more mcaches than places: it may be */
 }
 
 static void tails_add(const struct go_heap *heap, const struct processor *processor,

@@ -27,6 +27,7 @@ enum {
 	HEADER = 8,
 	DEFAULT_SAMPLER_RATE = 512 * 1024,
 	UNKNOWN_IN_FLIGHT = 64, /* where goroutines changed while they were looked at */
+	MOVING = 8, /* where several are at it: those that were seen neither where they came from nor where they went */
 };
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
@@ -307,13 +308,25 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
 	counters->classes[0].bytes = state->large_bytes;
 }
 
+static int64_t allocating_now(const struct go *go, const struct target *target)
+{
+	int64_t allocating = go_goroutines_allocating(&go->goroutines, target);
+
+	if (allocating < 0)
+		return UNKNOWN_IN_FLIGHT;
+	return allocating > 1 ? allocating + MOVING : allocating;
+}
+
 static int go_read(struct runtime *runtime, const struct target *target, int64_t rate,
 		   struct heap_counters *counters)
 {
 	struct go *go = (struct go *)runtime;
 	struct go_heap_state state;
+	int64_t allocating;
 
 	memset(counters, 0, sizeof(*counters));
+	/* Before the heap: what is in flight when that is read has begun by now, or will be among the events until then. */
+	allocating = rate == 1 ? allocating_now(go, target) : 0;
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
 	if (!go->heap_known ||
 	    go_heap_read(&go->heap, target, runtime->objects_from_events ? runtime->events : NULL, &state))
@@ -332,14 +345,11 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 			sums->unreported_bytes = sums->bytes;
 		}
 	}
+	if (rate == 1)
+		state.running = allocating;
 	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
-	if (rate == 1) {
-		int64_t waiting = go_goroutines_allocating(&go->goroutines, target);
-
-		counters->in_flight += waiting < 0 ? UNKNOWN_IN_FLIGHT : waiting;
-	}
 	return 0;
 }
 
