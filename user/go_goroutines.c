@@ -13,6 +13,7 @@ enum {
 	G_RUNNABLE = 1,
 	G_RUNNING = 2,
 	G_WAITING = 4,
+	G_COPYSTACK = 8, /* runs, on its way to a larger stack */
 	G_PREEMPTED = 9,
 	G_SCHED = 56, /* gobuf */
 };
@@ -155,7 +156,8 @@ int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const s
 	if (allocating >= 0 && positions_read(goroutines, target, addresses, count, after))
 		allocating = -1;
 	for (size_t i = 0; allocating >= 0 && i < count; i++)
-		allocating += after[i].state == G_RUNNING || before[i].state != after[i].state ||
+		allocating += after[i].state == G_RUNNING || after[i].state == G_COPYSTACK ||
+			      before[i].state != after[i].state ||
 			      (waits(&before[i]) && before[i].pointer != after[i].pointer);
 	free(before);
 	free(after);
