@@ -15,9 +15,11 @@
 
 static volatile sig_atomic_t stop_signal;
 
-static void note_signal(int signal)
+/* What the terminal sends goes to the program as well: then it must not be passed on once more. */
+static void note_signal(int signal, siginfo_t *information, void *context)
 {
-	stop_signal = signal;
+	(void)context;
+	stop_signal = information->si_code == SI_KERNEL ? -signal : signal;
 }
 
 /* One line that is written over; only for people who watch. */
@@ -80,7 +82,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal};
-	struct sigaction action = {.sa_handler = note_signal};
+	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
 	struct session_result result;
 	struct profile *profile;

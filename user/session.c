@@ -200,7 +200,8 @@ static bool ask_to_end(struct session *session, int signal)
 		return true;
 	if (!session->asked_ms) {
 		session->asked_ms = now_ms();
-		kill(launch_pid(session->launch), signal);
+		if (signal > 0)
+			kill(launch_pid(session->launch), signal);
 	}
 	return now_ms() - session->asked_ms > GRACE_MS;
 }

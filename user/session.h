@@ -35,7 +35,8 @@ struct session_options {
 	bool no_stacks;     /* count by site and type only */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	bool verbose;
-	const volatile sig_atomic_t *stop; /* raised: end the recording; a number > 0 is the signal to pass on */
+	const volatile sig_atomic_t *stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
+					    * got it already */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
 	void *context;
 };
