@@ -24,6 +24,7 @@
 #include "events.h"
 
 #define SCRATCH_SLOTS 16
+#define INSERT_TRIES  4
 #define ERROR_EXISTS  17 /* EEXIST */
 
 /* Set before load. */
@@ -49,8 +50,7 @@ struct {
 } processes __weak SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 17);
+	__uint(max_entries, 1 << 17); /* allocated ahead: an insertion in a burst must not fail for lack of memory */
 	__type(key, struct event_key);
 	__type(value, struct event_sums);
 } counts __weak SEC(".maps");
@@ -165,8 +165,12 @@ static __always_inline int stack_equal(const struct event_stack *a, const struct
 /* Makes sure that `stacks` holds the stack under its hash. */
 static __always_inline int stack_insert(const struct event_hash *hash, const struct event_stack *stack)
 {
-	long error = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
+	long error = -1;
 
+	/* Elements of this size are allocated on demand from a small reserve, which the kernel refills at the next
+	 * interrupt; when it is used up, that one comes right away. */
+	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
+		error = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
 	if (error == -ERROR_EXISTS) {
 		const struct event_stack *stored = bpf_map_lookup_elem(&stacks, hash);
 

@@ -53,7 +53,9 @@ static int run(int argc, char **argv)
 		return cli_fail(&error);
 	}
 	profile_totals(profile, totals);
-	if (cli_verbosity >= 0)
+	if (cli_verbosity >= 0 && totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
+		fprintf(stderr, "escapement: %zu rows written to '%s'\n", profile->sample_count, output);
+	else if (cli_verbosity >= 0)
 		fprintf(stderr, "escapement: %" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'\n",
 			totals[VALUE_OBJECTS], totals[VALUE_BYTES], profile->sample_count, output);
 	status = recording_status(&recording, profile);

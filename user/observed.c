@@ -268,6 +268,8 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 		}
 		if (!observed->end.taken && !every_object)
 			add_last_events(observed, class, totals);
+		if (!end->taken && observed->runtime->counters_only)
+			totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
 		for (int value = 0; value < VALUE_COUNT; value++) {
 			if (observed->runtime->unmeasured & 1u << value)
 				totals[value] = VALUE_UNMEASURED;
@@ -280,8 +282,8 @@ static void add_totals(struct observed *observed, struct profile_process *proces
 	static const enum profile_value summed[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS};
 
 	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
-		if (observed->runtime->unmeasured & 1u << summed[i])
-			continue;
+		if (process->class_totals[0][summed[i]] == VALUE_UNMEASURED)
+			continue; /* in all classes or in none */
 		process->totals[summed[i]] = 0;
 		for (int class = 0; class < SPAN_CLASSES; class++)
 			process->totals[summed[i]] += process->class_totals[class][summed[i]];

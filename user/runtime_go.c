@@ -282,6 +282,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	set_layout(go, &set->layout);
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
+	runtime->counters_only = when != AT_ONE && !runtime->objects_from_events;
 	return add_probes(go, when, chosen, set, error);
 }
 
