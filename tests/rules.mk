@@ -71,7 +71,7 @@ test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
 demo: deps
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(MAKE) --no-print-directory all $(B)/tests/workloads/seeds
 	$(Q)BUILD=$(B) tests/demo
 
 # Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
