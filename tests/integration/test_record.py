@@ -210,7 +210,8 @@ def test_perf_uprobes_record_a_process_of_another_pid_namespace(t):
     harness.require_root()
     outer = t.start("unshare", "--pid", "--fork", "--kill-child", workload("seeds"), "--rounds", "0", "--sleep-us", "100")
     time.sleep(0.5)
-    pid = t.run("pgrep", "-P", outer.pid).stdout.strip()
+    with open(f"/proc/{outer.pid}/task/{outer.pid}/children") as children:
+        pid = children.read().strip()
     t.escapement("record", "--rate", "1", "--duration", "1", "-o", t.path("p"), "-p", pid,
                  env={**os.environ, "ESCAPEMENT_ATTACH": "perf"})
     report = t.json("report", t.path("p"))
