@@ -230,10 +230,8 @@ static void handle_end(struct launch *launch, int tid, int status)
 /* An exec by another thread than the leader takes the leader's number: the thread that was is gone. */
 static struct tracee *exec_tracee(struct launch *launch, int tid)
 {
-	unsigned long former = 0;
 	struct tracee *tracee, *next, *leader = tracee_find(launch, tid);
 
-	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &former);
 	HASH_ITER(hh, launch->tracees, tracee, next) {
 		if (tracee->pid == tid && tracee->tid != tid)
 			tracee_remove(launch, tracee);
