@@ -64,6 +64,9 @@ struct audit_row {
 					      nothing was sampled and so nothing is known */
 };
 
+/* What the compiler said of a row in its own words, or why it said nothing; "" never. */
+const char *audit_row_words(const struct audit_row *row);
+
 struct audit {
 	const struct profile *profile;
 	const struct escape_output *output;

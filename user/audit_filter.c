@@ -30,6 +30,13 @@ const char *audit_verdict_name(enum audit_verdict verdict)
 	return audit_verdict_names[verdict];
 }
 
+const char *audit_row_words(const struct audit_row *row)
+{
+	if (row->annotation_count && row->annotations[0]->text)
+		return row->annotations[0]->text;
+	return row->reason ? row->reason : audit_verdict_name(row->verdict);
+}
+
 int audit_verdict_parse(const char *name)
 {
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {

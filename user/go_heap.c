@@ -7,6 +7,7 @@
 
 #include "../bpf/events.h"
 #include "go_code.h"
+#include "unaligned.h"
 
 enum {
 	STATISTICS_SETS = 3,   /* heapStats.stats: the current, the one being written, the one being summed */
@@ -28,22 +29,6 @@ struct processor {
 	uint8_t block[CACHE_READ];                /* from mcache.tinyAllocs on */
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
 };
-
-static uint64_t u64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static int64_t u16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
 
 void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
 		  uint64_t bias)
@@ -78,11 +63,11 @@ static void statistics_add(const struct go_heap *heap, const uint8_t *raw, struc
 	const struct go_statistics_layout *layout = &heap->statistics_layout;
 
 	for (int set = 0; set < STATISTICS_SETS; set++, raw += layout->stride) {
-		state->tiny_count += (int64_t)u64(raw + layout->tiny_count);
-		state->large_count += (int64_t)u64(raw + layout->large_count);
-		state->large_bytes += (int64_t)u64(raw + layout->large_bytes);
+		state->tiny_count += (int64_t)load_u64(raw + layout->tiny_count);
+		state->large_count += (int64_t)load_u64(raw + layout->large_count);
+		state->large_bytes += (int64_t)load_u64(raw + layout->large_bytes);
 		for (int class = 0; class < SIZE_CLASSES; class++)
-			state->small_count[class] += (int64_t)u64(raw + layout->small_count + 8 * class);
+			state->small_count[class] += (int64_t)load_u64(raw + layout->small_count + 8 * class);
 	}
 }
 
@@ -142,7 +127,7 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 	size_t count = 0;
 
 	for (int class = 0; processor->cache && class < SPAN_CLASSES; class++) {
-		uint64_t span = u64(processor->block + 8 + 8 * class);
+		uint64_t span = load_u64(processor->block + 8 + 8 * class);
 
 		if (span)
 			pieces[count++] = (struct target_piece){span + heap->layout.span_alloc_count,
@@ -162,7 +147,7 @@ static bool is_pending(const volatile struct event_process *events, const struct
 			return false;
 		if (pending->cache == processor->cache)
 			return pending->span == 0 || (pending->span_class == (uint64_t)class &&
-						      pending->span == u64(processor->block + 8 + 8 * class));
+						      pending->span == load_u64(processor->block + 8 + 8 * class));
 	}
 	return true; /* more mcaches than places: it may be */
 }
@@ -174,17 +159,17 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	int64_t sum = 0;
 
 	for (int class = 0; class < SPAN_CLASSES; class++) {
-		int64_t tail = u16(processor->spans[class]) - u16(processor->spans[class] + before);
+		int64_t tail = load_u16(processor->spans[class]) - load_u16(processor->spans[class] + before);
 
 		state->tail[class] += tail;
 		sum += tail;
 		if (events && tail && is_pending(events, processor, class)) {
 			state->unsettled += tail;
 			if (class == GO_TINY_SPAN_CLASS)
-				state->unsettled += (int64_t)u64(processor->block);
+				state->unsettled += (int64_t)load_u64(processor->block);
 		}
 	}
-	state->tiny_tail += (int64_t)u64(processor->block);
+	state->tiny_tail += (int64_t)load_u64(processor->block);
 	if (processor->status == P_GC_STOP)
 		state->unsettled += sum;
 	if (processor->busy)

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "unaligned.h"
+
 enum {
 	PCDATA_INLINE_TREE_INDEX = 2,
 	FUNCDATA_INLINE_TREE = 3,
@@ -71,22 +73,6 @@ struct gopclntab {
 	struct short_name *short_names;
 };
 
-static uint32_t u32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static uint64_t u64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
 /* `size` bytes at an offset, or NULL. */
 static const uint8_t *at(struct bytes bytes, uint64_t offset, uint64_t size)
 {
@@ -109,12 +95,12 @@ static bool header_plausible(const uint8_t *header, uint64_t rest)
 
 	if (rest < HEADER_SIZE || header[4] != 0 || header[5] != 0 || header[6] != 1 || header[7] != 8)
 		return false;
-	if (u32(header) != 0xfffffff0U && u32(header) != 0xfffffff1U)
+	if (load_u32(header) != 0xfffffff0U && load_u32(header) != 0xfffffff1U)
 		return false;
-	if (u64(header + HEADER_FUNCTIONS) == 0 || u64(header + HEADER_FUNCTIONS) > rest / 8)
+	if (load_u64(header + HEADER_FUNCTIONS) == 0 || load_u64(header + HEADER_FUNCTIONS) > rest / 8)
 		return false;
 	for (int i = 0; i < 5; i++) { /* the parts follow each other */
-		uint64_t next = u64(header + HEADER_NAMES + 8 * i);
+		uint64_t next = load_u64(header + HEADER_NAMES + 8 * i);
 
 		if (next < offset || next > rest)
 			return false;
@@ -133,12 +119,12 @@ static bool read_module(const struct go_image *image, const struct go_version *v
 	if (!go_image_read(image, address, raw, MODULE_READ))
 		return false;
 	module->address = address;
-	module->header = u64(raw);
-	module->text = u64(raw + layout->text);
-	module->text_end = u64(raw + layout->text + MODULE_TEXT_END_AFTER_TEXT);
-	module->types = u64(raw + layout->types);
-	module->types_end = u64(raw + layout->types_end);
-	module->gofunc = u64(raw + layout->gofunc);
+	module->header = load_u64(raw);
+	module->text = load_u64(raw + layout->text);
+	module->text_end = load_u64(raw + layout->text + MODULE_TEXT_END_AFTER_TEXT);
+	module->types = load_u64(raw + layout->types);
+	module->types_end = load_u64(raw + layout->types_end);
+	module->gofunc = load_u64(raw + layout->gofunc);
 	return module->text < module->text_end && go_image_rest(image, module->text, &rest) &&
 	       module->text_end - module->text <= rest && module->types <= module->types_end &&
 	       go_image_at(image, module->types, module->types_end - module->types) &&
@@ -151,16 +137,16 @@ static bool read_slices(struct gopclntab *table, const struct go_image *image, c
 	struct bytes *const parts[5] = {&table->names, &table->units, &table->files, &table->pctab,
 					&table->functions};
 	static const uint8_t width[5] = {1, 4, 1, 1, 1};
-	uint64_t count = u64(raw + MODULE_SLICES + 24 * 5 + 8);
+	uint64_t count = load_u64(raw + MODULE_SLICES + 24 * 5 + 8);
 
 	for (int i = 0; i < 5; i++) {
 		const uint8_t *slice = raw + MODULE_SLICES + 24 * i;
 		uint64_t rest;
 
-		parts[i]->data = go_image_rest(image, u64(slice), &rest);
-		if (!parts[i]->data || u64(slice + 8) > rest / width[i])
+		parts[i]->data = go_image_rest(image, load_u64(slice), &rest);
+		if (!parts[i]->data || load_u64(slice + 8) > rest / width[i])
 			return false;
-		parts[i]->size = u64(slice + 8) * width[i];
+		parts[i]->size = load_u64(slice + 8) * width[i];
 	}
 	/* ftab has an entry more than there are functions: the end of the last one. */
 	if (count < 2 || count > UINT32_MAX || count > table->functions.size / 8)
@@ -200,8 +186,8 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 
 	if (!bytes || !header_plausible(bytes, rest))
 		return false;
-	module = go_image_find_pair(image, header, header + u64(bytes + HEADER_NAMES));
-	return module && open_module(table, image, module, u32(bytes), version);
+	module = go_image_find_pair(image, header, header + load_u64(bytes + HEADER_NAMES));
+	return module && open_module(table, image, module, load_u32(bytes), version);
 }
 
 /* Where there is no section of a known name: look for the header in all that is mapped. */
@@ -277,13 +263,13 @@ uint32_t gopclntab_function_count(const struct gopclntab *table)
 
 static uint64_t entry_of(const struct gopclntab *table, uint32_t index)
 {
-	return table->module.text + u32(table->functions.data + (uint64_t)index * 8);
+	return table->module.text + load_u32(table->functions.data + (uint64_t)index * 8);
 }
 
 /* The _func of a function with its fixed part in bounds, or NULL. */
 static const uint8_t *func_of(const struct gopclntab *table, uint32_t index)
 {
-	uint32_t offset = u32(table->functions.data + (uint64_t)index * 8 + 4);
+	uint32_t offset = load_u32(table->functions.data + (uint64_t)index * 8 + 4);
 
 	return at(table->functions, offset, table->version->pclntab.func_size);
 }
@@ -298,7 +284,7 @@ bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go
 	function->index = index;
 	function->entry = entry_of(table, index);
 	function->end = entry_of(table, index + 1);
-	function->name = func ? string_at(table->names, u32(func + FUNC_NAME)) : NULL;
+	function->name = func ? string_at(table->names, load_u32(func + FUNC_NAME)) : NULL;
 	return function->name && function->entry < function->end;
 }
 
@@ -396,10 +382,10 @@ static uint32_t pcdata_offset(const struct gopclntab *table, const uint8_t *func
 	uint64_t start = (uint64_t)(func - table->functions.data) + table->version->pclntab.func_size;
 	const uint8_t *entry;
 
-	if (which >= u32(func + FUNC_PCDATA_COUNT))
+	if (which >= load_u32(func + FUNC_PCDATA_COUNT))
 		return 0;
 	entry = at(table->functions, start + 4ULL * which, 4);
-	return entry ? u32(entry) : 0;
+	return entry ? load_u32(entry) : 0;
 }
 
 /* The inline tree of a function: records from there to the end of what is mapped. Empty where it has none. */
@@ -414,8 +400,8 @@ static struct bytes inline_tree(const struct gopclntab *table, const uint8_t *fu
 
 	if (funcdata_count <= FUNCDATA_INLINE_TREE)
 		return none;
-	entry = at(table->functions, start + 4ULL * u32(func + FUNC_PCDATA_COUNT) + 4 * FUNCDATA_INLINE_TREE, 4);
-	offset = entry ? u32(entry) : UINT32_MAX;
+	entry = at(table->functions, start + 4ULL * load_u32(func + FUNC_PCDATA_COUNT) + 4 * FUNCDATA_INLINE_TREE, 4);
+	offset = entry ? load_u32(entry) : UINT32_MAX;
 	if (offset == UINT32_MAX || !at(table->gofunc, offset, 1))
 		return none;
 	return (struct bytes){table->gofunc.data + offset, table->gofunc.size - offset};
@@ -450,7 +436,7 @@ void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*vis
 
 		if (!record)
 			return;
-		name = string_at(table->names, u32(record + table->version->pclntab.inlined_name));
+		name = string_at(table->names, load_u32(record + table->version->pclntab.inlined_name));
 		if (name && !visit(name, context))
 			return;
 	}
@@ -490,22 +476,22 @@ static void set_name(struct gopclntab *table, struct profile_frame *frame, uint3
 
 static void set_position(const struct gopclntab *table, struct profile_frame *frame, const uint8_t *func, uint64_t pc)
 {
-	int32_t file = pc_value(table, u32(func + FUNC_PCFILE), pc);
-	int32_t line = pc_value(table, u32(func + FUNC_PCLN), pc);
+	int32_t file = pc_value(table, load_u32(func + FUNC_PCFILE), pc);
+	int32_t line = pc_value(table, load_u32(func + FUNC_PCLN), pc);
 	const uint8_t *offset;
 
 	if (file < 0 || line < 0)
 		return;
-	offset = at(table->units, 4 * ((uint64_t)u32(func + FUNC_UNIT) + (uint32_t)file), 4);
-	if (!offset || u32(offset) == UINT32_MAX)
+	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_UNIT) + (uint32_t)file), 4);
+	if (!offset || load_u32(offset) == UINT32_MAX)
 		return;
-	frame->file = string_at(table->files, u32(offset));
+	frame->file = string_at(table->files, load_u32(offset));
 	frame->line = frame->file ? (uint32_t)line : 0;
 }
 
 static uint32_t line_at(const uint8_t *record, uint16_t offset)
 {
-	int32_t line = offset ? (int32_t)u32(record + offset) : 0;
+	int32_t line = offset ? (int32_t)load_u32(record + offset) : 0;
 
 	return line > 0 ? (uint32_t)line : 0;
 }
@@ -523,7 +509,7 @@ size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
 	if (!find_index(table, address, &index) || !(func = func_of(table, index)))
 		return 0;
 	pc = address - entry_of(table, index);
-	if (u32(func + FUNC_PCLN) != 0 && pc_value(table, u32(func + FUNC_PCLN), pc) < 0)
+	if (load_u32(func + FUNC_PCLN) != 0 && pc_value(table, load_u32(func + FUNC_PCLN), pc) < 0)
 		return 0; /* padding behind the function's code */
 	tree = inline_tree(table, func);
 	tree_offset = pcdata_offset(table, func, PCDATA_INLINE_TREE_INDEX);
@@ -534,13 +520,13 @@ size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
 		memset(frame, 0, sizeof(*frame));
 		set_position(table, frame, func, pc);
 		if (!record) {
-			set_name(table, frame, u32(func + FUNC_NAME));
+			set_name(table, frame, load_u32(func + FUNC_NAME));
 			frame->start_line = line_at(func, layout->func_start_line);
 			break;
 		}
-		set_name(table, frame, u32(record + layout->inlined_name));
+		set_name(table, frame, load_u32(record + layout->inlined_name));
 		frame->start_line = line_at(record, layout->inlined_start_line);
-		pc = u32(record + layout->inlined_parent);
+		pc = load_u32(record + layout->inlined_parent);
 	}
 	return count;
 }

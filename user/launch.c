@@ -154,7 +154,7 @@ static void handle_exec(struct launch *launch, struct tracee *tracee)
 	bool dynamic = has_dynamic_linker(tracee->pid);
 
 	launch->handler.ended(launch->handler.context, tracee->pid, -1);
-	tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid, true, !dynamic) && dynamic;
+	tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid) && dynamic;
 	resume(tracee, 0);
 }
 
@@ -166,11 +166,11 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 	ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, (void *)sizeof(info), &info);
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
 		if (!in_dynamic_linker(tracee->pid, info.instruction_pointer)) {
-			launch->handler.image(launch->handler.context, tracee->pid, false, true);
+			launch->handler.image(launch->handler.context, tracee->pid);
 			tracee->loading = false;
 		} else if (info.entry.nr == SYS_mprotect) {
 			/* mappings of a library are complete when its relocated part is made read-only */
-			tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid, false, false);
+			tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid);
 		}
 	}
 	resume(tracee, 0);

@@ -17,9 +17,9 @@ struct launch_handler {
 	/*
 	 * `pid` is stopped with a new image. Called first at the exec, when only the executable and its dynamic linker
 	 * are mapped, then again after each library that the linker maps, until it returns true ("settled") or the
-	 * linker is done; `last` tells the final call.
+	 * linker is done.
 	 */
-	bool (*image)(void *context, int pid, bool first, bool last);
+	bool (*image)(void *context, int pid);
 	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
 	void (*forked)(void *context, int pid);
 	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. Not called

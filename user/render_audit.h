@@ -35,15 +35,11 @@ void render_audit(const struct audit *audit, enum audit_format format, const str
 int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options,
 			FILE *stream, struct error *error);
 
-/* One each; render_audit() picks. */
+/* One each; render_audit() picks. Formats for programs have no use for the options. */
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 void render_audit_json(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_sarif(const struct audit *audit, FILE *stream);
+void render_audit_sarif(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_quickfix(const struct audit *audit, FILE *stream);
-void render_audit_csv(const struct audit *audit, FILE *stream);
-
-/* What the compiler said of a row in its own words, or why nothing was; "" never. */
-const char *render_audit_words(const struct audit_row *row);
-
+void render_audit_quickfix(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
+void render_audit_csv(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 #endif

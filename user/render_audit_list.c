@@ -57,7 +57,7 @@ static void put_markdown_row(const struct audit_row *row, FILE *stream)
 	fputs(" | ", stream);
 	put_escaped(stream, row->site.function, special, "\\");
 	fputs(" | ", stream);
-	put_escaped(stream, render_audit_words(row), special, "\\");
+	put_escaped(stream, audit_row_words(row), special, "\\");
 	fputs(" |\n", stream);
 }
 
@@ -101,14 +101,15 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 		fprintf(stream, "\n%zu more rows do not fit here.\n", left_out);
 }
 
-void render_audit_quickfix(const struct audit *audit, FILE *stream)
+void render_audit_quickfix(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
+	(void)options;
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
 		put_position(stream, row, "");
 		fprintf(stream, ": %s: ", audit_verdict_name(row->verdict));
-		put_escaped(stream, render_audit_words(row), "", "");
+		put_escaped(stream, audit_row_words(row), "", "");
 		if (row->values[VALUE_OBJECTS] > 0) {
 			fputs(" (", stream);
 			put_value(stream, row->values[VALUE_OBJECTS]);
@@ -135,11 +136,12 @@ static void put_number_field(FILE *stream, int64_t value, bool known, const char
 	fputs(end, stream);
 }
 
-void render_audit_csv(const struct audit *audit, FILE *stream)
+void render_audit_csv(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	static const enum profile_value columns[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS,
 						     VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
 
+	(void)options;
 	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,"
 	      "objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,objects_low,objects_high\r\n", stream);
 	for (size_t i = 0; i < audit->row_count; i++) {

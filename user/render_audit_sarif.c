@@ -237,10 +237,10 @@ static void add_message(cJSON *result, const struct audit_row *row)
 
 	if (row->verdict == AUDIT_ESCAPES_UNSEEN || row->verdict == AUDIT_STACK ||
 	    row->values[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		add_format(message, "text", "%s: %s", audit_verdict_name(row->verdict), render_audit_words(row));
+		add_format(message, "text", "%s: %s", audit_verdict_name(row->verdict), audit_row_words(row));
 	else
 		add_format(message, "text", "%s: %s. %s allocated %" PRId64 " objects, %" PRId64 " bytes here%s%s%s.",
-			   audit_verdict_name(row->verdict), render_audit_words(row), function, row->values[VALUE_OBJECTS],
+			   audit_verdict_name(row->verdict), audit_row_words(row), function, row->values[VALUE_OBJECTS],
 			   row->values[VALUE_BYTES], row->callee ? ", by " : "", row->callee ? row->callee : "",
 			   row->shared ? ", shared with others of this line" : "");
 }
@@ -295,13 +295,14 @@ static void add_notifications(cJSON *run, size_t left_out)
 	add_format(object_in(notification, "message"), "text", "%zu results of lower rank are not in this file", left_out);
 }
 
-void render_audit_sarif(const struct audit *audit, FILE *stream)
+void render_audit_sarif(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	cJSON *log = json_object(), *run, *results;
 	struct print *prints = fingerprints(audit);
 	size_t written = 0, left_out = 0;
 	char *text;
 
+	(void)options;
 	json_add_text(log, "$schema", "https://json.schemastore.org/sarif-2.1.0.json");
 	json_add_text(log, "version", "2.1.0");
 	run = element_of(array_in(log, "runs"));

@@ -18,6 +18,7 @@
 #include "goalloc_contract.h"
 #include "runtime.h"
 #include "site_stack.h"
+#include "unaligned.h"
 #include "usdt.h"
 
 enum {
@@ -163,14 +164,6 @@ static int description_read(struct goalloc *goalloc, const struct target *target
 	return 0;
 }
 
-static uint64_t load64(const char *block, uint32_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, block + offset, sizeof(value));
-	return value;
-}
-
 static char *block_of(const struct goalloc *goalloc, size_t cache)
 {
 	return goalloc->blocks + cache * goalloc->description.cache_size;
@@ -217,12 +210,12 @@ static int tails_read(struct goalloc *goalloc, const struct target *target, size
 	struct target_piece pieces[2 * SPAN_CLASSES + 1];
 	const char *block = block_of(goalloc, cache);
 	/* classes without a span share a dummy; large objects are never cached, so class 0 shows it */
-	uint64_t dummy = load64(block, description->cache_alloc);
+	uint64_t dummy = load_u64(block + description->cache_alloc);
 	size_t count = 0;
 
 	memset(tails, 0, sizeof(*tails));
 	for (uint32_t class = 0; class < SPAN_CLASSES; class++) {
-		uint64_t span = load64(block, description->cache_alloc + 8 * class);
+		uint64_t span = load_u64(block + description->cache_alloc + 8 * class);
 
 		if (!span || span == dummy)
 			continue;
@@ -274,9 +267,9 @@ static void cache_add_tiny(const struct goalloc *goalloc, size_t cache, int64_t 
 	const struct goalloc_description *description = &goalloc->description;
 	struct heap_class *sums = &counters->classes[description->tiny_span_class];
 	const char *block = block_of(goalloc, cache);
-	int64_t blocks = (int64_t)load64(block, description->cache_tiny_blocks);
-	int64_t objects = (int64_t)load64(block, description->cache_tiny_objects) - blocks;
-	int64_t bytes = (int64_t)load64(block, description->cache_tiny_bytes) -
+	int64_t blocks = (int64_t)load_u64(block + description->cache_tiny_blocks);
+	int64_t objects = (int64_t)load_u64(block + description->cache_tiny_objects) - blocks;
+	int64_t bytes = (int64_t)load_u64(block + description->cache_tiny_bytes) -
 			blocks * goalloc->class_sizes[description->tiny_span_class / 2];
 
 	sums->objects += objects;

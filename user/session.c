@@ -113,11 +113,10 @@ static bool is_wanted(const struct session *session, int pid)
 	return wanted;
 }
 
-static bool on_image(void *context, int pid, bool first, bool last)
+static bool on_image(void *context, int pid)
 {
 	struct session *session = context;
 
-	(void)first, (void)last;
 	return !is_wanted(session, pid) || observe(session, pid, true) != 0;
 }
 
