@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Go servers that nobody here wrote, stripped, as Debian ships them, under load: they say the same and end as they do
+unobserved, and what was recorded is what their own heap statistics say."""
+import json
+import os
+import signal
+import time
+
+import go_servers
+import harness
+from harness import same
+
+DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
+OBJECTS = 0
+EVERYDAY = ["etcd 3.5", "prometheus"]  # of two releases of Go
+LONG = os.environ.get("GO_PROGRAMS") == "all"
+NAMES = list(go_servers.SERVERS) if LONG else EVERYDAY
+SECONDS = 10 if LONG else 1
+ROUNDS = 5 if LONG else 1
+
+
+def check(process, what, most):
+    """Differs by what is explained, and that is at most one object in so many."""
+    checked, objects = process["check"], process["totals"][OBJECTS]
+    assert checked, f"{what}: no check"
+    same(checked["source"], "go heap statistics", what)
+    assert abs(checked["difference"]) <= checked["bound"] <= objects / most, f"{what}: {checked} of {objects} objects"
+    same(process["lost"], {"events": 0, "stacks": 0}, f"{what}: lost")
+
+
+def dump(t, profile):
+    return json.loads(t.run(DUMP, profile).stdout)
+
+
+def record_attached(t, server, rate, seconds):
+    profile = t.path("attached.pb.gz")
+    t.escapement("record", "--max-overhead", "0", "--rate", rate, "--duration", seconds, "-o", profile, "-p",
+                 server.process.pid)
+    recording = dump(t, profile)
+    if rate == "1":
+        same(sum(sample["values"][OBJECTS] for sample in recording["samples"]),
+             recording["processes"][0]["totals"][OBJECTS], "sum of the rows")
+    return recording["processes"][0]
+
+
+def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
+    harness.require_root()
+    for name in NAMES:
+        server = go_servers.Server(t, name)
+        answer = server.answer()
+        with server.load() as load:
+            for _ in range(ROUNDS):
+                for rate in ("0", "1"):
+                    before = load.count
+                    process = record_attached(t, server, rate, SECONDS)
+                    assert load.count > before + 50, f"{name} rate {rate}: {load.count - before} requests"
+                    assert process["totals"][OBJECTS] > 100000, f"{name} rate {rate}: {process['totals']}"
+                    check(process, f"{name} rate {rate}", 10000)
+        same(load.answers, {answer}, f"{name}: what it answered")
+        same(server.process.poll(), None, f"{name}: exit status")
+
+
+def test_a_server_that_is_left_alone_at_both_ends_is_counted_exactly(t):
+    harness.require_root()
+    for name in NAMES if LONG else NAMES[:1]:
+        server = go_servers.Server(t, name)
+        for rate in ("0", "1"):
+            profile = t.path("quiet.pb.gz")
+            time.sleep(0.5)
+            recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", "--rate", rate, "--duration", 2,
+                               "-o", profile, "-p", server.process.pid)
+            time.sleep(0.8)
+            for _ in range(50):
+                server.answer()
+            same(recorder.wait(60), 0, f"{name} rate {rate}: record's exit status")
+            process = dump(t, profile)["processes"][0]
+            assert process["totals"][OBJECTS] > 1000, process["totals"]
+            same(process["check"]["difference"], 0, f"{name} rate {rate}: difference")
+            check(process, f"{name} rate {rate}", 100)
+
+
+def end_of(t, name, rate=None):
+    """How the server ends when it gets SIGTERM after a while under load, and what was recorded of it."""
+    profile = t.path("started.pb.gz")
+    under = [harness.ESCAPEMENT, "record", "-q", "--rate", rate, "-o", profile, "--"] if rate else []
+    server = go_servers.Server(t, name, *under)
+    with server.load() as load:
+        time.sleep(SECONDS / 2)
+    pid = server.process.pid
+    if rate:
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            pid = int(children.read())
+    os.kill(pid, signal.SIGTERM)
+    status = server.process.wait(60)
+    return load.answers, status, server.errors.read_text(), dump(t, profile)["processes"][0] if rate else None
+
+
+def test_a_server_that_is_started_answers_and_ends_as_without_us(t):
+    harness.require_root()
+    for name in NAMES if LONG else NAMES[-1:]:
+        answers, status, _, _ = end_of(t, name)
+        for rate in ("0", "1"):
+            observed, recorders, messages, process = end_of(t, name, rate)
+            same(observed, answers, f"{name} rate {rate}: what it answered")
+            # the recorder tells of a program that failed, and with what, by a status and words of its own
+            same(recorders, 3 if status else 0, f"{name} rate {rate}: status; {messages[-500:]}")
+            if status < 0:
+                harness.contains(messages, f"the program was killed by {signal.Signals(-status).name}")
+            elif status > 0:
+                harness.contains(messages, f"the program exited with status {status}")
+            if status >= 0:  # one that kills itself has no end that could be read
+                check(process, f"{name} rate {rate}", 10000)
+
+
+if __name__ == "__main__":
+    harness.main()
