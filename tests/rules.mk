@@ -65,6 +65,13 @@ test-go-matrix: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 GO_ATTACHMENTS=63 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
+# Servers and tools that nobody here wrote, longer: some minutes of load, a cold build of Go's standard library.
+.PHONY: test-go-programs
+test-go-programs: deps
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)BUILD=$(B) GO_PROGRAMS=all TEST_TIMEOUT=900 tests/run tests/integration/test_go_servers.py \
+		tests/integration/test_go_programs.py
+
 # 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
 .PHONY: test-gate-long
 test-gate-long: test-programs
