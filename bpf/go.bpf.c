@@ -47,23 +47,64 @@ static __always_inline __u64 read_half(__u64 address)
 	return value;
 }
 
-/* The probed function, its caller (which has no frame to be found by yet), and the callers that have. */
+/*
+ * A piece of the target's stack. Frames of Go functions lie close together, so that one copy holds several of them; it
+ * costs about as much as reading a single word.
+ */
+#define WINDOW_WORDS 32
+struct window {
+	__u64 start;
+	__u64 words[WINDOW_WORDS];
+};
+
+/* Index of the two words at `address` in the window, which is moved there where they are outside. -1: unreadable. */
+static __always_inline __u64 window_find(struct window *window, __u64 address)
+{
+	__u64 offset = address - window->start;
+
+	if (offset <= sizeof(window->words) - 2 * sizeof(__u64) && offset % sizeof(__u64) == 0)
+		return offset / sizeof(__u64);
+	window->start = address;
+	if (bpf_probe_read_user(window->words, sizeof(window->words), (void *)address) &&
+	    bpf_probe_read_user(window->words, 2 * sizeof(__u64), (void *)address))
+		return -1;
+	return 0;
+}
+
+/*
+ * The probed function, its caller (which has no frame to be found by yet), and the callers that have. The chain of
+ * frame pointers ends in 0; the kernel's own walk (bpf_get_stack) costs more for a word than this for a frame, and reads
+ * past that end, into a fault that costs more than all the rest.
+ */
 static __always_inline struct scratch *take_stack(struct pt_regs *ctx)
 {
 	struct scratch *scratch = scratch_claim();
 	struct event_stack *stack;
-	long bytes;
+	struct window window;
+	__u64 frame = ctx->rbp;
+	__u32 depth;
 
 	if (!scratch)
 		return 0;
 	stack = &scratch->stack;
-	bytes = bpf_get_stack(ctx, &stack->pcs[1], sizeof(stack->pcs) - sizeof(stack->pcs[0]), BPF_F_USER_STACK);
-	if (bytes < (long)sizeof(__u64))
-		bytes = sizeof(__u64);
 	stack->pcs[0] = ctx->rip;
-	stack->pcs[1] = read_word(ctx->rsp);
-	stack->depth = 1 + bytes / sizeof(__u64);
-	stack->truncated = stack->depth == EVENT_STACK_MAX;
+	window.start = ctx->rsp;
+	if (bpf_probe_read_user(window.words, sizeof(window.words), (void *)window.start)) {
+		window.start = 0;
+		window.words[0] = read_word(ctx->rsp);
+	}
+	stack->pcs[1] = window.words[0];
+	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
+		__u64 index = window_find(&window, frame);
+
+		barrier_var(index);
+		if (index > WINDOW_WORDS - 2)
+			break;
+		frame = window.words[index];
+		stack->pcs[depth] = window.words[index + 1];
+	}
+	stack->depth = depth;
+	stack->truncated = depth == EVENT_STACK_MAX;
 	return scratch;
 }
 

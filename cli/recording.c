@@ -30,6 +30,15 @@ static void show_progress(void *context, const struct session_progress *progress
 		progress->processes, progress->processes == 1 ? "" : "es", progress->events);
 }
 
+static void show_phase(void *context, const char *phase, int pid, double milliseconds)
+{
+	(void)context;
+	if (pid)
+		fprintf(stderr, "escapement: %s process %d in %.1f ms\n", phase, pid, milliseconds);
+	else
+		fprintf(stderr, "escapement: %s in %.1f ms\n", phase, milliseconds);
+}
+
 static int choose_target(struct recording *recording, int argc, char **argv, int first, bool separator,
 			 struct error *error)
 {
@@ -97,6 +106,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	options.argv = argv + first;
 	if (watched)
 		options.progress = show_progress;
+	if (options.verbose)
+		options.phase = show_phase;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);

@@ -317,16 +317,20 @@ static void add_check(struct observed *observed, struct profile_process *process
 	process->check.bound = observed->start.bound + observed->end.bound;
 }
 
+void observed_detach(struct observed *observed)
+{
+	if (observed->target->gone)
+		collector_detach_dead(observed->collector, observed->attachment);
+	else
+		collector_detach(observed->attachment);
+}
+
 void observed_finish(struct observed *observed)
 {
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
 
-	if (observed->target->gone)
-		collector_detach_dead(observed->collector, observed->attachment);
-	else
-		collector_detach(observed->attachment);
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
 	process->executable = profile_string(profile, observed->target->executable);

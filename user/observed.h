@@ -51,8 +51,10 @@ void observed_tick(struct observed *observed);
 /* Ends the recording of a process whose memory is still there. */
 void observed_stop(struct observed *observed);
 
-/* Detaches, adds the process and its rows to the profile, and frees. After observed_stop(), or when the process was
- * killed without it. */
+/* Takes the probes away. After observed_stop(), or when the process was killed without it. */
+void observed_detach(struct observed *observed);
+
+/* Adds the detached process and its rows to the profile, and frees. */
 void observed_finish(struct observed *observed);
 
 #endif

@@ -40,12 +40,25 @@ struct session {
 	struct error error; /* why the last process could not be observed */
 };
 
-static int64_t now_ms(void)
+static int64_t now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static int64_t now_ms(void)
+{
+	return now_ns() / 1000000;
+}
+
+static void tell_phase(const struct session *session, const char *phase, int pid, int64_t began_ns)
+{
+	const struct session_options *options = session->options;
+
+	if (options->phase)
+		options->phase(options->context, phase, pid, (double)(now_ns() - began_ns) / 1e6);
 }
 
 static struct observed **slot_of(struct session *session, int pid)
@@ -64,6 +77,7 @@ static struct observed **slot_of(struct session *session, int pid)
 static int observe(struct session *session, int pid, bool from_first_instruction)
 {
 	struct target *target = target_open(pid, &session->error);
+	int64_t began = now_ns();
 	struct runtime *runtime;
 	bool absent = false;
 	int slot = 0;
@@ -92,12 +106,20 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 	session->observed_ever++;
 	session->profile->rate = session->observed[slot]->rate;
 	session->rows_unmeasured |= runtime->rows_unmeasured;
+	tell_phase(session, "attached", pid, began);
 	return 1;
 }
 
 static void finish(struct session *session, struct observed **slot)
 {
+	int pid = (*slot)->target->pid;
+	int64_t began = now_ns();
+
+	observed_detach(*slot);
+	tell_phase(session, "detached", pid, began);
+	began = now_ns();
 	observed_finish(*slot);
+	tell_phase(session, "symbolized", pid, began);
 	*slot = NULL;
 	session->observed_count--;
 }
@@ -372,6 +394,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 {
 	struct session *session = calloc(1, sizeof(*session));
 	struct profile *profile = NULL;
+	int64_t began;
 
 	if (!session)
 		abort();
@@ -386,9 +409,11 @@ struct profile *session_record(const struct session_options *options, struct ses
 			goto out;
 		target_close(target);
 	}
+	began = now_ns();
 	session->collector = collector_open(!options->no_stacks, options->verbose, error);
 	if (!session->collector)
 		goto out;
+	tell_phase(session, "loaded", 0, began);
 	session->profile = profile_new();
 	describe(session);
 	session->started_ms = now_ms();

@@ -38,6 +38,9 @@ struct session_options {
 	const volatile sig_atomic_t *stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
+	/* May be NULL. Called at the end of each phase that a process has to bear or wait for: "loaded" (PID 0), "attached",
+	 * "detached", "symbolized". */
+	void (*phase)(void *context, const char *phase, int pid, double milliseconds);
 	void *context;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attaches a program that does nothing to one instruction of a process, until its standard input ends: what the
- * kernel asks for a hit. `bare_probe PID FILE OFFSET`.
+ * Attaches a program to one instruction of a process, until its standard input ends: what the kernel asks for a hit.
+ * `bare_probe PID FILE OFFSET` does nothing at a hit; with a fourth argument, the frames wanted, it takes the stack of
+ * the process by the kernel's own means, and keeps it nowhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,22 +14,64 @@
 
 #define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48) /* kernel headers older than 6.6 lack the name */
 
+#define INSN(operation, destination, source, distance, value) \
+	((struct bpf_insn){.code = (operation), .dst_reg = (destination), .src_reg = (source), .off = (distance), \
+			   .imm = (value)})
+#define MOVE(destination, source)      INSN(BPF_ALU64 | BPF_MOV | BPF_X, destination, source, 0, 0)
+#define MOVE_VALUE(destination, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, destination, 0, 0, value)
+#define CALL(function)                 INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
+
+enum { FRAME_BYTES = 8, FRAMES_MAX = 127 };
+
+static int load(const struct bpf_insn *instructions, size_t count)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = TRACE_UPROBE_MULTI);
+
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "bare", "GPL", instructions, count, &options);
+}
+
+static int load_nothing(void)
+{
+	const struct bpf_insn instructions[] = {MOVE_VALUE(BPF_REG_0, 0), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};
+
+	return load(instructions, sizeof(instructions) / sizeof(instructions[0]));
+}
+
+static int load_stack(int frames)
+{
+	int buffer = bpf_map_create(BPF_MAP_TYPE_PERCPU_ARRAY, "bare", 4, FRAME_BYTES * FRAMES_MAX, 1, NULL);
+	const struct bpf_insn instructions[] = {
+		MOVE(BPF_REG_6, BPF_REG_1),
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
+		MOVE(BPF_REG_2, BPF_REG_10),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
+		INSN(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, buffer),
+		INSN(0, 0, 0, 0, 0), /* the second half of the one before */
+		CALL(BPF_FUNC_map_lookup_elem),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 5, 0),
+		MOVE(BPF_REG_1, BPF_REG_6),
+		MOVE(BPF_REG_2, BPF_REG_0),
+		MOVE_VALUE(BPF_REG_3, FRAME_BYTES * frames),
+		MOVE_VALUE(BPF_REG_4, BPF_F_USER_STACK),
+		CALL(BPF_FUNC_get_stack),
+		MOVE_VALUE(BPF_REG_0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+
+	return buffer < 0 ? -1 : load(instructions, sizeof(instructions) / sizeof(instructions[0]));
+}
+
 int main(int argc, char **argv)
 {
-	struct bpf_insn instructions[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
 	LIBBPF_OPTS(bpf_link_create_opts, link);
+	int program, frames = argc > 4 ? atoi(argv[4]) : 0;
 	unsigned long offset;
-	int program;
 	char byte;
 
-	if (argc != 4)
+	if (argc < 4 || frames < 0 || frames > FRAMES_MAX)
 		return 2;
 	offset = strtoul(argv[3], NULL, 10);
-	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "bare", "GPL", instructions, 2, &load);
+	program = frames ? load_stack(frames) : load_nothing();
 	link.uprobe_multi.path = argv[2];
 	link.uprobe_multi.offsets = &offset;
 	link.uprobe_multi.cnt = 1;

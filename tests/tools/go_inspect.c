@@ -110,6 +110,13 @@ static int decode(const char *path, char **arguments)
 	return 0;
 }
 
+static uint64_t file_offset(const struct go_binary *binary, uint64_t address)
+{
+	uint64_t offset;
+
+	return go_image_offset(&binary->image, address, &offset) ? offset : 0;
+}
+
 static int points(const char *path, char **arguments)
 {
 	static const char *const wanted[] = {
@@ -127,8 +134,9 @@ static int points(const char *path, char **arguments)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (gopclntab_function_named(binary->symbols, wanted[i], &function) &&
 		    go_code_point(binary, &function, &point))
-			printf("%s +%" PRIu64 " %s%s\n", wanted[i], point.address - function.entry,
-			       point.is_check ? "check" : "entry", inlined[i] ? " inlined" : "");
+			printf("%s +%" PRIu64 " %s%s offset %" PRIu64 "\n", wanted[i], point.address - function.entry,
+			       point.is_check ? "check" : "entry", inlined[i] ? " inlined" : "",
+			       file_offset(binary, point.address));
 	}
 	go_code_heap_layout(binary, &layout);
 	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\nprofile_rate %" PRIx64 "\n",

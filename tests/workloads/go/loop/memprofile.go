@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+//go:build memprofile
+
+package main
+
+import "runtime"
+
+// With a reference to it the linker leaves the runtime's sampler on, as in programs that serve net/http/pprof.
+func init() {
+	runtime.MemProfile(nil, true)
+}
