@@ -114,6 +114,23 @@ struct event_pending {
 };
 
 /*
+ * Allocations at Go's rate 1 by type and size, of as many pairs as find their place free. They count here and nowhere
+ * else: not in the totals, and without stacks in no row either. That saves most of what counting a hit would cost.
+ */
+#define EVENT_SHAPES 256
+#define EVENT_SHAPE_INDEX(type, size) ((((type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
+
+enum { EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED, EVENT_SHAPE_READY };
+
+struct event_shape {
+	__u64 type, size;
+	__u64 inside, outside; /* objects */
+	__u64 bytes;           /* of one object */
+	__u32 state;
+	__u16 span_class, padding;
+};
+
+/*
  * One process. Events are summed into `inside` while `recording` is set and into `outside` otherwise, so that
  * inside + outside counts all events since the probes were attached. Only `inside` events make rows.
  */
@@ -124,17 +141,18 @@ struct event_process {
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
 	struct event_layout layout;
-	__u64 hits;        /* of any probe */
+	__u64 hits;        /* of any probe, those in `shapes` aside */
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];
+	struct event_shape shapes[EVENT_SHAPES];
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 48 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
-			       24 * EVENT_PENDING, "shared with user space");
+			       24 * EVENT_PENDING + 48 * EVENT_SHAPES, "shared with user space");
 
 #endif

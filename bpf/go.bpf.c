@@ -140,36 +140,70 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
 	return class << 1 | noscan;
 }
 
+/* The place that allocations of that type and size count in; 0 where another pair has it. */
+static __always_inline struct event_shape *shape_of(struct event_process *process, __u64 type, __u64 size)
+{
+	struct event_shape *shape = &process->shapes[EVENT_SHAPE_INDEX(type, size) % EVENT_SHAPES];
+
+	if (shape->state == EVENT_SHAPE_READY)
+		return shape->type == type && shape->size == size ? shape : 0;
+	if (__sync_val_compare_and_swap(&shape->state, EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED) != EVENT_SHAPE_FREE)
+		return 0; /* another CPU is just filling it in */
+	shape->type = type;
+	shape->size = size;
+	shape->span_class = span_class_of(&process->layout, size, has_pointers(type), &shape->bytes);
+	__sync_lock_test_and_set(&shape->state, EVENT_SHAPE_READY);
+	return shape;
+}
+
+/* Whether a function that the compiler calls in mallocgc's place was called by mallocgc, which has been counted. */
+static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct event_process *process)
+{
+	__u64 caller = read_word(ctx->rsp);
+
+	return caller > process->layout.malloc_start && caller <= process->layout.malloc_end;
+}
+
 /* mallocgc(size, type, needzero) and the functions of the same arguments that the compiler may call instead. */
 SEC("uprobe.multi")
 int go_malloc(struct pt_regs *ctx)
 {
 	__u64 size = ctx->rax, type = ctx->rbx, bytes = 0;
-	__u32 slot, flags;
-	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = 1};
-	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type};
+	__u32 slot, flags, span_class;
+	struct event_process *process = process_uncounted(ctx, &slot, &flags);
 	struct event_class_totals *totals;
-	__u32 span_class;
+	struct event_shape *shape;
 
-	if (!process || !counts_hit(ctx, flags) || size == 0)
+	if (!process)
 		return 0;
-	if (flags & EVENT_FLAG_DIRECT) {
-		__u64 caller = read_word(ctx->rsp);
-
-		if (caller > process->layout.malloc_start && caller <= process->layout.malloc_end)
-			return 0;
+	if (!counts_hit(ctx, flags) || size == 0 ||
+	    ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process))) {
+		add(process->hits, 1);
+		return 0;
 	}
-	span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
-	totals = class_of(window_of(process), span_class);
-	if (!totals)
-		return 0;
-	add(totals->objects, 1);
-	add(totals->bytes, bytes);
-	key.span_class = span_class;
-	amount.bytes = bytes;
-	if (process->recording)
+	shape = shape_of(process, type, size);
+	if (shape) {
+		if (process->recording)
+			add(shape->inside, 1);
+		else
+			add(shape->outside, 1);
+		span_class = shape->span_class;
+		bytes = shape->bytes;
+	} else {
+		add(process->hits, 1);
+		span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
+		totals = class_of(window_of(process), span_class);
+		if (!totals)
+			return 0;
+		add(totals->objects, 1);
+		add(totals->bytes, bytes);
+	}
+	if (process->recording && (stacks_wanted || !shape)) {
+		struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
+		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
+
 		record(process, &key, take_stack(ctx), &amount);
+	}
 	return 0;
 }
 

@@ -72,7 +72,8 @@ __weak char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define add(target, amount) __sync_fetch_and_add(&(target), (amount))
 
-static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, __u32 *flags)
+/* As process_of(), for programs that count the hit elsewhere. */
+static __always_inline struct event_process *process_uncounted(void *ctx, __u32 *slot, __u32 *flags)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct event_process *process;
@@ -88,6 +89,13 @@ static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, 
 		    info.tgid != process->only_pid)
 			return 0;
 	}
+	return process;
+}
+
+static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, __u32 *flags)
+{
+	struct event_process *process = process_uncounted(ctx, slot, flags);
+
 	if (process)
 		add(process->hits, 1);
 	return process;

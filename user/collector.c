@@ -28,7 +28,7 @@ enum {
 
 struct collector {
 	struct escapement_bpf *bpf;
-	bool multi;
+	bool multi, stacks;
 	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
 	size_t leaving_count;
 	char *processes; /* mapped */
@@ -178,7 +178,7 @@ struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 		explain(error, "open the BPF programs", errno);
 		goto fail;
 	}
-	collector->bpf->rodata->stacks_wanted = stacks;
+	collector->bpf->rodata->stacks_wanted = collector->stacks = stacks;
 	if ((status = configure(collector)) || (status = escapement_bpf__load(collector->bpf))) {
 		explain(error, "load the BPF programs", -status);
 		goto fail;
@@ -406,6 +406,58 @@ volatile struct event_process *collector_process(struct collector *collector, ui
 	return (volatile struct event_process *)(collector->processes + slot * sizeof(struct event_process));
 }
 
+static uint64_t shape_objects(const volatile struct event_shape *shape, bool all)
+{
+	return shape->state == EVENT_SHAPE_READY ? shape->inside + (all ? shape->outside : 0) : 0;
+}
+
+void collector_totals(const volatile struct event_process *process, bool all,
+		      struct event_class_totals totals[EVENT_SPAN_CLASSES])
+{
+	for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		const volatile struct event_class_totals *inside = &process->inside.classes[class];
+		const volatile struct event_class_totals *outside = &process->outside.classes[class];
+
+		totals[class].objects = inside->objects + (all ? outside->objects : 0);
+		totals[class].bytes = inside->bytes + (all ? outside->bytes : 0);
+		totals[class].refills = inside->refills + (all ? outside->refills : 0);
+		totals[class].central_grows = inside->central_grows + (all ? outside->central_grows : 0);
+	}
+	for (int i = 0; i < EVENT_SHAPES; i++) {
+		const volatile struct event_shape *shape = &process->shapes[i];
+		uint64_t objects = shape_objects(shape, all);
+
+		totals[shape->span_class].objects += objects;
+		totals[shape->span_class].bytes += objects * shape->bytes;
+	}
+}
+
+int64_t collector_hits(const volatile struct event_process *process)
+{
+	uint64_t hits = process->hits;
+
+	for (int i = 0; i < EVENT_SHAPES; i++)
+		hits += shape_objects(&process->shapes[i], true);
+	return (int64_t)hits;
+}
+
+/* The rows that are in no map: without stacks, shapes tell what a row would. */
+static void each_shape(const volatile struct event_process *process, uint32_t slot,
+		       void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
+		       void *context)
+{
+	for (int i = 0; i < EVENT_SHAPES; i++) {
+		const volatile struct event_shape *shape = &process->shapes[i];
+		uint64_t objects = shape_objects(shape, false);
+		struct event_sums sums = {.events = objects, .count = objects, .bytes = objects * shape->bytes};
+		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = shape->type,
+					.span_class = shape->span_class};
+
+		if (objects)
+			each(context, &key, &sums);
+	}
+}
+
 void collector_rows(struct collector *collector,
 		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
 		    void *context)
@@ -429,6 +481,8 @@ void collector_rows(struct collector *collector,
 	} while (!status);
 	free(keys);
 	free(sums);
+	for (uint32_t slot = 0; slot < EVENT_SLOTS && !collector->stacks; slot++)
+		each_shape(collector_process(collector, slot), slot, each, context);
 }
 
 bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack)

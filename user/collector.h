@@ -37,6 +37,13 @@ void collector_detach_dead(struct collector *collector, struct attachment *attac
 /* The process's sums, mapped memory: changes while one looks. */
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot);
 
+/* What the process's events told by span class: while it was recorded, or with `all` since its probes were attached.
+ * Other than the rest of the sums, these are not in one place. */
+void collector_totals(const volatile struct event_process *process, bool all,
+		      struct event_class_totals totals[EVENT_SPAN_CLASSES]);
+/* How often its probes were hit since they were attached. */
+int64_t collector_hits(const volatile struct event_process *process);
+
 /* Calls `each` for every row. Rows may be added meanwhile; each that was there before is seen. */
 void collector_rows(struct collector *collector,
 		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),

@@ -18,28 +18,15 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static void events_read(volatile struct event_process *sums, struct event_class_totals events[SPAN_CLASSES])
-{
-	for (int class = 0; class < SPAN_CLASSES; class++) {
-		volatile struct event_class_totals *inside = &sums->inside.classes[class];
-		volatile struct event_class_totals *outside = &sums->outside.classes[class];
-
-		events[class].objects = inside->objects + outside->objects;
-		events[class].bytes = inside->bytes + outside->bytes;
-		events[class].refills = inside->refills + outside->refills;
-		events[class].central_grows = inside->central_grows + outside->central_grows;
-	}
-}
-
 /* One reading of both sides. -1 where the process's memory is gone. */
 static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
 
-	events_read(observed->sums, before);
+	collector_totals(observed->sums, true, before);
 	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters))
 		return -1;
-	events_read(observed->sums, snapshot->events);
+	collector_totals(observed->sums, true, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
 	for (int class = 0; class < SPAN_CLASSES; class++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
@@ -224,18 +211,17 @@ static int64_t larger(int64_t a, int64_t b)
 }
 
 /* The latest counters of a process that was killed are of some moments before its end, its events are not. */
-static void add_last_events(struct observed *observed, int class, int64_t *totals)
+static void add_last_events(struct observed *observed, int class, const struct event_class_totals *inside,
+			    const struct event_class_totals *ever, int64_t *totals)
 {
 	const struct heap_class *from = &observed->start.counters.classes[class];
 	const struct event_class_totals *before = &observed->start.events[class];
-	volatile struct event_window *inside = &observed->sums->inside, *outside = &observed->sums->outside;
-	int64_t objects = (int64_t)(inside->classes[class].objects + outside->classes[class].objects - before->objects);
-	int64_t bytes = (int64_t)(inside->classes[class].bytes + outside->classes[class].bytes - before->bytes);
+	int64_t objects = (int64_t)(ever->objects - before->objects), bytes = (int64_t)(ever->bytes - before->bytes);
 
 	totals[VALUE_OBJECTS] = larger(totals[VALUE_OBJECTS], objects - from->unreported_objects);
 	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
-	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->classes[class].refills);
-	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->classes[class].central_grows);
+	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->refills);
+	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->central_grows);
 }
 
 /* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
@@ -243,10 +229,13 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 {
 	bool every_object = observed->rate == 1, every_refill = observed->rate <= 1;
 	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
+	struct event_class_totals inside[SPAN_CLASSES], ever[SPAN_CLASSES];
 
+	collector_totals(observed->sums, false, inside);
+	collector_totals(observed->sums, true, ever);
 	for (int class = 0; class < SPAN_CLASSES; class++) {
 		int64_t *totals = process->class_totals[class];
-		volatile struct event_class_totals *events = &observed->sums->inside.classes[class];
+		const struct event_class_totals *events = &inside[class];
 		const struct heap_class *from = &observed->start.counters.classes[class];
 		const struct heap_class *to = &end->counters.classes[class];
 
@@ -267,7 +256,7 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
 		}
 		if (!observed->end.taken && !every_object)
-			add_last_events(observed, class, totals);
+			add_last_events(observed, class, events, &ever[class], totals);
 		if (!end->taken && observed->runtime->counters_only)
 			totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
 		for (int value = 0; value < VALUE_COUNT; value++) {

@@ -229,11 +229,15 @@ static bool ask_to_end(struct session *session, int signal)
 
 static int64_t events_seen(struct session *session)
 {
+	struct event_class_totals totals[SPAN_CLASSES];
 	int64_t events = 0;
 
 	for (int i = 0; i < EVENT_SLOTS; i++) {
-		for (int class = 0; session->observed[i] && class < SPAN_CLASSES; class++)
-			events += (int64_t)session->observed[i]->sums->inside.classes[class].objects;
+		if (!session->observed[i])
+			continue;
+		collector_totals(session->observed[i]->sums, false, totals);
+		for (int class = 0; class < SPAN_CLASSES; class++)
+			events += (int64_t)totals[class].objects;
 	}
 	return events;
 }
@@ -283,7 +287,7 @@ static void watch_overhead(struct session *session)
 
 	if (session->launch || !slot || session->options->max_overhead <= 0 || session->overhead.pid == 0)
 		return;
-	if (overhead_too_high(&session->overhead, session->collector, (int64_t)(*slot)->sums->hits,
+	if (overhead_too_high(&session->overhead, session->collector, collector_hits((*slot)->sums),
 			      session->options->max_overhead, &percent))
 		brake(session, percent);
 }

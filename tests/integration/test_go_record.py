@@ -312,6 +312,21 @@ def test_types_carry_the_names_of_the_source(t):
         assert told - points in (0, 2), f"{version}: main.point: {told}, not {points}"
 
 
+def test_without_stacks_every_allocation_is_counted_by_type(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        _, with_stacks = record_started(t, version, "stripped", "--rate", "1")
+        last, without = record_started(t, version, "stripped", "--rate", "1", "--no-stacks")
+        check_exact(without["processes"][0], f"{version} without stacks")
+        counted = {}
+        for recording, sign in ((with_stacks, 1), (without, -1)):
+            for sample in recording["samples"]:
+                same(sample["stack"] == [], sign < 0, f"{version}: no stack")
+                if (sample["type"] or "").startswith(("main.", "*main.", "[]main.")):
+                    counted[sample["type"]] = counted.get(sample["type"], 0) + sign * sample["values"][OBJECTS]
+        assert len(counted) > 3 and not any(counted.values()), f"{version}: {counted}"
+
+
 def test_stacks_are_complete_from_mallocgc_to_main(t):
     harness.require_root()
     for version in go_programs.versions():
