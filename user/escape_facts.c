@@ -18,12 +18,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pointer_map.h"
+
 /* An explanation that waits for its verdict. */
 struct pending {
 	struct escape_annotation fact; /* of a leak, `detail` is the destination */
 	int32_t derefs;                /* of a leak */
 	uint32_t next;                 /* the one before at a position with the same hash, + 1 */
 	bool claimed;
+	bool overtaken; /* of a leak whose parameter has a verdict, and only the strongest leaks get one */
+};
+
+/*
+ * What was said of one package; it may be said again under a later header. Packages have tables of their own, so that
+ * what is looked up while one is read stays in the cache, however many there are.
+ */
+struct package_facts {
+	const char *name; /* NULL before any header */
+	uint64_t *index;  /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
+	size_t count, capacity;
 };
 
 enum explained { NOTHING, REPETITION, PENDING, ANNOTATION };
@@ -32,23 +45,20 @@ struct facts {
 	struct escape_output *output;
 	struct string_table *strings;
 
-	const char *package;
+	struct package_facts *packages; /* the first is that of lines before any header; then as in the output */
+	struct package_facts *package;  /* of these, the one that is being read */
+	size_t package_facts_capacity;
+	struct pointer_map package_numbers; /* by name */
 	char *raw_path; /* of the message before, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
 	const char *file; /* what it is kept as */
 
 	size_t annotation_capacity, package_capacity;
-	const char **known_packages; /* by address */
-	size_t known_package_capacity;
-	uint64_t *index; /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
-	size_t index_capacity;
 
 	struct pending *pending; /* of this package */
 	size_t pending_count, pending_capacity;
 	uint32_t *pending_index; /* by position: number + 1 */
 	size_t pending_index_capacity;
-	uint64_t *spoken; /* parameters that have a verdict, by hash of place and name */
-	size_t spoken_count, spoken_capacity;
 
 	/* The explanation that is being read. */
 	enum explained explained;
@@ -138,8 +148,7 @@ static uint64_t fact_hash(const struct escape_annotation *fact)
 {
 	uint64_t hash = hash_fold(position_hash(fact), (uintptr_t)fact->subject);
 
-	hash = hash_fold(hash, (uintptr_t)fact->detail + fact_class(fact->kind));
-	return hash_fold(hash, (uintptr_t)fact->package);
+	return hash_fold(hash, (uintptr_t)fact->detail + fact_class(fact->kind));
 }
 
 static bool same_place(const struct escape_annotation *a, const struct escape_annotation *b)
@@ -149,48 +158,53 @@ static bool same_place(const struct escape_annotation *a, const struct escape_an
 
 static bool same_fact(const struct escape_annotation *a, const struct escape_annotation *b)
 {
-	return same_place(a, b) && a->subject == b->subject && a->detail == b->detail && a->package == b->package &&
+	return same_place(a, b) && a->subject == b->subject && a->detail == b->detail &&
 	       fact_class(a->kind) == fact_class(b->kind);
 }
 
-static void grow_index(struct facts *facts)
+static void grow_index(struct package_facts *package, const struct escape_annotation *annotations)
 {
-	size_t capacity = facts->index_capacity ? facts->index_capacity * 2 : 64;
+	size_t capacity = package->capacity ? package->capacity * 2 : 8;
 	uint64_t *index = memory_zeroed(capacity, sizeof(*index));
 
-	for (size_t i = 0; i < facts->output->annotation_count; i++) {
-		uint64_t hash = fact_hash(&facts->output->annotations[i]);
-		size_t at = hash & (capacity - 1);
+	for (size_t i = 0; i < package->capacity; i++) {
+		uint64_t entry = package->index[i];
+		size_t at;
 
+		if (!entry)
+			continue;
+		at = fact_hash(&annotations[(uint32_t)entry - 1]) & (capacity - 1);
 		while (index[at])
 			at = (at + 1) & (capacity - 1);
-		index[at] = hash >> 32 << 32 | (i + 1);
+		index[at] = entry;
 	}
-	free(facts->index);
-	facts->index = index;
-	facts->index_capacity = capacity;
+	free(package->index);
+	package->index = index;
+	package->capacity = capacity;
 }
 
-/* The number of the annotation that says the same, added where there is none. */
+/* The number of the annotation of this package that says the same, added where there is none. */
 static size_t find_or_add(struct facts *facts, const struct escape_annotation *fact)
 {
 	struct escape_output *output = facts->output;
+	struct package_facts *package = facts->package;
 	uint64_t hash = fact_hash(fact);
 	size_t mask, at;
 
-	if (output->annotation_count * 2 >= facts->index_capacity)
-		grow_index(facts);
-	mask = facts->index_capacity - 1;
-	for (at = hash & mask; facts->index[at]; at = (at + 1) & mask) {
-		size_t i = (uint32_t)facts->index[at] - 1;
+	if (package->count * 2 >= package->capacity)
+		grow_index(package, output->annotations);
+	mask = package->capacity - 1;
+	for (at = hash & mask; package->index[at]; at = (at + 1) & mask) {
+		size_t i = (uint32_t)package->index[at] - 1;
 
-		if (facts->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
+		if (package->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
 			return i;
 	}
 	output->annotations = array_reserve(output->annotations, output->annotation_count,
 					    &facts->annotation_capacity, sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
-	facts->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
+	package->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
+	package->count++;
 	return output->annotation_count++;
 }
 
@@ -328,45 +342,6 @@ static struct pending *next_pending(struct facts *facts, const struct escape_ann
 	return NULL;
 }
 
-/* Where a parameter is, or belongs, among those that have a verdict. */
-static uint64_t *spoken_slot(const struct facts *facts, uint64_t hash)
-{
-	size_t at = hash & (facts->spoken_capacity - 1);
-
-	while (facts->spoken[at] && facts->spoken[at] != hash)
-		at = (at + 1) & (facts->spoken_capacity - 1);
-	return &facts->spoken[at];
-}
-
-static uint64_t parameter_hash(const struct escape_annotation *fact)
-{
-	return hash_fold(hash_fold(position_hash(fact), (uintptr_t)fact->subject), (uintptr_t)fact->package) | 1;
-}
-
-static void mark_spoken(struct facts *facts, const struct escape_annotation *fact)
-{
-	uint64_t *old = facts->spoken, *slot;
-	size_t old_capacity = facts->spoken_capacity;
-
-	if (facts->spoken_count * 2 >= old_capacity) {
-		facts->spoken_capacity = old_capacity ? old_capacity * 2 : 64;
-		facts->spoken = memory_zeroed(facts->spoken_capacity, sizeof(*facts->spoken));
-		for (size_t i = 0; i < old_capacity; i++) {
-			if (old[i])
-				*spoken_slot(facts, old[i]) = old[i];
-		}
-		free(old);
-	}
-	slot = spoken_slot(facts, parameter_hash(fact));
-	facts->spoken_count += !*slot;
-	*slot = parameter_hash(fact);
-}
-
-static bool is_spoken(const struct facts *facts, const struct escape_annotation *fact)
-{
-	return facts->spoken_capacity && *spoken_slot(facts, parameter_hash(fact));
-}
-
 static void add_heading(struct facts *facts, const struct escape_annotation *fact, int32_t derefs)
 {
 	uint32_t *slot;
@@ -430,19 +405,19 @@ static int fitness(const struct pending *pending, const struct escape_annotation
 /* Gives a new verdict its explanation. */
 static void claim_explanation(struct facts *facts, struct escape_annotation *verdict)
 {
+	bool of_parameter = is_leak(verdict->kind) || verdict->kind == ESCAPE_DOES_NOT_ESCAPE;
 	struct pending *best = NULL;
 	int best_fitness = 0;
 
 	for (struct pending *p = NULL; (p = next_pending(facts, verdict, p));) {
 		int fit = p->claimed && verdict->flow_count ? 0 : fitness(p, verdict);
 
+		p->overtaken |= of_parameter && p->fact.subject == verdict->subject && is_leak(p->fact.kind);
 		if (fit > best_fitness) {
 			best = p;
 			best_fitness = fit;
 		}
 	}
-	if (is_leak(verdict->kind) || verdict->kind == ESCAPE_DOES_NOT_ESCAPE)
-		mark_spoken(facts, verdict);
 	if (!best)
 		return;
 	best->claimed = true;
@@ -465,8 +440,7 @@ static void settle_pending(struct facts *facts)
 		size_t number;
 		char *detail;
 
-		/* Of a parameter's leaks only the strongest get a verdict. */
-		if (p->claimed || (is_leak(fact.kind) && is_spoken(facts, &fact)))
+		if (p->claimed || p->overtaken)
 			continue;
 		if (fact.kind == ESCAPE_LEAKING_PARAM_TO_RESULT) {
 			if (asprintf(&detail, "%s level=%d", fact.detail, p->derefs) < 0)
@@ -492,6 +466,24 @@ static void settle_pending(struct facts *facts)
 
 /* ---- the outside ---- */
 
+/* The facts of the package of that name, NULL before any header. */
+static struct package_facts *enter_package(struct facts *facts, const char *name)
+{
+	struct escape_output *output = facts->output;
+	uint32_t none = 0, *number = name ? pointer_map_at(&facts->package_numbers, name) : &none;
+
+	if (*number == POINTER_MAP_NONE) {
+		*number = (uint32_t)output->package_count + 1;
+		output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
+						 sizeof(*output->packages));
+		output->packages[output->package_count++] = name;
+		facts->packages = array_reserve(facts->packages, *number, &facts->package_facts_capacity,
+						sizeof(*facts->packages));
+		facts->packages[*number] = (struct package_facts){.name = name};
+	}
+	return &facts->packages[*number];
+}
+
 struct facts *facts_new(struct escape_output *output, struct string_table *strings)
 {
 	struct facts *facts = memory_zeroed(1, sizeof(*facts));
@@ -499,6 +491,9 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 	facts->output = output;
 	facts->strings = strings;
 	facts->raw_path = memory_resize(NULL, 1, 1);
+	facts->packages = array_reserve(NULL, 0, &facts->package_facts_capacity, sizeof(*facts->packages));
+	facts->packages[0] = (struct package_facts){0};
+	facts->package = enter_package(facts, NULL);
 	return facts;
 }
 
@@ -506,67 +501,29 @@ void facts_free(struct facts *facts)
 {
 	end_explanation(facts);
 	settle_pending(facts);
+	for (size_t i = 0; i <= facts->output->package_count; i++)
+		free(facts->packages[i].index);
+	free(facts->packages);
+	pointer_map_free(&facts->package_numbers);
 	free(facts->raw_path);
-	free(facts->index);
 	free(facts->pending);
 	free(facts->pending_index);
-	free(facts->spoken);
-	free(facts->known_packages);
 	free(facts->flows);
 	free(facts->steps);
 	free(facts);
 }
 
-/* Where a package is, or belongs, among those known. */
-static const char **package_slot(const struct facts *facts, const char *package)
-{
-	size_t mask = facts->known_package_capacity - 1, at = hash_fold(0, (uintptr_t)package) & mask;
-
-	while (facts->known_packages[at] && facts->known_packages[at] != package)
-		at = (at + 1) & mask;
-	return &facts->known_packages[at];
-}
-
-/* Whether the package is new: headers repeat, once a test variant. */
-static bool add_package(struct facts *facts)
-{
-	size_t old_capacity = facts->known_package_capacity;
-	const char **old = facts->known_packages, **slot;
-
-	if (facts->output->package_count * 2 >= old_capacity) {
-		facts->known_package_capacity = old_capacity ? old_capacity * 2 : 64;
-		facts->known_packages = memory_zeroed(facts->known_package_capacity, sizeof(*facts->known_packages));
-		for (size_t i = 0; i < old_capacity; i++) {
-			if (old[i])
-				*package_slot(facts, old[i]) = old[i];
-		}
-		free(old);
-	}
-	slot = package_slot(facts, facts->package);
-	if (*slot)
-		return false;
-	*slot = facts->package;
-	return true;
-}
-
 void facts_package(struct facts *facts, struct span path)
 {
-	struct escape_output *output = facts->output;
-
 	end_explanation(facts);
 	settle_pending(facts);
-	facts->package = intern(facts, path);
-	if (!add_package(facts))
-		return;
-	output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
-					 sizeof(*output->packages));
-	output->packages[output->package_count++] = facts->package;
+	facts->package = enter_package(facts, intern(facts, path));
 }
 
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message,
 	       struct span text)
 {
-	struct escape_annotation fact = {.package = facts->package, .kind = message->kind}, *verdict;
+	struct escape_annotation fact = {.package = facts->package->name, .kind = message->kind}, *verdict;
 	size_t number;
 
 	if (message->role != MESSAGE_VERDICT && message->role != MESSAGE_HEADING)

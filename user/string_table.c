@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct arena_block {
 	struct arena_block *next;
 	max_align_t data[];
 };
 
-enum { LEAST_BLOCK = 1 << 11, LARGEST_BLOCK = 1 << 18, FIRST_CAPACITY = 1 << 6, ALIGNMENT = 8 };
+enum { LEAST_BLOCK = 1 << 11, LARGEST_BLOCK = 1 << 23, HUGE_PAGE = 1 << 21, FIRST_CAPACITY = 1 << 6, ALIGNMENT = 8, PREFETCH = 16 };
 
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
@@ -21,12 +22,23 @@ static void out_of_memory(void)
 	abort();
 }
 
+/* Tables that are read at random, far larger than what small pages keep at hand. Only advice: it may be refused. */
+static void prefer_huge_pages(void *memory, size_t size)
+{
+	uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & -(uintptr_t)HUGE_PAGE;
+	uintptr_t end = ((uintptr_t)memory + size) & -(uintptr_t)HUGE_PAGE;
+
+	if (start < end)
+		madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
 void *memory_resize(void *memory, size_t count, size_t size)
 {
 	void *resized = reallocarray(memory, count, size);
 
 	if (!resized)
 		out_of_memory();
+	prefer_huge_pages(resized, count * size);
 	return resized;
 }
 
@@ -36,6 +48,7 @@ void *memory_zeroed(size_t count, size_t size)
 
 	if (!memory)
 		out_of_memory();
+	prefer_huge_pages(memory, count * size);
 	return memory;
 }
 
@@ -128,6 +141,9 @@ static void grow(struct string_table *table)
 	table->entries = memory_zeroed(table->capacity, sizeof(*table->entries));
 	for (size_t i = 0; i < old.capacity; i++) {
 		const char *text = (const char *)(uintptr_t)(old.entries[i] & ADDRESS_MASK);
+
+		if (i + PREFETCH < old.capacity)
+			__builtin_prefetch((const char *)(uintptr_t)(old.entries[i + PREFETCH] & ADDRESS_MASK));
 
 		if (text) {
 			size_t length = strlen(text);
