@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "json.h"
+#include "json_writer.h"
 #include "render_audit.h"
 #include "render_escapes.h"
 
@@ -15,117 +15,136 @@ static const struct {
 	{"heap_grow_bytes", VALUE_HEAP_GROW_BYTES},
 };
 
-static void add_numbers(cJSON *object, const int64_t values[VALUE_COUNT])
+static void write_numbers(struct json_writer *writer, const int64_t values[VALUE_COUNT])
 {
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		json_add_value(object, numbers[i].key, values[numbers[i].value]);
+		json_write_value(writer, numbers[i].key, values[numbers[i].value]);
 }
 
-static cJSON *element(cJSON *array)
+static void write_annotations(struct json_writer *writer, const struct audit_row *row, const struct escape_graph *graph)
 {
-	cJSON *object = json_object();
-
-	json_append(array, object);
-	return object;
-}
-
-static cJSON *annotations_of(const struct audit_row *row, const struct escape_graph *graph)
-{
-	cJSON *annotations = json_array();
-
+	json_write_array(writer, "annotations");
 	for (uint32_t i = 0; i < row->annotation_count; i++) {
-		cJSON *annotation = render_annotation(row->annotations[i], graph);
-
-		json_add_bool(annotation, "callee", i >= row->annotation_count - row->linked_count);
-		json_append(annotations, annotation);
+		json_write_object(writer, NULL);
+		render_annotation(writer, row->annotations[i], graph);
+		json_write_bool(writer, "callee", i >= row->annotation_count - row->linked_count);
+		json_write_object_end(writer);
 	}
-	return annotations;
+	json_write_array_end(writer);
 }
 
-static cJSON *inlined_at(const struct audit_row *row)
+static void write_inlined_at(struct json_writer *writer, const struct audit_row *row)
 {
-	cJSON *frames = json_array();
-
+	json_write_array(writer, "inlined_at");
 	for (uint32_t i = 0; i < row->inlined_count; i++) {
-		cJSON *frame = element(frames);
-
-		json_add_text(frame, "function", row->inlined_at[i].function);
-		json_add_text(frame, "file", row->inlined_at[i].file);
-		json_add_position(frame, "line", row->inlined_at[i].line);
+		json_write_object(writer, NULL);
+		json_write_text(writer, "function", row->inlined_at[i].function);
+		json_write_text(writer, "file", row->inlined_at[i].file);
+		json_write_position(writer, "line", row->inlined_at[i].line);
+		json_write_object_end(writer);
 	}
-	return frames;
+	json_write_array_end(writer);
 }
 
-static cJSON *row_of(const struct audit *audit, const struct audit_row *from, const struct escape_graph *graph)
+static void write_row(struct json_writer *writer, const struct audit *audit, const struct audit_row *row,
+		      const struct escape_graph *graph)
 {
-	cJSON *row = json_object();
-
-	json_add_text(row, "file", from->file);
-	json_add_position(row, "line", from->site.line);
-	json_add_position(row, "column", from->site.column);
-	json_add_text(row, "function", from->site.function);
-	json_add_text(row, "runtime_call", from->runtime_call);
-	json_add_text(row, "type", from->type);
-	json_add_text(row, "callee", from->callee);
-	json_add_text(row, "verdict", audit_verdict_name(from->verdict));
-	json_add_text(row, "reason", from->reason);
-	json_add_bool(row, "shared", from->shared);
-	json_add(row, "annotations", annotations_of(from, graph));
-	json_add(row, "inlined_at", inlined_at(from));
-	add_numbers(row, from->values);
+	json_write_object(writer, NULL);
+	json_write_text(writer, "file", row->file);
+	json_write_position(writer, "line", row->site.line);
+	json_write_position(writer, "column", row->site.column);
+	json_write_text(writer, "function", row->site.function);
+	json_write_text(writer, "runtime_call", row->runtime_call);
+	json_write_text(writer, "type", row->type);
+	json_write_text(writer, "callee", row->callee);
+	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
+	json_write_text(writer, "reason", row->reason);
+	json_write_bool(writer, "shared", row->shared);
+	write_annotations(writer, row, graph);
+	write_inlined_at(writer, row);
+	write_numbers(writer, row->values);
 	if (!audit->profile->rows_exact) {
-		json_add_value(row, "objects_low", from->objects_low);
-		json_add_value(row, "objects_high", from->objects_high);
+		json_write_value(writer, "objects_low", row->objects_low);
+		json_write_value(writer, "objects_high", row->objects_high);
 	}
-	return row;
+	json_write_object_end(writer);
 }
 
-static cJSON *target_of(const struct profile *profile)
+static void write_target(struct json_writer *writer, const struct profile *profile)
 {
-	cJSON *target = json_object(), *processes = json_array();
-
-	json_add_text(target, "command", profile->target);
+	json_write_object(writer, "target");
+	json_write_text(writer, "command", profile->target);
+	json_write_array(writer, "processes");
 	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_process *from = &profile->processes[i];
-		cJSON *process = element(processes);
+		const struct profile_process *process = &profile->processes[i];
 
-		json_add_integer(process, "pid", from->pid);
-		json_add_text(process, "comm", from->comm);
-		json_add_text(process, "executable", from->executable);
-		json_add_text(process, "build_id", from->build_id);
-		json_add_text(process, "runtime", from->runtime);
+		json_write_object(writer, NULL);
+		json_write_integer(writer, "pid", process->pid);
+		json_write_text(writer, "comm", process->comm);
+		json_write_text(writer, "executable", process->executable);
+		json_write_text(writer, "build_id", process->build_id);
+		json_write_text(writer, "runtime", process->runtime);
+		json_write_object_end(writer);
 	}
-	json_add(target, "processes", processes);
-	return target;
+	json_write_array_end(writer);
+	json_write_object_end(writer);
+}
+
+static void write_head(struct json_writer *writer, const struct audit *audit)
+{
+	const struct profile *profile = audit->profile;
+
+	json_write_text(writer, "schema", "escapement.audit/1");
+	json_write_newline(writer);
+	write_target(writer, profile);
+	json_write_newline(writer);
+	json_write_object(writer, "exact");
+	json_write_bool(writer, "totals", profile->totals_exact);
+	json_write_bool(writer, "rows", profile->rows_exact);
+	json_write_object_end(writer);
+	json_write_newline(writer);
+	json_write_integer(writer, "rate", profile->rate);
+	json_write_newline(writer);
+	json_write_object(writer, "totals");
+	write_numbers(writer, audit->totals);
+	json_write_object_end(writer);
+}
+
+static void write_tail(struct json_writer *writer, const struct audit *audit)
+{
+	json_write_newline(writer);
+	json_write_object(writer, "verdicts");
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+		json_write_integer(writer, audit_verdict_name((enum audit_verdict)i), (int64_t)audit->verdicts[i]);
+	json_write_object_end(writer);
+	json_write_newline(writer);
+	json_write_object(writer, "lost");
+	json_write_integer(writer, "events", profile_lost_events(audit->profile));
+	json_write_integer(writer, "stacks", profile_lost_stacks(audit->profile));
+	json_write_object_end(writer);
+	json_write_newline(writer);
+	json_write_array(writer, "warnings");
+	for (size_t i = 0; i < audit->warning_count; i++)
+		json_write_text(writer, NULL, audit->warnings[i]);
+	json_write_array_end(writer);
 }
 
 void render_audit_json(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
-	const struct profile *profile = audit->profile;
-	cJSON *exact = json_object(), *totals = json_object(), *verdicts = json_object(), *lost = json_object();
-	cJSON *warnings = json_array();
-	struct json_document document;
+	struct json_writer writer;
 
-	json_document_begin(&document, stream, "escapement.audit/1");
-	json_document_member(&document, "target", target_of(profile));
-	json_add_bool(exact, "totals", profile->totals_exact);
-	json_add_bool(exact, "rows", profile->rows_exact);
-	json_document_member(&document, "exact", exact);
-	json_document_member(&document, "rate", json_integer(profile->rate));
-	add_numbers(totals, audit->totals);
-	json_document_member(&document, "totals", totals);
-	json_document_rows_begin(&document, "rows");
-	for (size_t i = 0; i < audit->row_count; i++)
-		json_document_row(&document, row_of(audit, &audit->rows[i], options->graph));
-	json_document_rows_end(&document);
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
-		json_add_integer(verdicts, audit_verdict_name((enum audit_verdict)i), (int64_t)audit->verdicts[i]);
-	json_document_member(&document, "verdicts", verdicts);
-	json_add_integer(lost, "events", profile_lost_events(profile));
-	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
-	json_document_member(&document, "lost", lost);
-	for (size_t i = 0; i < audit->warning_count; i++)
-		json_append(warnings, json_text(audit->warnings[i]));
-	json_document_member(&document, "warnings", warnings);
-	json_document_end(&document);
+	json_writer_begin(&writer, stream);
+	json_write_object(&writer, NULL);
+	write_head(&writer, audit);
+	json_write_newline(&writer);
+	json_write_array(&writer, "rows");
+	for (size_t i = 0; i < audit->row_count; i++) {
+		json_write_newline(&writer);
+		write_row(&writer, audit, &audit->rows[i], options->graph);
+	}
+	json_write_newline(&writer);
+	json_write_array_end(&writer);
+	write_tail(&writer, audit);
+	json_write_object_end(&writer);
+	json_writer_end(&writer);
 }

@@ -170,115 +170,103 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 
 /* ---- JSON ---- */
 
-static void add_string(cJSON *object, const char *name, const char *text)
+static void write_flows(struct json_writer *writer, const struct escape_annotation *annotation)
 {
-	if (text)
-		cJSON_AddStringToObject(object, name, text);
-	else
-		cJSON_AddNullToObject(object, name);
-}
-
-/* What was not said is null, never 0. */
-static void add_number(cJSON *object, const char *name, uint32_t number)
-{
-	if (number)
-		cJSON_AddNumberToObject(object, name, number);
-	else
-		cJSON_AddNullToObject(object, name);
-}
-
-static cJSON *flows_array(const struct escape_annotation *annotation)
-{
-	cJSON *flows = cJSON_CreateArray();
-
+	json_write_array(writer, "flow");
 	for (uint32_t f = 0; f < annotation->flow_count; f++) {
 		const struct escape_flow *flow = &annotation->flows[f];
-		cJSON *object = cJSON_CreateObject(), *steps;
 
-		cJSON_AddStringToObject(object, "to", flow->to);
-		cJSON_AddStringToObject(object, "from", flow->from);
-		cJSON_AddNumberToObject(object, "derefs", flow->derefs);
-		steps = cJSON_AddArrayToObject(object, "steps");
+		json_write_object(writer, NULL);
+		json_write_text(writer, "to", flow->to);
+		json_write_text(writer, "from", flow->from);
+		json_write_integer(writer, "derefs", flow->derefs);
+		json_write_array(writer, "steps");
 		for (uint32_t s = 0; s < flow->step_count; s++) {
 			const struct escape_step *step = &flow->steps[s];
-			cJSON *item = cJSON_CreateObject();
 
-			cJSON_AddStringToObject(item, "expression", step->expression);
-			cJSON_AddStringToObject(item, "reason", step->reason);
-			cJSON_AddStringToObject(item, "file", step->file);
-			add_number(item, "line", step->line);
-			add_number(item, "column", step->column);
-			cJSON_AddItemToArray(steps, item);
+			json_write_object(writer, NULL);
+			json_write_text(writer, "expression", step->expression);
+			json_write_text(writer, "reason", step->reason);
+			json_write_text(writer, "file", step->file);
+			json_write_position(writer, "line", step->line);
+			json_write_position(writer, "column", step->column);
+			json_write_object_end(writer);
 		}
-		cJSON_AddItemToArray(flows, object);
+		json_write_array_end(writer);
+		json_write_object_end(writer);
 	}
-	return flows;
+	json_write_array_end(writer);
 }
 
-cJSON *render_annotation(const struct escape_annotation *annotation, const struct escape_graph *graph)
+void render_annotation(struct json_writer *writer, const struct escape_annotation *annotation,
+		       const struct escape_graph *graph)
 {
-	cJSON *object = cJSON_CreateObject();
 	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL;
 
-	add_string(object, "package", annotation->package);
-	add_string(object, "file", annotation->file);
-	add_number(object, "line", annotation->line);
-	add_number(object, "column", annotation->column);
-	add_string(object, "function", annotation->function);
-	add_string(object, "kind", escape_kind_name(annotation->kind));
-	add_string(object, "subject", annotation->subject);
-	add_string(object, "detail", annotation->detail);
-	add_string(object, "text", annotation->text);
-	add_string(object, "cause", story ? escape_cause_name(escape_graph_cause(graph, annotation)) : NULL);
-	add_string(object, "story", story);
+	json_write_text(writer, "package", annotation->package);
+	json_write_text(writer, "file", annotation->file);
+	json_write_position(writer, "line", annotation->line);
+	json_write_position(writer, "column", annotation->column);
+	json_write_text(writer, "function", annotation->function);
+	json_write_text(writer, "kind", escape_kind_name(annotation->kind));
+	json_write_text(writer, "subject", annotation->subject);
+	json_write_text(writer, "detail", annotation->detail);
+	json_write_text(writer, "text", annotation->text);
+	json_write_text(writer, "cause", story ? escape_cause_name(escape_graph_cause(graph, annotation)) : NULL);
+	json_write_text(writer, "story", story);
+	json_write_bool(writer, "explained_only", annotation->explained_only);
+	json_write_bool(writer, "truncated", annotation->truncated);
+	write_flows(writer, annotation);
 	free(story);
-	cJSON_AddBoolToObject(object, "explained_only", annotation->explained_only);
-	cJSON_AddBoolToObject(object, "truncated", annotation->truncated);
-	cJSON_AddItemToObject(object, "flow", flows_array(annotation));
-	return object;
 }
 
-/* Prints and frees one object: a million of them are never in memory together. */
-static void print_item(FILE *stream, cJSON *object, bool first)
+static void write_counts(struct json_writer *writer, const uint64_t *counts)
 {
-	char *text = cJSON_PrintUnformatted(object);
+	json_write_newline(writer);
+	json_write_object(writer, "counts");
+	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {
+		if (counts[kind])
+			json_write_integer(writer, escape_kind_name((enum escape_kind)kind), (int64_t)counts[kind]);
+	}
+	json_write_object_end(writer);
+}
 
-	if (!text)
-		abort();
-	fprintf(stream, "%s\n%s", first ? "" : ",", text);
-	free(text);
-	cJSON_Delete(object);
+static void write_unrecognized(struct json_writer *writer, const struct escape_output *output)
+{
+	json_write_newline(writer);
+	json_write_array(writer, "unrecognized");
+	for (size_t i = 0; i < output->unrecognized_count; i++) {
+		json_write_newline(writer);
+		json_write_object(writer, NULL);
+		json_write_integer(writer, "line_number", (int64_t)output->unrecognized[i].line_number);
+		json_write_text(writer, "text", output->unrecognized[i].text);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
 }
 
 void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
 			 const struct escape_filter *filter)
 {
 	uint64_t counts[ESCAPE_KIND_COUNT] = {0};
-	cJSON *object = cJSON_CreateObject();
-	bool first = true;
-	char *text;
+	struct json_writer writer;
 
-	fputs("{\"schema\":\"escapement.escapes/1\",\"annotations\":[", stream);
+	json_writer_begin(&writer, stream);
+	json_write_object(&writer, NULL);
+	json_write_text(&writer, "schema", "escapement.escapes/1");
+	json_write_array(&writer, "annotations");
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		if (!escape_filter_accepts(filter, &output->annotations[i]))
 			continue;
 		counts[output->annotations[i].kind]++;
-		print_item(stream, render_annotation(&output->annotations[i], graph), first);
-		first = false;
+		json_write_newline(&writer);
+		json_write_object(&writer, NULL);
+		render_annotation(&writer, &output->annotations[i], graph);
+		json_write_object_end(&writer);
 	}
-	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {
-		if (counts[kind])
-			cJSON_AddNumberToObject(object, escape_kind_name((enum escape_kind)kind), (double)counts[kind]);
-	}
-	text = cJSON_PrintUnformatted(object);
-	fprintf(stream, "],\n\"counts\":%s,\n\"unrecognized\":[", text);
-	free(text);
-	cJSON_Delete(object);
-	for (size_t i = 0; i < output->unrecognized_count; i++) {
-		object = cJSON_CreateObject();
-		cJSON_AddNumberToObject(object, "line_number", (double)output->unrecognized[i].line_number);
-		cJSON_AddStringToObject(object, "text", output->unrecognized[i].text);
-		print_item(stream, object, i == 0);
-	}
-	fputs("]}\n", stream);
+	json_write_array_end(&writer);
+	write_counts(&writer, counts);
+	write_unrecognized(&writer, output);
+	json_write_object_end(&writer);
+	json_writer_end(&writer);
 }

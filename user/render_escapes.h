@@ -6,12 +6,11 @@
 
 #include <stdio.h>
 
-#include <cjson/cJSON.h>
-
 #include "escape.h"
 #include "escape_diff.h"
 #include "escape_graph.h"
 #include "escape_select.h"
+#include "json_writer.h"
 
 struct escapes_style {
 	bool flows; /* the compiler's whole explanation under each annotation, and those of the functions it calls */
@@ -34,6 +33,8 @@ void render_escapes_diff_json(FILE *stream, const struct escape_diff *diff, cons
 
 /* Pieces that both need. "file:line:column", as much as is known; the caller frees it. */
 char *render_position(const char *file, uint32_t line, uint32_t column);
-cJSON *render_annotation(const struct escape_annotation *annotation, const struct escape_graph *graph);
+/* The members of an annotation's object, which the caller opens and closes. */
+void render_annotation(struct json_writer *writer, const struct escape_annotation *annotation,
+		       const struct escape_graph *graph);
 
 #endif

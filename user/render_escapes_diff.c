@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "render_escapes.h"
@@ -70,46 +70,49 @@ void render_escapes_diff_text(FILE *stream, const struct escape_diff *diff, cons
 		diff->reasons ? "" : ", without reasons (those need -m=2 on both sides)");
 }
 
-static cJSON *side_object(const struct escape_annotation *annotation, const struct escape_graph *graph, size_t count)
+static void write_side(struct json_writer *writer, const char *name, const struct escape_annotation *annotation,
+		       const struct escape_graph *graph, size_t count)
 {
-	cJSON *object;
-
-	if (!annotation)
-		return cJSON_CreateNull();
-	object = render_annotation(annotation, graph);
-	cJSON_AddNumberToObject(object, "count", (double)count);
-	return object;
+	if (!annotation) {
+		json_write_null(writer, name);
+		return;
+	}
+	json_write_object(writer, name);
+	render_annotation(writer, annotation, graph);
+	json_write_integer(writer, "count", (int64_t)count);
+	json_write_object_end(writer);
 }
 
 void render_escapes_diff_json(FILE *stream, const struct escape_diff *diff, const struct escape_graph *before,
 			      const struct escape_graph *after)
 {
-	cJSON *document = cJSON_CreateObject(), *changes, *totals;
-	char *text;
+	struct json_writer writer;
 
-	cJSON_AddStringToObject(document, "schema", "escapement.escapes-diff/1");
-	cJSON_AddStringToObject(document, "compared_by", diff->by_function ? "function" : "file");
-	totals = cJSON_AddObjectToObject(document, "totals");
+	json_writer_begin(&writer, stream);
+	json_write_object(&writer, NULL);
+	json_write_text(&writer, "schema", "escapement.escapes-diff/1");
+	json_write_text(&writer, "compared_by", diff->by_function ? "function" : "file");
+	json_write_object(&writer, "totals");
 	for (int kind = 0; kind < 3; kind++) {
 		if (kind == ESCAPE_CHANGED && !diff->reasons)
-			cJSON_AddNullToObject(totals, change_names[kind]);
+			json_write_null(&writer, change_names[kind]);
 		else
-			cJSON_AddNumberToObject(totals, change_names[kind], (double)diff->totals[kind]);
+			json_write_integer(&writer, change_names[kind], (int64_t)diff->totals[kind]);
 	}
-	changes = cJSON_AddArrayToObject(document, "changes");
+	json_write_object_end(&writer);
+	json_write_newline(&writer);
+	json_write_array(&writer, "changes");
 	for (size_t i = 0; i < diff->change_count; i++) {
 		const struct escape_change *change = &diff->changes[i];
-		cJSON *object = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(object, "change", change_names[change->kind]);
-		cJSON_AddItemToObject(object, "before", side_object(change->before, before, change->old_count));
-		cJSON_AddItemToObject(object, "after", side_object(change->after, after, change->new_count));
-		cJSON_AddItemToArray(changes, object);
+		json_write_newline(&writer);
+		json_write_object(&writer, NULL);
+		json_write_text(&writer, "change", change_names[change->kind]);
+		write_side(&writer, "before", change->before, before, change->old_count);
+		write_side(&writer, "after", change->after, after, change->new_count);
+		json_write_object_end(&writer);
 	}
-	text = cJSON_Print(document);
-	if (!text)
-		abort();
-	fprintf(stream, "%s\n", text);
-	free(text);
-	cJSON_Delete(document);
+	json_write_array_end(&writer);
+	json_write_object_end(&writer);
+	json_writer_end(&writer);
 }

@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -118,12 +119,15 @@ def write_profile(path, lines):
 
 
 def measure(*command):
-    """Wall and CPU seconds, and peak resident MiB, of one run."""
-    start = time.monotonic()
-    child = os.spawnvpe(os.P_NOWAIT, command[0], [str(word) for word in command], os.environ)
-    _, status, usage = os.wait4(child, 0)
-    if status:
-        sys.exit(f"{command[0]}: status {status}")
+    """Wall and CPU seconds, and peak resident MiB, of one run. What it says on stderr matters only where it fails."""
+    with tempfile.TemporaryFile() as messages:
+        start = time.monotonic()
+        child = subprocess.Popen([str(word) for word in command], stderr=messages)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if status:
+            messages.seek(0)
+            sys.exit(f"{command[0]}: status {child.returncode}: {messages.read().decode(errors='replace')}")
     return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "json_writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile.h"
+#include "utf8.h"
+
+static void flush(struct json_writer *writer)
+{
+	fwrite(writer->buffer, 1, writer->length, writer->stream);
+	writer->length = 0;
+}
+
+static void put(struct json_writer *writer, const char *text, size_t length)
+{
+	if (length > sizeof(writer->buffer) - writer->length) {
+		flush(writer);
+		if (length > sizeof(writer->buffer)) {
+			fwrite(text, 1, length, writer->stream);
+			return;
+		}
+	}
+	memcpy(writer->buffer + writer->length, text, length);
+	writer->length += length;
+}
+
+static void put_byte(struct json_writer *writer, char byte)
+{
+	if (writer->length == sizeof(writer->buffer))
+		flush(writer);
+	writer->buffer[writer->length++] = byte;
+}
+
+/* How many bytes at `text` stand in a string as they are. */
+static size_t plain_length(const char *text)
+{
+	const char *at = text;
+
+	while ((unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' && *at != '\\')
+		at++;
+	return (size_t)(at - text);
+}
+
+static void put_escaped(struct json_writer *writer, unsigned char byte)
+{
+	static const char named[] = "\b\f\n\r\t\"\\", names[] = "bfnrt\"\\";
+	const char *which = strchr(named, byte);
+	char escape[8];
+
+	if (byte >= 0x7f) {
+		put_byte(writer, (char)byte);
+	} else if (which) {
+		put_byte(writer, '\\');
+		put_byte(writer, names[which - named]);
+	} else {
+		put(writer, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", byte));
+	}
+}
+
+static void put_string(struct json_writer *writer, const char *text)
+{
+	size_t length = plain_length(text);
+	char *repaired = NULL;
+
+	put_byte(writer, '"');
+	put(writer, text, length);
+	text += length;
+	if (*text && (repaired = utf8_repair(text)))
+		text = repaired;
+	while (*text) {
+		put_escaped(writer, (unsigned char)*text++);
+		length = plain_length(text);
+		put(writer, text, length);
+		text += length;
+	}
+	put_byte(writer, '"');
+	free(repaired);
+}
+
+/* What stands before a value. */
+static void lead(struct json_writer *writer, const char *name)
+{
+	if (writer->follows)
+		put_byte(writer, ',');
+	writer->follows = true;
+	if (writer->newline)
+		put_byte(writer, '\n');
+	writer->newline = false;
+	if (!name)
+		return;
+	put_byte(writer, '"');
+	put(writer, name, strlen(name)); /* our own names need no escapes */
+	put(writer, "\":", 2);
+}
+
+static void open(struct json_writer *writer, const char *name, char bracket)
+{
+	lead(writer, name);
+	put_byte(writer, bracket);
+	writer->follows = false;
+}
+
+static void close(struct json_writer *writer, char bracket)
+{
+	if (writer->newline)
+		put_byte(writer, '\n');
+	writer->newline = false;
+	put_byte(writer, bracket);
+	writer->follows = true;
+}
+
+void json_writer_begin(struct json_writer *writer, FILE *stream)
+{
+	writer->stream = stream;
+	writer->follows = writer->newline = false;
+	writer->length = 0;
+}
+
+void json_writer_end(struct json_writer *writer)
+{
+	put_byte(writer, '\n');
+	flush(writer);
+}
+
+void json_write_object(struct json_writer *writer, const char *name)
+{
+	open(writer, name, '{');
+}
+
+void json_write_object_end(struct json_writer *writer)
+{
+	close(writer, '}');
+}
+
+void json_write_array(struct json_writer *writer, const char *name)
+{
+	open(writer, name, '[');
+}
+
+void json_write_array_end(struct json_writer *writer)
+{
+	close(writer, ']');
+}
+
+void json_write_text(struct json_writer *writer, const char *name, const char *text)
+{
+	if (!text) {
+		json_write_null(writer, name);
+		return;
+	}
+	lead(writer, name);
+	put_string(writer, text);
+}
+
+void json_write_integer(struct json_writer *writer, const char *name, int64_t number)
+{
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+	char digits[24], *at = digits + sizeof(digits);
+
+	do {
+		*--at = (char)('0' + rest % 10);
+	} while (rest /= 10);
+	if (number < 0)
+		*--at = '-';
+	lead(writer, name);
+	put(writer, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+void json_write_value(struct json_writer *writer, const char *name, int64_t value)
+{
+	if (value == VALUE_UNMEASURED)
+		json_write_null(writer, name);
+	else
+		json_write_integer(writer, name, value);
+}
+
+void json_write_position(struct json_writer *writer, const char *name, uint32_t number)
+{
+	json_write_value(writer, name, number ? (int64_t)number : VALUE_UNMEASURED);
+}
+
+void json_write_bool(struct json_writer *writer, const char *name, bool value)
+{
+	lead(writer, name);
+	put(writer, value ? "true" : "false", value ? 4 : 5);
+}
+
+void json_write_null(struct json_writer *writer, const char *name)
+{
+	lead(writer, name);
+	put(writer, "null", 4);
+}
+
+void json_write_newline(struct json_writer *writer)
+{
+	writer->newline = true;
+}
