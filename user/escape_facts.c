@@ -26,18 +26,21 @@ struct pending {
 	int32_t derefs;                /* of a leak */
 	uint32_t next;                 /* the one before at a position with the same hash, + 1 */
 	bool claimed;
-	bool overtaken; /* of a leak whose parameter has a verdict, and only the strongest leaks get one */
 };
 
 /*
- * What was said of one package; it may be said again under a later header. Packages have tables of their own, so that
- * what is looked up while one is read stays in the cache, however many there are.
+ * What was said of one file of one package; more may come under a later header. Verdicts are sorted by file, so what
+ * is looked up while one is read stays in the cache, however much was read before.
  */
-struct package_facts {
-	const char *name; /* NULL before any header */
-	uint64_t *index;  /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
+struct file_facts {
+	const char *package, *file;
+	uint64_t *index; /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
 	size_t count, capacity;
+	uint64_t *spoken; /* parameters that have a verdict, by hash of place and name */
+	size_t spoken_count, spoken_capacity;
 };
+
+enum { LEAST_CAPACITY = 8 };
 
 enum explained { NOTHING, REPETITION, PENDING, ANNOTATION };
 
@@ -45,10 +48,14 @@ struct facts {
 	struct escape_output *output;
 	struct string_table *strings;
 
-	struct package_facts *packages; /* the first is that of lines before any header; then as in the output */
-	struct package_facts *package;  /* of these, the one that is being read */
-	size_t package_facts_capacity;
-	struct pointer_map package_numbers; /* by name */
+	const char *package;
+	struct pointer_map packages; /* those known */
+	struct file_facts *files;
+	size_t file_count, file_capacity;
+	uint32_t *file_index; /* by package and file: number + 1 */
+	size_t file_index_capacity;
+	size_t last_file; /* the number of the one that was looked up last */
+
 	char *raw_path; /* of the message before, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
 	const char *file; /* what it is kept as */
@@ -162,13 +169,54 @@ static bool same_fact(const struct escape_annotation *a, const struct escape_ann
 	       fact_class(a->kind) == fact_class(b->kind);
 }
 
-static void grow_index(struct package_facts *package, const struct escape_annotation *annotations)
+static uint32_t *file_slot(const struct facts *facts, const char *package, const char *file)
 {
-	size_t capacity = package->capacity ? package->capacity * 2 : 8;
+	size_t at = hash_fold(hash_fold(0, (uintptr_t)package), (uintptr_t)file);
+
+	for (;; at++) {
+		uint32_t *slot = &facts->file_index[at & (facts->file_index_capacity - 1)];
+
+		if (!*slot || (facts->files[*slot - 1].file == file && facts->files[*slot - 1].package == package))
+			return slot;
+	}
+}
+
+static void grow_file_index(struct facts *facts)
+{
+	facts->file_index_capacity = facts->file_index_capacity ? facts->file_index_capacity * 2 : LEAST_CAPACITY;
+	free(facts->file_index);
+	facts->file_index = memory_zeroed(facts->file_index_capacity, sizeof(*facts->file_index));
+	for (size_t i = 0; i < facts->file_count; i++)
+		*file_slot(facts, facts->files[i].package, facts->files[i].file) = (uint32_t)i + 1;
+}
+
+/* Where the facts of the fact's file are. Good until the next call. */
+static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
+{
+	struct file_facts *last = &facts->files[facts->last_file];
+	uint32_t *slot;
+
+	if (facts->file_count && last->file == fact->file && last->package == fact->package)
+		return last;
+	if (facts->file_count * 2 >= facts->file_index_capacity)
+		grow_file_index(facts);
+	slot = file_slot(facts, fact->package, fact->file);
+	if (!*slot) {
+		facts->files = array_reserve(facts->files, facts->file_count, &facts->file_capacity, sizeof(*facts->files));
+		facts->files[facts->file_count++] = (struct file_facts){.package = fact->package, .file = fact->file};
+		*slot = (uint32_t)facts->file_count;
+	}
+	facts->last_file = *slot - 1;
+	return &facts->files[facts->last_file];
+}
+
+static void grow_index(struct file_facts *file, const struct escape_annotation *annotations)
+{
+	size_t capacity = file->capacity ? file->capacity * 2 : LEAST_CAPACITY;
 	uint64_t *index = memory_zeroed(capacity, sizeof(*index));
 
-	for (size_t i = 0; i < package->capacity; i++) {
-		uint64_t entry = package->index[i];
+	for (size_t i = 0; i < file->capacity; i++) {
+		uint64_t entry = file->index[i];
 		size_t at;
 
 		if (!entry)
@@ -178,33 +226,32 @@ static void grow_index(struct package_facts *package, const struct escape_annota
 			at = (at + 1) & (capacity - 1);
 		index[at] = entry;
 	}
-	free(package->index);
-	package->index = index;
-	package->capacity = capacity;
+	free(file->index);
+	file->index = index;
+	file->capacity = capacity;
 }
 
-/* The number of the annotation of this package that says the same, added where there is none. */
-static size_t find_or_add(struct facts *facts, const struct escape_annotation *fact)
+/* The number of the annotation that says the same, added where there is none. */
+static size_t find_or_add(struct facts *facts, struct file_facts *file, const struct escape_annotation *fact)
 {
 	struct escape_output *output = facts->output;
-	struct package_facts *package = facts->package;
 	uint64_t hash = fact_hash(fact);
 	size_t mask, at;
 
-	if (package->count * 2 >= package->capacity)
-		grow_index(package, output->annotations);
-	mask = package->capacity - 1;
-	for (at = hash & mask; package->index[at]; at = (at + 1) & mask) {
-		size_t i = (uint32_t)package->index[at] - 1;
+	if (file->count * 2 >= file->capacity)
+		grow_index(file, output->annotations);
+	mask = file->capacity - 1;
+	for (at = hash & mask; file->index[at]; at = (at + 1) & mask) {
+		size_t i = (uint32_t)file->index[at] - 1;
 
-		if (package->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
+		if (file->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
 			return i;
 	}
 	output->annotations = array_reserve(output->annotations, output->annotation_count,
 					    &facts->annotation_capacity, sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
-	package->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
-	package->count++;
+	file->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
+	file->count++;
 	return output->annotation_count++;
 }
 
@@ -342,6 +389,45 @@ static struct pending *next_pending(struct facts *facts, const struct escape_ann
 	return NULL;
 }
 
+/* Where a parameter is, or belongs, among those that have a verdict. */
+static uint64_t *spoken_slot(const struct file_facts *file, uint64_t hash)
+{
+	size_t at = hash & (file->spoken_capacity - 1);
+
+	while (file->spoken[at] && file->spoken[at] != hash)
+		at = (at + 1) & (file->spoken_capacity - 1);
+	return &file->spoken[at];
+}
+
+static uint64_t parameter_hash(const struct escape_annotation *fact)
+{
+	return hash_fold(position_hash(fact), (uintptr_t)fact->subject) | 1;
+}
+
+static void mark_spoken(struct file_facts *file, const struct escape_annotation *fact)
+{
+	uint64_t *old = file->spoken, *slot;
+	size_t old_capacity = file->spoken_capacity;
+
+	if (file->spoken_count * 2 >= old_capacity) {
+		file->spoken_capacity = old_capacity ? old_capacity * 2 : LEAST_CAPACITY;
+		file->spoken = memory_zeroed(file->spoken_capacity, sizeof(*file->spoken));
+		for (size_t i = 0; i < old_capacity; i++) {
+			if (old[i])
+				*spoken_slot(file, old[i]) = old[i];
+		}
+		free(old);
+	}
+	slot = spoken_slot(file, parameter_hash(fact));
+	file->spoken_count += !*slot;
+	*slot = parameter_hash(fact);
+}
+
+static bool is_spoken(const struct file_facts *file, const struct escape_annotation *fact)
+{
+	return file->spoken_capacity && *spoken_slot(file, parameter_hash(fact));
+}
+
 static void add_heading(struct facts *facts, const struct escape_annotation *fact, int32_t derefs)
 {
 	uint32_t *slot;
@@ -403,21 +489,21 @@ static int fitness(const struct pending *pending, const struct escape_annotation
 }
 
 /* Gives a new verdict its explanation. */
-static void claim_explanation(struct facts *facts, struct escape_annotation *verdict)
+static void claim_explanation(struct facts *facts, struct file_facts *file, struct escape_annotation *verdict)
 {
-	bool of_parameter = is_leak(verdict->kind) || verdict->kind == ESCAPE_DOES_NOT_ESCAPE;
 	struct pending *best = NULL;
 	int best_fitness = 0;
 
 	for (struct pending *p = NULL; (p = next_pending(facts, verdict, p));) {
 		int fit = p->claimed && verdict->flow_count ? 0 : fitness(p, verdict);
 
-		p->overtaken |= of_parameter && p->fact.subject == verdict->subject && is_leak(p->fact.kind);
 		if (fit > best_fitness) {
 			best = p;
 			best_fitness = fit;
 		}
 	}
+	if (is_leak(verdict->kind) || verdict->kind == ESCAPE_DOES_NOT_ESCAPE)
+		mark_spoken(file, verdict);
 	if (!best)
 		return;
 	best->claimed = true;
@@ -437,10 +523,15 @@ static void settle_pending(struct facts *facts)
 		struct pending *p = &facts->pending[i];
 		struct escape_annotation fact = p->fact;
 		struct escape_annotation *known;
+		struct file_facts *file;
 		size_t number;
 		char *detail;
 
-		if (p->claimed || p->overtaken)
+		if (p->claimed)
+			continue;
+		file = file_of(facts, &fact);
+		/* Of a parameter's leaks only the strongest get a verdict. */
+		if (is_leak(fact.kind) && is_spoken(file, &fact))
 			continue;
 		if (fact.kind == ESCAPE_LEAKING_PARAM_TO_RESULT) {
 			if (asprintf(&detail, "%s level=%d", fact.detail, p->derefs) < 0)
@@ -451,7 +542,7 @@ static void settle_pending(struct facts *facts)
 			fact.detail = NULL;
 		}
 		fact.explained_only = true;
-		number = find_or_add(facts, &fact); /* moves the annotations: look there only now */
+		number = find_or_add(facts, file, &fact); /* moves the annotations: look there only now */
 		known = &facts->output->annotations[number];
 		if (!known->flow_count) {
 			known->flows = fact.flows;
@@ -466,24 +557,6 @@ static void settle_pending(struct facts *facts)
 
 /* ---- the outside ---- */
 
-/* The facts of the package of that name, NULL before any header. */
-static struct package_facts *enter_package(struct facts *facts, const char *name)
-{
-	struct escape_output *output = facts->output;
-	uint32_t none = 0, *number = name ? pointer_map_at(&facts->package_numbers, name) : &none;
-
-	if (*number == POINTER_MAP_NONE) {
-		*number = (uint32_t)output->package_count + 1;
-		output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
-						 sizeof(*output->packages));
-		output->packages[output->package_count++] = name;
-		facts->packages = array_reserve(facts->packages, *number, &facts->package_facts_capacity,
-						sizeof(*facts->packages));
-		facts->packages[*number] = (struct package_facts){.name = name};
-	}
-	return &facts->packages[*number];
-}
-
 struct facts *facts_new(struct escape_output *output, struct string_table *strings)
 {
 	struct facts *facts = memory_zeroed(1, sizeof(*facts));
@@ -491,9 +564,6 @@ struct facts *facts_new(struct escape_output *output, struct string_table *strin
 	facts->output = output;
 	facts->strings = strings;
 	facts->raw_path = memory_resize(NULL, 1, 1);
-	facts->packages = array_reserve(NULL, 0, &facts->package_facts_capacity, sizeof(*facts->packages));
-	facts->packages[0] = (struct package_facts){0};
-	facts->package = enter_package(facts, NULL);
 	return facts;
 }
 
@@ -501,10 +571,13 @@ void facts_free(struct facts *facts)
 {
 	end_explanation(facts);
 	settle_pending(facts);
-	for (size_t i = 0; i <= facts->output->package_count; i++)
-		free(facts->packages[i].index);
-	free(facts->packages);
-	pointer_map_free(&facts->package_numbers);
+	for (size_t i = 0; i < facts->file_count; i++) {
+		free(facts->files[i].index);
+		free(facts->files[i].spoken);
+	}
+	free(facts->files);
+	free(facts->file_index);
+	pointer_map_free(&facts->packages);
 	free(facts->raw_path);
 	free(facts->pending);
 	free(facts->pending_index);
@@ -515,15 +588,26 @@ void facts_free(struct facts *facts)
 
 void facts_package(struct facts *facts, struct span path)
 {
+	struct escape_output *output = facts->output;
+	uint32_t *known;
+
 	end_explanation(facts);
 	settle_pending(facts);
-	facts->package = enter_package(facts, intern(facts, path));
+	facts->package = intern(facts, path);
+	known = pointer_map_at(&facts->packages, facts->package);
+	if (*known != POINTER_MAP_NONE) /* headers repeat, once a test variant */
+		return;
+	*known = (uint32_t)output->package_count;
+	output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
+					 sizeof(*output->packages));
+	output->packages[output->package_count++] = facts->package;
 }
 
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message,
 	       struct span text)
 {
-	struct escape_annotation fact = {.package = facts->package->name, .kind = message->kind}, *verdict;
+	struct escape_annotation fact = {.package = facts->package, .kind = message->kind}, *verdict;
+	struct file_facts *file;
 	size_t number;
 
 	if (message->role != MESSAGE_VERDICT && message->role != MESSAGE_HEADING)
@@ -537,18 +621,20 @@ bool facts_add(struct facts *facts, const struct position *position, const struc
 	fact.detail = intern_optional(facts, message->detail);
 	fact.function = intern_optional(facts, message->function);
 	if (message->role == MESSAGE_HEADING) {
-		fact.text = arena_string(&facts->strings->arena, text.text, text.length);
+		/* Shown where no verdict comes: without the colon that leads to the explanation. */
+		fact.text = arena_string(&facts->strings->arena, text.text, text.length - span_ends(text, SPAN(":")));
 		add_heading(facts, &fact, message->derefs);
 		return true;
 	}
-	number = find_or_add(facts, &fact);
+	file = file_of(facts, &fact);
+	number = find_or_add(facts, file, &fact);
 	verdict = &facts->output->annotations[number];
 	if (!verdict->text || verdict->explained_only) {
 		verdict->text = arena_string(&facts->strings->arena, text.text, text.length);
 		verdict->kind = fact.kind;
 		verdict->explained_only = false;
 	}
-	claim_explanation(facts, verdict);
+	claim_explanation(facts, file, verdict);
 	begin_explanation(facts, verdict->flow_count ? REPETITION : ANNOTATION, number, verdict);
 	return true;
 }

@@ -13,14 +13,7 @@
 #include "escape_parser.h"
 #include "go_source.h"
 #include "printable.h"
-
-#define REQUIRE(condition)                                                                   \
-	do {                                                                                 \
-		if (!(condition)) {                                                          \
-			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                             \
-		}                                                                            \
-	} while (0)
+#include "require.h"
 
 static void require_printable(const char *text)
 {

@@ -12,14 +12,7 @@
 #include <string.h>
 
 #include "pathmatch.h"
-
-#define REQUIRE(condition)                                                                   \
-	do {                                                                                 \
-		if (!(condition)) {                                                          \
-			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                             \
-		}                                                                            \
-	} while (0)
+#include "require.h"
 
 enum { FILES = 64, MAPS = 4 };
 

@@ -12,14 +12,7 @@
 #include "pprof.h"
 #include "render_report.h"
 #include "report.h"
-
-#define REQUIRE(condition)                                                                                   \
-	do {                                                                                                 \
-		if (!(condition)) {                                                                          \
-			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);            \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
+#include "require.h"
 
 static int64_t add(int64_t a, int64_t b)
 {

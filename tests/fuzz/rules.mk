@@ -18,7 +18,7 @@ FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow
 FUZZ_LIBS_pprof  := -lprotobuf-c -lz -lcjson -lsmartcols -lm
 
 .SECONDEXPANSION:
-$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h) $$(FUZZ_MADE_$$*)
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h) tests/fuzz/require.h $$(FUZZ_MADE_$$*)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)
