@@ -193,11 +193,11 @@ static void grow_file_index(struct facts *facts)
 /* Where the facts of the fact's file are. Good until the next call. */
 static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
 {
-	struct file_facts *last = &facts->files[facts->last_file];
 	uint32_t *slot;
 
-	if (facts->file_count && last->file == fact->file && last->package == fact->package)
-		return last;
+	if (facts->file_count && facts->files[facts->last_file].file == fact->file &&
+	    facts->files[facts->last_file].package == fact->package)
+		return &facts->files[facts->last_file];
 	if (facts->file_count * 2 >= facts->file_index_capacity)
 		grow_file_index(facts);
 	slot = file_slot(facts, fact->package, fact->file);
