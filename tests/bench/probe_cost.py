@@ -47,7 +47,7 @@ def read_report(path, rate):
         sys.exit(f"probe_cost: the recording went from rate {rate} to {report['rate']}: nothing was measured")
     if report["lost"] != {"events": 0, "stacks": 0}:
         sys.exit(f"probe_cost: a recording at rate {rate} lost {report['lost']}")
-    if not report["totals"]["objects"] or not any(row["refills"] or row["objects"] for row in report["rows"]):
+    if not report["totals"]["objects"] or (rate and not any(row["objects"] for row in report["rows"])):
         sys.exit(f"probe_cost: a recording at rate {rate} saw no events")
     return report
 
@@ -121,6 +121,8 @@ def events(rounds):
             with Target(depth, 64) as target:
                 median = interleaved(target, cases, rounds)
             base, hit = median["nobody"][0], median["bare"][1] - median["nobody"][1]
+            if rate == 0 and not median["counts"][2]:
+                sys.exit("probe_cost: a recording at rate 0 saw no events")
             cost = {name: (median[name][0] - base) / (1 if rate == 1 else median[name][2])
                     for name in ("counts", "stacks")}
             # below the recursion: measure, main, two frames of libc and _start
@@ -129,8 +131,9 @@ def events(rounds):
 
 
 def listening(rounds):
-    print("\nlistening all the time: ns an allocation, and the ratio to nobody\n"
-          "  size  nobody ns  default ns   rate 0 ns  default  rate 0")
+    print("\nlistening all the time: ns an allocation, and the ratio to nobody; rate 0 tells refills, of which pairs of\n"
+          "large objects make none\n"
+          "  size  nobody ns  default ns   rate 0 ns  default  rate 0  refills")
     cases = {"nobody": Target.nobody, "default": lambda target: target.recorded(DEFAULT_RATE),
              "rate 0": lambda target: target.recorded(0)}
     for size in (16, 64, 256, 1024, 8192):
@@ -138,7 +141,8 @@ def listening(rounds):
             median = interleaved(target, cases, rounds)
         base = median["nobody"][0]
         print(f"{size:6}{base:11.2f}{median['default'][0]:12.2f}{median['rate 0'][0]:12.2f}"
-              f"{median['default'][0] / base:9.3f}{median['rate 0'][0] / base:8.2f}", flush=True)
+              f"{median['default'][0] / base:9.3f}{median['rate 0'][0] / base:8.2f}"
+              f"{median['rate 0'][2]:9.4f}", flush=True)
 
 
 def run_child(path, command):
