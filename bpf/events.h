@@ -8,8 +8,10 @@
  *
  *   totals   per process slot: the sums of all events, by span class. Mapped into user space, so reading them costs
  *            no system call; that is what makes snapshots narrow enough to compare with the target's own counters.
- *   counts   (stack, site, type, process, event, span class) -> sums: the rows of the profile.
- *   stacks   stack hash -> return addresses.
+ *   rows     (stack, site, type, process, event, span class) -> sums: the rows of the profile. Two maps: the programs
+ *            fill one, the one that `filling` names, while user space empties the other: so a recording may have more
+ *            rows than the maps hold.
+ *   stacks   stack hash -> return addresses. User space may take them out at any time.
  */
 
 #include <linux/types.h>
@@ -17,6 +19,16 @@
 #define EVENT_SPAN_CLASSES 136
 #define EVENT_STACK_MAX    127
 #define EVENT_SLOTS        256 /* processes observed at one time */
+
+#define EVENT_ROWS_MAX   (1 << 16) /* of each of the two maps */
+#define EVENT_STACKS_MAX (1 << 16)
+
+/* How the maps fill. */
+struct event_maps {
+	__u32 filling;         /* 0 or 1: which of the maps of rows. Written by user space */
+	__u32 padding;
+	__u64 rows, stacks;    /* put into maps since the beginning */
+};
 
 /* What happened. The meaning of the sums in struct event_sums depends on it. */
 enum event_kind {

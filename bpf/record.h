@@ -31,6 +31,8 @@
 __weak const volatile __u64 stack_seed[2] = {0, 0};
 __weak const volatile __u8 stacks_wanted = 1; /* 0: rows are told apart by site and type only */
 
+__weak volatile struct event_maps maps = {0};
+
 struct scratch {
 	__u32 busy;
 	__u32 padding;
@@ -48,16 +50,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct event_process);
 } processes __weak SEC(".maps");
-struct {
+struct rows {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 17); /* allocated ahead: an insertion in a burst must not fail for lack of memory */
+	__uint(max_entries, EVENT_ROWS_MAX); /* allocated ahead: an insertion must not fail for lack of memory */
 	__type(key, struct event_key);
 	__type(value, struct event_sums);
-} counts __weak SEC(".maps");
+} rows0 __weak SEC(".maps"), rows1 __weak SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 16);
+	__uint(max_entries, EVENT_STACKS_MAX);
 	__type(key, struct event_hash);
 	__type(value, struct event_stack);
 } stacks __weak SEC(".maps");
@@ -179,6 +181,8 @@ static __always_inline int stack_insert(const struct event_hash *hash, const str
 	 * interrupt; when it is used up, that one comes right away. */
 	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
 		error = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
+	if (!error)
+		add(maps.stacks, 1);
 	if (error == -ERROR_EXISTS) {
 		const struct event_stack *stored = bpf_map_lookup_elem(&stacks, hash);
 
@@ -201,15 +205,23 @@ static __always_inline void sums_add(struct event_sums *sums, const struct event
 	}
 }
 
+static __always_inline struct event_sums *row_find(const struct event_key *key)
+{
+	return maps.filling ? bpf_map_lookup_elem(&rows1, key) : bpf_map_lookup_elem(&rows0, key);
+}
+
 static __noinline int row_insert(const struct event_key *key, const struct event_sums *amount)
 {
 	struct event_sums *sums;
 
 	if (!key || !amount)
 		return -1;
-	if (!bpf_map_update_elem(&counts, key, amount, BPF_NOEXIST))
+	if (!(maps.filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST) :
+			     bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
+		add(maps.rows, 1);
 		return 0;
-	sums = bpf_map_lookup_elem(&counts, key); /* another CPU was first, or the map is full */
+	}
+	sums = row_find(key); /* another CPU was first, or the map is full */
 	if (!sums)
 		return -1;
 	sums_add(sums, amount);
@@ -231,7 +243,7 @@ static __always_inline void record(struct event_process *process, struct event_k
 	else if (stacks_wanted)
 		add(process->lost_stacks, 1);
 
-	sums = bpf_map_lookup_elem(&counts, key);
+	sums = row_find(key);
 	if (sums) {
 		sums_add(sums, amount);
 	} else {

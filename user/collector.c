@@ -19,7 +19,7 @@
 #include "size_class.h"
 
 enum {
-	ROW_BATCH = 4096,
+	BATCH = 1024,
 	LEAVING_MAX = 16,
 };
 
@@ -33,6 +33,9 @@ struct collector {
 	size_t leaving_count;
 	char *processes; /* mapped */
 	size_t processes_size;
+	struct event_store store;
+	uint64_t relieved_rows, relieved_stacks; /* of those ever put into the maps, when they were last emptied */
+	int barrier, barrier_inner;
 };
 
 struct attachment {
@@ -148,6 +151,17 @@ static int configure(struct collector *collector)
 	return 0;
 }
 
+static int open_barrier(struct collector *collector)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options);
+
+	collector->barrier_inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
+	options.inner_map_fd = (uint32_t)collector->barrier_inner;
+	collector->barrier = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(uint32_t), sizeof(uint32_t), 1,
+					    &options);
+	return collector->barrier < 0 ? -errno : 0;
+}
+
 static int map_processes(struct collector *collector)
 {
 	void *mapped;
@@ -170,6 +184,7 @@ struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 	if (!collector)
 		abort();
 	collector->leaving_end = &collector->leaving;
+	collector->barrier = collector->barrier_inner = -1;
 	print_messages = verbose;
 	libbpf_set_print(print);
 	collector->multi = !(attach && strcmp(attach, "perf") == 0) && collector_kernel_has_multi();
@@ -183,7 +198,7 @@ struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 		explain(error, "load the BPF programs", -status);
 		goto fail;
 	}
-	if ((status = map_processes(collector))) {
+	if ((status = map_processes(collector)) || (status = open_barrier(collector))) {
 		explain(error, "map the BPF programs' counters", -status);
 		goto fail;
 	}
@@ -264,6 +279,11 @@ void collector_close(struct collector *collector)
 		wait_for_oldest(collector);
 	if (collector->processes)
 		munmap(collector->processes, collector->processes_size);
+	if (collector->barrier >= 0)
+		close(collector->barrier);
+	if (collector->barrier_inner >= 0)
+		close(collector->barrier_inner);
+	event_store_free(&collector->store);
 	escapement_bpf__destroy(collector->bpf);
 	free(collector);
 }
@@ -458,19 +478,23 @@ static void each_shape(const volatile struct event_process *process, uint32_t sl
 	}
 }
 
-void collector_rows(struct collector *collector,
-		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
-		    void *context)
+static int rows_map(const struct collector *collector, uint32_t which)
 {
-	struct event_key *keys = calloc(ROW_BATCH, sizeof(*keys));
-	struct event_sums *sums = calloc(ROW_BATCH, sizeof(*sums));
-	int map = bpf_map__fd(collector->bpf->maps.counts), status;
+	return bpf_map__fd(which ? collector->bpf->maps.rows1 : collector->bpf->maps.rows0);
+}
+
+static void each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
+			void *context)
+{
+	struct event_key *keys = calloc(BATCH, sizeof(*keys));
+	struct event_sums *sums = calloc(BATCH, sizeof(*sums));
 	uint32_t position, *previous = NULL;
+	int status;
 
 	if (!keys || !sums)
 		abort();
 	do {
-		uint32_t count = ROW_BATCH;
+		uint32_t count = BATCH;
 
 		status = bpf_map_lookup_batch(map, previous, &position, keys, sums, &count, NULL);
 		if (status && errno != ENOENT)
@@ -481,6 +505,15 @@ void collector_rows(struct collector *collector,
 	} while (!status);
 	free(keys);
 	free(sums);
+}
+
+void collector_rows(struct collector *collector,
+		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
+		    void *context)
+{
+	for (uint32_t which = 0; which < 2; which++)
+		each_of_map(rows_map(collector, which), each, context);
+	event_store_each(&collector->store, each, context);
 	for (uint32_t slot = 0; slot < EVENT_SLOTS && !collector->stacks; slot++)
 		each_shape(collector_process(collector, slot), slot, each, context);
 }
@@ -488,37 +521,102 @@ void collector_rows(struct collector *collector,
 bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack)
 {
 	return (hash->part[0] || hash->part[1]) &&
-		bpf_map_lookup_elem(bpf_map__fd(collector->bpf->maps.stacks), hash, stack) == 0;
+	       (event_store_stack(&collector->store, hash, stack) ||
+		bpf_map_lookup_elem(bpf_map__fd(collector->bpf->maps.stacks), hash, stack) == 0);
 }
 
-struct slot_keys {
+struct slot_rows {
 	uint32_t slot;
-	struct event_key *keys;
-	size_t count;
+	struct event_rows *rows;
 };
 
-static void gather_key(void *context, const struct event_key *key, const struct event_sums *sums)
+static void gather_row(void *context, const struct event_key *key, const struct event_sums *sums)
 {
-	struct slot_keys *gathered = context;
+	struct slot_rows *gathered = context;
 
-	(void)sums;
-	if (key->slot != gathered->slot)
-		return;
-	gathered->keys = reallocarray(gathered->keys, gathered->count + 1, sizeof(*gathered->keys));
-	if (!gathered->keys)
-		abort();
-	gathered->keys[gathered->count++] = *key;
+	if (key->slot == gathered->slot)
+		event_rows_add(gathered->rows, key, sums);
 }
 
-void collector_clear(struct collector *collector, uint32_t slot)
+void collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows)
 {
-	struct slot_keys gathered = {.slot = slot};
+	struct slot_rows gathered = {slot, rows};
 
-	collector_rows(collector, gather_key, &gathered);
-	for (size_t i = 0; i < gathered.count; i++)
-		bpf_map_delete_elem(bpf_map__fd(collector->bpf->maps.counts), &gathered.keys[i]);
-	free(gathered.keys);
+	for (uint32_t which = 0; which < 2; which++) {
+		size_t i = rows->count;
+
+		each_of_map(rows_map(collector, which), gather_row, &gathered);
+		for (; i < rows->count; i++)
+			bpf_map_delete_elem(rows_map(collector, which), &rows->items[i].key);
+	}
+	event_store_take(&collector->store, slot, rows);
+	if (!collector->stacks)
+		each_shape(collector_process(collector, slot), slot, gather_row, &gathered);
 	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
+}
+
+static void keep_row(struct event_store *store, const void *key, const void *sums)
+{
+	event_store_add(store, key, sums);
+}
+
+static void keep_stack(struct event_store *store, const void *hash, const void *stack)
+{
+	event_store_add_stack(store, hash, stack);
+}
+
+/* Moves all that a map holds into the store. */
+static void drain(struct collector *collector, int map, size_t key_size, size_t value_size,
+		  void (*keep)(struct event_store *, const void *, const void *))
+{
+	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
+	uint32_t position, *previous = NULL;
+	int status;
+
+	if (!keys || !values)
+		abort();
+	do {
+		uint32_t count = BATCH;
+
+		status = bpf_map_lookup_and_delete_batch(map, previous, &position, keys, values, &count, NULL);
+		if (status && errno != ENOENT)
+			break;
+		for (uint32_t i = 0; i < count; i++)
+			keep(&collector->store, keys + i * key_size, values + i * value_size);
+		previous = &position;
+	} while (!status);
+	free(keys);
+	free(values);
+}
+
+/* Returns when no program runs that has begun before: the kernel promises that for maps of maps. */
+static bool programs_left(struct collector *collector)
+{
+	uint32_t index = 0;
+
+	return bpf_map_update_elem(collector->barrier, &index, &collector->barrier_inner, BPF_ANY) == 0;
+}
+
+void collector_relieve(struct collector *collector)
+{
+	volatile struct event_maps *maps = &collector->bpf->bss->maps;
+	uint64_t rows = maps->rows, stacks = maps->stacks;
+
+	if (stacks - collector->relieved_stacks > EVENT_STACKS_MAX / 4) {
+		collector->relieved_stacks = stacks;
+		drain(collector, bpf_map__fd(collector->bpf->maps.stacks), sizeof(struct event_hash),
+		      sizeof(struct event_stack), keep_stack);
+	}
+	if (rows - collector->relieved_rows > EVENT_ROWS_MAX / 4) {
+		uint32_t full = maps->filling;
+
+		collector->relieved_rows = rows;
+		maps->filling = !full;
+		/* one that has found its row there still adds to it */
+		if (programs_left(collector))
+			drain(collector, rows_map(collector, full), sizeof(struct event_key), sizeof(struct event_sums),
+			      keep_row);
+	}
 }
 
 uint64_t collector_missed(struct collector *collector)

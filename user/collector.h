@@ -13,6 +13,7 @@
 
 #include "../bpf/events.h"
 #include "error.h"
+#include "event_store.h"
 #include "runtime.h"
 
 struct collector;
@@ -44,7 +45,8 @@ void collector_totals(const volatile struct event_process *process, bool all,
 /* How often its probes were hit since they were attached. */
 int64_t collector_hits(const volatile struct event_process *process);
 
-/* Calls `each` for every row. Rows may be added meanwhile; each that was there before is seen. */
+/* Calls `each` for every row, perhaps more than once with parts of its sums. Rows may be added meanwhile; each that was
+ * there before is seen. */
 void collector_rows(struct collector *collector,
 		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
 		    void *context);
@@ -52,8 +54,12 @@ void collector_rows(struct collector *collector,
 /* False where that stack is not stored. */
 bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack);
 
-/* Frees the slot's rows and zeroes its sums, for the next process. */
-void collector_clear(struct collector *collector, uint32_t slot);
+/* Moves the slot's rows into *rows (a key may come more than once, with parts of its sums), and zeroes its sums for the
+ * next process. Its probes must be detached. */
+void collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows);
+
+/* Makes room in the kernel's maps where they fill up. To be called several times a second. */
+void collector_relieve(struct collector *collector);
 
 /* Probe hits for which the kernel did not run a program, since the collector was opened. */
 uint64_t collector_missed(struct collector *collector);

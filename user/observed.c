@@ -7,6 +7,8 @@
 
 enum {
 	SNAPSHOT_TRIES = 400,
+	SNAPSHOT_TRIES_MIN = 8, /* on a machine that keeps us waiting */
+	RELIEVE_ROWS = 4096,
 	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to look for an instant at which both sides agree */
 };
 
@@ -47,7 +49,8 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 			break;
 		if (tries == 0 || attempt->bound < best->bound)
 			*best = *attempt;
-		if (best->bound == 0 || now_ns() > deadline)
+		if (best->bound == 0 || (now_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
+		    now_ns() > deadline + 4 * SNAPSHOT_NS)
 			break;
 	}
 	free(attempt);
@@ -168,9 +171,8 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	}
 }
 
-static void add_row(void *context, const struct event_key *key, const struct event_sums *sums)
+static void add_row(struct observed *observed, const struct event_key *key, const struct event_sums *sums)
 {
-	struct observed *observed = context;
 	struct runtime *runtime = observed->runtime;
 	struct profile_key row = {.pid = observed->target->pid};
 	struct event_sums amount = *sums;
@@ -179,8 +181,6 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	struct event_stack stack;
 	bool stored;
 
-	if (key->slot != observed->slot)
-		return;
 	stored = collector_stack(observed->collector, &key->stack, &stack);
 	if (key->kind == EVENT_SAMPLE && runtime->ops->estimate &&
 	    !runtime->ops->estimate(runtime, &full, &amount, stored ? &stack : NULL))
@@ -191,6 +191,16 @@ static void add_row(void *context, const struct event_key *key, const struct eve
 	row.comm = profile_string(observed->profile, observed->target->comm);
 	row.span_class = full.span_class < SPAN_CLASSES ? full.span_class : SPAN_CLASS_UNKNOWN;
 	profile_add(observed->profile, &row, values);
+}
+
+/* Others go on filling the maps meanwhile. */
+static void add_rows(struct observed *observed, const struct event_rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		if (i % RELIEVE_ROWS == 0)
+			collector_relieve(observed->collector);
+		add_row(observed, &rows->items[i].key, &rows->items[i].sums);
+	}
 }
 
 /* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
@@ -319,6 +329,7 @@ void observed_finish(struct observed *observed)
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
+	struct event_rows rows = {0};
 
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
@@ -337,10 +348,11 @@ void observed_finish(struct observed *observed)
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}
-	collector_rows(observed->collector, add_row, observed);
+	collector_take(observed->collector, observed->slot, &rows);
+	add_rows(observed, &rows);
+	event_rows_free(&rows);
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, process);
-	collector_clear(observed->collector, observed->slot);
 
 	address_space_free(observed->space);
 	runtime_free(observed->runtime);

@@ -90,7 +90,6 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		return absent ? 0 : -1;
 	}
 	runtime->may_change = session->options->enable_sampler;
-	runtime->stacks = !session->options->no_stacks;
 	while (slot < EVENT_SLOTS && session->observed[slot])
 		slot++;
 	if (slot == EVENT_SLOTS) {
@@ -306,6 +305,7 @@ static void run(struct session *session)
 		if ((signal || over) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
 		watch_overhead(session);
+		collector_relieve(session->collector);
 		if (now - last_tick >= TICK_MS) {
 			last_tick = now;
 			for (int i = 0; i < EVENT_SLOTS; i++) {

@@ -1,0 +1,3 @@
+module example.org/branches
+
+go 1.19
