@@ -266,8 +266,10 @@ int go_release_all(struct pt_regs *ctx)
 
 	if (!process || !counts_hit(ctx, flags))
 		return 0;
-	window = window_of(process);
 	set_pending(process, cache, 0, 0);
+	if (!(flags & EVENT_FLAG_TOTAL_OBJECTS))
+		return 0;
+	window = window_of(process);
 	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
 		__u64 objects = read_half(span + process->layout.span_alloc_count) -

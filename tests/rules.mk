@@ -65,6 +65,12 @@ test-go-matrix: deps
 	$(Q)$(MAKE) --no-print-directory test-programs
 	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 GO_ATTACHMENTS=63 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
+# A Go program under stress, attached to and left again 500 times a release: its results are checked all the while.
+.PHONY: test-go-attach
+test-go-attach: test-programs
+	$(Q)BUILD=$(B) GO_ATTACHMENTS=500 tests/integration/test_go_record.py \
+		test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within_the_bound
+
 # Servers and tools that nobody here wrote, longer: some minutes of load, a cold build of Go's standard library.
 .PHONY: test-go-programs
 test-go-programs: deps

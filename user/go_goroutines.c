@@ -18,10 +18,11 @@ enum {
 	G_SCHED = 56, /* gobuf */
 };
 
-/* One goroutine's frame pointer on its way up. */
+/* A goroutine on its way up. */
 struct walker {
 	uint64_t frame[2]; /* the caller's frame pointer, the return address */
-	uint64_t pointer;
+	uint64_t pointer;  /* where these are */
+	uint64_t top;      /* of its stack */
 };
 
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias)
@@ -57,26 +58,34 @@ static uint64_t *addresses_read(const struct go_goroutines *goroutines, const st
 	return addresses;
 }
 
-/* Where each goroutine is: its state, and its frame pointer when it last stopped. */
+/* Where each goroutine is: its state, and what g.sched says of where it last stopped. */
 struct position {
 	uint32_t state;
-	uint64_t pointer;
+	uint64_t stopped[2]; /* stack pointer, address of the instruction */
+	uint64_t pointer;    /* frame pointer */
 };
+
+enum { PIECES = 3 }; /* a position */
 
 static int positions_read(const struct go_goroutines *goroutines, const struct target *target,
 			  const uint64_t *addresses, size_t count, struct position *positions)
 {
 	const struct go_scheduler_layout *layout = &goroutines->binary->version->scheduler;
-	struct target_piece *pieces = allocate(2 * count, sizeof(*pieces));
+	struct target_piece *pieces = allocate(PIECES * count, sizeof(*pieces));
 	int status;
 
 	for (size_t i = 0; i < count; i++) {
-		pieces[2 * i] = (struct target_piece){addresses[i] + layout->g_status, &positions[i].state,
-						      sizeof(positions[i].state)};
-		pieces[2 * i + 1] = (struct target_piece){addresses[i] + G_SCHED + layout->gobuf_frame,
-							  &positions[i].pointer, sizeof(positions[i].pointer)};
+		struct position *position = &positions[i];
+		struct target_piece *piece = &pieces[PIECES * i];
+		uint64_t sched = addresses[i] + G_SCHED;
+
+		piece[0] = (struct target_piece){addresses[i] + layout->g_status, &position->state,
+						 sizeof(position->state)};
+		piece[1] = (struct target_piece){sched, position->stopped, sizeof(position->stopped)};
+		piece[2] = (struct target_piece){sched + layout->gobuf_frame, &position->pointer,
+						 sizeof(position->pointer)};
 	}
-	status = target_read_pieces(target, pieces, 2 * count);
+	status = target_read_pieces(target, pieces, PIECES * count);
 	free(pieces);
 	for (size_t i = 0; i < count; i++)
 		positions[i].state &= 0xfff; /* without the flag that the collector scans it */
@@ -123,6 +132,28 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 	return left;
 }
 
+/* Where a goroutine was stopped on its way into a function, the frame pointer is the caller's already, and leads past it:
+ * its return address is at the top of the stack. */
+static int64_t leave_tops(const struct go_goroutines *goroutines, const struct target *target,
+			  struct walker *walkers, int64_t count, int64_t *allocating)
+{
+	struct target_piece *pieces = allocate((size_t)count, sizeof(*pieces));
+	int64_t left = 0;
+	int status;
+
+	for (int64_t i = 0; i < count; i++)
+		pieces[i] = (struct target_piece){walkers[i].top, &walkers[i].frame[1], sizeof(walkers[i].frame[1])};
+	status = target_read_pieces(target, pieces, (size_t)count);
+	free(pieces);
+	for (int64_t i = 0; i < count && !status; i++) {
+		if (is_allocation(goroutines, walkers[i].frame[1]))
+			(*allocating)++;
+		else
+			walkers[left++] = walkers[i];
+	}
+	return status ? -1 : left;
+}
+
 /* Walks up from all that wait. -1 where a stack could not be read. */
 static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, const struct target *target,
 				     const struct position *positions, size_t count)
@@ -132,12 +163,20 @@ static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, con
 
 	for (size_t i = 0; i < count; i++) {
 		if (waits(&positions[i]))
-			walkers[left++].pointer = positions[i].pointer;
+			walkers[left++] = (struct walker){.pointer = positions[i].pointer,
+							  .top = positions[i].stopped[0]};
 	}
+	left = leave_tops(goroutines, target, walkers, left, &allocating);
 	for (int frame = 0; frame < FRAMES_MAX && left > 0; frame++)
 		left = walk_up(goroutines, target, walkers, left, &allocating);
 	free(walkers);
 	return left < 0 ? -1 : allocating;
+}
+
+static bool moved(const struct position *before, const struct position *after)
+{
+	return after->state == G_RUNNING || after->state == G_COPYSTACK || before->state != after->state ||
+	       (waits(before) && memcmp(before, after, sizeof(*before)) != 0);
 }
 
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target)
@@ -156,11 +195,9 @@ int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const s
 	if (allocating >= 0 && positions_read(goroutines, target, addresses, count, after))
 		allocating = -1;
 	for (size_t i = 0; allocating >= 0 && i < count; i++)
-		allocating += after[i].state == G_RUNNING || after[i].state == G_COPYSTACK ||
-			      before[i].state != after[i].state ||
-			      (waits(&before[i]) && before[i].pointer != after[i].pointer);
+		allocating += moved(&before[i], &after[i]);
 	free(before);
 	free(after);
 	free(addresses);
-	return allocating;
+	return allocating < 0 ? (int64_t)count : allocating; /* each is in one at most */
 }

@@ -172,8 +172,8 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	state->tiny_tail += (int64_t)load_u64(processor->block);
 	if (processor->status == P_GC_STOP)
 		state->unsettled += sum;
-	if (processor->busy)
-		state->running++;
+	state->processors++;
+	state->running += processor->busy;
 }
 
 /* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */

@@ -26,8 +26,7 @@ enum {
 	SMALL_MAX = 32768, /* the largest size class */
 	HEADER = 8,
 	DEFAULT_SAMPLER_RATE = 512 * 1024,
-	UNKNOWN_IN_FLIGHT = 64, /* where goroutines changed while they were looked at */
-	MOVING = 8, /* where several are at it: those that were seen neither where they came from nor where they went */
+	UNKNOWN_IN_FLIGHT = 64, /* where the goroutines cannot be found */
 };
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
@@ -55,7 +54,8 @@ static const struct function_row {
 		    1u << VALUE_REFILLS},
 	/* in the place of refill, where that was inlined */
 	[CACHE_SPAN] = {"runtime.(*mcentral).cacheSpan", "go_cache_span", AT_ZERO | AT_ONE | AT_UNSAMPLED, 0, 0},
-	[RELEASE_ALL] = {"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO, AT_ZERO, 0},
+	/* at rate 1 only so that readers of mcaches know when spans are being given back */
+	[RELEASE_ALL] = {"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO | AT_ONE, AT_ZERO, 0},
 	[ALLOC_LARGE] = {"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, 0},
 	[CENTRAL_GROW] = {"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0,
 			  1u << VALUE_CENTRAL_GROWS},
@@ -73,6 +73,7 @@ struct go {
 	struct go_goroutines goroutines;
 	bool heap_known; /* the layout of the heap's structures is */
 	bool sampled;    /* the runtime's sampler tells the rows */
+	bool gives_back; /* events tell when an mcache gives spans back */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool sampler_changed; /* while we looked */
 	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
@@ -164,7 +165,7 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 			go->runtime.unmeasured |= row->measures;
 	}
 	chosen[CACHE_SPAN] &= inlined[REFILL];
-	if (!go->runtime.objects_from_events) /* then none may tell a part of them */
+	if (when == AT_ZERO && !go->runtime.objects_from_events) /* then none may tell a part of them */
 		chosen[RELEASE_ALL] = chosen[ALLOC_LARGE] = false;
 	return 0;
 }
@@ -282,6 +283,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	set_layout(go, &set->layout);
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
+	go->gives_back = chosen[REFILL] && chosen[RELEASE_ALL];
 	runtime->counters_only = when != AT_ONE && !runtime->objects_from_events;
 	return add_probes(go, when, chosen, set, error);
 }
@@ -309,13 +311,15 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
 	counters->classes[0].bytes = state->large_bytes;
 }
 
-static int64_t allocating_now(const struct go *go, const struct target *target)
+/*
+ * An allocation in flight is on a P, or its goroutine waits somewhere in it. Where several are at it, as many as there
+ * are Ps may have been seen neither where they came from nor where they went.
+ */
+static int64_t in_flight(int64_t allocating, const struct go_heap_state *state)
 {
-	int64_t allocating = go_goroutines_allocating(&go->goroutines, target);
-
 	if (allocating < 0)
 		return UNKNOWN_IN_FLIGHT;
-	return allocating > 1 ? allocating + MOVING : allocating;
+	return allocating > 1 ? allocating + state->processors : allocating;
 }
 
 static int go_read(struct runtime *runtime, const struct target *target, int64_t rate,
@@ -323,14 +327,15 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 {
 	struct go *go = (struct go *)runtime;
 	struct go_heap_state state;
-	int64_t allocating;
+	int64_t allocating = 0;
 
 	memset(counters, 0, sizeof(*counters));
 	/* Before the heap: what is in flight when that is read has begun by now, or will be among the events until then. */
-	allocating = rate == 1 ? allocating_now(go, target) : 0;
+	if (rate == 1)
+		allocating = go_goroutines_allocating(&go->goroutines, target);
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
 	if (!go->heap_known ||
-	    go_heap_read(&go->heap, target, runtime->objects_from_events ? runtime->events : NULL, &state))
+	    go_heap_read(&go->heap, target, go->gives_back ? runtime->events : NULL, &state))
 		return -1;
 	if (go->sampled)
 		note_sampler_rate(go, target);
@@ -347,7 +352,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		}
 	}
 	if (rate == 1)
-		state.running = allocating;
+		state.running = in_flight(allocating, &state);
 	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;

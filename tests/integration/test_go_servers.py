@@ -53,10 +53,14 @@ def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
             for _ in range(ROUNDS):
                 for rate in ("0", "1"):
                     before = load.count
-                    process = record_attached(t, server, rate, SECONDS)
+                    for _ in range(3):  # what keeps the recorder waiting at an end makes the bound wide
+                        process = record_attached(t, server, rate, SECONDS)
+                        check(process, f"{name} rate {rate}", 100)
+                        if process["check"]["bound"] <= process["totals"][OBJECTS] / 10000:
+                            break
+                    check(process, f"{name} rate {rate}", 10000)
                     assert load.count > before + 50, f"{name} rate {rate}: {load.count - before} requests"
                     assert process["totals"][OBJECTS] > 100000, f"{name} rate {rate}: {process['totals']}"
-                    check(process, f"{name} rate {rate}", 10000)
         same(load.answers, {answer}, f"{name}: what it answered")
         same(server.process.poll(), None, f"{name}: exit status")
 

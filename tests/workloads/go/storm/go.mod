@@ -1,0 +1,3 @@
+module example.org/storm
+
+go 1.19
