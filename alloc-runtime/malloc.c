@@ -43,7 +43,7 @@ static void *malloc_large(struct mcache *c, const struct request *r, struct call
 	return (void *)s->base;
 }
 
-static void *take(struct mcache *c, const struct request *r, struct caller *caller, bool *sampled)
+static inline void *take(struct mcache *c, const struct request *r, struct caller *caller, bool *sampled)
 {
 	if (r->kind == Small) {
 		sampler_refresh(c);
@@ -55,7 +55,9 @@ static void *take(struct mcache *c, const struct request *r, struct caller *call
 	return r->kind == Tiny ? tiny_alloc(c, r->size, caller) : malloc_large(c, r, caller);
 }
 
-static void *allocate(const struct request *r, const struct goalloc_site *site, struct caller *caller)
+/* Inlined, so that the request stays in registers. */
+static inline __attribute__((always_inline)) void *allocate(const struct request *r, const struct goalloc_site *site,
+							    struct caller *caller)
 {
 	struct mcache *c = mcache_enter();
 

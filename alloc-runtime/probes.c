@@ -12,9 +12,9 @@
 #include "recorder.h"
 
 #ifdef __clang__
-#define PROBE_FUNCTION __attribute__((noinline, optnone))
+#define PROBE_FUNCTION __attribute__((used, noinline, optnone))
 #else
-#define PROBE_FUNCTION __attribute__((noipa))
+#define PROBE_FUNCTION __attribute__((used, noipa))
 #endif
 #define PROBE_DATA __attribute__((section(".probes")))
 
@@ -26,7 +26,7 @@
 #ifdef GOALLOC_NO_PROBES
 /* For measurements only: the same library without sites and notes. */
 #define PROBE_SITE(name, semaphore, arguments)                                                                      \
-	static void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)             \
+	static inline void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)      \
 	{                                                                                                           \
 		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                                               \
 	}
@@ -77,6 +77,7 @@ typedef void site_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uin
 PROBE_DATA union sampler_word sampler_word;
 PROBE_DATA uint16_t mheap_grow_semaphore;
 PROBE_DATA uint16_t span_sweep_semaphore;
+PROBE_DATA uint16_t stack_semaphore;
 
 PROBE_SITES(mcache_refill, "mcache_refill_semaphores", ARGUMENTS_6)
 PROBE_SITES(mcentral_grow, "mcentral_grow_semaphores", ARGUMENTS_5)
@@ -84,60 +85,60 @@ PROBE_SITES(large_alloc, "large_alloc_semaphores", ARGUMENTS_6)
 PROBE_SITES(alloc_sample, "sampler_word+6", ARGUMENTS_6)
 PROBE_SITE(mheap_grow, "mheap_grow_semaphore", ARGUMENTS_4)
 PROBE_SITE(span_sweep, "span_sweep_semaphore", ARGUMENTS_3)
+PROBE_SITE(stack, "stack_semaphore", "") /* never runs: it is there to be listened to */
+
+const uint64_t probe_distances[NumRates] = {0, 8 << 10, 64 << 10, 512 << 10};
 
 static bool raised(const uint16_t *semaphore)
 {
 	return __atomic_load_n(semaphore, __ATOMIC_RELAXED) != 0;
 }
 
-uint64_t finest_rate(const struct semaphores *s)
-{
-	static const uint64_t distances[NumRates] = {0, 8 << 10, 64 << 10, 512 << 10};
-
-	for (unsigned rate = 0; rate < NumRates; rate++)
-		if (raised(&s->raised[rate]))
-			return distances[rate];
-	return GOALLOC_NOT_LISTENING;
-}
-
-static void fire(const struct semaphores *s, site_function *const *sites, uint64_t a, uint64_t b, uint64_t c,
-		 uint64_t d, uint64_t e, uint64_t f)
+static __attribute__((noinline)) void fire(const struct semaphores *s, site_function *const *sites, uint64_t distance,
+					   const uint64_t arguments[6])
 {
 	for (unsigned rate = 0; rate < NumRates; rate++)
-		if (raised(&s->raised[rate]))
-			sites[rate](a, b, c, d, e, f);
+		if (probe_distances[rate] >= distance && raised(&s->raised[rate]))
+			sites[rate](arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
 void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
-			 uint64_t free, uint64_t stack)
+			 uint64_t free, uint64_t stack, uint64_t distance)
 {
 	if (recorder_active)
 		recorder_note(RecordRefill, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
 			      GOALLOC_REFILL_REFILLS(refills_and_objects), bytes, stack);
-	fire(&mcache_refill_semaphores, mcache_refill_sites, cache_and_class, refills_and_objects, bytes, base, free,
-	     stack);
+	fire(&mcache_refill_semaphores, mcache_refill_sites, distance,
+	     (uint64_t[]){cache_and_class, refills_and_objects, bytes, base, free, stack});
 }
 
-void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack)
+void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack,
+			 uint64_t distance)
 {
 	if (recorder_active)
 		recorder_note(RecordCentralGrow, (unsigned)spanclass, grows, 0, stack);
-	fire(&mcentral_grow_semaphores, mcentral_grow_sites, spanclass, grows, pages, base, stack, 0);
+	fire(&mcentral_grow_semaphores, mcentral_grow_sites, distance,
+	     (uint64_t[]){spanclass, grows, pages, base, stack, 0});
 }
 
-void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes)
+void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes,
+		       uint64_t distance)
 {
-	fire(&large_alloc_semaphores, large_alloc_sites, objects, size, pages, base, stack, bytes);
+	fire(&large_alloc_semaphores, large_alloc_sites, distance,
+	     (uint64_t[]){objects, size, pages, base, stack, bytes});
 }
 
+/* The site of every event comes last, by a tail call: after a trap each return costs a misprediction. */
 void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
-			uint64_t stack)
+			uint64_t stack, uint64_t distance)
 {
 	if (recorder_active)
 		recorder_note(RecordAlloc, (unsigned)spanclass, 1, bytes, stack);
-	if (raised(&sampler_word.every))
+	if (semaphores_read(&alloc_sample_semaphores) != 0)
+		fire(&alloc_sample_semaphores, alloc_sample_sites, distance,
+		     (uint64_t[]){address, bytes, weight, spanclass, site, stack});
+	if (distance == 0 && raised(&sampler_word.every))
 		site_alloc_sample(address, bytes, weight, spanclass, site, stack);
-	fire(&alloc_sample_semaphores, alloc_sample_sites, address, bytes, weight, spanclass, site, stack);
 }
 
 void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack)

@@ -24,7 +24,7 @@ struct semaphores {
 
 extern struct semaphores mcache_refill_semaphores, mcentral_grow_semaphores, large_alloc_semaphores;
 extern struct semaphores alloc_sample_semaphores; /* [PerEvent] is part of sampler_word */
-extern uint16_t mheap_grow_semaphore, span_sweep_semaphore;
+extern uint16_t mheap_grow_semaphore, span_sweep_semaphore, stack_semaphore;
 
 /*
  * Every allocation adds this word to its index into the table of size classes. It is 0 unless alloc_sample's
@@ -41,23 +41,49 @@ union sampler_word {
 };
 extern union sampler_word sampler_word;
 
+/* Bytes between events at each rate. */
+extern const uint64_t probe_distances[NumRates];
+
+/* The four at one instant, the finest lowest: 0 while nobody listens, unequal where somebody came or went. */
+static inline uint64_t semaphores_read(const struct semaphores *s)
+{
+	return __atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t sample_semaphores_read(void)
+{
+	return semaphores_read(&alloc_sample_semaphores) | __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED) >> 48;
+}
+
 /* Bytes between events of the finest rate that somebody listens at; 0: each event; GOALLOC_NOT_LISTENING. */
-uint64_t finest_rate(const struct semaphores *s);
+static inline uint64_t finest_rate(uint64_t semaphores)
+{
+	return semaphores == 0 ? GOALLOC_NOT_LISTENING : probe_distances[__builtin_ctzll(semaphores) / 16];
+}
 
 static inline uint64_t rate_in_force(const struct semaphores *s)
 {
-	if (__builtin_expect(__atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_RELAXED) == 0, 1))
-		return GOALLOC_NOT_LISTENING;
-	return finest_rate(s);
+	return finest_rate(semaphores_read(s));
 }
 
-/* These fire at every rate that is listened to. Arguments as in goalloc_contract.h. */
+/* To be asked after the rate: observers that want stacks raise this one first. */
+static inline bool stacks_wanted(void)
+{
+	return __atomic_load_n(&stack_semaphore, __ATOMIC_RELAXED) != 0;
+}
+
+/*
+ * Arguments as in goalloc_contract.h. Those that take a distance fire for all who listen at that one or a coarser one:
+ * who came for a finer one since the event became due must not be told of what was before.
+ */
 void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
-			 uint64_t free, uint64_t stack);
-void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack);
-void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes);
+			 uint64_t free, uint64_t stack, uint64_t distance);
+void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack,
+			 uint64_t distance);
+void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes,
+		       uint64_t distance);
 void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
-			uint64_t stack);
+			uint64_t stack, uint64_t distance);
 void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack);
 void probe_span_sweep(uint64_t spanclass, uint64_t base, uint64_t freed);
 

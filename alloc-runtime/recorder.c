@@ -375,5 +375,6 @@ static __attribute__((constructor(101))) void begin(void)
 	raise_semaphore(&mcache_refill_semaphores.raised[PerEvent]);
 	raise_semaphore(&mcentral_grow_semaphores.raised[PerEvent]);
 	raise_semaphore(&mheap_grow_semaphore);
+	raise_semaphore(&stack_semaphore);
 	raise_semaphore(&sampler_word.every);
 }

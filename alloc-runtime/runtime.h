@@ -243,12 +243,12 @@ struct mcache {
 	/* The sampler's: for each thinned probe the distance it fires at, and the bytes left until then. */
 	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
 	int64_t refill_left, grow_left, large_left;
-	uint64_t grows_pending_distance;
-	uint32_t grows_pending[NumSpanClasses];
+	uint64_t sample_semaphores; /* what sample_distance was chosen by */
 	uint64_t random;
 
 	struct mcache *next; /* all of them, ever */
 	struct mcache *next_free;
+	struct goalloc_pending grows_pending[NumSpanClasses]; /* of them `refills` counts */
 	struct goalloc_stack stack;
 };
 

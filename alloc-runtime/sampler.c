@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "probes.h"
 #include "sys.h"
 #include "unwind.h"
 
@@ -43,8 +42,9 @@ static double logarithm(double x)
 		e++;
 	}
 	double t = (bits.d - 1) / (bits.d + 1), t2 = t * t, sum = 0;
-	for (int k = 15; k >= 1; k -= 2)
-		sum = sum * t2 + 1.0 / k;
+	static const double inverses[] = {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1};
+	for (unsigned i = 0; i < sizeof inverses / sizeof *inverses; i++)
+		sum = sum * t2 + inverses[i];
 	return e * 0.6931471805599453 + 2 * t * sum;
 }
 
@@ -72,31 +72,27 @@ double chance(double x)
 	return p;
 }
 
-static uint64_t sample_rate_in_force(void)
-{
-	uint64_t word = __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED);
-
-	return word >> 48 != 0 ? 0 : rate_in_force(&alloc_sample_semaphores);
-}
-
 void sampler_init(struct mcache *c)
 {
 	for (unsigned i = 0; i < NumSpanClasses; i++)
-		c->pending[i] = (struct goalloc_pending){.distance = GOALLOC_NOT_LISTENING};
+		c->pending[i] = c->grows_pending[i] = (struct goalloc_pending){.distance = GOALLOC_NOT_LISTENING};
 	c->sample_distance = c->refill_distance = c->grow_distance = c->large_distance = GOALLOC_NOT_LISTENING;
 	owner_set(&c->next_sample, INT64_MAX);
 }
 
 void sampler_next(struct mcache *c)
 {
-	c->next_sample = c->sample_distance == GOALLOC_NOT_LISTENING ? INT64_MAX : exponential(c, c->sample_distance);
+	bool thinned = c->sample_distance != 0 && c->sample_distance != GOALLOC_NOT_LISTENING;
+
+	c->next_sample = thinned ? exponential(c, c->sample_distance) : INT64_MAX;
 }
 
-void sampler_refresh(struct mcache *c)
+void sampler_turn(struct mcache *c, uint64_t semaphores)
 {
-	uint64_t distance = sample_rate_in_force();
+	uint64_t distance = finest_rate(semaphores);
 
-	if (unlikely(distance != c->sample_distance)) {
+	c->sample_semaphores = semaphores;
+	if (distance != c->sample_distance) {
 		c->sample_distance = distance;
 		sampler_next(c);
 	}
@@ -114,15 +110,20 @@ bool sampler_takes(struct mcache *c, uint64_t bytes)
 	return true;
 }
 
+static uint64_t stack_of(struct mcache *c, struct caller *caller)
+{
+	return stacks_wanted() ? caller_stack(c, caller) : 0;
+}
+
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
 		 struct caller *caller)
 {
-	double weight = (double)bytes;
+	uint64_t weight = bytes;
 
 	if (c->sample_distance != 0)
-		weight /= chance((double)bytes / (double)c->sample_distance);
-	probe_alloc_sample((uintptr_t)object, bytes, (uint64_t)(weight + 0.5), spanclass, (uintptr_t)site,
-			   caller_stack(c, caller));
+		weight = (uint64_t)((double)bytes / chance((double)bytes / (double)c->sample_distance) + 0.5);
+	probe_alloc_sample((uintptr_t)object, bytes, weight, spanclass, (uintptr_t)site, stack_of(c, caller),
+			   c->sample_distance);
 }
 
 /* Whether a probe thinned to this distance fires after so many more bytes. `left` belongs to `last`, the distance of
@@ -142,85 +143,122 @@ static bool due(struct mcache *c, uint64_t distance, uint64_t *last, int64_t *le
 	return true;
 }
 
-static struct goalloc_pending *pending_at(struct mcache *c, unsigned spanclass, uint64_t distance)
+/*
+ * Another distance has come into force than the one that this waits for. A coarser one carries on with what is pending. A
+ * finer one is somebody's who must not be told of what was before, and while nobody listens nothing is pending: then it
+ * is taken out, and true says that it is owed to those who listen at the old distance.
+ */
+static bool turn(struct goalloc_pending *p, uint64_t distance, struct goalloc_pending *owed)
 {
-	struct goalloc_pending *p = &c->pending[spanclass];
+	bool carried_on = p->distance < distance && distance != GOALLOC_NOT_LISTENING;
 
-	if (p->distance != distance)
-		*p = (struct goalloc_pending){.distance = distance};
-	return distance == GOALLOC_NOT_LISTENING ? NULL : p;
+	*owed = *p;
+	if (!carried_on)
+		*p = (struct goalloc_pending){0};
+	p->distance = distance;
+	return !carried_on && (owed->refills | owed->objects | owed->bytes) != 0;
+}
+
+static struct goalloc_pending take_pending(struct goalloc_pending *p)
+{
+	struct goalloc_pending taken = *p;
+
+	*p = (struct goalloc_pending){.distance = taken.distance};
+	return taken;
+}
+
+/* A refill with this span; NULL where there is none, only something owed. */
+static void tell_refills(struct mcache *c, unsigned spanclass, const struct goalloc_pending *p, const struct mspan *s,
+			 uint64_t stack)
+{
+	probe_mcache_refill(GOALLOC_PACK_CACHE(c->id, spanclass), GOALLOC_PACK_REFILL(p->refills, p->objects), p->bytes,
+			    s ? s->base : 0, s ? s->nelems - s->allocCount : 0, stack, p->distance);
 }
 
 void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes)
 {
-	struct goalloc_pending *p = pending_at(c, spanclass, rate_in_force(&mcache_refill_semaphores));
+	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
+	struct goalloc_pending *p = &c->pending[spanclass], owed;
 
-	if (p) {
-		p->objects += objects;
-		p->bytes += bytes;
-	}
+	if (unlikely(p->distance != distance) && turn(p, distance, &owed))
+		tell_refills(c, spanclass, &owed, NULL, 0);
+	if (distance == GOALLOC_NOT_LISTENING)
+		return;
+	p->objects += objects;
+	p->bytes += bytes;
 }
 
 void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
 		 struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
+	struct goalloc_pending *p = &c->pending[spanclass], told;
 
 	owner_add(&c->class_counters[spanclass].refills, 1);
-	struct goalloc_pending *p = pending_at(c, spanclass, distance);
-	if (!p)
+	if (unlikely(p->distance != distance) && turn(p, distance, &told))
+		tell_refills(c, spanclass, &told, s, stack_of(c, caller));
+	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->refills++;
 	p->objects += objects;
 	p->bytes += bytes;
 	if (!due(c, distance, &c->refill_distance, &c->refill_left, bytes))
 		return;
-	struct goalloc_pending fired = *p;
-	*p = (struct goalloc_pending){.distance = distance};
-	probe_mcache_refill(GOALLOC_PACK_CACHE(c->id, spanclass), GOALLOC_PACK_REFILL(fired.refills, fired.objects),
-			    fired.bytes, s->base, s->nelems - s->allocCount, caller_stack(c, caller));
+	told = take_pending(p);
+	tell_refills(c, spanclass, &told, s, stack_of(c, caller));
+}
+
+static void tell_grows(struct mcache *c, const struct goalloc_pending *p, const struct mspan *s, struct caller *caller)
+{
+	probe_mcentral_grow(s->spanclass, p->refills, s->npages, s->base, stack_of(c, caller), p->distance);
 }
 
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcentral_grow_semaphores);
+	struct goalloc_pending *p = &c->grows_pending[s->spanclass], told;
 
 	owner_add(&c->class_counters[s->spanclass].central_grows, 1);
-	if (distance != c->grows_pending_distance) {
-		__builtin_memset(c->grows_pending, 0, sizeof c->grows_pending);
-		c->grows_pending_distance = distance;
-	}
+	if (unlikely(p->distance != distance) && turn(p, distance, &told))
+		tell_grows(c, &told, s, caller);
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
-	uint32_t grows = ++c->grows_pending[s->spanclass];
+	p->refills++;
 	if (!due(c, distance, &c->grow_distance, &c->grow_left, mspan_bytes(s)))
 		return;
-	c->grows_pending[s->spanclass] = 0;
-	probe_mcentral_grow(s->spanclass, grows, s->npages, s->base, caller_stack(c, caller));
+	told = take_pending(p);
+	tell_grows(c, &told, s, caller);
 }
 
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller)
 {
 	if (__builtin_expect(__atomic_load_n(&mheap_grow_semaphore, __ATOMIC_RELAXED) != 0, 0))
-		probe_mheap_grow(grown->asked_pages, grown->bytes, grown->arena_used, caller_stack(c, caller));
+		probe_mheap_grow(grown->asked_pages, grown->bytes, grown->arena_used, stack_of(c, caller));
+}
+
+static void tell_large(struct mcache *c, const struct goalloc_pending *p, size_t size, const struct mspan *s,
+		       struct caller *caller)
+{
+	probe_large_alloc(p->objects, size, s->npages, s->base, stack_of(c, caller), p->bytes, p->distance);
 }
 
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&large_alloc_semaphores), bytes = mspan_bytes(s);
+	struct goalloc_pending *p = &c->pending[s->spanclass], told;
 
 	owner_add(&c->class_counters[s->spanclass].objects, 1);
 	owner_add(&c->class_counters[s->spanclass].bytes, bytes);
-	struct goalloc_pending *p = pending_at(c, s->spanclass, distance);
-	if (!p)
+	if (unlikely(p->distance != distance) && turn(p, distance, &told))
+		tell_large(c, &told, size, s, caller);
+	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->objects++;
 	p->bytes += bytes;
 	if (!due(c, distance, &c->large_distance, &c->large_left, bytes))
 		return;
-	struct goalloc_pending fired = *p;
-	*p = (struct goalloc_pending){.distance = distance};
-	probe_large_alloc(fired.objects, size, s->npages, s->base, caller_stack(c, caller), fired.bytes);
+	told = take_pending(p);
+	tell_large(c, &told, size, s, caller);
 }
 
 void note_sweep(const struct mspan *s, unsigned freed)

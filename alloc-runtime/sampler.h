@@ -7,11 +7,19 @@
  * where somebody listens it thins the event by bytes and fires with the weight of what it stands for.
  */
 
+#include "probes.h"
 #include "runtime.h"
 
+void sampler_turn(struct mcache *c, uint64_t semaphores);
 /* Adopts the rate that is in force now. */
-void sampler_refresh(struct mcache *c);
-/* Draws the distance to the next sample. */
+static inline void sampler_refresh(struct mcache *c)
+{
+	uint64_t semaphores = sample_semaphores_read();
+
+	if (unlikely(semaphores != c->sample_semaphores))
+		sampler_turn(c, semaphores);
+}
+/* Draws the distance to the next sample; none where all allocations are sampled, or none is. */
 void sampler_next(struct mcache *c);
 /* Counts `bytes` of an allocation towards the next sample. True when this allocation is sampled. Objects of the size
  * classes are counted when nextFree opens their window instead. */

@@ -48,6 +48,13 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address, stru
 	return scratch;
 }
 
+/* Never runs: it is attached so that events carry stacks. */
+SEC("uprobe.multi")
+int goalloc_stack(struct pt_regs *ctx)
+{
+	return 0;
+}
+
 SEC("uprobe.multi")
 int goalloc_mcache_refill(struct pt_regs *ctx)
 {

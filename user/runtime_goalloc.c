@@ -50,12 +50,14 @@ static const struct probe_row {
 	bool thinned;    /* comes in one variant a rate */
 	unsigned when;
 	unsigned totals; /* when the totals' objects and bytes come from it */
+	bool for_stacks;
 } probe_rows[] = {
-	{"mcache_refill", "goalloc_mcache_refill", true, AT_ALL, AT_ZERO | AT_SAMPLED},
-	{"mcentral_grow", "goalloc_mcentral_grow", true, AT_ALL, 0},
-	{"mheap_grow", "goalloc_mheap_grow", false, AT_ALL, 0},
-	{"large_alloc", "goalloc_large_alloc", true, AT_ZERO | AT_SAMPLED, AT_ZERO | AT_SAMPLED},
-	{"alloc_sample", "goalloc_alloc_sample", true, AT_ONE | AT_SAMPLED, AT_ONE},
+	{"stack", "goalloc_stack", false, AT_ALL, 0, true}, /* the first: no event must come without */
+	{"mcache_refill", "goalloc_mcache_refill", true, AT_ALL, AT_ZERO | AT_SAMPLED, false},
+	{"mcentral_grow", "goalloc_mcentral_grow", true, AT_ALL, 0, false},
+	{"mheap_grow", "goalloc_mheap_grow", false, AT_ALL, 0, false},
+	{"large_alloc", "goalloc_large_alloc", true, AT_ZERO | AT_SAMPLED, AT_ZERO | AT_SAMPLED, false},
+	{"alloc_sample", "goalloc_alloc_sample", true, AT_ONE | AT_SAMPLED, AT_ONE, false},
 };
 
 struct site {
@@ -106,13 +108,10 @@ static bool arguments_in_registers(const char *arguments)
 	char expected[128] = "";
 	size_t length = 0;
 
-	for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+	for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]) && strcmp(arguments, expected) != 0; i++)
 		length += (size_t)snprintf(expected + length, sizeof(expected) - length, "%s8@%s", i ? " " : "",
 					   registers[i]);
-		if (strcmp(arguments, expected) == 0)
-			return true;
-	}
-	return false;
+	return strcmp(arguments, expected) == 0;
 }
 
 static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
@@ -131,7 +130,7 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 		const struct usdt_probe *probe;
 		char name[64];
 
-		if (!(wanted->when & when))
+		if (!(wanted->when & when) || (wanted->for_stacks && !runtime->stacks))
 			continue;
 		snprintf(name, sizeof(name), "%s%s", wanted->probe, wanted->thinned ? row->suffix : "");
 		probe = probe_find(&goalloc->probes, name);
@@ -254,7 +253,7 @@ static void cache_add(const struct goalloc *goalloc, size_t cache, const struct 
 			continue; /* every allocation has been told */
 		sums->unreported_objects += tail;
 		sums->unreported_bytes += tail * size;
-		if (pending.distance == distance) {
+		if (pending.distance <= distance) {
 			sums->unreported_objects += (int64_t)pending.objects;
 			sums->unreported_bytes += (int64_t)pending.bytes;
 		}

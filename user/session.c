@@ -90,6 +90,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		return absent ? 0 : -1;
 	}
 	runtime->may_change = session->options->enable_sampler;
+	runtime->stacks = !session->options->no_stacks;
 	while (slot < EVENT_SLOTS && session->observed[slot])
 		slot++;
 	if (slot == EVENT_SLOTS) {

@@ -11,7 +11,8 @@
  *
  * Provider "goalloc". Arguments are 64-bit and stand in the argument registers of the platform's C ABI, in order
  * (amd64: rdi rsi rdx rcx r8 r9), which the note's argument string says too. `stack` is the address of {depth,
- * pcs[]} in a struct goalloc_stack, or 0 where the library could not unwind (then walk frame pointers).
+ * pcs[]} in a struct goalloc_stack while somebody listens to the probe `stack`; else, and where there is no caller to
+ * unwind from, it is 0 (then walk frame pointers).
  *
  *   mcache_refill  an mcache took a new span from its mcentral
  *                  1 GOALLOC_PACK_CACHE(cache id, span class)
@@ -32,6 +33,7 @@
  *                  5 address of its struct goalloc_site, or 0  6 stack
  *   span_sweep     a span was swept and gave objects back
  *                  1 span class  2 span base  3 objects freed
+ *   stack          never: while its semaphore is raised, all events carry stacks. Attach to it before the others.
  *
  * RATES
  *
@@ -41,7 +43,9 @@
  * finest raised semaphore of a probe is in force, and every probe whose semaphore is raised fires then. Weights make
  * sums exact at any distance. alloc_sample at "every" means each allocation; it is noticed by each thread at its
  * very next allocation. The other rates are noticed at a thread's next refill or sample.
- * While nobody listens to a probe nothing accumulates for it; a change of the rate in force drops what has.
+ * While nobody listens to a probe nothing accumulates for it. What has accumulated when a coarser rate comes into force is
+ * carried on; when a finer one does, a cache's next event of that span class first tells it to those who listen at the
+ * old rate or a coarser one, and to nobody else.
  */
 
 #ifndef GOALLOC_CONTRACT_NO_TYPES
@@ -106,10 +110,10 @@ struct goalloc_class_counters {
 	uint64_t central_grows;
 };
 
-/* Per span class, in every cache: what the cache has not yet reported through a thinned probe. It counts only while
- * `distance` is the rate in force for mcache_refill (large_alloc for span classes 0 and 1); else it is stale. */
+/* Per span class, in every cache: what the cache has not yet told through the thinned probe mcache_refill (large_alloc
+ * for span classes 0 and 1). It will be told to those who listen at `distance` or a coarser one. */
 struct goalloc_pending {
-	uint64_t distance; /* 0: every event; 8192, 65536, 524288; GOALLOC_NOT_LISTENING */
+	uint64_t distance; /* 0: every event; 8192, 65536, 524288; GOALLOC_NOT_LISTENING: nothing is pending */
 	uint64_t refills;
 	uint64_t objects;
 	uint64_t bytes;

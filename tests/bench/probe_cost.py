@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What listening costs a program on libgoalloc.
+"""What listening costs a program on libgoalloc, as ratios of CPU time.
 
-One process allocates all the time; observers come and go in turn, so that all cases see the same machine. Two tables,
-both of medians over the rounds:
+One process allocates all the time; observers come and go in turn, so that all cases see the same machine. Three tables,
+all of medians over the rounds:
 
-  an event at rate 1, by stack depth: nanoseconds an allocation with nobody listening, a bare probe hit (a program that
-  does nothing, on a nop), and what recording adds to an allocation, as a multiple of that;
+  events     an event at rate 1 and at rate 0, by stack depth: what recording adds to an allocation (at rate 0, to a
+             refill), as a multiple of a bare probe hit, which is a program that does nothing on a nop;
 
-  the default rate and rate 0, by size: nanoseconds an allocation and the ratio to nobody listening.
+  listening  the default rate and rate 0, by size: nanoseconds an allocation, and the ratio to nobody listening;
 
-    tests/bench/probe_cost.py [ROUNDS]
+  programs   Debian's programs on libgoalloc-preload, recorded at the default rate from start to end, beside the same
+             not recorded.
+
+Every recording is read again: one that saw no events, lost some, or did not keep to its rate ends the benchmark.
+
+    tests/bench/probe_cost.py [ROUNDS [TABLE...]]
 """
+import json
 import os
 import pathlib
 import signal
@@ -21,10 +27,29 @@ import sys
 import tempfile
 import time
 
+from programs_table import PROGRAMS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 WINDOW = 0.4
 TARGET = BUILD / "tests/bench/probe_target"
+PRELOAD = BUILD / "libgoalloc-preload.so"
+ESCAPEMENT = BUILD / "escapement"
+DEFAULT_RATE = 512 << 10
+RECORDED_PROGRAMS = ("python3", "perl", "sqlite3", "git")
+
+
+def read_report(path, rate):
+    """A recording's report, once it is known to be of what was to be measured."""
+    report = json.loads(subprocess.run([ESCAPEMENT, "report", "--format", "json", path], check=True,
+                                       stdout=subprocess.PIPE).stdout)
+    if report["rate"] != rate:
+        sys.exit(f"probe_cost: the recording went from rate {rate} to {report['rate']}: nothing was measured")
+    if report["lost"] != {"events": 0, "stacks": 0}:
+        sys.exit(f"probe_cost: a recording at rate {rate} lost {report['lost']}")
+    if not report["totals"]["objects"] or (rate and not any(row["objects"] for row in report["rows"])):
+        sys.exit(f"probe_cost: a recording at rate {rate} saw no events")
+    return report
 
 
 class Target:
@@ -43,13 +68,15 @@ class Target:
     def sample(self):
         """Medians of (ns an allocation, ns a bare call) in a window; what was printed before is left out."""
         self.process.stdout.read()
-        time.sleep(WINDOW)
-        lines = self.process.stdout.read().decode().splitlines()[1:]
-        pairs = [tuple(map(float, line.split())) for line in lines if line.count(" ") == 1]
+        pairs = []
+        while len(pairs) < 3:
+            time.sleep(WINDOW)
+            lines = (self.process.stdout.read() or b"").decode().splitlines()[1:-1]
+            pairs += [tuple(map(float, line.split())) for line in lines if line.count(" ") == 1]
         return tuple(map(statistics.median, zip(*pairs)))
 
     def nobody(self):
-        return self.sample()
+        return (*self.sample(), 0)
 
     def bare(self):
         observer = subprocess.Popen([BUILD / "tests/bench/bare_probe", str(self.process.pid), TARGET, self.bare_offset],
@@ -57,21 +84,25 @@ class Target:
         observer.stdout.readline()
         values = self.sample()
         observer.communicate("\n")
-        return values
+        return (*values, 0)
 
-    def recorded(self, *options):
+    def recorded(self, rate, *options):
+        """The same two, and refills an allocation."""
         with tempfile.TemporaryDirectory() as directory:
-            observer = subprocess.Popen([BUILD / "escapement", "record", "-q", *options, "-o", f"{directory}/p.pb.gz",
-                                         "-p", str(self.process.pid)])
-            time.sleep(0.6)  # attached by then
+            path = f"{directory}/p.pb.gz"
+            observer = subprocess.Popen([ESCAPEMENT, "record", "-q", "--max-overhead", "0", "--rate", str(rate), *options,
+                                         "-o", path, "-p", str(self.process.pid)])
+            time.sleep(0.8)  # attached by then
             values = self.sample()
             observer.send_signal(signal.SIGINT)
-            observer.wait()
-        return values
+            if observer.wait() != 0:
+                sys.exit(f"probe_cost: a recording at rate {rate} ended with status {observer.returncode}")
+            totals = read_report(path, rate)["totals"]
+        return (*values, totals["refills"] / totals["objects"])
 
 
 def interleaved(target, cases, rounds):
-    """{name: median (allocation, bare call)} of cases {name: function}, run in turn."""
+    """{name: medians of (allocation, bare call, refills an allocation)} of cases {name: function}, run in turn."""
     values = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
@@ -80,35 +111,82 @@ def interleaved(target, cases, rounds):
 
 
 def events(rounds):
-    print("rate 1, 64-byte objects: an event beside a bare probe hit\n"
-          "frames  nobody ns  bare hit ns  counts ns  stacks ns  counts/bare  stacks/bare")
-    cases = {"nobody": Target.nobody, "bare": Target.bare,
-             "counts": lambda target: target.recorded("--rate", "1", "--no-stacks"),
-             "stacks": lambda target: target.recorded("--rate", "1")}
-    for depth in (2, 10, 26):
-        with Target(depth, 64) as target:
-            median = interleaved(target, cases, rounds)
-        base, hit = median["nobody"][0], median["bare"][1] - median["nobody"][1]
-        cost = {name: median[name][0] - base for name in ("counts", "stacks")}
-        # below the recursion: measure, main, two frames of libc and _start
-        print(f"{depth + 6:6}{base:11.1f}{hit:13.0f}{cost['counts']:11.0f}{cost['stacks']:11.0f}"
-              f"{cost['counts'] / hit:13.2f}{cost['stacks'] / hit:13.2f}", flush=True)
+    print("64-byte objects: an event beside a bare probe hit\n"
+          "  rate  frames  nobody ns  bare hit ns  counts ns  stacks ns  counts/bare  stacks/bare")
+    for rate in (1, 0):
+        cases = {"nobody": Target.nobody, "bare": Target.bare,
+                 "counts": lambda target: target.recorded(rate, "--no-stacks"),
+                 "stacks": lambda target: target.recorded(rate)}
+        for depth in (2, 10, 26):
+            with Target(depth, 64) as target:
+                median = interleaved(target, cases, rounds)
+            base, hit = median["nobody"][0], median["bare"][1] - median["nobody"][1]
+            if rate == 0 and not median["counts"][2]:
+                sys.exit("probe_cost: a recording at rate 0 saw no events")
+            cost = {name: (median[name][0] - base) / (1 if rate == 1 else median[name][2])
+                    for name in ("counts", "stacks")}
+            # below the recursion: measure, main, two frames of libc and _start
+            print(f"{rate:6}{depth + 6:8}{base:11.1f}{hit:13.0f}{cost['counts']:11.0f}{cost['stacks']:11.0f}"
+                  f"{cost['counts'] / hit:13.2f}{cost['stacks'] / hit:13.2f}", flush=True)
 
 
 def listening(rounds):
-    print("\nlistening all the time: ns an allocation, and the ratio to nobody\n"
-          "  size  nobody ns  default ns   rate 0 ns  default  rate 0")
-    cases = {"nobody": Target.nobody, "default": Target.recorded,
-             "rate 0": lambda target: target.recorded("--rate", "0")}
+    print("\nlistening all the time: ns an allocation, and the ratio to nobody; rate 0 tells refills, of which pairs of\n"
+          "large objects make none\n"
+          "  size  nobody ns  default ns   rate 0 ns  default  rate 0  refills")
+    cases = {"nobody": Target.nobody, "default": lambda target: target.recorded(DEFAULT_RATE),
+             "rate 0": lambda target: target.recorded(0)}
     for size in (16, 64, 256, 1024, 8192):
         with Target(2, size) as target:
             median = interleaved(target, cases, rounds)
         base = median["nobody"][0]
         print(f"{size:6}{base:11.2f}{median['default'][0]:12.2f}{median['rate 0'][0]:12.2f}"
-              f"{median['default'][0] / base:9.3f}{median['rate 0'][0] / base:8.2f}", flush=True)
+              f"{median['default'][0] / base:9.3f}{median['rate 0'][0] / base:8.2f}"
+              f"{median['rate 0'][2]:9.4f}", flush=True)
+
+
+def run_child(path, command):
+    """Runs a program on the preloaded library and leaves the CPU seconds of it and its children in a file."""
+    pid = os.posix_spawnp(command[0], command, {**os.environ, "LC_ALL": "C", "LD_PRELOAD": str(PRELOAD)})
+    _, status, usage = os.wait4(pid, 0)
+    pathlib.Path(path).write_text(str(usage.ru_utime + usage.ru_stime))
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def program_seconds(command, directory, observer=()):
+    path = f"{directory}/seconds"
+    subprocess.run([*observer, sys.executable, __file__, "--child", path, *command], check=True, cwd=directory,
+                   stdout=subprocess.DEVNULL)
+    return float(pathlib.Path(path).read_text())
+
+
+def programs(rounds):
+    print("\nprograms recorded at the default rate: CPU seconds, and the ratio to not recorded\n"
+          "   program  not recorded  recorded  ratio")
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/p.pb.gz"
+        for name in RECORDED_PROGRAMS:
+            quiet, recorded = [], []
+            for _ in range(rounds):
+                quiet.append(program_seconds(PROGRAMS[name], directory))
+                recorded.append(program_seconds(PROGRAMS[name], directory,
+                                                (ESCAPEMENT, "record", "-q", "-o", path, "--")))
+                read_report(path, DEFAULT_RATE)
+            ratio = statistics.median(b / a for a, b in zip(quiet, recorded))
+            print(f"{name:>10}{statistics.median(quiet):14.3f}{statistics.median(recorded):10.3f}{ratio:7.3f}",
+                  flush=True)
+
+
+TABLES = {"events": events, "listening": listening, "programs": programs}
+
+
+def main():
+    if sys.argv[1:2] == ["--child"]:
+        run_child(sys.argv[2], sys.argv[3:])
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    for name in sys.argv[2:] or TABLES:
+        TABLES[name](rounds)
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 9
-    events(count)
-    listening(count)
+    main()

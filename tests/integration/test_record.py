@@ -35,50 +35,49 @@ def recorded_sites(report):
             for row in report["rows"] if row["objects"] and (row["file"] or "").endswith(".go")}
 
 
-def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", during=None):
-    """Records a workload that is quiet when we attach and when we detach. Returns its own counts and the report."""
+def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", beside=None, during=None):
+    """Records a workload that is quiet when we attach and when we detach. Returns its own counts and the report.
+    `beside`: (options, file) of another recording at the same time."""
     counts, stats, profile = t.path("counts"), t.path("stats"), t.path("profile.pb.gz")
     process = t.start(workload(program), "--wait-start", "--rounds", rounds, "--threads", threads,
                       f"--print-counts={counts}", "--print-stats", stats, *arguments)
     same(process.stdout.readline(), "ready\n")
-    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", "-o", profile, "-p", process.pid, *record)
-    wait_for_probes(process.pid, recorder)
+    recorders = []
+    for options, path in [(record, profile)] + ([beside] if beside else []):
+        recorders.append(t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", "-o", path, "-p", process.pid,
+                                 *options))
+        wait_for_probes(recorders[-1])
     process.stdin.write("\n")
     process.stdin.flush()
     if during:
-        during(process, recorder)
+        during(process)
     same(process.stdout.readline(), "done\n")
-    recorder.send_signal(signal.SIGINT)
-    output, messages = recorder.communicate(timeout=60)
-    same(recorder.returncode, 0, f"record's exit status: {messages}")
+    for recorder in recorders:
+        recorder.send_signal(signal.SIGINT)
+        _, messages = recorder.communicate(timeout=60)
+        same(recorder.returncode, 0, f"record's exit status: {messages}")
     process.stdin.write("\n")
     process.stdin.flush()
     same(process.wait(30), 0, "the workload's exit status")
     return counts, stats, t.json("report", profile)
 
 
-def wait_for_probes(pid, recorder):
-    """Until a breakpoint is in the process's memory: then the kernel has a page of the program's text of its own."""
+def wait_for_probes(recorder):
+    """Until its first probes are attached; the others take milliseconds more."""
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and recorder.poll() is None:
-        with open(f"/proc/{pid}/maps") as maps:
-            if "[uprobes]" in maps.read():
-                break
-        if recording_has_begun(pid):
-            break
+    while time.monotonic() < deadline and recorder.poll() is None and not has_links(recorder.pid):
         time.sleep(0.02)
     time.sleep(0.3)
 
 
-def recording_has_begun(pid):
-    with open(f"/proc/{pid}/smaps") as smaps:
-        executable = False
-        for line in smaps:
-            words = line.split()
-            if "-" in words[0] and not words[0].endswith(":"):
-                executable = "x" in words[1]
-            elif executable and words[0] == "Private_Dirty:" and words[1] != "0":
+def has_links(pid):
+    """Whether a process holds links of BPF programs to probes."""
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{descriptor}") in ("anon_inode:bpf_link", "anon_inode:bpf-link"):
                 return True
+        except FileNotFoundError:
+            pass
     return False
 
 
@@ -161,6 +160,43 @@ def test_totals_by_size_class_are_exact_at_every_rate(t):
         same(report["exact"]["totals"], True)
 
 
+def test_recordings_at_different_rates_at_once_are_each_exact(t):
+    harness.require_root()
+    others = (("--rate", "8k"), ("--rate", "0", "--no-stacks"), ("--rate", "64k"), ("--rate", "1", "--no-stacks"),
+              ("--rate", "512k"))
+
+    def come_and_go(process):
+        for options in others:
+            t.escapement("record", *options, "--max-overhead", "0", "--duration", "0.3", "-o", t.path("other"), "-p",
+                         process.pid)
+            check = t.json("report", t.path("other"))["check"]
+            assert abs(check["difference"]) <= check["bound"], f"{check} with {options}"
+            assert check["objects"] > 100, f"{check} with {options}: the workload was too short"
+
+    for rate in ("512k", "64k"):
+        _, stats, report = quiet_run(t, "seeds", "--sleep-us", "200", record=("--rate", rate), rounds="12000",
+                                     threads="2", during=come_and_go)
+        before, after = lines(stats)
+        for value in VALUES:
+            same(report["totals"][value], after[value] - before[value], f"{value} at rate {rate}")
+        check = report["check"]
+        same((check["difference"], check["bound"]), (0, 0), f"difference and bound of the check at rate {rate}")
+
+
+def test_recordings_with_and_without_stacks_at_once_are_both_exact(t):
+    harness.require_root()
+    plain = t.path("plain.pb.gz")
+    counts, _, report = quiet_run(t, "seeds", record=("--rate", "1"), threads="2",
+                                  beside=(("--rate", "1", "--no-stacks"), plain))
+    truth = program_sites(counts)
+    for each in (report, t.json("report", plain)):
+        same(recorded_sites(each), truth, "objects and bytes by site")
+        same((each["check"]["difference"], each["check"]["bound"], each["lost"]), (0, 0, {"events": 0, "stacks": 0}))
+    depths = [{len(row["stack"]) for row in t.json("report", "--by", "stack", path)["rows"] if row["objects"]}
+              for path in (t.path("profile.pb.gz"), plain)]
+    assert min(depths[0]) > 3 and max(depths[1]) < 3, f"frames of the stacks with and without: {depths}"
+
+
 def test_estimates_of_tiny_and_other_objects_are_right_together(t):
     harness.require_root()
     counts, _, report = quiet_run(t, "seeds", record=("--rate", "8k"), rounds="3000")
@@ -224,7 +260,7 @@ def test_a_process_that_is_killed_keeps_what_was_recorded(t):
     profile = t.path("profile.pb.gz")
     process = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "100")
     recorder = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", profile, "-p", process.pid)
-    wait_for_probes(process.pid, recorder)
+    wait_for_probes(recorder)
     time.sleep(1.5)
     process.kill()
     process.wait(10)
@@ -241,7 +277,7 @@ def test_totals_of_a_killed_process_hold_all_that_its_events_told(t):
     for rate in ("0", "8k"):
         process = t.start(workload("seeds"), "--rounds", "0", "--threads", "2")
         recorder = t.start(harness.ESCAPEMENT, "record", "--rate", rate, "-o", t.path("p"), "-p", process.pid)
-        wait_for_probes(process.pid, recorder)
+        wait_for_probes(recorder)
         time.sleep(1.5)
         process.kill()
         _, messages = recorder.communicate(timeout=30)

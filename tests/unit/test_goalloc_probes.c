@@ -30,9 +30,10 @@ static const struct {
 	{"large_alloc", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8 8@%r9", true},
 	{"alloc_sample", "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8 8@%r9", true},
 	{"span_sweep", "8@%rdi 8@%rsi 8@%rdx", false},
+	{"stack", "", false},
 };
 static const char *const rates[] = {"", "_8k", "_64k", "_512k"};
-enum { NumProbes = sizeof probes / sizeof *probes, NumSites = 18 };
+enum { NumProbes = sizeof probes / sizeof *probes, NumSites = 19 };
 static const unsigned char site_bytes[] = {0x90, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0};
 
 struct image {

@@ -25,9 +25,15 @@ static int expected_depth;
 static struct goalloc_stack seen;
 
 /* What the kernel does when somebody attaches. */
+static void raise_one(uint16_t *semaphore, int by)
+{
+	__atomic_fetch_add(semaphore, (uint16_t)by, __ATOMIC_RELAXED);
+}
+
 static void raise_every(int by)
 {
-	__atomic_fetch_add(&sampler_word.every, (uint16_t)by, __ATOMIC_RELAXED);
+	raise_one(&stack_semaphore, by);
+	raise_one(&sampler_word.every, by);
 }
 
 /* Allocates and unwinds from the same function: pcs[0] differs by the call, all others must not. */
@@ -192,6 +198,63 @@ static void raising_is_noticed_at_the_very_next_allocation(void **state)
 	}
 }
 
+static void nothing_is_unwound_for_those_who_want_no_stacks(void **state)
+{
+	(void)state;
+	mcache_self->stack.depth = 0;
+	raise_one(&sampler_word.every, 1);
+	goalloc_free(goalloc_scan(64));
+	goalloc_free(goalloc_scan(100000));
+	assert_int_equal(mcache_self->stack.depth, 0);
+	raise_one(&stack_semaphore, 1);
+	goalloc_free(goalloc_scan(64));
+	assert_int_not_equal(mcache_self->stack.depth, 0);
+	raise_one(&stack_semaphore, -1);
+	raise_one(&sampler_word.every, -1);
+}
+
+/* One refill of a span class that nothing else uses, whose events are so rare that none is due. */
+static const struct goalloc_pending *refilled(uint64_t objects)
+{
+	enum { SpanClass = 9 };
+	struct mcache *c = mcache_self;
+	struct caller caller = CALLER_HERE();
+
+	c->refill_distance = rate_in_force(&mcache_refill_semaphores);
+	c->refill_left = INT64_MAX;
+	note_refill(c, SpanClass, objects, objects * 32, &emptymspan, &caller);
+	return &c->pending[SpanClass];
+}
+
+static void assert_pending(const struct goalloc_pending *p, uint64_t distance, uint64_t refills, uint64_t objects)
+{
+	assert_int_equal(p->distance, distance);
+	assert_int_equal(p->refills, refills);
+	assert_int_equal(p->objects, objects);
+	assert_int_equal(p->bytes, 32 * objects);
+}
+
+static void what_is_pending_goes_on_to_coarser_rates_and_never_to_finer_ones(void **state)
+{
+	(void)state;
+	uint16_t *raised = mcache_refill_semaphores.raised;
+
+	goalloc_free(goalloc_scan(8));
+	assert_pending(refilled(5), GOALLOC_NOT_LISTENING, 0, 0);
+	raise_one(&raised[Per512k], 1);
+	assert_pending(refilled(5), 512 << 10, 1, 5);
+	assert_pending(refilled(6), 512 << 10, 2, 11);
+	raise_one(&raised[Per64k], 1);
+	assert_pending(refilled(7), 64 << 10, 1, 7); /* the 11 were told to who listens per 512 KiB */
+	raise_one(&raised[Per64k], -1);
+	assert_pending(refilled(8), 512 << 10, 2, 15);
+	raise_one(&raised[PerEvent], 1);
+	assert_pending(refilled(9), 0, 0, 0);
+	raise_one(&raised[PerEvent], -1);
+	raise_one(&raised[Per512k], -1);
+	assert_pending(refilled(1), GOALLOC_NOT_LISTENING, 0, 0);
+}
+
 static void chance_is_one_minus_e_to_the_minus_x(void **state)
 {
 	(void)state;
@@ -245,6 +308,8 @@ int main(void)
 		STACK_TEST(threads_have_stacks),
 		STACK_TEST(libraries_without_frame_pointers_are_followed),
 		cmocka_unit_test(raising_is_noticed_at_the_very_next_allocation),
+		cmocka_unit_test(nothing_is_unwound_for_those_who_want_no_stacks),
+		cmocka_unit_test(what_is_pending_goes_on_to_coarser_rates_and_never_to_finer_ones),
 		cmocka_unit_test(chance_is_one_minus_e_to_the_minus_x),
 		cmocka_unit_test(distances_are_exponential),
 	};
