@@ -43,6 +43,25 @@ def go_toolchain(version):
     return pathlib.Path(done.stdout.strip()) / "bin" / "go"
 
 
+def npm_packages(group, packages):
+    """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips where
+    they cannot be had."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / group
+    if not (cache / ".complete").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "package.json").write_text(json.dumps({"private": True}))
+        names = [f"{name}@{version}" for name, version in packages.items()]
+        try:
+            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
+                                  capture_output=True, text=True, timeout=300)
+        except (FileNotFoundError, subprocess.TimeoutExpired) as why:
+            raise Skip(f"npm cannot fetch packages: {why}")
+        if done.returncode != 0:
+            raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
+        (cache / ".complete").touch()
+    return cache
+
+
 class Case:
     def __init__(self, stack):
         self.directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="escapement-test-")))

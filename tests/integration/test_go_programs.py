@@ -5,8 +5,6 @@ the same under observation, and the events add up to their own heap statistics."
 import hashlib
 import json
 import os
-import pathlib
-import subprocess
 
 import go_programs
 import harness
@@ -23,24 +21,6 @@ TYPED = """interface A { x: number; y?: string }
 function f<T extends A>(a: T): T { return { ...a, x: a.x + 1 }; }
 export const r = f({ x: 1, y: "q" });
 """
-
-
-def npm_packages():
-    """Directory with the packages, kept beside the Go toolchains; skips where they cannot be had."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "npm"
-    if not (cache / ".complete").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / "package.json").write_text(json.dumps({"private": True}))
-        names = [f"{name}@{version}" for name, version in PACKAGES.items()]
-        try:
-            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
-                                  capture_output=True, text=True, timeout=300)
-        except (FileNotFoundError, subprocess.TimeoutExpired) as why:
-            raise harness.Skip(f"npm cannot fetch packages: {why}")
-        if done.returncode != 0:
-            raise harness.Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
-        (cache / ".complete").touch()
-    return cache
 
 
 def check(recording, what, share=0):
@@ -60,7 +40,7 @@ def record(t, rate, *command, status=0, **options):
 
 def test_a_JavaScript_bundler_bundles_the_same_and_adds_up(t):
     harness.require_root()
-    packages = npm_packages()
+    packages = harness.npm_packages("npm", PACKAGES)
     page = packages / "page.js"
     page.write_text(PAGE)
     bundler = packages / "node_modules" / "@esbuild" / "linux-x64" / "bin" / "esbuild"
@@ -77,7 +57,7 @@ def test_a_JavaScript_bundler_bundles_the_same_and_adds_up(t):
 
 def test_a_TypeScript_compiler_says_the_same_and_adds_up(t):
     harness.require_root()
-    packages = npm_packages()
+    packages = harness.npm_packages("npm", PACKAGES)
     source = t.path("typed.ts")
     source.write_text(TYPED + "const s: string = r.x;\n")
     compiler = packages / "node_modules" / "@typescript" / "native-preview-linux-x64" / "lib" / "tsgo"
