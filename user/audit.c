@@ -442,7 +442,7 @@ static void set_verdict(struct join *join, const struct group *group, struct can
 		row->verdict = AUDIT_UNANNOTATED;
 		row->reason = is_initialiser(group->chain[group->length - 1].function) ?
 				      "a package-level variable is initialised, of which the compiler says nothing" :
-				      call_unannotated_reason(family, group->length > 1);
+				      call_unannotated_reason(family, group->type, group->length > 1);
 	} else if (on_heap(matched)) {
 		row->verdict = AUDIT_ESCAPES;
 	} else {

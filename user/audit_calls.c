@@ -161,8 +161,15 @@ static const struct {
 	{CALL_OTHER, "inside the runtime", NULL, NULL},
 };
 
-const char *call_unannotated_reason(unsigned family, bool inlined)
+bool call_is_closure(const char *type)
 {
+	return type && strncmp(type, "struct { F uintptr", strlen("struct { F uintptr")) == 0;
+}
+
+const char *call_unannotated_reason(unsigned family, const char *type, bool inlined)
+{
+	if (call_is_closure(type))
+		return "a closure, of which the compiler output says nothing: of those made for go and defer it speaks at -m=2";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
 		if (family & reasons[i].family)
 			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;

@@ -44,8 +44,11 @@ int call_fits(unsigned family, const struct escape_annotation *annotation);
 /* Whether an annotation speaks of an allocation, or of one avoided. */
 bool call_allocates(const struct escape_annotation *annotation);
 
-/* Why a call allocates where the compiler says nothing. Never NULL. */
-const char *call_unannotated_reason(unsigned family, bool inlined);
+/* Whether objects of this Go type are a function and the variables that it captured. NULL is not. */
+bool call_is_closure(const char *type);
+
+/* Why a call allocates where the compiler says nothing. `type` may be NULL. Never NULL. */
+const char *call_unannotated_reason(unsigned family, const char *type, bool inlined);
 
 /* The innocent cause, if there is one, of an allocation by something that does not escape; else that the
  * annotations are not of this build. `alone`: nothing else on the line could be meant. Never NULL. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit_calls.h"
+#include "audit_program.h"
 #include "frames.h"
 
 /* A function that allocates: where the program says it begins, and what the compiler output says. */
@@ -114,7 +115,7 @@ static void output_release(const struct escape_output *output, int *release, boo
 		const struct escape_annotation *annotation = &output->annotations[i];
 		const char *root;
 
-		*speaks_of_append |= call_allocates(annotation) && strncmp(annotation->subject, "append", 6) == 0;
+		*speaks_of_append |= call_allocates(annotation) && strcmp(annotation->subject, "append") == 0;
 		if (annotation->file == last || *release)
 			continue;
 		last = annotation->file;
@@ -186,7 +187,8 @@ static void check_silence(const struct audit *audit, FILE *text)
 			row->inlined_count ? &row->inlined_at[row->inlined_count - 1] : &row->site;
 		uint32_t own = row->annotation_count - row->linked_count;
 
-		if (row->verdict == AUDIT_UNANNOTATED && call_family(row->runtime_call) & never_silent &&
+		/* Of a file that the output does not have it cannot speak. */
+		if (row->verdict == AUDIT_UNANNOTATED && row->file != row->site.file && call_family(row->runtime_call) & never_silent && !call_is_closure(row->type) &&
 		    !(physical->function && strstr(physical->function, ".init")))
 			silent++;
 		/* The annotation is the callee's own although the compiler repeats it at the call. */
@@ -200,6 +202,24 @@ static void check_silence(const struct audit *audit, FILE *text)
 		    uninlined == 1 ? " is" : "s are");
 }
 
+/* What the linker left out because nothing calls it is no news where nothing else speaks against the output. */
+static void check_program(const struct audit *audit, FILE *text)
+{
+	struct audit_program program;
+
+	audit_program_compare(audit, &program);
+	if (!program.compared)
+		return;
+	if (!program.packages)
+		say(text, "none of its packages is in the program");
+	if (program.unknown)
+		say(text, "%zu function%s of the program %s not in it (%s)", program.unknown, program.unknown == 1 ? "" : "s",
+		    program.unknown == 1 ? "is" : "are", program.unknown_name);
+	if (program.missing && (ftell(text) > 0 || 2 * program.main_missing > program.main_spoken_of))
+		say(text, "%zu of %zu functions in it that move something to the heap %s not in the program (%s)",
+		    program.missing, program.spoken_of, program.missing == 1 ? "is" : "are", program.missing_name);
+}
+
 char *audit_stale(const struct audit *audit)
 {
 	char *findings = NULL, *sentence = NULL;
@@ -209,6 +229,7 @@ char *audit_stale(const struct audit *audit)
 	if (!text)
 		abort();
 	check_functions(audit, text);
+	check_program(audit, text);
 	check_release(audit, text);
 	check_silence(audit, text);
 	if (fclose(text))

@@ -4,7 +4,8 @@
 
 /*
  * Whether the compiler output can be of the program that was measured. Looked at: where functions begin, which the
- * compiler tells when it says whether it can inline them; the Go release that each side shows signs of; allocations
+ * compiler tells when it says whether it can inline them; functions that only one side has, where the program's file is
+ * there to look into (audit_program.h); the Go release that each side shows signs of; allocations
  * of a kind that the compiler never keeps silent about; inlining that only one side knows of.
  */
 

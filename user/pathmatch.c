@@ -389,10 +389,24 @@ static void pair(struct file *annotated, struct file *measured, size_t strength)
 	}
 }
 
+/*
+ * go:linkname puts functions of one package into files of another, as the runtime does for internal/godebug. Where the
+ * very file is there, and its directory is that of the package it was compiled in, that is whose file it is.
+ */
+static void forget_linked_package(const struct side *annotated, struct file *measured)
+{
+	const struct file *same = measured->package && is_absolute(measured->path) ?
+					  find_by_path(annotated, measured->path) : NULL;
+
+	if (same && same->package && packages_differ(same, measured) && !owns(measured->package, measured->path))
+		measured->package = NULL;
+}
+
 /* Rules 1 to 3: nothing is guessed, so one annotated file may be several measured ones. */
 static void pair_certain(struct pathmatch *match)
 {
 	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
+		forget_linked_package(&match->annotated, file);
 		pair(find_by_key(&match->annotated, file), file, SIZE_MAX);
 		pair(find_by_path(&match->annotated, file->path), file, SIZE_MAX);
 	}

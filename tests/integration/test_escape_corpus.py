@@ -34,7 +34,7 @@ def check(t, version, packages, least, *options):
 def test_no_line_about_gos_own_code_is_unrecognised(t):
     whole = os.environ.get("ESCAPE_CORPUS", "").split()
     for version in whole:
-        check(t, version, ("std", "cmd"), 200_000, "--all")
+        check(t, version, ("std", "cmd"), 150_000, "--all")
         t.run("rm", "-rf", t.path(f"cache-{version}"))
     if not whole:
         for version in EVERYDAY:

@@ -156,6 +156,35 @@ def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
     check(document, "1.24")
 
 
+def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sources(t):
+    """A function is renamed between two builds; the rest of the program stays where it was."""
+    harness.require_root()
+    program, said = build(t, "1.24")
+    source = program.parent
+    everything, verdicts = t.path("all.txt"), t.path("m1.txt")
+    everything.write_text(go_build(t, "1.24", source, "-gcflags=all=-m=2", "-o", t.path("unused"), "."))
+    verdicts.write_text(go_build(t, "1.24", source, "-gcflags=-m", "./..."))
+    profile = t.path("same.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    for output in (said, everything, verdicts):
+        same(t.escapement("audit", "--escape", output, profile).stderr, "", f"warnings of {output.name}")
+    main = source / "main.go"
+    main.write_text(re.sub(r"\bkeep\b", "hold", main.read_text()))
+    go_build(t, "1.24", source, "-o", program, ".")
+    # The file is not the measured one any more: it says nothing about that one.
+    same(t.escapement("audit", "--escape", said, profile).stderr, "")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    for output in (said, everything):
+        warning, = t.escapement("audit", "--escape", output, profile).stderr.splitlines()
+        contains(warning, "1 function of the program is not in it (example.com/inlining.hold)")
+        contains(warning, "functions in it that move something to the heap is not in the program "
+                          "(example.com/inlining.keep)")
+        contains(warning, "make it again from the same sources")
+    other = t.path("other.txt")
+    other.write_text("# example.com/elsewhere\n./main.go:3:6: cannot inline f: recursive\n./main.go:4:2: moved to heap: x\n")
+    contains(t.escapement("audit", "--escape", other, profile).stderr, "none of its packages is in the program")
+
+
 def test_output_of_another_build_is_warned_of_once_with_what_to_do(t):
     harness.require_root()
     program, said = build(t, "1.24")

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit_program.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_calls.h"
+#include "frames.h"
+#include "go_binary.h"
+
+enum { PACKAGE_MAX = 4096 };
+
+/* A function of the output. */
+struct spoken {
+	const char *package, *name; /* name: without its package */
+	bool heap;                  /* it has heap moves */
+	bool found;                 /* in the program */
+};
+
+struct package {
+	const char *path;
+	bool complete; /* the output says of every function whether it can be inlined */
+	bool linked;   /* the program has functions of it */
+};
+
+struct comparison {
+	const struct go_binary *binary;
+	const char *main_path; /* import path of the program's package main; not terminated */
+	size_t main_length;
+	struct package *packages; /* by path */
+	size_t package_count;
+	struct spoken *spoken; /* by package, then name */
+	size_t spoken_count;
+};
+
+static void *must(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct package *)a)->path, ((const struct package *)b)->path);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct spoken *x = a, *y = b;
+
+	if (x->package != y->package) /* interned */
+		return x->package < y->package ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static bool is_numbered(const char *name, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	return strncmp(name, prefix, length) == 0 && isdigit((unsigned char)name[length]);
+}
+
+/* A function or a method that somebody wrote under that name. */
+static bool is_plain(const char *name)
+{
+	const char *dot = strrchr(name, '.'), *method = dot ? dot + 1 : name;
+
+	if (strchr(name, '[') || strchr(name, '-') || strchr(name, ' ') || strncmp(name, "_cgo", 4) == 0 ||
+	    strncmp(name, "_C", 2) == 0 || strcmp(name, "init") == 0)
+		return false;
+	if (dot && name[0] != '(' && strchr(name, '.') != dot)
+		return false;
+	return *method && !isdigit((unsigned char)*method) && !is_numbered(method, "func") &&
+	       !is_numbered(method, "gowrap") && !is_numbered(method, "deferwrap");
+}
+
+/* ---- what the output speaks of ---- */
+
+static struct package *package_at(const struct comparison *comparison, const char *path)
+{
+	struct package key = {.path = path};
+
+	return bsearch(&key, comparison->packages, comparison->package_count, sizeof(key), by_path);
+}
+
+static void collect_packages(struct comparison *comparison, const struct escape_output *output)
+{
+	comparison->packages = must(calloc(output->package_count + 1, sizeof(*comparison->packages)));
+	for (size_t i = 0; i < output->package_count; i++)
+		comparison->packages[comparison->package_count++] = (struct package){.path = output->packages[i]};
+	qsort(comparison->packages, comparison->package_count, sizeof(*comparison->packages), by_path);
+}
+
+static void collect_functions(struct comparison *comparison, const struct escape_output *output)
+{
+	const char *last_package = NULL;
+	struct package *package = NULL;
+	size_t capacity = 0, unique = 0;
+
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &output->annotations[i];
+		bool names = (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
+			     annotation->function == annotation->subject;
+		bool heap = call_allocates(annotation) && annotation->kind != ESCAPE_DOES_NOT_ESCAPE;
+
+		if (!annotation->package || !annotation->function || (!names && !heap) || !is_plain(annotation->function))
+			continue;
+		if (annotation->package != last_package)
+			package = package_at(comparison, last_package = annotation->package);
+		package->complete |= names && annotation->kind == ESCAPE_CANNOT_INLINE;
+		if (comparison->spoken_count == capacity) {
+			capacity = capacity ? 2 * capacity : 256;
+			comparison->spoken = must(reallocarray(comparison->spoken, capacity, sizeof(*comparison->spoken)));
+		}
+		comparison->spoken[comparison->spoken_count++] =
+			(struct spoken){annotation->package, annotation->function, heap, false};
+	}
+	if (comparison->spoken_count)
+		qsort(comparison->spoken, comparison->spoken_count, sizeof(*comparison->spoken), by_name);
+	for (size_t i = 0; i < comparison->spoken_count; i++) {
+		if (unique && by_name(&comparison->spoken[unique - 1], &comparison->spoken[i]) == 0)
+			comparison->spoken[unique - 1].heap |= comparison->spoken[i].heap;
+		else
+			comparison->spoken[unique++] = comparison->spoken[i];
+	}
+	comparison->spoken_count = unique;
+}
+
+/* ---- what the program has ---- */
+
+/* The package of a symbol of the program, NULL where the output does not have it. */
+static struct package *package_of(const struct comparison *comparison, const char *symbol)
+{
+	char path[PACKAGE_MAX];
+
+	if (!frames_package(symbol, path, sizeof(path)))
+		return NULL;
+	if (strcmp(path, "main") == 0 && comparison->main_length < sizeof(path)) {
+		memcpy(path, comparison->main_path, comparison->main_length);
+		path[comparison->main_length] = 0;
+	}
+	return package_at(comparison, path);
+}
+
+static struct spoken *spoken_of(const struct comparison *comparison, const struct package *package, const char *symbol)
+{
+	struct spoken key = {.package = package->path, .name = frames_local_name(symbol)};
+
+	return comparison->spoken_count ?
+		       bsearch(&key, comparison->spoken, comparison->spoken_count, sizeof(key), by_name) : NULL;
+}
+
+static bool is_main(const struct comparison *comparison, const char *path)
+{
+	return strncmp(path, comparison->main_path, comparison->main_length) == 0 && !path[comparison->main_length];
+}
+
+/* Domains have dots, and packages of the standard library none in their first element. */
+static bool is_own(const struct comparison *comparison, const char *path)
+{
+	size_t first = strcspn(path, "/"), module = comparison->binary->module ? strlen(comparison->binary->module) : 0;
+
+	return memchr(path, '.', first) || is_main(comparison, path) ||
+	       (module && strncmp(path, comparison->binary->module, module) == 0 && (path[module] == '/' || !path[module]));
+}
+
+/* Whether it was compiled from a Go file that is no test: not made by the compiler, not assembled. */
+static bool is_from_source(const struct comparison *comparison, uint64_t entry)
+{
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	size_t count = gopclntab_lookup(comparison->binary->symbols, entry, frames);
+	const char *file = count ? frames[count - 1].file : NULL;
+	size_t length = file ? strlen(file) : 0;
+
+	return length > 3 && strcmp(file + length - 3, ".go") == 0 &&
+	       !(length > 8 && strcmp(file + length - 8, "_test.go") == 0) && !strstr(file, "_testmain.go");
+}
+
+static void name_it(char *buffer, size_t size, const char *package, const char *name)
+{
+	snprintf(buffer, size, "%s.%s", package, name);
+}
+
+static void look_up_functions(struct comparison *comparison, struct audit_program *result)
+{
+	const struct gopclntab *symbols = comparison->binary->symbols;
+	struct go_function function;
+
+	for (uint32_t i = 0; i < gopclntab_function_count(symbols); i++) {
+		struct package *package;
+		struct spoken *spoken;
+		const char *name;
+
+		if (!gopclntab_function(symbols, i, &function) || !(package = package_of(comparison, function.name)))
+			continue;
+		package->linked = true;
+		spoken = spoken_of(comparison, package, function.name);
+		if (spoken)
+			spoken->found = true;
+		name = frames_local_name(function.name);
+		if (spoken || !package->complete || !is_plain(name) || !is_own(comparison, package->path) ||
+		    !is_from_source(comparison, function.entry))
+			continue;
+		result->unknown++;
+		name_it(result->unknown_name, sizeof(result->unknown_name), package->path, name);
+	}
+}
+
+static bool mark_inlined(const char *name, void *context)
+{
+	const struct comparison *comparison = context;
+	const struct package *package = package_of(comparison, name);
+	struct spoken *spoken = package ? spoken_of(comparison, package, name) : NULL;
+
+	if (spoken)
+		spoken->found = true;
+	return true;
+}
+
+static void count_missing(struct comparison *comparison, struct audit_program *result)
+{
+	const struct gopclntab *symbols = comparison->binary->symbols;
+
+	for (uint32_t i = 0; i < gopclntab_function_count(symbols); i++)
+		gopclntab_inlined(symbols, i, mark_inlined, comparison);
+	for (size_t i = 0; i < comparison->spoken_count; i++) {
+		const struct spoken *spoken = &comparison->spoken[i];
+		bool in_main = is_main(comparison, spoken->package);
+
+		if (!spoken->heap || !is_own(comparison, spoken->package) || !package_at(comparison, spoken->package)->linked)
+			continue;
+		result->spoken_of++;
+		result->main_spoken_of += in_main;
+		if (spoken->found)
+			continue;
+		result->missing++;
+		result->main_missing += in_main;
+		name_it(result->missing_name, sizeof(result->missing_name), spoken->package, spoken->name);
+	}
+	for (size_t i = 0; i < comparison->package_count; i++)
+		result->packages += comparison->packages[i].linked;
+}
+
+/* ---- where the program is ---- */
+
+/* The measured program, opened again; NULL where no process says, or another file stands there now. */
+static struct go_binary *open_measured(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+		struct go_binary *binary;
+
+		if (!process->executable || !process->build_id)
+			continue;
+		binary = go_binary_open(process->executable, NULL);
+		if (binary && binary->build_id && strcmp(binary->build_id, process->build_id) == 0)
+			return binary;
+		go_binary_close(binary);
+	}
+	return NULL;
+}
+
+void audit_program_compare(const struct audit *audit, struct audit_program *result)
+{
+	struct go_binary *binary = open_measured(audit->profile);
+	struct comparison comparison = {.binary = binary};
+	const char *path;
+
+	*result = (struct audit_program){0};
+	if (!binary || !audit->output->package_count)
+		goto done;
+	path = binary->build_info ? strstr(binary->build_info, "path\t") : NULL;
+	comparison.main_path = path ? path + strlen("path\t") : "main";
+	comparison.main_length = strcspn(comparison.main_path, "\t\n");
+	collect_packages(&comparison, audit->output);
+	collect_functions(&comparison, audit->output);
+	look_up_functions(&comparison, result);
+	count_missing(&comparison, result);
+	result->compared = true;
+	free(comparison.packages);
+	free(comparison.spoken);
+done:
+	go_binary_close(binary);
+}
