@@ -61,6 +61,16 @@ static void free_mappings(struct target_mapping *mappings, size_t count)
 	free(mappings);
 }
 
+/* The kernel marks names of files that are gone. */
+static void cut_mark(char *path)
+{
+	static const char mark[] = " (deleted)";
+	size_t length = strlen(path);
+
+	if (length > strlen(mark) && strcmp(path + length - strlen(mark), mark) == 0)
+		path[length - strlen(mark)] = 0;
+}
+
 static bool parse_mapping(const char *line, struct target_mapping *mapping)
 {
 	unsigned int device_major, device_minor;
@@ -75,7 +85,10 @@ static bool parse_mapping(const char *line, struct target_mapping *mapping)
 	mapping->writable = permissions[1] == 'w';
 	mapping->executable = permissions[2] == 'x';
 	mapping->path = strdup(path ? line + path : "");
-	return mapping->path != NULL;
+	if (!mapping->path)
+		abort();
+	cut_mark(mapping->path);
+	return true;
 }
 
 int target_refresh(struct target *target, struct error *error)
@@ -110,7 +123,6 @@ int target_refresh(struct target *target, struct error *error)
 
 static char *read_executable(int pid)
 {
-	static const char deleted[] = " (deleted)";
 	char path[64], link[4096];
 	ssize_t length;
 
@@ -119,8 +131,7 @@ static char *read_executable(int pid)
 	if (length < 0)
 		return NULL;
 	link[length] = 0;
-	if ((size_t)length > strlen(deleted) && strcmp(link + length - strlen(deleted), deleted) == 0)
-		link[length - (ssize_t)strlen(deleted)] = 0;
+	cut_mark(link);
 	return strdup(link);
 }
 
@@ -221,6 +232,11 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	if (asprintf(&path, "/proc/%d/root%s", target->pid, mapping->path) < 0)
 		abort();
 	/* overlayfs shows another device in maps than in stat, so the inode alone decides */
+	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
+		return path;
+	free(path);
+	if (asprintf(&path, "/proc/%d/exe", target->pid) < 0)
+		abort();
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);

@@ -19,7 +19,7 @@ struct target_mapping {
 	uint64_t start, limit, offset;
 	uint64_t device, inode; /* 0, 0: not of a file */
 	bool executable, writable;
-	char *path; /* as the process sees it; "" for anonymous memory */
+	char *path; /* as the process sees it, without " (deleted)"; "" for anonymous memory */
 };
 
 struct target {
@@ -48,7 +48,7 @@ const struct target_mapping *target_mapping_at(const struct target *target, uint
 const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping);
 
 /* A path by which this process can open the mapped file: through /proc/PID/root where that is still the mapped
- * file, else through /proc/PID/map_files (deleted files). The caller frees it. */
+ * file, else through /proc/PID/exe or /proc/PID/map_files (files that are gone). The caller frees it. */
 char *target_file_path(const struct target *target, const struct target_mapping *mapping);
 
 /* Reads memory. 0, or -1 with errno where not all of it could be read. */

@@ -22,15 +22,14 @@ def dump(t, profile):
     return json.loads(t.run(DUMP, profile).stdout)
 
 
-def start_recording(t, process, *options):
+def start_recording(t, pid, *options):
     """Attaches, and returns when the recording has begun."""
     profile = t.path("profile.pb.gz")
-    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", *options, "-o", profile,
-                       "-p", process.pid)
+    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", *options, "-o", profile, "-p", pid)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and recorder.poll() is None:
-        with open(f"/proc/{process.pid}/maps") as maps:
-            if "[uprobes]" in maps.read() or probed(process.pid):
+        with open(f"/proc/{pid}/maps") as maps:
+            if "[uprobes]" in maps.read() or probed(pid):
                 break
         time.sleep(0.02)
     time.sleep(0.3)
@@ -45,7 +44,7 @@ def probed(pid):
             words = line.split()
             if "-" in words[0] and not words[0].endswith(":"):
                 executable = "x" in words[1]
-            elif executable and words[0] == "Private_Dirty:" and words[1] != "0":
+            elif executable and words[0] == "Anonymous:" and words[1] != "0":
                 return True
     return False
 
@@ -53,8 +52,12 @@ def probed(pid):
 def record_quiet(t, version, variant, *options, arguments=()):
     """Attaches to a program that is quiet at both ends. Returns what it printed before and after, and the profile."""
     process = t.start(go_programs.build(version, variant), "-wait", "-rounds", ROUNDS, *arguments)
-    json.loads(process.stdout.readline())
-    recorder, profile = start_recording(t, process, *options)
+    return record_phase(t, process, json.loads(process.stdout.readline())["pid"], *options)
+
+
+def record_phase(t, process, pid, *options):
+    """The same for a program that waits for its phase. `pid`: its number as we see it."""
+    recorder, profile = start_recording(t, pid, *options)
     process.stdin.write("\n")
     process.stdin.flush()
     before, after = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())

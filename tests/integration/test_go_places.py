@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Go processes wherever they are: found by name, in namespaces and file systems of their own, their files gone."""
+import json
+import os
+import shutil
+import subprocess
+
+import go_programs
+import harness
+import test_go_record as records
+from harness import contains, same
+
+VERSION = go_programs.versions()[-1]
+
+
+def exact(before, after, recording, rate, what):
+    process = recording["processes"][0]
+    records.check_exact(process, f"{what} rate {rate}")
+    same(process["totals"][records.OBJECTS], records.delta(before, after)["mallocs"], f"{what} rate {rate}: Mallocs")
+    if rate == "1":
+        records.check_sites(recording, (records.ROUNDS,), 1, what)
+    return process
+
+
+def copied(t, name, version=VERSION):
+    """The program under a name of its own."""
+    target = t.path(name)
+    shutil.copy(go_programs.build(version, "stripped"), target)
+    return target
+
+
+def child_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return int(children.read())
+
+
+def start(t, *command):
+    process = t.start(*command, "-wait", "-rounds", records.ROUNDS)
+    json.loads(process.stdout.readline())
+    return process
+
+
+def contained(t):
+    """A container: PID, mount and UTS namespaces, a root that only it sees."""
+    root = t.path("root")
+    root.mkdir(exist_ok=True)
+    program = go_programs.build(VERSION, "stripped")
+    script = f'mount -t tmpfs none {root} && cp {program} {root}/contained-sites && exec chroot {root} /contained-sites "$@"'
+    process = start(t, "unshare", "--pid", "--fork", "--mount", "--uts", "--kill-child", "sh", "-c", script, "sh")
+    assert not os.listdir(root), "the container's files are visible outside"
+    return process, child_of(process.pid)
+
+
+def test_a_process_in_a_container_is_recorded_exactly(t):
+    harness.require_root()
+    for rate in ("0", "1"):
+        process, pid = contained(t)
+        with open(f"/proc/{pid}/status") as status:
+            contains(status.read(), f"NSpid:\t{pid}\t1\n")
+        before, after, recording = records.record_phase(t, process, pid, "--rate", rate)
+        recorded = exact(before, after, recording, rate, "container")
+        same((recorded["pid"], recorded["comm"]), (pid, "contained-sites"), "process")
+
+
+def test_a_process_in_a_container_is_found_by_its_name_and_looked_at(t):
+    harness.require_root()
+    process, pid = contained(t)
+    profile = t.path("named.pb.gz")
+    t.escapement("record", "--rate", "1", "--duration", "0.3", "-o", profile, "--name", "contained-sites")
+    same(records.dump(t, profile)["processes"][0]["pid"], pid, "PID")
+    contains(t.escapement("doctor", "-p", pid).stdout, VERSION)
+
+
+def test_a_container_that_we_start_is_followed_to_the_program_in_it(t):
+    harness.require_root()
+    profile, root, program = t.path("started.pb.gz"), t.path("root"), go_programs.build(VERSION, "stripped")
+    root.mkdir()
+    script = f"mount -t tmpfs none {root} && cp {program} {root}/inside && exec chroot {root} /inside -rounds {records.ROUNDS}"
+    done = t.escapement("record", "--rate", "1", "-o", profile, "--", "unshare", "--pid", "--fork", "--mount", "sh", "-c",
+                        script)
+    stats, recording = json.loads(done.stdout.splitlines()[-1]), records.dump(t, profile)
+    same(len(recording["processes"]), 1, "processes")
+    records.check_exact(recording["processes"][0], "started container")
+    same(recording["processes"][0]["totals"][records.OBJECTS], stats["mallocs"], "Mallocs")
+    records.check_sites(recording, (1, records.ROUNDS), 1, "started container")
+
+
+def test_a_deleted_executable_is_read_all_the_same(t):
+    harness.require_root()
+    for rate in ("0", "1"):
+        program = copied(t, f"deleted{rate}")
+        process = start(t, program)
+        program.unlink()
+        before, after, recording = records.record_phase(t, process, process.pid, "--rate", rate)
+        exact(before, after, recording, rate, "deleted")
+
+
+def test_an_executable_that_was_replaced_is_not_taken_for_the_one_that_runs(t):
+    """As an upgrade does: another release's build under the same name."""
+    harness.require_root()
+    other = go_programs.build(go_programs.versions()[0], "stripped")
+    for rate in ("0", "1"):
+        program = copied(t, f"replaced{rate}")
+        process = start(t, program)
+        upgrade = t.path("upgrade")
+        shutil.copy(other, upgrade)
+        upgrade.rename(program)
+        before, after, recording = records.record_phase(t, process, process.pid, "--rate", rate)
+        recorded = exact(before, after, recording, rate, "replaced")
+        contains(recorded["runtime"], f"go{VERSION}")
+
+
+def test_a_name_that_several_have_is_an_error_that_lists_them(t):
+    harness.require_root()
+    program = copied(t, "twin-sites")
+    processes = [start(t, program), start(t, program)]
+    done = t.escapement("record", "--name", "twin-sites", "-o", t.path("p"), status=2)
+    contains(done.stderr, "2 processes are named 'twin-sites': choose one with -p:")
+    for process in processes:
+        contains(done.stderr, f" {process.pid}")
+    processes[0].kill()
+    processes[0].wait()
+    t.escapement("record", "--name", "twin-sites", "--rate", "0", "--duration", "0.2", "-o", t.path("p"))
+    same(records.dump(t, t.path("p"))["processes"][0]["pid"], processes[1].pid, "PID")
+
+
+def test_a_name_longer_than_the_kernel_keeps_is_found_too(t):
+    harness.require_root()
+    process = start(t, copied(t, "a-program-with-a-long-name"))
+    t.escapement("record", "--name", "a-program-with-a-long-name", "--duration", "0.2", "-o", t.path("p"))
+    same(records.dump(t, t.path("p"))["processes"][0]["pid"], process.pid, "PID")
+
+
+if __name__ == "__main__":
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        print("1..1\nok 1 - places # SKIP namespaces are not permitted here")
+    else:
+        harness.main()
