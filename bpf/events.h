@@ -154,6 +154,7 @@ struct event_process {
 	__u64 pid_namespace_device, pid_namespace_inode;
 	struct event_layout layout;
 	__u64 hits;        /* of any probe, those in `shapes` aside */
+	__u64 frames;      /* of all stacks taken */
 	__u64 lost_events; /* a map was full or busy: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
@@ -164,7 +165,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 48 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+_Static_assert(sizeof(struct event_process) == 56 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING + 48 * EVENT_SHAPES, "shared with user space");
 
 #endif

@@ -238,10 +238,12 @@ static __always_inline void record(struct event_process *process, struct event_k
 	struct event_sums *sums;
 
 	key->stack = (struct event_hash){};
-	if (scratch && scratch->stack.depth)
+	if (scratch && scratch->stack.depth) {
 		stack_hash(&scratch->stack, &key->stack);
-	else if (stacks_wanted)
+		add(process->frames, scratch->stack.depth);
+	} else if (stacks_wanted) {
 		add(process->lost_stacks, 1);
+	}
 
 	sums = row_find(key);
 	if (sums) {

@@ -284,12 +284,13 @@ static void brake(struct session *session, double percent)
 static void watch_overhead(struct session *session)
 {
 	struct observed **slot = slot_of(session, session->options->pid);
+	struct overhead_work work;
 	double percent;
 
 	if (session->launch || !slot || session->options->max_overhead <= 0 || session->overhead.pid == 0)
 		return;
-	if (overhead_too_high(&session->overhead, session->collector, collector_hits((*slot)->sums),
-			      session->options->max_overhead, &percent))
+	work = (struct overhead_work){collector_hits((*slot)->sums), (int64_t)(*slot)->sums->frames};
+	if (overhead_too_high(&session->overhead, session->collector, work, session->options->max_overhead, &percent))
 		brake(session, percent);
 }
 

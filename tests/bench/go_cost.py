@@ -159,20 +159,8 @@ class Loop:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def line(self):
-        return tuple(map(int, self.process.stdout.readline().split()))
-
     def sample(self):
-        """CPU nanoseconds an allocation, over a window."""
-        os.set_blocking(self.process.stdout.fileno(), False)
-        while self.process.stdout.read(1 << 20):
-            pass
-        os.set_blocking(self.process.stdout.fileno(), True)
-        self.process.stdout.readline()
-        first = last = self.line()
-        while last[1] - first[1] < WINDOW * 1e9:
-            last = self.line()
-        return (last[1] - first[1]) / (last[0] - first[0])
+        return go_programs.loop_sample(self.process.stdout, WINDOW)
 
     def measure(self, attach=None):
         self.resume()

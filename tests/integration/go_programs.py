@@ -5,6 +5,7 @@ Builds are kept below $BUILD/go and made anew only when the sources changed.
 """
 import os
 import pathlib
+import select
 import subprocess
 
 import harness
@@ -56,3 +57,15 @@ def build(version, variant="plain", program="sites"):
         subprocess.run([*finish, partial], check=True, capture_output=True)
     partial.rename(target)
     return target
+
+
+def loop_sample(output, seconds):
+    """Nanoseconds of CPU time an allocation of a running `loop`, whose standard output this is, from now on."""
+    while select.select([output], [], [], 0)[0]:
+        os.read(output.fileno(), 1 << 16)  # printed before
+    text, lines = b"", []
+    while len(lines) < 2 or lines[-1][1] - lines[0][1] < seconds * 1e9:
+        text += os.read(output.fileno(), 1 << 16)
+        whole = text.split(b"\n")[1:-1]  # the first may be a part of a line
+        lines = [tuple(map(int, line.split())) for line in whole]
+    return (lines[-1][1] - lines[0][1]) / (lines[-1][0] - lines[0][0])

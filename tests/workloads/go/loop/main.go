@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Loop does nothing but allocate: `loop DEPTH [SIZE]` allocates objects of 64 bytes (or SIZE: 16, 512) that nobody
-// keeps, from a stack with DEPTH frames in all below mallocgc, and prints a line each 20 ms: objects so far, nanoseconds
-// of the process's CPU time so far.
+// Loop does little but allocate: `loop DEPTH [SIZE [WORK]]` allocates objects of 64 bytes (or SIZE: 16, 512) that nobody
+// keeps, from a stack with DEPTH frames in all below mallocgc, does WORK steps of something else after each, and prints a
+// line each 20 ms: objects so far, nanoseconds of the process's CPU time so far.
 package main
 
 import (
@@ -19,6 +19,7 @@ const batch = 1000
 var sink16 *[16]byte
 var sink64 *[64]byte
 var sink512 *[512]byte
+var result uint64
 
 func cpu() int64 {
 	const processClock = 2
@@ -27,31 +28,48 @@ func cpu() int64 {
 	return time.Nano()
 }
 
+func step(state uint64, work int) uint64 {
+	for ; work > 0; work-- {
+		state ^= state << 13
+		state ^= state >> 7
+	}
+	return state
+}
+
 //go:noinline
-func allocate(size int) {
+func allocate(size, work int) {
+	state := uint64(size)
 	switch size {
 	case 16:
 		for i := 0; i < batch; i++ {
 			sink16 = new([16]byte)
+			state = step(state, work)
 		}
 	case 64:
 		for i := 0; i < batch; i++ {
 			sink64 = new([64]byte)
+			state = step(state, work)
 		}
 	default:
 		for i := 0; i < batch; i++ {
 			sink512 = new([512]byte)
+			state = step(state, work)
 		}
 	}
+	result = state
 }
 
+// Frames of 136 bytes, which is what Go functions have on average.
+//
 //go:noinline
-func deeper(depth, size int) {
+func deeper(depth, size, work int) int {
+	var locals [12]int
+	locals[depth%len(locals)] = depth
 	if depth > 0 {
-		deeper(depth-1, size)
-		return
+		return deeper(depth-1, size, work) + locals[size%len(locals)]
 	}
-	allocate(size)
+	allocate(size, work)
+	return locals[size%len(locals)]
 }
 
 // Frames of the stack besides deeper()'s own: newobject, allocate, main, runtime.main, goexit.
@@ -59,15 +77,15 @@ const others = 5
 
 func main() {
 	runtime.GOMAXPROCS(1)
-	depth, _ := strconv.Atoi(os.Args[1])
-	size := 64
-	if len(os.Args) > 2 {
-		size, _ = strconv.Atoi(os.Args[2])
+	arguments := [...]int{others + 1, 64, 0}
+	for i, argument := range os.Args[1:] {
+		arguments[i], _ = strconv.Atoi(argument)
 	}
+	depth, size, work := arguments[0], arguments[1], arguments[2]
 	out := bufio.NewWriter(os.Stdout)
 	objects, printed := 0, int64(0)
 	for {
-		deeper(depth-others-1, size)
+		deeper(depth-others-1, size, work)
 		objects += batch
 		if now := cpu(); now-printed > 20e6 {
 			printed = now

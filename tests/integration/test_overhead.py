@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the brake says that probe hits cost, against what they do cost: CPU time of a program that prints its own."""
+import re
+import signal
+
+import go_programs
+import harness
+
+SECONDS = 0.3  # of CPU time
+
+
+def share_and_said(t, depth, work):
+    """What share of CPU hits at rate 1 cost, and what the brake says of it, both in percent."""
+    process = t.start(go_programs.build("1.24", "plain", "loop"), depth, 64, work)
+    profile = t.path("profile.pb.gz")
+    alone = go_programs.loop_sample(process.stdout, SECONDS)
+    recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--max-overhead", "0", "--rate", "1", "-o", profile,
+                       "-p", process.pid)
+    while "attached" not in recorder.stderr.readline():
+        assert recorder.poll() is None, "record ended"
+    recorded = go_programs.loop_sample(process.stdout, SECONDS)
+    recorder.send_signal(signal.SIGINT)
+    recorder.communicate(timeout=30)
+    done = t.escapement("record", "--rate", "1", "--duration", "1", "-o", profile, "-p", process.pid, status=None)
+    process.kill()
+    said = re.search(r"probe hits cost about (\d+) % of the process's CPU", done.stderr)
+    assert said, f"depth {depth}, work {work}: no brake: {done.stderr}"
+    return 100 * (1 - alone / recorded), int(said.group(1))
+
+
+def test_the_brake_tells_what_hits_cost_within_a_factor_of_one_and_a_half(t):
+    harness.require_root()
+    for depth, work in ((8, 200), (60, 1000)):
+        tries = []
+        for _ in range(3):  # others use the machine
+            share, said = share_and_said(t, depth, work)
+            tries.append((share, said))
+            if share / 1.5 <= said <= share * 1.5:
+                break
+        else:
+            raise AssertionError(f"depth {depth}, work {work}: real share and what the brake said: {tries}")
+
+
+harness.main()
