@@ -248,6 +248,10 @@ void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *
 		/* if s.allocCount != s.nelems */
 		if (layout->mcache_alloc && !layout->span_alloc_count && is_load16(instruction) && displacement > 64)
 			layout->span_alloc_count = displacement;
+		/* atomic.Xadd64(&stats.tinyAllocCount, …): the others' addresses are computed first */
+		if (!layout->tiny_count && is(instruction, AMD64_0F, 0xc1) && amd64_is_memory(instruction) &&
+		    !instruction->rip_relative)
+			layout->tiny_count = displacement;
 		/* s.allocCountBeforeCache = 0 */
 		if (is(instruction, AMD64_ONE_BYTE, 0xc7) && instruction->operand_16 && instruction->immediate == 0 &&
 		    amd64_is_memory(instruction) && amd64_base(instruction) != RSP)
@@ -255,21 +259,37 @@ void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *
 	}
 }
 
-int go_code_confirm(const struct go_binary *binary, struct go_heap_layout *layout, struct error *error)
+static bool agrees(const struct go_version *version, const struct go_code_layout *seen)
 {
-	struct go_code_layout seen;
+	const struct go_heap_layout *heap = &version->heap;
 
-	*layout = binary->version->heap;
+	return seen->mcache_alloc == heap->mcache_alloc && seen->span_alloc_count == heap->span_alloc_count &&
+	       seen->span_alloc_count_before_cache == heap->span_alloc_count_before_cache &&
+	       seen->tiny_count == version->statistics.tiny_count &&
+	       (seen->p_mcache == heap->p_mcache || seen->p_mcache == 0); /* flushmcache may not be linked in */
+}
+
+const struct go_version *go_code_confirm(const struct go_binary *binary, struct error *error)
+{
+	const struct go_version *version = binary->version;
+	struct go_code_layout seen;
+	int count = 0;
+
 	if (binary->version_known)
-		return 0;
+		return version;
 	go_code_heap_layout(binary, &seen);
-	if (seen.mcache_alloc == layout->mcache_alloc && seen.span_alloc_count == layout->span_alloc_count &&
-	    seen.span_alloc_count_before_cache == layout->span_alloc_count_before_cache &&
-	    (seen.p_mcache == layout->p_mcache || seen.p_mcache == 0)) /* flushmcache may not be linked in */
-		return 0;
-	return error_set(error, STATUS_CANNOT_MEASURE, "the allocator of '%s' is laid out as in no known Go release: "
-			 "slow-path events and totals cannot be read; --rate 1 still counts every allocation",
-			 binary->version_text);
+	if (agrees(version, &seen))
+		return version;
+	while (go_version_row(count))
+		count++;
+	while (count-- > 0) { /* newest first */
+		version = go_version_row(count);
+		if (version->magic == binary->version->magic && agrees(version, &seen))
+			return version;
+	}
+	error_set(error, STATUS_CANNOT_MEASURE, "the allocator of '%s' is laid out as in no known Go release: slow-path "
+		  "events and totals cannot be read; --rate 1 still counts every allocation", binary->version_text);
+	return NULL;
 }
 
 struct search {

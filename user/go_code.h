@@ -33,16 +33,16 @@ uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a sli
 uint64_t go_code_goroutines(const struct go_binary *binary);      /* allgs, a slice of *g */
 uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileRate, an int */
 
-/* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and flushmcache's
- * p.mcache. Unknown ones are 0. */
+/* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and the statistics' count of
+ * tiny objects; and flushmcache's p.mcache. Unknown ones are 0. */
 struct go_code_layout {
-	uint16_t mcache_alloc, span_alloc_count, span_alloc_count_before_cache, p_mcache;
+	uint16_t mcache_alloc, span_alloc_count, span_alloc_count_before_cache, tiny_count, p_mcache;
 };
 void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *layout);
 
-/* Fills *layout with the version's offsets; for a version that the table does not know, only when the code confirms
- * them. */
-int go_code_confirm(const struct go_binary *binary, struct go_heap_layout *layout, struct error *error);
+/* The version's own row; for a version that the table does not know, the row that the code agrees with. NULL where there
+ * is none: *error says what cannot be measured then. */
+const struct go_version *go_code_confirm(const struct go_binary *binary, struct error *error);
 
 /* Which of these functions have been inlined somewhere, as profile-guided builds do. Sets found[i] for names[i]. */
 void go_code_inlined(const struct go_binary *binary, const char *const *names, bool *found, unsigned count);

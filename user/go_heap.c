@@ -30,13 +30,12 @@ struct processor {
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
 };
 
-void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
-		  uint64_t bias)
+void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t bias)
 {
 	uint64_t statistics = go_code_heap_statistics(binary), processors = go_code_processors(binary);
 	uint64_t profile_rate = go_code_profile_rate(binary);
 
-	heap->layout = *layout;
+	heap->layout = binary->version->heap;
 	heap->scheduler_layout = binary->version->scheduler;
 	heap->statistics_layout = binary->version->statistics;
 	heap->statistics = statistics ? statistics + bias : 0;

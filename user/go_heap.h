@@ -47,8 +47,7 @@ struct go_heap_state {
 };
 
 /* `bias` is what the process added to link-time addresses. */
-void go_heap_init(struct go_heap *heap, const struct go_binary *binary, const struct go_heap_layout *layout,
-		  uint64_t bias);
+void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t bias);
 
 /* -1 where its memory cannot be read, or the heap statistics were not found. `events` may be NULL: what events have
  * told of spans that are being given back just now then goes unnoticed. */

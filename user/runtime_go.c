@@ -508,7 +508,7 @@ static const struct target_mapping *executable_mapping(const struct target *targ
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error)
 {
 	const struct target_mapping *mapping = executable_mapping(target);
-	struct go_heap_layout layout;
+	const struct go_version *version;
 	struct go_binary *binary;
 	struct go *go;
 	char *path;
@@ -531,8 +531,11 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go->binary = binary;
 	go->path = path;
 	go->bias = go_binary_bias(binary, target);
-	go->heap_known = go_code_confirm(binary, &layout, &go->heap_error) == 0;
-	go_heap_init(&go->heap, binary, &layout, go->bias);
+	version = go_code_confirm(binary, &go->heap_error);
+	go->heap_known = version != NULL;
+	if (version)
+		binary->version = version;
+	go_heap_init(&go->heap, binary, go->bias);
 	go_goroutines_init(&go->goroutines, binary, go->bias);
 	go->sampler_rate = go_heap_profile_rate(&go->heap, target);
 	return &go->runtime;

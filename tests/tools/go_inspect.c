@@ -141,10 +141,11 @@ static int points(const char *path, char **arguments)
 	go_code_heap_layout(binary, &layout);
 	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\nprofile_rate %" PRIx64 "\n",
 	       go_code_heap_statistics(binary), go_code_processors(binary), go_code_profile_rate(binary));
-	printf("layout %u %u %u %u\n", layout.mcache_alloc, layout.span_alloc_count,
-	       layout.span_alloc_count_before_cache, layout.p_mcache);
-	printf("table %u %u %u %u\n", binary->version->heap.mcache_alloc, binary->version->heap.span_alloc_count,
-	       binary->version->heap.span_alloc_count_before_cache, binary->version->heap.p_mcache);
+	printf("layout %u %u %u %u %u\n", layout.mcache_alloc, layout.span_alloc_count,
+	       layout.span_alloc_count_before_cache, layout.tiny_count, layout.p_mcache);
+	printf("table %u %u %u %u %u\n", binary->version->heap.mcache_alloc, binary->version->heap.span_alloc_count,
+	       binary->version->heap.span_alloc_count_before_cache, binary->version->statistics.tiny_count,
+	       binary->version->heap.p_mcache);
 	go_binary_close(binary);
 	return 0;
 }
@@ -163,8 +164,7 @@ static int statistics(const char *pid, char **arguments)
 		return 3;
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
 	binary = open_or_die(path);
-	go_heap_init(&heap, binary, &binary->version->heap,
-		     target->mappings ? go_binary_bias(binary, target) : 0);
+	go_heap_init(&heap, binary, target->mappings ? go_binary_bias(binary, target) : 0);
 	if (go_heap_read(&heap, target, NULL, &state))
 		return 3;
 	mallocs = state.large_count + state.tiny_count + state.tiny_tail;

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Releases of Go that the version table does not know: programs whose version was edited in the file. Where the code of
+the allocator agrees with a release that is known, everything works; else it is said what still does."""
+import json
+import re
+
+import go_programs
+import harness
+import test_go_record as records
+from harness import contains, same
+
+INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
+# what its version becomes; the release whose layouts are the right ones for it
+EDITS = [("1.19", "go1.20", "1.19"), ("1.21", "go1.20", "1.21"), ("1.24", "go1.20", "1.24"), ("1.23", "go1.29", "1.23"),
+         ("1.24", "go1.99", "1.24"), ("1.27", "go1.28", "1.27"), ("1.27", "goX.Y?", "1.27"), ("1.24", "goX.Y?", "1.24")]
+
+TEXT = 0x400000  # where the file's start is in memory
+
+
+def edited(t, version, text, change=lambda t, data: data):
+    """The program with another version in its build information and in runtime.buildVersion."""
+    data = go_programs.build(version, "stripped").read_bytes()
+    name = re.search(rb"go1\.\d\d\.\d+", data)[0]
+    assert name.startswith(f"go{version}".encode()), name
+    program = t.path("edited")
+    program.write_bytes(change(t, data.replace(name, text.encode().ljust(6) + name[6:])))
+    program.chmod(0o755)
+    return program
+
+
+def record(t, program, rate, status=0):
+    profile = t.path("profile.pb.gz")
+    done = t.escapement("record", "--rate", rate, "-o", profile, "--", program, "-rounds", records.ROUNDS, status=status)
+    return done, None if status else records.dump(t, profile)
+
+
+def test_an_unknown_version_works_where_the_code_agrees_with_a_known_one(t):
+    harness.require_root()
+    for version, text, row in EDITS:
+        if version not in go_programs.versions() and version not in ("1.21", "1.23"):
+            continue
+        program, what = edited(t, version, text), f"{version} as {text}"
+        info = dict(line.partition(" ")[::2] for line in t.run(INSPECT, "info", program).stdout.splitlines())
+        same(info["known"], "0", f"{what}: known")
+        for rate in ("0", "1", "512k"):
+            done, recording = record(t, program, rate)
+            stats, process = json.loads(done.stdout.splitlines()[-1]), recording["processes"][0]
+            records.check_exact(process, f"{what} rate {rate}")
+            same(process["totals"][records.OBJECTS], stats["mallocs"], f"{what} rate {rate}: Mallocs")
+            if rate == "1":
+                records.check_sites(recording, (1, records.ROUNDS), 1, what)
+            else:
+                same(process["totals"][records.BYTES], stats["total_alloc"], f"{what} rate {rate}: TotalAlloc")
+
+
+def moved_field(t, data):
+    """refill clears mspan.allocCountBeforeCache somewhere else: as if that had moved."""
+    names = t.run(INSPECT, "names", go_programs.build("1.27", "stripped")).stdout
+    start, end = re.search(r"^(\w+) (\w+) runtime\.\(\*mcache\)\.refill$", names, re.M).groups()
+    start, end = int(start, 16) - TEXT, int(end, 16) - TEXT
+    code, count = re.subn(rb"(\x66\xc7[\x40-\x47])\x66(\x00\x00)", lambda found: found[1] + b"\x65" + found[2],
+                          data[start:end])
+    same(count, 1, "fields cleared")
+    return data[:start] + code + data[end:]
+
+
+def test_what_no_release_agrees_with_is_told_and_every_allocation_still_counted(t):
+    harness.require_root()
+    program = edited(t, "1.27", "go1.28", moved_field)
+    for rate in ("0", "512k"):
+        done, _ = record(t, program, rate, status=3)
+        contains(done.stderr, "is laid out as in no known Go release: slow-path events and totals cannot be read; --rate 1 "
+                              "still counts every allocation")
+    done, recording = record(t, program, "1")
+    process = recording["processes"][0]
+    same((process["check"], process["lost"]), (None, {"events": 0, "stacks": 0}), "check and lost")
+    records.check_sites(recording, (1, records.ROUNDS), 1, "unknown layout")
+
+
+if __name__ == "__main__":
+    harness.main()
