@@ -12,6 +12,8 @@
 
 #include "sampler.h"
 
+enum { GrowingSpans = 1 }; /* that a cache had of a class when it is believed to want more, and whole ones */
+
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
 	const struct size_class *class = &size_classes[spanclass_size_class(central->spanclass)];
@@ -20,8 +22,11 @@ static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, s
 
 	if (grown.bytes != 0)
 		note_heap_grow(&grown, c, caller);
-	if (s)
+	if (s) {
+		if (c->class_counters[central->spanclass].central_grows >= GrowingSpans)
+			mheap_prefault(s, grown.untouched_pages);
 		note_central_grow(c, s, caller);
+	}
 	return s;
 }
 

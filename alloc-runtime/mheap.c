@@ -18,6 +18,8 @@ enum {
 	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
 	GrowPages = 8,            /* and by multiples of so many pages: 64 KiB */
 	TableStep = 64 * 1024,    /* bytes by which the table is mapped */
+	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most where the span is shorter */
+	PrefaultShare = 16,        /* and at most 1 / PrefaultShare of the heap in use */
 };
 #define ARENA_HINT ((void *)0x00c000000000)
 #define ARENA_MAX  ((size_t)512 << 30)
@@ -216,7 +218,8 @@ static bool mheap_grow(size_t npages, struct mheap_grown *grown)
 	freeSpanLocked(s);
 	owner_add(&mheap.counters.heap_grows, 1);
 	owner_add(&mheap.counters.heap_grow_bytes, size);
-	*grown = (struct mheap_grown){npages, size, mheap.arena_used - mheap.arena_start};
+	*grown = (struct mheap_grown){.asked_pages = npages, .bytes = size,
+				      .arena_used = mheap.arena_used - mheap.arena_start};
 	return true;
 }
 
@@ -248,6 +251,7 @@ static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 		s = find_free(npages);
 	}
 	remove_free(s);
+	grown->untouched_pages = s->npreleased == s->npages ? s->npages : 0;
 	if (s->npages > npages) {
 		struct mspan *rest = new_span(s->base + (npages << PageShift), s->npages - npages);
 		if (!rest) {
@@ -403,6 +407,29 @@ struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spa
 struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown)
 {
 	return mheap_allocAligned(npages, 1, spanclass, grown);
+}
+
+/*
+ * Page faults are dear, and half of it is the way into the kernel and back: so the pages of the span, and of the next
+ * ones where spans are short, are asked for at once. What may be asked for in vain is bounded by a share of the heap,
+ * and is not counted as taken; under a limit nothing is.
+ */
+void mheap_prefault(const struct mspan *s, size_t untouched_pages)
+{
+	uintptr_t end = s->base + mspan_bytes(s), before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed);
+	size_t ahead = (reader_get(&mheap.pagesInUse) << PageShift) / PrefaultShare;
+
+	if (untouched_pages < s->npages || mheap.limit != 0 || (end <= before && s->base >= before - PrefaultAhead))
+		return;
+	if (ahead > PrefaultAhead)
+		ahead = PrefaultAhead;
+	ahead &= -(size_t)PageSize;
+	if (ahead < mspan_bytes(s))
+		ahead = mspan_bytes(s);
+	if (ahead > untouched_pages << PageShift)
+		ahead = untouched_pages << PageShift;
+	atomic_store_explicit(&mheap.prefaulted, s->base + ahead, memory_order_relaxed);
+	sysPrefault((void *)s->base, ahead);
 }
 
 _Atomic uint16_t *mheap_allocTiny(void)

@@ -6,7 +6,10 @@
 
 struct mspan emptymspan;
 
-enum { FreshBytes = 64 * 1024 }; /* of never used memory that a window opens at a time */
+enum {
+	FreshBytes = 64 * 1024, /* of never used memory that a window opens at a time at most */
+	FreshShare = 64,        /* before a class's second span: and 1 / FreshShare of what was allocated of it */
+};
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
 {
@@ -75,12 +78,22 @@ static uint64_t lowest_bits(uint64_t bits, size_t n)
 	return bits & ~rest;
 }
 
+/* A program that has allocated little of a class, and got along with one span, should not touch much memory for it. */
+static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
+{
+	size_t bytes = s->allocCount * s->elemsize / FreshShare;
+
+	if (bytes > FreshBytes || c->class_counters[s->spanclass].central_grows > 1)
+		return FreshBytes;
+	return bytes < FreshBytes / 8 ? FreshBytes / 8 : bytes;
+}
+
 /*
  * The next window of a span of at most 64 objects. While part of it has never been used, what was freed of the rest
  * comes first, if it is worth a window, and then so much more: a program that allocates and frees a few large objects
  * stays on the same pages.
  */
-static uint64_t next_window_of_one(struct mspan *s)
+static uint64_t next_window_of_one(const struct mcache *c, struct mspan *s)
 {
 	uint64_t free = ~s->allocBits[0] & mspan_word_mask(s, 0);
 	uint64_t fresh = s->fresh_from < 64 ? free & UINT64_MAX << s->fresh_from : 0;
@@ -89,8 +102,8 @@ static uint64_t next_window_of_one(struct mspan *s)
 	if (fresh == 0) {
 		if (s->freeindex != 0 && bit_count(used) < mspan_enough(s->nelems))
 			return 0;
-	} else if (bit_count(used) * s->elemsize < FreshBytes / 2) {
-		size_t n = FreshBytes / s->elemsize;
+	} else if (bit_count(used) * s->elemsize < fresh_bytes(c, s) / 2) {
+		size_t n = fresh_bytes(c, s) / s->elemsize;
 		used = lowest_bits(fresh, n ? n : 1);
 		s->fresh_from = (uint8_t)(64 - __builtin_clzll(used));
 		s->needzero = s->fresh_needzero;
@@ -100,12 +113,12 @@ static uint64_t next_window_of_one(struct mspan *s)
 	return used;
 }
 
-static uint64_t next_window(struct mspan *s)
+static uint64_t next_window(const struct mcache *c, struct mspan *s)
 {
 	unsigned words = mspan_words(s);
 
 	if (words == 1) {
-		uint64_t free = next_window_of_one(s);
+		uint64_t free = next_window_of_one(c, s);
 		s->freeindex = 64;
 		return free;
 	}
@@ -129,7 +142,7 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 		*sampled = c->sample_distance != GOALLOC_NOT_LISTENING;
 		return take_held(c, s);
 	}
-	uint64_t free = next_window(s);
+	uint64_t free = next_window(c, s);
 	if (free == 0)
 		return NULL;
 	unsigned w = s->freeindex / 64u - 1;

@@ -62,6 +62,12 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 #define reader_fence() atomic_thread_fence(memory_order_acquire)
 #endif
 #define reader_get(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+/* The same where it is compared at once, which compilers make one instruction of only when it is plain. */
+#ifdef __SANITIZE_THREAD__
+#define racy_get(p) reader_get(p)
+#else
+#define racy_get(p) (*(p))
+#endif
 
 /* ---- mspan ---- */
 
@@ -349,6 +355,7 @@ struct mheap {
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
 	size_t pagesReleased; /* of the mapped arena, in free spans */
+	_Atomic uintptr_t prefaulted; /* the end of what mheap_prefault asked for last */
 
 	/* scavenge.c */
 	size_t limit; /* bytes, 0: none */
@@ -386,9 +393,10 @@ struct arena_map {
 };
 extern struct arena_map arena_map;
 
-/* What an allocation of pages did, to be told by the probes when the locks are gone. */
+/* What an allocation of pages did, for what is to be done about it when the locks are gone. */
 struct mheap_grown {
-	size_t asked_pages, bytes, arena_used;
+	size_t asked_pages, bytes, arena_used; /* for the probe; 0: the arena did not grow */
+	size_t untouched_pages;                /* from the span's start on, its own and free ones behind it */
 };
 
 bool mallocinit(void); /* once, under cachelock; false when not even a small arena is to be had */
@@ -397,6 +405,8 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
 bool mheap_resizeSpan(struct mspan *s, size_t npages); /* of a large object */
 void mheap_freeSpan(struct mspan *s);
+/* A fresh span of a class that grows will be written soon, and what is behind it too. */
+void mheap_prefault(const struct mspan *s, size_t untouched_pages);
 bool mheap_initBits(struct mspan *s);     /* room for the bits of nelems objects */
 _Atomic uint16_t *mheap_allocTiny(void);
 

@@ -22,6 +22,7 @@ bool sysMap(void *reserved, size_t size);    /* false when memory is out */
 void *sysAlloc(size_t size);                 /* reserved and mapped at once; NULL when memory is out */
 void sysFree(void *address, size_t size);    /* back to no state */
 bool sysUnused(void *address, size_t size);
+void sysPrefault(void *address, size_t size); /* mapped memory will be written soon: a hint */
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 uint64_t sysRandom(void);
