@@ -15,6 +15,9 @@
 
 #pragma GCC visibility push(hidden)
 
+/* Of functions that fast paths are inlined into: one that straddled cache lines the wrong way took three times as long. */
+#define FAST_PATH __attribute__((aligned(CACHE_LINE)))
+
 /* The next object of the window of the cache's span. False: the slow path must find one. */
 static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span,
 			       void **object)

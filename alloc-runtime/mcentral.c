@@ -12,7 +12,7 @@
 
 #include "sampler.h"
 
-enum { GrowingSpans = 1 }; /* that a cache had of a class when it is believed to want more, and whole ones */
+enum { PrefaultObjects = 2048 }; /* bytes up to which objects are believed to be written wholly */
 
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
@@ -23,7 +23,7 @@ static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, s
 	if (grown.bytes != 0)
 		note_heap_grow(&grown, c, caller);
 	if (s) {
-		if (c->class_counters[central->spanclass].central_grows >= GrowingSpans)
+		if (c->class_counters[central->spanclass].central_grows != 0 && class->size <= PrefaultObjects)
 			mheap_prefault(s, grown.untouched_pages);
 		note_central_grow(c, s, caller);
 	}

@@ -18,8 +18,8 @@ enum {
 	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
 	GrowPages = 8,            /* and by multiples of so many pages: 64 KiB */
 	TableStep = 64 * 1024,    /* bytes by which the table is mapped */
-	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most where the span is shorter */
-	PrefaultShare = 16,        /* and at most 1 / PrefaultShare of the heap in use */
+	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
+	PrefaultShare = 16,        /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
 };
 #define ARENA_HINT ((void *)0x00c000000000)
 #define ARENA_MAX  ((size_t)512 << 30)
@@ -425,7 +425,7 @@ void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 		ahead = PrefaultAhead;
 	ahead &= -(size_t)PageSize;
 	if (ahead < mspan_bytes(s))
-		ahead = mspan_bytes(s);
+		ahead = mspan_bytes(s) < PrefaultAhead ? mspan_bytes(s) : PrefaultAhead;
 	if (ahead > untouched_pages << PageShift)
 		ahead = untouched_pages << PageShift;
 	atomic_store_explicit(&mheap.prefaulted, s->base + ahead, memory_order_relaxed);

@@ -23,7 +23,12 @@ bench-malloc: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 	$(Q)tests/bench/malloc_table.py $(B)
 
-bench-programs: $(B)/libgoalloc-preload.so
+$(B)/tests/bench/rusage: tests/bench/rusage.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+
+bench-programs: $(B)/libgoalloc-preload.so $(B)/tests/bench/rusage
 	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 $(BENCH_PROGRAMS)
 	$(Q)tests/bench/programs_table.py $(B)
 
