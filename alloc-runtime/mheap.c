@@ -17,6 +17,7 @@
 enum {
 	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
 	GrowPages = 8,            /* and by multiples of so many pages: 64 KiB */
+	BitmapShare = 32,         /* bytes of arena for each byte of the pointer bitmap */
 	TableStep = 64 * 1024,    /* bytes by which the table is mapped */
 	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
 	PrefaultShare = 16,        /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
@@ -33,17 +34,19 @@ static uintptr_t page_of(const struct mspan *s)
 	return (s->base - mheap.arena_start) >> PageShift;
 }
 
-/* Reserves arena and table together: [table | arena], both aligned to pages of ours. */
+/* Reserves [table | bitmap | arena] together, all aligned to pages of ours. */
 static bool reserve(void *hint, size_t arena)
 {
 	size_t table = arena >> PageShift << 3; /* a pointer a page */
-	char *p = sysReserve(hint, table + arena + PageSize);
+	size_t bitmap = arena / BitmapShare;
+	char *p = sysReserve(hint, table + bitmap + arena + PageSize);
 
 	if (!p)
 		return false;
 	uintptr_t start = ((uintptr_t)p + PageSize - 1) & ~(uintptr_t)(PageSize - 1);
 	arena_map.spans = (struct mspan **)start;
-	mheap.arena_start = mheap.arena_used = start + table;
+	mheap.bitmap = start + table;
+	mheap.arena_start = mheap.arena_used = mheap.bitmap + bitmap;
 	mheap.arena_end = mheap.arena_start + arena;
 	mheap.arena_reserved = true;
 	return true;
@@ -92,6 +95,11 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 	struct mspan *s = fixalloc_alloc(&mheap.spanalloc);
 
 	if (s) {
+		if (!s->recorded) {
+			s->recorded = true;
+			s->alllink = mheap.allspans;
+			mheap.allspans = s;
+		}
 		/* Not what posting uses: a late freer may still hold the struct on some mcache's list. */
 		s->base = base;
 		s->npages = npages;

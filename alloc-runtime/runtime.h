@@ -78,6 +78,12 @@ enum mspan_state {
 	mSpanLarge, /* one large object; on a busy list of mheap */
 };
 
+enum mspan_idle {
+	SpanInUse,
+	SpanSeenFree, /* wholly freed by others than its owner when the scavenger came by */
+	SpanReleased, /* the same a while later: its memory is the system's until the owner starts on it again */
+};
+
 struct mspan;
 struct mcache;
 struct special;
@@ -155,6 +161,9 @@ struct mspan {
 	size_t npreleased;      /* of a free span: pages given back to the system, or never used */
 	uint64_t unusedsince;   /* of a free span: nanoseconds, coarsely */
 	struct special *specials; /* by offset, under speciallock */
+	struct mspan *alllink;  /* next of mheap.allspans; never changes */
+	bool recorded;          /* in that list */
+	uint8_t idle;           /* enum mspan_idle, of a span with an owner; see scavenge.c */
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "every line has its writer");
 
@@ -345,11 +354,17 @@ struct mheap {
 	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
 	struct mSpanList busylarge;
 
-	/* The arena: [arena_start, arena_end) is reserved, up to arena_used mapped. */
+	/*
+	 * Reserved at init, one behind the other as in Go: the spans table (arena_map.spans), the pointer bitmap, and
+	 * the arena [arena_start, arena_end), up to arena_used mapped. The bitmap has two bits a word of the arena for a
+	 * collector; there is none here, and nothing but its place is taken.
+	 */
+	uintptr_t bitmap;
 	uintptr_t arena_start, arena_used, arena_end;
 	bool arena_reserved;
 	size_t spans_mapped; /* bytes of the table */
 
+	struct mspan *allspans; /* every struct mspan there ever was, newest first, by alllink */
 	struct fixalloc spanalloc, cachealloc, tinyalloc;
 	struct fixalloc bitsalloc[5]; /* of 1, 2, 4, 8 and 16 words of allocBits, with their freeBits */
 	struct goalloc_heap_counters counters;
@@ -361,6 +376,7 @@ struct mheap {
 	size_t limit; /* bytes, 0: none */
 	uint64_t now, lastscavenge;
 	uint32_t ticks;
+	struct lock scavengelock; /* while the scavenger holds the objects of a span */
 
 	/* sweep.c */
 	_Atomic uint32_t sweepgen;    /* + 2 a cycle */
@@ -370,7 +386,7 @@ struct mheap {
 	double sweepPagesPerByte;     /* to be through before the next cycle is due */
 	uint64_t spanBytesAlloc;      /* bytes of spans taken from the heap in this cycle */
 	size_t pagesSwept;
-	uintptr_t sweepPage;          /* where the visit stands */
+	struct mspan *sweepNext;      /* of allspans: where the visit stands */
 
 	struct lock speciallock;
 	struct fixalloc specialalloc;

@@ -8,7 +8,8 @@
  * would otherwise need a fresh span looks through its mcentral's spans first, and every fresh span pays for visits
  * all over the arena in proportion to its bytes, so that a cycle is through before the next one is due.
  *
- * The visit walks the arena by its page table, where other allocators keep a list of all spans. A span with an owner is
+ * The visit walks allspans. Go keeps the spans in use apart (sweepSpans: one stack of swept ones, one of unswept);
+ * here each mcentral's `empty` has unswept ones first, which is all that a lazy visit asks for. A span with an owner is
  * its owner's business.
  */
 #include "runtime.h"
@@ -30,10 +31,10 @@ void sweep_freed(uint64_t bytes)
 		atomic_store_explicit(&mheap.freedBytes, 0, memory_order_relaxed);
 		atomic_fetch_add_explicit(&mheap.sweepgen, 2, memory_order_relaxed);
 		atomic_store_explicit(&mheap.sweepdone, 0, memory_order_relaxed);
-		mheap.sweepPage = 0;
+		mheap.sweepNext = mheap.allspans;
 		owner_set(&mheap.pagesSwept, 0);
 		mheap.spanBytesAlloc = 0;
-		mheap.sweepPagesPerByte = (double)arena_map.pages / ((double)inuse / CycleShare + PageSize);
+		mheap.sweepPagesPerByte = (double)mheap.pagesInUse / ((double)inuse / CycleShare + PageSize);
 	}
 	lock_release(&mheap.lock);
 }
@@ -46,19 +47,16 @@ uint64_t sweep_left(void)
 	return freed < due ? due - freed : 0;
 }
 
-/* The next small-object span of the arena that this cycle has not seen. */
+/* The next span of small objects that this cycle has not seen. */
 static struct mspan *next_unswept(void)
 {
 	struct mspan *found = NULL;
 
 	lock_acquire(&mheap.lock);
-	while (!found && mheap.sweepPage < arena_map.pages) {
-		struct mspan *s = arena_map.spans[mheap.sweepPage];
-		/* The span that began here last time may be part of a free one by now, whose inner pages say nothing. */
-		uintptr_t end = s == &emptymspan ? mheap.sweepPage + 1
-						 : ((s->base - arena_map.start) >> PageShift) + s->npages;
-		owner_add(&mheap.pagesSwept, end - mheap.sweepPage);
-		mheap.sweepPage = end;
+	for (; !found && mheap.sweepNext; mheap.sweepNext = mheap.sweepNext->alllink) {
+		struct mspan *s = mheap.sweepNext;
+		if (s->state == mSpanInUse || s->state == mSpanLarge)
+			owner_add(&mheap.pagesSwept, s->npages);
 		if (s->state == mSpanInUse)
 			found = s;
 	}

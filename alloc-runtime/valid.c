@@ -121,9 +121,25 @@ static const char *table_is_valid(const struct mspan *s, uintptr_t page)
 	return NULL;
 }
 
+/* allspans has every span of the arena, once, and else dead ones. */
+static const char *allspans_are_valid(size_t in_arena)
+{
+	size_t alive = 0;
+
+	for (const struct mspan *s = mheap.allspans; s; s = s->alllink) {
+		CHECK(s->recorded);
+		if (s->state == mSpanDead)
+			continue;
+		CHECK(arena_map.spans[(s->base - mheap.arena_start) >> PageShift] == s);
+		alive++;
+	}
+	CHECK(alive == in_arena);
+	return NULL;
+}
+
 static const char *arena_is_valid(void)
 {
-	size_t inuse = 0, released = 0;
+	size_t inuse = 0, released = 0, spans = 0;
 	const struct mspan *before = NULL;
 	const char *wrong;
 
@@ -143,12 +159,13 @@ static const char *arena_is_valid(void)
 			inuse += s->npages;
 		}
 		before = s;
+		spans++;
 		page += s->npages;
 		CHECK(page <= arena_map.pages);
 	}
 	CHECK(inuse == mheap.pagesInUse);
 	CHECK(released == mheap.pagesReleased);
-	return NULL;
+	return allspans_are_valid(spans);
 }
 
 static const char *tree_is_valid(const struct mspan *s, size_t shortest, size_t longest)
