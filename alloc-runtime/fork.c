@@ -10,11 +10,13 @@
 
 #include "debug.h"
 #include "runtime.h"
+#include "scavenge.h"
 
 static void for_each_lock(void (*f)(struct lock *))
 {
 	f(&mcache_shared_lock);
 	f(&mheap.cachelock);
+	f(&mheap.scavengelock);
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		f(&mheap.central[i].lock);
 	f(&mheap.lock);
@@ -41,6 +43,7 @@ static void in_child(void)
 {
 	for_each_lock(reset);
 	mcache_abandonOthers();
+	scavenge_forked();
 }
 
 static __attribute__((constructor)) void register_handlers(void)

@@ -4,7 +4,8 @@
 
 /*
  * A mutex on one word, because pthread's may allocate, may be interposed and cannot be reset after fork. Waiters
- * sleep in futex(2). Order of locks, outermost first: mcache list, mcentral, mheap, special, fixed-size allocators.
+ * sleep in futex(2). Order of locks, outermost first: mcache list, scavenger, mcentral, mheap, special, fixed-size
+ * allocators.
  */
 
 #include <stdatomic.h>

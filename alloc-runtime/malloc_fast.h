@@ -15,7 +15,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Of functions that fast paths are inlined into: one that straddled cache lines the wrong way took three times as long. */
+/* Of functions that fast paths are inlined into: where cache lines cut them, a pair took three times as long once. */
 #define FAST_PATH __attribute__((aligned(CACHE_LINE)))
 
 /* The next object of the window of the cache's span. False: the slow path must find one. */

@@ -383,7 +383,9 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 				    spanclass * sizeof(struct goalloc_class_counters));
 	s->allocCache = s->allocHeld = 0;
 	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
-	s->allocCount = s->allocCountBeforeCache = 0;
+	/* Readers of statistics may still have the struct at hand; they notice, and read again. */
+	owner_set(&s->allocCount, 0);
+	owner_set(&s->allocCountBeforeCache, 0);
 	s->freeindex = 0;
 	s->tiny = NULL;
 	s->specials = NULL;
@@ -424,7 +426,7 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
  */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 {
-	uintptr_t end = s->base + mspan_bytes(s), before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed);
+	uintptr_t before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed), end = s->base + mspan_bytes(s);
 	size_t ahead = (reader_get(&mheap.pagesInUse) << PageShift) / PrefaultShare;
 
 	if (untouched_pages < s->npages || mheap.limit != 0 || (end <= before && s->base >= before - PrefaultAhead))

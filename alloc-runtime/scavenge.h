@@ -4,8 +4,12 @@
 
 /*
  * Gives the memory of free spans back to the system: when they have been free for a while, when the memory limit asks
- * for it, and when the program does. There is no thread of its own: mheap's operations look at the clock now and then.
- * All are called with mheap.lock held.
+ * for it, and when the program does. mheap's operations look at the clock now and then; for processes that may fall
+ * idle there is a thread, Go's bgscavenge, which is started only when asked for, because programs count their threads.
+ *
+ * It also finds memory in the hands of threads that sleep: spans of an mcache whose objects others have freed. Nobody
+ * may take them off the owner's lists, but who takes all of a span's bits out of freeBits has its objects to itself, as
+ * if it had allocated each of them: their memory can go back, and then the bits are put back.
  */
 
 #include "runtime.h"
@@ -14,10 +18,15 @@
 
 enum { ScavengeAge = 1000 }; /* milliseconds that a span has been free */
 
+/* With mheap.lock held. */
 void scavenge_init(void);            /* reads the environment */
 void scavenge_tick(void);           /* at each free of pages */
 void scavenge_for(size_t npages);   /* before so many pages more are used: keeps to the limit where it can */
 size_t scavenge_all(void);          /* bytes given back */
+
+/* Without locks. */
+size_t scavenge_owned(bool at_once); /* of spans that others than their owner freed wholly; bytes given back */
+void scavenge_forked(void);         /* in the child, which has no such thread */
 
 #pragma GCC visibility pop
 #endif

@@ -9,12 +9,16 @@
 
 enum { Patience = 1000 }; /* yields, after which a cache whose thread is stuck in a refill is read as it is */
 
-static void add(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
+static void add_frees(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
+{
+	to->frees += from->frees;
+	to->freed_bytes += from->freed_bytes;
+}
+
+static void add_allocations(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
 {
 	to->objects += from->objects;
 	to->bytes += from->bytes;
-	to->frees += from->frees;
-	to->freed_bytes += from->freed_bytes;
 	to->refills += from->refills;
 	to->central_grows += from->central_grows;
 }
@@ -67,11 +71,12 @@ static void read_cache(struct mcache *c, struct goalloc_class_stats *classes)
 	}
 }
 
-void goalloc_read_stats(struct goalloc_stats *stats)
+typedef void add_function(struct goalloc_class_stats *to, const struct goalloc_class_stats *from);
+
+static void add_caches(struct goalloc_stats *stats, add_function *add)
 {
 	struct goalloc_class_stats classes[NumSpanClasses];
 
-	memset(stats, 0, sizeof *stats);
 	for (struct mcache *c = __atomic_load_n(&mcache_all, __ATOMIC_ACQUIRE); c; c = c->next) {
 		read_cache(c, classes);
 		for (unsigned i = 0; i < NumSpanClasses; i++)
@@ -79,6 +84,14 @@ void goalloc_read_stats(struct goalloc_stats *stats)
 	}
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		add(&stats->total, &stats->by_span_class[i]);
+}
+
+void goalloc_read_stats(struct goalloc_stats *stats)
+{
+	memset(stats, 0, sizeof *stats);
+	/* Frees first: so each of them has its allocation counted, whichever threads did the two. */
+	add_caches(stats, add_frees);
+	add_caches(stats, add_allocations);
 	stats->heap_grows = reader_get(&mheap.counters.heap_grows);
 	stats->heap_grow_bytes = reader_get(&mheap.counters.heap_grow_bytes);
 }

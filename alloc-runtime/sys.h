@@ -25,6 +25,7 @@ bool sysUnused(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* mapped memory will be written soon: a hint */
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
+void sysSleep(unsigned milliseconds);
 uint64_t sysRandom(void);
 uint64_t sysNow(void);                       /* coarse monotonic nanoseconds */
 void sysWrite(const char *text, size_t length); /* to standard error */

@@ -84,6 +84,14 @@ void sysFutexWake(_Atomic uint32_t *word)
 	errno = saved;
 }
 
+void sysSleep(unsigned milliseconds)
+{
+	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+		;
+}
+
 uint64_t sysRandom(void)
 {
 	int saved = errno;

@@ -71,11 +71,18 @@ void *goalloc_profile_record(const void *object); /* NULL: there is none */
 
 /*
  * Memory that is not in use goes back to the system when it has been free for a second; the library looks at the clock
- * when the program frees, it has no thread of its own. With a limit (bytes; 0: none) it goes back as soon as what is
- * mapped and not given back would pass it. The limit does not fail allocations: what is in use stays. It can be set
- * by GOALLOC_MEMORY_LIMIT in the environment too (bytes, with k, m or g). Returns the limit before.
+ * when the program frees. With a limit (bytes; 0: none) it goes back as soon as what is mapped and not given back would
+ * pass it. The limit does not fail allocations: what is in use stays. It can be set by GOALLOC_MEMORY_LIMIT in the
+ * environment too (bytes, with k, m or g). Returns the limit before.
  */
 size_t goalloc_set_memory_limit(size_t bytes);
+/*
+ * Starts a thread that looks at the clock also while the program is idle, and at objects that others have freed to a
+ * thread that sleeps. It lives as long as the process, comes back in the children of a fork, and blocks all signals.
+ * GOALLOC_SCAVENGER=1 in the environment does the same. 0, also when it runs already; -1 with errno when there can be
+ * no thread.
+ */
+int goalloc_start_scavenger(void);
 /* Gives back all that is free now; bytes given back. */
 size_t goalloc_release_memory(void);
 

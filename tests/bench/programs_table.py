@@ -44,7 +44,7 @@ LD_PRELOAD= redis-benchmark -s $PWD/s -q -n 60000 -c 20 -P 8 -r 50000 -d 200 \
  -t set,get,incr,lpush,lpop,sadd,hset,zadd > /dev/null
 LD_PRELOAD= redis-cli -s $PWD/s llen mylist > /dev/null; LD_PRELOAD= redis-cli -s $PWD/s shutdown nosave; wait $p"""
 PROGRAMS = {
-    "python3": ["python3", "-c", PYTHON],
+    "python3": ["/usr/bin/python3", "-c", PYTHON],
     "perl": ["perl", "-e", PERL],
     "sqlite3": ["sqlite3", ":memory:", SQL],
     "gcc": ["sh", "-c", f"for f in {ROOT}/alloc-runtime/m*.c; do gcc -O2 -D_GNU_SOURCE -I {ROOT}/alloc-runtime "

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Unmodified programs on libgoalloc-preload.so: the same results as on libc's malloc. Programs that a bare machine
-does not have are skipped; `make soak` installs and runs the rest."""
+"""Unmodified programs of Debian's on libgoalloc-preload.so: the same results as on libc's malloc, for long in
+`make soak`. What is not installed is skipped; `make test` as root installs it."""
 import os
+import re
 import shutil
-import sys
+import time
 
 import harness
 from harness import BUILD, ROOT, Skip, same
 
 PRELOAD = BUILD / "libgoalloc-preload.so"
 DEBUG = {"GOALLOC_DEBUG": "1"}
+PYTHON = "/usr/bin/python3"  # not whichever runs this
 
 
 def environment(**more):
@@ -49,7 +51,18 @@ for i in range(2000):
     big += bytes([i % 256]) * 997
 print(sorted(counts.items())[:5], sorted(results.items()), hashlib.md5(big).hexdigest())
 """)
-    same_results(t, sys.executable, program)
+    same_results(t, PYTHON, program)
+
+
+def test_python_passes_its_own_tests(t):
+    """Every object of Python's by way of malloc, where its own allocator would keep most of them."""
+    if t.run(PYTHON, "-c", "import test.test_list", status=None).returncode != 0:
+        raise Skip("Python's own tests are not installed (libpython3.N-testsuite)")
+    names = ["test.test_list", "test.test_dict", "test.test_thread"]
+    for level, more in ({}, ["test.test_json"]), (DEBUG, []):
+        done = t.run(PYTHON, "-m", "unittest", "-q", *names, *more, env=environment(PYTHONMALLOC="malloc", **level))
+        ran = re.search(r"Ran (\d+) tests", done.stderr)
+        assert ran and int(ran[1]) > 150, done.stderr[-1000:]
 
 
 def test_perl_computes_the_same(t):
@@ -108,6 +121,48 @@ int main() {
     same_results(t, program)
 
 
+def test_plugins_with_static_and_thread_local_objects_come_and_go(t):
+    plugin, program = t.path("plugin.cc"), t.path("program.cc")
+    plugin.write_text(r"""
+#include <map>
+#include <string>
+#include <vector>
+static std::map<int, std::string> table = [] {
+	std::map<int, std::string> m;
+	for (int i = 0; i < 500; i++) m[i] = std::string(100 + i, 'x');
+	return m;
+}();
+extern "C" size_t use(int n) {
+	thread_local std::vector<std::string> own;
+	own.emplace_back(1000 + n, 'y');
+	return table[n].size() + own.back().size();
+}
+struct Last { ~Last() { table[1000] = std::string(5000, 'z'); } } last;
+""")
+    program.write_text(r"""
+#include <dlfcn.h>
+#include <iostream>
+#include <thread>
+int main() {
+	size_t sum = 0;
+	for (int round = 0; round < 20; round++) {
+		void *library = dlopen("./plugin.so", RTLD_NOW | RTLD_LOCAL);
+		auto use = library ? reinterpret_cast<size_t (*)(int)>(dlsym(library, "use")) : nullptr;
+		if (!use) return 1;
+		std::thread a([&] { for (int i = 0; i < 300; i++) sum += use(i); });
+		a.join();
+		std::thread b([&] { sum += use(7); });
+		b.join();
+		if (dlclose(library) != 0) return 2;
+	}
+	std::cout << sum << "\n";
+}
+""")
+    t.run("g++", "-O1", "-std=c++17", "-shared", "-fPIC", "-o", t.path("plugin.so"), plugin)
+    t.run("g++", "-O1", "-std=c++17", "-o", t.path("program"), program, "-pthread", "-ldl")
+    same_results(t, t.path("program"))
+
+
 def test_shells_fork_and_pipe(t):
     same_results(t, "bash", "-c", """
 f() { local i; for i in 1 2 3; do echo "$1.$i" | sed s/1/x/ | tr x y; done; }
@@ -125,6 +180,61 @@ def test_xz_compresses_with_two_threads(t):
     data = t.path("data")
     data.write_bytes(b"".join(p.read_bytes() for p in sorted((ROOT / "alloc-runtime").glob("*.c"))) * 40)
     same_results(t, "xz", "-T2", "-1", "--block-size=300KiB", "-k", "-f", data, files=["data.xz"], levels=({},))
+
+
+def test_zstd_compresses_with_two_threads(t):
+    data = t.path("data")
+    data.write_bytes(b"".join(p.read_bytes() for p in sorted((ROOT / "user").glob("*.c"))) * 20)
+    same_results(t, "zstd", "-q", "-T2", "-5", "-k", "-f", data, files=["data.zst"])
+
+
+def test_sqlite3_answers_the_same(t):
+    same_results(t, "sqlite3", ":memory:", """create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+insert into t select i, hex(i * 7919 % 10007) || 'text' || i, i / 3.0 from n;
+create index tb on t(b); delete from t where a % 5 = 0; select count(*), min(b), max(b), sum(c) from t;
+select substr(b, 1, 3) p, count(*), avg(c) from t group by p order by 2 desc, 1 limit 5;
+select group_concat(b) from (select b from t order by b limit 100); pragma integrity_check;""")
+
+
+def test_node_computes_the_same(t):
+    same_results(t, "node", "-e", """const m = new Map(), zlib = require('zlib');
+for (let i = 0; i < 60000; i++) m.set('k' + i % 5000, Buffer.from('value ' + i));
+let n = 0; for (const [k, v] of m) n += v.length + k.length;
+const text = JSON.stringify(Array.from({length: 20000}, (_, i) => ({i, s: 's' + i})));
+console.log(m.size, n, zlib.inflateSync(zlib.deflateSync(text)).toString() === text, JSON.parse(text).length)""")
+
+
+def serve(t, environ):
+    """Starts a redis server on a socket and waits for it."""
+    socket = t.path("socket")
+    server = t.start("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--daemonize", "no", env=environ)
+    while not socket.exists():
+        assert server.poll() is None, server.stdout.read()
+        time.sleep(0.02)
+    return server, socket
+
+
+def test_redis_serves_redis_benchmark(t):
+    if not shutil.which("redis-server"):
+        raise Skip("'redis-server' is not installed")
+    for level in ({}, DEBUG):
+        server, socket = serve(t, environment(**level))
+        t.run("redis-benchmark", "-s", socket, "-q", "-n", "4000", "-c", "20", "-P", "8", "-r", "2000", "-d", "300",
+              "-t", "set,get,incr,lpush,rpop,sadd,hset,zadd,lrange_100")
+        t.run("redis-cli", "-s", socket, "set", "k150", "x" * 150 * 37)
+        same(t.run("redis-cli", "-s", socket, "get", "k150").stdout, "x" * 150 * 37 + "\n", "a value")
+        same(t.run("redis-cli", "-s", socket, "bgsave").stdout, "Background saving started\n", "the forked child")
+        t.run("redis-cli", "-s", socket, "shutdown", "nosave")
+        same(server.wait(20), 0, "the server's exit status")
+
+
+def test_stress_ngs_memory_stressors_verify(t):
+    if not shutil.which("stress-ng"):
+        raise Skip("'stress-ng' is not installed")
+    for stressor in (["--malloc", "2", "--malloc-ops", "20000"], ["--bigheap", "1", "--bigheap-ops", "200"]):
+        done = t.run("stress-ng", "--verify", "--metrics-brief", "--timeout", "30", *stressor, env=environment())
+        assert "successful run completed" in done.stdout + done.stderr, done.stderr
 
 
 def test_a_preloaded_program_is_recorded_and_its_children_live(t):

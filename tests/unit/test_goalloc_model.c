@@ -7,14 +7,26 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "goalloc.h"
 #include "valid.h"
+
+#ifdef __SANITIZE_THREAD__
+/* A child of a process with threads has a scavenger too. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+#endif
 
 static unsigned next(unsigned *random)
 {
@@ -191,6 +203,67 @@ static void *stress(void *argument)
 	return NULL;
 }
 
+static void free_shared_slots(void)
+{
+	for (unsigned k = 0; k < SharedSlots; k++) {
+		if (shared[k].object)
+			check_pattern(&shared[k]);
+		goalloc_free(shared[k].object);
+		shared[k].object = NULL;
+	}
+}
+
+/* What is asked for while others work: statistics that agree with themselves, and memory back. */
+static void check_stats(struct goalloc_memstats *before)
+{
+	struct goalloc_memstats now;
+
+	goalloc_read_memstats(&now);
+	assert_true(now.Mallocs >= before->Mallocs && now.Frees >= before->Frees);
+	assert_true(now.Frees <= now.Mallocs);
+	assert_int_equal(now.HeapObjects, now.Mallocs - now.Frees);
+	assert_true(now.HeapAlloc <= now.TotalAlloc && now.TotalAlloc >= before->TotalAlloc);
+	assert_int_equal(now.HeapSys, now.HeapInuse + now.HeapIdle);
+	assert_true(now.HeapReleased <= now.HeapIdle);
+	for (unsigned i = 0; i < GOALLOC_SIZE_CLASSES; i++) {
+		assert_true(now.BySize[i].Frees <= now.BySize[i].Mallocs);
+		assert_true(now.BySize[i].Mallocs >= before->BySize[i].Mallocs);
+	}
+	*before = now;
+}
+
+static _Atomic unsigned working;
+
+static void *work_on(void *argument)
+{
+	stress(argument);
+	atomic_fetch_sub(&working, 1);
+	return NULL;
+}
+
+static void reading_and_scavenging_while_threads_work_disturbs_nothing(void **state)
+{
+	(void)state;
+	static struct goalloc_memstats before;
+	pthread_t threads[Threads];
+	unsigned reads = 0;
+
+	atomic_store(&working, Threads);
+	for (unsigned i = 0; i < Threads; i++)
+		pthread_create(&threads[i], NULL, work_on, (void *)(uintptr_t)(i + 100));
+	for (; atomic_load(&working) != 0 || reads == 0; reads++) {
+		check_stats(&before);
+		goalloc_release_memory();
+		usleep(1000);
+	}
+	for (unsigned i = 0; i < Threads; i++)
+		pthread_join(threads[i], NULL);
+	assert_heap_valid();
+	free_shared_slots();
+	check_stats(&before);
+	assert_heap_valid();
+}
+
 static void threads_that_free_each_others_objects_leave_a_valid_heap(void **state)
 {
 	(void)state;
@@ -202,8 +275,7 @@ static void threads_that_free_each_others_objects_leave_a_valid_heap(void **stat
 			pthread_join(threads[i], NULL);
 		assert_heap_valid();
 	}
-	for (unsigned k = 0; k < SharedSlots; k++)
-		goalloc_free(shared[k].object);
+	free_shared_slots();
 	assert_heap_valid();
 }
 
@@ -336,6 +408,116 @@ static void freed_memory_goes_back_to_the_system(void **state)
 	assert_heap_valid();
 }
 
+/* A thread that allocates, and sleeps while others free: its spans are on lists that only it may touch. */
+struct sleeper {
+	void **objects;
+	size_t n, size;
+	sem_t full, go_on;
+};
+
+static void *sleeper(void *argument)
+{
+	struct sleeper *s = argument;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < s->n; i++) {
+			unsigned char *object = s->objects[i] = goalloc_scan(s->size);
+			for (size_t k = 0; k < s->size; k += 8)
+				assert_int_equal(object[k], 0);
+			memset(object, 1, s->size);
+		}
+		sem_post(&s->full);
+		sem_wait(&s->go_on);
+	}
+	return NULL;
+}
+
+static void what_others_freed_to_a_sleeping_thread_goes_back(void **state)
+{
+	(void)state;
+	enum { N = 32 << 20 >> 8 };
+	static void *objects[N];
+	struct sleeper s = {.objects = objects, .n = N, .size = 256};
+	pthread_t thread;
+
+	sem_init(&s.full, 0, 0);
+	sem_init(&s.go_on, 0, 0);
+	pthread_create(&thread, NULL, sleeper, &s);
+	for (unsigned round = 0; round < 2; round++) {
+		sem_wait(&s.full);
+		size_t full = resident();
+		empty(objects, N);
+		assert_true(goalloc_release_memory() >= (size_t)N * 256 / 4 * 3);
+		assert_true(resident() + (size_t)N * 256 / 4 * 3 < full);
+		assert_heap_valid();
+		assert_true(goalloc_release_memory() < 1 << 20);
+		sem_post(&s.go_on);
+	}
+	pthread_join(thread, NULL);
+	assert_heap_valid();
+}
+
+static unsigned threads_of_this_process(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks))
+		n++;
+	closedir(tasks);
+	return n - 2;
+}
+
+/* In a process of its own, which has the thread ever after. */
+static int with_scavenger(void)
+{
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N];
+	unsigned before = threads_of_this_process();
+
+	if (goalloc_start_scavenger() != 0 || goalloc_start_scavenger() != 0 || threads_of_this_process() != before + 1)
+		return 1;
+	fill(objects, N, Size);
+	size_t full = resident();
+	empty(objects, N);
+	/* No call of the allocator meanwhile. */
+	for (unsigned i = 0; i < 80 && resident() + (size_t)N * Size / 2 >= full; i++)
+		usleep(50000);
+	if (resident() + (size_t)N * Size / 2 >= full)
+		return 2;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(threads_of_this_process() == 2 ? 0 : 3);
+	int status;
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 4;
+}
+
+static void an_idle_process_with_a_scavenger_gives_memory_back(void **state)
+{
+	(void)state;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(with_scavenger());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void the_address_space_is_laid_out_as_gos(void **state)
+{
+	(void)state;
+	size_t arena = mheap.arena_end - mheap.arena_start;
+
+	goalloc_free(goalloc_scan(8));
+	assert_int_equal(mheap.bitmap - (uintptr_t)arena_map.spans, arena >> PageShift << 3);
+	/* Two bits a word. */
+	assert_int_equal(mheap.arena_start - mheap.bitmap, arena / sizeof(void *) * 2 / 8);
+	assert_int_equal(mheap.arena_start % PageSize, 0);
+}
+
 static void a_limit_gives_memory_back_at_once(void **state)
 {
 	(void)state;
@@ -410,10 +592,14 @@ int main(void)
 		cmocka_unit_test(random_operations_agree_with_a_model),
 		cmocka_unit_test(walkers_notice_corruption),
 		cmocka_unit_test(threads_that_free_each_others_objects_leave_a_valid_heap),
+		cmocka_unit_test(reading_and_scavenging_while_threads_work_disturbs_nothing),
 		cmocka_unit_test(spans_of_ended_threads_go_back_when_all_is_freed),
 		cmocka_unit_test(finalizers_run_once_when_the_object_is_freed),
 		cmocka_unit_test(profile_records_are_found_and_dropped_with_their_object),
 		cmocka_unit_test(freed_memory_goes_back_to_the_system),
+		cmocka_unit_test(what_others_freed_to_a_sleeping_thread_goes_back),
+		cmocka_unit_test(an_idle_process_with_a_scavenger_gives_memory_back),
+		cmocka_unit_test(the_address_space_is_laid_out_as_gos),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),

@@ -197,6 +197,22 @@ static void alignment_is_what_was_asked_for(void **state)
 	call_free(p);
 }
 
+/* Older programs still ask for it; glibc's own headers no longer do. */
+static void cfree_frees(void **state)
+{
+	(void)state;
+	void (*old_free)(void *) = (void (*)(void *))(uintptr_t)dlsym(RTLD_DEFAULT, "cfree");
+	struct goalloc_stats before, after;
+
+	assert_non_null(old_free);
+	void *p = call_malloc(100);
+	goalloc_read_stats(&before);
+	old_free(p);
+	old_free(NULL);
+	goalloc_read_stats(&after);
+	assert_int_equal(after.total.frees - before.total.frees, 1);
+}
+
 /* C++ by its mangled names; a real C++ program is in test_goalloc_programs.py. */
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
@@ -350,6 +366,7 @@ int main(void)
 		cmocka_unit_test(calloc_is_zero_where_something_was_before),
 		cmocka_unit_test(realloc_keeps_what_fits),
 		cmocka_unit_test(alignment_is_what_was_asked_for),
+		cmocka_unit_test(cfree_frees),
 		cmocka_unit_test(operator_new_and_delete_are_there),
 		cmocka_unit_test(trim_and_mallinfo_work),
 		cmocka_unit_test(children_of_a_busy_process_allocate),
