@@ -34,7 +34,7 @@ struct event_maps {
 enum event_kind {
 	EVENT_ALLOC,        /* rate 1: each allocation.       count objects, bytes */
 	EVENT_SAMPLE,       /* the byte-distance sampler.     objects_q20 and weight estimate objects and bytes */
-	EVENT_REFILL,       /* count refills;                 objects and bytes of the spans given back */
+	EVENT_REFILL,       /* count refills */
 	EVENT_CENTRAL_GROW, /* count grows */
 	EVENT_HEAP_GROW,    /* count grows, bytes mapped */
 	EVENT_LARGE,        /* count large objects, bytes */
@@ -71,10 +71,9 @@ struct event_key {
 };
 
 struct event_sums {
-	__u64 events;      /* probe hits */
+	__u64 events;      /* EVENT_SAMPLE: samples */
 	__u64 count;       /* what the kind counts */
 	__u64 bytes;
-	__u64 objects;     /* EVENT_REFILL, EVENT_SWEEP */
 	__u64 weight;      /* EVENT_SAMPLE: bytes that the samples stand for */
 	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in 1/2^20 */
 };
@@ -126,16 +125,17 @@ struct event_pending {
 };
 
 /*
- * Allocations at Go's rate 1 by type and size, of as many pairs as find their place free. They count here and nowhere
+ * Allocations at rate 1 by site or type, and size: of as many as find their place free. They count here and nowhere
  * else: not in the totals, and without stacks in no row either. That saves most of what counting a hit would cost.
  */
 #define EVENT_SHAPES 256
-#define EVENT_SHAPE_INDEX(type, size) ((((type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
+#define EVENT_SHAPE_INDEX(site, type, size) ((((site) ^ (type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
 
 enum { EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED, EVENT_SHAPE_READY };
 
 struct event_shape {
-	__u64 type, size;
+	__u64 site, type; /* as in struct event_key */
+	__u64 size;       /* what tells size and span class apart */
 	__u64 inside, outside; /* objects */
 	__u64 bytes;           /* of one object */
 	__u32 state;
@@ -163,9 +163,9 @@ struct event_process {
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
-_Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
+_Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 56 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
-			       24 * EVENT_PENDING + 48 * EVENT_SHAPES, "shared with user space");
+			       24 * EVENT_PENDING + 56 * EVENT_SHAPES, "shared with user space");
 
 #endif

@@ -140,22 +140,6 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
 	return class << 1 | noscan;
 }
 
-/* The place that allocations of that type and size count in; 0 where another pair has it. */
-static __always_inline struct event_shape *shape_of(struct event_process *process, __u64 type, __u64 size)
-{
-	struct event_shape *shape = &process->shapes[EVENT_SHAPE_INDEX(type, size) % EVENT_SHAPES];
-
-	if (shape->state == EVENT_SHAPE_READY)
-		return shape->type == type && shape->size == size ? shape : 0;
-	if (__sync_val_compare_and_swap(&shape->state, EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED) != EVENT_SHAPE_FREE)
-		return 0; /* another CPU is just filling it in */
-	shape->type = type;
-	shape->size = size;
-	shape->span_class = span_class_of(&process->layout, size, has_pointers(type), &shape->bytes);
-	__sync_lock_test_and_set(&shape->state, EVENT_SHAPE_READY);
-	return shape;
-}
-
 /* Whether a function that the compiler calls in mallocgc's place was called by mallocgc, which has been counted. */
 static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct event_process *process)
 {
@@ -173,6 +157,7 @@ int go_malloc(struct pt_regs *ctx)
 	struct event_process *process = process_uncounted(ctx, &slot, &flags);
 	struct event_class_totals *totals;
 	struct event_shape *shape;
+	int fresh;
 
 	if (!process)
 		return 0;
@@ -181,12 +166,13 @@ int go_malloc(struct pt_regs *ctx)
 		add(process->hits, 1);
 		return 0;
 	}
-	shape = shape_of(process, type, size);
+	shape = shape_of(process, 0, type, size, &fresh);
 	if (shape) {
-		if (process->recording)
-			add(shape->inside, 1);
-		else
-			add(shape->outside, 1);
+		if (fresh) {
+			shape->span_class = span_class_of(&process->layout, size, has_pointers(type), &shape->bytes);
+			shape_publish(shape);
+		}
+		shape_count(process, shape);
 		span_class = shape->span_class;
 		bytes = shape->bytes;
 	} else {
@@ -248,8 +234,6 @@ int go_refill(struct pt_regs *ctx)
 		add(totals->objects, objects);
 		add(totals->bytes, bytes);
 	}
-	amount.objects = objects;
-	amount.bytes = bytes;
 	if (process->recording)
 		record(process, &key, take_stack(ctx), &amount);
 	return 0;

@@ -15,34 +15,35 @@ typedef __u64 uint64_t;
 
 #define PARM6(ctx) ((ctx)->r9) /* the kernel's headers stop at five; amd64 */
 
+#define FIRST_FRAMES 16 /* are read at once with what comes before them */
+
 /* Copies the stack that the library unwound, and the site with it; walks frame pointers where it could not. */
 static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
 {
 	struct scratch *scratch = scratch_claim();
 	struct event_stack *stack;
-	__u64 head[3] = {0, 0, 0}; /* site, truncated, depth */
 	__u32 depth;
 
 	if (!scratch)
 		return 0;
 	stack = &scratch->stack;
-	stack->depth = 0;
-	stack->truncated = 0;
-	if (address && !bpf_probe_read_user(head, sizeof(head), (void *)(address - GOALLOC_STACK_HEAD))) {
-		key->site = head[0];
-		depth = head[2];
+	/* What the library writes before a stack, and its `depth`, ends where ours begins to have pcs. */
+	if (address && !bpf_probe_read_user(scratch->head, sizeof(scratch->head) + sizeof(__u64) * (1 + FIRST_FRAMES),
+					    (void *)(address - GOALLOC_STACK_HEAD))) {
+		key->site = scratch->head[0];
+		depth = stack->depth;
 		if (depth > EVENT_STACK_MAX)
 			depth = EVENT_STACK_MAX;
-		if (depth && !bpf_probe_read_user(stack->pcs, depth * sizeof(__u64),
-						  (void *)(address + sizeof(__u64)))) {
-			stack->depth = depth;
-			stack->truncated = head[1] != 0;
-		}
+		if (depth > FIRST_FRAMES &&
+		    bpf_probe_read_user(stack->pcs + FIRST_FRAMES, (depth - FIRST_FRAMES) * sizeof(__u64),
+					(void *)(address + sizeof(__u64) * (1 + FIRST_FRAMES))))
+			depth = 0;
+		stack->depth = depth;
+		stack->truncated = depth && scratch->head[1] != 0;
 	} else {
 		long bytes = bpf_get_stack(ctx, stack->pcs, sizeof(stack->pcs), BPF_F_USER_STACK);
 
-		if (bytes > 0)
-			stack->depth = bytes / sizeof(__u64);
+		stack->depth = bytes > 0 ? bytes / sizeof(__u64) : 0;
 		stack->truncated = stack->depth == EVENT_STACK_MAX;
 	}
 	return scratch;
@@ -60,19 +61,16 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 {
 	__u32 slot, flags, span_class = GOALLOC_CACHE_SPAN_CLASS(PT_REGS_PARM1(ctx));
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1};
+	struct event_sums amount = {.count = GOALLOC_REFILL_REFILLS(PT_REGS_PARM2(ctx))};
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_class_totals *totals;
 
 	if (!process || !(totals = class_of(window_of(process), span_class)))
 		return 0;
-	amount.count = GOALLOC_REFILL_REFILLS(PT_REGS_PARM2(ctx));
-	amount.objects = GOALLOC_REFILL_OBJECTS(PT_REGS_PARM2(ctx));
-	amount.bytes = PT_REGS_PARM3(ctx);
 	add(totals->refills, amount.count);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
-		add(totals->objects, amount.objects);
-		add(totals->bytes, amount.bytes);
+		add(totals->objects, GOALLOC_REFILL_OBJECTS(PT_REGS_PARM2(ctx)));
+		add(totals->bytes, PT_REGS_PARM3(ctx));
 	}
 	if (process->recording)
 		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
@@ -84,7 +82,7 @@ int goalloc_mcentral_grow(struct pt_regs *ctx)
 {
 	__u32 slot, flags, span_class = PT_REGS_PARM1(ctx);
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = PT_REGS_PARM2(ctx)};
+	struct event_sums amount = {.count = PT_REGS_PARM2(ctx)};
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
 	struct event_class_totals *totals;
 
@@ -101,7 +99,7 @@ int goalloc_mheap_grow(struct pt_regs *ctx)
 {
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = 1, .bytes = PT_REGS_PARM2(ctx)};
+	struct event_sums amount = {.count = 1, .bytes = PT_REGS_PARM2(ctx)};
 	struct event_key key = {.slot = slot, .kind = EVENT_HEAP_GROW, .span_class = EVENT_NO_SPAN_CLASS};
 	struct event_window *window;
 
@@ -131,28 +129,48 @@ int goalloc_large_alloc(struct pt_regs *ctx)
 	return 0;
 }
 
+/* A sample; at rate 1, where the flag says so, one of all allocations. */
 SEC("uprobe.multi")
 int goalloc_alloc_sample(struct pt_regs *ctx)
 {
+	__u64 bytes = PT_REGS_PARM2(ctx), weight = PT_REGS_PARM3(ctx), site = PT_REGS_PARM5(ctx);
 	__u32 slot, flags, span_class = PT_REGS_PARM4(ctx);
-	struct event_process *process = process_of(ctx, &slot, &flags);
-	__u64 bytes = PT_REGS_PARM2(ctx), weight = PT_REGS_PARM3(ctx);
-	struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
-	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .span_class = span_class,
-				.site = PT_REGS_PARM5(ctx)};
+	struct event_process *process = process_uncounted(ctx, &slot, &flags);
+	int every = flags & EVENT_FLAG_TOTAL_OBJECTS, fresh;
 	struct event_class_totals *totals;
+	struct event_shape *shape = 0;
 
 	if (!process || !(totals = class_of(window_of(process), span_class)))
 		return 0;
-	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
-		add(totals->objects, 1);
-		add(totals->bytes, bytes);
+	if (every)
+		shape = shape_of(process, site, 0, bytes << 8 | span_class, &fresh);
+	if (shape) {
+		if (fresh) {
+			shape->span_class = span_class;
+			shape->bytes = bytes;
+			shape_publish(shape);
+		}
+		shape_count(process, shape);
+		if (!stacks_wanted)
+			return 0;
 	} else {
-		key.kind = EVENT_SAMPLE;
-		amount.weight = weight;
-		amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
+		add(process->hits, 1);
+		if (every) {
+			add(totals->objects, 1);
+			add(totals->bytes, bytes);
+		}
 	}
-	if (process->recording)
+	if (process->recording) {
+		struct event_key key = {.slot = slot, .kind = every ? EVENT_ALLOC : EVENT_SAMPLE, .span_class = span_class,
+					.site = site};
+		struct event_sums amount = {.count = 1, .bytes = bytes};
+
+		if (!every) {
+			amount.events = 1;
+			amount.weight = weight;
+			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
+		}
 		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
+	}
 	return 0;
 }

@@ -36,6 +36,7 @@ __weak volatile struct event_maps maps = {0};
 struct scratch {
 	__u32 busy;
 	__u32 padding;
+	__u64 head[2]; /* goalloc: what the target has in front of its stack */
 	struct event_stack stack;
 };
 
@@ -117,6 +118,38 @@ static __always_inline struct event_class_totals *class_of(struct event_window *
 	return &window->classes[span_class];
 }
 
+/* The place that allocations of that site, type and size count in; 0 where others have it. When it is *fresh, the caller
+ * fills in span_class and bytes, and publishes it. */
+static __always_inline struct event_shape *shape_of(struct event_process *process, __u64 site, __u64 type, __u64 size,
+						    int *fresh)
+{
+	struct event_shape *shape = &process->shapes[EVENT_SHAPE_INDEX(site, type, size) % EVENT_SHAPES];
+
+	*fresh = 0;
+	if (shape->state == EVENT_SHAPE_READY)
+		return shape->site == site && shape->type == type && shape->size == size ? shape : 0;
+	if (__sync_val_compare_and_swap(&shape->state, EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED) != EVENT_SHAPE_FREE)
+		return 0; /* another CPU is just filling it in */
+	shape->site = site;
+	shape->type = type;
+	shape->size = size;
+	*fresh = 1;
+	return shape;
+}
+
+static __always_inline void shape_publish(struct event_shape *shape)
+{
+	__sync_lock_test_and_set(&shape->state, EVENT_SHAPE_READY);
+}
+
+static __always_inline void shape_count(const struct event_process *process, struct event_shape *shape)
+{
+	if (process->recording)
+		add(shape->inside, 1);
+	else
+		add(shape->outside, 1);
+}
+
 /* 0 where no stack is wanted, or no buffer is free. */
 static __always_inline struct scratch *scratch_claim(void)
 {
@@ -134,9 +167,11 @@ static __always_inline struct scratch *scratch_claim(void)
 	return 0;
 }
 
+/* Who else wants the buffer runs on this CPU too. */
 static __always_inline void scratch_release(struct scratch *scratch)
 {
-	__sync_lock_test_and_set(&scratch->busy, 0);
+	barrier();
+	*(volatile __u32 *)&scratch->busy = 0;
 }
 
 /*
@@ -193,12 +228,11 @@ static __always_inline int stack_insert(const struct event_hash *hash, const str
 
 static __always_inline void sums_add(struct event_sums *sums, const struct event_sums *amount)
 {
-	add(sums->events, amount->events);
 	add(sums->count, amount->count);
+	if (amount->events)
+		add(sums->events, amount->events);
 	if (amount->bytes)
 		add(sums->bytes, amount->bytes);
-	if (amount->objects)
-		add(sums->objects, amount->objects);
 	if (amount->weight) {
 		add(sums->weight, amount->weight);
 		add(sums->objects_q20, amount->objects_q20);
@@ -230,13 +264,16 @@ static __noinline int row_insert(const struct event_key *key, const struct event
 
 /*
  * Adds to the row of `key`, whose stack is filled in here, and releases the scratch buffer. `scratch` may be 0: then
- * no buffer was free, and the event counts in a row without stack.
+ * no buffer was free, and the event counts in a row without stack. Where no stacks are wanted the totals tell what the
+ * rows of refills and grows would.
  */
 static __always_inline void record(struct event_process *process, struct event_key *key, struct scratch *scratch,
 				   const struct event_sums *amount)
 {
 	struct event_sums *sums;
 
+	if (!stacks_wanted && (key->kind == EVENT_REFILL || key->kind == EVENT_CENTRAL_GROW || key->kind == EVENT_HEAP_GROW))
+		return;
 	key->stack = (struct event_hash){};
 	if (scratch && scratch->stack.depth) {
 		stack_hash(&scratch->stack, &key->stack);

@@ -461,16 +461,33 @@ int64_t collector_hits(const volatile struct event_process *process)
 	return (int64_t)hits;
 }
 
-/* The rows that are in no map: without stacks, shapes tell what a row would. */
-static void each_shape(const volatile struct event_process *process, uint32_t slot,
-		       void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
-		       void *context)
+typedef void row_function(void *context, const struct event_key *key, const struct event_sums *sums);
+
+static void each_count(uint32_t slot, enum event_kind kind, uint32_t span_class, uint64_t count, uint64_t bytes,
+		       row_function *each, void *context)
 {
+	struct event_key key = {.slot = slot, .kind = (uint16_t)kind, .span_class = (uint16_t)span_class};
+	struct event_sums sums = {.count = count, .bytes = bytes};
+
+	if (count)
+		each(context, &key, &sums);
+}
+
+/* The rows that are in no map: without stacks, shapes and totals tell what they would. */
+static void each_total(const volatile struct event_process *process, uint32_t slot, row_function *each, void *context)
+{
+	const volatile struct event_window *inside = &process->inside;
+
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		each_count(slot, EVENT_REFILL, class, inside->classes[class].refills, 0, each, context);
+		each_count(slot, EVENT_CENTRAL_GROW, class, inside->classes[class].central_grows, 0, each, context);
+	}
+	each_count(slot, EVENT_HEAP_GROW, EVENT_NO_SPAN_CLASS, inside->heap_grows, inside->heap_grow_bytes, each, context);
 	for (int i = 0; i < EVENT_SHAPES; i++) {
 		const volatile struct event_shape *shape = &process->shapes[i];
 		uint64_t objects = shape_objects(shape, false);
-		struct event_sums sums = {.events = objects, .count = objects, .bytes = objects * shape->bytes};
-		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = shape->type,
+		struct event_sums sums = {.count = objects, .bytes = objects * shape->bytes};
+		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .site = shape->site, .type = shape->type,
 					.span_class = shape->span_class};
 
 		if (objects)
@@ -515,7 +532,7 @@ void collector_rows(struct collector *collector,
 		each_of_map(rows_map(collector, which), each, context);
 	event_store_each(&collector->store, each, context);
 	for (uint32_t slot = 0; slot < EVENT_SLOTS && !collector->stacks; slot++)
-		each_shape(collector_process(collector, slot), slot, each, context);
+		each_total(collector_process(collector, slot), slot, each, context);
 }
 
 bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack)
@@ -551,7 +568,7 @@ void collector_take(struct collector *collector, uint32_t slot, struct event_row
 	}
 	event_store_take(&collector->store, slot, rows);
 	if (!collector->stacks)
-		each_shape(collector_process(collector, slot), slot, gather_row, &gathered);
+		each_total(collector_process(collector, slot), slot, gather_row, &gathered);
 	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
 }
 

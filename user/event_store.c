@@ -57,7 +57,6 @@ void event_store_add(struct event_store *store, const struct event_key *key, con
 	found->row.sums.events += sums->events;
 	found->row.sums.count += sums->count;
 	found->row.sums.bytes += sums->bytes;
-	found->row.sums.objects += sums->objects;
 	found->row.sums.weight += sums->weight;
 	found->row.sums.objects_q20 += sums->objects_q20;
 }

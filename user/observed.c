@@ -148,7 +148,7 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	case EVENT_LARGE:
 		values[VALUE_OBJECTS] = (int64_t)sums->count;
 		values[VALUE_BYTES] = (int64_t)sums->bytes;
-		values[VALUE_SAMPLES] = mixed ? 0 : (int64_t)sums->events;
+		values[VALUE_SAMPLES] = mixed ? 0 : (int64_t)sums->count;
 		break;
 	case EVENT_SAMPLE:
 		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
