@@ -206,4 +206,69 @@ def test_output_of_another_build_is_warned_of_once_with_what_to_do(t):
     same(t.escapement("audit", "--escape", said, profile).stderr, "")
 
 
+C_SOURCE = """#include <goalloc.h>
+struct point { long x, y, z; };
+static inline struct point *make_point(long x)
+{
+	struct point *p = goalloc_noscan(sizeof(*p));
+	p->x = x;
+	return p;
+}
+struct point *kept;
+long sum;
+__attribute__((noinline)) void keep(long x)
+{
+	kept = make_point(x);
+}
+__attribute__((noinline)) void drop(long x)
+{
+	struct point *p = make_point(x), *q = make_point(p->x);
+	sum += p->x + q->x;
+	goalloc_free(p);
+	goalloc_free(q);
+}
+int main(void)
+{
+	for (long i = 0; i < 700; i++)
+		keep(i);
+	for (long i = 0; i < 300; i++)
+		drop(i);
+	return 0;
+}
+"""
+
+
+def test_a_c_callee_inlined_into_two_callers_is_told_apart_by_dwarfs_inline_frames_and_columns(t):
+    harness.require_root()
+    source, program, profile, said = t.path("inlined.c"), t.path("inlined"), t.path("c.pb.gz"), t.path("c.txt")
+    source.write_text(C_SOURCE)
+    t.run("gcc", "-O2", "-g", "-I", harness.ROOT / "alloc-runtime" / "include", "inlined.c", "-o", program,
+          harness.BUILD / "libgoalloc.a", "-lpthread")
+    lines = C_SOURCE.splitlines()
+
+    def place(text, which=0):
+        number, line = next((n, line) for n, line in enumerate(lines, 1) if text in line)
+        column = -1
+        for _ in range(which + 1):
+            column = line.index(text.split(" = ")[-1], column + 1)
+        return number, column + 1
+
+    callee, kept = place("p = goalloc_noscan"), place("kept = make_point")
+    first, second = place("*p = make_point"), place("*p = make_point", 1)
+    same((callee[0], kept[0], first[0], second[0]), (5, 13, 17, 17))
+    said.write_text("".join(f"inlined.c:{line}:{column}: {words}\n" for (line, column), words in (
+        (callee, "&point{...} escapes to heap"), (kept, "&point{...} escapes to heap"),
+        (first, "&point{...} escapes to heap"), (second, "&point{...} does not escape"))))
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    document = t.json("audit", "--escape", said, profile)
+    found = sorted((row["inlined_at"][-1]["function"], row["verdict"], row["objects"],
+                    [(a["line"], a["column"]) for a in row["annotations"]]) for row in document["rows"])
+    same(found, [("drop", "contradicted", 300, [second]), ("drop", "escapes", 300, [first, callee]),
+                 ("keep", "escapes", 700, [kept, callee])])
+    for row in document["rows"]:
+        same((row["file"], row["line"], row["function"], row["shared"]), ("inlined.c", 5, "make_point", False))
+        same([frame["line"] for frame in row["inlined_at"]], [13 if row["objects"] == 700 else 17])
+    same(document["warnings"], [])
+
+
 harness.main()
