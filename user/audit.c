@@ -514,6 +514,21 @@ static uint64_t row_hash(const struct audit_row *row)
 	return mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
 }
 
+/* Other tools' profiles do not say how many samples are behind an estimate; of a row whose costs alone were seen there
+ * was none. Then there is no upper bound, and in the first case no lower one. */
+static void set_bounds(const struct profile *profile, const struct interval *interval, struct audit_row *row)
+{
+	row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
+	if (profile->rows_exact)
+		return;
+	if (!(profile->row_measured & 1U << VALUE_SAMPLES))
+		row->objects_low = row->objects_high = VALUE_UNMEASURED;
+	else if (interval->events > 0)
+		interval_bounds(interval, &row->objects_low, &row->objects_high);
+	else
+		row->objects_high = VALUE_UNMEASURED;
+}
+
 /* Rows of samples that differ by their type only, and have the same annotations, are one. */
 static void add_rows(struct join *join)
 {
@@ -541,13 +556,8 @@ static void add_rows(struct join *join)
 		intervals[at].objects += group->interval.objects;
 		intervals[at].variance += group->interval.variance;
 	}
-	for (size_t i = 0; i < join->audit->row_count; i++) {
-		struct audit_row *row = &join->audit->rows[i];
-
-		row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
-		if (!join->audit->profile->rows_exact)
-			interval_bounds(&intervals[i], &row->objects_low, &row->objects_high);
-	}
+	for (size_t i = 0; i < join->audit->row_count; i++)
+		set_bounds(join->audit->profile, &intervals[i], &join->audit->rows[i]);
 	free(intervals);
 }
 

@@ -61,7 +61,7 @@ struct audit_row {
 	const char *reason; /* why unannotated, contradicted or not covered; NULL for the others */
 	int64_t values[VALUE_COUNT];       /* VALUE_UNMEASURED where the profile does not measure it */
 	int64_t objects_low, objects_high; /* 95 %; equal to the objects where rows are exact; VALUE_UNMEASURED where
-					      nothing was sampled and so nothing is known */
+					      nothing was sampled, or nobody knows how often, and so nothing is known */
 };
 
 /* What the compiler said of a row in its own words, or why it said nothing; "" never. */

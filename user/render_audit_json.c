@@ -79,7 +79,7 @@ static void write_target(struct json_writer *writer, const struct profile *profi
 		const struct profile_process *process = &profile->processes[i];
 
 		json_write_object(writer, NULL);
-		json_write_integer(writer, "pid", process->pid);
+		json_write_value(writer, "pid", process->pid ? process->pid : VALUE_UNMEASURED);
 		json_write_text(writer, "comm", process->comm);
 		json_write_text(writer, "executable", process->executable);
 		json_write_text(writer, "build_id", process->build_id);
@@ -99,7 +99,8 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	write_target(writer, profile);
 	json_write_newline(writer);
 	json_write_object(writer, "exact");
-	json_write_bool(writer, "totals", profile->totals_exact);
+	/* Totals here are the sums of the rows, of which shares are. */
+	json_write_bool(writer, "totals", profile->totals_exact && profile->rows_exact);
 	json_write_bool(writer, "rows", profile->rows_exact);
 	json_write_object_end(writer);
 	json_write_newline(writer);

@@ -225,7 +225,7 @@ static void print_row(const struct page *page, const struct audit *audit, const 
 	} else {
 		print_wrapped(page, 2, position_text(row->file, row->site.line, row->site.column));
 	}
-	if (measured && row->objects_high != row->objects_low)
+	if (measured && row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
 		print_wrapped(page, INDENT, text_of("between %s and %s objects (95 %%)", terminal_number(low, row->objects_low),
 						    terminal_number(high, row->objects_high)));
 	print_who(page, row);

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The JSON documents that other programs read, field by field: every key that is promised is there, of its type, and
+no other key is. Units are checked against what the seed programs are known to do."""
+import json
+import re
+
+import harness
+from harness import contains, same
+
+SAID = harness.FIXTURES / "escape-output" / "seeds.go1.24.m2.txt"
+OTHER = harness.FIXTURES / "escape-output" / "seeds.go1.27.m2.txt"
+
+
+class Optional:
+    """A key that is there only where it has something to say."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+
+def one_of(*words):
+    return lambda value: value in words
+
+
+def text(value):
+    return isinstance(value, str)
+
+
+def maybe_text(value):
+    return value is None or text(value)
+
+
+def boolean(value):
+    return isinstance(value, bool)
+
+
+def integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def count(value):
+    return integer(value) and value >= 0
+
+
+def maybe_count(value):
+    return value is None or count(value)
+
+
+def position(value):
+    return value is None or (integer(value) and value >= 1)
+
+
+def number(value):
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0)
+
+
+def check(value, shape, where):
+    if isinstance(shape, dict):
+        assert isinstance(value, dict), f"{where}: {value!r} is no object"
+        for key, inner in shape.items():
+            if isinstance(inner, Optional):
+                if key in value:
+                    check(value[key], inner.shape, f"{where}.{key}")
+                continue
+            assert key in value, f"{where}: no '{key}'"
+            check(value[key], inner, f"{where}.{key}")
+        for key in value:
+            assert key in shape, f"{where}: '{key}' is nowhere promised"
+    elif isinstance(shape, list):
+        assert isinstance(value, list), f"{where}: {value!r} is no list"
+        for i, item in enumerate(value):
+            check(item, shape[0], f"{where}[{i}]")
+    else:
+        assert shape(value), f"{where}: {value!r}"
+
+
+NUMBERS = {"objects": maybe_count, "bytes": maybe_count, "refills": maybe_count, "central_grows": maybe_count,
+           "heap_grows": maybe_count, "heap_grow_bytes": maybe_count}
+BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count}
+PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text}
+LOST = {"events": count, "stacks": count}
+EXACT = {"totals": boolean, "rows": boolean}
+FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position}
+REPORT = {
+    "schema": one_of("escapement.report/1"),
+    "target": {"command": maybe_text, "kernel": maybe_text, "start": maybe_text, "duration_seconds": number,
+               "processes": [PROCESS]},
+    "exact": EXACT, "rate": maybe_count, "totals": NUMBERS,
+    "check": lambda value: value is None or check(
+        value, {"source": text, "objects": count, "difference": integer, "bound": count}, "check") is None,
+    "lost": LOST,
+}
+REPORT_KEYS = {
+    "site": {"file": maybe_text, "line": position, "function": maybe_text},
+    "function": {"function": maybe_text},
+    "type": {"type": maybe_text},
+    "size-class": {"size_class": maybe_count, "span_class": maybe_count},
+    "stack": {"stack": [FRAME]},
+}
+STEP = {"expression": text, "reason": text, "file": text, "line": position, "column": position}
+KINDS = ("moved-to-heap", "escapes", "does-not-escape", "leaking-param", "leaking-param-content",
+         "leaking-param-to-result", "can-inline", "cannot-inline", "inlined-call", "zero-copy-conversion",
+         "self-assignment-ignored", "unsafe-uintptr", "captured", "devirtualized", "bounds-check-elided", "mutation", "note")
+ANNOTATION = {
+    "package": maybe_text, "file": text, "line": position, "column": position, "function": maybe_text,
+    "kind": one_of(*KINDS), "subject": text, "detail": maybe_text, "text": text,
+    "cause": one_of(None, "unknown", "heap-pointer", "outlives-frame", "size"), "story": maybe_text,
+    "explained_only": boolean, "truncated": boolean,
+    "flow": [{"to": text, "from": text, "derefs": lambda value: integer(value) and value >= -1, "steps": [STEP]}],
+}
+ESCAPES = {
+    "schema": one_of("escapement.escapes/1"), "annotations": [ANNOTATION],
+    "counts": {kind: Optional(count) for kind in KINDS}, "unrecognized": [{"line_number": position, "text": text}],
+}
+SIDE = {**ANNOTATION, "count": count}
+DIFF = {
+    "schema": one_of("escapement.escapes-diff/1"), "compared_by": one_of("function", "file"),
+    "totals": {"new": count, "gone": count, "changed": maybe_count},
+    "changes": [{"change": one_of("new", "gone", "changed"),
+                 "before": lambda value: value is None or check(value, SIDE, "before") is None,
+                 "after": lambda value: value is None or check(value, SIDE, "after") is None}],
+}
+VERDICTS = ("escapes", "contradicted", "unannotated", "not-covered", "escapes-unseen", "stack")
+AUDIT_ROW = {
+    "file": maybe_text, "line": position, "column": position, "function": maybe_text, "runtime_call": maybe_text,
+    "type": maybe_text, "callee": maybe_text, "verdict": one_of(*VERDICTS), "reason": maybe_text, "shared": boolean,
+    "annotations": [{**ANNOTATION, "callee": boolean}],
+    "inlined_at": [{"function": maybe_text, "file": maybe_text, "line": position}], **NUMBERS,
+}
+AUDIT = {
+    "schema": one_of("escapement.audit/1"), "target": {"command": maybe_text, "processes": [PROCESS]}, "exact": EXACT,
+    "rate": maybe_count, "totals": NUMBERS, "rows": [AUDIT_ROW], "verdicts": {verdict: count for verdict in VERDICTS},
+    "lost": LOST, "warnings": [text],
+}
+CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same")
+GATE_NUMBERS = {key: number for key in NUMBERS}
+GATE_SIDE = {**GATE_NUMBERS, **{f"{key}_max": Optional(number) for key in NUMBERS}}
+GATE = {
+    "schema": one_of("escapement.gate/1"), "passed": boolean, "status": count, "advisory": boolean, "command": [text],
+    "runtime": maybe_text, "normalize": maybe_text, "runs": position,
+    "rows": [{
+        "change": one_of(*CHANGES), "fails": boolean, "how": maybe_text, "function": maybe_text, "file": maybe_text,
+        "line": position, "column": position, "runtime_call": maybe_text, "type": maybe_text, "benchmark": maybe_text,
+        "annotation": maybe_text, "reason": maybe_text, "accepted": maybe_text, "moved_from": maybe_text,
+        "before": lambda value: value is None or check(value, GATE_SIDE, "before") is None,
+        "after": lambda value: value is None or check(value, GATE_SIDE, "after") is None,
+        "allowed": {"objects": number, "bytes": number},
+    }],
+    "changes": {change: count for change in CHANGES}, "totals": {"before": GATE_NUMBERS, "after": GATE_NUMBERS},
+    "background": GATE_NUMBERS, "lost": {**LOST, "unexplained_objects": count},
+}
+BASELINE = {
+    "schema": one_of("escapement.baseline/1"), "command": [text], "runtime": maybe_text, "rate": count,
+    "normalize": Optional(text), "iterations": Optional(count),
+    "sites": [{"function": maybe_text, "file": maybe_text, "runtime_call": maybe_text, "type": maybe_text,
+               "annotation": maybe_text, "objects": count, "bytes": count, "refills": maybe_count,
+               "heap_grow_bytes": maybe_count, "benchmark": Optional(text), "accepted": Optional(text),
+               "objects_max": Optional(count), "bytes_max": Optional(count)}],
+    "totals": NUMBERS,
+}
+
+
+def record(t, name, *arguments):
+    """The seed programs at a rate, `--rounds` times."""
+    harness.require_root()
+    rate, rounds = arguments
+    profile = t.path(f"{name}.pb.gz")
+    t.escapement("record", "-q", "--rate", rate, "-o", profile, "--", harness.workload("seeds"), "--rounds", rounds)
+    return profile
+
+
+def test_every_key_of_a_report_is_promised_and_there(t):
+    profiles = {"exact": record(t, "exact", "1", "2"), "sampled": record(t, "sampled", "8k", "200"),
+                "costs": record(t, "costs", "0", "200")}
+    for name, profile in profiles.items():
+        for by, key in REPORT_KEYS.items():
+            document = t.json("report", "--by", by, profile)
+            bounds = {} if document["exact"]["rows"] or name == "costs" else BOUNDS
+            check(document, {**REPORT, "rows": [{**key, **NUMBERS, **bounds}]}, f"{name} by {by}")
+            assert document["rows"], f"{name} by {by}: no rows"
+    exact = t.json("report", profiles["exact"])
+    row = next(row for row in exact["rows"] if row["file"] == "escape/escape.go")
+    same((row["line"], row["function"], row["objects"], row["bytes"]), (6, "main.foo", 2000, 16000), "objects and bytes")
+    same((exact["rate"], exact["exact"]), (1, {"totals": True, "rows": True}))
+    same(exact["totals"]["heap_grow_bytes"] % 4096, 0, "heap_grow_bytes, in bytes")
+    assert 0 < exact["target"]["duration_seconds"] < 60, exact["target"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", exact["target"]["start"]), exact["target"]
+    sampled = t.json("report", profiles["sampled"])
+    same((sampled["rate"], sampled["exact"]), (8192, {"totals": True, "rows": False}))
+    classes = {row["size_class"]: row["span_class"] for row in t.json("report", "--by", "size-class", profiles["exact"])["rows"]}
+    same((classes[32], classes[24] // 2), (9, 3), "span class of 32 bytes without pointers, size class of 24 bytes")
+
+
+def test_every_key_of_an_audit_is_promised_and_there(t):
+    for name, rate, rounds in (("exact", "1", "2"), ("sampled", "8k", "200"), ("costs", "0", "200")):
+        document = t.json("audit", "--escape", SAID, record(t, name, rate, rounds))
+        row = {**AUDIT_ROW, **({} if document["exact"]["rows"] else BOUNDS)}
+        check(document, {**AUDIT, "rows": [row]}, name)
+        same(sum(document["verdicts"].values()), len(document["rows"]), f"{name}: verdicts and rows")
+        first = document["rows"][0]
+        same((first["file"], first["line"], first["column"], first["function"], first["runtime_call"], first["verdict"]),
+             ("escape/escape.go", 6, 6, "main.foo", "runtime.newobject", "escapes"), name)
+        if name == "exact":
+            same((first["objects"], first["bytes"]), (2000, 16000))
+        for value in NUMBERS:
+            values = [row[value] for row in document["rows"]]
+            same(document["totals"][value], None if None in values else sum(values), f"{name}: the total of {value}")
+
+
+def test_every_key_of_escapes_is_promised_and_there(t):
+    mixed = t.path("mixed.txt")
+    mixed.write_text(SAID.read_text() + "what the program printed\n")
+    document = t.json("escapes", mixed)
+    check(document, ESCAPES, "escapes")
+    same(sum(document["counts"].values()), len(document["annotations"]))
+    same(document["unrecognized"], [{"line_number": len(mixed.read_text().splitlines()), "text": "what the program printed"}])
+    x = next(a for a in document["annotations"] if a["kind"] == "moved-to-heap")
+    same((x["package"], x["file"], x["line"], x["column"], x["function"], x["subject"], x["flow"][0]["derefs"]),
+         ("example.com/seeds/escape", "escape/escape.go", 6, 6, "foo", "x", -1))
+    for old, new in ((SAID, OTHER), (OTHER, SAID), (SAID, SAID)):
+        check(json.loads(t.escapement("escapes", "--diff", old, new, "--format", "json", status=None).stdout), DIFF, "diff")
+    changed = t.path("changed.txt")
+    changed.write_text(SAID.read_text().replace("moved to heap: c", "moved to heap: other"))
+    for old, new, change in ((SAID, changed, "new"), (changed, SAID, "gone")):
+        document = json.loads(t.escapement("escapes", "--diff", old, new, "--format", "json", status=None).stdout)
+        check(document, DIFF, "diff")
+        same([row["change"] for row in document["changes"]], [change])
+
+
+def test_every_key_of_a_gate_and_its_baseline_is_promised_and_there(t):
+    harness.require_root()
+    baseline = t.path("baseline.json")
+    seeds = harness.workload("seeds")
+    t.escapement("gate", "--baseline", baseline, "--update", "--escape", SAID, "--", seeds)
+    document = json.loads(baseline.read_text())
+    check(document, BASELINE, "baseline")
+    site = next(site for site in document["sites"] if site["annotation"] == "moved to heap: x")
+    same((site["function"], site["file"], site["objects"], site["bytes"]), ("main.foo", "escape/escape.go", 1000, 8000))
+    gate = json.loads(t.escapement("gate", "--baseline", baseline, "--escape", SAID, "--format", "json", "--", seeds).stdout)
+    check(gate, GATE, "gate")
+    same((gate["passed"], gate["status"], gate["runs"], {row["change"] for row in gate["rows"]}), (True, 0, 3, {"same"}))
+    profiles = record(t, "one", "1", "1"), record(t, "two", "1", "2"), record(t, "sampled", "8k", "200")
+    for old, new, status in ((0, 1, 1), (1, 0, 0), (0, 2, 1)):
+        gate = json.loads(t.escapement("gate", "compare", profiles[old], profiles[new], "--format", "json",
+                                       status=status).stdout)
+        check(gate, GATE, f"gate compare {old} {new}")
+        same((gate["status"], gate["passed"]), (status, not status))
+    foo = next(row for row in json.loads(t.escapement("gate", "compare", *profiles[:2], "--format", "json", status=1).stdout)
+               ["rows"] if row["function"] == "main.foo")
+    same((foo["before"]["objects"], foo["after"]["objects"], foo["after"]["bytes"], foo["allowed"]),
+         (1001, 2002, 16016, {"objects": 0, "bytes": 0}))
+
+
+def test_the_check_of_contracts_can_fail(t):
+    document = {"events": 0, "stacks": 0}
+    check(document, LOST, "lost")
+    for broken, words in (({"events": 0}, "no 'stacks'"), ({**document, "more": 1}, "nowhere promised"),
+                          ({**document, "events": "0"}, "'0'"), ({**document, "events": True}, "True")):
+        try:
+            check(broken, LOST, "lost")
+        except AssertionError as error:
+            contains(str(error), words)
+        else:
+            raise AssertionError(f"{broken} was taken")
+
+
+harness.main()
