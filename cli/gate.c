@@ -38,12 +38,15 @@ static struct profile *record_once(struct measured *measured, int argc, char **a
 	close(saved);
 	if (!profile)
 		return NULL;
-	if (measured->recording.program_failed) {
+	/* of a run that was cut short every count is too small */
+	if (measured->recording.interrupted)
+		error_set(error, STATUS_CANNOT_MEASURE, "interrupted: a run that did not end by itself is not compared");
+	else if (measured->recording.program_failed)
 		error_set(error, STATUS_CANNOT_MEASURE, "the program %s", measured->recording.program_status);
-		profile_free(profile);
-		return NULL;
-	}
-	return profile;
+	else
+		return profile;
+	profile_free(profile);
+	return NULL;
 }
 
 /*

@@ -114,6 +114,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
 	if (watched)
 		fputs("\r\033[K", stderr);
+	recording->interrupted = stop_signal != 0;
 	if (profile)
 		describe_end(recording, &result);
 	return profile;

@@ -24,6 +24,7 @@ struct recording {
 	/* filled by recording_run() */
 	bool program_failed; /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */
+	bool interrupted; /* a signal to us ended it, and not the program or --duration */
 };
 
 #define RECORDING_DEFAULTS {.rate = 512 << 10, .max_overhead = 10}

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import time
 
 import gate_long
 import harness
@@ -74,6 +76,23 @@ def test_a_failing_program_writes_no_baseline(t):
     program = ("sh", "-c", " ".join(shlex.quote(str(word)) for word in mutants(t, PLAN)) + "; exit 7")
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", *program, status=3)
     assert not t.path("b.json").exists()
+
+
+def test_an_interrupted_gate_is_exit_3_and_writes_no_baseline(t):
+    program = baseline(t, "main.parse main.go 10 5 newobject 24 1000\n")
+    before = t.path("b.json").read_bytes()
+    endless = (*program[:-1], 1 << 30)
+    for update in ((), ("--update",)):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            running = t.start(harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), *update, "--", *endless)
+            time.sleep(1)
+            same(running.poll(), None, "exit status before the signal")
+            running.send_signal(number)
+            stdout, stderr = running.communicate(timeout=20)
+            same(running.returncode, 3, f"exit status after {number.name}")
+            contains(stderr, "interrupted")
+            same(stdout, "", "standard output")
+            same(t.path("b.json").read_bytes(), before, "the baseline")
 
 
 def test_a_gate_that_measured_nothing_is_exit_3_never_0(t):
