@@ -164,6 +164,13 @@ static int audit_profile(const struct arguments *arguments, struct request *requ
 	return status;
 }
 
+static int loss_status(const struct profile *profile)
+{
+	struct profile_loss loss = profile_loss(profile);
+
+	return profile_loss_any(&loss) ? STATUS_LOST : STATUS_OK;
+}
+
 /* A threshold that was exceeded is news even where events were lost: more of them would not have helped. */
 static int combine(int found, int measured)
 {
@@ -233,10 +240,7 @@ static int run(int argc, char **argv)
 	} else {
 		escape_name_functions(compiler, request.directory);
 		status = audit_profile(&arguments, &request, profile, compiler, &error);
-		if (recorded)
-			status = combine(status, recording_status(&arguments.recording, profile));
-		else if (profile_lost_events(profile) || profile_unexplained(profile))
-			status = combine(status, STATUS_LOST);
+		status = combine(status, recorded ? recording_status(&arguments.recording, profile) : loss_status(profile));
 	}
 	profile_free(profile);
 	escape_free(compiler);

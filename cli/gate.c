@@ -124,15 +124,6 @@ failed:
 	return NULL;
 }
 
-static int lost(const struct gate_counts *counts, struct error *error)
-{
-	if (!counts->lost_events && !counts->lost_stacks && !counts->unexplained)
-		return 0;
-	return error_set(error, STATUS_LOST, "%lld events and %lld stacks were lost, %lld objects are missing: no baseline was "
-			 "written", (long long)counts->lost_events, (long long)counts->lost_stacks,
-			 (long long)counts->unexplained);
-}
-
 /* What was accepted with a reason keeps it for as long as its counts stay. */
 static void keep_reasons(struct gate_counts *counts, const struct gate_counts *old)
 {
@@ -225,7 +216,7 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	if (!after)
 		status = cli_fail(&error);
 	else if (measured->update)
-		status = lost(after, &error) || update(measured, after, &error) ? cli_fail(&error) : STATUS_OK;
+		status = gate_settings_check_loss(after, &error) || update(measured, after, &error) ? cli_fail(&error) : STATUS_OK;
 	else
 		status = judge(measured, before ? before : after, after);
 	gate_counts_free(before);

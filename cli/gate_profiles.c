@@ -83,8 +83,6 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 	} else {
 		if (before->runtime && after->runtime && strcmp(before->runtime, after->runtime) != 0)
 			cli_warn("'%s' is of %s, '%s' of %s", old, before->runtime, new, after->runtime);
-		after->lost_events += before->lost_events;
-		after->lost_stacks += before->lost_stacks;
 		gate = gate_compare(before, after, &settings->policy);
 		status = gate_settings_print(settings, gate);
 		gate_free(gate);
@@ -206,7 +204,7 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 	policy_init(&strict);
 	baseline = baseline_read(path, &error);
 	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, &error)) ||
-	    baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
+	    gate_settings_check_loss(after, &error) || baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
 		status = cli_fail(&error);
 	} else {
 		gate = gate_compare(old, after, &strict);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate_settings.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli.h"
@@ -27,9 +28,18 @@ void gate_settings_free(struct gate_settings *settings)
 	free(settings->tolerances.values);
 }
 
+int gate_settings_check_loss(const struct gate_counts *counts, struct error *error)
+{
+	const struct profile_loss *loss = &counts->loss;
+
+	if (!profile_loss_any(loss))
+		return 0;
+	return error_set(error, STATUS_LOST, "%" PRId64 " events and %" PRId64 " stacks were lost, %" PRId64
+			 " objects are missing: no baseline was written", loss->events, loss->stacks, loss->unexplained);
+}
+
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
 {
-	const struct gate_counts *after = gate->after;
 	struct output output;
 	struct error error;
 
@@ -41,9 +51,8 @@ int gate_settings_print(const struct gate_settings *settings, const struct gate 
 					 .all = settings->all, .advisory = settings->advisory, .what = settings->what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
-	if (after->lost_events || after->lost_stacks || after->unexplained)
-		cli_warn("events were lost (%lld), stacks too (%lld), or objects are missing (%lld): the counts are a lower "
-			 "bound", (long long)after->lost_events, (long long)after->lost_stacks,
-			 (long long)after->unexplained);
+	if (profile_loss_any(&gate->loss))
+		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
+			 "): the counts are a lower bound", gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
 	return settings->advisory ? STATUS_OK : gate_status(gate);
 }

@@ -45,6 +45,9 @@ struct gate_settings {
 int gate_settings_read(struct gate_settings *settings, struct error *error);
 void gate_settings_free(struct gate_settings *settings);
 
+/* Refuses counts that miss something: a baseline of them would let growth pass, or fail a gate that lost nothing. */
+int gate_settings_check_loss(const struct gate_counts *counts, struct error *error);
+
 /* Prints the result. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);
 

@@ -122,26 +122,26 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 
 int recording_status(const struct recording *recording, const struct profile *profile)
 {
-	int64_t totals[VALUE_COUNT], lost = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
-	int64_t unexplained = profile_unexplained(profile);
+	struct profile_loss loss = profile_loss(profile);
+	int64_t totals[VALUE_COUNT];
 
 	for (size_t i = 0; i < profile->warning_count; i++)
 		cli_warn("%s", profile->warnings[i]);
 	profile_totals(profile, totals);
 	if (totals[VALUE_OBJECTS] == 0 && totals[VALUE_REFILLS] <= 0)
 		cli_warn("nothing was allocated during the recording");
-	if (stacks)
-		cli_warn("%" PRId64 " events were counted without their stack", stacks);
-	if (lost)
-		cli_warn("%" PRId64 " events were lost: rows are a lower bound", lost);
-	if (unexplained)
+	if (loss.stacks)
+		cli_warn("%" PRId64 " events were counted without their stack", loss.stacks);
+	if (loss.events)
+		cli_warn("%" PRId64 " events were lost: rows are a lower bound", loss.events);
+	if (loss.unexplained)
 		cli_warn("%" PRId64 " objects are missing or too many, by the runtime's own counters: rows are incomplete",
-			 unexplained);
+			 loss.unexplained);
 	if (recording->program_failed) {
 		struct error error;
 
 		error_set(&error, STATUS_CANNOT_MEASURE, "the program %s", recording->program_status);
 		return cli_fail(&error);
 	}
-	return lost || unexplained ? STATUS_LOST : STATUS_OK;
+	return profile_loss_any(&loss) ? STATUS_LOST : STATUS_OK;
 }

@@ -270,6 +270,8 @@ static void conclude(struct gate *gate)
 		gate->failing += gate->rows[i].fails;
 	}
 	gate->failed = gate->failing > 0;
+	gate->loss = gate->before->loss;
+	profile_loss_add(&gate->loss, &gate->after->loss);
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		const struct gate_counts *b = gate->before, *a = gate->after;
 
@@ -316,11 +318,9 @@ void gate_free(struct gate *gate)
 
 enum exit_status gate_status(const struct gate *gate)
 {
-	const struct gate_counts *after = gate->after;
-
 	if (gate->failed)
 		return STATUS_FOUND;
-	return after->lost_events || after->lost_stacks || after->unexplained ? STATUS_LOST : STATUS_OK;
+	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;
 }
 
 /* Proving that it can fail */

@@ -55,8 +55,7 @@ struct gate_counts {
 	size_t site_count;
 	int64_t totals[VALUE_COUNT];     /* objects and bytes: sums over the sites' least; costs: of the runs */
 	int64_t background[VALUE_COUNT]; /* the least that a run's runtime allocated on its own account; not in totals */
-	int64_t lost_events, lost_stacks; /* of all runs */
-	int64_t unexplained; /* objects by which a run's check differs from its recording beyond the bound */
+	struct profile_loss loss; /* of all runs */
 	struct gate_storage *storage; /* private to gate_counts.c */
 };
 
@@ -129,6 +128,7 @@ struct gate {
 	size_t changes[GATE_CHANGE_COUNT];
 	size_t failing;
 	bool failed;
+	struct profile_loss loss; /* of both sides: either makes the comparison one of lower bounds */
 	/* Both sides' sums over the rows: those of moved sites cancel out. */
 	double totals_before[VALUE_COUNT], totals_after[VALUE_COUNT]; /* per iteration; VALUE_UNMEASURED */
 	/* private */

@@ -396,19 +396,13 @@ static void take_runtime(struct gate_counts *counts, const struct profile *profi
 	counts->runtime = *text ? gate_counts_string(counts, text) : NULL;
 }
 
-static void take_loss(struct gate_counts *counts, const struct profile *profile)
-{
-	counts->lost_events += profile_lost_events(profile);
-	counts->lost_stacks += profile_lost_stacks(profile);
-	counts->unexplained += profile_unexplained(profile);
-}
-
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options)
 {
 	struct gate_counts *counts = measurement->counts;
 	struct audit *audit = escape ? audit_new(profile, escape, options) : NULL;
 	int64_t background[VALUE_COUNT] = {0}, totals[VALUE_COUNT];
+	struct profile_loss loss = profile_loss(profile);
 
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(measurement, profile, profile->samples[i], audit, background);
@@ -421,7 +415,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	}
 	if (!(profile->row_measured & 1u << VALUE_REFILLS))
 		measurement->unsteady_costs = true;
-	take_loss(counts, profile);
+	profile_loss_add(&counts->loss, &loss);
 	counts->rate = profile->rate;
 	if (counts->runs++ == 0)
 		take_runtime(counts, profile);

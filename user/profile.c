@@ -398,6 +398,18 @@ int64_t profile_unexplained(const struct profile *profile)
 	return sum;
 }
 
+struct profile_loss profile_loss(const struct profile *profile)
+{
+	return (struct profile_loss){profile_lost_events(profile), profile_lost_stacks(profile), profile_unexplained(profile)};
+}
+
+void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part)
+{
+	sum->events = add_saturated(sum->events, part->events);
+	sum->stacks = add_saturated(sum->stacks, part->stacks);
+	sum->unexplained = add_saturated(sum->unexplained, part->unexplained);
+}
+
 struct profile_check profile_check(const struct profile *profile)
 {
 	struct profile_check sum = {.present = profile->process_count > 0};

@@ -175,6 +175,17 @@ int64_t profile_lost_stacks(const struct profile *profile);
 /* Objects by which the checks of processes differ beyond their bounds: what neither side can explain. */
 int64_t profile_unexplained(const struct profile *profile);
 
+/* All that a recording misses. Whoever exits with STATUS_LOST asks profile_loss_any(). */
+struct profile_loss {
+	int64_t events, stacks, unexplained;
+};
+struct profile_loss profile_loss(const struct profile *profile);
+void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part);
+static inline bool profile_loss_any(const struct profile_loss *loss)
+{
+	return loss->events || loss->stacks || loss->unexplained;
+}
+
 /* The checks of all processes added up; not present where one of them has none. */
 struct profile_check profile_check(const struct profile *profile);
 

@@ -145,7 +145,7 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	static const char *const words[GATE_CHANGE_COUNT] = {
 		"worse", "new", "noisy", "worse within tolerance", "moved", "better", "gone", "unchanged",
 	};
-	const struct gate_counts *after = gate->after;
+	const struct profile_loss *loss = &gate->loss;
 	bool any = false;
 
 	snprintf(text, GATE_TEXT_SIZE, "gate %s%s: ", gate->failed ? "failed" : "passed",
@@ -157,8 +157,8 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 		any = true;
 	}
 	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
-	if (after->lost_events || after->lost_stacks || after->unexplained)
+	if (profile_loss_any(loss))
 		append(text, "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
-		       after->lost_events, after->lost_stacks, after->unexplained);
+		       loss->events, loss->stacks, loss->unexplained);
 	return text;
 }

@@ -109,9 +109,9 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	for (int i = 0; i < VALUE_COUNT; i++)
 		background[i] = (double)after->background[i];
 	json_document_member(&document, "background", totals(background));
-	json_add_integer(lost, "events", after->lost_events);
-	json_add_integer(lost, "stacks", after->lost_stacks);
-	json_add_integer(lost, "unexplained_objects", after->unexplained);
+	json_add_integer(lost, "events", gate->loss.events);
+	json_add_integer(lost, "stacks", gate->loss.stacks);
+	json_add_integer(lost, "unexplained_objects", gate->loss.unexplained);
 	json_document_member(&document, "lost", lost);
 	json_document_end(&document);
 }

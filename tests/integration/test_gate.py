@@ -105,17 +105,41 @@ def test_a_gate_that_measured_nothing_is_exit_3_never_0(t):
     done = gate(t, program, "--advisory", status=3)
 
 
+def edited(t, old, new):
+    """The profile p.pb.gz with one comment changed, which stays as long as it is."""
+    data = gzip.decompress(t.path("p.pb.gz").read_bytes())
+    found = re.findall(old, data)
+    same(len(found), 1, f"comments like {old}")
+    same(len(new), len(found[0]), "length of what replaces it")
+    t.path("edited.pb").write_bytes(data.replace(found[0], new))
+    return t.path("edited.pb")
+
+
 def test_lost_events_are_exit_4_but_a_regression_seen_all_the_same_is_1(t):
     program = baseline(t)
     for plan, status in ((PLAN, 4), (MORE, 1)):
         t.path("plan").write_text(plan)
         t.escapement("record", "-q", "--rate", 1, "-o", t.path("p.pb.gz"), "--", *program)
-        data = gzip.decompress(t.path("p.pb.gz").read_bytes())
-        none, some = b"lost: events=0 stacks=0", b"lost: events=5 stacks=0"
-        same(data.count(none), 1, "comments that say what was lost")
-        t.path("lost.pb").write_bytes(data.replace(none, some))
-        done = t.escapement("gate", "compare", t.path("b.json"), t.path("lost.pb"), status=status)
+        lost = edited(t, b"lost: events=0 stacks=0", b"lost: events=5 stacks=0")
+        done = t.escapement("gate", "compare", t.path("b.json"), lost, status=status)
         contains(done.stdout, "lost: 5 events")
+
+
+def test_whatever_was_lost_on_either_side_is_exit_4_and_enters_no_baseline(t):
+    program = baseline(t)
+    before = t.path("b.json").read_bytes()
+    t.escapement("record", "-q", "--rate", 1, "-o", t.path("p.pb.gz"), "--", *program)
+    t.path("m2.txt").write_text("# main\n./main.go:10:5: moved to heap: x\n")
+    for old, new, said in ((b"lost: events=0 stacks=0", b"lost: events=9 stacks=0", "lost: 9 events, 0 stacks, 0 objects"),
+                           (b"lost: events=0 stacks=0", b"lost: events=0 stacks=6", "lost: 0 events, 6 stacks, 0 objects"),
+                           (b"difference=0 bound=0", b"difference=7 bound=0", "lost: 0 events, 0 stacks, 7 objects")):
+        lost = edited(t, old, new)
+        for sides in ((t.path("p.pb.gz"), lost), (lost, t.path("p.pb.gz"))):
+            contains(t.escapement("gate", "compare", *sides, status=4).stdout, said)
+        done = t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", lost, "main.parse", status=4)
+        contains(done.stderr, "no baseline was written")
+        same(t.path("b.json").read_bytes(), before, "the baseline")
+        t.escapement("audit", "--escape", t.path("m2.txt"), lost, status=4)
 
 
 def test_the_programs_output_is_kept_apart_from_the_gates(t):
