@@ -125,41 +125,57 @@ int gate_compare_run(int argc, char **argv)
 	return status;
 }
 
-/* Puts one site's counts, or its absence, into the baseline. */
-static void take_site(struct gate_counts *baseline, const struct gate_row *row, const char *reason)
+/* Whether a site is one of those that a row's site stands for. */
+static bool stands_for(const struct gate_site *of_row, const struct gate_site *site)
 {
-	struct gate_site *site = NULL;
-
-	for (size_t i = 0; row->before && i < baseline->site_count && !site; i++) {
-		if (gate_site_compare(&baseline->sites[i], row->before, row->before->annotation != NULL) == 0)
-			site = &baseline->sites[i];
-	}
-	if (!row->after) {
-		memset(site->counts, 0, sizeof(site->counts));
-		return;
-	}
-	if (!site)
-		site = gate_counts_append(baseline);
-	site->function = gate_counts_string(baseline, row->after->function);
-	site->file = gate_counts_string(baseline, row->after->file);
-	site->runtime_call = gate_counts_string(baseline, row->after->runtime_call);
-	site->type = gate_counts_string(baseline, row->after->type);
-	site->benchmark = gate_counts_string(baseline, row->after->benchmark);
-	if (row->after->annotation || !row->before)
-		site->annotation = gate_counts_string(baseline, row->after->annotation);
-	memcpy(site->counts, row->after->counts, sizeof(site->counts));
-	site->accepted = gate_counts_string(baseline, reason);
+	return gate_site_compare(of_row, site, !of_row->is_sum) == 0;
 }
 
-static void drop_empty(struct gate_counts *baseline)
+static void remove_sites(struct gate_counts *baseline, const struct gate_site *of_row)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < baseline->site_count; i++) {
-		if (baseline->sites[i].counts[VALUE_OBJECTS].most || baseline->sites[i].counts[VALUE_BYTES].most)
+	for (size_t i = 0; of_row && i < baseline->site_count; i++) {
+		if (!stands_for(of_row, &baseline->sites[i]))
 			baseline->sites[kept++] = baseline->sites[i];
 	}
-	baseline->site_count = kept;
+	if (of_row)
+		baseline->site_count = kept;
+}
+
+static void add_site(struct gate_counts *baseline, const struct gate_site *taken, const char *annotation,
+		     const char *reason)
+{
+	struct gate_site *site = gate_counts_append(baseline);
+
+	site->function = gate_counts_string(baseline, taken->function);
+	site->file = gate_counts_string(baseline, taken->file);
+	site->runtime_call = gate_counts_string(baseline, taken->runtime_call);
+	site->type = gate_counts_string(baseline, taken->type);
+	site->benchmark = gate_counts_string(baseline, taken->benchmark);
+	site->annotation = gate_counts_string(baseline, annotation);
+	memcpy(site->counts, taken->counts, sizeof(site->counts));
+	site->accepted = gate_counts_string(baseline, reason);
+}
+
+/*
+ * Puts what a row has after, or its absence, into the baseline in the place of what was there before. One site for one
+ * keeps what the compiler said of it where the new measurement does not know.
+ */
+static void take_row(struct gate_counts *baseline, const struct gate_counts *measured, const struct gate_row *row,
+		     const char *reason)
+{
+	const struct gate_site *before = row->before, *after = row->after;
+	const char *known = before && after && !before->is_sum && !after->is_sum ? before->annotation : NULL;
+
+	remove_sites(baseline, before);
+	remove_sites(baseline, after);
+	for (size_t i = 0; after && i < measured->site_count; i++) {
+		const struct gate_site *site = &measured->sites[i];
+
+		if (stands_for(after, site))
+			add_site(baseline, site, site->annotation ? site->annotation : known, reason);
+	}
 }
 
 /* Takes the sites of `gate` that a glob names. Returns how many; -1 where a glob names none that changed. */
@@ -182,7 +198,7 @@ static int take_matching(struct gate_counts *baseline, const struct gate *gate, 
 					gate_row_site(row)->function ? gate_row_site(row)->function : "?",
 					row->after ? (long long)row->after->counts[VALUE_OBJECTS].least : 0,
 					row->after ? (long long)row->after->counts[VALUE_BYTES].least : 0);
-			take_site(baseline, row, reason);
+			take_row(baseline, gate->after, row, reason);
 		}
 		if (!matching)
 			return error_set(error, STATUS_USAGE, "no site that changed is '%s'; give a function, a glob of functions or "
@@ -211,7 +227,6 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 		if (take_matching(baseline, gate, globs, count, reason, &error) < 0) {
 			status = cli_fail(&error);
 		} else {
-			drop_empty(baseline);
 			gate_counts_sort(baseline);
 			gate_counts_add_up(baseline);
 			if (baseline_write(baseline, path, &error))

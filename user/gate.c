@@ -183,6 +183,7 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 	sum->accepted = most->accepted;
 	sum->annotation = join_annotations(gate, sites, count);
 	sum->places = places;
+	sum->is_sum = true;
 	return sum;
 }
 

@@ -38,6 +38,7 @@ struct gate_site {
 	const char *file; /* NULL where not known; relative where it is below the working directory */
 	uint32_t line, column; /* 0 where not known: a baseline holds neither */
 	uint32_t places;       /* positions that are summed here */
+	bool is_sum;           /* only in a comparison: of all its side's sites of that key, whatever their annotations */
 	const char *reason;    /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
 	const char *accepted;  /* a baseline's: why somebody accepted these counts; NULL */
 	struct gate_count counts[VALUE_COUNT];

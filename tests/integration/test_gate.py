@@ -286,6 +286,33 @@ def test_profiles_are_compared_and_single_sites_accepted_with_a_reason(t):
         contains(done.stderr, message)
 
 
+def test_sites_that_differ_by_annotation_only_are_accepted_as_one(t):
+    program = baseline(t, PLAN + "main.split main.go 60 2 newobject 32 6\n")
+    good = t.path("b.json").read_text()
+    line = next(line for line in good.splitlines(True) if "main.split" in line)
+    parts = [line.rstrip(",\n").replace('"annotation":null', f'"annotation":"{name} escapes to heap"')
+             .replace('"objects":60', f'"objects":{objects}').replace('"bytes":1920', f'"bytes":{32 * objects}')
+             for name, objects in (("a", 20), ("b", 40))]
+    assert parts[0] != parts[1] and line.count("\n") == 1, parts
+    annotated = good.replace(line, ",\n".join(parts) + line[line.rindex("}") + 1:])
+    for plan, expected in ((PLAN, []), (PLAN + "main.split main.go 60 2 newobject 32 7\n", [70])):
+        t.path("b.json").write_text(annotated)
+        mutants(t, plan)
+        t.escapement("record", "-q", "--rate", 1, "-o", t.path("new.pb.gz"), "--", *program)
+        t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", t.path("new.pb.gz"), "main.split",
+                     "main.*")
+        document = json.loads(t.path("b.json").read_text())
+        same([site["objects"] for site in document["sites"] if site["function"] == "main.split"], expected)
+        same([site["objects"] for site in document["sites"] if site["function"] != "main.split"], [100, 40])
+        gate(t, program, "--runs", 1)
+    # and back: one site becomes the two that a baseline has
+    t.path("two.json").write_text(annotated)
+    t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", t.path("two.json"), "main.split")
+    document = json.loads(t.path("b.json").read_text())
+    same([(site["annotation"], site["objects"]) for site in document["sites"] if site["function"] == "main.split"],
+         [("a escapes to heap", 20), ("b escapes to heap", 40)])
+
+
 def test_markdown_ends_at_900_kib_with_a_note_and_github_has_10_commands(t):
     document = {"schema": "escapement.baseline/1", "command": ["p"], "runtime": "goalloc 1", "rate": 1}
     for name, objects in (("old", 1), ("new", 2)):
