@@ -238,7 +238,7 @@ static void add_sample(struct join *join, const struct profile *profile, const s
 	}
 	group = group_at(join, &key);
 	for (int i = 0; i < VALUE_COUNT; i++)
-		group->values[i] += sample->values[i];
+		group->values[i] = add_saturated(group->values[i], sample->values[i]);
 	interval_add_sample(&group->interval, profile, sample);
 }
 
@@ -551,7 +551,7 @@ static void add_rows(struct join *join)
 			join->audit->rows[at].type = NULL;
 		}
 		for (int j = 0; j < VALUE_COUNT; j++)
-			join->audit->rows[at].values[j] += group->values[j];
+			join->audit->rows[at].values[j] = add_saturated(join->audit->rows[at].values[j], group->values[j]);
 		intervals[at].events += group->interval.events;
 		intervals[at].objects += group->interval.objects;
 		intervals[at].variance += group->interval.variance;
@@ -595,7 +595,7 @@ static void finish_rows(struct join *join)
 
 		audit->verdicts[row->verdict]++;
 		for (int j = 0; j < VALUE_COUNT; j++) {
-			audit->totals[j] += row->values[j];
+			audit->totals[j] = add_saturated(audit->totals[j], row->values[j]);
 			if (!(measured & 1U << j))
 				row->values[j] = VALUE_UNMEASURED;
 		}

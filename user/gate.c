@@ -131,8 +131,8 @@ static void add_count(struct gate_count *sum, const struct gate_count *count)
 		*sum = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
 		return;
 	}
-	sum->least += count->least;
-	sum->most += count->most;
+	sum->least = add_saturated(sum->least, count->least);
+	sum->most = add_saturated(sum->most, count->most);
 }
 
 /* What the compiler said of several sites: all of it, each once. */
@@ -349,15 +349,17 @@ static void inject(const struct gate *gate, const struct gate_row *row, struct g
 	int64_t objects = row->after->counts[VALUE_OBJECTS].least, bytes = row->after->counts[VALUE_BYTES].least;
 	int64_t each = objects > 0 && bytes > objects ? bytes / objects : 1;
 	double before = most_of(gate->before, row->before, VALUE_OBJECTS);
-	int64_t target = (int64_t)floor((before + row->allowed[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1;
-	int64_t more = target > objects ? target - objects : 1;
+	int64_t target = count_from(floor((before + row->allowed[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1);
+	int64_t more = target > objects ? target - objects : 1, more_bytes = count_from((double)more * (double)each);
+	int64_t objects_after;
 
-	site->counts[VALUE_OBJECTS].least += more;
-	site->counts[VALUE_OBJECTS].most += more;
-	site->counts[VALUE_BYTES].least += more * each;
-	site->counts[VALUE_BYTES].most += more * each;
-	snprintf(description, size, "%" PRId64 " object%s instead of %" PRId64 " at '%s' (%s)", objects + more,
-		 objects + more == 1 ? "" : "s", objects, site->function ? site->function : "?",
+	site->counts[VALUE_OBJECTS].least = add_saturated(site->counts[VALUE_OBJECTS].least, more);
+	site->counts[VALUE_OBJECTS].most = add_saturated(site->counts[VALUE_OBJECTS].most, more);
+	site->counts[VALUE_BYTES].least = add_saturated(site->counts[VALUE_BYTES].least, more_bytes);
+	site->counts[VALUE_BYTES].most = add_saturated(site->counts[VALUE_BYTES].most, more_bytes);
+	objects_after = add_saturated(objects, more);
+	snprintf(description, size, "%" PRId64 " object%s instead of %" PRId64 " at '%s' (%s)", objects_after,
+		 objects_after == 1 ? "" : "s", objects, site->function ? site->function : "?",
 		 site->runtime_call ? site->runtime_call : "unknown call");
 }
 

@@ -185,10 +185,11 @@ void gate_counts_add_up(struct gate_counts *counts)
 	for (size_t i = 0; i < counts->site_count; i++) {
 		const struct gate_count *bytes = &counts->sites[i].counts[VALUE_BYTES];
 
-		counts->totals[VALUE_OBJECTS] += counts->sites[i].counts[VALUE_OBJECTS].least;
+		counts->totals[VALUE_OBJECTS] =
+			add_saturated(counts->totals[VALUE_OBJECTS], counts->sites[i].counts[VALUE_OBJECTS].least);
 		if (bytes->least == VALUE_UNMEASURED)
 			counts->totals[VALUE_BYTES] = VALUE_UNMEASURED;
 		else if (counts->totals[VALUE_BYTES] != VALUE_UNMEASURED)
-			counts->totals[VALUE_BYTES] += bytes->least;
+			counts->totals[VALUE_BYTES] = add_saturated(counts->totals[VALUE_BYTES], bytes->least);
 	}
 }

@@ -255,7 +255,7 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 	for (uint32_t i = 0; i < tally->position_count; i++) {
 		position = &tally->positions[i];
 		if (position->file == file && position->line == frame->line && position->column == frame->column) {
-			position->objects += objects;
+			position->objects = add_saturated(position->objects, objects);
 			return;
 		}
 	}
@@ -308,13 +308,13 @@ static void add_sample(struct gate_measurement *measurement, const struct profil
 		key.benchmark = benchmark_of(stack);
 	} else if (is_pooled(key.type) || is_background(stack)) {
 		for (int i = 0; i < VALUE_COUNT; i++)
-			background[i] += sample->values[i];
+			background[i] = add_saturated(background[i], sample->values[i]);
 		return;
 	}
 	index = site_at(measurement, &key);
 	tally = &measurement->tallies[index];
 	for (int i = 0; i < VALUE_COUNT; i++)
-		tally->run[i] += sample->values[i];
+		tally->run[i] = add_saturated(tally->run[i], sample->values[i]);
 	interval_add_sample(&tally->interval, profile, sample);
 	if (key.reason)
 		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
@@ -372,8 +372,8 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 			double size = (double)bytes / (double)objects;
 
 			interval_bounds(&tally->interval, &run->objects.least, &run->objects.most);
-			run->bytes.least = (int64_t)((double)run->objects.least * size);
-			run->bytes.most = (int64_t)((double)run->objects.most * size);
+			run->bytes.least = count_from((double)run->objects.least * size);
+			run->bytes.most = count_from((double)run->objects.most * size);
 		}
 		put_away_costs(measurement, &counts->sites[i], tally);
 		memset(tally->run, 0, sizeof(tally->run));
@@ -457,7 +457,7 @@ static int count_iterations(struct gate_measurement *measurement, const struct g
 
 static int64_t scaled(int64_t count, double by)
 {
-	return by == 1 ? count : (int64_t)((double)count * by + 0.5);
+	return by == 1 ? count : count_from((double)count * by + 0.5);
 }
 
 /*

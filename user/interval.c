@@ -123,16 +123,11 @@ static double solve(double k, double p, double wanted, double low, double high)
 	return (low + high) / 2;
 }
 
-static int64_t whole_number(double number)
-{
-	return number >= 9.2e18 ? INT64_MAX : (int64_t)number;
-}
-
 void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 {
 	double weight, p, k, from, to;
 
-	*low = *high = whole_number(sum->objects);
+	*low = *high = count_from(sum->objects);
 	if (sum->variance <= 0 || sum->objects <= 0)
 		return;
 	weight = 1 + sum->variance / sum->objects;
@@ -153,6 +148,6 @@ void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 		from = solve(k, p, 0.025, sum->events, sum->objects);
 		to = solve(k, p, 0.975, sum->objects, (6 + 3 * k) * weight);
 	}
-	*low = whole_number(fmin(floor(fmax(from, sum->events)), sum->objects));
-	*high = whole_number(fmax(ceil(to), sum->objects));
+	*low = count_from(fmin(floor(fmax(from, sum->events)), sum->objects));
+	*high = count_from(fmax(ceil(to), sum->objects));
 }

@@ -352,7 +352,7 @@ static int read_check(struct profile *profile, struct profile_process *process, 
 
 	if (sscanf(value, "objects=%" SCNd64 " difference=%" SCNd64 " bound=%" SCNd64 " source=%n",
 		   &check.objects, &check.difference, &check.bound, &used) != 3 ||
-	    used < 0)
+	    used < 0 || check.bound < 0 || check.difference == INT64_MIN)
 		return -1;
 	check.source = read_text(profile, value + used);
 	if (!check.source)

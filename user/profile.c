@@ -312,16 +312,6 @@ const struct profile_stack *profile_stack(struct profile *profile,
 	return &entry->stack;
 }
 
-/* a + b, or the nearest number there is: a file may claim any numbers. */
-static int64_t add_saturated(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key,
 				   const int64_t *values)
 {

@@ -135,6 +135,20 @@ struct profile {
 	struct profile_storage *storage; /* private to profile.c */
 };
 
+/* Arithmetic on counts: the nearest one there is where the result would be none, for a file may claim any numbers. */
+static inline int64_t add_saturated(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+static inline int64_t count_from(double number)
+{
+	return number >= 0x1p63 ? INT64_MAX : number <= -0x1p63 ? INT64_MIN : (int64_t)number;
+}
+
 struct profile *profile_new(void); /* never NULL: the library ends the process when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */
 

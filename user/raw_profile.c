@@ -115,9 +115,9 @@ static const struct {
 static void add_values(struct reader *reader, const struct profile_key *key, const int64_t *values)
 {
 	for (int i = 0; i < VALUE_COUNT; i++) {
-		reader->process->totals[i] += values[i];
+		reader->process->totals[i] = add_saturated(reader->process->totals[i], values[i]);
 		if (key->span_class >= 0)
-			reader->process->class_totals[key->span_class][i] += values[i];
+			reader->process->class_totals[key->span_class][i] = add_saturated(reader->process->class_totals[key->span_class][i], values[i]);
 	}
 	profile_add(reader->profile, key, values);
 }
@@ -165,9 +165,9 @@ static int read_class(struct reader *reader, const char *text)
 {
 	int64_t objects;
 
-	if (sscanf(text, "%*u %" SCNd64, &objects) < 1)
+	if (sscanf(text, "%*u %" SCNd64, &objects) < 1 || objects < 0)
 		return -1;
-	reader->counted += objects;
+	reader->counted = add_saturated(reader->counted, objects);
 	return 0;
 }
 

@@ -44,8 +44,8 @@ const char *gate_number(char text[32], double number)
 {
 	if (number == VALUE_UNMEASURED)
 		strcpy(text, "-");
-	else if (number == (double)(int64_t)number)
-		snprintf(text, 32, "%" PRId64, (int64_t)number);
+	else if (number == (double)count_from(number))
+		snprintf(text, 32, "%" PRId64, count_from(number));
 	else
 		snprintf(text, 32, "%.4g", number);
 	return text;

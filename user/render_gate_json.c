@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "json.h"
@@ -10,8 +11,8 @@ static cJSON *number(double value)
 
 	if (value == VALUE_UNMEASURED)
 		return cJSON_CreateNull();
-	if (value == (double)(int64_t)value)
-		snprintf(text, sizeof(text), "%lld", (long long)value);
+	if (value == (double)count_from(value))
+		snprintf(text, sizeof(text), "%" PRId64, count_from(value));
 	else
 		snprintf(text, sizeof(text), "%.17g", value);
 	return cJSON_CreateRaw(text);

@@ -152,14 +152,6 @@ static struct group *(*const groupers[])(struct builder *, const struct profile_
 
 /* --- values --- */
 
-/* a + b, at most INT64_MAX. Neither is negative. */
-static int64_t add(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
-}
-
 /* The number of objects of a span class that one event stands for. */
 static double objects_an_event(const struct profile *profile, int span_class)
 {
@@ -181,7 +173,7 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 	struct group *group = groupers[builder->report->by](builder, sample, &row);
 
 	for (int value = 0; value < VALUE_COUNT; value++)
-		group->row.values[value] = add(group->row.values[value], sample->values[value]);
+		group->row.values[value] = add_saturated(group->row.values[value], sample->values[value]);
 	interval_add_sample(&group->row.interval, profile, sample);
 	if (profile->rate > 1)
 		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));
@@ -200,7 +192,7 @@ static void set_bounds(struct report_row *row, double rarest)
 		interval_bounds(&row->interval, &row->objects_low, &row->objects_high);
 	} else {
 		row->objects_low = row->values[VALUE_OBJECTS];
-		row->objects_high = row->objects_low + (int64_t)ceil(missed_events * rarest);
+		row->objects_high = add_saturated(row->objects_low, count_from(ceil(missed_events * rarest)));
 	}
 }
 
@@ -252,7 +244,7 @@ static int64_t class_total(const struct profile *profile, int class, enum profil
 	for (size_t i = 0; i < profile->process_count; i++) {
 		int64_t part = profile->processes[i].class_totals[class][value];
 
-		sum = part == VALUE_UNMEASURED ? sum : add(sum, part);
+		sum = part == VALUE_UNMEASURED ? sum : add_saturated(sum, part);
 	}
 	return sum;
 }

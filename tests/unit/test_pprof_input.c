@@ -295,6 +295,27 @@ static void wrong_indices_are_refused(void **state)
 	REFUSED(profile.n_sample_type, 0, "is not a pprof profile");
 }
 
+static void checks_that_no_recording_has_are_refused(void **state)
+{
+	static const struct profile_check checks[] = {
+		{.present = true, .bound = -1},
+		{.present = true, .bound = INT64_MIN},
+		{.present = true, .difference = INT64_MIN},
+	};
+	const char *path = in_directory("check");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct profile *profile = rich_profile();
+
+		profile->processes[0].check = checks[i];
+		assert_int_equal(pprof_write(profile, path, NULL), 0);
+		assert_refused(path, "malformed comment");
+		profile_free(profile);
+	}
+	unlink(path);
+}
+
 static void malformed_comments_are_refused(void **state)
 {
 	static char *const comments[] = {
@@ -401,6 +422,7 @@ int main(void)
 		cmocka_unit_test(no_damage_crashes_the_reader),
 		cmocka_unit_test(identifiers_need_not_be_dense),
 		cmocka_unit_test(wrong_indices_are_refused),
+		cmocka_unit_test(checks_that_no_recording_has_are_refused),
 		cmocka_unit_test(malformed_comments_are_refused),
 		cmocka_unit_test(wrong_span_classes_are_refused),
 		cmocka_unit_test(huge_lengths_are_refused_before_memory_is_taken),

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts that no program reaches but a file may claim. Comparisons of real ones: tests/integration/test_gate*.py. */
+#include "audit_fixture.h"
+
+#include "gate.h"
+
+/* Two stacks of one site, each with as many objects as a number holds. */
+static struct profile *hostile_profile(void)
+{
+	struct profile *profile = exact_profile();
+
+	measure(profile, "runtime.newobject < main.f f.go:1 < main.a f.go:5", INT64_MAX, INT64_MAX);
+	measure(profile, "runtime.newobject < main.f f.go:1 < main.b f.go:6", INT64_MAX, INT64_MAX);
+	measure(profile, "runtime.newobject < main.g f.go:2", INT64_MAX, INT64_MAX);
+	measure(profile, "runtime.gcBgMarkWorker", INT64_MAX, INT64_MAX);
+	measure(profile, "runtime.bgsweep", INT64_MAX, INT64_MAX);
+	return profile;
+}
+
+static struct gate_counts *counts_of(const struct profile *profile, int runs)
+{
+	struct gate_measurement *measurement = gate_measurement_new();
+	struct error error;
+
+	for (int i = 0; i < runs; i++)
+		gate_measurement_add(measurement, profile, NULL, NULL);
+	return gate_measurement_finish(measurement, NULL, &error);
+}
+
+static void sums_of_a_measurement_stop_at_the_greatest_number(void **state)
+{
+	struct profile *profile = hostile_profile();
+	struct gate_counts *counts;
+
+	(void)state;
+	counts = counts_of(profile, 1);
+	assert_non_null(counts);
+	assert_int_equal(counts->site_count, 2);
+	for (size_t i = 0; i < counts->site_count; i++) {
+		assert_int_equal(counts->sites[i].counts[VALUE_OBJECTS].least, INT64_MAX);
+		assert_int_equal(counts->sites[i].counts[VALUE_BYTES].most, INT64_MAX);
+	}
+	assert_int_equal(counts->totals[VALUE_OBJECTS], INT64_MAX);
+	assert_int_equal(counts->totals[VALUE_BYTES], INT64_MAX);
+	assert_int_equal(counts->background[VALUE_OBJECTS], INT64_MAX);
+	gate_counts_free(counts);
+	profile_free(profile);
+}
+
+static void sums_of_lost_events_stop_at_the_greatest_number(void **state)
+{
+	struct profile *profile = hostile_profile();
+	struct gate_counts *counts;
+
+	(void)state;
+	profile_process_add(profile, 1)->lost_events = INT64_MAX;
+	counts = counts_of(profile, 2);
+	assert_int_equal(counts->loss.events, INT64_MAX);
+	gate_counts_free(counts);
+	profile_free(profile);
+}
+
+static void add_site(struct gate_counts *counts, const char *annotation)
+{
+	struct gate_site *site = gate_counts_append(counts);
+
+	site->function = gate_counts_string(counts, "main.f");
+	site->annotation = gate_counts_string(counts, annotation);
+	site->counts[VALUE_OBJECTS] = site->counts[VALUE_BYTES] = (struct gate_count){INT64_MAX, INT64_MAX};
+}
+
+static void sums_of_sites_of_one_key_stop_at_the_greatest_number(void **state)
+{
+	struct gate_counts *before = gate_counts_new(), *after = gate_counts_new();
+	struct policy policy;
+	struct gate *gate;
+	char description[512];
+	struct error error;
+
+	(void)state;
+	policy_init(&policy);
+	add_site(before, "a");
+	add_site(before, "b");
+	add_site(after, NULL);
+	gate_counts_add_up(before);
+	gate_counts_add_up(after);
+	gate = gate_compare(before, after, &policy);
+	assert_int_equal(gate->row_count, 1);
+	assert_int_equal(gate->rows[0].change, GATE_SAME);
+	assert_int_equal(gate->rows[0].before->counts[VALUE_OBJECTS].least, INT64_MAX);
+	assert_true(gate->rows[0].before->is_sum);
+	gate_free(gate);
+	/* nothing is more than all that there is */
+	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), -1);
+	policy_clear(&policy);
+	gate_counts_free(before);
+	gate_counts_free(after);
+}
+
+static void sums_of_an_audit_stop_at_the_greatest_number(void **state)
+{
+	struct escape_output *output = output_of(NULL, 0);
+	struct profile *profile = hostile_profile();
+	struct audit *audit = audit_of(profile, output);
+
+	(void)state;
+	assert_int_equal(audit->totals[VALUE_OBJECTS], INT64_MAX);
+	for (size_t i = 0; i < audit->row_count; i++)
+		assert_int_equal(audit->rows[i].values[VALUE_OBJECTS], INT64_MAX);
+	audit_free(audit);
+	output_free(output);
+	profile_free(profile);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sums_of_a_measurement_stop_at_the_greatest_number),
+		cmocka_unit_test(sums_of_lost_events_stop_at_the_greatest_number),
+		cmocka_unit_test(sums_of_sites_of_one_key_stop_at_the_greatest_number),
+		cmocka_unit_test(sums_of_an_audit_stop_at_the_greatest_number),
+	};
+
+	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
+}
