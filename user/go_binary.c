@@ -237,5 +237,72 @@ void go_binary_close(struct go_binary *binary)
 	free((void *)binary->module);
 	free((void *)binary->build_info);
 	free((void *)binary->build_id);
+	free(binary->notes);
 	free(binary);
+}
+
+/* ---- sharing ---- */
+
+enum { UNUSED_MAX = 8 }; /* that stay open */
+
+static struct go_binary *shared; /* the latest used first */
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* Takes it out of the list; NULL where it is not shared yet. */
+static struct go_binary *take_shared(const struct stat *file)
+{
+	for (struct go_binary **at = &shared; *at; at = &(*at)->next) {
+		struct go_binary *binary = *at;
+
+		if (is_same_file(&binary->file, file)) {
+			*at = binary->next;
+			return binary;
+		}
+	}
+	return NULL;
+}
+
+struct go_binary *go_binary_share(const char *path, struct error *error)
+{
+	struct go_binary *binary;
+	struct stat file;
+
+	if (stat(path, &file))
+		return go_binary_open(path, error); /* which says why it cannot */
+	binary = take_shared(&file);
+	if (!binary)
+		binary = go_binary_open(path, error);
+	if (!binary)
+		return NULL;
+	binary->file = file;
+	binary->users++;
+	binary->next = shared;
+	shared = binary;
+	return binary;
+}
+
+void go_binary_unshare(struct go_binary *binary)
+{
+	struct go_binary **at = &shared;
+	unsigned unused = 0;
+
+	if (!binary)
+		return;
+	binary->users--;
+	while (*at) {
+		struct go_binary *next = *at;
+
+		if (next->users == 0 && ++unused > UNUSED_MAX) {
+			*at = next->next;
+			go_binary_close(next);
+		} else {
+			at = &next->next;
+		}
+	}
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "error.h"
 #include "go_image.h"
@@ -27,11 +28,24 @@ struct go_binary {
 	const char *build_info; /* module and build settings as `go version -m` shows them; NULL where stripped */
 	const char *build_id;  /* Go's own; NULL where there is none */
 	bool memory_profiling; /* runtime.MemProfile is linked in: the runtime's sampler runs by default */
+	void *notes;           /* what a user of the binary found out about it; freed with it, by free() */
+
+	/* Of a shared one. */
+	struct stat file;
+	unsigned users;
+	struct go_binary *next;
 };
 
 /* Opens a file. NULL if it is no Go program of 1.19 or newer for this machine. */
 struct go_binary *go_binary_open(const char *path, struct error *error);
 void go_binary_close(struct go_binary *binary); /* NULL is allowed */
+
+/*
+ * The same, shared by all who name the same file while it does not change: processes of one program are many, and
+ * reading its tables is most of what observing a short one costs. Some that nobody uses any more stay open.
+ */
+struct go_binary *go_binary_share(const char *path, struct error *error);
+void go_binary_unshare(struct go_binary *binary); /* NULL is allowed */
 
 /* The value of a build setting ("-race", "GOEXPERIMENT", "-buildmode", "-pgo"), copied; false where unset. */
 bool go_binary_setting(const struct go_binary *binary, const char *key, char *value, size_t size);

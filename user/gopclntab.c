@@ -64,6 +64,14 @@ struct short_name {
 	char text[];
 };
 
+/* What an address was found to be: the same ones come again in every process of a program. */
+struct answer {
+	uint64_t address;
+	UT_hash_handle hh;
+	size_t count;
+	struct profile_frame frames[];
+};
+
 struct gopclntab {
 	const struct go_version *version;
 	struct go_module module;
@@ -71,6 +79,7 @@ struct gopclntab {
 	struct bytes gofunc;
 	uint32_t function_count;
 	struct short_name *short_names;
+	struct answer *answers;
 };
 
 /* `size` bytes at an offset, or NULL. */
@@ -234,9 +243,14 @@ struct gopclntab *gopclntab_open(const struct go_image *image, const struct go_v
 void gopclntab_close(struct gopclntab *table)
 {
 	struct short_name *name, *next;
+	struct answer *answer, *next_answer;
 
 	if (!table)
 		return;
+	HASH_ITER(hh, table->answers, answer, next_answer) {
+		HASH_DEL(table->answers, answer);
+		free(answer);
+	}
 	HASH_ITER(hh, table->short_names, name, next) {
 		HASH_DEL(table->short_names, name);
 		free(name);
@@ -496,8 +510,7 @@ static uint32_t line_at(const uint8_t *record, uint16_t offset)
 	return line > 0 ? (uint32_t)line : 0;
 }
 
-size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
-			struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
+static size_t decode(struct gopclntab *table, uint64_t address, struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
 {
 	const struct go_pclntab_layout *layout = &table->version->pclntab;
 	uint32_t index, tree_offset;
@@ -528,5 +541,27 @@ size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
 		frame->start_line = line_at(record, layout->inlined_start_line);
 		pc = load_u32(record + layout->inlined_parent);
 	}
+	return count;
+}
+
+size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
+			struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
+{
+	struct answer *answer;
+	size_t count;
+
+	HASH_FIND(hh, table->answers, &address, sizeof(address), answer);
+	if (answer) {
+		memcpy(frames, answer->frames, answer->count * sizeof(*frames));
+		return answer->count;
+	}
+	count = decode(table, address, frames);
+	answer = malloc(sizeof(*answer) + count * sizeof(*frames));
+	if (!answer)
+		abort();
+	answer->address = address;
+	answer->count = count;
+	memcpy(answer->frames, frames, count * sizeof(*frames));
+	HASH_ADD(hh, table->answers, address, sizeof(address), answer);
 	return count;
 }

@@ -114,7 +114,8 @@ static void remember_row(void *context, const struct event_key *key, const struc
 static void remember_rows(struct observed *observed)
 {
 	address_space_update(observed->space);
-	collector_rows(observed->collector, remember_row, observed);
+	if (observed->runtime->ops->remember)
+		collector_rows(observed->collector, remember_row, observed);
 }
 
 static void adjust(struct observed *observed, bool on)

@@ -65,7 +65,8 @@ struct runtime_ops {
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate,
 		    struct heap_counters *counters);
 
-	/* Called for every new row while the process lives: reads from its memory what stack() will need. */
+	/* Called for every new row while the process lives: reads from its memory what stack() will need. NULL where the
+	 * file has it all. */
 	void (*remember)(struct runtime *runtime, const struct target *target, const struct event_key *key);
 
 	/* Changes the process so that it tells what was asked for, where the user has allowed it (`may_change`), and

@@ -134,6 +134,22 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 	return 0;
 }
 
+/* Which of the functions have been inlined somewhere: asked once a file. */
+static const bool *inlined_functions(struct go_binary *binary)
+{
+	const char *names[FUNCTION_COUNT];
+
+	if (!binary->notes) {
+		binary->notes = calloc(FUNCTION_COUNT, sizeof(bool));
+		if (!binary->notes)
+			abort();
+		for (int i = 0; i < FUNCTION_COUNT; i++)
+			names[i] = function_rows[i].name;
+		go_code_inlined(binary, names, binary->notes, FUNCTION_COUNT);
+	}
+	return binary->notes;
+}
+
 /*
  * Profile-guided builds inline parts of the allocator, and what is inlined cannot be probed. Leaves in chosen[] the
  * functions to probe, says what is missing, and does without where it can.
@@ -141,12 +157,8 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_COUNT], struct profile *profile,
 			    struct error *error)
 {
-	const char *names[FUNCTION_COUNT];
-	bool inlined[FUNCTION_COUNT];
+	const bool *inlined = inlined_functions(go->binary);
 
-	for (int i = 0; i < FUNCTION_COUNT; i++)
-		names[i] = function_rows[i].name;
-	go_code_inlined(go->binary, names, inlined, FUNCTION_COUNT);
 	for (int i = 0; i < FUNCTION_COUNT; i++) {
 		const struct function_row *row = &function_rows[i];
 
@@ -380,11 +392,6 @@ static void go_adjust(struct runtime *runtime, const struct target *target, bool
 	}
 }
 
-static void go_remember(struct runtime *runtime, const struct target *target, const struct event_key *key)
-{
-	(void)runtime, (void)target, (void)key; /* names and types are in the file */
-}
-
 static const struct profile_stack *go_stack(struct runtime *runtime, struct address_space *space,
 					    struct profile *profile, const struct event_key *key,
 					    const struct event_stack *stack)
@@ -476,7 +483,7 @@ static void go_free(struct runtime *runtime)
 {
 	struct go *go = (struct go *)runtime;
 
-	go_binary_close(go->binary);
+	go_binary_unshare(go->binary);
 	free(go->path);
 	free(go);
 }
@@ -486,7 +493,6 @@ static const struct runtime_ops go_ops = {
 	.probes = go_probes,
 	.read = go_read,
 	.adjust = go_adjust,
-	.remember = go_remember,
 	.stack = go_stack,
 	.estimate = go_estimate,
 	.finish = go_finish,
@@ -517,7 +523,7 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	if (!mapping)
 		return NULL;
 	path = target_file_path(target, mapping);
-	binary = go_binary_open(path, NULL);
+	binary = go_binary_share(path, NULL);
 	if (!binary) {
 		free(path);
 		return NULL;

@@ -22,7 +22,7 @@ struct symbolizer *symbolizer_open(const char *path, struct error *error)
 	if (!symbolizer)
 		abort();
 	symbolizer->file = -1;
-	symbolizer->go = go_binary_open(path, NULL);
+	symbolizer->go = go_binary_share(path, NULL);
 	if (symbolizer->go) {
 		symbolizer->file = open(path, O_RDONLY | O_CLOEXEC);
 		return symbolizer;
@@ -38,7 +38,7 @@ void symbolizer_close(struct symbolizer *symbolizer)
 {
 	if (!symbolizer)
 		return;
-	go_binary_close(symbolizer->go);
+	go_binary_unshare(symbolizer->go);
 	dwarf_symbols_close(symbolizer->dwarf);
 	if (symbolizer->file >= 0)
 		close(symbolizer->file);
