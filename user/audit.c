@@ -455,6 +455,14 @@ static void set_verdict(struct join *join, const struct group *group, struct can
 	row->shared = matched->count > 1;
 }
 
+/* A frame's file as the output names it, or as the profile does. */
+static const char *file_name(const struct join *join, const struct profile_frame *frame)
+{
+	const char *file = audit_index_file(join->index, frame->file);
+
+	return file ? file : frame->file;
+}
+
 /* Makes the row of a group, but for its numbers. */
 static void describe(struct join *join, const struct group *group, struct audit_row *row)
 {
@@ -465,12 +473,14 @@ static void describe(struct join *join, const struct group *group, struct audit_
 	*row = (struct audit_row){.runtime_call = group->call, .callee = group->callee, .type = group->type};
 	if (group->length) {
 		row->site = group->chain[0];
+		row->file = file_name(join, &row->site);
 		row->inlined_at = group->chain + 1;
 		row->inlined_count = group->length - 1;
-		row->file = audit_index_file(join->index, row->site.file);
+		for (uint32_t i = 1; i < group->length; i++)
+			obstack_ptr_grow(memory, file_name(join, &group->chain[i]));
+		obstack_ptr_grow(memory, NULL);
+		row->inlined_files = obstack_finish(memory);
 	}
-	if (!row->file)
-		row->file = row->site.file;
 	if (!group->uncovered) {
 		matched = candidates_on_line(join, &group->chain[group->length - 1], family);
 		if (group->length > 1) {

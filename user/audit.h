@@ -53,6 +53,7 @@ struct audit_row {
 	const char *callee;        /* not-covered: the function outside the covered packages that the site calls */
 	const char *type;          /* Go type, where all of the row is of one; NULL where not known */
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
+	const char *const *inlined_files;        /* theirs, as the compiler output names them, where it does */
 	uint32_t inlined_count;
 	/* At the physical function's line first, then `linked_count` of the same thing at the callees' own lines. */
 	const struct escape_annotation *const *annotations;

@@ -39,7 +39,7 @@ static void write_inlined_at(struct json_writer *writer, const struct audit_row 
 	for (uint32_t i = 0; i < row->inlined_count; i++) {
 		json_write_object(writer, NULL);
 		json_write_text(writer, "function", row->inlined_at[i].function);
-		json_write_text(writer, "file", row->inlined_at[i].file);
+		json_write_text(writer, "file", row->inlined_files[i]);
 		json_write_position(writer, "line", row->inlined_at[i].line);
 		json_write_object_end(writer);
 	}

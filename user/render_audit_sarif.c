@@ -186,11 +186,11 @@ static void add_related(cJSON *result, const struct audit_row *row)
 		const struct profile_frame *frame = &row->inlined_at[i];
 		cJSON *location;
 
-		if (!frame->file)
+		if (!row->inlined_files[i])
 			continue;
 		location = element_of(related);
 		json_add_integer(location, "id", id++);
-		add_place(location, frame->file, frame->line, frame->column);
+		add_place(location, row->inlined_files[i], frame->line, frame->column);
 		add_format(object_in(location, "message"), "text", "inlined into %s",
 			   frame->function ? frame->function : "(unknown)");
 	}

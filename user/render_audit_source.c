@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * --annotate: a source file with what each line allocates and what the compiler said of it. Numbers stand at the line
- * that allocates; a line into which an allocating function was inlined names it, so that nothing is counted twice.
+ * that allocates; where that is in another file and was inlined into this one, at the line of the call. A line into
+ * which an allocating function was inlined names it. So nothing is counted twice in a file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -59,6 +60,10 @@ static char *find_file(const struct audit *audit, const char *name, const struct
 
 		if (row->file)
 			pathmatch_add_annotated(match, row->file, NULL);
+		for (uint32_t j = 0; j < row->inlined_count; j++) {
+			if (row->inlined_files[j])
+				pathmatch_add_annotated(match, row->inlined_files[j], NULL);
+		}
 		for (uint32_t j = 0; j < row->annotation_count; j++)
 			pathmatch_add_annotated(match, row->annotations[j]->file, NULL);
 	}
@@ -78,28 +83,48 @@ static char *find_file(const struct audit *audit, const char *name, const struct
 	return found;
 }
 
+static bool is_file(const char *known, const char *file)
+{
+	return known && strcmp(known, file) == 0;
+}
+
+/* The line of the file that a row stands at: its site, or the innermost call in the file that the site was inlined
+ * into; 0 where there is none. */
+static uint32_t line_in(const struct audit_row *row, const char *file)
+{
+	if (is_file(row->file, file))
+		return row->site.line;
+	for (uint32_t i = 0; i < row->inlined_count; i++) {
+		if (is_file(row->inlined_files[i], file))
+			return row->inlined_at[i].line;
+	}
+	return 0;
+}
+
+static void collect_row(const struct audit_row *row, const char *file, struct remarks *remarks)
+{
+	bool measured = row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK;
+	const char *site = is_file(row->file, file) ? row->callee : row->site.function;
+	uint32_t line = line_in(row, file);
+
+	if (line && measured)
+		add(remarks, (struct remark){line, 0, row->values[VALUE_OBJECTS], row->values[VALUE_BYTES], NULL, NULL});
+	if (line && row->reason)
+		add(remarks, (struct remark){line, UINT32_MAX, VALUE_UNMEASURED, VALUE_UNMEASURED, row->reason, site});
+	for (uint32_t i = 0; i < row->annotation_count; i++) {
+		const struct escape_annotation *annotation = row->annotations[i];
+		bool inlined = row->inlined_count && i < row->annotation_count - row->linked_count;
+
+		if (is_file(annotation->file, file))
+			add(remarks, (struct remark){annotation->line, annotation->column, VALUE_UNMEASURED, VALUE_UNMEASURED,
+						     annotation->text, inlined ? row->site.function : NULL});
+	}
+}
+
 static void collect(const struct audit *audit, const char *file, struct remarks *remarks)
 {
-	for (size_t i = 0; i < audit->row_count; i++) {
-		const struct audit_row *row = &audit->rows[i];
-		bool measured = row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK;
-
-		if (measured && row->file && strcmp(row->file, file) == 0)
-			add(remarks, (struct remark){row->site.line, 0, row->values[VALUE_OBJECTS],
-						     row->values[VALUE_BYTES], NULL, NULL});
-		if (row->reason && row->file && strcmp(row->file, file) == 0)
-			add(remarks, (struct remark){row->site.line, UINT32_MAX, VALUE_UNMEASURED, VALUE_UNMEASURED,
-						     row->reason, row->callee});
-		for (uint32_t j = 0; j < row->annotation_count; j++) {
-			const struct escape_annotation *annotation = row->annotations[j];
-			bool inlined = row->inlined_count && j < row->annotation_count - row->linked_count;
-
-			if (strcmp(annotation->file, file) == 0)
-				add(remarks, (struct remark){annotation->line, annotation->column, VALUE_UNMEASURED,
-							     VALUE_UNMEASURED, annotation->text,
-							     inlined ? row->site.function : NULL});
-		}
-	}
+	for (size_t i = 0; i < audit->row_count; i++)
+		collect_row(&audit->rows[i], file, remarks);
 	qsort(remarks->list, remarks->count, sizeof(*remarks->list), by_line);
 }
 

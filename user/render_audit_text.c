@@ -148,7 +148,7 @@ static void print_who(const struct page *page, const struct audit_row *row)
 	physical = &row->inlined_at[row->inlined_count - 1];
 	for (uint32_t i = 0; i < row->inlined_count; i++) {
 		const struct profile_frame *frame = &row->inlined_at[i];
-		char *position = position_text(frame->file, frame->line, frame->column);
+		char *position = position_text(row->inlined_files[i], frame->line, frame->column);
 
 		print_wrapped(page, INDENT, text_of("%s into %s at %s", frame == physical && i ? "and that" : "inlined",
 						    frame->function ? frame->function : "(unknown)", position));
@@ -187,6 +187,15 @@ static void print_story(const struct page *page, const struct escape_annotation 
 }
 
 /* Why: the compiler's own words, each once. */
+/* An annotation of another line than the row's. */
+static void print_elsewhere(const struct page *page, const struct escape_annotation *annotation, const char *note)
+{
+	char *position = position_text(annotation->file, annotation->line, annotation->column);
+
+	print_wrapped(page, INDENT, text_of("%s: %s%s", position, annotation->text, note));
+	free(position);
+}
+
 static void print_what(const struct page *page, const struct audit_row *row, bool flow)
 {
 	uint32_t own = row->annotation_count - row->linked_count;
@@ -198,8 +207,7 @@ static void print_what(const struct page *page, const struct audit_row *row, boo
 		bool elsewhere = annotation->line != row->site.line || annotation->file != row->file;
 
 		if (elsewhere)
-			print_wrapped(page, INDENT, text_of("%s:%" PRIu32 ":%" PRIu32 ": %s", annotation->file, annotation->line,
-							    annotation->column, annotation->text));
+			print_elsewhere(page, annotation, "");
 		else
 			print_wrapped(page, INDENT, text_of("%s", annotation->text));
 		if (flow)
@@ -208,9 +216,7 @@ static void print_what(const struct page *page, const struct audit_row *row, boo
 			print_story(page, annotation);
 	}
 	for (uint32_t i = own; i < row->annotation_count; i++)
-		print_wrapped(page, INDENT, text_of("%s:%" PRIu32 ":%" PRIu32 ": %s (in the callee itself)",
-						    row->annotations[i]->file, row->annotations[i]->line,
-						    row->annotations[i]->column, row->annotations[i]->text));
+		print_elsewhere(page, row->annotations[i], " (in the callee itself)");
 	if (row->reason)
 		print_wrapped(page, INDENT, text_of("%s", row->reason));
 }

@@ -114,6 +114,17 @@ def test_every_line_of_the_corpus_has_its_verdict_with_go_1_27(t):
     recorded(t, "1.27")
 
 
+def test_annotated_source_has_the_objects_of_callees_of_other_files_at_their_calls(t):
+    harness.require_root()
+    program, said = build(t, "1.24")
+    profile = t.path("recorded.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    source = program.parent / "main.go"
+    text = t.escapement("audit", "--escape", said, profile, "--annotate", source).stdout
+    line, = [line for line in text.splitlines() if "box.Pointer(1)" in line]
+    same(line.split()[:2], [str(RUNS), str(RUNS * 32)], line)
+
+
 def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
     """It names no runtime calls, so lines with several of them are shared; the rest is as exact."""
     program, said = build(t, "1.24")
