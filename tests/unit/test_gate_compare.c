@@ -203,7 +203,7 @@ static void what_was_lost_is_told_unless_the_gate_fails_anyway(void **state)
 	policy_init(&policy);
 	add_site(before, "f", "T", 5, 5);
 	add_site(after, "f", "T", 5, 5);
-	after->lost_events = 1;
+	after->loss.events = 1;
 	gate = gate_compare(finished(before), finished(after), &policy);
 	assert_false(gate->failed);
 	assert_int_equal(gate_status(gate), STATUS_LOST);
