@@ -174,22 +174,22 @@ static inline void *goalloc_at(size_t size, unsigned noscan, const struct goallo
 	return goalloc_slow(size, noscan, site);
 }
 
-FAST_PATH void *goalloc_scan(size_t size)
+void *goalloc_scan(size_t size)
 {
 	return goalloc_at(size, ForScan, NULL);
 }
 
-FAST_PATH void *goalloc_noscan(size_t size)
+void *goalloc_noscan(size_t size)
 {
 	return goalloc_at(size, ForNoscan, NULL);
 }
 
-FAST_PATH void *goalloc_scan_at(size_t size, const struct goalloc_site *site)
+void *goalloc_scan_at(size_t size, const struct goalloc_site *site)
 {
 	return goalloc_at(size, ForScan, site);
 }
 
-FAST_PATH void *goalloc_noscan_at(size_t size, const struct goalloc_site *site)
+void *goalloc_noscan_at(size_t size, const struct goalloc_site *site)
 {
 	return goalloc_at(size, ForNoscan, site);
 }
@@ -292,7 +292,7 @@ void free_slow(void *object)
 	mcache_leave(c);
 }
 
-FAST_PATH void goalloc_free(void *object)
+void goalloc_free(void *object)
 {
 	free_fast(object);
 }

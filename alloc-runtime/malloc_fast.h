@@ -15,14 +15,11 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Of functions that fast paths are inlined into: where cache lines cut them, a pair took three times as long once. */
-#define FAST_PATH __attribute__((aligned(CACHE_LINE)))
-
 /* The next object of the window of the cache's span. False: the slow path must find one. */
 static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span,
 			       void **object)
 {
-	index += __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED);
+	index += racy_get(&sampler_word.all);
 	if (unlikely(index > limit))
 		return false;
 	struct mspan *s = mcache_self->alloc[table[index] + noscan];

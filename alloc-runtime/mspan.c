@@ -7,8 +7,9 @@
 struct mspan emptymspan;
 
 enum {
-	FreshBytes = 64 * 1024, /* of never used memory that a window opens at a time at most */
-	FreshShare = 64,        /* before a class's second span: and 1 / FreshShare of what was allocated of it */
+	FreshBytes = 128 * 1024, /* of never used memory that a window opens at a time at most */
+	FreshShare = 64,         /* before a class's second span: and 1 / FreshShare of what was allocated of it */
+	FreshLeast = 8 * 1024,
 };
 
 static void insert_between(struct mSpanList *list, struct mspan *s, struct mspan *prev, struct mspan *next)
@@ -85,7 +86,7 @@ static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
 
 	if (bytes > FreshBytes || c->class_counters[s->spanclass].central_grows > 1)
 		return FreshBytes;
-	return bytes < FreshBytes / 8 ? FreshBytes / 8 : bytes;
+	return bytes < FreshLeast ? FreshLeast : bytes;
 }
 
 /*

@@ -7,7 +7,7 @@
 
 #include "preload.h"
 
-#define EXPORT   __attribute__((visibility("default"))) FAST_PATH
+#define EXPORT   __attribute__((visibility("default")))
 #define NOINLINE __attribute__((noinline))
 
 typedef void handler_function(void);
