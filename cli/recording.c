@@ -91,6 +91,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal};
+	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
 	struct session_result result;
@@ -108,9 +109,13 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		options.progress = show_progress;
 	if (options.verbose)
 		options.phase = show_phase;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
+		struct sigaction before;
+
+		/* what nohup ignores stays ignored, here and in the program */
+		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(handled[i], &action, NULL);
+	}
 	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
 	if (watched)
 		fputs("\r\033[K", stderr);

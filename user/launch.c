@@ -13,25 +13,35 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uthash.h>
 
+#include "procfs.h"
 #include "target.h"
+
+enum { LET_GO_MS = 1000 };
 
 /* One thread under ptrace. */
 struct tracee {
 	int tid, pid;
 	bool loading; /* stopped at every system call, until the dynamic linker is done */
-	bool exiting; /* past its exit stop */
+	bool exiting; /* has come to its exit stop */
+	bool held;    /* is still there, until the others of its process have come to theirs */
 	UT_hash_handle hh;
 };
 
 struct launch {
 	struct launch_handler handler;
 	struct tracee *tracees;
+	sigset_t mask; /* the caller's, before SIGCHLD was blocked */
+	int children;  /* signalfd for SIGCHLD */
+	int held; /* tracees */
 	bool follow;
 	int pid;
 	int status;
@@ -64,6 +74,7 @@ static struct tracee *tracee_add(struct launch *launch, int tid, int pid)
 
 static void tracee_remove(struct launch *launch, struct tracee *tracee)
 {
+	launch->held -= tracee->held;
 	HASH_DEL(launch->tracees, tracee);
 	free(tracee);
 }
@@ -73,58 +84,42 @@ static void resume(struct tracee *tracee, int signal)
 	ptrace(tracee->loading ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, NULL, (void *)(intptr_t)signal);
 }
 
-/* A number from /proc/TID/status; 0 where there is none. */
-static int status_number(int tid, const char *field)
+static bool has_ended(int tid)
 {
-	char path[64], line[256];
-	int value = 0;
-	FILE *file;
+	char *text = procfs_read(tid, "stat", NULL);
+	const char *name_end = text ? strrchr(text, ')') : NULL;
+	bool ended = !name_end || strncmp(name_end, ") Z", 3) == 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':') {
-			value = atoi(line + strlen(field) + 1);
-			break;
-		}
-	}
-	fclose(file);
-	return value;
+	free(text);
+	return ended;
 }
 
+/* Whether a thread of the process has not come to its end yet. */
 static bool threads_left(struct launch *launch, int pid)
 {
-	struct tracee *tracee, *next;
+	struct tracee *tracee, *next, *leader = NULL;
 
 	HASH_ITER(hh, launch->tracees, tracee, next) {
-		if (tracee->pid == pid && !tracee->exiting)
+		if (tracee->pid != pid || tracee->exiting)
+			continue;
+		if (tracee->tid != pid)
 			return true;
+		leader = tracee;
 	}
-	return false;
+	/* the end of the first thread is not reported before that of the others */
+	return leader && !has_ended(pid);
 }
 
 /* Whether the dynamic linker of `tid` is in charge at this address: nothing of the program has run so far. */
 static bool in_dynamic_linker(int pid, uint64_t address)
 {
 	struct target *target = target_open(pid, NULL);
-	uint64_t entry[2], base = 0;
-	char path[64];
-	FILE *file;
+	uint64_t base = procfs_auxiliary(pid, AT_BASE);
 	const struct target_mapping *here, *linker;
 	bool inside = false;
 
 	if (!target)
 		return false;
-	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
-	file = fopen(path, "re");
-	while (file && fread(entry, sizeof(entry), 1, file) == 1) {
-		if (entry[0] == AT_BASE)
-			base = entry[1];
-	}
-	if (file)
-		fclose(file);
 	here = target_mapping_at(target, address);
 	linker = base ? target_mapping_at(target, base) : NULL;
 	if (here && linker)
@@ -133,25 +128,9 @@ static bool in_dynamic_linker(int pid, uint64_t address)
 	return inside;
 }
 
-static bool has_dynamic_linker(int pid)
-{
-	char path[64];
-	uint64_t entry[2];
-	bool found = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
-	file = fopen(path, "re");
-	while (file && fread(entry, sizeof(entry), 1, file) == 1)
-		found |= entry[0] == AT_BASE && entry[1] != 0;
-	if (file)
-		fclose(file);
-	return found;
-}
-
 static void handle_exec(struct launch *launch, struct tracee *tracee)
 {
-	bool dynamic = has_dynamic_linker(tracee->pid);
+	bool dynamic = procfs_auxiliary(tracee->pid, AT_BASE) != 0;
 
 	launch->handler.ended(launch->handler.context, tracee->pid, -1);
 	tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid) && dynamic;
@@ -176,27 +155,92 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 	resume(tracee, 0);
 }
 
+/* Whether the exit that stopped this thread is of the whole process: by exit_group(), or by a signal. */
+static bool ends_process(const struct tracee *tracee)
+{
+	struct user_regs_struct registers;
+	unsigned long status = 0;
+
+	ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &status);
+	return WIFSIGNALED((int)status) || (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 &&
+					     registers.orig_rax == SYS_exit_group);
+}
+
+/* All threads of the process have come to their end, this one, still there, last. */
+static void end_process(struct launch *launch, int pid, int tid)
+{
+	struct tracee *tracee, *next;
+
+	launch->handler.exiting(launch->handler.context, pid, tid);
+	HASH_ITER(hh, launch->tracees, tracee, next) {
+		if (tracee->pid == pid && tracee->held) {
+			tracee->held = false;
+			launch->held--;
+			resume(tracee, 0);
+		}
+	}
+}
+
+/*
+ * A thread that is on its way out by itself when the process ends does not stop any more. So whoever ends the process
+ * waits here for the others, and the memory stays; a thread that ends alone must go on, for others wait for it.
+ */
 static void handle_thread_exit(struct launch *launch, struct tracee *tracee)
 {
+	bool last;
+
 	tracee->exiting = true;
-	if (!threads_left(launch, tracee->pid))
-		launch->handler.exiting(launch->handler.context, tracee->pid, tracee->tid);
-	resume(tracee, 0);
+	last = !threads_left(launch, tracee->pid);
+	tracee->held = last || ends_process(tracee);
+	launch->held += tracee->held;
+	if (last)
+		end_process(launch, tracee->pid, tracee->tid);
+	else if (!tracee->held)
+		resume(tracee, 0);
+}
+
+/* Threads may have gone without a stop, which the held ones were waiting for. */
+static void handle_held(struct launch *launch)
+{
+	struct tracee *tracee, *next;
+
+	if (!launch->held)
+		return;
+	HASH_ITER(hh, launch->tracees, tracee, next) {
+		if (tracee->held && !threads_left(launch, tracee->pid))
+			end_process(launch, tracee->pid, tracee->tid);
+	}
 }
 
 static bool shares_memory(int pid)
 {
-	int parent = status_number(pid, "PPid");
+	int parent = procfs_status_number(pid, "PPid");
 
 	return parent && syscall(SYS_kcmp, parent, pid, KCMP_VM, 0, 0) == 0;
 }
 
-/* First stop of a thread or process that a tracee made. */
+/*
+ * A tracee has made a thread, which may not have had its first stop: it counts among those that are left from now on,
+ * or the end of all others would be taken for the end of the process.
+ */
+static void handle_clone(struct launch *launch, struct tracee *tracee)
+{
+	unsigned long tid = 0;
+
+	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &tid) == 0 && !tracee_find(launch, (int)tid) &&
+	    procfs_status_number((int)tid, "Tgid") == tracee->pid)
+		tracee_add(launch, (int)tid, tracee->pid);
+	resume(tracee, 0);
+}
+
+/* First stop of a thread or process that nobody has told of. */
 static void handle_new(struct launch *launch, int tid)
 {
-	int pid = status_number(tid, "Tgid");
+	int pid = procfs_status_number(tid, "Tgid");
 	struct tracee *tracee;
 
+	if (!pid) /* cannot be read, for want of descriptors say: what follows says so of a process */
+		pid = tid;
 	if (pid != tid) {
 		tracee = tracee_add(launch, tid, pid);
 		resume(tracee, 0);
@@ -238,7 +282,8 @@ static struct tracee *exec_tracee(struct launch *launch, int tid)
 	}
 	if (!leader)
 		leader = tracee_add(launch, tid, tid);
-	leader->exiting = false;
+	launch->held -= leader->held;
+	leader->exiting = leader->held = false;
 	return leader;
 }
 
@@ -264,9 +309,11 @@ static void handle_stop(struct launch *launch, int tid, int status)
 		else
 			resume(tracee, 0);
 		return;
+	case PTRACE_EVENT_CLONE:
+		handle_clone(launch, tracee);
+		return;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
-	case PTRACE_EVENT_CLONE:
 		resume(tracee, 0);
 		return;
 	}
@@ -282,27 +329,28 @@ static void handle_stop(struct launch *launch, int tid, int status)
 
 bool launch_step(struct launch *launch)
 {
+	struct signalfd_siginfo information;
 	int status, tid;
 
+	while (read(launch->children, &information, sizeof(information)) > 0)
+		;
 	while (!launch->ended && (tid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
 		if (WIFSTOPPED(status))
 			handle_stop(launch, tid, status);
 		else
 			handle_end(launch, tid, status);
 	}
+	handle_held(launch);
 	return !launch->ended;
 }
 
 /* In the child: waits until it is traced, then becomes the program. Reports a failed exec through `report`. */
-__attribute__((noreturn)) static void run_child(char *const *argv, int go, int report)
+__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *mask, int go, int report)
 {
-	sigset_t none;
 	char byte;
 	int failure;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(go, &byte, 1) == 1)
 		execvp(argv[0], argv);
 	failure = errno;
@@ -311,54 +359,88 @@ __attribute__((noreturn)) static void run_child(char *const *argv, int go, int r
 	_exit(127);
 }
 
+static int watch_children(struct launch *launch)
+{
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &launch->mask);
+	launch->children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	return launch->children < 0 ? -1 : 0;
+}
+
+/* Has the child traced and lets it go on. Returns when its exec has stopped it, or failed. */
+static int trace(struct launch *launch, const char *name, int go, int report, struct error *error)
+{
+	int failure = 0;
+	ssize_t got;
+
+	if (ptrace(PTRACE_SEIZE, launch->pid, NULL, TRACE_OPTIONS))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot trace '%s': %m: another debugger or a security policy "
+				 "forbids it; record -p PID needs no tracing", name);
+	tracee_add(launch, launch->pid, launch->pid);
+	if (write(go, "g", 1) != 1)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", name);
+	do
+		got = read(report, &failure, sizeof(failure)); /* ends with the exec, which closes the other end */
+	while (got < 0 && errno == EINTR);
+	if (got == sizeof(failure))
+		return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s", name,
+				 strerror(failure));
+	return 0;
+}
+
+static void close_all(const int *files, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+	}
+}
+
 struct launch *launch_start(char *const *argv, bool follow, const struct launch_handler *handler,
 			    struct error *error)
 {
+	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
 	struct launch *launch = calloc(1, sizeof(*launch));
-	int go[2], report[2], failure = 0, status;
-	pid_t pid;
+	int files[PIPE_ENDS] = {-1, -1, -1, -1}, failed;
 
 	if (!launch)
 		abort();
-	if (pipe2(go, O_CLOEXEC) || pipe2(report, O_CLOEXEC) || (pid = fork()) < 0) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
-		free(launch);
-		return NULL;
-	}
-	if (pid == 0)
-		run_child(argv, go[0], report[1]);
-	close(go[0]);
-	close(report[1]);
 	launch->handler = *handler;
 	launch->follow = follow;
-	launch->pid = pid;
 	launch->status = -1;
-	if (ptrace(PTRACE_SEIZE, pid, NULL, TRACE_OPTIONS)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot trace '%s': %m: another debugger or a security policy "
-			  "forbids it; record -p PID needs no tracing", argv[0]);
-		goto fail;
+	launch->pid = -1;
+	if (watch_children(launch) || pipe2(files + GO_CHILD, O_CLOEXEC) || pipe2(files + REPORT, O_CLOEXEC) ||
+	    (launch->pid = fork()) < 0) {
+		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
+	} else {
+		if (launch->pid == 0)
+			run_child(argv, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
+		close_all(&files[GO_CHILD], 1);
+		close_all(&files[REPORT_CHILD], 1);
+		files[GO_CHILD] = files[REPORT_CHILD] = -1;
+		failed = trace(launch, argv[0], files[GO], files[REPORT], error);
 	}
-	tracee_add(launch, pid, pid);
-	if (write(go[1], "g", 1) != 1)
-		abort();
-	/* Ends with the exec, which stops the child, or with the reason why there was none. */
-	if (read(report[0], &failure, sizeof(failure)) == sizeof(failure)) {
-		error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s", argv[0],
-			  strerror(failure));
-		goto fail;
+	close_all(files, PIPE_ENDS);
+	if (!failed)
+		return launch;
+	if (launch->pid > 0) {
+		int status;
+
+		kill(launch->pid, SIGKILL);
+		while (waitpid(launch->pid, &status, __WALL) == launch->pid && WIFSTOPPED(status))
+			ptrace(PTRACE_CONT, launch->pid, NULL, NULL);
 	}
-	close(go[1]);
-	close(report[0]);
-	return launch;
-fail:
-	close(go[1]);
-	close(report[0]);
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
-		ptrace(PTRACE_CONT, pid, NULL, NULL);
 	launch->ended = true;
 	launch_free(launch);
 	return NULL;
+}
+
+int launch_file(const struct launch *launch)
+{
+	return launch->children;
 }
 
 int launch_pid(const struct launch *launch)
@@ -371,25 +453,43 @@ int launch_status(const struct launch *launch)
 	return launch->status;
 }
 
+/* Only a stopped thread can be let go; with the signal that it stopped for. */
+static void let_go(int tid, int status)
+{
+	bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
+
+	ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(signalled ? WSTOPSIG(status) : 0));
+}
+
 void launch_free(struct launch *launch)
 {
+	const struct timespec moment = {0, 1000 * 1000};
 	struct tracee *tracee, *next;
-	int status;
+	int status, tid = 0;
 
 	if (!launch)
 		return;
 	HASH_ITER(hh, launch->tracees, tracee, next) {
-		/* only a stopped thread can be let go */
-		if (!launch->ended || tracee->pid != launch->pid) {
-			ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL);
-			if (waitpid(tracee->tid, &status, __WALL) == tracee->tid && WIFSTOPPED(status)) {
-				bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
-
-				ptrace(PTRACE_DETACH, tracee->tid, NULL,
-				       (void *)(intptr_t)(signalled ? WSTOPSIG(status) : 0));
-			}
-		}
-		tracee_remove(launch, tracee);
+		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
+			tracee_remove(launch, tracee); /* it has ended */
 	}
+	/* Those that stop meanwhile for another reason, new children among them, are let go as well. */
+	for (int tries = 0; launch->tracees && tries < LET_GO_MS && tid >= 0; tries += tid == 0) {
+		tid = waitpid(-1, &status, WNOHANG | __WALL);
+		if (tid == 0) {
+			nanosleep(&moment, NULL);
+			continue;
+		}
+		if (tid > 0 && WIFSTOPPED(status))
+			let_go(tid, status);
+		tracee = tracee_find(launch, tid);
+		if (tracee)
+			tracee_remove(launch, tracee);
+	}
+	HASH_ITER(hh, launch->tracees, tracee, next)
+		tracee_remove(launch, tracee);
+	if (launch->children >= 0)
+		close(launch->children);
+	sigprocmask(SIG_SETMASK, &launch->mask, NULL);
 	free(launch);
 }

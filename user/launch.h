@@ -5,7 +5,8 @@
 /*
  * A program that we start, and the processes it starts, followed with ptrace: stopped before the first instruction of
  * every image, and once more at their very end, while their memory is still there. In between they run untouched,
- * but for signals, which pass through. The thread that starts a launch must make all calls on it.
+ * but for signals, which pass through. The thread that starts a launch must make all calls on it. While there is one,
+ * it blocks SIGCHLD and waits for every child of this process; one at a time.
  */
 
 #include <stdbool.h>
@@ -31,16 +32,19 @@ struct launch_handler {
 
 struct launch;
 
-/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. */
+/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the signal
+ * mask and the ignored signals of the caller. */
 struct launch *launch_start(char *const *argv, bool follow, const struct launch_handler *handler,
 			    struct error *error);
-/* Handles what has happened since the last call without waiting. SIGCHLD tells that there may be something.
- * Returns whether the program itself still runs. */
+/* A descriptor that can be read when there is something to handle, for poll(). */
+int launch_file(const struct launch *launch);
+/* Handles what has happened since the last call without waiting. Returns whether the program itself still runs. */
 bool launch_step(struct launch *launch);
 int launch_pid(const struct launch *launch);
 /* Wait status of the program; -1 while it runs. */
 int launch_status(const struct launch *launch);
-/* Lets go of everything that still runs, and frees. NULL is allowed. */
+/* Lets go of everything that still runs, and frees. What cannot be stopped within a second (a parent in vfork) is let go
+ * when this process ends. NULL is allowed. */
 void launch_free(struct launch *launch);
 
 #endif

@@ -20,13 +20,14 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* One reading of both sides. -1 where the process's memory is gone. */
+/* One reading of both sides. -1 where the process's memory is gone, or another program's. */
 static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
 
 	collector_totals(observed->sums, true, before);
-	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters))
+	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters) ||
+	    target_lost_image(observed->target))
 		return -1;
 	collector_totals(observed->sums, true, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
@@ -126,15 +127,21 @@ static void adjust(struct observed *observed, bool on)
 
 void observed_tick(struct observed *observed)
 {
+	struct snapshot attempt;
+
+	target_find_thread(observed->target);
 	adjust(observed, true);
 	remember_rows(observed);
-	snapshot_try(observed, &observed->latest);
+	if (snapshot_try(observed, &attempt) == 0)
+		observed->latest = attempt;
 }
 
 void observed_stop(struct observed *observed)
 {
-	if (!observed->target->exiting)
+	if (!observed->target->exiting) {
+		target_find_thread(observed->target);
 		adjust(observed, false);
+	}
 	snapshot_take(observed, &observed->end);
 	observed->sums->recording = 0;
 	remember_rows(observed);
@@ -343,9 +350,10 @@ void observed_finish(struct observed *observed)
 	process->lost_events = (int64_t)observed->sums->lost_events;
 	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
 	if (!observed->end.taken) {
-		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
-			     observed->target->pid, observed->target->comm,
-			     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
+		if (!observed->replaced)
+			profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
+				     observed->target->pid, observed->target->comm,
+				     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}

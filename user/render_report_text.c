@@ -157,8 +157,10 @@ static void print_totals(const struct writer *writer)
 						   total == 1 ? names[i].one : names[i].many);
 	}
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
-		   report->profile->totals_exact ? "exact" : "estimated");
-	if (report->totals_have_bounds)
+		   report->profile->totals_exact   ? "exact"
+		   : report->profile->rows_exact ? "incomplete"
+						 : "estimated");
+	if (report->totals_have_bounds && report->objects_low < report->objects_high)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " objects (95 %% interval)",
 			   report->objects_low, report->objects_high);
 }

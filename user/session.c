@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -17,6 +17,7 @@
 #include "launch.h"
 #include "observed.h"
 #include "overhead.h"
+#include "procfs.h"
 
 enum {
 	POLL_MS = 100,
@@ -32,11 +33,13 @@ struct session {
 	struct observed *observed[EVENT_SLOTS];
 	int observed_count, observed_ever;
 	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
+	int replaced;   /* processes that became other programs while they were observed */
+	int unobserved; /* processes that have a runtime, but could not be observed */
 	int pidfd; /* of a process that we attached to */
-	int children; /* signalfd for SIGCHLD */
 	int64_t rate; /* the one in force: the options', until the brake chose a coarser one */
 	struct overhead overhead; /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
+	struct rlimit descriptors; /* as they were before */
 	struct error error; /* why the last process could not be observed */
 };
 
@@ -89,12 +92,14 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_close(target);
 		return absent ? 0 : -1;
 	}
+	if (!session->launch)
+		target_watch_image(target);
 	runtime->may_change = session->options->enable_sampler;
 	runtime->stacks = !session->options->no_stacks;
 	while (slot < EVENT_SLOTS && session->observed[slot])
 		slot++;
 	if (slot == EVENT_SLOTS) {
-		profile_warn(session->profile, "process %d (%s) is not observed: too many at one time", pid, target->comm);
+		error_set(&session->error, STATUS_CANNOT_MEASURE, "more than %d processes at one time", EVENT_SLOTS);
 		runtime_free(runtime);
 		target_close(target);
 		return -1;
@@ -111,11 +116,14 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 	return 1;
 }
 
-static void finish(struct session *session, struct observed **slot)
+/* `replaced`: the process has become another program. */
+static void finish(struct session *session, struct observed **slot, bool replaced)
 {
 	int pid = (*slot)->target->pid;
 	int64_t began = now_ns();
 
+	(*slot)->replaced = replaced;
+	session->replaced += replaced;
 	observed_detach(*slot);
 	tell_phase(session, "detached", pid, began);
 	began = now_ns();
@@ -136,19 +144,44 @@ static bool is_wanted(const struct session *session, int pid)
 	return wanted;
 }
 
+/*
+ * A process of the program that should have been observed and is not: what it allocates is missing, so that the
+ * recording has lost something, of which nobody knows how much.
+ */
+static void miss(struct session *session, int pid)
+{
+	struct profile_process *process = profile_process_add(session->profile, pid);
+	char *comm = procfs_read(pid, "comm", NULL);
+
+	if (comm)
+		comm[strcspn(comm, "\n")] = 0;
+	process->comm = profile_string(session->profile, comm ? comm : "");
+	memset(process->totals, 0, sizeof(process->totals));
+	memset(process->class_totals, 0, sizeof(process->class_totals));
+	process->lost_events = 1;
+	session->profile->totals_exact = false;
+	if (session->unobserved++ == 0)
+		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, process->comm,
+			     session->error.text);
+	free(comm);
+}
+
 static bool on_image(void *context, int pid)
 {
 	struct session *session = context;
+	int observed = is_wanted(session, pid) ? observe(session, pid, true) : 1;
 
-	return !is_wanted(session, pid) || observe(session, pid, true) != 0;
+	if (observed < 0)
+		miss(session, pid);
+	return observed != 0;
 }
 
 static void on_fork(void *context, int pid)
 {
 	struct session *session = context;
 
-	if (is_wanted(session, pid))
-		observe(session, pid, false);
+	if (is_wanted(session, pid) && observe(session, pid, false) < 0)
+		miss(session, pid);
 }
 
 static void on_exiting(void *context, int pid, int tid)
@@ -168,21 +201,14 @@ static void on_ended(void *context, int pid, int wait_status)
 
 	if (!slot)
 		return;
-	(*slot)->target->gone = wait_status >= 0; /* else it has another image, and may map the same files */
-	finish(context, slot);
+	(*slot)->target->gone = wait_status >= 0; /* else it may map the same files again */
+	finish(context, slot, wait_status < 0);
 }
 
 static int start_program(struct session *session, struct error *error)
 {
 	const struct launch_handler handler = {session, on_image, on_fork, on_exiting, on_ended};
-	sigset_t child;
 
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, NULL);
-	session->children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (session->children < 0)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch the program: %m");
 	session->launch = launch_start(session->options->argv, session->options->follow, &handler, error);
 	return session->launch ? 0 : -1;
 }
@@ -191,27 +217,42 @@ static int attach_process(struct session *session, struct error *error)
 {
 	int pid = session->options->pid;
 
+	/* before anything else: from here on the number means this process, and its end is noticed */
+	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (session->pidfd < 0)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: %s", pid,
+				 errno == ESRCH ? "it has ended" : strerror(errno));
 	if (observe(session, pid, false) <= 0) {
 		*error = session->error;
 		return -1;
 	}
-	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	overhead_begin(&session->overhead, pid);
 	return 0;
+}
+
+/* After its exec neither counters nor stacks mean what they did; the new image is observed from now on. */
+static void follow_image(struct session *session)
+{
+	struct observed **slot = session->launch ? NULL : slot_of(session, session->options->pid);
+	struct pollfd file = {.fd = session->pidfd, .events = POLLIN};
+
+	if (!slot || !target_lost_image((*slot)->target) || poll(&file, 1, 0) != 0)
+		return;
+	session->profile->totals_exact = false;
+	finish(session, slot, true);
+	if (observe(session, session->options->pid, false) <= 0)
+		profile_warn(session->profile, "process %d is not observed any more: %s", session->options->pid,
+			     session->error.text);
+	overhead_begin(&session->overhead, session->options->pid);
 }
 
 /* Waits for something to happen. Returns false when the target has ended. */
 static bool wait_for_events(struct session *session)
 {
-	struct pollfd file = {.fd = session->launch ? session->children : session->pidfd, .events = POLLIN};
-	struct signalfd_siginfo information;
+	struct pollfd file = {.fd = session->launch ? launch_file(session->launch) : session->pidfd, .events = POLLIN};
 
 	poll(&file, 1, POLL_MS);
-	if (!session->launch)
-		return !(file.revents & POLLIN);
-	while (read(session->children, &information, sizeof(information)) > 0)
-		;
-	return launch_step(session->launch);
+	return session->launch ? launch_step(session->launch) : !(file.revents & POLLIN);
 }
 
 /* The program gets the signal that we got, or SIGTERM when time is up; it has GRACE_MS to end by itself, so that its
@@ -259,6 +300,7 @@ static void brake(struct session *session, double percent)
 	struct observed **slot = slot_of(session, session->options->pid);
 	int64_t coarser = coarser_rate(session->rate);
 	double seconds = (double)(now_ms() - session->started_ms) / 1e3;
+	int64_t stopped_ns;
 
 	if (!slot || session->overhead.pid == 0)
 		return;
@@ -273,11 +315,16 @@ static void brake(struct session *session, double percent)
 		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
 	observed_stop(*slot);
+	stopped_ns = now_ns();
 	(*slot)->mixed = true;
-	finish(session, slot);
 	session->rate = coarser;
 	if (observe(session, session->options->pid, false) <= 0)
 		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
+	else
+		profile_warn(session->profile, "what was allocated in the %.0f ms between the two depths is missing",
+			     (double)(now_ns() - stopped_ns) / 1e6);
+	session->profile->totals_exact = false;
+	finish(session, slot, false); /* last: it takes its time */
 	overhead_begin(&session->overhead, session->options->pid);
 }
 
@@ -294,6 +341,17 @@ static void watch_overhead(struct session *session)
 		brake(session, percent);
 }
 
+/* Every process takes some descriptors. The program has started by now, with the limit as it was. */
+static void raise_descriptor_limit(struct session *session)
+{
+	struct rlimit raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &session->descriptors))
+		return;
+	raised = (struct rlimit){session->descriptors.rlim_max, session->descriptors.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &raised);
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -306,6 +364,7 @@ static void run(struct session *session)
 
 		if ((signal || over) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
+		follow_image(session);
 		watch_overhead(session);
 		collector_relieve(session->collector);
 		if (now - last_tick >= TICK_MS) {
@@ -371,15 +430,23 @@ static struct profile *conclude(struct session *session, struct session_result *
 	struct profile *profile = session->profile;
 	uint64_t missed;
 
+	follow_image(session);
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (session->observed[i]) {
 			/* a process that we attached to may just have ended: then nothing can be read any more */
 			observed_stop(session->observed[i]);
-			finish(session, &session->observed[i]);
+			finish(session, &session->observed[i], false);
 		}
 	}
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	describe_rows(session);
+	if (session->replaced)
+		profile_warn(profile, "%d process%s became another program (exec) before counters could be read: there is "
+			     "no check%s", session->replaced, session->replaced == 1 ? "" : "es",
+			     profile->rate == 1 ? "" : ", and totals lack what no event had told yet");
+	if (session->unobserved > 1)
+		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
+			     session->unobserved);
 	missed = collector_missed(session->collector);
 	if (missed && profile->process_count)
 		profile->processes[0].lost_events += (int64_t)missed;
@@ -408,7 +475,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 	*result = (struct session_result){0};
 	session->options = options;
 	session->rate = options->rate;
-	session->pidfd = session->children = -1;
+	session->pidfd = -1;
 	if (options->pid) { /* before BPF: the likelier mistakes have the clearer errors */
 		struct target *target = target_open(options->pid, error);
 
@@ -429,15 +496,16 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	}
 	result->started = options->pid == 0;
+	raise_descriptor_limit(session);
 	run(session);
 	profile = conclude(session, result, error);
 out:
+	if (session->descriptors.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &session->descriptors);
 	launch_free(session->launch);
 	collector_close(session->collector);
 	if (session->pidfd >= 0)
 		close(session->pidfd);
-	if (session->children >= 0)
-		close(session->children);
 	free(session);
 	return profile;
 }

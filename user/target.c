@@ -14,45 +14,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "procfs.h"
+
 enum { PIECES_MAX = 1024 }; /* IOV_MAX */
-
-/* Reads a small file of /proc whole; the caller frees it. NULL with errno on failure. */
-static char *read_proc(int pid, const char *name, size_t *length)
-{
-	char path[64], *text = NULL;
-	size_t capacity = 0, used = 0;
-	ssize_t got;
-	int file;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return NULL;
-	do {
-		if (capacity - used < 4096) {
-			char *grown = realloc(text, capacity = 2 * capacity + 8192);
-
-			if (!grown)
-				abort();
-			text = grown;
-		}
-		got = read(file, text + used, capacity - used - 1);
-		if (got > 0)
-			used += (size_t)got;
-	} while (got > 0);
-	close(file);
-	if (got < 0) {
-		int saved = errno;
-
-		free(text);
-		errno = saved;
-		return NULL;
-	}
-	text[used] = 0;
-	if (length)
-		*length = used;
-	return text;
-}
 
 static void free_mappings(struct target_mapping *mappings, size_t count)
 {
@@ -95,7 +59,7 @@ int target_refresh(struct target *target, struct error *error)
 {
 	struct target_mapping *mappings = NULL;
 	size_t count = 0, capacity = 0, length = 0;
-	char *text = read_proc(target->pid, "maps", &length), *line, *next;
+	char *text = procfs_read(target->tid, "maps", &length), *line, *next;
 
 	if (!text || !length) {
 		free(text);
@@ -121,12 +85,12 @@ int target_refresh(struct target *target, struct error *error)
 	return 0;
 }
 
-static char *read_executable(int pid)
+static char *read_executable(int tid)
 {
 	char path[64], link[4096];
 	ssize_t length;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	snprintf(path, sizeof(path), "/proc/%d/exe", tid);
 	length = readlink(path, link, sizeof(link) - 1);
 	if (length < 0)
 		return NULL;
@@ -138,19 +102,39 @@ static char *read_executable(int pid)
 static void read_names(struct target *target)
 {
 	size_t length = 0;
-	char *text = read_proc(target->pid, "comm", &length);
+	char *text = procfs_read(target->pid, "comm", &length);
 
 	if (text) {
 		text[strcspn(text, "\n")] = 0;
 		snprintf(target->comm, sizeof(target->comm), "%s", text);
 	}
 	free(text);
-	text = read_proc(target->pid, "cmdline", &length);
+	text = procfs_read(target->pid, "cmdline", &length);
 	for (size_t i = 0; text && i + 1 < length; i++) {
 		if (!text[i])
 			text[i] = ' ';
 	}
 	target->command_line = text;
+}
+
+void target_find_thread(struct target *target)
+{
+	char path[64], *executable = read_executable(target->tid);
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", target->pid);
+	directory = executable ? NULL : opendir(path);
+	while (directory && !executable && (entry = readdir(directory))) {
+		int tid = atoi(entry->d_name);
+
+		executable = tid ? read_executable(tid) : NULL;
+		if (executable)
+			target->tid = tid;
+	}
+	if (directory)
+		closedir(directory);
+	free(executable);
 }
 
 struct target *target_open(int pid, struct error *error)
@@ -161,12 +145,14 @@ struct target *target_open(int pid, struct error *error)
 	if (!target)
 		abort();
 	target->pid = target->tid = pid;
+	target->memory = -1;
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (access(path, F_OK)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
 		goto fail;
 	}
-	target->executable = read_executable(pid);
+	target_find_thread(target);
+	target->executable = read_executable(target->tid);
 	if (!target->executable) {
 		if (errno == EACCES || errno == EPERM)
 			error_set(error, STATUS_CANNOT_MEASURE,
@@ -193,7 +179,25 @@ void target_close(struct target *target)
 	free_mappings(target->mappings, target->mapping_count);
 	free(target->executable);
 	free(target->command_line);
+	if (target->memory >= 0)
+		close(target->memory);
 	free(target);
+}
+
+void target_watch_image(struct target *target)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", target->tid);
+	target->memory = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool target_lost_image(const struct target *target)
+{
+	char byte;
+
+	/* nothing is left to read once the last user of the memory is gone; other addresses give an error */
+	return target->memory >= 0 && pread(target->memory, &byte, 1, (off_t)target->mappings[0].start) == 0;
 }
 
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address)
@@ -229,18 +233,18 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	struct stat status;
 	char *path;
 
-	if (asprintf(&path, "/proc/%d/root%s", target->pid, mapping->path) < 0)
+	if (asprintf(&path, "/proc/%d/root%s", target->tid, mapping->path) < 0)
 		abort();
 	/* overlayfs shows another device in maps than in stat, so the inode alone decides */
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
-	if (asprintf(&path, "/proc/%d/exe", target->pid) < 0)
+	if (asprintf(&path, "/proc/%d/exe", target->tid) < 0)
 		abort();
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
-	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->pid, mapping->start,
+	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start,
 		     mapping->limit) < 0)
 		abort();
 	return path;
@@ -283,7 +287,7 @@ int target_write_word(const struct target *target, uint64_t address, uint64_t va
 {
 	struct iovec local = {&value, sizeof(value)}, remote = {(void *)(uintptr_t)address, sizeof(value)};
 
-	return process_vm_writev(target->pid, &local, 1, &remote, 1, 0) == sizeof(value) ? 0 : -1;
+	return process_vm_writev(target->tid, &local, 1, &remote, 1, 0) == sizeof(value) ? 0 : -1;
 }
 
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size)
@@ -310,7 +314,7 @@ int target_read_string(const struct target *target, uint64_t address, char *buff
 
 static bool has_name(int pid, const char *name)
 {
-	char *text = read_proc(pid, "comm", NULL), *executable;
+	char *text = procfs_read(pid, "comm", NULL), *executable;
 	bool found = false;
 
 	if (text) {

@@ -30,6 +30,7 @@ struct target {
 	char comm[32];
 	char *executable; /* as the process sees it, without " (deleted)" */
 	char *command_line; /* arguments joined by spaces */
+	int memory; /* /proc/PID/mem of a watched image, with which it goes; else -1 */
 	struct target_mapping *mappings; /* by address */
 	size_t mapping_count;
 };
@@ -37,6 +38,13 @@ struct target {
 /* Fails with STATUS_CANNOT_MEASURE where there is no such process or it may not be read. */
 struct target *target_open(int pid, struct error *error);
 void target_close(struct target *target); /* NULL is allowed */
+
+/* From here on target_lost_image() tells whether the process has ended or has become another program (exec). */
+void target_watch_image(struct target *target);
+bool target_lost_image(const struct target *target);
+
+/* Where the thread whose memory is read has ended, takes another one of the process. */
+void target_find_thread(struct target *target);
 
 /* Reads the mappings again: libraries come and go. Keeps the old ones where the process is gone. */
 int target_refresh(struct target *target, struct error *error);

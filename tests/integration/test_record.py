@@ -228,7 +228,8 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     done = t.escapement("record", "--rate", "1", "--duration", "2", "-o", profile, "-p", process.pid)
     contains(done.stderr, "more than --max-overhead 10: the recording went on at --rate 512k")
     report = t.json("report", profile)
-    same((report["rate"], report["exact"]), (524288, {"totals": True, "rows": False}))
+    contains(done.stderr, "ms between the two depths is missing")
+    same((report["rate"], report["exact"]), (524288, {"totals": False, "rows": False}))
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
     assert first["objects_low"] <= report["totals"]["objects"] * 0.99 <= first["objects_high"] * 1.05, first

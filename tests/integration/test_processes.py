@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs of many processes, and processes that end or change in the middle: nothing is lost without a word."""
+import resource
+import signal
+import time
+
+import harness
+from harness import contains, same, workload
+
+
+def limit_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def totals(t, profile):
+    return t.json("report", profile)["totals"]["objects"]
+
+
+def test_processes_that_cannot_be_observed_are_a_loss(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    done = t.escapement("record", "--rate", "1", "-o", profile, "--", workload("processes"), "children", "30", "300",
+                        status=4, preexec_fn=limit_descriptors)
+    contains(done.stderr, "is not observed")
+    report = t.json("report", profile)
+    missing = report["lost"]["events"]
+    assert missing > 10, report["lost"]
+    same(report["totals"]["objects"], 200 * (30 - missing))
+    same(report["exact"]["totals"], False)
+    done = t.escapement("gate", "--baseline", t.path("baseline.json"), "--update", "--runs", "1", "--",
+                        workload("processes"), "children", "30", "300", status=None, preexec_fn=limit_descriptors)
+    assert done.returncode in (3, 4), done
+    assert not t.path("baseline.json").exists()
+
+
+def test_a_soft_limit_of_descriptors_is_no_limit(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    t.escapement("record", "--rate", "1", "-o", profile, "--", workload("processes"), "children", "30", "300",
+                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+    same(totals(t, profile), 30 * 200)
+    seen = t.escapement("record", "-q", "-o", profile, "--", "sh", "-c", "ulimit -Sn", status=3,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)))
+    same(seen.stdout, "64\n", "the program's own limit")
+
+
+def test_a_thread_that_outlives_the_first_one_is_recorded(t):
+    harness.require_root()
+    for _ in range(10):
+        t.escapement("record", "-q", "--rate", "1", "-o", t.path("profile.pb.gz"), "--", workload("processes"),
+                     "orphan")
+        report = t.json("report", t.path("profile.pb.gz"))
+        same((report["totals"]["objects"], report["check"]["difference"], report["check"]["bound"]), (1000, 0, 0))
+
+
+def test_what_cannot_be_stopped_does_not_hold_the_recording_back(t):
+    harness.require_root()
+    begin = time.monotonic()
+    done = t.escapement("record", "--rate", "1", "--duration", "0.2", "-o", t.path("profile.pb.gz"), "--",
+                        workload("processes"), "vfork", "8")
+    assert time.monotonic() - begin < 12
+    contains(done.stderr, "left running")
+    same(totals(t, t.path("profile.pb.gz")), 100)
+
+
+def test_a_process_that_becomes_another_program_is_followed(t):
+    harness.require_root()
+    process = t.start(workload("processes"), "again", "2")
+    time.sleep(0.5)
+    profile = t.path("profile.pb.gz")
+    done = t.escapement("record", "--rate", "1", "--max-overhead", "0", "-o", profile, "-p", process.pid)
+    same(process.wait(10), 0)
+    contains(done.stderr, "another program (exec)")
+    report = t.json("report", profile)
+    same(report["exact"]["totals"], False)
+    assert 2000 < report["totals"]["objects"] <= 4500, report["totals"]
+    assert all(value >= 0 for value in report["totals"].values()), report["totals"]
+
+
+def test_children_that_execute_something_else_are_told_of_once(t):
+    harness.require_root()
+    done = t.escapement("record", "--rate", "1", "-o", t.path("profile.pb.gz"), "--", "env",
+                        f"LD_PRELOAD={harness.BUILD / 'libgoalloc-preload.so'}", "perl", "-e",
+                        "for (1..5) { my $p = fork; if (!$p) { exec '/bin/true' } waitpid $p, 0 }")
+    same(done.stderr.count("another program"), 1, done.stderr)
+
+
+def test_signals_that_are_ignored_stay_so(t):
+    harness.require_root()
+
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    plain = t.run("sh", "-c", "grep Sig /proc/self/status", preexec_fn=ignore, restore_signals=False)
+    done = t.escapement("record", "-q", "--", "sh", "-c", "grep Sig /proc/self/status", status=3, preexec_fn=ignore,
+                        restore_signals=False)
+    kept = [[line for line in out.splitlines() if line.startswith(("SigIgn", "SigBlk"))]
+            for out in (plain.stdout, done.stdout)]
+    same(kept[1], kept[0])
+
+
+if __name__ == "__main__":
+    harness.main()

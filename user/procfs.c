@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "unaligned.h"
+
+char *procfs_read(int tid, const char *name, size_t *length)
+{
+	char path[64], *text = NULL;
+	size_t capacity = 0, used = 0;
+	ssize_t got;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return NULL;
+	do {
+		if (capacity - used < 4096) {
+			char *grown = realloc(text, capacity = 2 * capacity + 8192);
+
+			if (!grown)
+				abort();
+			text = grown;
+		}
+		got = read(file, text + used, capacity - used - 1);
+		if (got > 0)
+			used += (size_t)got;
+	} while (got > 0);
+	close(file);
+	if (got < 0) {
+		int saved = errno;
+
+		free(text);
+		errno = saved;
+		return NULL;
+	}
+	text[used] = 0;
+	if (length)
+		*length = used;
+	return text;
+}
+
+int procfs_status_number(int tid, const char *field)
+{
+	char *text = procfs_read(tid, "status", NULL), *line, *state = NULL;
+	size_t length = strlen(field);
+	int value = 0;
+
+	for (line = text ? strtok_r(text, "\n", &state) : NULL; line; line = strtok_r(NULL, "\n", &state)) {
+		if (strncmp(line, field, length) == 0 && line[length] == ':') {
+			value = atoi(line + length + 1);
+			break;
+		}
+	}
+	free(text);
+	return value;
+}
+
+uint64_t procfs_auxiliary(int tid, uint64_t type)
+{
+	size_t length = 0;
+	char *vector = procfs_read(tid, "auxv", &length);
+	uint64_t value = 0;
+
+	for (size_t at = 0; vector && at + 16 <= length; at += 16) {
+		if (load_u64(vector + at) == type) {
+			value = load_u64(vector + at + 8);
+			break;
+		}
+	}
+	free(vector);
+	return value;
+}
