@@ -37,11 +37,14 @@ static void put_value(FILE *stream, int64_t value)
 
 static void put_position(FILE *stream, const struct audit_row *row, const char *escaped)
 {
-	put_escaped(stream, row->file ? row->file : "(unknown)", escaped, "\\");
-	if (row->site.line)
-		fprintf(stream, ":%" PRIu32, row->site.line);
-	if (row->site.line && row->site.column)
-		fprintf(stream, ":%" PRIu32, row->site.column);
+	uint32_t line, column;
+	const char *file = render_audit_place(row, &line, &column);
+
+	put_escaped(stream, file ? file : "(unknown)", escaped, "\\");
+	if (line)
+		fprintf(stream, ":%" PRIu32, line);
+	if (line && column)
+		fprintf(stream, ":%" PRIu32, column);
 }
 
 static void put_markdown_row(const struct audit_row *row, FILE *stream)

@@ -182,6 +182,14 @@ static void add_related(cJSON *result, const struct audit_row *row)
 	cJSON *related = array_in(result, "relatedLocations");
 	int64_t id = 1;
 
+	if (render_audit_place(row, NULL, NULL) != row->file) {
+		cJSON *site = element_of(related);
+
+		json_add_integer(site, "id", id++);
+		add_place(site, row->file, row->site.line, row->site.column);
+		add_format(object_in(site, "message"), "text", "allocated by %s",
+			   row->site.function ? row->site.function : "(unknown)");
+	}
 	for (uint32_t i = 0; i < row->inlined_count; i++) {
 		const struct profile_frame *frame = &row->inlined_at[i];
 		cJSON *location;
@@ -249,12 +257,14 @@ static void add_result(cJSON *results, const struct audit *audit, const struct a
 		       const struct print *print)
 {
 	cJSON *result = element_of(results), *properties;
+	uint32_t line, column;
+	const char *file = render_audit_place(row, &line, &column);
 
 	json_add_text(result, "ruleId", audit_verdict_name(row->verdict));
 	json_add_integer(result, "ruleIndex", row->verdict);
 	json_add_text(result, "level", rules[row->verdict].level);
 	add_message(result, row);
-	add_place(element_of(array_in(result, "locations")), row->file, row->site.line, row->site.column);
+	add_place(element_of(array_in(result, "locations")), file, line, column);
 	add_related(result, row);
 	if (row->annotation_count)
 		add_flow(result, row->annotations[0]);

@@ -125,6 +125,26 @@ def test_annotated_source_has_the_objects_of_callees_of_other_files_at_their_cal
     same(line.split()[:2], [str(RUNS), str(RUNS * 32)], line)
 
 
+def test_what_leads_to_the_source_leads_to_files_that_the_output_has(t):
+    """Of a dependency that was inlined, to the call; its own line is beside it."""
+    harness.require_root()
+    program, said = build(t, "1.24")
+    own = t.path("own.txt")
+    own.write_text("".join(line for line in said.read_text().splitlines(True) if "box.go" not in line and "/box" not in line))
+    profile = t.path("recorded.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    call = next(n for n, line in enumerate((CORPUS / "main.go").read_text().splitlines(), 1) if "box.Pointer(1)" in line)
+    quickfix = t.escapement("audit", "--escape", own, "--format", "quickfix", profile).stdout
+    contains(quickfix, f"main.go:{call}: escapes: moved to heap: box.x ({RUNS} objects")
+    document = t.json("audit", "--escape", own, "--format", "sarif", profile)
+    result, = [result for result in document["runs"][0]["results"] if result["ruleId"] == "escapes" and
+               result["locations"][0]["physicalLocation"].get("region", {}).get("startLine") == call]
+    same(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "main.go")
+    first = result["relatedLocations"][0]
+    contains(first["physicalLocation"]["artifactLocation"]["uri"], "/box/box.go")
+    contains(first["message"]["text"], "allocated by example.com/inlining/box.Pointer")
+
+
 def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
     """It names no runtime calls, so lines with several of them are shared; the rest is as exact."""
     program, said = build(t, "1.24")
