@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { LINKS_MAX = 40 }; /* as the kernel's */
 
 static int cannot_write(struct error *error, const char *path, const char *why)
 {
@@ -22,22 +25,27 @@ static void release(struct output *output)
 	*output = (struct output){0};
 }
 
-/* Opens a new file beside output->final, with the permissions that the final file has or would get. */
+/*
+ * Gives the new file the owner and permissions of the one it replaces. Only root may do all of that: where not even the
+ * group can be kept, ours may do no more than anybody.
+ */
+static void take_over(int fd, const struct stat *existing)
+{
+	mode_t mode = existing->st_mode & 0777;
+
+	if (fchown(fd, existing->st_uid, existing->st_gid) && fchown(fd, (uid_t)-1, existing->st_gid))
+		mode = (mode & 0707) | (mode & mode << 3 & 070);
+	fchmod(fd, mode);
+}
+
+/* Opens a new file beside output->final, with the owner and permissions that the final file has or would get. */
 static int open_neighbour(struct output *output, const struct stat *existing)
 {
 	const char *slash = strrchr(output->final, '/');
 	int directory_length = slash ? (int)(slash - output->final) + 1 : 0;
-	mode_t mode;
+	mode_t mask;
 	int fd;
 
-	if (existing) {
-		mode = existing->st_mode & 0777;
-	} else {
-		mode_t mask = umask(0);
-
-		umask(mask);
-		mode = 0666 & ~mask;
-	}
 	if (asprintf(&output->temporary, "%.*s.escapement.XXXXXX", directory_length, output->final) < 0) {
 		output->temporary = NULL;
 		errno = ENOMEM;
@@ -49,8 +57,38 @@ static int open_neighbour(struct output *output, const struct stat *existing)
 		output->temporary = NULL;
 		return -1;
 	}
-	fchmod(fd, mode);
+	if (existing) {
+		take_over(fd, existing);
+	} else {
+		mask = umask(0);
+		umask(mask);
+		fchmod(fd, 0666 & ~mask);
+	}
 	return fd;
+}
+
+/* The name that open() would create: a symbolic link that leads to no file yet says where the file belongs. */
+static char *follow_links(const char *path)
+{
+	char *name = strdup(path), target[PATH_MAX];
+	ssize_t length;
+
+	for (int links = 0; name && (length = readlink(name, target, sizeof(target) - 1)) >= 0; links++) {
+		const char *slash = target[0] != '/' ? strrchr(name, '/') : NULL;
+		char *next;
+
+		target[length] = 0;
+		if (asprintf(&next, "%.*s%s", slash ? (int)(slash - name) + 1 : 0, name, target) < 0)
+			next = NULL;
+		free(name);
+		name = next;
+		if (links == LINKS_MAX) {
+			free(name);
+			errno = ELOOP;
+			return NULL;
+		}
+	}
+	return name;
 }
 
 /* /dev/stdout, /dev/fd/3, /proc/self/fd/3: what the descriptor stands for has no name to take the place of.
@@ -73,7 +111,7 @@ int output_open(struct output *output, const char *path, struct error *error)
 		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	} else {
 		/* A symbolic link stays one: the file it names is replaced. */
-		output->final = exists ? realpath(path, NULL) : strdup(path);
+		output->final = exists ? realpath(path, NULL) : follow_links(path);
 		fd = output->final ? open_neighbour(output, exists ? &status : NULL) : -1;
 	}
 	output->stream = fd < 0 ? NULL : fdopen(fd, "w");

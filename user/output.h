@@ -5,7 +5,8 @@
 /*
  * A file that is written whole or not at all: what `-o FILE` of every command writes to. The text goes to a neighbour
  * of the file, which takes its place when all is on disk; until then an older file of that name stays as it is.
- * Devices, pipes and "-" (standard output) are written directly.
+ * Devices, pipes and "-" (standard output) are written directly. What takes an older file's place has its permissions
+ * and, as far as we may, its owner; a symbolic link stays, and the file that it names, or would name, is written.
  */
 
 #include <stdio.h>

@@ -259,4 +259,50 @@ def test_a_closed_pipe_ends_quietly_enough(t):
         raise AssertionError(done.stderr)
 
 
+def own_profile(t):
+    t.escapement("record", "--in-process", "-o", t.path("own"), "--", harness.workload("seeds"), "--rounds", 1)
+    return "--format", "json", t.path("own")
+
+
+def test_what_replaces_a_file_has_its_owner_and_permissions(t):
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root to have a file of somebody else")
+    profile = own_profile(t)
+    t.path("out").write_text("old")
+    os.chown(t.path("out"), 65534, 65533)
+    t.path("out").chmod(0o640)
+    t.escapement("report", "-o", t.path("out"), *profile)
+    status = t.path("out").stat()
+    same((status.st_uid, status.st_gid, status.st_mode & 0o777), (65534, 65533, 0o640), "owner, group and mode")
+    json.loads(t.path("out").read_text())
+
+
+def test_a_group_that_cannot_be_kept_gives_ours_no_more_than_anybody_has(t):
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root to have a file of somebody else")
+    profile = own_profile(t)
+    t.directory.chmod(0o777)
+    t.path("own").chmod(0o644)
+    t.path("out").write_text("old")
+    t.path("out").chmod(0o664)
+    t.escapement("report", "-o", t.path("out"), *profile, user=65534, group=65534, extra_groups=[])
+    status = t.path("out").stat()
+    same((status.st_uid, status.st_gid, status.st_mode & 0o777), (65534, 65534, 0o644), "owner, group and mode")
+
+
+def test_a_symbolic_link_to_no_file_yet_is_followed(t):
+    profile = own_profile(t)
+    t.path("there").mkdir()
+    t.path("first").symlink_to("there/second")
+    t.path("there/second").symlink_to("out")
+    t.escapement("report", "-o", t.path("first"), *profile)
+    assert t.path("first").is_symlink() and t.path("there/second").is_symlink()
+    json.loads(t.path("there/out").read_text())
+    same(sorted(os.listdir(t.path("there"))), ["out", "second"])
+    t.path("loop").symlink_to("loop")
+    contains(t.escapement("report", "-o", t.path("loop"), *profile, status=2).stderr, "symbolic links")
+    t.path("astray").symlink_to("none/out")
+    contains(t.escapement("report", "-o", t.path("astray"), *profile, status=2).stderr, "No such file")
+
+
 harness.main()
