@@ -2,9 +2,10 @@
 /*
  * An address goes through three tables, each sorted and searched by halves:
  *
- *   ranges of all compilation units   built from the units' own ranges at the first look-up: .debug_aranges
- * would be quicker, but clang does not write it functions of one unit             built when the first
- * address falls into that unit lines of one unit                 libdw's
+ * - ranges of all compilation units: built from the units' own ranges at the first look-up
+ *   (.debug_aranges would be quicker, but clang does not write it)
+ * - functions of one unit: built when the first address falls into that unit
+ * - lines of one unit: libdw's
  *
  * and then from its function down through the inlined calls that hold it, which is a short walk.
  */
