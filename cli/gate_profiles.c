@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Gates on files: two recordings compared, and single sites of a recording taken into a baseline. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,9 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 	} else {
 		if (before->runtime && after->runtime && strcmp(before->runtime, after->runtime) != 0)
 			cli_warn("'%s' is of %s, '%s' of %s", old, before->runtime, new, after->runtime);
+		if (before->rate != after->rate)
+			cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
+				 ": a count and an estimate differ without any change", old, before->rate, new, after->rate);
 		gate = gate_compare(before, after, &settings->policy);
 		status = gate_settings_print(settings, gate);
 		gate_free(gate);

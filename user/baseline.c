@@ -3,6 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -533,6 +534,12 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 	if (baseline->runtime && after->runtime && strcmp(baseline->runtime, after->runtime) != 0)
 		return error_set(error, STATUS_USAGE, "the baseline was measured with %s and this is %s, which may allocate "
 				 "otherwise; write it anew with --update", baseline->runtime, after->runtime);
+	if (baseline->rate != after->rate)
+		return error_set(error, STATUS_USAGE, "the baseline was measured at rate %" PRId64 "%s and this at rate %" PRId64
+				 "%s: a count and an estimate differ without any change; give --rate %" PRId64
+				 ", or write it anew with --update --rate %" PRId64,
+				 baseline->rate, baseline->rate == 1 ? " (exact)" : "", after->rate,
+				 after->rate == 1 ? " (exact)" : "", baseline->rate, after->rate);
 	if (!same_text(baseline->normalize, after->normalize))
 		return error_set(error, STATUS_USAGE, "the baseline is normalized by '%s', and this by '%s'; give the same "
 				 "--normalize, or write it anew with --update",

@@ -180,6 +180,22 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
         same(done.stdout, "", "standard output")
 
 
+def test_another_rate_is_exit_2_between_a_baseline_and_a_run_and_a_warning_between_recordings(t):
+    plan = "main.parse main.go 10 5 newobject 24 1000\n"
+    program = baseline(t, plan)
+    contains(gate(t, program, "--rate", "8k", "--runs", 1, status=2).stderr,
+             "at rate 1 (exact) and this at rate 8192: a count and an estimate differ without any change; give --rate 1")
+    t.escapement("record", "-q", "--rate", 1, "-o", t.path("exact.pb.gz"), "--", *program)
+    t.escapement("record", "-q", "--rate", "8k", "-o", t.path("sampled.pb.gz"), "--", *program)
+    done = t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", t.path("sampled.pb.gz"), "main.*",
+                        status=2)
+    contains(done.stderr, "this at rate 8192")
+    done = t.escapement("gate", "compare", "--advisory", t.path("exact.pb.gz"), t.path("sampled.pb.gz"))
+    contains(done.stderr, "was recorded at rate 1, ")
+    baseline(t, plan, "--rate", "8k", "--runs", 1)
+    gate(t, program, "--rate", "8k", "--runs", 1, "--advisory")
+
+
 def test_other_arguments_are_a_warning(t):
     program = baseline(t)
     done = gate(t, (*program, "--threads", 1), "--runs", 1)
