@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "debug.h"
+#include "recorder.h"
 #include "runtime.h"
 #include "scavenge.h"
 
@@ -22,6 +23,7 @@ static void for_each_lock(void (*f)(struct lock *))
 	f(&mheap.lock);
 	f(&mheap.speciallock);
 	f(&debug_lock);
+	f(&recorder_lock);
 }
 
 static void reset(struct lock *lock)
@@ -44,6 +46,7 @@ static void in_child(void)
 	for_each_lock(reset);
 	mcache_abandonOthers();
 	scavenge_forked();
+	recorder_in_child();
 }
 
 static __attribute__((constructor)) void register_handlers(void)

@@ -2,8 +2,8 @@
 /* See recorder.h. Rows are in a hash table under one lock, innermost: nothing in here allocates but from sysAlloc. */
 #include "recorder.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "runtime.h"
 #include "sys.h"
 
-enum { FirstRows = 1 << 12, ChunkSize = 1 << 20 };
+enum { FirstRows = 1 << 12, ChunkSize = 1 << 20, FilesOfProcess = 1000 };
 
 struct row {
 	uint64_t hash; /* 0: free */
@@ -24,15 +24,16 @@ struct row {
 };
 
 bool recorder_active;
+struct lock recorder_lock;
 
 static struct {
-	struct lock lock;
 	struct row *rows;
 	size_t capacity, used;
 	char *chunk;
 	size_t chunk_left;
 	uint64_t lost;
-	int file;
+	char path[4096]; /* absolute: children may work elsewhere */
+	int file;        /* -1: of a child that has recorded nothing yet */
 	pid_t pid;
 	struct goalloc_stats start;
 } recorder;
@@ -97,42 +98,6 @@ static const uint64_t *keep(const uint64_t *pcs, size_t depth)
 	recorder.chunk += size;
 	recorder.chunk_left -= size;
 	return (const uint64_t *)(void *)kept;
-}
-
-void recorder_note(enum recorder_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
-{
-	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
-	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass}, *row;
-	uint64_t head[3];
-
-	if (stack) {
-		key.site = record->site;
-		key.truncated = record->truncated;
-		key.depth = record->depth;
-		key.pcs = record->pcs;
-	}
-	head[0] = key.site;
-	head[1] = (uint64_t)kind << 32 | spanclass;
-	head[2] = key.depth;
-	key.hash = hash_words(hash_words(1, head, 3), key.pcs, key.depth) | 1;
-	lock_acquire(&recorder.lock);
-	if (recorder_active && make_room()) {
-		row = find(recorder.rows, recorder.capacity, &key);
-		if (!row->hash && (key.pcs = keep(key.pcs, key.depth))) {
-			*row = key;
-			recorder.used++;
-		}
-		if (row->hash) {
-			row->events++;
-			row->count += count;
-			row->bytes += bytes;
-		} else {
-			recorder.lost++;
-		}
-	} else if (recorder_active) {
-		recorder.lost++;
-	}
-	lock_release(&recorder.lock);
 }
 
 /* Writing */
@@ -244,6 +209,76 @@ static void put_process(void)
 	put("\n");
 }
 
+/* Makes the process's file, and says in it whose it is. */
+static bool open_file(void)
+{
+	static char name[sizeof recorder.path + 32];
+
+	recorder.file = open(recorder.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	for (int i = 0; recorder.file < 0 && errno == EEXIST && i < FilesOfProcess; i++) {
+		snprintf(name, sizeof name, i ? "%s.%d.%d" : "%s.%d", recorder.path, (int)recorder.pid, i);
+		recorder.file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	}
+	if (recorder.file < 0)
+		return false;
+	put_process();
+	flush();
+	return true;
+}
+
+/* Not before there is something to write: most children only exec. They go on where the file cannot be made, because
+ * nobody watches how they end. */
+static bool open_in_child(void)
+{
+	static const char message[] = "goalloc: cannot create a file beside the one that GOALLOC_PROFILE names: a forked "
+				      "process is not recorded\n";
+	int saved = errno;
+	bool opened = open_file();
+
+	if (!opened)
+		sysWrite(message, sizeof message - 1);
+	errno = saved;
+	return opened;
+}
+
+void recorder_note(enum recorder_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
+{
+	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
+	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass}, *row;
+	uint64_t head[3];
+
+	if (stack) {
+		key.site = record->site;
+		key.truncated = record->truncated;
+		key.depth = record->depth;
+		key.pcs = record->pcs;
+	}
+	head[0] = key.site;
+	head[1] = (uint64_t)kind << 32 | spanclass;
+	head[2] = key.depth;
+	key.hash = hash_words(hash_words(1, head, 3), key.pcs, key.depth) | 1;
+	lock_acquire(&recorder_lock);
+	if (recorder_active && recorder.file < 0)
+		recorder_active = open_in_child();
+	if (recorder_active && make_room()) {
+		row = find(recorder.rows, recorder.capacity, &key);
+		if (!row->hash && (key.pcs = keep(key.pcs, key.depth))) {
+			*row = key;
+			recorder.used++;
+		}
+		if (row->hash) {
+			row->events++;
+			row->count += count;
+			row->bytes += bytes;
+		} else {
+			recorder.lost++;
+		}
+	} else if (recorder_active) {
+		recorder.lost++;
+	}
+	lock_release(&recorder_lock);
+}
+
 /* Whether that site has not been asked about before. Without memory for the set, sites are written again. */
 static bool first_sight(uint64_t *seen, uint64_t site)
 {
@@ -316,12 +351,11 @@ static __attribute__((destructor(101))) void finish(void)
 	static struct goalloc_stats end;
 	uint64_t *seen;
 
-	if (!recorder_active || getpid() != recorder.pid)
+	if (!recorder_active || getpid() != recorder.pid || recorder.file < 0)
 		return;
-	lock_acquire(&recorder.lock);
+	lock_acquire(&recorder_lock);
 	recorder_active = false;
 	goalloc_read_stats(&end);
-	put_process();
 	put_maps();
 	seen = recorder.capacity ? sysAlloc(recorder.capacity * sizeof *seen) : NULL;
 	for (size_t i = 0; i < recorder.capacity; i++) {
@@ -334,15 +368,23 @@ static __attribute__((destructor(101))) void finish(void)
 	put_counters(&end);
 	flush();
 	close(recorder.file);
-	lock_release(&recorder.lock);
+	lock_release(&recorder_lock);
 	if (out.failed)
 		goalloc_fatal("cannot write what GOALLOC_PROFILE names, file descriptor", (uintptr_t)recorder.file);
 }
 
-/* The child shares nothing but memory, and another thread may have held the lock. */
-static void stop_in_child(void)
+void recorder_in_child(void)
 {
-	recorder_active = false;
+	if (!recorder_active)
+		return;
+	recorder.file = -1; /* not closed: a program that closes all it does not know may have another under that number */
+	recorder.pid = getpid();
+	if (recorder.rows)
+		sysFree(recorder.rows, recorder.capacity * sizeof *recorder.rows);
+	recorder.rows = NULL;
+	recorder.capacity = recorder.used = 0;
+	recorder.lost = 0;
+	goalloc_read_stats(&recorder.start);
 }
 
 static void raise_semaphore(uint16_t *semaphore)
@@ -350,26 +392,31 @@ static void raise_semaphore(uint16_t *semaphore)
 	__atomic_fetch_add(semaphore, 1, __ATOMIC_RELAXED);
 }
 
+static void name_file(const char *path)
+{
+	size_t length = 0;
+
+	if (path[0] != '/' && getcwd(recorder.path, sizeof recorder.path - 1)) {
+		length = strlen(recorder.path);
+		recorder.path[length++] = '/';
+	}
+	snprintf(recorder.path + length, sizeof recorder.path - length, "%s", path);
+}
+
 static __attribute__((constructor(101))) void begin(void)
 {
 	const char *path = secure_getenv("GOALLOC_PROFILE");
-	char with_pid[4096];
 
 	if (!path || !*path)
 		return;
 	recorder.pid = getpid();
-	recorder.file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (recorder.file < 0) {
-		snprintf(with_pid, sizeof with_pid, "%s.%d", path, (int)recorder.pid);
-		recorder.file = open(with_pid, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	}
-	if (recorder.file < 0) {
+	name_file(path);
+	if (!open_file()) {
 		static const char message[] = "goalloc: cannot create the file that GOALLOC_PROFILE names\n";
 
 		sysWrite(message, sizeof message - 1);
 		sysAbort();
 	}
-	pthread_atfork(NULL, NULL, stop_in_child);
 	goalloc_read_stats(&recorder.start);
 	recorder_active = true;
 	raise_semaphore(&mcache_refill_semaphores.raised[PerEvent]);

@@ -15,7 +15,10 @@
 
 #include "raw_profile.h"
 
-enum { POLL_MS = 20 };
+enum {
+	POLL_MS = 20,
+	GRACE_MS = 3000, /* for a program that was asked to end, as in a session */
+};
 
 static int64_t now_ns(clockid_t clock)
 {
@@ -24,6 +27,10 @@ static int64_t now_ns(clockid_t clock)
 	clock_gettime(clock, &time);
 	return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
+
+/* Its files stay, because it and its children would fail without. */
+#define LEFT_RUNNING "the program did not end within %d s of being asked to: it is left running, and writes what it " \
+		     "allocated to a file in '%s' when it ends (see 'record --raw')"
 
 /* Runs argv with GOALLOC_PROFILE set. */
 static pid_t start(char *const *argv, const char *file, struct error *error)
@@ -54,23 +61,29 @@ static pid_t start(char *const *argv, const char *file, struct error *error)
 	return pid;
 }
 
-/* Until it ends; asks it to when the time is up or the user is. */
-static void wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
+/* Until it ends; asks it to when the time is up or the user is, and gives up GRACE_MS later. Whether it has ended. */
+static bool wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
 {
-	int64_t begin = now_ns(CLOCK_MONOTONIC);
+	int64_t begin = now_ns(CLOCK_MONOTONIC), asked = 0;
 	const struct timespec pause = {0, POLL_MS * 1000000};
 
 	result->started = true;
 	while (waitpid(pid, &result->wait_status, WNOHANG) == 0) {
-		bool over = options->duration > 0 && (double)(now_ns(CLOCK_MONOTONIC) - begin) >= options->duration * 1e9;
+		int64_t now = now_ns(CLOCK_MONOTONIC);
+		bool over = options->duration > 0 && (double)(now - begin) >= options->duration * 1e9;
 		int signal = options->stop ? *options->stop : 0;
 
 		if ((signal || over) && !result->asked) {
-			kill(pid, signal ? signal : SIGTERM);
+			if (signal >= 0) /* else the terminal has sent it */
+				kill(pid, signal ? signal : SIGTERM);
 			result->asked = true;
+			asked = now;
 		}
+		if (result->asked && now - asked > GRACE_MS * 1000000LL)
+			return false;
 		nanosleep(&pause, NULL);
 	}
+	return true;
 }
 
 static struct profile *describe(char *const *argv)
@@ -100,30 +113,55 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Reads what the processes left in the directory, and removes it. */
+/* Adds what one process left. Whether it is complete; without `result` being 0 it was not even a record. */
+static bool read_one(struct profile *profile, const char *path, int *result, struct error *error)
+{
+	const struct profile_process *process;
+
+	*result = raw_profile_read(profile, path, error);
+	if (*result <= 0)
+		return *result == 0;
+	*result = 0;
+	process = &profile->processes[profile->process_count - 1];
+	profile->totals_exact = false;
+	profile_warn(profile, "process %d (%s) was killed, called _exit, became another program by exec, or still runs: what it "
+		     "allocated is missing", process->pid, process->comm);
+	return false;
+}
+
+/* Reads what the processes left in the directory. */
 static int read_all(struct profile *profile, const char *directory, struct error *error)
 {
 	struct dirent **entries;
-	int count = scandir(directory, &entries, NULL, by_name), found = 0, result = 0;
+	int count = scandir(directory, &entries, NULL, by_name), found = 0, complete = 0, result = 0;
 	char path[512];
 
 	for (int i = 0; i < count; i++) {
-		if (entries[i]->d_name[0] != '.') {
+		if (entries[i]->d_name[0] != '.' && !result) {
 			snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-			if (!result)
-				result = raw_profile_read(profile, path, error);
+			complete += read_one(profile, path, &result, error);
 			found++;
-			unlink(path);
 		}
 		free(entries[i]);
 	}
 	if (count >= 0)
 		free(entries);
-	rmdir(directory);
 	if (!result && !found)
-		result = error_set(error, STATUS_CANNOT_MEASURE, "the program recorded nothing of itself: it is not on libgoalloc "
-				   "(Go programs need probes: leave out --in-process)");
-	return result;
+		return error_set(error, STATUS_CANNOT_MEASURE, "the program recorded nothing of itself: it is not on libgoalloc "
+				 "(Go programs need probes: leave out --in-process)");
+	return result || !complete ? -1 : 0;
+}
+
+static void remove_all(const char *directory)
+{
+	DIR *stream = opendir(directory);
+	struct dirent *entry;
+
+	while (stream && (entry = readdir(stream)))
+		unlinkat(dirfd(stream), entry->d_name, 0);
+	if (stream)
+		closedir(stream);
+	rmdir(directory);
 }
 
 struct profile *in_process_record(const struct session_options *options, struct session_result *result,
@@ -132,6 +170,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	const char *base = getenv("TMPDIR");
 	struct profile *profile;
 	char directory[256], file[300];
+	bool ended, read;
 	pid_t pid;
 
 	*result = (struct session_result){0};
@@ -147,9 +186,17 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		return NULL;
 	}
 	profile = describe(options->argv);
-	wait_for(pid, options, result);
+	ended = wait_for(pid, options, result);
 	profile->duration_ns = now_ns(CLOCK_REALTIME) - profile->start_ns;
-	if (read_all(profile, directory, error) == 0)
+	read = read_all(profile, directory, error) == 0;
+	if (ended) {
+		remove_all(directory);
+	} else if (read) {
+		profile_warn(profile, LEFT_RUNNING, GRACE_MS / 1000, directory);
+	} else {
+		error_set(error, STATUS_CANNOT_MEASURE, LEFT_RUNNING, GRACE_MS / 1000, directory);
+	}
+	if (read)
 		return profile;
 	profile_free(profile);
 	return NULL;

@@ -220,9 +220,10 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 	ssize_t length;
 	int number = 0, result = 0;
 
-	while (!result && !reader->ended && (length = getline(&line, &size, stream)) > 0) {
+	/* a last line without an end was being written */
+	while (!result && !reader->ended && (length = getline(&line, &size, stream)) > 0 && line[length - 1] == '\n') {
 		number++;
-		line[strcspn(line, "\n")] = 0;
+		line[length - 1] = 0;
 		if (number == 1)
 			result = strcmp(line, "goalloc-profile 1") == 0 ? 0 :
 				 error_set(error, STATUS_USAGE, "'%s' is no raw profile of libgoalloc", path);
@@ -230,18 +231,22 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 			result = error_set(error, STATUS_USAGE, "%s:%d: not a record of a raw profile", path, number);
 	}
 	free(line);
-	if (!result && !reader->ended)
-		result = error_set(error, STATUS_CANNOT_MEASURE, "'%s' is not complete: the program was killed, called _exit, or "
-				   "still runs", path);
-	return result;
+	if (result || reader->ended)
+		return result;
+	error_set(error, STATUS_CANNOT_MEASURE, "'%s' is not complete: the program was killed, called _exit, became another by "
+		  "exec, or still runs", path);
+	return reader->process ? 1 : -1;
 }
 
 static void finish(struct reader *reader)
 {
 	struct profile_process *process = reader->process;
 
-	process->check = (struct profile_check){true, "goalloc counters", reader->counted,
-						process->totals[VALUE_OBJECTS] - reader->counted, 0};
+	if (reader->ended)
+		process->check = (struct profile_check){true, "goalloc counters", reader->counted,
+							process->totals[VALUE_OBJECTS] - reader->counted, 0};
+	else /* nobody knows how many */
+		process->lost_events = add_saturated(process->lost_events, 1);
 	if (reader->space)
 		process->build_id = profile_string(reader->profile,
 						   address_space_build_id(reader->space, process->executable));
@@ -270,7 +275,7 @@ int raw_profile_read(struct profile *profile, const char *path, struct error *er
 	if (!stream)
 		return error_set(error, STATUS_USAGE, "cannot read '%s': %m", path);
 	result = read_lines(&reader, stream, path, error);
-	if (!result)
+	if (result >= 0)
 		finish(&reader);
 	release(&reader);
 	fclose(stream);

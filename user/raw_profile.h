@@ -10,7 +10,11 @@
 #include "error.h"
 #include "profile.h"
 
-/* Adds the process that wrote the file to a profile. The executable and libraries must still be where they were. */
+/*
+ * Adds the process that wrote the file to a profile. The executable and libraries must still be where they were.
+ * Returns 1, with an error that says so, where the process has not written all of it: what there is has been added, and
+ * the process has lost events.
+ */
 int raw_profile_read(struct profile *profile, const char *path, struct error *error);
 
 #endif

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """libgoalloc programs that record themselves: the same numbers as through their probes, without BPF or privileges."""
 import os
+import re
+import signal
+import time
 
 import harness
 from harness import contains, same, workload
@@ -55,12 +58,66 @@ def test_a_file_written_elsewhere_is_imported(t):
     t.escapement("record", "--raw", t.path("raw"), "-o", t.path("own"))
     same(report(t, t.path("own"))["totals"]["objects"], 10060)
     text = t.path("raw").read_text()
-    for broken, status, message in ((text[:text.index("row alloc") + 12], 2, "not a record"), ("", 3, "is not complete"),
+    for broken, status, message in ((text[:text.index("row alloc") + 12], 3, "is not complete"), ("", 3, "is not complete"),
                                     (text.replace("row alloc", "row other"), 2, "not a record of a raw profile"),
                                     ("hello\n", 2, "is no raw profile"),
                                     (text[:text.index("lost ")], 3, "is not complete")):
         t.path("raw").write_text(broken)
         contains(t.escapement("record", "--raw", t.path("raw"), "-o", t.path("x"), status=status).stderr, message)
+
+
+def test_forked_children_record_themselves(t):
+    for end in ("exit", "_exit", "exec", "kill"):
+        t.escapement("record", "--in-process", "-o", t.path(end), "--", workload("forks"), 100, 0, end)
+        document = report(t, t.path(end))
+        same((document["totals"]["objects"], document["exact"]["totals"]), (100, True), f"a child that only calls {end}")
+    done = t.escapement("record", "--in-process", "-o", t.path("own"), "--", workload("forks"), 100, 5000, "exit")
+    same(done.stderr.count("warning"), 0, "warnings")
+    document = report(t, t.path("own"))
+    same((document["totals"]["objects"], document["check"]["objects"], document["check"]["difference"]), (5100, 5100, 0))
+    if os.geteuid() == 0:
+        t.escapement("record", "--rate", 1, "-o", t.path("probes"), "--", workload("forks"), 100, 5000, "exit")
+        same(document["totals"]["objects"], report(t, t.path("probes"))["totals"]["objects"], "objects through probes")
+
+
+def test_children_that_leave_no_record_are_a_loss_and_the_others_are_kept(t):
+    for end in ("_exit", "exec", "kill"):
+        done = t.escapement("record", "--in-process", "-o", t.path("own"), "--", workload("forks"), 100, 5000, end, status=4)
+        contains(done.stderr, "(forks) was killed, called _exit, became another program by exec, or still runs")
+        document = report(t, t.path("own"))
+        same((document["totals"]["objects"], document["lost"]["events"]), (100, 1), f"objects and loss after {end}")
+        same((document["check"], document["exact"]["totals"]), (None, False))
+        t.escapement("gate", "--in-process", "--update", "--runs", 1, "--baseline", t.path("b.json"), "--", workload("forks"),
+                     100, 5000, end, status=4)
+        assert not t.path("b.json").exists()
+
+
+def test_a_file_is_never_written_over(t):
+    environment = {**os.environ, "GOALLOC_PROFILE": "raw"}
+    script = f"echo $$ > pid; touch raw raw.$$ raw.$$.1; exec {workload('forks')} 7 0 exit"
+    t.run("sh", "-c", script, env=environment)
+    pid = int(t.path("pid").read_text())
+    same([t.path(name).stat().st_size for name in ("raw", f"raw.{pid}", f"raw.{pid}.1")], [0, 0, 0])
+    t.escapement("record", "--raw", t.path(f"raw.{pid}.2"), "-o", t.path("own"))
+    same(report(t, t.path("own"))["totals"]["objects"], 7)
+
+
+def test_a_program_that_ignores_being_asked_to_end_is_left_running(t):
+    for first, status in ((f"{workload('forks')} 100 0 exit; ", 4), ("", 3)):
+        script = f"echo $$ > pid; {first}exec {workload('forks')} 10 0 stay > said 2>&1"
+        began = time.monotonic()
+        try:
+            done = t.escapement("record", "--in-process", "--duration", 0.3, "-o", t.path("own"), "--", "sh", "-c", script,
+                                env={**os.environ, "TMPDIR": str(t.directory)}, status=status)
+            elapsed = time.monotonic() - began
+            assert 3 < elapsed < 8, f"{elapsed} s"
+            contains(done.stderr, "did not end within 3 s of being asked to: it is left running")
+            left = re.search("a file in '([^']*)'", done.stderr)[1]
+            assert os.listdir(left), left
+        finally:
+            os.kill(int(t.path("pid").read_text()), signal.SIGKILL)
+        if status == 4:
+            same(report(t, t.path("own"))["totals"]["objects"], 100)
 
 
 def test_programs_that_cannot_record_themselves_are_exit_3(t):
