@@ -94,12 +94,22 @@ static bool raised(const uint16_t *semaphore)
 	return __atomic_load_n(semaphore, __ATOMIC_RELAXED) != 0;
 }
 
-static __attribute__((noinline)) void fire(const struct semaphores *s, site_function *const *sites, uint64_t distance,
-					   const uint64_t arguments[6])
+/* The last site by a tail call: after a trap each return costs a misprediction. */
+static inline __attribute__((always_inline)) void fire(const struct semaphores *s, site_function *const *sites,
+						       uint64_t distance, uint64_t a, uint64_t b, uint64_t c,
+						       uint64_t d, uint64_t e, uint64_t f)
 {
-	for (unsigned rate = 0; rate < NumRates; rate++)
-		if (probe_distances[rate] >= distance && raised(&s->raised[rate]))
-			sites[rate](arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+	uint64_t listening = semaphores_read(s);
+
+	while (listening != 0) {
+		unsigned rate = (unsigned)__builtin_ctzll(listening) / 16;
+		listening &= ~(0xffffULL << 16 * rate);
+		if (probe_distances[rate] < distance)
+			continue;
+		if (listening == 0)
+			return sites[rate](a, b, c, d, e, f);
+		sites[rate](a, b, c, d, e, f);
+	}
 }
 
 void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
@@ -108,8 +118,8 @@ void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects,
 	if (recorder_active)
 		recorder_note(RecordRefill, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
 			      GOALLOC_REFILL_REFILLS(refills_and_objects), bytes, stack);
-	fire(&mcache_refill_semaphores, mcache_refill_sites, distance,
-	     (uint64_t[]){cache_and_class, refills_and_objects, bytes, base, free, stack});
+	fire(&mcache_refill_semaphores, mcache_refill_sites, distance, cache_and_class, refills_and_objects, bytes, base,
+	     free, stack);
 }
 
 void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack,
@@ -117,28 +127,26 @@ void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uin
 {
 	if (recorder_active)
 		recorder_note(RecordCentralGrow, (unsigned)spanclass, grows, 0, stack);
-	fire(&mcentral_grow_semaphores, mcentral_grow_sites, distance,
-	     (uint64_t[]){spanclass, grows, pages, base, stack, 0});
+	fire(&mcentral_grow_semaphores, mcentral_grow_sites, distance, spanclass, grows, pages, base, stack, 0);
 }
 
 void probe_large_alloc(uint64_t objects, uint64_t size, uint64_t pages, uint64_t base, uint64_t stack, uint64_t bytes,
 		       uint64_t distance)
 {
-	fire(&large_alloc_semaphores, large_alloc_sites, distance,
-	     (uint64_t[]){objects, size, pages, base, stack, bytes});
+	fire(&large_alloc_semaphores, large_alloc_sites, distance, objects, size, pages, base, stack, bytes);
 }
 
-/* The site of every event comes last, by a tail call: after a trap each return costs a misprediction. */
 void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint64_t spanclass, uint64_t site,
 			uint64_t stack, uint64_t distance)
 {
 	if (recorder_active)
 		recorder_note(RecordAlloc, (unsigned)spanclass, 1, bytes, stack);
-	if (semaphores_read(&alloc_sample_semaphores) != 0)
-		fire(&alloc_sample_semaphores, alloc_sample_sites, distance,
-		     (uint64_t[]){address, bytes, weight, spanclass, site, stack});
-	if (distance == 0 && raised(&sampler_word.every))
+	if (distance == 0 && raised(&sampler_word.every)) {
+		if (semaphores_read(&alloc_sample_semaphores) == 0)
+			return site_alloc_sample(address, bytes, weight, spanclass, site, stack);
 		site_alloc_sample(address, bytes, weight, spanclass, site, stack);
+	}
+	fire(&alloc_sample_semaphores, alloc_sample_sites, distance, address, bytes, weight, spanclass, site, stack);
 }
 
 void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack)

@@ -42,7 +42,8 @@ static double logarithm(double x)
 		e++;
 	}
 	double t = (bits.d - 1) / (bits.d + 1), t2 = t * t, sum = 0;
-	static const double inverses[] = {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1};
+	/* To some billionths: distances are whole bytes. */
+	static const double inverses[] = {1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1};
 	for (unsigned i = 0; i < sizeof inverses / sizeof *inverses; i++)
 		sum = sum * t2 + inverses[i];
 	return e * 0.6931471805599453 + 2 * t * sum;
@@ -66,7 +67,7 @@ double chance(double x)
 		x /= 2;
 		k++;
 	}
-	double p = x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5))));
+	double p = x * (1 - x * (1.0 / 2) * (1 - x * (1.0 / 3) * (1 - x * (1.0 / 4) * (1 - x * (1.0 / 5)))));
 	while (k-- > 0)
 		p *= 2 - p;
 	return p;

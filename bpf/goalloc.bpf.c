@@ -163,9 +163,12 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 	if (process->recording) {
 		struct event_key key = {.slot = slot, .kind = every ? EVENT_ALLOC : EVENT_SAMPLE, .span_class = span_class,
 					.site = site};
-		struct event_sums amount = {.count = 1, .bytes = bytes};
+		struct event_sums amount = {0};
 
-		if (!every) {
+		if (every) {
+			amount.count = 1;
+			amount.bytes = bytes;
+		} else {
 			amount.events = 1;
 			amount.weight = weight;
 			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;

@@ -228,7 +228,8 @@ static __always_inline int stack_insert(const struct event_hash *hash, const str
 
 static __always_inline void sums_add(struct event_sums *sums, const struct event_sums *amount)
 {
-	add(sums->count, amount->count);
+	if (amount->count)
+		add(sums->count, amount->count);
 	if (amount->events)
 		add(sums->events, amount->events);
 	if (amount->bytes)
