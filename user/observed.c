@@ -350,7 +350,7 @@ void observed_finish(struct observed *observed)
 	process->lost_events = (int64_t)observed->sums->lost_events;
 	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
 	if (!observed->end.taken) {
-		if (!observed->replaced)
+		if (!observed->replaced && !observed->runtime->counters_unknown)
 			profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
 				     observed->target->pid, observed->target->comm,
 				     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");

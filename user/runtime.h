@@ -102,6 +102,7 @@ struct runtime {
 	uint32_t rows_unmeasured;   /* the same for rows */
 	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_only;         /* no event tells objects at this rate: without counters there is no total of them */
+	bool counters_unknown;      /* they cannot be read, and the profile has been warned of it */
 	bool may_change;            /* set by the session: --enable-sampler */
 	bool stacks;                /* set by the session: rows are told apart by stack */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */

@@ -288,6 +288,11 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 		*error = go->heap_error;
 		return -1;
 	}
+	if (!go->heap_known) {
+		profile_warn(profile, "the allocator of '%s' is laid out as in no known Go release: there is no check",
+			     go->binary->version_text);
+		runtime->counters_unknown = true;
+	}
 	runtime->rate = rate;
 	runtime->objects_from_events = when == AT_ZERO;
 	if (rate > 1)

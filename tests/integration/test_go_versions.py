@@ -73,6 +73,8 @@ def test_what_no_release_agrees_with_is_told_and_every_allocation_still_counted(
         contains(done.stderr, "is laid out as in no known Go release: slow-path events and totals cannot be read; --rate 1 "
                               "still counts every allocation")
     done, recording = record(t, program, "1")
+    contains(done.stderr, "is laid out as in no known Go release: there is no check")
+    assert "ended before" not in done.stderr, done.stderr
     process = recording["processes"][0]
     same((process["check"], process["lost"]), (None, {"events": 0, "stacks": 0}), "check and lost")
     records.check_sites(recording, (1, records.ROUNDS), 1, "unknown layout")
