@@ -168,7 +168,7 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 		if (i == MALLOCGC || i == PROFILE_ALLOC)
 			return error_set(error, STATUS_CANNOT_MEASURE, "the profile-guided build of '%s' inlined %s, so "
 					 "its allocations cannot be told at this rate; try --rate 0", go->path, row->name);
-		if (i != CACHE_SPAN)
+		if (row->measures || (row->totals & when))
 			profile_warn(profile, "the profile-guided build of this program inlined %s, which cannot be probed%s",
 				     row->name, row->totals & when ? ": totals are those of its heap statistics" : "");
 		if (row->totals & when)

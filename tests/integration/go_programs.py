@@ -8,6 +8,7 @@ import pathlib
 import select
 import subprocess
 
+import go_pgo
 import harness
 
 VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
@@ -34,6 +35,15 @@ def versions():
     """The releases under test: all with GO_MATRIX=all, those of the everyday suite otherwise."""
     wanted = os.environ.get("GO_MATRIX", "")
     return VERSIONS if wanted == "all" else wanted.split(",") if wanted else EVERYDAY
+
+
+def build_guided(version, name, functions):
+    """Path of the program, its parts of the allocator inlined by a profile."""
+    profile = harness.BUILD / "go" / version / f"{name}.pgo"
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    go_pgo.write(harness.go_toolchain(version).parent.parent, profile, functions)
+    VARIANTS[f"guided-{name}"] = ([f"-pgo={profile}", "-ldflags=-s -w"], {}, ["strip"])
+    return build(version, f"guided-{name}")
 
 
 def build(version, variant="plain", program="sites"):

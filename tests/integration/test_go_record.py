@@ -296,6 +296,34 @@ def test_profile_guided_builds_are_told_and_stay_exact(t):
         assert process["totals"][OBJECTS] > 1000 and process["totals"][REFILLS] > 50, process["totals"]
 
 
+MCACHE = [f"runtime.(*mcache).{name}" for name in ("refill", "releaseAll", "allocLarge")]
+GUIDED = {"refill": MCACHE[:1], "mcache": MCACHE, "large": MCACHE[1:], "central": ["runtime.(*mcentral).cacheSpan"]}
+
+
+def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
+    harness.require_root()
+    everything = len(go_programs.versions()) == len(go_programs.VERSIONS)
+    for version in ("1.21", "1.27") if everything else go_programs.versions()[-1:]:
+        for name in GUIDED if everything else ("mcache",):
+            program, profile = go_programs.build_guided(version, name, GUIDED[name]), t.path("profile.pb.gz")
+            for rate in ("0", "1", "512k"):
+                done = t.escapement("record", "--rate", rate, "-o", profile, "--", program, "-rounds", ROUNDS)
+                stats, recording = json.loads(done.stdout.splitlines()[-1]), dump(t, profile)
+                process, what = recording["processes"][0], f"{version} {name} rate {rate}"
+                check_exact(process, what)
+                same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+                for function in GUIDED[name]:
+                    told = f"inlined {function}, which cannot be probed" in done.stderr
+                    same(told, function in MCACHE and (rate == "0" or function == MCACHE[0]), f"{what}: {function} is told")
+                if rate == "0":
+                    same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
+                if rate == "1":
+                    check_sites(recording, (1, ROUNDS), 1, what)
+                assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"  # by cacheSpan, if need be
+                same(sum(sample["values"][REFILLS] for sample in recording["samples"]), process["totals"][REFILLS],
+                     f"{what}: the rows' refills")
+
+
 def test_pprof_shows_what_the_programs_own_profile_shows(t):
     """Go's own profiler at MemProfileRate=1 against ours: the same functions, the same counts, tiny objects aside."""
     harness.require_root()
