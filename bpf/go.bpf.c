@@ -209,11 +209,22 @@ static __always_inline void set_pending(struct event_process *process, __u64 cac
 	}
 }
 
+/* How many objects an mcache took from a span: one read where both counts are in the same word, as in all releases. */
+static __always_inline __u64 span_tail(const volatile struct event_layout *layout, __u64 span)
+{
+	__u32 distance = layout->span_alloc_count_before_cache - layout->span_alloc_count;
+	__u64 word = read_word(span + layout->span_alloc_count), before = word >> (8 * distance & 63);
+
+	if (distance > sizeof(word) - sizeof(__u16))
+		before = read_half(span + layout->span_alloc_count_before_cache);
+	return (__u16)word - (__u64)(__u16)before;
+}
+
 /* (*mcache).refill(span class): what the cache took from the span that it gives back. */
 SEC("uprobe.multi")
 int go_refill(struct pt_regs *ctx)
 {
-	__u64 cache = ctx->rax, span, objects, bytes;
+	__u64 cache = ctx->rax, span, objects;
 	__u32 slot, flags, span_class = ctx->rbx & 0xff;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1};
@@ -223,16 +234,14 @@ int go_refill(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
 		return 0;
 	span = read_word(cache + process->layout.mcache_alloc + span_class * sizeof(__u64));
-	objects = read_half(span + process->layout.span_alloc_count) -
-		  read_half(span + process->layout.span_alloc_count_before_cache);
-	bytes = objects * read_word(span + process->layout.span_element_size);
-	if (span_class == TINY_SPAN_CLASS)
-		objects += read_word(cache + process->layout.mcache_tiny_allocs);
 	set_pending(process, cache, span, span_class);
 	add(totals->refills, 1);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
+		objects = span_tail(&process->layout, span);
+		add(totals->bytes, objects * size_class_sizes[span_class >> 1]);
+		if (span_class == TINY_SPAN_CLASS)
+			objects += read_word(cache + process->layout.mcache_tiny_allocs);
 		add(totals->objects, objects);
-		add(totals->bytes, bytes);
 	}
 	if (process->recording)
 		record(process, &key, take_stack(ctx), &amount);
@@ -256,13 +265,12 @@ int go_release_all(struct pt_regs *ctx)
 	window = window_of(process);
 	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
-		__u64 objects = read_half(span + process->layout.span_alloc_count) -
-				read_half(span + process->layout.span_alloc_count_before_cache);
+		__u64 objects = span_tail(&process->layout, span);
 
 		if (!objects)
 			continue;
 		add(window->classes[class].objects, objects);
-		add(window->classes[class].bytes, objects * read_word(span + process->layout.span_element_size));
+		add(window->classes[class].bytes, objects * size_class_sizes[class >> 1]);
 	}
 	add(window->classes[TINY_SPAN_CLASS].objects, read_word(cache + process->layout.mcache_tiny_allocs));
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attaches a program to one instruction of a process, until its standard input ends: what the kernel asks for a hit.
- * `bare_probe PID FILE OFFSET` does nothing at a hit; with a fourth argument, the frames wanted, it takes the stack of
- * the process by the kernel's own means, and keeps it nowhere.
+ * Attaches a program to instructions of a process, until its standard input ends: what the kernel asks for a hit.
+ * `bare_probe PID FILE OFFSET[,OFFSET...]` does nothing at a hit; with a fourth argument, the frames wanted, it takes the
+ * stack of the process by the kernel's own means, and keeps it nowhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define MOVE_VALUE(destination, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, destination, 0, 0, value)
 #define CALL(function)                 INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
 
-enum { FRAME_BYTES = 8, FRAMES_MAX = 127 };
+enum { FRAME_BYTES = 8, FRAMES_MAX = 127, OFFSETS_MAX = 8 };
 
 static int load(const struct bpf_insn *instructions, size_t count)
 {
@@ -65,19 +65,21 @@ int main(int argc, char **argv)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, link);
 	int program, frames = argc > 4 ? atoi(argv[4]) : 0;
-	unsigned long offset;
-	char byte;
+	unsigned long offsets[OFFSETS_MAX];
+	uint32_t count = 0;
+	char *word, byte;
 
 	if (argc < 4 || frames < 0 || frames > FRAMES_MAX)
 		return 2;
-	offset = strtoul(argv[3], NULL, 10);
+	for (word = strtok(argv[3], ","); word && count < OFFSETS_MAX; word = strtok(NULL, ","))
+		offsets[count++] = strtoul(word, NULL, 10);
 	program = frames ? load_stack(frames) : load_nothing();
 	link.uprobe_multi.path = argv[2];
-	link.uprobe_multi.offsets = &offset;
-	link.uprobe_multi.cnt = 1;
+	link.uprobe_multi.offsets = offsets;
+	link.uprobe_multi.cnt = count;
 	link.uprobe_multi.pid = (uint32_t)atoi(argv[1]);
 	if (program < 0 || bpf_link_create(program, -1, TRACE_UPROBE_MULTI, &link) < 0) {
-		fprintf(stderr, "bare_probe: cannot attach at %lu: %s\n", offset, strerror(errno));
+		fprintf(stderr, "bare_probe: cannot attach to '%s': %s\n", argv[2], strerror(errno));
 		return 1;
 	}
 	puts("attached");

@@ -3,7 +3,7 @@
 """What recording costs Go programs: `go_cost.py [TABLE...]`, each table from one run in which all cases take turns.
 
     loop       a loop that does nothing but allocate 64-byte objects, beside what people use today
-    event      one allocation at --rate 1 and one refill at --rate 0, beside bare probe hits at the same instructions
+    event      one allocation at --rate 1 beside a bare probe hit at the same instruction
     programs   the go command compiling, a JSON server under load
     phases     attaching and detaching; memory and CPU time of the profiler itself
 
@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
@@ -33,7 +34,8 @@ import harness  # noqa: E402
 BUILD = harness.BUILD
 VERSION = os.environ.get("BENCH_GO", "1.24")
 WINDOW = 0.3  # seconds of CPU time a measurement
-DEPTH = 8
+DEPTH = 8         # frames below mallocgc
+REFILL_DEPTH = 3  # and from there to refill
 
 
 # ---- ratios ----
@@ -91,8 +93,9 @@ class Observer:
         return self.process.returncode
 
 
-def bare(pid, program, function, frames=0):
-    observer = Observer([BUILD / "tests/bench/bare_probe", pid, program, offset_of(program, function),
+def bare(pid, program, functions, frames=0):
+    offsets = ",".join(offset_of(program, function) for function in functions)
+    observer = Observer([BUILD / "tests/bench/bare_probe", pid, program, offsets,
                          *([frames] if frames else [])], "attached")
     return lambda: observer.end(None)
 
@@ -120,7 +123,8 @@ def check_profile(path, rate, said):
 class Recording:
     def __init__(self, pid, directory, *options):
         self.path = pathlib.Path(directory) / "profile.pb.gz"
-        self.rate = int(options[options.index("--rate") + 1]) if "--rate" in options else None
+        rate = options[options.index("--rate") + 1] if "--rate" in options else ""
+        self.rate = int(rate) if rate in ("0", "1") else None
         self.observer = Observer([BUILD / "escapement", "record", "-v", "--max-overhead", "0", *options, "-o", self.path,
                                   "-p", pid], "attached process")
 
@@ -199,10 +203,10 @@ def quotient(a, b):
 
 
 def table_event(directory):
-    """--rate 1 beside a bare hit at mallocgc, --rate 0 beside a bare hit with a stack at refill."""
+    """--rate 1 beside a bare hit at mallocgc."""
     loop = Loop("plain")
     program = loop.program
-    malloc, refill = "runtime.mallocgc", "runtime.(*mcache).refill"
+    malloc = ["runtime.mallocgc"]
     cases = {"nobody": lambda: loop.measure(),
              "bare": lambda: loop.measure(lambda l: bare(l.pid, program, malloc)),
              "bare stack": lambda: loop.measure(lambda l: bare(l.pid, program, malloc, DEPTH)),
@@ -223,7 +227,182 @@ def table_event(directory):
     print_ratio("a hit that takes the stack, keeps nothing", quotient(cost["bare stack"], cost["bare"]), None)
 
 
-TABLES = {"event": table_event}
+def table_loop(directory):
+    """Only allocations: what listening all the time costs, beside what people use today."""
+    refill, grow = ["runtime.(*mcache).refill"], ["runtime.(*mcentral).grow"]
+    loops = {"plain": Loop("plain"), "profiled": Loop("profiled"),
+             "MemProfileRate=1": Loop("profiled", GODEBUG="memprofilerate=1")}
+    plain, profiled = loops["plain"], loops["profiled"]
+    cases = {"plain": plain.measure, "profiled": profiled.measure, "MemProfileRate=1": loops["MemProfileRate=1"].measure,
+             "default": lambda: profiled.measure(recorded(directory)),
+             "rate 0": lambda: plain.measure(recorded(directory, "--rate", "0")),
+             "refill": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill, DEPTH + REFILL_DEPTH)),
+             "grow too": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill + grow, DEPTH + REFILL_DEPTH)),
+             "rate 1": lambda: plain.measure(recorded(directory, "--rate", "1")),
+             "bpftrace": lambda: plain.measure(lambda l: bpftrace(l.pid, l.program))}
+    try:
+        values = turns(cases, rounds_of(15))
+    finally:
+        for loop in loops.values():
+            loop.close()
+    print(f"\na loop that only allocates 64-byte objects, {DEPTH} frames, Go {VERSION}: ratio to nobody listening "
+          f"({statistics.median(values['plain']):.1f} ns an allocation)")
+    print_ratio("default, runtime's sampler linked in", quotient(values["default"], values["profiled"]), 1.05)
+    print_ratio("--rate 0", quotient(values["rate 0"], values["plain"]), None)
+    cost = {name: difference(values[name], values["plain"]) for name in ("rate 0", "refill", "grow too")}
+    print_ratio("  in units of bare hits with stacks at refill", quotient(cost["rate 0"], cost["refill"]), 1.3)
+    print_ratio("  the same at refill and mcentral.grow", quotient(cost["rate 0"], cost["grow too"]), None)
+    print_ratio("--rate 1", quotient(values["rate 1"], values["plain"]), None, 1)
+    print_ratio("Go's MemProfileRate at its default, 512 KiB", quotient(values["profiled"], values["plain"]), None)
+    print_ratio("Go's MemProfileRate at 1", quotient(values["MemProfileRate=1"], values["plain"]), None, 1)
+    print_ratio("bpftrace, mallocgc with ustack", quotient(values["bpftrace"], values["plain"]), None, 1)
+
+
+# ---- programs that do something ----
+
+def cpu_seconds(pid):
+    """Of all threads of a process, to the nanosecond."""
+    scheduler_clock = 2
+    return time.clock_gettime((~pid << 3) | scheduler_clock)
+
+
+class Server:
+    CLIENTS, REQUESTS = 4, 2000
+
+    def __init__(self):
+        self.program = go_programs.build(VERSION, "plain", "jsonserver")
+        self.process = subprocess.Popen([self.program, "serve"], stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        self.address = self.process.stdout.readline().strip()
+        self.ask()
+
+    def ask(self):
+        """Seconds of CPU time for so many requests."""
+        before = cpu_seconds(self.pid)
+        subprocess.run([self.program, "load", self.address, str(self.CLIENTS), str(self.REQUESTS)], check=True)
+        return cpu_seconds(self.pid) - before
+
+    def measure(self, attach=None):
+        end = attach(self) if attach else None
+        value = self.ask()
+        if end:
+            end()
+        return value
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def build_seconds(directory, *options):
+    """CPU time of `go build errors` and all that it needs, without what the profiler itself uses."""
+    go = harness.go_toolchain(VERSION)
+    with tempfile.TemporaryDirectory(dir=directory) as cache:
+        command = ["sh", "-c", f"{go} build errors && times"]
+        profile = pathlib.Path(directory) / "build.pb.gz"
+        if options:
+            command = [BUILD / "escapement", "record", "-q", *options, "-o", profile, "--", *command]
+        done = subprocess.run([str(word) for word in command], cwd=directory, capture_output=True, text=True,
+                              env=dict(os.environ, GOCACHE=cache, GOFLAGS="", GO111MODULE="off", GOTOOLCHAIN="local",
+                                       CGO_ENABLED="0"))
+    times = re.findall(r"(\d+)m([\d.]+)s", done.stdout)
+    if done.returncode not in (0, 4) or len(times) != 4:
+        raise SystemExit(f"go_cost: go build: {done.stdout} {done.stderr}")
+    if options:
+        check_profile(profile, int(options[1]) if options[1].isdigit() else None, "")
+    return sum(60 * int(minutes) + float(seconds) for minutes, seconds in times[2:])
+
+
+def hits_a_second(report, seconds):
+    """Probe hits for each second of the target's CPU time."""
+    totals = report["totals"]
+    hits = sum(totals[key] or 0 for key in ("refills", "central_grows", "heap_grows"))
+    return (hits + sum(row.get("samples") or 0 for row in report["rows"])) / seconds
+
+
+def table_programs(directory):
+    server = Server()
+    rates = {"default": ("--rate", "512k"), "--rate 0": ("--rate", "0")}
+    asked = {"nobody": server.measure}
+    asked.update({name: lambda options=options: server.measure(recorded(directory, *options))
+                  for name, options in rates.items()})
+    try:
+        asked = turns(asked, rounds_of(30))
+    finally:
+        server.close()
+    built = {"nobody": lambda: build_seconds(directory)}
+    built.update({name: lambda options=options: build_seconds(directory, *options) for name, options in rates.items()})
+    built = turns(built, rounds_of(8))
+    print(f"\nprograms, Go {VERSION}: CPU time, ratio to nobody listening")
+    for what, values in ((f"JSON server, {Server.REQUESTS} requests", asked), ("go build errors, cold", built)):
+        for name, limit in (("default", 1.01), ("--rate 0", 1.02)):
+            print_ratio(f"{what}, {name}", quotient(values[name], values["nobody"]), limit)
+
+
+# ---- the profiler itself ----
+
+def phases_of(said):
+    return {what: float(ms) for what, ms in re.findall(r"(loaded|attached|detached|symbolized).* in ([\d.]+) ms", said)}
+
+
+def observe_idle(pid, directory, seconds):
+    """One recording at the default rate: phases in ms, CPU share while it lasts, resident MiB at its end."""
+    recording = Recording(pid, directory, "--rate", "512k")
+    recorder = recording.observer.process.pid
+    before = cpu_seconds(recorder)
+    time.sleep(seconds)
+    share = (cpu_seconds(recorder) - before) / seconds
+    recording.observer.process.send_signal(signal.SIGINT)
+    recording.observer.said += recording.observer.process.stdout.read()
+    _, _, usage = os.wait4(recorder, 0)
+    return dict(phases_of(recording.observer.said), share=100 * share, resident=usage.ru_maxrss / 1024)
+
+
+def prometheus(directory):
+    root = subprocess.run([harness.ROOT / "packaging/debian-program", "bookworm", "prometheus"], capture_output=True,
+                          text=True).stdout.strip()
+    if not root:
+        return None
+    (pathlib.Path(directory) / "prometheus.yml").write_text("")
+    return subprocess.Popen([f"{root}/usr/bin/prometheus", f"--config.file={directory}/prometheus.yml",
+                             f"--storage.tsdb.path={directory}/data", "--web.listen-address=127.0.0.1:0",
+                             "--log.level=error"], cwd=directory)
+
+
+def table_phases(directory):
+    server = Server()
+    large = prometheus(directory)
+    targets = {"JSON server": server.pid}
+    if large:
+        targets[f"prometheus, {os.path.getsize(f'/proc/{large.pid}/exe') >> 20} MiB"] = large.pid
+    time.sleep(3)  # so that it is done with its start
+    stop = threading.Event()
+
+    def load():
+        while not stop.is_set():
+            server.ask()
+
+    client = threading.Thread(target=load)
+    client.start()
+    try:
+        rows = turns({name: lambda pid=pid: observe_idle(pid, directory, 3) for name, pid in targets.items()},
+                     rounds_of(7))
+    finally:
+        stop.set()
+        client.join()
+        server.close()
+        if large:
+            large.kill()
+            large.wait()
+    print("\nthe profiler itself, default rate")
+    for name, values in rows.items():
+        for key, text, limit in (("loaded", "BPF programs loaded, ms", None), ("attached", "attach, ms", 50),
+                                 ("detached", "detach, ms", 150), ("share", "CPU while recording, %", 1),
+                                 ("resident", "resident, MiB", 64)):
+            print_ratio(f"{name}: {text}", [value[key] for value in values], limit, 1)
+
+
+TABLES = {"loop": table_loop, "event": table_event, "programs": table_programs, "phases": table_phases}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="escapement-bench-") as scratch:

@@ -49,13 +49,17 @@ $(B)/tests/bench/bare_probe: tests/bench/bare_probe.c
 bench-probes: all $(B)/tests/bench/probe_target $(B)/tests/bench/bare_probe
 	$(Q)BUILD=$(B) tests/bench/probe_cost.py
 
-bench-go: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
+bench-malloc-go: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/go_table.py $(B)
+
+bench-go: all $(B)/tests/bench/bare_probe $(B)/tests/tools/go_inspect
+	$(Q)tests/bench/install-peers bpftrace
+	$(Q)BUILD=$(B) tests/bench/go_cost.py
 
 BENCH_PROGRAMS := redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng
 
-.PHONY: bench-malloc bench-programs bench-instructions bench-probes bench-go bench-audit
-bench: bench-instructions bench-malloc bench-go bench-programs bench-probes bench-audit
+.PHONY: bench-malloc bench-programs bench-instructions bench-probes bench-malloc-go bench-go bench-audit
+bench: bench-instructions bench-malloc bench-malloc-go bench-go bench-programs bench-probes bench-audit
 
 bench-audit: $(B)/escapement
 	$(Q)tests/bench/audit_scale.py $(B)

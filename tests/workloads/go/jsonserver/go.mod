@@ -1,0 +1,3 @@
+module example.org/jsonserver
+
+go 1.19
