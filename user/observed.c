@@ -63,6 +63,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 {
 	struct observed *observed = calloc(1, sizeof(*observed));
 	struct probe_set probes = {0};
+	int64_t unsettled;
 
 	if (!observed)
 		abort();
@@ -90,7 +91,9 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		if (runtime->may_change && runtime->ops->adjust)
 			runtime->ops->adjust(runtime, target, true);
 		observed->sums->recording = 1;
+		unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, target) : 0;
 		snapshot_take(observed, &observed->start);
+		observed->start.bound += unsettled;
 	}
 	probe_set_free(&probes);
 	return observed;

@@ -65,6 +65,10 @@ struct runtime_ops {
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate,
 		    struct heap_counters *counters);
 
+	/* Objects that the process may still allocate without an event although its probes are attached, because it was just
+	 * about to. Called once, before the first read(). May be NULL. */
+	int64_t (*unsettled)(struct runtime *runtime, const struct target *target);
+
 	/* Called for every new row while the process lives: reads from its memory what stack() will need. NULL where the
 	 * file has it all. */
 	void (*remember)(struct runtime *runtime, const struct target *target, const struct event_key *key);

@@ -7,6 +7,7 @@
  * runtime.newobject), the site, its callers. The site stands for the C function that it is in, so it takes the place
  * of that function's frame.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +344,33 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 	return status;
 }
 
+/* At rate 1 each thread that is not asleep may have been on the fast path, which no event tells, when allocations were
+ * sent to the slow one, and not have run since. */
+static int64_t goalloc_unsettled(struct runtime *runtime, const struct target *target)
+{
+	char path[64], line[512], *state;
+	struct dirent *entry;
+	int64_t awake = 0;
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", target->pid);
+	threads = runtime->rate == 1 ? opendir(path) : NULL;
+	while (threads && (entry = readdir(threads))) {
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", target->pid, entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL; /* behind the name */
+		awake += state && strncmp(state, ") R", 3) == 0;
+		fclose(file);
+	}
+	if (threads)
+		closedir(threads);
+	return awake;
+}
+
 static void goalloc_remember(struct runtime *runtime, const struct target *target, const struct event_key *key)
 {
 	struct goalloc *goalloc = (struct goalloc *)runtime;
@@ -407,6 +435,7 @@ static const struct runtime_ops goalloc_ops = {
 	.counter_source = "goalloc counters",
 	.probes = goalloc_probes,
 	.read = goalloc_read,
+	.unsettled = goalloc_unsettled,
 	.remember = goalloc_remember,
 	.stack = goalloc_stack,
 	.type = goalloc_type,
