@@ -211,6 +211,9 @@ def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sourc
         contains(warning, "functions in it that move something to the heap is not in the program "
                           "(example.com/inlining.keep)")
         contains(warning, "make it again from the same sources")
+    heap = t.path("heap.pb.gz")
+    t.run(program, "-heap", heap, env={"GODEBUG": "memprofilerate=1"})
+    contains(t.escapement("audit", "--escape", said, heap).stderr, "is not in it (example.com/inlining.hold)")
     other = t.path("other.txt")
     other.write_text("# example.com/elsewhere\n./main.go:3:6: cannot inline f: recursive\n./main.go:4:2: moved to heap: x\n")
     contains(t.escapement("audit", "--escape", other, profile).stderr, "none of its packages is in the program")
