@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "render_table.h"
+#include "terminal.h"
 
 enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
 
@@ -121,7 +122,7 @@ static void print_counts(FILE *stream, const uint64_t *counts)
 
 static void print_unrecognized(FILE *stream, const struct escape_output *output)
 {
-	size_t width = table_width(stream);
+	size_t width = (size_t)terminal_width(stream);
 
 	if (!output->unrecognized_count)
 		return;

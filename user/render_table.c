@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-enum { DEFAULT_WIDTH = 80, LEAST_WIDTH = 40, LEAST_WRAP = 16, GAP = 1 };
+#include "terminal.h"
+
+enum { LEAST_WRAP = 16, GAP = 1 };
 
 struct table {
 	FILE *stream;
@@ -16,15 +16,6 @@ struct table {
 	size_t column_count, row_count, capacity;
 	char **cells; /* row after row */
 };
-
-size_t table_width(FILE *stream)
-{
-	struct winsize size;
-
-	if (!isatty(fileno(stream)) || ioctl(fileno(stream), TIOCGWINSZ, &size) || !size.ws_col)
-		return DEFAULT_WIDTH;
-	return size.ws_col < LEAST_WIDTH ? LEAST_WIDTH : size.ws_col;
-}
 
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count)
 {
@@ -127,7 +118,7 @@ static char *wrap(const char *text, size_t width)
 /* Gives the columns that wrap what the others leave, each in the measure of its widest cell. */
 static void fit(const struct table *table, size_t *widths)
 {
-	size_t total = 0, wrapping = 0, available = table_width(table->stream);
+	size_t total = 0, wrapping = 0, available = (size_t)terminal_width(table->stream);
 
 	for (size_t c = 0; c < table->column_count; c++) {
 		widths[c] = strlen(table->columns[c].name);

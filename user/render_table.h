@@ -3,8 +3,7 @@
 #define ESCAPEMENT_RENDER_TABLE_H
 
 /*
- * Text tables that fit 80 columns, and use the terminal's width when there is more: libsmartcols, with long cells
- * wrapped at words.
+ * Text tables as wide as terminal_width() says: libsmartcols, with long cells wrapped at words.
  */
 
 #include <stddef.h>
@@ -30,8 +29,6 @@ void table_add(struct table *table, const char *const *cells);
 /* Prints the table and frees it. */
 void table_print(struct table *table);
 
-/* How wide text on `stream` may be: the terminal's width, 80 where it is no terminal. */
-size_t table_width(FILE *stream);
 /* The bytes of the first `width` characters of a text. */
 size_t table_prefix(const char *text, size_t width);
 

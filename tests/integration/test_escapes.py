@@ -26,6 +26,14 @@ def test_text_lists_heap_moves_and_counts_everything_in_80_columns(t):
                 raise AssertionError(f"{path.name}: wider than 80 columns: {line}")
 
 
+def test_tables_are_as_wide_as_columns_says(t):
+    for columns in (60, 100):
+        text = t.escapement("escapes", "-C", SEEDS, M2, env={**os.environ, "COLUMNS": str(columns)}).stdout
+        widest = max(map(len, text.splitlines()))
+        if not columns - 10 < widest <= columns:
+            raise AssertionError(f"{widest} columns of {columns}")
+
+
 def test_functions_come_from_the_source_when_the_compiler_names_none(t):
     for path in ("seeds.go1.24.m-l.txt", "seeds.go1.27.m2.txt", "seeds.go1.19.m.txt"):
         document = t.json("escapes", "-C", SEEDS, OUTPUTS / path)
