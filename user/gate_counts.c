@@ -2,32 +2,14 @@
 #include "gate.h"
 
 #include <fnmatch.h>
-#include <obstack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define obstack_chunk_alloc must_allocate
-#define obstack_chunk_free free
-
-static void *must_allocate(size_t size)
-{
-	void *memory = malloc(size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
-
-struct string_entry {
-	const char *text;
-	uint64_t hash;
-};
+#include "string_table.h"
 
 struct gate_storage {
-	struct obstack memory;
-	struct string_entry *strings; /* open addressing; a power of two */
-	size_t string_capacity, string_count;
+	struct string_table strings;
 	size_t capacity; /* of sites */
 };
 
@@ -37,7 +19,6 @@ struct gate_counts *gate_counts_new(void)
 
 	if (!counts || !(counts->storage = calloc(1, sizeof(*counts->storage))))
 		abort();
-	obstack_init(&counts->storage->memory);
 	counts->iterations = 1;
 	counts->rate = 1;
 	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
@@ -49,8 +30,7 @@ void gate_counts_free(struct gate_counts *counts)
 {
 	if (!counts)
 		return;
-	obstack_free(&counts->storage->memory, NULL);
-	free(counts->storage->strings);
+	string_table_free(&counts->storage->strings);
 	free(counts->storage);
 	free(counts->sites);
 	free(counts);
@@ -58,52 +38,9 @@ void gate_counts_free(struct gate_counts *counts)
 
 /* Strings and keys */
 
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; text && *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL; /* FNV-1a */
-	return (hash ^ 0xff) * 0x100000001b3ULL;
-}
-
-static struct string_entry *find_string(struct gate_storage *storage, const char *text, uint64_t hash)
-{
-	size_t slot = hash & (storage->string_capacity - 1);
-
-	while (storage->strings[slot].text &&
-	       (storage->strings[slot].hash != hash || strcmp(storage->strings[slot].text, text) != 0))
-		slot = (slot + 1) & (storage->string_capacity - 1);
-	return &storage->strings[slot];
-}
-
 const char *gate_counts_string(struct gate_counts *counts, const char *text)
 {
-	struct gate_storage *storage = counts->storage;
-	uint64_t hash = hash_text(0xcbf29ce484222325ULL, text);
-	struct string_entry *entry;
-
-	if (!text)
-		return NULL;
-	if (2 * (storage->string_count + 1) > storage->string_capacity) {
-		struct string_entry *old = storage->strings;
-		size_t old_capacity = storage->string_capacity;
-
-		storage->string_capacity = old_capacity ? 2 * old_capacity : 256;
-		storage->strings = calloc(storage->string_capacity, sizeof(*storage->strings));
-		if (!storage->strings)
-			abort();
-		for (size_t i = 0; i < old_capacity; i++) {
-			if (old[i].text)
-				*find_string(storage, old[i].text, old[i].hash) = old[i];
-		}
-		free(old);
-	}
-	entry = find_string(storage, text, hash);
-	if (!entry->text) {
-		entry->text = obstack_copy0(&storage->memory, text, strlen(text));
-		entry->hash = hash;
-		storage->string_count++;
-	}
-	return entry->text;
+	return text ? string_table_intern(&counts->storage->strings, text, strlen(text)) : NULL;
 }
 
 void gate_counts_command(struct gate_counts *counts, const char *const *command)
@@ -113,7 +50,7 @@ void gate_counts_command(struct gate_counts *counts, const char *const *command)
 
 	while (command[count])
 		count++;
-	words = obstack_alloc(&counts->storage->memory, (count + 1) * sizeof(*words));
+	words = arena_allocate(&counts->storage->strings.arena, (count + 1) * sizeof(*words));
 	for (size_t i = 0; i < count; i++)
 		words[i] = gate_counts_string(counts, command[i]);
 	words[count] = NULL;

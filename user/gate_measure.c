@@ -15,6 +15,7 @@
 #include "frames.h"
 #include "gate.h"
 #include "gate_normalize.h"
+#include "string_table.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
 struct run_count {
@@ -91,21 +92,14 @@ void gate_measurement_free(struct gate_measurement *measurement)
 
 /* Sites by key */
 
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; text && *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL; /* FNV-1a */
-	return (hash ^ 0xff) * 0x100000001b3ULL;
-}
-
 static uint64_t hash_site(const struct gate_site *site)
 {
-	uint64_t hash = hash_text(0xcbf29ce484222325ULL, site->function);
+	const char *const texts[] = {site->function, site->runtime_call, site->type, site->benchmark, site->annotation};
+	uint64_t hash = 0;
 
-	hash = hash_text(hash, site->runtime_call);
-	hash = hash_text(hash, site->type);
-	hash = hash_text(hash, site->benchmark);
-	return hash_text(hash, site->annotation);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		hash = hash_fold(hash, texts[i] ? hash_bytes(texts[i], strlen(texts[i])) : 0);
+	return hash;
 }
 
 static void grow_table(struct gate_measurement *measurement)
