@@ -4,26 +4,20 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "utf8.h"
+
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
 /* The length of the printable character at `text`, 0 if there is none. */
 static size_t character(const unsigned char *text, size_t length)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t bytes = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	size_t bytes;
 	uint32_t code;
 
-	if (bytes == 1)
+	if (text[0] < 0x80)
 		return (text[0] >= 0x20 && text[0] != 0x7f) || text[0] == '\t';
-	if (!bytes || bytes > length || text[0] > 0xf4)
-		return 0;
-	code = text[0] & (0x7fu >> bytes);
-	for (size_t i = 1; i < bytes; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (text[i] & 0x3f);
-	}
-	if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) || code < 0xa0)
+	bytes = utf8_decode((const char *)text, length, &code);
+	if (!bytes || code < 0xa0)
 		return 0;
 	/* Bidirectional controls make text look like other text. */
 	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029)
