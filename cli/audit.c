@@ -179,52 +179,66 @@ static int combine(int found, int measured)
 	return found ? found : measured;
 }
 
+static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-"};
+
+static const struct option_row rows[] = {
+	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
+	 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
+	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here instead of to standard output", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &given.format,
+	 "text (default), json, sarif, markdown, quickfix or csv", audit_format_names},
+	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
+	 "print this source file with what each line allocates and what the compiler said of it", NULL},
+	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
+	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "auto (default), always or never", terminal_color_choices},
+	{0, NULL, NULL, OPTION_FLAG, NULL, "which rows", NULL},
+	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
+	 "rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen, stack; may be given "
+	 "several times", NULL},
+	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "rows of at least N objects", NULL},
+	{0, "min-bytes", "BYTES", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
+	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
+	{0, "function", "GLOB", OPTION_STRING, &given.function,
+	 "rows of these functions, or inlined into them", NULL},
+	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict", NULL},
+	{0, "sort", "KEY", OPTION_CHOICE, &given.sort,
+	 "bytes (default), objects, refills, heap-growth or site", audit_sort_names},
+	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
+	 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
+	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
+	 "files below FROM are files below TO, where the program was built elsewhere; may be given several times",
+	 NULL},
+	{0, NULL, NULL, OPTION_FLAG, NULL, "what to record, unless a profile is given", NULL},
+	RECORDING_ROWS(given.recording),
+	{0},
+};
+
+static const struct option_usage usage = {
+	.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
+	.description = "Sets what a program allocates beside what the Go compiler said about it: which of the things "
+		       "that escape cost most, which never allocate, and what allocates although the compiler says "
+		       "nothing, or the opposite. A heap profile of Go's own runtime/pprof will do as PROFILE.",
+	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
+		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
+		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"
+		    "  escapement audit --escape m2.txt --rate 1 -- ./prog args\n"
+		    "  escapement audit --escape m2.txt --fail-on 'escapes:objects>1000' heap.pb.gz\n",
+	.rows = rows,
+};
+
+static void release(struct request *request)
+{
+	for (size_t i = 0; i < request->options.map_count; i++) {
+		free((char *)request->options.maps[i].from);
+		free((char *)request->options.maps[i].to);
+	}
+	free((void *)request->options.maps);
+	free(request->thresholds);
+	free(request->directory);
+}
+
 static int run(int argc, char **argv)
 {
-	struct arguments arguments = {.recording = RECORDING_DEFAULTS, .output = "-"};
-	const struct option_row rows[] = {
-		{'e', "escape", "FILE", OPTION_STRING, &arguments.escape,
-		 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
-		{'o', "output", "FILE", OPTION_STRING, &arguments.output, "write here instead of to standard output", NULL},
-		{0, "format", "FORMAT", OPTION_CHOICE, &arguments.format,
-		 "text (default), json, sarif, markdown, quickfix or csv", audit_format_names},
-		{0, "annotate", "FILE.go", OPTION_STRING, &arguments.annotate,
-		 "print this source file with what each line allocates and what the compiler said of it", NULL},
-		{0, "flow", NULL, OPTION_FLAG, &arguments.flow, "print the compiler's whole explanation of each row", NULL},
-		{0, "color", "WHEN", OPTION_CHOICE, &arguments.color, "auto (default), always or never", terminal_color_choices},
-		{0, NULL, NULL, OPTION_FLAG, NULL, "which rows", NULL},
-		{0, "verdict", "VERDICT", OPTION_STRINGS, &arguments.verdicts,
-		 "rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen, stack; may be given "
-		 "several times", NULL},
-		{0, "min-objects", "N", OPTION_INTEGER, &arguments.min_objects, "rows of at least N objects", NULL},
-		{0, "min-bytes", "BYTES", OPTION_BYTES, &arguments.min_bytes, "rows of at least so many bytes", NULL},
-		{0, "package", "GLOB", OPTION_STRING, &arguments.package, "rows of these packages", NULL},
-		{0, "function", "GLOB", OPTION_STRING, &arguments.function,
-		 "rows of these functions, or inlined into them", NULL},
-		{0, "top", "N", OPTION_INTEGER, &arguments.top, "at most N rows of each verdict", NULL},
-		{0, "sort", "KEY", OPTION_CHOICE, &arguments.sort,
-		 "bytes (default), objects, refills, heap-growth or site", audit_sort_names},
-		{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &arguments.thresholds,
-		 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
-		{0, "path-map", "FROM=TO", OPTION_STRINGS, &arguments.maps,
-		 "files below FROM are files below TO, where the program was built elsewhere; may be given several times",
-		 NULL},
-		{0, NULL, NULL, OPTION_FLAG, NULL, "what to record, unless a profile is given", NULL},
-		RECORDING_ROWS(arguments.recording),
-		{0},
-	};
-	const struct option_usage usage = {
-		.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
-		.description = "Sets what a program allocates beside what the Go compiler said about it: which of the things "
-			       "that escape cost most, which never allocate, and what allocates although the compiler says "
-			       "nothing, or the opposite. A heap profile of Go's own runtime/pprof will do as PROFILE.",
-		.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
-			    "  escapement audit --escape m2.txt escapement.pb.gz\n"
-			    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"
-			    "  escapement audit --escape m2.txt --rate 1 -- ./prog args\n"
-			    "  escapement audit --escape m2.txt --fail-on 'escapes:objects>1000' heap.pb.gz\n",
-		.rows = rows,
-	};
 	struct request request = {0};
 	struct escape_output *compiler = NULL;
 	struct profile *profile = NULL;
@@ -234,23 +248,18 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
-	if (understand(&arguments, &request, &error) || output_check(arguments.output, &error) || !(compiler = escape_read(arguments.escape, &error)) ||
-	    !(profile = obtain(&arguments, argc, argv, first, separator, &recorded, &error))) {
+	if (understand(&given, &request, &error) || output_check(given.output, &error) ||
+	    !(compiler = escape_read(given.escape, &error)) ||
+	    !(profile = obtain(&given, argc, argv, first, separator, &recorded, &error))) {
 		status = cli_fail(&error);
 	} else {
 		escape_name_functions(compiler, request.directory);
-		status = audit_profile(&arguments, &request, profile, compiler, &error);
-		status = combine(status, recorded ? recording_status(&arguments.recording, profile) : loss_status(profile));
+		status = audit_profile(&given, &request, profile, compiler, &error);
+		status = combine(status, recorded ? recording_status(&given.recording, profile) : loss_status(profile));
 	}
 	profile_free(profile);
 	escape_free(compiler);
-	for (size_t i = 0; i < request.options.map_count; i++) {
-		free((char *)request.options.maps[i].from);
-		free((char *)request.options.maps[i].to);
-	}
-	free((void *)request.options.maps);
-	free(request.thresholds);
-	free(request.directory);
+	release(&request);
 	return status;
 }
 

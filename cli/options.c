@@ -166,39 +166,69 @@ static int store(const struct option_row *row, const char *value)
 	return -1;
 }
 
+/* A command's rows and the common ones, as getopt_long() wants them. */
+struct parser {
+	const struct option_row *rows[MAX_ROWS];
+	struct option long_options[MAX_ROWS + 1]; /* of rows[i]: LONG_BASE + i */
+	char letters[2 * MAX_ROWS + 4];
+	int count;
+};
+
+static void add_rows(struct parser *parser, const struct option_row *row)
+{
+	char *letter = parser->letters + strlen(parser->letters);
+
+	for (; row->name || row->help; row++) {
+		if (!row->name)
+			continue;
+		if (parser->count == MAX_ROWS)
+			abort();
+		parser->long_options[parser->count] = (struct option){
+			row->name, row->argument ? required_argument : no_argument, NULL, LONG_BASE + parser->count};
+		parser->rows[parser->count++] = row;
+		if (row->letter)
+			*letter++ = row->letter;
+		if (row->letter && row->argument)
+			*letter++ = ':';
+	}
+}
+
+static const struct option_row *row_of(const struct parser *parser, int letter)
+{
+	for (int i = 0; i < parser->count; i++) {
+		if (letter == LONG_BASE + i || letter == parser->rows[i]->letter)
+			return parser->rows[i];
+	}
+	return NULL;
+}
+
+/* Does what one option asks for. 0, or what options_parse() returns. */
+static int apply(const struct option_row *row, const struct option_usage *usage)
+{
+	if (row == &common_rows[0]) {
+		cli_verbosity = -1;
+	} else if (row == &common_rows[1]) {
+		cli_verbosity = 1;
+	} else if (row == &common_rows[2]) {
+		print_help(usage);
+		return -2;
+	} else {
+		return store(row, optarg);
+	}
+	return 0;
+}
+
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator)
 {
-	const struct option_row *by_index[MAX_ROWS];
-	struct option long_options[MAX_ROWS + 1];
-	char letters[2 * MAX_ROWS + 4] = ":";
-	size_t letter_count = 1;
-	int count = 0;
+	struct parser parser = {.letters = ":"};
 
-	for (int table = 0; table < 2; table++) {
-		for (const struct option_row *row = table ? common_rows : usage->rows; row->name || row->help; row++) {
-			if (!row->name)
-				continue;
-			if (count == MAX_ROWS)
-				abort();
-			long_options[count] = (struct option){row->name, row->argument ? required_argument : no_argument,
-							      NULL, LONG_BASE + count};
-			by_index[count++] = row;
-			if (row->letter) {
-				letters[letter_count++] = row->letter;
-				if (row->argument)
-					letters[letter_count++] = ':';
-			}
-		}
-	}
-	letters[letter_count] = 0;
-	long_options[count] = (struct option){0};
-
+	add_rows(&parser, usage->rows);
+	add_rows(&parser, common_rows);
 	opterr = 0;
 	optind = 0;
 	for (;;) {
-		int previous = optind ? optind : 1;
-		int letter = getopt_long(argc, argv, letters, long_options, NULL);
-		const struct option_row *row = NULL;
+		int previous = optind ? optind : 1, result;
+		int letter = getopt_long(argc, argv, parser.letters, parser.long_options, NULL);
 
 		if (letter == -1)
 			break;
@@ -210,20 +240,9 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 			fprintf(stderr, "try 'escapement %s --help'\n", argv[0]);
 			return -1;
 		}
-		for (int i = 0; i < count; i++) {
-			if (letter == LONG_BASE + i || letter == by_index[i]->letter)
-				row = by_index[i];
-		}
-		if (row == &common_rows[0]) {
-			cli_verbosity = -1;
-		} else if (row == &common_rows[1]) {
-			cli_verbosity = 1;
-		} else if (row == &common_rows[2]) {
-			print_help(usage);
-			return -2;
-		} else if (store(row, optarg)) {
-			return -1;
-		}
+		result = apply(row_of(&parser, letter), usage);
+		if (result)
+			return result;
 	}
 	if (separator)
 		*separator = optind > 1 && strcmp(argv[optind - 1], "--") == 0;

@@ -16,16 +16,11 @@ enum { TEXT_ROWS = 30, UNSET = -1 };
 
 static const char *const format_names[] = {"text", "json", "csv", "folded", NULL};
 
-static const struct {
-	const char *name;
-	enum profile_value value;
-} sort_keys[] = {
-	{"bytes", VALUE_BYTES},		  {"objects", VALUE_OBJECTS},
-	{"refills", VALUE_REFILLS},	  {"central-grows", VALUE_CENTRAL_GROWS},
-	{"heap-grows", VALUE_HEAP_GROWS}, {"heap-grow-bytes", VALUE_HEAP_GROW_BYTES},
-};
-
-enum { SORT_KEYS = sizeof(sort_keys) / sizeof(sort_keys[0]) };
+/* What --sort takes, and what it stands for. */
+static const char *const sort_names[] = {"bytes",	 "objects",	    "refills", "central-grows",
+					 "heap-grows", "heap-grow-bytes", NULL};
+static const enum profile_value sort_values[] = {VALUE_BYTES,	       VALUE_OBJECTS,	 VALUE_REFILLS,
+						 VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
 
 struct settings {
 	const char *path, *output;
@@ -55,7 +50,7 @@ static void print_report(const struct settings *settings, const struct report *r
 static int write_report(const struct settings *settings, const struct profile *profile, struct error *error)
 {
 	enum profile_value sort =
-		settings->sort == UNSET ? report_default_sort(profile) : sort_keys[settings->sort].value;
+		settings->sort == UNSET ? report_default_sort(profile) : sort_values[settings->sort];
 	size_t top = settings->top != UNSET	       ? (size_t)settings->top
 		     : settings->format == FORMAT_TEXT ? TEXT_ROWS
 						       : 0;
@@ -64,7 +59,7 @@ static int write_report(const struct settings *settings, const struct profile *p
 
 	if (settings->sort != UNSET && !(profile->row_measured & 1u << sort))
 		return error_set(error, STATUS_USAGE, "cannot sort by %s: profile '%s' does not measure them",
-				 sort_keys[settings->sort].name, settings->path);
+				 sort_names[settings->sort], settings->path);
 	if (output_open(&output, settings->output, error))
 		return -1;
 	report = report_new(profile, (enum report_by)settings->by, sort, top);
@@ -73,71 +68,67 @@ static int write_report(const struct settings *settings, const struct profile *p
 	return output_commit(&output, error);
 }
 
+static struct settings chosen = {
+	.path = "escapement.pb.gz", .output = "-", .by = UNSET, .sort = UNSET, .top = UNSET};
+
+static const struct option_row rows[] = {
+	{0, "by", "KEY", OPTION_CHOICE, &chosen.by,
+	 "group by site (default: file:line of the innermost frame that is not the runtime's), "
+	 "function, type, size-class or stack",
+	 report_by_names},
+	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
+	 "text (default), json, csv, or folded (stacks for flame graphs)", format_names},
+	{0, "top", "N", OPTION_INTEGER, &chosen.top,
+	 "show the N greatest rows; 0: all (default: 30 in text, else all)", NULL},
+	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
+	 "bytes (default where measured), objects, refills, central-grows, heap-grows or "
+	 "heap-grow-bytes; what folded stacks count",
+	 sort_names},
+	{'o', "output", "FILE", OPTION_STRING, &chosen.output,
+	 "write here (default: standard output)", NULL},
+	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "auto (default), always or never",
+	 terminal_color_choices},
+	{0},
+};
+
+static const struct option_usage usage = {
+	.synopsis = "report [OPTIONS] [FILE]",
+	.description = "Prints a profile that 'escapement record' wrote (default: escapement.pb.gz), "
+		       "or a heap profile of Go's runtime/pprof; '-' reads standard input.",
+	.examples = "  escapement report\n"
+		    "  escapement report --by function --top 10 escapement.pb.gz\n"
+		    "  escapement report --by size-class --sort refills escapement.pb.gz\n"
+		    "  escapement report --format json -o report.json escapement.pb.gz\n"
+		    "  escapement report --format folded escapement.pb.gz > stacks.folded\n",
+	.rows = rows,
+};
+
+/* The operands, and what the options leave open. */
+static int understand(struct settings *settings, int argc, char **argv, int first, struct error *error)
+{
+	if (argc - first > 1)
+		return error_set(error, STATUS_USAGE, "one profile at a time: '%s' is one too many", argv[first + 1]);
+	if (first < argc)
+		settings->path = argv[first];
+	if (settings->format == FORMAT_FOLDED && settings->by != UNSET && settings->by != BY_STACK)
+		return error_set(error, STATUS_USAGE, "--format folded is of stacks: --by %s does not go with it",
+				 report_by_names[settings->by]);
+	if (settings->by == UNSET)
+		settings->by = settings->format == FORMAT_FOLDED ? BY_STACK : BY_SITE;
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
-	struct settings settings = {
-		.path = "escapement.pb.gz", .output = "-", .by = UNSET, .sort = UNSET, .top = UNSET};
-	const char *sort_names[SORT_KEYS + 1] = {NULL};
-	const struct option_row rows[] = {
-		{0, "by", "KEY", OPTION_CHOICE, &settings.by,
-		 "group by site (default: file:line of the innermost frame that is not the runtime's), "
-		 "function, type, "
-		 "size-class or stack",
-		 report_by_names},
-		{0, "format", "FORMAT", OPTION_CHOICE, &settings.format,
-		 "text (default), json, csv, or folded (stacks for flame graphs)", format_names},
-		{0, "top", "N", OPTION_INTEGER, &settings.top,
-		 "show the N greatest rows; 0: all (default: 30 in text, else all)", NULL},
-		{0, "sort", "VALUE", OPTION_CHOICE, &settings.sort,
-		 "bytes (default where measured), objects, refills, central-grows, heap-grows or "
-		 "heap-grow-bytes; what "
-		 "folded stacks count",
-		 sort_names},
-		{'o', "output", "FILE", OPTION_STRING, &settings.output,
-		 "write here (default: standard output)", NULL},
-		{0, "color", "WHEN", OPTION_CHOICE, &settings.color, "auto (default), always or never",
-		 terminal_color_choices},
-		{0},
-	};
-	const struct option_usage usage = {
-		.synopsis = "report [OPTIONS] [FILE]",
-		.description = "Prints a profile that 'escapement record' wrote (default: escapement.pb.gz), "
-			       "or a heap profile "
-			       "of Go's runtime/pprof; '-' reads standard input.",
-		.examples = "  escapement report\n"
-			    "  escapement report --by function --top 10 escapement.pb.gz\n"
-			    "  escapement report --by size-class --sort refills escapement.pb.gz\n"
-			    "  escapement report --format json -o report.json escapement.pb.gz\n"
-			    "  escapement report --format folded escapement.pb.gz > stacks.folded\n",
-		.rows = rows,
-	};
+	int result, first = options_parse(argc, argv, &usage, NULL);
 	struct profile *profile;
 	struct error error;
-	int result, first;
 
-	for (int i = 0; i < SORT_KEYS; i++)
-		sort_names[i] = sort_keys[i].name;
-	first = options_parse(argc, argv, &usage, NULL);
 	if (first < 0)
 		return options_status(first);
-	if (argc - first > 1) {
-		error_set(&error, STATUS_USAGE, "one profile at a time: '%s' is one too many",
-			  argv[first + 1]);
+	if (understand(&chosen, argc, argv, first, &error) || !(profile = pprof_read(chosen.path, &error)))
 		return cli_fail(&error);
-	}
-	if (first < argc)
-		settings.path = argv[first];
-	if (settings.format == FORMAT_FOLDED && settings.by != UNSET && settings.by != BY_STACK) {
-		error_set(&error, STATUS_USAGE, "--format folded is of stacks: --by %s does not go with it",
-			  report_by_names[settings.by]);
-		return cli_fail(&error);
-	}
-	if (settings.by == UNSET)
-		settings.by = settings.format == FORMAT_FOLDED ? BY_STACK : BY_SITE;
-	profile = pprof_read(settings.path, &error);
-	if (!profile)
-		return cli_fail(&error);
-	result = write_report(&settings, profile, &error);
+	result = write_report(&chosen, profile, &error);
 	profile_free(profile);
 	return result ? cli_fail(&error) : STATUS_OK;
 }
