@@ -79,3 +79,9 @@ bench-escape-parse: $(B)/tests/bench/escape_parse
 
 .PHONY: bench-escape-parse
 bench: bench-escape-parse
+
+bench-go-open: $(B)/tests/tools/go_inspect
+	$(Q)tests/bench/go_open.py $(B)
+
+.PHONY: bench-go-open
+bench: bench-go-open
