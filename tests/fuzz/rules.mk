@@ -7,7 +7,7 @@ FUZZ_LONG   ?= 20000000
 FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iuser
 
 FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
-	printable string_table pointer_map error
+	printable utf8 string_table pointer_map error
 
 FUZZ_PARTS_pathmatch := pathmatch
 FUZZ_PARTS_pprof := pprof pprof_comments pprof_read pprof_write output profile interval size_class utf8 error \
