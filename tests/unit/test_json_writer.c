@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The oracle is cJSON: what is written reads back as what was said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json_writer.h"
+#include "profile.h"
+
+static char *text;
+static size_t length;
+static struct json_writer writer;
+
+static void begin(void)
+{
+	FILE *stream = open_memstream(&text, &length);
+
+	assert_non_null(stream);
+	json_writer_begin(&writer, stream);
+}
+
+static void end(void)
+{
+	json_writer_end(&writer);
+	fclose(writer.stream);
+}
+
+static void commas_and_lines_are_where_they_belong(void **state)
+{
+	(void)state;
+	begin();
+	json_write_object(&writer, NULL);
+	json_write_text(&writer, "a", "x");
+	json_write_newline(&writer);
+	json_write_array(&writer, "b");
+	json_write_array_end(&writer);
+	json_write_array(&writer, "c");
+	json_write_object(&writer, NULL);
+	json_write_object_end(&writer);
+	json_write_bool(&writer, NULL, true);
+	json_write_bool(&writer, NULL, false);
+	json_write_newline(&writer);
+	json_write_array_end(&writer);
+	json_write_null(&writer, "d");
+	json_write_object_end(&writer);
+	end();
+	assert_string_equal(text, "{\"a\":\"x\",\n\"b\":[],\"c\":[{},true,false\n],\"d\":null}\n");
+	free(text);
+}
+
+static void numbers_are_whole_to_the_last_digit(void **state)
+{
+	(void)state;
+	begin();
+	json_write_array(&writer, NULL);
+	json_write_integer(&writer, NULL, 0);
+	json_write_integer(&writer, NULL, INT64_MAX);
+	json_write_integer(&writer, NULL, INT64_MIN);
+	json_write_value(&writer, NULL, VALUE_UNMEASURED);
+	json_write_value(&writer, NULL, 7);
+	json_write_position(&writer, NULL, 0);
+	json_write_position(&writer, NULL, UINT32_MAX);
+	json_write_text(&writer, NULL, NULL);
+	json_write_array_end(&writer);
+	end();
+	assert_string_equal(text, "[0,9223372036854775807,-9223372036854775808,null,7,null,4294967295,null]\n");
+	free(text);
+}
+
+static void any_text_reads_back(void **state)
+{
+	char every[256];
+	cJSON *document;
+
+	(void)state;
+	for (int i = 0; i < 255; i++)
+		every[i] = (char)(i < 127 ? i + 1 : 'x');
+	every[255] = 0;
+	begin();
+	json_write_array(&writer, NULL);
+	json_write_text(&writer, NULL, every);
+	json_write_text(&writer, NULL, "");
+	json_write_text(&writer, NULL, "Größe \xe2\x86\x90 \"q\" \\");
+	json_write_text(&writer, NULL, "bad \xff\xc3 end");
+	json_write_array_end(&writer);
+	end();
+	document = cJSON_Parse(text);
+	assert_non_null(document);
+	assert_string_equal(cJSON_GetArrayItem(document, 0)->valuestring, every);
+	assert_string_equal(cJSON_GetArrayItem(document, 1)->valuestring, "");
+	assert_string_equal(cJSON_GetArrayItem(document, 2)->valuestring, "Größe \xe2\x86\x90 \"q\" \\");
+	assert_string_equal(cJSON_GetArrayItem(document, 3)->valuestring, "bad \xef\xbf\xbd\xef\xbf\xbd end");
+	cJSON_Delete(document);
+	free(text);
+}
+
+/* Around the size of the buffer each length once. */
+static void texts_longer_than_the_buffer_are_whole(void **state)
+{
+	size_t size = sizeof(writer.buffer);
+	char *big = malloc(size + 8);
+
+	(void)state;
+	assert_non_null(big);
+	for (size_t count = size - 8; count < size + 8; count++) {
+		memset(big, 'y', count);
+		big[count] = 0;
+		begin();
+		json_write_text(&writer, NULL, big);
+		end();
+		assert_int_equal(length, count + 3);
+		assert_int_equal(text[0], '"');
+		assert_memory_equal(text + 1, big, count);
+		assert_string_equal(text + 1 + count, "\"\n");
+		free(text);
+	}
+	free(big);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(commas_and_lines_are_where_they_belong),
+		cmocka_unit_test(numbers_are_whole_to_the_last_digit),
+		cmocka_unit_test(any_text_reads_back),
+		cmocka_unit_test(texts_longer_than_the_buffer_are_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
