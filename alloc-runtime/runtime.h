@@ -14,6 +14,18 @@
  * thread's own mcache holds gets its bit cleared. Any other span collects frees in freeBits, with one atomic
  * addition; whoever makes it a quarter free queues it on its mcentral, whoever makes it wholly free gives it back to
  * mheap. There is no collector: taking these bits is what is left of Go's sweep.
+ *
+ * Where this is not Go's, and why:
+ *
+ *   spans        hold 64 objects or 256 KiB, not Go's 8 KiB or little more: each refill asks which frees to take in
+ *   mcache       has no local_scan, as nothing is scanned, and does not count look-ups, which would be an instruction
+ *                of every free. Its statistics stay where they are and are added up by who asks. It keeps spans that
+ *                it has used up (full, ready), so that their owner's frees need no atomics
+ *   mcentral     has no lists of swept and unswept spans: sweepgen and the order of `empty` tell
+ *   mheap        has only large objects on its busy lists: other spans in use are on those of mcache and mcentral
+ *   sweep        visits for few free objects, by allspans, where Go's has to find every unmarked one
+ *   bitmap       has its place in the address space, and no contents
+ *   scavenging   goes by the clock of frees, in a thread only where one is asked for
  */
 
 #include <stdatomic.h>
