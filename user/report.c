@@ -156,8 +156,7 @@ static struct group *(*const groupers[])(struct builder *, const struct profile_
 static double objects_an_event(const struct profile *profile, int span_class)
 {
 	enum { TINY = 8, LARGE = 32768, NOSCAN_TINY_CLASS = 5 };
-	int64_t size =
-		span_class == SPAN_CLASS_UNKNOWN ? TINY : size_class_bytes(span_class_size_class(span_class));
+	int64_t size = size_class_bytes(span_class_size_class(span_class));
 
 	if (size == 0)
 		size = LARGE;
@@ -175,7 +174,7 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 	for (int value = 0; value < VALUE_COUNT; value++)
 		group->row.values[value] = add_saturated(group->row.values[value], sample->values[value]);
 	interval_add_sample(&group->row.interval, profile, sample);
-	if (profile->rate > 1)
+	if (profile->rate > 1 && sample->key.span_class != SPAN_CLASS_UNKNOWN)
 		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));
 }
 
@@ -196,6 +195,12 @@ static void set_bounds(struct report_row *row, double rarest)
 	}
 }
 
+/* Growth of the heap tells nothing of objects: where nothing else was seen, that is not to be known. */
+static void forget_objects(struct report_row *row)
+{
+	row->values[VALUE_OBJECTS] = row->values[VALUE_BYTES] = row->values[VALUE_SAMPLES] = VALUE_UNMEASURED;
+}
+
 static bool measures(uint32_t mask, enum profile_value value)
 {
 	return mask & 1u << value;
@@ -209,8 +214,12 @@ static void finish_groups(struct builder *builder)
 
 	report->rows = checked(calloc(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
 	HASH_ITER (hh, builder->groups, group, next) {
-		if (!report->rows_exact && (report->measured & estimate) == estimate)
-			set_bounds(&group->row, group->rarest);
+		if (!report->rows_exact && (report->measured & estimate) == estimate) {
+			if (group->row.interval.events > 0 || group->rarest > 0)
+				set_bounds(&group->row, group->rarest);
+			else
+				forget_objects(&group->row);
+		}
 		for (int value = 0; value < VALUE_COUNT; value++) {
 			if (!measures(report->measured, value))
 				group->row.values[value] = VALUE_UNMEASURED;

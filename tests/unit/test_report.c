@@ -184,6 +184,28 @@ static void estimates_carry_their_interval(void **state)
 	profile_free(profile);
 }
 
+static void growth_of_the_heap_alone_tells_nothing_of_objects(void **state)
+{
+	struct profile *profile = estimated_profile();
+	const struct profile_location *grower = locate(profile, 0x2200, "main.grower", "/src/grower.go", 8);
+	const struct report_row *row;
+	struct report *report;
+
+	(void)state;
+	profile->row_measured = ALL_MEASURED;
+	add(profile, grower, SPAN_CLASS_UNKNOWN, NULL, 1, (const int64_t[VALUE_COUNT]){0, 0, 0, 0, 0, 2, 8 << 20});
+	report = report_new(profile, BY_SITE, VALUE_BYTES, 0);
+	assert_int_equal(report->row_count, 3);
+	row = &report->rows[2];
+	assert_string_equal(row->function, "main.grower");
+	assert_int_equal(row->values[VALUE_OBJECTS], VALUE_UNMEASURED);
+	assert_int_equal(row->values[VALUE_BYTES], VALUE_UNMEASURED);
+	assert_int_equal(row->values[VALUE_HEAP_GROWS], 2);
+	assert_false(row->has_bounds);
+	report_free(report);
+	profile_free(profile);
+}
+
 static void totals_by_size_class_stay_exact(void **state)
 {
 	struct profile *profile = estimated_profile();
@@ -487,6 +509,7 @@ int main(void)
 		cmocka_unit_test(stacks_are_grouped_by_source_not_by_address),
 		cmocka_unit_test(top_keeps_the_greatest_and_the_totals),
 		cmocka_unit_test(estimates_carry_their_interval),
+		cmocka_unit_test(growth_of_the_heap_alone_tells_nothing_of_objects),
 		cmocka_unit_test(totals_by_size_class_stay_exact),
 		cmocka_unit_test(json_has_what_the_contract_says),
 		cmocka_unit_test(json_of_what_was_not_measured_is_null),
