@@ -24,7 +24,7 @@ struct site {
 struct reader {
 	struct profile *profile;
 	struct profile_process *process; /* NULL before its record */
-	struct target target;            /* its mappings; the pid is ours, whose root directory its files are opened in */
+	struct target target;            /* its mappings; the process is ours, whose root directory its files are opened in */
 	struct address_space *space;     /* made at the first row */
 	struct site *sites;
 	int64_t counted;                 /* objects, by the library's own counters */
@@ -268,7 +268,7 @@ static void release(struct reader *reader)
 
 int raw_profile_read(struct profile *profile, const char *path, struct error *error)
 {
-	struct reader reader = {.profile = profile, .target = {.pid = getpid()}};
+	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .memory = -1}};
 	FILE *stream = fopen(path, "re");
 	int result;
 
