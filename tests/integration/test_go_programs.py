@@ -5,6 +5,7 @@ the same under observation, and the events add up to their own heap statistics."
 import hashlib
 import json
 import os
+import re
 
 import go_programs
 import harness
@@ -88,6 +89,27 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
         refills = sum(s["values"][3] for s in recording["samples"] if s["pid"] == process["pid"])
         same(refills, process["totals"][3], f"refills of {process['comm']} {process['pid']}")
     same(t.run(t.path("small"), "5").returncode, 0)
+
+
+def build_cold(t, packages):
+    """The go command with an empty build cache, every allocation of it and of all compilers that it starts."""
+    go = harness.go_toolchain("1.24")
+    environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOCACHE=str(t.path("cache")))
+    # Status 0: no event lost, and each process differs from its heap statistics by no more than its bound. There are
+    # far too many rows to look at each here.
+    done = t.escapement("record", "--rate", "1", "-o", t.path("cold.pb.gz"), "--", go, "build", packages,
+                        env=environment)
+    for words in ("without their stack", "were lost", "missing or too many", "ended before"):
+        assert words not in done.stderr, done.stderr
+    rows = int(re.search(r"(\d+) rows written", done.stderr)[1])
+    same(t.run(go, "build", "-v", packages, env=environment).stderr, "", "what a second build has to build")
+    return rows
+
+
+if os.environ.get("GO_PROGRAMS") == "all":
+    def test_a_cold_build_of_the_standard_library_loses_nothing(t):
+        harness.require_root()
+        assert build_cold(t, "std") > 1000000
 
 
 if __name__ == "__main__":
