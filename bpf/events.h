@@ -52,6 +52,8 @@ enum event_kind {
 /* Cookie flags of probes on Go functions. */
 #define EVENT_FLAG_STACK_CHECK 2 /* at the stack check's branch: if it will be taken, the function runs again */
 #define EVENT_FLAG_DIRECT      4 /* also called by mallocgc, whose calls do not count */
+/* Not in cookies: what a program adds when it begins, where the process is being recorded. */
+#define EVENT_FLAG_RECORDING   8
 
 #define EVENT_NO_SPAN_CLASS 0xffff /* of events that belong to the heap as a whole */
 

@@ -172,19 +172,19 @@ int go_malloc(struct pt_regs *ctx)
 			shape->span_class = span_class_of(&process->layout, size, has_pointers(type), &shape->bytes);
 			shape_publish(shape);
 		}
-		shape_count(process, shape);
+		shape_count(shape, flags);
 		span_class = shape->span_class;
 		bytes = shape->bytes;
 	} else {
 		add(process->hits, 1);
 		span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
-		totals = class_of(window_of(process), span_class);
+		totals = class_of(window_of(process, flags), span_class);
 		if (!totals)
 			return 0;
 		add(totals->objects, 1);
 		add(totals->bytes, bytes);
 	}
-	if (process->recording && (stacks_wanted || !shape)) {
+	if (flags & EVENT_FLAG_RECORDING && (stacks_wanted || !shape)) {
 		struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
 		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
 
@@ -231,7 +231,7 @@ int go_refill(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), span_class)))
 		return 0;
 	span = read_word(cache + process->layout.mcache_alloc + span_class * sizeof(__u64));
 	set_pending(process, cache, span, span_class);
@@ -243,7 +243,7 @@ int go_refill(struct pt_regs *ctx)
 			objects += read_word(cache + process->layout.mcache_tiny_allocs);
 		add(totals->objects, objects);
 	}
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx), &amount);
 	return 0;
 }
@@ -262,7 +262,7 @@ int go_release_all(struct pt_regs *ctx)
 	set_pending(process, cache, 0, 0);
 	if (!(flags & EVENT_FLAG_TOTAL_OBJECTS))
 		return 0;
-	window = window_of(process);
+	window = window_of(process, flags);
 	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
 		__u64 objects = span_tail(&process->layout, span);
@@ -285,7 +285,7 @@ int go_large(struct pt_regs *ctx)
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_class_totals *totals;
 
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), noscan)))
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), noscan)))
 		return 0;
 	add(totals->objects, 1);
 	add(totals->bytes, (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL));
@@ -303,14 +303,14 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 	struct event_class_totals *totals;
 
 	bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax);
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process), span_class)))
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), span_class)))
 		return 0;
 	if (kind == EVENT_REFILL)
 		add(totals->refills, 1);
 	else
 		add(totals->central_grows, 1);
 	key.span_class = span_class;
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx), &amount);
 	return 0;
 }
@@ -342,10 +342,10 @@ int go_heap_grow(struct pt_regs *ctx)
 
 	if (!process || !counts_hit(ctx, flags))
 		return 0;
-	window = window_of(process);
+	window = window_of(process, flags);
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx), &amount);
 	return 0;
 }
@@ -381,7 +381,7 @@ int go_sample(struct pt_regs *ctx)
 	struct event_sums amount = {.events = 1, .count = 1, .bytes = size};
 	struct event_key key = {.slot = slot, .kind = EVENT_SAMPLE, .site = size, .span_class = EVENT_NO_SPAN_CLASS};
 
-	if (!process || !counts_hit(ctx, flags) || !process->recording)
+	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
 	if (!read_arguments(&process->layout, ctx->rbp, size, &key))
 		read_arguments(&process->layout, read_word(ctx->rbp), size, &key);

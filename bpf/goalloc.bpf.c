@@ -65,14 +65,14 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !(totals = class_of(window_of(process), span_class)))
+	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
 		return 0;
 	add(totals->refills, amount.count);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
 		add(totals->objects, GOALLOC_REFILL_OBJECTS(PT_REGS_PARM2(ctx)));
 		add(totals->bytes, PT_REGS_PARM3(ctx));
 	}
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
 	return 0;
 }
@@ -86,10 +86,10 @@ int goalloc_mcentral_grow(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !(totals = class_of(window_of(process), span_class)))
+	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
 		return 0;
 	add(totals->central_grows, amount.count);
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx, PT_REGS_PARM5(ctx), &key), &amount);
 	return 0;
 }
@@ -105,10 +105,10 @@ int goalloc_mheap_grow(struct pt_regs *ctx)
 
 	if (!process)
 		return 0;
-	window = window_of(process);
+	window = window_of(process, flags);
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		record(process, &key, take_stack(ctx, PT_REGS_PARM4(ctx), &key), &amount);
 	return 0;
 }
@@ -123,7 +123,7 @@ int goalloc_large_alloc(struct pt_regs *ctx)
 
 	if (!process)
 		return 0;
-	window = window_of(process);
+	window = window_of(process, flags);
 	add(window->classes[0].objects, PT_REGS_PARM1(ctx));
 	add(window->classes[0].bytes, PARM6(ctx));
 	return 0;
@@ -140,7 +140,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 	struct event_class_totals *totals;
 	struct event_shape *shape = 0;
 
-	if (!process || !(totals = class_of(window_of(process), span_class)))
+	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
 		return 0;
 	if (every)
 		shape = shape_of(process, site, 0, bytes << 8 | span_class, &fresh);
@@ -150,7 +150,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			shape->bytes = bytes;
 			shape_publish(shape);
 		}
-		shape_count(process, shape);
+		shape_count(shape, flags);
 		if (!stacks_wanted)
 			return 0;
 	} else {
@@ -160,7 +160,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			add(totals->bytes, bytes);
 		}
 	}
-	if (process->recording) {
+	if (flags & EVENT_FLAG_RECORDING) {
 		struct event_key key = {.slot = slot, .kind = every ? EVENT_ALLOC : EVENT_SAMPLE, .span_class = span_class,
 					.site = site};
 		struct event_sums amount = {0};

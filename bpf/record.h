@@ -8,7 +8,7 @@
  *   1. process_of()       which process slot is this, by the probe's cookie
  *   2. scratch_claim()    a buffer for the stack, from a few per CPU: programs on uprobes can be preempted, and
  *                         then another one runs on the same CPU
- *   3. fill the stack     stack_from_target(), or stack_walk()
+ *   3. fill the stack     take_stack(), in the way of the kind of target
  *   4. record()           add to the row and release the buffer
  *
  * plus its own additions to the totals, which never fail. Additions are atomic, because a program may be preempted
@@ -75,7 +75,7 @@ __weak char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define add(target, amount) __sync_fetch_and_add(&(target), (amount))
 
-/* As process_of(), for programs that count the hit elsewhere. */
+/* As process_of(), for programs that count the hit elsewhere. `flags` are EVENT_FLAG_…. */
 static __always_inline struct event_process *process_uncounted(void *ctx, __u32 *slot, __u32 *flags)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
@@ -84,7 +84,12 @@ static __always_inline struct event_process *process_uncounted(void *ctx, __u32 
 	*slot = EVENT_COOKIE_SLOT(cookie);
 	*flags = EVENT_COOKIE_FLAGS(cookie);
 	process = bpf_map_lookup_elem(&processes, slot);
-	if (process && process->only_pid) {
+	if (!process)
+		return 0;
+	/* read once: the event must not count in one window and be a row of the other */
+	if (*(volatile __u32 *)&process->recording)
+		*flags |= EVENT_FLAG_RECORDING;
+	if (process->only_pid) {
 		struct bpf_pidns_info info = {};
 
 		if (bpf_get_ns_current_pid_tgid(process->pid_namespace_device, process->pid_namespace_inode, &info,
@@ -104,9 +109,9 @@ static __always_inline struct event_process *process_of(void *ctx, __u32 *slot, 
 	return process;
 }
 
-static __always_inline struct event_window *window_of(struct event_process *process)
+static __always_inline struct event_window *window_of(struct event_process *process, __u32 flags)
 {
-	return process->recording ? &process->inside : &process->outside;
+	return flags & EVENT_FLAG_RECORDING ? &process->inside : &process->outside;
 }
 
 /* 0 where the target said something that is no span class. */
@@ -142,9 +147,9 @@ static __always_inline void shape_publish(struct event_shape *shape)
 	__sync_lock_test_and_set(&shape->state, EVENT_SHAPE_READY);
 }
 
-static __always_inline void shape_count(const struct event_process *process, struct event_shape *shape)
+static __always_inline void shape_count(struct event_shape *shape, __u32 flags)
 {
-	if (process->recording)
+	if (flags & EVENT_FLAG_RECORDING)
 		add(shape->inside, 1);
 	else
 		add(shape->outside, 1);
