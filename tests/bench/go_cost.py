@@ -399,7 +399,7 @@ def table_phases(directory):
         for key, text, limit in (("loaded", "BPF programs loaded, ms", None), ("attached", "attach, ms", 50),
                                  ("detached", "detach, ms", 150), ("share", "CPU while recording, %", 1),
                                  ("resident", "resident, MiB", 64)):
-            print_ratio(f"{name}: {text}", [value[key] for value in values], limit, 1)
+            print_ratio(f"{name}: {text}", [value[key] for value in values], limit, 2)
 
 
 TABLES = {"loop": table_loop, "event": table_event, "programs": table_programs, "phases": table_phases}
