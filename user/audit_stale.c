@@ -188,7 +188,8 @@ static void check_silence(const struct audit *audit, FILE *text)
 		uint32_t own = row->annotation_count - row->linked_count;
 
 		/* Of a file that the output does not have it cannot speak. */
-		if (row->verdict == AUDIT_UNANNOTATED && row->file != row->site.file && call_family(row->runtime_call) & never_silent && !call_is_closure(row->type) &&
+		if (row->verdict == AUDIT_UNANNOTATED && row->file != row->site.file &&
+		    call_family(row->runtime_call) & never_silent && !call_is_closure(row->type) &&
 		    !(physical->function && strstr(physical->function, ".init")))
 			silent++;
 		/* The annotation is the callee's own although the compiler repeats it at the call. */

@@ -117,7 +117,8 @@ static void add_values(struct reader *reader, const struct profile_key *key, con
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		reader->process->totals[i] = add_saturated(reader->process->totals[i], values[i]);
 		if (key->span_class >= 0)
-			reader->process->class_totals[key->span_class][i] = add_saturated(reader->process->class_totals[key->span_class][i], values[i]);
+			reader->process->class_totals[key->span_class][i] =
+				add_saturated(reader->process->class_totals[key->span_class][i], values[i]);
 	}
 	profile_add(reader->profile, key, values);
 }
@@ -233,8 +234,10 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 	free(line);
 	if (result || reader->ended)
 		return result;
-	error_set(error, STATUS_CANNOT_MEASURE, "'%s' is not complete: the program was killed, called _exit, became another by "
-		  "exec, or still runs", path);
+	error_set(error, STATUS_CANNOT_MEASURE,
+		  "'%s' is not complete: the program was killed, called _exit, became another by "
+		  "exec, or still runs",
+		  path);
 	return reader->process ? 1 : -1;
 }
 

@@ -11,7 +11,14 @@ struct arena_block {
 	max_align_t data[];
 };
 
-enum { LEAST_BLOCK = 1 << 11, LARGEST_BLOCK = 1 << 23, HUGE_PAGE = 1 << 21, FIRST_CAPACITY = 1 << 6, ALIGNMENT = 8, PREFETCH = 16 };
+enum {
+	LEAST_BLOCK = 1 << 11,
+	LARGEST_BLOCK = 1 << 23,
+	HUGE_PAGE = 1 << 21,
+	FIRST_CAPACITY = 1 << 6,
+	ALIGNMENT = 8,
+	PREFETCH = 16
+};
 
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)

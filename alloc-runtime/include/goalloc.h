@@ -40,12 +40,13 @@ struct goalloc_site {
 	}))
 
 /*
- * Allocates `size` bytes, zeroed, 8-byte aligned (16 from 16 bytes on where the size class allows it, page-aligned
- * for large objects; tiny ones to the largest power of two up to 8 that divides their size, as in Go). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds
- * no byte, and counts as no object.
+ * Allocates `size` bytes, zeroed, 8-byte aligned (16 from 16 bytes on where the size class allows it,
+ * page-aligned for large objects; tiny ones to the largest power of two up to 8 that divides their size, as
+ * in Go). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds no
+ * byte, and counts as no object.
  *
- * "scan" objects may hold pointers, "noscan" ones do not: they live in spans of their own, as in Go. Noscan objects
- * below 16 bytes share 16-byte blocks (the tiny allocator).
+ * "scan" objects may hold pointers, "noscan" ones do not: they live in spans of their own, as in Go. Noscan
+ * objects below 16 bytes share 16-byte blocks (the tiny allocator).
  */
 void *goalloc_scan(size_t size);
 void *goalloc_noscan(size_t size);

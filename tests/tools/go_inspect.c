@@ -302,7 +302,8 @@ static const struct {
 	const char *name;
 	int (*run)(const char *path, char **arguments);
 } commands[] = {
-	{"info", info}, {"lookup", lookup}, {"names", names}, {"decode", decode}, {"points", points}, {"statistics", statistics}, {"open", open_often}, {"damage", survive_damage},
+	{"info", info},	    {"lookup", lookup},		{"names", names},     {"decode", decode},
+	{"points", points}, {"statistics", statistics}, {"open", open_often}, {"damage", survive_damage},
 };
 
 int main(int argc, char **argv)
