@@ -92,6 +92,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal};
 	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
+	static sigset_t ignored; /* by our caller */
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
 	struct session_result result;
@@ -112,10 +113,14 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
 		struct sigaction before;
 
-		/* what nohup ignores stays ignored, here and in the program */
-		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		/* What nohup or a script's `&` ignores stays ignored in the program. For us only the first does: scripts
+		 * end a recording in the background by SIGINT. */
+		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+			sigaddset(&ignored, handled[i]); /* a second run finds our handlers */
+		if (handled[i] != SIGHUP || !sigismember(&ignored, SIGHUP))
 			sigaction(handled[i], &action, NULL);
 	}
+	options.ignored = ignored;
 	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
 	if (watched)
 		fputs("\r\033[K", stderr);

@@ -345,11 +345,16 @@ bool launch_step(struct launch *launch)
 }
 
 /* In the child: waits until it is traced, then becomes the program. Reports a failed exec through `report`. */
-__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *mask, int go, int report)
+__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const sigset_t *mask,
+							     int go, int report)
 {
 	char byte;
 	int failure;
 
+	for (int number = 1; number < NSIG; number++) {
+		if (sigismember(ignored, number) == 1)
+			signal(number, SIG_IGN);
+	}
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(go, &byte, 1) == 1)
 		execvp(argv[0], argv);
@@ -399,8 +404,8 @@ static void close_all(const int *files, size_t count)
 	}
 }
 
-struct launch *launch_start(char *const *argv, bool follow, const struct launch_handler *handler,
-			    struct error *error)
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
+			    const struct launch_handler *handler, struct error *error)
 {
 	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
 	struct launch *launch = calloc(1, sizeof(*launch));
@@ -417,7 +422,7 @@ struct launch *launch_start(char *const *argv, bool follow, const struct launch_
 		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
 	} else {
 		if (launch->pid == 0)
-			run_child(argv, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
+			run_child(argv, ignored, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
 		close_all(&files[GO_CHILD], 1);
 		close_all(&files[REPORT_CHILD], 1);
 		files[GO_CHILD] = files[REPORT_CHILD] = -1;

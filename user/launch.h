@@ -9,6 +9,7 @@
  * it blocks SIGCHLD and waits for every child of this process; one at a time.
  */
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "error.h"
@@ -32,10 +33,10 @@ struct launch_handler {
 
 struct launch;
 
-/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the signal
- * mask and the ignored signals of the caller. */
-struct launch *launch_start(char *const *argv, bool follow, const struct launch_handler *handler,
-			    struct error *error);
+/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the
+ * caller's signal mask, and ignores `ignored` besides what the caller ignores. */
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
+			    const struct launch_handler *handler, struct error *error);
 /* A descriptor that can be read when there is something to handle, for poll(). */
 int launch_file(const struct launch *launch);
 /* Handles what has happened since the last call without waiting. Returns whether the program itself still runs. */

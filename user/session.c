@@ -21,6 +21,7 @@
 
 enum {
 	POLL_MS = 100,
+	POLL_ALL_MS = 10, /* at rate 1: the maps must not fill up in between */
 	TICK_MS = 1000,   /* between readings of rows and counters, in case the target is killed */
 	GRACE_MS = 3000,  /* for a program that was asked to end */
 };
@@ -209,7 +210,7 @@ static int start_program(struct session *session, struct error *error)
 {
 	const struct launch_handler handler = {session, on_image, on_fork, on_exiting, on_ended};
 
-	session->launch = launch_start(session->options->argv, session->options->follow, &handler, error);
+	session->launch = launch_start(session->options->argv, &session->options->ignored, session->options->follow, &handler, error);
 	return session->launch ? 0 : -1;
 }
 
@@ -251,7 +252,7 @@ static bool wait_for_events(struct session *session)
 {
 	struct pollfd file = {.fd = session->launch ? launch_file(session->launch) : session->pidfd, .events = POLLIN};
 
-	poll(&file, 1, POLL_MS);
+	poll(&file, 1, session->rate == 1 ? POLL_ALL_MS : POLL_MS);
 	return session->launch ? launch_step(session->launch) : !(file.revents & POLLIN);
 }
 
@@ -355,7 +356,7 @@ static void raise_descriptor_limit(struct session *session)
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
-	int64_t last_tick = session->started_ms;
+	int64_t last_tick = session->started_ms, last_progress = 0;
 
 	while (wait_for_events(session)) {
 		int64_t now = now_ms(), elapsed = now - session->started_ms;
@@ -374,10 +375,11 @@ static void run(struct session *session)
 					observed_tick(session->observed[i]);
 			}
 		}
-		if (options->progress) {
+		if (options->progress && now - last_progress >= POLL_MS) {
 			struct session_progress progress = {(double)elapsed / 1e3, session->observed_count,
 							    events_seen(session)};
 
+			last_progress = now;
 			options->progress(options->context, &progress);
 		}
 	}

@@ -35,6 +35,7 @@ struct session_options {
 	bool no_stacks;     /* count by site and type only */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	bool verbose;
+	sigset_t ignored;   /* argv is to ignore these: what our caller had us ignore, and we handle */
 	const volatile sig_atomic_t *stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */

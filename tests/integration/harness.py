@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,11 @@ class Case:
 
     def path(self, name):
         return self.directory / name
+
+    def copy(self, program):
+        """A copy of a program where every user can run it: a checkout may stand where only its owner may look."""
+        self.directory.chmod(0o777)
+        return pathlib.Path(shutil.copy(program, self.directory))
 
     def run(self, *command, status=0, **options):
         """Runs a command to its end and checks its exit status (None: any). Returns the CompletedProcess."""

@@ -38,12 +38,12 @@ def test_rows_and_totals_are_those_of_a_recording_through_probes(t):
 
 
 def test_a_gate_needs_no_privilege(t):
-    t.directory.chmod(0o777)
+    escapement, seeds = t.copy(harness.ESCAPEMENT), t.copy(workload("seeds"))
     unprivileged = {"preexec_fn": lambda: (os.setgid(65534), os.setuid(65534))} if os.geteuid() == 0 else {}
-    command = ("--in-process", "--baseline", t.path("b.json"), "--", workload("seeds"), "--rounds")
-    t.escapement("gate", "--update", *command, 20, **unprivileged)
-    t.escapement("gate", *command, 20, **unprivileged)
-    t.escapement("gate", *command, 21, status=1, **unprivileged)
+    command = ("--in-process", "--baseline", t.path("b.json"), "--", seeds, "--rounds")
+    t.run(escapement, "gate", "--update", *command, 20, **unprivileged)
+    t.run(escapement, "gate", *command, 20, **unprivileged)
+    t.run(escapement, "gate", *command, 21, status=1, **unprivileged)
 
 
 def test_both_ways_to_measure_agree_on_a_baseline(t):

@@ -81,7 +81,8 @@ BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count}
 PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text}
 LOST = {"events": count, "stacks": count}
 EXACT = {"totals": boolean, "rows": boolean}
-FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position}
+# an address where nothing tells a function
+FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position, "address": Optional(text)}
 REPORT = {
     "schema": one_of("escapement.report/1"),
     "target": {"command": maybe_text, "kernel": maybe_text, "start": maybe_text, "duration_seconds": number,

@@ -103,5 +103,16 @@ def test_signals_that_are_ignored_stay_so(t):
     same(kept[1], kept[0])
 
 
+def test_a_recording_in_the_background_of_a_script_ends_by_sigint(t):
+    harness.require_root()
+    target = t.start(workload("processes"), "again", "1")
+    recorder = t.start(harness.ESCAPEMENT, "record", "-o", t.path("profile.pb.gz"), "-p", target.pid,
+                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    time.sleep(0.8)
+    recorder.send_signal(signal.SIGINT)
+    same(recorder.wait(5), 0, "exit status")
+    same(target.poll(), None, "the target's exit status")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -381,9 +381,8 @@ def test_a_process_without_probes_is_exit_3(t):
 def test_without_root_the_missing_capabilities_are_named(t):
     harness.require_root()
     process = t.start("sleep", "60")
-    t.directory.chmod(0o777)
-    done = t.escapement("record", "-o", t.path("p"), "-p", process.pid, status=3,
-                        preexec_fn=lambda: (os.setgid(65534), os.setuid(65534)))
+    done = t.run(t.copy(harness.ESCAPEMENT), "record", "-o", t.path("p"), "-p", process.pid, status=3,
+                 preexec_fn=lambda: (os.setgid(65534), os.setuid(65534)))
     contains(done.stderr, "CAP_BPF")
 
 
