@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/escapement.skel.h"
+#include "procfs.h"
 #include "size_class.h"
 
 enum {
@@ -363,26 +364,6 @@ static int attach_group(struct collector *collector, struct attachment *attachme
 	return link ? 0 : -errno;
 }
 
-/* The process's number as it sees itself: what programs see that run in its PID namespace. */
-static uint32_t own_number(int pid)
-{
-	char path[64], line[256];
-	uint32_t number = (uint32_t)pid;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		char *last = strrchr(line, '\t');
-
-		if (last && strncmp(line, "NSpid:", 6) == 0)
-			number = (uint32_t)strtoul(last, NULL, 10);
-	}
-	if (file)
-		fclose(file);
-	return number;
-}
-
 /* Has the programs look at whose event it is: perf uprobes are attached to all processes. */
 static int select_process(struct event_process *process, int pid)
 {
@@ -394,7 +375,10 @@ static int select_process(struct event_process *process, int pid)
 		return -errno;
 	process->pid_namespace_device = status.st_dev;
 	process->pid_namespace_inode = status.st_ino;
-	process->only_pid = own_number(pid);
+	/* as it sees itself: what programs see that run in its PID namespace */
+	process->only_pid = (uint32_t)procfs_status_number(pid, "NSpid");
+	if (!process->only_pid)
+		process->only_pid = (uint32_t)pid;
 	return 0;
 }
 
@@ -500,28 +484,51 @@ static int rows_map(const struct collector *collector, uint32_t which)
 	return bpf_map__fd(which ? collector->bpf->maps.rows1 : collector->bpf->maps.rows0);
 }
 
-static void each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
-			void *context)
+/* bpf_map_lookup_batch(), or bpf_map_lookup_and_delete_batch(). */
+typedef int batch_function(int map, void *from, void *to, void *keys, void *values, __u32 *count,
+			   const struct bpf_map_batch_opts *options);
+
+static void each_element(int map, batch_function *read, size_t key_size, size_t value_size,
+			 void (*each)(void *context, const void *key, const void *value), void *context)
 {
-	struct event_key *keys = calloc(BATCH, sizeof(*keys));
-	struct event_sums *sums = calloc(BATCH, sizeof(*sums));
+	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
 	uint32_t position, *previous = NULL;
 	int status;
 
-	if (!keys || !sums)
+	if (!keys || !values)
 		abort();
 	do {
 		uint32_t count = BATCH;
 
-		status = bpf_map_lookup_batch(map, previous, &position, keys, sums, &count, NULL);
+		status = read(map, previous, &position, keys, values, &count, NULL);
 		if (status && errno != ENOENT)
 			break;
 		for (uint32_t i = 0; i < count; i++)
-			each(context, &keys[i], &sums[i]);
+			each(context, keys + i * key_size, values + i * value_size);
 		previous = &position;
 	} while (!status);
 	free(keys);
-	free(sums);
+	free(values);
+}
+
+struct row_reader {
+	void (*each)(void *context, const struct event_key *key, const struct event_sums *sums);
+	void *context;
+};
+
+static void read_row(void *context, const void *key, const void *sums)
+{
+	const struct row_reader *reader = context;
+
+	reader->each(reader->context, key, sums);
+}
+
+static void each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
+			void *context)
+{
+	struct row_reader reader = {each, context};
+
+	each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row, &reader);
 }
 
 void collector_rows(struct collector *collector,
@@ -572,38 +579,14 @@ void collector_take(struct collector *collector, uint32_t slot, struct event_row
 	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
 }
 
-static void keep_row(struct event_store *store, const void *key, const void *sums)
+static void keep_row(void *store, const void *key, const void *sums)
 {
 	event_store_add(store, key, sums);
 }
 
-static void keep_stack(struct event_store *store, const void *hash, const void *stack)
+static void keep_stack(void *store, const void *hash, const void *stack)
 {
 	event_store_add_stack(store, hash, stack);
-}
-
-/* Moves all that a map holds into the store. */
-static void drain(struct collector *collector, int map, size_t key_size, size_t value_size,
-		  void (*keep)(struct event_store *, const void *, const void *))
-{
-	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
-	uint32_t position, *previous = NULL;
-	int status;
-
-	if (!keys || !values)
-		abort();
-	do {
-		uint32_t count = BATCH;
-
-		status = bpf_map_lookup_and_delete_batch(map, previous, &position, keys, values, &count, NULL);
-		if (status && errno != ENOENT)
-			break;
-		for (uint32_t i = 0; i < count; i++)
-			keep(&collector->store, keys + i * key_size, values + i * value_size);
-		previous = &position;
-	} while (!status);
-	free(keys);
-	free(values);
 }
 
 /* Returns when no program runs that has begun before: the kernel promises that for maps of maps. */
@@ -621,8 +604,8 @@ void collector_relieve(struct collector *collector)
 
 	if (stacks - collector->relieved_stacks > EVENT_STACKS_MAX / 4) {
 		collector->relieved_stacks = stacks;
-		drain(collector, bpf_map__fd(collector->bpf->maps.stacks), sizeof(struct event_hash),
-		      sizeof(struct event_stack), keep_stack);
+		each_element(bpf_map__fd(collector->bpf->maps.stacks), bpf_map_lookup_and_delete_batch,
+			     sizeof(struct event_hash), sizeof(struct event_stack), keep_stack, &collector->store);
 	}
 	if (rows - collector->relieved_rows > EVENT_ROWS_MAX / 4) {
 		uint32_t full = maps->filling;
@@ -631,8 +614,8 @@ void collector_relieve(struct collector *collector)
 		maps->filling = !full;
 		/* one that has found its row there still adds to it */
 		if (programs_left(collector))
-			drain(collector, rows_map(collector, full), sizeof(struct event_key), sizeof(struct event_sums),
-			      keep_row);
+			each_element(rows_map(collector, full), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
+				     sizeof(struct event_sums), keep_row, &collector->store);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "launch.h"
 #include "raw_profile.h"
 
 enum {
@@ -33,7 +34,7 @@ static int64_t now_ns(clockid_t clock)
 		     "allocated to a file in '%s' when it ends (see 'record --raw')"
 
 /* Runs argv with GOALLOC_PROFILE set. */
-static pid_t start(char *const *argv, const char *file, struct error *error)
+static pid_t start(char *const *argv, const sigset_t *ignored, const char *file, struct error *error)
 {
 	int report[2], failure = 0;
 	pid_t pid;
@@ -43,11 +44,7 @@ static pid_t start(char *const *argv, const char *file, struct error *error)
 	pid = fork();
 	if (pid == 0) {
 		setenv("GOALLOC_PROFILE", file, 1);
-		execvp(argv[0], argv);
-		failure = errno;
-		if (write(report[1], &failure, sizeof(failure)) < 0)
-			_exit(126);
-		_exit(127);
+		launch_become(argv, ignored, report[1]);
 	}
 	close(report[1]);
 	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {
@@ -90,16 +87,10 @@ static struct profile *describe(char *const *argv)
 {
 	struct profile *profile = profile_new();
 	struct utsname kernel;
-	char text[1024] = "";
 
-	for (int i = 0; argv[i]; i++) {
-		size_t length = strlen(text);
-
-		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", argv[i]);
-	}
 	uname(&kernel);
 	profile->tool_version = ESCAPEMENT_VERSION;
-	profile->target = profile_string(profile, text);
+	profile->target = profile_command(profile, argv);
 	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
 	profile->rate = 1;
 	profile->totals_exact = profile->rows_exact = true;
@@ -180,7 +171,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		return NULL;
 	}
 	snprintf(file, sizeof(file), "%s/raw", directory);
-	pid = start(options->argv, file, error);
+	pid = start(options->argv, &options->ignored, file, error);
 	if (pid < 0) {
 		rmdir(directory);
 		return NULL;

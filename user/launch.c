@@ -84,20 +84,11 @@ static void resume(struct tracee *tracee, int signal)
 	ptrace(tracee->loading ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, NULL, (void *)(intptr_t)signal);
 }
 
-static bool has_ended(int tid)
-{
-	char *text = procfs_read(tid, "stat", NULL);
-	const char *name_end = text ? strrchr(text, ')') : NULL;
-	bool ended = !name_end || strncmp(name_end, ") Z", 3) == 0;
-
-	free(text);
-	return ended;
-}
-
 /* Whether a thread of the process has not come to its end yet. */
 static bool threads_left(struct launch *launch, int pid)
 {
 	struct tracee *tracee, *next, *leader = NULL;
+	char state;
 
 	HASH_ITER(hh, launch->tracees, tracee, next) {
 		if (tracee->pid != pid || tracee->exiting)
@@ -107,7 +98,8 @@ static bool threads_left(struct launch *launch, int pid)
 		leader = tracee;
 	}
 	/* the end of the first thread is not reported before that of the others */
-	return leader && !has_ended(pid);
+	state = leader ? procfs_state(pid) : 0;
+	return state && state != 'Z';
 }
 
 /* Whether the dynamic linker of `tid` is in charge at this address: nothing of the program has run so far. */
@@ -344,24 +336,31 @@ bool launch_step(struct launch *launch)
 	return !launch->ended;
 }
 
-/* In the child: waits until it is traced, then becomes the program. Reports a failed exec through `report`. */
-__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const sigset_t *mask,
-							     int go, int report)
+void launch_become(char *const *argv, const sigset_t *ignored, int report)
 {
-	char byte;
 	int failure;
 
 	for (int number = 1; number < NSIG; number++) {
 		if (sigismember(ignored, number) == 1)
 			signal(number, SIG_IGN);
 	}
-	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (read(go, &byte, 1) == 1)
-		execvp(argv[0], argv);
+	execvp(argv[0], argv);
 	failure = errno;
 	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
 	_exit(127);
+}
+
+/* In the child: waits until it is traced, then becomes the program. */
+__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const sigset_t *mask,
+						int go, int report)
+{
+	char byte;
+
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (read(go, &byte, 1) != 1)
+		_exit(126);
+	launch_become(argv, ignored, report);
 }
 
 static int watch_children(struct launch *launch)

@@ -37,6 +37,10 @@ struct launch;
  * caller's signal mask, and ignores `ignored` besides what the caller ignores. */
 struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
 			    const struct launch_handler *handler, struct error *error);
+/* In a child of this process: ignores `ignored` besides, and becomes the program. A failed exec is written to `report`, as
+ * an int, its errno. */
+__attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, int report);
+
 /* A descriptor that can be read when there is something to handle, for poll(). */
 int launch_file(const struct launch *launch);
 /* Handles what has happened since the last call without waiting. Returns whether the program itself still runs. */

@@ -57,6 +57,12 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 	free(attempt);
 }
 
+static void adjust(struct observed *observed, bool on)
+{
+	if (observed->runtime->may_change && observed->runtime->ops->adjust)
+		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct target *target,
 			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
 			      struct error *error)
@@ -88,8 +94,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	if (from_first_instruction) {
 		observed->start.taken = true;
 	} else {
-		if (runtime->may_change && runtime->ops->adjust)
-			runtime->ops->adjust(runtime, target, true);
+		adjust(observed, true);
 		observed->sums->recording = 1;
 		unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, target) : 0;
 		snapshot_take(observed, &observed->start);
@@ -120,12 +125,6 @@ static void remember_rows(struct observed *observed)
 	address_space_update(observed->space);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, remember_row, observed);
-}
-
-static void adjust(struct observed *observed, bool on)
-{
-	if (observed->runtime->may_change && observed->runtime->ops->adjust)
-		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
 void observed_tick(struct observed *observed)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "overhead.h"
 
-#include <dirent.h>
 #include <link.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "procfs.h"
 
 enum {
 	LOOKS = 3,             /* in a row */
@@ -35,27 +37,19 @@ static int64_t process_ns(int pid)
 /* How long the process's threads have waited for a CPU. 0 where the kernel does not tell. */
 static int64_t waited_ns(int pid)
 {
-	char path[64], line[128];
-	struct dirent *entry;
+	size_t count;
+	int *threads = procfs_threads(pid, &count);
 	int64_t sum = 0;
-	DIR *threads;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	threads = opendir(path);
-	while (threads && (entry = readdir(threads))) {
+	for (size_t i = 0; i < count; i++) {
+		char *text = procfs_read(threads[i], "schedstat", NULL);
 		long long ran, waited;
-		FILE *file;
 
-		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/schedstat", pid, entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fgets(line, sizeof(line), file) && sscanf(line, "%lld %lld", &ran, &waited) == 2)
+		if (text && sscanf(text, "%lld %lld", &ran, &waited) == 2)
 			sum += waited;
-		fclose(file);
+		free(text);
 	}
-	if (threads)
-		closedir(threads);
+	free(threads);
 	return sum;
 }
 

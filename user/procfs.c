@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "procfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -55,12 +56,60 @@ int procfs_status_number(int tid, const char *field)
 
 	for (line = text ? strtok_r(text, "\n", &state) : NULL; line; line = strtok_r(NULL, "\n", &state)) {
 		if (strncmp(line, field, length) == 0 && line[length] == ':') {
-			value = atoi(line + length + 1);
+			const char *last = strrchr(line, '\t');
+
+			value = atoi(last ? last : line + length + 1);
 			break;
 		}
 	}
 	free(text);
 	return value;
+}
+
+char procfs_state(int tid)
+{
+	char *text = procfs_read(tid, "stat", NULL);
+	const char *name_end = text ? strrchr(text, ')') : NULL;
+	char state = name_end && name_end[1] ? name_end[2] : 0;
+
+	free(text);
+	return state;
+}
+
+void procfs_name(int pid, char *name, size_t size)
+{
+	char *text = procfs_read(pid, "comm", NULL);
+
+	snprintf(name, size, "%.*s", text ? (int)strcspn(text, "\n") : 0, text ? text : "");
+	free(text);
+}
+
+int *procfs_threads(int pid, size_t *count)
+{
+	char path[64];
+	int *threads = NULL;
+	struct dirent *entry;
+	size_t capacity = 0;
+	DIR *directory;
+
+	*count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	directory = opendir(path);
+	while (directory && (entry = readdir(directory))) {
+		int tid = atoi(entry->d_name);
+
+		if (!tid)
+			continue;
+		if (*count == capacity) {
+			threads = reallocarray(threads, capacity = 2 * capacity + 16, sizeof(*threads));
+			if (!threads)
+				abort();
+		}
+		threads[(*count)++] = tid;
+	}
+	if (directory)
+		closedir(directory);
+	return threads;
 }
 
 uint64_t procfs_auxiliary(int tid, uint64_t type)

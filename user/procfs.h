@@ -11,8 +11,18 @@
  * errno on failure. */
 char *procfs_read(int tid, const char *name, size_t *length);
 
-/* A decimal number from /proc/TID/status, such as "Tgid"; 0 where there is none. */
+/* A decimal number from /proc/TID/status, such as "Tgid"; of several, such as those of "NSpid", the last. 0 where there is
+ * none. */
 int procfs_status_number(int tid, const char *field);
+
+/* The state of a thread as proc(5) has it: 'R', 'S', 'Z', …; 0 where there is no such thread. */
+char procfs_state(int tid);
+
+/* The name of a process, at most `size` - 1 bytes of it; "" where there is none. */
+void procfs_name(int pid, char *name, size_t size);
+
+/* The threads of a process at some moment of the call. The caller frees them. */
+int *procfs_threads(int pid, size_t *count);
 
 /* A value of the auxiliary vector, such as AT_BASE; 0 where there is none. */
 uint64_t procfs_auxiliary(int tid, uint64_t type);

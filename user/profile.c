@@ -178,6 +178,18 @@ const char *profile_format(struct profile *profile, const char *format, ...)
 	return interned;
 }
 
+const char *profile_command(struct profile *profile, char *const *argv)
+{
+	char text[1024] = "";
+
+	for (int i = 0; argv[i]; i++) {
+		size_t length = strlen(text);
+
+		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", argv[i]);
+	}
+	return profile_string(profile, text);
+}
+
 void profile_warn(struct profile *profile, const char *format, ...)
 {
 	va_list arguments;

@@ -155,6 +155,8 @@ void profile_free(struct profile *profile); /* NULL is allowed */
 /* Interns a string; NULL gives NULL. */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Arguments joined by spaces, at most a kilobyte of them. */
+const char *profile_command(struct profile *profile, char *const *argv);
 
 /* Adds a warning, unless it has been given before. */
 void profile_warn(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,7 +7,6 @@
  * runtime.newobject), the site, its callers. The site stands for the C function that it is in, so it takes the place
  * of that function's frame.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "frames.h"
 #include "goalloc_contract.h"
+#include "procfs.h"
 #include "runtime.h"
 #include "site_stack.h"
 #include "unaligned.h"
@@ -348,26 +348,13 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
  * sent to the slow one, and not have run since. */
 static int64_t goalloc_unsettled(struct runtime *runtime, const struct target *target)
 {
-	char path[64], line[512], *state;
-	struct dirent *entry;
+	size_t count = 0;
+	int *threads = runtime->rate == 1 ? procfs_threads(target->pid, &count) : NULL;
 	int64_t awake = 0;
-	DIR *threads;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", target->pid);
-	threads = runtime->rate == 1 ? opendir(path) : NULL;
-	while (threads && (entry = readdir(threads))) {
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", target->pid, entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL; /* behind the name */
-		awake += state && strncmp(state, ") R", 3) == 0;
-		fclose(file);
-	}
-	if (threads)
-		closedir(threads);
+	for (size_t i = 0; i < count; i++)
+		awake += procfs_state(threads[i]) == 'R';
+	free(threads);
 	return awake;
 }
 

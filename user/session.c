@@ -152,11 +152,10 @@ static bool is_wanted(const struct session *session, int pid)
 static void miss(struct session *session, int pid)
 {
 	struct profile_process *process = profile_process_add(session->profile, pid);
-	char *comm = procfs_read(pid, "comm", NULL);
+	char comm[32];
 
-	if (comm)
-		comm[strcspn(comm, "\n")] = 0;
-	process->comm = profile_string(session->profile, comm ? comm : "");
+	procfs_name(pid, comm, sizeof(comm));
+	process->comm = profile_string(session->profile, comm);
 	memset(process->totals, 0, sizeof(process->totals));
 	memset(process->class_totals, 0, sizeof(process->class_totals));
 	process->lost_events = 1;
@@ -164,7 +163,6 @@ static void miss(struct session *session, int pid)
 	if (session->unobserved++ == 0)
 		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, process->comm,
 			     session->error.text);
-	free(comm);
 }
 
 static bool on_image(void *context, int pid)
@@ -210,7 +208,8 @@ static int start_program(struct session *session, struct error *error)
 {
 	const struct launch_handler handler = {session, on_image, on_fork, on_exiting, on_ended};
 
-	session->launch = launch_start(session->options->argv, &session->options->ignored, session->options->follow, &handler, error);
+	session->launch = launch_start(session->options->argv, &session->options->ignored, session->options->follow,
+				       &handler, error);
 	return session->launch ? 0 : -1;
 }
 
@@ -391,7 +390,6 @@ static void describe(struct session *session)
 	struct profile *profile = session->profile;
 	struct timespec wall;
 	struct utsname kernel;
-	char text[1024] = "";
 
 	clock_gettime(CLOCK_REALTIME, &wall);
 	uname(&kernel);
@@ -407,12 +405,7 @@ static void describe(struct session *session)
 		target_close(target);
 		return;
 	}
-	for (int i = 0; options->argv[i]; i++) {
-		size_t length = strlen(text);
-
-		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", options->argv[i]);
-	}
-	profile->target = profile_string(profile, text);
+	profile->target = profile_command(profile, options->argv);
 }
 
 /* Which values the rows hold, and how exactly, follows from the rate in force. */

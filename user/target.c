@@ -102,14 +102,9 @@ static char *read_executable(int tid)
 static void read_names(struct target *target)
 {
 	size_t length = 0;
-	char *text = procfs_read(target->pid, "comm", &length);
+	char *text = procfs_read(target->pid, "cmdline", &length);
 
-	if (text) {
-		text[strcspn(text, "\n")] = 0;
-		snprintf(target->comm, sizeof(target->comm), "%s", text);
-	}
-	free(text);
-	text = procfs_read(target->pid, "cmdline", &length);
+	procfs_name(target->pid, target->comm, sizeof(target->comm));
 	for (size_t i = 0; text && i + 1 < length; i++) {
 		if (!text[i])
 			text[i] = ' ';
@@ -119,21 +114,16 @@ static void read_names(struct target *target)
 
 void target_find_thread(struct target *target)
 {
-	char path[64], *executable = read_executable(target->tid);
-	struct dirent *entry;
-	DIR *directory;
+	char *executable = read_executable(target->tid);
+	size_t count = 0;
+	int *threads = executable ? NULL : procfs_threads(target->pid, &count);
 
-	snprintf(path, sizeof(path), "/proc/%d/task", target->pid);
-	directory = executable ? NULL : opendir(path);
-	while (directory && !executable && (entry = readdir(directory))) {
-		int tid = atoi(entry->d_name);
-
-		executable = tid ? read_executable(tid) : NULL;
+	for (size_t i = 0; i < count && !executable; i++) {
+		executable = read_executable(threads[i]);
 		if (executable)
-			target->tid = tid;
+			target->tid = threads[i];
 	}
-	if (directory)
-		closedir(directory);
+	free(threads);
 	free(executable);
 }
 
@@ -314,15 +304,11 @@ int target_read_string(const struct target *target, uint64_t address, char *buff
 
 static bool has_name(int pid, const char *name)
 {
-	char *text = procfs_read(pid, "comm", NULL), *executable;
+	char comm[32], *executable;
 	bool found = false;
 
-	if (text) {
-		text[strcspn(text, "\n")] = 0;
-		found = strcmp(text, name) == 0;
-	}
-	free(text);
-	if (found)
+	procfs_name(pid, comm, sizeof(comm));
+	if (strcmp(comm, name) == 0)
 		return true;
 	executable = read_executable(pid);
 	if (executable)

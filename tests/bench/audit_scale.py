@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import wire
+
 STACKS = 100_000
 ROUNDS = 3
 FUNCTIONS_PER_FILE = 60
@@ -46,23 +49,6 @@ def write_output(path, lines):
                       f"{at}:{line + 2}:10: make([]int, n) does not escape\n")
 
 
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def number_field(tag, number):
-    return varint(tag << 3) + varint(number)
-
-
-def bytes_field(tag, data):
-    return varint(tag << 3 | 2) + varint(len(data)) + data
-
-
 class Profile:
     """A pprof file of allocations, written by hand: it is an input, so our own writer has no part in it."""
 
@@ -70,7 +56,7 @@ class Profile:
         self.strings, self.functions, self.locations = {"": 0}, {}, {}
         self.body = bytearray()
         for kind, unit in (("alloc_objects", "count"), ("alloc_space", "bytes")):
-            self.body += bytes_field(1, number_field(1, self.string(kind)) + number_field(2, self.string(unit)))
+            self.body += wire.nested(1, wire.number(1, self.string(kind)) + wire.number(2, self.string(unit)))
 
     def string(self, text):
         return self.strings.setdefault(text, len(self.strings))
@@ -79,22 +65,22 @@ class Profile:
         if (name, file, line) not in self.locations:
             if (name, file) not in self.functions:
                 self.functions[name, file] = len(self.functions) + 1
-                self.body += bytes_field(5, number_field(1, self.functions[name, file]) +
-                                         number_field(2, self.string(name)) + number_field(4, self.string(file)))
+                self.body += wire.nested(5, wire.number(1, self.functions[name, file]) +
+                                         wire.number(2, self.string(name)) + wire.number(4, self.string(file)))
             number = self.locations[name, file, line] = len(self.locations) + 1
-            self.body += bytes_field(4, number_field(1, number) + number_field(3, 0x400000 + 16 * number) + bytes_field(
-                4, number_field(1, self.functions[name, file]) + number_field(2, line)))
+            self.body += wire.nested(4, wire.number(1, number) + wire.number(3, 0x400000 + 16 * number) + wire.nested(
+                4, wire.number(1, self.functions[name, file]) + wire.number(2, line)))
         return self.locations[name, file, line]
 
     def sample(self, stack, objects, size):
-        self.body += bytes_field(2, bytes_field(1, b"".join(map(varint, stack))) +
-                                 bytes_field(2, varint(objects) + varint(size)))
+        self.body += wire.nested(2, wire.nested(1, b"".join(map(wire.varint, stack))) +
+                                 wire.nested(2, wire.varint(objects) + wire.varint(size)))
 
     def write(self, path):
         for text in self.strings:
-            self.body += bytes_field(6, text.encode())
-        self.body += bytes_field(11, number_field(1, self.string("space")) + number_field(2, self.string("bytes")))
-        self.body += number_field(12, 524288)
+            self.body += wire.nested(6, text.encode())
+        self.body += wire.nested(11, wire.number(1, self.string("space")) + wire.number(2, self.string("bytes")))
+        self.body += wire.number(12, 524288)
         path.write_bytes(gzip.compress(bytes(self.body), 1))
 
 

@@ -3,6 +3,8 @@
 import gzip
 import re
 
+from wire import nested, number
+
 # Of each function that probes want, who calls it, and in which file of package runtime.
 CALLS = {"runtime.(*mcache).releaseAll": [("mcache.go", "(*mcache).prepareForSweep"), ("mcache.go", "flushmcache"),
                                           ("mstats.go", "flushmcache")],
@@ -11,23 +13,6 @@ CALLS = {"runtime.(*mcache).releaseAll": [("mcache.go", "(*mcache).prepareForSwe
          "runtime.(*mcentral).cacheSpan": [("mcache.go", "(*mcache).refill")],
          "runtime.(*mcentral).grow": [("mcentral.go", "(*mcentral).cacheSpan")],
          "runtime.(*mheap).grow": [("mheap.go", "(*mheap).allocSpan")]}
-
-
-def varint(value):
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def number(field, value):
-    return varint(field << 3) + varint(value)
-
-
-def nested(field, data):
-    return varint(field << 3 | 2) + varint(len(data)) + data
 
 
 class Profile:

@@ -98,9 +98,12 @@ def test_signals_that_are_ignored_stay_so(t):
     plain = t.run("sh", "-c", "grep Sig /proc/self/status", preexec_fn=ignore, restore_signals=False)
     done = t.escapement("record", "-q", "--", "sh", "-c", "grep Sig /proc/self/status", status=3, preexec_fn=ignore,
                         restore_signals=False)
+    inside = t.escapement("record", "-q", "--rate", "1", "--in-process", "--", "sh", "-c", "grep Sig /proc/self/status",
+                          status=3, preexec_fn=ignore, restore_signals=False)
     kept = [[line for line in out.splitlines() if line.startswith(("SigIgn", "SigBlk"))]
-            for out in (plain.stdout, done.stdout)]
+            for out in (plain.stdout, done.stdout, inside.stdout)]
     same(kept[1], kept[0])
+    same(kept[2], kept[0], "in-process")
 
 
 def test_a_recording_in_the_background_of_a_script_ends_by_sigint(t):
