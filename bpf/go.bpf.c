@@ -54,6 +54,7 @@ static __always_inline __u64 read_half(__u64 address)
 #define WINDOW_WORDS 32
 struct window {
 	__u64 start;
+	__u64 bytes; /* how many of them were read: what lies beyond the stack's last page may not be there */
 	__u64 words[WINDOW_WORDS];
 };
 
@@ -62,13 +63,15 @@ static __always_inline __u64 window_find(struct window *window, __u64 address)
 {
 	__u64 offset = address - window->start;
 
-	if (offset <= sizeof(window->words) - 2 * sizeof(__u64) && offset % sizeof(__u64) == 0)
+	if (offset <= sizeof(window->words) - 2 * sizeof(__u64) && offset + 2 * sizeof(__u64) <= window->bytes &&
+	    offset % sizeof(__u64) == 0)
 		return offset / sizeof(__u64);
 	window->start = address;
-	if (bpf_probe_read_user(window->words, sizeof(window->words), (void *)address) &&
-	    bpf_probe_read_user(window->words, 2 * sizeof(__u64), (void *)address))
-		return -1;
-	return 0;
+	window->bytes = sizeof(window->words);
+	if (bpf_probe_read_user(window->words, sizeof(window->words), (void *)address) == 0)
+		return 0;
+	window->bytes = 2 * sizeof(__u64);
+	return bpf_probe_read_user(window->words, 2 * sizeof(__u64), (void *)address) ? -1 : 0;
 }
 
 /*
@@ -89,8 +92,9 @@ static __always_inline struct scratch *take_stack(struct pt_regs *ctx)
 	stack = &scratch->stack;
 	stack->pcs[0] = ctx->rip;
 	window.start = ctx->rsp;
+	window.bytes = sizeof(window.words);
 	if (bpf_probe_read_user(window.words, sizeof(window.words), (void *)window.start)) {
-		window.start = 0;
+		window.bytes = 0;
 		window.words[0] = read_word(ctx->rsp);
 	}
 	stack->pcs[1] = window.words[0];

@@ -388,5 +388,17 @@ def test_stacks_are_complete_from_mallocgc_to_main(t):
         same([stack.count("main.deepen") for stack in deep], [41] * len(deep), f"{version}: recursion")
 
 
+def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
+    """Stacks that grew or were moved lie anywhere: also below pages that nobody has touched yet."""
+    harness.require_root()
+    for version in go_programs.versions():
+        for rate in ("0", "1"):
+            _, recording = record_started(t, version, "stripped", "--rate", rate, arguments=("-parallel", "4", "-gc"))
+            stacks = [[frame[0] for frame in sample["stack"]] for sample in recording["samples"]]
+            ends = [stack[-1] for stack in stacks if any(name.startswith("main.") for name in stack)]
+            assert len(ends) > 20, f"{version} rate {rate}: {len(ends)} stacks"
+            same(set(ends), {"runtime.goexit"}, f"{version} rate {rate}: where the program's stacks end")
+
+
 if __name__ == "__main__":
     harness.main()
