@@ -78,6 +78,7 @@ struct event_sums {
 	__u64 bytes;
 	__u64 weight;      /* EVENT_SAMPLE: bytes that the samples stand for */
 	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in 1/2^20 */
+	__u64 squares_q4;  /* EVENT_SAMPLE: the sum of the squares of what each stands for, in 1/16; 0: all for as many */
 };
 
 struct event_stack {
@@ -165,7 +166,7 @@ struct event_process {
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
-_Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
+_Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 56 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING + 56 * EVENT_SHAPES, "shared with user space");

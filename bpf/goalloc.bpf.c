@@ -172,6 +172,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			amount.events = 1;
 			amount.weight = weight;
 			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
+			amount.squares_q4 = (amount.objects_q20 >> 10) * (amount.objects_q20 >> 10) >> 16;
 		}
 		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
 	}

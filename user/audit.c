@@ -565,6 +565,7 @@ static void add_rows(struct join *join)
 		intervals[at].events += group->interval.events;
 		intervals[at].objects += group->interval.objects;
 		intervals[at].variance += group->interval.variance;
+		intervals[at].exact += group->interval.exact;
 	}
 	for (size_t i = 0; i < join->audit->row_count; i++)
 		set_bounds(join->audit->profile, &intervals[i], &join->audit->rows[i]);

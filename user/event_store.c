@@ -59,6 +59,7 @@ void event_store_add(struct event_store *store, const struct event_key *key, con
 	found->row.sums.bytes += sums->bytes;
 	found->row.sums.weight += sums->weight;
 	found->row.sums.objects_q20 += sums->objects_q20;
+	found->row.sums.squares_q4 += sums->squares_q4;
 }
 
 void event_store_each(const struct event_store *store,

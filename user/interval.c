@@ -76,13 +76,18 @@ void interval_add_sample(struct interval *sum, const struct profile *profile,
 {
 	const int64_t *values = sample->values;
 	double k = (double)values[VALUE_SAMPLES], n = (double)values[VALUE_OBJECTS];
+	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
 	double before = sum->variance, mixed;
 
+	if (sample->key.rate == 1) {
+		sum->exact += n;
+		return;
+	}
 	interval_add(sum, values[VALUE_SAMPLES], values[VALUE_OBJECTS]);
-	if (profile->rate <= 1 || k < 2 || n <= k || sample->key.span_class < 0 ||
+	if (rate <= 1 || k < 2 || n <= k || sample->key.span_class < 0 ||
 	    span_class_size_class(sample->key.span_class) != 0)
 		return;
-	mixed = mixed_variance(k, n, (double)values[VALUE_BYTES], (double)profile->rate);
+	mixed = mixed_variance(k, n, (double)values[VALUE_BYTES], (double)rate);
 	sum->variance = fmax(sum->variance, before + mixed);
 }
 
@@ -127,7 +132,7 @@ void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 {
 	double weight, p, k, from, to;
 
-	*low = *high = count_from(sum->objects);
+	*low = *high = count_from(sum->exact + sum->objects);
 	if (sum->variance <= 0 || sum->objects <= 0)
 		return;
 	weight = 1 + sum->variance / sum->objects;
@@ -148,6 +153,6 @@ void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
 		from = solve(k, p, 0.025, sum->events, sum->objects);
 		to = solve(k, p, 0.975, sum->objects, (6 + 3 * k) * weight);
 	}
-	*low = count_from(fmin(floor(fmax(from, sum->events)), sum->objects));
-	*high = count_from(fmax(ceil(to), sum->objects));
+	*low = count_from(sum->exact + fmin(floor(fmax(from, sum->events)), sum->objects));
+	*high = count_from(sum->exact + fmax(ceil(to), sum->objects));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "observed.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -149,8 +150,20 @@ void observed_stop(struct observed *observed)
 	remember_rows(observed);
 }
 
-static void row_values(const struct event_key *key, const struct event_sums *sums, bool mixed,
-		       int64_t values[VALUE_COUNT])
+/*
+ * While somebody else listens to a finer rate, libgoalloc tells those samples to us too: some events weigh more than
+ * others then. The effective sample size (Kish): as many events of equal weight have the same sum and variance.
+ */
+static int64_t effective_samples(const struct event_sums *sums)
+{
+	double objects = (double)sums->objects_q20 / (1 << 20);
+
+	if (!sums->squares_q4)
+		return (int64_t)sums->events;
+	return llround(fmin(fmax(16 * objects * objects / (double)sums->squares_q4, 1), (double)sums->events));
+}
+
+static void row_values(const struct event_key *key, const struct event_sums *sums, int64_t values[VALUE_COUNT])
 {
 	memset(values, 0, VALUE_COUNT * sizeof(*values));
 	switch ((enum event_kind)key->kind) {
@@ -158,12 +171,12 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	case EVENT_LARGE:
 		values[VALUE_OBJECTS] = (int64_t)sums->count;
 		values[VALUE_BYTES] = (int64_t)sums->bytes;
-		values[VALUE_SAMPLES] = mixed ? 0 : (int64_t)sums->count;
+		values[VALUE_SAMPLES] = (int64_t)sums->count;
 		break;
 	case EVENT_SAMPLE:
 		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
 		values[VALUE_BYTES] = (int64_t)sums->weight;
-		values[VALUE_SAMPLES] = (int64_t)sums->events;
+		values[VALUE_SAMPLES] = effective_samples(sums);
 		break;
 	case EVENT_REFILL:
 		values[VALUE_REFILLS] = (int64_t)sums->count;
@@ -184,7 +197,7 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 static void add_row(struct observed *observed, const struct event_key *key, const struct event_sums *sums)
 {
 	struct runtime *runtime = observed->runtime;
-	struct profile_key row = {.pid = observed->target->pid};
+	struct profile_key row = {.pid = observed->target->pid, .rate = observed->mixed ? observed->rate : 0};
 	struct event_sums amount = *sums;
 	struct event_key full = *key;
 	int64_t values[VALUE_COUNT];
@@ -195,7 +208,7 @@ static void add_row(struct observed *observed, const struct event_key *key, cons
 	if (key->kind == EVENT_SAMPLE && runtime->ops->estimate &&
 	    !runtime->ops->estimate(runtime, &full, &amount, stored ? &stack : NULL))
 		return;
-	row_values(&full, &amount, observed->mixed, values);
+	row_values(&full, &amount, values);
 	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &full, stored ? &stack : NULL);
 	row.type = runtime->ops->type(runtime, observed->profile, &full);
 	row.comm = profile_string(observed->profile, observed->target->comm);

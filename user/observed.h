@@ -34,7 +34,7 @@ struct observed {
 	uint32_t slot;
 	int64_t rate;
 	bool replaced; /* the process has become another program (exec): nothing is left to be read at the end */
-	bool mixed; /* other rows of this process are estimates: exact ones then stand for no sample */
+	bool mixed; /* other rows of this process are of another rate than its */
 	struct snapshot start, latest, end;
 };
 

@@ -402,6 +402,10 @@ static int read_label(struct reader *reader, const Perftools__Profiles__Label *l
 		if (label->num < 0 || label->num > INT32_MAX)
 			return malformed(reader, "process id %" PRId64, label->num);
 		key->pid = (int)label->num;
+	} else if (strcmp(name, PPROF_LABEL_RATE) == 0) {
+		if (label->num < 0)
+			return malformed(reader, "rate %" PRId64, label->num);
+		key->rate = label->num;
 	} else if (strcmp(name, PPROF_LABEL_TYPE) == 0) {
 		key->type = text;
 	} else if (strcmp(name, PPROF_LABEL_COMM) == 0) {

@@ -221,7 +221,7 @@ static void write_location(struct writer *writer, const struct profile_location 
 	free(lines);
 }
 
-enum { LABELS_MAX = 6 };
+enum { LABELS_MAX = 7 };
 
 struct labels {
 	Perftools__Profiles__Label rows[LABELS_MAX], *pointers[LABELS_MAX];
@@ -259,6 +259,12 @@ static void fill_labels(struct writer *writer, struct labels *labels, const stru
 		add_label(writer, labels, PPROF_LABEL_PID)->num = key->pid;
 	if (key->comm)
 		add_label(writer, labels, PPROF_LABEL_COMM)->str = string_index(writer, key->comm);
+	if (key->rate) {
+		Perftools__Profiles__Label *label = add_label(writer, labels, PPROF_LABEL_RATE);
+
+		label->num = key->rate;
+		label->num_unit = string_index(writer, "bytes");
+	}
 	if (key->stack->truncated)
 		add_label(writer, labels, PPROF_LABEL_STACK)->str = string_index(writer, "truncated");
 }

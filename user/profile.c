@@ -337,6 +337,7 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	exact.type = profile_string(profile, key->type);
 	exact.pid = key->pid;
 	exact.comm = profile_string(profile, key->comm);
+	exact.rate = key->rate;
 	HASH_FIND(hh, storage->samples, &exact, sizeof(exact), entry);
 	if (!entry) {
 		entry = obstack_alloc(&storage->memory, sizeof(*entry));

@@ -10,7 +10,7 @@
  * profile are one pointer, so code may compare pointers. Not thread-safe: one thread builds, then any may read.
  *
  * Invariants:
- *   a sample's (stack, span_class, type, pid, comm) is unique in its profile;
+ *   a sample's (stack, span_class, type, pid, comm, rate) is unique in its profile;
  *   totals are kept beside the samples, never as a sample, so nothing is counted twice;
  *   rows exact  =>  for every measured value, the samples of a process sum to that process's total.
  */
@@ -25,7 +25,7 @@
 enum profile_value {
 	VALUE_OBJECTS,         /* alloc_objects/count */
 	VALUE_BYTES,           /* alloc_space/bytes: size-class bytes; for tiny objects the bytes requested */
-	VALUE_SAMPLES,         /* samples/count: events behind an estimate */
+	VALUE_SAMPLES,         /* samples/count: events behind an estimate; of unlike weights, as many equal ones would be */
 	VALUE_REFILLS,         /* refills/count */
 	VALUE_CENTRAL_GROWS,   /* central_grows/count */
 	VALUE_HEAP_GROWS,      /* heap_grows/count */
@@ -83,6 +83,7 @@ struct profile_key {
 	const char *type;                  /* Go type name; NULL where not known */
 	int pid;                           /* 0 where not known */
 	const char *comm;                  /* NULL where not known */
+	int64_t rate;                      /* where it is not the profile's: the one that this was recorded at; else 0 */
 };
 
 struct profile_sample {
@@ -212,7 +213,8 @@ struct profile_check profile_check(const struct profile *profile);
  * interval_add() first: variances add.
  */
 struct interval {
-	double events, objects, variance;
+	double events, objects, variance; /* of what is estimated */
+	double exact;                     /* objects that were all seen, while the recording was at rate 1 */
 };
 void interval_add(struct interval *sum, int64_t events, int64_t objects);
 /* The same of a sample of `profile`; allows for large objects of different sizes, which share a sample. */

@@ -29,6 +29,12 @@ def program_sites(path):
     return sites
 
 
+def check_estimate(row, truth, what):
+    """Within three times the 95 % interval: sampling misses that once in hundred million times."""
+    low, high = (3 * (row[bound] - row["objects"]) for bound in ("objects_low", "objects_high"))
+    assert row["objects"] + low <= truth <= row["objects"] + high, f"{what}: {truth} objects, estimated {row}"
+
+
 def recorded_sites(report):
     """The same from a report by site; rows outside the Go source (threads' own memory) have no Go file."""
     return {(row["file"], row["line"], row["function"]): (row["objects"], row["bytes"])
@@ -175,14 +181,17 @@ def test_recordings_at_different_rates_at_once_are_each_exact(t):
 
     for rate in ("512k", "64k"):
         busy = []
-        _, stats, report = quiet_run(t, "seeds", "--sleep-us", "200", record=("--rate", rate), rounds="12000",
-                                     threads="2", during=come_and_go)
+        counts, stats, report = quiet_run(t, "seeds", "--sleep-us", "200", record=("--rate", rate), rounds="12000",
+                                          threads="2", during=come_and_go)
         assert any(busy), "nothing was allocated while others recorded"
         before, after = lines(stats)
         for value in VALUES:
             same(report["totals"][value], after[value] - before[value], f"{value} at rate {rate}")
         check = report["check"]
         same((check["difference"], check["bound"]), (0, 0), f"difference and bound of the check at rate {rate}")
+        first = max(report["rows"], key=lambda row: row["objects"] or 0)
+        truth = program_sites(counts)[first["file"], first["line"], first["function"]]
+        check_estimate(first, truth[0], f"at rate {rate} beside others")
 
 
 def test_recordings_with_and_without_stacks_at_once_are_both_exact(t):
@@ -226,17 +235,27 @@ def test_perf_uprobes_give_the_same_numbers_where_uprobe_multi_is_missing(t):
 def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
-    process = t.start(workload("seeds"), "--rounds", "0")
+    process = t.start(workload("seeds"), "--rounds", "0", f"--print-counts={t.path('counts')}")
     done = t.escapement("record", "--rate", "1", "--duration", "2", "-o", profile, "-p", process.pid)
     contains(done.stderr, "more than --max-overhead 10: the recording went on at --rate 512k")
     report = t.json("report", profile)
     contains(done.stderr, "ms between the two depths is missing")
     same((report["rate"], report["exact"]), (524288, {"totals": False, "rows": False}))
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
-    first = max(report["rows"], key=lambda row: row["objects"] or 0)
-    assert first["objects_low"] <= report["totals"]["objects"] * 0.99 <= first["objects_high"] * 1.05, first
-    done = t.escapement("record", "--rate", "0", "--duration", "1", "--max-overhead", "90", "-o", profile, "-p", process.pid)
+    done = t.escapement("record", "--rate", "0", "--duration", "1", "--max-overhead", "90", "-o", t.path("other"), "-p",
+                        process.pid)
     assert "max-overhead" not in done.stderr, done.stderr
+    process.terminate()
+    same(process.wait(20), 0)
+    # Every round allocates the same, so that each site has its share of the total whenever that was taken.
+    sites = program_sites(t.path("counts"))
+    first = max(report["rows"], key=lambda row: row["objects"] or 0)
+    share = sites[first["file"], first["line"], first["function"]][0] / sum(objects for objects, _ in sites.values())
+    check_estimate(first, share * report["totals"]["objects"], "after the brake")
+    # No wider than if all had been sampled at the coarser rate: what was counted before does not widen it.
+    weight = report["rate"] / (first["bytes"] / first["objects"])
+    widest = 2 * 1.96 * (first["objects"] * weight) ** 0.5
+    assert first["objects_high"] - first["objects_low"] <= 1.3 * widest, f"{first}, where {widest} is what all would take"
 
 
 def test_perf_uprobes_count_one_process_even_where_others_run_the_same_file(t):

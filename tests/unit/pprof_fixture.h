@@ -152,7 +152,7 @@ static inline struct profile *rich_profile(void)
 				  .comm = "server",
 				  .type = "main.Point"};
 	struct profile_key large = {
-		.stack = profile_stack(profile, locations, 2, true), .span_class = 0, .pid = 42};
+		.stack = profile_stack(profile, locations, 2, true), .span_class = 0, .pid = 42, .rate = 1};
 	struct profile_key bare = {.stack = profile_stack(profile, NULL, 0, false),
 				   .span_class = SPAN_CLASS_UNKNOWN};
 

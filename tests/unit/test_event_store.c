@@ -13,7 +13,7 @@
 static void add(struct event_store *store, uint32_t slot, uint64_t type, uint64_t count)
 {
 	struct event_key key = {.slot = slot, .type = type, .kind = EVENT_ALLOC};
-	struct event_sums sums = {count, 2 * count, 3 * count, 4 * count, 5 * count};
+	struct event_sums sums = {count, 2 * count, 3 * count, 4 * count, 5 * count, 6 * count};
 
 	event_store_add(store, &key, &sums);
 }
@@ -49,6 +49,7 @@ static void sums_of_a_key_are_added_and_leave_with_their_process(void **state)
 		assert_int_equal(sums->bytes, 3 * count);
 		assert_int_equal(sums->weight, 4 * count);
 		assert_int_equal(sums->objects_q20, 5 * count);
+		assert_int_equal(sums->squares_q4, 6 * count);
 	}
 	event_store_take(&store, 1, &rows);
 	assert_int_equal(rows.count, 500);

@@ -296,6 +296,39 @@ static void exact_rows_have_no_width(void **state)
 	assert_true(low <= 12395 && high >= 12395);
 }
 
+static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(void **state)
+{
+	struct profile profile = {.rate = 524288};
+	struct profile_sample exact = {.key = {.span_class = 5, .rate = 1}}, fine = {.key = {.span_class = 0, .rate = 8192}},
+			      estimate = {.key = {.span_class = 5}};
+	struct interval alone = {0}, together = {0}, large = {0}, of_its_rate = {0};
+	struct profile finer = {.rate = 8192};
+	int64_t low, high, moved_low, moved_high;
+
+	(void)state;
+	exact.values[VALUE_OBJECTS] = exact.values[VALUE_SAMPLES] = 5000000;
+	estimate.values[VALUE_OBJECTS] = 655360;
+	estimate.values[VALUE_SAMPLES] = 10;
+	interval_add_sample(&alone, &profile, &estimate);
+	interval_add_sample(&together, &profile, &exact);
+	interval_add_sample(&together, &profile, &estimate);
+	interval_bounds(&alone, &low, &high);
+	interval_bounds(&together, &moved_low, &moved_high);
+	assert_true(moved_low == low + 5000000 && moved_high == high + 5000000);
+
+	/* Large objects vary as much as they can at the rate that they were sampled at. */
+	fine.values[VALUE_OBJECTS] = 1010;
+	fine.values[VALUE_SAMPLES] = 1000;
+	fine.values[VALUE_BYTES] = 4000LL << 20;
+	interval_add_sample(&large, &profile, &fine);
+	fine.key.rate = 0;
+	interval_add_sample(&of_its_rate, &finer, &fine);
+	assert_true(large.variance == of_its_rate.variance);
+	of_its_rate = (struct interval){0};
+	interval_add_sample(&of_its_rate, &profile, &fine);
+	assert_true(large.variance < of_its_rate.variance);
+}
+
 static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 {
 	int64_t low, high, last_low = 0, last_high = 0;
@@ -328,6 +361,7 @@ int main(void)
 		cmocka_unit_test(sums_of_unlike_sizes_are_covered),
 		cmocka_unit_test(large_objects_of_many_sizes_in_one_sample_are_covered),
 		cmocka_unit_test(exact_rows_have_no_width),
+		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};
 

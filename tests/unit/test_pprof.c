@@ -84,6 +84,7 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 		assert_int_equal(left->key.pid, right->key.pid);
 		assert_text_equal(left->key.type, right->key.type);
 		assert_text_equal(left->key.comm, right->key.comm);
+		assert_int_equal(left->key.rate, right->key.rate);
 		assert_int_equal(left->key.stack->depth, right->key.stack->depth);
 		assert_int_equal(left->key.stack->truncated, right->key.stack->truncated);
 		for (uint32_t d = 0; d < left->key.stack->depth; d++)

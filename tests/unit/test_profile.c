@@ -94,7 +94,10 @@ static void samples_of_one_key_are_added_up(void **state)
 	key.type = NULL;
 	key.pid = 8;
 	assert_ptr_not_equal(sample, profile_add(profile, &key, values));
-	assert_int_equal(profile->sample_count, 4);
+	key.pid = 7;
+	key.rate = 1;
+	assert_ptr_not_equal(sample, profile_add(profile, &key, values));
+	assert_int_equal(profile->sample_count, 5);
 	assert_ptr_equal(profile->samples[0], sample);
 	profile_free(profile);
 }
