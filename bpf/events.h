@@ -158,7 +158,7 @@ struct event_process {
 	struct event_layout layout;
 	__u64 hits;        /* of any probe, those in `shapes` aside */
 	__u64 frames;      /* of all stacks taken */
-	__u64 lost_events; /* a map was full or busy: counted here, in no row */
+	__u64 lost_events; /* a map was full or busy, or the span class is none: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];

@@ -182,7 +182,7 @@ int go_malloc(struct pt_regs *ctx)
 	} else {
 		add(process->hits, 1);
 		span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
-		totals = class_of(window_of(process, flags), span_class);
+		totals = class_of(process, flags, span_class);
 		if (!totals)
 			return 0;
 		add(totals->objects, 1);
@@ -235,7 +235,7 @@ int go_refill(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), span_class)))
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	span = read_word(cache + process->layout.mcache_alloc + span_class * sizeof(__u64));
 	set_pending(process, cache, span, span_class);
@@ -289,7 +289,7 @@ int go_large(struct pt_regs *ctx)
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_class_totals *totals;
 
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), noscan)))
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, noscan)))
 		return 0;
 	add(totals->objects, 1);
 	add(totals->bytes, (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL));
@@ -306,8 +306,9 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 	struct event_key key = {.slot = slot, .kind = kind};
 	struct event_class_totals *totals;
 
-	bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax);
-	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(window_of(process, flags), span_class)))
+	if (bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax))
+		span_class = EVENT_SPAN_CLASSES; /* lost */
+	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	if (kind == EVENT_REFILL)
 		add(totals->refills, 1);

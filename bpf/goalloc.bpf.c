@@ -65,7 +65,7 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
+	if (!process || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	add(totals->refills, amount.count);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
@@ -86,7 +86,7 @@ int goalloc_mcentral_grow(struct pt_regs *ctx)
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
 	struct event_class_totals *totals;
 
-	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
+	if (!process || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	add(totals->central_grows, amount.count);
 	if (flags & EVENT_FLAG_RECORDING)
@@ -140,7 +140,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 	struct event_class_totals *totals;
 	struct event_shape *shape = 0;
 
-	if (!process || !(totals = class_of(window_of(process, flags), span_class)))
+	if (!process || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	if (every)
 		shape = shape_of(process, site, 0, bytes << 8 | span_class, &fresh);

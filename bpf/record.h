@@ -114,13 +114,16 @@ static __always_inline struct event_window *window_of(struct event_process *proc
 	return flags & EVENT_FLAG_RECORDING ? &process->inside : &process->outside;
 }
 
-/* 0 where the target said something that is no span class. */
-static __always_inline struct event_class_totals *class_of(struct event_window *window, __u64 span_class)
+/* 0 where the target said something that is no span class: then the event is lost. */
+static __always_inline struct event_class_totals *class_of(struct event_process *process, __u32 flags,
+							   __u64 span_class)
 {
 	barrier_var(span_class); /* keep the compiler from checking a copy that the verifier cannot relate */
-	if (span_class >= EVENT_SPAN_CLASSES)
+	if (span_class >= EVENT_SPAN_CLASSES) {
+		add(process->lost_events, 1);
 		return 0;
-	return &window->classes[span_class];
+	}
+	return &window_of(process, flags)->classes[span_class];
 }
 
 /* The place that allocations of that site, type and size count in; 0 where others have it. When it is *fresh, the caller

@@ -488,27 +488,32 @@ static int rows_map(const struct collector *collector, uint32_t which)
 typedef int batch_function(int map, void *from, void *to, void *keys, void *values, __u32 *count,
 			   const struct bpf_map_batch_opts *options);
 
-static void each_element(int map, batch_function *read, size_t key_size, size_t value_size,
+/* 0, or -errno where the kernel did not give all. */
+static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
 			 void (*each)(void *context, const void *key, const void *value), void *context)
 {
 	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
 	uint32_t position, *previous = NULL;
-	int status;
+	bool more = true;
+	int error = 0;
 
 	if (!keys || !values)
 		abort();
-	do {
+	while (more) {
 		uint32_t count = BATCH;
 
-		status = read(map, previous, &position, keys, values, &count, NULL);
-		if (status && errno != ENOENT)
+		more = read(map, previous, &position, keys, values, &count, NULL) == 0;
+		if (!more && errno != ENOENT) {
+			error = -errno;
 			break;
+		}
 		for (uint32_t i = 0; i < count; i++)
 			each(context, keys + i * key_size, values + i * value_size);
 		previous = &position;
-	} while (!status);
+	}
 	free(keys);
 	free(values);
+	return error;
 }
 
 struct row_reader {
@@ -523,12 +528,12 @@ static void read_row(void *context, const void *key, const void *sums)
 	reader->each(reader->context, key, sums);
 }
 
-static void each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
-			void *context)
+static int each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
+		       void *context)
 {
 	struct row_reader reader = {each, context};
 
-	each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row, &reader);
+	return each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row, &reader);
 }
 
 void collector_rows(struct collector *collector,
@@ -562,14 +567,17 @@ static void gather_row(void *context, const struct event_key *key, const struct 
 		event_rows_add(gathered->rows, key, sums);
 }
 
-void collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows)
+int collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows)
 {
 	struct slot_rows gathered = {slot, rows};
+	int error = 0;
 
 	for (uint32_t which = 0; which < 2; which++) {
 		size_t i = rows->count;
+		int status = each_of_map(rows_map(collector, which), gather_row, &gathered);
 
-		each_of_map(rows_map(collector, which), gather_row, &gathered);
+		if (status)
+			error = status;
 		for (; i < rows->count; i++)
 			bpf_map_delete_elem(rows_map(collector, which), &rows->items[i].key);
 	}
@@ -577,6 +585,7 @@ void collector_take(struct collector *collector, uint32_t slot, struct event_row
 	if (!collector->stacks)
 		each_total(collector_process(collector, slot), slot, gather_row, &gathered);
 	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
+	return error;
 }
 
 static void keep_row(void *store, const void *key, const void *sums)
@@ -597,6 +606,7 @@ static bool programs_left(struct collector *collector)
 	return bpf_map_update_elem(collector->barrier, &index, &collector->barrier_inner, BPF_ANY) == 0;
 }
 
+/* What cannot be read now stays in the maps. */
 void collector_relieve(struct collector *collector)
 {
 	volatile struct event_maps *maps = &collector->bpf->bss->maps;

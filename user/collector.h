@@ -55,8 +55,9 @@ void collector_rows(struct collector *collector,
 bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack);
 
 /* Moves the slot's rows into *rows (a key may come more than once, with parts of its sums), and zeroes its sums for the
- * next process. Its probes must be detached. */
-void collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows);
+ * next process. Its probes must be detached. -errno where the kernel did not give all rows: then the slot must not be
+ * used again. */
+int collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows);
 
 /* Makes room in the kernel's maps where they fill up. To be called several times a second. */
 void collector_relieve(struct collector *collector);

@@ -347,12 +347,13 @@ void observed_detach(struct observed *observed)
 		collector_detach(observed->attachment);
 }
 
-void observed_finish(struct observed *observed)
+int observed_finish(struct observed *observed)
 {
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
 	struct event_rows rows = {0};
+	int error;
 
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
@@ -372,7 +373,12 @@ void observed_finish(struct observed *observed)
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}
-	collector_take(observed->collector, observed->slot, &rows);
+	error = collector_take(observed->collector, observed->slot, &rows);
+	if (error) {
+		process->lost_events = add_saturated(process->lost_events, 1); /* of which nobody knows how many */
+		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid, process->comm,
+			     strerror(-error));
+	}
 	add_rows(observed, &rows);
 	event_rows_free(&rows);
 	if (observed->runtime->ops->finish)
@@ -382,4 +388,5 @@ void observed_finish(struct observed *observed)
 	runtime_free(observed->runtime);
 	target_close(observed->target);
 	free(observed);
+	return error;
 }

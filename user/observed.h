@@ -55,7 +55,7 @@ void observed_stop(struct observed *observed);
 /* Takes the probes away. After observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);
 
-/* Adds the detached process and its rows to the profile, and frees. */
-void observed_finish(struct observed *observed);
+/* Adds the detached process and its rows to the profile, and frees. -errno where rows are left in the slot. */
+int observed_finish(struct observed *observed);
 
 #endif

@@ -32,6 +32,7 @@ struct session {
 	struct collector *collector;
 	struct launch *launch;
 	struct observed *observed[EVENT_SLOTS];
+	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there: no other's slot any more */
 	int observed_count, observed_ever;
 	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
 	int replaced;   /* processes that became other programs while they were observed */
@@ -97,7 +98,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_watch_image(target);
 	runtime->may_change = session->options->enable_sampler;
 	runtime->stacks = !session->options->no_stacks;
-	while (slot < EVENT_SLOTS && session->observed[slot])
+	while (slot < EVENT_SLOTS && (session->observed[slot] || session->spoiled[slot]))
 		slot++;
 	if (slot == EVENT_SLOTS) {
 		error_set(&session->error, STATUS_CANNOT_MEASURE, "more than %d processes at one time", EVENT_SLOTS);
@@ -128,7 +129,7 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	observed_detach(*slot);
 	tell_phase(session, "detached", pid, began);
 	began = now_ns();
-	observed_finish(*slot);
+	session->spoiled[slot - session->observed] = observed_finish(*slot) != 0;
 	tell_phase(session, "symbolized", pid, began);
 	*slot = NULL;
 	session->observed_count--;

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Recordings of libgoalloc programs against the programs' own counts and libgoalloc's own counters."""
+import ctypes
+import errno
 import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import time
 
@@ -275,6 +279,58 @@ def test_perf_uprobes_record_a_process_of_another_pid_namespace(t):
     report = t.json("report", t.path("p"))
     assert report["check"]["objects"] > 1000, report["check"]
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
+
+
+def probe_sites(program, *names):
+    """Distances of probe sites from the start of the file, which is that from where it is loaded."""
+    notes = subprocess.run(["readelf", "--notes", "--wide", program], capture_output=True, text=True, check=True).stdout
+    found = dict(re.findall(r"Name: (\w+)\n\s+Location: (0x[0-9a-f]+)", notes))
+    return [found[name] for name in names]
+
+
+def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
+    harness.require_root()
+    program = workload("strays")
+    for rate, names in (("1", ("alloc_sample", "mcache_refill", "mcentral_grow")), ("0", ("mcache_refill",)),
+                        ("8k", ("alloc_sample_8k", "mcentral_grow_8k"))):
+        process = t.start(program, 1000, *probe_sites(program, *names))
+        same(process.stdout.readline(), "ready\n")
+        recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", "--rate", rate, "-o", t.path("p"), "-p",
+                           process.pid)
+        wait_for_probes(recorder)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        same(process.stdout.readline(), "done\n")
+        recorder.send_signal(signal.SIGINT)
+        _, messages = recorder.communicate(timeout=60)
+        same(recorder.returncode, 4, f"record's exit status at rate {rate}: {messages}")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        same(process.wait(30), 0, "the program's exit status")
+        report = t.json("report", t.path("p"))
+        same(report["lost"], {"events": 1000 * len(names), "stacks": 0}, f"lost at rate {rate}")
+        same((report["check"]["difference"], report["totals"]["objects"]), (0, 0), f"what the rest adds up to at rate {rate}")
+
+
+def refuse_batches():
+    """From now on the kernel gives this process no batch of a map's elements (bpf's command 24)."""
+    instructions = ((0x20, 0, 0, 0), (0x15, 0, 3, 321), (0x20, 0, 0, 16), (0x15, 0, 1, 24),  # number, bpf; argument
+                    (0x06, 0, 0, 0x00050000 | errno.ENOMEM), (0x06, 0, 0, 0x7fff0000))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in instructions))
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(code)))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(38, 1, 0, 0, 0) or prctl(22, 2, program, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP: a filter
+        raise OSError(ctypes.get_errno(), "no seccomp filter")
+
+
+def test_rows_that_the_kernel_does_not_give_are_lost_and_that_is_said(t):
+    harness.require_root()
+    done = t.escapement("record", "--rate", "1", "-o", t.path("p"), "--", workload("seeds"), "--rounds", "10", status=4,
+                        preexec_fn=refuse_batches)
+    contains(done.stderr, "the kernel did not give all rows of process")
+    contains(done.stderr, "Cannot allocate memory")
+    report = t.json("report", t.path("p"))
+    assert report["lost"]["events"] > 0 and report["totals"]["objects"] > 0 and not report["rows"], report
 
 
 def test_a_process_that_is_killed_keeps_what_was_recorded(t):
