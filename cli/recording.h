@@ -46,7 +46,8 @@ struct recording {
 	 "count by allocation site and type only: cheaper", NULL},                                                 \
 	{0, "enable-sampler", NULL, OPTION_FLAG, &(recording).enable_sampler,                                       \
 	 "Go only: turn the runtime's own sampler on in the target while recording, where it is off (writes "       \
-	 "MemProfileRate, and puts it back)", NULL},                                                                \
+	 "MemProfileRate, and puts it back; a recorder that is killed leaves it on, until the next recording with " \
+	 "this option ends)", NULL},                                                                                \
 	{0, "no-follow", NULL, OPTION_FLAG, &(recording).no_follow,                                                 \
 	 "do not observe processes that the program starts", NULL}
 

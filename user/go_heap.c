@@ -52,6 +52,30 @@ int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *ta
 	return rate;
 }
 
+size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses)
+{
+	uint64_t slice[2], cache;
+	size_t count = 0;
+
+	*addresses = NULL;
+	if (heap->layout.rate_followed || target_read(target, heap->processors, slice, sizeof(slice)) || !slice[0] ||
+	    slice[1] > PROCESSORS_MAX)
+		return 0;
+	*addresses = calloc(slice[1] + 1, sizeof(**addresses));
+	if (!*addresses)
+		abort();
+	if (target_read(target, slice[0], *addresses, slice[1] * sizeof(**addresses)))
+		return 0;
+	for (size_t i = 0; i < slice[1]; i++) {
+		uint64_t processor = (*addresses)[i];
+
+		if (processor && target_read(target, processor + heap->layout.p_mcache, &cache, sizeof(cache)) == 0 &&
+		    cache)
+			(*addresses)[count++] = cache; /* it begins with nextSample */
+	}
+	return count;
+}
+
 static int statistics_read(const struct go_heap *heap, const struct target *target, uint8_t raw[STATISTICS_MAX])
 {
 	return target_read(target, heap->statistics, raw, STATISTICS_SETS * (size_t)heap->statistics_layout.stride);

@@ -55,6 +55,11 @@ int go_heap_read(const struct go_heap *heap, const struct target *target, const 
 		 struct go_heap_state *state);
 
 /* MemProfileRate; -1 where it cannot be read. */
+/*
+ * Addresses of the distances to the next samples, mcache.nextSample, one a P; the caller frees. 0 of them where a change
+ * of MemProfileRate draws them anew anyway.
+ */
+size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses);
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);
 
 #endif

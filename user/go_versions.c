@@ -22,7 +22,7 @@
 #define HEAP(alloc, shift, p) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
 			 .span_pages = 32, .span_alloc_count = 96 + (shift), \
 			 .span_alloc_count_before_cache = 102 + (shift), .span_class = 98 + (shift), \
-			 .span_element_size = 104 + (shift), .p_mcache = (p)}
+			 .span_element_size = 104 + (shift), .p_mcache = (p), .rate_followed = (alloc) > 40}
 #define HEAP_1_19       HEAP(40, 0, 64)
 #define HEAP_1_21       HEAP(40, 8, 64) /* mspan.pinnerBits came */
 #define HEAP_1_22       HEAP(40, 0, 64) /* mspan.freeindex and nelems became 16 bits wide */

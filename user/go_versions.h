@@ -36,6 +36,7 @@ struct go_heap_layout {
 	uint16_t span_class;                    /* uint8 */
 	uint16_t span_element_size;             /* uintptr */
 	uint16_t p_mcache; /* p.m stands right before it */
+	bool rate_followed; /* by mcache.nextSample: a new MemProfileRate draws a new distance */
 };
 
 /* Who runs on a P: m and g */

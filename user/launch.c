@@ -222,6 +222,7 @@ static void handle_clone(struct launch *launch, struct tracee *tracee)
 	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &tid) == 0 && !tracee_find(launch, (int)tid) &&
 	    procfs_status_number((int)tid, "Tgid") == tracee->pid)
 		tracee_add(launch, (int)tid, tracee->pid);
+	launch->handler.thread(launch->handler.context, tracee->pid);
 	resume(tracee, 0);
 }
 

@@ -24,6 +24,8 @@ struct launch_handler {
 	bool (*image)(void *context, int pid);
 	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
 	void (*forked)(void *context, int pid);
+	/* `pid` has made a thread, and the one that made it is stopped. */
+	void (*thread)(void *context, int pid);
 	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. Not called
 	 * where it is killed. */
 	void (*exiting)(void *context, int pid, int tid);

@@ -128,12 +128,16 @@ static void remember_rows(struct observed *observed)
 		collector_rows(observed->collector, remember_row, observed);
 }
 
+void observed_adjust(struct observed *observed)
+{
+	adjust(observed, true);
+}
+
 void observed_tick(struct observed *observed)
 {
 	struct snapshot attempt;
 
 	target_find_thread(observed->target);
-	adjust(observed, true);
 	remember_rows(observed);
 	if (snapshot_try(observed, &attempt) == 0)
 		observed->latest = attempt;

@@ -46,6 +46,9 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
 			      struct error *error);
 
+/* Changes in the process what was asked to be changed, as soon as it has come that far. */
+void observed_adjust(struct observed *observed);
+
 /* While the process lives: remembers what its rows will need, and reads its counters in case it is killed. */
 void observed_tick(struct observed *observed);
 

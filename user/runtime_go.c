@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "go_binary.h"
 #include "go_code.h"
@@ -78,6 +79,9 @@ struct go {
 	bool sampler_changed; /* while we looked */
 	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
 	bool rate_written;
+	int rate_writes;      /* how often it was turned on */
+	int64_t objects_before; /* allocated by a process that we started until then */
+	int64_t forced;       /* samples that were due at once when it was turned on, whatever their size */
 	int64_t tiny_samples; /* of blocks of tiny objects, and how many blocks they stand for */
 	double tiny_blocks;
 	struct error heap_error;
@@ -236,7 +240,7 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 
 	if (rate < 0)
 		return;
-	if (rate == 0 && go->rate_wanted) /* before we have turned it on, or after */
+	if (rate == 0 && go->rate_wanted && !go->rate_written) /* before we have turned it on, or after */
 		return;
 	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
 	go->sampler_rate = rate;
@@ -384,17 +388,79 @@ static bool started(const struct go *go, const struct target *target)
 	return target_read(target, go->heap.processors, slice, sizeof(slice)) == 0 && slice[1] > 0;
 }
 
-/* A program that has just started sets its rate to 0 itself, so that it must have run a while. */
+static int64_t objects_so_far(const struct go *go, const struct target *target)
+{
+	struct go_heap_state state;
+	int64_t objects;
+
+	if (go_heap_read(&go->heap, target, NULL, &state))
+		return 0;
+	objects = state.tiny_count + state.tiny_tail + state.large_count;
+	for (int class = 0; class < SIZE_CLASSES; class++)
+		objects += state.small_count[class] + state.tail[2 * class] + state.tail[2 * class + 1];
+	return objects;
+}
+
+/*
+ * A program that has just started sets its rate to 0 itself, so that it must have Ps, which come later. They are there
+ * when it makes its second thread, the monitor, before any of its own code. Up to Go 1.20 it does so after that: then
+ * once more, when the runtime makes another thread for its collector, still before the program's own code.
+ */
+static bool is_to_be_turned_on(const struct go *go, const struct target *target)
+{
+	if (!go->rate_written)
+		return started(go, target);
+	return go->runtime.counters_start_at_zero && go->rate_writes == 1 &&
+	       go_heap_profile_rate(&go->heap, target) == 0;
+}
+
+/* As the runtime draws them. */
+static uint64_t sample_distance(int64_t rate)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), 0) < 0)
+		return (uint64_t)rate;
+	return (uint64_t)(-log((random + 1.0) / 4294967296.0) * (double)rate);
+}
+
+/*
+ * Up to Go 1.23 the distance to the next sample is one that was drawn for the rate before: none, where that was 0, so
+ * that the first object of each P would be a sample. Nobody looks at it while the rate is 0. It is drawn anew in a
+ * process that has only begun; later, Ps may go, and their memory become something else meanwhile.
+ */
+static void draw_distances(struct go *go, const struct target *target)
+{
+	uint64_t *addresses, distance;
+	size_t count = go_heap_next_samples(&go->heap, target, &addresses);
+
+	go->forced = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (go->runtime.counters_start_at_zero)
+			target_write_word(target, addresses[i], sample_distance(go->rate_wanted));
+		else if (target_read(target, addresses[i], &distance, sizeof(distance)) == 0)
+			go->forced += distance == 0;
+	}
+	free(addresses);
+}
+
 static void go_adjust(struct runtime *runtime, const struct target *target, bool on)
 {
 	struct go *go = (struct go *)runtime;
 
-	if (!go->rate_wanted || on == go->rate_written || (on && !started(go, target)))
+	if (!on && go->rate_written)
+		note_sampler_rate(go, target);
+	if (!go->rate_wanted || !(on ? is_to_be_turned_on(go, target) : go->rate_written))
 		return;
-	if (target_write_word(target, go->heap.profile_rate, on ? (uint64_t)go->rate_wanted : 0) == 0) {
-		go->rate_written = on;
-		go->sampler_rate = go->rate_wanted;
-	}
+	if (on)
+		draw_distances(go, target);
+	if (target_write_word(target, go->heap.profile_rate, on ? (uint64_t)go->rate_wanted : 0))
+		return;
+	go->rate_written = on;
+	go->sampler_rate = go->rate_wanted;
+	go->rate_writes += on;
+	if (on && runtime->counters_start_at_zero)
+		go->objects_before = objects_so_far(go, target);
 }
 
 static const struct profile_stack *go_stack(struct runtime *runtime, struct address_space *space,
@@ -464,6 +530,16 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 	if (go->sampler_changed)
 		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
 			     process->pid);
+	if (go->rate_wanted && !go->rate_writes)
+		profile_warn(profile, "the sampler of process %d could not be turned on: it has no rows of objects",
+			     process->pid);
+	else if (go->objects_before * 100 > process->totals[VALUE_OBJECTS])
+		profile_warn(profile, "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
+			     process->pid, (long long)go->objects_before);
+	if (go->forced * go->sampler_rate * 100 > process->totals[VALUE_BYTES])
+		profile_warn(profile, "up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
+			     "on: estimates may be too high by as many times %lldk", (long long)go->forced, process->pid,
+			     (long long)go->sampler_rate >> 10);
 	if (!go->sampled || shared <= 0)
 		return;
 	location = profile_location(profile, 0, NULL, &frame, 1);

@@ -184,6 +184,14 @@ static void on_fork(void *context, int pid)
 		miss(session, pid);
 }
 
+static void on_thread(void *context, int pid)
+{
+	struct observed **slot = slot_of(context, pid);
+
+	if (slot)
+		observed_adjust(*slot);
+}
+
 static void on_exiting(void *context, int pid, int tid)
 {
 	struct observed **slot = slot_of(context, pid);
@@ -207,7 +215,7 @@ static void on_ended(void *context, int pid, int wait_status)
 
 static int start_program(struct session *session, struct error *error)
 {
-	const struct launch_handler handler = {session, on_image, on_fork, on_exiting, on_ended};
+	const struct launch_handler handler = {session, on_image, on_fork, on_thread, on_exiting, on_ended};
 
 	session->launch = launch_start(session->options->argv, &session->options->ignored, session->options->follow,
 				       &handler, error);
@@ -353,6 +361,18 @@ static void raise_descriptor_limit(struct session *session)
 	setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+/* Once in a while, `readings`: of rows and counters. */
+static void tick(struct session *session, bool readings)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (!session->observed[i])
+			continue;
+		observed_adjust(session->observed[i]);
+		if (readings)
+			observed_tick(session->observed[i]);
+	}
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -368,13 +388,9 @@ static void run(struct session *session)
 		follow_image(session);
 		watch_overhead(session);
 		collector_relieve(session->collector);
-		if (now - last_tick >= TICK_MS) {
+		tick(session, now - last_tick >= TICK_MS);
+		if (now - last_tick >= TICK_MS)
 			last_tick = now;
-			for (int i = 0; i < EVENT_SLOTS; i++) {
-				if (session->observed[i])
-					observed_tick(session->observed[i]);
-			}
-		}
 		if (options->progress && now - last_progress >= POLL_MS) {
 			struct session_progress progress = {(double)elapsed / 1e3, session->observed_count,
 							    events_seen(session)};

@@ -114,5 +114,44 @@ def test_the_sampler_is_turned_on_only_when_asked_and_put_back(t):
         process.kill()
 
 
+def test_the_sampler_of_a_program_that_we_start_is_on_before_its_first_line(t):
+    harness.require_root()
+    profile, count = t.path("profile.pb.gz"), 20000
+    for version in go_programs.versions():
+        for variant in ("stripped", "pie"):
+            t.escapement("record", "-q", "--enable-sampler", "--rate", "2k", "-o", profile, "--",
+                         go_programs.build(version, variant, "small"), count)
+            rows = [row for row in t.json("report", profile)["rows"] if row["line"] == 29]
+            assert rows and 0.8 < rows[0]["objects"] / count < 1.2, f"{version} {variant}: {rows}"
+
+
+def test_samples_that_are_due_because_the_sampler_was_turned_on_are_told(t):
+    """Up to Go 1.23, one a P; later releases draw a new distance."""
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for version in go_programs.versions():
+        process = t.start(go_programs.build(version, "pie-stripped"), "-wait", env=dict(os.environ, GOMAXPROCS="8"))
+        process.stdout.readline()
+        done = t.escapement("record", "--enable-sampler", "--duration", "0.3", "-o", profile, "-p", process.pid)
+        told = re.search(r"up to ([78]) samples of process \d+, one a P, .* by as many times 512k", done.stderr)
+        same(told is not None, int(version.split(".")[1]) < 24, f"{version}: {done.stderr}")
+        process.kill()
+
+
+def test_a_sampler_that_somebody_else_turned_off_is_told(t):
+    harness.require_root()
+    process = t.start(go_programs.build(go_programs.versions()[-1], "pie-stripped"), "-wait")
+    process.stdout.readline()
+    recorders = []
+    for name in ("one", "other"):
+        recorders.append(t.start(harness.ESCAPEMENT, "record", "--enable-sampler", "-o", t.path(name), "-p", process.pid))
+        time.sleep(1.5)
+    for recorder in recorders:
+        recorder.send_signal(signal.SIGINT)
+        messages = recorder.communicate(timeout=60)[1]
+    harness.contains(messages, f"process {process.pid} changed its MemProfileRate while it was recorded")
+    same(profile_rate(t, process), 0, "MemProfileRate afterwards")
+
+
 if __name__ == "__main__":
     harness.main()
