@@ -107,10 +107,14 @@ struct event_window {
  */
 struct event_layout {
 	__u64 malloc_start, malloc_end; /* runtime.mallocgc: what is called from there has been counted */
+	__u64 systemstack; /* where runtime.systemstack is returned to, if it has no frame of its own; else 0 */
+	__u64 morestack;   /* where runtime.newstack returns to; 0: unknown */
 	__u32 mcache_alloc, mcache_tiny_allocs;
 	__u32 span_alloc_count, span_alloc_count_before_cache, span_element_size;
 	__u32 small_max;   /* largest object that is not a large one */
 	__u32 header_from; /* objects with pointers larger than this carry 8 bytes more; 0: none do */
+	__u32 m_current;   /* of struct m: the goroutine that runs on it */
+	__u32 gobuf_frame; /* of struct gobuf: the frame pointer */
 	__u32 padding;
 };
 
@@ -168,7 +172,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 56 + 48 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+_Static_assert(sizeof(struct event_process) == 56 + 72 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING + 56 * EVENT_SHAPES, "shared with user space");
 
 #endif

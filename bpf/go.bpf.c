@@ -17,6 +17,9 @@
 #define TINY_SPAN_CLASS  5
 #define TINY_MAX         16 /* objects without pointers below this size share blocks */
 #define TYPE_POINTER_BYTES 8 /* offset in runtime._type */
+#define G_M              48 /* offsets in runtime.g */
+#define G_SCHED          56
+#define GOBUF_PC         8  /* offset in runtime.gobuf; the stack pointer comes first */
 
 /* size_to_class8 and size_to_class128 of the runtime, filled in before the programs are loaded. */
 #define CLASS8_MAX     1016
@@ -75,11 +78,34 @@ static __always_inline __u64 window_find(struct window *window, __u64 address)
 }
 
 /*
+ * Where the goroutine left its own stack for the system stack, on which we run: the frame pointers there lead back to
+ * it past some callers, or not at all. Adds these callers; *depth is that of the function at the switch.
+ */
+static __always_inline void cross_to_goroutine(struct pt_regs *ctx, const volatile struct event_layout *layout,
+					       struct event_stack *stack, __u32 *depth, __u64 *frame)
+{
+	__u64 pc = stack->pcs[*depth], goroutine, sched;
+
+	if (!pc || *depth + 2 >= EVENT_STACK_MAX || (pc != layout->systemstack && pc != layout->morestack))
+		return;
+	goroutine = read_word(read_word(ctx->r14 + G_M) + layout->m_current);
+	if (!goroutine) /* it has been given up, and the scheduler looks for another */
+		return;
+	sched = goroutine + G_SCHED;
+	if (pc == layout->morestack) { /* called before the function at the top had a frame */
+		stack->pcs[++*depth] = read_word(sched + GOBUF_PC);
+		*frame = read_word(sched + layout->gobuf_frame);
+	}
+	stack->pcs[++*depth] = read_word(read_word(sched));
+}
+
+/*
  * The probed function, its caller (which has no frame to be found by yet), and the callers that have. The chain of
  * frame pointers ends in 0; the kernel's own walk (bpf_get_stack) costs more for a word than this for a frame, and reads
  * past that end, into a fault that costs more than all the rest.
  */
-static __always_inline struct scratch *take_stack(struct pt_regs *ctx)
+static __always_inline struct scratch *take_stack(struct pt_regs *ctx,
+							  const volatile struct event_layout *layout)
 {
 	struct scratch *scratch = scratch_claim();
 	struct event_stack *stack;
@@ -106,6 +132,7 @@ static __always_inline struct scratch *take_stack(struct pt_regs *ctx)
 			break;
 		frame = window.words[index];
 		stack->pcs[depth] = window.words[index + 1];
+		cross_to_goroutine(ctx, layout, stack, &depth, &frame);
 	}
 	stack->depth = depth;
 	stack->truncated = depth == EVENT_STACK_MAX;
@@ -192,7 +219,7 @@ int go_malloc(struct pt_regs *ctx)
 		struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
 		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
 
-		record(process, &key, take_stack(ctx), &amount);
+		record(process, &key, take_stack(ctx, &process->layout), &amount);
 	}
 	return 0;
 }
@@ -248,7 +275,7 @@ int go_refill(struct pt_regs *ctx)
 		add(totals->objects, objects);
 	}
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx), &amount);
+		record(process, &key, take_stack(ctx, &process->layout), &amount);
 	return 0;
 }
 
@@ -316,7 +343,7 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 		add(totals->central_grows, 1);
 	key.span_class = span_class;
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx), &amount);
+		record(process, &key, take_stack(ctx, &process->layout), &amount);
 	return 0;
 }
 
@@ -351,7 +378,7 @@ int go_heap_grow(struct pt_regs *ctx)
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx), &amount);
+		record(process, &key, take_stack(ctx, &process->layout), &amount);
 	return 0;
 }
 
@@ -390,6 +417,6 @@ int go_sample(struct pt_regs *ctx)
 		return 0;
 	if (!read_arguments(&process->layout, ctx->rbp, size, &key))
 		read_arguments(&process->layout, read_word(ctx->rbp), size, &key);
-	record(process, &key, take_stack(ctx), &amount);
+	record(process, &key, take_stack(ctx, &process->layout), &amount);
 	return 0;
 }

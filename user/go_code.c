@@ -204,6 +204,45 @@ uint64_t go_code_profile_rate(const struct go_binary *binary)
 	return 0;
 }
 
+static bool is_push_rbp(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0x55) && !(instruction->rex & 1);
+}
+
+/* What it calls is a closure, whose address is in rdi. */
+uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
+{
+	const uint8_t call_rdi = 0xd7;
+	struct walk walk;
+
+	if (!walk_start_named(binary, "runtime.systemstack", &walk))
+		return 0;
+	for (bool first = true; walk_next(&walk); first = false) {
+		if (first && is_push_rbp(&walk.instruction))
+			return 0;
+		if (is(&walk.instruction, AMD64_ONE_BYTE, 0xff) && walk.instruction.modrm == call_rdi)
+			return walk.address + walk.instruction.length;
+	}
+	return 0;
+}
+
+/* What it calls is newstack's wrapper for assembly code, of the same name. */
+uint64_t go_code_morestack(const struct go_binary *binary)
+{
+	struct go_function called;
+	struct walk walk;
+
+	if (!walk_start_named(binary, "runtime.morestack", &walk))
+		return 0;
+	while (walk_next(&walk)) {
+		if (is(&walk.instruction, AMD64_ONE_BYTE, 0xe8) &&
+		    gopclntab_function_at(binary->symbols, target_of(&walk), &called) &&
+		    strcmp(called.name, "runtime.newstack") == 0)
+			return walk.address + walk.instruction.length;
+	}
+	return 0;
+}
+
 static bool is_load16(const struct amd64_instruction *instruction)
 {
 	return is(instruction, AMD64_0F, 0xb7) && amd64_is_memory(instruction) && amd64_base(instruction) != RSP;

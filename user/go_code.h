@@ -33,6 +33,10 @@ uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a sli
 uint64_t go_code_goroutines(const struct go_binary *binary);      /* allgs, a slice of *g */
 uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileRate, an int */
 
+/* Return addresses at the switches to the system stack that a walk along frame pointers does not cross whole. */
+uint64_t go_code_frameless_systemstack(const struct go_binary *binary); /* until 1.20; 0 where it keeps a frame */
+uint64_t go_code_morestack(const struct go_binary *binary);             /* 0 where not found */
+
 /* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and the statistics' count of
  * tiny objects; and flushmcache's p.mcache. Unknown ones are 0. */
 struct go_code_layout {

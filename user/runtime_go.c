@@ -215,6 +215,12 @@ static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_C
 	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
 }
 
+/* 0 stays 0: not found. */
+static uint64_t loaded_at(const struct go *go, uint64_t address)
+{
+	return address ? address + go->bias : 0;
+}
+
 static void set_layout(const struct go *go, struct event_layout *layout)
 {
 	const struct go_heap_layout *heap = &go->heap.layout;
@@ -226,6 +232,10 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->span_alloc_count = heap->span_alloc_count;
 	layout->span_alloc_count_before_cache = heap->span_alloc_count_before_cache;
 	layout->span_element_size = heap->span_element_size;
+	layout->systemstack = loaded_at(go, go_code_frameless_systemstack(go->binary));
+	layout->morestack = loaded_at(go, go_code_morestack(go->binary));
+	layout->m_current = go->binary->version->scheduler.m_current;
+	layout->gobuf_frame = go->binary->version->scheduler.gobuf_frame;
 	layout->header_from = header_from;
 	layout->small_max = header_from ? SMALL_MAX - HEADER : SMALL_MAX;
 	if (gopclntab_function_named(go->binary->symbols, "runtime.mallocgc", &function)) {

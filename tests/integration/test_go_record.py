@@ -400,5 +400,59 @@ def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
             same(set(ends), {"runtime.goexit"}, f"{version} rate {rate}: where the program's stacks end")
 
 
+def line_of(program, file, text):
+    """The line of a Go workload's source on which that stands."""
+    source = (harness.ROOT / "tests" / "workloads" / "go" / program / file).read_text().splitlines()
+    found = [number for number, line in enumerate(source, 1) if text in line]
+    assert found, f"{text!r} is not in {file}"
+    return found[0]
+
+
+def test_stacks_on_the_system_stack_go_on_with_the_caller_on_the_goroutines(t):
+    harness.require_root()
+    statement = ("main.goroutine", line_of("sites", "sites.go", "go func() {"))
+    for version in go_programs.versions():
+        for variant, rate in (("pie-stripped", "1"), ("stripped", "0")):
+            _, recording = record_started(t, version, variant, "--rate", rate, arguments=("-parallel", "16"))
+            stacks = [[(name, line) for name, _, line in sample["stack"]] for sample in recording["samples"]]
+            what = f"{version} rate {rate}"
+            switches = 0
+            for stack in stacks:
+                names = [name for name, _ in stack]
+                if "runtime.systemstack" not in names:
+                    continue
+                at = names.index("runtime.systemstack")
+                closure = re.fullmatch(r"(.*)\.func\d+", names[at - 1])
+                assert closure, f"{what}: {names}"
+                same(names[at + 1], closure[1], f"{what}: who called systemstack in {names}")
+                switches += 1
+            assert switches, f"{what}: no stack crosses"
+            started = [stack for stack in stacks if statement in stack and "runtime.newproc1" in dict(stack)]
+            if rate == "1":
+                assert started, f"{what}: no allocation of a go statement"
+            for stack in started:
+                same(stack[stack.index(statement) - 1][0], "runtime.newproc", f"{what}: {stack}")
+
+
+def test_a_heap_that_grew_for_a_stack_shows_whose_stack_it_is(t):
+    harness.require_root()
+    check, call, start = (line_of("deep", "main.go", f"// {text}") for text in ("stack check", "recursion", "start"))
+    for version in go_programs.versions():
+        for variant in ("stripped", "pie"):
+            program, profile = go_programs.build(version, variant, "deep"), t.path("profile.pb.gz")
+            t.escapement("record", "--rate", "0", "-o", profile, "--", program)
+            grown = [[(name, line) for name, _, line in sample["stack"]] for sample in dump(t, profile)["samples"]
+                     if sample["values"][HEAP_GROWS] and any(name == "main.down" for name, _, _ in sample["stack"])]
+            assert grown, f"{version} {variant}: no heap growth below main.down"
+            for stack in grown:
+                names = [name for name, _ in stack]
+                at = names.index("runtime.morestack") + 1
+                same(stack[at], ("main.down", check), f"{version} {variant}: whose stack check it was")
+                depth = names.count("main.down") - 1
+                same(stack[at + 1:], [("main.down", call)] * depth + [("main.main", start)] + stack[-2:],
+                     f"{version} {variant}: its callers")
+                same(names[-2:], ["runtime.main", "runtime.goexit"], f"{version} {variant}: where it ends")
+
+
 if __name__ == "__main__":
     harness.main()
