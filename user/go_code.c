@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "go_code.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "amd64.h"
@@ -99,6 +100,30 @@ bool go_code_point(const struct go_binary *binary, const struct go_function *fun
 static bool is_call_of(const struct walk *walk, uint64_t function)
 {
 	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) && target_of(walk) == function;
+}
+
+bool go_code_is_specialised_malloc(const char *name)
+{
+	static const char *const kinds[] = {"Tiny", "SmallNoScan", "SmallScanNoHeader"};
+	static const char prefix[] = "runtime.mallocgc";
+
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return false;
+	name += strlen(prefix);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const char *rest = name + strlen(kinds[i]);
+
+		if (strncmp(name, kinds[i], strlen(kinds[i])) != 0)
+			continue;
+		if (strncmp(rest, "SC", 2) == 0)
+			rest += 2;
+		else if (strncmp(rest, "Size", 4) == 0)
+			rest += 4;
+		else
+			continue;
+		return isdigit((unsigned char)*rest) && rest[strspn(rest, "0123456789")] == 0;
+	}
+	return false;
 }
 
 /* `stats := memstats.heapStats.acquire()`: the receiver's address goes into rax right before the call. */

@@ -27,6 +27,10 @@ struct go_point {
 /* False where the start of the function is not understood. */
 bool go_code_point(const struct go_binary *binary, const struct go_function *function, struct go_point *point);
 
+/* "mallocgcSmallNoScanSC2", "mallocgcTinySize3": called by compiled code and by mallocgc. Not their slow paths, which
+ * only they call. */
+bool go_code_is_specialised_malloc(const char *name);
+
 /* Addresses of variables of package runtime; 0 where not found. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary); /* memstats.heapStats, at memstats's start */
 uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a slice of *p */

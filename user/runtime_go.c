@@ -9,7 +9,6 @@
  *   others   the runtime's own sampler tells a share of the objects; class totals are the heap statistics at both
  *            ends, heap grows have stacks
  */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,32 +95,6 @@ static unsigned depth_of(int64_t rate, bool sampler)
 	return sampler ? AT_SAMPLED : AT_UNSAMPLED;
 }
 
-/* "mallocgcSmallNoScanSC2", "mallocgcTinySize3": called by compiled code and by mallocgc. Not their slow paths, which
- * only they call. */
-static bool is_specialised_malloc(const char *name)
-{
-	static const char *const kinds[] = {"Tiny", "SmallNoScan", "SmallScanNoHeader"};
-	static const char prefix[] = "runtime.mallocgc";
-
-	if (strncmp(name, prefix, strlen(prefix)) != 0)
-		return false;
-	name += strlen(prefix);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *rest = name + strlen(kinds[i]);
-
-		if (strncmp(name, kinds[i], strlen(kinds[i])) != 0)
-			continue;
-		if (strncmp(rest, "SC", 2) == 0)
-			rest += 2;
-		else if (strncmp(rest, "Size", 4) == 0)
-			rest += 4;
-		else
-			continue;
-		return isdigit((unsigned char)*rest) && rest[strspn(rest, "0123456789")] == 0;
-	}
-	return false;
-}
-
 static int add_probe(struct go *go, const struct go_function *function, const char *program, uint32_t flags,
 		     struct probe_set *set, struct error *error)
 {
@@ -197,7 +170,7 @@ static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_C
 		if (!gopclntab_function(go->binary->symbols, i, &function) ||
 		    strncmp(function.name, "runtime.", 8) != 0)
 			continue;
-		if (when == AT_ONE && is_specialised_malloc(function.name) &&
+		if (when == AT_ONE && go_code_is_specialised_malloc(function.name) &&
 		    add_probe(go, &function, "go_malloc", EVENT_FLAG_DIRECT | EVENT_FLAG_TOTAL_OBJECTS, set, error))
 			return -1;
 		for (int row = 0; row < FUNCTION_COUNT; row++) {
@@ -494,7 +467,7 @@ static void class_from_caller(const struct go *go, struct event_key *key, const 
 
 	if (!stack || stack->depth < 2 ||
 	    !gopclntab_function_at(go->binary->symbols, stack->pcs[1] - 1 - go->bias, &function) ||
-	    !is_specialised_malloc(function.name))
+	    !go_code_is_specialised_malloc(function.name))
 		return;
 	kind = function.name + strlen("runtime.mallocgc");
 	number = strstr(kind, "SC");

@@ -21,7 +21,7 @@
 #define MOVE_VALUE(destination, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, destination, 0, 0, value)
 #define CALL(function)                 INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
 
-enum { FRAME_BYTES = 8, FRAMES_MAX = 127, OFFSETS_MAX = 8 };
+enum { FRAME_BYTES = 8, FRAMES_MAX = 127, OFFSETS_MAX = 256 };
 
 static int load(const struct bpf_insn *instructions, size_t count)
 {
@@ -71,8 +71,11 @@ int main(int argc, char **argv)
 
 	if (argc < 4 || frames < 0 || frames > FRAMES_MAX)
 		return 2;
-	for (word = strtok(argv[3], ","); word && count < OFFSETS_MAX; word = strtok(NULL, ","))
+	for (word = strtok(argv[3], ","); word; word = strtok(NULL, ",")) {
+		if (count == OFFSETS_MAX)
+			return 2;
 		offsets[count++] = strtoul(word, NULL, 10);
+	}
 	program = frames ? load_stack(frames) : load_nothing();
 	link.uprobe_multi.path = argv[2];
 	link.uprobe_multi.offsets = offsets;

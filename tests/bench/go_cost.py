@@ -35,7 +35,7 @@ BUILD = harness.BUILD
 VERSION = os.environ.get("BENCH_GO", "1.24")
 WINDOW = 0.3  # seconds of CPU time a measurement
 DEPTH = 8         # frames below mallocgc
-REFILL_DEPTH = 3  # and from there to refill
+REFILL_DEPTH = 3  # and from there to refill; one less where mallocgc is not among them
 
 
 # ---- ratios ----
@@ -94,16 +94,16 @@ class Observer:
 
 
 def bare(pid, program, functions, frames=0):
-    offsets = ",".join(offset_of(program, function) for function in functions)
+    offsets = ",".join(offsets_of(program)[function] for function in functions)
     observer = Observer([BUILD / "tests/bench/bare_probe", pid, program, offsets,
                          *([frames] if frames else [])], "attached")
     return lambda: observer.end(None)
 
 
 def bpftrace(pid, program):
+    probes = ", ".join(f'uprobe:{program}:"{function}"' for function in mallocs_of(program))
     observer = Observer(["bpftrace", "-p", pid, "-e",
-                         f'BEGIN {{ printf("attached\\n"); }} uprobe:{program}:"runtime.mallocgc" {{ @[ustack] = count(); }}'],
-                        "attached")
+                         f'BEGIN {{ printf("attached\\n"); }} {probes} {{ @[ustack] = count(); }}'], "attached")
     time.sleep(1)  # BEGIN runs before the others are attached
     return observer.end
 
@@ -138,12 +138,23 @@ class Recording:
 
 # ---- a program that allocates for ever ----
 
-def offset_of(program, function, cache={}):
+def offsets_of(program, cache={}):
+    """Where the runtime's functions are probed: {function: offset in the file}."""
     if program not in cache:
         text = subprocess.run([BUILD / "tests/tools/go_inspect", "points", program], check=True, capture_output=True,
                               text=True).stdout
         cache[program] = dict(re.findall(r"^(\S+) .*offset (\d+)$", text, re.M))
-    return cache[program][function]
+    return cache[program]
+
+
+def mallocs_of(program):
+    """mallocgc, and what the compiler of Go 1.27 calls in the place of newobject and mallocgc: an allocation hits one."""
+    return [function for function in offsets_of(program) if function.startswith("runtime.mallocgc")]
+
+
+def is_direct(program):
+    """Whether it calls these, so that newobject and mallocgc are not among an allocation's frames."""
+    return len(mallocs_of(program)) > 1
 
 
 class Loop:
@@ -151,7 +162,8 @@ class Loop:
 
     def __init__(self, variant="profiled", depth=DEPTH, size=64, **environment):
         self.program = go_programs.build(VERSION, variant, "loop")
-        self.process = subprocess.Popen([self.program, str(depth), str(size)], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([self.program, str(depth + is_direct(self.program)), str(size)],
+                                        stdout=subprocess.PIPE,
                                         env=dict(os.environ, **environment))
         self.pid = self.process.pid
         self.sample()
@@ -203,10 +215,10 @@ def quotient(a, b):
 
 
 def table_event(directory):
-    """--rate 1 beside a bare hit at mallocgc."""
+    """--rate 1 beside a bare hit at mallocgc, or what is called in its place."""
     loop = Loop("plain")
     program = loop.program
-    malloc = ["runtime.mallocgc"]
+    malloc = mallocs_of(program)
     cases = {"nobody": lambda: loop.measure(),
              "bare": lambda: loop.measure(lambda l: bare(l.pid, program, malloc)),
              "bare stack": lambda: loop.measure(lambda l: bare(l.pid, program, malloc, DEPTH)),
@@ -233,11 +245,12 @@ def table_loop(directory):
     loops = {"plain": Loop("plain"), "profiled": Loop("profiled"),
              "MemProfileRate=1": Loop("profiled", GODEBUG="memprofilerate=1")}
     plain, profiled = loops["plain"], loops["profiled"]
+    depth = DEPTH + REFILL_DEPTH - is_direct(plain.program)
     cases = {"plain": plain.measure, "profiled": profiled.measure, "MemProfileRate=1": loops["MemProfileRate=1"].measure,
              "default": lambda: profiled.measure(recorded(directory)),
              "rate 0": lambda: plain.measure(recorded(directory, "--rate", "0")),
-             "refill": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill, DEPTH + REFILL_DEPTH)),
-             "grow too": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill + grow, DEPTH + REFILL_DEPTH)),
+             "refill": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill, depth)),
+             "grow too": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill + grow, depth)),
              "rate 1": lambda: plain.measure(recorded(directory, "--rate", "1")),
              "bpftrace": lambda: plain.measure(lambda l: bpftrace(l.pid, l.program))}
     try:

@@ -117,6 +117,16 @@ static uint64_t file_offset(const struct go_binary *binary, uint64_t address)
 	return go_image_offset(&binary->image, address, &offset) ? offset : 0;
 }
 
+static void print_point(const struct go_binary *binary, const struct go_function *function, bool inlined)
+{
+	struct go_point point;
+
+	if (go_code_point(binary, function, &point))
+		printf("%s +%" PRIu64 " %s%s offset %" PRIu64 "\n", function->name, point.address - function->entry,
+		       point.is_check ? "check" : "entry", inlined ? " inlined" : "",
+		       file_offset(binary, point.address));
+}
+
 static int points(const char *path, char **arguments)
 {
 	static const char *const wanted[] = {
@@ -126,21 +136,22 @@ static int points(const char *path, char **arguments)
 	struct go_binary *binary = open_or_die(path);
 	struct go_code_layout layout;
 	struct go_function function;
-	struct go_point point;
 	bool inlined[sizeof(wanted) / sizeof(wanted[0])];
 
 	(void)arguments;
 	go_code_inlined(binary, wanted, inlined, sizeof(wanted) / sizeof(wanted[0]));
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (gopclntab_function_named(binary->symbols, wanted[i], &function) &&
-		    go_code_point(binary, &function, &point))
-			printf("%s +%" PRIu64 " %s%s offset %" PRIu64 "\n", wanted[i], point.address - function.entry,
-			       point.is_check ? "check" : "entry", inlined[i] ? " inlined" : "",
-			       file_offset(binary, point.address));
+		if (gopclntab_function_named(binary->symbols, wanted[i], &function))
+			print_point(binary, &function, inlined[i]);
+	}
+	for (uint32_t i = 0; i < gopclntab_function_count(binary->symbols); i++) {
+		if (gopclntab_function(binary->symbols, i, &function) && go_code_is_specialised_malloc(function.name))
+			print_point(binary, &function, false);
 	}
 	go_code_heap_layout(binary, &layout);
-	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\nprofile_rate %" PRIx64 "\n",
-	       go_code_heap_statistics(binary), go_code_processors(binary), go_code_profile_rate(binary));
+	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\ngoroutines %" PRIx64 "\nprofile_rate %" PRIx64 "\n",
+	       go_code_heap_statistics(binary), go_code_processors(binary), go_code_goroutines(binary),
+	       go_code_profile_rate(binary));
 	printf("layout %u %u %u %u %u\n", layout.mcache_alloc, layout.span_alloc_count,
 	       layout.span_alloc_count_before_cache, layout.tiny_count, layout.p_mcache);
 	printf("table %u %u %u %u %u\n", binary->version->heap.mcache_alloc, binary->version->heap.span_alloc_count,
