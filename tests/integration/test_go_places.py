@@ -41,6 +41,35 @@ def start(t, *command):
     return process
 
 
+# What container runtimes do: the new root takes the place of the old one, which is no longer there at all.
+PIVOT = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+os.chdir(sys.argv[1])
+if libc.syscall(155, b".", b".") or libc.umount2(b".", 2):  # pivot_root; MNT_DETACH
+    raise OSError(ctypes.get_errno(), "cannot pivot")
+os.chdir("/")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def pivoted(t):
+    """A container with a root that is the only one in its mount namespace. Outside, at the same path as its program, is
+    another one."""
+    root, inside = t.path("pivoted"), t.path("pivoted-sites")
+    root.mkdir(exist_ok=True)
+    shutil.copy(go_programs.build(go_programs.versions()[0], "plain"), inside)
+    program = go_programs.build(VERSION, "stripped")
+    script = (f"mount -t tmpfs none {root} && mkdir -p {root}{inside.parent} && cp {program} {root}{inside} && "
+              f'exec python3 -c "$0" {root} {inside} "$@"')
+    process = start(t, "unshare", "--pid", "--fork", "--mount", "--uts", "--kill-child", "sh", "-c", script, PIVOT)
+    pid = child_of(process.pid)
+    same(os.listdir(f"/proc/{pid}/root"), [inside.parts[1]], "what the container sees")
+    with open(f"/proc/{pid}/mountinfo") as mounts:
+        same(len(mounts.readlines()), 1, "its mounts")
+    return process, pid
+
+
 def contained(t):
     """A container: PID, mount and UTS namespaces, a root that only it sees."""
     root = t.path("root")
@@ -61,6 +90,19 @@ def test_a_process_in_a_container_is_recorded_exactly(t):
         before, after, recording = records.record_phase(t, process, pid, "--rate", rate)
         recorded = exact(before, after, recording, rate, "container")
         same((recorded["pid"], recorded["comm"]), (pid, "contained-sites"), "process")
+
+
+def test_a_process_below_a_root_of_its_own_mount_namespace_is_recorded_exactly(t):
+    harness.require_root()
+    for rate in ("0", "1"):
+        process, pid = pivoted(t)
+        before, after, recording = records.record_phase(t, process, pid, "--rate", rate)
+        recorded = exact(before, after, recording, rate, "pivoted root")
+        same((recorded["pid"], recorded["comm"]), (pid, "pivoted-sites"), "process")
+        contains(recorded["runtime"], f"go{VERSION}")
+        functions = {name for sample in recording["samples"] for name, _, _ in sample["stack"]}
+        assert {"main.runSites", "main.phase", "main.main"} <= functions, f"rate {rate}: {sorted(functions)[:50]}"
+        same([name for name in functions if not name], [], f"rate {rate}: frames without a name")
 
 
 def test_a_process_in_a_container_is_found_by_its_name_and_looked_at(t):
