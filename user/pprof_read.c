@@ -19,11 +19,14 @@
 #include "profile.pb-c.h"
 
 /*
- * A million deep stacks serialize to less than 256 MiB and take a few times as much when they are unpacked.
- * More is a mistake, or meant to eat the machine's memory.
+ * A million deep stacks serialize to less than 256 MiB and take a few times as much when they are unpacked; every
+ * allocation of a cold `go test`, compilers and all, is five million rows in 700 MiB. More than that, or than the
+ * machine can hold, is a mistake, or meant to eat its memory.
  */
-#define FILE_BYTES_MAX	  ((size_t)256 << 20)
-#define MESSAGE_BYTES_MAX ((size_t)2 << 30)
+#define FILE_BYTES_LEAST ((size_t)256 << 20)
+#define FILE_BYTES_MOST	 ((size_t)1 << 30)
+#define FILES_IN_MEMORY	 16 /* what a file takes in the end, and as much for others */
+#define MESSAGE_FACTOR	 8  /* unpacked, of the file's bytes */
 
 typedef Perftools__Profiles__Profile Message;
 
@@ -77,10 +80,18 @@ static int read_failed(gzFile file, const char *name, struct error *error)
 	}
 }
 
+static size_t file_bytes_max(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
+	size_t share = pages > 0 && page_size > 0 ? (size_t)pages / FILES_IN_MEMORY * (size_t)page_size : 0;
+
+	return share < FILE_BYTES_LEAST ? FILE_BYTES_LEAST : share > FILE_BYTES_MOST ? FILE_BYTES_MOST : share;
+}
+
 /* The whole file, decompressed where it is gzip. The caller frees it. */
 static uint8_t *read_bytes(gzFile file, const char *name, size_t *size, struct error *error)
 {
-	size_t capacity = 0;
+	size_t capacity = 0, most = file_bytes_max();
 	uint8_t *bytes = NULL;
 
 	*size = 0;
@@ -88,13 +99,14 @@ static uint8_t *read_bytes(gzFile file, const char *name, size_t *size, struct e
 		int code, count;
 
 		if (*size == capacity) {
-			if (capacity >= FILE_BYTES_MAX) {
+			if (capacity >= most) {
 				error_set(error, STATUS_USAGE,
-					  "profile '%s' is too large: more than %zu MiB uncompressed", name,
-					  FILE_BYTES_MAX >> 20);
+					  "profile '%s' is too large: more than %zu MiB uncompressed; record at a coarser "
+					  "--rate or with --no-stacks", name, most >> 20);
 				break;
 			}
 			capacity = capacity ? capacity * 2 : 1 << 16;
+			capacity = capacity < most ? capacity : most;
 			bytes = realloc(bytes, capacity);
 			if (!bytes)
 				abort();
@@ -169,7 +181,7 @@ static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
 
 static Message *unpack(const uint8_t *bytes, size_t size, const char *name, struct error *error)
 {
-	struct budget budget = {MESSAGE_BYTES_MAX};
+	struct budget budget = {MESSAGE_FACTOR * file_bytes_max()};
 	ProtobufCAllocator allocator = {budget_allocate, budget_free, &budget};
 	Message *message = perftools__profiles__profile__unpack(&allocator, size, bytes);
 
