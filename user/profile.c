@@ -12,6 +12,7 @@
 #include <obstack.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -355,6 +356,26 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	for (int value = 0; value < VALUE_COUNT; value++)
 		entry->sample.values[value] = add_saturated(entry->sample.values[value], values[value]);
 	return &entry->sample;
+}
+
+void profile_drop_unmeasured(struct profile *profile)
+{
+	struct profile_storage *storage = profile->storage;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		struct profile_sample *sample = profile->samples[i];
+		struct sample_entry *entry = (void *)((char *)sample - offsetof(struct sample_entry, sample));
+		bool measured = false;
+
+		for (int value = 0; value < VALUE_COUNT; value++)
+			measured |= sample->values[value] && profile->row_measured & 1u << value;
+		if (measured)
+			profile->samples[kept++] = sample;
+		else
+			HASH_DEL(storage->samples, entry);
+	}
+	profile->sample_count = kept;
 }
 
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])

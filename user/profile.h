@@ -183,6 +183,8 @@ const struct profile_stack *profile_stack(struct profile *profile,
  * stop at INT64_MAX.
  */
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values);
+/* Drops the samples all of whose values are 0 or not in row_measured. */
+void profile_drop_unmeasured(struct profile *profile);
 
 /* Sums over all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);

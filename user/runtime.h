@@ -104,6 +104,7 @@ struct runtime {
 	const volatile struct event_process *events; /* set by the session before the first read() */
 	uint32_t unmeasured;        /* bit per enum profile_value: totals that nothing tells at this rate */
 	uint32_t rows_unmeasured;   /* the same for rows */
+	const char *unsampled;      /* why nothing samples its objects, so that rows show refills; NULL where something does */
 	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_only;         /* no event tells objects at this rate: without counters there is no total of them */
 	bool counters_unknown;      /* they cannot be read, and the profile has been warned of it */

@@ -239,10 +239,9 @@ static void set_sampling(struct go *go, unsigned when, int64_t rate, struct prof
 	runtime->rows_unmeasured = 1u << VALUE_CENTRAL_GROWS;
 	if (when == AT_UNSAMPLED) {
 		runtime->rows_unmeasured |= objects;
-		profile_warn(profile, "Go's memory profiler is %s, so nothing samples its objects: rows show refills, which are "
-			     "no fair share where a program allocates in a rhythm; use --rate 1 for exact rows, or "
-			     "--enable-sampler",
-			     go->binary->memory_profiling ? "turned off in this process" : "not linked into this program");
+		runtime->unsampled = go->binary->memory_profiling
+					     ? "Go's memory profiler is turned off in this process"
+					     : "Go's memory profiler is not linked into this program";
 		return;
 	}
 	go->sampled = true;

@@ -35,6 +35,12 @@ struct session {
 	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there: no other's slot any more */
 	int observed_count, observed_ever;
 	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
+	int sampled; /* processes whose objects something tells */
+	struct {
+		int count, pid; /* pid: of the first of them */
+		char comm[32];
+		const char *why;
+	} unsampled;
 	int replaced;   /* processes that became other programs while they were observed */
 	int unobserved; /* processes that have a runtime, but could not be observed */
 	int pidfd; /* of a process that we attached to */
@@ -73,6 +79,17 @@ static struct observed **slot_of(struct session *session, int pid)
 			return &session->observed[i];
 	}
 	return NULL;
+}
+
+/* Nothing tells what a process allocates where, at this rate. */
+static void note_unsampled(struct session *session, const struct target *target, const struct runtime *runtime)
+{
+	session->sampled += !runtime->unsampled;
+	if (!runtime->unsampled || session->unsampled.count++)
+		return;
+	session->unsampled.pid = target->pid;
+	session->unsampled.why = runtime->unsampled;
+	snprintf(session->unsampled.comm, sizeof(session->unsampled.comm), "%s", target->comm);
 }
 
 /*
@@ -114,6 +131,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 	session->observed_ever++;
 	session->profile->rate = session->observed[slot]->rate;
 	session->rows_unmeasured |= runtime->rows_unmeasured;
+	note_unsampled(session, session->observed[slot]->target, runtime);
 	tell_phase(session, "attached", pid, began);
 	return 1;
 }
@@ -425,6 +443,27 @@ static void describe(struct session *session)
 	profile->target = profile_command(profile, options->argv);
 }
 
+/* Of several processes. One process has rows of one kind, also where they are not at all times the same. */
+static bool some_are_sampled(const struct session *session)
+{
+	return session->launch && session->sampled && session->unsampled.count;
+}
+
+static void warn_unsampled(const struct session *session)
+{
+	static const char ways_out[] = "use --rate 1 for exact rows, or --enable-sampler";
+
+	if (some_are_sampled(session)) {
+		profile_drop_unmeasured(session->profile); /* rows of refills: as estimates of objects they would say 0 */
+		profile_warn(session->profile, "%s, process %d (%s), so nothing samples its objects; %d of %d processes are such: "
+			     "what they allocated is in the totals, not in the rows; %s", session->unsampled.why,
+			     session->unsampled.pid, session->unsampled.comm, session->unsampled.count,
+			     session->unsampled.count + session->sampled, ways_out);
+	} else if (session->unsampled.count)
+		profile_warn(session->profile, "%s, so nothing samples its objects: rows show refills, which are no fair share "
+			     "where a program allocates in a rhythm; %s", session->unsampled.why, ways_out);
+}
+
 /* Which values the rows hold, and how exactly, follows from the rate in force. */
 static void describe_rows(struct session *session)
 {
@@ -432,8 +471,11 @@ static void describe_rows(struct session *session)
 	uint32_t costs = 1u << VALUE_REFILLS | 1u << VALUE_CENTRAL_GROWS | 1u << VALUE_HEAP_GROWS |
 			 1u << VALUE_HEAP_GROW_BYTES;
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+	uint32_t lacking = session->rows_unmeasured;
 
-	profile->row_measured = (profile->rate == 0 ? costs : costs | objects) & ~session->rows_unmeasured;
+	if (some_are_sampled(session))
+		lacking &= ~objects;
+	profile->row_measured = (profile->rate == 0 ? costs : costs | objects) & ~lacking;
 	profile->rows_exact = profile->rate <= 1;
 }
 
@@ -452,6 +494,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	}
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	describe_rows(session);
+	warn_unsampled(session);
 	if (session->replaced)
 		profile_warn(profile, "%d process%s became another program (exec) before counters could be read: there is "
 			     "no check%s", session->replaced, session->replaced == 1 ? "" : "es",

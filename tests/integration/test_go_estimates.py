@@ -84,6 +84,26 @@ def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
         same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
 
 
+def test_programs_with_and_without_the_sampler_started_together_leave_rows_of_those_with(t):
+    harness.require_root()
+    profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
+    sampled, unsampled = (go_programs.build(version, "stripped", name) for name in ("rhythm", "small"))
+    alone = "\n".join(f"{unsampled} {count} &" for count in (20000, 30000)) + f"\n{sampled} {PERIODS}\nwait"
+    done = t.escapement("record", "-o", profile, "--", "sh", "-c", alone)
+    harness.contains(done.stderr, "not linked into this program, process ")
+    harness.contains(done.stderr, "2 of 3 processes are such")
+    report, truth = t.json("report", profile), wanted()
+    rows = {row["line"]: row for row in report["rows"] if (row["file"] or "").endswith("rhythm/main.go")}
+    for line in (line for line in truth if line in rows and rows[line]["objects"] is not None):
+        assert rows[line]["objects"] < 3 * truth[line], f"line {line}: {rows[line]}, not {truth[line]}"
+    same(sum(1 for row in rows.values() if row["objects"]) > len(truth) / 2, True, f"rows with objects: {rows}")
+    same({row["objects"] for row in report["rows"] if (row["file"] or "").endswith("small/main.go")} - {None}, set(),
+         "objects of rows that nothing sampled")
+    assert report["totals"]["objects"] > 6 * PERIODS + 50000, report["totals"]
+    t.escapement("record", "-o", profile, "--", "sh", "-c", f"{unsampled} 20000; {unsampled} 20000")
+    assert all(row["refills"] is not None for row in t.json("report", profile)["rows"]), "refills"
+
+
 def profile_rate(t, process):
     return json.loads(t.run(INSPECT, "statistics", process.pid).stdout)["profile_rate"]
 
