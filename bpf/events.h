@@ -115,7 +115,9 @@ struct event_layout {
 	__u32 header_from; /* objects with pointers larger than this carry 8 bytes more; 0: none do */
 	__u32 m_current;   /* of struct m: the goroutine that runs on it */
 	__u32 gobuf_frame; /* of struct gobuf: the frame pointer */
+	__u32 span_elements, span_alloc_bits; /* the mark bits' address stands behind that of the allocation bits */
 	__u32 padding;
+	__u64 bits_arenas; /* address of gcBitsArenas.next; 0: refills do not tell what mcentral grew by */
 };
 
 /*
@@ -130,6 +132,42 @@ struct event_pending {
 	__u64 span;       /* 0: all its spans */
 	__u64 span_class;
 };
+
+/*
+ * Spans that mcentral grew by, told without a probe there: a Go mcache gives back every span that it took, and what it
+ * was then shows where it came from (bpf/go_grows.h). So each mcache has, for each span class, a note of the refill that
+ * took the span which it holds now. Notes are made while the process is recorded.
+ */
+struct event_cache_key {
+	__u64 cache;
+	__u32 slot, padding;
+};
+
+enum {
+	EVENT_SPAN_UNKNOWN, /* taken while nobody recorded */
+	EVENT_SPAN_HELD,    /* taken at the stack noted */
+	EVENT_SPAN_GREW,    /* held when the recording ended, given back since, and it had come fresh from mheap */
+};
+
+struct event_held_span {
+	struct event_hash stack;
+	__u32 state, padding;
+};
+
+struct event_cache {
+	struct event_held_span spans[EVENT_SPAN_CLASSES];
+};
+
+#define EVENT_CACHES_MAX 8192 /* of all processes; made as they come */
+
+/*
+ * The runtime keeps mark and allocation bits of spans in arenas: a struct of {free, next, bits}. Lists of those filled
+ * since the last two collections began stand one behind the other.
+ */
+#define EVENT_ARENA_BYTES 65536
+#define EVENT_ARENA_NEXT  8
+#define EVENT_ARENAS_MAX  64 /* looked at */
+#define EVENT_BITS_BYTES(elements) (((elements) + 63) / 64 * 8)
 
 /*
  * Allocations at rate 1 by site or type, and size: of as many as find their place free. They count here and nowhere
@@ -172,7 +210,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 56 + 72 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
+_Static_assert(sizeof(struct event_process) == 56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
 			       24 * EVENT_PENDING + 56 * EVENT_SHAPES, "shared with user space");
 
 #endif

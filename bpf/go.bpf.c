@@ -6,6 +6,8 @@
  * set up, so the return address is at the top of the stack, and rbp is still the caller's frame. When the branch is
  * about to be taken the function will run again from its start, so that hit does not count.
  */
+#include "go_grows.h"
+#include "go_memory.h"
 #include "record.h"
 
 #define FLAG_CARRY 0x01
@@ -32,22 +34,6 @@ const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
 static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 {
 	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
-}
-
-static __always_inline __u64 read_word(__u64 address)
-{
-	__u64 value = 0;
-
-	bpf_probe_read_user(&value, sizeof(value), (void *)address);
-	return value;
-}
-
-static __always_inline __u64 read_half(__u64 address)
-{
-	__u16 value = 0;
-
-	bpf_probe_read_user(&value, sizeof(value), (void *)address);
-	return value;
 }
 
 /*
@@ -240,15 +226,21 @@ static __always_inline void set_pending(struct event_process *process, __u64 cac
 	}
 }
 
-/* How many objects an mcache took from a span: one read where both counts are in the same word, as in all releases. */
-static __always_inline __u64 span_tail(const volatile struct event_layout *layout, __u64 span)
+/* Elements of a span that are in use, and those that were when its mcache took it: one read where both counts are in the
+ * same word, as in all releases. */
+struct span_counts {
+	__u16 now, before;
+};
+
+static __always_inline struct span_counts span_counts_read(const volatile struct event_layout *layout, __u64 span)
 {
 	__u32 distance = layout->span_alloc_count_before_cache - layout->span_alloc_count;
-	__u64 word = read_word(span + layout->span_alloc_count), before = word >> (8 * distance & 63);
+	__u64 word = read_word(span + layout->span_alloc_count);
+	struct span_counts counts = {.now = word, .before = word >> (8 * distance & 63)};
 
-	if (distance > sizeof(word) - sizeof(__u16))
-		before = read_half(span + layout->span_alloc_count_before_cache);
-	return (__u16)word - (__u64)(__u16)before;
+	if (distance > sizeof(word) - sizeof(counts.before))
+		counts.before = read_half(span + layout->span_alloc_count_before_cache);
+	return counts;
 }
 
 /* (*mcache).refill(span class): what the cache took from the span that it gives back. */
@@ -260,22 +252,35 @@ int go_refill(struct pt_regs *ctx)
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1};
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
+	struct event_cache *notes = 0;
+	struct event_held_span *held = 0;
 	struct event_class_totals *totals;
+	struct span_counts counts;
 
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	span = read_word(cache + process->layout.mcache_alloc + span_class * sizeof(__u64));
+	counts = span_counts_read(&process->layout, span);
 	set_pending(process, cache, span, span_class);
 	add(totals->refills, 1);
 	if (flags & EVENT_FLAG_TOTAL_OBJECTS) {
-		objects = span_tail(&process->layout, span);
+		objects = counts.now - (__u64)counts.before;
 		add(totals->bytes, objects * size_class_sizes[span_class >> 1]);
 		if (span_class == TINY_SPAN_CLASS)
 			objects += read_word(cache + process->layout.mcache_tiny_allocs);
 		add(totals->objects, objects);
 	}
-	if (flags & EVENT_FLAG_RECORDING)
+	if (process->layout.bits_arenas)
+		notes = cache_of(process, slot, cache);
+	if (notes) {
+		held = &notes->spans[span_class];
+		span_returned(EVENT_COOKIE(slot, flags), span_class, span, counts.before, held);
+	}
+	if (flags & EVENT_FLAG_RECORDING) {
 		record(process, &key, take_stack(ctx, &process->layout), &amount);
+		if (held)
+			span_taken(held, &key.stack);
+	}
 	return 0;
 }
 
@@ -286,24 +291,31 @@ int go_release_all(struct pt_regs *ctx)
 	__u64 cache = ctx->rax;
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_cache *notes = 0;
 	struct event_window *window;
 
 	if (!process || !counts_hit(ctx, flags))
 		return 0;
 	set_pending(process, cache, 0, 0);
-	if (!(flags & EVENT_FLAG_TOTAL_OBJECTS))
+	if (process->layout.bits_arenas)
+		notes = cache_of(process, slot, cache);
+	if (!notes && !(flags & EVENT_FLAG_TOTAL_OBJECTS))
 		return 0;
 	window = window_of(process, flags);
 	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
-		__u64 objects = span_tail(&process->layout, span);
+		struct span_counts counts = span_counts_read(&process->layout, span);
+		__u64 objects = counts.now - (__u64)counts.before;
 
-		if (!objects)
+		if (notes)
+			span_returned(EVENT_COOKIE(slot, flags), class, span, counts.before, &notes->spans[class]);
+		if (!objects || !(flags & EVENT_FLAG_TOTAL_OBJECTS))
 			continue;
 		add(window->classes[class].objects, objects);
 		add(window->classes[class].bytes, objects * size_class_sizes[class >> 1]);
 	}
-	add(window->classes[TINY_SPAN_CLASS].objects, read_word(cache + process->layout.mcache_tiny_allocs));
+	if (flags & EVENT_FLAG_TOTAL_OBJECTS)
+		add(window->classes[TINY_SPAN_CLASS].objects, read_word(cache + process->layout.mcache_tiny_allocs));
 	return 0;
 }
 

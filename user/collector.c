@@ -554,6 +554,87 @@ bool collector_stack(struct collector *collector, const struct event_hash *hash,
 		bpf_map_lookup_elem(bpf_map__fd(collector->bpf->maps.stacks), hash, stack) == 0);
 }
 
+/* Returns when no program runs that has begun before: the kernel promises that for maps of maps. */
+static bool programs_left(struct collector *collector)
+{
+	uint32_t index = 0;
+
+	return bpf_map_update_elem(collector->barrier, &index, &collector->barrier_inner, BPF_ANY) == 0;
+}
+
+/* Counts what was noted in `before` by the verdicts, unless the mcache has given it back until `after`: then the program at
+ * that probe has looked. */
+static int64_t settle_cache(struct collector *collector, uint32_t slot, const struct event_cache *before,
+			    const struct event_cache *after, const int verdicts[EVENT_SPAN_CLASSES])
+{
+	volatile struct event_process *process = collector_process(collector, slot);
+	int64_t unknown = 0;
+
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		struct event_key key = {.stack = before->spans[class].stack, .slot = slot, .kind = EVENT_CENTRAL_GROW,
+					.span_class = (uint16_t)class};
+		struct event_sums sums = {.events = 1, .count = 1};
+		bool held = after->spans[class].state == EVENT_SPAN_HELD;
+
+		if (held && verdicts[class] < 0)
+			unknown++;
+		if (!(held && verdicts[class] > 0) && after->spans[class].state != EVENT_SPAN_GREW)
+			continue;
+		__atomic_add_fetch(&process->inside.classes[class].central_grows, 1, __ATOMIC_RELAXED);
+		if (collector->stacks)
+			event_store_add(&collector->store, &key, &sums);
+	}
+	return unknown;
+}
+
+static bool next_cache(const struct collector *collector, uint32_t slot, struct event_cache_key *key)
+{
+	const struct event_cache_key *previous = key->cache ? key : NULL;
+
+	while (bpf_map_get_next_key(bpf_map__fd(collector->bpf->maps.caches), previous, key) == 0) {
+		if (key->slot == slot)
+			return true;
+		previous = key;
+	}
+	return false;
+}
+
+int64_t collector_settle_grows(struct collector *collector, uint32_t slot,
+			       int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context)
+{
+	int map = bpf_map__fd(collector->bpf->maps.caches);
+	struct event_cache before, after;
+	struct event_cache_key key = {0};
+	int verdicts[EVENT_SPAN_CLASSES];
+	int64_t unknown = 0;
+
+	programs_left(collector); /* those that may still note something */
+	while (next_cache(collector, slot, &key)) {
+		if (bpf_map_lookup_elem(map, &key, &before))
+			continue;
+		for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+			bool held = before.spans[class].state == EVENT_SPAN_HELD;
+
+			verdicts[class] = held ? came_fresh(context, key.cache, class) : 0;
+		}
+		if (bpf_map_lookup_elem(map, &key, &after) == 0)
+			unknown += settle_cache(collector, slot, &before, &after, verdicts);
+	}
+	return unknown;
+}
+
+/* Of a process that has left the slot. */
+static void forget_caches(struct collector *collector, uint32_t slot)
+{
+	struct event_cache_key key = {0}, gone;
+
+	while (next_cache(collector, slot, &key)) {
+		gone = key;
+		key.cache = 0;
+		bpf_map_delete_elem(bpf_map__fd(collector->bpf->maps.caches), &gone);
+	}
+}
+
 struct slot_rows {
 	uint32_t slot;
 	struct event_rows *rows;
@@ -584,6 +665,7 @@ int collector_take(struct collector *collector, uint32_t slot, struct event_rows
 	event_store_take(&collector->store, slot, rows);
 	if (!collector->stacks)
 		each_total(collector_process(collector, slot), slot, gather_row, &gathered);
+	forget_caches(collector, slot);
 	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
 	return error;
 }
@@ -596,14 +678,6 @@ static void keep_row(void *store, const void *key, const void *sums)
 static void keep_stack(void *store, const void *hash, const void *stack)
 {
 	event_store_add_stack(store, hash, stack);
-}
-
-/* Returns when no program runs that has begun before: the kernel promises that for maps of maps. */
-static bool programs_left(struct collector *collector)
-{
-	uint32_t index = 0;
-
-	return bpf_map_update_elem(collector->barrier, &index, &collector->barrier_inner, BPF_ANY) == 0;
 }
 
 /* What cannot be read now stays in the maps. */

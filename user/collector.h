@@ -59,6 +59,14 @@ bool collector_stack(struct collector *collector, const struct event_hash *hash,
  * used again. */
 int collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows);
 
+/*
+ * Counts, as growth of mcentral, what the process's mcaches still hold of the spans that they took while it was recorded;
+ * `came_fresh` says of each whether it had come from mheap (0, 1, -1: unknown). To be called once, when it is not recorded
+ * any more but its probes are still attached. Returns how many are unknown.
+ */
+int64_t collector_settle_grows(struct collector *collector, uint32_t slot,
+			       int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context);
+
 /* Makes room in the kernel's maps where they fill up. To be called several times a second. */
 void collector_relieve(struct collector *collector);
 

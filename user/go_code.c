@@ -160,6 +160,13 @@ static bool is_load64(const struct amd64_instruction *instruction)
 	return is(instruction, AMD64_ONE_BYTE, 0x8b) && (instruction->rex & 8) && amd64_is_memory(instruction);
 }
 
+/* Of what a call returned in rax, in a structure. */
+static bool is_store_of_result(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0x89) && (instruction->rex & 8) && amd64_is_memory(instruction) &&
+	       !instruction->rip_relative && amd64_reg(instruction) == RAX && amd64_base(instruction) != RSP;
+}
+
 /* Targets of the RIP-relative 64-bit loads in a function. */
 static unsigned loads_of(const struct go_binary *binary, const char *name, uint64_t loads[LOADS_MAX])
 {
@@ -266,6 +273,42 @@ uint64_t go_code_morestack(const struct go_binary *binary)
 			return walk.address + walk.instruction.length;
 	}
 	return 0;
+}
+
+/*
+ * newMarkBits begins with a load of gcBitsArenas.next. Who makes a span stores what it returns in gcmarkBits first, in
+ * allocBits then.
+ */
+bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
+{
+	static const char *const makers[] = {"runtime.(*mheap).initSpan", "runtime.(*mheap).allocSpan"};
+	struct go_function mark, alloc = {0}; /* newAllocBits is but another name, and mostly inlined */
+	uint64_t loads[LOADS_MAX];
+
+	memset(bits, 0, sizeof(*bits));
+	if (!gopclntab_function_named(binary->symbols, "runtime.newMarkBits", &mark) ||
+	    !loads_of(binary, "runtime.newMarkBits", loads))
+		return false;
+	gopclntab_function_named(binary->symbols, "runtime.newAllocBits", &alloc);
+	bits->arenas = loads[0];
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		uint16_t stored[2] = {0};
+		unsigned calls = 0, stores = 0;
+		struct walk walk;
+
+		if (!walk_start_named(binary, makers[i], &walk))
+			continue;
+		while (stores < 2 && walk_next(&walk)) {
+			if (is_call_of(&walk, mark.entry) || is_call_of(&walk, alloc.entry))
+				calls++;
+			else if (calls > stores && is_store_of_result(&walk.instruction))
+				stored[stores++] = (uint16_t)walk.instruction.displacement;
+		}
+		bits->span_alloc_bits = stored[1];
+		if (stores == 2 && stored[0] == stored[1] + 8)
+			return true;
+	}
+	return false;
 }
 
 static bool is_load16(const struct amd64_instruction *instruction)

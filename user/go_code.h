@@ -41,6 +41,16 @@ uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileR
 uint64_t go_code_frameless_systemstack(const struct go_binary *binary); /* until 1.20; 0 where it keeps a frame */
 uint64_t go_code_morestack(const struct go_binary *binary);             /* 0 where not found */
 
+/*
+ * Where the bits of spans are: offset of mspan.allocBits, which gcmarkBits follows, and the address of gcBitsArenas.next,
+ * the first of two lists of arenas that they come from. False where the code does not show them.
+ */
+struct go_code_bits {
+	uint16_t span_alloc_bits;
+	uint64_t arenas;
+};
+bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits);
+
 /* Where refill's own code shows mcache.alloc, mspan.allocCount and allocCountBeforeCache, and the statistics' count of
  * tiny objects; and flushmcache's p.mcache. Unknown ones are 0. */
 struct go_code_layout {

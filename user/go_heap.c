@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../bpf/events.h"
 #include "go_code.h"
@@ -20,6 +21,8 @@ enum {
 	P_GC_STOP = 3,
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs stands right before alloc */
 	SPAN_READ = 16,
+	REFILL_TRIES = 20,
+	REFILL_NS = 100 * 1000,
 };
 
 struct processor {
@@ -34,6 +37,7 @@ void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t
 {
 	uint64_t statistics = go_code_heap_statistics(binary), processors = go_code_processors(binary);
 	uint64_t profile_rate = go_code_profile_rate(binary);
+	struct go_code_bits bits;
 
 	heap->layout = binary->version->heap;
 	heap->scheduler_layout = binary->version->scheduler;
@@ -41,6 +45,10 @@ void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t
 	heap->statistics = statistics ? statistics + bias : 0;
 	heap->processors = processors ? processors + bias : 0;
 	heap->profile_rate = profile_rate ? profile_rate + bias : 0;
+	if (go_code_bits(binary, &bits)) {
+		heap->bits_arenas = bits.arenas + bias;
+		heap->span_alloc_bits = bits.span_alloc_bits;
+	}
 }
 
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target)
@@ -159,20 +167,38 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 	return target_read_pieces(target, pieces, count);
 }
 
+/* The latest that an mcache gave back, as events tell it. NULL: nothing yet, or there are more mcaches than places. */
+static const volatile struct event_pending *pending_of(const volatile struct event_process *events, uint64_t cache,
+						       bool *full)
+{
+	*full = false;
+	for (uint32_t i = 0; i < EVENT_PENDING; i++) {
+		const volatile struct event_pending *pending =
+			&events->pending[(EVENT_PENDING_INDEX(cache) + i) % EVENT_PENDING];
+
+		if (pending->cache == 0)
+			return NULL;
+		if (pending->cache == cache)
+			return pending;
+	}
+	*full = true;
+	return NULL;
+}
+
+/* Whether a refill has begun and not put a new span in that one's place yet. */
+static bool is_being_refilled(const volatile struct event_pending *pending, int class, uint64_t span)
+{
+	return pending && pending->span_class == (uint64_t)class && pending->span == span;
+}
+
 /* Whether an event has told of that span's tail while the mcache still holds the span. */
 static bool is_pending(const volatile struct event_process *events, const struct processor *processor, int class)
 {
-	for (uint32_t i = 0; i < EVENT_PENDING; i++) {
-		const volatile struct event_pending *pending =
-			&events->pending[(EVENT_PENDING_INDEX(processor->cache) + i) % EVENT_PENDING];
+	bool full;
+	const volatile struct event_pending *pending = pending_of(events, processor->cache, &full);
 
-		if (pending->cache == 0)
-			return false;
-		if (pending->cache == processor->cache)
-			return pending->span == 0 || (pending->span_class == (uint64_t)class &&
-						      pending->span == load_u64(processor->block + 8 + 8 * class));
-	}
-	return true; /* more mcaches than places: it may be */
+	return full || (pending && pending->span == 0) ||
+	       is_being_refilled(pending, class, load_u64(processor->block + 8 + 8 * class));
 }
 
 static void tails_add(const struct go_heap *heap, const struct processor *processor,
@@ -242,4 +268,49 @@ int go_heap_read(const struct go_heap *heap, const struct target *target, const 
 		tails += state->tail[class];
 	state->unsettled += tails;
 	return 0;
+}
+
+/* Whether the allocation bits of a span are not from an older arena than its mark bits. 0, 1, or -1. */
+static int came_last(const struct go_heap *heap, const struct target *target, uint64_t alloc_bits, uint64_t mark_bits)
+{
+	uint64_t lists[2], arena;
+
+	if (target_read(target, heap->bits_arenas, lists, sizeof(lists)))
+		return -1;
+	for (int list = 0; list < 2; list++) {
+		for (arena = lists[list]; arena;) {
+			if (alloc_bits - arena < EVENT_ARENA_BYTES)
+				return 1;
+			if (mark_bits - arena < EVENT_ARENA_BYTES)
+				return 0;
+			if (target_read(target, arena + EVENT_ARENA_NEXT, &arena, sizeof(arena)))
+				return -1;
+		}
+	}
+	return 0;
+}
+
+int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
+		       const volatile struct event_process *events, uint64_t cache, int span_class)
+{
+	uint64_t slot = cache + heap->layout.mcache_alloc + 8 * (uint64_t)span_class, span, bits[2];
+	uint16_t before, elements;
+	struct target_piece pieces[3];
+	bool full;
+
+	for (int i = 0; i < REFILL_TRIES; i++) {
+		if (target_read(target, slot, &span, sizeof(span)))
+			return -1;
+		if (!is_being_refilled(pending_of(events, cache, &full), span_class, span))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = REFILL_NS}, NULL);
+	}
+	pieces[0] = (struct target_piece){span + heap->layout.span_alloc_count_before_cache, &before, sizeof(before)};
+	pieces[1] = (struct target_piece){span + heap->layout.span_elements, &elements, sizeof(elements)};
+	pieces[2] = (struct target_piece){span + heap->span_alloc_bits, bits, sizeof(bits)};
+	if (target_read_pieces(target, pieces, 3))
+		return -1;
+	if (before)
+		return 0;
+	return bits[0] - bits[1] == EVENT_BITS_BYTES((uint64_t)elements) ? 1 : came_last(heap, target, bits[0], bits[1]);
 }

@@ -33,6 +33,8 @@ struct go_heap {
 	struct go_scheduler_layout scheduler_layout;
 	struct go_statistics_layout statistics_layout;
 	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 where not found */
+	uint64_t bits_arenas; /* the same; see bpf/go_grows.h */
+	uint16_t span_alloc_bits;
 };
 
 /* What it says at one instant. */
@@ -53,6 +55,11 @@ void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t
  * told of spans that are being given back just now then goes unnoticed. */
 int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
 		 struct go_heap_state *state);
+
+/* Whether the span that an mcache holds, of that span class, had come fresh from mheap when it was taken: 0 or 1. -1 where
+ * the memory cannot be read. `events` as above. */
+int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
+		       const volatile struct event_process *events, uint64_t cache, int span_class);
 
 /* MemProfileRate; -1 where it cannot be read. */
 /*

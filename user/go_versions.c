@@ -19,15 +19,15 @@
 #define PCLNTAB_1_20    {.func_size = 44, .func_start_line = 36, .inlined_size = 16, .inlined_name = 4, \
 			 .inlined_parent = 8, .inlined_start_line = 12}
 
-#define HEAP(alloc, shift, p) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
-			 .span_pages = 32, .span_alloc_count = 96 + (shift), \
+#define HEAP(alloc, shift, elements, p) {.mcache_alloc = (alloc), .mcache_tiny_allocs = (alloc) - 8, .span_start = 24, \
+			 .span_pages = 32, .span_elements = (elements), .span_alloc_count = 96 + (shift), \
 			 .span_alloc_count_before_cache = 102 + (shift), .span_class = 98 + (shift), \
 			 .span_element_size = 104 + (shift), .p_mcache = (p), .rate_followed = (alloc) > 40}
-#define HEAP_1_19       HEAP(40, 0, 64)
-#define HEAP_1_21       HEAP(40, 8, 64) /* mspan.pinnerBits came */
-#define HEAP_1_22       HEAP(40, 0, 64) /* mspan.freeindex and nelems became 16 bits wide */
-#define HEAP_1_23       HEAP(40, 0, 56) /* p.sysmontick shrank */
-#define HEAP_1_24       HEAP(48, 0, 56) /* mcache.memProfRate came */
+#define HEAP_1_19       HEAP(40, 0, 56, 64)
+#define HEAP_1_21       HEAP(40, 8, 56, 64) /* mspan.pinnerBits came */
+#define HEAP_1_22       HEAP(40, 0, 50, 64) /* mspan.freeindex and nelems became 16 bits wide */
+#define HEAP_1_23       HEAP(40, 0, 50, 56) /* p.sysmontick shrank */
+#define HEAP_1_24       HEAP(48, 0, 50, 56) /* mcache.memProfRate came */
 
 #define SCHEDULER_1_19  {.m_current = 192, .g_status = 144, .gobuf_frame = 48}
 #define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp came */

@@ -30,7 +30,7 @@ struct go_pclntab_layout {
 struct go_heap_layout {
 	uint16_t mcache_alloc;       /* [136]*mspan */
 	uint16_t mcache_tiny_allocs; /* uintptr */
-	uint16_t span_start, span_pages;
+	uint16_t span_start, span_pages, span_elements;
 	uint16_t span_alloc_count;              /* uint16 */
 	uint16_t span_alloc_count_before_cache; /* uint16 */
 	uint16_t span_class;                    /* uint8 */

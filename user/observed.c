@@ -143,6 +143,27 @@ void observed_tick(struct observed *observed)
 		observed->latest = attempt;
 }
 
+static int came_fresh(void *context, uint64_t cache, int span_class)
+{
+	struct observed *observed = context;
+
+	if (target_lost_image(observed->target))
+		return -1;
+	return observed->runtime->ops->came_fresh(observed->runtime, observed->target, cache, span_class);
+}
+
+static void settle_grows(struct observed *observed)
+{
+	int64_t unknown;
+
+	if (!observed->runtime->ops->came_fresh)
+		return;
+	unknown = collector_settle_grows(observed->collector, observed->slot, came_fresh, observed);
+	if (unknown)
+		profile_warn(observed->profile, "process %d (%s) was gone before its mcaches could be read: up to %lld central "
+			     "grows are missing", observed->target->pid, observed->target->comm, (long long)unknown);
+}
+
 void observed_stop(struct observed *observed)
 {
 	if (!observed->target->exiting) {
@@ -151,6 +172,7 @@ void observed_stop(struct observed *observed)
 	}
 	snapshot_take(observed, &observed->end);
 	observed->sums->recording = 0;
+	settle_grows(observed);
 	remember_rows(observed);
 }
 

@@ -65,6 +65,10 @@ struct runtime_ops {
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate,
 		    struct heap_counters *counters);
 
+	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 where
+	 * that cannot be read any more. NULL where events tell of all growth. */
+	int (*came_fresh)(struct runtime *runtime, const struct target *target, uint64_t cache, int span_class);
+
 	/* Objects that the process may still allocate without an event although its probes are attached, because it was just
 	 * about to. Called once, before the first read(). May be NULL. */
 	int64_t (*unsettled)(struct runtime *runtime, const struct target *target);

@@ -2,8 +2,8 @@
 /*
  * An unmodified Go program: uprobes on functions of its runtime, counters read from its memory. Three depths:
  *
- *   rate 0   refill, releaseAll and allocLarge tell every object by span class, after the fact; refills, central and
- *            heap grows have stacks
+ *   rate 0   refill, releaseAll and allocLarge tell every object by span class, after the fact, and what mcentral grew
+ *            by; refills, central and heap grows have stacks
  *   rate 1   mallocgc, and in 1.26 and 1.27 the size-specialised functions that the compiler calls in its place,
  *            tell every object with stack and type
  *   others   the runtime's own sampler tells a share of the objects; class totals are the heap statistics at both
@@ -54,9 +54,10 @@ static const struct function_row {
 		    1u << VALUE_REFILLS},
 	/* in the place of refill, where that was inlined */
 	[CACHE_SPAN] = {"runtime.(*mcentral).cacheSpan", "go_cache_span", AT_ZERO | AT_ONE | AT_UNSAMPLED, 0, 0},
-	/* at rate 1 only so that readers of mcaches know when spans are being given back */
+	/* at rate 1 only for those that read mcaches, and for what mcentral grew by */
 	[RELEASE_ALL] = {"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO | AT_ONE, AT_ZERO, 0},
 	[ALLOC_LARGE] = {"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, 0},
+	/* where refill and releaseAll do not tell it */
 	[CENTRAL_GROW] = {"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0,
 			  1u << VALUE_CENTRAL_GROWS},
 	[HEAP_GROW] = {"runtime.(*mheap).grow", "go_heap_grow", AT_ZERO | AT_ONE | AT_SAMPLED | AT_UNSAMPLED, 0,
@@ -73,7 +74,8 @@ struct go {
 	struct go_goroutines goroutines;
 	bool heap_known; /* the layout of the heap's structures is */
 	bool sampled;    /* the runtime's sampler tells the rows */
-	bool gives_back; /* events tell when an mcache gives spans back */
+	bool gives_back; /* events tell when an mcache gives spans back, */
+	bool tells_grows; /* and with that what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool sampler_changed; /* while we looked */
 	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
@@ -136,11 +138,14 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 {
 	const bool *inlined = inlined_functions(go->binary);
 
+	go->gives_back = (when & (AT_ZERO | AT_ONE)) && !inlined[REFILL] && !inlined[RELEASE_ALL];
+	go->tells_grows = go->gives_back && go->heap_known && go->heap.bits_arenas;
 	for (int i = 0; i < FUNCTION_COUNT; i++) {
 		const struct function_row *row = &function_rows[i];
+		bool wanted = (row->when & when) && !(i == CENTRAL_GROW && go->tells_grows);
 
-		chosen[i] = (row->when & when) && !inlined[i];
-		if (!(row->when & when) || !inlined[i])
+		chosen[i] = wanted && !inlined[i];
+		if (!wanted || !inlined[i])
 			continue;
 		if (i == MALLOCGC || i == PROFILE_ALLOC)
 			return error_set(error, STATUS_CANNOT_MEASURE, "the profile-guided build of '%s' inlined %s, so "
@@ -155,7 +160,7 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 	}
 	chosen[CACHE_SPAN] &= inlined[REFILL];
 	if (when == AT_ZERO && !go->runtime.objects_from_events) /* then none may tell a part of them */
-		chosen[RELEASE_ALL] = chosen[ALLOC_LARGE] = false;
+		chosen[ALLOC_LARGE] = false;
 	return 0;
 }
 
@@ -209,6 +214,9 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->morestack = loaded_at(go, go_code_morestack(go->binary));
 	layout->m_current = go->binary->version->scheduler.m_current;
 	layout->gobuf_frame = go->binary->version->scheduler.gobuf_frame;
+	layout->span_elements = heap->span_elements;
+	layout->span_alloc_bits = go->heap.span_alloc_bits;
+	layout->bits_arenas = go->tells_grows ? go->heap.bits_arenas : 0;
 	layout->header_from = header_from;
 	layout->small_max = header_from ? SMALL_MAX - HEADER : SMALL_MAX;
 	if (gopclntab_function_named(go->binary->symbols, "runtime.mallocgc", &function)) {
@@ -283,10 +291,9 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	runtime->objects_from_events = when == AT_ZERO;
 	if (rate > 1)
 		set_sampling(go, when, rate, profile);
-	set_layout(go, &set->layout);
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
-	go->gives_back = chosen[REFILL] && chosen[RELEASE_ALL];
+	set_layout(go, &set->layout);
 	runtime->counters_only = when != AT_ONE && !runtime->objects_from_events;
 	return add_probes(go, when, chosen, set, error);
 }
@@ -360,6 +367,13 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
 	return 0;
+}
+
+static int go_came_fresh(struct runtime *runtime, const struct target *target, uint64_t cache, int span_class)
+{
+	const struct go *go = (struct go *)runtime;
+
+	return go_heap_came_fresh(&go->heap, target, runtime->events, cache, span_class);
 }
 
 /* Whether the program has come as far as having Ps. */
@@ -555,6 +569,7 @@ static const struct runtime_ops go_ops = {
 	.counter_source = "go heap statistics",
 	.probes = go_probes,
 	.read = go_read,
+	.came_fresh = go_came_fresh,
 	.adjust = go_adjust,
 	.stack = go_stack,
 	.estimate = go_estimate,

@@ -95,7 +95,7 @@ class Observer:
 
 def bare(pid, program, functions, frames=0):
     offsets = ",".join(offsets_of(program)[function] for function in functions)
-    observer = Observer([BUILD / "tests/bench/bare_probe", pid, program, offsets,
+    observer = Observer([BUILD / "tests/tools/bare_probe", pid, program, offsets,
                          *([frames] if frames else [])], "attached")
     return lambda: observer.end(None)
 
@@ -241,7 +241,7 @@ def table_event(directory):
 
 def table_loop(directory):
     """Only allocations: what listening all the time costs, beside what people use today."""
-    refill, grow = ["runtime.(*mcache).refill"], ["runtime.(*mcentral).grow"]
+    refill = ["runtime.(*mcache).refill"]
     loops = {"plain": Loop("plain"), "profiled": Loop("profiled"),
              "MemProfileRate=1": Loop("profiled", GODEBUG="memprofilerate=1")}
     plain, profiled = loops["plain"], loops["profiled"]
@@ -250,7 +250,6 @@ def table_loop(directory):
              "default": lambda: profiled.measure(recorded(directory)),
              "rate 0": lambda: plain.measure(recorded(directory, "--rate", "0")),
              "refill": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill, depth)),
-             "grow too": lambda: plain.measure(lambda l: bare(l.pid, l.program, refill + grow, depth)),
              "rate 1": lambda: plain.measure(recorded(directory, "--rate", "1")),
              "bpftrace": lambda: plain.measure(lambda l: bpftrace(l.pid, l.program))}
     try:
@@ -262,9 +261,8 @@ def table_loop(directory):
           f"({statistics.median(values['plain']):.1f} ns an allocation)")
     print_ratio("default, runtime's sampler linked in", quotient(values["default"], values["profiled"]), 1.05)
     print_ratio("--rate 0", quotient(values["rate 0"], values["plain"]), None)
-    cost = {name: difference(values[name], values["plain"]) for name in ("rate 0", "refill", "grow too")}
+    cost = {name: difference(values[name], values["plain"]) for name in ("rate 0", "refill")}
     print_ratio("  in units of bare hits with stacks at refill", quotient(cost["rate 0"], cost["refill"]), 1.3)
-    print_ratio("  the same at refill and mcentral.grow", quotient(cost["rate 0"], cost["grow too"]), None)
     print_ratio("--rate 1", quotient(values["rate 1"], values["plain"]), None, 1)
     print_ratio("Go's MemProfileRate at its default, 512 KiB", quotient(values["profiled"], values["plain"]), None)
     print_ratio("Go's MemProfileRate at 1", quotient(values["MemProfileRate=1"], values["plain"]), None, 1)

@@ -79,7 +79,7 @@ class Target:
         return (*self.sample(), 0)
 
     def bare(self):
-        observer = subprocess.Popen([BUILD / "tests/bench/bare_probe", str(self.process.pid), TARGET, self.bare_offset],
+        observer = subprocess.Popen([BUILD / "tests/tools/bare_probe", str(self.process.pid), TARGET, self.bare_offset],
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         observer.stdout.readline()
         values = self.sample()

@@ -41,18 +41,13 @@ $(B)/tests/bench/probe_target: tests/bench/probe_target.c $(B)/libgoalloc.a
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -o $@ $< $(B)/libgoalloc.a -lpthread
 
-$(B)/tests/bench/bare_probe: tests/bench/bare_probe.c
-	@mkdir -p $(@D)
-	$(call say,BENCH,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -lbpf
-
-bench-probes: all $(B)/tests/bench/probe_target $(B)/tests/bench/bare_probe
+bench-probes: all $(B)/tests/bench/probe_target $(B)/tests/tools/bare_probe
 	$(Q)BUILD=$(B) tests/bench/probe_cost.py
 
 bench-malloc-go: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/go_table.py $(B)
 
-bench-go: all $(B)/tests/bench/bare_probe $(B)/tests/tools/go_inspect
+bench-go: all $(B)/tests/tools/bare_probe $(B)/tests/tools/go_inspect
 	$(Q)tests/bench/install-peers bpftrace
 	$(Q)BUILD=$(B) tests/bench/go_cost.py
 

@@ -2,9 +2,15 @@
 /*
  * Attaches a program to instructions of a process, until its standard input ends: what the kernel asks for a hit.
  * `bare_probe PID FILE OFFSET[,OFFSET...]` does nothing at a hit; with a fourth argument, the frames wanted, it takes the
- * stack of the process by the kernel's own means, and keeps it nowhere.
+ * stack of the process by the kernel's own means, and keeps it nowhere. With `count` there it counts the hits, those apart
+ * at which a Go function's stack check is about to fail, and prints their number for each line that it reads. PID 0 stands
+ * for every process.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +67,41 @@ static int load_stack(int frames)
 	return buffer < 0 ? -1 : load(instructions, sizeof(instructions) / sizeof(instructions[0]));
 }
 
+/* Adds to the only element of *counts. */
+static int load_count(int *counts)
+{
+	enum { FAILS = 0x41 /* carry, zero */ };
+
+	*counts = bpf_map_create(BPF_MAP_TYPE_ARRAY, "counts", 4, 8, 1, NULL);
+
+	const struct bpf_insn instructions[] = {
+		INSN(BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1, offsetof(struct pt_regs, eflags), 0),
+		INSN(BPF_JMP | BPF_JSET | BPF_K, BPF_REG_6, 0, 9, FAILS),
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
+		MOVE(BPF_REG_2, BPF_REG_10),
+		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
+		INSN(BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, *counts),
+		INSN(0, 0, 0, 0, 0), /* the second half of the one before */
+		CALL(BPF_FUNC_map_lookup_elem),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
+		MOVE_VALUE(BPF_REG_1, 1),
+		INSN(BPF_STX | BPF_ATOMIC | BPF_DW, BPF_REG_0, BPF_REG_1, 0, BPF_ADD),
+		MOVE_VALUE(BPF_REG_0, 0),
+		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+
+	return *counts < 0 ? -1 : load(instructions, sizeof(instructions) / sizeof(instructions[0]));
+}
+
 int main(int argc, char **argv)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, link);
-	int program, frames = argc > 4 ? atoi(argv[4]) : 0;
+	bool count_hits = argc > 4 && strcmp(argv[4], "count") == 0;
+	int program, counts = -1, frames = argc > 4 ? atoi(argv[4]) : 0;
+	uint64_t hits = 0;
+	ssize_t status;
 	unsigned long offsets[OFFSETS_MAX];
-	uint32_t count = 0;
+	uint32_t count = 0, first = 0;
 	char *word, byte;
 
 	if (argc < 4 || frames < 0 || frames > FRAMES_MAX)
@@ -76,7 +111,7 @@ int main(int argc, char **argv)
 			return 2;
 		offsets[count++] = strtoul(word, NULL, 10);
 	}
-	program = frames ? load_stack(frames) : load_nothing();
+	program = count_hits ? load_count(&counts) : frames ? load_stack(frames) : load_nothing();
 	link.uprobe_multi.path = argv[2];
 	link.uprobe_multi.offsets = offsets;
 	link.uprobe_multi.cnt = count;
@@ -87,5 +122,11 @@ int main(int argc, char **argv)
 	}
 	puts("attached");
 	fflush(stdout);
-	return read(STDIN_FILENO, &byte, 1) < 0;
+	while ((status = read(STDIN_FILENO, &byte, 1)) == 1 && count_hits) {
+		if (bpf_map_lookup_elem(counts, &first, &hits))
+			return 1;
+		printf("%" PRIu64 "\n", hits);
+		fflush(stdout);
+	}
+	return status < 0;
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#ifndef ESCAPEMENT_GO_GROWS_H
+#define ESCAPEMENT_GO_GROWS_H
+
+/*
+ * What mcentral grew by, without a probe in mcentral.grow, which is hit at two refills of three where a program only
+ * makes garbage: whether a span had come fresh from mheap is seen when its mcache gives it back, and charged to the
+ * refill that took it.
+ *
+ * A span of which something was in use when it was taken had been there before. Of the empty ones, a fresh one got mark
+ * bits and allocation bits just then, one after the other, from the runtime's arenas of such bits; the allocation bits of
+ * one that was swept are its mark bits of an earlier collection. So they lie side by side, or, where another thread came
+ * in between or the arena was full, in an arena not older than that of the mark bits.
+ */
+
+#include "go_memory.h"
+#include "record.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, EVENT_CACHES_MAX);
+	__type(key, struct event_cache_key);
+	__type(value, struct event_cache);
+} caches SEC(".maps");
+
+static const struct event_cache no_spans = {0};
+
+/* The notes of an mcache. 0: there are none, and that is counted. */
+static __always_inline struct event_cache *cache_of(struct event_process *process, __u32 slot, __u64 cache)
+{
+	struct event_cache_key key = {.cache = cache, .slot = slot};
+	struct event_cache *notes = bpf_map_lookup_elem(&caches, &key);
+
+	if (notes)
+		return notes;
+	for (int tries = 0; tries < INSERT_TRIES && !notes; tries++) {
+		bpf_map_update_elem(&caches, &key, &no_spans, BPF_NOEXIST);
+		notes = bpf_map_lookup_elem(&caches, &key);
+	}
+	if (!notes)
+		add(process->lost_events, 1);
+	return notes;
+}
+
+static __noinline int came_last(__u64 arenas, __u64 alloc_bits, __u64 mark_bits)
+{
+	__u64 arena = read_word(arenas);
+	int lists = 1;
+
+	for (int i = 0; i < EVENT_ARENAS_MAX; i++) {
+		if (!arena && lists++ < 2)
+			arena = read_word(arenas + sizeof(arena));
+		if (!arena)
+			return 0;
+		if (alloc_bits - arena < EVENT_ARENA_BYTES)
+			return 1;
+		if (mark_bits - arena < EVENT_ARENA_BYTES)
+			return 0;
+		arena = read_word(arena + EVENT_ARENA_NEXT);
+	}
+	return 0;
+}
+
+/* Whether a span of that many elements, none in use when it was taken, had come from mheap. */
+static __always_inline int came_fresh(const volatile struct event_layout *layout, __u64 span, __u32 elements)
+{
+	struct {
+		__u64 alloc, mark;
+	} bits = {};
+
+	bpf_probe_read_user(&bits, sizeof(bits), (void *)(span + layout->span_alloc_bits));
+	return bits.alloc - bits.mark == EVENT_BITS_BYTES(elements) ||
+	       came_last(layout->bits_arenas, bits.alloc, bits.mark);
+}
+
+static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event_held_span *held)
+{
+	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
+	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
+	struct event_class_totals *totals;
+	struct event_sums *sums;
+
+	if (!process || !held || !(totals = class_of(process, EVENT_FLAG_RECORDING, span_class)))
+		return 0;
+	add(totals->central_grows, 1);
+	if (!stacks_wanted)
+		return 0;
+	key.stack = held->stack;
+	sums = row_find(&key);
+	if (sums)
+		sums_add(sums, &amount);
+	else if (row_insert(&key, &amount))
+		add(process->lost_events, 1);
+	return 0;
+}
+
+/*
+ * The mcache gives a span back, of which `before` elements were in use when it took it; `cookie` says for which slot and
+ * whether the process is being recorded. A global function, which the verifier looks at once and not at each of the spans
+ * that releaseAll gives back.
+ */
+int span_returned(__u64 cookie, __u32 span_class, __u64 span, __u32 before, struct event_held_span *held);
+
+__noinline int span_returned(__u64 cookie, __u32 span_class, __u64 span, __u32 before, struct event_held_span *held)
+{
+	__u32 slot = EVENT_COOKIE_SLOT(cookie);
+	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
+	int grew;
+
+	if (!process || !held || held->state != EVENT_SPAN_HELD)
+		return 0;
+	grew = !before && came_fresh(&process->layout, span, read_half(span + process->layout.span_elements));
+	held->state = EVENT_SPAN_UNKNOWN;
+	if (grew && EVENT_COOKIE_FLAGS(cookie) & EVENT_FLAG_RECORDING)
+		tell_grow(slot, span_class, held);
+	else if (grew)
+		held->state = EVENT_SPAN_GREW;
+	return 0;
+}
+
+/* The mcache takes a new one, at that stack. */
+static __always_inline void span_taken(struct event_held_span *held, const struct event_hash *stack)
+{
+	held->stack = *stack;
+	held->state = EVENT_SPAN_HELD;
+}
+
+#endif
