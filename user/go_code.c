@@ -204,20 +204,30 @@ static uint64_t slice_in(const struct go_binary *binary, const char *name)
 	return 0;
 }
 
-uint64_t go_code_processors(const struct go_binary *binary)
+/* The one slice that these functions use, of which some may be inlined. NULL ends them. */
+static uint64_t slice_of(const struct go_binary *binary, const char *const *users)
 {
-	/* these use allp and no other slice */
-	static const char *const users[] = {"runtime.flushmcache", "runtime.retake", "runtime.stopTheWorldWithSema"};
 	uint64_t found = 0;
 
-	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]) && !found; i++)
-		found = slice_in(binary, users[i]);
+	for (; *users && !found; users++)
+		found = slice_in(binary, *users);
 	return found;
+}
+
+uint64_t go_code_processors(const struct go_binary *binary)
+{
+	static const char *const users[] = {"runtime.flushmcache", "runtime.retake", "runtime.stopTheWorldWithSema",
+					    NULL};
+
+	return slice_of(binary, users);
 }
 
 uint64_t go_code_goroutines(const struct go_binary *binary)
 {
-	return slice_in(binary, "runtime.allgadd");
+	static const char *const users[] = {"runtime.allgadd", "runtime.forEachG", "runtime.oneNewExtraM",
+					    "runtime.newproc1", NULL};
+
+	return slice_of(binary, users);
 }
 
 /* The one variable that both load: for the distance to the next sample. */

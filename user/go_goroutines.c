@@ -41,13 +41,12 @@ static void *allocate(size_t count, size_t size)
 	return memory;
 }
 
-/* Addresses of all goroutines that ever were; ended ones are reused. */
-static uint64_t *addresses_read(const struct go_goroutines *goroutines, const struct target *target, size_t *count)
+/* Addresses of all goroutines that ever were; ended ones are reused. NULL where they are too many, or not to be read. */
+static uint64_t *addresses_read(const struct target *target, const uint64_t slice[2], size_t *count)
 {
-	uint64_t slice[2], *addresses;
+	uint64_t *addresses;
 
-	if (!goroutines->all || target_read(target, goroutines->all, slice, sizeof(slice)) ||
-	    slice[1] > GOROUTINES_MAX)
+	if (slice[1] > GOROUTINES_MAX)
 		return NULL;
 	*count = slice[0] ? slice[1] : 0;
 	addresses = allocate(*count, sizeof(*addresses));
@@ -181,13 +180,16 @@ static bool moved(const struct position *before, const struct position *after)
 
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target)
 {
-	size_t count = 0;
-	uint64_t *addresses = addresses_read(goroutines, target, &count);
 	struct position *before, *after;
+	uint64_t slice[2], *addresses;
 	int64_t allocating = -1;
+	size_t count = 0;
 
-	if (!addresses)
+	if (!goroutines->all || target_read(target, goroutines->all, slice, sizeof(slice)))
 		return -1;
+	addresses = addresses_read(target, slice, &count);
+	if (!addresses) /* each is in one at most */
+		return slice[1] >> 40 ? -1 : (int64_t)slice[1];
 	before = allocate(count, sizeof(*before));
 	after = allocate(count, sizeof(*after));
 	if (positions_read(goroutines, target, addresses, count, before) == 0)

@@ -21,7 +21,7 @@ struct go_goroutines {
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias);
 
 /* How many run, or wait in mallocgc or what it calls, or have moved while they were looked at; all of them where their
- * stacks went away meanwhile. -1 where they cannot be found. */
+ * stacks went away meanwhile, or where they are more than can be looked at. -1 where they cannot be found. */
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target);
 
 #endif

@@ -26,7 +26,6 @@ enum {
 	SMALL_MAX = 32768, /* the largest size class */
 	HEADER = 8,
 	DEFAULT_SAMPLER_RATE = 512 * 1024,
-	UNKNOWN_IN_FLIGHT = 64, /* where the goroutines cannot be found */
 };
 
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
@@ -286,6 +285,10 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 		profile_warn(profile, "the allocator of '%s' is laid out as in no known Go release: there is no check",
 			     go->binary->version_text);
 		runtime->counters_unknown = true;
+	} else if (when == AT_ONE && !go->goroutines.all) {
+		profile_warn(profile, "the goroutines of '%s' cannot be found, nor so which of them are in an allocation: there "
+			     "is no check", go->path);
+		runtime->counters_unknown = true;
 	}
 	runtime->rate = rate;
 	runtime->objects_from_events = when == AT_ZERO;
@@ -327,8 +330,6 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
  */
 static int64_t in_flight(int64_t allocating, const struct go_heap_state *state)
 {
-	if (allocating < 0)
-		return UNKNOWN_IN_FLIGHT;
 	return allocating > 1 ? allocating + state->processors : allocating;
 }
 
@@ -344,7 +345,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (rate == 1)
 		allocating = go_goroutines_allocating(&go->goroutines, target);
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
-	if (!go->heap_known ||
+	if (!go->heap_known || allocating < 0 ||
 	    go_heap_read(&go->heap, target, go->gives_back ? runtime->events : NULL, &state))
 		return -1;
 	if (go->sampled)

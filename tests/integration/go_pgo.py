@@ -12,7 +12,10 @@ CALLS = {"runtime.(*mcache).releaseAll": [("mcache.go", "(*mcache).prepareForSwe
          "runtime.(*mcache).refill": [("malloc.go", "(*mcache).nextFree")],
          "runtime.(*mcentral).cacheSpan": [("mcache.go", "(*mcache).refill")],
          "runtime.(*mcentral).grow": [("mcentral.go", "(*mcentral).cacheSpan")],
-         "runtime.(*mheap).grow": [("mheap.go", "(*mheap).allocSpan")]}
+         "runtime.(*mheap).grow": [("mheap.go", "(*mheap).allocSpan")],
+         "runtime.allgadd": [("proc.go", "newproc1"), ("proc.go", "oneNewExtraM")],
+         "runtime.forEachG": [("mgc.go", "gcResetMarkState"), ("proc.go", "checkdead"), ("proc.go", "schedtrace"),
+                              ("heapdump.go", "dumpgs")]}
 
 
 class Profile:
@@ -53,7 +56,7 @@ def line_of_call(source, caller, callee):
     if not begin:
         return None
     body = source[begin.start():source.index("\n}\n", begin.start())]
-    call = re.search(rf"\.{callee}\(", body)
+    call = re.search(rf"\b{callee}\(", body)
     if not call:
         return None
     start = source[:begin.start()].count("\n") + 1

@@ -320,6 +320,43 @@ def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
                      f"{what}: the rows' refills")
 
 
+ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # whose code tells where runtime.allgs is
+
+
+def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
+    harness.require_root()
+    for version in [version for version in go_programs.versions() if version != "1.19"]:
+        for name, functions in (("list", ["runtime.allgadd"]), ("lists", ["runtime.allgadd", "runtime.forEachG"])):
+            program, profile = go_programs.build_guided(version, name, functions), t.path("profile.pb.gz")
+            names = t.run(harness.BUILD / "tests/tools/go_inspect", "names", program).stdout
+            for function in functions:
+                assert not re.search(rf" {function}$", names, re.M), f"{version}: {function} is not inlined"
+            done = t.escapement("record", "--rate", "1", "-o", profile, "--", program, "-rounds", ROUNDS)
+            check_exact(dump(t, profile)["processes"][0], f"{version} {name}")
+            assert "no check" not in done.stderr, done.stderr
+
+
+def test_where_goroutines_cannot_be_found_there_is_no_check_and_that_is_said(t):
+    """A program whose functions have other names, as a later release's may."""
+    harness.require_root()
+    code = go_programs.build(go_programs.versions()[-1], "stripped").read_bytes()
+    for function in ALLGS_USERS:
+        assert f"\0runtime.{function}\0".encode() in code, f"no {function}"
+        code = code.replace(f"\0runtime.{function}\0".encode(), f"\0runtime.{'x' * len(function)}\0".encode())
+    program, profile = t.path("renamed"), t.path("profile.pb.gz")
+    program.write_bytes(code)
+    program.chmod(0o755)
+    for rate in ("0", "1"):
+        done = t.escapement("record", "--rate", rate, "-o", profile, "--", program, "-rounds", ROUNDS)
+        process = dump(t, profile)["processes"][0]
+        same(process["totals"][OBJECTS], json.loads(done.stdout.splitlines()[-1])["mallocs"], f"rate {rate}: Mallocs")
+        if rate == "0":
+            check_exact(process, f"rate {rate}")
+        else:
+            contains(done.stderr, "cannot be found, nor so which of them are in an allocation: there is no check")
+            same(process["check"], None, "check")
+
+
 def test_pprof_shows_what_the_programs_own_profile_shows(t):
     """Go's own profiler at MemProfileRate=1 against ours: the same functions, the same counts, tiny objects aside."""
     harness.require_root()
