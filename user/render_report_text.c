@@ -165,6 +165,11 @@ static void print_totals(const struct writer *writer)
 			   report->objects_low, report->objects_high);
 }
 
+static bool measures_objects(const struct writer *writer)
+{
+	return writer->report->measured & 1u << VALUE_OBJECTS;
+}
+
 static void print_trust(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
@@ -174,7 +179,8 @@ static void print_trust(const struct writer *writer)
 
 	print_line(writer, "", "rows",
 		   writer->report->rows_exact ? "exact"
-					      : "estimated from samples, with 95 %% intervals of objects");
+		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
+					      : "the allocator's costs; their objects were not measured");
 	if (check.present)
 		print_line(writer,
 			   check.difference > check.bound || check.difference < -check.bound ? style->red
@@ -251,7 +257,7 @@ static bool column_is_shown(const struct writer *writer, const struct column *co
 		     column->value == VALUE_HEAP_GROW_BYTES;
 
 	if (column->format == interval)
-		return !report->rows_exact;
+		return !report->rows_exact && measures_objects(writer);
 	if (column->value < 0 || column->value == (int)report->sort)
 		return true;
 	if (!(report->measured & 1u << column->value))

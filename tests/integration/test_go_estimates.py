@@ -80,6 +80,9 @@ def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
         harness.contains(done.stderr, "not linked into this program")
         report = t.json("report", profile)
         assert report["totals"]["refills"] > 50, report["totals"]
+        text = t.escapement("report", profile).stdout
+        harness.contains(text, "rows      the allocator's costs; their objects were not measured")
+        same("INTERVAL" in text, False, f"{version}: a column of intervals")
         same({row["objects"] for row in report["rows"]}, {None}, f"{version}: objects of the rows")
         same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
 
