@@ -147,14 +147,20 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 	resume(tracee, 0);
 }
 
+static bool ends_by_signal(int tid)
+{
+	unsigned long status = 0;
+
+	ptrace(PTRACE_GETEVENTMSG, tid, NULL, &status);
+	return WIFSIGNALED((int)status);
+}
+
 /* Whether the exit that stopped this thread is of the whole process: by exit_group(), or by a signal. */
 static bool ends_process(const struct tracee *tracee)
 {
 	struct user_regs_struct registers;
-	unsigned long status = 0;
 
-	ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &status);
-	return WIFSIGNALED((int)status) || (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 &&
+	return ends_by_signal(tracee->tid) || (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 &&
 					     registers.orig_rax == SYS_exit_group);
 }
 
@@ -163,7 +169,7 @@ static void end_process(struct launch *launch, int pid, int tid)
 {
 	struct tracee *tracee, *next;
 
-	launch->handler.exiting(launch->handler.context, pid, tid);
+	launch->handler.exiting(launch->handler.context, pid, tid, ends_by_signal(tid));
 	HASH_ITER(hh, launch->tracees, tracee, next) {
 		if (tracee->pid == pid && tracee->held) {
 			tracee->held = false;

@@ -26,9 +26,9 @@ struct launch_handler {
 	void (*forked)(void *context, int pid);
 	/* `pid` has made a thread, and the one that made it is stopped. */
 	void (*thread)(void *context, int pid);
-	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. Not called
-	 * where it is killed. */
-	void (*exiting)(void *context, int pid, int tid);
+	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. `killed`: by
+	 * a signal, so that its threads may be in the middle of anything. */
+	void (*exiting)(void *context, int pid, int tid, bool killed);
 	/* `pid` is gone, or has replaced its image (then `wait_status` is -1). */
 	void (*ended)(void *context, int pid, int wait_status);
 };

@@ -364,7 +364,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	}
 	if (rate == 1)
 		state.running = in_flight(allocating, &state);
-	if (target->exiting && state.running) /* the thread that asks for the end is in no allocation */
+	if (target->exiting && !target->killed && state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
 	return 0;

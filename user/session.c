@@ -210,13 +210,14 @@ static void on_thread(void *context, int pid)
 		observed_adjust(*slot);
 }
 
-static void on_exiting(void *context, int pid, int tid)
+static void on_exiting(void *context, int pid, int tid, bool killed)
 {
 	struct observed **slot = slot_of(context, pid);
 
 	if (slot) {
 		(*slot)->target->tid = tid;
 		(*slot)->target->exiting = true;
+		(*slot)->target->killed = killed;
 		observed_stop(*slot);
 	}
 }

@@ -26,6 +26,7 @@ struct target {
 	int pid;
 	int tid;      /* the thread whose memory is read: the first one may end before others */
 	bool exiting; /* stopped at its very end: all its threads have come there. Set by whoever stopped it */
+	bool killed;  /* and none of them asked for it: a signal ends it */
 	bool gone;    /* it has ended. Set by whoever has waited for it */
 	char comm[32];
 	char *executable; /* as the process sees it, without " (deleted)" */

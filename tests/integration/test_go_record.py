@@ -250,6 +250,18 @@ def test_ending_with_busy_threads_stays_within_the_bound(t):
                 assert abs(check["difference"]) <= check["bound"] <= 5000, f"{version} rate {rate}: {check}"
 
 
+def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_the_bound(t):
+    harness.require_root()
+    profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
+    program = go_programs.build(version, "stripped", "small")
+    for _ in range(10):
+        for rate in ("0", "1"):
+            t.escapement("record", "--rate", rate, "-o", profile, "--", "sh", "-c",
+                         f"{program} 1{9 * '0'} & sleep 0.2; kill -KILL $!; wait")
+            check = dump(t, profile)["processes"][0]["check"]
+            assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
+
+
 def attach_again_and_again(t, version, times):
     """Attaches to a program under all the stress there is and detaches, so often. Its results stay right and it ends
     as it should."""
