@@ -631,7 +631,7 @@ static void add_warnings(struct audit *audit)
 
 	audit->warnings = obstack_alloc(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
-		warn(audit, "the profile does not measure the objects of lines (--rate 0): a line without refills may have "
+		warn(audit, "the profile does not measure the objects of lines: a line without refills may have "
 			    "allocated all the same");
 	if (stale)
 		warn(audit, stale);

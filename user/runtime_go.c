@@ -77,6 +77,7 @@ struct go {
 	bool tells_grows; /* and with that what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool sampler_changed; /* while we looked */
+	int64_t rate_asked;   /* of us; the program's own is the one in force */
 	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
 	bool rate_written;
 	int rate_writes;      /* how often it was turned on */
@@ -234,10 +235,12 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 		return;
 	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
 	go->sampler_rate = rate;
+	if (rate > 1)
+		go->runtime.rate = rate;
 }
 
 /* The rate in force is the program's own, and what each row can say follows from who tells it. */
-static void set_sampling(struct go *go, unsigned when, int64_t rate, struct profile *profile)
+static void set_sampling(struct go *go, unsigned when, int64_t rate)
 {
 	struct runtime *runtime = &go->runtime;
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
@@ -256,10 +259,8 @@ static void set_sampling(struct go *go, unsigned when, int64_t rate, struct prof
 	runtime->rows_unmeasured |= 1u << VALUE_REFILLS;
 	if (go->rate_wanted)
 		return;
+	go->rate_asked = rate;
 	runtime->rate = go->sampler_rate > 1 ? go->sampler_rate : DEFAULT_SAMPLER_RATE;
-	if (runtime->rate != rate)
-		profile_warn(profile, "the sampler of this Go program takes one object in %lld bytes: using that",
-			     (long long)runtime->rate);
 }
 
 static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
@@ -293,7 +294,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	runtime->rate = rate;
 	runtime->objects_from_events = when == AT_ZERO;
 	if (rate > 1)
-		set_sampling(go, when, rate, profile);
+		set_sampling(go, when, rate);
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
 	set_layout(go, &set->layout);
@@ -527,6 +528,9 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 	if (go->sampler_changed)
 		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
 			     process->pid);
+	if (go->rate_asked && go->runtime.rate != go->rate_asked)
+		profile_warn(profile, "the sampler of this Go program takes one object in %lld bytes: using that",
+			     (long long)go->runtime.rate);
 	if (go->rate_wanted && !go->rate_writes)
 		profile_warn(profile, "the sampler of process %d could not be turned on: it has no rows of objects",
 			     process->pid);

@@ -44,6 +44,7 @@ struct session {
 	int replaced;   /* processes that became other programs while they were observed */
 	int unobserved; /* processes that have a runtime, but could not be observed */
 	int pidfd; /* of a process that we attached to */
+	int64_t coarsest; /* rate that was in force in some process that has ended */
 	int64_t rate; /* the one in force: the options', until the brake chose a coarser one */
 	struct overhead overhead; /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
@@ -143,6 +144,8 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	int64_t began = now_ns();
 
 	(*slot)->replaced = replaced;
+	if ((*slot)->runtime->rate > session->coarsest)
+		session->coarsest = (*slot)->runtime->rate;
 	session->replaced += replaced;
 	observed_detach(*slot);
 	tell_phase(session, "detached", pid, began);
@@ -494,6 +497,8 @@ static struct profile *conclude(struct session *session, struct session_result *
 		}
 	}
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
+	if (session->coarsest > 1)
+		profile->rate = session->coarsest; /* some samplers tell theirs only when the program runs */
 	describe_rows(session);
 	warn_unsampled(session);
 	if (session->replaced)

@@ -71,6 +71,19 @@ def test_totals_are_exact_at_the_default_rate(t):
         same((totals["refills"], totals["central_grows"]), (None, None), f"{version}: what was not measured")
 
 
+def test_the_rate_that_a_program_has_set_itself_is_the_one_that_is_told(t):
+    harness.require_root()
+    profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
+    program = go_programs.build(version, "stripped", "rhythm")
+    done = t.escapement("record", "-o", profile, "--", program, PERIODS, env=dict(os.environ, GODEBUG="memprofilerate=8192"))
+    harness.contains(done.stderr, "the sampler of this Go program takes one object in 8192 bytes: using that")
+    report, truth = t.json("report", profile), wanted()
+    same(report["rate"], 8192, "rate")
+    rows = {row["line"]: row for row in report["rows"] if (row["file"] or "").endswith("rhythm/main.go")}
+    for line, objects in truth.items():
+        assert abs(rows[line]["objects"] / objects - 1) < 0.2, f"line {line}: {rows[line]}, not {objects}"
+
+
 def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
