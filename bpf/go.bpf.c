@@ -13,7 +13,9 @@
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE_BYTES       8192
+#define PAGE             4096 /* of memory */
+#define FRAME_BYTES      16   /* saved frame pointer and return address */
+#define PAGE_BYTES       8192 /* of the heap */
 #define HEAP_GROW_PAGES  512 /* mheap.grow asks in multiples of a page allocator chunk */
 #define HEADER_BYTES     8
 #define TINY_SPAN_CLASS  5
@@ -36,31 +38,30 @@ static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
 }
 
-/*
- * A piece of the target's stack. Frames of Go functions lie close together, so that one copy holds several of them; it
- * costs about as much as reading a single word.
- */
-#define WINDOW_WORDS 32
-struct window {
-	__u64 start;
-	__u64 bytes; /* how many of them were read: what lies beyond the stack's last page may not be there */
-	__u64 words[WINDOW_WORDS];
-};
+/* Moves the window to `address`. It ends with the page: the next one may not be there, and a fault costs more than all the
+ * rest. */
+static __always_inline long window_move(struct window *window, __u64 address)
+{
+	__u32 bytes = PAGE - address % PAGE;
+
+	if (bytes > sizeof(window->words))
+		bytes = sizeof(window->words);
+	if (bytes < FRAME_BYTES)
+		bytes = FRAME_BYTES;
+	window->start = address;
+	window->bytes = bytes;
+	return bpf_probe_read_user(window->words, bytes, (void *)address);
+}
 
 /* Index of the two words at `address` in the window, which is moved there where they are outside. -1: unreadable. */
 static __always_inline __u64 window_find(struct window *window, __u64 address)
 {
 	__u64 offset = address - window->start;
 
-	if (offset <= sizeof(window->words) - 2 * sizeof(__u64) && offset + 2 * sizeof(__u64) <= window->bytes &&
+	if (offset <= sizeof(window->words) - FRAME_BYTES && offset + FRAME_BYTES <= window->bytes &&
 	    offset % sizeof(__u64) == 0)
 		return offset / sizeof(__u64);
-	window->start = address;
-	window->bytes = sizeof(window->words);
-	if (bpf_probe_read_user(window->words, sizeof(window->words), (void *)address) == 0)
-		return 0;
-	window->bytes = 2 * sizeof(__u64);
-	return bpf_probe_read_user(window->words, 2 * sizeof(__u64), (void *)address) ? -1 : 0;
+	return window_move(window, address) ? -1 : 0;
 }
 
 /*
@@ -95,29 +96,26 @@ static __always_inline struct scratch *take_stack(struct pt_regs *ctx,
 {
 	struct scratch *scratch = scratch_claim();
 	struct event_stack *stack;
-	struct window window;
+	struct window *window;
 	__u64 frame = ctx->rbp;
 	__u32 depth;
 
 	if (!scratch)
 		return 0;
 	stack = &scratch->stack;
+	window = &scratch->window;
 	stack->pcs[0] = ctx->rip;
-	window.start = ctx->rsp;
-	window.bytes = sizeof(window.words);
-	if (bpf_probe_read_user(window.words, sizeof(window.words), (void *)window.start)) {
-		window.bytes = 0;
-		window.words[0] = read_word(ctx->rsp);
-	}
-	stack->pcs[1] = window.words[0];
+	if (window_move(window, ctx->rsp))
+		window->words[0] = window->bytes = 0;
+	stack->pcs[1] = window->words[0];
 	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
-		__u64 index = window_find(&window, frame);
+		__u64 index = window_find(window, frame);
 
 		barrier_var(index);
 		if (index > WINDOW_WORDS - 2)
 			break;
-		frame = window.words[index];
-		stack->pcs[depth] = window.words[index + 1];
+		frame = window->words[index];
+		stack->pcs[depth] = window->words[index + 1];
 		cross_to_goroutine(ctx, layout, stack, &depth, &frame);
 	}
 	stack->depth = depth;
