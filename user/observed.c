@@ -35,6 +35,7 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 	for (int class = 0; class < SPAN_CLASSES; class++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
 	snapshot->taken = true;
+	snapshot->taken_ns = now_ns();
 	return 0;
 }
 
@@ -187,6 +188,16 @@ static int64_t effective_samples(const struct event_sums *sums)
 	if (!sums->squares_q4)
 		return (int64_t)sums->events;
 	return llround(fmin(fmax(16 * objects * objects / (double)sums->squares_q4, 1), (double)sums->events));
+}
+
+bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap)
+{
+	const struct snapshot *from = &ended->end, *to = &begun->start;
+
+	*gap = (struct observed_gap){(double)(to->taken_ns - from->taken_ns) / 1e6, 0};
+	for (int class = 0; class < SPAN_CLASSES; class++)
+		gap->objects += to->counters.classes[class].objects - from->counters.classes[class].objects;
+	return from->taken && to->taken;
 }
 
 static void row_values(const struct event_key *key, const struct event_sums *sums, int64_t values[VALUE_COUNT])

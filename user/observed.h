@@ -18,6 +18,7 @@
 /* The runtime's counters, and the events that had been counted at the same instant. */
 struct snapshot {
 	bool taken;
+	int64_t taken_ns; /* CLOCK_MONOTONIC */
 	int64_t bound; /* objects by which the two may disagree about the instant */
 	struct heap_counters counters;
 	struct event_class_totals events[SPAN_CLASSES]; /* inside and outside */
@@ -54,6 +55,15 @@ void observed_tick(struct observed *observed);
 
 /* Ends the recording of a process whose memory is still there. */
 void observed_stop(struct observed *observed);
+
+/* How long one observation of a process had ended when the next of the same began, and what it allocated in between. */
+struct observed_gap {
+	double ms;
+	int64_t objects;
+};
+
+/* False where not both instants are known. */
+bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap);
 
 /* Takes the probes away. After observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);

@@ -325,13 +325,23 @@ static int64_t coarser_rate(int64_t rate)
 	return rate < coarsest ? (rate << 3 < coarsest ? rate << 3 : coarsest) : 0;
 }
 
+static const struct observed *other_than(const struct session *session, const struct observed *observed)
+{
+	int i = 0;
+
+	while (!session->observed[i] || session->observed[i] == observed)
+		i++;
+	return session->observed[i];
+}
+
 /* Ends the recording of the process and begins another one at a coarser depth, into the same profile. */
 static void brake(struct session *session, double percent)
 {
 	struct observed **slot = slot_of(session, session->options->pid);
 	int64_t coarser = coarser_rate(session->rate);
 	double seconds = (double)(now_ms() - session->started_ms) / 1e3;
-	int64_t stopped_ns;
+	struct observed *stopped;
+	struct observed_gap gap;
 
 	if (!slot || session->overhead.pid == 0)
 		return;
@@ -345,15 +355,15 @@ static void brake(struct session *session, double percent)
 	profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
 		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
-	observed_stop(*slot);
-	stopped_ns = now_ns();
-	(*slot)->mixed = true;
+	stopped = *slot;
+	observed_stop(stopped);
+	stopped->mixed = true;
 	session->rate = coarser;
 	if (observe(session, session->options->pid, false) <= 0)
 		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
-	else
-		profile_warn(session->profile, "what was allocated in the %.0f ms between the two depths is missing",
-			     (double)(now_ns() - stopped_ns) / 1e6);
+	else if (observed_gap(stopped, other_than(session, stopped), &gap))
+		profile_warn(session->profile, "what was allocated in the %.0f ms between the two depths is missing: at "
+			     "most %lld objects", gap.ms, (long long)gap.objects);
 	session->profile->totals_exact = false;
 	finish(session, slot, false); /* last: it takes its time */
 	overhead_begin(&session->overhead, session->options->pid);

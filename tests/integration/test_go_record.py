@@ -262,6 +262,27 @@ def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_th
             assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
 
 
+def test_what_the_brake_does_not_see_is_told_by_number(t):
+    """Objects before and after the brake and those told missing are what the program has allocated."""
+    harness.require_root()
+    for version in go_programs.versions():
+        process = t.start(go_programs.build(version, "stripped"), "-wait", "-rounds", "50000")
+        pid = json.loads(process.stdout.readline())["pid"]
+        recorder, profile = start_recording(t, pid, "--rate", "1", "--max-overhead", "10")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        stats = delta(json.loads(process.stdout.readline()), json.loads(process.stdout.readline()))
+        recorder.send_signal(signal.SIGINT)
+        messages = recorder.communicate(timeout=60)[1]
+        same(recorder.returncode, 0, f"{version}: {messages}")
+        missing = re.search(r"what was allocated in the \d+ ms between the two depths is missing: at most (\d+) objects",
+                            messages)
+        assert missing, f"{version}: no brake: {messages}"
+        totals = [recorded["totals"][OBJECTS] for recorded in dump(t, profile)["processes"]]
+        assert max(totals) < stats["mallocs"] <= sum(totals) + int(missing[1]), f"{version}: {totals}, {messages}, {stats}"
+        process.kill()
+
+
 def attach_again_and_again(t, version, times):
     """Attaches to a program under all the stress there is and detaches, so often. Its results stay right and it ends
     as it should."""
