@@ -534,10 +534,10 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 	if (go->rate_wanted && !go->rate_writes)
 		profile_warn(profile, "the sampler of process %d could not be turned on: it has no rows of objects",
 			     process->pid);
-	else if (go->objects_before * 100 > process->totals[VALUE_OBJECTS])
+	else if (go->objects_before && go->objects_before * 100 > process->totals[VALUE_OBJECTS])
 		profile_warn(profile, "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
 			     process->pid, (long long)go->objects_before);
-	if (go->forced * go->sampler_rate * 100 > process->totals[VALUE_BYTES])
+	if (go->forced && go->forced * go->sampler_rate * 100 > process->totals[VALUE_BYTES])
 		profile_warn(profile, "up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
 			     "on: estimates may be too high by as many times %lldk", (long long)go->forced, process->pid,
 			     (long long)go->sampler_rate >> 10);

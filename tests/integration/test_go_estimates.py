@@ -9,6 +9,7 @@ import time
 
 import go_programs
 import harness
+import test_go_record as records
 from harness import same
 
 INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
@@ -98,6 +99,18 @@ def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
         same("INTERVAL" in text, False, f"{version}: a column of intervals")
         same({row["objects"] for row in report["rows"]}, {None}, f"{version}: objects of the rows")
         same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
+
+
+def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
+    """Its totals are not known: no warning may come from what they are not."""
+    harness.require_root()
+    process = t.start(go_programs.build(go_programs.versions()[-1], "stripped", "small"), 10 ** 10)
+    recorder, _ = records.start_recording(t, process.pid)
+    process.kill()  # before the first reading of counters, a second after the start
+    warnings = [line for line in recorder.communicate(timeout=60)[1].splitlines() if "warning: " in line]
+    same(len(warnings), 2, f"warnings: {warnings}")
+    harness.contains(warnings[0], "ended before its counters could be read")
+    harness.contains(warnings[1], "not linked into this program")
 
 
 def test_programs_with_and_without_the_sampler_started_together_leave_rows_of_those_with(t):
