@@ -43,7 +43,7 @@ struct recording {
 	 "with -p: when probe hits cost more than that share of the process's CPU, go to a coarser depth (default "  \
 	 "10; 0: never)", NULL},                                                                                    \
 	{0, "no-stacks", NULL, OPTION_FLAG, &(recording).no_stacks,                                                 \
-	 "count by allocation site and type only, Go programs by type only: cheaper", NULL},                       \
+	 "count by allocation site and type only, Go programs by type only: cheaper", NULL},                        \
 	{0, "enable-sampler", NULL, OPTION_FLAG, &(recording).enable_sampler,                                       \
 	 "Go only: turn the runtime's own sampler on in the target while recording, where it is off (writes "       \
 	 "MemProfileRate, and puts it back; a recorder that is killed leaves it on, until the next recording with " \
