@@ -8,22 +8,18 @@
  */
 #include "go_grows.h"
 #include "go_memory.h"
+#include "go_stack.h"
 #include "record.h"
 
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE             4096 /* of memory */
-#define FRAME_BYTES      16   /* saved frame pointer and return address */
 #define PAGE_BYTES       8192 /* of the heap */
 #define HEAP_GROW_PAGES  512 /* mheap.grow asks in multiples of a page allocator chunk */
 #define HEADER_BYTES     8
 #define TINY_SPAN_CLASS  5
 #define TINY_MAX         16 /* objects without pointers below this size share blocks */
 #define TYPE_POINTER_BYTES 8 /* offset in runtime._type */
-#define G_M              48 /* offsets in runtime.g */
-#define G_SCHED          56
-#define GOBUF_PC         8  /* offset in runtime.gobuf; the stack pointer comes first */
 
 /* size_to_class8 and size_to_class128 of the runtime, filled in before the programs are loaded. */
 #define CLASS8_MAX     1016
@@ -36,91 +32,6 @@ const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
 static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 {
 	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
-}
-
-/* Moves the window to `address`. It ends with the page: the next one may not be there, and a fault costs more than all the
- * rest. */
-static __always_inline long window_move(struct window *window, __u64 address)
-{
-	__u32 bytes = PAGE - address % PAGE;
-
-	if (bytes > sizeof(window->words))
-		bytes = sizeof(window->words);
-	if (bytes < FRAME_BYTES)
-		bytes = FRAME_BYTES;
-	window->start = address;
-	window->bytes = bytes;
-	return bpf_probe_read_user(window->words, bytes, (void *)address);
-}
-
-/* Index of the two words at `address` in the window, which is moved there where they are outside. -1: unreadable. */
-static __always_inline __u64 window_find(struct window *window, __u64 address)
-{
-	__u64 offset = address - window->start;
-
-	if (offset <= sizeof(window->words) - FRAME_BYTES && offset + FRAME_BYTES <= window->bytes &&
-	    offset % sizeof(__u64) == 0)
-		return offset / sizeof(__u64);
-	return window_move(window, address) ? -1 : 0;
-}
-
-/*
- * Where the goroutine left its own stack for the system stack, on which we run: the frame pointers there lead back to
- * it past some callers, or not at all. Adds these callers; *depth is that of the function at the switch.
- */
-static __always_inline void cross_to_goroutine(struct pt_regs *ctx, const volatile struct event_layout *layout,
-					       struct event_stack *stack, __u32 *depth, __u64 *frame)
-{
-	__u64 pc = stack->pcs[*depth], goroutine, sched;
-
-	if (!pc || *depth + 2 >= EVENT_STACK_MAX || (pc != layout->systemstack && pc != layout->morestack))
-		return;
-	goroutine = read_word(read_word(ctx->r14 + G_M) + layout->m_current);
-	if (!goroutine) /* it has been given up, and the scheduler looks for another */
-		return;
-	sched = goroutine + G_SCHED;
-	if (pc == layout->morestack) { /* called before the function at the top had a frame */
-		stack->pcs[++*depth] = read_word(sched + GOBUF_PC);
-		*frame = read_word(sched + layout->gobuf_frame);
-	}
-	stack->pcs[++*depth] = read_word(read_word(sched));
-}
-
-/*
- * The probed function, its caller (which has no frame to be found by yet), and the callers that have. The chain of
- * frame pointers ends in 0; the kernel's own walk (bpf_get_stack) costs more for a word than this for a frame, and reads
- * past that end, into a fault that costs more than all the rest.
- */
-static __always_inline struct scratch *take_stack(struct pt_regs *ctx,
-							  const volatile struct event_layout *layout)
-{
-	struct scratch *scratch = scratch_claim();
-	struct event_stack *stack;
-	struct window *window;
-	__u64 frame = ctx->rbp;
-	__u32 depth;
-
-	if (!scratch)
-		return 0;
-	stack = &scratch->stack;
-	window = &scratch->window;
-	stack->pcs[0] = ctx->rip;
-	if (window_move(window, ctx->rsp))
-		window->words[0] = window->bytes = 0;
-	stack->pcs[1] = window->words[0];
-	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
-		__u64 index = window_find(window, frame);
-
-		barrier_var(index);
-		if (index > WINDOW_WORDS - 2)
-			break;
-		frame = window->words[index];
-		stack->pcs[depth] = window->words[index + 1];
-		cross_to_goroutine(ctx, layout, stack, &depth, &frame);
-	}
-	stack->depth = depth;
-	stack->truncated = depth == EVENT_STACK_MAX;
-	return scratch;
 }
 
 static __always_inline int has_pointers(__u64 type)
@@ -203,7 +114,7 @@ int go_malloc(struct pt_regs *ctx)
 		struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
 		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
 
-		record(process, &key, take_stack(ctx, &process->layout), &amount);
+		record(process, &key, take_stack(ctx, slot), &amount);
 	}
 	return 0;
 }
@@ -275,7 +186,7 @@ int go_refill(struct pt_regs *ctx)
 		span_returned(EVENT_COOKIE(slot, flags), span_class, span, counts.before, held);
 	}
 	if (flags & EVENT_FLAG_RECORDING) {
-		record(process, &key, take_stack(ctx, &process->layout), &amount);
+		record(process, &key, take_stack(ctx, slot), &amount);
 		if (held)
 			span_taken(held, &key.stack);
 	}
@@ -353,7 +264,7 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 		add(totals->central_grows, 1);
 	key.span_class = span_class;
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, &process->layout), &amount);
+		record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }
 
@@ -388,7 +299,7 @@ int go_heap_grow(struct pt_regs *ctx)
 	add(window->heap_grows, 1);
 	add(window->heap_grow_bytes, amount.bytes);
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, &process->layout), &amount);
+		record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }
 
@@ -427,6 +338,6 @@ int go_sample(struct pt_regs *ctx)
 		return 0;
 	if (!read_arguments(&process->layout, ctx->rbp, size, &key))
 		read_arguments(&process->layout, read_word(ctx->rbp), size, &key);
-	record(process, &key, take_stack(ctx, &process->layout), &amount);
+	record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }

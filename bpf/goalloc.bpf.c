@@ -20,9 +20,9 @@ typedef __u64 uint64_t;
 /* Copies the stack that the library unwound, and the site with it; walks frame pointers where it could not. */
 static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
 {
-	struct scratch *scratch = scratch_claim();
+	__u32 depth, number;
+	struct scratch *scratch = scratch_claim(&number);
 	struct event_stack *stack;
-	__u32 depth;
 
 	if (!scratch)
 		return 0;

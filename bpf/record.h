@@ -171,14 +171,15 @@ static __always_inline void shape_count(struct event_shape *shape, __u32 flags)
 }
 
 /* 0 where no stack is wanted, or no buffer is free. */
-static __always_inline struct scratch *scratch_claim(void)
+static __always_inline struct scratch *scratch_claim(__u32 *number)
 {
 	if (!stacks_wanted)
 		return 0;
 	for (__u32 i = 0; i < SCRATCH_SLOTS; i++) {
-		__u32 index = i;
-		struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+		struct scratch *scratch;
 
+		*number = i;
+		scratch = bpf_map_lookup_elem(&scratches, number);
 		if (!scratch)
 			return 0;
 		if (!__sync_lock_test_and_set(&scratch->busy, 1))
