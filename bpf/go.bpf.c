@@ -111,7 +111,7 @@ int go_malloc(struct pt_regs *ctx)
 		add(totals->bytes, bytes);
 	}
 	if (flags & EVENT_FLAG_RECORDING && (stacks_wanted || !shape)) {
-		struct event_sums amount = {.events = 1, .count = 1, .bytes = bytes};
+		struct event_sums amount = {.count = 1, .bytes = bytes};
 		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
 
 		record(process, &key, take_stack(ctx, slot), &amount);
@@ -159,7 +159,7 @@ int go_refill(struct pt_regs *ctx)
 	__u64 cache = ctx->rax, span, objects;
 	__u32 slot, flags, span_class = ctx->rbx & 0xff;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_sums amount = {.count = 1};
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
 	struct event_cache *notes = 0;
 	struct event_held_span *held = 0;
@@ -250,7 +250,7 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 	__u8 span_class = 0;
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_sums amount = {.count = 1};
 	struct event_key key = {.slot = slot, .kind = kind};
 	struct event_class_totals *totals;
 
@@ -289,7 +289,7 @@ int go_heap_grow(struct pt_regs *ctx)
 	__u64 pages = (ctx->rbx + HEAP_GROW_PAGES - 1) & ~(HEAP_GROW_PAGES - 1ULL);
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.events = 1, .count = 1, .bytes = pages * PAGE_BYTES};
+	struct event_sums amount = {.count = 1, .bytes = pages * PAGE_BYTES};
 	struct event_key key = {.slot = slot, .kind = EVENT_HEAP_GROW, .span_class = EVENT_NO_SPAN_CLASS};
 	struct event_window *window;
 

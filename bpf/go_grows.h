@@ -76,7 +76,7 @@ static __always_inline int came_fresh(const volatile struct event_layout *layout
 
 static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event_held_span *held)
 {
-	struct event_sums amount = {.events = 1, .count = 1};
+	struct event_sums amount = {.count = 1};
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	struct event_class_totals *totals;

@@ -573,7 +573,7 @@ static int64_t settle_cache(struct collector *collector, uint32_t slot, const st
 	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
 		struct event_key key = {.stack = before->spans[class].stack, .slot = slot, .kind = EVENT_CENTRAL_GROW,
 					.span_class = (uint16_t)class};
-		struct event_sums sums = {.events = 1, .count = 1};
+		struct event_sums sums = {.count = 1};
 		bool held = after->spans[class].state == EVENT_SPAN_HELD;
 
 		if (held && verdicts[class] < 0)

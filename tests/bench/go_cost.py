@@ -278,7 +278,7 @@ def cpu_seconds(pid):
 
 
 class Server:
-    CLIENTS, REQUESTS = 4, 2000
+    CLIENTS, REQUESTS = 4, 6000
 
     def __init__(self):
         self.program = go_programs.build(VERSION, "plain", "jsonserver")
@@ -324,21 +324,15 @@ def build_seconds(directory, *options):
     return sum(60 * int(minutes) + float(seconds) for minutes, seconds in times[2:])
 
 
-def hits_a_second(report, seconds):
-    """Probe hits for each second of the target's CPU time."""
-    totals = report["totals"]
-    hits = sum(totals[key] or 0 for key in ("refills", "central_grows", "heap_grows"))
-    return (hits + sum(row.get("samples") or 0 for row in report["rows"])) / seconds
-
-
 def table_programs(directory):
     server = Server()
     rates = {"default": ("--rate", "512k"), "--rate 0": ("--rate", "0")}
     asked = {"nobody": server.measure}
     asked.update({name: lambda options=options: server.measure(recorded(directory, *options))
                   for name, options in rates.items()})
+    asked["bare"] = lambda: server.measure(lambda s: bare(s.pid, s.program, ["runtime.(*mcache).refill"]))
     try:
-        asked = turns(asked, rounds_of(30))
+        asked = turns(asked, rounds_of(60))
     finally:
         server.close()
     built = {"nobody": lambda: build_seconds(directory)}
@@ -348,6 +342,7 @@ def table_programs(directory):
     for what, values in ((f"JSON server, {Server.REQUESTS} requests", asked), ("go build errors, cold", built)):
         for name, limit in (("default", 1.01), ("--rate 0", 1.02)):
             print_ratio(f"{what}, {name}", quotient(values[name], values["nobody"]), limit)
+    print_ratio("JSON server, bare hits at refill alone", quotient(asked["bare"], asked["nobody"]), None)
 
 
 # ---- the profiler itself ----
