@@ -8,10 +8,13 @@
  *
  *   totals   per process slot: the sums of all events, by span class. Mapped into user space, so reading them costs
  *            no system call; that is what makes snapshots narrow enough to compare with the target's own counters.
- *   rows     (stack, site, type, process, event, span class) -> sums: the rows of the profile. Two maps: the programs
- *            fill one, the one that `filling` names, while user space empties the other: so a recording may have more
- *            rows than the maps hold.
- *   stacks   stack hash -> return addresses. User space may take them out at any time.
+ *   rows     (stack, site, type, process, event, span class) -> sums: the rows of the profile.
+ *   stacks   stack hash -> return addresses.
+ *
+ * There are two pairs of rows and stacks: the programs fill one, the one that `filling` names, while user space empties
+ * the other. So a recording may have more rows than the maps hold. A program run keeps to one pair, so that each pair
+ * has all the stacks of its rows; but for those of EVENT_CENTRAL_GROW told by an mcache, whose stack came with the row
+ * of an EVENT_REFILL, perhaps in an earlier pair.
  */
 
 #include <linux/types.h>
@@ -20,12 +23,12 @@
 #define EVENT_STACK_MAX    127
 #define EVENT_SLOTS        256 /* processes observed at one time */
 
-#define EVENT_ROWS_MAX   (1 << 16) /* of each of the two maps */
+#define EVENT_ROWS_MAX   (1 << 16) /* of each pair's maps */
 #define EVENT_STACKS_MAX (1 << 16)
 
 /* How the maps fill. */
 struct event_maps {
-	__u32 filling;         /* 0 or 1: which of the maps of rows. Written by user space */
+	__u32 filling;         /* 0 or 1: which pair. Written by user space */
 	__u32 padding;
 	__u64 rows, stacks;    /* put into maps since the beginning */
 };

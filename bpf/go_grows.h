@@ -80,6 +80,7 @@ static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	struct event_class_totals *totals;
+	__u32 filling = maps.filling;
 	struct event_sums *sums;
 
 	if (!process || !held || !(totals = class_of(process, EVENT_FLAG_RECORDING, span_class)))
@@ -87,11 +88,11 @@ static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event
 	add(totals->central_grows, 1);
 	if (!stacks_wanted)
 		return 0;
-	key.stack = held->stack;
-	sums = row_find(&key);
+	key.stack = held->stack; /* which the refill's row has brought */
+	sums = row_find(filling, &key);
 	if (sums)
 		sums_add(sums, &amount);
-	else if (row_insert(&key, &amount))
+	else if (row_insert(filling, &key, &amount))
 		add(process->lost_events, 1);
 	return 0;
 }

@@ -69,13 +69,13 @@ struct rows {
 	__type(key, struct event_key);
 	__type(value, struct event_sums);
 } rows0 __weak SEC(".maps"), rows1 __weak SEC(".maps");
-struct {
+struct stacks {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, EVENT_STACKS_MAX);
 	__type(key, struct event_hash);
 	__type(value, struct event_stack);
-} stacks __weak SEC(".maps");
+} stacks0 __weak SEC(".maps"), stacks1 __weak SEC(".maps");
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SCRATCH_SLOTS);
@@ -228,19 +228,21 @@ static __always_inline int stack_equal(const struct event_stack *a, const struct
 	return 1;
 }
 
-/* Makes sure that `stacks` holds the stack under its hash. */
-static __always_inline int stack_insert(const struct event_hash *hash, const struct event_stack *stack)
+/* Makes sure that the pair `filling` holds the stack under its hash. */
+static __always_inline int stack_insert(__u32 filling, const struct event_hash *hash, const struct event_stack *stack)
 {
 	long error = -1;
 
 	/* Elements of this size are allocated on demand from a small reserve, which the kernel refills at the next
 	 * interrupt; when it is used up, that one comes right away. */
 	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
-		error = bpf_map_update_elem(&stacks, hash, stack, BPF_NOEXIST);
+		error = filling ? bpf_map_update_elem(&stacks1, hash, stack, BPF_NOEXIST) :
+				  bpf_map_update_elem(&stacks0, hash, stack, BPF_NOEXIST);
 	if (!error)
 		add(maps.stacks, 1);
 	if (error == -ERROR_EXISTS) {
-		const struct event_stack *stored = bpf_map_lookup_elem(&stacks, hash);
+		const struct event_stack *stored = filling ? bpf_map_lookup_elem(&stacks1, hash) :
+							     bpf_map_lookup_elem(&stacks0, hash);
 
 		return stored && stack_equal(stored, stack) ? 0 : -1;
 	}
@@ -262,23 +264,23 @@ static __always_inline void sums_add(struct event_sums *sums, const struct event
 	}
 }
 
-static __always_inline struct event_sums *row_find(const struct event_key *key)
+static __always_inline struct event_sums *row_find(__u32 filling, const struct event_key *key)
 {
-	return maps.filling ? bpf_map_lookup_elem(&rows1, key) : bpf_map_lookup_elem(&rows0, key);
+	return filling ? bpf_map_lookup_elem(&rows1, key) : bpf_map_lookup_elem(&rows0, key);
 }
 
-static __noinline int row_insert(const struct event_key *key, const struct event_sums *amount)
+static __noinline int row_insert(__u32 filling, const struct event_key *key, const struct event_sums *amount)
 {
 	struct event_sums *sums;
 
 	if (!key || !amount)
 		return -1;
-	if (!(maps.filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST) :
-			     bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
+	if (!(filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST) :
+			bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
 		add(maps.rows, 1);
 		return 0;
 	}
-	sums = row_find(key); /* another CPU was first, or the map is full */
+	sums = row_find(filling, key); /* another CPU was first, or the map is full */
 	if (!sums)
 		return -1;
 	sums_add(sums, amount);
@@ -293,6 +295,7 @@ static __noinline int row_insert(const struct event_key *key, const struct event
 static __always_inline void record(struct event_process *process, struct event_key *key, struct scratch *scratch,
 				   const struct event_sums *amount)
 {
+	__u32 filling = maps.filling; /* read once: row and stack belong together */
 	struct event_sums *sums;
 
 	if (!stacks_wanted && (key->kind == EVENT_REFILL || key->kind == EVENT_CENTRAL_GROW || key->kind == EVENT_HEAP_GROW))
@@ -305,15 +308,15 @@ static __always_inline void record(struct event_process *process, struct event_k
 		add(process->lost_stacks, 1);
 	}
 
-	sums = row_find(key);
+	sums = row_find(filling, key);
 	if (sums) {
 		sums_add(sums, amount);
 	} else {
-		if (scratch && scratch->stack.depth && stack_insert(&key->stack, &scratch->stack)) {
+		if (scratch && scratch->stack.depth && stack_insert(filling, &key->stack, &scratch->stack)) {
 			key->stack = (struct event_hash){};
 			add(process->lost_stacks, 1);
 		}
-		if (row_insert(key, amount))
+		if (row_insert(filling, key, amount))
 			add(process->lost_events, 1);
 	}
 	if (scratch)

@@ -32,9 +32,11 @@ static int run(int argc, char **argv)
 			    "  go tool pprof -top escapement.pb.gz\n",
 		.rows = rows,
 	};
+	struct pprof_writer *writer;
 	struct profile *profile;
 	struct error error;
 	int64_t totals[VALUE_COUNT];
+	size_t row_count;
 	bool separator;
 	int status, first = options_parse(argc, argv, &usage, &separator);
 
@@ -42,22 +44,30 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (output_check(output, &error))
 		return cli_fail(&error);
+	writer = pprof_writer_new(output);
+	if (!output_is_direct(output)) { /* a pipe's reader would keep the recording waiting */
+		recording.sink = pprof_writer_add;
+		recording.sink_context = writer;
+	}
 	if (raw)
 		profile = in_process_import(raw, &error);
 	else
 		profile = recording_run(&recording, argc, argv, first, separator, &error);
-	if (!profile)
+	if (!profile) {
+		pprof_writer_abandon(writer);
 		return cli_fail(&error);
-	if (pprof_write(profile, output, &error)) {
+	}
+	row_count = pprof_writer_count(writer) + profile->sample_count;
+	if (pprof_writer_finish(writer, profile, &error)) {
 		profile_free(profile);
 		return cli_fail(&error);
 	}
 	profile_totals(profile, totals);
 	if (cli_verbosity >= 0 && totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		fprintf(stderr, "escapement: %zu rows written to '%s'\n", profile->sample_count, output);
+		fprintf(stderr, "escapement: %zu rows written to '%s'\n", row_count, output);
 	else if (cli_verbosity >= 0)
 		fprintf(stderr, "escapement: %" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'\n",
-			totals[VALUE_OBJECTS], totals[VALUE_BYTES], profile->sample_count, output);
+			totals[VALUE_OBJECTS], totals[VALUE_BYTES], row_count, output);
 	status = recording_status(&recording, profile);
 	profile_free(profile);
 	return status;

@@ -90,7 +90,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .follow = !recording->no_follow, .only = recording->only,
 					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
-					  .stop = &stop_signal};
+					  .stop = &stop_signal, .sink = recording->sink,
+					  .sink_context = recording->sink_context};
 	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
 	static sigset_t ignored; /* by our caller */
 	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};

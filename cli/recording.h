@@ -21,6 +21,8 @@ struct recording {
 	int64_t rate;
 	double duration, max_overhead;
 	bool no_follow, no_stacks, enable_sampler;
+	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
+	void *sink_context;
 	/* filled by recording_run() */
 	bool program_failed; /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */

@@ -4,18 +4,19 @@
 
 /*
  * From an address in a process to a location of a profile. Keeps every executable file that the process mapped open,
- * so that addresses can be symbolized after the process has ended.
+ * so that addresses can be symbolized after the process has ended; processes may share what is known of these files.
  */
 
 #include <stdint.h>
 
+#include "image_cache.h"
 #include "profile.h"
 #include "target.h"
 
 struct address_space;
 
-/* `target` and `profile` must outlive it. */
-struct address_space *address_space_new(struct target *target, struct profile *profile);
+/* `target`, `profile` and `images`, which are of that profile and may be NULL, must outlive it. */
+struct address_space *address_space_new(struct target *target, struct profile *profile, struct image_cache *images);
 /* The same for a process that is gone: `target` holds its mappings, and they are what counts. */
 struct address_space *address_space_of_past(struct target *target, struct profile *profile);
 void address_space_free(struct address_space *space); /* NULL is allowed */

@@ -18,6 +18,7 @@
 #include "bpf/escapement.skel.h"
 #include "procfs.h"
 #include "size_class.h"
+#include "string_table.h"
 
 enum {
 	BATCH = 1024,
@@ -34,7 +35,9 @@ struct collector {
 	size_t leaving_count;
 	char *processes; /* mapped */
 	size_t processes_size;
-	struct event_store store;
+	struct event_store stores[EVENT_SLOTS]; /* by process slot */
+	struct event_stacks drained[2]; /* by pair: stacks of rows that are still to be taken out of it */
+	bool filled[2]; /* which pairs may hold anything */
 	uint64_t relieved_rows, relieved_stacks; /* of those ever put into the maps, when they were last emptied */
 	int barrier, barrier_inner;
 };
@@ -284,7 +287,10 @@ void collector_close(struct collector *collector)
 		close(collector->barrier);
 	if (collector->barrier_inner >= 0)
 		close(collector->barrier_inner);
-	event_store_free(&collector->store);
+	for (uint32_t slot = 0; slot < EVENT_SLOTS; slot++)
+		event_store_free(&collector->stores[slot]);
+	event_stacks_free(&collector->drained[0]);
+	event_stacks_free(&collector->drained[1]);
 	escapement_bpf__destroy(collector->bpf);
 	free(collector);
 }
@@ -484,13 +490,24 @@ static int rows_map(const struct collector *collector, uint32_t which)
 	return bpf_map__fd(which ? collector->bpf->maps.rows1 : collector->bpf->maps.rows0);
 }
 
+static int stacks_map(const struct collector *collector, uint32_t which)
+{
+	return bpf_map__fd(which ? collector->bpf->maps.stacks1 : collector->bpf->maps.stacks0);
+}
+
+/* Whether the pair may hold rows. */
+static bool pair_filled(const struct collector *collector, uint32_t which)
+{
+	return collector->bpf->bss->maps.filling == which || collector->filled[which];
+}
+
 /* bpf_map_lookup_batch(), or bpf_map_lookup_and_delete_batch(). */
 typedef int batch_function(int map, void *from, void *to, void *keys, void *values, __u32 *count,
 			   const struct bpf_map_batch_opts *options);
 
 /* 0, or -errno where the kernel did not give all. */
 static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
-			 void (*each)(void *context, const void *key, const void *value), void *context)
+			void (*each)(void *context, const void *key, const void *value), void *context)
 {
 	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
 	uint32_t position, *previous = NULL;
@@ -517,7 +534,7 @@ static int each_element(int map, batch_function *read, size_t key_size, size_t v
 }
 
 struct row_reader {
-	void (*each)(void *context, const struct event_key *key, const struct event_sums *sums);
+	row_function *each;
 	void *context;
 };
 
@@ -528,30 +545,90 @@ static void read_row(void *context, const void *key, const void *sums)
 	reader->each(reader->context, key, sums);
 }
 
-static int each_of_map(int map, void (*each)(void *, const struct event_key *, const struct event_sums *),
-		       void *context)
+static int each_of_map(int map, row_function *each, void *context)
 {
 	struct row_reader reader = {each, context};
 
-	return each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row, &reader);
+	return each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row,
+			    &reader);
 }
 
-void collector_rows(struct collector *collector,
+/* Those of one process. */
+struct slot_reader {
+	uint32_t slot;
+	row_function *each;
+	void *context;
+};
+
+static void read_slot(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	const struct slot_reader *reader = context;
+
+	if (key->slot == reader->slot)
+		reader->each(reader->context, key, sums);
+}
+
+void collector_rows(struct collector *collector, uint32_t slot,
 		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
 		    void *context)
 {
-	for (uint32_t which = 0; which < 2; which++)
-		each_of_map(rows_map(collector, which), each, context);
-	event_store_each(&collector->store, each, context);
-	for (uint32_t slot = 0; slot < EVENT_SLOTS && !collector->stacks; slot++)
+	const struct event_store *store = &collector->stores[slot];
+	struct slot_reader reader = {slot, each, context};
+
+	for (uint32_t which = 0; which < 2; which++) {
+		if (pair_filled(collector, which))
+			each_of_map(rows_map(collector, which), read_slot, &reader);
+	}
+	for (uint32_t i = 0; i < store->row_count; i++) {
+		struct event_key key = event_store_key(&store->rows[i], slot);
+
+		each(context, &key, &store->rows[i].sums);
+	}
+	if (!collector->stacks)
 		each_total(collector_process(collector, slot), slot, each, context);
 }
 
-bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack)
+/* A row on its way from the maps to its store. A stack that it should have and has not got is a lost one. */
+static void store_row(struct collector *collector, const struct event_key *key, const struct event_stack *stack,
+		      const struct event_sums *sums)
 {
-	return (hash->part[0] || hash->part[1]) &&
-	       (event_store_stack(&collector->store, hash, stack) ||
-		bpf_map_lookup_elem(bpf_map__fd(collector->bpf->maps.stacks), hash, stack) == 0);
+	struct event_process *process = (struct event_process *)collector_process(collector, key->slot);
+
+	if (!event_store_add(&collector->stores[key->slot], key, stack, sums))
+		__atomic_fetch_add(&process->lost_stacks, sums->count, __ATOMIC_RELAXED);
+}
+
+struct gathered_rows {
+	struct gathered_row {
+		struct event_key key;
+		struct event_sums sums;
+	} *items;
+	size_t count, capacity;
+};
+
+static void gather_row(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	struct gathered_rows *rows = context;
+
+	if (rows->count == rows->capacity) {
+		rows->capacity = 2 * rows->capacity + 64;
+		rows->items = memory_resize(rows->items, rows->capacity, sizeof(*rows->items));
+	}
+	rows->items[rows->count++] = (struct gathered_row){*key, *sums};
+}
+
+/* A stack of a row of that pair; NULL: it has none. */
+static const struct event_stack *pair_stack(struct collector *collector, uint32_t which, const struct event_hash *hash,
+					    struct event_stack *buffer)
+{
+	const struct event_stack *drained;
+
+	if (!hash->part[0] && !hash->part[1])
+		return NULL;
+	drained = event_stacks_find(&collector->drained[which], hash);
+	if (drained)
+		return drained;
+	return bpf_map_lookup_elem(stacks_map(collector, which), hash, buffer) ? NULL : buffer;
 }
 
 /* Returns when no program runs that has begun before: the kernel promises that for maps of maps. */
@@ -562,12 +639,22 @@ static bool programs_left(struct collector *collector)
 	return bpf_map_update_elem(collector->barrier, &index, &collector->barrier_inner, BPF_ANY) == 0;
 }
 
+/* The same of a row that may be in either; NULL also where it has left them. */
+static const struct event_stack *any_stack(struct collector *collector, const struct event_hash *hash,
+					   struct event_stack *buffer)
+{
+	const struct event_stack *stack = pair_stack(collector, 0, hash, buffer);
+
+	return stack ? stack : pair_stack(collector, 1, hash, buffer);
+}
+
 /* Counts what was noted in `before` by the verdicts, unless the mcache has given it back until `after`: then the program at
  * that probe has looked. */
 static int64_t settle_cache(struct collector *collector, uint32_t slot, const struct event_cache *before,
 			    const struct event_cache *after, const int verdicts[EVENT_SPAN_CLASSES])
 {
 	volatile struct event_process *process = collector_process(collector, slot);
+	struct event_stack buffer;
 	int64_t unknown = 0;
 
 	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
@@ -582,7 +669,7 @@ static int64_t settle_cache(struct collector *collector, uint32_t slot, const st
 			continue;
 		__atomic_add_fetch(&process->inside.classes[class].central_grows, 1, __ATOMIC_RELAXED);
 		if (collector->stacks)
-			event_store_add(&collector->store, &key, &sums);
+			store_row(collector, &key, any_stack(collector, &key.stack, &buffer), &sums);
 	}
 	return unknown;
 }
@@ -635,72 +722,101 @@ static void forget_caches(struct collector *collector, uint32_t slot)
 	}
 }
 
-struct slot_rows {
-	uint32_t slot;
-	struct event_rows *rows;
-};
-
-static void gather_row(void *context, const struct event_key *key, const struct event_sums *sums)
+/* Moves one process's rows out of a pair that others may be filling. */
+static int take_slot(struct collector *collector, uint32_t which, uint32_t slot)
 {
-	struct slot_rows *gathered = context;
+	struct gathered_rows rows = {0};
+	struct slot_reader reader = {slot, gather_row, &rows};
+	int error = each_of_map(rows_map(collector, which), read_slot, &reader);
+	struct event_stack stack;
 
-	if (key->slot == gathered->slot)
-		event_rows_add(gathered->rows, key, sums);
-}
+	for (size_t i = 0; i < rows.count; i++) {
+		const struct event_key *key = &rows.items[i].key;
 
-int collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows)
-{
-	struct slot_rows gathered = {slot, rows};
-	int error = 0;
-
-	for (uint32_t which = 0; which < 2; which++) {
-		size_t i = rows->count;
-		int status = each_of_map(rows_map(collector, which), gather_row, &gathered);
-
-		if (status)
-			error = status;
-		for (; i < rows->count; i++)
-			bpf_map_delete_elem(rows_map(collector, which), &rows->items[i].key);
+		store_row(collector, key, pair_stack(collector, which, &key->stack, &stack), &rows.items[i].sums);
+		bpf_map_delete_elem(rows_map(collector, which), key);
 	}
-	event_store_take(&collector->store, slot, rows);
-	if (!collector->stacks)
-		each_total(collector_process(collector, slot), slot, gather_row, &gathered);
-	forget_caches(collector, slot);
-	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
+	free(rows.items);
 	return error;
 }
 
-static void keep_row(void *store, const void *key, const void *sums)
+static void store_total(void *collector, const struct event_key *key, const struct event_sums *sums)
 {
-	event_store_add(store, key, sums);
+	store_row(collector, key, NULL, sums);
 }
 
-static void keep_stack(void *store, const void *hash, const void *stack)
+int collector_collect(struct collector *collector, uint32_t slot)
 {
-	event_store_add_stack(store, hash, stack);
+	uint32_t filling = collector->bpf->bss->maps.filling;
+	int error = 0;
+
+	for (uint32_t i = 0; i < 2; i++) { /* the older rows first */
+		uint32_t which = i ? filling : !filling;
+		int status = pair_filled(collector, which) ? take_slot(collector, which, slot) : 0;
+
+		if (status)
+			error = status;
+	}
+	if (!collector->stacks)
+		each_total(collector_process(collector, slot), slot, store_total, collector);
+	return error;
 }
 
-/* What cannot be read now stays in the maps. */
+void collector_take(struct collector *collector, uint32_t slot, struct event_store *store)
+{
+	*store = collector->stores[slot];
+	collector->stores[slot] = (struct event_store){0};
+	forget_caches(collector, slot);
+	memset((void *)collector_process(collector, slot), 0, sizeof(struct event_process));
+}
+
+struct pair {
+	struct collector *collector;
+	uint32_t which;
+};
+
+static void drain_row(void *context, const void *row_key, const void *sums)
+{
+	const struct pair *pair = context;
+	const struct event_key *key = row_key;
+
+	store_row(pair->collector, key, event_stacks_find(&pair->collector->drained[pair->which], &key->stack), sums);
+}
+
+static void drain_stack(void *stacks, const void *hash, const void *stack)
+{
+	event_stacks_add(stacks, hash, stack);
+}
+
+/* Empties a pair that no program fills. What cannot be read now stays there until its next turn. */
+static void drain(struct collector *collector, uint32_t which)
+{
+	struct pair pair = {collector, which};
+
+	if (each_element(stacks_map(collector, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
+			 sizeof(struct event_stack), drain_stack, &collector->drained[which]) ||
+	    each_element(rows_map(collector, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
+			 sizeof(struct event_sums), drain_row, &pair))
+		return;
+	event_stacks_clear(&collector->drained[which]);
+	collector->filled[which] = false;
+}
+
 void collector_relieve(struct collector *collector)
 {
 	volatile struct event_maps *maps = &collector->bpf->bss->maps;
 	uint64_t rows = maps->rows, stacks = maps->stacks;
+	uint32_t full = maps->filling;
 
-	if (stacks - collector->relieved_stacks > EVENT_STACKS_MAX / 4) {
-		collector->relieved_stacks = stacks;
-		each_element(bpf_map__fd(collector->bpf->maps.stacks), bpf_map_lookup_and_delete_batch,
-			     sizeof(struct event_hash), sizeof(struct event_stack), keep_stack, &collector->store);
-	}
-	if (rows - collector->relieved_rows > EVENT_ROWS_MAX / 4) {
-		uint32_t full = maps->filling;
-
-		collector->relieved_rows = rows;
-		maps->filling = !full;
-		/* one that has found its row there still adds to it */
-		if (programs_left(collector))
-			each_element(rows_map(collector, full), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
-				     sizeof(struct event_sums), keep_row, &collector->store);
-	}
+	if (rows - collector->relieved_rows <= EVENT_ROWS_MAX / 4 &&
+	    stacks - collector->relieved_stacks <= EVENT_STACKS_MAX / 4)
+		return;
+	collector->relieved_rows = rows;
+	collector->relieved_stacks = stacks;
+	collector->filled[full] = true;
+	maps->filling = !full;
+	if (programs_left(collector)) /* else it is emptied at its next turn */
+		drain(collector, full);
 }
 
 uint64_t collector_missed(struct collector *collector)

@@ -45,19 +45,17 @@ void collector_totals(const volatile struct event_process *process, bool all,
 /* How often its probes were hit since they were attached. */
 int64_t collector_hits(const volatile struct event_process *process);
 
-/* Calls `each` for every row, perhaps more than once with parts of its sums. Rows may be added meanwhile; each that was
- * there before is seen. */
-void collector_rows(struct collector *collector,
+/* Calls `each` for every row of the process, perhaps more than once with parts of its sums; the hash of its stack may
+ * be missing. Rows may be added meanwhile; each that was there before is seen. */
+void collector_rows(struct collector *collector, uint32_t slot,
 		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
 		    void *context);
 
-/* False where that stack is not stored. */
-bool collector_stack(struct collector *collector, const struct event_hash *hash, struct event_stack *stack);
-
-/* Moves the slot's rows into *rows (a key may come more than once, with parts of its sums), and zeroes its sums for the
- * next process. Its probes must be detached. -errno where the kernel did not give all rows: then the slot must not be
- * used again. */
-int collector_take(struct collector *collector, uint32_t slot, struct event_rows *rows);
+/* Moves what the maps still hold of a process into its store. Its probes must be detached. -errno where the kernel did
+ * not give all rows: then the slot must not be used again. */
+int collector_collect(struct collector *collector, uint32_t slot);
+/* Gives the store away, and zeroes the process's sums for the next one. After collector_collect(). */
+void collector_take(struct collector *collector, uint32_t slot, struct event_store *store);
 
 /*
  * Counts, as growth of mcentral, what the process's mcaches still hold of the spans that they took while it was recorded;

@@ -65,7 +65,8 @@ static void adjust(struct observed *observed, bool on)
 		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
-struct observed *observed_new(struct collector *collector, struct profile *profile, struct target *target,
+struct observed *observed_new(struct collector *collector, struct profile *profile,
+			      struct image_cache *images, struct target *target,
 			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
 			      struct error *error)
 {
@@ -92,7 +93,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
 	if (!observed->attachment)
 		goto fail;
-	observed->space = address_space_new(target, profile);
+	observed->space = address_space_new(target, profile, images);
 	if (from_first_instruction) {
 		observed->start.taken = true;
 	} else {
@@ -118,15 +119,14 @@ static void remember_row(void *context, const struct event_key *key, const struc
 	struct observed *observed = context;
 
 	(void)sums;
-	if (key->slot == observed->slot)
-		observed->runtime->ops->remember(observed->runtime, observed->target, key);
+	observed->runtime->ops->remember(observed->runtime, observed->target, key);
 }
 
 static void remember_rows(struct observed *observed)
 {
 	address_space_update(observed->space);
 	if (observed->runtime->ops->remember)
-		collector_rows(observed->collector, remember_row, observed);
+		collector_rows(observed->collector, observed->slot, remember_row, observed);
 }
 
 void observed_adjust(struct observed *observed)
@@ -231,36 +231,40 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	}
 }
 
-static void add_row(struct observed *observed, const struct event_key *key, const struct event_sums *sums)
+static void add_row(struct observed *observed, const struct event_store *store, const struct event_row *from)
 {
 	struct runtime *runtime = observed->runtime;
-	struct profile_key row = {.pid = observed->target->pid, .rate = observed->mixed ? observed->rate : 0};
-	struct event_sums amount = *sums;
-	struct event_key full = *key;
+	struct profile_key row = {.pid = observed->target->pid, .comm = observed->target->comm,
+				  .rate = observed->mixed ? observed->rate : 0};
+	struct event_key key = event_store_key(from, observed->slot);
+	struct event_sums amount = from->sums;
 	int64_t values[VALUE_COUNT];
 	struct event_stack stack;
 	bool stored;
 
-	stored = collector_stack(observed->collector, &key->stack, &stack);
-	if (key->kind == EVENT_SAMPLE && runtime->ops->estimate &&
-	    !runtime->ops->estimate(runtime, &full, &amount, stored ? &stack : NULL))
+	stored = event_store_stack(store, from, &stack);
+	if (key.kind == EVENT_SAMPLE && runtime->ops->estimate &&
+	    !runtime->ops->estimate(runtime, &key, &amount, stored ? &stack : NULL))
 		return;
-	row_values(&full, &amount, values);
-	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &full, stored ? &stack : NULL);
-	row.type = runtime->ops->type(runtime, observed->profile, &full);
-	row.comm = profile_string(observed->profile, observed->target->comm);
-	row.span_class = full.span_class < SPAN_CLASSES ? full.span_class : SPAN_CLASS_UNKNOWN;
+	row_values(&key, &amount, values);
+	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &key, stored ? &stack : NULL);
+	row.type = runtime->ops->type(runtime, observed->profile, &key);
+	row.span_class = key.span_class < SPAN_CLASSES ? key.span_class : SPAN_CLASS_UNKNOWN;
 	profile_add(observed->profile, &row, values);
 }
 
 /* Others go on filling the maps meanwhile. */
-static void add_rows(struct observed *observed, const struct event_rows *rows)
+static void add_rows(struct observed *observed, const struct event_store *store)
 {
-	for (size_t i = 0; i < rows->count; i++) {
+	uint32_t *order = event_store_order(store);
+
+	for (uint32_t i = 0; i < store->row_count; i++) {
 		if (i % RELIEVE_ROWS == 0)
 			collector_relieve(observed->collector);
-		add_row(observed, &rows->items[i].key, &rows->items[i].sums);
+		add_row(observed, store, &store->rows[order[i]]);
+		profile_drain(observed->profile);
 	}
+	free(order);
 }
 
 /* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
@@ -389,9 +393,10 @@ int observed_finish(struct observed *observed)
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
-	struct event_rows rows = {0};
+	struct event_store store;
 	int error;
 
+	error = collector_collect(observed->collector, observed->slot);
 	process = profile_process_add(profile, observed->target->pid);
 	process->comm = profile_string(profile, observed->target->comm);
 	process->executable = profile_string(profile, observed->target->executable);
@@ -410,14 +415,14 @@ int observed_finish(struct observed *observed)
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}
-	error = collector_take(observed->collector, observed->slot, &rows);
 	if (error) {
 		process->lost_events = add_saturated(process->lost_events, 1); /* of which nobody knows how many */
 		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid, process->comm,
 			     strerror(-error));
 	}
-	add_rows(observed, &rows);
-	event_rows_free(&rows);
+	collector_take(observed->collector, observed->slot, &store);
+	add_rows(observed, &store);
+	event_store_free(&store);
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, process);
 

@@ -43,7 +43,8 @@ struct observed {
  * Attaches to the process and begins to record. `from_first_instruction`: nothing of it has run yet, so its counters
  * start at zero. Takes target and runtime over, on failure too.
  */
-struct observed *observed_new(struct collector *collector, struct profile *profile, struct target *target,
+struct observed *observed_new(struct collector *collector, struct profile *profile,
+			      struct image_cache *images, struct target *target,
 			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
 			      struct error *error);
 

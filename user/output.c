@@ -98,16 +98,23 @@ static bool is_descriptor(const char *path)
 	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
 
+bool output_is_direct(const char *path)
+{
+	struct stat status;
+
+	return strcmp(path, "-") == 0 || is_descriptor(path) || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+}
+
 int output_open(struct output *output, const char *path, struct error *error)
 {
 	struct stat status;
-	bool exists = false;
+	bool exists = stat(path, &status) == 0;
 	int fd;
 
 	*output = (struct output){.path = strdup(path)};
 	if (strcmp(path, "-") == 0) {
 		fd = dup(STDOUT_FILENO);
-	} else if (((exists = stat(path, &status) == 0) && !S_ISREG(status.st_mode)) || is_descriptor(path)) {
+	} else if (output_is_direct(path)) {
 		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	} else {
 		/* A symbolic link stays one: the file it names is replaced. */

@@ -9,6 +9,7 @@
  * and, as far as we may, its owner; a symbolic link stays, and the file that it names, or would name, is written.
  */
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "error.h"
@@ -22,6 +23,9 @@ struct output {
 
 /* Whether `path` could be opened for writing now: asked before work whose result must not be lost. Leaves no trace. */
 int output_check(const char *path, struct error *error);
+
+/* Whether `path` is written directly: whoever reads it may keep the writer waiting. */
+bool output_is_direct(const char *path);
 
 /* Opens `path` for writing. On failure there is nothing to clean up. */
 int output_open(struct output *output, const char *path, struct error *error);

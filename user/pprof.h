@@ -14,6 +14,19 @@
 int pprof_write(const struct profile *profile, const char *path, struct error *error);
 
 /*
+ * The same for a profile whose samples are too many to be in memory at one time: pprof_writer_add() is the profile's
+ * sink, its context the writer. The neighbour is opened when there is something to write. An error that comes up
+ * meanwhile is told at the end.
+ */
+struct pprof_writer;
+struct pprof_writer *pprof_writer_new(const char *path);
+void pprof_writer_add(void *writer, const struct profile *profile);
+size_t pprof_writer_count(const struct pprof_writer *writer); /* samples so far */
+/* Adds the samples that the profile still has, and ends and frees in either case. */
+int pprof_writer_finish(struct pprof_writer *writer, const struct profile *profile, struct error *error);
+void pprof_writer_abandon(struct pprof_writer *writer); /* leaves what was there before; NULL is allowed */
+
+/*
  * Reads a profile of ours, or a heap profile that Go's own runtime/pprof or another tool wrote (its alloc_objects
  * and alloc_space; what it does not measure is left unmeasured). gzip or bare protobuf; "-" is standard input.
  * Truncated, corrupt, non-pprof and hostile input is an error that says which.

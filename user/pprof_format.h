@@ -23,6 +23,21 @@ extern const struct pprof_sample_type pprof_sample_types[VALUE_COUNT];
 #define PPROF_LABEL_RATE       "rate"  /* bytes; where it is not the one of the recording as a whole */
 #define PPROF_LABEL_STACK      "stack" /* "truncated" where the stack had more frames */
 
+/* Numbers of profile.proto's fields, for the samples, which are too many for a library that knows any message. */
+enum {
+	PPROF_SAMPLE = 2, /* in Profile */
+	PPROF_SAMPLE_LOCATION = 1,
+	PPROF_SAMPLE_VALUE = 2,
+	PPROF_SAMPLE_LABEL = 3,
+	PPROF_LABEL_KEY = 1,
+	PPROF_LABEL_STR = 2,
+	PPROF_LABEL_NUM = 3,
+	PPROF_LABEL_NUM_UNIT = 4,
+};
+
+/* How much memory the samples of a file that is read may take; 0: half of the machine's. */
+extern size_t pprof_memory_max;
+
 /* Calls `emit` with each comment that `profile` needs, in the order they are to be written. */
 void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
 			  void *context);

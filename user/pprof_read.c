@@ -2,6 +2,9 @@
 /*
  * Reads a pprof file that anybody may have written, with any intention: sizes are bounded before memory is
  * taken, each index and each identifier is checked before it is followed.
+ *
+ * The file is read twice. Samples refer to what may stand anywhere behind them and may be far more than fit into memory
+ * unpacked, so the first time all but them is taken, and the second time they are added to the profile one by one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -19,14 +23,13 @@
 #include "profile.pb-c.h"
 
 /*
- * A million deep stacks serialize to less than 256 MiB and take a few times as much when they are unpacked; every
- * allocation of a cold `go test`, compilers and all, is five million rows in 700 MiB. More than that, or than the
- * machine can hold, is a mistake, or meant to eat its memory.
+ * All but the samples: a million locations serialize to less than 256 MiB and take a few times as much when they are
+ * unpacked. More is a mistake, or meant to eat the machine's memory.
  */
-#define FILE_BYTES_LEAST ((size_t)256 << 20)
-#define FILE_BYTES_MOST	 ((size_t)1 << 30)
-#define FILES_IN_MEMORY	 16 /* what a file takes in the end, and as much for others */
-#define MESSAGE_FACTOR	 8  /* unpacked, of the file's bytes */
+#define REST_BYTES_MAX	  ((size_t)256 << 20)
+#define MESSAGE_BYTES_MAX ((size_t)2 << 30)
+
+size_t pprof_memory_max;
 
 typedef Perftools__Profiles__Profile Message;
 
@@ -37,11 +40,28 @@ struct id_table {
 		const void *thing;
 	} * rows; /* sorted */
 	size_t count;
+	const struct id_row **dense; /* by id, where the largest is not much larger than their number; else NULL */
+	uint64_t dense_count;
+};
+
+/* Bytes that are looked at from their beginning to their end, and then once more. */
+struct source {
+	gzFile file;           /* NULL: all bytes are in `window` */
+	const char *name;
+	const uint8_t *window; /* `start` to `end`: not looked at yet */
+	size_t start, end;
+	uint8_t *buffer; /* the window of a file */
+	size_t capacity;
+	uint8_t first[3]; /* of all bytes */
+	size_t first_count;
 };
 
 struct reader {
 	const char *name; /* of the file, for messages */
 	struct error *error;
+	struct source *source;
+	size_t memory_max;
+	int64_t *values; /* of one sample */
 	const Message *message;
 	struct profile *profile;
 	int type_index[VALUE_COUNT]; /* of each value among the file's sample types, -1 where it has none */
@@ -80,67 +100,186 @@ static int read_failed(gzFile file, const char *name, struct error *error)
 	}
 }
 
-static size_t file_bytes_max(void)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
-	size_t share = pages > 0 && page_size > 0 ? (size_t)pages / FILES_IN_MEMORY * (size_t)page_size : 0;
+static int truncated(const struct source *source, struct error *error);
 
-	return share < FILE_BYTES_LEAST ? FILE_BYTES_LEAST : share > FILE_BYTES_MOST ? FILE_BYTES_MOST : share;
+static int too_large(const struct source *source, struct error *error)
+{
+	return error_set(error, STATUS_USAGE, "profile '%s' is too large: more than %zu MiB besides its samples",
+			 source->name, REST_BYTES_MAX >> 20);
 }
 
-/* The whole file, decompressed where it is gzip. The caller frees it. */
-static uint8_t *read_bytes(gzFile file, const char *name, size_t *size, struct error *error)
+/*
+ * Has at least `size` bytes in the window. Returns 1, 0 where the source ends before, or -1 with an error. Memory is
+ * taken as bytes come: a field may claim any length.
+ */
+static int source_fill(struct source *source, size_t size, struct error *error)
 {
-	size_t capacity = 0, most = file_bytes_max();
-	uint8_t *bytes = NULL;
-
-	*size = 0;
-	for (;;) {
+	while (source->end - source->start < size) {
 		int code, count;
 
-		if (*size == capacity) {
-			if (capacity >= most) {
-				error_set(error, STATUS_USAGE,
-					  "profile '%s' is too large: more than %zu MiB uncompressed; record at a coarser "
-					  "--rate or with --no-stacks", name, most >> 20);
-				break;
-			}
-			capacity = capacity ? capacity * 2 : 1 << 16;
-			capacity = capacity < most ? capacity : most;
-			bytes = realloc(bytes, capacity);
-			if (!bytes)
+		if (!source->file)
+			return 0;
+		if (source->start) {
+			memmove(source->buffer, source->buffer + source->start, source->end - source->start);
+			source->end -= source->start;
+			source->start = 0;
+		}
+		if (source->end == source->capacity) {
+			source->capacity = source->capacity ? source->capacity * 2 : 1 << 16;
+			source->buffer = realloc(source->buffer, source->capacity);
+			if (!source->buffer)
 				abort();
+			source->window = source->buffer;
 		}
-		count = gzread(file, bytes + *size, (unsigned)(capacity - *size));
-		gzerror(file, &code);
-		if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END)) {
-			read_failed(file, name, error);
-			break;
-		}
+		count = gzread(source->file, source->buffer + source->end,
+			       (unsigned)(source->capacity - source->end));
+		gzerror(source->file, &code);
+		if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
+			return read_failed(source->file, source->name, error);
 		if (count == 0)
-			return bytes;
-		*size += (size_t)count;
+			return 0;
+		source->end += (size_t)count;
 	}
-	free(bytes);
-	return NULL;
+	return 1;
 }
 
-static uint8_t *read_file(const char *path, const char *name, size_t *size, struct error *error)
+static int source_rewind(struct source *source, struct error *error)
+{
+	source->start = 0;
+	if (!source->file)
+		return 0;
+	source->end = 0;
+	return gzrewind(source->file) ? read_failed(source->file, source->name, error) : 0;
+}
+
+/* What cannot be read twice is copied to where it can. Takes the descriptor over. */
+static int seekable(int descriptor)
+{
+	char bytes[1 << 16];
+	ssize_t count;
+	int copy;
+
+	if (descriptor < 0 || lseek(descriptor, 0, SEEK_CUR) >= 0)
+		return descriptor;
+	copy = memfd_create("profile", MFD_CLOEXEC);
+	while (copy >= 0 && (count = read(descriptor, bytes, sizeof(bytes))) != 0) {
+		if (count > 0 && write(copy, bytes, (size_t)count) == count)
+			continue;
+		if (count < 0 && errno == EINTR)
+			continue;
+		close(copy);
+		copy = -1;
+	}
+	close(descriptor);
+	if (copy >= 0)
+		lseek(copy, 0, SEEK_SET);
+	return copy;
+}
+
+static int source_open(struct source *source, const char *path, struct error *error)
 {
 	bool standard_input = strcmp(path, "-") == 0;
-	int descriptor = standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	gzFile file = descriptor < 0 ? NULL : gzdopen(descriptor, "rb");
-	uint8_t *bytes;
+	int descriptor = seekable(standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC));
 
-	if (!file) {
-		error_set(error, STATUS_USAGE, "cannot open profile '%s': %s", name, strerror(errno));
-		if (descriptor >= 0)
-			close(descriptor);
-		return NULL;
+	source->name = standard_input ? "standard input" : path;
+	source->file = descriptor < 0 ? NULL : gzdopen(descriptor, "rb");
+	if (source->file)
+		return 0;
+	error_set(error, STATUS_USAGE, "cannot open profile '%s': %s", source->name, strerror(errno));
+	if (descriptor >= 0)
+		close(descriptor);
+	return -1;
+}
+
+static void source_close(struct source *source)
+{
+	if (source->file)
+		gzclose(source->file);
+	free(source->buffer);
+}
+
+/* --- protobuf's wire format --- */
+
+enum { WIRE_VARINT, WIRE_8_BYTES, WIRE_BYTES, WIRE_4_BYTES = 5 };
+enum { VARINT_MAX = 10, HEADER_MAX = 2 * VARINT_MAX };
+
+struct bytes {
+	const uint8_t *next, *end;
+};
+
+static bool take_varint(struct bytes *bytes, uint64_t *value)
+{
+	*value = 0;
+	for (int shift = 0; shift < 7 * VARINT_MAX && bytes->next < bytes->end; shift += 7) {
+		uint8_t byte = *bytes->next++;
+
+		*value |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return true;
 	}
-	bytes = read_bytes(file, name, size, error);
-	gzclose(file);
-	return bytes;
+	return false;
+}
+
+struct field {
+	uint64_t number;
+	int wire;
+	uint64_t value;       /* WIRE_VARINT */
+	uint64_t length;      /* of what follows the header */
+	struct bytes content; /* WIRE_BYTES */
+};
+
+/* Takes the field's header: all before its content. */
+static bool take_header(struct bytes *bytes, struct field *field)
+{
+	uint64_t tag;
+
+	if (!take_varint(bytes, &tag) || tag >> 3 == 0 || tag >> 3 > INT32_MAX >> 2)
+		return false;
+	field->number = tag >> 3;
+	field->wire = (int)(tag & 7);
+	field->length = field->wire == WIRE_8_BYTES ? 8 : field->wire == WIRE_4_BYTES ? 4 : 0;
+	switch (field->wire) {
+	case WIRE_VARINT:
+		return take_varint(bytes, &field->value);
+	case WIRE_BYTES:
+		return take_varint(bytes, &field->length);
+	default:
+		return field->length != 0;
+	}
+}
+
+static bool take_field(struct bytes *bytes, struct field *field)
+{
+	if (!take_header(bytes, field) || field->length > (uint64_t)(bytes->end - bytes->next))
+		return false;
+	field->content = (struct bytes){bytes->next, bytes->next + field->length};
+	bytes->next += field->length;
+	return true;
+}
+
+/* The next field of the file and all its bytes, which hold until the next call. 0 at the end, -1 on an error. */
+static int next_field(struct source *source, struct field *field, struct bytes *all, struct error *error)
+{
+	struct bytes header;
+	size_t size;
+	int status = source_fill(source, HEADER_MAX, error);
+
+	if (status < 0 || source->start == source->end)
+		return status < 0 ? -1 : 0;
+	header = (struct bytes){source->window + source->start, source->window + source->end};
+	if (!take_header(&header, field))
+		return truncated(source, error);
+	size = (size_t)(header.next - source->window) - source->start;
+	status = source_fill(source, size + (field->length < REST_BYTES_MAX ? field->length : REST_BYTES_MAX), error);
+	if (status <= 0)
+		return status ? -1 : truncated(source, error);
+	if (field->length > REST_BYTES_MAX)
+		return too_large(source, error);
+	all->next = source->window + source->start;
+	all->end = all->next + size + field->length;
+	field->content = (struct bytes){all->next + size, all->end};
+	source->start += size + field->length;
+	return 1;
 }
 
 /* --- message --- */
@@ -179,22 +318,63 @@ static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
 	       (bytes[1] == 0 || (bytes[1] <= VALUE_TYPE_MAX && bytes[2] == TYPE_OF_VALUE_TYPE));
 }
 
-static Message *unpack(const uint8_t *bytes, size_t size, const char *name, struct error *error)
+static int truncated(const struct source *source, struct error *error)
 {
-	struct budget budget = {MESSAGE_FACTOR * file_bytes_max()};
-	ProtobufCAllocator allocator = {budget_allocate, budget_free, &budget};
-	Message *message = perftools__profiles__profile__unpack(&allocator, size, bytes);
+	return error_set(error, STATUS_USAGE,
+			 source->first_count && begins_like_a_profile(source->first, source->first_count)
+				 ? "profile '%s' is truncated or corrupt"
+				 : "'%s' is not a pprof profile: expected what "
+				   "'escapement record' or runtime/pprof writes",
+			 source->name);
+}
 
-	if (message && message->n_sample_type && message->n_string_table)
-		return message;
-	error_set(error, STATUS_USAGE,
-		  begins_like_a_profile(bytes, size) ? "profile '%s' is truncated or corrupt"
-						     : "'%s' is not a pprof profile: expected what "
-						       "'escapement record' or runtime/pprof writes",
-		  name);
-	if (message)
-		perftools__profiles__profile__free_unpacked(message, NULL);
-	return NULL;
+/* All of the file but its samples. */
+static Message *unpack(struct source *source, struct error *error)
+{
+	struct budget budget = {MESSAGE_BYTES_MAX};
+	ProtobufCAllocator allocator = {budget_allocate, budget_free, &budget};
+	size_t size = 0, capacity = 0;
+	Message *message = NULL;
+	uint8_t *rest = NULL;
+	struct field field;
+	struct bytes all;
+	int status;
+
+	status = source_fill(source, sizeof(source->first), error);
+	source->first_count = source->end < sizeof(source->first) ? source->end : sizeof(source->first);
+	if (source->first_count)
+		memcpy(source->first, source->window, source->first_count);
+	else if (status >= 0)
+		status = error_set(error, STATUS_USAGE, "profile '%s' is empty", source->name);
+	while (status >= 0 && (status = next_field(source, &field, &all, error)) > 0) {
+		size_t length = (size_t)(all.end - all.next);
+
+		if (field.number == PPROF_SAMPLE && field.wire == WIRE_BYTES)
+			continue;
+		if (length > REST_BYTES_MAX - size) {
+			status = too_large(source, error);
+			break;
+		}
+		if (length > capacity - size) {
+			capacity = 2 * (capacity + length);
+			rest = realloc(rest, capacity);
+			if (!rest)
+				abort();
+		}
+		memcpy(rest + size, all.next, length);
+		size += length;
+	}
+	if (status == 0) {
+		message = perftools__profiles__profile__unpack(&allocator, size, rest);
+		if (!message || !message->n_sample_type || !message->n_string_table) {
+			truncated(source, error);
+			if (message)
+				perftools__profiles__profile__free_unpacked(message, NULL);
+			message = NULL;
+		}
+	}
+	free(rest);
+	return message;
 }
 
 /* A string of the table; NULL for "". Fails on a bad index. */
@@ -232,16 +412,32 @@ static int id_table_finish(struct reader *reader, struct id_table *table, const 
 		if (i && table->rows[i].id == table->rows[i - 1].id)
 			return malformed(reader, "two %ss have id %" PRIu64, kind, table->rows[i].id);
 	}
+	/* Most writers number from 1 on. */
+	if (!table->count || table->rows[table->count - 1].id > 4 * table->count)
+		return 0;
+	table->dense_count = table->rows[table->count - 1].id + 1;
+	table->dense = calloc(table->dense_count, sizeof(*table->dense));
+	if (!table->dense)
+		abort();
+	for (size_t i = 0; i < table->count; i++)
+		table->dense[table->rows[i].id] = &table->rows[i];
 	return 0;
+}
+
+static void id_table_free(struct id_table *table)
+{
+	free(table->rows);
+	free(table->dense);
 }
 
 static const void *id_table_find(const struct id_table *table, uint64_t id)
 {
 	const struct id_row key = {.id = id}, *row;
 
-	/* Most writers number from 1 on. */
-	if (id - 1 < table->count && table->rows[id - 1].id == id)
-		return table->rows[id - 1].thing;
+	if (table->dense) {
+		row = id < table->dense_count ? table->dense[id] : NULL;
+		return row ? row->thing : NULL;
+	}
 	row = bsearch(&key, table->rows, table->count, sizeof(*table->rows), compare_ids);
 	return row ? row->thing : NULL;
 }
@@ -394,36 +590,53 @@ static int read_locations(struct reader *reader)
 	return id_table_finish(reader, &reader->locations, "location");
 }
 
-static int read_label(struct reader *reader, const Perftools__Profiles__Label *label, struct profile_key *key,
-		      bool *truncated)
-{
-	const char *name, *text;
+struct label {
+	uint64_t numbers[PPROF_LABEL_NUM + 1]; /* by the field's number */
+};
 
-	if (get_string(reader, label->key, &name) || get_string(reader, label->str, &text))
+static int read_label(struct reader *reader, struct bytes bytes, struct profile_key *key, bool *truncated_stack)
+{
+	struct label label = {0};
+	const char *name, *text;
+	struct field field;
+	int64_t number;
+
+	while (bytes.next < bytes.end) {
+		if (!take_field(&bytes, &field))
+			return truncated(reader->source, reader->error);
+		if (field.number > PPROF_LABEL_NUM)
+			continue;
+		if (field.wire != WIRE_VARINT)
+			return truncated(reader->source, reader->error);
+		label.numbers[field.number] = field.value;
+	}
+	number = (int64_t)label.numbers[PPROF_LABEL_NUM];
+	if (get_string(reader, (int64_t)label.numbers[PPROF_LABEL_KEY], &name) ||
+	    get_string(reader, (int64_t)label.numbers[PPROF_LABEL_STR], &text))
 		return -1;
 	if (!name)
 		return 0;
 	if (strcmp(name, PPROF_LABEL_SPAN_CLASS) == 0) {
 		char *end;
-		long number = text ? strtol(text, &end, 10) : label->num;
+		long class = text ? strtol(text, &end, 10) : number;
 
-		if ((text && (end == text || *end)) || number < 0 || number >= SPAN_CLASSES)
+		if ((text && (end == text || *end)) || class < 0 || class >= SPAN_CLASSES)
 			return malformed(reader, "span class '%s'", text ? text : "out of range");
-		key->span_class = (int)number;
+		key->span_class = (int)class;
 	} else if (strcmp(name, PPROF_LABEL_PID) == 0) {
-		if (label->num < 0 || label->num > INT32_MAX)
-			return malformed(reader, "process id %" PRId64, label->num);
-		key->pid = (int)label->num;
+		if (number < 0 || number > INT32_MAX)
+			return malformed(reader, "process id %" PRId64, number);
+		key->pid = (int)number;
 	} else if (strcmp(name, PPROF_LABEL_RATE) == 0) {
-		if (label->num < 0)
-			return malformed(reader, "rate %" PRId64, label->num);
-		key->rate = label->num;
+		if (number < 0)
+			return malformed(reader, "rate %" PRId64, number);
+		key->rate = number;
 	} else if (strcmp(name, PPROF_LABEL_TYPE) == 0) {
 		key->type = text;
 	} else if (strcmp(name, PPROF_LABEL_COMM) == 0) {
 		key->comm = text;
 	} else if (strcmp(name, PPROF_LABEL_STACK) == 0) {
-		*truncated = text && strcmp(text, "truncated") == 0;
+		*truncated_stack = text && strcmp(text, "truncated") == 0;
 	}
 	return 0;
 }
@@ -440,20 +653,66 @@ static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
 	return objects ? (int64_t)fmax(1, round((double)objects * -expm1(-mean / (double)rate))) : 0;
 }
 
-static int read_sample(struct reader *reader, const Perftools__Profiles__Sample *from)
-{
+/* What a sample says, in whatever order. */
+struct raw_sample {
 	const struct profile_location *locations[STACK_DEPTH_MAX];
-	struct profile_key key = {.span_class = SPAN_CLASS_UNKNOWN};
-	uint32_t depth =
-		from->n_location_id < STACK_DEPTH_MAX ? (uint32_t)from->n_location_id : STACK_DEPTH_MAX;
-	bool truncated = false;
-	int64_t values[VALUE_COUNT];
+	size_t location_count, value_count;
+	struct profile_key key;
+	bool truncated;
+};
 
-	if (from->n_value != reader->message->n_sample_type)
-		return malformed(reader, "a sample has %zu values for %zu sample types", from->n_value,
+static int take_location(struct reader *reader, struct raw_sample *sample, uint64_t id)
+{
+	const struct profile_location *location;
+
+	if (sample->location_count++ >= STACK_DEPTH_MAX)
+		return 0;
+	location = id_table_find(&reader->locations, id);
+	if (!location)
+		return malformed(reader, "no location has id %" PRIu64, id);
+	sample->locations[sample->location_count - 1] = location;
+	return 0;
+}
+
+static int take_number(struct reader *reader, struct raw_sample *sample, uint64_t field, uint64_t number)
+{
+	if (field == PPROF_SAMPLE_LOCATION)
+		return take_location(reader, sample, number);
+	if (sample->value_count < reader->message->n_sample_type)
+		reader->values[sample->value_count] = (int64_t)number;
+	sample->value_count++;
+	return 0;
+}
+
+static int take_sample_field(struct reader *reader, struct raw_sample *sample, const struct field *field)
+{
+	struct bytes packed = field->content;
+	uint64_t number;
+
+	if (field->number == PPROF_SAMPLE_LABEL && field->wire == WIRE_BYTES)
+		return read_label(reader, field->content, &sample->key, &sample->truncated);
+	if (field->number > PPROF_SAMPLE_LABEL)
+		return 0;
+	if (field->number == PPROF_SAMPLE_LABEL || (field->wire != WIRE_VARINT && field->wire != WIRE_BYTES))
+		return truncated(reader->source, reader->error);
+	if (field->wire == WIRE_VARINT)
+		return take_number(reader, sample, field->number, field->value);
+	while (packed.next < packed.end) {
+		if (!take_varint(&packed, &number))
+			return truncated(reader->source, reader->error);
+		if (take_number(reader, sample, field->number, number))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_values(struct reader *reader, const struct raw_sample *sample, int64_t values[VALUE_COUNT])
+{
+	if (sample->value_count != reader->message->n_sample_type)
+		return malformed(reader, "a sample has %zu values for %zu sample types", sample->value_count,
 				 reader->message->n_sample_type);
 	for (int value = 0; value < VALUE_COUNT; value++) {
-		values[value] = reader->type_index[value] < 0 ? 0 : from->value[reader->type_index[value]];
+		values[value] = reader->type_index[value] < 0 ? 0 : reader->values[reader->type_index[value]];
 		if (values[value] < 0)
 			return malformed(reader, "a sample has a negative value (is it the difference of two "
 						 "profiles?)");
@@ -461,19 +720,54 @@ static int read_sample(struct reader *reader, const Perftools__Profiles__Sample 
 	if (reader->go_heap)
 		values[VALUE_SAMPLES] =
 			events_behind(values[VALUE_OBJECTS], values[VALUE_BYTES], reader->message->period);
-	for (uint32_t i = 0; i < depth; i++) {
-		locations[i] = id_table_find(&reader->locations, from->location_id[i]);
-		if (!locations[i])
-			return malformed(reader, "no location has id %" PRIu64, from->location_id[i]);
-	}
-	for (size_t i = 0; i < from->n_label; i++) {
-		if (read_label(reader, from->label[i], &key, &truncated))
+	return 0;
+}
+
+static int read_sample(struct reader *reader, struct bytes bytes)
+{
+	struct raw_sample sample;
+	int64_t values[VALUE_COUNT];
+	struct field field;
+	uint32_t depth;
+
+	sample.location_count = sample.value_count = 0;
+	sample.truncated = false;
+	sample.key = (struct profile_key){.span_class = SPAN_CLASS_UNKNOWN};
+	while (bytes.next < bytes.end) {
+		if (!take_field(&bytes, &field))
+			return truncated(reader->source, reader->error);
+		if (take_sample_field(reader, &sample, &field))
 			return -1;
 	}
-	key.stack =
-		profile_stack(reader->profile, locations, depth, truncated || from->n_location_id > depth);
-	profile_add(reader->profile, &key, values);
+	if (read_values(reader, &sample, values))
+		return -1;
+	depth = sample.location_count < STACK_DEPTH_MAX ? (uint32_t)sample.location_count : STACK_DEPTH_MAX;
+	sample.key.stack = profile_stack(reader->profile, sample.locations, depth,
+					 sample.truncated || sample.location_count > depth);
+	profile_add(reader->profile, &sample.key, values);
 	return 0;
+}
+
+static int read_samples(struct reader *reader)
+{
+	struct field field;
+	struct bytes all;
+	int status;
+
+	if (source_rewind(reader->source, reader->error))
+		return -1;
+	while ((status = next_field(reader->source, &field, &all, reader->error)) > 0) {
+		if (field.number != PPROF_SAMPLE || field.wire != WIRE_BYTES)
+			continue;
+		if (read_sample(reader, field.content))
+			return -1;
+		if (profile_memory(reader->profile) > reader->memory_max)
+			return error_set(reader->error, STATUS_USAGE,
+					 "profile '%s' is too large: its samples take more than %zu MiB of memory; "
+					 "record at a coarser --rate or with --no-stacks", reader->name,
+					 reader->memory_max >> 20);
+	}
+	return status;
 }
 
 /* Reads the comments, if they are ours. Returns whether they are, or -1. */
@@ -547,10 +841,8 @@ static int read_profile(struct reader *reader)
 		return malformed(reader, "its first string is not empty");
 	if (read_types(reader) || read_mappings(reader) || read_functions(reader) || read_locations(reader))
 		return -1;
-	for (size_t i = 0; i < message->n_sample; i++) {
-		if (read_sample(reader, message->sample[i]))
-			return -1;
-	}
+	if (read_samples(reader))
+		return -1;
 	profile->start_ns = message->time_nanos;
 	profile->duration_ns = message->duration_nanos;
 	ours = read_comments(reader);
@@ -561,41 +853,51 @@ static int read_profile(struct reader *reader)
 	return 0;
 }
 
-struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error)
+/* Half of what the machine has. */
+static size_t memory_max(void)
 {
-	struct reader reader = {.name = name, .error = error};
-	Message *message;
+	return pprof_memory_max ? pprof_memory_max
+				: (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
+}
 
-	if (size == 0) {
-		error_set(error, STATUS_USAGE, "profile '%s' is empty", name);
-		return NULL;
-	}
-	message = unpack(bytes, size, name, error);
+static struct profile *read_source(struct source *source, struct error *error)
+{
+	struct reader reader = {.name = source->name, .error = error, .source = source, .memory_max = memory_max()};
+	Message *message = unpack(source, error);
+
 	if (!message)
 		return NULL;
 	reader.message = message;
 	reader.profile = profile_new();
+	reader.values = calloc(message->n_sample_type, sizeof(*reader.values));
+	if (!reader.values)
+		abort();
 	if (read_profile(&reader)) {
 		profile_free(reader.profile);
 		reader.profile = NULL;
 	}
-	free(reader.mappings.rows);
-	free(reader.functions.rows);
-	free(reader.locations.rows);
+	free(reader.values);
+	id_table_free(&reader.mappings);
+	id_table_free(&reader.functions);
+	id_table_free(&reader.locations);
 	perftools__profiles__profile__free_unpacked(message, NULL);
 	return reader.profile;
 }
 
+struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error)
+{
+	struct source source = {.name = name, .window = bytes, .end = size};
+
+	return read_source(&source, error);
+}
+
 struct profile *pprof_read(const char *path, struct error *error)
 {
-	const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-	struct profile *profile;
-	size_t size;
-	uint8_t *bytes = read_file(path, name, &size, error);
+	struct source source = {0};
+	struct profile *profile = NULL;
 
-	if (!bytes)
-		return NULL;
-	profile = pprof_parse(bytes, size, name, error);
-	free(bytes);
+	if (!source_open(&source, path, error))
+		profile = read_source(&source, error);
+	source_close(&source);
 	return profile;
 }

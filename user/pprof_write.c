@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes a profile piece by piece: serialized protobuf messages may be concatenated, so each sample,
- * location, … goes out as a Profile that holds nothing else, and the whole never lies in memory twice.
- * Strings come last, when all of them have been seen.
+ * location, … goes out as a Profile that holds nothing else, and the whole never lies in memory twice; samples may go
+ * out while the recording still makes more. What is known only at its end comes behind them, strings last, when all of
+ * them have been seen.
+ *
+ * Samples outnumber all else by far: these are encoded by hand.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -13,19 +16,18 @@
 #include <zlib.h>
 
 #include "output.h"
+#include "pointer_map.h"
 #include "pprof.h"
 #include "pprof_format.h"
 #include "profile.pb-c.h"
 #include "size_class.h"
+#include "string_table.h"
 #include "utf8.h"
 
-typedef Perftools__Profiles__Profile Part;
+/* Level 4: two thirds of what the usual 6 costs, for files a seventh larger. While a program is recorded it counts. */
+#define GZIP_MODE "wb4"
 
-struct string_index {
-	UT_hash_handle hh;
-	const char *text;
-	int64_t index;
-};
+typedef Perftools__Profiles__Profile Part;
 
 struct function_index {
 	UT_hash_handle hh;
@@ -41,15 +43,36 @@ struct mapping_facts {
 	bool functions, files, lines;
 };
 
-struct writer {
+enum {
+	BUFFER_BYTES = 1 << 16,
+	VARINT_MAX = 10,
+	LABELS_MAX = 7,
+	LABEL_BYTES_MAX = 5 + 3 * VARINT_MAX,
+	SAMPLE_FIXED_MAX = 3 * (1 + VARINT_MAX) + VALUE_COUNT * VARINT_MAX + LABELS_MAX * LABEL_BYTES_MAX,
+};
+
+/* What the sample labels say, by its index in the file's table of strings. */
+struct label_strings {
+	int64_t span_class, size_class, type, pid, comm, rate, stack; /* keys */
+	int64_t bytes, truncated;
+	int64_t span_classes[SPAN_CLASSES]; /* 0: not seen yet */
+};
+
+struct pprof_writer {
 	const struct profile *profile;
-	gzFile file;
+	char *path;
+	struct output output;
+	gzFile file; /* NULL until there is something to write */
 	bool failed;
-	uint8_t *buffer;
-	size_t buffer_size;
-	struct string_index *strings;
+	struct error error; /* the first one */
+	uint8_t *buffer; /* what gzip has not got yet */
+	size_t buffer_used, buffer_size;
+	size_t sample_count;
+	struct string_table strings;
+	struct pointer_map string_indices; /* of the table's pointers, and of the profile's and literals */
 	const char **texts; /* by index */
 	size_t text_count, text_capacity;
+	struct label_strings labels;
 	struct function_index *functions;
 	bool *location_seen; /* by id */
 	size_t location_capacity;
@@ -64,51 +87,82 @@ static void *checked(void *memory)
 	return memory;
 }
 
-static void write_part(struct writer *writer, const Part *part)
+static void fail(struct pprof_writer *writer, const char *why)
 {
-	size_t size = perftools__profiles__profile__get_packed_size(part);
+	if (!writer->failed)
+		error_set(&writer->error, STATUS_USAGE, "cannot write '%s': %s", writer->path, why);
+	writer->failed = true;
+}
 
-	if (writer->failed)
-		return;
-	if (size > writer->buffer_size) {
-		writer->buffer_size = size * 2;
+static void flush(struct pprof_writer *writer)
+{
+	errno = 0;
+	for (size_t done = 0; done < writer->buffer_used && !writer->failed;) {
+		size_t rest = writer->buffer_used - done;
+		int written = gzwrite(writer->file, writer->buffer + done, rest > 1 << 30 ? 1 << 30 : (unsigned)rest);
+
+		if (written <= 0)
+			fail(writer, errno ? strerror(errno) : "compression failed");
+		else
+			done += (size_t)written;
+	}
+	writer->buffer_used = 0;
+}
+
+/* Room for `size` bytes, behind what is in the buffer. */
+static uint8_t *reserve(struct pprof_writer *writer, size_t size)
+{
+	if (writer->buffer_used + size > BUFFER_BYTES)
+		flush(writer);
+	if (size > writer->buffer_size - writer->buffer_used) {
+		writer->buffer_size = size < BUFFER_BYTES ? BUFFER_BYTES : size * 2;
 		writer->buffer = checked(realloc(writer->buffer, writer->buffer_size));
 	}
-	perftools__profiles__profile__pack(part, writer->buffer);
-	for (size_t done = 0; done < size && !writer->failed;) {
-		size_t rest = size - done;
-		int written = gzwrite(writer->file, writer->buffer + done,
-				      rest > 1 << 30 ? 1 << 30 : (unsigned)rest);
+	return writer->buffer + writer->buffer_used;
+}
 
-		writer->failed = written <= 0;
-		done += writer->failed ? 0 : (size_t)written;
-	}
+static void write_part(struct pprof_writer *writer, const Part *part)
+{
+	uint8_t *to = reserve(writer, perftools__profiles__profile__get_packed_size(part));
+
+	writer->buffer_used += perftools__profiles__profile__pack(part, to);
 }
 
 /* The index of a string in the file's table; NULL is "". */
-static int64_t string_index(struct writer *writer, const char *text)
+static int64_t string_index(struct pprof_writer *writer, const char *text)
 {
-	struct string_index *entry;
+	uint32_t *index;
 
 	if (!text || !*text)
 		return 0;
-	HASH_FIND_STR(writer->strings, text, entry);
-	if (!entry) {
+	text = string_table_intern(&writer->strings, text, strlen(text));
+	index = pointer_map_at(&writer->string_indices, text);
+	if (*index == POINTER_MAP_NONE) {
 		if (writer->text_count == writer->text_capacity) {
 			writer->text_capacity = writer->text_capacity ? writer->text_capacity * 2 : 64;
 			writer->texts = checked(
 				reallocarray(writer->texts, writer->text_capacity, sizeof(*writer->texts)));
 		}
-		entry = checked(calloc(1, sizeof(*entry)));
-		entry->text = checked(strdup(text));
-		writer->texts[writer->text_count++] = entry->text;
-		entry->index = (int64_t)writer->text_count;
-		HASH_ADD_KEYPTR(hh, writer->strings, entry->text, strlen(entry->text), entry);
+		writer->texts[writer->text_count++] = text;
+		*index = (uint32_t)writer->text_count;
 	}
-	return entry->index;
+	return *index;
 }
 
-static void write_strings(struct writer *writer)
+/* The same for a string that stays where it is: the profile's. */
+static int64_t interned_index(struct pprof_writer *writer, const char *text)
+{
+	uint32_t known = pointer_map_get(&writer->string_indices, text);
+	int64_t index;
+
+	if (known != POINTER_MAP_NONE || !text)
+		return text ? known : 0;
+	index = string_index(writer, text);
+	*pointer_map_at(&writer->string_indices, text) = (uint32_t)index;
+	return index;
+}
+
+static void write_strings(struct pprof_writer *writer)
 {
 	char *none = "";
 
@@ -127,9 +181,9 @@ static void write_strings(struct writer *writer)
 	}
 }
 
-static uint64_t function_id(struct writer *writer, const struct profile_frame *frame)
+static uint64_t function_id(struct pprof_writer *writer, const struct profile_frame *frame)
 {
-	struct function_key key = {string_index(writer, frame->function), string_index(writer, frame->file),
+	struct function_key key = {interned_index(writer, frame->function), interned_index(writer, frame->file),
 				   frame->start_line};
 	Perftools__Profiles__Function function = PERFTOOLS__PROFILES__FUNCTION__INIT;
 	Perftools__Profiles__Function *pointer = &function;
@@ -154,7 +208,7 @@ static uint64_t function_id(struct writer *writer, const struct profile_frame *f
 	return entry->id;
 }
 
-static struct mapping_facts *mapping_facts(struct writer *writer, const struct profile_mapping *mapping)
+static struct mapping_facts *mapping_facts(struct pprof_writer *writer, const struct profile_mapping *mapping)
 {
 	if (mapping->id >= writer->mapping_capacity) {
 		size_t capacity = mapping->id * 2 + 16;
@@ -170,7 +224,7 @@ static struct mapping_facts *mapping_facts(struct writer *writer, const struct p
 }
 
 /* True the first time that it is asked for a location. */
-static bool location_is_new(struct writer *writer, uint64_t id)
+static bool location_is_new(struct pprof_writer *writer, uint64_t id)
 {
 	if (id >= writer->location_capacity) {
 		size_t capacity = id * 2 + 1024;
@@ -185,7 +239,7 @@ static bool location_is_new(struct writer *writer, uint64_t id)
 	return writer->location_seen[id] = true;
 }
 
-static void write_location(struct writer *writer, const struct profile_location *from)
+static void write_location(struct pprof_writer *writer, const struct profile_location *from)
 {
 	struct mapping_facts *facts = from->mapping ? mapping_facts(writer, from->mapping) : NULL;
 	Perftools__Profiles__Location location = PERFTOOLS__PROFILES__LOCATION__INIT;
@@ -221,82 +275,149 @@ static void write_location(struct writer *writer, const struct profile_location 
 	free(lines);
 }
 
-enum { LABELS_MAX = 7 };
+/* --- samples, in protobuf's wire format --- */
 
-struct labels {
-	Perftools__Profiles__Label rows[LABELS_MAX], *pointers[LABELS_MAX];
-	size_t count;
-};
+enum { WIRE_VARINT, WIRE_BYTES = 2 };
 
-static Perftools__Profiles__Label *add_label(struct writer *writer, struct labels *labels, const char *key)
+#define TAG(field, wire) ((field) << 3 | (wire))
+
+static uint8_t *put_varint(uint8_t *to, uint64_t value)
 {
-	Perftools__Profiles__Label *label = &labels->rows[labels->count];
-
-	perftools__profiles__label__init(label);
-	label->key = string_index(writer, key);
-	labels->pointers[labels->count++] = label;
-	return label;
+	for (; value >= 0x80; value >>= 7)
+		*to++ = (uint8_t)(value | 0x80);
+	*to++ = (uint8_t)value;
+	return to;
 }
 
-static void fill_labels(struct writer *writer, struct labels *labels, const struct profile_key *key)
+static size_t varint_bytes(uint64_t value)
 {
+	return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
+}
+
+/* A field whose number is at most 15. 0 is what a reader takes where it finds none. */
+static uint8_t *put_number(uint8_t *to, int field, int64_t value)
+{
+	if (!value)
+		return to;
+	*to++ = (uint8_t)TAG(field, WIRE_VARINT);
+	return put_varint(to, (uint64_t)value);
+}
+
+static uint8_t *put_label(uint8_t *to, int64_t key, int64_t text, int64_t number, int64_t unit)
+{
+	uint8_t label[LABEL_BYTES_MAX], *end = label;
+
+	end = put_number(end, PPROF_LABEL_KEY, key);
+	end = put_number(end, PPROF_LABEL_STR, text);
+	end = put_number(end, PPROF_LABEL_NUM, number);
+	end = put_number(end, PPROF_LABEL_NUM_UNIT, unit);
+	*to++ = TAG(PPROF_SAMPLE_LABEL, WIRE_BYTES);
+	to = put_varint(to, (uint64_t)(end - label));
+	return mempcpy(to, label, (size_t)(end - label));
+}
+
+static void init_label_strings(struct pprof_writer *writer)
+{
+	struct label_strings *labels = &writer->labels;
+
+	labels->span_class = string_index(writer, PPROF_LABEL_SPAN_CLASS);
+	labels->size_class = string_index(writer, PPROF_LABEL_SIZE_CLASS);
+	labels->type = string_index(writer, PPROF_LABEL_TYPE);
+	labels->pid = string_index(writer, PPROF_LABEL_PID);
+	labels->comm = string_index(writer, PPROF_LABEL_COMM);
+	labels->rate = string_index(writer, PPROF_LABEL_RATE);
+	labels->stack = string_index(writer, PPROF_LABEL_STACK);
+	labels->bytes = string_index(writer, "bytes");
+	labels->truncated = string_index(writer, "truncated");
+}
+
+static int64_t span_class_index(struct pprof_writer *writer, int span_class)
+{
+	int64_t *index = &writer->labels.span_classes[span_class];
+	char number[16];
+
+	if (!*index) {
+		snprintf(number, sizeof(number), "%d", span_class);
+		*index = string_index(writer, number);
+	}
+	return *index;
+}
+
+static uint8_t *put_labels(struct pprof_writer *writer, uint8_t *to, const struct profile_key *key)
+{
+	const struct label_strings *labels = &writer->labels;
+
 	if (key->span_class != SPAN_CLASS_UNKNOWN) {
 		int64_t size = size_class_bytes(span_class_size_class(key->span_class));
-		char number[16];
 
-		snprintf(number, sizeof(number), "%d", key->span_class);
-		add_label(writer, labels, PPROF_LABEL_SPAN_CLASS)->str = string_index(writer, number);
-		if (size) {
-			Perftools__Profiles__Label *label = add_label(writer, labels, PPROF_LABEL_SIZE_CLASS);
-
-			label->num = size;
-			label->num_unit = string_index(writer, "bytes");
-		}
+		to = put_label(to, labels->span_class, span_class_index(writer, key->span_class), 0, 0);
+		if (size)
+			to = put_label(to, labels->size_class, 0, size, labels->bytes);
 	}
 	if (key->type)
-		add_label(writer, labels, PPROF_LABEL_TYPE)->str = string_index(writer, key->type);
+		to = put_label(to, labels->type, interned_index(writer, key->type), 0, 0);
 	if (key->pid)
-		add_label(writer, labels, PPROF_LABEL_PID)->num = key->pid;
+		to = put_label(to, labels->pid, 0, key->pid, 0);
 	if (key->comm)
-		add_label(writer, labels, PPROF_LABEL_COMM)->str = string_index(writer, key->comm);
-	if (key->rate) {
-		Perftools__Profiles__Label *label = add_label(writer, labels, PPROF_LABEL_RATE);
-
-		label->num = key->rate;
-		label->num_unit = string_index(writer, "bytes");
-	}
+		to = put_label(to, labels->comm, interned_index(writer, key->comm), 0, 0);
+	if (key->rate)
+		to = put_label(to, labels->rate, 0, key->rate, labels->bytes);
 	if (key->stack->truncated)
-		add_label(writer, labels, PPROF_LABEL_STACK)->str = string_index(writer, "truncated");
+		to = put_label(to, labels->stack, labels->truncated, 0, 0);
+	return to;
 }
 
-static void write_sample(struct writer *writer, const struct profile_sample *from)
+static uint8_t *put_values(uint8_t *to, const int64_t *values)
+{
+	uint8_t packed[VALUE_COUNT * VARINT_MAX], *end = packed;
+
+	for (int i = 0; i < VALUE_COUNT; i++)
+		end = put_varint(end, (uint64_t)values[i]);
+	*to++ = TAG(PPROF_SAMPLE_VALUE, WIRE_BYTES);
+	to = put_varint(to, (uint64_t)(end - packed));
+	return mempcpy(to, packed, (size_t)(end - packed));
+}
+
+static uint8_t *put_locations(uint8_t *to, const struct profile_stack *stack)
+{
+	size_t size = 0;
+
+	if (!stack->depth)
+		return to;
+	for (uint32_t i = 0; i < stack->depth; i++)
+		size += varint_bytes(stack->locations[i]->id);
+	*to++ = TAG(PPROF_SAMPLE_LOCATION, WIRE_BYTES);
+	to = put_varint(to, size);
+	for (uint32_t i = 0; i < stack->depth; i++)
+		to = put_varint(to, stack->locations[i]->id);
+	return to;
+}
+
+static void write_sample(struct pprof_writer *writer, const struct profile_sample *from)
 {
 	const struct profile_stack *stack = from->key.stack;
-	Perftools__Profiles__Sample sample = PERFTOOLS__PROFILES__SAMPLE__INIT;
-	Perftools__Profiles__Sample *pointer = &sample;
-	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
-	uint64_t *ids = checked(calloc(stack->depth + 1, sizeof(*ids)));
-	struct labels labels = {.count = 0};
+	size_t most = SAMPLE_FIXED_MAX + (size_t)stack->depth * VARINT_MAX;
+	uint8_t *start, *body, *end, header[1 + VARINT_MAX];
+	size_t length, header_length;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		ids[i] = stack->locations[i]->id;
-		if (location_is_new(writer, ids[i]))
+		if (location_is_new(writer, stack->locations[i]->id))
 			write_location(writer, stack->locations[i]);
 	}
-	fill_labels(writer, &labels, &from->key);
-	sample.n_location_id = stack->depth;
-	sample.location_id = ids;
-	sample.n_value = VALUE_COUNT;
-	sample.value = (int64_t *)from->values;
-	sample.n_label = labels.count;
-	sample.label = labels.pointers;
-	part.n_sample = 1;
-	part.sample = &pointer;
-	write_part(writer, &part);
-	free(ids);
+	start = reserve(writer, most);
+	body = start + sizeof(header); /* its length is known only then */
+	end = put_locations(body, stack);
+	end = put_values(end, from->values);
+	end = put_labels(writer, end, &from->key);
+	length = (size_t)(end - body);
+	header[0] = TAG(PPROF_SAMPLE, WIRE_BYTES);
+	header_length = (size_t)(put_varint(header + 1, length) - header);
+	memcpy(start, header, header_length);
+	memmove(start + header_length, body, length);
+	writer->buffer_used += header_length + length;
 }
 
-static void write_mapping(struct writer *writer, struct mapping_facts *facts)
+static void write_mapping(struct pprof_writer *writer, struct mapping_facts *facts)
 {
 	const struct profile_mapping *from = facts->mapping;
 	Perftools__Profiles__Mapping mapping = PERFTOOLS__PROFILES__MAPPING__INIT;
@@ -319,7 +440,7 @@ static void write_mapping(struct writer *writer, struct mapping_facts *facts)
 	facts->mapping = NULL;
 }
 
-static void write_mappings(struct writer *writer)
+static void write_mappings(struct pprof_writer *writer)
 {
 	const struct profile *profile = writer->profile;
 	const char *executable = profile->process_count ? profile->processes[0].executable : NULL;
@@ -346,11 +467,10 @@ static void write_comment(void *context, const char *comment)
 	write_part(context, &part);
 }
 
-static void write_head(struct writer *writer)
+/* First: by these a reader knows the file for a profile. */
+static void write_types(struct pprof_writer *writer)
 {
-	const struct profile *profile = writer->profile;
 	Perftools__Profiles__ValueType types[VALUE_COUNT], *pointers[VALUE_COUNT];
-	Perftools__Profiles__ValueType period_type = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
 	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
 
 	for (int i = 0; i < VALUE_COUNT; i++) {
@@ -359,78 +479,130 @@ static void write_head(struct writer *writer)
 		types[i].unit = string_index(writer, pprof_sample_types[i].unit);
 		pointers[i] = &types[i];
 	}
-	period_type.type = string_index(writer, "space");
-	period_type.unit = string_index(writer, "bytes");
 	part.n_sample_type = VALUE_COUNT;
 	part.sample_type = pointers;
+	write_part(writer, &part);
+}
+
+static void write_facts(struct pprof_writer *writer)
+{
+	const struct profile *profile = writer->profile;
+	Perftools__Profiles__ValueType period_type = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
+	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
+	bool refills = !(profile->row_measured & 1u << VALUE_BYTES) && profile->row_measured & 1u << VALUE_REFILLS;
+
+	period_type.type = string_index(writer, "space");
+	period_type.unit = string_index(writer, "bytes");
 	part.period_type = &period_type;
 	part.period = profile->rate;
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
 	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
-	part.default_sample_type = types[profile->row_measured & 1u << VALUE_BYTES ||
-							 !(profile->row_measured & 1u << VALUE_REFILLS)
-						 ? VALUE_BYTES
-						 : VALUE_REFILLS]
-					   .type;
+	part.default_sample_type = string_index(writer, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
 	write_part(writer, &part);
 }
 
-static void write_profile(struct writer *writer)
+static void write_end(struct pprof_writer *writer)
 {
-	write_head(writer);
+	write_facts(writer);
 	pprof_comments_write(writer->profile, write_comment, writer);
-	for (size_t i = 0; i < writer->profile->sample_count; i++)
-		write_sample(writer, writer->profile->samples[i]);
 	write_mappings(writer);
 	write_strings(writer);
+	flush(writer);
 }
 
-static void release(struct writer *writer)
+static void release(struct pprof_writer *writer)
 {
-	struct string_index *string, *next_string;
 	struct function_index *function, *next_function;
 
-	HASH_ITER (hh, writer->strings, string, next_string) {
-		HASH_DEL(writer->strings, string);
-		free((char *)string->text);
-		free(string);
-	}
 	HASH_ITER (hh, writer->functions, function, next_function) {
 		HASH_DEL(writer->functions, function);
 		free(function);
 	}
+	string_table_free(&writer->strings);
+	pointer_map_free(&writer->string_indices);
 	free(writer->texts);
 	free(writer->buffer);
 	free(writer->location_seen);
 	free(writer->mappings);
+	free(writer->path);
+	free(writer);
+}
+
+struct pprof_writer *pprof_writer_new(const char *path)
+{
+	struct pprof_writer *writer = checked(calloc(1, sizeof(*writer)));
+
+	writer->path = checked(strdup(path));
+	return writer;
+}
+
+static void open_file(struct pprof_writer *writer)
+{
+	int descriptor;
+
+	if (output_open(&writer->output, writer->path, &writer->error)) {
+		writer->failed = true;
+		return;
+	}
+	descriptor = dup(fileno(writer->output.stream));
+	writer->file = descriptor < 0 ? NULL : gzdopen(descriptor, GZIP_MODE);
+	if (!writer->file)
+		fail(writer, errno ? strerror(errno) : "compression failed");
+	write_types(writer);
+	init_label_strings(writer);
+}
+
+void pprof_writer_add(void *context, const struct profile *profile)
+{
+	struct pprof_writer *writer = context;
+
+	if (!writer->file && !writer->failed)
+		open_file(writer);
+	for (size_t i = 0; i < profile->sample_count && !writer->failed; i++)
+		write_sample(writer, profile->samples[i]);
+	writer->sample_count += profile->sample_count;
+}
+
+size_t pprof_writer_count(const struct pprof_writer *writer)
+{
+	return writer->sample_count;
+}
+
+void pprof_writer_abandon(struct pprof_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->file)
+		gzclose(writer->file);
+	output_abandon(&writer->output);
+	release(writer);
+}
+
+int pprof_writer_finish(struct pprof_writer *writer, const struct profile *profile, struct error *error)
+{
+	gzFile file;
+	int result = -1;
+
+	pprof_writer_add(writer, profile);
+	writer->profile = profile;
+	if (!writer->failed)
+		write_end(writer);
+	/* What gzip still holds is written now, and may fail now. */
+	errno = 0;
+	file = writer->file;
+	writer->file = NULL;
+	if (file && gzclose(file) != Z_OK)
+		fail(writer, errno ? strerror(errno) : "compression failed");
+	if (!writer->failed)
+		result = output_commit(&writer->output, error);
+	else if (error)
+		*error = writer->error;
+	pprof_writer_abandon(writer);
+	return result;
 }
 
 int pprof_write(const struct profile *profile, const char *path, struct error *error)
 {
-	struct writer writer = {.profile = profile};
-	struct output output;
-	int descriptor;
-
-	if (output_open(&output, path, error))
-		return -1;
-	descriptor = dup(fileno(output.stream));
-	writer.file = descriptor < 0 ? NULL : gzdopen(descriptor, "wb");
-	errno = 0;
-	if (writer.file) {
-		write_profile(&writer);
-		/* What gzip still holds is written now, and may fail now. */
-		if (gzclose(writer.file) != Z_OK)
-			writer.failed = true;
-	} else {
-		writer.failed = true;
-	}
-	release(&writer);
-	if (writer.failed) {
-		error_set(error, STATUS_USAGE, "cannot write '%s': %s", path,
-			  errno ? strerror(errno) : "compression failed");
-		output_abandon(&output);
-		return -1;
-	}
-	return output_commit(&output, error);
+	return pprof_writer_finish(pprof_writer_new(path), profile, error);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Storage of a profile. Everything that is interned lies in one obstack, which is freed as a whole, and is
- * found again through one uthash table a kind. A table's key is a run of bytes without padding or with
- * padding zeroed, in which pointers to interned things stand for these: two equal things are one pointer, so
- * comparing bytes is enough.
+ * Storage of a profile. What is interned is found again through one table a kind. A table's key is a run of bytes
+ * without padding or with padding zeroed, in which pointers to interned things stand for these: two equal things are
+ * one pointer, so comparing bytes is enough.
  *
- * Memory that runs out ends the process: obstack and uthash say so on stderr.
+ * Strings, mappings and locations are few, and stay until the profile is freed. Samples and their stacks may be
+ * millions: they have tables that are no larger than need be, and memory of their own, which goes when they are handed
+ * to the sink.
+ *
+ * Memory that runs out ends the process: obstack, uthash and string_table.c say so on stderr.
  */
 #include "profile.h"
 
@@ -15,6 +18,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "string_table.h"
 
 static void __attribute__((noreturn)) out_of_memory(void)
 {
@@ -45,11 +50,6 @@ static void *checked_reallocarray(void *memory, size_t count, size_t size)
 #define obstack_chunk_alloc checked_malloc
 #define obstack_chunk_free  free
 
-struct string_entry {
-	UT_hash_handle hh;
-	char text[];
-};
-
 struct mapping_entry {
 	UT_hash_handle hh;
 	struct profile_mapping mapping; /* all before its id is the key */
@@ -68,32 +68,35 @@ struct location_entry {
 	struct location_key key;
 };
 
-struct stack_key {
-	uint64_t truncated;
+struct stack_entry {
+	struct profile_stack stack;
 	const struct profile_location *locations[];
 };
 
-struct stack_entry {
-	UT_hash_handle hh;
-	struct profile_stack stack;
-	struct stack_key key;
-};
-
-struct sample_entry {
-	UT_hash_handle hh;
-	struct profile_sample sample; /* its key is the table's key */
+/* Open addressing, linear probing; at most 3/4 used. */
+struct table {
+	struct table_slot {
+		uint64_t hash;
+		void *item; /* NULL: free */
+	} *slots;
+	size_t capacity, count; /* capacity is a power of two or 0 */
 };
 
 struct profile_storage {
 	struct obstack memory;
-	struct string_entry *strings;
+	struct string_table strings;
 	struct mapping_entry *mappings;
 	struct location_entry *locations;
-	struct stack_entry *stacks;
-	struct sample_entry *samples;
+	struct arena row_memory; /* of stacks and samples */
+	size_t row_bytes;        /* of it in use */
+	struct table stacks;  /* of struct profile_stack, which begins a struct stack_entry */
+	struct table samples; /* of struct profile_sample */
 	void *scratch; /* a key that is being built */
 	size_t scratch_size;
 	size_t process_capacity, sample_capacity;
+	profile_sink *sink;
+	void *sink_context;
+	size_t sink_limit;
 };
 
 struct profile *profile_new(void)
@@ -107,6 +110,18 @@ struct profile *profile_new(void)
 	return profile;
 }
 
+static void forget_samples(struct profile *profile)
+{
+	struct profile_storage *storage = profile->storage;
+
+	free(storage->stacks.slots);
+	free(storage->samples.slots);
+	storage->stacks = storage->samples = (struct table){0};
+	arena_free(&storage->row_memory);
+	storage->row_bytes = 0;
+	profile->sample_count = 0;
+}
+
 void profile_free(struct profile *profile)
 {
 	struct profile_storage *storage;
@@ -114,11 +129,10 @@ void profile_free(struct profile *profile)
 	if (!profile)
 		return;
 	storage = profile->storage;
-	HASH_CLEAR(hh, storage->strings);
+	forget_samples(profile);
+	string_table_free(&storage->strings);
 	HASH_CLEAR(hh, storage->mappings);
 	HASH_CLEAR(hh, storage->locations);
-	HASH_CLEAR(hh, storage->stacks);
-	HASH_CLEAR(hh, storage->samples);
 	obstack_free(&storage->memory, NULL);
 	free(storage->scratch);
 	free(storage);
@@ -126,6 +140,62 @@ void profile_free(struct profile *profile)
 	free(profile->samples);
 	free(profile->warnings);
 	free(profile);
+}
+
+void profile_set_sink(struct profile *profile, profile_sink *sink, void *context, size_t limit)
+{
+	profile->storage->sink = sink;
+	profile->storage->sink_context = context;
+	profile->storage->sink_limit = limit;
+}
+
+void profile_drain(struct profile *profile)
+{
+	struct profile_storage *storage = profile->storage;
+
+	if (!storage->sink || profile->sample_count < storage->sink_limit)
+		return;
+	storage->sink(storage->sink_context, profile);
+	forget_samples(profile);
+}
+
+static void table_grow(struct table *table)
+{
+	struct table old = *table;
+
+	table->capacity = old.capacity ? 2 * old.capacity : 256;
+	table->slots = memory_zeroed(table->capacity, sizeof(*table->slots));
+	for (size_t i = 0; i < old.capacity; i++) {
+		size_t slot = old.slots[i].hash & (table->capacity - 1);
+
+		if (!old.slots[i].item)
+			continue;
+		while (table->slots[slot].item)
+			slot = (slot + 1) & (table->capacity - 1);
+		table->slots[slot] = old.slots[i];
+	}
+	free(old.slots);
+}
+
+/* The slot of the item that is the same as the key, or the free one that becomes its. */
+static inline struct table_slot *table_find(struct table *table, uint64_t hash,
+					    bool (*same)(const void *item, const void *key), const void *key)
+{
+	size_t slot;
+
+	if (4 * table->count >= 3 * table->capacity)
+		table_grow(table);
+	slot = hash & (table->capacity - 1);
+	while (table->slots[slot].item &&
+	       (table->slots[slot].hash != hash || !same(table->slots[slot].item, key)))
+		slot = (slot + 1) & (table->capacity - 1);
+	return &table->slots[slot];
+}
+
+static void table_fill(struct table *table, struct table_slot *slot, uint64_t hash, void *item)
+{
+	*slot = (struct table_slot){hash, item};
+	table->count++;
 }
 
 /* Zeroed memory for a key of `size` bytes; holds until the next call. */
@@ -140,20 +210,7 @@ static void *scratch(struct profile_storage *storage, size_t size)
 
 const char *profile_string(struct profile *profile, const char *text)
 {
-	struct profile_storage *storage = profile->storage;
-	struct string_entry *entry;
-	size_t length;
-
-	if (!text)
-		return NULL;
-	length = strlen(text);
-	HASH_FIND(hh, storage->strings, text, length, entry);
-	if (!entry) {
-		entry = obstack_alloc(&storage->memory, sizeof(*entry) + length + 1);
-		memcpy(entry->text, text, length + 1);
-		HASH_ADD_KEYPTR(hh, storage->strings, entry->text, length, entry);
-	}
-	return entry->text;
+	return text ? string_table_intern(&profile->storage->strings, text, strlen(text)) : NULL;
 }
 
 static char *format_text(const char *format, va_list arguments)
@@ -299,38 +356,62 @@ const struct profile_location *profile_location(struct profile *profile, uint64_
 	return &entry->location;
 }
 
+size_t profile_memory(const struct profile *profile)
+{
+	const struct profile_storage *storage = profile->storage;
+
+	return storage->row_bytes + (storage->stacks.capacity + storage->samples.capacity) * sizeof(struct table_slot) +
+	       storage->sample_capacity * sizeof(*profile->samples);
+}
+
+static void *row_allocate(struct profile_storage *storage, size_t size)
+{
+	storage->row_bytes += size;
+	return arena_allocate(&storage->row_memory, size);
+}
+
+static bool stack_same(const void *item, const void *key)
+{
+	const struct profile_stack *a = item, *b = key;
+
+	return a->depth == b->depth && a->truncated == b->truncated &&
+	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
+}
+
 const struct profile_stack *profile_stack(struct profile *profile,
 					  const struct profile_location *const *locations, uint32_t depth,
 					  bool truncated)
 {
 	struct profile_storage *storage = profile->storage;
-	size_t size = sizeof(struct stack_key) + depth * sizeof(*locations);
-	struct stack_key *key = scratch(storage, size);
+	const struct profile_stack key = {depth, truncated, locations};
+	size_t size = depth * sizeof(*locations);
+	uint64_t hash = hash_fold(depth ? hash_bytes(locations, size) : 0, truncated);
+	struct table_slot *slot = table_find(&storage->stacks, hash, stack_same, &key);
 	struct stack_entry *entry;
 
-	key->truncated = truncated;
-	if (depth)
-		memcpy(key->locations, locations, depth * sizeof(*locations));
-	HASH_FIND(hh, storage->stacks, key, size, entry);
-	if (!entry) {
-		entry = obstack_alloc(&storage->memory, sizeof(*entry) + size - sizeof(*key));
-		memcpy(&entry->key, key, size);
-		entry->stack = (struct profile_stack){
-			.depth = depth,
-			.truncated = truncated,
-			.locations = depth ? entry->key.locations : NULL,
-		};
-		HASH_ADD_KEYPTR(hh, storage->stacks, &entry->key, size, entry);
+	if (!slot->item) {
+		entry = row_allocate(storage, sizeof(*entry) + size);
+		if (depth)
+			memcpy(entry->locations, locations, size);
+		entry->stack = (struct profile_stack){depth, truncated, depth ? entry->locations : NULL};
+		table_fill(&storage->stacks, slot, hash, &entry->stack);
 	}
-	return &entry->stack;
+	return slot->item;
+}
+
+static bool sample_same(const void *item, const void *key)
+{
+	return memcmp(&((const struct profile_sample *)item)->key, key, sizeof(struct profile_key)) == 0;
 }
 
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key,
 				   const int64_t *values)
 {
 	struct profile_storage *storage = profile->storage;
+	struct profile_sample *sample;
+	struct table_slot *slot;
 	struct profile_key exact;
-	struct sample_entry *entry;
+	uint64_t hash;
 
 	memset(&exact, 0, sizeof(exact));
 	exact.stack = key->stack;
@@ -339,43 +420,49 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	exact.pid = key->pid;
 	exact.comm = profile_string(profile, key->comm);
 	exact.rate = key->rate;
-	HASH_FIND(hh, storage->samples, &exact, sizeof(exact), entry);
-	if (!entry) {
-		entry = obstack_alloc(&storage->memory, sizeof(*entry));
-		memset(entry, 0, sizeof(*entry));
-		memcpy(&entry->sample.key, &exact, sizeof(exact));
-		HASH_ADD_KEYPTR(hh, storage->samples, &entry->sample.key, sizeof(exact), entry);
+	hash = hash_bytes(&exact, sizeof(exact));
+	slot = table_find(&storage->samples, hash, sample_same, &exact);
+	sample = slot->item;
+	if (!sample) {
+		sample = row_allocate(storage, sizeof(*sample));
+		memset(sample, 0, sizeof(*sample));
+		memcpy(&sample->key, &exact, sizeof(exact));
+		table_fill(&storage->samples, slot, hash, sample);
 		if (profile->sample_count == storage->sample_capacity) {
 			storage->sample_capacity =
 				storage->sample_capacity ? storage->sample_capacity * 2 : 64;
 			profile->samples = checked_reallocarray(profile->samples, storage->sample_capacity,
 								sizeof(*profile->samples));
 		}
-		profile->samples[profile->sample_count++] = &entry->sample;
+		profile->samples[profile->sample_count++] = sample;
 	}
 	for (int value = 0; value < VALUE_COUNT; value++)
-		entry->sample.values[value] = add_saturated(entry->sample.values[value], values[value]);
-	return &entry->sample;
+		sample->values[value] = add_saturated(sample->values[value], values[value]);
+	return sample;
 }
 
 void profile_drop_unmeasured(struct profile *profile)
 {
 	struct profile_storage *storage = profile->storage;
-	size_t kept = 0;
+	size_t count = profile->sample_count;
 
-	for (size_t i = 0; i < profile->sample_count; i++) {
+	profile->sample_count = 0;
+	free(storage->samples.slots);
+	storage->samples = (struct table){0};
+	for (size_t i = 0; i < count; i++) {
 		struct profile_sample *sample = profile->samples[i];
-		struct sample_entry *entry = (void *)((char *)sample - offsetof(struct sample_entry, sample));
+		uint64_t hash = hash_bytes(&sample->key, sizeof(sample->key));
+		struct table_slot *slot;
 		bool measured = false;
 
 		for (int value = 0; value < VALUE_COUNT; value++)
 			measured |= sample->values[value] && profile->row_measured & 1u << value;
-		if (measured)
-			profile->samples[kept++] = sample;
-		else
-			HASH_DEL(storage->samples, entry);
+		if (!measured)
+			continue;
+		profile->samples[profile->sample_count++] = sample;
+		slot = table_find(&storage->samples, hash, sample_same, &sample->key);
+		table_fill(&storage->samples, slot, hash, sample);
 	}
-	profile->sample_count = kept;
 }
 
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])

@@ -186,6 +186,18 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 /* Drops the samples all of whose values are 0 or not in row_measured. */
 void profile_drop_unmeasured(struct profile *profile);
 
+/*
+ * For a recording with more samples than memory should hold: where a profile has a sink, profile_drain() hands it the
+ * samples as soon as there are `limit` of them, and forgets these and all stacks; nobody else may still point to them.
+ * The samples of one key may then come in several parts. What the sink has not got remains in the profile.
+ */
+typedef void profile_sink(void *context, const struct profile *profile);
+void profile_set_sink(struct profile *profile, profile_sink *sink, void *context, size_t limit);
+void profile_drain(struct profile *profile);
+
+/* Bytes that samples and their stacks take. */
+size_t profile_memory(const struct profile *profile);
+
 /* Sums over all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);

@@ -23,12 +23,14 @@ enum {
 	POLL_MS = 100,
 	POLL_ALL_MS = 10, /* at rate 1: the maps must not fill up in between */
 	TICK_MS = 1000,   /* between readings of rows and counters, in case the target is killed */
+	SINK_SAMPLES = 1 << 15, /* kept in memory, where the options have a sink */
 	GRACE_MS = 3000,  /* for a program that was asked to end */
 };
 
 struct session {
 	const struct session_options *options;
 	struct profile *profile;
+	struct image_cache *images;
 	struct collector *collector;
 	struct launch *launch;
 	struct observed *observed[EVENT_SLOTS];
@@ -124,8 +126,8 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_close(target);
 		return -1;
 	}
-	session->observed[slot] = observed_new(session->collector, session->profile, target, runtime, (uint32_t)slot,
-					       session->rate, from_first_instruction, &session->error);
+	session->observed[slot] = observed_new(session->collector, session->profile, session->images, target, runtime,
+					       (uint32_t)slot, session->rate, from_first_instruction, &session->error);
 	if (!session->observed[slot])
 		return -1;
 	session->observed_count++;
@@ -530,7 +532,6 @@ static struct profile *conclude(struct session *session, struct session_result *
 	if (session->observed_ever)
 		return profile;
 	*error = session->error;
-	profile_free(profile);
 	return NULL;
 }
 
@@ -560,12 +561,13 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	tell_phase(session, "loaded", 0, began);
 	session->profile = profile_new();
+	session->images = image_cache_new(session->profile);
 	describe(session);
 	session->started_ms = now_ms();
-	if (options->pid ? attach_process(session, error) : start_program(session, error)) {
-		profile_free(session->profile);
+	if (options->sink && options->rate <= 1) /* estimates are few, and may have to be dropped at the end */
+		profile_set_sink(session->profile, options->sink, options->sink_context, SINK_SAMPLES);
+	if (options->pid ? attach_process(session, error) : start_program(session, error))
 		goto out;
-	}
 	result->started = options->pid == 0;
 	raise_descriptor_limit(session);
 	run(session);
@@ -577,6 +579,9 @@ out:
 	collector_close(session->collector);
 	if (session->pidfd >= 0)
 		close(session->pidfd);
+	image_cache_free(session->images);
+	if (!profile)
+		profile_free(session->profile);
 	free(session);
 	return profile;
 }

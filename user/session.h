@@ -43,6 +43,8 @@ struct session_options {
 	 * "detached", "symbolized". */
 	void (*phase)(void *context, const char *phase, int pid, double milliseconds);
 	void *context;
+	profile_sink *sink; /* may be NULL: gets samples that are too many for memory; those left are in the profile */
+	void *sink_context;
 };
 
 struct session_result {

@@ -11,7 +11,7 @@ FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_posi
 
 FUZZ_PARTS_pathmatch := pathmatch
 FUZZ_PARTS_pprof := pprof pprof_comments pprof_read pprof_write output profile interval size_class utf8 error \
-	report render_report_data render_report_text frames json shorten terminal
+	string_table pointer_map report render_report_data render_report_text frames json shorten terminal
 FUZZ_MADE_pprof  := $(B)/user/profile.pb-c.c
 # glibc's obstack macros add offsets to null pointers.
 FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow

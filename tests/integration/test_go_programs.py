@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Go programs that nobody here wrote: stripped ones from npm, and the go command building something. What they do is
 the same under observation, and the events add up to their own heap statistics."""
+import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import re
+import subprocess
+import time
 
 import go_programs
 import harness
@@ -91,25 +95,58 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
     same(t.run(t.path("small"), "5").returncode, 0)
 
 
-def build_cold(t, packages):
+def watched(t, *command, **options):
+    """What an escapement command printed to stderr, and the most memory in MiB that it had: its own; what its resource
+    usage tells is its children's too."""
+    said, peak = t.path("said"), 0
+    with open(said, "w", encoding="utf-8") as file:
+        process = t.start(harness.ESCAPEMENT, *command, stderr=file, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, **options)
+        while process.poll() is None:
+            with contextlib.suppress(OSError):
+                status = pathlib.Path("/proc", str(process.pid), "status").read_text(encoding="utf-8")
+                peak = max([peak, *map(int, re.findall(r"VmHWM:\s*(\d+)", status))])
+            time.sleep(0.02)
+    same(process.returncode, 0, f"exit status of {command}, which said {said.read_text()[-2000:]}")
+    return said.read_text(), peak / 1024
+
+
+def build_cold(t, packages, limit_mib):
     """The go command with an empty build cache, every allocation of it and of all compilers that it starts."""
     go = harness.go_toolchain("1.24")
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOCACHE=str(t.path("cache")))
     # Status 0: no event lost, and each process differs from its heap statistics by no more than its bound. There are
     # far too many rows to look at each here.
-    done = t.escapement("record", "--rate", "1", "-o", t.path("cold.pb.gz"), "--", go, "build", packages,
-                        env=environment)
+    said, peak = watched(t, "record", "--rate", "1", "-o", t.path("cold.pb.gz"), "--", go, "build", packages,
+                         env=environment)
     for words in ("without their stack", "were lost", "missing or too many", "ended before"):
-        assert words not in done.stderr, done.stderr
-    rows = int(re.search(r"(\d+) rows written", done.stderr)[1])
+        assert words not in said, said
+    assert peak < limit_mib, f"the recorder took {peak:.0f} MiB"
     same(t.run(go, "build", "-v", packages, env=environment).stderr, "", "what a second build has to build")
-    return rows
+    objects, size, rows = map(int, re.search(r"(\d+) objects, (\d+) bytes in (\d+) rows written", said).groups())
+    return objects, size, rows
+
+
+def test_a_cold_build_is_recorded_whole_in_little_memory(t):
+    harness.require_root()
+    # A gigabyte when samples stayed in memory to the end. The largest process decides: the compiler of package runtime.
+    objects, size, rows = build_cold(t, "errors", 400)
+    assert rows > 500000, rows
+    # Rows go to the file in many parts, while others are still being counted; read again they make up the totals, which
+    # were counted apart from them.
+    report = t.json("report", "--by", "function", t.path("cold.pb.gz"))
+    same((report["totals"]["objects"], report["totals"]["bytes"]), (objects, size), "totals")
+    same(sum(row["objects"] for row in report["rows"]), objects, "objects of all rows")
+    same(sum(row["bytes"] for row in report["rows"]), size, "bytes of all rows")
+    assert len(report["target"]["processes"]) > 20, report["target"]["processes"]
 
 
 if os.environ.get("GO_PROGRAMS") == "all":
     def test_a_cold_build_of_the_standard_library_loses_nothing(t):
         harness.require_root()
-        assert build_cold(t, "std") > 1000000
+        # Some 600 processes: ten times the rows of the build above, in the same memory.
+        _, _, rows = build_cold(t, "std", 500)
+        assert rows > 10000000, rows
 
 
 if __name__ == "__main__":

@@ -10,89 +10,266 @@
 
 #include "event_store.h"
 
-static void add(struct event_store *store, uint32_t slot, uint64_t type, uint64_t count)
+static struct event_stack stack_of(uint32_t depth, uint64_t seed)
 {
-	struct event_key key = {.slot = slot, .type = type, .kind = EVENT_ALLOC};
-	struct event_sums sums = {count, 2 * count, 3 * count, 4 * count, 5 * count, 6 * count};
+	struct event_stack stack = {.depth = depth, .truncated = depth == EVENT_STACK_MAX};
 
-	event_store_add(store, &key, &sums);
+	for (uint32_t i = 0; i < depth; i++)
+		stack.pcs[i] = seed * 1000 + i;
+	return stack;
 }
 
-static void count_events(void *context, const struct event_key *key, const struct event_sums *sums)
+static void assert_stack(const struct event_stack *found, const struct event_stack *wanted)
 {
-	assert_int_equal(key->kind, EVENT_ALLOC);
-	*(uint64_t *)context += sums->events;
+	assert_int_equal(found->depth, wanted->depth);
+	assert_int_equal(found->truncated, wanted->truncated);
+	assert_memory_equal(found->pcs, wanted->pcs, wanted->depth * sizeof(wanted->pcs[0]));
 }
 
-static void sums_of_a_key_are_added_and_leave_with_their_process(void **state)
+static void sums_of_a_key_are_added(void **state)
 {
 	struct event_store store = {0};
-	struct event_rows rows = {0};
-	uint64_t events = 0;
+	struct event_stack stack = stack_of(3, 1);
 
 	(void)state;
-	for (uint64_t type = 0; type < 1000; type++) {
-		add(&store, type % 2, type, 1);
-		add(&store, type % 2, type, type);
-	}
-	event_store_each(&store, count_events, &events);
-	assert_int_equal(events, 1000 + 999 * 500);
-	event_store_take(&store, 1, &rows);
-	assert_int_equal(rows.count, 500);
-	for (size_t i = 0; i < rows.count; i++) {
-		const struct event_sums *sums = &rows.items[i].sums;
-		uint64_t count = rows.items[i].key.type + 1;
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint64_t type = 0; type < 1000; type++) {
+			struct event_key key = {.slot = 7, .type = type, .kind = EVENT_ALLOC, .span_class = 5};
+			uint64_t count = round ? type : 1;
+			struct event_sums sums = {count, 2 * count, 3 * count, 4 * count, 5 * count, 6 * count};
 
-		assert_int_equal(rows.items[i].key.slot, 1);
+			event_store_add(&store, &key, type % 2 ? &stack : NULL, &sums);
+		}
+	}
+	assert_int_equal(store.row_count, 1000);
+	for (uint32_t i = 0; i < store.row_count; i++) {
+		const struct event_sums *sums = &store.rows[i].sums;
+		struct event_key key = event_store_key(&store.rows[i], 7);
+		uint64_t count = key.type + 1;
+		struct event_stack found;
+
+		assert_int_equal(key.type, i);
+		assert_int_equal(key.slot, 7);
+		assert_int_equal(key.kind, EVENT_ALLOC);
+		assert_int_equal(key.span_class, 5);
 		assert_int_equal(sums->events, count);
 		assert_int_equal(sums->count, 2 * count);
 		assert_int_equal(sums->bytes, 3 * count);
 		assert_int_equal(sums->weight, 4 * count);
 		assert_int_equal(sums->objects_q20, 5 * count);
 		assert_int_equal(sums->squares_q4, 6 * count);
+		assert_int_equal(event_store_stack(&store, &store.rows[i], &found), key.type % 2);
+		if (key.type % 2)
+			assert_stack(&found, &stack);
 	}
-	event_store_take(&store, 1, &rows);
-	assert_int_equal(rows.count, 500);
-	event_store_take(&store, 0, &rows);
-	assert_int_equal(rows.count, 1000);
-	event_rows_free(&rows);
 	event_store_free(&store);
 }
 
-static void stacks_are_found_by_their_hash_as_they_were(void **state)
+static void whatever_differs_in_a_key_makes_a_row(void **state)
 {
+	struct event_stack one = stack_of(9, 1), other = stack_of(9, 1), cut = stack_of(9, 1);
+	const struct event_sums sums = {.count = 1};
 	struct event_store store = {0};
-	struct event_stack stack = {0}, found;
-	struct event_hash hash;
+	struct event_key key = {.site = 1};
 
 	(void)state;
-	for (uint32_t depth = 0; depth <= EVENT_STACK_MAX; depth++) {
-		hash = (struct event_hash){{depth, 1}};
-		stack.depth = depth;
-		stack.truncated = depth == EVENT_STACK_MAX;
-		for (uint32_t i = 0; i < depth; i++)
-			stack.pcs[i] = depth * 1000 + i;
-		event_store_add_stack(&store, &hash, &stack);
-		event_store_add_stack(&store, &hash, &stack);
+	other.pcs[0]++; /* its leaf */
+	cut.truncated = 1;
+	for (int round = 0; round < 2; round++) {
+		key = (struct event_key){0};
+		event_store_add(&store, &key, NULL, &sums);
+		event_store_add(&store, &key, &one, &sums);
+		event_store_add(&store, &key, &other, &sums);
+		event_store_add(&store, &key, &cut, &sums);
+		key.site = 1;
+		event_store_add(&store, &key, &one, &sums);
+		key.type = 1;
+		event_store_add(&store, &key, &one, &sums);
+		key.kind = EVENT_REFILL;
+		event_store_add(&store, &key, &one, &sums);
+		key.span_class = 1;
+		event_store_add(&store, &key, &one, &sums);
+		assert_int_equal(store.row_count, 8);
 	}
-	for (uint32_t depth = 0; depth <= EVENT_STACK_MAX; depth++) {
-		hash = (struct event_hash){{depth, 1}};
-		assert_true(event_store_stack(&store, &hash, &found));
-		assert_int_equal(found.depth, depth);
-		assert_int_equal(found.truncated, depth == EVENT_STACK_MAX);
-		for (uint32_t i = 0; i < depth; i++)
-			assert_int_equal(found.pcs[i], depth * 1000 + i);
-	}
-	hash = (struct event_hash){{5, 2}};
-	assert_false(event_store_stack(&store, &hash, &found));
+	for (uint32_t i = 0; i < store.row_count; i++)
+		assert_int_equal(store.rows[i].sums.count, 2);
 	event_store_free(&store);
+}
+
+static void stacks_come_back_as_they_were(void **state)
+{
+	struct event_store store = {0};
+	struct event_stack found, wanted;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 3; seed++) {
+		for (uint32_t depth = 0; depth <= EVENT_STACK_MAX; depth++) {
+			struct event_key key = {.type = seed};
+
+			wanted = stack_of(depth, seed);
+			event_store_add(&store, &key, &wanted, &(struct event_sums){0});
+		}
+	}
+	assert_int_equal(store.row_count, 3 * (EVENT_STACK_MAX + 1));
+	for (uint32_t i = 0; i < store.row_count; i++) {
+		wanted = stack_of(i % (EVENT_STACK_MAX + 1), store.rows[i].type);
+		assert_true(event_store_stack(&store, &store.rows[i], &found));
+		assert_stack(&found, &wanted);
+	}
+	event_store_free(&store);
+}
+
+static void a_refill_tells_the_stack_that_a_grow_names_later(void **state)
+{
+	const struct event_sums sums = {.count = 1};
+	struct event_store store = {0};
+	struct event_stack found;
+
+	(void)state;
+	assert_true(event_store_add(&store, &(struct event_key){0}, NULL, &sums)); /* it needs none */
+	assert_false(event_store_add(&store, &(struct event_key){.stack = {{1, 0}}}, NULL, &sums));
+	for (uint64_t i = 0; i < 2000; i++) {
+		struct event_key key = {.stack = {{i, 7}}, .kind = i % 2 ? EVENT_REFILL : EVENT_ALLOC};
+		struct event_stack stack = stack_of(1 + i % 50, i);
+
+		assert_true(event_store_add(&store, &key, &stack, &sums));
+	}
+	for (uint64_t i = 0; i < 2000; i++) {
+		struct event_key key = {.stack = {{i, 7}}, .kind = EVENT_CENTRAL_GROW};
+		struct event_stack wanted = stack_of(1 + i % 50, i);
+		uint32_t rows = store.row_count;
+
+		assert_int_equal(event_store_add(&store, &key, NULL, &sums), i % 2);
+		if (i % 2) {
+			assert_int_equal(store.row_count, rows + 1);
+			assert_true(event_store_stack(&store, &store.rows[rows], &found));
+			assert_stack(&found, &wanted);
+		}
+	}
+	event_store_free(&store);
+}
+
+/* 200,000 stacks of 60 frames that differ in the first three: each for itself they would take 96 MB. */
+static void stacks_share_their_callers(void **state)
+{
+	enum { STACKS = 200000, DEPTH = 60 };
+	struct event_store store = {0};
+	struct event_stack stack = stack_of(DEPTH, 1), found;
+
+	(void)state;
+	for (uint32_t i = 0; i < STACKS; i++) {
+		stack.pcs[0] = i;
+		stack.pcs[2] = i / 100;
+		event_store_add(&store, &(struct event_key){0}, &stack, &(struct event_sums){0});
+	}
+	assert_int_equal(store.row_count, STACKS);
+	assert_true(store.word_count < STACKS * 6);
+	for (uint32_t i = 0; i < STACKS; i++) {
+		stack.pcs[0] = i;
+		stack.pcs[2] = i / 100;
+		assert_true(event_store_stack(&store, &store.rows[i], &found));
+		assert_stack(&found, &stack);
+	}
+	event_store_free(&store);
+}
+
+/* Whether two stacks have the outermost `depth` frames in common. */
+static bool share(const struct event_stack *a, const struct event_stack *b, uint32_t depth)
+{
+	return a->depth >= depth && b->depth >= depth && a->truncated == b->truncated &&
+	       memcmp(a->pcs + a->depth - depth, b->pcs + b->depth - depth, depth * sizeof(a->pcs[0])) == 0;
+}
+
+/* Stacks of random callers: in the order, whoever has left a tree of callers does not come back to it. */
+static void the_order_keeps_trees_of_callers_together(void **state)
+{
+	enum { STACKS = 3000 };
+	static struct event_stack stacks[STACKS + 1];
+	struct event_store store = {0};
+	bool seen[STACKS + 1] = {false};
+	uint64_t seed = 1;
+	uint32_t *order;
+
+	(void)state;
+	assert_non_null(order = event_store_order(&store)); /* of none */
+	free(order);
+	event_store_add(&store, &(struct event_key){0}, NULL, &(struct event_sums){0});
+	for (uint32_t i = 1; i <= STACKS; i++) {
+		struct event_key key = {.type = i};
+
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		stacks[i].depth = 1 + (uint32_t)(seed >> 33) % 40;
+		for (uint32_t d = 0; d < stacks[i].depth; d++) {
+			seed = seed * 6364136223846793005 + 1442695040888963407;
+			stacks[i].pcs[d] = 1 + (seed >> 40) % 3;
+		}
+		event_store_add(&store, &key, &stacks[i], &(struct event_sums){0});
+	}
+	order = event_store_order(&store);
+	for (uint32_t i = 0; i <= STACKS; i++) {
+		assert_in_range(order[i], 0, STACKS);
+		assert_false(seen[order[i]]);
+		seen[order[i]] = true;
+	}
+	for (uint32_t depth = 8; depth <= 24; depth += 8) { /* as many as a node has frames */
+		for (uint32_t i = 0; i <= STACKS; i++) {
+			const struct event_stack *first = &stacks[order[i]];
+			bool left = false;
+
+			for (uint32_t j = i + 1; j <= STACKS && j < i + 200; j++) {
+				bool shares = share(first, &stacks[order[j]], depth);
+
+				assert_false(shares && left);
+				left |= !shares;
+			}
+		}
+	}
+	free(order);
+	event_store_free(&store);
+}
+
+static void stacks_are_found_by_their_hash_until_they_are_cleared(void **state)
+{
+	struct event_stacks stacks = {0};
+	struct event_hash hash = {{5, 2}};
+
+	(void)state;
+	assert_null(event_stacks_find(&stacks, &hash));
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 5000; i++) {
+			struct event_stack stack = stack_of(i % (EVENT_STACK_MAX + 1), i);
+
+			hash = (struct event_hash){{i * 0x9e3779b97f4a7c15, 1}};
+			event_stacks_add(&stacks, &hash, &stack);
+			event_stacks_add(&stacks, &hash, &stack);
+		}
+		for (uint32_t i = 0; i < 5000; i++) {
+			struct event_stack wanted = stack_of(i % (EVENT_STACK_MAX + 1), i);
+			const struct event_stack *found;
+
+			hash = (struct event_hash){{i * 0x9e3779b97f4a7c15, 1}};
+			found = event_stacks_find(&stacks, &hash);
+			assert_non_null(found);
+			assert_stack(found, &wanted);
+			hash.part[1] = 2;
+			assert_null(event_stacks_find(&stacks, &hash));
+		}
+		event_stacks_clear(&stacks);
+		assert_null(event_stacks_find(&stacks, &(struct event_hash){{0, 1}}));
+	}
+	event_stacks_free(&stacks);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sums_of_a_key_are_added_and_leave_with_their_process),
-		cmocka_unit_test(stacks_are_found_by_their_hash_as_they_were),
+		cmocka_unit_test(sums_of_a_key_are_added),
+		cmocka_unit_test(whatever_differs_in_a_key_makes_a_row),
+		cmocka_unit_test(stacks_come_back_as_they_were),
+		cmocka_unit_test(a_refill_tells_the_stack_that_a_grow_names_later),
+		cmocka_unit_test(stacks_share_their_callers),
+		cmocka_unit_test(the_order_keeps_trees_of_callers_together),
+		cmocka_unit_test(stacks_are_found_by_their_hash_until_they_are_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,59 @@ static void what_is_written_is_read_back_whole(void **state)
 	unlink(in_directory("rich.pb.gz"));
 }
 
+/* The first sample goes out when it is there, with nothing but it known; the profile then goes on. */
+static void a_profile_written_in_parts_reads_as_one(void **state)
+{
+	struct profile *whole = rich_profile(), *profile = rich_profile(), *back;
+	struct pprof_writer *writer = pprof_writer_new(in_directory("parts.pb.gz"));
+	size_t count = profile->sample_count;
+	struct error error = {0};
+
+	(void)state;
+	profile->sample_count = 1;
+	pprof_writer_add(writer, profile);
+	profile->samples++;
+	profile->sample_count = count - 1;
+	assert_int_equal(pprof_writer_count(writer), 1);
+	assert_int_equal(access(in_directory("parts.pb.gz"), F_OK), -1); /* not before it is whole */
+	assert_int_equal(pprof_writer_finish(writer, profile, &error), 0);
+	back = pprof_read(in_directory("parts.pb.gz"), &error);
+	if (!back)
+		fail_msg("%s", error.text);
+	assert_profiles_equal(whole, back);
+	profile->samples--;
+	profile_free(profile);
+	profile_free(whole);
+	profile_free(back);
+	unlink(in_directory("parts.pb.gz"));
+}
+
+static void an_abandoned_file_leaves_what_was_there(void **state)
+{
+	struct profile *profile = rich_profile();
+	struct pprof_writer *writer = pprof_writer_new(in_directory("kept"));
+	struct dirent *entry;
+	int entries = 0;
+	size_t size;
+
+	(void)state;
+	write_file(in_directory("kept"), "before", 6);
+	pprof_writer_add(writer, profile);
+	pprof_writer_abandon(writer);
+	pprof_writer_abandon(NULL);
+	uint8_t *bytes = read_file(in_directory("kept"), &size);
+	assert_int_equal(size, 6);
+	assert_memory_equal(bytes, "before", 6);
+	free(bytes);
+	DIR *listing = opendir(directory);
+	while ((entry = readdir(listing)))
+		entries += entry->d_name[0] != '.' || strlen(entry->d_name) > 2;
+	closedir(listing);
+	assert_int_equal(entries, 1);
+	unlink(in_directory("kept"));
+	profile_free(profile);
+}
+
 /* --- where it cannot be written --- */
 
 static void a_full_disk_is_an_error_that_names_the_file(void **state)
@@ -377,6 +430,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_back_whole),
+		cmocka_unit_test(a_profile_written_in_parts_reads_as_one),
+		cmocka_unit_test(an_abandoned_file_leaves_what_was_there),
 		cmocka_unit_test(a_full_disk_is_an_error_that_names_the_file),
 		cmocka_unit_test(a_failed_write_leaves_nothing_behind),
 		cmocka_unit_test(links_and_permissions_of_what_is_replaced_stay),

@@ -2,6 +2,7 @@
 /* Reading files that are no profiles, damaged ones, and some that mean harm: an error that says which, never
  * more. */
 #include "pprof_fixture.h"
+#include "pprof_format.h"
 
 #include "profile.pb-c.h"
 
@@ -399,52 +400,93 @@ static void huge_lengths_are_refused_before_memory_is_taken(void **state)
 	bytes_are_refused(packed, sizeof(packed), "truncated or corrupt");
 }
 
-/* A gzip file, or more of one, of `head` and that many MiB of zeros. */
-static void append_zeros(const char *path, const void *head, unsigned size, int mebibytes)
+/* 300 MiB of strings, one string that claims a gigabyte, and 300 MiB of samples; all take little on disk. */
+static void gzip_bombs_are_refused(void **state)
 {
+	static const struct {
+		const char *header, *refusal;
+	} bombs[] = {
+		{"\x32\x80\x80\x40", "too large: more than 256 MiB besides its samples"},
+		{"\x32\x80\x80\x80\x80\x04", "too large: more than 256 MiB besides its samples"},
+		{"\x12\x80\x80\x40", "is truncated or corrupt"}, /* there are no strings */
+	};
+	const char *path = in_directory("bomb");
 	uint8_t *zeros = calloc(1, 1 << 20);
-	gzFile file = gzopen(path, "a1");
 
-	assert_int_equal(gzwrite(file, head, size), size);
-	for (int i = 0; i < mebibytes; i++)
-		assert_int_equal(gzwrite(file, zeros, 1 << 20), 1 << 20);
-	gzclose(file);
+	(void)state;
+	for (size_t bomb = 0; bomb < sizeof(bombs) / sizeof(bombs[0]); bomb++) {
+		gzFile file = gzopen(path, "w1");
+
+		assert_int_equal(gzwrite(file, "\x0a\x00", 2), 2);
+		for (int i = 0; i < 300; i++) {
+			int size = (int)strlen(bombs[bomb].header);
+
+			assert_int_equal(gzwrite(file, bombs[bomb].header, (unsigned)size), size);
+			assert_int_equal(gzwrite(file, zeros, 1 << 20), 1 << 20);
+		}
+		gzclose(file);
+		assert_refused(path, bombs[bomb].refusal);
+	}
+	unlink(path);
 	free(zeros);
 }
 
-static void a_gzip_bomb_is_refused(void **state)
-{
-	const char *path = in_directory("bomb");
-
-	(void)state;
-	append_zeros(path, "", 0, 1025);
-	assert_refused(path, "MiB uncompressed; record at a coarser --rate or with --no-stacks");
-	unlink(path);
-}
-
-/* Recordings of every allocation of large programs are. */
+/* Recordings of every allocation of large programs are: 300 MiB of samples, all of one key. */
 static void a_large_profile_is_read(void **state)
 {
-	/* field 1000, that nobody knows, of 300 MiB */
-	static const uint8_t unknown[] = {0xc2, 0x3e, 0x80, 0x80, 0x80, 0x96, 0x01};
+	/* A sample of seven values, and of a field 1000 that nobody knows, of a MiB. */
+	static const uint8_t sample[] = {0x12, 0x8e, 0x80, 0x40, 0x12, 0x07, 3, 2, 1, 0, 0, 0, 0,
+					 0xc2, 0x3e, 0x80, 0x80, 0x40};
 	struct profile *small = rich_profile(), *large;
 	const char *path = in_directory("large");
+	uint8_t *zeros = calloc(1, 1 << 20);
 	struct error error = {0};
+	gzFile file;
 
 	(void)state;
-	if (sysconf(_SC_PHYS_PAGES) / 256 < 8 << 10) { /* MiB */
-		profile_free(small);
-		print_message("skipped: less than 8 GiB of memory\n");
-		skip();
-	}
 	assert_int_equal(pprof_write(small, path, NULL), 0);
-	append_zeros(path, unknown, sizeof(unknown), 300);
+	file = gzopen(path, "a1");
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(gzwrite(file, sample, sizeof(sample)), sizeof(sample));
+		assert_int_equal(gzwrite(file, zeros, 1 << 20), 1 << 20);
+	}
+	gzclose(file);
 	large = pprof_read(path, &error);
 	if (!large)
 		fail_msg("%s", error.text);
-	assert_int_equal(large->sample_count, small->sample_count);
+	assert_int_equal(large->sample_count, small->sample_count); /* the last has no labels and no stack either */
+	for (size_t i = 0; i < small->sample_count; i++) {
+		const int64_t *before = small->samples[i]->values, *values = large->samples[i]->values;
+		int added = i + 1 == small->sample_count ? 300 : 0;
+
+		assert_int_equal(values[VALUE_OBJECTS], before[VALUE_OBJECTS] + 3 * added);
+		assert_int_equal(values[VALUE_BYTES], before[VALUE_BYTES] + 2 * added);
+	}
+	assert_in_range(profile_memory(large), 1, 1 << 20);
 	profile_free(small);
 	profile_free(large);
+	unlink(path);
+	free(zeros);
+}
+
+static void samples_that_fill_the_memory_are_refused(void **state)
+{
+	struct profile *profile = rich_profile();
+	const char *path = in_directory("large");
+	struct profile_key key = {.span_class = 2, .stack = profile->samples[0]->key.stack};
+
+	(void)state;
+	for (key.pid = 1; key.pid <= 20000; key.pid++)
+		profile_add(profile, &key, (const int64_t[VALUE_COUNT]){1});
+	assert_in_range(profile_memory(profile), 20000 * 64, 20000 * 256);
+	assert_int_equal(pprof_write(profile, path, NULL), 0);
+	profile_free(profile);
+	pprof_memory_max = 1 << 20;
+	assert_refused(path, "is too large: its samples take more than 1 MiB of memory");
+	pprof_memory_max = 0;
+	profile = pprof_read(path, NULL);
+	assert_non_null(profile);
+	profile_free(profile);
 	unlink(path);
 }
 
@@ -460,8 +502,9 @@ int main(void)
 		cmocka_unit_test(malformed_comments_are_refused),
 		cmocka_unit_test(wrong_span_classes_are_refused),
 		cmocka_unit_test(huge_lengths_are_refused_before_memory_is_taken),
-		cmocka_unit_test(a_gzip_bomb_is_refused),
+		cmocka_unit_test(gzip_bombs_are_refused),
 		cmocka_unit_test(a_large_profile_is_read),
+		cmocka_unit_test(samples_that_fill_the_memory_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("pprof_input", tests, make_directory, remove_directory);

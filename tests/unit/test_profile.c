@@ -192,6 +192,52 @@ static void many_stacks_intern_in_linear_time(void **state)
 	profile_free(profile);
 }
 
+struct sunk {
+	size_t calls, samples;
+	int64_t sums[2]; /* by process */
+};
+
+static void sink(void *context, const struct profile *profile)
+{
+	struct sunk *sunk = context;
+
+	sunk->calls++;
+	sunk->samples += profile->sample_count;
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+
+		assert_int_equal(sample->key.stack->depth, 1);
+		assert_string_equal(sample->key.stack->locations[0]->frames[0].function, "f");
+		sunk->sums[sample->key.pid - 1] += sample->values[VALUE_OBJECTS];
+	}
+}
+
+static void samples_leave_by_the_sink_and_add_up(void **state)
+{
+	enum { LIMIT = 100, ADDED = 12345, KEYS = 150 };
+	struct profile *profile = profile_new();
+	struct profile_frame frame = {.function = "f"};
+	struct sunk sunk = {0};
+
+	(void)state;
+	profile_set_sink(profile, sink, &sunk, LIMIT);
+	for (uint64_t i = 0; i < ADDED; i++) {
+		const struct profile_location *location = profile_location(profile, i % KEYS, NULL, &frame, 1);
+		struct profile_key key = {.stack = profile_stack(profile, &location, 1, false), .pid = 1 + i % 2};
+
+		profile_add(profile, &key, (const int64_t[VALUE_COUNT]){(int64_t)i});
+		profile_drain(profile);
+		assert_in_range(profile->sample_count, 0, LIMIT - 1);
+	}
+	assert_int_equal(sunk.calls, ADDED / LIMIT);
+	assert_int_equal(sunk.samples, ADDED / LIMIT * LIMIT);
+	sink(&sunk, profile); /* what remains */
+	assert_int_equal(sunk.samples, ADDED);
+	assert_int_equal(sunk.sums[0], (int64_t)(ADDED / 2) * (ADDED / 2 + 1));
+	assert_int_equal(sunk.sums[1], (int64_t)(ADDED / 2) * (ADDED / 2));
+	profile_free(profile);
+}
+
 static void size_classes_are_gos(void **state)
 {
 	(void)state;
@@ -245,6 +291,7 @@ int main(void)
 		cmocka_unit_test(totals_are_null_where_one_process_did_not_measure),
 		cmocka_unit_test(checks_add_up_unless_one_is_missing),
 		cmocka_unit_test(many_stacks_intern_in_linear_time),
+		cmocka_unit_test(samples_leave_by_the_sink_and_add_up),
 		cmocka_unit_test(size_classes_are_gos),
 		cmocka_unit_test(only_invalid_utf8_is_repaired),
 	};

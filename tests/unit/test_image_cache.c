@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Executable files are looked at once, however many processes map them, and never taken for one another. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image_cache.h"
+
+/* Where our own text is mapped. */
+static uint64_t start, limit, offset;
+
+static int note_text(struct dl_phdr_info *image, size_t size, void *context)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	(void)size, (void)context;
+	for (int i = 0; i < image->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &image->dlpi_phdr[i];
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X))
+			continue;
+		start = (image->dlpi_addr + segment->p_vaddr) & -page;
+		limit = (image->dlpi_addr + segment->p_vaddr + segment->p_memsz + page - 1) & -page;
+		offset = segment->p_offset & -page;
+	}
+	return 1; /* the executable comes first */
+}
+
+static int open_files(void)
+{
+	DIR *listing = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (readdir(listing))
+		count++;
+	closedir(listing);
+	return count;
+}
+
+static struct image *share(struct image_cache *cache, const char *path)
+{
+	return image_share(cache, open(path, O_RDONLY | O_CLOEXEC), path, start, limit, offset);
+}
+
+static void an_address_is_looked_up_once_for_all_processes(void **state)
+{
+	struct profile *profile = profile_new();
+	struct image_cache *cache = image_cache_new(profile);
+	uint64_t address = (uint64_t)(uintptr_t)open_files + 1;
+	const struct profile_location *location;
+	struct image *image = share(cache, "/proc/self/exe");
+	int files;
+
+	(void)state;
+	location = image_locate(image, address, true);
+	assert_true(location->frame_count > 0);
+	assert_string_equal(location->frames[location->frame_count - 1].function, "open_files");
+	assert_ptr_equal(location->mapping, image_mapping(image));
+	files = open_files();
+	assert_ptr_equal(share(cache, "/proc/self/exe"), image);
+	assert_int_equal(open_files(), files);
+	assert_ptr_equal(image_locate(image, address, true), location);
+	image_release(image);
+	image_release(image);
+	/* nobody has it now, and still it is known */
+	assert_ptr_equal(share(cache, "/proc/self/exe"), image);
+	assert_ptr_equal(image_locate(image, address, true), location);
+	image_release(image);
+	image_cache_free(cache);
+	profile_free(profile);
+}
+
+static void copy_self(const char *path)
+{
+	int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	struct stat status;
+
+	assert_int_equal(fstat(from, &status), 0);
+	for (off_t done = 0; done < status.st_size;)
+		assert_true(sendfile(to, from, &done, (size_t)(status.st_size - done)) > 0);
+	close(from);
+	close(to);
+}
+
+static void another_file_or_place_is_another_image(void **state)
+{
+	struct profile *profile = profile_new();
+	struct image_cache *cache = image_cache_new(profile);
+	char path[] = "/tmp/escapement-image-XXXXXX";
+	struct image *images[5];
+
+	(void)state;
+	close(mkstemp(path));
+	unlink(path);
+	copy_self(path);
+	images[0] = share(cache, path);
+	images[1] = image_share(cache, open(path, O_RDONLY), path, start + 4096, limit + 4096, offset);
+	images[2] = image_share(cache, open(path, O_RDONLY), "another name", start, limit, offset);
+	unlink(path);
+	copy_self(path);
+	images[3] = share(cache, path);
+	assert_int_equal(truncate(path, 100), 0); /* the same inode */
+	images[4] = share(cache, path);
+	for (int i = 0; i < 5; i++) {
+		for (int j = 0; j < i; j++)
+			assert_ptr_not_equal(images[i], images[j]);
+	}
+	/* what cannot be opened might be anything */
+	struct image *unknown = image_share(cache, -1, path, start, limit, offset);
+	struct image *other = image_share(cache, -1, path, start, limit, offset);
+	assert_ptr_not_equal(unknown, other);
+	assert_int_equal(image_locate(unknown, start + 1, true)->frame_count, 0);
+	image_release(unknown);
+	image_release(other);
+	for (int i = 0; i < 5; i++)
+		image_release(images[i]);
+	unlink(path);
+	image_cache_free(cache);
+	profile_free(profile);
+}
+
+static void few_images_are_kept_that_nobody_has(void **state)
+{
+	enum { PLACES = 100 };
+	struct profile *profile = profile_new();
+	struct image_cache *cache = image_cache_new(profile);
+	int files = open_files();
+
+	(void)state;
+	for (uint64_t i = 0; i < PLACES; i++) {
+		struct image *image = image_share(cache, open("/proc/self/exe", O_RDONLY), "self", start + i * 4096,
+						  limit + i * 4096, offset);
+
+		assert_non_null(image_mapping(image)); /* opens its symbolizer */
+		image_release(image);
+	}
+	assert_in_range(open_files(), files + 1, files + PLACES / 2);
+	image_cache_free(cache);
+	assert_int_equal(open_files(), files);
+	profile_free(profile);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_is_looked_up_once_for_all_processes),
+		cmocka_unit_test(another_file_or_place_is_another_image),
+		cmocka_unit_test(few_images_are_kept_that_nobody_has),
+	};
+
+	dl_iterate_phdr(note_text, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

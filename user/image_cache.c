@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "image_cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "string_table.h"
+#include "symbolizer.h"
+#include "usdt.h"
+
+enum { IDLE_MAX = 8 }; /* images kept that no process has */
+
+/* What tells two images apart. Padding zeroed. */
+struct image_key {
+	uint64_t device, inode, size, modified_s, modified_ns;
+	uint64_t start, limit, offset;
+};
+
+struct image {
+	struct image_cache *cache;
+	struct image *next;
+	struct image_key key;
+	char *path;
+	unsigned users;
+	uint64_t released; /* when, in the cache's time */
+	int file;          /* -1 where it could not be opened: then nobody shares it */
+	uint64_t bias;
+	bool bias_known;
+	struct symbolizer *symbolizer;
+	const struct profile_mapping *mapping; /* NULL until it has been tried to open the symbolizer */
+	struct location_map located;
+};
+
+struct image_cache {
+	struct profile *profile;
+	struct image *images;
+	uint64_t releases;
+	unsigned idle;
+};
+
+/* --- locations by address --- */
+
+static size_t location_slot(const struct location_map *map, uint64_t address, bool call)
+{
+	size_t slot = hash_fold(call, address) & (map->capacity - 1);
+
+	while (map->slots[slot].location && (map->slots[slot].address != address || map->slots[slot].call != call))
+		slot = (slot + 1) & (map->capacity - 1);
+	return slot;
+}
+
+const struct profile_location **location_map_at(struct location_map *map, uint64_t address, bool call)
+{
+	struct location_slot *slot;
+
+	if (2 * map->count >= map->capacity) {
+		struct location_map old = *map;
+
+		map->capacity = old.capacity ? 2 * old.capacity : 64;
+		map->slots = memory_zeroed(map->capacity, sizeof(*map->slots));
+		for (size_t i = 0; i < old.capacity; i++) {
+			if (old.slots[i].location)
+				map->slots[location_slot(map, old.slots[i].address, old.slots[i].call)] = old.slots[i];
+		}
+		free(old.slots);
+	}
+	slot = &map->slots[location_slot(map, address, call)];
+	if (!slot->location) {
+		*slot = (struct location_slot){.address = address, .call = call};
+		map->count++; /* the caller fills it */
+	}
+	return &slot->location;
+}
+
+void location_map_free(struct location_map *map)
+{
+	free(map->slots);
+	*map = (struct location_map){0};
+}
+
+/* --- images --- */
+
+struct image_cache *image_cache_new(struct profile *profile)
+{
+	struct image_cache *cache = memory_zeroed(1, sizeof(*cache));
+
+	cache->profile = profile;
+	return cache;
+}
+
+static void image_free(struct image *image)
+{
+	struct image **link = &image->cache->images;
+
+	while (*link != image)
+		link = &(*link)->next;
+	*link = image->next;
+	symbolizer_close(image->symbolizer);
+	if (image->file >= 0)
+		close(image->file);
+	location_map_free(&image->located);
+	free(image->path);
+	free(image);
+}
+
+void image_cache_free(struct image_cache *cache)
+{
+	if (!cache)
+		return;
+	while (cache->images)
+		image_free(cache->images);
+	free(cache);
+}
+
+/* False where nothing tells which file it is. */
+static bool identify(struct image_key *key, int file)
+{
+	struct stat status;
+
+	if (file < 0 || fstat(file, &status))
+		return false;
+	key->device = status.st_dev;
+	key->inode = status.st_ino;
+	key->size = (uint64_t)status.st_size;
+	key->modified_s = (uint64_t)status.st_mtim.tv_sec;
+	key->modified_ns = (uint64_t)status.st_mtim.tv_nsec;
+	return true;
+}
+
+static struct image *find(const struct image_cache *cache, const struct image_key *key, const char *path)
+{
+	struct image *image = cache->images;
+
+	while (image && (image->file < 0 || memcmp(&image->key, key, sizeof(*key)) != 0 ||
+			 strcmp(image->path, path) != 0))
+		image = image->next;
+	return image;
+}
+
+struct image *image_share(struct image_cache *cache, int file, const char *path, uint64_t start, uint64_t limit,
+			  uint64_t offset)
+{
+	struct image_key key = {.start = start, .limit = limit, .offset = offset};
+	struct image *image = identify(&key, file) ? find(cache, &key, path) : NULL;
+
+	if (image) {
+		close(file);
+		cache->idle -= image->users++ == 0;
+		return image;
+	}
+	image = memory_zeroed(1, sizeof(*image));
+	*image = (struct image){.cache = cache, .next = cache->images, .key = key, .path = strdup(path), .users = 1,
+				.file = file};
+	if (!image->path)
+		abort();
+	cache->images = image;
+	return image;
+}
+
+void image_release(struct image *image)
+{
+	struct image_cache *cache = image->cache;
+	struct image *oldest = NULL;
+
+	if (--image->users)
+		return;
+	image->released = cache->releases++;
+	if (image->file < 0 || !image->mapping) { /* there is nothing in it that would be worth keeping */
+		image_free(image);
+		return;
+	}
+	if (++cache->idle <= IDLE_MAX)
+		return;
+	for (struct image *other = cache->images; other; other = other->next) {
+		if (!other->users && (!oldest || other->released < oldest->released))
+			oldest = other;
+	}
+	cache->idle--;
+	image_free(oldest);
+}
+
+const struct profile_mapping *image_mapping(struct image *image)
+{
+	struct profile_mapping mapping = {.start = image->key.start, .limit = image->key.limit,
+					  .offset = image->key.offset, .file = image->path};
+	char path[64];
+
+	if (image->mapping)
+		return image->mapping;
+	if (image->file >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", image->file);
+		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias);
+		image->symbolizer = symbolizer_open(path, NULL);
+		if (image->symbolizer)
+			mapping.build_id = symbolizer_build_id(image->symbolizer);
+	}
+	image->mapping = profile_mapping(image->cache->profile, &mapping);
+	return image->mapping;
+}
+
+const struct profile_location *image_locate(struct image *image, uint64_t address, bool call)
+{
+	const struct profile_location **location = location_map_at(&image->located, address, call);
+	const struct profile_mapping *mapping = image_mapping(image);
+	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];
+	size_t count = 0;
+
+	if (*location)
+		return *location;
+	if (image->symbolizer && image->bias_known)
+		count = symbolizer_lookup(image->symbolizer, address - (call ? 1 : 0) - image->bias, frames);
+	*location = profile_location(image->cache->profile, address, mapping, frames, (uint32_t)count);
+	return *location;
+}
