@@ -5,6 +5,7 @@ import ctypes
 import errno
 import json
 import os
+import pathlib
 import re
 import signal
 import struct
@@ -378,12 +379,26 @@ def test_a_program_that_will_not_end_is_left_running_and_that_is_said(t):
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
+def wait_until_caught(recorder, number):
+    """Waits until the program that a recorder has started handles the signal, and some moments more."""
+    children = pathlib.Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid in children.read_text().split():
+            caught = re.search(r"^SigCgt:\t(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+            if caught and int(caught[1], 16) >> (number - 1) & 1:
+                time.sleep(0.5)
+                return
+        time.sleep(0.02)
+    raise AssertionError("the program does not handle the signal")
+
+
 def test_ctrl_c_writes_what_was_measured_and_reaches_the_program(t):
     harness.require_root()
     counts, profile = t.path("counts"), t.path("profile.pb.gz")
     recorder = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", profile, "--", workload("seeds"), "--rounds",
                        "0", "--sleep-us", "100", f"--print-counts={counts}")
-    time.sleep(1.5)
+    wait_until_caught(recorder, signal.SIGINT)
     recorder.send_signal(signal.SIGINT)
     _, messages = recorder.communicate(timeout=30)
     same(recorder.returncode, 0, messages)
