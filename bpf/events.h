@@ -169,7 +169,8 @@ struct event_cache {
  */
 #define EVENT_ARENA_BYTES 65536
 #define EVENT_ARENA_NEXT  8
-#define EVENT_ARENAS_MAX  64 /* looked at */
+#define EVENT_ARENAS_MAX  64 /* looked at. They have the bits of some 400,000 spans; that one took its own while another thread
+			      * did, and has been held since before so many others, goes unnoticed */
 #define EVENT_BITS_BYTES(elements) (((elements) + 63) / 64 * 8)
 
 /*

@@ -21,6 +21,7 @@ enum {
 	P_GC_STOP = 3,
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs stands right before alloc */
 	SPAN_READ = 16,
+	ARENAS_MAX = 1 << 16,
 	REFILL_TRIES = 20,
 	REFILL_NS = 100 * 1000,
 };
@@ -278,7 +279,8 @@ static int came_last(const struct go_heap *heap, const struct target *target, ui
 	if (target_read(target, heap->bits_arenas, lists, sizeof(lists)))
 		return -1;
 	for (int list = 0; list < 2; list++) {
-		for (arena = lists[list]; arena;) {
+		arena = lists[list];
+		for (int i = 0; arena && i < ARENAS_MAX; i++) { /* it changes while we look, if the process runs */
 			if (alloc_bits - arena < EVENT_ARENA_BYTES)
 				return 1;
 			if (mark_bits - arena < EVENT_ARENA_BYTES)
