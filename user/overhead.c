@@ -17,8 +17,8 @@ enum {
 };
 
 /* In units of a hit whose program does nothing: a hit with its program, and what each frame of its stack adds. Measured
- * at 1.1 to 1.3 and 0.05 to 0.08 (make bench-probes, bench-go). */
-static const double hit_factor = 1.2, frame_factor = 0.07;
+ * at 1.1 to 1.3, and at 0.025 (Go) to 0.06 (libgoalloc; make bench-probes, bench-go). */
+static const double hit_factor = 1.2, frame_factor = 0.035;
 
 static int64_t clock_ns(clockid_t clock)
 {
