@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_PPROF_FORMAT_H
 #define ESCAPEMENT_PPROF_FORMAT_H
 
-/* What pprof's writer and its reader agree on. Private to pprof*.c; pprof.c describes the format. */
+/* What pprof's writer and its reader agree on above the wire (pprof_wire.h). Private to pprof*.c. */
 
 #include <stdbool.h>
 
@@ -35,7 +35,8 @@ enum {
 	PPROF_LABEL_NUM_UNIT = 4,
 };
 
-/* How much memory the samples of a file that is read may take; 0: half of the machine's. */
+/* How much memory of its own each of these may take of a file that is read: its samples, all else unpacked, and the
+ * copy of what comes through a pipe; 0: half of the machine's. */
 extern size_t pprof_memory_max;
 
 /* Calls `emit` with each comment that `profile` needs, in the order they are to be written. */

@@ -2,10 +2,8 @@
 /*
  * Writes a profile piece by piece: serialized protobuf messages may be concatenated, so each sample,
  * location, … goes out as a Profile that holds nothing else, and the whole never lies in memory twice; samples may go
- * out while the recording still makes more. What is known only at its end comes behind them, strings last, when all of
- * them have been seen.
- *
- * Samples outnumber all else by far: these are encoded by hand.
+ * out while the recording still makes more. What is known only at its end comes behind them, strings last, when all
+ * of them have been seen.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -16,12 +14,11 @@
 #include <zlib.h>
 
 #include "output.h"
-#include "pointer_map.h"
 #include "pprof.h"
 #include "pprof_format.h"
+#include "pprof_strings.h"
+#include "pprof_write_samples.h"
 #include "profile.pb-c.h"
-#include "size_class.h"
-#include "string_table.h"
 #include "utf8.h"
 
 /* Level 4: two thirds of what the usual 6 costs, for files a seventh larger. While a program is recorded it counts. */
@@ -43,20 +40,7 @@ struct mapping_facts {
 	bool functions, files, lines;
 };
 
-enum {
-	BUFFER_BYTES = 1 << 16,
-	VARINT_MAX = 10,
-	LABELS_MAX = 7,
-	LABEL_BYTES_MAX = 5 + 3 * VARINT_MAX,
-	SAMPLE_FIXED_MAX = 3 * (1 + VARINT_MAX) + VALUE_COUNT * VARINT_MAX + LABELS_MAX * LABEL_BYTES_MAX,
-};
-
-/* What the sample labels say, by its index in the file's table of strings. */
-struct label_strings {
-	int64_t span_class, size_class, type, pid, comm, rate, stack; /* keys */
-	int64_t bytes, truncated;
-	int64_t span_classes[SPAN_CLASSES]; /* 0: not seen yet */
-};
+enum { BUFFER_BYTES = 1 << 16 };
 
 struct pprof_writer {
 	const struct profile *profile;
@@ -68,11 +52,8 @@ struct pprof_writer {
 	uint8_t *buffer; /* what gzip has not got yet */
 	size_t buffer_used, buffer_size;
 	size_t sample_count;
-	struct string_table strings;
-	struct pointer_map string_indices; /* of the table's pointers, and of the profile's and literals */
-	const char **texts; /* by index */
-	size_t text_count, text_capacity;
-	struct label_strings labels;
+	struct pprof_strings strings;
+	struct pprof_label_strings labels;
 	struct function_index *functions;
 	bool *location_seen; /* by id */
 	size_t location_capacity;
@@ -128,40 +109,6 @@ static void write_part(struct pprof_writer *writer, const Part *part)
 	writer->buffer_used += perftools__profiles__profile__pack(part, to);
 }
 
-/* The index of a string in the file's table; NULL is "". */
-static int64_t string_index(struct pprof_writer *writer, const char *text)
-{
-	uint32_t *index;
-
-	if (!text || !*text)
-		return 0;
-	text = string_table_intern(&writer->strings, text, strlen(text));
-	index = pointer_map_at(&writer->string_indices, text);
-	if (*index == POINTER_MAP_NONE) {
-		if (writer->text_count == writer->text_capacity) {
-			writer->text_capacity = writer->text_capacity ? writer->text_capacity * 2 : 64;
-			writer->texts = checked(
-				reallocarray(writer->texts, writer->text_capacity, sizeof(*writer->texts)));
-		}
-		writer->texts[writer->text_count++] = text;
-		*index = (uint32_t)writer->text_count;
-	}
-	return *index;
-}
-
-/* The same for a string that stays where it is: the profile's. */
-static int64_t interned_index(struct pprof_writer *writer, const char *text)
-{
-	uint32_t known = pointer_map_get(&writer->string_indices, text);
-	int64_t index;
-
-	if (known != POINTER_MAP_NONE || !text)
-		return text ? known : 0;
-	index = string_index(writer, text);
-	*pointer_map_at(&writer->string_indices, text) = (uint32_t)index;
-	return index;
-}
-
 static void write_strings(struct pprof_writer *writer)
 {
 	char *none = "";
@@ -169,10 +116,10 @@ static void write_strings(struct pprof_writer *writer)
 	write_part(writer, &(Part){.base = PROTOBUF_C_MESSAGE_INIT(&perftools__profiles__profile__descriptor),
 				   .n_string_table = 1,
 				   .string_table = &none});
-	for (size_t i = 0; i < writer->text_count; i++) {
+	for (size_t i = 0; i < writer->strings.count; i++) {
 		Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
-		char *repaired = utf8_repair(writer->texts[i]);
-		char *text = repaired ? repaired : (char *)writer->texts[i];
+		char *repaired = utf8_repair(writer->strings.texts[i]);
+		char *text = repaired ? repaired : (char *)writer->strings.texts[i];
 
 		part.n_string_table = 1;
 		part.string_table = &text;
@@ -183,8 +130,9 @@ static void write_strings(struct pprof_writer *writer)
 
 static uint64_t function_id(struct pprof_writer *writer, const struct profile_frame *frame)
 {
-	struct function_key key = {interned_index(writer, frame->function), interned_index(writer, frame->file),
-				   frame->start_line};
+	struct function_key key = {.name = pprof_strings_interned(&writer->strings, frame->function),
+				   .file = pprof_strings_interned(&writer->strings, frame->file),
+				   .start_line = frame->start_line};
 	Perftools__Profiles__Function function = PERFTOOLS__PROFILES__FUNCTION__INIT;
 	Perftools__Profiles__Function *pointer = &function;
 	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
@@ -275,146 +223,17 @@ static void write_location(struct pprof_writer *writer, const struct profile_loc
 	free(lines);
 }
 
-/* --- samples, in protobuf's wire format --- */
-
-enum { WIRE_VARINT, WIRE_BYTES = 2 };
-
-#define TAG(field, wire) ((field) << 3 | (wire))
-
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
+static void write_sample(struct pprof_writer *writer, const struct profile_sample *sample)
 {
-	for (; value >= 0x80; value >>= 7)
-		*to++ = (uint8_t)(value | 0x80);
-	*to++ = (uint8_t)value;
-	return to;
-}
-
-static size_t varint_bytes(uint64_t value)
-{
-	return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
-}
-
-/* A field whose number is at most 15. 0 is what a reader takes where it finds none. */
-static uint8_t *put_number(uint8_t *to, int field, int64_t value)
-{
-	if (!value)
-		return to;
-	*to++ = (uint8_t)TAG(field, WIRE_VARINT);
-	return put_varint(to, (uint64_t)value);
-}
-
-static uint8_t *put_label(uint8_t *to, int64_t key, int64_t text, int64_t number, int64_t unit)
-{
-	uint8_t label[LABEL_BYTES_MAX], *end = label;
-
-	end = put_number(end, PPROF_LABEL_KEY, key);
-	end = put_number(end, PPROF_LABEL_STR, text);
-	end = put_number(end, PPROF_LABEL_NUM, number);
-	end = put_number(end, PPROF_LABEL_NUM_UNIT, unit);
-	*to++ = TAG(PPROF_SAMPLE_LABEL, WIRE_BYTES);
-	to = put_varint(to, (uint64_t)(end - label));
-	return mempcpy(to, label, (size_t)(end - label));
-}
-
-static void init_label_strings(struct pprof_writer *writer)
-{
-	struct label_strings *labels = &writer->labels;
-
-	labels->span_class = string_index(writer, PPROF_LABEL_SPAN_CLASS);
-	labels->size_class = string_index(writer, PPROF_LABEL_SIZE_CLASS);
-	labels->type = string_index(writer, PPROF_LABEL_TYPE);
-	labels->pid = string_index(writer, PPROF_LABEL_PID);
-	labels->comm = string_index(writer, PPROF_LABEL_COMM);
-	labels->rate = string_index(writer, PPROF_LABEL_RATE);
-	labels->stack = string_index(writer, PPROF_LABEL_STACK);
-	labels->bytes = string_index(writer, "bytes");
-	labels->truncated = string_index(writer, "truncated");
-}
-
-static int64_t span_class_index(struct pprof_writer *writer, int span_class)
-{
-	int64_t *index = &writer->labels.span_classes[span_class];
-	char number[16];
-
-	if (!*index) {
-		snprintf(number, sizeof(number), "%d", span_class);
-		*index = string_index(writer, number);
-	}
-	return *index;
-}
-
-static uint8_t *put_labels(struct pprof_writer *writer, uint8_t *to, const struct profile_key *key)
-{
-	const struct label_strings *labels = &writer->labels;
-
-	if (key->span_class != SPAN_CLASS_UNKNOWN) {
-		int64_t size = size_class_bytes(span_class_size_class(key->span_class));
-
-		to = put_label(to, labels->span_class, span_class_index(writer, key->span_class), 0, 0);
-		if (size)
-			to = put_label(to, labels->size_class, 0, size, labels->bytes);
-	}
-	if (key->type)
-		to = put_label(to, labels->type, interned_index(writer, key->type), 0, 0);
-	if (key->pid)
-		to = put_label(to, labels->pid, 0, key->pid, 0);
-	if (key->comm)
-		to = put_label(to, labels->comm, interned_index(writer, key->comm), 0, 0);
-	if (key->rate)
-		to = put_label(to, labels->rate, 0, key->rate, labels->bytes);
-	if (key->stack->truncated)
-		to = put_label(to, labels->stack, labels->truncated, 0, 0);
-	return to;
-}
-
-static uint8_t *put_values(uint8_t *to, const int64_t *values)
-{
-	uint8_t packed[VALUE_COUNT * VARINT_MAX], *end = packed;
-
-	for (int i = 0; i < VALUE_COUNT; i++)
-		end = put_varint(end, (uint64_t)values[i]);
-	*to++ = TAG(PPROF_SAMPLE_VALUE, WIRE_BYTES);
-	to = put_varint(to, (uint64_t)(end - packed));
-	return mempcpy(to, packed, (size_t)(end - packed));
-}
-
-static uint8_t *put_locations(uint8_t *to, const struct profile_stack *stack)
-{
-	size_t size = 0;
-
-	if (!stack->depth)
-		return to;
-	for (uint32_t i = 0; i < stack->depth; i++)
-		size += varint_bytes(stack->locations[i]->id);
-	*to++ = TAG(PPROF_SAMPLE_LOCATION, WIRE_BYTES);
-	to = put_varint(to, size);
-	for (uint32_t i = 0; i < stack->depth; i++)
-		to = put_varint(to, stack->locations[i]->id);
-	return to;
-}
-
-static void write_sample(struct pprof_writer *writer, const struct profile_sample *from)
-{
-	const struct profile_stack *stack = from->key.stack;
-	size_t most = SAMPLE_FIXED_MAX + (size_t)stack->depth * VARINT_MAX;
-	uint8_t *start, *body, *end, header[1 + VARINT_MAX];
-	size_t length, header_length;
+	const struct profile_stack *stack = sample->key.stack;
+	uint8_t *to;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
 		if (location_is_new(writer, stack->locations[i]->id))
 			write_location(writer, stack->locations[i]);
 	}
-	start = reserve(writer, most);
-	body = start + sizeof(header); /* its length is known only then */
-	end = put_locations(body, stack);
-	end = put_values(end, from->values);
-	end = put_labels(writer, end, &from->key);
-	length = (size_t)(end - body);
-	header[0] = TAG(PPROF_SAMPLE, WIRE_BYTES);
-	header_length = (size_t)(put_varint(header + 1, length) - header);
-	memcpy(start, header, header_length);
-	memmove(start + header_length, body, length);
-	writer->buffer_used += header_length + length;
+	to = reserve(writer, pprof_sample_bytes_max(sample));
+	writer->buffer_used += pprof_sample_put(to, sample, &writer->labels, &writer->strings);
 }
 
 static void write_mapping(struct pprof_writer *writer, struct mapping_facts *facts)
@@ -428,8 +247,8 @@ static void write_mapping(struct pprof_writer *writer, struct mapping_facts *fac
 	mapping.memory_start = from->start;
 	mapping.memory_limit = from->limit;
 	mapping.file_offset = from->offset;
-	mapping.filename = string_index(writer, from->file);
-	mapping.build_id = string_index(writer, from->build_id);
+	mapping.filename = pprof_strings_index(&writer->strings, from->file);
+	mapping.build_id = pprof_strings_index(&writer->strings, from->build_id);
 	mapping.has_functions = facts->functions;
 	mapping.has_filenames = facts->files;
 	mapping.has_line_numbers = facts->lines;
@@ -459,12 +278,13 @@ static void write_mappings(struct pprof_writer *writer)
 
 static void write_comment(void *context, const char *comment)
 {
+	struct pprof_writer *writer = context;
 	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
-	int64_t index = string_index(context, comment);
+	int64_t index = pprof_strings_index(&writer->strings, comment);
 
 	part.n_comment = 1;
 	part.comment = &index;
-	write_part(context, &part);
+	write_part(writer, &part);
 }
 
 /* First: by these a reader knows the file for a profile. */
@@ -475,8 +295,8 @@ static void write_types(struct pprof_writer *writer)
 
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		perftools__profiles__value_type__init(&types[i]);
-		types[i].type = string_index(writer, pprof_sample_types[i].name);
-		types[i].unit = string_index(writer, pprof_sample_types[i].unit);
+		types[i].type = pprof_strings_index(&writer->strings, pprof_sample_types[i].name);
+		types[i].unit = pprof_strings_index(&writer->strings, pprof_sample_types[i].unit);
 		pointers[i] = &types[i];
 	}
 	part.n_sample_type = VALUE_COUNT;
@@ -491,14 +311,15 @@ static void write_facts(struct pprof_writer *writer)
 	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
 	bool refills = !(profile->row_measured & 1u << VALUE_BYTES) && profile->row_measured & 1u << VALUE_REFILLS;
 
-	period_type.type = string_index(writer, "space");
-	period_type.unit = string_index(writer, "bytes");
+	period_type.type = pprof_strings_index(&writer->strings, "space");
+	period_type.unit = pprof_strings_index(&writer->strings, "bytes");
 	part.period_type = &period_type;
 	part.period = profile->rate;
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
 	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
-	part.default_sample_type = string_index(writer, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
+	part.default_sample_type = pprof_strings_index(
+		&writer->strings, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
 	write_part(writer, &part);
 }
 
@@ -519,9 +340,7 @@ static void release(struct pprof_writer *writer)
 		HASH_DEL(writer->functions, function);
 		free(function);
 	}
-	string_table_free(&writer->strings);
-	pointer_map_free(&writer->string_indices);
-	free(writer->texts);
+	pprof_strings_free(&writer->strings);
 	free(writer->buffer);
 	free(writer->location_seen);
 	free(writer->mappings);
@@ -545,12 +364,17 @@ static void open_file(struct pprof_writer *writer)
 		writer->failed = true;
 		return;
 	}
+	errno = 0;
 	descriptor = dup(fileno(writer->output.stream));
 	writer->file = descriptor < 0 ? NULL : gzdopen(descriptor, GZIP_MODE);
-	if (!writer->file)
+	if (!writer->file) {
 		fail(writer, errno ? strerror(errno) : "compression failed");
+		if (descriptor >= 0)
+			close(descriptor);
+		return;
+	}
 	write_types(writer);
-	init_label_strings(writer);
+	pprof_label_strings_init(&writer->labels, &writer->strings);
 }
 
 void pprof_writer_add(void *context, const struct profile *profile)

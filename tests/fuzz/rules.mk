@@ -10,7 +10,8 @@ FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_posi
 	printable utf8 string_table pointer_map error
 
 FUZZ_PARTS_pathmatch := pathmatch
-FUZZ_PARTS_pprof := pprof pprof_comments pprof_read pprof_write output profile interval size_class utf8 error \
+FUZZ_PARTS_pprof := pprof pprof_comments pprof_source pprof_tables pprof_read_samples pprof_read \
+	pprof_strings pprof_write_samples pprof_write output profile interval size_class utf8 error \
 	string_table pointer_map report render_report_data render_report_text frames json shorten terminal
 FUZZ_MADE_pprof  := $(B)/user/profile.pb-c.c
 # glibc's obstack macros add offsets to null pointers.

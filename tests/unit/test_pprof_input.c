@@ -4,6 +4,10 @@
 #include "pprof_fixture.h"
 #include "pprof_format.h"
 
+#include <limits.h>
+#include <signal.h>
+#include <sys/wait.h>
+
 #include "profile.pb-c.h"
 
 /* --- what is not a good profile --- */
@@ -294,6 +298,9 @@ static void wrong_indices_are_refused(void **state)
 	REFUSED(values[0], -1, "negative value");
 	REFUSED(type.type, TEXT_FUNCTION, "does not measure allocations: it has main.main");
 	REFUSED(profile.n_sample_type, 0, "is not a pprof profile");
+	Perftools__Profiles__ValueType period = PERFTOOLS__PROFILES__VALUE_TYPE__INIT;
+	period.type = 8;
+	REFUSED(profile.period_type, &period, "string 8 of 8");
 }
 
 static void checks_that_no_recording_has_are_refused(void **state)
@@ -407,7 +414,7 @@ static void gzip_bombs_are_refused(void **state)
 		const char *header, *refusal;
 	} bombs[] = {
 		{"\x32\x80\x80\x40", "too large: more than 256 MiB besides its samples"},
-		{"\x32\x80\x80\x80\x80\x04", "too large: more than 256 MiB besides its samples"},
+		{"\x32\x80\x80\x80\x80\x04", "too large: a field has more than 256 MiB"},
 		{"\x12\x80\x80\x40", "is truncated or corrupt"}, /* there are no strings */
 	};
 	const char *path = in_directory("bomb");
@@ -490,6 +497,75 @@ static void samples_that_fill_the_memory_are_refused(void **state)
 	unlink(path);
 }
 
+/* A byte each for their contents, but many times that for the memory they lie in. */
+static void small_strings_that_fill_the_memory_are_refused(void **state)
+{
+	enum { COUNT = 50000 };
+	const char *path = in_directory("strings");
+	uint8_t *bytes = calloc(COUNT + 1, 2);
+
+	(void)state;
+	bytes[0] = 0x0a;
+	for (int i = 1; i <= COUNT; i++)
+		bytes[2 * i] = 0x32;
+	write_file(path, bytes, 2 * (COUNT + 1));
+	pprof_memory_max = 1 << 20; /* their bytes and pointers would fit */
+	assert_refused(path, "is too large: all but its samples takes more than 1 MiB of memory");
+	pprof_memory_max = 0;
+	assert_refused(path, "does not measure allocations");
+	unlink(path);
+	free(bytes);
+}
+
+/* A child writes the same MiB again and again, at most `mebibytes` times. Returns the end to read from. */
+static int pipe_of(int mebibytes, const uint8_t *bytes, pid_t *child)
+{
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	*child = fork();
+	assert_true(*child >= 0);
+	if (*child == 0) {
+		close(ends[0]);
+		for (int i = 0; i < mebibytes; i++) {
+			for (ssize_t done = 0, count; done < 1 << 20; done += count) {
+				count = write(ends[1], bytes + done, (size_t)((1 << 20) - done));
+				if (count < 0)
+					_exit(1);
+			}
+		}
+		_exit(0);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+static void a_pipe_without_an_end_is_refused(void **state)
+{
+	uint8_t *zeros = calloc(1, 1 << 20);
+	char path[32];
+	pid_t child;
+	int status, end = pipe_of(INT_MAX, zeros, &child);
+
+	(void)state;
+	snprintf(path, sizeof(path), "/dev/fd/%d", end);
+	pprof_memory_max = 2 << 20;
+	assert_refused(path, "is too large: more than 2 MiB come through a pipe");
+	close(end);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+
+	/* What fits is read. */
+	end = pipe_of(2, zeros, &child);
+	snprintf(path, sizeof(path), "/dev/fd/%d", end);
+	assert_refused(path, "is not a pprof profile");
+	pprof_memory_max = 0;
+	close(end);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	free(zeros);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +581,8 @@ int main(void)
 		cmocka_unit_test(gzip_bombs_are_refused),
 		cmocka_unit_test(a_large_profile_is_read),
 		cmocka_unit_test(samples_that_fill_the_memory_are_refused),
+		cmocka_unit_test(small_strings_that_fill_the_memory_are_refused),
+		cmocka_unit_test(a_pipe_without_an_end_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("pprof_input", tests, make_directory, remove_directory);

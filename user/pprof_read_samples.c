@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pprof_read_samples.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pprof_format.h"
+
+struct reader {
+	const struct pprof_tables *tables;
+	const struct pprof_columns *columns;
+	int64_t *values; /* of one sample, as the file has them */
+};
+
+struct label {
+	uint64_t numbers[PPROF_LABEL_NUM + 1]; /* by the field's number */
+};
+
+static int read_label(struct reader *reader, struct wire_bytes bytes, struct profile_key *key, bool *truncated_stack)
+{
+	struct label label = {0};
+	const char *name, *text;
+	struct wire_field field;
+	int64_t number;
+
+	while (bytes.next < bytes.end) {
+		if (!wire_take_field(&bytes, &field))
+			return pprof_source_truncated(reader->tables->source);
+		if (field.number > PPROF_LABEL_NUM)
+			continue;
+		if (field.wire != WIRE_VARINT)
+			return pprof_source_truncated(reader->tables->source);
+		label.numbers[field.number] = field.value;
+	}
+	number = (int64_t)label.numbers[PPROF_LABEL_NUM];
+	if (pprof_tables_string(reader->tables, (int64_t)label.numbers[PPROF_LABEL_KEY], &name) ||
+	    pprof_tables_string(reader->tables, (int64_t)label.numbers[PPROF_LABEL_STR], &text))
+		return -1;
+	if (!name)
+		return 0;
+	if (strcmp(name, PPROF_LABEL_SPAN_CLASS) == 0) {
+		char *end;
+		long class = text ? strtol(text, &end, 10) : number;
+
+		if ((text && (end == text || *end)) || class < 0 || class >= SPAN_CLASSES)
+			return pprof_source_malformed(reader->tables->source, "span class '%s'",
+						      text ? text : "out of range");
+		key->span_class = (int)class;
+	} else if (strcmp(name, PPROF_LABEL_PID) == 0) {
+		if (number < 0 || number > INT32_MAX)
+			return pprof_source_malformed(reader->tables->source, "process id %" PRId64, number);
+		key->pid = (int)number;
+	} else if (strcmp(name, PPROF_LABEL_RATE) == 0) {
+		if (number < 0)
+			return pprof_source_malformed(reader->tables->source, "rate %" PRId64, number);
+		key->rate = number;
+	} else if (strcmp(name, PPROF_LABEL_TYPE) == 0) {
+		key->type = text;
+	} else if (strcmp(name, PPROF_LABEL_COMM) == 0) {
+		key->comm = text;
+	} else if (strcmp(name, PPROF_LABEL_STACK) == 0) {
+		*truncated_stack = text && strcmp(text, "truncated") == 0;
+	}
+	return 0;
+}
+
+/*
+ * Go's heap profiles hold estimates only, but say how they were made: runtime/pprof multiplies the objects of
+ * one size that it has sampled at a stack by 1 / (1 - exp(-size / rate)). Divided again, that is the number
+ * of events behind the estimate.
+ */
+static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
+{
+	double mean = (double)bytes / (double)objects;
+
+	return objects ? (int64_t)fmax(1, round((double)objects * -expm1(-mean / (double)rate))) : 0;
+}
+
+/* What a sample says, in whatever order. */
+struct raw_sample {
+	const struct profile_location *locations[STACK_DEPTH_MAX];
+	size_t location_count, value_count;
+	struct profile_key key;
+	bool truncated;
+};
+
+static int take_location(struct reader *reader, struct raw_sample *sample, uint64_t id)
+{
+	const struct profile_location *location;
+
+	if (sample->location_count++ >= STACK_DEPTH_MAX)
+		return 0;
+	location = pprof_tables_location(reader->tables, id);
+	if (!location)
+		return pprof_source_malformed(reader->tables->source, "no location has id %" PRIu64, id);
+	sample->locations[sample->location_count - 1] = location;
+	return 0;
+}
+
+static int take_number(struct reader *reader, struct raw_sample *sample, uint64_t field, uint64_t number)
+{
+	if (field == PPROF_SAMPLE_LOCATION)
+		return take_location(reader, sample, number);
+	if (sample->value_count < reader->tables->message->n_sample_type)
+		reader->values[sample->value_count] = (int64_t)number;
+	sample->value_count++;
+	return 0;
+}
+
+static int take_sample_field(struct reader *reader, struct raw_sample *sample, const struct wire_field *field)
+{
+	struct wire_bytes packed = field->content;
+	uint64_t number;
+
+	if (field->number == PPROF_SAMPLE_LABEL && field->wire == WIRE_BYTES)
+		return read_label(reader, field->content, &sample->key, &sample->truncated);
+	if (field->number > PPROF_SAMPLE_LABEL)
+		return 0;
+	if (field->number == PPROF_SAMPLE_LABEL || (field->wire != WIRE_VARINT && field->wire != WIRE_BYTES))
+		return pprof_source_truncated(reader->tables->source);
+	if (field->wire == WIRE_VARINT)
+		return take_number(reader, sample, field->number, field->value);
+	while (packed.next < packed.end) {
+		if (!wire_take_varint(&packed, &number))
+			return pprof_source_truncated(reader->tables->source);
+		if (take_number(reader, sample, field->number, number))
+			return -1;
+	}
+	return 0;
+}
+
+static int read_values(struct reader *reader, const struct raw_sample *sample, int64_t values[VALUE_COUNT])
+{
+	if (sample->value_count != reader->tables->message->n_sample_type)
+		return pprof_source_malformed(reader->tables->source,
+					      "a sample has %zu values for %zu sample types", sample->value_count,
+					      reader->tables->message->n_sample_type);
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		values[value] = reader->columns->index[value] < 0 ? 0 : reader->values[reader->columns->index[value]];
+		if (values[value] < 0)
+			return pprof_source_malformed(reader->tables->source,
+						      "a sample has a negative value (is it the difference of two "
+						      "profiles?)");
+	}
+	if (reader->columns->go_heap)
+		values[VALUE_SAMPLES] =
+			events_behind(values[VALUE_OBJECTS], values[VALUE_BYTES], reader->tables->message->period);
+	return 0;
+}
+
+static int read_sample(struct reader *reader, struct wire_bytes bytes)
+{
+	struct raw_sample sample;
+	int64_t values[VALUE_COUNT];
+	struct wire_field field;
+	uint32_t depth;
+
+	sample.location_count = sample.value_count = 0;
+	sample.truncated = false;
+	sample.key = (struct profile_key){.span_class = SPAN_CLASS_UNKNOWN};
+	while (bytes.next < bytes.end) {
+		if (!wire_take_field(&bytes, &field))
+			return pprof_source_truncated(reader->tables->source);
+		if (take_sample_field(reader, &sample, &field))
+			return -1;
+	}
+	if (read_values(reader, &sample, values))
+		return -1;
+	depth = sample.location_count < STACK_DEPTH_MAX ? (uint32_t)sample.location_count : STACK_DEPTH_MAX;
+	sample.key.stack = profile_stack(reader->tables->profile, sample.locations, depth,
+					 sample.truncated || sample.location_count > depth);
+	profile_add(reader->tables->profile, &sample.key, values);
+	return 0;
+}
+
+static int read_all(struct reader *reader, size_t memory_max)
+{
+	struct pprof_source *source = reader->tables->source;
+	struct wire_field field;
+	struct wire_bytes all;
+	int status;
+
+	if (pprof_source_rewind(source))
+		return -1;
+	while ((status = pprof_source_field(source, &field, &all)) > 0) {
+		if (field.number != PPROF_SAMPLE || field.wire != WIRE_BYTES)
+			continue;
+		if (read_sample(reader, field.content))
+			return -1;
+		if (profile_memory(reader->tables->profile) > memory_max)
+			return pprof_source_too_large(source, "its samples take more than %zu MiB of memory; record "
+							      "at a coarser --rate or with --no-stacks",
+						      memory_max >> 20);
+	}
+	return status;
+}
+
+int pprof_read_samples(const struct pprof_tables *tables, const struct pprof_columns *columns, size_t memory_max)
+{
+	struct reader reader = {.tables = tables, .columns = columns};
+	int status;
+
+	reader.values = calloc(tables->message->n_sample_type, sizeof(*reader.values));
+	if (!reader.values)
+		abort();
+	status = read_all(&reader, memory_max);
+	free(reader.values);
+	return status;
+}

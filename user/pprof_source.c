@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pprof_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- what can be wrong --- */
+
+static int wrong(const struct pprof_source *source, const char *how, const char *format, va_list arguments)
+{
+	char what[256];
+
+	vsnprintf(what, sizeof(what), format, arguments);
+	return error_set(source->error, STATUS_USAGE, "profile '%s' is %s: %s", source->name, how, what);
+}
+
+int pprof_source_malformed(const struct pprof_source *source, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	wrong(source, "malformed", format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+int pprof_source_too_large(const struct pprof_source *source, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	wrong(source, "too large", format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+/*
+ * Whether these bytes begin as profiles do: with a ValueType, either the first sample type or (Go) the
+ * period's type. Tells a damaged profile from some other file.
+ */
+static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
+{
+	enum { SAMPLE_TYPE = 0x0a, PERIOD_TYPE = 0x5a, TYPE_OF_VALUE_TYPE = 0x08, VALUE_TYPE_MAX = 22 };
+
+	if (size < 3)
+		return bytes[0] == SAMPLE_TYPE;
+	return (bytes[0] == SAMPLE_TYPE || bytes[0] == PERIOD_TYPE) &&
+	       (bytes[1] == 0 || (bytes[1] <= VALUE_TYPE_MAX && bytes[2] == TYPE_OF_VALUE_TYPE));
+}
+
+int pprof_source_truncated(const struct pprof_source *source)
+{
+	return error_set(source->error, STATUS_USAGE,
+			 source->first_count && begins_like_a_profile(source->first, source->first_count)
+				 ? "profile '%s' is truncated or corrupt"
+				 : "'%s' is not a pprof profile: expected what "
+				   "'escapement record' or runtime/pprof writes",
+			 source->name);
+}
+
+static int read_failed(const struct pprof_source *source)
+{
+	int code;
+	const char *text = gzerror(source->file, &code);
+
+	switch (code) {
+	case Z_BUF_ERROR:
+		return error_set(source->error, STATUS_USAGE, "profile '%s' is truncated: its gzip data ends early",
+				 source->name);
+	case Z_ERRNO:
+		return error_set(source->error, STATUS_USAGE, "cannot read '%s': %s", source->name, strerror(errno));
+	default:
+		return error_set(source->error, STATUS_USAGE, "profile '%s' is corrupt: gzip says '%s'", source->name,
+				 text);
+	}
+}
+
+/* --- bytes --- */
+
+/*
+ * Has at least `size` bytes in the window. Returns 1, 0 where the source ends before, or -1 with an error. Memory is
+ * taken as bytes come: a field may claim any length.
+ */
+static int fill(struct pprof_source *source, size_t size)
+{
+	while (source->end - source->start < size) {
+		int code, count;
+
+		if (!source->file)
+			return 0;
+		if (source->start) {
+			memmove(source->buffer, source->buffer + source->start, source->end - source->start);
+			source->end -= source->start;
+			source->start = 0;
+		}
+		if (source->end == source->capacity) {
+			source->capacity = source->capacity ? source->capacity * 2 : 1 << 16;
+			source->buffer = realloc(source->buffer, source->capacity);
+			if (!source->buffer)
+				abort();
+			source->window = source->buffer;
+		}
+		count = gzread(source->file, source->buffer + source->end,
+			       (unsigned)(source->capacity - source->end));
+		gzerror(source->file, &code);
+		if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
+			return read_failed(source);
+		if (count == 0)
+			return 0;
+		source->end += (size_t)count;
+	}
+	return 1;
+}
+
+int pprof_source_rewind(struct pprof_source *source)
+{
+	source->start = 0;
+	if (!source->file)
+		return 0;
+	source->end = 0;
+	return gzrewind(source->file) ? read_failed(source) : 0;
+}
+
+/* Returns a copy that can be read twice, or -1 with an error. */
+static int copy_of(const struct pprof_source *source, int descriptor, size_t copy_max)
+{
+	char bytes[1 << 16];
+	size_t size = 0;
+	int copy = memfd_create("profile", MFD_CLOEXEC);
+
+	if (copy < 0)
+		goto failed;
+	for (;;) {
+		ssize_t count = read(descriptor, bytes, sizeof(bytes)), written;
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			goto failed;
+		if (count == 0)
+			break;
+		size += (size_t)count;
+		if (size > copy_max) {
+			pprof_source_too_large(source, "more than %zu MiB come through a pipe; read it from a file",
+					       copy_max >> 20);
+			close(copy);
+			return -1;
+		}
+		for (ssize_t done = 0; done < count; done += written) {
+			written = write(copy, bytes + done, (size_t)(count - done));
+			if (written < 0)
+				goto failed;
+		}
+	}
+	if (lseek(copy, 0, SEEK_SET) == 0)
+		return copy;
+failed:
+	error_set(source->error, STATUS_USAGE, "cannot read '%s': %s", source->name, strerror(errno));
+	if (copy >= 0)
+		close(copy);
+	return -1;
+}
+
+/* Whether there is anything, and how it begins. */
+static int look_at_first(struct pprof_source *source)
+{
+	if (fill(source, sizeof(source->first)) < 0)
+		return -1;
+	source->first_count = source->end < sizeof(source->first) ? source->end : sizeof(source->first);
+	if (!source->first_count)
+		return error_set(source->error, STATUS_USAGE, "profile '%s' is empty", source->name);
+	memcpy(source->first, source->window, source->first_count);
+	return 0;
+}
+
+int pprof_source_open(struct pprof_source *source, const char *path, size_t copy_max, struct error *error)
+{
+	bool standard_input = strcmp(path, "-") == 0;
+	int descriptor, copy;
+
+	*source = (struct pprof_source){.name = standard_input ? "standard input" : path, .error = error};
+	descriptor = standard_input ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (descriptor >= 0 && lseek(descriptor, 0, SEEK_CUR) < 0) {
+		copy = copy_of(source, descriptor, copy_max);
+		close(descriptor);
+		if (copy < 0)
+			return -1;
+		descriptor = copy;
+	}
+	source->file = descriptor < 0 ? NULL : gzdopen(descriptor, "rb");
+	if (source->file)
+		return look_at_first(source);
+	error_set(error, STATUS_USAGE, "cannot open profile '%s': %s", source->name, strerror(errno));
+	if (descriptor >= 0)
+		close(descriptor);
+	return -1;
+}
+
+int pprof_source_memory(struct pprof_source *source, const void *bytes, size_t size, const char *name,
+			struct error *error)
+{
+	*source = (struct pprof_source){.name = name, .error = error, .window = bytes, .end = size};
+	return look_at_first(source);
+}
+
+void pprof_source_close(struct pprof_source *source)
+{
+	if (source->file)
+		gzclose(source->file);
+	free(source->buffer);
+}
+
+/* --- fields --- */
+
+int pprof_source_field(struct pprof_source *source, struct wire_field *field, struct wire_bytes *all)
+{
+	struct wire_bytes header;
+	size_t size;
+	int status = fill(source, WIRE_HEADER_MAX);
+
+	if (status < 0 || source->start == source->end)
+		return status < 0 ? -1 : 0;
+	header = (struct wire_bytes){source->window + source->start, source->window + source->end};
+	if (!wire_take_header(&header, field))
+		return pprof_source_truncated(source);
+	size = (size_t)(header.next - source->window) - source->start;
+	status = fill(source, size + (field->length < PPROF_REST_BYTES_MAX ? field->length : PPROF_REST_BYTES_MAX));
+	if (status <= 0)
+		return status ? -1 : pprof_source_truncated(source);
+	if (field->length > PPROF_REST_BYTES_MAX)
+		return pprof_source_too_large(source, "a field has more than %zu MiB", PPROF_REST_BYTES_MAX >> 20);
+	all->next = source->window + source->start;
+	all->end = all->next + size + field->length;
+	field->content = (struct wire_bytes){all->next + size, all->end};
+	source->start += size + field->length;
+	return 1;
+}
