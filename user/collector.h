@@ -3,8 +3,9 @@
 #define ESCAPEMENT_COLLECTOR_H
 
 /*
- * The kernel's side of a session: loads the BPF programs, attaches them to probes, reads the maps. The only module
- * that touches libbpf. One thread at a time, except that maps fill meanwhile.
+ * The kernel's side of a session: loads the BPF programs, attaches them to probes, reads the maps. Its parts are
+ * attachment, event_rows, event_caches and program_barrier; nobody else includes them or touches libbpf.
+ * One thread at a time, except that maps fill meanwhile.
  */
 
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 
 #include "../bpf/events.h"
 #include "error.h"
+#include "event_process.h"
 #include "event_store.h"
 #include "runtime.h"
 
@@ -35,21 +37,12 @@ void collector_detach(struct attachment *attachment);
 /* The same for a process that is gone, so that nothing can run for it: returns at once. */
 void collector_detach_dead(struct collector *collector, struct attachment *attachment);
 
-/* The process's sums, mapped memory: changes while one looks. */
+/* The process's sums. */
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot);
-
-/* What the process's events told by span class: while it was recorded, or with `all` since its probes were attached.
- * Other than the rest of the sums, these are not in one place. */
-void collector_totals(const volatile struct event_process *process, bool all,
-		      struct event_class_totals totals[EVENT_SPAN_CLASSES]);
-/* How often its probes were hit since they were attached. */
-int64_t collector_hits(const volatile struct event_process *process);
 
 /* Calls `each` for every row of the process, perhaps more than once with parts of its sums; the hash of its stack may
  * be missing. Rows may be added meanwhile; each that was there before is seen. */
-void collector_rows(struct collector *collector, uint32_t slot,
-		    void (*each)(void *context, const struct event_key *key, const struct event_sums *sums),
-		    void *context);
+void collector_rows(struct collector *collector, uint32_t slot, event_row_function *each, void *context);
 
 /* Moves what the maps still hold of a process into its store. Its probes must be detached. -errno where the kernel did
  * not give all rows: then the slot must not be used again. */

@@ -26,11 +26,11 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
 
-	collector_totals(observed->sums, true, before);
+	event_process_totals(observed->sums, true, before);
 	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters) ||
 	    target_lost_image(observed->target))
 		return -1;
-	collector_totals(observed->sums, true, snapshot->events);
+	event_process_totals(observed->sums, true, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
 	for (int class = 0; class < SPAN_CLASSES; class++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
@@ -305,8 +305,8 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
 	struct event_class_totals inside[SPAN_CLASSES], ever[SPAN_CLASSES];
 
-	collector_totals(observed->sums, false, inside);
-	collector_totals(observed->sums, true, ever);
+	event_process_totals(observed->sums, false, inside);
+	event_process_totals(observed->sums, true, ever);
 	for (int class = 0; class < SPAN_CLASSES; class++) {
 		int64_t *totals = process->class_totals[class];
 		const struct event_class_totals *events = &inside[class];

@@ -310,7 +310,7 @@ static int64_t events_seen(struct session *session)
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (!session->observed[i])
 			continue;
-		collector_totals(session->observed[i]->sums, false, totals);
+		event_process_totals(session->observed[i]->sums, false, totals);
 		for (int class = 0; class < SPAN_CLASSES; class++)
 			events += (int64_t)totals[class].objects;
 	}
@@ -379,7 +379,7 @@ static void watch_overhead(struct session *session)
 
 	if (session->launch || !slot || session->options->max_overhead <= 0 || session->overhead.pid == 0)
 		return;
-	work = (struct overhead_work){collector_hits((*slot)->sums), (int64_t)(*slot)->sums->frames};
+	work = (struct overhead_work){event_process_hits((*slot)->sums), (int64_t)(*slot)->sums->frames};
 	if (overhead_too_high(&session->overhead, session->collector, work, session->options->max_overhead, &percent))
 		brake(session, percent);
 }

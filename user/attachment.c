@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "attachment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "procfs.h"
+
+enum {
+	LEAVING_MAX = 16,
+};
+
+/* BPF_TRACE_UPROBE_MULTI: kernel headers older than 6.6 lack the name. */
+#define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
+
+struct attachments {
+	struct bpf_object *programs;
+	bool multi;
+	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
+	size_t leaving_count;
+};
+
+struct attachment {
+	struct bpf_link **links;
+	pthread_t *threads; /* one a link, while it is detached */
+	size_t count;
+	struct attachment *next; /* in the list of those that leave */
+};
+
+bool attachments_kernel_has_multi(void)
+{
+	/* A program that does nothing, linked to a path that is no file: a kernel that knows the link type says
+	 * EBADF, one that does not says EINVAL. */
+	struct bpf_insn instructions[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = TRACE_UPROBE_MULTI);
+	LIBBPF_OPTS(bpf_link_create_opts, link);
+	unsigned long offset = 0;
+	int program, attached, status;
+
+	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe", "GPL", instructions, 2, &load);
+	if (program < 0)
+		return false;
+	link.uprobe_multi.path = "/";
+	link.uprobe_multi.offsets = &offset;
+	link.uprobe_multi.cnt = 1;
+	attached = bpf_link_create(program, -1, TRACE_UPROBE_MULTI, &link);
+	status = -errno;
+	if (attached >= 0)
+		close(attached);
+	close(program);
+	return attached < 0 && status == -EBADF;
+}
+
+struct attachments *attachments_new(struct bpf_object *programs)
+{
+	const char *attach = getenv("ESCAPEMENT_ATTACH");
+	struct attachments *attachments = calloc(1, sizeof(*attachments));
+	struct bpf_program *program;
+
+	if (!attachments)
+		abort();
+	attachments->programs = programs;
+	attachments->leaving_end = &attachments->leaving;
+	attachments->multi = !(attach && strcmp(attach, "perf") == 0) && attachments_kernel_has_multi();
+	if (attachments->multi)
+		return attachments;
+	bpf_object__for_each_program(program, programs)
+		bpf_program__set_expected_attach_type(program, 0);
+	return attachments;
+}
+
+static void *destroy_link(void *link)
+{
+	bpf_link__destroy(link);
+	return NULL;
+}
+
+/* The kernel makes each link's end wait until no CPU can run its program any more, some 50 ms: all wait at once. */
+static void detach_start(struct attachment *attachment)
+{
+	attachment->threads = calloc(attachment->count + 1, sizeof(*attachment->threads));
+	if (!attachment->threads)
+		abort();
+	for (size_t i = 0; i < attachment->count; i++) {
+		if (pthread_create(&attachment->threads[i], NULL, destroy_link, attachment->links[i])) {
+			destroy_link(attachment->links[i]);
+			attachment->threads[i] = pthread_self();
+		}
+	}
+}
+
+static void detach_wait(struct attachment *attachment)
+{
+	for (size_t i = 0; i < attachment->count; i++) {
+		if (!pthread_equal(attachment->threads[i], pthread_self()))
+			pthread_join(attachment->threads[i], NULL);
+	}
+	free(attachment->threads);
+	free(attachment->links);
+	free(attachment);
+}
+
+void attachment_detach(struct attachment *attachment)
+{
+	if (!attachment)
+		return;
+	detach_start(attachment);
+	detach_wait(attachment);
+}
+
+static void wait_for_oldest(struct attachments *attachments)
+{
+	struct attachment *oldest = attachments->leaving;
+
+	attachments->leaving = oldest->next;
+	if (!attachments->leaving)
+		attachments->leaving_end = &attachments->leaving;
+	attachments->leaving_count--;
+	detach_wait(oldest);
+}
+
+void attachments_detach_dead(struct attachments *attachments, struct attachment *attachment)
+{
+	if (!attachments->multi) { /* they still run, for all others, and into the slot */
+		attachment_detach(attachment);
+		return;
+	}
+	detach_start(attachment);
+	*attachments->leaving_end = attachment;
+	attachments->leaving_end = &attachment->next;
+	if (++attachments->leaving_count > LEAVING_MAX)
+		wait_for_oldest(attachments);
+}
+
+void attachments_free(struct attachments *attachments)
+{
+	if (!attachments)
+		return;
+	while (attachments->leaving)
+		wait_for_oldest(attachments);
+	free(attachments);
+}
+
+/* All probes of one program in one file make one link. */
+static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
+				     const struct probe *const *probes, size_t count)
+{
+	unsigned long *offsets = calloc(count, sizeof(*offsets)), *semaphores = calloc(count, sizeof(*semaphores));
+	uint64_t *cookies = calloc(count, sizeof(*cookies));
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .ref_ctr_offsets = semaphores,
+		    .cookies = (const __u64 *)cookies, .cnt = count);
+	struct bpf_link *link;
+
+	if (!offsets || !semaphores || !cookies)
+		abort();
+	for (size_t i = 0; i < count; i++) {
+		offsets[i] = probes[i]->offset;
+		semaphores[i] = probes[i]->semaphore_offset;
+		cookies[i] = EVENT_COOKIE(slot, probes[i]->flags);
+	}
+	link = bpf_program__attach_uprobe_multi(program, pid, probes[0]->path, NULL, &options);
+	free(offsets);
+	free(semaphores);
+	free(cookies);
+	return link;
+}
+
+/* A perf uprobe bound to a PID would miss its other threads, so it is attached to all and the program selects. */
+static struct bpf_link *attach_perf(struct bpf_program *program, uint32_t slot, const struct probe *probe)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = probe->semaphore_offset,
+		    .bpf_cookie = EVENT_COOKIE(slot, probe->flags));
+
+	return bpf_program__attach_uprobe_opts(program, -1, probe->path, probe->offset, &options);
+}
+
+static void attachment_add(struct attachment *attachment, struct bpf_link *link)
+{
+	attachment->links = reallocarray(attachment->links, attachment->count + 1, sizeof(struct bpf_link *));
+	if (!attachment->links)
+		abort();
+	attachment->links[attachment->count++] = link;
+}
+
+/* Attaches probes->items[first] and those after it of the same program and file. */
+static int attach_group(struct attachments *attachments, struct attachment *attachment, int pid, uint32_t slot,
+			const struct probe_set *probes, bool *done, size_t first)
+{
+	const struct probe *leader = &probes->items[first];
+	struct bpf_program *program = bpf_object__find_program_by_name(attachments->programs, leader->program);
+	const struct probe **group = calloc(probes->count, sizeof(*group));
+	struct bpf_link *link = NULL;
+	size_t count = 0;
+
+	if (!group || !program)
+		abort();
+	for (size_t i = first; i < probes->count; i++) {
+		if (!done[i] && strcmp(probes->items[i].program, leader->program) == 0 &&
+		    strcmp(probes->items[i].path, leader->path) == 0) {
+			done[i] = true;
+			group[count++] = &probes->items[i];
+		}
+	}
+	if (attachments->multi) {
+		link = attach_multi(program, pid, slot, group, count);
+		if (link)
+			attachment_add(attachment, link);
+	}
+	for (size_t i = 0; i < count && !attachments->multi; i++) {
+		link = attach_perf(program, slot, group[i]);
+		if (!link)
+			break;
+		attachment_add(attachment, link);
+	}
+	free(group);
+	return link ? 0 : -errno;
+}
+
+/* Has the programs look at whose event it is: perf uprobes are attached to all processes. */
+static int select_process(struct event_process *process, int pid)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	if (stat(path, &status))
+		return -errno;
+	process->pid_namespace_device = status.st_dev;
+	process->pid_namespace_inode = status.st_ino;
+	/* as it sees itself: what programs see that run in its PID namespace */
+	process->only_pid = (uint32_t)procfs_status_number(pid, "NSpid");
+	if (!process->only_pid)
+		process->only_pid = (uint32_t)pid;
+	return 0;
+}
+
+struct attachment *attachments_attach(struct attachments *attachments, int pid, uint32_t slot,
+				      struct event_process *process, const struct probe_set *probes, int *status)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	bool *done = calloc(probes->count + 1, sizeof(*done));
+
+	if (!attachment || !done)
+		abort();
+	*status = 0;
+	if (!attachments->multi && process)
+		*status = select_process(process, pid);
+	for (size_t i = 0; i < probes->count && !*status; i++) {
+		if (!done[i])
+			*status = attach_group(attachments, attachment, pid, slot, probes, done, i);
+	}
+	free(done);
+	if (!*status)
+		return attachment;
+	attachment_detach(attachment);
+	return NULL;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "event_caches.h"
+
+#include <stdbool.h>
+
+#include <bpf/bpf.h>
+
+/* Counts what was noted in `before` by the verdicts, unless the mcache has given it back until `after`: then the program
+ * at that probe has looked. */
+static int64_t settle_cache(struct event_rows *rows, volatile struct event_process *process, uint32_t slot,
+			    const struct event_cache *before, const struct event_cache *after,
+			    const int verdicts[EVENT_SPAN_CLASSES])
+{
+	int64_t unknown = 0;
+
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		struct event_key key = {.stack = before->spans[class].stack, .slot = slot, .kind = EVENT_CENTRAL_GROW,
+					.span_class = (uint16_t)class};
+		struct event_sums sums = {.count = 1};
+		bool held = after->spans[class].state == EVENT_SPAN_HELD;
+
+		if (held && verdicts[class] < 0)
+			unknown++;
+		if (!(held && verdicts[class] > 0) && after->spans[class].state != EVENT_SPAN_GREW)
+			continue;
+		__atomic_add_fetch(&process->inside.classes[class].central_grows, 1, __ATOMIC_RELAXED);
+		event_rows_add(rows, &key, &sums);
+	}
+	return unknown;
+}
+
+static bool next_cache(int map, uint32_t slot, struct event_cache_key *key)
+{
+	const struct event_cache_key *previous = key->cache ? key : NULL;
+
+	while (bpf_map_get_next_key(map, previous, key) == 0) {
+		if (key->slot == slot)
+			return true;
+		previous = key;
+	}
+	return false;
+}
+
+int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct event_process *process, uint32_t slot,
+			    int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context)
+{
+	struct event_cache before, after;
+	struct event_cache_key key = {0};
+	int verdicts[EVENT_SPAN_CLASSES];
+	int64_t unknown = 0;
+
+	while (next_cache(map, slot, &key)) {
+		if (bpf_map_lookup_elem(map, &key, &before))
+			continue;
+		for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+			bool held = before.spans[class].state == EVENT_SPAN_HELD;
+
+			verdicts[class] = held ? came_fresh(context, key.cache, class) : 0;
+		}
+		if (bpf_map_lookup_elem(map, &key, &after) == 0)
+			unknown += settle_cache(rows, process, slot, &before, &after, verdicts);
+	}
+	return unknown;
+}
+
+void event_caches_forget(int map, uint32_t slot)
+{
+	struct event_cache_key key = {0}, gone;
+
+	while (next_cache(map, slot, &key)) {
+		gone = key;
+		key.cache = 0;
+		bpf_map_delete_elem(map, &gone);
+	}
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "event_process.h"
+
+static uint64_t shape_objects(const volatile struct event_shape *shape, bool all)
+{
+	return shape->state == EVENT_SHAPE_READY ? shape->inside + (all ? shape->outside : 0) : 0;
+}
+
+void event_process_totals(const volatile struct event_process *process, bool all,
+			  struct event_class_totals totals[EVENT_SPAN_CLASSES])
+{
+	for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		const volatile struct event_class_totals *inside = &process->inside.classes[class];
+		const volatile struct event_class_totals *outside = &process->outside.classes[class];
+
+		totals[class].objects = inside->objects + (all ? outside->objects : 0);
+		totals[class].bytes = inside->bytes + (all ? outside->bytes : 0);
+		totals[class].refills = inside->refills + (all ? outside->refills : 0);
+		totals[class].central_grows = inside->central_grows + (all ? outside->central_grows : 0);
+	}
+	for (int i = 0; i < EVENT_SHAPES; i++) {
+		const volatile struct event_shape *shape = &process->shapes[i];
+		uint64_t objects = shape_objects(shape, all);
+
+		totals[shape->span_class].objects += objects;
+		totals[shape->span_class].bytes += objects * shape->bytes;
+	}
+}
+
+int64_t event_process_hits(const volatile struct event_process *process)
+{
+	uint64_t hits = process->hits;
+
+	for (int i = 0; i < EVENT_SHAPES; i++)
+		hits += shape_objects(&process->shapes[i], true);
+	return (int64_t)hits;
+}
+
+static void each_count(uint32_t slot, enum event_kind kind, uint32_t span_class, uint64_t count, uint64_t bytes,
+		       event_row_function *each, void *context)
+{
+	struct event_key key = {.slot = slot, .kind = (uint16_t)kind, .span_class = (uint16_t)span_class};
+	struct event_sums sums = {.count = count, .bytes = bytes};
+
+	if (count)
+		each(context, &key, &sums);
+}
+
+void event_process_rows(const volatile struct event_process *process, uint32_t slot, event_row_function *each,
+			void *context)
+{
+	const volatile struct event_window *inside = &process->inside;
+
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		each_count(slot, EVENT_REFILL, class, inside->classes[class].refills, 0, each, context);
+		each_count(slot, EVENT_CENTRAL_GROW, class, inside->classes[class].central_grows, 0, each, context);
+	}
+	each_count(slot, EVENT_HEAP_GROW, EVENT_NO_SPAN_CLASS, inside->heap_grows, inside->heap_grow_bytes, each,
+		   context);
+	for (int i = 0; i < EVENT_SHAPES; i++) {
+		const volatile struct event_shape *shape = &process->shapes[i];
+		uint64_t objects = shape_objects(shape, false);
+		struct event_sums sums = {.count = objects, .bytes = objects * shape->bytes};
+		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .site = shape->site, .type = shape->type,
+					.span_class = shape->span_class};
+
+		if (objects)
+			each(context, &key, &sums);
+	}
+}

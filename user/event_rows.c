@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "event_rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bpf/bpf.h>
+
+#include "bpf/escapement.skel.h"
+#include "string_table.h"
+
+enum {
+	BATCH = 1024,
+};
+
+struct event_rows {
+	struct escapement_bpf *bpf;
+	volatile struct event_process *processes; /* by slot */
+	const struct program_barrier *barrier;
+	bool stacks;
+	struct event_store stores[EVENT_SLOTS]; /* by process slot */
+	struct event_stacks drained[2]; /* by pair: stacks of rows that are still to be taken out of it */
+	bool filled[2]; /* which pairs may hold anything */
+	uint64_t relieved_rows, relieved_stacks; /* of those ever put into the maps, when they were last emptied */
+};
+
+struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
+				  const struct program_barrier *barrier, bool stacks)
+{
+	struct event_rows *rows = calloc(1, sizeof(*rows));
+
+	if (!rows)
+		abort();
+	rows->bpf = bpf;
+	rows->processes = processes;
+	rows->barrier = barrier;
+	rows->stacks = stacks;
+	return rows;
+}
+
+void event_rows_free(struct event_rows *rows)
+{
+	if (!rows)
+		return;
+	for (uint32_t slot = 0; slot < EVENT_SLOTS; slot++)
+		event_store_free(&rows->stores[slot]);
+	event_stacks_free(&rows->drained[0]);
+	event_stacks_free(&rows->drained[1]);
+	free(rows);
+}
+
+static int rows_map(const struct event_rows *rows, uint32_t which)
+{
+	return bpf_map__fd(which ? rows->bpf->maps.rows1 : rows->bpf->maps.rows0);
+}
+
+static int stacks_map(const struct event_rows *rows, uint32_t which)
+{
+	return bpf_map__fd(which ? rows->bpf->maps.stacks1 : rows->bpf->maps.stacks0);
+}
+
+/* Whether the pair may hold rows. */
+static bool pair_filled(const struct event_rows *rows, uint32_t which)
+{
+	return rows->bpf->bss->maps.filling == which || rows->filled[which];
+}
+
+/* bpf_map_lookup_batch(), or bpf_map_lookup_and_delete_batch(). */
+typedef int batch_function(int map, void *from, void *to, void *keys, void *values, __u32 *count,
+			   const struct bpf_map_batch_opts *options);
+
+/* 0, or -errno where the kernel did not give all. */
+static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
+			void (*each)(void *context, const void *key, const void *value), void *context)
+{
+	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
+	uint32_t position, *previous = NULL;
+	bool more = true;
+	int error = 0;
+
+	if (!keys || !values)
+		abort();
+	while (more) {
+		uint32_t count = BATCH;
+
+		more = read(map, previous, &position, keys, values, &count, NULL) == 0;
+		if (!more && errno != ENOENT) {
+			error = -errno;
+			break;
+		}
+		for (uint32_t i = 0; i < count; i++)
+			each(context, keys + i * key_size, values + i * value_size);
+		previous = &position;
+	}
+	free(keys);
+	free(values);
+	return error;
+}
+
+struct row_reader {
+	event_row_function *each;
+	void *context;
+};
+
+static void read_row(void *context, const void *key, const void *sums)
+{
+	const struct row_reader *reader = context;
+
+	reader->each(reader->context, key, sums);
+}
+
+static int each_of_map(int map, event_row_function *each, void *context)
+{
+	struct row_reader reader = {each, context};
+
+	return each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row,
+			    &reader);
+}
+
+/* Those of one process. */
+struct slot_reader {
+	uint32_t slot;
+	event_row_function *each;
+	void *context;
+};
+
+static void read_slot(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	const struct slot_reader *reader = context;
+
+	if (key->slot == reader->slot)
+		reader->each(reader->context, key, sums);
+}
+
+void event_rows_each(struct event_rows *rows, uint32_t slot, event_row_function *each, void *context)
+{
+	const struct event_store *store = &rows->stores[slot];
+	struct slot_reader reader = {slot, each, context};
+
+	for (uint32_t which = 0; which < 2; which++) {
+		if (pair_filled(rows, which))
+			each_of_map(rows_map(rows, which), read_slot, &reader);
+	}
+	for (uint32_t i = 0; i < store->row_count; i++) {
+		struct event_key key = event_store_key(&store->rows[i], slot);
+
+		each(context, &key, &store->rows[i].sums);
+	}
+	if (!rows->stacks)
+		event_process_rows(&rows->processes[slot], slot, each, context);
+}
+
+/* A row on its way from the maps to its store. A stack that it should have and has not got is a lost one. */
+static void store_row(struct event_rows *rows, const struct event_key *key, const struct event_stack *stack,
+		      const struct event_sums *sums)
+{
+	if (!event_store_add(&rows->stores[key->slot], key, stack, sums))
+		__atomic_fetch_add(&rows->processes[key->slot].lost_stacks, sums->count, __ATOMIC_RELAXED);
+}
+
+struct gathered_rows {
+	struct gathered_row {
+		struct event_key key;
+		struct event_sums sums;
+	} *items;
+	size_t count, capacity;
+};
+
+static void gather_row(void *context, const struct event_key *key, const struct event_sums *sums)
+{
+	struct gathered_rows *gathered = context;
+
+	if (gathered->count == gathered->capacity) {
+		gathered->capacity = 2 * gathered->capacity + 64;
+		gathered->items = memory_resize(gathered->items, gathered->capacity, sizeof(*gathered->items));
+	}
+	gathered->items[gathered->count++] = (struct gathered_row){*key, *sums};
+}
+
+/* A stack of a row of that pair; NULL: it has none. */
+static const struct event_stack *pair_stack(struct event_rows *rows, uint32_t which, const struct event_hash *hash,
+					    struct event_stack *buffer)
+{
+	const struct event_stack *drained;
+
+	if (!hash->part[0] && !hash->part[1])
+		return NULL;
+	drained = event_stacks_find(&rows->drained[which], hash);
+	if (drained)
+		return drained;
+	return bpf_map_lookup_elem(stacks_map(rows, which), hash, buffer) ? NULL : buffer;
+}
+
+/* The same of a row that may be in either; NULL also where it has left them. */
+static const struct event_stack *any_stack(struct event_rows *rows, const struct event_hash *hash,
+					   struct event_stack *buffer)
+{
+	const struct event_stack *stack = pair_stack(rows, 0, hash, buffer);
+
+	return stack ? stack : pair_stack(rows, 1, hash, buffer);
+}
+
+void event_rows_add(struct event_rows *rows, const struct event_key *key, const struct event_sums *sums)
+{
+	struct event_stack buffer;
+
+	if (rows->stacks)
+		store_row(rows, key, any_stack(rows, &key->stack, &buffer), sums);
+}
+
+/* Moves one process's rows out of a pair that others may be filling. */
+static int take_slot(struct event_rows *rows, uint32_t which, uint32_t slot)
+{
+	struct gathered_rows gathered = {0};
+	struct slot_reader reader = {slot, gather_row, &gathered};
+	int error = each_of_map(rows_map(rows, which), read_slot, &reader);
+	struct event_stack stack;
+
+	for (size_t i = 0; i < gathered.count; i++) {
+		const struct event_key *key = &gathered.items[i].key;
+
+		store_row(rows, key, pair_stack(rows, which, &key->stack, &stack), &gathered.items[i].sums);
+		bpf_map_delete_elem(rows_map(rows, which), key);
+	}
+	free(gathered.items);
+	return error;
+}
+
+static void store_total(void *rows, const struct event_key *key, const struct event_sums *sums)
+{
+	store_row(rows, key, NULL, sums);
+}
+
+int event_rows_collect(struct event_rows *rows, uint32_t slot)
+{
+	uint32_t filling = rows->bpf->bss->maps.filling;
+	int error = 0;
+
+	for (uint32_t i = 0; i < 2; i++) { /* the older rows first */
+		uint32_t which = i ? filling : !filling;
+		int status = pair_filled(rows, which) ? take_slot(rows, which, slot) : 0;
+
+		if (status)
+			error = status;
+	}
+	if (!rows->stacks)
+		event_process_rows(&rows->processes[slot], slot, store_total, rows);
+	return error;
+}
+
+void event_rows_take(struct event_rows *rows, uint32_t slot, struct event_store *store)
+{
+	*store = rows->stores[slot];
+	rows->stores[slot] = (struct event_store){0};
+}
+
+struct pair {
+	struct event_rows *rows;
+	uint32_t which;
+};
+
+static void drain_row(void *context, const void *row_key, const void *sums)
+{
+	const struct pair *pair = context;
+	const struct event_key *key = row_key;
+
+	store_row(pair->rows, key, event_stacks_find(&pair->rows->drained[pair->which], &key->stack), sums);
+}
+
+static void drain_stack(void *stacks, const void *hash, const void *stack)
+{
+	event_stacks_add(stacks, hash, stack);
+}
+
+/* Empties a pair that no program fills. What cannot be read now stays there until its next turn. */
+static void drain(struct event_rows *rows, uint32_t which)
+{
+	struct pair pair = {rows, which};
+
+	if (each_element(stacks_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
+			 sizeof(struct event_stack), drain_stack, &rows->drained[which]) ||
+	    each_element(rows_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
+			 sizeof(struct event_sums), drain_row, &pair))
+		return;
+	event_stacks_clear(&rows->drained[which]);
+	rows->filled[which] = false;
+}
+
+void event_rows_relieve(struct event_rows *rows)
+{
+	volatile struct event_maps *maps = &rows->bpf->bss->maps;
+	uint64_t rows_put = maps->rows, stacks_put = maps->stacks;
+	uint32_t full = maps->filling;
+
+	if (rows_put - rows->relieved_rows <= EVENT_ROWS_MAX / 4 &&
+	    stacks_put - rows->relieved_stacks <= EVENT_STACKS_MAX / 4)
+		return;
+	rows->relieved_rows = rows_put;
+	rows->relieved_stacks = stacks_put;
+	rows->filled[full] = true;
+	maps->filling = !full;
+	if (program_barrier_wait(rows->barrier)) /* else it is emptied at its next turn */
+		drain(rows, full);
+}
