@@ -327,7 +327,7 @@ def build_seconds(directory, *options):
 def table_programs(directory):
     server = Server()
     rates = {"default": ("--rate", "512k"), "--rate 0": ("--rate", "0")}
-    asked = {"nobody": server.measure}
+    asked = {"nobody": server.measure, "again": server.measure}
     asked.update({name: lambda options=options: server.measure(recorded(directory, *options))
                   for name, options in rates.items()})
     asked["bare"] = lambda: server.measure(lambda s: bare(s.pid, s.program, ["runtime.(*mcache).refill"]))
@@ -342,6 +342,7 @@ def table_programs(directory):
     for what, values in ((f"JSON server, {Server.REQUESTS} requests", asked), ("go build errors, cold", built)):
         for name, limit in (("default", 1.01), ("--rate 0", 1.02)):
             print_ratio(f"{what}, {name}", quotient(values[name], values["nobody"]), limit)
+    print_ratio("JSON server, nobody again", quotient(asked["again"], asked["nobody"]), None)
     print_ratio("JSON server, bare hits at refill alone", quotient(asked["bare"], asked["nobody"]), None)
 
 
