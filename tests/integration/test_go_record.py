@@ -291,7 +291,7 @@ def attach_again_and_again(t, version, times):
     profile, objects = t.path("profile.pb.gz"), 0
     for i in range(times):
         rate = ("0", "1", "512k")[i % 3]
-        t.escapement("record", "-q", "--max-overhead", "0", "--rate", rate, "--duration", "0.05", "-o", profile, "-p",
+        t.escapement("record", "--max-overhead", "0", "--rate", rate, "--duration", "0.05", "-o", profile, "-p",
                      process.pid)
         same(process.poll(), None, f"{version}: the program's exit status after {i} attachments")
         recorded = dump(t, profile)["processes"][0]
