@@ -126,6 +126,15 @@ bool go_code_is_specialised_malloc(const char *name)
 	return false;
 }
 
+/* The function that a call calls, by its address: a search by name goes through all functions. "": this is no call. */
+static const char *called_by(const struct go_binary *binary, const struct walk *walk)
+{
+	struct go_function called;
+
+	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) &&
+	       gopclntab_function_at(binary->symbols, target_of(walk), &called) ? called.name : "";
+}
+
 /* `stats := memstats.heapStats.acquire()`: the receiver's address goes into rax right before the call. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary)
 {
@@ -271,15 +280,12 @@ uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 /* What it calls is newstack's wrapper for assembly code, of the same name. */
 uint64_t go_code_morestack(const struct go_binary *binary)
 {
-	struct go_function called;
 	struct walk walk;
 
 	if (!walk_start_named(binary, "runtime.morestack", &walk))
 		return 0;
 	while (walk_next(&walk)) {
-		if (is(&walk.instruction, AMD64_ONE_BYTE, 0xe8) &&
-		    gopclntab_function_at(binary->symbols, target_of(&walk), &called) &&
-		    strcmp(called.name, "runtime.newstack") == 0)
+		if (strcmp(called_by(binary, &walk), "runtime.newstack") == 0)
 			return walk.address + walk.instruction.length;
 	}
 	return 0;
@@ -292,14 +298,11 @@ uint64_t go_code_morestack(const struct go_binary *binary)
 bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 {
 	static const char *const makers[] = {"runtime.(*mheap).initSpan", "runtime.(*mheap).allocSpan"};
-	struct go_function mark, alloc = {0}; /* newAllocBits is but another name, and mostly inlined */
 	uint64_t loads[LOADS_MAX];
 
 	memset(bits, 0, sizeof(*bits));
-	if (!gopclntab_function_named(binary->symbols, "runtime.newMarkBits", &mark) ||
-	    !loads_of(binary, "runtime.newMarkBits", loads))
+	if (!loads_of(binary, "runtime.newMarkBits", loads))
 		return false;
-	gopclntab_function_named(binary->symbols, "runtime.newAllocBits", &alloc);
 	bits->arenas = loads[0];
 	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
 		uint16_t stored[2] = {0};
@@ -309,7 +312,10 @@ bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 		if (!walk_start_named(binary, makers[i], &walk))
 			continue;
 		while (stores < 2 && walk_next(&walk)) {
-			if (is_call_of(&walk, mark.entry) || is_call_of(&walk, alloc.entry))
+			const char *called = called_by(binary, &walk);
+
+			/* newAllocBits is but another name, and mostly inlined */
+			if (strcmp(called, "runtime.newMarkBits") == 0 || strcmp(called, "runtime.newAllocBits") == 0)
 				calls++;
 			else if (calls > stores && is_store_of_result(&walk.instruction))
 				stored[stores++] = (uint16_t)walk.instruction.displacement;
