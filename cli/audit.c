@@ -9,7 +9,7 @@
 #include "escape.h"
 #include "escape_functions.h"
 #include "escape_graph.h"
-#include "output.h"
+#include "base/output.h"
 #include "pprof.h"
 #include "recording.h"
 #include "render_audit.h"

@@ -7,7 +7,7 @@
  * its options parsed (options.h), calls libescapement, and returns an exit status.
  */
 
-#include "error.h"
+#include "base/error.h"
 
 struct command {
 	const char *name;

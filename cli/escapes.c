@@ -9,7 +9,7 @@
 #include "escape_select.h"
 #include "gate_settings.h"
 #include "options.h"
-#include "output.h"
+#include "base/output.h"
 #include "render_escapes.h"
 
 static struct {

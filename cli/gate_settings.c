@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "output.h"
+#include "base/output.h"
 #include "terminal.h"
 
 int gate_settings_read(struct gate_settings *settings, struct error *error)

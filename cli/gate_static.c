@@ -6,7 +6,7 @@
 #include "escape_diff.h"
 #include "escape_graph.h"
 #include "gate_settings.h"
-#include "output.h"
+#include "base/output.h"
 #include "render_escapes.h"
 
 /* Text and JSON list the difference, which tells reasons too; the other formats are the gate's. */

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 #include "in_process.h"
-#include "output.h"
+#include "base/output.h"
 #include "pprof.h"
 #include "recording.h"
 

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 #include "options.h"
-#include "output.h"
+#include "base/output.h"
 #include "pprof.h"
 #include "render_report.h"
 #include "terminal.h"

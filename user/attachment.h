@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 #include "runtime.h"
 
 struct bpf_object;

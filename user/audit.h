@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "escape.h"
 #include "pathmatch.h"
 #include "profile.h"

@@ -6,7 +6,7 @@
 
 #include "audit_calls.h"
 #include "frames.h"
-#include "pointer_map.h"
+#include "base/pointer_map.h"
 
 enum { PACKAGE_MAX = 4096 };
 

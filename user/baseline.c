@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "json.h"
-#include "output.h"
-#include "utf8.h"
+#include "base/output.h"
+#include "base/utf8.h"
 
 #define SCHEMA "escapement.baseline/1"
 enum { SIZE_MAX_MB = 256 };

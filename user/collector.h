@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/events.h"
-#include "error.h"
+#include "bpf/events.h"
+#include "base/error.h"
 #include "event_process.h"
 #include "event_store.h"
 #include "runtime.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "escape_parser.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 enum { CHUNK = 1 << 18, BINARY_PROBE = 8192 };
 

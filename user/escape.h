@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 
 enum escape_kind {
 	ESCAPE_MOVED_TO_HEAP,

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "escape_parser.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 extern char **environ;
 

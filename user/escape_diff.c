@@ -9,7 +9,7 @@
 #include "escape_facts.h"
 #include "escape_functions.h"
 #include "escape_position.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 /* What is said about one subject of one function. */
 struct entry {

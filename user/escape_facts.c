@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pointer_map.h"
+#include "base/pointer_map.h"
 
 /* An explanation that waits for its verdict. */
 struct pending {

@@ -9,7 +9,7 @@
 
 #include "escape.h"
 #include "escape_shapes.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 struct facts;
 

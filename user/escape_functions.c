@@ -11,7 +11,7 @@
 
 #include "escape_parser.h"
 #include "go_source.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* the compiler knows no larger ones before 1.26 */ };
 

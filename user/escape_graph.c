@@ -7,7 +7,7 @@
 
 #include "escape_position.h"
 #include "escape_story.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 struct escape_graph {
 	const struct escape_output *output;

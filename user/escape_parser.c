@@ -15,8 +15,8 @@
 #include "escape_facts.h"
 #include "escape_position.h"
 #include "escape_shapes.h"
-#include "printable.h"
-#include "string_table.h"
+#include "base/printable.h"
+#include "base/string_table.h"
 
 enum { UNRECOGNIZED_LENGTH_MAX = 4096, JOINED_LINES_MAX = 10000 };
 

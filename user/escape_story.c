@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "string_table.h"
+#include "base/string_table.h"
 
 enum { SUBJECT_MAX = 40, EXPRESSION_MAX = 60 };
 

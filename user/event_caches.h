@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 #include "event_rows.h"
 
 /*

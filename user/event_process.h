@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 
 typedef void event_row_function(void *context, const struct event_key *key, const struct event_sums *sums);
 

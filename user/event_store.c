@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "string_table.h"
+#include "base/string_table.h"
 
 /*
  * Nodes of the tree are named by the index of their first word, the head: which node the run's caller is, and how many

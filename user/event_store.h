@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 
 struct event_row {
 	uint64_t site, type;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "string_table.h"
+#include "base/string_table.h"
 
 struct gate_storage {
 	struct string_table strings;

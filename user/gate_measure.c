@@ -15,7 +15,7 @@
 #include "frames.h"
 #include "gate.h"
 #include "gate_normalize.h"
-#include "string_table.h"
+#include "base/string_table.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
 struct run_count {

@@ -4,7 +4,7 @@
 
 /* What counts are divided by: the objects of a site, or an expression of numbers, "500", "20 * (8 + 1)". */
 
-#include "error.h"
+#include "base/error.h"
 
 struct gate_normalizer {
 	const char *site; /* a function, a glob of functions or packages, or FILE:LINE; NULL: `number` it is */

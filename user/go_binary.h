@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "go_image.h"
 #include "gopclntab.h"
 #include "target.h"

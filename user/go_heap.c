@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 #include "go_code.h"
-#include "unaligned.h"
+#include "base/unaligned.h"
 
 enum {
 	STATISTICS_SETS = 3,   /* heapStats.stats: the current, the one being written, the one being summed */

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "unaligned.h"
+#include "base/unaligned.h"
 
 enum {
 	PCDATA_INLINE_TREE_INDEX = 2,

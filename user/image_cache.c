@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "string_table.h"
+#include "base/string_table.h"
 #include "symbolizer.h"
 #include "usdt.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "profile.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static void *checked(void *item)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "profile.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static void flush(struct json_writer *writer)
 {

@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#include "error.h"
+#include "base/error.h"
 
 struct launch_handler {
 	void *context;

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 
 enum policy_noisy { NOISY_IGNORE, NOISY_WARN, NOISY_FAIL };
 extern const char *const policy_noisy_names[]; /* NULL-terminated */

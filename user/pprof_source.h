@@ -10,7 +10,7 @@
 
 #include <zlib.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "pprof_wire.h"
 
 /* All but the samples: a million locations serialize to less. More is a mistake, or meant to eat memory. */

@@ -7,8 +7,8 @@
  * and not in `texts`. Private to pprof*.c.
  */
 
-#include "pointer_map.h"
-#include "string_table.h"
+#include "base/pointer_map.h"
+#include "base/string_table.h"
 
 struct pprof_strings {
 	struct string_table table;

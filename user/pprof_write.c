@@ -13,13 +13,13 @@
 #include <uthash.h>
 #include <zlib.h>
 
-#include "output.h"
+#include "base/output.h"
 #include "pprof.h"
 #include "pprof_format.h"
 #include "pprof_strings.h"
 #include "pprof_write_samples.h"
 #include "profile.pb-c.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 /* Level 4: two thirds of what the usual 6 costs, for files a seventh larger. While a program is recorded it counts. */
 #define GZIP_MODE "wb4"

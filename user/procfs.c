@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "unaligned.h"
+#include "base/unaligned.h"
 
 char *procfs_read(int tid, const char *name, size_t *length)
 {

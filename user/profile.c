@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "string_table.h"
+#include "base/string_table.h"
 
 static void __attribute__((noreturn)) out_of_memory(void)
 {

@@ -7,7 +7,7 @@
  * alloc-runtime/recorder.h), turned into the profile that a recording through its probes would have made.
  */
 
-#include "error.h"
+#include "base/error.h"
 #include "profile.h"
 
 /*

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "printable.h"
+#include "base/printable.h"
 #include "render_audit.h"
 
 /* A step summary may be 1 MiB; what comes after it needs some. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "printable.h"
+#include "base/printable.h"
 #include "render_audit.h"
 
 enum { MARGIN = 29, TAB = 4 };

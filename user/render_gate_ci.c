@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "render_gate.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "printable.h"
+#include "base/printable.h"
 #include "render_gate.h"
 
 enum { LIMIT = 900 << 10, NOTE_ROOM = 4096 };

@@ -1,5 +1,5 @@
 # libescapement: everything the CLI and the tests call.
-USER_SOURCES := $(wildcard user/*.c)
+USER_SOURCES := $(wildcard user/*.c user/*/*.c)
 USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(B)/user/profile.pb-c.o
 
 $(B)/user/profile.pb-c.c: user/profile.proto | $(B)/deps-ready

@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bpf/events.h"
+#include "bpf/events.h"
 #include "address_space.h"
-#include "error.h"
+#include "base/error.h"
 #include "profile.h"
 #include "target.h"
 

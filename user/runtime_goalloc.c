@@ -19,7 +19,7 @@
 #include "procfs.h"
 #include "runtime.h"
 #include "site_stack.h"
-#include "unaligned.h"
+#include "base/unaligned.h"
 #include "usdt.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "profile.h"
 
 #define SYMBOLIZER_INLINE_MAX 64 /* deeper inline chains are cut at the outermost end */

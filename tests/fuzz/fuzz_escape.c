@@ -12,7 +12,7 @@
 #include "escape_functions.h"
 #include "escape_parser.h"
 #include "go_source.h"
-#include "printable.h"
+#include "base/printable.h"
 #include "require.h"
 
 static void require_printable(const char *text)

@@ -4,22 +4,22 @@
 # `make fuzz` runs FUZZ_LONG inputs each.
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
-FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iuser
+FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iuser
 
 FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
-	printable utf8 string_table pointer_map error
+	base/printable base/utf8 base/string_table base/pointer_map base/error
 
 FUZZ_PARTS_pathmatch := pathmatch
 FUZZ_PARTS_pprof := pprof pprof_comments pprof_source pprof_tables pprof_read_samples pprof_read \
-	pprof_strings pprof_write_samples pprof_write output profile interval size_class utf8 error \
-	string_table pointer_map report render_report_data render_report_text frames json shorten terminal
+	pprof_strings pprof_write_samples pprof_write base/output profile interval size_class base/utf8 base/error \
+	base/string_table base/pointer_map report render_report_data render_report_text frames json shorten terminal
 FUZZ_MADE_pprof  := $(B)/user/profile.pb-c.c
 # glibc's obstack macros add offsets to null pointers.
 FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow
 FUZZ_LIBS_pprof  := -lprotobuf-c -lz -lcjson -lsmartcols -lm
 
 .SECONDEXPANSION:
-$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h) tests/fuzz/require.h $$(FUZZ_MADE_$$*)
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(addprefix user/,$$(addsuffix .c,$$(FUZZ_PARTS_$$*))) $$(wildcard user/*.h user/*/*.h) tests/fuzz/require.h $$(FUZZ_MADE_$$*)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)

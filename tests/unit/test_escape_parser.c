@@ -11,7 +11,7 @@
 
 #include "escape.h"
 #include "escape_parser.h"
-#include "printable.h"
+#include "base/printable.h"
 
 #define FIXTURES "tests/fixtures/escape-output/"
 

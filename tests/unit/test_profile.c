@@ -10,7 +10,7 @@
 
 #include "profile.h"
 #include "size_class.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 static void equal_strings_are_one_pointer(void **state)
 {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "error.h"
+#include "base/error.h"
 
 struct output {
 	FILE *stream;    /* write here; NULL when not open */

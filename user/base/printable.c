@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "printable.h"
+#include "base/printable.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "string_table.h"
+#include "base/string_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>

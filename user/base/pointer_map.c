@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pointer_map.h"
+#include "base/pointer_map.h"
 
 #include <stdlib.h>
 
