@@ -6,9 +6,9 @@
 
 #include "audit.h"
 #include "cli.h"
-#include "escape.h"
-#include "escape_functions.h"
-#include "escape_graph.h"
+#include "escape/escape.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_graph.h"
 #include "base/output.h"
 #include "pprof.h"
 #include "recording.h"

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "escape.h"
-#include "escape_build.h"
-#include "escape_functions.h"
-#include "escape_graph.h"
-#include "escape_select.h"
+#include "escape/escape.h"
+#include "escape/escape_build.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_graph.h"
+#include "escape/escape_select.h"
 #include "gate_settings.h"
 #include "options.h"
 #include "base/output.h"

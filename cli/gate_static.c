@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "cli.h"
-#include "escape_diff.h"
-#include "escape_graph.h"
+#include "escape/escape_diff.h"
+#include "escape/escape_graph.h"
 #include "gate_settings.h"
 #include "base/output.h"
 #include "render_escapes.h"

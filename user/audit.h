@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "escape.h"
+#include "escape/escape.h"
 #include "pathmatch.h"
 #include "profile.h"
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "escape.h"
+#include "escape/escape.h"
 
 /* Kinds of runtime calls; bits. 0 is a call that is not known. */
 enum call_family {

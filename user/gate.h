@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "audit.h"
-#include "escape_select.h"
+#include "escape/escape_select.h"
 #include "policy.h"
 #include "profile.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape_functions.h"
+#include "escape/escape_functions.h"
 #include "gate.h"
 
 /* "example.com/m.foo" of a function literal too, or the file where functions are not known. */

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "audit.h"
-#include "escape_graph.h"
+#include "escape/escape_graph.h"
 #include "terminal.h"
 
 enum audit_format {

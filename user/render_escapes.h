@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-#include "escape.h"
-#include "escape_diff.h"
-#include "escape_graph.h"
-#include "escape_select.h"
+#include "escape/escape.h"
+#include "escape/escape_diff.h"
+#include "escape/escape_graph.h"
+#include "escape/escape_select.h"
 #include "json_writer.h"
 
 struct escapes_style {

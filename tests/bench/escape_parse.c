@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "escape.h"
+#include "escape/escape.h"
 
 static double cpu_seconds(void)
 {

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape.h"
-#include "escape_functions.h"
-#include "escape_parser.h"
-#include "go_source.h"
+#include "escape/escape.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_parser.h"
+#include "escape/go_source.h"
 #include "base/printable.h"
 #include "require.h"
 

@@ -6,7 +6,7 @@ FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
 FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iuser
 
-FUZZ_PARTS_escape := escape escape_parser escape_facts escape_shapes escape_position escape_functions go_source \
+FUZZ_PARTS_escape := escape/escape escape/escape_parser escape/escape_facts escape/escape_shapes escape/escape_position escape/escape_functions escape/go_source \
 	base/printable base/utf8 base/string_table base/pointer_map base/error
 
 FUZZ_PARTS_pathmatch := pathmatch

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape.h"
-#include "escape_diff.h"
-#include "escape_functions.h"
+#include "escape/escape.h"
+#include "escape/escape_diff.h"
+#include "escape/escape_functions.h"
 
 struct side {
 	struct escape_output *output;

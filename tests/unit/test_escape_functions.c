@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "escape.h"
-#include "escape_functions.h"
-#include "go_source.h"
+#include "escape/escape.h"
+#include "escape/escape_functions.h"
+#include "escape/go_source.h"
 
 static void expect_functions(const char *source, const char *expected)
 {

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape.h"
-#include "escape_functions.h"
-#include "escape_graph.h"
+#include "escape/escape.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_graph.h"
 
 static struct escape_output *parse(const char *text)
 {

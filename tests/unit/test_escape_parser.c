@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "escape.h"
-#include "escape_parser.h"
+#include "escape/escape.h"
+#include "escape/escape_parser.h"
 #include "base/printable.h"
 
 #define FIXTURES "tests/fixtures/escape-output/"

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "escape.h"
+#include "escape/escape.h"
 
 struct escape_build {
 	const char *go;        /* the go command; NULL: the one in PATH */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_build.h"
+#include "escape/escape_build.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "escape_parser.h"
+#include "escape/escape_parser.h"
 #include "base/string_table.h"
 
 extern char **environ;

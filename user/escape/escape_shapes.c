@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_shapes.h"
+#include "escape/escape_shapes.h"
 
 #include <ctype.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_functions.h"
+#include "escape/escape_functions.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "escape_parser.h"
-#include "go_source.h"
+#include "escape/escape_parser.h"
+#include "escape/go_source.h"
 #include "base/string_table.h"
 
 enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* the compiler knows no larger ones before 1.26 */ };

@@ -12,7 +12,7 @@
  * was overtaken by a stronger one (a leak with more dereferences). Before 1.13 the verdict stands first and its
  * explanation follows it.
  */
-#include "escape_facts.h"
+#include "escape/escape_facts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

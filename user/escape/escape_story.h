@@ -4,9 +4,9 @@
 
 /* The compiler's reasons in words. Private to the escape graph. */
 
-#include "escape.h"
-#include "escape_graph.h"
-#include "escape_position.h"
+#include "escape/escape.h"
+#include "escape/escape_graph.h"
+#include "escape/escape_position.h"
 
 /* Whether the reason is that the stack cannot hold it. */
 bool escape_story_is_size(const char *reason);

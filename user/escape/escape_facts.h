@@ -7,8 +7,8 @@
  * explanation that belongs to it. Private to the parser.
  */
 
-#include "escape.h"
-#include "escape_shapes.h"
+#include "escape/escape.h"
+#include "escape/escape_shapes.h"
 #include "base/string_table.h"
 
 struct facts;

@@ -15,7 +15,7 @@
  * Immutable once made; any thread may read it.
  */
 
-#include "escape.h"
+#include "escape/escape.h"
 
 enum escape_cause {
 	ESCAPE_CAUSE_UNKNOWN,      /* not explained: -m=1 */

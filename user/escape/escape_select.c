@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_select.h"
+#include "escape/escape_select.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_diff.h"
+#include "escape/escape_diff.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "escape_facts.h"
-#include "escape_functions.h"
-#include "escape_position.h"
+#include "escape/escape_facts.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_position.h"
 #include "base/string_table.h"
 
 /* What is said about one subject of one function. */

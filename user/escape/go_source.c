@@ -4,7 +4,7 @@
  * brackets are told apart, and a newline ends a statement where a semicolon would be put in. A `func` is a
  * declaration at the outermost level; elsewhere it is a literal if a body follows its signature, else a type.
  */
-#include "go_source.h"
+#include "escape/go_source.h"
 
 #include <ctype.h>
 #include <stdarg.h>

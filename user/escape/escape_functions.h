@@ -14,7 +14,7 @@
  * "(*T).M", "F[...]", "foo.func1"; "init" for what initialises a package's variables.
  */
 
-#include "escape.h"
+#include "escape/escape.h"
 
 /*
  * Names the function of each annotation that lacks one, and puts the names that are there into the form above.

@@ -7,14 +7,14 @@
  * raw string is joined with those that follow until the string ends; a line that is a message by itself ends the
  * attempt, so that one stray quote costs one line.
  */
-#include "escape_parser.h"
+#include "escape/escape_parser.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape_facts.h"
-#include "escape_position.h"
-#include "escape_shapes.h"
+#include "escape/escape_facts.h"
+#include "escape/escape_position.h"
+#include "escape/escape_shapes.h"
 #include "base/printable.h"
 #include "base/string_table.h"
 

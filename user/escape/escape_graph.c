@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_graph.h"
+#include "escape/escape_graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape_position.h"
-#include "escape_story.h"
+#include "escape/escape_position.h"
+#include "escape/escape_story.h"
 #include "base/string_table.h"
 
 struct escape_graph {

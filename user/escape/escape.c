@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape.h"
+#include "escape/escape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "escape_parser.h"
+#include "escape/escape_parser.h"
 #include "base/string_table.h"
 
 enum { CHUNK = 1 << 18, BINARY_PROBE = 8192 };

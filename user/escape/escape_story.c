@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_story.h"
+#include "escape/escape_story.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -11,8 +11,8 @@
  * inline/inl.go, closure.go, devirtualize, walk and ssa.
  */
 
-#include "escape.h"
-#include "escape_position.h"
+#include "escape/escape.h"
+#include "escape/escape_position.h"
 
 enum message_role {
 	MESSAGE_VERDICT, /* one fact: an annotation */

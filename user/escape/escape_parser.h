@@ -7,7 +7,7 @@
  * as long as they like; what is kept grows with what is said, not with what is read.
  */
 
-#include "escape.h"
+#include "escape/escape.h"
 
 struct escape_parser;
 

@@ -10,9 +10,9 @@
  * Where functions are not named on both sides (escape_functions.h), files stand for them.
  */
 
-#include "escape.h"
-#include "escape_graph.h"
-#include "escape_select.h"
+#include "escape/escape.h"
+#include "escape/escape_graph.h"
+#include "escape/escape_select.h"
 
 enum escape_change_kind {
 	ESCAPE_NEW,     /* more often than before */

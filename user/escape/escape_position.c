@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "escape_position.h"
+#include "escape/escape_position.h"
 
 #include <string.h>
 
