@@ -5,7 +5,7 @@
 #include "doctor.h"
 #include "options.h"
 #include "render_doctor.h"
-#include "target.h"
+#include "target/target.h"
 
 static int run(int argc, char **argv)
 {

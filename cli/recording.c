@@ -11,7 +11,7 @@
 #include "cli.h"
 #include "in_process.h"
 #include "session.h"
-#include "target.h"
+#include "target/target.h"
 
 static volatile sig_atomic_t stop_signal;
 

@@ -11,7 +11,7 @@
 
 #include "image_cache.h"
 #include "profile.h"
-#include "target.h"
+#include "target/target.h"
 
 struct address_space;
 

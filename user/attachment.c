@@ -12,7 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "procfs.h"
+#include "target/procfs.h"
 
 enum {
 	LEAVING_MAX = 16,

@@ -12,7 +12,7 @@
 
 #include "collector.h"
 #include "runtime.h"
-#include "target.h"
+#include "target/target.h"
 
 /* Each check fills a finding whose subject is set and whose state is DOCTOR_OK. */
 typedef void check_function(int pid, struct doctor_finding *finding);

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "go_image.h"
 #include "gopclntab.h"
-#include "target.h"
+#include "target/target.h"
 
 struct go_binary {
 	struct go_image image;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "go_binary.h"
-#include "target.h"
+#include "target/target.h"
 
 struct go_goroutines {
 	const struct go_binary *binary;

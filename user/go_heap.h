@@ -20,7 +20,7 @@
 #include "go_binary.h"
 #include "go_versions.h"
 #include "profile.h"
-#include "target.h"
+#include "target/target.h"
 
 struct event_process;
 

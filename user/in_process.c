@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "target/launch.h"
 #include "raw_profile.h"
 
 enum {

@@ -13,7 +13,7 @@
 #include "collector.h"
 #include "profile.h"
 #include "runtime.h"
-#include "target.h"
+#include "target/target.h"
 
 /* The runtime's counters, and the events that had been counted at the same instant. */
 struct snapshot {

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "procfs.h"
+#include "target/procfs.h"
 
 enum {
 	LOOKS = 3,             /* in a row */

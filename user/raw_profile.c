@@ -13,7 +13,7 @@
 
 #include "address_space.h"
 #include "site_stack.h"
-#include "target.h"
+#include "target/target.h"
 
 struct site {
 	uint64_t address;

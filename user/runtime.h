@@ -16,7 +16,7 @@
 #include "address_space.h"
 #include "base/error.h"
 #include "profile.h"
-#include "target.h"
+#include "target/target.h"
 
 /* One place in one file that a BPF program is attached to. */
 struct probe {

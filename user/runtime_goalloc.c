@@ -16,7 +16,7 @@
 
 #include "frames.h"
 #include "goalloc_contract.h"
-#include "procfs.h"
+#include "target/procfs.h"
 #include "runtime.h"
 #include "site_stack.h"
 #include "base/unaligned.h"

@@ -14,10 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launch.h"
+#include "target/launch.h"
 #include "observed.h"
 #include "overhead.h"
-#include "procfs.h"
+#include "target/procfs.h"
 
 enum {
 	POLL_MS = 100,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "launch.h"
+#include "target/launch.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -22,8 +22,8 @@
 
 #include <uthash.h>
 
-#include "procfs.h"
-#include "target.h"
+#include "target/procfs.h"
+#include "target/target.h"
 
 enum { LET_GO_MS = 1000 };
 

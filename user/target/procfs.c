@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "procfs.h"
+#include "target/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>

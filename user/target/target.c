@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "target.h"
+#include "target/target.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "procfs.h"
+#include "target/procfs.h"
 
 enum { PIECES_MAX = 1024 }; /* IOV_MAX */
 
