@@ -10,7 +10,7 @@
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
 #include "base/output.h"
-#include "pprof.h"
+#include "profile/pprof.h"
 #include "recording.h"
 #include "render_audit.h"
 

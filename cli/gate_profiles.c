@@ -8,7 +8,7 @@
 #include "baseline.h"
 #include "cli.h"
 #include "gate_settings.h"
-#include "pprof.h"
+#include "profile/pprof.h"
 #include "terminal.h"
 
 /* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */

@@ -6,7 +6,7 @@
 #include "cli.h"
 #include "in_process.h"
 #include "base/output.h"
-#include "pprof.h"
+#include "profile/pprof.h"
 #include "recording.h"
 
 static int run(int argc, char **argv)

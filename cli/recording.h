@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "options.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 struct recording {
 	bool in_process;  /* the program is on libgoalloc and counts for us: no BPF, no privileges */

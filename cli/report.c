@@ -6,7 +6,7 @@
 #include "cli.h"
 #include "options.h"
 #include "base/output.h"
-#include "pprof.h"
+#include "profile/pprof.h"
 #include "render_report.h"
 #include "terminal.h"
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "image_cache.h"
-#include "profile.h"
+#include "profile/profile.h"
 #include "target/target.h"
 
 struct address_space;

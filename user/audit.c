@@ -8,7 +8,7 @@
 #include "audit_calls.h"
 #include "audit_index.h"
 #include "audit_stale.h"
-#include "frames.h"
+#include "profile/frames.h"
 
 #define obstack_chunk_alloc must_malloc
 #define obstack_chunk_free free

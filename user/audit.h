@@ -25,7 +25,7 @@
 #include "base/error.h"
 #include "escape/escape.h"
 #include "pathmatch.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 enum audit_verdict {
 	AUDIT_ESCAPES,        /* heap, and allocates: the work list */

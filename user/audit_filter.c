@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "audit.h"
-#include "frames.h"
+#include "profile/frames.h"
 
 const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
 	[AUDIT_ESCAPES] = "escapes",

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "audit_calls.h"
-#include "frames.h"
+#include "profile/frames.h"
 #include "base/pointer_map.h"
 
 enum { PACKAGE_MAX = 4096 };

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "audit_calls.h"
-#include "frames.h"
+#include "profile/frames.h"
 #include "go_binary.h"
 
 enum { PACKAGE_MAX = 4096 };

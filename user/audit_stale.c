@@ -9,7 +9,7 @@
 
 #include "audit_calls.h"
 #include "audit_program.h"
-#include "frames.h"
+#include "profile/frames.h"
 
 /* A function that allocates: where the program says it begins, and what the compiler output says. */
 struct function {

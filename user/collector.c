@@ -19,7 +19,7 @@
 #include "event_caches.h"
 #include "event_rows.h"
 #include "program_barrier.h"
-#include "size_class.h"
+#include "profile/size_class.h"
 
 struct collector {
 	struct escapement_bpf *bpf;

@@ -19,7 +19,7 @@
 #include "audit.h"
 #include "escape/escape_select.h"
 #include "policy.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 /* A count over several runs of one program. least == most where they agree; both VALUE_UNMEASURED where it was not
  * measured, or (costs only) differed. An estimate's are the bounds of its interval. */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frames.h"
+#include "profile/frames.h"
 #include "gate.h"
 #include "gate_normalize.h"
 #include "base/string_table.h"

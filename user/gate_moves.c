@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frames.h"
+#include "profile/frames.h"
 
 /* How much a row's site has more, in an iteration; less: below 0. */
 struct growth {

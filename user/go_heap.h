@@ -19,7 +19,7 @@
 
 #include "go_binary.h"
 #include "go_versions.h"
-#include "profile.h"
+#include "profile/profile.h"
 #include "target/target.h"
 
 struct event_process;

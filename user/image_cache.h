@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 /* From an instruction, or the return address of a call, to its location. All zero: empty. */
 struct location_map {

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 #include "base/utf8.h"
 
 static void *checked(void *item)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "collector.h"
-#include "profile.h"
+#include "profile/profile.h"
 #include "runtime.h"
 #include "target/target.h"
 

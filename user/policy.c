@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frames.h"
+#include "profile/frames.h"
 
 enum { RUNS_MAX = 1000 };
 

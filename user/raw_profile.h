@@ -8,7 +8,7 @@
  */
 
 #include "base/error.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 /*
  * Adds the process that wrote the file to a profile. The executable and libraries must still be where they were.

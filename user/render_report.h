@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "report.h"
+#include "profile/report.h"
 
 /* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. */
 void render_report_text(FILE *stream, const struct report *report, int width, bool color);

@@ -7,7 +7,7 @@
 
 #include "json.h"
 #include "render_report.h"
-#include "size_class.h"
+#include "profile/size_class.h"
 
 /* The values that a reader gets; samples are how estimates came about. */
 static const enum profile_value shown[] = {VALUE_OBJECTS,	VALUE_BYTES,	  VALUE_REFILLS,

@@ -11,7 +11,7 @@
 
 #include "render_report.h"
 #include "shorten.h"
-#include "size_class.h"
+#include "profile/size_class.h"
 #include "terminal.h"
 
 enum {

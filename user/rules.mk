@@ -1,16 +1,16 @@
 # libescapement: everything the CLI and the tests call.
 USER_SOURCES := $(wildcard user/*.c user/*/*.c)
-USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(B)/user/profile.pb-c.o
+USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(B)/user/profile/profile.pb-c.o
 
-$(B)/user/profile.pb-c.c: user/profile.proto | $(B)/deps-ready
+$(B)/user/profile/profile.pb-c.c: user/profile/profile.proto | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,PROTOC,$<)
-	$(Q)protoc-c --proto_path=user --c_out=$(@D) $<
+	$(Q)protoc-c --proto_path=user/profile --c_out=$(@D) $<
 
-$(B)/user/profile.pb-c.o: $(B)/user/profile.pb-c.c
+$(B)/user/profile/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
-$(B)/user/%.o: user/%.c $(B)/bpf/escapement.skel.h $(B)/user/profile.pb-c.c
+$(B)/user/%.o: user/%.c $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<

@@ -15,7 +15,7 @@
 #include "bpf/events.h"
 #include "address_space.h"
 #include "base/error.h"
-#include "profile.h"
+#include "profile/profile.h"
 #include "target/target.h"
 
 /* One place in one file that a BPF program is attached to. */

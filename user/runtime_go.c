@@ -20,7 +20,7 @@
 #include "go_goroutines.h"
 #include "go_heap.h"
 #include "runtime.h"
-#include "size_class.h"
+#include "profile/size_class.h"
 
 enum {
 	SMALL_MAX = 32768, /* the largest size class */

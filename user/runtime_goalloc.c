@@ -14,7 +14,7 @@
 
 #include <uthash.h>
 
-#include "frames.h"
+#include "profile/frames.h"
 #include "goalloc_contract.h"
 #include "target/procfs.h"
 #include "runtime.h"

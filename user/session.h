@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 struct session_progress {
 	double seconds;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "site_stack.h"
 
-#include "frames.h"
+#include "profile/frames.h"
 
 static bool is_runtime_location(const struct profile_location *location)
 {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "address_space.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 enum { SITE_STACK_MAX = 127 }; /* addresses of a stack */
 

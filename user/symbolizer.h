@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 #define SYMBOLIZER_INLINE_MAX 64 /* deeper inline chains are cut at the outermost end */
 

@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pprof.h"
+#include "profile/pprof.h"
 #include "render_report.h"
-#include "report.h"
+#include "profile/report.h"
 #include "require.h"
 
 static int64_t add(int64_t a, int64_t b)

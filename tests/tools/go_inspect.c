@@ -25,7 +25,7 @@
 #include "go_binary.h"
 #include "go_code.h"
 #include "go_heap.h"
-#include "size_class.h"
+#include "profile/size_class.h"
 
 static struct go_binary *open_or_die(const char *path)
 {

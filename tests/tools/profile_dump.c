@@ -11,7 +11,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "pprof.h"
+#include "profile/pprof.h"
 
 static cJSON *number_or_null(int64_t value)
 {

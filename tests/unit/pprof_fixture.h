@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "pprof.h"
+#include "profile/pprof.h"
 
 static char directory[] = "/tmp/escapement-pprof-XXXXXX";
 

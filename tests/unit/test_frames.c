@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "frames.h"
+#include "profile/frames.h"
 
 static void only_the_runtime_packages_are_the_runtime(void **state)
 {

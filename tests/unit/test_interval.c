@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 static uint64_t random_state = 20;
 

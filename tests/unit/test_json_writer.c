@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "json_writer.h"
-#include "profile.h"
+#include "profile/profile.h"
 
 static char *text;
 static size_t length;

@@ -2,13 +2,13 @@
 /* Reading files that are no profiles, damaged ones, and some that mean harm: an error that says which, never
  * more. */
 #include "pprof_fixture.h"
-#include "pprof_format.h"
+#include "profile/pprof_format.h"
 
 #include <limits.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "profile.pb-c.h"
+#include "profile/profile.pb-c.h"
 
 /* --- what is not a good profile --- */
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile.h"
-#include "size_class.h"
+#include "profile/profile.h"
+#include "profile/size_class.h"
 #include "base/utf8.h"
 
 static void equal_strings_are_one_pointer(void **state)

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "render_report.h"
-#include "report.h"
+#include "profile/report.h"
 #include "shorten.h"
 
 static const struct profile_location *locate(struct profile *profile, uint64_t address, const char *function,

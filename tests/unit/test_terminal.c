@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "json.h"
-#include "profile.h"
+#include "profile/profile.h"
 #include "terminal.h"
 
 /* A terminal of 132 columns. */

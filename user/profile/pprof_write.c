@@ -14,11 +14,11 @@
 #include <zlib.h>
 
 #include "base/output.h"
-#include "pprof.h"
-#include "pprof_format.h"
-#include "pprof_strings.h"
-#include "pprof_write_samples.h"
-#include "profile.pb-c.h"
+#include "profile/pprof.h"
+#include "profile/pprof_format.h"
+#include "profile/pprof_strings.h"
+#include "profile/pprof_write_samples.h"
+#include "profile/profile.pb-c.h"
 #include "base/utf8.h"
 
 /* Level 4: two thirds of what the usual 6 costs, for files a seventh larger. While a program is recorded it counts. */

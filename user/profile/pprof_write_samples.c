@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pprof_write_samples.h"
+#include "profile/pprof_write_samples.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "pprof_format.h"
-#include "pprof_wire.h"
-#include "size_class.h"
+#include "profile/pprof_format.h"
+#include "profile/pprof_wire.h"
+#include "profile/size_class.h"
 
 enum {
 	LABELS_MAX = 7,

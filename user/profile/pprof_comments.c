@@ -29,7 +29,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "pprof_format.h"
+#include "profile/pprof_format.h"
 
 #define SIGNATURE "tool: escapement "
 

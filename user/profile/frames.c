@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "frames.h"
+#include "profile/frames.h"
 
 #include <string.h>
 

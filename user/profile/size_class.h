@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 /* Bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
 int64_t size_class_bytes(int size_class);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "report.h"
+#include "profile/report.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-#include "frames.h"
-#include "size_class.h"
+#include "profile/frames.h"
+#include "profile/size_class.h"
 
 const char *const report_by_names[] = {"site", "function", "type", "size-class", "stack", NULL};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pprof_tables.h"
+#include "profile/pprof_tables.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

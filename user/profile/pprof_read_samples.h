@@ -4,7 +4,7 @@
 
 /* The samples of a file, added to a profile one by one as they come. Private to pprof*.c. */
 
-#include "pprof_tables.h"
+#include "profile/pprof_tables.h"
 
 /* Which of the numbers of a sample is what. */
 struct pprof_columns {

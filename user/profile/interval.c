@@ -20,8 +20,8 @@
  */
 #include <math.h>
 
-#include "profile.h"
-#include "size_class.h"
+#include "profile/profile.h"
+#include "profile/size_class.h"
 
 enum { SCORE_FROM = 64 /* events: below, the binomial's terms are added up */ };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "size_class.h"
+#include "profile/size_class.h"
 
 static const uint16_t sizes[] = {
 	0, /* large objects */

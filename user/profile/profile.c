@@ -10,7 +10,7 @@
  *
  * Memory that runs out ends the process: obstack, uthash and string_table.c say so on stderr.
  */
-#include "profile.h"
+#include "profile/profile.h"
 
 #include <obstack.h>
 #include <stdarg.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pprof_read_samples.h"
+#include "profile/pprof_read_samples.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pprof_format.h"
+#include "profile/pprof_format.h"
 
 struct reader {
 	const struct pprof_tables *tables;

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 enum report_by {
 	BY_SITE,       /* file, line and function of the innermost frame that is not the runtime's */

@@ -4,8 +4,8 @@
 
 /* Samples, encoded by hand: they outnumber all else by far. Private to pprof*.c. */
 
-#include "pprof_strings.h"
-#include "profile.h"
+#include "profile/pprof_strings.h"
+#include "profile/profile.h"
 
 /* What the sample labels say, by its index in the file's table of strings. */
 struct pprof_label_strings {

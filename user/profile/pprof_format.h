@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 /* Names and units of the sample types; enum profile_value is their order. */
 struct pprof_sample_type {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pprof_strings.h"
+#include "profile/pprof_strings.h"
 
 #include <stdlib.h>
 #include <string.h>

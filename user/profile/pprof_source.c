@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pprof_source.h"
+#include "profile/pprof_source.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "profile.h"
+#include "profile/profile.h"
 
 /* Whether that function is part of the runtime: packages runtime, internal/runtime/…, reflect. NULL is not. */
 bool frames_is_runtime(const char *function);

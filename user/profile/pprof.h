@@ -7,7 +7,7 @@
  * What the format has no field for travels in comments, one `key: value` each; pprof.c documents the keys.
  */
 
-#include "profile.h"
+#include "profile/profile.h"
 
 /* Writes atomically enough that a failure leaves no half file behind under `path`: to a neighbour, then renames;
  * devices and pipes are written directly. A full disk is an error that names the file. */

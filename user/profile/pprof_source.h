@@ -11,7 +11,7 @@
 #include <zlib.h>
 
 #include "base/error.h"
-#include "pprof_wire.h"
+#include "profile/pprof_wire.h"
 
 /* All but the samples: a million locations serialize to less. More is a mistake, or meant to eat memory. */
 #define PPROF_REST_BYTES_MAX ((size_t)256 << 20)

@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pprof.h"
-#include "pprof_format.h"
-#include "pprof_read_samples.h"
-#include "pprof_source.h"
-#include "pprof_tables.h"
+#include "profile/pprof.h"
+#include "profile/pprof_format.h"
+#include "profile/pprof_read_samples.h"
+#include "profile/pprof_source.h"
+#include "profile/pprof_tables.h"
 
 /* What may be unpacked of a file besides its samples; a few times as much as it is in the file. */
 #define MESSAGE_BYTES_MAX ((size_t)2 << 30)

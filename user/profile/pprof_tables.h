@@ -7,9 +7,9 @@
  * may be any numbers but 0. No index and no identifier is followed before it is checked. Private to pprof*.c.
  */
 
-#include "pprof_source.h"
-#include "profile.h"
-#include "profile.pb-c.h"
+#include "profile/pprof_source.h"
+#include "profile/profile.h"
+#include "profile/profile.pb-c.h"
 
 struct pprof_id_table {
 	struct pprof_id_row {

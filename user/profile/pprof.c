@@ -15,8 +15,8 @@
  * pprof_write.c and pprof_read.c are the two directions. Totals and class totals are comments, never samples,
  * so that no tool adds them to the rows.
  */
-#include "pprof.h"
-#include "pprof_format.h"
+#include "profile/pprof.h"
+#include "profile/pprof_format.h"
 
 const struct pprof_sample_type pprof_sample_types[VALUE_COUNT] = {
 	[VALUE_OBJECTS] = {"alloc_objects", "count"},
