@@ -8,7 +8,7 @@
 #include "cli.h"
 #include "gate_settings.h"
 #include "recording.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 struct measured {
 	struct gate_settings settings;

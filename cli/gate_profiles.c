@@ -9,7 +9,7 @@
 #include "cli.h"
 #include "gate_settings.h"
 #include "profile/pprof.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 /* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */
 static bool is_json(const char *path)

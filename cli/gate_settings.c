@@ -6,7 +6,7 @@
 
 #include "cli.h"
 #include "base/output.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 int gate_settings_read(struct gate_settings *settings, struct error *error)
 {

@@ -8,7 +8,7 @@
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "render_report.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_FOLDED };
 

@@ -8,7 +8,7 @@
 
 #include "audit.h"
 #include "escape/escape_graph.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 enum audit_format {
 	AUDIT_TEXT,

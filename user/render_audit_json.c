@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "json_writer.h"
+#include "text/json_writer.h"
 #include "render_audit.h"
 #include "render_escapes.h"
 

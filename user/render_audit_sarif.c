@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "text/json.h"
 #include "render_audit.h"
 
 enum { RESULTS_MAX = 5000 };

@@ -6,7 +6,7 @@
 
 #include "base/printable.h"
 #include "render_audit.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 /* A row is a line of numbers with its site, and below it, indented, who and why. */
 enum { SITE_COLUMN = 47, INDENT = 6 };

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render_table.h"
-#include "terminal.h"
+#include "text/table.h"
+#include "text/terminal.h"
 
 enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
 

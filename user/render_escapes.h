@@ -10,7 +10,7 @@
 #include "escape/escape_diff.h"
 #include "escape/escape_graph.h"
 #include "escape/escape_select.h"
-#include "json_writer.h"
+#include "text/json_writer.h"
 
 struct escapes_style {
 	bool flows; /* the compiler's whole explanation under each annotation, and those of the functions it calls */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "render_escapes.h"
-#include "render_table.h"
+#include "text/table.h"
 
 static const char *const change_names[] = {"new", "gone", "changed"};
 

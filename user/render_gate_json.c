@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "json.h"
+#include "text/json.h"
 #include "render_gate.h"
 
 static cJSON *number(double value)

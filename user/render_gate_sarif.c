@@ -6,7 +6,7 @@
  */
 #include <inttypes.h>
 
-#include "json.h"
+#include "text/json.h"
 #include "render_gate.h"
 
 enum { RESULTS_MAX = 5000 };

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "render_gate.h"
-#include "render_table.h"
-#include "terminal.h"
+#include "text/table.h"
+#include "text/terminal.h"
 
 enum { LINES_MAX = 8 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "json.h"
+#include "text/json.h"
 #include "render_report.h"
 #include "profile/size_class.h"
 

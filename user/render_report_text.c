@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "render_report.h"
-#include "shorten.h"
+#include "text/shorten.h"
 #include "profile/size_class.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 enum {
 	LABEL_WIDTH = 10,

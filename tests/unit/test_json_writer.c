@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_writer.h"
+#include "text/json_writer.h"
 #include "profile/profile.h"
 
 static char *text;

@@ -12,7 +12,7 @@
 
 #include "render_report.h"
 #include "profile/report.h"
-#include "shorten.h"
+#include "text/shorten.h"
 
 static const struct profile_location *locate(struct profile *profile, uint64_t address, const char *function,
 					     const char *file, uint32_t line)

@@ -10,9 +10,9 @@
 #include <pty.h>
 #include <unistd.h>
 
-#include "json.h"
+#include "text/json.h"
 #include "profile/profile.h"
-#include "terminal.h"
+#include "text/terminal.h"
 
 /* A terminal of 132 columns. */
 static FILE *open_terminal(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "shorten.h"
+#include "text/shorten.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render_table.h"
+#include "text/table.h"
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "terminal.h"
+#include "text/terminal.h"
 
 enum { LEAST_WRAP = 16, GAP = 1 };
 

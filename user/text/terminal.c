@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "terminal.h"
+#include "text/terminal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
