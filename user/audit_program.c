@@ -9,7 +9,7 @@
 
 #include "audit_calls.h"
 #include "profile/frames.h"
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 
 enum { PACKAGE_MAX = 4096 };
 

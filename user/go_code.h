@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 
 /*
  * Where to probe a function. Not at its first byte: when the stack check there fails, the function runs again from

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 #include "target/target.h"
 
 struct go_goroutines {

@@ -17,8 +17,8 @@
 
 #include <stdint.h>
 
-#include "go_binary.h"
-#include "go_versions.h"
+#include "symbols/go_binary.h"
+#include "symbols/go_versions.h"
 #include "profile/profile.h"
 #include "target/target.h"
 

@@ -11,7 +11,7 @@
 
 #include <uthash.h>
 
-#include "address_space.h"
+#include "symbols/address_space.h"
 #include "site_stack.h"
 #include "target/target.h"
 

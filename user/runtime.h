@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "bpf/events.h"
-#include "address_space.h"
+#include "symbols/address_space.h"
 #include "base/error.h"
 #include "profile/profile.h"
 #include "target/target.h"

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 #include "go_code.h"
 #include "go_goroutines.h"
 #include "go_heap.h"

@@ -20,7 +20,7 @@
 #include "runtime.h"
 #include "site_stack.h"
 #include "base/unaligned.h"
-#include "usdt.h"
+#include "symbols/usdt.h"
 
 enum {
 	READ_TRIES = 200,      /* a cache whose thread was preempted in a refill needs a while */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "address_space.h"
+#include "symbols/address_space.h"
 #include "profile/profile.h"
 
 enum { SITE_STACK_MAX = 127 }; /* addresses of a stack */

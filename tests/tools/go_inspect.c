@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "amd64.h"
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 #include "go_code.h"
 #include "go_heap.h"
 #include "profile/size_class.h"

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symbolizer.h"
+#include "symbols/symbolizer.h"
 
 static char directory[] = "/tmp/escapement-dwarf-XXXXXX";
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image_cache.h"
+#include "symbols/image_cache.h"
 
 /* Where our own text is mapped. */
 static uint64_t start, limit, offset;

@@ -9,7 +9,7 @@
  *
  * and then from its function down through the inlined calls that hold it, which is a short walk.
  */
-#include "dwarf_symbols.h"
+#include "symbols/dwarf_symbols.h"
 
 #include <ctype.h>
 #include <dwarf.h>
@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "elf_symbols.h"
+#include "symbols/elf_symbols.h"
 
 enum {
 	DEPTH_MAX = 256,  /* of nested entries; deeper ones are damage */

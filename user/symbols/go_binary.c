@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_binary.h"
+#include "symbols/go_binary.h"
 
 #include <stdio.h>
 #include <stdlib.h>

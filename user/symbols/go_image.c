@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_image.h"
+#include "symbols/go_image.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "symbolizer.h"
+#include "symbols/symbolizer.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "dwarf_symbols.h"
-#include "go_binary.h"
+#include "symbols/dwarf_symbols.h"
+#include "symbols/go_binary.h"
 
 struct symbolizer {
 	struct go_binary *go;        /* NULL for programs in other languages */

@@ -13,7 +13,7 @@
  * names the innermost function, and its parentPc leads to the next frame, until the index is negative: the frame of
  * the physical function.
  */
-#include "gopclntab.h"
+#include "symbols/gopclntab.h"
 
 #include <stdio.h>
 #include <stdlib.h>

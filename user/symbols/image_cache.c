@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "image_cache.h"
+#include "symbols/image_cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/string_table.h"
-#include "symbolizer.h"
-#include "usdt.h"
+#include "symbols/symbolizer.h"
+#include "symbols/usdt.h"
 
 enum { IDLE_MAX = 8 }; /* images kept that no process has */
 

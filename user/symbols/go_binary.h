@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "go_image.h"
-#include "gopclntab.h"
+#include "symbols/go_image.h"
+#include "symbols/gopclntab.h"
 #include "target/target.h"
 
 struct go_binary {

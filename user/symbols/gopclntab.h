@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "go_image.h"
-#include "go_versions.h"
-#include "symbolizer.h"
+#include "symbols/go_image.h"
+#include "symbols/go_versions.h"
+#include "symbols/symbolizer.h"
 
 struct gopclntab;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_versions.h"
+#include "symbols/go_versions.h"
 
 #include <ctype.h>
 #include <stddef.h>

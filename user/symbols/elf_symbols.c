@@ -2,7 +2,7 @@
 /*
  * libdwfl looks symbols up by address as well, but walks over all of them each time.
  */
-#include "elf_symbols.h"
+#include "symbols/elf_symbols.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "image_cache.h"
+#include "symbols/image_cache.h"
 #include "profile/profile.h"
 #include "target/target.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "usdt.h"
+#include "symbols/usdt.h"
 
 #include <fcntl.h>
 #include <gelf.h>

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "symbolizer.h"
+#include "symbols/symbolizer.h"
 
 struct dwarf_symbols;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "address_space.h"
+#include "symbols/address_space.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
