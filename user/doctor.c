@@ -10,7 +10,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "collector.h"
+#include "collect/collector.h"
 #include "runtime.h"
 #include "target/target.h"
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector.h"
+#include "collect/collector.h"
 #include "profile/profile.h"
 #include "runtime.h"
 #include "target/target.h"

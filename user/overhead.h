@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector.h"
+#include "collect/collector.h"
 
 struct overhead_work {
 	int64_t hits, frames; /* of probes, and of the stacks taken at them, since the probes were attached */

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "event_store.h"
+#include "collect/event_store.h"
 
 static struct event_stack stack_of(uint32_t depth, uint64_t seed)
 {

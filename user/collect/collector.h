@@ -14,8 +14,8 @@
 
 #include "bpf/events.h"
 #include "base/error.h"
-#include "event_process.h"
-#include "event_store.h"
+#include "collect/event_process.h"
+#include "collect/event_store.h"
 #include "runtime.h"
 
 struct collector;

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "event_process.h"
-#include "event_store.h"
-#include "program_barrier.h"
+#include "collect/event_process.h"
+#include "collect/event_store.h"
+#include "collect/program_barrier.h"
 
 struct escapement_bpf;
 struct event_rows;

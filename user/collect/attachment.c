@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "attachment.h"
+#include "collect/attachment.h"
 
 #include <errno.h>
 #include <pthread.h>

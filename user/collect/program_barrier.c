@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "program_barrier.h"
+#include "collect/program_barrier.h"
 
 #include <errno.h>
 #include <stdint.h>

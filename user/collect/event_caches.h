@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "bpf/events.h"
-#include "event_rows.h"
+#include "collect/event_rows.h"
 
 /*
  * Counts, as growth of mcentral, what the process's mcaches still hold of the spans that they took while it was

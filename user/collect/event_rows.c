@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "event_rows.h"
+#include "collect/event_rows.h"
 
 #include <errno.h>
 #include <stdlib.h>

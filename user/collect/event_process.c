@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "event_process.h"
+#include "collect/event_process.h"
 
 static uint64_t shape_objects(const volatile struct event_shape *shape, bool all)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "event_store.h"
+#include "collect/event_store.h"
 
 #include <stddef.h>
 #include <stdlib.h>

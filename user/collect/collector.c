@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "collector.h"
+#include "collect/collector.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,11 +14,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "attachment.h"
+#include "collect/attachment.h"
 #include "bpf/escapement.skel.h"
-#include "event_caches.h"
-#include "event_rows.h"
-#include "program_barrier.h"
+#include "collect/event_caches.h"
+#include "collect/event_rows.h"
+#include "collect/program_barrier.h"
 #include "profile/size_class.h"
 
 struct collector {

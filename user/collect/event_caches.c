@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "event_caches.h"
+#include "collect/event_caches.h"
 
 #include <stdbool.h>
 
