@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 #include "cli.h"
 #include "escape/escape.h"
 #include "escape/escape_functions.h"

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 #include "escape/escape_select.h"
 #include "policy.h"
 #include "profile/profile.h"

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 #include "escape/escape_graph.h"
 #include "text/terminal.h"
 

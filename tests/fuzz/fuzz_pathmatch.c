@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pathmatch.h"
+#include "audit/pathmatch.h"
 #include "require.h"
 
 enum { FILES = 64, MAPS = 4 };

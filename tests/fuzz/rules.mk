@@ -9,7 +9,7 @@ FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address
 FUZZ_PARTS_escape := escape/escape escape/escape_parser escape/escape_facts escape/escape_shapes escape/escape_position escape/escape_functions escape/go_source \
 	base/printable base/utf8 base/string_table base/pointer_map base/error
 
-FUZZ_PARTS_pathmatch := pathmatch
+FUZZ_PARTS_pathmatch := audit/pathmatch
 FUZZ_PARTS_pprof := profile/pprof profile/pprof_comments profile/pprof_source profile/pprof_tables profile/pprof_read_samples profile/pprof_read \
 	profile/pprof_strings profile/pprof_write_samples profile/pprof_write base/output profile/profile profile/interval profile/size_class base/utf8 base/error \
 	base/string_table base/pointer_map profile/report render_report_data render_report_text profile/frames text/json text/shorten text/terminal

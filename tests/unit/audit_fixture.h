@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 
 struct said {
 	const char *package, *file;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "pathmatch.h"
+#include "audit/pathmatch.h"
 
 enum { FILES = 8 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit_program.h"
+#include "audit/audit_program.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "audit_calls.h"
+#include "audit/audit_calls.h"
 #include "profile/frames.h"
 #include "symbols/go_binary.h"
 

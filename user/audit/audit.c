@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit.h"
+#include "audit/audit.h"
 
 #include <obstack.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit_calls.h"
-#include "audit_index.h"
-#include "audit_stale.h"
+#include "audit/audit_calls.h"
+#include "audit/audit_index.h"
+#include "audit/audit_stale.h"
 #include "profile/frames.h"
 
 #define obstack_chunk_alloc must_malloc

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "pathmatch.h"
+#include "audit/pathmatch.h"
 
 #include <ctype.h>
 #include <stdbool.h>

@@ -24,7 +24,7 @@
 
 #include "base/error.h"
 #include "escape/escape.h"
-#include "pathmatch.h"
+#include "audit/pathmatch.h"
 #include "profile/profile.h"
 
 enum audit_verdict {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 #include "profile/frames.h"
 
 const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 
 struct audit_index;
 

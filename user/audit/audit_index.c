@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit_index.h"
+#include "audit/audit_index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit_calls.h"
+#include "audit/audit_calls.h"
 #include "profile/frames.h"
 #include "base/pointer_map.h"
 

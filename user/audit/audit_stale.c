@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit_stale.h"
+#include "audit/audit_stale.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit_calls.h"
-#include "audit_program.h"
+#include "audit/audit_calls.h"
+#include "audit/audit_program.h"
 #include "profile/frames.h"
 
 /* A function that allocates: where the program says it begins, and what the compiler output says. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit_calls.h"
+#include "audit/audit_calls.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * of a kind that the compiler never keeps silent about; inlining that only one side knows of.
  */
 
-#include "audit.h"
+#include "audit/audit.h"
 
 /* One sentence on what does not fit and how to make the output again; NULL where nothing speaks against it. The
  * caller frees it. */

@@ -15,7 +15,7 @@
  * assembly, tests; not the standard library, whose functions change with the release only.
  */
 
-#include "audit.h"
+#include "audit/audit.h"
 
 struct audit_program {
 	bool compared;                 /* a file was there to look into */
