@@ -2,7 +2,7 @@
 /*
  * Programs on functions of Go's runtime, amd64. Go passes arguments in rax, rbx, rcx, rdi … and keeps frame pointers.
  *
- * A probe stands at the conditional branch of the function's stack check (user/go_code.h says why): the frame is not
+ * A probe stands at the conditional branch of the function's stack check (user/runtime/go_code.h says why): the frame is not
  * set up, so the return address is at the top of the stack, and rbp is still the caller's frame. When the branch is
  * about to be taken the function will run again from its start, so that hit does not count.
  */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "collect/collector.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "target/target.h"
 
 /* Each check fills a finding whose subject is set and whose state is DOCTOR_OK. */

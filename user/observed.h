@@ -12,7 +12,7 @@
 
 #include "collect/collector.h"
 #include "profile/profile.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 #include "target/target.h"
 
 /* The runtime's counters, and the events that had been counted at the same instant. */

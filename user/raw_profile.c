@@ -12,7 +12,7 @@
 #include <uthash.h>
 
 #include "symbols/address_space.h"
-#include "site_stack.h"
+#include "runtime/site_stack.h"
 #include "target/target.h"
 
 struct site {

@@ -21,10 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "amd64.h"
+#include "runtime/amd64.h"
 #include "symbols/go_binary.h"
-#include "go_code.h"
-#include "go_heap.h"
+#include "runtime/go_code.h"
+#include "runtime/go_heap.h"
 #include "profile/size_class.h"
 
 static struct go_binary *open_or_die(const char *path)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/events.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 struct bpf_object;
 struct attachment;

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "collect/event_process.h"
 #include "collect/event_store.h"
-#include "runtime.h"
+#include "runtime/runtime.h"
 
 struct collector;
 struct attachment;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_goroutines.h"
+#include "runtime/go_goroutines.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "go_code.h"
+#include "runtime/go_code.h"
 
 enum {
 	GOROUTINES_MAX = 1 << 20,

@@ -16,10 +16,10 @@
 #include <sys/random.h>
 
 #include "symbols/go_binary.h"
-#include "go_code.h"
-#include "go_goroutines.h"
-#include "go_heap.h"
-#include "runtime.h"
+#include "runtime/go_code.h"
+#include "runtime/go_goroutines.h"
+#include "runtime/go_heap.h"
+#include "runtime/runtime.h"
 #include "profile/size_class.h"
 
 enum {

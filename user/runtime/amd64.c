@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opcode maps: Intel's Software Developer's Manual, volume 2, appendix A, 64-bit mode. */
-#include "amd64.h"
+#include "runtime/amd64.h"
 
 #include <string.h>
 

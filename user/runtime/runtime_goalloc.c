@@ -17,8 +17,8 @@
 #include "profile/frames.h"
 #include "goalloc_contract.h"
 #include "target/procfs.h"
-#include "runtime.h"
-#include "site_stack.h"
+#include "runtime/runtime.h"
+#include "runtime/site_stack.h"
 #include "base/unaligned.h"
 #include "symbols/usdt.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_code.h"
+#include "runtime/go_code.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#include "amd64.h"
+#include "runtime/amd64.h"
 
 enum {
 	PROLOGUE_MAX = 16,        /* instructions until the stack check */

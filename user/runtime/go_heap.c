@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "go_heap.h"
+#include "runtime/go_heap.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "bpf/events.h"
-#include "go_code.h"
+#include "runtime/go_code.h"
 #include "base/unaligned.h"
 
 enum {

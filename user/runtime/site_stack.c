@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "site_stack.h"
+#include "runtime/site_stack.h"
 
 #include "profile/frames.h"
 
