@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "baseline.h"
+#include "gate/baseline.h"
 #include "cli.h"
 #include "gate_settings.h"
 #include "recording.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "baseline.h"
+#include "gate/baseline.h"
 #include "cli.h"
 #include "gate_settings.h"
 #include "profile/pprof.h"

@@ -4,9 +4,9 @@
 
 /* What everything that gates shares: `gate`, `gate compare` and `escapes --diff`. How to judge, and how to say it. */
 
-#include "gate.h"
+#include "gate/gate.h"
 #include "options.h"
-#include "policy.h"
+#include "gate/policy.h"
 #include "render_gate.h"
 
 struct gate_settings {

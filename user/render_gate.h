@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "gate.h"
+#include "gate/gate.h"
 
 enum gate_format {
 	GATE_TEXT,

@@ -4,7 +4,7 @@
 
 /* Counts that tests of the gate make by hand. */
 
-#include "gate.h"
+#include "gate/gate.h"
 
 static inline struct gate_counts *counts_new(void)
 {

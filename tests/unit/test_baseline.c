@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "baseline.h"
+#include "gate/baseline.h"
 #include "gate_fixture.h"
 
 static char path[] = "/tmp/escapement-baseline-XXXXXX";

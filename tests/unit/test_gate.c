@@ -2,7 +2,7 @@
 /* Counts that no program reaches but a file may claim. Comparisons of real ones: tests/integration/test_gate*.py. */
 #include "audit_fixture.h"
 
-#include "gate.h"
+#include "gate/gate.h"
 
 /* Two stacks of one site, each with as many objects as a number holds. */
 static struct profile *hostile_profile(void)

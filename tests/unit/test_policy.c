@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy.h"
+#include "gate/policy.h"
 
 /* Reads a policy of that text; the error's text, "" where there is none. */
 static const char *read_text(struct policy *policy, const char *text, size_t length)

@@ -8,7 +8,7 @@
  * never hides that the program allocates more.
  */
 
-#include "gate.h"
+#include "gate/gate.h"
 
 /* Turns rows that are moves into GATE_MOVED; a row that became another's `before` is dropped. */
 void gate_find_moves(struct gate *gate);

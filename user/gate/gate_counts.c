@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "gate.h"
+#include "gate/gate.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "gate_normalize.h"
+#include "gate/gate_normalize.h"
 
 #include <ctype.h>
 #include <math.h>

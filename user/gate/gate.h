@@ -18,7 +18,7 @@
 
 #include "audit/audit.h"
 #include "escape/escape_select.h"
-#include "policy.h"
+#include "gate/policy.h"
 #include "profile/profile.h"
 
 /* A count over several runs of one program. least == most where they agree; both VALUE_UNMEASURED where it was not

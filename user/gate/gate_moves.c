@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "gate_moves.h"
+#include "gate/gate_moves.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "policy.h"
+#include "gate/policy.h"
 
 #include <errno.h>
 #include <fnmatch.h>

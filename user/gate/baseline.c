@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "baseline.h"
+#include "gate/baseline.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "profile/frames.h"
-#include "gate.h"
-#include "gate_normalize.h"
+#include "gate/gate.h"
+#include "gate/gate_normalize.h"
 #include "base/string_table.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
