@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli.h"
-#include "doctor.h"
+#include "record/doctor.h"
 #include "options.h"
 #include "render_doctor.h"
 #include "target/target.h"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "in_process.h"
+#include "record/in_process.h"
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "recording.h"

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "in_process.h"
-#include "session.h"
+#include "record/in_process.h"
+#include "record/session.h"
 #include "target/target.h"
 
 static volatile sig_atomic_t stop_signal;

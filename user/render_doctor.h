@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "doctor.h"
+#include "record/doctor.h"
 
 /* One line a finding, its advice below it. */
 void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count);

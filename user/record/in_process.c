@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "in_process.h"
+#include "record/in_process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "target/launch.h"
-#include "raw_profile.h"
+#include "record/raw_profile.h"
 
 enum {
 	POLL_MS = 20,

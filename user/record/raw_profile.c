@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "raw_profile.h"
+#include "record/raw_profile.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "doctor.h"
+#include "record/doctor.h"
 
 #include <linux/capability.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "session.h"
+#include "record/session.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "target/launch.h"
-#include "observed.h"
-#include "overhead.h"
+#include "record/observed.h"
+#include "record/overhead.h"
 #include "target/procfs.h"
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "overhead.h"
+#include "record/overhead.h"
 
 #include <link.h>
 #include <math.h>

@@ -4,7 +4,7 @@
 
 /* Recordings without BPF and without privileges: the program is on libgoalloc, which counts for us. */
 
-#include "session.h"
+#include "record/session.h"
 
 /* As session_record(), of options->argv: argv, duration, stop. Every allocation is counted, whatever the rate. */
 struct profile *in_process_record(const struct session_options *options, struct session_result *result,

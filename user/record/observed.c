@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "observed.h"
+#include "record/observed.h"
 
 #include <math.h>
 #include <stdlib.h>
