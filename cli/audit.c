@@ -12,7 +12,7 @@
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "recording.h"
-#include "render_audit.h"
+#include "render/render_audit.h"
 
 struct arguments {
 	struct recording recording;

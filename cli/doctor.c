@@ -4,7 +4,7 @@
 #include "cli.h"
 #include "record/doctor.h"
 #include "options.h"
-#include "render_doctor.h"
+#include "render/render_doctor.h"
 #include "target/target.h"
 
 static int run(int argc, char **argv)

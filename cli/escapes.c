@@ -10,7 +10,7 @@
 #include "gate_settings.h"
 #include "options.h"
 #include "base/output.h"
-#include "render_escapes.h"
+#include "render/render_escapes.h"
 
 static struct {
 	const char *kinds, *directory, *diff, *old_directory;

@@ -7,7 +7,7 @@
 #include "gate/gate.h"
 #include "options.h"
 #include "gate/policy.h"
-#include "render_gate.h"
+#include "render/render_gate.h"
 
 struct gate_settings {
 	const char *policy_path, *output;

@@ -7,7 +7,7 @@
 #include "escape/escape_graph.h"
 #include "gate_settings.h"
 #include "base/output.h"
-#include "render_escapes.h"
+#include "render/render_escapes.h"
 
 /* Text and JSON list the difference, which tells reasons too; the other formats are the gate's. */
 static int show(const struct gate_settings *settings, const struct escape_diff *diff, const struct escape_side *sides,

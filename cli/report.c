@@ -7,7 +7,7 @@
 #include "options.h"
 #include "base/output.h"
 #include "profile/pprof.h"
-#include "render_report.h"
+#include "render/render_report.h"
 #include "text/terminal.h"
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_FOLDED };

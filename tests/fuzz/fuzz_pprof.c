@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "profile/pprof.h"
-#include "render_report.h"
+#include "render/render_report.h"
 #include "profile/report.h"
 #include "require.h"
 

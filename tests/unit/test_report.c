@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render_report.h"
+#include "render/render_report.h"
 #include "profile/report.h"
 #include "text/shorten.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/printable.h"
-#include "render_audit.h"
+#include "render/render_audit.h"
 
 /* A step summary may be 1 MiB; what comes after it needs some. */
 enum { MARKDOWN_MAX = 900 << 10 };

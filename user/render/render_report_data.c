@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "text/json.h"
-#include "render_report.h"
+#include "render/render_report.h"
 #include "profile/size_class.h"
 
 /* The values that a reader gets; samples are how estimates came about. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/printable.h"
-#include "render_audit.h"
+#include "render/render_audit.h"
 #include "text/terminal.h"
 
 /* A row is a line of numbers with its site, and below it, indented, who and why. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <string.h>
 
-#include "render_gate.h"
+#include "render/render_gate.h"
 #include "text/table.h"
 #include "text/terminal.h"
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "render_gate.h"
+#include "render/render_gate.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>

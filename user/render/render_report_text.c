@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "render_report.h"
+#include "render/render_report.h"
 #include "text/shorten.h"
 #include "profile/size_class.h"
 #include "text/terminal.h"

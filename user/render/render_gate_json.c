@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "text/json.h"
-#include "render_gate.h"
+#include "render/render_gate.h"
 
 static cJSON *number(double value)
 {

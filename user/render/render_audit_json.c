@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "text/json_writer.h"
-#include "render_audit.h"
-#include "render_escapes.h"
+#include "render/render_audit.h"
+#include "render/render_escapes.h"
 
 static const struct {
 	const char *key;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render_doctor.h"
+#include "render/render_doctor.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/printable.h"
-#include "render_gate.h"
+#include "render/render_gate.h"
 
 enum { LIMIT = 900 << 10, NOTE_ROOM = 4096 };
 

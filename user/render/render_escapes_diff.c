@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "render_escapes.h"
+#include "render/render_escapes.h"
 #include "text/table.h"
 
 static const char *const change_names[] = {"new", "gone", "changed"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render_escapes.h"
+#include "render/render_escapes.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "text/json.h"
-#include "render_audit.h"
+#include "render/render_audit.h"
 
 enum { RESULTS_MAX = 5000 };
 

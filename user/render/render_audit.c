@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render_audit.h"
+#include "render/render_audit.h"
 
 const char *const audit_format_names[] = {
 	[AUDIT_TEXT] = "text",         [AUDIT_JSON] = "json",         [AUDIT_SARIF] = "sarif",

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/printable.h"
-#include "render_audit.h"
+#include "render/render_audit.h"
 
 enum { MARGIN = 29, TAB = 4 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "render_gate.h"
+#include "render/render_gate.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #include "text/json.h"
-#include "render_gate.h"
+#include "render/render_gate.h"
 
 enum { RESULTS_MAX = 5000 };
 
