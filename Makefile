@@ -33,7 +33,7 @@ say = $(if $(V),,@printf '  %-8s%s\n' "$(1)" "$(2)")
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all deps demo test bench soak install clean
+.PHONY: all deps demo test bench soak install clean format format-check
 
 all: $(B)/escapement $(B)/libgoalloc.so $(B)/libgoalloc.a $(B)/libgoalloc-preload.so
 
@@ -49,6 +49,15 @@ deps:
 
 clean:
 	$(Q)rm -rf build
+
+# Releases of clang-format differ in what they print: the tree is held against this one.
+CLANG_FORMAT ?= clang-format
+FORMATTED = $(wildcard $(foreach room,alloc-runtime bpf cli user tests,$(room)/*.[ch] $(room)/*/*.[ch] $(room)/*/*/*.[ch]))
+format:
+	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+format-check:
+	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version 14\.'; then $(CLANG_FORMAT) --dry-run --Werror $(FORMATTED); \
+		else echo 'skipped: format-check: the tree is formatted by clang-format 14, which is not here'; fi
 
 install: all
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include

@@ -73,14 +73,30 @@ static uintptr_t read_encoded(struct reader *r, uint8_t encoding)
 	switch (encoding & 0x0f) {
 	case 0x00:
 	case 0x04:
-	case 0x0c: value = read_bytes(r, 8); break;
-	case 0x01: value = read_uleb(r); break;
-	case 0x02: value = read_bytes(r, 2); break;
-	case 0x03: value = read_bytes(r, 4); break;
-	case 0x09: value = (uintptr_t)read_sleb(r); break;
-	case 0x0a: value = (uintptr_t)(int16_t)read_bytes(r, 2); break;
-	case 0x0b: value = (uintptr_t)(int32_t)read_bytes(r, 4); break;
-	default: r->at = r->end; return 0;
+	case 0x0c:
+		value = read_bytes(r, 8);
+		break;
+	case 0x01:
+		value = read_uleb(r);
+		break;
+	case 0x02:
+		value = read_bytes(r, 2);
+		break;
+	case 0x03:
+		value = read_bytes(r, 4);
+		break;
+	case 0x09:
+		value = (uintptr_t)read_sleb(r);
+		break;
+	case 0x0a:
+		value = (uintptr_t)(int16_t)read_bytes(r, 2);
+		break;
+	case 0x0b:
+		value = (uintptr_t)(int32_t)read_bytes(r, 4);
+		break;
+	default:
+		r->at = r->end;
+		return 0;
 	}
 	return (encoding & 0x70) == 0x10 ? value + (uintptr_t)here : value;
 }
@@ -236,46 +252,69 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 		uint8_t op = read_u8(&r), low = op & 0x3f;
 		uint64_t advance = 0;
 		switch (op & 0xc0 ? op & 0xc0 : op) {
-		case 0x40: advance = low; break;                                                /* advance_loc */
-		case 0x80: save_at_cfa(s, low, (int64_t)read_uleb(&r) * p->data_align); break;  /* offset */
-		case 0xc0: restore(s, low, &p->initial); break;                                 /* restore */
-		case 0x00: break;                                                               /* nop */
-		case 0x02: advance = read_bytes(&r, 1); break;                                  /* advance_loc1 */
-		case 0x03: advance = read_bytes(&r, 2); break;                                  /* advance_loc2 */
-		case 0x04: advance = read_bytes(&r, 4); break;                                  /* advance_loc4 */
-		case 0x05:                                                                      /* offset_extended */
+		case 0x40:
+			advance = low;
+			break; /* advance_loc */
+		case 0x80:
+			save_at_cfa(s, low, (int64_t)read_uleb(&r) * p->data_align);
+			break; /* offset */
+		case 0xc0:
+			restore(s, low, &p->initial);
+			break; /* restore */
+		case 0x00:
+			break; /* nop */
+		case 0x02:
+			advance = read_bytes(&r, 1);
+			break; /* advance_loc1 */
+		case 0x03:
+			advance = read_bytes(&r, 2);
+			break; /* advance_loc2 */
+		case 0x04:
+			advance = read_bytes(&r, 4);
+			break; /* advance_loc4 */
+		case 0x05:     /* offset_extended */
 			reg = read_uleb(&r);
 			save_at_cfa(s, reg, (int64_t)read_uleb(&r) * p->data_align);
 			break;
-		case 0x06: restore(s, read_uleb(&r), &p->initial); break;                       /* restore_extended */
-		case 0x07: lose(s, read_uleb(&r), true); break;                                 /* undefined */
-		case 0x08: restore(s, read_uleb(&r), &p->initial); break;                       /* same_value */
-		case 0x09:                                                                      /* register */
+		case 0x06:
+			restore(s, read_uleb(&r), &p->initial);
+			break; /* restore_extended */
+		case 0x07:
+			lose(s, read_uleb(&r), true);
+			break; /* undefined */
+		case 0x08:
+			restore(s, read_uleb(&r), &p->initial);
+			break; /* same_value */
+		case 0x09:     /* register */
 			lose(s, read_uleb(&r), false);
 			read_uleb(&r);
 			break;
-		case 0x0a:                                                                      /* remember_state */
+		case 0x0a: /* remember_state */
 			if (depth == StateStack)
 				return false;
 			stack[depth++] = *s;
 			break;
-		case 0x0b:                                                                      /* restore_state */
+		case 0x0b: /* restore_state */
 			if (depth == 0)
 				return false;
 			*s = stack[--depth];
 			break;
-		case 0x0c:                                                                      /* def_cfa */
+		case 0x0c: /* def_cfa */
 			s->cfa_register = read_uleb(&r);
 			s->cfa_offset = (int64_t)read_uleb(&r);
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x0d:                                                                      /* def_cfa_register */
+		case 0x0d: /* def_cfa_register */
 			s->cfa_register = read_uleb(&r);
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x0e: s->cfa_offset = (int64_t)read_uleb(&r); break;                       /* def_cfa_offset */
-		case 0x0f: s->cfa_expression = read_block(&r); break;                           /* def_cfa_expression */
-		case 0x10: {                                                                    /* expression */
+		case 0x0e:
+			s->cfa_offset = (int64_t)read_uleb(&r);
+			break; /* def_cfa_offset */
+		case 0x0f:
+			s->cfa_expression = read_block(&r);
+			break; /* def_cfa_expression */
+		case 0x10: {   /* expression */
 			reg = read_uleb(&r);
 			struct reader block = read_block(&r);
 			lose(s, reg, false);
@@ -285,22 +324,27 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 			}
 			break;
 		}
-		case 0x11:                                                                      /* offset_extended_sf */
+		case 0x11: /* offset_extended_sf */
 			reg = read_uleb(&r);
 			save_at_cfa(s, reg, read_sleb(&r) * p->data_align);
 			break;
-		case 0x12:                                                                      /* def_cfa_sf */
+		case 0x12: /* def_cfa_sf */
 			s->cfa_register = read_uleb(&r);
 			s->cfa_offset = read_sleb(&r) * p->data_align;
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x13: s->cfa_offset = read_sleb(&r) * p->data_align; break;                /* def_cfa_offset_sf */
-		case 0x16:                                                                      /* val_expression */
+		case 0x13:
+			s->cfa_offset = read_sleb(&r) * p->data_align;
+			break; /* def_cfa_offset_sf */
+		case 0x16:     /* val_expression */
 			lose(s, read_uleb(&r), false);
 			read_block(&r);
 			break;
-		case 0x2e: read_uleb(&r); break;                                                /* GNU_args_size */
-		default: return false;
+		case 0x2e:
+			read_uleb(&r);
+			break; /* GNU_args_size */
+		default:
+			return false;
 		}
 		location += advance * p->code_align;
 		if (location > offset)

@@ -14,9 +14,9 @@
 
 enum cfa_kind {
 	CfaNone,   /* no table covers the address, or it says what we do not follow */
-	CfaEnd,    /* outermost frame */
-	CfaSp,     /* CFA = rsp + cfa_offset */
-	CfaBp,     /* CFA = rbp + cfa_offset */
+	CfaEnd,	   /* outermost frame */
+	CfaSp,	   /* CFA = rsp + cfa_offset */
+	CfaBp,	   /* CFA = rbp + cfa_offset */
 	CfaAtBp,   /* CFA = *(rbp + cfa_offset): functions that realign their stack */
 	CfaSignal, /* the kernel's signal frame, with a ucontext at rsp */
 };
@@ -24,7 +24,7 @@ enum cfa_kind {
 enum bp_kind {
 	BpSame,
 	BpAtCfa, /* saved at CFA + bp_offset */
-	BpAtBp,  /* saved at rbp + bp_offset */
+	BpAtBp,	 /* saved at rbp + bp_offset */
 };
 
 /* The return address is always at CFA - 8. */

@@ -55,8 +55,8 @@ void debug_allocated(void *object, size_t size, const struct caller *caller)
 	struct mspan *s = span_at(object);
 	struct trailer *t = trailer_of(s, object);
 
-	*t = (struct trailer){.state = Live, .size = size, .site = (const struct goalloc_site *)caller->site,
-			      .pc = caller->pc};
+	*t = (struct trailer){
+		.state = Live, .size = size, .site = (const struct goalloc_site *)caller->site, .pc = caller->pc};
 	memset((char *)object + size, FillAfter, (size_t)((char *)t - (char *)object) - size);
 }
 

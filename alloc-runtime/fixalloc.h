@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 struct fixalloc {
-	size_t size;  /* a multiple of 64: objects are aligned to cache lines */
-	void *list;   /* freed ones; the first word links, the rest keeps its contents */
-	char *chunk;  /* what is left of the newest chunk */
+	size_t size; /* a multiple of 64: objects are aligned to cache lines */
+	void *list;  /* freed ones; the first word links, the rest keeps its contents */
+	char *chunk; /* what is left of the newest chunk */
 	size_t left;
 	size_t inuse; /* bytes of objects handed out */
 	size_t sys;   /* bytes mapped */

@@ -22,7 +22,8 @@ static inline void lock_acquire(struct lock *lock)
 {
 	uint32_t free = 0;
 
-	if (!atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire,
+						     memory_order_relaxed))
 		lock_slow(lock);
 }
 

@@ -19,7 +19,7 @@ struct request {
 	enum { Tiny, Small, Large } kind;
 	unsigned spanclass;
 	size_t size;
-	uint64_t bytes;   /* that it counts for: its class's, whole pages, or as asked for when tiny */
+	uint64_t bytes;	  /* that it counts for: its class's, whole pages, or as asked for when tiny */
 	size_t alignment; /* of a large object, where it is more than a page */
 };
 
@@ -76,13 +76,18 @@ static inline __attribute__((always_inline)) void *allocate(const struct request
 
 static struct request request_large(size_t size, size_t alignment, unsigned noscan)
 {
-	return (struct request){.kind = Large, .size = size, .alignment = alignment, .spanclass = noscan,
+	return (struct request){.kind = Large,
+				.size = size,
+				.alignment = alignment,
+				.spanclass = noscan,
 				.bytes = (size + PageSize - 1) & ~(size_t)(PageSize - 1)};
 }
 
 static struct request request_small(size_t size, unsigned spanclass)
 {
-	return (struct request){.kind = Small, .size = size, .spanclass = spanclass,
+	return (struct request){.kind = Small,
+				.size = size,
+				.spanclass = spanclass,
 				.bytes = size_classes[spanclass_size_class(spanclass)].size};
 }
 

@@ -15,7 +15,8 @@
 
 #define ALL_136(x) ALL_8(ALL_17(x))
 #define ALL_17(x)  x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x
-#define ALL_8(...) __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
+#define ALL_8(...) \
+	__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
 
 struct mcache mcache_dummy = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
@@ -46,7 +47,7 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *byt
 static void take_posted(struct mcache *c, struct mcache *self);
 
 enum {
-	MaxReady = 32,    /* ready spans of a class that a cache keeps; more go to their mcentral */
+	MaxReady = 32, /* ready spans of a class that a cache keeps; more go to their mcentral */
 	NotCounting = INT32_MAX,
 };
 
@@ -80,7 +81,8 @@ static void place(struct mcache *c, struct mspan *s)
 	}
 	/* Wholly free ones are kept only where they are the next to be used. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
-	if ((free == s->nelems && !first) || (c->nready[spanclass] >= MaxReady && reader_get(&s->list) != &c->ready[spanclass])) {
+	if ((free == s->nelems && !first) ||
+	    (c->nready[spanclass] >= MaxReady && reader_get(&s->list) != &c->ready[spanclass])) {
 		leave_list(c, s);
 		give_back(s);
 		return;
@@ -108,7 +110,8 @@ void mcache_post(struct mcache *c, struct mspan *s)
 	struct mspan *first = atomic_load_explicit(&c->posted, memory_order_relaxed);
 	do
 		s->next_posted = first;
-	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst, memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst,
+						      memory_order_relaxed));
 	/* The cache may have given up the span, and looked at its list for the last time. */
 	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != c)
 		take_posted(c, NULL);

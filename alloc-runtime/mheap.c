@@ -15,12 +15,12 @@
 #include "treap.h"
 
 enum {
-	HeapAllocChunk = 1 << 20, /* the arena grows by at least so much */
-	GrowPages = 8,            /* and by multiples of so many pages: 64 KiB */
-	BitmapShare = 32,         /* bytes of arena for each byte of the pointer bitmap */
-	TableStep = 64 * 1024,    /* bytes by which the table is mapped */
+	HeapAllocChunk = 1 << 20,  /* the arena grows by at least so much */
+	GrowPages = 8,		   /* and by multiples of so many pages: 64 KiB */
+	BitmapShare = 32,	   /* bytes of arena for each byte of the pointer bitmap */
+	TableStep = 64 * 1024,	   /* bytes by which the table is mapped */
 	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
-	PrefaultShare = 16,        /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
+	PrefaultShare = 16,	   /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
 };
 #define ARENA_HINT ((void *)0x00c000000000)
 #define ARENA_MAX  ((size_t)512 << 30)
@@ -51,7 +51,6 @@ static bool reserve(void *hint, size_t arena)
 	mheap.arena_reserved = true;
 	return true;
 }
-
 
 bool mallocinit(void)
 {
@@ -226,8 +225,8 @@ static bool mheap_grow(size_t npages, struct mheap_grown *grown)
 	freeSpanLocked(s);
 	owner_add(&mheap.counters.heap_grows, 1);
 	owner_add(&mheap.counters.heap_grow_bytes, size);
-	*grown = (struct mheap_grown){.asked_pages = npages, .bytes = size,
-				      .arena_used = mheap.arena_used - mheap.arena_start};
+	*grown = (struct mheap_grown){
+		.asked_pages = npages, .bytes = size, .arena_used = mheap.arena_used - mheap.arena_start};
 	return true;
 }
 
@@ -370,8 +369,8 @@ static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct 
 
 static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown)
 {
-	struct mspan *s = align_pages <= 1 ? allocSpanLocked(npages, grown)
-					   : allocSpanAligned(npages, align_pages, grown);
+	struct mspan *s =
+		align_pages <= 1 ? allocSpanLocked(npages, grown) : allocSpanAligned(npages, align_pages, grown);
 
 	if (!s)
 		return NULL;
@@ -426,7 +425,8 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
  */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 {
-	uintptr_t before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed), end = s->base + mspan_bytes(s);
+	uintptr_t before = atomic_load_explicit(&mheap.prefaulted, memory_order_relaxed),
+		  end = s->base + mspan_bytes(s);
 	size_t ahead = (reader_get(&mheap.pagesInUse) << PageShift) / PrefaultShare;
 
 	if (untouched_pages < s->npages || mheap.limit != 0 || (end <= before && s->base >= before - PrefaultAhead))

@@ -8,7 +8,7 @@ struct mspan emptymspan;
 
 enum {
 	FreshBytes = 128 * 1024, /* of never used memory that a window opens at a time at most */
-	FreshShare = 64,         /* before a class's second span: and 1 / FreshShare of what was allocated of it */
+	FreshShare = 64,	 /* before a class's second span: and 1 / FreshShare of what was allocated of it */
 	FreshLeast = 8 * 1024,
 };
 
@@ -226,8 +226,8 @@ unsigned mspan_disown(struct mspan *s)
 		uint64_t count = (uint64_t)bit_count(free) << 32;
 		uint64_t before = atomic_fetch_add_explicit(&s->freeBits[i], free | count, memory_order_release);
 		if (unlikely((before & free) != 0))
-			goalloc_fatal("double free of", s->base + (i * 32 + (unsigned)__builtin_ctzll(before & free)) *
-									  s->elemsize);
+			goalloc_fatal("double free of",
+				      s->base + (i * 32 + (unsigned)__builtin_ctzll(before & free)) * s->elemsize);
 	}
 	/* Pairs with free_shared: either the freer sees that nobody owns the span, or we see its bit. */
 	atomic_store_explicit(&s->owner, NULL, memory_order_seq_cst);

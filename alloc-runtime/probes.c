@@ -25,33 +25,32 @@
 
 #ifdef GOALLOC_NO_PROBES
 /* For measurements only: the same library without sites and notes. */
-#define PROBE_SITE(name, semaphore, arguments)                                                                      \
-	static inline void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)      \
-	{                                                                                                           \
-		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                                               \
+#define PROBE_SITE(name, semaphore, arguments)                                                                 \
+	static inline void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
+	{                                                                                                      \
+		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                                          \
 	}
 #else
 /* The site of the probe `name`, whose semaphore is the 16-bit word at `semaphore`, an assembler's expression. */
-#define PROBE_SITE(name, semaphore, arguments)                                                                      \
+#define PROBE_SITE(name, semaphore, arguments)                                                                         \
 	static PROBE_FUNCTION void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
-	{                                                                                                           \
-		register uint64_t r8 __asm__("r8") = e;                                                             \
-		register uint64_t r9 __asm__("r9") = f;                                                             \
-		__asm__ volatile(                                                                                   \
-			"990: .byte 0x90, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"                            \
-			".pushsection .note.stapsdt, \"?\", \"note\"\n"                                             \
-			".balign 4\n"                                                                               \
-			".4byte 992f - 991f, 994f - 993f, 3\n"                                                      \
-			"991: .asciz \"stapsdt\"\n"                                                                 \
-			"992: .balign 4\n"                                                                          \
-			"993: .8byte 990b, _.stapsdt.base, " semaphore "\n"                                         \
-			".asciz \"" GOALLOC_PROVIDER "\"\n"                                                         \
-			".asciz \"" #name "\"\n"                                                                    \
-			".asciz \"" arguments "\"\n"                                                                \
-			"994: .balign 4\n"                                                                          \
-			".popsection\n" ::"D"(a),                                                                   \
-			"S"(b), "d"(c), "c"(d), "r"(r8), "r"(r9)                                                    \
-			: "memory");                                                                                \
+	{                                                                                                              \
+		register uint64_t r8 __asm__("r8") = e;                                                                \
+		register uint64_t r9 __asm__("r9") = f;                                                                \
+		__asm__ volatile("990: .byte 0x90, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"                      \
+				 ".pushsection .note.stapsdt, \"?\", \"note\"\n"                                       \
+				 ".balign 4\n"                                                                         \
+				 ".4byte 992f - 991f, 994f - 993f, 3\n"                                                \
+				 "991: .asciz \"stapsdt\"\n"                                                           \
+				 "992: .balign 4\n"                                                                    \
+				 "993: .8byte 990b, _.stapsdt.base, " semaphore "\n"                                   \
+				 ".asciz \"" GOALLOC_PROVIDER "\"\n"                                                   \
+				 ".asciz \"" #name "\"\n"                                                              \
+				 ".asciz \"" arguments "\"\n"                                                          \
+				 "994: .balign 4\n"                                                                    \
+				 ".popsection\n" ::"D"(a),                                                             \
+				 "S"(b), "d"(c), "c"(d), "r"(r8), "r"(r9)                                              \
+				 : "memory");                                                                          \
 	}
 
 __asm__(".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat\n"
@@ -65,13 +64,13 @@ __asm__(".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat
 typedef void site_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
 /* A probe with its four rates; `every` is where the semaphore of the first stands. */
-#define PROBE_SITES(name, every, arguments)                                                                         \
-	PROBE_DATA struct semaphores name##_semaphores;                                                             \
-	PROBE_SITE(name, every, arguments)                                                                          \
-	PROBE_SITE(name##_8k, #name "_semaphores+2", arguments)                                                     \
-	PROBE_SITE(name##_64k, #name "_semaphores+4", arguments)                                                    \
-	PROBE_SITE(name##_512k, #name "_semaphores+6", arguments)                                                   \
-	static site_function *const name##_sites[NumRates] = {site_##name, site_##name##_8k, site_##name##_64k,     \
+#define PROBE_SITES(name, every, arguments)                                                                     \
+	PROBE_DATA struct semaphores name##_semaphores;                                                         \
+	PROBE_SITE(name, every, arguments)                                                                      \
+	PROBE_SITE(name##_8k, #name "_semaphores+2", arguments)                                                 \
+	PROBE_SITE(name##_64k, #name "_semaphores+4", arguments)                                                \
+	PROBE_SITE(name##_512k, #name "_semaphores+6", arguments)                                               \
+	static site_function *const name##_sites[NumRates] = {site_##name, site_##name##_8k, site_##name##_64k, \
 							      site_##name##_512k};
 
 PROBE_DATA union sampler_word sampler_word;
@@ -118,8 +117,8 @@ void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects,
 	if (recorder_active)
 		recorder_note(RecordRefill, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
 			      GOALLOC_REFILL_REFILLS(refills_and_objects), bytes, stack);
-	fire(&mcache_refill_semaphores, mcache_refill_sites, distance, cache_and_class, refills_and_objects, bytes, base,
-	     free, stack);
+	fire(&mcache_refill_semaphores, mcache_refill_sites, distance, cache_and_class, refills_and_objects, bytes,
+	     base, free, stack);
 }
 
 void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uint64_t base, uint64_t stack,

@@ -33,7 +33,7 @@ static struct {
 	size_t chunk_left;
 	uint64_t lost;
 	char path[4096]; /* absolute: children may work elsewhere */
-	int file;        /* -1: of a child that has recorded nothing yet */
+	int file;	 /* -1: of a child that has recorded nothing yet */
 	pid_t pid;
 	struct goalloc_stats start;
 } recorder;
@@ -159,8 +159,8 @@ static void put_map(const char *line)
 	char permissions[8];
 	int path = 0;
 
-	if (sscanf(line, "%lx-%lx %7s %lx %*s %lu %n", &start, &limit, permissions, &offset, &inode, &path) < 5 || !path ||
-	    permissions[2] != 'x' || !inode)
+	if (sscanf(line, "%lx-%lx %7s %lx %*s %lu %n", &start, &limit, permissions, &offset, &inode, &path) < 5 ||
+	    !path || permissions[2] != 'x' || !inode)
 		return;
 	put("map ");
 	put_number(start, 16, ' ');
@@ -230,8 +230,9 @@ static bool open_file(void)
  * nobody watches how they end. */
 static bool open_in_child(void)
 {
-	static const char message[] = "goalloc: cannot create a file beside the one that GOALLOC_PROFILE names: a forked "
-				      "process is not recorded\n";
+	static const char message[] =
+		"goalloc: cannot create a file beside the one that GOALLOC_PROFILE names: a forked "
+		"process is not recorded\n";
 	int saved = errno;
 	bool opened = open_file();
 
@@ -377,7 +378,8 @@ void recorder_in_child(void)
 {
 	if (!recorder_active)
 		return;
-	recorder.file = -1; /* not closed: a program that closes all it does not know may have another under that number */
+	recorder.file =
+		-1; /* not closed: a program that closes all it does not know may have another under that number */
 	recorder.pid = getpid();
 	if (recorder.rows)
 		sysFree(recorder.rows, recorder.capacity * sizeof *recorder.rows);

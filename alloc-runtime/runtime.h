@@ -143,8 +143,8 @@ struct mspan {
 	uint32_t freesOffset; /* of class_counters[spanclass].frees in an mcache */
 	uint32_t nelems;
 	uint8_t spanclass;
-	uint8_t state;       /* enum mspan_state */
-	bool needzero;       /* objects of the window may hold old bytes */
+	uint8_t state;	     /* enum mspan_state */
+	bool needzero;	     /* objects of the window may hold old bytes */
 	bool pages_needzero; /* the same of the whole run, for mheap */
 
 	/* What an allocation reads and writes. */
@@ -168,14 +168,14 @@ struct mspan {
 	_Atomic bool posted; /* on its owner's list of spans that others made worth looking at */
 
 	_Alignas(CACHE_LINE) size_t npages;
-	uint64_t objMagic; /* what divMagic is where it is not 0 */
-	_Atomic uint16_t *tiny; /* span class 5: a count for each object, NULL before the first; see tiny.c */
-	size_t npreleased;      /* of a free span: pages given back to the system, or never used */
-	uint64_t unusedsince;   /* of a free span: nanoseconds, coarsely */
+	uint64_t objMagic;	  /* what divMagic is where it is not 0 */
+	_Atomic uint16_t *tiny;	  /* span class 5: a count for each object, NULL before the first; see tiny.c */
+	size_t npreleased;	  /* of a free span: pages given back to the system, or never used */
+	uint64_t unusedsince;	  /* of a free span: nanoseconds, coarsely */
 	struct special *specials; /* by offset, under speciallock */
-	struct mspan *alllink;  /* next of mheap.allspans; never changes */
-	bool recorded;          /* in that list */
-	uint8_t idle;           /* enum mspan_idle, of a span with an owner; see scavenge.c */
+	struct mspan *alllink;	  /* next of mheap.allspans; never changes */
+	bool recorded;		  /* in that list */
+	uint8_t idle;		  /* enum mspan_idle, of a span with an owner; see scavenge.c */
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "every line has its writer");
 
@@ -236,11 +236,11 @@ static inline void *nextFreeFast(struct mspan *s)
 /* The next free object of the span, from further windows too; NULL when it is used up. Counts what it opens towards
  * next_sample; *sampled when the object is the one that the sampler waits for. */
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
-unsigned mspan_countFree(struct mspan *s); /* of a span with an owner */
+unsigned mspan_countFree(struct mspan *s);			      /* of a span with an owner */
 unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* objects that are free in them */
-unsigned mspan_collect(struct mspan *s);   /* owner: takes freeBits, starts a new pass; all that is free */
-void mspan_adopt(struct mspan *s);         /* a span without owner gets ready for mspan_collect */
-unsigned mspan_disown(struct mspan *s);    /* owner: all that is free goes to freeBits; their number */
+unsigned mspan_collect(struct mspan *s); /* owner: takes freeBits, starts a new pass; all that is free */
+void mspan_adopt(struct mspan *s);	 /* a span without owner gets ready for mspan_collect */
+unsigned mspan_disown(struct mspan *s);	 /* owner: all that is free goes to freeBits; their number */
 bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: it was free already */
 
 /* A span is worth an mcache's trip when it has so many free objects: with fewer, refills come too often; with more,
@@ -253,14 +253,14 @@ static inline unsigned mspan_enough(unsigned nelems)
 /* ---- mcache ---- */
 
 struct mcache {
-	int64_t next_sample; /* bytes until the sampler fires */
+	int64_t next_sample;		  /* bytes until the sampler fires */
 	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
-	bool inuse;          /* by a thread; under mcache list's lock */
-	uintptr_t tiny;      /* current tiny block, 0: none */
+	bool inuse;	/* by a thread; under mcache list's lock */
+	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
-	struct mSpanList full[NumSpanClasses];  /* used up, less than a quarter free again */
+	struct mSpanList full[NumSpanClasses];	/* used up, less than a quarter free again */
 	struct mSpanList ready[NumSpanClasses]; /* a quarter free or more */
 	uint32_t nready[NumSpanClasses];
 	uint64_t frees_at_refill[NumSpanClasses];
@@ -285,14 +285,14 @@ struct mcache {
 /* Where the library was called from, for stacks: the state of the caller right after it gets control back. */
 struct caller {
 	uintptr_t pc, sp, bp;
-	uintptr_t site;  /* struct goalloc_site, or 0 */
+	uintptr_t site;	 /* struct goalloc_site, or 0 */
 	uintptr_t stack; /* its {depth, pcs[]} once somebody asked for it, however many probes fire; 0 before */
 };
 
 /* In a function that the program called, or that was tail-called on its behalf. */
-#define CALLER_HERE()                                                                                               \
-	((struct caller){.pc = (uintptr_t)__builtin_return_address(0),                                              \
-			 .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *),                          \
+#define CALLER_HERE()                                                                      \
+	((struct caller){.pc = (uintptr_t)__builtin_return_address(0),                     \
+			 .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *), \
 			 .bp = *(uintptr_t *)__builtin_frame_address(0)})
 
 extern struct mcache mcache_dummy; /* of a thread that has none yet: every span is emptymspan */
@@ -355,15 +355,15 @@ bool mcentral_sweep(struct mspan *s);
 
 /* ---- sweep ---- */
 
-void sweep_freed(uint64_t bytes); /* a cache's frees since it last told; may start a cycle */
-uint64_t sweep_left(void);        /* bytes to be freed until the next one */
+void sweep_freed(uint64_t bytes);			/* a cache's frees since it last told; may start a cycle */
+uint64_t sweep_left(void);				/* bytes to be freed until the next one */
 void sweep_for(struct mcentral *central, size_t bytes); /* before a fresh span of so many bytes */
 
 /* ---- mheap ---- */
 
 struct mheap {
 	struct lock lock;
-	struct mSpanList free[NumFreeLists]; /* by pages */
+	struct mSpanList free[NumFreeLists];  /* by pages */
 	uint64_t free_map[NumFreeLists / 64]; /* which of them have any */
 	struct mTreap freelarge;
 	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
@@ -384,7 +384,7 @@ struct mheap {
 	struct fixalloc bitsalloc[5]; /* of 1, 2, 4, 8 and 16 words of allocBits, with their freeBits */
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
-	size_t pagesReleased; /* of the mapped arena, in free spans */
+	size_t pagesReleased;	      /* of the mapped arena, in free spans */
 	_Atomic uintptr_t prefaulted; /* the end of what mheap_prefault asked for last */
 
 	/* scavenge.c */
@@ -394,14 +394,14 @@ struct mheap {
 	struct lock scavengelock; /* while the scavenger holds the objects of a span */
 
 	/* sweep.c */
-	_Atomic uint32_t sweepgen;    /* + 2 a cycle */
-	_Atomic uint32_t sweepdone;   /* nothing left to visit in this cycle */
-	_Atomic uint64_t freedBytes;  /* since the cycle started */
-	_Atomic uint64_t numSweep;    /* spans visited, ever */
-	double sweepPagesPerByte;     /* to be through before the next cycle is due */
-	uint64_t spanBytesAlloc;      /* bytes of spans taken from the heap in this cycle */
+	_Atomic uint32_t sweepgen;   /* + 2 a cycle */
+	_Atomic uint32_t sweepdone;  /* nothing left to visit in this cycle */
+	_Atomic uint64_t freedBytes; /* since the cycle started */
+	_Atomic uint64_t numSweep;   /* spans visited, ever */
+	double sweepPagesPerByte;    /* to be through before the next cycle is due */
+	uint64_t spanBytesAlloc;     /* bytes of spans taken from the heap in this cycle */
 	size_t pagesSwept;
-	struct mspan *sweepNext;      /* of allspans: where the visit stands */
+	struct mspan *sweepNext; /* of allspans: where the visit stands */
 
 	struct lock speciallock;
 	struct fixalloc specialalloc;
@@ -427,7 +427,7 @@ extern struct arena_map arena_map;
 /* What an allocation of pages did, for what is to be done about it when the locks are gone. */
 struct mheap_grown {
 	size_t asked_pages, bytes, arena_used; /* for the probe; 0: the arena did not grow */
-	size_t untouched_pages;                /* from the span's start on, its own and free ones behind it */
+	size_t untouched_pages;		       /* from the span's start on, its own and free ones behind it */
 };
 
 bool mallocinit(void); /* once, under cachelock; false when not even a small arena is to be had */
@@ -438,13 +438,13 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages); /* of a large object */
 void mheap_freeSpan(struct mspan *s);
 /* A fresh span of a class that grows will be written soon, and what is behind it too. */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages);
-bool mheap_initBits(struct mspan *s);     /* room for the bits of nelems objects */
+bool mheap_initBits(struct mspan *s); /* room for the bits of nelems objects */
 _Atomic uint16_t *mheap_allocTiny(void);
 
 /* ---- tiny ---- */
 
 void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller); /* zeroed */
-void tiny_release(struct mcache *c); /* the cache gives up its current block */
+void tiny_release(struct mcache *c);					/* the cache gives up its current block */
 /* Takes one object off its block. False: the block is an ordinary object, or holds others still. */
 bool tiny_free(struct mcache *c, struct mspan *s, unsigned index, bool *was_tiny);
 

@@ -34,7 +34,8 @@ void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spancl
 		 struct caller *caller);
 void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
 		 struct caller *caller);
-void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes); /* a span without a refill */
+void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects,
+		   uint64_t bytes); /* a span without a refill */
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller);
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller);
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller);

@@ -12,7 +12,7 @@
 
 enum {
 	TickOperations = 32, /* frees of pages between looks at the clock */
-	MinPages = 8,        /* shorter spans cost more to fault in again than they hold */
+	MinPages = 8,	     /* shorter spans cost more to fault in again than they hold */
 	SpansAtOnce = 256,   /* looked at under one lock */
 };
 

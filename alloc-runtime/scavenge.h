@@ -19,14 +19,14 @@
 enum { ScavengeAge = 1000 }; /* milliseconds that a span has been free */
 
 /* With mheap.lock held. */
-void scavenge_init(void);            /* reads the environment */
-void scavenge_tick(void);           /* at each free of pages */
-void scavenge_for(size_t npages);   /* before so many pages more are used: keeps to the limit where it can */
-size_t scavenge_all(void);          /* bytes given back */
+void scavenge_init(void);	  /* reads the environment */
+void scavenge_tick(void);	  /* at each free of pages */
+void scavenge_for(size_t npages); /* before so many pages more are used: keeps to the limit where it can */
+size_t scavenge_all(void);	  /* bytes given back */
 
 /* Without locks. */
 size_t scavenge_owned(bool at_once); /* of spans that others than their owner freed wholly; bytes given back */
-void scavenge_forked(void);         /* in the child, which has no such thread */
+void scavenge_forked(void);	     /* in the child, which has no such thread */
 
 #pragma GCC visibility pop
 #endif

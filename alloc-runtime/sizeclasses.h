@@ -18,7 +18,7 @@ enum {
 
 struct size_class {
 	uint16_t size;
-	uint8_t pages;      /* in Go's spans */
+	uint8_t pages;	    /* in Go's spans */
 	uint8_t span_pages; /* in ours, a multiple */
 	uint64_t divMagic;  /* ceil(2^64 / size) */
 };

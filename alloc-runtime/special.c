@@ -86,7 +86,8 @@ int goalloc_set_finalizer(void *object, void (*finalizer)(void *object, void *ar
 	struct special old;
 
 	if (finalizer)
-		return set(object, (struct special){.kind = SpecialFinalizer, .finalizer = finalizer, .argument = argument});
+		return set(object,
+			   (struct special){.kind = SpecialFinalizer, .finalizer = finalizer, .argument = argument});
 	if (s)
 		take(s, (uintptr_t)object - s->base, SpecialFinalizer, &old);
 	return 0;

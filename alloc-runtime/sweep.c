@@ -15,7 +15,7 @@
 #include "runtime.h"
 
 enum {
-	CycleShare = 2, /* a cycle starts when 1 / CycleShare of the heap in use has been freed */
+	CycleShare = 2,	 /* a cycle starts when 1 / CycleShare of the heap in use has been freed */
 	LazyVisits = 16, /* spans that a refill looks at before it takes a fresh one */
 };
 

@@ -17,17 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *sysReserve(void *hint, size_t size);   /* NULL where there is no room; the hint is only a hint */
-bool sysMap(void *reserved, size_t size);    /* false when memory is out */
-void *sysAlloc(size_t size);                 /* reserved and mapped at once; NULL when memory is out */
-void sysFree(void *address, size_t size);    /* back to no state */
+void *sysReserve(void *hint, size_t size); /* NULL where there is no room; the hint is only a hint */
+bool sysMap(void *reserved, size_t size);  /* false when memory is out */
+void *sysAlloc(size_t size);		   /* reserved and mapped at once; NULL when memory is out */
+void sysFree(void *address, size_t size);  /* back to no state */
 bool sysUnused(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* mapped memory will be written soon: a hint */
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);
 uint64_t sysRandom(void);
-uint64_t sysNow(void);                       /* coarse monotonic nanoseconds */
+uint64_t sysNow(void);				/* coarse monotonic nanoseconds */
 void sysWrite(const char *text, size_t length); /* to standard error */
 _Noreturn void sysAbort(void);
 

@@ -101,14 +101,20 @@ static enum outcome step(struct frame *f)
 	uintptr_t cfa, bp = f->bp;
 
 	switch ((enum cfa_kind)rule.cfa_kind) {
-	case CfaSp: cfa = f->sp + (uintptr_t)(intptr_t)rule.cfa_offset; break;
-	case CfaBp: cfa = f->bp + (uintptr_t)(intptr_t)rule.cfa_offset; break;
+	case CfaSp:
+		cfa = f->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
+		break;
+	case CfaBp:
+		cfa = f->bp + (uintptr_t)(intptr_t)rule.cfa_offset;
+		break;
 	case CfaAtBp:
 		if (!load(f, f->bp + (uintptr_t)(intptr_t)rule.cfa_offset, &cfa))
 			return Stuck;
 		break;
-	case CfaEnd: return AtEnd;
-	case CfaSignal: return step_signal(f) ? Stepped : Stuck;
+	case CfaEnd:
+		return AtEnd;
+	case CfaSignal:
+		return step_signal(f) ? Stepped : Stuck;
 	default:
 		/* The layout that "push rbp; mov rbp, rsp" leaves. */
 		return load(f, f->bp, &bp) && step_to(f, f->bp + 16, bp) ? Stepped : Stuck;

@@ -2,10 +2,10 @@
 /* See valid.h. */
 #include "valid.h"
 
-#define CHECK(condition)                                                                                            \
-	do {                                                                                                        \
-		if (!(condition))                                                                                   \
-			return #condition;                                                                          \
+#define CHECK(condition)                   \
+	do {                               \
+		if (!(condition))          \
+			return #condition; \
 	} while (0)
 
 static const char *bits_are_valid(const struct mspan *s)
@@ -64,7 +64,8 @@ const char *mspan_is_valid(const struct mspan *s)
 	return atomic_load_explicit(&s->owner, memory_order_relaxed) ? window_is_valid(s) : NULL;
 }
 
-static const char *list_is_valid(const struct mSpanList *list, struct mcache *owner, unsigned spanclass, unsigned *length)
+static const char *list_is_valid(const struct mSpanList *list, struct mcache *owner, unsigned spanclass,
+				 unsigned *length)
 {
 	const struct mspan *before = NULL;
 
@@ -151,7 +152,8 @@ static const char *arena_is_valid(void)
 			return wrong;
 		if (s->state == mSpanFree) {
 			CHECK(!before || before->state != mSpanFree);
-			CHECK(reader_get(&s->list) == (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
+			CHECK(reader_get(&s->list) ==
+			      (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
 			CHECK(s->npreleased <= s->npages);
 			released += s->npreleased;
 		} else {

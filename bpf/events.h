@@ -20,28 +20,28 @@
 #include <linux/types.h>
 
 #define EVENT_SPAN_CLASSES 136
-#define EVENT_STACK_MAX    127
-#define EVENT_SLOTS        256 /* processes observed at one time */
+#define EVENT_STACK_MAX	   127
+#define EVENT_SLOTS	   256 /* processes observed at one time */
 
-#define EVENT_ROWS_MAX   (1 << 16) /* of each pair's maps */
+#define EVENT_ROWS_MAX	 (1 << 16) /* of each pair's maps */
 #define EVENT_STACKS_MAX (1 << 16)
 
 /* How the maps fill. */
 struct event_maps {
-	__u32 filling;         /* 0 or 1: which pair. Written by user space */
+	__u32 filling; /* 0 or 1: which pair. Written by user space */
 	__u32 padding;
-	__u64 rows, stacks;    /* put into maps since the beginning */
+	__u64 rows, stacks; /* put into maps since the beginning */
 };
 
 /* What happened. The meaning of the sums in struct event_sums depends on it. */
 enum event_kind {
-	EVENT_ALLOC,        /* rate 1: each allocation.       count objects, bytes */
-	EVENT_SAMPLE,       /* the byte-distance sampler.     objects_q20 and weight estimate objects and bytes */
-	EVENT_REFILL,       /* count refills */
+	EVENT_ALLOC,	    /* rate 1: each allocation.       count objects, bytes */
+	EVENT_SAMPLE,	    /* the byte-distance sampler.     objects_q20 and weight estimate objects and bytes */
+	EVENT_REFILL,	    /* count refills */
 	EVENT_CENTRAL_GROW, /* count grows */
 	EVENT_HEAP_GROW,    /* count grows, bytes mapped */
-	EVENT_LARGE,        /* count large objects, bytes */
-	EVENT_SWEEP,        /* count sweeps, objects freed */
+	EVENT_LARGE,	    /* count large objects, bytes */
+	EVENT_SWEEP,	    /* count sweeps, objects freed */
 	EVENT_KINDS,
 };
 
@@ -56,7 +56,7 @@ enum event_kind {
 #define EVENT_FLAG_STACK_CHECK 2 /* at the stack check's branch: if it will be taken, the function runs again */
 #define EVENT_FLAG_DIRECT      4 /* also called by mallocgc, whose calls do not count */
 /* Not in cookies: what a program adds when it begins, where the process is being recorded. */
-#define EVENT_FLAG_RECORDING   8
+#define EVENT_FLAG_RECORDING 8
 
 #define EVENT_NO_SPAN_CLASS 0xffff /* of events that belong to the heap as a whole */
 
@@ -67,21 +67,21 @@ struct event_hash {
 
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
-	__u64 site;     /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object,
+	__u64 site;		 /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object,
 			 * 0 for a block of tiny ones */
-	__u64 type;     /* Go: address of the type descriptor, or 0 */
+	__u64 type;		 /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
-	__u16 kind;     /* enum event_kind */
+	__u16 kind; /* enum event_kind */
 	__u16 span_class;
 };
 
 struct event_sums {
-	__u64 events;      /* EVENT_SAMPLE: samples */
-	__u64 count;       /* what the kind counts */
+	__u64 events; /* EVENT_SAMPLE: samples */
+	__u64 count;  /* what the kind counts */
 	__u64 bytes;
-	__u64 weight;      /* EVENT_SAMPLE: bytes that the samples stand for */
+	__u64 weight;	   /* EVENT_SAMPLE: bytes that the samples stand for */
 	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in 1/2^20 */
-	__u64 squares_q4;  /* EVENT_SAMPLE: the sum of the squares of what each stands for, in 1/16; 0: all for as many */
+	__u64 squares_q4; /* EVENT_SAMPLE: the sum of the squares of what each stands for, in 1/16; 0: all for as many */
 };
 
 struct event_stack {
@@ -127,12 +127,12 @@ struct event_layout {
  * The latest that a Go mcache gave back: told by an event when the runtime began to, it is in the runtime's statistics
  * only some instructions later. A reader that still finds the span where it was knows that it is in between.
  */
-#define EVENT_PENDING 32 /* 2^(64 - 59) */
-#define EVENT_PENDING_INDEX(cache) (((__u64)(cache) * 0x9e3779b97f4a7c15ULL) >> 59)
+#define EVENT_PENDING		   32 /* 2^(64 - 59) */
+#define EVENT_PENDING_INDEX(cache) (((__u64)(cache)*0x9e3779b97f4a7c15ULL) >> 59)
 
 struct event_pending {
 	__u64 cache;
-	__u64 span;       /* 0: all its spans */
+	__u64 span; /* 0: all its spans */
 	__u64 span_class;
 };
 
@@ -169,7 +169,8 @@ struct event_cache {
  */
 #define EVENT_ARENA_BYTES 65536
 #define EVENT_ARENA_NEXT  8
-#define EVENT_ARENAS_MAX  64 /* looked at. They have the bits of some 400,000 spans; that one took its own while another thread
+#define EVENT_ARENAS_MAX \
+	64 /* looked at. They have the bits of some 400,000 spans; that one took its own while another thread
 			      * did, and has been held since before so many others, goes unnoticed */
 #define EVENT_BITS_BYTES(elements) (((elements) + 63) / 64 * 8)
 
@@ -177,16 +178,16 @@ struct event_cache {
  * Allocations at rate 1 by site or type, and size: of as many as find their place free. They count here and nowhere
  * else: not in the totals, and without stacks in no row either. That saves most of what counting a hit would cost.
  */
-#define EVENT_SHAPES 256
+#define EVENT_SHAPES			    256
 #define EVENT_SHAPE_INDEX(site, type, size) ((((site) ^ (type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
 
 enum { EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED, EVENT_SHAPE_READY };
 
 struct event_shape {
-	__u64 site, type; /* as in struct event_key */
-	__u64 size;       /* what tells size and span class apart */
+	__u64 site, type;      /* as in struct event_key */
+	__u64 size;	       /* what tells size and span class apart */
 	__u64 inside, outside; /* objects */
-	__u64 bytes;           /* of one object */
+	__u64 bytes;	       /* of one object */
 	__u32 state;
 	__u16 span_class, padding;
 };
@@ -202,8 +203,8 @@ struct event_process {
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
 	struct event_layout layout;
-	__u64 hits;        /* of any probe, those in `shapes` aside */
-	__u64 frames;      /* of all stacks taken */
+	__u64 hits;	   /* of any probe, those in `shapes` aside */
+	__u64 frames;	   /* of all stacks taken */
 	__u64 lost_events; /* a map was full or busy, or the span class is none: counted here, in no row */
 	__u64 lost_stacks; /* counted in a row without its stack */
 	struct event_window inside, outside;
@@ -214,7 +215,8 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) +
-			       24 * EVENT_PENDING + 56 * EVENT_SHAPES, "shared with user space");
+_Static_assert(sizeof(struct event_process) ==
+		       56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING + 56 * EVENT_SHAPES,
+	       "shared with user space");
 
 #endif

@@ -14,12 +14,12 @@
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE_BYTES       8192 /* of the heap */
-#define HEAP_GROW_PAGES  512 /* mheap.grow asks in multiples of a page allocator chunk */
-#define HEADER_BYTES     8
-#define TINY_SPAN_CLASS  5
-#define TINY_MAX         16 /* objects without pointers below this size share blocks */
-#define TYPE_POINTER_BYTES 8 /* offset in runtime._type */
+#define PAGE_BYTES	   8192 /* of the heap */
+#define HEAP_GROW_PAGES	   512	/* mheap.grow asks in multiples of a page allocator chunk */
+#define HEADER_BYTES	   8
+#define TINY_SPAN_CLASS	   5
+#define TINY_MAX	   16 /* objects without pointers below this size share blocks */
+#define TYPE_POINTER_BYTES 8  /* offset in runtime._type */
 
 /* size_to_class8 and size_to_class128 of the runtime, filled in before the programs are loaded. */
 #define CLASS8_MAX     1016
@@ -87,8 +87,7 @@ int go_malloc(struct pt_regs *ctx)
 
 	if (!process)
 		return 0;
-	if (!counts_hit(ctx, flags) || size == 0 ||
-	    ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process))) {
+	if (!counts_hit(ctx, flags) || size == 0 || ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process))) {
 		add(process->hits, 1);
 		return 0;
 	}
@@ -211,7 +210,7 @@ int go_release_all(struct pt_regs *ctx)
 	if (!notes && !(flags & EVENT_FLAG_TOTAL_OBJECTS))
 		return 0;
 	window = window_of(process, flags);
-	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class++) {
+	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class ++) {
 		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
 		struct span_counts counts = span_counts_read(&process->layout, span);
 		__u64 objects = counts.now - (__u64)counts.before;

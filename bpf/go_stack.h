@@ -7,11 +7,11 @@
 #include "go_memory.h"
 #include "record.h"
 
-#define PAGE        4096 /* of memory */
-#define FRAME_BYTES 16   /* saved frame pointer and return address */
-#define G_M         48   /* offsets in runtime.g */
-#define G_SCHED     56
-#define GOBUF_PC    8    /* offset in runtime.gobuf; the stack pointer comes first */
+#define PAGE	    4096 /* of memory */
+#define FRAME_BYTES 16	 /* saved frame pointer and return address */
+#define G_M	    48	 /* offsets in runtime.g */
+#define G_SCHED	    56
+#define GOBUF_PC    8 /* offset in runtime.gobuf; the stack pointer comes first */
 
 /* Moves the window to `address`. It ends with the page: the next one may not be there, and a fault costs more than all the
  * rest. */

@@ -161,7 +161,9 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 		}
 	}
 	if (flags & EVENT_FLAG_RECORDING) {
-		struct event_key key = {.slot = slot, .kind = every ? EVENT_ALLOC : EVENT_SAMPLE, .span_class = span_class,
+		struct event_key key = {.slot = slot,
+					.kind = every ? EVENT_ALLOC : EVENT_SAMPLE,
+					.span_class = span_class,
 					.site = site};
 		struct event_sums amount = {0};
 

@@ -127,8 +127,7 @@ static __always_inline struct event_window *window_of(struct event_process *proc
 }
 
 /* 0 where the target said something that is no span class: then the event is lost. */
-static __always_inline struct event_class_totals *class_of(struct event_process *process, __u32 flags,
-							   __u64 span_class)
+static __always_inline struct event_class_totals *class_of(struct event_process *process, __u32 flags, __u64 span_class)
 {
 	barrier_var(span_class); /* keep the compiler from checking a copy that the verifier cannot relate */
 	if (span_class >= EVENT_SPAN_CLASSES) {
@@ -236,13 +235,13 @@ static __always_inline int stack_insert(__u32 filling, const struct event_hash *
 	/* Elements of this size are allocated on demand from a small reserve, which the kernel refills at the next
 	 * interrupt; when it is used up, that one comes right away. */
 	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
-		error = filling ? bpf_map_update_elem(&stacks1, hash, stack, BPF_NOEXIST) :
-				  bpf_map_update_elem(&stacks0, hash, stack, BPF_NOEXIST);
+		error = filling ? bpf_map_update_elem(&stacks1, hash, stack, BPF_NOEXIST)
+				: bpf_map_update_elem(&stacks0, hash, stack, BPF_NOEXIST);
 	if (!error)
 		add(maps.stacks, 1);
 	if (error == -ERROR_EXISTS) {
-		const struct event_stack *stored = filling ? bpf_map_lookup_elem(&stacks1, hash) :
-							     bpf_map_lookup_elem(&stacks0, hash);
+		const struct event_stack *stored =
+			filling ? bpf_map_lookup_elem(&stacks1, hash) : bpf_map_lookup_elem(&stacks0, hash);
 
 		return stored && stack_equal(stored, stack) ? 0 : -1;
 	}
@@ -275,8 +274,8 @@ static __noinline int row_insert(__u32 filling, const struct event_key *key, con
 
 	if (!key || !amount)
 		return -1;
-	if (!(filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST) :
-			bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
+	if (!(filling ? bpf_map_update_elem(&rows1, key, amount, BPF_NOEXIST)
+		      : bpf_map_update_elem(&rows0, key, amount, BPF_NOEXIST))) {
 		add(maps.rows, 1);
 		return 0;
 	}
@@ -298,7 +297,8 @@ static __always_inline void record(struct event_process *process, struct event_k
 	__u32 filling = maps.filling; /* read once: row and stack belong together */
 	struct event_sums *sums;
 
-	if (!stacks_wanted && (key->kind == EVENT_REFILL || key->kind == EVENT_CENTRAL_GROW || key->kind == EVENT_HEAP_GROW))
+	if (!stacks_wanted &&
+	    (key->kind == EVENT_REFILL || key->kind == EVENT_CENTRAL_GROW || key->kind == EVENT_HEAP_GROW))
 		return;
 	key->stack = (struct event_hash){};
 	if (scratch && scratch->stack.depth) {

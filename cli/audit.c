@@ -54,12 +54,15 @@ static int understand(const struct arguments *arguments, struct request *request
 		int verdict = audit_verdict_parse(arguments->verdicts.values[i]);
 
 		if (verdict < 0)
-			return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of escapes, contradicted, "
-					 "unannotated, not-covered, escapes-unseen, stack", arguments->verdicts.values[i]);
+			return error_set(error, STATUS_USAGE,
+					 "unknown verdict '%s': expected one of escapes, contradicted, "
+					 "unannotated, not-covered, escapes-unseen, stack",
+					 arguments->verdicts.values[i]);
 		request->filter.verdicts |= 1U << verdict;
 	}
 	if (!arguments->escape)
-		return error_set(error, STATUS_USAGE, "no compiler output: give --escape FILE, made by "
+		return error_set(error, STATUS_USAGE,
+				 "no compiler output: give --escape FILE, made by "
 				 "go build -gcflags=-m=2 ./... 2> FILE");
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
@@ -100,7 +103,7 @@ static int print(struct audit *audit, const struct arguments *arguments, const s
 		 struct error *error)
 {
 	struct render_audit_options options = {arguments->flow, request->filter.verdicts,
-						(enum terminal_color)arguments->color, NULL};
+					       (enum terminal_color)arguments->color, NULL};
 	struct escape_graph *graph = NULL;
 	struct output output;
 	int status = 0;
@@ -185,8 +188,8 @@ static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
 	 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here instead of to standard output", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &given.format,
-	 "text (default), json, sarif, markdown, quickfix or csv", audit_format_names},
+	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "text (default), json, sarif, markdown, quickfix or csv",
+	 audit_format_names},
 	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
 	 "print this source file with what each line allocates and what the compiler said of it", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
@@ -194,15 +197,15 @@ static const struct option_row rows[] = {
 	{0, NULL, NULL, OPTION_FLAG, NULL, "which rows", NULL},
 	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
 	 "rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen, stack; may be given "
-	 "several times", NULL},
+	 "several times",
+	 NULL},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "rows of at least N objects", NULL},
 	{0, "min-bytes", "BYTES", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
-	{0, "function", "GLOB", OPTION_STRING, &given.function,
-	 "rows of these functions, or inlined into them", NULL},
+	{0, "function", "GLOB", OPTION_STRING, &given.function, "rows of these functions, or inlined into them", NULL},
 	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict", NULL},
-	{0, "sort", "KEY", OPTION_CHOICE, &given.sort,
-	 "bytes (default), objects, refills, heap-growth or site", audit_sort_names},
+	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "bytes (default), objects, refills, heap-growth or site",
+	 audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,

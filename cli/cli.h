@@ -11,8 +11,8 @@
 
 struct command {
 	const char *name;
-	const char *summary;                  /* one line, for `escapement --help` */
-	int (*run)(int argc, char **argv);    /* argv[0] is the command's name */
+	const char *summary;		   /* one line, for `escapement --help` */
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
 extern const struct command command_record, command_report, command_audit, command_escapes, command_gate,

@@ -21,8 +21,9 @@ static int run(int argc, char **argv)
 	};
 	const struct option_usage usage = {
 		.synopsis = "doctor [OPTIONS] [-p PID | --name NAME]",
-		.description = "Says what this machine and this process can support, and the one thing to do where they cannot. "
-			       "Exits with 3 where recordings would fail.",
+		.description =
+			"Says what this machine and this process can support, and the one thing to do where they cannot. "
+			"Exits with 3 where recordings would fail.",
 		.examples = "  escapement doctor\n  escapement doctor -p 1234\n",
 		.rows = rows,
 	};

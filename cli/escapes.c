@@ -24,7 +24,8 @@ static struct {
 static const struct option_row rows[] = {
 	{0, NULL, NULL, 0, NULL, "what to show", NULL},
 	{'k', "kind", "LIST", OPTION_STRING, &options.kinds,
-	 "kinds, by comma: those of the counts, or heap, leaks, inlining, all (text: heap unless said, JSON: all)", NULL},
+	 "kinds, by comma: those of the counts, or heap, leaks, inlining, all (text: heap unless said, JSON: all)",
+	 NULL},
 	{0, "package", "GLOB", OPTION_STRINGS, &options.packages, "only these packages; * also matches /", NULL},
 	{0, "function", "GLOB", OPTION_STRINGS, &options.functions, "only in these functions, such as '(*T).*'", NULL},
 	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
@@ -33,17 +34,19 @@ static const struct option_row rows[] = {
 	{0, NULL, NULL, 0, NULL, "comparison", NULL},
 	{0, "diff", "OLD", OPTION_STRING, &options.diff,
 	 "what is new in FILE, gone and changed since OLD, by function and subject, not by line: a gate that needs no "
-	 "program to run; exit 1 when there is something new that did not only move", NULL},
+	 "program to run; exit 1 when there is something new that did not only move",
+	 NULL},
 	{0, "advisory", NULL, OPTION_FLAG, &options.gate.advisory, "with --diff: exit 0 all the same", NULL},
 	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &options.gate.tolerances,
 	 "with --diff: how many more are allowed, as in gate: objects=2 or 5%", NULL},
 	{0, "policy", "FILE", OPTION_STRING, &options.gate.policy_path, "with --diff: the gate's policy file", NULL},
 	{0, NULL, NULL, 0, NULL, "build", NULL},
 	{'b', "build", NULL, OPTION_FLAG, &options.build,
-	 "run the Go compiler on PACKAGES (default .) instead of reading a FILE; nothing is linked or left behind", NULL},
-	{0, "go", "COMMAND", OPTION_STRING, &options.go, "the go command (default: go in PATH)", NULL},
-	{0, "build-flag", "FLAG", OPTION_STRINGS, &options.flags, "one more flag for the build, such as -tags=x or -test",
+	 "run the Go compiler on PACKAGES (default .) instead of reading a FILE; nothing is linked or left behind",
 	 NULL},
+	{0, "go", "COMMAND", OPTION_STRING, &options.go, "the go command (default: go in PATH)", NULL},
+	{0, "build-flag", "FLAG", OPTION_STRINGS, &options.flags,
+	 "one more flag for the build, such as -tags=x or -test", NULL},
 	{0, "all", NULL, OPTION_FLAG, &options.dependencies, "compile all imported packages, too", NULL},
 	{0, "save", "FILE", OPTION_STRING, &options.save, "keep what the compiler prints, for a later --diff", NULL},
 	{0, NULL, NULL, 0, NULL, "input and output", NULL},
@@ -99,9 +102,12 @@ static struct escape_output *read_output(const char *name, const char *directory
 static struct escape_output *build_output(char **packages, int package_count, struct error *error)
 {
 	struct escape_build build = {
-		.go = options.go, .directory = options.directory,
-		.packages = (const char *const *)packages, .package_count = package_count,
-		.flags = options.flags.values, .flag_count = options.flags.count,
+		.go = options.go,
+		.directory = options.directory,
+		.packages = (const char *const *)packages,
+		.package_count = package_count,
+		.flags = options.flags.values,
+		.flag_count = options.flags.count,
 		.dependencies = options.dependencies,
 	};
 	struct output copy = {0};
@@ -130,12 +136,14 @@ static int check_operands(int count, struct error *error)
 	if (!options.diff && (options.gate.advisory || options.gate.tolerances.count || options.gate.policy_path))
 		return error_set(error, STATUS_USAGE, "--advisory, --tolerance and --policy need --diff");
 	if (!options.diff && options.gate.format != GATE_TEXT && options.gate.format != GATE_JSON)
-		return error_set(error, STATUS_USAGE, "--format %s needs --diff", gate_format_names[options.gate.format]);
+		return error_set(error, STATUS_USAGE, "--format %s needs --diff",
+				 gate_format_names[options.gate.format]);
 	if (options.build || count == 1)
 		return 0;
-	return error_set(error, STATUS_USAGE, count ? "escapes reads one file" :
-			 "escapes needs a file of compiler output, or --build; make one with: "
-			 "go build -gcflags=-m=2 2> m2.txt");
+	return error_set(error, STATUS_USAGE,
+			 count ? "escapes reads one file"
+			       : "escapes needs a file of compiler output, or --build; make one with: "
+				 "go build -gcflags=-m=2 2> m2.txt");
 }
 
 static int run(int argc, char **argv)
@@ -151,19 +159,23 @@ static int run(int argc, char **argv)
 		return cli_fail(&error);
 	filter = (struct escape_filter){
 		.kinds = options.gate.format == GATE_JSON && !options.diff ? ESCAPE_KINDS_ALL : ESCAPE_KINDS_HEAP,
-		.packages = options.packages.values, .package_count = options.packages.count,
-		.functions = options.functions.values, .function_count = options.functions.count,
-		.paths = options.paths.values, .path_count = options.paths.count,
+		.packages = options.packages.values,
+		.package_count = options.packages.count,
+		.functions = options.functions.values,
+		.function_count = options.functions.count,
+		.paths = options.paths.values,
+		.path_count = options.paths.count,
 	};
 	if (options.kinds && escape_kinds_parse(options.kinds, &filter.kinds, &error))
 		return cli_fail(&error);
 	if (options.diff)
 		before = read_output(options.diff, options.old_directory, &error);
 	if (before || !options.diff)
-		output = options.build ? build_output(argv + first, argc - first, &error) :
-			 read_output(argv[first], options.directory ? options.directory : ".", &error);
+		output = options.build ? build_output(argv + first, argc - first, &error)
+				       : read_output(argv[first], options.directory ? options.directory : ".", &error);
 	if (output)
-		status = before ? gate_static(&options.gate, before, output, &filter, &error) : show(output, &filter, &error);
+		status = before ? gate_static(&options.gate, before, output, &filter, &error)
+				: show(output, &filter, &error);
 	else
 		status = -1;
 	if (status < 0)

@@ -40,7 +40,8 @@ static struct profile *record_once(struct measured *measured, int argc, char **a
 		return NULL;
 	/* of a run that was cut short every count is too small */
 	if (measured->recording.interrupted)
-		error_set(error, STATUS_CANNOT_MEASURE, "interrupted: a run that did not end by itself is not compared");
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "interrupted: a run that did not end by itself is not compared");
 	else if (measured->recording.program_failed)
 		error_set(error, STATUS_CANNOT_MEASURE, "the program %s", measured->recording.program_status);
 	else
@@ -60,7 +61,8 @@ static char **prepare_go_test(struct measured *measured, char **argv, int *argc,
 	const char *slash = strrchr(argv[first], '/');
 	char **copy;
 
-	if (strcmp(slash ? slash + 1 : argv[first], "go") != 0 || first + 1 >= *argc || strcmp(argv[first + 1], "test") != 0)
+	if (strcmp(slash ? slash + 1 : argv[first], "go") != 0 || first + 1 >= *argc ||
+	    strcmp(argv[first + 1], "test") != 0)
 		return argv;
 	measured->recording.only = "*.test";
 	for (int i = first + 2; i < *argc && strcmp(argv[i], "-args") != 0; i++) {
@@ -107,8 +109,10 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 		goto failed;
 	gate_counts_command(counts, command);
 	if (counts->site_count == 0) {
-		error_set(error, STATUS_CANNOT_MEASURE, "nothing was measured: '%s' allocated at no site; a gate on it could "
-			  "never fail", argv[first]);
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "nothing was measured: '%s' allocated at no site; a gate on it could "
+			  "never fail",
+			  argv[first]);
 		goto failed;
 	}
 	escape_free(escape);
@@ -143,7 +147,8 @@ static void keep_reasons(struct gate_counts *counts, const struct gate_counts *o
 
 static int update(const struct measured *measured, struct gate_counts *counts, struct error *error)
 {
-	struct gate_counts *old = access(measured->baseline, R_OK) == 0 ? baseline_read(measured->baseline, NULL) : NULL;
+	struct gate_counts *old =
+		access(measured->baseline, R_OK) == 0 ? baseline_read(measured->baseline, NULL) : NULL;
 	bool same = old && baseline_same(old, counts);
 	int result = 0;
 
@@ -152,9 +157,9 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	if (!same)
 		result = baseline_write(counts, measured->baseline, error);
 	if (!result && cli_verbosity >= 0)
-		fprintf(stderr, "escapement: baseline '%s' %s: %zu sites, %lld objects, %lld bytes\n", measured->baseline,
-			same ? "is unchanged" : "written", counts->site_count, (long long)counts->totals[VALUE_OBJECTS],
-			(long long)counts->totals[VALUE_BYTES]);
+		fprintf(stderr, "escapement: baseline '%s' %s: %zu sites, %lld objects, %lld bytes\n",
+			measured->baseline, same ? "is unchanged" : "written", counts->site_count,
+			(long long)counts->totals[VALUE_OBJECTS], (long long)counts->totals[VALUE_BYTES]);
 	gate_counts_free(old);
 	return result;
 }
@@ -194,10 +199,12 @@ static int check_usage(const struct measured *measured, int argc, int first, boo
 	if (measured->runs < 0 || measured->runs > 1000)
 		return error_set(error, STATUS_USAGE, "--runs is a number from 1 to 1000");
 	if (measured->recording.rate == 0)
-		return error_set(error, STATUS_USAGE, "rate 0 counts no objects of sites; give --rate 1 (the default) or more");
+		return error_set(error, STATUS_USAGE,
+				 "rate 0 counts no objects of sites; give --rate 1 (the default) or more");
 	if (!separator)
-		return error_set(error, STATUS_USAGE, first < argc ? "a '--' must stand before the program" :
-								     "nothing to measure: give -- PROGRAM");
+		return error_set(error, STATUS_USAGE,
+				 first < argc ? "a '--' must stand before the program"
+					      : "nothing to measure: give -- PROGRAM");
 	return 0;
 }
 
@@ -216,7 +223,8 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	if (!after)
 		status = cli_fail(&error);
 	else if (measured->update)
-		status = gate_settings_check_loss(after, &error) || update(measured, after, &error) ? cli_fail(&error) : STATUS_OK;
+		status = gate_settings_check_loss(after, &error) || update(measured, after, &error) ? cli_fail(&error)
+												    : STATUS_OK;
 	else
 		status = judge(measured, before ? before : after, after);
 	gate_counts_free(before);
@@ -231,11 +239,13 @@ static int run(int argc, char **argv)
 		{0, NULL, NULL, 0, NULL, "what to measure", NULL},
 		{0, "baseline", "FILE", OPTION_STRING, &measured.baseline, "the counts to compare with", NULL},
 		{0, "update", NULL, OPTION_FLAG, &measured.update, "measure and write the baseline", NULL},
-		{0, "runs", "N", OPTION_INTEGER, &measured.runs, "run the program so often; the minimum decides (3)", NULL},
+		{0, "runs", "N", OPTION_INTEGER, &measured.runs, "run the program so often; the minimum decides (3)",
+		 NULL},
 		{0, "escape", "FILE", OPTION_STRING, &measured.escape,
 		 "output of go build -gcflags=-m=2: tells sites of one function apart, and why they allocate", NULL},
 		{0, "normalize", "SITE|EXPR", OPTION_STRING, &measured.normalize,
-		 "count in an iteration: divide by the objects of a site (FUNCTION, GLOB or FILE:LINE) or a number", NULL},
+		 "count in an iteration: divide by the objects of a site (FUNCTION, GLOB or FILE:LINE) or a number",
+		 NULL},
 		{0, "rate", "BYTES", OPTION_BYTES, &measured.recording.rate,
 		 "mean bytes between samples (1: every allocation, exactly)", NULL},
 		{0, "duration", "SECONDS", OPTION_NUMBER, &measured.recording.duration,
@@ -247,7 +257,8 @@ static int run(int argc, char **argv)
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		GATE_JUDGE_ROWS(measured.settings),
 		{0, "self-test", NULL, OPTION_FLAG, &measured.self_test,
-		 "prove that the gate can fail: put one more object into the measurement, exit with 0 if that is caught", NULL},
+		 "prove that the gate can fail: put one more object into the measurement, exit with 0 if that is caught",
+		 NULL},
 		{0, NULL, NULL, 0, NULL, "output", NULL},
 		GATE_OUTPUT_ROWS(measured.settings),
 		{0},
@@ -256,9 +267,10 @@ static int run(int argc, char **argv)
 		.synopsis = "gate --baseline FILE [OPTIONS] -- PROGRAM [ARG...]\n"
 			    "       escapement gate compare [OPTIONS] OLD NEW\n"
 			    "       escapement gate accept --baseline FILE --reason TEXT PROFILE SITE...",
-		.description = "Measures every allocation of a program by site, and fails (1) where a site allocates more objects or "
-			       "bytes than the baseline and the policy allow. Exits with 3 where nothing could be measured or the "
-			       "program failed, with 4 where events were lost. The program's standard output goes to standard error.",
+		.description =
+			"Measures every allocation of a program by site, and fails (1) where a site allocates more objects or "
+			"bytes than the baseline and the policy allow. Exits with 3 where nothing could be measured or the "
+			"program failed, with 4 where events were lost. The program's standard output goes to standard error.",
 		.examples = "  escapement gate --baseline allocs.json --update -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json --self-test -- ./prog args\n"

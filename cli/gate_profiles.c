@@ -86,7 +86,8 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 			cli_warn("'%s' is of %s, '%s' of %s", old, before->runtime, new, after->runtime);
 		if (before->rate != after->rate)
 			cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
-				 ": a count and an estimate differ without any change", old, before->rate, new, after->rate);
+				 ": a count and an estimate differ without any change",
+				 old, before->rate, new, after->rate);
 		gate = gate_compare(before, after, &settings->policy);
 		status = gate_settings_print(settings, gate);
 		gate_free(gate);
@@ -102,13 +103,15 @@ int gate_compare_run(int argc, char **argv)
 	const char *normalize = NULL;
 	const struct option_row rows[] = {
 		GATE_JUDGE_ROWS(settings),
-		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count in an iteration; see gate --help", NULL},
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count in an iteration; see gate --help",
+		 NULL},
 		GATE_OUTPUT_ROWS(settings),
 		{0},
 	};
 	const struct option_usage usage = {
 		.synopsis = "gate compare [OPTIONS] OLD NEW",
-		.description = "Compares two recorded profiles (or baselines) as a gate does. Exits with 1 where NEW has more.",
+		.description =
+			"Compares two recorded profiles (or baselines) as a gate does. Exits with 1 where NEW has more.",
 		.examples = "  escapement record --rate 1 -o old.pb.gz -- ./prog-old args\n"
 			    "  escapement record --rate 1 -o new.pb.gz -- ./prog-new args\n"
 			    "  escapement gate compare old.pb.gz new.pb.gz\n"
@@ -205,8 +208,10 @@ static int take_matching(struct gate_counts *baseline, const struct gate *gate, 
 			take_row(baseline, gate->after, row, reason);
 		}
 		if (!matching)
-			return error_set(error, STATUS_USAGE, "no site that changed is '%s'; give a function, a glob of functions or "
-					 "packages, or FILE:LINE", globs[i]);
+			return error_set(error, STATUS_USAGE,
+					 "no site that changed is '%s'; give a function, a glob of functions or "
+					 "packages, or FILE:LINE",
+					 globs[i]);
 		taken += matching;
 	}
 	return taken;
@@ -224,7 +229,8 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 	policy_init(&strict);
 	baseline = baseline_read(path, &error);
 	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, &error)) ||
-	    gate_settings_check_loss(after, &error) || baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
+	    gate_settings_check_loss(after, &error) ||
+	    baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
 		status = cli_fail(&error);
 	} else {
 		gate = gate_compare(old, after, &strict);
@@ -255,10 +261,12 @@ int gate_accept_run(int argc, char **argv)
 	};
 	const struct option_usage usage = {
 		.synopsis = "gate accept --baseline FILE --reason TEXT PROFILE SITE...",
-		.description = "Takes the counts of single sites from a recorded profile (or another baseline) into a baseline, and "
-			       "leaves all others as they are. SITE is a function, a glob of functions or packages, or FILE:LINE.",
-		.examples = "  escapement record --rate 1 -o new.pb.gz -- ./prog args\n"
-			    "  escapement gate accept --baseline allocs.json --reason 'cache, PR 12' new.pb.gz main.fill\n",
+		.description =
+			"Takes the counts of single sites from a recorded profile (or another baseline) into a baseline, and "
+			"leaves all others as they are. SITE is a function, a glob of functions or packages, or FILE:LINE.",
+		.examples =
+			"  escapement record --rate 1 -o new.pb.gz -- ./prog args\n"
+			"  escapement gate accept --baseline allocs.json --reason 'cache, PR 12' new.pb.gz main.fill\n",
 		.rows = rows,
 	};
 	struct error error;
@@ -267,7 +275,8 @@ int gate_accept_run(int argc, char **argv)
 	if (first < 0)
 		return options_status(first);
 	if (!path || !reason || !*reason || argc - first < 2) {
-		error_set(&error, STATUS_USAGE, "gate accept needs --baseline FILE, --reason TEXT, a PROFILE and a SITE");
+		error_set(&error, STATUS_USAGE,
+			  "gate accept needs --baseline FILE, --reason TEXT, a PROFILE and a SITE");
 		return cli_fail(&error);
 	}
 	return accept(path, reason, argv[first], argv + first + 1, argc - first - 1);

@@ -34,8 +34,10 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 
 	if (!profile_loss_any(loss))
 		return 0;
-	return error_set(error, STATUS_LOST, "%" PRId64 " events and %" PRId64 " stacks were lost, %" PRId64
-			 " objects are missing: no baseline was written", loss->events, loss->stacks, loss->unexplained);
+	return error_set(error, STATUS_LOST,
+			 "%" PRId64 " events and %" PRId64 " stacks were lost, %" PRId64
+			 " objects are missing: no baseline was written",
+			 loss->events, loss->stacks, loss->unexplained);
 }
 
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
@@ -45,14 +47,18 @@ int gate_settings_print(const struct gate_settings *settings, const struct gate 
 
 	if (output_open(&output, settings->output ? settings->output : "-", &error))
 		return cli_fail(&error);
-	render_gate(output.stream, gate, (enum gate_format)settings->format,
-		    &(struct gate_style){.width = terminal_width(output.stream),
-					 .color = terminal_has_color((enum terminal_color)settings->color, output.stream),
-					 .all = settings->all, .advisory = settings->advisory, .what = settings->what});
+	render_gate(
+		output.stream, gate, (enum gate_format)settings->format,
+		&(struct gate_style){.width = terminal_width(output.stream),
+				     .color = terminal_has_color((enum terminal_color)settings->color, output.stream),
+				     .all = settings->all,
+				     .advisory = settings->advisory,
+				     .what = settings->what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
 	if (profile_loss_any(&gate->loss))
 		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
-			 "): the counts are a lower bound", gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
+			 "): the counts are a lower bound",
+			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
 	return settings->advisory ? STATUS_OK : gate_status(gate);
 }

@@ -19,7 +19,8 @@ static void print_help(FILE *stream)
 {
 	fputs("usage: escapement COMMAND [OPTIONS] [-p PID | FILE | -- PROGRAM [ARG...]]\n\n"
 	      "Profiles heap allocations of live processes and sets them beside what the Go\n"
-	      "compiler said about them.\n\ncommands:\n", stream);
+	      "compiler said about them.\n\ncommands:\n",
+	      stream);
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		fprintf(stream, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n'escapement COMMAND --help' says more, with examples.\n", stream);

@@ -90,10 +90,20 @@ static int parse_integer(const char *text, bool suffixes, int64_t *value)
 		return -1;
 	if (suffixes && *end) {
 		switch (*end) {
-		case 'k': case 'K': shift = 10; break;
-		case 'm': case 'M': shift = 20; break;
-		case 'g': case 'G': shift = 30; break;
-		default: return -1;
+		case 'k':
+		case 'K':
+			shift = 10;
+			break;
+		case 'm':
+		case 'M':
+			shift = 20;
+			break;
+		case 'g':
+		case 'G':
+			shift = 30;
+			break;
+		default:
+			return -1;
 		}
 		end++;
 		if (*end == 'i' && end[1] == 'B')
@@ -133,11 +143,12 @@ static int store(const struct option_row *row, const char *value)
 		return 0;
 	}
 	case OPTION_INTEGER:
-		return parse_integer(value, false, row->target) ?
-			bad_value(row, value, "a whole number, not negative") : 0;
+		return parse_integer(value, false, row->target) ? bad_value(row, value, "a whole number, not negative")
+								: 0;
 	case OPTION_BYTES:
-		return parse_integer(value, true, row->target) ?
-			bad_value(row, value, "a number of bytes, such as 4096, 512k or 1M") : 0;
+		return parse_integer(value, true, row->target)
+			       ? bad_value(row, value, "a number of bytes, such as 4096, 512k or 1M")
+			       : 0;
 	case OPTION_NUMBER: {
 		char *end;
 		double number = strtod(value, &end);
@@ -157,8 +168,7 @@ static int store(const struct option_row *row, const char *value)
 				*(int *)row->target = i;
 				return 0;
 			}
-			snprintf(expected + length, sizeof(expected) - length, "%s %s", i ? "," : "",
-				 row->choices[i]);
+			snprintf(expected + length, sizeof(expected) - length, "%s %s", i ? "," : "", row->choices[i]);
 		}
 		return bad_value(row, value, expected);
 	}
@@ -235,8 +245,10 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 		if (letter == ':' || letter == '?') {
 			const char *word = argv[previous < argc ? previous : argc - 1];
 
-			fprintf(stderr, letter == ':' ? "escapement: option '%s' needs a value\n" :
-							"escapement: unknown option '%s'\n", word);
+			fprintf(stderr,
+				letter == ':' ? "escapement: option '%s' needs a value\n"
+					      : "escapement: unknown option '%s'\n",
+				word);
 			fprintf(stderr, "try 'escapement %s --help'\n", argv[0]);
 			return -1;
 		}

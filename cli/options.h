@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 enum option_type {
-	OPTION_FLAG,     /* bool *: set to true */
-	OPTION_NO_FLAG,  /* bool *: set to false */
-	OPTION_STRING,   /* const char ** */
-	OPTION_STRINGS,  /* struct option_list *: may be given several times */
-	OPTION_INTEGER,  /* int64_t *: not negative */
-	OPTION_BYTES,    /* int64_t *: with k, M or G (powers of 1024) */
-	OPTION_NUMBER,   /* double *: not negative */
-	OPTION_CHOICE,   /* int *: index into `choices` */
+	OPTION_FLAG,	/* bool *: set to true */
+	OPTION_NO_FLAG, /* bool *: set to false */
+	OPTION_STRING,	/* const char ** */
+	OPTION_STRINGS, /* struct option_list *: may be given several times */
+	OPTION_INTEGER, /* int64_t *: not negative */
+	OPTION_BYTES,	/* int64_t *: with k, M or G (powers of 1024) */
+	OPTION_NUMBER,	/* double *: not negative */
+	OPTION_CHOICE,	/* int *: index into `choices` */
 };
 
 struct option_list {
@@ -27,9 +27,9 @@ struct option_list {
 };
 
 struct option_row {
-	char letter;            /* 0 for none */
-	const char *name;       /* long name, without the dashes; NULL heads a group: `help` is its title */
-	const char *argument;   /* "PID" in --help; NULL for flags */
+	char letter;	      /* 0 for none */
+	const char *name;     /* long name, without the dashes; NULL heads a group: `help` is its title */
+	const char *argument; /* "PID" in --help; NULL for flags */
 	enum option_type type;
 	void *target;
 	const char *help;
@@ -37,9 +37,9 @@ struct option_row {
 };
 
 struct option_usage {
-	const char *synopsis;    /* "record [OPTIONS] (-p PID | -- PROGRAM [ARG...])" */
-	const char *description; /* a paragraph */
-	const char *examples;    /* one a line, each works as written */
+	const char *synopsis;	       /* "record [OPTIONS] (-p PID | -- PROGRAM [ARG...])" */
+	const char *description;       /* a paragraph */
+	const char *examples;	       /* one a line, each works as written */
 	const struct option_row *rows; /* ends with a row of zeros */
 };
 

@@ -14,7 +14,8 @@ static int run(int argc, char **argv)
 	struct recording recording = RECORDING_DEFAULTS;
 	const char *output = "escapement.pb.gz", *raw = NULL;
 	const struct option_row rows[] = {
-		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)", NULL},
+		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)",
+		 NULL},
 		RECORDING_ROWS(recording),
 		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,
 		 "without BPF and privileges: the program is on libgoalloc, which counts (rate 1)", NULL},
@@ -24,8 +25,9 @@ static int run(int argc, char **argv)
 	};
 	const struct option_usage usage = {
 		.synopsis = "record [OPTIONS] (-p PID | --name NAME | -- PROGRAM [ARG...])",
-		.description = "Profiles the heap allocations of a live process, or of a program that it starts, into a pprof "
-			       "file. Ctrl-C ends the recording and writes what was measured.",
+		.description =
+			"Profiles the heap allocations of a live process, or of a program that it starts, into a pprof "
+			"file. Ctrl-C ends the recording and writes what was measured.",
 		.examples = "  escapement record -p 1234 --duration 10\n"
 			    "  escapement record --rate 1 -o exact.pb.gz -- ./prog args\n"
 			    "  escapement record --in-process -o exact.pb.gz -- ./prog args\n"

@@ -85,12 +85,16 @@ static void describe_end(struct recording *recording, const struct session_resul
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error)
 {
-	struct session_options options = {.rate = recording->rate, .duration = recording->duration,
+	struct session_options options = {.rate = recording->rate,
+					  .duration = recording->duration,
 					  .max_overhead = recording->max_overhead,
-					  .follow = !recording->no_follow, .only = recording->only,
-					  .no_stacks = recording->no_stacks, .verbose = cli_verbosity > 0,
+					  .follow = !recording->no_follow,
+					  .only = recording->only,
+					  .no_stacks = recording->no_stacks,
+					  .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
-					  .stop = &stop_signal, .sink = recording->sink,
+					  .stop = &stop_signal,
+					  .sink = recording->sink,
 					  .sink_context = recording->sink_context};
 	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
 	static sigset_t ignored; /* by our caller */
@@ -146,7 +150,8 @@ int recording_status(const struct recording *recording, const struct profile *pr
 	if (loss.events)
 		cli_warn("%" PRId64 " events were lost: rows are a lower bound", loss.events);
 	if (loss.unexplained)
-		cli_warn("%" PRId64 " objects are missing or too many, by the runtime's own counters: rows are incomplete",
+		cli_warn("%" PRId64
+			 " objects are missing or too many, by the runtime's own counters: rows are incomplete",
 			 loss.unexplained);
 	if (recording->program_failed) {
 		struct error error;

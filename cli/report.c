@@ -17,9 +17,9 @@ enum { TEXT_ROWS = 30, UNSET = -1 };
 static const char *const format_names[] = {"text", "json", "csv", "folded", NULL};
 
 /* What --sort takes, and what it stands for. */
-static const char *const sort_names[] = {"bytes",	 "objects",	    "refills", "central-grows",
+static const char *const sort_names[] = {"bytes",      "objects",	  "refills", "central-grows",
 					 "heap-grows", "heap-grow-bytes", NULL};
-static const enum profile_value sort_values[] = {VALUE_BYTES,	       VALUE_OBJECTS,	 VALUE_REFILLS,
+static const enum profile_value sort_values[] = {VALUE_BYTES,	      VALUE_OBJECTS,	VALUE_REFILLS,
 						 VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
 
 struct settings {
@@ -49,11 +49,8 @@ static void print_report(const struct settings *settings, const struct report *r
 
 static int write_report(const struct settings *settings, const struct profile *profile, struct error *error)
 {
-	enum profile_value sort =
-		settings->sort == UNSET ? report_default_sort(profile) : sort_values[settings->sort];
-	size_t top = settings->top != UNSET	       ? (size_t)settings->top
-		     : settings->format == FORMAT_TEXT ? TEXT_ROWS
-						       : 0;
+	enum profile_value sort = settings->sort == UNSET ? report_default_sort(profile) : sort_values[settings->sort];
+	size_t top = settings->top != UNSET ? (size_t)settings->top : settings->format == FORMAT_TEXT ? TEXT_ROWS : 0;
 	struct report *report;
 	struct output output;
 
@@ -68,8 +65,7 @@ static int write_report(const struct settings *settings, const struct profile *p
 	return output_commit(&output, error);
 }
 
-static struct settings chosen = {
-	.path = "escapement.pb.gz", .output = "-", .by = UNSET, .sort = UNSET, .top = UNSET};
+static struct settings chosen = {.path = "escapement.pb.gz", .output = "-", .by = UNSET, .sort = UNSET, .top = UNSET};
 
 static const struct option_row rows[] = {
 	{0, "by", "KEY", OPTION_CHOICE, &chosen.by,
@@ -78,16 +74,14 @@ static const struct option_row rows[] = {
 	 report_by_names},
 	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
 	 "text (default), json, csv, or folded (stacks for flame graphs)", format_names},
-	{0, "top", "N", OPTION_INTEGER, &chosen.top,
-	 "show the N greatest rows; 0: all (default: 30 in text, else all)", NULL},
+	{0, "top", "N", OPTION_INTEGER, &chosen.top, "show the N greatest rows; 0: all (default: 30 in text, else all)",
+	 NULL},
 	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
 	 "bytes (default where measured), objects, refills, central-grows, heap-grows or "
 	 "heap-grow-bytes; what folded stacks count",
 	 sort_names},
-	{'o', "output", "FILE", OPTION_STRING, &chosen.output,
-	 "write here (default: standard output)", NULL},
-	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "auto (default), always or never",
-	 terminal_color_choices},
+	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "write here (default: standard output)", NULL},
+	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "auto (default), always or never", terminal_color_choices},
 	{0},
 };
 

@@ -63,7 +63,7 @@ PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-ut
 
 test: deps
 	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS)
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(MAKE) --no-print-directory format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
 # The tests of Go programs, with every toolchain to be had and 10,000 addresses a release.

@@ -21,11 +21,12 @@ enum {
 	STRETCH = 128,
 	SPAN_OBJECTS = 64,
 	SPAN_BYTES = 256 * 1024,
-	GO_STEP = 8,      /* granularity of the table of Go's interface */
+	GO_STEP = 8,	  /* granularity of the table of Go's interface */
 	MALLOC_STEP = 16, /* and of malloc's, all of whose objects are 16-byte aligned */
 };
 
-struct class {
+struct class
+{
 	unsigned size, pages, span_pages;
 };
 

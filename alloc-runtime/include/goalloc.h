@@ -33,10 +33,10 @@ struct goalloc_site {
 };
 
 /* The address of a static site for this place in the source. */
-#define GOALLOC_SITE()                                                                                              \
-	(__extension__({                                                                                            \
-		static const struct goalloc_site goalloc_site_here = {__FILE__, __func__, __LINE__, 0};             \
-		&goalloc_site_here;                                                                                 \
+#define GOALLOC_SITE()                                                                                  \
+	(__extension__({                                                                                \
+		static const struct goalloc_site goalloc_site_here = {__FILE__, __func__, __LINE__, 0}; \
+		&goalloc_site_here;                                                                     \
 	}))
 
 /*
@@ -89,18 +89,18 @@ size_t goalloc_release_memory(void);
 
 /* Exact counters since the process started. */
 struct goalloc_class_stats {
-	uint64_t objects;       /* allocated; tiny objects count one each, under span class 5 */
-	uint64_t bytes;         /* size-class bytes of these; page-rounded for large ones, as requested for tiny ones */
-	uint64_t frees;         /* objects freed */
+	uint64_t objects; /* allocated; tiny objects count one each, under span class 5 */
+	uint64_t bytes;	  /* size-class bytes of these; page-rounded for large ones, as requested for tiny ones */
+	uint64_t frees;	  /* objects freed */
 	uint64_t freed_bytes;
-	uint64_t refills;       /* spans that an mcache took */
+	uint64_t refills;	/* spans that an mcache took */
 	uint64_t central_grows; /* spans that mcentral took from mheap */
 };
 
 struct goalloc_stats {
 	struct goalloc_class_stats total;
 	struct goalloc_class_stats by_span_class[GOALLOC_SPAN_CLASSES]; /* 0 and 1: large objects */
-	uint64_t heap_grows;       /* times that mheap mapped more arena */
+	uint64_t heap_grows;						/* times that mheap mapped more arena */
 	uint64_t heap_grow_bytes;
 };
 

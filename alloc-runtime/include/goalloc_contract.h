@@ -58,7 +58,7 @@
 
 /* What the library knows of the caller of an event. */
 struct goalloc_stack {
-	uint64_t site;      /* address of the struct goalloc_site that the caller gave, or 0 */
+	uint64_t site;	    /* address of the struct goalloc_site that the caller gave, or 0 */
 	uint64_t truncated; /* 1: there were more frames */
 	/* the probes' `stack` argument is the address of `depth`: {depth, pcs[]}, after what stands before it */
 	uint64_t depth;
@@ -66,12 +66,12 @@ struct goalloc_stack {
 };
 #define GOALLOC_STACK_HEAD 16 /* bytes before `depth` */
 
-#define GOALLOC_PACK_CACHE(id, span_class)       (((uint64_t)(id) << 8) | (span_class))
-#define GOALLOC_CACHE_ID(packed)                 ((uint32_t)((packed) >> 8))
-#define GOALLOC_CACHE_SPAN_CLASS(packed)         ((uint32_t)((packed) & 0xff))
-#define GOALLOC_PACK_REFILL(refills, objects)    (((uint64_t)(refills) << 40) | (objects))
-#define GOALLOC_REFILL_REFILLS(packed)           ((packed) >> 40)
-#define GOALLOC_REFILL_OBJECTS(packed)           ((packed) & ((1ULL << 40) - 1))
+#define GOALLOC_PACK_CACHE(id, span_class)    (((uint64_t)(id) << 8) | (span_class))
+#define GOALLOC_CACHE_ID(packed)	      ((uint32_t)((packed) >> 8))
+#define GOALLOC_CACHE_SPAN_CLASS(packed)      ((uint32_t)((packed)&0xff))
+#define GOALLOC_PACK_REFILL(refills, objects) (((uint64_t)(refills) << 40) | (objects))
+#define GOALLOC_REFILL_REFILLS(packed)	      ((packed) >> 40)
+#define GOALLOC_REFILL_OBJECTS(packed)	      ((packed) & ((1ULL << 40) - 1))
 
 /*
  * DESCRIPTION
@@ -96,15 +96,15 @@ struct goalloc_stack {
  * same even `allocating` too, it has read one state in which every sample of that cache has been delivered.
  * Caches are never unmapped, so the list can be walked at any time; counters of a cache whose thread ended stay.
  */
-#define GOALLOC_NOTE_OWNER       "goalloc"
-#define GOALLOC_NOTE_DESCRIPTION 1
+#define GOALLOC_NOTE_OWNER	    "goalloc"
+#define GOALLOC_NOTE_DESCRIPTION    1
 #define GOALLOC_DESCRIPTION_VERSION 1
 
 /* Per span class, in every cache. Monotonic. */
 struct goalloc_class_counters {
-	uint64_t objects;       /* of spans given back; large objects */
-	uint64_t bytes;         /* of large objects only */
-	uint64_t frees;         /* objects that this cache's thread freed, whoever allocated them */
+	uint64_t objects; /* of spans given back; large objects */
+	uint64_t bytes;	  /* of large objects only */
+	uint64_t frees;	  /* objects that this cache's thread freed, whoever allocated them */
 	uint64_t freed_bytes;
 	uint64_t refills;
 	uint64_t central_grows;
@@ -132,29 +132,29 @@ struct goalloc_heap_counters {
 
 struct goalloc_description {
 	uint32_t version; /* GOALLOC_DESCRIPTION_VERSION */
-	uint32_t size;    /* of this struct: later versions only append */
+	uint32_t size;	  /* of this struct: later versions only append */
 	uint32_t span_classes;
 	uint32_t tiny_span_class;
 	/* addresses */
-	uint64_t class_sizes;   /* uint16_t[span_classes / 2], in bytes; [0] is 0 */
+	uint64_t class_sizes;	/* uint16_t[span_classes / 2], in bytes; [0] is 0 */
 	uint64_t heap_counters; /* struct goalloc_heap_counters */
-	uint64_t caches;        /* pointer to the first cache, 0 where there is none */
+	uint64_t caches;	/* pointer to the first cache, 0 where there is none */
 	/* byte offsets in a cache */
-	uint32_t cache_size;      /* bytes from a cache's start that hold all of these */
-	uint32_t cache_next;      /* pointer to the next cache, 0 at the end */
-	uint32_t cache_sequence;  /* struct goalloc_sequence */
-	uint32_t cache_id;        /* uint32_t */
-	uint32_t cache_alloc;     /* pointer[span_classes] to spans */
+	uint32_t cache_size;	       /* bytes from a cache's start that hold all of these */
+	uint32_t cache_next;	       /* pointer to the next cache, 0 at the end */
+	uint32_t cache_sequence;       /* struct goalloc_sequence */
+	uint32_t cache_id;	       /* uint32_t */
+	uint32_t cache_alloc;	       /* pointer[span_classes] to spans */
 	uint32_t cache_class_counters; /* struct goalloc_class_counters[span_classes] */
-	uint32_t cache_pending;        /* struct goalloc_pending[span_classes] */
+	uint32_t cache_pending;	       /* struct goalloc_pending[span_classes] */
 	uint32_t cache_tiny_objects;   /* uint64_t: tiny objects allocated */
 	uint32_t cache_tiny_blocks;    /* uint64_t: blocks (slots of the tiny span class) taken for them */
 	uint32_t cache_tiny_bytes;     /* uint64_t: bytes asked for in them */
 	/* byte offsets in a span */
-	uint32_t span_base;                     /* uint64_t: address of its first object */
-	uint32_t span_alloc_count;              /* uint16_t or wider, little endian, see width */
+	uint32_t span_base;			/* uint64_t: address of its first object */
+	uint32_t span_alloc_count;		/* uint16_t or wider, little endian, see width */
 	uint32_t span_alloc_count_before_cache; /* the same */
-	uint32_t span_alloc_count_width;        /* bytes of each of these two: 2, 4 or 8 */
+	uint32_t span_alloc_count_width;	/* bytes of each of these two: 2, 4 or 8 */
 };
 _Static_assert(sizeof(struct goalloc_class_counters) == 48, "read from outside");
 _Static_assert(sizeof(struct goalloc_pending) == 32, "read from outside");

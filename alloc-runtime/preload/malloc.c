@@ -14,7 +14,7 @@
 #include "malloc_fast.h"
 #include "preload.h"
 
-#define EXPORT   __attribute__((visibility("default")))
+#define EXPORT	 __attribute__((visibility("default")))
 #define NOINLINE __attribute__((noinline))
 
 static NOINLINE void *malloc_slow(size_t size)

@@ -7,7 +7,7 @@
 
 #include "preload.h"
 
-#define EXPORT   __attribute__((visibility("default")))
+#define EXPORT	 __attribute__((visibility("default")))
 #define NOINLINE __attribute__((noinline))
 
 typedef void handler_function(void);
@@ -79,25 +79,25 @@ static NOINLINE void *new_aligned_nothrow(size_t size, size_t alignment)
 	return new_or_null(alignment, size, &caller);
 }
 
-#define NEW(name, slow)                                                                                             \
-	EXPORT void *name(size_t size);                                                                             \
-	EXPORT void *name(size_t size)                                                                              \
-	{                                                                                                           \
-		struct mspan *s;                                                                                    \
-		void *object;                                                                                       \
-		return likely(preload_fast(size, &s, &object)) ? object : slow(size);                               \
+#define NEW(name, slow)                                                               \
+	EXPORT void *name(size_t size);                                               \
+	EXPORT void *name(size_t size)                                                \
+	{                                                                             \
+		struct mspan *s;                                                      \
+		void *object;                                                         \
+		return likely(preload_fast(size, &s, &object)) ? object : slow(size); \
 	}
-#define NEW_ALIGNED(name, aligned)                                                                                  \
-	EXPORT void *name(size_t size, size_t alignment);                                                           \
-	EXPORT void *name(size_t size, size_t alignment)                                                            \
-	{                                                                                                           \
-		return aligned(size, alignment);                                                                    \
+#define NEW_ALIGNED(name, aligned)                        \
+	EXPORT void *name(size_t size, size_t alignment); \
+	EXPORT void *name(size_t size, size_t alignment)  \
+	{                                                 \
+		return aligned(size, alignment);          \
 	}
-#define DELETE(name)                                                                                                \
-	EXPORT void name(void *object);                                                                             \
-	EXPORT void name(void *object)                                                                              \
-	{                                                                                                           \
-		free_fast(object);                                                                                  \
+#define DELETE(name)                    \
+	EXPORT void name(void *object); \
+	EXPORT void name(void *object)  \
+	{                               \
+		free_fast(object);      \
 	}
 
 NEW(_Znwm, new_slow)

@@ -7,8 +7,8 @@
 /* malloc where nothing stands in the way. */
 static inline bool preload_fast(size_t size, struct mspan **span, void **object)
 {
-	return malloc_fast((size + MallocSizeStep - 1) / MallocSizeStep, MaxSmallSize / MallocSizeStep, malloc_span_class,
-			   0, span, object);
+	return malloc_fast((size + MallocSizeStep - 1) / MallocSizeStep, MaxSmallSize / MallocSizeStep,
+			   malloc_span_class, 0, span, object);
 }
 
 #endif

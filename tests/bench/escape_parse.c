@@ -33,8 +33,8 @@ int main(int argc, char **argv)
 	}
 	seconds = cpu_seconds() - seconds;
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%" PRIu64 " %" PRIu64 " %zu %.6f %ld\n", output->line_count, output->byte_count, output->annotation_count,
-	       seconds, usage.ru_maxrss);
+	printf("%" PRIu64 " %" PRIu64 " %zu %.6f %ld\n", output->line_count, output->byte_count,
+	       output->annotation_count, seconds, usage.ru_maxrss);
 	escape_free(output);
 	return 0;
 }

@@ -36,10 +36,12 @@ int main(int argc, char **argv)
 		return 127;
 	}
 	FILE *file = fopen(argv[1], "w");
-	if (!file || fprintf(file, "%.6f %ld\n",
-			     (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-				     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6,
-			     usage.ru_maxrss) < 0 || fclose(file) != 0) {
+	if (!file ||
+	    fprintf(file, "%.6f %ld\n",
+		    (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6,
+		    usage.ru_maxrss) < 0 ||
+	    fclose(file) != 0) {
 		fprintf(stderr, "rusage: cannot write '%s': %s\n", argv[1], strerror(errno));
 		return 127;
 	}

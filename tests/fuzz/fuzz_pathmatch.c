@@ -59,8 +59,8 @@ static void read_lines(struct input *input, char *text)
 /* Nothing in it that normalising would change. */
 static bool plain(const char *path)
 {
-	return !strpbrk(path, "\\!@:") && !strstr(path, "./") && !strstr(path, "/.") && !strstr(path, "//") && *path != '.' &&
-	       *path && path[strlen(path) - 1] != '/';
+	return !strpbrk(path, "\\!@:") && !strstr(path, "./") && !strstr(path, "/.") && !strstr(path, "//") &&
+	       *path != '.' && *path && path[strlen(path) - 1] != '/';
 }
 
 static const char *base(const char *path)

@@ -26,8 +26,7 @@ static void check_samples(const struct profile *profile)
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];
 
-		REQUIRE(sample->key.span_class >= SPAN_CLASS_UNKNOWN &&
-			sample->key.span_class < SPAN_CLASSES);
+		REQUIRE(sample->key.span_class >= SPAN_CLASS_UNKNOWN && sample->key.span_class < SPAN_CLASSES);
 		REQUIRE(sample->key.stack && sample->key.stack->depth <= STACK_DEPTH_MAX);
 		for (int value = 0; value < VALUE_COUNT; value++)
 			REQUIRE(sample->values[value] >= 0);

@@ -21,11 +21,14 @@
 #define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48) /* kernel headers older than 6.6 lack the name */
 
 #define INSN(operation, destination, source, distance, value) \
-	((struct bpf_insn){.code = (operation), .dst_reg = (destination), .src_reg = (source), .off = (distance), \
+	((struct bpf_insn){.code = (operation),               \
+			   .dst_reg = (destination),          \
+			   .src_reg = (source),               \
+			   .off = (distance),                 \
 			   .imm = (value)})
 #define MOVE(destination, source)      INSN(BPF_ALU64 | BPF_MOV | BPF_X, destination, source, 0, 0)
 #define MOVE_VALUE(destination, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, destination, 0, 0, value)
-#define CALL(function)                 INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
+#define CALL(function)		       INSN(BPF_JMP | BPF_CALL, 0, 0, 0, function)
 
 enum { FRAME_BYTES = 8, FRAMES_MAX = 127, OFFSETS_MAX = 256 };
 

@@ -48,8 +48,8 @@ static int info(const char *path, char **arguments)
 	go_binary_setting(binary, "-race", race, sizeof(race));
 	printf("version %s\nrow 1.%d\nknown %d\nmodule %s\nbuild_id %s\nmemory_profiling %d\nrace %s\nfunctions %u\n",
 	       binary->version_text, binary->version->minor, binary->version_known,
-	       binary->module ? binary->module : "", binary->build_id ? binary->build_id : "",
-	       binary->memory_profiling, race, gopclntab_function_count(binary->symbols));
+	       binary->module ? binary->module : "", binary->build_id ? binary->build_id : "", binary->memory_profiling,
+	       race, gopclntab_function_count(binary->symbols));
 	go_binary_close(binary);
 	return 0;
 }
@@ -129,10 +129,14 @@ static void print_point(const struct go_binary *binary, const struct go_function
 
 static int points(const char *path, char **arguments)
 {
-	static const char *const wanted[] = {
-		"runtime.mallocgc", "runtime.(*mcache).refill", "runtime.(*mcache).releaseAll",
-		"runtime.(*mcache).allocLarge", "runtime.(*mcentral).grow", "runtime.(*mheap).grow",
-		"runtime.profilealloc", "runtime.mProf_Malloc"};
+	static const char *const wanted[] = {"runtime.mallocgc",
+					     "runtime.(*mcache).refill",
+					     "runtime.(*mcache).releaseAll",
+					     "runtime.(*mcache).allocLarge",
+					     "runtime.(*mcentral).grow",
+					     "runtime.(*mheap).grow",
+					     "runtime.profilealloc",
+					     "runtime.mProf_Malloc"};
 	struct go_binary *binary = open_or_die(path);
 	struct go_code_layout layout;
 	struct go_function function;
@@ -181,15 +185,15 @@ static int statistics(const char *pid, char **arguments)
 	mallocs = state.large_count + state.tiny_count + state.tiny_tail;
 	bytes = state.large_bytes;
 	printf("{");
-	for (int class = 1; class < SIZE_CLASSES; class++) {
+	for (int class = 1; class < SIZE_CLASSES; class ++) {
 		int64_t count = state.small_count[class] + state.tail[2 * class] + state.tail[2 * class + 1];
 
 		mallocs += count;
 		bytes += count * size_class_bytes(class);
 		printf("\"%" PRId64 "\":%" PRId64 ",", size_class_bytes(class), count);
 	}
-	printf("\"mallocs\":%" PRId64 ",\"total_alloc\":%" PRId64 ",\"profile_rate\":%" PRId64
-	       ",\"unsettled\":%" PRId64 ",\"running\":%" PRId64 "}\n",
+	printf("\"mallocs\":%" PRId64 ",\"total_alloc\":%" PRId64 ",\"profile_rate\":%" PRId64 ",\"unsettled\":%" PRId64
+	       ",\"running\":%" PRId64 "}\n",
 	       mallocs, bytes, go_heap_profile_rate(&heap, target), state.unsettled, state.running);
 	go_binary_close(binary);
 	target_close(target);

@@ -23,9 +23,18 @@ struct said {
 	const char *subject;
 };
 
-#define MOVED(package, file, line, column, subject) {package, file, line, column, ESCAPE_MOVED_TO_HEAP, subject}
-#define ESCAPES(package, file, line, column, subject) {package, file, line, column, ESCAPE_ESCAPES, subject}
-#define STAYS(package, file, line, column, subject) {package, file, line, column, ESCAPE_DOES_NOT_ESCAPE, subject}
+#define MOVED(package, file, line, column, subject)                        \
+	{                                                                  \
+		package, file, line, column, ESCAPE_MOVED_TO_HEAP, subject \
+	}
+#define ESCAPES(package, file, line, column, subject)                \
+	{                                                            \
+		package, file, line, column, ESCAPE_ESCAPES, subject \
+	}
+#define STAYS(package, file, line, column, subject)                          \
+	{                                                                    \
+		package, file, line, column, ESCAPE_DOES_NOT_ESCAPE, subject \
+	}
 
 /* Equal strings are one pointer, as the parser has them. */
 static const char *interned(const char *text)
@@ -51,12 +60,15 @@ static struct escape_output *output_of(const struct said *said, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct escape_annotation *annotation = &output->annotations[output->annotation_count++];
 
-		*annotation = (struct escape_annotation){
-			.package = interned(said[i].package), .file = interned(said[i].file), .line = said[i].line,
-			.column = said[i].column, .kind = said[i].kind, .subject = interned(said[i].subject),
-			.text = said[i].subject};
-		if (said[i].package && (!output->package_count ||
-					output->packages[output->package_count - 1] != annotation->package))
+		*annotation = (struct escape_annotation){.package = interned(said[i].package),
+							 .file = interned(said[i].file),
+							 .line = said[i].line,
+							 .column = said[i].column,
+							 .kind = said[i].kind,
+							 .subject = interned(said[i].subject),
+							 .text = said[i].subject};
+		if (said[i].package &&
+		    (!output->package_count || output->packages[output->package_count - 1] != annotation->package))
 			output->packages[output->package_count++] = annotation->package;
 	}
 	return output;
@@ -115,7 +127,8 @@ static struct profile *exact_profile(void)
 static void measure_typed(struct profile *profile, const char *stack, const char *type, int64_t objects, int64_t bytes)
 {
 	struct profile_key key = {.stack = stack ? stack_of(profile, stack) : NULL,
-				  .span_class = SPAN_CLASS_UNKNOWN, .type = profile_string(profile, type)};
+				  .span_class = SPAN_CLASS_UNKNOWN,
+				  .type = profile_string(profile, type)};
 	int64_t values[VALUE_COUNT] = {[VALUE_OBJECTS] = objects, [VALUE_BYTES] = bytes, [VALUE_SAMPLES] = objects};
 
 	profile_add(profile, &key, values);

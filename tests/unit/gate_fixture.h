@@ -18,8 +18,8 @@ static inline struct gate_counts *counts_new(void)
 }
 
 /* A site whose runs had `least` to `most` objects of 16 bytes. */
-static inline struct gate_site *add_site(struct gate_counts *counts, const char *function, const char *type, int64_t least,
-					 int64_t most)
+static inline struct gate_site *add_site(struct gate_counts *counts, const char *function, const char *type,
+					 int64_t least, int64_t most)
 {
 	struct gate_site *site = gate_counts_append(counts);
 

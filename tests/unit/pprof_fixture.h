@@ -86,8 +86,8 @@ static inline int remove_directory(void **state)
 /* --- a profile that uses everything the format can hold --- */
 
 static inline const struct profile_location *add_location(struct profile *profile, uint64_t address,
-							  const struct profile_mapping *mapping,
-							  const char *function, uint32_t line)
+							  const struct profile_mapping *mapping, const char *function,
+							  uint32_t line)
 {
 	struct profile_frame frames[2] = {
 		{.function = "main.(*T).Inlined",
@@ -133,10 +133,8 @@ static inline struct profile *rich_profile(void)
 					  .offset = 0x1000,
 					  .file = "/usr/bin/server",
 					  .build_id = "abc/def-_"};
-	struct profile_mapping library = {.start = 0x7f0000000000,
-					  .limit = 0x7f0000100000,
-					  .file = "/usr/lib/libgoalloc.so",
-					  .build_id = "00ff"};
+	struct profile_mapping library = {
+		.start = 0x7f0000000000, .limit = 0x7f0000100000, .file = "/usr/lib/libgoalloc.so", .build_id = "00ff"};
 	const struct profile_mapping *first = profile_mapping(profile, &program);
 	const struct profile_mapping *second = profile_mapping(profile, &library);
 	const struct profile_location *locations[4] = {
@@ -153,8 +151,7 @@ static inline struct profile *rich_profile(void)
 				  .type = "main.Point"};
 	struct profile_key large = {
 		.stack = profile_stack(profile, locations, 2, true), .span_class = 0, .pid = 42, .rate = 1};
-	struct profile_key bare = {.stack = profile_stack(profile, NULL, 0, false),
-				   .span_class = SPAN_CLASS_UNKNOWN};
+	struct profile_key bare = {.stack = profile_stack(profile, NULL, 0, false), .span_class = SPAN_CLASS_UNKNOWN};
 
 	profile->tool_version = profile_string(profile, "9.8.7-test");
 	profile->target = profile_string(profile, "server: --text 'a\\b\nc' \x01 gr\xc3\xbc\xc3\x9f");

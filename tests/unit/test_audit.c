@@ -2,12 +2,14 @@
 #include "audit_fixture.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define P "example.com/p"
+#define P	     "example.com/p"
 
 static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 {
 	static const struct said said[] = {
-		MOVED(P, "p.go", 1, 6, "x"), ESCAPES(P, "p.go", 2, 9, "v"), STAYS(P, "p.go", 3, 9, "make([]byte, n)"),
+		MOVED(P, "p.go", 1, 6, "x"),
+		ESCAPES(P, "p.go", 2, 9, "v"),
+		STAYS(P, "p.go", 3, 9, "make([]byte, n)"),
 		STAYS(P, "p.go", 4, 9, "new(int)"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
@@ -19,8 +21,10 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 7, 56);
 	measure(profile, "runtime.makeslice < example.com/p.F /w/p/p.go:3", 2, 9000);
 	measure(profile, "runtime.growslice < example.com/p.F /w/p/p.go:5", 3, 300);
-	measure(profile, "runtime.makeslice < fmt.Sprint /go/src/fmt/print.go:9 < example.com/p.F /w/p/p.go:6 < "
-		"example.com/p.G /w/p/p.go:8", 5, 80);
+	measure(profile,
+		"runtime.makeslice < fmt.Sprint /go/src/fmt/print.go:9 < example.com/p.F /w/p/p.go:6 < "
+		"example.com/p.G /w/p/p.go:8",
+		5, 80);
 	audit = audit_of(profile, output);
 	assert_int_equal(audit->row_count, 6);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
@@ -62,19 +66,28 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **state)
 {
 	static const struct said said[] = {
-		MOVED(P, "p.go", 1, 2, "moved"), ESCAPES(P, "p.go", 1, 3, "make([]int, n)"),
-		ESCAPES(P, "p.go", 1, 4, "make(map[int]int)"), ESCAPES(P, "p.go", 1, 5, "make(chan int)"),
-		ESCAPES(P, "p.go", 1, 6, "boxed"), ESCAPES(P, "p.go", 1, 7, "a + \"b\""),
-		ESCAPES(P, "p.go", 1, 8, "string(bytes)"), ESCAPES(P, "p.go", 1, 9, "([]byte)(text)"),
-		ESCAPES(P, "p.go", 1, 10, "append"), STAYS(P, "p.go", 1, 11, "... argument"),
+		MOVED(P, "p.go", 1, 2, "moved"),
+		ESCAPES(P, "p.go", 1, 3, "make([]int, n)"),
+		ESCAPES(P, "p.go", 1, 4, "make(map[int]int)"),
+		ESCAPES(P, "p.go", 1, 5, "make(chan int)"),
+		ESCAPES(P, "p.go", 1, 6, "boxed"),
+		ESCAPES(P, "p.go", 1, 7, "a + \"b\""),
+		ESCAPES(P, "p.go", 1, 8, "string(bytes)"),
+		ESCAPES(P, "p.go", 1, 9, "([]byte)(text)"),
+		ESCAPES(P, "p.go", 1, 10, "append"),
+		STAYS(P, "p.go", 1, 11, "... argument"),
 	};
 	static const struct {
 		const char *call, *subject;
 	} cases[] = {
-		{"runtime.newobject", "moved"}, {"runtime.mallocgcSmallNoScanSC4", "moved"},
-		{"runtime.makeslice", "make([]int, n)"}, {"runtime.makemap_small", "make(map[int]int)"},
-		{"runtime.makechan", "make(chan int)"}, {"runtime.concatstring2", "a + \"b\""},
-		{"runtime.slicebytetostring", "string(bytes)"}, {"runtime.stringtoslicebyte", "([]byte)(text)"},
+		{"runtime.newobject", "moved"},
+		{"runtime.mallocgcSmallNoScanSC4", "moved"},
+		{"runtime.makeslice", "make([]int, n)"},
+		{"runtime.makemap_small", "make(map[int]int)"},
+		{"runtime.makechan", "make(chan int)"},
+		{"runtime.concatstring2", "a + \"b\""},
+		{"runtime.slicebytetostring", "string(bytes)"},
+		{"runtime.stringtoslicebyte", "([]byte)(text)"},
 		{"runtime.growslice", "append"},
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
@@ -142,8 +155,10 @@ static void what_cannot_be_told_apart_is_shared(void **state)
 static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 {
 	static const struct said said[] = {
-		ESCAPES(P, "p.go", 1, 2, "&sub.A{...}"), ESCAPES(P, "p.go", 1, 9, "new(B)"),
-		ESCAPES(P, "p.go", 2, 2, "&sub.S[go.shape.int]{...}"), ESCAPES(P, "p.go", 2, 9, "&sub.S[go.shape.string]{...}"),
+		ESCAPES(P, "p.go", 1, 2, "&sub.A{...}"),
+		ESCAPES(P, "p.go", 1, 9, "new(B)"),
+		ESCAPES(P, "p.go", 2, 2, "&sub.S[go.shape.int]{...}"),
+		ESCAPES(P, "p.go", 2, 9, "&sub.S[go.shape.string]{...}"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
 	struct profile *profile = exact_profile();
@@ -161,7 +176,8 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 	assert_string_equal(audit->rows[2].annotations[0]->subject, "&sub.A{...}");
 	for (int i = 0; i < 3; i++)
 		assert_false(audit->rows[i].shared);
-	assert_string_equal(row_at(audit, AUDIT_ESCAPES_UNSEEN, 2)->annotations[0]->subject, "&sub.S[go.shape.int]{...}");
+	assert_string_equal(row_at(audit, AUDIT_ESCAPES_UNSEEN, 2)->annotations[0]->subject,
+			    "&sub.S[go.shape.int]{...}");
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
@@ -170,9 +186,10 @@ static void the_type_tells_annotations_apart_where_it_is_known(void **state)
 static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_callee(void **state)
 {
 	static const struct said said[] = {
-		MOVED(P "/sub", "sub/s.go", 8, 2, "x"),                                 /* Ptr's own body */
-		MOVED(P, "p.go", 20, 7, "sub.x"), ESCAPES(P, "p.go", 20, 3, "new(int)"), /* esc, which inlines Ptr */
-		MOVED(P "/sub", "sub/s.go", 12, 5, "x"),                                /* Two, which inlines it too */
+		MOVED(P "/sub", "sub/s.go", 8, 2, "x"), /* Ptr's own body */
+		MOVED(P, "p.go", 20, 7, "sub.x"),
+		ESCAPES(P, "p.go", 20, 3, "new(int)"),	 /* esc, which inlines Ptr */
+		MOVED(P "/sub", "sub/s.go", 12, 5, "x"), /* Two, which inlines it too */
 		STAYS(P, "p.go", 30, 7, "new(int)"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
@@ -181,8 +198,10 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 	struct audit *audit;
 
 	(void)state;
-	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p.esc /w/p/p.go:20 < "
-		"example.com/p.G /w/p/p.go:99", 5, 40);
+	measure(profile,
+		"runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p.esc /w/p/p.go:20 < "
+		"example.com/p.G /w/p/p.go:99",
+		5, 40);
 	audit = audit_of(profile, output);
 	row = row_at(audit, AUDIT_ESCAPES, 8);
 	assert_string_equal(row->site.function, "example.com/p/sub.Ptr");
@@ -204,8 +223,10 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 
 	/* Through two levels, both callees' own lines are linked. */
 	profile = exact_profile();
-	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p/sub.Two /w/p/sub/s.go:12 | "
-		"example.com/p.esc /w/p/p.go:20", 5, 40);
+	measure(profile,
+		"runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p/sub.Two /w/p/sub/s.go:12 | "
+		"example.com/p.esc /w/p/p.go:20",
+		5, 40);
 	audit = audit_of(profile, output);
 	row = row_at(audit, AUDIT_ESCAPES, 8);
 	assert_int_equal(row->linked_count, 2);
@@ -215,7 +236,8 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 
 	/* The same function, not inlined: its own annotation, and the copy at the call site is the one not seen. */
 	profile = exact_profile();
-	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 < example.com/p.esc /w/p/p.go:20", 5, 40);
+	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 < example.com/p.esc /w/p/p.go:20",
+		5, 40);
 	audit = audit_of(profile, output);
 	row = row_at(audit, AUDIT_ESCAPES, 8);
 	assert_int_equal(row->annotation_count, 1);
@@ -229,7 +251,8 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 static void one_of_two_callers_of_an_inlined_callee_escapes(void **state)
 {
 	static const struct said said[] = {
-		ESCAPES(P, "p.go", 3, 20, "make([]byte, n)"), ESCAPES(P, "p.go", 10, 4, "make([]byte, n)"),
+		ESCAPES(P, "p.go", 3, 20, "make([]byte, n)"),
+		ESCAPES(P, "p.go", 10, 4, "make([]byte, n)"),
 		STAYS(P, "p.go", 20, 4, "make([]byte, n)"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
@@ -238,7 +261,8 @@ static void one_of_two_callers_of_an_inlined_callee_escapes(void **state)
 
 	(void)state;
 	measure(profile, "runtime.makeslice < example.com/p.Buf /w/p/p.go:3 | example.com/p.esc /w/p/p.go:10", 5, 40);
-	measure(profile, "runtime.makeslice < example.com/p.Buf /w/p/p.go:3 | example.com/p.not /w/p/p.go:20", 1, 80000);
+	measure(profile, "runtime.makeslice < example.com/p.Buf /w/p/p.go:3 | example.com/p.not /w/p/p.go:20", 1,
+		80000);
 	audit = audit_of(profile, output);
 	assert_int_equal(audit->row_count, 2);
 	assert_int_equal(row_at(audit, AUDIT_ESCAPES, 3)->inlined_at[0].line, 10);
@@ -325,7 +349,9 @@ static void estimates_carry_intervals_and_what_was_not_measured_is_not_zero(void
 static void filters_and_orders_rows(void **state)
 {
 	static const struct said said[] = {
-		MOVED(P, "p.go", 1, 2, "a"), MOVED(P, "p.go", 2, 2, "b"), MOVED(P "/q", "q/q.go", 1, 2, "c"),
+		MOVED(P, "p.go", 1, 2, "a"),
+		MOVED(P, "p.go", 2, 2, "b"),
+		MOVED(P "/q", "q/q.go", 1, 2, "c"),
 		STAYS(P, "p.go", 9, 2, "new(int)"),
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
@@ -376,9 +402,19 @@ static void thresholds_are_read_and_applied(void **state)
 		const char *text;
 		int rows; /* -1: not a threshold */
 	} cases[] = {
-		{"escapes", 1}, {"escapes:objects>4", 1}, {"escapes:objects>5", 0}, {"escapes:bytes>39", 1},
-		{"escapes-unseen", 1}, {"stack", 0}, {"escapes:objects>", -1}, {"escapes:refills>1", -1},
-		{"escape", -1}, {"escapes:", -1}, {"escapes:objects>-1", -1}, {"escapes:objects>1x", -1}, {"", -1},
+		{"escapes", 1},
+		{"escapes:objects>4", 1},
+		{"escapes:objects>5", 0},
+		{"escapes:bytes>39", 1},
+		{"escapes-unseen", 1},
+		{"stack", 0},
+		{"escapes:objects>", -1},
+		{"escapes:refills>1", -1},
+		{"escape", -1},
+		{"escapes:", -1},
+		{"escapes:objects>-1", -1},
+		{"escapes:objects>1x", -1},
+		{"", -1},
 	};
 	struct escape_output *output = output_of(said, COUNT(said));
 	struct profile *profile = exact_profile();

@@ -234,7 +234,7 @@ static int create(void **state)
 	return mkstemp(path) < 0;
 }
 
-static int delete(void **state)
+static int delete (void **state)
 {
 	(void)state;
 	return unlink(path);

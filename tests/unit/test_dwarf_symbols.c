@@ -217,8 +217,8 @@ static void read_answer(FILE *stream, enum oracle oracle, struct answer *answer)
 		if (oracles[oracle].columns)
 			column = cut_number(position);
 		line = cut_number(position);
-		print_frame(answer->frames[answer->count++], sizeof(answer->frames[0]), oracle, function,
-			    position, line, column);
+		print_frame(answer->frames[answer->count++], sizeof(answer->frames[0]), oracle, function, position,
+			    line, column);
 	}
 }
 
@@ -236,17 +236,16 @@ static bool frames_equal(enum oracle oracle, const struct profile_frame *frames,
 	return count == answer->count;
 }
 
-static void show_difference(enum oracle oracle, const char *path, uint64_t address,
-			    const struct profile_frame *frames, size_t count, const struct answer *answer)
+static void show_difference(enum oracle oracle, const char *path, uint64_t address, const struct profile_frame *frames,
+			    size_t count, const struct answer *answer)
 {
-	print_message("%s %#lx: %zu frames, %zu expected\n", path, (unsigned long)address, count,
-		      answer->count);
+	print_message("%s %#lx: %zu frames, %zu expected\n", path, (unsigned long)address, count, answer->count);
 	for (size_t i = 0; i < count || i < answer->count; i++) {
 		char text[256] = "-";
 
 		if (i < count)
-			print_frame(text, sizeof(text), oracle, frames[i].function, frames[i].file,
-				    frames[i].line, frames[i].column);
+			print_frame(text, sizeof(text), oracle, frames[i].function, frames[i].file, frames[i].line,
+				    frames[i].column);
 		print_message("   %s | %s\n", text, i < answer->count ? answer->frames[i] : "-");
 	}
 }
@@ -255,8 +254,7 @@ static void show_difference(enum oracle oracle, const char *path, uint64_t addre
  * Compares `count` addresses, evenly over the text, of a file with what an oracle says of the file
  * `same_code`. Returns how many differ; `inlined` counts those with inlined frames.
  */
-static size_t compare(const char *path, const char *same_code, enum oracle oracle, size_t count,
-		      size_t *inlined)
+static size_t compare(const char *path, const char *same_code, enum oracle oracle, size_t count, size_t *inlined)
 {
 	struct error error = {0};
 	struct symbolizer *symbolizer = symbolizer_open(path, &error);
@@ -275,8 +273,7 @@ static size_t compare(const char *path, const char *same_code, enum oracle oracl
 	for (size_t i = 0; i < count; i++)
 		fprintf(stream, "%#lx\n", (unsigned long)(low + (high - low) * i / count));
 	fclose(stream);
-	snprintf(command, sizeof(command), "cd %s && %s %s < addresses", directory, oracles[oracle].command,
-		 same_code);
+	snprintf(command, sizeof(command), "cd %s && %s %s < addresses", directory, oracles[oracle].command, same_code);
 	stream = popen(command, "r");
 	*inlined = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -335,8 +332,7 @@ static void compare_all(enum oracle oracle)
 		 * not. */
 		if (oracle == ADDR2LINE && strcmp(builds[i].compiler, "clang") == 0)
 			continue;
-		different = compare(in_directory(builds[i].name), in_directory(same_code), oracle, ADDRESSES,
-				    &inlined);
+		different = compare(in_directory(builds[i].name), in_directory(same_code), oracle, ADDRESSES, &inlined);
 		if (different)
 			fail_msg("%s: %zu addresses differ from '%s'", builds[i].name, different,
 				 oracles[oracle].command);
@@ -368,9 +364,7 @@ static void separate_debug_files_are_found(void **state)
 	run("mkdir -p separate/.debug && objcopy --only-keep-debug gcc separate/.debug/gcc.debug && "
 	    "strip -o separate/gcc gcc && cd separate/.debug && objcopy --add-gnu-debuglink=gcc.debug "
 	    "../gcc");
-	assert_int_equal(
-		compare(in_directory("separate/gcc"), in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined),
-		0);
+	assert_int_equal(compare(in_directory("separate/gcc"), in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined), 0);
 	assert_true(inlined > 30);
 	/* A file that is named by a descriptor is at home where it really lies. */
 	descriptor = open(in_directory("separate/gcc"), O_RDONLY);
@@ -422,9 +416,8 @@ static void given_names_and_first_lines_are_told(void **state)
 			newobject |= physical->start_line == 11 && physical->column > 0 &&
 				     strcmp(physical->file, in_directory("program.c")) == 0;
 		if (strcmp(physical->function, "main.foo") == 0 && count == 3)
-			foo |= strcmp(frames[0].function, "inner") == 0 &&
-			       strcmp(frames[1].function, "middle") == 0 && frames[1].start_line == 18 &&
-			       physical->line == 28 && physical->column == 40;
+			foo |= strcmp(frames[0].function, "inner") == 0 && strcmp(frames[1].function, "middle") == 0 &&
+			       frames[1].start_line == 18 && physical->line == 28 && physical->column == 40;
 		if (strcmp(physical->function, "in_assembler") == 0)
 			assembler = true;
 	}
@@ -513,8 +506,7 @@ static int make_sources(void **state)
 	write_text("program.c", program_source);
 	write_text("assembler.s", assembler_source);
 	for (int i = 0; i < BUILDS; i++)
-		run("%s %s main.c program.c assembler.s -o %s", builds[i].compiler, builds[i].options,
-		    builds[i].name);
+		run("%s %s main.c program.c assembler.s -o %s", builds[i].compiler, builds[i].options, builds[i].name);
 	return 0;
 }
 

@@ -62,7 +62,8 @@ static void moved_lines_are_no_change(void **state)
 	(void)state;
 	expect(DECLARED "a.go:4:2: moved to heap: x\na.go:31:2: y escapes to heap\n",
 	       "# p\nb.go:13:6: cannot inline f: other\na.go:300:6: cannot inline g: x\n"
-	       "b.go:19:7: moved to heap: x\na.go:301:2: y escapes to heap\n", "", true);
+	       "b.go:19:7: moved to heap: x\na.go:301:2: y escapes to heap\n",
+	       "", true);
 }
 
 static void new_and_gone_are_told_by_function_and_subject(void **state)
@@ -70,8 +71,8 @@ static void new_and_gone_are_told_by_function_and_subject(void **state)
 	(void)state;
 	expect(DECLARED "a.go:4:2: moved to heap: x\na.go:31:2: moved to heap: y\n",
 	       DECLARED "a.go:4:2: moved to heap: x\na.go:5:2: moved to heap: y\n", "+y -y", true);
-	expect(DECLARED "a.go:4:2: moved to heap: x\n", DECLARED "a.go:4:2: moved to heap: x\na.go:9:2: moved to heap: x\n",
-	       "+x", true);
+	expect(DECLARED "a.go:4:2: moved to heap: x\n",
+	       DECLARED "a.go:4:2: moved to heap: x\na.go:9:2: moved to heap: x\n", "+x", true);
 	expect(DECLARED "a.go:4:2: moved to heap: x\n", DECLARED "a.go:4:2: x does not escape\n", "-x", true);
 }
 
@@ -85,7 +86,8 @@ static void a_new_function_literal_does_not_rename_the_others(void **state)
 static void temporaries_are_compared_without_their_numbers(void **state)
 {
 	(void)state;
-	expect(DECLARED "a.go:4:2: moved to heap: .autotmp_12\n", DECLARED "a.go:4:2: moved to heap: .autotmp_7\n", "", true);
+	expect(DECLARED "a.go:4:2: moved to heap: .autotmp_12\n", DECLARED "a.go:4:2: moved to heap: .autotmp_7\n", "",
+	       true);
 }
 
 static void packages_are_kept_apart(void **state)
@@ -95,8 +97,9 @@ static void packages_are_kept_apart(void **state)
 	       "# q\na.go:3:6: cannot inline f: x\na.go:4:2: moved to heap: x\n", "+x -x", true);
 }
 
-#define EXPLAINED(step)                                                                            \
-	DECLARED "a.go:4:2: x escapes to heap:\na.go:4:2:   flow: ~r0 = &x:\na.go:4:2:     from " step " at a.go:5:1\n" \
+#define EXPLAINED(step)                                                                                \
+	DECLARED "a.go:4:2: x escapes to heap:\na.go:4:2:   flow: ~r0 = &x:\na.go:4:2:     from " step \
+		 " at a.go:5:1\n"                                                                      \
 		 "a.go:4:2: moved to heap: x\n"
 
 static void a_reason_changes_with_what_happens_not_with_names(void **state)
@@ -104,8 +107,10 @@ static void a_reason_changes_with_what_happens_not_with_names(void **state)
 	(void)state;
 	expect(EXPLAINED("return &x (return)"), EXPLAINED("return &x, 1 (return)"), "", true);
 	expect(EXPLAINED("return &x (return)"), EXPLAINED("g = &x (assign)"), "~x", true);
-	expect(EXPLAINED("fmt.Println(&x) (call parameter)"), EXPLAINED("fmt.Println(&x, 2) (call parameter)"), "", true);
-	expect(EXPLAINED("fmt.Println(&x) (call parameter)"), EXPLAINED("log.Println(&x) (call parameter)"), "~x", true);
+	expect(EXPLAINED("fmt.Println(&x) (call parameter)"), EXPLAINED("fmt.Println(&x, 2) (call parameter)"), "",
+	       true);
+	expect(EXPLAINED("fmt.Println(&x) (call parameter)"), EXPLAINED("log.Println(&x) (call parameter)"), "~x",
+	       true);
 }
 
 static void without_functions_files_stand_for_them(void **state)
@@ -132,7 +137,8 @@ static void every_release_of_the_seeds_moves_the_same(void **state)
 			struct error error;
 			char path[128];
 
-			snprintf(path, sizeof(path), "tests/fixtures/escape-output/seeds.go%s.m-l.txt", releases[r - i]);
+			snprintf(path, sizeof(path), "tests/fixtures/escape-output/seeds.go%s.m-l.txt",
+				 releases[r - i]);
 			outputs[i] = escape_read(path, &error);
 			assert_non_null(outputs[i]);
 			escape_name_functions(outputs[i], "tests/fixtures/seed-programs");

@@ -35,11 +35,13 @@ static void functions_and_methods_are_named_as_the_compiler_does(void **state)
 {
 	(void)state;
 	expect_functions("package p\n\nfunc f() {\n}\n", "f 3:1-4:1");
-	expect_functions("package p\nfunc (t *T) M() int { return 1 }\nfunc (T) N()\n", "(*T).M 2:1-2:32, T.N 3:1-3:11");
+	expect_functions("package p\nfunc (t *T) M() int { return 1 }\nfunc (T) N()\n",
+			 "(*T).M 2:1-2:32, T.N 3:1-3:11");
 	expect_functions("package p\nfunc F[K comparable, V any](m map[K]V) {}\nfunc (s *S[K, V]) Get() {}\n",
 			 "F[...] 2:1-2:41, (*S[...]).Get 3:1-3:26");
-	expect_functions("package p\nfunc f() (a, b int) { }\nfunc g() struct{ x int } { }\nfunc h() interface{ M() } { }\n",
-			 "f 2:1-2:23, g 3:1-3:28, h 4:1-4:29");
+	expect_functions(
+		"package p\nfunc f() (a, b int) { }\nfunc g() struct{ x int } { }\nfunc h() interface{ M() } { }\n",
+		"f 2:1-2:23, g 3:1-3:28, h 4:1-4:29");
 	expect_functions("package p\nfunc f() func(int) func() { return nil }\nfunc g() map[string]chan<- int { }\n",
 			 "f 2:1-2:40, g 3:1-3:34");
 }
@@ -47,8 +49,9 @@ static void functions_and_methods_are_named_as_the_compiler_does(void **state)
 static void literals_have_names_and_places_of_their_own(void **state)
 {
 	(void)state;
-	expect_functions("package p\nfunc f() {\n\tgo func() {\n\t\tdefer func() {}()\n\t}()\n\tx := func() int { return 1 }\n}\n",
-			 "f 2:1-7:1, f.func1 3:5-5:2, f.func1.1 4:9-4:17, f.func2 6:7-6:29");
+	expect_functions(
+		"package p\nfunc f() {\n\tgo func() {\n\t\tdefer func() {}()\n\t}()\n\tx := func() int { return 1 }\n}\n",
+		"f 2:1-7:1, f.func1 3:5-5:2, f.func1.1 4:9-4:17, f.func2 6:7-6:29");
 	expect_functions("package p\nvar x = func() {}\nfunc f() {}\n", "init.func1 2:9-2:17, f 3:1-3:11");
 	expect_functions("package p\nvar t = map[string]func(){\"a\": func() {}}\n", "init.func1 2:32-2:40");
 }
@@ -59,20 +62,34 @@ static void types_are_no_literals(void **state)
 	expect_functions("package p\ntype F func(int) error\ntype I interface {\n\tM(func()) func()\n}\nvar f func()\n"
 			 "func g(h func() int, k ...func()) { var x func(); _ = []func(){f, nil}; _ = x }\n",
 			 "g 7:1-7:79");
-	expect_functions("package p\nfunc g(x any) {\n\tswitch x.(type) {\n\tcase func():\n\t}\n\t_ = x.(func() int)\n}\n", "g 2:1-7:1");
+	expect_functions(
+		"package p\nfunc g(x any) {\n\tswitch x.(type) {\n\tcase func():\n\t}\n\t_ = x.(func() int)\n}\n",
+		"g 2:1-7:1");
 }
 
 static void comments_and_strings_hide_what_they_hold(void **state)
 {
 	(void)state;
-	expect_functions("package p\n// func a() {\n/* func b() {\n*/ func c() { _ = \"}\\\"{\"; _ = `}\n{` ; _ = '}'; _ = '\\'' } // }\n",
-			 "c 4:4-5:24");
+	expect_functions(
+		"package p\n// func a() {\n/* func b() {\n*/ func c() { _ = \"}\\\"{\"; _ = `}\n{` ; _ = '}'; _ = '\\'' } // }\n",
+		"c 4:4-5:24");
 }
 
 static void broken_source_ends_in_peace(void **state)
 {
-	static const char *const sources[] = {"", "func", "func (", "func f(", "func f() {", "func f() func(", "\"", "`", "/*",
-					      "func f() { func( { [ ", "'", "}}}}", "func\nfunc\nfunc ( func [ func {"};
+	static const char *const sources[] = {"",
+					      "func",
+					      "func (",
+					      "func f(",
+					      "func f() {",
+					      "func f() func(",
+					      "\"",
+					      "`",
+					      "/*",
+					      "func f() { func( { [ ",
+					      "'",
+					      "}}}}",
+					      "func\nfunc\nfunc ( func [ func {"};
 	struct go_functions functions;
 	char *deep = malloc(1000000);
 
@@ -87,15 +104,15 @@ static void broken_source_ends_in_peace(void **state)
 	free(deep);
 }
 
-static const char source[] = "package p\n"                           /* 1 */
-			     "var v = &T{}\n"                         /* 2 */
-			     "func init() { g = new(int) }\n"         /* 3 */
-			     "func f() {\n"                           /* 4 */
+static const char source[] = "package p\n"				/* 1 */
+			     "var v = &T{}\n"				/* 2 */
+			     "func init() { g = new(int) }\n"		/* 3 */
+			     "func f() {\n"				/* 4 */
 			     "\tx := func() *int { return new(int) }\n" /* 5: the literal at column 7 */
-			     "\t_ = x\n"                              /* 6 */
-			     "}\n"                                    /* 7 */
-			     "var w = new(int)\n"                     /* 8 */
-			     "func (t *T) M() { g = new(int) }\n";     /* 9 */
+			     "\t_ = x\n"				/* 6 */
+			     "}\n"					/* 7 */
+			     "var w = new(int)\n"			/* 8 */
+			     "func (t *T) M() { g = new(int) }\n";	/* 9 */
 
 static const char compiled[] = "# p\n"
 			       "p.go:3:6: can inline init.0 with cost 3 as: func() { }\n"
@@ -114,8 +131,8 @@ static const struct {
 	uint32_t line, column;
 	const char *with_source, *without;
 } places[] = {
-	{2, 9, "init", NULL}, {3, 24, "init.0", "init.0"}, {5, 7, "f", "f"}, {5, 31, "f.func1", "f"},
-	{8, 12, "init", "f"}, {9, 27, "(*T).M", "(*T).M"},
+	{2, 9, "init", NULL},	 {3, 24, "init.0", "init.0"}, {5, 7, "f", "f"},
+	{5, 31, "f.func1", "f"}, {8, 12, "init", "f"},	      {9, 27, "(*T).M", "(*T).M"},
 };
 
 static void check_places(const char *directory, bool with_source)
@@ -199,8 +216,9 @@ static void a_literal_belongs_to_a_declared_function(void **state)
 	static const struct {
 		const char *function;
 		size_t length;
-	} names[] = {{"foo", 3}, {"foo.func1", 3}, {"foo.func12.3", 3}, {"(*T).M.func1", 6}, {"F[...].func2", 6},
-		     {"foo-range1", 3}, {"foo.func1-range1", 3}, {"T.function", 10}, {"init.0.func1", 6}};
+	} names[] = {{"foo", 3},	  {"foo.func1", 3},  {"foo.func12.3", 3},     {"(*T).M.func1", 6},
+		     {"F[...].func2", 6}, {"foo-range1", 3}, {"foo.func1-range1", 3}, {"T.function", 10},
+		     {"init.0.func1", 6}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -39,7 +39,8 @@ static const struct {
 	enum escape_cause cause;
 	const char *story;
 } stories[] = {
-	{"~r0 = &x", "return &x (return) at a.go:9:2", ESCAPE_CAUSE_OUTLIVES, "x is returned by foo (return &x, line 9)"},
+	{"~r0 = &x", "return &x (return) at a.go:9:2", ESCAPE_CAUSE_OUTLIVES,
+	 "x is returned by foo (return &x, line 9)"},
 	{"{heap} = &x", "g = &x (assign) at a.go:9:2", ESCAPE_CAUSE_HEAP_POINTER,
 	 "x is stored in the heap (g = &x, line 9)"},
 	{"p = &x", "p = &x (assign) at a.go:9:2", ESCAPE_CAUSE_OUTLIVES,
@@ -98,27 +99,26 @@ static void without_an_explanation_there_is_no_story(void **state)
 }
 
 /* main boxes n for print, which passes it on to store, which keeps it. */
-static const char chain[] =
-	"# example.com/lib/v2\n"
-	"lib.go:3:14: parameter v leaks to {heap} for store with derefs=0:\n"
-	"lib.go:3:14:   flow: {heap} = v:\n"
-	"lib.go:3:14:     from kept = v (assign) at lib.go:4:7\n"
-	"lib.go:8:12: parameter a leaks to {heap} for Print with derefs=1:\n"
-	"lib.go:8:12:   flow: {heap} = *a:\n"
-	"lib.go:8:12:     from a[0] (indirection) at lib.go:9:8\n"
-	"lib.go:8:12:     from store(a[0]) (call parameter) at lib.go:9:7\n"
-	"lib.go:3:14: leaking param: v\n"
-	"lib.go:8:12: leaking param content: a\n"
-	"lib.go:8:30: leaking param: w\n"
-	"lib.go:8:30: b does not escape\n"
-	"# example.com/main\n"
-	"main.go:5:12: n escapes to heap in main:\n"
-	"main.go:5:12:   flow: {storage for ... argument} = &{storage for n}:\n"
-	"main.go:5:12:     from n (spill) at main.go:5:12\n"
-	"main.go:5:12:   flow: {heap} = {storage for ... argument}:\n"
-	"main.go:5:12:     from ... argument (spill) at main.go:5:11\n"
-	"main.go:5:12:     from lib.Print(... argument...) (call parameter) at main.go:5:11\n"
-	"main.go:5:12: n escapes to heap\n";
+static const char chain[] = "# example.com/lib/v2\n"
+			    "lib.go:3:14: parameter v leaks to {heap} for store with derefs=0:\n"
+			    "lib.go:3:14:   flow: {heap} = v:\n"
+			    "lib.go:3:14:     from kept = v (assign) at lib.go:4:7\n"
+			    "lib.go:8:12: parameter a leaks to {heap} for Print with derefs=1:\n"
+			    "lib.go:8:12:   flow: {heap} = *a:\n"
+			    "lib.go:8:12:     from a[0] (indirection) at lib.go:9:8\n"
+			    "lib.go:8:12:     from store(a[0]) (call parameter) at lib.go:9:7\n"
+			    "lib.go:3:14: leaking param: v\n"
+			    "lib.go:8:12: leaking param content: a\n"
+			    "lib.go:8:30: leaking param: w\n"
+			    "lib.go:8:30: b does not escape\n"
+			    "# example.com/main\n"
+			    "main.go:5:12: n escapes to heap in main:\n"
+			    "main.go:5:12:   flow: {storage for ... argument} = &{storage for n}:\n"
+			    "main.go:5:12:     from n (spill) at main.go:5:12\n"
+			    "main.go:5:12:   flow: {heap} = {storage for ... argument}:\n"
+			    "main.go:5:12:     from ... argument (spill) at main.go:5:11\n"
+			    "main.go:5:12:     from lib.Print(... argument...) (call parameter) at main.go:5:11\n"
+			    "main.go:5:12: n escapes to heap\n";
 
 static void a_story_is_followed_into_callees_bottom_up(void **state)
 {
@@ -218,10 +218,11 @@ static void every_explained_move_of_the_seeds_has_a_cause(void **state)
 			if (a->kind != ESCAPE_MOVED_TO_HEAP)
 				continue;
 			/* In these programs what moves is returned, but for the a that fmt gets. */
-			assert_int_equal(escape_graph_cause(graph, a), strcmp(a->subject, "a") ? ESCAPE_CAUSE_OUTLIVES :
-												 ESCAPE_CAUSE_HEAP_POINTER);
+			assert_int_equal(escape_graph_cause(graph, a),
+					 strcmp(a->subject, "a") ? ESCAPE_CAUSE_OUTLIVES : ESCAPE_CAUSE_HEAP_POINTER);
 			story = escape_graph_story(graph, a);
-			assert_non_null(strstr(story, strcmp(a->subject, "a") ? "is returned by" : "is passed to fmt."));
+			assert_non_null(
+				strstr(story, strcmp(a->subject, "a") ? "is returned by" : "is passed to fmt."));
 			free(story);
 		}
 		escape_graph_free(graph);

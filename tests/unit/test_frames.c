@@ -11,11 +11,19 @@
 
 static void only_the_runtime_packages_are_the_runtime(void **state)
 {
-	static const char *const runtime[] = {"runtime.mallocgc", "runtime.(*mcache).refill", "reflect.New",
+	static const char *const runtime[] = {"runtime.mallocgc",
+					      "runtime.(*mcache).refill",
+					      "reflect.New",
 					      "internal/runtime/maps.(*Map).growToTable",
-					      "runtime/internal/atomic.Load", "internal/bytealg.MakeNoZero"};
-	static const char *const others[] = {"runtime/debug.Stack", "runtime/pprof.writeHeap", "main.runtime.x",
-					     "reflectx.New", "strings.(*Builder).grow", "runtimex.F", "main.main"};
+					      "runtime/internal/atomic.Load",
+					      "internal/bytealg.MakeNoZero"};
+	static const char *const others[] = {"runtime/debug.Stack",
+					     "runtime/pprof.writeHeap",
+					     "main.runtime.x",
+					     "reflectx.New",
+					     "strings.(*Builder).grow",
+					     "runtimex.F",
+					     "main.main"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(runtime) / sizeof(runtime[0]); i++)
@@ -44,8 +52,7 @@ static void the_package_is_the_import_path_of_the_symbol(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(frames_package(cases[i].function, package, sizeof(package)),
-				 strlen(cases[i].package));
+		assert_int_equal(frames_package(cases[i].function, package, sizeof(package)), strlen(cases[i].package));
 		assert_string_equal(package, cases[i].package);
 	}
 	assert_int_equal(frames_package("example.com/long.F", package, 8), 0);

@@ -22,13 +22,14 @@ static char *rows_text(const struct gate *gate)
 		const struct gate_row *row = &gate->rows[i];
 
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s%s", i ? ", " : "",
-					   gate_change_names[row->change], (row->after ? row->after : row->before)->function,
-					   row->fails ? "!" : "");
+					   gate_change_names[row->change],
+					   (row->after ? row->after : row->before)->function, row->fails ? "!" : "");
 	}
 	return text;
 }
 
-static void expect(struct gate_counts *before, struct gate_counts *after, const struct policy *policy, const char *expected)
+static void expect(struct gate_counts *before, struct gate_counts *after, const struct policy *policy,
+		   const char *expected)
 {
 	struct gate *gate = gate_compare(finished(before), finished(after), policy);
 	size_t failing = 0;
@@ -163,10 +164,12 @@ static void sites_of_one_key_are_summed_unless_both_sides_know_what_the_compiler
 
 		for (int side = 0; side < 2; side++) {
 			for (int i = 0; i < 2; i++) {
-				struct gate_site *site = add_site(sides[side], "f", "T", objects[side][i], objects[side][i]);
+				struct gate_site *site =
+					add_site(sides[side], "f", "T", objects[side][i], objects[side][i]);
 
 				if (annotated || side == 0)
-					site->annotation = gate_counts_string(sides[side], i ? "moved to heap: y" : "moved to heap: x");
+					site->annotation = gate_counts_string(sides[side], i ? "moved to heap: y"
+											     : "moved to heap: x");
 			}
 		}
 		expect(before, after, &policy, annotated ? "worse f!, better f" : "same f");

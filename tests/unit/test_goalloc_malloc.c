@@ -92,7 +92,8 @@ static void size_zero_is_no_object(void **state)
 static void absurd_sizes_are_enomem(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 6, SIZE_MAX - 7, SIZE_MAX / 2, (size_t)1 << 47, (size_t)1 << 40};
+	static const size_t sizes[] = {SIZE_MAX,     SIZE_MAX - 6,    SIZE_MAX - 7,
+				       SIZE_MAX / 2, (size_t)1 << 47, (size_t)1 << 40};
 	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		errno = 0;
 		assert_null(goalloc_scan(sizes[i]));
@@ -107,7 +108,7 @@ static void counters_are_exact_for_every_class(void **state)
 	enum { N = 1000 };
 	static void *objects[N];
 
-	for (unsigned class = 1; class < NumSizeClasses; class++) {
+	for (unsigned class = 1; class < NumSizeClasses; class ++) {
 		struct goalloc_stats before;
 		size_t size = goalloc_class_size(class);
 		goalloc_read_stats(&before);

@@ -226,7 +226,7 @@ static void the_description_gives_the_exact_counters(void **state)
 	assert_int_equal(d->span_classes, GOALLOC_SPAN_CLASSES);
 	assert_int_equal(((const uint16_t *)d->class_sizes)[5], 48);
 	goalloc_read_stats(&stats);
-	for (unsigned class = 0; class < d->span_classes; class++) {
+	for (unsigned class = 0; class < d->span_classes; class ++) {
 		uint64_t objects = 0;
 		for (uint64_t c = word(d->caches); c != 0; c = word(c + d->cache_next)) {
 			const struct goalloc_class_counters *counters = (const void *)(c + d->cache_class_counters);

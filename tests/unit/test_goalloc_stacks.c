@@ -287,7 +287,10 @@ static void distances_are_exponential(void **state)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /* Sanitizers turn the library's tail calls into calls: one frame more. */
-#define STACK_TEST(name) {#name, ((void)name, skipped), NULL, NULL, NULL}
+#define STACK_TEST(name)                                       \
+	{                                                      \
+#name, ((void)name, skipped), NULL, NULL, NULL \
+	}
 static void skipped(void **state)
 {
 	(void)state;

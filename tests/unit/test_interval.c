@@ -79,8 +79,7 @@ static void assert_coverage(const char *name, const struct tally *tally, double 
 	double coverage = (double)tally->held / tally->printed;
 
 	if (!(coverage >= least && coverage <= most))
-		fail_msg("%s: %d of %d intervals hold the truth: %.3f", name, tally->held, tally->printed,
-			 coverage);
+		fail_msg("%s: %d of %d intervals hold the truth: %.3f", name, tally->held, tally->printed, coverage);
 }
 
 static void assert_unbiased(const struct tally *tally, double truth, double tolerance)
@@ -299,8 +298,8 @@ static void exact_rows_have_no_width(void **state)
 static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(void **state)
 {
 	struct profile profile = {.rate = 524288};
-	struct profile_sample exact = {.key = {.span_class = 5, .rate = 1}}, fine = {.key = {.span_class = 0, .rate = 8192}},
-			      estimate = {.key = {.span_class = 5}};
+	struct profile_sample exact = {.key = {.span_class = 5, .rate = 1}},
+			      fine = {.key = {.span_class = 0, .rate = 8192}}, estimate = {.key = {.span_class = 5}};
 	struct interval alone = {0}, together = {0}, large = {0}, of_its_rate = {0};
 	struct profile finer = {.rate = 8192};
 	int64_t low, high, moved_low, moved_high;

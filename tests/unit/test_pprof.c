@@ -200,8 +200,7 @@ static void a_failed_write_leaves_nothing_behind(void **state)
 
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &limit);
-		_exit(pprof_write(profile, path, &error) == -1 && strstr(error.text, "File too large") ? 0
-												       : 1);
+		_exit(pprof_write(profile, path, &error) == -1 && strstr(error.text, "File too large") ? 0 : 1);
 	}
 	int status;
 	waitpid(child, &status, 0);
@@ -315,13 +314,11 @@ static void go_tool_pprof_opens_it_without_complaint(void **state)
 	assert_contains(run(PPROF "-top -tagfocus=pid=41 %s", directory, path),
 			(const char *[]){"Type: alloc_space", "480B", NULL});
 	assert_contains(run(PPROF "-tags -sample_index=alloc_objects %s", directory, path),
-			(const char *[]){"span_class: Total", "size_class: Total", "48B", "type: Total",
-					 "main.Point", "pid: Total", "comm: Total", "server", "stack: Total",
-					 "truncated", NULL});
+			(const char *[]){"span_class: Total", "size_class: Total", "48B", "type: Total", "main.Point",
+					 "pid: Total", "comm: Total", "server", "stack: Total", "truncated", NULL});
 	assert_contains(run(PPROF "-comments %s", directory, path),
-			(const char *[]){"tool: escapement 9.8.7-test", "exact: totals",
-					 "process.1.runtime: go1.24.4", "#process.1.totals: 41000 41001",
-					 "warning: second: with\\x0anewline", NULL});
+			(const char *[]){"tool: escapement 9.8.7-test", "exact: totals", "process.1.runtime: go1.24.4",
+					 "#process.1.totals: 41000 41001", "warning: second: with\\x0anewline", NULL});
 	assert_contains(run(PPROF "-traces -sample_index=refills %s", directory, path),
 			(const char *[]){"main.(*T).Inlined", "main.foo", NULL});
 	unlink(path);
@@ -387,8 +384,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		assert_null(profile->tool_version);
 		assert_int_equal(profile->rate, exact ? 1 : 512 * 1024);
 		assert_int_equal(profile->rows_exact, exact);
-		assert_int_equal(profile->row_measured,
-				 1 << VALUE_OBJECTS | 1 << VALUE_BYTES | 1 << VALUE_SAMPLES);
+		assert_int_equal(profile->row_measured, 1 << VALUE_OBJECTS | 1 << VALUE_BYTES | 1 << VALUE_SAMPLES);
 		profile_totals(profile, totals);
 		assert_int_equal(totals[VALUE_REFILLS], VALUE_UNMEASURED);
 		assert_in_range(totals[VALUE_BYTES], 20000000, 90000000);

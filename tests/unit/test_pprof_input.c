@@ -149,16 +149,7 @@ struct message {
 	char *strings[8];
 };
 
-enum {
-	TEXT_EMPTY,
-	TEXT_OBJECTS,
-	TEXT_COUNT,
-	TEXT_FUNCTION,
-	TEXT_TOOL,
-	TEXT_COMMENT,
-	TEXT_SPAN_CLASS,
-	TEXT_SPARE
-};
+enum { TEXT_EMPTY, TEXT_OBJECTS, TEXT_COUNT, TEXT_FUNCTION, TEXT_TOOL, TEXT_COMMENT, TEXT_SPAN_CLASS, TEXT_SPARE };
 
 static struct message *good_message(void)
 {
@@ -266,11 +257,11 @@ static void identifiers_need_not_be_dense(void **state)
 	unlink(path);
 }
 
-#define REFUSED(field, value, text)                                                                          \
-	do {                                                                                                 \
-		struct message *m = good_message();                                                          \
-		m->field = (value);                                                                          \
-		message_is_refused(m, text);                                                                 \
+#define REFUSED(field, value, text)                 \
+	do {                                        \
+		struct message *m = good_message(); \
+		m->field = (value);                 \
+		message_is_refused(m, text);        \
 	} while (0)
 
 static void wrong_indices_are_refused(void **state)
@@ -396,8 +387,7 @@ static void huge_lengths_are_refused_before_memory_is_taken(void **state)
 {
 	/* A string table entry, a sample and a packed field that claim to be larger than the file or the
 	 * machine. */
-	static const uint8_t huge_string[] = {0x0a, 0x00, 0x32, 0xff, 0xff, 0xff,
-					      0xff, 0xff, 0xff, 0xff, 0x7f};
+	static const uint8_t huge_string[] = {0x0a, 0x00, 0x32, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
 	static const uint8_t large_sample[] = {0x0a, 0x00, 0x12, 0xff, 0xff, 0xff, 0x7f, 0x01};
 	static const uint8_t packed[] = {0x0a, 0x00, 0x12, 0x04, 0x0a, 0xff, 0xff, 0x03};
 
@@ -442,8 +432,8 @@ static void gzip_bombs_are_refused(void **state)
 static void a_large_profile_is_read(void **state)
 {
 	/* A sample of seven values, and of a field 1000 that nobody knows, of a MiB. */
-	static const uint8_t sample[] = {0x12, 0x8e, 0x80, 0x40, 0x12, 0x07, 3, 2, 1, 0, 0, 0, 0,
-					 0xc2, 0x3e, 0x80, 0x80, 0x40};
+	static const uint8_t sample[] = {0x12, 0x8e, 0x80, 0x40, 0x12, 0x07, 3,	   2,	 1,
+					 0,    0,    0,	   0,	 0xc2, 0x3e, 0x80, 0x80, 0x40};
 	struct profile *small = rich_profile(), *large;
 	const char *path = in_directory("large");
 	uint8_t *zeros = calloc(1, 1 << 20);

@@ -259,7 +259,10 @@ static void only_invalid_utf8_is_repaired(void **state)
 		{"", NULL},
 		{"plain", NULL},
 		{"gr\xc3\xbc\xc3\x9f \xe4\xb8\x96 \xf0\x9f\x98\x80", NULL},
-		{"a\xff" "b", "a\xef\xbf\xbd" "b"},
+		{"a\xff"
+		 "b",
+		 "a\xef\xbf\xbd"
+		 "b"},
 		{"cut\xc3", "cut\xef\xbf\xbd"},
 		{"\xe4\xb8", "\xef\xbf\xbd\xef\xbf\xbd"},
 		{"long \xc0\xaf", "long \xef\xbf\xbd\xef\xbf\xbd"},

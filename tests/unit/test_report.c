@@ -23,12 +23,11 @@ static const struct profile_location *locate(struct profile *profile, uint64_t a
 }
 
 /* Adds a sample whose stack is runtime.mallocgc, `site`, main.main; without a site the runtime alone. */
-static void add(struct profile *profile, const struct profile_location *site, int span_class,
-		const char *type, int pid, const int64_t values[VALUE_COUNT])
+static void add(struct profile *profile, const struct profile_location *site, int span_class, const char *type, int pid,
+		const int64_t values[VALUE_COUNT])
 {
-	const struct profile_location *locations[] = {
-		locate(profile, 0x1000, "runtime.mallocgc", "/go/malloc.go", 900), site,
-		locate(profile, 0x3000, "main.main", "/src/main.go", 90)};
+	const struct profile_location *locations[] = {locate(profile, 0x1000, "runtime.mallocgc", "/go/malloc.go", 900),
+						      site, locate(profile, 0x3000, "main.main", "/src/main.go", 90)};
 	struct profile_key key = {.stack = profile_stack(profile, locations, site ? 3 : 1, false),
 				  .span_class = span_class,
 				  .type = type,
@@ -104,8 +103,8 @@ static void every_grouping_keeps_the_sum(void **state)
 
 		for (size_t i = 0; i < report->row_count; i++) {
 			sum += report->rows[i].values[VALUE_OBJECTS];
-			assert_true(i == 0 || report->rows[i].values[VALUE_OBJECTS] <=
-						      report->rows[i - 1].values[VALUE_OBJECTS]);
+			assert_true(i == 0 ||
+				    report->rows[i].values[VALUE_OBJECTS] <= report->rows[i - 1].values[VALUE_OBJECTS]);
 		}
 		assert_int_equal(sum, 331);
 		report_free(report);
@@ -259,11 +258,8 @@ static void json_has_what_the_contract_says(void **state)
 {
 	static const char *const values[] = {"objects",	      "bytes",	    "refills",
 					     "central_grows", "heap_grows", "heap_grow_bytes"};
-	static const char *const keys[][3] = {{"file", "line", "function"},
-					      {"function"},
-					      {"type"},
-					      {"size_class", "span_class"},
-					      {"stack"}};
+	static const char *const keys[][3] = {
+		{"file", "line", "function"}, {"function"}, {"type"}, {"size_class", "span_class"}, {"stack"}};
 	struct profile *profile = exact_profile();
 
 	(void)state;
@@ -277,13 +273,11 @@ static void json_has_what_the_contract_says(void **state)
 		assert_true(cJSON_IsTrue(member(member(document, "exact"), "totals")));
 		assert_true(cJSON_IsTrue(member(member(document, "exact"), "rows")));
 		assert_int_equal(member(document, "rate")->valueint, 1);
-		assert_string_equal(member(member(document, "target"), "command")->valuestring,
-				    "/usr/bin/prog --flag");
+		assert_string_equal(member(member(document, "target"), "command")->valuestring, "/usr/bin/prog --flag");
 		assert_int_equal(member(member(document, "check"), "objects")->valueint, 300);
 		assert_int_equal(member(member(document, "check"), "difference")->valueint, 2);
 		assert_int_equal(member(member(document, "check"), "bound")->valueint, 4);
-		assert_string_equal(member(member(document, "check"), "source")->valuestring,
-				    "goalloc counters");
+		assert_string_equal(member(member(document, "check"), "source")->valuestring, "goalloc counters");
 		assert_int_equal(member(member(document, "lost"), "events")->valueint, 0);
 		assert_int_equal(member(member(document, "lost"), "stacks")->valueint, 0);
 		for (size_t i = 0; i < 6; i++)
@@ -329,8 +323,8 @@ static void json_integers_keep_all_their_digits(void **state)
 	add(profile, locate(profile, 1, "big", "big.go", 1), 2, NULL, 1,
 	    (const int64_t[VALUE_COUNT]){9007199254740993, INT64_MAX});
 	text = render(profile, BY_FUNCTION, "json", 0);
-	assert_non_null(strstr(
-		text, "{\"function\":\"big\",\"objects\":9007199254740993,\"bytes\":9223372036854775807,"));
+	assert_non_null(
+		strstr(text, "{\"function\":\"big\",\"objects\":9007199254740993,\"bytes\":9223372036854775807,"));
 	free(text);
 	profile_free(profile);
 }
@@ -347,17 +341,13 @@ static struct profile *hostile_profile(void)
 	profile_warn(profile, "\033[31mred\033[0m and %s", name);
 	profile->rows_exact = false;
 	add(profile, locate(profile, 1, name, name, 4000000000), 3, name, 1,
-	    (const int64_t[VALUE_COUNT]){INT64_MAX / 4, INT64_MAX / 4, 1, INT64_MAX / 4, 1, 1,
-					 INT64_MAX / 4});
-	add(profile, locate(profile, 2, "evil\033]0;title\007\n\"quoted\",;", "a\tb,c\xff.go", 1), 3,
-	    "T\033[2J", 1, (const int64_t[VALUE_COUNT]){1, 1, 1});
+	    (const int64_t[VALUE_COUNT]){INT64_MAX / 4, INT64_MAX / 4, 1, INT64_MAX / 4, 1, 1, INT64_MAX / 4});
+	add(profile, locate(profile, 2, "evil\033]0;title\007\n\"quoted\",;", "a\tb,c\xff.go", 1), 3, "T\033[2J", 1,
+	    (const int64_t[VALUE_COUNT]){1, 1, 1});
 	add(profile,
-	    locate(profile, 3,
-		   "github.com/very/long/path/to/some/package%2ev3.(*Type[go.shape.int]).Method.func1",
-		   "/home/somebody/go/pkg/mod/github.com/very/long/path/to/some/package@v3.1.0/file.go",
-		   12345),
-	    3, "map.bucket[string]github.com/very/long/path/to.Some", 1,
-	    (const int64_t[VALUE_COUNT]){2, 2, 2});
+	    locate(profile, 3, "github.com/very/long/path/to/some/package%2ev3.(*Type[go.shape.int]).Method.func1",
+		   "/home/somebody/go/pkg/mod/github.com/very/long/path/to/some/package@v3.1.0/file.go", 12345),
+	    3, "map.bucket[string]github.com/very/long/path/to.Some", 1, (const int64_t[VALUE_COUNT]){2, 2, 2});
 	free(name);
 	return profile;
 }
@@ -392,10 +382,10 @@ static void text_uses_the_width_there_is(void **state)
 	(void)state;
 	assert_null(strstr(narrow, "/home/somebody/go/pkg"));
 	assert_non_null(strstr(narrow, "file.go:12345"));
-	assert_non_null(strstr(
-		wide, "github.com/very/long/path/to/some/package%2ev3.(*Type[go.shape.int]).Method.func1 "
-		      "/home/somebody/go/pkg/mod/github.com/very/long/path/to/some/package@v3.1.0/"
-		      "file.go:12345"));
+	assert_non_null(strstr(wide,
+			       "github.com/very/long/path/to/some/package%2ev3.(*Type[go.shape.int]).Method.func1 "
+			       "/home/somebody/go/pkg/mod/github.com/very/long/path/to/some/package@v3.1.0/"
+			       "file.go:12345"));
 	assert_null(strstr(narrow, "HEAP BYTES"));
 	assert_non_null(strstr(wide, "HEAP BYTES"));
 	free(narrow);
@@ -437,9 +427,8 @@ static void csv_quotes_and_leaves_the_unmeasured_empty(void **state)
 	char *text = render(profile, BY_FUNCTION, "csv", 0);
 
 	(void)state;
-	assert_ptr_equal(strstr(text,
-				"function,objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,"
-				"objects_low,objects_high\n"),
+	assert_ptr_equal(strstr(text, "function,objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,"
+				      "objects_low,objects_high\n"),
 			 text);
 	assert_non_null(strstr(text, "\"evil\033]0;title\007\n\"\"quoted\"\",;\",1,1,0,0,0,0,1,1\n"));
 	free(text);

@@ -57,8 +57,7 @@ static void colours_follow_the_order_of_the_conventions(void **state)
 			setenv("CLICOLOR_FORCE", rows[i].force, 1);
 		if (rows[i].clicolor)
 			setenv("CLICOLOR", rows[i].clicolor, 1);
-		if (terminal_has_color(rows[i].option, rows[i].terminal ? terminal : file) !=
-		    rows[i].expected)
+		if (terminal_has_color(rows[i].option, rows[i].terminal ? terminal : file) != rows[i].expected)
 			fail_msg("row %zu", i);
 	}
 	clear_environment();
@@ -131,10 +130,9 @@ static void json_keeps_integers_nulls_and_any_bytes(void **state)
 	json_document_rows_end(&document);
 	json_document_end(&document);
 	fclose(stream);
-	assert_string_equal(text,
-			    "{\"schema\":\"test/1\",\n\"empty\":[],\n\"rows\":[\n"
-			    "{\"large\":9223372036854775807,\"unmeasured\":null,\"zero\":0,\"line\":null,"
-			    "\"bytes\":\"a\xef\xbf\xbd\\\"\\n\",\"none\":null,\"yes\":true},\n[]\n]}\n");
+	assert_string_equal(text, "{\"schema\":\"test/1\",\n\"empty\":[],\n\"rows\":[\n"
+				  "{\"large\":9223372036854775807,\"unmeasured\":null,\"zero\":0,\"line\":null,"
+				  "\"bytes\":\"a\xef\xbf\xbd\\\"\\n\",\"none\":null,\"yes\":true},\n[]\n]}\n");
 	free(text);
 }
 

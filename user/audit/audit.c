@@ -11,7 +11,7 @@
 #include "profile/frames.h"
 
 #define obstack_chunk_alloc must_malloc
-#define obstack_chunk_free free
+#define obstack_chunk_free  free
 
 struct audit_storage {
 	struct obstack memory;
@@ -20,7 +20,7 @@ struct audit_storage {
 /* Samples of one chain, call and type. What is not covered stands at its nearest covered caller. */
 struct group {
 	const struct profile_frame *chain; /* the site, then what it is inlined into */
-	uint32_t length;                   /* 0: nothing is known of the stack */
+	uint32_t length;		   /* 0: nothing is known of the stack */
 	const char *call, *type, *callee, *reason;
 	bool uncovered;
 	int64_t values[VALUE_COUNT];
@@ -32,7 +32,7 @@ struct table {
 	struct {
 		uint64_t hash;
 		uint32_t index; /* + 1; 0: free */
-	} *slots;
+	} * slots;
 	size_t capacity, count;
 };
 
@@ -430,8 +430,7 @@ static bool is_initialiser(const char *function)
 	return length > 5 && strcmp(function + length - 5, ".init") == 0;
 }
 
-static void set_verdict(struct join *join, const struct group *group, struct candidates *matched,
-			struct audit_row *row)
+static void set_verdict(struct join *join, const struct group *group, struct candidates *matched, struct audit_row *row)
 {
 	unsigned family = call_family(group->call);
 
@@ -440,9 +439,9 @@ static void set_verdict(struct join *join, const struct group *group, struct can
 		row->reason = group->reason;
 	} else if (!matched->count) {
 		row->verdict = AUDIT_UNANNOTATED;
-		row->reason = is_initialiser(group->chain[group->length - 1].function) ?
-				      "a package-level variable is initialised, of which the compiler says nothing" :
-				      call_unannotated_reason(family, group->type, group->length > 1);
+		row->reason = is_initialiser(group->chain[group->length - 1].function)
+				      ? "a package-level variable is initialised, of which the compiler says nothing"
+				      : call_unannotated_reason(family, group->type, group->length > 1);
 	} else if (on_heap(matched)) {
 		row->verdict = AUDIT_ESCAPES;
 	} else {
@@ -561,7 +560,8 @@ static void add_rows(struct join *join)
 			join->audit->rows[at].type = NULL;
 		}
 		for (int j = 0; j < VALUE_COUNT; j++)
-			join->audit->rows[at].values[j] = add_saturated(join->audit->rows[at].values[j], group->values[j]);
+			join->audit->rows[at].values[j] =
+				add_saturated(join->audit->rows[at].values[j], group->values[j]);
 		intervals[at].events += group->interval.events;
 		intervals[at].objects += group->interval.objects;
 		intervals[at].variance += group->interval.variance;
@@ -578,8 +578,7 @@ static void add_unseen(struct join *join)
 	struct audit_positions all = audit_index_all(join->index);
 
 	for (size_t i = 0; i < all.count; i++) {
-		const struct escape_annotation *annotation =
-			&join->audit->output->annotations[all.first[i].annotation];
+		const struct escape_annotation *annotation = &join->audit->output->annotations[all.first[i].annotation];
 		struct audit_row *row;
 
 		if (join->claimed[all.first[i].annotation])

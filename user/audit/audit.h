@@ -28,18 +28,18 @@
 #include "profile/profile.h"
 
 enum audit_verdict {
-	AUDIT_ESCAPES,        /* heap, and allocates: the work list */
+	AUDIT_ESCAPES,	      /* heap, and allocates: the work list */
 	AUDIT_CONTRADICTED,   /* only "does not escape", and allocates */
 	AUDIT_UNANNOTATED,    /* nothing said on the line, and allocates */
 	AUDIT_NOT_COVERED,    /* nothing said of the whole package, and allocates */
 	AUDIT_ESCAPES_UNSEEN, /* heap, and no allocation seen */
-	AUDIT_STACK,          /* does not escape, and no allocation seen */
+	AUDIT_STACK,	      /* does not escape, and no allocation seen */
 	AUDIT_VERDICT_COUNT,
 };
 
 /* "escapes", "escapes-unseen", … */
 const char *audit_verdict_name(enum audit_verdict verdict);
-int audit_verdict_parse(const char *name); /* -1 if none */
+int audit_verdict_parse(const char *name);			       /* -1 if none */
 extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1]; /* NULL-terminated */
 
 struct audit_row {
@@ -49,18 +49,18 @@ struct audit_row {
 	struct profile_frame site;
 	/* The file as the compiler output names it, where it does; else site.file. */
 	const char *file;
-	const char *runtime_call;  /* that the site makes; NULL where not known */
-	const char *callee;        /* not-covered: the function outside the covered packages that the site calls */
-	const char *type;          /* Go type, where all of the row is of one; NULL where not known */
+	const char *runtime_call; /* that the site makes; NULL where not known */
+	const char *callee;	  /* not-covered: the function outside the covered packages that the site calls */
+	const char *type;	  /* Go type, where all of the row is of one; NULL where not known */
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
-	const char *const *inlined_files;        /* theirs, as the compiler output names them, where it does */
+	const char *const *inlined_files;	/* theirs, as the compiler output names them, where it does */
 	uint32_t inlined_count;
 	/* At the physical function's line first, then `linked_count` of the same thing at the callees' own lines. */
 	const struct escape_annotation *const *annotations;
 	uint32_t annotation_count, linked_count;
-	bool shared;        /* which of the first annotations it is cannot be told */
-	const char *reason; /* why unannotated, contradicted or not covered; NULL for the others */
-	int64_t values[VALUE_COUNT];       /* VALUE_UNMEASURED where the profile does not measure it */
+	bool shared;			   /* which of the first annotations it is cannot be told */
+	const char *reason;		   /* why unannotated, contradicted or not covered; NULL for the others */
+	int64_t values[VALUE_COUNT];	   /* VALUE_UNMEASURED where the profile does not measure it */
 	int64_t objects_low, objects_high; /* 95 %; equal to the objects where rows are exact; VALUE_UNMEASURED where
 					      nothing was sampled, or nobody knows how often, and so nothing is known */
 };
@@ -74,7 +74,7 @@ struct audit {
 	struct audit_row *rows; /* by verdict, then bytes, objects, file, line, column */
 	size_t row_count;
 	uint64_t verdicts[AUDIT_VERDICT_COUNT]; /* rows of each, before any filter */
-	int64_t totals[VALUE_COUNT];            /* of all rows, before any filter: what shares are of */
+	int64_t totals[VALUE_COUNT];		/* of all rows, before any filter: what shares are of */
 	const char **warnings;
 	size_t warning_count;
 	struct audit_storage *storage; /* private */
@@ -88,15 +88,15 @@ struct audit_options {
 
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options); /* never NULL */
-void audit_free(struct audit *audit); /* NULL is allowed */
+void audit_free(struct audit *audit);			      /* NULL is allowed */
 
 /* What to show. All conditions must hold. */
 struct audit_filter {
-	unsigned verdicts;              /* bit per verdict; 0: all */
+	unsigned verdicts;		/* bit per verdict; 0: all */
 	int64_t min_objects, min_bytes; /* of rows that measured; 0 keeps those that did not */
-	const char *package;            /* import path, or a glob of one; NULL: all */
-	const char *function;           /* name or glob, of the site or of what it is inlined into; NULL: all */
-	int64_t top;                    /* at most so many rows of each verdict; 0: all */
+	const char *package;		/* import path, or a glob of one; NULL: all */
+	const char *function;		/* name or glob, of the site or of what it is inlined into; NULL: all */
+	int64_t top;			/* at most so many rows of each verdict; 0: all */
 };
 
 enum audit_sort { AUDIT_BY_BYTES, AUDIT_BY_OBJECTS, AUDIT_BY_REFILLS, AUDIT_BY_HEAP_GROWTH, AUDIT_BY_SITE };

@@ -72,7 +72,7 @@ static const struct shape {
 	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, NULL},
 	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, NULL},
 	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL},
-	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, NULL}, /* t.Method as a value is a closure */
+	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, NULL},		    /* t.Method as a value is a closure */
 	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL}, /* T(x) of a string type T */
 	{"", NULL, NULL, CALL_BOX, 0, NULL},
 };
@@ -150,7 +150,8 @@ static const struct {
 	{CALL_MAP_GROWTH, "map growth", NULL, "map growth"},
 	{CALL_BOX, "interface boxing", "interface boxing in an inlined callee", NULL},
 	{CALL_APPEND, "append growth", NULL, "append outgrew its space on the stack"},
-	{CALL_MOVE, "a slice that began on the stack moves to the heap", NULL, "the slice outgrew its space on the stack"},
+	{CALL_MOVE, "a slice that began on the stack moves to the heap", NULL,
+	 "the slice outgrew its space on the stack"},
 	{CALL_CONCAT, "string concatenation", NULL, "a result longer than the 32 bytes that the stack has for it"},
 	{CALL_TO_STRING, "conversion to string", NULL, "a result longer than the 32 bytes that the stack has for it"},
 	{CALL_FROM_STRING, "conversion from string", NULL,
@@ -201,8 +202,8 @@ const char *call_contradicted_reason(unsigned family, const struct escape_annota
 			break;
 		return reasons[i].contradicted;
 	}
-	return alone ? "the annotations are of another build" :
-		       "something else on this line is meant, or the annotations are of another build";
+	return alone ? "the annotations are of another build"
+		     : "something else on this line is meant, or the annotations are of another build";
 }
 
 /*

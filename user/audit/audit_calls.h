@@ -15,21 +15,21 @@
 
 /* Kinds of runtime calls; bits. 0 is a call that is not known. */
 enum call_family {
-	CALL_OBJECT = 1 << 0,      /* newobject */
-	CALL_SLICE = 1 << 1,       /* makeslice */
-	CALL_CHAN = 1 << 2,        /* makechan */
-	CALL_MAP = 1 << 3,         /* makemap */
-	CALL_MAP_GROWTH = 1 << 4,  /* mapassign */
-	CALL_BOX = 1 << 5,         /* convT…: a value into an interface */
-	CALL_APPEND = 1 << 6,      /* growslice */
-	CALL_MOVE = 1 << 7,        /* moveSlice (Go 1.26): a slice that began on the stack */
-	CALL_CONCAT = 1 << 8,      /* concatstrings */
-	CALL_TO_STRING = 1 << 9,   /* slicebytetostring */
+	CALL_OBJECT = 1 << 0,	    /* newobject */
+	CALL_SLICE = 1 << 1,	    /* makeslice */
+	CALL_CHAN = 1 << 2,	    /* makechan */
+	CALL_MAP = 1 << 3,	    /* makemap */
+	CALL_MAP_GROWTH = 1 << 4,   /* mapassign */
+	CALL_BOX = 1 << 5,	    /* convT…: a value into an interface */
+	CALL_APPEND = 1 << 6,	    /* growslice */
+	CALL_MOVE = 1 << 7,	    /* moveSlice (Go 1.26): a slice that began on the stack */
+	CALL_CONCAT = 1 << 8,	    /* concatstrings */
+	CALL_TO_STRING = 1 << 9,    /* slicebytetostring */
 	CALL_FROM_STRING = 1 << 10, /* stringtoslicebyte */
-	CALL_GO = 1 << 11,         /* newproc */
-	CALL_DEFER = 1 << 12,      /* deferproc */
+	CALL_GO = 1 << 11,	    /* newproc */
+	CALL_DEFER = 1 << 12,	    /* deferproc */
 	CALL_REFLECT = 1 << 13,
-	CALL_OTHER = 1 << 14,      /* a runtime function that no expression is lowered to */
+	CALL_OTHER = 1 << 14, /* a runtime function that no expression is lowered to */
 };
 
 unsigned call_family(const char *runtime_call);

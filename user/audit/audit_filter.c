@@ -17,12 +17,9 @@ const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
 };
 
 const char *const audit_sort_names[] = {
-	[AUDIT_BY_BYTES] = "bytes",
-	[AUDIT_BY_OBJECTS] = "objects",
-	[AUDIT_BY_REFILLS] = "refills",
-	[AUDIT_BY_HEAP_GROWTH] = "heap-growth",
-	[AUDIT_BY_SITE] = "site",
-	NULL,
+	[AUDIT_BY_BYTES] = "bytes",	[AUDIT_BY_OBJECTS] = "objects",
+	[AUDIT_BY_REFILLS] = "refills", [AUDIT_BY_HEAP_GROWTH] = "heap-growth",
+	[AUDIT_BY_SITE] = "site",	NULL,
 };
 
 const char *audit_verdict_name(enum audit_verdict verdict)
@@ -175,8 +172,10 @@ int audit_threshold_parse(const char *text, struct audit_threshold *threshold, s
 
 	free(name);
 	if (verdict < 0)
-		return error_set(error, STATUS_USAGE, "unknown verdict in '%s': expected one of escapes, contradicted, "
-				 "unannotated, not-covered, escapes-unseen, stack", text);
+		return error_set(error, STATUS_USAGE,
+				 "unknown verdict in '%s': expected one of escapes, contradicted, "
+				 "unannotated, not-covered, escapes-unseen, stack",
+				 text);
 	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
 	if (!*colon)
 		return 0;
@@ -190,8 +189,10 @@ int audit_threshold_parse(const char *text, struct audit_threshold *threshold, s
 				return 0;
 		}
 	}
-	return error_set(error, STATUS_USAGE, "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
-			 "VERDICT:bytes>N", text);
+	return error_set(error, STATUS_USAGE,
+			 "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
+			 "VERDICT:bytes>N",
+			 text);
 }
 
 size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold)
@@ -208,8 +209,9 @@ size_t audit_threshold_rows(const struct audit *audit, const struct audit_thresh
 			count++;
 			continue;
 		}
-		value = threshold->value == VALUE_OBJECTS && row->objects_low != VALUE_UNMEASURED ?
-				row->objects_low : row->values[threshold->value];
+		value = threshold->value == VALUE_OBJECTS && row->objects_low != VALUE_UNMEASURED
+				? row->objects_low
+				: row->values[threshold->value];
 		count += value > threshold->above;
 	}
 	return count;

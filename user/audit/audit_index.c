@@ -13,16 +13,16 @@ enum { PACKAGE_MAX = 4096 };
 struct audit_index {
 	const struct escape_output *output;
 	struct pathmatch *paths;
-	struct pointer_map annotated_files; /* annotated file -> its number */
-	struct pointer_map measured_files;  /* measured file -> number of the annotated one, NO_FILE */
-	struct pointer_map covered_files;   /* measured file -> 1: in a directory of a matched file */
+	struct pointer_map annotated_files;   /* annotated file -> its number */
+	struct pointer_map measured_files;    /* measured file -> number of the annotated one, NO_FILE */
+	struct pointer_map covered_files;     /* measured file -> 1: in a directory of a matched file */
 	struct pointer_map covered_functions; /* function -> NOT_COVERED, … */
 	struct audit_position *positions;
 	size_t position_count;
-	const char **file_names;  /* by number */
-	size_t *file_starts;      /* by number: index of the first position; one more at the end */
+	const char **file_names; /* by number */
+	size_t *file_starts;	 /* by number: index of the first position; one more at the end */
 	uint32_t file_count;
-	const char **packages;    /* sorted */
+	const char **packages; /* sorted */
 	size_t package_count;
 };
 
@@ -70,10 +70,10 @@ static void collect_positions(struct audit_index *index)
 			*number = index->file_count++;
 			if (index->file_count >= capacity) {
 				capacity = capacity ? 2 * capacity : 64;
-				index->file_starts = must(reallocarray(index->file_starts, capacity + 1,
-								       sizeof(*index->file_starts)));
-				index->file_names = must(reallocarray(index->file_names, capacity,
-								      sizeof(*index->file_names)));
+				index->file_starts = must(
+					reallocarray(index->file_starts, capacity + 1, sizeof(*index->file_starts)));
+				index->file_names =
+					must(reallocarray(index->file_names, capacity, sizeof(*index->file_names)));
 			}
 			index->file_names[*number] = output->annotations[i].file;
 			index->file_starts[*number] = 0;
@@ -99,8 +99,8 @@ static void collect_positions(struct audit_index *index)
 		uint32_t number = pointer_map_get(&index->annotated_files, annotation->file);
 
 		if (annotation->file && call_allocates(annotation))
-			index->positions[next[number]++] = (struct audit_position){
-				number, annotation->line, annotation->column, (uint32_t)i};
+			index->positions[next[number]++] =
+				(struct audit_position){number, annotation->line, annotation->column, (uint32_t)i};
 	}
 	for (size_t i = 0; i < index->file_count; i++)
 		qsort(index->positions + index->file_starts[i], index->file_starts[i + 1] - index->file_starts[i],
@@ -166,7 +166,8 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 			*visited = 0;
 			for (uint32_t k = 0; k < location->frame_count; k++) {
 				const struct profile_frame *frame = &location->frames[k];
-				uint32_t *number = frame->file ? pointer_map_at(&index->measured_files, frame->file) : NULL;
+				uint32_t *number =
+					frame->file ? pointer_map_at(&index->measured_files, frame->file) : NULL;
 
 				if (!number || *number == 1)
 					continue; /* a package is known for it */
@@ -174,7 +175,8 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 				*packages = must(reallocarray(*packages, count + 2, sizeof(**packages)));
 				(*packages)[count++] = must(strdup(package));
 				(*packages)[count] = NULL;
-				pathmatch_add_measured(index->paths, frame->file, package[0] ? (*packages)[count - 1] : NULL);
+				pathmatch_add_measured(index->paths, frame->file,
+						       package[0] ? (*packages)[count - 1] : NULL);
 			}
 		}
 	}

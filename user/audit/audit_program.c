@@ -16,8 +16,8 @@ enum { PACKAGE_MAX = 4096 };
 /* A function of the output. */
 struct spoken {
 	const char *package, *name; /* name: without its package */
-	bool heap;                  /* it has heap moves */
-	bool found;                 /* in the program */
+	bool heap;		    /* it has heap moves */
+	bool found;		    /* in the program */
 };
 
 struct package {
@@ -107,14 +107,16 @@ static void collect_functions(struct comparison *comparison, const struct escape
 			     annotation->function == annotation->subject;
 		bool heap = call_allocates(annotation) && annotation->kind != ESCAPE_DOES_NOT_ESCAPE;
 
-		if (!annotation->package || !annotation->function || (!names && !heap) || !is_plain(annotation->function))
+		if (!annotation->package || !annotation->function || (!names && !heap) ||
+		    !is_plain(annotation->function))
 			continue;
 		if (annotation->package != last_package)
 			package = package_at(comparison, last_package = annotation->package);
 		package->complete |= names && annotation->kind == ESCAPE_CANNOT_INLINE;
 		if (comparison->spoken_count == capacity) {
 			capacity = capacity ? 2 * capacity : 256;
-			comparison->spoken = must(reallocarray(comparison->spoken, capacity, sizeof(*comparison->spoken)));
+			comparison->spoken =
+				must(reallocarray(comparison->spoken, capacity, sizeof(*comparison->spoken)));
 		}
 		comparison->spoken[comparison->spoken_count++] =
 			(struct spoken){annotation->package, annotation->function, heap, false};
@@ -150,8 +152,9 @@ static struct spoken *spoken_of(const struct comparison *comparison, const struc
 {
 	struct spoken key = {.package = package->path, .name = frames_local_name(symbol)};
 
-	return comparison->spoken_count ?
-		       bsearch(&key, comparison->spoken, comparison->spoken_count, sizeof(key), by_name) : NULL;
+	return comparison->spoken_count
+		       ? bsearch(&key, comparison->spoken, comparison->spoken_count, sizeof(key), by_name)
+		       : NULL;
 }
 
 static bool is_main(const struct comparison *comparison, const char *path)
@@ -165,7 +168,8 @@ static bool is_own(const struct comparison *comparison, const char *path)
 	size_t first = strcspn(path, "/"), module = comparison->binary->module ? strlen(comparison->binary->module) : 0;
 
 	return memchr(path, '.', first) || is_main(comparison, path) ||
-	       (module && strncmp(path, comparison->binary->module, module) == 0 && (path[module] == '/' || !path[module]));
+	       (module && strncmp(path, comparison->binary->module, module) == 0 &&
+		(path[module] == '/' || !path[module]));
 }
 
 /* Whether it was compiled from a Go file that is no test: not made by the compiler, not assembled. */
@@ -231,7 +235,8 @@ static void count_missing(struct comparison *comparison, struct audit_program *r
 		const struct spoken *spoken = &comparison->spoken[i];
 		bool in_main = is_main(comparison, spoken->package);
 
-		if (!spoken->heap || !is_own(comparison, spoken->package) || !package_at(comparison, spoken->package)->linked)
+		if (!spoken->heap || !is_own(comparison, spoken->package) ||
+		    !package_at(comparison, spoken->package)->linked)
 			continue;
 		result->spoken_of++;
 		result->main_spoken_of += in_main;

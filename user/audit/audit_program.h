@@ -18,10 +18,10 @@
 #include "audit/audit.h"
 
 struct audit_program {
-	bool compared;                 /* a file was there to look into */
-	size_t packages;               /* in both */
-	size_t unknown;                /* functions of the program that the output does not know */
-	size_t spoken_of, missing;     /* functions with heap moves in the output; of these, not in the program */
+	bool compared;			     /* a file was there to look into */
+	size_t packages;		     /* in both */
+	size_t unknown;			     /* functions of the program that the output does not know */
+	size_t spoken_of, missing;	     /* functions with heap moves in the output; of these, not in the program */
 	size_t main_spoken_of, main_missing; /* the same of package main, where little is written that nothing calls */
 	char unknown_name[256], missing_name[256]; /* one of each */
 };

@@ -16,7 +16,7 @@ struct function {
 	const char *file; /* as the output names it */
 	const char *name; /* without its package */
 	uint32_t line;
-	uint32_t said;    /* another line where the output has it; 0: none */
+	uint32_t said; /* another line where the output has it; 0: none */
 	bool fits;
 };
 
@@ -152,8 +152,8 @@ static void check_functions(const struct audit *audit, FILE *text)
 		example = &functions.list[i];
 	}
 	if (moved)
-		say(text, "%zu function%s at another line (%s: %" PRIu32 " in the program, %" PRIu32 " in the output)", moved,
-		    moved == 1 ? " begins" : "s begin", example->name, example->line, example->said);
+		say(text, "%zu function%s at another line (%s: %" PRIu32 " in the program, %" PRIu32 " in the output)",
+		    moved, moved == 1 ? " begins" : "s begin", example->name, example->line, example->said);
 	free(functions.list);
 }
 
@@ -173,7 +173,8 @@ static void check_release(const struct audit *audit, FILE *text)
 	else if (speaks_of_append && program < APPEND_RELEASE)
 		say(text, "Go 1.%d built the program and the output is of Go 1.%d or newer", program, APPEND_RELEASE);
 	else if (silent_append && !speaks_of_append && program >= APPEND_RELEASE)
-		say(text, "Go 1.%d built the program and the output is of a release before Go 1.%d", program, APPEND_RELEASE);
+		say(text, "Go 1.%d built the program and the output is of a release before Go 1.%d", program,
+		    APPEND_RELEASE);
 }
 
 static void check_silence(const struct audit *audit, FILE *text)
@@ -193,14 +194,14 @@ static void check_silence(const struct audit *audit, FILE *text)
 		    !(physical->function && strstr(physical->function, ".init")))
 			silent++;
 		/* The annotation is the callee's own although the compiler repeats it at the call. */
-		uninlined += row->verdict == AUDIT_ESCAPES && row->inlined_count && own && row->site.line != physical->line &&
-			     row->annotations[0]->line == row->site.line;
+		uninlined += row->verdict == AUDIT_ESCAPES && row->inlined_count && own &&
+			     row->site.line != physical->line && row->annotations[0]->line == row->site.line;
 	}
 	if (silent)
 		say(text, "%zu allocation%s of which it would have spoken", silent, silent == 1 ? "" : "s");
 	if (uninlined)
-		say(text, "%zu allocation%s inlined in the program and not in the output (was it made with -l?)", uninlined,
-		    uninlined == 1 ? " is" : "s are");
+		say(text, "%zu allocation%s inlined in the program and not in the output (was it made with -l?)",
+		    uninlined, uninlined == 1 ? " is" : "s are");
 }
 
 /* What the linker left out because nothing calls it is no news where nothing else speaks against the output. */
@@ -214,8 +215,8 @@ static void check_program(const struct audit *audit, FILE *text)
 	if (!program.packages)
 		say(text, "none of its packages is in the program");
 	if (program.unknown)
-		say(text, "%zu function%s of the program %s not in it (%s)", program.unknown, program.unknown == 1 ? "" : "s",
-		    program.unknown == 1 ? "is" : "are", program.unknown_name);
+		say(text, "%zu function%s of the program %s not in it (%s)", program.unknown,
+		    program.unknown == 1 ? "" : "s", program.unknown == 1 ? "is" : "are", program.unknown_name);
 	if (program.missing && (ftell(text) > 0 || 2 * program.main_missing > program.main_spoken_of))
 		say(text, "%zu of %zu functions in it that move something to the heap %s not in the program (%s)",
 		    program.missing, program.spoken_of, program.missing == 1 ? "is" : "are", program.missing_name);
@@ -235,8 +236,10 @@ char *audit_stale(const struct audit *audit)
 	check_silence(audit, text);
 	if (fclose(text))
 		abort();
-	if (size && asprintf(&sentence, "the compiler output does not fit the program: %s; make it again from the same "
-			     "sources with the same go and flags: go build -gcflags=-m=2 ./... 2> FILE", findings) < 0)
+	if (size && asprintf(&sentence,
+			     "the compiler output does not fit the program: %s; make it again from the same "
+			     "sources with the same go and flags: go build -gcflags=-m=2 ./... 2> FILE",
+			     findings) < 0)
 		abort();
 	free(findings);
 	return sentence;

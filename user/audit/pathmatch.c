@@ -12,9 +12,9 @@
 
 struct file {
 	const char *name;     /* as added */
-	char *path;           /* normal form */
+	char *path;	      /* normal form */
 	const char *package;  /* NULL where not known; not owned */
-	size_t order;         /* of addition */
+	size_t order;	      /* of addition */
 	struct file *partner; /* on the other side */
 	size_t strength;      /* components in common, of a match by suffix */
 	UT_hash_handle hh;    /* by name */
@@ -23,7 +23,7 @@ struct file {
 struct side {
 	struct file *by_name;
 	struct file **by_suffix; /* sorted by the path read backwards, component by component */
-	struct file **by_key;    /* those with a package, sorted by package and base name */
+	struct file **by_key;	 /* those with a package, sorted by package and base name */
 	size_t count, key_count;
 };
 
@@ -152,7 +152,7 @@ static void side_free(struct side *side)
 {
 	struct file *file, *next;
 
-	HASH_ITER(hh, side->by_name, file, next) {
+	HASH_ITER (hh, side->by_name, file, next) {
 		HASH_DEL(side->by_name, file);
 		free(file->path);
 		free(file);
@@ -228,7 +228,8 @@ static bool owns(const char *package, const char *path)
 	/* "…/bar/v2/x.go": the directory is the version */
 	length = strlen(package);
 	return length > (size_t)(base - 1 - directory) &&
-	       strncmp(package + length - (size_t)(base - 1 - directory), directory, (size_t)(base - 1 - directory)) == 0 &&
+	       strncmp(package + length - (size_t)(base - 1 - directory), directory, (size_t)(base - 1 - directory)) ==
+		       0 &&
 	       package[length - (size_t)(base - 1 - directory) - 1] == '/';
 }
 
@@ -326,8 +327,9 @@ static bool packages_differ(const struct file *a, const struct file *b)
 static struct file *find_by_key(const struct side *side, const struct file *file)
 {
 	const struct file *key = file;
-	struct file **found = file->package && side->key_count ?
-		bsearch(&key, side->by_key, side->key_count, sizeof(*side->by_key), by_key) : NULL;
+	struct file **found = file->package && side->key_count
+				      ? bsearch(&key, side->by_key, side->key_count, sizeof(*side->by_key), by_key)
+				      : NULL;
 	size_t index;
 
 	if (!found)
@@ -395,8 +397,8 @@ static void pair(struct file *annotated, struct file *measured, size_t strength)
  */
 static void forget_linked_package(const struct side *annotated, struct file *measured)
 {
-	const struct file *same = measured->package && is_absolute(measured->path) ?
-					  find_by_path(annotated, measured->path) : NULL;
+	const struct file *same =
+		measured->package && is_absolute(measured->path) ? find_by_path(annotated, measured->path) : NULL;
 
 	if (same && same->package && packages_differ(same, measured) && !owns(measured->package, measured->path))
 		measured->package = NULL;
@@ -540,7 +542,8 @@ static struct file *find_by_base(const struct side *side, const char *base)
 	size_t index = lower_bound(side, base), last = index;
 	struct file *found = NULL;
 
-	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->path), base) == 0; last++)
+	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->path), base) == 0;
+	     last++)
 		found = side->by_suffix[last];
 	return last == index + 1 ? found : NULL;
 }

@@ -11,15 +11,15 @@
 /* The exit statuses of every command, and so the classes of failure. */
 enum exit_status {
 	STATUS_OK = 0,
-	STATUS_FOUND = 1,          /* a gate or an audit threshold found something */
-	STATUS_USAGE = 2,          /* wrong usage, unreadable or malformed input */
+	STATUS_FOUND = 1,	   /* a gate or an audit threshold found something */
+	STATUS_USAGE = 2,	   /* wrong usage, unreadable or malformed input */
 	STATUS_CANNOT_MEASURE = 3, /* no permission, kernel support or probes; or the program itself failed */
-	STATUS_LOST = 4,           /* measured, but events were lost: the numbers are a lower bound */
+	STATUS_LOST = 4,	   /* measured, but events were lost: the numbers are a lower bound */
 };
 
 struct error {
 	enum exit_status status; /* what the process should exit with */
-	char text[1024];         /* always terminated; truncated where longer */
+	char text[1024];	 /* always terminated; truncated where longer */
 };
 
 /* Fills `error` (NULL is allowed) and returns -1, so that a failing path can `return error_set(...)`. */

@@ -15,9 +15,9 @@
 #include "base/error.h"
 
 struct output {
-	FILE *stream;    /* write here; NULL when not open */
-	char *path;      /* as the caller named it */
-	char *final;     /* what the neighbour will be renamed to; NULL where written directly */
+	FILE *stream;	 /* write here; NULL when not open */
+	char *path;	 /* as the caller named it */
+	char *final;	 /* what the neighbour will be renamed to; NULL where written directly */
 	char *temporary; /* the neighbour */
 };
 

@@ -16,7 +16,7 @@ struct pointer_map {
 	struct pointer_map_slot {
 		const void *key; /* NULL: free; so NULL is no key */
 		uint32_t value;
-	} *slots;
+	} * slots;
 	size_t capacity, count; /* capacity is a power of two or 0 */
 };
 

@@ -20,7 +20,8 @@ static size_t character(const unsigned char *text, size_t length)
 	if (!bytes || code < 0xa0)
 		return 0;
 	/* Bidirectional controls make text look like other text. */
-	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029)
+	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0x2028 ||
+	    code == 0x2029)
 		return 0;
 	return bytes;
 }

@@ -135,7 +135,8 @@ static uint64_t *find(const struct string_table *table, uint64_t hash, const cha
 		if (!entry)
 			return &table->entries[i];
 		/* strncmp stops at the known string's end, memcmp might run past it. */
-		if (entry >> ADDRESS_BITS == hash >> ADDRESS_BITS && strncmp(known, text, length) == 0 && !known[length])
+		if (entry >> ADDRESS_BITS == hash >> ADDRESS_BITS && strncmp(known, text, length) == 0 &&
+		    !known[length])
 			return &table->entries[i];
 	}
 }

@@ -75,8 +75,7 @@ struct attachments *attachments_new(struct bpf_object *programs)
 	attachments->multi = !(attach && strcmp(attach, "perf") == 0) && attachments_kernel_has_multi();
 	if (attachments->multi)
 		return attachments;
-	bpf_object__for_each_program(program, programs)
-		bpf_program__set_expected_attach_type(program, 0);
+	bpf_object__for_each_program(program, programs) bpf_program__set_expected_attach_type(program, 0);
 	return attachments;
 }
 

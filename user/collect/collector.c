@@ -64,20 +64,29 @@ static int explain(struct error *error, const char *what, int code)
 
 	read_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
 	if ((code == EPERM || code == EACCES) && strstr(lockdown, "[confidentiality]"))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel is locked down (confidentiality), which "
-				 "forbids BPF programs to read memory; boot without lockdown", what);
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot %s: the kernel is locked down (confidentiality), which "
+				 "forbids BPF programs to read memory; boot without lockdown",
+				 what);
 	if ((code == EPERM || code == EACCES) && geteuid() != 0)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: not permitted; run as root, or with CAP_BPF, "
-				 "CAP_PERFMON and CAP_SYS_PTRACE", what);
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot %s: not permitted; run as root, or with CAP_BPF, "
+				 "CAP_PERFMON and CAP_SYS_PTRACE",
+				 what);
 	if (code == EPERM || code == EACCES)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: not permitted although run as root; a seccomp filter "
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot %s: not permitted although run as root; a seccomp filter "
 				 "or a missing capability forbids it: give the container CAP_BPF, CAP_PERFMON and "
-				 "CAP_SYS_ADMIN", what);
+				 "CAP_SYS_ADMIN",
+				 what);
 	if (code == ENOSYS)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no BPF (CONFIG_BPF_SYSCALL)", what);
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no BPF (CONFIG_BPF_SYSCALL)",
+				 what);
 	if (stat("/sys/bus/event_source/devices/uprobe", &status))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no uprobes "
-				 "(CONFIG_UPROBE_EVENTS)", what);
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot %s: the kernel has no uprobes "
+				 "(CONFIG_UPROBE_EVENTS)",
+				 what);
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", what, strerror(code));
 }
 
@@ -87,14 +96,14 @@ static void fill_size_classes(struct escapement_bpf *bpf)
 	size_t eights = sizeof(bpf->rodata->size_class_of_8);
 	size_t large = sizeof(bpf->rodata->size_class_of_128);
 
-	for (int class = SIZE_CLASSES - 1; class > 0; class--) {
+	for (int class = SIZE_CLASSES - 1; class > 0; class --) {
 		int64_t size = size_class_bytes(class);
 
 		bpf->rodata->size_class_sizes[class] = (uint16_t)size;
 		for (size_t i = 0; i < eights && (int64_t)i * 8 <= size; i++)
-			bpf->rodata->size_class_of_8[i] = (uint8_t)class;
+			bpf->rodata->size_class_of_8[i] = (uint8_t) class;
 		for (size_t i = 0; i < large && 1024 + (int64_t)i * 128 <= size; i++)
-			bpf->rodata->size_class_of_128[i] = (uint8_t)class;
+			bpf->rodata->size_class_of_128[i] = (uint8_t) class;
 	}
 }
 
@@ -159,8 +168,8 @@ void collector_close(struct collector *collector)
 	free(collector);
 }
 
-struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
-				    const struct probe_set *probes, struct error *error)
+struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
+				    struct error *error)
 {
 	struct event_process *process = slot < EVENT_SLOTS ? (struct event_process *)&collector->processes[slot] : NULL;
 	int status;
@@ -221,7 +230,8 @@ uint64_t collector_missed(struct collector *collector)
 	struct bpf_program *program;
 	uint64_t missed = 0;
 
-	bpf_object__for_each_program(program, collector->bpf->obj) {
+	bpf_object__for_each_program(program, collector->bpf->obj)
+	{
 		struct bpf_prog_info info = {0};
 		uint32_t size = sizeof(info);
 

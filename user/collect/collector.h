@@ -30,8 +30,8 @@ struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
 
 /* Attaches a process's probes; its events go to that slot, or nowhere when it is EVENT_SLOTS. */
-struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot,
-				    const struct probe_set *probes, struct error *error);
+struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
+				    struct error *error);
 /* Returns when no program runs any more for it. NULL is allowed. */
 void collector_detach(struct attachment *attachment);
 /* The same for a process that is gone, so that nothing can run for it: returns at once. */

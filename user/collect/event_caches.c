@@ -13,9 +13,11 @@ static int64_t settle_cache(struct event_rows *rows, volatile struct event_proce
 {
 	int64_t unknown = 0;
 
-	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
-		struct event_key key = {.stack = before->spans[class].stack, .slot = slot, .kind = EVENT_CENTRAL_GROW,
-					.span_class = (uint16_t)class};
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class ++) {
+		struct event_key key = {.stack = before->spans[class].stack,
+					.slot = slot,
+					.kind = EVENT_CENTRAL_GROW,
+					.span_class = (uint16_t) class};
 		struct event_sums sums = {.count = 1};
 		bool held = after->spans[class].state == EVENT_SPAN_HELD;
 
@@ -52,7 +54,7 @@ int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct ev
 	while (next_cache(map, slot, &key)) {
 		if (bpf_map_lookup_elem(map, &key, &before))
 			continue;
-		for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+		for (int class = 0; class < EVENT_SPAN_CLASSES; class ++) {
 			bool held = before.spans[class].state == EVENT_SPAN_HELD;
 
 			verdicts[class] = held ? came_fresh(context, key.cache, class) : 0;

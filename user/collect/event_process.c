@@ -9,7 +9,7 @@ static uint64_t shape_objects(const volatile struct event_shape *shape, bool all
 void event_process_totals(const volatile struct event_process *process, bool all,
 			  struct event_class_totals totals[EVENT_SPAN_CLASSES])
 {
-	for (int class = 0; class < EVENT_SPAN_CLASSES; class++) {
+	for (int class = 0; class < EVENT_SPAN_CLASSES; class ++) {
 		const volatile struct event_class_totals *inside = &process->inside.classes[class];
 		const volatile struct event_class_totals *outside = &process->outside.classes[class];
 
@@ -51,7 +51,7 @@ void event_process_rows(const volatile struct event_process *process, uint32_t s
 {
 	const volatile struct event_window *inside = &process->inside;
 
-	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class++) {
+	for (uint32_t class = 0; class < EVENT_SPAN_CLASSES; class ++) {
 		each_count(slot, EVENT_REFILL, class, inside->classes[class].refills, 0, each, context);
 		each_count(slot, EVENT_CENTRAL_GROW, class, inside->classes[class].central_grows, 0, each, context);
 	}
@@ -61,7 +61,10 @@ void event_process_rows(const volatile struct event_process *process, uint32_t s
 		const volatile struct event_shape *shape = &process->shapes[i];
 		uint64_t objects = shape_objects(shape, false);
 		struct event_sums sums = {.count = objects, .bytes = objects * shape->bytes};
-		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .site = shape->site, .type = shape->type,
+		struct event_key key = {.slot = slot,
+					.kind = EVENT_ALLOC,
+					.site = shape->site,
+					.type = shape->type,
 					.span_class = shape->span_class};
 
 		if (objects)

@@ -18,9 +18,9 @@ struct event_rows {
 	volatile struct event_process *processes; /* by slot */
 	const struct program_barrier *barrier;
 	bool stacks;
-	struct event_store stores[EVENT_SLOTS]; /* by process slot */
-	struct event_stacks drained[2]; /* by pair: stacks of rows that are still to be taken out of it */
-	bool filled[2]; /* which pairs may hold anything */
+	struct event_store stores[EVENT_SLOTS];	 /* by process slot */
+	struct event_stacks drained[2];		 /* by pair: stacks of rows that are still to be taken out of it */
+	bool filled[2];				 /* which pairs may hold anything */
 	uint64_t relieved_rows, relieved_stacks; /* of those ever put into the maps, when they were last emptied */
 };
 
@@ -162,7 +162,7 @@ struct gathered_rows {
 	struct gathered_row {
 		struct event_key key;
 		struct event_sums sums;
-	} *items;
+	} * items;
 	size_t count, capacity;
 };
 

@@ -215,8 +215,11 @@ static void remember(struct event_store *store, const struct event_hash *hash, u
 bool event_store_add(struct event_store *store, const struct event_key *key, const struct event_stack *stack,
 		     const struct event_sums *sums)
 {
-	struct event_row row = {.site = key->site, .type = key->type, .stack = leaf_of(store, stack),
-				.kind = key->kind, .span_class = key->span_class};
+	struct event_row row = {.site = key->site,
+				.type = key->type,
+				.stack = leaf_of(store, stack),
+				.kind = key->kind,
+				.span_class = key->span_class};
 	struct event_row *stored;
 
 	if (stack && key->kind == EVENT_REFILL && has_stack(key))
@@ -235,8 +238,8 @@ bool event_store_add(struct event_store *store, const struct event_key *key, con
 
 struct event_key event_store_key(const struct event_row *row, uint32_t slot)
 {
-	return (struct event_key){.slot = slot, .site = row->site, .type = row->type, .kind = row->kind,
-				  .span_class = row->span_class};
+	return (struct event_key){
+		.slot = slot, .site = row->site, .type = row->type, .kind = row->kind, .span_class = row->span_class};
 }
 
 /*

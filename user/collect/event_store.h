@@ -27,7 +27,7 @@ struct event_row {
 /* All zero: nothing stored. */
 struct event_store {
 	struct event_row *rows; /* in order of first appearance; no two of one (stack, site, type, kind, span class) */
-	uint64_t *words; /* nodes, one behind the other: a head and the frames */
+	uint64_t *words;	/* nodes, one behind the other: a head and the frames */
 	uint32_t row_count, node_count, word_count;
 	uint32_t row_capacity, word_capacity;
 	uint32_t *row_slots, *node_slots; /* hash tables: a row's index plus 1; a node's first word */

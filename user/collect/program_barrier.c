@@ -23,8 +23,8 @@ struct program_barrier *program_barrier_open(int *status)
 		abort();
 	barrier->inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
 	options.inner_map_fd = (uint32_t)barrier->inner;
-	barrier->outer = bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(uint32_t), sizeof(uint32_t), 1,
-					&options);
+	barrier->outer =
+		bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, &options);
 	*status = barrier->outer < 0 ? -errno : 0;
 	if (!*status)
 		return barrier;

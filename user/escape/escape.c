@@ -69,11 +69,13 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 	if (!output->byte_count)
 		error_set(error, STATUS_USAGE,
 			  "'%s' is empty: the compiler printed nothing; build with -gcflags=-m=2, and -a to rebuild "
-			  "what is cached", name);
+			  "what is cached",
+			  name);
 	else if (!output->annotation_count)
 		error_set(error, STATUS_USAGE,
 			  "'%s' holds no compiler annotations in %llu lines; expected the output of "
-			  "go build -gcflags=-m=2", name, (unsigned long long)output->line_count);
+			  "go build -gcflags=-m=2",
+			  name, (unsigned long long)output->line_count);
 	else
 		return output;
 	escape_free(output);

@@ -50,9 +50,9 @@ struct escape_step {
 
 /* `flow: TO = FROM:`: one edge of the escape graph, with the steps that made it. */
 struct escape_flow {
-	const char *to;   /* "{heap}", "~r0", "{storage for x}", a name */
+	const char *to;	  /* "{heap}", "~r0", "{storage for x}", a name */
 	const char *from; /* with its leading & or * taken off */
-	int32_t derefs;   /* -1 for &from, 0, or the number of leading * */
+	int32_t derefs;	  /* -1 for &from, 0, or the number of leading * */
 	uint32_t step_count;
 	const struct escape_step *steps;
 };
@@ -60,17 +60,17 @@ struct escape_flow {
 struct escape_annotation {
 	const char *package;  /* of the last "# import/path" header; NULL before any */
 	const char *file;     /* as printed, less a leading "./"; random build directories normalised */
-	uint32_t line;        /* 0 where the compiler gave none */
+	uint32_t line;	      /* 0 where the compiler gave none */
 	uint32_t column;      /* 0 where the compiler gave none */
 	const char *function; /* NULL where the compiler does not say */
 	enum escape_kind kind;
-	const char *subject;  /* "x", "make([]int, 0, 4)", "F": what the message is about */
-	const char *detail;   /* what else it says: the result and level of a leak, why not inlined; NULL if nothing */
+	const char *subject; /* "x", "make([]int, 0, 4)", "F": what the message is about */
+	const char *detail;  /* what else it says: the result and level of a leak, why not inlined; NULL if nothing */
 	uint32_t flow_count;
 	const struct escape_flow *flows; /* the explanation, in the compiler's order; -m=2 only */
-	const char *text;     /* the compiler's own words after the position; not interned */
-	bool explained_only;  /* explained at -m=2 without a verdict of its own: closures made for go and defer */
-	bool truncated;       /* the compiler cut the explanation short */
+	const char *text;		 /* the compiler's own words after the position; not interned */
+	bool explained_only; /* explained at -m=2 without a verdict of its own: closures made for go and defer */
+	bool truncated;	     /* the compiler cut the explanation short */
 };
 
 /* A line that is no known message: shown and counted, never dropped. */
@@ -88,7 +88,7 @@ struct escape_output {
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
 	uint64_t line_count, byte_count; /* of the input */
-	struct escape_storage *storage;  /* private to escape_parser.c */
+	struct escape_storage *storage;	 /* private to escape_parser.c */
 };
 
 /*

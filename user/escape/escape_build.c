@@ -67,8 +67,9 @@ static int start(const struct escape_build *build, pid_t *pid, struct error *err
 		}
 	}
 	if (failure)
-		error_set(error, STATUS_CANNOT_MEASURE, "cannot run '%s'%s%s: %s; name the go command with --go", command[0],
-			  build->directory ? " in " : "", build->directory ? build->directory : "", strerror(failure));
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot run '%s'%s%s: %s; name the go command with --go",
+			  command[0], build->directory ? " in " : "", build->directory ? build->directory : "",
+			  strerror(failure));
 	free(gcflags);
 	free(command);
 	return ends[0];

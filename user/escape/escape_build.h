@@ -15,14 +15,14 @@
 #include "escape/escape.h"
 
 struct escape_build {
-	const char *go;        /* the go command; NULL: the one in PATH */
-	const char *directory; /* where to run it; NULL: here */
+	const char *go;		     /* the go command; NULL: the one in PATH */
+	const char *directory;	     /* where to run it; NULL: here */
 	const char *const *packages; /* patterns; none: the package of the directory */
 	int package_count;
 	const char *const *flags; /* more build flags: "-tags=x", "-test", "-race" */
 	int flag_count;
 	bool dependencies; /* compile (and hear of) all that they import, too */
-	FILE *copy;        /* gets the compiler's output as it comes; NULL: nobody */
+	FILE *copy;	   /* gets the compiler's output as it comes; NULL: nobody */
 };
 
 /* What the compiler says at -m=2. An error of the build itself is STATUS_CANNOT_MEASURE with the go command's words. */

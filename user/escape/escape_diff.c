@@ -157,8 +157,7 @@ struct escape_diff *escape_diff_new(const struct escape_side *before, const stru
 	diff->reasons = is_explained(before) && is_explained(after);
 	add_side(&comparison, 1);
 	add_side(&comparison, 0);
-	HASH_ITER(hh, comparison.entries, entry, next)
-	{
+	HASH_ITER (hh, comparison.entries, entry, next) {
 		add_change(diff, entry, &capacity);
 		HASH_DEL(comparison.entries, entry);
 		free(entry);

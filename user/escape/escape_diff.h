@@ -15,8 +15,8 @@
 #include "escape/escape_select.h"
 
 enum escape_change_kind {
-	ESCAPE_NEW,     /* more often than before */
-	ESCAPE_GONE,    /* less often than before */
+	ESCAPE_NEW,	/* more often than before */
+	ESCAPE_GONE,	/* less often than before */
 	ESCAPE_CHANGED, /* as often, for another reason */
 };
 
@@ -27,11 +27,12 @@ struct escape_change {
 };
 
 struct escape_diff {
-	struct escape_change *changes; /* new and changed in the order of the new output, then gone in that of the old */
+	struct escape_change
+		*changes; /* new and changed in the order of the new output, then gone in that of the old */
 	size_t change_count;
-	size_t totals[3];    /* sums of |new_count - old_count|, and the number of changed ones */
-	bool by_function;    /* false: by file */
-	bool reasons;        /* both outputs explain (-m=2): changed reasons can be seen */
+	size_t totals[3]; /* sums of |new_count - old_count|, and the number of changed ones */
+	bool by_function; /* false: by file */
+	bool reasons;	  /* both outputs explain (-m=2): changed reasons can be seen */
 };
 
 /* One side, with its functions named. Outputs and graphs must outlive the diff. */

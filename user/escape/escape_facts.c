@@ -23,8 +23,8 @@
 /* An explanation that waits for its verdict. */
 struct pending {
 	struct escape_annotation fact; /* of a leak, `detail` is the destination */
-	int32_t derefs;                /* of a leak */
-	uint32_t next;                 /* the one before at a position with the same hash, + 1 */
+	int32_t derefs;		       /* of a leak */
+	uint32_t next;		       /* the one before at a position with the same hash, + 1 */
 	bool claimed;
 };
 
@@ -98,7 +98,8 @@ static const char *intern_optional(struct facts *facts, struct span span)
 
 static bool is_likely_path(const struct facts *facts, struct span path)
 {
-	return facts->file && path.length == facts->raw_path_length && memcmp(path.text, facts->raw_path, path.length) == 0;
+	return facts->file && path.length == facts->raw_path_length &&
+	       memcmp(path.text, facts->raw_path, path.length) == 0;
 }
 
 static const char *intern_path(struct facts *facts, struct span path)
@@ -202,7 +203,8 @@ static struct file_facts *file_of(struct facts *facts, const struct escape_annot
 		grow_file_index(facts);
 	slot = file_slot(facts, fact->package, fact->file);
 	if (!*slot) {
-		facts->files = array_reserve(facts->files, facts->file_count, &facts->file_capacity, sizeof(*facts->files));
+		facts->files =
+			array_reserve(facts->files, facts->file_count, &facts->file_capacity, sizeof(*facts->files));
 		facts->files[facts->file_count++] = (struct file_facts){.package = fact->package, .file = fact->file};
 		*slot = (uint32_t)facts->file_count;
 	}
@@ -247,8 +249,8 @@ static size_t find_or_add(struct facts *facts, struct file_facts *file, const st
 		if (file->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
 			return i;
 	}
-	output->annotations = array_reserve(output->annotations, output->annotation_count,
-					    &facts->annotation_capacity, sizeof(*output->annotations));
+	output->annotations = array_reserve(output->annotations, output->annotation_count, &facts->annotation_capacity,
+					    sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
 	file->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
 	file->count++;
@@ -308,8 +310,9 @@ static void add_flow(struct facts *facts, const struct escape_flow *flow)
  */
 static void add_implied_flow(struct facts *facts)
 {
-	const struct escape_annotation *owner = facts->explained == PENDING ?
-		&facts->pending[facts->explained_number].fact : &facts->output->annotations[facts->explained_number];
+	const struct escape_annotation *owner = facts->explained == PENDING
+							? &facts->pending[facts->explained_number].fact
+							: &facts->output->annotations[facts->explained_number];
 	struct escape_flow flow = {.from = owner->subject};
 	struct span heap = SPAN("{heap}");
 
@@ -382,7 +385,8 @@ static struct pending *next_pending(struct facts *facts, const struct escape_ann
 
 	if (!facts->pending_count)
 		return NULL;
-	for (number = last ? last->next : *pending_slot(facts, fact); number; number = facts->pending[number - 1].next) {
+	for (number = last ? last->next : *pending_slot(facts, fact); number;
+	     number = facts->pending[number - 1].next) {
 		if (same_place(&facts->pending[number - 1].fact, fact))
 			return &facts->pending[number - 1];
 	}
@@ -439,8 +443,8 @@ static void add_heading(struct facts *facts, const struct escape_annotation *fac
 			return;
 		}
 	}
-	facts->pending = array_reserve(facts->pending, facts->pending_count, &facts->pending_capacity,
-				       sizeof(*facts->pending));
+	facts->pending =
+		array_reserve(facts->pending, facts->pending_count, &facts->pending_capacity, sizeof(*facts->pending));
 	facts->pending[facts->pending_count++] = (struct pending){.fact = *fact, .derefs = derefs};
 	if (facts->pending_count > facts->pending_index_capacity) {
 		grow_pending_index(facts);
@@ -471,20 +475,23 @@ static int fitness(const struct pending *pending, const struct escape_annotation
 	if (!is_leak(verdict->kind)) {
 		if (fact_class(verdict->kind) != ESCAPE_ESCAPES)
 			return 0;
-		return pending->fact.subject == verdict->subject ? 2 :
-		       same_head(pending->fact.subject, verdict->subject);
+		return pending->fact.subject == verdict->subject ? 2
+								 : same_head(pending->fact.subject, verdict->subject);
 	}
 	if (pending->fact.subject != verdict->subject)
 		return 0;
 	switch (verdict->kind) {
 	case ESCAPE_LEAKING_PARAM_TO_RESULT: /* "R level=N" */
 		length = strlen(to);
-		return strncmp(verdict->detail, to, length) == 0 && strncmp(verdict->detail + length, " level=", 7) == 0 &&
+		return strncmp(verdict->detail, to, length) == 0 &&
+		       strncmp(verdict->detail + length, " level=", 7) == 0 &&
 		       atoi(verdict->detail + length + 7) == pending->derefs;
 	case ESCAPE_LEAKING_PARAM:
 		return pending->derefs ? 0 : pending->fact.kind == ESCAPE_LEAKING_PARAM ? 3 : to[0] == '{' ? 2 : 1;
 	default: /* fewer dereferences were found later, and count */
-		return !pending->derefs ? 0 : (to[0] == '{' ? 2000 : 1000) - (pending->derefs < 999 ? pending->derefs : 999);
+		return !pending->derefs
+			       ? 0
+			       : (to[0] == '{' ? 2000 : 1000) - (pending->derefs < 999 ? pending->derefs : 999);
 	}
 }
 
@@ -603,8 +610,7 @@ void facts_package(struct facts *facts, struct span path)
 	output->packages[output->package_count++] = facts->package;
 }
 
-bool facts_add(struct facts *facts, const struct position *position, const struct message *message,
-	       struct span text)
+bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text)
 {
 	struct escape_annotation fact = {.package = facts->package, .kind = message->kind}, *verdict;
 	struct file_facts *file;

@@ -21,8 +21,7 @@ void facts_free(struct facts *facts);
 void facts_package(struct facts *facts, struct span path);
 
 /* Adds a message. False: a line of an explanation where none is open at this position. */
-bool facts_add(struct facts *facts, const struct position *position, const struct message *message,
-	       struct span text);
+bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text);
 
 /* The path that the message before had, as printed. */
 struct span facts_likely_path(const struct facts *facts);

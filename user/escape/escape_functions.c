@@ -120,8 +120,8 @@ static void collect_declarations(struct naming *naming)
 		if ((a->kind != ESCAPE_CAN_INLINE && a->kind != ESCAPE_CANNOT_INLINE) || a->function != a->subject)
 			continue;
 		naming->complete |= a->kind == ESCAPE_CAN_INLINE && a->detail;
-		naming->declarations[naming->declaration_count++] = (struct declaration){
-			a->file, a->line, a->column, canonical(naming, a->subject)};
+		naming->declarations[naming->declaration_count++] =
+			(struct declaration){a->file, a->line, a->column, canonical(naming, a->subject)};
 	}
 	qsort(naming->declarations, naming->declaration_count, sizeof(*naming->declarations), by_position);
 }
@@ -214,9 +214,9 @@ static const char *numbered_name(const struct file *file, const struct go_functi
 		const struct declaration *d = &file->declarations[i];
 
 		if (d->line == function->name_line && d->column == function->name_column &&
-		    (init ? strncmp(d->name, "init.", 5) == 0 :
-			    escape_declared_function(d->name) == declared &&
-			    strncmp(d->name, function->name, declared) == 0))
+		    (init ? strncmp(d->name, "init.", 5) == 0
+			  : escape_declared_function(d->name) == declared &&
+				     strncmp(d->name, function->name, declared) == 0))
 			return d->name;
 	}
 	return function->name;
@@ -230,14 +230,19 @@ static void take_ranges(struct naming *naming, struct file *file, const struct g
 	file->range_count = functions->count;
 	for (size_t i = 0; i < functions->count; i++) {
 		const struct go_function *f = &functions->functions[i];
-		const char *name = is_literal(f->name) || strcmp(f->name, "init") == 0 ? numbered_name(file, f) : f->name;
+		const char *name =
+			is_literal(f->name) || strcmp(f->name, "init") == 0 ? numbered_name(file, f) : f->name;
 
 		while (around && (file->ranges[around - 1].end_line < f->line ||
 				  (file->ranges[around - 1].end_line == f->line &&
 				   file->ranges[around - 1].end_column < f->column)))
 			around = file->ranges[around - 1].parent;
-		file->ranges[i] = (struct range){f->line, f->column, f->end_line, f->end_column,
-						 string_table_intern(naming->strings, name, strlen(name)), around};
+		file->ranges[i] = (struct range){f->line,
+						 f->column,
+						 f->end_line,
+						 f->end_column,
+						 string_table_intern(naming->strings, name, strlen(name)),
+						 around};
 		around = i + 1;
 	}
 }
@@ -354,8 +359,7 @@ static const char *name_of(struct naming *naming, const struct escape_annotation
 
 size_t escape_name_functions(struct escape_output *output, const char *directory)
 {
-	struct naming naming = {
-		.output = output, .strings = escape_output_strings(output), .directory = directory};
+	struct naming naming = {.output = output, .strings = escape_output_strings(output), .directory = directory};
 	struct file *file, *next;
 	size_t without = 0;
 
@@ -364,8 +368,7 @@ size_t escape_name_functions(struct escape_output *output, const char *directory
 		output->annotations[i].function = name_of(&naming, &output->annotations[i]);
 		without += !output->annotations[i].function;
 	}
-	HASH_ITER(hh, naming.files, file, next)
-	{
+	HASH_ITER (hh, naming.files, file, next) {
 		HASH_DEL(naming.files, file);
 		free(file->ranges);
 		free(file);

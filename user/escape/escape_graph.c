@@ -54,8 +54,9 @@ static uint32_t *location_slot(const struct escape_graph *graph, const struct es
 	for (size_t at = hash & (graph->index_capacity - 1);; at = (at + 1) & (graph->index_capacity - 1)) {
 		const struct escape_location *known = &graph->locations[graph->index[at] - 1];
 
-		if (!graph->index[at] || (same_text(known->name, key->name) && same_text(known->function, key->function) &&
-					  same_text(known->package, key->package)))
+		if (!graph->index[at] ||
+		    (same_text(known->name, key->name) && same_text(known->function, key->function) &&
+		     same_text(known->package, key->package)))
 			return &graph->index[at];
 	}
 }
@@ -72,7 +73,7 @@ static struct escape_location location_key(const struct escape_annotation *annot
 }
 
 static struct escape_location *add_location(struct escape_graph *graph, const struct escape_annotation *annotation,
-					     const char *name)
+					    const char *name)
 {
 	struct escape_location key = location_key(annotation, name);
 	uint32_t *slot = location_slot(graph, &key);
@@ -121,8 +122,8 @@ static void index_leaks(struct escape_graph *graph)
 {
 	const struct escape_output *output = graph->output;
 
-	graph->leaks_capacity = power_of_two(output->counts[ESCAPE_LEAKING_PARAM] +
-					     output->counts[ESCAPE_LEAKING_PARAM_CONTENT]);
+	graph->leaks_capacity =
+		power_of_two(output->counts[ESCAPE_LEAKING_PARAM] + output->counts[ESCAPE_LEAKING_PARAM_CONTENT]);
 	graph->leaks = memory_zeroed(graph->leaks_capacity, sizeof(*graph->leaks));
 	graph->next_leak = memory_zeroed(output->annotation_count + 1, sizeof(*graph->next_leak));
 	for (size_t i = output->annotation_count; i-- > 0;) {
@@ -305,7 +306,8 @@ const struct escape_annotation *escape_graph_callee(const struct escape_graph *g
 	bool content;
 
 	*others = 0;
-	if (!step || strcmp(step->reason, "call parameter") || !escape_story_callee(step->expression, &package, &function))
+	if (!step || strcmp(step->reason, "call parameter") ||
+	    !escape_story_callee(step->expression, &package, &function))
 		return NULL;
 	content = callee_derefs(&annotation->flows[annotation->flow_count - 1]) > 0;
 	if (!package.length)

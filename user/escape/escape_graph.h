@@ -18,10 +18,10 @@
 #include "escape/escape.h"
 
 enum escape_cause {
-	ESCAPE_CAUSE_UNKNOWN,      /* not explained: -m=1 */
+	ESCAPE_CAUSE_UNKNOWN,	   /* not explained: -m=1 */
 	ESCAPE_CAUSE_HEAP_POINTER, /* a pointer to it would be stored in the heap */
-	ESCAPE_CAUSE_OUTLIVES,     /* a pointer to it would outlive its frame */
-	ESCAPE_CAUSE_SIZE,         /* the stack cannot hold it: too large, or of a size unknown to the compiler */
+	ESCAPE_CAUSE_OUTLIVES,	   /* a pointer to it would outlive its frame */
+	ESCAPE_CAUSE_SIZE,	   /* the stack cannot hold it: too large, or of a size unknown to the compiler */
 };
 
 /* "unknown", "heap-pointer", "outlives-frame", "size". */

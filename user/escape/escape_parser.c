@@ -70,8 +70,8 @@ static void add_unrecognized(struct escape_parser *parser, struct span line, uin
 	}
 	output->unrecognized = array_reserve(output->unrecognized, output->unrecognized_count,
 					     &parser->unrecognized_capacity, sizeof(*output->unrecognized));
-	output->unrecognized[output->unrecognized_count++] = (struct escape_unrecognized){
-		line_number, string_table_intern(parser->strings, line.text, length)};
+	output->unrecognized[output->unrecognized_count++] =
+		(struct escape_unrecognized){line_number, string_table_intern(parser->strings, line.text, length)};
 }
 
 /* "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */

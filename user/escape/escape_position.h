@@ -30,7 +30,7 @@ bool span_ends(struct span span, struct span suffix);
 ptrdiff_t span_find(struct span span, struct span needle);
 ptrdiff_t span_find_last(struct span span, struct span needle);
 struct span span_from(struct span span, size_t offset); /* without its first `offset` bytes */
-struct span span_to(struct span span, size_t offset);   /* its first `offset` bytes */
+struct span span_to(struct span span, size_t offset);	/* its first `offset` bytes */
 
 /*
  * Splits "PATH:LINE[:COLUMN]: REST". `likely` is the path that the line probably starts with (that of the line

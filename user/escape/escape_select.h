@@ -9,7 +9,7 @@
 
 #include "escape/escape.h"
 
-#define ESCAPE_KINDS_ALL ((UINT32_C(1) << ESCAPE_KIND_COUNT) - 1)
+#define ESCAPE_KINDS_ALL  ((UINT32_C(1) << ESCAPE_KIND_COUNT) - 1)
 #define ESCAPE_KINDS_HEAP (UINT32_C(1) << ESCAPE_MOVED_TO_HEAP | UINT32_C(1) << ESCAPE_ESCAPES)
 
 /*

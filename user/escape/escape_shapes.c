@@ -299,7 +299,7 @@ static const struct shape shapes[] = {
 	{AT_START, SPAN("leaking param: "), ESCAPE_LEAKING_PARAM, finish_leak},
 	{AT_START, SPAN("leaking closure reference "), ESCAPE_LEAKING_PARAM, NULL}, /* to 1.12 */
 	{AT_START, SPAN("parameter "), ESCAPE_LEAKING_PARAM, finish_leak_heading},
-	{AT_START, SPAN("zero-copy "), ESCAPE_ZERO_COPY_CONVERSION, NULL}, /* 1.22 on */
+	{AT_START, SPAN("zero-copy "), ESCAPE_ZERO_COPY_CONVERSION, NULL},     /* 1.22 on */
 	{AT_START, SPAN("mutates param: "), ESCAPE_MUTATION, finish_mutation}, /* 1.22 on */
 	{AT_START, SPAN("calls param: "), ESCAPE_MUTATION, finish_mutation},
 	{AT_START, SPAN("assuming "), ESCAPE_UNSAFE_UINTPTR, finish_uintptr},
@@ -323,7 +323,7 @@ static const struct shape shapes[] = {
 	{AT_END, SPAN(":"), ESCAPE_ESCAPES, finish_heading_in},
 	{AT_END, SPAN(" bounds check elided"), ESCAPE_BOUNDS_CHECK_ELIDED, NULL},
 	{AT_END, SPAN("imprecise interface call"), ESCAPE_NOTE, NULL}, /* 1.22 on: keeps methods from the linker */
-	{AT_END, SPAN(" will be kept alive"), ESCAPE_NOTE, NULL}, /* 1.26 on: in testing.B.Loop */
+	{AT_END, SPAN(" will be kept alive"), ESCAPE_NOTE, NULL},      /* 1.26 on: in testing.B.Loop */
 	{INSIDE, SPAN(" capturing by "), ESCAPE_CAPTURED, finish_captured},
 	{INSIDE, SPAN(" ignoring self-assignment in "), ESCAPE_SELF_ASSIGNMENT_IGNORED, finish_in_function},
 	{INSIDE, SPAN(" ignoring self-assignment to "), ESCAPE_SELF_ASSIGNMENT_IGNORED, finish_in_function},
@@ -344,8 +344,8 @@ static void fill_buckets(void)
 
 		if (shapes[i].place == INSIDE)
 			continue;
-		bucket = shapes[i].place == AT_START ? by_first[(uint8_t)words->text[0]] :
-						       by_last[(uint8_t)words->text[words->length - 1]];
+		bucket = shapes[i].place == AT_START ? by_first[(uint8_t)words->text[0]]
+						     : by_last[(uint8_t)words->text[words->length - 1]];
 		while (*bucket)
 			bucket++;
 		*bucket = (uint8_t)(i + 1);

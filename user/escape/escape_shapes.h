@@ -15,21 +15,21 @@
 #include "escape/escape_position.h"
 
 enum message_role {
-	MESSAGE_VERDICT, /* one fact: an annotation */
-	MESSAGE_HEADING, /* opens the explanation of a fact that is said, or said again, as a verdict */
-	MESSAGE_FLOW,    /* an edge, inside an explanation */
-	MESSAGE_STEP,    /* why the edge above exists */
+	MESSAGE_VERDICT,   /* one fact: an annotation */
+	MESSAGE_HEADING,   /* opens the explanation of a fact that is said, or said again, as a verdict */
+	MESSAGE_FLOW,	   /* an edge, inside an explanation */
+	MESSAGE_STEP,	   /* why the edge above exists */
 	MESSAGE_TRUNCATED, /* the explanation above is cut short */
 };
 
 struct message {
 	enum message_role role;
-	enum escape_kind kind;  /* of a verdict or a heading */
-	struct span subject;    /* of a verdict or a heading; of a flow its destination; of a step its expression */
-	struct span detail;     /* what else it says; of a flow its source; of a step its reason */
-	struct span function;   /* where the message names the function that it is in; else empty */
-	int32_t derefs;         /* of a flow; of a heading about a leak */
-	struct position at;     /* of a step */
+	enum escape_kind kind; /* of a verdict or a heading */
+	struct span subject;   /* of a verdict or a heading; of a flow its destination; of a step its expression */
+	struct span detail;    /* what else it says; of a flow its source; of a step its reason */
+	struct span function;  /* where the message names the function that it is in; else empty */
+	int32_t derefs;	       /* of a flow; of a heading about a leak */
+	struct position at;    /* of a step */
 };
 
 /* What follows a position and ": ", or a whole line that has no position. False if it is none of the shapes. */

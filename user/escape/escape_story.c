@@ -128,9 +128,10 @@ static char *predicate(const struct escape_annotation *annotation, const struct 
 		length = asprintf(&text, "is appended to a slice that escapes (%s, ", expression);
 	} else if (strcmp(step->reason, "call parameter") == 0) {
 		arguments = arguments_of(step->expression);
-		length = asprintf(&text, "is passed to %.*s%s%s (", arguments ? (int)(arguments - step->expression) : 60,
-				  step->expression, callee ? ", which leaks its parameter " : ", which leaks it",
-				  callee ? callee->subject : "");
+		length =
+			asprintf(&text, "is passed to %.*s%s%s (", arguments ? (int)(arguments - step->expression) : 60,
+				 step->expression, callee ? ", which leaks its parameter " : ", which leaks it",
+				 callee ? callee->subject : "");
 	} else if (strncmp(step->reason, "assign", 6) == 0 && cause == ESCAPE_CAUSE_OUTLIVES) {
 		length = asprintf(&text, "is assigned to %s, which outlives it (%s, ", to, expression);
 	} else if (strncmp(step->reason, "assign", 6) == 0 && strcmp(to, "{heap}") == 0) {
@@ -149,8 +150,8 @@ static char *predicate(const struct escape_annotation *annotation, const struct 
 	return text;
 }
 
-char *escape_story(const struct escape_annotation *annotation, const struct escape_step *step,
-		   enum escape_cause cause, const struct escape_annotation *callee)
+char *escape_story(const struct escape_annotation *annotation, const struct escape_step *step, enum escape_cause cause,
+		   const struct escape_annotation *callee)
 {
 	bool same_file, named = strlen(annotation->subject) <= SUBJECT_MAX;
 	char *what, *text;

@@ -19,7 +19,7 @@ bool escape_story_is_size(const char *reason);
 bool escape_story_callee(const char *expression, struct span *package, struct span *function);
 
 /* One line about `step`, the one that makes it happen. NULL without a step. The caller frees it. */
-char *escape_story(const struct escape_annotation *annotation, const struct escape_step *step,
-		   enum escape_cause cause, const struct escape_annotation *callee);
+char *escape_story(const struct escape_annotation *annotation, const struct escape_step *step, enum escape_cause cause,
+		   const struct escape_annotation *callee);
 
 #endif

@@ -29,8 +29,8 @@ struct token {
 struct scanner {
 	const char *at, *end, *line_start;
 	uint32_t line;
-	bool ends_statement; /* a newline here is a semicolon */
-	struct token token;  /* the current one */
+	bool ends_statement;  /* a newline here is a semicolon */
+	struct token token;   /* the current one */
 	bool after_bracket;   /* the token before was a "]" */
 	bool statement_start; /* the token before ended a statement */
 	struct go_functions *found;
@@ -79,10 +79,10 @@ static void skip_quoted(struct scanner *s, char quote)
 /* After these words a newline ends the statement; after other keywords it does not. */
 static bool word_ends_statement(const struct token *token)
 {
-	static const char *const open[] = {"break", "case", "chan", "const", "continue", "default", "defer", "else",
-					   "fallthrough", "for", "func", "go", "goto", "if", "import", "interface",
-					   "map", "package", "range", "return", "select", "struct", "switch", "type",
-					   "var"};
+	static const char *const open[] = {"break",  "case",	    "chan", "const",   "continue", "default", "defer",
+					   "else",   "fallthrough", "for",  "func",    "go",	   "goto",    "if",
+					   "import", "interface",   "map",  "package", "range",	   "return",  "select",
+					   "struct", "switch",	    "type", "var"};
 	static const char *const ending[] = {"break", "continue", "fallthrough", "return"};
 
 	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
@@ -162,7 +162,8 @@ static void next(struct scanner *s)
 		if (isspace((unsigned char)c))
 			continue;
 		take(s, c == ';' ? TOKEN_SEMICOLON : TOKEN_PUNCTUATION, start,
-		     c == ')' || c == ']' || c == '}' || ((c == '+' || c == '-') && start > s->line_start && start[-1] == c));
+		     c == ')' || c == ']' || c == '}' ||
+			     ((c == '+' || c == '-') && start > s->line_start && start[-1] == c));
 		return;
 	}
 }
@@ -201,7 +202,7 @@ static char *format_name(const char *format, ...)
 /* The function that is being read. */
 struct scope {
 	const char *name;
-	bool literal;      /* it is a literal itself */
+	bool literal;	   /* it is a literal itself */
 	unsigned literals; /* found in it so far */
 };
 
@@ -253,8 +254,10 @@ static void scan_body(struct scanner *s, size_t number, bool literal, int depth)
 static void scan_literal(struct scanner *s, struct scope *scope, int depth)
 {
 	struct go_function function = {
-		.line = s->token.line, .column = s->token.column,
-		.name_line = s->token.line, .name_column = s->token.column,
+		.line = s->token.line,
+		.column = s->token.column,
+		.name_line = s->token.line,
+		.name_column = s->token.column,
 	};
 	bool element = s->after_bracket; /* `[]func(){f, g}` is a composite literal */
 
@@ -326,8 +329,8 @@ static void scan_declaration(struct scanner *s)
 		next(s);
 	function.end_line = s->token.line;
 	function.end_column = s->token.column;
-	function.name = format_name("%s%s%s%s", receiver ? receiver : "", receiver ? "." : "", name,
-				    is(s, "[") ? "[...]" : "");
+	function.name =
+		format_name("%s%s%s%s", receiver ? receiver : "", receiver ? "." : "", name, is(s, "[") ? "[...]" : "");
 	free(receiver);
 	free(name);
 	number = add_function(s, function);

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 struct go_function {
-	uint32_t line, column;         /* of the word "func"; columns count bytes, from 1 */
-	uint32_t end_line, end_column; /* of the closing brace; of the last token where there is no body */
+	uint32_t line, column;		 /* of the word "func"; columns count bytes, from 1 */
+	uint32_t end_line, end_column;	 /* of the closing brace; of the last token where there is no body */
 	uint32_t name_line, name_column; /* where the compiler puts it: behind the word, for a literal at it */
 	char *name;
 };

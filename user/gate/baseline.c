@@ -23,12 +23,9 @@ static const struct {
 	enum profile_value value;
 	bool in_sites;
 } numbers[] = {
-	{"objects", VALUE_OBJECTS, true},
-	{"bytes", VALUE_BYTES, true},
-	{"refills", VALUE_REFILLS, true},
-	{"central_grows", VALUE_CENTRAL_GROWS, false},
-	{"heap_grows", VALUE_HEAP_GROWS, false},
-	{"heap_grow_bytes", VALUE_HEAP_GROW_BYTES, true},
+	{"objects", VALUE_OBJECTS, true},	 {"bytes", VALUE_BYTES, true},
+	{"refills", VALUE_REFILLS, true},	 {"central_grows", VALUE_CENTRAL_GROWS, false},
+	{"heap_grows", VALUE_HEAP_GROWS, false}, {"heap_grow_bytes", VALUE_HEAP_GROW_BYTES, true},
 };
 enum { NUMBER_COUNT = sizeof(numbers) / sizeof(numbers[0]) };
 
@@ -256,7 +253,8 @@ static int take_field(struct reader *reader, uint32_t line, struct gate_site *si
 			continue;
 		if (!cJSON_IsString(item) && !cJSON_IsNull(item))
 			return fail(reader, line, "\"%s\" is no text", item->string);
-		*site_text(site, i) = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+		*site_text(site, i) =
+			gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
 		return 0;
 	}
 	for (int i = 0; i < NUMBER_COUNT; i++) {
@@ -334,8 +332,8 @@ static int read_sites(struct reader *reader, const cJSON *root)
 	find_lines(reader);
 	cJSON_ArrayForEach(object, sites)
 	{
-		uint32_t line = index < reader->line_count ? reader->lines[index] : line_at(reader->text, reader->text +
-			reader->length);
+		uint32_t line = index < reader->line_count ? reader->lines[index]
+							   : line_at(reader->text, reader->text + reader->length);
 
 		if (read_site(reader, line, object))
 			return -1;
@@ -374,7 +372,8 @@ static int read_totals(struct reader *reader, const cJSON *root)
 		enum profile_value value = numbers[i].value;
 
 		if (counts->totals[value] != written[value])
-			return fail(reader, 0, "does not add up: its sites have %lld %s, its totals say %lld; was it edited? take "
+			return fail(reader, 0,
+				    "does not add up: its sites have %lld %s, its totals say %lld; was it edited? take "
 				    "sites in with 'escapement gate accept', or write it anew with --update",
 				    (long long)counts->totals[value], numbers[i].name, (long long)written[value]);
 	}
@@ -392,18 +391,19 @@ static int read_head(struct reader *reader, const cJSON *root)
 	if (!cJSON_IsString(schema) || strncmp(schema->valuestring, "escapement.", 11) != 0)
 		return fail(reader, 0, "is no baseline: it has no \"schema\" of ours");
 	if (strcmp(schema->valuestring, SCHEMA) != 0)
-		return fail(reader, 0, "is of schema '%s', and this is a tool for '" SCHEMA "'; write it anew with --update",
+		return fail(reader, 0,
+			    "is of schema '%s', and this is a tool for '" SCHEMA "'; write it anew with --update",
 			    schema->valuestring);
 	if (!cJSON_IsArray(command) || (!cJSON_IsString(runtime) && !cJSON_IsNull(runtime)))
 		return fail(reader, 0, "has no \"%s\"", cJSON_IsArray(command) ? "runtime" : "command");
 	words = calloc((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
 	if (!words)
 		abort();
-	cJSON_ArrayForEach(item, command)
-		words[count++] = cJSON_IsString(item) ? item->valuestring : "";
+	cJSON_ArrayForEach(item, command) words[count++] = cJSON_IsString(item) ? item->valuestring : "";
 	gate_counts_command(reader->counts, words);
 	free(words);
-	reader->counts->runtime = gate_counts_string(reader->counts, cJSON_IsString(runtime) ? runtime->valuestring : NULL);
+	reader->counts->runtime =
+		gate_counts_string(reader->counts, cJSON_IsString(runtime) ? runtime->valuestring : NULL);
 	item = cJSON_GetObjectItemCaseSensitive(root, "rate");
 	if (!item || whole_number(item, false, &reader->counts->rate))
 		return fail(reader, 0, "has no whole number \"rate\"");
@@ -449,7 +449,8 @@ static cJSON *parse(struct reader *reader)
 		return fail(reader, 1, "a baseline is a JSON object, and this is none"), NULL;
 	if (is_cut(reader, end))
 		return fail(reader, line_at(reader->text, reader->text + reader->length),
-			    "the file ends in the middle: it was cut"), NULL;
+			    "the file ends in the middle: it was cut"),
+		       NULL;
 	return fail(reader, line_at(reader->text, end), "not JSON at '%.20s'", end), NULL;
 }
 
@@ -529,23 +530,30 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 {
 	warning[0] = 0;
 	if (strcmp(program(baseline), program(after)) != 0)
-		return error_set(error, STATUS_USAGE, "the baseline is of the program '%s', not of '%s'; give the right one, or "
-				 "write it anew with --update", program(baseline), program(after));
+		return error_set(error, STATUS_USAGE,
+				 "the baseline is of the program '%s', not of '%s'; give the right one, or "
+				 "write it anew with --update",
+				 program(baseline), program(after));
 	if (baseline->runtime && after->runtime && strcmp(baseline->runtime, after->runtime) != 0)
-		return error_set(error, STATUS_USAGE, "the baseline was measured with %s and this is %s, which may allocate "
-				 "otherwise; write it anew with --update", baseline->runtime, after->runtime);
+		return error_set(error, STATUS_USAGE,
+				 "the baseline was measured with %s and this is %s, which may allocate "
+				 "otherwise; write it anew with --update",
+				 baseline->runtime, after->runtime);
 	if (baseline->rate != after->rate)
-		return error_set(error, STATUS_USAGE, "the baseline was measured at rate %" PRId64 "%s and this at rate %" PRId64
+		return error_set(error, STATUS_USAGE,
+				 "the baseline was measured at rate %" PRId64 "%s and this at rate %" PRId64
 				 "%s: a count and an estimate differ without any change; give --rate %" PRId64
 				 ", or write it anew with --update --rate %" PRId64,
 				 baseline->rate, baseline->rate == 1 ? " (exact)" : "", after->rate,
 				 after->rate == 1 ? " (exact)" : "", baseline->rate, after->rate);
 	if (!same_text(baseline->normalize, after->normalize))
-		return error_set(error, STATUS_USAGE, "the baseline is normalized by '%s', and this by '%s'; give the same "
+		return error_set(error, STATUS_USAGE,
+				 "the baseline is normalized by '%s', and this by '%s'; give the same "
 				 "--normalize, or write it anew with --update",
 				 baseline->normalize ? baseline->normalize : "nothing",
 				 after->normalize ? after->normalize : "nothing");
-	if (!same_command(baseline->command + (baseline->command[0] != NULL), after->command + (after->command[0] != NULL)))
+	if (!same_command(baseline->command + (baseline->command[0] != NULL),
+			  after->command + (after->command[0] != NULL)))
 		snprintf(warning, size, "the baseline was measured with other arguments");
 	return 0;
 }

@@ -35,7 +35,7 @@ bool baseline_same(const struct gate_counts *a, const struct gate_counts *b);
  * Whether `after` can be compared with the baseline: an error for another program or another version of its runtime.
  * `warning` gets a text where only the arguments differ, else "".
  */
-int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning,
-			size_t size, struct error *error);
+int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning, size_t size,
+			struct error *error);
 
 #endif

@@ -40,7 +40,7 @@ static double most_of(const struct gate_counts *side, const struct gate_site *si
 struct verdict {
 	bool more, clearly; /* than before and allowed; even than the most that was seen before */
 	bool grown, shrunk; /* at all */
-	bool spread;        /* the runs differ by more than is allowed */
+	bool spread;	    /* the runs differ by more than is allowed */
 };
 
 /* What happens once, and not in each iteration, has no more of it because there were fewer iterations. */
@@ -64,7 +64,8 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 
 	for (int i = 0; i < JUDGED; i++) {
 		enum profile_value value = judged[i].value;
-		double before = gate_value(gate->before, row->before, value), after = gate_value(gate->after, row->after, value);
+		double before = gate_value(gate->before, row->before, value),
+		       after = gate_value(gate->after, row->after, value);
 		double before_most = most_of(gate->before, row->before, value);
 		double after_most = most_of(gate->after, row->after, value);
 		double slack = 1e-9 * (before + after); /* of divisions */
@@ -85,7 +86,8 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 
 static bool unsteady(const struct gate_site *site)
 {
-	return site && (!gate_count_steady(&site->counts[VALUE_OBJECTS]) || !gate_count_steady(&site->counts[VALUE_BYTES]));
+	return site &&
+	       (!gate_count_steady(&site->counts[VALUE_OBJECTS]) || !gate_count_steady(&site->counts[VALUE_BYTES]));
 }
 
 static void judge(const struct gate *gate, struct gate_row *row, const struct policy *policy)
@@ -202,12 +204,15 @@ static void match_key(struct gate *gate, const struct gate_site *before, size_t 
 {
 	size_t i = 0, j = 0;
 
-	if (!before_count || !after_count || !all_annotated(before, before_count) || !all_annotated(after, after_count)) {
+	if (!before_count || !after_count || !all_annotated(before, before_count) ||
+	    !all_annotated(after, after_count)) {
 		add_row(gate, sum_up(gate, before, before_count), sum_up(gate, after, after_count));
 		return;
 	}
 	while (i < before_count || j < after_count) {
-		int order = i == before_count ? 1 : j == after_count ? -1 : gate_site_compare(&before[i], &after[j], true);
+		int order = i == before_count  ? 1
+			    : j == after_count ? -1
+					       : gate_site_compare(&before[i], &after[j], true);
 
 		add_row(gate, order <= 0 ? &before[i] : NULL, order >= 0 ? &after[j] : NULL);
 		i += order <= 0;
@@ -230,8 +235,9 @@ static void match(struct gate *gate)
 	size_t i = 0, j = 0;
 
 	while (i < before->site_count || j < after->site_count) {
-		int order = i == before->site_count ? 1 : j == after->site_count ? -1 :
-			    gate_site_compare(&before->sites[i], &after->sites[j], false);
+		int order = i == before->site_count  ? 1
+			    : j == after->site_count ? -1
+						     : gate_site_compare(&before->sites[i], &after->sites[j], false);
 		size_t m = order <= 0 ? key_length(before, i) : 0, n = order >= 0 ? key_length(after, j) : 0;
 
 		match_key(gate, before->sites + i, m, after->sites + j, n);
@@ -276,8 +282,10 @@ static void conclude(struct gate *gate)
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		const struct gate_counts *b = gate->before, *a = gate->after;
 
-		gate->totals_before[i] = b->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)b->totals[i] / b->iterations;
-		gate->totals_after[i] = a->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)a->totals[i] / a->iterations;
+		gate->totals_before[i] =
+			b->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)b->totals[i] / b->iterations;
+		gate->totals_after[i] =
+			a->totals[i] == VALUE_UNMEASURED ? VALUE_UNMEASURED : (double)a->totals[i] / a->iterations;
 	}
 }
 
@@ -336,7 +344,8 @@ static const struct gate_row *strictest(const struct gate *gate, const struct po
 
 		if (!row->after || unsteady(row->after) || (unsteady(row->before) && policy->noisy == NOISY_IGNORE))
 			continue;
-		if (!best || row->allowed[VALUE_OBJECTS] < best->allowed[VALUE_OBJECTS] || (!best->before && row->before))
+		if (!best || row->allowed[VALUE_OBJECTS] < best->allowed[VALUE_OBJECTS] ||
+		    (!best->before && row->before))
 			best = row;
 	}
 	return best;

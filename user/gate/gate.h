@@ -29,34 +29,35 @@ struct gate_count {
 
 struct gate_site {
 	/* what it is known by */
-	const char *function;     /* NULL where the stack could not be read or symbolized */
+	const char *function;	  /* NULL where the stack could not be read or symbolized */
 	const char *runtime_call; /* NULL where not known */
-	const char *type;         /* NULL where not known */
-	const char *benchmark;    /* the Go benchmark it ran under, "BenchmarkParse"; NULL outside of any */
-	const char *annotation;   /* what the compiler said, "moved to heap: x"; NULL where not known */
+	const char *type;	  /* NULL where not known */
+	const char *benchmark;	  /* the Go benchmark it ran under, "BenchmarkParse"; NULL outside of any */
+	const char *annotation;	  /* what the compiler said, "moved to heap: x"; NULL where not known */
 	/* where it is */
-	const char *file; /* NULL where not known; relative where it is below the working directory */
+	const char *file;      /* NULL where not known; relative where it is below the working directory */
 	uint32_t line, column; /* 0 where not known: a baseline holds neither */
 	uint32_t places;       /* positions that are summed here */
-	bool is_sum;           /* only in a comparison: of all its side's sites of that key, whatever their annotations */
-	const char *reason;    /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
-	const char *accepted;  /* a baseline's: why somebody accepted these counts; NULL */
+	bool is_sum;	    /* only in a comparison: of all its side's sites of that key, whatever their annotations */
+	const char *reason; /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
+	const char *accepted; /* a baseline's: why somebody accepted these counts; NULL */
 	struct gate_count counts[VALUE_COUNT];
 };
 
 /* A baseline, or what was measured to be compared with one. Owns all that it points to. */
 struct gate_counts {
 	const char *const *command; /* of the program measured; NULL-terminated */
-	const char *runtime;        /* "goalloc 1", "go1.24.4"; NULL where not known */
+	const char *runtime;	    /* "goalloc 1", "go1.24.4"; NULL where not known */
 	int64_t rate;
-	const char *normalize;      /* what iterations are counted by; NULL where counts are of a whole run */
-	double iterations;          /* of the run with the fewest; 1 where `normalize` is NULL */
+	const char *normalize; /* what iterations are counted by; NULL where counts are of a whole run */
+	double iterations;     /* of the run with the fewest; 1 where `normalize` is NULL */
 	int runs;
-	struct gate_site *sites;    /* in order of function, runtime call, type, benchmark, annotation */
+	struct gate_site *sites; /* in order of function, runtime call, type, benchmark, annotation */
 	size_t site_count;
-	int64_t totals[VALUE_COUNT];     /* objects and bytes: sums over the sites' least; costs: of the runs */
-	int64_t background[VALUE_COUNT]; /* the least that a run's runtime allocated on its own account; not in totals */
-	struct profile_loss loss; /* of all runs */
+	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums over the sites' least; costs: of the runs */
+	int64_t background
+		[VALUE_COUNT];	      /* the least that a run's runtime allocated on its own account; not in totals */
+	struct profile_loss loss;     /* of all runs */
 	struct gate_storage *storage; /* private to gate_counts.c */
 };
 
@@ -102,11 +103,11 @@ static inline bool gate_count_steady(const struct gate_count *count)
 }
 
 enum gate_change {
-	GATE_WORSE,     /* more objects or bytes than the policy allows */
-	GATE_NEW,       /* the same, of a site that was not there */
-	GATE_NOISY,     /* runs differ, and so the comparison says nothing, or the policy minds */
+	GATE_WORSE,	/* more objects or bytes than the policy allows */
+	GATE_NEW,	/* the same, of a site that was not there */
+	GATE_NOISY,	/* runs differ, and so the comparison says nothing, or the policy minds */
 	GATE_TOLERATED, /* more, and within the tolerance */
-	GATE_MOVED,     /* an old site under a new name, or in a new file, with the same counts */
+	GATE_MOVED,	/* an old site under a new name, or in a new file, with the same counts */
 	GATE_BETTER,
 	GATE_GONE,
 	GATE_SAME,
@@ -116,9 +117,9 @@ extern const char *const gate_change_names[GATE_CHANGE_COUNT + 1]; /* "worse", "
 
 struct gate_row {
 	enum gate_change change;
-	bool fails; /* this row fails the gate */
+	bool fails;				/* this row fails the gate */
 	const struct gate_site *before, *after; /* NULL where there was, or is, none */
-	const char *how; /* moved: "renamed", "moved", "split", "merged"; NULL for others */
+	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
 	double allowed[VALUE_COUNT]; /* growth that the policy allows, of objects and bytes, in an iteration */
 };
 
@@ -142,7 +143,7 @@ struct gate {
 /* Compares. Both sides must outlive the result. */
 struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
 			  const struct policy *policy); /* never NULL */
-void gate_free(struct gate *gate); /* NULL is allowed */
+void gate_free(struct gate *gate);			/* NULL is allowed */
 
 /* A value of a site in an iteration, least of the runs; 0 for no site, VALUE_UNMEASURED where not measured. */
 double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);

@@ -31,12 +31,12 @@ struct position {
 
 /* What a site's runs have been. */
 struct tally {
-	int64_t run[VALUE_COUNT];  /* the present run's */
-	struct interval interval;  /* of the present run's objects */
+	int64_t run[VALUE_COUNT]; /* the present run's */
+	struct interval interval; /* of the present run's objects */
 	struct position *positions;
 	uint32_t position_count;
 	struct run_count *runs;
-	int run_capacity;          /* runs behind those that were filled in have 0 */
+	int run_capacity; /* runs behind those that were filled in have 0 */
 };
 
 struct gate_measurement {
@@ -50,8 +50,7 @@ struct gate_measurement {
 	bool unsteady_costs;
 };
 
-static const enum profile_value costs[] = {VALUE_REFILLS, VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS,
-					   VALUE_HEAP_GROW_BYTES};
+static const enum profile_value costs[] = {VALUE_REFILLS, VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
 enum { COST_COUNT = sizeof(costs) / sizeof(costs[0]) };
 
 struct gate_measurement *gate_measurement_new(void)
@@ -167,8 +166,8 @@ static const struct audit_row *audit_row_of(const struct audit *audit, const str
 		const struct audit_row *row = &audit->rows[i];
 
 		if (row->annotation_count && row->verdict != AUDIT_STACK && row->verdict != AUDIT_ESCAPES_UNSEEN &&
-		    row->runtime_call == call && row->site.function == frame->function && row->site.file == frame->file &&
-		    row->site.line == frame->line && row->site.column == frame->column)
+		    row->runtime_call == call && row->site.function == frame->function &&
+		    row->site.file == frame->file && row->site.line == frame->line && row->site.column == frame->column)
 			return row;
 	}
 	return NULL;
@@ -210,10 +209,12 @@ static const char *benchmark_of(const struct profile_stack *stack)
 		const struct profile_location *location = stack->locations[i];
 
 		for (uint32_t j = location->frame_count; j-- > 0;) {
-			const char *function = location->frames[j].function, *name = function ? strrchr(function, '/') : NULL;
+			const char *function = location->frames[j].function,
+				   *name = function ? strrchr(function, '/') : NULL;
 
 			name = function ? strchr(name ? name : function, '.') : NULL;
-			if (name && strncmp(name, ".Benchmark", 10) == 0 && !strchr(name + 1, '.') && !islower(name[10]))
+			if (name && strncmp(name, ".Benchmark", 10) == 0 && !strchr(name + 1, '.') &&
+			    !islower(name[10]))
 				return name + 1;
 		}
 	}
@@ -440,7 +441,8 @@ static int count_iterations(struct gate_measurement *measurement, const struct g
 				iterations[run] += (double)run_of(tally, run)->objects.least;
 		}
 		if (iterations[run] <= 0)
-			return error_set(error, STATUS_CANNOT_MEASURE, "cannot normalize by '%s': no such site allocated; give "
+			return error_set(error, STATUS_CANNOT_MEASURE,
+					 "cannot normalize by '%s': no such site allocated; give "
 					 "a function, a glob of one, FILE:LINE, or an expression of numbers",
 					 normalizer->site);
 		if (run == 0 || iterations[run] < counts->iterations)
@@ -469,7 +471,8 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 		const struct run_count *run = run_of(tally, i);
 		double by = constant ? 1 : least / iterations[i];
 
-		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by), i == 0);
+		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by),
+		      i == 0);
 		widen(&site->counts[VALUE_BYTES], scaled(run->bytes.least, by), scaled(run->bytes.most, by), i == 0);
 	}
 }

@@ -31,7 +31,8 @@ static const struct gate_site *site_of(const struct gate_row *row)
 static struct growth growth_of(const struct gate *gate, const struct gate_row *row)
 {
 	return (struct growth){
-		gate_value(gate->after, row->after, VALUE_OBJECTS) - gate_value(gate->before, row->before, VALUE_OBJECTS),
+		gate_value(gate->after, row->after, VALUE_OBJECTS) -
+			gate_value(gate->before, row->before, VALUE_OBJECTS),
 		gate_value(gate->after, row->after, VALUE_BYTES) - gate_value(gate->before, row->before, VALUE_BYTES),
 	};
 }

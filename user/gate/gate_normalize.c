@@ -43,10 +43,10 @@ static double product(const char **text, int nesting)
 	double value = factor(text, nesting);
 
 	for (skip_space(text); **text == '*' || **text == '/'; skip_space(text)) {
-		char operator = *(*text)++;
+		char operator= *(*text)++;
 		double right = factor(text, nesting);
 
-		value = operator == '*' ? value * right : value / right;
+		value = operator== '*' ? value * right : value / right;
 	}
 	return value;
 }
@@ -56,10 +56,10 @@ static double sum(const char **text, int nesting)
 	double value = product(text, nesting);
 
 	for (skip_space(text); **text == '+' || **text == '-'; skip_space(text)) {
-		char operator = *(*text)++;
+		char operator= *(*text)++;
 		double right = product(text, nesting);
 
-		value = operator == '+' ? value + right : value - right;
+		value = operator== '+' ? value + right : value - right;
 	}
 	return value;
 }
@@ -78,8 +78,10 @@ int gate_normalizer_parse(const char *text, struct gate_normalizer *normalizer, 
 	}
 	value = sum(&rest, 0);
 	if (*rest || !(value >= 1) || value > 1e15 || value != floor(value))
-		return error_set(error, STATUS_USAGE, "cannot normalize by '%s': not an expression of numbers (+ - * / and "
-				 "parentheses) whose value is a whole number from 1 on", text);
+		return error_set(error, STATUS_USAGE,
+				 "cannot normalize by '%s': not an expression of numbers (+ - * / and "
+				 "parentheses) whose value is a whole number from 1 on",
+				 text);
 	normalizer->number = value;
 	return 0;
 }

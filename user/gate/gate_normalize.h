@@ -8,7 +8,7 @@
 
 struct gate_normalizer {
 	const char *site; /* a function, a glob of functions or packages, or FILE:LINE; NULL: `number` it is */
-	double number;    /* whole, from 1 on */
+	double number;	  /* whole, from 1 on */
 };
 
 /* `text` NULL: by 1. The normalizer refers to the text. */

@@ -47,7 +47,8 @@ static void add(struct gate_counts *counts, const struct escape_annotation *anno
 	copy_subject(text, sizeof(text), annotation->subject);
 	site->type = gate_counts_string(counts, text);
 	/* "moved to heap" and "escapes to heap" are one fact in two words: no annotation, which would tell them apart */
-	snprintf(text, sizeof(text), annotation->kind == ESCAPE_MOVED_TO_HEAP ? "moved to heap: %s" : "%s escapes to heap",
+	snprintf(text, sizeof(text),
+		 annotation->kind == ESCAPE_MOVED_TO_HEAP ? "moved to heap: %s" : "%s escapes to heap",
 		 annotation->subject);
 	site->reason = gate_counts_string(counts, text);
 	site->file = gate_counts_string(counts, annotation->file);

@@ -67,16 +67,21 @@ static int parse_limit(const char *text, struct policy_rule *rule, struct error 
 		if (strncmp(text, value_names[value], length) != 0 || text[length] != '=')
 			continue;
 		if (parse_amount(text + length + 1, value == POLICY_BYTES, &rule->limits[value]))
-			return error_set(error, STATUS_USAGE, "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a "
-					 "number, not negative", text + length + 1, value_names[value]);
+			return error_set(error, STATUS_USAGE,
+					 "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a "
+					 "number, not negative",
+					 text + length + 1, value_names[value]);
 		return 0;
 	}
 	if (strchr(text, '='))
-		return error_set(error, STATUS_USAGE, "unknown limit '%s': expected objects=AMOUNT, bytes=AMOUNT or a "
-				 "percentage of both", text);
+		return error_set(error, STATUS_USAGE,
+				 "unknown limit '%s': expected objects=AMOUNT, bytes=AMOUNT or a "
+				 "percentage of both",
+				 text);
 	if (!strchr(text, '%'))
-		return error_set(error, STATUS_USAGE, "of what is '%s'? say objects=%s, bytes=%s, or give a percentage of both",
-				 text, text, text);
+		return error_set(error, STATUS_USAGE,
+				 "of what is '%s'? say objects=%s, bytes=%s, or give a percentage of both", text, text,
+				 text);
 	for (int value = 0; value < POLICY_VALUES; value++) {
 		if (parse_amount(text, false, &rule->limits[value]))
 			return error_set(error, STATUS_USAGE, "invalid percentage '%s'", text);
@@ -101,7 +106,8 @@ static int add_rule(struct policy *policy, char *glob, char *limits, const char 
 		count++;
 	}
 	if (!count) {
-		error_set(error, STATUS_USAGE, "no limit for '%s': give objects=AMOUNT, bytes=AMOUNT or a percentage", glob);
+		error_set(error, STATUS_USAGE, "no limit for '%s': give objects=AMOUNT, bytes=AMOUNT or a percentage",
+			  glob);
 		free(glob);
 		return -1;
 	}
@@ -143,8 +149,8 @@ static int take_runs(struct policy *policy, char *rest, struct error *error)
 	long runs = strtol(rest, &end, 10);
 
 	if (end == rest || *end || runs < 1 || runs > RUNS_MAX)
-		return error_set(error, STATUS_USAGE, "invalid value '%s' of runs: expected a number from 1 to %d", rest,
-				 RUNS_MAX);
+		return error_set(error, STATUS_USAGE, "invalid value '%s' of runs: expected a number from 1 to %d",
+				 rest, RUNS_MAX);
 	policy->runs = runs;
 	return 0;
 }

@@ -5,8 +5,8 @@
 
 /* Symbols that start like this are the runtime's. internal/bytealg.MakeNoZero lives in runtime/slice.go. */
 static const char *const runtime_prefixes[] = {
-	"runtime.", "internal/runtime/", "runtime/internal/", "reflect.", "internal/reflectlite.",
-	"internal/bytealg.MakeNoZero",
+	"runtime.", "internal/runtime/",     "runtime/internal/",
+	"reflect.", "internal/reflectlite.", "internal/bytealg.MakeNoZero",
 };
 
 bool frames_is_runtime(const char *function)
@@ -26,8 +26,8 @@ bool frames_is_runtime(const char *function)
  * makes their descriptors.
  */
 static const char *const own_work[] = {
-	"runtime.gcStart", "runtime.gcAssistAlloc", "runtime.startm", "runtime.newm", "runtime.startTheWorldWithSema",
-	"runtime.stopTheWorldWithSema",
+	"runtime.gcStart", "runtime.gcAssistAlloc",	    "runtime.startm",
+	"runtime.newm",	   "runtime.startTheWorldWithSema", "runtime.stopTheWorldWithSema",
 };
 
 static bool is_own_work(const char *function)

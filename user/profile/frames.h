@@ -27,7 +27,7 @@ struct frames_site {
 bool frames_site(const struct profile_stack *stack, struct frames_site *site);
 
 static inline const struct profile_frame *frames_site_frame(const struct profile_stack *stack,
-							     const struct frames_site *site)
+							    const struct frames_site *site)
 {
 	return &stack->locations[site->location]->frames[site->frame];
 }

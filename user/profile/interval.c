@@ -62,8 +62,7 @@ static double mixed_variance(double k, double n, double bytes, double rate)
 		double middle = (low + high) / 2;
 
 		share = (mean - middle) / (greatest - middle);
-		if (share * bytes_of_event(greatest, rate) + (1 - share) * bytes_of_event(middle, rate) >
-		    bytes / k)
+		if (share * bytes_of_event(greatest, rate) + (1 - share) * bytes_of_event(middle, rate) > bytes / k)
 			low = middle;
 		else
 			high = middle;
@@ -71,8 +70,7 @@ static double mixed_variance(double k, double n, double bytes, double rate)
 	return k * (share * greatest * greatest + (1 - share) * high * high - mean);
 }
 
-void interval_add_sample(struct interval *sum, const struct profile *profile,
-			 const struct profile_sample *sample)
+void interval_add_sample(struct interval *sum, const struct profile *profile, const struct profile_sample *sample)
 {
 	const int64_t *values = sample->values;
 	double k = (double)values[VALUE_SAMPLES], n = (double)values[VALUE_OBJECTS];

@@ -69,8 +69,7 @@ struct writer {
 	void *context;
 };
 
-static void write_comment(const struct writer *writer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+static void write_comment(const struct writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void write_comment(const struct writer *writer, const char *format, ...)
 {
@@ -170,11 +169,10 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 		write_text(writer, key, check);
 		free(check);
 	}
-	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number,
-		      process->lost_events, process->lost_stacks);
+	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number, process->lost_events,
+		      process->lost_stacks);
 	if (!all_unmeasured(process->totals))
-		write_comment(writer, "#process.%zu.totals: %s", number,
-			      format_values(text, process->totals));
+		write_comment(writer, "#process.%zu.totals: %s", number, format_values(text, process->totals));
 	write_classes(writer, number, process);
 }
 
@@ -184,8 +182,7 @@ static void write_start(const struct writer *writer, int64_t start_ns)
 	struct tm utc;
 	char date[64];
 
-	if (start_ns > 0 && gmtime_r(&seconds, &utc) &&
-	    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc))
+	if (start_ns > 0 && gmtime_r(&seconds, &utc) && strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc))
 		write_comment(writer, "start: %s.%03dZ", date, (int)(start_ns % 1000000000 / 1000000));
 }
 
@@ -195,8 +192,7 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	const struct writer writer = {emit, context};
 	char measured[256] = "";
 
-	write_comment(&writer, SIGNATURE "%s",
-		      profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
+	write_comment(&writer, SIGNATURE "%s", profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
 	for (int i = 0; i < PROFILE_TEXTS; i++)
 		write_text(&writer, profile_texts[i].key, *text_at((void *)profile, &profile_texts[i]));
 	write_comment(&writer, "rate: %" PRId64, profile->rate);
@@ -350,8 +346,8 @@ static int read_check(struct profile *profile, struct profile_process *process, 
 	struct profile_check check = {.present = true};
 	int used = -1;
 
-	if (sscanf(value, "objects=%" SCNd64 " difference=%" SCNd64 " bound=%" SCNd64 " source=%n",
-		   &check.objects, &check.difference, &check.bound, &used) != 3 ||
+	if (sscanf(value, "objects=%" SCNd64 " difference=%" SCNd64 " bound=%" SCNd64 " source=%n", &check.objects,
+		   &check.difference, &check.bound, &used) != 3 ||
 	    used < 0 || check.bound < 0 || check.difference == INT64_MIN)
 		return -1;
 	check.source = read_text(profile, value + used);
@@ -366,8 +362,7 @@ static int read_check(struct profile *profile, struct profile_process *process, 
 static int read_lost(struct profile *profile, struct profile_process *process, const char *value)
 {
 	(void)profile;
-	return sscanf(value, "events=%" SCNd64 " stacks=%" SCNd64, &process->lost_events,
-		      &process->lost_stacks) == 2 &&
+	return sscanf(value, "events=%" SCNd64 " stacks=%" SCNd64, &process->lost_events, &process->lost_stacks) == 2 &&
 			       process->lost_events >= 0 && process->lost_stacks >= 0
 		       ? 0
 		       : -1;

@@ -18,7 +18,7 @@ extern const struct pprof_sample_type pprof_sample_types[VALUE_COUNT];
 #define PPROF_LABEL_SPAN_CLASS "span_class"
 #define PPROF_LABEL_SIZE_CLASS "size_class"
 #define PPROF_LABEL_TYPE       "type"
-#define PPROF_LABEL_PID        "pid"
+#define PPROF_LABEL_PID	       "pid"
 #define PPROF_LABEL_COMM       "comm"
 #define PPROF_LABEL_RATE       "rate"  /* bytes; where it is not the one of the recording as a whole */
 #define PPROF_LABEL_STACK      "stack" /* "truncated" where the stack had more frames */

@@ -170,11 +170,10 @@ static int read_types(struct reader *reader)
 		return -1;
 	reader->columns.go_heap = go_heap;
 	if (reader->columns.index[VALUE_OBJECTS] < 0 && reader->columns.index[VALUE_BYTES] < 0)
-		return error_set(
-			reader->source->error, STATUS_USAGE,
-			"profile '%s' does not measure allocations: it has %s, but neither alloc_objects nor "
-			"alloc_space",
-			reader->source->name, found);
+		return error_set(reader->source->error, STATUS_USAGE,
+				 "profile '%s' does not measure allocations: it has %s, but neither alloc_objects nor "
+				 "alloc_space",
+				 reader->source->name, found);
 	return 0;
 }
 
@@ -220,8 +219,7 @@ static void complete_foreign(struct reader *reader)
 		profile->row_measured |= 1u << VALUE_SAMPLES;
 	process = profile_process_add(profile, 0);
 	if (message->n_mapping) {
-		const struct profile_mapping *mapping =
-			pprof_tables_mapping(&reader->tables, message->mapping[0]->id);
+		const struct profile_mapping *mapping = pprof_tables_mapping(&reader->tables, message->mapping[0]->id);
 
 		process->executable = mapping->file;
 		process->build_id = mapping->build_id;

@@ -134,9 +134,8 @@ static int take_sample_field(struct reader *reader, struct raw_sample *sample, c
 static int read_values(struct reader *reader, const struct raw_sample *sample, int64_t values[VALUE_COUNT])
 {
 	if (sample->value_count != reader->tables->message->n_sample_type)
-		return pprof_source_malformed(reader->tables->source,
-					      "a sample has %zu values for %zu sample types", sample->value_count,
-					      reader->tables->message->n_sample_type);
+		return pprof_source_malformed(reader->tables->source, "a sample has %zu values for %zu sample types",
+					      sample->value_count, reader->tables->message->n_sample_type);
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		values[value] = reader->columns->index[value] < 0 ? 0 : reader->values[reader->columns->index[value]];
 		if (values[value] < 0)
@@ -190,8 +189,9 @@ static int read_all(struct reader *reader, size_t memory_max)
 		if (read_sample(reader, field.content))
 			return -1;
 		if (profile_memory(reader->tables->profile) > memory_max)
-			return pprof_source_too_large(source, "its samples take more than %zu MiB of memory; record "
-							      "at a coarser --rate or with --no-stacks",
+			return pprof_source_too_large(source,
+						      "its samples take more than %zu MiB of memory; record "
+						      "at a coarser --rate or with --no-stacks",
 						      memory_max >> 20);
 	}
 	return status;

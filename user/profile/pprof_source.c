@@ -106,8 +106,7 @@ static int fill(struct pprof_source *source, size_t size)
 				abort();
 			source->window = source->buffer;
 		}
-		count = gzread(source->file, source->buffer + source->end,
-			       (unsigned)(source->capacity - source->end));
+		count = gzread(source->file, source->buffer + source->end, (unsigned)(source->capacity - source->end));
 		gzerror(source->file, &code);
 		if (count < 0 || (count == 0 && code != Z_OK && code != Z_STREAM_END))
 			return read_failed(source);

@@ -19,7 +19,7 @@
 struct pprof_source {
 	const char *name; /* for messages */
 	struct error *error;
-	gzFile file;           /* NULL: all bytes are in `window` */
+	gzFile file;	       /* NULL: all bytes are in `window` */
 	const uint8_t *window; /* `start` to `end`: not looked at yet */
 	size_t start, end;
 	uint8_t *buffer; /* the window of a file */

@@ -13,7 +13,7 @@
 struct pprof_strings {
 	struct string_table table;
 	struct pointer_map indices; /* of the table's pointers, and of those that pprof_strings_interned() got */
-	const char **texts;         /* texts[i] has index i + 1 */
+	const char **texts;	    /* texts[i] has index i + 1 */
 	size_t count, capacity;
 };
 

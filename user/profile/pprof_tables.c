@@ -81,9 +81,8 @@ static int read_mappings(struct pprof_tables *tables)
 	id_table_new(&tables->mappings, message->n_mapping);
 	for (size_t i = 0; i < message->n_mapping; i++) {
 		const Perftools__Profiles__Mapping *from = message->mapping[i];
-		struct profile_mapping mapping = {.start = from->memory_start,
-						  .limit = from->memory_limit,
-						  .offset = from->file_offset};
+		struct profile_mapping mapping = {
+			.start = from->memory_start, .limit = from->memory_limit, .offset = from->file_offset};
 
 		if (pprof_tables_string(tables, from->filename, &mapping.file) ||
 		    pprof_tables_string(tables, from->build_id, &mapping.build_id))
@@ -111,8 +110,7 @@ static uint32_t position(int64_t number)
 	return number < 0 || number > INT32_MAX ? 0 : (uint32_t)number;
 }
 
-static int read_frame(struct pprof_tables *tables, const Perftools__Profiles__Line *line,
-		      struct profile_frame *frame)
+static int read_frame(struct pprof_tables *tables, const Perftools__Profiles__Line *line, struct profile_frame *frame)
 {
 	const Perftools__Profiles__Function *function;
 
@@ -147,8 +145,7 @@ static int read_location(struct pprof_tables *tables, const Perftools__Profiles_
 	for (size_t i = 0; i < from->n_line && result == 0; i++)
 		result = read_frame(tables, from->line[i], &frames[i]);
 	if (result == 0)
-		*location = profile_location(tables->profile, from->address, mapping, frames,
-					     (uint32_t)from->n_line);
+		*location = profile_location(tables->profile, from->address, mapping, frames, (uint32_t)from->n_line);
 	free(frames);
 	return result;
 }

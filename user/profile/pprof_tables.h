@@ -23,9 +23,9 @@ struct pprof_id_table {
 
 /* Zero but for the first three, which whoever makes it sets. */
 struct pprof_tables {
-	struct pprof_source *source; /* for messages */
+	struct pprof_source *source;		     /* for messages */
 	const Perftools__Profiles__Profile *message; /* with a string at least */
-	struct profile *profile; /* gets mappings and locations */
+	struct profile *profile;		     /* gets mappings and locations */
 	struct pprof_id_table mappings, functions, locations;
 };
 

@@ -36,8 +36,8 @@ static inline bool wire_take_varint(struct wire_bytes *bytes, uint64_t *value)
 struct wire_field {
 	uint64_t number;
 	int wire;
-	uint64_t value;            /* WIRE_VARINT */
-	uint64_t length;           /* of what follows the header */
+	uint64_t value;		   /* WIRE_VARINT */
+	uint64_t length;	   /* of what follows the header */
 	struct wire_bytes content; /* WIRE_BYTES */
 };
 

@@ -49,7 +49,7 @@ struct pprof_writer {
 	gzFile file; /* NULL until there is something to write */
 	bool failed;
 	struct error error; /* the first one */
-	uint8_t *buffer; /* what gzip has not got yet */
+	uint8_t *buffer;    /* what gzip has not got yet */
 	size_t buffer_used, buffer_size;
 	size_t sample_count;
 	struct pprof_strings strings;
@@ -161,8 +161,7 @@ static struct mapping_facts *mapping_facts(struct pprof_writer *writer, const st
 	if (mapping->id >= writer->mapping_capacity) {
 		size_t capacity = mapping->id * 2 + 16;
 
-		writer->mappings =
-			checked(reallocarray(writer->mappings, capacity, sizeof(*writer->mappings)));
+		writer->mappings = checked(reallocarray(writer->mappings, capacity, sizeof(*writer->mappings)));
 		memset(writer->mappings + writer->mapping_capacity, 0,
 		       (capacity - writer->mapping_capacity) * sizeof(*writer->mappings));
 		writer->mapping_capacity = capacity;
@@ -178,8 +177,7 @@ static bool location_is_new(struct pprof_writer *writer, uint64_t id)
 		size_t capacity = id * 2 + 1024;
 
 		writer->location_seen = checked(realloc(writer->location_seen, capacity));
-		memset(writer->location_seen + writer->location_capacity, 0,
-		       capacity - writer->location_capacity);
+		memset(writer->location_seen + writer->location_capacity, 0, capacity - writer->location_capacity);
 		writer->location_capacity = capacity;
 	}
 	if (writer->location_seen[id])
@@ -318,8 +316,8 @@ static void write_facts(struct pprof_writer *writer)
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
 	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
-	part.default_sample_type = pprof_strings_index(
-		&writer->strings, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
+	part.default_sample_type =
+		pprof_strings_index(&writer->strings, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
 	write_part(writer, &part);
 }
 

@@ -78,7 +78,7 @@ struct table {
 	struct table_slot {
 		uint64_t hash;
 		void *item; /* NULL: free */
-	} *slots;
+	} * slots;
 	size_t capacity, count; /* capacity is a power of two or 0 */
 };
 
@@ -88,10 +88,10 @@ struct profile_storage {
 	struct mapping_entry *mappings;
 	struct location_entry *locations;
 	struct arena row_memory; /* of stacks and samples */
-	size_t row_bytes;        /* of it in use */
-	struct table stacks;  /* of struct profile_stack, which begins a struct stack_entry */
-	struct table samples; /* of struct profile_sample */
-	void *scratch; /* a key that is being built */
+	size_t row_bytes;	 /* of it in use */
+	struct table stacks;	 /* of struct profile_stack, which begins a struct stack_entry */
+	struct table samples;	 /* of struct profile_sample */
+	void *scratch;		 /* a key that is being built */
 	size_t scratch_size;
 	size_t process_capacity, sample_capacity;
 	profile_sink *sink;
@@ -186,8 +186,7 @@ static inline struct table_slot *table_find(struct table *table, uint64_t hash,
 	if (4 * table->count >= 3 * table->capacity)
 		table_grow(table);
 	slot = hash & (table->capacity - 1);
-	while (table->slots[slot].item &&
-	       (table->slots[slot].hash != hash || !same(table->slots[slot].item, key)))
+	while (table->slots[slot].item && (table->slots[slot].hash != hash || !same(table->slots[slot].item, key)))
 		slot = (slot + 1) & (table->capacity - 1);
 	return &table->slots[slot];
 }
@@ -262,10 +261,9 @@ void profile_warn(struct profile *profile, const char *format, ...)
 			return;
 		}
 	}
-	profile->warnings = checked_reallocarray(profile->warnings, profile->warning_count + 2,
-						 sizeof(*profile->warnings));
-	profile->warnings[profile->warning_count++] =
-		obstack_copy0(&profile->storage->memory, text, strlen(text));
+	profile->warnings =
+		checked_reallocarray(profile->warnings, profile->warning_count + 2, sizeof(*profile->warnings));
+	profile->warnings[profile->warning_count++] = obstack_copy0(&profile->storage->memory, text, strlen(text));
 	profile->warnings[profile->warning_count] = NULL;
 	free(text);
 }
@@ -378,9 +376,8 @@ static bool stack_same(const void *item, const void *key)
 	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
 }
 
-const struct profile_stack *profile_stack(struct profile *profile,
-					  const struct profile_location *const *locations, uint32_t depth,
-					  bool truncated)
+const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
+					  uint32_t depth, bool truncated)
 {
 	struct profile_storage *storage = profile->storage;
 	const struct profile_stack key = {depth, truncated, locations};
@@ -404,8 +401,7 @@ static bool sample_same(const void *item, const void *key)
 	return memcmp(&((const struct profile_sample *)item)->key, key, sizeof(struct profile_key)) == 0;
 }
 
-struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key,
-				   const int64_t *values)
+struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values)
 {
 	struct profile_storage *storage = profile->storage;
 	struct profile_sample *sample;
@@ -429,8 +425,7 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 		memcpy(&sample->key, &exact, sizeof(exact));
 		table_fill(&storage->samples, slot, hash, sample);
 		if (profile->sample_count == storage->sample_capacity) {
-			storage->sample_capacity =
-				storage->sample_capacity ? storage->sample_capacity * 2 : 64;
+			storage->sample_capacity = storage->sample_capacity ? storage->sample_capacity * 2 : 64;
 			profile->samples = checked_reallocarray(profile->samples, storage->sample_capacity,
 								sizeof(*profile->samples));
 		}
@@ -511,7 +506,8 @@ int64_t profile_unexplained(const struct profile *profile)
 
 struct profile_loss profile_loss(const struct profile *profile)
 {
-	return (struct profile_loss){profile_lost_events(profile), profile_lost_stacks(profile), profile_unexplained(profile)};
+	return (struct profile_loss){profile_lost_events(profile), profile_lost_stacks(profile),
+				     profile_unexplained(profile)};
 }
 
 void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part)

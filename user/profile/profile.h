@@ -23,10 +23,10 @@
 
 /* Sample values, in the order of the file's sample types. */
 enum profile_value {
-	VALUE_OBJECTS,         /* alloc_objects/count */
-	VALUE_BYTES,           /* alloc_space/bytes: size-class bytes; for tiny objects the bytes requested */
-	VALUE_SAMPLES,         /* samples/count: events behind an estimate; of unlike weights, as many equal ones would be */
-	VALUE_REFILLS,         /* refills/count */
+	VALUE_OBJECTS, /* alloc_objects/count */
+	VALUE_BYTES,   /* alloc_space/bytes: size-class bytes; for tiny objects the bytes requested */
+	VALUE_SAMPLES, /* samples/count: events behind an estimate; of unlike weights, as many equal ones would be */
+	VALUE_REFILLS, /* refills/count */
 	VALUE_CENTRAL_GROWS,   /* central_grows/count */
 	VALUE_HEAP_GROWS,      /* heap_grows/count */
 	VALUE_HEAP_GROW_BYTES, /* heap_grow_space/bytes */
@@ -36,16 +36,16 @@ enum profile_value {
 /* A value that was not measured: null in JSON, "-" in text; never 0. */
 #define VALUE_UNMEASURED (-1)
 
-#define SIZE_CLASSES 68                /* class 0 is large objects */
-#define SPAN_CLASSES (2 * SIZE_CLASSES) /* span class = size class << 1 | noscan */
+#define SIZE_CLASSES	   68		      /* class 0 is large objects */
+#define SPAN_CLASSES	   (2 * SIZE_CLASSES) /* span class = size class << 1 | noscan */
 #define SPAN_CLASS_UNKNOWN (-1)
-#define STACK_DEPTH_MAX 127            /* frames kept of a stack; deeper ones are marked truncated */
+#define STACK_DEPTH_MAX	   127 /* frames kept of a stack; deeper ones are marked truncated */
 
 /* One source-level frame. */
 struct profile_frame {
 	const char *function; /* as its language's people write it; NULL where unknown */
 	const char *file;     /* NULL where unknown */
-	uint32_t line;        /* 1-based; 0 where unknown */
+	uint32_t line;	      /* 1-based; 0 where unknown */
 	uint32_t column;      /* 1-based; 0 where unknown */
 	uint32_t start_line;  /* first line of the function; 0 where unknown */
 };
@@ -55,7 +55,7 @@ struct profile_mapping {
 	uint64_t start, limit, offset; /* addresses in the process; offset in the file */
 	const char *file;
 	const char *build_id; /* lower-case hexadecimal, or Go's own build id text; NULL where there is none */
-	uint64_t id;          /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
+	uint64_t id;	      /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
 };
 
 /*
@@ -65,25 +65,25 @@ struct profile_mapping {
 struct profile_location {
 	uint64_t address; /* 0 for a location that is known by its source position only (a goalloc site) */
 	const struct profile_mapping *mapping; /* NULL where unknown */
-	uint32_t frame_count;                  /* 0 where nothing is known but the address */
+	uint32_t frame_count;		       /* 0 where nothing is known but the address */
 	const struct profile_frame *frames;
-	uint64_t id;                           /* 1, 2, … in order of first appearance in this profile */
+	uint64_t id; /* 1, 2, … in order of first appearance in this profile */
 };
 
 struct profile_stack {
 	uint32_t depth;
-	bool truncated; /* there were more than STACK_DEPTH_MAX frames */
+	bool truncated;					 /* there were more than STACK_DEPTH_MAX frames */
 	const struct profile_location *const *locations; /* leaf first */
 };
 
 /* What tells two samples apart. */
 struct profile_key {
 	const struct profile_stack *stack; /* from profile_stack() of the same profile */
-	int span_class;                    /* SPAN_CLASS_UNKNOWN where not known */
-	const char *type;                  /* Go type name; NULL where not known */
-	int pid;                           /* 0 where not known */
-	const char *comm;                  /* NULL where not known */
-	int64_t rate;                      /* where it is not the profile's: the one that this was recorded at; else 0 */
+	int span_class;			   /* SPAN_CLASS_UNKNOWN where not known */
+	const char *type;		   /* Go type name; NULL where not known */
+	int pid;			   /* 0 where not known */
+	const char *comm;		   /* NULL where not known */
+	int64_t rate; /* where it is not the profile's: the one that this was recorded at; else 0 */
 };
 
 struct profile_sample {
@@ -93,11 +93,11 @@ struct profile_sample {
 
 /* What was measured of one process besides its samples. */
 struct profile_check {
-	bool present;       /* false: the target was killed, or there was nothing to compare with */
+	bool present;	    /* false: the target was killed, or there was nothing to compare with */
 	const char *source; /* "goalloc counters", "go heap statistics" */
 	int64_t objects;    /* what the runtime's own counters say was allocated */
 	int64_t difference; /* recorded minus that */
-	int64_t bound;      /* how much of it the instants of attaching and detaching can explain */
+	int64_t bound;	    /* how much of it the instants of attaching and detaching can explain */
 };
 
 struct profile_process {
@@ -105,8 +105,8 @@ struct profile_process {
 	const char *comm;
 	const char *executable;
 	const char *build_id;
-	const char *runtime; /* "goalloc 1", "go1.24.4" */
-	int64_t totals[VALUE_COUNT];                    /* VALUE_UNMEASURED where not measured */
+	const char *runtime;				 /* "goalloc 1", "go1.24.4" */
+	int64_t totals[VALUE_COUNT];			 /* VALUE_UNMEASURED where not measured */
 	int64_t class_totals[SPAN_CLASSES][VALUE_COUNT]; /* the same per span class */
 	struct profile_check check;
 	int64_t lost_events; /* updates that found a map full, and probe hits that the kernel missed */
@@ -116,15 +116,15 @@ struct profile_process {
 struct profile {
 	/* of the recording as a whole */
 	const char *tool_version; /* NULL where some other tool wrote the file */
-	const char *target;       /* command line or executable */
+	const char *target;	  /* command line or executable */
 	const char *kernel;
-	int64_t rate;             /* mean bytes between samples; 1: every allocation; 0: no sampling */
-	int64_t start_ns;         /* wall clock, since the epoch */
+	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling */
+	int64_t start_ns; /* wall clock, since the epoch */
 	int64_t duration_ns;
 	bool totals_exact;
 	bool rows_exact;
-	uint32_t row_measured;    /* bit per enum profile_value: what the samples measure */
-	char **warnings;          /* for people; NULL-terminated */
+	uint32_t row_measured; /* bit per enum profile_value: what the samples measure */
+	char **warnings;       /* for people; NULL-terminated */
 	size_t warning_count;
 
 	struct profile_process *processes;
@@ -150,7 +150,7 @@ static inline int64_t count_from(double number)
 	return number >= 0x1p63 ? INT64_MAX : number <= -0x1p63 ? INT64_MIN : (int64_t)number;
 }
 
-struct profile *profile_new(void); /* never NULL: the library ends the process when memory is out */
+struct profile *profile_new(void);	    /* never NULL: the library ends the process when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */
 
 /* Interns a string; NULL gives NULL. */
@@ -174,9 +174,8 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 const struct profile_location *profile_location(struct profile *profile, uint64_t address,
 						const struct profile_mapping *mapping,
 						const struct profile_frame *frames, uint32_t frame_count);
-const struct profile_stack *profile_stack(struct profile *profile,
-					  const struct profile_location *const *locations, uint32_t depth,
-					  bool truncated);
+const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
+					  uint32_t depth, bool truncated);
 
 /*
  * Adds values (VALUE_COUNT of them, none negative) to the sample of that key, making it where there is none. Sums
@@ -228,7 +227,7 @@ struct profile_check profile_check(const struct profile *profile);
  */
 struct interval {
 	double events, objects, variance; /* of what is estimated */
-	double exact;                     /* objects that were all seen, while the recording was at rate 1 */
+	double exact;			  /* objects that were all seen, while the recording was at rate 1 */
 };
 void interval_add(struct interval *sum, int64_t events, int64_t objects);
 /* The same of a sample of `profile`; allows for large objects of different sizes, which share a sample. */

@@ -47,8 +47,7 @@ static void *checked(void *memory)
 	return memory;
 }
 
-static struct group *find_group(struct builder *builder, const void *key, size_t size,
-				const struct report_row *row)
+static struct group *find_group(struct builder *builder, const void *key, size_t size, const struct report_row *row)
 {
 	struct group *group;
 
@@ -64,8 +63,7 @@ static struct group *find_group(struct builder *builder, const void *key, size_t
 
 /* --- keys: each fills the members of `row` that its kind has, and finds the group --- */
 
-static struct group *by_site(struct builder *builder, const struct profile_sample *sample,
-			     struct report_row *row)
+static struct group *by_site(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct frames_site site;
@@ -95,15 +93,13 @@ static struct group *by_site(struct builder *builder, const struct profile_sampl
 	return find_group(builder, &key, sizeof(key), row);
 }
 
-static struct group *by_type(struct builder *builder, const struct profile_sample *sample,
-			     struct report_row *row)
+static struct group *by_type(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	row->type = sample->key.type;
 	return find_group(builder, &row->type, sizeof(row->type), row);
 }
 
-static struct group *by_size_class(struct builder *builder, const struct profile_sample *sample,
-				   struct report_row *row)
+static struct group *by_size_class(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	row->span_class = sample->key.span_class;
 	return find_group(builder, &row->span_class, sizeof(row->span_class), row);
@@ -111,8 +107,7 @@ static struct group *by_size_class(struct builder *builder, const struct profile
 
 /* Stacks that differ in addresses only (two calls on one line, two processes) are one to a reader of source.
  */
-static struct group *by_stack(struct builder *builder, const struct profile_sample *sample,
-			      struct report_row *row)
+static struct group *by_stack(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	size_t count = 0, needed = 1;
@@ -121,8 +116,8 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 		needed += stack->locations[i]->frame_count + 1;
 	if (needed > builder->frame_capacity) {
 		builder->frame_capacity = 2 * needed;
-		builder->frames = checked(
-			reallocarray(builder->frames, builder->frame_capacity, sizeof(*builder->frames)));
+		builder->frames =
+			checked(reallocarray(builder->frames, builder->frame_capacity, sizeof(*builder->frames)));
 	}
 	memset(builder->frames, 0, needed * sizeof(*builder->frames));
 	for (uint32_t i = 0; i < stack->depth; i++) {
@@ -144,8 +139,7 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 	return find_group(builder, builder->frames, count * sizeof(*builder->frames), row);
 }
 
-static struct group *(*const groupers[])(struct builder *, const struct profile_sample *,
-					 struct report_row *) = {
+static struct group *(*const groupers[])(struct builder *, const struct profile_sample *, struct report_row *) = {
 	[BY_SITE] = by_site,   [BY_FUNCTION] = by_site, [BY_TYPE] = by_type, [BY_SIZE_CLASS] = by_size_class,
 	[BY_STACK] = by_stack,
 };
@@ -274,8 +268,7 @@ static void set_class_totals(struct builder *builder, enum profile_value value)
 		int64_t total = class_total(profile, class, value);
 
 		if (total)
-			find_group(builder, &row.span_class, sizeof(row.span_class), &row)
-				->row.values[value] = total;
+			find_group(builder, &row.span_class, sizeof(row.span_class), &row)->row.values[value] = total;
 	}
 	builder->report->measured |= 1u << value;
 }
@@ -341,8 +334,7 @@ static int compare_stacks(const struct profile_stack *a, const struct profile_st
 static int compare_rows(const void *a, const void *b, void *context)
 {
 	const struct report_row *left = a, *right = b;
-	const enum profile_value values[] = {*(enum profile_value *)context, VALUE_BYTES, VALUE_OBJECTS,
-					     VALUE_REFILLS};
+	const enum profile_value values[] = {*(enum profile_value *)context, VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS};
 	int order;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -352,8 +344,7 @@ static int compare_rows(const void *a, const void *b, void *context)
 			return l > r ? -1 : 1;
 	}
 	if ((order = compare_texts(left->function, right->function)) ||
-	    (order = compare_texts(left->file, right->file)) ||
-	    (order = compare_texts(left->type, right->type)))
+	    (order = compare_texts(left->file, right->file)) || (order = compare_texts(left->type, right->type)))
 		return order;
 	if (left->line != right->line)
 		return left->line < right->line ? -1 : 1;
@@ -385,8 +376,7 @@ static void set_totals(struct report *report)
 	interval_bounds(&sum, &report->objects_low, &report->objects_high);
 }
 
-struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort,
-			  size_t top)
+struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
 {
 	struct report *report = checked(calloc(1, sizeof(*report)));
 	struct builder builder = {.report = report};

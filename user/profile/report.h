@@ -14,8 +14,8 @@
 #include "profile/profile.h"
 
 enum report_by {
-	BY_SITE,       /* file, line and function of the innermost frame that is not the runtime's */
-	BY_FUNCTION,   /* that frame's function */
+	BY_SITE,     /* file, line and function of the innermost frame that is not the runtime's */
+	BY_FUNCTION, /* that frame's function */
 	BY_TYPE,
 	BY_SIZE_CLASS, /* span class: size class, scan or noscan */
 	BY_STACK,      /* the whole stack, by source positions */
@@ -29,14 +29,14 @@ extern const char *const report_value_names[];
 
 struct report_row {
 	/* What the row is grouped by; only the members of the report's kind are set. */
-	const char *function, *file; /* site, function; both NULL where unknown */
-	uint32_t line;               /* site */
-	const char *type;            /* type; NULL where unknown */
-	int span_class;              /* size class; SPAN_CLASS_UNKNOWN where unknown */
+	const char *function, *file;	   /* site, function; both NULL where unknown */
+	uint32_t line;			   /* site */
+	const char *type;		   /* type; NULL where unknown */
+	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN where unknown */
 	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
 
-	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED where the row does not measure it */
-	bool has_bounds;             /* an estimate with its 95 % interval */
+	int64_t values[VALUE_COUNT];	   /* VALUE_UNMEASURED where the row does not measure it */
+	bool has_bounds;		   /* an estimate with its 95 % interval */
 	int64_t objects_low, objects_high; /* objects_high is VALUE_UNMEASURED where there is no upper bound */
 	struct interval interval;
 };
@@ -48,8 +48,8 @@ struct report {
 	bool rows_exact;   /* of this report: exact totals by size class may stand beside estimated sites */
 	uint32_t measured; /* bit per value: what the rows measure */
 	struct report_row *rows;
-	size_t row_count;   /* that are shown */
-	size_t row_total;   /* before the greatest ones were taken */
+	size_t row_count;	     /* that are shown */
+	size_t row_total;	     /* before the greatest ones were taken */
 	int64_t totals[VALUE_COUNT]; /* of the recording; VALUE_UNMEASURED where not measured */
 	/* 95 % interval of totals[VALUE_OBJECTS] where that is an estimate. */
 	bool totals_have_bounds;

@@ -33,7 +33,8 @@ static void check_kernel(int pid, struct doctor_finding *finding)
 	snprintf(finding->detail, sizeof(finding->detail), "%s %s %s", kernel.sysname, kernel.release, kernel.machine);
 	if (strcmp(kernel.machine, "x86_64") != 0) {
 		finding->state = DOCTOR_MISSING;
-		snprintf(finding->advice, sizeof(finding->advice), "use an x86_64 machine: probes are read by its registers");
+		snprintf(finding->advice, sizeof(finding->advice),
+			 "use an x86_64 machine: probes are read by its registers");
 	}
 }
 
@@ -84,7 +85,8 @@ static void check_lockdown(int pid, struct doctor_finding *finding)
 		fclose(file);
 	line[strcspn(line, "\n")] = 0;
 	if (strstr(line, "[confidentiality]"))
-		set(finding, DOCTOR_MISSING, line, "boot without lockdown=confidentiality: it forbids BPF to read memory");
+		set(finding, DOCTOR_MISSING, line,
+		    "boot without lockdown=confidentiality: it forbids BPF to read memory");
 	else
 		set(finding, DOCTOR_OK, line[0] ? line : "none", "");
 }
@@ -143,9 +145,8 @@ static const struct {
 	check_function *check;
 	bool of_target;
 } checks[] = {
-	{"kernel", check_kernel, false},      {"permission", check_permission, false},
-	{"lockdown", check_lockdown, false},  {"BPF", check_bpf, false},
-	{"uprobe.multi", check_multi, false}, {"target", check_target, true},
+	{"kernel", check_kernel, false}, {"permission", check_permission, false}, {"lockdown", check_lockdown, false},
+	{"BPF", check_bpf, false},	 {"uprobe.multi", check_multi, false},	  {"target", check_target, true},
 };
 
 size_t doctor_examine(int pid, struct doctor_finding *findings)

@@ -13,14 +13,14 @@
 enum doctor_state {
 	DOCTOR_OK,
 	DOCTOR_DEGRADED, /* works, with a limit that `advice` names */
-	DOCTOR_MISSING,  /* recordings fail */
+	DOCTOR_MISSING,	 /* recordings fail */
 };
 
 struct doctor_finding {
 	const char *subject; /* "kernel", "uprobe.multi", … */
 	enum doctor_state state;
 	char detail[1024]; /* what was found */
-	char advice[512]; /* what to do; "" where nothing */
+	char advice[512];  /* what to do; "" where nothing */
 };
 
 enum { DOCTOR_FINDINGS_MAX = 16 };

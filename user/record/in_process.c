@@ -30,8 +30,9 @@ static int64_t now_ns(clockid_t clock)
 }
 
 /* Its files stay, because it and its children would fail without. */
-#define LEFT_RUNNING "the program did not end within %d s of being asked to: it is left running, and writes what it " \
-		     "allocated to a file in '%s' when it ends (see 'record --raw')"
+#define LEFT_RUNNING                                                                                     \
+	"the program did not end within %d s of being asked to: it is left running, and writes what it " \
+	"allocated to a file in '%s' when it ends (see 'record --raw')"
 
 /* Runs argv with GOALLOC_PROFILE set. */
 static pid_t start(char *const *argv, const sigset_t *ignored, const char *file, struct error *error)
@@ -115,8 +116,10 @@ static bool read_one(struct profile *profile, const char *path, int *result, str
 	*result = 0;
 	process = &profile->processes[profile->process_count - 1];
 	profile->totals_exact = false;
-	profile_warn(profile, "process %d (%s) was killed, called _exit, became another program by exec, or still runs: what it "
-		     "allocated is missing", process->pid, process->comm);
+	profile_warn(profile,
+		     "process %d (%s) was killed, called _exit, became another program by exec, or still runs: what it "
+		     "allocated is missing",
+		     process->pid, process->comm);
 	return false;
 }
 
@@ -138,7 +141,8 @@ static int read_all(struct profile *profile, const char *directory, struct error
 	if (count >= 0)
 		free(entries);
 	if (!result && !found)
-		return error_set(error, STATUS_CANNOT_MEASURE, "the program recorded nothing of itself: it is not on libgoalloc "
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "the program recorded nothing of itself: it is not on libgoalloc "
 				 "(Go programs need probes: leave out --in-process)");
 	return result || !complete ? -1 : 0;
 }

@@ -32,7 +32,7 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 		return -1;
 	event_process_totals(observed->sums, true, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
-	for (int class = 0; class < SPAN_CLASSES; class++)
+	for (int class = 0; class < SPAN_CLASSES; class ++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
 	snapshot->taken = true;
 	snapshot->taken_ns = now_ns();
@@ -65,10 +65,9 @@ static void adjust(struct observed *observed, bool on)
 		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
-struct observed *observed_new(struct collector *collector, struct profile *profile,
-			      struct image_cache *images, struct target *target,
-			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
-			      struct error *error)
+struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
+			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
+			      bool from_first_instruction, struct error *error)
 {
 	struct observed *observed = calloc(1, sizeof(*observed));
 	struct probe_set probes = {0};
@@ -161,8 +160,10 @@ static void settle_grows(struct observed *observed)
 		return;
 	unknown = collector_settle_grows(observed->collector, observed->slot, came_fresh, observed);
 	if (unknown)
-		profile_warn(observed->profile, "process %d (%s) was gone before its mcaches could be read: up to %lld central "
-			     "grows are missing", observed->target->pid, observed->target->comm, (long long)unknown);
+		profile_warn(observed->profile,
+			     "process %d (%s) was gone before its mcaches could be read: up to %lld central "
+			     "grows are missing",
+			     observed->target->pid, observed->target->comm, (long long)unknown);
 }
 
 void observed_stop(struct observed *observed)
@@ -195,7 +196,7 @@ bool observed_gap(const struct observed *ended, const struct observed *begun, st
 	const struct snapshot *from = &ended->end, *to = &begun->start;
 
 	*gap = (struct observed_gap){(double)(to->taken_ns - from->taken_ns) / 1e6, 0};
-	for (int class = 0; class < SPAN_CLASSES; class++)
+	for (int class = 0; class < SPAN_CLASSES; class ++)
 		gap->objects += to->counters.classes[class].objects - from->counters.classes[class].objects;
 	return from->taken && to->taken;
 }
@@ -234,7 +235,8 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 static void add_row(struct observed *observed, const struct event_store *store, const struct event_row *from)
 {
 	struct runtime *runtime = observed->runtime;
-	struct profile_key row = {.pid = observed->target->pid, .comm = observed->target->comm,
+	struct profile_key row = {.pid = observed->target->pid,
+				  .comm = observed->target->comm,
 				  .rate = observed->mixed ? observed->rate : 0};
 	struct event_key key = event_store_key(from, observed->slot);
 	struct event_sums amount = from->sums;
@@ -274,8 +276,8 @@ static void add_told(struct observed *observed, int class, const struct snapshot
 	const struct heap_class *to = &end->counters.classes[class];
 	const struct event_class_totals *before = &observed->start.events[class], *after = &end->events[class];
 
-	totals[VALUE_OBJECTS] = (int64_t)(after->objects - before->objects) + to->unreported_objects -
-				from->unreported_objects;
+	totals[VALUE_OBJECTS] =
+		(int64_t)(after->objects - before->objects) + to->unreported_objects - from->unreported_objects;
 	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
 }
 
@@ -307,7 +309,7 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 
 	event_process_totals(observed->sums, false, inside);
 	event_process_totals(observed->sums, true, ever);
-	for (int class = 0; class < SPAN_CLASSES; class++) {
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t *totals = process->class_totals[class];
 		const struct event_class_totals *events = &inside[class];
 		const struct heap_class *from = &observed->start.counters.classes[class];
@@ -348,7 +350,7 @@ static void add_totals(struct observed *observed, struct profile_process *proces
 		if (process->class_totals[0][summed[i]] == VALUE_UNMEASURED)
 			continue; /* in all classes or in none */
 		process->totals[summed[i]] = 0;
-		for (int class = 0; class < SPAN_CLASSES; class++)
+		for (int class = 0; class < SPAN_CLASSES; class ++)
 			process->totals[summed[i]] += process->class_totals[class][summed[i]];
 	}
 	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
@@ -366,7 +368,7 @@ static void add_check(struct observed *observed, struct profile_process *process
 	process->check.source = profile_string(observed->profile, observed->runtime->ops->counter_source);
 	if (!observed->start.taken || !observed->end.taken)
 		return;
-	for (int class = 0; class < SPAN_CLASSES; class++) {
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		const struct heap_class *from = &observed->start.counters.classes[class];
 		const struct heap_class *to = &observed->end.counters.classes[class];
 
@@ -409,7 +411,8 @@ int observed_finish(struct observed *observed)
 	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
 	if (!observed->end.taken) {
 		if (!observed->replaced && !observed->runtime->counters_unknown)
-			profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
+			profile_warn(profile,
+				     "process %d (%s) ended before its counters could be read: there is no check%s",
 				     observed->target->pid, observed->target->comm,
 				     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
 		if (observed->rate != 1)
@@ -417,8 +420,8 @@ int observed_finish(struct observed *observed)
 	}
 	if (error) {
 		process->lost_events = add_saturated(process->lost_events, 1); /* of which nobody knows how many */
-		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid, process->comm,
-			     strerror(-error));
+		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid,
+			     process->comm, strerror(-error));
 	}
 	collector_take(observed->collector, observed->slot, &store);
 	add_rows(observed, &store);

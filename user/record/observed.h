@@ -19,7 +19,7 @@
 struct snapshot {
 	bool taken;
 	int64_t taken_ns; /* CLOCK_MONOTONIC */
-	int64_t bound; /* objects by which the two may disagree about the instant */
+	int64_t bound;	  /* objects by which the two may disagree about the instant */
 	struct heap_counters counters;
 	struct event_class_totals events[SPAN_CLASSES]; /* inside and outside */
 };
@@ -35,7 +35,7 @@ struct observed {
 	uint32_t slot;
 	int64_t rate;
 	bool replaced; /* the process has become another program (exec): nothing is left to be read at the end */
-	bool mixed; /* other rows of this process are of another rate than its */
+	bool mixed;    /* other rows of this process are of another rate than its */
 	struct snapshot start, latest, end;
 };
 
@@ -43,10 +43,9 @@ struct observed {
  * Attaches to the process and begins to record. `from_first_instruction`: nothing of it has run yet, so its counters
  * start at zero. Takes target and runtime over, on failure too.
  */
-struct observed *observed_new(struct collector *collector, struct profile *profile,
-			      struct image_cache *images, struct target *target,
-			      struct runtime *runtime, uint32_t slot, int64_t rate, bool from_first_instruction,
-			      struct error *error);
+struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
+			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
+			      bool from_first_instruction, struct error *error);
 
 /* Changes in the process what was asked to be changed, as soon as it has come that far. */
 void observed_adjust(struct observed *observed);

@@ -11,8 +11,8 @@
 #include "target/procfs.h"
 
 enum {
-	LOOKS = 3,             /* in a row */
-	MIN_HITS = 1000,       /* a look; fewer cannot hurt anybody */
+	LOOKS = 3,	 /* in a row */
+	MIN_HITS = 1000, /* a look; fewer cannot hurt anybody */
 	CALIBRATION_HITS = 2000,
 };
 
@@ -105,8 +105,8 @@ static double bare_hit_ns(struct overhead *overhead, struct collector *collector
 
 void overhead_begin(struct overhead *overhead, int pid)
 {
-	*overhead = (struct overhead){.pid = pid, .cpu_ns = process_ns(pid), .wall_ns = clock_ns(CLOCK_MONOTONIC),
-				      .waited_ns = -1};
+	*overhead = (struct overhead){
+		.pid = pid, .cpu_ns = process_ns(pid), .wall_ns = clock_ns(CLOCK_MONOTONIC), .waited_ns = -1};
 }
 
 bool overhead_too_high(struct overhead *overhead, struct collector *collector, struct overhead_work work,

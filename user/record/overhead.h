@@ -20,10 +20,10 @@ struct overhead_work {
 
 struct overhead {
 	int pid;
-	struct overhead_work work;         /* at the last look, as are: */
+	struct overhead_work work;	    /* at the last look, as are: */
 	int64_t cpu_ns, wall_ns, waited_ns; /* waited for a CPU: -1 where nobody asked */
-	double bare_ns;       /* of a hit whose program does nothing; 0: not measured yet */
-	int above;            /* looks in a row at which the share was too high */
+	double bare_ns;			    /* of a hit whose program does nothing; 0: not measured yet */
+	int above;			    /* looks in a row at which the share was too high */
 };
 
 void overhead_begin(struct overhead *overhead, int pid);

@@ -24,10 +24,10 @@ struct site {
 struct reader {
 	struct profile *profile;
 	struct profile_process *process; /* NULL before its record */
-	struct target target;            /* its mappings; the process is ours, whose root directory its files are opened in */
-	struct address_space *space;     /* made at the first row */
+	struct target target; /* its mappings; the process is ours, whose root directory its files are opened in */
+	struct address_space *space; /* made at the first row */
 	struct site *sites;
-	int64_t counted;                 /* objects, by the library's own counters */
+	int64_t counted; /* objects, by the library's own counters */
 	bool ended;
 };
 
@@ -63,7 +63,8 @@ static int read_map(struct reader *reader, const char *text)
 	struct stat status;
 	int at = 0;
 
-	if (sscanf(text, "%" SCNx64 " %" SCNx64 " %" SCNx64 " %n", &mapping.start, &mapping.limit, &mapping.offset, &at) < 3 ||
+	if (sscanf(text, "%" SCNx64 " %" SCNx64 " %" SCNx64 " %n", &mapping.start, &mapping.limit, &mapping.offset,
+		   &at) < 3 ||
 	    !at)
 		return -1;
 	/* a file that is gone has no symbols; the rows stay */
@@ -85,8 +86,10 @@ static int read_site(struct reader *reader, const char *text)
 
 	if (!site)
 		abort();
-	if (!tab || sscanf(text, "%" SCNx64 " %" SCNu32 " %" SCNu32 " %n", &site->address, &site->frame.line,
-			   &site->frame.column, &at) < 3 || text + at > tab) {
+	if (!tab ||
+	    sscanf(text, "%" SCNx64 " %" SCNu32 " %" SCNu32 " %n", &site->address, &site->frame.line,
+		   &site->frame.column, &at) < 3 ||
+	    text + at > tab) {
 		free(site);
 		return -1;
 	}
@@ -134,8 +137,9 @@ static int read_row(struct reader *reader, const char *text)
 	int at = 0;
 	size_t k = 0;
 
-	if (sscanf(text, "%15s %u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNx64 " %u %u%n", kind, &class, &events, &count,
-		   &bytes, &address, &truncated, &depth, &at) < 8 || depth > SITE_STACK_MAX || events < 0 || count < 0 || bytes < 0)
+	if (sscanf(text, "%15s %u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNx64 " %u %u%n", kind, &class, &events,
+		   &count, &bytes, &address, &truncated, &depth, &at) < 8 ||
+	    depth > SITE_STACK_MAX || events < 0 || count < 0 || bytes < 0)
 		return -1;
 	while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[k].name, kind) != 0)
 		k++;
@@ -177,7 +181,8 @@ static int read_heap(struct reader *reader, const char *text)
 	int64_t grows, bytes;
 
 	/* a first growth that no allocation made, before the recording, is not in the rows */
-	return sscanf(text, "%" SCNd64 " %" SCNd64, &grows, &bytes) < 2 || grows < reader->process->totals[VALUE_HEAP_GROWS];
+	return sscanf(text, "%" SCNd64 " %" SCNd64, &grows, &bytes) < 2 ||
+	       grows < reader->process->totals[VALUE_HEAP_GROWS];
 }
 
 static int read_lost(struct reader *reader, const char *text)
@@ -226,8 +231,9 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 		number++;
 		line[length - 1] = 0;
 		if (number == 1)
-			result = strcmp(line, "goalloc-profile 1") == 0 ? 0 :
-				 error_set(error, STATUS_USAGE, "'%s' is no raw profile of libgoalloc", path);
+			result = strcmp(line, "goalloc-profile 1") == 0
+					 ? 0
+					 : error_set(error, STATUS_USAGE, "'%s' is no raw profile of libgoalloc", path);
 		else if (read_record(reader, line))
 			result = error_set(error, STATUS_USAGE, "%s:%d: not a record of a raw profile", path, number);
 	}
@@ -251,15 +257,15 @@ static void finish(struct reader *reader)
 	else /* nobody knows how many */
 		process->lost_events = add_saturated(process->lost_events, 1);
 	if (reader->space)
-		process->build_id = profile_string(reader->profile,
-						   address_space_build_id(reader->space, process->executable));
+		process->build_id =
+			profile_string(reader->profile, address_space_build_id(reader->space, process->executable));
 }
 
 static void release(struct reader *reader)
 {
 	struct site *site, *next;
 
-	HASH_ITER(hh, reader->sites, site, next) {
+	HASH_ITER (hh, reader->sites, site, next) {
 		HASH_DEL(reader->sites, site);
 		free(site);
 	}

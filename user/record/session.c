@@ -21,10 +21,10 @@
 
 enum {
 	POLL_MS = 100,
-	POLL_ALL_MS = 10, /* at rate 1: the maps must not fill up in between */
-	TICK_MS = 1000,   /* between readings of rows and counters, in case the target is killed */
+	POLL_ALL_MS = 10,	/* at rate 1: the maps must not fill up in between */
+	TICK_MS = 1000,		/* between readings of rows and counters, in case the target is killed */
 	SINK_SAMPLES = 1 << 15, /* kept in memory, where the options have a sink */
-	GRACE_MS = 3000,  /* for a program that was asked to end */
+	GRACE_MS = 3000,	/* for a program that was asked to end */
 };
 
 struct session {
@@ -37,21 +37,21 @@ struct session {
 	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there: no other's slot any more */
 	int observed_count, observed_ever;
 	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
-	int sampled; /* processes whose objects something tells */
+	int sampled;		  /* processes whose objects something tells */
 	struct {
 		int count, pid; /* pid: of the first of them */
 		char comm[32];
 		const char *why;
 	} unsampled;
-	int replaced;   /* processes that became other programs while they were observed */
-	int unobserved; /* processes that have a runtime, but could not be observed */
-	int pidfd; /* of a process that we attached to */
-	int64_t coarsest; /* rate that was in force in some process that has ended */
-	int64_t rate; /* the one in force: the options', until the brake chose a coarser one */
-	struct overhead overhead; /* of a process that we attached to */
+	int replaced;		      /* processes that became other programs while they were observed */
+	int unobserved;		      /* processes that have a runtime, but could not be observed */
+	int pidfd;		      /* of a process that we attached to */
+	int64_t coarsest;	      /* rate that was in force in some process that has ended */
+	int64_t rate;		      /* the one in force: the options', until the brake chose a coarser one */
+	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
-	struct rlimit descriptors; /* as they were before */
-	struct error error; /* why the last process could not be observed */
+	struct rlimit descriptors;    /* as they were before */
+	struct error error;	      /* why the last process could not be observed */
 };
 
 static int64_t now_ns(void)
@@ -311,7 +311,7 @@ static int64_t events_seen(struct session *session)
 		if (!session->observed[i])
 			continue;
 		event_process_totals(session->observed[i]->sums, false, totals);
-		for (int class = 0; class < SPAN_CLASSES; class++)
+		for (int class = 0; class < SPAN_CLASSES; class ++)
 			events += (int64_t)totals[class].objects;
 	}
 	return events;
@@ -348,13 +348,15 @@ static void brake(struct session *session, double percent)
 	if (!slot || session->overhead.pid == 0)
 		return;
 	if (!coarser) {
-		profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-			     "--max-overhead %.0f; there is no coarser depth than this", seconds, percent,
-			     session->options->max_overhead);
+		profile_warn(session->profile,
+			     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
+			     "--max-overhead %.0f; there is no coarser depth than this",
+			     seconds, percent, session->options->max_overhead);
 		session->overhead.pid = 0; /* said once */
 		return;
 	}
-	profile_warn(session->profile, "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
+	profile_warn(session->profile,
+		     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
 		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
 	stopped = *slot;
@@ -364,8 +366,10 @@ static void brake(struct session *session, double percent)
 	if (observe(session, session->options->pid, false) <= 0)
 		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
 	else if (observed_gap(stopped, other_than(session, stopped), &gap))
-		profile_warn(session->profile, "what was allocated in the %.0f ms between the two depths is missing: at "
-			     "most %lld objects", gap.ms, (long long)gap.objects);
+		profile_warn(session->profile,
+			     "what was allocated in the %.0f ms between the two depths is missing: at "
+			     "most %lld objects",
+			     gap.ms, (long long)gap.objects);
 	session->profile->totals_exact = false;
 	finish(session, slot, false); /* last: it takes its time */
 	overhead_begin(&session->overhead, session->options->pid);
@@ -470,22 +474,26 @@ static void warn_unsampled(const struct session *session)
 	static const char ways_out[] = "use --rate 1 for exact rows, or --enable-sampler";
 
 	if (some_are_sampled(session)) {
-		profile_drop_unmeasured(session->profile); /* rows of refills: as estimates of objects they would say 0 */
-		profile_warn(session->profile, "%s, process %d (%s), so nothing samples its objects; %d of %d processes are such: "
-			     "what they allocated is in the totals, not in the rows; %s", session->unsampled.why,
-			     session->unsampled.pid, session->unsampled.comm, session->unsampled.count,
-			     session->unsampled.count + session->sampled, ways_out);
+		profile_drop_unmeasured(
+			session->profile); /* rows of refills: as estimates of objects they would say 0 */
+		profile_warn(session->profile,
+			     "%s, process %d (%s), so nothing samples its objects; %d of %d processes are such: "
+			     "what they allocated is in the totals, not in the rows; %s",
+			     session->unsampled.why, session->unsampled.pid, session->unsampled.comm,
+			     session->unsampled.count, session->unsampled.count + session->sampled, ways_out);
 	} else if (session->unsampled.count)
-		profile_warn(session->profile, "%s, so nothing samples its objects: rows show refills, which are no fair share "
-			     "where a program allocates in a rhythm; %s", session->unsampled.why, ways_out);
+		profile_warn(session->profile,
+			     "%s, so nothing samples its objects: rows show refills, which are no fair share "
+			     "where a program allocates in a rhythm; %s",
+			     session->unsampled.why, ways_out);
 }
 
 /* Which values the rows hold, and how exactly, follows from the rate in force. */
 static void describe_rows(struct session *session)
 {
 	struct profile *profile = session->profile;
-	uint32_t costs = 1u << VALUE_REFILLS | 1u << VALUE_CENTRAL_GROWS | 1u << VALUE_HEAP_GROWS |
-			 1u << VALUE_HEAP_GROW_BYTES;
+	uint32_t costs =
+		1u << VALUE_REFILLS | 1u << VALUE_CENTRAL_GROWS | 1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES;
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 	uint32_t lacking = session->rows_unmeasured;
 
@@ -514,8 +522,10 @@ static struct profile *conclude(struct session *session, struct session_result *
 	describe_rows(session);
 	warn_unsampled(session);
 	if (session->replaced)
-		profile_warn(profile, "%d process%s became another program (exec) before counters could be read: there is "
-			     "no check%s", session->replaced, session->replaced == 1 ? "" : "es",
+		profile_warn(profile,
+			     "%d process%s became another program (exec) before counters could be read: there is "
+			     "no check%s",
+			     session->replaced, session->replaced == 1 ? "" : "es",
 			     profile->rate == 1 ? "" : ", and totals lack what no event had told yet");
 	if (session->unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",

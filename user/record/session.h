@@ -19,24 +19,26 @@
 
 struct session_progress {
 	double seconds;
-	int processes;   /* observed at this moment */
-	int64_t events;  /* objects (or bytes' worth of events) seen so far */
+	int processes;	/* observed at this moment */
+	int64_t events; /* objects (or bytes' worth of events) seen so far */
 };
 
 struct session_options {
-	int pid;            /* > 0: attach to this process; 0: start argv */
+	int pid; /* > 0: attach to this process; 0: start argv */
 	char *const *argv;
 	int64_t rate;
-	double duration;    /* seconds; 0: until the target ends or `stop` is raised */
-	bool follow;        /* observe the children of argv too */
+	double duration;     /* seconds; 0: until the target ends or `stop` is raised */
+	bool follow;	     /* observe the children of argv too */
 	double max_overhead; /* share of a process's CPU (overhead.h) that probe hits may cost before the recording goes to
 			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
-	const char *only;   /* of argv and its children: those whose executable's base name matches this glob; NULL: all */
-	bool no_stacks;     /* count by site and type only */
+	const char
+		*only;	/* of argv and its children: those whose executable's base name matches this glob; NULL: all */
+	bool no_stacks; /* count by site and type only */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	bool verbose;
-	sigset_t ignored;   /* argv is to ignore these: what our caller had us ignore, and we handle */
-	const volatile sig_atomic_t *stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
+	sigset_t ignored; /* argv is to ignore these: what our caller had us ignore, and we handle */
+	const volatile sig_atomic_t
+		*stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
 	/* May be NULL. Called at the end of each phase that a process has to bear or wait for: "loaded" (PID 0), "attached",
@@ -48,9 +50,9 @@ struct session_options {
 };
 
 struct session_result {
-	bool started;    /* argv was run and has ended */
+	bool started;	 /* argv was run and has ended */
 	int wait_status; /* its wait status then */
-	bool asked;      /* it ended after we had asked it to */
+	bool asked;	 /* it ended after we had asked it to */
 };
 
 /*

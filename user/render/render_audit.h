@@ -12,8 +12,8 @@
 
 enum audit_format {
 	AUDIT_TEXT,
-	AUDIT_JSON,     /* escapement.audit/1 */
-	AUDIT_SARIF,    /* SARIF 2.1.0, for code scanning */
+	AUDIT_JSON,	/* escapement.audit/1 */
+	AUDIT_SARIF,	/* SARIF 2.1.0, for code scanning */
 	AUDIT_MARKDOWN, /* for a step summary or a comment */
 	AUDIT_QUICKFIX, /* FILE:LINE:COLUMN: message, for editors */
 	AUDIT_CSV,
@@ -21,7 +21,7 @@ enum audit_format {
 extern const char *const audit_format_names[]; /* NULL-terminated */
 
 struct render_audit_options {
-	bool flow;         /* text: print the compiler's whole explanation */
+	bool flow;	   /* text: print the compiler's whole explanation */
 	unsigned verdicts; /* bit per verdict whose rows text and markdown list; 0: escapes and contradicted */
 	enum terminal_color color;
 	const struct escape_graph *graph; /* of the audit's compiler output: text and JSON tell its stories */
@@ -32,8 +32,8 @@ void render_audit(const struct audit *audit, enum audit_format format, const str
 
 /* --annotate: a source file with a margin of objects, bytes and the compiler's words. `name` is the file as the
  * user gave it. Fails where it cannot be read, or nothing in the audit is about it. */
-int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options,
-			FILE *stream, struct error *error);
+int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options, FILE *stream,
+			struct error *error);
 
 /* Where a row is shown in formats that lead to the source: its site, or, where that is in a file that the compiler
  * output does not have (a dependency's), the innermost call it was inlined into of one that it has. `line` and `column`

@@ -7,12 +7,9 @@ static const struct {
 	const char *key;
 	enum profile_value value;
 } numbers[] = {
-	{"objects", VALUE_OBJECTS},
-	{"bytes", VALUE_BYTES},
-	{"refills", VALUE_REFILLS},
-	{"central_grows", VALUE_CENTRAL_GROWS},
-	{"heap_grows", VALUE_HEAP_GROWS},
-	{"heap_grow_bytes", VALUE_HEAP_GROW_BYTES},
+	{"objects", VALUE_OBJECTS},	  {"bytes", VALUE_BYTES},
+	{"refills", VALUE_REFILLS},	  {"central_grows", VALUE_CENTRAL_GROWS},
+	{"heap_grows", VALUE_HEAP_GROWS}, {"heap_grow_bytes", VALUE_HEAP_GROW_BYTES},
 };
 
 static void write_numbers(struct json_writer *writer, const int64_t values[VALUE_COUNT])

@@ -86,8 +86,10 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 		if (!memory)
 			abort();
 		if (section != row->verdict)
-			fprintf(memory, "\n### %s\n\n| objects | bytes | site | function | compiler |\n"
-				"|---:|---:|---|---|---|\n", audit_verdict_name(row->verdict));
+			fprintf(memory,
+				"\n### %s\n\n| objects | bytes | site | function | compiler |\n"
+				"|---:|---:|---|---|---|\n",
+				audit_verdict_name(row->verdict));
 		put_markdown_row(row, memory);
 		if (fclose(memory))
 			abort();
@@ -141,12 +143,13 @@ static void put_number_field(FILE *stream, int64_t value, bool known, const char
 
 void render_audit_csv(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
-	static const enum profile_value columns[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS,
-						     VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
+	static const enum profile_value columns[] = {VALUE_OBJECTS,	  VALUE_BYTES,	    VALUE_REFILLS,
+						     VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
 
 	(void)options;
 	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,"
-	      "objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,objects_low,objects_high\r\n", stream);
+	      "objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,objects_low,objects_high\r\n",
+	      stream);
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 		const struct escape_annotation *annotation = row->annotation_count ? row->annotations[0] : NULL;
@@ -164,7 +167,8 @@ void render_audit_csv(const struct audit *audit, const struct render_audit_optio
 		put_field(stream, row->reason);
 		fputs(row->shared ? "true," : "false,", stream);
 		for (size_t j = 0; j < sizeof(columns) / sizeof(columns[0]); j++)
-			put_number_field(stream, row->values[columns[j]], row->values[columns[j]] != VALUE_UNMEASURED, ",");
+			put_number_field(stream, row->values[columns[j]], row->values[columns[j]] != VALUE_UNMEASURED,
+					 ",");
 		put_number_field(stream, row->objects_low, row->objects_low != VALUE_UNMEASURED, ",");
 		put_number_field(stream, row->objects_high, row->objects_high != VALUE_UNMEASURED, "\r\n");
 	}

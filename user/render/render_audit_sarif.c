@@ -20,16 +20,19 @@ static const struct {
 } rules[AUDIT_VERDICT_COUNT] = {
 	[AUDIT_ESCAPES] = {"warning", "Allocates on the heap",
 			   "The compiler moved this to the heap, and it was seen to allocate."},
-	[AUDIT_CONTRADICTED] = {"warning", "Allocates although it does not escape",
-				"The compiler says that this does not escape, and it was seen to allocate: too large or of "
-				"variable size for the stack, or the compiler output is of another build."},
-	[AUDIT_UNANNOTATED] = {"note", "Allocates without a word of the compiler",
-			       "Allocates, and the compiler output says nothing of the line: append or map growth, string "
-			       "building, a call of the runtime."},
+	[AUDIT_CONTRADICTED] =
+		{"warning", "Allocates although it does not escape",
+		 "The compiler says that this does not escape, and it was seen to allocate: too large or of "
+		 "variable size for the stack, or the compiler output is of another build."},
+	[AUDIT_UNANNOTATED] =
+		{"note", "Allocates without a word of the compiler",
+		 "Allocates, and the compiler output says nothing of the line: append or map growth, string "
+		 "building, a call of the runtime."},
 	[AUDIT_NOT_COVERED] = {"note", "Calls code that allocates",
 			       "Calls a function that allocates in a package that the compiler output does not cover."},
-	[AUDIT_ESCAPES_UNSEEN] = {"none", "Would allocate on the heap",
-				  "The compiler moves this to the heap; no allocation was seen: it did not run, or needed none."},
+	[AUDIT_ESCAPES_UNSEEN] =
+		{"none", "Would allocate on the heap",
+		 "The compiler moves this to the heap; no allocation was seen: it did not run, or needed none."},
 	[AUDIT_STACK] = {"none", "Stays on the stack", "Does not escape, and no allocation was seen."},
 };
 
@@ -89,8 +92,8 @@ static struct print *fingerprints(const struct audit *audit)
 	if (!prints)
 		abort();
 	for (size_t i = 0; i < audit->row_count; i++)
-		prints[i] = (struct print){row_hash(&audit->rows[i]), audit->rows[i].site.line, audit->rows[i].site.column,
-					   (uint32_t)i, 0};
+		prints[i] = (struct print){row_hash(&audit->rows[i]), audit->rows[i].site.line,
+					   audit->rows[i].site.column, (uint32_t)i, 0};
 	qsort(prints, audit->row_count, sizeof(*prints), by_hash);
 	for (size_t i = 1; i < audit->row_count; i++)
 		prints[i].ordinal = prints[i].hash == prints[i - 1].hash ? prints[i - 1].ordinal + 1 : 0;
@@ -268,8 +271,8 @@ static void add_result(cJSON *results, const struct audit *audit, const struct a
 	add_related(result, row);
 	if (row->annotation_count)
 		add_flow(result, row->annotations[0]);
-	add_format(object_in(result, "partialFingerprints"), "escapementSite/v1", "%016" PRIx64 ":%" PRIu32, print->hash,
-		   print->ordinal);
+	add_format(object_in(result, "partialFingerprints"), "escapementSite/v1", "%016" PRIx64 ":%" PRIu32,
+		   print->hash, print->ordinal);
 	properties = object_in(result, "properties");
 	json_add_value(properties, "objects", row->values[VALUE_OBJECTS]);
 	json_add_value(properties, "bytes", row->values[VALUE_BYTES]);
@@ -302,7 +305,8 @@ static void add_notifications(cJSON *run, size_t left_out)
 		return;
 	notification = element_of(array_in(invocation, "toolExecutionNotifications"));
 	json_add_text(notification, "level", "note");
-	add_format(object_in(notification, "message"), "text", "%zu results of lower rank are not in this file", left_out);
+	add_format(object_in(notification, "message"), "text", "%zu results of lower rank are not in this file",
+		   left_out);
 }
 
 void render_audit_sarif(const struct audit *audit, const struct render_audit_options *options, FILE *stream)

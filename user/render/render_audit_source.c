@@ -18,8 +18,8 @@ enum { MARGIN = 29, TAB = 4 };
 struct remark {
 	uint32_t line, column;
 	int64_t objects, bytes; /* VALUE_UNMEASURED: none */
-	const char *words;      /* NULL: numbers only */
-	const char *inlined;    /* the function whose allocation was inlined here; NULL: none */
+	const char *words;	/* NULL: numbers only */
+	const char *inlined;	/* the function whose allocation was inlined here; NULL: none */
 };
 
 struct remarks {
@@ -108,7 +108,8 @@ static void collect_row(const struct audit_row *row, const char *file, struct re
 	uint32_t line = line_in(row, file);
 
 	if (line && measured)
-		add(remarks, (struct remark){line, 0, row->values[VALUE_OBJECTS], row->values[VALUE_BYTES], NULL, NULL});
+		add(remarks,
+		    (struct remark){line, 0, row->values[VALUE_OBJECTS], row->values[VALUE_BYTES], NULL, NULL});
 	if (line && row->reason)
 		add(remarks, (struct remark){line, UINT32_MAX, VALUE_UNMEASURED, VALUE_UNMEASURED, row->reason, site});
 	for (uint32_t i = 0; i < row->annotation_count; i++) {
@@ -116,8 +117,9 @@ static void collect_row(const struct audit_row *row, const char *file, struct re
 		bool inlined = row->inlined_count && i < row->annotation_count - row->linked_count;
 
 		if (is_file(annotation->file, file))
-			add(remarks, (struct remark){annotation->line, annotation->column, VALUE_UNMEASURED, VALUE_UNMEASURED,
-						     annotation->text, inlined ? row->site.function : NULL});
+			add(remarks,
+			    (struct remark){annotation->line, annotation->column, VALUE_UNMEASURED, VALUE_UNMEASURED,
+					    annotation->text, inlined ? row->site.function : NULL});
 	}
 }
 
@@ -177,7 +179,8 @@ static void print_words(FILE *stream, const struct remark *first, const struct r
 	const struct remark *last = NULL;
 
 	for (; first < end; first++) {
-		if (!first->words || (last && strcmp(last->words, first->words) == 0 && last->inlined == first->inlined))
+		if (!first->words ||
+		    (last && strcmp(last->words, first->words) == 0 && last->inlined == first->inlined))
 			continue;
 		last = first;
 		fprintf(stream, "%*s^ ", MARGIN, "");
@@ -206,8 +209,10 @@ int render_audit_source(const struct audit *audit, const char *name, const struc
 	file = find_file(audit, name, options);
 	if (!file) {
 		fclose(source);
-		return error_set(error, STATUS_USAGE, "nothing in the profile or the compiler output is about '%s'; if it is "
-				 "known there by another path, --path-map FROM=TO says so", name);
+		return error_set(error, STATUS_USAGE,
+				 "nothing in the profile or the compiler output is about '%s'; if it is "
+				 "known there by another path, --path-map FROM=TO says so",
+				 name);
 	}
 	collect(audit, file, &remarks);
 	fprintf(stream, "%9s %11s %5s  %s\n", "OBJECTS", "BYTES", "LINE", file);

@@ -114,14 +114,16 @@ static void print_numbers(const struct page *page, const struct audit *audit, co
 	fprintf(page->stream, "%11s %9s %6s %7s %9s", terminal_number(objects, row->values[VALUE_OBJECTS]),
 		terminal_bytes(bytes, row->values[VALUE_BYTES]),
 		share_text(row->values[VALUE_BYTES], audit->totals[VALUE_BYTES], share),
-		terminal_number(refills, row->values[VALUE_REFILLS]), terminal_bytes(growth, row->values[VALUE_HEAP_GROW_BYTES]));
+		terminal_number(refills, row->values[VALUE_REFILLS]),
+		terminal_bytes(growth, row->values[VALUE_HEAP_GROW_BYTES]));
 	length = width_of(site, strlen(site));
 	if (SITE_COLUMN + length <= page->width) {
 		fprintf(page->stream, "  %s\n", site);
 		free(site);
 	} else {
 		putc('\n', page->stream);
-		print_wrapped(page, length + SITE_COLUMN > page->width && length + INDENT > page->width ? 0 : INDENT, site);
+		print_wrapped(page, length + SITE_COLUMN > page->width && length + INDENT > page->width ? 0 : INDENT,
+			      site);
 	}
 }
 
@@ -139,8 +141,9 @@ static void print_who(const struct page *page, const struct audit_row *row)
 	if (row->callee)
 		print_wrapped(page, INDENT, text_of("%s, by %s", function, row->callee));
 	else if (row->runtime_call)
-		print_wrapped(page, INDENT, text_of("%s, %s%s%s", function, short_call(row->runtime_call),
-						    row->type ? " of " : "", row->type ? row->type : ""));
+		print_wrapped(page, INDENT,
+			      text_of("%s, %s%s%s", function, short_call(row->runtime_call), row->type ? " of " : "",
+				      row->type ? row->type : ""));
 	else if (*function)
 		print_wrapped(page, INDENT, text_of("%s", function));
 	if (!row->inlined_count)
@@ -150,8 +153,9 @@ static void print_who(const struct page *page, const struct audit_row *row)
 		const struct profile_frame *frame = &row->inlined_at[i];
 		char *position = position_text(row->inlined_files[i], frame->line, frame->column);
 
-		print_wrapped(page, INDENT, text_of("%s into %s at %s", frame == physical && i ? "and that" : "inlined",
-						    frame->function ? frame->function : "(unknown)", position));
+		print_wrapped(page, INDENT,
+			      text_of("%s into %s at %s", frame == physical && i ? "and that" : "inlined",
+				      frame->function ? frame->function : "(unknown)", position));
 		free(position);
 	}
 }
@@ -161,14 +165,16 @@ static void print_flow(const struct page *page, const struct escape_annotation *
 	for (uint32_t i = 0; i < annotation->flow_count; i++) {
 		const struct escape_flow *flow = &annotation->flows[i];
 
-		print_wrapped(page, INDENT + 2, text_of("flow: %s = %s%.*s%s", flow->to, flow->derefs < 0 ? "&" : "",
-							flow->derefs > 0 ? flow->derefs : 0,
-							"********************************", flow->from));
+		print_wrapped(page, INDENT + 2,
+			      text_of("flow: %s = %s%.*s%s", flow->to, flow->derefs < 0 ? "&" : "",
+				      flow->derefs > 0 ? flow->derefs : 0, "********************************",
+				      flow->from));
 		for (uint32_t j = 0; j < flow->step_count; j++) {
 			const struct escape_step *step = &flow->steps[j];
 			char *position = position_text(step->file, step->line, step->column);
 
-			print_wrapped(page, INDENT + 4, text_of("from %s (%s) at %s", step->expression, step->reason, position));
+			print_wrapped(page, INDENT + 4,
+				      text_of("from %s (%s) at %s", step->expression, step->reason, position));
 			free(position);
 		}
 	}
@@ -232,8 +238,9 @@ static void print_row(const struct page *page, const struct audit *audit, const 
 		print_wrapped(page, 2, position_text(row->file, row->site.line, row->site.column));
 	}
 	if (measured && row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
-		print_wrapped(page, INDENT, text_of("between %s and %s objects (95 %%)", terminal_number(low, row->objects_low),
-						    terminal_number(high, row->objects_high)));
+		print_wrapped(page, INDENT,
+			      text_of("between %s and %s objects (95 %%)", terminal_number(low, row->objects_low),
+				      terminal_number(high, row->objects_high)));
 	print_who(page, row);
 	print_what(page, row, flow);
 }
@@ -256,7 +263,8 @@ static void print_section(const struct page *page, const struct audit *audit, en
 		print_row(page, audit, &audit->rows[i], flow);
 	}
 	if (shown && shown < audit->verdicts[verdict])
-		fprintf(page->stream, "%11s of %s not shown\n", terminal_number(count, (int64_t)(audit->verdicts[verdict] - shown)),
+		fprintf(page->stream, "%11s of %s not shown\n",
+			terminal_number(count, (int64_t)(audit->verdicts[verdict] - shown)),
 			audit_verdict_name(verdict));
 }
 
@@ -267,19 +275,23 @@ static void print_head(const struct page *page, const struct audit *audit)
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
 
 	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		print_wrapped(page, 0, text_of("%s refills, objects of lines not measured%s%s",
-					       terminal_number(objects, audit->totals[VALUE_REFILLS]),
-					       profile->target ? ": " : "", profile->target ? profile->target : ""));
+		print_wrapped(page, 0,
+			      text_of("%s refills, objects of lines not measured%s%s",
+				      terminal_number(objects, audit->totals[VALUE_REFILLS]),
+				      profile->target ? ": " : "", profile->target ? profile->target : ""));
 	else if (profile->rows_exact)
-		print_wrapped(page, 0, text_of("%s objects, %s, every allocation counted%s%s",
-					       terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-					       terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-					       profile->target ? ": " : "", profile->target ? profile->target : ""));
+		print_wrapped(page, 0,
+			      text_of("%s objects, %s, every allocation counted%s%s",
+				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
+				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), profile->target ? ": " : "",
+				      profile->target ? profile->target : ""));
 	else
-		print_wrapped(page, 0, text_of("about %s objects, %s, sampled every %s%s%s",
-					       terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-					       terminal_bytes(bytes, audit->totals[VALUE_BYTES]), terminal_bytes(rate, profile->rate),
-					       profile->target ? ": " : "", profile->target ? profile->target : ""));
+		print_wrapped(page, 0,
+			      text_of("about %s objects, %s, sampled every %s%s%s",
+				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
+				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
+				      terminal_bytes(rate, profile->rate), profile->target ? ": " : "",
+				      profile->target ? profile->target : ""));
 }
 
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
@@ -300,7 +312,8 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 		if (verdicts & 1U << i || !audit->verdicts[i])
 			continue;
 		longer = text_of("%s%s%s %s", rest ? rest : "the rest: ", rest ? ", " : "",
-				 terminal_number(count, (int64_t)audit->verdicts[i]), audit_verdict_name((enum audit_verdict)i));
+				 terminal_number(count, (int64_t)audit->verdicts[i]),
+				 audit_verdict_name((enum audit_verdict)i));
 		free(rest);
 		rest = longer;
 	}

@@ -5,8 +5,8 @@
 
 #include <cjson/cJSON.h>
 
-static const char *const state_names[] = {[DOCTOR_OK] = "ok", [DOCTOR_DEGRADED] = "degraded",
-					  [DOCTOR_MISSING] = "missing"};
+static const char *const state_names[] = {
+	[DOCTOR_OK] = "ok", [DOCTOR_DEGRADED] = "degraded", [DOCTOR_MISSING] = "missing"};
 
 void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count)
 {

@@ -37,8 +37,8 @@ static void add_change(struct table *table, const struct escape_change *change, 
 		       const struct escape_graph *after)
 {
 	const struct escape_annotation *shown = change->kind == ESCAPE_GONE ? change->before : change->after;
-	size_t difference = change->new_count > change->old_count ? change->new_count - change->old_count :
-								     change->old_count - change->new_count;
+	size_t difference = change->new_count > change->old_count ? change->new_count - change->old_count
+								  : change->old_count - change->new_count;
 	char *position = render_position(shown->file, shown->line, shown->column), *text;
 
 	if (asprintf(&text, difference > 1 ? "%s (%zu times)" : "%s", shown->text, difference) < 0)
@@ -55,8 +55,10 @@ static void add_change(struct table *table, const struct escape_change *change, 
 void render_escapes_diff_text(FILE *stream, const struct escape_diff *diff, const struct escape_graph *before,
 			      const struct escape_graph *after)
 {
-	static const struct table_column columns[] = {
-		{"CHANGE", COLUMN_TEXT}, {"POSITION", COLUMN_WRAP}, {"FUNCTION", COLUMN_WRAP}, {"COMPILER SAYS", COLUMN_WRAP}};
+	static const struct table_column columns[] = {{"CHANGE", COLUMN_TEXT},
+						      {"POSITION", COLUMN_WRAP},
+						      {"FUNCTION", COLUMN_WRAP},
+						      {"COMPILER SAYS", COLUMN_WRAP}};
 	struct table *table = table_new(stream, columns, 4);
 
 	for (size_t i = 0; i < diff->change_count; i++)

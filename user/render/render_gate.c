@@ -35,7 +35,8 @@ const struct gate_site *gate_row_site(const struct gate_row *row)
 
 bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value)
 {
-	double before = gate_value(gate->before, row->before, value), after = gate_value(gate->after, row->after, value);
+	double before = gate_value(gate->before, row->before, value),
+	       after = gate_value(gate->after, row->after, value);
 
 	return before >= 0 && after >= 0 && before + after > 0;
 }
@@ -60,14 +61,16 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 	if (!site || gate_count_steady(&site->counts[value]))
 		strcpy(text, least);
 	else
-		snprintf(text, 72, "%s..%s", least, gate_number(most, (double)site->counts[value].most / side->iterations));
+		snprintf(text, 72, "%s..%s", least,
+			 gate_number(most, (double)site->counts[value].most / side->iterations));
 	return text;
 }
 
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value)
 {
-	double before = gate_value(gate->before, row->before, value), after = gate_value(gate->after, row->after, value);
+	double before = gate_value(gate->before, row->before, value),
+	       after = gate_value(gate->after, row->after, value);
 	double growth = after - before;
 	char number[32];
 
@@ -158,7 +161,8 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	}
 	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
 	if (profile_loss_any(loss))
-		append(text, "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
+		append(text,
+		       "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
 		       loss->events, loss->stacks, loss->unexplained);
 	return text;
 }

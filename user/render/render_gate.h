@@ -20,10 +20,10 @@ enum gate_format {
 extern const char *const gate_format_names[]; /* NULL-terminated */
 
 struct gate_style {
-	int width;        /* columns of text */
+	int width; /* columns of text */
 	bool color;
-	bool all;         /* text and markdown: sites that did not change too */
-	bool advisory;    /* say so */
+	bool all;	  /* text and markdown: sites that did not change too */
+	bool advisory;	  /* say so */
 	const char *what; /* what is counted: "objects", "escapes" */
 };
 

@@ -19,10 +19,18 @@ static void put_xml(FILE *stream, const char *text)
 
 	for (const char *c = repaired ? repaired : text; *c; c++) {
 		switch (*c) {
-		case '<': fputs("&lt;", stream); break;
-		case '>': fputs("&gt;", stream); break;
-		case '&': fputs("&amp;", stream); break;
-		case '"': fputs("&quot;", stream); break;
+		case '<':
+			fputs("&lt;", stream);
+			break;
+		case '>':
+			fputs("&gt;", stream);
+			break;
+		case '&':
+			fputs("&amp;", stream);
+			break;
+		case '"':
+			fputs("&quot;", stream);
+			break;
 		default:
 			putc((unsigned char)*c < 0x20 && *c != '\t' && *c != '\n' ? '?' : *c, stream);
 		}
@@ -44,7 +52,8 @@ static void put_case(FILE *stream, const struct gate *gate, const struct gate_ro
 
 	snprintf(name, sizeof(name), "%s%s%s%s%s%s%s", site->runtime_call ? site->runtime_call : "allocation",
 		 site->type ? " of " : "", site->type ? site->type : "", site->benchmark ? " in " : "",
-		 site->benchmark ? site->benchmark : "", site->annotation ? ": " : "", site->annotation ? site->annotation : "");
+		 site->benchmark ? site->benchmark : "", site->annotation ? ": " : "",
+		 site->annotation ? site->annotation : "");
 	fputs("  <testcase", stream);
 	put_attribute(stream, "classname", site->function ? site->function : "(unknown function)");
 	put_attribute(stream, "name", name);
@@ -74,9 +83,10 @@ void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_
 	bool lost = gate_status(gate) == STATUS_LOST;
 	char summary[GATE_TEXT_SIZE];
 
-	fprintf(stream, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-			"<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%d\">\n"
-			"<testsuite name=\"escapement gate\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\">\n",
+	fprintf(stream,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"%d\">\n"
+		"<testsuite name=\"escapement gate\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\">\n",
 		gate->row_count + lost, gate->failing, lost, gate->row_count + lost, gate->failing, lost);
 	for (size_t i = 0; i < gate->row_count; i++)
 		put_case(stream, gate, &gate->rows[i], style);

@@ -64,8 +64,8 @@ static cJSON *row_object(const struct gate *gate, const struct gate_row *row)
 	json_add_text(object, "annotation", site->annotation);
 	json_add_text(object, "reason", site->reason);
 	json_add_text(object, "accepted", row->before ? row->before->accepted : NULL);
-	json_add_text(object, "moved_from", row->change == GATE_MOVED && row->before && row->after ? row->before->function :
-			      NULL);
+	json_add_text(object, "moved_from",
+		      row->change == GATE_MOVED && row->before && row->after ? row->before->function : NULL);
 	json_add(object, "before", values(gate->before, row->before));
 	json_add(object, "after", values(gate->after, row->after));
 	json_add(allowed, "objects", number(row->allowed[VALUE_OBJECTS]));
@@ -93,7 +93,8 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "status", integer(style->advisory ? 0 : gate_status(gate)));
 	json_document_member(&document, "advisory", cJSON_CreateBool(style->advisory));
 	json_document_member(&document, "command", command);
-	json_document_member(&document, "runtime", after->runtime ? cJSON_CreateString(after->runtime) : cJSON_CreateNull());
+	json_document_member(&document, "runtime",
+			     after->runtime ? cJSON_CreateString(after->runtime) : cJSON_CreateNull());
 	json_document_member(&document, "normalize",
 			     after->normalize ? cJSON_CreateString(after->normalize) : cJSON_CreateNull());
 	json_document_member(&document, "runs", integer(after->runs));

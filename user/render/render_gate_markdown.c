@@ -95,8 +95,10 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 		if (gate->rows[i].change == GATE_SAME && !style->all)
 			continue;
 		if (!head) {
-			written += (size_t)fprintf(stream, "| | site | %s | bytes | refills | heap growth |\n"
-							   "|---|---|---:|---:|---:|---:|\n", style->what);
+			written += (size_t)fprintf(stream,
+						   "| | site | %s | bytes | refills | heap growth |\n"
+						   "|---|---|---:|---:|---:|---:|\n",
+						   style->what);
 			head = true;
 		}
 		row = open_memstream(&text, &length);
@@ -113,8 +115,10 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 		free(text);
 	}
 	if (left_out)
-		fprintf(stream, "\n%zu more rows are left out: this page ends at 900 KiB. `--format text` and `json` have "
-				"them all.\n", left_out);
+		fprintf(stream,
+			"\n%zu more rows are left out: this page ends at 900 KiB. `--format text` and `json` have "
+			"them all.\n",
+			left_out);
 	if (gate->after->normalize) {
 		fputs("\nCounts are in an iteration: divided by ", stream);
 		put_text(stream, gate->after->normalize);

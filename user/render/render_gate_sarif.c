@@ -152,8 +152,10 @@ void render_gate_sarif(FILE *stream, const struct gate *gate, const struct gate_
 	json_add(tool, "driver", driver);
 	printed = cJSON_PrintUnformatted(tool);
 	cJSON_Delete(tool);
-	fprintf(stream, "{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\n"
-			"\"runs\":[{\"tool\":%s,\n\"results\":[", printed);
+	fprintf(stream,
+		"{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\n"
+		"\"runs\":[{\"tool\":%s,\n\"results\":[",
+		printed);
 	cJSON_free(printed);
 	for (size_t i = 0; i < gate->row_count; i++) {
 		const struct gate_row *row = &gate->rows[i];

@@ -8,8 +8,8 @@
 enum { LINES_MAX = 8 };
 
 static const struct table_column columns[] = {
-	{"SITE", COLUMN_WRAP}, {"", COLUMN_TEXT}, {"BEFORE", COLUMN_NUMBER}, {"AFTER", COLUMN_NUMBER},
-	{"CHANGE", COLUMN_NUMBER},
+	{"SITE", COLUMN_WRAP},	  {"", COLUMN_TEXT},	     {"BEFORE", COLUMN_NUMBER},
+	{"AFTER", COLUMN_NUMBER}, {"CHANGE", COLUMN_NUMBER},
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
@@ -79,7 +79,8 @@ static void add_totals(struct table *table, const struct gate *gate, const struc
 	bool first = true;
 
 	for (int i = 0; i < GATE_SHOWN; i++) {
-		double before = gate->totals_before[gate_shown[i].value], after = gate->totals_after[gate_shown[i].value];
+		double before = gate->totals_before[gate_shown[i].value],
+		       after = gate->totals_after[gate_shown[i].value];
 		char numbers[3][40];
 		const char *cells[COLUMNS] = {first ? "all sites" : NULL,
 					      gate_shown[i].value == VALUE_OBJECTS ? style->what : gate_shown[i].name};
@@ -114,7 +115,8 @@ void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_s
 		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
 	if (gate->after->background[VALUE_OBJECTS] > 0)
 		fprintf(stream, "the runtime's own, not judged: %lld objects, %lld bytes\n",
-			(long long)gate->after->background[VALUE_OBJECTS], (long long)gate->after->background[VALUE_BYTES]);
+			(long long)gate->after->background[VALUE_OBJECTS],
+			(long long)gate->after->background[VALUE_BYTES]);
 	fprintf(stream, "%s%s%s\n", gate->failed ? colors->red : colors->green, gate_summary(summary, gate, style),
 		colors->reset);
 }

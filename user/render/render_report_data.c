@@ -17,8 +17,7 @@ enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
 
 /* --- JSON --- */
 
-static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds, int64_t low,
-		       int64_t high)
+static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds, int64_t low, int64_t high)
 {
 	for (int i = 0; i < SHOWN; i++)
 		json_add_value(object, report_value_names[shown[i]], values[shown[i]]);
@@ -105,8 +104,7 @@ static cJSON *json_target(const struct profile *profile)
 	json_add_text(target, "start", *start ? start : NULL);
 	snprintf(duration, sizeof(duration), "%" PRId64 ".%09" PRId64, profile->duration_ns / 1000000000,
 		 profile->duration_ns % 1000000000);
-	json_add(target, "duration_seconds",
-		 profile->duration_ns > 0 ? cJSON_CreateRaw(duration) : cJSON_CreateNull());
+	json_add(target, "duration_seconds", profile->duration_ns > 0 ? cJSON_CreateRaw(duration) : cJSON_CreateNull());
 	for (size_t i = 0; i < profile->process_count; i++) {
 		const struct profile_process *process = &profile->processes[i];
 		cJSON *object = json_object();
@@ -153,8 +151,7 @@ void render_report_json(FILE *stream, const struct report *report)
 
 	json_add_bool(exact, "totals", profile->totals_exact);
 	json_add_bool(exact, "rows", report->rows_exact);
-	add_values(totals, report->totals, report->totals_have_bounds, report->objects_low,
-		   report->objects_high);
+	add_values(totals, report->totals, report->totals_have_bounds, report->objects_low, report->objects_high);
 	json_add_integer(lost, "events", profile_lost_events(profile));
 	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
@@ -199,8 +196,8 @@ static void csv_value(FILE *stream, int64_t value)
 }
 
 /* Frames by name, separated by ';', as flame graph tools want them. Names may hold anything. */
-static void print_frame(FILE *stream, const struct profile_location *location,
-			const struct profile_frame *frame, bool *first)
+static void print_frame(FILE *stream, const struct profile_location *location, const struct profile_frame *frame,
+			bool *first)
 {
 	if (!*first)
 		fputc(';', stream);

@@ -73,11 +73,10 @@ static void print_wrapped(const struct writer *writer, char *text, int indent)
 }
 
 /* "LABEL     TEXT". */
-static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
-		       ...) __attribute__((format(printf, 4, 5)));
+static void print_line(const struct writer *writer, const char *style, const char *label, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
-static void print_line(const struct writer *writer, const char *style, const char *label, const char *format,
-		       ...)
+static void print_line(const struct writer *writer, const char *style, const char *label, const char *format, ...)
 {
 	va_list arguments;
 	char *text;
@@ -152,12 +151,12 @@ static void print_totals(const struct writer *writer)
 		int64_t total = report->totals[names[i].value];
 
 		if (total != VALUE_UNMEASURED)
-			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s",
-						   length ? ", " : "", terminal_number(number, total),
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s", length ? ", " : "",
+						   terminal_number(number, total),
 						   total == 1 ? names[i].one : names[i].many);
 	}
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
-		   report->profile->totals_exact   ? "exact"
+		   report->profile->totals_exact ? "exact"
 		   : report->profile->rows_exact ? "incomplete"
 						 : "estimated");
 	if (report->totals_have_bounds && report->objects_low < report->objects_high)
@@ -182,18 +181,14 @@ static void print_trust(const struct writer *writer)
 		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
 					      : "the allocator's costs; their objects were not measured");
 	if (check.present)
-		print_line(writer,
-			   check.difference > check.bound || check.difference < -check.bound ? style->red
-											     : "",
+		print_line(writer, check.difference > check.bound || check.difference < -check.bound ? style->red : "",
 			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
-			   check.source ? check.source : "runtime", check.objects, check.difference,
-			   check.bound);
+			   check.source ? check.source : "runtime", check.objects, check.difference, check.bound);
 	else
 		print_line(writer, "", "check", "none: nothing to compare the totals with");
 	if (events || stacks)
 		print_line(writer, style->red, "lost",
-			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events,
-			   stacks);
+			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
 	else
 		print_line(writer, "", "lost", "nothing");
 	for (size_t i = 0; i < profile->warning_count; i++)
@@ -210,8 +205,7 @@ static const char *share(const struct report *report, const struct report_row *r
 	if (total <= 0 || value == VALUE_UNMEASURED)
 		strcpy(cell, "-");
 	else
-		snprintf(cell, CELL_SIZE, value / total < 10 ? "%.1f" : ">999",
-			 100 * (double)value / (double)total);
+		snprintf(cell, CELL_SIZE, value / total < 10 ? "%.1f" : ">999", 100 * (double)value / (double)total);
 	return cell;
 }
 
@@ -232,8 +226,7 @@ static const char *interval(const struct report *report, const struct report_row
 struct column {
 	const char *name;
 	int value; /* enum profile_value; -1: formatted */
-	const char *(*format)(const struct report *report, const struct report_row *row,
-			      char cell[CELL_SIZE]);
+	const char *(*format)(const struct report *report, const struct report_row *row, char cell[CELL_SIZE]);
 };
 
 static const struct column columns[] = {
@@ -271,15 +264,15 @@ static bool column_is_shown(const struct writer *writer, const struct column *co
 	return !grows;
 }
 
-static const char *cell_text(const struct report *report, const struct column *column,
-			     const struct report_row *row, char cell[CELL_SIZE])
+static const char *cell_text(const struct report *report, const struct column *column, const struct report_row *row,
+			     char cell[CELL_SIZE])
 {
 	return column->value < 0 ? column->format(report, row, cell)
 				 : terminal_number(cell, row->values[column->value]);
 }
 
-static const char *key_text(const struct report *report, const struct report_row *row, char *text,
-			    size_t size, size_t width)
+static const char *key_text(const struct report *report, const struct report_row *row, char *text, size_t size,
+			    size_t width)
 {
 	switch (report->by) {
 	case BY_TYPE:
@@ -303,8 +296,7 @@ static const char *key_text(const struct report *report, const struct report_row
 	return text;
 }
 
-static struct libscols_column *new_column(struct libscols_table *table, const char *name, int flags,
-					  bool color)
+static struct libscols_column *new_column(struct libscols_table *table, const char *name, int flags, bool color)
 {
 	struct libscols_column *column = checked(scols_table_new_column(table, name, 0, flags));
 
@@ -351,13 +343,11 @@ static void print_table(const struct writer *writer)
 
 		for (int i = 0; i < COLUMNS; i++) {
 			if (shown[i] &&
-			    scols_line_set_data(line, column++,
-						cell_text(report, &columns[i], &report->rows[r], cell)))
+			    scols_line_set_data(line, column++, cell_text(report, &columns[i], &report->rows[r], cell)))
 				abort();
 		}
-		if (scols_line_set_data(
-			    line, column,
-			    key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
+		if (scols_line_set_data(line, column,
+					key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
 			abort();
 	}
 	scols_print_table(table);
@@ -445,6 +435,5 @@ void render_report_text(FILE *stream, const struct report *report, int width, bo
 		print_table(&writer);
 	}
 	if (report->row_count < report->row_total)
-		fprintf(stream, "... %zu more rows; --top 0 shows all\n",
-			report->row_total - report->row_count);
+		fprintf(stream, "... %zu more rows; --top 0 shows all\n", report->row_total - report->row_count);
 }

@@ -20,9 +20,9 @@ enum amd64_map {
 
 struct amd64_instruction {
 	uint8_t length;
-	uint8_t map;    /* enum amd64_map; VEX and EVEX instructions too */
+	uint8_t map; /* enum amd64_map; VEX and EVEX instructions too */
 	uint8_t opcode;
-	uint8_t rex;    /* 0 where there is none */
+	uint8_t rex;	 /* 0 where there is none */
 	bool operand_16; /* has prefix 66 */
 	bool has_modrm;
 	uint8_t modrm;

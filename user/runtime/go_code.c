@@ -7,7 +7,7 @@
 #include "runtime/amd64.h"
 
 enum {
-	PROLOGUE_MAX = 16,        /* instructions until the stack check */
+	PROLOGUE_MAX = 16, /* instructions until the stack check */
 	RAX = 0,
 	RSP = 4,
 	LOADS_MAX = 64,
@@ -40,8 +40,7 @@ static bool walk_next(struct walk *walk)
 {
 	walk->address += walk->instruction.length;
 	walk->at += walk->instruction.length;
-	return walk->at < walk->size &&
-	       amd64_decode(walk->code + walk->at, walk->size - walk->at, &walk->instruction);
+	return walk->at < walk->size && amd64_decode(walk->code + walk->at, walk->size - walk->at, &walk->instruction);
 }
 
 /* What a relative jump or call, or a RIP-relative operand, points at. */
@@ -132,15 +131,17 @@ static const char *called_by(const struct go_binary *binary, const struct walk *
 	struct go_function called;
 
 	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) &&
-	       gopclntab_function_at(binary->symbols, target_of(walk), &called) ? called.name : "";
+			       gopclntab_function_at(binary->symbols, target_of(walk), &called)
+		       ? called.name
+		       : "";
 }
 
 /* `stats := memstats.heapStats.acquire()`: the receiver's address goes into rax right before the call. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary)
 {
-	static const char *const callers[] = {"runtime.(*mcache).refill", "runtime.(*mcache).releaseAll",
+	static const char *const callers[] = {"runtime.(*mcache).refill",     "runtime.(*mcache).releaseAll",
 					      "runtime.(*mcache).allocLarge", "runtime.(*mheap).grow",
-					      "runtime.(*mheap).allocSpan", "runtime.(*mheap).freeSpanLocked"};
+					      "runtime.(*mheap).allocSpan",   "runtime.(*mheap).freeSpanLocked"};
 	struct go_function acquire;
 
 	if (!gopclntab_function_named(binary->symbols, "runtime.(*consistentHeapStats).acquire", &acquire))
@@ -410,8 +411,10 @@ const struct go_version *go_code_confirm(const struct go_binary *binary, struct 
 		if (version->magic == binary->version->magic && agrees(version, &seen))
 			return version;
 	}
-	error_set(error, STATUS_CANNOT_MEASURE, "the allocator of '%s' is laid out as in no known Go release: slow-path "
-		  "events and totals cannot be read; --rate 1 still counts every allocation", binary->version_text);
+	error_set(error, STATUS_CANNOT_MEASURE,
+		  "the allocator of '%s' is laid out as in no known Go release: slow-path "
+		  "events and totals cannot be read; --rate 1 still counts every allocation",
+		  binary->version_text);
 	return NULL;
 }
 

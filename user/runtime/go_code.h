@@ -33,13 +33,13 @@ bool go_code_is_specialised_malloc(const char *name);
 
 /* Addresses of variables of package runtime; 0 where not found. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary); /* memstats.heapStats, at memstats's start */
-uint64_t go_code_processors(const struct go_binary *binary);      /* allp, a slice of *p */
-uint64_t go_code_goroutines(const struct go_binary *binary);      /* allgs, a slice of *g */
-uint64_t go_code_profile_rate(const struct go_binary *binary);    /* MemProfileRate, an int */
+uint64_t go_code_processors(const struct go_binary *binary);	  /* allp, a slice of *p */
+uint64_t go_code_goroutines(const struct go_binary *binary);	  /* allgs, a slice of *g */
+uint64_t go_code_profile_rate(const struct go_binary *binary);	  /* MemProfileRate, an int */
 
 /* Return addresses at the switches to the system stack that a walk along frame pointers does not cross whole. */
 uint64_t go_code_frameless_systemstack(const struct go_binary *binary); /* until 1.20; 0 where it keeps a frame */
-uint64_t go_code_morestack(const struct go_binary *binary);             /* 0 where not found */
+uint64_t go_code_morestack(const struct go_binary *binary);		/* 0 where not found */
 
 /*
  * Where the bits of spans are: offset of mspan.allocBits, which gcmarkBits follows, and the address of gcBitsArenas.next,

@@ -22,7 +22,7 @@ enum {
 struct walker {
 	uint64_t frame[2]; /* the caller's frame pointer, the return address */
 	uint64_t pointer;  /* where these are */
-	uint64_t top;      /* of its stack */
+	uint64_t top;	   /* of its stack */
 };
 
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias)
@@ -93,8 +93,8 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 
 static bool waits(const struct position *position)
 {
-	return position->pointer && (position->state == G_RUNNABLE || position->state == G_WAITING ||
-				     position->state == G_PREEMPTED);
+	return position->pointer &&
+	       (position->state == G_RUNNABLE || position->state == G_WAITING || position->state == G_PREEMPTED);
 }
 
 static bool is_allocation(const struct go_goroutines *goroutines, uint64_t return_address)
@@ -133,8 +133,8 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 
 /* Where a goroutine was stopped on its way into a function, the frame pointer is the caller's already, and leads past it:
  * its return address is at the top of the stack. */
-static int64_t leave_tops(const struct go_goroutines *goroutines, const struct target *target,
-			  struct walker *walkers, int64_t count, int64_t *allocating)
+static int64_t leave_tops(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
+			  int64_t count, int64_t *allocating)
 {
 	struct target_piece *pieces = allocate((size_t)count, sizeof(*pieces));
 	int64_t left = 0;
@@ -162,8 +162,8 @@ static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, con
 
 	for (size_t i = 0; i < count; i++) {
 		if (waits(&positions[i]))
-			walkers[left++] = (struct walker){.pointer = positions[i].pointer,
-							  .top = positions[i].stopped[0]};
+			walkers[left++] =
+				(struct walker){.pointer = positions[i].pointer, .top = positions[i].stopped[0]};
 	}
 	left = leave_tops(goroutines, target, walkers, left, &allocating);
 	for (int frame = 0; frame < FRAMES_MAX && left > 0; frame++)

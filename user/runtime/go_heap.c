@@ -29,8 +29,8 @@ enum {
 struct processor {
 	uint64_t address, m, cache;
 	uint32_t status;
-	bool busy; /* a goroutine runs on it */
-	uint8_t block[CACHE_READ];                /* from mcache.tinyAllocs on */
+	bool busy;				/* a goroutine runs on it */
+	uint8_t block[CACHE_READ];		/* from mcache.tinyAllocs on */
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
 };
 
@@ -98,7 +98,7 @@ static void statistics_add(const struct go_heap *heap, const uint8_t *raw, struc
 		state->tiny_count += (int64_t)load_u64(raw + layout->tiny_count);
 		state->large_count += (int64_t)load_u64(raw + layout->large_count);
 		state->large_bytes += (int64_t)load_u64(raw + layout->large_bytes);
-		for (int class = 0; class < SIZE_CLASSES; class++)
+		for (int class = 0; class < SIZE_CLASSES; class ++)
 			state->small_count[class] += (int64_t)load_u64(raw + layout->small_count + 8 * class);
 	}
 }
@@ -158,7 +158,7 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 	struct target_piece pieces[SPAN_CLASSES];
 	size_t count = 0;
 
-	for (int class = 0; processor->cache && class < SPAN_CLASSES; class++) {
+	for (int class = 0; processor->cache && class < SPAN_CLASSES; class ++) {
 		uint64_t span = load_u64(processor->block + 8 + 8 * class);
 
 		if (span)
@@ -189,7 +189,7 @@ static const volatile struct event_pending *pending_of(const volatile struct eve
 /* Whether a refill has begun and not put a new span in that one's place yet. */
 static bool is_being_refilled(const volatile struct event_pending *pending, int class, uint64_t span)
 {
-	return pending && pending->span_class == (uint64_t)class && pending->span == span;
+	return pending && pending->span_class == (uint64_t) class && pending->span == span;
 }
 
 /* Whether an event has told of that span's tail while the mcache still holds the span. */
@@ -208,7 +208,7 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	uint16_t before = heap->layout.span_alloc_count_before_cache - heap->layout.span_alloc_count;
 	int64_t sum = 0;
 
-	for (int class = 0; class < SPAN_CLASSES; class++) {
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t tail = load_u16(processor->spans[class]) - load_u16(processor->spans[class] + before);
 
 		state->tail[class] += tail;
@@ -265,7 +265,7 @@ int go_heap_read(const struct go_heap *heap, const struct target *target, const 
 		if (read_once(heap, target, events, state, &settled))
 			return -1;
 	}
-	for (int class = 0; class < SPAN_CLASSES && !settled; class++)
+	for (int class = 0; class < SPAN_CLASSES && !settled; class ++)
 		tails += state->tail[class];
 	state->unsettled += tails;
 	return 0;
@@ -314,5 +314,6 @@ int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
 		return -1;
 	if (before)
 		return 0;
-	return bits[0] - bits[1] == EVENT_BITS_BYTES((uint64_t)elements) ? 1 : came_last(heap, target, bits[0], bits[1]);
+	return bits[0] - bits[1] == EVENT_BITS_BYTES((uint64_t)elements) ? 1
+									 : came_last(heap, target, bits[0], bits[1]);
 }

@@ -25,7 +25,7 @@
 struct event_process;
 
 #define GO_TINY_SPAN_CLASS 5 /* 16 bytes, noscan */
-#define GO_TINY_BLOCK      16
+#define GO_TINY_BLOCK	   16
 
 /* Where things are in one process. */
 struct go_heap {
@@ -33,7 +33,7 @@ struct go_heap {
 	struct go_scheduler_layout scheduler_layout;
 	struct go_statistics_layout statistics_layout;
 	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 where not found */
-	uint64_t bits_arenas; /* the same; see bpf/go_grows.h */
+	uint64_t bits_arenas;			       /* the same; see bpf/go_grows.h */
 	uint16_t span_alloc_bits;
 };
 
@@ -44,8 +44,8 @@ struct go_heap_state {
 	int64_t tail[SPAN_CLASSES]; /* objects not flushed, blocks of tiny objects among them */
 	int64_t tiny_tail;
 	int64_t processors; /* Ps */
-	int64_t running; /* Ps that run a goroutine now: each may be in the middle of one allocation */
-	int64_t unsettled; /* objects that a flush under way may already have told, or be about to */
+	int64_t running;    /* Ps that run a goroutine now: each may be in the middle of one allocation */
+	int64_t unsettled;  /* objects that a flush under way may already have told, or be about to */
 };
 
 /* `bias` is what the process added to link-time addresses. */

@@ -20,11 +20,11 @@
 
 /* One place in one file that a BPF program is attached to. */
 struct probe {
-	const char *program;       /* name of the BPF program */
-	char *path;                /* file to attach to, openable by us */
-	uint64_t offset;           /* of the instruction, in the file */
+	const char *program;	   /* name of the BPF program */
+	char *path;		   /* file to attach to, openable by us */
+	uint64_t offset;	   /* of the instruction, in the file */
 	uint64_t semaphore_offset; /* in the file; 0: none */
-	uint32_t flags;            /* for the program: upper half of its attach cookie */
+	uint32_t flags;		   /* for the program: upper half of its attach cookie */
 };
 
 struct probe_set {
@@ -62,8 +62,7 @@ struct runtime_ops {
 		      struct error *error);
 
 	/* Reads the counters of the live process. -1 where its memory cannot be read (it has ended). */
-	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate,
-		    struct heap_counters *counters);
+	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters);
 
 	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 where
 	 * that cannot be read any more. NULL where events tell of all growth. */
@@ -103,17 +102,18 @@ struct runtime_ops {
 /* Runtimes begin with this. */
 struct runtime {
 	const struct runtime_ops *ops;
-	char version[64];           /* "goalloc 1", "go1.24.4": for people */
-	int64_t rate;               /* the rate in force: what the runtime can do nearest to the one asked for */
+	char version[64]; /* "goalloc 1", "go1.24.4": for people */
+	int64_t rate;	  /* the rate in force: what the runtime can do nearest to the one asked for */
 	const volatile struct event_process *events; /* set by the session before the first read() */
-	uint32_t unmeasured;        /* bit per enum profile_value: totals that nothing tells at this rate */
-	uint32_t rows_unmeasured;   /* the same for rows */
-	const char *unsampled;      /* why nothing samples its objects, so that rows show refills; NULL where something does */
-	bool objects_from_events;   /* at rate 0: events and tails tell span classes apart, the counters do not */
-	bool counters_only;         /* no event tells objects at this rate: without counters there is no total of them */
-	bool counters_unknown;      /* they cannot be read, and the profile has been warned of it */
-	bool may_change;            /* set by the session: --enable-sampler */
-	bool stacks;                /* set by the session: rows are told apart by stack */
+	uint32_t unmeasured;	  /* bit per enum profile_value: totals that nothing tells at this rate */
+	uint32_t rows_unmeasured; /* the same for rows */
+	const char
+		*unsampled; /* why nothing samples its objects, so that rows show refills; NULL where something does */
+	bool objects_from_events; /* at rate 0: events and tails tell span classes apart, the counters do not */
+	bool counters_only;	  /* no event tells objects at this rate: without counters there is no total of them */
+	bool counters_unknown;	  /* they cannot be read, and the profile has been warned of it */
+	bool may_change;	  /* set by the session: --enable-sampler */
+	bool stacks;		  /* set by the session: rows are told apart by stack */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
 };
 

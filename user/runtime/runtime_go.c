@@ -71,19 +71,19 @@ struct go {
 	uint64_t bias;
 	struct go_heap heap;
 	struct go_goroutines goroutines;
-	bool heap_known; /* the layout of the heap's structures is */
-	bool sampled;    /* the runtime's sampler tells the rows */
-	bool gives_back; /* events tell when an mcache gives spans back, */
-	bool tells_grows; /* and with that what mcentral grew by */
+	bool heap_known;      /* the layout of the heap's structures is */
+	bool sampled;	      /* the runtime's sampler tells the rows */
+	bool gives_back;      /* events tell when an mcache gives spans back, */
+	bool tells_grows;     /* and with that what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
 	bool sampler_changed; /* while we looked */
 	int64_t rate_asked;   /* of us; the program's own is the one in force */
 	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
 	bool rate_written;
-	int rate_writes;      /* how often it was turned on */
+	int rate_writes;	/* how often it was turned on */
 	int64_t objects_before; /* allocated by a process that we started until then */
-	int64_t forced;       /* samples that were due at once when it was turned on, whatever their size */
-	int64_t tiny_samples; /* of blocks of tiny objects, and how many blocks they stand for */
+	int64_t forced;		/* samples that were due at once when it was turned on, whatever their size */
+	int64_t tiny_samples;	/* of blocks of tiny objects, and how many blocks they stand for */
 	double tiny_blocks;
 	struct error heap_error;
 };
@@ -105,8 +105,10 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 
 	if (!go_code_point(go->binary, function, &point) ||
 	    !go_image_offset(&go->binary->image, point.address, &offset))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot find where to probe %s in '%s': its code is as of no "
-				 "known Go release", function->name, go->binary->version_text);
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot find where to probe %s in '%s': its code is as of no "
+				 "known Go release",
+				 function->name, go->binary->version_text);
 	if (point.is_check)
 		flags |= EVENT_FLAG_STACK_CHECK;
 	probe_set_add(set, program, go->path, offset, 0, flags);
@@ -148,10 +150,13 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 		if (!wanted || !inlined[i])
 			continue;
 		if (i == MALLOCGC || i == PROFILE_ALLOC)
-			return error_set(error, STATUS_CANNOT_MEASURE, "the profile-guided build of '%s' inlined %s, so "
-					 "its allocations cannot be told at this rate; try --rate 0", go->path, row->name);
+			return error_set(error, STATUS_CANNOT_MEASURE,
+					 "the profile-guided build of '%s' inlined %s, so "
+					 "its allocations cannot be told at this rate; try --rate 0",
+					 go->path, row->name);
 		if (row->measures || (row->totals & when))
-			profile_warn(profile, "the profile-guided build of this program inlined %s, which cannot be probed%s",
+			profile_warn(profile,
+				     "the profile-guided build of this program inlined %s, which cannot be probed%s",
 				     row->name, row->totals & when ? ": totals are those of its heap statistics" : "");
 		if (row->totals & when)
 			go->runtime.objects_from_events = false;
@@ -287,8 +292,10 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 			     go->binary->version_text);
 		runtime->counters_unknown = true;
 	} else if (when == AT_ONE && !go->goroutines.all) {
-		profile_warn(profile, "the goroutines of '%s' cannot be found, nor so which of them are in an allocation: there "
-			     "is no check", go->path);
+		profile_warn(profile,
+			     "the goroutines of '%s' cannot be found, nor so which of them are in an allocation: there "
+			     "is no check",
+			     go->path);
 		runtime->counters_unknown = true;
 	}
 	runtime->rate = rate;
@@ -308,7 +315,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
  */
 static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
 {
-	for (int class = 1; class < SIZE_CLASSES; class++) {
+	for (int class = 1; class < SIZE_CLASSES; class ++) {
 		int64_t size = size_class_bytes(class);
 		struct heap_class *scan = &counters->classes[2 * class], *noscan = scan + 1;
 
@@ -334,8 +341,7 @@ static int64_t in_flight(int64_t allocating, const struct go_heap_state *state)
 	return allocating > 1 ? allocating + state->processors : allocating;
 }
 
-static int go_read(struct runtime *runtime, const struct target *target, int64_t rate,
-		   struct heap_counters *counters)
+static int go_read(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters)
 {
 	struct go *go = (struct go *)runtime;
 	struct go_heap_state state;
@@ -352,7 +358,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (go->sampled)
 		note_sampler_rate(go, target);
 	fill_counters(&state, counters);
-	for (int class = 0; class < SPAN_CLASSES; class++) {
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		struct heap_class *sums = &counters->classes[class];
 
 		sums->refills = sums->central_grows = VALUE_UNMEASURED;
@@ -365,7 +371,8 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	}
 	if (rate == 1)
 		state.running = in_flight(allocating, &state);
-	if (target->exiting && !target->killed && state.running) /* the thread that asks for the end is in no allocation */
+	if (target->exiting && !target->killed &&
+	    state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
 	return 0;
@@ -394,7 +401,7 @@ static int64_t objects_so_far(const struct go *go, const struct target *target)
 	if (go_heap_read(&go->heap, target, NULL, &state))
 		return 0;
 	objects = state.tiny_count + state.tiny_tail + state.large_count;
-	for (int class = 0; class < SIZE_CLASSES; class++)
+	for (int class = 0; class < SIZE_CLASSES; class ++)
 		objects += state.small_count[class] + state.tail[2 * class] + state.tail[2 * class + 1];
 	return objects;
 }
@@ -535,12 +542,15 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 		profile_warn(profile, "the sampler of process %d could not be turned on: it has no rows of objects",
 			     process->pid);
 	else if (go->objects_before && go->objects_before * 100 > process->totals[VALUE_OBJECTS])
-		profile_warn(profile, "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
+		profile_warn(profile,
+			     "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
 			     process->pid, (long long)go->objects_before);
 	if (go->forced && go->forced * go->sampler_rate * 100 > process->totals[VALUE_BYTES])
-		profile_warn(profile, "up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
-			     "on: estimates may be too high by as many times %lldk", (long long)go->forced, process->pid,
-			     (long long)go->sampler_rate >> 10);
+		profile_warn(
+			profile,
+			"up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
+			"on: estimates may be too high by as many times %lldk",
+			(long long)go->forced, process->pid, (long long)go->sampler_rate >> 10);
 	if (!go->sampled || shared <= 0)
 		return;
 	location = profile_location(profile, 0, NULL, &frame, 1);

@@ -23,7 +23,7 @@
 #include "symbols/usdt.h"
 
 enum {
-	READ_TRIES = 200,      /* a cache whose thread was preempted in a refill needs a while */
+	READ_TRIES = 200, /* a cache whose thread was preempted in a refill needs a while */
 	READ_PATIENT_AFTER = 20,
 	READ_PAUSE_US = 50,
 	SPAN_OBJECTS_MAX = 1024, /* 8 KiB of 8-byte objects: what a torn refill can hide */
@@ -48,7 +48,7 @@ enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_ALL = 7 };
 
 static const struct probe_row {
 	const char *probe, *program;
-	bool thinned;    /* comes in one variant a rate */
+	bool thinned; /* comes in one variant a rate */
 	unsigned when;
 	unsigned totals; /* when the totals' objects and bytes come from it */
 	bool for_stacks;
@@ -137,8 +137,8 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 		probe = probe_find(&goalloc->probes, name);
 		if (!probe || !arguments_in_registers(probe->arguments))
 			return error_set(error, STATUS_CANNOT_MEASURE,
-					 "the libgoalloc in '%s' %s probe goalloc:%s: it is of another version", goalloc->path,
-					 probe ? "passes arguments otherwise in" : "lacks", name);
+					 "the libgoalloc in '%s' %s probe goalloc:%s: it is of another version",
+					 goalloc->path, probe ? "passes arguments otherwise in" : "lacks", name);
 		probe_set_add(set, wanted->program, goalloc->path, probe->offset, probe->semaphore_offset,
 			      wanted->totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0);
 	}
@@ -214,7 +214,7 @@ static int tails_read(struct goalloc *goalloc, const struct target *target, size
 	size_t count = 0;
 
 	memset(tails, 0, sizeof(*tails));
-	for (uint32_t class = 0; class < SPAN_CLASSES; class++) {
+	for (uint32_t class = 0; class < SPAN_CLASSES; class ++) {
 		uint64_t span = load_u64(block + description->cache_alloc + 8 * class);
 
 		if (!span || span == dummy)
@@ -224,8 +224,8 @@ static int tails_read(struct goalloc *goalloc, const struct target *target, size
 		pieces[count++] = (struct target_piece){span + description->span_alloc_count_before_cache,
 							&tails->counts[class][1], description->span_alloc_count_width};
 	}
-	pieces[count++] = (struct target_piece){goalloc->caches[cache] + description->cache_sequence,
-						&tails->after, sizeof(tails->after)};
+	pieces[count++] = (struct target_piece){goalloc->caches[cache] + description->cache_sequence, &tails->after,
+						sizeof(tails->after)};
 	return target_read_pieces(target, pieces, count);
 }
 
@@ -237,7 +237,7 @@ static void cache_add(const struct goalloc *goalloc, size_t cache, const struct 
 	const char *block = block_of(goalloc, cache);
 	uint64_t distance = rate_row_for(rate)->distance;
 
-	for (uint32_t class = 0; class < SPAN_CLASSES; class++) {
+	for (uint32_t class = 0; class < SPAN_CLASSES; class ++) {
 		struct heap_class *sums = &counters->classes[class];
 		struct goalloc_class_counters counted;
 		struct goalloc_pending pending;
@@ -333,8 +333,7 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 	for (size_t i = 0; i < goalloc->cache_count; i++)
 		pieces[i] = (struct target_piece){goalloc->caches[i], block_of(goalloc, i),
 						  goalloc->description.cache_size};
-	pieces[goalloc->cache_count] =
-		(struct target_piece){goalloc->description.heap_counters, &heap, sizeof(heap)};
+	pieces[goalloc->cache_count] = (struct target_piece){goalloc->description.heap_counters, &heap, sizeof(heap)};
 	status = target_read_pieces(target, pieces, goalloc->cache_count + 1);
 	free(pieces);
 	for (size_t i = 0; i < goalloc->cache_count && !status; i++)
@@ -377,8 +376,8 @@ static void goalloc_remember(struct runtime *runtime, const struct target *targe
 	if (!site || !(site->file = strdup(file)) || !(site->function = strdup(function)))
 		abort();
 	site->address = key->site;
-	site->frame = (struct profile_frame){.function = site->function, .file = site->file, .line = raw.line,
-					     .column = raw.column};
+	site->frame = (struct profile_frame){
+		.function = site->function, .file = site->file, .line = raw.line, .column = raw.column};
 	HASH_ADD(hh, goalloc->sites, address, sizeof(site->address), site);
 }
 
@@ -405,7 +404,7 @@ static void goalloc_free_runtime(struct runtime *runtime)
 	struct goalloc *goalloc = (struct goalloc *)runtime;
 	struct site *site, *next;
 
-	HASH_ITER(hh, goalloc->sites, site, next) {
+	HASH_ITER (hh, goalloc->sites, site, next) {
 		HASH_DEL(goalloc->sites, site);
 		free(site->file);
 		free(site->function);
@@ -451,8 +450,10 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	*absent = false;
 	if (!elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative) ||
 	    elf_load_bias(path, image->start, image->offset, &bias)) {
-		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has goalloc probes but no description of its counters: it is "
-			  "of another version", mapping->path);
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "'%s' has goalloc probes but no description of its counters: it is "
+			  "of another version",
+			  mapping->path);
 		usdt_free(&probes);
 		free(path);
 		return NULL;
@@ -461,8 +462,7 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	if (!goalloc)
 		abort();
 	goalloc->runtime.ops = &goalloc_ops;
-	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), "goalloc %d",
-		 GOALLOC_DESCRIPTION_VERSION);
+	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), "goalloc %d", GOALLOC_DESCRIPTION_VERSION);
 	goalloc->probes = probes;
 	goalloc->path = path;
 	goalloc->description_address = bias + address + relative;

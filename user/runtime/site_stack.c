@@ -5,8 +5,7 @@
 
 static bool is_runtime_location(const struct profile_location *location)
 {
-	return location->frame_count &&
-		frames_is_runtime(location->frames[location->frame_count - 1].function);
+	return location->frame_count && frames_is_runtime(location->frames[location->frame_count - 1].function);
 }
 
 const struct profile_stack *site_stack(struct address_space *space, struct profile *profile,

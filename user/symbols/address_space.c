@@ -17,7 +17,7 @@ struct address_space {
 	struct profile *profile;
 	struct image_cache *images;
 	struct image_cache *own_images; /* the same where they are not shared; NULL */
-	struct region *regions; /* the newest last: a reused address belongs to the latest */
+	struct region *regions;		/* the newest last: a reused address belongs to the latest */
 	size_t region_count;
 	struct location_map located;
 };

@@ -153,15 +153,14 @@ static void read_units(struct dwarf_symbols *symbols)
 
 	symbols->units_read = true;
 	symbols->dwarf = dwfl_module_getdwarf(symbols->module, &symbols->bias);
-	while (symbols->dwarf &&
-	       dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, &split) == 0) {
+	while (symbols->dwarf && dwarf_get_units(symbols->dwarf, cursor, &next, NULL, &type, &die, &split) == 0) {
 		cursor = next;
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		symbols->units = grow(symbols->units, symbols->unit_count, &symbols->unit_capacity,
-				      sizeof(*symbols->units));
-		symbols->units[symbols->unit_count] = (struct unit){
-			.die = die, .entries = type == DW_UT_skeleton && split.addr ? split : die};
+		symbols->units =
+			grow(symbols->units, symbols->unit_count, &symbols->unit_capacity, sizeof(*symbols->units));
+		symbols->units[symbols->unit_count] =
+			(struct unit){.die = die, .entries = type == DW_UT_skeleton && split.addr ? split : die};
 		ranges_add_entry(&symbols->ranges, &die, symbols->unit_count);
 		symbols->unit_count++;
 	}
@@ -178,8 +177,8 @@ static void read_functions(struct unit *unit, Dwarf_Die *parent, int depth)
 		switch (dwarf_tag(&child)) {
 		case DW_TAG_subprogram:
 			ranges_add_entry(&unit->ranges, &child, unit->function_count);
-			unit->functions = grow(unit->functions, unit->function_count,
-					       &unit->function_capacity, sizeof(*unit->functions));
+			unit->functions = grow(unit->functions, unit->function_count, &unit->function_capacity,
+					       sizeof(*unit->functions));
 			unit->functions[unit->function_count++] = child;
 			read_functions(unit, &child, depth + 1);
 			break;
@@ -247,8 +246,7 @@ static uint32_t number_of(Dwarf_Die *die, unsigned name)
 	Dwarf_Attribute attribute;
 	Dwarf_Word value;
 
-	if (!dwarf_attr_integrate(die, name, &attribute) || dwarf_formudata(&attribute, &value) ||
-	    value > INT32_MAX)
+	if (!dwarf_attr_integrate(die, name, &attribute) || dwarf_formudata(&attribute, &value) || value > INT32_MAX)
 		return 0;
 	return (uint32_t)value;
 }
@@ -315,8 +313,7 @@ static const char *file_of(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint3
 }
 
 /* The position of the instruction itself, which is in the innermost function. */
-static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t address,
-		     struct profile_frame *frame)
+static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t address, struct profile_frame *frame)
 {
 	Dwarf_Line *line = dwarf_getsrc_die(unit, address);
 	int number;
@@ -364,8 +361,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 	}
 	if (count == 0) {
 		/* Assembler may have lines, but no functions. What has no symbol either is padding. */
-		frames[0] =
-			(struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
+		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
 	}
 	if (count)
@@ -382,8 +378,7 @@ size_t dwarf_symbols_lookup(struct dwarf_symbols *symbols, uint64_t address,
 		symbols->elf_symbols = elf_symbols_new(symbols->module);
 	count = lookup_dwarf(symbols, address, frames);
 	if (count == 0) {
-		frames[0] =
-			(struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
+		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
 	}
 	return count;

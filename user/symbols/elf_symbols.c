@@ -22,8 +22,7 @@ struct elf_symbols {
 };
 
 /* What compilers append to the names of a function's clones and parts. */
-static const char *const suffixes[] = {".constprop", ".isra", ".part",	    ".cold",
-				       ".lto_priv",  ".llvm", ".localalias"};
+static const char *const suffixes[] = {".constprop", ".isra", ".part", ".cold", ".lto_priv", ".llvm", ".localalias"};
 
 /*
  * Length of the name without these, and without a version: "f.constprop.0" is f, "runtime.newobject.cold" is
@@ -79,8 +78,7 @@ static void cut_suffix(struct elf_symbols *symbols, struct symbol *symbol)
 	if (!symbol->name[length])
 		return;
 	copy = strndup(symbol->name, length);
-	symbols->cut_names =
-		reallocarray(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
+	symbols->cut_names = reallocarray(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
 	if (!copy || !symbols->cut_names)
 		abort();
 	symbols->cut_names[symbols->cut_count++] = copy;

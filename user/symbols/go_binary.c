@@ -9,8 +9,8 @@ enum {
 	BUILD_INFO_HEADER = 32,
 	BUILD_INFO_POINTER_SIZE = 14,
 	BUILD_INFO_FLAGS = 15,
-	BUILD_INFO_INLINE = 2,     /* flag: the strings follow the header */
-	BUILD_INFO_SENTINEL = 16,  /* bytes around the module information */
+	BUILD_INFO_INLINE = 2,	  /* flag: the strings follow the header */
+	BUILD_INFO_SENTINEL = 16, /* bytes around the module information */
 	NOTE_GO_BUILD_ID = 4,
 	VERSION_TEXT_MAX = 64,
 };

@@ -22,13 +22,13 @@ struct go_binary {
 	struct go_image image;
 	struct gopclntab *symbols;
 	const struct go_version *version; /* the row whose layouts are used */
-	bool version_known;    /* false: newer than the table, or unverified: confirm offsets from the code */
+	bool version_known;	  /* false: newer than the table, or unverified: confirm offsets from the code */
 	const char *version_text; /* "go1.24.4"; "go" where the binary does not say */
-	const char *module;    /* path of the main module, or of the main package; NULL where unknown */
-	const char *build_info; /* module and build settings as `go version -m` shows them; NULL where stripped */
-	const char *build_id;  /* Go's own; NULL where there is none */
-	bool memory_profiling; /* runtime.MemProfile is linked in: the runtime's sampler runs by default */
-	void *notes;           /* what a user of the binary found out about it; freed with it, by free() */
+	const char *module;	  /* path of the main module, or of the main package; NULL where unknown */
+	const char *build_info;	  /* module and build settings as `go version -m` shows them; NULL where stripped */
+	const char *build_id;	  /* Go's own; NULL where there is none */
+	bool memory_profiling;	  /* runtime.MemProfile is linked in: the runtime's sampler runs by default */
+	void *notes;		  /* what a user of the binary found out about it; freed with it, by free() */
 
 	/* Of a shared one. */
 	struct stat file;

@@ -21,7 +21,7 @@
 
 struct go_image_segment {
 	uint64_t address, size; /* the part that is in the file; link-time addresses */
-	uint64_t offset;        /* in the file */
+	uint64_t offset;	/* in the file */
 	bool writable, executable;
 };
 

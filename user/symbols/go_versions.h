@@ -20,7 +20,7 @@ struct go_moduledata_layout {
 
 /* runtime._func and runtime.inlinedCall */
 struct go_pclntab_layout {
-	uint16_t func_size;       /* without pcdata and funcdata */
+	uint16_t func_size;	  /* without pcdata and funcdata */
 	uint16_t func_start_line; /* 0 where there is none */
 	uint16_t inlined_size, inlined_name, inlined_parent;
 	uint16_t inlined_start_line; /* 0 where there is none */
@@ -28,21 +28,21 @@ struct go_pclntab_layout {
 
 /* runtime.mcache, mspan and p, as far as an observer needs them */
 struct go_heap_layout {
-	uint16_t mcache_alloc;       /* [136]*mspan */
+	uint16_t mcache_alloc;	     /* [136]*mspan */
 	uint16_t mcache_tiny_allocs; /* uintptr */
 	uint16_t span_start, span_pages, span_elements;
-	uint16_t span_alloc_count;              /* uint16 */
+	uint16_t span_alloc_count;		/* uint16 */
 	uint16_t span_alloc_count_before_cache; /* uint16 */
-	uint16_t span_class;                    /* uint8 */
-	uint16_t span_element_size;             /* uintptr */
-	uint16_t p_mcache; /* p.m stands right before it */
-	bool rate_followed; /* by mcache.nextSample: a new MemProfileRate draws a new distance */
+	uint16_t span_class;			/* uint8 */
+	uint16_t span_element_size;		/* uintptr */
+	uint16_t p_mcache;			/* p.m stands right before it */
+	bool rate_followed;			/* by mcache.nextSample: a new MemProfileRate draws a new distance */
 };
 
 /* Who runs on a P: m and g */
 struct go_scheduler_layout {
-	uint16_t m_current; /* *g */
-	uint16_t g_status;  /* uint32 */
+	uint16_t m_current;   /* *g */
+	uint16_t g_status;    /* uint32 */
 	uint16_t gobuf_frame; /* saved frame pointer, in g.sched */
 };
 
@@ -56,9 +56,9 @@ struct go_statistics_layout {
 };
 
 struct go_version {
-	int minor;         /* first release of this row: 24 for 1.24 */
-	bool verified;     /* false: no toolchain of that release was to be had for the tests */
-	uint32_t magic;    /* of pcHeader */
+	int minor;	/* first release of this row: 24 for 1.24 */
+	bool verified;	/* false: no toolchain of that release was to be had for the tests */
+	uint32_t magic; /* of pcHeader */
 	struct go_moduledata_layout module;
 	struct go_pclntab_layout pclntab;
 	struct go_heap_layout heap;

@@ -143,8 +143,7 @@ static bool read_module(const struct go_image *image, const struct go_version *v
 /* The six slices after the header's address: names, units, files, pctab, pclntab, ftab. */
 static bool read_slices(struct gopclntab *table, const struct go_image *image, const uint8_t *raw)
 {
-	struct bytes *const parts[5] = {&table->names, &table->units, &table->files, &table->pctab,
-					&table->functions};
+	struct bytes *const parts[5] = {&table->names, &table->units, &table->files, &table->pctab, &table->functions};
 	static const uint8_t width[5] = {1, 4, 1, 1, 1};
 	uint64_t count = load_u64(raw + MODULE_SLICES + 24 * 5 + 8);
 
@@ -247,11 +246,11 @@ void gopclntab_close(struct gopclntab *table)
 
 	if (!table)
 		return;
-	HASH_ITER(hh, table->answers, answer, next_answer) {
+	HASH_ITER (hh, table->answers, answer, next_answer) {
 		HASH_DEL(table->answers, answer);
 		free(answer);
 	}
-	HASH_ITER(hh, table->short_names, name, next) {
+	HASH_ITER (hh, table->short_names, name, next) {
 		HASH_DEL(table->short_names, name);
 		free(name);
 	}
@@ -357,7 +356,7 @@ static bool read_varint(struct bytes bytes, uint64_t *offset, uint32_t *value)
 
 struct pc_step {
 	uint64_t offset; /* in pctab, of the next pair */
-	uint64_t pc;     /* offset in the function where the value ends */
+	uint64_t pc;	 /* offset in the function where the value ends */
 	int32_t value;
 	bool started;
 };
@@ -423,8 +422,9 @@ static struct bytes inline_tree(const struct gopclntab *table, const uint8_t *fu
 
 static const uint8_t *inline_record(const struct gopclntab *table, struct bytes tree, int32_t index)
 {
-	return index < 0 ? NULL : at(tree, (uint64_t)index * table->version->pclntab.inlined_size,
-				     table->version->pclntab.inlined_size);
+	return index < 0 ? NULL
+			 : at(tree, (uint64_t)index * table->version->pclntab.inlined_size,
+			      table->version->pclntab.inlined_size);
 }
 
 void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*visit)(const char *name, void *context),
@@ -544,8 +544,7 @@ static size_t decode(struct gopclntab *table, uint64_t address, struct profile_f
 	return count;
 }
 
-size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
-			struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
+size_t gopclntab_lookup(struct gopclntab *table, uint64_t address, struct profile_frame frames[SYMBOLIZER_INLINE_MAX])
 {
 	struct answer *answer;
 	size_t count;

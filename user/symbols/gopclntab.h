@@ -24,11 +24,11 @@ struct gopclntab;
 
 /* What a program's runtime.moduledata says. Addresses are link-time. */
 struct go_module {
-	uint64_t address;      /* of moduledata itself */
-	uint64_t header;       /* of pcHeader */
+	uint64_t address; /* of moduledata itself */
+	uint64_t header;  /* of pcHeader */
 	uint64_t text, text_end;
 	uint64_t types, types_end;
-	uint64_t gofunc;       /* base of funcdata */
+	uint64_t gofunc; /* base of funcdata */
 };
 
 /* Finds pcHeader and moduledata. `version` may be NULL: then the layout is told from the data. NULL if there is no
@@ -44,11 +44,10 @@ const struct go_version *gopclntab_version(const struct gopclntab *table);
  * The frames of the instruction at a link-time address, innermost first, as symbolizer_lookup() gives them. Names
  * are as Go's stack traces write them, type arguments as [...].
  */
-size_t gopclntab_lookup(struct gopclntab *table, uint64_t address,
-			struct profile_frame frames[SYMBOLIZER_INLINE_MAX]);
+size_t gopclntab_lookup(struct gopclntab *table, uint64_t address, struct profile_frame frames[SYMBOLIZER_INLINE_MAX]);
 
 struct go_function {
-	uint32_t index;      /* 0 to gopclntab_function_count() - 1, in order of address */
+	uint32_t index;	     /* 0 to gopclntab_function_count() - 1, in order of address */
 	uint64_t entry, end; /* link-time addresses; code is in [entry, end) */
 	const char *name;    /* as the linker has it: type arguments in full */
 };

@@ -26,7 +26,7 @@ struct image {
 	char *path;
 	unsigned users;
 	uint64_t released; /* when, in the cache's time */
-	int file;          /* -1 where it could not be opened: then nobody shares it */
+	int file;	   /* -1 where it could not be opened: then nobody shares it */
 	uint64_t bias;
 	bool bias_known;
 	struct symbolizer *symbolizer;
@@ -134,8 +134,8 @@ static struct image *find(const struct image_cache *cache, const struct image_ke
 {
 	struct image *image = cache->images;
 
-	while (image && (image->file < 0 || memcmp(&image->key, key, sizeof(*key)) != 0 ||
-			 strcmp(image->path, path) != 0))
+	while (image &&
+	       (image->file < 0 || memcmp(&image->key, key, sizeof(*key)) != 0 || strcmp(image->path, path) != 0))
 		image = image->next;
 	return image;
 }
@@ -152,8 +152,8 @@ struct image *image_share(struct image_cache *cache, int file, const char *path,
 		return image;
 	}
 	image = memory_zeroed(1, sizeof(*image));
-	*image = (struct image){.cache = cache, .next = cache->images, .key = key, .path = strdup(path), .users = 1,
-				.file = file};
+	*image = (struct image){
+		.cache = cache, .next = cache->images, .key = key, .path = strdup(path), .users = 1, .file = file};
 	if (!image->path)
 		abort();
 	cache->images = image;
@@ -184,8 +184,8 @@ void image_release(struct image *image)
 
 const struct profile_mapping *image_mapping(struct image *image)
 {
-	struct profile_mapping mapping = {.start = image->key.start, .limit = image->key.limit,
-					  .offset = image->key.offset, .file = image->path};
+	struct profile_mapping mapping = {
+		.start = image->key.start, .limit = image->key.limit, .offset = image->key.offset, .file = image->path};
 	char path[64];
 
 	if (image->mapping)

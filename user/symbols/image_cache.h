@@ -20,7 +20,7 @@ struct location_map {
 		uint64_t address;
 		const struct profile_location *location; /* NULL: free */
 		bool call;
-	} *slots;
+	} * slots;
 	size_t capacity, count; /* capacity is a power of two or 0 */
 };
 

@@ -10,9 +10,9 @@
 #include "symbols/go_binary.h"
 
 struct symbolizer {
-	struct go_binary *go;        /* NULL for programs in other languages */
+	struct go_binary *go;	     /* NULL for programs in other languages */
 	struct dwarf_symbols *dwarf; /* of a Go program only when an address is not Go's: C behind cgo */
-	int file;                    /* a Go program's, for opening its DWARF later; -1 otherwise */
+	int file;		     /* a Go program's, for opening its DWARF later; -1 otherwise */
 };
 
 struct symbolizer *symbolizer_open(const char *path, struct error *error)

@@ -127,8 +127,7 @@ int usdt_read(const char *path, const char *provider, struct usdt_probes *probes
 		base = header.sh_addr;
 	section = section_find(elf, ".note.stapsdt", &header);
 	data = section ? elf_getdata(section, NULL) : NULL;
-	while (data && !status &&
-	       (next = gelf_getnote(data, position, &note, &name_offset, &descriptor_offset)) > 0) {
+	while (data && !status && (next = gelf_getnote(data, position, &note, &name_offset, &descriptor_offset)) > 0) {
 		const char *name = (const char *)data->d_buf + name_offset;
 
 		if (note.n_type == NOTE_STAPSDT && note.n_namesz == sizeof("stapsdt") &&
@@ -159,7 +158,7 @@ static bool note_matches(const char *name, const GElf_Nhdr *note, const char *ow
 	size_t length = strlen(owner);
 
 	return note->n_type == type && note->n_namesz >= length && memcmp(name, owner, length) == 0 &&
-		(note->n_namesz == length || name[length] == 0);
+	       (note->n_namesz == length || name[length] == 0);
 }
 
 int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value)

@@ -14,8 +14,8 @@
 
 struct usdt_probe {
 	char *name;
-	char *arguments;           /* "8@%rdi 8@%rsi" */
-	uint64_t offset;           /* of the instruction, in the file: what uprobes ask for */
+	char *arguments;	   /* "8@%rdi 8@%rsi" */
+	uint64_t offset;	   /* of the instruction, in the file: what uprobes ask for */
 	uint64_t semaphore_offset; /* in the file; 0 where the probe has none */
 };
 

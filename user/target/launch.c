@@ -41,7 +41,7 @@ struct launch {
 	struct tracee *tracees;
 	sigset_t mask; /* the caller's, before SIGCHLD was blocked */
 	int children;  /* signalfd for SIGCHLD */
-	int held; /* tracees */
+	int held;      /* tracees */
 	bool follow;
 	int pid;
 	int status;
@@ -90,7 +90,7 @@ static bool threads_left(struct launch *launch, int pid)
 	struct tracee *tracee, *next, *leader = NULL;
 	char state;
 
-	HASH_ITER(hh, launch->tracees, tracee, next) {
+	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (tracee->pid != pid || tracee->exiting)
 			continue;
 		if (tracee->tid != pid)
@@ -160,8 +160,8 @@ static bool ends_process(const struct tracee *tracee)
 {
 	struct user_regs_struct registers;
 
-	return ends_by_signal(tracee->tid) || (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 &&
-					     registers.orig_rax == SYS_exit_group);
+	return ends_by_signal(tracee->tid) ||
+	       (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 && registers.orig_rax == SYS_exit_group);
 }
 
 /* All threads of the process have come to their end, this one, still there, last. */
@@ -170,7 +170,7 @@ static void end_process(struct launch *launch, int pid, int tid)
 	struct tracee *tracee, *next;
 
 	launch->handler.exiting(launch->handler.context, pid, tid, ends_by_signal(tid));
-	HASH_ITER(hh, launch->tracees, tracee, next) {
+	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (tracee->pid == pid && tracee->held) {
 			tracee->held = false;
 			launch->held--;
@@ -204,7 +204,7 @@ static void handle_held(struct launch *launch)
 
 	if (!launch->held)
 		return;
-	HASH_ITER(hh, launch->tracees, tracee, next) {
+	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (tracee->held && !threads_left(launch, tracee->pid))
 			end_process(launch, tracee->pid, tracee->tid);
 	}
@@ -275,7 +275,7 @@ static struct tracee *exec_tracee(struct launch *launch, int tid)
 {
 	struct tracee *tracee, *next, *leader = tracee_find(launch, tid);
 
-	HASH_ITER(hh, launch->tracees, tracee, next) {
+	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (tracee->pid == tid && tracee->tid != tid)
 			tracee_remove(launch, tracee);
 	}
@@ -388,8 +388,10 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 	ssize_t got;
 
 	if (ptrace(PTRACE_SEIZE, launch->pid, NULL, TRACE_OPTIONS))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot trace '%s': %m: another debugger or a security policy "
-				 "forbids it; record -p PID needs no tracing", name);
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "cannot trace '%s': %m: another debugger or a security policy "
+				 "forbids it; record -p PID needs no tracing",
+				 name);
 	tracee_add(launch, launch->pid, launch->pid);
 	if (write(go, "g", 1) != 1)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", name);
@@ -397,8 +399,8 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 		got = read(report, &failure, sizeof(failure)); /* ends with the exec, which closes the other end */
 	while (got < 0 && errno == EINTR);
 	if (got == sizeof(failure))
-		return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s", name,
-				 strerror(failure));
+		return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s",
+				 name, strerror(failure));
 	return 0;
 }
 
@@ -480,7 +482,7 @@ void launch_free(struct launch *launch)
 
 	if (!launch)
 		return;
-	HASH_ITER(hh, launch->tracees, tracee, next) {
+	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
 			tracee_remove(launch, tracee); /* it has ended */
 	}
@@ -497,7 +499,7 @@ void launch_free(struct launch *launch)
 		if (tracee)
 			tracee_remove(launch, tracee);
 	}
-	HASH_ITER(hh, launch->tracees, tracee, next)
+	HASH_ITER (hh, launch->tracees, tracee, next)
 		tracee_remove(launch, tracee);
 	if (launch->children >= 0)
 		close(launch->children);

@@ -63,8 +63,8 @@ int target_refresh(struct target *target, struct error *error)
 
 	if (!text || !length) {
 		free(text);
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s", target->pid,
-				 text ? "it has ended" : strerror(errno));
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s",
+				 target->pid, text ? "it has ended" : strerror(errno));
 	}
 	for (line = text; *line; line = next) {
 		next = strchrnul(line, '\n');
@@ -147,10 +147,13 @@ struct target *target_open(int pid, struct error *error)
 		if (errno == EACCES || errno == EPERM)
 			error_set(error, STATUS_CANNOT_MEASURE,
 				  "not permitted to inspect process %d: run as root, or with CAP_SYS_PTRACE, CAP_BPF "
-				  "and CAP_PERFMON", pid);
+				  "and CAP_PERFMON",
+				  pid);
 		else
-			error_set(error, STATUS_CANNOT_MEASURE, "process %d has no executable: it has ended, or it is "
-				  "a kernel thread", pid);
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "process %d has no executable: it has ended, or it is "
+				  "a kernel thread",
+				  pid);
 		goto fail;
 	}
 	read_names(target);
@@ -234,8 +237,7 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
-	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start,
-		     mapping->limit) < 0)
+	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit) < 0)
 		abort();
 	return path;
 }

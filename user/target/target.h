@@ -29,9 +29,9 @@ struct target {
 	bool killed;  /* and none of them asked for it: a signal ends it */
 	bool gone;    /* it has ended. Set by whoever has waited for it */
 	char comm[32];
-	char *executable; /* as the process sees it, without " (deleted)" */
-	char *command_line; /* arguments joined by spaces */
-	int memory; /* /proc/PID/mem of a watched image, with which it goes; else -1 */
+	char *executable;		 /* as the process sees it, without " (deleted)" */
+	char *command_line;		 /* arguments joined by spaces */
+	int memory;			 /* /proc/PID/mem of a watched image, with which it goes; else -1 */
 	struct target_mapping *mappings; /* by address */
 	size_t mapping_count;
 };

@@ -19,11 +19,11 @@ cJSON *json_array(void);
 cJSON *json_text(const char *text); /* NULL is null */
 cJSON *json_integer(int64_t number);
 
-void json_add(cJSON *object, const char *name, cJSON *item); /* takes `item` over */
-void json_append(cJSON *array, cJSON *item);                   /* takes `item` over */
+void json_add(cJSON *object, const char *name, cJSON *item);	       /* takes `item` over */
+void json_append(cJSON *array, cJSON *item);			       /* takes `item` over */
 void json_add_text(cJSON *object, const char *name, const char *text); /* NULL is null */
 void json_add_integer(cJSON *object, const char *name, int64_t number);
-void json_add_value(cJSON *object, const char *name, int64_t value); /* VALUE_UNMEASURED is null */
+void json_add_value(cJSON *object, const char *name, int64_t value);	  /* VALUE_UNMEASURED is null */
 void json_add_position(cJSON *object, const char *name, uint32_t number); /* a line or column; 0 is null */
 void json_add_bool(cJSON *object, const char *name, bool value);
 void json_add_null(cJSON *object, const char *name);

@@ -67,8 +67,8 @@ const char *shorten_position(char *text, size_t size, const char *function, cons
 	if (strlen(name) + position > width)
 		cut(name, width > position + FUNCTION_MIN ? width - position : FUNCTION_MIN);
 	room = strlen(name) + 1 + strlen(number);
-	snprintf(text, size, "%s%s%s%s", name, *name ? " " : "",
-		 shorten_path(file, width > room ? width - room : 0), number);
+	snprintf(text, size, "%s%s%s%s", name, *name ? " " : "", shorten_path(file, width > room ? width - room : 0),
+		 number);
 	cut(text, width);
 	return text;
 }

@@ -165,9 +165,10 @@ void table_print(struct table *table)
 	scols_table_set_termwidth(printed, 1 << 20);
 	for (size_t c = 0; c < table->column_count; c++) {
 		enum table_column_kind kind = table->columns[c].kind;
-		struct libscols_column *column = scols_table_new_column(
-			printed, table->columns[c].name, 0,
-			kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : kind == COLUMN_WRAP ? SCOLS_FL_WRAP : 0);
+		struct libscols_column *column = scols_table_new_column(printed, table->columns[c].name, 0,
+									kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT
+									: kind == COLUMN_WRAP ? SCOLS_FL_WRAP
+											      : 0);
 
 		if (kind == COLUMN_WRAP) {
 			scols_column_set_safechars(column, "\n");

@@ -51,18 +51,13 @@ const struct terminal_style *terminal_style(bool color)
 	return color ? &colored : &plain;
 }
 
-static const char *scaled(char text[TERMINAL_NUMBER_SIZE], int64_t number, double factor,
-			  const char *const *units)
+static const char *scaled(char text[TERMINAL_NUMBER_SIZE], int64_t number, double factor, const char *const *units)
 {
 	double value = (double)number;
 
 	for (; value >= 999.5 && units[1]; units++)
 		value /= factor;
-	snprintf(text, TERMINAL_NUMBER_SIZE, "%.*f%s",
-		 value < 9.995	 ? 2
-		 : value < 99.95 ? 1
-				 : 0,
-		 value, *units);
+	snprintf(text, TERMINAL_NUMBER_SIZE, "%.*f%s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, value, *units);
 	return text;
 }
 

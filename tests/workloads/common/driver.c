@@ -45,7 +45,7 @@ static struct {
 	long threads, rounds, sleep_us;
 	bool wait, print_counts;
 	const char *counts_path; /* NULL: standard output */
-	int stats_file;          /* -1: not wanted */
+	int stats_file;		 /* -1: not wanted */
 	pthread_barrier_t begin, end, leave;
 } driver = {.threads = 1, .rounds = 1, .stats_file = -1};
 
@@ -69,8 +69,8 @@ static void print_help(const struct workload *workload)
 	       "  --print-stats FILE     libgoalloc's own counters, one JSON line before the first round, one after the last\n"
 	       "  --wait-start           says 'ready' and waits for a line or SIGUSR1 before the first round,\n"
 	       "                         says 'done' and waits again after the last, all threads still alive\n"
-	       "  --sleep-us N           sleep after each round\n%s", workload->name,
-	       workload->options_help ? workload->options_help : "");
+	       "  --sleep-us N           sleep after each round\n%s",
+	       workload->name, workload->options_help ? workload->options_help : "");
 }
 
 /* To standard output without stdio, whose buffers would come from the heap. */
@@ -125,8 +125,9 @@ static void print_stats(void)
 	if (driver.stats_file < 0)
 		return;
 	goalloc_read_stats(&stats);
-	say(driver.stats_file, "{\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"refills\":%" PRIu64
-	    ",\"central_grows\":%" PRIu64 ",\"heap_grows\":%" PRIu64 ",\"heap_grow_bytes\":%" PRIu64 "}\n",
+	say(driver.stats_file,
+	    "{\"objects\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"refills\":%" PRIu64 ",\"central_grows\":%" PRIu64
+	    ",\"heap_grows\":%" PRIu64 ",\"heap_grow_bytes\":%" PRIu64 "}\n",
 	    stats.total.objects, stats.total.bytes, stats.total.refills, stats.total.central_grows, stats.heap_grows,
 	    stats.heap_grow_bytes);
 }
@@ -206,7 +207,8 @@ static void print_counts(void)
 		for (size_t j = 0; j < program->site_count; j++) {
 			struct go_site *site = &program->sites[j];
 
-			say(file, "{\"program\":\"%s\",\"file\":\"%s\",\"line\":%u,\"column\":%u,\"function\":\"%s\","
+			say(file,
+			    "{\"program\":\"%s\",\"file\":\"%s\",\"line\":%u,\"column\":%u,\"function\":\"%s\","
 			    "\"runtime_call\":\"%s\",\"objects\":%" PRIuFAST64 ",\"bytes\":%" PRIuFAST64 "}\n",
 			    program->name, site->at.file, site->at.line, site->at.column, site->at.function,
 			    site->runtime_call, atomic_load(&site->objects), atomic_load(&site->bytes));

@@ -14,7 +14,7 @@ static size_t round_up_size(size_t size)
 {
 	if (size > LARGEST_CLASS)
 		return (size + PAGE - 1) / PAGE * PAGE;
-	for (unsigned class = 1; class < GOALLOC_SIZE_CLASSES; class++) {
+	for (unsigned class = 1; class < GOALLOC_SIZE_CLASSES; class ++) {
 		if (goalloc_class_size(class) >= size)
 			return goalloc_class_size(class);
 	}

@@ -24,14 +24,17 @@ struct go_site {
 	atomic_uint_fast64_t bytes; /* size-class bytes; for tiny objects the bytes asked for, as Go counts them */
 };
 
-#define GO_SITE(file, function, line, column, call) {.at = {file, function, line, column}, .runtime_call = call}
+#define GO_SITE(file, function, line, column, call)                        \
+	{                                                                  \
+		.at = {file, function, line, column}, .runtime_call = call \
+	}
 
 struct go_type {
 	uint32_t size;
 	bool noscan; /* holds no pointer */
 };
 
-extern const struct go_type go_type_int; /* int */
+extern const struct go_type go_type_int;   /* int */
 extern const struct go_type go_type_slice; /* any slice header: pointer, length, capacity */
 
 struct go_slice {

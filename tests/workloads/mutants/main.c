@@ -62,8 +62,10 @@ static const struct {
 	const char *name, *call;
 	void (*allocate)(struct plan *plan, struct go_site *site);
 } calls[] = {
-	{"newobject", "runtime.newobject", newobject}, {"makeslice", "runtime.makeslice", makeslice},
-	{"growslice", "runtime.growslice", growslice}, {"convT64", "runtime.convT64", convT64},
+	{"newobject", "runtime.newobject", newobject},
+	{"makeslice", "runtime.makeslice", makeslice},
+	{"growslice", "runtime.growslice", growslice},
+	{"convT64", "runtime.convT64", convT64},
 	{"-", "", direct},
 };
 
@@ -88,7 +90,8 @@ static int add_site(char *line)
 	size_t at = program.site_count;
 
 	if (sscanf(line, "%255s %255s %u %u %31s %ld %ld %ld %ld", function, file, &line_number, &column, call, &size,
-		   &count, &once, &jitter) < 7 || at == SITES_MAX)
+		   &count, &once, &jitter) < 7 ||
+	    at == SITES_MAX)
 		return -1;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		if (strcmp(calls[i].name, call) == 0) {
@@ -126,8 +129,8 @@ static int read_plan(int option, const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"plan", required_argument, NULL, OPTION_PLAN}, {0}};
-	struct workload workload = {"mutants", &program, 1, options, read_plan,
-				    "  --plan FILE            what to allocate\n"};
+	struct workload workload = {"mutants", &program,  1,
+				    options,   read_plan, "  --plan FILE            what to allocate\n"};
 
 	program.run = main_main;
 	return workload_main(&workload, argc, argv);

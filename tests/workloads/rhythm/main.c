@@ -24,14 +24,14 @@ static struct go_site sites[SITES] = {
 	RHYTHM_SITE("E", 50), RHYTHM_SITE("F", 60), RHYTHM_SITE("G", 70), RHYTHM_SITE("H", 80),
 };
 
-#define RHYTHM_FUNCTION(letter)                                                                                     \
-	static void *main_##letter(void) GO_FUNCTION("main." #letter);                                              \
-	static void *main_##letter(void)                                                                            \
-	{                                                                                                           \
-		void *object = runtime_newobject(&type, &sites[#letter[0] - 'A']);                                  \
-                                                                                                                    \
-		go_keep_frame();                                                                                    \
-		return object;                                                                                      \
+#define RHYTHM_FUNCTION(letter)                                                    \
+	static void *main_##letter(void) GO_FUNCTION("main." #letter);             \
+	static void *main_##letter(void)                                           \
+	{                                                                          \
+		void *object = runtime_newobject(&type, &sites[#letter[0] - 'A']); \
+                                                                                   \
+		go_keep_frame();                                                   \
+		return object;                                                     \
 	}
 
 RHYTHM_FUNCTION(A)
@@ -99,12 +99,15 @@ int main(int argc, char **argv)
 		{0},
 	};
 	const struct workload_program program = {"rhythm", main_main, sites, SITES};
-	const struct workload workload = {
-		"rhythm", &program, 1, options, take_option,
-		"  --pattern LETTERS      sites in order, A to H (AB)\n"
-		"  --repeat N             patterns a round (1024)\n"
-		"  --size N               bytes an object (64)\n"
-		"  --live N               objects live at a time, a thread (1024)\n"};
+	const struct workload workload = {"rhythm",
+					  &program,
+					  1,
+					  options,
+					  take_option,
+					  "  --pattern LETTERS      sites in order, A to H (AB)\n"
+					  "  --repeat N             patterns a round (1024)\n"
+					  "  --size N               bytes an object (64)\n"
+					  "  --live N               objects live at a time, a thread (1024)\n"};
 
 	return workload_main(&workload, argc, argv);
 }

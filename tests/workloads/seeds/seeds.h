@@ -15,8 +15,8 @@
 extern const struct workload_program seed_escape, seed_add, seed_fmtptr, seed_fmtval, seed_noescape, seed_simple,
 	seed_slice;
 
-#define SEED_PROGRAM(program, main_function)                                                                        \
-	const struct workload_program seed_##program = {#program, main_function, sites,                             \
+#define SEED_PROGRAM(program, main_function)                                            \
+	const struct workload_program seed_##program = {#program, main_function, sites, \
 							sizeof(sites) / sizeof(sites[0])}
 
 /* fmt.Println(values...) and fmt.Printf(format, values...). */

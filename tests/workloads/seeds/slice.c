@@ -4,7 +4,7 @@
 static struct go_site sites[] = {
 	GO_SITE("slice/main.go", "main.noEscapesliceInHeap", 12, 13, "runtime.growslice"), /* nothing before 1.25 */
 	GO_SITE("slice/main.go", "main.noEscapesliceInStack", 19, 13, "runtime.growslice"),
-	GO_SITE("slice/main.go", "main.escapeslice", 24, 6, "runtime.newobject"), /* moved to heap: s3 */
+	GO_SITE("slice/main.go", "main.escapeslice", 24, 6, "runtime.newobject"),  /* moved to heap: s3 */
 	GO_SITE("slice/main.go", "main.escapeslice", 24, 15, "runtime.makeslice"), /* make([]int, 0, 4) escapes */
 };
 
