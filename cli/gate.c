@@ -5,6 +5,10 @@
 #include <unistd.h>
 
 #include "gate/baseline.h"
+#include "gate/baseline_accept.h"
+#include "gate/gate_measure.h"
+#include "gate/gate_self_test.h"
+#include "gate/go_test.h"
 #include "cli.h"
 #include "gate_settings.h"
 #include "recording.h"
@@ -50,35 +54,6 @@ static struct profile *record_once(struct measured *measured, int argc, char **a
 	return NULL;
 }
 
-/*
- * Of `go test`, the test binaries are what is measured, not the go command, its compiler and its linker; and a result
- * from go's cache would measure nothing, so -count=1 is put behind "test" unless the user has a -count. Returns argv,
- * or a copy for the caller to free.
- */
-static char **prepare_go_test(struct measured *measured, char **argv, int *argc, int first)
-{
-	static char once[] = "-count=1";
-	const char *slash = strrchr(argv[first], '/');
-	char **copy;
-
-	if (strcmp(slash ? slash + 1 : argv[first], "go") != 0 || first + 1 >= *argc ||
-	    strcmp(argv[first + 1], "test") != 0)
-		return argv;
-	measured->recording.only = "*.test";
-	for (int i = first + 2; i < *argc && strcmp(argv[i], "-args") != 0; i++) {
-		if (strncmp(argv[i] + strspn(argv[i], "-"), "count", 5) == 0)
-			return argv;
-	}
-	copy = calloc((size_t)*argc + 2, sizeof(*copy));
-	if (!copy)
-		abort();
-	memcpy(copy, argv, (size_t)(first + 2) * sizeof(*copy));
-	copy[first + 2] = once;
-	memcpy(copy + first + 3, argv + first + 2, (size_t)(*argc - first - 2) * sizeof(*copy));
-	++*argc;
-	return copy;
-}
-
 /* Runs the program as often as asked for, and counts. */
 static struct gate_counts *measure(struct measured *measured, int argc, char **argv, int first, struct error *error)
 {
@@ -87,10 +62,14 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 	struct escape_output *escape = NULL;
 	struct audit_options options = {0};
 	const char *const *command = (const char *const *)argv + first;
-	char **prepared = prepare_go_test(measured, argv, &argc, first);
+	char **prepared = argv;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
 	const char *normalize = measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 
+	if (go_test_is(argc - first, argv + first)) {
+		measured->recording.only = GO_TEST_BINARIES;
+		prepared = go_test_uncached(&argc, argv, first);
+	}
 	if (measured->escape && !(escape = escape_read(measured->escape, error)))
 		goto failed;
 	for (int64_t i = 0; i < runs; i++) {
@@ -128,23 +107,6 @@ failed:
 	return NULL;
 }
 
-/* What was accepted with a reason keeps it for as long as its counts stay. */
-static void keep_reasons(struct gate_counts *counts, const struct gate_counts *old)
-{
-	for (size_t i = 0, j = 0; i < counts->site_count && j < old->site_count;) {
-		struct gate_site *site = &counts->sites[i];
-		const struct gate_site *before = &old->sites[j];
-		int order = gate_site_compare(site, before, true);
-
-		if (order == 0 && before->accepted &&
-		    site->counts[VALUE_OBJECTS].least == before->counts[VALUE_OBJECTS].least &&
-		    site->counts[VALUE_BYTES].least == before->counts[VALUE_BYTES].least)
-			site->accepted = gate_counts_string(counts, before->accepted);
-		i += order <= 0;
-		j += order >= 0;
-	}
-}
-
 static int update(const struct measured *measured, struct gate_counts *counts, struct error *error)
 {
 	struct gate_counts *old =
@@ -153,7 +115,7 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	int result = 0;
 
 	if (old)
-		keep_reasons(counts, old);
+		baseline_keep_reasons(counts, old);
 	if (!same)
 		result = baseline_write(counts, measured->baseline, error);
 	if (!result && cli_verbosity >= 0)

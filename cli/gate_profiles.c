@@ -6,66 +6,11 @@
 #include <string.h>
 
 #include "gate/baseline.h"
+#include "gate/baseline_accept.h"
+#include "gate/gate_read.h"
 #include "cli.h"
 #include "gate_settings.h"
-#include "profile/pprof.h"
 #include "text/terminal.h"
-
-/* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */
-static bool is_json(const char *path)
-{
-	FILE *stream = fopen(path, "re");
-	int c = stream ? getc(stream) : EOF;
-
-	while (c == ' ' || c == '\n' || c == '\t' || c == '\r')
-		c = getc(stream);
-	if (stream)
-		fclose(stream);
-	return c == '{';
-}
-
-static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
-					 struct error *error)
-{
-	struct gate_measurement *measurement;
-	struct gate_counts *counts;
-	/* the words of the command line are not kept apart in a profile */
-	char *program = profile->target ? strndup(profile->target, strcspn(profile->target, " ")) : NULL;
-	const char *const words[] = {program, NULL};
-
-	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {
-		error_set(error, STATUS_USAGE, "'%s' measures no objects of sites (rate 0)", path);
-		free(program);
-		return NULL;
-	}
-	measurement = gate_measurement_new();
-	gate_measurement_add(measurement, profile, NULL, NULL);
-	counts = gate_measurement_finish(measurement, normalize, error);
-	if (counts && counts->site_count == 0) {
-		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);
-		gate_counts_free(counts);
-		counts = NULL;
-	}
-	if (counts)
-		gate_counts_command(counts, words);
-	free(program);
-	return counts;
-}
-
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error)
-{
-	struct gate_counts *counts;
-	struct profile *profile;
-
-	if (is_json(path))
-		return baseline_read(path, error);
-	profile = pprof_read(path, error);
-	if (!profile)
-		return NULL;
-	counts = count_profile(profile, path, normalize, error);
-	profile_free(profile);
-	return counts;
-}
 
 static int compare(struct gate_settings *settings, const char *normalize, const char *old, const char *new)
 {
@@ -132,59 +77,6 @@ int gate_compare_run(int argc, char **argv)
 	return status;
 }
 
-/* Whether a site is one of those that a row's site stands for. */
-static bool stands_for(const struct gate_site *of_row, const struct gate_site *site)
-{
-	return gate_site_compare(of_row, site, !of_row->is_sum) == 0;
-}
-
-static void remove_sites(struct gate_counts *baseline, const struct gate_site *of_row)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; of_row && i < baseline->site_count; i++) {
-		if (!stands_for(of_row, &baseline->sites[i]))
-			baseline->sites[kept++] = baseline->sites[i];
-	}
-	if (of_row)
-		baseline->site_count = kept;
-}
-
-static void add_site(struct gate_counts *baseline, const struct gate_site *taken, const char *annotation,
-		     const char *reason)
-{
-	struct gate_site *site = gate_counts_append(baseline);
-
-	site->function = gate_counts_string(baseline, taken->function);
-	site->file = gate_counts_string(baseline, taken->file);
-	site->runtime_call = gate_counts_string(baseline, taken->runtime_call);
-	site->type = gate_counts_string(baseline, taken->type);
-	site->benchmark = gate_counts_string(baseline, taken->benchmark);
-	site->annotation = gate_counts_string(baseline, annotation);
-	memcpy(site->counts, taken->counts, sizeof(site->counts));
-	site->accepted = gate_counts_string(baseline, reason);
-}
-
-/*
- * Puts what a row has after, or its absence, into the baseline in the place of what was there before. One site for one
- * keeps what the compiler said of it where the new measurement does not know.
- */
-static void take_row(struct gate_counts *baseline, const struct gate_counts *measured, const struct gate_row *row,
-		     const char *reason)
-{
-	const struct gate_site *before = row->before, *after = row->after;
-	const char *known = before && after && !before->is_sum && !after->is_sum ? before->annotation : NULL;
-
-	remove_sites(baseline, before);
-	remove_sites(baseline, after);
-	for (size_t i = 0; after && i < measured->site_count; i++) {
-		const struct gate_site *site = &measured->sites[i];
-
-		if (stands_for(after, site))
-			add_site(baseline, site, site->annotation ? site->annotation : known, reason);
-	}
-}
-
 /* Takes the sites of `gate` that a glob names. Returns how many; -1 where a glob names none that changed. */
 static int take_matching(struct gate_counts *baseline, const struct gate *gate, char **globs, int count,
 			 const char *reason, struct error *error)
@@ -205,7 +97,7 @@ static int take_matching(struct gate_counts *baseline, const struct gate *gate, 
 					gate_row_site(row)->function ? gate_row_site(row)->function : "?",
 					row->after ? (long long)row->after->counts[VALUE_OBJECTS].least : 0,
 					row->after ? (long long)row->after->counts[VALUE_BYTES].least : 0);
-			take_row(baseline, gate->after, row, reason);
+			baseline_take_row(baseline, gate->after, row, reason);
 		}
 		if (!matching)
 			return error_set(error, STATUS_USAGE,

@@ -4,6 +4,7 @@
 
 /* What everything that gates shares: `gate`, `gate compare` and `escapes --diff`. How to judge, and how to say it. */
 
+#include "escape/escape_select.h"
 #include "gate/gate.h"
 #include "options.h"
 #include "gate/policy.h"
@@ -86,8 +87,5 @@ int gate_static(struct gate_settings *settings, const struct escape_output *befo
 /* `gate compare` and `gate accept`. */
 int gate_compare_run(int argc, char **argv);
 int gate_accept_run(int argc, char **argv);
-
-/* Either a recorded profile or a baseline, as counts. */
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error);
 
 #endif

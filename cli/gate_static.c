@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "escape/escape_diff.h"
 #include "escape/escape_graph.h"
+#include "gate/gate_static.h"
 #include "gate_settings.h"
 #include "base/output.h"
 #include "render/render_escapes.h"

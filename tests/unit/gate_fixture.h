@@ -5,6 +5,9 @@
 /* Counts that tests of the gate make by hand. */
 
 #include "gate/gate.h"
+#include "gate/gate_measure.h"
+#include "gate/gate_self_test.h"
+#include "gate/gate_static.h"
 
 static inline struct gate_counts *counts_new(void)
 {

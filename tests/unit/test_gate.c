@@ -3,6 +3,8 @@
 #include "audit_fixture.h"
 
 #include "gate/gate.h"
+#include "gate/gate_measure.h"
+#include "gate/gate_self_test.h"
 
 /* Two stacks of one site, each with as many objects as a number holds. */
 static struct profile *hostile_profile(void)

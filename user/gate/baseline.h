@@ -19,7 +19,7 @@
  * runs are null. What a newer tool adds to the schema makes it /2: unknown fields are errors here.
  */
 
-#include "gate/gate.h"
+#include "gate/gate_counts.h"
 
 /* Writes whole or not at all. */
 int baseline_write(const struct gate_counts *counts, const char *path, struct error *error);

@@ -17,24 +17,6 @@ static const struct {
 } judged[] = {{VALUE_OBJECTS, POLICY_OBJECTS}, {VALUE_BYTES, POLICY_BYTES}};
 enum { JUDGED = sizeof(judged) / sizeof(judged[0]) };
 
-double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
-{
-	if (!site) {
-		const struct gate_site *any = side->site_count ? side->sites : NULL;
-
-		/* a side that does not measure bytes has none that are 0 either */
-		return any && any->counts[value].least == VALUE_UNMEASURED ? VALUE_UNMEASURED : 0;
-	}
-	if (site->counts[value].least == VALUE_UNMEASURED)
-		return VALUE_UNMEASURED;
-	return (double)site->counts[value].least / side->iterations;
-}
-
-static double most_of(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
-{
-	return site ? (double)site->counts[value].most / side->iterations : 0;
-}
-
 /* Judging one row */
 
 struct verdict {
@@ -66,8 +48,8 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 		enum profile_value value = judged[i].value;
 		double before = gate_value(gate->before, row->before, value),
 		       after = gate_value(gate->after, row->after, value);
-		double before_most = most_of(gate->before, row->before, value);
-		double after_most = most_of(gate->after, row->after, value);
+		double before_most = gate_value_most(gate->before, row->before, value);
+		double after_most = gate_value_most(gate->after, row->after, value);
 		double slack = 1e-9 * (before + after); /* of divisions */
 
 		if (before < 0 || after < 0) /* not measured */
@@ -84,21 +66,15 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 	return verdict;
 }
 
-static bool unsteady(const struct gate_site *site)
-{
-	return site &&
-	       (!gate_count_steady(&site->counts[VALUE_OBJECTS]) || !gate_count_steady(&site->counts[VALUE_BYTES]));
-}
-
 static void judge(const struct gate *gate, struct gate_row *row, const struct policy *policy)
 {
 	struct verdict verdict = weigh(gate, row, policy);
-	bool noisy = unsteady(row->after);
+	bool noisy = gate_site_noisy(row->after);
 
 	if (noisy && verdict.spread && policy->noisy == NOISY_FAIL) {
 		row->change = GATE_NOISY;
 		row->fails = true;
-	} else if (policy->noisy == NOISY_IGNORE && (noisy || (verdict.more && unsteady(row->before)))) {
+	} else if (policy->noisy == NOISY_IGNORE && (noisy || (verdict.more && gate_site_noisy(row->before)))) {
 		row->change = GATE_NOISY;
 	} else if (verdict.clearly) {
 		row->change = row->before ? GATE_WORSE : GATE_NEW;
@@ -330,79 +306,4 @@ enum exit_status gate_status(const struct gate *gate)
 	if (gate->failed)
 		return STATUS_FOUND;
 	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;
-}
-
-/* Proving that it can fail */
-
-/* The row at which the least is allowed, of those that the policy judges. */
-static const struct gate_row *strictest(const struct gate *gate, const struct policy *policy)
-{
-	const struct gate_row *best = NULL;
-
-	for (size_t i = 0; i < gate->row_count; i++) {
-		const struct gate_row *row = &gate->rows[i];
-
-		if (!row->after || unsteady(row->after) || (unsteady(row->before) && policy->noisy == NOISY_IGNORE))
-			continue;
-		if (!best || row->allowed[VALUE_OBJECTS] < best->allowed[VALUE_OBJECTS] ||
-		    (!best->before && row->before))
-			best = row;
-	}
-	return best;
-}
-
-/* Objects and bytes of the site just above what is allowed. */
-static void inject(const struct gate *gate, const struct gate_row *row, struct gate_site *site, char *description,
-		   size_t size)
-{
-	int64_t objects = row->after->counts[VALUE_OBJECTS].least, bytes = row->after->counts[VALUE_BYTES].least;
-	int64_t each = objects > 0 && bytes > objects ? bytes / objects : 1;
-	double before = most_of(gate->before, row->before, VALUE_OBJECTS);
-	int64_t target = count_from(floor((before + row->allowed[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1);
-	int64_t more = target > objects ? target - objects : 1, more_bytes = count_from((double)more * (double)each);
-	int64_t objects_after;
-
-	site->counts[VALUE_OBJECTS].least = add_saturated(site->counts[VALUE_OBJECTS].least, more);
-	site->counts[VALUE_OBJECTS].most = add_saturated(site->counts[VALUE_OBJECTS].most, more);
-	site->counts[VALUE_BYTES].least = add_saturated(site->counts[VALUE_BYTES].least, more_bytes);
-	site->counts[VALUE_BYTES].most = add_saturated(site->counts[VALUE_BYTES].most, more_bytes);
-	objects_after = add_saturated(objects, more);
-	snprintf(description, size, "%" PRId64 " object%s instead of %" PRId64 " at '%s' (%s)", objects_after,
-		 objects_after == 1 ? "" : "s", objects, site->function ? site->function : "?",
-		 site->runtime_call ? site->runtime_call : "unknown call");
-}
-
-int gate_self_test(const struct gate_counts *before, const struct gate_counts *after, const struct policy *policy,
-		   char *description, size_t size, struct error *error)
-{
-	struct gate *gate = gate_compare(before, after, policy), *second;
-	const struct gate_row *row = strictest(gate, policy);
-	struct gate_counts mutated = *after;
-	struct gate_site *site = NULL;
-	bool caught = false;
-
-	if (!row) {
-		gate_free(gate);
-		return error_set(error, STATUS_FOUND, "the gate cannot fail: the policy judges none of the %zu sites",
-				 after->site_count);
-	}
-	mutated.sites = calloc(after->site_count, sizeof(*mutated.sites));
-	if (!mutated.sites)
-		abort();
-	memcpy(mutated.sites, after->sites, after->site_count * sizeof(*mutated.sites));
-	for (size_t i = 0; i < mutated.site_count && !site; i++) {
-		if (gate_site_compare(&mutated.sites[i], row->after, false) == 0)
-			site = &mutated.sites[i];
-	}
-	inject(gate, row, site, description, size);
-	gate_counts_add_up(&mutated);
-	second = gate_compare(before, &mutated, policy);
-	for (size_t i = 0; i < second->row_count; i++)
-		caught |= second->rows[i].fails && second->rows[i].after &&
-			  gate_site_compare(second->rows[i].after, site, false) == 0;
-	caught = caught && gate_status(second) == STATUS_FOUND;
-	gate_free(second);
-	gate_free(gate);
-	free(mutated.sites);
-	return caught ? 0 : error_set(error, STATUS_FOUND, "the gate cannot fail: it let %s pass", description);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "gate/gate.h"
+#include "gate/gate_counts.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/string_table.h"
+#include "gate/policy.h"
 
 struct gate_storage {
 	struct string_table strings;
@@ -85,6 +86,30 @@ bool gate_site_matches(const struct gate_site *site, const char *glob)
 		return false;
 	snprintf(place, sizeof(place), "%s:%u", site->file, site->line);
 	return fnmatch(glob, place, 0) == 0;
+}
+
+double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	if (!site) {
+		const struct gate_site *any = side->site_count ? side->sites : NULL;
+
+		/* a side that does not measure bytes has none that are 0 either */
+		return any && any->counts[value].least == VALUE_UNMEASURED ? VALUE_UNMEASURED : 0;
+	}
+	if (site->counts[value].least == VALUE_UNMEASURED)
+		return VALUE_UNMEASURED;
+	return (double)site->counts[value].least / side->iterations;
+}
+
+double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	return site ? (double)site->counts[value].most / side->iterations : 0;
+}
+
+bool gate_site_noisy(const struct gate_site *site)
+{
+	return site &&
+	       (!gate_count_steady(&site->counts[VALUE_OBJECTS]) || !gate_count_steady(&site->counts[VALUE_BYTES]));
 }
 
 struct gate_site *gate_counts_append(struct gate_counts *counts)

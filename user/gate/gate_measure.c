@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "profile/frames.h"
-#include "gate/gate.h"
+#include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
 #include "base/string_table.h"
 

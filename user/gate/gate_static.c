@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "escape/escape_functions.h"
-#include "gate/gate.h"
+#include "gate/gate_static.h"
 
 /* "example.com/m.foo" of a function literal too, or the file where functions are not known. */
 static void name_place(const struct escape_annotation *annotation, bool by_function, char *text, size_t size)

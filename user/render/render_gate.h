@@ -63,8 +63,6 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 /* "+1", "-3", "" */
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value);
-/* The site to show: the one after, else the one before. */
-const struct gate_site *gate_row_site(const struct gate_row *row);
 /* "simple/main.go:17:2", "main.go" or "". */
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* "moved to heap: c (return)", what the compiler said and why; "" where not known. */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_MEASURE_H
+#define ESCAPEMENT_GATE_MEASURE_H
+
+/* Turns the profiles of one or more runs of a program into counts by site. */
+
+#include "audit/audit.h"
+#include "base/error.h"
+#include "escape/escape.h"
+#include "gate/gate_counts.h"
+#include "profile/profile.h"
+
+/* Counts in the making, from the profiles of one or more runs of a program. */
+struct gate_measurement;
+struct gate_measurement *gate_measurement_new(void);
+void gate_measurement_free(struct gate_measurement *measurement); /* NULL is allowed */
+/* Adds one run. `escape` is the compiler's output, or NULL. */
+void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
+			  const struct escape_output *escape, const struct audit_options *options);
+/*
+ * After the last run: the counts, which are the caller's; the measurement is gone in either case. `normalize` is a
+ * site or an expression (gate_normalize.h), or NULL. Fails where no site matches or the expression is none.
+ */
+struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement, const char *normalize,
+					    struct error *error);
+
+#endif

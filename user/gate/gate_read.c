@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/baseline.h"
+#include "gate/gate_measure.h"
+#include "profile/pprof.h"
+
+/* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */
+static bool is_json(const char *path)
+{
+	FILE *stream = fopen(path, "re");
+	int c = stream ? getc(stream) : EOF;
+
+	while (c == ' ' || c == '\n' || c == '\t' || c == '\r')
+		c = getc(stream);
+	if (stream)
+		fclose(stream);
+	return c == '{';
+}
+
+static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
+					 struct error *error)
+{
+	struct gate_measurement *measurement;
+	struct gate_counts *counts;
+	/* the words of the command line are not kept apart in a profile */
+	char *program = profile->target ? strndup(profile->target, strcspn(profile->target, " ")) : NULL;
+	const char *const words[] = {program, NULL};
+
+	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {
+		error_set(error, STATUS_USAGE, "'%s' measures no objects of sites (rate 0)", path);
+		free(program);
+		return NULL;
+	}
+	measurement = gate_measurement_new();
+	gate_measurement_add(measurement, profile, NULL, NULL);
+	counts = gate_measurement_finish(measurement, normalize, error);
+	if (counts && counts->site_count == 0) {
+		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);
+		gate_counts_free(counts);
+		counts = NULL;
+	}
+	if (counts)
+		gate_counts_command(counts, words);
+	free(program);
+	return counts;
+}
+
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error)
+{
+	struct gate_counts *counts;
+	struct profile *profile;
+
+	if (is_json(path))
+		return baseline_read(path, error);
+	profile = pprof_read(path, error);
+	if (!profile)
+		return NULL;
+	counts = count_profile(profile, path, normalize, error);
+	profile_free(profile);
+	return counts;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_READ_H
+#define ESCAPEMENT_GATE_READ_H
+
+#include "base/error.h"
+#include "gate/gate_counts.h"
+
+/*
+ * Reads counts from a file, which is a baseline (JSON) or a recorded profile (pprof). A profile's counts are divided by
+ * `normalize` (a site or an expression, gate_normalize.h) unless that is NULL. Returns counts that the caller frees;
+ * NULL with an error if the file cannot be read, or holds no objects by site.
+ */
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error);
+
+#endif

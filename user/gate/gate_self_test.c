@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_self_test.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/gate.h"
+
+/* The row at which the least is allowed, of those that the policy judges. */
+static const struct gate_row *strictest(const struct gate *gate, const struct policy *policy)
+{
+	const struct gate_row *best = NULL;
+
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_row *row = &gate->rows[i];
+
+		if (!row->after || gate_site_noisy(row->after) ||
+		    (gate_site_noisy(row->before) && policy->noisy == NOISY_IGNORE))
+			continue;
+		if (!best || row->allowed[VALUE_OBJECTS] < best->allowed[VALUE_OBJECTS] ||
+		    (!best->before && row->before))
+			best = row;
+	}
+	return best;
+}
+
+/* Objects and bytes of the site just above what is allowed. */
+static void inject(const struct gate *gate, const struct gate_row *row, struct gate_site *site, char *description,
+		   size_t size)
+{
+	int64_t objects = row->after->counts[VALUE_OBJECTS].least, bytes = row->after->counts[VALUE_BYTES].least;
+	int64_t each = objects > 0 && bytes > objects ? bytes / objects : 1;
+	double before = gate_value_most(gate->before, row->before, VALUE_OBJECTS);
+	int64_t target = count_from(floor((before + row->allowed[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1);
+	int64_t more = target > objects ? target - objects : 1, more_bytes = count_from((double)more * (double)each);
+	int64_t objects_after;
+
+	site->counts[VALUE_OBJECTS].least = add_saturated(site->counts[VALUE_OBJECTS].least, more);
+	site->counts[VALUE_OBJECTS].most = add_saturated(site->counts[VALUE_OBJECTS].most, more);
+	site->counts[VALUE_BYTES].least = add_saturated(site->counts[VALUE_BYTES].least, more_bytes);
+	site->counts[VALUE_BYTES].most = add_saturated(site->counts[VALUE_BYTES].most, more_bytes);
+	objects_after = add_saturated(objects, more);
+	snprintf(description, size, "%" PRId64 " object%s instead of %" PRId64 " at '%s' (%s)", objects_after,
+		 objects_after == 1 ? "" : "s", objects, site->function ? site->function : "?",
+		 site->runtime_call ? site->runtime_call : "unknown call");
+}
+
+int gate_self_test(const struct gate_counts *before, const struct gate_counts *after, const struct policy *policy,
+		   char *description, size_t size, struct error *error)
+{
+	struct gate *gate = gate_compare(before, after, policy), *second;
+	const struct gate_row *row = strictest(gate, policy);
+	struct gate_counts mutated = *after;
+	struct gate_site *site = NULL;
+	bool caught = false;
+
+	if (!row) {
+		gate_free(gate);
+		return error_set(error, STATUS_FOUND, "the gate cannot fail: the policy judges none of the %zu sites",
+				 after->site_count);
+	}
+	mutated.sites = calloc(after->site_count, sizeof(*mutated.sites));
+	if (!mutated.sites)
+		abort();
+	memcpy(mutated.sites, after->sites, after->site_count * sizeof(*mutated.sites));
+	for (size_t i = 0; i < mutated.site_count && !site; i++) {
+		if (gate_site_compare(&mutated.sites[i], row->after, false) == 0)
+			site = &mutated.sites[i];
+	}
+	inject(gate, row, site, description, size);
+	gate_counts_add_up(&mutated);
+	second = gate_compare(before, &mutated, policy);
+	for (size_t i = 0; i < second->row_count; i++)
+		caught |= second->rows[i].fails && second->rows[i].after &&
+			  gate_site_compare(second->rows[i].after, site, false) == 0;
+	caught = caught && gate_status(second) == STATUS_FOUND;
+	gate_free(second);
+	gate_free(gate);
+	free(mutated.sites);
+	return caught ? 0 : error_set(error, STATUS_FOUND, "the gate cannot fail: it let %s pass", description);
+}

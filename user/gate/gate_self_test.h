@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_SELF_TEST_H
+#define ESCAPEMENT_GATE_SELF_TEST_H
+
+#include "base/error.h"
+#include "gate/gate_counts.h"
+#include "gate/policy.h"
+
+/*
+ * Proves that the gate can fail: puts one more object than the policy allows at one site of what was measured, the
+ * strictest judged and steady one, and sees whether the gate fails there. 0 where it does; else an error that says why not.
+ * `description` tells what was done; at least 512 bytes.
+ */
+int gate_self_test(const struct gate_counts *before, const struct gate_counts *after, const struct policy *policy,
+		   char *description, size_t size, struct error *error);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The words and numbers that the formats of a gate share. */
+#include "render/render_gate.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+const struct gate_shown gate_shown[] = {
+	{VALUE_OBJECTS, "objects", "objects"},
+	{VALUE_BYTES, "bytes", "bytes"},
+	{VALUE_REFILLS, "refills", "refills"},
+	{VALUE_CENTRAL_GROWS, "central growths", "central_grows"},
+	{VALUE_HEAP_GROWS, "heap growths", "heap_grows"},
+	{VALUE_HEAP_GROW_BYTES, "heap growth", "heap_grow_bytes"},
+};
+_Static_assert(sizeof(gate_shown) / sizeof(gate_shown[0]) == GATE_SHOWN, "the header says how many");
+
+bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value)
+{
+	double before = gate_value(gate->before, row->before, value),
+	       after = gate_value(gate->after, row->after, value);
+
+	return before >= 0 && after >= 0 && before + after > 0;
+}
+
+const char *gate_number(char text[32], double number)
+{
+	if (number == VALUE_UNMEASURED)
+		strcpy(text, "-");
+	else if (number == (double)count_from(number))
+		snprintf(text, 32, "%" PRId64, count_from(number));
+	else
+		snprintf(text, 32, "%.4g", number);
+	return text;
+}
+
+const char *gate_count_text(char text[72], const struct gate_counts *side, const struct gate_site *site,
+			    enum profile_value value)
+{
+	char least[32], most[32];
+
+	gate_number(least, gate_value(side, site, value));
+	if (!site || gate_count_steady(&site->counts[value]))
+		strcpy(text, least);
+	else
+		snprintf(text, 72, "%s..%s", least,
+			 gate_number(most, (double)site->counts[value].most / side->iterations));
+	return text;
+}
+
+const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
+			     enum profile_value value)
+{
+	double before = gate_value(gate->before, row->before, value),
+	       after = gate_value(gate->after, row->after, value);
+	double growth = after - before;
+	char number[32];
+
+	if (before < 0 || after < 0 || growth == 0)
+		strcpy(text, "");
+	else
+		snprintf(text, 40, "%s%s", growth > 0 ? "+" : "-", gate_number(number, growth > 0 ? growth : -growth));
+	return text;
+}
+
+const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site)
+{
+	int length = snprintf(text, GATE_TEXT_SIZE, "%s", site->file ? site->file : "");
+
+	if (length >= GATE_TEXT_SIZE || !site->file || !site->line)
+		return text;
+	length += snprintf(text + length, (size_t)(GATE_TEXT_SIZE - length), ":%u", site->line);
+	if (site->column && length < GATE_TEXT_SIZE)
+		snprintf(text + length, (size_t)(GATE_TEXT_SIZE - length), ":%u", site->column);
+	return text;
+}
+
+const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site)
+{
+	if (!site->annotation)
+		snprintf(text, GATE_TEXT_SIZE, "%s", site->reason ? site->reason : "");
+	else if (site->reason)
+		snprintf(text, GATE_TEXT_SIZE, "%s (%s)", site->annotation, site->reason);
+	else
+		snprintf(text, GATE_TEXT_SIZE, "%s", site->annotation);
+	return text;
+}
+
+static void append(char text[GATE_TEXT_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(char text[GATE_TEXT_SIZE], const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + length, GATE_TEXT_SIZE - length, format, arguments);
+	va_end(arguments);
+}
+
+const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
+			 const struct gate_style *style)
+{
+	const struct gate_site *site = gate_row_site(row);
+	const char *separator = " ";
+	char words[GATE_TEXT_SIZE], before[72], after[72];
+
+	snprintf(text, GATE_TEXT_SIZE, "%s", site->function ? site->function : "unknown function");
+	if (site->benchmark)
+		append(text, " in %s", site->benchmark);
+	append(text, " (%s):", row->how ? row->how : gate_change_names[row->change]);
+	for (int i = 0; i < GATE_SHOWN; i++) {
+		enum profile_value value = gate_shown[i].value;
+
+		if (value != VALUE_OBJECTS && (value != VALUE_BYTES || !gate_row_shows(gate, row, value)))
+			continue;
+		append(text, "%s%s %s, before %s", separator, gate_count_text(after, gate->after, row->after, value),
+		       value == VALUE_OBJECTS ? style->what : gate_shown[i].name,
+		       gate_count_text(before, gate->before, row->before, value));
+		separator = "; ";
+	}
+	if (row->change == GATE_MOVED && row->before && row->after && row->before->function != row->after->function)
+		append(text, "; was %s", row->before->function ? row->before->function : "an unknown function");
+	if (*gate_words(words, site))
+		append(text, "; %s", words);
+	return text;
+}
+
+const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_style *style)
+{
+	static const char *const words[GATE_CHANGE_COUNT] = {
+		"worse", "new", "noisy", "worse within tolerance", "moved", "better", "gone", "unchanged",
+	};
+	const struct profile_loss *loss = &gate->loss;
+	bool any = false;
+
+	snprintf(text, GATE_TEXT_SIZE, "gate %s%s: ", gate->failed ? "failed" : "passed",
+		 style->advisory && gate->failed ? " (advisory)" : "");
+	for (int i = 0; i < GATE_CHANGE_COUNT; i++) {
+		if (!gate->changes[i])
+			continue;
+		append(text, any ? ", %zu %s" : "%zu %s", gate->changes[i], words[i]);
+		any = true;
+	}
+	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
+	if (profile_loss_any(loss))
+		append(text,
+		       "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
+		       loss->events, loss->stacks, loss->unexplained);
+	return text;
+}
