@@ -13,6 +13,7 @@ VERSION := 0.1.0
 
 CC      ?= gcc
 CLANG   ?= clang
+OBJCOPY ?= objcopy
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 CFLAGS  ?= -O2 -g
 WARN    := -Wall -Wextra -Wundef -Wshadow
@@ -64,6 +65,7 @@ install: all
 	$(Q)install -m 755 $(B)/escapement $(DESTDIR)$(PREFIX)/bin/
 	$(Q)install -m 755 $(B)/libgoalloc.so $(B)/libgoalloc-preload.so $(DESTDIR)$(PREFIX)/lib/
 	$(Q)install -m 644 $(B)/libgoalloc.a $(DESTDIR)$(PREFIX)/lib/
-	$(Q)install -m 644 alloc-runtime/include/goalloc.h $(DESTDIR)$(PREFIX)/include/
+	$(Q)install -m 644 alloc-runtime/include/goalloc.h alloc-runtime/include/goalloc_contract.h \
+		alloc-runtime/include/goalloc_recording.h $(DESTDIR)$(PREFIX)/include/
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/goalloc.pc

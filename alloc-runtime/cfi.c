@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A reader of .eh_frame_hdr and .eh_frame (Linux Standard Base, exception frames; DWARF 5, section 6.4).
+ * A reader of .eh_frame_hdr and .eh_frame (Linux Standard Base, exception frames; DWARF 5, sections 6.4 and 7.24).
  *
- * .eh_frame_hdr is a sorted table from function start to FDE. The FDE's program, after its CIE's, is run up to the
- * address; of all registers only the CFA, rbp and the return address are followed.
+ * .eh_frame_hdr is a table of (start of a function, address of its FDE), sorted by start. cfi_lookup runs the
+ * instructions of the CIE and then of the FDE up to the address, and follows three registers only: the CFA, rbp and the
+ * return address. Reads stop at the end of the record; a wrong record gives no rule or a wrong one, never a fault,
+ * because unwind.c checks each address that a rule leads to.
  */
 #include "cfi.h"
 
@@ -12,8 +14,56 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { RegBp = 6, RegSp = 7, RegRa = 16 };
-enum { StateStack = 8 };
+enum { RegBp = 6, RegSp = 7, RegRa = 16 }; /* DWARF register numbers of amd64 */
+enum { StateStack = 8 };		   /* nested DW_CFA_remember_state */
+
+/* Values and names of the DWARF standard and the Linux Standard Base. <dwarf.h> is not libc's, so they stand here. */
+enum {
+	DW_EH_PE_absptr = 0x00,
+	DW_EH_PE_uleb128 = 0x01,
+	DW_EH_PE_udata2 = 0x02,
+	DW_EH_PE_udata4 = 0x03,
+	DW_EH_PE_udata8 = 0x04,
+	DW_EH_PE_sleb128 = 0x09,
+	DW_EH_PE_sdata2 = 0x0a,
+	DW_EH_PE_sdata4 = 0x0b,
+	DW_EH_PE_sdata8 = 0x0c,
+	DW_EH_PE_format = 0x0f, /* mask of the above */
+	DW_EH_PE_pcrel = 0x10,
+	DW_EH_PE_datarel = 0x30,
+	DW_EH_PE_application = 0x70, /* mask of the two */
+};
+
+enum {
+	/* The operand is in the low six bits. */
+	DW_CFA_advance_loc = 0x40,
+	DW_CFA_offset = 0x80,
+	DW_CFA_restore = 0xc0,
+	DW_CFA_primary = 0xc0, /* mask of the three */
+	DW_CFA_nop = 0x00,
+	DW_CFA_advance_loc1 = 0x02,
+	DW_CFA_advance_loc2 = 0x03,
+	DW_CFA_advance_loc4 = 0x04,
+	DW_CFA_offset_extended = 0x05,
+	DW_CFA_restore_extended = 0x06,
+	DW_CFA_undefined = 0x07,
+	DW_CFA_same_value = 0x08,
+	DW_CFA_register = 0x09,
+	DW_CFA_remember_state = 0x0a,
+	DW_CFA_restore_state = 0x0b,
+	DW_CFA_def_cfa = 0x0c,
+	DW_CFA_def_cfa_register = 0x0d,
+	DW_CFA_def_cfa_offset = 0x0e,
+	DW_CFA_def_cfa_expression = 0x0f,
+	DW_CFA_expression = 0x10,
+	DW_CFA_offset_extended_sf = 0x11,
+	DW_CFA_def_cfa_sf = 0x12,
+	DW_CFA_def_cfa_offset_sf = 0x13,
+	DW_CFA_val_expression = 0x16,
+	DW_CFA_GNU_args_size = 0x2e,
+};
+
+enum { DW_OP_deref = 0x06, DW_OP_breg0 = 0x70 };
 
 struct reader {
 	const uint8_t *at, *end;
@@ -70,35 +120,35 @@ static uintptr_t read_encoded(struct reader *r, uint8_t encoding)
 	const uint8_t *here = r->at;
 	uintptr_t value;
 
-	switch (encoding & 0x0f) {
-	case 0x00:
-	case 0x04:
-	case 0x0c:
+	switch (encoding & DW_EH_PE_format) {
+	case DW_EH_PE_absptr:
+	case DW_EH_PE_udata8:
+	case DW_EH_PE_sdata8:
 		value = read_bytes(r, 8);
 		break;
-	case 0x01:
+	case DW_EH_PE_uleb128:
 		value = read_uleb(r);
 		break;
-	case 0x02:
+	case DW_EH_PE_udata2:
 		value = read_bytes(r, 2);
 		break;
-	case 0x03:
+	case DW_EH_PE_udata4:
 		value = read_bytes(r, 4);
 		break;
-	case 0x09:
+	case DW_EH_PE_sleb128:
 		value = (uintptr_t)read_sleb(r);
 		break;
-	case 0x0a:
+	case DW_EH_PE_sdata2:
 		value = (uintptr_t)(int16_t)read_bytes(r, 2);
 		break;
-	case 0x0b:
+	case DW_EH_PE_sdata4:
 		value = (uintptr_t)(int32_t)read_bytes(r, 4);
 		break;
 	default:
 		r->at = r->end;
 		return 0;
 	}
-	return (encoding & 0x70) == 0x10 ? value + (uintptr_t)here : value;
+	return (encoding & DW_EH_PE_application) == DW_EH_PE_pcrel ? value + (uintptr_t)here : value;
 }
 
 /* ---- finding the FDE ---- */
@@ -145,7 +195,8 @@ static const uint8_t *eh_frame_hdr_of(uintptr_t address)
 	return m.eh_frame_hdr;
 }
 
-/* The table's entries, both relative to the header: what linkers write, encoding 0x3b. */
+/* Encoding of the table's entries as all linkers write it: both numbers relative to the header. */
+enum { TableEncoding = DW_EH_PE_datarel | DW_EH_PE_sdata4 };
 struct table_entry {
 	int32_t start, fde;
 };
@@ -154,7 +205,7 @@ static const uint8_t *find_fde(uintptr_t address)
 {
 	const uint8_t *header = eh_frame_hdr_of(address);
 
-	if (!header || header[0] != 1 || header[2] != 0x03 || header[3] != 0x3b)
+	if (!header || header[0] != 1 || header[2] != DW_EH_PE_udata4 || header[3] != TableEncoding)
 		return NULL;
 	struct reader r = {header + 4, header + 32};
 	read_encoded(&r, header[1]);
@@ -221,13 +272,22 @@ static void lose(struct state *s, uint64_t reg, bool undefined)
 		s->ra_moved = true;
 }
 
-/* DW_OP_breg6 (rbp) with an offset, and a dereference where that is asked for; nothing else. */
+/* Whether the expression is `rbp + offset`, followed by DW_OP_deref if `dereference`. Others are not evaluated. */
 static bool bp_expression(struct reader expression, bool dereference, int64_t *offset)
 {
-	if (read_u8(&expression) != 0x70 + RegBp)
+	if (read_u8(&expression) != DW_OP_breg0 + RegBp)
 		return false;
 	*offset = read_sleb(&expression);
-	return (!dereference || read_u8(&expression) == 0x06) && expression.at == expression.end;
+	return (!dereference || read_u8(&expression) == DW_OP_deref) && expression.at == expression.end;
+}
+
+static void save_by_expression(struct state *s, uint64_t reg, struct reader expression)
+{
+	lose(s, reg, false);
+	if (reg == RegBp && bp_expression(expression, false, &s->bp_offset)) {
+		s->bp_kind = BpAtBp;
+		s->bp_lost = false;
+	}
 }
 
 static struct reader read_block(struct reader *r)
@@ -241,7 +301,8 @@ static struct reader read_block(struct reader *r)
 	return block;
 }
 
-/* Runs until the row that holds `offset` (from the function's start) is complete. False: unknown instruction. */
+/* Executes call frame instructions until the row for `offset` (bytes from the start of the function) is complete.
+ * False: an instruction that is not known here. */
 static bool run(struct reader r, const struct program *p, uint64_t offset, struct state *s)
 {
 	struct state stack[StateStack];
@@ -249,100 +310,92 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 	uint64_t location = 0, reg;
 
 	while (r.at < r.end) {
-		uint8_t op = read_u8(&r), low = op & 0x3f;
+		uint8_t op = read_u8(&r), low = op & (uint8_t)~DW_CFA_primary;
 		uint64_t advance = 0;
-		switch (op & 0xc0 ? op & 0xc0 : op) {
-		case 0x40:
+		switch (op & DW_CFA_primary ? op & DW_CFA_primary : op) {
+		case DW_CFA_advance_loc:
 			advance = low;
-			break; /* advance_loc */
-		case 0x80:
+			break;
+		case DW_CFA_offset:
 			save_at_cfa(s, low, (int64_t)read_uleb(&r) * p->data_align);
-			break; /* offset */
-		case 0xc0:
+			break;
+		case DW_CFA_restore:
 			restore(s, low, &p->initial);
-			break; /* restore */
-		case 0x00:
-			break; /* nop */
-		case 0x02:
+			break;
+		case DW_CFA_nop:
+			break;
+		case DW_CFA_advance_loc1:
 			advance = read_bytes(&r, 1);
-			break; /* advance_loc1 */
-		case 0x03:
+			break;
+		case DW_CFA_advance_loc2:
 			advance = read_bytes(&r, 2);
-			break; /* advance_loc2 */
-		case 0x04:
+			break;
+		case DW_CFA_advance_loc4:
 			advance = read_bytes(&r, 4);
-			break; /* advance_loc4 */
-		case 0x05:     /* offset_extended */
+			break;
+		case DW_CFA_offset_extended:
 			reg = read_uleb(&r);
 			save_at_cfa(s, reg, (int64_t)read_uleb(&r) * p->data_align);
 			break;
-		case 0x06:
+		case DW_CFA_restore_extended:
+		case DW_CFA_same_value:
 			restore(s, read_uleb(&r), &p->initial);
-			break; /* restore_extended */
-		case 0x07:
+			break;
+		case DW_CFA_undefined:
 			lose(s, read_uleb(&r), true);
-			break; /* undefined */
-		case 0x08:
-			restore(s, read_uleb(&r), &p->initial);
-			break; /* same_value */
-		case 0x09:     /* register */
+			break;
+		case DW_CFA_register:
 			lose(s, read_uleb(&r), false);
 			read_uleb(&r);
 			break;
-		case 0x0a: /* remember_state */
+		case DW_CFA_remember_state:
 			if (depth == StateStack)
 				return false;
 			stack[depth++] = *s;
 			break;
-		case 0x0b: /* restore_state */
+		case DW_CFA_restore_state:
 			if (depth == 0)
 				return false;
 			*s = stack[--depth];
 			break;
-		case 0x0c: /* def_cfa */
+		case DW_CFA_def_cfa:
 			s->cfa_register = read_uleb(&r);
 			s->cfa_offset = (int64_t)read_uleb(&r);
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x0d: /* def_cfa_register */
+		case DW_CFA_def_cfa_register:
 			s->cfa_register = read_uleb(&r);
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x0e:
+		case DW_CFA_def_cfa_offset:
 			s->cfa_offset = (int64_t)read_uleb(&r);
-			break; /* def_cfa_offset */
-		case 0x0f:
+			break;
+		case DW_CFA_def_cfa_expression:
 			s->cfa_expression = read_block(&r);
-			break; /* def_cfa_expression */
-		case 0x10: {   /* expression */
-			reg = read_uleb(&r);
-			struct reader block = read_block(&r);
-			lose(s, reg, false);
-			if (reg == RegBp && bp_expression(block, false, &s->bp_offset)) {
-				s->bp_kind = BpAtBp;
-				s->bp_lost = false;
-			}
 			break;
-		}
-		case 0x11: /* offset_extended_sf */
+		case DW_CFA_expression:
+			reg = read_uleb(&r);
+			save_by_expression(s, reg, read_block(&r));
+			break;
+		case DW_CFA_offset_extended_sf:
 			reg = read_uleb(&r);
 			save_at_cfa(s, reg, read_sleb(&r) * p->data_align);
 			break;
-		case 0x12: /* def_cfa_sf */
+		case DW_CFA_def_cfa_sf:
 			s->cfa_register = read_uleb(&r);
 			s->cfa_offset = read_sleb(&r) * p->data_align;
 			s->cfa_expression.at = NULL;
 			break;
-		case 0x13:
+		case DW_CFA_def_cfa_offset_sf:
 			s->cfa_offset = read_sleb(&r) * p->data_align;
-			break; /* def_cfa_offset_sf */
-		case 0x16:     /* val_expression */
+			break;
+		case DW_CFA_val_expression:
 			lose(s, read_uleb(&r), false);
 			read_block(&r);
 			break;
-		case 0x2e:
+		case DW_CFA_GNU_args_size:
 			read_uleb(&r);
-			break; /* GNU_args_size */
+			break;
 		default:
 			return false;
 		}
@@ -388,7 +441,7 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 		}
 	}
 	r.at = program;
-	/* The row of the CIE is what `restore` goes back to. */
+	/* DW_CFA_restore goes back to the row that the CIE describes. */
 	return run(r, p, 0, &p->initial);
 }
 
@@ -425,7 +478,7 @@ struct cfi_rule cfi_lookup(uintptr_t address)
 	if (length == UINT32_MAX || !read_cie(fde + 4 - cie, &p))
 		return none;
 	struct reader r = {fde + 8, fde + 4 + length};
-	uintptr_t start = read_encoded(&r, p.encoding), size = read_encoded(&r, p.encoding & 0x0f);
+	uintptr_t start = read_encoded(&r, p.encoding), size = read_encoded(&r, p.encoding & DW_EH_PE_format);
 	if (address - start >= size)
 		return none;
 	if (p.signal)

@@ -3,9 +3,19 @@
 #define LOCK_H
 
 /*
- * A mutex on one word, because pthread's may allocate, may be interposed and cannot be reset after fork. Waiters
- * sleep in futex(2). Order of locks, outermost first: mcache list, scavenger, mcentral, mheap, special, fixed-size
- * allocators.
+ * A mutex on one word. pthread's would not do: it may allocate, may be interposed and cannot be reset after fork.
+ * Waiters sleep in futex(2). Acquiring is an acquire, releasing a release operation on `state`; sleeping needs no more.
+ *
+ * Order in which locks are taken, outermost first:
+ *
+ *     mcache_shared_lock   the cache of threads that have none of their own
+ *     mheap.cachelock      the list of caches, and initialisation
+ *     mheap.scavengelock   objects that the scavenger holds
+ *     mcentral.lock        one for each span class; nobody holds two
+ *     mheap.lock           spans, pages, the table, the fixed-size allocators
+ *     mheap.speciallock    records on objects
+ *     debug_lock           the queue of freed objects
+ *     recorder_lock        the recorder's rows
  */
 
 #include <stdatomic.h>

@@ -2,8 +2,16 @@
 /*
  * A thread's cache: one span of each span class, which only this thread allocates from, without locks.
  *
- * mcaches are never unmapped and their counters never go back, so that observers can walk them at any time. When a
- * thread ends, its spans go back to their mcentrals and the mcache waits for another thread.
+ * How a request goes down: malloc_fast takes an object of alloc[class]; when its window is empty, mcache_nextFree opens
+ * the next window; when the span is used up, refill replaces the span: by itself if a quarter of it is free again, else
+ * by one of `ready`, by one of `full` that a sweep cycle finds worth it, or by one from mcentral.
+ * How a free comes back: the owner's free clears the object's bit and counts down; at 0, mcache_freedSome moves the span
+ * from `full` to `ready`, or gives it to mcentral if it is wholly free or too many are ready. A free by another thread
+ * sets a bit in freeBits; the one that makes the span a quarter free puts it on the owner's `posted` list, which the
+ * owner reads at its next refill.
+ *
+ * mcaches are never unmapped and their counters never decrease, so observers can walk them at any time. When a thread
+ * ends, its spans go to their mcentrals and the mcache waits for another thread.
  */
 #include "runtime.h"
 
@@ -70,7 +78,7 @@ static void give_back(struct mspan *s)
 	mcentral_uncacheSpan(&mheap.central[s->spanclass], s);
 }
 
-/* Where a span of the cache belongs that it does not allocate from. */
+/* Puts a span that the cache owns, but does not allocate from, on the list that its number of free objects asks for. */
 static void place(struct mcache *c, struct mspan *s)
 {
 	unsigned spanclass = s->spanclass, free = mspan_countFree(s);
@@ -117,14 +125,14 @@ void mcache_post(struct mcache *c, struct mspan *s)
 		take_posted(c, NULL);
 }
 
-/* Looks at what others posted to c, on behalf of the cache self: spans of other caches are passed on. */
+/* Empties the list of posted spans of c. Places those that `self` owns, passes on those that have another owner by now. */
 static void take_posted(struct mcache *c, struct mcache *self)
 {
 	struct mspan *s = atomic_exchange_explicit(&c->posted, NULL, memory_order_seq_cst), *next;
 
 	for (; s; s = next) {
 		next = s->next_posted;
-		/* First, so that who frees from now on posts again. */
+		/* Before the span is looked at, so that a thread that frees from now on posts it again. */
 		atomic_store_explicit(&s->posted, false, memory_order_seq_cst);
 		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
 		if (!owner)
@@ -136,7 +144,7 @@ static void take_posted(struct mcache *c, struct mcache *self)
 	}
 }
 
-/* Takes over what is free of a span of the cache, to allocate from it. */
+/* Makes all free objects of a span that the cache owns available to allocate from. */
 static void start(struct mspan *s)
 {
 	bool fresh = s->allocCount == 0 && s->freeindex == 0 && freeBits_count(s->freeBits, s->nelems) == 0;
@@ -152,7 +160,7 @@ static void start(struct mspan *s)
 	}
 }
 
-/* Before the cache asks others it looks through its own used-up spans, once a cycle: see sweep.c. */
+/* Looks through the cache's used-up spans, once a sweep cycle, for one that is an eighth free. See sweep.c. */
 static struct mspan *sweep_full(struct mcache *c, unsigned spanclass)
 {
 	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);

@@ -115,7 +115,7 @@ void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects,
 			 uint64_t free, uint64_t stack, uint64_t distance)
 {
 	if (recorder_active)
-		recorder_note(RecordRefill, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
+		recorder_note(GOALLOC_RECORDED_REFILL, GOALLOC_CACHE_SPAN_CLASS(cache_and_class),
 			      GOALLOC_REFILL_REFILLS(refills_and_objects), bytes, stack);
 	fire(&mcache_refill_semaphores, mcache_refill_sites, distance, cache_and_class, refills_and_objects, bytes,
 	     base, free, stack);
@@ -125,7 +125,7 @@ void probe_mcentral_grow(uint64_t spanclass, uint64_t grows, uint64_t pages, uin
 			 uint64_t distance)
 {
 	if (recorder_active)
-		recorder_note(RecordCentralGrow, (unsigned)spanclass, grows, 0, stack);
+		recorder_note(GOALLOC_RECORDED_CENTRAL_GROW, (unsigned)spanclass, grows, 0, stack);
 	fire(&mcentral_grow_semaphores, mcentral_grow_sites, distance, spanclass, grows, pages, base, stack, 0);
 }
 
@@ -139,7 +139,7 @@ void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint6
 			uint64_t stack, uint64_t distance)
 {
 	if (recorder_active)
-		recorder_note(RecordAlloc, (unsigned)spanclass, 1, bytes, stack);
+		recorder_note(GOALLOC_RECORDED_ALLOC, (unsigned)spanclass, 1, bytes, stack);
 	if (distance == 0 && raised(&sampler_word.every)) {
 		if (semaphores_read(&alloc_sample_semaphores) == 0)
 			return site_alloc_sample(address, bytes, weight, spanclass, site, stack);
@@ -151,7 +151,7 @@ void probe_alloc_sample(uint64_t address, uint64_t bytes, uint64_t weight, uint6
 void probe_mheap_grow(uint64_t pages, uint64_t bytes, uint64_t arena_used, uint64_t stack)
 {
 	if (recorder_active)
-		recorder_note(RecordHeapGrow, UINT16_MAX, 1, bytes, stack);
+		recorder_note(GOALLOC_RECORDED_HEAP_GROW, GOALLOC_RECORDED_NO_CLASS, 1, bytes, stack);
 	if (raised(&mheap_grow_semaphore))
 		site_mheap_grow(pages, bytes, arena_used, stack, 0, 0);
 }

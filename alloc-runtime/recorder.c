@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See recorder.h. Rows are in a hash table under one lock, innermost: nothing in here allocates but from sysAlloc. */
+/* See recorder.h. Memory comes from sysAlloc, because a recorder that called malloc would record itself. */
 #include "recorder.h"
 
 #include <errno.h>
@@ -32,8 +32,8 @@ static struct {
 	char *chunk;
 	size_t chunk_left;
 	uint64_t lost;
-	char path[4096]; /* absolute: children may work elsewhere */
-	int file;	 /* -1: of a child that has recorded nothing yet */
+	char path[4096]; /* absolute: children may change their directory */
+	int file;	 /* -1 in a child that has recorded nothing yet */
 	pid_t pid;
 	struct goalloc_stats start;
 } recorder;
@@ -128,7 +128,7 @@ static void put(const char *text)
 	}
 }
 
-/* A name from outside: it must end neither its line nor its field. */
+/* A name that somebody else chose: it must not contain what ends a line or a field. */
 static void put_name(const char *name)
 {
 	for (; *name; name++) {
@@ -152,7 +152,8 @@ static void put_number(uint64_t number, unsigned base, char after)
 	put(digits + at);
 }
 
-/* START-LIMIT PERMISSIONS OFFSET DEVICE INODE PATH, of those that may be executed and are files. */
+/* Writes the map record for a line of /proc/self/maps (START-LIMIT PERMISSIONS OFFSET DEVICE INODE PATH), if the mapping
+ * is executable and of a file. */
 static void put_map(const char *line)
 {
 	unsigned long start, limit, offset, inode;
@@ -162,7 +163,7 @@ static void put_map(const char *line)
 	if (sscanf(line, "%lx-%lx %7s %lx %*s %lu %n", &start, &limit, permissions, &offset, &inode, &path) < 5 ||
 	    !path || permissions[2] != 'x' || !inode)
 		return;
-	put("map ");
+	put(GOALLOC_RECORD_MAP " ");
 	put_number(start, 16, ' ');
 	put_number(limit, 16, ' ');
 	put_number(offset, 16, ' ');
@@ -199,17 +200,19 @@ static void put_process(void)
 	if (file >= 0)
 		close(file);
 	text[length > 0 ? length - 1 : 0] = 0;
-	put("goalloc-profile 1\nprocess ");
+	put(GOALLOC_RECORDING_NAME " ");
+	put_number(GOALLOC_RECORDING_VERSION, 10, '\n');
+	put(GOALLOC_RECORD_PROCESS " ");
 	put_number((uint64_t)recorder.pid, 10, ' ');
 	put_name(text);
 	length = readlink("/proc/self/exe", text, sizeof text - 1);
 	text[length > 0 ? length : 0] = 0;
-	put("\nexecutable ");
+	put("\n" GOALLOC_RECORD_EXECUTABLE " ");
 	put_name(text);
 	put("\n");
 }
 
-/* Makes the process's file, and says in it whose it is. */
+/* Creates the process's file and writes the first records. */
 static bool open_file(void)
 {
 	static char name[sizeof recorder.path + 32];
@@ -226,8 +229,8 @@ static bool open_file(void)
 	return true;
 }
 
-/* Not before there is something to write: most children only exec. They go on where the file cannot be made, because
- * nobody watches how they end. */
+/* Called at the child's first event, because most children only exec. If the file cannot be created, the child goes on
+ * without a recording: its parent may depend on it. */
 static bool open_in_child(void)
 {
 	static const char message[] =
@@ -242,7 +245,7 @@ static bool open_in_child(void)
 	return opened;
 }
 
-void recorder_note(enum recorder_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
+void recorder_note(enum goalloc_recorded_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
 {
 	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
 	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass}, *row;
@@ -280,7 +283,7 @@ void recorder_note(enum recorder_kind kind, unsigned spanclass, uint64_t count, 
 	lock_release(&recorder_lock);
 }
 
-/* Whether that site has not been asked about before. Without memory for the set, sites are written again. */
+/* Whether this is the first row with that site. Without memory for the set, sites are written more than once. */
 static bool first_sight(uint64_t *seen, uint64_t site)
 {
 	size_t at = hash_words(1, &site, 1) & (recorder.capacity - 1);
@@ -298,7 +301,7 @@ static void put_site(uint64_t address)
 {
 	const struct goalloc_site *site = (const void *)(uintptr_t)address;
 
-	put("site ");
+	put(GOALLOC_RECORD_SITE " ");
 	put_number(address, 16, ' ');
 	put_number(site->line, 10, ' ');
 	put_number(site->column, 10, ' ');
@@ -310,9 +313,11 @@ static void put_site(uint64_t address)
 
 static void put_row(const struct row *row)
 {
-	static const char *const kinds[] = {"row alloc ", "row refill ", "row central-grow ", "row heap-grow "};
+	static const char *const kinds[] = GOALLOC_RECORDED_KINDS;
 
+	put(GOALLOC_RECORD_ROW " ");
 	put(kinds[row->kind]);
+	put(" ");
 	put_number(row->spanclass, 10, ' ');
 	put_number(row->events, 10, ' ');
 	put_number(row->count, 10, ' ');
@@ -331,22 +336,22 @@ static void put_counters(const struct goalloc_stats *end)
 
 		if (b->objects == a->objects && b->refills == a->refills && b->central_grows == a->central_grows)
 			continue;
-		put("class ");
+		put(GOALLOC_RECORD_CLASS " ");
 		put_number(i, 10, ' ');
 		put_number(b->objects - a->objects, 10, ' ');
 		put_number(b->bytes - a->bytes, 10, ' ');
 		put_number(b->refills - a->refills, 10, ' ');
 		put_number(b->central_grows - a->central_grows, 10, '\n');
 	}
-	put("heap ");
+	put(GOALLOC_RECORD_HEAP " ");
 	put_number(end->heap_grows - recorder.start.heap_grows, 10, ' ');
 	put_number(end->heap_grow_bytes - recorder.start.heap_grow_bytes, 10, '\n');
-	put("lost ");
+	put(GOALLOC_RECORD_LOST " ");
 	put_number(recorder.lost, 10, '\n');
-	put("end\n");
+	put(GOALLOC_RECORD_END "\n");
 }
 
-/* The last destructor of all, or nearly. */
+/* With the lowest priority number, which makes it one of the last destructors to run. */
 static __attribute__((destructor(101))) void finish(void)
 {
 	static struct goalloc_stats end;
@@ -378,8 +383,8 @@ void recorder_in_child(void)
 {
 	if (!recorder_active)
 		return;
-	recorder.file =
-		-1; /* not closed: a program that closes all it does not know may have another under that number */
+	/* Not closed: the program may have closed it, and have another file under that number now. */
+	recorder.file = -1;
 	recorder.pid = getpid();
 	if (recorder.rows)
 		sysFree(recorder.rows, recorder.capacity * sizeof *recorder.rows);
@@ -407,7 +412,7 @@ static void name_file(const char *path)
 
 static __attribute__((constructor(101))) void begin(void)
 {
-	const char *path = secure_getenv("GOALLOC_PROFILE");
+	const char *path = secure_getenv(GOALLOC_RECORDING_ENVIRONMENT);
 
 	if (!path || !*path)
 		return;

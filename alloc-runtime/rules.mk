@@ -20,9 +20,19 @@ $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 $(B)/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.c
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
 
-$(B)/libgoalloc.a: $(GOALLOC_OBJECTS)
+# One object, in which every name but the public ones is local: a program may have a function `refill` of its own.
+# `_.stapsdt.base` is the SystemTap convention's, weak and shared with the program's other probes.
+$(B)/alloc-runtime/libgoalloc.o: $(GOALLOC_OBJECTS)
+	$(Q)$(LD) -r -o $@ $^
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='goalloc_*' --keep-global-symbol=_.stapsdt.base $@
+
+$(B)/libgoalloc.a: $(B)/alloc-runtime/libgoalloc.o
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# The same with all names, for unit tests of what is inside.
+$(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(call say,LINK,$@)

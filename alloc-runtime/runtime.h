@@ -256,7 +256,7 @@ struct mcache {
 	int64_t next_sample;		  /* bytes until the sampler fires */
 	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
-	bool inuse;	/* by a thread; under mcache list's lock */
+	bool inuse;	/* by a thread; under mheap.cachelock */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
@@ -282,7 +282,7 @@ struct mcache {
 	struct goalloc_stack stack;
 };
 
-/* Where the library was called from, for stacks: the state of the caller right after it gets control back. */
+/* The caller of the library, for stacks: its registers at the moment the call returns. */
 struct caller {
 	uintptr_t pc, sp, bp;
 	uintptr_t site;	 /* struct goalloc_site, or 0 */

@@ -6,10 +6,10 @@ UNIT_TESTS       := $(UNIT_SOURCES:%.c=$(B)/%)
 WORKLOADS        := $(patsubst tests/workloads/%/,$(B)/tests/workloads/%,$(dir $(wildcard tests/workloads/*/main.c)))
 INTEGRATION_TESTS := $(wildcard tests/integration/test_*.py)
 
-$(B)/tests/unit/test_goalloc%: tests/unit/test_goalloc%.c $(B)/libgoalloc.a
+$(B)/tests/unit/test_goalloc%: tests/unit/test_goalloc%.c $(B)/alloc-runtime/libgoalloc-inside.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
-	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libgoalloc.a -lcmocka -lpthread -lm
+	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/alloc-runtime/libgoalloc-inside.a -lcmocka -lpthread -lm
 
 $(B)/tests/unit/test_%: tests/unit/test_%.c $(B)/libescapement.a
 	@mkdir -p $(@D)

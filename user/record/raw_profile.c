@@ -11,6 +11,7 @@
 
 #include <uthash.h>
 
+#include "goalloc_recording.h"
 #include "symbols/address_space.h"
 #include "runtime/site_stack.h"
 #include "target/target.h"
@@ -105,14 +106,17 @@ static int read_site(struct reader *reader, const char *text)
 	return 0;
 }
 
+static const char *const kind_names[] = GOALLOC_RECORDED_KINDS;
+enum { KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };
+
+/* The profile's values that COUNT and BYTES of a row are; VALUE_COUNT: BYTES is not used. */
 static const struct {
-	const char *name;
-	enum profile_value count, bytes; /* VALUE_COUNT: none */
-} kinds[] = {
-	{"alloc", VALUE_OBJECTS, VALUE_BYTES},
-	{"refill", VALUE_REFILLS, VALUE_COUNT},
-	{"central-grow", VALUE_CENTRAL_GROWS, VALUE_COUNT},
-	{"heap-grow", VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES},
+	enum profile_value count, bytes;
+} kinds[KINDS] = {
+	[GOALLOC_RECORDED_ALLOC] = {VALUE_OBJECTS, VALUE_BYTES},
+	[GOALLOC_RECORDED_REFILL] = {VALUE_REFILLS, VALUE_COUNT},
+	[GOALLOC_RECORDED_CENTRAL_GROW] = {VALUE_CENTRAL_GROWS, VALUE_COUNT},
+	[GOALLOC_RECORDED_HEAP_GROW] = {VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES},
 };
 
 static void add_values(struct reader *reader, const struct profile_key *key, const int64_t *values)
@@ -141,9 +145,9 @@ static int read_row(struct reader *reader, const char *text)
 		   &count, &bytes, &address, &truncated, &depth, &at) < 8 ||
 	    depth > SITE_STACK_MAX || events < 0 || count < 0 || bytes < 0)
 		return -1;
-	while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(kinds[k].name, kind) != 0)
+	while (k < KINDS && strcmp(kind_names[k], kind) != 0)
 		k++;
-	if (k == sizeof(kinds) / sizeof(kinds[0]))
+	if (k == KINDS)
 		return -1;
 	for (unsigned i = 0; i < depth; i++) {
 		int length = 0;
@@ -201,9 +205,11 @@ static const struct {
 	const char *word;
 	int (*read)(struct reader *reader, const char *text);
 } records[] = {
-	{"process", read_process}, {"executable", read_executable}, {"map", read_map},	 {"site", read_site},
-	{"row", read_row},	   {"class", read_class},	    {"heap", read_heap}, {"lost", read_lost},
-	{"end", read_end},
+	{GOALLOC_RECORD_PROCESS, read_process}, {GOALLOC_RECORD_EXECUTABLE, read_executable},
+	{GOALLOC_RECORD_MAP, read_map},		{GOALLOC_RECORD_SITE, read_site},
+	{GOALLOC_RECORD_ROW, read_row},		{GOALLOC_RECORD_CLASS, read_class},
+	{GOALLOC_RECORD_HEAP, read_heap},	{GOALLOC_RECORD_LOST, read_lost},
+	{GOALLOC_RECORD_END, read_end},
 };
 
 static int read_record(struct reader *reader, char *line)
@@ -219,6 +225,21 @@ static int read_record(struct reader *reader, char *line)
 	return -1;
 }
 
+/* The first line: the format's name and a version that we know. */
+static int read_version(const char *line, const char *path, struct error *error)
+{
+	int version, at = 0;
+
+	if (sscanf(line, GOALLOC_RECORDING_NAME " %d%n", &version, &at) < 1 || line[at])
+		return error_set(error, STATUS_USAGE, "'%s' is not a raw profile of libgoalloc", path);
+	if (version != GOALLOC_RECORDING_VERSION)
+		return error_set(error, STATUS_USAGE,
+				 "'%s' is a raw profile of version %d, and this program reads version %d: use the "
+				 "escapement that came with the library",
+				 path, version, GOALLOC_RECORDING_VERSION);
+	return 0;
+}
+
 static int read_lines(struct reader *reader, FILE *stream, const char *path, struct error *error)
 {
 	char *line = NULL;
@@ -231,9 +252,7 @@ static int read_lines(struct reader *reader, FILE *stream, const char *path, str
 		number++;
 		line[length - 1] = 0;
 		if (number == 1)
-			result = strcmp(line, "goalloc-profile 1") == 0
-					 ? 0
-					 : error_set(error, STATUS_USAGE, "'%s' is no raw profile of libgoalloc", path);
+			result = read_version(line, path, error);
 		else if (read_record(reader, line))
 			result = error_set(error, STATUS_USAGE, "%s:%d: not a record of a raw profile", path, number);
 	}

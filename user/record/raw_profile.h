@@ -3,17 +3,17 @@
 #define ESCAPEMENT_RAW_PROFILE_H
 
 /*
- * What a libgoalloc program writes down about itself where GOALLOC_PROFILE names a file (the format is described in
- * alloc-runtime/recorder.h), turned into the profile that a recording through its probes would have made.
+ * Reads the file that a libgoalloc program writes about itself (goalloc_recording.h is its format) and adds it to a
+ * profile, which then has what a recording through the program's probes would have.
  */
 
 #include "base/error.h"
 #include "profile/profile.h"
 
 /*
- * Adds the process that wrote the file to a profile. The executable and libraries must still be where they were.
- * Returns 1, with an error that says so, where the process has not written all of it: what there is has been added, and
- * the process has lost events.
+ * Adds the process that wrote the file. Symbols come from its executable and libraries, which must still be at the
+ * paths that the file names. Returns 0, -1 with an error, or 1 with an error if the file is not complete: then its
+ * records have been added, and the process counts as one that lost events.
  */
 int raw_profile_read(struct profile *profile, const char *path, struct error *error);
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The names that libgoalloc brings into a program: its public ones, and none that the program may want itself."""
+import re
+
+import harness
+from harness import same
+
+PUBLIC = re.compile(r"^_?goalloc_\w+$")
+SDT_BASE = "_.stapsdt.base"  # of SystemTap's convention for probes: weak, one for the whole program
+
+
+def names(t, *arguments):
+    """Defined symbols as {name: type} of nm."""
+    lines = t.run("nm", "--defined-only", *arguments).stdout.splitlines()
+    return {fields[2].split("@")[0]: fields[1] for fields in map(str.split, lines) if len(fields) == 3}
+
+
+def headers_functions():
+    """Functions that goalloc.h declares."""
+    text = (harness.ROOT / "alloc-runtime/include/goalloc.h").read_text()
+    text = re.sub(r"/\*.*?\*/|^#.*?[^\\]$", "", text, flags=re.S | re.M)
+    return set(re.findall(r"\b(goalloc_\w+)\([^()]*(?:\([^()]*\)[^()]*)*\)\s*;", text))
+
+
+def test_the_static_library_defines_public_names_only(t):
+    defined = names(t, "--extern-only", harness.BUILD / "libgoalloc.a")
+    same({name for name in defined if not PUBLIC.match(name)} - {SDT_BASE}, set())
+    same(headers_functions() - set(defined), set())
+
+
+def test_the_shared_library_exports_what_the_header_declares(t):
+    same(set(names(t, "--dynamic", harness.BUILD / "libgoalloc.so")), headers_functions())
+
+
+def test_the_preload_library_exports_allocation_functions_only(t):
+    c = {"malloc", "free", "cfree", "calloc", "realloc", "reallocarray", "aligned_alloc", "memalign", "posix_memalign",
+         "valloc", "pvalloc"}
+    exported = set(names(t, "--dynamic", harness.BUILD / "libgoalloc-preload.so"))
+    others = exported - c - headers_functions()
+    same({name for name in others if not re.match(r"_Z(nw|na|dl|da)|mall|malloc_", name)}, set())
+    same(c - exported, set())
+
+
+def test_a_program_may_use_every_inner_name_of_the_library_for_itself(t):
+    inner = names(t, "--extern-only", harness.BUILD / "alloc-runtime/libgoalloc-inside.a")
+    functions = sorted(name for name in inner if name.isidentifier() and not PUBLIC.match(name))
+    assert {"refill", "mheap", "mcache_self"} <= set(functions), functions
+    source, program = t.path("program.c"), t.path("program")
+    source.write_text("#include <goalloc.h>\n" + "".join(f"int {name}(int x) {{ return x + 1; }}\n" for name in functions) +
+                      "int main(void)\n{\n\tgoalloc_free(goalloc_scan(16));\n\treturn " +
+                      " + ".join(f"{name}(-1)" for name in functions) + ";\n}\n")
+    include = harness.ROOT / "alloc-runtime/include"
+    t.run("cc", "-I", include, "-o", program, source, harness.BUILD / "libgoalloc.a", "-lpthread")
+    t.run(program)
+    t.run("cc", "-I", include, "-o", program, source, f"-L{harness.BUILD}", "-lgoalloc", f"-Wl,-rpath,{harness.BUILD.resolve()}")
+    t.run(program)
+
+
+if __name__ == "__main__":
+    harness.main()
