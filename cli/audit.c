@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "audit/audit.h"
+#include "audit/audit_filter.h"
+#include "audit/audit_join.h"
+#include "audit/audit_threshold.h"
 #include "cli.h"
 #include "escape/escape.h"
 #include "escape/escape_functions.h"

@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 
-#include "audit/audit.h"
+#include "audit/audit_filter.h"
+#include "audit/audit_join.h"
+#include "audit/audit_threshold.h"
 
 struct said {
 	const char *package, *file;

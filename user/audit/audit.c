@@ -1,14 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "audit/audit.h"
+#include "audit/audit_join.h"
 
 #include <obstack.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit_calls.h"
+#include "audit/audit_filter.h"
 #include "audit/audit_index.h"
 #include "audit/audit_stale.h"
 #include "profile/frames.h"
+
+const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
+	[AUDIT_ESCAPES] = "escapes",
+	[AUDIT_CONTRADICTED] = "contradicted",
+	[AUDIT_UNANNOTATED] = "unannotated",
+	[AUDIT_NOT_COVERED] = "not-covered",
+	[AUDIT_ESCAPES_UNSEEN] = "escapes-unseen",
+	[AUDIT_STACK] = "stack",
+};
+
+const char *audit_verdict_name(enum audit_verdict verdict)
+{
+	return audit_verdict_names[verdict];
+}
+
+const char *audit_row_words(const struct audit_row *row)
+{
+	if (row->annotation_count && row->annotations[0]->text)
+		return row->annotations[0]->text;
+	return row->reason ? row->reason : audit_verdict_name(row->verdict);
+}
+
+int audit_verdict_parse(const char *name)
+{
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
+		if (strcmp(name, audit_verdict_names[i]) == 0)
+			return i;
+	}
+	return -1;
+}
 
 #define obstack_chunk_alloc must_malloc
 #define obstack_chunk_free  free

@@ -3,17 +3,9 @@
 #define ESCAPEMENT_AUDIT_H
 
 /*
- * The join: what a profile measured beside what the compiler said, one row per allocation site and annotation, with
- * a verdict. Every measured object is in exactly one row, so the rows of a complete audit sum to the profile's
- * samples; every annotation that speaks of an allocation is in at least one.
- *
- * The rule. A sample is a stack: runtime frames, the last of which is the runtime call; then an inline chain, from
- * the allocation site outwards to its physical function. The compiler prints a heap move of an inlined callee at the
- * call site in the physical function, and again at the callee's own line for the callee's own body. So the
- * annotations of a sample are looked for on the physical function's line, and of several there those that the
- * runtime call can be (audit_calls.h), that stand in the sample's column where both sides have one, that are the
- * same expression as at the callee's own line, and that make the type that was measured. What is left is the row's;
- * where more than one is left, the row is shared between them. The callee's own annotation is linked to the row.
+ * An audit: what a profile measured beside what the compiler said, one row per allocation site and annotation, with a
+ * verdict. Every measured object is in exactly one row, so the rows of a complete audit sum to the profile's
+ * samples; every annotation that speaks of an allocation is in at least one. audit_join.h makes it.
  *
  * An audit refers to the profile and the compiler output, which must outlive it. Built by one thread, read by any.
  */
@@ -22,9 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
 #include "escape/escape.h"
-#include "audit/pathmatch.h"
 #include "profile/profile.h"
 
 enum audit_verdict {
@@ -79,40 +69,5 @@ struct audit {
 	size_t warning_count;
 	struct audit_storage *storage; /* private */
 };
-
-struct audit_options {
-	const struct pathmatch_map *maps; /* --path-map */
-	size_t map_count;
-	const char *directory; /* what relative paths of the output are relative to; NULL where not known */
-};
-
-struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
-			const struct audit_options *options); /* never NULL */
-void audit_free(struct audit *audit);			      /* NULL is allowed */
-
-/* What to show. All conditions must hold. */
-struct audit_filter {
-	unsigned verdicts;		/* bit per verdict; 0: all */
-	int64_t min_objects, min_bytes; /* of rows that measured; 0 keeps those that did not */
-	const char *package;		/* import path, or a glob of one; NULL: all */
-	const char *function;		/* name or glob, of the site or of what it is inlined into; NULL: all */
-	int64_t top;			/* at most so many rows of each verdict; 0: all */
-};
-
-enum audit_sort { AUDIT_BY_BYTES, AUDIT_BY_OBJECTS, AUDIT_BY_REFILLS, AUDIT_BY_HEAP_GROWTH, AUDIT_BY_SITE };
-extern const char *const audit_sort_names[]; /* "bytes", "objects", …; NULL-terminated */
-
-/* Drops rows and orders the rest. `verdicts` and `totals` stay those of the whole audit. */
-void audit_filter(struct audit *audit, const struct audit_filter *filter, enum audit_sort sort);
-
-/* One `VERDICT[:objects>N]` of --fail-on. */
-struct audit_threshold {
-	enum audit_verdict verdict;
-	enum profile_value value; /* VALUE_COUNT: any row of the verdict */
-	int64_t above;
-};
-int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error);
-/* The rows that are over it, of those that the filter left. An estimate is over where its lower bound is. */
-size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold);
 
 #endif

@@ -1,47 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What of an audit is shown, in which order, and whether it is too much. */
+#include "audit/audit_filter.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/audit.h"
 #include "profile/frames.h"
-
-const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
-	[AUDIT_ESCAPES] = "escapes",
-	[AUDIT_CONTRADICTED] = "contradicted",
-	[AUDIT_UNANNOTATED] = "unannotated",
-	[AUDIT_NOT_COVERED] = "not-covered",
-	[AUDIT_ESCAPES_UNSEEN] = "escapes-unseen",
-	[AUDIT_STACK] = "stack",
-};
 
 const char *const audit_sort_names[] = {
 	[AUDIT_BY_BYTES] = "bytes",	[AUDIT_BY_OBJECTS] = "objects",
 	[AUDIT_BY_REFILLS] = "refills", [AUDIT_BY_HEAP_GROWTH] = "heap-growth",
 	[AUDIT_BY_SITE] = "site",	NULL,
 };
-
-const char *audit_verdict_name(enum audit_verdict verdict)
-{
-	return audit_verdict_names[verdict];
-}
-
-const char *audit_row_words(const struct audit_row *row)
-{
-	if (row->annotation_count && row->annotations[0]->text)
-		return row->annotations[0]->text;
-	return row->reason ? row->reason : audit_verdict_name(row->verdict);
-}
-
-int audit_verdict_parse(const char *name)
-{
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
-		if (strcmp(name, audit_verdict_names[i]) == 0)
-			return i;
-	}
-	return -1;
-}
 
 static int compare_strings(const char *a, const char *b)
 {
@@ -161,58 +131,4 @@ void audit_filter(struct audit *audit, const struct audit_filter *filter, enum a
 			audit->rows[count++] = audit->rows[i];
 	}
 	audit->row_count = count;
-}
-
-int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
-{
-	static const char *const value_names[] = {[VALUE_OBJECTS] = "objects>", [VALUE_BYTES] = "bytes>"};
-	const char *colon = strchrnul(text, ':');
-	char *name = strndup(text, (size_t)(colon - text)), *end;
-	int verdict = name ? audit_verdict_parse(name) : -1;
-
-	free(name);
-	if (verdict < 0)
-		return error_set(error, STATUS_USAGE,
-				 "unknown verdict in '%s': expected one of escapes, contradicted, "
-				 "unannotated, not-covered, escapes-unseen, stack",
-				 text);
-	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
-	if (!*colon)
-		return 0;
-	for (int i = 0; i < 2; i++) {
-		if (strncmp(colon + 1, value_names[i], strlen(value_names[i])) == 0) {
-			const char *number = colon + 1 + strlen(value_names[i]);
-
-			threshold->value = (enum profile_value)i;
-			threshold->above = strtoll(number, &end, 10);
-			if (end != number && !*end && threshold->above >= 0)
-				return 0;
-		}
-	}
-	return error_set(error, STATUS_USAGE,
-			 "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
-			 "VERDICT:bytes>N",
-			 text);
-}
-
-size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < audit->row_count; i++) {
-		const struct audit_row *row = &audit->rows[i];
-		int64_t value;
-
-		if (row->verdict != threshold->verdict)
-			continue;
-		if (threshold->value == VALUE_COUNT) {
-			count++;
-			continue;
-		}
-		value = threshold->value == VALUE_OBJECTS && row->objects_low != VALUE_UNMEASURED
-				? row->objects_low
-				: row->values[threshold->value];
-		count += value > threshold->above;
-	}
-	return count;
 }

@@ -10,6 +10,14 @@
 #include <stdbool.h>
 
 #include "audit/audit.h"
+#include "audit/pathmatch.h"
+
+/* How the files of the two sides are matched. */
+struct audit_options {
+	const struct pathmatch_map *maps; /* --path-map */
+	size_t map_count;
+	const char *directory; /* what relative paths of the output are relative to; NULL where not known */
+};
 
 struct audit_index;
 

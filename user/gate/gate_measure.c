@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/audit_join.h"
 #include "profile/frames.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"

@@ -4,7 +4,7 @@
 
 /* Turns the profiles of one or more runs of a program into counts by site. */
 
-#include "audit/audit.h"
+#include "audit/audit_index.h"
 #include "base/error.h"
 #include "escape/escape.h"
 #include "gate/gate_counts.h"

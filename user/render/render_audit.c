@@ -22,23 +22,3 @@ void render_audit(const struct audit *audit, enum audit_format format, const str
 {
 	renderers[format](audit, options, stream);
 }
-
-const char *render_audit_place(const struct audit_row *row, uint32_t *line, uint32_t *column)
-{
-	const struct profile_frame *frame = &row->site;
-	const char *file = row->file;
-
-	/* The name of a file that the output has is the output's own string. */
-	for (uint32_t i = 0; row->file == row->site.file && i < row->inlined_count; i++) {
-		if (row->inlined_files[i] == row->inlined_at[i].file)
-			continue;
-		frame = &row->inlined_at[i];
-		file = row->inlined_files[i];
-		break;
-	}
-	if (line)
-		*line = frame->line;
-	if (column)
-		*column = frame->column;
-	return file;
-}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "audit/audit.h"
+#include "audit/audit_index.h"
 #include "escape/escape_graph.h"
 #include "text/terminal.h"
 
@@ -34,11 +35,6 @@ void render_audit(const struct audit *audit, enum audit_format format, const str
  * user gave it. Fails where it cannot be read, or nothing in the audit is about it. */
 int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options, FILE *stream,
 			struct error *error);
-
-/* Where a row is shown in formats that lead to the source: its site, or, where that is in a file that the compiler
- * output does not have (a dependency's), the innermost call it was inlined into of one that it has. `line` and `column`
- * may be NULL. Returns the file; NULL where none is known. */
-const char *render_audit_place(const struct audit_row *row, uint32_t *line, uint32_t *column);
 
 /* One each; render_audit() picks. Formats for programs have no use for the options. */
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "audit/audit_place.h"
 #include "render/render_audit.h"
 
 /* A step summary may be 1 MiB; what comes after it needs some. */
@@ -38,7 +39,7 @@ static void put_value(FILE *stream, int64_t value)
 static void put_position(FILE *stream, const struct audit_row *row, const char *escaped)
 {
 	uint32_t line, column;
-	const char *file = render_audit_place(row, &line, &column);
+	const char *file = audit_place(row, &line, &column);
 
 	put_escaped(stream, file ? file : "(unknown)", escaped, "\\");
 	if (line)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "text/json.h"
+#include "audit/audit_place.h"
 #include "render/render_audit.h"
 
 enum { RESULTS_MAX = 5000 };
@@ -185,7 +186,7 @@ static void add_related(cJSON *result, const struct audit_row *row)
 	cJSON *related = array_in(result, "relatedLocations");
 	int64_t id = 1;
 
-	if (render_audit_place(row, NULL, NULL) != row->file) {
+	if (audit_place(row, NULL, NULL) != row->file) {
 		cJSON *site = element_of(related);
 
 		json_add_integer(site, "id", id++);
@@ -261,7 +262,7 @@ static void add_result(cJSON *results, const struct audit *audit, const struct a
 {
 	cJSON *result = element_of(results), *properties;
 	uint32_t line, column;
-	const char *file = render_audit_place(row, &line, &column);
+	const char *file = audit_place(row, &line, &column);
 
 	json_add_text(result, "ruleId", audit_verdict_name(row->verdict));
 	json_add_integer(result, "ruleIndex", row->verdict);

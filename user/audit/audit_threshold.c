@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/audit_threshold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
+{
+	static const char *const value_names[] = {[VALUE_OBJECTS] = "objects>", [VALUE_BYTES] = "bytes>"};
+	const char *colon = strchrnul(text, ':');
+	char *name = strndup(text, (size_t)(colon - text)), *end;
+	int verdict = name ? audit_verdict_parse(name) : -1;
+
+	free(name);
+	if (verdict < 0)
+		return error_set(error, STATUS_USAGE,
+				 "unknown verdict in '%s': expected one of escapes, contradicted, "
+				 "unannotated, not-covered, escapes-unseen, stack",
+				 text);
+	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
+	if (!*colon)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		if (strncmp(colon + 1, value_names[i], strlen(value_names[i])) == 0) {
+			const char *number = colon + 1 + strlen(value_names[i]);
+
+			threshold->value = (enum profile_value)i;
+			threshold->above = strtoll(number, &end, 10);
+			if (end != number && !*end && threshold->above >= 0)
+				return 0;
+		}
+	}
+	return error_set(error, STATUS_USAGE,
+			 "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
+			 "VERDICT:bytes>N",
+			 text);
+}
+
+size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+		int64_t value;
+
+		if (row->verdict != threshold->verdict)
+			continue;
+		if (threshold->value == VALUE_COUNT) {
+			count++;
+			continue;
+		}
+		value = threshold->value == VALUE_OBJECTS && row->objects_low != VALUE_UNMEASURED
+				? row->objects_low
+				: row->values[threshold->value];
+		count += value > threshold->above;
+	}
+	return count;
+}
