@@ -155,13 +155,13 @@ static int audit_profile(const struct arguments *arguments, struct request *requ
 	/* What is not shown for lack of room, or of another verdict, still fails a threshold. */
 	thresholds_filter.top = 0;
 	thresholds_filter.verdicts = 0;
-	audit_filter(audit, &thresholds_filter, (enum audit_sort)arguments->sort);
+	audit_filter(audit, &thresholds_filter, arguments->sort);
 	if (exceeded(audit, arguments, request))
 		status = STATUS_FOUND;
 	if (!arguments->annotate) {
 		if (!request->filter.verdicts)
 			request->filter.verdicts = default_verdicts((enum audit_format)arguments->format);
-		audit_filter(audit, &request->filter, (enum audit_sort)arguments->sort);
+		audit_filter(audit, &request->filter, arguments->sort);
 	}
 	if (print(audit, arguments, request, error))
 		status = cli_fail(error);
@@ -184,7 +184,7 @@ static int combine(int found, int measured)
 	return found ? found : measured;
 }
 
-static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-"};
+static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-", .sort = VALUE_BYTES};
 
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
@@ -206,7 +206,7 @@ static const struct option_row rows[] = {
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
 	{0, "function", "GLOB", OPTION_STRING, &given.function, "rows of these functions, or inlined into them", NULL},
 	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict", NULL},
-	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "bytes (default), objects, refills, heap-growth or site",
+	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "bytes (default), another value, or site: by position",
 	 audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},

@@ -16,12 +16,6 @@ enum { TEXT_ROWS = 30, UNSET = -1 };
 
 static const char *const format_names[] = {"text", "json", "csv", "folded", NULL};
 
-/* What --sort takes, and what it stands for. */
-static const char *const sort_names[] = {"bytes",      "objects",	  "refills", "central-grows",
-					 "heap-grows", "heap-grow-bytes", NULL};
-static const enum profile_value sort_values[] = {VALUE_BYTES,	      VALUE_OBJECTS,	VALUE_REFILLS,
-						 VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
-
 struct settings {
 	const char *path, *output;
 	int by, format, sort, color;
@@ -49,14 +43,15 @@ static void print_report(const struct settings *settings, const struct report *r
 
 static int write_report(const struct settings *settings, const struct profile *profile, struct error *error)
 {
-	enum profile_value sort = settings->sort == UNSET ? report_default_sort(profile) : sort_values[settings->sort];
+	enum profile_value sort =
+		settings->sort == UNSET ? report_default_sort(profile) : (enum profile_value)settings->sort;
 	size_t top = settings->top != UNSET ? (size_t)settings->top : settings->format == FORMAT_TEXT ? TEXT_ROWS : 0;
 	struct report *report;
 	struct output output;
 
 	if (settings->sort != UNSET && !(profile->row_measured & 1u << sort))
 		return error_set(error, STATUS_USAGE, "cannot sort by %s: profile '%s' does not measure them",
-				 sort_names[settings->sort], settings->path);
+				 profile_values[settings->sort].plural, settings->path);
 	if (output_open(&output, settings->output, error))
 		return -1;
 	report = report_new(profile, (enum report_by)settings->by, sort, top);
@@ -79,7 +74,7 @@ static const struct option_row rows[] = {
 	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
 	 "bytes (default where measured), objects, refills, central-grows, heap-grows or "
 	 "heap-grow-bytes; what folded stacks count",
-	 sort_names},
+	 profile_value_options},
 	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "write here (default: standard output)", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "auto (default), always or never", terminal_color_choices},
 	{0},

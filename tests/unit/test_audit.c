@@ -359,19 +359,14 @@ static void filters_and_orders_rows(void **state)
 	struct audit *audit;
 	static const struct {
 		struct audit_filter filter;
-		enum audit_sort sort;
+		int sort;
 		const char *subjects;
 	} cases[] = {
-		{{0}, AUDIT_BY_BYTES, "b c a new(int) "},
-		{{0}, AUDIT_BY_OBJECTS, "c b a new(int) "},
-		{{0}, AUDIT_BY_SITE, "a b c new(int) "},
-		{{.verdicts = 1U << AUDIT_STACK}, AUDIT_BY_BYTES, "new(int) "},
-		{{.min_objects = 5}, AUDIT_BY_BYTES, "b c "},
-		{{.min_bytes = 100}, AUDIT_BY_BYTES, "b "},
-		{{.package = P "/q"}, AUDIT_BY_BYTES, "c "},
-		{{.package = P "*"}, AUDIT_BY_BYTES, "b c a new(int) "},
-		{{.function = "*.F"}, AUDIT_BY_BYTES, "b a "},
-		{{.top = 1}, AUDIT_BY_BYTES, "b new(int) "},
+		{{0}, VALUE_BYTES, "b c a new(int) "},	    {{0}, VALUE_OBJECTS, "c b a new(int) "},
+		{{0}, AUDIT_BY_SITE, "a b c new(int) "},    {{.verdicts = 1U << AUDIT_STACK}, VALUE_BYTES, "new(int) "},
+		{{.min_objects = 5}, VALUE_BYTES, "b c "},  {{.min_bytes = 100}, VALUE_BYTES, "b "},
+		{{.package = P "/q"}, VALUE_BYTES, "c "},   {{.package = P "*"}, VALUE_BYTES, "b c a new(int) "},
+		{{.function = "*.F"}, VALUE_BYTES, "b a "}, {{.top = 1}, VALUE_BYTES, "b new(int) "},
 	};
 
 	(void)state;

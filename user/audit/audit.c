@@ -689,7 +689,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_unseen(&join);
 	finish_rows(&join);
 	add_warnings(audit);
-	audit_filter(audit, &everything, AUDIT_BY_BYTES);
+	audit_filter(audit, &everything, VALUE_BYTES);
 	audit_index_free(join.index);
 	free(join.groups);
 	free(join.claimed);

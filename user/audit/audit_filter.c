@@ -7,11 +7,8 @@
 
 #include "profile/frames.h"
 
-const char *const audit_sort_names[] = {
-	[AUDIT_BY_BYTES] = "bytes",	[AUDIT_BY_OBJECTS] = "objects",
-	[AUDIT_BY_REFILLS] = "refills", [AUDIT_BY_HEAP_GROWTH] = "heap-growth",
-	[AUDIT_BY_SITE] = "site",	NULL,
-};
+#define SORT_NAME(name, kinds, key, option, ...) option,
+const char *const audit_sort_names[] = {PROFILE_VALUES(SORT_NAME) "site", NULL};
 
 static int compare_strings(const char *a, const char *b)
 {
@@ -45,26 +42,18 @@ static int compare_sites(const struct audit_row *a, const struct audit_row *b)
 	return order;
 }
 
-/* The values to order by, the first that differs decides; more is first. */
-static const enum profile_value sort_values[][3] = {
-	[AUDIT_BY_BYTES] = {VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS},
-	[AUDIT_BY_OBJECTS] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS},
-	[AUDIT_BY_REFILLS] = {VALUE_REFILLS, VALUE_BYTES, VALUE_OBJECTS},
-	[AUDIT_BY_HEAP_GROWTH] = {VALUE_HEAP_GROW_BYTES, VALUE_BYTES, VALUE_REFILLS},
-};
-
+/* Greatest first; equal ones by bytes, objects and refills, then by site, so that the order is always the same. */
 static int compare_rows(const void *x, const void *y, void *argument)
 {
 	const struct audit_row *a = x, *b = y;
-	const enum audit_sort *sort = argument;
+	int sort = *(const int *)argument;
+	const int values[] = {sort, VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS};
 
 	if (a->verdict != b->verdict)
 		return a->verdict < b->verdict ? -1 : 1;
-	for (int i = 0; *sort != AUDIT_BY_SITE && i < 3; i++) {
-		enum profile_value value = sort_values[*sort][i];
-
-		if (a->values[value] != b->values[value])
-			return a->values[value] > b->values[value] ? -1 : 1;
+	for (size_t i = 0; sort != AUDIT_BY_SITE && i < sizeof(values) / sizeof(values[0]); i++) {
+		if (a->values[values[i]] != b->values[values[i]])
+			return a->values[values[i]] > b->values[values[i]] ? -1 : 1;
 	}
 	return compare_sites(a, b);
 }
@@ -111,7 +100,7 @@ static bool keeps(const struct audit_filter *filter, const struct audit_row *row
 	return !filter->function || function_matches(row, filter->function);
 }
 
-void audit_filter(struct audit *audit, const struct audit_filter *filter, enum audit_sort sort)
+void audit_filter(struct audit *audit, const struct audit_filter *filter, int sort)
 {
 	size_t count = 0;
 	int64_t of_verdict[AUDIT_VERDICT_COUNT] = {0};

@@ -15,10 +15,11 @@ struct audit_filter {
 	int64_t top;			/* at most so many rows of each verdict; 0: all */
 };
 
-enum audit_sort { AUDIT_BY_BYTES, AUDIT_BY_OBJECTS, AUDIT_BY_REFILLS, AUDIT_BY_HEAP_GROWTH, AUDIT_BY_SITE };
-extern const char *const audit_sort_names[]; /* "bytes", "objects", …; NULL-terminated */
+/* Orders: by an enum profile_value, greatest first, or by position. */
+enum { AUDIT_BY_SITE = VALUE_COUNT };
+extern const char *const audit_sort_names[]; /* the values' names for options, then "site"; NULL-terminated */
 
 /* Drops rows and orders the rest. `verdicts` and `totals` stay those of the whole audit. */
-void audit_filter(struct audit *audit, const struct audit_filter *filter, enum audit_sort sort);
+void audit_filter(struct audit *audit, const struct audit_filter *filter, int sort);
 
 #endif

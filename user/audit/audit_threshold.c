@@ -6,7 +6,6 @@
 
 int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
 {
-	static const char *const value_names[] = {[VALUE_OBJECTS] = "objects>", [VALUE_BYTES] = "bytes>"};
 	const char *colon = strchrnul(text, ':');
 	char *name = strndup(text, (size_t)(colon - text)), *end;
 	int verdict = name ? audit_verdict_parse(name) : -1;
@@ -20,11 +19,13 @@ int audit_threshold_parse(const char *text, struct audit_threshold *threshold, s
 	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
 	if (!*colon)
 		return 0;
-	for (int i = 0; i < 2; i++) {
-		if (strncmp(colon + 1, value_names[i], strlen(value_names[i])) == 0) {
-			const char *number = colon + 1 + strlen(value_names[i]);
+	for (enum profile_value i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
+		size_t length = strlen(profile_values[i].key);
 
-			threshold->value = (enum profile_value)i;
+		if (strncmp(colon + 1, profile_values[i].key, length) == 0 && colon[1 + length] == '>') {
+			const char *number = colon + 2 + length;
+
+			threshold->value = i;
 			threshold->above = strtoll(number, &end, 10);
 			if (end != number && !*end && threshold->above >= 0)
 				return 0;

@@ -18,16 +18,21 @@
 #define SCHEMA "escapement.baseline/1"
 enum { SIZE_MAX_MB = 256 };
 
-static const struct {
-	const char *name;
-	enum profile_value value;
-	bool in_sites;
-} numbers[] = {
-	{"objects", VALUE_OBJECTS, true},	 {"bytes", VALUE_BYTES, true},
-	{"refills", VALUE_REFILLS, true},	 {"central_grows", VALUE_CENTRAL_GROWS, false},
-	{"heap_grows", VALUE_HEAP_GROWS, false}, {"heap_grow_bytes", VALUE_HEAP_GROW_BYTES, true},
-};
-enum { NUMBER_COUNT = sizeof(numbers) / sizeof(numbers[0]) };
+/* The next value that baselines hold: all that are shown. */
+static int next_number(int value)
+{
+	return profile_value_next(value, VALUE_SHOWN);
+}
+
+static bool is_cost(enum profile_value value)
+{
+	return profile_values[value].kinds & VALUE_COST;
+}
+
+static bool is_of_sites(enum profile_value value)
+{
+	return profile_values[value].kinds & VALUE_OF_SITES;
+}
 
 static const struct {
 	const char *name;
@@ -59,14 +64,14 @@ static cJSON *site_row(struct gate_site *site)
 		if (texts[i].required || *site_text(site, i))
 			json_add_text(row, texts[i].name, *site_text(site, i));
 	}
-	for (int i = 0; i < NUMBER_COUNT; i++) {
-		const struct gate_count *count = &site->counts[numbers[i].value];
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
+		const struct gate_count *count = &site->counts[value];
 		char name[32];
 
-		if (!numbers[i].in_sites)
+		if (!is_of_sites(value))
 			continue;
-		json_add_value(row, numbers[i].name, count->least);
-		snprintf(name, sizeof(name), "%s_max", numbers[i].name);
+		json_add_value(row, profile_values[value].key, count->least);
+		snprintf(name, sizeof(name), "%s_max", profile_values[value].key);
 		if (!gate_count_steady(count))
 			json_add_integer(row, name, count->most);
 	}
@@ -97,8 +102,8 @@ static void write_counts(FILE *stream, const struct gate_counts *counts)
 		cJSON_AddItemToArray(command, cJSON_CreateString(repaired ? repaired : *word));
 		free(repaired);
 	}
-	for (int i = 0; i < NUMBER_COUNT; i++)
-		json_add_value(totals, numbers[i].name, counts->totals[numbers[i].value]);
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value))
+		json_add_value(totals, profile_values[value].key, counts->totals[value]);
 	json_document_begin(&document, stream, SCHEMA);
 	json_document_member(&document, "command", command);
 	json_document_member(&document, "runtime", text_or_null(counts->runtime));
@@ -257,12 +262,12 @@ static int take_field(struct reader *reader, uint32_t line, struct gate_site *si
 			gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
 		return 0;
 	}
-	for (int i = 0; i < NUMBER_COUNT; i++) {
-		size_t length = strlen(numbers[i].name);
-		bool cost = numbers[i].value != VALUE_OBJECTS && numbers[i].value != VALUE_BYTES;
-		struct gate_count *count = &site->counts[numbers[i].value];
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
+		size_t length = strlen(profile_values[value].key);
+		bool cost = is_cost(value);
+		struct gate_count *count = &site->counts[value];
 
-		if (!numbers[i].in_sites || strncmp(numbers[i].name, item->string, length) != 0)
+		if (!is_of_sites(value) || strncmp(profile_values[value].key, item->string, length) != 0)
 			continue;
 		if (item->string[length] && (cost || strcmp(item->string + length, "_max") != 0))
 			continue;
@@ -279,11 +284,11 @@ static int check_fields(struct reader *reader, uint32_t line, const cJSON *objec
 		if (texts[i].required && !cJSON_GetObjectItemCaseSensitive(object, texts[i].name))
 			return fail(reader, line, "a site without \"%s\"", texts[i].name);
 	}
-	for (int i = 0; i < NUMBER_COUNT; i++) {
-		if (numbers[i].in_sites && !cJSON_GetObjectItemCaseSensitive(object, numbers[i].name))
-			return fail(reader, line, "a site without \"%s\"", numbers[i].name);
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
+		if (is_of_sites(value) && !cJSON_GetObjectItemCaseSensitive(object, profile_values[value].key))
+			return fail(reader, line, "a site without \"%s\"", profile_values[value].key);
 	}
-	if (cJSON_GetArraySize(object) > TEXT_COUNT + 2 * NUMBER_COUNT)
+	if (cJSON_GetArraySize(object) > TEXT_COUNT + 2 * VALUE_COUNT)
 		return fail(reader, line, "a site with too many fields");
 	for (const cJSON *item = object->child; item; item = item->next) {
 		for (const cJSON *other = item->next; other; other = other->next) {
@@ -302,8 +307,8 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 		return fail(reader, line, "a site that is no object");
 	if (check_fields(reader, line, object))
 		return -1;
-	for (int i = 0; i < NUMBER_COUNT; i++) {
-		site.counts[numbers[i].value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN};
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
+		site.counts[value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN};
 	}
 	for (const cJSON *item = object->child; item; item = item->next) {
 		if (take_field(reader, line, &site, item))
@@ -359,23 +364,22 @@ static int read_totals(struct reader *reader, const cJSON *root)
 
 	if (!cJSON_IsObject(totals))
 		return fail(reader, 0, "has no \"totals\"; was it cut?");
-	for (int i = 0; i < NUMBER_COUNT; i++) {
-		const cJSON *item = cJSON_GetObjectItemCaseSensitive(totals, numbers[i].name);
-		bool cost = numbers[i].value != VALUE_OBJECTS && numbers[i].value != VALUE_BYTES;
+	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
+		const char *key = profile_values[value].key;
+		const cJSON *item = cJSON_GetObjectItemCaseSensitive(totals, key);
 
-		if (!item || whole_number(item, cost, &written[numbers[i].value]))
-			return fail(reader, 0, "has no whole number \"%s\" in its totals", numbers[i].name);
-		counts->totals[numbers[i].value] = written[numbers[i].value];
+		if (!item || whole_number(item, is_cost(value), &written[value]))
+			return fail(reader, 0, "has no whole number \"%s\" in its totals", key);
+		counts->totals[value] = written[value];
 	}
 	gate_counts_add_up(counts);
-	for (int i = 0; i < 2; i++) {
-		enum profile_value value = numbers[i].value;
-
+	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (counts->totals[value] != written[value])
 			return fail(reader, 0,
 				    "does not add up: its sites have %lld %s, its totals say %lld; was it edited? take "
 				    "sites in with 'escapement gate accept', or write it anew with --update",
-				    (long long)counts->totals[value], numbers[i].name, (long long)written[value]);
+				    (long long)counts->totals[value], profile_values[value].key,
+				    (long long)written[value]);
 	}
 	return 0;
 }

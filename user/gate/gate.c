@@ -11,12 +11,6 @@
 
 const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
 
-static const struct {
-	enum profile_value value;
-	enum policy_value policy;
-} judged[] = {{VALUE_OBJECTS, POLICY_OBJECTS}, {VALUE_BYTES, POLICY_BYTES}};
-enum { JUDGED = sizeof(judged) / sizeof(judged[0]) };
-
 /* Judging one row */
 
 struct verdict {
@@ -30,8 +24,8 @@ static bool is_setup(const struct gate *gate, const struct gate_row *row)
 {
 	if (!gate->after->normalize || !row->before || !row->after)
 		return false;
-	for (int i = 0; i < JUDGED; i++) {
-		if (row->after->counts[judged[i].value].least > row->before->counts[judged[i].value].least)
+	for (int i = 0; i < POLICY_VALUES; i++) {
+		if (row->after->counts[policy_values[i]].least > row->before->counts[policy_values[i]].least)
 			return false;
 	}
 	return gate_value(gate->before, row->before, VALUE_OBJECTS) < 1 &&
@@ -44,8 +38,8 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 	struct verdict verdict = {0};
 	bool setup = is_setup(gate, row);
 
-	for (int i = 0; i < JUDGED; i++) {
-		enum profile_value value = judged[i].value;
+	for (int i = 0; i < POLICY_VALUES; i++) {
+		enum profile_value value = policy_values[i];
 		double before = gate_value(gate->before, row->before, value),
 		       after = gate_value(gate->after, row->after, value);
 		double before_most = gate_value_most(gate->before, row->before, value);
@@ -54,7 +48,7 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 
 		if (before < 0 || after < 0) /* not measured */
 			continue;
-		row->allowed[value] = policy_allowed(policy, function, judged[i].policy, before);
+		row->allowed[value] = policy_allowed(policy, function, (enum policy_value)i, before);
 		verdict.spread |= after_most - after > row->allowed[value] + slack;
 		if (setup)
 			continue;
@@ -237,8 +231,8 @@ static int by_change(const void *a, const void *b)
 
 	if (x->change != y->change)
 		return x->change < y->change ? -1 : 1;
-	for (int i = JUDGED - 1; i >= 0; i--) {
-		double more = row_growth(x, judged[i].value), other = row_growth(y, judged[i].value);
+	for (int i = POLICY_VALUES - 1; i >= 0; i--) {
+		double more = row_growth(x, policy_values[i]), other = row_growth(y, policy_values[i]);
 
 		if (more != other)
 			return more > other ? -1 : 1;

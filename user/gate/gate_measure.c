@@ -51,8 +51,10 @@ struct gate_measurement {
 	bool unsteady_costs;
 };
 
-static const enum profile_value costs[] = {VALUE_REFILLS, VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
-enum { COST_COUNT = sizeof(costs) / sizeof(costs[0]) };
+static int next_cost(int value)
+{
+	return profile_value_next(value, VALUE_COST);
+}
 
 struct gate_measurement *gate_measurement_new(void)
 {
@@ -341,13 +343,13 @@ static struct run_count *run_of(struct tally *tally, int run)
 
 static void put_away_costs(struct gate_measurement *measurement, struct gate_site *site, const struct tally *tally)
 {
-	for (int i = 0; i < COST_COUNT; i++) {
-		struct gate_count *count = &site->counts[costs[i]];
+	for (int i = next_cost(-1); i < VALUE_COUNT; i = next_cost(i)) {
+		struct gate_count *count = &site->counts[i];
 		bool first = count->least == VALUE_UNMEASURED;
 
 		/* a site that earlier runs did not reach had none in them */
-		measurement->unsteady_costs |= first && measurement->counts->runs && tally->run[costs[i]];
-		widen(count, tally->run[costs[i]], tally->run[costs[i]], first);
+		measurement->unsteady_costs |= first && measurement->counts->runs && tally->run[i];
+		widen(count, tally->run[i], tally->run[i], first);
 		measurement->unsteady_costs |= !gate_count_steady(count);
 	}
 }
@@ -510,13 +512,13 @@ static void finish_costs(struct gate_measurement *measurement)
 {
 	struct gate_counts *counts = measurement->counts;
 
-	for (int i = 0; i < COST_COUNT; i++) {
-		const struct gate_count *total = &measurement->costs[costs[i]];
+	for (int i = next_cost(-1); i < VALUE_COUNT; i = next_cost(i)) {
+		const struct gate_count *total = &measurement->costs[i];
 		bool steady = !measurement->unsteady_costs && gate_count_steady(total);
 
 		for (size_t j = 0; measurement->unsteady_costs && j < counts->site_count; j++)
-			counts->sites[j].counts[costs[i]] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
-		counts->totals[costs[i]] = steady ? total->least : VALUE_UNMEASURED;
+			counts->sites[j].counts[i] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+		counts->totals[i] = steady ? total->least : VALUE_UNMEASURED;
 	}
 }
 

@@ -12,7 +12,8 @@
 enum { RUNS_MAX = 1000 };
 
 const char *const policy_noisy_names[] = {"ignore", "warn", "fail", NULL};
-static const char *const value_names[POLICY_VALUES] = {"objects", "bytes"};
+const enum profile_value policy_values[POLICY_VALUES] = {
+	[POLICY_OBJECTS] = VALUE_OBJECTS, [POLICY_BYTES] = VALUE_BYTES};
 
 void policy_init(struct policy *policy)
 {
@@ -62,15 +63,15 @@ static int parse_amount(const char *text, bool suffixes, struct policy_limit *li
 static int parse_limit(const char *text, struct policy_rule *rule, struct error *error)
 {
 	for (int value = 0; value < POLICY_VALUES; value++) {
-		size_t length = strlen(value_names[value]);
+		size_t length = strlen(profile_values[policy_values[value]].key);
 
-		if (strncmp(text, value_names[value], length) != 0 || text[length] != '=')
+		if (strncmp(text, profile_values[policy_values[value]].key, length) != 0 || text[length] != '=')
 			continue;
 		if (parse_amount(text + length + 1, value == POLICY_BYTES, &rule->limits[value]))
 			return error_set(error, STATUS_USAGE,
 					 "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a "
 					 "number, not negative",
-					 text + length + 1, value_names[value]);
+					 text + length + 1, profile_values[policy_values[value]].key);
 		return 0;
 	}
 	if (strchr(text, '='))

@@ -24,11 +24,14 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "profile/profile_values.h"
 
 enum policy_noisy { NOISY_IGNORE, NOISY_WARN, NOISY_FAIL };
 extern const char *const policy_noisy_names[]; /* NULL-terminated */
 
+/* The values that a policy limits, and which values of a profile they are. */
 enum policy_value { POLICY_OBJECTS, POLICY_BYTES, POLICY_VALUES };
+extern const enum profile_value policy_values[POLICY_VALUES];
 
 struct policy_limit {
 	bool given;

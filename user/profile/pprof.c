@@ -2,7 +2,7 @@
 /*
  * A profile as a pprof file (profile.proto), gzip on disk.
  *
- * - sample types: enum profile_value, in its order; a value that was not measured is 0 in every
+ * - sample types: those of profile_values.h, in that order; a value that was not measured is 0 in every
  *   sample, and its name is missing from the comment `measured`
  * - labels: span_class (text: pprof drops numeric labels that are 0), size_class (number, bytes; none
  *   for large objects), type, pid (number), comm; stack = "truncated" where the stack went on; rate (number, bytes)
@@ -16,14 +16,3 @@
  * so that no tool adds them to the rows.
  */
 #include "profile/pprof.h"
-#include "profile/pprof_format.h"
-
-const struct pprof_sample_type pprof_sample_types[VALUE_COUNT] = {
-	[VALUE_OBJECTS] = {"alloc_objects", "count"},
-	[VALUE_BYTES] = {"alloc_space", "bytes"},
-	[VALUE_SAMPLES] = {"samples", "count"},
-	[VALUE_REFILLS] = {"refills", "count"},
-	[VALUE_CENTRAL_GROWS] = {"central_grows", "count"},
-	[VALUE_HEAP_GROWS] = {"heap_grows", "count"},
-	[VALUE_HEAP_GROW_BYTES] = {"heap_grow_space", "bytes"},
-};

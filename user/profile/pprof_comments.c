@@ -206,7 +206,7 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		if (profile->row_measured & 1u << i) {
 			strcat(measured, " ");
-			strcat(measured, pprof_sample_types[i].name);
+			strcat(measured, profile_values[i].pprof_type);
 		}
 	}
 	write_comment(&writer, "measured:%s", *measured ? measured : " nothing");
@@ -313,8 +313,8 @@ static int read_measured(struct profile *profile, const char *value)
 		size_t length = strcspn(value, " ");
 
 		for (int i = 0; i < VALUE_COUNT; i++) {
-			if (strlen(pprof_sample_types[i].name) == length &&
-			    memcmp(pprof_sample_types[i].name, value, length) == 0)
+			if (strlen(profile_values[i].pprof_type) == length &&
+			    memcmp(profile_values[i].pprof_type, value, length) == 0)
 				profile->row_measured |= 1u << i;
 		}
 		value += length;

@@ -8,12 +8,6 @@
 
 #include "profile/profile.h"
 
-/* Names and units of the sample types; enum profile_value is their order. */
-struct pprof_sample_type {
-	const char *name, *unit;
-};
-extern const struct pprof_sample_type pprof_sample_types[VALUE_COUNT];
-
 /* Keys of sample labels. */
 #define PPROF_LABEL_SPAN_CLASS "span_class"
 #define PPROF_LABEL_SIZE_CLASS "size_class"

@@ -159,8 +159,8 @@ static int read_types(struct reader *reader)
 		    pprof_tables_string(&reader->tables, message->sample_type[i]->unit, &unit))
 			return -1;
 		for (int value = 0; value < VALUE_COUNT && name && unit; value++) {
-			if (strcmp(name, pprof_sample_types[value].name) == 0 &&
-			    strcmp(unit, pprof_sample_types[value].unit) == 0)
+			if (strcmp(name, profile_values[value].pprof_type) == 0 &&
+			    strcmp(unit, profile_values[value].pprof_unit) == 0)
 				reader->columns.index[value] = (int)i;
 		}
 		snprintf(found + length, sizeof(found) - length, "%s%s", i ? ", " : "", name ? name : "");

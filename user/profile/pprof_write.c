@@ -293,8 +293,8 @@ static void write_types(struct pprof_writer *writer)
 
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		perftools__profiles__value_type__init(&types[i]);
-		types[i].type = pprof_strings_index(&writer->strings, pprof_sample_types[i].name);
-		types[i].unit = pprof_strings_index(&writer->strings, pprof_sample_types[i].unit);
+		types[i].type = pprof_strings_index(&writer->strings, profile_values[i].pprof_type);
+		types[i].unit = pprof_strings_index(&writer->strings, profile_values[i].pprof_unit);
 		pointers[i] = &types[i];
 	}
 	part.n_sample_type = VALUE_COUNT;
@@ -317,7 +317,7 @@ static void write_facts(struct pprof_writer *writer)
 	part.duration_nanos = profile->duration_ns;
 	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
 	part.default_sample_type =
-		pprof_strings_index(&writer->strings, pprof_sample_types[refills ? VALUE_REFILLS : VALUE_BYTES].name);
+		pprof_strings_index(&writer->strings, profile_values[refills ? VALUE_REFILLS : VALUE_BYTES].pprof_type);
 	write_part(writer, &part);
 }
 

@@ -20,18 +20,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-
-/* Sample values, in the order of the file's sample types. */
-enum profile_value {
-	VALUE_OBJECTS, /* alloc_objects/count */
-	VALUE_BYTES,   /* alloc_space/bytes: size-class bytes; for tiny objects the bytes requested */
-	VALUE_SAMPLES, /* samples/count: events behind an estimate; of unlike weights, as many equal ones would be */
-	VALUE_REFILLS, /* refills/count */
-	VALUE_CENTRAL_GROWS,   /* central_grows/count */
-	VALUE_HEAP_GROWS,      /* heap_grows/count */
-	VALUE_HEAP_GROW_BYTES, /* heap_grow_space/bytes */
-	VALUE_COUNT,
-};
+#include "profile/profile_values.h"
 
 /* A value that was not measured: null in JSON, "-" in text; never 0. */
 #define VALUE_UNMEASURED (-1)

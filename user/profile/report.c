@@ -11,17 +11,6 @@
 
 const char *const report_by_names[] = {"site", "function", "type", "size-class", "stack", NULL};
 
-const char *const report_value_names[] = {
-	[VALUE_OBJECTS] = "objects",
-	[VALUE_BYTES] = "bytes",
-	[VALUE_SAMPLES] = "samples",
-	[VALUE_REFILLS] = "refills",
-	[VALUE_CENTRAL_GROWS] = "central_grows",
-	[VALUE_HEAP_GROWS] = "heap_grows",
-	[VALUE_HEAP_GROW_BYTES] = "heap_grow_bytes",
-	NULL,
-};
-
 const char report_runtime_site[] = "(runtime)";
 
 /* A group while rows are being collected. Its key is a run of bytes in which equal strings are equal

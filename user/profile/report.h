@@ -24,9 +24,6 @@ enum report_by {
 /* Names on the command line, in the order of enum report_by, NULL-terminated. */
 extern const char *const report_by_names[];
 
-/* Names of values, in the order of enum profile_value: keys in JSON and CSV, and what --sort takes. */
-extern const char *const report_value_names[];
-
 struct report_row {
 	/* What the row is grouped by; only the members of the report's kind are set. */
 	const char *function, *file;	   /* site, function; both NULL where unknown */

@@ -3,19 +3,10 @@
 #include "render/render_audit.h"
 #include "render/render_escapes.h"
 
-static const struct {
-	const char *key;
-	enum profile_value value;
-} numbers[] = {
-	{"objects", VALUE_OBJECTS},	  {"bytes", VALUE_BYTES},
-	{"refills", VALUE_REFILLS},	  {"central_grows", VALUE_CENTRAL_GROWS},
-	{"heap_grows", VALUE_HEAP_GROWS}, {"heap_grow_bytes", VALUE_HEAP_GROW_BYTES},
-};
-
 static void write_numbers(struct json_writer *writer, const int64_t values[VALUE_COUNT])
 {
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		json_write_value(writer, numbers[i].key, values[numbers[i].value]);
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+		json_write_value(writer, profile_values[i].key, values[i]);
 }
 
 static void write_annotations(struct json_writer *writer, const struct audit_row *row, const struct escape_graph *graph)

@@ -144,13 +144,11 @@ static void put_number_field(FILE *stream, int64_t value, bool known, const char
 
 void render_audit_csv(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
-	static const enum profile_value columns[] = {VALUE_OBJECTS,	  VALUE_BYTES,	    VALUE_REFILLS,
-						     VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
-
 	(void)options;
-	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,"
-	      "objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,objects_low,objects_high\r\n",
-	      stream);
+	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,", stream);
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+		fprintf(stream, "%s,", profile_values[i].key);
+	fputs("objects_low,objects_high\r\n", stream);
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 		const struct escape_annotation *annotation = row->annotation_count ? row->annotations[0] : NULL;
@@ -167,9 +165,9 @@ void render_audit_csv(const struct audit *audit, const struct render_audit_optio
 		put_field(stream, annotation ? annotation->subject : "");
 		put_field(stream, row->reason);
 		fputs(row->shared ? "true," : "false,", stream);
-		for (size_t j = 0; j < sizeof(columns) / sizeof(columns[0]); j++)
-			put_number_field(stream, row->values[columns[j]], row->values[columns[j]] != VALUE_UNMEASURED,
-					 ",");
+		for (int j = profile_value_next(-1, VALUE_SHOWN); j < VALUE_COUNT;
+		     j = profile_value_next(j, VALUE_SHOWN))
+			put_number_field(stream, row->values[j], row->values[j] != VALUE_UNMEASURED, ",");
 		put_number_field(stream, row->objects_low, row->objects_low != VALUE_UNMEASURED, ",");
 		put_number_field(stream, row->objects_high, row->objects_high != VALUE_UNMEASURED, "\r\n");
 	}

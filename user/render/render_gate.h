@@ -46,13 +46,13 @@ void render_gate_github(FILE *stream, const struct gate *gate, const struct gate
 
 /* What the formats share. */
 enum { GATE_TEXT_SIZE = 2048 };
-/* The values that are shown of a site, in order. */
-struct gate_shown {
-	enum profile_value value;
-	const char *name, *json;
-};
-extern const struct gate_shown gate_shown[];
-enum { GATE_SHOWN = 6 };
+/* The next value that is shown of a site; VALUE_COUNT after the last. */
+static inline int gate_value_next(int value)
+{
+	return profile_value_next(value, VALUE_SHOWN);
+}
+/* What is counted: "objects", or what the style calls them; "bytes", …. */
+const char *gate_value_name(enum profile_value value, const struct gate_style *style);
 /* Whether a value is worth a line of that row: measured on a side, and not 0 on both. */
 bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value);
 /* "12", "0.25", "-" */

@@ -25,12 +25,12 @@ static cJSON *values(const struct gate_counts *side, const struct gate_site *sit
 	if (!site)
 		return cJSON_CreateNull();
 	object = json_object();
-	for (int i = 0; i < GATE_SHOWN; i++) {
-		const struct gate_count *count = &site->counts[gate_shown[i].value];
+	for (int i = gate_value_next(-1); i < VALUE_COUNT; i = gate_value_next(i)) {
+		const struct gate_count *count = &site->counts[i];
 		char name[40];
 
-		json_add(object, gate_shown[i].json, number(gate_value(side, site, gate_shown[i].value)));
-		snprintf(name, sizeof(name), "%s_max", gate_shown[i].json);
+		json_add(object, profile_values[i].key, number(gate_value(side, site, i)));
+		snprintf(name, sizeof(name), "%s_max", profile_values[i].key);
 		if (!gate_count_steady(count))
 			json_add(object, name, number((double)count->most / side->iterations));
 	}
@@ -41,8 +41,8 @@ static cJSON *totals(const double *sums)
 {
 	cJSON *object = json_object();
 
-	for (int i = 0; i < GATE_SHOWN; i++)
-		json_add(object, gate_shown[i].json, number(sums[gate_shown[i].value]));
+	for (int i = gate_value_next(-1); i < VALUE_COUNT; i = gate_value_next(i))
+		json_add(object, profile_values[i].key, number(sums[i]));
 	return object;
 }
 

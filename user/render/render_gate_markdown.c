@@ -53,6 +53,24 @@ static void put_values(FILE *stream, const struct gate *gate, const struct gate_
 		fprintf(stream, " %s → %s%s%s%s |", before, after, *growth ? " (" : "", growth, *growth ? ")" : "");
 }
 
+/* The columns are what baselines hold of each site. */
+static int next_column(int value)
+{
+	return profile_value_next(value, VALUE_SHOWN | VALUE_OF_SITES);
+}
+
+static size_t put_head(FILE *stream, const struct gate_style *style)
+{
+	int length = fprintf(stream, "| | site |");
+
+	for (int value = next_column(-1); value < VALUE_COUNT; value = next_column(value))
+		length += fprintf(stream, " %s |", gate_value_name(value, style));
+	length += fprintf(stream, "\n|---|---|");
+	for (int value = next_column(-1); value < VALUE_COUNT; value = next_column(value))
+		length += fprintf(stream, "---:|");
+	return (size_t)(length + fprintf(stream, "\n"));
+}
+
 static void put_row(FILE *stream, const struct gate *gate, const struct gate_row *row)
 {
 	const struct gate_site *site = gate_row_site(row);
@@ -74,10 +92,8 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 		put_text(stream, text);
 	}
 	fputs(" |", stream);
-	put_values(stream, gate, row, VALUE_OBJECTS);
-	put_values(stream, gate, row, VALUE_BYTES);
-	put_values(stream, gate, row, VALUE_REFILLS);
-	put_values(stream, gate, row, VALUE_HEAP_GROW_BYTES);
+	for (int value = next_column(-1); value < VALUE_COUNT; value = next_column(value))
+		put_values(stream, gate, row, value);
 	putc('\n', stream);
 }
 
@@ -95,10 +111,7 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 		if (gate->rows[i].change == GATE_SAME && !style->all)
 			continue;
 		if (!head) {
-			written += (size_t)fprintf(stream,
-						   "| | site | %s | bytes | refills | heap growth |\n"
-						   "|---|---|---:|---:|---:|---:|\n",
-						   style->what);
+			written += put_head(stream, style);
 			head = true;
 		}
 		row = open_memstream(&text, &length);

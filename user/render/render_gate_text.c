@@ -51,22 +51,19 @@ static void add_row(struct table *table, const struct gate *gate, const struct g
 		    const struct gate_style *style)
 {
 	char lines[LINES_MAX][GATE_TEXT_SIZE], before[72], after[72], growth[40];
-	int line_count = describe(row, lines), shown = 0;
+	int line_count = describe(row, lines), value = gate_value_next(-1);
 
-	for (int line = 0; line < line_count || shown < GATE_SHOWN; line++) {
+	for (int line = 0; line < line_count || value < VALUE_COUNT; line++) {
 		const char *cells[COLUMNS] = {line < line_count ? lines[line] : NULL};
 
-		while (shown < GATE_SHOWN && gate_shown[shown].value != VALUE_OBJECTS &&
-		       !gate_row_shows(gate, row, gate_shown[shown].value))
-			shown++;
-		if (shown < GATE_SHOWN) {
-			enum profile_value value = gate_shown[shown].value;
-
-			cells[1] = value == VALUE_OBJECTS ? style->what : gate_shown[shown].name;
+		while (value < VALUE_COUNT && value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
+			value = gate_value_next(value);
+		if (value < VALUE_COUNT) {
+			cells[1] = gate_value_name(value, style);
 			cells[2] = gate_count_text(before, gate->before, row->before, value);
 			cells[3] = gate_count_text(after, gate->after, row->after, value);
 			cells[4] = gate_growth_text(growth, gate, row, value);
-			shown++;
+			value = gate_value_next(value);
 		} else if (line >= line_count) {
 			break;
 		}
@@ -78,14 +75,12 @@ static void add_totals(struct table *table, const struct gate *gate, const struc
 {
 	bool first = true;
 
-	for (int i = 0; i < GATE_SHOWN; i++) {
-		double before = gate->totals_before[gate_shown[i].value],
-		       after = gate->totals_after[gate_shown[i].value];
+	for (int value = gate_value_next(-1); value < VALUE_COUNT; value = gate_value_next(value)) {
+		double before = gate->totals_before[value], after = gate->totals_after[value];
 		char numbers[3][40];
-		const char *cells[COLUMNS] = {first ? "all sites" : NULL,
-					      gate_shown[i].value == VALUE_OBJECTS ? style->what : gate_shown[i].name};
+		const char *cells[COLUMNS] = {first ? "all sites" : NULL, gate_value_name(value, style)};
 
-		if ((before < 0 || after < 0 || before + after == 0) && gate_shown[i].value != VALUE_OBJECTS)
+		if ((before < 0 || after < 0 || before + after == 0) && value != VALUE_OBJECTS)
 			continue;
 		cells[2] = gate_number(numbers[0], before);
 		cells[3] = gate_number(numbers[1], after);

@@ -6,15 +6,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-const struct gate_shown gate_shown[] = {
-	{VALUE_OBJECTS, "objects", "objects"},
-	{VALUE_BYTES, "bytes", "bytes"},
-	{VALUE_REFILLS, "refills", "refills"},
-	{VALUE_CENTRAL_GROWS, "central growths", "central_grows"},
-	{VALUE_HEAP_GROWS, "heap growths", "heap_grows"},
-	{VALUE_HEAP_GROW_BYTES, "heap growth", "heap_grow_bytes"},
-};
-_Static_assert(sizeof(gate_shown) / sizeof(gate_shown[0]) == GATE_SHOWN, "the header says how many");
+const char *gate_value_name(enum profile_value value, const struct gate_style *style)
+{
+	return value == VALUE_OBJECTS ? style->what : profile_values[value].plural;
+}
 
 bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value)
 {
@@ -109,14 +104,11 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	if (site->benchmark)
 		append(text, " in %s", site->benchmark);
 	append(text, " (%s):", row->how ? row->how : gate_change_names[row->change]);
-	for (int i = 0; i < GATE_SHOWN; i++) {
-		enum profile_value value = gate_shown[i].value;
-
-		if (value != VALUE_OBJECTS && (value != VALUE_BYTES || !gate_row_shows(gate, row, value)))
+	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
+		if (value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			continue;
 		append(text, "%s%s %s, before %s", separator, gate_count_text(after, gate->after, row->after, value),
-		       value == VALUE_OBJECTS ? style->what : gate_shown[i].name,
-		       gate_count_text(before, gate->before, row->before, value));
+		       gate_value_name(value, style), gate_count_text(before, gate->before, row->before, value));
 		separator = "; ";
 	}
 	if (row->change == GATE_MOVED && row->before && row->after && row->before->function != row->after->function)

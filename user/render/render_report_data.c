@@ -9,18 +9,12 @@
 #include "render/render_report.h"
 #include "profile/size_class.h"
 
-/* The values that a reader gets; samples are how estimates came about. */
-static const enum profile_value shown[] = {VALUE_OBJECTS,	VALUE_BYTES,	  VALUE_REFILLS,
-					   VALUE_CENTRAL_GROWS, VALUE_HEAP_GROWS, VALUE_HEAP_GROW_BYTES};
-
-enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
-
 /* --- JSON --- */
 
 static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds, int64_t low, int64_t high)
 {
-	for (int i = 0; i < SHOWN; i++)
-		json_add_value(object, report_value_names[shown[i]], values[shown[i]]);
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+		json_add_value(object, profile_values[i].key, values[i]);
 	if (has_bounds) {
 		json_add_value(object, "objects_low", low);
 		json_add_value(object, "objects_high", high);
@@ -272,15 +266,16 @@ void render_report_csv(FILE *stream, const struct report *report)
 	};
 
 	fputs(keys[report->by], stream);
-	for (int i = 0; i < SHOWN; i++)
-		fprintf(stream, ",%s", report_value_names[shown[i]]);
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+		fprintf(stream, ",%s", profile_values[i].key);
 	fputs(",objects_low,objects_high\n", stream);
 	for (size_t i = 0; i < report->row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 
 		csv_key(stream, report, row);
-		for (int j = 0; j < SHOWN; j++)
-			csv_value(stream, row->values[shown[j]]);
+		for (int j = profile_value_next(-1, VALUE_SHOWN); j < VALUE_COUNT;
+		     j = profile_value_next(j, VALUE_SHOWN))
+			csv_value(stream, row->values[j]);
 		csv_value(stream, row->has_bounds ? row->objects_low : row->values[VALUE_OBJECTS]);
 		csv_value(stream, row->has_bounds ? row->objects_high : row->values[VALUE_OBJECTS]);
 		fputc('\n', stream);

@@ -132,28 +132,17 @@ static void print_recording(const struct writer *writer)
 
 static void print_totals(const struct writer *writer)
 {
-	static const struct {
-		enum profile_value value;
-		const char *one, *many;
-	} names[] = {
-		{VALUE_OBJECTS, "object", "objects"},
-		{VALUE_BYTES, "byte", "bytes"},
-		{VALUE_REFILLS, "refill", "refills"},
-		{VALUE_CENTRAL_GROWS, "central grow", "central grows"},
-		{VALUE_HEAP_GROWS, "heap grow", "heap grows"},
-		{VALUE_HEAP_GROW_BYTES, "byte of heap grown", "bytes of heap grown"},
-	};
 	const struct report *report = writer->report;
 	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
 	size_t length = 0;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		int64_t total = report->totals[names[i].value];
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN)) {
+		int64_t total = report->totals[i];
 
 		if (total != VALUE_UNMEASURED)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s %s", length ? ", " : "",
 						   terminal_number(number, total),
-						   total == 1 ? names[i].one : names[i].many);
+						   total == 1 ? profile_values[i].singular : profile_values[i].plural);
 	}
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
 		   report->profile->totals_exact ? "exact"
@@ -222,46 +211,47 @@ static const char *interval(const struct report *report, const struct report_row
 	return cell;
 }
 
-/* A column is a value, or what `format` makes of a row. */
+/*
+ * Columns: the share, then the values in their order, the interval behind the objects that it is of. A column is a
+ * value, or what `format` makes of a row.
+ */
 struct column {
 	const char *name;
 	int value; /* enum profile_value; -1: formatted */
 	const char *(*format)(const struct report *report, const struct report_row *row, char cell[CELL_SIZE]);
 };
 
-static const struct column columns[] = {
-	{"%", -1, share},
-	{"OBJECTS", VALUE_OBJECTS, NULL},
-	{"95% INTERVAL", -1, interval},
-	{"BYTES", VALUE_BYTES, NULL},
-	{"REFILLS", VALUE_REFILLS, NULL},
-	{"CENTRAL", VALUE_CENTRAL_GROWS, NULL},
-	{"HEAP", VALUE_HEAP_GROWS, NULL},
-	{"HEAP BYTES", VALUE_HEAP_GROW_BYTES, NULL},
-};
+enum { COLUMNS_MAX = VALUE_COUNT + 2 };
 
-enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
-
-/* Rare numbers are shown where there is room, or where they are asked for; those of no row never. */
-static bool column_is_shown(const struct writer *writer, const struct column *column)
+static bool shows_value(const struct writer *writer, enum profile_value value)
 {
 	const struct report *report = writer->report;
-	bool grows = column->value == VALUE_CENTRAL_GROWS || column->value == VALUE_HEAP_GROWS ||
-		     column->value == VALUE_HEAP_GROW_BYTES;
 
-	if (column->format == interval)
-		return !report->rows_exact && measures_objects(writer);
-	if (column->value < 0 || column->value == (int)report->sort)
+	if (value == report->sort)
 		return true;
-	if (!(report->measured & 1u << column->value))
+	if (!(profile_values[value].kinds & VALUE_SHOWN) || !(report->measured & 1u << value))
 		return false;
-	if (grows && writer->width < WIDE)
-		return false;
-	for (size_t i = 0; i < report->row_count && grows; i++) {
-		if (report->rows[i].values[column->value] > 0)
+	if (!(profile_values[value].kinds & VALUE_RARE))
+		return true;
+	for (size_t i = 0; i < report->row_count && writer->width >= WIDE; i++) {
+		if (report->rows[i].values[value] > 0)
 			return true;
 	}
-	return !grows;
+	return false;
+}
+
+static int choose_columns(const struct writer *writer, struct column columns[COLUMNS_MAX])
+{
+	int count = 0;
+
+	columns[count++] = (struct column){"%", -1, share};
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (shows_value(writer, value))
+			columns[count++] = (struct column){profile_values[value].heading, value, NULL};
+		if (value == VALUE_OBJECTS && !writer->report->rows_exact && measures_objects(writer))
+			columns[count++] = (struct column){"95% INTERVAL", -1, interval};
+	}
+	return count;
 }
 
 static const char *cell_text(const struct report *report, const struct column *column, const struct report_row *row,
@@ -310,21 +300,18 @@ static void print_table(const struct writer *writer)
 	static const char *const key_names[] = {"SITE", "FUNCTION", "TYPE", "SIZE CLASS", ""};
 	const struct report *report = writer->report;
 	struct libscols_table *table = checked(scols_new_table());
+	struct column columns[COLUMNS_MAX];
 	char cell[CELL_SIZE], key[LINE_SIZE];
-	bool shown[COLUMNS];
 	size_t used = 0;
-	int key_width;
+	int key_width, count = choose_columns(writer, columns);
 
 	scols_table_set_stream(table, writer->stream);
 	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
 	scols_table_set_termwidth(table, (size_t)writer->width);
 	scols_table_enable_colors(table, writer->color);
-	for (int i = 0; i < COLUMNS; i++) {
+	for (int i = 0; i < count; i++) {
 		size_t width = strlen(columns[i].name);
 
-		shown[i] = column_is_shown(writer, &columns[i]);
-		if (!shown[i])
-			continue;
 		new_column(table, columns[i].name, SCOLS_FL_RIGHT, writer->color);
 		for (size_t r = 0; r < report->row_count; r++) {
 			size_t length = strlen(cell_text(report, &columns[i], &report->rows[r], cell));
@@ -339,14 +326,13 @@ static void print_table(const struct writer *writer)
 		key_width = KEY_MIN;
 	for (size_t r = 0; r < report->row_count; r++) {
 		struct libscols_line *line = checked(scols_table_new_line(table, NULL));
-		size_t column = 0;
 
-		for (int i = 0; i < COLUMNS; i++) {
-			if (shown[i] &&
-			    scols_line_set_data(line, column++, cell_text(report, &columns[i], &report->rows[r], cell)))
+		for (int i = 0; i < count; i++) {
+			if (scols_line_set_data(line, (size_t)i,
+						cell_text(report, &columns[i], &report->rows[r], cell)))
 				abort();
 		}
-		if (scols_line_set_data(line, column,
+		if (scols_line_set_data(line, (size_t)count,
 					key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
 			abort();
 	}
@@ -378,21 +364,21 @@ static void print_frame(const struct writer *writer, const struct profile_locati
 /* "12.3%, objects 10 (8..13), bytes 480". */
 static void print_numbers(const struct writer *writer, const struct report_row *row)
 {
+	struct column columns[COLUMNS_MAX];
 	char text[LINE_SIZE], cell[CELL_SIZE];
 	size_t length = 0;
+	int count = choose_columns(writer, columns);
 
-	for (int i = 0; i < COLUMNS; i++) {
+	for (int i = 0; i < count; i++) {
 		const struct column *column = &columns[i];
 
-		if (!column_is_shown(writer, column))
-			continue;
 		cell_text(writer->report, column, row, cell);
 		if (column->format)
 			length += (size_t)snprintf(text + length, sizeof(text) - length,
 						   column->format == share ? "%s%%" : " (%s)", cell);
 		else
 			length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s %s",
-						   report_value_names[column->value], cell);
+						   profile_values[column->value].plural, cell);
 	}
 	fputs(writer->style->bold, writer->stream);
 	print_wrapped(writer, text, 0);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_PROFILE_VALUES_H
+#define ESCAPEMENT_PROFILE_VALUES_H
+
+/*
+ * The values of a profile: the one table of what can be counted, and of what each value is called. The profile's
+ * arrays, the pprof reader and writer, every renderer, baselines and the --sort options are driven by it, so that
+ * adding a value means adding a row here.
+ */
+
+#include <stdbool.h>
+
+/* What a value is, for those who list several of them. */
+enum profile_value_kind {
+	VALUE_SHOWN = 1 << 0,	 /* readers get it; the others are only how estimates came about */
+	VALUE_COST = 1 << 1,	 /* work of the allocator, not of the line that allocated */
+	VALUE_RARE = 1 << 2,	 /* 0 in most rows: tables show its column only if a row has it and there is room */
+	VALUE_OF_SITES = 1 << 3, /* baselines store it for each site; all shown values are in their totals */
+	VALUE_IN_BYTES = 1 << 4, /* a number of bytes, not of events */
+};
+
+/*
+ * A row: name in C, kinds, key (of JSON, CSV and baselines), name of an option, column heading, singular, plural, sample
+ * type and unit in pprof files. The order is that of the file's sample types.
+ *
+ * bytes: size-class bytes; for tiny objects the bytes requested.
+ * samples: events behind an estimate; of unlike weights, as many equal ones would be.
+ */
+#define PROFILE_VALUES(ROW)                                                                                           \
+	ROW(VALUE_OBJECTS, VALUE_SHOWN | VALUE_OF_SITES, "objects", "objects", "OBJECTS", "object", "objects",        \
+	    "alloc_objects", "count")                                                                                 \
+	ROW(VALUE_BYTES, VALUE_SHOWN | VALUE_OF_SITES | VALUE_IN_BYTES, "bytes", "bytes", "BYTES", "byte", "bytes",   \
+	    "alloc_space", "bytes")                                                                                   \
+	ROW(VALUE_SAMPLES, 0, "samples", "samples", "SAMPLES", "sample", "samples", "samples", "count")               \
+	ROW(VALUE_REFILLS, VALUE_SHOWN | VALUE_COST | VALUE_OF_SITES, "refills", "refills", "REFILLS", "refill",      \
+	    "refills", "refills", "count")                                                                            \
+	ROW(VALUE_CENTRAL_GROWS, VALUE_SHOWN | VALUE_COST | VALUE_RARE, "central_grows", "central-grows", "CENTRAL",  \
+	    "central grow", "central grows", "central_grows", "count")                                                \
+	ROW(VALUE_HEAP_GROWS, VALUE_SHOWN | VALUE_COST | VALUE_RARE, "heap_grows", "heap-grows", "HEAP", "heap grow", \
+	    "heap grows", "heap_grows", "count")                                                                      \
+	ROW(VALUE_HEAP_GROW_BYTES, VALUE_SHOWN | VALUE_COST | VALUE_RARE | VALUE_OF_SITES | VALUE_IN_BYTES,           \
+	    "heap_grow_bytes", "heap-grow-bytes", "HEAP BYTES", "byte of heap grown", "bytes of heap grown",          \
+	    "heap_grow_space", "bytes")
+
+#define PROFILE_VALUE_NAME(name, ...) name,
+enum profile_value { PROFILE_VALUES(PROFILE_VALUE_NAME) VALUE_COUNT };
+#undef PROFILE_VALUE_NAME
+
+struct profile_value_row {
+	unsigned kinds;	    /* enum profile_value_kind */
+	const char *key;    /* "heap_grow_bytes" */
+	const char *option; /* "heap-grow-bytes" */
+	const char *heading;
+	const char *singular, *plural;
+	const char *pprof_type, *pprof_unit;
+};
+extern const struct profile_value_row profile_values[VALUE_COUNT];
+
+/* The first value after `value` (-1: of all) that is of all of these kinds; VALUE_COUNT if there is none. */
+static inline int profile_value_next(int value, unsigned kinds)
+{
+	do
+		value++;
+	while (value < VALUE_COUNT && (profile_values[value].kinds & kinds) != kinds);
+	return value;
+}
+
+/* Names for an option that takes a value: those of all values in their order, then NULL. */
+extern const char *const profile_value_options[VALUE_COUNT + 1];
+
+#endif
