@@ -195,7 +195,7 @@ static struct group *group_at(struct join *join, const struct group *key)
 static bool chain_covered(struct join *join, const struct profile_frame *chain, uint32_t length)
 {
 	for (uint32_t i = 0; i < length; i++) {
-		if (audit_index_covers(join->index, &chain[i]))
+		if (audit_index_covers(join->index, &chain[i], i + 1 == length))
 			return true;
 	}
 	return false;
@@ -213,7 +213,7 @@ static void find_covered_caller(struct join *join, const struct profile_stack *s
 		const struct profile_location *location = stack->locations[i];
 
 		for (uint32_t j = i == site->location ? site->frame : 0; j < location->frame_count; j++) {
-			if (!audit_index_covers(join->index, &location->frames[j])) {
+			if (!audit_index_covers(join->index, &location->frames[j], j + 1 == location->frame_count)) {
 				callee = location->frames[j].function;
 				continue;
 			}

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
-#include "profile/frames.h"
 #include "base/pointer_map.h"
+#include "escape/escape_functions.h"
+#include "profile/frames.h"
 
 enum { PACKAGE_MAX = 4096 };
 
@@ -24,12 +25,20 @@ struct audit_index {
 	uint32_t file_count;
 	const char **packages; /* sorted */
 	size_t package_count;
+	struct generic *generics; /* sorted */
+	size_t generic_count;
+};
+
+/* A generic function whose package is not in the output: a package that is instantiated it. */
+struct generic {
+	uint32_t file; /* number of an annotated file */
+	char *name;    /* without package and type arguments: "(*Stack).Push" */
 };
 
 #define NO_FILE (POINTER_MAP_NONE - 1)
 
-/* Whether a function's package is covered: its name says, or its file does. */
-enum { NOT_COVERED, COVERED, BY_FILE };
+/* Whether the output covers a function: known from its name, to be found out from its file, or from its lines. */
+enum { NOT_COVERED, COVERED, INSTANTIATED, BY_FILE, BY_LINE };
 
 static void *must(void *memory)
 {
@@ -52,6 +61,41 @@ static int by_position(const void *a, const void *b)
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The annotation says the same of the same place as one of `kept` does, in another package that instantiates it. */
+static bool repeats(const struct escape_output *output, const struct audit_position *kept, size_t count,
+		    const struct audit_position *position)
+{
+	const struct escape_annotation *annotation = &output->annotations[position->annotation];
+
+	while (count--) {
+		const struct escape_annotation *other = &output->annotations[kept[count].annotation];
+
+		if (kept[count].file != position->file || other->line != annotation->line ||
+		    other->column != annotation->column)
+			return false;
+		if (other->kind == annotation->kind && other->subject == annotation->subject)
+			return true;
+	}
+	return false;
+}
+
+/* Each package that instantiates a generic function prints the function's annotations: keeps one of each. */
+static void drop_repetitions(struct audit_index *index)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0, next = 0; i < index->file_count; i++) {
+		size_t end = index->file_starts[i + 1];
+
+		index->file_starts[i] = kept;
+		for (; next < end; next++) {
+			if (!repeats(index->output, index->positions, kept, &index->positions[next]))
+				index->positions[kept++] = index->positions[next];
+		}
+	}
+	index->file_starts[index->file_count] = index->position_count = kept;
 }
 
 /* Numbers the files, counts the positions of each, then puts each file's positions together in order of line. */
@@ -106,6 +150,7 @@ static void collect_positions(struct audit_index *index)
 		qsort(index->positions + index->file_starts[i], index->file_starts[i + 1] - index->file_starts[i],
 		      sizeof(*index->positions), by_position);
 	free(next);
+	drop_repetitions(index);
 }
 
 /* Headers name test variants "pkg [pkg.test]". */
@@ -132,19 +177,106 @@ static const char *package_of(const struct audit_index *index, const char *heade
 	return found ? *found : NULL;
 }
 
+/* Whether the annotation is what the compiler says of inlining where a function is declared, at the declaration itself:
+ * closures are declared again wherever the function around them is inlined. */
+static bool is_declaration(const struct escape_annotation *annotation)
+{
+	return (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
+	       annotation->package && annotation->file[0] != '<' &&
+	       !annotation->subject[escape_declared_function(annotation->subject)];
+}
+
+/* The dot behind the package of "sync.(*Map[int,bool]).Load", an instance of another package's generic function. A
+ * package's own functions are printed without it. NULL if there is none. */
+static const char *instance_dot(const char *subject)
+{
+	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
+
+	return bracket && dot && dot < bracket && subject[0] != '(' ? dot : NULL;
+}
+
 static void add_annotated_files(struct audit_index *index)
 {
 	const char *last_file = NULL, *last_header = NULL;
+	int last_declared = -1; /* whether the file was found to be the package's own; -1: not known */
 
 	for (size_t i = 0; i < index->output->annotation_count; i++) {
 		const struct escape_annotation *annotation = &index->output->annotations[i];
 
-		if (!annotation->file || (annotation->file == last_file && annotation->package == last_header))
+		if (!annotation->file)
 			continue;
-		last_file = annotation->file;
-		last_header = annotation->package;
-		pathmatch_add_annotated(index->paths, last_file, package_of(index, last_header));
+		if (annotation->file != last_file || annotation->package != last_header) {
+			last_file = annotation->file;
+			last_header = annotation->package;
+			last_declared = -1;
+			pathmatch_add_annotated(index->paths, last_file, package_of(index, last_header));
+		}
+		if (last_declared < 1 && is_declaration(annotation)) {
+			int own = !instance_dot(annotation->subject);
+
+			if (own != last_declared)
+				pathmatch_declare(index->paths, last_file, package_of(index, last_header), own);
+			last_declared = own;
+		}
 	}
+}
+
+/* ---- generic functions of packages that the output does not cover ---- */
+
+/* Copies a function's local name, up to a closure in it, without type arguments. */
+static char *without_type_arguments(const char *name)
+{
+	size_t length = escape_declared_function(name), depth = 0;
+	char *copy = must(malloc(length + 1)), *to = copy;
+
+	for (size_t i = 0; i < length; i++) {
+		depth += name[i] == '[';
+		if (!depth)
+			*to++ = name[i];
+		depth -= name[i] == ']' && depth;
+	}
+	*to = 0;
+	return copy;
+}
+
+static int by_file_and_name(const void *a, const void *b)
+{
+	const struct generic *x = a, *y = b;
+
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static void collect_generics(struct audit_index *index)
+{
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < index->output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &index->output->annotations[i];
+		const char *dot = is_declaration(annotation) ? instance_dot(annotation->subject) : NULL;
+
+		if (!dot)
+			continue;
+		if (index->generic_count == capacity) {
+			capacity = capacity ? 2 * capacity : 64;
+			index->generics = must(reallocarray(index->generics, capacity, sizeof(*index->generics)));
+		}
+		index->generics[index->generic_count++] = (struct generic){
+			pointer_map_get(&index->annotated_files, annotation->file), without_type_arguments(dot + 1)};
+	}
+	if (index->generic_count)
+		qsort(index->generics, index->generic_count, sizeof(*index->generics), by_file_and_name);
+}
+
+static bool is_instantiated(const struct audit_index *index, uint32_t file, const char *function)
+{
+	struct generic key = {file, without_type_arguments(frames_local_name(function))};
+	bool found = index->generic_count &&
+		     bsearch(&key, index->generics, index->generic_count, sizeof(*index->generics), by_file_and_name);
+
+	free(key.name);
+	return found;
 }
 
 /* Every file of the profile once, with the package of one of its functions. */
@@ -231,6 +363,7 @@ struct audit_index *audit_index_new(const struct profile *profile, const struct 
 	index->paths = pathmatch_new(options->maps, options->map_count, options->directory);
 	collect_packages(index);
 	collect_positions(index);
+	collect_generics(index);
 	add_annotated_files(index);
 	add_measured_files(index, profile, &packages);
 	pathmatch_resolve(index->paths);
@@ -259,6 +392,9 @@ void audit_index_free(struct audit_index *index)
 	for (size_t i = 0; i < index->package_count; i++)
 		free((char *)index->packages[i]);
 	free(index->packages);
+	for (size_t i = 0; i < index->generic_count; i++)
+		free(index->generics[i].name);
+	free(index->generics);
 	free(index->positions);
 	free(index->file_names);
 	free(index->file_starts);
@@ -278,25 +414,32 @@ static uint32_t file_number(const struct audit_index *index, const char *measure
 	return number == POINTER_MAP_NONE ? NO_FILE : number;
 }
 
-struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame)
+/* Index of the first position of a file that is at that line or below; file_starts[number + 1] if there is none. */
+static size_t first_position(const struct audit_index *index, uint32_t number, uint32_t line)
 {
-	uint32_t number = file_number(index, frame->file);
-	size_t low, high, end;
+	size_t low = index->file_starts[number], high = index->file_starts[number + 1];
 
-	if (number == NO_FILE)
-		return (struct audit_positions){NULL, 0};
-	low = index->file_starts[number];
-	end = high = index->file_starts[number + 1];
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (index->positions[middle].line < frame->line)
+		if (index->positions[middle].line < line)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (high = low; high < end && index->positions[high].line == frame->line; high++)
-		continue;
+	return low;
+}
+
+struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t number = file_number(index, frame->file);
+	size_t low, high;
+
+	if (number == NO_FILE)
+		return (struct audit_positions){NULL, 0};
+	low = high = first_position(index, number, frame->line);
+	while (high < index->file_starts[number + 1] && index->positions[high].line == frame->line)
+		high++;
 	return (struct audit_positions){index->positions + low, high - low};
 }
 
@@ -307,20 +450,36 @@ const char *audit_index_file(const struct audit_index *index, const char *measur
 	return number == NO_FILE ? NULL : index->file_names[number];
 }
 
-/* A header for the package decides, where its name is known: with generics, files of packages that are not covered
- * appear below the headers of others. */
+/* A header for the package decides if the package's name is known: below the headers of others stand only its generic
+ * functions, and of these only the ones that the others instantiate. */
 static uint32_t coverage_by_name(const struct audit_index *index, const struct profile_frame *frame)
 {
 	char package[PACKAGE_MAX];
 	size_t length = frame->file ? strlen(frame->file) : 0;
+	uint32_t file;
 
 	if (length < 3 || strcmp(frame->file + length - 3, ".go") != 0 || !index->package_count ||
 	    !frames_package(frame->function, package, sizeof(package)) || strcmp(package, "main") == 0)
 		return BY_FILE;
-	return package_of(index, package) ? COVERED : NOT_COVERED;
+	if (package_of(index, package))
+		return COVERED;
+	file = file_number(index, frame->file);
+	if (file == NO_FILE || !strchr(frames_local_name(frame->function), '['))
+		return NOT_COVERED;
+	return is_instantiated(index, file, frame->function) ? INSTANTIATED : BY_LINE;
 }
 
-bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame)
+/* Of functions that cannot be inlined the compiler says so at -m=2 only: looks for annotations between where the
+ * function begins (if that is known) and the frame's line. */
+static bool has_lines(const struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t file = file_number(index, frame->file), first = frame->start_line ? frame->start_line : frame->line;
+	size_t at = first_position(index, file, first);
+
+	return at < index->file_starts[file + 1] && index->positions[at].line <= frame->line;
+}
+
+bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame, bool physical)
 {
 	uint32_t *known, coverage = BY_FILE;
 
@@ -330,5 +489,14 @@ bool audit_index_covers(struct audit_index *index, const struct profile_frame *f
 			*known = coverage_by_name(index, frame);
 		coverage = *known;
 	}
-	return coverage == COVERED || (coverage == BY_FILE && pointer_map_get(&index->covered_files, frame->file) == 1);
+	switch (coverage) {
+	case INSTANTIATED:
+		return physical;
+	case BY_LINE:
+		return physical && has_lines(index, frame);
+	case BY_FILE:
+		return pointer_map_get(&index->covered_files, frame->file) == 1;
+	default:
+		return coverage == COVERED;
+	}
 }

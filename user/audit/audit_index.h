@@ -43,7 +43,9 @@ struct audit_positions audit_index_all(const struct audit_index *index);
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
 /* The file of a frame as the output names it; NULL where it does not. */
 const char *audit_index_file(const struct audit_index *index, const char *measured);
-/* Whether the output says anything about the package of that frame. */
-bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame);
+/* Whether the output says anything about the package of that frame; or, if the frame is that of a `physical` function,
+ * about that function: a generic one, which the packages that instantiate it compile and speak of. Inlined, it was
+ * compiled by the package of the physical function. */
+bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame, bool physical);
 
 #endif

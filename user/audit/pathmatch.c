@@ -13,7 +13,10 @@
 struct file {
 	const char *name;     /* as added */
 	char *path;	      /* normal form */
+	char *tail;	      /* the path without the ".." that it begins with; what suffixes are compared by */
 	const char *package;  /* NULL where not known; not owned */
+	const char *stranger; /* the last package that only instantiates generics of the file; not owned */
+	bool declared;	      /* a declaration shows that the package is the file's own */
 	size_t order;	      /* of addition */
 	struct file *partner; /* on the other side */
 	size_t strength;      /* components in common, of a match by suffix */
@@ -188,7 +191,9 @@ static struct file *file_add(struct pathmatch *match, struct side *side, const c
 		return file;
 	file = must(calloc(1, sizeof(*file)));
 	file->name = name;
-	file->path = normalise(match, name);
+	file->path = file->tail = normalise(match, name);
+	while (strncmp(file->tail, "../", 3) == 0)
+		file->tail += 3;
 	file->order = side->count++;
 	HASH_ADD_KEYPTR(hh, side->by_name, file->name, strlen(file->name), file);
 	return file;
@@ -237,8 +242,22 @@ void pathmatch_add_annotated(struct pathmatch *match, const char *file, const ch
 {
 	struct file *added = file_add(match, &match->annotated, file);
 
-	if (package && !added->package && owns(package, added->path))
+	if (package && !added->package && package != added->stranger && owns(package, added->path))
 		added->package = package;
+}
+
+void pathmatch_declare(struct pathmatch *match, const char *file, const char *package, bool own)
+{
+	struct file *added = file_add(match, &match->annotated, file);
+
+	if (own && strcmp(package, "command-line-arguments") != 0) {
+		added->package = package;
+		added->declared = true;
+	} else if (!own) {
+		added->stranger = package;
+		if (added->package == package && !added->declared)
+			added->package = NULL;
+	}
 }
 
 void pathmatch_add_measured(struct pathmatch *match, const char *file, const char *package)
@@ -270,7 +289,7 @@ static int compare_backwards(const char *a, const char *b)
 static int by_suffix(const void *a, const void *b)
 {
 	const struct file *const *x = a, *const *y = b;
-	int order = compare_backwards((*x)->path, (*y)->path);
+	int order = compare_backwards((*x)->tail, (*y)->tail);
 
 	return order ? order : (*x)->order < (*y)->order ? -1 : 1;
 }
@@ -349,7 +368,7 @@ static size_t lower_bound(const struct side *side, const char *path)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_backwards(side->by_suffix[middle]->path, path) < 0)
+		if (compare_backwards(side->by_suffix[middle]->tail, path) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -359,17 +378,38 @@ static size_t lower_bound(const struct side *side, const char *path)
 
 static struct file *find_by_path(const struct side *side, const char *path)
 {
-	size_t index = lower_bound(side, path);
-
-	return index < side->count && strcmp(side->by_suffix[index]->path, path) == 0 ? side->by_suffix[index] : NULL;
+	for (size_t i = lower_bound(side, path); i < side->count && strcmp(side->by_suffix[i]->tail, path) == 0; i++) {
+		if (side->by_suffix[i]->tail == side->by_suffix[i]->path)
+			return side->by_suffix[i];
+	}
+	return NULL;
 }
 
+/* The file whose path is `tail`, or ends so behind leading ".."; *several: there are more of them. */
+static struct file *find_by_tail(const struct side *side, const char *tail, bool *several)
+{
+	size_t index = lower_bound(side, tail);
+
+	*several = false;
+	if (index >= side->count || strcmp(side->by_suffix[index]->tail, tail) != 0)
+		return NULL;
+	*several = index + 1 < side->count && strcmp(side->by_suffix[index + 1]->tail, tail) == 0;
+	return side->by_suffix[index];
+}
+
+/* The file at `path` below `directory`; each ".." at the path's beginning takes one component off the directory. */
 static struct file *find_joined(const struct side *side, const char *directory, const char *path)
 {
 	size_t length = strlen(directory);
 	char *joined = must(malloc(length + strlen(path) + 2));
 	struct file *file;
 
+	for (; length && strncmp(path, "../", 3) == 0; path += 3) {
+		while (length > 1 && directory[length - 1] == '/')
+			length--;
+		while (length > 1 && directory[length - 1] != '/')
+			length--;
+	}
 	memcpy(joined, directory, length);
 	if (length && joined[length - 1] != '/')
 		joined[length++] = '/';
@@ -424,7 +464,7 @@ static void pair_certain(struct pathmatch *match)
 static size_t suffix_strength(const struct file *annotated, const struct file *measured)
 {
 	bool contained;
-	size_t components = common_suffix(annotated->path, measured->path, &contained);
+	size_t components = common_suffix(annotated->tail, measured->tail, &contained);
 
 	if (components < 2 || packages_differ(annotated, measured))
 		return 0;
@@ -454,18 +494,19 @@ static const char *last_components(const char *path)
 static struct file *find_by_suffix(const struct side *side, const struct file *file, size_t *strength)
 {
 	enum { NEIGHBOURS = 2 };
-	size_t index = lower_bound(side, file->path);
+	size_t index = lower_bound(side, file->tail);
 	struct file *best = NULL;
-	bool tie = false;
+	bool tie = false, several;
 
 	*strength = 0;
-	for (const char *end = last_components(file->path); end; end = strchr(end, '/') ? strchr(end, '/') + 1 : NULL) {
-		struct file *other = find_by_path(side, end);
+	for (const char *end = last_components(file->tail); end; end = strchr(end, '/') ? strchr(end, '/') + 1 : NULL) {
+		struct file *other = find_by_tail(side, end, &several);
 		size_t found = other ? suffix_strength(other, file) : 0;
 
 		if (found > *strength) {
 			best = other;
 			*strength = found;
+			tie = several;
 		}
 	}
 	for (size_t i = index > NEIGHBOURS ? index - NEIGHBOURS : 0; i < side->count && i < index + NEIGHBOURS; i++) {
@@ -506,7 +547,8 @@ static size_t root_length(const struct file *annotated)
 {
 	size_t whole, tail = strlen(annotated->path);
 
-	if (!annotated->partner || is_absolute(annotated->path) || !strchr(annotated->path, '/'))
+	if (!annotated->partner || is_absolute(annotated->path) || annotated->tail != annotated->path ||
+	    !strchr(annotated->path, '/'))
 		return 0;
 	whole = strlen(annotated->partner->path);
 	if (whole <= tail + 1 || strcmp(annotated->partner->path + whole - tail, annotated->path) != 0)
@@ -542,7 +584,7 @@ static struct file *find_by_base(const struct side *side, const char *base)
 	size_t index = lower_bound(side, base), last = index;
 	struct file *found = NULL;
 
-	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->path), base) == 0;
+	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->tail), base) == 0;
 	     last++)
 		found = side->by_suffix[last];
 	return last == index + 1 ? found : NULL;
@@ -556,7 +598,7 @@ static void pair_by_base(struct pathmatch *match)
 		struct file *annotated = file->partner ? NULL : find_by_base(&match->annotated, base);
 
 		if (annotated && !annotated->partner && find_by_base(&match->measured, base) == file &&
-		    (base == file->path || base_name(annotated->path) == annotated->path))
+		    (base == file->path || base_name(annotated->tail) == annotated->tail))
 			pair(annotated, file, 1);
 	}
 }
@@ -576,13 +618,6 @@ const char *pathmatch_find(const struct pathmatch *match, const char *measured)
 	struct file *file = file_find(&match->measured, measured);
 
 	return file && file->partner ? file->partner->name : NULL;
-}
-
-const char *pathmatch_owner(const struct pathmatch *match, const char *annotated)
-{
-	struct file *file = file_find(&match->annotated, annotated);
-
-	return file ? file->package : NULL;
 }
 
 int pathmatch_map_parse(const char *text, struct pathmatch_map *map)
