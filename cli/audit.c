@@ -19,7 +19,7 @@
 struct arguments {
 	struct recording recording;
 	const char *escape, *output, *annotate, *package, *function;
-	struct option_list verdicts, thresholds, maps;
+	struct option_list verdicts, thresholds, maps, modules;
 	int format, sort, color;
 	int64_t min_objects, min_bytes, top;
 	bool flow;
@@ -210,6 +210,9 @@ static const struct option_row rows[] = {
 	 audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
+	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
+	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
+	 NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
 	 "files below FROM are files below TO, where the program was built elsewhere; may be given several times",
 	 NULL},
@@ -259,6 +262,7 @@ static int run(int argc, char **argv)
 		status = cli_fail(&error);
 	} else {
 		escape_name_functions(compiler, request.directory);
+		profile_set_modules(profile, given.modules.values, (size_t)given.modules.count);
 		status = audit_profile(&given, &request, profile, compiler, &error);
 		status = combine(status, recorded ? recording_status(&given.recording, profile) : loss_status(profile));
 	}

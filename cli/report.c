@@ -20,6 +20,7 @@ struct settings {
 	const char *path, *output;
 	int by, format, sort, color;
 	int64_t top;
+	struct option_list modules;
 };
 
 static void print_report(const struct settings *settings, const struct report *report, FILE *stream)
@@ -64,9 +65,11 @@ static struct settings chosen = {.path = "escapement.pb.gz", .output = "-", .by 
 
 static const struct option_row rows[] = {
 	{0, "by", "KEY", OPTION_CHOICE, &chosen.by,
-	 "group by site (default: file:line of the innermost frame that is not the runtime's), "
-	 "function, type, size-class or stack",
+	 "group by site (default: the line of your module that the allocation was made for), frame (the line that "
+	 "allocated), function, type, size-class or stack",
 	 report_by_names},
+	{0, "module", "GLOB", OPTION_STRINGS, &chosen.modules,
+	 "packages that own allocations, by import path (default: the program's main module); may be repeated", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
 	 "text (default), json, csv, or folded (stacks for flame graphs)", format_names},
 	{0, "top", "N", OPTION_INTEGER, &chosen.top, "show the N greatest rows; 0: all (default: 30 in text, else all)",
@@ -117,6 +120,7 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (understand(&chosen, argc, argv, first, &error) || !(profile = pprof_read(chosen.path, &error)))
 		return cli_fail(&error);
+	profile_set_modules(profile, chosen.modules.values, (size_t)chosen.modules.count);
 	result = write_report(&chosen, profile, &error);
 	profile_free(profile);
 	return result ? cli_fail(&error) : STATUS_OK;

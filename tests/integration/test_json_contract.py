@@ -84,7 +84,7 @@ EXACT = {"totals": boolean, "rows": boolean}
 # an address where nothing tells a function
 FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position, "address": Optional(text)}
 REPORT = {
-    "schema": one_of("escapement.report/1"),
+    "schema": one_of("escapement.report/2"),
     "target": {"command": maybe_text, "kernel": maybe_text, "start": maybe_text, "duration_seconds": number,
                "processes": [PROCESS]},
     "exact": EXACT, "rate": maybe_count, "totals": NUMBERS,
@@ -93,7 +93,8 @@ REPORT = {
     "lost": LOST,
 }
 REPORT_KEYS = {
-    "site": {"file": maybe_text, "line": position, "function": maybe_text},
+    "site": {"file": maybe_text, "line": position, "function": maybe_text, "via": maybe_text},
+    "frame": {"file": maybe_text, "line": position, "function": maybe_text},
     "function": {"function": maybe_text},
     "type": {"type": maybe_text},
     "size-class": {"size_class": maybe_count, "span_class": maybe_count},
@@ -125,12 +126,14 @@ DIFF = {
 VERDICTS = ("escapes", "contradicted", "unannotated", "not-covered", "escapes-unseen", "stack")
 AUDIT_ROW = {
     "file": maybe_text, "line": position, "column": position, "function": maybe_text, "runtime_call": maybe_text,
+    "owner": lambda value: value is None or check(
+        value, {"function": maybe_text, "file": maybe_text, "line": position}, "owner") is None, "via": maybe_text,
     "type": maybe_text, "callee": maybe_text, "verdict": one_of(*VERDICTS), "reason": maybe_text, "shared": boolean,
     "annotations": [{**ANNOTATION, "callee": boolean}],
     "inlined_at": [{"function": maybe_text, "file": maybe_text, "line": position}], **NUMBERS,
 }
 AUDIT = {
-    "schema": one_of("escapement.audit/1"), "target": {"command": maybe_text, "processes": [PROCESS]}, "exact": EXACT,
+    "schema": one_of("escapement.audit/2"), "target": {"command": maybe_text, "processes": [PROCESS]}, "exact": EXACT,
     "rate": maybe_count, "totals": NUMBERS, "rows": [AUDIT_ROW], "verdicts": {verdict: count for verdict in VERDICTS},
     "lost": LOST, "warnings": [text],
 }

@@ -70,7 +70,7 @@ def refused(t, *arguments, message, status=2):
 
 def test_a_go_heap_profile_is_reported_with_its_intervals(t):
     report = t.json("report", go_profile(t))
-    same(report["schema"], "escapement.report/1")
+    same(report["schema"], "escapement.report/2")
     same(report["exact"], {"totals": False, "rows": False})
     same(report["rate"], 4096)
     same(report["check"], None)
@@ -184,7 +184,7 @@ def test_wrong_input_is_named_and_exits_2(t):
 
 def test_wrong_usage_exits_2(t):
     refused(t, "--nonsense", message="unknown option '--nonsense'")
-    refused(t, "--by", "colour", message="invalid value 'colour' for --by: expected one of site, function")
+    refused(t, "--by", "colour", message="invalid value 'colour' for --by: expected one of site, frame, function")
     refused(t, "--top", "-1", message="invalid value '-1' for --top")
     refused(t, "--format", "folded", "--by", "site", message="--format folded is of stacks")
     refused(t, "--sort", "refills", go_profile(t), message="does not measure them")

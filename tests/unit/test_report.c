@@ -85,7 +85,7 @@ static void sites_are_summed_over_addresses_and_processes(void **state)
 	assert_int_equal(report->rows[1].values[VALUE_BYTES], 1440);
 	assert_int_equal(report->rows[1].values[VALUE_REFILLS], 3);
 	assert_false(report->rows[1].has_bounds);
-	assert_string_equal(report->rows[2].function, report_runtime_site);
+	assert_string_equal(report->rows[2].function, report_outside);
 	assert_null(report->rows[2].file);
 	assert_int_equal(report->totals[VALUE_OBJECTS], 300);
 	report_free(report);
@@ -258,8 +258,12 @@ static void json_has_what_the_contract_says(void **state)
 {
 	static const char *const values[] = {"objects",	      "bytes",	    "refills",
 					     "central_grows", "heap_grows", "heap_grow_bytes"};
-	static const char *const keys[][3] = {
-		{"file", "line", "function"}, {"function"}, {"type"}, {"size_class", "span_class"}, {"stack"}};
+	static const char *const keys[][4] = {{"file", "line", "function", "via"},
+					      {"file", "line", "function"},
+					      {"function"},
+					      {"type"},
+					      {"size_class", "span_class"},
+					      {"stack"}};
 	struct profile *profile = exact_profile();
 
 	(void)state;
@@ -269,7 +273,7 @@ static void json_has_what_the_contract_says(void **state)
 		const cJSON *row;
 
 		assert_non_null(document);
-		assert_string_equal(member(document, "schema")->valuestring, "escapement.report/1");
+		assert_string_equal(member(document, "schema")->valuestring, "escapement.report/2");
 		assert_true(cJSON_IsTrue(member(member(document, "exact"), "totals")));
 		assert_true(cJSON_IsTrue(member(member(document, "exact"), "rows")));
 		assert_int_equal(member(document, "rate")->valueint, 1);
@@ -286,7 +290,7 @@ static void json_has_what_the_contract_says(void **state)
 		{
 			for (size_t i = 0; i < 6; i++)
 				assert_true(cJSON_IsNumber(member(row, values[i])));
-			for (size_t i = 0; i < 3 && keys[by][i]; i++)
+			for (size_t i = 0; i < 4 && keys[by][i]; i++)
 				member(row, keys[by][i]);
 			assert_null(cJSON_GetObjectItem(row, "objects_low"));
 		}
@@ -435,7 +439,7 @@ static void csv_quotes_and_leaves_the_unmeasured_empty(void **state)
 	profile_free(profile);
 	profile = estimated_profile();
 	text = render(profile, BY_SITE, "csv", 0);
-	assert_non_null(strstr(text, "\n/src/foo.go,6,main.foo,109227,5242896,500,0,,0,"));
+	assert_non_null(strstr(text, "\n/src/foo.go,6,main.foo,,109227,5242896,500,0,,0,"));
 	free(text);
 	profile_free(profile);
 }
@@ -478,6 +482,10 @@ static void positions_lose_what_says_least_first(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_string_equal(shorten_position(text, sizeof(text), function, file, 12, rows[i].width),
 				    rows[i].text);
+	assert_string_equal(shorten_site(text, sizeof(text), "main.F", "/a/b/c.go", 7, "strings.(*Builder).grow", 80),
+			    "main.F /a/b/c.go:7  via strings.(*Builder).grow");
+	assert_string_equal(shorten_site(text, sizeof(text), "main.F", "/a/b/c.go", 7, "strings.(*Builder).grow", 42),
+			    "main.F c.go:7  via strings.(*Builder).grow");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, NULL, 0, 80), "(unknown)");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, "a.go", 3, 80), "a.go:3");
 	assert_string_equal(shorten_position(text, sizeof(text), "main.main", NULL, 0, 80), "main.main");

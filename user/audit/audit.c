@@ -10,6 +10,7 @@
 #include "audit/audit_index.h"
 #include "audit/audit_stale.h"
 #include "profile/frames.h"
+#include "profile/owner.h"
 
 const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
 	[AUDIT_ESCAPES] = "escapes",
@@ -53,6 +54,8 @@ struct group {
 	const struct profile_frame *chain; /* the site, then what it is inlined into */
 	uint32_t length;		   /* 0: nothing is known of the stack */
 	const char *call, *type, *callee, *reason;
+	const struct profile_frame *owner; /* NULL: outside, or not known */
+	const char *via;
 	bool uncovered;
 	int64_t values[VALUE_COUNT];
 	struct interval interval;
@@ -71,6 +74,7 @@ struct join {
 	struct audit *audit;
 	struct audit_index *index;
 	struct audit_storage *storage;
+	struct owner_table *owners;
 	struct group *groups;
 	size_t group_count, group_capacity;
 	size_t row_capacity;
@@ -176,6 +180,7 @@ static bool group_equal(const struct join *join, uint32_t index, const void *key
 	const struct group *a = &join->groups[index], *b = key;
 
 	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
+	       a->via == b->via && chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
 	       chain_equal(a->chain, a->length, b->chain, b->length);
 }
 
@@ -183,7 +188,11 @@ static struct group *group_at(struct join *join, const struct group *key)
 {
 	uint64_t hash = mix(mix(chain_hash(key->chain, key->length), (uintptr_t)key->call),
 			    (uintptr_t)key->type ^ (uintptr_t)key->callee);
-	uint32_t index = table_at(&join->by_group, hash, (uint32_t)join->group_count, join, key, group_equal);
+
+	uint32_t index;
+
+	hash = mix(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
+	index = table_at(&join->by_group, hash, (uint32_t)join->group_count, join, key, group_equal);
 
 	if (index == join->group_count) {
 		join->groups = must_grow(join->groups, &join->group_capacity, join->group_count, sizeof(*join->groups));
@@ -249,6 +258,7 @@ static void add_sample(struct join *join, const struct profile *profile, const s
 	const struct profile_stack *stack = sample->key.stack;
 	struct group key = {.type = sample->key.type}, *group;
 	struct frames_site site;
+	struct owner owner;
 	int64_t any = 0;
 
 	for (int i = 0; i < VALUE_COUNT; i++)
@@ -264,6 +274,9 @@ static void add_sample(struct join *join, const struct profile *profile, const s
 		key.chain = frames_site_frame(stack, &site);
 		key.length = stack->locations[site.location]->frame_count - site.frame;
 		key.call = site.runtime_call;
+		owner = owner_of(join->owners, sample);
+		key.owner = owner.frame;
+		key.via = owner.via;
 		if (!chain_covered(join, key.chain, key.length))
 			find_covered_caller(join, stack, &site, &key);
 	}
@@ -449,7 +462,8 @@ static bool row_equal(const struct join *join, uint32_t index, const void *key)
 	return a->verdict == b->verdict && a->runtime_call == b->runtime_call && a->callee == b->callee &&
 	       a->reason == b->reason && a->annotation_count == b->annotation_count &&
 	       memcmp(a->annotations, b->annotations, a->annotation_count * sizeof(*a->annotations)) == 0 &&
-	       chain_equal(&a->site, 1, &b->site, 1) &&
+	       chain_equal(&a->site, 1, &b->site, 1) && a->via == b->via &&
+	       chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
 	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
 }
 
@@ -500,7 +514,11 @@ static void describe(struct join *join, const struct group *group, struct audit_
 	unsigned family = call_family(group->call);
 	struct candidates matched = {NULL, 0}, own = {NULL, 0};
 
-	*row = (struct audit_row){.runtime_call = group->call, .callee = group->callee, .type = group->type};
+	*row = (struct audit_row){.runtime_call = group->call,
+				  .callee = group->callee,
+				  .type = group->type,
+				  .owner = group->owner,
+				  .via = group->via};
 	if (group->length) {
 		row->site = group->chain[0];
 		row->file = file_name(join, &row->site);
@@ -551,6 +569,7 @@ static uint64_t row_hash(const struct audit_row *row)
 	uint64_t hash = mix(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
 
 	hash = mix(hash, chain_hash(row->inlined_at, row->inlined_count));
+	hash = mix(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
 	return mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
 }
 
@@ -682,6 +701,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	join.claimed = calloc(output->annotation_count + 1, 1);
 	if (!join.claimed)
 		abort();
+	join.owners = owner_table_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(&join, profile, profile->samples[i]);
 	give_costs_their_type(&join);
@@ -691,6 +711,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_warnings(audit);
 	audit_filter(audit, &everything, VALUE_BYTES);
 	audit_index_free(join.index);
+	owner_table_free(join.owners);
 	free(join.groups);
 	free(join.claimed);
 	free(join.by_group.slots);

@@ -41,7 +41,9 @@ struct audit_row {
 	const char *file;
 	const char *runtime_call; /* that the site makes; NULL where not known */
 	const char *callee;	  /* not-covered: the function outside the covered packages that the site calls */
-	const char *type;	  /* Go type, where all of the row is of one; NULL where not known */
+	const struct profile_frame *owner; /* whose allocation it is (owner.h); NULL: outside, or nothing measured */
+	const char *via;  /* the function that allocated, where it is not in the owner module; else NULL */
+	const char *type; /* Go type, where all of the row is of one; NULL where not known */
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
 	const char *const *inlined_files;	/* theirs, as the compiler output names them, where it does */
 	uint32_t inlined_count;

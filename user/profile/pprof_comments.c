@@ -12,6 +12,7 @@
  *   warning: TEXT                    may be repeated
  *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
  *   process.N.comm: TEXT, process.N.executable: TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT
+ *   process.N.module: PATH, process.N.package: PATH, process.N.nested_modules: PATH PATH …    of a Go program
  *   process.N.check: objects=O difference=D bound=B source=TEXT     none where there is no check
  *   process.N.lost: events=E stacks=S
  *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
@@ -50,6 +51,9 @@ static const struct text_field process_texts[] = {
 	{"executable", offsetof(struct profile_process, executable)},
 	{"build_id", offsetof(struct profile_process, build_id)},
 	{"runtime", offsetof(struct profile_process, runtime)},
+	{"module", offsetof(struct profile_process, module)},
+	{"package", offsetof(struct profile_process, package)},
+	{"nested_modules", offsetof(struct profile_process, nested_modules)},
 };
 
 enum {

@@ -268,6 +268,14 @@ void profile_warn(struct profile *profile, const char *format, ...)
 	free(text);
 }
 
+void profile_set_modules(struct profile *profile, const char *const *globs, size_t count)
+{
+	profile->modules = obstack_alloc(&profile->storage->memory, (count + 1) * sizeof(*profile->modules));
+	for (size_t i = 0; i < count; i++)
+		profile->modules[i] = profile_string(profile, globs[i]);
+	profile->module_count = count;
+}
+
 struct profile_process *profile_process_add(struct profile *profile, int pid)
 {
 	struct profile_storage *storage = profile->storage;

@@ -95,6 +95,10 @@ struct profile_process {
 	const char *executable;
 	const char *build_id;
 	const char *runtime;				 /* "goalloc 1", "go1.24.4" */
+	const char *module;				 /* path of the Go main module; NULL where not known */
+	const char *package;				 /* import path of the Go main package; NULL where not known */
+	const char *nested_modules;			 /* dependencies whose path lies below `module`, separated by
+							    spaces; NULL where there are none */
 	int64_t totals[VALUE_COUNT];			 /* VALUE_UNMEASURED where not measured */
 	int64_t class_totals[SPAN_CLASSES][VALUE_COUNT]; /* the same per span class */
 	struct profile_check check;
@@ -115,6 +119,10 @@ struct profile {
 	uint32_t row_measured; /* bit per enum profile_value: what the samples measure */
 	char **warnings;       /* for people; NULL-terminated */
 	size_t warning_count;
+
+	/* Globs of import paths whose functions own allocations; none: the main module's. See owner.h. */
+	const char **modules;
+	size_t module_count;
 
 	struct profile_process *processes;
 	size_t process_count;
@@ -150,6 +158,9 @@ const char *profile_command(struct profile *profile, char *const *argv);
 
 /* Adds a warning, unless it has been given before. */
 void profile_warn(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says whose allocations are the reader's: `count` globs of import paths, copied. */
+void profile_set_modules(struct profile *profile, const char *const *globs, size_t count);
 
 /* A new process with every total unmeasured. The pointer holds until the next call. */
 struct profile_process *profile_process_add(struct profile *profile, int pid);

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "profile/frames.h"
+#include "profile/owner.h"
 #include "profile/size_class.h"
 
-const char *const report_by_names[] = {"site", "function", "type", "size-class", "stack", NULL};
+const char *const report_by_names[] = {"site", "frame", "function", "type", "size-class", "stack", NULL};
 
-const char report_runtime_site[] = "(runtime)";
+const char report_outside[] = "(outside)", report_runtime_frame[] = "(runtime)";
 
 /* A group while rows are being collected. Its key is a run of bytes in which equal strings are equal
  * pointers. */
@@ -24,6 +24,7 @@ struct group {
 
 struct builder {
 	struct report *report;
+	struct owner_table *owners;
 	struct group *groups;
 	struct profile_frame *frames; /* of one stack, a key being built */
 	size_t frame_capacity;
@@ -52,34 +53,43 @@ static struct group *find_group(struct builder *builder, const void *key, size_t
 
 /* --- keys: each fills the members of `row` that its kind has, and finds the group --- */
 
+static struct group *by_position(struct builder *builder, const struct profile_frame *frame, struct report_row *row)
+{
+	const struct {
+		const char *function, *file, *via;
+		uint64_t line;
+	} key = {row->function, frame ? frame->file : NULL, row->via, frame ? frame->line : 0};
+
+	row->file = key.file;
+	row->line = (uint32_t)key.line;
+	return find_group(builder, &key, sizeof(key), row);
+}
+
 static struct group *by_site(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
-	const struct profile_stack *stack = sample->key.stack;
-	struct frames_site site;
-	struct {
-		const char *function, *file;
-		uint64_t line;
-	} key = {0};
+	const struct owner owner = owner_of(builder->owners, sample);
 
-	if (frames_site(stack, &site)) {
-		const struct profile_frame *frame = frames_site_frame(stack, &site);
+	row->function = owner.frame ? owner.frame->function : owner.kind == OWNER_OUTSIDE ? report_outside : NULL;
+	row->via = owner.via;
+	return by_position(builder, owner.frame, row);
+}
 
-		row->function = key.function = frame->function;
-		row->file = key.file = frame->file;
-		row->line = frame->line;
-		key.line = frame->line;
-	} else {
-		for (uint32_t i = 0; i < stack->depth; i++) {
-			if (stack->locations[i]->frame_count)
-				row->function = key.function = report_runtime_site;
-		}
-	}
-	if (builder->report->by == BY_FUNCTION) {
-		row->file = NULL;
-		row->line = 0;
-		return find_group(builder, &key.function, sizeof(key.function), row);
-	}
-	return find_group(builder, &key, sizeof(key), row);
+static struct group *by_frame(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
+{
+	const struct owner owner = owner_of(builder->owners, sample);
+
+	row->function = owner.allocating	      ? owner.allocating->function
+			: owner.kind == OWNER_OUTSIDE ? report_runtime_frame
+						      : NULL;
+	return by_position(builder, owner.allocating, row);
+}
+
+static struct group *by_function(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
+{
+	const struct owner owner = owner_of(builder->owners, sample);
+
+	row->function = owner.frame ? owner.frame->function : owner.kind == OWNER_OUTSIDE ? report_outside : NULL;
+	return find_group(builder, &row->function, sizeof(row->function), row);
 }
 
 static struct group *by_type(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
@@ -129,8 +139,8 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 }
 
 static struct group *(*const groupers[])(struct builder *, const struct profile_sample *, struct report_row *) = {
-	[BY_SITE] = by_site,   [BY_FUNCTION] = by_site, [BY_TYPE] = by_type, [BY_SIZE_CLASS] = by_size_class,
-	[BY_STACK] = by_stack,
+	[BY_SITE] = by_site, [BY_FRAME] = by_frame,	      [BY_FUNCTION] = by_function,
+	[BY_TYPE] = by_type, [BY_SIZE_CLASS] = by_size_class, [BY_STACK] = by_stack,
 };
 
 /* --- values --- */
@@ -333,7 +343,8 @@ static int compare_rows(const void *a, const void *b, void *context)
 			return l > r ? -1 : 1;
 	}
 	if ((order = compare_texts(left->function, right->function)) ||
-	    (order = compare_texts(left->file, right->file)) || (order = compare_texts(left->type, right->type)))
+	    (order = compare_texts(left->file, right->file)) || (order = compare_texts(left->via, right->via)) ||
+	    (order = compare_texts(left->type, right->type)))
 		return order;
 	if (left->line != right->line)
 		return left->line < right->line ? -1 : 1;
@@ -376,12 +387,14 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 	report->rows_exact = profile->rows_exact;
 	report->measured = profile->row_measured;
 	set_totals(report);
+	builder.owners = owner_table_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(&builder, profile->samples[i]);
 	if (by == BY_SIZE_CLASS)
 		use_class_totals(&builder);
 	finish_groups(&builder);
 	free(builder.frames);
+	owner_table_free(builder.owners);
 	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows, &report->sort);
 	report->row_total = report->row_count;
 	if (top && top < report->row_count)

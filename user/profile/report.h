@@ -14,8 +14,9 @@
 #include "profile/profile.h"
 
 enum report_by {
-	BY_SITE,     /* file, line and function of the innermost frame that is not the runtime's */
-	BY_FUNCTION, /* that frame's function */
+	BY_SITE,     /* file, line and function of the owner, and `via` (owner.h) */
+	BY_FRAME,    /* file, line and function of the allocating frame */
+	BY_FUNCTION, /* the owner's function */
 	BY_TYPE,
 	BY_SIZE_CLASS, /* span class: size class, scan or noscan */
 	BY_STACK,      /* the whole stack, by source positions */
@@ -26,8 +27,9 @@ extern const char *const report_by_names[];
 
 struct report_row {
 	/* What the row is grouped by; only the members of the report's kind are set. */
-	const char *function, *file;	   /* site, function; both NULL where unknown */
-	uint32_t line;			   /* site */
+	const char *function, *file;	   /* site, frame, function; both NULL where unknown */
+	const char *via;		   /* site: the function that allocated for it; NULL where it did so itself */
+	uint32_t line;			   /* site, frame */
 	const char *type;		   /* type; NULL where unknown */
 	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN where unknown */
 	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
@@ -56,8 +58,8 @@ struct report {
 /* The value that a reader wants to see first: bytes, or refills where bytes were not measured. */
 enum profile_value report_default_sort(const struct profile *profile);
 
-/* What a site is called that lies in the runtime alone. */
-extern const char report_runtime_site[];
+/* What stands for a function: of allocations that have no owner, and of those that the runtime alone makes. */
+extern const char report_outside[], report_runtime_frame[];
 
 /* Groups by `by`, sorts by `sort`, greatest first, and keeps `top` rows (0: all). Never NULL. */
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top);

@@ -13,7 +13,7 @@
 
 enum audit_format {
 	AUDIT_TEXT,
-	AUDIT_JSON,	/* escapement.audit/1 */
+	AUDIT_JSON,	/* escapement.audit/2 */
 	AUDIT_SARIF,	/* SARIF 2.1.0, for code scanning */
 	AUDIT_MARKDOWN, /* for a step summary or a comment */
 	AUDIT_QUICKFIX, /* FILE:LINE:COLUMN: message, for editors */

@@ -34,6 +34,21 @@ static void write_inlined_at(struct json_writer *writer, const struct audit_row 
 	json_write_array_end(writer);
 }
 
+/* The line that the allocation is made for; null where it has no owner, or nothing was measured. */
+static void write_owner(struct json_writer *writer, const struct audit_row *row)
+{
+	if (!row->owner) {
+		json_write_text(writer, "owner", NULL);
+	} else {
+		json_write_object(writer, "owner");
+		json_write_text(writer, "function", row->owner->function);
+		json_write_text(writer, "file", row->owner->file);
+		json_write_position(writer, "line", row->owner->line);
+		json_write_object_end(writer);
+	}
+	json_write_text(writer, "via", row->via);
+}
+
 static void write_row(struct json_writer *writer, const struct audit *audit, const struct audit_row *row,
 		      const struct escape_graph *graph)
 {
@@ -45,6 +60,7 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	json_write_text(writer, "runtime_call", row->runtime_call);
 	json_write_text(writer, "type", row->type);
 	json_write_text(writer, "callee", row->callee);
+	write_owner(writer, row);
 	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
 	json_write_text(writer, "reason", row->reason);
 	json_write_bool(writer, "shared", row->shared);
@@ -82,7 +98,7 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 {
 	const struct profile *profile = audit->profile;
 
-	json_write_text(writer, "schema", "escapement.audit/1");
+	json_write_text(writer, "schema", "escapement.audit/2");
 	json_write_newline(writer);
 	write_target(writer, profile);
 	json_write_newline(writer);

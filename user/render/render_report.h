@@ -12,14 +12,14 @@
 /* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. */
 void render_report_text(FILE *stream, const struct report *report, int width, bool color);
 
-/* Schema escapement.report/1:
+/* Schema escapement.report/2:
  *
  *   {"schema", "target": {"command", "kernel", "start", "duration_seconds", "processes": [{"pid", "comm",
  *   "executable", "build_id", "runtime"}…]}, "exact": {"totals", "rows"}, "rate", "totals": VALUES, "rows": [ROW…],
  *   "check": {"source", "objects", "difference", "bound"} or null, "lost": {"events", "stacks"}}
  *
  * VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, and objects_low and objects_high
- * where objects are estimated. A ROW has VALUES and what it is grouped by: file, line, function; function; type;
+ * where objects are estimated. A ROW has VALUES and what it is grouped by: file, line, function, via; file, line, function; function; type;
  * size_class (bytes; 0 for large objects) and span_class; or stack, frames {function, file, line, column, address},
  * leaf first, of which address is there only where nothing else is known. What was not measured or is not known is
  * null.

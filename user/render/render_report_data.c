@@ -58,9 +58,12 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 
 	switch (report->by) {
 	case BY_SITE:
+	case BY_FRAME:
 		json_add_text(object, "file", row->file);
 		json_add_position(object, "line", row->line);
 		json_add_text(object, "function", row->function);
+		if (report->by == BY_SITE)
+			json_add_text(object, "via", row->via);
 		break;
 	case BY_FUNCTION:
 		json_add_text(object, "function", row->function);
@@ -149,7 +152,7 @@ void render_report_json(FILE *stream, const struct report *report)
 	json_add_integer(lost, "events", profile_lost_events(profile));
 	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
-	json_document_begin(&document, stream, "escapement.report/1");
+	json_document_begin(&document, stream, "escapement.report/2");
 	json_document_member(&document, "target", json_target(profile));
 	json_document_member(&document, "exact", exact);
 	json_document_member(&document, "rate", json_number(profile->rate));
@@ -236,10 +239,15 @@ static void csv_key(FILE *stream, const struct report *report, const struct repo
 {
 	switch (report->by) {
 	case BY_SITE:
+	case BY_FRAME:
 		csv_text(stream, row->file);
 		csv_value(stream, row->line ? (int64_t)row->line : VALUE_UNMEASURED);
 		fputc(',', stream);
 		csv_text(stream, row->function);
+		if (report->by == BY_SITE) {
+			fputc(',', stream);
+			csv_text(stream, row->via);
+		}
 		break;
 	case BY_FUNCTION:
 		csv_text(stream, row->function);
@@ -261,8 +269,12 @@ static void csv_key(FILE *stream, const struct report *report, const struct repo
 void render_report_csv(FILE *stream, const struct report *report)
 {
 	static const char *const keys[] = {
-		[BY_SITE] = "file,line,function",	   [BY_FUNCTION] = "function", [BY_TYPE] = "type",
-		[BY_SIZE_CLASS] = "size_class,span_class", [BY_STACK] = "stack",
+		[BY_SITE] = "file,line,function,via",
+		[BY_FRAME] = "file,line,function",
+		[BY_FUNCTION] = "function",
+		[BY_TYPE] = "type",
+		[BY_SIZE_CLASS] = "size_class,span_class",
+		[BY_STACK] = "stack",
 	};
 
 	fputs(keys[report->by], stream);

@@ -281,7 +281,7 @@ static const char *key_text(const struct report *report, const struct report_row
 		break;
 	}
 	default:
-		shorten_position(text, size, row->function, row->file, row->line, width);
+		shorten_site(text, size, row->function, row->file, row->line, row->via, width);
 	}
 	return text;
 }
@@ -297,7 +297,7 @@ static struct libscols_column *new_column(struct libscols_table *table, const ch
 
 static void print_table(const struct writer *writer)
 {
-	static const char *const key_names[] = {"SITE", "FUNCTION", "TYPE", "SIZE CLASS", ""};
+	static const char *const key_names[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", ""};
 	const struct report *report = writer->report;
 	struct libscols_table *table = checked(scols_new_table());
 	struct column columns[COLUMNS_MAX];

@@ -91,7 +91,7 @@ struct runtime_ops {
 			 const struct event_stack *stack);
 
 	/* Called after the last row: adds what estimate() held back. May be NULL. */
-	void (*finish)(struct runtime *runtime, struct profile *profile, const struct profile_process *process);
+	void (*finish)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
 
 	/* Name of the row's type, interned; NULL where not known. */
 	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);

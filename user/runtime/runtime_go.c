@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "symbols/go_binary.h"
+#include "symbols/go_modules.h"
 #include "runtime/go_code.h"
 #include "runtime/go_goroutines.h"
 #include "runtime/go_heap.h"
@@ -524,7 +525,7 @@ static bool go_estimate(struct runtime *runtime, struct event_key *key, struct e
 	return true;
 }
 
-static void go_finish(struct runtime *runtime, struct profile *profile, const struct profile_process *process)
+static void go_finish(struct runtime *runtime, struct profile *profile, struct profile_process *process)
 {
 	static const struct profile_frame frame = {.function = "(tiny objects: split unknown)"};
 	const struct go *go = (struct go *)runtime;
@@ -532,6 +533,7 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 	const struct profile_location *location;
 	int64_t values[VALUE_COUNT] = {0}, shared = process->class_totals[GO_TINY_SPAN_CLASS][VALUE_OBJECTS];
 
+	go_modules_describe(go->binary->build_info, profile, process);
 	if (go->sampler_changed)
 		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
 			     process->pid);

@@ -72,3 +72,31 @@ const char *shorten_position(char *text, size_t size, const char *function, cons
 	cut(text, width);
 	return text;
 }
+
+const char *shorten_site(char *text, size_t size, const char *function, const char *file, uint32_t line,
+			 const char *via, size_t width)
+{
+	static const char between[] = "  via ";
+	char tail[512], number[16];
+	size_t length, room, least;
+
+	if (!via)
+		return shorten_position(text, size, function, file, line, width);
+	if (width >= size)
+		width = size - 1;
+	/* what the position needs without its directories and the function's package */
+	snprintf(number, sizeof(number), ":%u", line);
+	least = (function ? strlen(shorten_function(function)) + 1 : 0) +
+		(file ? strlen(shorten_path(file, 0)) + strlen(number) : 0);
+	room = width > least + sizeof(between) ? width - least - (sizeof(between) - 1) : 0;
+	if (room < width / 2)
+		room = width > 2 * sizeof(between) ? width / 2 - (sizeof(between) - 1) : 1;
+	snprintf(tail, sizeof(tail), "%s", strlen(via) > room ? shorten_function(via) : via);
+	cut(tail, room);
+	room = strlen(tail) + sizeof(between) - 1;
+	shorten_position(text, size, function, file, line, width > room ? width - room : 1);
+	length = strlen(text);
+	snprintf(text + length, size - length, "%s%s", between, tail);
+	cut(text, width);
+	return text;
+}

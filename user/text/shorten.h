@@ -18,6 +18,13 @@
 const char *shorten_position(char *text, size_t size, const char *function, const char *file, uint32_t line,
 			     size_t width);
 
+/*
+ * The same with "  via FUNCTION" behind it, unless `via` is NULL: the function that allocated on behalf of this line.
+ * Directories and packages give way first; the owner keeps at least half of the width where it needs that.
+ */
+const char *shorten_site(char *text, size_t size, const char *function, const char *file, uint32_t line,
+			 const char *via, size_t width);
+
 /* The longest tail of `path` of whole components in `width` bytes, or its last component. Points into `path`. */
 const char *shorten_path(const char *path, size_t width);
 

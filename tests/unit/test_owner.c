@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Whose allocation: which frame of a stack owns it, by build information, by GOROOT, by globs, and in C programs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "profile/owner.h"
+#include "symbols/go_modules.h"
+
+enum { DEPTH_MAX = 8 };
+
+/* Locations of one frame each, leaf first; "A<B" is a location of A inlined into B. */
+static struct owner whose(struct profile *profile, const char *const *functions, const char *directory)
+{
+	const struct profile_location *locations[DEPTH_MAX];
+	struct profile_sample sample = {{0}, {1}};
+	struct owner_table *table;
+	struct owner owner;
+	uint32_t depth = 0;
+
+	for (; functions[depth]; depth++) {
+		struct profile_frame frames[2] = {{0}};
+		char name[256], file[2][256];
+		uint32_t count = 0;
+
+		strcpy(name, functions[depth]);
+		for (char *rest, *part = strtok_r(name, "<", &rest); part; part = strtok_r(NULL, "<", &rest)) {
+			snprintf(file[count], sizeof(file[count]), "%s/%.8s.go",
+				 strncmp(part, "runtime.", 8) == 0 ? "/go/src/runtime" : directory, part);
+			frames[count] = (struct profile_frame){part, file[count], depth + 1, 0, 0};
+			count++;
+		}
+		locations[depth] = profile_location(profile, 16 + depth, NULL, frames, count);
+	}
+	sample.key.stack = profile_stack(profile, locations, depth, false);
+	profile_add(profile, &sample.key, sample.values);
+	table = owner_table_new(profile);
+	owner = owner_of(table, &sample);
+	owner_table_free(table);
+	return owner;
+}
+
+#define WHOSE(profile, ...) whose(profile, (const char *const[]){__VA_ARGS__, NULL}, "/somewhere")
+
+static struct profile *go_profile(const char *build_info)
+{
+	struct profile *profile = profile_new();
+	struct profile_process *process = profile_process_add(profile, 0);
+
+	process->runtime = profile_string(profile, "go1.24.4");
+	go_modules_describe(build_info, profile, process);
+	return profile;
+}
+
+static const char build_info[] = "path\texample.com/m/cmd/x\nmod\texample.com/m\t(devel)\t\n"
+				 "dep\texample.com/m/plugin\tv1.0.0\th1:x\ndep\tgithub.com/other/lib\tv1.2.3\th1:y\n"
+				 "build\t-compiler=gc\n";
+
+static void the_main_module_owns_and_the_innermost_frame_of_it_is_the_owner(void **state)
+{
+	struct profile *profile = go_profile(build_info);
+	struct owner owner;
+
+	(void)state;
+	owner = WHOSE(profile, "runtime.newobject", "fmt.Sscanf", "example.com/m/conf.Parse", "main.main");
+	assert_int_equal(owner.kind, OWNER_FOUND);
+	assert_string_equal(owner.frame->function, "example.com/m/conf.Parse");
+	assert_string_equal(owner.allocating->function, "fmt.Sscanf");
+	assert_string_equal(owner.via, "fmt.Sscanf");
+	assert_string_equal(owner.runtime_call, "runtime.newobject");
+
+	owner = WHOSE(profile, "runtime.newobject", "main.main");
+	assert_string_equal(owner.frame->function, "main.main");
+	assert_null(owner.via);
+
+	/* inlined: the library's function, then the module's, in one location */
+	owner = WHOSE(profile, "runtime.growslice", "github.com/other/lib.Grow<main.fill", "main.main");
+	assert_string_equal(owner.frame->function, "main.fill");
+	assert_string_equal(owner.via, "github.com/other/lib.Grow");
+
+	/* a test package of its own; a longer path that only begins like the module's; a module inside it */
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/m_test.TestX").kind, OWNER_FOUND);
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/more.F").kind, OWNER_OUTSIDE);
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/m/plugin/a.F").kind, OWNER_OUTSIDE);
+	profile_free(profile);
+}
+
+static void what_no_frame_of_the_module_called_is_outside(void **state)
+{
+	struct profile *profile = go_profile(build_info);
+
+	(void)state;
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "fmt.init", "runtime.main").kind, OWNER_OUTSIDE);
+	assert_int_equal(WHOSE(profile, "runtime.allocm", "runtime.main").kind, OWNER_OUTSIDE);
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "runtime.gcStart", "runtime.mallocgc", "main.f").kind,
+			 OWNER_OUTSIDE);
+	/* C in a Go process is a library's */
+	assert_int_equal(WHOSE(profile, "runtime.newobject", "sqlite3_step", "runtime.cgocallback").kind,
+			 OWNER_OUTSIDE);
+	assert_int_equal(whose(profile, (const char *const[]){NULL}, "").kind, OWNER_UNKNOWN);
+	profile_free(profile);
+}
+
+static void without_build_information_all_outside_of_goroot_owns(void **state)
+{
+	struct profile *profile = profile_new();
+
+	(void)state;
+	assert_string_equal(WHOSE(profile, "fmt.Sscanf", "github.com/a/b.F").frame->function, "github.com/a/b.F");
+	assert_string_equal(WHOSE(profile, "vendor/golang.org/x/text.F", "main.F").frame->function, "main.F");
+	/* once the runtime's files show where GOROOT is, a package called `text` that lies elsewhere is a user's */
+	assert_string_equal(WHOSE(profile, "text.F", "main.F", "runtime.main").frame->function, "text.F");
+	assert_int_equal(whose(profile, (const char *const[]){"text.G", NULL}, "/go/src/text").kind, OWNER_OUTSIDE);
+	profile_free(profile);
+}
+
+static void globs_say_otherwise(void **state)
+{
+	static const char *const globs[] = {"github.com/other/*", "example.com/m/cmd/x"};
+	struct profile *profile = go_profile(build_info);
+
+	(void)state;
+	profile_set_modules(profile, globs, 2);
+	assert_string_equal(
+		WHOSE(profile, "runtime.newobject", "github.com/other/lib/deep.F", "main.main").frame->function,
+		"github.com/other/lib/deep.F");
+	assert_string_equal(WHOSE(profile, "runtime.newobject", "example.com/m/conf.Parse", "main.main").via,
+			    "example.com/m/conf.Parse");
+	profile_free(profile);
+}
+
+static void a_test_of_the_standard_library_owns_its_package(void **state)
+{
+	struct profile *profile = go_profile("path\tstrings.test\nbuild\t-compiler=gc\n");
+
+	(void)state;
+	assert_string_equal(
+		WHOSE(profile, "runtime.newobject", "strings.genSplit", "strings_test.BenchmarkX").frame->function,
+		"strings.genSplit");
+	assert_string_equal(
+		WHOSE(profile, "runtime.newobject", "fmt.Sprint", "strings_test.BenchmarkX").frame->function,
+		"strings_test.BenchmarkX");
+	profile_free(profile);
+}
+
+static void c_programs_own_what_libc_allocates_for_them(void **state)
+{
+	const struct profile_mapping libc = {.start = 1, .limit = 2, .file = "/usr/lib/x86_64-linux-gnu/libc.so.6"};
+	const struct profile_frame strdup_frame = {.function = "strdup"}, parse = {.function = "parse"};
+	struct profile *profile = profile_new();
+	struct profile_process *process = profile_process_add(profile, 0);
+	const struct profile_location *stack[2];
+	struct profile_sample sample = {{0}, {1}};
+	struct owner_table *table;
+	struct owner owner;
+
+	(void)state;
+	process->runtime = profile_string(profile, "goalloc 1");
+	stack[0] = profile_location(profile, 1, profile_mapping(profile, &libc), &strdup_frame, 1);
+	stack[1] = profile_location(profile, 9, NULL, &parse, 1);
+	table = owner_table_new(profile);
+	sample.key.stack = profile_stack(profile, stack, 2, false);
+	owner = owner_of(table, &sample);
+	assert_string_equal(owner.frame->function, "parse");
+	assert_string_equal(owner.via, "strdup");
+	sample.key.stack = profile_stack(profile, stack, 1, false);
+	owner = owner_of(table, &sample);
+	assert_string_equal(owner.frame->function, "strdup");
+	assert_null(owner.via);
+	owner_table_free(table);
+	profile_free(profile);
+}
+
+static void build_information_is_read_line_by_line(void **state)
+{
+	struct profile *profile = go_profile(build_info), *hostile;
+	const struct profile_process *process = &profile->processes[0];
+	char text[4096];
+
+	(void)state;
+	assert_string_equal(process->module, "example.com/m");
+	assert_string_equal(process->package, "example.com/m/cmd/x");
+	assert_string_equal(process->nested_modules, "example.com/m/plugin");
+	profile_free(profile);
+	memset(text, 'a', sizeof(text) - 1);
+	memcpy(text, "mod\t", 4);
+	text[sizeof(text) - 1] = 0;
+	hostile = go_profile(text);
+	assert_null(hostile->processes[0].module);
+	profile_free(hostile);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_main_module_owns_and_the_innermost_frame_of_it_is_the_owner),
+		cmocka_unit_test(what_no_frame_of_the_module_called_is_outside),
+		cmocka_unit_test(without_build_information_all_outside_of_goroot_owns),
+		cmocka_unit_test(globs_say_otherwise),
+		cmocka_unit_test(a_test_of_the_standard_library_owns_its_package),
+		cmocka_unit_test(c_programs_own_what_libc_allocates_for_them),
+		cmocka_unit_test(build_information_is_read_line_by_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

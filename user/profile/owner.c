@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profile/owner.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/pointer_map.h"
+#include "profile/frames.h"
+
+enum { PACKAGE_SIZE = 1024 };
+
+/* Which functions a process owns. Processes of one build share a rule. */
+struct rule {
+	const char *package, *nested;
+	const char *module; /* NULL: whatever is outside GOROOT */
+	size_t module_length;
+	bool go;		      /* a Go process: C functions in it are not its module's */
+	struct pointer_map functions; /* by name: whether the process owns it */
+};
+
+struct owner_table {
+	const struct profile *profile;
+	struct rule *rules;
+	size_t rule_count;
+	uint32_t *rule_of_process; /* the last one is for samples of no known process */
+	size_t last;		   /* process of the sample asked for last */
+	const char *goroot;	   /* a file name up to and with "/src/"; NULL where not known */
+	size_t goroot_length;
+};
+
+/* First elements of the import paths of the standard library, Go 1.19 to 1.27. */
+static const char *const standard[] = {
+	"archive", "arena",    "bufio",	 "bytes",   "cmd",	"cmp",	    "compress", "container", "context",
+	"crypto",  "database", "debug",	 "embed",   "encoding", "errors",   "expvar",	"flag",	     "fmt",
+	"go",	   "hash",     "html",	 "image",   "index",	"internal", "io",	"iter",	     "log",
+	"maps",	   "math",     "mime",	 "net",	    "os",	"path",	    "plugin",	"reflect",   "regexp",
+	"runtime", "simd",     "slices", "sort",    "strconv",	"strings",  "structs",	"sync",	     "syscall",
+	"testing", "text",     "time",	 "unicode", "unique",	"unsafe",   "uuid",	"vendor",    "weak",
+};
+
+/* Libraries under a C program that allocate on its behalf, by the start of their file names. */
+static const char *const c_libraries[] = {
+	"libc.so", "libc-", "libc.musl", "libstdc++.so", "libm.so", "libgcc_s.so", "ld-linux", "ld-musl", "libgoalloc",
+};
+
+/* Whether an import path begins with a directory of the standard library. */
+static bool is_standard_path(const char *path, size_t size)
+{
+	const char *slash = memchr(path, '/', size);
+	size_t length = slash ? (size_t)(slash - path) : size;
+
+	for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
+		if (strlen(standard[i]) == length && memcmp(standard[i], path, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool owner_is_standard(const char *function)
+{
+	char package[PACKAGE_SIZE];
+
+	return frames_package(function, package, sizeof(package)) && is_standard_path(package, strlen(package));
+}
+
+static bool is_c_library(const struct profile_mapping *mapping)
+{
+	const char *name;
+
+	if (!mapping || !mapping->file)
+		return false;
+	name = strrchr(mapping->file, '/');
+	name = name ? name + 1 : mapping->file;
+	for (size_t i = 0; i < sizeof(c_libraries) / sizeof(c_libraries[0]); i++) {
+		if (strncmp(name, c_libraries[i], strlen(c_libraries[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether an import path is `module` or below it; "example.com/m_test" is the external test package of it. */
+static bool is_below(const char *package, const char *module, size_t length)
+{
+	return strncmp(package, module, length) == 0 &&
+	       (!package[length] || package[length] == '/' || strcmp(package + length, "_test") == 0);
+}
+
+/* Modules within the main module's path that are modules of their own: the longest path decides. */
+static bool is_nested(const struct rule *rule, const char *package)
+{
+	for (const char *path = rule->nested; path && *path;) {
+		size_t length = strcspn(path, " ");
+
+		if (length && is_below(package, path, length))
+			return true;
+		path += length;
+		path += *path == ' ';
+	}
+	return false;
+}
+
+/* Whether a glob matches an import path or one that it is below. */
+static bool glob_matches(const char *glob, const char *package)
+{
+	char path[PACKAGE_SIZE];
+	char *slash;
+
+	strcpy(path, package);
+	do {
+		if (fnmatch(glob, path, FNM_NOESCAPE) == 0)
+			return true;
+		slash = strrchr(path, '/');
+		if (slash)
+			*slash = 0;
+	} while (slash);
+	return false;
+}
+
+static bool chosen_by_globs(const struct profile *profile, const char *package)
+{
+	for (size_t i = 0; i < profile->module_count; i++) {
+		if (glob_matches(profile->modules[i], package))
+			return true;
+	}
+	return false;
+}
+
+static bool is_in_goroot(const struct owner_table *table, const struct profile_frame *frame)
+{
+	if (table->goroot && frame->file && frame->file[0] == '/')
+		return strncmp(frame->file, table->goroot, table->goroot_length) == 0;
+	return owner_is_standard(frame->function);
+}
+
+/* The main function that `go test` generates: what runs below it alone is the testing package's. */
+static bool is_generated_main(const struct profile_frame *frame)
+{
+	static const char name[] = "_testmain.go";
+	size_t length = frame->file ? strlen(frame->file) : 0;
+
+	return length >= sizeof(name) - 1 && strcmp(frame->file + length - (sizeof(name) - 1), name) == 0;
+}
+
+static bool owns_package(const struct owner_table *table, const struct rule *rule, const struct profile_frame *frame,
+			 const char *package)
+{
+	const char *path = strcmp(package, "main") == 0 && rule->package ? rule->package : package;
+
+	if (is_generated_main(frame))
+		return false;
+	if (table->profile->module_count)
+		return chosen_by_globs(table->profile, path);
+	if (!rule->module)
+		return !is_in_goroot(table, frame);
+	return strcmp(package, "main") == 0 ||
+	       (is_below(package, rule->module, rule->module_length) && !is_nested(rule, package));
+}
+
+static bool find_out(const struct owner_table *table, const struct rule *rule, const struct profile_frame *frame,
+		     const struct profile_mapping *mapping)
+{
+	char package[PACKAGE_SIZE];
+
+	if (frame->function[0] == '(') /* a name that we gave, such as "(tiny objects: split unknown)" */
+		return true;
+	/* equality and hash functions that the compiler makes: the caller is shown */
+	if (strncmp(frame->function, "type:", 5) == 0 || strncmp(frame->function, "type..", 6) == 0 ||
+	    strncmp(frame->function, "go:", 3) == 0)
+		return false;
+	if (frames_package(frame->function, package, sizeof(package)))
+		return owns_package(table, rule, frame, package);
+	return !rule->go && !is_c_library(mapping);
+}
+
+static bool owns(const struct owner_table *table, struct rule *rule, const struct profile_location *location,
+		 const struct profile_frame *frame)
+{
+	uint32_t *known;
+
+	if (!frame->function)
+		return false;
+	known = pointer_map_at(&rule->functions, frame->function);
+	if (*known == POINTER_MAP_NONE)
+		*known = find_out(table, rule, frame, location->mapping);
+	return *known;
+}
+
+/* Rules of processes */
+
+static struct rule rule_of(const struct profile_process *process)
+{
+	static const char test[] = ".test";
+	struct rule rule = {.package = process->package, .nested = process->nested_modules, .module = process->module};
+	size_t length = process->package ? strlen(process->package) : 0;
+
+	rule.go = process->runtime && strncmp(process->runtime, "goalloc", 7) != 0;
+	rule.module_length = rule.module ? strlen(rule.module) : 0;
+	/* a test of a package of the standard library, "strings.test", has no module: it owns its package */
+	if (!rule.module && length > sizeof(test) &&
+	    strcmp(process->package + length - (sizeof(test) - 1), test) == 0 &&
+	    is_standard_path(process->package, length - (sizeof(test) - 1))) {
+		rule.module = process->package;
+		rule.module_length = length - (sizeof(test) - 1);
+	}
+	return rule;
+}
+
+static uint32_t add_rule(struct owner_table *table, const struct profile_process *process)
+{
+	struct rule rule = rule_of(process);
+
+	for (size_t i = 0; i < table->rule_count; i++) {
+		const struct rule *other = &table->rules[i];
+
+		if (other->module == rule.module && other->package == rule.package && other->nested == rule.nested &&
+		    other->go == rule.go)
+			return (uint32_t)i;
+	}
+	table->rules[table->rule_count] = rule;
+	return (uint32_t)table->rule_count++;
+}
+
+/* Where the standard library's sources lie: a function of the runtime shows it. */
+static void find_goroot(struct owner_table *table)
+{
+	const struct profile *profile = table->profile;
+	static const char runtime[] = "/src/runtime/";
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_stack *stack = profile->samples[i]->key.stack;
+
+		for (uint32_t j = stack ? stack->depth : 0; j-- > 0;) {
+			const struct profile_location *location = stack->locations[j];
+			const struct profile_frame *frame =
+				location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
+			const char *found;
+
+			if (!frame || !frame->function || !frame->file || frame->file[0] != '/' ||
+			    strncmp(frame->function, "runtime.", 8) != 0 || !(found = strstr(frame->file, runtime)))
+				continue;
+			table->goroot = frame->file;
+			table->goroot_length = (size_t)(found - frame->file) + strlen("/src/");
+			return;
+		}
+	}
+}
+
+struct owner_table *owner_table_new(const struct profile *profile)
+{
+	struct owner_table *table = calloc(1, sizeof(*table));
+	static const struct profile_process none;
+
+	if (!table)
+		abort();
+	table->profile = profile;
+	table->rules = calloc(profile->process_count + 1, sizeof(*table->rules));
+	table->rule_of_process = calloc(profile->process_count + 1, sizeof(*table->rule_of_process));
+	if (!table->rules || !table->rule_of_process)
+		abort();
+	for (size_t i = 0; i < profile->process_count; i++)
+		table->rule_of_process[i] = add_rule(table, &profile->processes[i]);
+	table->rule_of_process[profile->process_count] = add_rule(table, &none);
+	find_goroot(table);
+	return table;
+}
+
+void owner_table_free(struct owner_table *table)
+{
+	if (!table)
+		return;
+	for (size_t i = 0; i < table->rule_count; i++)
+		pointer_map_free(&table->rules[i].functions);
+	free(table->rules);
+	free(table->rule_of_process);
+	free(table);
+}
+
+static bool is_process(const struct profile_process *process, const struct profile_key *key, bool comm)
+{
+	return process->pid == key->pid && (!comm || process->comm == key->comm);
+}
+
+/* The rule of a sample's process. A process ID may come twice, before and after an exec: then the name decides. */
+static struct rule *rule_of_sample(struct owner_table *table, const struct profile_key *key)
+{
+	const struct profile *profile = table->profile;
+
+	if (profile->process_count == 1)
+		return &table->rules[table->rule_of_process[0]];
+	if (table->last < profile->process_count && is_process(&profile->processes[table->last], key, true))
+		return &table->rules[table->rule_of_process[table->last]];
+	for (int comm = 1; comm >= 0; comm--) {
+		for (size_t i = 0; i < profile->process_count; i++) {
+			if (is_process(&profile->processes[i], key, comm)) {
+				table->last = i;
+				return &table->rules[table->rule_of_process[i]];
+			}
+		}
+	}
+	return &table->rules[table->rule_of_process[profile->process_count]];
+}
+
+static bool any_frame_known(const struct profile_stack *stack)
+{
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		if (stack->locations[i]->frame_count && stack->locations[i]->frames[0].function)
+			return true;
+	}
+	return false;
+}
+
+/* A C program whose stack shows libraries only still has a line to show: the innermost one. */
+static bool is_c_only(const struct rule *rule, const struct profile_frame *frame)
+{
+	char package[PACKAGE_SIZE];
+
+	return !rule->go && frame->function && !frames_package(frame->function, package, sizeof(package));
+}
+
+struct owner owner_of(struct owner_table *table, const struct profile_sample *sample)
+{
+	const struct profile_stack *stack = sample->key.stack;
+	struct owner owner = {.kind = OWNER_UNKNOWN};
+	struct frames_site site;
+	struct rule *rule;
+
+	if (!stack || !any_frame_known(stack))
+		return owner;
+	owner.kind = OWNER_OUTSIDE;
+	if (!frames_site(stack, &site))
+		return owner;
+	owner.allocating = frames_site_frame(stack, &site);
+	owner.runtime_call = site.runtime_call;
+	rule = rule_of_sample(table, &sample->key);
+	for (uint32_t i = site.location; i < stack->depth && !owner.frame; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = i == site.location ? site.frame : 0; j < location->frame_count && !owner.frame; j++) {
+			if (owns(table, rule, location, &location->frames[j]))
+				owner.frame = &location->frames[j];
+		}
+	}
+	if (!owner.frame && is_c_only(rule, owner.allocating))
+		owner.frame = owner.allocating;
+	if (!owner.frame)
+		return owner;
+	owner.kind = OWNER_FOUND;
+	if (owner.frame != owner.allocating && owner.frame->function != owner.allocating->function)
+		owner.via = owner.allocating->function;
+	return owner;
+}
