@@ -92,6 +92,8 @@ void *debug_freed(struct mspan *s, void *object)
 	struct trailer *t = trailer_of(s, object);
 	t->state = Freed;
 	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
+	/* In a child forked meanwhile, the queue holds objects only that are wholly filled. */
+	atomic_signal_fence(memory_order_seq_cst);
 	void *out = queue[queue_at];
 	queue[queue_at] = object;
 	queue_at = (queue_at + 1) % QueueLength;

@@ -41,3 +41,9 @@ void fixalloc_free(struct fixalloc *f, void *object)
 	f->list = object;
 	f->inuse -= f->size;
 }
+
+void fixalloc_forget(struct fixalloc *f)
+{
+	f->list = NULL;
+	f->left = 0;
+}

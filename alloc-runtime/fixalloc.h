@@ -22,5 +22,7 @@ struct fixalloc {
 void fixalloc_init(struct fixalloc *f, size_t size);
 void *fixalloc_alloc(struct fixalloc *f); /* zero when new, else as it was freed; NULL when memory is out */
 void fixalloc_free(struct fixalloc *f, void *object);
+/* Begins a new chunk and a new list of freed objects, where the old ones may be broken. */
+void fixalloc_forget(struct fixalloc *f);
 
 #endif

@@ -352,11 +352,57 @@ struct mcache *mcache_attach(void)
 	return &mcache_shared;
 }
 
-/* In the child of a fork only the thread that forked lives on. The caches of the others are given up, but for those
- * that were in the middle of something. */
-void mcache_abandonOthers(void)
+bool mcache_othersInUse(void)
 {
 	for (struct mcache *c = mcache_all; c; c = c->next)
-		if (c->inuse && c != mcache_self && c != &mcache_shared && c->sequence.moving % 2 == 0)
-			freemcache(c);
+		if (c->inuse && c != mcache_self && c != &mcache_shared)
+			return true;
+	return false;
+}
+
+/* A cache whose spans have been abandoned: only its counters are left. Its lists may be broken, so nothing follows them. */
+static void empty_cache(struct mcache *c)
+{
+	for (unsigned i = 0; i < NumSpanClasses; i++) {
+		uint64_t bytes, objects = take_objects(c, i, &bytes);
+		note_uncached(c, i, objects, bytes);
+		c->alloc[i] = &emptymspan;
+		c->full[i] = c->ready[i] = (struct mSpanList){NULL, NULL};
+		c->nready[i] = 0;
+	}
+	atomic_store_explicit(&c->posted, NULL, memory_order_relaxed);
+	c->sequence.moving += c->sequence.moving % 2;
+	c->sequence.allocating += c->sequence.allocating % 2;
+	tiny_release(c);
+}
+
+void mcache_abandonOthers(bool shared)
+{
+	for (struct mspan *s = mheap.allspans; s; s = s->alllink) {
+		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+		/* Whoever was about to post the span has not come to it. */
+		atomic_store_explicit(&s->posted, false, memory_order_relaxed);
+		if (s->state != mSpanInUse || owner == mcache_self || (owner == &mcache_shared && !shared))
+			continue;
+		if (owner) {
+			mspan_abandon(s);
+			owner_set(&s->list, NULL);
+		}
+		if (!reader_get(&s->list))
+			mcentral_relist(s);
+	}
+	mheap.freecaches = NULL;
+	for (struct mcache *c = mcache_all; c; c = c->next) {
+		if (c == mcache_self || (c == &mcache_shared && !shared)) {
+			atomic_store_explicit(&c->posted, NULL, memory_order_relaxed);
+			continue;
+		}
+		if (c->inuse)
+			empty_cache(c);
+		if (c != &mcache_shared) {
+			c->inuse = false;
+			c->next_free = mheap.freecaches;
+			mheap.freecaches = c;
+		}
+	}
 }

@@ -119,6 +119,21 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 	}
 }
 
+void mcentral_forgetLists(void)
+{
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		mheap.central[i].nonempty = mheap.central[i].empty = (struct mSpanList){NULL, NULL};
+}
+
+void mcentral_relist(struct mspan *s)
+{
+	struct mcentral *central = &mheap.central[s->spanclass];
+
+	mSpanList_insert(&central->empty, s);
+	if (place(central, s, mspan_enough(s->nelems)))
+		mheap_freeSpan(s);
+}
+
 bool mcentral_sweep(struct mspan *s)
 {
 	struct mcentral *central = &mheap.central[reader_get(&s->spanclass)];

@@ -8,6 +8,8 @@
  */
 #include "runtime.h"
 
+#include <string.h>
+
 #include "debug.h"
 #include "scavenge.h"
 #include "special.h"
@@ -319,7 +321,6 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 	s->elemsize = class->size;
 	s->nelems = (uint32_t)(mspan_bytes(s) / class->size);
 	s->objMagic = class->divMagic;
-	s->state = mSpanInUse;
 	if (!mheap_initBits(s))
 		return false;
 	/* Objects of the tiny span class may be shared blocks; only the slow path of free knows, as at debug level. */
@@ -390,17 +391,20 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->specials = NULL;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
-	if (spanclass_size_class(spanclass) == 0) {
+	bool large = spanclass_size_class(spanclass) == 0;
+	if (large) {
 		s->elemsize = mspan_bytes(s);
 		s->nelems = 1;
 		s->objMagic = 0;
-		s->state = mSpanLarge;
 		mSpanList_insert(busy_list(npages), s);
 	} else if (!init_small(s, spanclass)) {
 		freeSpanLocked(s);
 		return NULL;
 	}
 	owner_add(&mheap.pagesInUse, npages);
+	/* Last: mheap_rebuild believes what a span in use says of itself. */
+	atomic_signal_fence(memory_order_seq_cst);
+	s->state = large ? mSpanLarge : mSpanInUse;
 	set_table(s, s, s->state == mSpanInUse);
 	return s;
 }
@@ -512,4 +516,86 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages)
 	}
 	lock_release(&mheap.lock);
 	return resized;
+}
+
+static bool in_use(const struct mspan *s)
+{
+	return s->state == mSpanInUse || s->state == mSpanLarge;
+}
+
+/* Whether a span in use begins at the page, once find_in_use has been through. */
+static bool begins_in_use(uintptr_t page)
+{
+	const struct mspan *s = arena_map.spans[page];
+
+	return in_use(s) && page_of(s) == page;
+}
+
+/* Sorts all structs into those of spans in use and dead ones. A span is in use if its state says so, which alloc_m sets
+ * last, and the table refers to it, which freeSpanLocked takes back first. */
+static void find_in_use(void)
+{
+	fixalloc_forget(&mheap.spanalloc);
+	mheap.spanalloc.inuse = 0;
+	for (struct mspan *s = mheap.allspans; s; s = s->alllink) {
+		mheap.spanalloc.inuse += mheap.spanalloc.size;
+		if (!in_use(s) || page_of(s) >= arena_map.pages || arena_map.spans[page_of(s)] != s) {
+			atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+			owner_set(&s->list, NULL);
+			s->divMagic = 0;
+			delete_span(s);
+			continue;
+		}
+		mheap.pagesInUse += s->npages;
+		if (s->state == mSpanLarge) {
+			s->elemsize = mspan_bytes(s);
+			mSpanList_insert(busy_list(s->npages), s);
+		} else if (!atomic_load_explicit(&s->owner, memory_order_relaxed)) {
+			owner_set(&s->list, NULL); /* of its mcentral, which is forgotten */
+		}
+		set_table(s, s, s->state == mSpanInUse);
+	}
+}
+
+static void free_gap(uintptr_t page, size_t npages)
+{
+	struct mspan *s = new_span(mheap.arena_start + (page << PageShift), npages);
+
+	/* Without memory for the struct, nobody uses the pages. */
+	for (size_t i = 0; i < npages; i++)
+		arena_map.spans[page + i] = &emptymspan;
+	if (!s)
+		return;
+	s->pages_needzero = true;
+	s->unusedsince = mheap.now;
+	set_table(s, s, false);
+	insert_free(s);
+}
+
+void mheap_rebuild(void)
+{
+	memset(mheap.free, 0, sizeof mheap.free);
+	memset(mheap.free_map, 0, sizeof mheap.free_map);
+	memset(&mheap.freelarge, 0, sizeof mheap.freelarge);
+	memset(mheap.busy, 0, sizeof mheap.busy);
+	mheap.busylarge = (struct mSpanList){NULL, NULL};
+	mheap.pagesInUse = mheap.pagesReleased = 0;
+	fixalloc_forget(&mheap.tinyalloc);
+	fixalloc_forget(&mheap.specialalloc);
+	fixalloc_forget(&mheap.cachealloc);
+	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
+		fixalloc_forget(&mheap.bitsalloc[i]);
+	mheap.arena_used = mheap.arena_start + (arena_map.pages << PageShift);
+	mcentral_forgetLists();
+	find_in_use();
+	for (uintptr_t page = 0, end; page < arena_map.pages; page = end) {
+		end = page;
+		if (begins_in_use(page)) {
+			end += arena_map.spans[page]->npages;
+			continue;
+		}
+		while (end < arena_map.pages && !begins_in_use(end))
+			end++;
+		free_gap(page, end - page);
+	}
 }

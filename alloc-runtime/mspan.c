@@ -149,6 +149,8 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 	unsigned w = s->freeindex / 64u - 1;
 	s->allocBits[w] |= free;
 	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
+	/* mspan_abandon relies on it: the window never holds objects of another word than freeindex says. */
+	atomic_signal_fence(memory_order_seq_cst);
 	open_window(c, s, free);
 	return nextFree(c, s, sampled);
 }
@@ -213,6 +215,8 @@ void mspan_adopt(struct mspan *s)
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		s->allocBits[w] = mspan_word_mask(s, w);
 	s->allocCache = s->allocHeld = 0;
+	/* Before the span has an owner; see mspan_abandon. */
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 unsigned mspan_disown(struct mspan *s)
@@ -232,6 +236,27 @@ unsigned mspan_disown(struct mspan *s)
 	/* Pairs with free_shared: either the freer sees that nobody owns the span, or we see its bit. */
 	atomic_store_explicit(&s->owner, NULL, memory_order_seq_cst);
 	return freeBits_count(s->freeBits, s->nelems);
+}
+
+void mspan_abandon(struct mspan *s)
+{
+	uint64_t window = s->freeindex != 0 ? s->allocCache | s->allocHeld : 0;
+
+	/* The owner may have moved free objects half way from the window to allocBits, or from there to freeBits: what is
+	 * free in any of them is free. An object that is free in none, and was in its owner's hands, is lost. */
+	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
+		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
+		if (window != 0 && s->freeindex / 64u - 1 == w)
+			free |= window;
+		for (unsigned half = 0; half < 2; half++) {
+			_Atomic uint64_t *word = &s->freeBits[2 * w + half];
+			uint64_t bits = atomic_load_explicit(word, memory_order_relaxed) | (free >> 32 * half);
+			bits &= UINT32_MAX;
+			atomic_store_explicit(word, bits | (uint64_t)bit_count(bits) << 32, memory_order_relaxed);
+		}
+	}
+	s->allocCache = s->allocHeld = 0;
+	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
 }
 
 bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word)

@@ -391,6 +391,8 @@ void recorder_in_child(void)
 	recorder.rows = NULL;
 	recorder.capacity = recorder.used = 0;
 	recorder.lost = 0;
+	recorder.chunk_left = 0; /* another thread may have been taking from it */
+	out.length = 0;
 	goalloc_read_stats(&recorder.start);
 }
 

@@ -241,6 +241,8 @@ unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* objects
 unsigned mspan_collect(struct mspan *s); /* owner: takes freeBits, starts a new pass; all that is free */
 void mspan_adopt(struct mspan *s);	 /* a span without owner gets ready for mspan_collect */
 unsigned mspan_disown(struct mspan *s);	 /* owner: all that is free goes to freeBits; their number */
+/* In the child of a fork: the same for a span whose owner may have been in the middle of anything. */
+void mspan_abandon(struct mspan *s);
 bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: it was free already */
 
 /* A span is worth an mcache's trip when it has so many free objects: with fewer, refills come too often; with more,
@@ -333,7 +335,10 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
 void mcache_freedSome(struct mcache *c, struct mspan *s);
 /* Another thread did. */
 void mcache_post(struct mcache *c, struct mspan *s);
-void mcache_abandonOthers(void);
+bool mcache_othersInUse(void); /* whether other threads than this one have caches */
+/* In the child of a fork: takes back what belonged to threads that are not there. `shared` says that one of them was
+ * using the shared cache. */
+void mcache_abandonOthers(bool shared);
 
 /* ---- mcentral ---- */
 
@@ -350,6 +355,9 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
 /* Somebody freed objects of a span without owner. The span may be gone by now, so the caller says what it was. */
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
 void mcentral_lookAt(struct mspan *s); /* the same, at leisure */
+/* In the child of a fork: forgets all lists, and puts a span that has no owner and is on no list where it belongs. */
+void mcentral_forgetLists(void);
+void mcentral_relist(struct mspan *s);
 /* This cycle's visit: an eighth free is enough. True: the span went to `nonempty`. */
 bool mcentral_sweep(struct mspan *s);
 
@@ -436,6 +444,8 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
 bool mheap_resizeSpan(struct mspan *s, size_t npages); /* of a large object */
 void mheap_freeSpan(struct mspan *s);
+/* In the child of a fork: makes everything that mheap.lock guards anew, from the spans that are in use. */
+void mheap_rebuild(void);
 /* A fresh span of a class that grows will be written soon, and what is behind it too. */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages);
 bool mheap_initBits(struct mspan *s); /* room for the bits of nelems objects */

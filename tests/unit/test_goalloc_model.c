@@ -590,6 +590,101 @@ static void memstats_add_up(void **state)
 	goalloc_free(object);
 }
 
+/* ---- forks ---- */
+
+static _Atomic bool stop;
+static _Atomic(void *) handed_over[64];
+
+/* Keeps every lock of the heap busy: small, tiny and large objects, of which others free half; threads that end. */
+static void *keep_the_heap_busy(void *argument)
+{
+	unsigned random = (unsigned)(uintptr_t)argument;
+
+	while (!atomic_load(&stop)) {
+		unsigned r = next(&random) >> 8;
+		size_t size = r % 8 == 0 ? 40000 + r % 200000 : r % 8 == 1 ? r % 15 : 1 + r % 9000;
+		void *object = r % 2 ? goalloc_scan(size) : goalloc_noscan(size);
+		if (size != 0)
+			*(char *)object = 1;
+		goalloc_free(r % 4 == 0 ? object : atomic_exchange(&handed_over[r >> 3 & 63], object));
+	}
+	return NULL;
+}
+
+static void *allocate_one(void *unused)
+{
+	(void)unused;
+	return goalloc_scan(500);
+}
+
+static void *keep_threads_coming(void *argument)
+{
+	while (!atomic_load(&stop)) {
+		pthread_t thread;
+		if (pthread_create(&thread, NULL, allocate_one, NULL) == 0) {
+			void *object;
+			pthread_join(thread, &object);
+			goalloc_free(object);
+		}
+	}
+	return argument;
+}
+
+static int in_child(void **mine, unsigned n)
+{
+	const char *wrong = mheap_is_valid();
+
+	alarm(60);
+	for (unsigned i = 0; i < n; i++)
+		goalloc_free(mine[i]);
+	for (unsigned i = 0; i < 64; i++)
+		goalloc_free(atomic_exchange(&handed_over[i], NULL));
+	unsigned random = 1;
+	for (unsigned i = 0; i < 2000; i++) {
+		void *object = goalloc_scan(1 + next(&random) % 60000);
+		memset(object, 1, 1);
+		goalloc_free(object);
+	}
+	if (!wrong)
+		wrong = mheap_is_valid();
+	if (wrong)
+		fprintf(stderr, "in a child: %s\n", wrong);
+	return wrong != NULL;
+}
+
+static void children_find_a_whole_heap_whatever_other_threads_were_doing(void **state)
+{
+	(void)state;
+	enum { Busy = 3, Forks = 50, Mine = 500 };
+	pthread_t threads[Busy + 1];
+	static void *mine[Mine];
+	unsigned broken = 0;
+
+	atomic_store(&stop, false);
+	for (unsigned i = 0; i < Busy; i++)
+		pthread_create(&threads[i], NULL, keep_the_heap_busy, (void *)(uintptr_t)(i + 1));
+	pthread_create(&threads[Busy], NULL, keep_threads_coming, NULL);
+	for (unsigned i = 0; i < Forks; i++) {
+		for (unsigned k = 0; k < Mine; k++)
+			mine[k] = goalloc_scan(8 + k * 13 % 4000);
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(in_child(mine, Mine));
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		broken += status != 0;
+		for (unsigned k = 0; k < Mine; k++)
+			goalloc_free(mine[k]);
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i <= Busy; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < 64; i++)
+		goalloc_free(atomic_exchange(&handed_over[i], NULL));
+	assert_int_equal(broken, 0);
+	assert_heap_valid();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -608,6 +703,7 @@ int main(void)
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),
+		cmocka_unit_test(children_find_a_whole_heap_whatever_other_threads_were_doing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,6 +299,60 @@ static void children_of_a_busy_process_allocate(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+static char name[] = "/tmp/goalloc-test-XXXXXX";
+
+/* Allocates and frees while it holds the lock of a stream. */
+static void *read_lines(void *unused)
+{
+	FILE *file = fopen(name, "r");
+
+	while (!atomic_load(&stop)) {
+		char *line = NULL;
+		size_t size = 0;
+		rewind(file);
+		assert_true(getline(&line, &size, file) > 0);
+		call_free(line);
+	}
+	fclose(file);
+	return unused;
+}
+
+static void *flush_all(void *unused)
+{
+	while (!atomic_load(&stop))
+		fflush(NULL);
+	return unused;
+}
+
+/* glibc takes stdio's locks between the handlers of pthread_atfork and the fork itself. */
+static void fork_waits_for_nobody_who_allocates_with_a_streams_lock(void **state)
+{
+	(void)state;
+	enum { Readers = 3, Forks = 100 };
+	pthread_t threads[Readers + 1];
+	FILE *file = fdopen(mkstemp(name), "w");
+
+	for (unsigned i = 0; i < 60000; i++)
+		fputc('x', file);
+	fputc('\n', file);
+	fclose(file);
+	atomic_store(&stop, false);
+	alarm(120); /* a deadlock ends the test */
+	for (unsigned i = 0; i <= Readers; i++)
+		pthread_create(&threads[i], NULL, i < Readers ? read_lines : flush_all, NULL);
+	for (unsigned i = 0; i < Forks; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i <= Readers; i++)
+		pthread_join(threads[i], NULL);
+	alarm(0);
+	unlink(name);
+}
+
 static pthread_key_t keys[3];
 
 static void destructor(void *value)
@@ -370,6 +424,7 @@ int main(void)
 		cmocka_unit_test(operator_new_and_delete_are_there),
 		cmocka_unit_test(trim_and_mallinfo_work),
 		cmocka_unit_test(children_of_a_busy_process_allocate),
+		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
 		cmocka_unit_test(destructors_of_threads_may_allocate),
 		cmocka_unit_test(libraries_come_and_go),
 	};
