@@ -2,6 +2,7 @@
 /* See debug.h. The queue is under a lock of its own, innermost. */
 #include "debug.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,16 @@
 
 enum {
 	QueueLength = 4096,
-	FillAfter = 0xa5, /* between the object and its trailer */
+	EndPatience = 10000, /* yields */
+	FillAfter = 0xa5,    /* between the object and its trailer */
 	FillFreed = 0xdf,
 };
 #define Live  0x6c697665206f626aULL
 #define Freed 0x667265656420216fULL
 
+/* Nothing of it is believed, and no pointer in it followed, while `seal` does not fit the rest. */
 struct trailer {
-	uint64_t state;
+	uint64_t seal; /* seal_of(Live or Freed) */
 	size_t size;
 	const struct goalloc_site *site;
 	uintptr_t pc; /* returns into the caller, where there is no site */
@@ -34,10 +37,26 @@ static struct trailer *trailer_of(const struct mspan *s, const void *object)
 	return (struct trailer *)((char *)object + s->elemsize) - 1;
 }
 
+/* Multiplication by an odd number loses nothing: a change in any one field always changes the seal. */
+static uint64_t seal_of(const struct trailer *t, uint64_t state)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15;
+	uint64_t seal = (state ^ (uintptr_t)t) * odd;
+
+	seal = (seal ^ t->size ^ seal >> 32) * odd;
+	seal = (seal ^ (uintptr_t)t->site ^ seal >> 32) * odd;
+	return (seal ^ t->pc ^ seal >> 32) * odd;
+}
+
+static bool is(const struct trailer *t, uint64_t state)
+{
+	return t->seal == seal_of(t, state);
+}
+
 static _Noreturn void report(const char *what, const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);
-	bool known = t->state == Live || t->state == Freed;
+	bool known = is(t, Live) || is(t, Freed);
 
 	goalloc_fatalObject(what, (uintptr_t)object, s, known ? t->site : NULL, known ? t->pc : 0);
 }
@@ -55,8 +74,8 @@ void debug_allocated(void *object, size_t size, const struct caller *caller)
 	struct mspan *s = span_at(object);
 	struct trailer *t = trailer_of(s, object);
 
-	*t = (struct trailer){
-		.state = Live, .size = size, .site = (const struct goalloc_site *)caller->site, .pc = caller->pc};
+	*t = (struct trailer){.size = size, .site = (const struct goalloc_site *)caller->site, .pc = caller->pc};
+	t->seal = seal_of(t, Live);
 	memset((char *)object + size, FillAfter, (size_t)((char *)t - (char *)object) - size);
 }
 
@@ -65,10 +84,9 @@ static void check_live(const struct mspan *s, const void *object)
 	const struct trailer *t = trailer_of(s, object);
 	const unsigned char *p = object;
 
-	if (t->state == Freed)
+	if (is(t, Freed))
 		report("double free of", s, object);
-	if (t->state != Live || t->size > s->elemsize - sizeof *t ||
-	    !filled(p + t->size, (const unsigned char *)t, FillAfter))
+	if (!is(t, Live) || !filled(p + t->size, (const unsigned char *)t, FillAfter))
 		report("overflow past the end of", s, object);
 }
 
@@ -77,7 +95,7 @@ static void check_queued(const void *object)
 	const struct mspan *s = span_at(object);
 	const struct trailer *t = trailer_of(s, object);
 
-	if (t->state != Freed || !filled(object, (const unsigned char *)t, FillFreed))
+	if (!is(t, Freed) || !filled(object, (const unsigned char *)t, FillFreed))
 		report("use after free of", s, object);
 }
 
@@ -90,7 +108,7 @@ void *debug_freed(struct mspan *s, void *object)
 	lock_acquire(&debug_lock);
 	check_live(s, object);
 	struct trailer *t = trailer_of(s, object);
-	t->state = Freed;
+	t->seal = seal_of(t, Freed);
 	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
 	/* In a child forked meanwhile, the queue holds objects only that are wholly filled. */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -107,16 +125,23 @@ size_t debug_size(const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);
 
-	if (t->state != Live)
-		report(t->state == Freed ? "size of a freed object:" : "overflow past the end of", s, object);
+	if (!is(t, Live))
+		report(is(t, Freed) ? "size of a freed object:" : "overflow past the end of", s, object);
 	return t->size;
 }
 
-static __attribute__((destructor)) void check_queue(void)
+__attribute__((destructor)) void debug_finish(void)
 {
+	/* A signal handler may end the process from inside of debug_freed: then nothing is checked. */
+	for (unsigned i = 0; !lock_try(&debug_lock); i++)
+		if (i == EndPatience)
+			return;
+		else
+			sched_yield();
 	for (unsigned i = 0; i < QueueLength; i++)
 		if (queue[i])
 			check_queued(queue[i]);
+	lock_release(&debug_lock);
 }
 
 void debug_init(void)
@@ -125,6 +150,7 @@ void debug_init(void)
 
 	if (level && strcmp(level, "0") != 0 && *level) {
 		debug_level = true;
+		at_quick_exit(debug_finish);
 		sampler_word.force_slow = 1;
 	}
 }

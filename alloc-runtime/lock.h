@@ -19,6 +19,7 @@
  */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct lock {
@@ -35,6 +36,14 @@ static inline void lock_acquire(struct lock *lock)
 	if (!atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire,
 						     memory_order_relaxed))
 		lock_slow(lock);
+}
+
+static inline bool lock_try(struct lock *lock)
+{
+	uint32_t free = 0;
+
+	return atomic_compare_exchange_strong_explicit(&lock->state, &free, 1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 static inline void lock_release(struct lock *lock)

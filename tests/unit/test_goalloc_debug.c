@@ -60,6 +60,20 @@ static void use_after_free_until_exit(void)
 	*(volatile char *)object = 1;
 }
 
+static void use_after_free_until_quick_exit(void)
+{
+	use_after_free_until_exit();
+	quick_exit(0);
+}
+
+static void trailer_of_a_freed_object(void)
+{
+	char *object = goalloc_scan_at(8, &site);
+
+	goalloc_free(object);
+	*(volatile char *)(object + 20) ^= 1;
+}
+
 static void interior_free(void)
 {
 	goalloc_free((char *)goalloc_scan_at(64, &site) + 16);
@@ -91,6 +105,8 @@ static const struct {
 	{"large-overflow", large_overflow, "goalloc: overflow past the end of 0x"},
 	{"use-after-free", use_after_free, "goalloc: use after free of 0x"},
 	{"use-after-free-until-exit", use_after_free_until_exit, "goalloc: use after free of 0x"},
+	{"use-after-free-until-quick-exit", use_after_free_until_quick_exit, "goalloc: use after free of 0x"},
+	{"trailer-of-a-freed-object", trailer_of_a_freed_object, "goalloc: use after free of 0x"},
 	{"interior-free", interior_free, "goalloc: free of a pointer into an object: 0x"},
 	{"no-fault", no_fault, NULL},
 };
@@ -136,9 +152,32 @@ static void faults_are_reported_with_address_span_and_site(void **state)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 		assert_memory_equal(text, faults[i].message, strlen(faults[i].message));
 		assert_non_null(strstr(text, "-byte objects at 0x"));
-		if (faults[i].fault != interior_free)
+		if (faults[i].fault != interior_free && faults[i].fault != trailer_of_a_freed_object)
 			assert_non_null(strstr(text, "allocated at shop.go:42 (main.sell)"));
 		assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	}
+}
+
+static void flip(const char *where)
+{
+	char *object = goalloc_scan_at(8, &site);
+
+	*(volatile char *)(object + atoi(where)) ^= 'A';
+	goalloc_free(object);
+}
+
+/* Between the object and the end of its element there is fill, and the trailer's four words. */
+static void every_byte_past_the_end_is_checked(void **state)
+{
+	(void)state;
+	for (unsigned offset = 8; offset < 48; offset++) {
+		char argument[8], text[1000];
+		snprintf(argument, sizeof argument, "%u", offset);
+		int status = run_with(argument, "1", text, sizeof text);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		assert_memory_equal(text, "goalloc: overflow past the end of 0x", 36);
+		/* The site is in the trailer, and shown only where that is whole. */
+		assert_int_equal(strstr(text, "shop.go") != NULL, offset < 16);
 	}
 }
 
@@ -155,6 +194,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_are_reported_with_address_span_and_site),
+		cmocka_unit_test(every_byte_past_the_end_is_checked),
 		cmocka_unit_test(without_the_level_nothing_is_checked_beyond_the_free),
 	};
 
@@ -163,6 +203,10 @@ int main(int argc, char **argv)
 			faults[i].fault();
 			return 0;
 		}
+	}
+	if (argc > 1 && argv[1][0] >= '0' && argv[1][0] <= '9') {
+		flip(argv[1]);
+		return 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

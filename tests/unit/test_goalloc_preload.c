@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,8 +320,10 @@ static void *read_lines(void *unused)
 
 static void *flush_all(void *unused)
 {
-	while (!atomic_load(&stop))
+	while (!atomic_load(&stop)) {
 		fflush(NULL);
+		usleep(500); /* else the fork hardly gets the lock of the list of streams */
+	}
 	return unused;
 }
 
@@ -328,7 +331,7 @@ static void *flush_all(void *unused)
 static void fork_waits_for_nobody_who_allocates_with_a_streams_lock(void **state)
 {
 	(void)state;
-	enum { Readers = 3, Forks = 100 };
+	enum { Readers = 2, Forks = 40 };
 	pthread_t threads[Readers + 1];
 	FILE *file = fdopen(mkstemp(name), "w");
 
@@ -398,6 +401,47 @@ static void destructors_of_threads_may_allocate(void **state)
 	assert_int_equal(stats.MCacheInuse, caches);
 }
 
+static void write_after_free(void)
+{
+	char *object = call_malloc(100);
+
+	call_free(object);
+	*(volatile char *)(object + 7) = 1;
+}
+
+/* At the debug level the program runs itself again. */
+static void writes_after_free_are_reported_however_the_process_ends(void **state)
+{
+	static const char *const ends[] = {"_exit", "_Exit", "exit", "quick_exit"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			setenv("GOALLOC_DEBUG", "1", 1);
+			signal(SIGABRT, SIG_DFL);
+			freopen("/dev/null", "w", stderr);
+			execl("/proc/self/exe", "test_goalloc_preload", ends[i], (char *)NULL);
+			_exit(99);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
+}
+
+static void end_by(const char *name_of_end)
+{
+	write_after_free();
+	if (strcmp(name_of_end, "_exit") == 0)
+		_exit(0);
+	if (strcmp(name_of_end, "_Exit") == 0)
+		_Exit(0);
+	if (strcmp(name_of_end, "quick_exit") == 0)
+		quick_exit(0);
+	exit(0);
+}
+
 static void libraries_come_and_go(void **state)
 {
 	(void)state;
@@ -410,8 +454,11 @@ static void libraries_come_and_go(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		end_by(argv[1]);
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malloc_is_libgoallocs),
 		cmocka_unit_test(every_object_is_16_byte_aligned_and_usable),
@@ -426,6 +473,7 @@ int main(void)
 		cmocka_unit_test(children_of_a_busy_process_allocate),
 		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
 		cmocka_unit_test(destructors_of_threads_may_allocate),
+		cmocka_unit_test(writes_after_free_are_reported_however_the_process_ends),
 		cmocka_unit_test(libraries_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
