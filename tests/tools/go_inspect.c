@@ -170,6 +170,7 @@ static int statistics(const char *pid, char **arguments)
 	struct target *target = target_open(atoi(pid), NULL);
 	int64_t mallocs, bytes;
 	struct go_heap_state state;
+	struct error refusal;
 	struct go_binary *binary;
 	struct go_heap heap;
 	char path[64];
@@ -180,7 +181,7 @@ static int statistics(const char *pid, char **arguments)
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
 	binary = open_or_die(path);
 	go_heap_init(&heap, binary, target->mappings ? go_binary_bias(binary, target) : 0);
-	if (go_heap_read(&heap, target, NULL, &state))
+	if (go_heap_read(&heap, target, NULL, &state, &refusal))
 		return 3;
 	mallocs = state.large_count + state.tiny_count + state.tiny_tail;
 	bytes = state.large_bytes;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/observed.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@ enum {
 	SNAPSHOT_TRIES = 400,
 	SNAPSHOT_TRIES_MIN = 8, /* on a machine that keeps us waiting */
 	RELIEVE_ROWS = 4096,
+	BAD_POINTER_TRIES = 3,
+	BAD_POINTER_NS = 2 * 1000 * 1000,
 	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to look for an instant at which both sides agree */
 };
 
@@ -21,14 +24,41 @@ static int64_t now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-/* One reading of both sides. -1 where the process's memory is gone, or another program's. */
+/*
+ * Reads the runtime's counters. -1 where the process's memory is gone, or another program's, or refused. Pointers that
+ * lead nowhere may be those of a process that has just become another program, or of an array that was just replaced:
+ * only if they stay like that is the process refused.
+ */
+static int read_counters(struct observed *observed, struct heap_counters *counters)
+{
+	struct runtime *runtime = observed->runtime;
+
+	for (int attempt = 0;; attempt++) {
+		int status, reason;
+
+		errno = 0;
+		status = runtime->ops->read(runtime, observed->target, observed->rate, counters);
+		reason = errno;
+
+		if (target_lost_image(observed->target))
+			return -1;
+		if (!status || reason != EFAULT || runtime->refusal.text[0])
+			return status;
+		if (attempt == BAD_POINTER_TRIES)
+			return error_set(&runtime->refusal, STATUS_CANNOT_MEASURE,
+					 "the pointers to its %s lead to memory that it does not have",
+					 runtime->ops->counter_source);
+		nanosleep(&(struct timespec){.tv_nsec = BAD_POINTER_NS}, NULL);
+	}
+}
+
+/* One reading of both sides. -1 as read_counters(). */
 static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
 
 	event_process_totals(observed->sums, true, before);
-	if (observed->runtime->ops->read(observed->runtime, observed->target, observed->rate, &snapshot->counters) ||
-	    target_lost_image(observed->target))
+	if (read_counters(observed, &snapshot->counters))
 		return -1;
 	event_process_totals(observed->sums, true, snapshot->events);
 	snapshot->bound = snapshot->counters.in_flight;
@@ -124,6 +154,7 @@ static void remember_row(void *context, const struct event_key *key, const struc
 static void remember_rows(struct observed *observed)
 {
 	address_space_update(observed->space);
+	target_allow(observed->target);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, observed->slot, remember_row, observed);
 }
@@ -158,6 +189,7 @@ static void settle_grows(struct observed *observed)
 
 	if (!observed->runtime->ops->came_fresh)
 		return;
+	target_allow(observed->target);
 	unknown = collector_settle_grows(observed->collector, observed->slot, came_fresh, observed);
 	if (unknown)
 		profile_warn(observed->profile,
@@ -390,6 +422,14 @@ void observed_detach(struct observed *observed)
 		collector_detach(observed->attachment);
 }
 
+static void release(struct observed *observed)
+{
+	address_space_free(observed->space);
+	runtime_free(observed->runtime);
+	target_close(observed->target);
+	free(observed);
+}
+
 int observed_finish(struct observed *observed)
 {
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
@@ -429,9 +469,28 @@ int observed_finish(struct observed *observed)
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, process);
 
-	address_space_free(observed->space);
-	runtime_free(observed->runtime);
-	target_close(observed->target);
-	free(observed);
+	release(observed);
+	return error;
+}
+
+bool observed_is_refused(const struct observed *observed, struct error *error)
+{
+	const struct error *refusal = &observed->runtime->refusal;
+
+	if (!refusal->text[0])
+		return false;
+	error_set(error, refusal->status, "process %d (%s) cannot be measured: %s", observed->target->pid,
+		  observed->target->comm, refusal->text);
+	return true;
+}
+
+int observed_discard(struct observed *observed)
+{
+	struct event_store store;
+	int error = collector_collect(observed->collector, observed->slot);
+
+	collector_take(observed->collector, observed->slot, &store);
+	event_store_free(&store);
+	release(observed);
 	return error;
 }

@@ -71,4 +71,11 @@ void observed_detach(struct observed *observed);
 /* Adds the detached process and its rows to the profile, and frees. -errno where rows are left in the slot. */
 int observed_finish(struct observed *observed);
 
+/* Whether the process's memory holds what its runtime never writes, so that nothing about it can be trusted: fills the
+ * error, which names the process and the field. */
+bool observed_is_refused(const struct observed *observed, struct error *error);
+
+/* In the place of observed_finish(): drops the detached process's rows, and frees. */
+int observed_discard(struct observed *observed);
+
 #endif

@@ -296,7 +296,7 @@ static void release(struct reader *reader)
 
 int raw_profile_read(struct profile *profile, const char *path, struct error *error)
 {
-	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .memory = -1}};
+	struct reader reader = {.profile = profile, .target = {.pid = getpid(), .tid = getpid(), .image = -1}};
 	FILE *stream = fopen(path, "re");
 	int result;
 

@@ -95,6 +95,16 @@ static void note_unsampled(struct session *session, const struct target *target,
 	snprintf(session->unsampled.comm, sizeof(session->unsampled.comm), "%s", target->comm);
 }
 
+/* Ends the observation of a process that is refused, as if it had never begun. */
+static void discard(struct session *session, struct observed **slot)
+{
+	observed_detach(*slot);
+	session->spoiled[slot - session->observed] = observed_discard(*slot) != 0;
+	*slot = NULL;
+	session->observed_count--;
+	session->observed_ever--;
+}
+
 /*
  * Observes a process where it has a runtime that we know. Returns 1 when observed, 0 when it has none (yet), -1 when
  * it has one but cannot be observed; the error says why in both.
@@ -132,11 +142,35 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		return -1;
 	session->observed_count++;
 	session->observed_ever++;
+	if (observed_is_refused(session->observed[slot], &session->error)) {
+		discard(session, &session->observed[slot]);
+		return -1;
+	}
 	session->profile->rate = session->observed[slot]->rate;
 	session->rows_unmeasured |= runtime->rows_unmeasured;
 	note_unsampled(session, session->observed[slot]->target, runtime);
 	tell_phase(session, "attached", pid, began);
 	return 1;
+}
+
+/*
+ * A process of the program that should have been observed and is not: what it allocates is missing, so that the
+ * recording has lost something, of which nobody knows how much.
+ */
+static void miss(struct session *session, int pid)
+{
+	struct profile_process *process = profile_process_add(session->profile, pid);
+	char comm[32];
+
+	procfs_name(pid, comm, sizeof(comm));
+	process->comm = profile_string(session->profile, comm);
+	memset(process->totals, 0, sizeof(process->totals));
+	memset(process->class_totals, 0, sizeof(process->class_totals));
+	process->lost_events = 1;
+	session->profile->totals_exact = false;
+	if (session->unobserved++ == 0)
+		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, process->comm,
+			     session->error.text);
 }
 
 /* `replaced`: the process has become another program. */
@@ -145,6 +179,11 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	int pid = (*slot)->target->pid;
 	int64_t began = now_ns();
 
+	if (observed_is_refused(*slot, &session->error)) {
+		discard(session, slot);
+		miss(session, pid);
+		return;
+	}
 	(*slot)->replaced = replaced;
 	if ((*slot)->runtime->rate > session->coarsest)
 		session->coarsest = (*slot)->runtime->rate;
@@ -167,26 +206,6 @@ static bool is_wanted(const struct session *session, int pid)
 
 	target_close(target);
 	return wanted;
-}
-
-/*
- * A process of the program that should have been observed and is not: what it allocates is missing, so that the
- * recording has lost something, of which nobody knows how much.
- */
-static void miss(struct session *session, int pid)
-{
-	struct profile_process *process = profile_process_add(session->profile, pid);
-	char comm[32];
-
-	procfs_name(pid, comm, sizeof(comm));
-	process->comm = profile_string(session->profile, comm);
-	memset(process->totals, 0, sizeof(process->totals));
-	memset(process->class_totals, 0, sizeof(process->class_totals));
-	process->lost_events = 1;
-	session->profile->totals_exact = false;
-	if (session->unobserved++ == 0)
-		profile_warn(session->profile, "process %d (%s) is not observed: %s", pid, process->comm,
-			     session->error.text);
 }
 
 static bool on_image(void *context, int pid)
@@ -408,7 +427,15 @@ static void tick(struct session *session, bool readings)
 		observed_adjust(session->observed[i]);
 		if (readings)
 			observed_tick(session->observed[i]);
+		if (session->observed[i]->runtime->refusal.text[0])
+			finish(session, &session->observed[i], false);
 	}
+}
+
+/* A process that we attached to may turn out, on the way, to be one that cannot be measured. */
+static bool nothing_left(const struct session *session)
+{
+	return !session->launch && !session->observed_count;
 }
 
 static void run(struct session *session)
@@ -416,7 +443,7 @@ static void run(struct session *session)
 	const struct session_options *options = session->options;
 	int64_t last_tick = session->started_ms, last_progress = 0;
 
-	while (wait_for_events(session)) {
+	while (!nothing_left(session) && wait_for_events(session)) {
 		int64_t now = now_ms(), elapsed = now - session->started_ms;
 		bool over = options->duration > 0 && (double)elapsed >= options->duration * 1e3;
 		int signal = options->stop ? *options->stop : 0;

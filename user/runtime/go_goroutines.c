@@ -8,8 +8,9 @@
 #include "runtime/go_code.h"
 
 enum {
-	GOROUTINES_MAX = 1 << 20,
-	FRAMES_MAX = 12, /* from the park up to mallocgc; deeper it is the program's own frames */
+	GOROUTINES_MAX = 1 << 20, /* more are not looked at one by one */
+	BATCH = 256,		  /* goroutines that are read together */
+	FRAMES_MAX = 12,	  /* from the park up to mallocgc; deeper it is the program's own frames */
 	G_RUNNABLE = 1,
 	G_RUNNING = 2,
 	G_WAITING = 4,
@@ -41,13 +42,11 @@ static void *allocate(size_t count, size_t size)
 	return memory;
 }
 
-/* Addresses of all goroutines that ever were; ended ones are reused. NULL where they are too many, or not to be read. */
+/* Addresses of all goroutines that ever were; ended ones are reused. NULL where they cannot be read. */
 static uint64_t *addresses_read(const struct target *target, const uint64_t slice[2], size_t *count)
 {
 	uint64_t *addresses;
 
-	if (slice[1] > GOROUTINES_MAX)
-		return NULL;
 	*count = slice[0] ? slice[1] : 0;
 	addresses = allocate(*count, sizeof(*addresses));
 	if (target_read(target, slice[0], addresses, *count * sizeof(*addresses))) {
@@ -70,12 +69,12 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 			  const uint64_t *addresses, size_t count, struct position *positions)
 {
 	const struct go_scheduler_layout *layout = &goroutines->binary->version->scheduler;
-	struct target_piece *pieces = allocate(PIECES * count, sizeof(*pieces));
-	int status;
+	struct target_piece pieces[PIECES * BATCH];
+	size_t filled = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct position *position = &positions[i];
-		struct target_piece *piece = &pieces[PIECES * i];
+		struct target_piece *piece = &pieces[filled];
 		uint64_t sched = addresses[i] + G_SCHED;
 
 		piece[0] = (struct target_piece){addresses[i] + layout->g_status, &position->state,
@@ -83,12 +82,16 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 		piece[1] = (struct target_piece){sched, position->stopped, sizeof(position->stopped)};
 		piece[2] = (struct target_piece){sched + layout->gobuf_frame, &position->pointer,
 						 sizeof(position->pointer)};
+		filled += PIECES;
+		if (filled < PIECES * BATCH && i + 1 < count)
+			continue;
+		if (target_read_pieces(target, pieces, filled))
+			return -1;
+		filled = 0;
 	}
-	status = target_read_pieces(target, pieces, PIECES * count);
-	free(pieces);
 	for (size_t i = 0; i < count; i++)
 		positions[i].state &= 0xfff; /* without the flag that the collector scans it */
-	return status;
+	return 0;
 }
 
 static bool waits(const struct position *position)
@@ -106,19 +109,40 @@ static bool is_allocation(const struct go_goroutines *goroutines, uint64_t retur
 	       strncmp(function.name, prefix, strlen(prefix)) == 0;
 }
 
+/* What is read of each walker. */
+enum reading {
+	READ_TOP,   /* the word at the top of its stack */
+	READ_FRAME, /* the frame that it points to */
+};
+
+static int walkers_read(const struct target *target, struct walker *walkers, size_t count, enum reading reading)
+{
+	struct target_piece pieces[BATCH];
+	size_t filled = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct walker *walker = &walkers[i];
+
+		pieces[filled++] =
+			reading == READ_TOP
+				? (struct target_piece){walker->top, &walker->frame[1], sizeof(walker->frame[1])}
+				: (struct target_piece){walker->pointer, walker->frame, sizeof(walker->frame)};
+		if (filled < BATCH && i + 1 < count)
+			continue;
+		if (target_read_pieces(target, pieces, filled))
+			return -1;
+		filled = 0;
+	}
+	return 0;
+}
+
 /* Takes all walkers one frame up, and off the list those that have arrived. Returns how many are left, or -1. */
 static int64_t walk_up(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
 		       int64_t count, int64_t *allocating)
 {
-	struct target_piece *pieces = allocate((size_t)count, sizeof(*pieces));
 	int64_t left = 0;
-	int status;
 
-	for (int64_t i = 0; i < count; i++)
-		pieces[i] = (struct target_piece){walkers[i].pointer, walkers[i].frame, sizeof(walkers[i].frame)};
-	status = target_read_pieces(target, pieces, (size_t)count);
-	free(pieces);
-	if (status)
+	if (walkers_read(target, walkers, (size_t)count, READ_FRAME))
 		return -1;
 	for (int64_t i = 0; i < count; i++) {
 		if (is_allocation(goroutines, walkers[i].frame[1])) {
@@ -131,26 +155,24 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 	return left;
 }
 
-/* Where a goroutine was stopped on its way into a function, the frame pointer is the caller's already, and leads past it:
- * its return address is at the top of the stack. */
+/*
+ * A goroutine that was stopped on its way into a function has its caller's frame pointer, which leads past that caller:
+ * its return address is at the top of the stack.
+ */
 static int64_t leave_tops(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
 			  int64_t count, int64_t *allocating)
 {
-	struct target_piece *pieces = allocate((size_t)count, sizeof(*pieces));
 	int64_t left = 0;
-	int status;
 
-	for (int64_t i = 0; i < count; i++)
-		pieces[i] = (struct target_piece){walkers[i].top, &walkers[i].frame[1], sizeof(walkers[i].frame[1])};
-	status = target_read_pieces(target, pieces, (size_t)count);
-	free(pieces);
-	for (int64_t i = 0; i < count && !status; i++) {
+	if (walkers_read(target, walkers, (size_t)count, READ_TOP))
+		return -1;
+	for (int64_t i = 0; i < count; i++) {
 		if (is_allocation(goroutines, walkers[i].frame[1]))
 			(*allocating)++;
 		else
 			walkers[left++] = walkers[i];
 	}
-	return status ? -1 : left;
+	return left;
 }
 
 /* Walks up from all that wait. -1 where a stack could not be read. */
@@ -178,18 +200,22 @@ static bool moved(const struct position *before, const struct position *after)
 	       (waits(before) && memcmp(before, after, sizeof(*before)) != 0);
 }
 
-int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target)
+int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target,
+				 struct error *refusal)
 {
 	struct position *before, *after;
 	uint64_t slice[2], *addresses;
 	int64_t allocating = -1;
 	size_t count = 0;
 
+	target_allow(target);
 	if (!goroutines->all || target_read(target, goroutines->all, slice, sizeof(slice)))
 		return -1;
-	addresses = addresses_read(target, slice, &count);
-	if (!addresses) /* each is in one at most */
-		return slice[1] >> 40 ? -1 : (int64_t)slice[1];
+	if (slice[1] > UINT32_MAX)
+		return error_set(refusal, STATUS_CANNOT_MEASURE, "its Go runtime has %llu goroutines (runtime.allgs)",
+				 (unsigned long long)slice[1]);
+	if (slice[1] > GOROUTINES_MAX || !(addresses = addresses_read(target, slice, &count)))
+		return (int64_t)slice[1]; /* each is in one allocation at most */
 	before = allocate(count, sizeof(*before));
 	after = allocate(count, sizeof(*after));
 	if (positions_read(goroutines, target, addresses, count, before) == 0)

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_GO_GOROUTINES_H
 
 /*
- * Goroutines of a live process that may be inside of an allocation: mallocgc may have to help the collector first, and
- * be parked for it. Such an allocation has been begun, and seen by a probe there, but is in no counter yet.
+ * Goroutines of a live process that may be inside an allocation: mallocgc may have to help the collector first, and
+ * park for it. A probe has seen such an allocation begin, but no counter has it yet.
  */
 
 #include <stdint.h>
@@ -20,8 +20,13 @@ struct go_goroutines {
 
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias);
 
-/* How many run, or wait in mallocgc or what it calls, or have moved while they were looked at; all of them where their
- * stacks went away meanwhile, or where they are more than can be looked at. -1 where they cannot be found. */
-int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target);
+/*
+ * Upper bound on the goroutines that are inside an allocation: those that run, that wait in mallocgc or in what it
+ * calls, or that moved while they were looked at. All of them where their stacks could not be read in time, or where
+ * they are too many to look at. -1 where they cannot be found, or, with refusal->text not empty, where no process can
+ * have as many.
+ */
+int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target,
+				 struct error *refusal);
 
 #endif

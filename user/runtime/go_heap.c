@@ -8,6 +8,7 @@
 
 #include "bpf/events.h"
 #include "runtime/go_code.h"
+#include "runtime/runtime.h"
 #include "base/unaligned.h"
 
 enum {
@@ -58,7 +59,9 @@ int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *ta
 
 	if (!heap->profile_rate || target_read(target, heap->profile_rate, &rate, sizeof(rate)))
 		return -1;
-	return rate;
+	if (rate < 0)
+		return 0;
+	return rate < GO_PROFILE_RATE_MAX ? rate : GO_PROFILE_RATE_MAX;
 }
 
 size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses)
@@ -90,17 +93,31 @@ static int statistics_read(const struct go_heap *heap, const struct target *targ
 	return target_read(target, heap->statistics, raw, STATISTICS_SETS * (size_t)heap->statistics_layout.stride);
 }
 
-static void statistics_add(const struct go_heap *heap, const uint8_t *raw, struct go_heap_state *state)
+/* A counter of the process; 0, and the refusal, where it is beyond what any process can reach. */
+static int64_t counted(const uint8_t *at, const char *field, struct error *refusal)
+{
+	uint64_t value = load_u64(at);
+
+	if (value <= HEAP_COUNT_MAX / STATISTICS_SETS)
+		return (int64_t)value;
+	error_set(refusal, STATUS_CANNOT_MEASURE, "its Go runtime has %s = %llu", field, (unsigned long long)value);
+	return 0;
+}
+
+static int statistics_add(const struct go_heap *heap, const uint8_t *raw, struct go_heap_state *state,
+			  struct error *refusal)
 {
 	const struct go_statistics_layout *layout = &heap->statistics_layout;
 
 	for (int set = 0; set < STATISTICS_SETS; set++, raw += layout->stride) {
-		state->tiny_count += (int64_t)load_u64(raw + layout->tiny_count);
-		state->large_count += (int64_t)load_u64(raw + layout->large_count);
-		state->large_bytes += (int64_t)load_u64(raw + layout->large_bytes);
+		state->tiny_count += counted(raw + layout->tiny_count, "heapStats.tinyAllocCount", refusal);
+		state->large_count += counted(raw + layout->large_count, "heapStats.largeAllocCount", refusal);
+		state->large_bytes += counted(raw + layout->large_bytes, "heapStats.largeAlloc", refusal);
 		for (int class = 0; class < SIZE_CLASSES; class ++)
-			state->small_count[class] += (int64_t)load_u64(raw + layout->small_count + 8 * class);
+			state->small_count[class] +=
+				counted(raw + layout->small_count + 8 * class, "heapStats.smallAllocCount", refusal);
 	}
+	return refusal->text[0] ? -1 : 0;
 }
 
 /* A P also counts as running while its thread looks for work and while its goroutine is in a system call. */
@@ -121,13 +138,17 @@ static bool runs_goroutine(const struct go_heap *heap, const struct target *targ
 
 /* The Ps and their mcaches. A program that has hardly started has none. */
 static int processors_read(const struct go_heap *heap, const struct target *target, struct processor **processors,
-			   size_t *count)
+			   size_t *count, struct error *refusal)
 {
 	uint64_t slice[2], *addresses;
 	int status;
 
-	if (target_read(target, heap->processors, slice, sizeof(slice)) || slice[1] > PROCESSORS_MAX)
+	if (target_read(target, heap->processors, slice, sizeof(slice)))
 		return -1;
+	if (slice[1] > PROCESSORS_MAX)
+		return error_set(refusal, STATUS_CANNOT_MEASURE,
+				 "its Go runtime has %llu Ps (runtime.allp), more than %d",
+				 (unsigned long long)slice[1], PROCESSORS_MAX);
 	*count = slice[0] ? slice[1] : 0;
 	*processors = calloc(*count + 1, sizeof(**processors));
 	addresses = calloc(*count + 1, sizeof(*addresses));
@@ -203,9 +224,10 @@ static bool is_pending(const volatile struct event_process *events, const struct
 }
 
 static void tails_add(const struct go_heap *heap, const struct processor *processor,
-		      const volatile struct event_process *events, struct go_heap_state *state)
+		      const volatile struct event_process *events, struct go_heap_state *state, struct error *refusal)
 {
 	uint16_t before = heap->layout.span_alloc_count_before_cache - heap->layout.span_alloc_count;
+	int64_t tiny = counted(processor->block, "mcache.tinyAllocs", refusal);
 	int64_t sum = 0;
 
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
@@ -216,10 +238,10 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 		if (events && tail && is_pending(events, processor, class)) {
 			state->unsettled += tail;
 			if (class == GO_TINY_SPAN_CLASS)
-				state->unsettled += (int64_t)load_u64(processor->block);
+				state->unsettled += tiny;
 		}
 	}
-	state->tiny_tail += (int64_t)load_u64(processor->block);
+	state->tiny_tail += tiny;
 	if (processor->status == P_GC_STOP)
 		state->unsettled += sum;
 	state->processors++;
@@ -228,7 +250,8 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 
 /* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */
 static int read_once(const struct go_heap *heap, const struct target *target,
-		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled)
+		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled,
+		     struct error *refusal)
 {
 	uint8_t before[STATISTICS_MAX], after[STATISTICS_MAX];
 	struct processor *processors = NULL;
@@ -238,32 +261,37 @@ static int read_once(const struct go_heap *heap, const struct target *target,
 	memset(state, 0, sizeof(*state));
 	status = statistics_read(heap, target, before);
 	if (!status)
-		status = processors_read(heap, target, &processors, &count);
+		status = processors_read(heap, target, &processors, &count, refusal);
 	for (size_t i = 0; i < count && !status; i++) {
 		status = spans_read(heap, target, &processors[i]);
-		tails_add(heap, &processors[i], events, state);
+		tails_add(heap, &processors[i], events, state, refusal);
 	}
 	free(processors);
 	if (!status)
 		status = statistics_read(heap, target, after);
-	if (status)
+	if (status || statistics_add(heap, after, state, refusal))
 		return -1;
-	statistics_add(heap, after, state);
 	*settled = memcmp(before, after, size) == 0;
 	return 0;
 }
 
 int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
-		 struct go_heap_state *state)
+		 struct go_heap_state *state, struct error *refusal)
 {
 	bool settled = false;
 	int64_t tails = 0;
 
+	refusal->text[0] = 0;
 	if (!heap->statistics || !heap->processors)
 		return -1;
+	target_allow(target);
 	for (int i = 0; i < CONSISTENT_TRIES && !settled; i++) {
-		if (read_once(heap, target, events, state, &settled))
-			return -1;
+		if (read_once(heap, target, events, state, &settled, refusal) == 0)
+			continue;
+		if (target->reader->spent && !refusal->text[0])
+			error_set(refusal, STATUS_CANNOT_MEASURE,
+				  "reading the counters of its Go runtime takes too long");
+		return -1;
 	}
 	for (int class = 0; class < SPAN_CLASSES && !settled; class ++)
 		tails += state->tail[class];

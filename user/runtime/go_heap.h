@@ -24,8 +24,9 @@
 
 struct event_process;
 
-#define GO_TINY_SPAN_CLASS 5 /* 16 bytes, noscan */
-#define GO_TINY_BLOCK	   16
+#define GO_TINY_SPAN_CLASS  5 /* 16 bytes, noscan */
+#define GO_TINY_BLOCK	    16
+#define GO_PROFILE_RATE_MAX (INT64_C(1) << 40) /* a larger one samples nothing either */
 
 /* Where things are in one process. */
 struct go_heap {
@@ -51,22 +52,27 @@ struct go_heap_state {
 /* `bias` is what the process added to link-time addresses. */
 void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t bias);
 
-/* -1 where its memory cannot be read, or the heap statistics were not found. `events` may be NULL: what events have
- * told of spans that are being given back just now then goes unnoticed. */
+/*
+ * -1 where its memory cannot be read, or the heap statistics were not found; or, with refusal->text not empty, where it
+ * holds what no Go runtime writes: the text names it. `events` may be NULL: spans that an mcache is just giving back,
+ * which events have reported already, are then not recognised as such.
+ */
 int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
-		 struct go_heap_state *state);
+		 struct go_heap_state *state, struct error *refusal);
 
 /* Whether the span that an mcache holds, of that span class, had come fresh from mheap when it was taken: 0 or 1. -1 where
  * the memory cannot be read. `events` as above. */
 int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
 		       const volatile struct event_process *events, uint64_t cache, int span_class);
 
-/* MemProfileRate; -1 where it cannot be read. */
 /*
  * Addresses of the distances to the next samples, mcache.nextSample, one a P; the caller frees. 0 of them where a change
  * of MemProfileRate draws them anew anyway.
  */
 size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses);
+
+/* MemProfileRate, at most GO_PROFILE_RATE_MAX, and 0 for a negative one, which samples nothing; -1 where it cannot be
+ * read. */
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);
 
 #endif

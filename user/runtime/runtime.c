@@ -31,6 +31,27 @@ void runtime_free(struct runtime *runtime)
 		runtime->ops->free(runtime);
 }
 
+static bool is_possible(int64_t value)
+{
+	return value == VALUE_UNMEASURED || (value >= -HEAP_COUNT_MAX && value <= HEAP_COUNT_MAX);
+}
+
+int heap_counters_check(const struct heap_counters *counters, struct error *refusal)
+{
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		const struct heap_class *sums = &counters->classes[class];
+
+		if (!is_possible(sums->objects) || !is_possible(sums->bytes) || !is_possible(sums->refills) ||
+		    !is_possible(sums->central_grows) || !is_possible(sums->unreported_objects) ||
+		    !is_possible(sums->unreported_bytes))
+			return error_set(refusal, STATUS_CANNOT_MEASURE,
+					 "its counters of span class %d are beyond what any process can reach: %lld "
+					 "objects, %lld bytes",
+					 class, (long long)sums->objects, (long long)sums->bytes);
+	}
+	return 0;
+}
+
 void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
 		   uint64_t semaphore_offset, uint32_t flags)
 {

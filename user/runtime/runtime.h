@@ -46,11 +46,17 @@ struct heap_class {
 	int64_t unreported_objects, unreported_bytes;
 };
 
+/* Invariant after a read: no number of a class is beyond HEAP_COUNT_MAX, so that sums over classes fit. */
 struct heap_counters {
 	struct heap_class classes[SPAN_CLASSES];
 	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED where the runtime does not count them */
 	int64_t in_flight; /* objects that may be counted but not yet reported, or the other way round */
 };
+
+#define HEAP_COUNT_MAX (INT64_C(1) << 56) /* objects or bytes; 72 PB */
+
+/* Checks the invariant above of numbers that come from a process. -1 and the refusal, which names the class. */
+int heap_counters_check(const struct heap_counters *counters, struct error *refusal);
 
 struct runtime;
 
@@ -61,7 +67,8 @@ struct runtime_ops {
 	int (*probes)(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
 		      struct error *error);
 
-	/* Reads the counters of the live process. -1 where its memory cannot be read (it has ended). */
+	/* Reads the counters of the live process. -1 where its memory cannot be read (it has ended), or where what it
+	 * holds was refused: see runtime->refusal. */
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters);
 
 	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 where
@@ -103,7 +110,11 @@ struct runtime_ops {
 struct runtime {
 	const struct runtime_ops *ops;
 	char version[64]; /* "goalloc 1", "go1.24.4": for people */
-	int64_t rate;	  /* the rate in force: what the runtime can do nearest to the one asked for */
+	/* Why the process cannot be measured: its memory holds what no such runtime writes. The text names the field and
+	 * its value ("its libgoalloc description has ..."); it is empty where nothing was refused. Set by read() and
+	 * remember(); final. */
+	struct error refusal;
+	int64_t rate; /* the rate in force: what the runtime can do nearest to the one asked for */
 	const volatile struct event_process *events; /* set by the session before the first read() */
 	uint32_t unmeasured;	  /* bit per enum profile_value: totals that nothing tells at this rate */
 	uint32_t rows_unmeasured; /* the same for rows */

@@ -351,10 +351,10 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	memset(counters, 0, sizeof(*counters));
 	/* Before the heap: what is in flight when that is read has begun by now, or will be among the events until then. */
 	if (rate == 1)
-		allocating = go_goroutines_allocating(&go->goroutines, target);
+		allocating = go_goroutines_allocating(&go->goroutines, target, &runtime->refusal);
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
 	if (!go->heap_known || allocating < 0 ||
-	    go_heap_read(&go->heap, target, go->gives_back ? runtime->events : NULL, &state))
+	    go_heap_read(&go->heap, target, go->gives_back ? runtime->events : NULL, &state, &runtime->refusal))
 		return -1;
 	if (go->sampled)
 		note_sampler_rate(go, target);
@@ -376,7 +376,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	    state.running) /* the thread that asks for the end is in no allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
-	return 0;
+	return heap_counters_check(counters, &runtime->refusal);
 }
 
 static int go_came_fresh(struct runtime *runtime, const struct target *target, uint64_t cache, int span_class)
@@ -397,9 +397,10 @@ static bool started(const struct go *go, const struct target *target)
 static int64_t objects_so_far(const struct go *go, const struct target *target)
 {
 	struct go_heap_state state;
+	struct error refusal; /* the next read() says so too */
 	int64_t objects;
 
-	if (go_heap_read(&go->heap, target, NULL, &state))
+	if (go_heap_read(&go->heap, target, NULL, &state, &refusal))
 		return 0;
 	objects = state.tiny_count + state.tiny_tail + state.large_count;
 	for (int class = 0; class < SIZE_CLASSES; class ++)
@@ -520,8 +521,8 @@ static bool go_estimate(struct runtime *runtime, struct event_key *key, struct e
 		go->tiny_blocks += objects;
 		return false;
 	}
-	sums->objects_q20 = (uint64_t)(objects * (1 << 20));
-	sums->weight = (uint64_t)(objects * size);
+	sums->objects_q20 = (uint64_t)fmin(objects * (1 << 20), HEAP_COUNT_MAX);
+	sums->weight = (uint64_t)fmin(objects * size, HEAP_COUNT_MAX);
 	return true;
 }
 
@@ -547,7 +548,7 @@ static void go_finish(struct runtime *runtime, struct profile *profile, struct p
 		profile_warn(profile,
 			     "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
 			     process->pid, (long long)go->objects_before);
-	if (go->forced && go->forced * go->sampler_rate * 100 > process->totals[VALUE_BYTES])
+	if (go->forced && (double)go->forced * (double)go->sampler_rate * 100 > (double)process->totals[VALUE_BYTES])
 		profile_warn(
 			profile,
 			"up to %lld samples of process %d, one a P, were taken only because its sampler was turned "

@@ -12,6 +12,9 @@ struct region {
 	struct image *image;
 };
 
+/* Of one process. More are not named: their addresses stay without functions. */
+enum { REGIONS_MAX = 4096 };
+
 struct address_space {
 	struct target *target;
 	struct profile *profile;
@@ -102,7 +105,7 @@ void address_space_update(struct address_space *space)
 
 static void take_mappings(struct address_space *space)
 {
-	for (size_t i = 0; i < space->target->mapping_count; i++) {
+	for (size_t i = 0; i < space->target->mapping_count && space->region_count < REGIONS_MAX; i++) {
 		const struct target_mapping *mapping = &space->target->mappings[i];
 
 		if (mapping->executable && mapping->inode && !region_known(space, mapping))

@@ -11,15 +11,21 @@
 
 #include "base/unaligned.h"
 
-char *procfs_read(int tid, const char *name, size_t *length)
+static int procfs_open(int tid, const char *name)
 {
-	char path[64], *text = NULL;
-	size_t capacity = 0, used = 0;
-	ssize_t got;
-	int file;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
-	file = open(path, O_RDONLY | O_CLOEXEC);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+char *procfs_read(int tid, const char *name, size_t *length)
+{
+	int file = procfs_open(tid, name);
+	char *text = NULL;
+	size_t capacity = 0, used = 0;
+	ssize_t got;
+
 	if (file < 0)
 		return NULL;
 	do {
@@ -33,7 +39,7 @@ char *procfs_read(int tid, const char *name, size_t *length)
 		got = read(file, text + used, capacity - used - 1);
 		if (got > 0)
 			used += (size_t)got;
-	} while (got > 0);
+	} while (got > 0 && used < PROCFS_MAX);
 	close(file);
 	if (got < 0) {
 		int saved = errno;
@@ -42,10 +48,40 @@ char *procfs_read(int tid, const char *name, size_t *length)
 		errno = saved;
 		return NULL;
 	}
+	if (used > PROCFS_MAX)
+		used = PROCFS_MAX;
 	text[used] = 0;
 	if (length)
 		*length = used;
 	return text;
+}
+
+int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, const char *line), void *context)
+{
+	int file = procfs_open(tid, name);
+	char line[PROCFS_LINE_MAX + 1], block[16 << 10];
+	size_t length = 0;
+	int64_t count = 0;
+	bool more = true;
+	ssize_t got = 0;
+
+	if (file < 0)
+		return -1;
+	while (more && (got = read(file, block, sizeof(block))) > 0) {
+		for (ssize_t i = 0; i < got && more; i++) {
+			if (block[i] != '\n') {
+				line[length] = block[i];
+				length += length < PROCFS_LINE_MAX;
+				continue;
+			}
+			line[length] = 0;
+			length = 0;
+			count++;
+			more = take(context, line);
+		}
+	}
+	close(file);
+	return got < 0 ? -1 : count;
 }
 
 int procfs_status_number(int tid, const char *field)

@@ -4,12 +4,24 @@
 
 /* Files below /proc/TID, of processes and of single threads. From any thread. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A file whole, with a terminating zero that `length` (may be NULL) does not count. The caller frees it. NULL with
- * errno on failure. */
+enum { PROCFS_MAX = 64 << 10 };
+
+/*
+ * A file, or its first PROCFS_MAX bytes: a process may make its command line as long as it likes. A terminating zero
+ * follows that `length` (may be NULL) does not count. The caller frees it. NULL with errno on failure.
+ */
 char *procfs_read(int tid, const char *name, size_t *length);
+
+/*
+ * Calls `take` for each line of a file, without its newline, until that returns false. A line longer than
+ * PROCFS_LINE_MAX is cut. Returns the number of lines, or -1 with errno where the file cannot be read.
+ */
+enum { PROCFS_LINE_MAX = 8 << 10 };
+int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, const char *line), void *context);
 
 /* A decimal number from /proc/TID/status, such as "Tgid"; of several, such as those of "NSpid", the last. 0 where there is
  * none. */

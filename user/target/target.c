@@ -16,73 +16,111 @@
 
 #include "target/procfs.h"
 
-enum { PIECES_MAX = 1024 }; /* IOV_MAX */
+enum {
+	MAPPINGS_MAX = 1 << 20,
+	MAPPINGS_BYTES = 32 << 20, /* of all their paths; a path is kept once for the mappings that follow each other */
+};
+
+static bool shares_path(const struct target_mapping *mappings, size_t index)
+{
+	return index && mappings[index].path == mappings[index - 1].path;
+}
 
 static void free_mappings(struct target_mapping *mappings, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		free(mappings[i].path);
+	for (size_t i = 0; i < count; i++) {
+		if (!shares_path(mappings, i))
+			free(mappings[i].path);
+	}
 	free(mappings);
 }
 
-/* The kernel marks names of files that are gone. */
-static void cut_mark(char *path)
+/* Length without the mark that the kernel puts after names of files that are gone. */
+static size_t unmarked_length(const char *path)
 {
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(path);
 
-	if (length > strlen(mark) && strcmp(path + length - strlen(mark), mark) == 0)
-		path[length - strlen(mark)] = 0;
+	return length > strlen(mark) && strcmp(path + length - strlen(mark), mark) == 0 ? length - strlen(mark)
+											: length;
 }
 
-static bool parse_mapping(const char *line, struct target_mapping *mapping)
+/* Fills all but mapping->path, which stands at *path in the line. */
+static bool parse_mapping(const char *line, struct target_mapping *mapping, const char **path)
 {
 	unsigned int device_major, device_minor;
 	char permissions[5];
-	int path = 0;
+	int at = 0;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &mapping->start,
 		   &mapping->limit, permissions, &mapping->offset, &device_major, &device_minor, &mapping->inode,
-		   &path) < 7)
+		   &at) < 7)
 		return false;
 	mapping->device = makedev(device_major, device_minor);
 	mapping->writable = permissions[1] == 'w';
 	mapping->executable = permissions[2] == 'x';
-	mapping->path = strdup(path ? line + path : "");
-	if (!mapping->path)
-		abort();
-	cut_mark(mapping->path);
+	*path = at ? line + at : "";
 	return true;
+}
+
+/* The mappings of a process while they are read. */
+struct mapping_list {
+	struct target_mapping *items;
+	size_t count, capacity;
+	size_t path_bytes;
+	bool too_many;
+};
+
+static bool take_mapping(void *context, const char *line)
+{
+	struct mapping_list *list = context;
+	struct target_mapping mapping;
+	size_t length;
+	const char *path;
+
+	if (!parse_mapping(line, &mapping, &path))
+		return true;
+	length = unmarked_length(path);
+	if (list->count && strlen(list->items[list->count - 1].path) == length &&
+	    memcmp(list->items[list->count - 1].path, path, length) == 0) {
+		mapping.path = list->items[list->count - 1].path;
+	} else {
+		list->path_bytes += length + 1;
+		mapping.path = strndup(path, length);
+		if (!mapping.path)
+			abort();
+	}
+	list->too_many = list->count == MAPPINGS_MAX || list->path_bytes > MAPPINGS_BYTES;
+	if (list->count == list->capacity) {
+		list->capacity = 2 * list->capacity + 64;
+		list->items = reallocarray(list->items, list->capacity, sizeof(*list->items));
+		if (!list->items)
+			abort();
+	}
+	list->items[list->count++] = mapping;
+	return !list->too_many;
 }
 
 int target_refresh(struct target *target, struct error *error)
 {
-	struct target_mapping *mappings = NULL;
-	size_t count = 0, capacity = 0, length = 0;
-	char *text = procfs_read(target->tid, "maps", &length), *line, *next;
+	struct mapping_list list = {0};
+	int64_t lines = procfs_lines(target->tid, "maps", take_mapping, &list);
 
-	if (!text || !length) {
-		free(text);
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s",
-				 target->pid, text ? "it has ended" : strerror(errno));
+	if (lines >= 0 && list.count && !list.too_many) {
+		free_mappings(target->mappings, target->mapping_count);
+		target->mappings = list.items;
+		target->mapping_count = list.count;
+		return 0;
 	}
-	for (line = text; *line; line = next) {
-		next = strchrnul(line, '\n');
-		if (*next)
-			*next++ = 0;
-		if (count == capacity) {
-			mappings = reallocarray(mappings, capacity = 2 * capacity + 64, sizeof(*mappings));
-			if (!mappings)
-				abort();
-		}
-		if (parse_mapping(line, &mappings[count]))
-			count++;
-	}
-	free(text);
-	free_mappings(target->mappings, target->mapping_count);
-	target->mappings = mappings;
-	target->mapping_count = count;
-	return 0;
+	if (list.too_many)
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "process %d has too many mappings to look at: %zu, with %zu MiB of file names", target->pid,
+			  list.count, list.path_bytes >> 20);
+	else
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s", target->pid,
+			  lines < 0 ? strerror(errno) : "it has ended");
+	free_mappings(list.items, list.count);
+	return -1;
 }
 
 static char *read_executable(int tid)
@@ -95,8 +133,7 @@ static char *read_executable(int tid)
 	if (length < 0)
 		return NULL;
 	link[length] = 0;
-	cut_mark(link);
-	return strdup(link);
+	return strndup(link, unmarked_length(link));
 }
 
 static void read_names(struct target *target)
@@ -105,7 +142,9 @@ static void read_names(struct target *target)
 	char *text = procfs_read(target->pid, "cmdline", &length);
 
 	procfs_name(target->pid, target->comm, sizeof(target->comm));
-	for (size_t i = 0; text && i + 1 < length; i++) {
+	while (length && text && !text[length - 1]) /* of the last argument, or of a name that was written over */
+		length--;
+	for (size_t i = 0; text && i < length; i++) {
 		if (!text[i])
 			text[i] = ' ';
 	}
@@ -127,15 +166,40 @@ void target_find_thread(struct target *target)
 	free(executable);
 }
 
+/* memory_reader.copy of a live process. */
+static int copy_live(void *context, const struct target_piece *pieces, size_t count)
+{
+	const struct target *target = context;
+	struct iovec local[MEMORY_BATCH], remote[MEMORY_BATCH];
+	size_t expected = 0;
+	ssize_t got;
+
+	for (size_t i = 0; i < count; i++) {
+		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
+		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
+		expected += pieces[i].size;
+	}
+	got = process_vm_readv(target->tid, local, count, remote, count, 0);
+	if (got < 0)
+		return -1;
+	if ((size_t)got == expected)
+		return 0;
+	errno = EFAULT;
+	return -1;
+}
+
 struct target *target_open(int pid, struct error *error)
 {
 	struct target *target = calloc(1, sizeof(*target));
 	char path[64];
 
-	if (!target)
+	if (!target || !(target->reader = calloc(1, sizeof(*target->reader))))
 		abort();
 	target->pid = target->tid = pid;
-	target->memory = -1;
+	target->image = -1;
+	target->reader->copy = copy_live;
+	target->reader->context = target;
+	target_allow(target);
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (access(path, F_OK)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %d", pid);
@@ -172,8 +236,9 @@ void target_close(struct target *target)
 	free_mappings(target->mappings, target->mapping_count);
 	free(target->executable);
 	free(target->command_line);
-	if (target->memory >= 0)
-		close(target->memory);
+	free(target->reader);
+	if (target->image >= 0)
+		close(target->image);
 	free(target);
 }
 
@@ -182,7 +247,7 @@ void target_watch_image(struct target *target)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", target->tid);
-	target->memory = open(path, O_RDONLY | O_CLOEXEC);
+	target->image = open(path, O_RDONLY | O_CLOEXEC);
 }
 
 bool target_lost_image(const struct target *target)
@@ -190,7 +255,7 @@ bool target_lost_image(const struct target *target)
 	char byte;
 
 	/* nothing is left to read once the last user of the memory is gone; other addresses give an error */
-	return target->memory >= 0 && pread(target->memory, &byte, 1, (off_t)target->mappings[0].start) == 0;
+	return target->image >= 0 && pread(target->image, &byte, 1, (off_t)target->mappings[0].start) == 0;
 }
 
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address)
@@ -244,35 +309,22 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count)
 {
-	struct iovec local[PIECES_MAX], remote[PIECES_MAX];
-
-	while (count) {
-		size_t batch = count < PIECES_MAX ? count : PIECES_MAX, expected = 0;
-		ssize_t got;
-
-		for (size_t i = 0; i < batch; i++) {
-			local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
-			remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
-			expected += pieces[i].size;
-		}
-		got = process_vm_readv(target->tid, local, batch, remote, batch, 0);
-		if (got < 0)
-			return -1;
-		if ((size_t)got != expected) {
-			errno = EFAULT;
-			return -1;
-		}
-		pieces += batch;
-		count -= batch;
-	}
-	return 0;
+	return memory_read_pieces(target->reader, pieces, count);
 }
 
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t size)
 {
-	struct target_piece piece = {address, buffer, size};
+	return memory_read(target->reader, address, buffer, size);
+}
 
-	return target_read_pieces(target, &piece, 1);
+int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size)
+{
+	return memory_read_string(target->reader, address, buffer, size);
+}
+
+void target_allow(const struct target *target)
+{
+	memory_allow(target->reader);
 }
 
 int target_write_word(const struct target *target, uint64_t address, uint64_t value)
@@ -280,28 +332,6 @@ int target_write_word(const struct target *target, uint64_t address, uint64_t va
 	struct iovec local = {&value, sizeof(value)}, remote = {(void *)(uintptr_t)address, sizeof(value)};
 
 	return process_vm_writev(target->tid, &local, 1, &remote, 1, 0) == sizeof(value) ? 0 : -1;
-}
-
-int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size)
-{
-	size_t used = 0;
-
-	/* page by page: the string may end just before memory that is not mapped */
-	while (used + 1 < size) {
-		size_t piece = 4096 - (address + used) % 4096;
-		char *end;
-
-		if (piece > size - 1 - used)
-			piece = size - 1 - used;
-		if (target_read(target, address + used, buffer + used, piece))
-			return -1;
-		end = memchr(buffer + used, 0, piece);
-		if (end)
-			return 0;
-		used += piece;
-	}
-	buffer[used] = 0;
-	return 0;
 }
 
 static bool has_name(int pid, const char *name)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "target/memory.h"
 
 struct target_mapping {
 	uint64_t start, limit, offset;
@@ -31,7 +32,8 @@ struct target {
 	char comm[32];
 	char *executable;		 /* as the process sees it, without " (deleted)" */
 	char *command_line;		 /* arguments joined by spaces */
-	int memory;			 /* /proc/PID/mem of a watched image, with which it goes; else -1 */
+	struct memory_reader *reader;	 /* of its memory */
+	int image;			 /* /proc/PID/mem of a watched image, with which it goes; else -1 */
 	struct target_mapping *mappings; /* by address */
 	size_t mapping_count;
 };
@@ -60,16 +62,11 @@ const struct target_mapping *target_image_start(const struct target *target, con
  * file, else through /proc/PID/exe or /proc/PID/map_files (files that are gone). The caller frees it. */
 char *target_file_path(const struct target *target, const struct target_mapping *mapping);
 
-/* Reads memory. 0, or -1 with errno where not all of it could be read. */
+/* Reads memory: see memory.h. 0, or -1 with errno where not all of it could be read; ETIME: it would take more than the
+ * budget that target_allow() fills and target_open() begins with. */
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t size);
-
-/* Several pieces in as few system calls as possible, so that they are nearly of one instant. */
-struct target_piece {
-	uint64_t address;
-	void *buffer;
-	size_t size;
-};
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count);
+void target_allow(const struct target *target);
 
 /* Writes one word, and nothing else ever does write: only for what the user has asked to be changed. */
 int target_write_word(const struct target *target, uint64_t address, uint64_t value);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a process may write where an observer reads: every field at its bounds, and walks that would not end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "goalloc_contract.h"
+#include "memory_fixture.h"
+#include "runtime/goalloc_counters.h"
+
+enum { DESCRIPTION = 0x10000, SIZES = 0x11000, HEAP = 0x12000, LIST = 0x13000, CACHE = 0x20000, SPAN = 0x40000 };
+
+static struct memory_fixture memory;
+
+static struct goalloc_description *description(void)
+{
+	return fixture_at(&memory, DESCRIPTION);
+}
+
+/* A process with one cache, which holds one span of class 10 (size class 5) with 7 of 12 objects taken by it. */
+static void one_cache(void)
+{
+	struct goalloc_description *d = description();
+	uint16_t *sizes = fixture_at(&memory, SIZES);
+	uint64_t cache = CACHE, span = SPAN, twelve = 12, five = 5;
+
+	fixture_init(&memory);
+	*d = (struct goalloc_description){.version = GOALLOC_DESCRIPTION_VERSION,
+					  .size = sizeof(*d),
+					  .span_classes = SPAN_CLASSES,
+					  .tiny_span_class = 5,
+					  .class_sizes = SIZES,
+					  .heap_counters = HEAP,
+					  .caches = LIST,
+					  .cache_next = 0,
+					  .cache_sequence = 8,
+					  .cache_alloc = 16,
+					  .cache_class_counters = 2048,
+					  .cache_pending = 10240,
+					  .cache_tiny_objects = 16000,
+					  .cache_tiny_blocks = 16008,
+					  .cache_tiny_bytes = 16016,
+					  .cache_size = 16384,
+					  .span_alloc_count = 8,
+					  .span_alloc_count_before_cache = 16,
+					  .span_alloc_count_width = 8};
+	for (int i = 1; i < SIZE_CLASSES; i++)
+		sizes[i] = (uint16_t)(8 * i);
+	memcpy(fixture_at(&memory, LIST), &cache, sizeof(cache));
+	memcpy(fixture_at(&memory, CACHE + 16 + 8 * 10), &span, sizeof(span));
+	memcpy(fixture_at(&memory, SPAN + 8), &twelve, sizeof(twelve));
+	memcpy(fixture_at(&memory, SPAN + 16), &five, sizeof(five));
+}
+
+static struct heap_counters sums;
+static struct error refusal;
+
+static int read_counters(void)
+{
+	const struct goalloc_telling telling = {.every_object = true};
+	struct goalloc_counters counters = {.description = DESCRIPTION};
+	int status = goalloc_counters_read(&counters, &memory.target, &telling, &sums, &refusal);
+
+	goalloc_counters_free(&counters);
+	return status;
+}
+
+static void refused(const char *words)
+{
+	assert_int_equal(read_counters(), -1);
+	if (!strstr(refusal.text, words))
+		fail_msg("'%s' is not in '%s'", words, refusal.text);
+	assert_int_equal(refusal.status, STATUS_CANNOT_MEASURE);
+}
+
+static void an_honest_process_is_counted(void **state)
+{
+	(void)state;
+	one_cache();
+	assert_int_equal(read_counters(), 0);
+	assert_int_equal(sums.classes[10].objects, 7);
+	assert_int_equal(sums.classes[10].bytes, 7 * 40);
+}
+
+static void every_offset_is_held_to_its_bound(void **state)
+{
+	static const struct {
+		size_t field;
+		const char *name;
+		uint32_t last; /* the largest that is accepted */
+	} rows[] = {
+		{offsetof(struct goalloc_description, cache_next), "cache_next", 16384 - 8},
+		{offsetof(struct goalloc_description, cache_sequence), "cache_sequence", 16384 - 8},
+		{offsetof(struct goalloc_description, cache_alloc), "cache_alloc", 16384 - 8 * SPAN_CLASSES},
+		{offsetof(struct goalloc_description, cache_class_counters), "cache_class_counters",
+		 16384 - 48 * SPAN_CLASSES},
+		{offsetof(struct goalloc_description, cache_pending), "cache_pending", 16384 - 32 * SPAN_CLASSES},
+		{offsetof(struct goalloc_description, cache_tiny_objects), "cache_tiny_objects", 16384 - 8},
+		{offsetof(struct goalloc_description, cache_tiny_blocks), "cache_tiny_blocks", 16384 - 8},
+		{offsetof(struct goalloc_description, cache_tiny_bytes), "cache_tiny_bytes", 16384 - 8},
+		{offsetof(struct goalloc_description, span_alloc_count), "span_alloc_count", 4096 - 8},
+		{offsetof(struct goalloc_description, span_alloc_count_before_cache), "span_alloc_count_before_cache",
+		 4096 - 8},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint32_t bad[] = {rows[i].last + 8, rows[i].last + 4, 0x80000000, 0xffffffff, 0xfffffff8};
+		char *field;
+
+		one_cache();
+		field = (char *)description() + rows[i].field;
+		memcpy(field, &rows[i].last, sizeof(rows[i].last));
+		read_counters();
+		assert_string_equal(refusal.text, "");
+		for (size_t j = 0; j < sizeof(bad) / sizeof(bad[0]); j++) {
+			one_cache();
+			memcpy(field, &bad[j], sizeof(bad[j]));
+			refused(rows[i].name);
+		}
+	}
+}
+
+static void widths_classes_and_sizes_are_checked(void **state)
+{
+	uint16_t *sizes = fixture_at(&memory, SIZES);
+
+	(void)state;
+	for (uint32_t width = 0; width < 20; width++) {
+		one_cache();
+		description()->span_alloc_count_width = width;
+		if (width == 2 || width == 4 || width == 8)
+			assert_int_equal(read_counters(), 0);
+		else
+			refused("span_alloc_count_width");
+	}
+	one_cache();
+	description()->cache_size = GOALLOC_CACHE_MAX + 1;
+	refused("cache_size");
+	one_cache();
+	description()->tiny_span_class = SPAN_CLASSES;
+	refused("tiny_span_class");
+	one_cache();
+	sizes[0] = 1;
+	refused("class_sizes[0]");
+	one_cache();
+	sizes[9] = sizes[8];
+	refused("class_sizes[9]");
+	one_cache();
+	sizes[SIZE_CLASSES - 1] = GOALLOC_OBJECT_MAX + 1;
+	refused("class_sizes[67]");
+}
+
+static void counters_that_no_process_reaches_are_refused(void **state)
+{
+	const uint64_t large = UINT64_C(1) << 57, many = UINT64_C(1) << 50;
+
+	(void)state;
+	one_cache();
+	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 10), &large, sizeof(large));
+	refused("class_counters.objects = 144115188075855872");
+	one_cache();
+	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 100), &many, sizeof(many)); /* times 400 bytes */
+	refused("span class 100");
+	one_cache();
+	memcpy(fixture_at(&memory, CACHE + 16008), &large, sizeof(large));
+	refused("tiny_blocks");
+	one_cache();
+	memcpy(fixture_at(&memory, HEAP + 8), &large, sizeof(large));
+	refused("heap_grow_bytes");
+	one_cache();
+	memcpy(fixture_at(&memory, SPAN + 8), &large, sizeof(large));
+	refused("alloc_count");
+}
+
+static void a_list_without_an_end_is_refused(void **state)
+{
+	uint64_t cache = CACHE;
+
+	(void)state;
+	one_cache();
+	memcpy(fixture_at(&memory, CACHE), &cache, sizeof(cache)); /* its own next */
+	refused("cache_next");
+}
+
+static void a_reader_stops_when_its_budget_is_spent(void **state)
+{
+	char buffer[4096];
+	uint64_t reads = 0;
+
+	(void)state;
+	one_cache();
+	while (target_read(&memory.target, FIXTURE_BASE, buffer, sizeof(buffer)) == 0)
+		reads++;
+	assert_int_equal(errno, ETIME);
+	assert_int_equal(reads, MEMORY_BYTES / sizeof(buffer));
+	assert_int_equal(target_read(&memory.target, FIXTURE_BASE, buffer, 1), -1);
+	target_allow(&memory.target);
+	assert_int_equal(target_read(&memory.target, FIXTURE_BASE, buffer, 1), 0);
+}
+
+static void strings_end_at_their_buffer_or_before_memory_does(void **state)
+{
+	char buffer[64];
+
+	(void)state;
+	fixture_init(&memory);
+	memset(memory.bytes, 'x', sizeof(memory.bytes));
+	assert_int_equal(target_read_string(&memory.target, FIXTURE_BASE, buffer, sizeof(buffer)), 0);
+	assert_int_equal(strlen(buffer), sizeof(buffer) - 1);
+	assert_int_equal(target_read_string(&memory.target, FIXTURE_BASE + FIXTURE_SIZE - 8, buffer, sizeof(buffer)),
+			 -1);
+	memory.bytes[FIXTURE_SIZE - 1] = 0;
+	assert_int_equal(target_read_string(&memory.target, FIXTURE_BASE + FIXTURE_SIZE - 8, buffer, sizeof(buffer)),
+			 0);
+	assert_string_equal(buffer, "xxxxxxx");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_honest_process_is_counted),
+		cmocka_unit_test(every_offset_is_held_to_its_bound),
+		cmocka_unit_test(widths_classes_and_sizes_are_checked),
+		cmocka_unit_test(counters_that_no_process_reaches_are_refused),
+		cmocka_unit_test(a_list_without_an_end_is_refused),
+		cmocka_unit_test(a_reader_stops_when_its_budget_is_spent),
+		cmocka_unit_test(strings_end_at_their_buffer_or_before_memory_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A program on libgoalloc that lies about itself to whoever observes it.
+ *
+ *   liar LIE [ARG...]   lies, says "ready", and allocates until it is killed
+ *
+ *   field OFFSET SIZE VALUE   writes VALUE into SIZE bytes of its published description
+ *   random SEED               writes random bytes into a third of it, its version aside
+ *   circle                    the list of caches has no end
+ *   chain                     the list of caches has 8,000 of 64 KiB each
+ *   torn                      every one of 4,000 caches is for ever in the middle of a refill
+ *   counters                  counts as no process can
+ *   sites                     each allocation has a site of its own with names of 4,000 bytes
+ *   probes ADDRESS...         runs these probe sites (distances from the start of the program) with random arguments
+ */
+#include <goalloc.h>
+#include <goalloc_contract.h>
+
+#include <link.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+static struct goalloc_description *description;
+
+/* The description is found as an observer finds it: by its note. */
+static int find_description(struct dl_phdr_info *image, size_t size, void *context)
+{
+	(void)size, (void)context;
+	for (int i = 0; i < image->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &image->dlpi_phdr[i];
+		const char *at = (const char *)image->dlpi_addr + segment->p_vaddr, *end = at + segment->p_memsz;
+
+		while (segment->p_type == PT_NOTE && at + sizeof(ElfW(Nhdr)) < end) {
+			const ElfW(Nhdr) *note = (const void *)at;
+			const char *name = at + sizeof(*note), *value = name + (note->n_namesz + 3) / 4 * 4;
+			int64_t distance;
+
+			if (note->n_type == GOALLOC_NOTE_DESCRIPTION && strcmp(name, GOALLOC_NOTE_OWNER) == 0) {
+				memcpy(&distance, value, sizeof(distance));
+				description = (void *)(uintptr_t)(value + distance);
+			}
+			at = value + (note->n_descsz + 3) / 4 * 4;
+		}
+	}
+	return 1; /* the executable comes first */
+}
+
+static uint64_t random_state;
+
+static uint64_t random_word(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* A list of caches that never existed: each begins with the address of the next. */
+static void build_list(uint64_t count, uint64_t size, bool circle, uint32_t moving)
+{
+	char *caches =
+		mmap(NULL, count * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	for (uint64_t i = 0; i < count; i++) {
+		char *next = i + 1 < count ? caches + (i + 1) * size : circle ? caches : NULL;
+		struct goalloc_sequence sequence = {moving, 0};
+
+		memcpy(caches + i * size, &next, sizeof(next));
+		if (moving)
+			memcpy(caches + i * size + description->cache_sequence, &sequence, sizeof(sequence));
+	}
+	memcpy((void *)(uintptr_t)description->caches, &caches, sizeof(caches));
+	description->cache_next = 0;
+}
+
+static void allocate_at_sites(void)
+{
+	enum { SITES = 20000, NAME = 4000 };
+	struct goalloc_site *sites = calloc(SITES, sizeof(*sites));
+	char *names = malloc((size_t)SITES * NAME);
+
+	memset(names, 'x', (size_t)SITES * NAME);
+	for (int i = 0; i < SITES; i++) {
+		names[(size_t)i * NAME + NAME - 1] = 0;
+		sites[i].file = sites[i].function = names + (size_t)i * NAME;
+		sites[i].line = (uint32_t)i;
+	}
+	for (int i = 0;; i = (i + 1) % SITES)
+		goalloc_free(goalloc_noscan_at(64, &sites[i]));
+}
+
+typedef void probe_site(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+
+static void run_probes(char *const *distances)
+{
+	for (int i = 0; i < 2000; i++) {
+		for (char *const *distance = distances; *distance; distance++) {
+			uintptr_t address = (uintptr_t)__ehdr_start + strtoull(*distance, NULL, 0);
+
+			((probe_site *)address)(random_word(), random_word(), random_word(), random_word(),
+						random_word(), random_word());
+		}
+	}
+}
+
+static void lie(int argc, char **argv)
+{
+	const char *name = argv[1];
+	uint64_t value = UINT64_MAX;
+
+	if (strcmp(name, "field") == 0 && argc > 4) {
+		value = strtoull(argv[4], NULL, 0);
+		memcpy((char *)description + atoi(argv[2]), &value, (size_t)atoi(argv[3]));
+	} else if (strcmp(name, "random") == 0) {
+		random_state = argc > 2 ? strtoull(argv[2], NULL, 0) * 2 + 1 : 1;
+		for (size_t i = offsetof(struct goalloc_description, tiny_span_class); i < sizeof(*description); i++) {
+			uint64_t word = random_word();
+
+			if (word % 3 == 0)
+				((char *)description)[i] = (char)(word >> 8);
+		}
+	} else if (strcmp(name, "circle") == 0) {
+		build_list(1000, 64 << 10, true, 0);
+	} else if (strcmp(name, "chain") == 0) {
+		description->cache_size = 64 << 10;
+		build_list(8000, 64 << 10, false, 0);
+	} else if (strcmp(name, "torn") == 0) {
+		build_list(4000, 64 << 10, false, 1);
+	} else if (strcmp(name, "counters") == 0) {
+		char *cache;
+
+		memcpy(&cache, (void *)(uintptr_t)description->caches, sizeof(cache));
+		memcpy(cache + description->cache_class_counters + 10 * sizeof(struct goalloc_class_counters), &value,
+		       sizeof(value));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uintptr_t page;
+
+	dl_iterate_phdr(find_description, NULL);
+	if (argc < 2 || !description)
+		return 2;
+	goalloc_free(goalloc_noscan(9));
+	page = (uintptr_t)description & -(uintptr_t)sysconf(_SC_PAGESIZE);
+	mprotect((void *)page, 2 * (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+	lie(argc, argv);
+	puts("ready");
+	fflush(stdout);
+	if (strcmp(argv[1], "sites") == 0)
+		allocate_at_sites();
+	random_state = 1;
+	for (unsigned size = 8;; size = size % 500 + 8) {
+		goalloc_free(goalloc_noscan(size));
+		if (strcmp(argv[1], "probes") == 0)
+			run_probes(argv + 2);
+		if (size % 100 == 0)
+			usleep(1000);
+	}
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "runtime/goalloc_description.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "goalloc_contract.h"
+
+enum place { IN_CACHE, IN_SPAN };
+
+#define FROM(field) offsetof(struct goalloc_description, field)
+#define TO(field)   offsetof(struct goalloc_layout, field)
+
+/* Every offset of the description: which member it becomes, and what must fit there. */
+static const struct offset_row {
+	const char *name;
+	size_t from, to;
+	enum place place;
+	uint32_t extent; /* bytes */
+} offset_rows[] = {
+	{"cache_next", FROM(cache_next), TO(cache_next), IN_CACHE, 8},
+	{"cache_sequence", FROM(cache_sequence), TO(cache_sequence), IN_CACHE, sizeof(struct goalloc_sequence)},
+	{"cache_alloc", FROM(cache_alloc), TO(cache_alloc), IN_CACHE, 8 * SPAN_CLASSES},
+	{"cache_class_counters", FROM(cache_class_counters), TO(cache_class_counters), IN_CACHE,
+	 sizeof(struct goalloc_class_counters) * SPAN_CLASSES},
+	{"cache_pending", FROM(cache_pending), TO(cache_pending), IN_CACHE,
+	 sizeof(struct goalloc_pending) * SPAN_CLASSES},
+	{"cache_tiny_objects", FROM(cache_tiny_objects), TO(cache_tiny_objects), IN_CACHE, 8},
+	{"cache_tiny_blocks", FROM(cache_tiny_blocks), TO(cache_tiny_blocks), IN_CACHE, 8},
+	{"cache_tiny_bytes", FROM(cache_tiny_bytes), TO(cache_tiny_bytes), IN_CACHE, 8},
+	{"span_alloc_count", FROM(span_alloc_count), TO(span_alloc_count), IN_SPAN, 8},
+	{"span_alloc_count_before_cache", FROM(span_alloc_count_before_cache), TO(span_alloc_count_before_cache),
+	 IN_SPAN, 8},
+};
+
+/* The reason of every refusal here; whoever has the process's name puts it in front. */
+static int refuse(struct error *refusal, const char *field, uint64_t value, const char *expected)
+{
+	return error_set(refusal, STATUS_CANNOT_MEASURE, "its libgoalloc description has %s = %llu, which must be %s",
+			 field, (unsigned long long)value, expected);
+}
+
+static int check_offset(const struct offset_row *row, const struct goalloc_description *raw,
+			struct goalloc_layout *layout, struct error *refusal)
+{
+	uint32_t limit = row->place == IN_CACHE ? layout->cache_size : GOALLOC_SPAN_MAX;
+	uint32_t alignment = row->place == IN_CACHE ? 8 : 1;
+	uint32_t value;
+
+	memcpy(&value, (const char *)raw + row->from, sizeof(value));
+	if (value > limit || row->extent > limit - value)
+		return refuse(refusal, row->name, value,
+			      row->place == IN_CACHE ? "an offset inside cache_size" : "an offset below 4096");
+	if (value % alignment)
+		return refuse(refusal, row->name, value, "a multiple of 8");
+	memcpy((char *)layout + row->to, &value, sizeof(value));
+	return 0;
+}
+
+static int check(const struct goalloc_description *raw, struct goalloc_layout *layout, struct error *refusal)
+{
+	uint32_t width = raw->span_alloc_count_width;
+	char expected[64];
+
+	snprintf(expected, sizeof(expected), "%d, the version that this escapement reads", GOALLOC_DESCRIPTION_VERSION);
+	if (raw->version != GOALLOC_DESCRIPTION_VERSION)
+		return refuse(refusal, "version", raw->version, expected);
+	snprintf(expected, sizeof(expected), "%zu or more", sizeof(*raw));
+	if (raw->size < sizeof(*raw))
+		return refuse(refusal, "size", raw->size, expected);
+	snprintf(expected, sizeof(expected), "%d", SPAN_CLASSES);
+	if (raw->span_classes != SPAN_CLASSES)
+		return refuse(refusal, "span_classes", raw->span_classes, expected);
+	if (raw->tiny_span_class >= SPAN_CLASSES)
+		return refuse(refusal, "tiny_span_class", raw->tiny_span_class, "less than span_classes");
+	if (raw->cache_size > GOALLOC_CACHE_MAX)
+		return refuse(refusal, "cache_size", raw->cache_size, "at most 65536");
+	if (width != 2 && width != 4 && width != 8)
+		return refuse(refusal, "span_alloc_count_width", width, "2, 4 or 8");
+	layout->heap_counters = raw->heap_counters;
+	layout->caches = raw->caches;
+	layout->cache_size = raw->cache_size;
+	layout->span_count_width = width;
+	layout->tiny_span_class = raw->tiny_span_class;
+	for (size_t i = 0; i < sizeof(offset_rows) / sizeof(offset_rows[0]); i++) {
+		if (check_offset(&offset_rows[i], raw, layout, refusal))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_sizes(const uint16_t sizes[SIZE_CLASSES], struct error *refusal)
+{
+	char field[32];
+
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		snprintf(field, sizeof(field), "class_sizes[%d]", class);
+		if (class == 0 ? sizes[0] != 0 : sizes[class] <= sizes[class - 1])
+			return refuse(refusal, field, sizes[class], class == 0 ? "0" : "more than the one before");
+		if (sizes[class] > GOALLOC_OBJECT_MAX)
+			return refuse(refusal, field, sizes[class], "at most 32768");
+	}
+	return 0;
+}
+
+int goalloc_layout_read(struct goalloc_layout *layout, const struct target *target, uint64_t address, bool *ready,
+			struct error *refusal)
+{
+	struct goalloc_description raw;
+
+	*ready = false;
+	if (target_read(target, address, &raw, sizeof(raw)) || check(&raw, layout, refusal))
+		return -1;
+	if (!raw.class_sizes || !raw.heap_counters || !raw.caches)
+		return 0;
+	if (target_read(target, raw.class_sizes, layout->class_sizes, sizeof(layout->class_sizes)) ||
+	    check_sizes(layout->class_sizes, refusal))
+		return -1;
+	*ready = true;
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GOALLOC_DESCRIPTION_H
+#define ESCAPEMENT_GOALLOC_DESCRIPTION_H
+
+/*
+ * What a process publishes about its libgoalloc (struct goalloc_description of goalloc_contract.h), checked. Whoever
+ * owns the process may write anything there. Every field is checked here, once, so that what holds a goalloc_layout
+ * can use its sizes and offsets without a second thought.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "profile/size_class.h"
+#include "target/target.h"
+
+enum {
+	GOALLOC_CACHE_MAX = 64 << 10, /* bytes of one cache that are read; libgoalloc's has about 12 KiB */
+	GOALLOC_SPAN_MAX = 4 << 10,   /* offsets in a span stay below this */
+	GOALLOC_OBJECT_MAX = 32 << 10 /* bytes of the largest size class */
+};
+
+/*
+ * Invariants, with FIELD any cache_… member and `extent` the bytes that stand there:
+ *     cache_size <= GOALLOC_CACHE_MAX
+ *     FIELD % 8 == 0 && FIELD + extent <= cache_size
+ *     span_… + 8 <= GOALLOC_SPAN_MAX
+ *     span_count_width is 2, 4 or 8; tiny_span_class < SPAN_CLASSES
+ *     class_sizes[0] == 0, and they ascend to at most GOALLOC_OBJECT_MAX
+ * Addresses may be wrong: reading from them fails then, or gives numbers that are checked where they are used.
+ */
+struct goalloc_layout {
+	uint64_t heap_counters, caches; /* addresses, as in the description */
+	uint32_t cache_size, cache_next, cache_sequence, cache_alloc, cache_class_counters, cache_pending;
+	uint32_t cache_tiny_objects, cache_tiny_blocks, cache_tiny_bytes;
+	uint32_t span_alloc_count, span_alloc_count_before_cache, span_count_width;
+	uint32_t tiny_span_class;
+	uint16_t class_sizes[SIZE_CLASSES];
+};
+
+/*
+ * Reads and checks the description at `address`. *ready is false while the process has not filled it in, which its
+ * first allocation does; every counter is 0 until then. Returns 0, or -1: where refusal->text is not empty, the
+ * description breaks an invariant and the text names the field; else the memory could not be read (errno).
+ */
+int goalloc_layout_read(struct goalloc_layout *layout, const struct target *target, uint64_t address, bool *ready,
+			struct error *refusal);
+
+#endif

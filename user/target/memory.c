@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+void memory_allow(struct memory_reader *reader)
+{
+	reader->pieces = MEMORY_PIECES;
+	reader->bytes = MEMORY_BYTES;
+	reader->deadline_ns = now_ns() + MEMORY_MILLISECONDS * 1000000LL;
+	reader->spent = false;
+}
+
+/* Takes a batch off the budget. False: there is not enough left, and from now on there is nothing. */
+static bool charge(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
+{
+	reader->spent |= count > reader->pieces || now_ns() > reader->deadline_ns;
+	for (size_t i = 0; i < count && !reader->spent; i++) {
+		reader->spent = pieces[i].size > reader->bytes;
+		reader->bytes -= reader->spent ? 0 : pieces[i].size;
+	}
+	if (!reader->spent)
+		reader->pieces -= count;
+	return !reader->spent;
+}
+
+int memory_read_pieces(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
+{
+	while (count) {
+		size_t batch = count < MEMORY_BATCH ? count : MEMORY_BATCH;
+
+		if (!charge(reader, pieces, batch)) {
+			errno = ETIME;
+			return -1;
+		}
+		if (reader->copy(reader->context, pieces, batch))
+			return -1;
+		pieces += batch;
+		count -= batch;
+	}
+	return 0;
+}
+
+int memory_read(struct memory_reader *reader, uint64_t address, void *buffer, size_t size)
+{
+	struct target_piece piece = {address, buffer, size};
+
+	return memory_read_pieces(reader, &piece, 1);
+}
+
+int memory_read_string(struct memory_reader *reader, uint64_t address, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	/* page by page: the string may end just before memory that is not mapped */
+	while (used + 1 < size) {
+		size_t piece = 4096 - (address + used) % 4096;
+
+		if (piece > size - 1 - used)
+			piece = size - 1 - used;
+		if (memory_read(reader, address + used, buffer + used, piece))
+			return -1;
+		if (memchr(buffer + used, 0, piece))
+			return 0;
+		used += piece;
+	}
+	buffer[used] = 0;
+	return 0;
+}
