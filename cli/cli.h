@@ -15,7 +15,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-extern const struct command command_record, command_report, command_audit, command_escapes, command_gate,
+extern const struct command command_record, command_report, command_audit, command_escapes, command_gate, command_html,
 	command_doctor;
 
 /* Prints "escapement: TEXT" to stderr and returns the error's status. */

@@ -10,7 +10,8 @@
 int cli_verbosity;
 
 static const struct command *const commands[] = {
-	&command_record, &command_report, &command_audit, &command_escapes, &command_gate, &command_doctor,
+	&command_record, &command_report, &command_audit,  &command_escapes,
+	&command_html,	 &command_gate,	  &command_doctor,
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -58,11 +58,14 @@ integration: test-programs
 
 # Programs that libgoalloc is preloaded under. Without them, and without the rights to install them, these tests are
 # skipped.
+# What opens the page of `escapement html`.
+BROWSER = chromium
+
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
 test: deps
-	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS)
+	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER)
 	$(Q)$(MAKE) --no-print-directory format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 

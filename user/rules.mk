@@ -15,6 +15,8 @@ $(B)/user/%.o: user/%.c $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-
 	$(call say,CC,$<)
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
+$(B)/user/render/page_assets.o: $(wildcard user/render/page/*)
+
 $(B)/libescapement.a: $(USER_OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^

@@ -1,0 +1,175 @@
+// page.mjs PACKAGES PAGE REPORT.json: opens a page of `escapement html` in Chromium and uses it as a person would.
+// Speaks TAP. REPORT.json is the same profile by `report --format json`.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+const [packages, page, reportFile] = process.argv.slice(2);
+const require = createRequire(`${packages}/package.json`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const report = JSON.parse(readFileSync(reportFile, "utf8"));
+
+const browser = await chromium.launch({executablePath: "/usr/bin/chromium",
+	args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]});
+const tests = [];
+let failed = 0;
+
+function test(name, run) {
+	tests.push([name, run]);
+}
+
+function same(got, wanted, what) {
+	if (JSON.stringify(got) !== JSON.stringify(wanted))
+		throw new Error(`${what}: ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
+}
+
+// A page with everything that goes wrong in it: requests, refused scripts, errors.
+async function open(options = {}, hash = "") {
+	const context = await browser.newContext({viewport: {width: 1280, height: 900}, ...options});
+	const tab = await context.newPage();
+	const trouble = [];
+
+	tab.on("request", request => request.url().startsWith("file:") || request.url().startsWith("data:") || trouble.push(request.url()));
+	tab.on("console", message => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
+	tab.on("pageerror", error => trouble.push(error.message));
+	await tab.goto(`file://${page}${hash}`);
+	return {tab, trouble, close: () => context.close()};
+}
+
+async function column(tab, name) {
+	const heads = await tab.locator("#work-table thead th").allInnerTexts();
+
+	return heads.findIndex(text => text.trim() === name) + 1;
+}
+
+async function values(tab, name) {
+	const at = await column(tab, name);
+
+	return tab.locator(`#work-table tbody td:nth-child(${at})`).evaluateAll(cells => cells.map(cell => Number(cell.dataset.value)));
+}
+
+test("every number of the work list is the report's", async () => {
+	const {tab, trouble, close} = await open();
+	const rows = await tab.evaluate(() => data.rows.map(row => [row.function, row.file, row.line, row.values]));
+	const wanted = new Map(report.rows.map(row => [`${row.function} ${row.file}:${row.line}`, row]));
+	const measures = await tab.evaluate(() => data.measures.map(measure => measure.key));
+
+	same(rows.length, report.rows.length, "rows");
+	for (const [name, file, line, numbers] of rows) {
+		const row = wanted.get(`${name} ${file}:${line}`);
+
+		same(numbers, measures.map(key => row[key]), `${name} ${file}:${line}`);
+	}
+	same(await values(tab, "objects"), (await tab.evaluate(() => workList.chosen().slice(0, 200).map(row =>
+		row.values[data.measures.findIndex(measure => measure.key === "objects")]))), "shown objects");
+	same(trouble, [], "trouble");
+	await close();
+});
+
+test("the flame graph's root is the sum of the rows", async () => {
+	const {tab, close} = await open();
+
+	for (const [index, key] of (await tab.evaluate(() => data.measures.map(measure => measure.key))).entries()) {
+		const sum = report.rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+
+		same(await tab.evaluate(measure => callTree.sum(measure)[0], index), sum, key);
+		same(await tab.evaluate(measure => callTree.inverted().sum(measure)[0], index), sum, `${key}, inverted`);
+	}
+	await close();
+});
+
+test("a click on a heading sorts, another one reverses", async () => {
+	const {tab, close} = await open();
+	const heading = tab.locator("#work-table thead th button", {hasText: /^objects$/});
+
+	await heading.click();
+	const descending = await values(tab, "objects");
+	same(descending, [...descending].sort((a, b) => b - a), "descending");
+	await heading.click();
+	const ascending = await values(tab, "objects");
+	same(ascending, [...ascending].sort((a, b) => a - b), "ascending");
+	await close();
+});
+
+test("typing filters", async () => {
+	const {tab, close} = await open();
+	const wanted = report.rows[0].function;
+
+	await tab.locator("#filter").fill(wanted);
+	const left = await tab.locator("#work-table tbody tr").allInnerTexts();
+	const total = report.rows.filter(row => `${row.function}`.toLowerCase().includes(wanted.toLowerCase())).length;
+	same(left.length >= 1 && left.length <= Math.max(total, 200), true, "rows left");
+	await tab.locator("#filter").fill("no such thing anywhere");
+	same(await tab.locator("#work-table tbody tr").count(), 0, "rows left");
+	await close();
+});
+
+test("a row opens with the keyboard, shows its stacks, and leads to the flame graph", async () => {
+	const {tab, trouble, close} = await open();
+
+	await tab.locator("#work-table tbody button.open").first().focus();
+	await tab.keyboard.press("Enter");
+	same(await tab.locator("#work-table tbody button.open").first().getAttribute("aria-expanded"), "true", "expanded");
+	await tab.locator(".details summary").first().click();
+	const link = tab.locator(".details a", {hasText: "in the flame graph"}).first();
+	const node = Number((await link.getAttribute("href")).replace("#frame-", ""));
+	await link.click();
+	await tab.waitForFunction(wanted => flame.root === wanted, node);
+	same(trouble, [], "trouble");
+	await close();
+});
+
+test("a link to a row opens it, a link to a frame zooms to it", async () => {
+	const row = await open({}, "#row-2");
+	same(await row.tab.locator("#row-2 button.open").getAttribute("aria-expanded"), "true", "expanded");
+	await row.close();
+	const frame = await open({}, "#frame-1");
+	await frame.tab.waitForFunction(() => flame.root === 1);
+	await frame.close();
+});
+
+test("searching the flame graph says how much it found", async () => {
+	const {tab, close} = await open();
+
+	await tab.locator("#flame").scrollIntoViewIfNeeded();
+	await tab.locator("#flame-search").fill(report.rows[0].function);
+	await tab.waitForFunction(() => /[1-9][0-9,]* frames/.test(flame.found.textContent));
+	await close();
+});
+
+for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colorScheme: "dark"}],
+		["a telephone", {viewport: {width: 360, height: 740}}]]) {
+	test(`axe finds nothing: ${name}`, async () => {
+		const {tab, close} = await open(options, "#row-1");
+
+		await tab.locator("#flame").scrollIntoViewIfNeeded();
+		await tab.waitForFunction(() => document.querySelector("#flame-chart svg"));
+		// The policy of the page refuses scripts from outside; the debugger's are not subject to it.
+		await tab.evaluate(axe);
+		const found = await tab.evaluate(() => axe.run());
+		same(found.violations.map(each => [each.id, each.nodes[0].html.slice(0, 200)]), [], "violations");
+		same(await tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, "fits the width");
+		await close();
+	});
+}
+
+test("without scripts the tables are there", async () => {
+	const {tab, close} = await open({javaScriptEnabled: false});
+
+	same(await tab.locator("#work table tbody tr").count() > 0, true, "rows");
+	same(await tab.locator("#classes table tbody tr").count() > 0, true, "classes");
+	await close();
+});
+
+console.log(`1..${tests.length}`);
+for (const [index, [name, run]] of tests.entries()) {
+	try {
+		await run();
+		console.log(`ok ${index + 1} - ${name}`);
+	} catch (error) {
+		failed++;
+		console.log(`not ok ${index + 1} - ${name}\n# ${String(error.message).split("\n").join("\n# ")}`);
+	}
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

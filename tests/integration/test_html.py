@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`escapement html`: what the file holds, and what a browser makes of it."""
+import gzip
+import json
+import os
+import re
+import shutil
+
+import harness
+from harness import contains, same
+from wire import nested, number, varint
+
+PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
+HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>\"'&\x1b[31m"
+
+PROGRAM = """package main
+
+type node struct {
+	next *node
+	data []byte
+}
+
+//go:noinline
+func grow(list *node, n int) *node {
+	return &node{list, make([]byte, n)}
+}
+
+func main() {
+	var list *node
+	for i := 0; i < 3000; i++ {
+		list = grow(list, 100+i%3*100)
+	}
+	if list.next == nil {
+		panic("lost")
+	}
+}
+"""
+
+
+def profile_of(t, samples, name="made.pb.gz"):
+    """A profile by hand. `samples`: (frames leaf first, each (function, file, line); objects; bytes)."""
+    strings = [""]
+
+    def text(value):
+        if value not in strings:
+            strings.append(value)
+        return strings.index(value)
+
+    body = b""
+    for kind, unit in (("alloc_objects", "count"), ("alloc_space", "bytes")):
+        body += nested(1, number(1, text(kind)) + number(2, text(unit)))
+    frames = {}
+    for stack, objects, size in samples:
+        for frame in stack:
+            if frame not in frames:
+                frames[frame] = len(frames) + 1
+                function, file, line = frame
+                body += nested(5, number(1, frames[frame]) + number(2, text(function)) + number(4, text(file)))
+                body += nested(4, number(1, frames[frame]) + nested(4, number(1, frames[frame]) + number(2, line)))
+        body += nested(2, nested(1, b"".join(varint(frames[frame]) for frame in stack)) +
+                       nested(2, varint(objects) + varint(size)))
+    body += nested(11, number(1, text("space")) + number(2, text("bytes"))) + number(12, 1)
+    body += b"".join(nested(6, value.encode("utf-8", "surrogateescape")) for value in strings)
+    t.path(name).write_bytes(gzip.compress(body))
+    return t.path(name)
+
+
+def page_data(page):
+    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S).group(1))
+
+
+def in_browser(t, page, report):
+    """Runs tests/browser/page.mjs on the page, and fails where one of its tests does."""
+    if not os.access("/usr/bin/chromium", os.X_OK) or not shutil.which("node"):
+        raise harness.Skip("no /usr/bin/chromium or no node here")
+    packages = harness.npm_packages("npm-page", PACKAGES)
+    done = t.run("node", harness.ROOT / "tests" / "browser" / "page.mjs", packages, page, report, status=None, timeout=300)
+    failures = [line for line in done.stdout.splitlines() if line.startswith(("not ok", "#"))]
+    assert done.returncode == 0 and "ok 1 " in done.stdout, "\n".join(failures) or done.stderr[-2000:]
+
+
+def test_a_go_programs_page_holds_its_numbers_and_works_in_a_browser(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    environment = dict(os.environ, GOFLAGS="", GO111MODULE="off", GOTOOLCHAIN="local")
+    t.path("main.go").write_text(PROGRAM)
+    t.path("m2.txt").write_text(t.run(go, "build", "-gcflags=-m=2", "-o", "program", "main.go", env=environment).stderr)
+    t.escapement("record", "-q", "--rate", "1", "-o", "a.pb.gz", "--", "./program")
+    t.escapement("html", "-o", "page.html", "a.pb.gz")
+    t.escapement("html", "--escape", "m2.txt", "-o", "audit.html", "a.pb.gz")
+    t.path("report.json").write_text(json.dumps(t.json("report", "a.pb.gz")))
+    audit = page_data(t.path("audit.html").read_text())
+    grown = [row for row in audit["rows"] if row["function"] == "main.grow" and row["verdict"] == "escapes"]
+    same(sorted(row["values"][0] for row in grown), [3000, 3000])
+    contains([line for line in audit["sources"]["main.go"] if line[0] == 10][0][1], "return &node")
+    assert any(annotation["flow"] for row in grown for annotation in row["annotations"])
+    in_browser(t, t.path("page.html"), t.path("report.json"))
+
+
+def test_names_in_a_profile_are_text_and_never_markup(t):
+    profile = profile_of(t, [(((HOSTILE, HOSTILE + ".go", 7), ("main.main", "main.go", 1)), 10, 480)])
+    t.escapement("html", "-o", "page.html", profile)
+    page = t.path("page.html").read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
+    contains(policy, "default-src 'none'")
+    assert "unsafe" not in policy, policy
+    same(page.count("<script"), 2)  # the data and the page's own
+    same(page.count("</script>"), 2)
+    assert "\x1b" not in page and "<img" not in page
+    same([row["values"] for row in page_data(page)["rows"]], [[10, 480]])
+
+
+def test_a_page_shows_source_files_and_nothing_else(t):
+    t.path("secret").write_text("root:hash\n" * 20)
+    t.path("code.go").write_text("".join(f"line {n}\n" for n in range(1, 40)))
+    os.mkfifo(t.path("pipe.go"))
+    names = ["/etc/passwd", str(t.path("secret")), "code.go", str(t.path("pipe.go")), "gone.go"]
+    profile = profile_of(t, [(((f"main.f{n}", name, 12), ("main.main", "main.go", 1)), 1, 16)
+                             for n, name in enumerate(names)])
+    t.escapement("html", "-o", "page.html", profile)
+    page = t.path("page.html").read_text()
+    sources = page_data(page)["sources"]
+    same(list(sources), ["code.go"])
+    same(sources["code.go"], [[n, f"line {n}"] for n in range(4, 21)])
+    assert "root:" not in page
+    t.escapement("html", "--no-source", "-o", "bare.html", profile)
+    same(page_data(t.path("bare.html").read_text())["sources"], {})
+
+
+def test_a_comparison_has_the_numbers_of_both_profiles(t):
+    old = profile_of(t, [((("main.f", "main.go", 5), ("main.main", "main.go", 9)), 100, 4800),
+                         ((("main.gone", "main.go", 6), ("main.main", "main.go", 9)), 7, 70)], "old.pb.gz")
+    new = profile_of(t, [((("main.f", "main.go", 5), ("main.main", "main.go", 9)), 40, 1920)], "new.pb.gz")
+    t.escapement("html", "--diff", old, "-o", "page.html", new)
+    data = page_data(t.path("page.html").read_text())
+    same([(row["values"], row["before"]) for row in data["rows"]], [([40, 1920], [100, 4800])])
+    same([sum(column) for column in data["leaves"]["values"]], [40, 1920])
+    same([sum(column) for column in data["leaves"]["before"]], [107, 4870])
+
+
+def test_what_cannot_be_read_is_an_error_and_leaves_no_page(t):
+    t.path("broken.pb.gz").write_bytes(b"no profile")
+    for arguments in (["broken.pb.gz"], ["none.pb.gz"], ["--escape", "none.txt", "broken.pb.gz"]):
+        assert t.escapement("html", "-o", "page.html", *arguments, status=2).stderr
+    assert not t.path("page.html").exists()
+
+
+harness.main()

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_CALL_TREE_H
+#define ESCAPEMENT_CALL_TREE_H
+
+/*
+ * The stacks of one profile, or of two, as one calling tree: a node a source-level frame and its callers, inlined
+ * frames included. Frames are equal where function, file and line are, whichever profile they come from. One thread
+ * builds, then any may read.
+ *
+ *   node 0 is the root, "all"; a node's parent has a lower number
+ *   a leaf holds the sums of the samples whose stack ends at its node; a node is that of at most one leaf
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/string_table.h"
+#include "profile/profile.h"
+
+#define CALL_TREE_NONE UINT32_MAX
+
+enum { CALL_TREE_NOW, CALL_TREE_BEFORE, CALL_TREE_SIDES };
+
+struct call_tree_frame {
+	const char *function; /* never NULL: an address where nothing is known */
+	const char *file;     /* NULL where unknown */
+	uint32_t line;	      /* 0 where unknown */
+};
+
+struct call_tree_node {
+	uint32_t parent;
+	uint32_t frame; /* CALL_TREE_NONE: the root's */
+	uint32_t leaf;	/* CALL_TREE_NONE: no stack ends here */
+};
+
+struct call_tree_leaf {
+	uint32_t node;
+	uint32_t allocating; /* frame that called the runtime; CALL_TREE_NONE where there is none */
+	uint32_t owner;	     /* frame that the allocation is charged to; CALL_TREE_NONE where nobody owns it */
+	int64_t values[CALL_TREE_SIDES][VALUE_COUNT]; /* where the profile of that side measures them */
+};
+
+struct call_tree {
+	struct call_tree_frame *frames;
+	size_t frame_count;
+	struct call_tree_node *nodes;
+	size_t node_count;
+	struct call_tree_leaf *leaves;
+	size_t leaf_count;
+	struct call_tree_index *index; /* private */
+};
+
+struct call_tree *call_tree_new(void); /* never NULL */
+void call_tree_free(struct call_tree *tree);
+
+/* Adds the samples of a profile to one side. Strings are copied: the profile may be freed before the tree. */
+void call_tree_add(struct call_tree *tree, const struct profile *profile, int side);
+
+/* The frame of that position; CALL_TREE_NONE where no stack has it. */
+uint32_t call_tree_find(const struct call_tree *tree, const char *function, const char *file, uint32_t line);
+
+#endif

@@ -1,0 +1,121 @@
+// What a row of the work list opens: the compiler's words and its reasons, the inline chain, the source, the stacks.
+const stacksShown = 20;
+
+function annotationDetails(annotation) {
+	const where = `${annotation.file}:${annotation.line}${annotation.column ? `:${annotation.column}` : ""}`;
+	const parts = [make("p", {}, make("span", {class: "code"}, `${where}: `),
+		annotation.message + (annotation.callee ? " (at the callee's own line)" : ""))];
+
+	if (annotation.flow?.length)
+		parts.push(flowGraph(annotation.flow));
+	return parts;
+}
+
+// The flow that the compiler prints with -m=2, from what is allocated to the heap: a box a location, an arrow an edge.
+function flowGraph(flow) {
+	const boxes = [flow[0].from, ...flow.map(edge => edge.to)];
+	const labels = flow.map(edge => edge.steps.map(step =>
+		`${step.reason}: ${step.expression}${step.line ? ` (${step.file.split("/").pop()}:${step.line})` : ""}`));
+	const widest = Math.max(...boxes.map(text => text.length), ...labels.flat().map(text => text.length + 4));
+	const width = Math.min(1200, 40 + widest * 7.6), box = 26, step = 18;
+	const graph = makeSvg("svg", {class: "flow", role: "img", "aria-label": `flow: ${boxes.join(" → ")}`});
+	let y = 4;
+
+	boxes.forEach((text, index) => {
+		const heap = text === "{heap}";
+
+		graph.append(makeSvg("g", {class: heap ? "heap" : ""},
+			makeSvg("rect", {x: 4, y, width: 24 + text.length * 7.6, height: box, rx: 4}),
+			makeSvg("text", {x: 14, y: y + 17}, text)));
+		y += box;
+		if (index < flow.length) {
+			const height = Math.max(1, labels[index].length) * step + 8;
+
+			graph.append(makeSvg("path", {d: `M18 ${y} v${height - 2} m-4 -6 l4 6 l4 -6`}));
+			labels[index].forEach((label, at) =>
+				graph.append(makeSvg("text", {class: "why", x: 34, y: y + 17 + at * step}, label)));
+			y += height;
+		}
+	});
+	graph.setAttribute("viewBox", `0 0 ${width} ${y + 4}`);
+	graph.setAttribute("width", width);
+	return graph;
+}
+
+function inlineChain(row) {
+	if (!row.inlined_at?.length)
+		return null;
+	return make("div", {}, make("h3", {}, "Inlined into"),
+		make("ol", {class: "code"}, ...row.inlined_at.map(frame =>
+			make("li", {}, `${frame.function} ${frame.file}:${frame.line}`))));
+}
+
+// What was measured on each line of a file, by all rows.
+function lineMargins(file) {
+	const margins = new Map();
+
+	for (const row of data.rows) {
+		if (row.source !== file || !row.values)
+			continue;
+		const line = margins.get(row.line) ?? {values: data.measures.map(() => 0), words: new Set()};
+
+		row.values.forEach((value, index) => line.values[index] += value ?? 0);
+		if (row.words)
+			line.words.add(row.words);
+		margins.set(row.line, line);
+	}
+	return margins;
+}
+
+function sourceDetails(row) {
+	const source = data.sources[row.source];
+	const language = /\.go$/.test(row.file ?? "") ? "go" : "c";
+
+	if (!source)
+		return make("p", {class: "soft"}, data.sources_left_out ? "Source was left out of this page (--no-source)."
+			: `The source of ${row.file ?? "this row"} was not found where the page was made.`);
+	const margins = lineMargins(row.source);
+	const [objects, bytes] = ["objects", "bytes"].map(key => data.measures.findIndex(measure => measure.key === key));
+	const lines = source.filter(([number]) => Math.abs(number - row.line) <= 8).map(([number, text]) => {
+		const margin = margins.get(number), code = make("span", {class: "code"});
+
+		// The highlighter escapes what it is given: its result is the one piece of markup that a script makes here.
+		code.innerHTML = vendor.highlight.highlight(text, {language, ignoreIllegals: true}).value;
+		return make("div", {class: number === row.line ? "at" : ""},
+			make("span", {class: "margin"}, margin ? countText(margin.values[objects]) : ""),
+			make("span", {class: "margin"}, margin && bytes >= 0 ? bytesText(margin.values[bytes]) : ""),
+			make("span", {class: "margin"}, String(number)), code,
+			...(margin ? [...margin.words].map(words => make("span", {class: "said"}, words)) : []));
+	});
+
+	return make("div", {}, make("h3", {}, `${row.file}`),
+		make("p", {class: "soft"}, "objects, bytes, line"),
+		make("div", {class: "source", tabindex: "0", role: "group", "aria-label": `source around ${row.file}:${row.line}`}, ...lines));
+}
+
+function stacksBehind(row) {
+	if (row.owner === null || row.owner === undefined)
+		return null;
+	const leaves = callTree.leaves.filter(leaf => leaf.owner === row.owner || leaf.allocating === row.owner);
+	const weigh = data.measures.findIndex(measure => measure.key === "bytes");
+	const by = weigh >= 0 ? weigh : 0;
+
+	if (leaves.length === 0)
+		return null;
+	leaves.sort((a, b) => (b.values[by] ?? 0) - (a.values[by] ?? 0));
+	return make("div", {}, make("h3", {}, `Stacks behind it: ${countText(leaves.length)}`),
+		...leaves.slice(0, stacksShown).map(leaf => make("details", {},
+			make("summary", {}, data.measures.map((measure, index) => leaf.values[index] > 0 &&
+				`${measureText(measure, leaf.values[index])}${measure.key === "bytes" ? "" : ` ${measure.name}`}`).filter(Boolean).join(", ")),
+			make("p", {}, make("a", {href: `#frame-${leaf.node}`}, "in the flame graph")),
+			make("ol", {class: "stack code"}, ...callTree.path(leaf.node).map(node =>
+				make("li", {}, frameText(callTree.frame[node])))))),
+		leaves.length > stacksShown ? make("p", {class: "soft"}, `${countText(leaves.length - stacksShown)} more are in the flame graph.`) : null);
+}
+
+function rowDetails(row) {
+	return make("div", {class: "details"},
+		...(row.annotations?.length ? [make("h3", {}, "The compiler said"), ...row.annotations.flatMap(annotationDetails)] : []),
+		row.reason ? make("p", {}, row.reason) : null,
+		inlineChain(row), sourceDetails(row), stacksBehind(row));
+}

@@ -1,0 +1,71 @@
+"use strict";
+
+// The page's data (render_html.h describes the document), and what all its parts share.
+const data = JSON.parse(document.getElementById("data").textContent);
+
+const wholeNumber = new Intl.NumberFormat("en");
+
+function countText(value) {
+	return value === null || value === undefined ? "-" : wholeNumber.format(value);
+}
+
+function bytesText(value) {
+	const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+	let unit = 0;
+
+	if (value === null || value === undefined)
+		return "-";
+	while (Math.abs(value) >= 1024 && unit + 1 < units.length) {
+		value /= 1024;
+		unit++;
+	}
+	return unit ? `${value.toFixed(1)} ${units[unit]}` : `${value} B`;
+}
+
+function measureText(measure, value) {
+	return measure.bytes ? bytesText(value) : countText(value);
+}
+
+// An element with attributes, properties that begin with "on", and children: elements or text, never markup.
+function make(name, attributes = {}, ...children) {
+	const element = document.createElement(name);
+
+	for (const [key, value] of Object.entries(attributes)) {
+		if (key.startsWith("on"))
+			element.addEventListener(key.slice(2), value);
+		else if (value !== null && value !== false)
+			element.setAttribute(key, value === true ? "" : value);
+	}
+	element.append(...children.filter(child => child !== null));
+	return element;
+}
+
+function makeSvg(name, attributes = {}, ...children) {
+	const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+
+	for (const [key, value] of Object.entries(attributes))
+		element.setAttribute(key, value);
+	element.append(...children);
+	return element;
+}
+
+// A file in few columns: what says least, its leading folders, goes first.
+function shortFile(file) {
+	const parts = (file ?? "").split("/");
+
+	return parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : file;
+}
+
+function frameText(frame) {
+	const [name, file, line] = data.frames[frame];
+
+	return file ? `${name} ${file}:${line}` : name;
+}
+
+// A share of a total as a bar below a number. Style is set through the object model: the page's policy forbids attributes.
+function shareBar(part, whole) {
+	const bar = make("span", {class: "share", "aria-hidden": "true"});
+
+	bar.style.width = `${Math.min(100, whole > 0 ? 100 * part / whole : 0)}%`;
+	return bar;
+}

@@ -1,0 +1,157 @@
+// The work list: a table that sorts, filters, and opens.
+const rowsAtATime = 200;
+
+class WorkList {
+	constructor(section) {
+		this.section = section;
+		this.open = new Set();
+		this.sort = {by: this.defaultSort(), descending: true};
+		this.text = "";
+		this.verdict = "";
+		this.shown = rowsAtATime;
+		this.texts = data.rows.map(row => [row.function, row.file && `${row.file}:${row.line}`, row.via, row.call, row.type,
+			row.verdict, row.words].filter(Boolean).join("\n").toLowerCase());
+		this.status = make("p", {class: "soft", role: "status"});
+		this.body = make("tbody");
+		this.more = make("button", {type: "button", onclick: () => { this.shown += rowsAtATime; this.draw(); }});
+		this.table = make("table", {id: "work-table"}, make("caption", {}, data.has_verdicts ? "What allocates, and what the compiler said of it" : "What allocates, by site"), this.head(), this.body);
+		section.querySelector(".static").replaceWith(this.tools(), this.status,
+			make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "work list"}, this.table), this.more);
+		this.draw();
+	}
+
+	defaultSort() {
+		const bytes = data.measures.findIndex(measure => measure.key === "bytes");
+
+		return bytes >= 0 ? bytes : 0;
+	}
+
+	columns() {
+		const text = (name, get) => ({name, get, number: false});
+
+		return [
+			...(data.has_verdicts ? [text("Verdict", row => row.verdict ?? "")] : []),
+			text("Site", row => `${row.file ?? ""}:${String(row.line ?? 0).padStart(7)}`),
+			text("Call, type", row => [row.call, row.type].filter(Boolean).join(" ")),
+			...data.measures.map((measure, index) => ({name: measure.name, get: row => row.values?.[index] ?? -1, number: true, index, measure})),
+			...(data.has_verdicts ? [text("Compiler", row => row.words ?? "")] : []),
+		];
+	}
+
+	head() {
+		this.headings = this.columns().map(column => {
+			const heading = make("th", {scope: "col", class: column.number ? "number" : null},
+				make("button", {type: "button", onclick: () => this.sortBy(column)}, column.name));
+
+			return {column, heading};
+		});
+		return make("thead", {}, make("tr", {}, ...this.headings.map(each => each.heading)));
+	}
+
+	sortBy(column) {
+		const by = column.index ?? column.name;
+
+		this.sort = {by, descending: this.sort.by === by ? !this.sort.descending : column.number};
+		this.draw();
+	}
+
+	tools() {
+		const filter = make("input", {type: "search", id: "filter", oninput: event => {
+			this.text = event.target.value.toLowerCase();
+			this.shown = rowsAtATime;
+			this.draw();
+		}});
+		const verdicts = make("select", {id: "verdict", onchange: event => { this.verdict = event.target.value; this.draw(); }},
+			make("option", {value: ""}, "all"), ...(data.verdicts ?? []).map(verdict =>
+				make("option", {value: verdict.name}, `${verdict.name} (${countText(verdict.rows)})`)));
+
+		return make("div", {class: "tools"}, make("label", {}, "Filter", filter),
+			data.has_verdicts ? make("label", {}, "Verdict", verdicts) : null);
+	}
+
+	chosen() {
+		const column = this.columns().find(each => (each.index ?? each.name) === this.sort.by) ?? this.columns()[0];
+		const direction = this.sort.descending ? -1 : 1;
+		const list = [];
+
+		for (let index = 0; index < data.rows.length; index++)
+			if ((!this.text || this.texts[index].includes(this.text)) &&
+			    (!this.verdict || data.rows[index].verdict === this.verdict))
+				list.push(data.rows[index]);
+		const keys = new Map(list.map(row => [row, column.get(row)]));
+		return list.sort((a, b) => {
+			const left = keys.get(a), right = keys.get(b);
+
+			return left < right ? -direction : left > right ? direction : 0;
+		});
+	}
+
+	draw() {
+		const list = this.chosen();
+
+		for (const {column, heading} of this.headings) {
+			const sorted = (column.index ?? column.name) === this.sort.by;
+
+			heading.setAttribute("aria-sort", sorted ? this.sort.descending ? "descending" : "ascending" : "none");
+		}
+		this.body.replaceChildren(...list.slice(0, this.shown).flatMap(row => this.rowElements(row)));
+		this.status.textContent = `${countText(list.length)} of ${countText(data.rows.length)} rows` +
+			(list.length > this.shown ? `, the first ${countText(this.shown)} shown` : "");
+		this.more.hidden = list.length <= this.shown;
+		this.more.textContent = `Show ${countText(Math.min(rowsAtATime, list.length - this.shown))} more`;
+	}
+
+	rowElements(row) {
+		const open = this.open.has(row.id);
+		const place = row.file ? `${row.file}:${row.line}` : row.function ?? "unknown";
+		const elements = [make("tr", {id: row.id},
+			...(data.has_verdicts ? [make("td", {}, row.verdict)] : []),
+			make("td", {class: "place"}, make("button", {class: "open code", type: "button", "aria-expanded": String(open), title: place,
+				onclick: () => this.toggle(row)}, row.file ? `${shortFile(row.file)}:${row.line}` : place),
+				" ", make("a", {href: `#${row.id}`, "aria-label": `link to ${place}`}, "#"),
+				make("span", {class: "range"}, row.file ? row.function ?? "" : ""),
+				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null),
+			make("td", {class: "code"}, [row.call, row.type].filter(Boolean).join(" ")),
+			...data.measures.map((measure, index) => this.numberCell(row, measure, index)),
+			...(data.has_verdicts ? [make("td", {class: "words"}, row.words ?? "")] : []))];
+
+		if (open)
+			elements.push(make("tr", {}, make("td", {colspan: String(this.columns().length)}, rowDetails(row))));
+		return elements;
+	}
+
+	numberCell(row, measure, index) {
+		const value = row.values?.[index] ?? null, before = row.before?.[index];
+		const bounds = row.bounds?.[measure.key];
+
+		return make("td", {class: "number", "data-value": value === null ? "" : String(value)},
+			measureText(measure, value),
+			bounds ? make("span", {class: "range"}, `${measureText(measure, bounds[0])} to ${bounds[1] === null ? "?" : measureText(measure, bounds[1])}`) : null,
+			before === undefined ? null : make("span", {class: `range ${value > before ? "worse" : value < before ? "better" : ""}`},
+				`before ${measureText(measure, before)}`),
+			value > 0 && data.totals[index] > 0 ? shareBar(value, data.totals[index]) : null);
+	}
+
+	toggle(row) {
+		if (!this.open.delete(row.id))
+			this.open.add(row.id);
+		this.draw();
+		document.getElementById(row.id)?.querySelector("button").focus();
+	}
+
+	// Opens the row of a link.
+	reveal(id) {
+		const row = data.rows.find(each => each.id === id);
+
+		if (!row)
+			return;
+		this.open.add(id);
+		this.text = this.verdict = "";
+		this.section.querySelector("#filter").value = "";
+		if (data.has_verdicts)
+			this.section.querySelector("#verdict").value = "";
+		this.shown = Math.max(this.shown, this.chosen().indexOf(row) + 1);
+		this.draw();
+		document.getElementById(id).scrollIntoView();
+	}
+}

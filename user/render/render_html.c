@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "render/render_html.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/string_table.h"
+#include "profile/size_class.h"
+#include "render/page_assets.h"
+#include "text/html_writer.h"
+#include "text/terminal.h"
+
+enum { STATIC_ROWS = 200 };
+
+/* A nonce: text that was made after all names were there, so that no name can contain it. */
+enum { NONCE_BYTES = 16 };
+struct nonce {
+	char text[2 * NONCE_BYTES + 1];
+};
+
+static struct nonce nonce_new(void)
+{
+	unsigned char bytes[NONCE_BYTES];
+	struct nonce nonce;
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		abort();
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(nonce.text + 2 * i, 3, "%02x", bytes[i]);
+	return nonce;
+}
+
+static void write_assets(FILE *stream, const struct page_asset *assets)
+{
+	for (; assets->start; assets++)
+		fwrite(assets->start, 1, (size_t)(assets->end - assets->start), stream);
+}
+
+static void fact(FILE *stream, const char *name, const char *text)
+{
+	html_format(stream, "<dt>%s</dt><dd>%s</dd>\n", name, text);
+}
+
+static const char *exactness(const struct render_html_page *page)
+{
+	return page->sites->rows_exact ? "exact: every allocation was counted"
+	       : render_html_measures(page, VALUE_OBJECTS)
+		       ? "rows are estimates from samples, with 95 % intervals; see the totals for what is exact"
+		       : "only the allocator's costs were measured, not the objects of each row";
+}
+
+static void write_recording(FILE *stream, const struct profile *profile)
+{
+	time_t seconds = (time_t)(profile->start_ns / 1000000000);
+	char text[256], start[64] = "", bytes[TERMINAL_NUMBER_SIZE];
+	struct tm utc;
+
+	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
+	snprintf(text, sizeof(text), "%s%.3g s, %s%s", start, (double)profile->duration_ns / 1e9,
+		 profile->rate == 0   ? "rate 0 (slow paths only, no sampling)"
+		 : profile->rate == 1 ? "rate 1 (every allocation)"
+				      : "one sample per ",
+		 profile->rate > 1 ? terminal_bytes(bytes, profile->rate) : "");
+	fact(stream, "recorded", text);
+}
+
+static void write_check(FILE *stream, const struct profile *profile)
+{
+	struct profile_check check = profile_check(profile);
+	char text[256];
+
+	if (!check.present) {
+		fact(stream, "check", "none: there was nothing to compare the totals with");
+		return;
+	}
+	snprintf(text, sizeof(text), ": %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64, check.objects,
+		 check.difference, check.bound);
+	html_format(stream, "<dt>check</dt><dd>%s%s</dd>\n", check.source ? check.source : "runtime", text);
+}
+
+static void write_totals(FILE *stream, const struct render_html_page *page)
+{
+	const int64_t *totals = page->sites->totals;
+	char text[256], objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE];
+
+	snprintf(text, sizeof(text), "%s objects, %s (%s)", terminal_number(objects, totals[VALUE_OBJECTS]),
+		 terminal_bytes(bytes, totals[VALUE_BYTES]),
+		 page->profile->totals_exact ? "exact" : "estimated or incomplete");
+	fact(stream, "totals", text);
+}
+
+static void write_warnings(FILE *stream, const struct render_html_page *page)
+{
+	struct profile_loss loss = profile_loss(page->profile);
+
+	if (profile_loss_any(&loss))
+		html_format(
+			stream,
+			"<p class=\"warning\">Events were lost, or the check differs: the numbers are a lower bound.</p>\n");
+	for (size_t i = 0; i < page->profile->warning_count; i++)
+		html_format(stream, "<p class=\"warning\">%s</p>\n", page->profile->warnings[i]);
+	for (size_t i = 0; page->audit && i < page->audit->warning_count; i++)
+		html_format(stream, "<p class=\"warning\">%s</p>\n", page->audit->warnings[i]);
+}
+
+static void write_head(FILE *stream, const struct render_html_page *page)
+{
+	const struct profile *profile = page->profile;
+
+	html_format(stream, "<header>\n<h1>Allocations of %s</h1>\n", profile->target ? profile->target : "a program");
+	fputs("<nav aria-label=\"parts of this page\"><ul><li><a href=\"#work\">Work list</a></li>"
+	      "<li><a href=\"#flame\">Flame graph</a></li><li><a href=\"#classes\">Size classes</a></li>"
+	      "<li><a href=\"#about\">About</a></li></ul></nav>\n",
+	      stream);
+	write_warnings(stream, page);
+	fputs("<dl class=\"facts\">\n", stream);
+	for (size_t i = 0; i < profile->process_count && i < 10; i++)
+		html_format(stream, "<dt>process</dt><dd>%s %s</dd>\n", profile->processes[i].comm,
+			    profile->processes[i].runtime);
+	write_recording(stream, profile);
+	write_totals(stream, page);
+	fact(stream, "rows", exactness(page));
+	write_check(stream, profile);
+	if (page->before)
+		html_format(stream, "<dt>compared with</dt><dd>%s</dd>\n",
+			    page->before->target ? page->before->target : "another profile");
+	fputs("</dl>\n</header>\n", stream);
+}
+
+static void number_cell(FILE *stream, int64_t value, bool bytes)
+{
+	char number[TERMINAL_NUMBER_SIZE];
+
+	html_format(stream, "<td class=\"number\">%s</td>",
+		    bytes ? terminal_bytes(number, value) : terminal_number(number, value));
+}
+
+static void static_row(FILE *stream, const struct render_html_page *page, size_t at)
+{
+	const struct audit_row *audit = page->audit ? &page->audit->rows[at] : NULL;
+	const struct report_row *site = audit ? NULL : &page->sites->rows[at];
+	const int64_t *values = audit ? audit->values : site->values;
+	char line[16];
+
+	snprintf(line, sizeof(line), "%u", audit ? audit->site.line : site->line);
+	fputs("<tr>", stream);
+	if (audit)
+		html_format(stream, "<td>%s</td>", audit_verdict_name(audit->verdict));
+	html_format(stream, "<td class=\"place code\">%s:%s %s</td>", audit ? audit->file : site->file, line,
+		    audit ? audit->site.function : site->function);
+	number_cell(stream, values[VALUE_OBJECTS], false);
+	number_cell(stream, values[VALUE_BYTES], true);
+	if (audit)
+		html_format(stream, "<td class=\"words\">%s</td>", audit_row_words(audit));
+	fputs("</tr>\n", stream);
+}
+
+/* What is read where scripts do not run; they put a table that can be sorted in its place. */
+static void write_static_rows(FILE *stream, const struct render_html_page *page)
+{
+	size_t count = page->audit ? page->audit->row_count : page->sites->row_count;
+
+	fprintf(stream,
+		"<div class=\"static scroll\" tabindex=\"0\" role=\"group\" aria-label=\"work list\"><table><thead><tr>%s<th scope=\"col\">Site</th>"
+		"<th scope=\"col\" class=\"number\">objects</th><th scope=\"col\" class=\"number\">bytes</th>%s</tr></thead><tbody>\n",
+		page->audit ? "<th scope=\"col\">Verdict</th>" : "",
+		page->audit ? "<th scope=\"col\">Compiler</th>" : "");
+	for (size_t i = 0; i < count && i < STATIC_ROWS; i++)
+		static_row(stream, page, i);
+	fputs("</tbody></table>\n", stream);
+	if (count > STATIC_ROWS)
+		fprintf(stream, "<p>%zu more rows need scripts.</p>\n", count - STATIC_ROWS);
+	fputs("</div>\n", stream);
+}
+
+static void write_class_table(FILE *stream, const struct report *classes)
+{
+	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th scope=\"col\">Size class</th><th scope=\"col\" class=\"number\">objects</th>"
+	      "<th scope=\"col\" class=\"number\">bytes</th><th scope=\"col\" class=\"number\">refills</th>"
+	      "<th scope=\"col\" class=\"number\">central grows</th></tr></thead><tbody>\n",
+	      stream);
+	for (size_t i = 0; i < classes->row_count; i++) {
+		const struct report_row *row = &classes->rows[i];
+		int64_t bytes = row->span_class == SPAN_CLASS_UNKNOWN
+					? 0
+					: size_class_bytes(span_class_size_class(row->span_class));
+		char name[32];
+
+		snprintf(name, sizeof(name), "%" PRId64, bytes);
+		html_format(stream, "<tr><td>%s%s</td>",
+			    row->span_class == SPAN_CLASS_UNKNOWN ? "unknown"
+			    : bytes				  ? name
+								  : "large objects",
+			    row->span_class != SPAN_CLASS_UNKNOWN && span_class_noscan(row->span_class) ? " noscan"
+													: "");
+		number_cell(stream, row->values[VALUE_OBJECTS], false);
+		number_cell(stream, row->values[VALUE_BYTES], true);
+		number_cell(stream, row->values[VALUE_REFILLS], false);
+		number_cell(stream, row->values[VALUE_CENTRAL_GROWS], false);
+		fputs("</tr>\n", stream);
+	}
+	fputs("</tbody></table></div>\n", stream);
+}
+
+static void write_body(FILE *stream, const struct render_html_page *page)
+{
+	fputs("<main>\n<section id=\"work\"><h2>Work list</h2>\n", stream);
+	write_static_rows(stream, page);
+	fputs("</section>\n<section id=\"flame\"><h2>Flame graph</h2>\n"
+	      "<p class=\"static\">The flame graph needs scripts.</p>\n</section>\n"
+	      "<section id=\"classes\"><h2>Size classes</h2>\n",
+	      stream);
+	write_class_table(stream, page->classes);
+	fputs("</section>\n</main>\n", stream);
+}
+
+static void write_about(FILE *stream)
+{
+	html_format(
+		stream,
+		"<footer id=\"about\"><h2>About</h2>\n<p>Made by escapement %s. The page is complete: it loads nothing.</p>\n",
+		ESCAPEMENT_VERSION);
+	fputs("<details><summary>Licences of the libraries in this page</summary><pre>", stream);
+	for (const char *c = page_licences.start; c < page_licences.end; c++) {
+		if (*c == '<' || *c == '&')
+			fputs(*c == '<' ? "&lt;" : "&amp;", stream);
+		else
+			fputc(*c, stream);
+	}
+	fputs("</pre></details>\n</footer>\n", stream);
+}
+
+/* The document as a script element: a '<', which only texts have, could end that. */
+static void write_data(FILE *stream, const struct render_html_page *page)
+{
+	struct call_tree *tree = call_tree_new();
+	size_t length = 0;
+	char *json = NULL;
+	FILE *memory = open_memstream(&json, &length);
+
+	if (!memory)
+		abort();
+	call_tree_add(tree, page->profile, CALL_TREE_NOW);
+	if (page->before)
+		call_tree_add(tree, page->before, CALL_TREE_BEFORE);
+	render_html_data(memory, page, tree);
+	fclose(memory);
+	fputs("<script id=\"data\" type=\"application/json\">", stream);
+	for (const char *rest = json, *next; rest < json + length; rest = next + 1) {
+		next = memchr(rest, '<', (size_t)(json + length - rest));
+		next = next ? next : json + length;
+		fwrite(rest, 1, (size_t)(next - rest), stream);
+		if (next < json + length)
+			fputs("\\u003c", stream);
+	}
+	fputs("</script>\n", stream);
+	free(json);
+	call_tree_free(tree);
+}
+
+void render_html(FILE *stream, const struct render_html_page *page)
+{
+	struct nonce nonce = nonce_new();
+
+	fprintf(stream,
+		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; form-action 'none'; "
+		"script-src 'nonce-%s'; style-src 'nonce-%s'; img-src data:\">\n"
+		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+		nonce.text, nonce.text);
+	html_format(stream, "<title>Allocations of %s</title>\n",
+		    page->profile->target ? page->profile->target : "a program");
+	fprintf(stream, "<style nonce=\"%s\">\n", nonce.text);
+	write_assets(stream, page_styles);
+	fputs("</style>\n</head>\n<body>\n", stream);
+	write_head(stream, page);
+	write_body(stream, page);
+	write_about(stream);
+	write_data(stream, page);
+	fprintf(stream, "<script nonce=\"%s\">\n", nonce.text);
+	write_assets(stream, page_scripts);
+	fputs("</script>\n</body>\n</html>\n", stream);
+}

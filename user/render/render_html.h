@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_RENDER_HTML_H
+#define ESCAPEMENT_RENDER_HTML_H
+
+/*
+ * One self-contained page of a profile: what was recorded and how exact it is, the work list, the flame graph, size
+ * classes. It asks nothing of a network, and its content security policy lets no script run but its own. Without
+ * scripts it still shows its tables.
+ *
+ * Scripts find the numbers in one JSON document in the page:
+ *
+ *   measures        [{key, name, bytes: whether it counts bytes}…]: what `values` lists, in this order
+ *   totals          values of the recording
+ *   rows            the work list: {id, verdict, file, line, function, via, call, type, words, reason, values, before,
+ *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at, source}
+ *   verdicts        [{name, rows}…]
+ *   frames          [[function, file, line]…]
+ *   nodes           {up: by how much the parent's number is smaller, frame} by node (call_tree.h)
+ *   leaves          {node, owner, allocating, values, before} by leaf, each a list; values by measure
+ *   classes         [{name, values}…], of class_measures
+ *   sources         {file: [[line, text]…]}
+ */
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "audit/audit.h"
+#include "escape/escape_graph.h"
+#include "profile/call_tree.h"
+#include "profile/profile.h"
+#include "profile/report.h"
+#include "text/json_writer.h"
+
+struct render_html_page {
+	const struct profile *profile;
+	const struct profile *before; /* the older profile that this one is compared with; NULL: none */
+	const struct audit *audit;    /* NULL where there is no compiler output: then the rows are those of `sites` */
+	const struct escape_graph *graph;  /* of the audit's compiler output */
+	const struct report *sites;	   /* the profile by site, all rows */
+	const struct report *sites_before; /* the older profile by site; NULL: none */
+	const struct report *classes;	   /* the profile by size class, all rows */
+	const char *source_directory; /* below which relative file names are looked for; NULL: the working directory */
+	bool no_source;		      /* leave source out */
+};
+
+/* Write errors are left on the stream for its owner to find. */
+void render_html(FILE *stream, const struct render_html_page *page);
+
+/* Private to render_html*.c: the document above. */
+void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree);
+/* Whether a page has a column for that value. */
+bool render_html_measures(const struct render_html_page *page, enum profile_value value);
+
+#endif

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string_table.h"
+#include "profile/size_class.h"
+#include "render/render_escapes.h"
+#include "render/render_html.h"
+#include "render/source_excerpt.h"
+
+enum {
+	SOURCE_CONTEXT = 8,
+	SOURCE_BYTES_MAX = 4 << 20, /* of all files: a page is to stay small enough to be sent */
+};
+
+/* The values that a page may have columns for, and how it names them. */
+static const struct {
+	const char *key, *name;
+	enum profile_value value;
+	bool bytes, class_only;
+} measures[] = {
+	{"objects", "objects", VALUE_OBJECTS, false, false},
+	{"bytes", "bytes", VALUE_BYTES, true, false},
+	{"refills", "refills", VALUE_REFILLS, false, false},
+	{"central_grows", "central grows", VALUE_CENTRAL_GROWS, false, true},
+	{"heap_grow_bytes", "heap growth", VALUE_HEAP_GROW_BYTES, true, false},
+};
+enum { MEASURES = sizeof(measures) / sizeof(measures[0]) };
+
+bool render_html_measures(const struct render_html_page *page, enum profile_value value)
+{
+	return page->profile->row_measured & 1u << value;
+}
+
+/* One row of the work list, whether it comes from an audit or from a report. */
+struct page_row {
+	const struct audit_row *audit; /* NULL: of a report */
+	const struct report_row *site; /* NULL: of an audit */
+	const char *file, *source;     /* as shown; as it is looked for */
+	const char *function;
+	uint32_t line;
+	const int64_t *values;
+	int64_t low, high;
+	bool has_bounds;
+};
+
+static struct page_row audit_row(const struct audit *audit, size_t at)
+{
+	const struct audit_row *row = &audit->rows[at];
+
+	return (struct page_row){
+		.audit = row,
+		.file = row->file,
+		.source = row->file,
+		.function = row->site.function,
+		.line = row->site.line,
+		.values = row->values,
+		.low = row->objects_low,
+		.high = row->objects_high,
+		.has_bounds = row->objects_low != VALUE_UNMEASURED && row->objects_low != row->objects_high,
+	};
+}
+
+static struct page_row site_row(const struct report *report, size_t at)
+{
+	const struct report_row *row = &report->rows[at];
+
+	return (struct page_row){
+		.site = row,
+		.file = row->file,
+		.source = row->file,
+		.function = row->function,
+		.line = row->line,
+		.values = row->values,
+		.low = row->objects_low,
+		.high = row->objects_high,
+		.has_bounds = row->has_bounds,
+	};
+}
+
+static size_t row_count(const struct render_html_page *page)
+{
+	return page->audit ? page->audit->row_count : page->sites->row_count;
+}
+
+static struct page_row row_at(const struct render_html_page *page, size_t at)
+{
+	return page->audit ? audit_row(page->audit, at) : site_row(page->sites, at);
+}
+
+static bool shown(const struct render_html_page *page, size_t measure, bool of_classes)
+{
+	return render_html_measures(page, measures[measure].value) && (of_classes || !measures[measure].class_only);
+}
+
+static void write_measures(struct json_writer *writer, const struct render_html_page *page, bool of_classes)
+{
+	json_write_array(writer, of_classes ? "class_measures" : "measures");
+	for (size_t i = 0; i < MEASURES; i++) {
+		if (!shown(page, i, of_classes))
+			continue;
+		json_write_object(writer, NULL);
+		json_write_text(writer, "key", measures[i].key);
+		json_write_text(writer, "name", measures[i].name);
+		json_write_bool(writer, "bytes", measures[i].bytes);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+}
+
+static void write_values(struct json_writer *writer, const char *name, const struct render_html_page *page,
+			 const int64_t *values, bool of_classes)
+{
+	json_write_array(writer, name);
+	for (size_t i = 0; i < MEASURES; i++) {
+		if (shown(page, i, of_classes))
+			json_write_value(writer, NULL, values[measures[i].value]);
+	}
+	json_write_array_end(writer);
+}
+
+static void write_bounds(struct json_writer *writer, const struct page_row *row)
+{
+	if (!row->has_bounds)
+		return;
+	json_write_object(writer, "bounds");
+	json_write_array(writer, "objects");
+	json_write_value(writer, NULL, row->low);
+	json_write_value(writer, NULL, row->high);
+	json_write_array_end(writer);
+	json_write_object_end(writer);
+}
+
+static void write_frame_number(struct json_writer *writer, const char *name, uint32_t frame)
+{
+	json_write_value(writer, name, frame == CALL_TREE_NONE ? VALUE_UNMEASURED : (int64_t)frame);
+}
+
+static void write_annotations(struct json_writer *writer, const struct audit_row *row, const struct escape_graph *graph)
+{
+	json_write_array(writer, "annotations");
+	for (uint32_t i = 0; i < row->annotation_count; i++) {
+		json_write_object(writer, NULL);
+		render_annotation(writer, row->annotations[i], graph);
+		json_write_text(writer, "message", row->annotations[i]->text);
+		json_write_bool(writer, "callee", i >= row->annotation_count - row->linked_count);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+	json_write_array(writer, "inlined_at");
+	for (uint32_t i = 0; i < row->inlined_count; i++) {
+		json_write_object(writer, NULL);
+		json_write_text(writer, "function", row->inlined_at[i].function);
+		json_write_text(writer, "file", row->inlined_files[i]);
+		json_write_position(writer, "line", row->inlined_at[i].line);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+}
+
+static void write_audit_members(struct json_writer *writer, const struct audit_row *row,
+				const struct escape_graph *graph)
+{
+	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
+	json_write_text(writer, "call", row->runtime_call);
+	json_write_text(writer, "type", row->type);
+	json_write_text(writer, "words", audit_row_words(row));
+	if (row->reason)
+		json_write_text(writer, "reason", row->reason);
+	write_annotations(writer, row, graph);
+}
+
+/* The same site in the older profile: what it allocated there. */
+static const int64_t *values_before(const struct render_html_page *page, const struct page_row *row)
+{
+	static const int64_t none[VALUE_COUNT];
+
+	for (size_t i = 0; page->sites_before && row->site && i < page->sites_before->row_count; i++) {
+		const struct report_row *old = &page->sites_before->rows[i];
+
+		if (old->line == row->line && old->function && row->function &&
+		    strcmp(old->function, row->function) == 0 && old->file && row->file &&
+		    strcmp(old->file, row->file) == 0)
+			return old->values;
+	}
+	return page->sites_before && row->site ? none : NULL;
+}
+
+static void write_row(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree,
+		      size_t at)
+{
+	const struct page_row row = row_at(page, at);
+	const char *measured_file = row.audit ? row.audit->site.file : row.file;
+	const int64_t *before = values_before(page, &row);
+	char id[32];
+
+	snprintf(id, sizeof(id), "row-%zu", at + 1);
+	json_write_newline(writer);
+	json_write_object(writer, NULL);
+	json_write_text(writer, "id", id);
+	json_write_text(writer, "file", row.file);
+	json_write_position(writer, "line", row.line);
+	json_write_text(writer, "function", row.function);
+	if (row.audit)
+		write_audit_members(writer, row.audit, page->graph);
+	write_values(writer, "values", page, row.values, false);
+	if (before)
+		write_values(writer, "before", page, before, false);
+	write_bounds(writer, &row);
+	write_frame_number(writer, "owner",
+			   call_tree_find(tree, row.function ? row.function : "", measured_file, row.line));
+	json_write_text(writer, "source", row.source);
+	json_write_object_end(writer);
+}
+
+static void write_rows(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree)
+{
+	json_write_array(writer, "rows");
+	for (size_t i = 0; i < row_count(page); i++)
+		write_row(writer, page, tree, i);
+	json_write_array_end(writer);
+}
+
+static void write_verdicts(struct json_writer *writer, const struct audit *audit)
+{
+	json_write_array(writer, "verdicts");
+	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT; verdict++) {
+		json_write_object(writer, NULL);
+		json_write_text(writer, "name", audit_verdict_name(verdict));
+		json_write_integer(writer, "rows", (int64_t)audit->verdicts[verdict]);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+}
+
+static void write_tree(struct json_writer *writer, const struct call_tree *tree)
+{
+	json_write_array(writer, "frames");
+	for (size_t i = 0; i < tree->frame_count; i++) {
+		json_write_array(writer, NULL);
+		json_write_text(writer, NULL, tree->frames[i].function);
+		json_write_text(writer, NULL, tree->frames[i].file);
+		json_write_integer(writer, NULL, tree->frames[i].line);
+		json_write_array_end(writer);
+	}
+	json_write_array_end(writer);
+	json_write_object(writer, "nodes");
+	json_write_array(writer, "up");
+	for (size_t i = 0; i < tree->node_count; i++)
+		json_write_integer(writer, NULL, (int64_t)i - tree->nodes[i].parent);
+	json_write_array_end(writer);
+	json_write_array(writer, "frame");
+	for (size_t i = 0; i < tree->node_count; i++)
+		json_write_integer(writer, NULL,
+				   tree->nodes[i].frame == CALL_TREE_NONE ? -1 : (int64_t)tree->nodes[i].frame);
+	json_write_array_end(writer);
+	json_write_object_end(writer);
+}
+
+static void write_leaf_values(struct json_writer *writer, const char *name, const struct render_html_page *page,
+			      const struct call_tree *tree, int side)
+{
+	json_write_array(writer, name);
+	for (size_t measure = 0; measure < MEASURES; measure++) {
+		if (!shown(page, measure, false))
+			continue;
+		json_write_array(writer, NULL);
+		for (size_t i = 0; i < tree->leaf_count; i++)
+			json_write_integer(writer, NULL, tree->leaves[i].values[side][measures[measure].value]);
+		json_write_array_end(writer);
+	}
+	json_write_array_end(writer);
+}
+
+static void write_leaves(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree)
+{
+	json_write_object(writer, "leaves");
+	json_write_array(writer, "node");
+	for (size_t i = 0; i < tree->leaf_count; i++)
+		json_write_integer(writer, NULL, tree->leaves[i].node);
+	json_write_array_end(writer);
+	json_write_array(writer, "owner");
+	for (size_t i = 0; i < tree->leaf_count; i++)
+		write_frame_number(writer, NULL, tree->leaves[i].owner);
+	json_write_array_end(writer);
+	json_write_array(writer, "allocating");
+	for (size_t i = 0; i < tree->leaf_count; i++)
+		write_frame_number(writer, NULL, tree->leaves[i].allocating);
+	json_write_array_end(writer);
+	write_leaf_values(writer, "values", page, tree, CALL_TREE_NOW);
+	if (page->before)
+		write_leaf_values(writer, "before", page, tree, CALL_TREE_BEFORE);
+	json_write_object_end(writer);
+}
+
+static int by_span_class(const void *a, const void *b)
+{
+	const struct report_row *const *x = a, *const *y = b;
+
+	return ((*x)->span_class > (*y)->span_class) - ((*x)->span_class < (*y)->span_class);
+}
+
+static void write_classes(struct json_writer *writer, const struct render_html_page *page)
+{
+	const struct report *report = page->classes;
+	const struct report_row **rows = memory_zeroed(report->row_count + 1, sizeof(*rows));
+
+	for (size_t i = 0; i < report->row_count; i++)
+		rows[i] = &report->rows[i];
+	qsort(rows, report->row_count, sizeof(*rows), by_span_class);
+	json_write_array(writer, "classes");
+	for (size_t i = 0; i < report->row_count; i++) {
+		int class = rows[i]->span_class;
+		int64_t bytes = class == SPAN_CLASS_UNKNOWN ? 0 : size_class_bytes(span_class_size_class(class));
+		char name[64];
+
+		if (class == SPAN_CLASS_UNKNOWN)
+			snprintf(name, sizeof(name), "unknown");
+		else if (!bytes)
+			snprintf(name, sizeof(name), "large%s", span_class_noscan(class) ? " noscan" : "");
+		else
+			snprintf(name, sizeof(name), "%lld%s", (long long)bytes,
+				 span_class_noscan(class) ? " noscan" : "");
+		json_write_object(writer, NULL);
+		json_write_text(writer, "name", name);
+		write_values(writer, "values", page, rows[i]->values, true);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+	free(rows);
+}
+
+struct source_place {
+	const char *file;
+	uint32_t line;
+};
+
+static int by_place(const void *a, const void *b)
+{
+	const struct source_place *x = a, *y = b;
+	int order = strcmp(x->file, y->file);
+
+	return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+/* Writes the lines around `count` places of one file. Returns how many bytes of text these were. */
+static size_t write_source(struct json_writer *writer, const char *directory, const struct source_place *places,
+			   size_t count)
+{
+	uint32_t *lines = memory_zeroed(count, sizeof(*lines));
+	struct source_excerpt excerpt;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		lines[i] = places[i].line;
+	excerpt = source_excerpt_read(places[0].file, directory, lines, count, SOURCE_CONTEXT);
+	if (excerpt.count) {
+		json_write_array(writer, places[0].file);
+		for (size_t i = 0; i < excerpt.count; i++) {
+			json_write_array(writer, NULL);
+			json_write_integer(writer, NULL, excerpt.lines[i].number);
+			json_write_text(writer, NULL, excerpt.lines[i].text);
+			json_write_array_end(writer);
+			bytes += strlen(excerpt.lines[i].text);
+		}
+		json_write_array_end(writer);
+	}
+	source_excerpt_free(&excerpt);
+	free(lines);
+	return bytes;
+}
+
+static void write_sources(struct json_writer *writer, const struct render_html_page *page)
+{
+	struct source_place *places = memory_zeroed(row_count(page) + 1, sizeof(*places));
+	size_t count = 0, bytes = 0;
+
+	for (size_t i = 0; i < row_count(page) && !page->no_source; i++) {
+		struct page_row row = row_at(page, i);
+
+		if (row.source && row.line)
+			places[count++] = (struct source_place){row.source, row.line};
+	}
+	qsort(places, count, sizeof(*places), by_place);
+	json_write_object(writer, "sources");
+	for (size_t first = 0, next; first < count && bytes < SOURCE_BYTES_MAX; first = next) {
+		for (next = first + 1; next < count && strcmp(places[next].file, places[first].file) == 0;)
+			next++;
+		bytes += write_source(writer, page->source_directory, places + first, next - first);
+	}
+	json_write_object_end(writer);
+	json_write_bool(writer, "sources_left_out", page->no_source);
+	free(places);
+}
+
+void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
+{
+	struct json_writer *writer = memory_zeroed(1, sizeof(*writer));
+
+	json_writer_begin(writer, stream);
+	json_write_object(writer, NULL);
+	write_measures(writer, page, false);
+	write_measures(writer, page, true);
+	write_values(writer, "totals", page, page->sites->totals, false);
+	json_write_bool(writer, "has_verdicts", page->audit != NULL);
+	json_write_bool(writer, "has_before", page->before != NULL);
+	if (page->audit)
+		write_verdicts(writer, page->audit);
+	write_rows(writer, page, tree);
+	write_tree(writer, tree);
+	write_leaves(writer, page, tree);
+	write_classes(writer, page);
+	write_sources(writer, page);
+	json_write_object_end(writer);
+	json_writer_end(writer);
+	free(writer);
+}
