@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "audit/audit.h"
+#include "audit/audit_join.h"
 #include "base/output.h"
 #include "cli.h"
 #include "escape/escape.h"

@@ -56,11 +56,11 @@ unit: test-programs
 integration: test-programs
 	$(Q)BUILD=$(B) tests/run $(INTEGRATION_TESTS)
 
-# Programs that libgoalloc is preloaded under. Without them, and without the rights to install them, these tests are
-# skipped.
 # What opens the page of `escapement html`.
 BROWSER = chromium
 
+# Programs that libgoalloc is preloaded under. Without them, and without the rights to install them, these tests are
+# skipped.
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
