@@ -3,27 +3,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40 }; /* as the kernel's */
+enum {
+	READER_TRIES = 100, /* for somebody to open a pipe's other end */
+	READER_NS = 50 * 1000 * 1000,
+	COPY_BLOCK = 64 << 10,
+};
 
 static int cannot_write(struct error *error, const char *path, const char *why)
 {
 	return error_set(error, STATUS_USAGE, "cannot write '%s': %s", path, why);
 }
 
+static void close_descriptor(int *descriptor)
+{
+	if (*descriptor >= 0)
+		close(*descriptor);
+	*descriptor = -1;
+}
+
 static void release(struct output *output)
 {
+	close_descriptor(&output->directory);
+	close_descriptor(&output->through);
 	free(output->path);
 	free(output->final);
 	free(output->temporary);
-	*output = (struct output){0};
+	*output = (struct output){.directory = -1, .through = -1};
 }
+
+/* ---- a new file beside the one it replaces ---- */
 
 /*
  * Gives the new file the owner and permissions of the one it replaces. Only root may do all of that: where not even the
@@ -38,62 +54,151 @@ static void take_over(int fd, const struct stat *existing)
 	fchmod(fd, mode);
 }
 
-/* Opens a new file beside output->final, with the owner and permissions that the final file has or would get. */
-static int open_neighbour(struct output *output, const struct stat *existing)
+static bool read_number(const char *variable, unsigned *number)
 {
-	const char *slash = strrchr(output->final, '/');
-	int directory_length = slash ? (int)(slash - output->final) + 1 : 0;
+	const char *text = getenv(variable);
+	char *end;
+	unsigned long value;
+
+	if (!text || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	*number = (unsigned)value;
+	return !*end && !errno && value < UINT32_MAX;
+}
+
+/* A file that root makes for somebody who called sudo is theirs, in a directory that is theirs or everybody's. */
+static void give_to_caller(int fd, int directory)
+{
+	unsigned user, group;
+	struct stat status;
+
+	if (geteuid() != 0 || !read_number("SUDO_UID", &user) || !read_number("SUDO_GID", &group) ||
+	    fstat(directory, &status))
+		return;
+	if (status.st_uid == user || (status.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
+		if (fchown(fd, user, group)) /* root, so only for want of support by the file system: it stays root's */
+			return;
+}
+
+/* A name that nobody can foresee. */
+static int create_temporary(struct output *output)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number) ||
+	    asprintf(&output->temporary, ".escapement.%016llx", (unsigned long long)number) < 0) {
+		output->temporary = NULL;
+		return -1;
+	}
+	return openat(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+/* Splits the path and opens its directory, which is what names are looked up in from now on. */
+static int open_directory(struct output *output)
+{
+	const char *slash = strrchr(output->path, '/');
+	char *directory = slash ? strndup(output->path, (size_t)(slash - output->path) + 1) : strdup(".");
+
+	output->final = strdup(slash ? slash + 1 : output->path);
+	if (!directory || !output->final)
+		abort();
+	output->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	free(directory);
+	if (output->directory >= 0 && !*output->final) {
+		errno = EISDIR;
+		return -1;
+	}
+	return output->directory < 0 ? -1 : 0;
+}
+
+/* Whether the existing file may be written, which the kernel decides as for any program that opens it to write. */
+static int check_existing(const struct output *output, struct stat *existing)
+{
+	int fd = openat(output->directory, output->final, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			0600);
+	int status;
+
+	if (fd < 0)
+		return -1;
+	status = fstat(fd, existing);
+	if (!status && !S_ISREG(existing->st_mode)) { /* it has just been exchanged */
+		errno = EAGAIN;
+		status = -1;
+	}
+	close(fd);
+	return status;
+}
+
+static int open_beside(struct output *output, bool exists)
+{
+	struct stat existing;
 	mode_t mask;
 	int fd;
 
-	if (asprintf(&output->temporary, "%.*s.escapement.XXXXXX", directory_length, output->final) < 0) {
-		output->temporary = NULL;
-		errno = ENOMEM;
+	if (exists && check_existing(output, &existing))
 		return -1;
-	}
-	fd = mkstemp(output->temporary);
+	fd = create_temporary(output);
 	if (fd < 0) {
 		free(output->temporary);
 		output->temporary = NULL;
 		return -1;
 	}
-	if (existing) {
-		take_over(fd, existing);
+	if (exists) {
+		take_over(fd, &existing);
 	} else {
 		mask = umask(0);
 		umask(mask);
 		fchmod(fd, 0666 & ~mask);
+		give_to_caller(fd, output->directory);
 	}
 	return fd;
 }
 
-/* The name that open() would create: a symbolic link that leads to no file yet says where the file belongs. */
-static char *follow_links(const char *path)
+/* ---- what is there already and is no file of its own ---- */
+
+/* Opens without waiting, then waits a while for the reader of a pipe. */
+static int open_waiting(const char *path, int flags)
 {
-	char *name = strdup(path), target[PATH_MAX];
-	ssize_t length;
+	int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 
-	for (int links = 0; name && (length = readlink(name, target, sizeof(target) - 1)) >= 0; links++) {
-		const char *slash = target[0] != '/' ? strrchr(name, '/') : NULL;
-		char *next;
+	for (int tries = 0; fd < 0 && errno == ENXIO && tries < READER_TRIES; tries++) {
+		struct stat status;
 
-		target[length] = 0;
-		if (asprintf(&next, "%.*s%s", slash ? (int)(slash - name) + 1 : 0, name, target) < 0)
-			next = NULL;
-		free(name);
-		name = next;
-		if (links == LINKS_MAX) {
-			free(name);
-			errno = ELOOP;
-			return NULL;
+		if (stat(path, &status) || !S_ISFIFO(status.st_mode)) {
+			errno = ENXIO;
+			return -1;
 		}
+		if (nanosleep(&(struct timespec){.tv_nsec = READER_NS}, NULL)) /* Ctrl-C */
+			return -1;
+		fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 	}
-	return name;
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
 }
 
-/* /dev/stdout, /dev/fd/3, /proc/self/fd/3: what the descriptor stands for has no name to take the place of.
- */
-static bool is_descriptor(const char *path)
+/* A regular file that was opened is written when the rest is known; until then a file without a name has the text. */
+static int open_through(struct output *output, int fd)
+{
+	struct stat status;
+	FILE *unnamed;
+	int copy;
+
+	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
+		return fd;
+	output->through = fd;
+	unnamed = tmpfile();
+	if (!unnamed)
+		return -1;
+	copy = fcntl(fileno(unnamed), F_DUPFD_CLOEXEC, 0);
+	fclose(unnamed);
+	return copy;
+}
+
+/* Names of devices, and of descriptors (/dev/stdout, /proc/self/fd/3): what they stand for has no name to replace. */
+static bool is_device_name(const char *path)
 {
 	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
@@ -102,33 +207,45 @@ bool output_is_direct(const char *path)
 {
 	struct stat status;
 
-	return strcmp(path, "-") == 0 || is_descriptor(path) || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+	return strcmp(path, "-") == 0 || is_device_name(path) || (stat(path, &status) == 0 && !S_ISREG(status.st_mode));
+}
+
+/* ---- opening and closing ---- */
+
+static int open_named(struct output *output)
+{
+	struct stat status;
+	bool exists;
+
+	if (is_device_name(output->path))
+		return open_waiting(output->path, O_WRONLY | O_TRUNC);
+	if (open_directory(output))
+		return -1;
+	exists = fstatat(output->directory, output->final, &status, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!exists && errno != ENOENT)
+		return -1;
+	if (!exists || S_ISREG(status.st_mode))
+		return open_beside(output, exists);
+	/* Our directory's name and the link are both looked up by the kernel here, once: what it opens is what is written. */
+	return open_through(output, open_waiting(output->path, O_WRONLY | O_CREAT));
 }
 
 int output_open(struct output *output, const char *path, struct error *error)
 {
-	struct stat status;
-	bool exists = stat(path, &status) == 0;
-	int fd;
+	int fd, reason;
 
-	*output = (struct output){.path = strdup(path)};
-	if (strcmp(path, "-") == 0) {
-		fd = dup(STDOUT_FILENO);
-	} else if (output_is_direct(path)) {
-		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	} else {
-		/* A symbolic link stays one: the file it names is replaced. */
-		output->final = exists ? realpath(path, NULL) : follow_links(path);
-		fd = output->final ? open_neighbour(output, exists ? &status : NULL) : -1;
-	}
-	output->stream = fd < 0 ? NULL : fdopen(fd, "w");
+	*output = (struct output){.path = strdup(path), .directory = -1, .through = -1};
+	if (!output->path)
+		abort();
+	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_named(output);
+	output->stream = fd < 0 ? NULL : fdopen(fd, output->through < 0 ? "w" : "w+");
 	if (output->stream)
 		return 0;
-	cannot_write(error, path, strerror(errno));
+	reason = errno;
 	if (fd >= 0)
 		close(fd);
 	output_abandon(output);
-	return -1;
+	return cannot_write(error, path, reason == ENXIO ? "nobody reads the pipe" : strerror(reason));
 }
 
 int output_check(const char *path, struct error *error)
@@ -144,32 +261,62 @@ int output_check(const char *path, struct error *error)
 	return 0;
 }
 
+/* Puts what the stream wrote into the file that the link leads to. Room is made first, so that a full disk costs nothing
+ * of what was there. */
+static int copy_through(const struct output *output)
+{
+	int from = fileno(output->stream);
+	char block[COPY_BLOCK];
+	struct stat status;
+	ssize_t got;
+
+	if (fstat(from, &status) || lseek(from, 0, SEEK_SET))
+		return -1;
+	if (status.st_size && fallocate(output->through, FALLOC_FL_KEEP_SIZE, 0, status.st_size) && errno == ENOSPC)
+		return -1;
+	if (ftruncate(output->through, 0))
+		return -1;
+	while ((got = read(from, block, sizeof(block))) > 0) {
+		for (ssize_t done = 0, put; done < got; done += put) {
+			put = write(output->through, block + done, (size_t)(got - done));
+			if (put < 0)
+				return -1;
+		}
+	}
+	return got < 0 || fsync(output->through) ? -1 : 0;
+}
+
 int output_commit(struct output *output, struct error *error)
 {
-	bool failed = fflush(output->stream) || ferror(output->stream);
 	int result = 0;
 
-	/* Some file systems tell only now that there was no room. */
-	if (!failed && output->temporary)
-		failed = fsync(fileno(output->stream)) != 0;
-	if (failed)
+	errno = 0;
+	if (fflush(output->stream) || ferror(output->stream))
 		result = cannot_write(error, output->path, errno ? strerror(errno) : "input/output error");
-	if (fclose(output->stream) && !failed)
+	/* Some file systems report only now that there was no room. */
+	if (!result && output->temporary && fsync(fileno(output->stream)))
+		result = cannot_write(error, output->path, strerror(errno));
+	if (!result && output->through >= 0 && copy_through(output))
+		result = cannot_write(error, output->path, strerror(errno));
+	if (fclose(output->stream) && !result)
 		result = cannot_write(error, output->path, strerror(errno));
 	output->stream = NULL;
-	if (result == 0 && output->temporary && rename(output->temporary, output->final))
+	if (!result && output->temporary &&
+	    renameat(output->directory, output->temporary, output->directory, output->final))
 		result = cannot_write(error, output->path, strerror(errno));
 	if (result && output->temporary)
-		unlink(output->temporary);
+		unlinkat(output->directory, output->temporary, 0);
 	release(output);
 	return result;
 }
 
 void output_abandon(struct output *output)
 {
+	if (!output->path)
+		return;
 	if (output->stream)
 		fclose(output->stream);
 	if (output->temporary)
-		unlink(output->temporary);
+		unlinkat(output->directory, output->temporary, 0);
 	release(output);
 }

@@ -3,10 +3,19 @@
 #define ESCAPEMENT_OUTPUT_H
 
 /*
- * A file that is written whole or not at all: what `-o FILE` of every command writes to. The text goes to a neighbour
- * of the file, which takes its place when all is on disk; until then an older file of that name stays as it is.
- * Devices, pipes and "-" (standard output) are written directly. What takes an older file's place has its permissions
- * and, as far as we may, its owner; a symbolic link stays, and the file that it names, or would name, is written.
+ * A file that is written whole or not at all: what `-o FILE` of every command writes to. Others may be able to write
+ * in its directory and plant a name there, and we may be root; so each kind of name is opened as follows, and never
+ * looked up by its path again.
+ *
+ *   no file yet, regular file   A temporary file beside it is written, and takes its name when all is on disk (renameat
+ *                               by the directory's descriptor). It gets the owner and permissions of the file that it
+ *                               replaces; a new one that root makes through sudo in a directory of the user who called
+ *                               sudo, or in one that is everybody's, belongs to that user.
+ *   symbolic link               The link stays. What it leads to is opened by open(2), so that the kernel's rules for
+ *                               links (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
+ *                               unnamed temporary file, when all is known.
+ *   pipe, device, socket        Written directly. A pipe that nobody reads is an error after some seconds.
+ *   "-"                         Standard output, written directly.
  */
 
 #include <stdbool.h>
@@ -16,12 +25,15 @@
 
 struct output {
 	FILE *stream;	 /* write here; NULL when not open */
-	char *path;	 /* as the caller named it */
-	char *final;	 /* what the neighbour will be renamed to; NULL where written directly */
-	char *temporary; /* the neighbour */
+	char *path;	 /* as the caller named it; NULL when not open */
+	int directory;	 /* descriptor of the directory of `final` and `temporary` */
+	char *final;	 /* the name in it that `temporary` will take; NULL where it takes none */
+	char *temporary; /* NULL likewise */
+	int through;	 /* descriptor of the file that a link leads to, which gets what the stream wrote; -1: none */
 };
 
-/* Whether `path` could be opened for writing now: asked before work whose result must not be lost. Leaves no trace. */
+/* Whether `path` could be opened for writing now: asked before work whose result must not be lost. Leaves no trace, but
+ * for an empty file that a link leads to. */
 int output_check(const char *path, struct error *error);
 
 /* Whether `path` is written directly: whoever reads it may keep the writer waiting. */
@@ -33,7 +45,7 @@ int output_open(struct output *output, const char *path, struct error *error);
 /* Finishes: everything is written and in place, or an error that names the file. Closes in either case. */
 int output_commit(struct output *output, struct error *error);
 
-/* Gives up: closes, and leaves what was there before. Does nothing when not open. */
+/* Gives up: closes, and leaves what was there before. Does nothing when not open (all zero, or closed). */
 void output_abandon(struct output *output);
 
 #endif

@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `-o FILE` does with every kind of name, as root and as somebody else, in directories where others plant names."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import time
+
+import harness
+from harness import contains, same
+
+USER = {"user": 65534, "group": 65534, "extra_groups": []}
+
+
+def report(t, output, status=0, program=harness.ESCAPEMENT, **options):
+    profile = t.path("own")
+    if not profile.exists():
+        t.escapement("record", "-q", "--in-process", "-o", profile, "--", harness.workload("seeds"), "--rounds", 1)
+        profile.chmod(0o644)
+    return t.run(program, "report", "--format", "json", "-o", output, profile, status=status, **options)
+
+
+def shell_can_write(path, **options):
+    """The oracle: whether the kernel lets this user open the name for writing, as a shell's redirection does."""
+    return subprocess.run(["sh", "-c", 'true >> "$1"', "sh", path], capture_output=True, **options).returncode == 0
+
+
+@contextlib.contextmanager
+def protected():
+    """The kernel's rules for links and files of others in shared directories, which distributions turn on."""
+    settings = [pathlib.Path("/proc/sys/fs") / name for name in ("protected_symlinks", "protected_regular")]
+    before = [setting.read_text() for setting in settings]
+    try:
+        for setting in settings:
+            setting.write_text("1")
+    except OSError as why:
+        raise harness.Skip(f"fs.protected_symlinks cannot be set: {why}")
+    try:
+        yield
+    finally:
+        for setting, value in zip(settings, before):
+            setting.write_text(value)
+
+
+def shared_directory(t):
+    """A directory like /tmp, and one of root's, where only root may write."""
+    t.directory.chmod(0o755)
+    shared, private = t.path("shared"), t.path("private")
+    for directory, mode in ((shared, 0o1777), (private, 0o755)):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        directory.chmod(mode)
+    return shared, private
+
+
+def nothing_left(directory):
+    same([name for name in os.listdir(directory) if name.startswith(".escapement")], [], "temporary files")
+
+
+def test_a_link_is_followed_where_the_kernel_follows_it_and_nowhere_else(t):
+    harness.require_root()
+    follow_links(t)
+    with protected():
+        follow_links(t)
+
+
+def follow_links(t):
+    shared, private = shared_directory(t)
+    victim = private / "victim"
+    victim.write_text("precious")
+    for owner in (65534, 0):
+        link = shared / f"link-{owner}"
+        link.symlink_to(victim)
+        os.lchown(link, owner, owner)
+        allowed = shell_can_write(link)
+        done = report(t, link, status=0 if allowed else 2)
+        if allowed:
+            json.loads(victim.read_text())
+        else:
+            contains(done.stderr, "Permission denied")
+            same(victim.read_text(), "precious")
+        assert link.is_symlink()
+        victim.write_text("precious")
+    same(shell_can_write(shared / "link-0"), True, "root follows its own link")
+    nothing_left(shared)
+    nothing_left(private)
+
+
+def test_a_link_that_somebody_else_made_to_no_file_yet_creates_none(t):
+    harness.require_root()
+    shared, private = shared_directory(t)
+    link = shared / "link"
+    link.symlink_to(private / "new")
+    os.lchown(link, 65534, 65534)
+    with protected():
+        contains(report(t, link, status=2).stderr, "Permission denied")
+    same(os.listdir(private), [])
+
+
+def test_a_file_of_somebody_else_in_a_shared_directory_is_taken_as_the_kernel_takes_it(t):
+    harness.require_root()
+    shared, _ = shared_directory(t)
+    planted = shared / "planted"
+    for rules, allowed in ((contextlib.nullcontext(), None), (protected(), False)):
+        planted.write_text("old")
+        planted.chmod(0o666)
+        os.chown(planted, 65534, 65534)
+        with rules:
+            if allowed is None:
+                allowed = shell_can_write(planted)
+            report(t, planted, status=0 if allowed else 2)
+        if not allowed:
+            same(planted.read_text(), "old")
+        nothing_left(shared)
+
+
+def test_what_a_link_leads_to_is_the_same_file_afterwards(t):
+    target = t.path("target")
+    target.write_text("x" * 1_000_000)
+    target.chmod(0o604)
+    t.path("link").symlink_to(target)
+    before = target.stat()
+    report(t, t.path("link"))
+    after = target.stat()
+    same((after.st_ino, after.st_mode, after.st_uid), (before.st_ino, before.st_mode, before.st_uid))
+    json.loads(target.read_text())
+
+
+def test_a_failure_leaves_what_was_there(t):
+    target = t.path("target")
+    target.write_text("old")
+    t.path("link").symlink_to(target)
+    for name in ("target", "link"):
+        t.escapement("report", "-o", t.path(name), t.path("none"), status=2)
+        same(target.read_text(), "old", name)
+    t.escapement("report", "-o", t.path("new"), t.path("none"), status=2)
+    same(sorted(os.listdir(t.directory)), ["link", "target"])
+
+
+def test_other_users_have_the_same_rules(t):
+    harness.require_root()
+    shared, private = shared_directory(t)
+    program = t.copy(harness.ESCAPEMENT)
+    report(t, t.path("first"))
+    for name, status in ((private / "out", 2), (shared / "out", 0)):
+        report(t, name, status=status, program=program, **USER)
+    same((shared / "out").stat().st_uid, 65534)
+    target, link = shared / "target", shared / "link"
+    target.write_text("root's")
+    target.chmod(0o644)
+    link.symlink_to(target)
+    os.lchown(link, 65534, 65534)
+    contains(report(t, link, status=2, program=program, **USER).stderr, "Permission denied")
+    contains(report(t, target, status=2, program=program, **USER).stderr, "Permission denied")
+    same(target.read_text(), "root's")
+
+
+def test_a_pipe_is_written_and_stays_one(t):
+    pipe = t.path("pipe")
+    report(t, t.path("first"))
+    os.mkfifo(pipe)
+    t.path("link").symlink_to(pipe)
+    for name in ("pipe", "link"):
+        reader = t.start("cat", pipe)
+        report(t, t.path(name))
+        json.loads(reader.communicate(timeout=30)[0])
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_without_a_reader_is_an_error_after_a_while(t):
+    pipe = t.path("pipe")
+    report(t, t.path("first"))
+    os.mkfifo(pipe)
+    begin = time.monotonic()
+    contains(report(t, pipe, status=2).stderr, "nobody reads the pipe")
+    assert time.monotonic() - begin > 2, "it waits for a reader that comes late"
+
+
+def test_a_device_is_written_and_stays_one(t):
+    harness.require_root()
+    device = t.path("device")
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    report(t, device)
+    assert stat.S_ISCHR(device.stat().st_mode)
+    same(sorted(os.listdir(t.directory)), ["device", "own"])
+
+
+def test_a_directory_is_refused(t):
+    for name in (t.directory, f"{t.directory}/"):
+        contains(report(t, name, status=2).stderr, "Is a directory")
+
+
+def test_what_root_makes_through_sudo_belongs_to_the_caller_where_the_caller_could_have_made_it(t):
+    harness.require_root()
+    shared, private = shared_directory(t)
+    theirs = t.path("theirs")
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    for directory, owner in ((shared, 65534), (theirs, 65534), (private, 0)):
+        report(t, directory / "out", env={**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65533"})
+        same((directory / "out").stat().st_uid, owner, directory)
+    for value in ("", "x", "-1", "4294967295", "99999999999999999999"):
+        report(t, shared / f"odd{value}", env={**os.environ, "SUDO_UID": value, "SUDO_GID": value})
+        same((shared / f"odd{value}").stat().st_uid, 0, f"SUDO_UID={value}")
+
+
+if __name__ == "__main__":
+    harness.main()
