@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 
 struct arguments {
 	struct recording recording;
-	const char *escape, *output, *annotate, *package, *function;
+	const char *escape, *output, *annotate, *package, *function, *source;
 	struct option_list verdicts, thresholds, maps, modules;
 	int format, sort, color;
 	int64_t min_objects, min_bytes, top;
@@ -71,7 +72,11 @@ static int understand(const struct arguments *arguments, struct request *request
 	request->filter.package = arguments->package;
 	request->filter.function = arguments->function;
 	request->filter.top = arguments->top;
-	request->options.directory = request->directory = getcwd(NULL, 0);
+	request->directory = arguments->source ? realpath(arguments->source, NULL) : getcwd(NULL, 0);
+	if (arguments->source && !request->directory)
+		return error_set(error, STATUS_USAGE, "cannot find the directory '%s': %s", arguments->source,
+				 strerror(errno));
+	request->options.directory = request->directory;
 	return 0;
 }
 
@@ -189,6 +194,9 @@ static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-",
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
 	 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
+	{'C', "directory", "DIR", OPTION_STRING, &given.source,
+	 "where the compiler ran: its relative paths start there, and the source is looked for there (default .)",
+	 NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here instead of to standard output", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "text (default), json, sarif, markdown, quickfix or csv",
 	 audit_format_names},

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The third step of the join: a row for each group of samples and its annotations, with a verdict; then one for each
+ * annotation that no row has.
+ */
 #include "audit/audit_join.h"
 
-#include <obstack.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit_calls.h"
+#include "audit/audit_copies.h"
 #include "audit/audit_filter.h"
+#include "audit/audit_groups.h"
 #include "audit/audit_index.h"
+#include "audit/audit_match.h"
 #include "audit/audit_stale.h"
+#include "base/string_table.h"
 #include "profile/frames.h"
-#include "profile/owner.h"
 
 const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
 	[AUDIT_ESCAPES] = "escapes",
@@ -28,6 +35,8 @@ const char *audit_verdict_name(enum audit_verdict verdict)
 
 const char *audit_row_words(const struct audit_row *row)
 {
+	if (row->words)
+		return row->words;
 	if (row->annotation_count && row->annotations[0]->text)
 		return row->annotations[0]->text;
 	return row->reason ? row->reason : audit_verdict_name(row->verdict);
@@ -42,422 +51,24 @@ int audit_verdict_parse(const char *name)
 	return -1;
 }
 
-#define obstack_chunk_alloc must_malloc
-#define obstack_chunk_free  free
-
 struct audit_storage {
-	struct obstack memory;
-};
-
-/* Samples of one chain, call and type. What is not covered stands at its nearest covered caller. */
-struct group {
-	const struct profile_frame *chain; /* the site, then what it is inlined into */
-	uint32_t length;		   /* 0: nothing is known of the stack */
-	const char *call, *type, *callee, *reason;
-	const struct profile_frame *owner; /* NULL: outside, or not known */
-	const char *via;
-	bool uncovered;
-	int64_t values[VALUE_COUNT];
-	struct interval interval;
-};
-
-/* A hash table of indexes into an array that grows elsewhere. */
-struct table {
-	struct {
-		uint64_t hash;
-		uint32_t index; /* + 1; 0: free */
-	} * slots;
-	size_t capacity, count;
+	struct arena memory;
 };
 
 struct join {
 	struct audit *audit;
 	struct audit_index *index;
+	struct audit_matcher *matcher;
 	struct audit_storage *storage;
-	struct owner_table *owners;
-	struct group *groups;
-	size_t group_count, group_capacity;
+	struct groups groups;
 	size_t row_capacity;
-	struct table by_group, by_row;
+	struct index_table by_row;
 	uint8_t *claimed; /* by annotation: some row has it */
 };
 
-static void *must_malloc(size_t size)
+static bool row_equal(const void *rows, uint32_t index, const void *key)
 {
-	void *memory = malloc(size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
-
-static void *must_grow(void *array, size_t *capacity, size_t count, size_t size)
-{
-	if (count < *capacity)
-		return array;
-	*capacity = *capacity ? 2 * *capacity : 256;
-	array = reallocarray(array, *capacity, size);
-	if (!array)
-		abort();
-	return array;
-}
-
-/* Hashing and comparing what rows are keyed by */
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
-
-static uint64_t chain_hash(const struct profile_frame *chain, uint32_t length)
-{
-	uint64_t hash = length;
-
-	for (uint32_t i = 0; i < length; i++) {
-		hash = mix(hash, (uintptr_t)chain[i].function);
-		hash = mix(hash, (uintptr_t)chain[i].file);
-		hash = mix(hash, (uint64_t)chain[i].line << 32 | chain[i].column);
-	}
-	return hash;
-}
-
-static bool chain_equal(const struct profile_frame *a, uint32_t a_length, const struct profile_frame *b,
-			uint32_t b_length)
-{
-	if (a_length != b_length)
-		return false;
-	for (uint32_t i = 0; i < a_length && a != b; i++) {
-		if (a[i].function != b[i].function || a[i].file != b[i].file || a[i].line != b[i].line ||
-		    a[i].column != b[i].column)
-			return false;
-	}
-	return true;
-}
-
-static void table_grow(struct table *table)
-{
-	struct table old = *table;
-
-	table->capacity = old.capacity ? 2 * old.capacity : 256;
-	table->slots = calloc(table->capacity, sizeof(*table->slots));
-	if (!table->slots)
-		abort();
-	for (size_t i = 0; i < old.capacity; i++) {
-		size_t slot = old.slots[i].hash & (table->capacity - 1);
-
-		if (!old.slots[i].index)
-			continue;
-		while (table->slots[slot].index)
-			slot = (slot + 1) & (table->capacity - 1);
-		table->slots[slot] = old.slots[i];
-	}
-	free(old.slots);
-}
-
-/* The index of what `equal` says is the same as `key`; where there is none, `count` is entered and returned. */
-static uint32_t table_at(struct table *table, uint64_t hash, uint32_t count, const struct join *join, const void *key,
-			 bool (*equal)(const struct join *join, uint32_t index, const void *key))
-{
-	size_t slot;
-
-	if (2 * (table->count + 1) > table->capacity)
-		table_grow(table);
-	for (slot = hash & (table->capacity - 1); table->slots[slot].index; slot = (slot + 1) & (table->capacity - 1)) {
-		if (table->slots[slot].hash == hash && equal(join, table->slots[slot].index - 1, key))
-			return table->slots[slot].index - 1;
-	}
-	table->slots[slot].hash = hash;
-	table->slots[slot].index = count + 1;
-	table->count++;
-	return count;
-}
-
-/* Samples into groups */
-
-static bool group_equal(const struct join *join, uint32_t index, const void *key)
-{
-	const struct group *a = &join->groups[index], *b = key;
-
-	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
-	       a->via == b->via && chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
-	       chain_equal(a->chain, a->length, b->chain, b->length);
-}
-
-static struct group *group_at(struct join *join, const struct group *key)
-{
-	uint64_t hash = mix(mix(chain_hash(key->chain, key->length), (uintptr_t)key->call),
-			    (uintptr_t)key->type ^ (uintptr_t)key->callee);
-
-	uint32_t index;
-
-	hash = mix(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
-	index = table_at(&join->by_group, hash, (uint32_t)join->group_count, join, key, group_equal);
-
-	if (index == join->group_count) {
-		join->groups = must_grow(join->groups, &join->group_capacity, join->group_count, sizeof(*join->groups));
-		join->groups[join->group_count++] = *key;
-	}
-	return &join->groups[index];
-}
-
-static bool chain_covered(struct join *join, const struct profile_frame *chain, uint32_t length)
-{
-	for (uint32_t i = 0; i < length; i++) {
-		if (audit_index_covers(join->index, &chain[i], i + 1 == length))
-			return true;
-	}
-	return false;
-}
-
-/* Moves a group whose own package is not covered to the nearest caller whose package is. */
-static void find_covered_caller(struct join *join, const struct profile_stack *stack, const struct frames_site *site,
-				struct group *group)
-{
-	const char *callee = frames_site_frame(stack, site)->function;
-
-	group->uncovered = true;
-	group->reason = "the compiler output says nothing about this package";
-	for (uint32_t i = site->location; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
-
-		for (uint32_t j = i == site->location ? site->frame : 0; j < location->frame_count; j++) {
-			if (!audit_index_covers(join->index, &location->frames[j], j + 1 == location->frame_count)) {
-				callee = location->frames[j].function;
-				continue;
-			}
-			group->chain = &location->frames[j];
-			group->length = location->frame_count - j;
-			group->callee = callee;
-			group->call = group->type = NULL;
-			return;
-		}
-	}
-}
-
-/* A stack of the runtime alone: its outermost function but goexit says what it is. */
-static void describe_runtime_stack(const struct profile_stack *stack, struct group *group)
-{
-	group->uncovered = true;
-	group->reason = "no symbols for this stack";
-	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
-
-		if (!location->frame_count || !location->frames[location->frame_count - 1].function ||
-		    strcmp(location->frames[location->frame_count - 1].function, "runtime.goexit") == 0)
-			continue;
-		group->chain = &location->frames[location->frame_count - 1];
-		group->length = 1;
-		group->reason = "the runtime's own";
-		return;
-	}
-}
-
-static void add_sample(struct join *join, const struct profile *profile, const struct profile_sample *sample)
-{
-	const struct profile_stack *stack = sample->key.stack;
-	struct group key = {.type = sample->key.type}, *group;
-	struct frames_site site;
-	struct owner owner;
-	int64_t any = 0;
-
-	for (int i = 0; i < VALUE_COUNT; i++)
-		any |= sample->values[i];
-	if (!any) /* of other tools' profiles: a stack that only holds what was allocated earlier */
-		return;
-	if (!stack || !stack->depth) {
-		key.uncovered = true;
-		key.reason = "its stack was lost";
-	} else if (!frames_site(stack, &site)) {
-		describe_runtime_stack(stack, &key);
-	} else {
-		key.chain = frames_site_frame(stack, &site);
-		key.length = stack->locations[site.location]->frame_count - site.frame;
-		key.call = site.runtime_call;
-		owner = owner_of(join->owners, sample);
-		key.owner = owner.frame;
-		key.via = owner.via;
-		if (!chain_covered(join, key.chain, key.length))
-			find_covered_caller(join, stack, &site, &key);
-	}
-	group = group_at(join, &key);
-	for (int i = 0; i < VALUE_COUNT; i++)
-		group->values[i] = add_saturated(group->values[i], sample->values[i]);
-	interval_add_sample(&group->interval, profile, sample);
-}
-
-/* A group of costs alone, such as refills, at a place that only one type was measured at, is of that type. */
-
-static bool same_place(const struct join *join, uint32_t index, const void *key)
-{
-	const struct group *a = &join->groups[index], *b = key;
-
-	return a->call == b->call && chain_equal(a->chain, a->length, b->chain, b->length);
-}
-
-static uint64_t place_hash(const struct group *group)
-{
-	return mix(chain_hash(group->chain, group->length), (uintptr_t)group->call);
-}
-
-static void give_costs_their_type(struct join *join)
-{
-	struct table places = {0}; /* first typed group of a chain and call */
-	bool *several = calloc(join->group_count + 1, sizeof(*several));
-
-	if (!several)
-		abort();
-	for (uint32_t i = 0; i < join->group_count; i++) {
-		const struct group *group = &join->groups[i];
-		uint32_t first;
-
-		if (!group->type)
-			continue;
-		first = table_at(&places, place_hash(group), i, join, group, same_place);
-		several[first] |= join->groups[first].type != group->type;
-	}
-	for (uint32_t i = 0; i < join->group_count; i++) {
-		struct group *group = &join->groups[i];
-		uint32_t first;
-
-		if (group->type || group->values[VALUE_OBJECTS])
-			continue;
-		first = table_at(&places, place_hash(group), i, join, group, same_place);
-		if (!several[first])
-			group->type = join->groups[first].type;
-	}
-	free(several);
-	free(places.slots);
-}
-
-/* Groups into rows */
-
-/* Annotations of one line, while they are narrowed down. */
-struct candidates {
-	const struct escape_annotation **list;
-	size_t count;
-};
-
-/* Takes the annotations on a frame's line that `family` can be, the heap ones if there are any, of these the best. */
-static struct candidates candidates_on_line(struct join *join, const struct profile_frame *frame, unsigned family)
-{
-	struct audit_positions line = audit_index_line(join->index, frame);
-	struct candidates result = {NULL, 0};
-	int best = 0;
-	bool heap = false;
-
-	result.list = obstack_alloc(&join->storage->memory, (line.count + 1) * sizeof(*result.list));
-	for (size_t i = 0; i < line.count; i++) {
-		const struct escape_annotation *annotation =
-			&join->audit->output->annotations[line.first[i].annotation];
-		bool on_heap = annotation->kind != ESCAPE_DOES_NOT_ESCAPE;
-		int fit = call_fits(family, annotation);
-
-		if (!fit || (frame->column && annotation->column && frame->column != annotation->column))
-			continue;
-		if ((heap && !on_heap) || (heap == on_heap && fit < best))
-			continue;
-		if (heap != on_heap || fit > best) {
-			heap = on_heap;
-			best = fit;
-			result.count = 0;
-		}
-		result.list[result.count++] = annotation;
-	}
-	return result;
-}
-
-/* Keeps those for which `keep` is true, but all where it is true of none. */
-static void narrow(struct candidates *candidates, int (*keep)(const struct escape_annotation *, const void *),
-		   const void *argument)
-{
-	int best = 0;
-	size_t count = 0;
-
-	for (size_t i = 0; i < candidates->count; i++) {
-		int fit = keep(candidates->list[i], argument);
-
-		best = fit > best ? fit : best;
-	}
-	for (size_t i = 0; best && i < candidates->count; i++) {
-		if (keep(candidates->list[i], argument) == best)
-			candidates->list[count++] = candidates->list[i];
-	}
-	if (best)
-		candidates->count = count;
-}
-
-static int is_possible_type(const struct escape_annotation *annotation, const void *type)
-{
-	return !call_excludes_type(annotation->subject, type);
-}
-
-static int is_subject_of(const struct escape_annotation *annotation, const void *argument)
-{
-	const struct candidates *own = argument;
-	int best = 0;
-
-	for (size_t i = 0; i < own->count; i++) {
-		int same = call_same_subject(annotation->subject, own->list[i]->subject);
-
-		best = same > best ? same : best;
-	}
-	return best;
-}
-
-static bool on_heap(const struct candidates *candidates)
-{
-	return candidates->count && candidates->list[0]->kind != ESCAPE_DOES_NOT_ESCAPE;
-}
-
-/* Those of one line that are the same expression; or the only one of the kind, where constants have been put in. */
-static size_t link_line(struct join *join, struct audit_positions positions, const struct candidates *matched)
-{
-	const struct escape_annotation *alike = NULL;
-	size_t linked = 0, alike_count = 0;
-
-	for (size_t i = 0; i < positions.count; i++) {
-		const struct escape_annotation *annotation =
-			&join->audit->output->annotations[positions.first[i].annotation];
-		int same = annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? 0 : is_subject_of(annotation, matched);
-
-		if (same == 2) {
-			obstack_ptr_grow(&join->storage->memory, annotation);
-			linked++;
-		} else if (same == 1) {
-			alike = annotation;
-			alike_count++;
-		}
-	}
-	if (!linked && alike_count == 1) {
-		obstack_ptr_grow(&join->storage->memory, alike);
-		linked++;
-	}
-	return linked;
-}
-
-/*
- * Appends, to the row's annotations, those at the callees' own lines that are the same expression: an inlined copy of
- * them allocates. Returns how many.
- */
-static size_t link_own_annotations(struct join *join, const struct group *group, const struct candidates *matched)
-{
-	size_t linked = 0;
-
-	for (uint32_t i = 0; i + 1 < group->length; i++) {
-		struct profile_frame line = group->chain[i];
-		struct audit_positions positions;
-
-		line.column = 0;
-		positions = audit_index_line(join->index, &line);
-		linked += link_line(join, positions, matched);
-	}
-	return linked;
-}
-
-static bool row_equal(const struct join *join, uint32_t index, const void *key)
-{
-	const struct audit_row *a = &join->audit->rows[index], *b = key;
+	const struct audit_row *a = (const struct audit_row *)rows + index, *b = key;
 
 	return a->verdict == b->verdict && a->runtime_call == b->runtime_call && a->callee == b->callee &&
 	       a->reason == b->reason && a->annotation_count == b->annotation_count &&
@@ -467,36 +78,67 @@ static bool row_equal(const struct join *join, uint32_t index, const void *key)
 	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
 }
 
-/* The function that the compiler makes of package-level variables; those that people write are init.0, init.1 … */
+/* The functions that the compiler makes of package-level variables: "init", and "map.init.0" for large maps. Those that
+ * people write are called init.0, init.1 and so on. */
 static bool is_initialiser(const char *function)
 {
-	size_t length = function ? strlen(function) : 0;
+	const char *local = function ? frames_local_name(function) : "";
 
-	return length > 5 && strcmp(function + length - 5, ".init") == 0;
+	return strcmp(local, "init") == 0 || strncmp(local, "map.init.", 9) == 0;
 }
 
-static void set_verdict(struct join *join, const struct group *group, struct candidates *matched, struct audit_row *row)
+static void set_verdict(struct join *join, const struct group *group, const struct audit_match *match,
+			struct audit_row *row)
 {
-	unsigned family = call_family(group->call);
+	const struct call call = {call_family(group->call), group->type};
 
+	row->shared = match->count > 1;
 	if (group->uncovered) {
 		row->verdict = AUDIT_NOT_COVERED;
 		row->reason = group->reason;
-	} else if (!matched->count) {
+	} else if (!match->count) {
 		row->verdict = AUDIT_UNANNOTATED;
 		row->reason = is_initialiser(group->chain[group->length - 1].function)
 				      ? "a package-level variable is initialised, of which the compiler says nothing"
-				      : call_unannotated_reason(family, group->type, group->length > 1);
-	} else if (on_heap(matched)) {
+				      : call_unannotated_reason(&call, group->length > 1);
+	} else if (match->heap) {
 		row->verdict = AUDIT_ESCAPES;
 	} else {
 		const struct profile_frame *physical = &group->chain[group->length - 1];
 
 		row->verdict = AUDIT_CONTRADICTED;
-		row->reason = call_contradicted_reason(family, matched->list[0],
+		row->reason = call_contradicted_reason(&call, match->list[0],
 						       audit_index_line(join->index, physical).count == 1);
 	}
-	row->shared = matched->count > 1;
+}
+
+/* "p.A escapes to heap or p.B escapes to heap": the words of a row that several annotations share. */
+static const char *shared_words(struct join *join, const struct audit_match *match)
+{
+	enum { NAMED = 3 };
+	size_t distinct = 0, named = 0, size;
+	char *text = NULL;
+	const char *words;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (!stream)
+		abort();
+	for (size_t i = 0; i < match->count; i++) {
+		bool repeated = !match->list[i]->text;
+
+		for (size_t j = 0; j < i && !repeated; j++)
+			repeated = match->list[j]->text && strcmp(match->list[i]->text, match->list[j]->text) == 0;
+		if (repeated || distinct++ >= NAMED)
+			continue;
+		fprintf(stream, "%s%s", named++ ? " or " : "", match->list[i]->text);
+	}
+	if (distinct > named)
+		fprintf(stream, " or %zu more", distinct - named);
+	if (fclose(stream))
+		abort();
+	words = named > 1 ? arena_string(&join->storage->memory, text, size) : NULL;
+	free(text);
+	return words;
 }
 
 /* A frame's file as the output names it, or as the profile does. */
@@ -507,12 +149,20 @@ static const char *file_name(const struct join *join, const struct profile_frame
 	return file ? file : frame->file;
 }
 
+/* Names the files of the frames that the site is inlined into. */
+static const char *const *inlined_files(struct join *join, const struct group *group)
+{
+	const char **files = arena_allocate(&join->storage->memory, group->length * sizeof(*files));
+
+	for (uint32_t i = 1; i < group->length; i++)
+		files[i - 1] = file_name(join, &group->chain[i]);
+	return files;
+}
+
 /* Makes the row of a group, but for its numbers. */
 static void describe(struct join *join, const struct group *group, struct audit_row *row)
 {
-	struct obstack *memory = &join->storage->memory;
-	unsigned family = call_family(group->call);
-	struct candidates matched = {NULL, 0}, own = {NULL, 0};
+	struct audit_match match = {0};
 
 	*row = (struct audit_row){.runtime_call = group->call,
 				  .callee = group->callee,
@@ -524,53 +174,55 @@ static void describe(struct join *join, const struct group *group, struct audit_
 		row->file = file_name(join, &row->site);
 		row->inlined_at = group->chain + 1;
 		row->inlined_count = group->length - 1;
-		for (uint32_t i = 1; i < group->length; i++)
-			obstack_ptr_grow(memory, file_name(join, &group->chain[i]));
-		obstack_ptr_grow(memory, NULL);
-		row->inlined_files = obstack_finish(memory);
+		if (row->inlined_count)
+			row->inlined_files = inlined_files(join, group);
 	}
-	if (!group->uncovered) {
-		matched = candidates_on_line(join, &group->chain[group->length - 1], family);
-		if (group->length > 1) {
-			own = candidates_on_line(join, &group->chain[0], family);
-			narrow(&matched, is_subject_of, &own);
-			/* Output of a build without inlining, or the caller is not covered: the callee's own word. */
-			if (!matched.count && on_heap(&own))
-				matched = own;
-		}
-		narrow(&matched, is_possible_type, group->type);
+	if (!group->uncovered)
+		audit_match(join->matcher, group, &match);
+	set_verdict(join, group, &match, row);
+	row->linked_count = (uint32_t)match.linked;
+	row->annotation_count = (uint32_t)(match.count + match.linked);
+	if (row->annotation_count) {
+		const struct escape_annotation **list =
+			arena_allocate(&join->storage->memory, row->annotation_count * sizeof(*list));
+
+		memcpy(list, match.list, row->annotation_count * sizeof(*list));
+		row->annotations = list;
 	}
-	set_verdict(join, group, &matched, row);
-	for (size_t i = 0; i < matched.count; i++)
-		obstack_ptr_grow(memory, matched.list[i]);
-	if (on_heap(&matched) && (!own.count || matched.list != own.list))
-		row->linked_count = (uint32_t)link_own_annotations(join, group, &matched);
-	row->annotation_count = (uint32_t)matched.count + row->linked_count;
-	obstack_ptr_grow(memory, NULL);
-	row->annotations = obstack_finish(memory);
+	if (row->shared)
+		row->words = shared_words(join, &match);
 }
 
+/* Claims the row's annotations: they are not unseen. */
 static void claim(struct join *join, const struct audit_row *row)
 {
 	for (uint32_t i = 0; i < row->annotation_count; i++)
 		join->claimed[row->annotations[i] - join->audit->output->annotations] = 1;
 }
 
+static void *grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+	if (count < *capacity)
+		return array;
+	*capacity = *capacity ? 2 * *capacity : 256;
+	return memory_resize(array, *capacity, size);
+}
+
 static struct audit_row *row_append(struct join *join)
 {
 	struct audit *audit = join->audit;
 
-	audit->rows = must_grow(audit->rows, &join->row_capacity, audit->row_count, sizeof(*audit->rows));
+	audit->rows = grow(audit->rows, &join->row_capacity, audit->row_count, sizeof(*audit->rows));
 	return &audit->rows[audit->row_count++];
 }
 
 static uint64_t row_hash(const struct audit_row *row)
 {
-	uint64_t hash = mix(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
+	uint64_t hash = hash_mix(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
 
-	hash = mix(hash, chain_hash(row->inlined_at, row->inlined_count));
-	hash = mix(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
-	return mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
+	hash = hash_mix(hash, chain_hash(row->inlined_at, row->inlined_count));
+	hash = hash_mix(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
+	return hash_mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
 }
 
 /* Other tools' profiles do not say how many samples are behind an estimate; of a row whose costs alone were seen there
@@ -594,14 +246,15 @@ static void add_rows(struct join *join)
 	struct interval *intervals = NULL;
 	size_t capacity = 0;
 
-	for (size_t i = 0; i < join->group_count; i++) {
-		const struct group *group = &join->groups[i];
+	for (size_t i = 0; i < join->groups.count; i++) {
+		const struct group *group = &join->groups.list[i];
 		struct audit_row row;
 		uint32_t at;
 
 		describe(join, group, &row);
-		at = table_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, join, &row, row_equal);
-		intervals = must_grow(intervals, &capacity, at, sizeof(*intervals));
+		at = index_table_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, join->audit->rows,
+				    &row, row_equal);
+		intervals = grow(intervals, &capacity, at, sizeof(*intervals));
 		if (at == join->audit->row_count) {
 			*row_append(join) = row;
 			intervals[at] = (struct interval){0};
@@ -629,18 +282,21 @@ static void add_unseen(struct join *join)
 
 	for (size_t i = 0; i < all.count; i++) {
 		const struct escape_annotation *annotation = &join->audit->output->annotations[all.first[i].annotation];
+		const struct escape_annotation **list;
 		struct audit_row *row;
 
 		if (join->claimed[all.first[i].annotation])
 			continue;
 		row = row_append(join);
+		list = arena_allocate(&join->storage->memory, sizeof(annotation));
+		*list = annotation;
 		*row = (struct audit_row){
 			.verdict = annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN,
 			.site = {annotation->function, annotation->file, annotation->line, annotation->column, 0},
 			.file = annotation->file,
+			.annotations = list,
 			.annotation_count = 1,
 		};
-		row->annotations = obstack_copy(&join->storage->memory, &annotation, sizeof(annotation));
 		row->objects_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
 	}
 }
@@ -670,7 +326,7 @@ static void finish_rows(struct join *join)
 
 static void warn(struct audit *audit, const char *text)
 {
-	audit->warnings[audit->warning_count++] = obstack_copy0(&audit->storage->memory, text, strlen(text));
+	audit->warnings[audit->warning_count++] = arena_string(&audit->storage->memory, text, strlen(text));
 }
 
 static void add_warnings(struct audit *audit)
@@ -678,7 +334,7 @@ static void add_warnings(struct audit *audit)
 	enum { WARNINGS = 2 };
 	char *stale = audit_stale(audit);
 
-	audit->warnings = obstack_alloc(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
+	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
 		warn(audit, "the profile does not measure the objects of lines: a line without refills may have "
 			    "allocated all the same");
@@ -691,30 +347,25 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 			const struct audit_options *options)
 {
 	static const struct audit_filter everything;
-	struct audit *audit = must_malloc(sizeof(*audit));
+	struct audit *audit = memory_zeroed(1, sizeof(*audit));
 	struct join join = {.audit = audit};
 
 	*audit = (struct audit){.profile = profile, .output = output};
-	audit->storage = join.storage = must_malloc(sizeof(*join.storage));
-	obstack_init(&join.storage->memory);
+	audit->storage = join.storage = memory_zeroed(1, sizeof(*audit->storage));
 	join.index = audit_index_new(profile, output, options);
-	join.claimed = calloc(output->annotation_count + 1, 1);
-	if (!join.claimed)
-		abort();
-	join.owners = owner_table_new(profile);
-	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(&join, profile, profile->samples[i]);
-	give_costs_their_type(&join);
+	join.matcher = audit_matcher_new(output, join.index);
+	join.claimed = memory_zeroed(output->annotation_count + 1, 1);
+	groups_collect(&join.groups, join.index, profile);
 	add_rows(&join);
+	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
 	finish_rows(&join);
 	add_warnings(audit);
 	audit_filter(audit, &everything, VALUE_BYTES);
+	audit_matcher_free(join.matcher);
 	audit_index_free(join.index);
-	owner_table_free(join.owners);
-	free(join.groups);
+	groups_free(&join.groups);
 	free(join.claimed);
-	free(join.by_group.slots);
 	free(join.by_row.slots);
 	return audit;
 }
@@ -723,7 +374,7 @@ void audit_free(struct audit *audit)
 {
 	if (!audit)
 		return;
-	obstack_free(&audit->storage->memory, NULL);
+	arena_free(&audit->storage->memory);
 	free(audit->storage);
 	free(audit->rows);
 	free(audit);

@@ -51,6 +51,7 @@ struct audit_row {
 	const struct escape_annotation *const *annotations;
 	uint32_t annotation_count, linked_count;
 	bool shared;			   /* which of the first annotations it is cannot be told */
+	const char *words;		   /* of a shared row: the words of all that it can be; else NULL */
 	const char *reason;		   /* why unannotated, contradicted or not covered; NULL for the others */
 	int64_t values[VALUE_COUNT];	   /* VALUE_UNMEASURED where the profile does not measure it */
 	int64_t objects_low, objects_high; /* 95 %; equal to the objects where rows are exact; VALUE_UNMEASURED where

@@ -19,10 +19,12 @@ static const struct {
 	{"runtime.makemap", CALL_MAP},
 	{"runtime.mapassign", CALL_MAP_GROWTH},
 	{"internal/runtime/maps.", CALL_MAP_GROWTH},
+	{"runtime.convI2I", CALL_ASSERT},
 	{"runtime.conv", CALL_BOX},
 	{"runtime.growslice", CALL_APPEND},
 	{"runtime.moveSlice", CALL_MOVE},
 	{"runtime.move2heap", CALL_MOVE},
+	{"runtime.concatbyte", CALL_FROM_STRING},
 	{"runtime.concat", CALL_CONCAT},
 	{"runtime.slicebytetostring", CALL_TO_STRING},
 	{"runtime.slicerunetostring", CALL_TO_STRING},
@@ -30,6 +32,17 @@ static const struct {
 	{"runtime.stringtoslice", CALL_FROM_STRING},
 	{"runtime.newproc", CALL_GO},
 	{"runtime.defer", CALL_DEFER},
+	{"runtime.newcoro", CALL_COROUTINE},
+	{"runtime.chan", CALL_WAIT},
+	{"runtime.selectgo", CALL_WAIT},
+	{"runtime.selectnb", CALL_WAIT},
+	{"runtime.goPanic", CALL_PANIC},
+	{"runtime.panic", CALL_PANIC},
+	{"runtime.sigpanic", CALL_PANIC},
+	{"runtime.typeAssert", CALL_ASSERT},
+	{"runtime.interfaceSwitch", CALL_ASSERT},
+	{"runtime.assertE2I", CALL_ASSERT},
+	{"runtime.getitab", CALL_ASSERT},
 	{"reflect.", CALL_REFLECT},
 };
 
@@ -44,37 +57,54 @@ unsigned call_family(const char *runtime_call)
 	return CALL_OTHER;
 }
 
-/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. `type` is how the
- * Go type of the object begins; "=" is the type that follows the prefix, up to the closing bracket or brace. */
+/* What the Go type of an object must be, to be what an expression makes. */
+enum type_rule {
+	ANY_TYPE,
+	CLOSURE,      /* a function and what it captured */
+	ARRAY,	      /* "[4]int" */
+	BYTES,	      /* an array of bytes or runes, "[4]uint8" */
+	NAMED,	      /* the type that follows the prefix, up to the infix or the last bracket */
+	ELEMENT,      /* that type, of a slice's elements: "make([]T, n)" */
+	ARRAY_OF,     /* an array of that type: "[]T{...}" */
+	WITHOUT_TYPE, /* the allocation of a runtime call is plain bytes */
+};
+
+/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. */
 static const struct shape {
 	const char *prefix, *infix, *suffix;
 	unsigned lowered, possible;
-	const char *type; /* NULL: any */
+	enum type_rule object; /* of what newobject makes */
+	enum type_rule slice;  /* of what makeslice makes */
 } shapes[] = {
-	{"new(", NULL, ")", CALL_OBJECT, 0, "="},
-	{"&", "{", "}", CALL_OBJECT, 0, "="},
-	{"&", NULL, NULL, 0, 0, NULL}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
-	{"make([]", NULL, ")", CALL_SLICE | CALL_MOVE, 0, NULL},
-	{"make(chan", NULL, ")", CALL_CHAN, 0, NULL},
-	{"make(<-chan", NULL, ")", CALL_CHAN, 0, NULL},
-	{"make(map[", NULL, ")", CALL_MAP, 0, NULL},
-	{"make(", NULL, ")", CALL_SLICE | CALL_CHAN | CALL_MAP | CALL_MOVE, 0, NULL},
-	{"func literal", NULL, NULL, CALL_OBJECT, 0, "struct {"},
-	{"... argument", NULL, NULL, CALL_OBJECT, 0, "["},
-	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, NULL},
-	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, NULL},
-	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
-	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
-	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
-	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX, NULL},
-	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, NULL},
-	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, "["},
-	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, NULL},
-	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, NULL},
-	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL},
-	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, NULL},		    /* t.Method as a value is a closure */
-	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, NULL}, /* T(x) of a string type T */
-	{"", NULL, NULL, CALL_BOX, 0, NULL},
+	{"new(", NULL, ")", CALL_OBJECT, 0, NAMED, 0},
+	{"&", "{", "}", CALL_OBJECT, 0, NAMED, 0},
+	{"&", NULL, NULL, 0, 0, 0, 0}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
+	{"make([]", ",", ")", CALL_SLICE | CALL_MOVE, CALL_OBJECT, WITHOUT_TYPE, ELEMENT},
+	{"make(chan", NULL, ")", CALL_CHAN, 0, 0, 0},
+	{"make(<-chan", NULL, ")", CALL_CHAN, 0, 0, 0},
+	{"make(map[", NULL, ")", CALL_MAP, 0, 0, 0},
+	{"make(", NULL, ")", CALL_SLICE | CALL_CHAN | CALL_MAP | CALL_MOVE, CALL_OBJECT, WITHOUT_TYPE, 0},
+	{"func literal", NULL, NULL, CALL_OBJECT, 0, CLOSURE, 0},
+	{"... argument", NULL, NULL, CALL_OBJECT, 0, ARRAY, 0},
+	{"append", NULL, NULL, CALL_APPEND | CALL_MOVE, 0, 0, 0},
+	{"string(", NULL, ")", CALL_TO_STRING, CALL_BOX, 0, 0},
+	{"([]byte)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING, CALL_BOX, BYTES, 0},
+	{"([]rune)(", NULL, "\")", CALL_OBJECT | CALL_FROM_STRING, CALL_BOX, BYTES, 0},
+	{"([]byte)(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
+	{"([]rune)(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
+	{"[]byte(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
+	{"[]rune(", NULL, ")", CALL_FROM_STRING, CALL_BOX | CALL_OBJECT, BYTES, 0},
+	{"map[", "{", "}", CALL_MAP | CALL_BOX, 0, 0, 0},
+	{"[]", "{", "}", CALL_OBJECT | CALL_BOX, 0, ARRAY_OF, 0},
+	{"[", "{", "}", CALL_OBJECT | CALL_BOX, 0, ARRAY, 0},
+	{"", "{", "}", CALL_OBJECT | CALL_MAP | CALL_BOX, 0, 0, 0},
+	{"", " + ", NULL, CALL_CONCAT | CALL_BOX, 0, 0, 0},
+	{"", "(\"", "\")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING | CALL_OBJECT, BYTES, 0}, /* Bytes("constant") */
+	{"", ".", ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING, 0, 0},
+	{"", ".", NULL, CALL_OBJECT | CALL_BOX, 0, CLOSURE, 0}, /* t.Method as a value is a closure */
+	{"", NULL, ")", CALL_BOX, CALL_TO_STRING | CALL_FROM_STRING | CALL_OBJECT, BYTES,
+	 0}, /* T(x) of a string type T */
+	{"", NULL, NULL, CALL_BOX, 0, 0, 0},
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -99,8 +129,11 @@ static const struct shape *shape_of(const char *subject)
 	return &shapes[i];
 }
 
+/* A variable. The compiler's "append" is no variable but every append of a line. */
 static bool is_name(const char *subject)
 {
+	if (strcmp(subject, "append") == 0)
+		return false;
 	for (; *subject; subject++) {
 		if (!isalnum((unsigned char)*subject) && *subject != '_' && !((unsigned char)*subject & 0x80))
 			return false;
@@ -121,18 +154,31 @@ bool call_allocates(const struct escape_annotation *annotation)
 	}
 }
 
-int call_fits(unsigned family, const struct escape_annotation *annotation)
+bool call_is_closure(const char *type)
+{
+	return type && strncmp(type, "struct { F uintptr", strlen("struct { F uintptr")) == 0;
+}
+
+static bool is_bytes(const char *type)
+{
+	return type && type[0] == '[' && (ends_with(type, "]uint8") || ends_with(type, "]int32"));
+}
+
+int call_fits(const struct call *call, const struct escape_annotation *annotation)
 {
 	const struct shape *shape;
 
 	if (!call_allocates(annotation))
 		return 0;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
-		return family == 0 ? 1 : family & CALL_OBJECT ? 2 : 0;
+		return call->family == 0 ? 1 : call->family & CALL_OBJECT ? 2 : 0;
 	shape = shape_of(annotation->subject);
-	if (family == 0) /* "p does not escape" is a parameter more often than a value boxed on the stack */
+	if (call->family == 0) /* "p does not escape" is a parameter more often than a value boxed on the stack */
 		return annotation->kind == ESCAPE_ESCAPES || !is_name(annotation->subject);
-	return family & shape->lowered ? 2 : family & shape->possible ? 1 : 0;
+	if (call->family & CALL_OBJECT &&
+	    ((shape->object == BYTES && !is_bytes(call->type)) || (shape->object == WITHOUT_TYPE && call->type)))
+		return 0;
+	return call->family & shape->lowered ? 2 : call->family & shape->possible ? 1 : 0;
 }
 
 static const struct {
@@ -144,7 +190,7 @@ static const struct {
 	{CALL_OBJECT, "an object that the compiler output does not mention: is it of this build?", NULL, NULL},
 	{CALL_SLICE, "a slice that the compiler output does not mention: is it of this build?", NULL,
 	 "a make of variable size, too large for the stack"},
-	{CALL_CHAN, "a channel that the compiler output does not mention: is it of this build?", NULL, NULL},
+	{CALL_CHAN, "a channel, of which the compiler never speaks", NULL, NULL},
 	{CALL_MAP, "a map that the compiler output does not mention: is it of this build?", NULL,
 	 "a map of this size does not fit its space on the stack"},
 	{CALL_MAP_GROWTH, "map growth", NULL, "map growth"},
@@ -159,20 +205,24 @@ static const struct {
 	{CALL_GO, "goroutine start", NULL, NULL},
 	{CALL_DEFER, "deferred call in a loop", NULL, NULL},
 	{CALL_REFLECT, "reflection", NULL, NULL},
+	{CALL_COROUTINE, "a coroutine with its goroutine", NULL, NULL},
+	{CALL_WAIT, "the runtime's record of a goroutine that waits", NULL, NULL},
+	{CALL_PANIC, "the value of a run-time panic", NULL, NULL},
+	{CALL_ASSERT, "the runtime's tables for interface types", NULL, NULL},
 	{CALL_OTHER, "inside the runtime", NULL, NULL},
 };
 
-bool call_is_closure(const char *type)
+bool call_is_always_spoken_of(const struct call *call)
 {
-	return type && strncmp(type, "struct { F uintptr", strlen("struct { F uintptr")) == 0;
+	return call->family & (CALL_OBJECT | CALL_SLICE | CALL_MAP) && !call_is_closure(call->type);
 }
 
-const char *call_unannotated_reason(unsigned family, const char *type, bool inlined)
+const char *call_unannotated_reason(const struct call *call, bool inlined)
 {
-	if (call_is_closure(type))
+	if (call_is_closure(call->type))
 		return "a closure, of which the compiler output says nothing: of those made for go and defer it speaks at -m=2";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
-		if (family & reasons[i].family)
+		if (call->family & reasons[i].family)
 			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;
 	}
 	return "growth of a slice, map or string, or a call of the runtime: the profile does not name it";
@@ -191,14 +241,14 @@ static bool variable_size(const char *subject)
 	return !isdigit((unsigned char)*comma);
 }
 
-const char *call_contradicted_reason(unsigned family, const struct escape_annotation *annotation, bool alone)
+const char *call_contradicted_reason(const struct call *call, const struct escape_annotation *annotation, bool alone)
 {
-	if (family == 0)
+	if (call->family == 0)
 		return "the profile does not name the runtime call: something else on this line may be meant";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
-		if (!(family & reasons[i].family) || !reasons[i].contradicted)
+		if (!(call->family & reasons[i].family) || !reasons[i].contradicted)
 			continue;
-		if (family == CALL_SLICE && !variable_size(annotation->subject))
+		if (call->family == CALL_SLICE && !variable_size(annotation->subject))
 			break;
 		return reasons[i].contradicted;
 	}
@@ -268,6 +318,22 @@ static size_t without_shape_number(const char *token, size_t length, const char 
 	return length;
 }
 
+/* The name that types are known by at run time. */
+static size_t without_alias(const char **token, size_t length)
+{
+	static const struct {
+		const char *alias, *name;
+	} aliases[] = {{"byte", "uint8"}, {"rune", "int32"}};
+
+	for (size_t i = 0; i < COUNT(aliases); i++) {
+		if (strlen(aliases[i].alias) == length && memcmp(*token, aliases[i].alias, length) == 0) {
+			*token = aliases[i].name;
+			return strlen(*token);
+		}
+	}
+	return length;
+}
+
 /* Whether the type that begins at `a` and ends before `end` is spelled otherwise than `b`. */
 static bool types_differ(const char *a, const char *end, const char *b)
 {
@@ -276,26 +342,91 @@ static bool types_differ(const char *a, const char *end, const char *b)
 	while (a < end) {
 		size_t m = next_token(&a, &x), n = next_token(&b, &y);
 
-		m = without_shape_number(x, m, a_text);
-		n = without_shape_number(y, n, b_text);
+		m = without_alias(&x, without_shape_number(x, m, a_text));
+		n = without_alias(&y, without_shape_number(y, n, b_text));
 		if (m != n || strncmp(x, y, m) != 0)
 			return true;
 	}
 	return *b != 0;
 }
 
-bool call_excludes_type(const char *subject, const char *type)
+/* Whether a type can be spelled in two ways: structs and functions are, shapes stand for several types. */
+static bool is_ambiguous(const char *text, size_t length)
 {
-	const struct shape *shape = shape_of(subject);
-	const char *start = subject + strlen(shape->prefix), *end;
+	static const char *const signs[] = {"struct", "func(", "interface", "any", "go.shape.", "<node"};
 
-	if (!type || !shape->type)
+	for (size_t i = 0; i < COUNT(signs); i++) {
+		if (memmem(text, length, signs[i], strlen(signs[i])))
+			return true;
+	}
+	return false;
+}
+
+/* Where the type ends that follows a shape's prefix: at the first infix outside of brackets, or before the last byte. */
+static const char *end_of_type(const char *start, const struct shape *shape)
+{
+	int depth = 0;
+
+	if (!shape->infix)
+		return start + strlen(start) - (*start != 0);
+	for (; *start; start++) {
+		if (depth == 0 && *start == *shape->infix)
+			return start;
+		depth += (*start == '[' || *start == '(' || *start == '{') -
+			 (*start == ']' || *start == ')' || *start == '}');
+	}
+	return NULL;
+}
+
+static bool excluded_by_name(const struct shape *shape, const char *subject, const char *type, bool shapes_decide)
+{
+	const char *start = subject + strlen(shape->prefix), *end = end_of_type(start, shape);
+
+	if (!end || end <= start)
 		return false;
-	if (*shape->type != '=')
-		return strncmp(type, shape->type, strlen(shape->type)) != 0;
-	/* Struct and function types are printed in two ways; the shape of a pointer stands for all pointers. */
-	if (strstr(type, "struct {") || strstr(type, "func(") || strstr(subject, "*uint8") || strstr(subject, "struct"))
+	/* The compiler writes a generic function's own types with the shapes that they have at run time, too. */
+	if (shapes_decide && !strstr(type, "struct {") && !strstr(type, "func(") && !strstr(subject, "*uint8") &&
+	    !strstr(subject, "struct") && !strstr(subject, "<node"))
+		return types_differ(start, end, type);
+	return !is_ambiguous(start, (size_t)(end - start)) && !is_ambiguous(type, strlen(type)) &&
+	       types_differ(start, end, type);
+}
+
+/* "[3]T" without its length. */
+static const char *element_of(const char *array)
+{
+	const char *bracket = array[0] == '[' ? strchr(array, ']') : NULL;
+
+	return bracket ? bracket + 1 : NULL;
+}
+
+bool call_excludes(const struct call *call, const struct escape_annotation *annotation)
+{
+	const struct shape *shape = shape_of(annotation->subject);
+	const char *type = call->type, *element;
+	bool slice = call->family & CALL_SLICE;
+
+	if (!type || !(call->family & (CALL_OBJECT | CALL_SLICE)))
 		return false;
-	end = shape->infix ? strstr(start, shape->infix) : subject + strlen(subject) - 1;
-	return end > start && types_differ(start, end, type);
+	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
+		return call_is_closure(type);
+	switch (slice ? shape->slice : shape->object) {
+	case CLOSURE:
+		return !call_is_closure(type);
+	case ARRAY:
+		return type[0] != '[';
+	case BYTES:
+		return !is_bytes(type);
+	case WITHOUT_TYPE:
+		return true;
+	case NAMED:
+		return excluded_by_name(shape, annotation->subject, type, true);
+	case ELEMENT:
+		return excluded_by_name(shape, annotation->subject, type, false);
+	case ARRAY_OF:
+		element = element_of(type);
+		return !element || excluded_by_name(shape, annotation->subject, element, false);
+	default:
+		return false;
+	}
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
+#include "audit/audit_positions.h"
 #include "base/pointer_map.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
@@ -18,11 +19,10 @@ struct audit_index {
 	struct pointer_map measured_files;    /* measured file -> number of the annotated one, NO_FILE */
 	struct pointer_map covered_files;     /* measured file -> 1: in a directory of a matched file */
 	struct pointer_map covered_functions; /* function -> NOT_COVERED, … */
-	struct audit_position *positions;
-	size_t position_count;
-	const char **file_names; /* by number */
-	size_t *file_starts;	 /* by number: index of the first position; one more at the end */
+	const char **file_names;	      /* by number */
 	uint32_t file_count;
+	struct position_table allocations, calls;
+	bool has_calls;	       /* the table of calls is filled */
 	const char **packages; /* sorted */
 	size_t package_count;
 	struct generic *generics; /* sorted */
@@ -47,110 +47,38 @@ static void *must(void *memory)
 	return memory;
 }
 
-static int by_position(const void *a, const void *b)
-{
-	const struct audit_position *x = a, *y = b;
-
-	if (x->line != y->line)
-		return x->line < y->line ? -1 : 1;
-	if (x->column != y->column)
-		return x->column < y->column ? -1 : 1;
-	return x->annotation < y->annotation ? -1 : x->annotation > y->annotation;
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The annotation says the same of the same place as one of `kept` does, in another package that instantiates it. */
-static bool repeats(const struct escape_output *output, const struct audit_position *kept, size_t count,
-		    const struct audit_position *position)
+/* Numbers the files of the output. */
+static void number_files(struct audit_index *index)
 {
-	const struct escape_annotation *annotation = &output->annotations[position->annotation];
+	const char *last = NULL;
+	size_t capacity = 0;
 
-	while (count--) {
-		const struct escape_annotation *other = &output->annotations[kept[count].annotation];
-
-		if (kept[count].file != position->file || other->line != annotation->line ||
-		    other->column != annotation->column)
-			return false;
-		if (other->kind == annotation->kind && other->subject == annotation->subject)
-			return true;
-	}
-	return false;
-}
-
-/* Each package that instantiates a generic function prints the function's annotations: keeps one of each. */
-static void drop_repetitions(struct audit_index *index)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0, next = 0; i < index->file_count; i++) {
-		size_t end = index->file_starts[i + 1];
-
-		index->file_starts[i] = kept;
-		for (; next < end; next++) {
-			if (!repeats(index->output, index->positions, kept, &index->positions[next]))
-				index->positions[kept++] = index->positions[next];
-		}
-	}
-	index->file_starts[index->file_count] = index->position_count = kept;
-}
-
-/* Numbers the files, counts the positions of each, then puts each file's positions together in order of line. */
-static void collect_positions(struct audit_index *index)
-{
-	const struct escape_output *output = index->output;
-	size_t *next, capacity = 0;
-
-	for (size_t i = 0; i < output->annotation_count; i++) {
+	for (size_t i = 0; i < index->output->annotation_count; i++) {
+		const char *file = index->output->annotations[i].file;
 		uint32_t *number;
 
-		if (!output->annotations[i].file)
+		if (!file || file == last)
 			continue;
-		number = pointer_map_at(&index->annotated_files, output->annotations[i].file);
-		if (*number == POINTER_MAP_NONE) {
-			*number = index->file_count++;
-			if (index->file_count >= capacity) {
-				capacity = capacity ? 2 * capacity : 64;
-				index->file_starts = must(
-					reallocarray(index->file_starts, capacity + 1, sizeof(*index->file_starts)));
-				index->file_names =
-					must(reallocarray(index->file_names, capacity, sizeof(*index->file_names)));
-			}
-			index->file_names[*number] = output->annotations[i].file;
-			index->file_starts[*number] = 0;
+		number = pointer_map_at(&index->annotated_files, last = file);
+		if (*number != POINTER_MAP_NONE)
+			continue;
+		*number = index->file_count++;
+		if (index->file_count > capacity) {
+			capacity = capacity ? 2 * capacity : 64;
+			index->file_names = must(reallocarray(index->file_names, capacity, sizeof(*index->file_names)));
 		}
-		if (call_allocates(&output->annotations[i])) {
-			index->file_starts[*number]++;
-			index->position_count++;
-		}
+		index->file_names[*number] = file;
 	}
-	index->positions = must(calloc(index->position_count + 1, sizeof(*index->positions)));
-	next = must(calloc(index->file_count + 1, sizeof(*next)));
-	if (!index->file_starts)
-		index->file_starts = must(calloc(1, sizeof(*index->file_starts)));
-	for (size_t i = 0, start = 0; i < index->file_count; i++) {
-		size_t count = index->file_starts[i];
+}
 
-		index->file_starts[i] = next[i] = start;
-		start += count;
-	}
-	index->file_starts[index->file_count] = index->position_count;
-	for (size_t i = 0; i < output->annotation_count; i++) {
-		const struct escape_annotation *annotation = &output->annotations[i];
-		uint32_t number = pointer_map_get(&index->annotated_files, annotation->file);
-
-		if (annotation->file && call_allocates(annotation))
-			index->positions[next[number]++] =
-				(struct audit_position){number, annotation->line, annotation->column, (uint32_t)i};
-	}
-	for (size_t i = 0; i < index->file_count; i++)
-		qsort(index->positions + index->file_starts[i], index->file_starts[i + 1] - index->file_starts[i],
-		      sizeof(*index->positions), by_position);
-	free(next);
-	drop_repetitions(index);
+static bool is_inlined_call(const struct escape_annotation *annotation)
+{
+	return annotation->kind == ESCAPE_INLINED_CALL;
 }
 
 /* Headers name test variants "pkg [pkg.test]". */
@@ -362,7 +290,8 @@ struct audit_index *audit_index_new(const struct profile *profile, const struct 
 	index->output = output;
 	index->paths = pathmatch_new(options->maps, options->map_count, options->directory);
 	collect_packages(index);
-	collect_positions(index);
+	number_files(index);
+	position_table_fill(&index->allocations, output, &index->annotated_files, index->file_count, call_allocates);
 	collect_generics(index);
 	add_annotated_files(index);
 	add_measured_files(index, profile, &packages);
@@ -395,15 +324,15 @@ void audit_index_free(struct audit_index *index)
 	for (size_t i = 0; i < index->generic_count; i++)
 		free(index->generics[i].name);
 	free(index->generics);
-	free(index->positions);
 	free(index->file_names);
-	free(index->file_starts);
+	position_table_free(&index->allocations);
+	position_table_free(&index->calls);
 	free(index);
 }
 
 struct audit_positions audit_index_all(const struct audit_index *index)
 {
-	return (struct audit_positions){index->positions, index->position_count};
+	return (struct audit_positions){index->allocations.positions, index->allocations.count};
 }
 
 /* The number of the annotated file that a measured one is, NO_FILE where it is none. */
@@ -414,33 +343,25 @@ static uint32_t file_number(const struct audit_index *index, const char *measure
 	return number == POINTER_MAP_NONE ? NO_FILE : number;
 }
 
-/* Index of the first position of a file that is at that line or below; file_starts[number + 1] if there is none. */
-static size_t first_position(const struct audit_index *index, uint32_t number, uint32_t line)
-{
-	size_t low = index->file_starts[number], high = index->file_starts[number + 1];
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (index->positions[middle].line < line)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame)
 {
 	uint32_t number = file_number(index, frame->file);
-	size_t low, high;
+
+	return number == NO_FILE ? (struct audit_positions){NULL, 0}
+				 : position_table_line(&index->allocations, number, frame->line);
+}
+
+struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t number = file_number(index, frame->file);
 
 	if (number == NO_FILE)
 		return (struct audit_positions){NULL, 0};
-	low = high = first_position(index, number, frame->line);
-	while (high < index->file_starts[number + 1] && index->positions[high].line == frame->line)
-		high++;
-	return (struct audit_positions){index->positions + low, high - low};
+	if (!index->has_calls)
+		position_table_fill(&index->calls, index->output, &index->annotated_files, index->file_count,
+				    is_inlined_call);
+	index->has_calls = true;
+	return position_table_line(&index->calls, number, frame->line);
 }
 
 const char *audit_index_file(const struct audit_index *index, const char *measured)
@@ -473,10 +394,9 @@ static uint32_t coverage_by_name(const struct audit_index *index, const struct p
  * function begins (if that is known) and the frame's line. */
 static bool has_lines(const struct audit_index *index, const struct profile_frame *frame)
 {
-	uint32_t file = file_number(index, frame->file), first = frame->start_line ? frame->start_line : frame->line;
-	size_t at = first_position(index, file, first);
+	uint32_t first = frame->start_line ? frame->start_line : frame->line;
 
-	return at < index->file_starts[file + 1] && index->positions[at].line <= frame->line;
+	return position_table_has(&index->allocations, file_number(index, frame->file), first, frame->line);
 }
 
 bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame, bool physical)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "audit/audit.h"
+#include "audit/audit_positions.h"
 #include "audit/pathmatch.h"
 
 /* How the files of the two sides are matched. */
@@ -21,26 +22,16 @@ struct audit_options {
 
 struct audit_index;
 
-/* One annotation, in the order of file, line, column, input. */
-struct audit_position {
-	uint32_t file; /* number of an annotated file */
-	uint32_t line, column;
-	uint32_t annotation; /* index in the output */
-};
-
-struct audit_positions {
-	const struct audit_position *first;
-	size_t count;
-};
-
 struct audit_index *audit_index_new(const struct profile *profile, const struct escape_output *output,
 				    const struct audit_options *options);
 void audit_index_free(struct audit_index *index);
 
-/* All of them. */
+/* All of them, in the order of file, line, column, input. */
 struct audit_positions audit_index_all(const struct audit_index *index);
 /* Those on a frame's line; none where its file is not one of the output's. */
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
+/* The calls on a frame's line that were inlined there. Indexed at the first question: few audits ask. */
+struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame);
 /* The file of a frame as the output names it; NULL where it does not. */
 const char *audit_index_file(const struct audit_index *index, const char *measured);
 /* Whether the output says anything about the package of that frame; or, if the frame is that of a `physical` function,

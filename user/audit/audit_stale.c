@@ -26,7 +26,7 @@ struct functions {
 };
 
 /* From this release on the compiler says of appends whether they escape. */
-enum { APPEND_RELEASE = 25 };
+enum { APPEND_RELEASE = 25, LEAST_MISSING = 3 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -179,19 +179,18 @@ static void check_release(const struct audit *audit, FILE *text)
 
 static void check_silence(const struct audit *audit, FILE *text)
 {
-	const unsigned never_silent = CALL_OBJECT | CALL_SLICE | CALL_CHAN | CALL_MAP;
 	size_t silent = 0, uninlined = 0;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 		const struct profile_frame *physical =
 			row->inlined_count ? &row->inlined_at[row->inlined_count - 1] : &row->site;
+		const struct call call = {call_family(row->runtime_call), row->type};
 		uint32_t own = row->annotation_count - row->linked_count;
 
 		/* Of a file that the output does not have it cannot speak. */
 		if (row->verdict == AUDIT_UNANNOTATED && row->file != row->site.file &&
-		    call_family(row->runtime_call) & never_silent && !call_is_closure(row->type) &&
-		    !(physical->function && strstr(physical->function, ".init")))
+		    call_is_always_spoken_of(&call) && !(physical->function && strstr(physical->function, ".init")))
 			silent++;
 		/* The annotation is the callee's own although the compiler repeats it at the call. */
 		uninlined += row->verdict == AUDIT_ESCAPES && row->inlined_count && own &&
@@ -204,7 +203,8 @@ static void check_silence(const struct audit *audit, FILE *text)
 		    uninlined, uninlined == 1 ? " is" : "s are");
 }
 
-/* What the linker left out because nothing calls it is no news where nothing else speaks against the output. */
+/* The linker leaves out what nothing calls: missing functions alone are evidence only if they are several, and most of
+ * package main's. */
 static void check_program(const struct audit *audit, FILE *text)
 {
 	struct audit_program program;
@@ -217,7 +217,8 @@ static void check_program(const struct audit *audit, FILE *text)
 	if (program.unknown)
 		say(text, "%zu function%s of the program %s not in it (%s)", program.unknown,
 		    program.unknown == 1 ? "" : "s", program.unknown == 1 ? "is" : "are", program.unknown_name);
-	if (program.missing && (ftell(text) > 0 || 2 * program.main_missing > program.main_spoken_of))
+	if (program.missing && (ftell(text) > 0 || (program.main_missing >= LEAST_MISSING &&
+						    2 * program.main_missing > program.main_spoken_of)))
 		say(text, "%zu of %zu functions in it that move something to the heap %s not in the program (%s)",
 		    program.missing, program.spoken_of, program.missing == 1 ? "is" : "are", program.missing_name);
 }

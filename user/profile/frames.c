@@ -9,9 +9,12 @@ static const char *const runtime_prefixes[] = {
 	"reflect.", "internal/reflectlite.", "internal/bytealg.MakeNoZero",
 };
 
+/* The runtime's only generic function that allocates for its caller: the caller's package compiles it. */
+static const char instantiated[] = "runtime.AddCleanup[";
+
 bool frames_is_runtime(const char *function)
 {
-	if (!function)
+	if (!function || strncmp(function, instantiated, sizeof(instantiated) - 1) == 0)
 		return false;
 	for (size_t i = 0; i < sizeof(runtime_prefixes) / sizeof(runtime_prefixes[0]); i++) {
 		if (strncmp(function, runtime_prefixes[i], strlen(runtime_prefixes[i])) == 0)

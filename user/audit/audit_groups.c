@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/audit_groups.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string_table.h"
+#include "profile/frames.h"
+#include "profile/owner.h"
+
+uint64_t hash_mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
+uint64_t chain_hash(const struct profile_frame *chain, uint32_t length)
+{
+	uint64_t hash = length;
+
+	for (uint32_t i = 0; i < length; i++) {
+		hash = hash_mix(hash, (uintptr_t)chain[i].function);
+		hash = hash_mix(hash, (uintptr_t)chain[i].file);
+		hash = hash_mix(hash, (uint64_t)chain[i].line << 32 | chain[i].column);
+	}
+	return hash;
+}
+
+bool chain_equal(const struct profile_frame *a, uint32_t a_length, const struct profile_frame *b, uint32_t b_length)
+{
+	if (a_length != b_length)
+		return false;
+	for (uint32_t i = 0; i < a_length && a != b; i++) {
+		if (a[i].function != b[i].function || a[i].file != b[i].file || a[i].line != b[i].line ||
+		    a[i].column != b[i].column)
+			return false;
+	}
+	return true;
+}
+
+static void table_grow(struct index_table *table)
+{
+	struct index_table old = *table;
+
+	table->capacity = old.capacity ? 2 * old.capacity : 256;
+	table->slots = calloc(table->capacity, sizeof(*table->slots));
+	if (!table->slots)
+		abort();
+	for (size_t i = 0; i < old.capacity; i++) {
+		size_t slot = old.slots[i].hash & (table->capacity - 1);
+
+		if (!old.slots[i].index)
+			continue;
+		while (table->slots[slot].index)
+			slot = (slot + 1) & (table->capacity - 1);
+		table->slots[slot] = old.slots[i];
+	}
+	free(old.slots);
+}
+
+uint32_t index_table_at(struct index_table *table, uint64_t hash, uint32_t next, const void *elements, const void *key,
+			bool (*equal)(const void *elements, uint32_t index, const void *key))
+{
+	size_t slot;
+
+	if (2 * (table->count + 1) > table->capacity)
+		table_grow(table);
+	for (slot = hash & (table->capacity - 1); table->slots[slot].index; slot = (slot + 1) & (table->capacity - 1)) {
+		if (table->slots[slot].hash == hash && equal(elements, table->slots[slot].index - 1, key))
+			return table->slots[slot].index - 1;
+	}
+	table->slots[slot].hash = hash;
+	table->slots[slot].index = next + 1;
+	table->count++;
+	return next;
+}
+
+static bool group_equal(const void *groups, uint32_t index, const void *key)
+{
+	const struct group *a = (const struct group *)groups + index, *b = key;
+
+	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
+	       a->via == b->via && chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
+	       chain_equal(a->chain, a->length, b->chain, b->length);
+}
+
+static struct group *group_at(struct groups *groups, const struct group *key)
+{
+	uint64_t hash = hash_mix(hash_mix(chain_hash(key->chain, key->length), (uintptr_t)key->call),
+				 (uintptr_t)key->type ^ (uintptr_t)key->callee);
+	uint32_t index;
+
+	hash = hash_mix(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
+	index = index_table_at(&groups->by_key, hash, (uint32_t)groups->count, groups->list, key, group_equal);
+	if (index == groups->count) {
+		if (groups->count == groups->capacity) {
+			groups->capacity = groups->capacity ? 2 * groups->capacity : 256;
+			groups->list = memory_resize(groups->list, groups->capacity, sizeof(*groups->list));
+		}
+		groups->list[groups->count++] = *key;
+	}
+	return &groups->list[index];
+}
+
+static bool chain_covered(struct audit_index *index, const struct profile_frame *chain, uint32_t length)
+{
+	for (uint32_t i = 0; i < length; i++) {
+		if (audit_index_covers(index, &chain[i], i + 1 == length))
+			return true;
+	}
+	return false;
+}
+
+/* Moves a group whose own package is not covered to the nearest caller whose package is. */
+static void find_covered_caller(struct audit_index *index, const struct profile_stack *stack,
+				const struct frames_site *site, struct group *group)
+{
+	const char *callee = frames_site_frame(stack, site)->function;
+
+	group->uncovered = true;
+	group->reason = "the compiler output says nothing about this package";
+	for (uint32_t i = site->location; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = i == site->location ? site->frame : 0; j < location->frame_count; j++) {
+			if (!audit_index_covers(index, &location->frames[j], j + 1 == location->frame_count)) {
+				callee = location->frames[j].function;
+				continue;
+			}
+			group->chain = &location->frames[j];
+			group->length = location->frame_count - j;
+			group->callee = callee;
+			group->call = group->type = NULL;
+			return;
+		}
+	}
+}
+
+/* A stack of the runtime alone: its outermost function but goexit says what it is. */
+static void describe_runtime_stack(const struct profile_stack *stack, struct group *group)
+{
+	group->uncovered = true;
+	group->reason = "no symbols for this stack";
+	for (uint32_t i = stack->depth; i-- > 0;) {
+		const struct profile_location *location = stack->locations[i];
+
+		if (!location->frame_count || !location->frames[location->frame_count - 1].function ||
+		    strcmp(location->frames[location->frame_count - 1].function, "runtime.goexit") == 0)
+			continue;
+		group->chain = &location->frames[location->frame_count - 1];
+		group->length = 1;
+		group->reason = "the runtime's own";
+		return;
+	}
+}
+
+static void add_sample(struct groups *groups, struct audit_index *index, struct owner_table *owners,
+		       const struct profile *profile, const struct profile_sample *sample)
+{
+	const struct profile_stack *stack = sample->key.stack;
+	struct group key = {.type = sample->key.type}, *group;
+	struct frames_site site;
+	struct owner owner;
+	int64_t any = 0;
+
+	for (int i = 0; i < VALUE_COUNT; i++)
+		any |= sample->values[i];
+	if (!any) /* of other tools' profiles: a stack that only holds what was allocated earlier */
+		return;
+	if (!stack || !stack->depth) {
+		key.uncovered = true;
+		key.reason = "its stack was lost";
+	} else if (!frames_site(stack, &site)) {
+		describe_runtime_stack(stack, &key);
+	} else {
+		key.chain = frames_site_frame(stack, &site);
+		key.length = stack->locations[site.location]->frame_count - site.frame;
+		key.call = site.runtime_call;
+		owner = owner_of(owners, sample);
+		key.owner = owner.frame;
+		key.via = owner.via;
+		if (!chain_covered(index, key.chain, key.length))
+			find_covered_caller(index, stack, &site, &key);
+	}
+	group = group_at(groups, &key);
+	for (int i = 0; i < VALUE_COUNT; i++)
+		group->values[i] = add_saturated(group->values[i], sample->values[i]);
+	interval_add_sample(&group->interval, profile, sample);
+}
+
+/* A group that has costs alone, such as refills, gets the type of its place if only one type was measured there. */
+
+static bool same_place(const void *groups, uint32_t index, const void *key)
+{
+	const struct group *a = (const struct group *)groups + index, *b = key;
+
+	return a->call == b->call && chain_equal(a->chain, a->length, b->chain, b->length);
+}
+
+static uint64_t place_hash(const struct group *group)
+{
+	return hash_mix(chain_hash(group->chain, group->length), (uintptr_t)group->call);
+}
+
+static void give_costs_their_type(struct groups *groups)
+{
+	struct index_table places = {0}; /* the first typed group of each chain and call */
+	bool *several = memory_zeroed(groups->count + 1, sizeof(*several));
+
+	for (uint32_t i = 0; i < groups->count; i++) {
+		const struct group *group = &groups->list[i];
+		uint32_t first;
+
+		if (!group->type)
+			continue;
+		first = index_table_at(&places, place_hash(group), i, groups->list, group, same_place);
+		several[first] |= groups->list[first].type != group->type;
+	}
+	for (uint32_t i = 0; i < groups->count; i++) {
+		struct group *group = &groups->list[i];
+		uint32_t first;
+
+		if (group->type || group->values[VALUE_OBJECTS])
+			continue;
+		first = index_table_at(&places, place_hash(group), i, groups->list, group, same_place);
+		if (!several[first])
+			group->type = groups->list[first].type;
+	}
+	free(several);
+	free(places.slots);
+}
+
+void groups_collect(struct groups *groups, struct audit_index *index, const struct profile *profile)
+{
+	struct owner_table *owners = owner_table_new(profile);
+
+	*groups = (struct groups){0};
+	for (size_t i = 0; i < profile->sample_count; i++)
+		add_sample(groups, index, owners, profile, profile->samples[i]);
+	owner_table_free(owners);
+	give_costs_their_type(groups);
+}
+
+void groups_free(struct groups *groups)
+{
+	free(groups->list);
+	free(groups->by_key.slots);
+}

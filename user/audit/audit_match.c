@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/audit_match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/audit_calls.h"
+#include "base/string_table.h"
+#include "escape/escape_functions.h"
+#include "profile/frames.h"
+
+/* Annotations, while they are narrowed down. */
+struct candidates {
+	const struct escape_annotation **list;
+	size_t count, capacity;
+};
+
+struct audit_matcher {
+	const struct escape_output *output;
+	struct audit_index *index;
+	struct candidates matched, own; /* at the physical function's line, at the innermost callee's own line */
+};
+
+struct audit_matcher *audit_matcher_new(const struct escape_output *output, struct audit_index *index)
+{
+	struct audit_matcher *matcher = memory_zeroed(1, sizeof(*matcher));
+
+	matcher->output = output;
+	matcher->index = index;
+	return matcher;
+}
+
+void audit_matcher_free(struct audit_matcher *matcher)
+{
+	if (!matcher)
+		return;
+	free(matcher->matched.list);
+	free(matcher->own.list);
+	free(matcher);
+}
+
+static void append(struct candidates *candidates, const struct escape_annotation *annotation)
+{
+	if (candidates->count == candidates->capacity) {
+		candidates->capacity = candidates->capacity ? 2 * candidates->capacity : 16;
+		candidates->list = memory_resize(candidates->list, candidates->capacity, sizeof(*candidates->list));
+	}
+	candidates->list[candidates->count++] = annotation;
+}
+
+static bool on_heap(const struct candidates *candidates)
+{
+	return candidates->count && candidates->list[0]->kind != ESCAPE_DOES_NOT_ESCAPE;
+}
+
+/* Collects the annotations on a frame's line that the call can be about: the heap moves if there are any, of these the
+ * ones that fit best. */
+static void collect(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
+		    struct candidates *candidates)
+{
+	struct audit_positions line = audit_index_line(matcher->index, frame);
+	int best = 0;
+	bool heap = false;
+
+	candidates->count = 0;
+	for (size_t i = 0; i < line.count; i++) {
+		const struct escape_annotation *annotation = &matcher->output->annotations[line.first[i].annotation];
+		bool moved = annotation->kind != ESCAPE_DOES_NOT_ESCAPE;
+		int fit = call_fits(call, annotation);
+
+		if (!fit || (frame->column && annotation->column && frame->column != annotation->column))
+			continue;
+		if ((heap && !moved) || (heap == moved && fit < best))
+			continue;
+		if (heap != moved || fit > best) {
+			heap = moved;
+			best = fit;
+			candidates->count = 0;
+		}
+		append(candidates, annotation);
+	}
+}
+
+/* Keeps those that `rank` ranks highest; all if it ranks none above 0. */
+static void narrow(struct candidates *candidates, int (*rank)(const struct escape_annotation *, const void *),
+		   const void *argument)
+{
+	int best = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < candidates->count; i++) {
+		int fit = rank(candidates->list[i], argument);
+
+		best = fit > best ? fit : best;
+	}
+	for (size_t i = 0; best && i < candidates->count; i++) {
+		if (rank(candidates->list[i], argument) == best)
+			candidates->list[count++] = candidates->list[i];
+	}
+	if (best)
+		candidates->count = count;
+}
+
+static int is_possible_type(const struct escape_annotation *annotation, const void *call)
+{
+	return !call_excludes(call, annotation);
+}
+
+static int is_subject_of(const struct escape_annotation *annotation, const void *argument)
+{
+	const struct candidates *own = argument;
+	int best = 0;
+
+	for (size_t i = 0; i < own->count; i++) {
+		int same = call_same_subject(annotation->subject, own->list[i]->subject);
+
+		best = same > best ? same : best;
+	}
+	return best;
+}
+
+/* ---- which call of a line was inlined ---- */
+
+/* Copies a function's name without type arguments. */
+static void copy_plain(char *to, size_t size, const char *name)
+{
+	size_t depth = 0, length = 0;
+
+	for (; *name && length + 1 < size; name++) {
+		depth += *name == '[';
+		if (!depth)
+			to[length++] = *name;
+		depth -= *name == ']' && depth;
+	}
+	to[length] = 0;
+}
+
+/* Whether the compiler's name of an inlined function, "sub.(*T[...]).M", "T.M" or "F", is that of a symbol. */
+static bool is_function(const char *subject, const char *symbol)
+{
+	char said[512], local[512];
+	size_t said_length, local_length;
+
+	copy_plain(said, sizeof(said), subject);
+	copy_plain(local, sizeof(local), frames_local_name(symbol));
+	said_length = strlen(said);
+	local_length = strlen(local);
+	return said_length >= local_length && strcmp(said + said_length - local_length, local) == 0 &&
+	       (said_length == local_length || said[said_length - local_length - 1] == '.');
+}
+
+struct inlined_call {
+	struct audit_positions calls; /* on the line */
+	const struct escape_output *output;
+	const char *callee;
+};
+
+/* Whether the callee was inlined where the annotation stands; 0 too if another function was. */
+static int is_at_call(const struct escape_annotation *annotation, const void *argument)
+{
+	const struct inlined_call *call = argument;
+
+	for (size_t i = 0; i < call->calls.count; i++) {
+		if (call->calls.first[i].column == annotation->column &&
+		    is_function(call->output->annotations[call->calls.first[i].annotation].subject, call->callee))
+			return 1;
+	}
+	return 0;
+}
+
+static void narrow_by_call(struct audit_matcher *matcher, const struct group *group, struct candidates *candidates)
+{
+	const struct profile_frame *callee = &group->chain[group->length - 2];
+	struct inlined_call call = {.output = matcher->output, .callee = callee->function};
+
+	if (candidates->count < 2 || !callee->function)
+		return;
+	call.calls = audit_index_calls(matcher->index, &group->chain[group->length - 1]);
+	narrow(candidates, is_at_call, &call);
+}
+
+/* ---- the callees' own lines ---- */
+
+/* Links the heap moves of one line that are the same expression; or the only one of the same kind, for constants may
+ * have been put in. */
+static size_t link_line(struct audit_matcher *matcher, struct audit_positions line, size_t matched)
+{
+	struct candidates *candidates = &matcher->matched;
+	const struct escape_annotation *alike = NULL;
+	size_t linked = 0, alike_count = 0;
+
+	for (size_t i = 0; i < line.count; i++) {
+		const struct escape_annotation *annotation = &matcher->output->annotations[line.first[i].annotation];
+		int same = 0;
+
+		for (size_t j = 0; j < matched && annotation->kind != ESCAPE_DOES_NOT_ESCAPE; j++) {
+			int is = call_same_subject(annotation->subject, candidates->list[j]->subject);
+
+			same = is > same ? is : same;
+		}
+		if (same == 2) {
+			append(candidates, annotation);
+			linked++;
+		} else if (same == 1) {
+			alike = annotation;
+			alike_count++;
+		}
+	}
+	if (!linked && alike_count == 1) {
+		append(candidates, alike);
+		linked++;
+	}
+	return linked;
+}
+
+/* An inlined copy of what stands at the callees' own lines allocates: appends their annotations. Returns how many. */
+static size_t link_own_lines(struct audit_matcher *matcher, const struct group *group)
+{
+	size_t matched = matcher->matched.count, linked = 0;
+
+	for (uint32_t i = 0; i + 1 < group->length; i++) {
+		struct profile_frame line = group->chain[i];
+
+		line.column = 0;
+		linked += link_line(matcher, audit_index_line(matcher->index, &line), matched);
+	}
+	/* The call's annotation is in other words, or there is none: whatever the call can be of the innermost callee. */
+	for (size_t i = 0; !linked && on_heap(&matcher->own) && i < matcher->own.count; i++)
+		append(&matcher->matched, matcher->own.list[i]);
+	return matcher->matched.count - matched;
+}
+
+void audit_match(struct audit_matcher *matcher, const struct group *group, struct audit_match *match)
+{
+	const struct call call = {call_family(group->call), group->type};
+	struct candidates *matched = &matcher->matched, *own = &matcher->own;
+	bool from_callee = false;
+
+	collect(matcher, &group->chain[group->length - 1], &call, matched);
+	own->count = 0;
+	if (group->length > 1) {
+		collect(matcher, &group->chain[0], &call, own);
+		narrow(own, is_possible_type, &call);
+		narrow(matched, is_subject_of, own);
+		/* The output is of a build without inlining, or does not cover the caller: the callee's own word. */
+		from_callee = !matched->count && on_heap(own);
+		for (size_t i = 0; from_callee && i < own->count; i++)
+			append(matched, own->list[i]);
+	}
+	narrow(matched, is_possible_type, &call);
+	if (group->length > 1 && !from_callee)
+		narrow_by_call(matcher, group, matched);
+	match->count = matched->count;
+	match->heap = on_heap(matched);
+	match->linked = group->length > 1 && matched->count && !from_callee ? link_own_lines(matcher, group) : 0;
+	match->list = matched->list;
+}

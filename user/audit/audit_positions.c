@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/audit_positions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string_table.h"
+
+static int by_position(const void *a, const void *b)
+{
+	const struct audit_position *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->column != y->column)
+		return x->column < y->column ? -1 : 1;
+	return x->annotation < y->annotation ? -1 : x->annotation > y->annotation;
+}
+
+/* Whether one of the last of `kept`, at the same place, says the same. */
+static bool repeats(const struct escape_output *output, const struct audit_position *kept, size_t count,
+		    const struct audit_position *position)
+{
+	const struct escape_annotation *annotation = &output->annotations[position->annotation];
+
+	while (count-- && kept[count].line == position->line && kept[count].column == position->column) {
+		const struct escape_annotation *other = &output->annotations[kept[count].annotation];
+
+		if (other->kind == annotation->kind && other->subject == annotation->subject)
+			return true;
+	}
+	return false;
+}
+
+static void sort(struct position_table *table, const struct escape_output *output, uint32_t file_count)
+{
+	size_t kept = 0;
+
+	for (uint32_t file = 0; file < file_count; file++) {
+		size_t start = table->starts[file], end = table->starts[file + 1], first = kept;
+
+		if (start < end)
+			qsort(table->positions + start, end - start, sizeof(*table->positions), by_position);
+		table->starts[file] = kept;
+		for (size_t i = start; i < end; i++) {
+			if (!repeats(output, table->positions + first, kept - first, &table->positions[i]))
+				table->positions[kept++] = table->positions[i];
+		}
+	}
+	table->starts[file_count] = table->count = kept;
+}
+
+/* Counts, then places: starts[] first counts the next file's positions, then is where the next one of a file goes. */
+void position_table_fill(struct position_table *table, const struct escape_output *output,
+			 const struct pointer_map *numbers, uint32_t file_count,
+			 bool (*accepts)(const struct escape_annotation *annotation))
+{
+	const char *last = NULL;
+	uint32_t file = 0;
+
+	*table = (struct position_table){.starts = memory_zeroed((size_t)file_count + 2, sizeof(*table->starts))};
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < output->annotation_count; i++) {
+			const struct escape_annotation *annotation = &output->annotations[i];
+
+			if (!annotation->file || !accepts(annotation))
+				continue;
+			if (annotation->file != last)
+				file = pointer_map_get(numbers, last = annotation->file);
+			if (pass == 0)
+				table->starts[file + 2]++;
+			else
+				table->positions[table->starts[file + 1]++] =
+					(struct audit_position){annotation->line, annotation->column, (uint32_t)i};
+		}
+		if (pass == 0) {
+			for (uint32_t i = 0; i < file_count; i++)
+				table->starts[i + 2] += table->starts[i + 1];
+			table->positions =
+				memory_resize(NULL, table->starts[file_count + 1] + 1, sizeof(*table->positions));
+		}
+	}
+	sort(table, output, file_count);
+}
+
+void position_table_free(struct position_table *table)
+{
+	free(table->positions);
+	free(table->starts);
+}
+
+/* Index of the first position of a file that is at that line or behind it; the next file's start if there is none. */
+static size_t first_position(const struct position_table *table, uint32_t file, uint32_t line)
+{
+	size_t low = table->starts[file], high = table->starts[file + 1];
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (table->positions[middle].line < line)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct audit_positions position_table_line(const struct position_table *table, uint32_t file, uint32_t line)
+{
+	size_t low = first_position(table, file, line), high = low;
+
+	while (high < table->starts[file + 1] && table->positions[high].line == line)
+		high++;
+	return (struct audit_positions){table->positions + low, high - low};
+}
+
+bool position_table_has(const struct position_table *table, uint32_t file, uint32_t first, uint32_t last)
+{
+	size_t at = first_position(table, file, first);
+
+	return at < table->starts[file + 1] && table->positions[at].line <= last;
+}
