@@ -410,6 +410,8 @@ bool call_excludes(const struct call *call, const struct escape_annotation *anno
 		return false;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
 		return call_is_closure(type);
+	if (!slice && call_is_closure(type))
+		return shape->object != CLOSURE;
 	switch (slice ? shape->slice : shape->object) {
 	case CLOSURE:
 		return !call_is_closure(type);

@@ -20,7 +20,7 @@ struct audit_index {
 	struct pointer_map covered_files;     /* measured file -> 1: in a directory of a matched file */
 	struct pointer_map covered_functions; /* function -> NOT_COVERED, … */
 	const char **file_names;	      /* by number */
-	uint32_t file_count;
+	uint32_t file_count, file_capacity;
 	struct position_table allocations, calls;
 	bool has_calls;	       /* the table of calls is filled */
 	const char **packages; /* sorted */
@@ -52,27 +52,34 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Numbers the files of the output. */
+static uint32_t number_file(struct audit_index *index, const char *file)
+{
+	uint32_t *number = pointer_map_at(&index->annotated_files, file);
+
+	if (*number != POINTER_MAP_NONE)
+		return *number;
+	if (index->file_count == index->file_capacity) {
+		index->file_capacity = index->file_capacity ? 2 * index->file_capacity : 64;
+		index->file_names =
+			must(reallocarray(index->file_names, index->file_capacity, sizeof(*index->file_names)));
+	}
+	index->file_names[index->file_count] = file;
+	return *number = index->file_count++;
+}
+
+/* Numbers the files of the output, with one number for all names of a file. */
 static void number_files(struct audit_index *index)
 {
 	const char *last = NULL;
-	size_t capacity = 0;
 
 	for (size_t i = 0; i < index->output->annotation_count; i++) {
 		const char *file = index->output->annotations[i].file;
-		uint32_t *number;
+		uint32_t number;
 
 		if (!file || file == last)
 			continue;
-		number = pointer_map_at(&index->annotated_files, last = file);
-		if (*number != POINTER_MAP_NONE)
-			continue;
-		*number = index->file_count++;
-		if (index->file_count > capacity) {
-			capacity = capacity ? 2 * capacity : 64;
-			index->file_names = must(reallocarray(index->file_names, capacity, sizeof(*index->file_names)));
-		}
-		index->file_names[*number] = file;
+		number = number_file(index, pathmatch_name(index->paths, last = file));
+		*pointer_map_at(&index->annotated_files, file) = number;
 	}
 }
 
@@ -290,12 +297,12 @@ struct audit_index *audit_index_new(const struct profile *profile, const struct 
 	index->output = output;
 	index->paths = pathmatch_new(options->maps, options->map_count, options->directory);
 	collect_packages(index);
-	number_files(index);
-	position_table_fill(&index->allocations, output, &index->annotated_files, index->file_count, call_allocates);
-	collect_generics(index);
 	add_annotated_files(index);
 	add_measured_files(index, profile, &packages);
 	pathmatch_resolve(index->paths);
+	number_files(index);
+	position_table_fill(&index->allocations, output, &index->annotated_files, index->file_count, call_allocates);
+	collect_generics(index);
 	for (size_t i = 0; i < index->measured_files.capacity; i++) {
 		struct pointer_map_slot *slot = &index->measured_files.slots[i];
 		const char *found = slot->key ? pathmatch_find(index->paths, slot->key) : NULL;

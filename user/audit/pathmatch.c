@@ -19,6 +19,7 @@ struct file {
 	bool declared;	      /* a declaration shows that the package is the file's own */
 	size_t order;	      /* of addition */
 	struct file *partner; /* on the other side */
+	struct file *same;    /* the same file by another name, which stands for both; NULL if there is none */
 	size_t strength;      /* components in common, of a match by suffix */
 	UT_hash_handle hh;    /* by name */
 };
@@ -421,8 +422,16 @@ static struct file *find_joined(const struct side *side, const char *directory, 
 
 static void pair(struct file *annotated, struct file *measured, size_t strength)
 {
-	if (!annotated || !measured || measured->partner || packages_differ(annotated, measured))
+	if (!annotated || !measured || packages_differ(annotated, measured))
 		return;
+	if (measured->partner) {
+		/* Another name of the same file. */
+		if (strength == SIZE_MAX && measured->strength == SIZE_MAX && !annotated->partner) {
+			annotated->partner = measured;
+			annotated->strength = strength;
+		}
+		return;
+	}
 	measured->partner = annotated;
 	measured->strength = strength;
 	if (!annotated->partner || annotated->strength < strength) {
@@ -444,6 +453,33 @@ static void forget_linked_package(const struct side *annotated, struct file *mea
 		measured->package = NULL;
 }
 
+static void name_twice(struct file *file, struct file *absolute)
+{
+	if (absolute && !absolute->same)
+		absolute->same = file;
+}
+
+/* The only absolute path that ends in a relative one; NULL if there are several. */
+static struct file *find_absolute(const struct side *side, const char *tail)
+{
+	size_t length = strlen(tail);
+	struct file *found = NULL;
+
+	for (size_t i = lower_bound(side, tail); i < side->count; i++) {
+		struct file *file = side->by_suffix[i];
+		size_t whole = strlen(file->tail);
+
+		if (whole < length || strcmp(file->tail + whole - length, tail) != 0)
+			break;
+		if (!is_absolute(file->path) || file->path[whole - length - 1] != '/')
+			continue;
+		if (found)
+			return NULL;
+		found = file;
+	}
+	return found;
+}
+
 /* Rules 1 to 3: nothing is guessed, so one annotated file may be several measured ones. */
 static void pair_certain(struct pathmatch *match)
 {
@@ -453,8 +489,12 @@ static void pair_certain(struct pathmatch *match)
 		pair(find_by_path(&match->annotated, file->path), file, SIZE_MAX);
 	}
 	for (struct file *file = match->annotated.by_name; file; file = file->hh.next) {
-		if (match->directory && !is_absolute(file->path))
+		if (match->directory && !is_absolute(file->path)) {
+			name_twice(file, find_joined(&match->annotated, match->directory, file->path));
 			pair(file, find_joined(&match->measured, match->directory, file->path), SIZE_MAX);
+		}
+		if (file->tail != file->path && strchr(file->tail, '/'))
+			name_twice(file, find_absolute(&match->annotated, file->tail));
 		if (file->package)
 			pair(file, find_joined(&match->measured, file->package, base_name(file->path)), SIZE_MAX);
 	}
@@ -618,6 +658,15 @@ const char *pathmatch_find(const struct pathmatch *match, const char *measured)
 	struct file *file = file_find(&match->measured, measured);
 
 	return file && file->partner ? file->partner->name : NULL;
+}
+
+const char *pathmatch_name(const struct pathmatch *match, const char *annotated)
+{
+	struct file *file = file_find(&match->annotated, annotated);
+
+	if (file && file->partner && file->partner->partner)
+		file = file->partner->partner;
+	return file ? file->same ? file->same->name : file->name : annotated;
 }
 
 int pathmatch_map_parse(const char *text, struct pathmatch_map *map)

@@ -52,6 +52,10 @@ void pathmatch_resolve(struct pathmatch *match);
 /* The annotated file, as first added, that the measured file is; NULL where none is known to be it. */
 const char *pathmatch_find(const struct pathmatch *match, const char *measured);
 
+/* The one name of an annotated file: the compiler may print a file of another module relative to where it ran and, for
+ * its generic functions, absolute. The name itself if there is no other. */
+const char *pathmatch_name(const struct pathmatch *match, const char *annotated);
+
 /* "--path-map FROM=TO" into its halves; both are copied. -1 where there is no '=' or a half is empty. */
 int pathmatch_map_parse(const char *text, struct pathmatch_map *map);
 

@@ -1,0 +1,439 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Verdicts of small Go programs, built here with several releases: expressions that are lowered to calls that one would
+not expect, what the compiler never speaks of, generic functions, modules beside the main one.
+
+In the sources, "//= VERDICT WHAT N" says what the audit must have for a line: WHAT is the subject of the compiler's
+words, or a part of the reason; N how many objects. "//= <1.25 ..." and "//= >=1.25 ..." hold for these releases."""
+import os
+import pathlib
+import re
+
+import harness
+from harness import contains, same
+
+RELEASES = ["1.19", "1.24", "1.27"]
+RUNS = 100
+CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
+
+CALLS = """package main
+
+import "os"
+
+type T struct{ a, b, c int }
+
+func (t *T) M() int { return t.a }
+
+type Bytes []byte
+
+const named = "a named constant of some length"
+
+var (
+	bs    []byte
+	rs    []rune
+	any1  interface{}
+	ch    chan *int
+	ints  []int
+	ptrs  []*int
+	fn    func() int
+	tb    Bytes
+	m     map[string]int
+	gp    = &T{len(os.Args), 1, 2}
+	src   = []int{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	text  = string(make([]byte, 39+len(os.Args)))
+	ready = make(chan int, 1) //= unannotated package-level 1
+	table = map[string]int{"a": len(os.Args), "b": 2} //= escapes map[string]int{...} 1; unannotated package-level *
+)
+
+func toBytes(s string) []byte { return []byte(s) }
+
+//go:noinline
+func once(i int) {
+	bs = []byte("a constant text of some length") //= escapes ([]byte)("a constant text of some length") 100
+	bs = []byte(named) //= escapes ([]byte)( 100
+	rs = []rune("a constant") //= escapes []rune{...} 100
+	bs = toBytes("inlined constant text") //= escapes ([]byte)(s) 100
+	tb = Bytes("typed bytes constant") //= escapes Bytes("typed bytes constant") 100
+	bs = []byte(text + "abc") //= >=1.24 escapes ([]byte)(text + "abc") 100; <1.24 escapes ([]byte)(text + "abc") 100; <1.24 contradicted text + "abc" 100
+	ch = make(chan *int, i) //= unannotated never speaks *
+	d := make([]int, len(src)) //= escapes make([]int, len(src)) 100
+	copy(d, src)
+	ints = d
+	p := make([]*int, len(ptrs)+1) //= escapes make([]*int, len(ptrs) + 1) 100
+	copy(p, ptrs)
+	ptrs = p[:0]
+	fn = gp.M //= escapes gp.M 100
+	m = map[string]int{text: 1} //= escapes map[string]int{...} 100; unannotated map growth 100
+	any1 = T{i, i, i} //= escapes T{...} 100
+	any1 = [2]int{i, i} //= escapes [2]int{...} 100
+	ints = []int{i, i, i} //= escapes []int{...} 100
+}
+
+//go:noinline
+func index(i int) {
+	defer func() { recover() }()
+	ints[i+1000]++ //= unannotated run-time panic *
+}
+
+func main() {
+	for i := 0; i < 100; i++ {
+		once(i + 8)
+		index(i)
+	}
+}
+"""
+
+# One line allocates things of several kinds and types.
+LINES = """package main
+
+type A struct{ x [5]int }
+type B struct{ x [9]int }
+
+var (
+	a  *A
+	b  *B
+	by *byte
+	f  func() int
+	s  []int
+	u  []uint16
+)
+
+//go:noinline
+func two(n int) {
+	a, b = new(A), new(B) //= escapes new(A) 100; escapes new(B) 100
+	a, f = &A{}, func() int { return n } //= escapes &A{} 100; escapes func literal 100
+	s, u = make([]int, n), make([]uint16, n) //= escapes make([]int, n) 100; escapes make([]uint16, n) 100
+	s, a = []int{n, n}, &A{} //= escapes []int{...} 100; escapes &A{} 100
+}
+
+func main() {
+	for i := 0; i < 100; i++ {
+		two(i + 40)
+	}
+}
+"""
+
+LIB = """package lib
+
+type Stack[T any] struct{ items []*T }
+
+//go:noinline
+func (s *Stack[T]) Push(v T) { //= escapes lib.v 100
+	s.items = append(s.items, &v) //= <1.25 unannotated append growth 8; >=1.25 escapes append 8
+}
+
+//go:noinline
+func Map[T, U any](in []T, f func(T) U) []*U {
+	out := make([]*U, 0, len(in)) //= escapes make([]* 100
+	for _, v := range in {
+		u := f(v) //= escapes lib.u 200
+		out = append(out, &u)
+	}
+	return out
+}
+
+func Lazy[T any](v T) func() T {
+	return func() T { return v } //= <1.24 escapes func literal 100
+}
+
+// inlined in Go 1.24 and 1.27: its parameter moves where it is called
+func Box[T any](v T) *T { //= <1.24 escapes lib.v 100
+	return &v
+}
+"""
+
+GENERIC = """package main
+
+import "example.com/g/lib"
+
+type T struct{ a, b, c int }
+
+var (
+	keep []*T
+	st   lib.Stack[T]
+	fn   func() T
+	tp   *T
+)
+
+//go:noinline
+func use(n int) {
+	st.Push(T{n, n, n})
+	keep = lib.Map([]int{n, n}, func(i int) T { return T{i, i, i} })
+	fn = lib.Lazy(T{n, 1, 2}) //= >=1.24 escapes func literal 100
+	tp = lib.Box(T{n, n, 1}) //= >=1.24 escapes lib.v 100
+}
+
+func main() {
+	for i := 0; i < 100; i++ {
+		use(i)
+	}
+}
+"""
+
+STANDARD = """package main
+
+import (
+	"iter"
+	"runtime"
+	"slices"
+	"unique"
+)
+
+type T struct{ a, b, c int }
+
+var (
+	vals = []int{1, 2, 3}
+	h    unique.Handle[T]
+	any1 any
+	ts   []T
+)
+
+//go:noinline
+func insert() { ts = slices.Insert(ts[:3:3], 1, T{}) }
+
+//go:noinline
+func pull() {
+	next, stop := iter.Pull(slices.Values(vals))
+	any1, _ = next()
+	stop()
+}
+
+//go:noinline
+func canonical(i int) { h = unique.Make(T{i, i, i}) }
+
+//go:noinline
+func clean(t *T) { runtime.AddCleanup(t, func(int) {}, 3) }
+
+func main() {
+	ts = make([]T, 3)
+	for i := 0; i < 100; i++ {
+		insert()
+		pull()
+		canonical(i)
+		clean(new(T))
+	}
+}
+"""
+
+
+def number(version):
+    return tuple(map(int, version.split(".")))
+
+
+def go(t, version, source, *arguments, status=0):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE,
+                   "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOSUMDB": "off"}
+    return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment, status=status)
+
+
+def module(directory, path, files, more="", language="1.18"):
+    """Writes a module; returns its directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "go.mod").write_text(f"module {path}\n\ngo {language}\n{more}")
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+    return directory
+
+
+def audit(t, version, source, *patterns, flags="-gcflags=-m=2", options=()):
+    """Builds the module's program, keeps what the compiler said in m.txt, and audits a recording of it."""
+    harness.require_root()
+    (source / "m.txt").write_text(go(t, version, source, "build", flags, "-o", source / "program", *(patterns or ["."])).stderr)
+    return t.json("audit", "-q", "--escape", source / "m.txt", "--rate", "1", *options, "--", source / "program", cwd=source)
+
+
+def expectations(text, version):
+    """(verdict, what, objects) by line number."""
+    wanted = {}
+    for line_number, line in enumerate(text.splitlines(), 1):
+        for part in line.split("//= ")[1].split("; ") if "//= " in line else ():
+            limits, rest = re.fullmatch(r"((?:[<>]=?[\d.]+ )?)(.*)", part).groups()
+            if limits.startswith("<") and number(version) >= number(limits[1:].strip()):
+                continue
+            if limits.startswith(">") and number(version) < number(limits[2:].strip()):
+                continue
+            verdict, what, objects = re.fullmatch(r"(\S+) (.*) (\d+|\*)", rest).groups()
+            wanted.setdefault(line_number, []).append((verdict, what, objects))
+    return wanted
+
+
+def check(document, name, text, version):
+    """Every line that says so has these rows of measured objects and no others, by the call that was inlined there."""
+    found = {}
+    for row in document["rows"]:
+        place = row["inlined_at"][-1] if row["inlined_at"] else row
+        if (place["file"] or "").endswith(name) and row["verdict"] != "stack" and row["objects"]:
+            what = row["annotations"][0]["subject"] if row["annotations"] else row["reason"]
+            found.setdefault(place["line"], []).append((row["verdict"], what, row["objects"], row["shared"]))
+    for line, wanted in expectations(text, version).items():
+        rows = sorted(found.get(line, []), key=str)
+        same(len(rows), len(wanted), f"rows of {name}:{line} with Go {version}: {rows}, wanted {wanted}; number")
+        for verdict, what, objects in wanted:
+            fits = [row for row in rows if row[0] == verdict and what in row[1] and objects in ("*", str(row[2]))]
+            same(len(fits), 1, f"Go {version}, {name}:{line}: rows '{verdict} {what} {objects}' in {rows}; number")
+            same(fits[0][3], False, f"{name}:{line} is shared")
+
+
+def unseen(document):
+    return sorted({(row["annotations"][0]["subject"], row["line"]) for row in document["rows"]
+                   if row["verdict"] == "escapes-unseen"})
+
+
+def test_each_lowering_has_the_verdict_of_its_expression_and_output_of_this_build_is_not_called_stale(t):
+    for version in RELEASES:
+        source = module(t.path(version), "example.com/calls", {"main.go": CALLS})
+        document = audit(t, version, source)
+        check(document, "main.go", CALLS, version)
+        same(document["warnings"], [], f"warnings with Go {version}")
+        same(unseen(document), [], f"unseen with Go {version}")
+
+
+def test_the_type_tells_apart_what_one_line_makes(t):
+    for version in RELEASES:
+        document = audit(t, version, module(t.path(version), "example.com/lines", {"main.go": LINES}))
+        check(document, "main.go", LINES, version)
+        same(document["warnings"], [], f"warnings with Go {version}")
+
+
+def test_generic_functions_of_a_package_that_is_not_covered_are_covered_where_they_are_instantiated(t):
+    for version in RELEASES:
+        # before Go 1.20 programs do not say where functions begin, so a line without annotations is nobody's at -m
+        for flags in ("-gcflags=-m=2", "-gcflags=-m")[:1 if version == "1.19" else 2]:
+            source = module(t.path(version), "example.com/g", {"main.go": GENERIC, "lib/lib.go": LIB})
+            document = audit(t, version, source, flags=flags)
+            check(document, "lib/lib.go", LIB, version)
+            check(document, "main.go", GENERIC, version)
+            same(document["warnings"], [], f"warnings with Go {version}")
+            # what did not run: an append within its capacity
+            assert all(subject == "append" for subject, _ in unseen(document)), (version, flags, unseen(document))
+
+
+def test_generic_functions_of_the_standard_library_are_covered_in_the_same_way(t):
+    for version in ("1.24", "1.27"):
+        document = audit(t, version, module(t.path(version), "example.com/std", {"main.go": STANDARD}, language="1.24"))
+        same(document["warnings"], [], f"warnings with Go {version}")
+        rows = [((row["function"] or "").split("[")[0], row["verdict"], row["callee"], row["runtime_call"])
+                for row in document["rows"] if row["objects"]]
+        callees = {row[2] for row in rows if row[1] == "not-covered"}
+        for function in ("slices.Insert", "iter.Pull", "unique.Make", "runtime.AddCleanup"):
+            assert any(row[0] == function and row[1] in ("escapes", "unannotated") for row in rows), (function, rows)
+            assert not any((callee or "").startswith(function + "[") for callee in callees), (function, callees)
+        same([row[1] for row in rows if row[3] == "runtime.newcoro"], ["unannotated"])
+        (insert,) = [row for row in document["rows"] if (row["function"] or "").startswith("slices.Insert") and row["objects"]]
+        same((insert["verdict"], insert["objects"]),
+             ("escapes" if number(version) >= (1, 25) else "unannotated", RUNS))
+
+
+REP = """package rep
+
+type Y struct{ a [9]int }
+
+//go:noinline
+func New(n int) *Y { return &Y{[9]int{n}} }
+
+//go:noinline
+func Of[T any](v T) *T { return &v }
+"""
+
+APP = """package main
+
+import "example.com/rep/v2"
+
+var (
+	b *rep.Y
+	p *[3]int
+)
+
+func main() {
+	for i := 0; i < 300; i++ {
+		b = rep.New(i)
+		p = rep.Of([3]int{i})
+	}
+}
+"""
+
+
+def check_beside(document):
+    rows = [row for row in document["rows"] if row["file"] and row["file"].endswith("y.go")]
+    same(sorted((row["verdict"], row["objects"], row["line"]) for row in rows if row["verdict"] != "stack"),
+         [("escapes", 300, 6), ("escapes", 300, 9)])
+    same(document["warnings"], [])
+
+
+def test_modules_beside_the_main_one_are_joined_whatever_their_folder_is_called(t):
+    replace = "\nrequire example.com/rep/v2 v2.0.0\n\nreplace example.com/rep/v2 => ../lib/y\n"
+    for version in RELEASES:
+        module(t.path(version) / "lib" / "y", "example.com/rep/v2", {"y.go": REP})
+        source = module(t.path(version) / "app", "example.com/app", {"main.go": APP}, replace)
+        document = audit(t, version, source, flags="-gcflags=example.com/...=-m=2")
+        check_beside(document)
+        # ... from elsewhere, told where the compiler ran and not told, and with -trimpath
+        record = ("record", "-q", "--rate", "1", "-o", t.path("p.pb.gz"), "--", source / "program")
+        t.escapement(*record)
+        check_beside(t.json("audit", "--escape", source / "m.txt", "-C", source, t.path("p.pb.gz")))
+        check_beside(t.json("audit", "--escape", source / "m.txt", t.path("p.pb.gz")))
+        go(t, version, source, "build", "-trimpath", "-o", source / "program", ".")
+        t.escapement(*record)
+        check_beside(t.json("audit", "--escape", source / "m.txt", t.path("p.pb.gz")))
+    contains(t.escapement("audit", "--escape", source / "m.txt", "-C", t.path("none"), t.path("p.pb.gz"), status=2).stderr,
+             "cannot find the directory")
+
+
+def test_modules_of_a_workspace_are_joined(t):
+    for version in ("1.24", "1.27"):
+        module(t.path(version) / "lib" / "y", "example.com/rep/v2", {"y.go": REP})
+        source = module(t.path(version) / "app", "example.com/app", {"main.go": APP})
+        (t.path(version) / "go.work").write_text("go 1.18\n\nuse ./app\nuse ./lib/y\n")
+        environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE,
+                       "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": ""}
+        harness.require_root()
+        (source / "m.txt").write_text(t.run(harness.go_toolchain(version), "build", "-gcflags=example.com/...=-m=2", "-o",
+                                            source / "program", ".", cwd=source, env=environment).stderr)
+        check_beside(t.json("audit", "-q", "--escape", source / "m.txt", "--rate", "1", "--", source / "program"))
+
+
+CALLEE = """package bl
+
+func Grow(n int) []int {
+	var s []int
+	for i := 0; i < n; i++ {
+		s = append(s, i)
+	}
+	return s
+}
+"""
+
+BENCH = """package bl
+
+import "testing"
+
+func BenchmarkGrow(b *testing.B) {
+	for i := 0; i < b.N; i++ {
+		Grow(100)
+	}
+}
+"""
+
+
+def test_an_inlined_callee_has_the_calls_own_word_in_a_profile_of_go_too(t):
+    """runtime/pprof hides the runtime's frames: the call's "append does not escape" is meant all the same, and Grow's own
+    line is not unseen while its copy allocates."""
+    version = "1.27"
+    source = module(t.path("bl"), "example.com/bl", {"bl.go": CALLEE, "bl_test.go": BENCH}, language="1.25")
+    (source / "m.txt").write_text(go(t, version, source, "test", "-c", "-gcflags=-m=2", "-o", "t", ".").stderr)
+    run = (source / "t", "-test.run", "X", "-test.bench", "Grow", "-test.benchtime", "2000x")
+    t.run(*run, "-test.memprofile", "mem.pb.gz", "-test.memprofilerate", "512", cwd=source)
+    documents = [t.json("audit", "--escape", "m.txt", "mem.pb.gz", cwd=source)]
+    harness.require_root()
+    t.escapement("record", "-q", "--rate", "1", "-o", "own.pb.gz", "--", *run, cwd=source)
+    documents.append(t.json("audit", "--escape", "m.txt", "own.pb.gz", cwd=source))
+    for document in documents:
+        rows = [row for row in document["rows"] if row["function"].endswith("Grow")]
+        same({row["verdict"] for row in rows if row["objects"]}, {"contradicted"})
+        assert not any(row["verdict"] == "escapes-unseen" for row in rows), rows
+        same({row["annotations"][0]["text"] for row in rows if row["objects"]}, {"append does not escape"})
+        same(document["warnings"], [])
+
+
+harness.main()
