@@ -8,7 +8,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#include "profile/frames.h"
+#include "profile/owner.h"
 
 struct frame_entry {
 	struct call_tree_frame key; /* interned strings, so that bytes can be compared */
@@ -148,12 +148,18 @@ static struct call_tree_leaf *leaf_of(struct call_tree *tree, uint32_t node)
 	return &tree->leaves[tree->nodes[node].leaf];
 }
 
-static void add_sample(struct call_tree *tree, struct location_frames *known, const struct profile_sample *sample,
-		       int side)
+static uint32_t frame_of(struct call_tree *tree, const struct profile_frame *frame)
+{
+	return frame && frame->function ? frame_number(tree, frame->function, frame->file, frame->line)
+					: CALL_TREE_NONE;
+}
+
+static void add_sample(struct call_tree *tree, struct location_frames *known, struct owner_table *owners,
+		       const struct profile_sample *sample, int side)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct call_tree_leaf *leaf;
-	struct frames_site site;
+	struct owner owner = owner_of(owners, sample);
 	uint32_t node = 0;
 
 	for (uint32_t i = stack->depth; i-- > 0;) {
@@ -163,8 +169,8 @@ static void add_sample(struct call_tree *tree, struct location_frames *known, co
 			node = child_of(tree, node, frames->numbers[j]);
 	}
 	leaf = leaf_of(tree, node);
-	if (frames_site(stack, &site))
-		leaf->allocating = leaf->owner = position_frame(tree, stack->locations[site.location], site.frame);
+	leaf->allocating = frame_of(tree, owner.allocating);
+	leaf->owner = frame_of(tree, owner.frame);
 	for (int value = 0; value < VALUE_COUNT; value++)
 		leaf->values[side][value] = add_saturated(leaf->values[side][value], sample->values[value]);
 }
@@ -181,6 +187,7 @@ struct call_tree *call_tree_new(void)
 
 void call_tree_add(struct call_tree *tree, const struct profile *profile, int side)
 {
+	struct owner_table *owners = owner_table_new(profile);
 	struct location_frames *known;
 	uint64_t last = 0;
 
@@ -192,10 +199,11 @@ void call_tree_add(struct call_tree *tree, const struct profile *profile, int si
 	}
 	known = memory_zeroed(last + 1, sizeof(*known));
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(tree, known, profile->samples[i], side);
+		add_sample(tree, known, owners, profile->samples[i], side);
 	for (uint64_t i = 0; i <= last; i++)
 		free(known[i].numbers);
 	free(known);
+	owner_table_free(owners);
 }
 
 void call_tree_free(struct call_tree *tree)

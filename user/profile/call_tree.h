@@ -35,8 +35,8 @@ struct call_tree_node {
 
 struct call_tree_leaf {
 	uint32_t node;
-	uint32_t allocating; /* frame that called the runtime; CALL_TREE_NONE where there is none */
-	uint32_t owner;	     /* frame that the allocation is charged to; CALL_TREE_NONE where nobody owns it */
+	uint32_t allocating; /* frame that called the runtime (owner.h); CALL_TREE_NONE if there is none */
+	uint32_t owner;	     /* frame that the allocation is charged to; CALL_TREE_NONE if nobody owns it */
 	int64_t values[CALL_TREE_SIDES][VALUE_COUNT]; /* where the profile of that side measures them */
 };
 
@@ -56,7 +56,7 @@ void call_tree_free(struct call_tree *tree);
 /* Adds the samples of a profile to one side. Strings are copied: the profile may be freed before the tree. */
 void call_tree_add(struct call_tree *tree, const struct profile *profile, int side);
 
-/* The frame of that position; CALL_TREE_NONE where no stack has it. */
+/* The frame of that position; CALL_TREE_NONE if no stack has it. By the thread that builds. */
 uint32_t call_tree_find(const struct call_tree *tree, const char *function, const char *file, uint32_t line);
 
 #endif

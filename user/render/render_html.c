@@ -139,19 +139,36 @@ static void number_cell(FILE *stream, int64_t value, bool bytes)
 		    bytes ? terminal_bytes(number, value) : terminal_number(number, value));
 }
 
+static void site_cell(FILE *stream, const char *file, uint32_t line, const char *function, const char *via)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", line);
+	fputs("<td class=\"place code\">", stream);
+	if (file)
+		html_format(stream, "%s:%s ", file, number);
+	html_text(stream, function);
+	if (via)
+		html_format(stream, " via %s", via);
+	fputs("</td>", stream);
+}
+
 static void static_row(FILE *stream, const struct render_html_page *page, size_t at)
 {
 	const struct audit_row *audit = page->audit ? &page->audit->rows[at] : NULL;
 	const struct report_row *site = audit ? NULL : &page->sites->rows[at];
 	const int64_t *values = audit ? audit->values : site->values;
-	char line[16];
 
-	snprintf(line, sizeof(line), "%u", audit ? audit->site.line : site->line);
 	fputs("<tr>", stream);
-	if (audit)
+	if (audit) {
+		const struct profile_frame *owner = audit->via ? audit->owner : NULL;
+
 		html_format(stream, "<td>%s</td>", audit_verdict_name(audit->verdict));
-	html_format(stream, "<td class=\"place code\">%s:%s %s</td>", audit ? audit->file : site->file, line,
-		    audit ? audit->site.function : site->function);
+		site_cell(stream, owner ? owner->file : audit->file, owner ? owner->line : audit->site.line,
+			  owner ? owner->function : audit->site.function, audit->via);
+	} else {
+		site_cell(stream, site->file, site->line, site->function, site->via);
+	}
 	number_cell(stream, values[VALUE_OBJECTS], false);
 	number_cell(stream, values[VALUE_BYTES], true);
 	if (audit)

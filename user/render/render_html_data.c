@@ -36,24 +36,28 @@ bool render_html_measures(const struct render_html_page *page, enum profile_valu
 struct page_row {
 	const struct audit_row *audit; /* NULL: of a report */
 	const struct report_row *site; /* NULL: of an audit */
-	const char *file, *source;     /* as shown; as it is looked for */
-	const char *function;
+	const char *file;	       /* as shown, and as source is looked for */
+	const char *measured_file;     /* as the profile names it */
+	const char *function, *via;
 	uint32_t line;
 	const int64_t *values;
 	int64_t low, high;
 	bool has_bounds;
 };
 
+/* An allocation that another module made is shown at its owner's line. */
 static struct page_row audit_row(const struct audit *audit, size_t at)
 {
 	const struct audit_row *row = &audit->rows[at];
+	const struct profile_frame *frame = row->via && row->owner ? row->owner : &row->site;
 
 	return (struct page_row){
 		.audit = row,
-		.file = row->file,
-		.source = row->file,
-		.function = row->site.function,
-		.line = row->site.line,
+		.file = frame == &row->site ? row->file : frame->file,
+		.measured_file = frame->file,
+		.function = frame->function,
+		.via = row->via,
+		.line = frame->line,
 		.values = row->values,
 		.low = row->objects_low,
 		.high = row->objects_high,
@@ -68,8 +72,9 @@ static struct page_row site_row(const struct report *report, size_t at)
 	return (struct page_row){
 		.site = row,
 		.file = row->file,
-		.source = row->file,
+		.measured_file = row->file,
 		.function = row->function,
+		.via = row->via,
 		.line = row->line,
 		.values = row->values,
 		.low = row->objects_low,
@@ -170,6 +175,11 @@ static void write_audit_members(struct json_writer *writer, const struct audit_r
 	write_annotations(writer, row, graph);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 /* The same site in the older profile: what it allocated there. */
 static const int64_t *values_before(const struct render_html_page *page, const struct page_row *row)
 {
@@ -180,7 +190,7 @@ static const int64_t *values_before(const struct render_html_page *page, const s
 
 		if (old->line == row->line && old->function && row->function &&
 		    strcmp(old->function, row->function) == 0 && old->file && row->file &&
-		    strcmp(old->file, row->file) == 0)
+		    strcmp(old->file, row->file) == 0 && same_text(old->via, row->via))
 			return old->values;
 	}
 	return page->sites_before && row->site ? none : NULL;
@@ -190,7 +200,6 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 		      size_t at)
 {
 	const struct page_row row = row_at(page, at);
-	const char *measured_file = row.audit ? row.audit->site.file : row.file;
 	const int64_t *before = values_before(page, &row);
 	char id[32];
 
@@ -201,6 +210,7 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 	json_write_text(writer, "file", row.file);
 	json_write_position(writer, "line", row.line);
 	json_write_text(writer, "function", row.function);
+	json_write_text(writer, "via", row.via);
 	if (row.audit)
 		write_audit_members(writer, row.audit, page->graph);
 	write_values(writer, "values", page, row.values, false);
@@ -208,8 +218,8 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 		write_values(writer, "before", page, before, false);
 	write_bounds(writer, &row);
 	write_frame_number(writer, "owner",
-			   call_tree_find(tree, row.function ? row.function : "", measured_file, row.line));
-	json_write_text(writer, "source", row.source);
+			   call_tree_find(tree, row.function ? row.function : "", row.measured_file, row.line));
+	json_write_text(writer, "source", row.file);
 	json_write_object_end(writer);
 }
 
@@ -378,8 +388,8 @@ static void write_sources(struct json_writer *writer, const struct render_html_p
 	for (size_t i = 0; i < row_count(page) && !page->no_source; i++) {
 		struct page_row row = row_at(page, i);
 
-		if (row.source && row.line)
-			places[count++] = (struct source_place){row.source, row.line};
+		if (row.file && row.line)
+			places[count++] = (struct source_place){row.file, row.line};
 	}
 	qsort(places, count, sizeof(*places), by_place);
 	json_write_object(writer, "sources");

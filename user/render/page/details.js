@@ -93,10 +93,15 @@ function sourceDetails(row) {
 		make("div", {class: "source", tabindex: "0", role: "group", "aria-label": `source around ${row.file}:${row.line}`}, ...lines));
 }
 
+// Whether a stack is one of the row's: its owner is the row's, and so is the function that allocated for it.
+function isBehind(leaf, row) {
+	if (leaf.owner !== (row.owner ?? null) && leaf.allocating !== row.owner)
+		return false;
+	return row.via ? leaf.allocating !== null && data.frames[leaf.allocating][0] === row.via : true;
+}
+
 function stacksBehind(row) {
-	if (row.owner === null || row.owner === undefined)
-		return null;
-	const leaves = callTree.leaves.filter(leaf => leaf.owner === row.owner || leaf.allocating === row.owner);
+	const leaves = callTree.leaves.filter(leaf => isBehind(leaf, row));
 	const weigh = data.measures.findIndex(measure => measure.key === "bytes");
 	const by = weigh >= 0 ? weigh : 0;
 
