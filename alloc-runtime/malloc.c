@@ -11,6 +11,9 @@
 #include "malloc_fast.h"
 #include "sampler.h"
 #include "special.h"
+#include "sys.h"
+
+enum { MovedAtOnce = 1 << 20 }; /* bytes of a large object that exist twice while it moves */
 
 static const char zerobase[8]; /* objects of no size stand here */
 
@@ -134,7 +137,7 @@ void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 	if (rounded < size || whole < size || rounded > PTRDIFF_MAX)
 		return out_of_memory();
 	if (rounded > MaxSmallSize || alignment > PageSize) {
-		r = request_large(rounded, alignment, ForScan);
+		r = request_large(whole, alignment, ForScan);
 	} else {
 		/* Spans start at pages, so a class whose size is a multiple of the alignment has only such objects. The
 		 * largest class is one for every alignment. */
@@ -311,12 +314,69 @@ size_t mallocgc_usable(const void *object)
 	return unlikely(debug_level) ? debug_size(s, object) : s->elemsize;
 }
 
-bool mallocgc_resizeLarge(void *object, size_t size)
+/* Of a span in use: whether the object is free, as far as its bits say. They do while it waits for nobody's window. */
+static bool looks_free(struct mspan *s, unsigned index)
+{
+	uint64_t shared = atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1;
+	bool own = atomic_load_explicit(&s->owner, memory_order_relaxed) == mcache_self;
+
+	return shared || (own && !(s->allocBits[index / 64] >> index % 64 & 1));
+}
+
+void mallocgc_checkObject(const void *object)
+{
+	struct mspan *s = span_at(object);
+	uintptr_t address = (uintptr_t)object;
+
+	if (!s || (s->state != mSpanInUse && s->state != mSpanLarge))
+		goalloc_fatal("realloc of a pointer that is not of this heap:", address);
+	uintptr_t offset = address - s->base;
+	if (s->state == mSpanLarge ? offset != 0 : offset % s->elemsize != 0)
+		goalloc_fatal("realloc of a pointer into an object:", address);
+	if (s->state == mSpanInUse &&
+	    (offset / s->elemsize >= s->nelems || looks_free(s, (unsigned)(offset / s->elemsize))))
+		goalloc_fatal("realloc of a freed object:", address);
+}
+
+bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller)
 {
 	struct mspan *s = span_at(object);
 
-	return !debug_level && s->state == mSpanLarge && size > MaxSmallSize && size <= PTRDIFF_MAX &&
-	       mheap_resizeSpan(s, (size + PageSize - 1) >> PageShift);
+	if (debug_level || s->state != mSpanLarge || size <= MaxSmallSize || size > PTRDIFF_MAX)
+		return false;
+	struct request r = request_large(size, 0, s->spanclass);
+	struct mheap_grown grown = {0};
+	uint64_t old = mspan_bytes(s);
+	struct mcache *c = mcache_enter();
+	bool resized = mheap_resizeSpan(s, r.bytes >> PageShift, &grown);
+	if (grown.bytes != 0)
+		note_heap_grow(&grown, c, caller);
+	if (resized) {
+		owner_add(&c->class_counters[s->spanclass].frees, 1);
+		owner_add(&c->class_counters[s->spanclass].freed_bytes, old);
+		sequence_step(&c->sequence.allocating);
+		bool sampled = sampler_takes(c, r.bytes);
+		note_large(c, size, s, caller);
+		if (sampled)
+			note_sample(c, object, r.bytes, s->spanclass, NULL, caller);
+		sequence_step(&c->sequence.allocating);
+	}
+	mcache_leave(c);
+	return resized;
+}
+
+void mallocgc_moveLarge(void *to, void *from, size_t size)
+{
+	struct mspan *s = span_at(from);
+
+	for (size_t left = size, part; left > 0; left -= part) {
+		part = left % MovedAtOnce ? left % MovedAtOnce : MovedAtOnce;
+		char *source = (char *)from + (left - part);
+		memcpy((char *)to + (left - part), source, part);
+		if (part == MovedAtOnce)
+			sysUnused(source, part);
+	}
+	sysUnused(from, mspan_bytes(s));
 }
 
 size_t goalloc_usable_size(const void *object)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap of pages: a reserved arena, mapped from its start as far as needed, cut into spans.
+ * The heap of pages: the arena, cut into spans.
  *
- * How a request goes down: alloc → alloc_m → allocSpanLocked takes the best fit of free[] and freelarge, else grow maps
- * more arena. What is too long is cut, the rest stays free.
- * How a free comes back: freeSpan merges the span with its free neighbours, which it finds through the table.
+ * How a request goes down: mheap_alloc → alloc_m → allocSpanLocked takes the best fit of free[] and freelarge, else
+ * mheap_grow gets more arena from arena.c. What is too long is cut, and the rest stays free.
+ * How a free comes back: mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
  */
 #include "runtime.h"
 
 #include <string.h>
 
+#include "arena.h"
 #include "debug.h"
 #include "scavenge.h"
 #include "special.h"
@@ -19,14 +20,11 @@
 enum {
 	HeapAllocChunk = 1 << 20,  /* the arena grows by at least so much */
 	GrowPages = 8,		   /* and by multiples of so many pages: 64 KiB */
-	BitmapShare = 32,	   /* bytes of arena for each byte of the pointer bitmap */
-	TableStep = 64 * 1024,	   /* bytes by which the table is mapped */
+	ReleasedAtOnce = 64,	   /* pages that an object gives up when it shrinks: 512 KiB */
+	HoleFilled = 1 << 17,	   /* pages of a hole whose table entries are filled, against wild frees: 1 GiB */
 	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
 	PrefaultShare = 16,	   /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
 };
-#define ARENA_HINT ((void *)0x00c000000000)
-#define ARENA_MAX  ((size_t)512 << 30)
-#define ARENA_MIN  ((size_t)16 << 20)
 
 struct mheap mheap;
 struct arena_map arena_map;
@@ -36,32 +34,8 @@ static uintptr_t page_of(const struct mspan *s)
 	return (s->base - mheap.arena_start) >> PageShift;
 }
 
-/* Reserves [table | bitmap | arena] together, all aligned to pages of ours. */
-static bool reserve(void *hint, size_t arena)
-{
-	size_t table = arena >> PageShift << 3; /* a pointer a page */
-	size_t bitmap = arena / BitmapShare;
-	char *p = sysReserve(hint, table + bitmap + arena + PageSize);
-
-	if (!p)
-		return false;
-	uintptr_t start = ((uintptr_t)p + PageSize - 1) & ~(uintptr_t)(PageSize - 1);
-	arena_map.spans = (struct mspan **)start;
-	mheap.bitmap = start + table;
-	mheap.arena_start = mheap.arena_used = mheap.bitmap + bitmap;
-	mheap.arena_end = mheap.arena_start + arena;
-	mheap.arena_reserved = true;
-	return true;
-}
-
 bool mallocinit(void)
 {
-	bool reserved = reserve(ARENA_HINT, ARENA_MAX);
-
-	for (size_t size = ARENA_MAX / 2; !reserved && size >= ARENA_MIN; size /= 2)
-		reserved = reserve(NULL, size);
-	if (!reserved)
-		return false;
 	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
 	fixalloc_init(&mheap.specialalloc, sizeof(struct special));
 	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
@@ -70,7 +44,6 @@ bool mallocinit(void)
 		fixalloc_init(&mheap.bitsalloc[i], (sizeof(uint64_t) * 3) << i);
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		mheap.central[i].spanclass = (uint8_t)i;
-	arena_map.start = mheap.arena_start;
 	mheap.now = sysNow();
 	scavenge_init();
 	debug_init();
@@ -185,50 +158,49 @@ static void freeSpanLocked(struct mspan *s)
 	insert_free(s);
 }
 
-static bool map_table(uintptr_t used)
+/* A hole is a span that nobody frees and nothing merges with. */
+static void make_hole(struct mspan *s, size_t bytes)
 {
-	size_t need = (used - mheap.arena_start) >> PageShift << 3;
-
-	if (need <= mheap.spans_mapped)
-		return true;
-	size_t whole = (mheap.arena_end - mheap.arena_start) >> PageShift << 3;
-	size_t mapped = (need + TableStep - 1) / TableStep * TableStep;
-	if (mapped > whole)
-		mapped = whole;
-	if (!sysMap((char *)arena_map.spans + mheap.spans_mapped, mapped - mheap.spans_mapped))
-		return false;
-	mheap.spans_mapped = mapped;
-	return true;
+	s->npages = bytes >> PageShift;
+	s->state = mSpanHole;
+	set_table(s, &emptymspan, s->npages <= HoleFilled);
+	set_table(s, s, false);
+	mheap.arena_used += bytes;
+	mheap.holes += bytes;
 }
 
-/* Maps at least npages more, as a free span. */
-static bool mheap_grow(size_t npages, struct mheap_grown *grown)
+/* Adds at least npages to the arena, the last of them at a multiple of align_pages, as a free span. */
+static bool mheap_grow(size_t npages, size_t align_pages, struct mheap_grown *grown)
 {
-	size_t left = mheap.arena_end - mheap.arena_used;
 	size_t ask = (npages + GrowPages - 1) / GrowPages * GrowPages << PageShift;
 	size_t size = ask < HeapAllocChunk ? HeapAllocChunk : ask;
+	uintptr_t alignment = align_pages << PageShift;
+	struct arena_extent extent;
+	struct mspan *s = new_span(0, 0), *hole;
 
-	if (npages > left >> PageShift)
-		return false;
-	if (size > left)
-		size = ask = left;
-	struct mspan *s = new_span(mheap.arena_used, 0);
 	if (!s)
 		return false;
-	if (!map_table(mheap.arena_used + size) ||
-	    (!sysMap((void *)mheap.arena_used, size) && (size = ask, !sysMap((void *)mheap.arena_used, size)))) {
+	if (!arena_extend(size, alignment, &extent) && !arena_extend(ask, alignment, &extent)) {
 		delete_span(s);
 		return false;
 	}
-	s->npages = s->npreleased = size >> PageShift;
-	mheap.arena_used += size;
+	hole = extent.hole != 0 ? new_span(mheap.arena_used, 0) : NULL;
+	if (extent.hole != 0 && !hole) {
+		sysFree((void *)extent.base, extent.bytes);
+		delete_span(s);
+		return false;
+	}
+	if (hole)
+		make_hole(hole, extent.hole);
+	s->base = extent.base;
+	s->npages = s->npreleased = extent.bytes >> PageShift;
+	mheap.arena_used += extent.bytes;
 	set_table(s, &emptymspan, true);
 	__atomic_store_n(&arena_map.pages, (mheap.arena_used - mheap.arena_start) >> PageShift, __ATOMIC_RELEASE);
 	freeSpanLocked(s);
 	owner_add(&mheap.counters.heap_grows, 1);
-	owner_add(&mheap.counters.heap_grow_bytes, size);
-	*grown = (struct mheap_grown){
-		.asked_pages = npages, .bytes = size, .arena_used = mheap.arena_used - mheap.arena_start};
+	owner_add(&mheap.counters.heap_grow_bytes, extent.bytes);
+	*grown = (struct mheap_grown){.asked_pages = npages, .bytes = extent.bytes, .arena_used = mheap_mapped()};
 	return true;
 }
 
@@ -248,17 +220,9 @@ static struct mspan *find_free(size_t npages)
 	return allocLarge(npages);
 }
 
-/* A free span of exactly npages, off its list. */
-static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
+/* Takes a free span off its list and cuts it to npages; the rest stays free. */
+static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grown *grown)
 {
-	scavenge_for(npages);
-	struct mspan *s = find_free(npages);
-
-	if (!s) {
-		if (!mheap_grow(npages, grown))
-			return NULL;
-		s = find_free(npages);
-	}
 	remove_free(s);
 	grown->untouched_pages = s->npreleased == s->npages ? s->npages : 0;
 	if (s->npages > npages) {
@@ -278,6 +242,20 @@ static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 	s->npreleased = 0;
 	s->state = mSpanDead; /* nobody's neighbour until it is somebody's */
 	return s;
+}
+
+/* A free span of exactly npages, off its list. */
+static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
+{
+	scavenge_for(npages);
+	struct mspan *s = find_free(npages);
+
+	if (!s) {
+		if (!mheap_grow(npages, 1, grown))
+			return NULL;
+		s = find_free(npages);
+	}
+	return take_free(s, npages, grown);
 }
 
 bool mheap_initBits(struct mspan *s)
@@ -343,27 +321,47 @@ static bool free_front(struct mspan *s, size_t pages)
 	return true;
 }
 
+/* Pages from the span's base to its first multiple of `alignment`. */
+static size_t pages_to(const struct mspan *s, uintptr_t alignment)
+{
+	return (-s->base & (alignment - 1)) >> PageShift;
+}
+
+/* A free span that holds npages at a multiple of align_pages. */
+static struct mspan *find_aligned(size_t npages, size_t align_pages)
+{
+	uintptr_t alignment = align_pages << PageShift;
+	/* Any of so many pages does. */
+	struct mspan *s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
+
+	if (s || alignment < ArenaHole)
+		return s;
+	/* For larger alignments than that there are few places, and each growth costs another one. */
+	for (uintptr_t at = mheap.arena_start + (-mheap.arena_start & (alignment - 1)); at < mheap.arena_used;
+	     at += alignment) {
+		s = arena_map.spans[(at - mheap.arena_start) >> PageShift];
+		if (s && s->state == mSpanFree && s->base == at && s->npages >= npages)
+			return s;
+	}
+	return NULL;
+}
+
 static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct mheap_grown *grown)
 {
-	struct mspan *s = allocSpanLocked(npages + align_pages - 1, grown);
-	uintptr_t align = align_pages << PageShift;
+	uintptr_t alignment = align_pages << PageShift;
 
-	if (!s)
-		return NULL;
-	size_t front = (-s->base & (align - 1)) >> PageShift;
-	if (front != 0 && !free_front(s, front)) {
+	scavenge_for(npages);
+	struct mspan *s = find_aligned(npages, align_pages);
+	if (!s) {
+		if (!mheap_grow(npages, align_pages, grown))
+			return NULL;
+		s = free_neighbour(arena_map.pages - 1); /* what it added, and what was free before it */
+	}
+	size_t front = pages_to(s, alignment);
+	s = take_free(s, front + npages, grown);
+	if (s && front != 0 && !free_front(s, front)) {
 		freeSpanLocked(s);
 		return NULL;
-	}
-	if (s->npages > npages) {
-		struct mspan *rest = new_span(s->base + (npages << PageShift), s->npages - npages);
-		if (!rest) {
-			freeSpanLocked(s);
-			return NULL;
-		}
-		rest->pages_needzero = s->pages_needzero;
-		s->npages = npages;
-		freeSpanLocked(rest);
 	}
 	return s;
 }
@@ -474,39 +472,59 @@ void mheap_freeSpan(struct mspan *s)
 	lock_release(&mheap.lock);
 }
 
-bool mheap_resizeSpan(struct mspan *s, size_t npages)
+static bool shrink(struct mspan *s, size_t npages)
 {
-	bool resized = false;
+	size_t cut = s->npages - npages;
+	struct mspan *rest = cut != 0 ? new_span(s->base + (npages << PageShift), cut) : NULL;
 
+	if (cut != 0 && !rest)
+		return false;
+	s->npages = npages;
+	if (rest) {
+		rest->pages_needzero = true;
+		/* Much of it would wait for the scavenger, and the program has just said that it needs less. */
+		if (cut >= ReleasedAtOnce && sysUnused((void *)rest->base, mspan_bytes(rest))) {
+			rest->npreleased = cut;
+			rest->pages_needzero = false;
+		}
+		freeSpanLocked(rest);
+	}
+	return true;
+}
+
+/* The free span behind s, of at least so many pages if that can be had: the last span of the arena can go on. */
+static struct mspan *room_behind(const struct mspan *s, size_t npages, struct mheap_grown *grown)
+{
+	uintptr_t end = page_of(s) + s->npages;
+	struct mspan *after = free_neighbour(end);
+	size_t have = after ? after->npages : 0;
+
+	if (have < npages && end + have == arena_map.pages && mheap_grow(npages - have, 1, grown))
+		after = free_neighbour(end);
+	return after && after->npages >= npages ? after : NULL;
+}
+
+static bool extend(struct mspan *s, size_t npages, struct mheap_grown *grown)
+{
+	size_t more = npages - s->npages;
+
+	scavenge_for(more);
+	struct mspan *after = room_behind(s, more, grown);
+	struct mheap_grown unused;
+	if (!after || !(after = take_free(after, more, &unused)))
+		return false;
+	set_table(after, &emptymspan, false);
+	set_table(s, &emptymspan, false);
+	delete_span(after);
+	s->npages = npages;
+	return true;
+}
+
+bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown)
+{
 	lock_acquire(&mheap.lock);
 	size_t old = s->npages;
-	if (npages <= old) {
-		struct mspan *rest = npages < old ? new_span(s->base + (npages << PageShift), old - npages) : NULL;
-		if (rest) {
-			rest->pages_needzero = true;
-			s->npages = npages;
-			freeSpanLocked(rest);
-		}
-		resized = true;
-	} else {
-		struct mspan *after = free_neighbour(page_of(s) + old);
-		if (after && old + after->npages >= npages) {
-			size_t rest = old + after->npages - npages;
-			remove_free(after);
-			set_table(after, &emptymspan, false);
-			set_table(s, &emptymspan, false);
-			after->base += (npages - old) << PageShift;
-			after->npages = rest;
-			if (after->npreleased > rest)
-				after->npreleased = rest;
-			s->npages = npages;
-			if (rest != 0)
-				freeSpanLocked(after);
-			else
-				delete_span(after);
-			resized = true;
-		}
-	}
+	bool resized = npages <= old ? shrink(s, npages) : extend(s, npages, grown);
 	if (resized) {
 		mSpanList_remove(reader_get(&s->list), s);
 		mSpanList_insert(busy_list(npages), s);
@@ -518,9 +536,10 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages)
 	return resized;
 }
 
+/* For good, in case of a hole. */
 static bool in_use(const struct mspan *s)
 {
-	return s->state == mSpanInUse || s->state == mSpanLarge;
+	return s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanHole;
 }
 
 /* Whether a span in use begins at the page, once find_in_use has been through. */
@@ -528,7 +547,7 @@ static bool begins_in_use(uintptr_t page)
 {
 	const struct mspan *s = arena_map.spans[page];
 
-	return in_use(s) && page_of(s) == page;
+	return s && in_use(s) && page_of(s) == page;
 }
 
 /* Sorts all structs into those of spans in use and dead ones. A span is in use if its state says so, which alloc_m sets
@@ -544,6 +563,10 @@ static void find_in_use(void)
 			owner_set(&s->list, NULL);
 			s->divMagic = 0;
 			delete_span(s);
+			continue;
+		}
+		if (s->state == mSpanHole) {
+			mheap.holes += mspan_bytes(s);
 			continue;
 		}
 		mheap.pagesInUse += s->npages;
@@ -579,7 +602,7 @@ void mheap_rebuild(void)
 	memset(&mheap.freelarge, 0, sizeof mheap.freelarge);
 	memset(mheap.busy, 0, sizeof mheap.busy);
 	mheap.busylarge = (struct mSpanList){NULL, NULL};
-	mheap.pagesInUse = mheap.pagesReleased = 0;
+	mheap.pagesInUse = mheap.pagesReleased = mheap.holes = 0;
 	fixalloc_forget(&mheap.tinyalloc);
 	fixalloc_forget(&mheap.specialalloc);
 	fixalloc_forget(&mheap.cachealloc);

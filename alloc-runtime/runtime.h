@@ -24,7 +24,7 @@
  *   mcentral     has no lists of swept and unswept spans: sweepgen and the order of `empty` tell
  *   mheap        has only large objects on its busy lists: other spans in use are on those of mcache and mcentral
  *   sweep        visits for few free objects, by allspans, where Go's has to find every unmarked one
- *   bitmap       has its place in the address space, and no contents
+ *   arena        grows in one piece from its start, as far as the address space lets it, with holes if it must
  *   scavenging   goes by the clock of frees, in a thread only where one is asked for
  */
 
@@ -88,6 +88,7 @@ enum mspan_state {
 	mSpanFree,  /* pages in mheap */
 	mSpanInUse, /* small objects; on a list of its mcentral */
 	mSpanLarge, /* one large object; on a busy list of mheap */
+	mSpanHole,  /* not the heap's pages: see arena.c */
 };
 
 enum mspan_idle {
@@ -377,15 +378,11 @@ struct mheap {
 	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
 	struct mSpanList busylarge;
 
-	/*
-	 * Reserved at init, one behind the other as in Go: the spans table (arena_map.spans), the pointer bitmap, and
-	 * the arena [arena_start, arena_end), up to arena_used mapped. The bitmap has two bits a word of the arena for a
-	 * collector; there is none here, and nothing but its place is taken.
-	 */
-	uintptr_t bitmap;
-	uintptr_t arena_start, arena_used, arena_end;
-	bool arena_reserved;
-	size_t spans_mapped; /* bytes of the table */
+	/* arena.c: the arena is [arena_start, arena_used) but for its holes; both 0 before the first growth. */
+	uintptr_t arena_start, arena_used;
+	size_t holes;	     /* bytes */
+	size_t table_mapped; /* bytes of arena_map.spans */
+	size_t table_sys;    /* and of all tables that there were */
 
 	struct mspan *allspans; /* every struct mspan there ever was, newest first, by alllink */
 	struct fixalloc spanalloc, cachealloc, tinyalloc;
@@ -423,8 +420,14 @@ struct mheap {
 
 extern struct mheap mheap;
 
-/* What a free needs to find a span. Every page of the mapped arena has an entry: the span for all pages of small
- * objects, and for the first and last one of large objects and free spans; else emptymspan. */
+/* Bytes of the arena, without holes. */
+static inline size_t mheap_mapped(void)
+{
+	return mheap.arena_used - mheap.arena_start - mheap.holes;
+}
+
+/* What a free needs to find a span. Every page of the arena has an entry: the span for all pages of small objects, and for
+ * the first and last one of large objects, free spans and holes; else emptymspan, or NULL inside of a long hole. */
 struct arena_map {
 	_Alignas(CACHE_LINE) uintptr_t start;
 	uintptr_t pages; /* mapped */
@@ -438,11 +441,12 @@ struct mheap_grown {
 	size_t untouched_pages;		       /* from the span's start on, its own and free ones behind it */
 };
 
-bool mallocinit(void); /* once, under cachelock; false when not even a small arena is to be had */
+bool mallocinit(void); /* once, under cachelock */
 struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown);
 /* The same at a multiple of align_pages, a power of two. */
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
-bool mheap_resizeSpan(struct mspan *s, size_t npages); /* of a large object */
+/* Makes a large object longer or shorter where it stands; false if it cannot be. */
+bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
 void mheap_freeSpan(struct mspan *s);
 /* In the child of a fork: makes everything that mheap.lock guards anew, from the spans that are in use. */
 void mheap_rebuild(void);
@@ -470,8 +474,13 @@ void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, str
 /* At a multiple of `alignment`, a power of two; malloc's rules. */
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller);
 size_t mallocgc_usable(const void *object);
-/* A large object to another large size where it stands; false when that cannot be. */
-bool mallocgc_resizeLarge(void *object, size_t size);
+/* Ends the process unless it is an object that starts there, and that is not free as far as can be seen. */
+void mallocgc_checkObject(const void *object);
+/* A large object to another large size where it stands; false if it cannot be. It counts as freed and allocated anew, as
+ * it would if it had moved. */
+bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller);
+/* Copies `size` bytes of a large object and gives its memory back as it goes; it can only be freed then. */
+void mallocgc_moveLarge(void *to, void *from, size_t size);
 /* Frees one object of a span of small objects. */
 void free_object(struct mcache *c, struct mspan *s, unsigned index);
 

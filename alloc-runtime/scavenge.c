@@ -80,7 +80,7 @@ void scavenge_tick(void)
 
 void scavenge_for(size_t npages)
 {
-	size_t arena = (mheap.arena_used - mheap.arena_start) >> PageShift;
+	size_t arena = mheap_mapped() >> PageShift;
 	size_t resident = (arena - mheap.pagesReleased + npages) << PageShift;
 
 	if (mheap.limit != 0 && resident > mheap.limit)

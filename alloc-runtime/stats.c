@@ -107,7 +107,7 @@ static void read_sizes(struct goalloc_memstats *to, const struct goalloc_stats *
 
 static uint64_t bits_sys(void)
 {
-	uint64_t sys = mheap.tinyalloc.sys + mheap.specialalloc.sys + mheap.spans_mapped;
+	uint64_t sys = mheap.tinyalloc.sys + mheap.specialalloc.sys + mheap.table_sys;
 
 	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
 		sys += mheap.bitsalloc[i].sys;
@@ -127,7 +127,7 @@ void goalloc_read_memstats(struct goalloc_memstats *to)
 	to->TotalAlloc = from.total.bytes;
 	to->Alloc = to->HeapAlloc = from.total.bytes - from.total.freed_bytes;
 	lock_acquire(&mheap.lock);
-	to->HeapSys = mheap.arena_used - mheap.arena_start;
+	to->HeapSys = mheap_mapped();
 	to->HeapInuse = (uint64_t)mheap.pagesInUse << PageShift;
 	to->HeapIdle = to->HeapSys - to->HeapInuse;
 	to->HeapReleased = (uint64_t)mheap.pagesReleased << PageShift;

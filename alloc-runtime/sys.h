@@ -3,10 +3,9 @@
 #define SYS_H
 
 /*
- * What the allocator asks of the operating system; one file a system implements it. Memory is in one of three states:
+ * What the allocator asks of the operating system; one file a system implements it. Memory is in one of two states:
  *
- *     reserved  address space that nobody else gets; touching it faults       sysReserve
- *     mapped    may be used; zero until first written                         sysMap, sysAlloc
+ *     mapped    may be used; zero until first written                         sysMapAt, sysAlloc
  *     unused    still mapped, its contents given back; zero when next touched sysUnused
  *
  * Sizes and addresses are multiples of the machine's page. None of these allocates, takes locks or sets errno.
@@ -17,10 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *sysReserve(void *hint, size_t size); /* NULL where there is no room; the hint is only a hint */
-bool sysMap(void *reserved, size_t size);  /* false when memory is out */
-void *sysAlloc(size_t size);		   /* reserved and mapped at once; NULL when memory is out */
-void sysFree(void *address, size_t size);  /* back to no state */
+enum sys_mapped {
+	SysMapped,
+	SysTaken,    /* there is a mapping of somebody else's */
+	SysNoMemory, /* or no address space */
+};
+enum sys_mapped sysMapAt(uintptr_t address, size_t size);
+void *sysAlloc(size_t size);		  /* maps wherever there is room; NULL when memory is out */
+void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* mapped memory will be written soon: a hint */
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);

@@ -11,28 +11,33 @@
 #include <time.h>
 #include <unistd.h>
 
-static void *map(void *hint, size_t size, int protection, int flags)
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* Linux before 4.17 ignores the flag, and takes the address as a hint. */
+enum sys_mapped sysMapAt(uintptr_t address, size_t size)
 {
 	int saved = errno;
-	void *address = mmap(hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	void *mapped = mmap((void *)address, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	enum sys_mapped result = mapped == (void *)address		   ? SysMapped
+				 : mapped == MAP_FAILED && errno != EEXIST ? SysNoMemory
+									   : SysTaken;
 
+	if (mapped != MAP_FAILED && result != SysMapped)
+		munmap(mapped, size);
 	errno = saved;
-	return address == MAP_FAILED ? NULL : address;
-}
-
-void *sysReserve(void *hint, size_t size)
-{
-	return map(hint, size, PROT_NONE, MAP_NORESERVE);
-}
-
-bool sysMap(void *reserved, size_t size)
-{
-	return map(reserved, size, PROT_READ | PROT_WRITE, MAP_FIXED) != NULL;
+	return result;
 }
 
 void *sysAlloc(size_t size)
 {
-	return map(NULL, size, PROT_READ | PROT_WRITE, 0);
+	int saved = errno;
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	errno = saved;
+	return address == MAP_FAILED ? NULL : address;
 }
 
 void sysFree(void *address, size_t size)

@@ -140,14 +140,22 @@ static const char *allspans_are_valid(size_t in_arena)
 
 static const char *arena_is_valid(void)
 {
-	size_t inuse = 0, released = 0, spans = 0;
+	size_t inuse = 0, released = 0, spans = 0, holes = 0;
 	const struct mspan *before = NULL;
 	const char *wrong;
 
 	for (uintptr_t page = 0; page < arena_map.pages;) {
 		const struct mspan *s = arena_map.spans[page];
-		CHECK(s != &emptymspan);
+		CHECK(s && s != &emptymspan);
 		CHECK(s->base == mheap.arena_start + (page << PageShift));
+		if (s->state == mSpanHole) {
+			CHECK(arena_map.spans[page + s->npages - 1] == s);
+			holes += s->npages << PageShift;
+			before = s;
+			spans++;
+			page += s->npages;
+			continue;
+		}
 		if ((wrong = mspan_is_valid(s)) || (wrong = table_is_valid(s, page)))
 			return wrong;
 		if (s->state == mSpanFree) {
@@ -165,6 +173,7 @@ static const char *arena_is_valid(void)
 		page += s->npages;
 		CHECK(page <= arena_map.pages);
 	}
+	CHECK(holes == mheap.holes);
 	CHECK(inuse == mheap.pagesInUse);
 	CHECK(released == mheap.pagesReleased);
 	return allspans_are_valid(spans);

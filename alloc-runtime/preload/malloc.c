@@ -70,6 +70,8 @@ EXPORT void *calloc(size_t n, size_t size)
 	return s->needzero ? memset(object, 0, size) : object;
 }
 
+enum { MovedByParts = 4 << 20 }; /* bytes */
+
 static void *resize(void *object, size_t size, struct caller *caller)
 {
 	if (!object)
@@ -78,11 +80,12 @@ static void *resize(void *object, size_t size, struct caller *caller)
 		free_fast(object);
 		return NULL;
 	}
+	mallocgc_checkObject(object);
 	size_t usable = mallocgc_usable(object);
 	/* In place when it fits and does not waste half. */
 	if (size <= usable && (size >= usable / 2 || usable <= 64))
 		return object;
-	if (mallocgc_resizeLarge(object, size))
+	if (mallocgc_resizeLarge(object, size, caller))
 		return object;
 	struct mspan *s;
 	void *moved;
@@ -90,7 +93,11 @@ static void *resize(void *object, size_t size, struct caller *caller)
 		moved = mallocgc(size, ForMalloc, NULL, caller);
 	if (!moved)
 		return NULL;
-	memcpy(moved, object, size < usable ? size : usable);
+	size_t kept = size < usable ? size : usable;
+	if (usable >= MovedByParts && !debug_level)
+		mallocgc_moveLarge(moved, object, kept);
+	else
+		memcpy(moved, object, kept);
 	free_fast(object);
 	return moved;
 }

@@ -92,7 +92,7 @@ static void work(void)
 		}
 		goalloc_release_memory();
 	}
-	if (mheap.arena_reserved && mheap_is_valid())
+	if (mheap.arena_start && mheap_is_valid())
 		_exit(13);
 	/* With everything free and the system willing again there must be memory. */
 	failing = 0;

@@ -8,11 +8,13 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -511,16 +513,126 @@ static void an_idle_process_with_a_scavenger_gives_memory_back(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void the_address_space_is_laid_out_as_gos(void **state)
+/* ---- the address space; each in a process of its own ---- */
+
+static int in_a_process(int (*function)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(function());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + status;
+}
+
+static bool take_addresses(uintptr_t at, size_t size)
+{
+	return mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+		    0) == (void *)at;
+}
+
+static uint64_t heap_sys(void)
+{
+	struct goalloc_memstats stats;
+
+	goalloc_read_memstats(&stats);
+	return stats.HeapSys;
+}
+
+/* Whether objects are where they should be, the heap counts no more than it has, and all is valid. */
+static int grow_past(size_t obstacle)
+{
+	enum { N = 20, Size = 3 << 20 };
+	static char *objects[N];
+	uint64_t before = heap_sys();
+	uintptr_t end = mheap.arena_used;
+
+	for (unsigned i = 0; i < N; i++) {
+		if (i == 2 && !take_addresses(mheap.arena_used, obstacle))
+			return 1;
+		objects[i] = goalloc_noscan(Size);
+		if (!objects[i])
+			return 2;
+		objects[i][0] = objects[i][Size - 1] = (char)i;
+	}
+	if (mheap.arena_used < end + obstacle || heap_sys() - before > 2 * N * (size_t)Size || mheap_is_valid())
+		return 3;
+	for (unsigned i = 0; i < N; i++) {
+		if (objects[i][0] != (char)i || objects[i][Size - 1] != (char)i)
+			return 4;
+		goalloc_free(objects[i]);
+	}
+	return mheap_is_valid() ? 5 : 0;
+}
+
+static int past_a_page(void)
+{
+	return grow_past(4096);
+}
+
+static int past_more_than_512_gib(void)
+{
+	return grow_past(600UL << 30);
+}
+
+static int with_a_table_that_moves(void)
+{
+	enum { N = 5 };
+	char *small = goalloc_scan(100), *objects[N];
+	struct mspan **table = arena_map.spans;
+
+	if (!take_addresses((uintptr_t)table + mheap.table_mapped, 4096))
+		return 1;
+	for (unsigned i = 0; i < N; i++)
+		if (!(objects[i] = goalloc_noscan(40 << 20)))
+			return 2;
+	if (arena_map.spans == table || mheap_is_valid())
+		return 3;
+	goalloc_free(small);
+	for (unsigned i = 0; i < N; i++)
+		goalloc_free(objects[i]);
+	return mheap_is_valid() ? 4 : 0;
+}
+
+static void the_arena_goes_on_where_others_have_mapped_something(void **state)
 {
 	(void)state;
-	size_t arena = mheap.arena_end - mheap.arena_start;
-
 	goalloc_free(goalloc_scan(8));
-	assert_int_equal(mheap.bitmap - (uintptr_t)arena_map.spans, arena >> PageShift << 3);
-	/* Two bits a word. */
-	assert_int_equal(mheap.arena_start - mheap.bitmap, arena / sizeof(void *) * 2 / 8);
-	assert_int_equal(mheap.arena_start % PageSize, 0);
+	assert_int_equal(in_a_process(past_a_page), 0);
+	assert_int_equal(in_a_process(past_more_than_512_gib), 0);
+	assert_int_equal(in_a_process(with_a_table_that_moves), 0);
+}
+
+static long status_kib(const char *key)
+{
+	char line[200];
+	long value = -1;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (file && fgets(line, sizeof line, file))
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtol(line + strlen(key), NULL, 10);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+static int lock_all_memory(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		return errno == EPERM || errno == ENOMEM ? 0 : 1;
+	long before = status_kib("VmLck:");
+	for (unsigned i = 0; i < 1000; i++)
+		if (!goalloc_scan(1000))
+			return 2;
+	return before < 512 << 10 && status_kib("VmLck:") < before + (8 << 10) ? 0 : 3;
+}
+
+static void nothing_is_reserved_that_mlockall_would_count(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(lock_all_memory), 0);
 }
 
 static void a_limit_gives_memory_back_at_once(void **state)
@@ -699,7 +811,8 @@ int main(void)
 		cmocka_unit_test(freed_memory_goes_back_to_the_system),
 		cmocka_unit_test(what_others_freed_to_a_sleeping_thread_goes_back),
 		cmocka_unit_test(an_idle_process_with_a_scavenger_gives_memory_back),
-		cmocka_unit_test(the_address_space_is_laid_out_as_gos),
+		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
+		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),

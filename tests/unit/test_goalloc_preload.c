@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +163,135 @@ static void realloc_keeps_what_fits(void **state)
 	call_free(grown);
 }
 
+/* ---- realloc of large objects ---- */
+
+static _Atomic bool stop;
+
+static long status_bytes(const char *key)
+{
+	char line[200];
+	long value = 0;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file))
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtol(line + strlen(key), NULL, 10) << 10;
+	fclose(file);
+	return value;
+}
+
+/* VmHWM starts anew at what is resident now. */
+static long reset_peak(void)
+{
+	FILE *file = fopen("/proc/self/clear_refs", "w");
+
+	if (!file)
+		return -1;
+	fputs("5", file);
+	return fclose(file) == 0 ? status_bytes("VmRSS:") : -1;
+}
+
+/* Tries to take addresses that somebody gives up, however shortly. */
+static void *map_all_the_time(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		void *taken = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		*(char *)taken = 1;
+		usleep(20);
+		munmap(taken, 1 << 20);
+	}
+	return unused;
+}
+
+/* Grows arrays in turns from 1 MiB to 48 MiB; what the peak is above their final size, in percent. */
+static long growth(unsigned arrays, bool noise)
+{
+	enum { From = 1 << 20, To = 48 << 20 };
+	unsigned char *array[2] = {NULL, NULL};
+	void *between[40];
+	unsigned n = 0;
+	size_t size = From, before = 0;
+	malloc_trim(0);
+	long start = reset_peak();
+
+	for (; size < To; before = size, size += size / 4 & ~(size_t)4095) {
+		for (unsigned i = 0; i < arrays; i++) {
+			array[i] = call_realloc(array[i], size);
+			assert_non_null(array[i]);
+			memset(array[i] + before, (int)(i + size / 4096), size - before);
+		}
+		if (noise)
+			between[n++] = call_malloc(100000);
+	}
+	long peak = status_bytes("VmHWM:"), final = (long)(before * arrays);
+	size_t mappings = 0;
+	char line[500];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	while (fgets(line, sizeof line, maps))
+		mappings++;
+	fclose(maps);
+	assert_true(mappings < 200);
+	size_t old = 0;
+	for (size = From; size <= before; old = size, size += size / 4 & ~(size_t)4095)
+		for (unsigned i = 0; i < arrays; i++)
+			assert_int_equal(array[i][old], (unsigned char)(i + size / 4096));
+	while (n > 0)
+		call_free(between[--n]);
+	for (unsigned i = 0; i < arrays; i++)
+		call_free(array[i]);
+	return start < 0 ? 0 : (peak - start - final) * 100 / final;
+}
+
+static void a_large_object_grows_without_being_there_twice(void **state)
+{
+	(void)state;
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, map_all_the_time, NULL), 0);
+	assert_in_range(growth(1, false) + 5, 0, 10);
+	assert_in_range(growth(1, true) + 5, 0, 11);
+	assert_in_range(growth(2, false) + 5, 0, 10);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
+static void a_large_object_that_shrinks_gives_its_memory_back(void **state)
+{
+	(void)state;
+	enum { Large = 64 << 20 };
+
+	for (size_t small = 100; small <= 1 << 20; small = small * 100 + 500000) {
+		char *p = call_malloc(Large);
+		memset(p, 7, Large);
+		long full = status_bytes("VmRSS:");
+		p = call_realloc(p, small);
+		assert_int_equal(p[small - 1], 7);
+		assert_true(status_bytes("VmRSS:") < full - Large / 10 * 9);
+		call_free(p);
+	}
+}
+
+/* Counts do not depend on whether the object had to move. */
+static void realloc_counts_as_free_and_malloc(void **state)
+{
+	(void)state;
+	struct goalloc_stats before, after;
+	char *p = call_malloc(1 << 20);
+
+	goalloc_read_stats(&before);
+	for (unsigned mib = 2; mib <= 32; mib *= 2)
+		p = call_realloc(p, (size_t)mib << 20);
+	p = call_realloc(p, 3 << 20);
+	goalloc_read_stats(&after);
+	assert_int_equal(after.total.objects - before.total.objects, 6);
+	assert_int_equal(after.total.frees - before.total.frees, 6);
+	assert_int_equal(after.total.bytes - before.total.bytes, (2 + 4 + 8 + 16 + 32 + 3) << 20);
+	assert_int_equal(after.total.freed_bytes - before.total.freed_bytes, (1 + 2 + 4 + 8 + 16 + 32) << 20);
+	call_free(p);
+}
+
 static void alignment_is_what_was_asked_for(void **state)
 {
 	(void)state;
@@ -199,6 +329,47 @@ static void alignment_is_what_was_asked_for(void **state)
 }
 
 /* Older programs still ask for it; glibc's own headers no longer do. */
+/* Space and counts are those of the object, not of its alignment; and what was freed is used again. */
+static void a_small_object_at_a_large_alignment_is_a_small_object(void **state)
+{
+	(void)state;
+	struct goalloc_memstats before, after;
+	struct goalloc_stats stats_before, stats_after;
+
+	for (unsigned shift = 13; shift <= 36; shift++) {
+		size_t alignment = (size_t)1 << shift;
+		call_free(call_memalign(alignment, 100));
+		goalloc_read_memstats(&before);
+		goalloc_read_stats(&stats_before);
+		for (unsigned i = 0; i < 3; i++) {
+			char *p = call_memalign(alignment, 100);
+			assert_non_null(p);
+			assert_int_equal((uintptr_t)p % alignment, 0);
+			memset(p, 1, 100);
+			assert_true(malloc_usable_size(p) <= 8192);
+			call_free(p);
+		}
+		goalloc_read_memstats(&after);
+		goalloc_read_stats(&stats_after);
+		assert_true(stats_after.total.bytes - stats_before.total.bytes <= 3 * 8192);
+		assert_int_equal(after.HeapInuse, before.HeapInuse);
+		assert_int_equal(after.HeapSys, before.HeapSys);
+	}
+	/* Neighbours of two alignments do not disturb each other. */
+	char *objects[100];
+	for (unsigned i = 0; i < 100; i++) {
+		size_t size = 1 + i * 977 % 100000;
+		objects[i] = call_memalign((size_t)1 << (5 + i % 18), size);
+		memset(objects[i], (int)i, size);
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		size_t size = 1 + i * 977 % 100000;
+		for (size_t k = 0; k < size; k++)
+			assert_int_equal((unsigned char)objects[i][k], i);
+		call_free(objects[i]);
+	}
+}
+
 static void cfree_frees(void **state)
 {
 	(void)state;
@@ -251,8 +422,6 @@ static void trim_and_mallinfo_work(void **state)
 }
 
 /* ---- threads and forks ---- */
-
-static _Atomic bool stop;
 
 static void *churn(void *argument)
 {
@@ -430,6 +599,52 @@ static void writes_after_free_are_reported_however_the_process_ends(void **state
 	}
 }
 
+/* Wrong uses of realloc, each of which must end the process by a report. */
+static void realloc_freed(void)
+{
+	char *p = call_malloc(100);
+
+	call_free(p);
+	call_realloc(p, 90);
+}
+
+static void realloc_inside_large(void)
+{
+	call_realloc((char *)call_malloc(100000) + 8192, 120000);
+}
+
+static void realloc_inside_small(void)
+{
+	call_realloc((char *)call_malloc(100) + 16, 500);
+}
+
+static void realloc_of_the_stack(void)
+{
+	volatile char here[64] = {0};
+
+	call_realloc((void *)(uintptr_t)here, 500);
+}
+
+static void wrong_reallocs_are_reported(void **state)
+{
+	static void (*const wrong[])(void) = {realloc_freed, realloc_inside_large, realloc_inside_small,
+					      realloc_of_the_stack};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			signal(SIGABRT, SIG_DFL);
+			freopen("/dev/null", "w", stderr);
+			wrong[i]();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
+}
+
 static void end_by(const char *name_of_end)
 {
 	write_after_free();
@@ -466,7 +681,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(too_much_is_enomem_and_free_keeps_errno),
 		cmocka_unit_test(calloc_is_zero_where_something_was_before),
 		cmocka_unit_test(realloc_keeps_what_fits),
+		cmocka_unit_test(a_large_object_grows_without_being_there_twice),
+		cmocka_unit_test(a_large_object_that_shrinks_gives_its_memory_back),
+		cmocka_unit_test(realloc_counts_as_free_and_malloc),
 		cmocka_unit_test(alignment_is_what_was_asked_for),
+		cmocka_unit_test(a_small_object_at_a_large_alignment_is_a_small_object),
 		cmocka_unit_test(cfree_frees),
 		cmocka_unit_test(operator_new_and_delete_are_there),
 		cmocka_unit_test(trim_and_mallinfo_work),
@@ -474,6 +693,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
 		cmocka_unit_test(destructors_of_threads_may_allocate),
 		cmocka_unit_test(writes_after_free_are_reported_however_the_process_ends),
+		cmocka_unit_test(wrong_reallocs_are_reported),
 		cmocka_unit_test(libraries_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
