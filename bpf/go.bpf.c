@@ -192,38 +192,62 @@ int go_refill(struct pt_regs *ctx)
 	return 0;
 }
 
+/*
+ * What the mcache took from the span that it holds of that class, which it gives back; `cookie` as in span_returned(). A
+ * global function, which the verifier looks at once and not for each class.
+ */
+int release_span(__u64 cookie, __u64 cache, __u64 class);
+
+__noinline int release_span(__u64 cookie, __u64 cache, __u64 class)
+{
+	__u32 slot = EVENT_COOKIE_SLOT(cookie), flags = EVENT_COOKIE_FLAGS(cookie);
+	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
+	struct event_cache_key key = {.cache = cache, .slot = slot};
+	struct event_class_totals *totals;
+	struct event_cache *notes = 0;
+	struct span_counts counts;
+	__u64 span, objects;
+
+	barrier_var(class); /* as in class_of() */
+	if (!process || class >= EVENT_SPAN_CLASSES)
+		return 0;
+	totals = &window_of(process, flags)->classes[class];
+	span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
+	counts = span_counts_read(&process->layout, span);
+	objects = counts.now - (__u64)counts.before;
+	if (process->layout.bits_arenas)
+		notes = bpf_map_lookup_elem(&caches, &key);
+	if (notes)
+		span_returned(cookie, class, span, counts.before, &notes->spans[class]);
+	if (!objects || !(flags & EVENT_FLAG_TOTAL_OBJECTS))
+		return 0;
+	add(totals->objects, objects);
+	add(totals->bytes, objects * size_class_sizes[class >> 1]);
+	return 0;
+}
+
 /* (*mcache).releaseAll(): the same for every span that it holds, at each collection and each ReadMemStats. */
 SEC("uprobe.multi")
 int go_release_all(struct pt_regs *ctx)
 {
-	__u64 cache = ctx->rax;
+	__u64 cache = ctx->rax, cookie;
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_cache *notes = 0;
-	struct event_window *window;
+	struct event_class_totals *tiny;
 
 	if (!process || !counts_hit(ctx, flags))
 		return 0;
 	set_pending(process, cache, 0, 0);
 	if (process->layout.bits_arenas)
-		notes = cache_of(process, slot, cache);
-	if (!notes && !(flags & EVENT_FLAG_TOTAL_OBJECTS))
+		cache_of(process, slot, cache);
+	else if (!(flags & EVENT_FLAG_TOTAL_OBJECTS))
 		return 0;
-	window = window_of(process, flags);
-	for (__u32 class = 0; class < EVENT_SPAN_CLASSES; class ++) {
-		__u64 span = read_word(cache + process->layout.mcache_alloc + class * sizeof(__u64));
-		struct span_counts counts = span_counts_read(&process->layout, span);
-		__u64 objects = counts.now - (__u64)counts.before;
-
-		if (notes)
-			span_returned(EVENT_COOKIE(slot, flags), class, span, counts.before, &notes->spans[class]);
-		if (!objects || !(flags & EVENT_FLAG_TOTAL_OBJECTS))
-			continue;
-		add(window->classes[class].objects, objects);
-		add(window->classes[class].bytes, objects * size_class_sizes[class >> 1]);
-	}
-	if (flags & EVENT_FLAG_TOTAL_OBJECTS)
-		add(window->classes[TINY_SPAN_CLASS].objects, read_word(cache + process->layout.mcache_tiny_allocs));
+	cookie = EVENT_COOKIE(slot, flags);
+	for (__u64 class = 0; class < EVENT_SPAN_CLASSES; class ++)
+		release_span(cookie, cache, class);
+	tiny = class_of(process, flags, TINY_SPAN_CLASS);
+	if (tiny && flags & EVENT_FLAG_TOTAL_OBJECTS)
+		add(tiny->objects, read_word(cache + process->layout.mcache_tiny_allocs));
 	return 0;
 }
 

@@ -13,91 +13,121 @@
 #define G_SCHED	    56
 #define GOBUF_PC    8 /* offset in runtime.gobuf; the stack pointer comes first */
 
-/* Moves the window to `address`. It ends with the page: the next one may not be there, and a fault costs more than all the
- * rest. */
-static __always_inline long window_move(struct window *window, __u64 address)
+/*
+ * The functions below that have no `static` are global: the verifier looks at each of them once a program, and not at each
+ * call, of which the walk has one for every frame. They get a buffer by its number, since the verifier knows nothing of a
+ * global function's pointers.
+ */
+
+/* Moves the window of that buffer to `address`. It ends with the page: the next one may not be there, and a fault costs
+ * more than all the rest. Not 0: unreadable. */
+int window_move(__u32 number, __u64 address);
+
+__noinline int window_move(__u32 number, __u64 address)
 {
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
 	__u32 bytes = PAGE - address % PAGE;
 
-	if (bytes > sizeof(window->words))
-		bytes = sizeof(window->words);
+	if (!scratch)
+		return -1;
+	if (bytes > sizeof(scratch->window.words))
+		bytes = sizeof(scratch->window.words);
 	if (bytes < FRAME_BYTES)
 		bytes = FRAME_BYTES;
-	window->start = address;
-	window->bytes = bytes;
-	return bpf_probe_read_user(window->words, bytes, (void *)address);
+	scratch->window.start = address;
+	scratch->window.bytes = bytes;
+	return bpf_probe_read_user(scratch->window.words, bytes, (void *)address) ? -1 : 0;
 }
 
-/* Index of the two words at `address` in the window, which is moved there where they are outside. -1: unreadable. */
-static __always_inline __u64 window_find(struct window *window, __u64 address)
+/* Index of the two words at `address` in the window, which is moved there if they are outside. -1: unreadable. */
+static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, __u64 address)
 {
+	const struct window *window = &scratch->window;
 	__u64 offset = address - window->start;
 
 	if (offset <= sizeof(window->words) - FRAME_BYTES && offset + FRAME_BYTES <= window->bytes &&
 	    offset % sizeof(__u64) == 0)
 		return offset / sizeof(__u64);
-	return window_move(window, address) ? -1 : 0;
+	return window_move(number, address) ? -1 : 0;
 }
 
 /*
  * Where the goroutine left its own stack for the system stack, on which we run: the frame pointers there lead back to
- * it past some callers, or not at all. Adds these callers; *depth is that of the function at the switch.
+ * it past some callers, or not at all. Adds these callers, and leaves the frame to go on from in scratch->frame. `depth` is
+ * that of the function at the switch, scratch->frame its caller's. Returns how many were added: 0, 1 or 2.
  */
-static __always_inline void cross_to_goroutine(const volatile struct event_layout *layout, __u64 g,
-					       struct event_stack *stack, __u32 *depth, __u64 *frame)
-{
-	__u64 pc = stack->pcs[*depth], goroutine, sched;
+int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g);
 
-	if (!pc || *depth + 2 >= EVENT_STACK_MAX || (pc != layout->systemstack && pc != layout->morestack))
-		return;
-	goroutine = read_word(read_word(g + G_M) + layout->m_current);
+__noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g)
+{
+	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
+	__u64 goroutine, sched;
+	int added = 1;
+
+	if (!process || !scratch || depth >= EVENT_STACK_MAX - 2)
+		return 0;
+	goroutine = read_word(read_word(g + G_M) + process->layout.m_current);
 	if (!goroutine) /* it has been given up, and the scheduler looks for another */
-		return;
+		return 0;
 	sched = goroutine + G_SCHED;
-	if (pc == layout->morestack) { /* called before the function at the top had a frame */
-		stack->pcs[++*depth] = read_word(sched + GOBUF_PC);
-		*frame = read_word(sched + layout->gobuf_frame);
+	if (scratch->stack.pcs[depth] == process->layout.morestack) {
+		/* called before the function at the top had a frame */
+		scratch->stack.pcs[depth + 1] = read_word(sched + GOBUF_PC);
+		scratch->frame = read_word(sched + process->layout.gobuf_frame);
+		added = 2;
 	}
-	stack->pcs[++*depth] = read_word(read_word(sched));
+	scratch->stack.pcs[depth + added] = read_word(read_word(sched));
+	return added;
 }
 
 /*
  * The probed function, its caller (which has no frame to be found by yet), and the callers that have. The chain of
  * frame pointers ends in 0; the kernel's own walk (bpf_get_stack) costs more for a word than this for a frame, and reads
  * past that end, into a fault that costs more than all the rest.
- * Returns the number of the scratch buffer, -1 without one. A global function, which the verifier looks at once and not
- * in each program.
+ * Returns the number of the scratch buffer, -1 without one.
  */
 int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g);
 
 __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 {
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
+	__u64 systemstack, morestack;
 	__u32 depth, number = 0;
 	struct scratch *scratch = process ? scratch_claim(&number) : 0;
-	struct event_stack *stack;
-	struct window *window;
 
 	if (!scratch)
 		return -1;
-	stack = &scratch->stack;
-	window = &scratch->window;
-	stack->pcs[0] = pc;
-	if (window_move(window, sp))
-		window->words[0] = window->bytes = 0;
-	stack->pcs[1] = window->words[0];
+	systemstack = process->layout.systemstack;
+	morestack = process->layout.morestack;
+	scratch->stack.pcs[0] = pc;
+	if (window_move(number, sp))
+		scratch->window.words[0] = scratch->window.bytes = 0;
+	scratch->stack.pcs[1] = scratch->window.words[0];
 	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
-		__u64 index = window_find(window, frame);
+		__u64 index = window_find(scratch, number, frame), caller;
 
 		barrier_var(index);
 		if (index > WINDOW_WORDS - 2)
 			break;
-		frame = window->words[index];
-		stack->pcs[depth] = window->words[index + 1];
-		cross_to_goroutine(&process->layout, g, stack, &depth, &frame);
+		frame = scratch->window.words[index];
+		caller = scratch->window.words[index + 1];
+		scratch->stack.pcs[depth] = caller;
+		if (caller && (caller == systemstack || caller == morestack) && depth + 2 < EVENT_STACK_MAX) {
+			int added;
+
+			scratch->frame = frame;
+			added = cross_to_goroutine(slot, number, depth, g);
+			frame = scratch->frame;
+			/* not `depth += added`: the verifier must know the depth, to see that the loop ends */
+			if (added == 1)
+				depth += 1;
+			else if (added == 2)
+				depth += 2;
+		}
 	}
-	stack->depth = depth;
-	stack->truncated = depth == EVENT_STACK_MAX;
+	scratch->stack.depth = depth;
+	scratch->stack.truncated = depth == EVENT_STACK_MAX;
 	return number;
 }
 

@@ -16,11 +16,13 @@ typedef __u64 uint64_t;
 #define PARM6(ctx) ((ctx)->r9) /* the kernel's headers stop at five; amd64 */
 
 #define FIRST_FRAMES 16 /* are read at once with what comes before them */
+#define REST_BYTES   ((EVENT_STACK_MAX - FIRST_FRAMES) * sizeof(__u64))
 
 /* Copies the stack that the library unwound, and the site with it; walks frame pointers where it could not. */
 static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
 {
 	__u32 depth, number;
+	__u64 rest;
 	struct scratch *scratch = scratch_claim(&number);
 	struct event_stack *stack;
 
@@ -34,9 +36,12 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address, stru
 		depth = stack->depth;
 		if (depth > EVENT_STACK_MAX)
 			depth = EVENT_STACK_MAX;
-		if (depth > FIRST_FRAMES &&
-		    bpf_probe_read_user(stack->pcs + FIRST_FRAMES, (depth - FIRST_FRAMES) * sizeof(__u64),
-					(void *)(address + sizeof(__u64) * (1 + FIRST_FRAMES))))
+		rest = depth > FIRST_FRAMES ? (depth - FIRST_FRAMES) * sizeof(__u64) : 0;
+		barrier_var(rest); /* the bound below must hold for the very register that is the size */
+		if (rest > REST_BYTES)
+			rest = REST_BYTES;
+		if (rest && bpf_probe_read_user(stack->pcs + FIRST_FRAMES, rest,
+						(void *)(address + sizeof(__u64) * (1 + FIRST_FRAMES))))
 			depth = 0;
 		stack->depth = depth;
 		stack->truncated = depth && scratch->head[1] != 0;

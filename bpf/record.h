@@ -47,6 +47,7 @@ struct window {
 struct scratch {
 	__u32 busy;
 	__u32 padding;
+	__u64 frame;   /* Go: the frame pointer to go on from */
 	__u64 head[2]; /* goalloc: what the target has in front of its stack */
 	struct event_stack stack;
 	struct window window;

@@ -87,6 +87,12 @@ test-go-programs: deps
 	$(Q)BUILD=$(B) GO_PROGRAMS=all TEST_TIMEOUT=900 tests/run tests/integration/test_go_servers.py \
 		tests/integration/test_go_programs.py
 
+# Recordings on Debian's kernels from 6.1 on, booted under QEMU's software emulation: two minutes a kernel.
+.PHONY: test-kernels
+test-kernels: test-programs
+	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
+	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
+
 # 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
 .PHONY: test-gate-long
 test-gate-long: test-programs

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recordings on Debian's kernels, each booted under QEMU: one test a kernel; `make test-kernels`.
+
+A kernel boots from a file system in memory that holds busybox, escapement, the shared libraries that it needs, and the
+programs to record. Each program is recorded at every rate; what it printed about itself, and what the recording says,
+come back over the serial line and are compared here. So are doctor's findings with what record then did, and each BPF
+program's cost for that kernel's verifier.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import go_programs
+import harness
+from harness import ROOT, Skip, same, workload
+
+# what Debian calls the suite, the series
+KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
+RATES = ["512k", "0", "1"]
+GO_RELEASES = ["1.19", "1.27"]
+BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
+# Instructions that a verifier may look at in all programs together, by kernel series; tests/bench/README.md has what
+# was measured. They decide how long a recording takes to start.
+VERIFIED_MAX = 1_000_000
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /tmp /dev
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmp /tmp; mount -t devtmpfs dev /dev
+mount -t securityfs none /sys/kernel/security 2>/dev/null
+exec > /dev/ttyS0 2>&1
+export PATH=/bin LD_LIBRARY_PATH=/lib
+sh /job
+echo '=== end'
+poweroff -f
+"""
+
+
+def kernel(suite, series):
+    done = subprocess.run([ROOT / "packaging" / "debian-kernel", suite, series], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"no kernel {series} of {suite}: {done.stderr.strip()[-200:]}")
+    return done.stdout.split()
+
+
+def need(program, package):
+    path = shutil.which(program)
+    if not path:
+        raise Skip(f"needs {program} (Debian: {package})")
+    return path
+
+
+def libraries(program):
+    """The shared libraries of a program, by the names that it asks for."""
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if "=>" in words and words[2].startswith("/"):
+            yield words[0], words[2]
+        elif words[0].startswith("/"):
+            yield words[0], words[0]
+
+
+def file_system(t, programs, job):
+    """Path of an archive with these programs (name: path) in /bin, and that job."""
+    root = t.path("root")
+    for directory in ("bin", "lib", "lib64"):
+        (root / directory).mkdir(parents=True)
+    shutil.copy(need("busybox", "busybox-static"), root / "bin" / "busybox")
+    for name, path in programs.items():
+        shutil.copy(path, root / "bin" / name)
+        for library, at in libraries(path):
+            target = root / library.lstrip("/") if library.startswith("/") else root / "lib" / library
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(at, target)
+    (root / "init").write_text(INIT)
+    (root / "init").chmod(0o755)
+    (root / "job").write_text(job)
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    archive = t.path("archive")
+    with open(archive, "wb") as output:
+        subprocess.run([need("busybox", "busybox-static"), "cpio", "-o", "-H", "newc"], input=names.encode(), stdout=output, cwd=root,
+                       check=True, stderr=subprocess.DEVNULL)
+    return archive
+
+
+def boot(t, image, archive, options=""):
+    """Runs the job on that kernel. Returns what it wrote, by section: {"name": text}."""
+    qemu = need("qemu-system-x86_64", "qemu-system-x86")
+    # without hardware's help: it is not everywhere; cx16 crashed some kernels under this emulation
+    done = t.run(qemu, "-M", "q35,accel=tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "1024", "-nographic", "-no-reboot",
+                 "-nic", "none", "-kernel", image, "-initrd", archive, "-append",
+                 f"console=ttyS0 quiet panic=-1 {options}", timeout=BOOT_SECONDS)
+    t.path("serial").write_text(done.stdout)
+    if "KERNEL_LOG" in os.environ:
+        shutil.copy(t.path("serial"), os.environ["KERNEL_LOG"])
+    sections, name = {}, None
+    for line in done.stdout.replace("\r", "").splitlines():
+        mark = re.match(r"(?:.*\x1b\[[0-9;?]*[A-Za-z])?=== (.*)", line)
+        if mark:
+            name = mark[1]
+            sections[name] = ""
+        elif name:
+            sections[name] += line + "\n"
+    if "end" not in sections:
+        raise AssertionError(f"{image}: the kernel did not come to the end of the job: {done.stdout[-2000:]}")
+    return sections
+
+
+def recording_job(targets):
+    """Records each of the targets (name: command) at each rate."""
+    job = ["echo '=== kernel'", "uname -r", "echo '=== doctor'", "escapement doctor", "echo '=== doctor status'",
+           "escapement doctor > /tmp/doctor; echo $?", "echo '=== verifier'", "bpf_cost > /tmp/costs", "cat /tmp/costs",
+           "echo '=== refusals'", "grep -q error /tmp/costs && bpf_cost -v"]
+    for name, command in targets.items():
+        for rate in RATES:
+            what = f"{name} {rate}"
+            job += [f"echo '=== {what} program'",
+                    f"escapement record --rate {rate} -o /tmp/p.pb.gz -- {command} 2> /tmp/messages; echo $? > /tmp/status",
+                    f"echo '=== {what} status'; cat /tmp/status", f"echo '=== {what} messages'; cat /tmp/messages",
+                    f"echo '=== {what} report'; escapement report --format json /tmp/p.pb.gz", "rm -f /tmp/p.pb.gz"]
+    return "\n".join(job) + "\n"
+
+
+def check_recording(sections, what, mallocs):
+    """`mallocs`: what the program allocated, from what it printed."""
+    same(sections[f"{what} status"].strip(), "0", f"{what}: exit status; {sections[f'{what} messages']}")
+    report = json.loads(sections[f"{what} report"])
+    same((report["check"]["difference"], report["check"]["bound"]), (0, 0), f"{what}: difference and bound")
+    same(report["lost"], {"events": 0, "stacks": 0}, f"{what}: lost")
+    same(report["totals"]["objects"], mallocs(sections[f"{what} program"]), f"{what}: objects")
+    named = [row for row in report["rows"] if row["file"] and row["line"]]
+    assert named, f"{what}: no row has a line: {report['rows'][:3]}"
+
+
+def mallocs_of_go(output):
+    return json.loads(output.splitlines()[-1])["mallocs"]
+
+
+def mallocs_of_goalloc(output):
+    """From libgoalloc's own counters, before the first and after the last round."""
+    return json.loads(output.splitlines()[-1])["objects"]
+
+
+def check_kernel(t, suite, series):
+    harness.require_root()
+    package, image = kernel(suite, series)
+    programs = {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+                "seeds": workload("seeds")}
+    targets = {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"}
+    for release in GO_RELEASES:
+        programs[f"go{release}"] = go_programs.build(release, "profiled")
+        targets[f"go{release}"] = f"go{release} -rounds 20"
+    sections = boot(t, image, file_system(t, programs, recording_job(targets)))
+    release = sections["kernel"].strip()
+    same(sections["refusals"], "", f"{release}: programs that the verifier refuses")
+    same(sections["doctor status"].strip(), "0", f"{release}: doctor's exit status; {sections['doctor']}")
+    for name in targets:
+        for rate in RATES:
+            check_recording(sections, f"{name} {rate}", mallocs_of_goalloc if name == "goalloc" else mallocs_of_go)
+    costs = [json.loads(line) for line in sections["verifier"].splitlines()]
+    verified = sum(cost["verified"] for cost in costs)
+    assert verified <= VERIFIED_MAX, f"{release}: the verifier looked at {verified} instructions: {costs}"
+    print(f"# {package} ({release}): {len(targets) * len(RATES)} recordings exact; verifier: {verified} instructions of "
+          f"{len(costs)} programs", flush=True)
+
+
+def make(suite, series):
+    return lambda t: check_kernel(t, suite, series)
+
+
+for row in KERNELS:
+    globals()[f"test_recordings_are_exact_on_kernel_{row[1]}_of_{row[0]}"] = make(*row)
+
+if __name__ == "__main__":
+    harness.main()
