@@ -39,14 +39,20 @@ __noinline int window_move(__u32 number, __u64 address)
 	return bpf_probe_read_user(scratch->window.words, bytes, (void *)address) ? -1 : 0;
 }
 
-/* Index of the two words at `address` in the window, which is moved there if they are outside. -1: unreadable. */
+/*
+ * Index of the two words at `address` in the window, which is moved there if they are outside. -1: unreadable. One branch,
+ * because the verifier follows both ways of each, for every frame.
+ */
 static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, __u64 address)
 {
 	const struct window *window = &scratch->window;
 	__u64 offset = address - window->start;
+	/* the sign bit of each difference: whether `offset` is beyond what was read, or beyond any window */
+	__u64 outside = (window->bytes - FRAME_BYTES - offset) | offset;
 
-	if (offset <= sizeof(window->words) - FRAME_BYTES && offset + FRAME_BYTES <= window->bytes &&
-	    offset % sizeof(__u64) == 0)
+	outside = outside >> 63 | offset % sizeof(__u64);
+	barrier_var(outside);
+	if (!outside)
 		return offset / sizeof(__u64);
 	return window_move(number, address) ? -1 : 0;
 }
@@ -54,7 +60,8 @@ static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, 
 /*
  * Where the goroutine left its own stack for the system stack, on which we run: the frame pointers there lead back to
  * it past some callers, or not at all. Adds these callers, and leaves the frame to go on from in scratch->frame. `depth` is
- * that of the function at the switch, scratch->frame its caller's. Returns how many were added: 0, 1 or 2.
+ * that of the function at the switch, scratch->frame its caller's. Returns how many were added: 0, 1 or 2; 0 if there is no
+ * switch.
  */
 int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g);
 
@@ -62,16 +69,19 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 {
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
-	__u64 goroutine, sched;
+	__u64 pc, goroutine, sched;
 	int added = 1;
 
 	if (!process || !scratch || depth >= EVENT_STACK_MAX - 2)
+		return 0;
+	pc = scratch->stack.pcs[depth];
+	if (!pc || (pc != process->layout.systemstack && pc != process->layout.morestack))
 		return 0;
 	goroutine = read_word(read_word(g + G_M) + process->layout.m_current);
 	if (!goroutine) /* it has been given up, and the scheduler looks for another */
 		return 0;
 	sched = goroutine + G_SCHED;
-	if (scratch->stack.pcs[depth] == process->layout.morestack) {
+	if (pc == process->layout.morestack) {
 		/* called before the function at the top had a frame */
 		scratch->stack.pcs[depth + 1] = read_word(sched + GOBUF_PC);
 		scratch->frame = read_word(sched + process->layout.gobuf_frame);
@@ -105,7 +115,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 		scratch->window.words[0] = scratch->window.bytes = 0;
 	scratch->stack.pcs[1] = scratch->window.words[0];
 	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
-		__u64 index = window_find(scratch, number, frame), caller;
+		__u64 index = window_find(scratch, number, frame), caller, away;
 
 		barrier_var(index);
 		if (index > WINDOW_WORDS - 2)
@@ -113,7 +123,9 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 		frame = scratch->window.words[index];
 		caller = scratch->window.words[index + 1];
 		scratch->stack.pcs[depth] = caller;
-		if (caller && (caller == systemstack || caller == morestack) && depth + 2 < EVENT_STACK_MAX) {
+		/* 0 if the caller is one of the two, and in rare other cases, which are found out there */
+		away = (caller ^ systemstack) * (caller ^ morestack);
+		if (!away && depth + 2 < EVENT_STACK_MAX) {
 			int added;
 
 			scratch->frame = frame;

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "collect/programs.h"
 #include "target/procfs.h"
 
 enum {
@@ -22,7 +23,7 @@ enum {
 #define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48)
 
 struct attachments {
-	struct bpf_object *programs;
+	struct programs *programs;
 	bool multi;
 	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
 	size_t leaving_count;
@@ -62,20 +63,22 @@ bool attachments_kernel_has_multi(void)
 	return attached < 0 && status == -EBADF;
 }
 
-struct attachments *attachments_new(struct bpf_object *programs)
+bool attachments_use_multi(void)
 {
 	const char *attach = getenv("ESCAPEMENT_ATTACH");
+
+	return !(attach && strcmp(attach, "perf") == 0) && attachments_kernel_has_multi();
+}
+
+struct attachments *attachments_new(struct programs *programs, bool multi)
+{
 	struct attachments *attachments = calloc(1, sizeof(*attachments));
-	struct bpf_program *program;
 
 	if (!attachments)
 		abort();
 	attachments->programs = programs;
 	attachments->leaving_end = &attachments->leaving;
-	attachments->multi = !(attach && strcmp(attach, "perf") == 0) && attachments_kernel_has_multi();
-	if (attachments->multi)
-		return attachments;
-	bpf_object__for_each_program(program, programs) bpf_program__set_expected_attach_type(program, 0);
+	attachments->multi = multi;
 	return attachments;
 }
 
@@ -197,13 +200,17 @@ static int attach_group(struct attachments *attachments, struct attachment *atta
 			const struct probe_set *probes, bool *done, size_t first)
 {
 	const struct probe *leader = &probes->items[first];
-	struct bpf_program *program = bpf_object__find_program_by_name(attachments->programs, leader->program);
+	struct bpf_program *program = programs_find(attachments->programs, leader->program);
 	const struct probe **group = calloc(probes->count, sizeof(*group));
 	struct bpf_link *link = NULL;
 	size_t count = 0;
 
-	if (!group || !program)
+	if (!group)
 		abort();
+	if (!program) {
+		free(group);
+		return 0;
+	}
 	for (size_t i = first; i < probes->count; i++) {
 		if (!done[i] && strcmp(probes->items[i].program, leader->program) == 0 &&
 		    strcmp(probes->items[i].path, leader->path) == 0) {

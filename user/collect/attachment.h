@@ -13,17 +13,20 @@
 #include "bpf/events.h"
 #include "runtime/runtime.h"
 
-struct bpf_object;
+struct programs;
 struct attachment;
 struct attachments;
 
-/* Of programs that are opened and not loaded yet: how they will be attached is part of loading. They must outlive it.
- * ESCAPEMENT_ATTACH=perf in the environment does without uprobe.multi. */
-struct attachments *attachments_new(struct bpf_object *programs);
+/* Whether recordings attach by uprobe.multi: the running kernel has it, and ESCAPEMENT_ATTACH=perf in the environment does
+ * not forbid it. */
+bool attachments_use_multi(void);
+
+/* `programs` must outlive it; `multi` is what they were opened with. */
+struct attachments *attachments_new(struct programs *programs, bool multi);
 void attachments_free(struct attachments *attachments); /* NULL is allowed; waits for the links of the dead */
 
-/* Attaches a process's probes; its events go to that slot, whose sums are `process`: NULL where there are none, so that
- * its events go nowhere. NULL where it failed, `status` is then -errno. */
+/* Attaches a process's probes; its events go to that slot, whose sums are `process`: NULL if there are none, so that its
+ * events go nowhere. Probes whose program is not loaded are left out. NULL on failure, `status` is then -errno. */
 struct attachment *attachments_attach(struct attachments *attachments, int pid, uint32_t slot,
 				      struct event_process *process, const struct probe_set *probes, int *status);
 /* Returns when no program runs any more for it. NULL is allowed. */

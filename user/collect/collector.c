@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,10 +18,12 @@
 #include "collect/event_caches.h"
 #include "collect/event_rows.h"
 #include "collect/program_barrier.h"
-#include "profile/size_class.h"
+#include "collect/programs.h"
+#include "profile/profile_values.h"
 
 struct collector {
-	struct escapement_bpf *bpf;
+	struct programs *programs;
+	struct escapement_bpf *bpf; /* its maps */
 	struct attachments *attachments;
 	struct program_barrier *barrier;
 	volatile struct event_process *processes; /* by slot; mapped */
@@ -90,30 +91,6 @@ static int explain(struct error *error, const char *what, int code)
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", what, strerror(code));
 }
 
-/* The runtime's tables from sizes to classes: the smallest class that holds the size. */
-static void fill_size_classes(struct escapement_bpf *bpf)
-{
-	size_t eights = sizeof(bpf->rodata->size_class_of_8);
-	size_t large = sizeof(bpf->rodata->size_class_of_128);
-
-	for (int class = SIZE_CLASSES - 1; class > 0; class --) {
-		int64_t size = size_class_bytes(class);
-
-		bpf->rodata->size_class_sizes[class] = (uint16_t)size;
-		for (size_t i = 0; i < eights && (int64_t)i * 8 <= size; i++)
-			bpf->rodata->size_class_of_8[i] = (uint8_t) class;
-		for (size_t i = 0; i < large && 1024 + (int64_t)i * 128 <= size; i++)
-			bpf->rodata->size_class_of_128[i] = (uint8_t) class;
-	}
-}
-
-static int configure(struct escapement_bpf *bpf, bool stacks)
-{
-	bpf->rodata->stacks_wanted = stacks;
-	fill_size_classes(bpf);
-	return getrandom((void *)bpf->rodata->stack_seed, sizeof(bpf->rodata->stack_seed), 0) < 0 ? -errno : 0;
-}
-
 static int map_processes(struct collector *collector)
 {
 	void *mapped = mmap(NULL, PROCESSES_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -128,22 +105,21 @@ static int map_processes(struct collector *collector)
 struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 {
 	struct collector *collector = calloc(1, sizeof(*collector));
+	bool multi;
 	int status;
 
 	if (!collector)
 		abort();
 	print_messages = verbose;
 	libbpf_set_print(print);
-	collector->bpf = escapement_bpf__open();
-	if (!collector->bpf) {
-		explain(error, "open the BPF programs", errno);
+	multi = attachments_use_multi();
+	collector->programs = programs_open(stacks, multi, &status);
+	if (!collector->programs) {
+		explain(error, "create the maps of the BPF programs", -status);
 		goto fail;
 	}
-	collector->attachments = attachments_new(collector->bpf->obj);
-	if ((status = configure(collector->bpf, stacks)) || (status = escapement_bpf__load(collector->bpf))) {
-		explain(error, "load the BPF programs", -status);
-		goto fail;
-	}
+	collector->bpf = programs_maps(collector->programs);
+	collector->attachments = attachments_new(collector->programs, multi);
 	if ((status = map_processes(collector)) || !(collector->barrier = program_barrier_open(&status))) {
 		explain(error, "map the BPF programs' counters", -status);
 		goto fail;
@@ -164,17 +140,76 @@ void collector_close(struct collector *collector)
 	program_barrier_close(collector->barrier);
 	if (collector->processes)
 		munmap((void *)collector->processes, PROCESSES_SIZE);
-	escapement_bpf__destroy(collector->bpf);
+	programs_close(collector->programs);
 	free(collector);
+}
+
+/* Programs without which a recording only lacks some values. */
+static const struct {
+	const char *program;
+	uint32_t values;
+} dispensable[] = {
+	{"go_heap_grow", 1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES},
+	{"goalloc_mheap_grow", 1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES},
+	{"go_central_grow", 1u << VALUE_CENTRAL_GROWS},
+	{"goalloc_mcentral_grow", 1u << VALUE_CENTRAL_GROWS},
+};
+
+/* What is not measured without that program; 0: nothing is measured without it. */
+static uint32_t values_of(const char *program)
+{
+	for (size_t i = 0; i < sizeof(dispensable) / sizeof(dispensable[0]); i++) {
+		if (strcmp(dispensable[i].program, program) == 0)
+			return dispensable[i].values;
+	}
+	return 0;
+}
+
+int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
+		      struct error *error)
+{
+	const char **names = calloc(probes->count + 1, sizeof(*names));
+	int status;
+
+	if (!names)
+		abort();
+	*lack = (struct collector_lack){0};
+	for (size_t i = 0; i < probes->count; i++)
+		names[i] = probes->items[i].program;
+	status = programs_load(collector->programs, names, probes->count);
+	free(names);
+	if (status)
+		return explain(error, "load the BPF programs", -status);
+	for (size_t i = 0; i < probes->count; i++) {
+		const char *program = probes->items[i].program;
+		const char *reason = programs_refusal(collector->programs, program);
+
+		if (!reason)
+			continue;
+		if (!values_of(program))
+			return error_set(error, STATUS_CANNOT_MEASURE,
+					 "the verifier of this kernel refuses the BPF program %s (%s), without which "
+					 "nothing can be measured at this rate; try another --rate, and please report "
+					 "this with the kernel's version",
+					 program, reason);
+		lack->program = program;
+		lack->reason = reason;
+		lack->values |= values_of(program);
+	}
+	return 0;
 }
 
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
 				    struct error *error)
 {
 	struct event_process *process = slot < EVENT_SLOTS ? (struct event_process *)&collector->processes[slot] : NULL;
+	struct attachment *attachment;
+	struct collector_lack lack;
 	int status;
-	struct attachment *attachment = attachments_attach(collector->attachments, pid, slot, process, probes, &status);
 
+	if (collector_prepare(collector, probes, &lack, error))
+		return NULL;
+	attachment = attachments_attach(collector->attachments, pid, slot, process, probes, &status);
 	if (!attachment)
 		explain(error, "attach to the probes", -status);
 	return attachment;
@@ -227,18 +262,7 @@ void collector_relieve(struct collector *collector)
 
 uint64_t collector_missed(struct collector *collector)
 {
-	struct bpf_program *program;
-	uint64_t missed = 0;
-
-	bpf_object__for_each_program(program, collector->bpf->obj)
-	{
-		struct bpf_prog_info info = {0};
-		uint32_t size = sizeof(info);
-
-		if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
-			missed += info.recursion_misses;
-	}
-	return missed;
+	return programs_missed(collector->programs);
 }
 
 bool collector_kernel_has_multi(void)

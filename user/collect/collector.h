@@ -4,7 +4,7 @@
 
 /*
  * The kernel's side of a session: loads the BPF programs, attaches them to probes, reads the maps. Its parts are
- * attachment, event_rows, event_caches and program_barrier; nobody else includes them or touches libbpf.
+ * attachment, programs, event_rows, event_caches and program_barrier; nobody else includes them or touches libbpf.
  * One thread at a time, except that maps fill meanwhile.
  */
 
@@ -22,14 +22,25 @@ struct collector;
 struct attachment;
 
 /*
- * Loads the programs. `verbose` lets libbpf's own messages through.
+ * Creates the maps; programs are loaded when a process needs them. `verbose` lets libbpf's own messages through.
  * Without `stacks` rows are told apart by site and type only. ESCAPEMENT_ATTACH=perf in the environment does without
  * uprobe.multi.
  */
 struct collector *collector_open(bool stacks, bool verbose, struct error *error);
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
 
-/* Attaches a process's probes; its events go to that slot, or nowhere when it is EVENT_SLOTS. */
+/* What a recording lacks because this kernel's verifier refuses a program. */
+struct collector_lack {
+	uint32_t values;     /* bit per enum profile_value: not measured. 0: nothing is lacking */
+	const char *program; /* one that was refused, and what the verifier said of it */
+	const char *reason;
+};
+
+/* Loads the programs that the probes need. Fails if one is refused without which nothing can be measured. */
+int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
+		      struct error *error);
+
+/* Attaches a process's probes, after collector_prepare(); its events go to that slot, or nowhere if it is EVENT_SLOTS. */
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
 				    struct error *error);
 /* Returns when no program runs any more for it. NULL is allowed. */

@@ -95,6 +95,24 @@ static void adjust(struct observed *observed, bool on)
 		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
+/* What the kernel's verifier refuses is not measured, and that is said. */
+static int load_programs(struct collector *collector, struct runtime *runtime, const struct probe_set *probes,
+			 struct profile *profile, struct error *error)
+{
+	struct collector_lack lack;
+
+	if (collector_prepare(collector, probes, &lack, error))
+		return -1;
+	if (!lack.values)
+		return 0;
+	runtime->unmeasured |= lack.values;
+	runtime->rows_unmeasured |= lack.values;
+	profile_warn(profile,
+		     "the verifier of this kernel refuses the BPF program %s (%s): what it counts is not measured",
+		     lack.program, lack.reason);
+	return 0;
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, struct error *error)
@@ -113,7 +131,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->sums = collector_process(collector, slot);
 	runtime->events = observed->sums;
 	runtime->counters_start_at_zero = from_first_instruction;
-	if (runtime->ops->probes(runtime, rate, &probes, profile, error))
+	if (runtime->ops->probes(runtime, rate, &probes, profile, error) ||
+	    load_programs(collector, runtime, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
 	*(struct event_layout *)&observed->sums->layout = probes.layout;
@@ -385,6 +404,8 @@ static void add_totals(struct observed *observed, struct profile_process *proces
 		for (int class = 0; class < SPAN_CLASSES; class ++)
 			process->totals[summed[i]] += process->class_totals[class][summed[i]];
 	}
+	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
+		return;
 	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
 	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
 }
