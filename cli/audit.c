@@ -57,10 +57,7 @@ static int understand(const struct arguments *arguments, struct request *request
 		int verdict = audit_verdict_parse(arguments->verdicts.values[i]);
 
 		if (verdict < 0)
-			return error_set(error, STATUS_USAGE,
-					 "unknown verdict '%s': expected one of escapes, contradicted, "
-					 "unannotated, not-covered, escapes-unseen, stack",
-					 arguments->verdicts.values[i]);
+			return audit_verdict_unknown(arguments->verdicts.values[i], error);
 		request->filter.verdicts |= 1U << verdict;
 	}
 	if (!arguments->escape)
@@ -195,36 +192,33 @@ static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
 	 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &given.source,
-	 "where the compiler ran: its relative paths start there, and the source is looked for there (default .)",
+	 "where the compiler ran: its relative paths start there, and the source is looked for there (default: .)",
 	 NULL},
-	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here instead of to standard output", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "text (default), json, sarif, markdown, quickfix or csv",
-	 audit_format_names},
+	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "how to write it", audit_format_names},
 	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
 	 "print this source file with what each line allocates and what the compiler said of it", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
-	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "auto (default), always or never", terminal_color_choices},
-	{0, NULL, NULL, OPTION_FLAG, NULL, "which rows", NULL},
+	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
+	{0, NULL, NULL, NULL, NULL, "which rows", NULL},
 	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
-	 "rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen, stack; may be given "
-	 "several times",
+	 "only rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen or stack; may be "
+	 "given several times (default: all)",
 	 NULL},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "rows of at least N objects", NULL},
-	{0, "min-bytes", "BYTES", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
+	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
 	{0, "function", "GLOB", OPTION_STRING, &given.function, "rows of these functions, or inlined into them", NULL},
-	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict", NULL},
-	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "bytes (default), another value, or site: by position",
-	 audit_sort_names},
+	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict; 0: all (default: all)", NULL},
+	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "greatest first by", audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
-	 "exit 1 when a row has this verdict (and more objects; or :bytes>N); may be given several times", NULL},
+	 "exit 1 when a row has this verdict (and more objects, or :bytes>50M); may be given several times", NULL},
 	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
 	 NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
-	 "files below FROM are files below TO, where the program was built elsewhere; may be given several times",
-	 NULL},
-	{0, NULL, NULL, OPTION_FLAG, NULL, "what to record, unless a profile is given", NULL},
+	 "files below FROM are files below TO, if the program was built elsewhere; may be given several times", NULL},
+	{0, NULL, NULL, NULL, NULL, "what to record, unless a profile is given", NULL},
 	RECORDING_ROWS(given.recording),
 	{0},
 };

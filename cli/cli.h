@@ -15,8 +15,21 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 };
 
-extern const struct command command_record, command_report, command_audit, command_escapes, command_gate, command_html,
-	command_doctor;
+/* The commands, in the order in which they are listed. */
+#define COMMANDS(ROW) \
+	ROW(record)   \
+	ROW(report)   \
+	ROW(audit)    \
+	ROW(escapes)  \
+	ROW(html)     \
+	ROW(gate)     \
+	ROW(doctor)   \
+	ROW(version)  \
+	ROW(help)
+
+#define COMMAND_DECLARATION(name) extern const struct command command_##name;
+COMMANDS(COMMAND_DECLARATION)
+#undef COMMAND_DECLARATION
 
 /* Prints "escapement: TEXT" to stderr and returns the error's status. */
 int cli_fail(const struct error *error);

@@ -16,7 +16,7 @@ static int run(int argc, char **argv)
 	const struct option_row rows[] = {
 		{'p', "pid", "PID", OPTION_INTEGER, &pid, "examine this process too", NULL},
 		{0, "name", "NAME", OPTION_STRING, &name, "examine the only process of that name too", NULL},
-		{0, "format", "FORMAT", OPTION_CHOICE, &format, "text (default) or json", formats},
+		{0, "format", "FORMAT", OPTION_CHOICE, &format, "how to write it", formats},
 		{0},
 	};
 	const struct option_usage usage = {

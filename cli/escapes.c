@@ -55,8 +55,8 @@ static const struct option_row rows[] = {
 	{0, "old-directory", "DIR", OPTION_STRING, &options.old_directory,
 	 "the same for OLD (default: only its own words are used)", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &options.gate.format,
-	 "text or json; with --diff also markdown, sarif, junit or github", gate_format_names},
-	{'o', "output", "FILE", OPTION_STRING, &options.gate.output, "write there instead of standard output", NULL},
+	 "how to write it; without --diff text or json; with it", gate_format_names},
+	{'o', "output", "FILE", OPTION_STRING, &options.gate.output, "write there (default: standard output)", NULL},
 	{0},
 };
 

@@ -25,49 +25,28 @@ struct gate_settings {
 		.noisy = -1, .what = "objects" \
 	}
 
-#define GATE_JUDGE_ROWS(settings)                                                                                            \
-	{0,                                                                                                                  \
-	 "tolerance",                                                                                                        \
-	 "[GLOB:]LIMIT",                                                                                                     \
-	 OPTION_STRINGS,                                                                                                     \
-	 &(settings).tolerances,                                                                                             \
-	 "how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; "          \
-	 "may be given again, the last that matches counts",                                                                 \
-	 NULL},                                                                                                              \
-		{0,                                                                                                          \
-		 "policy",                                                                                                   \
-		 "FILE",                                                                                                     \
-		 OPTION_STRING,                                                                                              \
-		 &(settings).policy_path,                                                                                    \
-		 "read tolerances and the like from a file, one a line: tolerance [GLOB] LIMIT..., noisy ignore|warn|fail, " \
-		 "runs N, normalize SITE|EXPR",                                                                              \
-		 NULL},                                                                                                      \
-		{0,                                                                                                          \
-		 "noisy",                                                                                                    \
-		 "MODE",                                                                                                     \
-		 OPTION_CHOICE,                                                                                              \
-		 &(settings).noisy,                                                                                          \
-		 "sites whose runs differ: ignore, warn (default; fails only above all that was seen before) or fail",       \
-		 policy_noisy_names},                                                                                        \
-	{                                                                                                                    \
-		0, "advisory", NULL, OPTION_FLAG, &(settings).advisory, "print everything, exit with 0 all the same",        \
-			NULL                                                                                                 \
+#define GATE_JUDGE_ROWS(s)                                                                                 \
+	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &(s).tolerances, GATE_TOLERANCE_HELP, NULL},      \
+		{0, "policy", "FILE", OPTION_STRING, &(s).policy_path, GATE_POLICY_HELP, NULL},            \
+		{0, "noisy", "MODE", OPTION_CHOICE, &(s).noisy, GATE_NOISY_HELP, policy_noisy_names},      \
+	{                                                                                                  \
+		0, "advisory", NULL, OPTION_FLAG, &(s).advisory, "print everything, but exit with 0", NULL \
 	}
 
-#define GATE_OUTPUT_ROWS(settings)                                                                                   \
-	{0,                                                                                                          \
-	 "format",                                                                                                   \
-	 "FORMAT",                                                                                                   \
-	 OPTION_CHOICE,                                                                                              \
-	 &(settings).format,                                                                                         \
-	 "text (default), json, markdown, sarif, junit or github",                                                   \
-	 gate_format_names},                                                                                         \
-		{'o', "output", "FILE", OPTION_STRING, &(settings).output, "write there instead of standard output", \
-		 NULL},                                                                                              \
-		{0, "all", NULL, OPTION_FLAG, &(settings).all, "text, markdown: unchanged sites too", NULL},         \
+#define GATE_TOLERANCE_HELP                                                                                        \
+	"how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; " \
+	"may be given several times, the last that matches counts (default: none)"
+#define GATE_POLICY_HELP                                                                                        \
+	"read tolerances and the like from a file, one a line: tolerance [GLOB] LIMIT..., noisy MODE, runs N, " \
+	"normalize SITE|EXPR"
+#define GATE_NOISY_HELP "sites whose runs differ: warn (default) fails only above all that was seen before; choices"
+
+#define GATE_OUTPUT_ROWS(s)                                                                                          \
+	{0, "format", "FORMAT", OPTION_CHOICE, &(s).format, "how to write it", gate_format_names},                   \
+		{'o', "output", "FILE", OPTION_STRING, &(s).output, "write there (default: standard output)", NULL}, \
+		{0, "all", NULL, OPTION_FLAG, &(s).all, "text, markdown: unchanged sites too", NULL},                \
 	{                                                                                                            \
-		0, "color", "WHEN", OPTION_CHOICE, &(settings).color, "auto (default), always or never",             \
-			terminal_color_choices                                                                       \
+		0, "color", "WHEN", OPTION_CHOICE, &(s).color, "colours", terminal_color_choices                     \
 	}
 
 /* Reads the policy and the tolerances. */

@@ -1,30 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <locale.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli.h"
+#include "options.h"
 
 int cli_verbosity;
 
 static const struct command *const commands[] = {
-	&command_record, &command_report, &command_audit,  &command_escapes,
-	&command_html,	 &command_gate,	  &command_doctor,
+#define COMMAND_POINTER(name) &command_##name,
+	COMMANDS(COMMAND_POINTER)
+#undef COMMAND_POINTER
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_help(FILE *stream)
 {
+	static const struct {
+		int number;
+		const char *meaning;
+	} statuses[] = {
+#define STATUS_ROW(name, number, meaning) {number, meaning},
+		EXIT_STATUSES(STATUS_ROW)
+#undef STATUS_ROW
+	};
+
 	fputs("usage: escapement COMMAND [OPTIONS] [-p PID | FILE | -- PROGRAM [ARG...]]\n\n"
 	      "Profiles heap allocations of live processes and sets them beside what the Go\n"
 	      "compiler said about them.\n\ncommands:\n",
 	      stream);
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		fprintf(stream, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n'escapement COMMAND --help' says more, with examples.\n", stream);
+	fputs("\nexit status:\n", stream);
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		fprintf(stream, "  %-10d", statuses[i].number);
+		options_print_wrapped(stream, statuses[i].meaning, 12, 12);
+	}
+	fputs("\n'escapement help COMMAND' says more, with examples.\n", stream);
 }
 
 int cli_fail(const struct error *error)
@@ -46,6 +63,39 @@ void cli_warn(const char *format, ...)
 	fputc('\n', stderr);
 }
 
+static const struct command *find_command(const char *name)
+{
+	struct suggestion suggestion = {0};
+
+	for (int i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(name, commands[i]->name) == 0)
+			return commands[i];
+		suggest(&suggestion, name, commands[i]->name);
+	}
+	if (suggestion.name)
+		fprintf(stderr, "escapement: unknown command '%s'; did you mean '%s'?\n", name, suggestion.name);
+	else
+		fprintf(stderr, "escapement: unknown command '%s'; 'escapement help' lists them\n", name);
+	return NULL;
+}
+
+/* `help COMMAND [SUBCOMMAND]` is `COMMAND [SUBCOMMAND] --help`. */
+static int run_help(int argc, char **argv)
+{
+	static char option[] = "--help";
+	char *words[] = {argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : option, argc > 2 ? option : NULL, NULL};
+	const struct command *command;
+
+	if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], command_help.name) == 0) {
+		print_help(stdout);
+		return STATUS_OK;
+	}
+	command = find_command(argv[1]);
+	return command ? command->run(argc > 2 ? 3 : 2, words) : STATUS_USAGE;
+}
+
+const struct command command_help = {"help", "say more about a command", run_help};
+
 /* Output that could not be written is a failure, whatever the command returned: a full disk, say. */
 static int finish(int status)
 {
@@ -58,23 +108,20 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+	const struct command *command;
+
 	setlocale(LC_CTYPE, ""); /* how wide the characters of names are */
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		print_help(stdout);
-		return finish(STATUS_OK);
-	}
-	if (strcmp(argv[1], "--version") == 0) {
-		printf("escapement %s\n", ESCAPEMENT_VERSION);
-		return finish(STATUS_OK);
-	}
-	for (int i = 0; i < COMMAND_COUNT; i++) {
-		if (strcmp(argv[1], commands[i]->name) == 0)
-			return finish(commands[i]->run(argc - 1, argv + 1));
-	}
-	fprintf(stderr, "escapement: unknown command '%s'; 'escapement --help' lists them\n", argv[1]);
-	return STATUS_USAGE;
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		command = &command_help;
+	else if (strcmp(argv[1], "--version") == 0)
+		command = &command_version;
+	else
+		command = find_command(argv[1]);
+	if (!command)
+		return STATUS_USAGE;
+	return finish(command->run(argc - 1, argv + 1));
 }

@@ -1,48 +1,94 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli.h"
 
-enum { MAX_ROWS = 64, LONG_BASE = 1000, HELP_COLUMN = 28, HELP_WIDTH = 80 };
+enum { MAX_ROWS = 64, LONG_BASE = 1000, HELP_COLUMN = 28, HELP_WIDTH = 80, PRINTED_HELP = -2 };
+
+static const struct option_usage *current; /* whose options are being parsed, for --help */
+
+static void print_help(const struct option_usage *usage);
+
+static int take_quiet(const struct option_row *row, const char *value)
+{
+	(void)row, (void)value;
+	cli_verbosity = -1;
+	return 0;
+}
+
+static int take_verbose(const struct option_row *row, const char *value)
+{
+	(void)row, (void)value;
+	cli_verbosity = 1;
+	return 0;
+}
+
+static int take_help(const struct option_row *row, const char *value)
+{
+	(void)row, (void)value;
+	print_help(current);
+	return PRINTED_HELP;
+}
+
+static const struct option_kind quiet = {take_quiet, NULL}, verbose = {take_verbose, NULL}, help = {take_help, NULL};
 
 static const struct option_row common_rows[] = {
-	{'q', "quiet", NULL, OPTION_FLAG, NULL, "no progress and no warnings", NULL},
-	{'v', "verbose", NULL, OPTION_FLAG, NULL, "say more, libraries' own messages too", NULL},
-	{'h', "help", NULL, OPTION_FLAG, NULL, "print this help", NULL},
+	{'q', "quiet", NULL, &quiet, NULL, "no progress and no warnings", NULL},
+	{'v', "verbose", NULL, &verbose, NULL, "say more, libraries' own messages too", NULL},
+	{'h', "help", NULL, &help, NULL, "print this help", NULL},
 	{0},
 };
 
-/* Prints `text` from the current column `column` on, wrapped at words, continued at HELP_COLUMN. */
-static void print_wrapped(const char *text, int column, int indent)
+void options_print_wrapped(FILE *stream, const char *text, int column, int indent)
 {
 	while (*text) {
 		const char *end = strchrnul(text, ' ');
 		int length = (int)(end - text);
 
 		if (column > indent && column + 1 + length > HELP_WIDTH) {
-			printf("\n%*s", indent, "");
+			fprintf(stream, "\n%*s", indent, "");
 			column = indent;
 		} else if (column > indent) {
-			putchar(' ');
+			fputc(' ', stream);
 			column++;
 		}
-		printf("%.*s", length, text);
+		fprintf(stream, "%.*s", length, text);
 		column += length;
 		text = *end ? end + 1 : end;
 	}
-	putchar('\n');
+	fputc('\n', stream);
+}
+
+/* The row's help, its choices and its default. The caller frees. */
+static char *help_text(const struct option_row *row)
+{
+	char *text = NULL, *value = NULL;
+	size_t size, value_size;
+	FILE *stream = open_memstream(&text, &size), *shown = open_memstream(&value, &value_size);
+
+	if (!stream || !shown)
+		abort();
+	fputs(row->help, stream);
+	for (int i = 0; row->choices && row->choices[i]; i++)
+		fprintf(stream, "%s %s", i == 0 ? ":" : row->choices[i + 1] ? "," : " or", row->choices[i]);
+	if (row->kind->show)
+		row->kind->show(row, shown);
+	fclose(shown);
+	if (value_size && !strstr(row->help, "default"))
+		fprintf(stream, " (default: %s)", value);
+	free(value);
+	fclose(stream);
+	return text;
 }
 
 static void print_row(const struct option_row *row)
 {
-	char head[80];
+	char head[80], *text;
 	int length;
 
 	if (!row->name) {
@@ -61,13 +107,15 @@ static void print_row(const struct option_row *row)
 	} else {
 		printf("%*s", HELP_COLUMN - length, "");
 	}
-	print_wrapped(row->help, HELP_COLUMN, HELP_COLUMN);
+	text = help_text(row);
+	options_print_wrapped(stdout, text, HELP_COLUMN, HELP_COLUMN);
+	free(text);
 }
 
 static void print_help(const struct option_usage *usage)
 {
 	printf("usage: escapement %s\n\n", usage->synopsis);
-	print_wrapped(usage->description, 0, 0);
+	options_print_wrapped(stdout, usage->description, 0, 0);
 	if (usage->rows[0].name)
 		printf("\noptions:\n");
 	for (const struct option_row *row = usage->rows; row->name || row->help; row++)
@@ -76,104 +124,6 @@ static void print_help(const struct option_usage *usage)
 	for (const struct option_row *row = common_rows; row->name; row++)
 		print_row(row);
 	printf("\nexamples:\n%s", usage->examples);
-}
-
-static int parse_integer(const char *text, bool suffixes, int64_t *value)
-{
-	char *end;
-	long long number;
-	int shift = 0;
-
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	if (end == text || errno || number < 0)
-		return -1;
-	if (suffixes && *end) {
-		switch (*end) {
-		case 'k':
-		case 'K':
-			shift = 10;
-			break;
-		case 'm':
-		case 'M':
-			shift = 20;
-			break;
-		case 'g':
-		case 'G':
-			shift = 30;
-			break;
-		default:
-			return -1;
-		}
-		end++;
-		if (*end == 'i' && end[1] == 'B')
-			end += 2;
-		else if (*end == 'B')
-			end++;
-	}
-	if (*end || number > INT64_MAX >> shift)
-		return -1;
-	*value = (int64_t)number << shift;
-	return 0;
-}
-
-static int bad_value(const struct option_row *row, const char *value, const char *expected)
-{
-	fprintf(stderr, "escapement: invalid value '%s' for --%s: expected %s\n", value, row->name, expected);
-	return -1;
-}
-
-static int store(const struct option_row *row, const char *value)
-{
-	switch (row->type) {
-	case OPTION_FLAG:
-	case OPTION_NO_FLAG:
-		*(bool *)row->target = row->type == OPTION_FLAG;
-		return 0;
-	case OPTION_STRING:
-		*(const char **)row->target = value;
-		return 0;
-	case OPTION_STRINGS: {
-		struct option_list *list = row->target;
-
-		list->values = reallocarray(list->values, (size_t)list->count + 1, sizeof(*list->values));
-		if (!list->values)
-			abort();
-		list->values[list->count++] = value;
-		return 0;
-	}
-	case OPTION_INTEGER:
-		return parse_integer(value, false, row->target) ? bad_value(row, value, "a whole number, not negative")
-								: 0;
-	case OPTION_BYTES:
-		return parse_integer(value, true, row->target)
-			       ? bad_value(row, value, "a number of bytes, such as 4096, 512k or 1M")
-			       : 0;
-	case OPTION_NUMBER: {
-		char *end;
-		double number = strtod(value, &end);
-
-		if (end == value || *end || !(number >= 0) || number > 1e15)
-			return bad_value(row, value, "a number, not negative");
-		*(double *)row->target = number;
-		return 0;
-	}
-	case OPTION_CHOICE: {
-		char expected[256] = "one of";
-
-		for (int i = 0; row->choices[i]; i++) {
-			size_t length = strlen(expected);
-
-			if (strcmp(row->choices[i], value) == 0) {
-				*(int *)row->target = i;
-				return 0;
-			}
-			snprintf(expected + length, sizeof(expected) - length, "%s %s", i ? "," : "", row->choices[i]);
-		}
-		return bad_value(row, value, expected);
-	}
-	}
-	return -1;
 }
 
 /* A command's rows and the common ones, as getopt_long() wants them. */
@@ -212,26 +162,46 @@ static const struct option_row *row_of(const struct parser *parser, int letter)
 	return NULL;
 }
 
-/* Does what one option asks for. 0, or what options_parse() returns. */
-static int apply(const struct option_row *row, const struct option_usage *usage)
+/* How long the command's name is that a synopsis begins with: "gate compare [OPTIONS] OLD NEW". */
+static int command_length(const char *synopsis)
 {
-	if (row == &common_rows[0]) {
-		cli_verbosity = -1;
-	} else if (row == &common_rows[1]) {
-		cli_verbosity = 1;
-	} else if (row == &common_rows[2]) {
-		print_help(usage);
-		return -2;
-	} else {
-		return store(row, optarg);
+	int length = 0;
+
+	for (const char *c = synopsis; *c >= 'a' && *c <= 'z'; c += *c == ' ') {
+		c += strcspn(c, " \n");
+		length = (int)(c - synopsis);
 	}
-	return 0;
+	return length;
+}
+
+/* Says what is wrong with the option `word`: `letter` is what getopt_long() returned for it. */
+static int refuse(const struct parser *parser, int letter, const char *word)
+{
+	struct suggestion suggestion = {0};
+	char *name = strndup(word, strcspn(word, "="));
+
+	if (!name)
+		abort();
+	for (int i = 0; i < parser->count && strncmp(name, "--", 2) == 0; i++)
+		suggest(&suggestion, name + 2, parser->rows[i]->name);
+	if (letter == ':')
+		fprintf(stderr, "escapement: option '%s' needs a value\n", word);
+	else if (suggestion.name && strcmp(suggestion.name, name + 2) == 0)
+		fprintf(stderr, "escapement: option '%s' takes no value\n", name);
+	else if (suggestion.name)
+		fprintf(stderr, "escapement: unknown option '%s'; did you mean '--%s'?\n", word, suggestion.name);
+	else
+		fprintf(stderr, "escapement: unknown option '%s'\n", word);
+	fprintf(stderr, "try 'escapement %.*s --help'\n", command_length(current->synopsis), current->synopsis);
+	free(name);
+	return -1;
 }
 
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator)
 {
 	struct parser parser = {.letters = ":"};
 
+	current = usage;
 	add_rows(&parser, usage->rows);
 	add_rows(&parser, common_rows);
 	opterr = 0;
@@ -239,20 +209,14 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 	for (;;) {
 		int previous = optind ? optind : 1, result;
 		int letter = getopt_long(argc, argv, parser.letters, parser.long_options, NULL);
+		const struct option_row *row;
 
 		if (letter == -1)
 			break;
-		if (letter == ':' || letter == '?') {
-			const char *word = argv[previous < argc ? previous : argc - 1];
-
-			fprintf(stderr,
-				letter == ':' ? "escapement: option '%s' needs a value\n"
-					      : "escapement: unknown option '%s'\n",
-				word);
-			fprintf(stderr, "try 'escapement %s --help'\n", argv[0]);
-			return -1;
-		}
-		result = apply(row_of(&parser, letter), usage);
+		if (letter == ':' || letter == '?')
+			return refuse(&parser, letter, argv[previous < argc ? previous : argc - 1]);
+		row = row_of(&parser, letter);
+		result = row->kind->take(row, optarg);
 		if (result)
 			return result;
 	}
@@ -263,5 +227,5 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 
 int options_status(int result)
 {
-	return result == -2 ? STATUS_OK : STATUS_USAGE;
+	return result == PRINTED_HELP ? STATUS_OK : STATUS_USAGE;
 }

@@ -3,23 +3,37 @@
 #define ESCAPEMENT_OPTIONS_H
 
 /*
- * Options as tables. A command's table is its parser and its --help at once. -h/--help, -q/--quiet and -v/--verbose
- * are understood everywhere and need no row.
+ * Options as tables. A command's table is its parser and its --help at once: an option is a row, and a row without a
+ * name heads a group. -h/--help, -q/--quiet and -v/--verbose are understood everywhere and need no row.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
-enum option_type {
-	OPTION_FLAG,	/* bool *: set to true */
-	OPTION_NO_FLAG, /* bool *: set to false */
-	OPTION_STRING,	/* const char ** */
-	OPTION_STRINGS, /* struct option_list *: may be given several times */
-	OPTION_INTEGER, /* int64_t *: not negative */
-	OPTION_BYTES,	/* int64_t *: with k, M or G (powers of 1024) */
-	OPTION_NUMBER,	/* double *: not negative */
-	OPTION_CHOICE,	/* int *: index into `choices` */
+struct option_row;
+
+/* What an option takes. */
+struct option_kind {
+	/* Stores `value` (NULL for flags) in the row's target. 0, or -1 after printing what was expected instead. */
+	int (*take)(const struct option_row *row, const char *value);
+	/* Writes what is in the target; as that is read before the option is, it is the default. Writes nothing if there
+	 * is no default. NULL for kinds that never have one. */
+	void (*show)(const struct option_row *row, FILE *stream);
 };
+
+extern const struct option_kind option_kind_flag, option_kind_no_flag, option_kind_string, option_kind_strings,
+	option_kind_integer, option_kind_bytes, option_kind_number, option_kind_duration, option_kind_choice;
+
+#define OPTION_FLAG	(&option_kind_flag)	/* bool *: set to true */
+#define OPTION_NO_FLAG	(&option_kind_no_flag)	/* bool *: set to false */
+#define OPTION_STRING	(&option_kind_string)	/* const char ** */
+#define OPTION_STRINGS	(&option_kind_strings)	/* struct option_list *: may be given several times */
+#define OPTION_INTEGER	(&option_kind_integer)	/* int64_t *: not negative */
+#define OPTION_BYTES	(&option_kind_bytes)	/* int64_t *: as quantity_bytes() reads them */
+#define OPTION_NUMBER	(&option_kind_number)	/* double *: not negative */
+#define OPTION_DURATION (&option_kind_duration) /* double *: seconds, as quantity_seconds() reads them */
+#define OPTION_CHOICE	(&option_kind_choice)	/* int *: index into `choices` */
 
 struct option_list {
 	const char **values;
@@ -30,9 +44,9 @@ struct option_row {
 	char letter;	      /* 0 for none */
 	const char *name;     /* long name, without the dashes; NULL heads a group: `help` is its title */
 	const char *argument; /* "PID" in --help; NULL for flags */
-	enum option_type type;
+	const struct option_kind *kind;
 	void *target;
-	const char *help;
+	const char *help;	    /* --help adds the choices, and the default unless it says one itself */
 	const char *const *choices; /* NULL-terminated, for OPTION_CHOICE */
 };
 
@@ -51,5 +65,8 @@ struct option_usage {
  */
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator);
 int options_status(int result);
+
+/* Prints words from column `column`, where the cursor is, wrapped at 80 and continued at `indent`; ends the line. */
+void options_print_wrapped(FILE *stream, const char *text, int column, int indent);
 
 #endif

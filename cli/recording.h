@@ -35,58 +35,35 @@ struct recording {
 	}
 
 /* Rows for a command's option table. */
-#define RECORDING_ROWS(recording)                                                                                           \
-	{'p', "pid", "PID", OPTION_INTEGER, &(recording).pid, "attach to this running process", NULL},                      \
-		{0,                                                                                                         \
-		 "name",                                                                                                    \
-		 "NAME",                                                                                                    \
-		 OPTION_STRING,                                                                                             \
-		 &(recording).name,                                                                                         \
-		 "attach to the only process of that name, instead of -p",                                                  \
-		 NULL},                                                                                                     \
-		{0,                                                                                                         \
-		 "rate",                                                                                                    \
-		 "BYTES",                                                                                                   \
-		 OPTION_BYTES,                                                                                              \
-		 &(recording).rate,                                                                                         \
-		 "mean bytes between samples (default 512k); 1: every allocation, exactly; 0: every slow-path event and "   \
-		 "no sampling",                                                                                             \
-		 NULL},                                                                                                     \
-		{0,                                                                                                         \
-		 "duration",                                                                                                \
-		 "SECONDS",                                                                                                 \
-		 OPTION_NUMBER,                                                                                             \
-		 &(recording).duration,                                                                                     \
-		 "end the recording after that time (a program started here is asked to end by SIGTERM)",                   \
-		 NULL},                                                                                                     \
-		{0,                                                                                                         \
-		 "max-overhead",                                                                                            \
-		 "PERCENT",                                                                                                 \
-		 OPTION_NUMBER,                                                                                             \
-		 &(recording).max_overhead,                                                                                 \
-		 "with -p: when probe hits cost more than that share of the process's CPU, go to a coarser depth (default " \
-		 "10; 0: never)",                                                                                           \
-		 NULL},                                                                                                     \
-		{0,                                                                                                         \
-		 "no-stacks",                                                                                               \
-		 NULL,                                                                                                      \
-		 OPTION_FLAG,                                                                                               \
-		 &(recording).no_stacks,                                                                                    \
-		 "count by allocation site and type only, Go programs by type only: cheaper",                               \
-		 NULL},                                                                                                     \
-		{0,                                                                                                         \
-		 "enable-sampler",                                                                                          \
-		 NULL,                                                                                                      \
-		 OPTION_FLAG,                                                                                               \
-		 &(recording).enable_sampler,                                                                               \
-		 "Go only: turn the runtime's own sampler on in the target while recording, where it is off (writes "       \
-		 "MemProfileRate, and puts it back; a recorder that is killed leaves it on, until the next recording with " \
-		 "this option ends)",                                                                                       \
-		 NULL},                                                                                                     \
-	{                                                                                                                   \
-		0, "no-follow", NULL, OPTION_FLAG, &(recording).no_follow,                                                  \
-			"do not observe processes that the program starts", NULL                                            \
+#define RECORDING_ROWS(r)                                                                                              \
+	{'p', "pid", "PID", OPTION_INTEGER, &(r).pid, "attach to this running process", NULL},                         \
+		{0,	    "name",                                                                                    \
+		 "NAME",    OPTION_STRING,                                                                             \
+		 &(r).name, "attach to the only process of that name, instead of -p",                                  \
+		 NULL},                                                                                                \
+		{0, "rate", "SIZE", OPTION_BYTES, &(r).rate, RECORDING_RATE_HELP, NULL},                               \
+		{0, "duration", "TIME", OPTION_DURATION, &(r).duration, RECORDING_DURATION_HELP, NULL},                \
+		{0, "max-overhead", "PERCENT", OPTION_NUMBER, &(r).max_overhead, RECORDING_OVERHEAD_HELP, NULL},       \
+		{0, "no-stacks", NULL, OPTION_FLAG, &(r).no_stacks, RECORDING_STACKS_HELP, NULL},                      \
+		{0, "enable-sampler", NULL, OPTION_FLAG, &(r).enable_sampler, RECORDING_SAMPLER_HELP, NULL},           \
+	{                                                                                                              \
+		0, "no-follow", NULL, OPTION_FLAG, &(r).no_follow, "do not observe processes that the program starts", \
+			NULL                                                                                           \
 	}
+
+#define RECORDING_RATE_HELP \
+	"mean bytes between samples; 1: every allocation, exactly; 0: every slow-path event and no sampling"
+#define RECORDING_DURATION_HELP                                                                                \
+	"end the recording after that time, such as 10, 10s or 1m (a program started here is asked to end by " \
+	"SIGTERM; default: until Ctrl-C, or until the program ends)"
+#define RECORDING_OVERHEAD_HELP                                                                              \
+	"with -p: when probe hits cost more than that share of the process's CPU, go to a coarser rate; 0: " \
+	"never"
+#define RECORDING_STACKS_HELP "count by allocation site and type only, Go programs by type only: cheaper"
+#define RECORDING_SAMPLER_HELP                                                                                \
+	"Go only: turn the runtime's own sampler on in the target while recording, if it is off (writes "     \
+	"MemProfileRate, and puts it back; a recorder that is killed leaves it on, until the next recording " \
+	"with this option ends)"
 
 /*
  * Records what the options and the operands (argv from `first` on; `separator` as options_parse() says) name. NULL

@@ -10,11 +10,7 @@
 #include "render/render_report.h"
 #include "text/terminal.h"
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_FOLDED };
-
 enum { TEXT_ROWS = 30, UNSET = -1 };
-
-static const char *const format_names[] = {"text", "json", "csv", "folded", NULL};
 
 struct settings {
 	const char *path, *output;
@@ -23,30 +19,12 @@ struct settings {
 	struct option_list modules;
 };
 
-static void print_report(const struct settings *settings, const struct report *report, FILE *stream)
-{
-	switch ((enum format)settings->format) {
-	case FORMAT_TEXT:
-		render_report_text(stream, report, terminal_width(stream),
-				   terminal_has_color((enum terminal_color)settings->color, stream));
-		break;
-	case FORMAT_JSON:
-		render_report_json(stream, report);
-		break;
-	case FORMAT_CSV:
-		render_report_csv(stream, report);
-		break;
-	case FORMAT_FOLDED:
-		render_report_folded(stream, report);
-		break;
-	}
-}
-
 static int write_report(const struct settings *settings, const struct profile *profile, struct error *error)
 {
 	enum profile_value sort =
 		settings->sort == UNSET ? report_default_sort(profile) : (enum profile_value)settings->sort;
-	size_t top = settings->top != UNSET ? (size_t)settings->top : settings->format == FORMAT_TEXT ? TEXT_ROWS : 0;
+	size_t top = settings->top != UNSET ? (size_t)settings->top : settings->format == REPORT_TEXT ? TEXT_ROWS : 0;
+	struct report_style style;
 	struct report *report;
 	struct output output;
 
@@ -56,7 +34,9 @@ static int write_report(const struct settings *settings, const struct profile *p
 	if (output_open(&output, settings->output, error))
 		return -1;
 	report = report_new(profile, (enum report_by)settings->by, sort, top);
-	print_report(settings, report, output.stream);
+	style.width = terminal_width(output.stream);
+	style.color = terminal_has_color((enum terminal_color)settings->color, output.stream);
+	render_report(output.stream, report, (enum report_format)settings->format, &style);
 	report_free(report);
 	return output_commit(&output, error);
 }
@@ -65,21 +45,20 @@ static struct settings chosen = {.path = "escapement.pb.gz", .output = "-", .by 
 
 static const struct option_row rows[] = {
 	{0, "by", "KEY", OPTION_CHOICE, &chosen.by,
-	 "group by site (default: the line of your module that the allocation was made for), frame (the line that "
-	 "allocated), function, type, size-class or stack",
+	 "group by (default: site, the line of your module that the allocation was made for; frame is the line that "
+	 "allocated)",
 	 report_by_names},
 	{0, "module", "GLOB", OPTION_STRINGS, &chosen.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be repeated", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
-	 "text (default), json, csv, or folded (stacks for flame graphs)", format_names},
+	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format, "how to write it; folded: stacks for flame graphs",
+	 report_format_names},
 	{0, "top", "N", OPTION_INTEGER, &chosen.top, "show the N greatest rows; 0: all (default: 30 in text, else all)",
 	 NULL},
 	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
-	 "bytes (default where measured), objects, refills, central-grows, heap-grows or "
-	 "heap-grow-bytes; what folded stacks count",
+	 "greatest first by, and what folded stacks count (default: bytes if measured, else refills)",
 	 profile_value_options},
-	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "write here (default: standard output)", NULL},
-	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "auto (default), always or never", terminal_color_choices},
+	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "write here", NULL},
+	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "colours", terminal_color_choices},
 	{0},
 };
 
@@ -102,11 +81,11 @@ static int understand(struct settings *settings, int argc, char **argv, int firs
 		return error_set(error, STATUS_USAGE, "one profile at a time: '%s' is one too many", argv[first + 1]);
 	if (first < argc)
 		settings->path = argv[first];
-	if (settings->format == FORMAT_FOLDED && settings->by != UNSET && settings->by != BY_STACK)
+	if (settings->format == REPORT_FOLDED && settings->by != UNSET && settings->by != BY_STACK)
 		return error_set(error, STATUS_USAGE, "--format folded is of stacks: --by %s does not go with it",
 				 report_by_names[settings->by]);
 	if (settings->by == UNSET)
-		settings->by = settings->format == FORMAT_FOLDED ? BY_STACK : BY_SITE;
+		settings->by = settings->format == REPORT_FOLDED ? BY_STACK : BY_SITE;
 	return 0;
 }
 

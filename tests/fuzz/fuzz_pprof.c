@@ -35,6 +35,7 @@ static void check_samples(const struct profile *profile)
 
 static void check_report(const struct profile *profile, enum report_by by, FILE *nowhere)
 {
+	static const struct report_style style = {.width = 80};
 	struct report *report = report_new(profile, by, VALUE_BYTES, 0);
 	int64_t rows = 0, samples = 0;
 
@@ -51,11 +52,10 @@ static void check_report(const struct profile *profile, enum report_by by, FILE 
 	}
 	if (by != BY_SIZE_CLASS && profile->row_measured & 1u << VALUE_REFILLS)
 		REQUIRE(rows == samples);
-	render_report_text(nowhere, report, 80, false);
-	render_report_json(nowhere, report);
-	render_report_csv(nowhere, report);
-	if (by == BY_STACK)
-		render_report_folded(nowhere, report);
+	for (int format = 0; report_format_names[format]; format++) {
+		if (format != REPORT_FOLDED || by == BY_STACK)
+			render_report(nowhere, report, (enum report_format)format, &style);
+	}
 	report_free(report);
 }
 

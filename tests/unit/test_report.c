@@ -228,18 +228,17 @@ static void totals_by_size_class_stay_exact(void **state)
 static char *render(const struct profile *profile, enum report_by by, const char *format, int width)
 {
 	struct report *report = report_new(profile, by, VALUE_BYTES, 0);
+	const struct report_style style = {.width = width, .color = strcmp(format, "color") == 0};
 	char *text = NULL;
 	size_t size;
 	FILE *stream = open_memstream(&text, &size);
+	int which = REPORT_TEXT;
 
-	if (strcmp(format, "json") == 0)
-		render_report_json(stream, report);
-	else if (strcmp(format, "csv") == 0)
-		render_report_csv(stream, report);
-	else if (strcmp(format, "folded") == 0)
-		render_report_folded(stream, report);
-	else
-		render_report_text(stream, report, width, strcmp(format, "color") == 0);
+	for (int i = 0; report_format_names[i]; i++) {
+		if (strcmp(format, report_format_names[i]) == 0)
+			which = i;
+	}
+	render_report(stream, report, (enum report_format)which, &style);
 	fclose(stream);
 	report_free(report);
 	return text;

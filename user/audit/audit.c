@@ -19,18 +19,23 @@
 #include "base/string_table.h"
 #include "profile/frames.h"
 
-const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {
-	[AUDIT_ESCAPES] = "escapes",
-	[AUDIT_CONTRADICTED] = "contradicted",
-	[AUDIT_UNANNOTATED] = "unannotated",
-	[AUDIT_NOT_COVERED] = "not-covered",
-	[AUDIT_ESCAPES_UNSEEN] = "escapes-unseen",
-	[AUDIT_STACK] = "stack",
-};
+#define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
+const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT] = {AUDIT_VERDICTS(VERDICT_ROW)};
+
+#define VERDICT_NAME(verdict, name, ...) name,
+const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1] = {AUDIT_VERDICTS(VERDICT_NAME) NULL};
+
+int audit_verdict_unknown(const char *text, struct error *error)
+{
+#define VERDICT_LISTED(verdict, name, ...) ", " name
+	static const char names[] = AUDIT_VERDICTS(VERDICT_LISTED);
+
+	return error_set(error, STATUS_USAGE, "unknown verdict in '%s': expected one of %s", text, names + 2);
+}
 
 const char *audit_verdict_name(enum audit_verdict verdict)
 {
-	return audit_verdict_names[verdict];
+	return audit_verdicts[verdict].name;
 }
 
 const char *audit_row_words(const struct audit_row *row)

@@ -17,20 +17,40 @@
 #include "escape/escape.h"
 #include "profile/profile.h"
 
-enum audit_verdict {
-	AUDIT_ESCAPES,	      /* heap, and allocates: the work list */
-	AUDIT_CONTRADICTED,   /* only "does not escape", and allocates */
-	AUDIT_UNANNOTATED,    /* nothing said on the line, and allocates */
-	AUDIT_NOT_COVERED,    /* nothing said of the whole package, and allocates */
-	AUDIT_ESCAPES_UNSEEN, /* heap, and no allocation seen */
-	AUDIT_STACK,	      /* does not escape, and no allocation seen */
-	AUDIT_VERDICT_COUNT,
+/*
+ * The verdicts, in the order in which they are shown; a row: name in C, name for people and programs, what it means,
+ * what to do about it.
+ */
+#define AUDIT_VERDICTS(ROW)                                                                                          \
+	ROW(AUDIT_ESCAPES, "escapes", "the work list: the compiler moves it to the heap, and it allocates",          \
+	    "keep the value from outliving its function; --flow prints how it gets away")                            \
+	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",       \
+	    "check that the output is of this build; if so, the value is too large or of unknown size for a stack")  \
+	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing of the line, and it allocates",             \
+	    "go by the runtime call: give slices, maps and strings that grow their size beforehand")                 \
+	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",    \
+	    "go by the line that calls it; 'go build -a -gcflags=all=-m=2' has the output of all packages")          \
+	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen", \
+	    "nothing, unless the recording did not run that code")                                                   \
+	ROW(AUDIT_STACK, "stack", "the compiler says that it does not escape, and it does not allocate", "nothing")
+
+#define VERDICT_ENUM(name, ...) name,
+enum audit_verdict { AUDIT_VERDICTS(VERDICT_ENUM) AUDIT_VERDICT_COUNT };
+#undef VERDICT_ENUM
+
+struct audit_verdict_row {
+	const char *name;    /* "escapes-unseen" */
+	const char *meaning; /* what the compiler says and what was measured */
+	const char *advice;  /* what to do, in the imperative */
 };
+extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT];
 
 /* "escapes", "escapes-unseen", … */
 const char *audit_verdict_name(enum audit_verdict verdict);
 int audit_verdict_parse(const char *name);			       /* -1 if none */
 extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1]; /* NULL-terminated */
+/* Fails with the names of all verdicts: "unknown verdict in 'TEXT': expected one of …". Returns -1. */
+int audit_verdict_unknown(const char *text, struct error *error);
 
 struct audit_row {
 	enum audit_verdict verdict;

@@ -4,18 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quantity.h"
+
 int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
 {
 	const char *colon = strchrnul(text, ':');
-	char *name = strndup(text, (size_t)(colon - text)), *end;
+	char *name = strndup(text, (size_t)(colon - text));
 	int verdict = name ? audit_verdict_parse(name) : -1;
 
 	free(name);
 	if (verdict < 0)
-		return error_set(error, STATUS_USAGE,
-				 "unknown verdict in '%s': expected one of escapes, contradicted, "
-				 "unannotated, not-covered, escapes-unseen, stack",
-				 text);
+		return audit_verdict_unknown(text, error);
 	*threshold = (struct audit_threshold){(enum audit_verdict)verdict, VALUE_COUNT, 0};
 	if (!*colon)
 		return 0;
@@ -23,17 +22,16 @@ int audit_threshold_parse(const char *text, struct audit_threshold *threshold, s
 		size_t length = strlen(profile_values[i].key);
 
 		if (strncmp(colon + 1, profile_values[i].key, length) == 0 && colon[1 + length] == '>') {
-			const char *number = colon + 2 + length;
+			const char *limit = colon + 2 + length;
 
 			threshold->value = i;
-			threshold->above = strtoll(number, &end, 10);
-			if (end != number && !*end && threshold->above >= 0)
+			if ((i == VALUE_BYTES ? quantity_bytes : quantity_count)(limit, &threshold->above) == 0)
 				return 0;
 		}
 	}
 	return error_set(error, STATUS_USAGE,
 			 "cannot read the threshold '%s': expected VERDICT, VERDICT:objects>N or "
-			 "VERDICT:bytes>N",
+			 "VERDICT:bytes>SIZE, such as escapes:bytes>50M",
 			 text);
 }
 

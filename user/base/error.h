@@ -8,14 +8,18 @@
  * case and without a full stop; whoever prints it adds the program's name.
  */
 
-/* The exit statuses of every command, and so the classes of failure. */
-enum exit_status {
-	STATUS_OK = 0,
-	STATUS_FOUND = 1,	   /* a gate or an audit threshold found something */
-	STATUS_USAGE = 2,	   /* wrong usage, unreadable or malformed input */
-	STATUS_CANNOT_MEASURE = 3, /* no permission, kernel support or probes; or the program itself failed */
-	STATUS_LOST = 4,	   /* measured, but events were lost: the numbers are a lower bound */
-};
+/* The exit statuses of every command, and so the classes of failure; a row: name in C, number, what it means. */
+#define EXIT_STATUSES(ROW)                                                                              \
+	ROW(STATUS_OK, 0, "done; a gate: nothing got worse")                                            \
+	ROW(STATUS_FOUND, 1, "a gate or an audit threshold found something")                            \
+	ROW(STATUS_USAGE, 2, "wrong usage, unreadable or malformed input")                              \
+	ROW(STATUS_CANNOT_MEASURE, 3,                                                                   \
+	    "could not measure: no permission, kernel support or probes; or the program itself failed") \
+	ROW(STATUS_LOST, 4, "measured, but events were lost: the numbers are a lower bound")
+
+#define EXIT_STATUS_NAME(name, number, meaning) name = number,
+enum exit_status { EXIT_STATUSES(EXIT_STATUS_NAME) };
+#undef EXIT_STATUS_NAME
 
 struct error {
 	enum exit_status status; /* what the process should exit with */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quantity.h"
 #include "profile/frames.h"
 
 enum { RUNS_MAX = 1000 };
@@ -29,11 +30,12 @@ void policy_clear(struct policy *policy)
 	policy_init(policy);
 }
 
-/* "5%", "12", "4k"; `suffixes`: k, M and G are understood. */
-static int parse_amount(const char *text, bool suffixes, struct policy_limit *limit)
+/* "5%", "12"; of bytes also "4k". */
+static int parse_amount(const char *text, bool bytes, struct policy_limit *limit)
 {
 	char *end;
 	double number;
+	int64_t size;
 
 	errno = 0;
 	number = strtod(text, &end);
@@ -44,16 +46,13 @@ static int parse_amount(const char *text, bool suffixes, struct policy_limit *li
 		limit->given = true;
 		return 0;
 	}
-	if (suffixes && *end) {
-		const char *const letters = "kMG", *letter = strchr(letters, *end == 'K' ? 'k' : *end);
-
-		if (!letter)
+	if (bytes && *end) {
+		if (quantity_bytes(text, &size))
 			return -1;
-		number *= (double)(1LL << (10 * (letter - letters + 1)));
-		end++;
-	}
-	if (*end)
+		number = (double)size;
+	} else if (*end) {
 		return -1;
+	}
 	limit->absolute = number;
 	limit->given = true;
 	return 0;

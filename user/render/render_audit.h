@@ -11,14 +11,21 @@
 #include "escape/escape_graph.h"
 #include "text/terminal.h"
 
-enum audit_format {
-	AUDIT_TEXT,
-	AUDIT_JSON,	/* escapement.audit/2 */
-	AUDIT_SARIF,	/* SARIF 2.1.0, for code scanning */
-	AUDIT_MARKDOWN, /* for a step summary or a comment */
-	AUDIT_QUICKFIX, /* FILE:LINE:COLUMN: message, for editors */
-	AUDIT_CSV,
-};
+/*
+ * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.audit/2; SARIF 2.1.0
+ * is for code scanning, Markdown for a step summary or a comment, quickfix (FILE:LINE:COLUMN: message) for editors.
+ */
+#define AUDIT_FORMATS(ROW)                                     \
+	ROW(AUDIT_TEXT, "text", render_audit_text)             \
+	ROW(AUDIT_JSON, "json", render_audit_json)             \
+	ROW(AUDIT_SARIF, "sarif", render_audit_sarif)          \
+	ROW(AUDIT_MARKDOWN, "markdown", render_audit_markdown) \
+	ROW(AUDIT_QUICKFIX, "quickfix", render_audit_quickfix) \
+	ROW(AUDIT_CSV, "csv", render_audit_csv)
+
+#define FORMAT_ENUM(name, ...) name,
+enum audit_format { AUDIT_FORMATS(FORMAT_ENUM) };
+#undef FORMAT_ENUM
 extern const char *const audit_format_names[]; /* NULL-terminated */
 
 struct render_audit_options {
@@ -37,10 +44,9 @@ int render_audit_source(const struct audit *audit, const char *name, const struc
 			struct error *error);
 
 /* One each; render_audit() picks. Formats for programs have no use for the options. */
-void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_json(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_sarif(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_quickfix(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
-void render_audit_csv(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
+#define FORMAT_FUNCTION(name, option, function) \
+	void function(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
+AUDIT_FORMATS(FORMAT_FUNCTION)
+#undef FORMAT_FUNCTION
+
 #endif

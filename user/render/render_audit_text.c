@@ -11,15 +11,6 @@
 /* A row is a line of numbers with its site, and below it, indented, who and why. */
 enum { SITE_COLUMN = 47, INDENT = 6 };
 
-static const char *const headings[AUDIT_VERDICT_COUNT] = {
-	[AUDIT_ESCAPES] = "the work list: moved to the heap, and allocates",
-	[AUDIT_CONTRADICTED] = "does not escape, and allocates all the same",
-	[AUDIT_UNANNOTATED] = "allocates, and the compiler says nothing of the line",
-	[AUDIT_NOT_COVERED] = "allocates in packages that the compiler output does not cover",
-	[AUDIT_ESCAPES_UNSEEN] = "moved to the heap, and no allocation was seen",
-	[AUDIT_STACK] = "does not escape, and does not allocate",
-};
-
 struct page {
 	FILE *stream;
 	size_t width;
@@ -255,7 +246,7 @@ static void print_section(const struct page *page, const struct audit *audit, en
 			continue;
 		if (!shown++) {
 			fprintf(page->stream, "\n%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict),
-				page->style->reset, headings[verdict]);
+				page->style->reset, audit_verdicts[verdict].meaning);
 			if (verdict != AUDIT_ESCAPES_UNSEEN && verdict != AUDIT_STACK)
 				fprintf(page->stream, "%11s %9s %6s %7s %9s  %s\n", "OBJECTS", "BYTES", "SHARE",
 					"REFILLS", "HEAP GROW", "SITE");

@@ -9,14 +9,22 @@
 
 #include "gate/gate.h"
 
-enum gate_format {
-	GATE_TEXT,
-	GATE_JSON,     /* escapement.gate/1 */
-	GATE_MARKDOWN, /* for a pull-request comment or a step summary: at most 900 KiB */
-	GATE_SARIF,    /* SARIF 2.1.0, for code scanning */
-	GATE_JUNIT,    /* a test case a site */
-	GATE_GITHUB,   /* GitHub workflow commands, at most 10, then the text */
-};
+/*
+ * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.gate/1, Markdown is for
+ * a pull-request comment or a step summary (at most 900 KiB), SARIF 2.1.0 for code scanning; JUnit has a test case a
+ * site; github is GitHub workflow commands, at most 10, then the text.
+ */
+#define GATE_FORMATS(ROW)                                    \
+	ROW(GATE_TEXT, "text", render_gate_text)             \
+	ROW(GATE_JSON, "json", render_gate_json)             \
+	ROW(GATE_MARKDOWN, "markdown", render_gate_markdown) \
+	ROW(GATE_SARIF, "sarif", render_gate_sarif)          \
+	ROW(GATE_JUNIT, "junit", render_gate_junit)          \
+	ROW(GATE_GITHUB, "github", render_gate_github)
+
+#define FORMAT_ENUM(name, ...) name,
+enum gate_format { GATE_FORMATS(FORMAT_ENUM) };
+#undef FORMAT_ENUM
 extern const char *const gate_format_names[]; /* NULL-terminated */
 
 struct gate_style {
@@ -37,12 +45,10 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
  * growth; VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, in an iteration where
  * "normalize" is set, and objects_max and bytes_max where the runs differ.
  */
-void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_style *style);
-void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_style *style);
-void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style);
-void render_gate_sarif(FILE *stream, const struct gate *gate, const struct gate_style *style);
-void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_style *style);
-void render_gate_github(FILE *stream, const struct gate *gate, const struct gate_style *style);
+#define FORMAT_FUNCTION(name, option, function) \
+	void function(FILE *stream, const struct gate *gate, const struct gate_style *style);
+GATE_FORMATS(FORMAT_FUNCTION)
+#undef FORMAT_FUNCTION
 
 /* What the formats share. */
 enum { GATE_TEXT_SIZE = 2048 };

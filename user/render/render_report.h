@@ -9,8 +9,28 @@
 
 #include "profile/report.h"
 
-/* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. */
-void render_report_text(FILE *stream, const struct report *report, int width, bool color);
+struct report_style {
+	int width; /* columns of text */
+	bool color;
+};
+
+/* The formats; a row: name in C, name of the option, the function that renders. */
+#define REPORT_FORMATS(ROW)                          \
+	ROW(REPORT_TEXT, "text", render_report_text) \
+	ROW(REPORT_JSON, "json", render_report_json) \
+	ROW(REPORT_CSV, "csv", render_report_csv)    \
+	ROW(REPORT_FOLDED, "folded", render_report_folded)
+
+#define FORMAT_ENUM(name, ...) name,
+enum report_format { REPORT_FORMATS(FORMAT_ENUM) };
+#undef FORMAT_ENUM
+extern const char *const report_format_names[]; /* NULL-terminated */
+
+void render_report(FILE *stream, const struct report *report, enum report_format format,
+		   const struct report_style *style);
+
+/* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. The other formats have no use for the style. */
+void render_report_text(FILE *stream, const struct report *report, const struct report_style *style);
 
 /* Schema escapement.report/2:
  *
@@ -24,13 +44,13 @@ void render_report_text(FILE *stream, const struct report *report, int width, bo
  * leaf first, of which address is there only where nothing else is known. What was not measured or is not known is
  * null.
  */
-void render_report_json(FILE *stream, const struct report *report);
+void render_report_json(FILE *stream, const struct report *report, const struct report_style *style);
 
 /* One line of names, one line a row (RFC 4180 with bare newlines). What was not measured is empty. Stacks are one
  * field, leaf first, frames separated by ';'. */
-void render_report_csv(FILE *stream, const struct report *report);
+void render_report_csv(FILE *stream, const struct report *report, const struct report_style *style);
 
 /* Stacks for flame graphs: "root;…;leaf VALUE" a line, the value that the report is sorted by. Of a report BY_STACK. */
-void render_report_folded(FILE *stream, const struct report *report);
+void render_report_folded(FILE *stream, const struct report *report, const struct report_style *style);
 
 #endif

@@ -140,12 +140,13 @@ static cJSON *json_number(int64_t number)
 	return cJSON_CreateRaw(digits);
 }
 
-void render_report_json(FILE *stream, const struct report *report)
+void render_report_json(FILE *stream, const struct report *report, const struct report_style *style)
 {
 	const struct profile *profile = report->profile;
 	struct json_document document;
 	cJSON *exact = json_object(), *totals = json_object(), *lost = json_object();
 
+	(void)style;
 	json_add_bool(exact, "totals", profile->totals_exact);
 	json_add_bool(exact, "rows", report->rows_exact);
 	add_values(totals, report->totals, report->totals_have_bounds, report->objects_low, report->objects_high);
@@ -266,7 +267,7 @@ static void csv_key(FILE *stream, const struct report *report, const struct repo
 	}
 }
 
-void render_report_csv(FILE *stream, const struct report *report)
+void render_report_csv(FILE *stream, const struct report *report, const struct report_style *style)
 {
 	static const char *const keys[] = {
 		[BY_SITE] = "file,line,function,via",
@@ -277,6 +278,7 @@ void render_report_csv(FILE *stream, const struct report *report)
 		[BY_STACK] = "stack",
 	};
 
+	(void)style;
 	fputs(keys[report->by], stream);
 	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
 		fprintf(stream, ",%s", profile_values[i].key);
@@ -296,8 +298,9 @@ void render_report_csv(FILE *stream, const struct report *report)
 
 /* --- folded stacks --- */
 
-void render_report_folded(FILE *stream, const struct report *report)
+void render_report_folded(FILE *stream, const struct report *report, const struct report_style *style)
 {
+	(void)style;
 	for (size_t i = 0; i < report->row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 		bool first = true;

@@ -404,9 +404,9 @@ static void print_stack(const struct writer *writer, const struct report_row *ro
 		fputs("    ...\n", writer->stream);
 }
 
-void render_report_text(FILE *stream, const struct report *report, int width, bool color)
+void render_report_text(FILE *stream, const struct report *report, const struct report_style *style)
 {
-	const struct writer writer = {stream, report, width, color, terminal_style(color)};
+	const struct writer writer = {stream, report, style->width, style->color, terminal_style(style->color)};
 
 	print_target(&writer);
 	print_recording(&writer);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What options take: one pair of functions a kind. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/quantity.h"
+#include "base/suggest.h"
+#include "options.h"
+
+static int bad_value(const struct option_row *row, const char *value, const char *expected)
+{
+	fprintf(stderr, "escapement: invalid value '%s' for --%s: expected %s\n", value, row->name, expected);
+	return -1;
+}
+
+static int take_flag(const struct option_row *row, const char *value)
+{
+	(void)value;
+	*(bool *)row->target = true;
+	return 0;
+}
+
+static int take_no_flag(const struct option_row *row, const char *value)
+{
+	(void)value;
+	*(bool *)row->target = false;
+	return 0;
+}
+
+static int take_string(const struct option_row *row, const char *value)
+{
+	*(const char **)row->target = value;
+	return 0;
+}
+
+static void show_string(const struct option_row *row, FILE *stream)
+{
+	const char *value = *(const char **)row->target;
+
+	if (value)
+		fputs(strcmp(value, "-") == 0 ? "standard output" : value, stream);
+}
+
+static int take_strings(const struct option_row *row, const char *value)
+{
+	struct option_list *list = row->target;
+
+	list->values = reallocarray(list->values, (size_t)list->count + 1, sizeof(*list->values));
+	if (!list->values)
+		abort();
+	list->values[list->count++] = value;
+	return 0;
+}
+
+static int take_integer(const struct option_row *row, const char *value)
+{
+	return quantity_count(value, row->target) ? bad_value(row, value, "a whole number, not negative") : 0;
+}
+
+static void show_integer(const struct option_row *row, FILE *stream)
+{
+	if (*(int64_t *)row->target > 0)
+		fprintf(stream, "%" PRId64, *(int64_t *)row->target);
+}
+
+static int take_bytes(const struct option_row *row, const char *value)
+{
+	return quantity_bytes(value, row->target) ? bad_value(row, value, "a number of bytes, such as 4096, 512k or 1M")
+						  : 0;
+}
+
+static void show_bytes(const struct option_row *row, FILE *stream)
+{
+	char text[QUANTITY_SIZE];
+
+	if (*(int64_t *)row->target > 0)
+		fputs(quantity_bytes_text(text, *(int64_t *)row->target), stream);
+}
+
+static int take_number(const struct option_row *row, const char *value)
+{
+	char *end;
+	double number = strtod(value, &end);
+
+	if (end == value || *end || !(number >= 0) || number > 1e15)
+		return bad_value(row, value, "a number, not negative");
+	*(double *)row->target = number;
+	return 0;
+}
+
+static void show_number(const struct option_row *row, FILE *stream)
+{
+	if (*(double *)row->target > 0)
+		fprintf(stream, "%g", *(double *)row->target);
+}
+
+static int take_duration(const struct option_row *row, const char *value)
+{
+	return quantity_seconds(value, row->target) ? bad_value(row, value, "a time, such as 10, 10s, 500ms or 1m") : 0;
+}
+
+static void show_duration(const struct option_row *row, FILE *stream)
+{
+	if (*(double *)row->target > 0)
+		fprintf(stream, "%gs", *(double *)row->target);
+}
+
+static int take_choice(const struct option_row *row, const char *value)
+{
+	struct suggestion suggestion = {0};
+
+	for (int i = 0; row->choices[i]; i++) {
+		if (strcmp(row->choices[i], value) == 0) {
+			*(int *)row->target = i;
+			return 0;
+		}
+		suggest(&suggestion, value, row->choices[i]);
+	}
+	fprintf(stderr, "escapement: invalid value '%s' for --%s: expected one of", value, row->name);
+	for (int i = 0; row->choices[i]; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", row->choices[i]);
+	if (suggestion.name)
+		fprintf(stderr, "; did you mean '%s'?", suggestion.name);
+	fputc('\n', stderr);
+	return -1;
+}
+
+static void show_choice(const struct option_row *row, FILE *stream)
+{
+	if (*(int *)row->target >= 0)
+		fputs(row->choices[*(int *)row->target], stream);
+}
+
+const struct option_kind option_kind_flag = {take_flag, NULL};
+const struct option_kind option_kind_no_flag = {take_no_flag, NULL};
+const struct option_kind option_kind_string = {take_string, show_string};
+const struct option_kind option_kind_strings = {take_strings, NULL};
+const struct option_kind option_kind_integer = {take_integer, show_integer};
+const struct option_kind option_kind_bytes = {take_bytes, show_bytes};
+const struct option_kind option_kind_number = {take_number, show_number};
+const struct option_kind option_kind_duration = {take_duration, show_duration};
+const struct option_kind option_kind_choice = {take_choice, show_choice};
