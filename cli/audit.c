@@ -17,6 +17,8 @@
 #include "recording.h"
 #include "render/render_audit.h"
 
+enum { TEXT_ROWS = 20, UNSET = -1 };
+
 struct arguments {
 	struct recording recording;
 	const char *escape, *output, *annotate, *package, *function, *source;
@@ -68,7 +70,7 @@ static int understand(const struct arguments *arguments, struct request *request
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;
 	request->filter.function = arguments->function;
-	request->filter.top = arguments->top;
+	request->filter.top = arguments->top == UNSET ? 0 : arguments->top;
 	request->directory = arguments->source ? realpath(arguments->source, NULL) : getcwd(NULL, 0);
 	if (arguments->source && !request->directory)
 		return error_set(error, STATUS_USAGE, "cannot find the directory '%s': %s", arguments->source,
@@ -106,8 +108,12 @@ static unsigned default_verdicts(enum audit_format format)
 static int print(struct audit *audit, const struct arguments *arguments, const struct request *request,
 		 struct error *error)
 {
-	struct render_audit_options options = {arguments->flow, request->filter.verdicts,
-					       (enum terminal_color)arguments->color, NULL};
+	struct render_audit_options options = {.flow = arguments->flow,
+					       .verdicts = request->filter.verdicts,
+					       .rows = arguments->top == UNSET && !request->filter.verdicts ? TEXT_ROWS
+													    : 0,
+					       .sort = arguments->sort,
+					       .color = (enum terminal_color)arguments->color};
 	struct escape_graph *graph = NULL;
 	struct output output;
 	int status = 0;
@@ -186,7 +192,7 @@ static int combine(int found, int measured)
 	return found ? found : measured;
 }
 
-static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-", .sort = VALUE_BYTES};
+static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-", .sort = VALUE_BYTES, .top = UNSET};
 
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
@@ -203,13 +209,15 @@ static const struct option_row rows[] = {
 	{0, NULL, NULL, NULL, NULL, "which rows", NULL},
 	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
 	 "only rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen or stack; may be "
-	 "given several times (default: all)",
+	 "given several times (default: text all that allocate, else all)",
 	 NULL},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "rows of at least N objects", NULL},
 	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
 	{0, "function", "GLOB", OPTION_STRING, &given.function, "rows of these functions, or inlined into them", NULL},
-	{0, "top", "N", OPTION_INTEGER, &given.top, "at most N rows of each verdict; 0: all (default: all)", NULL},
+	{0, "top", "N", OPTION_INTEGER, &given.top,
+	 "at most N rows of each verdict; 0: all (default: text the 20 costliest rows of all verdicts, else all)",
+	 NULL},
 	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "greatest first by", audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects, or :bytes>50M); may be given several times", NULL},

@@ -4,6 +4,7 @@
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 
@@ -102,14 +103,16 @@ def test_a_program_is_audited_while_it_is_recorded_and_its_output_passes_through
     same(rows["simple/main.go", 17, 2]["verdict"], "escapes-unseen")
 
 
-def test_text_fits_80_columns_shows_the_work_list_first_and_counts_the_rest(t):
+def test_text_fits_80_columns_shows_the_work_list_first_and_every_verdict(t):
     profile, _ = recording(t, "--rounds", "2")
-    text = t.escapement("audit", "--escape", output("1.27"), profile).stdout
+    text = t.escapement("audit", "--escape", output("1.27"), profile, env={**os.environ, "COLUMNS": "80"}).stdout
     for line in text.splitlines():
         assert len(line) <= 80, f"{len(line)} columns: {line}"
     contains(text, "moved to heap: x")
     contains(text, "x is returned by foo (return &x, line 7)")
-    contains(text, "the rest: 2 escapes-unseen, 9 stack")
+    for verdict, count in (("escapes-unseen", 2), ("stack", 9)):
+        assert re.search(rf"^{verdict} +{count} +- +- +-$", text, re.M), text
+    assert text.splitlines()[-2].startswith("next: begin with escape/escape.go:6:6 (escapes, "), text
     assert text.index("\nescapes: ") < text.index("escape/escape.go:6:6") < text.index("\ncontradicted: ")
     contains(t.escapement("audit", "--flow", "--escape", output("1.24"), profile).stdout,
              "flow: ~r0 = &x\n          from &x (address-of) at escape/escape.go:7:9\n")

@@ -16,7 +16,7 @@ M2 = OUTPUTS / "seeds.go1.24.m2.txt"
 
 def test_text_lists_heap_moves_and_counts_everything_in_80_columns(t):
     for path in sorted(OUTPUTS.glob("*.txt")):
-        text = t.escapement("escapes", "-C", SEEDS, path).stdout
+        text = t.escapement("escapes", "-C", SEEDS, path, env={**os.environ, "COLUMNS": "80"}).stdout
         harness.contains(text, "moved to heap: x")
         harness.contains(text, "does-not-escape")
         if "unrecognised" in text:

@@ -67,21 +67,23 @@ static void colours_follow_the_order_of_the_conventions(void **state)
 	fclose(file);
 }
 
-static void width_is_the_terminals_or_80(void **state)
+static void width_is_the_terminals_and_unlimited_elsewhere(void **state)
 {
 	FILE *terminal = open_terminal(), *file = tmpfile();
 
 	(void)state;
 	clear_environment();
 	assert_int_equal(terminal_width(terminal), 132);
-	assert_int_equal(terminal_width(file), 80);
+	assert_int_equal(terminal_width(file), TERMINAL_UNLIMITED);
 	setenv("COLUMNS", "100", 1);
 	assert_int_equal(terminal_width(terminal), 100);
 	assert_int_equal(terminal_width(file), 100);
 	setenv("COLUMNS", "3", 1);
 	assert_int_equal(terminal_width(file), 40);
+	assert_int_equal(terminal_prose_width(40), 40);
+	assert_int_equal(terminal_prose_width(TERMINAL_UNLIMITED), 80);
 	setenv("COLUMNS", "wide", 1);
-	assert_int_equal(terminal_width(file), 80);
+	assert_int_equal(terminal_width(file), TERMINAL_UNLIMITED);
 	fclose(terminal);
 	fclose(file);
 }
@@ -140,7 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(colours_follow_the_order_of_the_conventions),
-		cmocka_unit_test(width_is_the_terminals_or_80),
+		cmocka_unit_test(width_is_the_terminals_and_unlimited_elsewhere),
 		cmocka_unit_test(numbers_are_short_but_exact_while_they_fit),
 		cmocka_unit_test(json_keeps_integers_nulls_and_any_bytes),
 	};

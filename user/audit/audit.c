@@ -30,7 +30,7 @@ int audit_verdict_unknown(const char *text, struct error *error)
 #define VERDICT_LISTED(verdict, name, ...) ", " name
 	static const char names[] = AUDIT_VERDICTS(VERDICT_LISTED);
 
-	return error_set(error, STATUS_USAGE, "unknown verdict in '%s': expected one of %s", text, names + 2);
+	return error_set(error, STATUS_USAGE, "unknown verdict '%s': expected one of %s", text, names + 2);
 }
 
 const char *audit_verdict_name(enum audit_verdict verdict)
@@ -306,6 +306,11 @@ static void add_unseen(struct join *join)
 	}
 }
 
+static bool is_outside(const struct audit_row *row)
+{
+	return audit_verdict_allocates(row->verdict) && !row->owner;
+}
+
 static void finish_rows(struct join *join)
 {
 	struct audit *audit = join->audit;
@@ -314,8 +319,12 @@ static void finish_rows(struct join *join)
 	for (size_t i = 0; i < audit->row_count; i++) {
 		struct audit_row *row = &audit->rows[i];
 
+		struct audit_sum *sum = &audit->sums[is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict];
+
 		audit->verdicts[row->verdict]++;
+		sum->rows++;
 		for (int j = 0; j < VALUE_COUNT; j++) {
+			sum->values[j] = add_saturated(sum->values[j], row->values[j]);
 			audit->totals[j] = add_saturated(audit->totals[j], row->values[j]);
 			if (!(measured & 1U << j))
 				row->values[j] = VALUE_UNMEASURED;
@@ -326,6 +335,8 @@ static void finish_rows(struct join *join)
 	for (int j = 0; j < VALUE_COUNT; j++) {
 		if (!(measured & 1U << j))
 			audit->totals[j] = VALUE_UNMEASURED;
+		for (int i = 0; i <= AUDIT_OUTSIDE && !(measured & 1U << j); i++)
+			audit->sums[i].values[j] = VALUE_UNMEASURED;
 	}
 }
 

@@ -49,7 +49,12 @@ extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT];
 const char *audit_verdict_name(enum audit_verdict verdict);
 int audit_verdict_parse(const char *name);			       /* -1 if none */
 extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1]; /* NULL-terminated */
-/* Fails with the names of all verdicts: "unknown verdict in 'TEXT': expected one of …". Returns -1. */
+/* Whether rows of the verdict are of allocations that were measured. */
+static inline bool audit_verdict_allocates(enum audit_verdict verdict)
+{
+	return verdict != AUDIT_ESCAPES_UNSEEN && verdict != AUDIT_STACK;
+}
+/* Fails with the names of all verdicts: "unknown verdict 'TEXT': expected one of …". Returns -1. */
 int audit_verdict_unknown(const char *text, struct error *error);
 
 struct audit_row {
@@ -81,13 +86,23 @@ struct audit_row {
 /* What the compiler said of a row in its own words, or why it said nothing; "" never. */
 const char *audit_row_words(const struct audit_row *row);
 
+/* What rows add up to. */
+struct audit_sum {
+	uint64_t rows;
+	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
+};
+
+/* The index of what allocated and has no owner: no site, so counted apart from the sites of each verdict. */
+enum { AUDIT_OUTSIDE = AUDIT_VERDICT_COUNT };
+
 struct audit {
 	const struct profile *profile;
 	const struct escape_output *output;
 	struct audit_row *rows; /* by verdict, then bytes, objects, file, line, column */
 	size_t row_count;
-	uint64_t verdicts[AUDIT_VERDICT_COUNT]; /* rows of each, before any filter */
-	int64_t totals[VALUE_COUNT];		/* of all rows, before any filter: what shares are of */
+	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* rows of each, before any filter */
+	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: what shares are of */
+	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, and AUDIT_OUTSIDE; before any filter */
 	const char **warnings;
 	size_t warning_count;
 	struct audit_storage *storage; /* private */

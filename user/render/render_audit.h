@@ -30,7 +30,10 @@ extern const char *const audit_format_names[]; /* NULL-terminated */
 
 struct render_audit_options {
 	bool flow;	   /* text: print the compiler's whole explanation */
-	unsigned verdicts; /* bit per verdict whose rows text and markdown list; 0: escapes and contradicted */
+	unsigned verdicts; /* bit per verdict whose rows are listed; 0: text those that allocate, Markdown escapes and
+			      contradicted */
+	size_t rows;	   /* text: how many of the costliest rows are listed, of all verdicts together; 0: all */
+	int sort;	   /* what makes a row costly: the order of the rows, as audit_filter() takes it */
 	enum terminal_color color;
 	const struct escape_graph *graph; /* of the audit's compiler output: text and JSON tell its stories */
 };

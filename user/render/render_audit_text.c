@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit_filter.h"
 #include "base/printable.h"
+#include "profile/report.h"
 #include "render/render_audit.h"
 #include "text/terminal.h"
 
@@ -15,7 +17,10 @@ struct page {
 	FILE *stream;
 	size_t width;
 	const struct terminal_style *style;
-	const struct escape_graph *graph;
+	const struct audit *audit;
+	const struct render_audit_options *options;
+	enum profile_value cost; /* what makes a row costly */
+	bool *shown;		 /* of each of the audit's rows: whether it is listed */
 };
 
 /* Formats, and makes what comes from outside safe to show. The caller frees. */
@@ -46,10 +51,11 @@ static size_t width_of(const char *text, size_t length)
 	return width;
 }
 
-/* Prints words from column `indent` on, at most to the page's width; words that are longer are cut there. */
+/* Prints words from column `indent` on. On a terminal, words that are longer than a line are broken. */
 static void print_wrapped(const struct page *page, size_t indent, char *text)
 {
-	size_t room = page->width > indent + 8 ? page->width - indent : 8;
+	size_t width = (size_t)terminal_prose_width((int)page->width);
+	size_t room = width > indent + 8 ? width - indent : 8;
 	const char *rest = text;
 
 	while (*rest) {
@@ -65,6 +71,8 @@ static void print_wrapped(const struct page *page, size_t indent, char *text)
 				break;
 			taken += ((unsigned char)*c & 0xc0) != 0x80;
 		}
+		if (!end && page->width == TERMINAL_UNLIMITED)
+			end = strcspn(rest, " ");
 		if (!end) {
 			while (rest[end] && width_of(rest, end + 1) <= room)
 				end++;
@@ -95,26 +103,45 @@ static char *position_text(const char *file, uint32_t line, uint32_t column)
 	return text_of("%s:%" PRIu32 ":%" PRIu32, file ? file : "(unknown)", line, column);
 }
 
-static void print_numbers(const struct page *page, const struct audit *audit, const struct audit_row *row)
+/*
+ * Rows that no annotation of the compiler explains are shown where the program can change something: at the line of
+ * the program's own module that they were allocated for. It is the row's own line unless another module's is covered.
+ */
+static bool is_at_owner(const struct audit_row *row)
+{
+	return row->owner && (row->verdict == AUDIT_UNANNOTATED || row->verdict == AUDIT_NOT_COVERED) &&
+	       (row->owner->line != row->site.line || row->owner->function != row->site.function);
+}
+
+static char *place_text(const struct audit_row *row)
+{
+	return is_at_owner(row) ? position_text(row->owner->file, row->owner->line, 0)
+				: position_text(row->file, row->site.line, row->site.column);
+}
+
+static void print_values(const struct page *page, const int64_t values[VALUE_COUNT])
 {
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], share[TERMINAL_NUMBER_SIZE];
 	char refills[TERMINAL_NUMBER_SIZE], growth[TERMINAL_NUMBER_SIZE];
-	char *site = position_text(row->file, row->site.line, row->site.column);
-	size_t length;
 
-	fprintf(page->stream, "%11s %9s %6s %7s %9s", terminal_number(objects, row->values[VALUE_OBJECTS]),
-		terminal_bytes(bytes, row->values[VALUE_BYTES]),
-		share_text(row->values[VALUE_BYTES], audit->totals[VALUE_BYTES], share),
-		terminal_number(refills, row->values[VALUE_REFILLS]),
-		terminal_bytes(growth, row->values[VALUE_HEAP_GROW_BYTES]));
-	length = width_of(site, strlen(site));
+	fprintf(page->stream, "%11s %9s %6s %7s %9s", terminal_number(objects, values[VALUE_OBJECTS]),
+		terminal_bytes(bytes, values[VALUE_BYTES]),
+		share_text(values[page->cost], page->audit->totals[page->cost], share),
+		terminal_number(refills, values[VALUE_REFILLS]), terminal_bytes(growth, values[VALUE_HEAP_GROW_BYTES]));
+}
+
+static void print_numbers(const struct page *page, const struct audit_row *row)
+{
+	char *place = place_text(row);
+	size_t length = width_of(place, strlen(place));
+
+	print_values(page, row->values);
 	if (SITE_COLUMN + length <= page->width) {
-		fprintf(page->stream, "  %s\n", site);
-		free(site);
+		fprintf(page->stream, "  %s\n", place);
+		free(place);
 	} else {
 		putc('\n', page->stream);
-		print_wrapped(page, length + SITE_COLUMN > page->width && length + INDENT > page->width ? 0 : INDENT,
-			      site);
+		print_wrapped(page, length + INDENT > page->width ? 0 : INDENT, place);
 	}
 }
 
@@ -129,8 +156,17 @@ static void print_who(const struct page *page, const struct audit_row *row)
 	const char *function = row->site.function ? row->site.function : "";
 	const struct profile_frame *physical;
 
-	if (row->callee)
-		print_wrapped(page, INDENT, text_of("%s, by %s", function, row->callee));
+	if (is_at_owner(row)) {
+		char *site = position_text(row->file, row->site.line, row->site.column);
+
+		print_wrapped(page, INDENT,
+			      text_of("%s, via %s at %s", row->owner->function ? row->owner->function : "(unknown)",
+				      row->via ? row->via : function, site));
+		free(site);
+	} else if (row->via && row->callee && strcmp(row->via, row->callee) != 0)
+		print_wrapped(page, INDENT, text_of("%s, via %s, called by %s", function, row->via, row->callee));
+	else if (row->callee)
+		print_wrapped(page, INDENT, text_of("%s, via %s", function, row->callee));
 	else if (row->runtime_call)
 		print_wrapped(page, INDENT,
 			      text_of("%s, %s%s%s", function, short_call(row->runtime_call), row->type ? " of " : "",
@@ -176,14 +212,13 @@ static void print_flow(const struct page *page, const struct escape_annotation *
 /* The shortest story of the explanation: "x is returned by foo (return &x, line 9)". */
 static void print_story(const struct page *page, const struct escape_annotation *annotation)
 {
-	char *story = annotation->flow_count ? escape_graph_story(page->graph, annotation) : NULL;
+	char *story = annotation->flow_count ? escape_graph_story(page->options->graph, annotation) : NULL;
 
 	if (story)
 		print_wrapped(page, INDENT, text_of("%s", story));
 	free(story);
 }
 
-/* Why: the compiler's own words, each once. */
 /* An annotation of another line than the row's. */
 static void print_elsewhere(const struct page *page, const struct escape_annotation *annotation, const char *note)
 {
@@ -193,7 +228,8 @@ static void print_elsewhere(const struct page *page, const struct escape_annotat
 	free(position);
 }
 
-static void print_what(const struct page *page, const struct audit_row *row, bool flow)
+/* Why: the compiler's own words, each once. */
+static void print_what(const struct page *page, const struct audit_row *row)
 {
 	uint32_t own = row->annotation_count - row->linked_count;
 
@@ -207,61 +243,191 @@ static void print_what(const struct page *page, const struct audit_row *row, boo
 			print_elsewhere(page, annotation, "");
 		else
 			print_wrapped(page, INDENT, text_of("%s", annotation->text));
-		if (flow)
+		if (page->options->flow)
 			print_flow(page, annotation);
 		else if (!row->shared)
 			print_story(page, annotation);
 	}
 	for (uint32_t i = own; i < row->annotation_count; i++)
 		print_elsewhere(page, row->annotations[i], " (in the callee itself)");
-	if (row->reason)
+	if (row->reason && row->verdict != AUDIT_NOT_COVERED) /* the section's head says why */
 		print_wrapped(page, INDENT, text_of("%s", row->reason));
 }
 
-static void print_row(const struct page *page, const struct audit *audit, const struct audit_row *row, bool flow)
+static void print_row(const struct page *page, const struct audit_row *row)
 {
 	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE];
-	bool measured = row->verdict != AUDIT_ESCAPES_UNSEEN && row->verdict != AUDIT_STACK;
+	bool allocates = audit_verdict_allocates(row->verdict);
 
-	if (measured) {
-		print_numbers(page, audit, row);
-	} else {
+	if (allocates)
+		print_numbers(page, row);
+	else
 		print_wrapped(page, 2, position_text(row->file, row->site.line, row->site.column));
-	}
-	if (measured && row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
+	if (allocates && row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
 		print_wrapped(page, INDENT,
 			      text_of("between %s and %s objects (95 %%)", terminal_number(low, row->objects_low),
 				      terminal_number(high, row->objects_high)));
 	print_who(page, row);
-	print_what(page, row, flow);
+	print_what(page, row);
 }
 
-static void print_section(const struct page *page, const struct audit *audit, enum audit_verdict verdict, bool flow)
+static bool is_outside(const struct audit_row *row)
 {
-	size_t shown = 0;
-	char count[TERMINAL_NUMBER_SIZE];
+	return audit_verdict_allocates(row->verdict) && !row->owner;
+}
+
+/* What a section leaves out, and that none of it costs more than what is shown. */
+static void print_hidden(const struct page *page, enum audit_verdict verdict)
+{
+	char share[TERMINAL_NUMBER_SIZE], most[TERMINAL_NUMBER_SIZE];
+	const struct audit *audit = page->audit;
+	int64_t sum = 0, greatest = 0;
+	size_t hidden = 0;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
-		if (audit->rows[i].verdict != verdict)
+		const struct audit_row *row = &audit->rows[i];
+
+		if (row->verdict != verdict || page->shown[i] || is_outside(row))
 			continue;
-		if (!shown++) {
-			fprintf(page->stream, "\n%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict),
+		hidden++;
+		sum = add_saturated(sum, row->values[page->cost]);
+		greatest = row->values[page->cost] > greatest ? row->values[page->cost] : greatest;
+	}
+	if (!hidden)
+		return;
+	share_text(sum, audit->totals[page->cost], share);
+	if (profile_values[page->cost].kinds & VALUE_IN_BYTES)
+		terminal_bytes(most, greatest);
+	else
+		terminal_number(most, greatest);
+	print_wrapped(page, INDENT,
+		      text_of("%zu more row%s, each at most %s, together %s: --verdict %s lists them", hidden,
+			      hidden == 1 ? "" : "s", most, share, audit_verdict_name(verdict)));
+}
+
+static void print_section(const struct page *page, enum audit_verdict verdict)
+{
+	const struct audit *audit = page->audit;
+	uint64_t sites = audit->sums[verdict].rows, listed = 0;
+	char count[TERMINAL_NUMBER_SIZE];
+	bool head = false;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		if (audit->rows[i].verdict != verdict || is_outside(&audit->rows[i]))
+			continue;
+		listed++;
+		if (!head) {
+			putc('\n', page->stream);
+			fprintf(page->stream, "%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict),
 				page->style->reset, audit_verdicts[verdict].meaning);
-			if (verdict != AUDIT_ESCAPES_UNSEEN && verdict != AUDIT_STACK)
+			if (audit_verdict_allocates(verdict))
 				fprintf(page->stream, "%11s %9s %6s %7s %9s  %s\n", "OBJECTS", "BYTES", "SHARE",
 					"REFILLS", "HEAP GROW", "SITE");
+			head = true;
 		}
-		print_row(page, audit, &audit->rows[i], flow);
+		if (page->shown[i])
+			print_row(page, &audit->rows[i]);
 	}
-	if (shown && shown < audit->verdicts[verdict])
-		fprintf(page->stream, "%11s of %s not shown\n",
-			terminal_number(count, (int64_t)(audit->verdicts[verdict] - shown)),
-			audit_verdict_name(verdict));
+	if (!head)
+		return;
+	print_hidden(page, verdict);
+	if (listed < sites)
+		print_wrapped(page, INDENT,
+			      text_of("%s of %s left out by the filters",
+				      terminal_number(count, (int64_t)(sites - listed)), audit_verdict_name(verdict)));
+}
+
+/* --- which rows --- */
+
+static int by_cost(const void *x, const void *y, void *argument)
+{
+	const struct page *page = argument;
+	const struct audit_row *a = &page->audit->rows[*(const size_t *)x], *b = &page->audit->rows[*(const size_t *)y];
+	int64_t left = a->values[page->cost], right = b->values[page->cost];
+
+	if (left != right)
+		return left > right ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * Chooses the rows that are listed: the costliest of all verdicts, so that no row is left out that costs more than one
+ * that is listed. Allocations without an owner are no sites: print_verdicts() has them as one line.
+ */
+static void choose_rows(struct page *page, unsigned verdicts)
+{
+	const struct audit *audit = page->audit;
+	size_t *order = calloc(audit->row_count + 1, sizeof(*order)), count = 0, limit = page->options->rows;
+
+	page->shown = calloc(audit->row_count + 1, sizeof(*page->shown));
+	if (!order || !page->shown)
+		abort();
+	for (size_t i = 0; i < audit->row_count; i++) {
+		if (verdicts & 1U << audit->rows[i].verdict && !is_outside(&audit->rows[i]))
+			order[count++] = i;
+	}
+	if (count)
+		qsort_r(order, count, sizeof(*order), by_cost, page);
+	for (size_t i = 0; i < count && (!limit || i < limit); i++)
+		page->shown[order[i]] = true;
+	free(order);
+}
+
+/* --- head and foot --- */
+
+static void print_verdicts(const struct page *page)
+{
+	const struct audit *audit = page->audit;
+	char rows[TERMINAL_NUMBER_SIZE], objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE],
+		share[TERMINAL_NUMBER_SIZE];
+
+	fprintf(page->stream, "\n%-15s %7s %11s %9s %6s\n", "VERDICT", "LINES", "OBJECTS", "BYTES", "SHARE");
+	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
+		const struct audit_sum *sum = &audit->sums[i];
+		bool allocates = i == AUDIT_OUTSIDE || audit_verdict_allocates((enum audit_verdict)i);
+
+		if (!sum->rows)
+			continue;
+		fprintf(page->stream, "%-15s %7s %11s %9s %6s%s\n",
+			i == AUDIT_OUTSIDE ? "outside" : audit_verdict_name((enum audit_verdict)i),
+			i == AUDIT_OUTSIDE ? "-" : terminal_number(rows, (int64_t)sum->rows),
+			allocates ? terminal_number(objects, sum->values[VALUE_OBJECTS]) : "-",
+			allocates ? terminal_bytes(bytes, sum->values[VALUE_BYTES]) : "-",
+			allocates ? share_text(sum->values[page->cost], audit->totals[page->cost], share) : "-",
+			i == AUDIT_OUTSIDE ? "  no line of the program's own" : "");
+	}
+}
+
+/* One line on where to begin. */
+static void print_next(const struct page *page)
+{
+	const struct audit *audit = page->audit;
+	const struct audit_row *costliest = NULL;
+	char share[TERMINAL_NUMBER_SIZE], *place;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		if (page->shown[i] && audit_verdict_allocates(row->verdict) &&
+		    (!costliest || row->values[page->cost] > costliest->values[page->cost]))
+			costliest = row;
+	}
+	if (!costliest)
+		return;
+	place = place_text(costliest);
+	putc('\n', page->stream);
+	print_wrapped(page, 0,
+		      text_of("next: begin with %s (%s, %s of the %s): %s", place,
+			      audit_verdict_name(costliest->verdict),
+			      share_text(costliest->values[page->cost], audit->totals[page->cost], share),
+			      profile_values[page->cost].plural, audit_verdicts[costliest->verdict].advice));
+	free(place);
 }
 
 /* "100 objects, 800 bytes, each counted", of what, and what became of it. */
-static void print_head(const struct page *page, const struct audit *audit)
+static void print_head(const struct page *page)
 {
+	const struct audit *audit = page->audit;
 	const struct profile *profile = audit->profile;
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
 
@@ -287,29 +453,25 @@ static void print_head(const struct page *page, const struct audit *audit)
 
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
-	struct page page = {stream, (size_t)terminal_width(stream),
-			    terminal_style(terminal_has_color(options->color, stream)), options->graph};
-	unsigned verdicts = options->verdicts ? options->verdicts : 1U << AUDIT_ESCAPES | 1U << AUDIT_CONTRADICTED;
-	char *rest = NULL;
+	struct page page = {.stream = stream,
+			    .width = (size_t)terminal_width(stream),
+			    .style = terminal_style(terminal_has_color(options->color, stream)),
+			    .audit = audit,
+			    .options = options};
+	unsigned verdicts = options->verdicts;
 
-	print_head(&page, audit);
+	page.cost = options->sort == AUDIT_BY_SITE ? VALUE_BYTES : (enum profile_value)options->sort;
+	if (!(audit->profile->row_measured & 1u << page.cost))
+		page.cost = report_default_sort(audit->profile);
+	for (int i = 0; i < AUDIT_VERDICT_COUNT && !options->verdicts; i++)
+		verdicts |= audit_verdict_allocates((enum audit_verdict)i) ? 1u << i : 0;
+	choose_rows(&page, verdicts);
+	print_head(&page);
+	print_verdicts(&page);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (verdicts & 1U << i)
-			print_section(&page, audit, (enum audit_verdict)i, options->flow);
+			print_section(&page, (enum audit_verdict)i);
 	}
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
-		char *longer, count[TERMINAL_NUMBER_SIZE];
-
-		if (verdicts & 1U << i || !audit->verdicts[i])
-			continue;
-		longer = text_of("%s%s%s %s", rest ? rest : "the rest: ", rest ? ", " : "",
-				 terminal_number(count, (int64_t)audit->verdicts[i]),
-				 audit_verdict_name((enum audit_verdict)i));
-		free(rest);
-		rest = longer;
-	}
-	if (rest) {
-		putc('\n', stream);
-		print_wrapped(&page, 0, rest);
-	}
+	print_next(&page);
+	free(page.shown);
 }

@@ -41,12 +41,12 @@ static void *checked(void *memory)
 
 /*
  * Prints words from column `indent` on, which is where the cursor is, and continues there on further lines. A
- * word that is wider than a line is broken. Control characters are shown as '?': the text may come from
+ * word that is wider than a terminal's line is broken. Control characters are shown as '?': the text may come from
  * anywhere.
  */
 static void print_wrapped(const struct writer *writer, char *text, int indent)
 {
-	int column = indent;
+	int column = indent, width = terminal_prose_width(writer->width);
 	char *rest;
 
 	for (char *c = text; *c; c++) {
@@ -56,7 +56,7 @@ static void print_wrapped(const struct writer *writer, char *text, int indent)
 	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		int length = (int)strlen(word);
 
-		if (column > indent && column + 1 + length <= writer->width) {
+		if (column > indent && column + 1 + length <= width) {
 			fputc(' ', writer->stream);
 			column++;
 		} else if (column > indent) {

@@ -9,7 +9,7 @@
 
 #include "profile/profile.h"
 
-enum { WIDTH_DEFAULT = 80, WIDTH_MIN = 40, WIDTH_MAX = 10000 };
+enum { PROSE_DEFAULT = 80, WIDTH_MIN = 40 };
 
 const char *const terminal_color_choices[] = {"auto", "always", "never", NULL};
 
@@ -38,8 +38,13 @@ int terminal_width(FILE *stream)
 	if (width <= 0 && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0)
 		width = size.ws_col;
 	if (width <= 0)
-		width = WIDTH_DEFAULT;
-	return width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : (int)width;
+		return TERMINAL_UNLIMITED;
+	return width < WIDTH_MIN ? WIDTH_MIN : width > TERMINAL_UNLIMITED ? TERMINAL_UNLIMITED : (int)width;
+}
+
+int terminal_prose_width(int width)
+{
+	return width == TERMINAL_UNLIMITED ? PROSE_DEFAULT : width;
 }
 
 const struct terminal_style *terminal_style(bool color)

@@ -25,8 +25,15 @@ extern const char *const terminal_color_choices[];
  */
 bool terminal_has_color(enum terminal_color color, FILE *stream);
 
-/* Columns of `stream`: COLUMNS where it is set, else the terminal's, else 80. At least 40. */
+/*
+ * Columns of `stream`: COLUMNS if it is set, else the terminal's, at least 40. Pipes and files have no width: there
+ * nothing is shortened or wrapped that another program may look for.
+ */
+enum { TERMINAL_UNLIMITED = 10000 };
 int terminal_width(FILE *stream);
+
+/* Where sentences are wrapped in so many columns: there, or at 80 if they are unlimited. */
+int terminal_prose_width(int width);
 
 /* SGR sequences; empty strings without colours. */
 struct terminal_style {
