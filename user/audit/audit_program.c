@@ -252,28 +252,11 @@ static void count_missing(struct comparison *comparison, struct audit_program *r
 
 /* ---- where the program is ---- */
 
-/* Our recordings have Go's own build id; profiles that Go programs write have the GNU one, which Go's linker makes since
- * 1.24, in a section that no program header speaks of. */
+/* Our recordings have Go's own build id; profiles that Go programs write have the GNU one. */
 static bool is_build(const struct go_binary *binary, const char *build_id)
 {
-	enum { HEADER = 16 }; /* three sizes and "GNU" */
-	uint64_t address, size = 0;
-	const unsigned char *note = NULL;
-
-	if (binary->build_id && strcmp(binary->build_id, build_id) == 0)
-		return true;
-	if (go_image_section(&binary->image, ".note.gnu.build-id", &address, &size))
-		note = go_image_at(&binary->image, address, size);
-	if (!note || size <= HEADER || strlen(build_id) != 2 * (size - HEADER))
-		return false;
-	for (size_t i = 0; i < size - HEADER; i++) {
-		char digits[3];
-
-		snprintf(digits, sizeof(digits), "%02x", note[HEADER + i]);
-		if (strncasecmp(digits, build_id + 2 * i, 2) != 0)
-			return false;
-	}
-	return true;
+	return (binary->build_id && strcmp(binary->build_id, build_id) == 0) ||
+	       (binary->gnu_build_id && strcasecmp(binary->gnu_build_id, build_id) == 0);
 }
 
 /* The measured program, opened again; NULL where no process says, or another file stands there now. */

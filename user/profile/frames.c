@@ -12,6 +12,16 @@ static const char *const runtime_prefixes[] = {
 /* The runtime's only generic function that allocates for its caller: the caller's package compiles it. */
 static const char instantiated[] = "runtime.AddCleanup[";
 
+/* The same as regular expressions. pprof cuts names at their first parenthesis: methods are `runtime.` to it. */
+const char frames_pprof_drop[] = "(runtime|internal/reflectlite|reflect)\\..*|internal/runtime/.*|runtime/internal/.*|"
+				 "internal/bytealg\\.MakeNoZero";
+
+/* Defers that a panic or a return runs, C that calls back, and calls by reflection. */
+const char frames_pprof_keep[] =
+	"runtime\\.(gopanic|goPanic.*|panic.*|sigpanic.*|Goexit|deferreturn|deferCallSave|reflectcall.*|call[0-9]+|"
+	"cgocall.*|cgocallback.*|asmcgocall.*|debugCall.*|corostart|coroswitch.*)|"
+	"reflect\\.(Value\\.(Call|CallSlice|call|Seq.*)|callMethod|callReflect|makeFuncStub|methodValueCall|rangeNum.*)";
+
 bool frames_is_runtime(const char *function)
 {
 	if (!function || strncmp(function, instantiated, sizeof(instantiated) - 1) == 0)

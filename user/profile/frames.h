@@ -41,4 +41,12 @@ size_t frames_package(const char *function, char *package, size_t size);
 /* The name without its import path: "(*Node).Decode" of the above; the whole name where there is none. */
 const char *frames_local_name(const char *function);
 
+/*
+ * drop_frames and keep_frames of pprof files: regular expressions of whole function names. pprof goes from the root to
+ * the first frame of the program, and from there cuts the stack at the first frame that is to be dropped. So what
+ * matches is the runtime (frames_is_runtime()) without those of its functions that call the program again: those are
+ * kept.
+ */
+extern const char frames_pprof_drop[], frames_pprof_keep[];
+
 #endif

@@ -15,6 +15,7 @@
 
 #include "base/output.h"
 #include "profile/pprof.h"
+#include "profile/frames.h"
 #include "profile/pprof_format.h"
 #include "profile/pprof_strings.h"
 #include "profile/pprof_write_samples.h"
@@ -318,6 +319,8 @@ static void write_facts(struct pprof_writer *writer)
 	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
 	part.default_sample_type =
 		pprof_strings_index(&writer->strings, profile_values[refills ? VALUE_REFILLS : VALUE_BYTES].pprof_type);
+	part.drop_frames = pprof_strings_index(&writer->strings, frames_pprof_drop);
+	part.keep_frames = pprof_strings_index(&writer->strings, frames_pprof_keep);
 	write_part(writer, &part);
 }
 

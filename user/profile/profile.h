@@ -43,8 +43,9 @@ struct profile_frame {
 struct profile_mapping {
 	uint64_t start, limit, offset; /* addresses in the process; offset in the file */
 	const char *file;
-	const char *build_id; /* lower-case hexadecimal, or Go's own build id text; NULL where there is none */
-	uint64_t id;	      /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
+	const char
+		*build_id; /* the GNU one, lower-case hexadecimal, as runtime/pprof writes it; NULL if there is none */
+	uint64_t id;	   /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
 };
 
 /*

@@ -141,7 +141,7 @@ const char *address_space_build_id(struct address_space *space, const char *path
 		const struct region *region = &space->regions[i];
 
 		if (strcmp(region->path, path) == 0)
-			return image_mapping(region->image)->build_id;
+			return image_build_id(region->image);
 	}
 	return NULL;
 }

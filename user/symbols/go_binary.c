@@ -195,6 +195,27 @@ static bool has_memory_profiling(const struct gopclntab *symbols)
 	       gopclntab_function_named(symbols, "runtime.memProfileInternal", &function);
 }
 
+/* Go's linker puts this note into a section that no program header speaks of. */
+static char *read_gnu_build_id(const struct go_image *image)
+{
+	enum { HEADER = 16, BYTES_MAX = 64 }; /* three sizes and "GNU" */
+	uint64_t address, size = 0;
+	const unsigned char *note = NULL;
+	char *text;
+
+	if (go_image_section(image, ".note.gnu.build-id", &address, &size) && size > HEADER &&
+	    size <= HEADER + BYTES_MAX)
+		note = go_image_at(image, address, size);
+	if (!note || memcmp(note + 12, "GNU", 4) != 0)
+		return NULL;
+	text = malloc(2 * (size - HEADER) + 1);
+	if (!text)
+		abort();
+	for (size_t i = 0; i < size - HEADER; i++)
+		sprintf(text + 2 * i, "%02x", note[HEADER + i]);
+	return text;
+}
+
 struct go_binary *go_binary_open(const char *path, struct error *error)
 {
 	struct go_binary *binary = calloc(1, sizeof(*binary));
@@ -220,6 +241,7 @@ struct go_binary *go_binary_open(const char *path, struct error *error)
 	find_module(binary);
 	id = go_image_note(&binary->image, "Go", NOTE_GO_BUILD_ID, &id_size);
 	binary->build_id = id && id_size > 0 ? copy(id, id_size) : NULL;
+	binary->gnu_build_id = read_gnu_build_id(&binary->image);
 	binary->memory_profiling = has_memory_profiling(binary->symbols);
 	return binary;
 fail:
@@ -237,6 +259,7 @@ void go_binary_close(struct go_binary *binary)
 	free((void *)binary->module);
 	free((void *)binary->build_info);
 	free((void *)binary->build_id);
+	free((void *)binary->gnu_build_id);
 	free(binary->notes);
 	free(binary);
 }

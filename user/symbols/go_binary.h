@@ -27,6 +27,7 @@ struct go_binary {
 	const char *module;	  /* path of the main module, or of the main package; NULL where unknown */
 	const char *build_info;	  /* module and build settings as `go version -m` shows them; NULL where stripped */
 	const char *build_id;	  /* Go's own; NULL where there is none */
+	const char *gnu_build_id; /* lower-case hexadecimal; Go's linker makes one since 1.24; NULL if there is none */
 	bool memory_profiling;	  /* runtime.MemProfile is linked in: the runtime's sampler runs by default */
 	void *notes;		  /* what a user of the binary found out about it; freed with it, by free() */
 

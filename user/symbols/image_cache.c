@@ -195,10 +195,19 @@ const struct profile_mapping *image_mapping(struct image *image)
 		image->bias_known = !elf_load_bias(path, mapping.start, mapping.offset, &image->bias);
 		image->symbolizer = symbolizer_open(path, NULL);
 		if (image->symbolizer)
-			mapping.build_id = symbolizer_build_id(image->symbolizer);
+			mapping.build_id = symbolizer_gnu_build_id(image->symbolizer);
 	}
 	image->mapping = profile_mapping(image->cache->profile, &mapping);
 	return image->mapping;
+}
+
+const char *image_build_id(struct image *image)
+{
+	const char *id;
+
+	image_mapping(image); /* opens the file */
+	id = image->symbolizer ? symbolizer_build_id(image->symbolizer) : NULL;
+	return profile_string(image->cache->profile, id);
 }
 
 const struct profile_location *image_locate(struct image *image, uint64_t address, bool call)

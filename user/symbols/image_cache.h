@@ -45,6 +45,8 @@ void image_release(struct image *image);
 
 /* The image as the profile names it. The first call opens its symbolizer: most mapped files never appear in a stack. */
 const struct profile_mapping *image_mapping(struct image *image);
+/* Go's own build id, or the GNU one of other programs; NULL if the file has none. The profile's string. */
+const char *image_build_id(struct image *image);
 
 /* The location of an address in it. `call`: it is a return address. Never NULL. */
 const struct profile_location *image_locate(struct image *image, uint64_t address, bool call);

@@ -73,3 +73,10 @@ const char *symbolizer_build_id(const struct symbolizer *symbolizer)
 		return symbolizer->go->build_id;
 	return dwarf_symbols_build_id(symbolizer->dwarf);
 }
+
+const char *symbolizer_gnu_build_id(const struct symbolizer *symbolizer)
+{
+	if (symbolizer->go)
+		return symbolizer->go->gnu_build_id;
+	return dwarf_symbols_build_id(symbolizer->dwarf);
+}

@@ -29,7 +29,9 @@ void symbolizer_close(struct symbolizer *symbolizer); /* NULL is allowed */
  */
 size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct profile_frame *frames);
 
-/* Build id as in profile_mapping; NULL when the file has none. Lives as long as the symbolizer. */
+/* Go's own build id, or the GNU one of other programs; NULL if the file has none. Lives as long as the symbolizer. */
 const char *symbolizer_build_id(const struct symbolizer *symbolizer);
+/* The GNU build id as in profile_mapping; NULL if the file has none. Lives as long as the symbolizer. */
+const char *symbolizer_gnu_build_id(const struct symbolizer *symbolizer);
 
 #endif
