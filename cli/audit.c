@@ -9,7 +9,7 @@
 #include "audit/audit_join.h"
 #include "audit/audit_threshold.h"
 #include "cli.h"
-#include "escape/escape.h"
+#include "escape/escape_parser.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
 #include "base/output.h"

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "escape/escape.h"
+#include "escape/escape_parser.h"
 #include "escape/escape_build.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"

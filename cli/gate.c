@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gate/baseline.h"
+#include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"

@@ -21,4 +21,11 @@ $(B)/libescapement.a: $(USER_OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# The folders are layers: an include that climbs fails the build.
+LAYERED := $(wildcard user/*/*.[ch] cli/*.[ch])
+$(B)/includes-checked: packaging/check-includes $(LAYERED)
+	$(Q)packaging/check-includes $(LAYERED)
+	@mkdir -p $(@D) && touch $@
+$(B)/libescapement.a: | $(B)/includes-checked
+
 -include $(USER_OBJECTS:.o=.d)

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "escape/escape.h"
+#include "escape/escape_parser.h"
 
 static double cpu_seconds(void)
 {

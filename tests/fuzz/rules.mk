@@ -6,13 +6,14 @@ FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
 FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iuser
 
-FUZZ_PARTS_escape := escape/escape escape/escape_parser escape/escape_facts escape/escape_shapes escape/escape_position escape/escape_functions escape/go_source \
-	base/printable base/utf8 base/string_table base/pointer_map base/error
+FUZZ_PARTS_base   := $(patsubst user/%.c,%,$(wildcard user/base/*.c))
+FUZZ_PARTS_escape := escape/escape escape/escape_read escape/escape_parser escape/escape_facts escape/escape_shapes escape/escape_position escape/escape_functions escape/go_source \
+	$(FUZZ_PARTS_base)
 
-FUZZ_PARTS_pathmatch := audit/pathmatch
+FUZZ_PARTS_pathmatch := audit/pathmatch $(FUZZ_PARTS_base)
 FUZZ_PARTS_pprof := profile/pprof profile/pprof_comments profile/pprof_source profile/pprof_tables profile/pprof_read_samples profile/pprof_read \
-	profile/pprof_strings profile/pprof_write_samples profile/pprof_write base/output profile/profile profile/interval profile/size_class profile/profile_values base/utf8 base/error \
-	base/string_table base/pointer_map profile/report render/render_report render/render_report_data render/render_report_text profile/frames profile/owner text/json text/shorten text/terminal
+	profile/pprof_strings profile/pprof_write_samples profile/pprof_write profile/profile profile/interval profile/size_class profile/profile_values $(FUZZ_PARTS_base) \
+	profile/report render/render_report render/render_report_data render/render_report_text profile/frames profile/owner text/json text/shorten text/terminal
 FUZZ_MADE_pprof  := $(B)/user/profile/profile.pb-c.c
 # glibc's obstack macros add offsets to null pointers.
 FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow

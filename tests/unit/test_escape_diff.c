@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "escape/escape.h"
+#include "escape/escape_parser.h"
 #include "escape/escape_diff.h"
 #include "escape/escape_functions.h"
 

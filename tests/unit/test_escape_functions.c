@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "escape/escape.h"
+#include "escape/escape_parser.h"
 #include "escape/escape_functions.h"
 #include "escape/go_source.h"
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "profile/profile.h"
+#include "profile/interval.h"
 
 static uint64_t random_state = 20;
 

@@ -2,6 +2,7 @@
 /* Writing pprof files: nothing is lost on the way, nothing half-written is left, and Go's own tools read
  * them. */
 #include "pprof_fixture.h"
+#include "profile/interval.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile/interval.h"
 #include "audit/audit_calls.h"
 #include "audit/audit_copies.h"
 #include "audit/audit_filter.h"

@@ -1,127 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/string_table.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-struct arena_block {
-	struct arena_block *next;
-	max_align_t data[];
-};
+#include "base/hash.h"
+#include "base/memory.h"
 
 enum {
-	LEAST_BLOCK = 1 << 11,
-	LARGEST_BLOCK = 1 << 23,
-	HUGE_PAGE = 1 << 21,
 	FIRST_CAPACITY = 1 << 6,
-	ALIGNMENT = 8,
-	PREFETCH = 16
+	PREFETCH = 16, /* entries ahead while the table grows */
 };
 
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
-
-static void out_of_memory(void)
-{
-	fputs("escapement: out of memory\n", stderr);
-	abort();
-}
-
-/* Tables that are read at random, far larger than what small pages keep at hand. Only advice: it may be refused. */
-static void prefer_huge_pages(void *memory, size_t size)
-{
-	uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & -(uintptr_t)HUGE_PAGE;
-	uintptr_t end = ((uintptr_t)memory + size) & -(uintptr_t)HUGE_PAGE;
-
-	if (start < end)
-		madvise((void *)start, end - start, MADV_HUGEPAGE);
-}
-
-void *memory_resize(void *memory, size_t count, size_t size)
-{
-	void *resized = reallocarray(memory, count, size);
-
-	if (!resized)
-		out_of_memory();
-	prefer_huge_pages(resized, count * size);
-	return resized;
-}
-
-void *memory_zeroed(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		out_of_memory();
-	prefer_huge_pages(memory, count * size);
-	return memory;
-}
-
-static char *arena_take(struct arena *arena, size_t size)
-{
-	if (size > (size_t)(arena->end - arena->next)) {
-		size_t usual = arena->block_size ? arena->block_size : LEAST_BLOCK;
-		size_t capacity = size > usual / 4 ? size : usual;
-		struct arena_block *block = memory_resize(NULL, 1, sizeof(*block) + capacity);
-
-		if (usual < LARGEST_BLOCK)
-			arena->block_size = usual * 2;
-
-		block->next = arena->blocks;
-		arena->blocks = block;
-		if (capacity == size) /* a block of its own; the open one stays in use */
-			return (char *)block->data;
-		arena->next = (char *)block->data;
-		arena->end = arena->next + capacity;
-	}
-	arena->next += size;
-	return arena->next - size;
-}
-
-void *arena_allocate(struct arena *arena, size_t size)
-{
-	size_t padding = -(uintptr_t)arena->next % ALIGNMENT;
-
-	if (padding <= (size_t)(arena->end - arena->next))
-		arena->next += padding;
-	return arena_take(arena, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
-}
-
-char *arena_string(struct arena *arena, const char *text, size_t length)
-{
-	char *copy = arena_take(arena, length + 1);
-
-	memcpy(copy, text, length);
-	copy[length] = 0;
-	return copy;
-}
-
-void arena_free(struct arena *arena)
-{
-	while (arena->blocks) {
-		struct arena_block *next = arena->blocks->next;
-
-		free(arena->blocks);
-		arena->blocks = next;
-	}
-	*arena = (struct arena){0};
-}
-
-uint64_t hash_bytes(const void *data, size_t length)
-{
-	const char *bytes = data;
-	uint64_t hash = length, word;
-
-	for (; length > 8; bytes += 8, length -= 8) {
-		memcpy(&word, bytes, 8);
-		hash = hash_fold(hash, word);
-	}
-	word = 0;
-	memcpy(&word, bytes, length);
-	return hash_fold(hash_fold(hash, word), 0xff51afd7ed558ccdu);
-}
 
 /* The slot of the string, or the empty one where it belongs. */
 static uint64_t *find(const struct string_table *table, uint64_t hash, const char *text, size_t length)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/events.h"
-#include "runtime/runtime.h"
+#include "collect/probe_set.h"
 
 struct programs;
 struct attachment;

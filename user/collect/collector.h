@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "collect/event_process.h"
 #include "collect/event_store.h"
-#include "runtime/runtime.h"
+#include "collect/probe_set.h"
 
 struct collector;
 struct attachment;

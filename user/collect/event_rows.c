@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "bpf/escapement.skel.h"
-#include "base/string_table.h"
+#include "base/memory.h"
 
 enum {
 	BATCH = 1024,

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
+#include "base/hash.h"
+#include "base/memory.h"
 
 /*
  * Nodes of the tree are named by the index of their first word, the head: which node the run's caller is, and how many

@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
-
 enum escape_kind {
 	ESCAPE_MOVED_TO_HEAP,
 	ESCAPE_ESCAPES,
@@ -91,12 +89,6 @@ struct escape_output {
 	struct escape_storage *storage;	 /* private to escape_parser.c */
 };
 
-/*
- * Parses compiler output. `name` is for messages ("-" reads standard input). Fails on unreadable, empty or binary
- * input and on input in which nothing is compiler output.
- */
-struct escape_output *escape_read(const char *name, struct error *error);
-struct escape_output *escape_parse(const char *text, size_t length, const char *name, struct error *error);
 void escape_free(struct escape_output *output); /* NULL is allowed */
 
 #endif

@@ -11,8 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "escape/escape_parser.h"
-#include "base/string_table.h"
+#include "base/memory.h"
 
 extern char **environ;
 
@@ -20,13 +21,11 @@ extern char **environ;
 static char **command_of(const struct escape_build *build, char **gcflags)
 {
 	char **command = memory_zeroed((size_t)build->flag_count + (size_t)build->package_count + 8, sizeof(*command));
-	struct timespec now;
 	int length = 0;
 
-	clock_gettime(CLOCK_REALTIME, &now);
 	/* The rate of a memory profile that nobody asks for: there since Go 1.5, and part of the cache's key. */
 	if (asprintf(gcflags, "-gcflags=%s-m=2 -memprofilerate=%" PRId64, build->dependencies ? "all=" : "",
-		     (int64_t)now.tv_sec * 1000000000 + now.tv_nsec) < 0)
+		     wall_ns()) < 0)
 		abort();
 	command[length++] = (char *)(build->go ? build->go : "go");
 	command[length++] = "list";

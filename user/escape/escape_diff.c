@@ -9,6 +9,8 @@
 #include "escape/escape_facts.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_position.h"
+#include "base/hash.h"
+#include "base/memory.h"
 #include "base/string_table.h"
 
 /* What is said about one subject of one function. */

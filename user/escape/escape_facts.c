@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/memory.h"
 #include "base/pointer_map.h"
 
 /* An explanation that waits for its verdict. */

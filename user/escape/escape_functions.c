@@ -11,6 +11,7 @@
 
 #include "escape/escape_parser.h"
 #include "escape/go_source.h"
+#include "base/memory.h"
 #include "base/string_table.h"
 
 enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* the compiler knows no larger ones before 1.26 */ };

@@ -7,7 +7,8 @@
 
 #include "escape/escape_position.h"
 #include "escape/escape_story.h"
-#include "base/string_table.h"
+#include "base/hash.h"
+#include "base/memory.h"
 
 struct escape_graph {
 	const struct escape_output *output;

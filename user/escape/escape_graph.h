@@ -15,32 +15,7 @@
  * Immutable once made; any thread may read it.
  */
 
-#include "escape/escape.h"
-
-enum escape_cause {
-	ESCAPE_CAUSE_UNKNOWN,	   /* not explained: -m=1 */
-	ESCAPE_CAUSE_HEAP_POINTER, /* a pointer to it would be stored in the heap */
-	ESCAPE_CAUSE_OUTLIVES,	   /* a pointer to it would outlive its frame */
-	ESCAPE_CAUSE_SIZE,	   /* the stack cannot hold it: too large, or of a size unknown to the compiler */
-};
-
-/* "unknown", "heap-pointer", "outlives-frame", "size". */
-const char *escape_cause_name(enum escape_cause cause);
-
-struct escape_edge {
-	const struct escape_flow *flow;
-	const struct escape_annotation *annotation; /* whose explanation it is from */
-	const struct escape_location *from, *to;
-	const struct escape_edge *next; /* the next edge out of `from` */
-};
-
-/* A variable, a result or an allocation. Names are unique in a function of a package; "{heap}" is one for all. */
-struct escape_location {
-	const char *package;  /* NULL for the heap, and without headers */
-	const char *function; /* NULL for the heap; of unnamed functions the file stands for it */
-	const char *name;
-	const struct escape_edge *out; /* NULL where nothing flows out of it */
-};
+#include "escape/escape_graph_types.h"
 
 struct escape_graph;
 

@@ -16,6 +16,7 @@
 #include "escape/escape_position.h"
 #include "escape/escape_shapes.h"
 #include "base/printable.h"
+#include "base/memory.h"
 #include "base/string_table.h"
 
 enum { UNRECOGNIZED_LENGTH_MAX = 4096, JOINED_LINES_MAX = 10000 };

@@ -3,11 +3,21 @@
 #define ESCAPEMENT_ESCAPE_PARSER_H
 
 /*
- * The streaming half of escape.h: feed the text in pieces of any size, then take the output. Lines and input may be
- * as long as they like; what is kept grows with what is said, not with what is read.
+ * Reads the compiler's text into the table of escape.h: whole, or fed in pieces of any size. Lines and input may have
+ * any length; memory grows with the number of messages, not with the input.
  */
 
+#include <stddef.h>
+
+#include "base/error.h"
 #include "escape/escape.h"
+
+/*
+ * Parses compiler output. `name` is for messages ("-" reads standard input). Fails on unreadable, empty or binary
+ * input and on input in which nothing is compiler output.
+ */
+struct escape_output *escape_read(const char *name, struct error *error);
+struct escape_output *escape_parse(const char *text, size_t length, const char *name, struct error *error);
 
 struct escape_parser;
 

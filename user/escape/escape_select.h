@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "escape/escape.h"
 
 #define ESCAPE_KINDS_ALL  ((UINT32_C(1) << ESCAPE_KIND_COUNT) - 1)

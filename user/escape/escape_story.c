@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
-
 enum { SUBJECT_MAX = 40, EXPRESSION_MAX = 60 };
 
 /* What a reason means for what it is about. The first that begins like the reason is meant. */

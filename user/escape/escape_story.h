@@ -4,8 +4,7 @@
 
 /* The compiler's reasons in words. Private to the escape graph. */
 
-#include "escape/escape.h"
-#include "escape/escape_graph.h"
+#include "escape/escape_graph_types.h"
 #include "escape/escape_position.h"
 
 /* Whether the reason is that the stack cannot hold it. */

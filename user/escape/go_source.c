@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
+#include "base/memory.h"
 
 enum { DEPTH_MAX = 1000 };
 

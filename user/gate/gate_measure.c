@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "audit/audit_join.h"
+#include "profile/interval.h"
 #include "profile/frames.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
-#include "base/string_table.h"
+#include "base/hash.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
 struct run_count {

@@ -18,9 +18,10 @@
  * event was seen, so the distribution is the one given k >= 1; without that, whatever is so rare that it is
  * seldom seen would be estimated too high whenever it is.
  */
+#include "profile/interval.h"
+
 #include <math.h>
 
-#include "profile/profile.h"
 #include "profile/size_class.h"
 
 enum { SCORE_FROM = 64 /* events: below, the binomial's terms are added up */ };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/pprof_strings.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/memory.h"
 #include "base/string_table.h"
 
 static void __attribute__((noreturn)) out_of_memory(void)

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/count.h"
 #include "base/error.h"
 #include "profile/profile_values.h"
 
@@ -134,20 +135,6 @@ struct profile {
 	struct profile_storage *storage; /* private to profile.c */
 };
 
-/* Arithmetic on counts: the nearest one there is where the result would be none, for a file may claim any numbers. */
-static inline int64_t add_saturated(int64_t a, int64_t b)
-{
-	int64_t sum;
-
-	if (__builtin_add_overflow(a, b, &sum))
-		return b < 0 ? INT64_MIN : INT64_MAX;
-	return sum;
-}
-static inline int64_t count_from(double number)
-{
-	return number >= 0x1p63 ? INT64_MAX : number <= -0x1p63 ? INT64_MIN : (int64_t)number;
-}
-
 struct profile *profile_new(void);	    /* never NULL: the library ends the process when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */
 
@@ -219,20 +206,5 @@ static inline bool profile_loss_any(const struct profile_loss *loss)
 
 /* The checks of all processes added up; not present where one of them has none. */
 struct profile_check profile_check(const struct profile *profile);
-
-/*
- * 95 % interval of the object count behind an estimate. Sampling is Bernoulli thinning with a probability that the
- * object's size decides; `events` were seen, `objects` is the unbiased estimate (sum of 1/p over the events).
- * Where the rows are exact, low = high = objects. Rows that are sums of several samples are summed with
- * interval_add() first: variances add.
- */
-struct interval {
-	double events, objects, variance; /* of what is estimated */
-	double exact;			  /* objects that were all seen, while the recording was at rate 1 */
-};
-void interval_add(struct interval *sum, int64_t events, int64_t objects);
-/* The same of a sample of `profile`; allows for large objects of different sizes, which share a sample. */
-void interval_add_sample(struct interval *sum, const struct profile *profile, const struct profile_sample *sample);
-void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "profile/interval.h"
 #include "profile/owner.h"
 #include "profile/size_class.h"
 

@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "profile/interval.h"
 #include "profile/profile.h"
+#include "profile/interval.h"
 
 enum report_by {
 	BY_SITE,     /* file, line and function of the owner, and `via` (owner.h) */

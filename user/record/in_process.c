@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "target/launch.h"
 #include "record/raw_profile.h"
 
@@ -20,14 +21,6 @@ enum {
 	POLL_MS = 20,
 	GRACE_MS = 3000, /* for a program that was asked to end, as in a session */
 };
-
-static int64_t now_ns(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return time.tv_sec * 1000000000LL + time.tv_nsec;
-}
 
 /* Its files stay, because it and its children would fail without. */
 #define LEFT_RUNNING                                                                                     \
@@ -62,12 +55,12 @@ static pid_t start(char *const *argv, const sigset_t *ignored, const char *file,
 /* Until it ends; asks it to when the time is up or the user is, and gives up GRACE_MS later. Whether it has ended. */
 static bool wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
 {
-	int64_t begin = now_ns(CLOCK_MONOTONIC), asked = 0;
+	int64_t begin = clock_ns(CLOCK_MONOTONIC), asked = 0;
 	const struct timespec pause = {0, POLL_MS * 1000000};
 
 	result->started = true;
 	while (waitpid(pid, &result->wait_status, WNOHANG) == 0) {
-		int64_t now = now_ns(CLOCK_MONOTONIC);
+		int64_t now = clock_ns(CLOCK_MONOTONIC);
 		bool over = options->duration > 0 && (double)(now - begin) >= options->duration * 1e9;
 		int signal = options->stop ? *options->stop : 0;
 
@@ -96,7 +89,7 @@ static struct profile *describe(char *const *argv)
 	profile->rate = 1;
 	profile->totals_exact = profile->rows_exact = true;
 	profile->row_measured = (1u << VALUE_COUNT) - 1;
-	profile->start_ns = now_ns(CLOCK_REALTIME);
+	profile->start_ns = clock_ns(CLOCK_REALTIME);
 	return profile;
 }
 
@@ -182,7 +175,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	}
 	profile = describe(options->argv);
 	ended = wait_for(pid, options, result);
-	profile->duration_ns = now_ns(CLOCK_REALTIME) - profile->start_ns;
+	profile->duration_ns = clock_ns(CLOCK_REALTIME) - profile->start_ns;
 	read = read_all(profile, directory, error) == 0;
 	if (ended) {
 		remove_all(directory);

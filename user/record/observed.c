@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 enum {
 	SNAPSHOT_TRIES = 400,
 	SNAPSHOT_TRIES_MIN = 8, /* on a machine that keeps us waiting */
@@ -15,14 +17,6 @@ enum {
 	BAD_POINTER_NS = 2 * 1000 * 1000,
 	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to look for an instant at which both sides agree */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
 
 /*
  * Reads the runtime's counters. -1 where the process's memory is gone, or another program's, or refused. Pointers that
@@ -65,14 +59,14 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 	for (int class = 0; class < SPAN_CLASSES; class ++)
 		snapshot->bound += (int64_t)(snapshot->events[class].objects - before[class].objects);
 	snapshot->taken = true;
-	snapshot->taken_ns = now_ns();
+	snapshot->taken_ns = monotonic_ns();
 	return 0;
 }
 
 /* Takes the reading of which the two sides agree best. */
 static void snapshot_take(struct observed *observed, struct snapshot *best)
 {
-	int64_t deadline = now_ns() + SNAPSHOT_NS;
+	int64_t deadline = monotonic_ns() + SNAPSHOT_NS;
 	struct snapshot *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
@@ -82,8 +76,8 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 			break;
 		if (tries == 0 || attempt->bound < best->bound)
 			*best = *attempt;
-		if (best->bound == 0 || (now_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
-		    now_ns() > deadline + 4 * SNAPSHOT_NS)
+		if (best->bound == 0 || (monotonic_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
+		    monotonic_ns() > deadline + 4 * SNAPSHOT_NS)
 			break;
 	}
 	free(attempt);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "target/procfs.h"
 
 enum {
@@ -19,13 +20,6 @@ enum {
 /* In units of a hit whose program does nothing: a hit with its program, and what each frame of its stack adds. Measured
  * at 1.1 to 1.3, and at 0.025 (Go) to 0.06 (libgoalloc; make bench-probes, bench-go). */
 static const double hit_factor = 1.2, frame_factor = 0.035;
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec time;
-
-	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000000000LL + time.tv_nsec;
-}
 
 static int64_t process_ns(int pid)
 {

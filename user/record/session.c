@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "target/launch.h"
 #include "record/observed.h"
 #include "record/overhead.h"
@@ -54,17 +55,9 @@ struct session {
 	struct error error;	      /* why the last process could not be observed */
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 static int64_t now_ms(void)
 {
-	return now_ns() / 1000000;
+	return monotonic_ns() / 1000000;
 }
 
 static void tell_phase(const struct session *session, const char *phase, int pid, int64_t began_ns)
@@ -72,7 +65,7 @@ static void tell_phase(const struct session *session, const char *phase, int pid
 	const struct session_options *options = session->options;
 
 	if (options->phase)
-		options->phase(options->context, phase, pid, (double)(now_ns() - began_ns) / 1e6);
+		options->phase(options->context, phase, pid, (double)(monotonic_ns() - began_ns) / 1e6);
 }
 
 static struct observed **slot_of(struct session *session, int pid)
@@ -112,7 +105,7 @@ static void discard(struct session *session, struct observed **slot)
 static int observe(struct session *session, int pid, bool from_first_instruction)
 {
 	struct target *target = target_open(pid, &session->error);
-	int64_t began = now_ns();
+	int64_t began = monotonic_ns();
 	struct runtime *runtime;
 	bool absent = false;
 	int slot = 0;
@@ -177,7 +170,7 @@ static void miss(struct session *session, int pid)
 static void finish(struct session *session, struct observed **slot, bool replaced)
 {
 	int pid = (*slot)->target->pid;
-	int64_t began = now_ns();
+	int64_t began = monotonic_ns();
 
 	if (observed_is_refused(*slot, &session->error)) {
 		discard(session, slot);
@@ -190,7 +183,7 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	session->replaced += replaced;
 	observed_detach(*slot);
 	tell_phase(session, "detached", pid, began);
-	began = now_ns();
+	began = monotonic_ns();
 	session->spoiled[slot - session->observed] = observed_finish(*slot) != 0;
 	tell_phase(session, "symbolized", pid, began);
 	*slot = NULL;
@@ -470,14 +463,12 @@ static void describe(struct session *session)
 {
 	const struct session_options *options = session->options;
 	struct profile *profile = session->profile;
-	struct timespec wall;
 	struct utsname kernel;
 
-	clock_gettime(CLOCK_REALTIME, &wall);
 	uname(&kernel);
 	profile->tool_version = ESCAPEMENT_VERSION;
 	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
-	profile->start_ns = wall.tv_sec * 1000000000LL + wall.tv_nsec;
+	profile->start_ns = wall_ns();
 	profile->rate = options->rate;
 	profile->totals_exact = true;
 	if (options->pid) {
@@ -592,7 +583,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 			goto out;
 		target_close(target);
 	}
-	began = now_ns();
+	began = monotonic_ns();
 	session->collector = collector_open(!options->no_stacks, options->verbose, error);
 	if (!session->collector)
 		goto out;

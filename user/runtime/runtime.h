@@ -15,27 +15,9 @@
 #include "bpf/events.h"
 #include "symbols/address_space.h"
 #include "base/error.h"
+#include "collect/probe_set.h"
 #include "profile/profile.h"
 #include "target/target.h"
-
-/* One place in one file that a BPF program is attached to. */
-struct probe {
-	const char *program;	   /* name of the BPF program */
-	char *path;		   /* file to attach to, openable by us */
-	uint64_t offset;	   /* of the instruction, in the file */
-	uint64_t semaphore_offset; /* in the file; 0: none */
-	uint32_t flags;		   /* for the program: upper half of its attach cookie */
-};
-
-struct probe_set {
-	struct probe *items;
-	size_t count;
-	struct event_layout layout; /* for the programs on Go binaries */
-};
-
-void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
-		   uint64_t semaphore_offset, uint32_t flags);
-void probe_set_free(struct probe_set *set);
 
 /* The runtime's own counters, by span class, at one instant. Monotonic from the process's start. */
 struct heap_class {

@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "profile/frames.h"
+#include "symbols/elf_file.h"
 #include "goalloc_contract.h"
 #include "target/procfs.h"
 #include "runtime/goalloc_counters.h"

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "symbols/symbolizer.h"
+#include "symbols/source_frame.h"
 
 struct dwarf_symbols;
 

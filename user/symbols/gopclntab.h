@@ -18,7 +18,7 @@
 
 #include "symbols/go_image.h"
 #include "symbols/go_versions.h"
-#include "symbols/symbolizer.h"
+#include "symbols/source_frame.h"
 
 struct gopclntab;
 

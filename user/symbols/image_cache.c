@@ -7,9 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/string_table.h"
+#include "base/hash.h"
+#include "base/memory.h"
 #include "symbols/symbolizer.h"
-#include "symbols/usdt.h"
+#include "symbols/elf_file.h"
 
 enum { IDLE_MAX = 8 }; /* images kept that no process has */
 

@@ -4,7 +4,7 @@
 
 /*
  * From an address in a file to source positions, inlined frames included. One interface, two sources: Go's pclntab
- * (gopclntab.c; there even in stripped binaries) and DWARF with ELF symbols as a fallback (dwarf.c).
+ * (gopclntab.c; there even in stripped binaries) and DWARF with ELF symbols as a fallback (dwarf_symbols.c).
  * A symbolizer belongs to one file and may be used by one thread at a time.
  */
 
@@ -12,9 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "profile/profile.h"
-
-#define SYMBOLIZER_INLINE_MAX 64 /* deeper inline chains are cut at the outermost end */
+#include "symbols/source_frame.h"
 
 struct symbolizer;
 

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_USDT_H
 
 /*
- * USDT notes of an ELF file (section .note.stapsdt, the format of SystemTap's sys/sdt.h, version 3), and single ELF
- * notes of other owners. Pure functions of the file.
+ * USDT notes of an ELF file (section .note.stapsdt, the format of SystemTap's sys/sdt.h, version 3). Pure functions of
+ * the file.
  */
 
 #include <stddef.h>
@@ -28,17 +28,5 @@ struct usdt_probes {
  * file whose notes are malformed is an error. */
 int usdt_read(const char *path, const char *provider, struct usdt_probes *probes, struct error *error);
 void usdt_free(struct usdt_probes *probes);
-
-/*
- * Finds the note of that owner and type in a PT_NOTE segment. Returns 1 and the descriptor's virtual address and its
- * first 8 bytes (host byte order, 0 where it is shorter); 0 where there is none or the file is no ELF file.
- */
-int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *address, uint64_t *value);
-
-/*
- * Load bias (address in the process minus virtual address in the file) of an image of which the bytes at file offset
- * `offset` are mapped at `start`. -1 where the file is no ELF file or has no such segment.
- */
-int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *bias);
 
 #endif

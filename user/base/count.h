@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_COUNT_H
+#define ESCAPEMENT_COUNT_H
+
+#include <stdint.h>
+
+/* Arithmetic on counts that saturates instead of overflowing: a file may claim any numbers. */
+static inline int64_t add_saturated(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return b < 0 ? INT64_MIN : INT64_MAX;
+	return sum;
+}
+
+static inline int64_t count_from(double number)
+{
+	return number >= 0x1p63 ? INT64_MAX : number <= -0x1p63 ? INT64_MIN : (int64_t)number;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+enum {
+	HUGE_PAGE = 1 << 21,
+	RESERVE = 16 << 20, /* enough to symbolize and write a recording whose rows are in memory */
+};
+
+static char doing[200];
+static void *reserve;
+static bool low;
+
+void memory_doing(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(doing, sizeof(doing), format, arguments);
+	va_end(arguments);
+}
+
+void memory_out(void)
+{
+	char text[300];
+	int length = snprintf(text, sizeof(text), "escapement: out of memory%s%s\n", *doing ? " while " : "", doing);
+
+	/* Not through stdio, which may want a buffer; and exit handlers may allocate. */
+	if (write(STDERR_FILENO, text, (size_t)length) < 0)
+		_exit(STATUS_CANNOT_MEASURE);
+	_exit(STATUS_CANNOT_MEASURE);
+}
+
+void memory_reserve(void)
+{
+	if (!reserve)
+		reserve = malloc(RESERVE);
+	if (!reserve)
+		memory_out();
+	low = false;
+}
+
+bool memory_is_low(void)
+{
+	return low;
+}
+
+/* Whether to try again: the reserve has just been given back. */
+static bool release_reserve(void)
+{
+	if (!reserve)
+		return false;
+	free(reserve);
+	reserve = NULL;
+	low = true;
+	return true;
+}
+
+/* Tables that are read at random, far larger than what small pages keep at hand. Only advice: it may be refused. */
+static void prefer_huge_pages(void *memory, size_t size)
+{
+	uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & -(uintptr_t)HUGE_PAGE;
+	uintptr_t end = ((uintptr_t)memory + size) & -(uintptr_t)HUGE_PAGE;
+
+	if (start < end)
+		madvise((void *)start, end - start, MADV_HUGEPAGE);
+}
+
+void *memory_allocate(size_t size)
+{
+	void *memory;
+
+	/* malloc(0) may be NULL and no failure */
+	while (!(memory = malloc(size ? size : 1))) {
+		if (!release_reserve())
+			memory_out();
+	}
+	return memory;
+}
+
+void *memory_resize(void *memory, size_t count, size_t size)
+{
+	void *resized;
+
+	while (!(resized = reallocarray(memory, count ? count : 1, size ? size : 1))) {
+		if (!release_reserve())
+			memory_out();
+	}
+	prefer_huge_pages(resized, count * size);
+	return resized;
+}
+
+void *memory_zeroed(size_t count, size_t size)
+{
+	void *memory;
+
+	while (!(memory = calloc(count ? count : 1, size ? size : 1))) {
+		if (!release_reserve())
+			memory_out();
+	}
+	prefer_huge_pages(memory, count * size);
+	return memory;
+}
+
+char *memory_text_of(const char *text, size_t length)
+{
+	size_t size = strnlen(text, length);
+	char *copy = memory_allocate(size + 1);
+
+	memcpy(copy, text, size);
+	copy[size] = 0;
+	return copy;
+}
+
+char *memory_text(const char *text)
+{
+	return memory_text_of(text, strlen(text));
+}
+
+char *memory_format_list(const char *format, va_list arguments)
+{
+	va_list again;
+	char *text;
+
+	va_copy(again, arguments);
+	if (vasprintf(&text, format, arguments) < 0 && (!release_reserve() || vasprintf(&text, format, again) < 0))
+		memory_out();
+	va_end(again);
+	return text;
+}
+
+char *memory_format(const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = memory_format_list(format, arguments);
+	va_end(arguments);
+	return text;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "collect/probe_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
+		   uint64_t semaphore_offset, uint32_t flags)
+{
+	set->items = reallocarray(set->items, set->count + 1, sizeof(*set->items));
+	if (!set->items)
+		abort();
+	set->items[set->count++] = (struct probe){program, strdup(path), offset, semaphore_offset, flags};
+}
+
+void probe_set_free(struct probe_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		free(set->items[i].path);
+	free(set->items);
+	*set = (struct probe_set){0};
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Compiler output from a file, a pipe or memory: what is refused, and why. */
+#include "escape/escape_parser.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum { CHUNK = 1 << 18, BINARY_PROBE = 8192 };
+
+/* Refuses what is no text, from its first bytes. */
+static int check_text(const char *text, size_t length, const char *name, struct error *error)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+
+	if (length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff)))
+		return error_set(error, STATUS_USAGE,
+				 "'%s' is UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8 FILE", name);
+	if (memchr(text, 0, length < BINARY_PROBE ? length : BINARY_PROBE))
+		return error_set(error, STATUS_USAGE,
+				 "'%s' is binary, not compiler output; make some with: go build -gcflags=-m=2 2> FILE",
+				 name);
+	return 0;
+}
+
+/* Ends the parse, and refuses input that said nothing. */
+static struct escape_output *conclude(struct escape_parser *parser, const char *name, struct error *error)
+{
+	struct escape_output *output = escape_parser_finish(parser);
+
+	if (!output->byte_count)
+		error_set(error, STATUS_USAGE,
+			  "'%s' is empty: the compiler printed nothing; build with -gcflags=-m=2, and -a to rebuild "
+			  "what is cached",
+			  name);
+	else if (!output->annotation_count)
+		error_set(error, STATUS_USAGE,
+			  "'%s' holds no compiler annotations in %llu lines; expected the output of "
+			  "go build -gcflags=-m=2",
+			  name, (unsigned long long)output->line_count);
+	else
+		return output;
+	escape_free(output);
+	return NULL;
+}
+
+struct escape_output *escape_parse(const char *text, size_t length, const char *name, struct error *error)
+{
+	struct escape_parser *parser;
+
+	if (check_text(text, length, name, error))
+		return NULL;
+	parser = escape_parser_new();
+	escape_parser_feed(parser, text, length);
+	return conclude(parser, name, error);
+}
+
+/* Reads until `size` bytes or the end: a pipe gives less at a time. */
+static ssize_t read_fully(int fd, char *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t count = read(fd, buffer + done, size - done);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return -1;
+		if (count == 0)
+			break;
+		done += (size_t)count;
+	}
+	return (ssize_t)done;
+}
+
+struct escape_output *escape_read(const char *name, struct error *error)
+{
+	bool standard_input = strcmp(name, "-") == 0;
+	struct escape_output *output = NULL;
+	struct escape_parser *parser;
+	int fd = standard_input ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	bool first = true;
+	char *buffer;
+	ssize_t count;
+
+	if (standard_input)
+		name = "standard input";
+	if (fd < 0) {
+		error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
+		return NULL;
+	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	buffer = memory_resize(NULL, CHUNK, 1);
+	parser = escape_parser_new();
+	while ((count = read_fully(fd, buffer, CHUNK)) > 0) {
+		if (first && check_text(buffer, (size_t)count, name, error))
+			goto refused;
+		first = false;
+		escape_parser_feed(parser, buffer, (size_t)count);
+	}
+	if (count < 0) {
+		error_set(error, STATUS_USAGE, "cannot read '%s': %s", name, strerror(errno));
+		goto refused;
+	}
+	output = conclude(parser, name, error);
+	goto done;
+refused:
+	escape_free(escape_parser_finish(parser));
+done:
+	free(buffer);
+	if (!standard_input)
+		close(fd);
+	return output;
+}

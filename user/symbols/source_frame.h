@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_SOURCE_FRAME_H
+#define ESCAPEMENT_SOURCE_FRAME_H
+
+/* What every source of symbols fills: profile_frame, at most so many for one address. */
+
+#include "profile/profile.h"
+
+#define SYMBOLIZER_INLINE_MAX 64 /* deeper inline chains are cut at the outermost end */
+
+#endif
