@@ -24,12 +24,21 @@ B       := build/san-$(subst $(comma),-,$(SANITIZE))
 CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
-USER_CFLAGS = $(ALL_CFLAGS) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
+# Hardened as Debian builds; not under sanitizers, which do not mix with _FORTIFY_SOURCE, and without optimization there
+# is no _FORTIFY_SOURCE.
+ifeq ($(SANITIZE),)
+STACK_PROTECTOR := -fstack-protector-strong
+FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),$(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+HARDENED_LDFLAGS := -Wl,-z,relro -Wl,-z,now
+PIE := -fPIE
+PIE_LDFLAGS := -pie
+endif
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
+USER_CFLAGS = $(ALL_CFLAGS) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
 USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lm
 
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-8s%s\n' "$(1)" "$(2)")
+say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
 .DELETE_ON_ERROR:
 .SUFFIXES:

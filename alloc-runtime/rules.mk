@@ -11,7 +11,7 @@ $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 
 $(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c | $(B)/deps-ready
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
 
 $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 	$(call say,TABLE,$@)
@@ -36,14 +36,19 @@ $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so -Wl,-z,now -o $@ $^ -lpthread
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so -Wl,-z,now -o $@ $^ -lpthread
 
 # malloc and operator new by way of it, for LD_PRELOAD.
 PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c))
 
 $(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
+
+# The fast paths are in these: a canary or a checked memcpy() would be instructions in every malloc.
+HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_OBJECTS)
+$(HOT_OBJECTS): STACK_PROTECTOR := -fno-stack-protector
+$(HOT_OBJECTS): FORTIFY :=
 
 -include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d)
 

@@ -34,12 +34,12 @@ WORKLOAD_CFLAGS = $(ALL_CFLAGS) -Ialloc-runtime/include -Itests/workloads/common
 $(SHARED_WORKLOADS:%=$(B)/tests/workloads/%-shared): $(B)/tests/workloads/%-shared: \
 		$$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/*.h) $(WORKLOAD_COMMON) $(B)/libgoalloc.so
 	@mkdir -p $(@D)
-	$(call say,WORKLOAD,$*-shared)
+	$(call say,WORKLOAD,$@)
 	$(Q)$(CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.so -Wl,-rpath,'$$ORIGIN/../..' -lpthread
 
 $(B)/tests/workloads/%: $$(wildcard tests/workloads/$$*/*.c tests/workloads/$$*/*.h) $(WORKLOAD_COMMON) $(B)/libgoalloc.a
 	@mkdir -p $(@D)
-	$(call say,WORKLOAD,$*)
+	$(call say,WORKLOAD,$@)
 	$(Q)$(CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c,$^) $(B)/libgoalloc.a -lpthread
 
 $(B)/deps-ready:

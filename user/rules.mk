@@ -10,7 +10,8 @@ $(B)/user/profile/profile.pb-c.c: user/profile/profile.proto | $(B)/deps-ready
 $(B)/user/profile/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
-$(B)/user/%.o: user/%.c $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
+# Made headers exist before anything is compiled; who includes them is in the .d files.
+$(B)/user/%.o: user/%.c | $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
