@@ -276,7 +276,7 @@ static char *run(const char *format, ...)
 	va_end(arguments);
 	snprintf(command + length, sizeof(command) - (size_t)length, " 2>&1");
 	stream = popen(command, "r");
-	fread(text, 1, (1 << 16) - 1, stream);
+	text[fread(text, 1, (1 << 16) - 1, stream)] = 0;
 	status = pclose(stream);
 	if (status)
 		fail_msg("%s: status %d: %s", command, status, text);
