@@ -12,6 +12,7 @@
 #include "escape/escape_parser.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
+#include "base/memory.h"
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "recording.h"
@@ -39,11 +40,9 @@ struct request {
 
 static int understand(const struct arguments *arguments, struct request *request, struct error *error)
 {
-	struct pathmatch_map *maps = calloc((size_t)arguments->maps.count + 1, sizeof(*maps));
+	struct pathmatch_map *maps = memory_zeroed((size_t)arguments->maps.count + 1, sizeof(*maps));
 
-	request->thresholds = calloc((size_t)arguments->thresholds.count + 1, sizeof(*request->thresholds));
-	if (!maps || !request->thresholds)
-		abort();
+	request->thresholds = memory_zeroed((size_t)arguments->thresholds.count + 1, sizeof(*request->thresholds));
 	request->options.maps = maps;
 	for (int i = 0; i < arguments->maps.count; i++) {
 		if (pathmatch_map_parse(arguments->maps.values[i], &maps[request->options.map_count++]))

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "audit/audit_join.h"
+#include "escape/escape_parser.h"
 #include "base/output.h"
 #include "cli.h"
 #include "escape/escape.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/quantity.h"
 #include "base/suggest.h"
 #include "options.h"
@@ -46,9 +47,7 @@ static int take_strings(const struct option_row *row, const char *value)
 {
 	struct option_list *list = row->target;
 
-	list->values = reallocarray(list->values, (size_t)list->count + 1, sizeof(*list->values));
-	if (!list->values)
-		abort();
+	list->values = memory_resize(list->values, (size_t)list->count + 1, sizeof(*list->values));
 	list->values[list->count++] = value;
 	return 0;
 }

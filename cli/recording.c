@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "cli.h"
 #include "record/in_process.h"
 #include "record/session.h"
@@ -153,6 +154,14 @@ int recording_status(const struct recording *recording, const struct profile *pr
 		cli_warn("%" PRId64
 			 " objects are missing or too many, by the runtime's own counters: rows are incomplete",
 			 loss.unexplained);
+	if (memory_is_low()) {
+		struct error error;
+
+		error_set(
+			&error, STATUS_CANNOT_MEASURE,
+			"out of memory while recording: the recording ended early; what was measured until then was kept");
+		return cli_fail(&error);
+	}
 	if (recording->program_failed) {
 		struct error error;
 

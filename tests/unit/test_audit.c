@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit_fixture.h"
+#include "audit/audit_join.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define P	     "example.com/p"

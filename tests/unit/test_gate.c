@@ -2,6 +2,7 @@
 /* Counts that no program reaches but a file may claim. Comparisons of real ones: tests/integration/test_gate*.py. */
 #include "audit_fixture.h"
 
+#include "audit/audit_join.h"
 #include "gate/gate.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/memory.h"
 #include "profile/interval.h"
 #include "audit/audit_calls.h"
 #include "audit/audit_copies.h"
@@ -17,7 +19,6 @@
 #include "audit/audit_index.h"
 #include "audit/audit_match.h"
 #include "audit/audit_stale.h"
-#include "base/string_table.h"
 #include "profile/frames.h"
 
 #define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
@@ -128,7 +129,7 @@ static const char *shared_words(struct join *join, const struct audit_match *mat
 	FILE *stream = open_memstream(&text, &size);
 
 	if (!stream)
-		abort();
+		memory_out();
 	for (size_t i = 0; i < match->count; i++) {
 		bool repeated = !match->list[i]->text;
 
@@ -141,7 +142,7 @@ static const char *shared_words(struct join *join, const struct audit_match *mat
 	if (distinct > named)
 		fprintf(stream, " or %zu more", distinct - named);
 	if (fclose(stream))
-		abort();
+		memory_out();
 	words = named > 1 ? arena_string(&join->storage->memory, text, size) : NULL;
 	free(text);
 	return words;

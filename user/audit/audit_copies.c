@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
-#include "base/string_table.h"
+#include "base/hash.h"
+#include "base/memory.h"
 
 /* Heap moves by where they are, and a set of (function, subject) of copies that allocated. */
 struct copies {

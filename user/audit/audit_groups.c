@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
+#include "profile/interval.h"
+#include "base/memory.h"
 #include "profile/frames.h"
 #include "profile/owner.h"
 
@@ -43,9 +44,7 @@ static void table_grow(struct index_table *table)
 	struct index_table old = *table;
 
 	table->capacity = old.capacity ? 2 * old.capacity : 256;
-	table->slots = calloc(table->capacity, sizeof(*table->slots));
-	if (!table->slots)
-		abort();
+	table->slots = memory_zeroed(table->capacity, sizeof(*table->slots));
 	for (size_t i = 0; i < old.capacity; i++) {
 		size_t slot = old.slots[i].hash & (table->capacity - 1);
 

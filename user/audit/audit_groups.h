@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "audit/audit_index.h"
+#include "profile/interval.h"
 #include "profile/profile.h"
 
 /* Samples of one chain, call and type. A group whose package the output does not cover stands at its nearest covered

@@ -6,6 +6,7 @@
 
 #include "audit/audit_calls.h"
 #include "audit/audit_positions.h"
+#include "base/memory.h"
 #include "base/pointer_map.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
@@ -43,7 +44,7 @@ enum { NOT_COVERED, COVERED, INSTANTIATED, BY_FILE, BY_LINE };
 static void *must(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -61,7 +62,7 @@ static uint32_t number_file(struct audit_index *index, const char *file)
 	if (index->file_count == index->file_capacity) {
 		index->file_capacity = index->file_capacity ? 2 * index->file_capacity : 64;
 		index->file_names =
-			must(reallocarray(index->file_names, index->file_capacity, sizeof(*index->file_names)));
+			must(memory_resize(index->file_names, index->file_capacity, sizeof(*index->file_names)));
 	}
 	index->file_names[index->file_count] = file;
 	return *number = index->file_count++;
@@ -91,10 +92,10 @@ static bool is_inlined_call(const struct escape_annotation *annotation)
 /* Headers name test variants "pkg [pkg.test]". */
 static void collect_packages(struct audit_index *index)
 {
-	index->packages = must(calloc(index->output->package_count + 1, sizeof(*index->packages)));
+	index->packages = must(memory_zeroed(index->output->package_count + 1, sizeof(*index->packages)));
 	for (size_t i = 0; i < index->output->package_count; i++)
 		index->packages[index->package_count++] =
-			must(strndup(index->output->packages[i], strcspn(index->output->packages[i], " ")));
+			must(memory_text_of(index->output->packages[i], strcspn(index->output->packages[i], " ")));
 	qsort(index->packages, index->package_count, sizeof(*index->packages), by_name);
 }
 
@@ -162,7 +163,7 @@ static void add_annotated_files(struct audit_index *index)
 static char *without_type_arguments(const char *name)
 {
 	size_t length = escape_declared_function(name), depth = 0;
-	char *copy = must(malloc(length + 1)), *to = copy;
+	char *copy = must(memory_allocate(length + 1)), *to = copy;
 
 	for (size_t i = 0; i < length; i++) {
 		depth += name[i] == '[';
@@ -195,7 +196,7 @@ static void collect_generics(struct audit_index *index)
 			continue;
 		if (index->generic_count == capacity) {
 			capacity = capacity ? 2 * capacity : 64;
-			index->generics = must(reallocarray(index->generics, capacity, sizeof(*index->generics)));
+			index->generics = must(memory_resize(index->generics, capacity, sizeof(*index->generics)));
 		}
 		index->generics[index->generic_count++] = (struct generic){
 			pointer_map_get(&index->annotated_files, annotation->file), without_type_arguments(dot + 1)};
@@ -239,8 +240,8 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 				if (!number || *number == 1)
 					continue; /* a package is known for it */
 				*number = frames_package(frame->function, package, sizeof(package)) != 0;
-				*packages = must(reallocarray(*packages, count + 2, sizeof(**packages)));
-				(*packages)[count++] = must(strdup(package));
+				*packages = must(memory_resize(*packages, count + 2, sizeof(**packages)));
+				(*packages)[count++] = must(memory_text(package));
 				(*packages)[count] = NULL;
 				pathmatch_add_measured(index->paths, frame->file,
 						       package[0] ? (*packages)[count - 1] : NULL);
@@ -262,14 +263,14 @@ static size_t directory_length(const char *file)
 /* A file about which the compiler printed nothing belongs to a covered package if a file beside it does. */
 static void cover_directories(struct audit_index *index)
 {
-	char **directories = must(calloc(index->measured_files.count + 1, sizeof(*directories)));
+	char **directories = must(memory_zeroed(index->measured_files.count + 1, sizeof(*directories)));
 	size_t count = 0;
 
 	for (size_t i = 0; i < index->measured_files.capacity; i++) {
 		const struct pointer_map_slot *slot = &index->measured_files.slots[i];
 
 		if (slot->key && slot->value != NO_FILE)
-			directories[count++] = must(strndup(slot->key, directory_length(slot->key)));
+			directories[count++] = must(memory_text_of(slot->key, directory_length(slot->key)));
 	}
 	qsort(directories, count, sizeof(*directories), by_name);
 	for (size_t i = 0; i < index->measured_files.capacity; i++) {
@@ -278,7 +279,7 @@ static void cover_directories(struct audit_index *index)
 
 		if (!file)
 			continue;
-		directory = must(strndup(file, directory_length(file)));
+		directory = must(memory_text_of(file, directory_length(file)));
 		*pointer_map_at(&index->covered_files, file) =
 			bsearch(&directory, directories, count, sizeof(*directories), by_name) != NULL;
 		free(directory);
@@ -291,7 +292,7 @@ static void cover_directories(struct audit_index *index)
 struct audit_index *audit_index_new(const struct profile *profile, const struct escape_output *output,
 				    const struct audit_options *options)
 {
-	struct audit_index *index = must(calloc(1, sizeof(*index)));
+	struct audit_index *index = must(memory_zeroed(1, sizeof(*index)));
 	char **packages = NULL;
 
 	index->output = output;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "audit/audit_calls.h"
-#include "base/string_table.h"
+#include "base/memory.h"
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
+#include "base/memory.h"
 
 static int by_position(const void *a, const void *b)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/memory.h"
 #include "audit/audit_calls.h"
 #include "profile/frames.h"
 #include "symbols/go_binary.h"
@@ -39,7 +40,7 @@ struct comparison {
 static void *must(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -89,7 +90,7 @@ static struct package *package_at(const struct comparison *comparison, const cha
 
 static void collect_packages(struct comparison *comparison, const struct escape_output *output)
 {
-	comparison->packages = must(calloc(output->package_count + 1, sizeof(*comparison->packages)));
+	comparison->packages = must(memory_zeroed(output->package_count + 1, sizeof(*comparison->packages)));
 	for (size_t i = 0; i < output->package_count; i++)
 		comparison->packages[comparison->package_count++] = (struct package){.path = output->packages[i]};
 	qsort(comparison->packages, comparison->package_count, sizeof(*comparison->packages), by_path);
@@ -116,7 +117,7 @@ static void collect_functions(struct comparison *comparison, const struct escape
 		if (comparison->spoken_count == capacity) {
 			capacity = capacity ? 2 * capacity : 256;
 			comparison->spoken =
-				must(reallocarray(comparison->spoken, capacity, sizeof(*comparison->spoken)));
+				must(memory_resize(comparison->spoken, capacity, sizeof(*comparison->spoken)));
 		}
 		comparison->spoken[comparison->spoken_count++] =
 			(struct spoken){annotation->package, annotation->function, heap, false};

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "audit/audit_calls.h"
 #include "audit/audit_program.h"
 #include "profile/frames.h"
@@ -48,11 +49,9 @@ static bool is_comparable(const struct audit_row *row)
 
 static struct functions collect(const struct audit *audit)
 {
-	struct functions functions = {calloc(audit->row_count + 1, sizeof(struct function)), 0};
+	struct functions functions = {memory_zeroed(audit->row_count + 1, sizeof(struct function)), 0};
 	size_t unique = 0;
 
-	if (!functions.list)
-		abort();
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
@@ -230,18 +229,18 @@ char *audit_stale(const struct audit *audit)
 	FILE *text = open_memstream(&findings, &size);
 
 	if (!text)
-		abort();
+		memory_out();
 	check_functions(audit, text);
 	check_program(audit, text);
 	check_release(audit, text);
 	check_silence(audit, text);
 	if (fclose(text))
-		abort();
+		memory_out();
 	if (size && asprintf(&sentence,
 			     "the compiler output does not fit the program: %s; make it again from the same "
 			     "sources with the same go and flags: go build -gcflags=-m=2 ./... 2> FILE",
 			     findings) < 0)
-		abort();
+		memory_out();
 	free(findings);
 	return sentence;
 }

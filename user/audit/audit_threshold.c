@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/audit_threshold.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error)
 {
 	const char *colon = strchrnul(text, ':');
-	char *name = strndup(text, (size_t)(colon - text));
+	char *name = memory_text_of(text, (size_t)(colon - text));
 	int verdict = name ? audit_verdict_parse(name) : -1;
 
 	free(name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/pathmatch.h"
+#include "base/memory.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -41,7 +42,7 @@ struct pathmatch {
 static void *must(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -85,7 +86,7 @@ static char *copy_component(char *to, const char *from, size_t length)
 
 static char *normalise(const struct pathmatch *match, const char *name)
 {
-	char *copy = must(strdup(name)), *path, *end;
+	char *copy = must(memory_text(name)), *path, *end;
 	const char *rest;
 
 	for (char *c = copy; *c; c++) {
@@ -100,13 +101,12 @@ static char *normalise(const struct pathmatch *match, const char *name)
 
 		if (!tail)
 			continue;
-		if (asprintf(&mapped, "%s%s", match->maps[i].to, tail) < 0)
-			abort();
+		mapped = memory_format("%s%s", match->maps[i].to, tail);
 		free(copy);
 		copy = mapped;
 		break;
 	}
-	path = end = must(malloc(strlen(copy) + 1));
+	path = end = must(memory_allocate(strlen(copy) + 1));
 	if (copy[0] == '/')
 		*end++ = '/';
 	for (rest = copy; *rest;) {
@@ -141,11 +141,11 @@ static char *normalise(const struct pathmatch *match, const char *name)
 
 struct pathmatch *pathmatch_new(const struct pathmatch_map *maps, size_t map_count, const char *directory)
 {
-	struct pathmatch *match = must(calloc(1, sizeof(*match)));
+	struct pathmatch *match = must(memory_zeroed(1, sizeof(*match)));
 
 	if (directory)
 		match->directory = normalise(match, directory);
-	match->maps = must(calloc(map_count + 1, sizeof(*maps)));
+	match->maps = must(memory_zeroed(map_count + 1, sizeof(*maps)));
 	for (size_t i = 0; i < map_count; i++)
 		match->maps[i] = maps[i];
 	match->map_count = map_count;
@@ -190,7 +190,7 @@ static struct file *file_add(struct pathmatch *match, struct side *side, const c
 
 	if (file)
 		return file;
-	file = must(calloc(1, sizeof(*file)));
+	file = must(memory_zeroed(1, sizeof(*file)));
 	file->name = name;
 	file->path = file->tail = normalise(match, name);
 	while (strncmp(file->tail, "../", 3) == 0)
@@ -309,8 +309,8 @@ static void side_sort(struct side *side)
 
 	free(side->by_suffix);
 	free(side->by_key);
-	side->by_suffix = must(calloc(side->count + 1, sizeof(*side->by_suffix)));
-	side->by_key = must(calloc(side->count + 1, sizeof(*side->by_key)));
+	side->by_suffix = must(memory_zeroed(side->count + 1, sizeof(*side->by_suffix)));
+	side->by_key = must(memory_zeroed(side->count + 1, sizeof(*side->by_key)));
 	side->key_count = 0;
 	for (struct file *file = side->by_name; file; file = file->hh.next) {
 		side->by_suffix[count++] = file;
@@ -402,7 +402,7 @@ static struct file *find_by_tail(const struct side *side, const char *tail, bool
 static struct file *find_joined(const struct side *side, const char *directory, const char *path)
 {
 	size_t length = strlen(directory);
-	char *joined = must(malloc(length + strlen(path) + 2));
+	char *joined = must(memory_allocate(length + strlen(path) + 2));
 	struct file *file;
 
 	for (; length && strncmp(path, "../", 3) == 0; path += 3) {
@@ -608,7 +608,7 @@ static void pair_by_root(struct pathmatch *match)
 		if (!length)
 			continue;
 		if (!root)
-			root = must(strndup(file->partner->path, length));
+			root = must(memory_text_of(file->partner->path, length));
 		agreed = strlen(root) == length && strncmp(root, file->partner->path, length) == 0;
 	}
 	for (struct file *file = match->annotated.by_name; root && agreed && file; file = file->hh.next) {
@@ -675,7 +675,7 @@ int pathmatch_map_parse(const char *text, struct pathmatch_map *map)
 
 	if (!equals || equals == text || !equals[1])
 		return -1;
-	map->from = must(strndup(text, (size_t)(equals - text)));
-	map->to = must(strdup(equals + 1));
+	map->from = must(memory_text_of(text, (size_t)(equals - text)));
+	map->to = must(memory_text(equals + 1));
 	return 0;
 }

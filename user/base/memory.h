@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef ESCAPEMENT_MEMORY_H
-#define ESCAPEMENT_MEMORY_H
+#ifndef ESCAPEMENT_BASE_MEMORY_H
+#define ESCAPEMENT_BASE_MEMORY_H
 
 /*
  * Memory that is never NULL: what malloc, calloc, reallocarray, strdup, strndup and vasprintf give, freed with free().

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 enum {
 	READER_TRIES = 100, /* for somebody to open a pipe's other end */
 	READER_NS = 50 * 1000 * 1000,
@@ -99,11 +101,9 @@ static int create_temporary(struct output *output)
 static int open_directory(struct output *output)
 {
 	const char *slash = strrchr(output->path, '/');
-	char *directory = slash ? strndup(output->path, (size_t)(slash - output->path) + 1) : strdup(".");
+	char *directory = slash ? memory_text_of(output->path, (size_t)(slash - output->path) + 1) : memory_text(".");
 
-	output->final = strdup(slash ? slash + 1 : output->path);
-	if (!directory || !output->final)
-		abort();
+	output->final = memory_text(slash ? slash + 1 : output->path);
 	output->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	free(directory);
 	if (output->directory >= 0 && !*output->final) {
@@ -234,9 +234,7 @@ int output_open(struct output *output, const char *path, struct error *error)
 {
 	int fd, reason;
 
-	*output = (struct output){.path = strdup(path), .directory = -1, .through = -1};
-	if (!output->path)
-		abort();
+	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1};
 	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_named(output);
 	output->stream = fd < 0 ? NULL : fdopen(fd, output->through < 0 ? "w" : "w+");
 	if (output->stream)

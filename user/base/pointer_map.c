@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 static size_t slot_of(const struct pointer_map *map, const void *key)
 {
 	/* Fibonacci hashing; the lowest bits of a pointer say little. */
@@ -18,9 +20,7 @@ static void grow(struct pointer_map *map)
 	struct pointer_map old = *map;
 
 	map->capacity = old.capacity ? 2 * old.capacity : 64;
-	map->slots = calloc(map->capacity, sizeof(*map->slots));
-	if (!map->slots)
-		abort();
+	map->slots = memory_zeroed(map->capacity, sizeof(*map->slots));
 	for (size_t i = 0; i < old.capacity; i++) {
 		if (old.slots[i].key)
 			map->slots[slot_of(map, old.slots[i].key)] = old.slots[i];

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 static const char replacement[] = "\xef\xbf\xbd";
 
 size_t utf8_decode(const char *text, size_t length, uint32_t *code)
@@ -34,9 +36,7 @@ char *utf8_repair(const char *text)
 		from += length;
 	if (from == end)
 		return NULL;
-	copy = to = malloc((size_t)(end - text) * (sizeof(replacement) - 1) + 1);
-	if (!copy)
-		abort();
+	copy = to = memory_allocate((size_t)(end - text) * (sizeof(replacement) - 1) + 1);
 	for (from = text; from < end;) {
 		length = utf8_decode(from, (size_t)(end - from), &code);
 		if (length) {

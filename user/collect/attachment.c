@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/memory.h"
 #include "collect/programs.h"
 #include "target/procfs.h"
 
@@ -72,10 +73,8 @@ bool attachments_use_multi(void)
 
 struct attachments *attachments_new(struct programs *programs, bool multi)
 {
-	struct attachments *attachments = calloc(1, sizeof(*attachments));
+	struct attachments *attachments = memory_zeroed(1, sizeof(*attachments));
 
-	if (!attachments)
-		abort();
 	attachments->programs = programs;
 	attachments->leaving_end = &attachments->leaving;
 	attachments->multi = multi;
@@ -91,9 +90,7 @@ static void *destroy_link(void *link)
 /* The kernel makes each link's end wait until no CPU can run its program any more, some 50 ms: all wait at once. */
 static void detach_start(struct attachment *attachment)
 {
-	attachment->threads = calloc(attachment->count + 1, sizeof(*attachment->threads));
-	if (!attachment->threads)
-		abort();
+	attachment->threads = memory_zeroed(attachment->count + 1, sizeof(*attachment->threads));
 	for (size_t i = 0; i < attachment->count; i++) {
 		if (pthread_create(&attachment->threads[i], NULL, destroy_link, attachment->links[i])) {
 			destroy_link(attachment->links[i]);
@@ -158,14 +155,13 @@ void attachments_free(struct attachments *attachments)
 static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
 				     const struct probe *const *probes, size_t count)
 {
-	unsigned long *offsets = calloc(count, sizeof(*offsets)), *semaphores = calloc(count, sizeof(*semaphores));
-	uint64_t *cookies = calloc(count, sizeof(*cookies));
+	unsigned long *offsets = memory_zeroed(count, sizeof(*offsets)),
+		      *semaphores = memory_zeroed(count, sizeof(*semaphores));
+	uint64_t *cookies = memory_zeroed(count, sizeof(*cookies));
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .ref_ctr_offsets = semaphores,
 		    .cookies = (const __u64 *)cookies, .cnt = count);
 	struct bpf_link *link;
 
-	if (!offsets || !semaphores || !cookies)
-		abort();
 	for (size_t i = 0; i < count; i++) {
 		offsets[i] = probes[i]->offset;
 		semaphores[i] = probes[i]->semaphore_offset;
@@ -189,9 +185,7 @@ static struct bpf_link *attach_perf(struct bpf_program *program, uint32_t slot, 
 
 static void attachment_add(struct attachment *attachment, struct bpf_link *link)
 {
-	attachment->links = reallocarray(attachment->links, attachment->count + 1, sizeof(struct bpf_link *));
-	if (!attachment->links)
-		abort();
+	attachment->links = memory_resize(attachment->links, attachment->count + 1, sizeof(struct bpf_link *));
 	attachment->links[attachment->count++] = link;
 }
 
@@ -201,12 +195,10 @@ static int attach_group(struct attachments *attachments, struct attachment *atta
 {
 	const struct probe *leader = &probes->items[first];
 	struct bpf_program *program = programs_find(attachments->programs, leader->program);
-	const struct probe **group = calloc(probes->count, sizeof(*group));
+	const struct probe **group = memory_zeroed(probes->count, sizeof(*group));
 	struct bpf_link *link = NULL;
 	size_t count = 0;
 
-	if (!group)
-		abort();
 	if (!program) {
 		free(group);
 		return 0;
@@ -254,11 +246,9 @@ static int select_process(struct event_process *process, int pid)
 struct attachment *attachments_attach(struct attachments *attachments, int pid, uint32_t slot,
 				      struct event_process *process, const struct probe_set *probes, int *status)
 {
-	struct attachment *attachment = calloc(1, sizeof(*attachment));
-	bool *done = calloc(probes->count + 1, sizeof(*done));
+	struct attachment *attachment = memory_zeroed(1, sizeof(*attachment));
+	bool *done = memory_zeroed(probes->count + 1, sizeof(*done));
 
-	if (!attachment || !done)
-		abort();
 	*status = 0;
 	if (!attachments->multi && process)
 		*status = select_process(process, pid);

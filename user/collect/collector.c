@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/memory.h"
 #include "collect/attachment.h"
 #include "bpf/escapement.skel.h"
 #include "collect/event_caches.h"
@@ -104,12 +105,10 @@ static int map_processes(struct collector *collector)
 
 struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 {
-	struct collector *collector = calloc(1, sizeof(*collector));
+	struct collector *collector = memory_zeroed(1, sizeof(*collector));
 	bool multi;
 	int status;
 
-	if (!collector)
-		abort();
 	print_messages = verbose;
 	libbpf_set_print(print);
 	multi = attachments_use_multi();
@@ -168,11 +167,9 @@ static uint32_t values_of(const char *program)
 int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
 		      struct error *error)
 {
-	const char **names = calloc(probes->count + 1, sizeof(*names));
+	const char **names = memory_zeroed(probes->count + 1, sizeof(*names));
 	int status;
 
-	if (!names)
-		abort();
 	*lack = (struct collector_lack){0};
 	for (size_t i = 0; i < probes->count; i++)
 		names[i] = probes->items[i].program;

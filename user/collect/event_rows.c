@@ -27,10 +27,8 @@ struct event_rows {
 struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
 				  const struct program_barrier *barrier, bool stacks)
 {
-	struct event_rows *rows = calloc(1, sizeof(*rows));
+	struct event_rows *rows = memory_zeroed(1, sizeof(*rows));
 
-	if (!rows)
-		abort();
 	rows->bpf = bpf;
 	rows->processes = processes;
 	rows->barrier = barrier;
@@ -73,13 +71,11 @@ typedef int batch_function(int map, void *from, void *to, void *keys, void *valu
 static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
 			void (*each)(void *context, const void *key, const void *value), void *context)
 {
-	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
+	char *keys = memory_zeroed(BATCH, key_size), *values = memory_zeroed(BATCH, value_size);
 	uint32_t position, *previous = NULL;
 	bool more = true;
 	int error = 0;
 
-	if (!keys || !values)
-		abort();
 	while (more) {
 		uint32_t count = BATCH;
 

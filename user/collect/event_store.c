@@ -26,7 +26,7 @@ enum { FIRST_SLOTS = 256 };
 static void *grown(void *items, uint32_t *capacity, size_t size)
 {
 	if (*capacity > UINT32_MAX / 2)
-		abort();
+		memory_out();
 	*capacity = *capacity ? 2 * *capacity : 64;
 	return memory_resize(items, *capacity, size);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/probe_set.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,10 +8,8 @@
 void probe_set_add(struct probe_set *set, const char *program, const char *path, uint64_t offset,
 		   uint64_t semaphore_offset, uint32_t flags)
 {
-	set->items = reallocarray(set->items, set->count + 1, sizeof(*set->items));
-	if (!set->items)
-		abort();
-	set->items[set->count++] = (struct probe){program, strdup(path), offset, semaphore_offset, flags};
+	set->items = memory_resize(set->items, set->count + 1, sizeof(*set->items));
+	set->items[set->count++] = (struct probe){program, memory_text(path), offset, semaphore_offset, flags};
 }
 
 void probe_set_free(struct probe_set *set)

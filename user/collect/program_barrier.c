@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/program_barrier.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -17,10 +18,8 @@ struct program_barrier {
 struct program_barrier *program_barrier_open(int *status)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options);
-	struct program_barrier *barrier = calloc(1, sizeof(*barrier));
+	struct program_barrier *barrier = memory_zeroed(1, sizeof(*barrier));
 
-	if (!barrier)
-		abort();
 	barrier->inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
 	options.inner_map_fd = (uint32_t)barrier->inner;
 	barrier->outer =

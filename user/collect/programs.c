@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/memory.h"
 #include "bpf/events.h"
 #include "bpf/escapement.skel.h"
 #include "profile/size_class.h"
@@ -84,11 +85,9 @@ static struct escapement_bpf *open_some(const struct programs *programs, const c
 
 struct programs *programs_open(bool stacks, bool multi, int *status)
 {
-	struct programs *programs = calloc(1, sizeof(*programs));
+	struct programs *programs = memory_zeroed(1, sizeof(*programs));
 	struct escapement_bpf *bpf;
 
-	if (!programs)
-		abort();
 	programs->multi = multi;
 	bpf = open_some(programs, NULL, 0);
 	*status = bpf ? 0 : -errno;
@@ -185,11 +184,9 @@ static void find_reason(char *log, char *reason)
 static int load_alone(struct programs *programs, const char *name)
 {
 	struct refusal *refusal = &programs->refusals[programs->refusal_count];
-	char *log = calloc(1, LOG_BYTES);
+	char *log = memory_zeroed(1, LOG_BYTES);
 	int status;
 
-	if (!log)
-		abort();
 	status = load_together(programs, &name, 1, log);
 	if (status && (log[0] || status == -ENOSPC)) { /* the verifier has looked at it: ENOSPC is too long a log */
 		refusal->name = name;

@@ -26,7 +26,7 @@ static char **command_of(const struct escape_build *build, char **gcflags)
 	/* The rate of a memory profile that nobody asks for: there since Go 1.5, and part of the cache's key. */
 	if (asprintf(gcflags, "-gcflags=%s-m=2 -memprofilerate=%" PRId64, build->dependencies ? "all=" : "",
 		     wall_ns()) < 0)
-		abort();
+		memory_out();
 	command[length++] = (char *)(build->go ? build->go : "go");
 	command[length++] = "list";
 	command[length++] = "-export";

@@ -544,8 +544,7 @@ static void settle_pending(struct facts *facts)
 		if (is_leak(fact.kind) && is_spoken(file, &fact))
 			continue;
 		if (fact.kind == ESCAPE_LEAKING_PARAM_TO_RESULT) {
-			if (asprintf(&detail, "%s level=%d", fact.detail, p->derefs) < 0)
-				abort();
+			detail = memory_format("%s level=%d", fact.detail, p->derefs);
 			fact.detail = string_table_intern(facts->strings, detail, strlen(detail));
 			free(detail);
 		} else {

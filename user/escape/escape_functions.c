@@ -151,8 +151,7 @@ static char *read_source(const struct naming *naming, const char *name, size_t *
 
 	if (name_length < 3 || strcmp(name + name_length - 3, ".go"))
 		return NULL;
-	if (asprintf(&path, "%s%s%s", *name == '/' ? "" : naming->directory, *name == '/' ? "" : "/", name) < 0)
-		abort();
+	path = memory_format("%s%s%s", *name == '/' ? "" : naming->directory, *name == '/' ? "" : "/", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	free(path);
 	if (fd < 0)

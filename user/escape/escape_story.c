@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "escape/escape_story.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,8 +97,7 @@ static char *shorten(const char *text, size_t most)
 		while (length && ((unsigned char)text[length] & 0xc0) == 0x80)
 			length--;
 	}
-	if (asprintf(&shortened, "%.*s%s", (int)length, text, text[length] ? "..." : "") < 0)
-		abort();
+	shortened = memory_format("%.*s%s", (int)length, text, text[length] ? "..." : "");
 	return shortened;
 }
 
@@ -143,7 +143,7 @@ static char *predicate(const struct escape_annotation *annotation, const struct 
 		length = asprintf(&text, "escapes by %s (%s, ", step->reason, expression);
 	}
 	if (length < 0)
-		abort();
+		memory_out();
 	free(expression);
 	return text;
 }
@@ -158,9 +158,8 @@ char *escape_story(const struct escape_annotation *annotation, const struct esca
 		return NULL;
 	same_file = step->file == annotation->file || strcmp(step->file, annotation->file) == 0;
 	what = predicate(annotation, step, cause, callee);
-	if (asprintf(&text, "%s %s%s%s%" PRIu32 ")", named ? annotation->subject : "it", what,
-		     same_file ? "" : step->file, same_file ? "line " : ":", step->line) < 0)
-		abort();
+	text = memory_format("%s %s%s%s%" PRIu32 ")", named ? annotation->subject : "it", what,
+			     same_file ? "" : step->file, same_file ? "line " : ":", step->line);
 	free(what);
 	return text;
 }

@@ -193,8 +193,7 @@ static char *format_name(const char *format, ...)
 	char *name;
 
 	va_start(arguments, format);
-	if (vasprintf(&name, format, arguments) < 0)
-		abort();
+	name = memory_format_list(format, arguments);
 	va_end(arguments);
 	return name;
 }

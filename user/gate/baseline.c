@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "text/json.h"
+#include "base/memory.h"
 #include "base/output.h"
 #include "base/utf8.h"
 
@@ -169,9 +170,7 @@ static char *read_all(const char *path, size_t *length, struct error *error)
 	do {
 		if (capacity - *length < 65536) {
 			capacity = capacity ? 2 * capacity : 1 << 18;
-			text = realloc(text, capacity);
-			if (!text)
-				abort();
+			text = memory_resize(text, capacity, 1);
 		}
 		count = fread(text + *length, 1, capacity - *length - 1, stream);
 		*length += count;
@@ -224,9 +223,7 @@ static void find_lines(struct reader *reader)
 			if (in_sites && depth == 2) {
 				if (reader->line_count == capacity) {
 					capacity = capacity ? 2 * capacity : 256;
-					reader->lines = reallocarray(reader->lines, capacity, sizeof(*reader->lines));
-					if (!reader->lines)
-						abort();
+					reader->lines = memory_resize(reader->lines, capacity, sizeof(*reader->lines));
 				}
 				reader->lines[reader->line_count++] = line;
 			}
@@ -400,9 +397,7 @@ static int read_head(struct reader *reader, const cJSON *root)
 			    schema->valuestring);
 	if (!cJSON_IsArray(command) || (!cJSON_IsString(runtime) && !cJSON_IsNull(runtime)))
 		return fail(reader, 0, "has no \"%s\"", cJSON_IsArray(command) ? "runtime" : "command");
-	words = calloc((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
-	if (!words)
-		abort();
+	words = memory_zeroed((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
 	cJSON_ArrayForEach(item, command) words[count++] = cJSON_IsString(item) ? item->valuestring : "";
 	gate_counts_command(reader->counts, words);
 	free(words);

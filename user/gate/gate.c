@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "gate/gate_moves.h"
 
 const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
@@ -116,7 +117,7 @@ static const char *join_annotations(struct gate *gate, const struct gate_site *s
 	const char *last = NULL;
 
 	if (!stream)
-		abort();
+		memory_out();
 	for (size_t i = 0; i < count; i++) { /* in order of annotation */
 		if (sites[i].annotation && sites[i].annotation != last)
 			fprintf(stream, "%s%s", last ? "; " : "", sites[i].annotation);
@@ -262,18 +263,14 @@ static void conclude(struct gate *gate)
 struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
 			  const struct policy *policy)
 {
-	struct gate *gate = calloc(1, sizeof(*gate));
+	struct gate *gate = memory_zeroed(1, sizeof(*gate));
 	size_t most = before->site_count + after->site_count + 1;
 
-	if (!gate)
-		abort();
 	gate->before = before;
 	gate->after = after;
-	gate->rows = calloc(most, sizeof(*gate->rows));
-	gate->merged = calloc(most, sizeof(*gate->merged));
-	gate->notes = calloc(most, sizeof(*gate->notes));
-	if (!gate->rows || !gate->merged || !gate->notes)
-		abort();
+	gate->rows = memory_zeroed(most, sizeof(*gate->rows));
+	gate->merged = memory_zeroed(most, sizeof(*gate->merged));
+	gate->notes = memory_zeroed(most, sizeof(*gate->notes));
 	match(gate);
 	for (size_t i = 0; i < gate->row_count; i++)
 		judge(gate, &gate->rows[i], policy);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/arena.h"
 #include "base/string_table.h"
 #include "gate/policy.h"
@@ -17,10 +18,9 @@ struct gate_storage {
 
 struct gate_counts *gate_counts_new(void)
 {
-	struct gate_counts *counts = calloc(1, sizeof(*counts));
+	struct gate_counts *counts = memory_zeroed(1, sizeof(*counts));
 
-	if (!counts || !(counts->storage = calloc(1, sizeof(*counts->storage))))
-		abort();
+	counts->storage = memory_zeroed(1, sizeof(*counts->storage));
 	counts->iterations = 1;
 	counts->rate = 1;
 	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
@@ -120,9 +120,7 @@ struct gate_site *gate_counts_append(struct gate_counts *counts)
 
 	if (counts->site_count == storage->capacity) {
 		storage->capacity = storage->capacity ? 2 * storage->capacity : 64;
-		counts->sites = reallocarray(counts->sites, storage->capacity, sizeof(*counts->sites));
-		if (!counts->sites)
-			abort();
+		counts->sites = memory_resize(counts->sites, storage->capacity, sizeof(*counts->sites));
 	}
 	site = &counts->sites[counts->site_count++];
 	*site = (struct gate_site){0};

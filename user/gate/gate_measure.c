@@ -17,6 +17,7 @@
 #include "profile/frames.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
+#include "base/memory.h"
 #include "base/hash.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
@@ -59,10 +60,8 @@ static int next_cost(int value)
 
 struct gate_measurement *gate_measurement_new(void)
 {
-	struct gate_measurement *measurement = calloc(1, sizeof(*measurement));
+	struct gate_measurement *measurement = memory_zeroed(1, sizeof(*measurement));
 
-	if (!measurement)
-		abort();
 	measurement->counts = gate_counts_new();
 	if (getcwd(measurement->directory, sizeof(measurement->directory) - 1))
 		strcat(measurement->directory, "/");
@@ -109,9 +108,7 @@ static void grow_table(struct gate_measurement *measurement)
 {
 	free(measurement->table);
 	measurement->table_capacity = measurement->table_capacity ? 2 * measurement->table_capacity : 256;
-	measurement->table = calloc(measurement->table_capacity, sizeof(*measurement->table));
-	if (!measurement->table)
-		abort();
+	measurement->table = memory_zeroed(measurement->table_capacity, sizeof(*measurement->table));
 	for (size_t i = 0; i < measurement->counts->site_count; i++) {
 		size_t slot = hash_site(&measurement->counts->sites[i]) & (measurement->table_capacity - 1);
 
@@ -134,9 +131,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 	if (counts->site_count > measurement->tally_capacity) {
 		measurement->tally_capacity = measurement->tally_capacity ? 2 * measurement->tally_capacity : 64;
 		measurement->tallies =
-			reallocarray(measurement->tallies, measurement->tally_capacity, sizeof(*measurement->tallies));
-		if (!measurement->tallies)
-			abort();
+			memory_resize(measurement->tallies, measurement->tally_capacity, sizeof(*measurement->tallies));
 	}
 	measurement->tallies[counts->site_count - 1] = (struct tally){0};
 	return counts->site_count - 1;
@@ -258,9 +253,7 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 			return;
 		}
 	}
-	tally->positions = reallocarray(tally->positions, tally->position_count + 1, sizeof(*tally->positions));
-	if (!tally->positions)
-		abort();
+	tally->positions = memory_resize(tally->positions, tally->position_count + 1, sizeof(*tally->positions));
 	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
 }
 
@@ -332,9 +325,7 @@ static void widen(struct gate_count *count, int64_t least, int64_t most, bool fi
 static struct run_count *run_of(struct tally *tally, int run)
 {
 	if (run >= tally->run_capacity) {
-		tally->runs = reallocarray(tally->runs, (size_t)run + 1, sizeof(*tally->runs));
-		if (!tally->runs)
-			abort();
+		tally->runs = memory_resize(tally->runs, (size_t)run + 1, sizeof(*tally->runs));
 		memset(tally->runs + tally->run_capacity, 0,
 		       (size_t)(run + 1 - tally->run_capacity) * sizeof(*tally->runs));
 		tally->run_capacity = run + 1;
@@ -541,11 +532,9 @@ struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement
 					    struct error *error)
 {
 	struct gate_counts *counts = measurement->counts;
-	double *iterations = calloc((size_t)counts->runs + 1, sizeof(*iterations));
+	double *iterations = memory_zeroed((size_t)counts->runs + 1, sizeof(*iterations));
 	struct gate_normalizer normalizer;
 
-	if (!iterations)
-		abort();
 	if (gate_normalizer_parse(normalize, &normalizer, error) ||
 	    count_iterations(measurement, &normalizer, iterations, error)) {
 		free(iterations);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "gate/baseline.h"
 #include "gate/gate_measure.h"
 #include "profile/pprof.h"
@@ -28,7 +29,7 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	struct gate_measurement *measurement;
 	struct gate_counts *counts;
 	/* the words of the command line are not kept apart in a profile */
-	char *program = profile->target ? strndup(profile->target, strcspn(profile->target, " ")) : NULL;
+	char *program = profile->target ? memory_text_of(profile->target, strcspn(profile->target, " ")) : NULL;
 	const char *const words[] = {program, NULL};
 
 	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "gate/gate.h"
 
 /* The row at which the least is allowed, of those that the policy judges. */
@@ -62,9 +63,7 @@ int gate_self_test(const struct gate_counts *before, const struct gate_counts *a
 		return error_set(error, STATUS_FOUND, "the gate cannot fail: the policy judges none of the %zu sites",
 				 after->site_count);
 	}
-	mutated.sites = calloc(after->site_count, sizeof(*mutated.sites));
-	if (!mutated.sites)
-		abort();
+	mutated.sites = memory_zeroed(after->site_count, sizeof(*mutated.sites));
 	memcpy(mutated.sites, after->sites, after->site_count * sizeof(*mutated.sites));
 	for (size_t i = 0; i < mutated.site_count && !site; i++) {
 		if (gate_site_compare(&mutated.sites[i], row->after, false) == 0)

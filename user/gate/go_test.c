@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/go_test.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,7 @@ char **go_test_uncached(int *argc, char **argv, int first)
 		if (strncmp(argv[i] + strspn(argv[i], "-"), "count", 5) == 0)
 			return argv;
 	}
-	copy = calloc((size_t)*argc + 2, sizeof(*copy));
-	if (!copy)
-		abort();
+	copy = memory_zeroed((size_t)*argc + 2, sizeof(*copy));
 	memcpy(copy, argv, (size_t)(first + 2) * sizeof(*copy));
 	copy[first + 2] = once;
 	memcpy(copy + first + 3, argv + first + 2, (size_t)(*argc - first - 2) * sizeof(*copy));

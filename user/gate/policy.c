@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/quantity.h"
 #include "profile/frames.h"
 
@@ -111,9 +112,7 @@ static int add_rule(struct policy *policy, char *glob, char *limits, const char 
 		free(glob);
 		return -1;
 	}
-	policy->rules = reallocarray(policy->rules, policy->rule_count + 1, sizeof(*policy->rules));
-	if (!policy->rules)
-		abort();
+	policy->rules = memory_resize(policy->rules, policy->rule_count + 1, sizeof(*policy->rules));
 	policy->rules[policy->rule_count++] = rule;
 	return 0;
 }
@@ -121,12 +120,10 @@ static int add_rule(struct policy *policy, char *glob, char *limits, const char 
 int policy_tolerance(struct policy *policy, const char *text, struct error *error)
 {
 	const char *colon = strrchr(text, ':');
-	char *glob = colon ? strndup(text, (size_t)(colon - text)) : strdup("*");
-	char *limits = strdup(colon ? colon + 1 : text);
+	char *glob = colon ? memory_text_of(text, (size_t)(colon - text)) : memory_text("*");
+	char *limits = memory_text(colon ? colon + 1 : text);
 	int result;
 
-	if (!glob || !limits)
-		abort();
 	result = add_rule(policy, glob, limits, ",", error);
 	free(limits);
 	return result ? error_prefix(error, "invalid tolerance '%s'", text) : 0;
@@ -160,7 +157,7 @@ static int take_normalize(struct policy *policy, char *rest, struct error *error
 	if (!*rest)
 		return error_set(error, STATUS_USAGE, "normalize by what? give a site or an expression");
 	free(policy->normalize);
-	policy->normalize = strdup(rest);
+	policy->normalize = memory_text(rest);
 	return 0;
 }
 
@@ -169,7 +166,7 @@ static int take_tolerance(struct policy *policy, char *rest, struct error *error
 {
 	size_t length = strcspn(rest, " \t");
 	bool limit = memchr(rest, '=', length) || (length && rest[length - 1] == '%');
-	char *glob = limit ? strdup("*") : strndup(rest, length);
+	char *glob = limit ? memory_text("*") : memory_text_of(rest, length);
 
 	return add_rule(policy, glob, limit ? rest : rest + length, " \t", error);
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/arena.h"
+#include "base/memory.h"
 #include "profile/owner.h"
 
 struct frame_entry {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/pointer_map.h"
 #include "profile/frames.h"
 
@@ -248,16 +249,12 @@ static void find_goroot(struct owner_table *table)
 
 struct owner_table *owner_table_new(const struct profile *profile)
 {
-	struct owner_table *table = calloc(1, sizeof(*table));
+	struct owner_table *table = memory_zeroed(1, sizeof(*table));
 	static const struct profile_process none;
 
-	if (!table)
-		abort();
 	table->profile = profile;
-	table->rules = calloc(profile->process_count + 1, sizeof(*table->rules));
-	table->rule_of_process = calloc(profile->process_count + 1, sizeof(*table->rule_of_process));
-	if (!table->rules || !table->rule_of_process)
-		abort();
+	table->rules = memory_zeroed(profile->process_count + 1, sizeof(*table->rules));
+	table->rule_of_process = memory_zeroed(profile->process_count + 1, sizeof(*table->rule_of_process));
 	for (size_t i = 0; i < profile->process_count; i++)
 		table->rule_of_process[i] = add_rule(table, &profile->processes[i]);
 	table->rule_of_process[profile->process_count] = add_rule(table, &none);

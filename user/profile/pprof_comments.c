@@ -31,6 +31,7 @@
 #include <time.h>
 
 #include "profile/pprof_format.h"
+#include "base/memory.h"
 
 #define SIGNATURE "tool: escapement "
 
@@ -81,8 +82,7 @@ static void write_comment(const struct writer *writer, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		abort();
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	writer->emit(writer->context, text);
 	free(text);
@@ -94,9 +94,7 @@ static void write_text(const struct writer *writer, const char *key, const char 
 
 	if (!text)
 		return;
-	escaped = to = malloc(4 * strlen(text) + 1);
-	if (!escaped)
-		abort();
+	escaped = to = memory_allocate(4 * strlen(text) + 1);
 	for (; *text; text++) {
 		unsigned char byte = (unsigned char)*text;
 
@@ -166,10 +164,9 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 		snprintf(key, sizeof(key), "process.%zu.check", number);
 		char *check;
 
-		if (asprintf(&check, "objects=%" PRId64 " difference=%" PRId64 " bound=%" PRId64 " source=%s",
-			     process->check.objects, process->check.difference, process->check.bound,
-			     process->check.source ? process->check.source : "") < 0)
-			abort();
+		check = memory_format("objects=%" PRId64 " difference=%" PRId64 " bound=%" PRId64 " source=%s",
+				      process->check.objects, process->check.difference, process->check.bound,
+				      process->check.source ? process->check.source : "");
 		write_text(writer, key, check);
 		free(check);
 	}
@@ -236,11 +233,9 @@ static int hexadecimal(char digit)
 /* The text that write_text() escaped, interned. NULL where it is malformed. */
 static const char *read_text(struct profile *profile, const char *value)
 {
-	char *text = strdup(value), *to = text;
+	char *text = memory_text(value), *to = text;
 	const char *interned;
 
-	if (!text)
-		abort();
 	while (*value) {
 		if (*value != '\\') {
 			*to++ = *value++;
@@ -464,9 +459,7 @@ int pprof_comment_read(struct profile *profile, const char *comment, struct erro
 	if (*comment == '#')
 		comment++;
 	if (colon) {
-		key = strndup(comment, (size_t)(colon - comment));
-		if (!key)
-			abort();
+		key = memory_text_of(comment, (size_t)(colon - comment));
 		result = read_key(profile, key, colon + 2);
 		free(key);
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "profile/pprof.h"
+#include "base/memory.h"
 #include "profile/pprof_format.h"
 #include "profile/pprof_read_samples.h"
 #include "profile/pprof_source.h"
@@ -40,7 +41,7 @@ struct budget {
 	bool exceeded;
 };
 
-/* What malloc() takes for this: so many tiny ones would else take many times their size. */
+/* What memory_allocate() takes for this: so many tiny ones would else take many times their size. */
 static size_t heap_bytes(size_t size)
 {
 	const size_t least = 4 * sizeof(void *), unit = 2 * sizeof(void *);
@@ -58,7 +59,7 @@ static void *budget_allocate(void *data, size_t size)
 		return NULL;
 	}
 	budget->left -= heap_bytes(size);
-	return malloc(size);
+	return memory_allocate(size);
 }
 
 static void budget_free(void *data, void *memory)
@@ -85,9 +86,7 @@ static int take_rest(struct pprof_source *source, uint8_t **rest, size_t *size)
 						      PPROF_REST_BYTES_MAX >> 20);
 		if (length > capacity - *size) {
 			capacity = 2 * (capacity + length);
-			*rest = realloc(*rest, capacity);
-			if (!*rest)
-				abort();
+			*rest = memory_resize(*rest, capacity, 1);
 		}
 		memcpy(*rest + *size, all.next, length);
 		*size += length;

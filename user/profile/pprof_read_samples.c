@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "profile/pprof_format.h"
 
 struct reader {
@@ -202,9 +203,7 @@ int pprof_read_samples(const struct pprof_tables *tables, const struct pprof_col
 	struct reader reader = {.tables = tables, .columns = columns};
 	int status;
 
-	reader.values = calloc(tables->message->n_sample_type, sizeof(*reader.values));
-	if (!reader.values)
-		abort();
+	reader.values = memory_zeroed(tables->message->n_sample_type, sizeof(*reader.values));
 	status = read_all(&reader, memory_max);
 	free(reader.values);
 	return status;

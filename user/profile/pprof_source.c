@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/pprof_source.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,9 +102,7 @@ static int fill(struct pprof_source *source, size_t size)
 		}
 		if (source->end == source->capacity) {
 			source->capacity = source->capacity ? source->capacity * 2 : 1 << 16;
-			source->buffer = realloc(source->buffer, source->capacity);
-			if (!source->buffer)
-				abort();
+			source->buffer = memory_resize(source->buffer, source->capacity, 1);
 			source->window = source->buffer;
 		}
 		count = gzread(source->file, source->buffer + source->end, (unsigned)(source->capacity - source->end));

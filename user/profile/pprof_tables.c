@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/pprof_tables.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,9 +27,7 @@ static int compare_ids(const void *a, const void *b)
 
 static void id_table_new(struct pprof_id_table *table, size_t count)
 {
-	table->rows = calloc(count + 1, sizeof(*table->rows));
-	if (!table->rows)
-		abort();
+	table->rows = memory_zeroed(count + 1, sizeof(*table->rows));
 	table->count = 0;
 }
 
@@ -46,9 +45,7 @@ static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_ta
 	if (!table->count || table->rows[table->count - 1].id > 4 * table->count)
 		return 0;
 	table->dense_count = table->rows[table->count - 1].id + 1;
-	table->dense = calloc(table->dense_count, sizeof(*table->dense));
-	if (!table->dense)
-		abort();
+	table->dense = memory_zeroed(table->dense_count, sizeof(*table->dense));
 	for (size_t i = 0; i < table->count; i++)
 		table->dense[table->rows[i].id] = &table->rows[i];
 	return 0;
@@ -139,9 +136,7 @@ static int read_location(struct pprof_tables *tables, const Perftools__Profiles_
 		if (!mapping)
 			return pprof_source_malformed(tables->source, "no mapping has id %" PRIu64, from->mapping_id);
 	}
-	frames = calloc(from->n_line + 1, sizeof(*frames));
-	if (!frames)
-		abort();
+	frames = memory_zeroed(from->n_line + 1, sizeof(*frames));
 	for (size_t i = 0; i < from->n_line && result == 0; i++)
 		result = read_frame(tables, from->line[i], &frames[i]);
 	if (result == 0)

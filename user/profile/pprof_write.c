@@ -13,6 +13,7 @@
 #include <uthash.h>
 #include <zlib.h>
 
+#include "base/memory.h"
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "profile/frames.h"
@@ -65,7 +66,7 @@ struct pprof_writer {
 static void *checked(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -98,7 +99,7 @@ static uint8_t *reserve(struct pprof_writer *writer, size_t size)
 		flush(writer);
 	if (size > writer->buffer_size - writer->buffer_used) {
 		writer->buffer_size = size < BUFFER_BYTES ? BUFFER_BYTES : size * 2;
-		writer->buffer = checked(realloc(writer->buffer, writer->buffer_size));
+		writer->buffer = memory_resize(writer->buffer, writer->buffer_size, 1);
 	}
 	return writer->buffer + writer->buffer_used;
 }
@@ -142,7 +143,7 @@ static uint64_t function_id(struct pprof_writer *writer, const struct profile_fr
 	HASH_FIND(hh, writer->functions, &key, sizeof(key), entry);
 	if (entry)
 		return entry->id;
-	entry = checked(calloc(1, sizeof(*entry)));
+	entry = checked(memory_zeroed(1, sizeof(*entry)));
 	entry->key = key;
 	entry->id = HASH_COUNT(writer->functions) + 1;
 	HASH_ADD(hh, writer->functions, key, sizeof(entry->key), entry);
@@ -162,7 +163,7 @@ static struct mapping_facts *mapping_facts(struct pprof_writer *writer, const st
 	if (mapping->id >= writer->mapping_capacity) {
 		size_t capacity = mapping->id * 2 + 16;
 
-		writer->mappings = checked(reallocarray(writer->mappings, capacity, sizeof(*writer->mappings)));
+		writer->mappings = checked(memory_resize(writer->mappings, capacity, sizeof(*writer->mappings)));
 		memset(writer->mappings + writer->mapping_capacity, 0,
 		       (capacity - writer->mapping_capacity) * sizeof(*writer->mappings));
 		writer->mapping_capacity = capacity;
@@ -177,7 +178,7 @@ static bool location_is_new(struct pprof_writer *writer, uint64_t id)
 	if (id >= writer->location_capacity) {
 		size_t capacity = id * 2 + 1024;
 
-		writer->location_seen = checked(realloc(writer->location_seen, capacity));
+		writer->location_seen = memory_resize(writer->location_seen, capacity, 1);
 		memset(writer->location_seen + writer->location_capacity, 0, capacity - writer->location_capacity);
 		writer->location_capacity = capacity;
 	}
@@ -197,8 +198,8 @@ static void write_location(struct pprof_writer *writer, const struct profile_loc
 	location.id = from->id;
 	location.mapping_id = from->mapping ? from->mapping->id : 0;
 	location.address = from->address;
-	lines = checked(calloc(from->frame_count + 1, sizeof(*lines)));
-	line_pointers = checked(calloc(from->frame_count + 1, sizeof(*line_pointers)));
+	lines = checked(memory_zeroed(from->frame_count + 1, sizeof(*lines)));
+	line_pointers = checked(memory_zeroed(from->frame_count + 1, sizeof(*line_pointers)));
 	for (uint32_t i = 0; i < from->frame_count; i++) {
 		const struct profile_frame *frame = &from->frames[i];
 
@@ -351,9 +352,9 @@ static void release(struct pprof_writer *writer)
 
 struct pprof_writer *pprof_writer_new(const char *path)
 {
-	struct pprof_writer *writer = checked(calloc(1, sizeof(*writer)));
+	struct pprof_writer *writer = checked(memory_zeroed(1, sizeof(*writer)));
 
-	writer->path = checked(strdup(path));
+	writer->path = checked(memory_text(path));
 	return writer;
 }
 

@@ -24,33 +24,10 @@
 #include "base/memory.h"
 #include "base/string_table.h"
 
-static void __attribute__((noreturn)) out_of_memory(void)
-{
-	fputs("escapement: out of memory\n", stderr);
-	exit(STATUS_CANNOT_MEASURE);
-}
-
-#define uthash_fatal(message) out_of_memory()
+#define uthash_fatal(message) memory_out()
 #include <uthash.h>
 
-static void *checked_malloc(size_t size)
-{
-	void *memory = malloc(size);
-
-	if (!memory)
-		out_of_memory();
-	return memory;
-}
-
-static void *checked_reallocarray(void *memory, size_t count, size_t size)
-{
-	memory = reallocarray(memory, count, size);
-	if (!memory)
-		out_of_memory();
-	return memory;
-}
-
-#define obstack_chunk_alloc checked_malloc
+#define obstack_chunk_alloc memory_allocate
 #define obstack_chunk_free  free
 
 struct mapping_entry {
@@ -104,10 +81,10 @@ struct profile_storage {
 
 struct profile *profile_new(void)
 {
-	struct profile *profile = checked_malloc(sizeof(*profile));
+	struct profile *profile = memory_allocate(sizeof(*profile));
 
 	*profile = (struct profile){0};
-	profile->storage = checked_malloc(sizeof(*profile->storage));
+	profile->storage = memory_allocate(sizeof(*profile->storage));
 	*profile->storage = (struct profile_storage){0};
 	obstack_init(&profile->storage->memory);
 	return profile;
@@ -205,7 +182,7 @@ static void *scratch(struct profile_storage *storage, size_t size)
 {
 	if (size > storage->scratch_size) {
 		storage->scratch_size = size * 2;
-		storage->scratch = checked_reallocarray(storage->scratch, 1, storage->scratch_size);
+		storage->scratch = memory_resize(storage->scratch, 1, storage->scratch_size);
 	}
 	return memset(storage->scratch, 0, size);
 }
@@ -215,15 +192,6 @@ const char *profile_string(struct profile *profile, const char *text)
 	return text ? string_table_intern(&profile->storage->strings, text, strlen(text)) : NULL;
 }
 
-static char *format_text(const char *format, va_list arguments)
-{
-	char *text;
-
-	if (vasprintf(&text, format, arguments) < 0)
-		out_of_memory();
-	return text;
-}
-
 const char *profile_format(struct profile *profile, const char *format, ...)
 {
 	const char *interned;
@@ -231,7 +199,7 @@ const char *profile_format(struct profile *profile, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	text = format_text(format, arguments);
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	interned = profile_string(profile, text);
 	free(text);
@@ -256,7 +224,7 @@ void profile_warn(struct profile *profile, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	text = format_text(format, arguments);
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	for (size_t i = 0; i < profile->warning_count; i++) {
 		if (strcmp(profile->warnings[i], text) == 0) { /* of another process */
@@ -264,8 +232,7 @@ void profile_warn(struct profile *profile, const char *format, ...)
 			return;
 		}
 	}
-	profile->warnings =
-		checked_reallocarray(profile->warnings, profile->warning_count + 2, sizeof(*profile->warnings));
+	profile->warnings = memory_resize(profile->warnings, profile->warning_count + 2, sizeof(*profile->warnings));
 	profile->warnings[profile->warning_count++] = obstack_copy0(&profile->storage->memory, text, strlen(text));
 	profile->warnings[profile->warning_count] = NULL;
 	free(text);
@@ -286,8 +253,8 @@ struct profile_process *profile_process_add(struct profile *profile, int pid)
 
 	if (profile->process_count == storage->process_capacity) {
 		storage->process_capacity = storage->process_capacity ? storage->process_capacity * 2 : 1;
-		profile->processes = checked_reallocarray(profile->processes, storage->process_capacity,
-							  sizeof(*profile->processes));
+		profile->processes =
+			memory_resize(profile->processes, storage->process_capacity, sizeof(*profile->processes));
 	}
 	process = &profile->processes[profile->process_count++];
 	*process = (struct profile_process){.pid = pid};
@@ -437,8 +404,8 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 		table_fill(&storage->samples, slot, hash, sample);
 		if (profile->sample_count == storage->sample_capacity) {
 			storage->sample_capacity = storage->sample_capacity ? storage->sample_capacity * 2 : 64;
-			profile->samples = checked_reallocarray(profile->samples, storage->sample_capacity,
-								sizeof(*profile->samples));
+			profile->samples =
+				memory_resize(profile->samples, storage->sample_capacity, sizeof(*profile->samples));
 		}
 		profile->samples[profile->sample_count++] = sample;
 	}

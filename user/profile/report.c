@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "profile/interval.h"
 #include "profile/owner.h"
 #include "profile/size_class.h"
@@ -34,7 +35,7 @@ struct builder {
 static void *checked(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -44,7 +45,7 @@ static struct group *find_group(struct builder *builder, const void *key, size_t
 
 	HASH_FIND(hh, builder->groups, key, size, group);
 	if (!group) {
-		group = checked(calloc(1, sizeof(*group) + size));
+		group = checked(memory_zeroed(1, sizeof(*group) + size));
 		group->row = *row;
 		memcpy(group->key, key, size);
 		HASH_ADD_KEYPTR(hh, builder->groups, group->key, size, group);
@@ -117,7 +118,7 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 	if (needed > builder->frame_capacity) {
 		builder->frame_capacity = 2 * needed;
 		builder->frames =
-			checked(reallocarray(builder->frames, builder->frame_capacity, sizeof(*builder->frames)));
+			checked(memory_resize(builder->frames, builder->frame_capacity, sizeof(*builder->frames)));
 	}
 	memset(builder->frames, 0, needed * sizeof(*builder->frames));
 	for (uint32_t i = 0; i < stack->depth; i++) {
@@ -206,7 +207,7 @@ static void finish_groups(struct builder *builder)
 	const uint32_t estimate = 1u << VALUE_OBJECTS | 1u << VALUE_SAMPLES;
 	struct group *group, *next;
 
-	report->rows = checked(calloc(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
+	report->rows = checked(memory_zeroed(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
 	HASH_ITER (hh, builder->groups, group, next) {
 		if (!report->rows_exact && (report->measured & estimate) == estimate) {
 			if (group->row.interval.events > 0 || group->rarest > 0)
@@ -379,7 +380,7 @@ static void set_totals(struct report *report)
 
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
 {
-	struct report *report = checked(calloc(1, sizeof(*report)));
+	struct report *report = checked(memory_zeroed(1, sizeof(*report)));
 	struct builder builder = {.report = report};
 
 	report->profile = profile;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "base/clock.h"
 
 enum {
@@ -67,10 +68,8 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 static void snapshot_take(struct observed *observed, struct snapshot *best)
 {
 	int64_t deadline = monotonic_ns() + SNAPSHOT_NS;
-	struct snapshot *attempt = calloc(1, sizeof(*attempt));
+	struct snapshot *attempt = memory_zeroed(1, sizeof(*attempt));
 
-	if (!attempt)
-		abort();
 	for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
 		if (snapshot_try(observed, attempt))
 			break;
@@ -111,12 +110,10 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, struct error *error)
 {
-	struct observed *observed = calloc(1, sizeof(*observed));
+	struct observed *observed = memory_zeroed(1, sizeof(*observed));
 	struct probe_set probes = {0};
 	int64_t unsettled;
 
-	if (!observed)
-		abort();
 	observed->collector = collector;
 	observed->profile = profile;
 	observed->target = target;

@@ -11,6 +11,7 @@
 
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "goalloc_recording.h"
 #include "symbols/address_space.h"
 #include "runtime/site_stack.h"
@@ -70,23 +71,19 @@ static int read_map(struct reader *reader, const char *text)
 		return -1;
 	/* a file that is gone has no symbols; the rows stay */
 	mapping.inode = stat(text + at, &status) == 0 ? status.st_ino : 1;
-	mapping.path = strdup(text + at);
-	target->mappings = reallocarray(target->mappings, target->mapping_count + 1, sizeof(*target->mappings));
-	if (!target->mappings || !mapping.path)
-		abort();
+	mapping.path = memory_text(text + at);
+	target->mappings = memory_resize(target->mappings, target->mapping_count + 1, sizeof(*target->mappings));
 	target->mappings[target->mapping_count++] = mapping;
 	return 0;
 }
 
 static int read_site(struct reader *reader, const char *text)
 {
-	struct site *site = calloc(1, sizeof(*site)), *known;
+	struct site *site = memory_zeroed(1, sizeof(*site)), *known;
 	const char *tab = strchr(text, '\t');
 	char *file;
 	int at = 0;
 
-	if (!site)
-		abort();
 	if (!tab ||
 	    sscanf(text, "%" SCNx64 " %" SCNu32 " %" SCNu32 " %n", &site->address, &site->frame.line,
 		   &site->frame.column, &at) < 3 ||
@@ -94,7 +91,7 @@ static int read_site(struct reader *reader, const char *text)
 		free(site);
 		return -1;
 	}
-	file = strndup(text + at, (size_t)(tab - text - at));
+	file = memory_text_of(text + at, (size_t)(tab - text - at));
 	site->frame.file = *file ? profile_string(reader->profile, file) : NULL;
 	site->frame.function = tab[1] ? profile_string(reader->profile, tab + 1) : NULL;
 	free(file);

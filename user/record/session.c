@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/clock.h"
 #include "target/launch.h"
 #include "record/observed.h"
@@ -439,9 +440,10 @@ static void run(struct session *session)
 	while (!nothing_left(session) && wait_for_events(session)) {
 		int64_t now = now_ms(), elapsed = now - session->started_ms;
 		bool over = options->duration > 0 && (double)elapsed >= options->duration * 1e3;
+		bool out_of_memory = memory_is_low(); /* what is left is for writing what was measured */
 		int signal = options->stop ? *options->stop : 0;
 
-		if ((signal || over) && ask_to_end(session, signal ? signal : SIGTERM))
+		if ((signal || over || out_of_memory) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
 		follow_image(session);
 		watch_overhead(session);
@@ -566,12 +568,10 @@ static struct profile *conclude(struct session *session, struct session_result *
 struct profile *session_record(const struct session_options *options, struct session_result *result,
 			       struct error *error)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = memory_zeroed(1, sizeof(*session));
 	struct profile *profile = NULL;
 	int64_t began;
 
-	if (!session)
-		abort();
 	*result = (struct session_result){0};
 	session->options = options;
 	session->rate = options->rate;
@@ -592,12 +592,14 @@ struct profile *session_record(const struct session_options *options, struct ses
 	session->images = image_cache_new(session->profile);
 	describe(session);
 	session->started_ms = now_ms();
+	memory_reserve();
 	if (options->sink && options->rate <= 1) /* estimates are few, and may have to be dropped at the end */
 		profile_set_sink(session->profile, options->sink, options->sink_context, SINK_SAMPLES);
 	if (options->pid ? attach_process(session, error) : start_program(session, error))
 		goto out;
 	result->started = options->pid == 0;
 	raise_descriptor_limit(session);
+	memory_doing("recording");
 	run(session);
 	profile = conclude(session, result, error);
 out:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/printable.h"
 #include "audit/audit_place.h"
 #include "render/render_audit.h"
@@ -15,10 +16,8 @@ enum { MARKDOWN_MAX = 900 << 10 };
 static void put_escaped(FILE *stream, const char *text, const char *escaped, const char *before)
 {
 	size_t length = text ? strlen(text) : 0;
-	char *safe = malloc(length * PRINTABLE_GROWTH + 1);
+	char *safe = memory_allocate(length * PRINTABLE_GROWTH + 1);
 
-	if (!safe)
-		abort();
 	safe[printable_copy(safe, text ? text : "", length)] = 0;
 	for (const char *c = safe; *c; c++) {
 		if (strchr(escaped, *c))
@@ -85,7 +84,7 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 			continue;
 		memory = open_memstream(&text, &length);
 		if (!memory)
-			abort();
+			memory_out();
 		if (section != row->verdict)
 			fprintf(memory,
 				"\n### %s\n\n| objects | bytes | site | function | compiler |\n"
@@ -93,7 +92,7 @@ void render_audit_markdown(const struct audit *audit, const struct render_audit_
 				audit_verdict_name(row->verdict));
 		put_markdown_row(row, memory);
 		if (fclose(memory))
-			abort();
+			memory_out();
 		if (left_out || written + length > MARKDOWN_MAX) {
 			left_out++;
 		} else {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "text/json.h"
+#include "base/memory.h"
 #include "audit/audit_place.h"
 #include "render/render_audit.h"
 
@@ -88,10 +89,8 @@ static int by_index(const void *a, const void *b)
 /* Fingerprints in the order of the rows. The caller frees. */
 static struct print *fingerprints(const struct audit *audit)
 {
-	struct print *prints = calloc(audit->row_count + 1, sizeof(*prints));
+	struct print *prints = memory_zeroed(audit->row_count + 1, sizeof(*prints));
 
-	if (!prints)
-		abort();
 	for (size_t i = 0; i < audit->row_count; i++)
 		prints[i] = (struct print){row_hash(&audit->rows[i]), audit->rows[i].site.line,
 					   audit->rows[i].site.column, (uint32_t)i, 0};
@@ -133,8 +132,7 @@ static void add_format(cJSON *object, const char *name, const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		abort();
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	json_add_text(object, name, text);
 	free(text);
@@ -144,12 +142,10 @@ static void add_format(cJSON *object, const char *name, const char *format, ...)
 static void add_artifact(cJSON *place, const char *file)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-	char *uri = malloc(3 * strlen(file) + 16), *end = uri;
+	char *uri = memory_allocate(3 * strlen(file) + 16), *end = uri;
 	bool absolute = file[0] == '/', drive = file[0] && file[1] == ':';
 	cJSON *artifact = object_in(place, "artifactLocation");
 
-	if (!uri)
-		abort();
 	if (absolute || drive)
 		end = stpcpy(end, drive ? "file:///" : "file://");
 	for (const char *c = file; *c; c++) {
@@ -338,7 +334,7 @@ void render_audit_sarif(const struct audit *audit, const struct render_audit_opt
 	add_notifications(run, left_out);
 	text = cJSON_Print(log);
 	if (!text)
-		abort();
+		memory_out();
 	fprintf(stream, "%s\n", text);
 	cJSON_free(text);
 	cJSON_Delete(log);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/printable.h"
 #include "render/render_audit.h"
 
@@ -31,9 +32,7 @@ static void add(struct remarks *remarks, struct remark remark)
 {
 	if (remarks->count == remarks->capacity) {
 		remarks->capacity = remarks->capacity ? 2 * remarks->capacity : 64;
-		remarks->list = reallocarray(remarks->list, remarks->capacity, sizeof(*remarks->list));
-		if (!remarks->list)
-			abort();
+		remarks->list = memory_resize(remarks->list, remarks->capacity, sizeof(*remarks->list));
 	}
 	remarks->list[remarks->count++] = remark;
 }
@@ -76,7 +75,7 @@ static char *find_file(const struct audit *audit, const char *name, const struct
 		pathmatch_add_measured(match, file, NULL);
 		pathmatch_resolve(match);
 		known = pathmatch_find(match, file);
-		found = known ? strdup(known) : NULL;
+		found = known ? memory_text(known) : NULL;
 	}
 	pathmatch_free(match);
 	free(real);
@@ -154,11 +153,9 @@ static void print_margin(FILE *stream, const struct remark *first, const struct 
 
 static void put_printable(FILE *stream, const char *text, size_t length)
 {
-	char *safe = malloc(length * PRINTABLE_GROWTH + 1);
+	char *safe = memory_allocate(length * PRINTABLE_GROWTH + 1);
 	size_t column = 0;
 
-	if (!safe)
-		abort();
 	length = printable_copy(safe, text, length);
 	for (size_t i = 0; i < length; i++) {
 		size_t spaces = TAB - column % TAB;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "audit/audit_filter.h"
+#include "base/memory.h"
 #include "base/printable.h"
 #include "profile/report.h"
 #include "render/render_audit.h"
@@ -29,14 +30,14 @@ static char *text_of(const char *format, ...)
 {
 	va_list arguments;
 	char *raw, *text;
-	int length;
+	size_t length;
 
 	va_start(arguments, format);
-	length = vasprintf(&raw, format, arguments);
+	raw = memory_format_list(format, arguments);
 	va_end(arguments);
-	if (length < 0 || !(text = malloc((size_t)length * PRINTABLE_GROWTH + 1)))
-		abort();
-	text[printable_copy(text, raw, (size_t)length)] = 0;
+	length = strlen(raw);
+	text = memory_allocate(length * PRINTABLE_GROWTH + 1);
+	text[printable_copy(text, raw, length)] = 0;
 	free(raw);
 	return text;
 }
@@ -357,11 +358,9 @@ static int by_cost(const void *x, const void *y, void *argument)
 static void choose_rows(struct page *page, unsigned verdicts)
 {
 	const struct audit *audit = page->audit;
-	size_t *order = calloc(audit->row_count + 1, sizeof(*order)), count = 0, limit = page->options->rows;
+	size_t *order = memory_zeroed(audit->row_count + 1, sizeof(*order)), count = 0, limit = page->options->rows;
 
-	page->shown = calloc(audit->row_count + 1, sizeof(*page->shown));
-	if (!order || !page->shown)
-		abort();
+	page->shown = memory_zeroed(audit->row_count + 1, sizeof(*page->shown));
 	for (size_t i = 0; i < audit->row_count; i++) {
 		if (verdicts & 1U << audit->rows[i].verdict && !is_outside(&audit->rows[i]))
 			order[count++] = i;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "render/render_doctor.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -36,7 +37,7 @@ void render_doctor_json(FILE *stream, const struct doctor_finding *findings, siz
 	}
 	text = cJSON_Print(document);
 	if (!text)
-		abort();
+		memory_out();
 	fprintf(stream, "%s\n", text);
 	free(text);
 	cJSON_Delete(document);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "text/table.h"
 #include "text/terminal.h"
 
@@ -24,7 +25,7 @@ char *render_position(const char *file, uint32_t line, uint32_t column)
 	else
 		length = asprintf(&text, "%s:%" PRIu32 ":%" PRIu32, file, line, column);
 	if (length < 0)
-		abort();
+		memory_out();
 	return text;
 }
 
@@ -42,17 +43,16 @@ static void add_flows(struct table *table, const struct escape_annotation *annot
 		const struct escape_flow *flow = &annotation->flows[f];
 		char *text;
 
-		if (asprintf(&text, "  flow: %s = %s%.*s%s", flow->to, flow->derefs < 0 ? "&" : "",
-			     flow->derefs > 0 ? flow->derefs : 0, "********************************", flow->from) < 0)
-			abort();
+		text = memory_format("  flow: %s = %s%.*s%s", flow->to, flow->derefs < 0 ? "&" : "",
+				     flow->derefs > 0 ? flow->derefs : 0, "********************************",
+				     flow->from);
 		add_row(table, NULL, NULL, text);
 		free(text);
 		for (uint32_t s = 0; s < flow->step_count; s++) {
 			const struct escape_step *step = &flow->steps[s];
 			char *position = render_position(step->file, step->line, step->column);
 
-			if (asprintf(&text, "    from %s (%s)", step->expression, step->reason) < 0)
-				abort();
+			text = memory_format("    from %s (%s)", step->expression, step->reason);
 			add_row(table, position, NULL, text);
 			free(text);
 			free(position);
@@ -74,8 +74,7 @@ static void add_callees(struct table *table, const struct escape_graph *graph,
 		if (!annotation || others)
 			return;
 		position = render_position(annotation->file, annotation->line, annotation->column);
-		if (asprintf(&text, "  there: %s", annotation->text) < 0)
-			abort();
+		text = memory_format("  there: %s", annotation->text);
 		add_row(table, position, annotation->function, text);
 		add_flows(table, annotation);
 		free(text);
@@ -91,8 +90,7 @@ static void add_annotation(struct table *table, const struct escape_graph *graph
 
 	add_row(table, position, annotation->function, annotation->text);
 	if (story) {
-		if (asprintf(&text, "  %s", story) < 0)
-			abort();
+		text = memory_format("  %s", story);
 		add_row(table, NULL, NULL, text);
 		free(text);
 	}

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "render/render_escapes.h"
+#include "base/memory.h"
 #include "text/table.h"
 
 static const char *const change_names[] = {"new", "gone", "changed"};
@@ -26,8 +27,7 @@ static void add_story(struct table *table, const char *prefix, char *story)
 
 	if (!story)
 		return;
-	if (asprintf(&text, "  %s%s", prefix, story) < 0)
-		abort();
+	text = memory_format("  %s%s", prefix, story);
 	add_line(table, NULL, NULL, NULL, text);
 	free(text);
 	free(story);
@@ -41,8 +41,7 @@ static void add_change(struct table *table, const struct escape_change *change, 
 								  : change->old_count - change->new_count;
 	char *position = render_position(shown->file, shown->line, shown->column), *text;
 
-	if (asprintf(&text, difference > 1 ? "%s (%zu times)" : "%s", shown->text, difference) < 0)
-		abort();
+	text = memory_format(difference > 1 ? "%s (%zu times)" : "%s", shown->text, difference);
 	add_line(table, change_names[change->kind], position, shown->function, text);
 	free(text);
 	free(position);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/printable.h"
 #include "render/render_gate.h"
 
@@ -16,10 +17,8 @@ enum { LIMIT = 900 << 10, NOTE_ROOM = 4096 };
 static void put_text(FILE *stream, const char *text)
 {
 	size_t length = strlen(text);
-	char *safe = malloc(PRINTABLE_GROWTH * length + 1);
+	char *safe = memory_allocate(PRINTABLE_GROWTH * length + 1);
 
-	if (!safe)
-		abort();
 	length = printable_copy(safe, text, length);
 	for (size_t i = 0; i < length; i++) {
 		if (safe[i] == '<')
@@ -116,7 +115,7 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 		}
 		row = open_memstream(&text, &length);
 		if (!row)
-			abort();
+			memory_out();
 		put_row(row, gate, &gate->rows[i]);
 		fclose(row);
 		if (left_out || written + length > LIMIT - NOTE_ROOM) {

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "base/string_table.h"
 #include "profile/size_class.h"
 #include "render/page_assets.h"
@@ -27,7 +28,7 @@ static struct nonce nonce_new(void)
 	struct nonce nonce;
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		abort();
+		memory_out();
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(nonce.text + 2 * i, 3, "%02x", bytes[i]);
 	return nonce;
@@ -260,7 +261,7 @@ static void write_data(FILE *stream, const struct render_html_page *page)
 	FILE *memory = open_memstream(&json, &length);
 
 	if (!memory)
-		abort();
+		memory_out();
 	call_tree_add(tree, page->profile, CALL_TREE_NOW);
 	if (page->before)
 		call_tree_add(tree, page->before, CALL_TREE_BEFORE);

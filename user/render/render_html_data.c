@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/string_table.h"
 #include "profile/size_class.h"
 #include "render/render_escapes.h"

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "text/json.h"
+#include "base/memory.h"
 #include "render/render_report.h"
 #include "profile/size_class.h"
 
@@ -229,7 +230,7 @@ static void csv_stack(FILE *stream, const struct profile_stack *stack)
 	FILE *memory = open_memstream(&text, &size);
 
 	if (!memory)
-		abort();
+		memory_out();
 	print_leaf_first(memory, stack);
 	fclose(memory);
 	csv_text(stream, text);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "render/render_report.h"
+#include "base/memory.h"
 #include "text/shorten.h"
 #include "profile/size_class.h"
 #include "text/terminal.h"
@@ -33,7 +34,7 @@ struct writer {
 static void *checked(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -82,8 +83,7 @@ static void print_line(const struct writer *writer, const char *style, const cha
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		abort();
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	fprintf(writer->stream, "%-*s%s", LABEL_WIDTH, label, style);
 	print_wrapped(writer, text, LABEL_WIDTH);
@@ -330,11 +330,11 @@ static void print_table(const struct writer *writer)
 		for (int i = 0; i < count; i++) {
 			if (scols_line_set_data(line, (size_t)i,
 						cell_text(report, &columns[i], &report->rows[r], cell)))
-				abort();
+				memory_out();
 		}
 		if (scols_line_set_data(line, (size_t)count,
 					key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
-			abort();
+			memory_out();
 	}
 	scols_print_table(table);
 	scols_unref_table(table);

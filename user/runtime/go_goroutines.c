@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "runtime/go_code.h"
 
 enum {
@@ -35,10 +36,8 @@ void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary
 
 static void *allocate(size_t count, size_t size)
 {
-	void *memory = calloc(count + 1, size);
+	void *memory = memory_zeroed(count + 1, size);
 
-	if (!memory)
-		abort();
 	return memory;
 }
 

@@ -9,6 +9,7 @@
 #include "bpf/events.h"
 #include "runtime/go_code.h"
 #include "runtime/runtime.h"
+#include "base/memory.h"
 #include "base/unaligned.h"
 
 enum {
@@ -73,9 +74,7 @@ size_t go_heap_next_samples(const struct go_heap *heap, const struct target *tar
 	if (heap->layout.rate_followed || target_read(target, heap->processors, slice, sizeof(slice)) || !slice[0] ||
 	    slice[1] > PROCESSORS_MAX)
 		return 0;
-	*addresses = calloc(slice[1] + 1, sizeof(**addresses));
-	if (!*addresses)
-		abort();
+	*addresses = memory_zeroed(slice[1] + 1, sizeof(**addresses));
 	if (target_read(target, slice[0], *addresses, slice[1] * sizeof(**addresses)))
 		return 0;
 	for (size_t i = 0; i < slice[1]; i++) {
@@ -150,10 +149,8 @@ static int processors_read(const struct go_heap *heap, const struct target *targ
 				 "its Go runtime has %llu Ps (runtime.allp), more than %d",
 				 (unsigned long long)slice[1], PROCESSORS_MAX);
 	*count = slice[0] ? slice[1] : 0;
-	*processors = calloc(*count + 1, sizeof(**processors));
-	addresses = calloc(*count + 1, sizeof(*addresses));
-	if (!*processors || !addresses)
-		abort();
+	*processors = memory_zeroed(*count + 1, sizeof(**processors));
+	addresses = memory_zeroed(*count + 1, sizeof(*addresses));
 	status = target_read(target, slice[0], addresses, *count * sizeof(*addresses));
 	for (size_t i = 0; i < *count && !status; i++) {
 		struct processor *processor = &(*processors)[i];

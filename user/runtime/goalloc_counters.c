@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/unaligned.h"
 #include "goalloc_contract.h"
 
@@ -40,9 +41,7 @@ static bool cache_append(struct goalloc_counters *counters, uint64_t address)
 {
 	if (counters->cache_count == CACHES_BYTES / counters->layout.cache_size)
 		return false;
-	counters->caches = reallocarray(counters->caches, counters->cache_count + 1, sizeof(*counters->caches));
-	if (!counters->caches)
-		abort();
+	counters->caches = memory_resize(counters->caches, counters->cache_count + 1, sizeof(*counters->caches));
 	counters->caches[counters->cache_count++] = address;
 	return true;
 }
@@ -79,12 +78,10 @@ static int blocks_read(struct reading *reading, struct goalloc_heap_counters *he
 {
 	struct goalloc_counters *counters = reading->counters;
 	size_t count = counters->cache_count;
-	struct target_piece *pieces = calloc(count + 1, sizeof(*pieces));
+	struct target_piece *pieces = memory_zeroed(count + 1, sizeof(*pieces));
 	int status;
 
-	counters->blocks = reallocarray(counters->blocks, count + 1, counters->layout.cache_size);
-	if (!pieces || !counters->blocks)
-		abort();
+	counters->blocks = memory_resize(counters->blocks, count + 1, counters->layout.cache_size);
 	for (size_t i = 0; i < count; i++)
 		pieces[i] =
 			(struct target_piece){counters->caches[i], block_of(counters, i), counters->layout.cache_size};

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 
 #include "symbols/go_binary.h"
+#include "base/memory.h"
 #include "symbols/go_modules.h"
 #include "runtime/go_code.h"
 #include "runtime/go_goroutines.h"
@@ -122,9 +123,7 @@ static const bool *inlined_functions(struct go_binary *binary)
 	const char *names[FUNCTION_COUNT];
 
 	if (!binary->notes) {
-		binary->notes = calloc(FUNCTION_COUNT, sizeof(bool));
-		if (!binary->notes)
-			abort();
+		binary->notes = memory_zeroed(FUNCTION_COUNT, sizeof(bool));
 		for (int i = 0; i < FUNCTION_COUNT; i++)
 			names[i] = function_rows[i].name;
 		go_code_inlined(binary, names, binary->notes, FUNCTION_COUNT);
@@ -625,9 +624,7 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 		return NULL;
 	}
 	*absent = false;
-	go = calloc(1, sizeof(*go));
-	if (!go)
-		abort();
+	go = memory_zeroed(1, sizeof(*go));
 	go->runtime.ops = &go_ops;
 	snprintf(go->runtime.version, sizeof(go->runtime.version), "%s", binary->version_text);
 	go->binary = binary;

@@ -14,6 +14,7 @@
 #include <uthash.h>
 
 #include "profile/frames.h"
+#include "base/memory.h"
 #include "symbols/elf_file.h"
 #include "goalloc_contract.h"
 #include "target/procfs.h"
@@ -195,9 +196,9 @@ static void goalloc_remember(struct runtime *runtime, const struct target *targe
 			  SITES_BYTES >> 20);
 		return;
 	}
-	site = calloc(1, sizeof(*site));
-	if (!site || !(site->file = strdup(file)) || !(site->function = strdup(function)))
-		abort();
+	site = memory_zeroed(1, sizeof(*site));
+	site->file = memory_text(file);
+	site->function = memory_text(function);
 	site->address = key->site;
 	site->frame = (struct profile_frame){
 		.function = site->function, .file = site->file, .line = raw.line, .column = raw.column};
@@ -280,9 +281,7 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 		free(path);
 		return NULL;
 	}
-	goalloc = calloc(1, sizeof(*goalloc));
-	if (!goalloc)
-		abort();
+	goalloc = memory_zeroed(1, sizeof(*goalloc));
 	goalloc->runtime.ops = &goalloc_ops;
 	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), "goalloc %d", GOALLOC_DESCRIPTION_VERSION);
 	goalloc->probes = probes;

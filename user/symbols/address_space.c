@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/address_space.h"
+#include "base/memory.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,10 +30,8 @@ static void take_mappings(struct address_space *space);
 
 static struct address_space *space_new(struct target *target, struct profile *profile, struct image_cache *images)
 {
-	struct address_space *space = calloc(1, sizeof(*space));
+	struct address_space *space = memory_zeroed(1, sizeof(*space));
 
-	if (!space)
-		abort();
 	space->target = target;
 	space->profile = profile;
 	space->own_images = images ? NULL : image_cache_new(profile);
@@ -85,13 +84,9 @@ static void region_add(struct address_space *space, const struct target_mapping 
 	char *path = target_file_path(space->target, mapping);
 	struct region *region;
 
-	space->regions = reallocarray(space->regions, space->region_count + 1, sizeof(*space->regions));
-	if (!space->regions)
-		abort();
+	space->regions = memory_resize(space->regions, space->region_count + 1, sizeof(*space->regions));
 	region = &space->regions[space->region_count++];
-	*region = (struct region){.start = mapping->start, .limit = mapping->limit, .path = strdup(mapping->path)};
-	if (!region->path)
-		abort();
+	*region = (struct region){.start = mapping->start, .limit = mapping->limit, .path = memory_text(mapping->path)};
 	region->image = image_share(space->images, open(path, O_RDONLY | O_CLOEXEC), mapping->path, mapping->start,
 				    mapping->limit, mapping->offset);
 	free(path);

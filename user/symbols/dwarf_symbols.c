@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "symbols/elf_symbols.h"
 
 enum {
@@ -79,9 +80,7 @@ static void *grow(void *rows, size_t count, size_t *capacity, size_t size)
 	if (count < *capacity)
 		return rows;
 	*capacity = *capacity ? *capacity * 2 : 16;
-	rows = reallocarray(rows, *capacity, size);
-	if (!rows)
-		abort();
+	rows = memory_resize(rows, *capacity, size);
 	return rows;
 }
 
@@ -293,9 +292,8 @@ static const char *absolute_path(struct dwarf_symbols *symbols, Dwarf_Die *unit,
 		file += 2;
 	HASH_FIND(hh, symbols->absolutes, &key, sizeof(key), entry);
 	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (!entry || asprintf(&entry->path, "%s/%s", key.directory, file) < 0)
-			abort();
+		entry = memory_zeroed(1, sizeof(*entry));
+		entry->path = memory_format("%s/%s", key.directory, file);
 		entry->key = key;
 		HASH_ADD(hh, symbols->absolutes, key, sizeof(key), entry);
 	}
@@ -397,7 +395,7 @@ static char *read_build_id(Dwfl_Module *module)
 	const unsigned char *bytes;
 	GElf_Addr address;
 	int length = dwfl_module_build_id(module, &bytes, &address);
-	char *text = length > 0 ? malloc(2 * (size_t)length + 1) : NULL;
+	char *text = length > 0 ? memory_allocate(2 * (size_t)length + 1) : NULL;
 
 	for (int i = 0; text && i < length; i++)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
@@ -406,11 +404,9 @@ static char *read_build_id(Dwfl_Module *module)
 
 struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 {
-	struct dwarf_symbols *symbols = calloc(1, sizeof(*symbols));
+	struct dwarf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
 	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (!symbols)
-		abort();
 	if (descriptor < 0) {
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
 		free(symbols);

@@ -3,6 +3,7 @@
  * libdwfl looks symbols up by address as well, but walks over all of them each time.
  */
 #include "symbols/elf_symbols.h"
+#include "base/memory.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -77,23 +78,19 @@ static void cut_suffix(struct elf_symbols *symbols, struct symbol *symbol)
 
 	if (!symbol->name[length])
 		return;
-	copy = strndup(symbol->name, length);
-	symbols->cut_names = reallocarray(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
-	if (!copy || !symbols->cut_names)
-		abort();
+	copy = memory_text_of(symbol->name, length);
+	symbols->cut_names = memory_resize(symbols->cut_names, symbols->cut_count + 1, sizeof(*symbols->cut_names));
 	symbols->cut_names[symbols->cut_count++] = copy;
 	symbol->name = copy;
 }
 
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 {
-	struct elf_symbols *symbols = calloc(1, sizeof(*symbols));
+	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
 	int total = dwfl_module_getsymtab(module);
 	size_t kept = 0;
 
-	if (!symbols)
-		abort();
-	symbols->rows = total > 0 ? calloc((size_t)total, sizeof(*symbols->rows)) : NULL;
+	symbols->rows = total > 0 ? memory_zeroed((size_t)total, sizeof(*symbols->rows)) : NULL;
 	for (int i = 1; symbols->rows && i < total; i++) {
 		GElf_Sym symbol;
 		GElf_Addr address;

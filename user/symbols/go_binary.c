@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/go_binary.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,8 @@ enum {
 
 static char *copy(const void *text, size_t length)
 {
-	char *result = malloc(length + 1);
+	char *result = memory_allocate(length + 1);
 
-	if (!result)
-		abort();
 	memcpy(result, text, length);
 	result[length] = 0;
 	return result;
@@ -208,9 +207,7 @@ static char *read_gnu_build_id(const struct go_image *image)
 		note = go_image_at(image, address, size);
 	if (!note || memcmp(note + 12, "GNU", 4) != 0)
 		return NULL;
-	text = malloc(2 * (size - HEADER) + 1);
-	if (!text)
-		abort();
+	text = memory_allocate(2 * (size - HEADER) + 1);
 	for (size_t i = 0; i < size - HEADER; i++)
 		sprintf(text + 2 * i, "%02x", note[HEADER + i]);
 	return text;
@@ -218,13 +215,11 @@ static char *read_gnu_build_id(const struct go_image *image)
 
 struct go_binary *go_binary_open(const char *path, struct error *error)
 {
-	struct go_binary *binary = calloc(1, sizeof(*binary));
+	struct go_binary *binary = memory_zeroed(1, sizeof(*binary));
 	const struct go_version *version;
 	const void *id;
 	size_t id_size;
 
-	if (!binary)
-		abort();
 	if (go_image_open(&binary->image, path, error))
 		goto fail;
 	find_version(binary);

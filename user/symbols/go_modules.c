@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/go_modules.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,8 +51,8 @@ static const char *find_nested(const char *build_info, const char *module, struc
 		if (length <= prefix || strncmp(path, module, prefix) != 0 || path[prefix] != '/' ||
 		    used + length + 2 > NESTED_MAX_LENGTH)
 			continue;
-		if (!nested && !(nested = malloc(NESTED_MAX_LENGTH)))
-			abort();
+		if (!nested)
+			nested = memory_allocate(NESTED_MAX_LENGTH);
 		used += (size_t)sprintf(nested + used, "%s%.*s", used ? " " : "", (int)length, path);
 	}
 	if (!nested)

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "base/unaligned.h"
 
 enum {
@@ -222,11 +223,9 @@ static bool scan_for_header(struct gopclntab *table, const struct go_image *imag
 struct gopclntab *gopclntab_open(const struct go_image *image, const struct go_version *version, struct error *error)
 {
 	static const char *const sections[] = {".gopclntab", ".data.rel.ro.gopclntab"};
-	struct gopclntab *table = calloc(1, sizeof(*table));
+	struct gopclntab *table = memory_zeroed(1, sizeof(*table));
 	uint64_t address, size;
 
-	if (!table)
-		abort();
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		if (go_image_section(image, sections[i], &address, &size) &&
 		    open_header(table, image, address, version))
@@ -472,9 +471,7 @@ static const char *display_name(struct gopclntab *table, const char *full)
 		return name->text;
 	head = (size_t)(open - full);
 	size = head + strlen("[...]") + strlen(close + 1) + 1;
-	name = calloc(1, sizeof(*name) + size);
-	if (!name)
-		abort();
+	name = memory_zeroed(1, sizeof(*name) + size);
 	name->full = full;
 	snprintf(name->text, size, "%.*s[...]%s", (int)head, full, close + 1);
 	HASH_ADD_PTR(table->short_names, full, name);
@@ -555,9 +552,7 @@ size_t gopclntab_lookup(struct gopclntab *table, uint64_t address, struct profil
 		return answer->count;
 	}
 	count = decode(table, address, frames);
-	answer = malloc(sizeof(*answer) + count * sizeof(*frames));
-	if (!answer)
-		abort();
+	answer = memory_allocate(sizeof(*answer) + count * sizeof(*frames));
 	answer->address = address;
 	answer->count = count;
 	memcpy(answer->frames, frames, count * sizeof(*frames));

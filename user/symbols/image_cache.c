@@ -154,9 +154,7 @@ struct image *image_share(struct image_cache *cache, int file, const char *path,
 	}
 	image = memory_zeroed(1, sizeof(*image));
 	*image = (struct image){
-		.cache = cache, .next = cache->images, .key = key, .path = strdup(path), .users = 1, .file = file};
-	if (!image->path)
-		abort();
+		.cache = cache, .next = cache->images, .key = key, .path = memory_text(path), .users = 1, .file = file};
 	cache->images = image;
 	return image;
 }

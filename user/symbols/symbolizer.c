@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "symbols/dwarf_symbols.h"
 #include "symbols/go_binary.h"
 
@@ -17,10 +18,8 @@ struct symbolizer {
 
 struct symbolizer *symbolizer_open(const char *path, struct error *error)
 {
-	struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
+	struct symbolizer *symbolizer = memory_zeroed(1, sizeof(*symbolizer));
 
-	if (!symbolizer)
-		abort();
 	symbolizer->file = -1;
 	symbolizer->go = go_binary_share(path, NULL);
 	if (symbolizer->go) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "symbols/elf_file.h"
 
 enum { NOTE_STAPSDT = 3 };
@@ -37,18 +38,14 @@ static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t b
 		if (addresses[2])
 			addresses[2] += base - addresses[1];
 	}
-	probes->items = reallocarray(probes->items, probes->count + 1, sizeof(*probes->items));
-	if (!probes->items)
-		abort();
+	probes->items = memory_resize(probes->items, probes->count + 1, sizeof(*probes->items));
 	probe = &probes->items[probes->count];
 	*probe = (struct usdt_probe){0};
 	if (!elf_file_offset(elf, addresses[0], &probe->offset) ||
 	    (addresses[2] && !elf_file_offset(elf, addresses[2], &probe->semaphore_offset)))
 		goto malformed;
-	probe->name = strdup(name);
-	probe->arguments = strdup(arguments);
-	if (!probe->name || !probe->arguments)
-		abort();
+	probe->name = memory_text(name);
+	probe->arguments = memory_text(arguments);
 	probes->count++;
 	return 0;
 malformed:

@@ -22,6 +22,7 @@
 
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "target/procfs.h"
 #include "target/target.h"
 
@@ -62,10 +63,8 @@ static struct tracee *tracee_find(struct launch *launch, int tid)
 
 static struct tracee *tracee_add(struct launch *launch, int tid, int pid)
 {
-	struct tracee *tracee = calloc(1, sizeof(*tracee));
+	struct tracee *tracee = memory_zeroed(1, sizeof(*tracee));
 
-	if (!tracee)
-		abort();
 	tracee->tid = tid;
 	tracee->pid = pid;
 	HASH_ADD_INT(launch->tracees, tid, tracee);
@@ -416,11 +415,9 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool fol
 			    const struct launch_handler *handler, struct error *error)
 {
 	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
-	struct launch *launch = calloc(1, sizeof(*launch));
+	struct launch *launch = memory_zeroed(1, sizeof(*launch));
 	int files[PIPE_ENDS] = {-1, -1, -1, -1}, failed;
 
-	if (!launch)
-		abort();
 	launch->handler = *handler;
 	launch->follow = follow;
 	launch->status = -1;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/unaligned.h"
 
 static int procfs_open(int tid, const char *name)
@@ -30,11 +31,8 @@ char *procfs_read(int tid, const char *name, size_t *length)
 		return NULL;
 	do {
 		if (capacity - used < 4096) {
-			char *grown = realloc(text, capacity = 2 * capacity + 8192);
-
-			if (!grown)
-				abort();
-			text = grown;
+			capacity = 2 * capacity + 8192;
+			text = memory_resize(text, capacity, 1);
 		}
 		got = read(file, text + used, capacity - used - 1);
 		if (got > 0)
@@ -137,9 +135,7 @@ int *procfs_threads(int pid, size_t *count)
 		if (!tid)
 			continue;
 		if (*count == capacity) {
-			threads = reallocarray(threads, capacity = 2 * capacity + 16, sizeof(*threads));
-			if (!threads)
-				abort();
+			threads = memory_resize(threads, capacity = 2 * capacity + 16, sizeof(*threads));
 		}
 		threads[(*count)++] = tid;
 	}

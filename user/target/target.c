@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "target/procfs.h"
 
 enum {
@@ -86,16 +87,12 @@ static bool take_mapping(void *context, const char *line)
 		mapping.path = list->items[list->count - 1].path;
 	} else {
 		list->path_bytes += length + 1;
-		mapping.path = strndup(path, length);
-		if (!mapping.path)
-			abort();
+		mapping.path = memory_text_of(path, length);
 	}
 	list->too_many = list->count == MAPPINGS_MAX || list->path_bytes > MAPPINGS_BYTES;
 	if (list->count == list->capacity) {
 		list->capacity = 2 * list->capacity + 64;
-		list->items = reallocarray(list->items, list->capacity, sizeof(*list->items));
-		if (!list->items)
-			abort();
+		list->items = memory_resize(list->items, list->capacity, sizeof(*list->items));
 	}
 	list->items[list->count++] = mapping;
 	return !list->too_many;
@@ -133,7 +130,7 @@ static char *read_executable(int tid)
 	if (length < 0)
 		return NULL;
 	link[length] = 0;
-	return strndup(link, unmarked_length(link));
+	return memory_text_of(link, unmarked_length(link));
 }
 
 static void read_names(struct target *target)
@@ -190,11 +187,10 @@ static int copy_live(void *context, const struct target_piece *pieces, size_t co
 
 struct target *target_open(int pid, struct error *error)
 {
-	struct target *target = calloc(1, sizeof(*target));
+	struct target *target = memory_zeroed(1, sizeof(*target));
 	char path[64];
 
-	if (!target || !(target->reader = calloc(1, sizeof(*target->reader))))
-		abort();
+	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->pid = target->tid = pid;
 	target->image = -1;
 	target->reader->copy = copy_live;
@@ -291,19 +287,16 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	struct stat status;
 	char *path;
 
-	if (asprintf(&path, "/proc/%d/root%s", target->tid, mapping->path) < 0)
-		abort();
+	path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
 	/* overlayfs shows another device in maps than in stat, so the inode alone decides */
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
-	if (asprintf(&path, "/proc/%d/exe", target->tid) < 0)
-		abort();
+	path = memory_format("/proc/%d/exe", target->tid);
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
-	if (asprintf(&path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit) < 0)
-		abort();
+	path = memory_format("/proc/%d/map_files/%" PRIx64 "-%" PRIx64, target->tid, mapping->start, mapping->limit);
 	return path;
 }
 

@@ -5,12 +5,13 @@
 #include <stdlib.h>
 
 #include "profile/profile.h"
+#include "base/memory.h"
 #include "base/utf8.h"
 
 static void *checked(void *item)
 {
 	if (!item)
-		abort();
+		memory_out();
 	return item;
 }
 
@@ -27,13 +28,13 @@ cJSON *json_array(void)
 void json_add(cJSON *object, const char *name, cJSON *item)
 {
 	if (!cJSON_AddItemToObject(object, name, checked(item)))
-		abort();
+		memory_out();
 }
 
 void json_append(cJSON *array, cJSON *item)
 {
 	if (!cJSON_AddItemToArray(array, checked(item)))
-		abort();
+		memory_out();
 }
 
 cJSON *json_text(const char *text)

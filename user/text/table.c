@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "text/terminal.h"
 
 enum { LEAST_WRAP = 16, GAP = 1 };
@@ -19,10 +20,8 @@ struct table {
 
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count)
 {
-	struct table *table = calloc(1, sizeof(*table));
+	struct table *table = memory_zeroed(1, sizeof(*table));
 
-	if (!table)
-		abort();
 	table->stream = stream;
 	table->columns = columns;
 	table->column_count = column_count;
@@ -35,14 +34,11 @@ void table_add(struct table *table, const char *const *cells)
 
 	if (table->row_count == table->capacity) {
 		table->capacity = table->capacity ? table->capacity * 2 : 64;
-		table->cells = reallocarray(table->cells, table->capacity, table->column_count * sizeof(*table->cells));
-		if (!table->cells)
-			abort();
+		table->cells =
+			memory_resize(table->cells, table->capacity, table->column_count * sizeof(*table->cells));
 	}
 	for (size_t i = 0; i < table->column_count; i++) {
-		table->cells[used + i] = strdup(cells[i] ? cells[i] : "");
-		if (!table->cells[used + i])
-			abort();
+		table->cells[used + i] = memory_text(cells[i] ? cells[i] : "");
 	}
 	table->row_count++;
 }
@@ -85,10 +81,8 @@ static size_t line_length(const char *text, size_t width)
 static char *wrap(const char *text, size_t width)
 {
 	size_t capacity = strlen(text) * 3 + 2, length = 0, indent = strspn(text, " ");
-	char *wrapped = malloc(capacity);
+	char *wrapped = memory_allocate(capacity);
 
-	if (!wrapped)
-		abort();
 	if (indent * 2 > width)
 		indent = 0;
 	while (*text) {
@@ -96,9 +90,7 @@ static char *wrap(const char *text, size_t width)
 
 		if (length + taken + indent + 2 > capacity) {
 			capacity = (length + taken + indent + 2) * 2;
-			wrapped = realloc(wrapped, capacity);
-			if (!wrapped)
-				abort();
+			wrapped = memory_resize(wrapped, capacity, 1);
 		}
 		if (length) {
 			memset(wrapped + length, ' ', indent);
@@ -153,11 +145,11 @@ static void fit(const struct table *table, size_t *widths)
 
 void table_print(struct table *table)
 {
-	size_t *widths = calloc(table->column_count, sizeof(*widths));
+	size_t *widths = memory_zeroed(table->column_count, sizeof(*widths));
 	struct libscols_table *printed = scols_new_table();
 
-	if (!widths || !printed)
-		abort();
+	if (!printed)
+		memory_out();
 	fit(table, widths);
 	scols_table_set_stream(printed, table->stream);
 	scols_table_set_termforce(printed, SCOLS_TERMFORCE_ALWAYS);

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where memory is out, every command says what it was doing and exits with 3; a recording keeps what it has.
+
+The tool under test is the command line tool with its allocations counted and the Nth one failed (tests/memory)."""
+import os
+import re
+
+import harness
+
+TOOL = harness.BUILD / "tests" / "memory" / "escapement"
+SEEDS = harness.workload("seeds")
+ESCAPE = harness.FIXTURES / "escape-output"
+
+
+def run(t, allocation, command, status=None):
+    return t.run(TOOL, *command, status=status, env={**os.environ, "FAIL_ALLOCATION": str(allocation)})
+
+
+def count(t, command):
+    done = run(t, 0, command)
+    assert done.returncode in (0, 1), done.stderr
+    return int(re.search(r"allocations: (\d+)", done.stderr).group(1))
+
+
+def chosen(total):
+    """The first ones, then some of all the rest."""
+    return sorted({*range(1, min(total, 12) + 1), *range(1, total + 1, max(1, total // 12)), total})
+
+
+def fails_everywhere(t, command):
+    total = count(t, command)
+    assert total > 0
+    for n in chosen(total):
+        done = run(t, f"{n}+", command)
+        assert done.returncode == 3, f"allocation {n} of {total}: status {done.returncode}: {done.stderr}"
+        assert "out of memory while running 'escapement " + command[0] + "'" in done.stderr, done.stderr
+
+
+def recorded(t):
+    profile = t.path("seeds.pb.gz")
+    t.run(harness.ESCAPEMENT, "record", "-q", "--in-process", "-o", profile, "--", SEEDS)
+    return profile
+
+
+def test_reading_compiler_output_without_memory(t):
+    output = sorted(path for path in ESCAPE.rglob("*") if path.is_file() and "m2" in path.name)[0]
+    fails_everywhere(t, ["escapes", output])
+    fails_everywhere(t, ["escapes", "--format", "json", output])
+
+
+def test_reports_without_memory(t):
+    profile = recorded(t)
+    for form in "text", "json", "csv", "folded":
+        fails_everywhere(t, ["report", "--format", form, profile])
+
+
+def test_gates_without_memory(t):
+    profile = recorded(t)
+    for form in "text", "json", "sarif", "markdown":
+        fails_everywhere(t, ["gate", "compare", "--format", form, profile, profile])
+
+
+def test_a_recording_without_memory_is_ended_and_kept(t):
+    harness.require_root()
+    command = ["record", "--rate", "1", "-o", t.path("out.pb.gz"), "--", SEEDS]
+    total = count(t, command)
+    kept = 0
+    for n in chosen(total)[::3]:
+        t.path("out.pb.gz").unlink(missing_ok=True)
+        done = run(t, n, command)
+        # the skeleton's own code allocates too, and its failure is reported as one of loading
+        said = "out of memory while" in done.stderr or "Cannot allocate memory" in done.stderr
+        assert done.returncode == 3 and said, \
+            f"allocation {n} of {total}: status {done.returncode}: {done.stderr}"
+        if "what was measured until then was kept" in done.stderr:
+            kept += 1
+            t.run(harness.ESCAPEMENT, "report", t.path("out.pb.gz"))
+    assert kept, "no recording got as far as having something to keep"
+
+
+harness.main()
