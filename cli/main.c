@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/suggest.h"
 #include "cli.h"
 #include "options.h"
@@ -123,5 +124,6 @@ int main(int argc, char **argv)
 		command = find_command(argv[1]);
 	if (!command)
 		return STATUS_USAGE;
+	memory_doing("running 'escapement %s'", argv[1]);
 	return finish(command->run(argc - 1, argv + 1));
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/suggest.h"
 #include "cli.h"
 
@@ -72,7 +73,7 @@ static char *help_text(const struct option_row *row)
 	FILE *stream = open_memstream(&text, &size), *shown = open_memstream(&value, &value_size);
 
 	if (!stream || !shown)
-		abort();
+		memory_out();
 	fputs(row->help, stream);
 	for (int i = 0; row->choices && row->choices[i]; i++)
 		fprintf(stream, "%s %s", i == 0 ? ":" : row->choices[i + 1] ? "," : " or", row->choices[i]);
@@ -178,10 +179,8 @@ static int command_length(const char *synopsis)
 static int refuse(const struct parser *parser, int letter, const char *word)
 {
 	struct suggestion suggestion = {0};
-	char *name = strndup(word, strcspn(word, "="));
+	char *name = memory_text_of(word, strcspn(word, "="));
 
-	if (!name)
-		abort();
 	for (int i = 0; i < parser->count && strncmp(name, "--", 2) == 0; i++)
 		suggest(&suggestion, name + 2, parser->rows[i]->name);
 	if (letter == ':')

@@ -590,7 +590,8 @@ static void writes_after_free_are_reported_however_the_process_ends(void **state
 		if (pid == 0) {
 			setenv("GOALLOC_DEBUG", "1", 1);
 			signal(SIGABRT, SIG_DFL);
-			freopen("/dev/null", "w", stderr);
+			if (!freopen("/dev/null", "w", stderr))
+				_exit(99);
 			execl("/proc/self/exe", "test_goalloc_preload", ends[i], (char *)NULL);
 			_exit(99);
 		}
@@ -636,7 +637,8 @@ static void wrong_reallocs_are_reported(void **state)
 		pid_t pid = fork();
 		if (pid == 0) {
 			signal(SIGABRT, SIG_DFL);
-			freopen("/dev/null", "w", stderr);
+			if (!freopen("/dev/null", "w", stderr))
+				_exit(99);
 			wrong[i]();
 			_exit(0);
 		}
