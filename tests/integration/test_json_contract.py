@@ -77,7 +77,9 @@ def check(value, shape, where):
 
 NUMBERS = {"objects": maybe_count, "bytes": maybe_count, "refills": maybe_count, "central_grows": maybe_count,
            "heap_grows": maybe_count, "heap_grow_bytes": maybe_count}
-BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count}
+BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count, "bytes_low": maybe_count,
+          "bytes_high": maybe_count}
+ROW_BOUNDS = {**BOUNDS, "tiny_objects": maybe_count}
 PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text}
 LOST = {"events": count, "stacks": count}
 EXACT = {"totals": boolean, "rows": boolean}
@@ -180,7 +182,7 @@ def test_every_key_of_a_report_is_promised_and_there(t):
     for name, profile in profiles.items():
         for by, key in REPORT_KEYS.items():
             document = t.json("report", "--by", by, profile)
-            bounds = {} if document["exact"]["rows"] or name == "costs" else BOUNDS
+            bounds = {} if document["exact"]["rows"] or name == "costs" else ROW_BOUNDS
             check(document, {**REPORT, "rows": [{**key, **NUMBERS, **bounds}]}, f"{name} by {by}")
             assert document["rows"], f"{name} by {by}: no rows"
     exact = t.json("report", profiles["exact"])
@@ -199,7 +201,7 @@ def test_every_key_of_a_report_is_promised_and_there(t):
 def test_every_key_of_an_audit_is_promised_and_there(t):
     for name, rate, rounds in (("exact", "1", "2"), ("sampled", "8k", "200"), ("costs", "0", "200")):
         document = t.json("audit", "--escape", SAID, record(t, name, rate, rounds))
-        row = {**AUDIT_ROW, **({} if document["exact"]["rows"] else BOUNDS)}
+        row = {**AUDIT_ROW, **({} if document["exact"]["rows"] else ROW_BOUNDS)}
         check(document, {**AUDIT, "rows": [row]}, name)
         same(sum(document["verdicts"].values()), len(document["rows"]), f"{name}: verdicts and rows")
         first = document["rows"][0]

@@ -172,11 +172,11 @@ static void estimates_carry_their_interval(void **state)
 	(void)state;
 	assert_false(report->rows_exact);
 	assert_true(foo->has_bounds && bar->has_bounds);
-	assert_in_range(foo->objects_low, 45000, 65000);
-	assert_in_range(foo->objects_high, 180000, 210000);
+	assert_in_range(foo->bounds.objects_low, 45000, 65000);
+	assert_in_range(foo->bounds.objects_high, 180000, 210000);
 	/* A site whose refills were seen, and no object: none to 3.7 times what one event stands for. */
-	assert_int_equal(bar->objects_low, 0);
-	assert_in_range(bar->objects_high, 40000, 40600);
+	assert_int_equal(bar->bounds.objects_low, 0);
+	assert_in_range(bar->bounds.objects_high, 40000, 40600);
 	assert_int_equal(foo->values[VALUE_HEAP_GROWS], VALUE_UNMEASURED);
 	assert_false(report->totals_have_bounds);
 	report_free(report);
@@ -431,9 +431,9 @@ static void csv_quotes_and_leaves_the_unmeasured_empty(void **state)
 
 	(void)state;
 	assert_ptr_equal(strstr(text, "function,objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,"
-				      "objects_low,objects_high\n"),
+				      "objects_low,objects_high,bytes_low,bytes_high,tiny_objects\n"),
 			 text);
-	assert_non_null(strstr(text, "\"evil\033]0;title\007\n\"\"quoted\"\",;\",1,1,0,0,0,0,1,1\n"));
+	assert_non_null(strstr(text, "\"evil\033]0;title\007\n\"\"quoted\"\",;\",1,1,0,0,0,0,1,1,1,1,0\n"));
 	free(text);
 	profile_free(profile);
 	profile = estimated_profile();

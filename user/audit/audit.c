@@ -70,6 +70,7 @@ struct join {
 	struct groups groups;
 	size_t row_capacity;
 	struct index_table by_row;
+	struct estimates *estimates;
 	uint8_t *claimed; /* by annotation: some row has it */
 };
 
@@ -232,19 +233,34 @@ static uint64_t row_hash(const struct audit_row *row)
 	return hash_mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
 }
 
+static bool is_tiny_row(const struct audit_row *row)
+{
+	return row->site.function && strcmp(row->site.function, estimates_tiny_site) == 0;
+}
+
 /* Other tools' profiles do not say how many samples are behind an estimate; of a row whose costs alone were seen there
  * was none. Then there is no upper bound, and in the first case no lower one. */
-static void set_bounds(const struct profile *profile, const struct interval *interval, struct audit_row *row)
+static void set_bounds(const struct join *join, const struct interval *interval, struct audit_row *row)
 {
+	const struct profile *profile = join->audit->profile;
+	struct interval_bounds bounds;
+
 	row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
+	row->bytes_low = row->bytes_high = row->values[VALUE_BYTES];
 	if (profile->rows_exact)
 		return;
-	if (!(profile->row_measured & 1U << VALUE_SAMPLES))
-		row->objects_low = row->objects_high = VALUE_UNMEASURED;
-	else if (interval->events > 0)
-		interval_bounds(interval, &row->objects_low, &row->objects_high);
-	else
-		row->objects_high = VALUE_UNMEASURED;
+	if (!(profile->row_measured & 1U << VALUE_SAMPLES)) {
+		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
+	} else if (interval_events(interval) > 0 || interval->exact > 0) {
+		bounds = interval_bounds(interval, join->estimates);
+		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
+		row->objects_low = bounds.objects_low;
+		row->objects_high = bounds.objects_high;
+		row->bytes_low = bounds.bytes_low;
+		row->bytes_high = bounds.bytes_high;
+	} else {
+		row->objects_high = row->bytes_high = VALUE_UNMEASURED;
+	}
 }
 
 /* Rows of samples that differ by their type only, and have the same annotations, are one. */
@@ -272,13 +288,12 @@ static void add_rows(struct join *join)
 		for (int j = 0; j < VALUE_COUNT; j++)
 			join->audit->rows[at].values[j] =
 				add_saturated(join->audit->rows[at].values[j], group->values[j]);
-		intervals[at].events += group->interval.events;
-		intervals[at].objects += group->interval.objects;
-		intervals[at].variance += group->interval.variance;
-		intervals[at].exact += group->interval.exact;
+		interval_join(&intervals[at], &group->interval);
 	}
 	for (size_t i = 0; i < join->audit->row_count; i++)
-		set_bounds(join->audit->profile, &intervals[i], &join->audit->rows[i]);
+		set_bounds(join, &intervals[i], &join->audit->rows[i]);
+	for (size_t i = 0; i < join->audit->row_count; i++)
+		interval_clear(&intervals[i]);
 	free(intervals);
 }
 
@@ -304,7 +319,7 @@ static void add_unseen(struct join *join)
 			.annotations = list,
 			.annotation_count = 1,
 		};
-		row->objects_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
+		row->objects_high = row->bytes_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
 	}
 }
 
@@ -332,7 +347,7 @@ static void finish_rows(struct join *join)
 				row->values[j] = VALUE_UNMEASURED;
 		}
 		if (!(measured & 1U << VALUE_OBJECTS))
-			row->objects_low = row->objects_high = VALUE_UNMEASURED;
+			row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
 	}
 	for (int j = 0; j < VALUE_COUNT; j++) {
 		if (!(measured & 1U << j))
@@ -373,7 +388,8 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	join.index = audit_index_new(profile, output, options);
 	join.matcher = audit_matcher_new(output, join.index);
 	join.claimed = memory_zeroed(output->annotation_count + 1, 1);
-	groups_collect(&join.groups, join.index, profile);
+	join.estimates = estimates_new(profile);
+	groups_collect(&join.groups, join.index, join.estimates);
 	add_rows(&join);
 	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
@@ -383,6 +399,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	audit_matcher_free(join.matcher);
 	audit_index_free(join.index);
 	groups_free(&join.groups);
+	estimates_free(join.estimates);
 	free(join.claimed);
 	free(join.by_row.slots);
 	return audit;

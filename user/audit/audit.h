@@ -75,12 +75,14 @@ struct audit_row {
 	/* At the physical function's line first, then `linked_count` of the same thing at the callees' own lines. */
 	const struct escape_annotation *const *annotations;
 	uint32_t annotation_count, linked_count;
-	bool shared;			   /* which of the first annotations it is cannot be told */
-	const char *words;		   /* of a shared row: the words of all that it can be; else NULL */
-	const char *reason;		   /* why unannotated, contradicted or not covered; NULL for the others */
-	int64_t values[VALUE_COUNT];	   /* VALUE_UNMEASURED where the profile does not measure it */
-	int64_t objects_low, objects_high; /* 95 %; equal to the objects where rows are exact; VALUE_UNMEASURED where
-					      nothing was sampled, or nobody knows how often, and so nothing is known */
+	bool shared;		     /* which of the first annotations it is cannot be told */
+	const char *words;	     /* of a shared row: the words of all that it can be; else NULL */
+	const char *reason;	     /* why unannotated, contradicted or not covered; NULL for the others */
+	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED where the profile does not measure it */
+	/* 95 % intervals; equal to the values where rows are exact; VALUE_UNMEASURED where nothing was sampled, or nobody
+	 * knows how often, so that nothing is known. */
+	int64_t objects_low, objects_high, bytes_low, bytes_high;
+	bool tiny_unknown; /* tiny objects are not in the row; how many of them are its is not known */
 };
 
 /* What the compiler said of a row in its own words, or why it said nothing; "" never. */

@@ -154,7 +154,7 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 }
 
 static void add_sample(struct groups *groups, struct audit_index *index, struct owner_table *owners,
-		       const struct profile *profile, const struct profile_sample *sample)
+		       const struct estimates *estimates, const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	struct group key = {.type = sample->key.type}, *group;
@@ -184,7 +184,7 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 	group = group_at(groups, &key);
 	for (int i = 0; i < VALUE_COUNT; i++)
 		group->values[i] = add_saturated(group->values[i], sample->values[i]);
-	interval_add_sample(&group->interval, profile, sample);
+	interval_add_sample(&group->interval, estimates, sample);
 }
 
 /* A group that has costs alone, such as refills, gets the type of its place if only one type was measured there. */
@@ -229,19 +229,22 @@ static void give_costs_their_type(struct groups *groups)
 	free(places.slots);
 }
 
-void groups_collect(struct groups *groups, struct audit_index *index, const struct profile *profile)
+void groups_collect(struct groups *groups, struct audit_index *index, const struct estimates *estimates)
 {
+	const struct profile *profile = estimates->profile;
 	struct owner_table *owners = owner_table_new(profile);
 
 	*groups = (struct groups){0};
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(groups, index, owners, profile, profile->samples[i]);
+		add_sample(groups, index, owners, estimates, profile->samples[i]);
 	owner_table_free(owners);
 	give_costs_their_type(groups);
 }
 
 void groups_free(struct groups *groups)
 {
+	for (size_t i = 0; i < groups->count; i++)
+		interval_clear(&groups->list[i].interval);
 	free(groups->list);
 	free(groups->by_key.slots);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "audit/audit_index.h"
+#include "profile/estimates.h"
 #include "profile/interval.h"
 #include "profile/profile.h"
 
@@ -47,8 +48,8 @@ struct groups {
 	struct index_table by_key;
 };
 
-/* Groups the samples of a profile. The groups refer to the profile. */
-void groups_collect(struct groups *groups, struct audit_index *index, const struct profile *profile);
+/* Groups the samples of the profile that `estimates` is of. The groups refer to the profile. */
+void groups_collect(struct groups *groups, struct audit_index *index, const struct estimates *estimates);
 void groups_free(struct groups *groups);
 
 uint64_t hash_mix(uint64_t hash, uint64_t value);

@@ -15,6 +15,7 @@
 #include "audit/audit_join.h"
 #include "profile/interval.h"
 #include "profile/frames.h"
+#include "profile/interval.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
 #include "base/memory.h"
@@ -281,7 +282,7 @@ static bool is_background(const struct profile_stack *stack)
 	return false;
 }
 
-static void add_sample(struct gate_measurement *measurement, const struct profile *profile,
+static void add_sample(struct gate_measurement *measurement, const struct estimates *estimates,
 		       const struct profile_sample *sample, const struct audit *audit, int64_t *background)
 {
 	struct gate_site key = {.type = sample->key.type};
@@ -307,7 +308,7 @@ static void add_sample(struct gate_measurement *measurement, const struct profil
 	tally = &measurement->tallies[index];
 	for (int i = 0; i < VALUE_COUNT; i++)
 		tally->run[i] = add_saturated(tally->run[i], sample->values[i]);
-	interval_add_sample(&tally->interval, profile, sample);
+	interval_add_sample(&tally->interval, estimates, sample);
 	if (key.reason)
 		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
 	if (frame && sample->values[VALUE_OBJECTS] > 0)
@@ -347,7 +348,8 @@ static void put_away_costs(struct gate_measurement *measurement, struct gate_sit
 }
 
 /* Puts the present run's sums away. */
-static void put_away(struct gate_measurement *measurement, const struct profile *profile)
+static void put_away(struct gate_measurement *measurement, const struct profile *profile,
+		     const struct estimates *estimates)
 {
 	struct gate_counts *counts = measurement->counts;
 
@@ -359,15 +361,14 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 		run->objects = (struct gate_count){objects, objects};
 		run->bytes = (struct gate_count){bytes, bytes};
 		if (!profile->rows_exact && objects > 0) {
-			double size = (double)bytes / (double)objects;
+			struct interval_bounds bounds = interval_bounds(&tally->interval, estimates);
 
-			interval_bounds(&tally->interval, &run->objects.least, &run->objects.most);
-			run->bytes.least = count_from((double)run->objects.least * size);
-			run->bytes.most = count_from((double)run->objects.most * size);
+			run->objects = (struct gate_count){bounds.objects_low, bounds.objects_high};
+			run->bytes = (struct gate_count){bounds.bytes_low, bounds.bytes_high};
 		}
 		put_away_costs(measurement, &counts->sites[i], tally);
 		memset(tally->run, 0, sizeof(tally->run));
-		tally->interval = (struct interval){0};
+		interval_clear(&tally->interval);
 	}
 }
 
@@ -393,10 +394,12 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	struct audit *audit = escape ? audit_new(profile, escape, options) : NULL;
 	int64_t background[VALUE_COUNT] = {0}, totals[VALUE_COUNT];
 	struct profile_loss loss = profile_loss(profile);
+	struct estimates *estimates = estimates_new(profile);
 
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(measurement, profile, profile->samples[i], audit, background);
-	put_away(measurement, profile);
+		add_sample(measurement, estimates, profile->samples[i], audit, background);
+	put_away(measurement, profile, estimates);
+	estimates_free(estimates);
 	profile_totals(profile, totals);
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		widen(&measurement->costs[i], totals[i], totals[i], counts->runs == 0);

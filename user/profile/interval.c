@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * 95 % intervals of the object counts behind estimates.
+ * 95 % intervals of the counts behind estimates.
  *
  * Each object is seen with a probability p = 1 / w, its weight's inverse, independently of all others: k of n
  * objects are seen, k ~ Binomial(n, p), and n is estimated by k w. Rows add up samples of several weights;
@@ -16,27 +16,101 @@
  * distribution k lies in the tail of 2.5 %, by the binomial's own terms, with half of the probability of k
  * itself (the mid-P interval: exact ones are too wide on average). A row is printed only if at least one
  * event was seen, so the distribution is the one given k >= 1; without that, whatever is so rare that it is
- * seldom seen would be estimated too high whenever it is.
+ * seldom seen would be estimated too high whenever it is. No count is too low for one event; so all of the 5 %
+ * stand above it then.
+ *
+ * Where the total N of the row's size classes is known, and the row's share of it is not small, it is the share that
+ * is uncertain: k' of K' = k' N / n events are the row's, k' ~ Binomial(K', n / N). The same tails are taken of that. So
+ * a row that has all samples of its classes ends at N.
+ *
+ * Unseen classes. A line may allocate objects of many sizes (make([]T, n), append, strings), and samples come from its
+ * larger ones first: with the others it may have allocated many times what is estimated. How much that can be is
+ * not to be had from samples that are not there. What is known: N of each class, and how much of it is left when
+ * the sites with samples have theirs (estimates.h, `unseen`). A line with k samples is given as many further ones,
+ * in its unseen classes, as lines with as many samples turned out to have in real programs (tests/bench/intervals.py),
+ * each worth the average object count of what is left of these classes, and no more than all that is left. Calls
+ * that always allocate objects of one size add nothing.
  */
 #include "profile/interval.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "profile/frames.h"
 #include "profile/size_class.h"
 
 enum { SCORE_FROM = 64 /* events: below, the binomial's terms are added up */ };
 
 static const double z = 1.959963984540054; /* of the normal distribution, 97.5 % */
 
+/* Shares from which a row's uncertainty is that of its share. */
+static const double notable_share = 1.0 / 16;
+
+/* Further samples in unseen classes that a line with one sample may have; with k, sqrt(k) times as many. Fewer of them
+ * where objects count: each of the many small ones stands for more than the average. */
+static const double unseen_samples = 0.4, unseen_byte_samples = 1;
+
+/* --- sums --- */
+
+static struct interval_part *part_of(struct interval *sum, int size_class)
+{
+	for (size_t i = 0; i < sum->part_count; i++) {
+		if (sum->parts[i].size_class == size_class)
+			return &sum->parts[i];
+	}
+	sum->parts = reallocarray(sum->parts, sum->part_count + 1, sizeof(*sum->parts));
+	if (!sum->parts)
+		abort();
+	sum->parts[sum->part_count] = (struct interval_part){.size_class = size_class};
+	return &sum->parts[sum->part_count++];
+}
+
+/* More events than objects cannot be: weights are at least 1. */
+static double variance_of(double events, double objects)
+{
+	return events > 0 && objects > events ? objects * (objects / events - 1) : 0;
+}
+
 void interval_add(struct interval *sum, int64_t events, int64_t objects)
 {
-	double k = (double)events, n = (double)objects;
+	struct interval_part *part = part_of(sum, -1);
 
-	sum->events += k;
-	sum->objects += n;
-	/* More events than objects cannot be: weights are at least 1. */
-	if (k > 0 && n > k)
-		sum->variance += n * (n / k - 1);
+	part->events += (double)events;
+	part->objects += (double)objects;
+	part->variance += variance_of((double)events, (double)objects);
+}
+
+void interval_join(struct interval *sum, const struct interval *other)
+{
+	for (size_t i = 0; i < other->part_count; i++) {
+		const struct interval_part *from = &other->parts[i];
+		struct interval_part *part = part_of(sum, from->size_class);
+
+		part->events += from->events;
+		part->objects += from->objects;
+		part->bytes += from->bytes;
+		part->variance += from->variance;
+		part->byte_variance += from->byte_variance;
+	}
+	sum->exact += other->exact;
+	sum->exact_bytes += other->exact_bytes;
+	sum->varies |= other->varies;
+}
+
+void interval_clear(struct interval *interval)
+{
+	free(interval->parts);
+	*interval = (struct interval){0};
+}
+
+double interval_events(const struct interval *interval)
+{
+	double events = 0;
+
+	for (size_t i = 0; i < interval->part_count; i++)
+		events += interval->parts[i].events;
+	return events;
 }
 
 /* Bytes that one event stands for, by the weight of its objects: w s(w), for w = 1 / (1 - exp(-s / rate)). */
@@ -71,23 +145,63 @@ static double mixed_variance(double k, double n, double bytes, double rate)
 	return k * (share * greatest * greatest + (1 - share) * high * high - mean);
 }
 
-void interval_add_sample(struct interval *sum, const struct profile *profile, const struct profile_sample *sample)
+/* Calls that allocate objects of one size, whatever they are called with: the compiler knows their type. */
+static bool call_is_of_one_size(const struct profile_stack *stack)
 {
-	const int64_t *values = sample->values;
-	double k = (double)values[VALUE_SAMPLES], n = (double)values[VALUE_OBJECTS];
-	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
-	double before = sum->variance, mixed;
+	static const char *const calls[] = {"runtime.newobject", "runtime.convT", "runtime.makemap_small"};
+	struct frames_site site;
 
-	if (sample->key.rate == 1) {
-		sum->exact += n;
+	if (!stack || !frames_site(stack, &site) || !site.runtime_call)
+		return false;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (strncmp(site.runtime_call, calls[i], strlen(calls[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The blocks of tiny objects are sampled; what shares them is counted by the runtime. */
+static bool is_tiny_row(const struct profile_sample *sample)
+{
+	const struct profile_stack *stack = sample->key.stack;
+
+	return stack && stack->depth == 1 && stack->locations[0]->frame_count == 1 &&
+	       stack->locations[0]->frames[0].function &&
+	       strcmp(stack->locations[0]->frames[0].function, estimates_tiny_site) == 0;
+}
+
+void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample)
+{
+	const struct profile *profile = estimates->profile;
+	double events = (double)sample->values[VALUE_SAMPLES], objects = (double)sample->values[VALUE_OBJECTS];
+	double bytes = (double)sample->values[VALUE_BYTES], size;
+	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
+	int size_class = estimates_size_class(sample);
+	struct interval_part *part;
+	double variance;
+
+	if (sample->key.rate == 1 || profile->rows_exact) {
+		sum->exact += objects;
+		sum->exact_bytes += bytes;
 		return;
 	}
-	interval_add(sum, values[VALUE_SAMPLES], values[VALUE_OBJECTS]);
-	if (rate <= 1 || k < 2 || n <= k || sample->key.span_class < 0 ||
-	    span_class_size_class(sample->key.span_class) != 0)
+	if (objects <= 0 && events <= 0)
 		return;
-	mixed = mixed_variance(k, n, (double)values[VALUE_BYTES], (double)rate);
-	sum->variance = fmax(sum->variance, before + mixed);
+	if (is_tiny_row(sample) && estimates->tiny_shared > 0) {
+		sum->exact += estimates->tiny_shared;
+		objects = fmax(events, objects - estimates->tiny_shared);
+	}
+	part = part_of(sum, size_class);
+	variance = variance_of(events, objects);
+	size = objects > 0 ? bytes / objects : 0;
+	part->events += events;
+	part->objects += objects;
+	part->bytes += bytes;
+	part->byte_variance += variance * size * size;
+	if (rate > 1 && events >= 2 && objects > events && sample->key.span_class >= 0 && size_class == 0)
+		variance = fmax(variance, mixed_variance(events, objects, bytes, (double)rate));
+	part->variance += variance;
+	sum->varies |= !call_is_of_one_size(sample->key.stack);
 }
 
 /* P(K > k) + P(K = k) / 2 for K ~ Binomial(n, p), given K >= 1. Rises with n. `n` need not be whole. */
@@ -127,31 +241,200 @@ static double solve(double k, double p, double wanted, double low, double high)
 	return (low + high) / 2;
 }
 
-void interval_bounds(const struct interval *sum, int64_t *low, int64_t *high)
+/* --- bounds --- */
+
+/* What an interval is made of, in objects or in bytes of the row's mean object. */
+struct sum {
+	double events, estimate, variance;
+	double least;  /* what was seen itself */
+	double total;  /* of the classes that were seen; 0: unknown */
+	double unseen; /* what may be in others */
+};
+
+struct ends {
+	double low, high;
+};
+
+/* Probability that the upper end may be missed with: all of it where the lower one cannot be. */
+static double upper_miss(double k)
 {
-	double weight, p, k, from, to;
+	return k >= 2 ? 0.025 : 0.05 - 0.025 * fmax(0, k - 1);
+}
 
-	*low = *high = count_from(sum->exact + sum->objects);
-	if (sum->variance <= 0 || sum->objects <= 0)
-		return;
-	weight = 1 + sum->variance / sum->objects;
-	p = 1 / weight;
-	k = sum->objects / weight;
-	if (k >= SCORE_FROM) {
-		double spread;
+/* Of n objects, each seen with the same probability. */
+static struct ends ends_of_thinning(const struct sum *sum)
+{
+	double weight = 1 + sum->variance / sum->estimate, p = 1 / weight;
+	double k = sum->estimate / weight, spread;
 
-		k -= (z * z - 1) * (1 - 2 * p) / 6;
-		spread = z * sqrt((1 - p) * (k + z * z * (1 - p) / 4));
-
-		from = (k + z * z * (1 - p) / 2 - spread) * weight;
-		to = (k + z * z * (1 - p) / 2 + spread) * weight;
-	} else {
-		/* Nobody has seen fewer objects than there are events; and 6 and 3 k events are beyond any
-		 * tail. */
+	if (k < SCORE_FROM) {
+		/* Nobody has seen fewer objects than there are events; and 6 and 3 k events are beyond any tail. */
 		k = fmax(k, 1);
-		from = solve(k, p, 0.025, sum->events, sum->objects);
-		to = solve(k, p, 0.975, sum->objects, (6 + 3 * k) * weight);
+		return (struct ends){solve(k, p, 0.025, fmin(sum->least, sum->estimate), sum->estimate),
+				     solve(k, p, 1 - upper_miss(k), sum->estimate, (6 + 3 * k) * weight)};
 	}
-	*low = count_from(sum->exact + fmin(floor(fmax(from, sum->events)), sum->objects));
-	*high = count_from(sum->exact + fmax(ceil(to), sum->objects));
+	k -= (z * z - 1) * (1 - 2 * p) / 6;
+	spread = z * sqrt((1 - p) * (k + z * z * (1 - p) / 4));
+	return (struct ends){(k + z * z * (1 - p) / 2 - spread) * weight, (k + z * z * (1 - p) / 2 + spread) * weight};
+}
+
+/* The share f of which k of n events have the upper tail `wanted`. */
+static double solve_share(double k, double n, double wanted, double low, double high)
+{
+	for (int i = 0; i < 60; i++) {
+		double middle = (low + high) / 2;
+
+		if (upper_tail_between(k, n, middle) < wanted)
+			low = middle;
+		else
+			high = middle;
+	}
+	return (low + high) / 2;
+}
+
+/* The share that has k of n events. Where the terms of many are to be added up, those of the others are fewer. */
+static struct ends share_ends(double k, double n, double miss_above)
+{
+	const double f = k / n;
+	double center, spread, skew;
+	struct ends others;
+
+	if (k < SCORE_FROM) {
+		k = fmax(k, 1);
+		n = fmax(n, k);
+		return (struct ends){solve_share(k, n, 0.025, 0, k / n), solve_share(k, n, 1 - miss_above, k / n, 1)};
+	}
+	if (n - k >= SCORE_FROM) {
+		skew = (z * z - 1) * (1 - 2 * f) / 6;
+		center = (f - skew / n + z * z / (2 * n)) / (1 + z * z / n);
+		spread = z * sqrt(f * (1 - f) / n + z * z / (4 * n * n)) / (1 + z * z / n);
+		return (struct ends){center - spread, center + spread};
+	}
+	if (n - k < 1)
+		return (struct ends){exp(log(0.025) / n), 1};
+	others = share_ends(n - k, n, 0.025);
+	return (struct ends){1 - others.high, 1 - others.low};
+}
+
+static struct ends ends_of_share(const struct sum *sum)
+{
+	double k = sum->estimate * sum->estimate / sum->variance, n = k * sum->total / sum->estimate;
+	struct ends ends = share_ends(k, n, upper_miss(k));
+
+	return (struct ends){ends.low * sum->total, ends.high * sum->total};
+}
+
+static struct ends ends_of(const struct sum *sum)
+{
+	struct ends ends = {sum->estimate, sum->estimate};
+
+	if (sum->variance > 0 && sum->estimate > 0) {
+		bool share = sum->total > 0 && sum->estimate > notable_share * sum->total;
+
+		ends = share ? ends_of_share(sum) : ends_of_thinning(sum);
+		if (sum->total > 0)
+			ends.high = fmin(ends.high, fmax(sum->total, sum->estimate));
+	}
+	ends.low = fmin(fmax(ends.low, sum->least), sum->estimate);
+	ends.high = sum->estimate + hypot(fmax(0, ends.high - sum->estimate), sum->unseen);
+	return ends;
+}
+
+/* What may be in the classes of which the interval has no sample: samples' worth, in objects and bytes. */
+static void add_unseen(const struct interval *interval, const struct estimates *estimates, double events,
+		       struct sum *objects, struct sum *bytes)
+{
+	bool seen[SIZE_CLASSES] = {false};
+	double left = 0, left_bytes = 0, samples = 0;
+
+	for (size_t i = 0; i < interval->part_count; i++) {
+		if (interval->parts[i].size_class >= 0)
+			seen[interval->parts[i].size_class] = true;
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		const struct estimates_class *sum = &estimates->classes[class];
+
+		if (seen[class])
+			continue;
+		left += sum->objects * sum->unseen;
+		left_bytes += sum->bytes * sum->unseen;
+		samples += sum->objects * sum->unseen * sum->chance;
+	}
+	if (samples <= 0)
+		return;
+	objects->unseen = fmin(left, unseen_samples * sqrt(events) * left / samples);
+	bytes->unseen = fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples);
+}
+
+/* Bytes are counted in the row's mean objects, so that what was seen of them is that of as many events. */
+static void scale_bytes(struct sum *bytes, double size)
+{
+	bytes->estimate /= size;
+	bytes->variance /= size * size;
+	bytes->least /= size;
+	bytes->total /= size;
+	bytes->unseen /= size;
+}
+
+/* Of the objects that were sampled themselves. */
+static double least_bytes(const struct interval_part *part)
+{
+	enum { LARGEST_SMALL = 32768 };
+
+	if (part->size_class == 0)
+		return fmin(part->bytes, part->events * LARGEST_SMALL);
+	return part->objects > 0 ? part->events * part->bytes / part->objects : 0;
+}
+
+struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
+{
+	struct sum objects = {0}, bytes = {0};
+	bool totals = estimates && estimates->has_totals;
+	struct interval_bounds bounds;
+	struct ends ends;
+	double size;
+
+	for (size_t i = 0; i < interval->part_count; i++) {
+		const struct interval_part *part = &interval->parts[i];
+
+		objects.events += part->events;
+		objects.estimate += part->objects;
+		objects.variance += part->variance;
+		bytes.estimate += part->bytes;
+		bytes.variance += part->byte_variance;
+		bytes.least += least_bytes(part);
+		totals &= part->size_class >= 0;
+		if (totals) {
+			objects.total += fmax(estimates->classes[part->size_class].objects, part->objects);
+			bytes.total += fmax(estimates->classes[part->size_class].bytes, part->bytes);
+		}
+	}
+	objects.least = objects.events;
+	if (!totals)
+		objects.total = bytes.total = 0;
+	if (totals && interval->varies && objects.events > 0)
+		add_unseen(interval, estimates, objects.events, &objects, &bytes);
+	ends = ends_of(&objects);
+	bounds.objects_low = count_from(interval->exact + floor(ends.low));
+	bounds.objects_high = count_from(interval->exact + ceil(ends.high));
+	size = objects.estimate > 0 && bytes.estimate > 0 ? bytes.estimate / objects.estimate : 1;
+	scale_bytes(&bytes, size);
+	ends = ends_of(&bytes);
+	bounds.bytes_low = count_from(interval->exact_bytes + floor(ends.low * size));
+	bounds.bytes_high = count_from(interval->exact_bytes + ceil(ends.high * size));
+	return bounds;
+}
+
+bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates)
+{
+	enum { FEW = 50 /* times as many in the row */, LARGEST = 16 };
+	int64_t most = count_from(ceil(estimates->tiny_most));
+
+	if (estimates->tiny_shared < 0)
+		return true;
+	if (most > bounds->objects_high / FEW)
+		return false;
+	bounds->objects_high = add_saturated(bounds->objects_high, most);
+	bounds->bytes_high = add_saturated(bounds->bytes_high, LARGEST * most);
+	return true;
 }

@@ -150,12 +150,12 @@ static struct group *(*const groupers[])(struct builder *, const struct profile_
 /* The number of objects of a span class that one event stands for. */
 static double objects_an_event(const struct profile *profile, int span_class)
 {
-	enum { TINY = 8, LARGE = 32768, NOSCAN_TINY_CLASS = 5 };
+	enum { TINY = 8, LARGE = 32768 };
 	int64_t size = size_class_bytes(span_class_size_class(span_class));
 
 	if (size == 0)
 		size = LARGE;
-	if (span_class == NOSCAN_TINY_CLASS)
+	if (span_class == TINY_SPAN_CLASS)
 		size = TINY;
 	return -1 / expm1(-(double)size / (double)profile->rate);
 }
@@ -168,7 +168,9 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 
 	for (int value = 0; value < VALUE_COUNT; value++)
 		group->row.values[value] = add_saturated(group->row.values[value], sample->values[value]);
-	interval_add_sample(&group->row.interval, profile, sample);
+	interval_add_sample(&group->row.interval, builder->report->estimates, sample);
+	/* A function has lines of which no sample came; what a line has by way of another module is a function's. */
+	group->row.interval.varies |= builder->report->by == BY_FUNCTION || group->row.via;
 	if (profile->rate > 1 && sample->key.span_class != SPAN_CLASS_UNKNOWN)
 		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));
 }
@@ -177,17 +179,30 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
  * A row is there without any sampled object when a refill of it was seen. Then as many objects may have gone
  * by as are missed once in 40 times: 3.7 events' worth of them.
  */
-static void set_bounds(struct report_row *row, double rarest)
+static struct interval_bounds missed(const struct report_row *row, const struct estimates *estimates, double rarest)
 {
 	const double missed_events = 3.688879454113936; /* -ln 0.025 */
+	int64_t objects = count_from(ceil(missed_events * rarest));
+	int64_t bytes = count_from(missed_events * (double)estimates->profile->rate);
 
+	return (struct interval_bounds){row->values[VALUE_OBJECTS], add_saturated(row->values[VALUE_OBJECTS], objects),
+					row->values[VALUE_BYTES], add_saturated(row->values[VALUE_BYTES], bytes)};
+}
+
+/* Whether the row is the one of tiny objects, which has them. */
+static bool is_tiny_row(const struct report_row *row)
+{
+	return row->function && strcmp(row->function, estimates_tiny_site) == 0;
+}
+
+static void set_bounds(struct report_row *row, const struct estimates *estimates, double rarest)
+{
 	row->has_bounds = true;
-	if (row->interval.events > 0) {
-		interval_bounds(&row->interval, &row->objects_low, &row->objects_high);
-	} else {
-		row->objects_low = row->values[VALUE_OBJECTS];
-		row->objects_high = add_saturated(row->objects_low, count_from(ceil(missed_events * rarest)));
-	}
+	row->bounds = interval_events(&row->interval) > 0 || row->interval.exact > 0
+			      ? interval_bounds(&row->interval, estimates)
+			      : missed(row, estimates, rarest);
+	if (!is_tiny_row(row))
+		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
 }
 
 /* Growth of the heap tells nothing of objects: where nothing else was seen, that is not to be known. */
@@ -210,8 +225,9 @@ static void finish_groups(struct builder *builder)
 	report->rows = checked(memory_zeroed(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
 	HASH_ITER (hh, builder->groups, group, next) {
 		if (!report->rows_exact && (report->measured & estimate) == estimate) {
-			if (group->row.interval.events > 0 || group->rarest > 0)
-				set_bounds(&group->row, group->rarest);
+			if (interval_events(&group->row.interval) > 0 || group->row.interval.exact > 0 ||
+			    group->rarest > 0)
+				set_bounds(&group->row, report->estimates, group->rarest);
 			else
 				forget_objects(&group->row);
 		}
@@ -373,9 +389,10 @@ static void set_totals(struct report *report)
 	    !measures(profile->row_measured, VALUE_SAMPLES))
 		return;
 	for (size_t i = 0; i < profile->sample_count; i++)
-		interval_add_sample(&sum, profile, profile->samples[i]);
+		interval_add_sample(&sum, report->estimates, profile->samples[i]);
 	report->totals_have_bounds = true;
-	interval_bounds(&sum, &report->objects_low, &report->objects_high);
+	report->bounds = interval_bounds(&sum, report->estimates);
+	interval_clear(&sum);
 }
 
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
@@ -388,6 +405,7 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 	report->sort = sort;
 	report->rows_exact = profile->rows_exact;
 	report->measured = profile->row_measured;
+	report->estimates = estimates_new(profile);
 	set_totals(report);
 	builder.owners = owner_table_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)
@@ -408,6 +426,9 @@ void report_free(struct report *report)
 {
 	if (!report)
 		return;
+	for (size_t i = 0; i < report->row_total; i++)
+		interval_clear(&report->rows[i].interval);
+	estimates_free(report->estimates);
 	free(report->rows);
 	free(report);
 }

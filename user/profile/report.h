@@ -34,11 +34,15 @@ struct report_row {
 	uint32_t line;			   /* site, frame */
 	const char *type;		   /* type; NULL where unknown */
 	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN where unknown */
+	bool scan_unknown;		   /* size class: objects with and without pointers, which nobody told apart */
 	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
 
-	int64_t values[VALUE_COUNT];	   /* VALUE_UNMEASURED where the row does not measure it */
-	bool has_bounds;		   /* an estimate with its 95 % interval */
-	int64_t objects_low, objects_high; /* objects_high is VALUE_UNMEASURED where there is no upper bound */
+	int64_t values[VALUE_COUNT];   /* VALUE_UNMEASURED where the row does not measure it */
+	bool has_bounds;	       /* an estimate with its 95 % interval */
+	struct interval_bounds bounds; /* a high end is VALUE_UNMEASURED where there is no upper bound */
+	/* Tiny objects of a Go program are in no row of a site: how many of them are this one's is not known. Where all
+	 * that there are would not matter, they are in the upper end. */
+	bool tiny_unknown;
 	struct interval interval;
 };
 
@@ -46,15 +50,16 @@ struct report {
 	const struct profile *profile;
 	enum report_by by;
 	enum profile_value sort;
-	bool rows_exact;   /* of this report: exact totals by size class may stand beside estimated sites */
+	bool rows_exact; /* of this report: exact totals by size class may stand beside estimated sites */
+	struct estimates *estimates;
 	uint32_t measured; /* bit per value: what the rows measure */
 	struct report_row *rows;
 	size_t row_count;	     /* that are shown */
 	size_t row_total;	     /* before the greatest ones were taken */
 	int64_t totals[VALUE_COUNT]; /* of the recording; VALUE_UNMEASURED where not measured */
-	/* 95 % interval of totals[VALUE_OBJECTS] where that is an estimate. */
+	/* 95 % intervals of objects and bytes in totals[], where these are estimates. */
 	bool totals_have_bounds;
-	int64_t objects_low, objects_high;
+	struct interval_bounds bounds;
 };
 
 /* The value that a reader wants to see first: bytes, or refills where bytes were not measured. */

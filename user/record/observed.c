@@ -9,6 +9,8 @@
 
 #include "base/memory.h"
 #include "base/clock.h"
+#include "profile/estimates.h"
+#include "profile/size_class.h"
 
 enum {
 	SNAPSHOT_TRIES = 400,
@@ -274,6 +276,14 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	}
 }
 
+/* The rate in the keys of samples that are estimates. */
+static int64_t samples_rate(const struct observed *observed)
+{
+	if (observed->runtime->beside_rate)
+		return observed->runtime->beside_rate;
+	return observed->mixed ? observed->rate : 0;
+}
+
 static void add_row(struct observed *observed, const struct event_store *store, const struct event_row *from)
 {
 	struct runtime *runtime = observed->runtime;
@@ -287,10 +297,11 @@ static void add_row(struct observed *observed, const struct event_store *store, 
 	bool stored;
 
 	stored = event_store_stack(store, from, &stack);
-	if (key.kind == EVENT_SAMPLE && runtime->ops->estimate &&
-	    !runtime->ops->estimate(runtime, &key, &amount, stored ? &stack : NULL))
-		return;
+	if (key.kind == EVENT_SAMPLE && runtime->ops->estimate)
+		runtime->ops->estimate(runtime, &key, &amount, stored ? &stack : NULL);
 	row_values(&key, &amount, values);
+	if (key.kind == EVENT_SAMPLE && runtime->beside_rate)
+		row.rate = runtime->beside_rate;
 	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &key, stored ? &stack : NULL);
 	row.type = runtime->ops->type(runtime, observed->profile, &key);
 	row.span_class = key.span_class < SPAN_CLASSES ? key.span_class : SPAN_CLASS_UNKNOWN;
@@ -306,7 +317,8 @@ static void add_rows(struct observed *observed, const struct event_store *store)
 		if (i % RELIEVE_ROWS == 0)
 			collector_relieve(observed->collector);
 		add_row(observed, store, &store->rows[order[i]]);
-		profile_drain(observed->profile);
+		if (observed->rate <= 1) /* estimates are calibrated first, and few */
+			profile_drain(observed->profile);
 	}
 	free(order);
 }
@@ -340,6 +352,13 @@ static void add_last_events(struct observed *observed, int class, const struct e
 	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
 	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->refills);
 	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->central_grows);
+}
+
+/* Objects with and without pointers were counted together; tiny ones stand at a span class of their own. */
+static void forget_noscan(int class, int64_t *totals)
+{
+	if (span_class_noscan(class) && class != TINY_SPAN_CLASS)
+		totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
 }
 
 /* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
@@ -377,6 +396,8 @@ static void add_class_totals(struct observed *observed, struct profile_process *
 			add_last_events(observed, class, events, &ever[class], totals);
 		if (!end->taken && observed->runtime->counters_only)
 			totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
+		if (observed->runtime->scan_unknown)
+			forget_noscan(class, totals);
 		for (int value = 0; value < VALUE_COUNT; value++) {
 			if (observed->runtime->unmeasured & 1u << value)
 				totals[value] = VALUE_UNMEASURED;
@@ -393,7 +414,7 @@ static void add_totals(struct observed *observed, struct profile_process *proces
 			continue; /* in all classes or in none */
 		process->totals[summed[i]] = 0;
 		for (int class = 0; class < SPAN_CLASSES; class ++)
-			process->totals[summed[i]] += process->class_totals[class][summed[i]];
+			process->totals[summed[i]] += larger(0, process->class_totals[class][summed[i]]);
 	}
 	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
 		return;
@@ -442,12 +463,31 @@ static void release(struct observed *observed)
 	free(observed);
 }
 
+/* The process as a recording at the sampler's rate would have it: its totals by class are those of the counters. */
+static struct profile_process *add_beside(struct observed *observed, const struct profile_process *exact)
+{
+	struct profile_process *process, copy = *exact;
+
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		const struct heap_class *from = &observed->start.counters.classes[class];
+		const struct heap_class *to = &observed->end.counters.classes[class];
+
+		copy.class_totals[class][VALUE_OBJECTS] = to->objects - from->objects;
+		copy.class_totals[class][VALUE_BYTES] = to->bytes - from->bytes;
+		forget_noscan(class, copy.class_totals[class]);
+	}
+	process = profile_process_add(observed->profile, copy.pid);
+	*process = copy;
+	return process;
+}
+
 int observed_finish(struct observed *observed)
 {
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
 	struct event_store store;
+	size_t first;
 	int error;
 
 	error = collector_collect(observed->collector, observed->slot);
@@ -476,8 +516,13 @@ int observed_finish(struct observed *observed)
 			     process->comm, strerror(-error));
 	}
 	collector_take(observed->collector, observed->slot, &store);
+	first = profile->sample_count;
 	add_rows(observed, &store);
 	event_store_free(&store);
+	if (observed->runtime->beside_rate)
+		process = add_beside(observed, process);
+	if ((observed->rate > 1 && end->taken) || observed->runtime->beside_rate)
+		estimates_calibrate(profile, first, samples_rate(observed), process->class_totals);
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, process);
 

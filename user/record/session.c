@@ -122,6 +122,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_watch_image(target);
 	runtime->may_change = session->options->enable_sampler;
 	runtime->stacks = !session->options->no_stacks;
+	runtime->sampler_beside = session->options->sampler_beside;
 	while (slot < EVENT_SLOTS && (session->observed[slot] || session->spoiled[slot]))
 		slot++;
 	if (slot == EVENT_SLOTS) {

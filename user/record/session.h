@@ -35,6 +35,12 @@ struct session_options {
 		*only;	/* of argv and its children: those whose executable's base name matches this glob; NULL: all */
 	bool no_stacks; /* count by site and type only */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
+	/*
+	 * At rate 1: record the events of a Go program's own sampler too. Their samples carry the sampler's rate in their keys,
+	 * and each process comes twice, the second time with the totals that a recording at that rate would have. For
+	 * measuring estimates against what they estimate; no reader of profiles expects it.
+	 */
+	bool sampler_beside;
 	bool verbose;
 	sigset_t ignored; /* argv is to ignore these: what our caller had us ignore, and we handle */
 	const volatile sig_atomic_t

@@ -70,6 +70,9 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	if (!audit->profile->rows_exact) {
 		json_write_value(writer, "objects_low", row->objects_low);
 		json_write_value(writer, "objects_high", row->objects_high);
+		json_write_value(writer, "bytes_low", row->bytes_low);
+		json_write_value(writer, "bytes_high", row->bytes_high);
+		json_write_value(writer, "tiny_objects", row->tiny_unknown ? VALUE_UNMEASURED : 0);
 	}
 	json_write_object_end(writer);
 }

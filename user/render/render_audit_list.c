@@ -147,7 +147,7 @@ void render_audit_csv(const struct audit *audit, const struct render_audit_optio
 	fputs("verdict,file,line,column,function,runtime_call,callee,type,kind,subject,reason,shared,", stream);
 	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
 		fprintf(stream, "%s,", profile_values[i].key);
-	fputs("objects_low,objects_high\r\n", stream);
+	fputs("objects_low,objects_high,bytes_low,bytes_high,tiny_objects\r\n", stream);
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 		const struct escape_annotation *annotation = row->annotation_count ? row->annotations[0] : NULL;
@@ -168,6 +168,9 @@ void render_audit_csv(const struct audit *audit, const struct render_audit_optio
 		     j = profile_value_next(j, VALUE_SHOWN))
 			put_number_field(stream, row->values[j], row->values[j] != VALUE_UNMEASURED, ",");
 		put_number_field(stream, row->objects_low, row->objects_low != VALUE_UNMEASURED, ",");
-		put_number_field(stream, row->objects_high, row->objects_high != VALUE_UNMEASURED, "\r\n");
+		put_number_field(stream, row->objects_high, row->objects_high != VALUE_UNMEASURED, ",");
+		put_number_field(stream, row->bytes_low, row->bytes_low != VALUE_UNMEASURED, ",");
+		put_number_field(stream, row->bytes_high, row->bytes_high != VALUE_UNMEASURED, ",");
+		put_number_field(stream, 0, !row->tiny_unknown, "\r\n");
 	}
 }

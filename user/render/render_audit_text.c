@@ -266,8 +266,9 @@ static void print_row(const struct page *page, const struct audit_row *row)
 		print_wrapped(page, 2, position_text(row->file, row->site.line, row->site.column));
 	if (allocates && row->objects_high != row->objects_low && row->objects_high != VALUE_UNMEASURED)
 		print_wrapped(page, INDENT,
-			      text_of("between %s and %s objects (95 %%)", terminal_number(low, row->objects_low),
-				      terminal_number(high, row->objects_high)));
+			      text_of("between %s and %s objects (95 %%)%s", terminal_number(low, row->objects_low),
+				      terminal_number(high, row->objects_high),
+				      row->tiny_unknown ? " + tiny ones, not known" : ""));
 	print_who(page, row);
 	print_what(page, row);
 }

@@ -78,8 +78,8 @@ static struct page_row site_row(const struct report *report, size_t at)
 		.via = row->via,
 		.line = row->line,
 		.values = row->values,
-		.low = row->objects_low,
-		.high = row->objects_high,
+		.low = row->bounds.objects_low,
+		.high = row->bounds.objects_high,
 		.has_bounds = row->has_bounds,
 	};
 }

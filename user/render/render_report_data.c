@@ -12,13 +12,16 @@
 
 /* --- JSON --- */
 
-static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds, int64_t low, int64_t high)
+static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds,
+		       const struct interval_bounds *bounds)
 {
 	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
 		json_add_value(object, profile_values[i].key, values[i]);
 	if (has_bounds) {
-		json_add_value(object, "objects_low", low);
-		json_add_value(object, "objects_high", high);
+		json_add_value(object, "objects_low", bounds->objects_low);
+		json_add_value(object, "objects_high", bounds->objects_high);
+		json_add_value(object, "bytes_low", bounds->bytes_low);
+		json_add_value(object, "bytes_high", bounds->bytes_high);
 	}
 }
 
@@ -84,7 +87,9 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 		json_add(object, "stack", json_stack(row->stack));
 		break;
 	}
-	add_values(object, row->values, row->has_bounds, row->objects_low, row->objects_high);
+	add_values(object, row->values, row->has_bounds, &row->bounds);
+	if (row->has_bounds)
+		json_add_value(object, "tiny_objects", row->tiny_unknown ? VALUE_UNMEASURED : 0);
 	return object;
 }
 
@@ -150,7 +155,7 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	(void)style;
 	json_add_bool(exact, "totals", profile->totals_exact);
 	json_add_bool(exact, "rows", report->rows_exact);
-	add_values(totals, report->totals, report->totals_have_bounds, report->objects_low, report->objects_high);
+	add_values(totals, report->totals, report->totals_have_bounds, &report->bounds);
 	json_add_integer(lost, "events", profile_lost_events(profile));
 	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
@@ -283,7 +288,7 @@ void render_report_csv(FILE *stream, const struct report *report, const struct r
 	fputs(keys[report->by], stream);
 	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
 		fprintf(stream, ",%s", profile_values[i].key);
-	fputs(",objects_low,objects_high\n", stream);
+	fputs(",objects_low,objects_high,bytes_low,bytes_high,tiny_objects\n", stream);
 	for (size_t i = 0; i < report->row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 
@@ -291,8 +296,11 @@ void render_report_csv(FILE *stream, const struct report *report, const struct r
 		for (int j = profile_value_next(-1, VALUE_SHOWN); j < VALUE_COUNT;
 		     j = profile_value_next(j, VALUE_SHOWN))
 			csv_value(stream, row->values[j]);
-		csv_value(stream, row->has_bounds ? row->objects_low : row->values[VALUE_OBJECTS]);
-		csv_value(stream, row->has_bounds ? row->objects_high : row->values[VALUE_OBJECTS]);
+		csv_value(stream, row->has_bounds ? row->bounds.objects_low : row->values[VALUE_OBJECTS]);
+		csv_value(stream, row->has_bounds ? row->bounds.objects_high : row->values[VALUE_OBJECTS]);
+		csv_value(stream, row->has_bounds ? row->bounds.bytes_low : row->values[VALUE_BYTES]);
+		csv_value(stream, row->has_bounds ? row->bounds.bytes_high : row->values[VALUE_BYTES]);
+		csv_value(stream, row->tiny_unknown ? VALUE_UNMEASURED : 0);
 		fputc('\n', stream);
 	}
 }

@@ -148,10 +148,12 @@ static void print_totals(const struct writer *writer)
 		   report->profile->totals_exact ? "exact"
 		   : report->profile->rows_exact ? "incomplete"
 						 : "estimated");
-	if (report->totals_have_bounds && report->objects_low < report->objects_high)
+	if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " objects (95 %% interval)",
-			   report->objects_low, report->objects_high);
+			   report->bounds.objects_low, report->bounds.objects_high);
 }
+
+static bool some_tiny_are_unknown(const struct report *report);
 
 static bool measures_objects(const struct writer *writer)
 {
@@ -169,6 +171,10 @@ static void print_trust(const struct writer *writer)
 		   writer->report->rows_exact ? "exact"
 		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
 					      : "the allocator's costs; their objects were not measured");
+	if (some_tiny_are_unknown(writer->report))
+		print_line(writer, "", "",
+			   "+TINY ?: the row has tiny objects (below 16 bytes, without pointers) besides, if any; how "
+			   "many is not known");
 	if (check.present)
 		print_line(writer, check.difference > check.bound || check.difference < -check.bound ? style->red : "",
 			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
@@ -204,8 +210,8 @@ static const char *interval(const struct report *report, const struct report_row
 
 	(void)report;
 	if (row->has_bounds)
-		snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low, row->objects_low),
-			 terminal_number(high, row->objects_high));
+		snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low, row->bounds.objects_low),
+			 terminal_number(high, row->bounds.objects_high));
 	else
 		strcpy(cell, "-");
 	return cell;
@@ -221,7 +227,7 @@ struct column {
 	const char *(*format)(const struct report *report, const struct report_row *row, char cell[CELL_SIZE]);
 };
 
-enum { COLUMNS_MAX = VALUE_COUNT + 2 };
+enum { COLUMNS_MAX = VALUE_COUNT + 3 };
 
 static bool shows_value(const struct writer *writer, enum profile_value value)
 {
@@ -240,6 +246,23 @@ static bool shows_value(const struct writer *writer, enum profile_value value)
 	return false;
 }
 
+/* The row's tiny objects, which its number does not include. */
+static const char *tiny(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
+{
+	(void)report;
+	strcpy(cell, row->tiny_unknown ? "?" : "");
+	return cell;
+}
+
+static bool some_tiny_are_unknown(const struct report *report)
+{
+	for (size_t i = 0; i < report->row_count; i++) {
+		if (report->rows[i].tiny_unknown)
+			return true;
+	}
+	return false;
+}
+
 static int choose_columns(const struct writer *writer, struct column columns[COLUMNS_MAX])
 {
 	int count = 0;
@@ -250,6 +273,8 @@ static int choose_columns(const struct writer *writer, struct column columns[COL
 			columns[count++] = (struct column){profile_values[value].heading, value, NULL};
 		if (value == VALUE_OBJECTS && !writer->report->rows_exact && measures_objects(writer))
 			columns[count++] = (struct column){"95% INTERVAL", -1, interval};
+		if (value == VALUE_OBJECTS && some_tiny_are_unknown(writer->report))
+			columns[count++] = (struct column){"+TINY", -1, tiny};
 	}
 	return count;
 }

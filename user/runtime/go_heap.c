@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "runtime/go_heap.h"
 
+#include "profile/size_class.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +236,7 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 		sum += tail;
 		if (events && tail && is_pending(events, processor, class)) {
 			state->unsettled += tail;
-			if (class == GO_TINY_SPAN_CLASS)
+			if (class == TINY_SPAN_CLASS)
 				state->unsettled += tiny;
 		}
 	}

@@ -24,7 +24,6 @@
 
 struct event_process;
 
-#define GO_TINY_SPAN_CLASS  5 /* 16 bytes, noscan */
 #define GO_TINY_BLOCK	    16
 #define GO_PROFILE_RATE_MAX (INT64_C(1) << 40) /* a larger one samples nothing either */
 

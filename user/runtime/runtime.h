@@ -74,12 +74,12 @@ struct runtime_ops {
 					     struct profile *profile, const struct event_key *key,
 					     const struct event_stack *stack);
 
-	/* Completes an EVENT_SAMPLE row whose events do not say by themselves what they stand for: fills weight and
-	 * objects_q20, and in the key what the stack tells. False: this is no row of its own. NULL where they say it. */
-	bool (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
+	/* Completes an EVENT_SAMPLE row whose events do not say by themselves what they stand for: fills in weight and
+	 * objects_q20, and in the key what the stack says. NULL if they say it. */
+	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
-	/* Called after the last row: adds what estimate() held back. May be NULL. */
+	/* Called after the last row: adds the rows that no event has. May be NULL. */
 	void (*finish)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
 
 	/* Name of the row's type, interned; NULL where not known. */
@@ -102,11 +102,14 @@ struct runtime {
 	uint32_t rows_unmeasured; /* the same for rows */
 	const char
 		*unsampled; /* why nothing samples its objects, so that rows show refills; NULL where something does */
+	bool scan_unknown;  /* the counters have objects with and without pointers together, at the span class with */
 	bool objects_from_events; /* at rate 0: events and tails tell span classes apart, the counters do not */
 	bool counters_only;	  /* no event tells objects at this rate: without counters there is no total of them */
 	bool counters_unknown;	  /* they cannot be read, and the profile has been warned of it */
 	bool may_change;	  /* set by the session: --enable-sampler */
 	bool stacks;		  /* set by the session: rows are told apart by stack */
+	bool sampler_beside; /* set by the session: at rate 1, record the events of the runtime's own sampler too */
+	int64_t beside_rate; /* the rate of these events; 0: there are none */
 	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
 };
 

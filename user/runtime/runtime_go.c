@@ -22,6 +22,7 @@
 #include "runtime/go_goroutines.h"
 #include "runtime/go_heap.h"
 #include "runtime/runtime.h"
+#include "profile/estimates.h"
 #include "profile/size_class.h"
 
 enum {
@@ -74,7 +75,8 @@ struct go {
 	struct go_heap heap;
 	struct go_goroutines goroutines;
 	bool heap_known;      /* the layout of the heap's structures is */
-	bool sampled;	      /* the runtime's sampler tells the rows */
+	bool sampled;	      /* the runtime's sampler tells the rows, */
+	bool beside;	      /* or its events are recorded beside every allocation */
 	bool gives_back;      /* events tell when an mcache gives spans back, */
 	bool tells_grows;     /* and with that what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
@@ -85,8 +87,6 @@ struct go {
 	int rate_writes;	/* how often it was turned on */
 	int64_t objects_before; /* allocated by a process that we started until then */
 	int64_t forced;		/* samples that were due at once when it was turned on, whatever their size */
-	int64_t tiny_samples;	/* of blocks of tiny objects, and how many blocks they stand for */
-	double tiny_blocks;
 	struct error heap_error;
 };
 
@@ -144,7 +144,8 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 	go->tells_grows = go->gives_back && go->heap_known && go->heap.bits_arenas;
 	for (int i = 0; i < FUNCTION_COUNT; i++) {
 		const struct function_row *row = &function_rows[i];
-		bool wanted = (row->when & when) && !(i == CENTRAL_GROW && go->tells_grows);
+		bool wanted = ((row->when & when) && !(i == CENTRAL_GROW && go->tells_grows)) ||
+			      (i == PROFILE_ALLOC && go->beside);
 
 		chosen[i] = wanted && !inlined[i];
 		if (!wanted || !inlined[i])
@@ -240,7 +241,9 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 		return;
 	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
 	go->sampler_rate = rate;
-	if (rate > 1)
+	if (rate > 1 && go->beside)
+		go->runtime.beside_rate = rate;
+	else if (rate > 1)
 		go->runtime.rate = rate;
 }
 
@@ -302,16 +305,20 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	runtime->objects_from_events = when == AT_ZERO;
 	if (rate > 1)
 		set_sampling(go, when, rate);
+	go->beside = when == AT_ONE && runtime->sampler_beside && sampler;
+	if (go->beside)
+		runtime->beside_rate = go->sampler_rate > 1 ? go->sampler_rate : DEFAULT_SAMPLER_RATE;
 	if (choose_functions(go, when, chosen, profile, error))
 		return -1;
 	set_layout(go, &set->layout);
 	runtime->counters_only = when != AT_ONE && !runtime->objects_from_events;
+	runtime->scan_unknown = runtime->counters_only;
 	return add_probes(go, when, chosen, set, error);
 }
 
 /*
  * Go counts by size class: objects with and without pointers stand together at the span class with pointers, tiny ones
- * that share a block with others at their own. What no event has told yet is known by span class.
+ * that share a block with others at their own. What no event has reported yet is known by span class.
  */
 static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
 {
@@ -326,8 +333,8 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
 		noscan->unreported_objects = state->tail[2 * class + 1];
 		noscan->unreported_bytes = noscan->unreported_objects * size;
 	}
-	counters->classes[GO_TINY_SPAN_CLASS].objects = state->tiny_count + state->tiny_tail;
-	counters->classes[GO_TINY_SPAN_CLASS].unreported_objects += state->tiny_tail;
+	counters->classes[TINY_SPAN_CLASS].objects = state->tiny_count + state->tiny_tail;
+	counters->classes[TINY_SPAN_CLASS].unreported_objects += state->tiny_tail;
 	counters->classes[0].objects = state->large_count;
 	counters->classes[0].bytes = state->large_bytes;
 }
@@ -355,7 +362,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (!go->heap_known || allocating < 0 ||
 	    go_heap_read(&go->heap, target, go->gives_back ? runtime->events : NULL, &state, &runtime->refusal))
 		return -1;
-	if (go->sampled)
+	if (go->sampled || go->beside)
 		note_sampler_rate(go, target);
 	fill_counters(&state, counters);
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
@@ -469,6 +476,15 @@ static void go_adjust(struct runtime *runtime, const struct target *target, bool
 		go->objects_before = objects_so_far(go, target);
 }
 
+/* The place of tiny objects, whose split between sites is unknown. */
+static const struct profile_stack *tiny_stack(struct profile *profile)
+{
+	const struct profile_frame frame = {.function = estimates_tiny_site};
+	const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
+
+	return profile_stack(profile, &location, 1, false);
+}
+
 static const struct profile_stack *go_stack(struct runtime *runtime, struct address_space *space,
 					    struct profile *profile, const struct event_key *key,
 					    const struct event_stack *stack)
@@ -476,7 +492,9 @@ static const struct profile_stack *go_stack(struct runtime *runtime, struct addr
 	const struct profile_location *locations[EVENT_STACK_MAX];
 	uint32_t depth = stack ? stack->depth : 0;
 
-	(void)runtime, (void)key;
+	(void)runtime;
+	if (key->kind == EVENT_SAMPLE && !key->site)
+		return tiny_stack(profile);
 	for (uint32_t i = 0; i < depth; i++)
 		locations[i] = address_space_locate(space, stack->pcs[i], true);
 	return profile_stack(profile, locations, depth, stack && stack->truncated);
@@ -502,10 +520,10 @@ static void class_from_caller(const struct go *go, struct event_key *key, const 
 
 /*
  * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
- * exception: the block that they share is sampled, with the stack of the object that opened it, so what they add up to
- * is known and their split is not. They make one row together.
+ * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of them
+ * is known and their split between sites is not: they make one row together, here that of the blocks.
  */
-static bool go_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
+static void go_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			const struct event_stack *stack)
 {
 	struct go *go = (struct go *)runtime;
@@ -516,22 +534,21 @@ static bool go_estimate(struct runtime *runtime, struct event_key *key, struct e
 	size = (double)(key->site ? key->site : GO_TINY_BLOCK);
 	objects = (double)sums->events / -expm1(-size / rate);
 	if (key->site == 0) {
-		go->tiny_samples += (int64_t)sums->events;
-		go->tiny_blocks += objects;
-		return false;
+		key->type = 0;
+		key->span_class = TINY_SPAN_CLASS;
 	}
 	sums->objects_q20 = (uint64_t)fmin(objects * (1 << 20), HEAP_COUNT_MAX);
 	sums->weight = (uint64_t)fmin(objects * size, HEAP_COUNT_MAX);
-	return true;
 }
 
 static void go_finish(struct runtime *runtime, struct profile *profile, struct profile_process *process)
 {
-	static const struct profile_frame frame = {.function = "(tiny objects: split unknown)"};
 	const struct go *go = (struct go *)runtime;
-	struct profile_key key = {.span_class = GO_TINY_SPAN_CLASS, .pid = process->pid, .comm = process->comm};
-	const struct profile_location *location;
-	int64_t values[VALUE_COUNT] = {0}, shared = process->class_totals[GO_TINY_SPAN_CLASS][VALUE_OBJECTS];
+	struct profile_key key = {.span_class = TINY_SPAN_CLASS,
+				  .pid = process->pid,
+				  .comm = process->comm,
+				  .rate = go->runtime.beside_rate};
+	int64_t values[VALUE_COUNT] = {0}, shared = process->class_totals[TINY_SPAN_CLASS][VALUE_OBJECTS];
 
 	go_modules_describe(go->binary->build_info, profile, process);
 	if (go->sampler_changed)
@@ -553,13 +570,10 @@ static void go_finish(struct runtime *runtime, struct profile *profile, struct p
 			"up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
 			"on: estimates may be too high by as many times %lldk",
 			(long long)go->forced, process->pid, (long long)go->sampler_rate >> 10);
-	if (!go->sampled || shared <= 0)
+	if (!(go->sampled || go->beside) || shared <= 0)
 		return;
-	location = profile_location(profile, 0, NULL, &frame, 1);
-	key.stack = profile_stack(profile, &location, 1, false);
-	values[VALUE_OBJECTS] = shared + llround(go->tiny_blocks);
-	values[VALUE_BYTES] = llround(go->tiny_blocks) * GO_TINY_BLOCK;
-	values[VALUE_SAMPLES] = go->tiny_samples;
+	key.stack = tiny_stack(profile);
+	values[VALUE_OBJECTS] = shared; /* those that share a block; the blocks are samples */
 	profile_add(profile, &key, values);
 }
 

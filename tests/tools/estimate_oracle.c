@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Estimates beside what they estimate, from one run: every allocation of a Go program is counted, and the events of its
+ * own sampler are recorded as a recording at the default rate would.
+ *
+ *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line a row of `report --by site`
+ *   estimate_oracle objects SECONDS PROGRAM ARGUMENT…  one line a site, runtime call, type and size class
+ *
+ * Fields are separated by tabs; the first line names them. SECONDS 0: until the program ends.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/frames.h"
+#include "profile/owner.h"
+#include "profile/report.h"
+#include "profile/size_class.h"
+#include "record/session.h"
+
+enum { TINY_CLASS = 5, TINY_MAX = 16 };
+
+/* The two recordings that one made: all point into the same storage. */
+struct halves {
+	struct profile exact, sampled;
+};
+
+static void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static struct halves divide(const struct profile *both)
+{
+	struct halves halves = {*both, *both};
+
+	halves.exact.samples = checked(calloc(both->sample_count + 1, sizeof(*both->samples)));
+	halves.sampled.samples = checked(calloc(both->sample_count + 1, sizeof(*both->samples)));
+	halves.exact.processes = checked(calloc(both->process_count + 1, sizeof(*both->processes)));
+	halves.sampled.processes = checked(calloc(both->process_count + 1, sizeof(*both->processes)));
+	halves.exact.sample_count = halves.sampled.sample_count = 0;
+	halves.exact.process_count = halves.sampled.process_count = 0;
+	for (size_t i = 0; i < both->sample_count; i++) {
+		struct profile *half = both->samples[i]->key.rate ? &halves.sampled : &halves.exact;
+
+		half->samples[half->sample_count++] = both->samples[i];
+		if (half == &halves.sampled)
+			half->rate = both->samples[i]->key.rate;
+	}
+	for (size_t i = 0; i < both->process_count; i++) {
+		struct profile *half = i % 2 ? &halves.sampled : &halves.exact;
+
+		half->processes[half->process_count++] = both->processes[i];
+	}
+	halves.sampled.rows_exact = false;
+	halves.sampled.row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+	halves.exact.row_measured = halves.sampled.row_measured;
+	return halves;
+}
+
+static const struct profile_frame *site_of(const struct profile_sample *sample, const char **call)
+{
+	struct frames_site site;
+
+	*call = "";
+	if (!frames_site(sample->key.stack, &site))
+		return NULL;
+	*call = site.runtime_call ? site.runtime_call : "";
+	return frames_site_frame(sample->key.stack, &site);
+}
+
+static bool is_tiny(const struct profile_sample *sample)
+{
+	return sample->key.span_class == TINY_CLASS &&
+	       sample->values[VALUE_BYTES] < TINY_MAX * sample->values[VALUE_OBJECTS];
+}
+
+/* What a row stands for: its site's objects but for the tiny ones, and these. */
+struct truth {
+	int64_t objects, bytes, tiny;
+};
+
+static struct truth truth_of(const struct profile *exact, struct owner_table *owners, const struct report_row *row)
+{
+	struct truth truth = {0};
+
+	for (size_t i = 0; i < exact->sample_count; i++) {
+		const struct profile_sample *sample = exact->samples[i];
+		const struct owner owner = owner_of(owners, sample);
+		const struct profile_frame *frame = owner.frame;
+
+		if (!frame || frame->function != row->function || frame->file != row->file ||
+		    frame->line != row->line || owner.via != row->via)
+			continue;
+		if (is_tiny(sample)) {
+			truth.tiny += sample->values[VALUE_OBJECTS];
+			continue;
+		}
+		truth.objects += sample->values[VALUE_OBJECTS];
+		truth.bytes += sample->values[VALUE_BYTES];
+	}
+	return truth;
+}
+
+static void print_rows(const struct halves *halves)
+{
+	struct report *report = report_new(&halves->sampled, BY_SITE, VALUE_BYTES, 0);
+	struct owner_table *owners = owner_table_new(&halves->exact);
+
+	puts("samples\tobjects\tlow\thigh\ttrue_objects\ttrue_tiny\tbytes\ttrue_bytes\tbytes_low\tbytes_high\ttiny_unknown\tfunction\tfile\tline");
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+		struct truth truth;
+
+		if (!row->file || row->values[VALUE_SAMPLES] <= 0)
+			continue;
+		truth = truth_of(&halves->exact, owners, row);
+		printf("%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64
+		       "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%d\t%s\t%s\t%" PRIu32 "\n",
+		       row->values[VALUE_SAMPLES], row->values[VALUE_OBJECTS], row->bounds.objects_low,
+		       row->bounds.objects_high, truth.objects, truth.tiny, row->values[VALUE_BYTES], truth.bytes,
+		       row->bounds.bytes_low, row->bounds.bytes_high, row->tiny_unknown, row->function, row->file,
+		       row->line);
+	}
+	report_free(report);
+	owner_table_free(owners);
+}
+
+static void print_half(const struct profile *half, const char *name)
+{
+	for (size_t i = 0; i < half->sample_count; i++) {
+		const struct profile_sample *sample = half->samples[i];
+		const char *call;
+		const struct profile_frame *frame = site_of(sample, &call);
+
+		if (sample->values[VALUE_OBJECTS])
+			printf("%s\t%s\t%s\t%" PRIu32 "\t%s\t%s\t%d\t%d\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\n", name,
+			       frame ? frame->function : "", frame && frame->file ? frame->file : "",
+			       frame ? frame->line : 0, call, sample->key.type ? sample->key.type : "",
+			       sample->key.span_class, sample->key.pid, sample->values[VALUE_OBJECTS],
+			       sample->values[VALUE_BYTES], sample->values[VALUE_SAMPLES]);
+	}
+	for (size_t i = 0; i < half->process_count; i++) {
+		for (int class = 0; class < SPAN_CLASSES; class ++) {
+			const int64_t *totals = half->processes[i].class_totals[class];
+
+			if (totals[VALUE_OBJECTS])
+				printf("%s-total\t\t\t0\t\t\t%d\t%d\t%" PRId64 "\t%" PRId64 "\t0\n", name, class,
+				       half->processes[i].pid, totals[VALUE_OBJECTS], totals[VALUE_BYTES]);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct session_options options = {.rate = 1, .follow = true, .sampler_beside = true};
+	struct session_result result;
+	struct error error = {0};
+	struct profile *profile;
+	struct halves halves;
+
+	if (argc < 4) {
+		fputs("usage: estimate_oracle rows|objects SECONDS PROGRAM ARGUMENT...\n", stderr);
+		return STATUS_USAGE;
+	}
+	options.duration = atof(argv[2]);
+	options.argv = argv + 3;
+	sigemptyset(&options.ignored);
+	profile = session_record(&options, &result, &error);
+	if (!profile) {
+		fprintf(stderr, "estimate_oracle: %s\n", error.text);
+		return STATUS_CANNOT_MEASURE;
+	}
+	halves = divide(profile);
+	if (strcmp(argv[1], "objects") == 0) {
+		puts("half\tfunction\tfile\tline\tcall\ttype\tspan_class\tpid\tobjects\tbytes\tsamples");
+		print_half(&halves.exact, "exact");
+		print_half(&halves.sampled, "sampled");
+	} else {
+		print_rows(&halves);
+	}
+	free(halves.exact.samples);
+	free(halves.sampled.samples);
+	free(halves.exact.processes);
+	free(halves.sampled.processes);
+	profile_free(profile);
+	return 0;
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profile/estimates.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "profile/owner.h"
+#include "profile/size_class.h"
+
+const char estimates_tiny_site[] = "(tiny objects: split unknown)";
+
+enum {
+	LARGE_LEAST = 32768,
+};
+
+static void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+int estimates_size_class(const struct profile_sample *sample)
+{
+	const int64_t objects = sample->values[VALUE_OBJECTS];
+	int64_t size;
+
+	if (sample->key.span_class != SPAN_CLASS_UNKNOWN)
+		return span_class_size_class(sample->key.span_class);
+	if (objects <= 0)
+		return -1;
+	size = sample->values[VALUE_BYTES] / objects;
+	for (int class = 1; class < SIZE_CLASSES; class ++) {
+		if (size_class_bytes(class) >= size)
+			return class;
+	}
+	return 0;
+}
+
+bool estimates_folded(const struct profile_process *process)
+{
+	for (int class = 1; class < SIZE_CLASSES; class ++) {
+		if (process->class_totals[2 * class][VALUE_OBJECTS] != VALUE_UNMEASURED &&
+		    process->class_totals[2 * class + 1][VALUE_OBJECTS] == VALUE_UNMEASURED)
+			return true;
+	}
+	return false;
+}
+
+static bool is_estimate(const struct profile *profile, const struct profile_sample *sample)
+{
+	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
+
+	return rate != 1 && sample->values[VALUE_SAMPLES] > 0;
+}
+
+/* --- what was allocated --- */
+
+/* Adds the totals of processes, and subtracts what was counted at rate 1: the rest is what estimates are of. */
+static void add_totals(struct estimates *estimates)
+{
+	const struct profile *profile = estimates->profile;
+	double tiny = 0;
+	bool folded = false;
+
+	estimates->has_totals = profile->process_count > 0;
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+		bool any = false;
+
+		folded |= estimates_folded(process);
+		for (int class = 0; class < SPAN_CLASSES; class ++) {
+			struct estimates_class *sum = &estimates->classes[span_class_size_class(class)];
+			const int64_t *totals = process->class_totals[class];
+
+			if (totals[VALUE_OBJECTS] == VALUE_UNMEASURED || totals[VALUE_BYTES] == VALUE_UNMEASURED)
+				continue;
+			any = true;
+			if (class == TINY_SPAN_CLASS && estimates_folded(process)) {
+				tiny += (double)totals[VALUE_OBJECTS];
+				continue;
+			}
+			sum->objects += (double)totals[VALUE_OBJECTS];
+			sum->bytes += (double)totals[VALUE_BYTES];
+		}
+		estimates->has_totals &= any;
+	}
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+		struct estimates_class *sum;
+
+		if (sample->key.rate != 1 || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+			continue;
+		if (folded && sample->key.span_class == TINY_SPAN_CLASS) {
+			tiny -= (double)sample->values[VALUE_OBJECTS];
+			continue;
+		}
+		sum = &estimates->classes[span_class_size_class(sample->key.span_class)];
+		sum->objects -= (double)sample->values[VALUE_OBJECTS];
+		sum->bytes -= (double)sample->values[VALUE_BYTES];
+	}
+	estimates->tiny_shared = folded ? fmax(0, tiny) : -1;
+	estimates->tiny_most =
+		folded ? estimates->tiny_shared +
+				 fmax(0, estimates->classes[span_class_size_class(TINY_SPAN_CLASS)].objects)
+		       : 0;
+}
+
+/* --- what was sampled, and by how many sites --- */
+
+struct site {
+	UT_hash_handle hh;
+	double events;
+	struct site_key {
+		const char *function, *file, *via;
+		uint32_t line;
+		int size_class;
+	} key;
+};
+
+static void add_to_site(struct site **sites, struct owner_table *owners, const struct profile_sample *sample,
+			int size_class)
+{
+	struct owner owner = owner_of(owners, sample);
+	struct site_key key;
+	struct site *site;
+
+	memset(&key, 0, sizeof(key));
+	key.size_class = size_class;
+	if (owner.frame) {
+		key.function = owner.frame->function;
+		key.file = owner.frame->file;
+		key.line = owner.frame->line;
+		key.via = owner.via;
+	}
+	HASH_FIND(hh, *sites, &key, sizeof(key), site);
+	if (!site) {
+		site = checked(calloc(1, sizeof(*site)));
+		site->key = key;
+		HASH_ADD(hh, *sites, key, sizeof(key), site);
+	}
+	site->events += (double)sample->values[VALUE_SAMPLES];
+}
+
+/* Good and Turing: as many of the next samples would be of new sites as there are sites with one sample. */
+static void set_unseen(struct estimates *estimates, struct site **sites)
+{
+	double singles[SIZE_CLASSES] = {0};
+	struct site *site, *next;
+
+	HASH_ITER (hh, *sites, site, next) {
+		singles[site->key.size_class] += site->events <= 1;
+		HASH_DEL(*sites, site);
+		free(site);
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		struct estimates_class *sum = &estimates->classes[class];
+
+		sum->unseen = (singles[class] + 1) / (fmax(sum->events, singles[class]) + 1);
+	}
+}
+
+static void add_samples(struct estimates *estimates)
+{
+	const struct profile *profile = estimates->profile;
+	struct owner_table *owners = owner_table_new(profile);
+	struct site *sites = NULL;
+
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+		int class = estimates_size_class(sample);
+
+		if (class < 0 || !is_estimate(profile, sample))
+			continue;
+		estimates->classes[class].events += (double)sample->values[VALUE_SAMPLES];
+		estimates->classes[class].estimated += (double)sample->values[VALUE_OBJECTS];
+		if (!estimates->has_totals) {
+			estimates->classes[class].objects += (double)sample->values[VALUE_OBJECTS];
+			estimates->classes[class].bytes += (double)sample->values[VALUE_BYTES];
+		}
+		add_to_site(&sites, owners, sample, class);
+	}
+	owner_table_free(owners);
+	set_unseen(estimates, &sites);
+}
+
+struct estimates *estimates_new(const struct profile *profile)
+{
+	struct estimates *estimates = checked(calloc(1, sizeof(*estimates)));
+
+	estimates->profile = profile;
+	estimates->tiny_shared = -1;
+	if (profile->rows_exact)
+		return estimates;
+	add_totals(estimates);
+	add_samples(estimates);
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		struct estimates_class *sum = &estimates->classes[class];
+		double size = (double)size_class_bytes(class);
+
+		sum->objects = fmax(0, sum->objects);
+		sum->bytes = fmax(0, sum->bytes);
+		if (class == 0)
+			size = sum->objects > 0 ? fmax(LARGE_LEAST, sum->bytes / sum->objects) : LARGE_LEAST;
+		sum->chance = profile->rate > 1 ? -expm1(-size / (double)profile->rate) : 1;
+	}
+	return estimates;
+}
+
+void estimates_free(struct estimates *estimates)
+{
+	free(estimates);
+}
+
+/* --- calibration --- */
+
+/* Scales numbers so that their sum, and not only each of them, is rounded right. */
+struct scale {
+	double factor, carry;
+};
+
+static int64_t scaled(struct scale *scale, int64_t number)
+{
+	double wanted = (double)number * scale->factor + scale->carry, whole = round(wanted);
+
+	scale->carry = wanted - whole;
+	return count_from(fmax(0, whole));
+}
+
+static struct scale scale_to(double wanted, double sum)
+{
+	return (struct scale){sum > 0 && wanted > 0 ? wanted / sum : 1, 0};
+}
+
+void estimates_calibrate(struct profile *profile, size_t first, int64_t rate,
+			 const int64_t totals[SPAN_CLASSES][VALUE_COUNT])
+{
+	struct profile_process process = {0};
+	double objects[SIZE_CLASSES] = {0}, bytes[SIZE_CLASSES] = {0};
+	double all_objects[SIZE_CLASSES] = {0}, all_bytes[SIZE_CLASSES] = {0};
+	struct scale object_scale[SIZE_CLASSES], byte_scale[SIZE_CLASSES];
+	bool folded;
+
+	memcpy(process.class_totals, totals, sizeof(process.class_totals));
+	folded = estimates_folded(&process);
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		if (totals[class][VALUE_OBJECTS] == VALUE_UNMEASURED || (folded && class == TINY_SPAN_CLASS))
+			continue;
+		objects[span_class_size_class(class)] += (double)totals[class][VALUE_OBJECTS];
+		bytes[span_class_size_class(class)] += (double)totals[class][VALUE_BYTES];
+	}
+	for (size_t i = first; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+
+		if (sample->key.rate != rate || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+			continue;
+		all_objects[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_OBJECTS];
+		all_bytes[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_BYTES];
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		object_scale[class] = scale_to(objects[class], all_objects[class]);
+		byte_scale[class] = scale_to(bytes[class], all_bytes[class]);
+	}
+	for (size_t i = first; i < profile->sample_count; i++) {
+		struct profile_sample *sample = profile->samples[i];
+		int class = span_class_size_class(sample->key.span_class);
+
+		if (sample->key.rate != rate || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+			continue;
+		sample->values[VALUE_OBJECTS] = scaled(&object_scale[class], sample->values[VALUE_OBJECTS]);
+		sample->values[VALUE_BYTES] = scaled(&byte_scale[class], sample->values[VALUE_BYTES]);
+	}
+}
