@@ -10,6 +10,7 @@
 #include "debug.h"
 #include "malloc_fast.h"
 #include "sampler.h"
+#include "scavenge.h"
 #include "special.h"
 #include "sys.h"
 
@@ -34,6 +35,7 @@ static void *out_of_memory(void)
 
 static void *malloc_large(struct mcache *c, const struct request *r, struct caller *caller)
 {
+	scavenge_poll();
 	struct mheap_grown grown = {0};
 	size_t npages = r->bytes >> PageShift;
 	struct mspan *s = mheap_allocAligned(npages, r->alignment >> PageShift, r->spanclass, &grown);
@@ -292,6 +294,7 @@ void free_slow(void *object)
 		address = (uintptr_t)object;
 		s = span_at(object);
 	}
+	scavenge_poll();
 	struct mcache *c = mcache_enter();
 	if (s->state == mSpanLarge)
 		free_large(c, s);

@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #include "sampler.h"
+#include "scavenge.h"
 #include "sys.h"
 
 #define ALL_136(x) ALL_8(ALL_17(x))
@@ -105,6 +106,7 @@ static void place(struct mcache *c, struct mspan *s)
 
 void mcache_freedSome(struct mcache *c, struct mspan *s)
 {
+	scavenge_poll();
 	if (reader_get(&s->list))
 		place(c, s);
 	else
@@ -120,6 +122,7 @@ void mcache_post(struct mcache *c, struct mspan *s)
 		s->next_posted = first;
 	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst,
 						      memory_order_relaxed));
+	scavenge_posted();
 	/* The cache may have given up the span, and looked at its list for the last time. */
 	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != c)
 		take_posted(c, NULL);
@@ -232,6 +235,7 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled)
 {
+	scavenge_poll();
 	for (;;) {
 		void *object = nextFree(c, c->alloc[spanclass], sampled);
 		if (object || !refill(c, spanclass, caller))

@@ -20,6 +20,7 @@
 enum {
 	HeapAllocChunk = 1 << 20,  /* the arena grows by at least so much */
 	GrowPages = 8,		   /* and by multiples of so many pages: 64 KiB */
+	ClockPages = 16,	   /* of a freed span, for which it is worth to ask the clock */
 	ReleasedAtOnce = 64,	   /* pages that an object gives up when it shrinks: 512 KiB */
 	HoleFilled = 1 << 17,	   /* pages of a hole whose table entries are filled, against wild frees: 1 GiB */
 	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
@@ -77,7 +78,7 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 		/* Not what posting uses: a late freer may still hold the struct on some mcache's list. */
 		s->base = base;
 		s->npages = npages;
-		s->npreleased = 0;
+		s->npreleased = s->released_tail = 0;
 		s->pages_needzero = false;
 		s->divMagic = 0;
 		owner_set(&s->list, NULL);
@@ -133,8 +134,9 @@ static void merge(struct mspan *s, struct mspan *with)
 {
 	remove_free(with);
 	set_table(with, &emptymspan, false);
-	if (with->base < s->base)
-		s->base = with->base;
+	struct mspan *low = with->base < s->base ? with : s, *high = low == s ? with : s;
+	s->released_tail = high->released_tail < high->npages ? high->released_tail : high->npages + low->released_tail;
+	s->base = low->base;
 	if (with->unusedsince > s->unusedsince)
 		s->unusedsince = with->unusedsince;
 	s->npages += with->npages;
@@ -193,7 +195,7 @@ static bool mheap_grow(size_t npages, size_t align_pages, struct mheap_grown *gr
 	if (hole)
 		make_hole(hole, extent.hole);
 	s->base = extent.base;
-	s->npages = s->npreleased = extent.bytes >> PageShift;
+	s->npages = s->npreleased = s->released_tail = extent.bytes >> PageShift;
 	mheap.arena_used += extent.bytes;
 	set_table(s, &emptymspan, true);
 	__atomic_store_n(&arena_map.pages, (mheap.arena_used - mheap.arena_start) >> PageShift, __ATOMIC_RELEASE);
@@ -235,11 +237,12 @@ static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grow
 		rest->unusedsince = s->unusedsince;
 		/* Where some were, it is not known which. */
 		rest->npreleased = s->npreleased < rest->npages ? s->npreleased : rest->npages;
+		rest->released_tail = s->released_tail < rest->npages ? s->released_tail : rest->npages;
 		s->npages = npages;
 		insert_free(rest);
 		set_table(rest, rest, false);
 	}
-	s->npreleased = 0;
+	s->npreleased = s->released_tail = 0;
 	s->state = mSpanDead; /* nobody's neighbour until it is somebody's */
 	return s;
 }
@@ -396,6 +399,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		s->objMagic = 0;
 		mSpanList_insert(busy_list(npages), s);
 	} else if (!init_small(s, spanclass)) {
+		s->released_tail = 0;
 		freeSpanLocked(s);
 		return NULL;
 	}
@@ -466,7 +470,9 @@ void mheap_freeSpan(struct mspan *s)
 	if (s->tiny)
 		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
 	s->tiny = NULL;
-	s->npreleased = 0;
+	s->npreleased = s->released_tail = 0;
+	if (s->npages >= ClockPages)
+		mheap.now = sysNow();
 	freeSpanLocked(s);
 	scavenge_tick();
 	lock_release(&mheap.lock);
@@ -484,7 +490,7 @@ static bool shrink(struct mspan *s, size_t npages)
 		rest->pages_needzero = true;
 		/* Much of it would wait for the scavenger, and the program has just said that it needs less. */
 		if (cut >= ReleasedAtOnce && sysUnused((void *)rest->base, mspan_bytes(rest))) {
-			rest->npreleased = cut;
+			rest->npreleased = rest->released_tail = cut;
 			rest->pages_needzero = false;
 		}
 		freeSpanLocked(rest);

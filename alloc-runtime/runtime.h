@@ -25,7 +25,7 @@
  *   mheap        has only large objects on its busy lists: other spans in use are on those of mcache and mcentral
  *   sweep        visits for few free objects, by allspans, where Go's has to find every unmarked one
  *   arena        grows in one piece from its start, as far as the address space lets it, with holes if it must
- *   scavenging   goes by the clock of frees, in a thread only where one is asked for
+ *   scavenging   goes by the clock that slow paths look at, in a thread only if one is asked for
  */
 
 #include <stdatomic.h>
@@ -169,7 +169,10 @@ struct mspan {
 	_Atomic bool posted; /* on its owner's list of spans that others made worth looking at */
 
 	_Alignas(CACHE_LINE) size_t npages;
-	uint64_t objMagic;	  /* what divMagic is where it is not 0 */
+	union {
+		uint64_t objMagic;    /* what divMagic is where it is not 0 */
+		size_t released_tail; /* of a free span: pages at its end that are all given back */
+	};
 	_Atomic uint16_t *tiny;	  /* span class 5: a count for each object, NULL before the first; see tiny.c */
 	size_t npreleased;	  /* of a free span: pages given back to the system, or never used */
 	uint64_t unusedsince;	  /* of a free span: nanoseconds, coarsely */
@@ -393,8 +396,14 @@ struct mheap {
 	_Atomic uintptr_t prefaulted; /* the end of what mheap_prefault asked for last */
 
 	/* scavenge.c */
-	size_t limit; /* bytes, 0: none */
-	uint64_t now, lastscavenge;
+	size_t limit;		/* bytes, 0: none */
+	uint64_t now;		/* nanoseconds, coarsely; may be late */
+	uint64_t lastscavenge;	/* when memory went back by the clock */
+	uint64_t scavenge_next; /* not before; read without the lock */
+	size_t idle_most;	/* bytes that were idle when the present steps began */
+	bool idle;		/* slow paths should ask the clock; read without the lock, a late value costs a look */
+	uint8_t owned_rounds;	/* looks at spans with owners that are still to come */
+	uint64_t owned_next;	/* when */
 	uint32_t ticks;
 	struct lock scavengelock; /* while the scavenger holds the objects of a span */
 

@@ -14,82 +14,162 @@ enum {
 	TickOperations = 32, /* frees of pages between looks at the clock */
 	MinPages = 8,	     /* shorter spans cost more to fault in again than they hold */
 	SpansAtOnce = 256,   /* looked at under one lock */
+	IdleLeast = 1 << 20, /* bytes free and not given back, from which on the clock is asked */
+	IdleShare = 16,	     /* and 1 / IdleShare of the heap in use */
+	StepBytes = 4 << 20, /* given back at a time, at least */
+	StepPause = 20,	     /* milliseconds between steps */
+	LookPause = 200,     /* the same after one that found nothing old enough */
+	AllWithin = 3000,    /* milliseconds of steps for everything that is old enough */
+	OwnedRounds = 2,     /* looks at spans with owners after the last post; see enum mspan_idle */
 };
+#define MILLISECOND 1000000ULL
 
-/* What walks over the free spans do: returns true to go on. */
-typedef bool visit_function(struct mspan *s, uint64_t argument, size_t *bytes);
+/* What a walk over the free spans is for. */
+struct walk {
+	uint64_t before; /* of unusedsince */
+	size_t wanted;	 /* bytes */
+	size_t bytes;	 /* given back */
+};
+typedef bool visit_function(struct mspan *s, struct walk *walk); /* true: go on */
 
-static bool visit_tree(struct mspan *s, visit_function *visit, uint64_t argument, size_t *bytes)
+static bool visit_tree(struct mspan *s, visit_function *visit, struct walk *walk)
 {
 	/* Longest first. */
-	return !s || (visit_tree(s->next, visit, argument, bytes) && visit(s, argument, bytes) &&
-		      visit_tree(s->prev, visit, argument, bytes));
+	return !s || (visit_tree(s->next, visit, walk) && visit(s, walk) && visit_tree(s->prev, visit, walk));
 }
 
-static size_t visit_free(visit_function *visit, uint64_t argument, size_t shortest)
+static size_t visit_free(visit_function *visit, struct walk *walk, size_t shortest)
 {
-	size_t bytes = 0;
-
-	if (!visit_tree(mheap.freelarge.root.first, visit, argument, &bytes))
-		return bytes;
+	if (!visit_tree(mheap.freelarge.root.first, visit, walk))
+		return walk->bytes;
 	for (size_t n = NumFreeLists - 1; n >= shortest && n > 0; n--)
 		for (struct mspan *s = mheap.free[n].first; s; s = s->next)
-			if (!visit(s, argument, &bytes))
-				return bytes;
-	return bytes;
+			if (!visit(s, walk))
+				return walk->bytes;
+	return walk->bytes;
 }
 
-static size_t release(struct mspan *s)
+/* Gives back at most so many pages of a free span, from its end on. */
+static size_t release(struct mspan *s, size_t most)
 {
-	size_t pages = s->npages - s->npreleased;
+	size_t left = s->npages - s->released_tail, pages = left < most ? left : most;
+	uintptr_t end = s->base + (left << PageShift);
 
-	if (pages == 0 || !sysUnused((void *)s->base, mspan_bytes(s)))
+	if (s->npreleased == s->npages || pages == 0 ||
+	    !sysUnused((void *)(end - (pages << PageShift)), pages << PageShift))
 		return 0;
-	s->npreleased = s->npages;
-	s->pages_needzero = false;
-	mheap.pagesReleased += pages;
-	return pages << PageShift;
+	size_t before = s->npreleased;
+	s->released_tail += pages;
+	/* Which of the rest had been given back before is not known. */
+	s->npreleased = before + pages < s->npages ? before + pages : s->npages;
+	if (s->released_tail == s->npages) {
+		s->npreleased = s->npages;
+		s->pages_needzero = false;
+	}
+	mheap.pagesReleased += s->npreleased - before;
+	return (s->npreleased - before) << PageShift;
 }
 
-static bool release_old(struct mspan *s, uint64_t before, size_t *bytes)
+static bool release_old(struct mspan *s, struct walk *walk)
 {
-	if (s->unusedsince <= before)
-		*bytes += release(s);
-	return true;
+	size_t left = ((walk->wanted - walk->bytes) >> PageShift) + 1;
+
+	if (s->unusedsince <= walk->before)
+		walk->bytes += release(s, left);
+	return walk->bytes < walk->wanted;
 }
 
-static bool release_until(struct mspan *s, uint64_t wanted, size_t *bytes)
+/* Bytes of free spans that still take memory. */
+static size_t idle_bytes(void)
 {
-	*bytes += release(s);
-	return *bytes < wanted;
+	return mheap_mapped() - ((mheap.pagesInUse + mheap.pagesReleased) << PageShift);
+}
+
+static void note_idle(void)
+{
+	size_t least = (mheap.pagesInUse << PageShift) / IdleShare;
+
+	owner_set(&mheap.idle, mheap.owned_rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
+}
+
+/* One step of giving back what is old enough. */
+static void step(uint64_t now)
+{
+	uint64_t passed = now - mheap.lastscavenge;
+	struct walk walk = {.before = now - ScavengeAge * MILLISECOND, .wanted = StepBytes};
+
+	if (passed > AllWithin * MILLISECOND)
+		passed = AllWithin * MILLISECOND;
+	size_t share = (size_t)((double)mheap.idle_most * (double)passed / (AllWithin * (double)MILLISECOND));
+	if (share > walk.wanted)
+		walk.wanted = share;
+	visit_free(release_old, &walk, MinPages);
+	mheap.now = mheap.lastscavenge = now;
+	if (walk.bytes == 0)
+		mheap.idle_most = idle_bytes();
+	owner_set(&mheap.scavenge_next, now + (walk.bytes != 0 ? StepPause : LookPause) * MILLISECOND);
+	note_idle();
 }
 
 void scavenge_tick(void)
 {
-	const uint64_t age = ScavengeAge * 1000000ULL;
+	size_t idle = idle_bytes();
 
+	if (idle > mheap.idle_most) {
+		if (mheap.idle_most < IdleLeast)
+			mheap.lastscavenge = mheap.now;
+		mheap.idle_most = idle;
+	}
+	note_idle();
 	if (++mheap.ticks % TickOperations != 0)
 		return;
+	mheap.now = sysNow();
+	if (mheap.now >= mheap.scavenge_next)
+		step(mheap.now);
+}
+
+void scavenge_due(void)
+{
 	uint64_t now = sysNow();
-	mheap.now = now;
-	if (now - mheap.lastscavenge < age / 2)
+
+	/* Whoever has the lock frees pages, or is in a step: no need to wait. */
+	if (now < reader_get(&mheap.scavenge_next) || !lock_try(&mheap.lock))
 		return;
-	mheap.lastscavenge = now;
-	visit_free(release_old, now - age, MinPages);
+	bool owned = mheap.owned_rounds != 0 && now >= mheap.owned_next;
+	if (owned) {
+		owner_set(&mheap.owned_rounds, mheap.owned_rounds - 1);
+		mheap.owned_next = now + ScavengeAge * MILLISECOND;
+	}
+	step(now);
+	lock_release(&mheap.lock);
+	if (owned)
+		scavenge_owned(false);
+}
+
+void scavenge_posted(void)
+{
+	if (reader_get(&mheap.owned_rounds) == OwnedRounds || !lock_try(&mheap.lock))
+		return;
+	owner_set(&mheap.owned_rounds, OwnedRounds);
+	mheap.owned_next = sysNow() + ScavengeAge * MILLISECOND;
+	owner_set(&mheap.idle, true);
+	lock_release(&mheap.lock);
 }
 
 void scavenge_for(size_t npages)
 {
-	size_t arena = mheap_mapped() >> PageShift;
-	size_t resident = (arena - mheap.pagesReleased + npages) << PageShift;
+	size_t resident = mheap_mapped() - ((mheap.pagesReleased - npages) << PageShift);
+	struct walk walk = {.before = UINT64_MAX, .wanted = resident - mheap.limit};
 
 	if (mheap.limit != 0 && resident > mheap.limit)
-		visit_free(release_until, resident - mheap.limit, 1);
+		visit_free(release_old, &walk, 1);
 }
 
 size_t scavenge_all(void)
 {
-	return visit_free(release_old, UINT64_MAX, 1);
+	struct walk walk = {.before = UINT64_MAX, .wanted = SIZE_MAX};
+
+	return visit_free(release_old, &walk, 1);
 }
 
 size_t goalloc_release_memory(void)
@@ -190,8 +270,11 @@ size_t scavenge_owned(bool at_once)
 static void scavenge_by_clock(void)
 {
 	lock_acquire(&mheap.lock);
-	mheap.now = mheap.lastscavenge = sysNow();
-	visit_free(release_old, mheap.now - ScavengeAge * 1000000ULL, MinPages);
+	uint64_t now = sysNow();
+	struct walk walk = {.before = now - ScavengeAge * MILLISECOND, .wanted = SIZE_MAX};
+	mheap.now = mheap.lastscavenge = now;
+	visit_free(release_old, &walk, MinPages);
+	note_idle();
 	lock_release(&mheap.lock);
 	scavenge_owned(false);
 }

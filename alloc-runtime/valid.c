@@ -163,6 +163,7 @@ static const char *arena_is_valid(void)
 			CHECK(reader_get(&s->list) ==
 			      (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
 			CHECK(s->npreleased <= s->npages);
+			CHECK(s->released_tail <= s->npreleased);
 			released += s->npreleased;
 		} else {
 			CHECK(s->state == mSpanInUse || s->state == mSpanLarge);

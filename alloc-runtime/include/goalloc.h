@@ -71,8 +71,9 @@ int goalloc_set_profile_record(void *object, void *record);
 void *goalloc_profile_record(const void *object); /* NULL: there is none */
 
 /*
- * Memory that is not in use goes back to the system when it has been free for a second; the library looks at the clock
- * when the program frees. With a limit (bytes; 0: none) it goes back as soon as what is mapped and not given back would
+ * Memory that is not in use goes back to the system in steps when it has been free for a second, and is all back within
+ * some seconds. The library looks at the clock on its slow paths, which a program that allocates takes every 64
+ * allocations of a size at the latest; one that calls nothing keeps what it has. With a limit (bytes; 0: none) it goes back as soon as what is mapped and not given back would
  * pass it. The limit does not fail allocations: what is in use stays. It can be set by GOALLOC_MEMORY_LIMIT in the
  * environment too (bytes, with k, m or g). Returns the limit before.
  */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "goalloc.h"
@@ -635,6 +636,38 @@ static void nothing_is_reserved_that_mlockall_would_count(void **state)
 	assert_int_equal(in_a_process(lock_all_memory), 0);
 }
 
+/* A program that allocates little after a burst, and has no thread of ours: what is idle goes back within ten seconds. */
+static int burst(void)
+{
+	enum { N = 200000 };
+	static void *objects[N];
+	unsigned random = 1;
+	struct timespec begin, now;
+	size_t before = resident();
+
+	for (unsigned i = 0; i < N; i++) {
+		size_t size = 64 + next(&random) % 600;
+		memset(objects[i] = goalloc_scan(size), 1, size);
+	}
+	if (resident() < before + (50 << 20))
+		return 1;
+	empty(objects, N);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		usleep(100000);
+		for (unsigned k = 0; k < 100; k++)
+			goalloc_free(goalloc_scan(100 + k * 5));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (resident() > before + (4 << 20) && now.tv_sec - begin.tv_sec <= 10);
+	return resident() > before + (4 << 20) ? 2 : mheap_is_valid() ? 3 : 0;
+}
+
+static void what_is_idle_goes_back_while_the_program_does_little(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(burst), 0);
+}
+
 static void a_limit_gives_memory_back_at_once(void **state)
 {
 	(void)state;
@@ -813,6 +846,7 @@ int main(void)
 		cmocka_unit_test(an_idle_process_with_a_scavenger_gives_memory_back),
 		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
 		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
+		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),
