@@ -78,3 +78,4 @@ install: all
 		alloc-runtime/include/goalloc_recording.h $(DESTDIR)$(PREFIX)/include/
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/goalloc.pc
+	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; ldconfig || :; fi

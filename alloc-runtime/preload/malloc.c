@@ -148,7 +148,7 @@ EXPORT void *memalign(size_t alignment, size_t size)
 	struct caller caller = CALLER_HERE();
 	size_t power = MallocSizeStep;
 
-	while (power < alignment && power <= SIZE_MAX / 4)
+	while (power < alignment && power <= SIZE_MAX / 2)
 		power *= 2;
 	if (power < alignment) {
 		errno = EINVAL;
@@ -209,17 +209,4 @@ EXPORT _Noreturn void _exit(int status)
 EXPORT _Noreturn void _Exit(int status)
 {
 	_exit(status);
-}
-
-EXPORT struct mallinfo2 mallinfo2(void)
-{
-	struct goalloc_memstats stats;
-
-	goalloc_read_memstats(&stats);
-	return (struct mallinfo2){
-		.arena = stats.HeapSys,
-		.uordblks = stats.HeapAlloc,
-		.fordblks = stats.HeapSys - stats.HeapAlloc,
-		.keepcost = stats.HeapIdle - stats.HeapReleased,
-	};
 }

@@ -58,5 +58,22 @@ def test_destdir_is_put_before_every_path_and_into_none(t):
     t.run(staging / "opt/escapement/bin/escapement", "--version")
 
 
+def test_an_installed_library_is_found_at_once(t):
+    """In a mount namespace whose /usr/local and /etc are its own: no LD_LIBRARY_PATH, no ldconfig by hand."""
+    harness.require_root()
+    source = t.path("program.c")
+    source.write_text(PROGRAM)
+    script = f"""
+        set -e
+        mkdir etc; cp -a /etc/. etc; mount --bind etc /etc; mount -t tmpfs none /usr/local
+        make -s -C {harness.ROOT} install B={harness.BUILD.relative_to(harness.ROOT)}
+        PKG_CONFIG_PATH=/usr/local/lib/pkgconfig; export PKG_CONFIG_PATH
+        cc -o program program.c $(pkg-config --cflags --libs goalloc)
+        ./program
+    """
+    t.run("unshare", "--mount", "sh", "-c", script, cwd=t.directory,
+          env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "LD_LIBRARY_PATH")})
+
+
 if __name__ == "__main__":
     harness.main()

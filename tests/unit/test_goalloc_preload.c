@@ -421,6 +421,62 @@ static void trim_and_mallinfo_work(void **state)
 	assert_true(trimmed.keepcost <= 1 << 20);
 }
 
+static void what_glibc_says_of_memory_is_said(void **state)
+{
+	(void)state;
+	enum { N = 1000, Size = 1000 };
+	static void *objects[N];
+	struct mallinfo2 before = mallinfo2();
+	char *text = NULL;
+	size_t length;
+
+	for (unsigned i = 0; i < N; i++)
+		objects[i] = call_malloc(Size);
+	struct mallinfo2 wide = mallinfo2();
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	struct mallinfo narrow = mallinfo();
+#pragma GCC diagnostic pop
+	assert_in_range(wide.uordblks - before.uordblks, N * Size, N * Size * 11 / 10);
+	assert_int_equal(wide.uordblks + wide.fordblks, wide.arena);
+	assert_int_equal(narrow.uordblks, wide.uordblks);
+	assert_int_equal(narrow.arena, wide.arena);
+	FILE *stream = open_memstream(&text, &length);
+	assert_int_equal(malloc_info(1, stream), EINVAL);
+	assert_int_equal(malloc_info(0, stream), 0);
+	fclose(stream);
+	assert_memory_equal(text, "<malloc version=\"1\">\n", 21);
+	assert_non_null(strstr(text, "<size class=\"32\" bytes=\"1024\" mallocs=\""));
+	assert_string_equal(text + length - 10, "</malloc>\n");
+	call_free(text);
+	errno = 0;
+	for (int parameter = -8; parameter < 10; parameter++)
+		assert_int_equal(mallopt(parameter, 1), 0);
+	assert_int_equal(errno, 0);
+	for (unsigned i = 0; i < N; i++)
+		call_free(objects[i]);
+}
+
+/* 2^63 is a power of two, and too much; more is none. */
+static void errno_of_huge_alignments_is_glibcs(void **state)
+{
+	(void)state;
+	void *object = &object;
+
+	errno = 0;
+	assert_null(call_memalign(1UL << 63, 100));
+	assert_int_equal(errno, ENOMEM);
+	errno = 0;
+	assert_null(call_memalign((1UL << 63) + 1, 100));
+	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_null(call_aligned_alloc(1UL << 63, 100));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(posix_memalign(&object, 1UL << 63, 100), ENOMEM);
+	assert_int_equal(posix_memalign(&object, 1UL << 63 | 8, 100), EINVAL);
+	assert_ptr_equal(object, &object);
+}
+
 /* ---- threads and forks ---- */
 
 static void *churn(void *argument)
@@ -691,6 +747,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(cfree_frees),
 		cmocka_unit_test(operator_new_and_delete_are_there),
 		cmocka_unit_test(trim_and_mallinfo_work),
+		cmocka_unit_test(what_glibc_says_of_memory_is_said),
+		cmocka_unit_test(errno_of_huge_alignments_is_glibcs),
 		cmocka_unit_test(children_of_a_busy_process_allocate),
 		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
 		cmocka_unit_test(destructors_of_threads_may_allocate),

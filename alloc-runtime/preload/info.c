@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * glibc's functions that say how much memory there is, in glibc's forms. One heap stands where glibc has arenas: "system"
+ * is HeapSys, "in use" are the bytes of live objects. Nothing can be set by mallopt.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+
+#include "goalloc.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT struct mallinfo2 mallinfo2(void)
+{
+	struct goalloc_memstats stats;
+
+	goalloc_read_memstats(&stats);
+	return (struct mallinfo2){
+		.arena = stats.HeapSys,
+		.ordblks = (stats.HeapIdle - stats.HeapReleased) != 0,
+		.uordblks = stats.HeapAlloc,
+		.fordblks = stats.HeapSys - stats.HeapAlloc,
+		.keepcost = stats.HeapIdle - stats.HeapReleased,
+	};
+}
+
+static int as_int(size_t n)
+{
+	return n < INT_MAX ? (int)n : INT_MAX;
+}
+
+/* The older form. glibc's numbers wrap around; these stop at the largest. */
+EXPORT struct mallinfo mallinfo(void)
+{
+	struct mallinfo2 wide = mallinfo2();
+
+	return (struct mallinfo){
+		.arena = as_int(wide.arena),
+		.ordblks = as_int(wide.ordblks),
+		.uordblks = as_int(wide.uordblks),
+		.fordblks = as_int(wide.fordblks),
+		.keepcost = as_int(wide.keepcost),
+	};
+}
+
+EXPORT void malloc_stats(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	fprintf(stderr,
+		"Arena 0:\nsystem bytes     = %10zu\nin use bytes     = %10zu\nTotal (incl. mmap):\n"
+		"system bytes     = %10zu\nin use bytes     = %10zu\n",
+		info.arena, info.uordblks, info.arena, info.uordblks);
+}
+
+EXPORT int malloc_info(int options, FILE *stream)
+{
+	struct goalloc_memstats stats;
+
+	if (options != 0)
+		return EINVAL;
+	goalloc_read_memstats(&stats);
+	fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n", stream);
+	for (unsigned i = 1; i < GOALLOC_SIZE_CLASSES; i++) {
+		const struct goalloc_by_size *class = &stats.BySize[i];
+		if (class->Mallocs != 0)
+			fprintf(stream, "<size class=\"%u\" bytes=\"%u\" mallocs=\"%lu\" frees=\"%lu\"/>\n", i,
+				class->Size, class->Mallocs, class->Frees);
+	}
+	fprintf(stream,
+		"</sizes>\n<total type=\"rest\" count=\"%u\" size=\"%lu\"/>\n<system type=\"current\" size=\"%lu\"/>\n"
+		"<aspace type=\"total\" size=\"%lu\"/>\n</heap>\n<system type=\"current\" size=\"%lu\"/>\n</malloc>\n",
+		stats.HeapIdle != 0, stats.HeapIdle, stats.HeapSys, stats.Sys, stats.Sys);
+	return 0;
+}
+
+/* Refused as glibc refuses: 0, errno as it was. */
+EXPORT int mallopt(int parameter, int value)
+{
+	(void)parameter, (void)value;
+	return 0;
+}
