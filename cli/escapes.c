@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "escape/escape_parser.h"
 #include "escape/escape_build.h"
+#include "escape/escape_diff.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
 #include "escape/escape_select.h"
@@ -77,7 +78,10 @@ static int show(const struct escape_output *output, const struct escape_filter *
 {
 	struct escape_graph *graph;
 	struct output file;
+	struct error gap;
 
+	if (escape_check_complete(output, "the output", &gap))
+		cli_warn("%s", gap.text);
 	if (output_open(&file, options.gate.output ? options.gate.output : "-", error))
 		return -1;
 	graph = escape_graph_new(output);
@@ -146,6 +150,15 @@ static int check_operands(int count, struct error *error)
 				 "go build -gcflags=-m=2 2> m2.txt");
 }
 
+/* What one side lacks cannot be compared. */
+static int check_whole(const struct escape_output *before, const struct escape_output *output, const char *name,
+		       const struct escape_filter *filter, struct error *error)
+{
+	if (escape_check_complete(before, options.diff, error) || escape_check_complete(output, name, error))
+		return -1;
+	return escape_check_packages(before, output, filter, options.directory ? options.directory : ".", name, error);
+}
+
 static int run(int argc, char **argv)
 {
 	struct escape_filter filter;
@@ -173,7 +186,9 @@ static int run(int argc, char **argv)
 	if (before || !options.diff)
 		output = options.build ? build_output(argv + first, argc - first, &error)
 				       : read_output(argv[first], options.directory ? options.directory : ".", &error);
-	if (output)
+	if (output && before && check_whole(before, output, first < argc ? argv[first] : "the build", &filter, &error))
+		status = -1;
+	else if (output)
 		status = before ? gate_static(&options.gate, before, output, &filter, &error)
 				: show(output, &filter, &error);
 	else

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "escape/escape_functions.h"
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
@@ -73,6 +74,8 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 	}
 	if (measured->escape && !(escape = escape_read(measured->escape, error)))
 		goto failed;
+	if (escape)
+		escape_name_functions(escape, ".");
 	for (int64_t i = 0; i < runs; i++) {
 		struct profile *profile = record_once(measured, argc, prepared, first, error);
 
@@ -82,6 +85,8 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 			cli_warn("%s", profile->warnings[j]);
 		gate_measurement_add(measurement, profile, escape, &options);
 		profile_free(profile);
+		for (size_t j = 0; i == 0 && gate_measurement_warning(measurement, j); j++)
+			cli_warn("%s", gate_measurement_warning(measurement, j));
 	}
 	counts = gate_measurement_finish(measurement, normalize, error);
 	measurement = NULL;

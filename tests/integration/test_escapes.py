@@ -105,7 +105,7 @@ def test_wrong_input_is_refused_with_a_reason(t):
     for arguments, message in ((["empty"], "'empty' is empty"), (["binary"], "'binary' is binary"),
                                (["utf16"], "'utf16' is UTF-16"), (["prose"], "no compiler annotations in 2 lines"),
                                (["missing"], "cannot open 'missing': No such file or directory"),
-                               ([t.directory], "Is a directory"), ([], "needs a file"), (["empty", "prose"], "one file"),
+                               ([t.directory], "is a directory without the compiler's log"), ([], "needs a file"), (["empty", "prose"], "one file"),
                                (["--nonsense", "empty"], "unknown option"), (["--kind", "x", M2], "unknown kind 'x'"),
                                (["--format", "xml", M2], "invalid value 'xml'"),
                                (["-o", "no/such/dir/f", M2], "cannot write 'no/such/dir/f'")):

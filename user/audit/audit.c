@@ -15,6 +15,7 @@
 #include "audit/audit_calls.h"
 #include "audit/audit_copies.h"
 #include "audit/audit_filter.h"
+#include "audit/audit_gaps.h"
 #include "audit/audit_groups.h"
 #include "audit/audit_index.h"
 #include "audit/audit_match.h"
@@ -357,23 +358,27 @@ static void finish_rows(struct join *join)
 	}
 }
 
-static void warn(struct audit *audit, const char *text)
+/* Takes over a sentence that the caller was given to free; NULL is none. */
+static void warn(struct audit *audit, char *sentence)
 {
-	audit->warnings[audit->warning_count++] = arena_string(&audit->storage->memory, text, strlen(text));
+	if (sentence)
+		audit->warnings[audit->warning_count++] =
+			arena_string(&audit->storage->memory, sentence, strlen(sentence));
+	free(sentence);
 }
 
-static void add_warnings(struct audit *audit)
+static void add_warnings(struct join *join)
 {
-	enum { WARNINGS = 2 };
-	char *stale = audit_stale(audit);
+	enum { WARNINGS = 4 };
+	struct audit *audit = join->audit;
 
 	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
-		warn(audit, "the profile does not measure the objects of lines: a line without refills may have "
-			    "allocated all the same");
-	if (stale)
-		warn(audit, stale);
-	free(stale);
+		warn(audit, strdup("the profile does not measure the objects of lines: a line without refills may have "
+				   "allocated all the same"));
+	warn(audit, audit_incomplete(audit->output));
+	warn(audit, audit_uncovered(&join->groups, join->index, audit->profile));
+	warn(audit, audit_stale(audit));
 }
 
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
@@ -394,7 +399,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
 	finish_rows(&join);
-	add_warnings(audit);
+	add_warnings(&join);
 	audit_filter(audit, &everything, VALUE_BYTES);
 	audit_matcher_free(join.matcher);
 	audit_index_free(join.index);

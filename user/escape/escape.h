@@ -77,6 +77,11 @@ struct escape_unrecognized {
 	const char *text;     /* printable: control bytes are escaped; cut at 4 KiB */
 };
 
+/* A package that did not compile: the compiler said nothing about what escapes in it. */
+struct escape_failure {
+	const char *package, *text; /* the first error; NULL if the input has none */
+};
+
 struct escape_output {
 	struct escape_annotation *annotations; /* in input order, repeats of one message at one position once */
 	size_t annotation_count;
@@ -85,6 +90,9 @@ struct escape_output {
 	size_t unrecognized_count;
 	const char **packages; /* in order of first appearance */
 	size_t package_count;
+	struct escape_failure *failures;
+	size_t failure_count;
+	const char *cut; /* the line where a log was cut, or at which the input ends in the middle; NULL if it is whole */
 	uint64_t line_count, byte_count; /* of the input */
 	struct escape_storage *storage;	 /* private to escape_parser.c */
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "escape/escape_facts.h"
@@ -166,6 +167,81 @@ struct escape_diff *escape_diff_new(const struct escape_side *before, const stru
 	}
 	string_table_free(&comparison.keys);
 	return diff;
+}
+
+/* ---- packages that only the old output has ---- */
+
+static bool has_package(const struct escape_output *output, const char *package)
+{
+	for (size_t i = 0; i < output->package_count; i++) {
+		if (strcmp(output->packages[i], package) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_there(const char *directory, const char *file)
+{
+	char *path;
+	bool there;
+
+	if (asprintf(&path, "%s%s%s", *file == '/' ? "" : directory, *file == '/' ? "" : "/", file) < 0)
+		abort();
+	there = access(path, R_OK) == 0;
+	free(path);
+	return there;
+}
+
+/* Whether a file of the output is in the directory: of one package, or of any (NULL). */
+static bool has_files(const struct escape_output *output, const char *package, const char *directory)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *a = &output->annotations[i];
+
+		if (!a->file || a->file == last || (package && a->package != package))
+			continue;
+		last = a->file;
+		if (*a->file != '<' && is_there(directory, a->file))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the filter accepts anything that is said of the package. */
+static bool is_compared(const struct escape_output *output, const char *package, const struct escape_filter *filter)
+{
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		if (output->annotations[i].package == package && escape_filter_accepts(filter, &output->annotations[i]))
+			return true;
+	}
+	return false;
+}
+
+int escape_check_packages(const struct escape_output *before, const struct escape_output *after,
+			  const struct escape_filter *filter, const char *directory, const char *name,
+			  struct error *error)
+{
+	bool at_hand = has_files(after, NULL, directory);
+
+	for (size_t i = 0; i < before->package_count; i++) {
+		const char *package = before->packages[i];
+
+		if (has_package(after, package) || !is_compared(before, package, filter))
+			continue;
+		if (!at_hand)
+			return error_set(error, STATUS_USAGE,
+					 "'%s' says nothing of %s: was it removed, or not built? name the directory "
+					 "where the compiler ran with -C",
+					 name, package);
+		if (has_files(before, package, directory))
+			return error_set(error, STATUS_USAGE,
+					 "'%s' says nothing of %s, which the old output speaks of and whose files are "
+					 "there; build all packages: go build -gcflags=-m=2 ./... 2> FILE",
+					 name, package);
+	}
+	return 0;
 }
 
 void escape_diff_free(struct escape_diff *diff)

@@ -44,6 +44,15 @@ struct escape_side {
 /* Compares what the filter accepts. The caller frees the diff. */
 struct escape_diff *escape_diff_new(const struct escape_side *before, const struct escape_side *after,
 				    const struct escape_filter *filter);
+/*
+ * Fails with the name of a package that the old output speaks of and the new one does not, unless it was removed: a
+ * comparison would take its escapes for gone. Removed it is if none of its files is in `directory`, where other files of
+ * the new output are. `name` is the new output's, for the message.
+ */
+int escape_check_packages(const struct escape_output *before, const struct escape_output *after,
+			  const struct escape_filter *filter, const char *directory, const char *name,
+			  struct error *error);
+
 void escape_diff_free(struct escape_diff *diff); /* NULL is allowed */
 
 #endif

@@ -38,6 +38,12 @@ struct escape_parser {
 	uint64_t line_number;
 	size_t unrecognized_capacity;
 
+	/* Of the package whose lines are read now. */
+	const char *package, *first_error;
+	uint64_t recognized;
+	bool in_vet; /* behind "# [import/path]": what go vet says */
+	size_t failure_capacity;
+
 	struct buffer partial; /* a line whose end has not come yet */
 	struct buffer clean;   /* a line made printable */
 	struct buffer joined;  /* lines that end inside a raw string, each with its newline */
@@ -57,22 +63,6 @@ static void buffer_append(struct buffer *buffer, const char *text, size_t length
 	buffer_reserve(buffer, length);
 	memcpy(buffer->text + buffer->length, text, length);
 	buffer->length += length;
-}
-
-static void add_unrecognized(struct escape_parser *parser, struct span line, uint64_t line_number)
-{
-	struct escape_output *output = parser->output;
-	size_t length = line.length;
-
-	if (length > UNRECOGNIZED_LENGTH_MAX) {
-		length = UNRECOGNIZED_LENGTH_MAX;
-		while (length && ((unsigned char)line.text[length] & 0xc0) == 0x80)
-			length--;
-	}
-	output->unrecognized = array_reserve(output->unrecognized, output->unrecognized_count,
-					     &parser->unrecognized_capacity, sizeof(*output->unrecognized));
-	output->unrecognized[output->unrecognized_count++] =
-		(struct escape_unrecognized){line_number, string_table_intern(parser->strings, line.text, length)};
 }
 
 /* "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
@@ -110,6 +100,106 @@ static bool parse_message(const struct escape_parser *parser, struct span line, 
 	       (message->role == MESSAGE_VERDICT && span_find(message->subject, SPAN("#")) >= 0);
 }
 
+static struct span make_printable(struct escape_parser *parser, struct span line)
+{
+	if (printable_is(line.text, line.length))
+		return line;
+	parser->clean.length = 0;
+	buffer_reserve(&parser->clean, line.length * PRINTABLE_GROWTH);
+	return (struct span){parser->clean.text, printable_copy(parser->clean.text, line.text, line.length)};
+}
+
+/* ---- packages that did not compile, and logs that were cut ---- */
+
+static void add_failure(struct escape_parser *parser, const char *package, const char *text)
+{
+	struct escape_output *output = parser->output;
+
+	for (size_t i = 0; i < output->failure_count; i++) {
+		if (output->failures[i].package == package) {
+			output->failures[i].text = output->failures[i].text ? output->failures[i].text : text;
+			return;
+		}
+	}
+	output->failures = array_reserve(output->failures, output->failure_count, &parser->failure_capacity,
+					 sizeof(*output->failures));
+	output->failures[output->failure_count++] = (struct escape_failure){package, text};
+}
+
+/* The compiler stops at errors before it looks at escapes: a package with errors and no messages did not compile. */
+static void end_package(struct escape_parser *parser)
+{
+	if (parser->package && parser->first_error && !parser->recognized)
+		add_failure(parser, parser->package, parser->first_error);
+	parser->first_error = NULL;
+	parser->recognized = 0;
+	parser->in_vet = false;
+}
+
+void escape_parser_fail(struct escape_parser *parser, const char *package)
+{
+	add_failure(parser, string_table_intern(parser->strings, package, strcspn(package, " ")), NULL);
+}
+
+void escape_parser_cut(struct escape_parser *parser, const char *text, size_t length)
+{
+	struct span shown = make_printable(parser, (struct span){text, length});
+
+	parser->output->cut = string_table_intern(parser->strings, shown.text, shown.length);
+}
+
+/* Whether a log was cut here. */
+static bool is_cut(struct span line)
+{
+	static const struct span signs[] = {
+		SPAN("output truncated"),   SPAN("output clipped"),
+		SPAN("has been truncated"), SPAN("job's log exceeded limit"),
+		SPAN("Job's log exceeded"), SPAN("exceeded the maximum log length"),
+		SPAN("log limit"),	    SPAN("[truncated"),
+		SPAN("(truncated"),	    SPAN("truncated ..."),
+		SPAN("lines omitted"),
+	};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++) {
+		if (span_find(line, signs[i]) >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a line that is no message may mean: an error of the package's, or that the log was cut. */
+static void note_trouble(struct escape_parser *parser, struct span line, const char *text)
+{
+	struct position position;
+	struct span rest;
+
+	if (is_cut(line))
+		parser->output->cut = text;
+	if (!parser->package || parser->in_vet || parser->first_error)
+		return;
+	if (position_split(line, facts_likely_path(parser->facts), &position, &rest))
+		parser->first_error = text;
+	if (span_find(line, SPAN("internal compiler error")) >= 0)
+		add_failure(parser, parser->package, text);
+}
+
+static void add_unrecognized(struct escape_parser *parser, struct span line, uint64_t line_number)
+{
+	struct escape_output *output = parser->output;
+	size_t length = line.length;
+
+	if (length > UNRECOGNIZED_LENGTH_MAX) {
+		length = UNRECOGNIZED_LENGTH_MAX;
+		while (length && ((unsigned char)line.text[length] & 0xc0) == 0x80)
+			length--;
+	}
+	output->unrecognized = array_reserve(output->unrecognized, output->unrecognized_count,
+					     &parser->unrecognized_capacity, sizeof(*output->unrecognized));
+	output->unrecognized[output->unrecognized_count++] =
+		(struct escape_unrecognized){line_number, string_table_intern(parser->strings, line.text, length)};
+	note_trouble(parser, line, output->unrecognized[output->unrecognized_count - 1].text);
+}
+
 static bool recognize(struct escape_parser *parser, struct span line)
 {
 	struct position position;
@@ -117,11 +207,20 @@ static bool recognize(struct escape_parser *parser, struct span line)
 	struct span text;
 
 	if (line.text[0] == '#' && parse_header(line, &text)) {
+		if (text.text[0] == '[') {
+			parser->in_vet = true;
+			return true;
+		}
+		end_package(parser);
+		parser->package = string_table_intern(parser->strings, text.text, text.length);
 		facts_package(parser->facts, text);
 		return true;
 	}
-	return parse_message(parser, line, &position, &message, &text) &&
-	       facts_add(parser->facts, &position, &message, text);
+	if (!parse_message(parser, line, &position, &message, &text) ||
+	    !facts_add(parser->facts, &position, &message, text))
+		return false;
+	parser->recognized++;
+	return true;
 }
 
 /* ---- messages over several lines ---- */
@@ -232,15 +331,6 @@ static bool begin_joined(struct escape_parser *parser, struct span line)
 
 /* ---- lines ---- */
 
-static struct span make_printable(struct escape_parser *parser, struct span line)
-{
-	if (printable_is(line.text, line.length))
-		return line;
-	parser->clean.length = 0;
-	buffer_reserve(&parser->clean, line.length * PRINTABLE_GROWTH);
-	return (struct span){parser->clean.text, printable_copy(parser->clean.text, line.text, line.length)};
-}
-
 static void parse_line(struct escape_parser *parser, struct span line)
 {
 	parser->line_number++;
@@ -296,13 +386,19 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser)
 {
 	struct escape_output *output = parser->output;
 
+	size_t unrecognized = output->unrecognized_count;
+
 	if (parser->partial.length)
 		parse_line(parser, (struct span){parser->partial.text, parser->partial.length});
+	/* The compiler ends its last line; one without an end that is no message is the beginning of one. */
+	if (output->unrecognized_count > unrecognized)
+		output->cut = output->unrecognized[unrecognized].text;
 	if (parser->joined_lines) {
 		parser->line_number++; /* as if a line followed that ended the attempt */
 		end_joined(parser, false);
 		parser->line_number--;
 	}
+	end_package(parser);
 	facts_free(parser->facts);
 	output->line_count = parser->line_number;
 	for (size_t i = 0; i < output->annotation_count; i++)
@@ -326,6 +422,7 @@ void escape_free(struct escape_output *output)
 	free(output->annotations);
 	free(output->unrecognized);
 	free(output->packages);
+	free(output->failures);
 	string_table_free(&output->storage->strings);
 	free(output->storage);
 	free(output);

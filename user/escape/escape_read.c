@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "escape/escape_input.h"
+#include "escape/escape_log.h"
 
 enum { CHUNK = 1 << 18, BINARY_PROBE = 8192 };
 
@@ -27,6 +30,19 @@ static int check_text(const char *text, size_t length, const char *name, struct 
 	return 0;
 }
 
+int escape_check_complete(const struct escape_output *output, const char *name, struct error *error)
+{
+	const struct escape_failure *failure = output->failures;
+
+	if (output->failure_count)
+		return error_set(error, STATUS_USAGE, "'%s' is of a build that failed: %s did not compile%s%s%s", name,
+				 failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
+				 failure->text ? ")" : "");
+	if (output->cut)
+		return error_set(error, STATUS_USAGE, "'%s' is cut off: \"%.120s\"", name, output->cut);
+	return 0;
+}
+
 /* Ends the parse, and refuses input that said nothing. */
 static struct escape_output *conclude(struct escape_parser *parser, const char *name, struct error *error)
 {
@@ -37,12 +53,12 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 			  "'%s' is empty: the compiler printed nothing; build with -gcflags=-m=2, and -a to rebuild "
 			  "what is cached",
 			  name);
-	else if (!output->annotation_count)
+	else if (!output->annotation_count && !escape_check_complete(output, name, error))
 		error_set(error, STATUS_USAGE,
 			  "'%s' holds no compiler annotations in %llu lines; expected the output of "
 			  "go build -gcflags=-m=2",
 			  name, (unsigned long long)output->line_count);
-	else
+	else if (output->annotation_count)
 		return output;
 	escape_free(output);
 	return NULL;
@@ -51,11 +67,14 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 struct escape_output *escape_parse(const char *text, size_t length, const char *name, struct error *error)
 {
 	struct escape_parser *parser;
+	struct escape_input *input;
 
 	if (check_text(text, length, name, error))
 		return NULL;
 	parser = escape_parser_new();
-	escape_parser_feed(parser, text, length);
+	input = escape_input_new(parser);
+	escape_input_feed(input, text, length);
+	escape_input_finish(input);
 	return conclude(parser, name, error);
 }
 
@@ -78,18 +97,40 @@ static ssize_t read_fully(int fd, char *buffer, size_t size)
 	return (ssize_t)done;
 }
 
+static bool is_directory(const char *name)
+{
+	struct stat status;
+
+	return stat(name, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static struct escape_output *read_log(const char *name, struct error *error)
+{
+	struct escape_parser *parser = escape_parser_new();
+
+	if (escape_log_read(name, parser, error) == 0)
+		return conclude(parser, name, error);
+	escape_free(escape_parser_finish(parser));
+	return NULL;
+}
+
 struct escape_output *escape_read(const char *name, struct error *error)
 {
 	bool standard_input = strcmp(name, "-") == 0;
 	struct escape_output *output = NULL;
 	struct escape_parser *parser;
+	struct escape_input *input;
 	int fd = standard_input ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
 	bool first = true;
 	char *buffer;
 	ssize_t count;
 
-	if (standard_input)
+	if (standard_input) {
 		name = "standard input";
+	} else if (fd >= 0 && is_directory(name)) {
+		close(fd);
+		return read_log(name, error);
+	}
 	if (fd < 0) {
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
 		return NULL;
@@ -97,19 +138,22 @@ struct escape_output *escape_read(const char *name, struct error *error)
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	buffer = memory_resize(NULL, CHUNK, 1);
 	parser = escape_parser_new();
+	input = escape_input_new(parser);
 	while ((count = read_fully(fd, buffer, CHUNK)) > 0) {
 		if (first && check_text(buffer, (size_t)count, name, error))
 			goto refused;
 		first = false;
-		escape_parser_feed(parser, buffer, (size_t)count);
+		escape_input_feed(input, buffer, (size_t)count);
 	}
 	if (count < 0) {
 		error_set(error, STATUS_USAGE, "cannot read '%s': %s", name, strerror(errno));
 		goto refused;
 	}
+	escape_input_finish(input);
 	output = conclude(parser, name, error);
 	goto done;
 refused:
+	escape_input_finish(input);
 	escape_free(escape_parser_finish(parser));
 done:
 	free(buffer);

@@ -43,6 +43,8 @@ struct tally {
 	int run_capacity; /* runs behind those that were filled in have 0 */
 };
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 struct gate_measurement {
 	struct gate_counts *counts;
 	struct tally *tallies; /* beside counts->sites */
@@ -52,6 +54,8 @@ struct gate_measurement {
 	char directory[4096]; /* the working one, with a slash at its end; "" where not known */
 	struct gate_count costs[VALUE_COUNT];
 	bool unsteady_costs;
+	const char *warnings[4]; /* of the first run's audit */
+	size_t warning_count;
 };
 
 static int next_cost(int value)
@@ -387,6 +391,18 @@ static void take_runtime(struct gate_counts *counts, const struct profile *profi
 	counts->runtime = *text ? gate_counts_string(counts, text) : NULL;
 }
 
+static void take_warnings(struct gate_measurement *measurement, const struct audit *audit)
+{
+	for (size_t i = 0; audit && i < audit->warning_count && i < COUNT(measurement->warnings); i++)
+		measurement->warnings[measurement->warning_count++] =
+			gate_counts_string(measurement->counts, audit->warnings[i]);
+}
+
+const char *gate_measurement_warning(const struct gate_measurement *measurement, size_t number)
+{
+	return number < measurement->warning_count ? measurement->warnings[number] : NULL;
+}
+
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options)
 {
@@ -410,8 +426,10 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		measurement->unsteady_costs = true;
 	profile_loss_add(&counts->loss, &loss);
 	counts->rate = profile->rate;
-	if (counts->runs++ == 0)
+	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
+		take_warnings(measurement, audit);
+	}
 	audit_free(audit);
 }
 

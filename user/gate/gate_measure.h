@@ -14,6 +14,9 @@
 struct gate_measurement;
 struct gate_measurement *gate_measurement_new(void);
 void gate_measurement_free(struct gate_measurement *measurement); /* NULL is allowed */
+/* What the audit of the first run warned of, such as compiler output of another build; NULL behind the last. The strings
+ * live as long as the measurement. */
+const char *gate_measurement_warning(const struct gate_measurement *measurement, size_t number);
 /* Adds one run. `escape` is the compiler's output, or NULL. */
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options);

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Compiler output as people have it: events of the go command, logs of CI, cut off, of builds that failed or that built
+only some packages. It is read, or refused by name; no gate passes on what it did not see."""
+import json
+import os
+import pathlib
+
+import harness
+from harness import contains, same
+
+CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
+
+MAIN = """package main
+
+import "example.com/out/shop"
+
+var p *int
+
+//go:noinline
+func f(n int) *int { return &n }
+
+func main() {
+	for i := 0; i < 50; i++ {
+		p = f(i)
+		shop.Add(i)
+	}
+}
+"""
+SHOP = """package shop
+
+var last *[4]int
+
+//go:noinline
+func Add(n int) { last = &[4]int{n} }
+"""
+NEW = "\nvar q *int\n\n//go:noinline\nfunc g(n int) { q = &n }\n"
+
+
+def go(t, source, *arguments, version="1.27", status=0):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE, "GOTOOLCHAIN": "local",
+                   "GOFLAGS": "", "GOPROXY": "off"}
+    return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment, status=status)
+
+
+def module(t, name="out"):
+    source = t.path(name)
+    (source / "shop").mkdir(parents=True)
+    (source / "go.mod").write_text("module example.com/out\n\ngo 1.18\n")
+    (source / "main.go").write_text(MAIN)
+    (source / "shop" / "shop.go").write_text(SHOP)
+    return source
+
+
+def said(t, source, *arguments, status=0):
+    done = go(t, source, "build", "-gcflags=-m=2", *(arguments or ["./..."]), status=status)
+    return done.stdout + done.stderr
+
+
+def moves(t, source, name):
+    document = t.json("escapes", name, cwd=source)
+    return sorted((a["package"].rsplit("/")[-1], pathlib.Path(a["file"]).name, a["line"], a["column"], a["kind"], a["subject"],
+                   len(a["flow"])) for a in document["annotations"] if a["kind"] in ("escapes", "moved-to-heap"))
+
+
+# What stands before each line in logs: digits differ from line to line.
+PREFIXES = {
+    "time stamp": lambda n: f"2026-01-02T03:04:{n % 60:02}.{1234567 + n}Z ",
+    "GitHub's download": lambda n: f"build\tRun go build\t2026-01-02T03:04:{n % 60:02}.12{n}Z ",
+    "compose": lambda n: "app_1  | ",
+    "buildkit": lambda n: f"#12 {n}.{n % 10} ",
+    "step": lambda n: "[build] ",
+    "Jenkins": lambda n: f"[2026-01-02T03:04:{n % 60:02}.123Z] ",
+    "colour": lambda n: "\x1b[36mgo build |\x1b[0m ",
+}
+
+
+def test_lines_with_something_before_them_are_read_as_if_it_were_not_there(t):
+    source = module(t)
+    plain = said(t, source)
+    (source / "m.txt").write_text(plain)
+    wanted = moves(t, source, "m.txt")
+    same(len(wanted), 2)
+    for what, prefix in PREFIXES.items():
+        for ending in ("\n", "\r\n"):
+            log = "".join(prefix(n) + line + ending for n, line in enumerate(plain.splitlines()))
+            log = prefix(0) + "Run go build" + ending + log + prefix(0) + "done" + ending
+            (source / "ci.txt").write_text(log)
+            same(moves(t, source, "ci.txt"), wanted, what)
+        done = t.escapement("escapes", "--diff", "m.txt", "ci.txt", cwd=source)
+        contains(done.stdout, "0 new, 0 gone")
+    # of messages alone
+    (source / "ci.txt").write_text("".join("app_1  | " + line + "\n" for line in plain.splitlines() if line[0] != "#"))
+    same(len(t.json("escapes", "--kind", "heap", "ci.txt", cwd=source)["annotations"]), 2)
+
+
+def test_a_path_with_blanks_is_no_prefix(t):
+    (t.path("m.txt")).write_text("# example.com/x\n./my dir/a b.go:3:2: moved to heap: x\n"
+                                 "/home/me/my project/c.go:4:2: moved to heap: y\n")
+    same([a["file"] for a in t.json("escapes", t.path("m.txt"))["annotations"]],
+         ["my dir/a b.go", "/home/me/my project/c.go"])
+
+
+def test_events_of_the_go_command_are_read(t):
+    source = module(t)
+    (source / "main_test.go").write_text("package main\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) { println(*f(1)) }\n")
+    (source / "m.txt").write_text(said(t, source))
+    wanted = moves(t, source, "m.txt")
+    done = go(t, source, "build", "-json", "-gcflags=-m=2", "./...")
+    (source / "build.json").write_text(done.stdout + done.stderr)
+    same(moves(t, source, "build.json"), wanted)
+    done = go(t, source, "test", "-json", "-gcflags=-m=2", "./...")
+    (source / "test.json").write_text(done.stdout + done.stderr)
+    assert set(wanted) <= set(moves(t, source, "test.json")), moves(t, source, "test.json")
+    # a new move in it fails the gate
+    (source / "main.go").write_text(MAIN + NEW)
+    (source / "new.json").write_text(go(t, source, "build", "-json", "-gcflags=-m=2", "./...").stdout)
+    contains(t.escapement("escapes", "--diff", "build.json", "new.json", cwd=source, status=1).stdout, "moved to heap: n")
+    # a line that is cut is not lost in silence
+    (source / "cut.json").write_text((source / "new.json").read_text()[:-40])
+    contains(t.escapement("escapes", "--diff", "build.json", "cut.json", cwd=source, status=2).stderr, "is cut off")
+
+
+def test_the_optimisation_log_is_read(t):
+    for version in ("1.19", "1.24", "1.27"):
+        source = module(t, f"log{version}")
+        done = go(t, source, "build", "-gcflags=-m=2", "./...", version=version)
+        (source / "m.txt").write_text(done.stderr)
+        go(t, source, "build", f"-gcflags=-json=0,{source}/log", "./...", version=version)
+        wanted = [move[1:] for move in moves(t, source, "m.txt")]
+        same([move[1:] for move in moves(t, source, "log")], wanted, f"heap moves of Go {version}")
+        if version == "1.27":
+            harness.require_root()
+            go(t, source, "build", "-o", "prog", ".", version=version)
+            document = t.json("audit", "-q", "--escape", "log", "--rate", "1", "--", "./prog", cwd=source)
+            same(sorted((row["verdict"], row["objects"], row["line"]) for row in document["rows"]
+                        if row["verdict"].startswith("escapes")), [("escapes", 50, 6), ("escapes", 50, 8)])
+    empty = t.path("empty")
+    empty.mkdir()
+    contains(t.escapement("escapes", empty, status=2).stderr, "-gcflags=-json=0,DIR")
+
+
+def test_a_build_that_failed_is_not_compared_and_is_named(t):
+    source = module(t)
+    (source / "old.txt").write_text(said(t, source))
+    (source / "shop" / "shop.go").write_text(SHOP + "func B() { nothing() }\n")
+    (source / "new.txt").write_text(said(t, source, status=1))
+    (source / "new.json").write_text(go(t, source, "build", "-json", "-gcflags=-m=2", "./...", status=1).stdout)
+    for sides in (("old.txt", "new.txt"), ("new.txt", "old.txt"), ("old.txt", "new.json")):
+        for options in ((), ("--format", "json"), ("--format", "github")):
+            done = t.escapement("escapes", *options, "--diff", *sides, cwd=source, status=2)
+            contains(done.stderr, "is of a build that failed: example.com/out/shop did not compile")
+            contains(done.stderr, "undefined: nothing")
+            same(done.stdout, "")
+
+
+def test_what_vet_says_is_no_failed_build(t):
+    t.path("m.txt").write_text("# example.com/x\n./x.go:3:2: moved to heap: x\n# example.com/y\n# [example.com/y]\n"
+                               "./y.go:4:2: fmt.Printf format %d has arg x of wrong type string\n")
+    t.escapement("escapes", "--diff", t.path("m.txt"), t.path("m.txt"), status=0)
+
+
+def test_a_log_that_was_cut_is_not_compared(t):
+    source = module(t)
+    whole = said(t, source)
+    (source / "old.txt").write_text(whole)
+    t.escapement("escapes", "--diff", "old.txt", "old.txt", cwd=source)
+    for cut in (whole[:-12], whole + "Job's log exceeded limit of 4194304 bytes.\n",
+                "[output clipped, log limit 2MiB reached]\n" + whole):
+        (source / "new.txt").write_text(cut)
+        contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr, "is cut off")
+        contains(t.escapement("escapes", "new.txt", cwd=source).stderr, "is cut off")
+    # an editor took the last newline off: nothing is missing
+    (source / "new.txt").write_text(whole.rstrip("\n"))
+    t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source)
+
+
+def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t):
+    source = module(t)
+    (source / "old.txt").write_text(said(t, source))
+    (source / "main.go").write_text(MAIN.replace("shop.Add(i)", "").replace('import "example.com/out/shop"', ""))
+    (source / "new.txt").write_text(said(t, source, "."))
+    contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr,
+             "says nothing of example.com/out/shop, which the old output speaks of and whose files are there")
+    # only what is compared counts
+    t.escapement("escapes", "--package", "example.com/out", "--diff", "old.txt", "new.txt", cwd=source)
+    contains(t.escapement("escapes", "--diff", source / "old.txt", source / "new.txt", status=2).stderr,
+             "was it removed, or not built?")
+    (source / "shop" / "shop.go").unlink()
+    contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source).stdout, "0 new, 1 gone")
+
+
+def test_an_audit_says_which_packages_of_the_module_the_output_lacks(t):
+    harness.require_root()
+    source = module(t)
+    (source / "m.txt").write_text(said(t, source, "-o", "prog", "."))
+    (source / "all.txt").write_text(said(t, source))
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+    warning, = t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+    contains(warning, "covers only some packages of the program: nothing about example.com/out/shop; ")
+    contains(warning, "go build -gcflags=-m=2 ./... 2> FILE")
+    same(t.escapement("audit", "--escape", "all.txt", "p.pb.gz", cwd=source).stderr, "")
+    (source / "cut.txt").write_text((source / "all.txt").read_text() + "[truncated 3 lines]\n")
+    contains(t.escapement("audit", "--escape", "cut.txt", "p.pb.gz", cwd=source).stderr, "the compiler output is cut off")
+
+
+def test_a_gate_says_that_the_output_is_of_another_build(t):
+    harness.require_root()
+    source = module(t)
+    (source / "m.txt").write_text(said(t, source))
+    go(t, source, "build", "-o", "prog", ".")
+    gate = ("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json", "--update", "--escape")
+    same([line for line in t.escapement(*gate, "m.txt", "--", "./prog", cwd=source).stderr.splitlines() if "warning" in line],
+         [])
+    (source / "main.go").write_text("// one\n// two\n" + MAIN)
+    (source / "old.txt").write_text(said(t, source))
+    warnings = [line for line in t.escapement(*gate, "old.txt", "--", "./prog", cwd=source).stderr.splitlines()
+                if "warning" in line]
+    same(len(warnings), 1, "warnings")
+    contains(warnings[0], "the compiler output does not fit the program")
+
+
+harness.main()

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/audit_gaps.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/string_table.h"
+#include "profile/frames.h"
+
+enum { NAMED = 3, PACKAGE_MAX = 4096 };
+
+/* Names of packages, each once. */
+struct names {
+	char **list;
+	size_t count;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (strcmp(names->list[i], name) == 0)
+			return;
+	}
+	names->list = memory_resize(names->list, names->count + 1, sizeof(*names->list));
+	names->list[names->count] = strdup(name);
+	if (!names->list[names->count++])
+		abort();
+}
+
+static bool knows_module(const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->process_count; i++) {
+		if (profile->processes[i].module)
+			return true;
+	}
+	return profile->module_count > 0;
+}
+
+static void collect(struct names *names, const struct groups *groups, struct audit_index *index)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < groups->count; i++) {
+		const struct profile_frame *owner = groups->list[i].uncovered ? groups->list[i].owner : NULL;
+		char package[PACKAGE_MAX];
+
+		if (!owner || !owner->function || owner->function == last)
+			continue;
+		last = owner->function;
+		if (!audit_index_covers(index, owner, true) &&
+		    frames_package(owner->function, package, sizeof(package)))
+			add_name(names, package);
+	}
+}
+
+char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile)
+{
+	struct names names = {0};
+	char *sentence = NULL;
+	size_t size;
+	FILE *text;
+
+	if (!knows_module(profile))
+		return NULL;
+	collect(&names, groups, index);
+	if (names.count) {
+		text = open_memstream(&sentence, &size);
+		if (!text)
+			abort();
+		fprintf(text, "the compiler output covers only some packages of the program: nothing about ");
+		for (size_t i = 0; i < names.count && i < NAMED; i++)
+			fprintf(text, "%s%s", i ? ", " : "", names.list[i]);
+		if (names.count > NAMED)
+			fprintf(text, " and %zu more", names.count - NAMED);
+		fputs("; cover the whole module with: go build -gcflags=-m=2 ./... 2> FILE", text);
+		if (fclose(text))
+			abort();
+	}
+	for (size_t i = 0; i < names.count; i++)
+		free(names.list[i]);
+	free(names.list);
+	return sentence;
+}
+
+char *audit_incomplete(const struct escape_output *output)
+{
+	const struct escape_failure *failure = output->failures;
+	char *sentence = NULL;
+	int length = 0;
+
+	if (output->failure_count)
+		length = asprintf(
+			&sentence,
+			"the compiler output is of a build that failed: %s did not compile%s%s%s, so nothing is "
+			"said of it",
+			failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
+			failure->text ? ")" : "");
+	else if (output->cut)
+		length = asprintf(&sentence,
+				  "the compiler output is cut off (\"%.80s\"): what it does not say is unknown",
+				  output->cut);
+	if (length < 0)
+		abort();
+	return sentence;
+}
