@@ -134,6 +134,26 @@ static void put_field(FILE *stream, const char *text)
 	fputs("\",", stream);
 }
 
+/* The subjects that a row may be about, each once. */
+static void put_subjects(FILE *stream, const struct audit_row *row)
+{
+	uint32_t count = row->annotation_count - row->linked_count;
+
+	putc('"', stream);
+	for (uint32_t i = 0; i < count; i++) {
+		bool repeated = false;
+
+		for (uint32_t j = 0; j < i; j++)
+			repeated |= row->annotations[i]->subject == row->annotations[j]->subject;
+		if (repeated)
+			continue;
+		if (i)
+			fputs(" or ", stream);
+		put_escaped(stream, row->annotations[i]->subject, "\"", "\"");
+	}
+	fputs("\",", stream);
+}
+
 static void put_number_field(FILE *stream, int64_t value, bool known, const char *end)
 {
 	if (known)
@@ -161,7 +181,7 @@ void render_audit_csv(const struct audit *audit, const struct render_audit_optio
 		put_field(stream, row->callee);
 		put_field(stream, row->type);
 		put_field(stream, annotation ? escape_kind_name(annotation->kind) : "");
-		put_field(stream, annotation ? annotation->subject : "");
+		put_subjects(stream, row);
 		put_field(stream, row->reason);
 		fputs(row->shared ? "true," : "false,", stream);
 		for (int j = profile_value_next(-1, VALUE_SHOWN); j < VALUE_COUNT;

@@ -250,7 +250,7 @@ static void add_message(cJSON *result, const struct audit_row *row)
 		add_format(message, "text", "%s: %s. %s allocated %" PRId64 " objects, %" PRId64 " bytes here%s%s%s.",
 			   audit_verdict_name(row->verdict), audit_row_words(row), function, row->values[VALUE_OBJECTS],
 			   row->values[VALUE_BYTES], row->callee ? ", by " : "", row->callee ? row->callee : "",
-			   row->shared ? ", shared with others of this line" : "");
+			   row->shared ? "; which of them is not known" : "");
 }
 
 static void add_result(cJSON *results, const struct audit *audit, const struct audit_row *row,
@@ -266,8 +266,8 @@ static void add_result(cJSON *results, const struct audit *audit, const struct a
 	add_message(result, row);
 	add_place(element_of(array_in(result, "locations")), file, line, column);
 	add_related(result, row);
-	if (row->annotation_count)
-		add_flow(result, row->annotations[0]);
+	for (uint32_t i = 0; i < row->annotation_count - row->linked_count; i++)
+		add_flow(result, row->annotations[i]);
 	add_format(object_in(result, "partialFingerprints"), "escapementSite/v1", "%016" PRIx64 ":%" PRIu32,
 		   print->hash, print->ordinal);
 	properties = object_in(result, "properties");
