@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/string_table.h"
+#include "base/memory.h"
 #include "profile/frames.h"
 
 enum { NAMED = 3, PACKAGE_MAX = 4096 };

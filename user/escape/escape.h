@@ -92,7 +92,8 @@ struct escape_output {
 	size_t package_count;
 	struct escape_failure *failures;
 	size_t failure_count;
-	const char *cut; /* the line where a log was cut, or at which the input ends in the middle; NULL if it is whole */
+	const char
+		*cut; /* the line where a log was cut, or at which the input ends in the middle; NULL if it is whole */
 	uint64_t line_count, byte_count; /* of the input */
 	struct escape_storage *storage;	 /* private to escape_parser.c */
 };

@@ -8,7 +8,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "base/string_table.h"
+#include "base/memory.h"
 #include "escape/escape_position.h"
 
 enum { SNIFFED = 1 << 18, PREFIX_MAX = 200 };

@@ -14,8 +14,6 @@
 
 #include <cjson/cJSON.h>
 
-#include "base/string_table.h"
-
 enum { FILES_MAX = 200000, FILE_SIZE_MAX = 512 << 20, TEXT_MAX = 1 << 20 };
 
 /* One file of the log, on its way to the parser. */
