@@ -80,3 +80,10 @@ bench-go-open: $(B)/tests/tools/go_inspect
 
 .PHONY: bench-go-open
 bench: bench-go-open
+
+# How many intervals of estimates hold, on real programs.
+bench-intervals: $(B)/tests/tools/estimate_oracle
+	$(Q)BUILD=$(B) tests/bench/intervals.py
+
+.PHONY: bench-intervals
+bench: bench-intervals

@@ -57,6 +57,66 @@ def test_intervals_contain_the_truth_about_95_times_in_100_whatever_the_rhythm(t
         assert abs(mean / objects - 1) < 0.12 + 0.9 / RUNS ** 0.5, f"line {line}: {mean} on average, not {objects}"
 
 
+def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
+    """27,000 objects of one line, of which 3,000 are large: in one of five recordings no sample is of the small ones."""
+    harness.require_root()
+    profile, held = t.path("profile.pb.gz"), 0
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
+    for _ in range(8):
+        t.escapement("record", "-q", "-o", profile, "--", program)
+        report = t.json("report", "--by", "function", profile)
+        row = next(row for row in report["rows"] if row["function"] == "main.mixed")
+        held += row["objects_low"] <= 27000 <= row["objects_high"]
+        for value in ("objects", "bytes"):
+            assert row[value + "_low"] <= row[value] <= row[value + "_high"], row
+            assert sum(row[value] for row in report["rows"]) <= report["totals"][value], "shares above 100 %"
+    assert held >= 6, f"{held} of 8 intervals hold 27000 objects"
+
+
+def test_size_classes_at_the_default_rate_are_not_split_by_what_nobody_counted(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
+    t.escapement("record", "-q", "-o", profile, "--", program)
+    report = t.json("report", "--by", "size-class", profile)
+    rows = [row for row in report["rows"] if row["size_class"] == 64]
+    same([row["span_class"] for row in rows], [None], "span classes of 64 bytes")
+    assert 3000 <= rows[0]["objects"] < 3200, rows
+    same(sum(row["objects"] for row in report["rows"]), report["totals"]["objects"], "all classes together")
+    assert not re.search(r"noscan|scan$", t.escapement("report", "--by", "size-class", profile).stdout, re.M)
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    report = t.json("report", "--by", "size-class", profile)
+    noscan = next(row for row in report["rows"] if row["span_class"] == 13)
+    assert 3000 <= noscan["objects"] < 3100, noscan
+
+
+def test_rows_say_that_tiny_objects_are_not_in_them(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
+    t.escapement("record", "-q", "-o", profile, "--", program)
+    report = t.json("report", profile)
+    sites = [row for row in report["rows"] if row["file"] and row["objects"]]
+    same({row["tiny_objects"] for row in sites}, {None}, "tiny objects of the sites")
+    tiny = next(row for row in report["rows"] if row["function"] == "(tiny objects: split unknown)")
+    assert tiny["objects"] >= 2000, tiny
+    harness.contains(t.escapement("report", profile).stdout, "+TINY")
+
+
+def test_stacks_that_were_cut_are_marked_everywhere(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    program = go_programs.build(go_programs.versions()[-1], "stripped", "recursion")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+    rows = [row for row in t.json("report", "--by", "stack", profile)["rows"]
+            if row["objects"] and any(frame["function"] == "main.leaf" for frame in row["stack"])]
+    same(sorted((row["truncated"], row["objects"]) for row in rows), [(False, 50), (True, 50)], "stacks")
+    harness.contains(t.escapement("report", profile).stdout, "cut ")
+    folded = t.escapement("report", "--by", "stack", "--format", "folded", "--sort", "objects", profile).stdout
+    lines = [line for line in folded.splitlines() if "main.leaf" in line]
+    same(sorted(line.startswith("(callers cut off);") for line in lines), [False, True], "folded stacks")
+
+
 def test_totals_are_exact_at_the_default_rate(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")

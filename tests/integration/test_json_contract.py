@@ -100,7 +100,7 @@ REPORT_KEYS = {
     "function": {"function": maybe_text},
     "type": {"type": maybe_text},
     "size-class": {"size_class": maybe_count, "span_class": maybe_count},
-    "stack": {"stack": [FRAME]},
+    "stack": {"stack": [FRAME], "truncated": boolean},
 }
 STEP = {"expression": text, "reason": text, "file": text, "line": position, "column": position}
 KINDS = ("moved-to-heap", "escapes", "does-not-escape", "leaking-param", "leaking-param-content",

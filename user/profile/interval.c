@@ -246,7 +246,7 @@ static double solve(double k, double p, double wanted, double low, double high)
 /* What an interval is made of, in objects or in bytes of the row's mean object. */
 struct sum {
 	double events, estimate, variance;
-	double least;  /* what was seen itself */
+	double least;  /* what was seen itself, or follows from single classes */
 	double total;  /* of the classes that were seen; 0: unknown */
 	double unseen; /* what may be in others */
 };
@@ -386,6 +386,28 @@ static double least_bytes(const struct interval_part *part)
 	return part->objects > 0 ? part->events * part->bytes / part->objects : 0;
 }
 
+/*
+ * The sum of a class with many samples and one with few: as a whole it is as uncertain as the latter, and yet no less
+ * than the former. From the lower ends of the classes by themselves (Zou and Donner's method of variance estimates
+ * recovery).
+ */
+static double least_of_classes(const struct interval *interval, const struct estimates *estimates, double estimate)
+{
+	double squares = 0;
+
+	if (interval->part_count < 2)
+		return 0;
+	for (size_t i = 0; i < interval->part_count; i++) {
+		const struct interval_part *part = &interval->parts[i];
+		struct sum sum = {part->events, part->objects, part->variance, part->events, 0, 0};
+
+		if (estimates && estimates->has_totals && part->size_class >= 0)
+			sum.total = fmax(estimates->classes[part->size_class].objects, part->objects);
+		squares += pow(part->objects - ends_of(&sum).low, 2);
+	}
+	return estimate - sqrt(squares);
+}
+
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
 {
 	struct sum objects = {0}, bytes = {0};
@@ -409,7 +431,7 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 			bytes.total += fmax(estimates->classes[part->size_class].bytes, part->bytes);
 		}
 	}
-	objects.least = objects.events;
+	objects.least = fmax(objects.events, least_of_classes(interval, estimates, objects.estimate));
 	if (!totals)
 		objects.total = bytes.total = 0;
 	if (totals && interval->varies && objects.events > 0)

@@ -100,9 +100,18 @@ static struct group *by_type(struct builder *builder, const struct profile_sampl
 	return find_group(builder, &row->type, sizeof(row->type), row);
 }
 
+/* Where the runtime counts objects with and without pointers together, the two classes of a size are one row. */
+static void set_class(const struct report *report, struct report_row *row, int span_class)
+{
+	row->span_class = span_class;
+	row->scan_unknown = report->classes_folded && span_class != SPAN_CLASS_UNKNOWN;
+	if (row->scan_unknown)
+		row->span_class &= ~1;
+}
+
 static struct group *by_size_class(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
-	row->span_class = sample->key.span_class;
+	set_class(builder->report, row, sample->key.span_class);
 	return find_group(builder, &row->span_class, sizeof(row->span_class), row);
 }
 
@@ -281,11 +290,20 @@ static void set_class_totals(struct builder *builder, enum profile_value value)
 	HASH_ITER (hh, builder->groups, group, next)
 		group->row.values[value] = 0;
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
-		struct report_row row = {.span_class = class};
+		struct report_row row = {0};
 		int64_t total = class_total(profile, class, value);
 
-		if (total)
-			find_group(builder, &row.span_class, sizeof(row.span_class), &row)->row.values[value] = total;
+		if (!total)
+			continue;
+		set_class(builder->report, &row, class);
+		/* tiny objects that share a block are counted apart from the blocks */
+		if (row.scan_unknown && class == TINY_SPAN_CLASS && value == VALUE_OBJECTS) {
+			row.span_class = TINY_SPAN_CLASS;
+			row.scan_unknown = false;
+			row.shared_tiny = true;
+		}
+		group = find_group(builder, &row.span_class, sizeof(row.span_class), &row);
+		group->row.values[value] = add_saturated(group->row.values[value], total);
 	}
 	builder->report->measured |= 1u << value;
 }
@@ -406,6 +424,8 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 	report->rows_exact = profile->rows_exact;
 	report->measured = profile->row_measured;
 	report->estimates = estimates_new(profile);
+	for (size_t i = 0; i < profile->process_count; i++)
+		report->classes_folded |= estimates_folded(&profile->processes[i]);
 	set_totals(report);
 	builder.owners = owner_table_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)

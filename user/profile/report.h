@@ -34,7 +34,8 @@ struct report_row {
 	uint32_t line;			   /* site, frame */
 	const char *type;		   /* type; NULL where unknown */
 	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN where unknown */
-	bool scan_unknown;		   /* size class: objects with and without pointers, which nobody told apart */
+	bool scan_unknown;		   /* size class: objects with and without pointers, counted together */
+	bool shared_tiny;		   /* size class: tiny objects but for the first one of each block */
 	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
 
 	int64_t values[VALUE_COUNT];   /* VALUE_UNMEASURED where the row does not measure it */
@@ -50,7 +51,8 @@ struct report {
 	const struct profile *profile;
 	enum report_by by;
 	enum profile_value sort;
-	bool rows_exact; /* of this report: exact totals by size class may stand beside estimated sites */
+	bool rows_exact;     /* of this report: exact totals by size class may stand beside estimated sites */
+	bool classes_folded; /* objects with and without pointers were counted together */
 	struct estimates *estimates;
 	uint32_t measured; /* bit per value: what the rows measure */
 	struct report_row *rows;

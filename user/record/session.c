@@ -364,14 +364,14 @@ static void brake(struct session *session, double percent)
 	if (!coarser) {
 		profile_warn(session->profile,
 			     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-			     "--max-overhead %.0f; there is no coarser depth than this",
+			     "--max-overhead %g; there is no coarser depth than this",
 			     seconds, percent, session->options->max_overhead);
 		session->overhead.pid = 0; /* said once */
 		return;
 	}
 	profile_warn(session->profile,
 		     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-		     "--max-overhead %.0f: the recording went on at --rate %lldk, with estimates",
+		     "--max-overhead %g: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
 	stopped = *slot;
 	observed_stop(stopped);
@@ -492,7 +492,7 @@ static bool some_are_sampled(const struct session *session)
 
 static void warn_unsampled(const struct session *session)
 {
-	static const char ways_out[] = "use --rate 1 for exact rows, or --enable-sampler";
+	static const char ways_out[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
 
 	if (some_are_sampled(session)) {
 		profile_drop_unmeasured(

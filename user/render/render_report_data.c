@@ -81,10 +81,12 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 				       ? VALUE_UNMEASURED
 				       : size_class_bytes(span_class_size_class(row->span_class)));
 		json_add_value(object, "span_class",
-			       row->span_class == SPAN_CLASS_UNKNOWN ? VALUE_UNMEASURED : row->span_class);
+			       row->span_class == SPAN_CLASS_UNKNOWN || row->scan_unknown ? VALUE_UNMEASURED
+											  : row->span_class);
 		break;
 	case BY_STACK:
 		json_add(object, "stack", json_stack(row->stack));
+		json_add_bool(object, "truncated", row->stack->truncated);
 		break;
 	}
 	add_values(object, row->values, row->has_bounds, &row->bounds);
@@ -265,7 +267,8 @@ static void csv_key(FILE *stream, const struct report *report, const struct repo
 	case BY_SIZE_CLASS:
 		if (row->span_class != SPAN_CLASS_UNKNOWN)
 			fprintf(stream, "%" PRId64, size_class_bytes(span_class_size_class(row->span_class)));
-		csv_value(stream, row->span_class == SPAN_CLASS_UNKNOWN ? VALUE_UNMEASURED : row->span_class);
+		csv_value(stream, row->span_class == SPAN_CLASS_UNKNOWN || row->scan_unknown ? VALUE_UNMEASURED
+											     : row->span_class);
 		break;
 	case BY_STACK:
 		csv_stack(stream, row->stack);
@@ -316,6 +319,10 @@ void render_report_folded(FILE *stream, const struct report *report, const struc
 
 		if (row->values[report->sort] <= 0)
 			continue;
+		if (row->stack->truncated) {
+			fputs("(callers cut off)", stream);
+			first = false;
+		}
 		for (uint32_t d = row->stack->depth; d-- > 0;) {
 			const struct profile_location *location = row->stack->locations[d];
 

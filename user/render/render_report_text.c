@@ -160,12 +160,23 @@ static bool measures_objects(const struct writer *writer)
 	return writer->report->measured & 1u << VALUE_OBJECTS;
 }
 
+/* Rows of stacks that were deeper than what is kept of one. */
+static size_t cut_stacks(const struct profile *profile)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < profile->sample_count; i++)
+		count += profile->samples[i]->key.stack && profile->samples[i]->key.stack->truncated;
+	return count;
+}
+
 static void print_trust(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
 	const struct terminal_style *style = writer->style;
 	int64_t events = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
 	struct profile_check check = profile_check(profile);
+	size_t cut = cut_stacks(profile);
 
 	print_line(writer, "", "rows",
 		   writer->report->rows_exact ? "exact"
@@ -186,6 +197,10 @@ static void print_trust(const struct writer *writer)
 			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
 	else
 		print_line(writer, "", "lost", "nothing");
+	if (cut)
+		print_line(writer, style->yellow, "cut",
+			   "the callers of %zu of %zu samples: of each stack the innermost %d frames are kept", cut,
+			   profile->sample_count, STACK_DEPTH_MAX);
 	for (size_t i = 0; i < profile->warning_count; i++)
 		print_line(writer, style->yellow, "warning", "%s", profile->warnings[i]);
 }
@@ -286,6 +301,13 @@ static const char *cell_text(const struct report *report, const struct column *c
 				 : terminal_number(cell, row->values[column->value]);
 }
 
+static const char *scan_text(const struct report_row *row)
+{
+	if (row->scan_unknown)
+		return "";
+	return span_class_noscan(row->span_class) ? " noscan" : " scan";
+}
+
 static const char *key_text(const struct report *report, const struct report_row *row, char *text, size_t size,
 			    size_t width)
 {
@@ -298,11 +320,13 @@ static const char *key_text(const struct report *report, const struct report_row
 
 		if (class == SPAN_CLASS_UNKNOWN)
 			snprintf(text, size, "(none)"); /* growth of the heap is of no class */
+		else if (row->shared_tiny)
+			snprintf(text, size, "tiny, in blocks of others");
 		else if (span_class_size_class(class) == 0)
-			snprintf(text, size, "large %s", span_class_noscan(class) ? "noscan" : "scan");
+			snprintf(text, size, "large%s", scan_text(row));
 		else
-			snprintf(text, size, "%" PRId64 " %s", size_class_bytes(span_class_size_class(class)),
-				 span_class_noscan(class) ? "noscan" : "scan");
+			snprintf(text, size, "%" PRId64 "%s", size_class_bytes(span_class_size_class(class)),
+				 scan_text(row));
 		break;
 	}
 	default:
@@ -426,7 +450,7 @@ static void print_stack(const struct writer *writer, const struct report_row *ro
 	if (stack->depth == 0)
 		fputs("    (no stack)\n", writer->stream);
 	if (stack->truncated)
-		fputs("    ...\n", writer->stream);
+		fprintf(writer->stream, "    (callers cut off: only the innermost %d are kept)\n", STACK_DEPTH_MAX);
 }
 
 void render_report_text(FILE *stream, const struct report *report, const struct report_style *style)

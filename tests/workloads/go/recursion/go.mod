@@ -1,0 +1,3 @@
+module example.org/recursion
+
+go 1.19

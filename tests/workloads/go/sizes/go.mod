@@ -1,0 +1,3 @@
+module example.org/sizes
+
+go 1.19
