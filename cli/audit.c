@@ -144,8 +144,7 @@ static bool exceeded(const struct audit *audit, const struct arguments *argument
 		if (!rows)
 			continue;
 		any = true;
-		fprintf(stderr, "escapement: --fail-on %s: %zu row%s\n", arguments->thresholds.values[i], rows,
-			rows == 1 ? "" : "s");
+		cli_say("--fail-on %s: %zu row%s", arguments->thresholds.values[i], rows, rows == 1 ? "" : "s");
 	}
 	return any;
 }

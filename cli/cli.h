@@ -31,6 +31,9 @@ struct command {
 COMMANDS(COMMAND_DECLARATION)
 #undef COMMAND_DECLARATION
 
+/* Prints "escapement: TEXT" to stderr, printable (base/printable.h) whatever names are in it: what every message goes
+ * through. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "escapement: TEXT" to stderr and returns the error's status. */
 int cli_fail(const struct error *error);
 /* Prints "escapement: warning: TEXT" to stderr, unless -q. */

@@ -125,9 +125,9 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	if (!same)
 		result = baseline_write(counts, measured->baseline, error);
 	if (!result && cli_verbosity >= 0)
-		fprintf(stderr, "escapement: baseline '%s' %s: %zu sites, %lld objects, %lld bytes\n",
-			measured->baseline, same ? "is unchanged" : "written", counts->site_count,
-			(long long)counts->totals[VALUE_OBJECTS], (long long)counts->totals[VALUE_BYTES]);
+		cli_say("baseline '%s' %s: %zu sites, %lld objects, %lld bytes", measured->baseline,
+			same ? "is unchanged" : "written", counts->site_count, (long long)counts->totals[VALUE_OBJECTS],
+			(long long)counts->totals[VALUE_BYTES]);
 	gate_counts_free(old);
 	return result;
 }

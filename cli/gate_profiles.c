@@ -93,7 +93,7 @@ static int take_matching(struct gate_counts *baseline, const struct gate *gate, 
 				continue;
 			matching++;
 			if (cli_verbosity >= 0)
-				fprintf(stderr, "escapement: accepted '%s': %lld objects, %lld bytes\n",
+				cli_say("accepted '%s': %lld objects, %lld bytes",
 					gate_row_site(row)->function ? gate_row_site(row)->function : "?",
 					row->after ? (long long)row->after->counts[VALUE_OBJECTS].least : 0,
 					row->after ? (long long)row->after->counts[VALUE_BYTES].least : 0);

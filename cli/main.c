@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli.h"
 #include "options.h"
@@ -45,9 +46,28 @@ static void print_help(FILE *stream)
 	fputs("\n'escapement help COMMAND' says more, with examples.\n", stream);
 }
 
+enum { MESSAGE_MAX = 16 << 10 };
+
+static void say(const char *kind, const char *format, va_list arguments)
+{
+	char text[MESSAGE_MAX];
+
+	printable_format(text, sizeof(text), format, arguments);
+	fprintf(stderr, "escapement: %s%s\n", kind, text);
+}
+
+void cli_say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say("", format, arguments);
+	va_end(arguments);
+}
+
 int cli_fail(const struct error *error)
 {
-	fprintf(stderr, "escapement: %s\n", error->text);
+	cli_say("%s", error->text);
 	return error->status;
 }
 
@@ -57,11 +77,9 @@ void cli_warn(const char *format, ...)
 
 	if (cli_verbosity < 0)
 		return;
-	fputs("escapement: warning: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	say("warning: ", format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
 }
 
 static const struct command *find_command(const char *name)
@@ -74,9 +92,9 @@ static const struct command *find_command(const char *name)
 		suggest(&suggestion, name, commands[i]->name);
 	}
 	if (suggestion.name)
-		fprintf(stderr, "escapement: unknown command '%s'; did you mean '%s'?\n", name, suggestion.name);
+		cli_say("unknown command '%s'; did you mean '%s'?", name, suggestion.name);
 	else
-		fprintf(stderr, "escapement: unknown command '%s'; 'escapement help' lists them\n", name);
+		cli_say("unknown command '%s'; 'escapement help' lists them", name);
 	return NULL;
 }
 
@@ -101,7 +119,7 @@ const struct command command_help = {"help", "say more about a command", run_hel
 static int finish(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "escapement: cannot write to standard output: %m\n");
+		cli_say("cannot write to standard output: %m");
 		return status ? status : STATUS_USAGE;
 	}
 	return status;

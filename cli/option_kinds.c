@@ -7,11 +7,12 @@
 #include "base/memory.h"
 #include "base/quantity.h"
 #include "base/suggest.h"
+#include "cli.h"
 #include "options.h"
 
 static int bad_value(const struct option_row *row, const char *value, const char *expected)
 {
-	fprintf(stderr, "escapement: invalid value '%s' for --%s: expected %s\n", value, row->name, expected);
+	cli_say("invalid value '%s' for --%s: expected %s", value, row->name, expected);
 	return -1;
 }
 
@@ -108,6 +109,8 @@ static void show_duration(const struct option_row *row, FILE *stream)
 static int take_choice(const struct option_row *row, const char *value)
 {
 	struct suggestion suggestion = {0};
+	char expected[256] = "one of";
+	size_t length = strlen(expected);
 
 	for (int i = 0; row->choices[i]; i++) {
 		if (strcmp(row->choices[i], value) == 0) {
@@ -115,14 +118,14 @@ static int take_choice(const struct option_row *row, const char *value)
 			return 0;
 		}
 		suggest(&suggestion, value, row->choices[i]);
+		length += (size_t)snprintf(expected + length, sizeof(expected) - length, "%s %s", i ? "," : "",
+					   row->choices[i]);
+		if (length >= sizeof(expected))
+			length = sizeof(expected) - 1;
 	}
-	fprintf(stderr, "escapement: invalid value '%s' for --%s: expected one of", value, row->name);
-	for (int i = 0; row->choices[i]; i++)
-		fprintf(stderr, "%s %s", i ? "," : "", row->choices[i]);
 	if (suggestion.name)
-		fprintf(stderr, "; did you mean '%s'?", suggestion.name);
-	fputc('\n', stderr);
-	return -1;
+		snprintf(expected + length, sizeof(expected) - length, "; did you mean '%s'?", suggestion.name);
+	return bad_value(row, value, expected);
 }
 
 static void show_choice(const struct option_row *row, FILE *stream)

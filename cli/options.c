@@ -184,13 +184,13 @@ static int refuse(const struct parser *parser, int letter, const char *word)
 	for (int i = 0; i < parser->count && strncmp(name, "--", 2) == 0; i++)
 		suggest(&suggestion, name + 2, parser->rows[i]->name);
 	if (letter == ':')
-		fprintf(stderr, "escapement: option '%s' needs a value\n", word);
+		cli_say("option '%s' needs a value", word);
 	else if (suggestion.name && strcmp(suggestion.name, name + 2) == 0)
-		fprintf(stderr, "escapement: option '%s' takes no value\n", name);
+		cli_say("option '%s' takes no value", name);
 	else if (suggestion.name)
-		fprintf(stderr, "escapement: unknown option '%s'; did you mean '--%s'?\n", word, suggestion.name);
+		cli_say("unknown option '%s'; did you mean '--%s'?", word, suggestion.name);
 	else
-		fprintf(stderr, "escapement: unknown option '%s'\n", word);
+		cli_say("unknown option '%s'", word);
 	fprintf(stderr, "try 'escapement %.*s --help'\n", command_length(current->synopsis), current->synopsis);
 	free(name);
 	return -1;

@@ -66,10 +66,10 @@ static int run(int argc, char **argv)
 	}
 	profile_totals(profile, totals);
 	if (cli_verbosity >= 0 && totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		fprintf(stderr, "escapement: %zu rows written to '%s'\n", row_count, output);
+		cli_say("%zu rows written to '%s'", row_count, output);
 	else if (cli_verbosity >= 0)
-		fprintf(stderr, "escapement: %" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'\n",
-			totals[VALUE_OBJECTS], totals[VALUE_BYTES], row_count, output);
+		cli_say("%" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'", totals[VALUE_OBJECTS],
+			totals[VALUE_BYTES], row_count, output);
 	status = recording_status(&recording, profile);
 	profile_free(profile);
 	return status;

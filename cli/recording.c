@@ -35,9 +35,9 @@ static void show_phase(void *context, const char *phase, int pid, double millise
 {
 	(void)context;
 	if (pid)
-		fprintf(stderr, "escapement: %s process %d in %.1f ms\n", phase, pid, milliseconds);
+		cli_say("%s process %d in %.1f ms", phase, pid, milliseconds);
 	else
-		fprintf(stderr, "escapement: %s in %.1f ms\n", phase, milliseconds);
+		cli_say("%s in %.1f ms", phase, milliseconds);
 }
 
 static int choose_target(struct recording *recording, int argc, char **argv, int first, bool separator,

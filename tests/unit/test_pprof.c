@@ -319,7 +319,8 @@ static void go_tool_pprof_opens_it_without_complaint(void **state)
 					 "pid: Total", "comm: Total", "server", "stack: Total", "truncated", NULL});
 	assert_contains(run(PPROF "-comments %s", directory, path),
 			(const char *[]){"tool: escapement 9.8.7-test", "exact: totals", "process.1.runtime: go1.24.4",
-					 "#process.1.totals: 41000 41001", "warning: second: with\\x0anewline", NULL});
+					 "#process.1.totals: 41000 41001", "warning: second: with\\\\x0anewline",
+					 NULL});
 	assert_contains(run(PPROF "-traces -sample_index=refills %s", directory, path),
 			(const char *[]){"main.(*T).Inlined", "main.foo", NULL});
 	unlink(path);

@@ -433,7 +433,7 @@ static void csv_quotes_and_leaves_the_unmeasured_empty(void **state)
 	assert_ptr_equal(strstr(text, "function,objects,bytes,refills,central_grows,heap_grows,heap_grow_bytes,"
 				      "objects_low,objects_high,bytes_low,bytes_high,tiny_objects\n"),
 			 text);
-	assert_non_null(strstr(text, "\"evil\033]0;title\007\n\"\"quoted\"\",;\",1,1,0,0,0,0,1,1,1,1,0\n"));
+	assert_non_null(strstr(text, "\"evil\\x1b]0;title\\x07\\x0a\"\"quoted\"\",;\",1,1,0,0,0,0,1,1,1,1,0\n"));
 	free(text);
 	profile_free(profile);
 	profile = estimated_profile();

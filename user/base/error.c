@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 int error_set(struct error *error, enum exit_status status, const char *format, ...)
 {
 	va_list arguments;
@@ -13,7 +15,7 @@ int error_set(struct error *error, enum exit_status status, const char *format, 
 		return -1;
 	error->status = status;
 	va_start(arguments, format);
-	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	printable_format(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);
 	return -1;
 }
@@ -22,15 +24,16 @@ int error_prefix(struct error *error, const char *format, ...)
 {
 	char text[sizeof(error->text)];
 	va_list arguments;
-	int length;
+	size_t length;
 
 	if (!error)
 		return -1;
 	memcpy(text, error->text, sizeof(text));
 	va_start(arguments, format);
-	length = vsnprintf(error->text, sizeof(error->text), format, arguments);
+	printable_format(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);
-	if (length >= 0 && (size_t)length < sizeof(error->text))
+	length = strlen(error->text);
+	if (length + 1 < sizeof(error->text))
 		snprintf(error->text + length, sizeof(error->text) - length, ": %s", text);
 	return -1;
 }

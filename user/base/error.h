@@ -5,7 +5,8 @@
 /*
  * How failures travel: every fallible function of libescapement takes a `struct error *` last, returns -1 or NULL
  * on failure, and has filled the error by then. The text says what failed, on what, why, and what to do, in lower
- * case and without a full stop; whoever prints it adds the program's name.
+ * case and without a full stop; it is printable (printable.h) whatever names are in it; whoever prints it adds the
+ * program's name.
  */
 
 /* The exit statuses of every command, and so the classes of failure; a row: name in C, number, what it means. */

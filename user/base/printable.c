@@ -2,11 +2,28 @@
 #include "base/printable.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/utf8.h"
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Characters that reorder text, end lines, or cannot be seen: they make text look like other text. */
+static bool is_deceptive(uint32_t code)
+{
+	static const uint32_t ranges[][2] = {
+		{0x061c, 0x061c}, {0x200b, 0x200b}, {0x200e, 0x200f}, {0x2028, 0x202e},
+		{0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		if (code >= ranges[i][0] && code <= ranges[i][1])
+			return true;
+	}
+	return false;
+}
 
 /* The length of the printable character at `text`, 0 if there is none. */
 static size_t character(const unsigned char *text, size_t length)
@@ -19,11 +36,7 @@ static size_t character(const unsigned char *text, size_t length)
 	bytes = utf8_decode((const char *)text, length, &code);
 	if (!bytes || code < 0xa0)
 		return 0;
-	/* Bidirectional controls make text look like other text. */
-	if ((code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0x2028 ||
-	    code == 0x2029)
-		return 0;
-	return bytes;
+	return is_deceptive(code) ? 0 : bytes;
 }
 
 /* Whether these eight are plain: none below 0x20, none above 0x7e. */
@@ -78,4 +91,100 @@ size_t printable_copy(char *to, const char *text, size_t length)
 		*to++ = digits[*at++ & 15];
 	}
 	return (size_t)(to - start);
+}
+
+char *printable_string(const char *text)
+{
+	size_t length = strlen(text);
+	char *safe = memory_allocate(length * PRINTABLE_GROWTH + 1);
+
+	safe[printable_copy(safe, text, length)] = 0;
+	return safe;
+}
+
+void printable_format(char *line, size_t size, const char *format, va_list arguments)
+{
+	char *raw = memory_format_list(format, arguments), *safe = printable_string(raw);
+	size_t end = strlen(safe);
+
+	if (end >= size) {
+		end = size - 1;
+		while (end && ((unsigned char)safe[end] & 0xc0) == 0x80) /* not within a character */
+			end--;
+	}
+	memcpy(line, safe, end);
+	line[end] = 0;
+	free(safe);
+	free(raw);
+}
+
+/* What a character reads as in one language, beside the backslashes and the quotes that are handled below. */
+struct replacement {
+	char character;
+	const char *text;
+};
+
+static const struct replacement markup[] = {{'<', "&lt;"},   {'>', "&gt;"},   {'&', "&amp;"},
+					    {'"', "&quot;"}, {'\'', "&#39;"}, {0, NULL}};
+/* Nobody is to be notified by an @. */
+static const struct replacement markdown[] = {{'<', "&lt;"}, {'&', "&amp;"}, {'@', "&#64;"}, {'\t', " "}, {0, NULL}};
+static const struct replacement folded[] = {{';', ":"}, {'\t', " "}, {0, NULL}};
+static const struct replacement message[] = {{'%', "%25"}, {0, NULL}};
+static const struct replacement property[] = {{'%', "%25"}, {',', "%2C"}, {':', "%3A"}, {0, NULL}};
+
+static const struct language {
+	const struct replacement *replacements;
+	const char *escaped; /* characters that get a backslash before them */
+} languages[] = {
+	[TEXT_TERMINAL] = {NULL, ""},
+	[TEXT_CSV] = {NULL, ""},
+	[TEXT_FOLDED] = {folded, ""},
+	[TEXT_MARKDOWN] = {markdown, "\\`*_[]|~#>!"},
+	[TEXT_XML] = {markup, ""},
+	[TEXT_GITHUB_MESSAGE] = {message, ""},
+	[TEXT_GITHUB_PROPERTY] = {property, ""},
+};
+
+static void put_character(FILE *stream, const struct language *language, char character)
+{
+	for (const struct replacement *each = language->replacements; each && each->character; each++) {
+		if (each->character == character) {
+			fputs(each->text, stream);
+			return;
+		}
+	}
+	if (strchr(language->escaped, character))
+		putc('\\', stream);
+	putc(character, stream);
+}
+
+/* RFC 4180; and a cell that begins like a formula begins with an apostrophe, so that no spreadsheet runs it. */
+static void put_cell(FILE *stream, const char *text)
+{
+	bool quoted = strpbrk(text, ",\"") != NULL;
+
+	if (quoted)
+		putc('"', stream);
+	if (*text && strchr("=+-@\t", *text))
+		putc('\'', stream);
+	for (; *text; text++) {
+		if (*text == '"')
+			putc('"', stream);
+		putc(*text, stream);
+	}
+	if (quoted)
+		putc('"', stream);
+}
+
+void text_put(FILE *stream, enum text_language language, const char *text)
+{
+	char *safe = printable_string(text);
+
+	if (language == TEXT_CSV) {
+		put_cell(stream, safe);
+	} else {
+		for (const char *at = safe; *at; at++)
+			put_character(stream, &languages[language], *at);
+	}
+	free(safe);
 }

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/printable.h"
 
 enum {
 	FIRST_CAPACITY = 1 << 6,
@@ -69,6 +70,22 @@ const char *string_table_intern(struct string_table *table, const char *text, si
 	*entry = (hash >> ADDRESS_BITS << ADDRESS_BITS) | (uint64_t)(uintptr_t)copy;
 	table->count++;
 	return copy;
+}
+
+const char *string_table_intern_printable(struct string_table *table, const char *text)
+{
+	size_t length = text ? strlen(text) : 0;
+	const char *interned;
+	char *safe;
+
+	if (!text)
+		return NULL;
+	if (printable_is(text, length))
+		return string_table_intern(table, text, length);
+	safe = printable_string(text);
+	interned = string_table_intern(table, safe, strlen(safe));
+	free(safe);
+	return interned;
 }
 
 void string_table_free(struct string_table *table)

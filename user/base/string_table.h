@@ -23,6 +23,8 @@ struct string_table {
 
 /* The one copy of these bytes, with a NUL behind it. */
 const char *string_table_intern(struct string_table *table, const char *text, size_t length);
+/* The same of text from outside, made printable (printable.h). NULL of NULL. */
+const char *string_table_intern_printable(struct string_table *table, const char *text);
 void string_table_free(struct string_table *table);
 
 #endif

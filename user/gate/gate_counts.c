@@ -42,7 +42,7 @@ void gate_counts_free(struct gate_counts *counts)
 
 const char *gate_counts_string(struct gate_counts *counts, const char *text)
 {
-	return text ? string_table_intern(&counts->storage->strings, text, strlen(text)) : NULL;
+	return string_table_intern_printable(&counts->storage->strings, text);
 }
 
 void gate_counts_command(struct gate_counts *counts, const char *const *command)

@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/printable.h"
 #include "base/string_table.h"
 
 #define uthash_fatal(message) memory_out()
@@ -189,7 +190,7 @@ static void *scratch(struct profile_storage *storage, size_t size)
 
 const char *profile_string(struct profile *profile, const char *text)
 {
-	return text ? string_table_intern(&profile->storage->strings, text, strlen(text)) : NULL;
+	return string_table_intern_printable(&profile->storage->strings, text);
 }
 
 const char *profile_format(struct profile *profile, const char *format, ...)
@@ -221,11 +222,13 @@ const char *profile_command(struct profile *profile, char *const *argv)
 void profile_warn(struct profile *profile, const char *format, ...)
 {
 	va_list arguments;
-	char *text;
+	char *raw, *text;
 
 	va_start(arguments, format);
-	text = memory_format_list(format, arguments);
+	raw = memory_format_list(format, arguments);
 	va_end(arguments);
+	text = printable_string(raw);
+	free(raw);
 	for (size_t i = 0; i < profile->warning_count; i++) {
 		if (strcmp(profile->warnings[i], text) == 0) { /* of another process */
 			free(text);

@@ -2,7 +2,6 @@
 /* Audits as lists for other programs: a Markdown table, editors' quickfix lines, CSV. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/printable.h"
@@ -12,21 +11,6 @@
 /* A step summary may be 1 MiB; what comes after it needs some. */
 enum { MARKDOWN_MAX = 900 << 10 };
 
-/* Printable text of one line in which `escaped` characters have `before` put before them. */
-static void put_escaped(FILE *stream, const char *text, const char *escaped, const char *before)
-{
-	size_t length = text ? strlen(text) : 0;
-	char *safe = memory_allocate(length * PRINTABLE_GROWTH + 1);
-
-	safe[printable_copy(safe, text ? text : "", length)] = 0;
-	for (const char *c = safe; *c; c++) {
-		if (strchr(escaped, *c))
-			fputs(before, stream);
-		putc(*c, stream);
-	}
-	free(safe);
-}
-
 static void put_value(FILE *stream, int64_t value)
 {
 	if (value == VALUE_UNMEASURED)
@@ -35,12 +19,12 @@ static void put_value(FILE *stream, int64_t value)
 		fprintf(stream, "%" PRId64, value);
 }
 
-static void put_position(FILE *stream, const struct audit_row *row, const char *escaped)
+static void put_position(FILE *stream, const struct audit_row *row, enum text_language language)
 {
 	uint32_t line, column;
 	const char *file = audit_place(row, &line, &column);
 
-	put_escaped(stream, file ? file : "(unknown)", escaped, "\\");
+	text_put(stream, language, file ? file : "(unknown)");
 	if (line)
 		fprintf(stream, ":%" PRIu32, line);
 	if (line && column)
@@ -49,18 +33,16 @@ static void put_position(FILE *stream, const struct audit_row *row, const char *
 
 static void put_markdown_row(const struct audit_row *row, FILE *stream)
 {
-	static const char special[] = "|\\*_[]<>#&~";
-
 	fputs("| ", stream);
 	put_value(stream, row->values[VALUE_OBJECTS]);
 	fputs(" | ", stream);
 	put_value(stream, row->values[VALUE_BYTES]);
 	fputs(" | ", stream);
-	put_position(stream, row, special);
+	put_position(stream, row, TEXT_MARKDOWN);
 	fputs(" | ", stream);
-	put_escaped(stream, row->site.function, special, "\\");
+	text_put(stream, TEXT_MARKDOWN, row->site.function ? row->site.function : "");
 	fputs(" | ", stream);
-	put_escaped(stream, audit_row_words(row), special, "\\");
+	text_put(stream, TEXT_MARKDOWN, audit_row_words(row));
 	fputs(" |\n", stream);
 }
 
@@ -112,9 +94,9 @@ void render_audit_quickfix(const struct audit *audit, const struct render_audit_
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
-		put_position(stream, row, "");
+		put_position(stream, row, TEXT_TERMINAL);
 		fprintf(stream, ": %s: ", audit_verdict_name(row->verdict));
-		put_escaped(stream, audit_row_words(row), "", "");
+		text_put(stream, TEXT_TERMINAL, audit_row_words(row));
 		if (row->values[VALUE_OBJECTS] > 0) {
 			fputs(" (", stream);
 			put_value(stream, row->values[VALUE_OBJECTS]);
@@ -126,12 +108,10 @@ void render_audit_quickfix(const struct audit *audit, const struct render_audit_
 	}
 }
 
-/* RFC 4180: quoted, quotes doubled. */
 static void put_field(FILE *stream, const char *text)
 {
-	putc('"', stream);
-	put_escaped(stream, text, "\"", "\"");
-	fputs("\",", stream);
+	text_put(stream, TEXT_CSV, text ? text : "");
+	putc(',', stream);
 }
 
 /* The subjects that a row may be about, each once. */

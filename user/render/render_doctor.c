@@ -6,17 +6,31 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/printable.h"
+
 static const char *const state_names[] = {
 	[DOCTOR_OK] = "ok", [DOCTOR_DEGRADED] = "degraded", [DOCTOR_MISSING] = "missing"};
 
 void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		fprintf(stream, "%-9s %-13s %s\n", state_names[findings[i].state], findings[i].subject,
-			findings[i].detail);
-		if (findings[i].advice[0])
-			fprintf(stream, "%-23s -> %s\n", "", findings[i].advice);
+		fprintf(stream, "%-9s %-13s ", state_names[findings[i].state], findings[i].subject);
+		text_put(stream, TEXT_TERMINAL, findings[i].detail);
+		putc('\n', stream);
+		if (!findings[i].advice[0])
+			continue;
+		fprintf(stream, "%-23s -> ", "");
+		text_put(stream, TEXT_TERMINAL, findings[i].advice);
+		putc('\n', stream);
 	}
+}
+
+static void add_text(cJSON *object, const char *name, const char *text)
+{
+	char *safe = printable_string(text);
+
+	cJSON_AddStringToObject(object, name, safe);
+	free(safe);
 }
 
 void render_doctor_json(FILE *stream, const struct doctor_finding *findings, size_t count)
@@ -31,8 +45,8 @@ void render_doctor_json(FILE *stream, const struct doctor_finding *findings, siz
 
 		cJSON_AddStringToObject(finding, "subject", findings[i].subject);
 		cJSON_AddStringToObject(finding, "state", state_names[findings[i].state]);
-		cJSON_AddStringToObject(finding, "detail", findings[i].detail);
-		cJSON_AddStringToObject(finding, "advice", findings[i].advice);
+		add_text(finding, "detail", findings[i].detail);
+		add_text(finding, "advice", findings[i].advice);
 		cJSON_AddItemToArray(list, finding);
 	}
 	text = cJSON_Print(document);

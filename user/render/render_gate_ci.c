@@ -3,45 +3,20 @@
  * JUnit XML, which every CI system shows, and GitHub's workflow commands, of which a step shows at most ten: the last
  * of them says how many more there are, and the whole text follows.
  */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "render/render_gate.h"
-#include "base/utf8.h"
-
-#include <stdlib.h>
+#include "base/printable.h"
 
 enum { COMMANDS_MAX = 10 };
-
-/* XML 1.0 has no way to write control characters. */
-static void put_xml(FILE *stream, const char *text)
-{
-	char *repaired = utf8_repair(text);
-
-	for (const char *c = repaired ? repaired : text; *c; c++) {
-		switch (*c) {
-		case '<':
-			fputs("&lt;", stream);
-			break;
-		case '>':
-			fputs("&gt;", stream);
-			break;
-		case '&':
-			fputs("&amp;", stream);
-			break;
-		case '"':
-			fputs("&quot;", stream);
-			break;
-		default:
-			putc((unsigned char)*c < 0x20 && *c != '\t' && *c != '\n' ? '?' : *c, stream);
-		}
-	}
-	free(repaired);
-}
 
 static void put_attribute(FILE *stream, const char *name, const char *value)
 {
 	fprintf(stream, " %s=\"", name);
-	put_xml(stream, value);
+	text_put(stream, TEXT_XML, value);
 	putc('"', stream);
 }
 
@@ -67,11 +42,11 @@ static void put_case(FILE *stream, const struct gate *gate, const struct gate_ro
 		put_attribute(stream, "type", gate_change_names[row->change]);
 		put_attribute(stream, "message", text);
 		fputs(">", stream);
-		put_xml(stream, gate_place(name, site));
+		text_put(stream, TEXT_XML, gate_place(name, site));
 		fputs("</failure>\n  </testcase>\n", stream);
 	} else if (row->change != GATE_SAME) {
 		fputs(">\n    <system-out>", stream);
-		put_xml(stream, text);
+		text_put(stream, TEXT_XML, text);
 		fputs("</system-out>\n  </testcase>\n", stream);
 	} else {
 		fputs("/>\n", stream);
@@ -97,19 +72,8 @@ void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_
 		fputs("/>\n  </testcase>\n", stream);
 	}
 	fputs("  <system-out>", stream);
-	put_xml(stream, summary);
+	text_put(stream, TEXT_XML, summary);
 	fputs("</system-out>\n</testsuite>\n</testsuites>\n", stream);
-}
-
-/* A workflow command is one line; `property`: within file=…,title=… */
-static void put_command_text(FILE *stream, const char *text, bool property)
-{
-	for (; *text; text++) {
-		if (*text == '%' || *text == '\r' || *text == '\n' || (property && (*text == ',' || *text == ':')))
-			fprintf(stream, "%%%02X", (unsigned char)*text);
-		else
-			putc(*text, stream);
-	}
 }
 
 static void put_command(FILE *stream, const struct gate *gate, const struct gate_row *row,
@@ -121,7 +85,7 @@ static void put_command(FILE *stream, const struct gate *gate, const struct gate
 	fprintf(stream, "::%s ", row->fails && !style->advisory ? "error" : "warning");
 	if (site->file && row->after) { /* a baseline holds no lines */
 		fputs("file=", stream);
-		put_command_text(stream, site->file, true);
+		text_put(stream, TEXT_GITHUB_PROPERTY, site->file);
 		if (site->line)
 			fprintf(stream, ",line=%u", site->line);
 		if (site->column)
@@ -129,12 +93,24 @@ static void put_command(FILE *stream, const struct gate *gate, const struct gate
 		putc(',', stream);
 	}
 	fputs("title=allocations::", stream);
-	put_command_text(stream, gate_message(text, gate, row, style), false);
+	text_put(stream, TEXT_GITHUB_MESSAGE, gate_message(text, gate, row, style));
 	putc('\n', stream);
+}
+
+enum { WORD_SIZE = 33 };
+
+static void stop_word(char word[WORD_SIZE])
+{
+	uint64_t number[2];
+
+	if (getrandom(number, sizeof(number), 0) != sizeof(number))
+		abort();
+	snprintf(word, WORD_SIZE, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
 }
 
 void render_gate_github(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
+	char word[WORD_SIZE];
 	size_t wanted = gate->changes[GATE_NOISY], written = 0;
 
 	for (size_t i = 0; i < gate->row_count; i++)
@@ -150,5 +126,9 @@ void render_gate_github(FILE *stream, const struct gate *gate, const struct gate
 		else
 			put_command(stream, gate, row, style);
 	}
+	/* Names in the text may begin a line: between these two lines, whose word nobody can foresee, none is a command. */
+	stop_word(word);
+	fprintf(stream, "::stop-commands::%s\n", word);
 	render_gate_text(stream, gate, style);
+	fprintf(stream, "::%s::\n", word);
 }

@@ -13,28 +13,6 @@
 
 enum { LIMIT = 900 << 10, NOTE_ROOM = 4096 };
 
-/* Text within a cell: nothing in it is markup. */
-static void put_text(FILE *stream, const char *text)
-{
-	size_t length = strlen(text);
-	char *safe = memory_allocate(PRINTABLE_GROWTH * length + 1);
-
-	length = printable_copy(safe, text, length);
-	for (size_t i = 0; i < length; i++) {
-		if (safe[i] == '<')
-			fputs("&lt;", stream);
-		else if (safe[i] == '&')
-			fputs("&amp;", stream);
-		else if (safe[i] == '@') /* nobody is to be notified */
-			fputs("&#64;", stream);
-		else if (strchr("\\`*_[]|~#>!", safe[i]))
-			fprintf(stream, "\\%c", safe[i]);
-		else
-			putc(safe[i], stream);
-	}
-	free(safe);
-}
-
 static void put_values(FILE *stream, const struct gate *gate, const struct gate_row *row, enum profile_value value)
 {
 	char before[72], after[72], growth[40];
@@ -77,18 +55,18 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 
 	fprintf(stream, "| %s%s%s | ", row->fails ? "**" : "", row->how ? row->how : gate_change_names[row->change],
 		row->fails ? "**" : "");
-	put_text(stream, site->function ? site->function : "(unknown function)");
+	text_put(stream, TEXT_MARKDOWN, site->function ? site->function : "(unknown function)");
 	if (site->benchmark) {
 		fputs(" in ", stream);
-		put_text(stream, site->benchmark);
+		text_put(stream, TEXT_MARKDOWN, site->benchmark);
 	}
 	if (*gate_place(text, site)) {
 		fputs("<br>", stream);
-		put_text(stream, text);
+		text_put(stream, TEXT_MARKDOWN, text);
 	}
 	if (*gate_words(text, site)) {
 		fputs("<br>", stream);
-		put_text(stream, text);
+		text_put(stream, TEXT_MARKDOWN, text);
 	}
 	fputs(" |", stream);
 	for (int value = next_column(-1); value < VALUE_COUNT; value = next_column(value))
@@ -133,7 +111,7 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 			left_out);
 	if (gate->after->normalize) {
 		fputs("\nCounts are in an iteration: divided by ", stream);
-		put_text(stream, gate->after->normalize);
+		text_put(stream, TEXT_MARKDOWN, gate->after->normalize);
 		fputs(".\n", stream);
 	}
 }

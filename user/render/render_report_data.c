@@ -7,6 +7,7 @@
 
 #include "text/json.h"
 #include "base/memory.h"
+#include "base/printable.h"
 #include "render/render_report.h"
 #include "profile/size_class.h"
 
@@ -179,19 +180,8 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 
 static void csv_text(FILE *stream, const char *text)
 {
-	if (!text)
-		return;
-	if (!strpbrk(text, ",\"\n\r")) {
-		fputs(text, stream);
-		return;
-	}
-	fputc('"', stream);
-	for (; *text; text++) {
-		if (*text == '"')
-			fputc('"', stream);
-		fputc(*text, stream);
-	}
-	fputc('"', stream);
+	if (text)
+		text_put(stream, TEXT_CSV, text);
 }
 
 static void csv_value(FILE *stream, int64_t value)
@@ -212,8 +202,7 @@ static void print_frame(FILE *stream, const struct profile_location *location, c
 		fprintf(stream, "%#" PRIx64, location->address);
 		return;
 	}
-	for (const char *c = frame->function; *c; c++)
-		fputc(*c == ';' ? ':' : (unsigned char)*c < ' ' ? '?' : *c, stream);
+	text_put(stream, TEXT_FOLDED, frame->function);
 }
 
 static void print_leaf_first(FILE *stream, const struct profile_stack *stack)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reports for people: a head that says what was recorded and how far it can be trusted, then a table or
  * stacks. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
@@ -42,18 +41,13 @@ static void *checked(void *memory)
 
 /*
  * Prints words from column `indent` on, which is where the cursor is, and continues there on further lines. A
- * word that is wider than a terminal's line is broken. Control characters are shown as '?': the text may come from
- * anywhere.
+ * word that is wider than a terminal's line is broken.
  */
 static void print_wrapped(const struct writer *writer, char *text, int indent)
 {
 	int column = indent, width = terminal_prose_width(writer->width);
 	char *rest;
 
-	for (char *c = text; *c; c++) {
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	}
 	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		int length = (int)strlen(word);
 
@@ -402,10 +396,6 @@ static void print_frame(const struct writer *writer, const struct profile_locati
 				 (size_t)writer->width - 4 - strlen(note));
 	else
 		snprintf(text, sizeof(text), "%#" PRIx64, location->address);
-	for (char *c = text; *c; c++) {
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
-	}
 	fprintf(writer->stream, "    %s%s%s%s\n", text, *note ? writer->style->faint : "", note,
 		*note ? writer->style->reset : "");
 }
