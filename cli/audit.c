@@ -26,7 +26,7 @@ struct arguments {
 	struct option_list verdicts, thresholds, maps, modules;
 	int format, sort, color;
 	int64_t min_objects, min_bytes, top;
-	bool flow;
+	bool flow, advice;
 };
 
 /* What the options say once they are understood. */
@@ -108,6 +108,7 @@ static int print(struct audit *audit, const struct arguments *arguments, const s
 		 struct error *error)
 {
 	struct render_audit_options options = {.flow = arguments->flow,
+					       .advice = arguments->advice,
 					       .verdicts = request->filter.verdicts,
 					       .rows = arguments->top == UNSET && !request->filter.verdicts ? TEXT_ROWS
 													    : 0,
@@ -202,6 +203,9 @@ static const struct option_row rows[] = {
 	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "how to write it", audit_format_names},
 	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
 	 "print this source file with what each line allocates and what the compiler said of it", NULL},
+	{0, "advice", NULL, OPTION_FLAG, &given.advice,
+	 "what causes each row of the work list, what people do about it, and the command that proves it (text, JSON)",
+	 NULL},
 	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
 	{0, NULL, NULL, NULL, NULL, "which rows", NULL},

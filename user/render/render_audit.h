@@ -29,6 +29,7 @@ enum audit_format { AUDIT_FORMATS(FORMAT_ENUM) };
 extern const char *const audit_format_names[]; /* NULL-terminated */
 
 struct render_audit_options {
+	bool advice;	   /* text and JSON: causes and the rewrites that people use for them */
 	bool flow;	   /* text: print the compiler's whole explanation */
 	unsigned verdicts; /* bit per verdict whose rows are listed; 0: text those that allocate, Markdown escapes and
 			      contradicted */

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+
+#include "audit/advice.h"
 #include "text/json_writer.h"
 #include "render/render_audit.h"
 #include "render/render_escapes.h"
@@ -49,8 +52,30 @@ static void write_owner(struct json_writer *writer, const struct audit_row *row)
 	json_write_text(writer, "via", row->via);
 }
 
+/* null where the cause is not known, or nothing is to be done. */
+static void write_advice(struct json_writer *writer, const struct audit *audit, const struct audit_row *row)
+{
+	const struct advice *advice = advice_for(row);
+	char *proof;
+
+	if (!advice) {
+		json_write_text(writer, "advice", NULL);
+		return;
+	}
+	json_write_object(writer, "advice");
+	json_write_text(writer, "cause", advice->cause);
+	json_write_array(writer, "rewrites");
+	for (size_t i = 0; i < sizeof(advice->rewrites) / sizeof(*advice->rewrites) && advice->rewrites[i]; i++)
+		json_write_text(writer, NULL, advice->rewrites[i]);
+	json_write_array_end(writer);
+	proof = advice_proof(audit, row);
+	json_write_text(writer, "compare", proof);
+	free(proof);
+	json_write_object_end(writer);
+}
+
 static void write_row(struct json_writer *writer, const struct audit *audit, const struct audit_row *row,
-		      const struct escape_graph *graph)
+		      const struct render_audit_options *options)
 {
 	json_write_object(writer, NULL);
 	json_write_text(writer, "file", row->file);
@@ -64,7 +89,9 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
 	json_write_text(writer, "reason", row->reason);
 	json_write_bool(writer, "shared", row->shared);
-	write_annotations(writer, row, graph);
+	write_annotations(writer, row, options->graph);
+	if (options->advice)
+		write_advice(writer, audit, row);
 	write_inlined_at(writer, row);
 	write_numbers(writer, row->values);
 	if (!audit->profile->rows_exact) {
@@ -148,7 +175,7 @@ void render_audit_json(const struct audit *audit, const struct render_audit_opti
 	json_write_array(&writer, "rows");
 	for (size_t i = 0; i < audit->row_count; i++) {
 		json_write_newline(&writer);
-		write_row(&writer, audit, &audit->rows[i], options->graph);
+		write_row(&writer, audit, &audit->rows[i], options);
 	}
 	json_write_newline(&writer);
 	json_write_array_end(&writer);

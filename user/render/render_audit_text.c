@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/advice.h"
 #include "audit/audit_filter.h"
 #include "base/memory.h"
 #include "base/printable.h"
@@ -255,6 +256,22 @@ static void print_what(const struct page *page, const struct audit_row *row)
 		print_wrapped(page, INDENT, text_of("%s", row->reason));
 }
 
+/* What to do about it, and the command that proves it. */
+static void print_advice(const struct page *page, const struct audit_row *row)
+{
+	const struct advice *advice = advice_for(row);
+	char *proof;
+
+	if (!advice)
+		return;
+	print_wrapped(page, INDENT, text_of("cause: %s: %s", advice->cause, advice->words));
+	for (size_t i = 0; i < sizeof(advice->rewrites) / sizeof(*advice->rewrites) && advice->rewrites[i]; i++)
+		print_wrapped(page, INDENT, text_of("try: %s", advice->rewrites[i]));
+	proof = advice_proof(page->audit, row);
+	print_wrapped(page, INDENT, text_of("prove it: %s", proof));
+	free(proof);
+}
+
 static void print_row(const struct page *page, const struct audit_row *row)
 {
 	char low[TERMINAL_NUMBER_SIZE], high[TERMINAL_NUMBER_SIZE];
@@ -271,6 +288,8 @@ static void print_row(const struct page *page, const struct audit_row *row)
 				      row->tiny_unknown ? " + tiny ones, not known" : ""));
 	print_who(page, row);
 	print_what(page, row);
+	if (page->options->advice)
+		print_advice(page, row);
 }
 
 static bool is_outside(const struct audit_row *row)

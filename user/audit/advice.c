@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "audit/advice.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/audit_calls.h"
+
+enum cause {
+	RETURNED,
+	INTERFACE,
+	CLOSURE,
+	CAPTURED,
+	TOO_LARGE,
+	UNKNOWN_SIZE,
+	LEAKING,
+	SENT,
+	STORED,
+	APPENDED,
+	MAP_GROWS,
+	CONVERTED,
+	CONCATENATED,
+	GOROUTINE,
+	CAUSE_COUNT,
+	NO_CAUSE = CAUSE_COUNT,
+};
+
+static const struct advice advices[CAUSE_COUNT] = {
+	[RETURNED] = {"returned",
+		      "the function returns a pointer to it, so it must outlive the call",
+		      {"return the value instead of a pointer", "let the caller pass the object or buffer to fill",
+		       "keep the function small enough to be inlined: the object can then stay in the caller's frame"}},
+	[INTERFACE] = {"interface",
+		       "a value is copied to the heap to be put into an interface",
+		       {"use a function for this type, such as strconv's, instead of one that takes interfaces",
+			"make the function generic instead of taking an interface",
+			"put a pointer that exists already into the interface"}},
+	[CLOSURE] = {"closure",
+		     "a function literal that outlives the call is allocated with what it captured",
+		     {"pass what it needs as arguments to a plain function",
+		      "create it once, outside of the loop or the call"}},
+	[CAPTURED] = {"captured",
+		      "a variable that a function literal shares with this function moves to the heap",
+		      {"pass the variable to the function literal as an argument",
+		       "capture a copy that is not assigned again"}},
+	[TOO_LARGE] = {"too-large",
+		       "it is larger than the compiler puts on the stack",
+		       {"work in pieces that fit", "keep one buffer and use it again, for instance in a sync.Pool"}},
+	[UNKNOWN_SIZE] = {"unknown-size",
+			  "its size is known only at run time",
+			  {"use a constant capacity where an upper limit is known",
+			   "keep one buffer and use it again, growing it when it is too small"}},
+	[LEAKING] = {"leaking-parameter",
+		     "it is passed to a function that keeps it, or that the compiler cannot look into",
+		     {"pass a value instead of a pointer", "change the callee so that it does not keep its parameter",
+		      "call the concrete method: through an interface or a function value everything leaks"}},
+	[SENT] = {"sent",
+		  "a pointer to it is sent on a channel",
+		  {"send the value", "send objects that come back to be used again"}},
+	[STORED] = {"stored",
+		    "a pointer to it is stored in something that lives in the heap",
+		    {"store the value instead of a pointer", "use the object that is stored already again"}},
+	[APPENDED] = {"append",
+		      "the slice outgrows its array",
+		      {"make it with the capacity that it will need",
+		       "use the array of the last time again: s = s[:0]"}},
+	[MAP_GROWS] = {"map",
+		       "the map grows",
+		       {"make it with the number of entries that it will have", "use it again: clear(m)"}},
+	[CONVERTED] = {"conversion",
+		       "a conversion between string and bytes copies",
+		       {"keep it as bytes, or as a string, all the way", "append to a buffer that is used again"}},
+	[CONCATENATED] = {"concatenation",
+			  "each + makes a new string",
+			  {"append to a byte slice that is used again",
+			   "write to one strings.Builder that was grown to the size"}},
+	[GOROUTINE] = {"goroutine",
+		       "a new goroutine needs a descriptor, and its function a closure",
+		       {"keep workers that take work from a channel"}},
+};
+
+/* What the runtime call alone shows. */
+static enum cause cause_of_call(const struct audit_row *row)
+{
+	static const struct {
+		unsigned family;
+		enum cause cause;
+	} causes[] = {
+		{CALL_BOX, INTERFACE},	     {CALL_APPEND | CALL_MOVE, APPENDED}, {CALL_MAP_GROWTH, MAP_GROWS},
+		{CALL_CONCAT, CONCATENATED}, {CALL_TO_STRING, CONVERTED},	  {CALL_FROM_STRING, CONVERTED},
+		{CALL_GO, GOROUTINE},
+	};
+	unsigned family = call_family(row->runtime_call);
+
+	if (call_is_closure(row->type))
+		return CLOSURE;
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
+		if (family & causes[i].family)
+			return causes[i].cause;
+	}
+	return family & CALL_SLICE && row->verdict == AUDIT_CONTRADICTED ? UNKNOWN_SIZE : NO_CAUSE;
+}
+
+/* What the last step of the compiler's explanation means; the first that begins like its reason. */
+static enum cause cause_of_step(const struct escape_step *step)
+{
+	static const struct {
+		const char *reason;
+		enum cause cause;
+	} causes[] = {
+		{"too large for stack", TOO_LARGE},
+		{"non-constant size", UNKNOWN_SIZE},
+		{"return", RETURNED},
+		{"interface-converted", INTERFACE},
+		{"captured by a closure", CAPTURED},
+		{"reference", CAPTURED},
+		{"call parameter", LEAKING},
+		{"send", SENT},
+		{"assign", STORED},
+		{"struct literal element", STORED},
+		{"slice-literal-element", STORED},
+		{"array literal element", STORED},
+		{"map literal", STORED},
+		{"key of map put", STORED},
+		{"append", STORED},
+		{"copied slice", STORED},
+	};
+
+	if (strcmp(step->reason, "call parameter") == 0 && strncmp(step->expression, "append(", 7) == 0)
+		return STORED;
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
+		if (strncmp(step->reason, causes[i].reason, strlen(causes[i].reason)) == 0)
+			return causes[i].cause;
+	}
+	return NO_CAUSE;
+}
+
+static enum cause cause_of_explanation(const struct audit_row *row)
+{
+	/* A call's annotation may end at the callee's result; the callee's own says more only if the call's says nothing. */
+	for (uint32_t i = 0; i < row->annotation_count; i++) {
+		const struct escape_annotation *annotation = row->annotations[i];
+
+		for (uint32_t f = annotation->flow_count; f-- > 0;) {
+			const struct escape_flow *flow = &annotation->flows[f];
+
+			if (flow->step_count)
+				return cause_of_step(&flow->steps[flow->step_count - 1]);
+		}
+	}
+	return NO_CAUSE;
+}
+
+const struct advice *advice_for(const struct audit_row *row)
+{
+	enum cause cause;
+
+	if (row->shared ||
+	    (row->verdict != AUDIT_ESCAPES && row->verdict != AUDIT_CONTRADICTED && row->verdict != AUDIT_UNANNOTATED))
+		return NULL;
+	cause = cause_of_call(row);
+	if (cause == NO_CAUSE)
+		cause = cause_of_explanation(row);
+	return cause == NO_CAUSE ? NULL : &advices[cause];
+}
+
+static bool ends_with(const char *text, size_t length, const char *end)
+{
+	return length >= strlen(end) && memcmp(text + length - strlen(end), end, strlen(end)) == 0;
+}
+
+char *advice_proof(const struct audit *audit, const struct audit_row *row)
+{
+	const char *target = audit->profile->target ? audit->profile->target : "PROGRAM";
+	const char *slash = row->file ? strrchr(row->file, '/') : NULL;
+	char *command;
+	int length;
+
+	/* A test binary is built anew by go test, in the directory of the row's file. */
+	if (ends_with(target, strcspn(target, " "), ".test"))
+		length = asprintf(&command, "escapement compare --patch fix.diff -- go test -bench . %s%.*s",
+				  slash && *row->file != '/' ? "./"
+				  : slash		     ? ""
+							     : ".",
+				  slash ? (int)(slash - row->file) : 0, slash ? row->file : "");
+	else
+		length = asprintf(&command, "escapement compare --patch fix.diff -- %s", target);
+	if (length < 0)
+		abort();
+	return command;
+}

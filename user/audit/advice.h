@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ADVICE_H
+#define ESCAPEMENT_ADVICE_H
+
+/*
+ * What people do about a row of the work list: the cause of the allocation, from the compiler's explanation and the
+ * runtime call, and the rewrites that apply to it. One table; docs/verdicts.md has a paragraph for each cause.
+ */
+
+#include <stddef.h>
+
+#include "audit/audit.h"
+
+struct advice {
+	const char *cause;	 /* "returned", "interface", … */
+	const char *words;	 /* what that means, in one sentence */
+	const char *rewrites[3]; /* NULL behind the last */
+};
+
+/* NULL for rows that did not allocate, are not covered or shared, and for causes that are not known. */
+const struct advice *advice_for(const struct audit_row *row);
+
+/* The command that compares the program with and without a change. The caller frees it. */
+char *advice_proof(const struct audit *audit, const struct audit_row *row);
+
+#endif
