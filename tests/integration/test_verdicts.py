@@ -436,4 +436,33 @@ def test_an_inlined_callee_has_the_calls_own_word_in_a_profile_of_go_too(t):
         same(document["warnings"], [])
 
 
+SHARED = """package main
+
+type pair struct{ A, B string }
+
+var a, b interface{}
+
+//go:noinline
+func label(p *pair) { a, b = p.A, p.B }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		label(&pair{string(rune('a' + i%3)), "b"})
+	}
+}
+"""
+
+
+def test_a_row_that_several_annotations_share_names_them_in_every_format(t):
+    source = module(t.path("shared"), "example.com/shared", {"main.go": SHARED})
+    document = audit(t, "1.24", source)
+    row, = [row for row in document["rows"] if row["verdict"] == "escapes" and row["line"] == 8]
+    same((row["shared"], sorted(a["subject"] for a in row["annotations"]), row["objects"]), (True, ["p.A", "p.B"], 200))
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", source / "program")
+    for form, words in (("markdown", "p.A escapes to heap or p.B escapes to heap"),
+                        ("quickfix", "p.A escapes to heap or p.B escapes to heap (200 objects"),
+                        ("sarif", "p.A escapes to heap or p.B escapes to heap"), ("csv", '"p.A or p.B","",true,200')):
+        contains(t.escapement("audit", "-q", "--escape", source / "m.txt", "--format", form, "p.pb.gz").stdout, words)
+
+
 harness.main()

@@ -14,6 +14,8 @@
 
 enum { FILES = 8 };
 
+/* The package of an annotated file may begin with '=': a declaration shows that the file is the package's own; or with
+ * '!': that it is another package's. */
 struct named {
 	const char *file, *package;
 };
@@ -32,8 +34,14 @@ static void check(const struct situation *situation)
 	bool mapped = situation->map && pathmatch_map_parse(situation->map, &map) == 0;
 	struct pathmatch *match = pathmatch_new(&map, mapped, situation->directory);
 
-	for (int i = 0; i < FILES && situation->annotated[i].file; i++)
-		pathmatch_add_annotated(match, situation->annotated[i].file, situation->annotated[i].package);
+	for (int i = 0; i < FILES && situation->annotated[i].file; i++) {
+		const char *file = situation->annotated[i].file, *package = situation->annotated[i].package;
+		bool declared = package && strchr("=!", *package);
+
+		pathmatch_add_annotated(match, file, declared ? package + 1 : package);
+		if (declared)
+			pathmatch_declare(match, file, package + 1, *package == '=');
+	}
 	for (int i = 0; i < FILES && situation->measured[i].file; i++)
 		pathmatch_add_measured(match, situation->measured[i].file, situation->measured[i].package);
 	pathmatch_resolve(match);
@@ -246,9 +254,56 @@ static void a_map_needs_both_halves(void **state)
 	assert_int_equal(pathmatch_map_parse("/a=", &map), -1);
 }
 
+static void modules_beside_the_main_one_are_told_by_their_declarations(void **state)
+{
+	static const struct situation situations[] = {
+		{"a folder unlike the import path",
+		 {{"../lib/y/y.go", "=example.com/rep/v2"}},
+		 {{"/w/lib/y/y.go", "example.com/rep/v2"}},
+		 {"../lib/y/y.go"},
+		 0,
+		 0},
+		{"-trimpath",
+		 {{"../lib/y/y.go", "=example.com/rep/v2"}},
+		 {{"example.com/rep/v2/y.go", "example.com/rep/v2"}},
+		 {"../lib/y/y.go"},
+		 0,
+		 0},
+		{"nothing is declared: by where the compiler ran",
+		 {{"../lib/y/y.go", "example.com/rep/v2"}},
+		 {{"/w/lib/y/y.go", "example.com/rep/v2"}},
+		 {"../lib/y/y.go"},
+		 "/w/app",
+		 0},
+		{"nothing is declared: by the end of the path",
+		 {{"../lib/y/y.go", "example.com/rep/v2"}},
+		 {{"/w/lib/y/y.go", "example.com/rep/v2"}},
+		 {"../lib/y/y.go"},
+		 0,
+		 0},
+		{"two files of that end are not guessed",
+		 {{"../y/y.go", NULL}, {"y/y.go", NULL}},
+		 {{"/w/y/y.go", NULL}},
+		 {NULL},
+		 0,
+		 0},
+		{"instances of another package's generic functions",
+		 {{"/go/src/slices/slices.go", "!example.com/x/slices"}},
+		 {{"/go/src/slices/slices.go", "slices"}},
+		 {"/go/src/slices/slices.go"},
+		 0,
+		 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(situations) / sizeof(situations[0]); i++)
+		check(&situations[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modules_beside_the_main_one_are_told_by_their_declarations),
 		cmocka_unit_test(paths_as_people_have_them_find_each_other),
 		cmocka_unit_test(what_is_ambiguous_is_not_guessed),
 		cmocka_unit_test(the_longer_end_wins),
