@@ -118,20 +118,22 @@ static void put_field(FILE *stream, const char *text)
 static void put_subjects(FILE *stream, const struct audit_row *row)
 {
 	uint32_t count = row->annotation_count - row->linked_count;
+	char *text = memory_text("");
 
-	putc('"', stream);
 	for (uint32_t i = 0; i < count; i++) {
 		bool repeated = false;
+		char *longer;
 
 		for (uint32_t j = 0; j < i; j++)
 			repeated |= row->annotations[i]->subject == row->annotations[j]->subject;
 		if (repeated)
 			continue;
-		if (i)
-			fputs(" or ", stream);
-		put_escaped(stream, row->annotations[i]->subject, "\"", "\"");
+		longer = memory_format("%s%s%s", text, i ? " or " : "", row->annotations[i]->subject);
+		free(text);
+		text = longer;
 	}
-	fputs("\",", stream);
+	put_field(stream, text);
+	free(text);
 }
 
 static void put_number_field(FILE *stream, int64_t value, bool known, const char *end)
