@@ -9,7 +9,7 @@ __attribute__((visibility("hidden"))) struct goalloc_description goalloc_descrip
 	.size = sizeof(struct goalloc_description),
 	.span_classes = NumSpanClasses,
 	.tiny_span_class = TinySpanClass,
-	.cache_size = offsetof(struct mcache, next_free),
+	.cache_size = offsetof(struct mcache, grows_pending),
 	.cache_next = offsetof(struct mcache, next),
 	.cache_sequence = offsetof(struct mcache, sequence),
 	.cache_id = offsetof(struct mcache, id),

@@ -58,6 +58,7 @@ static void take_posted(struct mcache *c, struct mcache *self);
 enum {
 	MaxReady = 32, /* ready spans of a class that a cache keeps; more go to their mcentral */
 	NotCounting = INT32_MAX,
+	WarmCaches = 8, /* of ended threads, whose memory is kept */
 };
 
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
@@ -271,13 +272,34 @@ static void releaseAll(struct mcache *c)
 	sequence_step(&c->sequence.moving);
 }
 
-static void freemcache(struct mcache *c)
+/* What the cache of an ended thread does not need. What is pending waits for the next thread of the cache. */
+static void give_memory_back(struct mcache *c)
 {
-	releaseAll(c);
-	lock_acquire(&mheap.cachelock);
+	size_t listening = sizeof *c - MCacheKept - MCacheOwn;
+
+	if (sampler_pending(c))
+		listening = 0;
+	else
+		c->listening = false;
+	sysUnused((char *)c + MCacheKept, MCacheOwn + listening);
+}
+
+static void put_free(struct mcache *c)
+{
 	c->inuse = false;
 	c->next_free = mheap.freecaches;
 	mheap.freecaches = c;
+	owner_set(&mheap.nfreecaches, mheap.nfreecaches + 1);
+}
+
+static void freemcache(struct mcache *c)
+{
+	releaseAll(c);
+	/* Programs that start and end threads all the time use the same few caches again. */
+	if (reader_get(&mheap.nfreecaches) >= WarmCaches)
+		give_memory_back(c);
+	lock_acquire(&mheap.cachelock);
+	put_free(c);
 	lock_release(&mheap.cachelock);
 }
 
@@ -312,7 +334,10 @@ static struct mcache *allocmcache(void)
 
 	if (c) {
 		mheap.freecaches = c->next_free;
+		owner_set(&mheap.nfreecaches, mheap.nfreecaches - 1);
 		c->inuse = true;
+		for (unsigned i = 0; i < NumSpanClasses; i++)
+			c->frees_at_refill[i] = c->class_counters[i].frees;
 		return c;
 	}
 	lock_acquire(&mheap.lock);
@@ -396,6 +421,7 @@ void mcache_abandonOthers(bool shared)
 			mcentral_relist(s);
 	}
 	mheap.freecaches = NULL;
+	mheap.nfreecaches = 0;
 	for (struct mcache *c = mcache_all; c; c = c->next) {
 		if (c == mcache_self || (c == &mcache_shared && !shared)) {
 			atomic_store_explicit(&c->posted, NULL, memory_order_relaxed);
@@ -403,10 +429,7 @@ void mcache_abandonOthers(bool shared)
 		}
 		if (c->inuse)
 			empty_cache(c);
-		if (c != &mcache_shared) {
-			c->inuse = false;
-			c->next_free = mheap.freecaches;
-			mheap.freecaches = c;
-		}
+		if (c != &mcache_shared)
+			put_free(c);
 	}
 }

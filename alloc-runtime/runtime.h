@@ -258,23 +258,31 @@ static inline unsigned mspan_enough(unsigned nelems)
 
 /* ---- mcache ---- */
 
+/*
+ * Three parts, each of whole pages:
+ *
+ *   kept       what observers read, and what other threads may still touch when the thread has ended
+ *   own        what only the living thread needs; its memory is given back when it ends
+ *   listening  needed while somebody listens to probes, and not touched before
+ *
+ * Who may touch what: fields are the thread's own, but for `inuse` and `next_free` (under mheap.cachelock), `posted`
+ * (atomic), and `next` (written once, before the cache is published).
+ */
+enum { MCachePage = 4096, MCacheKept = 2 * MCachePage, MCacheOwn = 2 * MCachePage };
+
 struct mcache {
 	int64_t next_sample;		  /* bytes until the sampler fires */
 	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
-	bool inuse;	/* by a thread; under mheap.cachelock */
+	bool inuse;	/* by a thread */
+	bool listening; /* the third part is initialised */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
-	struct mSpanList full[NumSpanClasses];	/* used up, less than a quarter free again */
-	struct mSpanList ready[NumSpanClasses]; /* a quarter free or more */
-	uint32_t nready[NumSpanClasses];
-	uint64_t frees_at_refill[NumSpanClasses];
 	_Atomic(struct mspan *) posted; /* of spans of this cache, by threads that freed some of their objects */
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
 	struct goalloc_class_counters class_counters[NumSpanClasses];
-	struct goalloc_pending pending[NumSpanClasses];
 
 	/* The sampler's: for each thinned probe the distance it fires at, and the bytes left until then. */
 	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
@@ -284,9 +292,18 @@ struct mcache {
 
 	struct mcache *next; /* all of them, ever */
 	struct mcache *next_free;
+
+	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free again */
+	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
+	uint8_t nready[NumSpanClasses];
+	uint64_t frees_at_refill[NumSpanClasses];
+
+	_Alignas(MCachePage) struct goalloc_pending pending[NumSpanClasses];
 	struct goalloc_pending grows_pending[NumSpanClasses]; /* of them `refills` counts */
 	struct goalloc_stack stack;
 };
+_Static_assert(offsetof(struct mcache, full) == MCacheKept, "whole pages");
+_Static_assert(offsetof(struct mcache, pending) == MCacheKept + MCacheOwn, "at most 16 KiB a thread");
 
 /* The caller of the library, for stacks: its registers at the moment the call returns. */
 struct caller {
@@ -422,6 +439,7 @@ struct mheap {
 
 	struct lock cachelock; /* mcache list */
 	struct mcache *freecaches;
+	uint32_t nfreecaches;
 	uint32_t ncaches;
 
 	struct mcentral central[NumSpanClasses];

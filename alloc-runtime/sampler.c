@@ -75,10 +75,31 @@ double chance(double x)
 
 void sampler_init(struct mcache *c)
 {
-	for (unsigned i = 0; i < NumSpanClasses; i++)
-		c->pending[i] = c->grows_pending[i] = (struct goalloc_pending){.distance = GOALLOC_NOT_LISTENING};
 	c->sample_distance = c->refill_distance = c->grow_distance = c->large_distance = GOALLOC_NOT_LISTENING;
 	owner_set(&c->next_sample, INT64_MAX);
+}
+
+/* Whether the cache has to take notice of events for a probe at this distance. Until somebody first listens it does not
+ * touch what that needs. */
+static bool listens(struct mcache *c, uint64_t distance)
+{
+	if (!c->listening && distance != GOALLOC_NOT_LISTENING) {
+		for (unsigned i = 0; i < NumSpanClasses; i++)
+			c->pending[i] = c->grows_pending[i] =
+				(struct goalloc_pending){.distance = GOALLOC_NOT_LISTENING};
+		c->listening = true;
+	}
+	return c->listening;
+}
+
+bool sampler_pending(const struct mcache *c)
+{
+	for (unsigned i = 0; c->listening && i < NumSpanClasses; i++) {
+		const struct goalloc_pending *p = &c->pending[i];
+		if ((p->refills | p->objects | p->bytes | c->grows_pending[i].refills) != 0)
+			return true;
+	}
+	return false;
 }
 
 void sampler_next(struct mcache *c)
@@ -181,6 +202,8 @@ void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint6
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
 	struct goalloc_pending *p = &c->pending[spanclass], owed;
 
+	if (!listens(c, distance))
+		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &owed))
 		tell_refills(c, spanclass, &owed, NULL, 0);
 	if (distance == GOALLOC_NOT_LISTENING)
@@ -196,6 +219,8 @@ void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_
 	struct goalloc_pending *p = &c->pending[spanclass], told;
 
 	owner_add(&c->class_counters[spanclass].refills, 1);
+	if (!listens(c, distance))
+		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &told))
 		tell_refills(c, spanclass, &told, s, stack_of(c, caller));
 	if (distance == GOALLOC_NOT_LISTENING)
@@ -220,6 +245,8 @@ void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *c
 	struct goalloc_pending *p = &c->grows_pending[s->spanclass], told;
 
 	owner_add(&c->class_counters[s->spanclass].central_grows, 1);
+	if (!listens(c, distance))
+		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &told))
 		tell_grows(c, &told, s, caller);
 	if (distance == GOALLOC_NOT_LISTENING)
@@ -250,6 +277,8 @@ void note_large(struct mcache *c, size_t size, const struct mspan *s, struct cal
 
 	owner_add(&c->class_counters[s->spanclass].objects, 1);
 	owner_add(&c->class_counters[s->spanclass].bytes, bytes);
+	if (!listens(c, distance))
+		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &told))
 		tell_large(c, &told, size, s, caller);
 	if (distance == GOALLOC_NOT_LISTENING)

@@ -25,6 +25,8 @@ void sampler_next(struct mcache *c);
  * classes are counted when nextFree opens their window instead. */
 bool sampler_takes(struct mcache *c, uint64_t bytes);
 void sampler_init(struct mcache *c);
+/* Whether something has been noticed that no probe has reported. */
+bool sampler_pending(const struct mcache *c);
 
 /* What an mcache's random numbers start from: random itself, or made from GOALLOC_SAMPLE_SEED in the environment, so
  * that a program that allocates the same way is sampled the same way. */

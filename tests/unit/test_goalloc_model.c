@@ -668,6 +668,70 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 	assert_int_equal(in_a_process(burst), 0);
 }
 
+/* ---- memory of threads ---- */
+
+enum { ManyThreads = 400 };
+static pthread_barrier_t all_there, all_may_go;
+
+static void *allocate_and_wait(void *unused)
+{
+	void *objects[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		memset(objects[i] = goalloc_scan((size_t)24 << i % 4), 1, 24);
+	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&all_may_go);
+	for (unsigned i = 0; i < 8; i++)
+		goalloc_free(objects[i]);
+	return unused;
+}
+
+static int many_threads(void)
+{
+	static pthread_t threads[ManyThreads];
+	struct goalloc_stats before, after;
+	pthread_attr_t attributes;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64 << 10);
+	pthread_barrier_init(&all_there, NULL, ManyThreads + 1);
+	pthread_barrier_init(&all_may_go, NULL, ManyThreads + 1);
+	goalloc_read_stats(&before);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < ManyThreads; i++)
+			if (pthread_create(&threads[i], &attributes, allocate_and_wait, NULL) != 0)
+				return 1;
+		pthread_barrier_wait(&all_there);
+		pthread_barrier_wait(&all_may_go);
+		for (unsigned i = 0; i < ManyThreads; i++)
+			pthread_join(threads[i], NULL);
+	}
+	goalloc_read_stats(&after);
+	if (after.total.objects - before.total.objects != 2 * 8 * ManyThreads ||
+	    after.total.frees - before.total.frees != 2 * 8 * ManyThreads)
+		return 2;
+	/* What the caches of ended threads still take: their counters. */
+	unsigned resident_pages = 0, caches = 0;
+	for (struct mcache *c = mcache_all; c; c = c->next, caches++) {
+		unsigned char in_core[sizeof *c / MCachePage];
+		if (c->inuse)
+			continue;
+		if (mincore(c, sizeof *c, in_core) != 0)
+			return 3;
+		for (unsigned i = 0; i < sizeof in_core; i++)
+			resident_pages += in_core[i] & 1;
+	}
+	if (caches < ManyThreads || caches > ManyThreads + 20)
+		return 4;
+	return resident_pages > ManyThreads * MCacheKept / MCachePage + 8 * 5 ? 5 : mheap_is_valid() ? 6 : 0;
+}
+
+static void ended_threads_keep_their_counters_and_little_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(many_threads), 0);
+}
+
 static void a_limit_gives_memory_back_at_once(void **state)
 {
 	(void)state;
@@ -699,7 +763,7 @@ static void few_free_objects_in_many_spans_are_found_in_the_end(void **state)
 	fill(objects, N, 64);
 	goalloc_read_memstats(&before);
 	/* Every sixth: below a quarter of each span. Each round also frees and allocates much elsewhere. */
-	for (unsigned round = 0; round < 20; round++) {
+	for (unsigned round = 0; round < 60; round++) {
 		for (size_t i = round % 6; i < N; i += 6)
 			goalloc_free(objects[i]);
 		for (size_t i = round % 6; i < N; i += 6)
@@ -830,8 +894,12 @@ static void children_find_a_whole_heap_whatever_other_threads_were_doing(void **
 	assert_heap_valid();
 }
 
-int main(void)
+/* An argument is the name of the one test to run. */
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_generated_table_is_gos),
 		cmocka_unit_test(random_operations_agree_with_a_model),
@@ -847,6 +915,7 @@ int main(void)
 		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
 		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
+		cmocka_unit_test(ended_threads_keep_their_counters_and_little_memory),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 		cmocka_unit_test(few_free_objects_in_many_spans_are_found_in_the_end),
 		cmocka_unit_test(memstats_add_up),

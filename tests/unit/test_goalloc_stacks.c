@@ -223,7 +223,9 @@ static const struct goalloc_pending *refilled(uint64_t objects)
 	c->refill_distance = rate_in_force(&mcache_refill_semaphores);
 	c->refill_left = INT64_MAX;
 	note_refill(c, SpanClass, objects, objects * 32, &emptymspan, &caller);
-	return &c->pending[SpanClass];
+	/* Not touched before somebody listens. */
+	static const struct goalloc_pending none = {.distance = GOALLOC_NOT_LISTENING};
+	return c->listening ? &c->pending[SpanClass] : &none;
 }
 
 static void assert_pending(const struct goalloc_pending *p, uint64_t distance, uint64_t refills, uint64_t objects)
