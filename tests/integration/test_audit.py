@@ -128,7 +128,9 @@ def test_estimates_carry_intervals(t):
     document = t.json("audit", "--escape", output("1.24"), profile)
     row = by_site(document)["escape/escape.go", 6, 6]
     same(document["exact"]["rows"], False)
-    assert 0 < row["objects_low"] < row["objects"] < row["objects_high"], row
+    # the exact total of the size class may be the upper end, and the estimate too
+    assert 0 < row["objects_low"] <= row["objects"] <= row["objects_high"], row
+    assert row["objects_low"] < row["objects_high"], row
     unseen = by_site(document)["simple/main.go", 17, 2]
     same((unseen["objects"], unseen["objects_low"], unseen["objects_high"]), (0, 0, None))
     contains(t.escapement("audit", "--escape", output("1.24"), profile).stdout, "objects (95 %)")
