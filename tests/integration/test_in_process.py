@@ -132,5 +132,23 @@ def test_programs_that_cannot_record_themselves_are_exit_3(t):
     contains(done.stderr, "cannot run '/no/such/program'")
 
 
+def raw_profile(t, *lines):
+    t.path("raw").write_text("\n".join(("goalloc-profile 1", "process 1 x", *lines, "end", "")))
+    return t.escapement("record", "--raw", t.path("raw"), "-o", t.path("imported"), status=None, timeout=30)
+
+
+def test_a_raw_profile_whose_map_is_a_pipe_is_read_without_symbols(t):
+    os.mkfifo(t.path("pipe"))
+    done = raw_profile(t, f"map 400000 500000 0 {t.path('pipe')}", "row alloc 5 1 1 8 0 0 1 400100")
+    same(done.returncode, 4, done.stderr)
+    same(t.json("report", t.path("imported"))["totals"]["objects"], 1)
+
+
+def test_a_line_of_a_raw_profile_is_bounded(t):
+    done = raw_profile(t, "executable " + "x" * 50_000_000)
+    same(done.returncode, 2, done.stderr)
+    contains(done.stderr, "raw:3: a line of a raw profile has at most")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -69,8 +69,8 @@ static int read_map(struct reader *reader, const char *text)
 		   &at) < 3 ||
 	    !at)
 		return -1;
-	/* a file that is gone has no symbols; the rows stay */
-	mapping.inode = stat(text + at, &status) == 0 ? status.st_ino : 1;
+	/* A file that is gone has no symbols; the rows stay. Nor has what is no file: opening a pipe would wait for a writer. */
+	mapping.inode = stat(text + at, &status) == 0 && S_ISREG(status.st_mode) ? status.st_ino : 1;
 	mapping.path = memory_text(text + at);
 	target->mappings = memory_resize(target->mappings, target->mapping_count + 1, sizeof(*target->mappings));
 	target->mappings[target->mapping_count++] = mapping;
@@ -237,17 +237,25 @@ static int read_version(const char *line, const char *path, struct error *error)
 	return 0;
 }
 
+enum { LINE_SIZE = 64 << 10 }; /* two file names and a stack of SITE_STACK_MAX addresses fit twice */
+
 static int read_lines(struct reader *reader, FILE *stream, const char *path, struct error *error)
 {
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t length;
+	char *line = memory_allocate(LINE_SIZE), *end;
 	int number = 0, result = 0;
 
 	/* a last line without an end was being written */
-	while (!result && !reader->ended && (length = getline(&line, &size, stream)) > 0 && line[length - 1] == '\n') {
+	while (!result && !reader->ended && fgets(line, LINE_SIZE, stream)) {
+		end = strchr(line, '\n');
+		if (!end && strlen(line) + 1 < LINE_SIZE)
+			break;
 		number++;
-		line[length - 1] = 0;
+		if (!end) {
+			result = error_set(error, STATUS_USAGE, "%s:%d: a line of a raw profile has at most %d bytes",
+					   path, number, LINE_SIZE - 2);
+			break;
+		}
+		*end = 0;
 		if (number == 1)
 			result = read_version(line, path, error);
 		else if (read_record(reader, line))
@@ -272,7 +280,7 @@ static void finish(struct reader *reader)
 							process->totals[VALUE_OBJECTS] - reader->counted, 0};
 	else /* nobody knows how many */
 		process->lost_events = add_saturated(process->lost_events, 1);
-	if (reader->space)
+	if (reader->space && process->executable)
 		process->build_id =
 			profile_string(reader->profile, address_space_build_id(reader->space, process->executable));
 }
