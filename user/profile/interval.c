@@ -49,7 +49,7 @@ static const double notable_share = 1.0 / 16;
 
 /* Further samples in unseen classes that a line with one sample may have; with k, sqrt(k) times as many. Fewer of them
  * where objects count: each of the many small ones stands for more than the average. */
-static const double unseen_samples = 0.4, unseen_byte_samples = 1;
+static const double unseen_samples = 0.5, unseen_byte_samples = 1;
 
 /* --- sums --- */
 
