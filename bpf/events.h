@@ -55,6 +55,10 @@ enum event_kind {
 /* Cookie flags of probes on Go functions. */
 #define EVENT_FLAG_STACK_CHECK 2 /* at the stack check's branch: if it will be taken, the function runs again */
 #define EVENT_FLAG_DIRECT      4 /* also called by mallocgc, whose calls do not count */
+/* Cookie bits of a probe on a function of the program whose calls are counted: its index into `calls`. */
+#define EVENT_CALLS	       16
+#define EVENT_FLAG_CALL(index) ((__u32)(index) << 8)
+#define EVENT_CALL_OF(flags)   ((flags) >> 8 & (EVENT_CALLS - 1))
 /* Not in cookies: what a program adds when it begins, where the process is being recorded. */
 #define EVENT_FLAG_RECORDING 8
 
@@ -210,13 +214,14 @@ struct event_process {
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];
 	struct event_shape shapes[EVENT_SHAPES];
+	__u64 calls[EVENT_CALLS]; /* of functions of the program, while it is recorded */
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) ==
-		       56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING + 56 * EVENT_SHAPES,
+_Static_assert(sizeof(struct event_process) == 56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+						       56 * EVENT_SHAPES + 8 * EVENT_CALLS,
 	       "shared with user space");
 
 #endif

@@ -118,6 +118,18 @@ int go_malloc(struct pt_regs *ctx)
 	return 0;
 }
 
+/* A function of the program whose calls are counted. */
+SEC("uprobe.multi")
+int go_call(struct pt_regs *ctx)
+{
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+
+	if (process && counts_hit(ctx, flags) && flags & EVENT_FLAG_RECORDING)
+		add(process->calls[EVENT_CALL_OF(flags)], 1);
+	return 0;
+}
+
 /* Every mcache has a place of its own, found by linear probing. */
 static __always_inline void set_pending(struct event_process *process, __u64 cache, __u64 span, __u32 span_class)
 {

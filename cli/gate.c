@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "escape/escape_functions.h"
+#include "bpf/events.h"
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
+#include "gate/gate_contract.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
 #include "gate/go_test.h"
@@ -22,26 +28,100 @@ struct measured {
 	const char *baseline, *escape, *normalize;
 	int64_t runs;
 	bool update, self_test;
+	struct option_list modules;
+	struct gate_contracts *contracts;
 };
 
-/* The program's output is for people here: ours alone is on standard output. */
-static int move_output(int to)
-{
-	int saved = dup(STDOUT_FILENO);
+/* The program's standard output on its way: copied to standard error, and read for benchmarks. */
+struct output_copy {
+	int pipe[2], saved;
+	struct gate_counts *counts;
+	pthread_t thread;
+	atomic_bool ended; /* the program has */
+};
 
-	fflush(stdout);
-	if (to >= 0)
-		dup2(to, STDOUT_FILENO);
-	return saved;
+/* Hands the whole lines of a buffer on. Returns how many bytes of a last, unfinished line are left at its start. */
+static size_t take_lines(struct gate_counts *counts, char *buffer, size_t length)
+{
+	char *line = buffer, *end;
+
+	while ((end = memchr(line, '\n', length - (size_t)(line - buffer)))) {
+		*end = 0;
+		go_test_line(counts, line);
+		line = end + 1;
+	}
+	length -= (size_t)(line - buffer);
+	memmove(buffer, line, length);
+	return length;
 }
 
-static struct profile *record_once(struct measured *measured, int argc, char **argv, int first, struct error *error)
+/* Ends at the end of the output, or, when the program has ended, as soon as nothing comes any more: a process that it
+ * left behind may keep the pipe open. */
+static void *copy_output(void *argument)
 {
-	int saved = move_output(STDERR_FILENO);
-	struct profile *profile = recording_run(&measured->recording, argc, argv, first, true, error);
+	enum { PATIENCE_MS = 50 };
+	struct output_copy *copy = argument;
+	char buffer[4096];
+	size_t length = 0;
 
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
+	for (;;) {
+		struct pollfd ready = {.fd = copy->pipe[0], .events = POLLIN};
+		int events = poll(&ready, 1, PATIENCE_MS);
+		ssize_t count;
+
+		if (events == 0 && atomic_load(&copy->ended))
+			break;
+		if (events <= 0)
+			continue;
+		count = read(copy->pipe[0], buffer + length, sizeof(buffer) - length);
+		if (count <= 0)
+			break;
+		fwrite(buffer + length, 1, (size_t)count, stderr);
+		length = take_lines(copy->counts, buffer, length + (size_t)count);
+		if (length == sizeof(buffer)) /* a line that is not a benchmark's */
+			length = 0;
+	}
+	close(copy->pipe[0]);
+	return NULL;
+}
+
+/* The program's output is for people here: ours alone is on standard output. */
+static int move_output(struct output_copy *copy, struct gate_counts *counts, struct error *error)
+{
+	fflush(stdout);
+	copy->counts = counts;
+	atomic_init(&copy->ended, false);
+	if (pipe2(copy->pipe, O_CLOEXEC))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot make a pipe for the program's output: %m");
+	copy->saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0 ||
+	    pthread_create(&copy->thread, NULL, copy_output, copy))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot move the program's output: %m");
+	close(copy->pipe[1]);
+	return 0;
+}
+
+static void put_output_back(struct output_copy *copy)
+{
+	dup2(copy->saved, STDOUT_FILENO);
+	close(copy->saved);
+	atomic_store(&copy->ended, true);
+	pthread_join(copy->thread, NULL);
+}
+
+static struct profile *record_once(struct measured *measured, char **command, struct gate_counts *counts,
+				   struct error *error)
+{
+	struct output_copy copy;
+	struct profile *profile;
+	int count = 0;
+
+	while (command[count])
+		count++;
+	if (move_output(&copy, counts, error))
+		return NULL;
+	profile = recording_run(&measured->recording, count, command, 0, true, error);
+	put_output_back(&copy);
 	if (!profile)
 		return NULL;
 	/* of a run that was cut short every count is too small */
@@ -57,32 +137,32 @@ static struct profile *record_once(struct measured *measured, int argc, char **a
 }
 
 /* Runs the program as often as asked for, and counts. */
-static struct gate_counts *measure(struct measured *measured, int argc, char **argv, int first, struct error *error)
+static struct gate_counts *measure(struct measured *measured, char **argv, int first, struct error *error)
 {
 	struct gate_measurement *measurement = gate_measurement_new();
 	struct gate_counts *counts = NULL;
 	struct escape_output *escape = NULL;
 	struct audit_options options = {0};
 	const char *const *command = (const char *const *)argv + first;
-	char **prepared = argv;
+	char **prepared = NULL;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
 	const char *normalize = measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 
-	if (go_test_is(argc - first, argv + first)) {
-		measured->recording.only = GO_TEST_BINARIES;
-		prepared = go_test_uncached(&argc, argv, first);
-	}
+	measured->recording.go_tests = true;
+	prepared = go_test_command(argv + first);
 	if (measured->escape && !(escape = escape_read(measured->escape, error)))
 		goto failed;
 	if (escape)
 		escape_name_functions(escape, ".");
 	for (int64_t i = 0; i < runs; i++) {
-		struct profile *profile = record_once(measured, argc, prepared, first, error);
+		struct profile *profile = record_once(measured, prepared, gate_measurement_counts(measurement), error);
 
 		if (!profile)
 			goto failed;
 		for (size_t j = 0; j < profile->warning_count && i == 0; j++)
 			cli_warn("%s", profile->warnings[j]);
+		profile_set_modules(profile, measured->modules.values, (size_t)measured->modules.count);
+		gate_contracts_add(measured->contracts, profile);
 		gate_measurement_add(measurement, profile, escape, &options);
 		profile_free(profile);
 		for (size_t j = 0; i == 0 && gate_measurement_warning(measurement, j); j++)
@@ -93,7 +173,7 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 	if (!counts)
 		goto failed;
 	gate_counts_command(counts, command);
-	if (counts->site_count == 0) {
+	if (counts->site_count == 0 && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "nothing was measured: '%s' allocated at no site; a gate on it could "
 			  "never fail",
@@ -101,12 +181,10 @@ static struct gate_counts *measure(struct measured *measured, int argc, char **a
 		goto failed;
 	}
 	escape_free(escape);
-	if (prepared != argv)
-		free(prepared);
+	free(prepared);
 	return counts;
 failed:
-	if (prepared != argv)
-		free(prepared);
+	free(prepared);
 	escape_free(escape);
 	gate_measurement_free(measurement);
 	gate_counts_free(counts);
@@ -117,7 +195,7 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 {
 	struct gate_counts *old =
 		access(measured->baseline, R_OK) == 0 ? baseline_read(measured->baseline, NULL) : NULL;
-	bool same = old && baseline_same(old, counts);
+	bool same = old && baseline_covers(old, counts);
 	int result = 0;
 
 	if (old)
@@ -132,7 +210,35 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	return result;
 }
 
-static int judge(const struct measured *measured, const struct gate_counts *before, const struct gate_counts *after)
+/*
+ * Adds the contracts to both sides. Without a baseline they are all that is judged: then `before` is made here, and what
+ * else was measured is put aside. Returns an exit status other than 0 if a contract could not be judged.
+ */
+static int add_contracts(const struct measured *measured, struct gate_counts **before, struct gate_counts *after)
+{
+	bool text = measured->settings.format == GATE_TEXT || measured->settings.format == GATE_GITHUB;
+	struct error error;
+
+	if (!gate_contracts_count(measured->contracts))
+		return STATUS_OK;
+	if (gate_contracts_check(measured->contracts, &error))
+		return cli_fail(&error);
+	if (text && !measured->settings.output)
+		render_contracts(stdout, measured->contracts);
+	fflush(stdout);
+	if (!*before) {
+		*before = gate_counts_new();
+		after->site_count = 0;
+		memset(after->outside, 0, sizeof(after->outside));
+		memset(after->bookkeeping, 0, sizeof(after->bookkeeping));
+		for (int i = 0; i < VALUE_COUNT; i++)
+			(*before)->totals[i] = after->totals[i] = VALUE_UNMEASURED;
+	}
+	gate_contracts_append(measured->contracts, *before, after);
+	return STATUS_OK;
+}
+
+static int judge(const struct measured *measured, struct gate_counts **baseline, struct gate_counts *after)
 {
 	const struct policy *policy = &measured->settings.policy;
 	char description[512], warning[256];
@@ -140,17 +246,21 @@ static int judge(const struct measured *measured, const struct gate_counts *befo
 	struct gate *gate;
 	int status;
 
-	if (before != after && baseline_comparable(before, after, warning, sizeof(warning), &error))
+	if (*baseline && baseline_comparable(*baseline, after, warning, sizeof(warning), &error))
 		return cli_fail(&error);
-	if (before != after && *warning)
+	if (*baseline && *warning)
 		cli_warn("%s", warning);
 	if (measured->self_test) {
-		if (gate_self_test(before, after, policy, description, sizeof(description), &error))
+		if (gate_self_test(*baseline ? *baseline : after, after, policy, description, sizeof(description),
+				   &error))
 			return cli_fail(&error);
 		printf("self-test passed: the gate fails for %s\n", description);
 		return STATUS_OK;
 	}
-	gate = gate_compare(before, after, policy);
+	status = add_contracts(measured, baseline, after);
+	if (status)
+		return status;
+	gate = gate_compare(*baseline, after, policy);
 	status = gate_settings_print(&measured->settings, gate);
 	gate_free(gate);
 	return status;
@@ -158,8 +268,16 @@ static int judge(const struct measured *measured, const struct gate_counts *befo
 
 static int check_usage(const struct measured *measured, int argc, int first, bool separator, struct error *error)
 {
-	if (!measured->baseline && !measured->self_test)
-		return error_set(error, STATUS_USAGE, "give --baseline FILE; write it with --update");
+	if (!measured->baseline && !measured->self_test && !measured->settings.policy.contract_count)
+		return error_set(
+			error, STATUS_USAGE,
+			"give --baseline FILE (write it with --update), or a contract: --under FUNCTION objects=N");
+	if (measured->settings.policy.contract_count > EVENT_CALLS)
+		return error_set(error, STATUS_USAGE, "at most %d contracts at a time", EVENT_CALLS);
+	if (measured->settings.policy.contract_count && measured->recording.in_process)
+		return error_set(error, STATUS_USAGE, "contracts count calls by a probe: not with --in-process");
+	if (measured->settings.policy.contract_count && measured->recording.rate != 1)
+		return error_set(error, STATUS_USAGE, "contracts are judged exactly: not with --rate");
 	if (measured->update && !measured->baseline)
 		return error_set(error, STATUS_USAGE, "--update needs --baseline FILE");
 	if (measured->update && measured->self_test)
@@ -182,22 +300,60 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	struct error error;
 	int status;
 
-	if (check_usage(measured, argc, first, separator, &error) || gate_settings_read(&measured->settings, &error))
+	if (gate_settings_read(&measured->settings, &error) || check_usage(measured, argc, first, separator, &error))
 		return cli_fail(&error);
+	measured->contracts = gate_contracts_new(&measured->settings.policy);
+	measured->recording.functions = gate_contracts_functions(measured->contracts);
+	measured->recording.function_count = gate_contracts_count(measured->contracts);
 	/* before the program runs: a baseline that cannot be read is known at once */
 	if (measured->baseline && !measured->update && !(before = baseline_read(measured->baseline, &error)))
 		return cli_fail(&error);
-	after = measure(measured, argc, argv, first, &error);
+	after = measure(measured, argv, first, &error);
 	if (!after)
 		status = cli_fail(&error);
 	else if (measured->update)
 		status = gate_settings_check_loss(after, &error) || update(measured, after, &error) ? cli_fail(&error)
 												    : STATUS_OK;
 	else
-		status = judge(measured, before ? before : after, after);
+		status = judge(measured, &before, after);
 	gate_counts_free(before);
 	gate_counts_free(after);
+	gate_contracts_free(measured->contracts);
 	return status;
+}
+
+/*
+ * The limits of a contract are words of their own on the command line: "--under F objects=0 bytes=1k". Joins them to the
+ * option's argument. Returns a copy of argv for the caller to free.
+ */
+static char **join_contracts(int *argc, char **argv)
+{
+	char **joined = calloc((size_t)*argc + 1, sizeof(*joined));
+	int count = 0, i = 0;
+
+	if (!joined)
+		abort();
+	while (i < *argc && strcmp(argv[i], "--") != 0) {
+		bool under = strcmp(argv[i], "--under") == 0 && i + 1 < *argc;
+
+		joined[count++] = argv[i++];
+		if (!under)
+			continue;
+		joined[count] = argv[i++];
+		while (i < *argc && argv[i][0] != '-' && strchr(argv[i], '=') &&
+		       (strncmp(argv[i], "objects", 7) == 0 || strncmp(argv[i], "bytes", 5) == 0)) {
+			char *text; /* lives as long as the process, as argv does */
+
+			if (asprintf(&text, "%s %s", joined[count], argv[i++]) < 0)
+				abort();
+			joined[count] = text;
+		}
+		count++;
+	}
+	while (i < *argc)
+		joined[count++] = argv[i++];
+	*argc = count;
+	return joined;
 }
 
 static int run(int argc, char **argv)
@@ -209,6 +365,13 @@ static int run(int argc, char **argv)
 		{0, "update", NULL, OPTION_FLAG, &measured.update, "measure and write the baseline", NULL},
 		{0, "runs", "N", OPTION_INTEGER, &measured.runs,
 		 "number of runs (default 3); the smallest count decides", NULL},
+		{0, "under", "FUNCTION LIMIT...", OPTION_STRINGS, &measured.settings.contracts,
+		 "a contract: below that function, on the goroutine that called it, at most objects=N, bytes=N, "
+		 "objects/call=N, bytes/call=N; needs no baseline; may be given again",
+		 NULL},
+		{0, "module", "GLOB", OPTION_STRINGS, &measured.modules,
+		 "packages that own allocations, by import path (default: the program's main module); may be given again",
+		 NULL},
 		{0, "escape", "FILE", OPTION_STRING, &measured.escape,
 		 "output of go build -gcflags=-m=2: tells sites of one function apart, and why they allocate", NULL},
 		{0, "normalize", "SITE|EXPR", OPTION_STRING, &measured.normalize,
@@ -232,14 +395,15 @@ static int run(int argc, char **argv)
 		{0},
 	};
 	const struct option_usage usage = {
-		.synopsis = "gate --baseline FILE [OPTIONS] -- PROGRAM [ARG...]\n"
+		.synopsis = "gate (--under FUNCTION LIMIT... | --baseline FILE) [OPTIONS] -- PROGRAM [ARG...]\n"
 			    "       escapement gate compare [OPTIONS] OLD NEW\n"
 			    "       escapement gate accept --baseline FILE --reason TEXT PROFILE SITE...",
 		.description =
 			"Measures every allocation of a program by site, and fails (1) where a site allocates more objects or "
 			"bytes than the baseline and the policy allow. Exits with 3 where nothing could be measured or the "
 			"program failed, with 4 where events were lost. The program's standard output goes to standard error.",
-		.examples = "  escapement gate --baseline allocs.json --update -- ./prog args\n"
+		.examples = "  escapement gate --under 'main.handle' objects=0 -- ./prog args\n"
+			    "  escapement gate --baseline allocs.json --update -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json --self-test -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json --tolerance 'fmt.*:5%' -- ./prog args\n"
@@ -249,16 +413,18 @@ static int run(int argc, char **argv)
 	};
 	bool separator;
 	int status, first;
+	char **joined;
 
 	if (argc > 1 && strcmp(argv[1], "compare") == 0)
 		return gate_compare_run(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "accept") == 0)
 		return gate_accept_run(argc - 1, argv + 1);
-	first = options_parse(argc, argv, &usage, &separator);
-	if (first < 0)
-		return options_status(first);
-	status = run_measured(&measured, argc, argv, first, separator);
+	joined = join_contracts(&argc, argv);
+	first = options_parse(argc, joined, &usage, &separator);
+	status = first < 0 ? options_status(first) : run_measured(&measured, argc, joined, first, separator);
 	gate_settings_free(&measured.settings);
+	free(measured.modules.values);
+	free(joined);
 	return status;
 }
 

@@ -17,6 +17,11 @@ int gate_settings_read(struct gate_settings *settings, struct error *error)
 		if (policy_tolerance(&settings->policy, settings->tolerances.values[i], error))
 			return -1;
 	}
+	settings->policy.strict |= settings->strict;
+	for (int i = 0; i < settings->contracts.count; i++) {
+		if (policy_under(&settings->policy, settings->contracts.values[i], error))
+			return -1;
+	}
 	if (settings->noisy >= 0)
 		settings->policy.noisy = (enum policy_noisy)settings->noisy;
 	return 0;
@@ -26,6 +31,7 @@ void gate_settings_free(struct gate_settings *settings)
 {
 	policy_clear(&settings->policy);
 	free(settings->tolerances.values);
+	free(settings->contracts.values);
 }
 
 int gate_settings_check_loss(const struct gate_counts *counts, struct error *error)

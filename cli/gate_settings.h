@@ -12,10 +12,10 @@
 
 struct gate_settings {
 	const char *policy_path, *output;
-	struct option_list tolerances;
+	struct option_list tolerances, contracts;
 	int noisy; /* -1: the policy's */
 	int format, color;
-	bool advisory, all;
+	bool advisory, all, strict;
 	const char *what; /* is counted */
 	struct policy policy;
 };
@@ -29,6 +29,7 @@ struct gate_settings {
 	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &(s).tolerances, GATE_TOLERANCE_HELP, NULL},      \
 		{0, "policy", "FILE", OPTION_STRING, &(s).policy_path, GATE_POLICY_HELP, NULL},            \
 		{0, "noisy", "MODE", OPTION_CHOICE, &(s).noisy, GATE_NOISY_HELP, policy_noisy_names},      \
+		{0, "strict", NULL, OPTION_FLAG, &(s).strict, GATE_STRICT_HELP, NULL},                     \
 	{                                                                                                  \
 		0, "advisory", NULL, OPTION_FLAG, &(s).advisory, "print everything, but exit with 0", NULL \
 	}
@@ -36,9 +37,10 @@ struct gate_settings {
 #define GATE_TOLERANCE_HELP                                                                                        \
 	"how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; " \
 	"may be given several times, the last that matches counts (default: none)"
-#define GATE_POLICY_HELP                                                                                        \
-	"read tolerances and the like from a file, one a line: tolerance [GLOB] LIMIT..., noisy MODE, runs N, " \
-	"normalize SITE|EXPR"
+#define GATE_STRICT_HELP "a site that got worse fails even if its benchmark or program as a whole did not"
+#define GATE_POLICY_HELP                                                                                               \
+	"read rules from a file, one a line: tolerance [GLOB] LIMIT..., under FUNCTION LIMIT..., noisy MODE, strict, " \
+	"runs N, normalize SITE|EXPR"
 #define GATE_NOISY_HELP "sites whose runs differ: warn (default) fails only above all that was seen before; choices"
 
 #define GATE_OUTPUT_ROWS(s)                                                                                          \

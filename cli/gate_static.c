@@ -47,6 +47,7 @@ int gate_static(struct gate_settings *settings, const struct escape_output *befo
 	if (!diff->by_function)
 		cli_warn("compared by file: not every function is known; use -m=2, or --directory and --old-directory");
 	if (status == 0) {
+		settings->policy.strict = true; /* a count of escapes has no sum that matters */
 		gate = gate_compare(counts[0], counts[1], &settings->policy);
 		status = show(settings, diff, sides, gate, error);
 	}

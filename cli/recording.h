@@ -20,6 +20,9 @@ struct recording {
 	const char *name;
 	int64_t rate;
 	double duration, max_overhead;
+	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
+	const char *const *functions; /* Go functions whose calls are counted */
+	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
 	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
 	void *sink_context;

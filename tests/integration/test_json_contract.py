@@ -142,11 +142,13 @@ AUDIT = {
 CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same")
 GATE_NUMBERS = {key: number for key in NUMBERS}
 GATE_SIDE = {**GATE_NUMBERS, **{f"{key}_max": Optional(number) for key in NUMBERS}}
+PAIR = {"objects": number, "bytes": number}
 GATE = {
-    "schema": one_of("escapement.gate/1"), "passed": boolean, "status": count, "advisory": boolean, "command": [text],
+    "schema": one_of("escapement.gate/2"), "passed": boolean, "status": count, "advisory": boolean, "command": [text],
     "runtime": maybe_text, "normalize": maybe_text, "runs": position,
     "rows": [{
-        "change": one_of(*CHANGES), "fails": boolean, "how": maybe_text, "function": maybe_text, "file": maybe_text,
+        "change": one_of(*CHANGES), "fails": boolean, "note": boolean, "how": maybe_text, "function": maybe_text,
+        "via": maybe_text, "file": maybe_text,
         "line": position, "column": position, "runtime_call": maybe_text, "type": maybe_text, "benchmark": maybe_text,
         "annotation": maybe_text, "reason": maybe_text, "accepted": maybe_text, "moved_from": maybe_text,
         "before": lambda value: value is None or check(value, GATE_SIDE, "before") is None,
@@ -154,15 +156,19 @@ GATE = {
         "allowed": {"objects": number, "bytes": number},
     }],
     "changes": {change: count for change in CHANGES}, "totals": {"before": GATE_NUMBERS, "after": GATE_NUMBERS},
-    "background": GATE_NUMBERS, "lost": {**LOST, "unexplained_objects": count},
+    "sums": [{"benchmark": maybe_text, "worse": boolean, "before": PAIR, "after": PAIR}], "outside": PAIR,
+    "bookkeeping": PAIR, "lost": {**LOST, "unexplained_objects": count},
 }
 BASELINE = {
-    "schema": one_of("escapement.baseline/1"), "command": [text], "runtime": maybe_text, "rate": count,
+    "schema": one_of("escapement.baseline/2"), "command": [text], "runtime": maybe_text, "rate": count,
     "normalize": Optional(text), "iterations": Optional(count),
-    "sites": [{"function": maybe_text, "file": maybe_text, "runtime_call": maybe_text, "type": maybe_text,
+    "module": maybe_text, "package": maybe_text, "outside": PAIR, "bookkeeping": PAIR,
+    "benchmarks": Optional([{"name": text, "allocs_per_op": count, "bytes_per_op": count}]),
+    "sites": [{"function": maybe_text, "via": maybe_text, "file": maybe_text, "runtime_call": maybe_text, "type": maybe_text,
                "annotation": maybe_text, "objects": count, "bytes": count, "refills": maybe_count,
                "heap_grow_bytes": maybe_count, "benchmark": Optional(text), "accepted": Optional(text),
-               "objects_max": Optional(count), "bytes_max": Optional(count)}],
+               "objects_max": Optional(count), "bytes_max": Optional(count), "objects_min": Optional(count),
+               "bytes_min": Optional(count)}],
     "totals": NUMBERS,
 }
 

@@ -31,8 +31,8 @@ static inline struct gate_site *add_site(struct gate_counts *counts, const char 
 	site->type = gate_counts_string(counts, type);
 	site->file = gate_counts_string(counts, "main.go");
 	site->places = 1;
-	site->counts[VALUE_OBJECTS] = (struct gate_count){least, most};
-	site->counts[VALUE_BYTES] = (struct gate_count){16 * least, 16 * most};
+	site->counts[VALUE_OBJECTS] = (struct gate_count){.least = least, .most = most};
+	site->counts[VALUE_BYTES] = (struct gate_count){.least = 16 * least, .most = 16 * most};
 	return site;
 }
 

@@ -117,11 +117,23 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	profile_free(profile);
 }
 
+static void loop_bodies_are_their_functions(void **state)
+{
+	char name[64];
+
+	(void)state;
+	assert_string_equal(frames_fold_name("main.F-range1", name, sizeof(name)), "main.F");
+	assert_string_equal(frames_fold_name("main.F-range1-range12.func2", name, sizeof(name)), "main.F.func2");
+	assert_string_equal(frames_fold_name("example.com/a-ranger.F", name, sizeof(name)), "example.com/a-ranger.F");
+	assert_string_equal(frames_fold_name("main.F-range1", name, 6), "main.");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_runtime_packages_are_the_runtime),
 		cmocka_unit_test(the_package_is_the_import_path_of_the_symbol),
+		cmocka_unit_test(loop_bodies_are_their_functions),
 		cmocka_unit_test(the_site_is_the_innermost_frame_outside_the_runtime),
 	};
 

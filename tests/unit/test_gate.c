@@ -45,7 +45,7 @@ static void sums_of_a_measurement_stop_at_the_greatest_number(void **state)
 	}
 	assert_int_equal(counts->totals[VALUE_OBJECTS], INT64_MAX);
 	assert_int_equal(counts->totals[VALUE_BYTES], INT64_MAX);
-	assert_int_equal(counts->background[VALUE_OBJECTS], INT64_MAX);
+	assert_int_equal(counts->outside[VALUE_OBJECTS], INT64_MAX);
 	gate_counts_free(counts);
 	profile_free(profile);
 }
@@ -69,7 +69,8 @@ static void add_site(struct gate_counts *counts, const char *annotation)
 
 	site->function = gate_counts_string(counts, "main.f");
 	site->annotation = gate_counts_string(counts, annotation);
-	site->counts[VALUE_OBJECTS] = site->counts[VALUE_BYTES] = (struct gate_count){INT64_MAX, INT64_MAX};
+	site->counts[VALUE_OBJECTS] = site->counts[VALUE_BYTES] =
+		(struct gate_count){.least = INT64_MAX, .most = INT64_MAX};
 }
 
 static void sums_of_sites_of_one_key_stop_at_the_greatest_number(void **state)

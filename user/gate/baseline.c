@@ -16,7 +16,7 @@
 #include "base/output.h"
 #include "base/utf8.h"
 
-#define SCHEMA "escapement.baseline/1"
+#define SCHEMA "escapement.baseline/2"
 enum { SIZE_MAX_MB = 256 };
 
 /* The next value that baselines hold: all that are shown. */
@@ -41,6 +41,7 @@ static const struct {
 	bool required;
 } texts[] = {
 	{"function", offsetof(struct gate_site, function), true},
+	{"via", offsetof(struct gate_site, via), true},
 	{"file", offsetof(struct gate_site, file), true},
 	{"runtime_call", offsetof(struct gate_site, runtime_call), true},
 	{"type", offsetof(struct gate_site, type), true},
@@ -75,6 +76,9 @@ static cJSON *site_row(struct gate_site *site)
 		snprintf(name, sizeof(name), "%s_max", profile_values[value].key);
 		if (!gate_count_steady(count))
 			json_add_integer(row, name, count->most);
+		snprintf(name, sizeof(name), "%s_min", profile_values[value].key);
+		if (count->below)
+			json_add_integer(row, name, count->least - count->below);
 	}
 	return row;
 }
@@ -90,6 +94,25 @@ static cJSON *number(int64_t value)
 static cJSON *text_or_null(const char *text)
 {
 	return text ? cJSON_CreateString(text) : cJSON_CreateNull();
+}
+
+static cJSON *benchmark_row(const struct gate_benchmark *benchmark)
+{
+	cJSON *row = json_object();
+
+	json_add_text(row, "name", benchmark->name);
+	json_add_integer(row, "allocs_per_op", benchmark->allocs);
+	json_add_integer(row, "bytes_per_op", benchmark->bytes);
+	return row;
+}
+
+static cJSON *unjudged(const int64_t *values)
+{
+	cJSON *object = json_object();
+
+	json_add_value(object, "objects", values[VALUE_OBJECTS]);
+	json_add_value(object, "bytes", values[VALUE_BYTES]);
+	return object;
 }
 
 static void write_counts(FILE *stream, const struct gate_counts *counts)
@@ -108,6 +131,8 @@ static void write_counts(FILE *stream, const struct gate_counts *counts)
 	json_document_begin(&document, stream, SCHEMA);
 	json_document_member(&document, "command", command);
 	json_document_member(&document, "runtime", text_or_null(counts->runtime));
+	json_document_member(&document, "module", text_or_null(counts->module));
+	json_document_member(&document, "package", text_or_null(counts->package));
 	json_document_member(&document, "rate", number(counts->rate));
 	if (counts->normalize) {
 		json_document_member(&document, "normalize", text_or_null(counts->normalize));
@@ -117,6 +142,14 @@ static void write_counts(FILE *stream, const struct gate_counts *counts)
 	for (size_t i = 0; i < counts->site_count; i++)
 		json_document_row(&document, site_row(&counts->sites[i]));
 	json_document_rows_end(&document);
+	if (counts->benchmark_count) {
+		json_document_rows_begin(&document, "benchmarks");
+		for (size_t i = 0; i < counts->benchmark_count; i++)
+			json_document_row(&document, benchmark_row(&counts->benchmarks[i]));
+		json_document_rows_end(&document);
+	}
+	json_document_member(&document, "outside", unjudged(counts->outside));
+	json_document_member(&document, "bookkeeping", unjudged(counts->bookkeeping));
 	json_document_member(&document, "totals", totals);
 	json_document_end(&document);
 }
@@ -254,7 +287,7 @@ static int take_field(struct reader *reader, uint32_t line, struct gate_site *si
 		if (strcmp(texts[i].name, item->string) != 0)
 			continue;
 		if (!cJSON_IsString(item) && !cJSON_IsNull(item))
-			return fail(reader, line, "\"%s\" is no text", item->string);
+			return fail(reader, line, "\"%s\" is not text", item->string);
 		*site_text(site, i) =
 			gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
 		return 0;
@@ -266,10 +299,14 @@ static int take_field(struct reader *reader, uint32_t line, struct gate_site *si
 
 		if (!is_of_sites(value) || strncmp(profile_values[value].key, item->string, length) != 0)
 			continue;
-		if (item->string[length] && (cost || strcmp(item->string + length, "_max") != 0))
+		if (item->string[length] && (cost || (strcmp(item->string + length, "_max") != 0 &&
+						      strcmp(item->string + length, "_min") != 0)))
 			continue;
-		if (whole_number(item, cost, item->string[length] ? &count->most : &count->least))
-			return fail(reader, line, "\"%s\" is no whole number from 0 to 2^53", item->string);
+		if (whole_number(item, cost,
+				 !item->string[length]		   ? &count->least
+				 : item->string[length + 2] == 'a' ? &count->most
+								   : &count->below))
+			return fail(reader, line, "\"%s\" is not a whole number from 0 to 2^53", item->string);
 		return 0;
 	}
 	return fail(reader, line, "unknown field \"%s\"", item->string);
@@ -285,7 +322,7 @@ static int check_fields(struct reader *reader, uint32_t line, const cJSON *objec
 		if (is_of_sites(value) && !cJSON_GetObjectItemCaseSensitive(object, profile_values[value].key))
 			return fail(reader, line, "a site without \"%s\"", profile_values[value].key);
 	}
-	if (cJSON_GetArraySize(object) > TEXT_COUNT + 2 * VALUE_COUNT)
+	if (cJSON_GetArraySize(object) > TEXT_COUNT + 3 * VALUE_COUNT)
 		return fail(reader, line, "a site with too many fields");
 	for (const cJSON *item = object->child; item; item = item->next) {
 		for (const cJSON *other = item->next; other; other = other->next) {
@@ -305,7 +342,7 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 	if (check_fields(reader, line, object))
 		return -1;
 	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
-		site.counts[value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN};
+		site.counts[value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN, INT64_MIN};
 	}
 	for (const cJSON *item = object->child; item; item = item->next) {
 		if (take_field(reader, line, &site, item))
@@ -318,6 +355,9 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 			count->most = count->least;
 		if (count->most < count->least)
 			return fail(reader, line, "a maximum below the minimum");
+		count->below = count->below == INT64_MIN ? 0 : count->least - count->below;
+		if (count->below < 0)
+			return fail(reader, line, "a minimum above the count");
 	}
 	*gate_counts_append(reader->counts) = site;
 	return 0;
@@ -381,6 +421,54 @@ static int read_totals(struct reader *reader, const cJSON *root)
 	return 0;
 }
 
+/* What --update prints of benchmarks, and what is not judged. Both may be missing: they are not compared. */
+static int read_benchmarks(struct reader *reader, const cJSON *root)
+{
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "benchmarks"), *row;
+
+	cJSON_ArrayForEach(row, list)
+	{
+		const cJSON *name = cJSON_GetObjectItemCaseSensitive(row, "name");
+		int64_t allocs, bytes;
+
+		if (!cJSON_IsString(name) ||
+		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "allocs_per_op"), false, &allocs) ||
+		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "bytes_per_op"), false, &bytes))
+			return fail(reader, 0, "has a benchmark without a name, allocs_per_op or bytes_per_op");
+		gate_counts_benchmark(reader->counts, name->valuestring, allocs, bytes);
+	}
+	return 0;
+}
+
+static int read_unjudged(struct reader *reader, const cJSON *root, const char *name, int64_t *values)
+{
+	const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, name);
+
+	if (whole_number(cJSON_GetObjectItemCaseSensitive(object, "objects"), false, &values[VALUE_OBJECTS]) ||
+	    whole_number(cJSON_GetObjectItemCaseSensitive(object, "bytes"), false, &values[VALUE_BYTES]))
+		return fail(reader, 0, "has no whole numbers of objects and bytes in \"%s\"", name);
+	return 0;
+}
+
+/* The document is of another version: says how to write it anew, with the command that it holds. */
+static int fail_schema(struct reader *reader, const cJSON *root, const char *schema)
+{
+	const cJSON *item, *command = cJSON_GetObjectItemCaseSensitive(root, "command");
+	char words[300] = "";
+
+	cJSON_ArrayForEach(item, command)
+	{
+		size_t length = strlen(words);
+
+		if (cJSON_IsString(item))
+			snprintf(words + length, sizeof(words) - length, " %s", item->valuestring);
+	}
+	return fail(reader, 0,
+		    "is of schema '%.60s', and this version reads '" SCHEMA
+		    "'; write it anew with --update: escapement gate --baseline %s --update --%s",
+		    schema, reader->path, *words ? words : " PROGRAM");
+}
+
 static int read_head(struct reader *reader, const cJSON *root)
 {
 	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema"), *item;
@@ -390,11 +478,9 @@ static int read_head(struct reader *reader, const cJSON *root)
 	int count = 0;
 
 	if (!cJSON_IsString(schema) || strncmp(schema->valuestring, "escapement.", 11) != 0)
-		return fail(reader, 0, "is no baseline: it has no \"schema\" of ours");
+		return fail(reader, 0, "is not a baseline: it has no \"schema\" of ours");
 	if (strcmp(schema->valuestring, SCHEMA) != 0)
-		return fail(reader, 0,
-			    "is of schema '%s', and this is a tool for '" SCHEMA "'; write it anew with --update",
-			    schema->valuestring);
+		return fail_schema(reader, root, schema->valuestring);
 	if (!cJSON_IsArray(command) || (!cJSON_IsString(runtime) && !cJSON_IsNull(runtime)))
 		return fail(reader, 0, "has no \"%s\"", cJSON_IsArray(command) ? "runtime" : "command");
 	words = memory_zeroed((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
@@ -403,6 +489,10 @@ static int read_head(struct reader *reader, const cJSON *root)
 	free(words);
 	reader->counts->runtime =
 		gate_counts_string(reader->counts, cJSON_IsString(runtime) ? runtime->valuestring : NULL);
+	item = cJSON_GetObjectItemCaseSensitive(root, "module");
+	reader->counts->module = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+	item = cJSON_GetObjectItemCaseSensitive(root, "package");
+	reader->counts->package = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
 	item = cJSON_GetObjectItemCaseSensitive(root, "rate");
 	if (!item || whole_number(item, false, &reader->counts->rate))
 		return fail(reader, 0, "has no whole number \"rate\"");
@@ -439,13 +529,13 @@ static cJSON *parse(struct reader *reader)
 	if (reader->length == 0)
 		return fail(reader, 0, "is empty"), NULL;
 	if (memchr(reader->text, 0, reader->length))
-		return fail(reader, 0, "is no text"), NULL;
+		return fail(reader, 0, "is not text"), NULL;
 	root = cJSON_ParseWithLengthOpts(reader->text, reader->length + 1, &end, true);
 	if (root && cJSON_IsObject(root))
 		return root;
 	cJSON_Delete(root);
 	if (root)
-		return fail(reader, 1, "a baseline is a JSON object, and this is none"), NULL;
+		return fail(reader, 1, "a baseline is a JSON object, and this is not one"), NULL;
 	if (is_cut(reader, end))
 		return fail(reader, line_at(reader->text, reader->text + reader->length),
 			    "the file ends in the middle: it was cut"),
@@ -470,7 +560,9 @@ struct gate_counts *baseline_read(const char *path, struct error *error)
 	}
 	reader.counts = gate_counts_new();
 	reader.counts->runs = 1;
-	failed = read_head(&reader, root) || read_sites(&reader, root) || read_totals(&reader, root);
+	failed = read_head(&reader, root) || read_sites(&reader, root) || read_benchmarks(&reader, root) ||
+		 read_unjudged(&reader, root, "outside", reader.counts->outside) ||
+		 read_unjudged(&reader, root, "bookkeeping", reader.counts->bookkeeping) || read_totals(&reader, root);
 	cJSON_Delete(root);
 	free(text);
 	free(reader.lines);
@@ -496,23 +588,66 @@ static bool same_command(const char *const *a, const char *const *b)
 	return (!a || !*a) && (!b || !*b);
 }
 
-static bool same_count(const struct gate_count *a, const struct gate_count *b)
+/* Whether what was measured lies in the range that a baseline stores. */
+static bool covers(const struct gate_count *stored, const struct gate_count *measured)
 {
-	return a->least == b->least && a->most == b->most;
+	return measured->least >= stored->least - stored->below && measured->most <= stored->most;
 }
 
-bool baseline_same(const struct gate_counts *a, const struct gate_counts *b)
+/* What the runs counted, before the range was widened; of counts that were not measured just these. */
+static const struct gate_count *seen(const struct gate_site *site, enum profile_value value)
 {
-	if (!same_command(a->command, b->command) || !same_text(a->runtime, b->runtime) || a->rate != b->rate ||
-	    !same_text(a->normalize, b->normalize) || a->iterations != b->iterations || a->site_count != b->site_count)
-		return false;
-	for (size_t i = 0; i < a->site_count; i++) {
-		const struct gate_site *x = &a->sites[i], *y = &b->sites[i];
+	return site->seen[VALUE_OBJECTS].most ? &site->seen[value] : &site->counts[value];
+}
 
-		if (gate_site_compare(x, y, true) || !same_text(x->file, y->file) ||
-		    !same_count(&x->counts[VALUE_OBJECTS], &y->counts[VALUE_OBJECTS]) ||
-		    !same_count(&x->counts[VALUE_BYTES], &y->counts[VALUE_BYTES]))
+bool baseline_covers_site(const struct gate_site *stored, const struct gate_site *measured)
+{
+	return covers(&stored->counts[VALUE_OBJECTS], seen(measured, VALUE_OBJECTS)) &&
+	       covers(&stored->counts[VALUE_BYTES], seen(measured, VALUE_BYTES));
+}
+
+static bool same_benchmarks(const struct gate_counts *a, const struct gate_counts *b)
+{
+	if (a->benchmark_count != b->benchmark_count)
+		return false;
+	for (size_t i = 0; i < a->benchmark_count; i++) {
+		if (strcmp(a->benchmarks[i].name, b->benchmarks[i].name) != 0 ||
+		    a->benchmarks[i].allocs != b->benchmarks[i].allocs)
 			return false;
+	}
+	return true;
+}
+
+static bool may_be_absent(const struct gate_site *site)
+{
+	const struct gate_count *objects = &site->counts[VALUE_OBJECTS];
+
+	return objects->least - objects->below <= 0;
+}
+
+bool baseline_covers(const struct gate_counts *stored, const struct gate_counts *measured)
+{
+	size_t i = 0, j = 0;
+
+	if (!same_command(stored->command, measured->command) || !same_text(stored->runtime, measured->runtime) ||
+	    !same_text(stored->module, measured->module) || !same_text(stored->package, measured->package) ||
+	    stored->rate != measured->rate || !same_text(stored->normalize, measured->normalize) ||
+	    stored->iterations != measured->iterations || !same_benchmarks(stored, measured))
+		return false;
+	while (i < stored->site_count || j < measured->site_count) {
+		const struct gate_site *old = &stored->sites[i], *new = &measured->sites[j];
+		int order = i == stored->site_count	? 1
+			    : j == measured->site_count ? -1
+							: gate_site_compare(old, new, true);
+
+		if (order > 0 || (order < 0 && !may_be_absent(old)))
+			return false;
+		if (order == 0) {
+			if (!same_text(old->file, new->file) || !baseline_covers_site(old, new))
+				return false;
+			j++;
+		}
+		i++;
 	}
 	return true;
 }
@@ -528,11 +663,21 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 			struct error *error)
 {
 	warning[0] = 0;
-	if (strcmp(program(baseline), program(after)) != 0)
+	if (baseline->package && after->package) {
+		/* the file may be called anything; what it was built from decides */
+		if (strcmp(baseline->package, after->package) != 0 || !same_text(baseline->module, after->module))
+			return error_set(
+				error, STATUS_USAGE,
+				"the baseline is of the program '%s' of module '%s', not of '%s' of '%s'; give "
+				"the right one, or write it anew with --update",
+				baseline->package, baseline->module ? baseline->module : "none", after->package,
+				after->module ? after->module : "none");
+	} else if (!after->module && !baseline->module && strcmp(program(baseline), program(after)) != 0) {
 		return error_set(error, STATUS_USAGE,
 				 "the baseline is of the program '%s', not of '%s'; give the right one, or "
 				 "write it anew with --update",
 				 program(baseline), program(after));
+	}
 	if (baseline->runtime && after->runtime && strcmp(baseline->runtime, after->runtime) != 0)
 		return error_set(error, STATUS_USAGE,
 				 "the baseline was measured with %s and this is %s, which may allocate "

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/baseline_accept.h"
 
+#include "gate/baseline.h"
+
 #include <string.h>
 
 /* Whether `of_row`, which may be a sum over annotations, includes `site`. */
@@ -27,6 +29,7 @@ static void add_site(struct gate_counts *baseline, const struct gate_site *taken
 	struct gate_site *site = gate_counts_append(baseline);
 
 	site->function = gate_counts_string(baseline, taken->function);
+	site->via = gate_counts_string(baseline, taken->via);
 	site->file = gate_counts_string(baseline, taken->file);
 	site->runtime_call = gate_counts_string(baseline, taken->runtime_call);
 	site->type = gate_counts_string(baseline, taken->type);
@@ -63,7 +66,10 @@ void baseline_keep_reasons(struct gate_counts *counts, const struct gate_counts 
 		    site->counts[VALUE_OBJECTS].least == before->counts[VALUE_OBJECTS].least &&
 		    site->counts[VALUE_BYTES].least == before->counts[VALUE_BYTES].least)
 			site->accepted = gate_counts_string(counts, before->accepted);
+		if (order == 0 && baseline_covers_site(before, site))
+			memcpy(site->counts, before->counts, sizeof(site->counts));
 		i += order <= 0;
 		j += order >= 0;
 	}
+	gate_counts_add_up(counts);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "gate/gate_groups.h"
 #include "gate/gate_moves.h"
 
 const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
@@ -101,11 +102,12 @@ static struct gate_row *add_row(struct gate *gate, const struct gate_site *befor
 static void add_count(struct gate_count *sum, const struct gate_count *count)
 {
 	if (sum->least == VALUE_UNMEASURED || count->least == VALUE_UNMEASURED) {
-		*sum = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+		*sum = (struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 		return;
 	}
 	sum->least = add_saturated(sum->least, count->least);
 	sum->most = add_saturated(sum->most, count->most);
+	sum->below = add_saturated(sum->below, count->below);
 }
 
 /* What the compiler said of several sites: all of it, each once. */
@@ -147,6 +149,7 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 			most = &sites[i];
 	}
 	sum->function = most->function;
+	sum->via = most->via;
 	sum->runtime_call = most->runtime_call;
 	sum->type = most->type;
 	sum->benchmark = most->benchmark;
@@ -275,6 +278,7 @@ struct gate *gate_compare(const struct gate_counts *before, const struct gate_co
 	for (size_t i = 0; i < gate->row_count; i++)
 		judge(gate, &gate->rows[i], policy);
 	gate_find_moves(gate);
+	gate_judge_groups(gate, policy);
 	qsort(gate->rows, gate->row_count, sizeof(*gate->rows), by_change);
 	conclude(gate);
 	return gate;
@@ -288,6 +292,7 @@ void gate_free(struct gate *gate)
 		free(gate->notes[i]);
 	free(gate->notes);
 	free(gate->rows);
+	free(gate->groups);
 	free(gate->merged);
 	free(gate);
 }

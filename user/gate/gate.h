@@ -30,7 +30,8 @@ extern const char *const gate_change_names[GATE_CHANGE_COUNT + 1]; /* "worse", "
 
 struct gate_row {
 	enum gate_change change;
-	bool fails;				/* this row fails the gate */
+	bool fails; /* this row fails the gate */
+	bool note;  /* it got worse or is new, inside a benchmark or program that as a whole did not get worse */
 	const struct gate_site *before, *after; /* NULL where there was, or is, none */
 	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
 	double allowed[VALUE_COUNT]; /* growth that the policy allows, of objects and bytes, in an iteration */
@@ -42,8 +43,22 @@ static inline const struct gate_site *gate_row_site(const struct gate_row *row)
 	return row->after ? row->after : row->before;
 }
 
+/*
+ * A benchmark, or what runs outside of any, which is the whole program where there are no benchmarks. Sums are of the
+ * sites that are judged, per iteration.
+ */
+struct gate_group {
+	const char *benchmark; /* NULL: outside of any */
+	double before[VALUE_COUNT], after[VALUE_COUNT];
+	/* Of sites beyond what is allowed for them, less what others shrank by: all, and those with a rule of their own. */
+	double growth[VALUE_COUNT], specific_growth[VALUE_COUNT];
+	bool worse; /* `growth` is beyond what the policy allows everywhere, or `specific_growth` is above 0 */
+};
+
 struct gate {
 	const struct gate_counts *before, *after;
+	struct gate_group *groups; /* in order of benchmark, NULL first */
+	size_t group_count;
 	struct gate_row *rows; /* by change, then growth in bytes and objects, then site */
 	size_t row_count;
 	size_t changes[GATE_CHANGE_COUNT];
@@ -59,7 +74,12 @@ struct gate {
 	size_t note_count;
 };
 
-/* Compares. Both sides must outlive the result. */
+/*
+ * Compares. Both sides must outlive the result.
+ *
+ * The rule: a benchmark (or program) is worse if the sum of its owner's objects or bytes grew beyond the tolerance. A
+ * site that is new or worse inside one that is not worse is a note, unless the policy is strict.
+ */
 struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
 			  const struct policy *policy); /* never NULL */
 void gate_free(struct gate *gate);			/* NULL is allowed */

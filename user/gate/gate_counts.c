@@ -35,6 +35,7 @@ void gate_counts_free(struct gate_counts *counts)
 	string_table_free(&counts->storage->strings);
 	free(counts->storage);
 	free(counts->sites);
+	free(counts->benchmarks);
 	free(counts);
 }
 
@@ -69,12 +70,45 @@ int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool
 	int order = compare_text(a->function, b->function);
 
 	if (!order)
+		order = compare_text(a->via, b->via);
+	if (!order)
 		order = compare_text(a->runtime_call, b->runtime_call);
 	if (!order)
 		order = compare_text(a->type, b->type);
 	if (!order)
 		order = compare_text(a->benchmark, b->benchmark);
 	return order || !annotation ? order : compare_text(a->annotation, b->annotation);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct gate_benchmark *)a)->name, ((const struct gate_benchmark *)b)->name);
+}
+
+const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts, const char *name)
+{
+	const struct gate_benchmark key = {.name = name};
+
+	return counts->benchmark_count
+		       ? bsearch(&key, counts->benchmarks, counts->benchmark_count, sizeof(key), by_name)
+		       : NULL;
+}
+
+void gate_counts_benchmark(struct gate_counts *counts, const char *name, int64_t allocs, int64_t bytes)
+{
+	struct gate_benchmark *found = (struct gate_benchmark *)gate_counts_benchmark_find(counts, name);
+
+	if (found) {
+		found->allocs = allocs < found->allocs ? allocs : found->allocs;
+		found->bytes = bytes < found->bytes ? bytes : found->bytes;
+		return;
+	}
+	counts->benchmarks = reallocarray(counts->benchmarks, counts->benchmark_count + 1, sizeof(*counts->benchmarks));
+	if (!counts->benchmarks)
+		abort();
+	counts->benchmarks[counts->benchmark_count++] =
+		(struct gate_benchmark){gate_counts_string(counts, name), allocs, bytes};
+	qsort(counts->benchmarks, counts->benchmark_count, sizeof(*counts->benchmarks), by_name);
 }
 
 bool gate_site_matches(const struct gate_site *site, const char *glob)
@@ -125,7 +159,7 @@ struct gate_site *gate_counts_append(struct gate_counts *counts)
 	site = &counts->sites[counts->site_count++];
 	*site = (struct gate_site){0};
 	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
-		site->counts[i] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+		site->counts[i] = (struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 	return site;
 }
 

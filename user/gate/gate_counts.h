@@ -5,8 +5,9 @@
 /*
  * Allocation counts by site: what a baseline stores and what a measurement of a program gives.
  *
- * A site is identified by its function, the runtime function that it calls, the type it makes and the benchmark it
- * runs under, never by its line: moving code is no regression. Sites that share a key are summed; the compiler's
+ * A site is identified by its owner's function (profile/owner.h; the loop bodies F-range1 of F are F), the function
+ * that allocated for it, the runtime call, the type and the benchmark, never by its line: moving code is not a
+ * regression. Sites that share a key are summed; the compiler's
  * annotation tells two of them apart only if both sides know it.
  *
  * Built by one thread, read by any.
@@ -18,15 +19,19 @@
 
 #include "profile/profile.h"
 
-/* A count over several runs of one program. least == most where they agree; both VALUE_UNMEASURED where it was not
- * measured, or (costs only) differed. An estimate's are the bounds of its interval. */
+/*
+ * A count over several runs of one program. least == most where they agree; both VALUE_UNMEASURED where it was not
+ * measured, or (costs only) differed. An estimate's are the bounds of its interval. Of a site whose counts vary by
+ * chance (gate_noise.h), `most` and `least - below` bound what another run may count; 0 <= below <= least.
+ */
 struct gate_count {
-	int64_t least, most;
+	int64_t least, most, below;
 };
 
 struct gate_site {
 	/* what it is known by */
-	const char *function;	  /* NULL where the stack could not be read or symbolized */
+	const char *function;	  /* the owner's; NULL where the stack could not be read or symbolized */
+	const char *via;	  /* the function that allocated for it; NULL where the owner did */
 	const char *runtime_call; /* NULL where not known */
 	const char *type;	  /* NULL where not known */
 	const char *benchmark;	  /* the Go benchmark it ran under, "BenchmarkParse"; NULL outside of any */
@@ -39,6 +44,7 @@ struct gate_site {
 	const char *reason; /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
 	const char *accepted; /* a baseline's: why somebody accepted these counts; NULL */
 	struct gate_count counts[VALUE_COUNT];
+	struct gate_count seen[2]; /* objects and bytes of the runs, before gate_noise_widen(); of measurements only */
 };
 
 /* A baseline, or what was measured to be compared with one. Owns all that it points to. */
@@ -51,11 +57,20 @@ struct gate_counts {
 	int runs;
 	struct gate_site *sites; /* in order of function, runtime call, type, benchmark, annotation */
 	size_t site_count;
+	const char *module, *package;	   /* of the Go program; NULL where not known, or where there are several */
+	struct gate_benchmark *benchmarks; /* what `go test -bench -benchmem` printed, by name */
+	size_t benchmark_count;
 	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums over the sites' least; costs: of the runs */
-	int64_t background
-		[VALUE_COUNT];	      /* the least that a run's runtime allocated on its own account; not in totals */
+	/* Not judged and not in totals, the least of the runs: what has no owner; the library's bookkeeping. */
+	int64_t outside[VALUE_COUNT], bookkeeping[VALUE_COUNT];
 	struct profile_loss loss;     /* of all runs */
 	struct gate_storage *storage; /* private to gate_counts.c */
+};
+
+/* One line of `go test -bench -benchmem`: whole numbers, the least of the runs. */
+struct gate_benchmark {
+	const char *name; /* "BenchmarkParse/small", without the number of processors behind it */
+	int64_t allocs, bytes;
 };
 
 struct gate_counts *gate_counts_new(void);
@@ -68,6 +83,10 @@ void gate_counts_command(struct gate_counts *counts, const char *const *command)
 struct gate_site *gate_counts_append(struct gate_counts *counts);
 void gate_counts_sort(struct gate_counts *counts);
 void gate_counts_add_up(struct gate_counts *counts); /* totals of objects and bytes from the sites */
+
+/* Notes what a run printed of a benchmark; the least of several runs stays. */
+void gate_counts_benchmark(struct gate_counts *counts, const char *name, int64_t allocs, int64_t bytes);
+const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts, const char *name);
 
 /* Orders by key; 0: the same site. With `annotation` false that is left out. */
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation);

@@ -15,7 +15,8 @@
 #include "audit/audit_join.h"
 #include "profile/interval.h"
 #include "profile/frames.h"
-#include "profile/interval.h"
+#include "profile/owner.h"
+#include "gate/gate_noise.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
 #include "base/memory.h"
@@ -40,6 +41,7 @@ struct tally {
 	struct position *positions;
 	uint32_t position_count;
 	struct run_count *runs;
+	bool varies;	  /* by chance: gate_noise.h */
 	int run_capacity; /* runs behind those that were filled in have 0 */
 };
 
@@ -75,6 +77,11 @@ struct gate_measurement *gate_measurement_new(void)
 	return measurement;
 }
 
+struct gate_counts *gate_measurement_counts(struct gate_measurement *measurement)
+{
+	return measurement->counts;
+}
+
 static void release(struct gate_measurement *measurement)
 {
 	for (size_t i = 0; i < measurement->counts->site_count; i++) {
@@ -101,7 +108,8 @@ void gate_measurement_free(struct gate_measurement *measurement)
 
 static uint64_t hash_site(const struct gate_site *site)
 {
-	const char *const texts[] = {site->function, site->runtime_call, site->type, site->benchmark, site->annotation};
+	const char *const texts[] = {site->function, site->via,	      site->runtime_call,
+				     site->type,     site->benchmark, site->annotation};
 	uint64_t hash = 0;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -129,6 +137,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 	struct gate_site *site = gate_counts_append(counts);
 
 	site->function = gate_counts_string(counts, key->function);
+	site->via = gate_counts_string(counts, key->via);
 	site->runtime_call = gate_counts_string(counts, key->runtime_call);
 	site->type = gate_counts_string(counts, key->type);
 	site->benchmark = gate_counts_string(counts, key->benchmark);
@@ -205,24 +214,38 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 	}
 }
 
-/* "BenchmarkParse" where the stack runs under example.com/codec.BenchmarkParse; the outermost such function, so that
- * helpers that are called so stay with their caller. */
-static const char *benchmark_of(const struct profile_stack *stack)
+/*
+ * "BenchmarkParse" of "example.com/codec.BenchmarkParse" and of its sub-benchmarks, which run on goroutines of their
+ * own below "example.com/codec.BenchmarkParse.func1"; false for other functions.
+ */
+static bool benchmark_name(const char *function, char *name, size_t size)
+{
+	static const char prefix[] = "Benchmark";
+	const char *local = frames_local_name(function);
+	size_t length = strcspn(local, ".-[");
+
+	if (local == function || strncmp(local, prefix, sizeof(prefix) - 1) != 0 ||
+	    islower(local[sizeof(prefix) - 1]) || length >= size)
+		return false;
+	memcpy(name, local, length);
+	name[length] = 0;
+	return true;
+}
+
+/* The benchmark that a stack runs under: the outermost such function, so that helpers called so stay with their caller. */
+static bool benchmark_of(const struct profile_stack *stack, char *name, size_t size)
 {
 	for (uint32_t i = stack->depth; i-- > 0;) {
 		const struct profile_location *location = stack->locations[i];
 
 		for (uint32_t j = location->frame_count; j-- > 0;) {
-			const char *function = location->frames[j].function,
-				   *name = function ? strrchr(function, '/') : NULL;
+			const char *function = location->frames[j].function;
 
-			name = function ? strchr(name ? name : function, '.') : NULL;
-			if (name && strncmp(name, ".Benchmark", 10) == 0 && !strchr(name + 1, '.') &&
-			    !islower(name[10]))
-				return name + 1;
+			if (function && benchmark_name(function, name, size))
+				return true;
 		}
 	}
-	return NULL;
+	return false;
 }
 
 /* A file as it is the same on every machine: relative to the working directory where it is below that; else, of Go's
@@ -275,48 +298,53 @@ static bool is_pooled(const char *type)
 	return false;
 }
 
-/* Whether a stack without a site is the runtime's own work: some of its frames are known, and those are the
- * runtime's. Of a stack that could not be read or symbolized nothing is known. */
-static bool is_background(const struct profile_stack *stack)
+/* A run being added. */
+struct run {
+	const struct profile *profile;
+	const struct audit *audit;
+	struct owner_table *owners;
+	struct estimates *estimates;
+	int64_t outside[VALUE_COUNT];
+};
+
+static void add_to(int64_t *sums, const int64_t *values)
 {
-	for (uint32_t i = 0; stack && i < stack->depth; i++) {
-		if (stack->locations[i]->frame_count && stack->locations[i]->frames[0].function)
-			return true;
-	}
-	return false;
+	for (int i = 0; i < VALUE_COUNT; i++)
+		sums[i] = add_saturated(sums[i], values[i]);
 }
 
-static void add_sample(struct gate_measurement *measurement, const struct estimates *estimates,
-		       const struct profile_sample *sample, const struct audit *audit, int64_t *background)
+static void add_sample(struct gate_measurement *measurement, struct run *run, const struct profile_sample *sample)
 {
 	struct gate_site key = {.type = sample->key.type};
-	const struct profile_frame *frame = NULL;
-	const struct profile_stack *stack = sample->key.stack;
-	struct frames_site place;
+	struct owner owner = owner_of(run->owners, sample);
 	struct tally *tally;
-	char words[1024];
+	char words[1024], function[1024], via[1024], benchmark[256];
 	size_t index;
 
-	if (stack && !is_pooled(key.type) && frames_site(stack, &place)) {
-		frame = frames_site_frame(stack, &place);
-		key.function = frame->function;
-		key.runtime_call = place.runtime_call;
-		annotate(&key, audit_row_of(audit, frame, place.runtime_call), words, sizeof(words));
-		key.benchmark = benchmark_of(stack);
-	} else if (is_pooled(key.type) || is_background(stack)) {
-		for (int i = 0; i < VALUE_COUNT; i++)
-			background[i] = add_saturated(background[i], sample->values[i]);
+	if (owner.kind == OWNER_OUTSIDE || is_pooled(key.type)) {
+		add_to(run->outside, sample->values);
 		return;
+	}
+	if (owner.frame) {
+		key.function = owner.frame->function
+				       ? frames_fold_name(owner.frame->function, function, sizeof(function))
+				       : NULL;
+		key.via = owner.via ? frames_fold_name(owner.via, via, sizeof(via)) : NULL;
+		key.runtime_call = owner.runtime_call;
+		annotate(&key, audit_row_of(run->audit, owner.allocating, owner.runtime_call), words, sizeof(words));
+		if (benchmark_of(sample->key.stack, benchmark, sizeof(benchmark)))
+			key.benchmark = benchmark;
 	}
 	index = site_at(measurement, &key);
 	tally = &measurement->tallies[index];
-	for (int i = 0; i < VALUE_COUNT; i++)
-		tally->run[i] = add_saturated(tally->run[i], sample->values[i]);
-	interval_add_sample(&tally->interval, estimates, sample);
+	add_to(tally->run, sample->values);
+	interval_add_sample(&tally->interval, run->estimates, sample);
 	if (key.reason)
 		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
-	if (frame && sample->values[VALUE_OBJECTS] > 0)
-		add_position(measurement, tally, frame, sample->values[VALUE_OBJECTS]);
+	if (owner.frame)
+		tally->varies |= gate_noise_varies(sample->key.stack, &owner);
+	if (owner.frame && sample->values[VALUE_OBJECTS] > 0)
+		add_position(measurement, tally, owner.frame, sample->values[VALUE_OBJECTS]);
 }
 
 static void widen(struct gate_count *count, int64_t least, int64_t most, bool first)
@@ -362,13 +390,13 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 		struct run_count *run = run_of(tally, counts->runs);
 		int64_t objects = tally->run[VALUE_OBJECTS], bytes = tally->run[VALUE_BYTES];
 
-		run->objects = (struct gate_count){objects, objects};
-		run->bytes = (struct gate_count){bytes, bytes};
+		run->objects = (struct gate_count){.least = objects, .most = objects};
+		run->bytes = (struct gate_count){.least = bytes, .most = bytes};
 		if (!profile->rows_exact && objects > 0) {
 			struct interval_bounds bounds = interval_bounds(&tally->interval, estimates);
 
-			run->objects = (struct gate_count){bounds.objects_low, bounds.objects_high};
-			run->bytes = (struct gate_count){bounds.bytes_low, bounds.bytes_high};
+			run->objects = (struct gate_count){.least = bounds.objects_low, .most = bounds.objects_high};
+			run->bytes = (struct gate_count){.least = bounds.bytes_low, .most = bounds.bytes_high};
 		}
 		put_away_costs(measurement, &counts->sites[i], tally);
 		memset(tally->run, 0, sizeof(tally->run));
@@ -403,24 +431,42 @@ const char *gate_measurement_warning(const struct gate_measurement *measurement,
 	return number < measurement->warning_count ? measurement->warnings[number] : NULL;
 }
 
+/* The main module and package of a profile's processes, where all have the same. */
+static void take_module(struct gate_counts *counts, const struct profile *profile)
+{
+	const struct profile_process *first = profile->processes;
+
+	if (!profile->process_count)
+		return;
+	counts->module = gate_counts_string(counts, first->module);
+	counts->package = gate_counts_string(counts, first->package);
+	for (size_t i = 1; i < profile->process_count; i++) {
+		if (profile->processes[i].module != first->module)
+			counts->module = NULL;
+		if (profile->processes[i].package != first->package)
+			counts->package = NULL;
+	}
+}
+
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options)
 {
 	struct gate_counts *counts = measurement->counts;
 	struct audit *audit = escape ? audit_new(profile, escape, options) : NULL;
-	int64_t background[VALUE_COUNT] = {0}, totals[VALUE_COUNT];
+	struct run run = {.profile = profile, .audit = audit, .owners = owner_table_new(profile)};
 	struct profile_loss loss = profile_loss(profile);
-	struct estimates *estimates = estimates_new(profile);
+	int64_t totals[VALUE_COUNT];
 
+	run.estimates = estimates_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(measurement, estimates, profile->samples[i], audit, background);
-	put_away(measurement, profile, estimates);
-	estimates_free(estimates);
+		add_sample(measurement, &run, profile->samples[i]);
+	put_away(measurement, profile, run.estimates);
+	estimates_free(run.estimates);
 	profile_totals(profile, totals);
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		widen(&measurement->costs[i], totals[i], totals[i], counts->runs == 0);
-		if (counts->runs == 0 || background[i] < counts->background[i])
-			counts->background[i] = background[i];
+		if (counts->runs == 0 || run.outside[i] < counts->outside[i])
+			counts->outside[i] = run.outside[i];
 	}
 	if (!(profile->row_measured & 1u << VALUE_REFILLS))
 		measurement->unsteady_costs = true;
@@ -429,7 +475,9 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
+		take_module(counts, profile);
 	}
+	owner_table_free(run.owners);
 	audit_free(audit);
 }
 
@@ -530,21 +578,33 @@ static void finish_costs(struct gate_measurement *measurement)
 		bool steady = !measurement->unsteady_costs && gate_count_steady(total);
 
 		for (size_t j = 0; measurement->unsteady_costs && j < counts->site_count; j++)
-			counts->sites[j].counts[i] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+			counts->sites[j].counts[i] =
+				(struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 		counts->totals[i] = steady ? total->least : VALUE_UNMEASURED;
 	}
 }
 
-/* Where only the allocator's costs arose is no allocation site of this measurement. */
-static void drop_empty(struct gate_counts *counts)
+/* Whether a site is the standard library's bookkeeping: made once, not once an iteration. */
+static bool is_bookkeeping(const struct gate_counts *counts, const struct gate_site *site)
+{
+	return gate_noise_is_bookkeeping(site->via) && site->counts[VALUE_OBJECTS].most <= GATE_BOOKKEEPING_MAX &&
+	       (!counts->normalize || (double)site->counts[VALUE_OBJECTS].least < counts->iterations);
+}
+
+/* Drops sites with refills or growth but no objects, and takes the library's bookkeeping out. */
+static void drop_unjudged(struct gate_counts *counts)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < counts->site_count; i++) {
 		const struct gate_site *site = &counts->sites[i];
 
-		if (site->counts[VALUE_OBJECTS].most > 0 || site->counts[VALUE_BYTES].most > 0)
+		if (is_bookkeeping(counts, site)) {
+			for (int j = VALUE_OBJECTS; j <= VALUE_BYTES; j++)
+				counts->bookkeeping[j] = add_saturated(counts->bookkeeping[j], site->counts[j].least);
+		} else if (site->counts[VALUE_OBJECTS].most > 0 || site->counts[VALUE_BYTES].most > 0) {
 			counts->sites[kept++] = *site;
+		}
 	}
 	counts->site_count = kept;
 }
@@ -565,13 +625,16 @@ struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement
 	for (size_t i = 0; i < counts->site_count; i++) {
 		join_runs(&counts->sites[i], &measurement->tallies[i], counts->runs, iterations, counts->iterations);
 		take_position(&counts->sites[i], &measurement->tallies[i]);
+		memcpy(counts->sites[i].seen, counts->sites[i].counts, sizeof(counts->sites[i].seen));
+		if (measurement->tallies[i].varies)
+			gate_noise_widen(&counts->sites[i], counts->runs);
 	}
 	finish_costs(measurement);
 	free(iterations);
 	release(measurement);
-	drop_empty(counts);
+	counts->normalize = gate_counts_string(counts, normalize);
+	drop_unjudged(counts);
 	gate_counts_sort(counts);
 	gate_counts_add_up(counts);
-	counts->normalize = gate_counts_string(counts, normalize);
 	return counts;
 }

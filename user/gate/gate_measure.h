@@ -20,6 +20,8 @@ const char *gate_measurement_warning(const struct gate_measurement *measurement,
 /* Adds one run. `escape` is the compiler's output, or NULL. */
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options);
+/* The counts in the making: for what a run printed of its benchmarks. */
+struct gate_counts *gate_measurement_counts(struct gate_measurement *measurement);
 /*
  * After the last run: the counts, which are the caller's; the measurement is gone in either case. `normalize` is a
  * site or an expression (gate_normalize.h), or NULL. Fails where no site matches or the expression is none.

@@ -55,8 +55,8 @@ static void add(struct gate_counts *counts, const struct escape_annotation *anno
 	site->line = annotation->line;
 	site->column = annotation->column;
 	site->places = 1;
-	site->counts[VALUE_OBJECTS] = (struct gate_count){1, 1};
-	site->counts[VALUE_BYTES] = (struct gate_count){VALUE_UNMEASURED, VALUE_UNMEASURED};
+	site->counts[VALUE_OBJECTS] = (struct gate_count){.least = 1, .most = 1};
+	site->counts[VALUE_BYTES] = (struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 }
 
 /* Sums neighbours of one key. */

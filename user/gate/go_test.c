@@ -2,32 +2,106 @@
 #include "gate/go_test.h"
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool go_test_is(int argc, char **argv)
-{
-	const char *slash;
+#include "target/go_command.h"
 
-	if (argc < 2)
-		return false;
-	slash = strrchr(argv[0], '/');
-	return strcmp(slash ? slash + 1 : argv[0], "go") == 0 && strcmp(argv[1], "test") == 0;
+/* Whether the flag is among the words of `go test` before -args: "-count", "--count=3", "-test.count=3". */
+static bool has_flag(char *const *words, const char *flag)
+{
+	for (; *words && strcmp(*words, "-args") != 0; words++) {
+		const char *name = *words + strspn(*words, "-");
+		size_t length = strlen(flag);
+
+		if (name == *words)
+			continue;
+		name += strncmp(name, "test.", 5) == 0 ? 5 : 0;
+		if (strncmp(name, flag, length) == 0 && (!name[length] || name[length] == '='))
+			return true;
+	}
+	return false;
 }
 
-char **go_test_uncached(int *argc, char **argv, int first)
+/* Programs that start others, one of which may be go test. */
+static bool starts_others(const char *word)
 {
-	static char once[] = "-count=1";
-	char **copy;
+	static const char *const names[] = {"make", "gmake", "sh",   "bash", "dash",  "env",  "nice",
+					    "time", "just",  "task", "mage", "xargs", "sudo", "timeout"};
+	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+	size_t length = strlen(name);
 
-	for (int i = first + 2; i < *argc && strcmp(argv[i], "-args") != 0; i++) {
-		if (strncmp(argv[i] + strspn(argv[i], "-"), "count", 5) == 0)
-			return argv;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
 	}
-	copy = memory_zeroed((size_t)*argc + 2, sizeof(*copy));
-	memcpy(copy, argv, (size_t)(first + 2) * sizeof(*copy));
-	copy[first + 2] = once;
-	memcpy(copy + first + 3, argv + first + 2, (size_t)(*argc - first - 2) * sizeof(*copy));
-	++*argc;
-	return copy;
+	return length > 3 && strcmp(name + length - 3, ".sh") == 0;
+}
+
+static void add_to_goflags(const char *flags)
+{
+	const char *set = getenv("GOFLAGS");
+	char *joined;
+
+	if (set && strstr(set, flags))
+		return;
+	if (asprintf(&joined, "%s%s%s", set ? set : "", set && *set ? " " : "", flags) < 0)
+		abort();
+	setenv("GOFLAGS", joined, 1);
+	free(joined);
+}
+
+char **go_test_command(char **words)
+{
+	int at = go_command_find_test((const char *const *)words), count = 0, to = 0;
+	char **command;
+
+	while (words[count])
+		count++;
+	command = calloc((size_t)count + 4, sizeof(*command));
+	if (!command)
+		abort();
+	for (int i = 0; i < count; i++) {
+		command[to++] = words[i];
+		if (i != at)
+			continue;
+		if (!has_flag(words + at, "count"))
+			command[to++] = (char *)"-count=1";
+		if (has_flag(words + at, "bench")) {
+			if (!has_flag(words + at, "benchmem"))
+				command[to++] = (char *)"-benchmem";
+			if (!has_flag(words + at, "benchtime"))
+				command[to++] = (char *)"-benchtime=100x";
+		}
+	}
+	if (at < 0 && count && starts_others(words[0]))
+		add_to_goflags("-count=1 -benchmem");
+	return command;
+}
+
+void go_test_line(struct gate_counts *counts, const char *line)
+{
+	static const char prefix[] = "Benchmark";
+	const char *bytes_unit = strstr(line, " B/op"), *allocs_unit = strstr(line, " allocs/op");
+	long long bytes, allocs;
+	char name[512];
+	size_t length = strcspn(line, " \t");
+
+	if (strncmp(line, prefix, sizeof(prefix) - 1) != 0 || !bytes_unit || !allocs_unit || length >= sizeof(name))
+		return;
+	while (bytes_unit > line && strchr("0123456789", bytes_unit[-1]))
+		bytes_unit--;
+	while (allocs_unit > line && strchr("0123456789", allocs_unit[-1]))
+		allocs_unit--;
+	if (sscanf(bytes_unit, "%lld", &bytes) != 1 || sscanf(allocs_unit, "%lld", &allocs) != 1)
+		return;
+	memcpy(name, line, length);
+	name[length] = 0;
+	/* the number of processors, which only some machines have */
+	while (length > 1 && strchr("0123456789", name[length - 1]))
+		length--;
+	if (name[length] && name[length - 1] == '-')
+		name[length - 1] = 0;
+	gate_counts_benchmark(counts, name, allocs, bytes);
 }

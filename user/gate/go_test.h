@@ -3,20 +3,28 @@
 #define ESCAPEMENT_GO_TEST_H
 
 /*
- * `go test` as the program to measure. The test binaries are measured, not the go command, its compiler and its linker.
- * A result from go's test cache would measure nothing, so -count=1 is put behind "test" unless the user has a -count.
+ * `go test` as the program to measure, however it is spelt: its command line as a gate needs it, and what it prints of
+ * benchmarks.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#define GO_TEST_BINARIES "*.test" /* the processes to observe */
+#include "gate/gate_counts.h"
 
-/* Whether the words are a `go test` command. */
-bool go_test_is(int argc, char **argv);
 /*
- * The command line argv[0..*argc-1], whose word `first` is go, with -count=1 added: a copy for the caller to free, with
- * *argc one more. `argv` itself if it has a -count already.
+ * The command line as a gate runs it, NULL-terminated; the caller frees the array and not its words. If a `go test` is
+ * among the words ("env A=1 go -C dir test"), -count=1 is added (a result from go's cache would measure nothing), and with
+ * -bench also -benchmem and, where the user gave none, -benchtime=100x: counts need a fixed number of iterations. A flag
+ * that the user gave stays as it is. A script or make may run go test as well: for these the same goes into GOFLAGS of
+ * this process's environment.
  */
-char **go_test_uncached(int *argc, char **argv, int first);
+char **go_test_command(char **words);
+
+/*
+ * Takes one line of the program's output: "BenchmarkParse-2  100  105 ns/op  16 B/op  1 allocs/op" is noted. Other lines
+ * are passed over.
+ */
+void go_test_line(struct gate_counts *counts, const char *line);
 
 #endif

@@ -27,6 +27,9 @@ void policy_clear(struct policy *policy)
 	for (size_t i = 0; i < policy->rule_count; i++)
 		free(policy->rules[i].glob);
 	free(policy->rules);
+	for (size_t i = 0; i < policy->contract_count; i++)
+		free(policy->contracts[i].function);
+	free(policy->contracts);
 	free(policy->normalize);
 	policy_init(policy);
 }
@@ -161,7 +164,84 @@ static int take_normalize(struct policy *policy, char *rest, struct error *error
 	return 0;
 }
 
-/* "[GLOB] LIMIT...": the first word is a glob where it is no limit. */
+/* "objects=0", "bytes/call=1k" */
+static int parse_contract_limit(const char *text, struct policy_contract *contract, struct error *error)
+{
+	static const char per_call[] = "/call";
+
+	for (int value = 0; value < POLICY_VALUES; value++) {
+		const char *key = profile_values[policy_values[value]].key, *rest = text + strlen(key);
+		struct policy_limit limit = {0};
+		bool each;
+
+		if (strncmp(text, key, strlen(key)) != 0)
+			continue;
+		each = strncmp(rest, per_call, strlen(per_call)) == 0;
+		rest += each ? strlen(per_call) : 0;
+		if (*rest != '=')
+			continue;
+		if (parse_amount(rest + 1, value == POLICY_BYTES, &limit) || limit.percent > 0)
+			return error_set(error, STATUS_USAGE, "invalid amount '%s' of %s: expected a number", rest + 1,
+					 key);
+		contract->limits[value].given = true;
+		contract->limits[value].per_call = each;
+		contract->limits[value].most = limit.absolute;
+		return 0;
+	}
+	return error_set(error, STATUS_USAGE,
+			 "unknown limit '%s': expected objects=N, bytes=N, objects/call=N or bytes/call=N", text);
+}
+
+int policy_under(struct policy *policy, const char *text, struct error *error)
+{
+	struct policy_contract contract = {0};
+	char *words = strdup(text), *rest = words, *word;
+	int limits = 0;
+
+	if (!words)
+		abort();
+	while ((word = strsep(&rest, " \t\n"))) {
+		if (!*word)
+			continue;
+		if (!contract.function) {
+			contract.function = strdup(word);
+			continue;
+		}
+		if (parse_contract_limit(word, &contract, error))
+			goto failed;
+		limits++;
+	}
+	if (!limits) {
+		error_set(error, STATUS_USAGE,
+			  "under what limit? give a function and objects=N or bytes=N: 'main.handle objects=0'");
+		goto failed;
+	}
+	policy->contracts = reallocarray(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
+	if (!policy->contracts)
+		abort();
+	policy->contracts[policy->contract_count++] = contract;
+	free(words);
+	return 0;
+failed:
+	free(contract.function);
+	free(words);
+	return -1;
+}
+
+static int take_under(struct policy *policy, char *rest, struct error *error)
+{
+	return policy_under(policy, rest, error);
+}
+
+static int take_strict(struct policy *policy, char *rest, struct error *error)
+{
+	if (*rest)
+		return error_set(error, STATUS_USAGE, "strict takes no value, not '%s'", rest);
+	policy->strict = true;
+	return 0;
+}
+
+/* "[GLOB] LIMIT...": the first word is a glob unless it is a limit. */
 static int take_tolerance(struct policy *policy, char *rest, struct error *error)
 {
 	size_t length = strcspn(rest, " \t");
@@ -175,10 +255,8 @@ static const struct {
 	const char *word;
 	int (*take)(struct policy *policy, char *rest, struct error *error);
 } keywords[] = {
-	{"noisy", take_noisy},
-	{"runs", take_runs},
-	{"normalize", take_normalize},
-	{"tolerance", take_tolerance},
+	{"noisy", take_noisy}, {"strict", take_strict},	      {"runs", take_runs},
+	{"under", take_under}, {"normalize", take_normalize}, {"tolerance", take_tolerance},
 };
 
 /* Takes white space and a comment off a line's ends. */
@@ -210,7 +288,8 @@ static int take_line(struct policy *policy, char *line, struct error *error)
 		if (strcmp(keywords[i].word, text) == 0)
 			return keywords[i].take(policy, rest, error);
 	}
-	return error_set(error, STATUS_USAGE, "unknown rule '%s': expected tolerance, noisy, runs or normalize", text);
+	return error_set(error, STATUS_USAGE,
+			 "unknown rule '%s': expected tolerance, under, noisy, strict, runs or normalize", text);
 }
 
 int policy_read(struct policy *policy, const char *path, struct error *error)
@@ -253,14 +332,31 @@ bool policy_glob(const char *glob, const char *function)
 	return frames_package(function, package, sizeof(package)) && fnmatch(glob, package, FNM_NOESCAPE) == 0;
 }
 
-double policy_allowed(const struct policy *policy, const char *function, enum policy_value value, double before)
+/* The last rule that matches and speaks of the value; NULL if there is none. */
+static const struct policy_rule *rule_in_force(const struct policy *policy, const char *function,
+					       enum policy_value value)
 {
 	for (size_t i = policy->rule_count; i-- > 0;) {
-		const struct policy_limit *limit = &policy->rules[i].limits[value];
-		double relative = before * limit->percent / 100;
-
-		if (limit->given && policy_glob(policy->rules[i].glob, function))
-			return relative > limit->absolute ? relative : limit->absolute;
+		if (policy->rules[i].limits[value].given && policy_glob(policy->rules[i].glob, function))
+			return &policy->rules[i];
 	}
-	return 0;
+	return NULL;
+}
+
+double policy_allowed(const struct policy *policy, const char *function, enum policy_value value, double before)
+{
+	const struct policy_rule *rule = rule_in_force(policy, function, value);
+	double relative;
+
+	if (!rule)
+		return 0;
+	relative = before * rule->limits[value].percent / 100;
+	return relative > rule->limits[value].absolute ? relative : rule->limits[value].absolute;
+}
+
+bool policy_is_specific(const struct policy *policy, const char *function, enum policy_value value)
+{
+	const struct policy_rule *rule = rule_in_force(policy, function, value);
+
+	return rule && strcmp(rule->glob, "*") != 0;
 }

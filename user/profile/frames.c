@@ -152,3 +152,57 @@ size_t frames_package(const char *function, char *package, size_t size)
 	package[length] = 0;
 	return length;
 }
+
+const char *frames_fold_name(const char *function, char *name, size_t size)
+{
+	static const char range[] = "-range";
+	size_t length = 0;
+
+	while (*function && length + 1 < size) {
+		if (strncmp(function, range, sizeof(range) - 1) == 0 && function[sizeof(range) - 1] >= '0' &&
+		    function[sizeof(range) - 1] <= '9') {
+			function += sizeof(range) - 1;
+			function += strspn(function, "0123456789");
+			continue;
+		}
+		name[length++] = *function++;
+	}
+	name[length] = 0;
+	return name;
+}
+
+/* Compares two names, passing over type arguments in brackets. */
+static bool same_name(const char *a, const char *b)
+{
+	for (;;) {
+		const char **sides[] = {&a, &b};
+
+		for (int i = 0; i < 2; i++) {
+			int depth = 0;
+
+			while (**sides[i] == '[' || (depth && **sides[i])) {
+				depth += (**sides[i] == '[') - (**sides[i] == ']');
+				(*sides[i])++;
+			}
+		}
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+		a++;
+		b++;
+	}
+}
+
+bool frames_is_named(const char *function, const char *name)
+{
+	const char *slash = NULL;
+
+	if (!function)
+		return false;
+	for (const char *c = function; *c && *c != '[' && *c != '('; c++) {
+		if (*c == '/')
+			slash = c;
+	}
+	return same_name(function, name) || (slash && same_name(slash + 1, name));
+}

@@ -49,4 +49,16 @@ const char *frames_local_name(const char *function);
  */
 extern const char frames_pprof_drop[], frames_pprof_keep[];
 
+/*
+ * Whether a function has that name: in full, or without the directories of its import path, "server.(*Server).handle".
+ * Type arguments are not looked at. NULL has no name.
+ */
+bool frames_is_named(const char *function, const char *name);
+
+/*
+ * Writes a function's name without the parts that only number its loop bodies: the body of a range over a function in F
+ * is compiled as F-range1. Cuts at `size` - 1 bytes. Returns `name`.
+ */
+const char *frames_fold_name(const char *function, char *name, size_t size);
+
 #endif

@@ -249,6 +249,14 @@ void profile_set_modules(struct profile *profile, const char *const *globs, size
 	profile->module_count = count;
 }
 
+void profile_set_calls(struct profile *profile, const char *const *functions, size_t count)
+{
+	profile->calls = obstack_alloc(&profile->storage->memory, (count + 1) * sizeof(*profile->calls));
+	for (size_t i = 0; i < count; i++)
+		profile->calls[i] = (struct profile_call){.function = profile_string(profile, functions[i])};
+	profile->call_count = count;
+}
+
 struct profile_process *profile_process_add(struct profile *profile, int pid)
 {
 	struct profile_storage *storage = profile->storage;

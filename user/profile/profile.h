@@ -108,6 +108,14 @@ struct profile_process {
 	int64_t lost_stacks; /* events that were counted without their stack */
 };
 
+/* A function of the program whose calls were to be counted. Not written into files. */
+struct profile_call {
+	const char *function;	/* as it was asked for: frames_is_named() */
+	int64_t calls;		/* of all processes, where it is not inlined */
+	bool found;		/* some process has such a function, or code that it was inlined into */
+	const char *inlined_in; /* names of functions that it was inlined into, by comma; NULL where there are none */
+};
+
 struct profile {
 	/* of the recording as a whole */
 	const char *tool_version; /* NULL where some other tool wrote the file */
@@ -125,6 +133,9 @@ struct profile {
 	/* Globs of import paths whose functions own allocations; none: the main module's. See owner.h. */
 	const char **modules;
 	size_t module_count;
+
+	struct profile_call *calls;
+	size_t call_count;
 
 	struct profile_process *processes;
 	size_t process_count;
@@ -149,6 +160,9 @@ void profile_warn(struct profile *profile, const char *format, ...) __attribute_
 
 /* Says whose allocations are the reader's: `count` globs of import paths, copied. */
 void profile_set_modules(struct profile *profile, const char *const *globs, size_t count);
+
+/* Has the calls of these functions counted: to be said before the recording begins. */
+void profile_set_calls(struct profile *profile, const char *const *functions, size_t count);
 
 /* A new process with every total unmeasured. The pointer holds until the next call. */
 struct profile_process *profile_process_add(struct profile *profile, int pid);

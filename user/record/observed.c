@@ -515,6 +515,8 @@ int observed_finish(struct observed *observed)
 		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid,
 			     process->comm, strerror(-error));
 	}
+	for (size_t i = 0; i < profile->call_count && i < EVENT_CALLS; i++)
+		profile->calls[i].calls = add_saturated(profile->calls[i].calls, (int64_t)observed->sums->calls[i]);
 	collector_take(observed->collector, observed->slot, &store);
 	first = profile->sample_count;
 	add_rows(observed, &store);

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "base/clock.h"
+#include "target/go_command.h"
 #include "target/launch.h"
 #include "record/observed.h"
 #include "record/overhead.h"
@@ -192,15 +193,24 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	session->observed_count--;
 }
 
+static bool is_named(int pid, const char *glob)
+{
+	struct target *target = target_open(pid, NULL);
+	const char *slash = target && target->executable ? strrchr(target->executable, '/') : NULL;
+	bool named = slash && fnmatch(glob, slash + 1, 0) == 0;
+
+	target_close(target);
+	return named;
+}
+
 /* Whether that process is one to observe. */
 static bool is_wanted(const struct session *session, int pid)
 {
-	struct target *target = session->options->only ? target_open(pid, NULL) : NULL;
-	const char *slash = target && target->executable ? strrchr(target->executable, '/') : NULL;
-	bool wanted = !session->options->only || (slash && fnmatch(session->options->only, slash + 1, 0) == 0);
+	const struct session_options *options = session->options;
 
-	target_close(target);
-	return wanted;
+	if (options->only && !is_named(pid, options->only))
+		return false;
+	return !options->go_tests || !go_command_tests(pid, getpid()) || is_named(pid, "*.test");
 }
 
 static bool on_image(void *context, int pid)
@@ -590,6 +600,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	tell_phase(session, "loaded", 0, began);
 	session->profile = profile_new();
+	profile_set_calls(session->profile, options->functions, options->function_count);
 	session->images = image_cache_new(session->profile);
 	describe(session);
 	session->started_ms = now_ms();

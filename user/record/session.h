@@ -32,8 +32,11 @@ struct session_options {
 	double max_overhead; /* share of a process's CPU (overhead.h) that probe hits may cost before the recording goes to
 			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
 	const char
-		*only;	/* of argv and its children: those whose executable's base name matches this glob; NULL: all */
-	bool no_stacks; /* count by site and type only */
+		*only; /* of argv and its children: those whose executable's base name matches this glob; NULL: all */
+	const char *const *functions; /* of the program, whose calls are counted (Go only); `function_count` of them */
+	size_t function_count;	      /* at most EVENT_CALLS */
+	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
+	bool no_stacks;		      /* count by site and type only */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	/*
 	 * At rate 1: record the events of a Go program's own sampler too. Their samples carry the sampler's rate in their keys,

@@ -8,9 +8,10 @@
 #include <stdio.h>
 
 #include "gate/gate.h"
+#include "gate/gate_contract.h"
 
 /*
- * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.gate/1, Markdown is for
+ * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.gate/2, Markdown is for
  * a pull-request comment or a step summary (at most 900 KiB), SARIF 2.1.0 for code scanning; JUnit has a test case a
  * site; github is GitHub workflow commands, at most 10, then the text.
  */
@@ -38,9 +39,10 @@ struct gate_style {
 void render_gate(FILE *stream, const struct gate *gate, enum gate_format format, const struct gate_style *style);
 
 /*
- * The document escapement.gate/1: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
- * "runs", "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "background":
- * VALUES, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW holds "change", "fails", "how", what the site is
+ * The document escapement.gate/2: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
+ * "runs", "sums": [{"benchmark", "worse", "before", "after"}…] (objects and bytes of what is judged, by benchmark; null is
+ * the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
+ * "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW holds "change", "fails", "note", "how", what the site is
  * known by and where it is, "moved_from", "before", "after" (VALUES, or null where there is no site) and "allowed"
  * growth; VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, in an iteration where
  * "normalize" is set, and objects_max and bytes_max where the runs differ.
@@ -49,6 +51,9 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 	void function(FILE *stream, const struct gate *gate, const struct gate_style *style);
 GATE_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
+
+/* One line for each contract, with what was counted below its function and in how many calls. */
+void render_contracts(FILE *stream, const struct gate_contracts *contracts);
 
 /* What the formats share. */
 enum { GATE_TEXT_SIZE = 2048 };
@@ -69,6 +74,11 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 /* "+1", "-3", "" */
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value);
+/* "9,812", "0.25" */
+const char *gate_grouped(char text[40], double number);
+/* One line for each benchmark, or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". The
+ * caller frees it. */
+char *gate_sums(const struct gate *gate, const struct gate_style *style);
 /* "simple/main.go:17:2", "main.go" or "". */
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* "moved to heap: c (return)", what the compiler said and why; "" where not known. */

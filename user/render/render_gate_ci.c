@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "gate/repository.h"
 #include "render/render_gate.h"
 #include "base/printable.h"
 
@@ -80,12 +81,12 @@ static void put_command(FILE *stream, const struct gate *gate, const struct gate
 			const struct gate_style *style)
 {
 	const struct gate_site *site = gate_row_site(row);
-	char text[GATE_TEXT_SIZE];
+	char text[GATE_TEXT_SIZE], file[GATE_TEXT_SIZE];
 
-	fprintf(stream, "::%s ", row->fails && !style->advisory ? "error" : "warning");
-	if (site->file && row->after) { /* a baseline holds no lines */
+	fprintf(stream, "::%s ", row->fails && !style->advisory ? "error" : row->note ? "notice" : "warning");
+	if (row->after && repository_path(site->file, file, sizeof(file))) { /* a baseline holds no lines */
 		fputs("file=", stream);
-		text_put(stream, TEXT_GITHUB_PROPERTY, site->file);
+		text_put(stream, TEXT_GITHUB_PROPERTY, file);
 		if (site->line)
 			fprintf(stream, ",line=%u", site->line);
 		if (site->column)
@@ -111,14 +112,14 @@ static void stop_word(char word[WORD_SIZE])
 void render_gate_github(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	char word[WORD_SIZE];
-	size_t wanted = gate->changes[GATE_NOISY], written = 0;
+	size_t wanted = 0, written = 0;
 
 	for (size_t i = 0; i < gate->row_count; i++)
-		wanted += gate->rows[i].fails && gate->rows[i].change != GATE_NOISY;
+		wanted += gate->rows[i].fails || gate->rows[i].note;
 	for (size_t i = 0; i < gate->row_count && written < COMMANDS_MAX; i++) {
 		const struct gate_row *row = &gate->rows[i];
 
-		if (!row->fails && row->change != GATE_NOISY)
+		if (!row->fails && !row->note)
 			continue;
 		if (++written == COMMANDS_MAX && wanted > COMMANDS_MAX)
 			fprintf(stream, "::%s title=allocations::%zu more sites: see the whole text\n",

@@ -53,8 +53,10 @@ static cJSON *row_object(const struct gate *gate, const struct gate_row *row)
 
 	json_add_text(object, "change", gate_change_names[row->change]);
 	json_add_bool(object, "fails", row->fails);
+	json_add_bool(object, "note", row->note);
 	json_add_text(object, "how", row->how);
 	json_add_text(object, "function", site->function);
+	json_add_text(object, "via", site->via);
 	json_add_text(object, "file", site->file);
 	json_add_position(object, "line", site->line);
 	json_add_position(object, "column", site->column);
@@ -79,16 +81,44 @@ static cJSON *integer(int64_t value)
 	return number((double)value);
 }
 
+static cJSON *unjudged(const int64_t *values)
+{
+	cJSON *object = json_object();
+
+	json_add_integer(object, "objects", values[VALUE_OBJECTS]);
+	json_add_integer(object, "bytes", values[VALUE_BYTES]);
+	return object;
+}
+
+static cJSON *sum_values(const double *values)
+{
+	cJSON *object = json_object();
+
+	json_add(object, "objects", number(values[VALUE_OBJECTS]));
+	json_add(object, "bytes", number(values[VALUE_BYTES]));
+	return object;
+}
+
+static cJSON *sum_object(const struct gate_group *group)
+{
+	cJSON *object = json_object();
+
+	json_add_text(object, "benchmark", group->benchmark);
+	json_add_bool(object, "worse", group->worse);
+	json_add(object, "before", sum_values(group->before));
+	json_add(object, "after", sum_values(group->after));
+	return object;
+}
+
 void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	const struct gate_counts *after = gate->after;
 	struct json_document document;
 	cJSON *command = json_array(), *changes = json_object(), *sums = json_object(), *lost = json_object();
-	double background[VALUE_COUNT];
 
 	for (const char *const *word = after->command; word && *word; word++)
 		cJSON_AddItemToArray(command, cJSON_CreateString(*word));
-	json_document_begin(&document, stream, "escapement.gate/1");
+	json_document_begin(&document, stream, "escapement.gate/2");
 	json_document_member(&document, "passed", cJSON_CreateBool(!gate->failed));
 	json_document_member(&document, "status", integer(style->advisory ? 0 : gate_status(gate)));
 	json_document_member(&document, "advisory", cJSON_CreateBool(style->advisory));
@@ -98,6 +128,10 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "normalize",
 			     after->normalize ? cJSON_CreateString(after->normalize) : cJSON_CreateNull());
 	json_document_member(&document, "runs", integer(after->runs));
+	json_document_rows_begin(&document, "sums");
+	for (size_t i = 0; i < gate->group_count; i++)
+		json_document_row(&document, sum_object(&gate->groups[i]));
+	json_document_rows_end(&document);
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < gate->row_count; i++)
 		json_document_row(&document, row_object(gate, &gate->rows[i]));
@@ -108,9 +142,8 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_add(sums, "before", totals(gate->totals_before));
 	json_add(sums, "after", totals(gate->totals_after));
 	json_document_member(&document, "totals", sums);
-	for (int i = 0; i < VALUE_COUNT; i++)
-		background[i] = (double)after->background[i];
-	json_document_member(&document, "background", totals(background));
+	json_document_member(&document, "outside", unjudged(after->outside));
+	json_document_member(&document, "bookkeeping", unjudged(after->bookkeeping));
 	json_add_integer(lost, "events", gate->loss.events);
 	json_add_integer(lost, "stacks", gate->loss.stacks);
 	json_add_integer(lost, "unexplained_objects", gate->loss.unexplained);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "text/json.h"
+#include "gate/repository.h"
 #include "render/render_gate.h"
 
 enum { RESULTS_MAX = 5000 };
@@ -58,9 +59,10 @@ static void begin(cJSON *driver)
 static cJSON *location(const struct gate_site *site)
 {
 	cJSON *place = json_object(), *physical = json_object(), *artifact = json_object(), *locations = json_array();
+	char file[GATE_TEXT_SIZE];
 
-	if (site->file) {
-		json_add_text(artifact, "uri", site->file);
+	if (repository_path(site->file, file, sizeof(file))) {
+		json_add_text(artifact, "uri", file);
 		json_add(physical, "artifactLocation", artifact);
 		if (site->line) {
 			cJSON *region = json_object();
@@ -97,12 +99,13 @@ static cJSON *fingerprint(const struct gate_site *site)
 	uint64_t hash = hash_text(0xcbf29ce484222325ULL, site->function);
 	char text[24];
 
+	hash = hash_text(hash, site->via);
 	hash = hash_text(hash, site->runtime_call);
 	hash = hash_text(hash, site->type);
 	hash = hash_text(hash, site->benchmark);
 	hash = hash_text(hash, site->annotation);
 	snprintf(text, sizeof(text), "%016" PRIx64, hash);
-	return text_object("escapementSite/v1", text);
+	return text_object("escapementSite/v2", text);
 }
 
 static cJSON *result(const struct gate *gate, const struct gate_row *row, const struct gate_style *style)
@@ -113,7 +116,7 @@ static cJSON *result(const struct gate *gate, const struct gate_row *row, const 
 
 	json_add_text(object, "ruleId", rules[rule].id);
 	json_add_integer(object, "ruleIndex", rule);
-	json_add_text(object, "level", row->fails && !style->advisory ? "error" : "warning");
+	json_add_text(object, "level", row->fails && !style->advisory ? "error" : row->note ? "note" : "warning");
 	json_add(object, "message", text_object("text", gate_message(text, gate, row, style)));
 	json_add(object, "locations", location(gate_row_site(row)));
 	json_add(object, "partialFingerprints", fingerprint(gate_row_site(row)));
@@ -160,7 +163,7 @@ void render_gate_sarif(FILE *stream, const struct gate *gate, const struct gate_
 	for (size_t i = 0; i < gate->row_count; i++) {
 		const struct gate_row *row = &gate->rows[i];
 
-		if (rule_of(row) < 0 || count++ >= RESULTS_MAX)
+		if (rule_of(row) < 0 || (row->change == GATE_NOISY && !row->fails) || count++ >= RESULTS_MAX)
 			continue;
 		text = result(gate, row, style);
 		printed = cJSON_PrintUnformatted(text);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
 #include <string.h>
 
 #include "render/render_gate.h"
@@ -19,9 +20,12 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 	const struct gate_site *site = gate_row_site(row);
 	int count = 0;
 
-	snprintf(lines[count++], GATE_TEXT_SIZE, "%s: %s%s%s", row->how ? row->how : gate_change_names[row->change],
+	snprintf(lines[count++], GATE_TEXT_SIZE, "%s%s: %s%s%s", row->note ? "note, " : "",
+		 row->how ? row->how : gate_change_names[row->change],
 		 site->function ? site->function : "(unknown function)", site->benchmark ? " in " : "",
 		 site->benchmark ? site->benchmark : "");
+	if (site->via)
+		snprintf(lines[count++], GATE_TEXT_SIZE, "  via %s", site->via);
 	if (row->change == GATE_MOVED && row->before && row->after && row->before->function != row->after->function)
 		snprintf(lines[count++], GATE_TEXT_SIZE, "  was %s",
 			 row->before->function ? row->before->function : "(unknown function)");
@@ -71,47 +75,81 @@ static void add_row(struct table *table, const struct gate *gate, const struct g
 	}
 }
 
-static void add_totals(struct table *table, const struct gate *gate, const struct gate_style *style)
+/* The sites that the reader should see: those that fail, and of the others what changed by more than chance. */
+static bool is_shown(const struct gate_row *row, const struct gate_style *style)
 {
-	bool first = true;
+	if (style->all || row->fails)
+		return true;
+	return row->change != GATE_SAME && row->change != GATE_NOISY && row->change != GATE_TOLERATED;
+}
 
-	for (int value = gate_value_next(-1); value < VALUE_COUNT; value = gate_value_next(value)) {
-		double before = gate->totals_before[value], after = gate->totals_after[value];
-		char numbers[3][40];
-		const char *cells[COLUMNS] = {first ? "all sites" : NULL, gate_value_name(value, style)};
+static int table_lines(const struct gate *gate, const struct gate_row *row)
+{
+	char lines[LINES_MAX][GATE_TEXT_SIZE];
+	int count = describe(row, lines), numbers = 0;
 
-		if ((before < 0 || after < 0 || before + after == 0) && value != VALUE_OBJECTS)
-			continue;
-		cells[2] = gate_number(numbers[0], before);
-		cells[3] = gate_number(numbers[1], after);
-		if (before >= 0 && after >= 0 && before != after) {
-			numbers[2][0] = after > before ? '+' : '-';
-			gate_number(numbers[2] + 1, after > before ? after - before : before - after);
-			cells[4] = numbers[2];
+	for (int value = gate_value_next(-1); value < VALUE_COUNT; value = gate_value_next(value))
+		numbers += value == VALUE_OBJECTS || gate_row_shows(gate, row, value);
+	return count > numbers ? count : numbers;
+}
+
+/* Prints the failing sites, and others while there is room. Returns how many are left out. */
+static size_t print_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	enum { ROOM = 12 }; /* a gate that passes fits on a screen */
+	struct table *table = NULL;
+	size_t left_out = 0;
+	int room = ROOM;
+
+	for (int failing = 1; failing >= 0; failing--) {
+		for (size_t i = 0; i < gate->row_count; i++) {
+			const struct gate_row *row = &gate->rows[i];
+
+			if (row->fails != failing || !is_shown(row, style))
+				continue;
+			room -= failing ? 0 : table_lines(gate, row);
+			if (room < 0 && !style->all) {
+				left_out++;
+				continue;
+			}
+			table = table ? table : table_new(stream, columns, COLUMNS);
+			add_row(table, gate, row, style);
 		}
-		table_add(table, cells);
-		first = false;
 	}
+	if (table)
+		table_print(table);
+	return left_out;
+}
+
+static void print_unjudged(FILE *stream, const char *what, const int64_t *before, const int64_t *after)
+{
+	char numbers[4][40];
+
+	if (before[VALUE_OBJECTS] + after[VALUE_OBJECTS] == 0)
+		return;
+	fprintf(stream, "not judged, %s: %s -> %s objects, %s -> %s bytes\n", what,
+		gate_grouped(numbers[0], (double)before[VALUE_OBJECTS]),
+		gate_grouped(numbers[1], (double)after[VALUE_OBJECTS]),
+		gate_grouped(numbers[2], (double)before[VALUE_BYTES]),
+		gate_grouped(numbers[3], (double)after[VALUE_BYTES]));
 }
 
 void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	const struct terminal_style *colors = terminal_style(style->color);
-	struct table *table = table_new(stream, columns, COLUMNS);
-	char summary[GATE_TEXT_SIZE];
+	char summary[GATE_TEXT_SIZE], *sums;
+	size_t left_out;
 
-	for (size_t i = 0; i < gate->row_count; i++) {
-		if (gate->rows[i].change != GATE_SAME || style->all)
-			add_row(table, gate, &gate->rows[i], style);
-	}
-	add_totals(table, gate, style);
-	table_print(table);
+	sums = gate_sums(gate, style);
+	fputs(sums, stream);
+	free(sums);
+	left_out = print_rows(stream, gate, style);
+	if (left_out)
+		fprintf(stream, "%zu more site%s changed; --all shows them\n", left_out, left_out == 1 ? "" : "s");
 	if (gate->after->normalize)
 		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
-	if (gate->after->background[VALUE_OBJECTS] > 0)
-		fprintf(stream, "the runtime's own, not judged: %lld objects, %lld bytes\n",
-			(long long)gate->after->background[VALUE_OBJECTS],
-			(long long)gate->after->background[VALUE_BYTES]);
+	print_unjudged(stream, "outside of the program's own code", gate->before->outside, gate->after->outside);
+	print_unjudged(stream, "the library's bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
 	fprintf(stream, "%s%s%s\n", gate->failed ? colors->red : colors->green, gate_summary(summary, gate, style),
 		colors->reset);
 }

@@ -101,9 +101,11 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	char words[GATE_TEXT_SIZE], before[72], after[72];
 
 	snprintf(text, GATE_TEXT_SIZE, "%s", site->function ? site->function : "unknown function");
+	if (site->via)
+		append(text, " via %s", site->via);
 	if (site->benchmark)
 		append(text, " in %s", site->benchmark);
-	append(text, " (%s):", row->how ? row->how : gate_change_names[row->change]);
+	append(text, " (%s%s):", row->note ? "note, " : "", row->how ? row->how : gate_change_names[row->change]);
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			continue;
@@ -135,6 +137,9 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 		any = true;
 	}
 	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
+	if (gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED &&
+	    !gate->failed) /* contracts alone: they are printed */
+		snprintf(text, GATE_TEXT_SIZE, "gate passed");
 	if (profile_loss_any(loss))
 		append(text,
 		       "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "profile/frames.h"
 #include "symbols/go_binary.h"
 #include "base/memory.h"
 #include "symbols/go_modules.h"
@@ -199,6 +200,55 @@ static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_C
 	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
 }
 
+/* Functions that the ones whose calls are counted were inlined into, while they are looked for. */
+struct inlined_search {
+	struct profile *profile;
+	const char *into;
+};
+
+static bool note_inlined_call(const char *name, void *context)
+{
+	enum { NAMES_MAX = 200 };
+	struct inlined_search *search = context;
+
+	for (size_t i = 0; i < search->profile->call_count; i++) {
+		struct profile_call *call = &search->profile->calls[i];
+
+		if (!frames_is_named(name, call->function))
+			continue;
+		call->found = true;
+		if (!call->inlined_in)
+			call->inlined_in = profile_string(search->profile, search->into);
+		else if (!strstr(call->inlined_in, search->into) && strlen(call->inlined_in) < NAMES_MAX)
+			call->inlined_in = profile_format(search->profile, "%s, %s", call->inlined_in, search->into);
+	}
+	return true;
+}
+
+/* Probes on the program's functions whose calls are counted. */
+static int add_call_probes(struct go *go, struct profile *profile, struct probe_set *set, struct error *error)
+{
+	uint32_t count = profile->call_count ? gopclntab_function_count(go->binary->symbols) : 0;
+	struct go_function function;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct inlined_search search = {.profile = profile};
+
+		if (!gopclntab_function(go->binary->symbols, i, &function))
+			continue;
+		search.into = function.name;
+		gopclntab_inlined(go->binary->symbols, i, note_inlined_call, &search);
+		for (size_t j = 0; j < profile->call_count && j < EVENT_CALLS; j++) {
+			if (!frames_is_named(function.name, profile->calls[j].function))
+				continue;
+			profile->calls[j].found = true;
+			if (add_probe(go, &function, "go_call", EVENT_FLAG_CALL(j), set, error))
+				return -1;
+		}
+	}
+	return 0;
+}
+
 /* 0 stays 0: not found. */
 static uint64_t loaded_at(const struct go *go, uint64_t address)
 {
@@ -313,6 +363,8 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	set_layout(go, &set->layout);
 	runtime->counters_only = when != AT_ONE && !runtime->objects_from_events;
 	runtime->scan_unknown = runtime->counters_only;
+	if (add_call_probes(go, profile, set, error))
+		return -1;
 	return add_probes(go, when, chosen, set, error);
 }
 

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_contract.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gate/gate_measure.h"
+#include "profile/frames.h"
+
+/* What the runs were for one contract; of `calls` and so on the run with the fewest objects. */
+struct result {
+	const struct policy_contract *contract;
+	int64_t calls, objects, bytes, cut; /* cut: objects of stacks that end before their root */
+	bool measured, found;
+	char *inlined_in;
+	struct gate_counts *sites;
+};
+
+struct gate_contracts {
+	struct result *results;
+	size_t count;
+	const char **functions;
+};
+
+struct gate_contracts *gate_contracts_new(const struct policy *policy)
+{
+	struct gate_contracts *contracts = calloc(1, sizeof(*contracts));
+
+	if (!contracts)
+		abort();
+	contracts->count = policy->contract_count;
+	contracts->results = calloc(contracts->count + 1, sizeof(*contracts->results));
+	contracts->functions = calloc(contracts->count + 1, sizeof(*contracts->functions));
+	if (!contracts->results || !contracts->functions)
+		abort();
+	for (size_t i = 0; i < contracts->count; i++) {
+		contracts->results[i].contract = &policy->contracts[i];
+		contracts->functions[i] = policy->contracts[i].function;
+	}
+	return contracts;
+}
+
+void gate_contracts_free(struct gate_contracts *contracts)
+{
+	if (!contracts)
+		return;
+	for (size_t i = 0; i < contracts->count; i++) {
+		gate_counts_free(contracts->results[i].sites);
+		free(contracts->results[i].inlined_in);
+	}
+	free(contracts->results);
+	free(contracts->functions);
+	free(contracts);
+}
+
+const char *const *gate_contracts_functions(const struct gate_contracts *contracts)
+{
+	return contracts->functions;
+}
+
+size_t gate_contracts_count(const struct gate_contracts *contracts)
+{
+	return contracts->count;
+}
+
+static bool is_below(const struct profile_stack *stack, const char *function)
+{
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			if (frames_is_named(location->frames[j].function, function))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The samples of a run that are below the function, as a profile of their own to make counts of. */
+static struct profile *samples_below(const struct profile *profile, const char *function, struct result *run)
+{
+	struct profile *below = profile_new();
+
+	below->rate = profile->rate;
+	below->rows_exact = profile->rows_exact;
+	below->row_measured = profile->row_measured;
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+		const struct profile_stack *stack = sample->key.stack;
+
+		if (!stack || !is_below(stack, function)) {
+			if (!stack || stack->truncated)
+				run->cut = add_saturated(run->cut, sample->values[VALUE_OBJECTS]);
+			continue;
+		}
+		/* the descriptor of a goroutine is the runtime's, kept in a pool */
+		if (sample->key.type && strcmp(sample->key.type, "runtime.g") == 0)
+			continue;
+		run->objects = add_saturated(run->objects, sample->values[VALUE_OBJECTS]);
+		run->bytes = add_saturated(run->bytes, sample->values[VALUE_BYTES]);
+		profile_add(below, &sample->key, sample->values);
+	}
+	return below;
+}
+
+static bool is_fewer(const struct result *a, const struct result *b)
+{
+	return a->objects != b->objects ? a->objects < b->objects : a->bytes < b->bytes;
+}
+
+/* Counts of everything below the function, whoever owns it. */
+static struct gate_counts *count_sites(struct profile *below)
+{
+	static const char *const everything[] = {"*"};
+	struct gate_measurement *measurement = gate_measurement_new();
+
+	profile_set_modules(below, everything, 1);
+	gate_measurement_add(measurement, below, NULL, NULL);
+	return gate_measurement_finish(measurement, NULL, NULL);
+}
+
+static void add_run(struct result *result, const struct profile *profile, const struct profile_call *call)
+{
+	struct result run = {.contract = result->contract, .measured = true};
+	struct profile *below = samples_below(profile, result->contract->function, &run);
+
+	run.calls = call ? call->calls : 0;
+	run.found = call && call->found;
+	run.inlined_in = call && call->inlined_in ? strdup(call->inlined_in) : NULL;
+	if (result->measured && !is_fewer(&run, result)) {
+		free(run.inlined_in);
+	} else {
+		gate_counts_free(result->sites);
+		free(result->inlined_in);
+		run.sites = count_sites(below);
+		*result = run;
+	}
+	profile_free(below);
+}
+
+void gate_contracts_add(struct gate_contracts *contracts, const struct profile *profile)
+{
+	for (size_t i = 0; i < contracts->count; i++)
+		add_run(&contracts->results[i], profile, i < profile->call_count ? &profile->calls[i] : NULL);
+}
+
+static double allowed(const struct result *result, int value)
+{
+	double most = result->contract->limits[value].most;
+
+	return result->contract->limits[value].per_call ? most * (double)result->calls : most;
+}
+
+struct gate_contract_result gate_contracts_result(const struct gate_contracts *contracts, size_t index)
+{
+	const struct result *result = &contracts->results[index];
+	const int64_t measured[POLICY_VALUES] = {[POLICY_OBJECTS] = result->objects, [POLICY_BYTES] = result->bytes};
+	struct gate_contract_result view = {
+		.contract = result->contract,
+		.calls = result->calls,
+		.objects = result->objects,
+		.bytes = result->bytes,
+		.sites = result->sites,
+	};
+
+	for (int i = 0; i < POLICY_VALUES; i++)
+		view.broken |= result->contract->limits[i].given && (double)measured[i] > allowed(result, i);
+	return view;
+}
+
+enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error)
+{
+	for (size_t i = 0; i < contracts->count; i++) {
+		const struct result *result = &contracts->results[i];
+		const char *function = result->contract->function;
+
+		if (!result->found)
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "nothing was tested: the program has no function '%s'; write it as in a stack trace: "
+				  "main.handle, server.(*Server).handle",
+				  function);
+		else if (result->calls == 0 && result->inlined_in)
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "nothing was tested: '%s' is inlined everywhere, so its calls cannot be counted; use "
+				  "its caller %s, or mark it //go:noinline",
+				  function, result->inlined_in);
+		else if (result->calls == 0)
+			error_set(error, STATUS_CANNOT_MEASURE, "nothing was tested: '%s' was never called", function);
+		else if (result->cut && !gate_contracts_result(contracts, i).broken)
+			error_set(
+				error, STATUS_LOST,
+				"the stacks of %lld objects were cut or lost, so '%s' may be above them: the contract "
+				"cannot be judged",
+				(long long)result->cut, function);
+		else
+			continue;
+		return error->status;
+	}
+	return STATUS_OK;
+}
+
+/* A contract is a group of its own, so that nothing makes up for one that is broken. */
+static struct gate_site *add_site(struct gate_counts *side, const struct result *result)
+{
+	struct gate_site *site = gate_counts_append(side);
+	char words[64], group[512];
+
+	snprintf(words, sizeof(words), "contract, in %lld call%s", (long long)result->calls,
+		 result->calls == 1 ? "" : "s");
+	snprintf(group, sizeof(group), "contract %.400s", result->contract->function);
+	site->function = gate_counts_string(side, result->contract->function);
+	site->type = gate_counts_string(side, "everything below it");
+	site->annotation = gate_counts_string(side, words);
+	site->benchmark = gate_counts_string(side, group);
+	site->places = 1;
+	return site;
+}
+
+/* The sites below a function whose contract is broken, so that the reader sees where. */
+static void add_culprits(struct gate_counts *side, const struct result *result)
+{
+	char group[512];
+
+	snprintf(group, sizeof(group), "contract %.400s", result->contract->function);
+	for (size_t i = 0; result->sites && i < result->sites->site_count; i++) {
+		const struct gate_site *from = &result->sites->sites[i];
+		struct gate_site *site = gate_counts_append(side);
+
+		*site = *from;
+		site->function = gate_counts_string(side, from->function);
+		site->via = gate_counts_string(side, from->via);
+		site->runtime_call = gate_counts_string(side, from->runtime_call);
+		site->type = gate_counts_string(side, from->type);
+		site->file = gate_counts_string(side, from->file);
+		site->benchmark = gate_counts_string(side, group);
+		site->annotation = site->reason = NULL;
+	}
+}
+
+void gate_contracts_append(const struct gate_contracts *contracts, struct gate_counts *limits,
+			   struct gate_counts *measured)
+{
+	for (size_t i = 0; i < contracts->count; i++) {
+		const struct result *result = &contracts->results[i];
+		const int64_t counted[POLICY_VALUES] = {
+			[POLICY_OBJECTS] = result->objects, [POLICY_BYTES] = result->bytes};
+		bool broken = gate_contracts_result(contracts, i).broken;
+		struct gate_site *limit = add_site(limits, result), *site = add_site(measured, result);
+
+		for (int j = 0; j < POLICY_VALUES; j++) {
+			/* a contract that holds is not better than its limit */
+			int64_t most = broken && result->contract->limits[j].given ? count_from(allowed(result, j))
+										   : counted[j];
+
+			limit->counts[policy_values[j]] = (struct gate_count){.least = most, .most = most};
+			site->counts[policy_values[j]] = (struct gate_count){.least = counted[j], .most = counted[j]};
+		}
+		if (broken)
+			add_culprits(measured, result);
+	}
+	gate_counts_sort(limits);
+	gate_counts_sort(measured);
+}

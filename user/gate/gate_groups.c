@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_groups.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_benchmarks(const char *a, const char *b)
+{
+	return a == b ? 0 : !a ? -1 : !b ? 1 : strcmp(a, b);
+}
+
+static int by_benchmark(const void *a, const void *b)
+{
+	return compare_benchmarks(((const struct gate_group *)a)->benchmark, ((const struct gate_group *)b)->benchmark);
+}
+
+static struct gate_group *group_of(struct gate *gate, const struct gate_row *row)
+{
+	const char *benchmark = gate_row_site(row)->benchmark;
+
+	for (size_t i = 0; i < gate->group_count; i++) {
+		if (compare_benchmarks(gate->groups[i].benchmark, benchmark) == 0)
+			return &gate->groups[i];
+	}
+	gate->groups[gate->group_count].benchmark = benchmark;
+	return &gate->groups[gate->group_count++];
+}
+
+static double least_of(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
+{
+	return site ? (double)(site->counts[value].least - site->counts[value].below) / side->iterations : 0;
+}
+
+/*
+ * What a row adds to the growth of its group: nothing within what is allowed for the site, or within the range that was
+ * seen before; all of it beyond. A site that shrank by more than chance makes up for others.
+ */
+static double contribution(const struct gate *gate, const struct gate_row *row, enum profile_value value, double before,
+			   double after)
+{
+	double most = gate_value_most(gate->before, row->before, value);
+	double slack = 1e-9 * (before + after);
+
+	if (after > before)
+		return after - most > row->allowed[value] + slack ? after - before : 0;
+	most = gate_value_most(gate->after, row->after, value);
+	return least_of(gate->before, row->before, value) - most > slack ? after - before : 0;
+}
+
+static void add_row(struct gate *gate, struct gate_group *group, const struct gate_row *row,
+		    const struct policy *policy)
+{
+	for (int i = 0; i < POLICY_VALUES; i++) {
+		enum profile_value value = policy_values[i];
+		double before = gate_value(gate->before, row->before, value),
+		       after = gate_value(gate->after, row->after, value), growth;
+
+		if (before < 0 || after < 0)
+			continue;
+		growth = row->change == GATE_NOISY && policy->noisy == NOISY_IGNORE
+				 ? 0
+				 : contribution(gate, row, value, before, after);
+		group->before[value] += before;
+		group->after[value] += after;
+		group->growth[value] += growth;
+		if (policy_is_specific(policy, gate_row_site(row)->function, (enum policy_value)i))
+			group->specific_growth[value] += growth;
+	}
+}
+
+void gate_judge_groups(struct gate *gate, const struct policy *policy)
+{
+	gate->groups = calloc(gate->row_count + 1, sizeof(*gate->groups));
+	if (!gate->groups)
+		abort();
+	for (size_t i = 0; i < gate->row_count; i++)
+		add_row(gate, group_of(gate, &gate->rows[i]), &gate->rows[i], policy);
+	for (size_t i = 0; i < gate->group_count; i++) {
+		struct gate_group *group = &gate->groups[i];
+
+		for (int j = 0; j < POLICY_VALUES; j++) {
+			enum profile_value value = policy_values[j];
+			double allowed = policy_allowed(policy, NULL, (enum policy_value)j, group->before[value]);
+
+			double slack = 1e-9 * (group->before[value] + group->after[value]);
+
+			group->worse |= group->growth[value] > allowed + slack || group->specific_growth[value] > slack;
+		}
+	}
+	for (size_t i = 0; i < gate->row_count && !policy->strict; i++) {
+		struct gate_row *row = &gate->rows[i];
+
+		if ((row->change == GATE_WORSE || row->change == GATE_NEW) && row->fails &&
+		    !group_of(gate, row)->worse) {
+			row->fails = false;
+			row->note = true;
+		}
+	}
+	qsort(gate->groups, gate->group_count, sizeof(*gate->groups), by_benchmark);
+}

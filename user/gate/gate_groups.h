@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_GROUPS_H
+#define ESCAPEMENT_GATE_GROUPS_H
+
+#include "gate/gate.h"
+
+/* Sums the judged rows up by benchmark, and makes notes of failing rows whose benchmark (or program) did not get worse. */
+void gate_judge_groups(struct gate *gate, const struct policy *policy);
+
+#endif

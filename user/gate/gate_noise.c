@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_noise.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "profile/frames.h"
+
+/* Functions that keep the library's books, by the start of their names. */
+static const char *const bookkeepers[] = {
+	"sync.(*Pool).pinSlow",	   "sync.(*poolChain).", "sync.OnceFunc", "sync.OnceValue", "internal/sync.", "unique.",
+	"sync.(*Map).dirtyLocked",
+};
+
+/* Runtime calls and functions that allocate as a hash seed or the collector has it, by the start of their names. */
+static const char *const varying_calls[] = {"runtime.mapassign", "runtime.growWork", "runtime.hashGrow",
+					    "internal/runtime/maps."};
+static const char *const varying_vias[] = {"sync.(*Map).", "fmt.(*buffer)."};
+static const char *const varying_callers[] = {"sync.(*Pool).Get", "sync.(*Pool).Put"};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static bool starts_with_any(const char *text, const char *const *starts, size_t count)
+{
+	for (size_t i = 0; text && i < count; i++) {
+		if (strncmp(text, starts[i], strlen(starts[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* "init", "init.0", "init.func1" and "glob..func1": package initialisers and the functions in package variables. */
+static bool is_initialiser(const char *function)
+{
+	const char *name = frames_local_name(function);
+
+	return strcmp(name, "init") == 0 || strncmp(name, "init.", 5) == 0 || strncmp(name, "glob..", 6) == 0;
+}
+
+bool gate_noise_is_bookkeeping(const char *via)
+{
+	return via && (starts_with_any(via, bookkeepers, COUNT(bookkeepers)) || is_initialiser(via));
+}
+
+bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner)
+{
+	if (starts_with_any(owner->runtime_call, varying_calls, COUNT(varying_calls)) ||
+	    starts_with_any(owner->via, varying_vias, COUNT(varying_vias)))
+		return true;
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			if (starts_with_any(location->frames[j].function, varying_callers, COUNT(varying_callers)))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Four standard deviations of a count of rare independent events, or what the runs showed where that is more. */
+static int64_t margin(const struct gate_count *count)
+{
+	return count_from(ceil(4 * sqrt((double)count->most + 1))) + 2 * (count->most - count->least);
+}
+
+static void widen(struct gate_count *count, int64_t by)
+{
+	count->below = by < count->least ? by : count->least;
+	count->most = add_saturated(count->most, by);
+}
+
+void gate_noise_widen(struct gate_site *site, int runs)
+{
+	struct gate_count *objects = &site->counts[VALUE_OBJECTS], *bytes = &site->counts[VALUE_BYTES];
+	int64_t by;
+	double each;
+
+	if (objects->least < 0 || bytes->least < 0 ||
+	    (runs >= 3 && gate_count_steady(objects) && objects->least > GATE_STEADY_MIN))
+		return;
+	by = margin(objects);
+	/* the tables of a map double: the next one is as large as all before it */
+	each = objects->most > 0 ? (double)bytes->most / (double)objects->most : 0;
+	widen(objects, by);
+	widen(bytes, count_from(ceil((double)by * each)) + bytes->most / 2 + 2 * (bytes->most - bytes->least));
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GATE_NOISE_H
+#define ESCAPEMENT_GATE_NOISE_H
+
+/*
+ * What makes the counts of an unchanged program differ between runs, as published tables (docs/gate.md):
+ *
+ *   bookkeeping   objects that the standard library makes once on behalf of a line: a pool's per-processor arrays,
+ *                 what a pool's New function makes, initialisers. Few; not judged, shown as one line.
+ *   varying       sites whose counts depend on the random seed of a hash table, or on when the collector emptied a
+ *                 pool. They are judged, by a range around what was counted.
+ *
+ * Everything else is judged exactly. Pure functions.
+ */
+
+#include <stdbool.h>
+
+#include "gate/gate_counts.h"
+#include "profile/owner.h"
+
+enum {
+	GATE_BOOKKEEPING_MAX = 256, /* objects in a run; a site with more is a site like any other */
+	GATE_STEADY_MIN = 1000,	    /* a varying site with more objects than this, the same in three runs, is steady */
+};
+
+/* Whether that function allocates for the library's own bookkeeping; NULL does not. */
+bool gate_noise_is_bookkeeping(const char *via);
+
+/* Whether the counts of a site vary between runs of one program. */
+bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner);
+
+/* Widens the range of a varying site's objects and bytes to what another run may count. */
+void gate_noise_widen(struct gate_site *site, int runs);
+
+#endif

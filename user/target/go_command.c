@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target/go_command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/procfs.h"
+
+enum { WORDS_MAX = 8, ANCESTORS_MAX = 64 };
+
+/* "go" and the versioned commands "go1.26", "go1.26.3" in any directory. */
+static bool is_go(const char *word)
+{
+	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+
+	if (strncmp(name, "go", 2) != 0)
+		return false;
+	return !name[2] || (name[2] >= '0' && name[2] <= '9' && !name[2 + strspn(name + 2, "0123456789.rcbeta")]);
+}
+
+/* The index of "test" in a command whose first word is go; -1 if it is not `go test`. */
+static int test_word(const char *const *words)
+{
+	int i = 1;
+
+	if (!words[0] || !is_go(words[0]))
+		return -1;
+	if (words[1] && strcmp(words[1], "-C") == 0 && words[2])
+		i = 3;
+	else if (words[1] && strncmp(words[1], "-C=", 3) == 0)
+		i = 2;
+	return words[i] && strcmp(words[i], "test") == 0 ? i : -1;
+}
+
+bool go_command_is_test(const char *const *words)
+{
+	return test_word(words) > 0;
+}
+
+int go_command_find_test(const char *const *words)
+{
+	for (int i = 0; words[i]; i++) {
+		int at = test_word(words + i);
+
+		if (at > 0)
+			return i + at;
+	}
+	return -1;
+}
+
+static bool process_is_test(int pid)
+{
+	const char *words[WORDS_MAX + 1] = {NULL};
+	size_t length = 0;
+	char *line = procfs_read(pid, "cmdline", &length);
+	int count = 0;
+	bool found;
+
+	if (!line)
+		return false;
+	for (char *word = line; word < line + length && count < WORDS_MAX; word += strlen(word) + 1)
+		words[count++] = word;
+	found = go_command_is_test(words);
+	free(line);
+	return found;
+}
+
+bool go_command_tests(int pid, int root)
+{
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+		if (process_is_test(pid))
+			return true;
+		if (pid == root)
+			return false;
+		pid = procfs_status_number(pid, "PPid");
+	}
+	return false;
+}
