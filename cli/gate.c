@@ -358,7 +358,7 @@ static char **join_contracts(int *argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	struct measured measured = {.settings = GATE_SETTINGS_DEFAULTS, .recording = {.rate = 1}};
+	struct measured measured = {.settings = GATE_SETTINGS_DEFAULTS, .recording = {.rate = 1, .end_all = true}};
 	const struct option_row rows[] = {
 		{0, NULL, NULL, 0, NULL, "what to measure", NULL},
 		{0, "baseline", "FILE", OPTION_STRING, &measured.baseline, "the counts to compare with", NULL},

@@ -95,6 +95,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .functions = recording->functions,
 					  .function_count = recording->function_count,
 					  .no_stacks = recording->no_stacks,
+					  .end_all = recording->end_all,
 					  .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal,

@@ -24,6 +24,7 @@ struct recording {
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
+	bool end_all;	    /* nothing that the program started may outlive it */
 	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
 	void *sink_context;
 	/* filled by recording_run() */

@@ -6,6 +6,7 @@ end, t.start() starts one that the harness stops when the test is over, t.path()
 goes with the test. Raise harness.Skip("why") where a test cannot run here.
 """
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -61,6 +63,29 @@ def npm_packages(group, packages):
             raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
         (cache / ".complete").touch()
     return cache
+
+
+def wait_for(condition, what, seconds=60):
+    """Returns the condition's value as soon as it is true. A machine may be slow: nobody should sleep and hope."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.01)
+    return value
+
+
+def children(pid):
+    """The children of a process, of all its threads; none if it has ended."""
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def descendants(pid):
+    return [each for child in children(pid) for each in (child, *descendants(child))]
 
 
 class Case:
@@ -122,6 +147,41 @@ def _stop(process):
                 stream.close()
 
 
+def _adopt_orphans():
+    """Has processes whose parent has ended become children of this one, so that none gets out of sight."""
+    set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def _running(pid):
+    """What runs there, "" if it has ended."""
+    try:
+        if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return ""
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip() or f"process {pid}"
+    except OSError:
+        return ""
+
+
+def _reap():
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _check_left_behind():
+    """No process outlives the test that started it, or it would run for ever beside all that come after."""
+    with contextlib.suppress(AssertionError):
+        wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 5)
+    left = {pid: command for pid in descendants(os.getpid()) if (command := _running(pid))}
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _reap()
+    if left:
+        raise AssertionError(f"processes left behind: {left}")
+
+
 def same(actual, expected, what="value"):
     if actual != expected:
         raise AssertionError(f"{what}: {actual!r}, not {expected!r}")
@@ -139,11 +199,13 @@ def main():
     if len(sys.argv) > 1:
         tests = [(name, function) for name, function in tests if name in sys.argv[1:]]
     print(f"1..{len(tests)}", flush=True)
+    _adopt_orphans()
     failed = 0
     for number, (name, function) in enumerate(tests, 1):
         label = f"{number} - {name[5:].replace('_', ' ')}"
         try:
             with contextlib.ExitStack() as stack:
+                stack.callback(_check_left_behind)  # last, when everything has been stopped
                 function(Case(stack))
             print(f"ok {label}", flush=True)
         except Skip as why:

@@ -14,18 +14,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "target/descendants.h"
 #include "target/launch.h"
 #include "record/raw_profile.h"
 
 enum {
 	POLL_MS = 20,
-	GRACE_MS = 3000, /* for a program that was asked to end, as in a session */
+	/* for a program that was asked to end, as in a session */
+	GRACE_MS = 3000,
+	END_ALL_GRACE_MS = 300,
+	TERM_GRACE_MS = 300,
 };
-
-/* Its files stay, because it and its children would fail without. */
-#define LEFT_RUNNING                                                                                     \
-	"the program did not end within %d s of being asked to: it is left running, and writes what it " \
-	"allocated to a file in '%s' when it ends (see 'record --raw')"
 
 /* Runs argv with GOALLOC_PROFILE set. */
 static pid_t start(char *const *argv, const sigset_t *ignored, const char *file, struct error *error)
@@ -37,6 +36,7 @@ static pid_t start(char *const *argv, const sigset_t *ignored, const char *file,
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
 	pid = fork();
 	if (pid == 0) {
+		descendants_die_with_us();
 		setenv("GOALLOC_PROFILE", file, 1);
 		launch_become(argv, ignored, report[1]);
 	}
@@ -52,7 +52,12 @@ static pid_t start(char *const *argv, const sigset_t *ignored, const char *file,
 	return pid;
 }
 
-/* Until it ends; asks it to when the time is up or the user is, and gives up GRACE_MS later. Whether it has ended. */
+static int grace_ms(const struct session_options *options)
+{
+	return options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
+}
+
+/* Until it ends; asks it to when the time is up or a signal came, and gives up some time later. Whether it has ended. */
 static bool wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
 {
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), asked = 0;
@@ -70,7 +75,7 @@ static bool wait_for(pid_t pid, const struct session_options *options, struct se
 			result->asked = true;
 			asked = now;
 		}
-		if (result->asked && now - asked > GRACE_MS * 1000000LL)
+		if (result->asked && now - asked > grace_ms(options) * 1000000LL)
 			return false;
 		nanosleep(&pause, NULL);
 	}
@@ -168,22 +173,32 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		return NULL;
 	}
 	snprintf(file, sizeof(file), "%s/raw", directory);
+	descendants_adopt(true);
 	pid = start(options->argv, &options->ignored, file, error);
 	if (pid < 0) {
+		descendants_adopt(false);
 		rmdir(directory);
 		return NULL;
 	}
 	profile = describe(options->argv);
 	ended = wait_for(pid, options, result);
+	if (!ended || result->asked || options->end_all)
+		descendants_end(TERM_GRACE_MS);
+	descendants_adopt(false);
 	profile->duration_ns = clock_ns(CLOCK_REALTIME) - profile->start_ns;
 	read = read_all(profile, directory, error) == 0;
-	if (ended) {
-		remove_all(directory);
-	} else if (read) {
-		profile_warn(profile, LEFT_RUNNING, GRACE_MS / 1000, directory);
-	} else {
-		error_set(error, STATUS_CANNOT_MEASURE, LEFT_RUNNING, GRACE_MS / 1000, directory);
-	}
+	remove_all(directory);
+	if (!ended && read)
+		profile_warn(profile,
+			     "the program did not end within %.1f s of being asked to, so it was killed: what it had "
+			     "not written yet is missing",
+			     (double)grace_ms(options) / 1e3);
+	else if (!ended)
+		error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"the program did not end within %.1f s of being asked to, so it was killed before it wrote what it "
+			"had allocated",
+			(double)grace_ms(options) / 1e3);
 	if (read)
 		return profile;
 	profile_free(profile);

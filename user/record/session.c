@@ -28,6 +28,8 @@ enum {
 	TICK_MS = 1000,		/* between readings of rows and counters, in case the target is killed */
 	SINK_SAMPLES = 1 << 15, /* kept in memory, where the options have a sink */
 	GRACE_MS = 3000,	/* for a program that was asked to end */
+	END_ALL_GRACE_MS = 300, /* the same if nothing may outlive the recording: its last allocations do not matter */
+	TERM_GRACE_MS = 300,	/* between SIGTERM and SIGKILL */
 };
 
 struct session {
@@ -312,10 +314,12 @@ static bool wait_for_events(struct session *session)
 	return session->launch ? launch_step(session->launch) : !(file.revents & POLLIN);
 }
 
-/* The program gets the signal that we got, or SIGTERM when time is up; it has GRACE_MS to end by itself, so that its
- * last allocations count and its counters can be read. */
+/* The program gets the signal that we got, or SIGTERM when time is up; it has some time to end by itself, so that its last
+ * allocations count and its counters can be read. True when that time is over. */
 static bool ask_to_end(struct session *session, int signal)
 {
+	int grace_ms = session->options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
+
 	if (!session->launch)
 		return true;
 	if (!session->asked_ms) {
@@ -323,7 +327,7 @@ static bool ask_to_end(struct session *session, int signal)
 		if (signal > 0)
 			kill(launch_pid(session->launch), signal);
 	}
-	return now_ms() - session->asked_ms > GRACE_MS;
+	return now_ms() - session->asked_ms > grace_ms;
 }
 
 static int64_t events_seen(struct session *session)
@@ -534,11 +538,48 @@ static void describe_rows(struct session *session)
 	profile->rows_exact = profile->rate <= 1;
 }
 
+/*
+ * A program that was asked to end and did not is ended with all that it started. What it left when it ended by itself
+ * (daemons, say) is ended, or goes on and is named.
+ */
+static void end_program(struct session *session)
+{
+	enum { NAMED = 8 };
+	int pids[NAMED];
+	size_t left;
+	bool stays;
+
+	if (!session->launch)
+		return;
+	stays = launch_status(session->launch) < 0;
+	if (stays)
+		profile_warn(
+			session->profile,
+			"the program did not end within %.1f s of being asked to, so it was killed, and with it the "
+			"processes that it had started",
+			(double)(session->options->end_all ? END_ALL_GRACE_MS : GRACE_MS) / 1e3);
+	if (stays || session->asked_ms || session->options->end_all) {
+		launch_end(session->launch, TERM_GRACE_MS);
+		return;
+	}
+	left = launch_processes(session->launch, pids, NAMED);
+	for (size_t i = 0; i < left && i < NAMED; i++) {
+		char comm[32];
+
+		procfs_name(pids[i], comm, sizeof(comm));
+		profile_warn(session->profile, "process %d (%s), which the program started, still runs", pids[i],
+			     profile_string(session->profile, comm));
+	}
+	if (left > NAMED)
+		profile_warn(session->profile, "%zu processes in all, which the program started, still run", left);
+}
+
 static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)
 {
 	struct profile *profile = session->profile;
 	uint64_t missed;
 
+	end_program(session);
 	follow_image(session);
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (session->observed[i]) {
@@ -567,9 +608,6 @@ static struct profile *conclude(struct session *session, struct session_result *
 	result->asked = session->asked_ms != 0;
 	if (session->launch && launch_status(session->launch) >= 0)
 		result->wait_status = launch_status(session->launch);
-	else if (session->launch)
-		profile_warn(profile, "the program did not end within %d s of being asked to: it is left running",
-			     GRACE_MS / 1000);
 	if (session->observed_ever)
 		return profile;
 	*error = session->error;

@@ -37,6 +37,7 @@ struct session_options {
 	size_t function_count;	      /* at most EVENT_CALLS */
 	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
 	bool no_stacks;		      /* count by site and type only */
+	bool end_all;		      /* nothing that argv started may outlive the recording; else it is named */
 	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
 	/*
 	 * At rate 1: record the events of a Go program's own sampler too. Their samples carry the sampler's rate in their keys,

@@ -26,7 +26,11 @@
 #include "target/procfs.h"
 #include "target/target.h"
 
-enum { LET_GO_MS = 1000 };
+enum {
+	LET_GO_MS = 1000,
+	KILLED_MS = 5000, /* a process that was killed has ended by then, or hangs in the kernel */
+	STEP_MS = 10,
+};
 
 /* One thread under ptrace. */
 struct tracee {
@@ -49,9 +53,16 @@ struct launch {
 	bool ended;
 };
 
-#define TRACE_OPTIONS                                                                                               \
-	(PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
-	 PTRACE_O_TRACESYSGOOD)
+/* EXITKILL: what we started ends with us, also if we are killed. Processes that ran before are never traced. */
+#define TRACE_OPTIONS                                                                                             \
+	(PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
+	 PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD)
+
+/* Whether the handler hears of that process. */
+static bool is_followed(const struct launch *launch, int pid)
+{
+	return launch->follow || pid == launch->pid;
+}
 
 static struct tracee *tracee_find(struct launch *launch, int tid)
 {
@@ -123,6 +134,10 @@ static void handle_exec(struct launch *launch, struct tracee *tracee)
 {
 	bool dynamic = procfs_auxiliary(tracee->pid, AT_BASE) != 0;
 
+	if (!is_followed(launch, tracee->pid)) {
+		resume(tracee, 0);
+		return;
+	}
 	launch->handler.ended(launch->handler.context, tracee->pid, -1);
 	tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid) && dynamic;
 	resume(tracee, 0);
@@ -186,6 +201,10 @@ static void handle_thread_exit(struct launch *launch, struct tracee *tracee)
 {
 	bool last;
 
+	if (!is_followed(launch, tracee->pid)) {
+		resume(tracee, 0);
+		return;
+	}
 	tracee->exiting = true;
 	last = !threads_left(launch, tracee->pid);
 	tracee->held = last || ends_process(tracee);
@@ -227,7 +246,8 @@ static void handle_clone(struct launch *launch, struct tracee *tracee)
 	if (ptrace(PTRACE_GETEVENTMSG, tracee->tid, NULL, &tid) == 0 && !tracee_find(launch, (int)tid) &&
 	    procfs_status_number((int)tid, "Tgid") == tracee->pid)
 		tracee_add(launch, (int)tid, tracee->pid);
-	launch->handler.thread(launch->handler.context, tracee->pid);
+	if (is_followed(launch, tracee->pid))
+		launch->handler.thread(launch->handler.context, tracee->pid);
 	resume(tracee, 0);
 }
 
@@ -244,12 +264,8 @@ static void handle_new(struct launch *launch, int tid)
 		resume(tracee, 0);
 		return;
 	}
-	if (!launch->follow) {
-		ptrace(PTRACE_DETACH, tid, NULL, NULL);
-		return;
-	}
 	tracee = tracee_add(launch, tid, pid);
-	if (!shares_memory(pid)) /* vfork: the memory is the parent's until the exec */
+	if (is_followed(launch, pid) && !shares_memory(pid)) /* vfork: the memory is the parent's until the exec */
 		launch->handler.forked(launch->handler.context, pid);
 	resume(tracee, 0);
 }
@@ -261,7 +277,7 @@ static void handle_end(struct launch *launch, int tid, int status)
 
 	if (tracee)
 		tracee_remove(launch, tracee);
-	if (tid == pid)
+	if (tid == pid && is_followed(launch, pid))
 		launch->handler.ended(launch->handler.context, pid, status);
 	if (tid == launch->pid) {
 		launch->ended = true;
@@ -332,7 +348,7 @@ bool launch_step(struct launch *launch)
 
 	while (read(launch->children, &information, sizeof(information)) > 0)
 		;
-	while (!launch->ended && (tid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+	while ((tid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
 		if (WIFSTOPPED(status))
 			handle_stop(launch, tid, status);
 		else
@@ -461,6 +477,50 @@ int launch_pid(const struct launch *launch)
 int launch_status(const struct launch *launch)
 {
 	return launch->status;
+}
+
+size_t launch_processes(const struct launch *launch, int *pids, size_t count)
+{
+	size_t found = 0;
+
+	for (const struct tracee *tracee = launch->tracees; tracee; tracee = tracee->hh.next) {
+		if (tracee->tid != tracee->pid)
+			continue;
+		if (found < count)
+			pids[found] = tracee->pid;
+		found++;
+	}
+	return found;
+}
+
+/* To every process once. Threads whose process has no first thread any more belong to one that is ending. */
+static void signal_all(const struct launch *launch, int number)
+{
+	for (const struct tracee *tracee = launch->tracees; tracee; tracee = tracee->hh.next) {
+		if (tracee->tid == tracee->pid || number == SIGKILL)
+			kill(tracee->pid, number);
+	}
+}
+
+/* Handles what happens until all have ended, but no longer than that. `number`: a signal for each that appears; 0: none. */
+static void step_until(struct launch *launch, int milliseconds, int number)
+{
+	const struct timespec moment = {0, STEP_MS * 1000 * 1000};
+
+	for (int waited = 0; launch->tracees && waited < milliseconds; waited += STEP_MS) {
+		launch_step(launch);
+		if (number)
+			signal_all(launch, number);
+		if (launch->tracees)
+			nanosleep(&moment, NULL);
+	}
+}
+
+void launch_end(struct launch *launch, int grace_ms)
+{
+	signal_all(launch, SIGTERM);
+	step_until(launch, grace_ms, 0);
+	step_until(launch, KILLED_MS, SIGKILL);
 }
 
 /* Only a stopped thread can be let go; with the signal that it stopped for. */

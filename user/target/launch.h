@@ -29,14 +29,17 @@ struct launch_handler {
 	/* `pid` is stopped at its end, in its last thread, `tid`, through which its memory can still be read. `killed`: by
 	 * a signal, so that its threads may be in the middle of anything. */
 	void (*exiting)(void *context, int pid, int tid, bool killed);
-	/* `pid` is gone, or has replaced its image (then `wait_status` is -1). */
+	/* `pid` has ended, or has replaced its image (then `wait_status` is -1). */
 	void (*ended)(void *context, int pid, int wait_status);
 };
 
 struct launch;
 
-/* Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the
- * caller's signal mask, and ignores `ignored` besides what the caller ignores. */
+/*
+ * Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the caller's
+ * signal mask, and ignores `ignored` besides what the caller ignores. Without `follow` the handler hears of the program
+ * itself only, not of the processes that it starts. If this process is killed, the kernel kills them all.
+ */
 struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
 			    const struct launch_handler *handler, struct error *error);
 /* In a child of this process: ignores `ignored` besides, and becomes the program. A failed exec is written to `report`, as
@@ -50,8 +53,14 @@ bool launch_step(struct launch *launch);
 int launch_pid(const struct launch *launch);
 /* Wait status of the program; -1 while it runs. */
 int launch_status(const struct launch *launch);
-/* Lets go of everything that still runs, and frees. What cannot be stopped within a second (a parent in vfork) is let go
- * when this process ends. NULL is allowed. */
+/* The processes that are still there, the program and those that it started: at most `count` of them into `pids`. Returns
+ * how many there are. */
+size_t launch_processes(const struct launch *launch, int *pids, size_t count);
+/* Ends all of them, with what they start meanwhile: SIGTERM, after `grace_ms` SIGKILL. Calls the handler as launch_step()
+ * does; returns when all have ended. */
+void launch_end(struct launch *launch, int grace_ms);
+/* Lets go of everything that still runs, and frees. The kernel kills what cannot be stopped within a second (a parent in
+ * vfork) when this process ends. NULL is allowed. */
 void launch_free(struct launch *launch);
 
 #endif

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a command started ends with it, however that ends; what was attached to never does."""
+import os
+import pathlib
+import signal
+import time
+
+import harness
+from harness import contains, same, workload
+
+TREE = """trap '' INT TERM
+sleep 1000 & echo $! >> pids
+setsid sh -c 'trap "" INT TERM; echo $$ >> pids; while :; do sleep 1; done' &
+%s --rounds 0 & echo $! >> pids
+echo $$ >> pids
+while :; do sleep 1; done
+"""
+
+
+def pids(t, count):
+    """Waits until the program has written that many PIDs."""
+    def written():
+        found = t.path("pids").read_text().split() if t.path("pids").exists() else []
+        return len(found) >= count and [int(pid) for pid in found]
+
+    return harness.wait_for(written, "the program to start")
+
+
+def state(pid):
+    """The state of a process as /proc has it, "" if there is none."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def check_gone(found, what, seconds=10):
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in found if state(pid) not in ("", "Z")]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        same(left, [], f"{what}: processes that are left")
+    finally:
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+
+
+def commands(t):
+    """Commands that start the tree, by name."""
+    program = ["sh", "-c", TREE % workload("seeds")]
+    record = [harness.ESCAPEMENT, "record", "-o", t.path("p"), "--rate", "1"]
+    gate = [harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), "--update"]
+    return {"record": [*record, "--", *program], "record --no-follow": [*record, "--no-follow", "--", *program],
+            "gate": [*gate, "--", *program], "record --in-process": [*record, "--in-process", "--", *program],
+            "gate --in-process": [*gate, "--in-process", "--", *program]}
+
+
+def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(t):
+    harness.require_root()
+    for name, command in commands(t).items():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            t.path("pids").unlink(missing_ok=True)
+            # as a script's background job: it ignores SIGINT, and so does what it starts
+            running = t.start(*command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+            found = pids(t, 4)
+            running.send_signal(number)
+            _, messages = running.communicate(timeout=60)
+            assert running.returncode in (0, 3, 4), f"{name}: {running.returncode}: {messages}"
+            check_gone(found, f"{name} after {number.name}", 2)
+
+
+def test_a_tree_ends_with_the_command_that_is_killed(t):
+    harness.require_root()
+    for name, command in commands(t).items():
+        if "--in-process" in name:
+            continue
+        t.path("pids").unlink(missing_ok=True)
+        running = t.start(*command)
+        found = pids(t, 4)
+        running.kill()
+        running.wait(30)
+        check_gone(found, f"{name} after SIGKILL")
+
+
+def test_a_program_that_records_itself_ends_with_the_command_that_is_killed(t):
+    running = t.start(harness.ESCAPEMENT, "record", "--in-process", "-o", t.path("p"), "--", "sh", "-c",
+                      f"echo $$ >> pids; exec {workload('seeds')} --rounds 0")
+    found = pids(t, 1)
+    running.kill()
+    running.wait(30)
+    check_gone(found, "record --in-process after SIGKILL")
+
+
+def test_what_was_attached_to_outlives_a_recording_that_is_killed(t):
+    harness.require_root()
+    target = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "1000")
+    running = t.start(harness.ESCAPEMENT, "record", "-v", "-o", t.path("p"), "-p", target.pid)
+    for line in running.stderr:
+        if "attached" in line:
+            break
+    running.kill()
+    running.wait(30)
+    same(target.poll(), None, "the target's exit status")
+    target.send_signal(signal.SIGTERM)
+    same(target.wait(30), 0, "the target's exit status at its end")
+
+
+def test_a_daemon_that_outlives_its_program_is_named_by_record_and_ended_by_gate(t):
+    harness.require_root()
+    script = f"{workload('seeds')} --rounds 3; setsid sleep 1000 > /dev/null 2>&1 < /dev/null & echo $! >> pids\n" \
+        "until grep -q sleep /proc/$!/comm; do sleep 0.01; done"
+    done = t.escapement("record", "-o", t.path("p"), "--", "sh", "-c", script)
+    found = pids(t, 1)
+    contains(done.stderr, f"process {found[0]} (sleep), which the program started, still runs")
+    assert state(found[0]) in ("S", "R"), "the daemon was ended"
+    os.kill(found[0], signal.SIGKILL)
+    t.path("pids").unlink()
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", "1", "--", "sh", "-c", script)
+    check_gone(pids(t, 1), "gate")
+
+
+if __name__ == "__main__":
+    harness.main()

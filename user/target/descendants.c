@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target/descendants.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/procfs.h"
+
+enum {
+	STEP_MS = 10,
+	KILLED_MS = 5000,   /* a process that was killed has ended by then, or hangs in the kernel */
+	DESCENDANTS = 4096, /* signalled at a time */
+};
+
+void descendants_adopt(bool on)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0);
+}
+
+void descendants_die_with_us(void)
+{
+	pid_t parent = getppid();
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent) /* it has ended in between */
+		_exit(127);
+}
+
+/* Adds the children of one thread's list, "PID PID … ". */
+static size_t add_children(int pid, int tid, int *pids, size_t count)
+{
+	char name[64], *text, *state = NULL;
+
+	snprintf(name, sizeof(name), "task/%d/children", tid);
+	text = procfs_read(pid, name, NULL);
+	for (char *word = text ? strtok_r(text, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state)) {
+		int child = atoi(word);
+
+		if (child > 0 && count < DESCENDANTS)
+			pids[count++] = child;
+	}
+	free(text);
+	return count;
+}
+
+/* Parents come before their children. */
+static size_t find(int pids[DESCENDANTS])
+{
+	size_t count = 0, done = 0;
+
+	for (int pid = getpid();; pid = pids[done++]) {
+		size_t thread_count;
+		int *threads = procfs_threads(pid, &thread_count);
+
+		for (size_t i = 0; i < thread_count; i++)
+			count = add_children(pid, threads[i], pids, count);
+		free(threads);
+		if (done == count)
+			return count;
+	}
+}
+
+static size_t signal_all(int number)
+{
+	static int pids[DESCENDANTS];
+	size_t count = find(pids);
+
+	for (size_t i = 0; i < count && number; i++)
+		kill(pids[i], number);
+	return count;
+}
+
+/* Reaps until none is left, but no longer than that. */
+static bool reap(int milliseconds, int number)
+{
+	const struct timespec moment = {0, STEP_MS * 1000 * 1000};
+
+	for (int waited = 0; waited < milliseconds; waited += STEP_MS) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		if (signal_all(number) == 0)
+			return true;
+		nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
+void descendants_end(int grace_ms)
+{
+	signal_all(SIGTERM);
+	if (!reap(grace_ms, 0))
+		reap(KILLED_MS, SIGKILL);
+}
