@@ -381,6 +381,7 @@ static int run(int argc, char **argv)
 		 "mean bytes between samples; 1: every allocation, exactly", NULL},
 		{0, "duration", "TIME", OPTION_DURATION, &measured.recording.duration,
 		 "end each run after that time, such as 10s or 1m, by SIGTERM (default: when it ends by itself)", NULL},
+		{0, "user", "NAME", OPTION_STRING, &measured.recording.user, RECORDING_USER_HELP, NULL},
 		{0, "no-follow", NULL, OPTION_FLAG, &measured.recording.no_follow,
 		 "do not observe processes that the program starts", NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &measured.recording.in_process,

@@ -46,6 +46,7 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (output_check(output, &error))
 		return cli_fail(&error);
+	recording.survives_pipe = true; /* what is left to say goes to standard error */
 	writer = pprof_writer_new(output);
 	if (!output_is_direct(output)) { /* a pipe's reader would keep the recording waiting */
 		recording.sink = pprof_writer_add;

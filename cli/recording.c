@@ -23,6 +23,11 @@ static void note_signal(int signal, siginfo_t *information, void *context)
 	stop_signal = information->si_code == SI_KERNEL ? -signal : signal;
 }
 
+static void note_nothing(int signal)
+{
+	(void)signal;
+}
+
 /* One line that is written over; only for people who watch. */
 static void show_progress(void *context, const struct session_progress *progress)
 {
@@ -103,7 +108,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .sink_context = recording->sink_context};
 	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
 	static sigset_t ignored; /* by our caller */
-	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+	struct sigaction pipe_before, action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
 	struct session_result result;
 	struct profile *profile;
@@ -114,6 +119,12 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		error_set(error, STATUS_USAGE, "--in-process is for a program that is started: give -- PROGRAM");
 		return NULL;
 	}
+	if (recording->user && recording->pid) {
+		error_set(error, STATUS_USAGE, "--user is for a program that is started: give -- PROGRAM");
+		return NULL;
+	}
+	if (!recording->pid && identity_find(recording->user, &options.user, error))
+		return NULL;
 	options.pid = (int)recording->pid;
 	options.argv = argv + first;
 	if (watched)
@@ -131,7 +142,13 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 			sigaction(handled[i], &action, NULL);
 	}
 	options.ignored = ignored;
+	/* Whoever reads our messages may go: that must not end the recording. The program does not inherit a handler. */
+	sigaction(SIGPIPE, NULL, &pipe_before);
+	if (pipe_before.sa_handler != SIG_IGN)
+		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = note_nothing, .sa_flags = SA_RESTART}, NULL);
 	profile = (recording->in_process ? in_process_record : session_record)(&options, &result, error);
+	if (!recording->survives_pipe)
+		sigaction(SIGPIPE, &pipe_before, NULL);
 	if (watched)
 		fputs("\r\033[K", stderr);
 	recording->interrupted = stop_signal != 0;

@@ -17,13 +17,14 @@ struct recording {
 	bool in_process;  /* the program is on libgoalloc and counts for us: no BPF, no privileges */
 	const char *only; /* observe only processes whose executable has such a base name, a glob; NULL: all */
 	int64_t pid;
-	const char *name;
+	const char *name, *user;
 	int64_t rate;
 	double duration, max_overhead;
 	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
+	bool survives_pipe; /* SIGPIPE never ends the command; else only not while it records */
 	bool end_all;	    /* nothing that the program started may outlive it */
 	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
 	void *sink_context;
@@ -38,6 +39,8 @@ struct recording {
 		.rate = 512 << 10, .max_overhead = 10 \
 	}
 
+#define RECORDING_USER_HELP "run the program as this user (default: who called sudo; root stays root only if named)"
+
 /* Rows for a command's option table. */
 #define RECORDING_ROWS(r)                                                                                              \
 	{'p', "pid", "PID", OPTION_INTEGER, &(r).pid, "attach to this running process", NULL},                         \
@@ -50,6 +53,7 @@ struct recording {
 		{0, "max-overhead", "PERCENT", OPTION_NUMBER, &(r).max_overhead, RECORDING_OVERHEAD_HELP, NULL},       \
 		{0, "no-stacks", NULL, OPTION_FLAG, &(r).no_stacks, RECORDING_STACKS_HELP, NULL},                      \
 		{0, "enable-sampler", NULL, OPTION_FLAG, &(r).enable_sampler, RECORDING_SAMPLER_HELP, NULL},           \
+		{0, "user", "NAME", OPTION_STRING, &(r).user, RECORDING_USER_HELP, NULL},                              \
 	{                                                                                                              \
 		0, "no-follow", NULL, OPTION_FLAG, &(r).no_follow, "do not observe processes that the program starts", \
 			NULL                                                                                           \

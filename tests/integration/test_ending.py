@@ -120,5 +120,40 @@ def test_a_daemon_that_outlives_its_program_is_named_by_record_and_ended_by_gate
     check_gone(pids(t, 1), "gate")
 
 
+def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):
+    harness.require_root()
+    t.directory.chmod(0o777)
+    sudo = {**os.environ, "SUDO_UID": "65534", "SUDO_GID": "65534", "SUDO_USER": "nobody"}
+    script = "id -u; id -g; echo $HOME; grep CapEff /proc/self/status; ls /proc/self/fd | wc -l"
+    program = t.copy(workload("seeds"))
+    plain = t.run("sh", "-c", "ls /proc/self/fd | wc -l").stdout
+    for options in ((), ("--in-process",)):
+        for user, uid, ids in (((), sudo, "65534\n65534\n/nonexistent\n"), (("--user", "daemon"), os.environ, "1\n1\n/usr/sbin\n"),
+                               (("--user", "root"), sudo, None)):
+            done = t.escapement("record", *options, *user, "-o", t.path("p"), "--", "sh", "-c", f"{script}; {program}", env=uid)
+            if ids:
+                assert done.stdout.startswith(ids + "CapEff:\t0000000000000000\n"), done.stdout
+            else:
+                assert done.stdout.startswith("0\n0\n"), done.stdout
+            same(done.stdout.splitlines()[-1], plain.strip(), "descriptors")
+            same(t.json("report", t.path("p"))["totals"]["objects"], 1006, "objects")
+    done = t.escapement("record", "--user", "nobody-of-that-name", "-o", t.path("p"), "--", "true", status=2)
+    contains(done.stderr, "no user is named 'nobody-of-that-name'")
+
+
+def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):
+    harness.require_root()
+    target = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "1000")
+    running = t.start(harness.ESCAPEMENT, "record", "-v", "-o", t.path("p"), "-p", target.pid)
+    for line in running.stderr:
+        if "attached" in line:
+            break
+    running.stderr.close()
+    running.send_signal(signal.SIGINT)
+    same(running.wait(60), 0, "exit status")
+    assert t.json("report", t.path("p"))["totals"]["objects"] is not None
+    running.stderr = None
+
+
 if __name__ == "__main__":
     harness.main()

@@ -26,24 +26,24 @@ enum {
 	TERM_GRACE_MS = 300,
 };
 
-/* Runs argv with GOALLOC_PROFILE set. */
-static pid_t start(char *const *argv, const sigset_t *ignored, const char *file, struct error *error)
+/* Runs the program with GOALLOC_PROFILE set. */
+static pid_t start(const struct session_options *options, const char *file, struct error *error)
 {
 	int report[2], failure = 0;
 	pid_t pid;
 
 	if (pipe2(report, O_CLOEXEC))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", options->argv[0]);
 	pid = fork();
 	if (pid == 0) {
 		descendants_die_with_us();
 		setenv("GOALLOC_PROFILE", file, 1);
-		launch_become(argv, ignored, report[1]);
+		launch_become(options->argv, &options->ignored, &options->user, report[1]);
 	}
 	close(report[1]);
 	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {
-		error_set(error, pid < 0 ? STATUS_CANNOT_MEASURE : STATUS_USAGE, "cannot run '%s': %s", argv[0],
-			  strerror(pid < 0 ? errno : failure));
+		error_set(error, pid < 0 ? STATUS_CANNOT_MEASURE : STATUS_USAGE, "cannot run '%s': %s",
+			  options->argv[0], strerror(pid < 0 ? errno : failure));
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
 		pid = -1;
@@ -173,8 +173,14 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		return NULL;
 	}
 	snprintf(file, sizeof(file), "%s/raw", directory);
+	if (options->user.other && chown(directory, options->user.uid, options->user.gid)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot give the directory '%s' to the program's user: %m",
+			  directory);
+		rmdir(directory);
+		return NULL;
+	}
 	descendants_adopt(true);
-	pid = start(options->argv, &options->ignored, file, error);
+	pid = start(options, file, error);
 	if (pid < 0) {
 		descendants_adopt(false);
 		rmdir(directory);

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "profile/profile.h"
+#include "target/privilege.h"
 
 struct session_progress {
 	double seconds;
@@ -46,7 +47,8 @@ struct session_options {
 	 */
 	bool sampler_beside;
 	bool verbose;
-	sigset_t ignored; /* argv is to ignore these: what our caller had us ignore, and we handle */
+	struct identity user; /* whom argv runs as */
+	sigset_t ignored;     /* argv is to ignore these: what our caller had us ignore, and we handle */
 	const volatile sig_atomic_t
 		*stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */

@@ -358,7 +358,7 @@ bool launch_step(struct launch *launch)
 	return !launch->ended;
 }
 
-void launch_become(char *const *argv, const sigset_t *ignored, int report)
+void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user, int report)
 {
 	int failure;
 
@@ -366,7 +366,8 @@ void launch_become(char *const *argv, const sigset_t *ignored, int report)
 		if (sigismember(ignored, number) == 1)
 			signal(number, SIG_IGN);
 	}
-	execvp(argv[0], argv);
+	if (identity_assume(user) == 0)
+		execvp(argv[0], argv);
 	failure = errno;
 	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
@@ -374,15 +375,15 @@ void launch_become(char *const *argv, const sigset_t *ignored, int report)
 }
 
 /* In the child: waits until it is traced, then becomes the program. */
-__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const sigset_t *mask,
-						int go, int report)
+__attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const struct identity *user,
+						const sigset_t *mask, int go, int report)
 {
 	char byte;
 
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(go, &byte, 1) != 1)
 		_exit(126);
-	launch_become(argv, ignored, report);
+	launch_become(argv, ignored, user, report);
 }
 
 static int watch_children(struct launch *launch)
@@ -427,7 +428,7 @@ static void close_all(const int *files, size_t count)
 	}
 }
 
-struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user, bool follow,
 			    const struct launch_handler *handler, struct error *error)
 {
 	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
@@ -443,7 +444,7 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool fol
 		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
 	} else {
 		if (launch->pid == 0)
-			run_child(argv, ignored, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
+			run_child(argv, ignored, user, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
 		close_all(&files[GO_CHILD], 1);
 		close_all(&files[REPORT_CHILD], 1);
 		files[GO_CHILD] = files[REPORT_CHILD] = -1;

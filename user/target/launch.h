@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "target/privilege.h"
 
 struct launch_handler {
 	void *context;
@@ -38,13 +39,15 @@ struct launch;
 /*
  * Starts argv, stopped before its first instruction until launch_step() has called handler->image. It gets the caller's
  * signal mask, and ignores `ignored` besides what the caller ignores. Without `follow` the handler hears of the program
- * itself only, not of the processes that it starts. If this process is killed, the kernel kills them all.
+ * itself only, not of the processes that it starts. The program runs as that user. If this process is killed, the kernel
+ * kills them all.
  */
-struct launch *launch_start(char *const *argv, const sigset_t *ignored, bool follow,
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user, bool follow,
 			    const struct launch_handler *handler, struct error *error);
-/* In a child of this process: ignores `ignored` besides, and becomes the program. A failed exec is written to `report`, as
- * an int, its errno. */
-__attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, int report);
+/* In a child of this process: ignores `ignored` besides, becomes the user and then the program. A failure is written to
+ * `report`, as an int, its errno. */
+__attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,
+					     int report);
 
 /* A descriptor that can be read when there is something to handle, for poll(). */
 int launch_file(const struct launch *launch);
