@@ -16,10 +16,10 @@ static const char instantiated[] = "runtime.AddCleanup[";
 const char frames_pprof_drop[] = "(runtime|internal/reflectlite|reflect)\\..*|internal/runtime/.*|runtime/internal/.*|"
 				 "internal/bytealg\\.MakeNoZero";
 
-/* Defers that a panic or a return runs, C that calls back, and calls by reflection. */
+/* Defers that a panic or a return runs, C and settings that call back, and calls by reflection. */
 const char frames_pprof_keep[] =
 	"runtime\\.(gopanic|goPanic.*|panic.*|sigpanic.*|Goexit|deferreturn|deferCallSave|reflectcall.*|call[0-9]+|"
-	"cgocall.*|cgocallback.*|asmcgocall.*|debugCall.*|corostart|coroswitch.*)|"
+	"cgocall.*|cgocallback.*|asmcgocall.*|debugCall.*|godebug.*|corostart|coroswitch.*)|"
 	"reflect\\.(Value\\.(Call|CallSlice|call|Seq.*)|callMethod|callReflect|makeFuncStub|methodValueCall|rangeNum.*)";
 
 bool frames_is_runtime(const char *function)

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The real `go tool pprof` on recordings of Go programs: its views show the program's functions and agree with
+`escapement report`."""
+import collections
+import csv
+import io
+import os
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import harness
+from harness import contains, same
+
+PROGRAM = """package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+)
+
+type pair struct{ A, B string }
+
+type line struct{ text string }
+
+var keep *line
+var kept any
+
+//go:noinline
+func label(p *pair) *line {
+	l := line{text: fmt.Sprintf("%s %s", p.A, p.B)}
+	return &l
+}
+
+//go:noinline
+func deferred() {
+	defer func() {
+		recover()
+		kept = make([]int64, 100)
+	}()
+	panic("x")
+}
+
+func called(n int) []byte { return make([]byte, n) }
+
+func main() {
+	body := []byte(`{"A":"one","B":"two"}`)
+	for i := 0; i < 200; i++ {
+		var v pair
+		if json.Unmarshal(body, &v) != nil {
+			os.Exit(1)
+		}
+		keep = label(&v)
+		deferred()
+		kept = reflect.ValueOf(called).Call([]reflect.Value{reflect.ValueOf(1000)})
+	}
+}
+"""
+
+
+ENVIRONMENT = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="on", GOPROXY="off",
+                   GOCACHE=str(harness.BUILD / "go" / "cache"))
+
+
+def recorded(t, version="1.24"):
+    """The go command, the program and its recording at rate 1."""
+    harness.require_root()
+    go = harness.go_toolchain(version)
+    t.path("main.go").write_text(PROGRAM)
+    t.path("go.mod").write_text("module example.com/pprof\n\ngo 1.21\n")
+    t.run(go, "build", "-o", "program", ".", env=ENVIRONMENT)
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./program")
+    return go
+
+
+def pprof(t, go, *options):
+    return t.run(go, "tool", "pprof", "-sample_index=alloc_space", *options, "./program", "p.pb.gz",
+                 env=ENVIRONMENT)
+
+
+def test_top_agrees_with_report_by_frame(t):
+    go = recorded(t)
+    done = pprof(t, go, "-top", "-unit=B", "-nodefraction=0", "-nodecount=100000")
+    same(done.stderr, "", "complaints")
+    shown = {}
+    for flat, name in re.findall(r"^ *(\d+)B? +[\d.]+% +[\d.]+% +\d+B? +[\d.]+%  (.*?)(?: \(inline\))?$", done.stdout, re.M):
+        shown[name] = shown.get(name, 0) + int(flat)
+    text = t.escapement("report", "--by", "frame", "--format", "csv", "p.pb.gz").stdout
+    counted = collections.Counter()
+    for row in csv.DictReader(io.StringIO(text)):
+        counted[row["function"]] += int(row["bytes"])
+    same(sum(shown.values()), sum(counted.values()), "bytes")
+    # What reflect calls, a map of sync or a name of internal/abi, pprof cuts off together with reflect: it counts to
+    # reflect's caller. What a call by reflection allocates itself stays at a frame that must be kept.
+    for name, value in counted.items():
+        if name.startswith(("main.", "encoding/", "fmt.")) and name != "main.main":
+            same(shown.get(name, 0), value, f"bytes of {name}")
+    below_reflect = shown["main.main"] + shown["reflect.Value.call"] - counted["main.main"]
+    assert 0 <= below_reflect < 2048, (shown, counted)
+    same([name for name in ("runtime.gopanic", "runtime.deferreturn") if shown.get(name)], [], "allocations of panics")
+    for name in ("main.label", "main.called", "main.deferred.func1", "encoding/json.Unmarshal"):
+        assert shown.get(name), f"{name} is not in:\n{done.stdout}"
+    same(shown.get("runtime.mallocgc", 0), counted["(runtime)"], "bytes of the runtime's own work")
+
+
+def test_list_and_peek_find_the_programs_lines(t):
+    go = recorded(t)
+    listing = pprof(t, go, "-list=main.label")
+    same(listing.stderr, "", "complaints")
+    contains(listing.stdout, "ROUTINE ======================== main.label in " + str(t.path("main.go")))
+    contains(listing.stdout, 'l := line{text: fmt.Sprintf("%s %s", p.A, p.B)}')
+    peek = pprof(t, go, "-peek=main.called")
+    assert re.search(r"runtime\.call\d+ *\n.*main\.called *$", peek.stdout, re.M), peek.stdout
+
+
+def test_the_build_id_is_the_binarys_gnu_one(t):
+    go = recorded(t)
+    note = t.run("readelf", "-n", "./program").stdout
+    found = re.search(r"Build ID: ([0-9a-f]{40})", note)
+    assert found, note
+    contains(pprof(t, go, "-top").stdout, f"Build ID: {found[1]}")
+
+
+def test_pages_of_the_web_view_show_the_programs_functions(t):
+    go = recorded(t)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    t.start(go, "tool", "pprof", "-sample_index=alloc_space", f"-http=localhost:{port}", "-no_browser", "./program", "p.pb.gz",
+            env=ENVIRONMENT)
+
+    def page(path):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return urllib.request.urlopen(f"http://localhost:{port}{path}", timeout=60).read().decode()
+            except urllib.error.URLError as error:
+                if time.monotonic() > deadline or not isinstance(error.reason, ConnectionRefusedError):
+                    raise
+                time.sleep(0.1)
+
+    for path in ("/ui/top", "/ui/flamegraph", "/ui/source?f=main.label", "/ui/peek?f=main.label"):
+        contains(page(path), "main.label")
+
+
+harness.main()
