@@ -17,6 +17,7 @@ struct settings {
 	int by, format, sort, color;
 	int64_t top;
 	struct option_list modules;
+	struct report_selection selection;
 };
 
 static int write_report(const struct settings *settings, const struct profile *profile, struct error *error)
@@ -25,15 +26,26 @@ static int write_report(const struct settings *settings, const struct profile *p
 		settings->sort == UNSET ? report_default_sort(profile) : (enum profile_value)settings->sort;
 	size_t top = settings->top != UNSET ? (size_t)settings->top : settings->format == REPORT_TEXT ? TEXT_ROWS : 0;
 	struct report_style style;
+	const struct report_selection *selection = &settings->selection;
 	struct report *report;
 	struct output output;
 
 	if (settings->sort != UNSET && !(profile->row_measured & 1u << sort))
 		return error_set(error, STATUS_USAGE, "cannot sort by %s: profile '%s' does not measure them",
 				 profile_values[settings->sort].plural, settings->path);
-	if (output_open(&output, settings->output, error))
+	report = report_new_selected(profile, (enum report_by)settings->by, sort, top, selection);
+	if (!report->row_count && profile->sample_count && (selection->focus || selection->callers)) {
+		report_free(report);
+		return error_set(error, STATUS_USAGE, "no stack of profile '%s' has the function '%s'%s%s%s",
+				 settings->path, selection->focus ? selection->focus : selection->callers,
+				 selection->focus && selection->callers ? " and '" : "",
+				 selection->focus && selection->callers ? selection->callers : "",
+				 selection->focus && selection->callers ? "'" : "");
+	}
+	if (output_open(&output, settings->output, error)) {
+		report_free(report);
 		return -1;
-	report = report_new(profile, (enum report_by)settings->by, sort, top);
+	}
 	style.width = terminal_width(output.stream);
 	style.color = terminal_has_color((enum terminal_color)settings->color, output.stream);
 	render_report(output.stream, report, (enum report_format)settings->format, &style);
@@ -50,8 +62,12 @@ static const struct option_row rows[] = {
 	 report_by_names},
 	{0, "module", "GLOB", OPTION_STRINGS, &chosen.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be repeated", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format, "how to write it; folded: stacks for flame graphs",
-	 report_format_names},
+	{0, "focus", "FUNCTION", OPTION_STRING, &chosen.selection.focus,
+	 "only stacks with this function: encoding/json.Unmarshal, json.Unmarshal or a glob", NULL},
+	{0, "callers", "FUNCTION", OPTION_STRING, &chosen.selection.callers,
+	 "who calls this function, and what is allocated below each call", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
+	 "how to write it; folded (for flame graphs) and speedscope are of stacks", report_format_names},
 	{0, "top", "N", OPTION_INTEGER, &chosen.top, "show the N greatest rows; 0: all (default: 30 in text, else all)",
 	 NULL},
 	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
@@ -70,22 +86,34 @@ static const struct option_usage usage = {
 		    "  escapement report --by function --top 10 escapement.pb.gz\n"
 		    "  escapement report --by size-class --sort refills escapement.pb.gz\n"
 		    "  escapement report --format json -o report.json escapement.pb.gz\n"
-		    "  escapement report --format folded escapement.pb.gz > stacks.folded\n",
+		    "  escapement report --by stack --focus main.main escapement.pb.gz\n"
+		    "  escapement report --callers main.main escapement.pb.gz\n"
+		    "  escapement report --format folded escapement.pb.gz > stacks.folded\n"
+		    "  escapement report --format speedscope -o profile.speedscope.json\n",
 	.rows = rows,
 };
 
 /* The operands, and what the options leave open. */
 static int understand(struct settings *settings, int argc, char **argv, int first, struct error *error)
 {
+	bool of_stacks = settings->format == REPORT_FOLDED || settings->format == REPORT_SPEEDSCOPE;
+
 	if (argc - first > 1)
 		return error_set(error, STATUS_USAGE, "one profile at a time: '%s' is one too many", argv[first + 1]);
 	if (first < argc)
 		settings->path = argv[first];
-	if (settings->format == REPORT_FOLDED && settings->by != UNSET && settings->by != BY_STACK)
-		return error_set(error, STATUS_USAGE, "--format folded is of stacks: --by %s does not go with it",
+	if (of_stacks && ((settings->by != UNSET && settings->by != BY_STACK) || settings->selection.callers))
+		return error_set(error, STATUS_USAGE, "--format %s is of stacks: %s%s does not go with it",
+				 report_format_names[settings->format],
+				 settings->selection.callers ? "--callers" : "--by ",
+				 settings->selection.callers ? "" : report_by_names[settings->by]);
+	if (settings->by != UNSET && settings->selection.callers)
+		return error_set(error, STATUS_USAGE, "--callers groups by caller: --by %s does not go with it",
 				 report_by_names[settings->by]);
-	if (settings->by == UNSET)
-		settings->by = settings->format == REPORT_FOLDED ? BY_STACK : BY_SITE;
+	if (settings->selection.callers)
+		settings->by = BY_CALLER;
+	else if (settings->by == UNSET)
+		settings->by = of_stacks ? BY_STACK : BY_SITE;
 	return 0;
 }
 

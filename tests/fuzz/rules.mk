@@ -13,7 +13,7 @@ FUZZ_PARTS_escape := escape/escape escape/escape_read escape/escape_parser escap
 FUZZ_PARTS_pathmatch := audit/pathmatch $(FUZZ_PARTS_base)
 FUZZ_PARTS_pprof := profile/pprof profile/pprof_comments profile/pprof_source profile/pprof_tables profile/pprof_read_samples profile/pprof_read \
 	profile/pprof_strings profile/pprof_write_samples profile/pprof_write profile/profile profile/interval profile/estimates profile/size_class profile/profile_values $(FUZZ_PARTS_base) \
-	profile/report render/render_report render/render_report_data render/render_report_text profile/frames profile/owner text/json text/shorten text/terminal
+	profile/report render/render_report render/render_report_data render/render_report_text render/render_report_tree render/render_report_speedscope profile/report_select profile/frames profile/owner text/json text/json_writer text/shorten text/terminal
 FUZZ_MADE_pprof  := $(B)/user/profile/profile.pb-c.c
 # glibc's obstack macros add offsets to null pointers.
 FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow

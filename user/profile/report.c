@@ -9,11 +9,13 @@
 #include "base/memory.h"
 #include "profile/interval.h"
 #include "profile/owner.h"
+#include "profile/report_select.h"
 #include "profile/size_class.h"
 
 const char *const report_by_names[] = {"site", "frame", "function", "type", "size-class", "stack", NULL};
 
 const char report_outside[] = "(outside)", report_runtime_frame[] = "(runtime)";
+const char report_outermost[] = "(outermost)";
 
 /* A group while rows are being collected. Its key is a run of bytes in which equal strings are equal
  * pointers. */
@@ -86,6 +88,15 @@ static struct group *by_frame(struct builder *builder, const struct profile_samp
 	return by_position(builder, owner.allocating, row);
 }
 
+static struct group *by_caller(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
+{
+	const struct profile_frame *caller;
+
+	report_find_frame(sample->key.stack, builder->report->selection.callers, &caller);
+	row->function = caller ? caller->function : report_outermost;
+	return by_position(builder, caller, row);
+}
+
 static struct group *by_function(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	const struct owner owner = owner_of(builder->owners, sample);
@@ -150,8 +161,9 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 }
 
 static struct group *(*const groupers[])(struct builder *, const struct profile_sample *, struct report_row *) = {
-	[BY_SITE] = by_site, [BY_FRAME] = by_frame,	      [BY_FUNCTION] = by_function,
-	[BY_TYPE] = by_type, [BY_SIZE_CLASS] = by_size_class, [BY_STACK] = by_stack,
+	[BY_SITE] = by_site,	 [BY_FRAME] = by_frame,		  [BY_FUNCTION] = by_function,
+	[BY_TYPE] = by_type,	 [BY_SIZE_CLASS] = by_size_class, [BY_STACK] = by_stack,
+	[BY_CALLER] = by_caller,
 };
 
 /* --- values --- */
@@ -169,14 +181,26 @@ static double objects_an_event(const struct profile *profile, int span_class)
 	return -1 / expm1(-(double)size / (double)profile->rate);
 }
 
+static bool is_selected(const struct report_selection *selection, const struct profile_stack *stack)
+{
+	return (!selection->focus || report_find_frame(stack, selection->focus, NULL)) &&
+	       (!selection->callers || report_find_frame(stack, selection->callers, NULL));
+}
+
 static void add_sample(struct builder *builder, const struct profile_sample *sample)
 {
-	const struct profile *profile = builder->report->profile;
+	struct report *report = builder->report;
+	const struct profile *profile = report->profile;
 	struct report_row row = {.span_class = SPAN_CLASS_UNKNOWN};
-	struct group *group = groupers[builder->report->by](builder, sample, &row);
+	struct group *group;
 
-	for (int value = 0; value < VALUE_COUNT; value++)
+	if (!is_selected(&report->selection, sample->key.stack))
+		return;
+	group = groupers[report->by](builder, sample, &row);
+	for (int value = 0; value < VALUE_COUNT; value++) {
 		group->row.values[value] = add_saturated(group->row.values[value], sample->values[value]);
+		report->selected[value] = add_saturated(report->selected[value], sample->values[value]);
+	}
 	interval_add_sample(&group->row.interval, builder->report->estimates, sample);
 	/* A function has lines of which no sample came; what a line has by way of another module is a function's. */
 	group->row.interval.varies |= builder->report->by == BY_FUNCTION || group->row.via;
@@ -415,11 +439,18 @@ static void set_totals(struct report *report)
 
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
 {
+	return report_new_selected(profile, by, sort, top, &(struct report_selection){0});
+}
+
+struct report *report_new_selected(const struct profile *profile, enum report_by by, enum profile_value sort,
+				   size_t top, const struct report_selection *selection)
+{
 	struct report *report = checked(memory_zeroed(1, sizeof(*report)));
 	struct builder builder = {.report = report};
 
 	report->profile = profile;
 	report->by = by;
+	report->selection = *selection;
 	report->sort = sort;
 	report->rows_exact = profile->rows_exact;
 	report->measured = profile->row_measured;
@@ -430,7 +461,11 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 	builder.owners = owner_table_new(profile);
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(&builder, profile->samples[i]);
-	if (by == BY_SIZE_CLASS)
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (!measures(report->measured, value))
+			report->selected[value] = VALUE_UNMEASURED;
+	}
+	if (by == BY_SIZE_CLASS && !selection->focus && !selection->callers)
 		use_class_totals(&builder);
 	finish_groups(&builder);
 	free(builder.frames);

@@ -22,14 +22,15 @@ enum report_by {
 	BY_TYPE,
 	BY_SIZE_CLASS, /* span class: size class, scan or noscan */
 	BY_STACK,      /* the whole stack, by source positions */
+	BY_CALLER,     /* file, line and function of the frame that called the selection's `callers` */
 };
 
-/* Names on the command line, in the order of enum report_by, NULL-terminated. */
+/* Names on the command line, in the order of enum report_by without BY_CALLER, NULL-terminated. */
 extern const char *const report_by_names[];
 
 struct report_row {
 	/* What the row is grouped by; only the members of the report's kind are set. */
-	const char *function, *file;	   /* site, frame, function; both NULL where unknown */
+	const char *function, *file;	   /* site, frame, function, caller; both NULL where unknown */
 	const char *via;		   /* site: the function that allocated for it; NULL where it did so itself */
 	uint32_t line;			   /* site, frame */
 	const char *type;		   /* type; NULL where unknown */
@@ -47,6 +48,12 @@ struct report_row {
 	struct interval interval;
 };
 
+/* What a report is of, if not of all samples. Functions are named as report_names_function() says. */
+struct report_selection {
+	const char *focus;   /* only stacks with this function; NULL: all */
+	const char *callers; /* only stacks with this function, grouped BY_CALLER; NULL: all */
+};
+
 struct report {
 	const struct profile *profile;
 	enum report_by by;
@@ -55,10 +62,12 @@ struct report {
 	bool classes_folded; /* objects with and without pointers were counted together */
 	struct estimates *estimates;
 	uint32_t measured; /* bit per value: what the rows measure */
-	struct report_row *rows;
-	size_t row_count;	     /* that are shown */
-	size_t row_total;	     /* before the greatest ones were taken */
-	int64_t totals[VALUE_COUNT]; /* of the recording; VALUE_UNMEASURED where not measured */
+	struct report_selection selection;
+	int64_t selected[VALUE_COUNT]; /* sums of the selected samples */
+	struct report_row *rows;       /* row_total of them, greatest first */
+	size_t row_count;	       /* that are shown */
+	size_t row_total;	       /* before the greatest ones were taken */
+	int64_t totals[VALUE_COUNT];   /* of the recording; VALUE_UNMEASURED where not measured */
 	/* 95 % intervals of objects and bytes in totals[], where these are estimates. */
 	bool totals_have_bounds;
 	struct interval_bounds bounds;
@@ -68,10 +77,13 @@ struct report {
 enum profile_value report_default_sort(const struct profile *profile);
 
 /* What stands for a function: of allocations that have no owner, and of those that the runtime alone makes. */
-extern const char report_outside[], report_runtime_frame[];
+extern const char report_outside[], report_runtime_frame[], report_outermost[];
 
 /* Groups by `by`, sorts by `sort`, greatest first, and keeps `top` rows (0: all). Never NULL. */
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top);
+/* The same of selected samples; totals stay those of the recording. `by` is BY_CALLER if callers are asked for. */
+struct report *report_new_selected(const struct profile *profile, enum report_by by, enum profile_value sort,
+				   size_t top, const struct report_selection *selection);
 void report_free(struct report *report); /* NULL is allowed */
 
 #endif

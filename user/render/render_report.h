@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_RENDER_REPORT_H
 #define ESCAPEMENT_RENDER_REPORT_H
 
-/* A report as text, JSON, CSV and folded stacks. Write errors are left on the stream for its owner to find. */
+/* A report as text, JSON, CSV, folded stacks and a file for speedscope. Write errors are left on the stream for its owner to find. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,11 +15,12 @@ struct report_style {
 };
 
 /* The formats; a row: name in C, name of the option, the function that renders. */
-#define REPORT_FORMATS(ROW)                          \
-	ROW(REPORT_TEXT, "text", render_report_text) \
-	ROW(REPORT_JSON, "json", render_report_json) \
-	ROW(REPORT_CSV, "csv", render_report_csv)    \
-	ROW(REPORT_FOLDED, "folded", render_report_folded)
+#define REPORT_FORMATS(ROW)                                \
+	ROW(REPORT_TEXT, "text", render_report_text)       \
+	ROW(REPORT_JSON, "json", render_report_json)       \
+	ROW(REPORT_CSV, "csv", render_report_csv)          \
+	ROW(REPORT_FOLDED, "folded", render_report_folded) \
+	ROW(REPORT_SPEEDSCOPE, "speedscope", render_report_speedscope)
 
 #define FORMAT_ENUM(name, ...) name,
 enum report_format { REPORT_FORMATS(FORMAT_ENUM) };
@@ -52,5 +53,11 @@ void render_report_csv(FILE *stream, const struct report *report, const struct r
 
 /* Stacks for flame graphs: "root;…;leaf VALUE" a line, the value that the report is sorted by. Of a report BY_STACK. */
 void render_report_folded(FILE *stream, const struct report *report, const struct report_style *style);
+
+/* A file for speedscope.app: a profile for each value that was measured. Of a report BY_STACK. */
+void render_report_speedscope(FILE *stream, const struct report *report, const struct report_style *style);
+
+/* The rows of a report BY_STACK as an indented tree; a part of render_report_text(). */
+void render_report_tree(FILE *stream, const struct report *report, const struct report_style *style);
 
 #endif

@@ -64,6 +64,7 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 	switch (report->by) {
 	case BY_SITE:
 	case BY_FRAME:
+	case BY_CALLER:
 		json_add_text(object, "file", row->file);
 		json_add_position(object, "line", row->line);
 		json_add_text(object, "function", row->function);
@@ -167,6 +168,15 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_document_member(&document, "exact", exact);
 	json_document_member(&document, "rate", json_number(profile->rate));
 	json_document_member(&document, "totals", totals);
+	if (report->selection.focus || report->selection.callers) {
+		cJSON *selection = json_object(), *selected = json_object();
+
+		add_values(selected, report->selected, false, NULL);
+		json_add_text(selection, "focus", report->selection.focus);
+		json_add_text(selection, "callers", report->selection.callers);
+		json_add(selection, "totals", selected);
+		json_document_member(&document, "selection", selection);
+	}
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < report->row_count; i++)
 		json_document_row(&document, json_row(report, &report->rows[i]));
@@ -238,6 +248,7 @@ static void csv_key(FILE *stream, const struct report *report, const struct repo
 	switch (report->by) {
 	case BY_SITE:
 	case BY_FRAME:
+	case BY_CALLER:
 		csv_text(stream, row->file);
 		csv_value(stream, row->line ? (int64_t)row->line : VALUE_UNMEASURED);
 		fputc(',', stream);
@@ -274,6 +285,7 @@ void render_report_csv(FILE *stream, const struct report *report, const struct r
 		[BY_TYPE] = "type",
 		[BY_SIZE_CLASS] = "size_class,span_class",
 		[BY_STACK] = "stack",
+		[BY_CALLER] = "file,line,function",
 	};
 
 	(void)style;

@@ -149,6 +149,30 @@ static void print_totals(const struct writer *writer)
 
 static bool some_tiny_are_unknown(const struct report *report);
 
+/* What of the totals the rows are, if they are not of all samples. */
+static void print_selection(const struct writer *writer)
+{
+	const struct report *report = writer->report;
+	const struct report_selection *selection = &report->selection;
+	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
+	size_t length = 0;
+
+	if (!selection->focus && !selection->callers)
+		return;
+	for (int i = profile_value_next(-1, VALUE_SHOWN); i <= VALUE_BYTES; i = profile_value_next(i, VALUE_SHOWN)) {
+		if (report->selected[i] != VALUE_UNMEASURED)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s %s",
+						   terminal_number(number, report->selected[i]),
+						   report->selected[i] == 1 ? profile_values[i].singular
+									    : profile_values[i].plural);
+	}
+	print_line(writer, writer->style->bold, "only", "stacks with %s%s%s%s (%s)",
+		   selection->focus ? selection->focus : selection->callers,
+		   selection->focus && selection->callers ? " and " : "",
+		   selection->focus && selection->callers ? selection->callers : "", text,
+		   report->rows_exact ? "exact" : "estimated");
+}
+
 static bool measures_objects(const struct writer *writer)
 {
 	return writer->report->measured & 1u << VALUE_OBJECTS;
@@ -340,7 +364,7 @@ static struct libscols_column *new_column(struct libscols_table *table, const ch
 
 static void print_table(const struct writer *writer)
 {
-	static const char *const key_names[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", ""};
+	static const char *const key_names[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", "STACK", "CALLER"};
 	const struct report *report = writer->report;
 	struct libscols_table *table = checked(scols_new_table());
 	struct column columns[COLUMNS_MAX];
@@ -383,66 +407,6 @@ static void print_table(const struct writer *writer)
 	scols_unref_table(table);
 }
 
-/* --- stacks --- */
-
-static void print_frame(const struct writer *writer, const struct profile_location *location,
-			const struct profile_frame *frame, bool is_inlined)
-{
-	const char *note = is_inlined ? " (inlined)" : "";
-	char text[LINE_SIZE];
-
-	if (frame)
-		shorten_position(text, sizeof(text), frame->function, frame->file, frame->line,
-				 (size_t)writer->width - 4 - strlen(note));
-	else
-		snprintf(text, sizeof(text), "%#" PRIx64, location->address);
-	fprintf(writer->stream, "    %s%s%s%s\n", text, *note ? writer->style->faint : "", note,
-		*note ? writer->style->reset : "");
-}
-
-/* "12.3%, objects 10 (8..13), bytes 480". */
-static void print_numbers(const struct writer *writer, const struct report_row *row)
-{
-	struct column columns[COLUMNS_MAX];
-	char text[LINE_SIZE], cell[CELL_SIZE];
-	size_t length = 0;
-	int count = choose_columns(writer, columns);
-
-	for (int i = 0; i < count; i++) {
-		const struct column *column = &columns[i];
-
-		cell_text(writer->report, column, row, cell);
-		if (column->format)
-			length += (size_t)snprintf(text + length, sizeof(text) - length,
-						   column->format == share ? "%s%%" : " (%s)", cell);
-		else
-			length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s %s",
-						   profile_values[column->value].plural, cell);
-	}
-	fputs(writer->style->bold, writer->stream);
-	print_wrapped(writer, text, 0);
-	fprintf(writer->stream, "%s\n", writer->style->reset);
-}
-
-static void print_stack(const struct writer *writer, const struct report_row *row)
-{
-	const struct profile_stack *stack = row->stack;
-
-	print_numbers(writer, row);
-	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
-
-		for (uint32_t j = 0; j < location->frame_count; j++)
-			print_frame(writer, location, &location->frames[j], j + 1 < location->frame_count);
-		if (location->frame_count == 0)
-			print_frame(writer, location, NULL, false);
-	}
-	if (stack->depth == 0)
-		fputs("    (no stack)\n", writer->stream);
-	if (stack->truncated)
-		fprintf(writer->stream, "    (callers cut off: only the innermost %d are kept)\n", STACK_DEPTH_MAX);
-}
-
 void render_report_text(FILE *stream, const struct report *report, const struct report_style *style)
 {
 	const struct writer writer = {stream, report, style->width, style->color, terminal_style(style->color)};
@@ -451,14 +415,11 @@ void render_report_text(FILE *stream, const struct report *report, const struct 
 	print_recording(&writer);
 	print_totals(&writer);
 	print_trust(&writer);
+	print_selection(&writer);
 	if (report->row_count)
 		fputc('\n', stream);
-	if (report->by == BY_STACK) {
-		for (size_t i = 0; i < report->row_count; i++)
-			print_stack(&writer, &report->rows[i]);
-	} else if (report->row_count) {
-		print_table(&writer);
-	}
+	if (report->row_count)
+		report->by == BY_STACK ? render_report_tree(stream, report, style) : print_table(&writer);
 	if (report->row_count < report->row_total)
 		fprintf(stream, "... %zu more rows; --top 0 shows all\n", report->row_total - report->row_count);
 }

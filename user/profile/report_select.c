@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profile/report_select.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+/* A Go function's name without the directories of its package's path. */
+static const char *without_directories(const char *function)
+{
+	const char *start = function;
+
+	/* Slashes after a bracket are in type arguments or receivers. */
+	for (const char *c = function; *c && *c != '(' && *c != '[' && *c != '{'; c++) {
+		if (*c == '/')
+			start = c + 1;
+	}
+	return start;
+}
+
+bool report_names_function(const char *name, const char *function)
+{
+	const char *tail;
+
+	if (!function)
+		return false;
+	tail = without_directories(function);
+	/* Names of methods and of instances hold what globs take for their own: (*T).F, F[...]. */
+	if (strcmp(name, function) == 0 || strcmp(name, tail) == 0)
+		return true;
+	return fnmatch(name, function, 0) == 0 || fnmatch(name, tail, 0) == 0;
+}
+
+const struct profile_frame *report_find_frame(const struct profile_stack *stack, const char *name,
+					      const struct profile_frame **caller)
+{
+	const struct profile_frame *found = NULL;
+
+	if (caller)
+		*caller = NULL;
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			if (found) {
+				*caller = &location->frames[j];
+				return found;
+			}
+			if (!report_names_function(name, location->frames[j].function))
+				continue;
+			found = &location->frames[j];
+			if (!caller)
+				return found;
+		}
+	}
+	return found;
+}
