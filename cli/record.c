@@ -12,7 +12,8 @@
 static int run(int argc, char **argv)
 {
 	struct recording recording = RECORDING_DEFAULTS;
-	const char *output = "escapement.pb.gz", *raw = NULL;
+	static const char by_default[] = "escapement.pb.gz";
+	const char *output = by_default, *raw = NULL;
 	const struct option_row rows[] = {
 		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)",
 		 NULL},
@@ -47,6 +48,8 @@ static int run(int argc, char **argv)
 	if (output_check(output, &error))
 		return cli_fail(&error);
 	recording.survives_pipe = true; /* what is left to say goes to standard error */
+	if (output == by_default && cli_verbosity >= 0 && access(output, F_OK) == 0)
+		fprintf(stderr, "escapement: '%s' will be replaced; -o FILE writes elsewhere\n", output);
 	writer = pprof_writer_new(output);
 	if (!output_is_direct(output)) { /* a pipe's reader would keep the recording waiting */
 		recording.sink = pprof_writer_add;
