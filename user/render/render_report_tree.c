@@ -89,7 +89,7 @@ static void add_values(struct node *node, const int64_t values[VALUE_COUNT], boo
 
 static void add_row(struct tree *tree, const struct report_row *row, bool shown)
 {
-	static const struct profile_frame cut = {.function = "(callers cut off: only the innermost frames are kept)"};
+	static const struct profile_frame cut = {.function = "(callers cut off)"};
 	const struct profile_stack *stack = row->stack;
 	struct node *node = &tree->root;
 
