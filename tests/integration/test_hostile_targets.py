@@ -102,7 +102,7 @@ def test_counters_beyond_reach_are_refused(t):
 def test_names_of_sites_are_bounded(t):
     harness.require_root()
     process = lie(t, "sites")
-    refused(t, process.pid, "struct goalloc_site", "--rate", "1")
+    refused(t, process.pid, "struct goalloc_site", "--rate", "1", "--max-overhead", "0")
     unharmed(process)
 
 

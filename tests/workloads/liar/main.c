@@ -92,6 +92,8 @@ static void allocate_at_sites(void)
 		sites[i].file = sites[i].function = names + (size_t)i * NAME;
 		sites[i].line = (uint32_t)i;
 	}
+	puts("ready");
+	fflush(stdout);
 	for (int i = 0;; i = (i + 1) % SITES)
 		goalloc_free(goalloc_noscan_at(64, &sites[i]));
 }
@@ -153,10 +155,10 @@ int main(int argc, char **argv)
 	page = (uintptr_t)description & -(uintptr_t)sysconf(_SC_PAGESIZE);
 	mprotect((void *)page, 2 * (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
 	lie(argc, argv);
-	puts("ready");
-	fflush(stdout);
 	if (strcmp(argv[1], "sites") == 0)
 		allocate_at_sites();
+	puts("ready");
+	fflush(stdout);
 	random_state = 1;
 	for (unsigned size = 8;; size = size % 500 + 8) {
 		goalloc_free(goalloc_noscan(size));
