@@ -587,7 +587,8 @@ static void finish_costs(struct gate_measurement *measurement)
 /* Whether a site is the standard library's bookkeeping: made once, not once an iteration. */
 static bool is_bookkeeping(const struct gate_counts *counts, const struct gate_site *site)
 {
-	return gate_noise_is_bookkeeping(site->via) && site->counts[VALUE_OBJECTS].most <= GATE_BOOKKEEPING_MAX &&
+	return gate_noise_is_bookkeeping(site->via, site->runtime_call) &&
+	       site->counts[VALUE_OBJECTS].most <= GATE_BOOKKEEPING_MAX &&
 	       (!counts->normalize || (double)site->counts[VALUE_OBJECTS].least < counts->iterations);
 }
 

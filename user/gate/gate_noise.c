@@ -12,10 +12,13 @@ static const char *const bookkeepers[] = {
 	"sync.(*Map).dirtyLocked",
 };
 
+/* Runtime calls that fill a cache of the runtime's own, once in about a thousand calls, at random. */
+static const char *const caching_calls[] = {"runtime.typeAssert", "runtime.interfaceSwitch"};
+
 /* Runtime calls and functions that allocate as a hash seed or the collector has it, by the start of their names. */
 static const char *const varying_calls[] = {"runtime.mapassign", "runtime.growWork", "runtime.hashGrow",
 					    "internal/runtime/maps."};
-static const char *const varying_vias[] = {"sync.(*Map).", "fmt.(*buffer)."};
+static const char *const varying_vias[] = {"sync.(*Map).", "fmt.(*buffer).", "unicode/utf8.AppendRune"};
 static const char *const varying_callers[] = {"sync.(*Pool).Get", "sync.(*Pool).Put"};
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -37,8 +40,10 @@ static bool is_initialiser(const char *function)
 	return strcmp(name, "init") == 0 || strncmp(name, "init.", 5) == 0 || strncmp(name, "glob..", 6) == 0;
 }
 
-bool gate_noise_is_bookkeeping(const char *via)
+bool gate_noise_is_bookkeeping(const char *via, const char *runtime_call)
 {
+	if (starts_with_any(runtime_call, caching_calls, COUNT(caching_calls)))
+		return true;
 	return via && (starts_with_any(via, bookkeepers, COUNT(bookkeepers)) || is_initialiser(via));
 }
 

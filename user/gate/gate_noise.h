@@ -23,8 +23,8 @@ enum {
 	GATE_STEADY_MIN = 1000,	    /* a varying site with more objects than this, the same in three runs, is steady */
 };
 
-/* Whether that function allocates for the library's own bookkeeping; NULL does not. */
-bool gate_noise_is_bookkeeping(const char *via);
+/* Whether a site is bookkeeping by the function that allocates and the runtime call; either may be NULL. */
+bool gate_noise_is_bookkeeping(const char *via, const char *runtime_call);
 
 /* Whether the counts of a site vary between runs of one program. */
 bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner);
