@@ -380,7 +380,8 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		struct profile *profile = pprof_read(in_directory(exact ? "exact" : "sampled"), NULL);
 		const struct profile_sample *found = NULL;
 		struct interval interval = {0};
-		int64_t totals[VALUE_COUNT], low, high;
+		int64_t totals[VALUE_COUNT];
+		struct interval_bounds bounds;
 
 		assert_non_null(profile);
 		assert_null(profile->tool_version);
@@ -408,13 +409,15 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		else
 			assert_in_range(found->values[VALUE_SAMPLES], 40, 180);
 		interval_add(&interval, found->values[VALUE_SAMPLES], found->values[VALUE_OBJECTS]);
-		interval_bounds(&interval, &low, &high);
+		bounds = interval_bounds(&interval, NULL);
+		interval_clear(&interval);
 		/* 1,024 of 524,288 bytes an object: about 98 events. */
 		if (exact)
-			assert_true(low == found->values[VALUE_OBJECTS] && high == low);
+			assert_true(bounds.objects_low == found->values[VALUE_OBJECTS] &&
+				    bounds.objects_high == bounds.objects_low);
 		else
-			assert_true(low > found->values[VALUE_OBJECTS] * 0.6 &&
-				    high < found->values[VALUE_OBJECTS] * 1.6);
+			assert_true(bounds.objects_low > found->values[VALUE_OBJECTS] * 0.6 &&
+				    bounds.objects_high < found->values[VALUE_OBJECTS] * 1.6);
 		profile_free(profile);
 	}
 	unlink(in_directory("main.go"));
