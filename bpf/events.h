@@ -40,8 +40,6 @@ enum event_kind {
 	EVENT_REFILL,	    /* count refills */
 	EVENT_CENTRAL_GROW, /* count grows */
 	EVENT_HEAP_GROW,    /* count grows, bytes mapped */
-	EVENT_LARGE,	    /* count large objects, bytes */
-	EVENT_SWEEP,	    /* count sweeps, objects freed */
 	EVENT_KINDS,
 };
 
@@ -96,7 +94,7 @@ struct event_stack {
 
 /* Sums by span class. */
 struct event_class_totals {
-	__u64 objects; /* EVENT_ALLOC or EVENT_REFILL and EVENT_LARGE, whichever the rate listens to */
+	__u64 objects; /* of the probes with EVENT_FLAG_TOTAL_OBJECTS at this rate */
 	__u64 bytes;
 	__u64 refills;
 	__u64 central_grows;

@@ -86,7 +86,7 @@ static struct escape_output *parse(const char *text, size_t size, size_t piece)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct escape_output *whole, *pieces;
-	struct go_functions functions;
+	struct source_functions functions;
 	const char *text;
 
 	if (!size)

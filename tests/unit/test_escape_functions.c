@@ -15,13 +15,13 @@
 
 static void expect_functions(const char *source, const char *expected)
 {
-	struct go_functions functions;
+	struct source_functions functions;
 	char found[2048] = "";
 	size_t length = 0;
 
 	go_source_scan(source, strlen(source), &functions);
 	for (size_t i = 0; i < functions.count; i++) {
-		const struct go_function *f = &functions.functions[i];
+		const struct source_function *f = &functions.functions[i];
 
 		length += (size_t)snprintf(found + length, sizeof(found) - length, "%s%s %u:%u-%u:%u", i ? ", " : "",
 					   f->name, f->line, f->column, f->end_line, f->end_column);
@@ -90,7 +90,7 @@ static void broken_source_ends_in_peace(void **state)
 					      "'",
 					      "}}}}",
 					      "func\nfunc\nfunc ( func [ func {"};
-	struct go_functions functions;
+	struct source_functions functions;
 	char *deep = malloc(1000000);
 
 	(void)state;

@@ -166,7 +166,7 @@ static char *read_source(const struct naming *naming, const char *name, size_t *
 }
 
 /* The function that begins where the compiler says one does. */
-static const struct go_function *function_at(const struct go_functions *functions, const struct declaration *d)
+static const struct source_function *function_at(const struct source_functions *functions, const struct declaration *d)
 {
 	size_t low = 0, high = functions->count;
 
@@ -179,7 +179,7 @@ static const struct go_function *function_at(const struct go_functions *function
 			high = middle;
 	}
 	for (; low < functions->count && functions->functions[low].name_line == d->line; low++) {
-		const struct go_function *f = &functions->functions[low];
+		const struct source_function *f = &functions->functions[low];
 
 		if (f->name_column == d->column || !d->column || f->name_column > COLUMN_MAX)
 			return f;
@@ -188,11 +188,11 @@ static const struct go_function *function_at(const struct go_functions *function
 }
 
 /* Whether the source is the one that was compiled. */
-static bool is_current(const struct file *file, const struct go_functions *functions)
+static bool is_current(const struct file *file, const struct source_functions *functions)
 {
 	for (size_t i = 0; i < file->declaration_count; i++) {
 		const struct declaration *d = &file->declarations[i];
-		const struct go_function *f;
+		const struct source_function *f;
 
 		if (is_literal(d->name) || is_made_up(d->name))
 			continue;
@@ -205,7 +205,7 @@ static bool is_current(const struct file *file, const struct go_functions *funct
 }
 
 /* The compiler numbers the literals of a function, and the initialisers of a package: its name, where it says one. */
-static const char *numbered_name(const struct file *file, const struct go_function *function)
+static const char *numbered_name(const struct file *file, const struct source_function *function)
 {
 	size_t declared = escape_declared_function(function->name);
 	bool init = strncmp(function->name, "init", declared) == 0;
@@ -222,14 +222,14 @@ static const char *numbered_name(const struct file *file, const struct go_functi
 	return function->name;
 }
 
-static void take_ranges(struct naming *naming, struct file *file, const struct go_functions *functions)
+static void take_ranges(struct naming *naming, struct file *file, const struct source_functions *functions)
 {
 	size_t around = 0;
 
 	file->ranges = memory_resize(NULL, functions->count + 1, sizeof(*file->ranges));
 	file->range_count = functions->count;
 	for (size_t i = 0; i < functions->count; i++) {
-		const struct go_function *f = &functions->functions[i];
+		const struct source_function *f = &functions->functions[i];
 		const char *name =
 			is_literal(f->name) || strcmp(f->name, "init") == 0 ? numbered_name(file, f) : f->name;
 
@@ -249,7 +249,7 @@ static void take_ranges(struct naming *naming, struct file *file, const struct g
 
 static void read_functions(struct naming *naming, struct file *file)
 {
-	struct go_functions functions;
+	struct source_functions functions;
 	size_t length;
 	char *text = read_source(naming, file->name, &length);
 

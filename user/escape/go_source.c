@@ -33,7 +33,7 @@ struct scanner {
 	struct token token;   /* the current one */
 	bool after_bracket;   /* the token before was a "]" */
 	bool statement_start; /* the token before ended a statement */
-	struct go_functions *found;
+	struct source_functions *found;
 	size_t capacity;
 };
 
@@ -174,9 +174,9 @@ static bool is(const struct scanner *s, const char *text)
 	       memcmp(s->token.text, text, s->token.length) == 0;
 }
 
-static size_t add_function(struct scanner *s, struct go_function function)
+static size_t add_function(struct scanner *s, struct source_function function)
 {
-	struct go_functions *found = s->found;
+	struct source_functions *found = s->found;
 
 	if (found->count == s->capacity) {
 		s->capacity = s->capacity ? s->capacity * 2 : 16;
@@ -252,7 +252,7 @@ static void scan_body(struct scanner *s, size_t number, bool literal, int depth)
 /* `func` inside of something: a literal if a body follows its signature, else a type. */
 static void scan_literal(struct scanner *s, struct scope *scope, int depth)
 {
-	struct go_function function = {
+	struct source_function function = {
 		.line = s->token.line,
 		.column = s->token.column,
 		.name_line = s->token.line,
@@ -313,7 +313,7 @@ static char *scan_receiver(struct scanner *s)
 
 static void scan_declaration(struct scanner *s)
 {
-	struct go_function function = {.line = s->token.line, .column = s->token.column};
+	struct source_function function = {.line = s->token.line, .column = s->token.column};
 	struct scope signature = {.name = "init"};
 	char *receiver = NULL, *name;
 	size_t number;
@@ -341,12 +341,12 @@ static void scan_declaration(struct scanner *s)
 		scan_body(s, number, false, 1);
 }
 
-void go_source_scan(const char *text, size_t length, struct go_functions *functions)
+void go_source_scan(const char *text, size_t length, struct source_functions *functions)
 {
 	struct scanner s = {.at = text, .end = text + length, .line_start = text, .line = 1, .found = functions};
 	struct scope package = {.name = "init"};
 
-	*functions = (struct go_functions){0};
+	*functions = (struct source_functions){0};
 	if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		s.at += 3;
 	next(&s);
@@ -362,10 +362,10 @@ void go_source_scan(const char *text, size_t length, struct go_functions *functi
 	}
 }
 
-void go_functions_free(struct go_functions *functions)
+void go_functions_free(struct source_functions *functions)
 {
 	for (size_t i = 0; i < functions->count; i++)
 		free(functions->functions[i].name);
 	free(functions->functions);
-	*functions = (struct go_functions){0};
+	*functions = (struct source_functions){0};
 }

@@ -11,20 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct go_function {
+struct source_function {
 	uint32_t line, column;		 /* of the word "func"; columns count bytes, from 1 */
 	uint32_t end_line, end_column;	 /* of the closing brace; of the last token where there is no body */
 	uint32_t name_line, name_column; /* where the compiler puts it: behind the word, for a literal at it */
 	char *name;
 };
 
-struct go_functions {
-	struct go_function *functions; /* in order of their beginnings; an inner one follows the one around it */
+struct source_functions {
+	struct source_function *functions; /* in order of their beginnings; an inner one follows the one around it */
 	size_t count;
 };
 
 /* Never fails: what is no Go gives few functions or none. */
-void go_source_scan(const char *text, size_t length, struct go_functions *functions);
-void go_functions_free(struct go_functions *functions);
+void go_source_scan(const char *text, size_t length, struct source_functions *functions);
+void go_functions_free(struct source_functions *functions);
 
 #endif

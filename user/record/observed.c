@@ -250,7 +250,6 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 	memset(values, 0, VALUE_COUNT * sizeof(*values));
 	switch ((enum event_kind)key->kind) {
 	case EVENT_ALLOC:
-	case EVENT_LARGE:
 		values[VALUE_OBJECTS] = (int64_t)sums->count;
 		values[VALUE_BYTES] = (int64_t)sums->bytes;
 		values[VALUE_SAMPLES] = (int64_t)sums->count;
@@ -270,7 +269,6 @@ static void row_values(const struct event_key *key, const struct event_sums *sum
 		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
 		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
 		break;
-	case EVENT_SWEEP:
 	case EVENT_KINDS:
 		break;
 	}
