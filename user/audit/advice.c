@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "audit/audit_calls.h"
 
 enum cause {
@@ -188,6 +189,6 @@ char *advice_proof(const struct audit *audit, const struct audit_row *row)
 	else
 		length = asprintf(&command, "escapement compare --patch fix.diff -- %s", target);
 	if (length < 0)
-		abort();
+		memory_out();
 	return command;
 }

@@ -374,8 +374,9 @@ static void add_warnings(struct join *join)
 
 	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
-		warn(audit, strdup("the profile does not measure the objects of lines: a line without refills may have "
-				   "allocated all the same"));
+		warn(audit,
+		     memory_text("the profile does not measure the objects of lines: a line without refills may have "
+				 "allocated all the same"));
 	warn(audit, audit_incomplete(audit->output));
 	warn(audit, audit_uncovered(&join->groups, join->index, audit->profile));
 	warn(audit, audit_stale(audit));

@@ -24,9 +24,9 @@ static void add_name(struct names *names, const char *name)
 			return;
 	}
 	names->list = memory_resize(names->list, names->count + 1, sizeof(*names->list));
-	names->list[names->count] = strdup(name);
+	names->list[names->count] = memory_text(name);
 	if (!names->list[names->count++])
-		abort();
+		memory_out();
 }
 
 static bool knows_module(const struct profile *profile)
@@ -68,7 +68,7 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 	if (names.count) {
 		text = open_memstream(&sentence, &size);
 		if (!text)
-			abort();
+			memory_out();
 		fprintf(text, "the compiler output covers only some packages of the program: nothing about ");
 		for (size_t i = 0; i < names.count && i < NAMED; i++)
 			fprintf(text, "%s%s", i ? ", " : "", names.list[i]);
@@ -76,7 +76,7 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 			fprintf(text, " and %zu more", names.count - NAMED);
 		fputs("; cover the whole module with: go build -gcflags=-m=2 ./... 2> FILE", text);
 		if (fclose(text))
-			abort();
+			memory_out();
 	}
 	for (size_t i = 0; i < names.count; i++)
 		free(names.list[i]);
@@ -102,6 +102,6 @@ char *audit_incomplete(const struct escape_output *output)
 				  "the compiler output is cut off (\"%.80s\"): what it does not say is unknown",
 				  output->cut);
 	if (length < 0)
-		abort();
+		memory_out();
 	return sentence;
 }

@@ -185,8 +185,7 @@ static bool is_there(const char *directory, const char *file)
 	char *path;
 	bool there;
 
-	if (asprintf(&path, "%s%s%s", *file == '/' ? "" : directory, *file == '/' ? "" : "/", file) < 0)
-		abort();
+	path = memory_format("%s%s%s", *file == '/' ? "" : directory, *file == '/' ? "" : "/", file);
 	there = access(path, R_OK) == 0;
 	free(path);
 	return there;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "escape/escape_log.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ static void feed(struct log *log, const char *format, ...)
 	length = vasprintf(&text, format, arguments);
 	va_end(arguments);
 	if (length < 0)
-		abort();
+		memory_out();
 	escape_parser_feed(log->parser, text, (size_t)length);
 	free(text);
 }
@@ -113,9 +114,7 @@ static void feed_escape(struct log *log, const struct place *at, const char *wor
 
 	if (length <= sizeof(end) - 1 || strcmp(words + length - (sizeof(end) - 1), end) != 0)
 		return;
-	subject = strndup(words, length - (sizeof(end) - 1));
-	if (!subject)
-		abort();
+	subject = memory_text_of(words, length - (sizeof(end) - 1));
 	feed(log, "%s:%d:%d: %s:\n", at->file, at->line, at->column, words);
 	if (feed_flows(log, at, subject, entry))
 		feed(log, "%s:%d:%d: moved to heap: %s\n", at->file, at->line, at->column, subject);
@@ -173,9 +172,7 @@ static bool read_header(struct log *log, const cJSON *header)
 	    strpbrk(file, "\r\n"))
 		return false;
 	feed(log, "# %s\n", package);
-	log->file = strdup(file);
-	if (!log->file)
-		abort();
+	log->file = memory_text(file);
 	return true;
 }
 

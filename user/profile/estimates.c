@@ -7,6 +7,7 @@
 
 #include <uthash.h>
 
+#include "base/memory.h"
 #include "profile/owner.h"
 #include "profile/size_class.h"
 
@@ -19,7 +20,7 @@ enum {
 static void *checked(void *memory)
 {
 	if (!memory)
-		abort();
+		memory_out();
 	return memory;
 }
 
@@ -138,7 +139,7 @@ static void add_to_site(struct site **sites, struct owner_table *owners, const s
 	}
 	HASH_FIND(hh, *sites, &key, sizeof(key), site);
 	if (!site) {
-		site = checked(calloc(1, sizeof(*site)));
+		site = checked(memory_zeroed(1, sizeof(*site)));
 		site->key = key;
 		HASH_ADD(hh, *sites, key, sizeof(key), site);
 	}
@@ -189,7 +190,7 @@ static void add_samples(struct estimates *estimates)
 
 struct estimates *estimates_new(const struct profile *profile)
 {
-	struct estimates *estimates = checked(calloc(1, sizeof(*estimates)));
+	struct estimates *estimates = checked(memory_zeroed(1, sizeof(*estimates)));
 
 	estimates->profile = profile;
 	estimates->tiny_shared = -1;

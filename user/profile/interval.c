@@ -37,6 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "profile/frames.h"
 #include "profile/size_class.h"
 
@@ -59,9 +60,7 @@ static struct interval_part *part_of(struct interval *sum, int size_class)
 		if (sum->parts[i].size_class == size_class)
 			return &sum->parts[i];
 	}
-	sum->parts = reallocarray(sum->parts, sum->part_count + 1, sizeof(*sum->parts));
-	if (!sum->parts)
-		abort();
+	sum->parts = memory_resize(sum->parts, sum->part_count + 1, sizeof(*sum->parts));
 	sum->parts[sum->part_count] = (struct interval_part){.size_class = size_class};
 	return &sum->parts[sum->part_count++];
 }

@@ -10,6 +10,7 @@
 
 #include "gate/repository.h"
 #include "render/render_gate.h"
+#include "base/memory.h"
 #include "base/printable.h"
 
 enum { COMMANDS_MAX = 10 };
@@ -105,7 +106,7 @@ static void stop_word(char word[WORD_SIZE])
 	uint64_t number[2];
 
 	if (getrandom(number, sizeof(number), 0) != sizeof(number))
-		abort();
+		memory_out();
 	snprintf(word, WORD_SIZE, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
 }
 
