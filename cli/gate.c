@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "escape/escape_functions.h"
+#include "base/memory.h"
 #include "bpf/events.h"
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
@@ -328,11 +329,9 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
  */
 static char **join_contracts(int *argc, char **argv)
 {
-	char **joined = calloc((size_t)*argc + 1, sizeof(*joined));
+	char **joined = memory_zeroed((size_t)*argc + 1, sizeof(*joined));
 	int count = 0, i = 0;
 
-	if (!joined)
-		abort();
 	while (i < *argc && strcmp(argv[i], "--") != 0) {
 		bool under = strcmp(argv[i], "--under") == 0 && i + 1 < *argc;
 
@@ -344,8 +343,7 @@ static char **join_contracts(int *argc, char **argv)
 		       (strncmp(argv[i], "objects", 7) == 0 || strncmp(argv[i], "bytes", 5) == 0)) {
 			char *text; /* lives as long as the process, as argv does */
 
-			if (asprintf(&text, "%s %s", joined[count], argv[i++]) < 0)
-				abort();
+			text = memory_format("%s %s", joined[count], argv[i++]);
 			joined[count] = text;
 		}
 		count++;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "gate/gate_measure.h"
 #include "profile/frames.h"
 
@@ -25,15 +26,11 @@ struct gate_contracts {
 
 struct gate_contracts *gate_contracts_new(const struct policy *policy)
 {
-	struct gate_contracts *contracts = calloc(1, sizeof(*contracts));
+	struct gate_contracts *contracts = memory_zeroed(1, sizeof(*contracts));
 
-	if (!contracts)
-		abort();
 	contracts->count = policy->contract_count;
-	contracts->results = calloc(contracts->count + 1, sizeof(*contracts->results));
-	contracts->functions = calloc(contracts->count + 1, sizeof(*contracts->functions));
-	if (!contracts->results || !contracts->functions)
-		abort();
+	contracts->results = memory_zeroed(contracts->count + 1, sizeof(*contracts->results));
+	contracts->functions = memory_zeroed(contracts->count + 1, sizeof(*contracts->functions));
 	for (size_t i = 0; i < contracts->count; i++) {
 		contracts->results[i].contract = &policy->contracts[i];
 		contracts->functions[i] = policy->contracts[i].function;
@@ -127,7 +124,7 @@ static void add_run(struct result *result, const struct profile *profile, const 
 
 	run.calls = call ? call->calls : 0;
 	run.found = call && call->found;
-	run.inlined_in = call && call->inlined_in ? strdup(call->inlined_in) : NULL;
+	run.inlined_in = call && call->inlined_in ? memory_text(call->inlined_in) : NULL;
 	if (result->measured && !is_fewer(&run, result)) {
 		free(run.inlined_in);
 	} else {

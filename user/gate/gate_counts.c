@@ -103,9 +103,8 @@ void gate_counts_benchmark(struct gate_counts *counts, const char *name, int64_t
 		found->bytes = bytes < found->bytes ? bytes : found->bytes;
 		return;
 	}
-	counts->benchmarks = reallocarray(counts->benchmarks, counts->benchmark_count + 1, sizeof(*counts->benchmarks));
-	if (!counts->benchmarks)
-		abort();
+	counts->benchmarks =
+		memory_resize(counts->benchmarks, counts->benchmark_count + 1, sizeof(*counts->benchmarks));
 	counts->benchmarks[counts->benchmark_count++] =
 		(struct gate_benchmark){gate_counts_string(counts, name), allocs, bytes};
 	qsort(counts->benchmarks, counts->benchmark_count, sizeof(*counts->benchmarks), by_name);

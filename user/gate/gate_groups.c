@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/gate_groups.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,9 +71,7 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 
 void gate_judge_groups(struct gate *gate, const struct policy *policy)
 {
-	gate->groups = calloc(gate->row_count + 1, sizeof(*gate->groups));
-	if (!gate->groups)
-		abort();
+	gate->groups = memory_zeroed(gate->row_count + 1, sizeof(*gate->groups));
 	for (size_t i = 0; i < gate->row_count; i++)
 		add_row(gate, group_of(gate, &gate->rows[i]), &gate->rows[i], policy);
 	for (size_t i = 0; i < gate->group_count; i++) {

@@ -46,8 +46,7 @@ static void add_to_goflags(const char *flags)
 
 	if (set && strstr(set, flags))
 		return;
-	if (asprintf(&joined, "%s%s%s", set ? set : "", set && *set ? " " : "", flags) < 0)
-		abort();
+	joined = memory_format("%s%s%s", set ? set : "", set && *set ? " " : "", flags);
 	setenv("GOFLAGS", joined, 1);
 	free(joined);
 }
@@ -59,9 +58,7 @@ char **go_test_command(char **words)
 
 	while (words[count])
 		count++;
-	command = calloc((size_t)count + 4, sizeof(*command));
-	if (!command)
-		abort();
+	command = memory_zeroed((size_t)count + 4, sizeof(*command));
 	for (int i = 0; i < count; i++) {
 		command[to++] = words[i];
 		if (i != at)

@@ -195,16 +195,14 @@ static int parse_contract_limit(const char *text, struct policy_contract *contra
 int policy_under(struct policy *policy, const char *text, struct error *error)
 {
 	struct policy_contract contract = {0};
-	char *words = strdup(text), *rest = words, *word;
+	char *words = memory_text(text), *rest = words, *word;
 	int limits = 0;
 
-	if (!words)
-		abort();
 	while ((word = strsep(&rest, " \t\n"))) {
 		if (!*word)
 			continue;
 		if (!contract.function) {
-			contract.function = strdup(word);
+			contract.function = memory_text(word);
 			continue;
 		}
 		if (parse_contract_limit(word, &contract, error))
@@ -216,9 +214,7 @@ int policy_under(struct policy *policy, const char *text, struct error *error)
 			  "under what limit? give a function and objects=N or bytes=N: 'main.handle objects=0'");
 		goto failed;
 	}
-	policy->contracts = reallocarray(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
-	if (!policy->contracts)
-		abort();
+	policy->contracts = memory_resize(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
 	policy->contracts[policy->contract_count++] = contract;
 	free(words);
 	return 0;

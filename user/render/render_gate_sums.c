@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "render/render_gate.h"
+#include "base/memory.h"
 
 struct sum {
 	const char *name;
@@ -108,12 +109,12 @@ static double everything(const struct gate_counts *side, double total, enum prof
 char *gate_sums(const struct gate *gate, const struct gate_style *style)
 {
 	size_t room = gate->before->benchmark_count + gate->after->benchmark_count + 2, count, size;
-	struct sum *sums = calloc(room, sizeof(*sums));
+	struct sum *sums = memory_zeroed(room, sizeof(*sums));
 	char *text = NULL;
 	FILE *stream = open_memstream(&text, &size);
 
 	if (!sums || !stream)
-		abort();
+		memory_out();
 	count = benchmark_sums(gate, sums);
 	if (!count && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED) {
 		struct sum *sum = &sums[count++];
