@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit/pathmatch.h"
+#include "base/hash_table.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -8,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <uthash.h>
 
 struct file {
 	const char *name;     /* as added */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
+#include "base/hash_table.h"
 #include "escape/escape_facts.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_position.h"

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
+#include "base/hash_table.h"
 #include "escape/escape_parser.h"
 #include "escape/go_source.h"
 #include "base/memory.h"

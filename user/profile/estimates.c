@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "profile/owner.h"
 #include "profile/size_class.h"

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "base/hash_table.h"
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "profile/frames.h"

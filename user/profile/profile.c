@@ -19,14 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash_table.h"
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/printable.h"
 #include "base/string_table.h"
-
-#define uthash_fatal(message) memory_out()
-#include <uthash.h>
 
 #define obstack_chunk_alloc memory_allocate
 #define obstack_chunk_free  free

@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "goalloc_recording.h"
 #include "symbols/address_space.h"

@@ -4,9 +4,9 @@
  * that was measured, whose samples are stacks of frame indices, root first.
  */
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "base/memory.h"
+#include "base/hash_table.h"
 #include "render/render_report.h"
 #include "text/json_writer.h"
 

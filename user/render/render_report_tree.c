@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/memory.h"
+#include "base/hash_table.h"
 #include "render/render_report.h"
 #include "text/shorten.h"
 #include "text/terminal.h"

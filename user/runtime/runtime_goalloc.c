@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "profile/frames.h"
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "symbols/elf_file.h"
 #include "goalloc_contract.h"

@@ -21,8 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "symbols/elf_symbols.h"
 

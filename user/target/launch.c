@@ -20,8 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <uthash.h>
-
+#include "base/hash_table.h"
 #include "base/memory.h"
 #include "target/procfs.h"
 #include "target/target.h"
