@@ -155,9 +155,11 @@ def test_the_report_shows_owners_and_on_demand_the_allocating_frames(t):
         return json.loads(t.escapement("report", "--format", "json", *options, t.path("p.pb.gz")).stdout)["rows"]
 
     sites = [row for row in rows() if row["via"] == "fmt.newScanState"]
-    same([(row["function"], row["objects"]) for row in sites], [("main.parse", 500)])
-    same([row["objects"] for row in rows("--by", "frame") if row["function"] == "fmt.newScanState"], [500])
-    assert 500 in [row["objects"] for row in rows("--module", "fmt") if row["function"] == "fmt.newScanState"]
+    # one for each call, and now and then one of the runtime's cache of type assertions
+    assert [row["function"] for row in sites] == ["main.parse"] and 500 <= sites[0]["objects"] <= 505, sites
+    for options in (("--by", "frame"), ("--module", "fmt")):
+        found = [row["objects"] for row in rows(*options) if row["function"] == "fmt.newScanState"]
+        assert 500 <= sum(found) <= 510, found
     assert any(row["function"] == "(outside)" for row in rows())
 
 
@@ -169,7 +171,7 @@ def test_annotations_are_on_files_of_the_repository_by_their_path_from_its_root(
     environment = {**os.environ, "GITHUB_WORKSPACE": str(t.directory)}
     done = t.escapement("gate", "compare", "--format", "github", t.path("old.pb.gz"), t.path("new.pb.gz"), status=1,
                         env=environment, cwd=t.path("new-1.24.d"))
-    commands = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    commands = [line for line in done.stdout.splitlines() if line.startswith("::error ")]
     assert commands and all("file=new-1.24.d/main.go," in line for line in commands), commands
     environment["GITHUB_WORKSPACE"] = str(t.path("old-1.24.d"))
     done = t.escapement("gate", "compare", "--format", "github", t.path("old.pb.gz"), t.path("new.pb.gz"), status=1,
