@@ -181,13 +181,13 @@ char *advice_proof(const struct audit *audit, const struct audit_row *row)
 
 	/* A test binary is built anew by go test, in the directory of the row's file. */
 	if (ends_with(target, strcspn(target, " "), ".test"))
-		length = asprintf(&command, "escapement compare --patch fix.diff -- go test -bench . %s%.*s",
+		length = asprintf(&command, "escapement gate --baseline before.json -- go test -bench . %s%.*s",
 				  slash && *row->file != '/' ? "./"
 				  : slash		     ? ""
 							     : ".",
 				  slash ? (int)(slash - row->file) : 0, slash ? row->file : "");
 	else
-		length = asprintf(&command, "escapement compare --patch fix.diff -- %s", target);
+		length = asprintf(&command, "escapement gate --baseline before.json -- %s", target);
 	if (length < 0)
 		memory_out();
 	return command;

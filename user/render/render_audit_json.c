@@ -69,7 +69,7 @@ static void write_advice(struct json_writer *writer, const struct audit *audit, 
 		json_write_text(writer, NULL, advice->rewrites[i]);
 	json_write_array_end(writer);
 	proof = advice_proof(audit, row);
-	json_write_text(writer, "compare", proof);
+	json_write_text(writer, "proof", proof);
 	free(proof);
 	json_write_object_end(writer);
 }

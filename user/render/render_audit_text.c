@@ -268,7 +268,7 @@ static void print_advice(const struct page *page, const struct audit_row *row)
 	for (size_t i = 0; i < sizeof(advice->rewrites) / sizeof(*advice->rewrites) && advice->rewrites[i]; i++)
 		print_wrapped(page, INDENT, text_of("try: %s", advice->rewrites[i]));
 	proof = advice_proof(page->audit, row);
-	print_wrapped(page, INDENT, text_of("prove it: %s", proof));
+	print_wrapped(page, INDENT, text_of("prove it: with --update before the change, without after it: %s", proof));
 	free(proof);
 }
 
