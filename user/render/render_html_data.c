@@ -14,20 +14,6 @@ enum {
 	SOURCE_BYTES_MAX = 4 << 20, /* of all files: a page is to stay small enough to be sent */
 };
 
-/* The values that a page may have columns for, and how it names them. */
-static const struct {
-	const char *key, *name;
-	enum profile_value value;
-	bool bytes, class_only;
-} measures[] = {
-	{"objects", "objects", VALUE_OBJECTS, false, false},
-	{"bytes", "bytes", VALUE_BYTES, true, false},
-	{"refills", "refills", VALUE_REFILLS, false, false},
-	{"central_grows", "central grows", VALUE_CENTRAL_GROWS, false, true},
-	{"heap_grow_bytes", "heap growth", VALUE_HEAP_GROW_BYTES, true, false},
-};
-enum { MEASURES = sizeof(measures) / sizeof(measures[0]) };
-
 bool render_html_measures(const struct render_html_page *page, enum profile_value value)
 {
 	return page->profile->row_measured & 1u << value;
@@ -42,7 +28,7 @@ struct page_row {
 	const char *function, *via;
 	uint32_t line;
 	const int64_t *values;
-	int64_t low, high;
+	int64_t low, high, bytes_low, bytes_high;
 	bool has_bounds;
 };
 
@@ -62,6 +48,8 @@ static struct page_row audit_row(const struct audit *audit, size_t at)
 		.values = row->values,
 		.low = row->objects_low,
 		.high = row->objects_high,
+		.bytes_low = row->bytes_low,
+		.bytes_high = row->bytes_high,
 		.has_bounds = row->objects_low != VALUE_UNMEASURED && row->objects_low != row->objects_high,
 	};
 }
@@ -94,21 +82,23 @@ static struct page_row row_at(const struct render_html_page *page, size_t at)
 	return page->audit ? audit_row(page->audit, at) : site_row(page->sites, at);
 }
 
-static bool shown(const struct render_html_page *page, size_t measure, bool of_classes)
+/* The next value after `value` (-1: of all) that a page has a column for: in the table of size classes, or of sites. */
+static int next_measure(const struct render_html_page *page, int value, bool of_classes)
 {
-	return render_html_measures(page, measures[measure].value) && (of_classes || !measures[measure].class_only);
+	do
+		value = profile_value_next(value, of_classes ? VALUE_SHOWN : VALUE_OF_SITES);
+	while (value < VALUE_COUNT && !render_html_measures(page, value));
+	return value;
 }
 
 static void write_measures(struct json_writer *writer, const struct render_html_page *page, bool of_classes)
 {
 	json_write_array(writer, of_classes ? "class_measures" : "measures");
-	for (size_t i = 0; i < MEASURES; i++) {
-		if (!shown(page, i, of_classes))
-			continue;
+	for (int i = -1; (i = next_measure(page, i, of_classes)) < VALUE_COUNT;) {
 		json_write_object(writer, NULL);
-		json_write_text(writer, "key", measures[i].key);
-		json_write_text(writer, "name", measures[i].name);
-		json_write_bool(writer, "bytes", measures[i].bytes);
+		json_write_text(writer, "key", profile_values[i].key);
+		json_write_text(writer, "name", profile_values[i].plural);
+		json_write_bool(writer, "bytes", profile_values[i].kinds & VALUE_IN_BYTES);
 		json_write_object_end(writer);
 	}
 	json_write_array_end(writer);
@@ -118,10 +108,16 @@ static void write_values(struct json_writer *writer, const char *name, const str
 			 const int64_t *values, bool of_classes)
 {
 	json_write_array(writer, name);
-	for (size_t i = 0; i < MEASURES; i++) {
-		if (shown(page, i, of_classes))
-			json_write_value(writer, NULL, values[measures[i].value]);
-	}
+	for (int i = -1; (i = next_measure(page, i, of_classes)) < VALUE_COUNT;)
+		json_write_value(writer, NULL, values[i]);
+	json_write_array_end(writer);
+}
+
+static void write_bound(struct json_writer *writer, const char *key, int64_t low, int64_t high)
+{
+	json_write_array(writer, key);
+	json_write_value(writer, NULL, low);
+	json_write_value(writer, NULL, high);
 	json_write_array_end(writer);
 }
 
@@ -130,10 +126,8 @@ static void write_bounds(struct json_writer *writer, const struct page_row *row)
 	if (!row->has_bounds)
 		return;
 	json_write_object(writer, "bounds");
-	json_write_array(writer, "objects");
-	json_write_value(writer, NULL, row->low);
-	json_write_value(writer, NULL, row->high);
-	json_write_array_end(writer);
+	write_bound(writer, profile_values[VALUE_OBJECTS].key, row->low, row->high);
+	write_bound(writer, profile_values[VALUE_BYTES].key, row->bytes_low, row->bytes_high);
 	json_write_object_end(writer);
 }
 
@@ -272,12 +266,10 @@ static void write_leaf_values(struct json_writer *writer, const char *name, cons
 			      const struct call_tree *tree, int side)
 {
 	json_write_array(writer, name);
-	for (size_t measure = 0; measure < MEASURES; measure++) {
-		if (!shown(page, measure, false))
-			continue;
+	for (int value = -1; (value = next_measure(page, value, false)) < VALUE_COUNT;) {
 		json_write_array(writer, NULL);
 		for (size_t i = 0; i < tree->leaf_count; i++)
-			json_write_integer(writer, NULL, tree->leaves[i].values[side][measures[measure].value]);
+			json_write_integer(writer, NULL, tree->leaves[i].values[side][value]);
 		json_write_array_end(writer);
 	}
 	json_write_array_end(writer);
