@@ -108,7 +108,7 @@ $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
 
 # What the parser of compiler output is held against, for every Go release that there is: Go's own compiler tests,
 # and the compiler's full output over its standard library and itself.
-GO_RELEASES ?= 1.15 1.19 1.21 1.22 1.23 1.24 1.25 1.26 1.27
+GO_RELEASES ?= $(shell awk '!/^\#/ {print $$1}' tests/releases)
 .PHONY: test-escape-oracle test-escape-corpus
 test-escape-oracle: all
 	$(Q)BUILD=$(B) ESCAPE_ORACLE="$(GO_RELEASES)" TEST_TIMEOUT=900 tests/integration/test_escape_oracle.py

@@ -45,7 +45,9 @@ func main() {
 
 
 def newest_go():
-    for version in ("1.27", "1.26", "1.25", "1.24"):
+    with open(f"{ROOT}/tests/releases") as releases:
+        versions = [line.split()[0] for line in releases if " record" in line and not line.startswith("#")]
+    for version in reversed(versions):
         done = subprocess.run([f"{ROOT}/packaging/go-toolchain", version], capture_output=True, text=True)
         if done.returncode == 0:
             return version, os.path.join(done.stdout.strip(), "bin", "go")

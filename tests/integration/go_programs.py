@@ -11,8 +11,8 @@ import subprocess
 import go_pgo
 import harness
 
-VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
-EVERYDAY = ["1.19", "1.24", "1.27"]  # oldest, newest, one between
+VERSIONS = harness.go_releases("record")
+EVERYDAY = harness.go_releases("everyday")
 
 # name: (build flags, environment, command that finishes the file)
 VARIANTS = {

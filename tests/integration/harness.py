@@ -38,6 +38,12 @@ def require_root():
         raise Skip("needs root to load BPF programs")
 
 
+def go_releases(use):
+    """Versions of the Go releases that tests/releases names for that use, oldest first."""
+    rows = [line.split() for line in (ROOT / "tests" / "releases").read_text().splitlines() if not line.startswith("#")]
+    return [version for version, _, *uses in rows if use in uses]
+
+
 def go_toolchain(version):
     """Path of the `go` command of that release; skips where it cannot be had."""
     done = subprocess.run([ROOT / "packaging" / "go-toolchain", version], capture_output=True, text=True)

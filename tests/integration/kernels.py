@@ -20,7 +20,7 @@ from harness import ROOT, Skip, same, workload
 # what Debian calls the suite, the series
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
 RATES = ["512k", "0", "1"]
-GO_RELEASES = ["1.19", "1.27"]
+GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
 BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
 # Instructions that a verifier may look at in all programs together, by kernel series; tests/bench/README.md has what
 # was measured. They decide how long a recording takes to start.

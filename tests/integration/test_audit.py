@@ -11,7 +11,7 @@ import subprocess
 import harness
 from harness import contains, same
 
-VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
+VERSIONS = harness.go_releases("record")
 
 
 def output(version, flags="m2-l"):

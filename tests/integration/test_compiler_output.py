@@ -122,7 +122,7 @@ def test_events_of_the_go_command_are_read(t):
 
 
 def test_the_optimisation_log_is_read(t):
-    for version in ("1.19", "1.24", "1.27"):
+    for version in harness.go_releases("everyday"):
         source = module(t, f"log{version}")
         done = go(t, source, "build", "-gcflags=-m=2", "./...", version=version)
         (source / "m.txt").write_text(done.stderr)

@@ -11,7 +11,7 @@ import re
 
 import harness
 
-EVERYDAY = ("1.24", "1.27")
+EVERYDAY = harness.go_releases("everyday")[1:]
 PACKAGES = ("fmt", "strconv", "reflect", "slices", "encoding/json")
 
 

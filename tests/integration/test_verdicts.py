@@ -12,7 +12,7 @@ import re
 import harness
 from harness import contains, same
 
-RELEASES = ["1.19", "1.24", "1.27"]
+RELEASES = harness.go_releases("everyday")
 RUNS = 100
 CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
 
@@ -310,7 +310,7 @@ def test_generic_functions_of_a_package_that_is_not_covered_are_covered_where_th
 
 
 def test_generic_functions_of_the_standard_library_are_covered_in_the_same_way(t):
-    for version in ("1.24", "1.27"):
+    for version in RELEASES[1:]:
         document = audit(t, version, module(t.path(version), "example.com/std", {"main.go": STANDARD}, language="1.24"))
         same(document["warnings"], [], f"warnings with Go {version}")
         rows = [((row["function"] or "").split("[")[0], row["verdict"], row["callee"], row["runtime_call"])
@@ -381,7 +381,7 @@ def test_modules_beside_the_main_one_are_joined_whatever_their_folder_is_called(
 
 
 def test_modules_of_a_workspace_are_joined(t):
-    for version in ("1.24", "1.27"):
+    for version in RELEASES[1:]:
         module(t.path(version) / "lib" / "y", "example.com/rep/v2", {"y.go": REP})
         source = module(t.path(version) / "app", "example.com/app", {"main.go": APP})
         (t.path(version) / "go.work").write_text("go 1.18\n\nuse ./app\nuse ./lib/y\n")

@@ -6,6 +6,10 @@
  * What differs between Go releases, amd64 on Linux: one row a release that changed something, and nothing about
  * versions anywhere else. Offsets and sizes are in bytes. Supporting a new release is adding a row.
  *
+ * A release without a row is read by the row that its code agrees with (go_code.h), for programs that hide their version
+ * too: then everything works as for a known one, and `known` is false. If no row agrees, --rate 1 still counts every
+ * allocation, without a check; the other rates end with exit status 3 and say so (tests/integration/test_go_versions.py).
+ *
  * Sources: src/runtime/{symtab,runtime2,mcache,mheap,mstats}.go and src/internal/abi of each release; every row is
  * tested against binaries of that release (make test-go-matrix).
  */
