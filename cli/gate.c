@@ -394,7 +394,8 @@ static int run(int argc, char **argv)
 		{0},
 	};
 	const struct option_usage usage = {
-		.synopsis = "gate (--under FUNCTION LIMIT... | --baseline FILE) [OPTIONS] -- PROGRAM [ARG...]\n"
+		.synopsis = "gate [OPTIONS] --under FUNCTION LIMIT... -- PROGRAM [ARG...]\n"
+			    "       escapement gate [OPTIONS] --baseline FILE -- PROGRAM [ARG...]\n"
 			    "       escapement gate compare [OPTIONS] OLD NEW\n"
 			    "       escapement gate accept --baseline FILE --reason TEXT PROFILE SITE...",
 		.description =
