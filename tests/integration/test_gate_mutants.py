@@ -141,6 +141,8 @@ CASES = {
 ESCAPE = "# example.com/m\n./main.go:20:3: moved to heap: left\n./main.go:20:9: moved to heap: right\n"
 FORMATS = ("text", "json", "markdown", "sarif", "junit", "github")
 ROUNDS = 10
+# Each site is judged for itself, and text lists every row: what a mutation changes shows at its site.
+SITES = ("--strict", "--all")
 
 
 def plan(t, changes, name):
@@ -183,7 +185,7 @@ def check_formats(outputs, status, changes):
     same(int(suite.get("failures")), len(failing), "JUnit failures")
     same(len(suite.findall(".//failure")), len(failing), "JUnit failure elements")
     same(len(suite.findall(".//testcase")), len(document["rows"]), "JUnit test cases")
-    commands = [line for line in outputs["github"].splitlines() if line.startswith("::")]
+    commands = [line for line in outputs["github"].splitlines() if line.startswith("::error ")]
     same(len(commands), len(failing), "GitHub commands")
     for command, row in zip(commands, failing):
         contains(command, f"::error file={row['file']},line={row['line']},col={row['column']},title=")
@@ -200,10 +202,11 @@ def make_check(changes, status, expected, *options):
         t.escapement("gate", "--baseline", baseline, "--update", "--runs", 1, "--", *target)
         t.path("plan").write_text(new.read_text())
         t.escapement("record", "-q", "--rate", 1, "-o", t.path("new.pb.gz"), "--", *target)
-        done = t.escapement("gate", "--baseline", baseline, "--runs", 1, "--format", "json", *options, "--", *target,
+        done = t.escapement("gate", "--baseline", baseline, "--runs", 1, "--format", "json", *SITES, *options, "--",
+                            *target,
                             status=status)
         same(changed(json.loads(done.stdout)), expected, "changes of the measured gate")
-        outputs = {form: t.escapement("gate", "compare", "--format", form, *options, baseline, t.path("new.pb.gz"),
+        outputs = {form: t.escapement("gate", "compare", "--format", form, *SITES, *options, baseline, t.path("new.pb.gz"),
                                       status=status).stdout for form in FORMATS}
         check_formats(outputs, status, expected)
     return check
@@ -223,7 +226,7 @@ def gate_with_annotations(t, changes, before, after, status, expected):
                  *target)
     t.path("plan").write_text(plan(t, changes, "new.plan").read_text())
     outputs = {form: t.escapement("gate", "--baseline", t.path("b.json"), "--runs", 1, "--escape", t.path("after.txt"),
-                                  "--format", form, "--", *target, status=status).stdout for form in FORMATS}
+                                  "--format", form, *SITES, "--", *target, status=status).stdout for form in FORMATS}
     check_formats(outputs, status, expected)
     return json.loads(outputs["json"])
 

@@ -293,6 +293,7 @@ def test_a_group_that_cannot_be_kept_gives_ours_no_more_than_anybody_has(t):
     escapement = t.copy(harness.ESCAPEMENT)
     t.path("own").chmod(0o644)
     t.path("out").write_text("old")
+    os.chown(t.path("out"), 65534, 0)
     t.path("out").chmod(0o664)
     t.run(escapement, "report", "-o", t.path("out"), *profile, user=65534, group=65534, extra_groups=[])
     status = t.path("out").stat()
