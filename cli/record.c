@@ -49,7 +49,7 @@ static int run(int argc, char **argv)
 		return cli_fail(&error);
 	recording.survives_pipe = true; /* what is left to say goes to standard error */
 	if (output == by_default && cli_verbosity >= 0 && access(output, F_OK) == 0)
-		fprintf(stderr, "escapement: '%s' will be replaced; -o FILE writes elsewhere\n", output);
+		cli_say("'%s' will be replaced; -o FILE writes elsewhere", output);
 	writer = pprof_writer_new(output);
 	if (!output_is_direct(output)) { /* a pipe's reader would keep the recording waiting */
 		recording.sink = pprof_writer_add;
