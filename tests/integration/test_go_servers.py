@@ -60,7 +60,7 @@ def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
                             break
                     check(process, f"{name} rate {rate}", 10000)
                     assert load.count > before + 50, f"{name} rate {rate}: {load.count - before} requests"
-                    assert process["totals"][OBJECTS] > 100000, f"{name} rate {rate}: {process['totals']}"
+                    assert process["totals"][OBJECTS] > 20000, f"{name} rate {rate}: {process['totals']}"
         same(load.answers, {answer}, f"{name}: what it answered")
         same(server.process.poll(), None, f"{name}: exit status")
 
