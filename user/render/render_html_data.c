@@ -170,32 +170,54 @@ static void write_audit_members(struct json_writer *writer, const struct audit_r
 	write_annotations(writer, row, graph);
 }
 
-static bool same_text(const char *a, const char *b)
+static int compare_texts(const char *a, const char *b)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	return a && b ? strcmp(a, b) : (a != NULL) - (b != NULL);
 }
 
-/* The same site in the older profile: what it allocated there. */
-static const int64_t *values_before(const struct render_html_page *page, const struct page_row *row)
+static int by_site(const void *a, const void *b)
+{
+	const struct report_row *const *x = a, *const *y = b;
+	int order = compare_texts((*x)->function, (*y)->function);
+
+	order = order ? order : compare_texts((*x)->file, (*y)->file);
+	order = order ? order : compare_texts((*x)->via, (*y)->via);
+	return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
+}
+
+/* The sites of the older profile, sorted; NULL if there is none. The caller frees the list. */
+static const struct report_row **sites_before(const struct render_html_page *page)
+{
+	const struct report *report = page->sites_before;
+	const struct report_row **sites;
+
+	if (!report)
+		return NULL;
+	sites = memory_zeroed(report->row_count + 1, sizeof(*sites));
+	for (size_t i = 0; i < report->row_count; i++)
+		sites[i] = &report->rows[i];
+	qsort(sites, report->row_count, sizeof(*sites), by_site);
+	return sites;
+}
+
+/* What a site of the report allocated in the older profile; NULL if there is none to compare with. */
+static const int64_t *values_before(const struct render_html_page *page, const struct report_row **sites,
+				    const struct page_row *row)
 {
 	static const int64_t none[VALUE_COUNT];
+	const struct report_row **found;
 
-	for (size_t i = 0; page->sites_before && row->site && i < page->sites_before->row_count; i++) {
-		const struct report_row *old = &page->sites_before->rows[i];
-
-		if (old->line == row->line && old->function && row->function &&
-		    strcmp(old->function, row->function) == 0 && old->file && row->file &&
-		    strcmp(old->file, row->file) == 0 && same_text(old->via, row->via))
-			return old->values;
-	}
-	return page->sites_before && row->site ? none : NULL;
+	if (!sites || !row->site)
+		return NULL;
+	found = bsearch(&row->site, sites, page->sites_before->row_count, sizeof(*sites), by_site);
+	return found ? (*found)->values : none;
 }
 
 static void write_row(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree,
-		      size_t at)
+		      const struct report_row **sites, size_t at)
 {
 	const struct page_row row = row_at(page, at);
-	const int64_t *before = values_before(page, &row);
+	const int64_t *before = values_before(page, sites, &row);
 	char id[32];
 
 	snprintf(id, sizeof(id), "row-%zu", at + 1);
@@ -220,10 +242,13 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 
 static void write_rows(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree)
 {
+	const struct report_row **sites = sites_before(page);
+
 	json_write_array(writer, "rows");
 	for (size_t i = 0; i < row_count(page); i++)
-		write_row(writer, page, tree, i);
+		write_row(writer, page, tree, sites, i);
 	json_write_array_end(writer);
+	free(sites);
 }
 
 static void write_verdicts(struct json_writer *writer, const struct audit *audit)
