@@ -2,13 +2,15 @@
 /*
  * The address space of the heap, and the table of its pages.
  *
- * How a request goes down: mheap's free spans are too short, so arena_extend maps more behind what is there. Nothing is
- * reserved ahead: a reservation counts against mlockall and limits, and would be the end of the heap. If somebody else has
- * mapped what comes next, or a large alignment asks for it, the arena goes on further up and leaves a hole.
- * How a free comes back: it does not come here; the pages of the arena stay mapped (scavenge.c gives their contents back).
+ * How a request goes down: no free span of mheap is long enough, so arena_extend maps more memory directly behind the
+ * arena. Address space is not reserved in advance: a reservation counts against mlockall and resource limits, and would
+ * fix the heap's maximum size. If another mapping is in the way, or a large alignment requires it, the arena continues
+ * at a higher address and leaves a hole. How a free comes back: it does not reach this file. Pages of the arena stay
+ * mapped; scavenge.c gives their contents back.
  *
- * The table has an entry for each page from arena_start on, holes included, so that a free finds its span by one
- * subtraction and one load. It grows in place; if it cannot, it moves, and the old one stays for those who read it.
+ * The table has one entry for each page from arena_start on, holes included, so that a free finds its span by one
+ * subtraction and one load. The table grows in place. If it cannot, it is copied elsewhere, and the old copy stays
+ * mapped for threads that may be reading it.
  */
 #include "arena.h"
 
@@ -19,15 +21,16 @@
 #define GiB ((uintptr_t)1 << 30)
 
 enum {
-	TableStep = 64 * 1024, /* bytes by which the table is mapped: of 64 MiB of arena */
-	Attempts = 40,	       /* places further up, each twice as far as the one before */
+	TableStep = 64 * 1024, /* The table is mapped in steps of this many bytes; each step covers 64 MiB of arena. */
+	Attempts = 40,	       /* addresses tried further up; each distance is twice the one before */
 };
 
-/* Go's place, and where address sanitizers leave room. The kernel puts mappings of its own choice far above. */
+/* Candidate start addresses. The first is Go's; the others are outside the ranges that address sanitizers use. The
+ * kernel places mappings without a fixed address far above all of them. */
 static const uintptr_t starts[] = {
 	768 * GiB, 1792 * GiB, 2816 * GiB, 3840 * GiB, 64 * GiB, 256 * GiB,
 };
-#define TABLE_BELOW (128 * GiB) /* the table's place, below the start: room for 128 TiB of heap */
+#define TABLE_BELOW (128 * GiB) /* The table is mapped this far below the arena's start: room for 128 TiB of heap. */
 
 static uintptr_t align_up(uintptr_t address, uintptr_t alignment)
 {
@@ -56,7 +59,7 @@ static enum sys_mapped extend_further(size_t size, uintptr_t alignment, struct a
 
 	for (unsigned i = 0; mapped == SysTaken && i < Attempts; i++) {
 		uintptr_t base = align_up(at, alignment);
-		/* Pages that a short way up to the alignment skips are for others. */
+		/* A gap of less than ArenaHole before the aligned address becomes part of the extent. */
 		if (base - used < ArenaHole)
 			*extent = (struct arena_extent){.base = used, .bytes = base - used + size};
 		else
@@ -78,14 +81,15 @@ static bool table_moves(size_t need)
 		return false;
 	if (mheap.table_mapped != 0)
 		memcpy(table, arena_map.spans, arena_map.pages * sizeof *table);
-	/* Before `pages`, which readers look at first: both tables have the entries of all live objects. */
+	/* Published before `pages`, which readers load first. Old and new table both have the entries of all live
+	 * objects. */
 	__atomic_store_n(&arena_map.spans, table, __ATOMIC_RELEASE);
 	mheap.table_mapped = bytes;
 	mheap.table_sys += bytes;
 	return true;
 }
 
-/* Makes room in the table for the pages below `end`. */
+/* Extends the table to cover all pages below `end`. */
 static bool extend_table(uintptr_t end)
 {
 	size_t need = align_up(((end - mheap.arena_start) >> PageShift) * sizeof *arena_map.spans, TableStep);

@@ -6,18 +6,18 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { ArenaHole = 64 << 20 }; /* bytes; shorter ways up to an alignment are mapped and not left as holes */
+enum { ArenaHole = 64 << 20 }; /* bytes; a shorter gap before an aligned address is mapped, not left as a hole */
 
 struct arena_extent {
 	uintptr_t base;
 	size_t bytes;
-	size_t hole; /* bytes between the arena's old end and `base` that are not the heap's */
+	size_t hole; /* bytes between the arena's old end and `base` that do not belong to the heap */
 };
 
 /*
- * Maps at least `size` bytes, which end at the extent's end and begin at a multiple of `alignment` (a power of two, at
- * least a page), and makes room for their pages in the table. The caller holds mheap.lock, and publishes the extent.
- * False: memory or address space is out, and nothing has changed.
+ * Maps at least `size` bytes and extends the page table to cover them. The last `size` bytes of the extent begin at a
+ * multiple of `alignment` (a power of two, at least a page). The caller holds mheap.lock, and publishes the extent.
+ * Returns false, with nothing changed, if there is no memory or address space.
  */
 bool arena_extend(size_t size, uintptr_t alignment, struct arena_extent *extent);
 

@@ -4,8 +4,8 @@
  *
  * .eh_frame_hdr is a table of (start of a function, address of its FDE), sorted by start. cfi_lookup runs the
  * instructions of the CIE and then of the FDE up to the address, and follows three registers only: the CFA, rbp and the
- * return address. Reads stop at the end of the record; a wrong record gives no rule or a wrong one, never a fault,
- * because unwind.c checks each address that a rule leads to.
+ * return address. Reads stop at the end of the record. A malformed record yields no rule or a wrong rule, never a
+ * fault, because unwind.c checks each address before it reads from it.
  */
 #include "cfi.h"
 
@@ -17,7 +17,8 @@
 enum { RegBp = 6, RegSp = 7, RegRa = 16 }; /* DWARF register numbers of amd64 */
 enum { StateStack = 8 };		   /* nested DW_CFA_remember_state */
 
-/* Values and names of the DWARF standard and the Linux Standard Base. <dwarf.h> is not libc's, so they stand here. */
+/* From the DWARF standard and the Linux Standard Base, with their names. Defined here because <dwarf.h> belongs to
+ * elfutils, and libgoalloc depends on libc only. */
 enum {
 	DW_EH_PE_absptr = 0x00,
 	DW_EH_PE_uleb128 = 0x01,
@@ -35,7 +36,7 @@ enum {
 };
 
 enum {
-	/* The operand is in the low six bits. */
+	/* the three opcodes whose operand is in the low six bits */
 	DW_CFA_advance_loc = 0x40,
 	DW_CFA_offset = 0x80,
 	DW_CFA_restore = 0xc0,
@@ -114,7 +115,7 @@ static int64_t read_sleb(struct reader *r)
 	return (int64_t)value;
 }
 
-/* A pointer by its DW_EH_PE encoding; indirect ones are not followed. */
+/* Reads a pointer in the given DW_EH_PE encoding. Does not follow DW_EH_PE_indirect. */
 static uintptr_t read_encoded(struct reader *r, uint8_t encoding)
 {
 	const uint8_t *here = r->at;
@@ -186,7 +187,7 @@ static const uint8_t *eh_frame_hdr_of(uintptr_t address)
 	struct module m = {.address = address};
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
-	/* glibc 2.35: without locks, safe in signal handlers. */
+	/* Since glibc 2.35. Takes no locks, so it is safe in signal handlers. */
 	struct dl_find_object object;
 	if (_dl_find_object)
 		return _dl_find_object((void *)address, &object) == 0 ? object.dlfo_eh_frame : NULL;
@@ -195,7 +196,7 @@ static const uint8_t *eh_frame_hdr_of(uintptr_t address)
 	return m.eh_frame_hdr;
 }
 
-/* Encoding of the table's entries as all linkers write it: both numbers relative to the header. */
+/* The encoding that all linkers use for the table's entries: both numbers are relative to the header. */
 enum { TableEncoding = DW_EH_PE_datarel | DW_EH_PE_sdata4 };
 struct table_entry {
 	int32_t start, fde;
@@ -223,12 +224,12 @@ static const uint8_t *find_fde(uintptr_t address)
 	return low == 0 ? NULL : header + table[low - 1].fde;
 }
 
-/* ---- running it ---- */
+/* ---- executing call frame instructions ---- */
 
 struct state {
 	uint64_t cfa_register;
 	int64_t cfa_offset;
-	struct reader cfa_expression; /* where at is not NULL */
+	struct reader cfa_expression; /* valid if `at` is not NULL; replaces register and offset */
 	uint8_t bp_kind;
 	int64_t bp_offset;
 	bool ra_undefined, ra_moved, bp_lost;
@@ -272,7 +273,8 @@ static void lose(struct state *s, uint64_t reg, bool undefined)
 		s->ra_moved = true;
 }
 
-/* Whether the expression is `rbp + offset`, followed by DW_OP_deref if `dereference`. Others are not evaluated. */
+/* Whether the expression computes `rbp + offset`, followed by DW_OP_deref if `dereference`. Other expressions are not
+ * evaluated. */
 static bool bp_expression(struct reader expression, bool dereference, int64_t *offset)
 {
 	if (read_u8(&expression) != DW_OP_breg0 + RegBp)
@@ -302,7 +304,7 @@ static struct reader read_block(struct reader *r)
 }
 
 /* Executes call frame instructions until the row for `offset` (bytes from the start of the function) is complete.
- * False: an instruction that is not known here. */
+ * Returns false at an unknown instruction. */
 static bool run(struct reader r, const struct program *p, uint64_t offset, struct state *s)
 {
 	struct state stack[StateStack];
@@ -441,7 +443,7 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 		}
 	}
 	r.at = program;
-	/* DW_CFA_restore goes back to the row that the CIE describes. */
+	/* DW_CFA_restore returns a register to its rule in the CIE's initial row. */
 	return run(r, p, 0, &p->initial);
 }
 

@@ -3,8 +3,9 @@
 #define CFI_H
 
 /*
- * What .eh_frame says about one address: how to get from the frame of a function that stands there to its caller's.
- * Only what amd64 compilers emit; anything else is "no rule". Async-signal-safe, allocates nothing.
+ * Looks up in .eh_frame how to get from the frame of a function, at a given address in it, to its caller's frame.
+ * Understands only what compilers emit for amd64; for anything else there is no rule. Async-signal-safe; allocates
+ * nothing.
  */
 
 #include <stdbool.h>
@@ -13,11 +14,11 @@
 #pragma GCC visibility push(hidden)
 
 enum cfa_kind {
-	CfaNone,   /* no table covers the address, or it says what we do not follow */
+	CfaNone,   /* no table covers the address, or its rule is of an unsupported form */
 	CfaEnd,	   /* outermost frame */
 	CfaSp,	   /* CFA = rsp + cfa_offset */
 	CfaBp,	   /* CFA = rbp + cfa_offset */
-	CfaAtBp,   /* CFA = *(rbp + cfa_offset): functions that realign their stack */
+	CfaAtBp,   /* CFA = *(rbp + cfa_offset), in functions that realign their stack */
 	CfaSignal, /* the kernel's signal frame, with a ucontext at rsp */
 };
 
@@ -33,7 +34,7 @@ struct cfi_rule {
 	int16_t bp_offset;
 	int32_t cfa_offset;
 };
-_Static_assert(sizeof(struct cfi_rule) == 8, "one word, see the cache in unwind.c");
+_Static_assert(sizeof(struct cfi_rule) == 8, "fits one word of the cache in unwind.c");
 
 struct cfi_rule cfi_lookup(uintptr_t address);
 

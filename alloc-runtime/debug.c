@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See debug.h. The queue is under a lock of its own, innermost. */
+/* See debug.h. The queue has its own lock, debug_lock. */
 #include "debug.h"
 
 #include <sched.h>
@@ -11,20 +11,20 @@
 enum {
 	QueueLength = 4096,
 	EndPatience = 10000, /* yields */
-	FillAfter = 0xa5,    /* between the object and its trailer */
+	FillAfter = 0xa5,    /* fills the bytes between the object and its trailer */
 	FillFreed = 0xdf,
 };
 #define Live  0x6c697665206f626aULL
 #define Freed 0x667265656420216fULL
 
-/* Nothing of it is believed, and no pointer in it followed, while `seal` does not fit the rest. */
+/* Written behind each object. Its fields are used, and its pointer followed, only if `seal` matches the others. */
 struct trailer {
 	uint64_t seal; /* seal_of(Live or Freed) */
 	size_t size;
 	const struct goalloc_site *site;
-	uintptr_t pc; /* returns into the caller, where there is no site */
+	uintptr_t pc; /* the caller's return address, recorded if there is no site */
 };
-_Static_assert(sizeof(struct trailer) == DebugTrailer, "announced");
+_Static_assert(sizeof(struct trailer) == DebugTrailer, "the size that debug.h declares");
 
 bool debug_level;
 
@@ -37,7 +37,7 @@ static struct trailer *trailer_of(const struct mspan *s, const void *object)
 	return (struct trailer *)((char *)object + s->elemsize) - 1;
 }
 
-/* Multiplication by an odd number loses nothing: a change in any one field always changes the seal. */
+/* Multiplication by an odd number is invertible modulo 2^64, so a change in any one field always changes the seal. */
 static uint64_t seal_of(const struct trailer *t, uint64_t state)
 {
 	const uint64_t odd = 0x9e3779b97f4a7c15;
@@ -110,7 +110,8 @@ void *debug_freed(struct mspan *s, void *object)
 	struct trailer *t = trailer_of(s, object);
 	t->seal = seal_of(t, Freed);
 	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
-	/* In a child forked meanwhile, the queue holds objects only that are wholly filled. */
+	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
+	 * filled. */
 	atomic_signal_fence(memory_order_seq_cst);
 	void *out = queue[queue_at];
 	queue[queue_at] = object;
@@ -132,7 +133,8 @@ size_t debug_size(const struct mspan *s, const void *object)
 
 __attribute__((destructor)) void debug_finish(void)
 {
-	/* A signal handler may end the process from inside of debug_freed: then nothing is checked. */
+	/* If a signal handler ends the process inside debug_freed, the lock is never released; then nothing is
+	 * checked. */
 	for (unsigned i = 0; !lock_try(&debug_lock); i++)
 		if (i == EndPatience)
 			return;

@@ -3,15 +3,15 @@
 #define DEBUG_H
 
 /*
- * The debug level, for GOALLOC_DEBUG=1 in the environment: every allocation and free takes the slow path.
+ * The debug level, enabled by GOALLOC_DEBUG=1 in the environment: every allocation and free takes the slow path.
  *
- * How a request goes down: it is enlarged by a trailer, which stands at the end of the element and says what was asked
- * for, and from where. The bytes between object and trailer are filled.
- * How a free comes back: trailer and fill are checked; the object is filled and waits in a queue. When it leaves the
- * queue, or the process ends, its fill and trailer are checked again, and only then is it freed.
+ * How a request goes down: it is enlarged by a trailer at the end of the element, which records the requested size and
+ * the caller. The bytes between object and trailer are filled with a pattern. How a free comes back: the trailer and
+ * the fill are checked; then the object is filled and enters a queue. When it leaves the queue, or the process exits,
+ * its fill and trailer are checked again, and only then is it freed.
  *
- * Every byte of the trailer is under a seal. A fault is reported with address, span and, if the trailer is whole, site;
- * then the process aborts.
+ * A checksum covers every byte of the trailer. A fault is reported with address and span, and with the allocation's
+ * site if the trailer is intact; then the process aborts.
  */
 
 #include "runtime.h"
@@ -19,16 +19,17 @@
 #pragma GCC visibility push(hidden)
 
 extern bool debug_level;
-extern struct lock debug_lock; /* of the queue, innermost */
+extern struct lock debug_lock; /* guards the queue; no other lock is taken while it is held */
 
-enum { DebugTrailer = 32 }; /* bytes that an object needs more */
+enum { DebugTrailer = 32 }; /* bytes added to each object */
 
 void debug_init(void);
-void debug_finish(void); /* checks the queue; at exit, quick_exit and, in the preload library, _exit */
+void debug_finish(void); /* checks the queue; called by exit, quick_exit and, in the preload library, _exit */
 void debug_allocated(void *object, size_t size, const struct caller *caller);
-/* Checks an object that is being freed and queues it. Returns the one to be freed instead, or NULL. */
+/* Checks an object that is being freed and puts it into the queue. Returns the object that left the queue and is to be
+ * freed now, or NULL. */
 void *debug_freed(struct mspan *s, void *object);
-size_t debug_size(const struct mspan *s, const void *object); /* as asked for */
+size_t debug_size(const struct mspan *s, const void *object); /* the size that the program asked for */
 
 #pragma GCC visibility pop
 #endif

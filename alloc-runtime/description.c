@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The published description of goalloc_contract.h, and the note by which observers find it. */
+/* The description of goalloc_contract.h, and the ELF note by which observers find it. */
 #include "runtime.h"
 
 static uint16_t class_sizes[NumSizeClasses];
@@ -25,7 +25,8 @@ __attribute__((visibility("hidden"))) struct goalloc_description goalloc_descrip
 	.span_alloc_count_width = sizeof(((struct mspan *)0)->allocCount),
 };
 
-/* Distance instead of address: the same bytes in a shared library, position-independent or not. */
+/* The note has a distance and not an address, so that it needs no relocation in a shared library or
+ * position-independent program. */
 __asm__(".pushsection .note.goalloc, \"a\", \"note\"\n"
 	".balign 4\n"
 	".4byte 992f - 991f, 994f - 993f, 1\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The last words of a process whose heap is not to be trusted any more. Nothing here allocates. */
+/* Messages of a process that aborts because its heap is corrupt. Nothing here allocates. */
 #include "runtime.h"
 
 #include "sys.h"

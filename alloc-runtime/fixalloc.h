@@ -3,26 +3,26 @@
 #define FIXALLOC_H
 
 /*
- * A free-list allocator for objects of one size, for the allocator's own structures. Memory is never given back, so a
- * stale pointer to such an object still points to one of the same type: what free does without locks relies on it.
- * The caller holds the lock that guards the list.
+ * A free-list allocator of fixed-size objects, for the allocator's own structures. Memory is never returned to the
+ * system, so a stale pointer to such an object still points to an object of the same type; the lock-free paths of free
+ * rely on this. The caller holds the lock that guards the list.
  */
 
 #include <stddef.h>
 
 struct fixalloc {
 	size_t size; /* a multiple of 64: objects are aligned to cache lines */
-	void *list;  /* freed ones; the first word links, the rest keeps its contents */
-	char *chunk; /* what is left of the newest chunk */
+	void *list;  /* freed objects: the first word links them, the rest keeps its contents */
+	char *chunk; /* unused part of the newest chunk */
 	size_t left;
 	size_t inuse; /* bytes of objects handed out */
 	size_t sys;   /* bytes mapped */
 };
 
 void fixalloc_init(struct fixalloc *f, size_t size);
-void *fixalloc_alloc(struct fixalloc *f); /* zero when new, else as it was freed; NULL when memory is out */
+void *fixalloc_alloc(struct fixalloc *f); /* zeroed if new, else with its old contents; NULL: no memory */
 void fixalloc_free(struct fixalloc *f, void *object);
-/* Begins a new chunk and a new list of freed objects, where the old ones may be broken. */
+/* Drops the current chunk and the list of freed objects, which may be inconsistent (in the child of a fork). */
 void fixalloc_forget(struct fixalloc *f);
 
 #endif

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork in a process with threads. Nothing is locked across it: glibc's fork takes locks of stdio after it has called the
- * handlers of pthread_atfork, from threads that may be allocating while they hold them. A fork that held our locks until
- * those threads are done would wait for ever.
+ * Fork in a process with threads. No lock is held across the fork, because glibc's fork takes locks of stdio after it
+ * has called the handlers of pthread_atfork, and other threads may be allocating while they hold those. A fork that
+ * held our locks and waited for those threads would deadlock.
  *
- * So the child gets the heap as the other threads, which it does not have, left it: at any instruction. What it sees is a
- * consistent cut, in which each thread's stores up to some point have been done and none after it. The child makes the
- * heap whole from what holds at every instant:
+ * The child therefore gets the heap as the other threads, which do not exist in it, left it at arbitrary instructions.
+ * What it sees is a consistent cut: for each thread, all stores up to some point and none after it. The child repairs
+ * the heap from what holds at every instant:
  *
- *   a lock was held    what the locks guard is made anew from the spans in use (mheap_rebuild): lists, tree, table, sums.
- *                      A span in use says so from the end of its allocation to the begin of its release
- *   always             the spans of caches of other threads lose their owner (mcache_abandonOthers): an object is free if
- *                      any of a span's bits say so, which is true in the middle of any operation
+ *   a lock was held    what the locks guard (lists, tree, table, sums) is rebuilt from spans in use (mheap_rebuild).
+ *                      A span is marked as in use from the end of its allocation to the beginning of its release
+ *   always             the spans in other threads' caches lose their owner (mcache_abandonOthers): an object is free if
+ *                      any of the span's bits say so, which is true in the middle of any operation
  *
- * What a thread had in its hands is lost: an object, a window's objects, or a fresh span, each.
+ * What another thread was handling at that moment is leaked: at most one object, the objects of one window, or one
+ * fresh span per thread.
  *
- * The handler is registered by a constructor, because registering allocates. Registered early, it runs before the
- * program's own.
+ * A constructor registers the handler, because registering allocates. Since it is registered early, it runs before the
+ * program's own handlers.
  */
 #include <pthread.h>
 
@@ -25,7 +26,7 @@
 #include "runtime.h"
 #include "scavenge.h"
 
-/* Whether it was held. */
+/* Releases the lock. Returns whether it was held. */
 static bool reset(struct lock *lock)
 {
 	return atomic_exchange_explicit(&lock->state, 0, memory_order_relaxed) != 0;
@@ -53,7 +54,7 @@ static __attribute__((constructor)) void register_handlers(void)
 	pthread_atfork(NULL, NULL, in_child);
 }
 
-/* Called by mallocinit so that a static link takes this file and its constructor along. */
+/* Does nothing. mallocinit calls it so that a static link includes this file and its constructor. */
 void fork_init(void)
 {
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The contended half of lock.h: Drepper's third mutex ("Futexes are tricky"). */
+/* The contended paths of lock.h: the third mutex of Drepper's "Futexes are tricky". */
 #include "lock.h"
 
 #include "sys.h"
 
-enum { Spins = 60 }; /* a holder's critical section is some tens of instructions */
+enum { Spins = 60 }; /* enough for a critical section, which is some tens of instructions */
 
 void lock_slow(struct lock *lock)
 {

@@ -3,8 +3,9 @@
 #define LOCK_H
 
 /*
- * A mutex on one word. pthread's would not do: it may allocate, may be interposed and cannot be reset after fork.
- * Waiters sleep in futex(2). Acquiring is an acquire, releasing a release operation on `state`; sleeping needs no more.
+ * A mutex in one word. pthread mutexes are unsuitable: they may be interposed, may allocate, and cannot be reset after
+ * fork. Waiters sleep in futex(2). Acquiring is an acquire operation on `state`, releasing a release operation; nothing
+ * else needs ordering.
  *
  * Order in which locks are taken, outermost first:
  *
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 struct lock {
-	_Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+	_Atomic uint32_t state; /* 0: free, 1: held, 2: held, and at least one waiter sleeps */
 };
 
 void lock_slow(struct lock *lock);

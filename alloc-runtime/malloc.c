@@ -14,17 +14,17 @@
 #include "special.h"
 #include "sys.h"
 
-enum { MovedAtOnce = 1 << 20 }; /* bytes of a large object that exist twice while it moves */
+enum { MovedAtOnce = 1 << 20 }; /* bytes of a large object that are in memory twice while it is moved */
 
-static const char zerobase[8]; /* objects of no size stand here */
+static const char zerobase[8]; /* the address of all zero-size objects */
 
-/* What an allocation is, once it is known. */
+/* An allocation request after classification. */
 struct request {
 	enum { Tiny, Small, Large } kind;
 	unsigned spanclass;
 	size_t size;
-	uint64_t bytes;	  /* that it counts for: its class's, whole pages, or as asked for when tiny */
-	size_t alignment; /* of a large object, where it is more than a page */
+	uint64_t bytes;	  /* bytes that it counts for: its size class; whole pages if large; as requested if tiny */
+	size_t alignment; /* of a large object, if more than a page */
 };
 
 static void *out_of_memory(void)
@@ -96,14 +96,15 @@ static struct request request_small(size_t size, unsigned spanclass)
 				.bytes = size_classes[spanclass_size_class(spanclass)].size};
 }
 
-/* The first allocation of all reads the environment, on which depends what any needs. */
+/* Initialises the allocator before the process's first allocation: the environment that it reads (GOALLOC_DEBUG)
+ * changes the size needed. */
 static inline void prepare(void)
 {
 	if (unlikely(mcache_self == &mcache_dummy))
 		mcache_leave(mcache_enter());
 }
 
-/* Everything, the slow way. Does not zero but tiny objects. */
+/* The slow path for every size. Zeroes tiny objects only; callers zero the rest if s->needzero. */
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller)
 {
 	unsigned noscan = flags & ForNoscan;
@@ -141,8 +142,8 @@ void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller)
 	if (rounded > MaxSmallSize || alignment > PageSize) {
 		r = request_large(whole, alignment, ForScan);
 	} else {
-		/* Spans start at pages, so a class whose size is a multiple of the alignment has only such objects. The
-		 * largest class is one for every alignment. */
+		/* Spans start at page boundaries, so in a class whose size is a multiple of the alignment all objects
+		 * are aligned. The size of the largest class is a multiple of every alignment. */
 		unsigned spanclass = malloc_span_class[rounded / MallocSizeStep];
 		while (size_classes[spanclass_size_class(spanclass)].size % alignment != 0)
 			spanclass += 2;
@@ -208,7 +209,7 @@ void *goalloc_noscan_at(size_t size, const struct goalloc_site *site)
 
 static void free_shared(struct mspan *s, unsigned index)
 {
-	/* Once the object is free the span may go, so all that is needed of it comes first. */
+	/* Read before the object is freed: afterwards the span may be returned to mheap and reused. */
 	unsigned spanclass = s->spanclass, nelems = s->nelems, in_word;
 	uintptr_t address = s->base + index * s->elemsize;
 	_Atomic uint64_t *freeBits = s->freeBits;
@@ -216,7 +217,8 @@ static void free_shared(struct mspan *s, unsigned index)
 	if (unlikely(!mspan_freeShared(s, index, &in_word)))
 		goalloc_fatal("double free of", address);
 	unsigned group = nelems - index / 32 * 32;
-	/* Summing up at every free would cost more than the free. */
+	/* Counts the free objects of the whole span only when those of this half word reach a multiple of 8, because
+	 * counting costs more than a free. */
 	if (nelems > 32 && in_word % 8 != 0 && in_word != group)
 		return;
 	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
@@ -317,7 +319,8 @@ size_t mallocgc_usable(const void *object)
 	return unlikely(debug_level) ? debug_size(s, object) : s->elemsize;
 }
 
-/* Of a span in use: whether the object is free, as far as its bits say. They do while it waits for nobody's window. */
+/* Whether an object of a span in use is free, as far as this thread can tell. An object in the window of another
+ * thread's cache looks allocated. */
 static bool looks_free(struct mspan *s, unsigned index)
 {
 	uint64_t shared = atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1;

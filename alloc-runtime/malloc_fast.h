@@ -3,11 +3,11 @@
 #define MALLOC_FAST_H
 
 /*
- * The fast paths, inlined into the functions that programs call. Whatever they cannot do there and then they leave to
- * a slow path, which those functions tail-call, so that it sees the program's own return address.
+ * The fast paths, inlined into the functions that programs call. In every other case those functions tail-call a slow
+ * path, so that it sees the program's own return address.
  *
- * An allocation reads one word of the sampler (see probes.h), the thread's mcache, and the span that it holds. A free
- * reads the page's span. Neither takes a lock, and nothing in them is there for the probes.
+ * An allocation reads one word of the sampler (see probes.h), the thread's mcache, and the span in it. A free reads the
+ * span of the object's page. Neither takes a lock or executes an instruction for the sake of the probes.
  */
 
 #include "probes.h"
@@ -15,7 +15,7 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The next object of the window of the cache's span. False: the slow path must find one. */
+/* Takes the next object in the window of the cache's span. Returns false if the slow path must find one. */
 static inline bool malloc_fast(size_t index, size_t limit, const uint8_t *table, unsigned noscan, struct mspan **span,
 			       void **object)
 {
@@ -42,7 +42,8 @@ static inline struct mspan *span_at(const void *object)
 
 void free_slow(void *object);
 
-/* Clears bit n of a row of words; whether it was set. In four instructions and a store, which compilers do not find. */
+/* Clears bit n of an array of words and returns whether it was set. In assembly because compilers do not find this
+ * form: four instructions and a store. */
 static inline bool clear_bit(uint64_t *words, size_t n)
 {
 	size_t word;
@@ -71,7 +72,8 @@ static inline void free_fast(void *object)
 	if (unlikely(page >= racy_get(&arena_map.pages)))
 		return free_slow(object);
 	struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
-	/* Object boundary, span state and owner in one multiplication: see divMagic. */
+	/* One multiplication checks the object's boundary and the span's state, and gives the object's index: see
+	 * divMagic. */
 	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
 	size_t index = (size_t)(product >> 64);
 	if (unlikely((uint64_t)product >= s->divMagic))

@@ -3,15 +3,15 @@
  * A thread's cache: one span of each span class, which only this thread allocates from, without locks.
  *
  * How a request goes down: malloc_fast takes an object of alloc[class]; when its window is empty, mcache_nextFree opens
- * the next window; when the span is used up, refill replaces the span: by itself if a quarter of it is free again, else
- * by one of `ready`, by one of `full` that a sweep cycle finds worth it, or by one from mcentral.
- * How a free comes back: the owner's free clears the object's bit and counts down; at 0, mcache_freedSome moves the span
- * from `full` to `ready`, or gives it to mcentral if it is wholly free or too many are ready. A free by another thread
- * sets a bit in freeBits; the one that makes the span a quarter free puts it on the owner's `posted` list, which the
- * owner reads at its next refill.
+ * the next window; when the span is used up, refill replaces the span: with the same span if a quarter of it is free
+ * again, else with one of `ready`, with one of `full` that a sweep cycle finds an eighth free, or with one from
+ * mcentral. How a free comes back: the owner's free clears the object's bit and counts down; at 0, mcache_freedSome
+ * moves the span from `full` to `ready`, or gives it to mcentral if it is wholly free or too many are ready. A free by
+ * another thread sets a bit in freeBits; the one that makes the span a quarter free puts it on the owner's `posted`
+ * list, which the owner reads at its next refill.
  *
  * mcaches are never unmapped and their counters never decrease, so observers can walk them at any time. When a thread
- * ends, its spans go to their mcentrals and the mcache waits for another thread.
+ * ends, its spans go to their mcentrals, and its mcache is kept for a later thread.
  */
 #include "runtime.h"
 
@@ -35,9 +35,9 @@ struct mcache mcache_shared;
 struct lock mcache_shared_lock;
 
 static pthread_key_t thread_end;
-static __thread unsigned rounds; /* of destructors of this thread */
+static __thread unsigned rounds; /* rounds of destructors that have run in this thread */
 
-/* What the cache allocated since it took the span. */
+/* Returns the number of objects, and their bytes, that the cache has allocated since it took the span. */
 static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *bytes)
 {
 	struct mspan *s = c->alloc[spanclass];
@@ -56,9 +56,9 @@ static uint64_t take_objects(struct mcache *c, unsigned spanclass, uint64_t *byt
 static void take_posted(struct mcache *c, struct mcache *self);
 
 enum {
-	MaxReady = 32, /* ready spans of a class that a cache keeps; more go to their mcentral */
+	MaxReady = 32, /* ready spans per class that a cache keeps; others go to their mcentral */
 	NotCounting = INT32_MAX,
-	WarmCaches = 8, /* of ended threads, whose memory is kept */
+	WarmCaches = 8, /* caches of ended threads whose memory is kept */
 };
 
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
@@ -80,7 +80,8 @@ static void give_back(struct mspan *s)
 	mcentral_uncacheSpan(&mheap.central[s->spanclass], s);
 }
 
-/* Puts a span that the cache owns, but does not allocate from, on the list that its number of free objects asks for. */
+/* Puts a span that the cache owns but does not allocate from on `full` or `ready`, depending on the number of its free
+ * objects. */
 static void place(struct mcache *c, struct mspan *s)
 {
 	unsigned spanclass = s->spanclass, free = mspan_countFree(s);
@@ -89,7 +90,7 @@ static void place(struct mcache *c, struct mspan *s)
 		s->countdown = mspan_enough(s->nelems) - free;
 		return;
 	}
-	/* Wholly free ones are kept only where they are the next to be used. */
+	/* A wholly free span is kept only if it is the next to be used. */
 	bool first = c->ready[spanclass].first == NULL || c->ready[spanclass].first == s;
 	if ((free == s->nelems && !first) ||
 	    (c->nready[spanclass] >= MaxReady && reader_get(&s->list) != &c->ready[spanclass])) {
@@ -124,19 +125,22 @@ void mcache_post(struct mcache *c, struct mspan *s)
 	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst,
 						      memory_order_relaxed));
 	scavenge_posted();
-	/* The cache may have given up the span, and looked at its list for the last time. */
+	/* If the cache has given up the span meanwhile, it may have read its list for the last time before this
+	 * post. */
 	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != c)
 		take_posted(c, NULL);
 }
 
-/* Empties the list of posted spans of c. Places those that `self` owns, passes on those that have another owner by now. */
+/* Empties c's list of posted spans. Places the spans that `self` owns, and passes on those that have another owner by
+ * now. */
 static void take_posted(struct mcache *c, struct mcache *self)
 {
 	struct mspan *s = atomic_exchange_explicit(&c->posted, NULL, memory_order_seq_cst), *next;
 
 	for (; s; s = next) {
 		next = s->next_posted;
-		/* Before the span is looked at, so that a thread that frees from now on posts it again. */
+		/* Cleared before the bits are read, so that a thread that frees an object after this posts the span
+		 * again. */
 		atomic_store_explicit(&s->posted, false, memory_order_seq_cst);
 		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
 		if (!owner)
@@ -148,7 +152,7 @@ static void take_posted(struct mcache *c, struct mcache *self)
 	}
 }
 
-/* Makes all free objects of a span that the cache owns available to allocate from. */
+/* Prepares a span that the cache owns for allocation: makes all of its free objects available. */
 static void start(struct mspan *s)
 {
 	bool fresh = s->allocCount == 0 && s->freeindex == 0 && freeBits_count(s->freeBits, s->nelems) == 0;
@@ -164,7 +168,7 @@ static void start(struct mspan *s)
 	}
 }
 
-/* Looks through the cache's used-up spans, once a sweep cycle, for one that is an eighth free. See sweep.c. */
+/* Searches the cache's used-up spans, once per sweep cycle, for one that is an eighth free. See sweep.c. */
 static struct mspan *sweep_full(struct mcache *c, unsigned spanclass)
 {
 	uint32_t gen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
@@ -193,8 +197,8 @@ static struct mspan *next_span(struct mcache *c, unsigned spanclass, struct call
 	return s ? s : mcentral_cacheSpan(&mheap.central[spanclass], c, caller);
 }
 
-/* Tells the sweeper what this thread has freed of the class since the last time. */
-static void tell_frees(struct mcache *c, unsigned spanclass)
+/* Reports to the sweeper how much of the class this thread has freed since the last report. */
+static void report_frees(struct mcache *c, unsigned spanclass)
 {
 	uint64_t frees = c->class_counters[spanclass].frees;
 	uint64_t bytes = (frees - c->frees_at_refill[spanclass]) * size_classes[spanclass_size_class(spanclass)].size;
@@ -213,14 +217,14 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 	objects = take_objects(c, spanclass, &bytes);
 	unsigned free = mspan_countFree(s);
 
-	/* The cache's own span again, when enough of it has been freed. */
+	/* Reuses the cache's current span if enough of it has been freed. */
 	if (s == &emptymspan || free < mspan_enough(s->nelems)) {
 		owner_set(&c->alloc[spanclass], &emptymspan);
 		if (s != &emptymspan)
 			to_full(c, s, free);
 		if (atomic_load_explicit(&c->posted, memory_order_relaxed))
 			take_posted(c, c);
-		tell_frees(c, spanclass);
+		report_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
 	}
 	if (s) {
@@ -272,7 +276,8 @@ static void releaseAll(struct mcache *c)
 	sequence_step(&c->sequence.moving);
 }
 
-/* What the cache of an ended thread does not need. What is pending waits for the next thread of the cache. */
+/* Returns the memory that the cache of an ended thread does not need. Pending events are kept for the cache's next
+ * thread. */
 static void give_memory_back(struct mcache *c)
 {
 	size_t listening = sizeof *c - MCacheKept - MCacheOwn;
@@ -295,7 +300,8 @@ static void put_free(struct mcache *c)
 static void freemcache(struct mcache *c)
 {
 	releaseAll(c);
-	/* Programs that start and end threads all the time use the same few caches again. */
+	/* Caches of programs that constantly start and end threads are soon used again, so the first WarmCaches keep
+	 * their memory. */
 	if (reader_get(&mheap.nfreecaches) >= WarmCaches)
 		give_memory_back(c);
 	lock_acquire(&mheap.cachelock);
@@ -303,9 +309,9 @@ static void freemcache(struct mcache *c)
 	lock_release(&mheap.cachelock);
 }
 
-/* Other destructors of the ending thread may allocate and free, so ours comes back for all rounds but the last, in which
- * sanitizers take down the thread. What is allocated and freed afterwards, by libc itself too, goes by the shared
- * cache. */
+/* Destructor of the thread's cache. Other destructors may allocate and free after it, so it runs again in every round
+ * but the last, in which sanitizers take down the thread. Allocations and frees after that, also by libc itself, use
+ * the shared cache. */
 static void thread_ends(void *value)
 {
 	if (++rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
@@ -371,7 +377,7 @@ struct mcache *mcache_attach(void)
 	lock_release(&mheap.cachelock);
 	if (c) {
 		mcache_self = c;
-		/* May allocate, by way of this very mcache. */
+		/* May allocate, from this mcache. */
 		pthread_setspecific(thread_end, c);
 		return c;
 	}
@@ -389,7 +395,8 @@ bool mcache_othersInUse(void)
 	return false;
 }
 
-/* A cache whose spans have been abandoned: only its counters are left. Its lists may be broken, so nothing follows them. */
+/* Empties a cache whose spans have been abandoned and keeps its counters. Its lists may be inconsistent, so nothing
+ * follows them. */
 static void empty_cache(struct mcache *c)
 {
 	for (unsigned i = 0; i < NumSpanClasses; i++) {
@@ -409,7 +416,7 @@ void mcache_abandonOthers(bool shared)
 {
 	for (struct mspan *s = mheap.allspans; s; s = s->alllink) {
 		struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
-		/* Whoever was about to post the span has not come to it. */
+		/* The thread that set the flag does not exist in this process, and did not complete the post. */
 		atomic_store_explicit(&s->posted, false, memory_order_relaxed);
 		if (s->state != mSpanInUse || owner == mcache_self || (owner == &mcache_shared && !shared))
 			continue;

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The spans of one span class that belong to no mcache, between the mcaches and mheap.
+ * The spans of one span class that belong to no mcache; the layer between the mcaches and mheap.
  *
- * How a request goes down: cacheSpan takes the first span of `nonempty`, else grow gets a fresh one from mheap.
- * How a free comes back: whoever frees the object that makes a span of `empty` a quarter free moves it to `nonempty`;
- * whoever frees the last one gives the span back to mheap. Both are decided again under the lock, because somebody else
- * may have taken or freed the span since its bits were counted; a span that is on neither of this mcentral's lists is
- * none of its business any more.
+ * How a request goes down: cacheSpan takes the first span of `nonempty`, else grow gets a fresh one from mheap. How a
+ * free comes back: the free that makes a span of `empty` a quarter free moves it to `nonempty`; the free of its last
+ * object returns the span to mheap. Both conditions are checked again under the lock, because another thread may have
+ * taken or freed the span since its bits were counted. A span that is on neither list of this mcentral is left alone.
  */
 #include "runtime.h"
 
 #include "sampler.h"
 
-enum { PrefaultObjects = 2048 }; /* bytes up to which objects are believed to be written wholly */
+enum { PrefaultObjects = 2048 }; /* objects up to this many bytes are assumed to be written completely */
 
 static struct mspan *mcentral_grow(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
@@ -45,7 +44,7 @@ static struct mspan *take_nonempty(struct mcentral *central, struct mcache *c)
 	return s;
 }
 
-/* Returns a span of the cache's own, not yet collected. */
+/* Returns a span that the cache now owns; the caller collects its free objects. */
 struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller)
 {
 	struct mspan *s = take_nonempty(central, c);
@@ -62,7 +61,8 @@ struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, str
 	return s;
 }
 
-/* Under the lock: puts a span of `empty` where its free objects ask for. True: off the list, wholly free. */
+/* Called with the lock held. Moves a span of `empty` to `nonempty` if at least `enough` objects are free. Returns true
+ * if it is wholly free: then it is on no list any more. */
 static bool place(struct mcentral *central, struct mspan *s, unsigned enough)
 {
 	unsigned free = freeBits_count(s->freeBits, s->nelems);

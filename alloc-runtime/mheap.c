@@ -3,8 +3,8 @@
  * The heap of pages: the arena, cut into spans.
  *
  * How a request goes down: mheap_alloc → alloc_m → allocSpanLocked takes the best fit of free[] and freelarge, else
- * mheap_grow gets more arena from arena.c. What is too long is cut, and the rest stays free.
- * How a free comes back: mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
+ * mheap_grow gets more arena from arena.c. A longer span is split, and the rest stays free. How a free comes back:
+ * mheap_freeSpan merges the span with its free neighbours, which it finds through the table.
  */
 #include "runtime.h"
 
@@ -18,13 +18,16 @@
 #include "treap.h"
 
 enum {
-	HeapAllocChunk = 1 << 20,  /* the arena grows by at least so much */
-	GrowPages = 8,		   /* and by multiples of so many pages: 64 KiB */
-	ClockPages = 16,	   /* of a freed span, for which it is worth to ask the clock */
-	ReleasedAtOnce = 64,	   /* pages that an object gives up when it shrinks: 512 KiB */
-	HoleFilled = 1 << 17,	   /* pages of a hole whose table entries are filled, against wild frees: 1 GiB */
-	PrefaultAhead = 64 * 1024, /* bytes that are prefaulted at most */
-	PrefaultShare = 16,	   /* and of free pages behind a span: 1 / PrefaultShare of the heap in use */
+	HeapAllocChunk = 1 << 20, /* the arena grows by at least this many bytes */
+	GrowPages = 8,		  /* and by multiples of this many pages: 64 KiB */
+	ClockPages = 16,	  /* the free of a span of at least this many pages reads the clock */
+	/* an object that shrinks by at least this many pages (512 KiB) returns them at once */
+	ReleasedAtOnce = 64,
+	/* only holes up to this many pages (1 GiB) have all table entries set, to detect invalid frees */
+	HoleFilled = 1 << 17,
+	PrefaultAhead = 64 * 1024, /* at most this many bytes are prefaulted at a time */
+	/* and of the free pages behind a span at most 1 / PrefaultShare of the heap in use */
+	PrefaultShare = 16,
 };
 
 struct mheap mheap;
@@ -57,7 +60,7 @@ static void set_table(const struct mspan *s, struct mspan *value, bool all_pages
 {
 	struct mspan **first = &arena_map.spans[page_of(s)], **last = first + s->npages - 1;
 
-	/* Other threads look pages up without locks. */
+	/* Other threads look up pages without locks. */
 	if (all_pages)
 		for (struct mspan **p = first; p <= last; p++)
 			__atomic_store_n(p, value, __ATOMIC_RELEASE);
@@ -75,7 +78,8 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 			s->alllink = mheap.allspans;
 			mheap.allspans = s;
 		}
-		/* Not what posting uses: a late freer may still hold the struct on some mcache's list. */
+		/* `next_posted` and `posted` are not reset: an mcache's list of posted spans may still contain this
+		 * struct. */
 		s->base = base;
 		s->npages = npages;
 		s->npreleased = s->released_tail = 0;
@@ -123,7 +127,7 @@ static struct mSpanList *busy_list(size_t npages)
 
 static struct mspan *free_neighbour(uintptr_t page)
 {
-	/* Unsigned: the page before the first is past the last. */
+	/* The subtraction is unsigned, so an address before the first page gives a number past the last. */
 	if (page >= arena_map.pages)
 		return NULL;
 	struct mspan *s = arena_map.spans[page];
@@ -160,7 +164,7 @@ static void freeSpanLocked(struct mspan *s)
 	insert_free(s);
 }
 
-/* A hole is a span that nobody frees and nothing merges with. */
+/* A hole is a span that is never freed or merged with a neighbour. */
 static void make_hole(struct mspan *s, size_t bytes)
 {
 	s->npages = bytes >> PageShift;
@@ -171,7 +175,7 @@ static void make_hole(struct mspan *s, size_t bytes)
 	mheap.holes += bytes;
 }
 
-/* Adds at least npages to the arena, the last of them at a multiple of align_pages, as a free span. */
+/* Adds at least npages to the arena as a free span. The last npages of it begin at a multiple of align_pages. */
 static bool mheap_grow(size_t npages, size_t align_pages, struct mheap_grown *grown)
 {
 	size_t ask = (npages + GrowPages - 1) / GrowPages * GrowPages << PageShift;
@@ -206,7 +210,8 @@ static bool mheap_grow(size_t npages, size_t align_pages, struct mheap_grown *gr
 	return true;
 }
 
-/* Best fit: the shortest that is long enough, the lowest address among equals, which keeps the arena dense. */
+/* Best fit: the shortest span that is long enough, and of equals the one with the lowest address, which keeps the arena
+ * dense. */
 static struct mspan *allocLarge(size_t npages)
 {
 	return mTreap_bestFit(&mheap.freelarge, npages);
@@ -222,7 +227,7 @@ static struct mspan *find_free(size_t npages)
 	return allocLarge(npages);
 }
 
-/* Takes a free span off its list and cuts it to npages; the rest stays free. */
+/* Takes a free span off its list and shortens it to npages; the rest stays free. */
 static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grown *grown)
 {
 	remove_free(s);
@@ -235,7 +240,8 @@ static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grow
 		}
 		rest->pages_needzero = s->pages_needzero;
 		rest->unusedsince = s->unusedsince;
-		/* Where some were, it is not known which. */
+		/* It is not recorded which of the pages had been released, so as many as possible are assumed to be in
+		 * the rest. */
 		rest->npreleased = s->npreleased < rest->npages ? s->npreleased : rest->npages;
 		rest->released_tail = s->released_tail < rest->npages ? s->released_tail : rest->npages;
 		s->npages = npages;
@@ -243,11 +249,11 @@ static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grow
 		set_table(rest, rest, false);
 	}
 	s->npreleased = s->released_tail = 0;
-	s->state = mSpanDead; /* nobody's neighbour until it is somebody's */
+	s->state = mSpanDead; /* not to be merged with until it is in use */
 	return s;
 }
 
-/* A free span of exactly npages, off its list. */
+/* Returns a free span of exactly npages, which is on no list. */
 static struct mspan *allocSpanLocked(size_t npages, struct mheap_grown *grown)
 {
 	scavenge_for(npages);
@@ -304,12 +310,13 @@ static bool init_small(struct mspan *s, unsigned spanclass)
 	s->objMagic = class->divMagic;
 	if (!mheap_initBits(s))
 		return false;
-	/* Objects of the tiny span class may be shared blocks; only the slow path of free knows, as at debug level. */
+	/* The slow path handles all frees of the tiny span class, whose objects may be shared blocks, and all frees at
+	 * the debug level. */
 	s->divMagic = spanclass == TinySpanClass || debug_level ? 0 : class->divMagic;
 	return true;
 }
 
-/* Cuts `pages` off the front, as a free span. */
+/* Splits the first `pages` pages off as a free span. */
 static bool free_front(struct mspan *s, size_t pages)
 {
 	struct mspan *front = new_span(s->base, pages);
@@ -324,22 +331,23 @@ static bool free_front(struct mspan *s, size_t pages)
 	return true;
 }
 
-/* Pages from the span's base to its first multiple of `alignment`. */
+/* The number of pages from the span's base to its first multiple of `alignment`. */
 static size_t pages_to(const struct mspan *s, uintptr_t alignment)
 {
 	return (-s->base & (alignment - 1)) >> PageShift;
 }
 
-/* A free span that holds npages at a multiple of align_pages. */
+/* Finds a free span that contains npages beginning at a multiple of align_pages. */
 static struct mspan *find_aligned(size_t npages, size_t align_pages)
 {
 	uintptr_t alignment = align_pages << PageShift;
-	/* Any of so many pages does. */
+	/* Any span of this length contains an aligned part of npages. */
 	struct mspan *s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
 
 	if (s || alignment < ArenaHole)
 		return s;
-	/* For larger alignments than that there are few places, and each growth costs another one. */
+	/* For a larger alignment, all possible addresses are tried: there are few of them, and growing instead would
+	 * use up one more each time. */
 	for (uintptr_t at = mheap.arena_start + (-mheap.arena_start & (alignment - 1)); at < mheap.arena_used;
 	     at += alignment) {
 		s = arena_map.spans[(at - mheap.arena_start) >> PageShift];
@@ -358,7 +366,7 @@ static struct mspan *allocSpanAligned(size_t npages, size_t align_pages, struct 
 	if (!s) {
 		if (!mheap_grow(npages, align_pages, grown))
 			return NULL;
-		s = free_neighbour(arena_map.pages - 1); /* what it added, and what was free before it */
+		s = free_neighbour(arena_map.pages - 1); /* the new pages, merged with free pages before them */
 	}
 	size_t front = pages_to(s, alignment);
 	s = take_free(s, front + npages, grown);
@@ -384,7 +392,8 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 				    spanclass * sizeof(struct goalloc_class_counters));
 	s->allocCache = s->allocHeld = 0;
 	s->sweepgen = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed);
-	/* Readers of statistics may still have the struct at hand; they notice, and read again. */
+	/* Readers of statistics may still be reading the struct; they detect the change by the sequence and read
+	 * again. */
 	owner_set(&s->allocCount, 0);
 	owner_set(&s->allocCountBeforeCache, 0);
 	s->freeindex = 0;
@@ -404,7 +413,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 		return NULL;
 	}
 	owner_add(&mheap.pagesInUse, npages);
-	/* Last: mheap_rebuild believes what a span in use says of itself. */
+	/* Set last, because mheap_rebuild relies on the fields of a span in use. */
 	atomic_signal_fence(memory_order_seq_cst);
 	s->state = large ? mSpanLarge : mSpanInUse;
 	set_table(s, s, s->state == mSpanInUse);
@@ -425,9 +434,9 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
 }
 
 /*
- * Page faults are dear, and half of it is the way into the kernel and back: so the pages of the span, and of the next
- * ones where spans are short, are asked for at once. What may be asked for in vain is bounded by a share of the heap,
- * and is not counted as taken; under a limit nothing is.
+ * Page faults are expensive, and half of the cost is entering and leaving the kernel. Therefore the pages of the span,
+ * and of the spans that will follow if spans are short, are requested in one call. The pages requested in vain are at
+ * most a share of the heap, and are not counted as used. With a memory limit, nothing is prefaulted.
  */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 {
@@ -488,7 +497,8 @@ static bool shrink(struct mspan *s, size_t npages)
 	s->npages = npages;
 	if (rest) {
 		rest->pages_needzero = true;
-		/* Much of it would wait for the scavenger, and the program has just said that it needs less. */
+		/* Returned at once, because the program has just shown that it needs less, and the scavenger would take
+		 * a while for this much. */
 		if (cut >= ReleasedAtOnce && sysUnused((void *)rest->base, mspan_bytes(rest))) {
 			rest->npreleased = rest->released_tail = cut;
 			rest->pages_needzero = false;
@@ -498,7 +508,7 @@ static bool shrink(struct mspan *s, size_t npages)
 	return true;
 }
 
-/* The free span behind s, of at least so many pages if that can be had: the last span of the arena can go on. */
+/* Returns the free span behind s if it has, or the arena can be extended so that it has, at least this many pages. */
 static struct mspan *room_behind(const struct mspan *s, size_t npages, struct mheap_grown *grown)
 {
 	uintptr_t end = page_of(s) + s->npages;
@@ -542,13 +552,13 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown)
 	return resized;
 }
 
-/* For good, in case of a hole. */
+/* A hole counts as in use, permanently. */
 static bool in_use(const struct mspan *s)
 {
 	return s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanHole;
 }
 
-/* Whether a span in use begins at the page, once find_in_use has been through. */
+/* Whether a span in use begins at the page. Valid after find_in_use(). */
 static bool begins_in_use(uintptr_t page)
 {
 	const struct mspan *s = arena_map.spans[page];
@@ -556,8 +566,8 @@ static bool begins_in_use(uintptr_t page)
 	return s && in_use(s) && page_of(s) == page;
 }
 
-/* Sorts all structs into those of spans in use and dead ones. A span is in use if its state says so, which alloc_m sets
- * last, and the table refers to it, which freeSpanLocked takes back first. */
+/* Divides all structs into spans in use and dead ones. A span is in use if its state says so, which alloc_m sets last,
+ * and if the table refers to it, which freeSpanLocked undoes first. */
 static void find_in_use(void)
 {
 	fixalloc_forget(&mheap.spanalloc);
@@ -580,7 +590,8 @@ static void find_in_use(void)
 			s->elemsize = mspan_bytes(s);
 			mSpanList_insert(busy_list(s->npages), s);
 		} else if (!atomic_load_explicit(&s->owner, memory_order_relaxed)) {
-			owner_set(&s->list, NULL); /* of its mcentral, which is forgotten */
+			/* it was on a list of its mcentral, and those lists have been emptied */
+			owner_set(&s->list, NULL);
 		}
 		set_table(s, s, s->state == mSpanInUse);
 	}
@@ -590,7 +601,7 @@ static void free_gap(uintptr_t page, size_t npages)
 {
 	struct mspan *s = new_span(mheap.arena_start + (page << PageShift), npages);
 
-	/* Without memory for the struct, nobody uses the pages. */
+	/* If there is no memory for the struct, the pages stay unused. */
 	for (size_t i = 0; i < npages; i++)
 		arena_map.spans[page + i] = &emptymspan;
 	if (!s)

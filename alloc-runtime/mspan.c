@@ -7,8 +7,9 @@
 struct mspan emptymspan;
 
 enum {
-	FreshBytes = 128 * 1024, /* of never used memory that a window opens at a time at most */
-	FreshShare = 64,	 /* before a class's second span: and 1 / FreshShare of what was allocated of it */
+	FreshBytes = 128 * 1024, /* at most this much never-used memory is opened with one window */
+	/* and, before the class has a second span, 1 / FreshShare of what was allocated of it */
+	FreshShare = 64,
 	FreshLeast = 8 * 1024,
 };
 
@@ -39,9 +40,10 @@ void mSpanList_remove(struct mSpanList *list, struct mspan *s)
 	owner_set(&s->list, NULL);
 }
 
-/* Opens a window on these free objects, up to the next sample where it falls on one of them. That sample is then this
- * window's; other objects, which may come before it, wait for the one after it, drawn afresh: the distance between
- * samples has no memory. */
+/* Opens a window on these free objects. If the next sample falls on one of them, the window ends before it, and the
+ * objects from the sampled one on are held back (allocHeld). Since the sample's place is then fixed, objects allocated
+ * from other windows in between count towards the sample after it, whose distance is drawn now; the exponential
+ * distribution has no memory. */
 static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 {
 	int64_t bytes = (int64_t)(bit_count(free) * s->elemsize);
@@ -60,7 +62,7 @@ static void open_window(struct mcache *c, struct mspan *s, uint64_t free)
 	s->allocHeld = held;
 }
 
-/* The first of the held objects is the sampled one. */
+/* Takes the first of the held objects, which is the sampled one. */
 static void *take_held(struct mcache *c, struct mspan *s)
 {
 	uint64_t held = s->allocHeld;
@@ -79,7 +81,8 @@ static uint64_t lowest_bits(uint64_t bits, size_t n)
 	return bits & ~rest;
 }
 
-/* A program that has allocated little of a class, and got along with one span, should not touch much memory for it. */
+/* Limits the never-used memory to open, so that a program that has allocated little of a class, and needs only one span
+ * of it, does not touch much memory. */
 static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
 {
 	size_t bytes = s->allocCount * s->elemsize / FreshShare;
@@ -90,9 +93,9 @@ static size_t fresh_bytes(const struct mcache *c, const struct mspan *s)
 }
 
 /*
- * The next window of a span of at most 64 objects. While part of it has never been used, what was freed of the rest
- * comes first, if it is worth a window, and then so much more: a program that allocates and frees a few large objects
- * stays on the same pages.
+ * The next window of a span of at most 64 objects. While part of the span has never been used, freed objects come first
+ * if there are enough for a window, and then a limited amount of never-used memory. Thus a program that allocates and
+ * frees a few large objects stays on the same pages.
  */
 static uint64_t next_window_of_one(const struct mcache *c, struct mspan *s)
 {
@@ -149,13 +152,14 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 	unsigned w = s->freeindex / 64u - 1;
 	s->allocBits[w] |= free;
 	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
-	/* mspan_abandon relies on it: the window never holds objects of another word than freeindex says. */
+	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
+	 * freeindex indicates. */
 	atomic_signal_fence(memory_order_seq_cst);
 	open_window(c, s, free);
 	return nextFree(c, s, sampled);
 }
 
-/* Puts what is left of the window back into allocBits, where it can be seen as one with the rest. */
+/* Puts the rest of the window back into allocBits, so that these hold all of the span's free objects. */
 static void close_window(struct mspan *s)
 {
 	uint64_t left = s->allocCache | s->allocHeld;
@@ -183,7 +187,7 @@ unsigned mspan_countFree(struct mspan *s)
 	return n;
 }
 
-/* Most words are empty, and looking is cheaper than exchanging. */
+/* Most words are empty, and a load is cheaper than an exchange. */
 static uint64_t take_freeBits(_Atomic uint64_t *word)
 {
 	if (atomic_load_explicit(word, memory_order_relaxed) == 0)
@@ -211,11 +215,11 @@ unsigned mspan_collect(struct mspan *s)
 
 void mspan_adopt(struct mspan *s)
 {
-	/* What is free of it stands in freeBits; every other object is allocated. */
+	/* Free objects have their bit in freeBits; every other object is allocated. */
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++)
 		s->allocBits[w] = mspan_word_mask(s, w);
 	s->allocCache = s->allocHeld = 0;
-	/* Before the span has an owner; see mspan_abandon. */
+	/* The bits are complete before the span gets an owner; mspan_abandon relies on it. */
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
@@ -233,7 +237,7 @@ unsigned mspan_disown(struct mspan *s)
 			goalloc_fatal("double free of",
 				      s->base + (i * 32 + (unsigned)__builtin_ctzll(before & free)) * s->elemsize);
 	}
-	/* Pairs with free_shared: either the freer sees that nobody owns the span, or we see its bit. */
+	/* Pairs with free_shared: either the freeing thread sees that the span has no owner, or we see its bit. */
 	atomic_store_explicit(&s->owner, NULL, memory_order_seq_cst);
 	return freeBits_count(s->freeBits, s->nelems);
 }
@@ -242,8 +246,9 @@ void mspan_abandon(struct mspan *s)
 {
 	uint64_t window = s->freeindex != 0 ? s->allocCache | s->allocHeld : 0;
 
-	/* The owner may have moved free objects half way from the window to allocBits, or from there to freeBits: what is
-	 * free in any of them is free. An object that is free in none, and was in its owner's hands, is lost. */
+	/* The owner may have been moving free objects from the window to allocBits, or from there to freeBits, so an
+	 * object that is free in any of them is free. An object that its owner had taken out of all of them is
+	 * leaked. */
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
 		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
 		if (window != 0 && s->freeindex / 64u - 1 == w)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Probe sites, written here and not taken from systemtap's header, because the instruction matters: the one-byte nop
- * that the kernel patches is followed by a ten-byte one, which kernels that optimise probes need, while their
- * five-byte form overwrites the red zone of leaf functions and kills forked children. Each site is a function of its
- * own that is called with the arguments in the registers of the C ABI and leaves them there.
+ * Probe sites. They do not use systemtap's header, because the instruction matters: the one-byte nop that the kernel
+ * patches is followed by a ten-byte nop. Kernels that optimise probes replace ten bytes; their five-byte form
+ * overwrites the red zone of leaf functions and crashes forked children. Each site is a function of its own, called
+ * with the arguments in the registers of the C ABI, and leaves them there.
  *
  * The note's layout is that of <https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation>, version 3.
  */
@@ -24,14 +24,14 @@
 #define ARGUMENTS_6 ARGUMENTS_5 " 8@%%r9"
 
 #ifdef GOALLOC_NO_PROBES
-/* For measurements only: the same library without sites and notes. */
+/* For measurements only: builds the library without sites and notes. */
 #define PROBE_SITE(name, semaphore, arguments)                                                                 \
 	static inline void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
 	{                                                                                                      \
 		(void)a, (void)b, (void)c, (void)d, (void)e, (void)f;                                          \
 	}
 #else
-/* The site of the probe `name`, whose semaphore is the 16-bit word at `semaphore`, an assembler's expression. */
+/* Defines the site of the probe `name`. Its semaphore is the 16-bit word at `semaphore`, an assembler expression. */
 #define PROBE_SITE(name, semaphore, arguments)                                                                         \
 	static PROBE_FUNCTION void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
 	{                                                                                                              \
@@ -63,7 +63,7 @@ __asm__(".pushsection .stapsdt.base, \"aG\", \"progbits\", .stapsdt.base, comdat
 
 typedef void site_function(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
-/* A probe with its four rates; `every` is where the semaphore of the first stands. */
+/* Defines a probe's four rates; `every` is the address of the first one's semaphore. */
 #define PROBE_SITES(name, every, arguments)                                                                     \
 	PROBE_DATA struct semaphores name##_semaphores;                                                         \
 	PROBE_SITE(name, every, arguments)                                                                      \
@@ -84,7 +84,7 @@ PROBE_SITES(large_alloc, "large_alloc_semaphores", ARGUMENTS_6)
 PROBE_SITES(alloc_sample, "sampler_word+6", ARGUMENTS_6)
 PROBE_SITE(mheap_grow, "mheap_grow_semaphore", ARGUMENTS_4)
 PROBE_SITE(span_sweep, "span_sweep_semaphore", ARGUMENTS_3)
-PROBE_SITE(stack, "stack_semaphore", "") /* never runs: it is there to be listened to */
+PROBE_SITE(stack, "stack_semaphore", "") /* never fires; observers only raise its semaphore */
 
 const uint64_t probe_distances[NumRates] = {0, 8 << 10, 64 << 10, 512 << 10};
 
@@ -93,7 +93,8 @@ static bool raised(const uint16_t *semaphore)
 	return __atomic_load_n(semaphore, __ATOMIC_RELAXED) != 0;
 }
 
-/* The last site by a tail call: after a trap each return costs a misprediction. */
+/* Fires every raised site from `distance` on. The last one is a tail call, because each return after a trap costs a
+ * branch misprediction. */
 static inline __attribute__((always_inline)) void fire(const struct semaphores *s, site_function *const *sites,
 						       uint64_t distance, uint64_t a, uint64_t b, uint64_t c,
 						       uint64_t d, uint64_t e, uint64_t f)

@@ -3,10 +3,10 @@
 #define PROBES_H
 
 /*
- * The USDT probes of goalloc_contract.h: their sites and semaphores, and nothing of when they fire.
+ * The USDT probes of goalloc_contract.h: their sites and semaphores. sampler.c decides when they fire.
  *
- * A semaphore is raised by the kernel while somebody is attached. The four of a probe share one aligned word, so that
- * "nobody listens" is one comparison.
+ * The kernel raises a semaphore while an observer is attached. The four semaphores of a probe share one aligned word,
+ * so that "nobody listens" is one comparison.
  */
 
 #include <stdbool.h>
@@ -27,9 +27,9 @@ extern struct semaphores alloc_sample_semaphores; /* [PerEvent] is part of sampl
 extern uint16_t mheap_grow_semaphore, span_sweep_semaphore, stack_semaphore;
 
 /*
- * Every allocation adds this word to its index into the table of size classes. It is 0 unless alloc_sample's
- * per-event semaphore, its highest 16 bits, is raised, or something else wants to see each allocation (a nonzero value
- * in the bits below): then the index is past the table's end, and the allocation takes the slow path.
+ * Every allocation adds this word to its index into the table of size classes. The word is 0 unless the per-event
+ * semaphore of alloc_sample (its highest 16 bits) is raised, or another part of the library has to see each allocation
+ * (a nonzero value in the bits below). Then the index is past the table's end, and the allocation takes the slow path.
  */
 union sampler_word {
 	uint64_t all;
@@ -44,7 +44,8 @@ extern union sampler_word sampler_word;
 /* Bytes between events at each rate. */
 extern const uint64_t probe_distances[NumRates];
 
-/* The four at one instant, the finest lowest: 0 while nobody listens, unequal where somebody came or went. */
+/* The four semaphores at one instant, the finest rate in the lowest bits: 0 while nobody listens, different when an
+ * observer has come or gone. */
 static inline uint64_t semaphores_read(const struct semaphores *s)
 {
 	return __atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_RELAXED);
@@ -55,7 +56,8 @@ static inline uint64_t sample_semaphores_read(void)
 	return semaphores_read(&alloc_sample_semaphores) | __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED) >> 48;
 }
 
-/* Bytes between events of the finest rate that somebody listens at; 0: each event; GOALLOC_NOT_LISTENING. */
+/* Bytes between events at the finest rate that an observer listens at; 0: each event; GOALLOC_NOT_LISTENING if there is
+ * no observer. */
 static inline uint64_t finest_rate(uint64_t semaphores)
 {
 	return semaphores == 0 ? GOALLOC_NOT_LISTENING : probe_distances[__builtin_ctzll(semaphores) / 16];
@@ -66,15 +68,15 @@ static inline uint64_t rate_in_force(const struct semaphores *s)
 	return finest_rate(semaphores_read(s));
 }
 
-/* To be asked after the rate: observers that want stacks raise this one first. */
+/* Must be called after the rate was read: observers that want stacks raise this semaphore first. */
 static inline bool stacks_wanted(void)
 {
 	return __atomic_load_n(&stack_semaphore, __ATOMIC_RELAXED) != 0;
 }
 
 /*
- * Arguments as in goalloc_contract.h. Those that take a distance fire for all who listen at that one or a coarser one:
- * who came for a finer one since the event became due must not be told of what was before.
+ * Arguments as in goalloc_contract.h. A function with a distance fires for all observers of that distance or a coarser
+ * one: an observer of a finer one has come since the event became due, and must not get what happened before.
  */
 void probe_mcache_refill(uint64_t cache_and_class, uint64_t refills_and_objects, uint64_t bytes, uint64_t base,
 			 uint64_t free, uint64_t stack, uint64_t distance);

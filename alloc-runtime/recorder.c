@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See recorder.h. Memory comes from sysAlloc, because a recorder that called malloc would record itself. */
+/* See recorder.h. Memory comes from sysAlloc, because a recorder that called malloc would record its own
+ * allocations. */
 #include "recorder.h"
 
 #include <errno.h>
@@ -100,7 +101,7 @@ static const uint64_t *keep(const uint64_t *pcs, size_t depth)
 	return (const uint64_t *)(void *)kept;
 }
 
-/* Writing */
+/* ---- writing ---- */
 
 static struct {
 	char text[8192];
@@ -128,7 +129,7 @@ static void put(const char *text)
 	}
 }
 
-/* A name that somebody else chose: it must not contain what ends a line or a field. */
+/* Writes a name from outside, replacing characters that would end the line or the field. */
 static void put_name(const char *name)
 {
 	for (; *name; name++) {
@@ -229,12 +230,12 @@ static bool open_file(void)
 	return true;
 }
 
-/* Called at the child's first event, because most children only exec. If the file cannot be created, the child goes on
- * without a recording: its parent may depend on it. */
+/* Called at the child's first event, because most children only exec. If the file cannot be created, the child
+ * continues without a recording, because its parent may depend on it. */
 static bool open_in_child(void)
 {
 	static const char message[] =
-		"goalloc: cannot create a file beside the one that GOALLOC_PROFILE names: a forked "
+		"goalloc: cannot create a file beside the one that GOALLOC_PROFILE names, so a forked "
 		"process is not recorded\n";
 	int saved = errno;
 	bool opened = open_file();
@@ -283,7 +284,8 @@ void recorder_note(enum goalloc_recorded_kind kind, unsigned spanclass, uint64_t
 	lock_release(&recorder_lock);
 }
 
-/* Whether this is the first row with that site. Without memory for the set, sites are written more than once. */
+/* Whether this is the first row with this site. If there is no memory for the set, sites may be written more than
+ * once. */
 static bool first_sight(uint64_t *seen, uint64_t site)
 {
 	size_t at = hash_words(1, &site, 1) & (recorder.capacity - 1);
@@ -351,7 +353,7 @@ static void put_counters(const struct goalloc_stats *end)
 	put(GOALLOC_RECORD_END "\n");
 }
 
-/* With the lowest priority number, which makes it one of the last destructors to run. */
+/* 101 is the lowest priority number available, so this is one of the last destructors to run. */
 static __attribute__((destructor(101))) void finish(void)
 {
 	static struct goalloc_stats end;
@@ -376,14 +378,15 @@ static __attribute__((destructor(101))) void finish(void)
 	close(recorder.file);
 	lock_release(&recorder_lock);
 	if (out.failed)
-		goalloc_fatal("cannot write what GOALLOC_PROFILE names, file descriptor", (uintptr_t)recorder.file);
+		goalloc_fatal("cannot write to the file that GOALLOC_PROFILE names, file descriptor",
+			      (uintptr_t)recorder.file);
 }
 
 void recorder_in_child(void)
 {
 	if (!recorder_active)
 		return;
-	/* Not closed: the program may have closed it, and have another file under that number now. */
+	/* Not closed: the program may have closed this descriptor and opened another file under its number. */
 	recorder.file = -1;
 	recorder.pid = getpid();
 	if (recorder.rows)
@@ -391,7 +394,7 @@ void recorder_in_child(void)
 	recorder.rows = NULL;
 	recorder.capacity = recorder.used = 0;
 	recorder.lost = 0;
-	recorder.chunk_left = 0; /* another thread may have been taking from it */
+	recorder.chunk_left = 0; /* a thread of the parent may have been allocating from it */
 	out.length = 0;
 	goalloc_read_stats(&recorder.start);
 }

@@ -3,29 +3,31 @@
 #define RUNTIME_H
 
 /*
- * The allocator's structures, as in Go's runtime (malloc.go, mcache.go, mcentral.go, mheap.go), whose names they keep.
+ * The allocator's structures, modelled on Go's runtime (malloc.go, mcache.go, mcentral.go, mheap.go), whose names they
+ * keep.
  *
- * How a request goes down: mallocgc takes the next free object of the span that the thread's mcache holds for the
- * span class (nextFreeFast, nextFree). When the span is used up, refill fetches another from the class's mcentral
- * (cacheSpan), which has spans with free objects, or gets a fresh one from mheap (grow, alloc). Objects larger than
- * the largest class are spans of their own.
+ * How a request goes down: mallocgc takes the next free object from the span that the thread's mcache holds for the
+ * span class (nextFreeFast, nextFree). When the span is used up, refill gets another from the class's mcentral
+ * (cacheSpan), which either has a span with free objects or gets a fresh one from mheap (grow, alloc). Objects larger
+ * than the largest class are spans of their own.
  *
- * How a free comes back: the page-to-span table gives the span, a multiplication the object's index. A span that the
- * thread's own mcache holds gets its bit cleared. Any other span collects frees in freeBits, with one atomic
- * addition; whoever makes it a quarter free queues it on its mcentral, whoever makes it wholly free gives it back to
- * mheap. There is no collector: taking these bits is what is left of Go's sweep.
+ * How a free comes back: the page table gives the object's span, and a multiplication its index in the span. If the
+ * span belongs to the thread's own mcache, the object's bit in allocBits is cleared. Otherwise one atomic addition
+ * records the free in the span's freeBits; the free that makes the span a quarter free queues it on its mcentral, and
+ * the free of its last object returns it to mheap. There is no garbage collector: collecting these bits takes the place
+ * of Go's sweep.
  *
- * Where this is not Go's, and why:
+ * Differences from Go, and their reasons:
  *
- *   spans        hold 64 objects or 256 KiB, not Go's 8 KiB or little more: each refill asks which frees to take in
- *   mcache       has no local_scan, as nothing is scanned, and does not count look-ups, which would be an instruction
- *                of every free. Its statistics stay where they are and are added up by who asks. It keeps spans that
- *                it has used up (full, ready), so that their owner's frees need no atomics
- *   mcentral     has no lists of swept and unswept spans: sweepgen and the order of `empty` tell
- *   mheap        has only large objects on its busy lists: other spans in use are on those of mcache and mcentral
- *   sweep        visits for few free objects, by allspans, where Go's has to find every unmarked one
- *   arena        grows in one piece from its start, as far as the address space lets it, with holes if it must
- *   scavenging   goes by the clock that slow paths look at, in a thread only if one is asked for
+ *   spans        hold 64 objects or 256 KiB, not Go's 8 KiB or little more, because each refill has to collect frees
+ *   mcache       has no local_scan, because nothing is scanned, and does not count lookups, which would cost every free
+ *                an instruction. Its statistics are not flushed; readers add them up over all mcaches. It keeps spans
+ *                that it has used up (full, ready), so that frees by their owner need no atomics
+ *   mcentral     has no separate lists of swept and unswept spans: sweepgen and the order of `empty` distinguish them
+ *   mheap        has only large objects on its busy lists: other spans in use are on lists of an mcache or mcentral
+ *   sweep        looks for spans with few free objects, in the order of allspans; Go's finds every unmarked object
+ *   arena        grows in one piece from its start, as far as the address space allows, with holes if necessary
+ *   scavenging   is driven by the clock that slow paths read; a thread is started only on request
  */
 
 #include <stdatomic.h>
@@ -59,7 +61,7 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 	return spanclass >> 1;
 }
 
-/* Adds to a number that only this thread writes while others may read it: one instruction, no lock. */
+/* Adds to a number that only this thread writes while other threads may read it: one instruction, no lock. */
 #ifdef __SANITIZE_THREAD__
 #define owner_add(p, n) __atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
 #define owner_set(p, n) __atomic_store_n((p), (n), __ATOMIC_RELAXED)
@@ -67,14 +69,15 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 #define owner_add(p, n) ((void)(*(p) += (n)))
 #define owner_set(p, n) ((void)(*(p) = (n)))
 #endif
-/* Before a second look at a sequence number. */
+/* Before the second read of a sequence number. */
 #ifdef __SANITIZE_THREAD__
 #define reader_fence() atomic_signal_fence(memory_order_acquire)
 #else
 #define reader_fence() atomic_thread_fence(memory_order_acquire)
 #endif
 #define reader_get(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-/* The same where it is compared at once, which compilers make one instruction of only when it is plain. */
+/* Like reader_get, for a value that is compared at once: compilers use a memory operand only if the load is not
+ * atomic. */
 #ifdef __SANITIZE_THREAD__
 #define racy_get(p) reader_get(p)
 #else
@@ -85,16 +88,17 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 
 enum mspan_state {
 	mSpanDead,  /* the struct is free */
-	mSpanFree,  /* pages in mheap */
+	mSpanFree,  /* free pages, in mheap */
 	mSpanInUse, /* small objects; on a list of its mcentral */
 	mSpanLarge, /* one large object; on a busy list of mheap */
-	mSpanHole,  /* not the heap's pages: see arena.c */
+	mSpanHole,  /* pages that do not belong to the heap: see arena.c */
 };
 
 enum mspan_idle {
 	SpanInUse,
-	SpanSeenFree, /* wholly freed by others than its owner when the scavenger came by */
-	SpanReleased, /* the same a while later: its memory is the system's until the owner starts on it again */
+	SpanSeenFree, /* wholly freed by other threads than its owner, as the scavenger found */
+	/* still so a while later: its memory has been returned to the system until the owner allocates from it */
+	SpanReleased,
 };
 
 struct mspan;
@@ -105,83 +109,87 @@ struct mSpanList {
 	struct mspan *first, *last;
 };
 
-/* Of free spans by length, see treap.h; only root.first is used, the list is what its members name as theirs. */
+/* Free spans ordered by length, see treap.h. Only root.first is used; the address of `root` is what its members store
+ * in `list`. */
 struct mTreap {
 	struct mSpanList root;
 };
 
 /*
- * A run of pages. With nelems > 0 and W = words of allocBits = (nelems + 63) / 64:
+ * A run of pages. Invariants, for nelems > 0:
  *
- *   a span with an owner (the mcache that allocated from it last, and does still or will again)
- *       object i is free  ==  bit clear in allocBits, or (i in the window and) set in allocCache or
- *                             allocHeld, or set in freeBits
- *       the window is the 64 objects below freeindex; all windows before it are done for this pass
- *       allocHeld is what allocCache gets after the next sample, so that the fast path need not count bytes: its
- *       first object is the one to be sampled
- *       the owner's frees clear bits of allocBits, everybody else's set bits of freeBits
- *   a span without owner
- *       object i is free  ==  set in freeBits; allocBits and allocCache mean nothing
- *   freeBits[i / 32] = bits of 32 objects | their number << 32, so that one atomic addition frees and counts
- *   bits past nelems are clear in allocBits and freeBits, which makes a free of what lies past the last element
- *   look like a double free
- *   it is on one list: of its mcentral (no owner), full or ready of its owner, none while its owner allocates from it,
- *   of mheap (free or large)
+ *   a span with an owner (the mcache that allocated from it last, and still does or will again)
+ *       object i is free  ==  its bit is clear in allocBits, or (i is in the window and) its bit is set in allocCache
+ *                             or allocHeld, or its bit is set in freeBits
+ *       the window is the 64 objects below freeindex; windows before it have been used up in this pass
+ *       allocHeld becomes allocCache after the next sample, so that the fast path need not count bytes: its first object
+ *       is the one to be sampled
+ *       frees by the owner clear bits of allocBits, frees by other threads set bits of freeBits
+ *   a span without an owner
+ *       object i is free  ==  its bit is set in freeBits; allocBits and allocCache have no meaning
+ *   allocBits has (nelems + 63) / 64 words
+ *   freeBits[i / 32] = bits of 32 objects | number of set bits << 32, so that one atomic addition frees and counts
+ *   bits from nelems on are clear in allocBits and freeBits, so that a free of an address past the last object is
+ *   reported as a double free
+ *   the span is on one list: of its mcentral (no owner); full or ready of its owner, or none while its owner allocates
+ *   from it; or of mheap (free or large)
  *
- * Who may touch what: base, divMagic, elemsize, nelems, spanclass and npages change only while no object of the span is
- * allocated. owner is set and cleared under the mcentral's lock, or while nobody else knows the span. The second line
- * and, but for freeBits, the bits are the owner's. list, next and prev belong to the list: to the lock of mcentral or
- * mheap, or to the owner. freeBits and posted are atomic.
+ * Who may access what: base, divMagic, elemsize, nelems, spanclass and npages change only while no object of the span
+ * is allocated. owner is set and cleared under the mcentral's lock, or while no other thread can reach the span. The
+ * fields of the second cache line and all bits except freeBits belong to the owner. list, next and prev are guarded by
+ * the lock of the list's mcentral or mheap, or belong to the owner. freeBits and posted are atomic.
  */
 struct mspan {
-	/* What a free reads, and a free by the owner writes. */
+	/* Read by every free, written by a free by the owner. */
 	uintptr_t base;
-	uint64_t divMagic; /* 0 sends every free of the span to the slow path: large, tiny, free spans, debug level */
+	/* 0 sends every free of the span to the slow path: large, tiny and free spans, debug level */
+	uint64_t divMagic;
 	_Atomic(struct mcache *) owner;
 	uint64_t *allocBits;
 	uint64_t inline_allocBits[2];
-	uint32_t countdown;   /* frees by the owner until it looks at the span */
-	uint32_t freesOffset; /* of class_counters[spanclass].frees in an mcache */
+	uint32_t countdown;   /* frees by the owner until it checks whether the span is worth reusing */
+	uint32_t freesOffset; /* offset of class_counters[spanclass].frees in an mcache */
 	uint32_t nelems;
 	uint8_t spanclass;
 	uint8_t state;	     /* enum mspan_state */
-	bool needzero;	     /* objects of the window may hold old bytes */
-	bool pages_needzero; /* the same of the whole run, for mheap */
+	bool needzero;	     /* objects of the window may not be zero */
+	bool pages_needzero; /* the same for all pages, for mheap */
 
-	/* What an allocation reads and writes. */
+	/* Read and written by an allocation. */
 	_Alignas(CACHE_LINE) uint64_t allocCache;
-	uintptr_t cacheBase; /* address of the object that bit 0 of allocCache stands for */
+	uintptr_t cacheBase; /* address of the object of bit 0 of allocCache */
 	uint64_t elemsize;
-	uint32_t allocCount; /* objects allocated when the mcache took it, and since */
+	/* objects that were allocated when the mcache took the span, plus those allocated since */
+	uint32_t allocCount;
 	uint32_t allocCountBeforeCache;
 	uint16_t freeindex;
-	uint8_t fresh_from;  /* of spans with one word of allocBits: no object from here on was ever allocated */
-	bool fresh_needzero; /* needzero of these */
+	uint8_t fresh_from;  /* if allocBits is one word: objects from this index on were never allocated */
+	bool fresh_needzero; /* needzero for these */
 	uint32_t sweepgen;
 	uint64_t allocHeld;
 	struct mspan *next, *prev;
 
-	/* What a free by another thread writes. */
+	/* Written by a free by another thread. */
 	_Alignas(CACHE_LINE) _Atomic uint64_t *freeBits;
 	_Atomic uint64_t inline_freeBits[4];
-	struct mSpanList *list; /* the one it is on */
+	struct mSpanList *list; /* the list that the span is on */
 	struct mspan *next_posted;
-	_Atomic bool posted; /* on its owner's list of spans that others made worth looking at */
+	_Atomic bool posted; /* on its owner's `posted` list */
 
 	_Alignas(CACHE_LINE) size_t npages;
 	union {
-		uint64_t objMagic;    /* what divMagic is where it is not 0 */
-		size_t released_tail; /* of a free span: pages at its end that are all given back */
+		uint64_t objMagic;    /* divMagic of the size class, also while the field above is 0 */
+		size_t released_tail; /* free spans: pages at the end, all of them returned */
 	};
-	_Atomic uint16_t *tiny;	  /* span class 5: a count for each object, NULL before the first; see tiny.c */
-	size_t npreleased;	  /* of a free span: pages given back to the system, or never used */
-	uint64_t unusedsince;	  /* of a free span: nanoseconds, coarsely */
-	struct special *specials; /* by offset, under speciallock */
-	struct mspan *alllink;	  /* next of mheap.allspans; never changes */
+	_Atomic uint16_t *tiny;	  /* span class 5: a count per object; NULL before the first; see tiny.c */
+	size_t npreleased;	  /* free spans: pages returned to the system, or never used */
+	uint64_t unusedsince;	  /* free spans: since when, in nanoseconds of the coarse clock */
+	struct special *specials; /* sorted by offset; guarded by speciallock */
+	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
-	uint8_t idle;		  /* enum mspan_idle, of a span with an owner; see scavenge.c */
+	uint8_t idle;		  /* enum mspan_idle, for spans with an owner; see scavenge.c */
 };
-_Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "every line has its writer");
+_Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "one cache line per kind of writer, and one more");
 
 static inline unsigned mspan_words(const struct mspan *s)
 {
@@ -193,7 +201,7 @@ static inline size_t mspan_bytes(const struct mspan *s)
 	return s->npages << PageShift;
 }
 
-/* The word of allocBits with a bit for each object that exists. */
+/* Returns a mask of the bits in this word of allocBits that stand for objects. */
 static inline uint64_t mspan_word_mask(const struct mspan *s, unsigned word)
 {
 	unsigned left = s->nelems - word * 64;
@@ -201,7 +209,7 @@ static inline uint64_t mspan_word_mask(const struct mspan *s, unsigned word)
 	return left >= 64 ? UINT64_MAX : (1ULL << left) - 1;
 }
 
-extern struct mspan emptymspan; /* what an mcache holds before it holds anything: nothing is free in it */
+extern struct mspan emptymspan; /* stands for "no span" in an mcache: none of its objects is free */
 
 void mSpanList_insert(struct mSpanList *list, struct mspan *s);
 void mSpanList_insertBack(struct mSpanList *list, struct mspan *s);
@@ -218,10 +226,10 @@ static inline unsigned bit_count(uint64_t x)
 #endif
 }
 
-/* The first object of the window, which is allocCache and not 0. */
+/* Takes the first object of the window, which is allocCache and not 0. */
 static inline void *take_from_window(struct mspan *s, uint64_t window)
 {
-	/* In 32 bits: an offset below 64 small objects, which spares an extension. */
+	/* 32 bits are enough for an offset within 64 small objects, and save an instruction. */
 	uint32_t offset = (uint32_t)__builtin_ctzll(window) * (uint32_t)s->elemsize;
 
 	s->allocCache = window & (window - 1);
@@ -229,7 +237,7 @@ static inline void *take_from_window(struct mspan *s, uint64_t window)
 	return (void *)(s->cacheBase + offset);
 }
 
-/* The next free object of the window; NULL when there is none. */
+/* Takes the next free object of the window; NULL if there is none. */
 static inline void *nextFreeFast(struct mspan *s)
 {
 	uint64_t window = s->allocCache;
@@ -237,20 +245,22 @@ static inline void *nextFreeFast(struct mspan *s)
 	return likely(window != 0) ? take_from_window(s, window) : NULL;
 }
 
-/* The next free object of the span, from further windows too; NULL when it is used up. Counts what it opens towards
- * next_sample; *sampled when the object is the one that the sampler waits for. */
+/* Takes the next free object of the span, opening further windows if needed; NULL if the span is used up. Counts the
+ * bytes of the windows that it opens towards next_sample. Sets *sampled if the object is to be sampled. */
 void *nextFree(struct mcache *c, struct mspan *s, bool *sampled);
-unsigned mspan_countFree(struct mspan *s);			      /* of a span with an owner */
-unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* objects that are free in them */
-unsigned mspan_collect(struct mspan *s); /* owner: takes freeBits, starts a new pass; all that is free */
-void mspan_adopt(struct mspan *s);	 /* a span without owner gets ready for mspan_collect */
-unsigned mspan_disown(struct mspan *s);	 /* owner: all that is free goes to freeBits; their number */
-/* In the child of a fork: the same for a span whose owner may have been in the middle of anything. */
+unsigned mspan_countFree(struct mspan *s);			      /* for spans with an owner */
+unsigned freeBits_count(_Atomic uint64_t *freeBits, unsigned nelems); /* number of set bits */
+/* called by the owner: takes the bits from freeBits and starts a new pass; returns the number of free objects */
+unsigned mspan_collect(struct mspan *s);
+void mspan_adopt(struct mspan *s); /* prepares a span without an owner for mspan_collect */
+/* called by the owner: moves all free objects to freeBits; returns their number */
+unsigned mspan_disown(struct mspan *s);
+/* Like mspan_disown, in the child of a fork, for a span whose owner may have been in the middle of any operation. */
 void mspan_abandon(struct mspan *s);
-bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: it was free already */
+bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: the object was already free */
 
-/* A span is worth an mcache's trip when it has so many free objects: with fewer, refills come too often; with more,
- * memory lies idle. */
+/* The number of free objects from which an mcache takes a span: with fewer, refills would be too frequent; with more,
+ * too much memory would lie unused. */
 static inline unsigned mspan_enough(unsigned nelems)
 {
 	return (nelems + 3) / 4;
@@ -259,71 +269,71 @@ static inline unsigned mspan_enough(unsigned nelems)
 /* ---- mcache ---- */
 
 /*
- * Three parts, each of whole pages:
+ * Three parts, each a whole number of pages:
  *
- *   kept       what observers read, and what other threads may still touch when the thread has ended
- *   own        what only the living thread needs; its memory is given back when it ends
- *   listening  needed while somebody listens to probes, and not touched before
+ *   kept       what observers read, and what other threads may still access after the thread has ended
+ *   own        what only the living thread needs; this memory is returned when the thread ends
+ *   listening  needed while an observer listens to probes, and not touched before
  *
- * Who may touch what: fields are the thread's own, but for `inuse` and `next_free` (under mheap.cachelock), `posted`
- * (atomic), and `next` (written once, before the cache is published).
+ * Who may access what: all fields belong to the thread, except `inuse` and `next_free` (under mheap.cachelock),
+ * `posted` (atomic), and `next` (written once, before the cache is published).
  */
 enum { MCachePage = 4096, MCacheKept = 2 * MCachePage, MCacheOwn = 2 * MCachePage };
 
 struct mcache {
-	int64_t next_sample;		  /* bytes until the sampler fires */
+	int64_t next_sample;		  /* bytes until the next sample */
 	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
-	bool inuse;	/* by a thread */
+	bool inuse;	/* a thread uses it */
 	bool listening; /* the third part is initialised */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
-	_Atomic(struct mspan *) posted; /* of spans of this cache, by threads that freed some of their objects */
+	_Atomic(struct mspan *) posted; /* spans of this cache of which other threads freed objects */
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
 	struct goalloc_class_counters class_counters[NumSpanClasses];
 
-	/* The sampler's: for each thinned probe the distance it fires at, and the bytes left until then. */
+	/* For the sampler: for each thinned probe, its distance and the bytes left until it fires. */
 	uint64_t sample_distance, refill_distance, grow_distance, large_distance;
 	int64_t refill_left, grow_left, large_left;
-	uint64_t sample_semaphores; /* what sample_distance was chosen by */
+	uint64_t sample_semaphores; /* the semaphores that sample_distance was chosen for */
 	uint64_t random;
 
-	struct mcache *next; /* all of them, ever */
+	struct mcache *next; /* in mcache_all */
 	struct mcache *next_free;
 
-	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free again */
+	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
 	uint8_t nready[NumSpanClasses];
 	uint64_t frees_at_refill[NumSpanClasses];
 
 	_Alignas(MCachePage) struct goalloc_pending pending[NumSpanClasses];
-	struct goalloc_pending grows_pending[NumSpanClasses]; /* of them `refills` counts */
+	struct goalloc_pending grows_pending[NumSpanClasses]; /* only `refills` is used, as the number of grows */
 	struct goalloc_stack stack;
 };
 _Static_assert(offsetof(struct mcache, full) == MCacheKept, "whole pages");
 _Static_assert(offsetof(struct mcache, pending) == MCacheKept + MCacheOwn, "at most 16 KiB a thread");
 
-/* The caller of the library, for stacks: its registers at the moment the call returns. */
+/* The caller of the library, for unwinding: its registers as they will be when the call returns. */
 struct caller {
 	uintptr_t pc, sp, bp;
 	uintptr_t site;	 /* struct goalloc_site, or 0 */
-	uintptr_t stack; /* its {depth, pcs[]} once somebody asked for it, however many probes fire; 0 before */
+	uintptr_t stack; /* address of its {depth, pcs[]}, 0 until the first probe that needs it */
 };
 
-/* In a function that the program called, or that was tail-called on its behalf. */
+/* For use in a function that the program called, directly or by a tail call. */
 #define CALLER_HERE()                                                                      \
 	((struct caller){.pc = (uintptr_t)__builtin_return_address(0),                     \
 			 .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *), \
 			 .bp = *(uintptr_t *)__builtin_frame_address(0)})
 
-extern struct mcache mcache_dummy; /* of a thread that has none yet: every span is emptymspan */
+extern struct mcache mcache_dummy; /* for threads that have none yet: every span is emptymspan */
 extern __thread struct mcache *mcache_self;
 extern struct mcache *mcache_all; /* newest first; read without a lock */
 
-/* The cache for one slow operation: the thread's own, or where it has none any more the shared one, locked. NULL only
- * when not even the arena could be reserved. */
+/* Returns the cache for one slow operation: the thread's own or, if it has none any more, the shared one, locked. NULL
+ * only if not even the arena could be created. */
 struct mcache *mcache_attach(void);
 extern struct mcache mcache_shared;
 extern struct lock mcache_shared_lock;
@@ -341,7 +351,7 @@ static inline void mcache_leave(struct mcache *c)
 		lock_release(&mcache_shared_lock);
 }
 
-/* Between two of these the counter is odd; see struct goalloc_sequence. */
+/* Makes the counter odd before an operation and even after it; see struct goalloc_sequence. */
 static inline void sequence_step(uint32_t *counter)
 {
 	atomic_signal_fence(memory_order_seq_cst);
@@ -349,21 +359,21 @@ static inline void sequence_step(uint32_t *counter)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Allocates from the cache's span or the next ones; NULL when memory is out. */
+/* Allocates from the cache's span, refilling it if needed; NULL when memory is out. */
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled);
 bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
-/* The owner freed so many objects of a span that it may be of use, or wholly free. */
+/* The owner freed so many objects of a span that it may be worth reusing, or wholly free. */
 void mcache_freedSome(struct mcache *c, struct mspan *s);
-/* Another thread did. */
+/* The same after frees by another thread. */
 void mcache_post(struct mcache *c, struct mspan *s);
 bool mcache_othersInUse(void); /* whether other threads than this one have caches */
-/* In the child of a fork: takes back what belonged to threads that are not there. `shared` says that one of them was
- * using the shared cache. */
+/* In the child of a fork: takes over the spans of threads that do not exist in it. `shared`: one of them was using the
+ * shared cache. */
 void mcache_abandonOthers(bool shared);
 
 /* ---- mcentral ---- */
 
-/* The spans of one span class that have no owner. */
+/* The spans of one span class that have no owner; see mcentral.c. */
 struct mcentral {
 	_Alignas(CACHE_LINE) struct lock lock;
 	uint8_t spanclass;
@@ -373,71 +383,76 @@ struct mcentral {
 
 struct mspan *mcentral_cacheSpan(struct mcentral *central, struct mcache *c, struct caller *caller);
 void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s);
-/* Somebody freed objects of a span without owner. The span may be gone by now, so the caller says what it was. */
+/* Called after objects of a span without owner were freed. The span may be gone by now, so its properties are passed
+ * separately. */
 void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *freeBits, unsigned nelems);
-void mcentral_lookAt(struct mspan *s); /* the same, at leisure */
-/* In the child of a fork: forgets all lists, and puts a span that has no owner and is on no list where it belongs. */
+void mcentral_lookAt(struct mspan *s); /* the same for a posted span */
+/* In the child of a fork: empties all lists; then puts a span that has no owner and is on no list on its list. */
 void mcentral_forgetLists(void);
 void mcentral_relist(struct mspan *s);
-/* This cycle's visit: an eighth free is enough. True: the span went to `nonempty`. */
+/* Visits the span for this sweep cycle, in which an eighth free is enough. Returns true if the span went to
+ * `nonempty`. */
 bool mcentral_sweep(struct mspan *s);
 
 /* ---- sweep ---- */
 
-void sweep_freed(uint64_t bytes);			/* a cache's frees since it last told; may start a cycle */
-uint64_t sweep_left(void);				/* bytes to be freed until the next one */
-void sweep_for(struct mcentral *central, size_t bytes); /* before a fresh span of so many bytes */
+/* bytes freed by a cache since its last report; may start a cycle */
+void sweep_freed(uint64_t bytes);
+uint64_t sweep_left(void); /* bytes to be freed until the next cycle */
+/* called before a fresh span of this many bytes is allocated */
+void sweep_for(struct mcentral *central, size_t bytes);
 
 /* ---- mheap ---- */
 
 struct mheap {
 	struct lock lock;
 	struct mSpanList free[NumFreeLists];  /* by pages */
-	uint64_t free_map[NumFreeLists / 64]; /* which of them have any */
+	uint64_t free_map[NumFreeLists / 64]; /* bit n: free[n] is not empty */
 	struct mTreap freelarge;
 	struct mSpanList busy[NumFreeLists]; /* large objects, by pages */
 	struct mSpanList busylarge;
 
-	/* arena.c: the arena is [arena_start, arena_used) but for its holes; both 0 before the first growth. */
+	/* arena.c: the arena is [arena_start, arena_used) without its holes; both are 0 before it first grows. */
 	uintptr_t arena_start, arena_used;
 	size_t holes;	     /* bytes */
 	size_t table_mapped; /* bytes of arena_map.spans */
-	size_t table_sys;    /* and of all tables that there were */
+	size_t table_sys;    /* the same, with all former tables */
 
 	struct mspan *allspans; /* every struct mspan there ever was, newest first, by alllink */
 	struct fixalloc spanalloc, cachealloc, tinyalloc;
-	struct fixalloc bitsalloc[5]; /* of 1, 2, 4, 8 and 16 words of allocBits, with their freeBits */
+	struct fixalloc bitsalloc[5]; /* allocBits of 1, 2, 4, 8 and 16 words with their freeBits */
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
-	size_t pagesReleased;	      /* of the mapped arena, in free spans */
-	_Atomic uintptr_t prefaulted; /* the end of what mheap_prefault asked for last */
+	size_t pagesReleased;	      /* pages of free spans that were returned or never used */
+	_Atomic uintptr_t prefaulted; /* end of the last range that mheap_prefault requested */
 
 	/* scavenge.c */
 	size_t limit;		/* bytes, 0: none */
-	uint64_t now;		/* nanoseconds, coarsely; may be late */
-	uint64_t lastscavenge;	/* when memory went back by the clock */
-	uint64_t scavenge_next; /* not before; read without the lock */
-	size_t idle_most;	/* bytes that were idle when the present steps began */
-	bool idle;		/* slow paths should ask the clock; read without the lock, a late value costs a look */
-	uint8_t owned_rounds;	/* looks at spans with owners that are still to come */
-	uint64_t owned_next;	/* when */
+	uint64_t now;		/* coarse clock in nanoseconds, as last read */
+	uint64_t lastscavenge;	/* time of the last step */
+	uint64_t scavenge_next; /* time of the next step; read without the lock */
+	size_t idle_most;	/* idle bytes when the current series of steps began */
+	/* slow paths should read the clock. Read without the lock: a stale value only costs a read of the clock */
+	bool idle;
+	uint8_t owned_rounds; /* walks over spans with owners that are still to be made */
+	uint64_t owned_next;  /* time of the next one */
 	uint32_t ticks;
-	struct lock scavengelock; /* while the scavenger holds the objects of a span */
+	struct lock scavengelock; /* held while the scavenger holds the objects of a span */
 
 	/* sweep.c */
-	_Atomic uint32_t sweepgen;   /* + 2 a cycle */
-	_Atomic uint32_t sweepdone;  /* nothing left to visit in this cycle */
+	_Atomic uint32_t sweepgen;   /* rises by 2 with each cycle */
+	_Atomic uint32_t sweepdone;  /* this cycle has visited all spans */
 	_Atomic uint64_t freedBytes; /* since the cycle started */
 	_Atomic uint64_t numSweep;   /* spans visited, ever */
-	double sweepPagesPerByte;    /* to be through before the next cycle is due */
+	double sweepPagesPerByte;    /* visits per byte of fresh spans, so that a cycle ends before the next is due */
 	uint64_t spanBytesAlloc;     /* bytes of spans taken from the heap in this cycle */
 	size_t pagesSwept;
-	struct mspan *sweepNext; /* of allspans: where the visit stands */
+	struct mspan *sweepNext; /* next span of allspans to visit */
 
 	struct lock speciallock;
 	struct fixalloc specialalloc;
 
-	struct lock cachelock; /* mcache list */
+	struct lock cachelock; /* guards the list of mcaches */
 	struct mcache *freecaches;
 	uint32_t nfreecaches;
 	uint32_t ncaches;
@@ -453,8 +468,9 @@ static inline size_t mheap_mapped(void)
 	return mheap.arena_used - mheap.arena_start - mheap.holes;
 }
 
-/* What a free needs to find a span. Every page of the arena has an entry: the span for all pages of small objects, and for
- * the first and last one of large objects, free spans and holes; else emptymspan, or NULL inside of a long hole. */
+/* What a free needs to find a span. Every page of the arena has an entry: all pages of spans of small objects, and the
+ * first and last page of large objects, free spans and holes, refer to their span; other entries are emptymspan, or
+ * NULL within a long hole. */
 struct arena_map {
 	_Alignas(CACHE_LINE) uintptr_t start;
 	uintptr_t pages; /* mapped */
@@ -462,64 +478,68 @@ struct arena_map {
 };
 extern struct arena_map arena_map;
 
-/* What an allocation of pages did, for what is to be done about it when the locks are gone. */
+/* What an allocation of pages did, for actions that must wait until the locks are released. */
 struct mheap_grown {
-	size_t asked_pages, bytes, arena_used; /* for the probe; 0: the arena did not grow */
-	size_t untouched_pages;		       /* from the span's start on, its own and free ones behind it */
+	size_t asked_pages, bytes, arena_used; /* for the probe; `bytes` is 0 if the arena did not grow */
+	/* never-used pages from the span's start on: its own, then those of the free span behind it */
+	size_t untouched_pages;
 };
 
 bool mallocinit(void); /* once, under cachelock */
 struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown *grown);
 /* The same at a multiple of align_pages, a power of two. */
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
-/* Makes a large object longer or shorter where it stands; false if it cannot be. */
+/* Makes a large object longer or shorter in place; returns false if that is impossible. */
 bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
 void mheap_freeSpan(struct mspan *s);
-/* In the child of a fork: makes everything that mheap.lock guards anew, from the spans that are in use. */
+/* In the child of a fork: rebuilds everything that mheap.lock guards from the spans in use. */
 void mheap_rebuild(void);
-/* A fresh span of a class that grows will be written soon, and what is behind it too. */
+/* Prefaults a fresh span, because a span of a class that grows is likely to be written soon, and so is the memory
+ * behind it. */
 void mheap_prefault(const struct mspan *s, size_t untouched_pages);
-bool mheap_initBits(struct mspan *s); /* room for the bits of nelems objects */
+bool mheap_initBits(struct mspan *s); /* allocates the bits of nelems objects */
 _Atomic uint16_t *mheap_allocTiny(void);
 
 /* ---- tiny ---- */
 
 void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller); /* zeroed */
 void tiny_release(struct mcache *c);					/* the cache gives up its current block */
-/* Takes one object off its block. False: the block is an ordinary object, or holds others still. */
+/* Removes one object from its block. Returns false if the block is an ordinary object (then *was_tiny is false) or
+ * still holds other objects. */
 bool tiny_free(struct mcache *c, struct mspan *s, unsigned index, bool *was_tiny);
 
 /* ---- malloc ---- */
 
 enum malloc_flags {
 	ForScan = 0,
-	ForNoscan = 1, /* is added to the span class */
+	ForNoscan = 1, /* added to the span class */
 	ForMalloc = 2, /* malloc's size table: 16-byte alignment, never a tiny block, not zeroed */
 };
 
 void *mallocgc(size_t size, unsigned flags, const struct goalloc_site *site, struct caller *caller);
-/* At a multiple of `alignment`, a power of two; malloc's rules. */
+/* Allocates at a multiple of `alignment`, a power of two, by malloc's rules. */
 void *mallocgc_aligned(size_t alignment, size_t size, struct caller *caller);
 size_t mallocgc_usable(const void *object);
-/* Ends the process unless it is an object that starts there, and that is not free as far as can be seen. */
+/* Aborts the process unless `object` is the start of an object that is not known to be free. */
 void mallocgc_checkObject(const void *object);
-/* A large object to another large size where it stands; false if it cannot be. It counts as freed and allocated anew, as
- * it would if it had moved. */
+/* Changes the size of a large object in place to another large size; returns false if that is impossible. It counts as
+ * freed and allocated anew, as if it had moved. */
 bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller);
-/* Copies `size` bytes of a large object and gives its memory back as it goes; it can only be freed then. */
+/* Copies `size` bytes of a large object and returns its memory to the system on the way. Afterwards `from` can only be
+ * freed. */
 void mallocgc_moveLarge(void *to, void *from, size_t size);
 /* Frees one object of a span of small objects. */
 void free_object(struct mcache *c, struct mspan *s, unsigned index);
 
 void fork_init(void);
-void description_publish(void); /* fills in the addresses that observers need */
+void description_publish(void); /* fills in the addresses in the description */
 
 /* ---- failure ---- */
 
-/* Prints one line, "goalloc: WHAT 0xADDRESS...", and aborts. */
+/* goalloc_warn prints the line "goalloc: WHAT"; goalloc_fatal prints "goalloc: WHAT 0xADDRESS" and aborts. */
 void goalloc_warn(const char *what);
 _Noreturn void goalloc_fatal(const char *what, uintptr_t address);
-/* The same with the object's span, and where it was allocated when that is known. */
+/* The same, with the object's span and, if known, where the object was allocated. */
 _Noreturn void goalloc_fatalObject(const char *what, uintptr_t address, const struct mspan *s,
 				   const struct goalloc_site *site, uintptr_t pc);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * See sampler.h. Distances between samples are exponentially distributed, as in Go and tcmalloc: then every byte is
- * sampled with the same chance whatever the rhythm of the program, and an object of b bytes with 1 - e^(-b / rate).
+ * See sampler.h. Distances between samples are exponentially distributed, as in Go and tcmalloc. Then every byte is
+ * sampled with the same probability, whatever the program's pattern of allocation, and an object of b bytes with
+ * probability 1 - e^(-b / rate).
  */
 #include "sampler.h"
 
@@ -42,7 +43,7 @@ static double logarithm(double x)
 		e++;
 	}
 	double t = (bits.d - 1) / (bits.d + 1), t2 = t * t, sum = 0;
-	/* To some billionths: distances are whole bytes. */
+	/* Exact to some billionths, which is enough: distances are whole bytes. */
 	static const double inverses[] = {1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1};
 	for (unsigned i = 0; i < sizeof inverses / sizeof *inverses; i++)
 		sum = sum * t2 + inverses[i];
@@ -51,7 +52,7 @@ static double logarithm(double x)
 
 int64_t exponential(struct mcache *c, uint64_t mean)
 {
-	/* 53 random bits, centred, so that the logarithm is of neither 0 nor 1. */
+	/* 53 random bits plus one half, so that u is neither 0 nor 1. */
 	double u = ((double)(next_random(c) >> 11) + 0.5) / 9007199254740992.0;
 
 	return (int64_t)(-logarithm(u) * (double)mean);
@@ -79,8 +80,8 @@ void sampler_init(struct mcache *c)
 	owner_set(&c->next_sample, INT64_MAX);
 }
 
-/* Whether the cache has to take notice of events for a probe at this distance. Until somebody first listens it does not
- * touch what that needs. */
+/* Whether the cache has to record events for a probe at this distance. Initialises the part of the cache that this
+ * needs when an observer first listens. */
 static bool listens(struct mcache *c, uint64_t distance)
 {
 	if (!c->listening && distance != GOALLOC_NOT_LISTENING) {
@@ -148,8 +149,8 @@ void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spancl
 			   c->sample_distance);
 }
 
-/* Whether a probe thinned to this distance fires after so many more bytes. `left` belongs to `last`, the distance of
- * the time before. */
+/* Whether a probe thinned to this distance fires after this many more bytes. `left` was drawn for the distance
+ * `last`. */
 static bool due(struct mcache *c, uint64_t distance, uint64_t *last, int64_t *left, uint64_t bytes)
 {
 	if (distance == 0)
@@ -166,9 +167,10 @@ static bool due(struct mcache *c, uint64_t distance, uint64_t *last, int64_t *le
 }
 
 /*
- * Another distance has come into force than the one that this waits for. A coarser one carries on with what is pending. A
- * finer one is somebody's who must not be told of what was before, and while nobody listens nothing is pending: then it
- * is taken out, and true says that it is owed to those who listen at the old distance.
+ * Called when the distance in force has changed since events were added to `p`. If the new distance is coarser, the
+ * pending events stay. If it is finer, its observers must not get events from before they attached; if nobody listens
+ * any more, nothing may stay pending. In both cases the pending events are moved to *owed, and true is returned if
+ * there are any: they are to be reported to observers of the old distance.
  */
 static bool turn(struct goalloc_pending *p, uint64_t distance, struct goalloc_pending *owed)
 {
@@ -189,9 +191,9 @@ static struct goalloc_pending take_pending(struct goalloc_pending *p)
 	return taken;
 }
 
-/* A refill with this span; NULL where there is none, only something owed. */
-static void tell_refills(struct mcache *c, unsigned spanclass, const struct goalloc_pending *p, const struct mspan *s,
-			 uint64_t stack)
+/* Fires the probe for a refill with span `s`, or without a refill (NULL) for events that are owed. */
+static void report_refills(struct mcache *c, unsigned spanclass, const struct goalloc_pending *p, const struct mspan *s,
+			   uint64_t stack)
 {
 	probe_mcache_refill(GOALLOC_PACK_CACHE(c->id, spanclass), GOALLOC_PACK_REFILL(p->refills, p->objects), p->bytes,
 			    s ? s->base : 0, s ? s->nelems - s->allocCount : 0, stack, p->distance);
@@ -205,7 +207,7 @@ void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects, uint6
 	if (!listens(c, distance))
 		return;
 	if (unlikely(p->distance != distance) && turn(p, distance, &owed))
-		tell_refills(c, spanclass, &owed, NULL, 0);
+		report_refills(c, spanclass, &owed, NULL, 0);
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->objects += objects;
@@ -216,13 +218,13 @@ void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_
 		 struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcache_refill_semaphores);
-	struct goalloc_pending *p = &c->pending[spanclass], told;
+	struct goalloc_pending *p = &c->pending[spanclass], report;
 
 	owner_add(&c->class_counters[spanclass].refills, 1);
 	if (!listens(c, distance))
 		return;
-	if (unlikely(p->distance != distance) && turn(p, distance, &told))
-		tell_refills(c, spanclass, &told, s, stack_of(c, caller));
+	if (unlikely(p->distance != distance) && turn(p, distance, &report))
+		report_refills(c, spanclass, &report, s, stack_of(c, caller));
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->refills++;
@@ -230,11 +232,12 @@ void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_
 	p->bytes += bytes;
 	if (!due(c, distance, &c->refill_distance, &c->refill_left, bytes))
 		return;
-	told = take_pending(p);
-	tell_refills(c, spanclass, &told, s, stack_of(c, caller));
+	report = take_pending(p);
+	report_refills(c, spanclass, &report, s, stack_of(c, caller));
 }
 
-static void tell_grows(struct mcache *c, const struct goalloc_pending *p, const struct mspan *s, struct caller *caller)
+static void report_grows(struct mcache *c, const struct goalloc_pending *p, const struct mspan *s,
+			 struct caller *caller)
 {
 	probe_mcentral_grow(s->spanclass, p->refills, s->npages, s->base, stack_of(c, caller), p->distance);
 }
@@ -242,20 +245,20 @@ static void tell_grows(struct mcache *c, const struct goalloc_pending *p, const 
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&mcentral_grow_semaphores);
-	struct goalloc_pending *p = &c->grows_pending[s->spanclass], told;
+	struct goalloc_pending *p = &c->grows_pending[s->spanclass], report;
 
 	owner_add(&c->class_counters[s->spanclass].central_grows, 1);
 	if (!listens(c, distance))
 		return;
-	if (unlikely(p->distance != distance) && turn(p, distance, &told))
-		tell_grows(c, &told, s, caller);
+	if (unlikely(p->distance != distance) && turn(p, distance, &report))
+		report_grows(c, &report, s, caller);
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->refills++;
 	if (!due(c, distance, &c->grow_distance, &c->grow_left, mspan_bytes(s)))
 		return;
-	told = take_pending(p);
-	tell_grows(c, &told, s, caller);
+	report = take_pending(p);
+	report_grows(c, &report, s, caller);
 }
 
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller)
@@ -264,8 +267,8 @@ void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct ca
 		probe_mheap_grow(grown->asked_pages, grown->bytes, grown->arena_used, stack_of(c, caller));
 }
 
-static void tell_large(struct mcache *c, const struct goalloc_pending *p, size_t size, const struct mspan *s,
-		       struct caller *caller)
+static void report_large(struct mcache *c, const struct goalloc_pending *p, size_t size, const struct mspan *s,
+			 struct caller *caller)
 {
 	probe_large_alloc(p->objects, size, s->npages, s->base, stack_of(c, caller), p->bytes, p->distance);
 }
@@ -273,22 +276,22 @@ static void tell_large(struct mcache *c, const struct goalloc_pending *p, size_t
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller)
 {
 	uint64_t distance = rate_in_force(&large_alloc_semaphores), bytes = mspan_bytes(s);
-	struct goalloc_pending *p = &c->pending[s->spanclass], told;
+	struct goalloc_pending *p = &c->pending[s->spanclass], report;
 
 	owner_add(&c->class_counters[s->spanclass].objects, 1);
 	owner_add(&c->class_counters[s->spanclass].bytes, bytes);
 	if (!listens(c, distance))
 		return;
-	if (unlikely(p->distance != distance) && turn(p, distance, &told))
-		tell_large(c, &told, size, s, caller);
+	if (unlikely(p->distance != distance) && turn(p, distance, &report))
+		report_large(c, &report, size, s, caller);
 	if (distance == GOALLOC_NOT_LISTENING)
 		return;
 	p->objects++;
 	p->bytes += bytes;
 	if (!due(c, distance, &c->large_distance, &c->large_left, bytes))
 		return;
-	told = take_pending(p);
-	tell_large(c, &told, size, s, caller);
+	report = take_pending(p);
+	report_large(c, &report, size, s, caller);
 }
 
 void note_sweep(const struct mspan *s, unsigned freed)

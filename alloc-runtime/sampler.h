@@ -3,15 +3,15 @@
 #define SAMPLER_H
 
 /*
- * When probes fire. Each note_* function takes notice of one event on a slow path: it keeps the exact counters, and
- * where somebody listens it thins the event by bytes and fires with the weight of what it stands for.
+ * When probes fire. Each note_* function records one event on a slow path: it updates the exact counters and, if an
+ * observer listens, thins the event by bytes and fires the probe with the weight of the events that it stands for.
  */
 
 #include "probes.h"
 #include "runtime.h"
 
 void sampler_turn(struct mcache *c, uint64_t semaphores);
-/* Adopts the rate that is in force now. */
+/* Switches to the rate that is in force now. */
 static inline void sampler_refresh(struct mcache *c)
 {
 	uint64_t semaphores = sample_semaphores_read();
@@ -19,17 +19,17 @@ static inline void sampler_refresh(struct mcache *c)
 	if (unlikely(semaphores != c->sample_semaphores))
 		sampler_turn(c, semaphores);
 }
-/* Draws the distance to the next sample; none where all allocations are sampled, or none is. */
+/* Draws the distance to the next sample. Draws none if every allocation or no allocation is sampled. */
 void sampler_next(struct mcache *c);
-/* Counts `bytes` of an allocation towards the next sample. True when this allocation is sampled. Objects of the size
- * classes are counted when nextFree opens their window instead. */
+/* Counts `bytes` of an allocation towards the next sample. Returns true if this allocation is sampled. Small objects
+ * are counted when nextFree opens their window instead. */
 bool sampler_takes(struct mcache *c, uint64_t bytes);
 void sampler_init(struct mcache *c);
-/* Whether something has been noticed that no probe has reported. */
+/* Whether there are recorded events that no probe has reported yet. */
 bool sampler_pending(const struct mcache *c);
 
-/* What an mcache's random numbers start from: random itself, or made from GOALLOC_SAMPLE_SEED in the environment, so
- * that a program that allocates the same way is sampled the same way. */
+/* The seed of an mcache's random numbers: random, or derived from GOALLOC_SAMPLE_SEED in the environment, so that a
+ * program that allocates the same way is sampled the same way. */
 uint64_t sampler_seed(uint32_t cache);
 
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
@@ -37,13 +37,13 @@ void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spancl
 void note_refill(struct mcache *c, unsigned spanclass, uint64_t objects, uint64_t bytes, const struct mspan *s,
 		 struct caller *caller);
 void note_uncached(struct mcache *c, unsigned spanclass, uint64_t objects,
-		   uint64_t bytes); /* a span without a refill */
+		   uint64_t bytes); /* objects of a span that was given up without a refill */
 void note_central_grow(struct mcache *c, const struct mspan *s, struct caller *caller);
 void note_heap_grow(const struct mheap_grown *grown, struct mcache *c, struct caller *caller);
 void note_large(struct mcache *c, size_t size, const struct mspan *s, struct caller *caller);
 void note_sweep(const struct mspan *s, unsigned freed);
 
-/* Exponentially distributed with this mean. */
+/* Draws an exponentially distributed number with this mean. */
 int64_t exponential(struct mcache *c, uint64_t mean);
 /* 1 - e^-x, for x >= 0. */
 double chance(double x);

@@ -11,30 +11,30 @@
 #include "sys.h"
 
 enum {
-	TickOperations = 32, /* frees of pages between looks at the clock */
-	MinPages = 8,	     /* shorter spans cost more to fault in again than they hold */
-	SpansAtOnce = 256,   /* looked at under one lock */
-	IdleLeast = 1 << 20, /* bytes free and not given back, from which on the clock is asked */
-	IdleShare = 16,	     /* and 1 / IdleShare of the heap in use */
-	StepBytes = 4 << 20, /* given back at a time, at least */
+	TickOperations = 32, /* the clock is read once in this many frees of pages */
+	MinPages = 8,	     /* shorter spans cost more to fault in again than they save */
+	SpansAtOnce = 256,   /* examined per acquisition of the lock */
+	IdleLeast = 1 << 20, /* the clock is read while more than this many bytes are free and not returned */
+	IdleShare = 16,	     /* and more than 1 / IdleShare of the heap in use */
+	StepBytes = 4 << 20, /* returned at a time, at least */
 	StepPause = 20,	     /* milliseconds between steps */
-	LookPause = 200,     /* the same after one that found nothing old enough */
-	AllWithin = 3000,    /* milliseconds of steps for everything that is old enough */
-	OwnedRounds = 2,     /* looks at spans with owners after the last post; see enum mspan_idle */
+	LookPause = 200,     /* the same after a step that found nothing old enough */
+	AllWithin = 3000,    /* milliseconds in which all steps together return everything that is old enough */
+	OwnedRounds = 2,     /* walks over spans with owners after the last post; see enum mspan_idle */
 };
 #define MILLISECOND 1000000ULL
 
-/* What a walk over the free spans is for. */
+/* The arguments and the result of a walk over the free spans. */
 struct walk {
-	uint64_t before; /* of unusedsince */
+	uint64_t before; /* spans that have been free since before this */
 	size_t wanted;	 /* bytes */
-	size_t bytes;	 /* given back */
+	size_t bytes;	 /* returned so far */
 };
-typedef bool visit_function(struct mspan *s, struct walk *walk); /* true: go on */
+typedef bool visit_function(struct mspan *s, struct walk *walk); /* returns true to continue */
 
 static bool visit_tree(struct mspan *s, visit_function *visit, struct walk *walk)
 {
-	/* Longest first. */
+	/* Longest spans first. */
 	return !s || (visit_tree(s->next, visit, walk) && visit(s, walk) && visit_tree(s->prev, visit, walk));
 }
 
@@ -49,7 +49,7 @@ static size_t visit_free(visit_function *visit, struct walk *walk, size_t shorte
 	return walk->bytes;
 }
 
-/* Gives back at most so many pages of a free span, from its end on. */
+/* Returns at most this many pages of a free span to the system, from its end on. */
 static size_t release(struct mspan *s, size_t most)
 {
 	size_t left = s->npages - s->released_tail, pages = left < most ? left : most;
@@ -60,7 +60,7 @@ static size_t release(struct mspan *s, size_t most)
 		return 0;
 	size_t before = s->npreleased;
 	s->released_tail += pages;
-	/* Which of the rest had been given back before is not known. */
+	/* It is not known which of the other pages had been returned before. */
 	s->npreleased = before + pages < s->npages ? before + pages : s->npages;
 	if (s->released_tail == s->npages) {
 		s->npreleased = s->npages;
@@ -79,7 +79,7 @@ static bool release_old(struct mspan *s, struct walk *walk)
 	return walk->bytes < walk->wanted;
 }
 
-/* Bytes of free spans that still take memory. */
+/* Bytes of free spans that still take physical memory. */
 static size_t idle_bytes(void)
 {
 	return mheap_mapped() - ((mheap.pagesInUse + mheap.pagesReleased) << PageShift);
@@ -92,7 +92,7 @@ static void note_idle(void)
 	owner_set(&mheap.idle, mheap.owned_rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
 }
 
-/* One step of giving back what is old enough. */
+/* Makes one step: returns a share of what has been free for long enough. */
 static void step(uint64_t now)
 {
 	uint64_t passed = now - mheap.lastscavenge;
@@ -132,7 +132,7 @@ void scavenge_due(void)
 {
 	uint64_t now = sysNow();
 
-	/* Whoever has the lock frees pages, or is in a step: no need to wait. */
+	/* If another thread has the lock, it is freeing pages or making a step itself, so this one need not wait. */
 	if (now < reader_get(&mheap.scavenge_next) || !lock_try(&mheap.lock))
 		return;
 	bool owned = mheap.owned_rounds != 0 && now >= mheap.owned_next;
@@ -180,7 +180,7 @@ size_t goalloc_release_memory(void)
 	return bytes + scavenge_owned(true);
 }
 
-/* What freeBits[i] says when all objects of that half word are free. */
+/* The value of freeBits[i] when all objects of that half word are free. */
 static uint64_t all_free(const struct mspan *s, unsigned i)
 {
 	uint64_t mask = (mspan_word_mask(s, i / 2) >> i % 2 * 32) & UINT32_MAX;
@@ -188,7 +188,8 @@ static uint64_t all_free(const struct mspan *s, unsigned i)
 	return mask | (uint64_t)bit_count(mask) << 32;
 }
 
-/* Takes as many half words of free objects as there are in a row. */
+/* Takes the bits of consecutive half words from the first on, while all objects in them are free; returns their
+ * number. */
 static unsigned take_all(struct mspan *s)
 {
 	unsigned i = 0, words = 2 * mspan_words(s);
@@ -202,7 +203,7 @@ static unsigned take_all(struct mspan *s)
 	return i;
 }
 
-/* Under mheap.lock: how many half words' objects are the caller's now. */
+/* Called with mheap.lock held. Takes the objects of a span if it is idle; returns the number of half words taken. */
 static unsigned take_idle(struct mspan *s, bool at_once)
 {
 	uint8_t idle = reader_get(&s->idle);
@@ -217,7 +218,8 @@ static unsigned take_idle(struct mspan *s, bool at_once)
 	return at_once || idle == SpanSeenFree ? take_all(s) : 0;
 }
 
-/* Gives back the memory of a span whose objects have been taken, if it is all of them, and then the objects. */
+/* Puts the taken objects back into freeBits. If they are all of the span's objects, returns the span's memory to the
+ * system before that. */
 static size_t release_taken(struct mspan *s, unsigned taken)
 {
 	unsigned spanclass = s->spanclass, nelems = s->nelems;
@@ -231,11 +233,11 @@ static size_t release_taken(struct mspan *s, unsigned taken)
 	}
 	for (unsigned i = 0; i < taken; i++) {
 		uint64_t bits = all_free(s, i);
-		/* With the last of them the span may go. */
+		/* Once the last bit is set, another thread may free the span. */
 		if (unlikely((atomic_fetch_add_explicit(&freeBits[i], bits, memory_order_seq_cst) & bits) != 0))
 			goalloc_fatal("double free in the span at", base);
 	}
-	/* As after any free: whoever has the span by now may have looked at it in vain. */
+	/* Posts the span as after any other free: its owner may have searched it meanwhile and found nothing. */
 	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
 	if (owner)
 		mcache_post(owner, s);
@@ -256,7 +258,7 @@ size_t scavenge_owned(bool at_once)
 		unsigned taken = 0;
 		lock_acquire(&mheap.scavengelock);
 		lock_acquire(&mheap.lock);
-		/* Not all at once: others wait for the lock. */
+		/* In parts, because other threads wait for the lock. */
 		for (unsigned n = 0; s && taken == 0 && n < SpansAtOnce; n++, s = s->alllink)
 			taken = take_idle(found = s, at_once);
 		lock_release(&mheap.lock);
@@ -295,7 +297,7 @@ static int start(void)
 	pthread_t thread;
 	sigset_t all, before;
 
-	/* The program's signals are for the program's threads. */
+	/* The new thread inherits this mask: signals are to be delivered to the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int error = pthread_create(&thread, NULL, bgscavenge, NULL);
@@ -354,7 +356,8 @@ void scavenge_init(void)
 	if (unit)
 		bytes <<= 10 * (unit - units + 1);
 	if (end == text || (*end && (!unit || end[1])))
-		goalloc_warn("ignored GOALLOC_MEMORY_LIMIT, which is not a number of bytes, with k, m or g");
+		goalloc_warn("ignored GOALLOC_MEMORY_LIMIT: it must be a number of bytes, or a number with the "
+			     "suffix k, m or g");
 	else
 		mheap.limit = bytes;
 }

@@ -3,41 +3,44 @@
 #define SCAVENGE_H
 
 /*
- * Gives the memory of free spans back to the system: when they have been free for a while, when the memory limit asks
- * for it, and when the program does.
+ * Returns the memory of free spans to the system: after they have been free for a while, when the memory limit requires
+ * it, and when the program asks for it.
  *
- * How time passes without a thread: while much is free and not given back, mheap.idle is set, and every slow path asks the
- * clock (scavenge_poll). Some memory goes back at a time, in proportion to the time since the last step, so that no single
- * allocation waits for all of it and that all is back within seconds. For processes that may fall idle altogether there
- * is a thread, Go's bgscavenge, which is started only when asked for, because programs count their threads.
+ * Without a thread, slow paths drive it: while much memory is free and not returned, mheap.idle is set, and every slow
+ * path reads the clock (scavenge_poll). Each step returns an amount in proportion to the time since the last step, so
+ * that no single allocation waits for all of it, and all of it is returned within seconds. For processes that may
+ * become idle altogether there is a thread, Go's bgscavenge. It is started only on request, because programs may count
+ * their threads.
  *
- * It also finds memory in the hands of threads that sleep: spans of an mcache whose objects others have freed. Nobody
- * may take them off the owner's lists, but who takes all of a span's bits out of freeBits has its objects to itself, as
- * if it had allocated each of them: their memory can go back, and then the bits are put back.
+ * The scavenger also finds memory that belongs to sleeping threads: spans of an mcache whose objects other threads have
+ * freed. It must not take such a span off its owner's lists. But by taking all of the span's bits out of freeBits it
+ * allocates all of the objects, and so may return their memory; then it puts the bits back.
  */
 
 #include "runtime.h"
 
 #pragma GCC visibility push(hidden)
 
-enum { ScavengeAge = 1000 }; /* milliseconds that a span has been free */
+enum { ScavengeAge = 1000 }; /* milliseconds that a span must have been free */
 
 /* With mheap.lock held. */
-void scavenge_init(void);	  /* reads the environment */
-void scavenge_tick(void);	  /* at each free of pages */
-void scavenge_for(size_t npages); /* before so many pages more are used: keeps to the limit where it can */
-size_t scavenge_all(void);	  /* bytes given back */
+void scavenge_init(void); /* reads GOALLOC_MEMORY_LIMIT */
+void scavenge_tick(void); /* called at each free of pages */
+/* called before this many more pages are used; returns memory to keep within the limit */
+void scavenge_for(size_t npages);
+size_t scavenge_all(void); /* returns all free memory; the result is in bytes */
 
 /* Without mheap.lock. */
 void scavenge_due(void);
-static inline void scavenge_poll(void) /* on slow paths */
+static inline void scavenge_poll(void) /* called on slow paths */
 {
 	if (unlikely(reader_get(&mheap.idle)))
 		scavenge_due();
 }
-void scavenge_posted(void);	     /* a thread has freed objects that another one owns */
-size_t scavenge_owned(bool at_once); /* of spans that others than their owner freed wholly; bytes given back */
-void scavenge_forked(void);	     /* in the child, which has no such thread */
+void scavenge_posted(void); /* a thread has freed objects that another thread owns */
+/* returns memory of spans that other threads than their owner freed completely; the result is in bytes */
+size_t scavenge_owned(bool at_once);
+void scavenge_forked(void); /* called in the child, in which the thread does not exist */
 
 #pragma GCC visibility pop
 #endif

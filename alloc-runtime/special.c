@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See special.h. A span's list is sorted by (offset, kind); all lists are under mheap.speciallock. */
+/* See special.h. A span's list is sorted by (offset, kind). mheap.speciallock guards all lists. */
 #include "special.h"
 
 #include <errno.h>
 
 #include "malloc_fast.h"
 
-/* Where the record is, or would be. */
+/* Returns the link that points to the record, or to where it would be inserted. */
 static struct special **locate(struct mspan *s, uintptr_t offset, enum special_kind kind)
 {
 	struct special **at = &s->specials;
@@ -48,7 +48,7 @@ static int set(void *object, struct special record)
 	if (p) {
 		*p = record;
 		*at = p;
-		/* From now on frees of this span come by specials_freed. */
+		/* From now on all frees of this span take the slow path, which calls specials_freed. */
 		__atomic_store_n(&s->divMagic, 0, __ATOMIC_RELAXED);
 	}
 	lock_release(&mheap.speciallock);

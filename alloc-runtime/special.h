@@ -3,8 +3,8 @@
 #define SPECIAL_H
 
 /*
- * Records that hang on single objects, as in Go: a callback for when the object is freed, and a profile record. Few
- * objects have any, so a span with a record sends all its frees down the slow path, which looks for them.
+ * Records attached to single objects, as in Go: a finalizer, and a profile record. Few objects have any. Therefore a
+ * span with a record sends all its frees down the slow path, which looks for records.
  */
 
 #include "runtime.h"
@@ -21,7 +21,7 @@ struct special {
 	void *argument;
 };
 
-/* The object is about to be freed: drops its records and runs its finalizer. */
+/* Called before an object is freed: removes its records and runs its finalizer. */
 void specials_freed(struct mspan *s, uintptr_t address);
 
 #pragma GCC visibility pop

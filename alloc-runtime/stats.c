@@ -5,9 +5,9 @@
 
 #include "runtime.h"
 
-#define SequenceOdd 0x0000000100000001ULL /* either counter of a struct goalloc_sequence */
+#define SequenceOdd 0x0000000100000001ULL /* set if either counter of a struct goalloc_sequence is odd */
 
-enum { Patience = 1000 }; /* yields, after which a cache whose thread is stuck in a refill is read as it is */
+enum { Patience = 1000 }; /* yields before a cache whose thread is stuck in a refill is read anyway */
 
 static void add_frees(struct goalloc_class_stats *to, const struct goalloc_class_stats *from)
 {
@@ -51,7 +51,7 @@ static void read_class(struct mcache *c, unsigned spanclass, struct goalloc_clas
 	}
 }
 
-/* Both counters at once. */
+/* Reads both counters at once. */
 static uint64_t sequence_read(const struct mcache *c)
 {
 	return __atomic_load_n((const uint64_t *)&c->sequence, __ATOMIC_ACQUIRE);
@@ -64,7 +64,8 @@ static void read_cache(struct mcache *c, struct goalloc_class_stats *classes)
 		for (unsigned i = 0; i < NumSpanClasses; i++)
 			read_class(c, i, &classes[i]);
 		reader_fence();
-		/* The thread itself reads its own cache from a callback: odd, and nothing moves. */
+		/* When called from a callback within an operation, the thread's own counters are odd, but nothing
+		 * changes meanwhile. */
 		if ((!(before & SequenceOdd) && sequence_read(c) == before) || c == mcache_self || attempt == Patience)
 			return;
 		sched_yield();
@@ -89,7 +90,8 @@ static void add_caches(struct goalloc_stats *stats, add_function *add)
 void goalloc_read_stats(struct goalloc_stats *stats)
 {
 	memset(stats, 0, sizeof *stats);
-	/* Frees first: so each of them has its allocation counted, whichever threads did the two. */
+	/* Frees are added up before allocations, so that the allocation of each counted free is counted too, whichever
+	 * threads made the two. */
 	add_caches(stats, add_frees);
 	add_caches(stats, add_allocations);
 	stats->heap_grows = reader_get(&mheap.counters.heap_grows);

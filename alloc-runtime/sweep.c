@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What is left of Go's sweep where every free is explicit.
+ * What remains of Go's sweep when every free is explicit.
  *
- * Frees queue a span when it is a quarter free. Spans below that would keep their few free objects for ever, so every
- * now and then there is a cycle in which an eighth is enough: sweepgen rises by 2, and each span is visited once. A
- * cycle starts when the bytes freed since the last one pass half of what is in use. The visits are lazy: a refill that
- * would otherwise need a fresh span looks through its mcentral's spans first, and every fresh span pays for visits
- * all over the arena in proportion to its bytes, so that a cycle is through before the next one is due.
+ * Frees queue a span once it is a quarter free. Spans with fewer free objects would never be reused, so there are sweep
+ * cycles in which an eighth is enough: sweepgen rises by 2, and each span is visited once. A cycle starts when the
+ * bytes freed since the last one exceed half of the heap in use. Visits are lazy: a refill that would otherwise need a
+ * fresh span first searches its mcentral's spans, and every fresh span pays for visits all over the arena in proportion
+ * to its size, so that a cycle ends before the next one is due.
  *
- * The visit walks allspans. Go keeps the spans in use apart (sweepSpans: one stack of swept ones, one of unswept);
- * here each mcentral's `empty` has unswept ones first, which is all that a lazy visit asks for. A span with an owner is
- * its owner's business.
+ * The visits walk allspans. Go keeps spans in use in separate lists (sweepSpans: one stack of swept spans, one of
+ * unswept); here each mcentral's `empty` has unswept spans first, which is all that a lazy visit needs. A span with an
+ * owner is visited by its owner only.
  */
 #include "runtime.h"
 
 enum {
 	CycleShare = 2,	 /* a cycle starts when 1 / CycleShare of the heap in use has been freed */
-	LazyVisits = 16, /* spans that a refill looks at before it takes a fresh one */
+	LazyVisits = 16, /* spans that a refill visits before it takes a fresh one */
 };
 
 void sweep_freed(uint64_t bytes)
@@ -47,7 +47,7 @@ uint64_t sweep_left(void)
 	return freed < due ? due - freed : 0;
 }
 
-/* The next span of small objects that this cycle has not seen. */
+/* Returns the next span of small objects that this cycle has not visited. */
 static struct mspan *next_unswept(void)
 {
 	struct mspan *found = NULL;
@@ -87,7 +87,7 @@ void sweep_for(struct mcentral *central, size_t bytes)
 
 	for (unsigned i = 0; i < LazyVisits; i++) {
 		lock_acquire(&central->lock);
-		/* Swept ones go to the back, so an unswept one is first or there is none. */
+		/* Swept spans go to the back: if the first is swept, all are. */
 		struct mspan *s = central->empty.first;
 		bool unswept = s && s->sweepgen != gen;
 		lock_release(&central->lock);

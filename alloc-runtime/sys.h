@@ -3,12 +3,14 @@
 #define SYS_H
 
 /*
- * What the allocator asks of the operating system; one file a system implements it. Memory is in one of two states:
+ * The allocator's interface to the operating system, implemented in one file per system. Memory is in one of two
+ * states:
  *
- *     mapped    may be used; zero until first written                         sysMapAt, sysAlloc
- *     unused    still mapped, its contents given back; zero when next touched sysUnused
+ *     mapped    may be used; zero until first written                              sysMapAt, sysAlloc
+ *     unused    still mapped, its contents given back; zero when next touched      sysUnused
  *
- * Sizes and addresses are multiples of the machine's page. None of these allocates, takes locks or sets errno.
+ * Sizes and addresses are multiples of the machine's page size. These functions do not allocate, take locks or set
+ * errno.
  */
 
 #include <stdatomic.h>
@@ -18,14 +20,14 @@
 
 enum sys_mapped {
 	SysMapped,
-	SysTaken,    /* there is a mapping of somebody else's */
-	SysNoMemory, /* or no address space */
+	SysTaken,    /* another mapping is in the way */
+	SysNoMemory, /* no memory or address space */
 };
 enum sys_mapped sysMapAt(uintptr_t address, size_t size);
-void *sysAlloc(size_t size);		  /* maps wherever there is room; NULL when memory is out */
+void *sysAlloc(size_t size);		  /* maps memory at any address; NULL when memory is out */
 void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
-void sysPrefault(void *address, size_t size); /* mapped memory will be written soon: a hint */
+void sysPrefault(void *address, size_t size); /* a hint that mapped memory will be written soon */
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sys.h on Linux. Keeps errno as it found it, because a free must not change it. */
+/* sys.h on Linux. Preserves errno, because free must not change it. */
 #include "sys.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* Linux before 4.17 ignores the flag, and takes the address as a hint. */
+/* Linux before 4.17 ignores MAP_FIXED_NOREPLACE and treats the address as a hint. */
 enum sys_mapped sysMapAt(uintptr_t address, size_t size)
 {
 	int saved = errno;
@@ -61,7 +61,7 @@ bool sysUnused(void *address, size_t size)
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* From Linux 5.14 on. Half the time of the page faults that it saves. */
+/* MADV_POPULATE_WRITE exists since Linux 5.14. It takes half the time of the page faults that it saves. */
 void sysPrefault(void *address, size_t size)
 {
 	static _Atomic bool unsupported;
@@ -102,7 +102,7 @@ uint64_t sysRandom(void)
 	int saved = errno;
 	uint64_t random;
 
-	/* Early at boot there may be no randomness yet: then the time and the address space's layout do. */
+	/* Early at boot getrandom may have no entropy yet; then the time and the address-space layout are the seed. */
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
 		random = sysNow() ^ (uintptr_t)&random;
 	errno = saved;

@@ -2,10 +2,10 @@
 /*
  * The tiny allocator: noscan objects below 16 bytes share 16-byte blocks, which are objects of span class 5.
  *
- * With a collector nobody needs to know when a block's last object dies; with an explicit free each block keeps a
- * count. mspan.tiny holds, for each block of the span, live objects | bytes asked for << 8, where the block that its
- * mcache is still carving counts one more. 0 is an ordinary 16-byte object. A block is freed by whoever takes the
- * count to nothing.
+ * A garbage collector finds out by itself when all objects of a block are dead; with explicit free, each block needs a
+ * count. mspan.tiny holds, for each block of the span, live objects | requested bytes << 8. The block that an mcache is
+ * still allocating from counts one more live object. The entry of an ordinary 16-byte object is 0. The thread that
+ * decrements the count to 0 frees the block.
  */
 #include "runtime.h"
 
@@ -16,7 +16,7 @@ static struct mspan *span_of(uintptr_t address)
 	return arena_map.spans[(address - arena_map.start) >> PageShift];
 }
 
-/* True when this was the last one; then *bytes is what all of them had asked for. */
+/* Decrements a block's count. Returns true if it was the last object; then *bytes is the sum of the requested sizes. */
 static bool drop(struct mspan *s, unsigned index, unsigned *bytes)
 {
 	unsigned before = atomic_fetch_sub_explicit(&s->tiny[index], 1, memory_order_acq_rel);
@@ -57,7 +57,7 @@ bool tiny_free(struct mcache *c, struct mspan *s, unsigned index, bool *was_tiny
 	return true;
 }
 
-/* Go's alignment: the largest power of two, up to 8, that divides the size. */
+/* Aligns an offset by Go's rule: to the largest power of two, up to 8, that divides the size. */
 static uint32_t align(uint32_t offset, size_t size)
 {
 	uint32_t alignment = (uint32_t)(size & -size);
@@ -73,7 +73,8 @@ static bool count_object(struct mspan *s, uintptr_t block, size_t size, bool hol
 		_Atomic uint16_t *tiny = mheap_allocTiny();
 		if (!tiny)
 			return false;
-		/* Nobody else has an object of this block yet, and who frees another one of the span looks for it. */
+		/* Release, because a thread that frees another object of the span reads this pointer. No other thread
+		 * has an object of this block yet. */
 		__atomic_store_n(&s->tiny, tiny, __ATOMIC_RELEASE);
 	}
 	atomic_fetch_add_explicit(&s->tiny[(block - s->base) / TinySize], (unsigned)size << BytesShift | (hold ? 2 : 1),
@@ -89,11 +90,11 @@ static void count_in_cache(struct mcache *c, size_t size)
 
 static void *new_block(struct mcache *c, size_t size, struct caller *caller)
 {
-	bool sampled; /* blocks are no objects: those in them have been counted one by one */
+	bool sampled; /* unused: the objects in blocks are sampled one by one */
 	void *object = mcache_nextFree(c, TinySpanClass, caller, &sampled);
 	struct mspan *s = c->alloc[TinySpanClass];
 	uintptr_t block = (uintptr_t)object;
-	/* The block with more room left is the one to carve on. */
+	/* Continues with the block that has more room left. */
 	bool keep = c->tiny == 0 || size < c->tinyoffset;
 
 	if (!object)

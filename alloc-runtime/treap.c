@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See treap.h. Depth is logarithmic in expectation, so recursion is shallow. */
+/* See treap.h. The expected depth is logarithmic, so recursion is shallow. */
 #include "treap.h"
 
 static bool before(const struct mspan *a, const struct mspan *b)
@@ -7,13 +7,13 @@ static bool before(const struct mspan *a, const struct mspan *b)
 	return a->npages < b->npages || (a->npages == b->npages && a->base < b->base);
 }
 
-/* Random enough, and the same as long as the span is in the tree. */
+/* A hash of the address: random enough, and constant while the span is in the tree. */
 static uint64_t priority(const struct mspan *s)
 {
 	return (uintptr_t)s * 0x9e3779b97f4a7c15;
 }
 
-/* Splits a tree into what comes before s and what after. */
+/* Splits a tree into the spans that order before s and those that order after it. */
 static void split(struct mspan *root, const struct mspan *s, struct mspan **low, struct mspan **high)
 {
 	if (!root) {

@@ -13,7 +13,7 @@
 
 void mTreap_insert(struct mTreap *treap, struct mspan *s);
 void mTreap_remove(struct mTreap *treap, struct mspan *s);
-/* The shortest span of at least npages, of these the lowest address; NULL when there is none. */
+/* Returns the shortest span of at least npages; of several, the one with the lowest address; NULL if there is none. */
 struct mspan *mTreap_bestFit(const struct mTreap *treap, size_t npages);
 
 #pragma GCC visibility pop

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Walks the caller's stack by the program's own unwind tables, which every amd64 program carries, frame pointers or
- * not. The rule of each address is looked up once and cached; a cached frame is a hash probe and two loads.
+ * Walks the caller's stack by the program's unwind tables, which every amd64 program has, with or without frame
+ * pointers. The rule of each address is looked up once and cached; a cached frame costs a hash probe and two loads.
  *
- * Loads never leave the part of the stack that is in use, [sp, top), so that a wrong table (or a rule that outlived
- * its library: dlclose does not tell) gives a wrong stack at worst. Code without tables, as made by just-in-time
- * compilers, is assumed to keep frame pointers, as far as rbp points into the stack.
+ * Loads never leave the used part of the stack, [sp, top), so a wrong table, or a cached rule of a library that has
+ * been unloaded (dlclose gives no notice), results in a wrong stack at worst. Code without tables, such as that of
+ * just-in-time compilers, is assumed to keep frame pointers as long as rbp points into the stack.
  */
 #include "unwind.h"
 
@@ -15,7 +15,7 @@
 
 enum { CacheBits = 13 };
 
-/* Written by all threads without locks: an entry counts only when key ^ rule gives the address back. */
+/* All threads write entries without locks. An entry is valid only if key ^ rule is the address. */
 static struct {
 	_Atomic uint64_t key, rule;
 } cache[1 << CacheBits];
@@ -41,8 +41,8 @@ static struct cfi_rule rule_at(uintptr_t address)
 #pragma weak __libc_stack_end
 extern void *__libc_stack_end;
 
-/* The end of the stack that sp is on. glibc's threads have their control block above their frames; the first
- * thread's stack ends where the dynamic linker says. */
+/* Returns the end of the stack that sp points into. The stack of a glibc thread ends at the thread control block; the
+ * first thread's stack ends where the dynamic linker says. */
 static uintptr_t stack_top(uintptr_t sp)
 {
 	uintptr_t thread;
@@ -57,10 +57,10 @@ static uintptr_t stack_top(uintptr_t sp)
 
 struct frame {
 	uintptr_t pc, sp, bp, top;
-	bool interrupted; /* pc is the next instruction, not behind a call */
+	bool interrupted; /* pc is the next instruction, not a return address */
 };
 
-/* The word at an address; false where that is not in the live part of the stack. */
+/* Loads the word at an address. Returns false if the address is outside the used part of the stack. */
 static UNSANITIZED bool load(const struct frame *f, uintptr_t address, uintptr_t *value)
 {
 	if (address < f->sp - 8 || address > f->top - 8 || address % 8 != 0)
@@ -78,7 +78,7 @@ static UNSANITIZED bool step_signal(struct frame *f)
 	f->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 	f->bp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
 	f->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
-	f->top = stack_top(f->sp); /* the handler may have had a stack of its own */
+	f->top = stack_top(f->sp); /* the signal handler may have run on a stack of its own */
 	f->interrupted = true;
 	return true;
 }
@@ -116,7 +116,7 @@ static enum outcome step(struct frame *f)
 	case CfaSignal:
 		return step_signal(f) ? Stepped : Stuck;
 	default:
-		/* The layout that "push rbp; mov rbp, rsp" leaves. */
+		/* The frame that "push rbp; mov rbp, rsp" creates. */
 		return load(f, f->bp, &bp) && step_to(f, f->bp + 16, bp) ? Stepped : Stuck;
 	}
 	if (rule.bp_kind == BpAtCfa && !load(f, cfa + (uintptr_t)(intptr_t)rule.bp_offset, &bp))
@@ -136,7 +136,8 @@ uintptr_t caller_stack(struct mcache *c, struct caller *caller)
 	if (caller->stack != 0)
 		return caller->stack;
 	while (outcome == Stepped && f.pc != 0 && depth < GOALLOC_STACK_MAX) {
-		/* Readers take return addresses; an interrupted instruction is put where one would be. */
+		/* Readers expect return addresses and subtract 1 to find the call, so 1 is added to the address of an
+		 * interrupted instruction. */
 		stack->pcs[depth++] = f.interrupted ? f.pc + 1 : f.pc;
 		outcome = step(&f);
 	}

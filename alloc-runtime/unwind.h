@@ -2,12 +2,12 @@
 #ifndef UNWIND_H
 #define UNWIND_H
 
-/* Stacks of the program that called the library. */
+/* Call stacks of the program that called the library. */
 
 #include "runtime.h"
 
-/* The address of `depth` in the cache's struct goalloc_stack, filled with the caller's stack. `truncated`
- * also says that unwinding got stuck on the way. */
+/* Fills the cache's struct goalloc_stack with the caller's stack and returns the address of its `depth`. Sets
+ * `truncated` also if unwinding failed part of the way. */
 uintptr_t caller_stack(struct mcache *c, struct caller *caller);
 
 #endif

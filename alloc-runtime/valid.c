@@ -122,7 +122,7 @@ static const char *table_is_valid(const struct mspan *s, uintptr_t page)
 	return NULL;
 }
 
-/* allspans has every span of the arena, once, and else dead ones. */
+/* allspans contains every span of the arena once, and otherwise only dead spans. */
 static const char *allspans_are_valid(size_t in_arena)
 {
 	size_t alive = 0;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Prints sizeclasses.c: Go's table of size classes, from the rule behind it.
+ * Prints sizeclasses.c: Go's table of size classes, computed by the rule of Go's mksizeclasses.go.
  *
- * The rule: sizes rise in steps of an alignment that grows with the size (8 bytes below 32, then 16, then an eighth of
- * the power of two below, at most 256). A class's span is the fewest pages whose tail wastes at most an eighth. A size
- * that fits as often into the same span as the class before replaces it. Last, every size is stretched to what its
- * span can hold anyway, in multiples of 128.
+ * The rule: sizes are multiples of an alignment that grows with the size (8 bytes below 32, 16 below 128, above that an
+ * eighth of the largest power of two below the size, at most 256). The span of a class has the fewest pages such that
+ * at most an eighth is lost at its end. If a size fits as often into the same number of pages as the class before it,
+ * it replaces that class. Finally every size is increased, in multiples of 128, to what its span can hold anyway.
  *
- * Go's spans hold as little as one object for classes above 1 KiB, because a collector sweeps them in bulk. With an
- * explicit free every exhausted span is a trip down the slow path, so our spans are a multiple of Go's: the fewest
- * that hold SPAN_OBJECTS objects, as long as a span stays within SPAN_BYTES.
+ * In Go, a span of a class above 1 KiB may hold a single object, because the collector sweeps spans in bulk. With
+ * explicit free, every exhausted span costs a pass through the slow path, so our spans are a multiple of Go's: the
+ * fewest that hold SPAN_OBJECTS objects, as long as the span does not exceed SPAN_BYTES.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -21,8 +21,8 @@ enum {
 	STRETCH = 128,
 	SPAN_OBJECTS = 64,
 	SPAN_BYTES = 256 * 1024,
-	GO_STEP = 8,	  /* granularity of the table of Go's interface */
-	MALLOC_STEP = 16, /* and of malloc's, all of whose objects are 16-byte aligned */
+	GO_STEP = 8,	  /* granularity of the size table of Go's interface */
+	MALLOC_STEP = 16, /* and of malloc's, whose objects are all 16-byte aligned */
 };
 
 struct class
@@ -67,14 +67,14 @@ static unsigned make_classes(struct class *class)
 	return n;
 }
 
-/* ceil(2^64 / size): the high half of offset * magic is the object's index; its low half is below magic exactly when
- * the offset is a multiple of size. */
+/* ceil(2^64 / size). In the 128-bit product of an offset and this number, the high half is the object's index, and the
+ * low half is below this number if and only if the offset is a multiple of size. */
 static uint64_t magic(unsigned size)
 {
 	return UINT64_MAX / size + 1;
 }
 
-/* Index by (size + step - 1) / step; the entry is the scan span class, that is twice the size class. */
+/* The index is (size + step - 1) / step; the entry is the scan span class: twice the size class. */
 static void print_index(const char *name, const struct class *class, unsigned step)
 {
 	unsigned c = 1;

@@ -5,8 +5,8 @@
 /*
  * libgoalloc: Go's allocator model (size classes, mcache, mcentral, mheap) for C, with USDT probes on its slow paths.
  *
- * All functions may be called from any thread at any time after the library is loaded. Memory that one thread
- * allocated may be freed by another. Nothing here sets errno except where it says so.
+ * All functions may be called from any thread at any time after the library is loaded. Memory that one thread allocated
+ * may be freed by another. A function sets errno only if its comment says so.
  */
 
 #include <stdbool.h>
@@ -22,17 +22,18 @@ extern "C" {
 #define GOALLOC_SPAN_CLASSES (2 * GOALLOC_SIZE_CLASSES) /* span class = size class << 1 | noscan */
 
 /*
- * Where an allocation stands in its source, for profilers. Must live as long as the process: profilers read it
- * from outside at any time. This is how source that was lowered to C keeps its own positions.
+ * The source position of an allocation, for profilers. It must remain valid as long as the process lives, because
+ * profilers read it from outside at any time. Compilers that lower another language to C use it to keep the original
+ * positions.
  */
 struct goalloc_site {
 	const char *file;
 	const char *function;
 	uint32_t line;
-	uint32_t column; /* 0 where unknown */
+	uint32_t column; /* 0 if unknown */
 };
 
-/* The address of a static site for this place in the source. */
+/* The address of a static site that describes the place of this macro in the source. */
 #define GOALLOC_SITE()                                                                                  \
 	(__extension__({                                                                                \
 		static const struct goalloc_site goalloc_site_here = {__FILE__, __func__, __LINE__, 0}; \
@@ -40,58 +41,66 @@ struct goalloc_site {
 	}))
 
 /*
- * Allocates `size` bytes, zeroed, 8-byte aligned (16 from 16 bytes on where the size class allows it,
- * page-aligned for large objects; tiny ones to the largest power of two up to 8 that divides their size, as
- * in Go). NULL with errno ENOMEM when memory is out; size 0 gives a pointer that may be freed and holds no
- * byte, and counts as no object.
+ * Allocates `size` zeroed bytes. Alignment is 8 bytes; 16 for sizes from 16 bytes on if the size class allows it; a
+ * page for large objects; and for tiny objects, as in Go, the largest power of two up to 8 that divides the size.
+ * Returns NULL with errno ENOMEM when memory is out. Size 0 returns a pointer that may be freed but not dereferenced,
+ * and is not counted as an object.
  *
- * "scan" objects may hold pointers, "noscan" ones do not: they live in spans of their own, as in Go. Noscan
- * objects below 16 bytes share 16-byte blocks (the tiny allocator).
+ * "scan" objects may hold pointers, "noscan" objects do not: they are in separate spans, as in Go. Noscan objects below
+ * 16 bytes share 16-byte blocks (the tiny allocator).
  */
 void *goalloc_scan(size_t size);
 void *goalloc_noscan(size_t size);
-/* The same with a site for profilers; `site` may be NULL. */
+/* The same, with a site for profilers; `site` may be NULL. */
 void *goalloc_scan_at(size_t size, const struct goalloc_site *site);
 void *goalloc_noscan_at(size_t size, const struct goalloc_site *site);
 
-/* Frees what the functions above returned; NULL is allowed. Anything else ends the process with a message. */
+/* Frees an object that one of the functions above returned; NULL is allowed. Any other pointer aborts the process with
+ * a message. */
 void goalloc_free(void *object);
 
-/* Bytes that the object really occupies: its size class, or its pages; 16 for a tiny object's block. */
+/* Bytes that the object occupies: the size of its size class, whole pages for a large object, 16 for a tiny object. */
 size_t goalloc_usable_size(const void *object);
 
 /*
- * Records on single objects, as Go's specials. The finalizer is called by the thread that frees the object, before the
- * memory can be used again; it may allocate and free other objects. One of each kind an object; setting again replaces,
- * a NULL finalizer removes. The profile record is whatever the program wants to find again; it is dropped when the
- * object is freed. Both return 0, or -1 with errno EINVAL (not an object of this heap) or ENOMEM.
+ * Records attached to single objects, like Go's specials. An object has at most one finalizer and one profile record;
+ * setting one again replaces it.
+ *
+ * The thread that frees the object calls the finalizer, before the memory can be reused. The finalizer may allocate and
+ * free other objects. A NULL finalizer removes it. The profile record is an arbitrary pointer that the program wants to
+ * find again by the object; it is dropped when the object is freed. Both setters return 0, or -1 with errno EINVAL (not
+ * an object of this heap) or ENOMEM.
  */
 int goalloc_set_finalizer(void *object, void (*finalizer)(void *object, void *argument), void *argument);
 int goalloc_set_profile_record(void *object, void *record);
-void *goalloc_profile_record(const void *object); /* NULL: there is none */
+void *goalloc_profile_record(const void *object); /* NULL if there is none */
 
 /*
- * Memory that is not in use goes back to the system in steps when it has been free for a second, and is all back within
- * some seconds. The library looks at the clock on its slow paths, which a program that allocates takes every 64
- * allocations of a size at the latest; one that calls nothing keeps what it has. With a limit (bytes; 0: none) it goes back as soon as what is mapped and not given back would
- * pass it. The limit does not fail allocations: what is in use stays. It can be set by GOALLOC_MEMORY_LIMIT in the
- * environment too (bytes, with k, m or g). Returns the limit before.
+ * Sets the memory limit in bytes (0: none) and returns the previous one.
+ *
+ * Free memory is returned to the system in steps once it has been free for a second; all of it is returned within a few
+ * seconds. The library checks the clock on its slow paths, which a program that allocates takes at least once per 64
+ * allocations of a size. A process that neither allocates nor frees keeps its memory; see goalloc_start_scavenger().
+ *
+ * With a limit, free memory is also returned as soon as the memory mapped and not returned would exceed the limit. The
+ * limit never makes an allocation fail. GOALLOC_MEMORY_LIMIT in the environment (bytes, or a number with the suffix k,
+ * m or g) sets it too.
  */
 size_t goalloc_set_memory_limit(size_t bytes);
 /*
- * Starts a thread that looks at the clock also while the program is idle, and at objects that others have freed to a
- * thread that sleeps. It lives as long as the process, comes back in the children of a fork, and blocks all signals.
- * GOALLOC_SCAVENGER=1 in the environment does the same. 0, also when it runs already; -1 with errno when there can be
- * no thread.
+ * Starts a thread that returns free memory also while the program is idle, and that finds objects of sleeping threads
+ * which other threads have freed. The thread blocks all signals, lives as long as the process, and is started again in
+ * the children of a fork. GOALLOC_SCAVENGER=1 in the environment does the same. Returns 0, also if the thread runs
+ * already, or -1 with errno if it cannot be created.
  */
 int goalloc_start_scavenger(void);
-/* Gives back all that is free now; bytes given back. */
+/* Returns all free memory to the system; the result is the number of bytes returned. */
 size_t goalloc_release_memory(void);
 
 /* Exact counters since the process started. */
 struct goalloc_class_stats {
-	uint64_t objects; /* allocated; tiny objects count one each, under span class 5 */
-	uint64_t bytes;	  /* size-class bytes of these; page-rounded for large ones, as requested for tiny ones */
+	uint64_t objects; /* objects allocated; each tiny object is counted, in span class 5 */
+	uint64_t bytes;	  /* bytes of these: by size class; whole pages for large, as requested for tiny objects */
 	uint64_t frees;	  /* objects freed */
 	uint64_t freed_bytes;
 	uint64_t refills;	/* spans that an mcache took */
@@ -105,14 +114,19 @@ struct goalloc_stats {
 	uint64_t heap_grow_bytes;
 };
 
-/* Fills `stats`. Exact for what happened before the call in this thread and in threads that have synchronised with
- * it; what other threads do meanwhile is counted or not, never torn. */
+/* Fills `stats`. The counters include everything that this thread, and threads that have synchronised with it, did
+ * before the call. What other threads do during the call may or may not be included, but each event entirely or not at
+ * all. */
 void goalloc_read_stats(struct goalloc_stats *stats);
 
 /*
- * The heap as in Go's runtime.MemStats, by the same names. Sys = HeapSys + what the allocator uses for itself.
- * HeapSys = HeapInuse + HeapIdle; HeapReleased is the part of HeapIdle that takes no memory. HeapAlloc is bytes of live
- * objects. Counts and sizes are read without stopping the program: each is a value of some moment of the call.
+ * The heap, with the field names of Go's runtime.MemStats.
+ *
+ *   Sys     = HeapSys + the allocator's own structures
+ *   HeapSys = HeapInuse + HeapIdle
+ *
+ * HeapReleased is the part of HeapIdle that takes no physical memory. HeapAlloc is the number of bytes in live objects.
+ * The program is not stopped while the fields are read: each has a value of some moment during the call.
  */
 struct goalloc_memstats {
 	uint64_t Alloc, TotalAlloc, Sys;
@@ -120,7 +134,7 @@ struct goalloc_memstats {
 	uint64_t HeapAlloc, HeapSys, HeapIdle, HeapInuse, HeapReleased, HeapObjects;
 	uint64_t MSpanInuse, MSpanSys, MCacheInuse, MCacheSys, OtherSys;
 	uint64_t NextSweep; /* bytes freed until the next cycle starts */
-	uint64_t NumSweep;  /* cycles; SpansSwept is what they visited */
+	uint64_t NumSweep;  /* sweep cycles; SpansSwept counts the spans that they visited */
 	uint64_t SpansSwept;
 	struct goalloc_by_size {
 		uint32_t Size;

@@ -3,49 +3,49 @@
 #define GOALLOC_CONTRACT_H
 
 /*
- * The contract between libgoalloc and whoever observes it from outside: its USDT probes, and the read-only
- * description of where its counters are. It is all that observers know of the library, and all that the library
- * promises them. BPF programs include this file too, so it needs no other header but fixed-width types.
+ * The contract between libgoalloc and whoever observes it from outside: its USDT probes, and the read-only description
+ * of where its counters are. Observers know nothing else of the library, and the library promises nothing else. BPF
+ * programs include this file too, so it needs no header other than that of the fixed-width types.
  *
  * PROBES
  *
- * Provider "goalloc". Arguments are 64-bit and stand in the argument registers of the platform's C ABI, in order
- * (amd64: rdi rsi rdx rcx r8 r9), which the note's argument string says too. `stack` is the address of {depth,
- * pcs[]} in a struct goalloc_stack while somebody listens to the probe `stack`; else, and where there is no caller to
- * unwind from, it is 0 (then walk frame pointers).
+ * The provider is "goalloc". Arguments are 64-bit values in the argument registers of the platform's C ABI, in order
+ * (amd64: rdi rsi rdx rcx r8 r9); the argument string of the note says so too. `stack` is the address of {depth, pcs[]}
+ * in a struct goalloc_stack while an observer is attached to the probe `stack`. Otherwise, and if there is no caller to
+ * unwind from, it is 0; then observers have to walk frame pointers.
  *
  *   mcache_refill  an mcache took a new span from its mcentral
  *                  1 GOALLOC_PACK_CACHE(cache id, span class)
- *                  2 GOALLOC_PACK_REFILL(refills, objects): since this probe last fired for that class and cache.
- *                    Objects are those that the cache allocated from the spans it gave back; of the tiny span
- *                    class, blocks.
+ *                  2 GOALLOC_PACK_REFILL(refills, objects) since the probe last fired for that class and cache. Objects
+ *                    are those that the cache allocated from the spans it returned; for the tiny span class, blocks.
  *                  3 bytes of these objects  4 base of the new span  5 free objects in it  6 stack
  *   mcentral_grow  an mcentral took a fresh span from mheap
- *                  1 span class  2 grows since the last firing  3 pages  4 span base  5 stack
+ *                  1 span class  2 grows since the probe last fired  3 pages  4 span base  5 stack
  *   mheap_grow     mheap mapped more arena
- *                  1 pages asked for  2 bytes mapped  3 arena used after  4 stack
- *   large_alloc    an object larger than the largest size class
- *                  1 objects since the last firing  2 size asked for  3 pages  4 span base  5 stack
- *                  6 bytes (page-rounded) of the objects since the last firing
+ *                  1 pages asked for  2 bytes mapped  3 size of the arena afterwards  4 stack
+ *   large_alloc    an object larger than the largest size class was allocated
+ *                  1 objects since the probe last fired  2 requested size  3 pages  4 span base  5 stack
+ *                  6 bytes (page-rounded) of the objects since the probe last fired
  *   alloc_sample   the byte-distance sampler fired
- *                  1 address  2 bytes that the object counts for (size class; pages when large; as asked for when
+ *                  1 address  2 bytes that the object counts for (its size class; whole pages if large; as requested if
  *                  tiny)  3 weight: bytes that this sample stands for, bytes / P(sampled)  4 span class
  *                  5 address of its struct goalloc_site, or 0  6 stack
- *   span_sweep     a span was swept and gave objects back
+ *   span_sweep     a span was swept and objects of it became free
  *                  1 span class  2 span base  3 objects freed
- *   stack          never: while its semaphore is raised, all events carry stacks. Attach to it before the others.
+ *   stack          never fires. While its semaphore is raised, all events carry stacks. Attach to it before the others.
  *
  * RATES
  *
- * mcache_refill, mcentral_grow, large_alloc and alloc_sample come four times each: NAME for every event, and
- * NAME_8k, NAME_64k, NAME_512k for one event per so many bytes of allocation on average. Each has an instruction and
- * a semaphore of its own (the kernel refuses two semaphores on one instruction), so several observers coexist. The
- * finest raised semaphore of a probe is in force, and every probe whose semaphore is raised fires then. Weights make
- * sums exact at any distance. alloc_sample at "every" means each allocation; it is noticed by each thread at its
- * very next allocation. The other rates are noticed at a thread's next refill or sample.
- * While nobody listens to a probe nothing accumulates for it. What has accumulated when a coarser rate comes into force is
- * carried on; when a finer one does, a cache's next event of that span class first tells it to those who listen at the
- * old rate or a coarser one, and to nobody else.
+ * mcache_refill, mcentral_grow, large_alloc and alloc_sample each exist four times: NAME fires for every event, and
+ * NAME_8k, NAME_64k and NAME_512k fire on average once per that many allocated bytes. Each has an instruction and a
+ * semaphore of its own (the kernel refuses two semaphores on one instruction), so several observers can coexist. The
+ * finest rate whose semaphore is raised is in force, and whenever it fires, every raised probe of that name fires too.
+ * Weights keep the sums correct at any rate. With the plain alloc_sample, every allocation is an event; each thread
+ * notices it at its very next allocation. A thread notices the other rates at its next refill or sample.
+ *
+ * While nobody listens to a probe nothing accumulates for it. When a coarser rate comes into force, what has
+ * accumulated is carried over. When a finer rate comes into force, a cache's next event of that span class first
+ * reports what has accumulated, only to observers of the old rate or a coarser one.
  */
 
 #ifndef GOALLOC_CONTRACT_NO_TYPES
@@ -56,11 +56,12 @@
 
 #define GOALLOC_STACK_MAX 127
 
-/* What the library knows of the caller of an event. */
+/* What the library knows about the caller of an event. */
 struct goalloc_stack {
 	uint64_t site;	    /* address of the struct goalloc_site that the caller gave, or 0 */
-	uint64_t truncated; /* 1: there were more frames */
-	/* the probes' `stack` argument is the address of `depth`: {depth, pcs[]}, after what stands before it */
+	uint64_t truncated; /* 1 if the stack had more frames than fit */
+	/* The probes' `stack` argument is the address of `depth`. The fields above precede it by GOALLOC_STACK_HEAD
+	 * bytes. */
 	uint64_t depth;
 	uint64_t pcs[GOALLOC_STACK_MAX]; /* return addresses, leaf first: pcs[0] returns into the library's caller */
 };
@@ -76,25 +77,26 @@ struct goalloc_stack {
 /*
  * DESCRIPTION
  *
- * An ELF note (in a PT_NOTE segment, so it survives strip), owner "goalloc", type GOALLOC_NOTE_DESCRIPTION, whose
+ * An ELF note (in a PT_NOTE segment, so it survives strip), owner "goalloc", type GOALLOC_NOTE_DESCRIPTION. Its
  * descriptor is one signed 64-bit number: the address of the struct goalloc_description minus the address of the
- * descriptor itself. Observers read it, and what it points to, from /proc/PID/mem.
+ * descriptor itself. Observers read the struct, and what it points to, from /proc/PID/mem.
  *
  * The exact number of objects of a span class is the sum, over all caches, of
  *
  *     class_counters[c].objects  +  (alloc[c]->alloc_count - alloc[c]->alloc_count_before_cache)
  *
- * where the second term is the tail: what the cache allocated from the span that it holds now (0 where alloc[c] is
- * 0 or the dummy span). For the tiny span class, tiny_objects is added and tiny_blocks taken off; its bytes are 16
- * for each of the others plus tiny_bytes. Bytes of span classes 0 and 1 (large) are class_counters[c].bytes, of all
- * others objects times size.
+ * where the second term is what the cache has allocated from the span that it holds now (0 if alloc[c] is 0 or the
+ * dummy span). For the tiny span class, add tiny_objects and subtract tiny_blocks; its bytes are tiny_bytes plus 16 for
+ * each of the other objects. The bytes of span classes 0 and 1 (large) are class_counters[c].bytes; of all others,
+ * objects times size.
  *
  * Each cache has one writer, its thread. `sequence` holds two counters (struct goalloc_sequence). While `moving` is
- * odd, numbers move between a span and the counters (a refill, the end of a thread) and need not add up. While
- * `allocating` is odd, a sampled allocation may be counted and its probe still to come. A reader that sees the same
- * even `moving` before and after has read numbers that add up, off by at most the allocations of that time; with the
- * same even `allocating` too, it has read one state in which every sample of that cache has been delivered.
- * Caches are never unmapped, so the list can be walked at any time; counters of a cache whose thread ended stay.
+ * odd, numbers are being moved from a span to the counters (during a refill or the end of a thread), and the sum may be
+ * wrong. While `allocating` is odd, a sampled allocation may have been counted although its probe has not fired yet. If
+ * a reader sees the same even `moving` before and after, what it read adds up, except for the allocations made in
+ * between. If it also sees the same even `allocating`, what it read is one state, in which every sample of that cache
+ * has been delivered. Caches are never unmapped, so the list can be walked at any time; the counters of a cache whose
+ * thread has ended remain.
  */
 #define GOALLOC_NOTE_OWNER	    "goalloc"
 #define GOALLOC_NOTE_DESCRIPTION    1
@@ -102,16 +104,16 @@ struct goalloc_stack {
 
 /* Per span class, in every cache. Monotonic. */
 struct goalloc_class_counters {
-	uint64_t objects; /* of spans given back; large objects */
+	uint64_t objects; /* allocated from spans that the cache has returned; large objects */
 	uint64_t bytes;	  /* of large objects only */
-	uint64_t frees;	  /* objects that this cache's thread freed, whoever allocated them */
+	uint64_t frees;	  /* objects that this cache's thread freed, whichever thread allocated them */
 	uint64_t freed_bytes;
 	uint64_t refills;
 	uint64_t central_grows;
 };
 
-/* Per span class, in every cache: what the cache has not yet told through the thinned probe mcache_refill (large_alloc
- * for span classes 0 and 1). It will be told to those who listen at `distance` or a coarser one. */
+/* Per span class, in every cache: what the cache has not yet reported through the thinned probe mcache_refill
+ * (large_alloc for span classes 0 and 1). It will be reported to observers of the rate `distance` or a coarser one. */
 struct goalloc_pending {
 	uint64_t distance; /* 0: every event; 8192, 65536, 524288; GOALLOC_NOT_LISTENING: nothing is pending */
 	uint64_t refills;
@@ -138,9 +140,9 @@ struct goalloc_description {
 	/* addresses */
 	uint64_t class_sizes;	/* uint16_t[span_classes / 2], in bytes; [0] is 0 */
 	uint64_t heap_counters; /* struct goalloc_heap_counters */
-	uint64_t caches;	/* pointer to the first cache, 0 where there is none */
+	uint64_t caches;	/* pointer to the first cache, 0 if there is none */
 	/* byte offsets in a cache */
-	uint32_t cache_size;	       /* bytes from a cache's start that hold all of these */
+	uint32_t cache_size;	       /* size of the part of a cache that has all of these fields */
 	uint32_t cache_next;	       /* pointer to the next cache, 0 at the end */
 	uint32_t cache_sequence;       /* struct goalloc_sequence */
 	uint32_t cache_id;	       /* uint32_t */
@@ -149,10 +151,10 @@ struct goalloc_description {
 	uint32_t cache_pending;	       /* struct goalloc_pending[span_classes] */
 	uint32_t cache_tiny_objects;   /* uint64_t: tiny objects allocated */
 	uint32_t cache_tiny_blocks;    /* uint64_t: blocks (slots of the tiny span class) taken for them */
-	uint32_t cache_tiny_bytes;     /* uint64_t: bytes asked for in them */
+	uint32_t cache_tiny_bytes;     /* uint64_t: bytes requested for them */
 	/* byte offsets in a span */
 	uint32_t span_base;			/* uint64_t: address of its first object */
-	uint32_t span_alloc_count;		/* uint16_t or wider, little endian, see width */
+	uint32_t span_alloc_count;		/* little-endian number of the width below */
 	uint32_t span_alloc_count_before_cache; /* the same */
 	uint32_t span_alloc_count_width;	/* bytes of each of these two: 2, 4 or 8 */
 };

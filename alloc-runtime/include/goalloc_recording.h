@@ -7,13 +7,13 @@
  * GOALLOC_PROFILE=FILE is in its environment. It is for machines on which no BPF program may be loaded. The first
  * contract, of probes and counters in memory, is goalloc_contract.h.
  *
- * FILES. The process creates FILE and never overwrites one: if FILE exists (a program that starts several), it creates
- * FILE.PID, and FILE.PID.1, FILE.PID.2 and so on if that exists too (a process that called exec). A forked child records
- * what it allocates itself, into a file of its own that it creates at its first allocation.
+ * FILES. The process creates FILE and never overwrites an existing file. If FILE exists (when a program starts several
+ * processes), it creates FILE.PID; if that exists too (when a process calls exec), FILE.PID.1, FILE.PID.2 and so on. A
+ * forked child records its own allocations into a file of its own, which it creates at its first allocation.
  *
  * FORMAT. Text; one record a line; fields separated by single spaces. Numbers are decimal and unsigned, ADDRESS, START,
- * LIMIT, OFFSET, SITE and PC hexadecimal without 0x. PATH, COMM, FILE and FUNCTION reach to the end of the line or to the
- * tab; the library writes '?' for a newline or tab in them. Records come in this order:
+ * LIMIT, OFFSET, SITE and PC hexadecimal without 0x. PATH, COMM, FILE and FUNCTION extend to the end of the line or to
+ * the tab; the library writes '?' in place of a newline or tab in them. Records come in this order:
  *
  *     goalloc-profile 1                                the name and version of the format
  *     process PID COMM                                 COMM as it was when the file was created
@@ -32,10 +32,10 @@
  * TRUNCATED is 1 if the stack had more frames than the DEPTH return addresses that follow, innermost first.
  *
  * The first three records are written at once, all others when the process exits. A file without `end` belongs to a
- * process that still runs, was killed, called _exit or called exec.
+ * process that is still running, was killed, or called _exit or exec.
  *
- * VERSION. It rises when a reader of the old version would misread the file. Readers refuse versions that they do not
- * know; they also refuse words that they do not know, so a new record needs a new version.
+ * VERSION. The version is increased when a reader of the old version would misread the file. Readers refuse unknown
+ * versions. They also refuse unknown words, so a new kind of record needs a new version.
  */
 
 #define GOALLOC_RECORDING_ENVIRONMENT "GOALLOC_PROFILE"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * glibc's functions that say how much memory there is, in glibc's forms. One heap stands where glibc has arenas: "system"
- * is HeapSys, "in use" are the bytes of live objects. Nothing can be set by mallopt.
+ * glibc's functions that report memory use, in glibc's formats. There is one heap where glibc has several arenas:
+ * "system" is HeapSys, and "in use" counts the bytes of live objects. mallopt refuses every parameter.
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,7 +31,7 @@ static int as_int(size_t n)
 	return n < INT_MAX ? (int)n : INT_MAX;
 }
 
-/* The older form. glibc's numbers wrap around; these stop at the largest. */
+/* The older form, with int fields. glibc's numbers wrap around; these are limited to INT_MAX. */
 EXPORT struct mallinfo mallinfo(void)
 {
 	struct mallinfo2 wide = mallinfo2();
@@ -76,7 +76,7 @@ EXPORT int malloc_info(int options, FILE *stream)
 	return 0;
 }
 
-/* Refused as glibc refuses: 0, errno as it was. */
+/* Refuses as glibc does: returns 0 and leaves errno alone. */
 EXPORT int mallopt(int parameter, int value)
 {
 	(void)parameter, (void)value;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libgoalloc-preload.so: the C library's allocation functions on the allocator.
+ * libgoalloc-preload.so: the C library's allocation functions, implemented by this allocator.
  *
- * Everything is allocated as "scan", because C says nothing about pointers, and never shares tiny blocks. Objects are
- * 16-byte aligned as glibc's are. Size 0 gives an object of its own.
+ * Everything is allocated as "scan", because C does not tell which objects hold pointers, and tiny blocks are never
+ * shared. Objects are 16-byte aligned, as glibc's are. Every allocation of size 0 returns an object of its own.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -82,7 +82,7 @@ static void *resize(void *object, size_t size, struct caller *caller)
 	}
 	mallocgc_checkObject(object);
 	size_t usable = mallocgc_usable(object);
-	/* In place when it fits and does not waste half. */
+	/* Stays in place if the new size fits and does not waste half of the object. */
 	if (size <= usable && (size >= usable / 2 || usable <= 64))
 		return object;
 	if (mallocgc_resizeLarge(object, size, caller))
@@ -142,7 +142,7 @@ EXPORT void *aligned_alloc(size_t alignment, size_t size)
 	return align(alignment, size, &caller);
 }
 
-/* As in glibc the next power of two will do. */
+/* As in glibc, the alignment is rounded up to a power of two. */
 EXPORT void *memalign(size_t alignment, size_t size)
 {
 	struct caller caller = CALLER_HERE();
@@ -198,7 +198,8 @@ EXPORT int malloc_trim(size_t pad)
 	return goalloc_release_memory() != 0;
 }
 
-/* Programs that end this way run no destructors. exit itself ends by a name inside of libc, not by this one. */
+/* Programs that end by _exit run no destructors. exit() calls _exit by an internal name of libc, not through this
+ * function. */
 EXPORT _Noreturn void _exit(int status)
 {
 	debug_finish();

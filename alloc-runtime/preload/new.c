@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C++'s operator new and delete in all their forms, by their mangled names, so that no C++ library is needed. What
- * they need of it when memory is out, the handler and the exception, is looked up then.
+ * All forms of C++'s operator new and delete, by their mangled names, so that no C++ library is needed. When memory is
+ * out, the C++ library's new-handler and exception are looked up at run time.
  */
 #include <dlfcn.h>
 
@@ -12,7 +12,7 @@
 
 typedef void handler_function(void);
 
-/* Calls the program's new-handler. False: there is none. */
+/* Calls the program's new-handler. Returns false if there is none. */
 static bool call_handler(void)
 {
 	handler_function *(*get)(void) = (handler_function * (*)(void)) dlsym(RTLD_DEFAULT, "_ZSt15get_new_handlerv");
@@ -30,7 +30,7 @@ static void throw_bad_alloc(void)
 
 	if (throw)
 		throw();
-	goalloc_fatal("operator new: out of memory, and nothing to throw it with:", 0);
+	goalloc_fatal("operator new: out of memory, and no C++ library to throw std::bad_alloc:", 0);
 }
 
 static void *new_or_null(size_t alignment, size_t size, struct caller *caller)
@@ -108,7 +108,7 @@ NEW_ALIGNED(_ZnwmSt11align_val_t, new_aligned)
 NEW_ALIGNED(_ZnamSt11align_val_t, new_aligned)
 NEW_ALIGNED(_ZnwmSt11align_val_tRKSt9nothrow_t, new_aligned_nothrow)
 NEW_ALIGNED(_ZnamSt11align_val_tRKSt9nothrow_t, new_aligned_nothrow)
-/* Sizes and alignments that come along as further arguments are not needed. */
+/* Size and alignment, where passed as further arguments, are not needed. */
 DELETE(_ZdlPv)
 DELETE(_ZdaPv)
 DELETE(_ZdlPvm)

@@ -4,7 +4,7 @@
 
 #include "malloc_fast.h"
 
-/* malloc where nothing stands in the way. */
+/* malloc's fast path; returns false if the slow path must be taken. */
 static inline bool preload_fast(size_t size, struct mspan **span, void **object)
 {
 	return malloc_fast((size + MallocSizeStep - 1) / MallocSizeStep, MaxSmallSize / MallocSizeStep,
