@@ -3,18 +3,18 @@
 #define ESCAPEMENT_EVENTS_H
 
 /*
- * What the BPF programs and user space share: the keys and values of the maps. Fixed-width types only, padding
- * spelled out: this file is compiled for both sides.
+ * What the BPF programs and user space share: the keys and values of the maps. Because both sides compile this file, it
+ * has only fixed-width types and explicit padding.
  *
- *   totals   per process slot: the sums of all events, by span class. Mapped into user space, so reading them costs
- *            no system call; that is what makes snapshots narrow enough to compare with the target's own counters.
+ *   totals   per process slot: the sums of all events, by span class. Mapped into user space, so reading them costs no
+ *            system call. That makes snapshots short enough to compare with the target's own counters.
  *   rows     (stack, site, type, process, event, span class) -> sums: the rows of the profile.
  *   stacks   stack hash -> return addresses.
  *
- * There are two pairs of rows and stacks: the programs fill one, the one that `filling` names, while user space empties
- * the other. So a recording may have more rows than the maps hold. A program run keeps to one pair, so that each pair
- * has all the stacks of its rows; but for those of EVENT_CENTRAL_GROW told by an mcache, whose stack came with the row
- * of an EVENT_REFILL, perhaps in an earlier pair.
+ * There are two pairs of rows and stacks. The programs fill the pair that `filling` names, while user space empties the
+ * other, so a recording may have more rows than the maps hold. One run of a program uses one pair, so each pair has all
+ * stacks of its rows. The exception is an EVENT_CENTRAL_GROW that is found when an mcache returns a span: its stack
+ * came with the row of an earlier EVENT_REFILL, perhaps in the other pair.
  */
 
 #include <linux/types.h>
@@ -23,17 +23,17 @@
 #define EVENT_STACK_MAX	   127
 #define EVENT_SLOTS	   256 /* processes observed at one time */
 
-#define EVENT_ROWS_MAX	 (1 << 16) /* of each pair's maps */
+#define EVENT_ROWS_MAX	 (1 << 16) /* rows in each pair's map */
 #define EVENT_STACKS_MAX (1 << 16)
 
-/* How the maps fill. */
+/* The state of the maps. */
 struct event_maps {
-	__u32 filling; /* 0 or 1: which pair. Written by user space */
+	__u32 filling; /* 0 or 1: the pair that programs fill. Written by user space */
 	__u32 padding;
-	__u64 rows, stacks; /* put into maps since the beginning */
+	__u64 rows, stacks; /* inserted since the beginning */
 };
 
-/* What happened. The meaning of the sums in struct event_sums depends on it. */
+/* The kind of event, which defines the meaning of the sums in struct event_sums. */
 enum event_kind {
 	EVENT_ALLOC,	    /* rate 1: each allocation.       count objects, bytes */
 	EVENT_SAMPLE,	    /* the byte-distance sampler.     objects_q20 and weight estimate objects and bytes */
@@ -48,30 +48,32 @@ enum event_kind {
 #define EVENT_COOKIE_SLOT(cookie)  ((__u32)(cookie))
 #define EVENT_COOKIE_FLAGS(cookie) ((__u32)((cookie) >> 32))
 
-/* Cookie flag: this probe is the one that the totals' objects and bytes come from at this rate. */
+/* Cookie flag: at this rate, the totals' objects and bytes are counted by this probe. */
 #define EVENT_FLAG_TOTAL_OBJECTS 1
 /* Cookie flags of probes on Go functions. */
-#define EVENT_FLAG_STACK_CHECK 2 /* at the stack check's branch: if it will be taken, the function runs again */
-#define EVENT_FLAG_DIRECT      4 /* also called by mallocgc, whose calls do not count */
-/* Cookie bits of a probe on a function of the program whose calls are counted: its index into `calls`. */
+/* the probe is on the stack check's branch: if it is taken, the function will run again */
+#define EVENT_FLAG_STACK_CHECK 2
+#define EVENT_FLAG_DIRECT      4 /* the function is also called by mallocgc; those calls do not count */
+/* Cookie bits of a probe that counts the calls of a function of the program: its index into `calls`. */
 #define EVENT_CALLS	       16
 #define EVENT_FLAG_CALL(index) ((__u32)(index) << 8)
 #define EVENT_CALL_OF(flags)   ((flags) >> 8 & (EVENT_CALLS - 1))
-/* Not in cookies: what a program adds when it begins, where the process is being recorded. */
+/* Not in cookies: set by a program when it starts, if the process is being recorded. */
 #define EVENT_FLAG_RECORDING 8
 
-#define EVENT_NO_SPAN_CLASS 0xffff /* of events that belong to the heap as a whole */
+#define EVENT_NO_SPAN_CLASS 0xffff /* for events of the heap as a whole */
 
-/* 128-bit hash of a stack; all zero where there is no stack. */
+/* 128-bit hash of a stack; all zero if there is none. */
 struct event_hash {
 	__u64 part[2];
 };
 
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
-	__u64 site;		 /* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object,
-			 * 0 for a block of tiny ones */
-	__u64 type;		 /* Go: address of the type descriptor, or 0 */
+	/* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object, 0 for a block of tiny
+	 * objects */
+	__u64 site;
+	__u64 type; /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
 	__u16 kind; /* enum event_kind */
 	__u16 span_class;
@@ -79,11 +81,12 @@ struct event_key {
 
 struct event_sums {
 	__u64 events; /* EVENT_SAMPLE: samples */
-	__u64 count;  /* what the kind counts */
+	__u64 count;  /* see enum event_kind */
 	__u64 bytes;
 	__u64 weight;	   /* EVENT_SAMPLE: bytes that the samples stand for */
-	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in 1/2^20 */
-	__u64 squares_q4; /* EVENT_SAMPLE: the sum of the squares of what each stands for, in 1/16; 0: all for as many */
+	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in units of 2^-20 */
+	/* EVENT_SAMPLE: sum of the squared weights of the samples, in 1/16; 0: all weights are equal */
+	__u64 squares_q4;
 };
 
 struct event_stack {
@@ -94,7 +97,7 @@ struct event_stack {
 
 /* Sums by span class. */
 struct event_class_totals {
-	__u64 objects; /* of the probes with EVENT_FLAG_TOTAL_OBJECTS at this rate */
+	__u64 objects; /* counted by the probes with EVENT_FLAG_TOTAL_OBJECTS */
 	__u64 bytes;
 	__u64 refills;
 	__u64 central_grows;
@@ -107,41 +110,43 @@ struct event_window {
 };
 
 /*
- * What the programs on Go binaries must know of a process; written by user space before its probes are attached.
- * Offsets in bytes. All zero for others.
+ * What the programs on Go binaries must know about a process. User space writes it before it attaches the probes.
+ * Offsets are in bytes. All zero for other kinds of target.
  */
 struct event_layout {
-	__u64 malloc_start, malloc_end; /* runtime.mallocgc: what is called from there has been counted */
-	__u64 systemstack; /* where runtime.systemstack is returned to, if it has no frame of its own; else 0 */
-	__u64 morestack;   /* where runtime.newstack returns to; 0: unknown */
+	__u64 malloc_start, malloc_end; /* runtime.mallocgc: calls from within have been counted by its own probe */
+	__u64 systemstack; /* return address of calls to runtime.systemstack, if it has no frame of its own; else 0 */
+	__u64 morestack;   /* return address of the call to runtime.newstack; 0: unknown */
 	__u32 mcache_alloc, mcache_tiny_allocs;
 	__u32 span_alloc_count, span_alloc_count_before_cache, span_element_size;
-	__u32 small_max;   /* largest object that is not a large one */
-	__u32 header_from; /* objects with pointers larger than this carry 8 bytes more; 0: none do */
-	__u32 m_current;   /* of struct m: the goroutine that runs on it */
-	__u32 gobuf_frame; /* of struct gobuf: the frame pointer */
-	__u32 span_elements, span_alloc_bits; /* the mark bits' address stands behind that of the allocation bits */
+	__u32 small_max;   /* size of the largest small object */
+	__u32 header_from; /* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
+	__u32 m_current;   /* offset in struct m of the current goroutine */
+	__u32 gobuf_frame; /* offset in struct gobuf of the frame pointer */
+	/* offsets in struct mspan; the address of the mark bits follows that of the allocation bits */
+	__u32 span_elements, span_alloc_bits;
 	__u32 padding;
-	__u64 bits_arenas; /* address of gcBitsArenas.next; 0: refills do not tell what mcentral grew by */
+	__u64 bits_arenas; /* address of gcBitsArenas.next; 0: central grows cannot be found without a probe */
 };
 
 /*
- * The latest that a Go mcache gave back: told by an event when the runtime began to, it is in the runtime's statistics
- * only some instructions later. A reader that still finds the span where it was knows that it is in between.
+ * The last span that a Go mcache returned. The event comes when the runtime begins to return the span; the runtime's
+ * own statistics include it only some instructions later. A reader that finds the span still in the mcache knows that
+ * its return is in progress.
  */
-#define EVENT_PENDING		   32 /* 2^(64 - 59) */
+#define EVENT_PENDING		   32 /* 2^(64 - 59), see EVENT_PENDING_INDEX */
 #define EVENT_PENDING_INDEX(cache) (((__u64)(cache)*0x9e3779b97f4a7c15ULL) >> 59)
 
 struct event_pending {
 	__u64 cache;
-	__u64 span; /* 0: all its spans */
+	__u64 span; /* 0: all spans of the cache */
 	__u64 span_class;
 };
 
 /*
- * Spans that mcentral grew by, told without a probe there: a Go mcache gives back every span that it took, and what it
- * was then shows where it came from (bpf/go_grows.h). So each mcache has, for each span class, a note of the refill that
- * took the span which it holds now. Notes are made while the process is recorded.
+ * Finds the spans that mcentral grew by without a probe there. A Go mcache returns every span that it took, and the
+ * span's state then shows where it came from (bpf/go_grows.h). Therefore each mcache has, for each span class, a note
+ * of the refill that took the span that it holds now. Notes are made while the process is recorded.
  */
 struct event_cache_key {
 	__u64 cache;
@@ -149,9 +154,9 @@ struct event_cache_key {
 };
 
 enum {
-	EVENT_SPAN_UNKNOWN, /* taken while nobody recorded */
-	EVENT_SPAN_HELD,    /* taken at the stack noted */
-	EVENT_SPAN_GREW,    /* held when the recording ended, given back since, and it had come fresh from mheap */
+	EVENT_SPAN_UNKNOWN, /* taken while the process was not recorded */
+	EVENT_SPAN_HELD,    /* taken by a refill with the noted stack */
+	EVENT_SPAN_GREW,    /* held when the recording ended and returned since; it had come fresh from mheap */
 };
 
 struct event_held_span {
@@ -163,22 +168,23 @@ struct event_cache {
 	struct event_held_span spans[EVENT_SPAN_CLASSES];
 };
 
-#define EVENT_CACHES_MAX 8192 /* of all processes; made as they come */
+#define EVENT_CACHES_MAX 8192 /* of all processes; entries are created when needed */
 
 /*
- * The runtime keeps mark and allocation bits of spans in arenas: a struct of {free, next, bits}. Lists of those filled
- * since the last two collections began stand one behind the other.
+ * The runtime keeps the mark and allocation bits of spans in arenas: a struct of {free, next, bits}. gcBitsArenas has,
+ * one after the other, the lists of the arenas filled since the last two collections began.
  */
 #define EVENT_ARENA_BYTES 65536
 #define EVENT_ARENA_NEXT  8
-#define EVENT_ARENAS_MAX \
-	64 /* looked at. They have the bits of some 400,000 spans; that one took its own while another thread
-			      * did, and has been held since before so many others, goes unnoticed */
+/* Arenas searched; together they hold the bits of about 400,000 spans. A span older than that whose two bitmaps are not
+ * adjacent is taken for reused. */
+#define EVENT_ARENAS_MAX	   64
 #define EVENT_BITS_BYTES(elements) (((elements) + 63) / 64 * 8)
 
 /*
- * Allocations at rate 1 by site or type, and size: of as many as find their place free. They count here and nowhere
- * else: not in the totals, and without stacks in no row either. That saves most of what counting a hit would cost.
+ * Counters of allocations at rate 1 by (site or type, size), for as many as find a free slot. These allocations are
+ * counted only here: not in the totals and, if no stacks are wanted, not in rows. That saves most of the cost of
+ * counting a hit.
  */
 #define EVENT_SHAPES			    256
 #define EVENT_SHAPE_INDEX(site, type, size) ((((site) ^ (type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
@@ -187,7 +193,7 @@ enum { EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED, EVENT_SHAPE_READY };
 
 struct event_shape {
 	__u64 site, type;      /* as in struct event_key */
-	__u64 size;	       /* what tells size and span class apart */
+	__u64 size;	       /* the value that size and span class follow from */
 	__u64 inside, outside; /* objects */
 	__u64 bytes;	       /* of one object */
 	__u32 state;
@@ -195,24 +201,24 @@ struct event_shape {
 };
 
 /*
- * One process. Events are summed into `inside` while `recording` is set and into `outside` otherwise, so that
- * inside + outside counts all events since the probes were attached. Only `inside` events make rows.
+ * One process. Events are added to `inside` while `recording` is set and to `outside` otherwise, so that inside +
+ * outside counts all events since the probes were attached. Only `inside` events make rows.
  */
 struct event_process {
 	__u32 recording; /* written by user space */
-	/* Where probes cannot be bound to one process (perf uprobes): the process whose events these are, by its number
-	 * in this PID namespace. 0: no other's events come here. Written by user space. */
+	/* If probes cannot be bound to one process (perf uprobes): the process that is observed, by its number in this
+	 * PID namespace; events of others are ignored. 0: no filter. Written by user space. */
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
 	struct event_layout layout;
-	__u64 hits;	   /* of any probe, those in `shapes` aside */
-	__u64 frames;	   /* of all stacks taken */
-	__u64 lost_events; /* a map was full or busy, or the span class is none: counted here, in no row */
-	__u64 lost_stacks; /* counted in a row without its stack */
+	__u64 hits;	   /* hits of all probes, without those counted in `shapes` */
+	__u64 frames;	   /* frames of all stacks taken */
+	__u64 lost_events; /* in no row, because a map was full or busy, or the span class was invalid */
+	__u64 lost_stacks; /* in a row, but without their stack */
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];
 	struct event_shape shapes[EVENT_SHAPES];
-	__u64 calls[EVENT_CALLS]; /* of functions of the program, while it is recorded */
+	__u64 calls[EVENT_CALLS]; /* calls of functions of the program while it is recorded */
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");

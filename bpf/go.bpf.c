@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Programs on functions of Go's runtime, amd64. Go passes arguments in rax, rbx, rcx, rdi … and keeps frame pointers.
+ * BPF programs on functions of Go's runtime, for amd64. Go passes arguments in rax, rbx, rcx, rdi … and keeps frame
+ * pointers.
  *
- * A probe stands at the conditional branch of the function's stack check (user/runtime/go_code.h says why): the frame is not
- * set up, so the return address is at the top of the stack, and rbp is still the caller's frame. When the branch is
- * about to be taken the function will run again from its start, so that hit does not count.
+ * A probe is at the conditional branch of the function's stack check (user/runtime/go_code.h says why). The function
+ * has not set up its frame there, so the return address is at the top of the stack, and rbp is still the caller's
+ * frame. If the branch is about to be taken, the function will run again from its start, so that hit does not count.
  */
 #include "go_grows.h"
 #include "go_memory.h"
@@ -14,21 +15,21 @@
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE_BYTES	   8192 /* of the heap */
-#define HEAP_GROW_PAGES	   512	/* mheap.grow asks in multiples of a page allocator chunk */
+#define PAGE_BYTES	   8192 /* bytes of a heap page */
+#define HEAP_GROW_PAGES	   512	/* mheap.grow allocates in multiples of a page allocator chunk */
 #define HEADER_BYTES	   8
 #define TINY_SPAN_CLASS	   5
-#define TINY_MAX	   16 /* objects without pointers below this size share blocks */
+#define TINY_MAX	   16 /* smaller objects without pointers share blocks */
 #define TYPE_POINTER_BYTES 8  /* offset in runtime._type */
 
-/* size_to_class8 and size_to_class128 of the runtime, filled in before the programs are loaded. */
+/* The runtime's size_to_class8 and size_to_class128, filled in before the programs are loaded. */
 #define CLASS8_MAX     1016
 #define CLASS128_START 1024
 const volatile __u8 size_class_of_8[129] = {0};
 const volatile __u8 size_class_of_128[249] = {0};
 const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
 
-/* Whether this hit counts. */
+/* Whether this hit counts: false if the branch of the stack check will be taken. */
 static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 {
 	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
@@ -39,7 +40,7 @@ static __always_inline int has_pointers(__u64 type)
 	return type && read_word(type + TYPE_POINTER_BYTES) != 0;
 }
 
-/* What mallocgc makes of a size: the span class, and in *bytes what the object takes. */
+/* Returns the span class that mallocgc uses for a size; stores the bytes that the object takes in *bytes. */
 static __always_inline __u32 span_class_of(const volatile struct event_layout *layout, __u64 size, int scan,
 					   __u64 *bytes)
 {
@@ -66,7 +67,8 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
 	return class << 1 | noscan;
 }
 
-/* Whether a function that the compiler calls in mallocgc's place was called by mallocgc, which has been counted. */
+/* Whether a function that the compiler may call instead of mallocgc was called by mallocgc itself, whose probe has
+ * counted the allocation. */
 static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct event_process *process)
 {
 	__u64 caller = read_word(ctx->rsp);
@@ -74,7 +76,7 @@ static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct ev
 	return caller > process->layout.malloc_start && caller <= process->layout.malloc_end;
 }
 
-/* mallocgc(size, type, needzero) and the functions of the same arguments that the compiler may call instead. */
+/* mallocgc(size, type, needzero), and the functions with the same arguments that the compiler may call instead. */
 SEC("uprobe.multi")
 int go_malloc(struct pt_regs *ctx)
 {
@@ -118,7 +120,7 @@ int go_malloc(struct pt_regs *ctx)
 	return 0;
 }
 
-/* A function of the program whose calls are counted. */
+/* On a function of the program whose calls are counted. */
 SEC("uprobe.multi")
 int go_call(struct pt_regs *ctx)
 {
@@ -130,7 +132,7 @@ int go_call(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Every mcache has a place of its own, found by linear probing. */
+/* Every mcache has a slot of its own, found by linear probing. */
 static __always_inline void set_pending(struct event_process *process, __u64 cache, __u64 span, __u32 span_class)
 {
 	for (__u32 i = 0; i < EVENT_PENDING; i++) {
@@ -146,8 +148,8 @@ static __always_inline void set_pending(struct event_process *process, __u64 cac
 	}
 }
 
-/* Elements of a span that are in use, and those that were when its mcache took it: one read where both counts are in the
- * same word, as in all releases. */
+/* Numbers of a span's elements in use: now, and when its mcache took it. Read together if both counts are in one word,
+ * as in all releases. */
 struct span_counts {
 	__u16 now, before;
 };
@@ -163,7 +165,7 @@ static __always_inline struct span_counts span_counts_read(const volatile struct
 	return counts;
 }
 
-/* (*mcache).refill(span class): what the cache took from the span that it gives back. */
+/* (*mcache).refill(span class): counts the objects that the cache allocated from the span that it returns. */
 SEC("uprobe.multi")
 int go_refill(struct pt_regs *ctx)
 {
@@ -205,8 +207,8 @@ int go_refill(struct pt_regs *ctx)
 }
 
 /*
- * What the mcache took from the span that it holds of that class, which it gives back; `cookie` as in span_returned(). A
- * global function, which the verifier looks at once and not for each class.
+ * Counts the objects that the mcache allocated from its span of that class, which it returns. `cookie` is as in
+ * span_returned(). A global function, so that the verifier checks it once and not once per class.
  */
 int release_span(__u64 cookie, __u64 cache, __u64 class);
 
@@ -220,7 +222,7 @@ __noinline int release_span(__u64 cookie, __u64 cache, __u64 class)
 	struct span_counts counts;
 	__u64 span, objects;
 
-	barrier_var(class); /* as in class_of() */
+	barrier_var(class); /* see class_of() */
 	if (!process || class >= EVENT_SPAN_CLASSES)
 		return 0;
 	totals = &window_of(process, flags)->classes[class];
@@ -238,7 +240,7 @@ __noinline int release_span(__u64 cookie, __u64 cache, __u64 class)
 	return 0;
 }
 
-/* (*mcache).releaseAll(): the same for every span that it holds, at each collection and each ReadMemStats. */
+/* (*mcache).releaseAll(): the same for every span of the cache; called at each collection and each ReadMemStats. */
 SEC("uprobe.multi")
 int go_release_all(struct pt_regs *ctx)
 {
@@ -279,7 +281,7 @@ int go_large(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Methods of mcentral: the receiver begins with its span class. */
+/* For methods of mcentral: the receiver's first field is its span class. */
 static __always_inline int count_central(struct pt_regs *ctx, enum event_kind kind)
 {
 	__u8 span_class = 0;
@@ -290,7 +292,7 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 	struct event_class_totals *totals;
 
 	if (bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax))
-		span_class = EVENT_SPAN_CLASSES; /* lost */
+		span_class = EVENT_SPAN_CLASSES; /* counted as lost */
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	if (kind == EVENT_REFILL)
@@ -310,7 +312,7 @@ int go_central_grow(struct pt_regs *ctx)
 	return count_central(ctx, EVENT_CENTRAL_GROW);
 }
 
-/* (*mcentral).cacheSpan(): called once a refill, for programs of which refill itself cannot be probed. */
+/* (*mcentral).cacheSpan(): called once per refill. Used if refill itself cannot be probed. */
 SEC("uprobe.multi")
 int go_cache_span(struct pt_regs *ctx)
 {
@@ -338,8 +340,8 @@ int go_heap_grow(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Reads mallocgc's arguments from the room that the ABI reserves for them above its return address, where it keeps
- * them, and believes them if they make an object of that size. */
+/* Reads mallocgc's arguments from the space above its return address that the ABI reserves for spilling them. They are
+ * used only if they describe an object of that size. */
 static __always_inline int read_arguments(const volatile struct event_layout *layout, __u64 frame, __u64 size,
 					  struct event_key *key)
 {
@@ -356,9 +358,9 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 }
 
 /*
- * profilealloc(m, object, size): the runtime's own sampler fired, for an object that takes `size` bytes. User space
- * knows its rate, and with it what a sample of that size stands for. The caller is mallocgc; from 1.24 on one of its
- * parts, and mallocgc the next.
+ * profilealloc(m, object, size): the runtime's own sampler chose an object that takes `size` bytes. User space knows
+ * the sampler's rate, and thereby what a sample of that size stands for. The caller is mallocgc; from Go 1.24 on it is
+ * a function that mallocgc calls.
  */
 SEC("uprobe.multi")
 int go_sample(struct pt_regs *ctx)

@@ -3,14 +3,15 @@
 #define ESCAPEMENT_GO_GROWS_H
 
 /*
- * What mcentral grew by, without a probe in mcentral.grow, which is hit at two refills of three where a program only
- * makes garbage: whether a span had come fresh from mheap is seen when its mcache gives it back, and charged to the
- * refill that took it.
+ * Counts what mcentral grew by without a probe in mcentral.grow, which would be hit at two of three refills in a
+ * program that only creates garbage. Whether a span had come fresh from mheap is determined when its mcache returns it,
+ * and is attributed to the refill that took it.
  *
- * A span of which something was in use when it was taken had been there before. Of the empty ones, a fresh one got mark
- * bits and allocation bits just then, one after the other, from the runtime's arenas of such bits; the allocation bits of
- * one that was swept are its mark bits of an earlier collection. So they lie side by side, or, where another thread came
- * in between or the arena was full, in an arena not older than that of the mark bits.
+ * If an element of the span was in use when it was taken, the span existed before. Of the others, a fresh span got its
+ * mark bits and its allocation bits one after the other, just then, from the runtime's arenas of such bits; a span that
+ * was swept uses as allocation bits its mark bits of an earlier collection. So the two bitmaps of a fresh span are
+ * adjacent or, if another thread took bits in between or the arena was full, the allocation bits are in an arena that
+ * is not older than that of the mark bits.
  */
 
 #include "go_memory.h"
@@ -26,7 +27,7 @@ struct {
 
 static const struct event_cache no_spans = {0};
 
-/* The notes of an mcache. 0: there are none, and that is counted. */
+/* Returns the notes of an mcache. 0 if there are none; that is counted as a loss. */
 static __always_inline struct event_cache *cache_of(struct event_process *process, __u32 slot, __u64 cache)
 {
 	struct event_cache_key key = {.cache = cache, .slot = slot};
@@ -62,7 +63,7 @@ static __noinline int came_last(__u64 arenas, __u64 alloc_bits, __u64 mark_bits)
 	return 0;
 }
 
-/* Whether a span of that many elements, none in use when it was taken, had come from mheap. */
+/* Whether a span of this many elements, none of which was in use when it was taken, had come from mheap. */
 static __always_inline int came_fresh(const volatile struct event_layout *layout, __u64 span, __u32 elements)
 {
 	struct {
@@ -88,7 +89,7 @@ static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event
 	add(totals->central_grows, 1);
 	if (!stacks_wanted)
 		return 0;
-	key.stack = held->stack; /* which the refill's row has brought */
+	key.stack = held->stack; /* inserted by the refill's row */
 	sums = row_find(filling, &key);
 	if (sums)
 		sums_add(sums, &amount);
@@ -98,9 +99,9 @@ static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event
 }
 
 /*
- * The mcache gives a span back, of which `before` elements were in use when it took it; `cookie` says for which slot and
- * whether the process is being recorded. A global function, which the verifier looks at once and not at each of the spans
- * that releaseAll gives back.
+ * Called when an mcache returns a span of which `before` elements were in use when it took it. `cookie` has the slot,
+ * and whether the process is being recorded. A global function, so that the verifier checks it once and not for each
+ * span that releaseAll returns.
  */
 int span_returned(__u64 cookie, __u32 span_class, __u64 span, __u32 before, struct event_held_span *held);
 
@@ -121,7 +122,7 @@ __noinline int span_returned(__u64 cookie, __u32 span_class, __u64 span, __u32 b
 	return 0;
 }
 
-/* The mcache takes a new one, at that stack. */
+/* Notes that the mcache takes a new span, at this stack. */
 static __always_inline void span_taken(struct event_held_span *held, const struct event_hash *stack)
 {
 	held->stack = *stack;

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_GO_MEMORY_H
 #define ESCAPEMENT_GO_MEMORY_H
 
-/* Words of the target's memory; 0 where it cannot be read. */
+/* Reads words of the target's memory; 0 if they cannot be read. */
 
 #include <linux/types.h>
 #include <linux/bpf.h>

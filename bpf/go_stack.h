@@ -2,25 +2,26 @@
 #ifndef ESCAPEMENT_GO_STACK_H
 #define ESCAPEMENT_GO_STACK_H
 
-/* Stacks of Go programs, along frame pointers, from the system stack on to the goroutine's. */
+/* Walks stacks of Go programs by frame pointers, including the switch from the system stack to the goroutine's
+ * stack. */
 
 #include "go_memory.h"
 #include "record.h"
 
-#define PAGE	    4096 /* of memory */
+#define PAGE	    4096 /* bytes of a page of memory */
 #define FRAME_BYTES 16	 /* saved frame pointer and return address */
 #define G_M	    48	 /* offsets in runtime.g */
 #define G_SCHED	    56
 #define GOBUF_PC    8 /* offset in runtime.gobuf; the stack pointer comes first */
 
 /*
- * The functions below that have no `static` are global: the verifier looks at each of them once a program, and not at each
- * call, of which the walk has one for every frame. They get a buffer by its number, since the verifier knows nothing of a
- * global function's pointers.
+ * The functions below without `static` are global: the verifier checks each of them once per program, and not at each
+ * call, and the walk calls them for every frame. They get a buffer by its number, because the verifier knows nothing
+ * about a global function's pointers.
  */
 
-/* Moves the window of that buffer to `address`. It ends with the page: the next one may not be there, and a fault costs
- * more than all the rest. Not 0: unreadable. */
+/* Moves the window of buffer `number` to `address`. The window ends with the page, because the next one may be
+ * unmapped, and a fault costs more than the rest of the walk. Nonzero: unreadable. */
 int window_move(__u32 number, __u64 address);
 
 __noinline int window_move(__u32 number, __u64 address)
@@ -40,14 +41,14 @@ __noinline int window_move(__u32 number, __u64 address)
 }
 
 /*
- * Index of the two words at `address` in the window, which is moved there if they are outside. -1: unreadable. One branch,
- * because the verifier follows both ways of each, for every frame.
+ * Returns the index in the window of the two words at `address`; moves the window there if they are outside. -1:
+ * unreadable. There is only one branch, because the verifier follows both ways of each branch, for every frame.
  */
 static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, __u64 address)
 {
 	const struct window *window = &scratch->window;
 	__u64 offset = address - window->start;
-	/* the sign bit of each difference: whether `offset` is beyond what was read, or beyond any window */
+	/* the sign bit of each difference is set if `offset` is past what was read, or past any window */
 	__u64 outside = (window->bytes - FRAME_BYTES - offset) | offset;
 
 	outside = outside >> 63 | offset % sizeof(__u64);
@@ -58,10 +59,11 @@ static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, 
 }
 
 /*
- * Where the goroutine left its own stack for the system stack, on which we run: the frame pointers there lead back to
- * it past some callers, or not at all. Adds these callers, and leaves the frame to go on from in scratch->frame. `depth` is
- * that of the function at the switch, scratch->frame its caller's. Returns how many were added: 0, 1 or 2; 0 if there is no
- * switch.
+ * Called when the walk reaches the place where the goroutine switched from its own stack to the system stack. From
+ * there frame pointers lead back to the goroutine's stack, but skip some callers, or do not lead back at all. Adds
+ * these callers and stores the frame to continue from in scratch->frame. `depth` is the number of the function at the
+ * switch, and scratch->frame is its caller's frame on entry. Returns the number of callers added: 0 (no switch), 1 or
+ * 2.
  */
 int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g);
 
@@ -78,11 +80,11 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 	if (!pc || (pc != process->layout.systemstack && pc != process->layout.morestack))
 		return 0;
 	goroutine = read_word(read_word(g + G_M) + process->layout.m_current);
-	if (!goroutine) /* it has been given up, and the scheduler looks for another */
+	if (!goroutine) /* the M has given up its goroutine and is in the scheduler */
 		return 0;
 	sched = goroutine + G_SCHED;
 	if (pc == process->layout.morestack) {
-		/* called before the function at the top had a frame */
+		/* the stack check called morestack before the top function had a frame */
 		scratch->stack.pcs[depth + 1] = read_word(sched + GOBUF_PC);
 		scratch->frame = read_word(sched + process->layout.gobuf_frame);
 		added = 2;
@@ -92,10 +94,10 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 }
 
 /*
- * The probed function, its caller (which has no frame to be found by yet), and the callers that have. The chain of
- * frame pointers ends in 0; the kernel's own walk (bpf_get_stack) costs more for a word than this for a frame, and reads
- * past that end, into a fault that costs more than all the rest.
- * Returns the number of the scratch buffer, -1 without one.
+ * Collects the probed function, its caller (which has no frame yet), and the callers found by frame pointers. The chain
+ * of frame pointers ends in 0. The kernel's own walk (bpf_get_stack) is slower per word than this is per frame, and it
+ * reads past the end of the chain, into a fault that costs more than the rest. Returns the number of the scratch
+ * buffer, -1 if none was free.
  */
 int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g);
 
@@ -123,7 +125,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 		frame = scratch->window.words[index];
 		caller = scratch->window.words[index + 1];
 		scratch->stack.pcs[depth] = caller;
-		/* 0 if the caller is one of the two, and in rare other cases, which are found out there */
+		/* 0 if the caller is one of the two, and in rare other cases, which cross_to_goroutine() sorts out */
 		away = (caller ^ systemstack) * (caller ^ morestack);
 		if (!away && depth + 2 < EVENT_STACK_MAX) {
 			int added;
@@ -131,7 +133,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 			scratch->frame = frame;
 			added = cross_to_goroutine(slot, number, depth, g);
 			frame = scratch->frame;
-			/* not `depth += added`: the verifier must know the depth, to see that the loop ends */
+			/* not `depth += added`: the verifier must know `depth` to prove that the loop ends */
 			if (added == 1)
 				depth += 1;
 			else if (added == 2)
@@ -143,7 +145,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 	return number;
 }
 
-/* The buffer with the stack at a probe; 0 where there is none. */
+/* Returns the buffer with the stack at a probe; 0 if there is none. */
 static __always_inline struct scratch *take_stack(struct pt_regs *ctx, __u32 slot)
 {
 	int number = walk_stack(slot, ctx->rip, ctx->rsp, ctx->rbp, ctx->r14);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Programs on the USDT probes of libgoalloc. The contract (goalloc_contract.h) puts every argument in the register
- * that the platform's C ABI passes it in, so PT_REGS_PARMn reads it in no time, where the general USDT argument
- * decoder would cost about 50 ns each; user space has checked the notes' argument strings before it attached.
+ * BPF programs on the USDT probes of libgoalloc. By the contract (goalloc_contract.h), every argument is in the
+ * register of the platform's C ABI, so PT_REGS_PARMn reads it at no cost, whereas the general USDT argument decoder
+ * would cost about 50 ns each. User space has checked the notes' argument strings before it attaches.
  */
 #include "record.h"
 
@@ -13,12 +13,12 @@ typedef __u64 uint64_t;
 #define UINT64_MAX (~0ULL)
 #include "goalloc_contract.h"
 
-#define PARM6(ctx) ((ctx)->r9) /* the kernel's headers stop at five; amd64 */
+#define PARM6(ctx) ((ctx)->r9) /* amd64; the kernel's headers define five */
 
-#define FIRST_FRAMES 16 /* are read at once with what comes before them */
+#define FIRST_FRAMES 16 /* read in one copy with the fields before them */
 #define REST_BYTES   ((EVENT_STACK_MAX - FIRST_FRAMES) * sizeof(__u64))
 
-/* Copies the stack that the library unwound, and the site with it; walks frame pointers where it could not. */
+/* Copies the stack that the library unwound, and its site. If the library gave no stack, walks frame pointers. */
 static __always_inline struct scratch *take_stack(void *ctx, __u64 address, struct event_key *key)
 {
 	__u32 depth, number;
@@ -29,7 +29,7 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address, stru
 	if (!scratch)
 		return 0;
 	stack = &scratch->stack;
-	/* What the library writes before a stack, and its `depth`, ends where ours begins to have pcs. */
+	/* The library's fields before `pcs` have the same layout as ours, so one copy fills both. */
 	if (address && !bpf_probe_read_user(scratch->head, sizeof(scratch->head) + sizeof(__u64) * (1 + FIRST_FRAMES),
 					    (void *)(address - GOALLOC_STACK_HEAD))) {
 		key->site = scratch->head[0];
@@ -37,7 +37,7 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address, stru
 		if (depth > EVENT_STACK_MAX)
 			depth = EVENT_STACK_MAX;
 		rest = depth > FIRST_FRAMES ? (depth - FIRST_FRAMES) * sizeof(__u64) : 0;
-		barrier_var(rest); /* the bound below must hold for the very register that is the size */
+		barrier_var(rest); /* the verifier must see the check below on the register that is used as size */
 		if (rest > REST_BYTES)
 			rest = REST_BYTES;
 		if (rest && bpf_probe_read_user(stack->pcs + FIRST_FRAMES, rest,
@@ -54,7 +54,7 @@ static __always_inline struct scratch *take_stack(void *ctx, __u64 address, stru
 	return scratch;
 }
 
-/* Never runs: it is attached so that events carry stacks. */
+/* Never runs: it is attached only so that events carry stacks. */
 SEC("uprobe.multi")
 int goalloc_stack(struct pt_regs *ctx)
 {
@@ -118,7 +118,7 @@ int goalloc_mheap_grow(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Feeds totals only: rows of large objects come from alloc_sample. */
+/* Adds to the totals only: rows of large objects come from alloc_sample. */
 SEC("uprobe.multi")
 int goalloc_large_alloc(struct pt_regs *ctx)
 {
@@ -134,7 +134,7 @@ int goalloc_large_alloc(struct pt_regs *ctx)
 	return 0;
 }
 
-/* A sample; at rate 1, where the flag says so, one of all allocations. */
+/* A sample, or at rate 1 (if the flag says so) one of all allocations. */
 SEC("uprobe.multi")
 int goalloc_alloc_sample(struct pt_regs *ctx)
 {

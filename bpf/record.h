@@ -3,16 +3,16 @@
 #define ESCAPEMENT_RECORD_H
 
 /*
- * How any probe's event gets into the maps. Every program does the same four steps:
+ * How an event of any probe gets into the maps. Every program takes the same four steps:
  *
- *   1. process_of()       which process slot is this, by the probe's cookie
- *   2. scratch_claim()    a buffer for the stack, from a few per CPU: programs on uprobes can be preempted, and
- *                         then another one runs on the same CPU
- *   3. fill the stack     take_stack(), in the way of the kind of target
+ *   1. process_of()       find the process slot, by the probe's cookie
+ *   2. scratch_claim()    claim a buffer for the stack. There are several per CPU, because programs on uprobes can be
+ *                         preempted, and then another one runs on the same CPU
+ *   3. take_stack()       fill in the stack, in a way that depends on the kind of target
  *   4. record()           add to the row and release the buffer
  *
- * plus its own additions to the totals, which never fail. Additions are atomic, because a program may be preempted
- * or run on two CPUs at once.
+ * and also adds to the totals, which never fails. Additions are atomic, because a program may be preempted or run on
+ * two CPUs at once.
  */
 
 #include <linux/types.h>
@@ -29,33 +29,33 @@
 
 /* Set before load. */
 __weak const volatile __u64 stack_seed[2] = {0, 0};
-__weak const volatile __u8 stacks_wanted = 1; /* 0: rows are told apart by site and type only */
+__weak const volatile __u8 stacks_wanted = 1; /* 0: rows are distinguished by site and type only */
 
 __weak volatile struct event_maps maps = {0};
 
 /*
- * Go: a piece of the target's stack. Its frames lie close together, so that one copy holds several of them. The size is
- * what was fastest at 11 and at 27 frames; 256 bytes took up to 1.6 times as long.
+ * Go: a copy of a part of the target's stack. Frames are close together, so one copy holds several of them. This size
+ * was the fastest at stacks of 11 and of 27 frames; 256 bytes took up to 1.6 times as long.
  */
 #define WINDOW_WORDS 256
 struct window {
 	__u64 start;
-	__u64 bytes; /* how many of them were read */
+	__u64 bytes; /* number of bytes read */
 	__u64 words[WINDOW_WORDS];
 };
 
 struct scratch {
 	__u32 busy;
 	__u32 padding;
-	__u64 frame;   /* Go: the frame pointer to go on from */
-	__u64 head[2]; /* goalloc: what the target has in front of its stack */
+	__u64 frame;   /* Go: the frame pointer to continue from */
+	__u64 head[2]; /* goalloc: the fields before the target's stack */
 	struct event_stack stack;
 	struct window window;
 };
 
 /*
- * Weak, so that every object defines the maps and the linker merges them: libbpf's linker (as of 1.4) does not
- * resolve extern maps from a file with several of them.
+ * Weak definitions, because every object defines the maps and the linker merges them: libbpf's linker (as of 1.4) does
+ * not resolve extern maps from a file with several of them.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -66,7 +66,7 @@ struct {
 } processes __weak SEC(".maps");
 struct rows {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, EVENT_ROWS_MAX); /* allocated ahead: an insertion must not fail for lack of memory */
+	__uint(max_entries, EVENT_ROWS_MAX); /* preallocated: an insertion must not fail for lack of memory */
 	__type(key, struct event_key);
 	__type(value, struct event_sums);
 } rows0 __weak SEC(".maps"), rows1 __weak SEC(".maps");
@@ -88,7 +88,7 @@ __weak char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define add(target, amount) __sync_fetch_and_add(&(target), (amount))
 
-/* As process_of(), for programs that count the hit elsewhere. `flags` are EVENT_FLAG_…. */
+/* Like process_of(), for programs that count the hit elsewhere. `flags` are EVENT_FLAG_…. */
 static __always_inline struct event_process *process_uncounted(void *ctx, __u32 *slot, __u32 *flags)
 {
 	__u64 cookie = bpf_get_attach_cookie(ctx);
@@ -99,7 +99,7 @@ static __always_inline struct event_process *process_uncounted(void *ctx, __u32 
 	process = bpf_map_lookup_elem(&processes, slot);
 	if (!process)
 		return 0;
-	/* read once: the event must not count in one window and be a row of the other */
+	/* read once, so that one event is not both in the totals of one state and in rows of the other */
 	if (*(volatile __u32 *)&process->recording)
 		*flags |= EVENT_FLAG_RECORDING;
 	if (process->only_pid) {
@@ -127,10 +127,11 @@ static __always_inline struct event_window *window_of(struct event_process *proc
 	return flags & EVENT_FLAG_RECORDING ? &process->inside : &process->outside;
 }
 
-/* 0 where the target said something that is no span class: then the event is lost. */
+/* Returns 0 if the target gave an invalid span class; then the event is lost. */
 static __always_inline struct event_class_totals *class_of(struct event_process *process, __u32 flags, __u64 span_class)
 {
-	barrier_var(span_class); /* keep the compiler from checking a copy that the verifier cannot relate */
+	/* keeps the compiler from checking a copy, which the verifier cannot relate to the index */
+	barrier_var(span_class);
 	if (span_class >= EVENT_SPAN_CLASSES) {
 		add(process->lost_events, 1);
 		return 0;
@@ -138,8 +139,8 @@ static __always_inline struct event_class_totals *class_of(struct event_process 
 	return &window_of(process, flags)->classes[span_class];
 }
 
-/* The place that allocations of that site, type and size count in; 0 where others have it. When it is *fresh, the caller
- * fills in span_class and bytes, and publishes it. */
+/* Finds or claims the counter for (site, type, size). 0 if the hash slot is taken by another triple. If *fresh, the
+ * caller sets span_class and bytes, then calls shape_publish(). */
 static __always_inline struct event_shape *shape_of(struct event_process *process, __u64 site, __u64 type, __u64 size,
 						    int *fresh)
 {
@@ -149,7 +150,7 @@ static __always_inline struct event_shape *shape_of(struct event_process *proces
 	if (shape->state == EVENT_SHAPE_READY)
 		return shape->site == site && shape->type == type && shape->size == size ? shape : 0;
 	if (__sync_val_compare_and_swap(&shape->state, EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED) != EVENT_SHAPE_FREE)
-		return 0; /* another CPU is just filling it in */
+		return 0; /* another CPU is filling it in */
 	shape->site = site;
 	shape->type = type;
 	shape->size = size;
@@ -170,7 +171,7 @@ static __always_inline void shape_count(struct event_shape *shape, __u32 flags)
 		add(shape->outside, 1);
 }
 
-/* 0 where no stack is wanted, or no buffer is free. */
+/* Returns 0 if no stack is wanted or no buffer is free. */
 static __always_inline struct scratch *scratch_claim(__u32 *number)
 {
 	if (!stacks_wanted)
@@ -188,7 +189,7 @@ static __always_inline struct scratch *scratch_claim(__u32 *number)
 	return 0;
 }
 
-/* Who else wants the buffer runs on this CPU too. */
+/* A compiler barrier is enough, because only programs on this CPU use the buffer. */
 static __always_inline void scratch_release(struct scratch *scratch)
 {
 	barrier();
@@ -196,8 +197,8 @@ static __always_inline void scratch_release(struct scratch *scratch)
 }
 
 /*
- * Two independent 64-bit hashes of the return addresses, seeded for each session: 128 bits, so that two of a million
- * stacks share a key with a probability below 10^-26. stack_insert() would still notice at insertion.
+ * Two independent 64-bit hashes of the return addresses, seeded for each session. With 128 bits, the probability that
+ * two of a million stacks share a key is below 10^-26. stack_insert() would detect that at insertion.
  */
 static __always_inline void stack_hash(const struct event_stack *stack, struct event_hash *hash)
 {
@@ -228,13 +229,13 @@ static __always_inline int stack_equal(const struct event_stack *a, const struct
 	return 1;
 }
 
-/* Makes sure that the pair `filling` holds the stack under its hash. */
+/* Inserts the stack under its hash into the pair `filling`, unless it is there already. */
 static __always_inline int stack_insert(__u32 filling, const struct event_hash *hash, const struct event_stack *stack)
 {
 	long error = -1;
 
-	/* Elements of this size are allocated on demand from a small reserve, which the kernel refills at the next
-	 * interrupt; when it is used up, that one comes right away. */
+	/* The kernel allocates elements of this size from a small reserve, which it refills at the next interrupt. When
+	 * the reserve is used up, that interrupt comes immediately, so another try is likely to succeed. */
 	for (int tries = 0; tries < INSERT_TRIES && error && error != -ERROR_EXISTS; tries++)
 		error = filling ? bpf_map_update_elem(&stacks1, hash, stack, BPF_NOEXIST)
 				: bpf_map_update_elem(&stacks0, hash, stack, BPF_NOEXIST);
@@ -280,7 +281,7 @@ static __noinline int row_insert(__u32 filling, const struct event_key *key, con
 		add(maps.rows, 1);
 		return 0;
 	}
-	sums = row_find(filling, key); /* another CPU was first, or the map is full */
+	sums = row_find(filling, key); /* found if another CPU inserted it first; 0 if the map is full */
 	if (!sums)
 		return -1;
 	sums_add(sums, amount);
@@ -288,9 +289,9 @@ static __noinline int row_insert(__u32 filling, const struct event_key *key, con
 }
 
 /*
- * Adds to the row of `key`, whose stack is filled in here, and releases the scratch buffer. `scratch` may be 0: then
- * no buffer was free, and the event counts in a row without stack. Where no stacks are wanted the totals tell what the
- * rows of refills and grows would.
+ * Adds `amount` to the row of `key`, fills in the stack of `key`, and releases the scratch buffer. If `scratch` is 0,
+ * because no buffer was free, the event counts in a row without a stack. If no stacks are wanted, no rows of refills
+ * and grows are made: the totals have the same numbers.
  */
 static __always_inline void record(struct event_process *process, struct event_key *key, struct scratch *scratch,
 				   const struct event_sums *amount)

@@ -176,7 +176,7 @@ def test_a_pipe_without_a_reader_is_an_error_after_a_while(t):
     report(t, t.path("first"))
     os.mkfifo(pipe)
     begin = time.monotonic()
-    contains(report(t, pipe, status=2).stderr, "nobody reads the pipe")
+    contains(report(t, pipe, status=2).stderr, "no process reads the pipe")
     assert time.monotonic() - begin > 2, "it waits for a reader that comes late"
 
 

@@ -30,7 +30,7 @@ static char *arena_take(struct arena *arena, size_t size)
 
 		block->next = arena->blocks;
 		arena->blocks = block;
-		if (capacity == size) /* a block of its own; the open one stays in use */
+		if (capacity == size) /* the allocation fills this block; the previous one stays in use */
 			return (char *)block->data;
 		arena->next = (char *)block->data;
 		arena->end = arena->next + capacity;

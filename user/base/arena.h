@@ -6,16 +6,16 @@
 
 struct arena_block;
 
-/* Bump allocation: memory that lives as long as its owner. */
+/* A bump allocator: all of its memory is freed together. */
 struct arena {
 	struct arena_block *blocks;
 	char *next, *end;
-	size_t block_size; /* of the next block: they grow */
+	size_t block_size; /* size of the next block; each is larger than the one before */
 };
 
-/* `size` bytes, aligned for any pointer, not zeroed. */
+/* Returns `size` bytes, aligned for any pointer, not zeroed. */
 void *arena_allocate(struct arena *arena, size_t size);
-/* A copy with a NUL behind it. */
+/* Returns a NUL-terminated copy. */
 char *arena_string(struct arena *arena, const char *text, size_t length);
 void arena_free(struct arena *arena);
 

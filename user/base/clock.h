@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Nanoseconds of a clock; 0 if it cannot be read (the CPU clock of a process that has ended). */
+/* Reads a clock, in nanoseconds; 0 if it cannot be read (the CPU clock of a process that has ended). */
 static inline int64_t clock_ns(clockid_t clock)
 {
 	struct timespec time;
@@ -13,13 +13,13 @@ static inline int64_t clock_ns(clockid_t clock)
 	return clock_gettime(clock, &time) ? 0 : time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
-/* Time that only goes forward: for durations and deadlines. */
+/* A monotonic clock, for durations and deadlines. */
 static inline int64_t monotonic_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* Since 1970. */
+/* Nanoseconds since 1970. */
 static inline int64_t wall_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Arithmetic on counts that saturates instead of overflowing: a file may claim any numbers. */
+/* Arithmetic on counts that saturates instead of overflowing, because a file may contain any numbers. */
 static inline int64_t add_saturated(int64_t a, int64_t b)
 {
 	int64_t sum;

@@ -3,13 +3,13 @@
 #define ESCAPEMENT_ERROR_H
 
 /*
- * How failures travel: every fallible function of libescapement takes a `struct error *` last, returns -1 or NULL
- * on failure, and has filled the error by then. The text says what failed, on what, why, and what to do, in lower
- * case and without a full stop; it is printable (printable.h) whatever names are in it; whoever prints it adds the
- * program's name.
+ * How failures are reported: every fallible function of libescapement takes a `struct error *` as its last parameter;
+ * on failure it fills the error and returns -1 or NULL. The text says what failed, on what, why, and what to do, in
+ * lower case and without a full stop. It is printable (printable.h), whatever names are in it. The caller that prints
+ * it adds the program's name.
  */
 
-/* The exit statuses of every command, and so the classes of failure; a row: name in C, number, what it means. */
+/* The exit statuses of all commands, which are also the classes of failure. A row: name in C, number, meaning. */
 #define EXIT_STATUSES(ROW)                                                                              \
 	ROW(STATUS_OK, 0, "done; a gate: nothing got worse")                                            \
 	ROW(STATUS_FOUND, 1, "a gate or an audit threshold found something")                            \
@@ -23,11 +23,11 @@ enum exit_status { EXIT_STATUSES(EXIT_STATUS_NAME) };
 #undef EXIT_STATUS_NAME
 
 struct error {
-	enum exit_status status; /* what the process should exit with */
-	char text[1024];	 /* always terminated; truncated where longer */
+	enum exit_status status; /* the process's exit status */
+	char text[1024];	 /* always terminated; truncated if too long */
 };
 
-/* Fills `error` (NULL is allowed) and returns -1, so that a failing path can `return error_set(...)`. */
+/* Fills `error` (which may be NULL) and returns -1, so that a failing path can `return error_set(...)`. */
 int error_set(struct error *error, enum exit_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

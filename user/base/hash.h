@@ -2,13 +2,13 @@
 #ifndef ESCAPEMENT_HASH_H
 #define ESCAPEMENT_HASH_H
 
-/* Fast 64-bit hashes for tables in memory. They resist no attacker who chooses keys that collide. */
+/* Fast 64-bit hashes for tables in memory. They are not secure against an attacker who chooses colliding keys. */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Folds `value` into `hash`: for keys made of several words. */
+/* Combines `value` into `hash`, for keys of several words. */
 static inline uint64_t hash_fold(uint64_t hash, uint64_t value)
 {
 	__uint128_t product = (__uint128_t)(hash ^ value) * 0x9e3779b97f4a7c15u;

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_HASH_TABLE_H
 #define ESCAPEMENT_HASH_TABLE_H
 
-/* uthash, with the conduct of memory.h where memory is out: include this instead of <uthash.h>. */
+/* uthash, which handles failed allocations as memory.h does. Include this header instead of <uthash.h>. */
 
 #include "base/memory.h"
 

@@ -33,7 +33,7 @@ void memory_out(void)
 	char text[300];
 	int length = snprintf(text, sizeof(text), "escapement: out of memory%s%s\n", *doing ? " while " : "", doing);
 
-	/* Not through stdio, which may want a buffer; and exit handlers may allocate. */
+	/* Does not use stdio or exit(), because stdio may allocate a buffer, and exit handlers may allocate. */
 	if (write(STDERR_FILENO, text, (size_t)length) < 0)
 		_exit(STATUS_CANNOT_MEASURE);
 	_exit(STATUS_CANNOT_MEASURE);
@@ -53,7 +53,7 @@ bool memory_is_low(void)
 	return low;
 }
 
-/* Whether to try again: the reserve has just been given back. */
+/* Releases the reserve. Returns whether there was one, so that the allocation is worth another try. */
 static bool release_reserve(void)
 {
 	if (!reserve)
@@ -64,7 +64,8 @@ static bool release_reserve(void)
 	return true;
 }
 
-/* Tables that are read at random, far larger than what small pages keep at hand. Only advice: it may be refused. */
+/* For tables that are read at random and exceed what the TLB covers with small pages. This is only advice, which the
+ * kernel may ignore. */
 static void prefer_huge_pages(void *memory, size_t size)
 {
 	uintptr_t start = ((uintptr_t)memory + HUGE_PAGE - 1) & -(uintptr_t)HUGE_PAGE;
@@ -78,7 +79,7 @@ void *memory_allocate(size_t size)
 {
 	void *memory;
 
-	/* malloc(0) may be NULL and no failure */
+	/* malloc(0) may return NULL without a failure */
 	while (!(memory = malloc(size ? size : 1))) {
 		if (!release_reserve())
 			memory_out();

@@ -3,10 +3,11 @@
 #define ESCAPEMENT_BASE_MEMORY_H
 
 /*
- * Memory that is never NULL: what malloc, calloc, reallocarray, strdup, strndup and vasprintf give, freed with free().
+ * Allocation functions that never return NULL: counterparts of malloc, calloc, reallocarray, strdup, strndup and
+ * vasprintf. Memory is freed with free().
  *
- * One conduct where memory is out. The process says what it was doing and exits with STATUS_CANNOT_MEASURE. A recording
- * first sets memory aside (memory_reserve): then the first failed allocation is tried again with that, and
+ * When memory is out, the process prints what it was doing and exits with STATUS_CANNOT_MEASURE. A recording first sets
+ * memory aside (memory_reserve): then the first failed allocation releases the reserve and is tried again, and
  * memory_is_low() tells the recording to end and to write what it has.
  */
 
@@ -18,18 +19,18 @@ void *memory_allocate(size_t size);
 void *memory_zeroed(size_t count, size_t size);
 void *memory_resize(void *memory, size_t count, size_t size);
 char *memory_text(const char *text);
-char *memory_text_of(const char *text, size_t length); /* at most `length` bytes of it, with a NUL behind */
+char *memory_text_of(const char *text, size_t length); /* a NUL-terminated copy of at most `length` bytes */
 char *memory_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *memory_format_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
-/* What the process is doing, for the message: "reading 'a.pb.gz'". Copied; cut at 200 bytes. */
+/* Sets what the process is doing, for the message: "reading 'a.pb.gz'". Copied, at most 200 bytes. */
 void memory_doing(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Sets memory aside, and whether any of it was needed since. */
+/* memory_reserve() sets memory aside; memory_is_low() says whether it has been released since. */
 void memory_reserve(void);
 bool memory_is_low(void);
 
-/* Ends the process with the message. For allocations that a library makes. */
+/* Ends the process with the message, for failed allocations in other libraries. */
 _Noreturn void memory_out(void);
 
 #endif

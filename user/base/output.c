@@ -14,7 +14,7 @@
 #include "base/memory.h"
 
 enum {
-	READER_TRIES = 100, /* for somebody to open a pipe's other end */
+	READER_TRIES = 100, /* waits for a reader to open a pipe */
 	READER_NS = 50 * 1000 * 1000,
 	COPY_BLOCK = 64 << 10,
 };
@@ -41,11 +41,11 @@ static void release(struct output *output)
 	*output = (struct output){.directory = -1, .through = -1};
 }
 
-/* ---- a new file beside the one it replaces ---- */
+/* ---- a temporary file that replaces a regular file ---- */
 
 /*
- * Gives the new file the owner and permissions of the one it replaces. Only root may do all of that: where not even the
- * group can be kept, ours may do no more than anybody.
+ * Gives the new file the owner and permissions of the file that it replaces. Only root may do all of that. If the group
+ * cannot be kept either, our group gets only the permissions that everybody has.
  */
 static void take_over(int fd, const struct stat *existing)
 {
@@ -70,7 +70,8 @@ static bool read_number(const char *variable, unsigned *number)
 	return !*end && !errno && value < UINT32_MAX;
 }
 
-/* A file that root makes for somebody who called sudo is theirs, in a directory that is theirs or everybody's. */
+/* If root creates a file for a user who called sudo, in a directory that belongs to that user or is writable by
+ * everybody, gives the file to that user. */
 static void give_to_caller(int fd, int directory)
 {
 	unsigned user, group;
@@ -80,11 +81,12 @@ static void give_to_caller(int fd, int directory)
 	    fstat(directory, &status))
 		return;
 	if (status.st_uid == user || (status.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH))
-		if (fchown(fd, user, group)) /* root, so only for want of support by the file system: it stays root's */
+		/* fails for root only if the file system does not support it; then the file stays root's */
+		if (fchown(fd, user, group))
 			return;
 }
 
-/* A name that nobody can foresee. */
+/* Creates the temporary file under an unpredictable name. */
 static int create_temporary(struct output *output)
 {
 	uint64_t number;
@@ -97,7 +99,7 @@ static int create_temporary(struct output *output)
 	return openat(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-/* Splits the path and opens its directory, which is what names are looked up in from now on. */
+/* Splits the path and opens its directory, in which all names are looked up from now on. */
 static int open_directory(struct output *output)
 {
 	const char *slash = strrchr(output->path, '/');
@@ -113,7 +115,7 @@ static int open_directory(struct output *output)
 	return output->directory < 0 ? -1 : 0;
 }
 
-/* Whether the existing file may be written, which the kernel decides as for any program that opens it to write. */
+/* Checks that the existing file may be written. The kernel decides, as for any program that opens it for writing. */
 static int check_existing(const struct output *output, struct stat *existing)
 {
 	int fd = openat(output->directory, output->final, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
@@ -123,7 +125,7 @@ static int check_existing(const struct output *output, struct stat *existing)
 	if (fd < 0)
 		return -1;
 	status = fstat(fd, existing);
-	if (!status && !S_ISREG(existing->st_mode)) { /* it has just been exchanged */
+	if (!status && !S_ISREG(existing->st_mode)) { /* replaced since it was examined */
 		errno = EAGAIN;
 		status = -1;
 	}
@@ -156,9 +158,9 @@ static int open_beside(struct output *output, bool exists)
 	return fd;
 }
 
-/* ---- what is there already and is no file of its own ---- */
+/* ---- links, pipes and devices ---- */
 
-/* Opens without waiting, then waits a while for the reader of a pipe. */
+/* Opens without blocking, then waits a limited time for the reader of a pipe. */
 static int open_waiting(const char *path, int flags)
 {
 	int fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
@@ -179,7 +181,8 @@ static int open_waiting(const char *path, int flags)
 	return fd;
 }
 
-/* A regular file that was opened is written when the rest is known; until then a file without a name has the text. */
+/* If the target of the link is a regular file, the text goes to an unnamed temporary file first, and is copied when it
+ * is complete. */
 static int open_through(struct output *output, int fd)
 {
 	struct stat status;
@@ -197,7 +200,7 @@ static int open_through(struct output *output, int fd)
 	return copy;
 }
 
-/* Names of devices, and of descriptors (/dev/stdout, /proc/self/fd/3): what they stand for has no name to replace. */
+/* Whether the path names a device or a descriptor (/dev/stdout, /proc/self/fd/3), which a new file cannot replace. */
 static bool is_device_name(const char *path)
 {
 	return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
@@ -226,7 +229,8 @@ static int open_named(struct output *output)
 		return -1;
 	if (!exists || S_ISREG(status.st_mode))
 		return open_beside(output, exists);
-	/* Our directory's name and the link are both looked up by the kernel here, once: what it opens is what is written. */
+	/* The kernel resolves the directory and the link in this one call, so the file that it opens is the one that is
+	 * written. */
 	return open_through(output, open_waiting(output->path, O_WRONLY | O_CREAT));
 }
 
@@ -243,7 +247,7 @@ int output_open(struct output *output, const char *path, struct error *error)
 	if (fd >= 0)
 		close(fd);
 	output_abandon(output);
-	return cannot_write(error, path, reason == ENXIO ? "nobody reads the pipe" : strerror(reason));
+	return cannot_write(error, path, reason == ENXIO ? "no process reads the pipe" : strerror(reason));
 }
 
 int output_check(const char *path, struct error *error)
@@ -252,15 +256,15 @@ int output_check(const char *path, struct error *error)
 	struct stat status;
 
 	if (stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
-		return 0; /* its reader would take the closing for the end */
+		return 0; /* closing it would look like the end of the data to its reader */
 	if (output_open(&output, path, error))
 		return -1;
 	output_abandon(&output);
 	return 0;
 }
 
-/* Puts what the stream wrote into the file that the link leads to. Room is made first, so that a full disk costs nothing
- * of what was there. */
+/* Copies what the stream wrote into the file that the link leads to. Allocates space first, so that a full disk does
+ * not destroy the old contents. */
 static int copy_through(const struct output *output)
 {
 	int from = fileno(output->stream);
@@ -291,7 +295,7 @@ int output_commit(struct output *output, struct error *error)
 	errno = 0;
 	if (fflush(output->stream) || ferror(output->stream))
 		result = cannot_write(error, output->path, errno ? strerror(errno) : "input/output error");
-	/* Some file systems report only now that there was no room. */
+	/* Some file systems report only now that there is no space. */
 	if (!result && output->temporary && fsync(fileno(output->stream)))
 		result = cannot_write(error, output->path, strerror(errno));
 	if (!result && output->through >= 0 && copy_through(output))

@@ -3,18 +3,18 @@
 #define ESCAPEMENT_OUTPUT_H
 
 /*
- * A file that is written whole or not at all: what `-o FILE` of every command writes to. Others may be able to write
- * in its directory and plant a name there, and we may be root; so each kind of name is opened as follows, and never
- * looked up by its path again.
+ * Output files that are written completely or not at all: `-o FILE` of every command. Other users may be able to write
+ * to the file's directory and plant names there, and we may be root. Therefore each kind of name is opened as follows,
+ * and is never looked up by its path again.
  *
- *   no file yet, regular file   A temporary file beside it is written, and takes its name when all is on disk (renameat
- *                               by the directory's descriptor). It gets the owner and permissions of the file that it
- *                               replaces; a new one that root makes through sudo in a directory of the user who called
- *                               sudo, or in one that is everybody's, belongs to that user.
- *   symbolic link               The link stays. What it leads to is opened by open(2), so that the kernel's rules for
- *                               links (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
- *                               unnamed temporary file, when all is known.
- *   pipe, device, socket        Written directly. A pipe that nobody reads is an error after some seconds.
+ *   no file yet, regular file   A temporary file in the same directory is written, and is renamed when all of it is on
+ *                               disk (renameat with the directory's descriptor). It gets the owner and permissions of
+ *                               the file that it replaces. A new file that root creates through sudo, in a directory of
+ *                               the user who called sudo or in one writable by everybody, belongs to that user.
+ *   symbolic link               The link stays. Its target is opened by open(2), so that the kernel's rules for links
+ *                               (fs.protected_symlinks) hold, and is overwritten through that descriptor, from an
+ *                               unnamed temporary file, when the text is complete.
+ *   pipe, device, socket        Written directly. A pipe without a reader is an error after some seconds.
  *   "-"                         Standard output, written directly.
  */
 
@@ -25,27 +25,27 @@
 
 struct output {
 	FILE *stream;	 /* write here; NULL when not open */
-	char *path;	 /* as the caller named it; NULL when not open */
+	char *path;	 /* as the caller gave it; NULL when not open */
 	int directory;	 /* descriptor of the directory of `final` and `temporary` */
-	char *final;	 /* the name in it that `temporary` will take; NULL where it takes none */
-	char *temporary; /* NULL likewise */
-	int through;	 /* descriptor of the file that a link leads to, which gets what the stream wrote; -1: none */
+	char *final;	 /* the name that `temporary` will be renamed to; NULL if there is no renaming */
+	char *temporary; /* NULL if there is no renaming */
+	int through;	 /* descriptor of a link's target, to which the text is copied at the end; -1: none */
 };
 
-/* Whether `path` could be opened for writing now: asked before work whose result must not be lost. Leaves no trace, but
- * for an empty file that a link leads to. */
+/* Checks that `path` can be opened for writing, before work whose result must not be lost. Has no side effect, except
+ * that it creates the empty target of a dangling link. */
 int output_check(const char *path, struct error *error);
 
-/* Whether `path` is written directly: whoever reads it may keep the writer waiting. */
+/* Whether `path` is written directly: then its reader may block the writer. */
 bool output_is_direct(const char *path);
 
-/* Opens `path` for writing. On failure there is nothing to clean up. */
+/* Opens `path` for writing. After a failure there is nothing to clean up. */
 int output_open(struct output *output, const char *path, struct error *error);
 
-/* Finishes: everything is written and in place, or an error that names the file. Closes in either case. */
+/* Finishes and closes the file. On success everything is written and in place; the error names the file. */
 int output_commit(struct output *output, struct error *error);
 
-/* Gives up: closes, and leaves what was there before. Does nothing when not open (all zero, or closed). */
+/* Closes the file and leaves what was there before. Does nothing if it is not open (all zero, or closed). */
 void output_abandon(struct output *output);
 
 #endif

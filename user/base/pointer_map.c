@@ -7,7 +7,7 @@
 
 static size_t slot_of(const struct pointer_map *map, const void *key)
 {
-	/* Fibonacci hashing; the lowest bits of a pointer say little. */
+	/* Fibonacci hashing. The lowest bits of a pointer are always zero. */
 	size_t slot = (size_t)(((uint64_t)(uintptr_t)key >> 3) * 0x9e3779b97f4a7c15ULL >> 20) & (map->capacity - 1);
 
 	while (map->slots[slot].key && map->slots[slot].key != key)

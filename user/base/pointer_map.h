@@ -14,15 +14,16 @@
 
 struct pointer_map {
 	struct pointer_map_slot {
-		const void *key; /* NULL: free; so NULL is no key */
+		const void *key; /* NULL: free slot; therefore NULL cannot be a key */
 		uint32_t value;
 	} * slots;
 	size_t capacity, count; /* capacity is a power of two or 0 */
 };
 
-/* The value of a key, added where it is new. The pointer holds until the next addition. */
+/* Returns a pointer to the value of a key, which is added if it is new. The pointer is valid until the next
+ * addition. */
 uint32_t *pointer_map_at(struct pointer_map *map, const void *key);
-/* The value of a key, POINTER_MAP_NONE where it is not there. */
+/* Returns the value of a key, POINTER_MAP_NONE if it is not in the map. */
 uint32_t pointer_map_get(const struct pointer_map *map, const void *key);
 void pointer_map_free(struct pointer_map *map);
 

@@ -10,7 +10,7 @@
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
-/* Characters that reorder text, end lines, or cannot be seen: they make text look like other text. */
+/* Characters that reorder text, end lines, or are invisible, and so make text look like other text. */
 static bool is_deceptive(uint32_t code)
 {
 	static const uint32_t ranges[][2] = {
@@ -25,7 +25,7 @@ static bool is_deceptive(uint32_t code)
 	return false;
 }
 
-/* The length of the printable character at `text`, 0 if there is none. */
+/* Returns the length of the printable character at `text`, 0 if there is none. */
 static size_t character(const unsigned char *text, size_t length)
 {
 	size_t bytes;
@@ -39,7 +39,7 @@ static size_t character(const unsigned char *text, size_t length)
 	return is_deceptive(code) ? 0 : bytes;
 }
 
-/* Whether these eight are plain: none below 0x20, none above 0x7e. */
+/* Whether these eight bytes are printable ASCII: none below 0x20, none above 0x7e. */
 static bool is_plain(const unsigned char *text)
 {
 	uint64_t word;
@@ -55,7 +55,7 @@ bool printable_is(const char *text, size_t length)
 	while (at < end) {
 		size_t bytes;
 
-		/* Eight at once; the last eight again with some that were looked at before. */
+		/* Checks eight bytes at once. The last group may overlap the one before. */
 		if (length >= 8 && is_plain(end - at >= 8 ? at : end - 8)) {
 			if (end - at <= 8)
 				return true;
@@ -109,7 +109,7 @@ void printable_format(char *line, size_t size, const char *format, va_list argum
 
 	if (end >= size) {
 		end = size - 1;
-		while (end && ((unsigned char)safe[end] & 0xc0) == 0x80) /* not within a character */
+		while (end && ((unsigned char)safe[end] & 0xc0) == 0x80) /* does not cut within a character */
 			end--;
 	}
 	memcpy(line, safe, end);
@@ -118,7 +118,7 @@ void printable_format(char *line, size_t size, const char *format, va_list argum
 	free(raw);
 }
 
-/* What a character reads as in one language, beside the backslashes and the quotes that are handled below. */
+/* What a character is replaced by in one language, besides the escapes and the quotes that are handled below. */
 struct replacement {
 	char character;
 	const char *text;
@@ -126,7 +126,7 @@ struct replacement {
 
 static const struct replacement markup[] = {{'<', "&lt;"},   {'>', "&gt;"},   {'&', "&amp;"},
 					    {'"', "&quot;"}, {'\'', "&#39;"}, {0, NULL}};
-/* Nobody is to be notified by an @. */
+/* An @ would notify a user of that name. */
 static const struct replacement markdown[] = {{'<', "&lt;"}, {'&', "&amp;"}, {'@', "&#64;"}, {'\t', " "}, {0, NULL}};
 static const struct replacement folded[] = {{';', ":"}, {'\t', " "}, {0, NULL}};
 static const struct replacement message[] = {{'%', "%25"}, {0, NULL}};
@@ -134,7 +134,7 @@ static const struct replacement property[] = {{'%', "%25"}, {',', "%2C"}, {':', 
 
 static const struct language {
 	const struct replacement *replacements;
-	const char *escaped; /* characters that get a backslash before them */
+	const char *escaped; /* characters that are escaped with a backslash */
 } languages[] = {
 	[TEXT_TERMINAL] = {NULL, ""},
 	[TEXT_CSV] = {NULL, ""},
@@ -158,7 +158,8 @@ static void put_character(FILE *stream, const struct language *language, char ch
 	putc(character, stream);
 }
 
-/* RFC 4180; and a cell that begins like a formula begins with an apostrophe, so that no spreadsheet runs it. */
+/* A cell by RFC 4180. If it begins like a formula, an apostrophe is put before it, so that no spreadsheet evaluates
+ * it. */
 static void put_cell(FILE *stream, const char *text)
 {
 	bool quoted = strpbrk(text, ",\"") != NULL;

@@ -16,7 +16,7 @@ int quantity_count(const char *text, int64_t *value)
 	long long number;
 	char *end;
 
-	if (*text < '0' || *text > '9') /* strtoll() takes spaces and signs */
+	if (*text < '0' || *text > '9') /* strtoll() would accept spaces and signs */
 		return -1;
 	errno = 0;
 	number = strtoll(text, &end, 10);
@@ -26,7 +26,7 @@ int quantity_count(const char *text, int64_t *value)
 	return 0;
 }
 
-/* The decimal number that `text` begins with, and what follows it; NULL if it begins with none. */
+/* Reads the decimal number at the start of `text`. Returns what follows it; NULL if there is none. */
 static const char *take_number(const char *text, double *number)
 {
 	size_t length = strspn(text, "0123456789.");
@@ -35,7 +35,7 @@ static const char *take_number(const char *text, double *number)
 	if (!length || !strpbrk(text, "0123456789"))
 		return NULL;
 	*number = strtod(text, &end);
-	return end == text + length ? end : NULL; /* neither 1e9 nor 0x1 */
+	return end == text + length ? end : NULL; /* rejects 1e9 and 0x1 */
 }
 
 int quantity_bytes(const char *text, int64_t *bytes)
@@ -43,7 +43,7 @@ int quantity_bytes(const char *text, int64_t *bytes)
 	const char *end, *letter;
 	double number;
 
-	if (quantity_count(text, bytes) == 0) /* all digits of large numbers */
+	if (quantity_count(text, bytes) == 0) /* keeps all digits of large numbers */
 		return 0;
 	end = take_number(text, &number);
 	if (!end)

@@ -3,26 +3,26 @@
 #define ESCAPEMENT_QUANTITY_H
 
 /*
- * Sizes and times as people write them: the one reader of "512k" and "10s" for options, thresholds and policy files.
- * Pure functions; `*value` is untouched where they fail.
+ * Parses sizes and times as people write them ("512k", "10s"), for options, thresholds and policy files. Pure
+ * functions; on failure `*value` is unchanged.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* A whole number, not negative. 0, or -1. */
+/* Parses a non-negative integer. Returns 0, or -1. */
 int quantity_count(const char *text, int64_t *value);
 
 /*
- * Bytes: a number, not negative, with at most one of k, M, G, T (either case; "Ki", "KiB" and "KB" mean the same):
- * powers of 1024. "1.5M" is allowed, and rounded down. 0, or -1.
+ * Parses a number of bytes: not negative, with at most one of the suffixes k, M, G, T, which are powers of 1024 (in
+ * either case; "Ki", "KiB" and "KB" mean the same). "1.5M" is allowed; the result is rounded down. Returns 0, or -1.
  */
 int quantity_bytes(const char *text, int64_t *bytes);
 
-/* Seconds: a number, not negative, with at most one of ms, s, m, h. 0, or -1. */
+/* Parses a number of seconds: not negative, with at most one of the suffixes ms, s, m, h. Returns 0, or -1. */
 int quantity_seconds(const char *text, double *seconds);
 
-/* "512k": the shortest text that quantity_bytes() reads as `bytes`. Returns `text`. */
+/* Writes the shortest text that quantity_bytes() reads as `bytes`, such as "512k". Returns `text`. */
 enum { QUANTITY_SIZE = 32 };
 const char *quantity_bytes_text(char text[QUANTITY_SIZE], int64_t bytes);
 

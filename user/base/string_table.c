@@ -10,13 +10,13 @@
 
 enum {
 	FIRST_CAPACITY = 1 << 6,
-	PREFETCH = 16, /* entries ahead while the table grows */
+	PREFETCH = 16, /* entries prefetched ahead while the table grows */
 };
 
 #define ADDRESS_BITS 48
 #define ADDRESS_MASK ((UINT64_C(1) << ADDRESS_BITS) - 1)
 
-/* The slot of the string, or the empty one where it belongs. */
+/* Returns the slot of the string, or the empty slot in which to insert it. */
 static uint64_t *find(const struct string_table *table, uint64_t hash, const char *text, size_t length)
 {
 	size_t mask = table->capacity - 1;
@@ -27,7 +27,7 @@ static uint64_t *find(const struct string_table *table, uint64_t hash, const cha
 
 		if (!entry)
 			return &table->entries[i];
-		/* strncmp stops at the known string's end, memcmp might run past it. */
+		/* strncmp stops at the end of the known string; memcmp might read past it. */
 		if (entry >> ADDRESS_BITS == hash >> ADDRESS_BITS && strncmp(known, text, length) == 0 &&
 		    !known[length])
 			return &table->entries[i];

@@ -3,11 +3,11 @@
 #define ESCAPEMENT_STRING_TABLE_H
 
 /*
- * Interned strings: equal strings are one pointer, so code compares pointers. Made for
- * input of a hundred megabytes, where almost every look-up misses the cache: an entry is 8 bytes (16 bits of the
- * hash, 48 of the address), so a look-up touches one line of the table and one of the string.
+ * Interned strings: equal strings have the same pointer, so callers compare pointers. Made for input of a hundred
+ * megabytes, in which almost every lookup misses the cache: an entry has 8 bytes (16 bits of the hash, 48 of the
+ * address), so a lookup reads one cache line of the table and one of the string.
  *
- * Everything is freed together. Out of memory ends the process (memory.h). One thread at a time.
+ * All strings are freed together. When memory is out, the process ends (memory.h). Not thread-safe.
  */
 
 #include <stddef.h>
@@ -17,13 +17,13 @@
 
 struct string_table {
 	struct arena arena;
-	uint64_t *entries; /* 0 where empty; `capacity` of them, a power of two; at most 3/4 used */
+	uint64_t *entries; /* 0: empty; `capacity`, a power of two, is their number; at most 3/4 are used */
 	size_t capacity, count;
 };
 
-/* The one copy of these bytes, with a NUL behind it. */
+/* Returns the one NUL-terminated copy of these bytes. */
 const char *string_table_intern(struct string_table *table, const char *text, size_t length);
-/* The same of text from outside, made printable (printable.h). NULL of NULL. */
+/* The same for text from outside, which is made printable (printable.h). Returns NULL for NULL. */
 const char *string_table_intern_printable(struct string_table *table, const char *text);
 void string_table_free(struct string_table *table);
 

@@ -12,7 +12,7 @@ static int least(int a, int b, int c)
 	return ab < c ? ab : c;
 }
 
-/* Optimal string alignment distance. Both at most LENGTH_MAX long. */
+/* Optimal string alignment distance. Neither string is longer than LENGTH_MAX. */
 static int distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
 	int rows[LENGTH_MAX + 1][LENGTH_MAX + 1];

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_UNALIGNED_H
 #define ESCAPEMENT_UNALIGNED_H
 
-/* Words in memory that was read from a file or a process, at any alignment, in this machine's byte order. */
+/* Reads words of memory that came from a file or a process, at any alignment, in this machine's byte order. */
 
 #include <stdint.h>
 #include <string.h>

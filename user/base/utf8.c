@@ -10,7 +10,8 @@ static const char replacement[] = "\xef\xbf\xbd";
 
 size_t utf8_decode(const char *text, size_t length, uint32_t *code)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* a smaller number has a shorter sequence */
+	/* smaller code points must use a shorter sequence */
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned char lead = (unsigned char)text[0];
 	size_t bytes = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
 

@@ -3,22 +3,22 @@
 #define ESCAPEMENT_UTF8_H
 
 /*
- * File names, command names and symbols are bytes; protobuf and JSON strings must be UTF-8, or readers reject the
- * whole document.
+ * File names, command names and symbols may be any bytes, but strings in protobuf and JSON must be UTF-8, or readers
+ * reject the whole document.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * Decodes the character at `text`, which has `length` bytes left, at least 1. Returns its bytes, or 0 where they are no
- * valid sequence (RFC 3629); then `*code` says nothing.
+ * Decodes the character at `text`, of which `length` bytes are left, at least 1. Returns the number of its bytes.
+ * Returns 0, and leaves `*code` undefined, if they are not a valid sequence (RFC 3629).
  */
 size_t utf8_decode(const char *text, size_t length, uint32_t *code);
 
 /*
- * NULL when `text` is valid UTF-8. Else a copy in which each byte that is part of no valid sequence is U+FFFD; the
- * caller frees it.
+ * Returns NULL if `text` is valid UTF-8. Otherwise returns a copy in which each byte that is not part of a valid
+ * sequence is replaced by U+FFFD; the caller frees it.
  */
 char *utf8_repair(const char *text);
 

@@ -3,10 +3,9 @@
 #define ESCAPEMENT_JSON_H
 
 /*
- * What JSON writers share, over cJSON: 64-bit integers as they are (cJSON's own numbers are doubles), null for what
- * was not measured or is not known, strings that are valid UTF-8 whatever bytes went in, and a document that is
- * written member by member, so that a million rows are never in memory as a tree. Memory that runs out ends the
- * process.
+ * What JSON writers share, on top of cJSON: exact 64-bit integers (cJSON's own numbers are doubles), null for what was
+ * not measured or is unknown, strings that are valid UTF-8 whatever the input is, and a document that is written member
+ * by member, so that a million rows are never in memory as a tree. When memory is out, the process ends.
  */
 
 #include <cjson/cJSON.h>
@@ -28,7 +27,7 @@ void json_add_position(cJSON *object, const char *name, uint32_t number); /* a l
 void json_add_bool(cJSON *object, const char *name, bool value);
 void json_add_null(cJSON *object, const char *name);
 
-/* A document: {"schema": SCHEMA, MEMBER…}, one member a line. Members are written when they are added. */
+/* A document: {"schema": SCHEMA, MEMBER…}, one member per line. A member is written when it is added. */
 struct json_document {
 	FILE *stream;
 	bool rows_begun;
@@ -36,7 +35,7 @@ struct json_document {
 
 void json_document_begin(struct json_document *document, FILE *stream, const char *schema);
 void json_document_member(struct json_document *document, const char *name, cJSON *item); /* frees `item` */
-/* "NAME": [ROW, …], one row a line. */
+/* "NAME": [ROW, …], one row per line. */
 void json_document_rows_begin(struct json_document *document, const char *name);
 void json_document_row(struct json_document *document, cJSON *row); /* frees `row` */
 void json_document_rows_end(struct json_document *document);

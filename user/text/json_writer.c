@@ -33,7 +33,7 @@ static void put_byte(struct json_writer *writer, char byte)
 	writer->buffer[writer->length++] = byte;
 }
 
-/* How many bytes at `text` stand in a string as they are. */
+/* The number of bytes at `text` that need no escape in a JSON string. */
 static size_t plain_length(const char *text)
 {
 	const char *at = text;
@@ -79,7 +79,7 @@ static void put_string(struct json_writer *writer, const char *text)
 	free(repaired);
 }
 
-/* What stands before a value. */
+/* Writes what comes before a value: comma, newline and name. */
 static void lead(struct json_writer *writer, const char *name)
 {
 	if (writer->follows)
@@ -91,7 +91,7 @@ static void lead(struct json_writer *writer, const char *name)
 	if (!name)
 		return;
 	put_byte(writer, '"');
-	put(writer, name, strlen(name)); /* our own names need no escapes */
+	put(writer, name, strlen(name)); /* member names are our own and need no escapes */
 	put(writer, "\":", 2);
 }
 

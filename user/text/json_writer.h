@@ -3,11 +3,11 @@
 #define ESCAPEMENT_JSON_WRITER_H
 
 /*
- * JSON that is written as it is said, for documents of millions of values: no tree, no allocation. What json.h
- * promises holds here too: integers of 64 bits as they are, null for what is not known, valid UTF-8 whatever goes in.
+ * A streaming JSON writer for documents of millions of values: no tree, no allocation. As with json.h, 64-bit integers
+ * are exact, what is unknown is null, and strings are valid UTF-8 whatever the input is.
  *
- * The caller keeps the order: begin and end in pairs, `name` for the members of objects, NULL for what stands in an
- * array or alone. Errors of the stream are left in it. One thread at a time.
+ * The caller is responsible for the order: begin and end in pairs, a `name` for members of objects, NULL for elements
+ * of an array and for the document's value. Errors of the stream are left in it. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -17,14 +17,14 @@
 
 struct json_writer {
 	FILE *stream;
-	bool follows;  /* a value stands before, so that a comma must come first */
-	bool newline;  /* what comes next begins a line */
-	size_t length; /* of what waits in the buffer */
+	bool follows;  /* a value precedes, so that a comma must come next */
+	bool newline;  /* the next value begins a line */
+	size_t length; /* of the text in the buffer */
 	char buffer[1 << 15];
 };
 
 void json_writer_begin(struct json_writer *writer, FILE *stream);
-/* Writes what waits, and a newline. */
+/* Writes the rest of the buffer, and a newline. */
 void json_writer_end(struct json_writer *writer);
 
 void json_write_object(struct json_writer *writer, const char *name);

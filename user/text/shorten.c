@@ -17,7 +17,7 @@ const char *shorten_function(const char *function)
 {
 	const char *start = function;
 
-	/* Slashes after a bracket are in type arguments or receivers. */
+	/* Slashes after a bracket belong to type arguments or receivers. */
 	for (const char *c = function; *c && *c != '(' && *c != '[' && *c != '{'; c++) {
 		if (*c == '/')
 			start = c + 1;
@@ -25,8 +25,7 @@ const char *shorten_function(const char *function)
 	return start;
 }
 
-/* Cuts `text` to `width` bytes, at a character's start, with dots in place of what is gone where there is
- * room. */
+/* Cuts `text` to `width` bytes, between characters. Dots mark the cut if there is space for them. */
 static void cut(char *text, size_t width)
 {
 	size_t dots = width >= 8 ? 2 : 0, end = width - dots;
@@ -60,7 +59,7 @@ const char *shorten_position(char *text, size_t size, const char *function, cons
 	if (line)
 		snprintf(number, sizeof(number), ":%u", line);
 	snprintf(name, sizeof(name), "%s", function ? function : "");
-	/* The path gives way first, to its last component; then the function's package, then the function. */
+	/* Shortens first the path, to its last component; then the function's package; then the function. */
 	position = strlen(shorten_path(file, 0)) + strlen(number) + 1;
 	if (strlen(name) + position > width)
 		snprintf(name, sizeof(name), "%s", function ? shorten_function(function) : "");
@@ -84,7 +83,7 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
 		return shorten_position(text, size, function, file, line, width);
 	if (width >= size)
 		width = size - 1;
-	/* what the position needs without its directories and the function's package */
+	/* the length of the position without directories and the function's package */
 	snprintf(number, sizeof(number), ":%u", line);
 	least = (function ? strlen(shorten_function(function)) + 1 : 0) +
 		(file ? strlen(shorten_path(file, 0)) + strlen(number) : 0);

@@ -15,7 +15,7 @@ struct table {
 	FILE *stream;
 	const struct table_column *columns;
 	size_t column_count, row_count, capacity;
-	char **cells; /* row after row */
+	char **cells; /* row by row */
 };
 
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count)
@@ -43,7 +43,7 @@ void table_add(struct table *table, const char *const *cells)
 	table->row_count++;
 }
 
-/* Characters on the screen, counted as code points. */
+/* The width of a text on the screen, counted in code points. */
 static size_t text_width(const char *text, size_t length)
 {
 	size_t width = 0;
@@ -65,7 +65,7 @@ size_t table_prefix(const char *text, size_t width)
 	return length;
 }
 
-/* How much of `text` goes on a line of `width`: to its end, or to the last place where it may break. */
+/* The number of bytes of `text` that fit on a line of `width`: all, or up to the last place where it may break. */
 static size_t line_length(const char *text, size_t width)
 {
 	size_t length = table_prefix(text, width), at = length;
@@ -77,7 +77,8 @@ static size_t line_length(const char *text, size_t width)
 	return at > length / 3 ? at : length;
 }
 
-/* The text with a newline wherever a line of `width` ends. Lines after the first are indented like theirs. */
+/* Returns the text with newlines inserted so that no line exceeds `width`. All lines get the indentation of the
+ * first. */
 static char *wrap(const char *text, size_t width)
 {
 	size_t capacity = strlen(text) * 3 + 2, length = 0, indent = strspn(text, " ");
@@ -107,7 +108,8 @@ static char *wrap(const char *text, size_t width)
 	return wrapped;
 }
 
-/* Gives the columns that wrap what the others leave, each in the measure of its widest cell. */
+/* Computes the width of each column: that of its widest cell. If the table is too wide, narrows the columns that
+ * wrap. */
 static void fit(const struct table *table, size_t *widths)
 {
 	size_t total = 0, wrapping = 0, available = (size_t)terminal_width(table->stream);
@@ -126,7 +128,8 @@ static void fit(const struct table *table, size_t *widths)
 	}
 	if (total <= available)
 		return;
-	/* The narrowest first: what it does not need is left to the wider ones. */
+	/* Narrows the widest column by one until the table fits, so that columns which need little keep what they
+	 * need. */
 	for (size_t excess = total - available; wrapping && excess;) {
 		size_t widest = table->column_count, least = LEAST_WRAP;
 
@@ -153,7 +156,8 @@ void table_print(struct table *table)
 	fit(table, widths);
 	scols_table_set_stream(printed, table->stream);
 	scols_table_set_termforce(printed, SCOLS_TERMFORCE_ALWAYS);
-	/* Nothing may be cut: cells are wrapped already, and what cannot be is shown as it is. */
+	/* Keeps libsmartcols from cutting: cells are wrapped already, and those that cannot be wrapped are shown in
+	 * full. */
 	scols_table_set_termwidth(printed, 1 << 20);
 	for (size_t c = 0; c < table->column_count; c++) {
 		enum table_column_kind kind = table->columns[c].kind;

@@ -11,8 +11,8 @@
 
 enum table_column_kind {
 	COLUMN_TEXT,   /* as wide as its text */
-	COLUMN_NUMBER, /* the same, to the right */
-	COLUMN_WRAP,   /* wrapped at words, or inside them where one is too long */
+	COLUMN_NUMBER, /* the same, right-aligned */
+	COLUMN_WRAP,   /* wrapped between words, or inside a word that is too long */
 };
 
 struct table_column {
@@ -24,12 +24,12 @@ struct table;
 
 /* Columns of a table that will be printed on `stream`. `columns` must live as long as the table. */
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count);
-/* Adds a row: one text a column, NULL for an empty cell. The texts are copied. */
+/* Adds a row: one text per column, NULL for an empty cell. The texts are copied. */
 void table_add(struct table *table, const char *const *cells);
 /* Prints the table and frees it. */
 void table_print(struct table *table);
 
-/* The bytes of the first `width` characters of a text. */
+/* The number of bytes in the first `width` characters of a text. */
 size_t table_prefix(const char *text, size_t width);
 
 #endif
