@@ -138,7 +138,7 @@ def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):
             same(done.stdout.splitlines()[-1], plain.strip(), "descriptors")
             same(t.json("report", t.path("p"))["totals"]["objects"], 1006, "objects")
     done = t.escapement("record", "--user", "nobody-of-that-name", "-o", t.path("p"), "--", "true", status=2)
-    contains(done.stderr, "no user is named 'nobody-of-that-name'")
+    contains(done.stderr, "there is no user 'nobody-of-that-name'")
 
 
 def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):

@@ -447,7 +447,7 @@ def test_errors_say_what_to_do(t):
     for arguments, status, text in (
             (("-p", "999999999"), 3, "no process with PID 999999999"),
             (("-p", "2"), 3, "kernel thread"),
-            (("--name", "no-such-name-here"), 3, "no process is named 'no-such-name-here'"),
+            (("--name", "no-such-name-here"), 3, "there is no process named 'no-such-name-here'"),
             (("-p", "0x1"), 2, "invalid value '0x1' for --pid"),
             (("-p", "1", "2"), 2, "-p takes one process, and '2' is a second one"),
             (("--bogus",), 2, "unknown option '--bogus'"),

@@ -6,22 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mapped executable region. Regions of ended libraries stay: their addresses are in stacks already taken. */
+/* A mapped executable region. Regions that have been unmapped are kept, because stacks taken before contain their
+ * addresses. */
 struct region {
 	uint64_t start, limit;
 	char *path;
 	struct image *image;
 };
 
-/* Of one process. More are not named: their addresses stay without functions. */
+/* Regions kept per process. Addresses in further ones get no functions. */
 enum { REGIONS_MAX = 4096 };
 
 struct address_space {
 	struct target *target;
 	struct profile *profile;
 	struct image_cache *images;
-	struct image_cache *own_images; /* the same where they are not shared; NULL */
-	struct region *regions;		/* the newest last: a reused address belongs to the latest */
+	struct image_cache *own_images; /* the same if they are not shared; else NULL */
+	struct region *regions;		/* newest last: a reused address belongs to the newest region */
 	size_t region_count;
 	struct location_map located;
 };

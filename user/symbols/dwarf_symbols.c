@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An address goes through three tables, each sorted and searched by halves:
+ * An address is looked up in three sorted tables, each by binary search:
  *
- * - ranges of all compilation units: built from the units' own ranges at the first look-up
- *   (.debug_aranges would be quicker, but clang does not write it)
- * - functions of one unit: built when the first address falls into that unit
- * - lines of one unit: libdw's
+ * - ranges of all compilation units: built from the units' own ranges at the first lookup
+ *   (.debug_aranges would be faster, but clang does not write it)
+ * - functions of one unit: built when the first address falls into that unit - lines of one unit: libdw's
  *
- * and then from its function down through the inlined calls that hold it, which is a short walk.
+ * From the function, a short walk leads down through the inlined calls that contain the address.
  */
 #include "symbols/dwarf_symbols.h"
 
@@ -27,11 +26,11 @@
 #include "symbols/elf_symbols.h"
 
 enum {
-	DEPTH_MAX = 256,  /* of nested entries; deeper ones are damage */
-	OVERLAP_MAX = 64, /* ranges that are looked at before an address is taken to be in none */
+	DEPTH_MAX = 256,  /* nesting of entries; a greater depth means a damaged file */
+	OVERLAP_MAX = 64, /* overlapping ranges examined before an address is considered to be in none */
 };
 
-/* [low, high) belongs to the unit or function with that index. */
+/* The addresses [low, high) belong to the unit or function with this index. */
 struct range {
 	uint64_t low, high;
 	size_t index;
@@ -44,18 +43,19 @@ struct ranges {
 
 struct unit {
 	Dwarf_Die die;	   /* has ranges and lines */
-	Dwarf_Die entries; /* has functions: another one where debug information is split */
+	Dwarf_Die entries; /* has functions; differs from `die` if debug information is split */
 	bool functions_read;
 	Dwarf_Die *functions;
 	size_t function_count, function_capacity;
-	struct ranges ranges; /* of the functions */
+	struct ranges ranges; /* ranges of the unit's functions */
 };
 
-/* A source file's name that is relative to where its unit was compiled, made absolute. */
+/* A relative source file name, made absolute with the compilation directory of its unit. */
 struct absolute {
 	UT_hash_handle hh;
 	struct absolute_key {
-		const char *directory, *file; /* pointers into debug information, which repeat */
+		/* compared as pointers into debug information: equal names share their text */
+		const char *directory, *file;
 	} key;
 	char *path;
 };
@@ -66,11 +66,11 @@ struct dwarf_symbols {
 	char *build_id;
 	bool units_read;
 	Dwarf *dwarf;
-	Dwarf_Addr bias; /* module address minus DWARF address; 0 but for prelinked files */
+	Dwarf_Addr bias; /* module address minus DWARF address; nonzero only for prelinked files */
 	struct unit *units;
 	size_t unit_count, unit_capacity;
-	struct ranges ranges;		 /* of the units */
-	struct elf_symbols *elf_symbols; /* NULL until asked for */
+	struct ranges ranges;		 /* ranges of all units */
+	struct elf_symbols *elf_symbols; /* NULL until first needed */
 	struct absolute *absolutes;
 };
 
@@ -88,7 +88,7 @@ static void *grow(void *rows, size_t count, size_t *capacity, size_t size)
 
 static void ranges_add(struct ranges *ranges, uint64_t low, uint64_t high, size_t index)
 {
-	/* Functions that the linker threw away are left at address 0. */
+	/* Functions that the linker discarded have address 0. */
 	if (low >= high || low == 0)
 		return;
 	ranges->rows = grow(ranges->rows, ranges->count, &ranges->capacity, sizeof(*ranges->rows));
@@ -110,7 +110,7 @@ static int compare_ranges(const void *a, const void *b)
 
 	if (left->low != right->low)
 		return left->low < right->low ? -1 : 1;
-	/* The innermost last. */
+	/* Sorts the innermost of several ranges last. */
 	return left->high > right->high ? -1 : left->high < right->high;
 }
 
@@ -120,7 +120,7 @@ static void ranges_sort(struct ranges *ranges)
 		qsort(ranges->rows, ranges->count, sizeof(*ranges->rows), compare_ranges);
 }
 
-/* The innermost range that holds the address, or NULL. */
+/* Returns the innermost range that contains the address, or NULL. */
 static const struct range *ranges_find(const struct ranges *ranges, uint64_t address)
 {
 	size_t low = 0, high = ranges->count;
@@ -192,7 +192,7 @@ static void read_functions(struct unit *unit, Dwarf_Die *parent, int depth)
 	} while (dwarf_siblingof(&child, &child) == 0);
 }
 
-/* The function of the unit that holds the address, or NULL. */
+/* Returns the unit's function that contains the address, or NULL. */
 static Dwarf_Die *find_function(struct unit *unit, uint64_t address)
 {
 	const struct range *range;
@@ -207,8 +207,8 @@ static Dwarf_Die *find_function(struct unit *unit, uint64_t address)
 }
 
 /*
- * Fills `chain` with the function and the inlined calls inside it that hold the address, outermost first.
- * Returns their number.
+ * Fills `chain` with the function and the inlined calls in it that contain the address, outermost first. Returns their
+ * number.
  */
 static size_t find_inlined(Dwarf_Die *function, uint64_t address, Dwarf_Die chain[SYMBOLIZER_INLINE_MAX])
 {
@@ -257,16 +257,15 @@ static const char *text_of(Dwarf_Die *die, unsigned name)
 	return dwarf_attr_integrate(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
 }
 
-/* Names that compilers make up from types and scopes (C++, Rust) are for linkers. */
+/* Whether the name is mangled (C++, Rust): an encoding of types and scopes for the linker. */
 static bool is_mangled(const char *name)
 {
 	return strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0;
 }
 
 /*
- * The name that the source gave the function for the linker where it did (asm("runtime.newobject")), else its
- * name. Compilers leave the linker's name of static functions out, so a physical function's symbol is asked
- * as well.
+ * The function's asm label (asm("runtime.newobject")) if it has one, else its name. Compilers omit the linkage name of
+ * static functions, so for a physical function the symbol table is consulted too.
  */
 static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool physical, uint64_t address)
 {
@@ -280,7 +279,7 @@ static const char *name_of(struct dwarf_symbols *symbols, Dwarf_Die *die, bool p
 	return text_of(die, DW_AT_name);
 }
 
-/* Compilers note names as they were given to them, beside their working directory. */
+/* Compilers record file names as they were given on the command line, together with the working directory. */
 static const char *absolute_path(struct dwarf_symbols *symbols, Dwarf_Die *unit, const char *file)
 {
 	struct absolute_key key = {.directory = text_of(unit, DW_AT_comp_dir), .file = file};
@@ -310,7 +309,7 @@ static const char *file_of(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint3
 	return absolute_path(symbols, unit, dwarf_filesrc(files, index, NULL, NULL));
 }
 
-/* The position of the instruction itself, which is in the innermost function. */
+/* Sets the position of the instruction itself, which belongs to the innermost function. */
 static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t address, struct profile_frame *frame)
 {
 	Dwarf_Line *line = dwarf_getsrc_die(unit, address);
@@ -325,7 +324,7 @@ static void set_line(struct dwarf_symbols *symbols, Dwarf_Die *unit, uint64_t ad
 		frame->column = (uint32_t)number;
 }
 
-/* --- look-up --- */
+/* --- lookup --- */
 
 static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, struct profile_frame *frames)
 {
@@ -347,7 +346,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 
 		frames[i] = (struct profile_frame){.function = name_of(symbols, die, i + 1 == count, address),
 						   .start_line = number_of(die, DW_AT_decl_line)};
-		/* An inlined call's attributes say where it stands in the function around it, the previous
+		/* An inlined call's attributes have its position in the enclosing function, which is the previous
 		 * frame. */
 		if (i > 0) {
 			Dwarf_Die *call = &chain[count - i];
@@ -358,7 +357,7 @@ static size_t lookup_dwarf(struct dwarf_symbols *symbols, uint64_t address, stru
 		}
 	}
 	if (count == 0) {
-		/* Assembler may have lines, but no functions. What has no symbol either is padding. */
+		/* Assembly code may have lines without functions. An address without a symbol is padding. */
 		frames[0] = (struct profile_frame){.function = elf_symbols_find(symbols->elf_symbols, address)};
 		count = frames[0].function ? 1 : 0;
 	}
@@ -414,7 +413,7 @@ struct dwarf_symbols *dwarf_symbols_open(const char *path, struct error *error)
 	}
 	symbols->dwfl = dwfl_begin(&callbacks);
 	if (symbols->dwfl) {
-		/* Base 0 on top of the file's own addresses: what we are asked for is in these. */
+		/* With base 0, addresses in the module are the file's own addresses, which callers use. */
 		symbols->module = dwfl_report_elf(symbols->dwfl, path, path, descriptor, 0, true);
 		dwfl_report_end(symbols->dwfl, NULL, NULL);
 	}

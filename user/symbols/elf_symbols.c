@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libdwfl looks symbols up by address as well, but walks over all of them each time.
+ * libdwfl can look up symbols by address too, but walks over all of them each time.
  */
 #include "symbols/elf_symbols.h"
 #include "base/memory.h"
@@ -10,24 +10,24 @@
 #include <string.h>
 
 struct symbol {
-	uint64_t low, high; /* high == low where the symbol has no size: until the next one */
+	uint64_t low, high; /* high == low if the symbol has no size: it extends to the next one */
 	const char *name;
-	int rank; /* of several at one address the greatest is shown */
+	int rank; /* of several symbols at one address, the one with the highest rank is shown */
 };
 
 struct elf_symbols {
-	struct symbol *rows; /* sorted by low; one for each address */
+	struct symbol *rows; /* sorted by low; one per address */
 	size_t count;
-	char **cut_names; /* names without their compiler's suffix, ours */
+	char **cut_names; /* copies of names without the compiler's suffix */
 	size_t cut_count;
 };
 
-/* What compilers append to the names of a function's clones and parts. */
+/* Suffixes that compilers append to the names of clones and parts of a function. */
 static const char *const suffixes[] = {".constprop", ".isra", ".part", ".cold", ".lto_priv", ".llvm", ".localalias"};
 
 /*
- * Length of the name without these, and without a version: "f.constprop.0" is f, "runtime.newobject.cold" is
- * runtime.newobject, "read@@GLIBC_2.2.5" is read.
+ * Returns the length of the name without these suffixes and without a version: "f.constprop.0" is f,
+ * "runtime.newobject.cold" is runtime.newobject, "read@@GLIBC_2.2.5" is read.
  */
 static size_t length_without_suffix(const char *name)
 {
@@ -64,7 +64,7 @@ static int compare_symbols(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-/* Sized symbols before labels, global ones before weak and local ones, plain names before reserved ones. */
+/* Prefers symbols with a size to labels, global symbols to weak and local ones, and plain names to reserved ones. */
 static int rank(const GElf_Sym *symbol, const char *name)
 {
 	return (symbol->st_size ? 8 : 0) + (GELF_ST_BIND(symbol->st_info) == STB_GLOBAL ? 4 : 0) +
@@ -100,7 +100,7 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 		if (!name || !*name || symbol.st_shndx == SHN_UNDEF ||
 		    (type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE))
 			continue;
-		/* Labels without a type are functions of assembler files, unless they are data. */
+		/* Labels without a type are functions of assembly files, unless they are data. */
 		if (type == STT_NOTYPE && name[0] == '.')
 			continue;
 		symbols->rows[symbols->count++] =
@@ -143,7 +143,7 @@ const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address
 	}
 	if (low == 0)
 		return NULL;
-	/* Labels inside a function have no size; the function that reaches this far is meant. */
+	/* A label inside a function has no size: finds the function before it that extends to the address. */
 	for (size_t i = low; i-- > 0 && low - i < 64;) {
 		if (address < symbols->rows[i].high)
 			return symbols->rows[i].name;

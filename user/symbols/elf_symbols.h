@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_ELF_SYMBOLS_H
 #define ESCAPEMENT_ELF_SYMBOLS_H
 
-/* Function symbols of an ELF module by address: its symbol table, or the dynamic one where it is stripped. */
+/* Finds function symbols of an ELF module by address, in its symbol table or, if it is stripped, in the dynamic one. */
 
 #include <elfutils/libdwfl.h>
 #include <stdbool.h>
@@ -10,15 +10,15 @@
 
 struct elf_symbols;
 
-/* Never NULL; without rows where the module has no symbols. The module must outlive it. */
+/* Never returns NULL; a module without symbols gives an empty table. The module must outlive it. */
 struct elf_symbols *elf_symbols_new(Dwfl_Module *module);
 void elf_symbols_free(struct elf_symbols *symbols); /* NULL is allowed */
 
-/* The name of the function that holds the address; NULL where there is none. Lives as long as the module, or as
- * `symbols` where the name was cut. */
+/* Returns the name of the function that contains the address, NULL if there is none. The name is valid as long as the
+ * module and `symbols`. */
 const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address);
 
-/* Whether somebody gave the function this name for the linker: one that no C function could have of itself. */
+/* Whether the symbol name is an asm label (__asm__("runtime.newobject")), that is, not a valid C identifier. */
 bool elf_symbol_is_given(const char *name);
 
 #endif

@@ -2,6 +2,7 @@
 #include "symbols/go_binary.h"
 #include "base/memory.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static bool read_length(const uint8_t *data, uint64_t size, uint64_t *offset, ui
 	return false;
 }
 
-/* Two strings, each behind its length: the version, and the module information between two sentinels. */
+/* Parses two strings, each preceded by its length: the version, and the module information between two sentinels. */
 static bool parse_build_info(struct go_binary *binary, const uint8_t *data, uint64_t size)
 {
 	uint64_t offset = BUILD_INFO_HEADER, length;
@@ -74,7 +75,8 @@ static bool find_build_info(struct go_binary *binary)
 		const struct go_image_segment *segment = &image->segments[i];
 		const uint8_t *data = image->data + segment->offset, *end = data + segment->size, *found = data;
 
-		/* The linker puts it at the start of the data segment; after PIE's relocated data it comes later. */
+		/* The linker puts it at the start of the data segment; in a position-independent program, after
+		 * relocated data. */
 		if (!segment->writable)
 			continue;
 		while ((found = memmem(found, (size_t)(end - found), magic, sizeof(magic) - 1))) {
@@ -97,7 +99,7 @@ static bool is_version(const char *text, uint64_t length)
 	return false;
 }
 
-/* Some shippers strip the build information; runtime.buildVersion, a string variable, is always there. */
+/* Some distributors strip the build information; the string variable runtime.buildVersion always exists. */
 static void find_version(struct go_binary *binary)
 {
 	const char *text;
@@ -109,7 +111,7 @@ static void find_version(struct go_binary *binary)
 	binary->version_text = text ? copy(text, length) : copy("go", 2);
 }
 
-/* "mod\tPATH\tVERSION\n", or "path\tPATH\n" of a program outside of modules. */
+/* Reads "mod\tPATH\tVERSION\n", or "path\tPATH\n" in a program outside of modules. */
 static void find_module(struct go_binary *binary)
 {
 	static const char *const keys[] = {"mod\t", "path\t"};
@@ -144,7 +146,7 @@ bool go_binary_setting(const struct go_binary *binary, const char *key, char *va
 bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size)
 {
 	const struct go_module *module = gopclntab_module(binary->symbols);
-	uint64_t rest, offset = 1, length; /* the name starts with a byte of flags */
+	uint64_t rest, offset = 1, length; /* a byte of flags precedes the name */
 	const uint8_t *descriptor, *text;
 	int32_t name_offset;
 
@@ -173,7 +175,7 @@ uint64_t go_binary_bias(const struct go_binary *binary, const struct target *tar
 {
 	if (!binary->image.position_independent)
 		return 0;
-	/* By path and not by the first line of the mappings: a Go heap may be mapped lower than the program. */
+	/* By path, not the first mapping: a Go heap may be mapped below the program. */
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 
@@ -185,7 +187,7 @@ uint64_t go_binary_bias(const struct go_binary *binary, const struct target *tar
 
 /* ---- opening ---- */
 
-/* The linker keeps the runtime's sampler off where neither of these is reachable. */
+/* The linker disables the runtime's sampler if none of these functions is reachable. */
 static bool has_memory_profiling(const struct gopclntab *symbols)
 {
 	struct go_function function;
@@ -194,10 +196,10 @@ static bool has_memory_profiling(const struct gopclntab *symbols)
 	       gopclntab_function_named(symbols, "runtime.memProfileInternal", &function);
 }
 
-/* Go's linker puts this note into a section that no program header speaks of. */
+/* Go's linker puts this note into a section that is in no segment. */
 static char *read_gnu_build_id(const struct go_image *image)
 {
-	enum { HEADER = 16, BYTES_MAX = 64 }; /* three sizes and "GNU" */
+	enum { HEADER = sizeof(Elf64_Nhdr) + sizeof(ELF_NOTE_GNU), BYTES_MAX = 64 }; /* Elf64_Nhdr and "GNU" */
 	uint64_t address, size = 0;
 	const unsigned char *note = NULL;
 	char *text;
@@ -205,7 +207,7 @@ static char *read_gnu_build_id(const struct go_image *image)
 	if (go_image_section(image, ".note.gnu.build-id", &address, &size) && size > HEADER &&
 	    size <= HEADER + BYTES_MAX)
 		note = go_image_at(image, address, size);
-	if (!note || memcmp(note + 12, "GNU", 4) != 0)
+	if (!note || memcmp(note + sizeof(Elf64_Nhdr), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) != 0)
 		return NULL;
 	text = memory_allocate(2 * (size - HEADER) + 1);
 	for (size_t i = 0; i < size - HEADER; i++)
@@ -225,7 +227,7 @@ struct go_binary *go_binary_open(const char *path, struct error *error)
 	find_version(binary);
 	version = go_version_find(binary->version_text, &binary->version_known);
 	binary->symbols = gopclntab_open(&binary->image, version, error);
-	if (!binary->symbols && version) /* a text that misleads: let the data speak */
+	if (!binary->symbols && version) /* the version text is wrong: determine the layout from the data */
 		binary->symbols = gopclntab_open(&binary->image, NULL, error);
 	if (!binary->symbols) {
 		error_prefix(error, "'%s'", path);
@@ -261,9 +263,9 @@ void go_binary_close(struct go_binary *binary)
 
 /* ---- sharing ---- */
 
-enum { UNUSED_MAX = 8 }; /* that stay open */
+enum { UNUSED_MAX = 8 }; /* unused shared binaries that stay open */
 
-static struct go_binary *shared; /* the latest used first */
+static struct go_binary *shared; /* most recently used first */
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
@@ -272,7 +274,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* Takes it out of the list; NULL where it is not shared yet. */
+/* Removes the binary of this file from the list; NULL if it is not in it. */
 static struct go_binary *take_shared(const struct stat *file)
 {
 	for (struct go_binary **at = &shared; *at; at = &(*at)->next) {
@@ -292,7 +294,7 @@ struct go_binary *go_binary_share(const char *path, struct error *error)
 	struct stat file;
 
 	if (stat(path, &file))
-		return go_binary_open(path, error); /* which says why it cannot */
+		return go_binary_open(path, error); /* sets the error */
 	binary = take_shared(&file);
 	if (!binary)
 		binary = go_binary_open(path, error);

@@ -3,9 +3,9 @@
 #define ESCAPEMENT_GO_BINARY_H
 
 /*
- * What an unmodified Go program's file says about itself: version, build, symbols, types. Stripped or not,
- * position-independent or not. All addresses are link-time; a process adds its load bias.
- * A binary owns all that it hands out. One thread at a time.
+ * What the file of an unmodified Go program contains: version, build settings, symbols, types. Works for stripped and
+ * position-independent programs too. All addresses are link-time addresses; a process adds its load bias. A binary owns
+ * everything that it returns. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -22,43 +22,45 @@ struct go_binary {
 	struct go_image image;
 	struct gopclntab *symbols;
 	const struct go_version *version; /* the row whose layouts are used */
-	bool version_known;	  /* false: newer than the table, or unverified: confirm offsets from the code */
-	const char *version_text; /* "go1.24.4"; "go" where the binary does not say */
-	const char *module;	  /* path of the main module, or of the main package; NULL where unknown */
-	const char *build_info;	  /* module and build settings as `go version -m` shows them; NULL where stripped */
-	const char *build_id;	  /* Go's own; NULL where there is none */
-	const char *gnu_build_id; /* lower-case hexadecimal; Go's linker makes one since 1.24; NULL if there is none */
-	bool memory_profiling;	  /* runtime.MemProfile is linked in: the runtime's sampler runs by default */
-	void *notes;		  /* what a user of the binary found out about it; freed with it, by free() */
+	bool version_known;	  /* false: newer than the table, or unverified; the code must confirm the offsets */
+	const char *version_text; /* "go1.24.4"; "go" if the binary does not contain it */
+	const char *module;	  /* path of the main module, or of the main package; NULL if unknown */
+	const char *build_info;	  /* module and build settings as printed by `go version -m`; NULL if stripped */
+	const char *build_id;	  /* Go's build id; NULL if there is none */
+	/* lower-case hexadecimal; written by Go's linker since 1.24; NULL if there is none */
+	const char *gnu_build_id;
+	bool memory_profiling; /* runtime.MemProfile is linked in, so the runtime's sampler is on by default */
+	void *notes;	       /* data that a user of the binary attached; freed with the binary, by free() */
 
-	/* Of a shared one. */
+	/* Set if the binary is shared. */
 	struct stat file;
 	unsigned users;
 	struct go_binary *next;
 };
 
-/* Opens a file. NULL if it is no Go program of 1.19 or newer for this machine. */
+/* Opens a file. Returns NULL if it is not a Go program of 1.19 or newer for this machine. */
 struct go_binary *go_binary_open(const char *path, struct error *error);
 void go_binary_close(struct go_binary *binary); /* NULL is allowed */
 
 /*
- * The same, shared by all who name the same file while it does not change: processes of one program are many, and
- * reading its tables is most of what observing a short one costs. Some that nobody uses any more stay open.
+ * The same, shared by all callers that name the same unchanged file: a program may have many processes, and reading its
+ * tables is most of the cost of observing a short one. A few unused binaries stay open.
  */
 struct go_binary *go_binary_share(const char *path, struct error *error);
 void go_binary_unshare(struct go_binary *binary); /* NULL is allowed */
 
-/* The value of a build setting ("-race", "GOEXPERIMENT", "-buildmode", "-pgo"), copied; false where unset. */
+/* Copies the value of a build setting ("-race", "GOEXPERIMENT", "-buildmode", "-pgo"); returns false if it is not
+ * set. */
 bool go_binary_setting(const struct go_binary *binary, const char *key, char *value, size_t size);
 
 /*
- * The name of the type whose descriptor (runtime._type) is at an address: "main.T", "[]uint8". Copies at most
- * `size` - 1 bytes; false where there is no such type in the file (types made at run time).
+ * Finds the name of the type whose descriptor (runtime._type) is at an address: "main.T", "[]uint8". Copies at most
+ * `size` - 1 bytes. Returns false if the file has no such type (types created at run time).
  */
 bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size);
 
-/* What the process added to the link-time addresses of this binary, its executable: where the image's lowest mapping
- * is. 0 too where the process does not map it. */
+/* Returns the load bias of this binary, the executable of `target`, from its lowest mapping. Also 0 if the process does
+ * not map it. */
 uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define PAGE_MASK 4095ULL
 
-/* `size` bytes at an offset in the file, or NULL. */
+/* Returns `size` bytes at an offset in the file, or NULL. */
 static const void *file_at(const struct go_image *image, uint64_t offset, uint64_t size)
 {
 	if (offset > image->size || size > image->size - offset)
@@ -56,7 +56,7 @@ static void add_segment(struct go_image *image, const Elf64_Phdr *program)
 	segment->offset = program->p_offset;
 	segment->size = program->p_filesz;
 	if (segment->size > image->size - segment->offset)
-		segment->size = image->size - segment->offset; /* a truncated file: what is there */
+		segment->size = image->size - segment->offset; /* the file is truncated: use what is there */
 	segment->writable = program->p_flags & PF_W;
 	segment->executable = program->p_flags & PF_X;
 	if (image->segment_count == 1 || (program->p_vaddr & ~PAGE_MASK) < image->base)
@@ -102,7 +102,7 @@ static int read_layout(struct go_image *image, const char *path, struct error *e
 			find_relocations(image, &program);
 	}
 	if (image->segment_count == 0)
-		return error_set(error, STATUS_USAGE, "'%s' has no loadable segment: not a program", path);
+		return error_set(error, STATUS_USAGE, "'%s' has no loadable segment, so it is not a program", path);
 	return 0;
 }
 
@@ -205,7 +205,8 @@ bool go_image_read(const struct go_image *image, uint64_t address, void *buffer,
 	return true;
 }
 
-/* Where relocations make the pointers, the file's own bytes may be anything: look at the relocations' addends. */
+/* If pointers come from relocations, their bytes in the file are undefined. Searches the addends of the relocations
+ * instead. */
 static uint64_t find_relocated_pair(const struct go_image *image, uint64_t first, uint64_t second)
 {
 	enum { CANDIDATES_MAX = 64 };
@@ -320,7 +321,7 @@ bool go_image_section(const struct go_image *image, const char *name, uint64_t *
 	return false;
 }
 
-/* A note in one PT_NOTE segment: name and descriptor are each padded to 4 bytes. */
+/* Finds a note in one PT_NOTE segment, in which name and descriptor are each padded to 4 bytes. */
 static const void *find_note(const uint8_t *notes, size_t size, const char *owner, uint32_t type, size_t *found)
 {
 	Elf64_Nhdr note;

@@ -8,7 +8,8 @@
 
 enum { PATH_MAX_LENGTH = 512, NESTED_MAX_LENGTH = 16384 };
 
-/* The path on a line of that key, "mod\tPATH\tVERSION"; its length, 0 where the line has another key or a bad path. */
+/* Finds the path on a line with this key, such as "mod\tPATH\tVERSION". Returns its length; 0 if the line has another
+ * key or an invalid path. */
 static size_t path_of(const char *line, const char *key, const char **path)
 {
 	size_t length = strlen(key), size;
@@ -39,7 +40,8 @@ static const char *find(const char *build_info, const char *key, struct profile 
 	return NULL;
 }
 
-/* Dependencies in a directory of the main module's path: their functions look as if they were of the main module. */
+/* Finds dependencies whose path begins with the main module's path: by name, their functions seem to belong to the main
+ * module. */
 static const char *find_nested(const char *build_info, const char *module, struct profile *profile)
 {
 	size_t prefix = strlen(module), length, used = 0;

@@ -2,14 +2,14 @@
 #ifndef ESCAPEMENT_GO_MODULES_H
 #define ESCAPEMENT_GO_MODULES_H
 
-/* Which modules a Go program was built from, out of its build information. Pure; any thread. */
+/* The modules that a Go program was built from, according to its build information. Pure; any thread. */
 
 #include "profile/profile.h"
 
 /*
  * Sets the process's module, package and nested modules. `build_info` is what `go version -m` prints, without
- * indentation: lines of a key, a tab and a value; NULL leaves them unknown. The text comes from the program's file:
- * lines that are too long are left out.
+ * indentation: lines of a key, a tab and a value. If it is NULL they stay unknown. The text comes from the program's
+ * file, so lines that are too long are ignored.
  */
 void go_modules_describe(const char *build_info, struct profile *profile, struct profile_process *process);
 

@@ -6,13 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC_1_18 0xfffffff0U
-#define MAGIC_1_20 0xfffffff1U
-
 /* clang-format off */
 #define MODULE_1_19     {.text = 176, .types = 280, .types_end = 288, .gofunc = 304}
-#define MODULE_1_20     {.text = 176, .types = 296, .types_end = 304, .gofunc = 320} /* coverage counters came */
-#define MODULE_1_27     {.text = 176, .types = 296, .types_end = 312, .gofunc = 344} /* typedesclen, itabs came */
+#define MODULE_1_20     {.text = 176, .types = 296, .types_end = 304, .gofunc = 320} /* coverage counters were added */
+#define MODULE_1_27     {.text = 176, .types = 296, .types_end = 312, .gofunc = 344} /* typedesclen, itabs were added */
 
 #define PCLNTAB_1_19    {.func_size = 40, .func_start_line = 0, .inlined_size = 20, .inlined_name = 12, \
 			 .inlined_parent = 16, .inlined_start_line = 0}
@@ -24,28 +21,28 @@
 			 .span_alloc_count_before_cache = 102 + (shift), .span_class = 98 + (shift), \
 			 .span_element_size = 104 + (shift), .p_mcache = (p), .rate_followed = (alloc) > 40}
 #define HEAP_1_19       HEAP(40, 0, 56, 64)
-#define HEAP_1_21       HEAP(40, 8, 56, 64) /* mspan.pinnerBits came */
+#define HEAP_1_21       HEAP(40, 8, 56, 64) /* mspan.pinnerBits was added */
 #define HEAP_1_22       HEAP(40, 0, 50, 64) /* mspan.freeindex and nelems became 16 bits wide */
 #define HEAP_1_23       HEAP(40, 0, 50, 56) /* p.sysmontick shrank */
-#define HEAP_1_24       HEAP(48, 0, 50, 56) /* mcache.memProfRate came */
+#define HEAP_1_24       HEAP(48, 0, 50, 56) /* mcache.memProfRate was added */
 
 #define SCHEDULER_1_19  {.m_current = 192, .g_status = 144, .gobuf_frame = 48}
-#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp came */
-#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144, .gobuf_frame = 40} /* gobuf.ret went */
+#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp was added */
+#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144, .gobuf_frame = 40} /* gobuf.ret was removed */
 
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
 #define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}
 
 static const struct go_version versions[] = {
-	{19, true,  MAGIC_1_18, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
-	{20, false, MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
-	{21, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, 0},
-	{22, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, 512},
-	{23, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, 512},
-	{24, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, 512},
-	{25, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
-	{26, true,  MAGIC_1_20, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
-	{27, true,  MAGIC_1_20, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
+	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{20, false, GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{21, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, 0},
+	{22, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, 512},
+	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, 512},
+	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, 512},
+	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
+	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
+	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, 512},
 };
 /* clang-format on */
 

@@ -9,9 +9,9 @@
  *   funcnametab, filetab   terminated strings
  *   inline tree   one record an inlined call: name, and the pc in the parent whose position is the call
  *
- * An instruction's innermost position is that of its pc. If the inline tree index there is not negative, the record
- * names the innermost function, and its parentPc leads to the next frame, until the index is negative: the frame of
- * the physical function.
+ * The innermost position of an instruction is that of its pc. If the inline tree index there is not negative, the
+ * record names the innermost function, and its parentPc leads to the next frame, and so on. A negative index means the
+ * frame of the physical function.
  */
 #include "symbols/gopclntab.h"
 
@@ -28,7 +28,7 @@ enum {
 	FUNCDATA_INLINE_TREE = 3,
 };
 
-/* _func, as far as all versions agree. */
+/* The fields of _func that are the same in all versions. */
 enum {
 	FUNC_ENTRY = 0,
 	FUNC_NAME = 4,
@@ -42,11 +42,11 @@ enum {
 enum {
 	HEADER_FUNCTIONS = 8,
 	HEADER_TEXT = 24,
-	HEADER_NAMES = 32, /* and four more offsets: cutab, filetab, pctab, pclntab */
+	HEADER_NAMES = 32, /* followed by four more offsets: cutab, filetab, pctab, pclntab */
 	HEADER_SIZE = 72,
 };
 
-/* moduledata: six slices follow the pointer to pcHeader */
+/* moduledata: six slices follow the pointer to pcHeader. */
 enum {
 	MODULE_SLICES = 8,
 	MODULE_TEXT_END_AFTER_TEXT = 8,
@@ -58,14 +58,14 @@ struct bytes {
 	uint64_t size;
 };
 
-/* A name whose type arguments were cut out. */
+/* A name with its type arguments shortened. */
 struct short_name {
 	const char *full; /* the key: a pointer into the name table */
 	UT_hash_handle hh;
 	char text[];
 };
 
-/* What an address was found to be: the same ones come again in every process of a program. */
+/* The cached result of a lookup: every process of a program asks for the same addresses. */
 struct answer {
 	uint64_t address;
 	UT_hash_handle hh;
@@ -83,13 +83,13 @@ struct gopclntab {
 	struct answer *answers;
 };
 
-/* `size` bytes at an offset, or NULL. */
+/* Returns `size` bytes at an offset, or NULL. */
 static const uint8_t *at(struct bytes bytes, uint64_t offset, uint64_t size)
 {
 	return offset <= bytes.size && size <= bytes.size - offset ? bytes.data + offset : NULL;
 }
 
-/* A terminated string at an offset, or NULL. */
+/* Returns the terminated string at an offset, or NULL. */
 static const char *string_at(struct bytes bytes, uint64_t offset)
 {
 	if (offset >= bytes.size || !memchr(bytes.data + offset, 0, bytes.size - offset))
@@ -105,11 +105,11 @@ static bool header_plausible(const uint8_t *header, uint64_t rest)
 
 	if (rest < HEADER_SIZE || header[4] != 0 || header[5] != 0 || header[6] != 1 || header[7] != 8)
 		return false;
-	if (load_u32(header) != 0xfffffff0U && load_u32(header) != 0xfffffff1U)
+	if (load_u32(header) != GO118_PCLNTAB_MAGIC && load_u32(header) != GO120_PCLNTAB_MAGIC)
 		return false;
 	if (load_u64(header + HEADER_FUNCTIONS) == 0 || load_u64(header + HEADER_FUNCTIONS) > rest / 8)
 		return false;
-	for (int i = 0; i < 5; i++) { /* the parts follow each other */
+	for (int i = 0; i < 5; i++) { /* the parts are in ascending order */
 		uint64_t next = load_u64(header + HEADER_NAMES + 8 * i);
 
 		if (next < offset || next > rest)
@@ -119,7 +119,7 @@ static bool header_plausible(const uint8_t *header, uint64_t rest)
 	return true;
 }
 
-/* Reads moduledata by the layout of one version; false where what it says cannot be. */
+/* Reads moduledata by the layout of one version; returns false if its values are impossible. */
 static bool read_module(const struct go_image *image, const struct go_version *version, uint64_t address,
 			struct go_module *module, uint8_t raw[MODULE_READ])
 {
@@ -141,7 +141,7 @@ static bool read_module(const struct go_image *image, const struct go_version *v
 	       go_image_rest(image, module->gofunc, &rest);
 }
 
-/* The six slices after the header's address: names, units, files, pctab, pclntab, ftab. */
+/* Reads the six slices after the header's address: names, units, files, pctab, pclntab, ftab. */
 static bool read_slices(struct gopclntab *table, const struct go_image *image, const uint8_t *raw)
 {
 	struct bytes *const parts[5] = {&table->names, &table->units, &table->files, &table->pctab, &table->functions};
@@ -157,7 +157,7 @@ static bool read_slices(struct gopclntab *table, const struct go_image *image, c
 			return false;
 		parts[i]->size = load_u64(slice + 8) * width[i];
 	}
-	/* ftab has an entry more than there are functions: the end of the last one. */
+	/* ftab has one entry more than there are functions: the end of the last one. */
 	if (count < 2 || count > UINT32_MAX || count > table->functions.size / 8)
 		return false;
 	table->function_count = (uint32_t)count - 1;
@@ -165,7 +165,7 @@ static bool read_slices(struct gopclntab *table, const struct go_image *image, c
 	return true;
 }
 
-/* Tries the layouts that fit the header's magic: the given version's alone, else newest first. */
+/* Tries the layouts that fit the header's magic: only that of the given version, or else all of them, newest first. */
 static bool open_module(struct gopclntab *table, const struct go_image *image, uint64_t address, uint32_t magic,
 			const struct go_version *wanted)
 {
@@ -199,10 +199,11 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 	return module && open_module(table, image, module, load_u32(bytes), version);
 }
 
-/* Where there is no section of a known name: look for the header in all that is mapped. */
+/* If there is no section of a known name: searches all segments for the header. */
 static bool scan_for_header(struct gopclntab *table, const struct go_image *image, const struct go_version *version)
 {
-	static const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, 1, 8}; /* of the magic, and what follows it on amd64 */
+	/* the last three bytes of either magic, and the bytes that follow it on amd64 */
+	static const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, 1, 8};
 
 	for (size_t i = 0; i < image->segment_count; i++) {
 		const struct go_image_segment *segment = &image->segments[i];
@@ -278,7 +279,7 @@ static uint64_t entry_of(const struct gopclntab *table, uint32_t index)
 	return table->module.text + load_u32(table->functions.data + (uint64_t)index * 8);
 }
 
-/* The _func of a function with its fixed part in bounds, or NULL. */
+/* Returns the _func of a function, of which the fixed part is in bounds, or NULL. */
 static const uint8_t *func_of(const struct gopclntab *table, uint32_t index)
 {
 	uint32_t offset = load_u32(table->functions.data + (uint64_t)index * 8 + 4);
@@ -300,7 +301,7 @@ bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go
 	return function->name && function->entry < function->end;
 }
 
-/* The last function that starts at or before the address. */
+/* Finds the last function that starts at or before the address. */
 static bool find_index(const struct gopclntab *table, uint64_t address, uint32_t *index)
 {
 	uint32_t low = 0, high = table->function_count;
@@ -360,7 +361,7 @@ struct pc_step {
 	bool started;
 };
 
-/* Takes the next (value, until pc) of a pc table; false at its end. */
+/* Reads the next (value, until pc) of a pc table; returns false at its end. */
 static bool pc_step(const struct gopclntab *table, struct pc_step *step)
 {
 	uint32_t value, pc;
@@ -374,7 +375,7 @@ static bool pc_step(const struct gopclntab *table, struct pc_step *step)
 	return true;
 }
 
-/* The value of a pc table at an offset in its function; -1 where there is none. */
+/* Returns the value of a pc table at an offset in its function; -1 if there is none. */
 static int32_t pc_value(const struct gopclntab *table, uint32_t offset, uint64_t pc)
 {
 	struct pc_step step = {.offset = offset, .value = -1};
@@ -388,7 +389,7 @@ static int32_t pc_value(const struct gopclntab *table, uint32_t offset, uint64_t
 	return -1;
 }
 
-/* The offset in pctab of one of a function's numbered tables; 0 where it has none. */
+/* Returns the offset in pctab of one of a function's numbered tables; 0 if it has none. */
 static uint32_t pcdata_offset(const struct gopclntab *table, const uint8_t *func, uint32_t which)
 {
 	uint64_t start = (uint64_t)(func - table->functions.data) + table->version->pclntab.func_size;
@@ -400,7 +401,8 @@ static uint32_t pcdata_offset(const struct gopclntab *table, const uint8_t *func
 	return entry ? load_u32(entry) : 0;
 }
 
-/* The inline tree of a function: records from there to the end of what is mapped. Empty where it has none. */
+/* Returns the inline tree of a function: its records, and everything after them in the segment. Empty if it has
+ * none. */
 static struct bytes inline_tree(const struct gopclntab *table, const uint8_t *func)
 {
 	uint16_t size = table->version->pclntab.func_size;
@@ -440,7 +442,7 @@ void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*vis
 	step.offset = pcdata_offset(table, func, PCDATA_INLINE_TREE_INDEX);
 	if (step.offset == 0)
 		return;
-	/* The tree does not say how long it is; the largest index in use does. */
+	/* The tree does not contain its length; it is given by the largest index in use. */
 	while (pc_step(table, &step))
 		last = step.value > last ? step.value : last;
 	for (int32_t i = 0; i <= last; i++) {
@@ -457,7 +459,7 @@ void gopclntab_inlined(const struct gopclntab *table, uint32_t index, bool (*vis
 
 /* ---- names and positions ---- */
 
-/* F[go.shape.int] reads F[...] in Go's own stack traces. */
+/* Go's own stack traces show F[go.shape.int] as F[...]. */
 static const char *display_name(struct gopclntab *table, const char *full)
 {
 	const char *open = strchr(full, '['), *close = strrchr(full, ']');
@@ -520,7 +522,7 @@ static size_t decode(struct gopclntab *table, uint64_t address, struct profile_f
 		return 0;
 	pc = address - entry_of(table, index);
 	if (load_u32(func + FUNC_PCLN) != 0 && pc_value(table, load_u32(func + FUNC_PCLN), pc) < 0)
-		return 0; /* padding behind the function's code */
+		return 0; /* padding after the function's code */
 	tree = inline_tree(table, func);
 	tree_offset = pcdata_offset(table, func, PCDATA_INLINE_TREE_INDEX);
 	while (count < SYMBOLIZER_INLINE_MAX) {

@@ -12,9 +12,9 @@
 #include "symbols/symbolizer.h"
 #include "symbols/elf_file.h"
 
-enum { IDLE_MAX = 8 }; /* images kept that no process has */
+enum { IDLE_MAX = 8 }; /* images kept that no process maps any more */
 
-/* What tells two images apart. Padding zeroed. */
+/* The identity of an image. Padding must be zero. */
 struct image_key {
 	uint64_t device, inode, size, modified_s, modified_ns;
 	uint64_t start, limit, offset;
@@ -26,12 +26,12 @@ struct image {
 	struct image_key key;
 	char *path;
 	unsigned users;
-	uint64_t released; /* when, in the cache's time */
-	int file;	   /* -1 where it could not be opened: then nobody shares it */
+	uint64_t released; /* when, by the cache's own counter */
+	int file;	   /* -1 if it could not be opened: then it is not shared */
 	uint64_t bias;
 	bool bias_known;
 	struct symbolizer *symbolizer;
-	const struct profile_mapping *mapping; /* NULL until it has been tried to open the symbolizer */
+	const struct profile_mapping *mapping; /* NULL until the symbolizer is first needed */
 	struct location_map located;
 };
 
@@ -71,7 +71,7 @@ const struct profile_location **location_map_at(struct location_map *map, uint64
 	slot = &map->slots[location_slot(map, address, call)];
 	if (!slot->location) {
 		*slot = (struct location_slot){.address = address, .call = call};
-		map->count++; /* the caller fills it */
+		map->count++; /* the caller fills in the location */
 	}
 	return &slot->location;
 }
@@ -116,7 +116,7 @@ void image_cache_free(struct image_cache *cache)
 	free(cache);
 }
 
-/* False where nothing tells which file it is. */
+/* Returns false if the file cannot be identified. */
 static bool identify(struct image_key *key, int file)
 {
 	struct stat status;
@@ -167,7 +167,7 @@ void image_release(struct image *image)
 	if (--image->users)
 		return;
 	image->released = cache->releases++;
-	if (image->file < 0 || !image->mapping) { /* there is nothing in it that would be worth keeping */
+	if (image->file < 0 || !image->mapping) { /* contains nothing worth keeping */
 		image_free(image);
 		return;
 	}

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_SOURCE_FRAME_H
 #define ESCAPEMENT_SOURCE_FRAME_H
 
-/* What every source of symbols fills: profile_frame, at most so many for one address. */
+/* The frames that every source of symbols fills in, and their maximal number for one address. */
 
 #include "profile/profile.h"
 

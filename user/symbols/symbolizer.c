@@ -12,8 +12,8 @@
 
 struct symbolizer {
 	struct go_binary *go;	     /* NULL for programs in other languages */
-	struct dwarf_symbols *dwarf; /* of a Go program only when an address is not Go's: C behind cgo */
-	int file;		     /* a Go program's, for opening its DWARF later; -1 otherwise */
+	struct dwarf_symbols *dwarf; /* for a Go program, opened when an address belongs to C code behind cgo */
+	int file;		     /* a Go program's file, to open its DWARF later; -1 otherwise */
 };
 
 struct symbolizer *symbolizer_open(const char *path, struct error *error)
@@ -44,7 +44,7 @@ void symbolizer_close(struct symbolizer *symbolizer)
 	free(symbolizer);
 }
 
-/* The C half of a Go program, opened at the first address that needs it. */
+/* Returns the DWARF of a Go program's C code, opened at the first address that needs it. */
 static struct dwarf_symbols *foreign_symbols(struct symbolizer *symbolizer)
 {
 	char path[64];

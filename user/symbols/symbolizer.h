@@ -3,8 +3,8 @@
 #define ESCAPEMENT_SYMBOLIZER_H
 
 /*
- * From an address in a file to source positions, inlined frames included. One interface, two sources: Go's pclntab
- * (gopclntab.c; there even in stripped binaries) and DWARF with ELF symbols as a fallback (dwarf_symbols.c).
+ * Translates an address in a file to source positions, including inlined frames. One interface to two sources: Go's
+ * pclntab (gopclntab.c; present even in stripped binaries), and DWARF with ELF symbols as a fallback (dwarf_symbols.c).
  * A symbolizer belongs to one file and may be used by one thread at a time.
  */
 
@@ -16,20 +16,21 @@
 
 struct symbolizer;
 
-/* Opens `path` (may be /proc/PID/root/…, /proc/PID/exe). Picks the source itself: pclntab where there is one. */
+/* Opens `path` (which may be /proc/PID/root/… or /proc/PID/exe). Uses pclntab if the file has one, else DWARF. */
 struct symbolizer *symbolizer_open(const char *path, struct error *error);
 void symbolizer_close(struct symbolizer *symbolizer); /* NULL is allowed */
 
 /*
- * Fills up to SYMBOLIZER_INLINE_MAX frames for the instruction at `address` (the file's own virtual address: load
- * bias already taken off), innermost first, the physical function last. The caller passes return addresses minus
- * one. Strings live as long as the symbolizer. Returns the number of frames; 0 when nothing is known.
+ * Fills up to SYMBOLIZER_INLINE_MAX frames for the instruction at `address` (the file's own virtual address, without
+ * load bias), innermost first, the physical function last. The caller passes return addresses minus one. Strings live
+ * as long as the symbolizer. Returns the number of frames; 0 if nothing is known.
  */
 size_t symbolizer_lookup(struct symbolizer *symbolizer, uint64_t address, struct profile_frame *frames);
 
-/* Go's own build id, or the GNU one of other programs; NULL if the file has none. Lives as long as the symbolizer. */
+/* Returns Go's build id, or the GNU build id of other programs; NULL if the file has none. Valid as long as the
+ * symbolizer. */
 const char *symbolizer_build_id(const struct symbolizer *symbolizer);
-/* The GNU build id as in profile_mapping; NULL if the file has none. Lives as long as the symbolizer. */
+/* Returns the GNU build id, as in profile_mapping; NULL if the file has none. Valid as long as the symbolizer. */
 const char *symbolizer_gnu_build_id(const struct symbolizer *symbolizer);
 
 #endif

@@ -15,7 +15,8 @@ static const char *string_end(const char *text, const char *limit)
 	return text < limit ? memchr(text, 0, (size_t)(limit - text)) : NULL;
 }
 
-/* One note: three addresses (instruction, .stapsdt.base as linked, semaphore), then provider, name, arguments. */
+/* Parses one note: three addresses (instruction, .stapsdt.base at link time, semaphore), then provider, name,
+ * arguments. */
 static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t base, const char *provider,
 		       struct usdt_probes *probes, const char *path, struct error *error)
 {
@@ -32,7 +33,7 @@ static int probe_parse(Elf *elf, const char *descriptor, size_t size, uint64_t b
 		goto malformed;
 	if (strcmp(owner, provider) != 0)
 		return 0;
-	/* prelinked files move .stapsdt.base; the addresses move with it */
+	/* prelink moves .stapsdt.base, and the addresses with it */
 	if (base) {
 		addresses[0] += base - addresses[1];
 		if (addresses[2])

@@ -15,8 +15,8 @@
 struct usdt_probe {
 	char *name;
 	char *arguments;	   /* "8@%rdi 8@%rsi" */
-	uint64_t offset;	   /* of the instruction, in the file: what uprobes ask for */
-	uint64_t semaphore_offset; /* in the file; 0 where the probe has none */
+	uint64_t offset;	   /* file offset of the instruction, which uprobes need */
+	uint64_t semaphore_offset; /* file offset; 0 if the probe has none */
 };
 
 struct usdt_probes {
@@ -24,8 +24,8 @@ struct usdt_probes {
 	size_t count;
 };
 
-/* All probes of one provider, in the file's order. A file that is not ELF or has none gives an empty list; an ELF
- * file whose notes are malformed is an error. */
+/* Reads all probes of one provider, in the file's order. A file that is not ELF or has none gives an empty list;
+ * malformed notes in an ELF file are an error. */
 int usdt_read(const char *path, const char *provider, struct usdt_probes *probes, struct error *error);
 void usdt_free(struct usdt_probes *probes);
 

@@ -14,8 +14,8 @@
 
 enum {
 	STEP_MS = 10,
-	KILLED_MS = 5000,   /* a process that was killed has ended by then, or hangs in the kernel */
-	DESCENDANTS = 4096, /* signalled at a time */
+	KILLED_MS = 5000,   /* a killed process has ended by then, or hangs in the kernel */
+	DESCENDANTS = 4096, /* at most this many are signalled at a time */
 };
 
 void descendants_adopt(bool on)
@@ -28,11 +28,11 @@ void descendants_die_with_us(void)
 	pid_t parent = getppid();
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent) /* it has ended in between */
+	if (getppid() != parent) /* the parent has ended meanwhile */
 		_exit(127);
 }
 
-/* Adds the children of one thread's list, "PID PID … ". */
+/* Adds the children in the list of one thread, "PID PID … ". */
 static size_t add_children(int pid, int tid, int *pids, size_t count)
 {
 	char name[64], *text, *state = NULL;
@@ -49,7 +49,7 @@ static size_t add_children(int pid, int tid, int *pids, size_t count)
 	return count;
 }
 
-/* Parents come before their children. */
+/* Collects all descendants, parents before their children. */
 static size_t find(int pids[DESCENDANTS])
 {
 	size_t count = 0, done = 0;
@@ -76,7 +76,7 @@ static size_t signal_all(int number)
 	return count;
 }
 
-/* Reaps until none is left, but no longer than that. */
+/* Reaps children until none is left or the time is over. */
 static bool reap(int milliseconds, int number)
 {
 	const struct timespec moment = {0, STEP_MS * 1000 * 1000};

@@ -3,20 +3,21 @@
 #define ESCAPEMENT_DESCENDANTS_H
 
 /*
- * Programs that we started without tracing them, and what these started. While they are adopted, a process whose parent
- * has ended becomes our child, so that none gets out of sight.
+ * Programs that we started without tracing them, and their descendants. While adoption is on, a process whose parent
+ * has ended becomes our child, so that we can find all of them.
  */
 
 #include <stdbool.h>
 
-/* Before a program is started: become the parent of all its orphans; or not any more. */
+/* Turns adoption on or off: whether this process becomes the parent of its orphaned descendants. Turn it on before a
+ * program is started. */
 void descendants_adopt(bool on);
 
-/* In a child, before its exec: has the kernel kill it when its parent ends, however that ends. */
+/* Called in a child before its exec: has the kernel kill it when its parent ends, for any reason. */
 void descendants_die_with_us(void);
 
-/* Ends all descendants of this process: SIGTERM, after `grace_ms` SIGKILL. Returns when all have ended, having waited for
- * them. */
+/* Ends all descendants of this process: SIGTERM, after `grace_ms` SIGKILL. Returns when all of them have ended and been
+ * reaped. */
 void descendants_end(int grace_ms);
 
 #endif

@@ -8,7 +8,7 @@
 
 enum { WORDS_MAX = 8, ANCESTORS_MAX = 64 };
 
-/* "go" and the versioned commands "go1.26", "go1.26.3" in any directory. */
+/* Whether the command is "go" or a versioned command ("go1.26", "go1.26.3"), in any directory. */
 static bool is_go(const char *word)
 {
 	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
@@ -18,7 +18,7 @@ static bool is_go(const char *word)
 	return !name[2] || (name[2] >= '0' && name[2] <= '9' && !name[2 + strspn(name + 2, "0123456789.rcbeta")]);
 }
 
-/* The index of "test" in a command whose first word is go; -1 if it is not `go test`. */
+/* Returns the index of "test" in a command whose first word is go; -1 if it is not `go test`. */
 static int test_word(const char *const *words)
 {
 	int i = 1;

@@ -3,21 +3,21 @@
 #define ESCAPEMENT_GO_COMMAND_H
 
 /*
- * Whether a process works for `go test`: the go command itself, its compiler, its linker, and the test binaries that it
- * starts, however it was started (env, nice, make, a script, go1.26).
+ * Whether a process belongs to a `go test`: the go command itself, its compiler and linker, and the test binaries that
+ * it starts, however the command was started (env, nice, make, a script, go1.26).
  */
 
 #include <stdbool.h>
 
-/* Whether these words, NULL-terminated, are a `go test` command: "go", "go1.26", …, perhaps -C DIR, "test". */
+/* Whether these NULL-terminated words are a `go test` command: "go" or "go1.26", optionally -C DIR, then "test". */
 bool go_command_is_test(const char *const *words);
 
-/* The index of "test" behind such a command anywhere in the words ("env A=1 go test"); -1 if there is none. */
+/* Returns the index of "test" of such a command anywhere in the words ("env A=1 go test"); -1 if there is none. */
 int go_command_find_test(const char *const *words);
 
 /*
- * Whether a live process, or one of its ancestors below process `root` (or root itself), is a `go test` command. False if
- * the process has gone.
+ * Whether a live process, or one of its ancestors up to and including process `root`, is a `go test` command. False if
+ * the process has ended.
  */
 bool go_command_tests(int pid, int root);
 

@@ -27,16 +27,16 @@
 
 enum {
 	LET_GO_MS = 1000,
-	KILLED_MS = 5000, /* a process that was killed has ended by then, or hangs in the kernel */
+	KILLED_MS = 5000, /* a killed process has ended by then, or hangs in the kernel */
 	STEP_MS = 10,
 };
 
 /* One thread under ptrace. */
 struct tracee {
 	int tid, pid;
-	bool loading; /* stopped at every system call, until the dynamic linker is done */
-	bool exiting; /* has come to its exit stop */
-	bool held;    /* is still there, until the others of its process have come to theirs */
+	bool loading; /* stopped at every system call until the dynamic linker is done */
+	bool exiting; /* has reached its exit stop */
+	bool held;    /* kept in its exit stop until the other threads of the process have reached theirs */
 	UT_hash_handle hh;
 };
 
@@ -52,12 +52,13 @@ struct launch {
 	bool ended;
 };
 
-/* EXITKILL: what we started ends with us, also if we are killed. Processes that ran before are never traced. */
+/* EXITKILL: the kernel kills what we started when we end, even if we are killed. Processes that ran before are never
+ * traced. */
 #define TRACE_OPTIONS                                                                                             \
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | \
 	 PTRACE_O_TRACEVFORK | PTRACE_O_TRACESYSGOOD)
 
-/* Whether the handler hears of that process. */
+/* Whether the handler is called for this process. */
 static bool is_followed(const struct launch *launch, int pid)
 {
 	return launch->follow || pid == launch->pid;
@@ -93,7 +94,7 @@ static void resume(struct tracee *tracee, int signal)
 	ptrace(tracee->loading ? PTRACE_SYSCALL : PTRACE_CONT, tracee->tid, NULL, (void *)(intptr_t)signal);
 }
 
-/* Whether a thread of the process has not come to its end yet. */
+/* Whether a thread of the process has not reached its end yet. */
 static bool threads_left(struct launch *launch, int pid)
 {
 	struct tracee *tracee, *next, *leader = NULL;
@@ -106,12 +107,12 @@ static bool threads_left(struct launch *launch, int pid)
 			return true;
 		leader = tracee;
 	}
-	/* the end of the first thread is not reported before that of the others */
+	/* the first thread's end is reported only after that of all others */
 	state = leader ? procfs_state(pid) : 0;
 	return state && state != 'Z';
 }
 
-/* Whether the dynamic linker of `tid` is in charge at this address: nothing of the program has run so far. */
+/* Whether the address is in the dynamic linker: then no code of the program has run yet. */
 static bool in_dynamic_linker(int pid, uint64_t address)
 {
 	struct target *target = target_open(pid, NULL);
@@ -142,7 +143,7 @@ static void handle_exec(struct launch *launch, struct tracee *tracee)
 	resume(tracee, 0);
 }
 
-/* A system call of a process whose libraries are being mapped. */
+/* Handles a system call of a process whose libraries are being mapped. */
 static void handle_loading(struct launch *launch, struct tracee *tracee)
 {
 	struct __ptrace_syscall_info info = {0};
@@ -153,7 +154,7 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 			launch->handler.image(launch->handler.context, tracee->pid);
 			tracee->loading = false;
 		} else if (info.entry.nr == SYS_mprotect) {
-			/* mappings of a library are complete when its relocated part is made read-only */
+			/* a library is completely mapped when its relocated part is made read-only */
 			tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid);
 		}
 	}
@@ -168,7 +169,7 @@ static bool ends_by_signal(int tid)
 	return WIFSIGNALED((int)status);
 }
 
-/* Whether the exit that stopped this thread is of the whole process: by exit_group(), or by a signal. */
+/* Whether the exit that stopped this thread ends the whole process: exit_group(), or a signal. */
 static bool ends_process(const struct tracee *tracee)
 {
 	struct user_regs_struct registers;
@@ -177,7 +178,7 @@ static bool ends_process(const struct tracee *tracee)
 	       (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 && registers.orig_rax == SYS_exit_group);
 }
 
-/* All threads of the process have come to their end, this one, still there, last. */
+/* Called when all threads of the process have reached their end, and this one, which still exists, is the last. */
 static void end_process(struct launch *launch, int pid, int tid)
 {
 	struct tracee *tracee, *next;
@@ -193,8 +194,9 @@ static void end_process(struct launch *launch, int pid, int tid)
 }
 
 /*
- * A thread that is on its way out by itself when the process ends does not stop any more. So whoever ends the process
- * waits here for the others, and the memory stays; a thread that ends alone must go on, for others wait for it.
+ * A thread that is already exiting when the process ends does not stop any more. Therefore the thread that ends the
+ * process is held here until the others are gone, which keeps the memory. A thread that exits alone must continue,
+ * because others wait for it.
  */
 static void handle_thread_exit(struct launch *launch, struct tracee *tracee)
 {
@@ -214,7 +216,7 @@ static void handle_thread_exit(struct launch *launch, struct tracee *tracee)
 		resume(tracee, 0);
 }
 
-/* Threads may have gone without a stop, which the held ones were waiting for. */
+/* Checks the held threads again, because the threads that they wait for may have ended without a stop. */
 static void handle_held(struct launch *launch)
 {
 	struct tracee *tracee, *next;
@@ -235,8 +237,8 @@ static bool shares_memory(int pid)
 }
 
 /*
- * A tracee has made a thread, which may not have had its first stop: it counts among those that are left from now on,
- * or the end of all others would be taken for the end of the process.
+ * A tracee has created a thread, which may not have had its first stop. Counts it among the threads that are left from
+ * now on; otherwise the end of all others would be taken for the end of the process.
  */
 static void handle_clone(struct launch *launch, struct tracee *tracee)
 {
@@ -250,13 +252,13 @@ static void handle_clone(struct launch *launch, struct tracee *tracee)
 	resume(tracee, 0);
 }
 
-/* First stop of a thread or process that nobody has told of. */
+/* Handles the first stop of a thread or process that no event has announced. */
 static void handle_new(struct launch *launch, int tid)
 {
 	int pid = procfs_status_number(tid, "Tgid");
 	struct tracee *tracee;
 
-	if (!pid) /* cannot be read, for want of descriptors say: what follows says so of a process */
+	if (!pid) /* unreadable, for example for lack of descriptors; a later read reports it */
 		pid = tid;
 	if (pid != tid) {
 		tracee = tracee_add(launch, tid, pid);
@@ -264,7 +266,8 @@ static void handle_new(struct launch *launch, int tid)
 		return;
 	}
 	tracee = tracee_add(launch, tid, pid);
-	if (is_followed(launch, pid) && !shares_memory(pid)) /* vfork: the memory is the parent's until the exec */
+	/* not after vfork, when the memory is the parent's until the exec */
+	if (is_followed(launch, pid) && !shares_memory(pid))
 		launch->handler.forked(launch->handler.context, pid);
 	resume(tracee, 0);
 }
@@ -284,7 +287,7 @@ static void handle_end(struct launch *launch, int tid, int status)
 	}
 }
 
-/* An exec by another thread than the leader takes the leader's number: the thread that was is gone. */
+/* When a thread other than the leader calls exec, it takes over the leader's number: the old thread is gone. */
 static struct tracee *exec_tracee(struct launch *launch, int tid)
 {
 	struct tracee *tracee, *next, *leader = tracee_find(launch, tid);
@@ -318,7 +321,7 @@ static void handle_stop(struct launch *launch, int tid, int status)
 		return;
 	case PTRACE_EVENT_STOP:
 		if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)
-			ptrace(PTRACE_LISTEN, tid, NULL, NULL); /* a real stop: leave it stopped until SIGCONT */
+			ptrace(PTRACE_LISTEN, tid, NULL, NULL); /* a group stop: leave it stopped until SIGCONT */
 		else
 			resume(tracee, 0);
 		return;
@@ -396,7 +399,7 @@ static int watch_children(struct launch *launch)
 	return launch->children < 0 ? -1 : 0;
 }
 
-/* Has the child traced and lets it go on. Returns when its exec has stopped it, or failed. */
+/* Seizes the child and lets it continue. Returns when its exec has stopped it, or has failed. */
 static int trace(struct launch *launch, const char *name, int go, int report, struct error *error)
 {
 	int failure = 0;
@@ -411,7 +414,7 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 	if (write(go, "g", 1) != 1)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", name);
 	do
-		got = read(report, &failure, sizeof(failure)); /* ends with the exec, which closes the other end */
+		got = read(report, &failure, sizeof(failure)); /* returns 0 at the exec, which closes the other end */
 	while (got < 0 && errno == EINTR);
 	if (got == sizeof(failure))
 		return error_set(error, failure == ENOENT ? STATUS_USAGE : STATUS_CANNOT_MEASURE, "cannot run '%s': %s",
@@ -493,7 +496,7 @@ size_t launch_processes(const struct launch *launch, int *pids, size_t count)
 	return found;
 }
 
-/* To every process once. Threads whose process has no first thread any more belong to one that is ending. */
+/* Signals every process once. If the first thread of a process is gone, the process is ending. */
 static void signal_all(const struct launch *launch, int number)
 {
 	for (const struct tracee *tracee = launch->tracees; tracee; tracee = tracee->hh.next) {
@@ -502,7 +505,8 @@ static void signal_all(const struct launch *launch, int number)
 	}
 }
 
-/* Handles what happens until all have ended, but no longer than that. `number`: a signal for each that appears; 0: none. */
+/* Handles events until all processes have ended or the time is over. `number`: a signal for each process that appears;
+ * 0: none. */
 static void step_until(struct launch *launch, int milliseconds, int number)
 {
 	const struct timespec moment = {0, STEP_MS * 1000 * 1000};
@@ -523,7 +527,7 @@ void launch_end(struct launch *launch, int grace_ms)
 	step_until(launch, KILLED_MS, SIGKILL);
 }
 
-/* Only a stopped thread can be let go; with the signal that it stopped for. */
+/* Detaches a stopped thread and delivers the signal that it stopped for. */
 static void let_go(int tid, int status)
 {
 	bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
@@ -541,9 +545,9 @@ void launch_free(struct launch *launch)
 		return;
 	HASH_ITER (hh, launch->tracees, tracee, next) {
 		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
-			tracee_remove(launch, tracee); /* it has ended */
+			tracee_remove(launch, tracee); /* already ended */
 	}
-	/* Those that stop meanwhile for another reason, new children among them, are let go as well. */
+	/* Threads that stop meanwhile for another reason, including new children, are detached too. */
 	for (int tries = 0; launch->tracees && tries < LET_GO_MS && tid >= 0; tries += tid == 0) {
 		tid = waitpid(-1, &status, WNOHANG | __WALL);
 		if (tid == 0) {

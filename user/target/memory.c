@@ -21,7 +21,7 @@ void memory_allow(struct memory_reader *reader)
 	reader->spent = false;
 }
 
-/* Takes a batch off the budget. False: there is not enough left, and from now on there is nothing. */
+/* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
 static bool charge(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
 {
 	reader->spent |= count > reader->pieces || now_ns() > reader->deadline_ns;
@@ -62,7 +62,7 @@ int memory_read_string(struct memory_reader *reader, uint64_t address, char *buf
 {
 	size_t used = 0;
 
-	/* page by page: the string may end just before memory that is not mapped */
+	/* page by page, because the string may end just before unmapped memory */
 	while (used + 1 < size) {
 		size_t piece = 4096 - (address + used) % 4096;
 

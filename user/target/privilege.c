@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* A number that fits and is nothing else; -1 otherwise. */
+/* Parses a user or group number; -1 if the text is anything else. */
 static long number(const char *text)
 {
 	char *end;
@@ -43,7 +43,7 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	uid = number(wanted);
 	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(wanted);
 	if (!found && uid < 0)
-		return error_set(error, STATUS_USAGE, "no user is named '%s'", wanted);
+		return error_set(error, STATUS_USAGE, "there is no user '%s'", wanted);
 	if (found) {
 		fill(identity, found);
 	} else {
@@ -67,7 +67,7 @@ int identity_assume(const struct identity *identity)
 		return geteuid() == 0 ? 0 : prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (named ? initgroups(identity->name, identity->gid) : setgroups(0, NULL))
 		return -1;
-	if (setgid(identity->gid) || setuid(identity->uid)) /* gives up all capabilities */
+	if (setgid(identity->gid) || setuid(identity->uid)) /* drops all capabilities */
 		return -1;
 	setenv("HOME", identity->home, 1);
 	if (named) {

@@ -19,7 +19,7 @@
 
 enum {
 	MAPPINGS_MAX = 1 << 20,
-	MAPPINGS_BYTES = 32 << 20, /* of all their paths; a path is kept once for the mappings that follow each other */
+	MAPPINGS_BYTES = 32 << 20, /* limit for all their paths; consecutive mappings with the same path share it */
 };
 
 static bool shares_path(const struct target_mapping *mappings, size_t index)
@@ -36,7 +36,7 @@ static void free_mappings(struct target_mapping *mappings, size_t count)
 	free(mappings);
 }
 
-/* Length without the mark that the kernel puts after names of files that are gone. */
+/* Returns the length of the path without the suffix that the kernel adds to names of deleted files. */
 static size_t unmarked_length(const char *path)
 {
 	static const char mark[] = " (deleted)";
@@ -46,7 +46,7 @@ static size_t unmarked_length(const char *path)
 											: length;
 }
 
-/* Fills all but mapping->path, which stands at *path in the line. */
+/* Parses a line. Fills in all but mapping->path, of which it stores the place in the line in *path. */
 static bool parse_mapping(const char *line, struct target_mapping *mapping, const char **path)
 {
 	unsigned int device_major, device_minor;
@@ -64,7 +64,7 @@ static bool parse_mapping(const char *line, struct target_mapping *mapping, cons
 	return true;
 }
 
-/* The mappings of a process while they are read. */
+/* A list of mappings while they are read. */
 struct mapping_list {
 	struct target_mapping *items;
 	size_t count, capacity;
@@ -111,8 +111,8 @@ int target_refresh(struct target *target, struct error *error)
 	}
 	if (list.too_many)
 		error_set(error, STATUS_CANNOT_MEASURE,
-			  "process %d has too many mappings to look at: %zu, with %zu MiB of file names", target->pid,
-			  list.count, list.path_bytes >> 20);
+			  "process %d has too many mappings: %zu, with %zu MiB of file names", target->pid, list.count,
+			  list.path_bytes >> 20);
 	else
 		error_set(error, STATUS_CANNOT_MEASURE, "cannot read the mappings of process %d: %s", target->pid,
 			  lines < 0 ? strerror(errno) : "it has ended");
@@ -139,7 +139,7 @@ static void read_names(struct target *target)
 	char *text = procfs_read(target->pid, "cmdline", &length);
 
 	procfs_name(target->pid, target->comm, sizeof(target->comm));
-	while (length && text && !text[length - 1]) /* of the last argument, or of a name that was written over */
+	while (length && text && !text[length - 1]) /* NULs after the last argument, or of an overwritten name */
 		length--;
 	for (size_t i = 0; text && i < length; i++) {
 		if (!text[i])
@@ -250,7 +250,7 @@ bool target_lost_image(const struct target *target)
 {
 	char byte;
 
-	/* nothing is left to read once the last user of the memory is gone; other addresses give an error */
+	/* reading fails once the last user of this address space is gone; this byte is readable until then */
 	return target->image >= 0 && pread(target->image, &byte, 1, (off_t)target->mappings[0].start) == 0;
 }
 
@@ -288,7 +288,7 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	char *path;
 
 	path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
-	/* overlayfs shows another device in maps than in stat, so the inode alone decides */
+	/* the inode alone decides, because with overlayfs the device in maps differs from that of stat */
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)
 		return path;
 	free(path);
@@ -362,7 +362,7 @@ int target_find(const char *name, struct error *error)
 	}
 	closedir(directory);
 	if (count == 0)
-		return error_set(error, STATUS_CANNOT_MEASURE, "no process is named '%s'", name);
+		return error_set(error, STATUS_CANNOT_MEASURE, "there is no process named '%s'", name);
 	if (count > 1)
 		return error_set(error, STATUS_USAGE, "%d processes are named '%s': choose one with -p:%s", count, name,
 				 list);

@@ -3,9 +3,8 @@
 #define ESCAPEMENT_TARGET_H
 
 /*
- * A live process seen from outside: its name, its mappings, its memory. Never stops it.
- * Paths are opened as the process sees them, so a process in another mount namespace (a container) works.
- * One thread at a time.
+ * A live process, observed from outside: its name, its mappings, its memory. Never stops it. Paths are opened as the
+ * process sees them, so processes in another mount namespace (a container) work too. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -18,63 +17,64 @@
 
 struct target_mapping {
 	uint64_t start, limit, offset;
-	uint64_t device, inode; /* 0, 0: not of a file */
+	uint64_t device, inode; /* 0, 0: not a file */
 	bool executable, writable;
-	char *path; /* as the process sees it, without " (deleted)"; "" for anonymous memory */
+	char *path; /* in the process's mount namespace, without " (deleted)"; "" for anonymous memory */
 };
 
 struct target {
 	int pid;
-	int tid;      /* the thread whose memory is read: the first one may end before others */
-	bool exiting; /* stopped at its very end: all its threads have come there. Set by whoever stopped it */
-	bool killed;  /* and none of them asked for it: a signal ends it */
-	bool gone;    /* it has ended. Set by whoever has waited for it */
+	int tid;      /* the thread through which memory is read: the first one may end before others */
+	bool exiting; /* stopped at its very end, with all its threads; set by the caller that stopped it */
+	bool killed;  /* and a signal ends it */
+	bool gone;    /* it has ended; set by the caller that reaped it */
 	char comm[32];
-	char *executable;		 /* as the process sees it, without " (deleted)" */
+	char *executable;		 /* in the process's mount namespace, without " (deleted)" */
 	char *command_line;		 /* arguments joined by spaces */
-	struct memory_reader *reader;	 /* of its memory */
-	int image;			 /* /proc/PID/mem of a watched image, with which it goes; else -1 */
-	struct target_mapping *mappings; /* by address */
+	struct memory_reader *reader;	 /* reads its memory */
+	int image;			 /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
+	struct target_mapping *mappings; /* sorted by address */
 	size_t mapping_count;
 };
 
-/* Fails with STATUS_CANNOT_MEASURE where there is no such process or it may not be read. */
+/* Fails with STATUS_CANNOT_MEASURE if there is no such process or it may not be read. */
 struct target *target_open(int pid, struct error *error);
 void target_close(struct target *target); /* NULL is allowed */
 
-/* From here on target_lost_image() tells whether the process has ended or has become another program (exec). */
+/* After this call, target_lost_image() reports whether the process has ended or has become another program (exec). */
 void target_watch_image(struct target *target);
 bool target_lost_image(const struct target *target);
 
-/* Where the thread whose memory is read has ended, takes another one of the process. */
+/* If the thread through which memory is read has ended, chooses another one of the process. */
 void target_find_thread(struct target *target);
 
-/* Reads the mappings again: libraries come and go. Keeps the old ones where the process is gone. */
+/* Reads the mappings again, because libraries are loaded and unloaded. Keeps the old ones if the process is gone. */
 int target_refresh(struct target *target, struct error *error);
 
-/* The mapping that holds the address; NULL if none. */
+/* Returns the mapping that contains the address; NULL if there is none. */
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address);
 
-/* The lowest mapping of the same file as `mapping`: where the file's image starts. */
+/* Returns the lowest mapping of the same file as `mapping`, at which the file's image starts. */
 const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping);
 
-/* A path by which this process can open the mapped file: through /proc/PID/root where that is still the mapped
- * file, else through /proc/PID/exe or /proc/PID/map_files (files that are gone). The caller frees it. */
+/* Returns a path by which this process can open the mapped file: through /proc/PID/root if that is still the mapped
+ * file, else through /proc/PID/exe or /proc/PID/map_files (for deleted files). The caller frees it. */
 char *target_file_path(const struct target *target, const struct target_mapping *mapping);
 
-/* Reads memory: see memory.h. 0, or -1 with errno where not all of it could be read; ETIME: it would take more than the
- * budget that target_allow() fills and target_open() begins with. */
+/* Reads memory, see memory.h. Returns 0, or -1 with errno if not all of it could be read; ETIME: the budget is
+ * exhausted. target_open() and target_allow() set the budget. */
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t size);
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count);
 void target_allow(const struct target *target);
 
-/* Writes one word, and nothing else ever does write: only for what the user has asked to be changed. */
+/* Writes one word. No other function writes to a process; use it only for changes that the user has asked for. */
 int target_write_word(const struct target *target, uint64_t address, uint64_t value);
 
-/* Reads a zero-terminated string of at most `size` - 1 bytes; longer ones are cut. */
+/* Reads a NUL-terminated string of at most `size` - 1 bytes; a longer one is cut. */
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size);
 
-/* PID of the only process with that name (comm, or base name of its executable); error if none or several. */
+/* Returns the PID of the only process with that name (comm, or base name of its executable); fails if there is none or
+ * several. */
 int target_find(const char *name, struct error *error);
 
 #endif
