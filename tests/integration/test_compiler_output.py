@@ -149,7 +149,7 @@ def test_a_build_that_failed_is_not_compared_and_is_named(t):
     for sides in (("old.txt", "new.txt"), ("new.txt", "old.txt"), ("old.txt", "new.json")):
         for options in ((), ("--format", "json"), ("--format", "github")):
             done = t.escapement("escapes", *options, "--diff", *sides, cwd=source, status=2)
-            contains(done.stderr, "is of a build that failed: example.com/out/shop did not compile")
+            contains(done.stderr, "is from a build that failed: example.com/out/shop did not compile")
             contains(done.stderr, "undefined: nothing")
             same(done.stdout, "")
 
@@ -181,7 +181,7 @@ def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t)
     (source / "main.go").write_text(MAIN.replace("shop.Add(i)", "").replace('import "example.com/out/shop"', ""))
     (source / "new.txt").write_text(said(t, source, "."))
     contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr,
-             "says nothing of example.com/out/shop, which the old output speaks of and whose files are there")
+             "has no output for example.com/out/shop, which the old output has and whose files still exist")
     # only what is compared counts
     t.escapement("escapes", "--package", "example.com/out", "--diff", "old.txt", "new.txt", cwd=source)
     contains(t.escapement("escapes", "--diff", source / "old.txt", source / "new.txt", status=2).stderr,

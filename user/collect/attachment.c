@@ -26,21 +26,21 @@ enum {
 struct attachments {
 	struct programs *programs;
 	bool multi;
-	struct attachment *leaving, **leaving_end; /* of ended processes, oldest first */
+	struct attachment *leaving, **leaving_end; /* of ended processes; oldest first */
 	size_t leaving_count;
 };
 
 struct attachment {
 	struct bpf_link **links;
-	pthread_t *threads; /* one a link, while it is detached */
+	pthread_t *threads; /* one thread per link while it is being detached */
 	size_t count;
-	struct attachment *next; /* in the list of those that leave */
+	struct attachment *next; /* in the list of attachments that are being detached */
 };
 
 bool attachments_kernel_has_multi(void)
 {
-	/* A program that does nothing, linked to a path that is no file: a kernel that knows the link type says
-	 * EBADF, one that does not says EINVAL. */
+	/* Links an empty program to a path that is not a file: a kernel that has this link type fails with EBADF, one
+	 * that does not with EINVAL. */
 	struct bpf_insn instructions[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
 		{.code = BPF_JMP | BPF_EXIT},
@@ -87,7 +87,8 @@ static void *destroy_link(void *link)
 	return NULL;
 }
 
-/* The kernel makes each link's end wait until no CPU can run its program any more, some 50 ms: all wait at once. */
+/* For each link, the kernel waits until no CPU can run its program any more, about 50 ms. Detaching them in threads
+ * makes them wait at the same time. */
 static void detach_start(struct attachment *attachment)
 {
 	attachment->threads = memory_zeroed(attachment->count + 1, sizeof(*attachment->threads));
@@ -131,7 +132,7 @@ static void wait_for_oldest(struct attachments *attachments)
 
 void attachments_detach_dead(struct attachments *attachments, struct attachment *attachment)
 {
-	if (!attachments->multi) { /* they still run, for all others, and into the slot */
+	if (!attachments->multi) { /* perf uprobes still fire in other processes, and would add to the slot */
 		attachment_detach(attachment);
 		return;
 	}
@@ -151,7 +152,7 @@ void attachments_free(struct attachments *attachments)
 	free(attachments);
 }
 
-/* All probes of one program in one file make one link. */
+/* Attaches all probes of one program in one file with one link. */
 static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint32_t slot,
 				     const struct probe *const *probes, size_t count)
 {
@@ -174,7 +175,8 @@ static struct bpf_link *attach_multi(struct bpf_program *program, int pid, uint3
 	return link;
 }
 
-/* A perf uprobe bound to a PID would miss its other threads, so it is attached to all and the program selects. */
+/* A perf uprobe bound to a PID would miss the process's other threads. Therefore it is attached to all processes, and
+ * the program selects by PID. */
 static struct bpf_link *attach_perf(struct bpf_program *program, uint32_t slot, const struct probe *probe)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = probe->semaphore_offset,
@@ -189,7 +191,7 @@ static void attachment_add(struct attachment *attachment, struct bpf_link *link)
 	attachment->links[attachment->count++] = link;
 }
 
-/* Attaches probes->items[first] and those after it of the same program and file. */
+/* Attaches probes->items[first] and all later probes of the same program and file. */
 static int attach_group(struct attachments *attachments, struct attachment *attachment, int pid, uint32_t slot,
 			const struct probe_set *probes, bool *done, size_t first)
 {
@@ -225,7 +227,7 @@ static int attach_group(struct attachments *attachments, struct attachment *atta
 	return link ? 0 : -errno;
 }
 
-/* Has the programs look at whose event it is: perf uprobes are attached to all processes. */
+/* Makes the programs check which process an event is from, because perf uprobes are attached to all. */
 static int select_process(struct event_process *process, int pid)
 {
 	struct stat status;
@@ -236,7 +238,7 @@ static int select_process(struct event_process *process, int pid)
 		return -errno;
 	process->pid_namespace_device = status.st_dev;
 	process->pid_namespace_inode = status.st_ino;
-	/* as it sees itself: what programs see that run in its PID namespace */
+	/* its own number in its PID namespace, which is what the programs see */
 	process->only_pid = (uint32_t)procfs_status_number(pid, "NSpid");
 	if (!process->only_pid)
 		process->only_pid = (uint32_t)pid;

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_ATTACHMENT_H
 
 /*
- * Links of probes to the BPF programs: by uprobe.multi where the kernel has it, else by perf uprobes; and how they end.
- * Part of the collector: nobody else includes this. One thread at a time.
+ * Attaches BPF programs to probes, by uprobe.multi if the kernel has it, else by perf uprobes, and detaches them.
+ * Private to the collector. Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -17,24 +17,26 @@ struct programs;
 struct attachment;
 struct attachments;
 
-/* Whether recordings attach by uprobe.multi: the running kernel has it, and ESCAPEMENT_ATTACH=perf in the environment does
- * not forbid it. */
+/* Whether recordings use uprobe.multi: the running kernel has it, and ESCAPEMENT_ATTACH=perf is not set in the
+ * environment. */
 bool attachments_use_multi(void);
 
-/* `programs` must outlive it; `multi` is what they were opened with. */
+/* `programs` must outlive the result. `multi` must be the value that they were opened with. */
 struct attachments *attachments_new(struct programs *programs, bool multi);
-void attachments_free(struct attachments *attachments); /* NULL is allowed; waits for the links of the dead */
+/* NULL is allowed; waits until the links of ended processes are detached */
+void attachments_free(struct attachments *attachments);
 
-/* Attaches a process's probes; its events go to that slot, whose sums are `process`: NULL if there are none, so that its
- * events go nowhere. Probes whose program is not loaded are left out. NULL on failure, `status` is then -errno. */
+/* Attaches a process's probes. Its events are added to slot `slot`, whose sums are `process`; if that is NULL, its
+ * events are ignored. Probes whose program is not loaded are skipped. Returns NULL on failure, and then sets `status`
+ * to -errno. */
 struct attachment *attachments_attach(struct attachments *attachments, int pid, uint32_t slot,
 				      struct event_process *process, const struct probe_set *probes, int *status);
-/* Returns when no program runs any more for it. NULL is allowed. */
+/* Detaches, and returns when no program runs for the process any more. NULL is allowed. */
 void attachment_detach(struct attachment *attachment);
-/* The same for a process that is gone, so that nothing can run for it: returns at once. */
+/* The same for a process that has ended, for which no program can run: returns at once. */
 void attachments_detach_dead(struct attachments *attachments, struct attachment *attachment);
 
-/* Whether the running kernel attaches by uprobe.multi. */
+/* Whether the running kernel has uprobe.multi. */
 bool attachments_kernel_has_multi(void);
 
 #endif

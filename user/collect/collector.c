@@ -24,10 +24,10 @@
 
 struct collector {
 	struct programs *programs;
-	struct escapement_bpf *bpf; /* its maps */
+	struct escapement_bpf *bpf; /* owns the maps */
 	struct attachments *attachments;
 	struct program_barrier *barrier;
-	volatile struct event_process *processes; /* by slot; mapped */
+	volatile struct event_process *processes; /* mapped from the kernel; by slot */
 	struct event_rows *rows;
 };
 
@@ -44,7 +44,7 @@ static int print(enum libbpf_print_level level, const char *format, va_list argu
 	return vfprintf(stderr, format, arguments);
 }
 
-/* First line of a file below /proc or /sys; "" where there is none. */
+/* Reads the first line of a file below /proc or /sys; "" if it cannot be read. */
 static void read_line(const char *path, char *line, size_t size)
 {
 	FILE *file = fopen(path, "re");
@@ -58,7 +58,7 @@ static void read_line(const char *path, char *line, size_t size)
 	fclose(file);
 }
 
-/* Says which of the several things that end in EPERM, EINVAL or ENOENT it was. */
+/* Explains an EPERM, EINVAL or ENOENT, each of which has several possible reasons. */
 static int explain(struct error *error, const char *what, int code)
 {
 	char lockdown[128];
@@ -143,7 +143,7 @@ void collector_close(struct collector *collector)
 	free(collector);
 }
 
-/* Programs without which a recording only lacks some values. */
+/* Programs without which only some values are missing from a recording. */
 static const struct {
 	const char *program;
 	uint32_t values;
@@ -154,7 +154,7 @@ static const struct {
 	{"goalloc_mcentral_grow", 1u << VALUE_CENTRAL_GROWS},
 };
 
-/* What is not measured without that program; 0: nothing is measured without it. */
+/* Returns the values that cannot be measured without that program; 0 if nothing can. */
 static uint32_t values_of(const char *program)
 {
 	for (size_t i = 0; i < sizeof(dispensable) / sizeof(dispensable[0]); i++) {
@@ -185,7 +185,7 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 			continue;
 		if (!values_of(program))
 			return error_set(error, STATUS_CANNOT_MEASURE,
-					 "the verifier of this kernel refuses the BPF program %s (%s), without which "
+					 "this kernel's verifier rejects the BPF program %s (%s), without which "
 					 "nothing can be measured at this rate; try another --rate, and please report "
 					 "this with the kernel's version",
 					 program, reason);
@@ -235,7 +235,7 @@ void collector_rows(struct collector *collector, uint32_t slot, event_row_functi
 int64_t collector_settle_grows(struct collector *collector, uint32_t slot,
 			       int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context)
 {
-	program_barrier_wait(collector->barrier); /* for those that may still note something */
+	program_barrier_wait(collector->barrier); /* for programs that may still be adding to the maps */
 	return event_caches_settle(bpf_map__fd(collector->bpf->maps.caches), collector->rows,
 				   &collector->processes[slot], slot, came_fresh, context);
 }

@@ -5,8 +5,8 @@
 
 #include <bpf/bpf.h>
 
-/* Counts what was noted in `before` by the verdicts, unless the mcache has given it back until `after`: then the program
- * at that probe has looked. */
+/* For each span noted in `before`: counts one central grow if `verdicts` says that the span was fresh. A span that the
+ * mcache has returned since (by `after`) is skipped, because the BPF program has counted it. */
 static int64_t settle_cache(struct event_rows *rows, volatile struct event_process *process, uint32_t slot,
 			    const struct event_cache *before, const struct event_cache *after,
 			    const int verdicts[EVENT_SPAN_CLASSES])

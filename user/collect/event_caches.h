@@ -3,8 +3,8 @@
 #define ESCAPEMENT_EVENT_CACHES_H
 
 /*
- * What the BPF programs noted of the spans that mcaches hold (struct event_cache), in the map `map`. Part of the
- * collector: nobody else includes this. One thread at a time, except that the map changes meanwhile.
+ * Reads what the BPF programs noted about the spans that mcaches hold (struct event_cache), from the map `map`. Private
+ * to the collector. Not thread-safe, although the BPF programs change the map meanwhile.
  */
 
 #include <stdint.h>
@@ -13,13 +13,14 @@
 #include "collect/event_rows.h"
 
 /*
- * Counts, as growth of mcentral, what the process's mcaches still hold of the spans that they took while it was
- * recorded; `came_fresh` says of each whether it had come from mheap (0, 1, -1: unknown). To be called once, when no
- * program runs any more that saw it recorded, but its probes are still attached. Returns how many are unknown.
+ * Counts the spans that mcentral grew by and that the process's mcaches still hold, of those taken while it was
+ * recorded. `came_fresh` says whether a span came from mheap (1, 0, or -1: unknown). Call this once, when no program
+ * runs any more that saw the process being recorded, and before its probes are detached. Returns the number of spans
+ * for which it is unknown.
  */
 int64_t event_caches_settle(int map, struct event_rows *rows, volatile struct event_process *process, uint32_t slot,
 			    int (*came_fresh)(void *context, uint64_t cache, int span_class), void *context);
-/* Of a process that has left the slot. */
+/* Deletes the notes of a process that no longer uses the slot. */
 void event_caches_forget(int map, uint32_t slot);
 
 #endif

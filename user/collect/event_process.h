@@ -3,8 +3,8 @@
 #define ESCAPEMENT_EVENT_PROCESS_H
 
 /*
- * What the sums of a process tell, which the BPF programs add up in mapped memory: they change while one looks. What is
- * counted in shapes is in no other sum, so that these are not in one place.
+ * Evaluates the sums of a process. The BPF programs add to them, in mapped memory, while they are read. What is counted
+ * in shapes is in no other sum, so every function here adds up several places.
  */
 
 #include <stdbool.h>
@@ -14,12 +14,13 @@
 
 typedef void event_row_function(void *context, const struct event_key *key, const struct event_sums *sums);
 
-/* What the process's events told by span class: while it was recorded, or with `all` since its probes were attached. */
+/* Computes the totals by span class of the process's events: while it was recorded, or with `all` since its probes were
+ * attached. */
 void event_process_totals(const volatile struct event_process *process, bool all,
 			  struct event_class_totals totals[EVENT_SPAN_CLASSES]);
-/* How often its probes were hit since they were attached. */
+/* The number of hits of its probes since they were attached. */
 int64_t event_process_hits(const volatile struct event_process *process);
-/* Calls `each` for the rows that are in no map: without stacks, shapes and totals tell what they would. */
+/* Calls `each` for rows that are not in the maps: shapes and, without stacks, rows computed from the totals. */
 void event_process_rows(const volatile struct event_process *process, uint32_t slot, event_row_function *each,
 			void *context);
 

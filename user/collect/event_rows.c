@@ -18,10 +18,11 @@ struct event_rows {
 	volatile struct event_process *processes; /* by slot */
 	const struct program_barrier *barrier;
 	bool stacks;
-	struct event_store stores[EVENT_SLOTS];	 /* by process slot */
-	struct event_stacks drained[2];		 /* by pair: stacks of rows that are still to be taken out of it */
-	bool filled[2];				 /* which pairs may hold anything */
-	uint64_t relieved_rows, relieved_stacks; /* of those ever put into the maps, when they were last emptied */
+	struct event_store stores[EVENT_SLOTS]; /* by process slot */
+	struct event_stacks drained[2];		/* by pair: stacks of rows that are still in the pair's map */
+	bool filled[2];				/* whether the pair may contain anything */
+	/* the numbers of rows and stacks inserted by the time the maps were last emptied */
+	uint64_t relieved_rows, relieved_stacks;
 };
 
 struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
@@ -67,7 +68,7 @@ static bool pair_filled(const struct event_rows *rows, uint32_t which)
 typedef int batch_function(int map, void *from, void *to, void *keys, void *values, __u32 *count,
 			   const struct bpf_map_batch_opts *options);
 
-/* 0, or -errno where the kernel did not give all. */
+/* Calls `each` for the elements of a map. Returns 0, or -errno if the kernel did not return all of them. */
 static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
 			void (*each)(void *context, const void *key, const void *value), void *context)
 {
@@ -113,7 +114,7 @@ static int each_of_map(int map, event_row_function *each, void *context)
 			    &reader);
 }
 
-/* Those of one process. */
+/* Reads the rows of one process. */
 struct slot_reader {
 	uint32_t slot;
 	event_row_function *each;
@@ -146,7 +147,8 @@ void event_rows_each(struct event_rows *rows, uint32_t slot, event_row_function 
 		event_process_rows(&rows->processes[slot], slot, each, context);
 }
 
-/* A row on its way from the maps to its store. A stack that it should have and has not got is a lost one. */
+/* Adds a row from the maps to its store. A stack that the row should have but that cannot be found is counted as
+ * lost. */
 static void store_row(struct event_rows *rows, const struct event_key *key, const struct event_stack *stack,
 		      const struct event_sums *sums)
 {
@@ -173,7 +175,7 @@ static void gather_row(void *context, const struct event_key *key, const struct 
 	gathered->items[gathered->count++] = (struct gathered_row){*key, *sums};
 }
 
-/* A stack of a row of that pair; NULL: it has none. */
+/* Returns the stack of a row in that pair; NULL if it has none. */
 static const struct event_stack *pair_stack(struct event_rows *rows, uint32_t which, const struct event_hash *hash,
 					    struct event_stack *buffer)
 {
@@ -187,7 +189,7 @@ static const struct event_stack *pair_stack(struct event_rows *rows, uint32_t wh
 	return bpf_map_lookup_elem(stacks_map(rows, which), hash, buffer) ? NULL : buffer;
 }
 
-/* The same of a row that may be in either; NULL also where it has left them. */
+/* Like pair_stack(), but searches both pairs; NULL too if the stack has already been moved to a store. */
 static const struct event_stack *any_stack(struct event_rows *rows, const struct event_hash *hash,
 					   struct event_stack *buffer)
 {
@@ -204,7 +206,7 @@ void event_rows_add(struct event_rows *rows, const struct event_key *key, const 
 		store_row(rows, key, any_stack(rows, &key->stack, &buffer), sums);
 }
 
-/* Moves one process's rows out of a pair that others may be filling. */
+/* Moves the rows of one process out of a pair that programs may be filling for other processes. */
 static int take_slot(struct event_rows *rows, uint32_t which, uint32_t slot)
 {
 	struct gathered_rows gathered = {0};
@@ -232,7 +234,7 @@ int event_rows_collect(struct event_rows *rows, uint32_t slot)
 	uint32_t filling = rows->bpf->bss->maps.filling;
 	int error = 0;
 
-	for (uint32_t i = 0; i < 2; i++) { /* the older rows first */
+	for (uint32_t i = 0; i < 2; i++) { /* older rows first */
 		uint32_t which = i ? filling : !filling;
 		int status = pair_filled(rows, which) ? take_slot(rows, which, slot) : 0;
 
@@ -268,7 +270,7 @@ static void drain_stack(void *stacks, const void *hash, const void *stack)
 	event_stacks_add(stacks, hash, stack);
 }
 
-/* Empties a pair that no program fills. What cannot be read now stays there until its next turn. */
+/* Empties a pair that no program is filling. What cannot be read now stays until the pair's next turn. */
 static void drain(struct event_rows *rows, uint32_t which)
 {
 	struct pair pair = {rows, which};
@@ -295,6 +297,6 @@ void event_rows_relieve(struct event_rows *rows)
 	rows->relieved_stacks = stacks_put;
 	rows->filled[full] = true;
 	maps->filling = !full;
-	if (program_barrier_wait(rows->barrier)) /* else it is emptied at its next turn */
+	if (program_barrier_wait(rows->barrier)) /* otherwise the pair is emptied at its next turn */
 		drain(rows, full);
 }

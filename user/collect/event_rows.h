@@ -3,8 +3,9 @@
 #define ESCAPEMENT_EVENT_ROWS_H
 
 /*
- * The rows of all processes with their stacks, from the pairs of maps that the BPF programs fill to each process's
- * store. Part of the collector: only that and event_caches include this. One thread at a time, except that maps fill meanwhile.
+ * Moves the rows of all processes, with their stacks, from the pairs of maps that the BPF programs fill to the store of
+ * each process. Private to the collector; event_caches includes it too. Not thread-safe, although the BPF programs fill
+ * the maps meanwhile.
  */
 
 #include <stdbool.h>
@@ -17,26 +18,27 @@
 struct escapement_bpf;
 struct event_rows;
 
-/* Of programs that are loaded, with or without `stacks`, and the processes' sums by slot. All must outlive it. */
+/* For programs loaded with or without `stacks`; `processes` has the processes' sums by slot. All arguments must outlive
+ * the result. */
 struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
 				  const struct program_barrier *barrier, bool stacks);
 void event_rows_free(struct event_rows *rows); /* NULL is allowed */
 
-/* Calls `each` for every row of the process, perhaps more than once with parts of its sums; the hash of its stack may
- * be missing. Rows may be added meanwhile; each that was there before is seen. */
+/* Calls `each` for every row of the process, perhaps several times with parts of a row's sums; the hash of its stack
+ * may be missing. Rows may be added meanwhile; all rows that existed before the call are visited. */
 void event_rows_each(struct event_rows *rows, uint32_t slot, event_row_function *each, void *context);
 
-/* Adds to a row what no program told; its stack is one that they have seen. Without stacks it does nothing: the sums
- * of the process have to tell it then. */
+/* Adds to a row events that no program counted. Its stack must be one that a program has seen. Does nothing without
+ * stacks: then the events must be added to the process's sums instead. */
 void event_rows_add(struct event_rows *rows, const struct event_key *key, const struct event_sums *sums);
 
-/* Moves what the maps still hold of a process into its store. Its probes must be detached. -errno where the kernel did
- * not give all rows. */
+/* Moves the process's rows from the maps to its store. Its probes must be detached. Returns -errno if the kernel did
+ * not return all rows. */
 int event_rows_collect(struct event_rows *rows, uint32_t slot);
-/* Gives the store away. After event_rows_collect(). */
+/* Hands over the store. Call after event_rows_collect(). */
 void event_rows_take(struct event_rows *rows, uint32_t slot, struct event_store *store);
 
-/* Makes room in the maps where they fill up. */
+/* Empties the maps when they fill up. */
 void event_rows_relieve(struct event_rows *rows);
 
 #endif

@@ -9,8 +9,9 @@
 #include "base/memory.h"
 
 /*
- * Nodes of the tree are named by the index of their first word, the head: which node the run's caller is, and how many
- * frames follow, leaf last. Runs are of RUN_FRAMES frames, counted from the root, but for those that end at a leaf.
+ * A node of the tree is identified by the index of its first word, the head, which contains the node of the caller and
+ * the number of frames that follow, leaf last. A node (a run) has RUN_FRAMES frames, counted from the root, unless it
+ * ends at a leaf.
  */
 enum { RUN_FRAMES = 8 };
 
@@ -18,7 +19,7 @@ enum { RUN_FRAMES = 8 };
 #define HEAD_CALLER(head)   ((uint32_t)((head) >> 32))
 #define HEAD_COUNT(head)    ((uint32_t)(head))
 
-/* Where stacks begin: the outermost runs are children of one of these. */
+/* Roots: the outermost runs are children of one of these nodes. */
 enum { NODE_NONE, NODE_WHOLE, NODE_TRUNCATED, NODE_FIRST };
 
 enum { FIRST_SLOTS = 256 };
@@ -63,7 +64,7 @@ static uint32_t words_add(struct event_store *store, const uint64_t *words, uint
 	return store->word_count - count;
 }
 
-/* The node of that run. */
+/* Returns the node of that run. */
 static uint32_t node_of(struct event_store *store, const uint64_t *run)
 {
 	uint32_t words = 1 + HEAD_COUNT(run[0]);
@@ -170,7 +171,7 @@ static struct event_row *row_at(struct event_store *store, const struct event_ro
 	return &store->rows[store->row_count - 1];
 }
 
-/* --- stacks that will be asked for by their hash --- */
+/* --- stacks that will be looked up by their hash --- */
 
 struct known_stack {
 	struct event_hash hash;
@@ -182,7 +183,7 @@ static bool has_stack(const struct event_key *key)
 	return key->stack.part[0] || key->stack.part[1];
 }
 
-/* Where that hash is, or belongs. */
+/* Returns the slot of that hash, or the empty slot in which to insert it. */
 static struct known_stack *known_at(const struct event_store *store, const struct event_hash *hash)
 {
 	uint64_t slot = hash->part[0] & (store->known_capacity - 1);
@@ -244,11 +245,11 @@ struct event_key event_store_key(const struct event_row *row, uint32_t slot)
 }
 
 /*
- * A node's rows come before those of its callees, and a callee's all together. Nodes are numbered in their order in
- * memory, callers first:
+ * A node's rows come before those of its callees, and the rows of each callee's tree are contiguous. Nodes are numbered
+ * in their order in memory, callers first:
  *
  *     rows of a tree = rows of its node + rows of its callees' trees
- *     where a callee's tree begins = where its caller's rows end + rows of its elder siblings' trees
+ *     start of a callee's tree = end of its caller's rows + rows of the callee's elder siblings' trees
  */
 uint32_t *event_store_order(const struct event_store *store)
 {
@@ -306,7 +307,7 @@ void event_store_free(struct event_store *store)
 
 enum { HASH_WORDS = sizeof(struct event_hash) / sizeof(uint64_t) };
 
-/* The slot of that stack, or the free one where it belongs. The hash is as good as random. */
+/* Returns the slot of that stack, or the empty slot in which to insert it. The hash is as good as random. */
 static size_t stack_slot(const struct event_stacks *stacks, const struct event_hash *hash)
 {
 	size_t slot = hash->part[0] & (stacks->slot_count - 1);

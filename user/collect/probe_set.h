@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_PROBE_SET_H
 #define ESCAPEMENT_PROBE_SET_H
 
-/* Which instructions to put probes on: filled by user/runtime, attached by collector_attach(). */
+/* The instructions to put probes on: filled in by user/runtime, attached by collector_attach(). */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,8 +13,8 @@
 struct probe {
 	const char *program;	   /* name of the BPF program */
 	char *path;		   /* file to attach to, openable by us */
-	uint64_t offset;	   /* of the instruction, in the file */
-	uint64_t semaphore_offset; /* in the file; 0: none */
+	uint64_t offset;	   /* file offset of the instruction */
+	uint64_t semaphore_offset; /* file offset; 0: none */
 	uint32_t flags;		   /* for the program: upper half of its attach cookie */
 };
 

@@ -9,8 +9,8 @@
 
 #include <bpf/bpf.h>
 
-/* `outer` is a map of maps. The kernel promises of these that an update returns when no program can still look at what
- * was there before. */
+/* `outer` is a map of maps. The kernel guarantees that an update of such a map returns only when no program can still
+ * use the old value. */
 struct program_barrier {
 	int outer, inner;
 };

@@ -2,17 +2,17 @@
 #ifndef ESCAPEMENT_PROGRAM_BARRIER_H
 #define ESCAPEMENT_PROGRAM_BARRIER_H
 
-/* Waits for BPF programs that run, of whomever. Part of the collector: only that and event_rows include this. */
+/* Waits for all BPF programs that are running, on behalf of any process. Private to the collector and event_rows. */
 
 #include <stdbool.h>
 
 struct program_barrier;
 
-/* NULL where the kernel refused, `status` is then -errno. */
+/* Returns NULL if the kernel refused, and then sets `status` to -errno. */
 struct program_barrier *program_barrier_open(int *status);
 void program_barrier_close(struct program_barrier *barrier); /* NULL is allowed */
 
-/* Returns when no program runs that has begun before. False: some may. */
+/* Returns when every program that was running at the call has ended. False: some may still run. */
 bool program_barrier_wait(const struct program_barrier *barrier);
 
 #endif

@@ -16,7 +16,7 @@
 
 enum {
 	PROGRAMS_MAX = 32,
-	LOG_BYTES = 1 << 20, /* of the verifier, for one program */
+	LOG_BYTES = 1 << 20, /* verifier log of one program */
 	REASON_BYTES = 200,
 };
 
@@ -26,14 +26,14 @@ struct refusal {
 };
 
 struct programs {
-	struct escapement_bpf *skeletons[PROGRAMS_MAX]; /* the first has no program: the others use its maps */
+	struct escapement_bpf *skeletons[PROGRAMS_MAX]; /* the first one has no programs: the others share its maps */
 	size_t skeleton_count;
 	struct refusal refusals[PROGRAMS_MAX];
 	size_t refusal_count;
 	bool multi;
 };
 
-/* The runtime's tables from sizes to classes: the smallest class that holds the size. */
+/* Fills in the runtime's tables from size to class: the smallest class that holds the size. */
 static void fill_size_classes(struct escapement_bpf *bpf)
 {
 	size_t eights = sizeof(bpf->rodata->size_class_of_8);
@@ -66,7 +66,7 @@ static bool is_named(const struct bpf_program *program, const char *const *names
 	return false;
 }
 
-/* Opens a skeleton that will load the named programs only. */
+/* Opens a skeleton that will load only the named programs. */
 static struct escapement_bpf *open_some(const struct programs *programs, const char *const *names, size_t count)
 {
 	struct escapement_bpf *bpf = escapement_bpf__open();
@@ -133,7 +133,7 @@ static int share_maps(const struct escapement_bpf *from, struct escapement_bpf *
 	return 0;
 }
 
-/* ESCAPEMENT_REFUSE=NAME in the environment: has the verifier refuse that program, so that tests see what follows. */
+/* ESCAPEMENT_REFUSE=NAME in the environment makes the verifier reject that program, for tests. */
 static void spoil_for_test(struct escapement_bpf *bpf)
 {
 	static struct bpf_insn no_result = {.code = BPF_JMP | BPF_EXIT};
@@ -144,7 +144,7 @@ static void spoil_for_test(struct escapement_bpf *bpf)
 		bpf_program__set_insns(program, &no_result, 1);
 }
 
-/* Loads all of them or none. `log` gets what the verifier says of one; it may be NULL. */
+/* Loads all named programs or none. `log` receives the verifier's log of one of them; it may be NULL. */
 static int load_together(struct programs *programs, const char *const *names, size_t count, char *log)
 {
 	struct escapement_bpf *bpf = open_some(programs, names, count);
@@ -165,7 +165,7 @@ static int load_together(struct programs *programs, const char *const *names, si
 	return status;
 }
 
-/* The verifier's last word stands before its statistics ("processed N insns …"). */
+/* The verifier's reason is the line before its statistics ("processed N insns …"). */
 static void find_reason(char *log, char *reason)
 {
 	char *state = NULL, *last = NULL;
@@ -180,7 +180,7 @@ static void find_reason(char *log, char *reason)
 		strncat(reason, last, REASON_BYTES - 1);
 }
 
-/* Loads one that could not be loaded with others, to know whether it was the one. */
+/* Loads a single program of a group that failed, to find the one at fault. */
 static int load_alone(struct programs *programs, const char *name)
 {
 	struct refusal *refusal = &programs->refusals[programs->refusal_count];
@@ -188,7 +188,8 @@ static int load_alone(struct programs *programs, const char *name)
 	int status;
 
 	status = load_together(programs, &name, 1, log);
-	if (status && (log[0] || status == -ENOSPC)) { /* the verifier has looked at it: ENOSPC is too long a log */
+	/* the verifier has examined it; ENOSPC means that its log was too long */
+	if (status && (log[0] || status == -ENOSPC)) {
 		refusal->name = name;
 		find_reason(log, refusal->reason);
 		programs->refusal_count++;

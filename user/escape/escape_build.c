@@ -23,7 +23,8 @@ static char **command_of(const struct escape_build *build, char **gcflags)
 	char **command = memory_zeroed((size_t)build->flag_count + (size_t)build->package_count + 8, sizeof(*command));
 	int length = 0;
 
-	/* The rate of a memory profile that nobody asks for: there since Go 1.5, and part of the cache's key. */
+	/* Makes the cache key unique: the rate of a memory profile that is not requested, an option that exists since
+	 * Go 1.5. */
 	if (asprintf(gcflags, "-gcflags=%s-m=2 -memprofilerate=%" PRId64, build->dependencies ? "all=" : "",
 		     wall_ns()) < 0)
 		memory_out();
@@ -40,7 +41,7 @@ static char **command_of(const struct escape_build *build, char **gcflags)
 	return command;
 }
 
-/* Starts the go command with its standard error on a pipe. Returns the end to read, -1 with an error. */
+/* Starts the go command with its standard error on a pipe. Returns the pipe's read end, -1 with an error. */
 static int start(const struct escape_build *build, pid_t *pid, struct error *error)
 {
 	posix_spawn_file_actions_t actions;
@@ -74,7 +75,7 @@ static int start(const struct escape_build *build, pid_t *pid, struct error *err
 	return ends[0];
 }
 
-/* The last lines that are no annotations: what the go command or the compiler has to complain of. */
+/* Sets the error to the last lines that are not annotations, which are the errors of the go command or the compiler. */
 static void describe_failure(const struct escape_output *output, int status, struct error *error)
 {
 	size_t first = output->unrecognized_count > 3 ? output->unrecognized_count - 3 : 0;
@@ -88,7 +89,7 @@ static void describe_failure(const struct escape_output *output, int status, str
 		error_set(error, STATUS_CANNOT_MEASURE, "the go command was ended by signal %d", WTERMSIG(status));
 	else
 		error_set(error, STATUS_CANNOT_MEASURE, "the go command failed with status %d: %s", WEXITSTATUS(status),
-			  *text ? text : "it said nothing");
+			  *text ? text : "it printed no message");
 }
 
 struct escape_output *escape_build(const struct escape_build *build, struct error *error)
@@ -117,7 +118,7 @@ struct escape_output *escape_build(const struct escape_build *build, struct erro
 	if (status)
 		describe_failure(output, status, error);
 	else if (!output->annotation_count)
-		error_set(error, STATUS_USAGE, "the compiler has nothing to say about these packages");
+		error_set(error, STATUS_USAGE, "the compiler printed nothing about these packages");
 	else
 		return output;
 	escape_free(output);

@@ -3,10 +3,10 @@
 #define ESCAPEMENT_ESCAPE_BUILD_H
 
 /*
- * Runs the Go compiler for its words. `go list -export` compiles what it is asked for, main packages included, and
- * links nothing and leaves no file behind. So that no cache can swallow a line, the compiler gets an option that
- * does nothing and has another value each time: the packages asked for are always compiled, what they import comes
- * from the cache.
+ * Runs the Go compiler for its escape analysis. `go list -export` compiles the requested packages, including main
+ * packages, but links nothing and leaves no file behind. To prevent the build cache from suppressing output, the
+ * compiler gets an option without effect whose value differs each time: then the requested packages are always
+ * compiled, and what they import comes from the cache.
  */
 
 #include <stdbool.h>
@@ -18,15 +18,15 @@
 struct escape_build {
 	const char *go;		     /* the go command; NULL: the one in PATH */
 	const char *directory;	     /* where to run it; NULL: here */
-	const char *const *packages; /* patterns; none: the package of the directory */
+	const char *const *packages; /* patterns; none: the package in the directory */
 	int package_count;
 	const char *const *flags; /* more build flags: "-tags=x", "-test", "-race" */
 	int flag_count;
-	bool dependencies; /* compile (and hear of) all that they import, too */
-	FILE *copy;	   /* gets the compiler's output as it comes; NULL: nobody */
+	bool dependencies; /* also compile and report everything that they import */
+	FILE *copy;	   /* receives a copy of the compiler's output; NULL: none */
 };
 
-/* What the compiler says at -m=2. An error of the build itself is STATUS_CANNOT_MEASURE with the go command's words. */
+/* Returns the compiler's output at -m=2. A failed build is a STATUS_CANNOT_MEASURE with the go command's message. */
 struct escape_output *escape_build(const struct escape_build *build, struct error *error);
 
 #endif

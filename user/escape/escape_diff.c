@@ -14,12 +14,12 @@
 #include "base/memory.h"
 #include "base/string_table.h"
 
-/* What is said about one subject of one function. */
+/* What both outputs say about one subject of one function. */
 struct entry {
 	const char *key;
 	size_t counts[2];
 	const struct escape_annotation *last[2];
-	uint64_t reasons[2]; /* sums of hashes: the order does not matter */
+	uint64_t reasons[2]; /* sums of hashes, which do not depend on the order */
 	UT_hash_handle hh;
 };
 
@@ -27,11 +27,11 @@ struct comparison {
 	const struct escape_side *sides[2];
 	const struct escape_filter *filter;
 	struct string_table keys;
-	struct entry *entries; /* in order of first appearance, the new output's first */
+	struct entry *entries; /* in order of first appearance, those of the new output first */
 	bool by_function;
 };
 
-/* Appends to a key. Temporaries are numbered through a function: their numbers say nothing. */
+/* Appends to a key. The numbers of temporaries are omitted, because any edit of a function may change them. */
 static size_t append(char *key, size_t length, const char *text, size_t text_length)
 {
 	static const struct span temporary = SPAN(".autotmp_");
@@ -46,13 +46,13 @@ static size_t append(char *key, size_t length, const char *text, size_t text_len
 			key[length++] = text[i++];
 		}
 	}
-	key[length++] = '\n'; /* in no part of a key */
+	key[length++] = '\n'; /* does not occur in the parts of a key */
 	return length;
 }
 
 static const char *key_of(struct comparison *comparison, const struct escape_annotation *a)
 {
-	/* "moved to heap" and "escapes to heap" are one fact in two words, as the variable is named or not. */
+	/* "moved to heap" (of a named variable) and "escapes to heap" (of an expression) are the same fact. */
 	enum escape_kind kind = a->kind == ESCAPE_MOVED_TO_HEAP ? ESCAPE_ESCAPES : a->kind;
 	const char *place = comparison->by_function && a->function ? a->function : a->file, *known;
 	size_t place_length = comparison->by_function && a->function ? escape_declared_function(place) : strlen(place);
@@ -63,7 +63,7 @@ static const char *key_of(struct comparison *comparison, const struct escape_ann
 	length = append(key, length, place, place_length);
 	length = append(key, length, a->subject, strlen(a->subject));
 	length = append(key, length, escape_kind_name(kind), strlen(escape_kind_name(kind)));
-	/* Of inlining only the decision counts: costs change with every edit. */
+	/* For inlining only the decision is compared, because costs change with every edit. */
 	if (kind != ESCAPE_CAN_INLINE && kind != ESCAPE_CANNOT_INLINE)
 		length = append(key, length, detail, strlen(detail));
 	known = string_table_intern(&comparison->keys, key, length);
@@ -71,7 +71,7 @@ static const char *key_of(struct comparison *comparison, const struct escape_ann
 	return known;
 }
 
-/* Why it is so, without names of variables and lines. */
+/* A hash of the reason, without names of variables and line numbers. */
 static uint64_t reason_of(const struct escape_graph *graph, const struct escape_annotation *a)
 {
 	const struct escape_flow *flow = a->flow_count ? &a->flows[a->flow_count - 1] : NULL;
@@ -111,7 +111,7 @@ static void add_side(struct comparison *comparison, int side)
 	}
 }
 
-/* Whether every annotation that counts is in a named function. */
+/* Whether every annotation that the filter accepts is in a named function. */
 static bool is_named(const struct escape_side *side, const struct escape_filter *filter)
 {
 	for (size_t i = 0; i < side->output->annotation_count; i++) {
@@ -191,7 +191,7 @@ static bool is_there(const char *directory, const char *file)
 	return there;
 }
 
-/* Whether a file of the output is in the directory: of one package, or of any (NULL). */
+/* Whether a file of the output exists in the directory, of one package or of any (NULL). */
 static bool has_files(const struct escape_output *output, const char *package, const char *directory)
 {
 	const char *last = NULL;
@@ -208,7 +208,7 @@ static bool has_files(const struct escape_output *output, const char *package, c
 	return false;
 }
 
-/* Whether the filter accepts anything that is said of the package. */
+/* Whether the filter accepts any annotation of the package. */
 static bool is_compared(const struct escape_output *output, const char *package, const struct escape_filter *filter)
 {
 	for (size_t i = 0; i < output->annotation_count; i++) {
@@ -231,13 +231,13 @@ int escape_check_packages(const struct escape_output *before, const struct escap
 			continue;
 		if (!at_hand)
 			return error_set(error, STATUS_USAGE,
-					 "'%s' says nothing of %s: was it removed, or not built? name the directory "
+					 "'%s' has no output for %s: was it removed, or not built? name the directory "
 					 "where the compiler ran with -C",
 					 name, package);
 		if (has_files(before, package, directory))
 			return error_set(error, STATUS_USAGE,
-					 "'%s' says nothing of %s, which the old output speaks of and whose files are "
-					 "there; build all packages: go build -gcflags=-m=2 ./... 2> FILE",
+					 "'%s' has no output for %s, which the old output has and whose files still "
+					 "exist; build all packages: go build -gcflags=-m=2 ./... 2> FILE",
 					 name, package);
 	}
 	return 0;

@@ -3,11 +3,11 @@
 #define ESCAPEMENT_ESCAPE_DIFF_H
 
 /*
- * Two outputs compared by what is said about what, not by line: moving code changes nothing. What is said is told
- * apart by package, declared function (a function literal counts to the one it stands in, so that a new literal
- * does not rename the others), kind and subject, and counted.
+ * Compares two outputs by content, not by line, so that moving code changes nothing. Facts are identified by package,
+ * declared function (a function literal counts as part of the function that contains it, so that a new literal does not
+ * rename the others), kind and subject, and are counted.
  *
- * Where functions are not named on both sides (escape_functions.h), files stand for them.
+ * If functions are not named on both sides (escape_functions.h), files are used instead.
  */
 
 #include "escape/escape.h"
@@ -17,22 +17,22 @@
 enum escape_change_kind {
 	ESCAPE_NEW,	/* more often than before */
 	ESCAPE_GONE,	/* less often than before */
-	ESCAPE_CHANGED, /* as often, for another reason */
+	ESCAPE_CHANGED, /* as often as before, for another reason */
 };
 
 struct escape_change {
 	enum escape_change_kind kind;
 	size_t old_count, new_count;
-	const struct escape_annotation *before, *after; /* one of them each; NULL where the count is 0 */
+	const struct escape_annotation *before, *after; /* an example of each; NULL if the count is 0 */
 };
 
 struct escape_diff {
 	struct escape_change
 		*changes; /* new and changed in the order of the new output, then gone in that of the old */
 	size_t change_count;
-	size_t totals[3]; /* sums of |new_count - old_count|, and the number of changed ones */
+	size_t totals[3]; /* sums of |new_count - old_count|, and the number of changed facts */
 	bool by_function; /* false: by file */
-	bool reasons;	  /* both outputs explain (-m=2): changed reasons can be seen */
+	bool reasons;	  /* both outputs have explanations (-m=2), so changed reasons are found */
 };
 
 /* One side, with its functions named. Outputs and graphs must outlive the diff. */
@@ -41,13 +41,13 @@ struct escape_side {
 	const struct escape_graph *graph;
 };
 
-/* Compares what the filter accepts. The caller frees the diff. */
+/* Compares the annotations that the filter accepts. The caller frees the result. */
 struct escape_diff *escape_diff_new(const struct escape_side *before, const struct escape_side *after,
 				    const struct escape_filter *filter);
 /*
- * Fails with the name of a package that the old output speaks of and the new one does not, unless it was removed: a
- * comparison would take its escapes for gone. Removed it is if none of its files is in `directory`, where other files of
- * the new output are. `name` is the new output's, for the message.
+ * Fails if a package of the old output is missing from the new one, unless it was removed: otherwise a comparison would
+ * report its escapes as gone. A package was removed if none of its files exists in `directory`, in which other files of
+ * the new output do exist. `name` is the new output's name, for the message.
  */
 int escape_check_packages(const struct escape_output *before, const struct escape_output *after,
 			  const struct escape_filter *filter, const char *directory, const char *name,

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fact is printed up to three times, and in two places:
+ * A fact is printed up to three times, in two places:
  *
- *   f.go:6:6: x escapes to heap:       the heading of its explanation (-m=2), as soon as the compiler knows
+ *   f.go:6:6: x escapes to heap:       the heading of its explanation (-m=2), as soon as the compiler has found it
  *   f.go:6:6:   flow: ~r0 = &x:        ...
- *   f.go:6:6: moved to heap: x         its verdict, when the compiler has sorted all that it has to say
+ *   f.go:6:6: moved to heap: x         its verdict, after the compiler has sorted its messages
  *
- * and verdicts repeat: for each type that a generic function is made for, for a package and its test variant.
- * Verdicts make annotations, once each. Explanations wait until the verdict of the same position and subject comes;
- * what no verdict claims until its package ends is an annotation of its own (closures made for go and defer), or
- * was overtaken by a stronger one (a leak with more dereferences). Before 1.13 the verdict stands first and its
- * explanation follows it.
+ * Verdicts repeat as well: for each type that a generic function is instantiated with, and for a package and its test
+ * variant. Each verdict makes one annotation. An explanation is kept until the verdict with the same position and
+ * subject comes. If none comes before the end of the package, the explanation becomes an annotation of its own
+ * (closures created for go and defer), or it was superseded by a stronger one (a leak with more dereferences). Before
+ * Go 1.13 the verdict comes first and its explanation follows it.
  */
 #include "escape/escape_facts.h"
 
@@ -23,23 +23,23 @@
 #include "base/memory.h"
 #include "base/pointer_map.h"
 
-/* An explanation that waits for its verdict. */
+/* An explanation whose verdict has not come yet. */
 struct pending {
-	struct escape_annotation fact; /* of a leak, `detail` is the destination */
+	struct escape_annotation fact; /* `detail` of a leak is its destination */
 	int32_t derefs;		       /* of a leak */
-	uint32_t next;		       /* the one before at a position with the same hash, + 1 */
+	uint32_t next;		       /* number + 1 of the previous one at a position with the same hash; 0: none */
 	bool claimed;
 };
 
 /*
- * What was said of one file of one package; more may come under a later header. Verdicts are sorted by file, so what
- * is looked up while one is read stays in the cache, however much was read before.
+ * The facts of one file of one package; later headers may add more. Verdicts are sorted by file, so what is looked up
+ * while one file is read stays in the processor's cache, regardless of how much was read before.
  */
 struct file_facts {
 	const char *package, *file;
-	uint64_t *index; /* annotations by what they say: the hash's upper half, the number + 1 in the lower */
+	uint64_t *index; /* hash table of annotations: the upper half of the hash, number + 1 in the lower half */
 	size_t count, capacity;
-	uint64_t *spoken; /* parameters that have a verdict, by hash of place and name */
+	uint64_t *spoken; /* hash set of parameters that have a verdict, by place and name */
 	size_t spoken_count, spoken_capacity;
 };
 
@@ -52,25 +52,25 @@ struct facts {
 	struct string_table *strings;
 
 	const char *package;
-	struct pointer_map packages; /* those known */
+	struct pointer_map packages; /* known packages */
 	struct file_facts *files;
 	size_t file_count, file_capacity;
 	uint32_t *file_index; /* by package and file: number + 1 */
 	size_t file_index_capacity;
-	size_t last_file; /* the number of the one that was looked up last */
+	size_t last_file; /* number of the one that was looked up last */
 
-	char *raw_path; /* of the message before, as printed: most lines have the same */
+	char *raw_path; /* path of the previous message, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
-	const char *file; /* what it is kept as */
+	const char *file; /* the interned path for it */
 
 	size_t annotation_capacity, package_capacity;
 
-	struct pending *pending; /* of this package */
+	struct pending *pending; /* pending explanations of this package */
 	size_t pending_count, pending_capacity;
 	uint32_t *pending_index; /* by position: number + 1 */
 	size_t pending_index_capacity;
 
-	/* The explanation that is being read. */
+	/* The explanation being read. */
 	enum explained explained;
 	size_t explained_number;
 	uint32_t line, column;
@@ -136,7 +136,7 @@ struct span facts_likely_path(const struct facts *facts)
 	return (struct span){facts->raw_path, facts->raw_path_length};
 }
 
-/* ---- annotations by what they say ---- */
+/* ---- annotations by content ---- */
 
 static bool is_leak(enum escape_kind kind)
 {
@@ -144,7 +144,7 @@ static bool is_leak(enum escape_kind kind)
 	       kind == ESCAPE_LEAKING_PARAM_TO_RESULT;
 }
 
-/* Messages that say the same fact in other words have the same class. */
+/* Messages that express the same fact differently have the same class. */
 static unsigned fact_class(enum escape_kind kind)
 {
 	return kind == ESCAPE_MOVED_TO_HEAP ? ESCAPE_ESCAPES : kind;
@@ -194,7 +194,7 @@ static void grow_file_index(struct facts *facts)
 		*file_slot(facts, facts->files[i].package, facts->files[i].file) = (uint32_t)i + 1;
 }
 
-/* Where the facts of the fact's file are. Good until the next call. */
+/* Returns the facts of the fact's file. Valid until the next call. */
 static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
 {
 	uint32_t *slot;
@@ -236,7 +236,7 @@ static void grow_index(struct file_facts *file, const struct escape_annotation *
 	file->capacity = capacity;
 }
 
-/* The number of the annotation that says the same, added where there is none. */
+/* Returns the number of the annotation with the same content, which is added if there is none. */
 static size_t find_or_add(struct facts *facts, struct file_facts *file, const struct escape_annotation *fact)
 {
 	struct escape_output *output = facts->output;
@@ -262,7 +262,7 @@ static size_t find_or_add(struct facts *facts, struct file_facts *file, const st
 
 /* ---- explanations ---- */
 
-/* Gives what was read of an explanation to its owner. */
+/* Moves the explanation that was read to its annotation or pending entry. */
 static void end_explanation(struct facts *facts)
 {
 	struct escape_annotation *owner = NULL;
@@ -308,8 +308,8 @@ static void add_flow(struct facts *facts, const struct escape_flow *flow)
 }
 
 /*
- * Before 1.13 there are no flow lines: all steps of an explanation stand under one edge, from what the verdict is
- * about to where it goes.
+ * Before Go 1.13 there are no flow lines: all steps of an explanation belong to one edge, from the subject of the
+ * verdict to its destination.
  */
 static void add_implied_flow(struct facts *facts)
 {
@@ -344,7 +344,7 @@ static bool add_explanation(struct facts *facts, const struct position *position
 {
 	if (facts->explained == NOTHING)
 		return false;
-	/* Before 1.7 steps stand without a position of their own. */
+	/* Before Go 1.7 steps have no position of their own. */
 	if (position->path.length && (position->line != facts->line || position->column != facts->column))
 		return false;
 	if (facts->explained == REPETITION)
@@ -360,7 +360,7 @@ static bool add_explanation(struct facts *facts, const struct position *position
 	return true;
 }
 
-/* ---- explanations that wait for their verdict ---- */
+/* ---- explanations without a verdict yet ---- */
 
 static uint32_t *pending_slot(struct facts *facts, const struct escape_annotation *fact)
 {
@@ -380,7 +380,7 @@ static void grow_pending_index(struct facts *facts)
 	}
 }
 
-/* The pending explanations at this place, one after the other; start with NULL. */
+/* Iterates over the pending explanations at this place; start with NULL. */
 static struct pending *next_pending(struct facts *facts, const struct escape_annotation *fact,
 				    const struct pending *last)
 {
@@ -396,7 +396,7 @@ static struct pending *next_pending(struct facts *facts, const struct escape_ann
 	return NULL;
 }
 
-/* Where a parameter is, or belongs, among those that have a verdict. */
+/* Returns the slot of a parameter with a verdict, or the empty slot in which to insert it. */
 static uint64_t *spoken_slot(const struct file_facts *file, uint64_t hash)
 {
 	size_t at = hash & (file->spoken_capacity - 1);
@@ -459,7 +459,7 @@ static void add_heading(struct facts *facts, const struct escape_annotation *fac
 	begin_explanation(facts, PENDING, facts->pending_count - 1, fact);
 }
 
-/* An expression up to its first parenthesis: arguments may be printed in another way in heading and verdict. */
+/* Compares two expressions up to the first parenthesis, because heading and verdict may print arguments differently. */
 static bool same_head(const char *a, const char *b)
 {
 	size_t length = strcspn(a, "(");
@@ -467,7 +467,7 @@ static bool same_head(const char *a, const char *b)
 	return length == strcspn(b, "(") && strncmp(a, b, length) == 0;
 }
 
-/* How well an explanation fits a verdict at the same place: 0 not at all. */
+/* How well an explanation matches a verdict at the same place; 0: not at all. */
 static int fitness(const struct pending *pending, const struct escape_annotation *verdict)
 {
 	const char *to = pending->fact.detail;
@@ -491,14 +491,14 @@ static int fitness(const struct pending *pending, const struct escape_annotation
 		       atoi(verdict->detail + length + 7) == pending->derefs;
 	case ESCAPE_LEAKING_PARAM:
 		return pending->derefs ? 0 : pending->fact.kind == ESCAPE_LEAKING_PARAM ? 3 : to[0] == '{' ? 2 : 1;
-	default: /* fewer dereferences were found later, and count */
+	default: /* an explanation with fewer dereferences was found later, and supersedes */
 		return !pending->derefs
 			       ? 0
 			       : (to[0] == '{' ? 2000 : 1000) - (pending->derefs < 999 ? pending->derefs : 999);
 	}
 }
 
-/* Gives a new verdict its explanation. */
+/* Attaches the best pending explanation to a new verdict. */
 static void claim_explanation(struct facts *facts, struct file_facts *file, struct escape_annotation *verdict)
 {
 	struct pending *best = NULL;
@@ -526,7 +526,7 @@ static void claim_explanation(struct facts *facts, struct file_facts *file, stru
 	verdict->truncated = best->fact.truncated;
 }
 
-/* The package is over: what no verdict claimed was explained only. */
+/* Called at the end of a package: explanations without a verdict become annotations. */
 static void settle_pending(struct facts *facts)
 {
 	for (size_t i = 0; i < facts->pending_count; i++) {
@@ -540,7 +540,7 @@ static void settle_pending(struct facts *facts)
 		if (p->claimed)
 			continue;
 		file = file_of(facts, &fact);
-		/* Of a parameter's leaks only the strongest get a verdict. */
+		/* Only the strongest leak of a parameter gets a verdict. */
 		if (is_leak(fact.kind) && is_spoken(file, &fact))
 			continue;
 		if (fact.kind == ESCAPE_LEAKING_PARAM_TO_RESULT) {
@@ -551,20 +551,22 @@ static void settle_pending(struct facts *facts)
 			fact.detail = NULL;
 		}
 		fact.explained_only = true;
-		number = find_or_add(facts, file, &fact); /* moves the annotations: look there only now */
+		/* may move the annotations, so pointers into them are taken after this */
+		number = find_or_add(facts, file, &fact);
 		known = &facts->output->annotations[number];
 		if (!known->flow_count) {
 			known->flows = fact.flows;
 			known->flow_count = fact.flow_count;
 		}
 	}
-	/* Slot by slot: one large package must not make each of many small ones dear. */
+	/* Cleared slot by slot: after one large package, clearing the whole table for each of many small ones would be
+	 * slow. */
 	for (size_t i = 0; i < facts->pending_count; i++)
 		*pending_slot(facts, &facts->pending[i].fact) = 0;
 	facts->pending_count = 0;
 }
 
-/* ---- the outside ---- */
+/* ---- interface ---- */
 
 struct facts *facts_new(struct escape_output *output, struct string_table *strings)
 {
@@ -604,7 +606,7 @@ void facts_package(struct facts *facts, struct span path)
 	settle_pending(facts);
 	facts->package = intern(facts, path);
 	known = pointer_map_at(&facts->packages, facts->package);
-	if (*known != POINTER_MAP_NONE) /* headers repeat, once a test variant */
+	if (*known != POINTER_MAP_NONE) /* headers repeat for test variants */
 		return;
 	*known = (uint32_t)output->package_count;
 	output->packages = array_reserve(output->packages, output->package_count, &facts->package_capacity,
@@ -629,7 +631,7 @@ bool facts_add(struct facts *facts, const struct position *position, const struc
 	fact.detail = intern_optional(facts, message->detail);
 	fact.function = intern_optional(facts, message->function);
 	if (message->role == MESSAGE_HEADING) {
-		/* Shown where no verdict comes: without the colon that leads to the explanation. */
+		/* This text is shown if no verdict comes, so the colon before the explanation is removed. */
 		fact.text = arena_string(&facts->strings->arena, text.text, text.length - span_ends(text, SPAN(":")));
 		add_heading(facts, &fact, message->derefs);
 		return true;

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_ESCAPE_FACTS_H
 
 /*
- * Recognised messages to annotations: one fact is one annotation, however often it is printed, and has the
- * explanation that belongs to it. Private to the parser.
+ * Turns recognised messages into annotations: one annotation per fact, however often it is printed, with its
+ * explanation. Private to the parser.
  */
 
 #include "escape/escape.h"
@@ -14,16 +14,16 @@
 struct facts;
 
 struct facts *facts_new(struct escape_output *output, struct string_table *strings);
-/* What remains pending is settled. The output is left to its owner. */
+/* Settles pending explanations and frees the facts. The output stays with its owner. */
 void facts_free(struct facts *facts);
 
-/* All that follows belongs to this package. */
+/* All following messages belong to this package. */
 void facts_package(struct facts *facts, struct span path);
 
-/* Adds a message. False: a line of an explanation where none is open at this position. */
+/* Adds a message. Returns false for a line of an explanation if none is open at this position. */
 bool facts_add(struct facts *facts, const struct position *position, const struct message *message, struct span text);
 
-/* The path that the message before had, as printed. */
+/* Returns the path of the previous message, as printed. */
 struct span facts_likely_path(const struct facts *facts);
 
 /* Makes room for one more element in a growing array. */

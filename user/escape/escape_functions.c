@@ -14,16 +14,16 @@
 #include "base/memory.h"
 #include "base/string_table.h"
 
-enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* the compiler knows no larger ones before 1.26 */ };
+enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
 
-/* What the compiler says about inlining names a function and where it begins. */
+/* A message about inlining names a function and the place where it begins. */
 struct declaration {
 	const char *file;
 	uint32_t line, column;
 	const char *name;
 };
 
-/* A function of the source, with the one around it. */
+/* A function in the source, and the function that contains it. */
 struct range {
 	uint32_t line, column, end_line, end_column;
 	const char *name;
@@ -32,9 +32,9 @@ struct range {
 
 struct file {
 	const char *name;
-	const struct declaration *declarations; /* by position */
+	const struct declaration *declarations; /* sorted by position */
 	size_t declaration_count;
-	struct range *ranges; /* by beginning; NULL where there is no source */
+	struct range *ranges; /* sorted by beginning; NULL if there is no source */
 	size_t range_count;
 	UT_hash_handle hh;
 };
@@ -68,7 +68,7 @@ size_t escape_declared_function(const char *function)
 	return length;
 }
 
-/* "F[go.shape.int]" as "F[...]"; hashes that tell copies of a literal apart are left out. */
+/* Returns "F[...]" for "F[go.shape.int]"; removes hashes that distinguish copies of a literal. */
 static const char *canonical(struct naming *naming, const char *name)
 {
 	char *text, *to;
@@ -127,7 +127,7 @@ static void collect_declarations(struct naming *naming)
 	qsort(naming->declarations, naming->declaration_count, sizeof(*naming->declarations), by_position);
 }
 
-/* Whether the compiler made the function up: it has a place in the source, but no `func` there. */
+/* Whether the compiler generated the function: it has a place in the source, but no `func` there. */
 static bool is_made_up(const char *name)
 {
 	return strstr(name, "-range") || strstr(name, "gowrap") || strstr(name, "deferwrap") || strstr(name, "dwrap");
@@ -140,7 +140,7 @@ static bool is_literal(const char *name)
 
 /* ---- the source ---- */
 
-/* The whole file, NULL if it is not to be had. */
+/* Reads the whole file; NULL if that is impossible. */
 static char *read_source(const struct naming *naming, const char *name, size_t *length)
 {
 	size_t name_length = strlen(name);
@@ -165,7 +165,7 @@ static char *read_source(const struct naming *naming, const char *name, size_t *
 	return text;
 }
 
-/* The function that begins where the compiler says one does. */
+/* Returns the function of the source that begins where the compiler says one does. */
 static const struct source_function *function_at(const struct source_functions *functions, const struct declaration *d)
 {
 	size_t low = 0, high = functions->count;
@@ -197,14 +197,15 @@ static bool is_current(const struct file *file, const struct source_functions *f
 		if (is_literal(d->name) || is_made_up(d->name))
 			continue;
 		f = function_at(functions, d);
-		/* Another package's instance is called "pkg.F[...]", an initialiser "init.0". */
+		/* An instance from another package is called "pkg.F[...]", an initialiser "init.0". */
 		if (!f || (strcmp(f->name, "init") && !is_literal(f->name) && !strstr(d->name, f->name)))
 			return false;
 	}
 	return true;
 }
 
-/* The compiler numbers the literals of a function, and the initialisers of a package: its name, where it says one. */
+/* Returns the compiler's name for a function literal or a package's initialiser, which it numbers, if a message has
+ * one. */
 static const char *numbered_name(const struct file *file, const struct source_function *function)
 {
 	size_t declared = escape_declared_function(function->name);
@@ -298,7 +299,7 @@ static bool before(uint32_t line, uint32_t column, uint32_t than_line, uint32_t 
 	return line < than_line || (line == than_line && column && than_column && column < than_column);
 }
 
-/* The innermost function of the source that holds the place. */
+/* Returns the innermost function of the source that contains the place. */
 static const char *source_function(const struct file *file, uint32_t line, uint32_t column)
 {
 	size_t low = 0, high = file->range_count;
@@ -312,14 +313,14 @@ static const char *source_function(const struct file *file, uint32_t line, uint3
 		else
 			low = middle + 1;
 	}
-	/* A literal itself is made by the function around it. */
+	/* The value of a function literal is created by the function that contains it. */
 	while (low && (before(file->ranges[low - 1].end_line, file->ranges[low - 1].end_column, line, column) ||
 		       (file->ranges[low - 1].line == line && file->ranges[low - 1].column == column)))
 		low = file->ranges[low - 1].parent;
 	return low ? file->ranges[low - 1].name : "init";
 }
 
-/* The last function that is declared before the place. */
+/* Returns the last function that is declared before the place. */
 static const char *declared_function(const struct file *file, uint32_t line)
 {
 	size_t low = 0, high = file->declaration_count;

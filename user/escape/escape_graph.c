@@ -16,9 +16,9 @@ struct escape_graph {
 	size_t location_count;
 	struct escape_edge *edges;
 	size_t edge_count;
-	uint32_t *index; /* locations by what they are: number + 1 */
+	uint32_t *index; /* hash table of locations: number + 1 */
 	size_t index_capacity;
-	uint32_t *leaks; /* leaks by package and function: annotation number + 1, one after the other */
+	uint32_t *leaks; /* hash table of leaks by package and function: annotation number + 1 */
 	uint32_t *next_leak;
 	size_t leaks_capacity;
 };
@@ -47,7 +47,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* The slot of a location, or the empty one where it belongs. */
+/* Returns the slot of a location, or the empty slot in which to insert it. */
 static uint32_t *location_slot(const struct escape_graph *graph, const struct escape_location *key)
 {
 	uint64_t hash = hash_fold(hash_fold(hash_text(key->name), hash_text(key->function)), hash_text(key->package));
@@ -147,7 +147,7 @@ struct escape_graph *escape_graph_new(const struct escape_output *output)
 	graph->output = output;
 	for (size_t i = 0; i < output->annotation_count; i++)
 		flows += output->annotations[i].flow_count;
-	/* An edge brings two locations at most; pointers to them must hold. */
+	/* Allocated at its maximal size (two locations per edge), because pointers to locations must stay valid. */
 	graph->locations = memory_resize(NULL, flows * 2 + 1, sizeof(*graph->locations));
 	graph->edges = memory_resize(NULL, flows + 1, sizeof(*graph->edges));
 	graph->index_capacity = power_of_two(flows * 4);
@@ -198,7 +198,7 @@ const struct escape_location *escape_graph_find(const struct escape_graph *graph
 
 /* ---- causes ---- */
 
-/* The step that does it: the last of the last flow. */
+/* Returns the decisive step: the last step of the last flow. */
 static const struct escape_step *last_step(const struct escape_annotation *annotation)
 {
 	for (uint32_t f = annotation->flow_count; f-- > 0;) {
@@ -221,9 +221,10 @@ enum escape_cause escape_graph_cause(const struct escape_graph *graph, const str
 	if (step && escape_story_is_size(step->reason))
 		return ESCAPE_CAUSE_SIZE;
 	to = annotation->flows[annotation->flow_count - 1].to;
-	if (is_heap(to) || strncmp(to, "{storage for ", 13) == 0) /* whose flows end there is allocated in the heap */
+	/* a value whose flows end there is allocated in the heap */
+	if (is_heap(to) || strncmp(to, "{storage for ", 13) == 0)
 		return ESCAPE_CAUSE_HEAP_POINTER;
-	/* A variable: one that was moved to the heap itself, or a result, or one of an outer block. */
+	/* A variable: either it was moved to the heap itself, or it is a result or belongs to an outer block. */
 	sink = escape_graph_find(graph, annotation->package,
 				 annotation->function ? annotation->function : annotation->file, to);
 	for (const struct escape_edge *edge = sink ? sink->out : NULL; edge; edge = edge->next) {
@@ -246,14 +247,14 @@ static bool has_package_name(const char *path, struct span name)
 		if ((size_t)(end - start) >= name.length && memcmp(start, name.text, name.length) == 0 &&
 		    ((size_t)(end - start) == name.length || start[name.length] == '.'))
 			return true;
-		/* Only a version may stand behind the name. */
+		/* Only a version may follow the name. */
 		if (*start != 'v' || start[1] < '1' || start[1] > '9')
 			return false;
 	}
 	return false;
 }
 
-/* Leaks of a function that fit what flows into it, counted; the first is returned. */
+/* Counts the leaks of a function that match what flows into it; returns the first. */
 static const struct escape_annotation *fitting_leak(const struct escape_graph *graph, const char *package,
 						    struct span function, bool content, size_t *count)
 {
@@ -278,8 +279,8 @@ static const struct escape_annotation *fitting_leak(const struct escape_graph *g
 }
 
 /*
- * Dereferences that happen in the callee: those of the flow less those of the steps before the call. What is spilled
- * into the argument slice and read there again flows with 0.
+ * Returns the number of dereferences in the callee: those of the flow minus those of the steps before the call. What is
+ * spilled into the argument slice and read from it has 0.
  */
 static int callee_derefs(const struct escape_flow *flow)
 {

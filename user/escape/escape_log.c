@@ -17,13 +17,13 @@
 
 enum { FILES_MAX = 200000, FILE_SIZE_MAX = 512 << 20, TEXT_MAX = 1 << 20 };
 
-/* One file of the log, on its way to the parser. */
+/* A file of the log while it is fed to the parser. */
 struct log {
 	struct escape_parser *parser;
-	char *file; /* the source file that its positions are in */
+	char *file; /* the source file of its positions */
 };
 
-/* Where something is: the compiler's "FILE:LINE:COLUMN". */
+/* A source position: the compiler's "FILE:LINE:COLUMN". */
 struct place {
 	const char *file;
 	int line, column;
@@ -52,7 +52,7 @@ static void feed(struct log *log, const char *format, ...)
 	free(text);
 }
 
-/* Reads the start of a range. Lines and columns begin at 1, unlike those of editors. */
+/* Reads the start of a range. Lines and columns begin at 1 here, unlike in the language server protocol. */
 static bool read_start(const cJSON *range, struct place *place)
 {
 	const cJSON *start = cJSON_GetObjectItemCaseSensitive(range, "start");
@@ -66,7 +66,7 @@ static bool read_start(const cJSON *range, struct place *place)
 	return true;
 }
 
-/* "escflow:    flow: x = &y:" and "escflow:      from &y (address-of)", as -m=2 prints them. The first flow says whether
+/* Feeds "escflow: flow: x = &y:" and "escflow: from &y (address-of)" in the form of -m=2. The first flow shows whether
  * the subject is a variable that moves, or an expression that is stored in the heap. */
 static void feed_flow(struct log *log, const struct place *at, const char *subject, const cJSON *information,
 		      bool *moved)
@@ -105,7 +105,7 @@ static bool feed_flows(struct log *log, const struct place *at, const char *subj
 	return moved;
 }
 
-/* "X escapes to heap", with its explanation. An entry without words repeats one. */
+/* Feeds "X escapes to heap" with its explanation. An entry without text repeats one. */
 static void feed_escape(struct log *log, const struct place *at, const char *words, const cJSON *entry)
 {
 	static const char end[] = " escapes to heap";
@@ -123,7 +123,7 @@ static void feed_escape(struct log *log, const struct place *at, const char *wor
 	free(subject);
 }
 
-/* "parameter P leaks to DST with derefs=N", with its explanation: the heading of a leak without its colon. */
+/* Feeds "parameter P leaks to DST with derefs=N" with its explanation: the heading of a leak, without its colon. */
 static void feed_leak(struct log *log, const struct place *at, const char *words, const cJSON *entry)
 {
 	static const char parameter[] = "parameter ", leaks[] = " leaks to ", derefs[] = " with derefs=";
@@ -163,7 +163,7 @@ static void feed_entry(struct log *log, const cJSON *entry)
 		feed(log, "%s:%d:%d: inlining call to %s\n", at.file, at.line, at.column, words);
 }
 
-/* The header object names the package and the source file. False if the line is none. */
+/* Reads the header object, which names the package and the source file. Returns false if the line is not a header. */
 static bool read_header(struct log *log, const cJSON *header)
 {
 	const char *package = text_of(header, "package"), *file = text_of(header, "file");
@@ -176,7 +176,7 @@ static bool read_header(struct log *log, const cJSON *header)
 	return true;
 }
 
-/* Feeds the lines of one file. False if it is none of the compiler's. */
+/* Feeds the lines of one file. Returns false if the file is not from the compiler. */
 static bool feed_file(const char *path, struct escape_parser *parser)
 {
 	struct log log = {.parser = parser};
@@ -229,7 +229,7 @@ int escape_log_read(const char *directory, struct escape_parser *parser, struct 
 	if (read)
 		return 0;
 	return error_set(error, STATUS_USAGE,
-			 "'%s' is a directory without the compiler's log; fill one with: go build -a "
+			 "'%s' is a directory without the compiler's log; create one with: go build -a "
 			 "-gcflags=-json=0,DIR ./...",
 			 directory);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text to lines, lines to messages. A line is "POSITION: MESSAGE" or a header, "# import/path". What is neither is
- * kept as unrecognised: nothing is dropped but blank lines.
+ * Splits text into lines and lines into messages. A line is "POSITION: MESSAGE" or a header, "# import/path". Any other
+ * line is kept as unrecognised: only blank lines are dropped.
  *
- * Compilers up to 1.20 print raw strings in expressions as they are, over several lines. A line that ends inside a
- * raw string is joined with those that follow until the string ends; a line that is a message by itself ends the
- * attempt, so that one stray quote costs one line.
+ * Compilers up to 1.20 print raw strings in expressions unchanged, over several lines. A line that ends inside a raw
+ * string is joined with those that follow until the string ends. A line that is a message by itself ends the attempt,
+ * so that a stray quote spoils only one line.
  */
 #include "escape/escape_parser.h"
 
@@ -25,7 +25,7 @@ struct escape_storage {
 	struct string_table strings;
 };
 
-/* Bytes that grow. */
+/* A growing byte buffer. */
 struct buffer {
 	char *text;
 	size_t length, capacity;
@@ -38,13 +38,13 @@ struct escape_parser {
 	uint64_t line_number;
 	size_t unrecognized_capacity;
 
-	/* Of the package whose lines are read now. */
+	/* The package whose lines are being read. */
 	const char *package, *first_error;
 	uint64_t recognized;
-	bool in_vet; /* behind "# [import/path]": what go vet says */
+	bool in_vet; /* after "# [import/path]": output of go vet */
 	size_t failure_capacity;
 
-	struct buffer partial; /* a line whose end has not come yet */
+	struct buffer partial; /* an incomplete line */
 	struct buffer clean;   /* a line made printable */
 	struct buffer joined;  /* lines that end inside a raw string, each with its newline */
 	uint64_t joined_lines;
@@ -65,7 +65,7 @@ static void buffer_append(struct buffer *buffer, const char *text, size_t length
 	buffer->length += length;
 }
 
-/* "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
+/* Parses "# import/path" or "# import/path [import/path.test]", which is the same package compiled for its tests. */
 static bool parse_header(struct span line, struct span *path)
 {
 	const char *space;
@@ -85,7 +85,8 @@ static bool parse_header(struct span line, struct span *path)
 	return true;
 }
 
-/* Takes a line apart. A line without a position is one only where the compiler has none to give. */
+/* Parses a line into position and message. A line without a position is a message only in cases in which the compiler
+ * has none to print. */
 static bool parse_message(const struct escape_parser *parser, struct span line, struct position *position,
 			  struct message *message, struct span *text)
 {
@@ -95,7 +96,7 @@ static bool parse_message(const struct escape_parser *parser, struct span line, 
 	*text = line;
 	if (!message_parse(line, message))
 		return false;
-	/* Variables that the compiler makes for range-over-func are called "pkg.#next" and stand nowhere. */
+	/* Variables that the compiler generates for range-over-func are called "pkg.#next" and have no position. */
 	return line.text[0] == '\t' ||
 	       (message->role == MESSAGE_VERDICT && span_find(message->subject, SPAN("#")) >= 0);
 }
@@ -126,7 +127,7 @@ static void add_failure(struct escape_parser *parser, const char *package, const
 	output->failures[output->failure_count++] = (struct escape_failure){package, text};
 }
 
-/* The compiler stops at errors before it looks at escapes: a package with errors and no messages did not compile. */
+/* The compiler stops at errors before escape analysis, so a package with errors and no messages did not compile. */
 static void end_package(struct escape_parser *parser)
 {
 	if (parser->package && parser->first_error && !parser->recognized)
@@ -148,7 +149,7 @@ void escape_parser_cut(struct escape_parser *parser, const char *text, size_t le
 	parser->output->cut = string_table_intern(parser->strings, shown.text, shown.length);
 }
 
-/* Whether a log was cut here. */
+/* Whether this line says that a log was cut. */
 static bool is_cut(struct span line)
 {
 	static const struct span signs[] = {
@@ -167,7 +168,7 @@ static bool is_cut(struct span line)
 	return false;
 }
 
-/* What a line that is no message may mean: an error of the package's, or that the log was cut. */
+/* Examines a line that is not a message: it may be an error of the package, or say that the log was cut. */
 static void note_trouble(struct escape_parser *parser, struct span line, const char *text)
 {
 	struct position position;
@@ -225,7 +226,7 @@ static bool recognize(struct escape_parser *parser, struct span line)
 
 /* ---- messages over several lines ---- */
 
-/* Whether a raw string is open behind `text`, when one was (or was not) before it. */
+/* Whether a raw string is open after `text`, given whether one was open before it. */
 static bool raw_string_open(struct span text, bool open)
 {
 	const char *at = text.text, *end = at + text.length;
@@ -253,7 +254,7 @@ static bool raw_string_open(struct span text, bool open)
 	return open;
 }
 
-/* Takes the next line off `rest`, in which every line has its newline. */
+/* Takes the next line from `rest`, in which every line ends in a newline. */
 static bool next_line(struct span *rest, struct span *line)
 {
 	const char *newline = memchr(rest->text, '\n', rest->length);
@@ -265,7 +266,8 @@ static bool next_line(struct span *rest, struct span *line)
 	return true;
 }
 
-/* What was collected is one message, a visible \n for each newline; or it is not, and each line is on its own. */
+/* Ends a joined message. If it is complete, it is one message, in which newlines are shown as \n; otherwise each of its
+ * lines is parsed separately. */
 static void end_joined(struct escape_parser *parser, bool complete)
 {
 	struct span all = {parser->joined.text, parser->joined.length}, line;
@@ -298,7 +300,7 @@ static void join(struct escape_parser *parser, struct span line)
 	parser->joined_lines++;
 }
 
-/* Whether the line was taken as a part of a message over several lines. */
+/* Returns whether the line was taken as a part of a message over several lines. */
 static bool continue_joined(struct escape_parser *parser, struct span line)
 {
 	struct position position;
@@ -346,7 +348,7 @@ static void parse_line(struct escape_parser *parser, struct span line)
 	add_unrecognized(parser, line, parser->line_number);
 }
 
-/* ---- the outside ---- */
+/* ---- interface ---- */
 
 struct escape_parser *escape_parser_new(void)
 {
@@ -390,11 +392,12 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser)
 
 	if (parser->partial.length)
 		parse_line(parser, (struct span){parser->partial.text, parser->partial.length});
-	/* The compiler ends its last line; one without an end that is no message is the beginning of one. */
+	/* The compiler's last line ends in a newline. An incomplete last line that is not a message is the beginning of
+	 * one. */
 	if (output->unrecognized_count > unrecognized)
 		output->cut = output->unrecognized[unrecognized].text;
 	if (parser->joined_lines) {
-		parser->line_number++; /* as if a line followed that ended the attempt */
+		parser->line_number++; /* as if another line had ended the attempt */
 		end_joined(parser, false);
 		parser->line_number--;
 	}

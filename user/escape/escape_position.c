@@ -18,7 +18,8 @@ ptrdiff_t span_find(struct span span, struct span needle)
 {
 	const char *at = span.text, *end = span.text + span.length;
 
-	/* Messages are short and needles begin with what is rare in them: dearer preparations do not pay. */
+	/* Messages are short and the needles begin with a rare character, so a more elaborate search would be
+	 * slower. */
 	while ((size_t)(end - at) >= needle.length &&
 	       (at = memchr(at, needle.text[0], (size_t)(end - at) - needle.length + 1))) {
 		if (memcmp(at, needle.text, needle.length) == 0)
@@ -58,7 +59,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Reads a number at `*at` and moves `*at` behind it. A number that is no line or column is no number here. */
+/* Reads a number at `*at` and moves `*at` past it. Fails if the number is too large for a line or column. */
 static bool read_number(const char **at, const char *end, uint32_t *number)
 {
 	const char *start = *at;
@@ -117,7 +118,7 @@ bool position_split(struct span text, struct span likely, struct position *posit
 	return false;
 }
 
-/* Where the number that ends at `end` has its colon; NULL if there is none. */
+/* Returns the colon before the number that ends at `end`; NULL if there is none. */
 static const char *number_before(const char *start, const char *end)
 {
 	const char *at = end;
@@ -174,7 +175,7 @@ struct span position_normalize(struct span path, char *buffer)
 	at = (size_t)found + build.length;
 	while (at < path.length && is_digit(path.text[at]))
 		at++;
-	/* The directory of one package follows: b001. */
+	/* The directory of one package follows, such as b001. */
 	if (at + 2 >= path.length || !is_separator(path.text[at]) || path.text[at + 1] != 'b')
 		return path;
 	for (at += 2; at < path.length && is_digit(path.text[at]);)

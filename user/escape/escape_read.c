@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compiler output from a file, a pipe or memory: what is refused, and why. */
+/* Reads compiler output from a file, a pipe or memory, and rejects unsuitable input with a reason. */
 #include "escape/escape_parser.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 enum { CHUNK = 1 << 18, BINARY_PROBE = 8192 };
 
-/* Refuses what is no text, from its first bytes. */
+/* Rejects input that is not text, judging by its first bytes. */
 static int check_text(const char *text, size_t length, const char *name, struct error *error)
 {
 	const unsigned char *bytes = (const unsigned char *)text;
@@ -25,7 +25,7 @@ static int check_text(const char *text, size_t length, const char *name, struct 
 				 "'%s' is UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8 FILE", name);
 	if (memchr(text, 0, length < BINARY_PROBE ? length : BINARY_PROBE))
 		return error_set(error, STATUS_USAGE,
-				 "'%s' is binary, not compiler output; make some with: go build -gcflags=-m=2 2> FILE",
+				 "'%s' is binary, not compiler output; create it with: go build -gcflags=-m=2 2> FILE",
 				 name);
 	return 0;
 }
@@ -35,15 +35,15 @@ int escape_check_complete(const struct escape_output *output, const char *name, 
 	const struct escape_failure *failure = output->failures;
 
 	if (output->failure_count)
-		return error_set(error, STATUS_USAGE, "'%s' is of a build that failed: %s did not compile%s%s%s", name,
-				 failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
+		return error_set(error, STATUS_USAGE, "'%s' is from a build that failed: %s did not compile%s%s%s",
+				 name, failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
 				 failure->text ? ")" : "");
 	if (output->cut)
 		return error_set(error, STATUS_USAGE, "'%s' is cut off: \"%.120s\"", name, output->cut);
 	return 0;
 }
 
-/* Ends the parse, and refuses input that said nothing. */
+/* Ends the parse, and rejects input without annotations. */
 static struct escape_output *conclude(struct escape_parser *parser, const char *name, struct error *error)
 {
 	struct escape_output *output = escape_parser_finish(parser);
@@ -55,7 +55,7 @@ static struct escape_output *conclude(struct escape_parser *parser, const char *
 			  name);
 	else if (!output->annotation_count && !escape_check_complete(output, name, error))
 		error_set(error, STATUS_USAGE,
-			  "'%s' holds no compiler annotations in %llu lines; expected the output of "
+			  "'%s' has no compiler annotations in its %llu lines; expected the output of "
 			  "go build -gcflags=-m=2",
 			  name, (unsigned long long)output->line_count);
 	else if (output->annotation_count)
@@ -78,7 +78,7 @@ struct escape_output *escape_parse(const char *text, size_t length, const char *
 	return conclude(parser, name, error);
 }
 
-/* Reads until `size` bytes or the end: a pipe gives less at a time. */
+/* Reads `size` bytes or up to the end, because a pipe may return less at a time. */
 static ssize_t read_fully(int fd, char *buffer, size_t size)
 {
 	size_t done = 0;

@@ -55,7 +55,7 @@ static int unknown_kind(const char *name, struct error *error)
 	for (int i = 0; i < GROUP_COUNT + ESCAPE_KIND_COUNT && length < sizeof(known); i++)
 		length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s", i ? ", " : "",
 					   i < GROUP_COUNT ? groups[i].name : escape_kind_name(i - GROUP_COUNT));
-	return error_set(error, STATUS_USAGE, "unknown kind '%s'; there are %s", name, known);
+	return error_set(error, STATUS_USAGE, "unknown kind '%s'; known kinds: %s", name, known);
 }
 
 int escape_kinds_parse(const char *text, uint32_t *kinds, struct error *error)

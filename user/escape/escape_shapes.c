@@ -8,8 +8,8 @@
 enum place { AT_START, AT_END, INSIDE };
 
 /*
- * One shape. `words` stand at the start, at the end or inside the message; what is left of it is the subject, and
- * `finish`, where there is one, takes that apart and may refuse.
+ * One form of a message. `words` are at the start, at the end or inside of the message; the rest is the subject.
+ * `finish`, if any, parses the rest and may reject it.
  */
 struct shape {
 	enum place place;
@@ -151,7 +151,7 @@ static bool finish_heading(struct span left, struct span right, struct message *
 	return true;
 }
 
-/* The same since 1.25: "X escapes to heap in F:". */
+/* The same since Go 1.25: "X escapes to heap in F:". */
 static bool finish_heading_in(struct span left, struct span right, struct message *message)
 {
 	static const struct span words = SPAN(" escapes to heap in ");
@@ -182,8 +182,8 @@ static bool is_one_of(struct span word, const struct span *words, size_t count)
 }
 
 /*
- * Before 1.13 a negative named its function first: "bar new(int) does not escape". Told from an expression with
- * spaces, "a + b", by what follows the first word: an operand, where an expression goes on with an operator.
+ * Before Go 1.13 a negative began with the function's name: "bar new(int) does not escape". It is distinguished from an
+ * expression with spaces, "a + b", by what follows the first word: an operand here, an operator in an expression.
  */
 static bool finish_negative(struct span left, struct span right, struct message *message)
 {
@@ -289,7 +289,7 @@ static bool finish_big(struct span left, struct span right, struct message *mess
 	return true;
 }
 
-/* In order of trial among those with the same first (or last) byte. */
+/* Forms with the same first (or last) byte are tried in this order. */
 static const struct shape shapes[] = {
 	{AT_START, SPAN("moved to heap: "), ESCAPE_MOVED_TO_HEAP, NULL},
 	{AT_START, SPAN("inlining call to "), ESCAPE_INLINED_CALL, finish_inlined_call},
@@ -332,7 +332,7 @@ static const struct shape shapes[] = {
 
 enum { SHAPE_COUNT = sizeof(shapes) / sizeof(*shapes), BUCKET_SIZE = 8 };
 
-/* The shapes that begin (or end) with a byte, as indices + 1. */
+/* The forms that begin (or end) with a byte, as indices + 1. */
 static uint8_t by_first[256][BUCKET_SIZE], by_last[256][BUCKET_SIZE];
 static pthread_once_t buckets_ready = PTHREAD_ONCE_INIT;
 
@@ -380,7 +380,8 @@ static bool try_shape(const struct shape *shape, struct span text, struct messag
 	message->kind = shape->kind;
 	if (shape->finish)
 		return shape->finish(left, right, message);
-	/* Words that are the whole message are what it is about; words that want a name after them must have one. */
+	/* If the words are the whole message, they are its subject. If a name must follow the words, it must not be
+	 * empty. */
 	message->subject = left.length ? left : right.length ? right : text;
 	if (shape->place == AT_START && !right.length && text.text[text.length - 1] == ' ')
 		return false;
@@ -405,7 +406,7 @@ static bool parse_flow(struct span text, struct message *message)
 	message->role = MESSAGE_FLOW;
 	message->subject = span_to(edge, (size_t)at);
 	message->detail = span_from(edge, (size_t)at + width);
-	/* `&x` is the address of x, `**x` what the pointer that x points to points to. */
+	/* `&x` is the address of x; `**x` is a pointer dereferenced twice. */
 	if (message->detail.length && message->detail.text[0] == '&') {
 		message->derefs = -1;
 		message->detail = span_from(message->detail, 1);
@@ -439,7 +440,7 @@ static bool parse_step(struct span text, struct message *message)
 	return true;
 }
 
-/* The lines of an explanation are indented: by blanks since 1.13, by a tab before. */
+/* Lines of an explanation are indented: by spaces since Go 1.13, by a tab before. */
 static bool parse_indented(struct span text, struct message *message)
 {
 	static const struct span flow = SPAN("  flow: "), step = SPAN("    from "), old_step = SPAN("\tfrom "),

@@ -3,11 +3,11 @@
 #define ESCAPEMENT_ESCAPE_SHAPES_H
 
 /*
- * The shapes of the compiler's messages, as a table: what stands behind a position is one of these or unknown.
- * An expression in a message can be any Go expression, strings with colons and spaces included, so a shape is told
- * by fixed words at the message's start or end, never by a pattern for the expression.
+ * The forms of the compiler's messages, as a table: the text after a position has one of these forms, or is unknown. An
+ * expression in a message can be any Go expression, including strings with colons and spaces. Therefore a form is
+ * recognised by fixed words at the start or end of a message, never by a pattern for the expression.
  *
- * Gathered from cmd/compile of Go 1.4 to 1.27: esc.go, escape.go, escape/{graph,solve,leaks,escape}.go, inl.go,
+ * Collected from cmd/compile of Go 1.4 to 1.27: esc.go, escape.go, escape/{graph,solve,leaks,escape}.go, inl.go,
  * inline/inl.go, closure.go, devirtualize, walk and ssa.
  */
 
@@ -16,23 +16,24 @@
 
 enum message_role {
 	MESSAGE_VERDICT,   /* one fact: an annotation */
-	MESSAGE_HEADING,   /* opens the explanation of a fact that is said, or said again, as a verdict */
+	MESSAGE_HEADING,   /* opens the explanation of a fact for which a verdict is printed too */
 	MESSAGE_FLOW,	   /* an edge, inside an explanation */
-	MESSAGE_STEP,	   /* why the edge above exists */
+	MESSAGE_STEP,	   /* the reason for the edge above */
 	MESSAGE_TRUNCATED, /* the explanation above is cut short */
 };
 
 struct message {
 	enum message_role role;
 	enum escape_kind kind; /* of a verdict or a heading */
-	struct span subject;   /* of a verdict or a heading; of a flow its destination; of a step its expression */
-	struct span detail;    /* what else it says; of a flow its source; of a step its reason */
-	struct span function;  /* where the message names the function that it is in; else empty */
-	int32_t derefs;	       /* of a flow; of a heading about a leak */
+	struct span subject;   /* subject of a verdict or a heading; destination of a flow; expression of a step */
+	struct span detail;    /* other contents; source of a flow; reason of a step */
+	struct span function;  /* the function that the message is in, if it names that; else empty */
+	int32_t derefs;	       /* of a flow, or of the heading of a leak */
 	struct position at;    /* of a step */
 };
 
-/* What follows a position and ": ", or a whole line that has no position. False if it is none of the shapes. */
+/* Parses the text after a position and ": ", or a whole line without a position. Returns false if it has none of the
+ * forms. */
 bool message_parse(struct span text, struct message *message);
 
 #endif

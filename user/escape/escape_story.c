@@ -9,11 +9,11 @@
 
 enum { SUBJECT_MAX = 40, EXPRESSION_MAX = 60 };
 
-/* What a reason means for what it is about. The first that begins like the reason is meant. */
+/* Phrases for the compiler's reasons. The first entry that is a prefix of the reason is used. */
 static const struct phrase {
 	const char *reason;
 	const char *words;
-	bool expression; /* the expression says more */
+	bool expression; /* also show the expression */
 } phrases[] = {
 	{"too large for stack", "is too large for the stack", false},
 	{"non-constant size", "has a size that the compiler cannot know", false},
@@ -38,7 +38,7 @@ bool escape_story_is_size(const char *reason)
 	return strcmp(reason, "too large for stack") == 0 || strcmp(reason, "non-constant size") == 0;
 }
 
-/* Where the argument list of a call begins: the last parenthesis that opens outside of all others. */
+/* Returns where the argument list of a call begins: at the last parenthesis that is opened outside of all others. */
 static const char *arguments_of(const char *expression)
 {
 	const char *start = NULL;
@@ -77,7 +77,7 @@ bool escape_story_callee(const char *expression, struct span *package, struct sp
 	    memchr(name.text, '{', name.length))
 		return false;
 	if (*name.text == '(')
-		return true; /* a method of this package */
+		return true; /* a method in this package */
 	dot = memchr(name.text, '.', name.length);
 	if (dot) {
 		*package = span_to(name, (size_t)(dot - name.text));
@@ -86,7 +86,7 @@ bool escape_story_callee(const char *expression, struct span *package, struct sp
 	return function->length > 0;
 }
 
-/* As much of an expression as reads well. */
+/* Returns an expression, shortened if it is too long to read. */
 static char *shorten(const char *text, size_t most)
 {
 	size_t length = strlen(text);
@@ -110,7 +110,7 @@ static const struct phrase *find_phrase(const char *reason)
 	return NULL;
 }
 
-/* What happens to it, without saying where. */
+/* Describes what happens to the subject, without the place. */
 static char *predicate(const struct escape_annotation *annotation, const struct escape_step *step,
 		       enum escape_cause cause, const struct escape_annotation *callee)
 {

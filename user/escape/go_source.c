@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tokens as in the Go specification, as far as they matter here: comments, strings and runes are skipped, words and
- * brackets are told apart, and a newline ends a statement where a semicolon would be put in. A `func` is a
- * declaration at the outermost level; elsewhere it is a literal if a body follows its signature, else a type.
+ * Scans tokens of the Go specification, as far as they matter here: comments, strings and runes are skipped, words and
+ * brackets are distinguished, and a newline ends a statement if a semicolon would be inserted there. A `func` at the
+ * outermost level is a declaration; elsewhere it is a literal if a body follows its signature, else a type.
  */
 #include "escape/go_source.h"
 
@@ -31,8 +31,8 @@ struct scanner {
 	uint32_t line;
 	bool ends_statement;  /* a newline here is a semicolon */
 	struct token token;   /* the current one */
-	bool after_bracket;   /* the token before was a "]" */
-	bool statement_start; /* the token before ended a statement */
+	bool after_bracket;   /* the previous token was a "]" */
+	bool statement_start; /* the previous token ended a statement */
 	struct source_functions *found;
 	size_t capacity;
 };
@@ -48,7 +48,7 @@ static void newline(struct scanner *s)
 	s->line_start = s->at;
 }
 
-/* Skips to behind `end`, counting lines. */
+/* Skips past `end`, counting lines. */
 static void skip_past(struct scanner *s, const char *end)
 {
 	size_t length = strlen(end);
@@ -198,16 +198,16 @@ static char *format_name(const char *format, ...)
 	return name;
 }
 
-/* The function that is being read. */
+/* The function being read. */
 struct scope {
 	const char *name;
-	bool literal;	   /* it is a literal itself */
-	unsigned literals; /* found in it so far */
+	bool literal;	   /* it is a literal */
+	unsigned literals; /* literals found in it so far */
 };
 
 static void scan_block(struct scanner *s, struct scope *scope, const char *closing, int depth);
 
-/* From an opening bracket to behind its closing one. */
+/* Scans from an opening bracket past its closing one. */
 static void scan_brackets(struct scanner *s, struct scope *scope, int depth)
 {
 	const char *closing = is(s, "(") ? ")" : is(s, "[") ? "]" : "}";
@@ -217,7 +217,7 @@ static void scan_brackets(struct scanner *s, struct scope *scope, int depth)
 	next(s);
 }
 
-/* Passes results. True at the brace that opens a body. */
+/* Skips result types. Returns true at the brace that opens a body. */
 static bool skip_results(struct scanner *s, struct scope *scope, int depth)
 {
 	bool type_body = false; /* the next brace is that of `struct {` or `interface {` */
@@ -237,7 +237,7 @@ static bool skip_results(struct scanner *s, struct scope *scope, int depth)
 	return false;
 }
 
-/* Reads the body of a function, from its opening brace to behind its closing one. */
+/* Scans the body of a function, from its opening brace past its closing one. */
 static void scan_body(struct scanner *s, size_t number, bool literal, int depth)
 {
 	struct scope scope = {.name = s->found->functions[number].name, .literal = literal};
@@ -249,7 +249,7 @@ static void scan_body(struct scanner *s, size_t number, bool literal, int depth)
 	next(s);
 }
 
-/* `func` inside of something: a literal if a body follows its signature, else a type. */
+/* Scans a `func` that is not a declaration: a literal if a body follows its signature, else a type. */
 static void scan_literal(struct scanner *s, struct scope *scope, int depth)
 {
 	struct source_function function = {
@@ -271,7 +271,7 @@ static void scan_literal(struct scanner *s, struct scope *scope, int depth)
 	scan_body(s, add_function(s, function), true, depth);
 }
 
-/* Up to the closing bracket, which is left as the current token, or to the end. */
+/* Scans up to the closing bracket, which becomes the current token, or to the end. */
 static void scan_block(struct scanner *s, struct scope *scope, const char *closing, int depth)
 {
 	if (depth > DEPTH_MAX)
@@ -286,7 +286,8 @@ static void scan_block(struct scanner *s, struct scope *scope, const char *closi
 	}
 }
 
-/* "(t *T[K])" to "(*T[...])", a value's to "T". The current token is the opening parenthesis; it passes the last. */
+/* Scans a receiver: "(t *T[K])" gives "(*T[...])", "(t T)" gives "T". The current token is the opening parenthesis; the
+ * scan ends after the closing one. */
 static char *scan_receiver(struct scanner *s)
 {
 	const char *type = "";
