@@ -25,6 +25,7 @@
 #include "recorder.h"
 #include "runtime.h"
 #include "scavenge.h"
+#include "stack.h"
 
 /* Releases the lock. Returns whether it was held. */
 static bool reset(struct lock *lock)
@@ -39,12 +40,15 @@ static void in_child(void)
 	held |= reset(&mheap.cachelock) | reset(&mheap.scavengelock) | reset(&mheap.lock) | reset(&mheap.speciallock);
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		held |= reset(&mheap.central[i].lock);
+	stack_forgetLocks();
 	reset(&debug_lock);
 	reset(&recorder_lock);
 	if (held)
 		mheap_rebuild();
 	if (held || mcache_othersInUse())
 		mcache_abandonOthers(shared);
+	if (mheap.pagesStacks != 0)
+		stack_abandonOthers(shared);
 	scavenge_forked();
 	recorder_in_child();
 }

@@ -13,6 +13,7 @@
  *     mheap.cachelock      the list of caches, and initialisation
  *     mheap.scavengelock   objects that the scavenger holds
  *     mcentral.lock        one for each span class; nobody holds two
+ *     stackpool.lock       one for each stack class; nobody holds two
  *     mheap.lock           spans, pages, the table, the fixed-size allocators
  *     mheap.speciallock    records on objects
  *     debug_lock           the queue of freed objects

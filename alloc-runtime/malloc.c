@@ -285,6 +285,8 @@ void free_slow(void *object)
 		goalloc_fatal("free of a pointer that is not of this heap:", address);
 	if (s->state == mSpanLarge && address != s->base)
 		goalloc_fatal("free of a pointer into an object:", address);
+	if (s->state == mSpanStack)
+		goalloc_fatal("free of a stack, which goalloc_stack_free takes:", address);
 	if (s->state != mSpanInUse && s->state != mSpanLarge)
 		goalloc_fatal("free of a pointer into free memory:", address);
 	if (unlikely(__atomic_load_n(&s->specials, __ATOMIC_RELAXED) != NULL))

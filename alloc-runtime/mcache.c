@@ -20,6 +20,7 @@
 
 #include "sampler.h"
 #include "scavenge.h"
+#include "stack.h"
 #include "sys.h"
 
 #define ALL_136(x) ALL_8(ALL_17(x))
@@ -300,6 +301,7 @@ static void put_free(struct mcache *c)
 static void freemcache(struct mcache *c)
 {
 	releaseAll(c);
+	stackcache_clear(c);
 	/* Caches of programs that constantly start and end threads are soon used again, so the first WarmCaches keep
 	 * their memory. */
 	if (reader_get(&mheap.nfreecaches) >= WarmCaches)

@@ -14,6 +14,7 @@
 #include "debug.h"
 #include "scavenge.h"
 #include "special.h"
+#include "stack.h"
 #include "sys.h"
 #include "treap.h"
 
@@ -43,6 +44,7 @@ bool mallocinit(void)
 	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
 	fixalloc_init(&mheap.specialalloc, sizeof(struct special));
 	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
+	fixalloc_init(&mheap.stackcachealloc, sizeof(struct stackcache));
 	fixalloc_init(&mheap.tinyalloc, sizeof(uint16_t) * PageSize / TinySize);
 	for (unsigned i = 0; i < 5; i++)
 		fixalloc_init(&mheap.bitsalloc[i], (sizeof(uint64_t) * 3) << i);
@@ -151,7 +153,7 @@ static void merge(struct mspan *s, struct mspan *with)
 
 static void freeSpanLocked(struct mspan *s)
 {
-	set_table(s, &emptymspan, s->state == mSpanInUse);
+	set_table(s, &emptymspan, mspan_inEveryPage(s));
 	s->state = mSpanFree;
 	s->divMagic = 0;
 	s->unusedsince = mheap.now;
@@ -457,6 +459,44 @@ void mheap_prefault(const struct mspan *s, size_t untouched_pages)
 	sysPrefault((void *)s->base, ahead);
 }
 
+struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown)
+{
+	lock_acquire(&mheap.lock);
+	struct mspan *s = allocSpanLocked(npages, grown);
+	if (s) {
+		owner_set(&s->spanclass, (uint8_t)stackclass);
+		s->pages_needzero = true;
+		s->elemsize = stack_size;
+		s->nelems = (uint32_t)(mspan_bytes(s) / stack_size);
+		s->divMagic = s->objMagic = 0;
+		s->tiny = NULL;
+		s->specials = NULL;
+		atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+		for (unsigned word = 0; word < 2; word++)
+			atomic_store_explicit(&s->inline_freeBits[word], mspan_word_mask(s, 0), memory_order_relaxed);
+		owner_add(&mheap.pagesInUse, npages);
+		owner_add(&mheap.pagesStacks, npages);
+		/* As in alloc_m. */
+		atomic_signal_fence(memory_order_seq_cst);
+		s->state = mSpanStack;
+		set_table(s, s, mspan_inEveryPage(s));
+	}
+	lock_release(&mheap.lock);
+	return s;
+}
+
+void mheap_freeStackSpan(struct mspan *s)
+{
+	lock_acquire(&mheap.lock);
+	owner_add(&mheap.pagesInUse, -s->npages);
+	owner_add(&mheap.pagesStacks, -s->npages);
+	s->npreleased = s->released_tail = 0;
+	mheap.now = sysNow();
+	freeSpanLocked(s);
+	scavenge_tick();
+	lock_release(&mheap.lock);
+}
+
 _Atomic uint16_t *mheap_allocTiny(void)
 {
 	lock_acquire(&mheap.lock);
@@ -555,7 +595,7 @@ bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown)
 /* A hole counts as in use, permanently. */
 static bool in_use(const struct mspan *s)
 {
-	return s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanHole;
+	return s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanStack || s->state == mSpanHole;
 }
 
 /* Whether a span in use begins at the page. Valid after find_in_use(). */
@@ -586,6 +626,8 @@ static void find_in_use(void)
 			continue;
 		}
 		mheap.pagesInUse += s->npages;
+		if (s->state == mSpanStack)
+			mheap.pagesStacks += s->npages;
 		if (s->state == mSpanLarge) {
 			s->elemsize = mspan_bytes(s);
 			mSpanList_insert(busy_list(s->npages), s);
@@ -593,7 +635,7 @@ static void find_in_use(void)
 			/* it was on a list of its mcentral, and those lists have been emptied */
 			owner_set(&s->list, NULL);
 		}
-		set_table(s, s, s->state == mSpanInUse);
+		set_table(s, s, mspan_inEveryPage(s));
 	}
 }
 
@@ -619,10 +661,11 @@ void mheap_rebuild(void)
 	memset(&mheap.freelarge, 0, sizeof mheap.freelarge);
 	memset(mheap.busy, 0, sizeof mheap.busy);
 	mheap.busylarge = (struct mSpanList){NULL, NULL};
-	mheap.pagesInUse = mheap.pagesReleased = mheap.holes = 0;
+	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = 0;
 	fixalloc_forget(&mheap.tinyalloc);
 	fixalloc_forget(&mheap.specialalloc);
 	fixalloc_forget(&mheap.cachealloc);
+	fixalloc_forget(&mheap.stackcachealloc);
 	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
 		fixalloc_forget(&mheap.bitsalloc[i]);
 	mheap.arena_used = mheap.arena_start + (arena_map.pages << PageShift);

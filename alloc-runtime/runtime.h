@@ -53,7 +53,8 @@ enum {
 	TinySize = 16,
 	TinySizeClass = 2,
 	TinySpanClass = TinySizeClass << 1 | 1,
-	NumFreeLists = 128, /* mheap.free[n] holds spans of n pages */
+	NumFreeLists = 128,  /* mheap.free[n] holds spans of n pages */
+	NumStackOrders = 30, /* of stacks: 2 KiB to 1 TiB */
 };
 
 static inline unsigned spanclass_size_class(unsigned spanclass)
@@ -91,6 +92,7 @@ enum mspan_state {
 	mSpanFree,  /* free pages, in mheap */
 	mSpanInUse, /* small objects; on a list of its mcentral */
 	mSpanLarge, /* one large object; on a busy list of mheap */
+	mSpanStack, /* stacks for coroutines: see stack.h */
 	mSpanHole,  /* pages that do not belong to the heap: see arena.c */
 };
 
@@ -150,7 +152,7 @@ struct mspan {
 	uint32_t countdown;   /* frees by the owner until it checks whether the span is worth reusing */
 	uint32_t freesOffset; /* offset of class_counters[spanclass].frees in an mcache */
 	uint32_t nelems;
-	uint8_t spanclass;
+	uint8_t spanclass;   /* in state mSpanStack: the stack class */
 	uint8_t state;	     /* enum mspan_state */
 	bool needzero;	     /* objects of the window may not be zero */
 	bool pages_needzero; /* the same for all pages, for mheap */
@@ -199,6 +201,12 @@ static inline unsigned mspan_words(const struct mspan *s)
 static inline size_t mspan_bytes(const struct mspan *s)
 {
 	return s->npages << PageShift;
+}
+
+/* Whether the table has the span for each of its pages, not only for the first and the last. */
+static inline bool mspan_inEveryPage(const struct mspan *s)
+{
+	return s->state == mSpanInUse || (s->state == mSpanStack && s->nelems > 1);
 }
 
 /* Returns a mask of the bits in this word of allocBits that stand for objects. */
@@ -307,6 +315,7 @@ struct mcache {
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
 	uint8_t nready[NumSpanClasses];
 	uint64_t frees_at_refill[NumSpanClasses];
+	struct stackcache *stackcache; /* NULL before the first; see stack.h */
 
 	_Alignas(MCachePage) struct goalloc_pending pending[NumSpanClasses];
 	struct goalloc_pending grows_pending[NumSpanClasses]; /* only `refills` is used, as the number of grows */
@@ -419,12 +428,15 @@ struct mheap {
 	size_t table_sys;    /* the same, with all former tables */
 
 	struct mspan *allspans; /* every struct mspan there ever was, newest first, by alllink */
-	struct fixalloc spanalloc, cachealloc, tinyalloc;
+	struct fixalloc spanalloc, cachealloc, tinyalloc, stackcachealloc;
 	struct fixalloc bitsalloc[5]; /* allocBits of 1, 2, 4, 8 and 16 words with their freeBits */
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
-	size_t pagesReleased;	      /* pages of free spans that were returned or never used */
-	_Atomic uintptr_t prefaulted; /* end of the last range that mheap_prefault requested */
+	size_t pagesStacks;				/* pages in use that are spans of stacks */
+	size_t pagesStacksIdle;				/* pages of the large stacks in stackLarge */
+	struct mSpanList stackLarge[NumStackOrders][2]; /* idle large stacks by order, without and with guards */
+	size_t pagesReleased;				/* pages of free spans that were returned or never used */
+	_Atomic uintptr_t prefaulted;			/* end of the last range that mheap_prefault requested */
 
 	/* scavenge.c */
 	size_t limit;		/* bytes, 0: none */
@@ -468,9 +480,9 @@ static inline size_t mheap_mapped(void)
 	return mheap.arena_used - mheap.arena_start - mheap.holes;
 }
 
-/* What a free needs to find a span. Every page of the arena has an entry: all pages of spans of small objects, and the
- * first and last page of large objects, free spans and holes, refer to their span; other entries are emptymspan, or
- * NULL within a long hole. */
+/* What a free needs to find a span. Every page of the arena has an entry: all pages of spans of small objects
+ * and of small stacks, and the first and last page of other spans and holes, refer to their span; other entries are
+ * emptymspan, or NULL within a long hole. */
 struct arena_map {
 	_Alignas(CACHE_LINE) uintptr_t start;
 	uintptr_t pages; /* mapped */
@@ -492,6 +504,9 @@ struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spa
 /* Makes a large object longer or shorter in place; returns false if that is impossible. */
 bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
 void mheap_freeSpan(struct mspan *s);
+/* Returns a span that is cut into stacks, all of them idle and in the pool; see stack.h. */
+struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown);
+void mheap_freeStackSpan(struct mspan *s);
 /* In the child of a fork: rebuilds everything that mheap.lock guards from the spans in use. */
 void mheap_rebuild(void);
 /* Prefaults a fresh span, because a span of a class that grows is likely to be written soon, and so is the memory

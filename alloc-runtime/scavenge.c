@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stack.h"
 #include "sys.h"
 
 enum {
@@ -174,6 +175,7 @@ size_t scavenge_all(void)
 
 size_t goalloc_release_memory(void)
 {
+	stackLarge_release();
 	lock_acquire(&mheap.lock);
 	size_t bytes = scavenge_all();
 	lock_release(&mheap.lock);

@@ -109,7 +109,7 @@ static void read_sizes(struct goalloc_memstats *to, const struct goalloc_stats *
 
 static uint64_t bits_sys(void)
 {
-	uint64_t sys = mheap.tinyalloc.sys + mheap.specialalloc.sys + mheap.table_sys;
+	uint64_t sys = mheap.tinyalloc.sys + mheap.specialalloc.sys + mheap.stackcachealloc.sys + mheap.table_sys;
 
 	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
 		sys += mheap.bitsalloc[i].sys;
@@ -129,8 +129,9 @@ void goalloc_read_memstats(struct goalloc_memstats *to)
 	to->TotalAlloc = from.total.bytes;
 	to->Alloc = to->HeapAlloc = from.total.bytes - from.total.freed_bytes;
 	lock_acquire(&mheap.lock);
-	to->HeapSys = mheap_mapped();
-	to->HeapInuse = (uint64_t)mheap.pagesInUse << PageShift;
+	to->StackInuse = to->StackSys = (uint64_t)mheap.pagesStacks << PageShift;
+	to->HeapSys = mheap_mapped() - to->StackSys;
+	to->HeapInuse = ((uint64_t)mheap.pagesInUse << PageShift) - to->StackInuse;
 	to->HeapIdle = to->HeapSys - to->HeapInuse;
 	to->HeapReleased = (uint64_t)mheap.pagesReleased << PageShift;
 	to->MSpanInuse = mheap.spanalloc.inuse;
@@ -142,5 +143,5 @@ void goalloc_read_memstats(struct goalloc_memstats *to)
 	to->SpansSwept = atomic_load_explicit(&mheap.numSweep, memory_order_relaxed);
 	to->NextSweep = sweep_left();
 	lock_release(&mheap.lock);
-	to->Sys = to->HeapSys + to->MSpanSys + to->MCacheSys + to->OtherSys;
+	to->Sys = to->HeapSys + to->StackSys + to->MSpanSys + to->MCacheSys + to->OtherSys;
 }

@@ -28,6 +28,10 @@ void *sysAlloc(size_t size);		  /* maps memory at any address; NULL when memory 
 void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* a hint that mapped memory will be written soon */
+/* Makes memory inaccessible until sysUnguard; its contents are lost. False if the system has no memory or mapping for it.
+ * sysUnguard may cover more memory than what was guarded. */
+bool sysGuard(void *address, size_t size);
+void sysUnguard(void *address, size_t size);
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);

@@ -73,6 +73,30 @@ void sysPrefault(void *address, size_t size)
 	errno = saved;
 }
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+
+/* From Linux 6.13 on guards are marks in page tables, but not in locked memory; elsewhere they are mappings. */
+bool sysGuard(void *address, size_t size)
+{
+	int saved = errno;
+	bool done = madvise(address, size, MADV_GUARD_INSTALL) == 0 || mprotect(address, size, PROT_NONE) == 0;
+
+	errno = saved;
+	return done;
+}
+
+void sysUnguard(void *address, size_t size)
+{
+	int saved = errno;
+
+	madvise(address, size, MADV_GUARD_REMOVE);
+	mprotect(address, size, PROT_READ | PROT_WRITE);
+	errno = saved;
+}
+
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value)
 {
 	int saved = errno;

@@ -2,6 +2,8 @@
 /* See valid.h. */
 #include "valid.h"
 
+#include "stack.h"
+
 #define CHECK(condition)                   \
 	do {                               \
 		if (!(condition))          \
@@ -48,6 +50,8 @@ const char *mspan_is_valid(const struct mspan *s)
 	CHECK(s->npages > 0);
 	CHECK(s->base >= mheap.arena_start && s->base + mspan_bytes(s) <= mheap.arena_used);
 	CHECK((s->base - mheap.arena_start) % PageSize == 0);
+	if (s->state == mSpanStack)
+		return s->divMagic == 0 ? stack_span_is_valid(s) : "nothing of a span of stacks is freed as an object";
 	if (s->state != mSpanInUse) {
 		CHECK(s->divMagic == 0);
 		CHECK(reader_get(&s->list) != NULL);
@@ -117,7 +121,7 @@ static const char *table_is_valid(const struct mspan *s, uintptr_t page)
 	for (size_t i = 0; i < s->npages; i++) {
 		bool end = i == 0 || i == s->npages - 1;
 		const struct mspan *entry = arena_map.spans[page + i];
-		CHECK(entry == (end || s->state == mSpanInUse ? s : &emptymspan));
+		CHECK(entry == (end || mspan_inEveryPage(s) ? s : &emptymspan));
 	}
 	return NULL;
 }
@@ -166,7 +170,7 @@ static const char *arena_is_valid(void)
 			CHECK(s->released_tail <= s->npreleased);
 			released += s->npreleased;
 		} else {
-			CHECK(s->state == mSpanInUse || s->state == mSpanLarge);
+			CHECK(s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanStack);
 			inuse += s->npages;
 		}
 		before = s;
@@ -205,6 +209,8 @@ const char *mheap_is_valid(void)
 		for (const struct mspan *s = mheap.free[n].first; s; s = s->next)
 			CHECK(s->npages == n && s->state == mSpanFree);
 	}
+	if ((wrong = stackpool_is_valid()))
+		return wrong;
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		if ((wrong = mcentral_is_valid(&mheap.central[i])))
 			return wrong;

@@ -87,3 +87,14 @@ bench-intervals: $(B)/tests/tools/estimate_oracle
 
 .PHONY: bench-intervals
 bench: bench-intervals
+
+$(B)/tests/bench/coroutine_stacks: tests/bench/coroutine_stacks.c $(B)/libgoalloc.a
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -o $@ $^ -lpthread
+
+bench-stacks: $(B)/tests/bench/coroutine_stacks
+	$(Q)$<
+
+.PHONY: bench-stacks
+bench: bench-stacks

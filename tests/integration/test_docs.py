@@ -46,4 +46,8 @@ def test_the_tutorial_of_a_c_program_works_as_written(t):
     assert follow(t, "docs/tutorial-c.md") >= 3
 
 
+def test_the_page_on_stacks_works_as_written(t):
+    assert follow(t, "docs/stacks.md") == 1
+
+
 harness.main()
