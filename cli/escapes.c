@@ -105,9 +105,11 @@ static struct escape_output *read_output(const char *name, const char *directory
 /* Builds instead of reading a file. */
 static struct escape_output *build_output(char **packages, int package_count, struct error *error)
 {
+	const char *const go[] = {options.go ? options.go : "go", NULL};
+	const struct subprocess as = {.place.directory = options.directory};
 	struct escape_build build = {
-		.go = options.go,
-		.directory = options.directory,
+		.go = go,
+		.as = &as,
 		.packages = (const char *const *)packages,
 		.package_count = package_count,
 		.flags = options.flags.values,

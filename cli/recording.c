@@ -15,6 +15,7 @@
 #include "target/target.h"
 
 static volatile sig_atomic_t stop_signal;
+static sigset_t ignored_signals; /* by our caller */
 
 /* What the terminal sends goes to the program as well: then it must not be passed on once more. */
 static void note_signal(int signal, siginfo_t *information, void *context)
@@ -93,6 +94,24 @@ static void describe_end(struct recording *recording, const struct session_resul
 	}
 }
 
+const volatile sig_atomic_t *recording_watch_signals(void)
+{
+	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+
+	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
+		struct sigaction before;
+
+		/* What nohup or a script's `&` ignores stays ignored in the program. For us only the first does: scripts
+		 * end a recording in the background by SIGINT. */
+		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
+			sigaddset(&ignored_signals, handled[i]); /* a second run finds our handlers */
+		if (handled[i] != SIGHUP || !sigismember(&ignored_signals, SIGHUP))
+			sigaction(handled[i], &action, NULL);
+	}
+	return &stop_signal;
+}
+
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error)
 {
@@ -103,6 +122,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .only = recording->only,
 					  .go_tests = recording->go_tests,
 					  .functions = recording->functions,
+					  .place = recording->place,
 					  .function_count = recording->function_count,
 					  .no_stacks = recording->no_stacks,
 					  .end_all = recording->end_all,
@@ -111,9 +131,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .stop = &stop_signal,
 					  .sink = recording->sink,
 					  .sink_context = recording->sink_context};
-	static const int handled[] = {SIGINT, SIGTERM, SIGHUP};
-	static sigset_t ignored; /* by our caller */
-	struct sigaction pipe_before, action = {.sa_sigaction = note_signal, .sa_flags = SA_SIGINFO};
+	struct sigaction pipe_before;
 	bool watched = isatty(STDERR_FILENO) && cli_verbosity >= 0;
 	struct session_result result;
 	struct profile *profile;
@@ -136,17 +154,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		options.progress = show_progress;
 	if (options.verbose)
 		options.phase = show_phase;
-	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
-		struct sigaction before;
-
-		/* What nohup or a script's `&` ignores stays ignored in the program. For us only the first does: scripts
-		 * end a recording in the background by SIGINT. */
-		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
-			sigaddset(&ignored, handled[i]); /* a second run finds our handlers */
-		if (handled[i] != SIGHUP || !sigismember(&ignored, SIGHUP))
-			sigaction(handled[i], &action, NULL);
-	}
-	options.ignored = ignored;
+	recording_watch_signals();
+	options.ignored = ignored_signals;
 	/* Whoever reads our messages may go: that must not end the recording. The program does not inherit a handler. */
 	sigaction(SIGPIPE, NULL, &pipe_before);
 	if (pipe_before.sa_handler != SIG_IGN)

@@ -7,9 +7,11 @@
  * progress on a terminal and Ctrl-C.
  */
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/subprocess.h"
 #include "options.h"
 #include "profile/profile.h"
 
@@ -18,6 +20,7 @@ struct recording {
 	const char *only; /* observe only processes whose executable has such a base name, a glob; NULL: all */
 	int64_t pid;
 	const char *name, *user;
+	struct start_place place; /* of a program that is started */
 	int64_t rate;
 	double duration, max_overhead;
 	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
@@ -72,6 +75,12 @@ struct recording {
 	"Go only: turn the runtime's own sampler on in the target while recording, if it is off (writes "     \
 	"MemProfileRate, and puts it back; a recorder that is killed leaves it on, until the next recording " \
 	"with this option ends)"
+
+/*
+ * Has Ctrl-C, SIGTERM and SIGHUP raise the number that is returned, from now on, so that the command can end in order.
+ * recording_run() does so by itself; call this where work before or after it must be cleaned up.
+ */
+const volatile sig_atomic_t *recording_watch_signals(void);
 
 /*
  * Records what the options and the operands (argv from `first` on; `separator` as options_parse() says) name. NULL

@@ -12,18 +12,20 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/subprocess.h"
 #include "base/error.h"
 #include "escape/escape.h"
 
 struct escape_build {
-	const char *go;		     /* the go command; NULL: the one in PATH */
-	const char *directory;	     /* where to run it; NULL: here */
+	const char *const *go;	     /* the words of the go command, NULL-terminated; NULL: "go" */
+	const struct subprocess *as; /* place, identity and `stop` with which it is run; NULL: here, as we are */
 	const char *const *packages; /* patterns; none: the package in the directory */
 	int package_count;
 	const char *const *flags; /* more build flags: "-tags=x", "-test", "-race" */
 	int flag_count;
-	bool dependencies; /* also compile and report everything that they import */
-	FILE *copy;	   /* receives a copy of the compiler's output; NULL: none */
+	const char *compiler_flags; /* more of -gcflags, "-N -l"; NULL: none */
+	bool dependencies;	    /* also compile and report everything that they import */
+	FILE *copy;		    /* receives a copy of the compiler's output; NULL: none */
 };
 
 /* Returns the compiler's output at -m=2. A failed build is a STATUS_CANNOT_MEASURE with the go command's message. */

@@ -38,7 +38,7 @@ static pid_t start(const struct session_options *options, const char *file, stru
 	if (pid == 0) {
 		descendants_die_with_us();
 		setenv("GOALLOC_PROFILE", file, 1);
-		launch_become(options->argv, &options->ignored, &options->user, report[1]);
+		launch_become(options->argv, &options->ignored, &options->user, &options->place, report[1]);
 	}
 	close(report[1]);
 	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {

@@ -268,7 +268,7 @@ static int start_program(struct session *session, struct error *error)
 	const struct launch_handler handler = {session, on_image, on_fork, on_thread, on_exiting, on_ended};
 
 	session->launch = launch_start(session->options->argv, &session->options->ignored, &session->options->user,
-				       session->options->follow, &handler, error);
+				       &session->options->place, session->options->follow, &handler, error);
 	return session->launch ? 0 : -1;
 }
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/subprocess.h"
 #include "base/error.h"
 #include "profile/profile.h"
 #include "target/privilege.h"
@@ -47,8 +48,9 @@ struct session_options {
 	 */
 	bool sampler_beside;
 	bool verbose;
-	struct identity user; /* whom argv runs as */
-	sigset_t ignored;     /* argv is to ignore these: what our caller had us ignore, and we handle */
+	struct identity user;	  /* whom argv runs as */
+	struct start_place place; /* where argv runs */
+	sigset_t ignored;	  /* argv is to ignore these: what our caller had us ignore, and we handle */
 	const volatile sig_atomic_t
 		*stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */

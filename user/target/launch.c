@@ -360,7 +360,8 @@ bool launch_step(struct launch *launch)
 	return !launch->ended;
 }
 
-void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user, int report)
+void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,
+		   const struct start_place *place, int report)
 {
 	int failure;
 
@@ -368,7 +369,7 @@ void launch_become(char *const *argv, const sigset_t *ignored, const struct iden
 		if (sigismember(ignored, number) == 1)
 			signal(number, SIG_IGN);
 	}
-	if (identity_assume(user) == 0)
+	if (identity_assume(user) == 0 && start_place_enter(place) == 0)
 		execvp(argv[0], argv);
 	failure = errno;
 	if (write(report, &failure, sizeof(failure)) < 0)
@@ -378,14 +379,15 @@ void launch_become(char *const *argv, const sigset_t *ignored, const struct iden
 
 /* In the child: waits until it is traced, then becomes the program. */
 __attribute__((noreturn)) static void run_child(char *const *argv, const sigset_t *ignored, const struct identity *user,
-						const sigset_t *mask, int go, int report)
+						const struct start_place *place, const sigset_t *mask, int go,
+						int report)
 {
 	char byte;
 
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(go, &byte, 1) != 1)
 		_exit(126);
-	launch_become(argv, ignored, user, report);
+	launch_become(argv, ignored, user, place, report);
 }
 
 static int watch_children(struct launch *launch)
@@ -430,8 +432,9 @@ static void close_all(const int *files, size_t count)
 	}
 }
 
-struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user, bool follow,
-			    const struct launch_handler *handler, struct error *error)
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user,
+			    const struct start_place *place, bool follow, const struct launch_handler *handler,
+			    struct error *error)
 {
 	enum { GO_CHILD, GO, REPORT, REPORT_CHILD, PIPE_ENDS };
 	struct launch *launch = memory_zeroed(1, sizeof(*launch));
@@ -446,7 +449,7 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 		failed = error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", argv[0]);
 	} else {
 		if (launch->pid == 0)
-			run_child(argv, ignored, user, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
+			run_child(argv, ignored, user, place, &launch->mask, files[GO_CHILD], files[REPORT_CHILD]);
 		close_all(&files[GO_CHILD], 1);
 		close_all(&files[REPORT_CHILD], 1);
 		files[GO_CHILD] = files[REPORT_CHILD] = -1;

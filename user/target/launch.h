@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "base/subprocess.h"
 #include "base/error.h"
 #include "target/privilege.h"
 
@@ -39,15 +40,16 @@ struct launch;
 /*
  * Starts argv; it stays stopped before its first instruction until launch_step() has called handler->image. It gets the
  * caller's signal mask, and ignores `ignored` in addition to what the caller ignores. Without `follow` the handler is
- * called only for the program itself, not for the processes that it starts. The program runs as `user`. If this process
- * is killed, the kernel kills all of them.
+ * called only for the program itself, not for the processes that it starts. The program runs as `user`, in `place`. If
+ * this process is killed, the kernel kills all of them.
  */
-struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user, bool follow,
-			    const struct launch_handler *handler, struct error *error);
-/* Called in a child of this process: ignores `ignored` as well, becomes the user, then executes the program. On failure
- * the errno is written to `report`, as an int. */
+struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user,
+			    const struct start_place *place, bool follow, const struct launch_handler *handler,
+			    struct error *error);
+/* Called in a child of this process: ignores `ignored` as well, becomes the user, enters the place, then executes the
+ * program. On failure the errno is written to `report`, as an int. */
 __attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,
-					     int report);
+					     const struct start_place *place, int report);
 
 /* A descriptor for poll() that is readable when there is something to handle. */
 int launch_file(const struct launch *launch);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "counted_run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gate/go_test.h"
+
+/* The program's standard output on its way: copied to standard error, and read for benchmarks. */
+struct output_copy {
+	int pipe[2], saved;
+	struct gate_counts *counts;
+	pthread_t thread;
+	atomic_bool ended; /* the program has */
+};
+
+/* Hands the whole lines of a buffer on. Returns how many bytes of a last, unfinished line are left at its start. */
+static size_t take_lines(struct gate_counts *counts, char *buffer, size_t length)
+{
+	char *line = buffer, *end;
+
+	while ((end = memchr(line, '\n', length - (size_t)(line - buffer)))) {
+		*end = 0;
+		go_test_line(counts, line);
+		line = end + 1;
+	}
+	length -= (size_t)(line - buffer);
+	memmove(buffer, line, length);
+	return length;
+}
+
+/* Ends at the end of the output, or, when the program has ended, as soon as nothing comes any more: a process that it
+ * left behind may keep the pipe open. */
+static void *copy_output(void *argument)
+{
+	enum { PATIENCE_MS = 50 };
+	struct output_copy *copy = argument;
+	char buffer[4096];
+	size_t length = 0;
+
+	for (;;) {
+		struct pollfd ready = {.fd = copy->pipe[0], .events = POLLIN};
+		int events = poll(&ready, 1, PATIENCE_MS);
+		ssize_t count;
+
+		if (events == 0 && atomic_load(&copy->ended))
+			break;
+		if (events <= 0)
+			continue;
+		count = read(copy->pipe[0], buffer + length, sizeof(buffer) - length);
+		if (count <= 0)
+			break;
+		fwrite(buffer + length, 1, (size_t)count, stderr);
+		length = take_lines(copy->counts, buffer, length + (size_t)count);
+		if (length == sizeof(buffer)) /* a line that is not a benchmark's */
+			length = 0;
+	}
+	close(copy->pipe[0]);
+	return NULL;
+}
+
+/* The program's output is for people here: ours alone is on standard output. */
+static int move_output(struct output_copy *copy, struct gate_counts *counts, struct error *error)
+{
+	fflush(stdout);
+	copy->counts = counts;
+	atomic_init(&copy->ended, false);
+	if (pipe2(copy->pipe, O_CLOEXEC))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot make a pipe for the program's output: %m");
+	copy->saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0 ||
+	    pthread_create(&copy->thread, NULL, copy_output, copy))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot move the program's output: %m");
+	close(copy->pipe[1]);
+	return 0;
+}
+
+static void put_output_back(struct output_copy *copy)
+{
+	dup2(copy->saved, STDOUT_FILENO);
+	close(copy->saved);
+	atomic_store(&copy->ended, true);
+	pthread_join(copy->thread, NULL);
+}
+
+struct profile *counted_run(struct recording *recording, char **command, struct gate_counts *counts,
+			    struct error *error)
+{
+	struct output_copy copy;
+	struct profile *profile;
+	int count = 0;
+
+	while (command[count])
+		count++;
+	if (move_output(&copy, counts, error))
+		return NULL;
+	profile = recording_run(recording, count, command, 0, true, error);
+	put_output_back(&copy);
+	if (!profile)
+		return NULL;
+	/* of a run that was cut short every count is too small */
+	if (recording->interrupted)
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "interrupted: a run that did not end by itself is not compared");
+	else if (recording->program_failed)
+		error_set(error, STATUS_CANNOT_MEASURE, "the program %s", recording->program_status);
+	else
+		return profile;
+	profile_free(profile);
+	return NULL;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/subprocess.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum { POLL_MS = 100 };
+
+int start_place_enter(const struct start_place *place)
+{
+	if (place->directory && chdir(place->directory))
+		return -1;
+	for (const char *const *change = place->environment; change && *change; change++) {
+		const char *value = strchr(*change, '=');
+		char *name = memory_text_of(*change, value ? (size_t)(value - *change) : strlen(*change));
+
+		if (value)
+			setenv(name, value + 1, 1);
+		else
+			unsetenv(name);
+		free(name);
+	}
+	return 0;
+}
+
+/* In the child. */
+__attribute__((noreturn)) static void become(const struct subprocess *process, const int outputs[2], int report)
+{
+	int empty = open("/dev/null", O_RDONLY), failure;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (process->protected_from_terminal)
+		setpgid(0, 0);
+	if (empty >= 0 && dup2(empty, STDIN_FILENO) >= 0 && dup2(outputs[0], STDOUT_FILENO) >= 0 &&
+	    dup2(outputs[1], STDERR_FILENO) >= 0 && (!process->become || process->become(process->identity) == 0) &&
+	    start_place_enter(&process->place) == 0)
+		execvp(process->words[0], (char *const *)process->words);
+	failure = errno;
+	if (write(report, &failure, sizeof(failure)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* Hands on what can be read. False at the end. */
+static bool pass_on(const struct subprocess *process, int file, bool error_stream)
+{
+	char buffer[1 << 14];
+	ssize_t count = read(file, buffer, sizeof(buffer));
+
+	if (count < 0)
+		return errno == EINTR || errno == EAGAIN;
+	if (count > 0 && process->take)
+		process->take(process->context, error_stream, buffer, (size_t)count);
+	return count > 0;
+}
+
+/* Until both outputs have ended, or the command has and nothing more comes: what it left behind may keep them open. */
+static int read_outputs(const struct subprocess *process, pid_t pid, int files[2])
+{
+	bool asked = false, ended = false;
+	int status = 0;
+
+	while (files[0] >= 0 || files[1] >= 0) {
+		struct pollfd ready[2] = {{.fd = files[0], .events = POLLIN}, {.fd = files[1], .events = POLLIN}};
+		int count = poll(ready, 2, POLL_MS);
+
+		if (process->stop && *process->stop && !asked) {
+			kill(pid, SIGTERM);
+			asked = true;
+		}
+		if (count == 0 && ended)
+			break;
+		for (int i = 0; i < 2 && count > 0; i++) {
+			if (files[i] >= 0 && ready[i].revents && !pass_on(process, files[i], i == 1)) {
+				close(files[i]);
+				files[i] = -1;
+			}
+		}
+		if (!ended)
+			ended = waitpid(pid, &status, WNOHANG) == pid;
+	}
+	while (!ended) {
+		if (process->stop && *process->stop && !asked) {
+			kill(pid, SIGTERM);
+			asked = true;
+		}
+		ended = waitpid(pid, &status, 0) == pid || errno != EINTR;
+	}
+	return status;
+}
+
+int subprocess_run(const struct subprocess *process, struct error *error)
+{
+	int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, failure = 0, status = -1;
+	pid_t pid = -1;
+
+	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC) ||
+	    (pid = fork()) < 0)
+		failure = errno;
+	if (pid == 0)
+		become(process, (int[]){pipes[0][1], pipes[1][1]}, pipes[2][1]);
+	for (int i = 0; i < 3; i++) {
+		if (pipes[i][1] >= 0)
+			close(pipes[i][1]);
+	}
+	while (pid > 0 && read(pipes[2][0], &failure, sizeof(failure)) < 0 && errno == EINTR)
+		;
+	if (failure) {
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot run '%s'%s%s: %s", process->words[0],
+			  process->place.directory ? " in " : "",
+			  process->place.directory ? process->place.directory : "", strerror(failure));
+	} else {
+		status = read_outputs(process, pid, (int[]){pipes[0][0], pipes[1][0]});
+		pipes[0][0] = pipes[1][0] = -1;
+	}
+	for (int i = 0; i < 3; i++) {
+		if (pipes[i][0] >= 0)
+			close(pipes[i][0]);
+	}
+	return status;
+}

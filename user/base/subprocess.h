@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_BASE_SUBPROCESS_H
+#define ESCAPEMENT_BASE_SUBPROCESS_H
+
+/*
+ * Commands that are run to their end for their output: compilers, git. What is measured is started by target/launch.h
+ * instead, in a place as described here.
+ */
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Where a program starts, and with what environment. */
+struct start_place {
+	const char *directory;		/* NULL: the present one */
+	const char *const *environment; /* "NAME=VALUE" sets, "NAME" takes away; NULL-terminated; NULL: none */
+};
+
+/* In a child: changes to the directory and makes the changes of the environment. -1 with errno on failure. */
+int start_place_enter(const struct start_place *place);
+
+/* Gets what the command writes as it comes; `error_stream` says to which of its two outputs. */
+typedef void subprocess_take(void *context, bool error_stream, const char *bytes, size_t length);
+
+struct subprocess {
+	const char *const *words; /* NULL-terminated; the first is looked for in the PATH of the place */
+	struct start_place place;
+	int (*become)(
+		const void *identity); /* in the child, before it enters the place: 0, or -1 with errno. NULL: none */
+	const void *identity;
+	subprocess_take *take; /* NULL: output is dropped */
+	void *context;
+	const volatile sig_atomic_t *stop; /* not 0: ask it to end by SIGTERM. NULL: never */
+	bool protected_from_terminal;	   /* Ctrl-C does not reach it: for what cleans up */
+};
+
+/* Runs it with an empty standard input, and waits. Returns the wait status, or -1 with STATUS_CANNOT_MEASURE if it cannot
+ * be started. */
+int subprocess_run(const struct subprocess *process, struct error *error);
+
+#endif
