@@ -23,6 +23,7 @@ struct command {
 	ROW(escapes)  \
 	ROW(html)     \
 	ROW(gate)     \
+	ROW(compare)  \
 	ROW(doctor)   \
 	ROW(version)  \
 	ROW(help)

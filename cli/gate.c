@@ -10,6 +10,7 @@
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
+#include "gate/baseline_program.h"
 #include "gate/gate_contract.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
@@ -30,17 +31,21 @@ struct measured {
 	struct gate_contracts *contracts;
 };
 
+static const char *normalize_of(const struct measured *measured)
+{
+	return measured->normalize ? measured->normalize : measured->settings.policy.normalize;
+}
+
 /* Runs the program as often as asked for, and counts. */
 static struct gate_counts *measure(struct measured *measured, char **argv, int first, struct error *error)
 {
-	struct gate_measurement *measurement = gate_measurement_new();
+	struct gate_measurement *measurement = gate_measurement_new(NULL);
 	struct gate_counts *counts = NULL;
 	struct escape_output *escape = NULL;
 	struct audit_options options = {0};
 	const char *const *command = (const char *const *)argv + first;
 	char **prepared = NULL;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
-	const char *normalize = measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 
 	measured->recording.go_tests = true;
 	prepared = go_test_command(argv + first);
@@ -63,7 +68,7 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 		for (size_t j = 0; i == 0 && gate_measurement_warning(measurement, j); j++)
 			cli_warn("%s", gate_measurement_warning(measurement, j));
 	}
-	counts = gate_measurement_finish(measurement, normalize, error);
+	counts = gate_measurement_finish(measurement, normalize_of(measured), error);
 	measurement = NULL;
 	if (!counts)
 		goto failed;
@@ -200,9 +205,15 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	measured->contracts = gate_contracts_new(&measured->settings.policy);
 	measured->recording.functions = gate_contracts_functions(measured->contracts);
 	measured->recording.function_count = gate_contracts_count(measured->contracts);
-	/* before the program runs: a baseline that cannot be read is known at once */
-	if (measured->baseline && !measured->update && !(before = baseline_read(measured->baseline, &error)))
+	/* before the program runs: a baseline that cannot be read, or is of another program, is known at once */
+	if (measured->baseline && !measured->update &&
+	    (!(before = baseline_read(measured->baseline, &error)) ||
+	     baseline_check_program(before, (const char *const *)argv + first, measured->recording.rate,
+				    normalize_of(measured), &error))) {
+		gate_counts_free(before);
+		gate_contracts_free(measured->contracts);
 		return cli_fail(&error);
+	}
 	after = measure(measured, argv, first, &error);
 	if (!after)
 		status = cli_fail(&error);
@@ -277,7 +288,8 @@ static int run(int argc, char **argv)
 		{0, "no-follow", NULL, OPTION_FLAG, &measured.recording.no_follow,
 		 "do not observe processes that the program starts", NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &measured.recording.in_process,
-		 "without BPF and privileges: the program is on libgoalloc, which counts (rate 1)", NULL},
+		 "without BPF and privileges: the program is on libgoalloc, which counts, or go test with its memory profile (rate 1)",
+		 NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		GATE_JUDGE_ROWS(measured.settings),
 		{0, "self-test", NULL, OPTION_FLAG, &measured.self_test,

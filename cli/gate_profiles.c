@@ -22,8 +22,8 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 	if (gate_settings_read(settings, &error))
 		return cli_fail(&error);
 	normalize = normalize ? normalize : settings->policy.normalize;
-	before = gate_read_counts(old, normalize, &error);
-	after = before ? gate_read_counts(new, normalize, &error) : NULL;
+	before = gate_read_counts(old, normalize, NULL, &error);
+	after = before ? gate_read_counts(new, normalize, NULL, &error) : NULL;
 	if (!after) {
 		status = cli_fail(&error);
 	} else {
@@ -120,7 +120,7 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 
 	policy_init(&strict);
 	baseline = baseline_read(path, &error);
-	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, &error)) ||
+	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, NULL, &error)) ||
 	    gate_settings_check_loss(after, &error) ||
 	    baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
 		status = cli_fail(&error);

@@ -25,11 +25,16 @@ struct gate_settings {
 		.noisy = -1, .what = "objects" \
 	}
 
+#define GATE_RULE_ROWS(s)                                                                             \
+	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &(s).tolerances, GATE_TOLERANCE_HELP, NULL}, \
+		{0, "policy", "FILE", OPTION_STRING, &(s).policy_path, GATE_POLICY_HELP, NULL},       \
+		{0, "noisy", "MODE", OPTION_CHOICE, &(s).noisy, GATE_NOISY_HELP, policy_noisy_names}, \
+	{                                                                                             \
+		0, "strict", NULL, OPTION_FLAG, &(s).strict, GATE_STRICT_HELP, NULL                   \
+	}
+
 #define GATE_JUDGE_ROWS(s)                                                                                 \
-	{0, "tolerance", "[GLOB:]LIMIT", OPTION_STRINGS, &(s).tolerances, GATE_TOLERANCE_HELP, NULL},      \
-		{0, "policy", "FILE", OPTION_STRING, &(s).policy_path, GATE_POLICY_HELP, NULL},            \
-		{0, "noisy", "MODE", OPTION_CHOICE, &(s).noisy, GATE_NOISY_HELP, policy_noisy_names},      \
-		{0, "strict", NULL, OPTION_FLAG, &(s).strict, GATE_STRICT_HELP, NULL},                     \
+	GATE_RULE_ROWS(s),                                                                                 \
 	{                                                                                                  \
 		0, "advisory", NULL, OPTION_FLAG, &(s).advisory, "print everything, but exit with 0", NULL \
 	}

@@ -37,7 +37,7 @@ def test_each_example_of_the_documentation_has_its_cause_before_and_nothing_afte
         for row in rows:
             assert row["advice"] and row["advice"]["rewrites"], (name, row)
             contains(page, f"**{row['advice']['cause']}**")
-            same(row["advice"]["proof"], f"escapement gate --baseline before.json -- {t.path(name)}-before")
+            same(row["advice"]["proof"], f"escapement compare --patch fix.diff --test -- go run {row['file']}")
         same(audit(t, f"{name}-after"), [], f"what {name}-after allocates")
 
 
@@ -49,7 +49,7 @@ def test_the_text_has_cause_rewrites_and_proof(t):
     words = " ".join(text.split())
     contains(words, "cause: returned: the function returns a pointer to it")
     contains(words, "try: return the value instead of a pointer")
-    contains(words, "prove it: with --update before the change, without after it: escapement gate --baseline before.json -- ")
+    contains(words, "prove it, with the change as fix.diff: escapement compare --patch fix.diff --test -- go run ")
 
 
 harness.main()

@@ -159,6 +159,19 @@ GATE = {
     "sums": [{"benchmark": maybe_text, "worse": boolean, "before": PAIR, "after": PAIR}], "outside": PAIR,
     "bookkeeping": PAIR, "lost": {**LOST, "unexplained_objects": count},
 }
+COMPARE_SIDE = {"name": text, "runtime": maybe_text, "runs": count, "rate": count, "totals": NUMBERS, "collections": maybe_count,
+                "collections_per_second": lambda value: value is None or number(value),
+                "collections_cpu_percent": lambda value: value is None or number(value)}
+COMPARE = {
+    "schema": one_of("escapement.compare/1"), "verdict": one_of("worse", "better", "unchanged"), "command": [text],
+    "sides": [COMPARE_SIDE], "benchmarks": [{"name": text, "before": lambda value: True, "after": lambda value: True}],
+    "compiler": lambda value: value is None or check(value, {"new": count, "gone": count, "changed": count}, "compiler") is None,
+    "words": [{"change": one_of("new", "gone", "changed"), "text": text, "file": text, "line": position, "column": position,
+               "function": maybe_text, "times_before": count, "times_after": count,
+               "before": lambda value: value is None or check(value, PAIR, "before") is None,
+               "after": lambda value: value is None or check(value, PAIR, "after") is None}],
+    "sums": GATE["sums"], "rows": GATE["rows"], "lost": GATE["lost"],
+}
 BASELINE = {
     "schema": one_of("escapement.baseline/2"), "command": [text], "runtime": maybe_text, "rate": count,
     "normalize": Optional(text), "iterations": Optional(count),
@@ -258,6 +271,10 @@ def test_every_key_of_a_gate_and_its_baseline_is_promised_and_there(t):
                                        status=status).stdout)
         check(gate, GATE, f"gate compare {old} {new}")
         same((gate["status"], gate["passed"]), (status, not status))
+        compared = json.loads(t.escapement("compare", profiles[old], profiles[new], "--format", "json", "--escape",
+                                           f"{SAID},{SAID}").stdout)
+        check(compared, COMPARE, f"compare {old} {new}")
+        same(compared["verdict"], {(0, 1): "worse", (1, 0): "better", (0, 2): "worse"}[old, new])
     foo = next(row for row in json.loads(t.escapement("gate", "compare", *profiles[:2], "--format", "json", status=1).stdout)
                ["rows"] if row["function"] == "main.foo")
     same((foo["before"]["objects"], foo["after"]["objects"], foo["after"]["bytes"], foo["allowed"]),

@@ -22,7 +22,7 @@ static struct profile *hostile_profile(void)
 
 static struct gate_counts *counts_of(const struct profile *profile, int runs)
 {
-	struct gate_measurement *measurement = gate_measurement_new();
+	struct gate_measurement *measurement = gate_measurement_new(NULL);
 	struct error error;
 
 	for (int i = 0; i < runs; i++)

@@ -174,21 +174,21 @@ static bool ends_with(const char *text, size_t length, const char *end)
 
 char *advice_proof(const struct audit *audit, const struct audit_row *row)
 {
-	const char *target = audit->profile->target ? audit->profile->target : "PROGRAM";
+	const struct profile *profile = audit->profile;
+	const char *target = profile->target ? profile->target : "", *arguments = strchr(target, ' ');
+	const char *package = profile->process_count ? profile->processes[0].package : NULL;
 	const char *slash = row->file ? strrchr(row->file, '/') : NULL;
-	char *command;
-	int length;
 
 	/* A test binary is built anew by go test, in the directory of the row's file. */
 	if (ends_with(target, strcspn(target, " "), ".test"))
-		length = asprintf(&command, "escapement gate --baseline before.json -- go test -bench . %s%.*s",
-				  slash && *row->file != '/' ? "./"
-				  : slash		     ? ""
-							     : ".",
-				  slash ? (int)(slash - row->file) : 0, slash ? row->file : "");
-	else
-		length = asprintf(&command, "escapement gate --baseline before.json -- %s", target);
-	if (length < 0)
-		memory_out();
-	return command;
+		return memory_format("escapement compare --patch fix.diff --test -- go test -bench . %s%.*s",
+				     slash && *row->file != '/' ? "./"
+				     : slash			? ""
+								: ".",
+				     slash ? (int)(slash - row->file) : 0, slash ? row->file : "");
+	if (package && strcmp(package, "command-line-arguments") == 0) /* built from a list of files */
+		package = row->file;
+	return package ? memory_format("escapement compare --patch fix.diff --test -- go run %s%s", package,
+				       arguments ? arguments : "")
+		       : NULL;
 }

@@ -20,7 +20,10 @@ struct advice {
 /* NULL for rows that did not allocate, are not covered or shared, and for causes that are not known. */
 const struct advice *advice_for(const struct audit_row *row);
 
-/* The command that proves a change: run with --update before it, and without after it. The caller frees it. */
+/*
+ * The command that proves a change which is not made yet, but is at hand as a patch, fix.diff. NULL for programs that say
+ * nothing of what they were built from: those in C. The caller frees it.
+ */
 char *advice_proof(const struct audit *audit, const struct audit_row *row);
 
 #endif

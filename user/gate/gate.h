@@ -30,8 +30,9 @@ extern const char *const gate_change_names[GATE_CHANGE_COUNT + 1]; /* "worse", "
 
 struct gate_row {
 	enum gate_change change;
-	bool fails; /* this row fails the gate */
-	bool note;  /* it got worse or is new, inside a benchmark or program that as a whole did not get worse */
+	bool fails;	/* this row fails the gate */
+	bool one_sided; /* of a benchmark that only one side has */
+	bool note;	/* it got worse or is new, inside a benchmark or program that as a whole did not get worse */
 	const struct gate_site *before, *after; /* NULL where there was, or is, none */
 	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
 	double allowed[VALUE_COUNT]; /* growth that the policy allows, of objects and bytes, in an iteration */
@@ -52,7 +53,8 @@ struct gate_group {
 	double before[VALUE_COUNT], after[VALUE_COUNT];
 	/* Of sites beyond what is allowed for them, less what others shrank by: all, and those with a rule of their own. */
 	double growth[VALUE_COUNT], specific_growth[VALUE_COUNT];
-	bool worse; /* `growth` is beyond what the policy allows everywhere, or `specific_growth` is above 0 */
+	bool one_sided; /* only one side has that benchmark: shown, and not judged, for there is nothing to compare with */
+	bool worse;	/* `growth` is beyond what the policy allows everywhere, or `specific_growth` is above 0 */
 };
 
 struct gate {
@@ -78,7 +80,8 @@ struct gate {
  * Compares. Both sides must outlive the result.
  *
  * The rule: a benchmark (or program) is worse if the sum of its owner's objects or bytes grew beyond the tolerance. A
- * site that is new or worse inside one that is not worse is a note, unless the policy is strict.
+ * site that is new or worse inside one that is not worse is a note, unless the policy is strict. A benchmark that only one
+ * side has is not judged.
  */
 struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
 			  const struct policy *policy); /* never NULL */

@@ -110,7 +110,7 @@ static bool is_fewer(const struct result *a, const struct result *b)
 static struct gate_counts *count_sites(struct profile *below)
 {
 	static const char *const everything[] = {"*"};
-	struct gate_measurement *measurement = gate_measurement_new();
+	struct gate_measurement *measurement = gate_measurement_new(NULL);
 
 	profile_set_modules(below, everything, 1);
 	gate_measurement_add(measurement, below, NULL, NULL);

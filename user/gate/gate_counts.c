@@ -23,8 +23,10 @@ struct gate_counts *gate_counts_new(void)
 	counts->storage = memory_zeroed(1, sizeof(*counts->storage));
 	counts->iterations = 1;
 	counts->rate = 1;
-	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++)
+	for (int i = VALUE_REFILLS; i < VALUE_COUNT; i++) {
 		counts->totals[i] = VALUE_UNMEASURED;
+		counts->costs[i] = (struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
+	}
 	return counts;
 }
 

@@ -61,6 +61,8 @@ struct gate_counts {
 	struct gate_benchmark *benchmarks; /* what `go test -bench -benchmem` printed, by name */
 	size_t benchmark_count;
 	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums over the sites' least; costs: of the runs */
+	/* Of the whole runs: refills and growth, the least and the most; unmeasured in baselines. */
+	struct gate_count costs[VALUE_COUNT];
 	/* Not judged and not in totals, the least of the runs: what has no owner; the library's bookkeeping. */
 	int64_t outside[VALUE_COUNT], bookkeeping[VALUE_COUNT];
 	struct profile_loss loss;     /* of all runs */

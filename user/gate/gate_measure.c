@@ -65,15 +65,17 @@ static int next_cost(int value)
 	return profile_value_next(value, VALUE_COST);
 }
 
-struct gate_measurement *gate_measurement_new(void)
+struct gate_measurement *gate_measurement_new(const char *directory)
 {
 	struct gate_measurement *measurement = memory_zeroed(1, sizeof(*measurement));
 
 	measurement->counts = gate_counts_new();
-	if (getcwd(measurement->directory, sizeof(measurement->directory) - 1))
-		strcat(measurement->directory, "/");
-	else
+	if (directory)
+		snprintf(measurement->directory, sizeof(measurement->directory) - 1, "%s", directory);
+	else if (!getcwd(measurement->directory, sizeof(measurement->directory) - 1))
 		measurement->directory[0] = 0;
+	if (*measurement->directory && measurement->directory[strlen(measurement->directory) - 1] != '/')
+		strcat(measurement->directory, "/");
 	return measurement;
 }
 
@@ -573,6 +575,7 @@ static void finish_costs(struct gate_measurement *measurement)
 {
 	struct gate_counts *counts = measurement->counts;
 
+	memcpy(counts->costs, measurement->costs, sizeof(counts->costs));
 	for (int i = next_cost(-1); i < VALUE_COUNT; i = next_cost(i)) {
 		const struct gate_count *total = &measurement->costs[i];
 		bool steady = !measurement->unsteady_costs && gate_count_steady(total);

@@ -12,7 +12,8 @@
 
 /* Counts in the making, from the profiles of one or more runs of a program. */
 struct gate_measurement;
-struct gate_measurement *gate_measurement_new(void);
+/* `directory` is where the program runs, for the names of its files; NULL: the working directory. */
+struct gate_measurement *gate_measurement_new(const char *directory);
 void gate_measurement_free(struct gate_measurement *measurement); /* NULL is allowed */
 /* What the audit of the first run warned of, such as compiler output of another build; NULL behind the last. The strings
  * live as long as the measurement. */

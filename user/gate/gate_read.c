@@ -24,8 +24,9 @@ static bool is_json(const char *path)
 }
 
 static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
-					 struct error *error)
+					 const struct escape_output *escape, struct error *error)
 {
+	const struct audit_options options = {0};
 	struct gate_measurement *measurement;
 	struct gate_counts *counts;
 	/* the words of the command line are not kept apart in a profile */
@@ -37,8 +38,8 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 		free(program);
 		return NULL;
 	}
-	measurement = gate_measurement_new();
-	gate_measurement_add(measurement, profile, NULL, NULL);
+	measurement = gate_measurement_new(NULL);
+	gate_measurement_add(measurement, profile, escape, &options);
 	counts = gate_measurement_finish(measurement, normalize, error);
 	if (counts && counts->site_count == 0) {
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);
@@ -51,7 +52,8 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	return counts;
 }
 
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error)
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, const struct escape_output *escape,
+				     struct error *error)
 {
 	struct gate_counts *counts;
 	struct profile *profile;
@@ -61,7 +63,7 @@ struct gate_counts *gate_read_counts(const char *path, const char *normalize, st
 	profile = pprof_read(path, error);
 	if (!profile)
 		return NULL;
-	counts = count_profile(profile, path, normalize, error);
+	counts = count_profile(profile, path, normalize, escape, error);
 	profile_free(profile);
 	return counts;
 }

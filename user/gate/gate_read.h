@@ -3,13 +3,16 @@
 #define ESCAPEMENT_GATE_READ_H
 
 #include "base/error.h"
+#include "escape/escape.h"
 #include "gate/gate_counts.h"
 
 /*
  * Reads counts from a file, which is a baseline (JSON) or a recorded profile (pprof). A profile's counts are divided by
- * `normalize` (a site or an expression, gate_normalize.h) unless that is NULL. Returns counts that the caller frees;
+ * `normalize` (a site or an expression, gate_normalize.h) unless that is NULL; its sites get the words of the compiler's
+ * output, which may be NULL. Returns counts that the caller frees;
  * NULL with an error if the file cannot be read, or holds no objects by site.
  */
-struct gate_counts *gate_read_counts(const char *path, const char *normalize, struct error *error);
+struct gate_counts *gate_read_counts(const char *path, const char *normalize, const struct escape_output *escape,
+				     struct error *error);
 
 #endif

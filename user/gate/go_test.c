@@ -53,7 +53,7 @@ static void add_to_goflags(const char *flags)
 
 char **go_test_command(char **words)
 {
-	int at = go_command_find_test((const char *const *)words), count = 0, to = 0;
+	int at = go_command_find((const char *const *)words, "test"), count = 0, to = 0;
 	char **command;
 
 	while (words[count])

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "record/go_memory_profile.h"
 #include "target/descendants.h"
 #include "target/launch.h"
 #include "record/raw_profile.h"
@@ -27,7 +28,7 @@ enum {
 };
 
 /* Runs the program with GOALLOC_PROFILE set. */
-static pid_t start(const struct session_options *options, const char *file, struct error *error)
+static pid_t start(const struct session_options *options, char *const *argv, const char *file, struct error *error)
 {
 	int report[2], failure = 0;
 	pid_t pid;
@@ -38,7 +39,7 @@ static pid_t start(const struct session_options *options, const char *file, stru
 	if (pid == 0) {
 		descendants_die_with_us();
 		setenv("GOALLOC_PROFILE", file, 1);
-		launch_become(options->argv, &options->ignored, &options->user, &options->place, report[1]);
+		launch_become(argv, &options->ignored, &options->user, &options->place, report[1]);
 	}
 	close(report[1]);
 	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {
@@ -94,7 +95,6 @@ static struct profile *describe(char *const *argv)
 	profile->rate = 1;
 	profile->totals_exact = profile->rows_exact = true;
 	profile->row_measured = (1u << VALUE_COUNT) - 1;
-	profile->start_ns = clock_ns(CLOCK_REALTIME);
 	return profile;
 }
 
@@ -141,8 +141,26 @@ static int read_all(struct profile *profile, const char *directory, struct error
 	if (!result && !found)
 		return error_set(error, STATUS_CANNOT_MEASURE,
 				 "the program recorded nothing of itself: it is not on libgoalloc "
-				 "(Go programs need probes: leave out --in-process)");
+				 "(of Go programs only go test can do without probes: leave out --in-process)");
 	return result || !complete ? -1 : 0;
+}
+
+/* What the program left in the directory, as a profile; NULL with an error. */
+static struct profile *read_profile(const struct session_options *options, const char *directory, int64_t start_ns,
+				    struct error *error)
+{
+	struct profile *profile = go_memory_profile_can(options->argv)
+					  ? go_memory_profile_read(directory, options->argv, error)
+					  : describe(options->argv);
+
+	if (!profile)
+		return NULL;
+	profile->start_ns = start_ns;
+	profile->duration_ns = clock_ns(CLOCK_REALTIME) - start_ns;
+	if (go_memory_profile_can(options->argv) || read_all(profile, directory, error) == 0)
+		return profile;
+	profile_free(profile);
+	return NULL;
 }
 
 static void remove_all(const char *directory)
@@ -162,8 +180,10 @@ struct profile *in_process_record(const struct session_options *options, struct 
 {
 	const char *base = getenv("TMPDIR");
 	struct profile *profile;
-	char directory[256], file[300];
-	bool ended, read;
+	char *const *argv = options->argv;
+	char directory[256], file[300], **go_command = NULL;
+	int64_t start_ns;
+	bool ended, go_command_failed;
 	pid_t pid;
 
 	*result = (struct session_result){0};
@@ -179,22 +199,27 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		rmdir(directory);
 		return NULL;
 	}
+	if (go_memory_profile_can(options->argv))
+		argv = go_command = go_memory_profile_command(options->argv, directory);
 	descendants_adopt(true);
-	pid = start(options, file, error);
+	start_ns = clock_ns(CLOCK_REALTIME);
+	pid = start(options, argv, file, error);
+	go_memory_profile_free_command(go_command);
 	if (pid < 0) {
 		descendants_adopt(false);
 		rmdir(directory);
 		return NULL;
 	}
-	profile = describe(options->argv);
 	ended = wait_for(pid, options, result);
 	if (!ended || result->asked || options->end_all)
 		descendants_end(TERM_GRACE_MS);
 	descendants_adopt(false);
-	profile->duration_ns = clock_ns(CLOCK_REALTIME) - profile->start_ns;
-	read = read_all(profile, directory, error) == 0;
+	go_command_failed = go_memory_profile_can(options->argv) && result->wait_status != 0;
+	profile = read_profile(options, directory, start_ns, error);
+	if (!profile && go_command_failed)
+		error_set(error, STATUS_CANNOT_MEASURE, "go test failed: its output is above");
 	remove_all(directory);
-	if (!ended && read)
+	if (!ended && profile)
 		profile_warn(profile,
 			     "the program did not end within %.1f s of being asked to, so it was killed: what it had "
 			     "not written yet is missing",
@@ -205,10 +230,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 			"the program did not end within %.1f s of being asked to, so it was killed before it wrote what it "
 			"had allocated",
 			(double)grace_ms(options) / 1e3);
-	if (read)
-		return profile;
-	profile_free(profile);
-	return NULL;
+	return profile;
 }
 
 struct profile *in_process_import(const char *path, struct error *error)
@@ -216,7 +238,6 @@ struct profile *in_process_import(const char *path, struct error *error)
 	char *const none[] = {NULL};
 	struct profile *profile = describe(none);
 
-	profile->start_ns = 0; /* not known */
 	if (raw_profile_read(profile, path, error)) {
 		profile_free(profile);
 		return NULL;

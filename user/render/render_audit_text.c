@@ -268,7 +268,8 @@ static void print_advice(const struct page *page, const struct audit_row *row)
 	for (size_t i = 0; i < sizeof(advice->rewrites) / sizeof(*advice->rewrites) && advice->rewrites[i]; i++)
 		print_wrapped(page, INDENT, text_of("try: %s", advice->rewrites[i]));
 	proof = advice_proof(page->audit, row);
-	print_wrapped(page, INDENT, text_of("prove it: with --update before the change, without after it: %s", proof));
+	if (proof)
+		print_wrapped(page, INDENT, text_of("prove it, with the change as fix.diff: %s", proof));
 	free(proof);
 }
 

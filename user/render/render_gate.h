@@ -9,6 +9,7 @@
 
 #include "gate/gate.h"
 #include "gate/gate_contract.h"
+#include "text/json.h"
 
 /*
  * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.gate/2, Markdown is for
@@ -52,6 +53,14 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 GATE_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
 
+/* What several documents have of a gate: a table of the sites that fail, and of others that changed while there is room; the
+ * same in Markdown, after `written` bytes of the page; objects of JSON. */
+void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style);
+void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written);
+cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row);
+cJSON *gate_sum_object(const struct gate_group *group);
+cJSON *gate_number_object(double number); /* null where not measured */
+
 /* One line for each contract, with what was counted below its function and in how many calls. */
 void render_contracts(FILE *stream, const struct gate_contracts *contracts);
 
@@ -86,7 +95,9 @@ const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* A sentence: "main.boo allocates 201 objects (200 before), …". */
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
 			 const struct gate_style *style);
-/* "1 site got worse, 2 are better, 30 unchanged". */
+/* "1 worse, 2 better, 30 unchanged sites". */
+const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate);
+/* "gate passed: 2 better, 30 unchanged sites". */
 const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_style *style);
 
 #endif

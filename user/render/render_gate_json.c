@@ -5,7 +5,7 @@
 #include "text/json.h"
 #include "render/render_gate.h"
 
-static cJSON *number(double value)
+cJSON *gate_number_object(double value)
 {
 	char text[40];
 
@@ -29,10 +29,10 @@ static cJSON *values(const struct gate_counts *side, const struct gate_site *sit
 		const struct gate_count *count = &site->counts[i];
 		char name[40];
 
-		json_add(object, profile_values[i].key, number(gate_value(side, site, i)));
+		json_add(object, profile_values[i].key, gate_number_object(gate_value(side, site, i)));
 		snprintf(name, sizeof(name), "%s_max", profile_values[i].key);
 		if (!gate_count_steady(count))
-			json_add(object, name, number((double)count->most / side->iterations));
+			json_add(object, name, gate_number_object((double)count->most / side->iterations));
 	}
 	return object;
 }
@@ -42,11 +42,11 @@ static cJSON *totals(const double *sums)
 	cJSON *object = json_object();
 
 	for (int i = gate_value_next(-1); i < VALUE_COUNT; i = gate_value_next(i))
-		json_add(object, profile_values[i].key, number(sums[i]));
+		json_add(object, profile_values[i].key, gate_number_object(sums[i]));
 	return object;
 }
 
-static cJSON *row_object(const struct gate *gate, const struct gate_row *row)
+cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row)
 {
 	const struct gate_site *site = gate_row_site(row);
 	cJSON *object = json_object(), *allowed = json_object();
@@ -70,15 +70,15 @@ static cJSON *row_object(const struct gate *gate, const struct gate_row *row)
 		      row->change == GATE_MOVED && row->before && row->after ? row->before->function : NULL);
 	json_add(object, "before", values(gate->before, row->before));
 	json_add(object, "after", values(gate->after, row->after));
-	json_add(allowed, "objects", number(row->allowed[VALUE_OBJECTS]));
-	json_add(allowed, "bytes", number(row->allowed[VALUE_BYTES]));
+	json_add(allowed, "objects", gate_number_object(row->allowed[VALUE_OBJECTS]));
+	json_add(allowed, "bytes", gate_number_object(row->allowed[VALUE_BYTES]));
 	json_add(object, "allowed", allowed);
 	return object;
 }
 
 static cJSON *integer(int64_t value)
 {
-	return number((double)value);
+	return gate_number_object((double)value);
 }
 
 static cJSON *unjudged(const int64_t *values)
@@ -94,12 +94,12 @@ static cJSON *sum_values(const double *values)
 {
 	cJSON *object = json_object();
 
-	json_add(object, "objects", number(values[VALUE_OBJECTS]));
-	json_add(object, "bytes", number(values[VALUE_BYTES]));
+	json_add(object, "objects", gate_number_object(values[VALUE_OBJECTS]));
+	json_add(object, "bytes", gate_number_object(values[VALUE_BYTES]));
 	return object;
 }
 
-static cJSON *sum_object(const struct gate_group *group)
+cJSON *gate_sum_object(const struct gate_group *group)
 {
 	cJSON *object = json_object();
 
@@ -130,11 +130,11 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "runs", integer(after->runs));
 	json_document_rows_begin(&document, "sums");
 	for (size_t i = 0; i < gate->group_count; i++)
-		json_document_row(&document, sum_object(&gate->groups[i]));
+		json_document_row(&document, gate_sum_object(&gate->groups[i]));
 	json_document_rows_end(&document);
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < gate->row_count; i++)
-		json_document_row(&document, row_object(gate, &gate->rows[i]));
+		json_document_row(&document, gate_row_object(gate, &gate->rows[i]));
 	json_document_rows_end(&document);
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++)
 		json_add_integer(changes, gate_change_names[i], (int64_t)gate->changes[i]);

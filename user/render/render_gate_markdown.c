@@ -74,14 +74,12 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 	putc('\n', stream);
 }
 
-void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style)
+void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written)
 {
-	char summary[GATE_TEXT_SIZE], *text;
-	size_t written = 0, left_out = 0, length;
+	char *text;
+	size_t left_out = 0, length;
 	bool head = false;
 
-	gate_summary(summary, gate, style);
-	written += (size_t)fprintf(stream, "### Allocations: %s\n\n", summary);
 	for (size_t i = 0; i < gate->row_count; i++) {
 		FILE *row;
 
@@ -114,4 +112,12 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 		text_put(stream, TEXT_MARKDOWN, gate->after->normalize);
 		fputs(".\n", stream);
 	}
+}
+
+void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	char summary[GATE_TEXT_SIZE];
+	int written = fprintf(stream, "### Allocations: %s\n\n", gate_summary(summary, gate, style));
+
+	render_gate_markdown_rows(stream, gate, style, written > 0 ? (size_t)written : 0);
 }

@@ -93,8 +93,7 @@ static int table_lines(const struct gate *gate, const struct gate_row *row)
 	return count > numbers ? count : numbers;
 }
 
-/* Prints the failing sites, and others while there is room. Returns how many are left out. */
-static size_t print_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
+void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	enum { ROOM = 12 }; /* a gate that passes fits on a screen */
 	struct table *table = NULL;
@@ -118,7 +117,8 @@ static size_t print_rows(FILE *stream, const struct gate *gate, const struct gat
 	}
 	if (table)
 		table_print(table);
-	return left_out;
+	if (left_out)
+		fprintf(stream, "%zu more site%s changed; --all shows them\n", left_out, left_out == 1 ? "" : "s");
 }
 
 static void print_unjudged(FILE *stream, const char *what, const int64_t *before, const int64_t *after)
@@ -138,14 +138,11 @@ void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_s
 {
 	const struct terminal_style *colors = terminal_style(style->color);
 	char summary[GATE_TEXT_SIZE], *sums;
-	size_t left_out;
 
 	sums = gate_sums(gate, style);
 	fputs(sums, stream);
 	free(sums);
-	left_out = print_rows(stream, gate, style);
-	if (left_out)
-		fprintf(stream, "%zu more site%s changed; --all shows them\n", left_out, left_out == 1 ? "" : "s");
+	render_gate_rows(stream, gate, style);
 	if (gate->after->normalize)
 		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
 	print_unjudged(stream, "outside of the program's own code", gate->before->outside, gate->after->outside);

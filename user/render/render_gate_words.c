@@ -120,16 +120,14 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	return text;
 }
 
-const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_style *style)
+const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate)
 {
 	static const char *const words[GATE_CHANGE_COUNT] = {
 		"worse", "new", "noisy", "worse within tolerance", "moved", "better", "gone", "unchanged",
 	};
-	const struct profile_loss *loss = &gate->loss;
 	bool any = false;
 
-	snprintf(text, GATE_TEXT_SIZE, "gate %s%s: ", gate->failed ? "failed" : "passed",
-		 style->advisory && gate->failed ? " (advisory)" : "");
+	*text = 0;
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++) {
 		if (!gate->changes[i])
 			continue;
@@ -137,6 +135,16 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 		any = true;
 	}
 	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
+	return text;
+}
+
+const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_style *style)
+{
+	const struct profile_loss *loss = &gate->loss;
+	char changes[GATE_TEXT_SIZE];
+
+	snprintf(text, GATE_TEXT_SIZE, "gate %s%s: %.1900s", gate->failed ? "failed" : "passed",
+		 style->advisory && gate->failed ? " (advisory)" : "", gate_changes_text(changes, gate));
 	if (gate->totals_before[VALUE_OBJECTS] == VALUE_UNMEASURED &&
 	    !gate->failed) /* contracts alone: they are printed */
 		snprintf(text, GATE_TEXT_SIZE, "gate passed");

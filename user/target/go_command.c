@@ -18,8 +18,8 @@ static bool is_go(const char *word)
 	return !name[2] || (name[2] >= '0' && name[2] <= '9' && !name[2 + strspn(name + 2, "0123456789.rcbeta")]);
 }
 
-/* Returns the index of "test" in a command whose first word is go; -1 if it is not `go test`. */
-static int test_word(const char *const *words)
+/* Returns the index of the subcommand in a command whose first word is go; -1 if it is another one. */
+static int subcommand_at(const char *const *words, const char *subcommand)
 {
 	int i = 1;
 
@@ -29,18 +29,18 @@ static int test_word(const char *const *words)
 		i = 3;
 	else if (words[1] && strncmp(words[1], "-C=", 3) == 0)
 		i = 2;
-	return words[i] && strcmp(words[i], "test") == 0 ? i : -1;
+	return words[i] && strcmp(words[i], subcommand) == 0 ? i : -1;
 }
 
 bool go_command_is_test(const char *const *words)
 {
-	return test_word(words) > 0;
+	return subcommand_at(words, "test") > 0;
 }
 
-int go_command_find_test(const char *const *words)
+int go_command_find(const char *const *words, const char *subcommand)
 {
 	for (int i = 0; words[i]; i++) {
-		int at = test_word(words + i);
+		int at = subcommand_at(words + i, subcommand);
 
 		if (at > 0)
 			return i + at;

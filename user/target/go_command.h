@@ -12,8 +12,8 @@
 /* Whether these NULL-terminated words are a `go test` command: "go" or "go1.26", optionally -C DIR, then "test". */
 bool go_command_is_test(const char *const *words);
 
-/* Returns the index of "test" of such a command anywhere in the words ("env A=1 go test"); -1 if there is none. */
-int go_command_find_test(const char *const *words);
+/* Returns the index of a subcommand ("test", "run") of go anywhere in the words ("env A=1 go test"); -1 if none. */
+int go_command_find(const char *const *words, const char *subcommand);
 
 /*
  * Whether a live process, or one of its ancestors up to and including process `root`, is a `go test` command. False if

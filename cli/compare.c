@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compare.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/output.h"
+#include "cli.h"
+#include "compare/comparison.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_parser.h"
+#include "gate/gate_read.h"
+#include "render/render_compare.h"
+#include "text/terminal.h"
+
+enum fail_on { FAIL_ON_NOTHING, FAIL_ON_WORSE };
+static const char *const fail_on_names[] = {"nothing", "worse", NULL};
+
+/* Reads "OLD,NEW" of --escape. */
+static int read_escapes(const char *text, struct compare_side sides[2], struct error *error)
+{
+	const char *comma = strchr(text, ',');
+
+	if (!comma || comma == text || !comma[1] || strchr(comma + 1, ','))
+		return error_set(error, STATUS_USAGE,
+				 "--escape takes two files of compiler output, OLD.txt,NEW.txt, not '%s'", text);
+	for (int i = 0; i < 2; i++) {
+		char *name = i ? memory_text(comma + 1) : memory_text_of(text, (size_t)(comma - text));
+
+		sides[i].escape = escape_read(name, error);
+		free(name);
+		if (!sides[i].escape)
+			return -1;
+		escape_name_functions(sides[i].escape, ".");
+	}
+	return 0;
+}
+
+/* Two recordings, or baselines. */
+static int compare_files(struct compare_options *options, char **names, struct compare_side sides[2],
+			 struct error *error)
+{
+	const char *normalize = options->normalize ? options->normalize : options->settings.policy.normalize;
+
+	if (options->escape && read_escapes(options->escape, sides, error))
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		sides[i].name = memory_text(names[i]);
+		sides[i].counts = gate_read_counts(names[i], normalize, sides[i].escape, error);
+		if (!sides[i].counts)
+			return -1;
+	}
+	if (sides[0].counts->rate != sides[1].counts->rate)
+		cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
+			 ": a count and an estimate differ without any change",
+			 names[0], sides[0].counts->rate, names[1], sides[1].counts->rate);
+	return 0;
+}
+
+static int print(const struct compare_options *options, const struct comparison *comparison)
+{
+	const struct gate *gate = comparison->gate;
+	struct output output;
+	struct error error;
+
+	if (output_open(&output, options->settings.output ? options->settings.output : "-", &error))
+		return cli_fail(&error);
+	render_compare(output.stream, comparison, (enum compare_format)options->settings.format,
+		       &(struct gate_style){
+			       .width = terminal_width(output.stream),
+			       .color = terminal_has_color((enum terminal_color)options->settings.color, output.stream),
+			       .all = options->settings.all,
+			       .what = options->settings.what});
+	if (output_commit(&output, &error))
+		return cli_fail(&error);
+	if (profile_loss_any(&gate->loss))
+		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
+			 "): the counts are a lower bound",
+			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
+	if (comparison->verdict == COMPARISON_WORSE && options->fail_on == FAIL_ON_WORSE)
+		return STATUS_FOUND;
+	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;
+}
+
+/* How many of the ways to get two builds are given. */
+static int ways(const struct compare_options *options)
+{
+	return (options->base != NULL) + (options->overlay != NULL) + (options->patch != NULL) + (options->go != NULL);
+}
+
+static int check_usage(const struct compare_options *options, int operands, bool separator, struct error *error)
+{
+	int given = ways(options);
+
+	if (given > 1)
+		return error_set(error, STATUS_USAGE, "give one of --base, --overlay, --patch and --go");
+	if (options->settings.policy.contract_count)
+		return error_set(error, STATUS_USAGE, "contracts (under) are judged by gate --under, not by compare");
+	if (options->runs < 0 || options->runs > 1000)
+		return error_set(error, STATUS_USAGE, "--runs is a number from 1 to 1000");
+	if (options->head && !options->base)
+		return error_set(error, STATUS_USAGE, "--head needs --base");
+	if (options->test && !options->overlay && !options->patch)
+		return error_set(error, STATUS_USAGE, "--test needs --patch or --overlay");
+	if (given && options->escape)
+		return error_set(error, STATUS_USAGE,
+				 "--escape is for two recordings: builds ask the compiler themselves");
+	if (given && (!separator || !operands))
+		return error_set(error, STATUS_USAGE,
+				 "nothing to run: give -- PROGRAM, such as -- go test -bench . ./pkg");
+	if (!given && separator)
+		return error_set(error, STATUS_USAGE, "compared with what? give --base, --overlay, --patch or --go");
+	if (!given && operands != 2)
+		return error_set(error, STATUS_USAGE,
+				 "compare takes two recordings, OLD and NEW, or --base, --overlay, --patch or --go and "
+				 "-- PROGRAM");
+	return 0;
+}
+
+static int run_compare(struct compare_options *options, int argc, char **argv, int first, bool separator)
+{
+	struct compare_side sides[2] = {{.number = 0}, {.number = 1}};
+	struct comparison *comparison;
+	struct error error;
+	int status;
+	bool builds = ways(options) > 0;
+
+	if (gate_settings_read(&options->settings, &error) || check_usage(options, argc - first, separator, &error) ||
+	    (builds ? compare_builds(options, argv + first, sides, &error)
+		    : compare_files(options, argv + first, sides, &error))) {
+		status = cli_fail(&error);
+	} else {
+		comparison = comparison_new(&sides[0], &sides[1], builds ? (const char *const *)argv + first : NULL,
+					    &options->settings.policy);
+		status = print(options, comparison);
+		comparison_free(comparison);
+	}
+	compare_side_clear(&sides[0]);
+	compare_side_clear(&sides[1]);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct compare_options options = {.settings = GATE_SETTINGS_DEFAULTS,
+					  .recording = {.rate = 1, .end_all = true}};
+	const struct option_row rows[] = {
+		{0, NULL, NULL, 0, NULL, "two builds", NULL},
+		{0, "base", "REV", OPTION_STRING, &options.base,
+		 "the git revision to compare with; both sides are built in worktrees outside of your tree", NULL},
+		{0, "head", "REV", OPTION_STRING, &options.head,
+		 "the revision after (default: the tree as it is, changes that are not committed included)", NULL},
+		{0, "patch", "FILE", OPTION_STRING, &options.patch,
+		 "as it is, and with this patch (git diff, diff -u); the source stays as it is", NULL},
+		{0, "overlay", "FILE", OPTION_STRING, &options.overlay,
+		 "the same with an overlay as go build takes it, {\"Replace\": {FILE: FILE}}", NULL},
+		{0, "test", NULL, OPTION_FLAG, &options.test,
+		 "with these two: run go test ./... on the changed copy first", NULL},
+		{0, "go", "A,B", OPTION_STRING, &options.go,
+		 "two Go toolchains: versions as 1.26 (goN in PATH, ~/sdk, Debian's, packaging/go-toolchain's), or paths",
+		 NULL},
+		{0, "build", "COMMAND", OPTION_STRING, &options.build,
+		 "how PROGRAM is built, by sh, in each directory; go test and go run need none", NULL},
+		{0, NULL, NULL, 0, NULL, "what to measure", NULL},
+		{0, "escape", "OLD,NEW", OPTION_STRING, &options.escape,
+		 "of two recordings: output of go build -gcflags=-m=2 of both", NULL},
+		{0, "runs", "N", OPTION_INTEGER, &options.runs,
+		 "number of runs of each side (default 3); the smallest count decides", NULL},
+		{0, "module", "GLOB", OPTION_STRINGS, &options.modules,
+		 "packages that own allocations, by import path (default: the program's main module); may be given again",
+		 NULL},
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize,
+		 "count in an iteration; see gate --help", NULL},
+		{0, "user", "NAME", OPTION_STRING, &options.recording.user, RECORDING_USER_HELP, NULL},
+		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
+		{0, "fail-on", "VERDICT", OPTION_CHOICE, &options.fail_on, "exit with 1 if that is the verdict",
+		 fail_on_names},
+		GATE_RULE_ROWS(options.settings),
+		{0, NULL, NULL, 0, NULL, "output", NULL},
+		{0, "format", "FORMAT", OPTION_CHOICE, &options.settings.format, "how to write it",
+		 compare_format_names},
+		{'o', "output", "FILE", OPTION_STRING, &options.settings.output,
+		 "write there (default: standard output)", NULL},
+		{0, "all", NULL, OPTION_FLAG, &options.settings.all, "text, markdown: unchanged sites too", NULL},
+		{0, "color", "WHEN", OPTION_CHOICE, &options.settings.color, "colours", terminal_color_choices},
+		{0},
+	};
+	const struct option_usage usage = {
+		.synopsis = "compare [OPTIONS] --base REV -- PROGRAM [ARG...]\n"
+			    "       escapement compare [OPTIONS] (--patch FILE | --overlay FILE) -- PROGRAM [ARG...]\n"
+			    "       escapement compare [OPTIONS] --go A,B -- PROGRAM [ARG...]\n"
+			    "       escapement compare [OPTIONS] OLD NEW",
+		.description =
+			"Builds two of a program, runs both in turns, and prints what the compiler says otherwise, the counts "
+			"that changed, and what that means for the allocator and the collector. PROGRAM is go test, go run, "
+			"or what --build builds; its output goes to standard error. OLD and NEW are recordings. Exits with 3 "
+			"if a side does not build.",
+		.examples = "  escapement compare --base main -- go test -bench . ./pkg\n"
+			    "  escapement compare --patch fix.diff --test -- go run ./cmd/prog args\n"
+			    "  escapement compare --go 1.26,1.27 -- go test -bench . ./pkg\n"
+			    "  escapement compare --base HEAD~1 --build make -- ./prog args\n"
+			    "  escapement compare --fail-on worse old.pb.gz new.pb.gz\n",
+		.rows = rows,
+	};
+	bool separator;
+	int status, first = options_parse(argc, argv, &usage, &separator);
+
+	status = first < 0 ? options_status(first) : run_compare(&options, argc, argv, first, separator);
+	gate_settings_free(&options.settings);
+	free(options.modules.values);
+	return status;
+}
+
+const struct command command_compare = {"compare", "two builds or recordings of a program, side by side", run};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Two builds of one program: made ready, built, run in turns, and what was made on the way removed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cli.h"
+#include "compare.h"
+#include "compare/go_line.h"
+#include "compare/overlay.h"
+#include "compare/revision.h"
+#include "compare/toolchain.h"
+#include "counted_run.h"
+#include "gate/gate_measure.h"
+
+struct builds {
+	struct compare_options *options;
+	struct workspace workspace;
+	struct repository_view *repository; /* NULL: not of revisions */
+	struct compare_side *sides;
+	char **words;
+};
+
+static int prepare_revisions(struct builds *builds, struct error *error)
+{
+	const char *const revisions[2] = {builds->options->base, builds->options->head};
+
+	builds->repository = repository_view_open(&builds->workspace, error);
+	if (!builds->repository)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		struct compare_side *side = &builds->sides[i];
+
+		side->directory = repository_view_check_out(builds->repository, revisions[i], &side->name, error);
+		if (!side->directory)
+			return -1;
+	}
+	return 0;
+}
+
+static int prepare_overlay(struct builds *builds, struct error *error)
+{
+	const struct compare_options *options = builds->options;
+	const char *file = options->patch ? options->patch : options->overlay;
+	struct compare_side *after = &builds->sides[1];
+
+	builds->sides[0].name = memory_text("the source as it is");
+	after->name = memory_format("with %s", file);
+	after->overlay =
+		options->patch ? overlay_of_patch(&builds->workspace, file, error) : overlay_check(file, error);
+	return after->overlay ? 0 : -1;
+}
+
+static int prepare_toolchains(struct builds *builds, struct error *error)
+{
+	const char *list = builds->options->go, *comma = strchr(list, ',');
+	const struct identity *user = &builds->workspace.user;
+	const char *home = user->other ? user->home : getenv("HOME");
+
+	if (!comma || comma == list || !comma[1] || strchr(comma + 1, ','))
+		return error_set(error, STATUS_USAGE, "--go takes two toolchains, such as 1.26,1.27, not '%s'", list);
+	for (int i = 0; i < 2; i++) {
+		struct compare_side *side = &builds->sides[i];
+		char *name = i ? memory_text(comma + 1) : memory_text_of(list, (size_t)(comma - list)), *directory;
+		static const char *const words[] = {"go", "env", "GOVERSION", NULL};
+		struct subprocess process = workspace_command(&builds->workspace, words);
+
+		directory = toolchain_find(name, home ? home : "/", error);
+		free(name);
+		if (!directory)
+			return -1;
+		compare_side_use_toolchain(side, directory);
+		free(directory);
+		process.place = compare_side_place(side);
+		side->name = workspace_run(&builds->workspace, &process, error);
+		if (!side->name)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whether what is to be run can be built in another place. */
+static int check_words(const struct builds *builds, struct error *error)
+{
+	const struct compare_options *options = builds->options;
+	struct go_line *line = go_line_read(builds->words);
+	bool go = line != NULL, overlaid = line && line->flag_count && strstr(line->flags[0], "-overlay");
+
+	go_line_free(line);
+	if (overlaid && (options->overlay || options->patch))
+		return error_set(error, STATUS_USAGE, "the command has an -overlay of its own");
+	if (go && options->build)
+		return error_set(error, STATUS_USAGE, "go test and go run build by themselves: leave out --build");
+	if (!go && (options->overlay || options->patch))
+		return error_set(error, STATUS_USAGE, "--patch and --overlay need go test or go run, not '%s'",
+				 builds->words[0]);
+	if (!go && !options->build)
+		return error_set(error, STATUS_USAGE,
+				 "nothing says how '%s' is built: give go test or go run, or --build COMMAND",
+				 builds->words[0]);
+	return 0;
+}
+
+static int prepare(struct builds *builds, struct error *error)
+{
+	const struct compare_options *options = builds->options;
+
+	if (options->base)
+		return prepare_revisions(builds, error);
+	return options->go ? prepare_toolchains(builds, error) : prepare_overlay(builds, error);
+}
+
+static int build(struct builds *builds, struct error *error)
+{
+	for (int i = 0; i < 2; i++) {
+		if (cli_verbosity >= 0)
+			cli_say("building: %s", builds->sides[i].name);
+		if (compare_side_build(&builds->sides[i], &builds->workspace, builds->words, builds->options->build,
+				       error))
+			return -1;
+	}
+	if (!builds->options->test)
+		return 0;
+	if (compare_side_test(&builds->sides[1], &builds->workspace, builds->words, error))
+		return -1;
+	cli_say("go test ./... passes: %s", builds->sides[1].name);
+	return 0;
+}
+
+/* One run of one side. */
+static int run_side(struct builds *builds, struct compare_side *side, struct gate_measurement *measurement,
+		    struct error *error)
+{
+	struct compare_options *options = builds->options;
+	const struct audit_options audit = {0};
+	struct profile *profile;
+
+	options->recording.place = compare_side_place(side);
+	profile = counted_run(&options->recording, side->words, gate_measurement_counts(measurement), error);
+	if (!profile)
+		return error_prefix(error, "%s", side->name);
+	for (size_t i = 0; i < profile->warning_count; i++)
+		cli_warn("%s", profile->warnings[i]);
+	profile_set_modules(profile, options->modules.values, (size_t)options->modules.count);
+	gate_measurement_add(measurement, profile, side->escape, &audit);
+	profile_free(profile);
+	return 0;
+}
+
+/* In turns, so that what else the machine does comes to both. */
+static int measure(struct builds *builds, struct error *error)
+{
+	const struct policy *policy = &builds->options->settings.policy;
+	const char *normalize = builds->options->normalize ? builds->options->normalize : policy->normalize;
+	int64_t runs = builds->options->runs ? builds->options->runs : policy->runs;
+	struct gate_measurement *measurements[2];
+	int failed = 0;
+
+	builds->options->recording.go_tests = true;
+	for (int i = 0; i < 2; i++)
+		measurements[i] = gate_measurement_new(builds->sides[i].directory);
+	for (int64_t run = 0; run < runs && !failed; run++) {
+		for (int i = 0; i < 2 && !failed; i++)
+			failed = run_side(builds, &builds->sides[i], measurements[i], error);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct compare_side *side = &builds->sides[i];
+
+		if (failed) {
+			gate_measurement_free(measurements[i]);
+			continue;
+		}
+		side->counts = gate_measurement_finish(measurements[i], normalize, error);
+		failed = side->counts ? 0 : error_prefix(error, "%s", side->name);
+		if (side->counts)
+			gate_counts_command(side->counts, (const char *const *)builds->words);
+	}
+	return failed;
+}
+
+/* Go's collector: a run of each side without probes, which would slow everything but it. */
+static int trace(struct builds *builds, struct error *error)
+{
+	for (int i = 0; i < 2; i++) {
+		const char *runtime = builds->sides[i].counts->runtime;
+
+		if (!runtime || strncmp(runtime, "go1.", 4) != 0)
+			return 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (compare_side_trace(&builds->sides[i], &builds->workspace, error))
+			return error_prefix(error, "%s", builds->sides[i].name);
+	}
+	return 0;
+}
+
+int compare_builds(struct compare_options *options, char **words, struct compare_side sides[2], struct error *error)
+{
+	struct builds builds = {.options = options, .sides = sides, .words = words};
+	const volatile sig_atomic_t *stop = recording_watch_signals();
+	struct identity user;
+	struct error left;
+	int failed;
+
+	if (check_words(&builds, error) || identity_find(options->recording.user, &user, error) ||
+	    workspace_make(&builds.workspace, &user, stop, error))
+		return -1;
+	failed = prepare(&builds, error) || build(&builds, error) || measure(&builds, error) || trace(&builds, error);
+	if (repository_view_close(builds.repository, &left))
+		cli_warn("a worktree is left: %s; 'git worktree prune' forgets it", left.text);
+	if (workspace_remove(&builds.workspace, &left))
+		cli_warn("%s", left.text);
+	return failed ? -1 : 0;
+}

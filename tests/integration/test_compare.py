@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two builds of a program side by side: revisions, overlays, patches, toolchains; and what is left of it: nothing."""
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+
+import harness
+from harness import contains, same
+
+POINT = """package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+)
+
+type point struct{ x, y int }
+
+//go:noinline
+func sum(p *point) int { return p.x + p.y }
+
+//go:noinline
+func mk(i int) *point { return &point{i, i} }
+
+//go:noinline
+func work(n int) int {
+	t := 0
+	for i := 0; i < n; i++ {
+		t += sum(mk(i))
+	}
+	return t
+}
+
+const side = "before"
+
+func main() {
+	fmt.Fprintln(os.Stderr, work(100000))
+	if name := os.Getenv("NOTES"); name != "" {
+		var statistics runtime.MemStats
+		file, _ := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+		churn()
+		runtime.ReadMemStats(&statistics)
+		fmt.Fprintln(file, side, statistics.NumGC)
+		file.Close()
+	}
+}
+
+var sink []byte
+
+func churn() {
+	for i := 0; i < rounds; i++ {
+		sink = make([]byte, 1<<20)
+	}
+}
+
+const rounds = 400
+"""
+VALUE = POINT.replace("func mk(i int) *point { return &point{i, i} }", "func mk(i int) point { return point{i, i} }") \
+    .replace("t += sum(mk(i))", "p := mk(i)\n\t\tt += sum(&p)").replace('side = "before"', 'side = "after"') \
+    .replace("rounds = 400", "rounds = 40")
+CODEC = """package codec
+
+type Box struct{ a, b int }
+
+//go:noinline
+func Parse(n int) *Box { return &Box{n, n} }
+"""
+CODEC_TEST = """package codec
+
+import "testing"
+
+var box *Box
+
+func TestParse(t *testing.T) {
+	if Parse(3).a != 3 {
+		t.Fatal("not 3")
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for i := 0; i < b.N; i++ {
+		box = Parse(i)
+	}
+}
+"""
+TWO = CODEC.replace("return &Box{n, n}", "spare = &Box{n, n}\n\treturn &Box{n, n}").replace("//go", "var spare *Box\n\n//go")
+
+
+def environment(t, version="1.24", **more):
+    go = harness.go_toolchain(version)
+    return {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}", "GOCACHE": str(harness.BUILD / "go-cache"),
+            "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "HOME": str(t.directory), "NO_COLOR": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null", "TMPDIR": str(t.directory / "tmp"), **more}
+
+
+def files(t, **texts):
+    harness.require_root()
+    directory = t.path("m")
+    (t.directory / "tmp").mkdir(exist_ok=True)
+    directory.mkdir(exist_ok=True)
+    (directory / "go.mod").write_text("module example.com/m\n\ngo 1.19\n")
+    for name, text in texts.items():
+        (directory / f"{name}.go").write_text(text)
+    return directory
+
+
+def git(directory, *words):
+    return subprocess.run(["git", "-C", directory, "-c", "user.email=a@b", "-c", "user.name=a", *words], check=True,
+                          capture_output=True, text=True).stdout
+
+
+def commit(directory, message):
+    git(directory, "add", "-A")
+    git(directory, "commit", "-qm", message)
+
+
+def repository(t, **texts):
+    directory = files(t, **texts)
+    git(directory, "init", "-q", "-b", "main", ".")
+    commit(directory, "first")
+    return directory
+
+
+def contents(directory):
+    """{name: hash} of all files below, links and owners included."""
+    found = {}
+    for root, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(root, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, directory)] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def compare(t, directory, *words, status=0, **options):
+    options.setdefault("env", environment(t))
+    done = t.escapement("compare", *words, cwd=directory, status=status, **options)
+    same(sorted(os.listdir(t.directory / "tmp")), [], "what is left in the temporary directory")
+    return done
+
+
+def row(document, function):
+    found = [row for row in document["rows"] if row["function"] == function and row["type"] != "string"]
+    assert found, [row["function"] for row in document["rows"]]
+    return found[0]
+
+
+def test_a_fix_is_proven_by_an_overlay_before_it_is_made(t):
+    directory = files(t, main=POINT)
+    t.path("patched.txt").write_text(VALUE)
+    t.path("o.json").write_text(json.dumps({"Replace": {str(directory / "main.go"): str(t.path("patched.txt"))}}))
+    before = contents(directory)
+    done = compare(t, directory, "--overlay", t.path("o.json"), "--runs", "1", "--", "go", "run", ".")
+    same(contents(directory), before)
+    contains(done.stdout, "`&point{...}` no longer escapes to the heap: 100,000 -> 0 objects")
+    refills = re.search(r"allocator: refills (\d+) -> (\d+)", done.stdout)
+    assert int(refills[1]) > int(refills[2]) + 150, done.stdout  # 100,000 objects of 16 bytes in spans of 512
+    contains(done.stdout, "better: ")
+    assert max(map(len, done.stdout.splitlines())) <= 80, done.stdout
+    same(t.run("grep", "-c", "Replace", t.path("o.json")).stdout.strip(), "1")
+    # what is no overlay is known before anything is built
+    t.path("bad.json").write_text("[]")
+    contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr,
+             "is no overlay")
+
+
+def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
+    directory = repository(t, codec=TWO, codec_test=CODEC_TEST)
+    (directory / "codec.go").write_text(CODEC)
+    patch = t.path("fix.diff")
+    patch.write_text(git(directory, "diff"))
+    git(directory, "checkout", "-q", ".")
+    before = contents(directory)
+    words = ("--patch", patch, "--runs", "1", "--format", "json", "--", "go", "test", "-run", "^$", "-bench", ".", ".")
+    done = compare(t, directory, "--test", *words)
+    contains(done.stderr, "go test ./... passes: with")
+    document = json.loads(done.stdout)
+    same(document["benchmarks"], [{"name": "BenchmarkParse", "before": {"allocs": 2, "bytes": 32},
+                                   "after": {"allocs": 1, "bytes": 16}}])
+    same(document["verdict"], "better")
+    same([(entry["change"], entry["text"]) for entry in document["words"]], [("gone", "&Box{...} escapes to heap")])
+    # a fix that breaks the tests is none
+    (directory / "codec.go").write_text(CODEC.replace("{n, n}", "{n + 1, n}"))
+    patch.write_text(git(directory, "diff"))
+    git(directory, "checkout", "-q", ".")
+    done = compare(t, directory, "--test", *words, status=3)
+    contains(done.stderr, "not 3")
+    contains(done.stderr, "go test ./... failed")
+    # and one that does not apply is wrong usage
+    patch.write_text(patch.read_text().replace("-func Parse", "-func Other"))
+    contains(compare(t, directory, *words, status=2).stderr, "does not apply: ")
+    patch.write_text("not a patch\n")
+    contains(compare(t, directory, *words, status=2).stderr, "does not apply")
+    same(contents(directory), before)
+
+
+def test_two_revisions_are_built_outside_of_the_tree_which_stays_as_it_is(t):
+    directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
+    (directory / "codec.go").write_text("package codec // stashed\n")
+    git(directory, "stash", "-q")
+    (directory / "codec.go").write_text(TWO)
+    (directory / "extra.go").write_text("package codec\n\nfunc untracked() *Box { return Parse(1) }\n")
+    (directory / "codec_test.go").write_text(CODEC_TEST.replace("box = Parse(i)", "box = untracked()"))
+    git(directory, "add", "codec.go")
+    before = contents(directory)
+    words = ("--runs", "1", "--", "go", "test", "-run", "^$", "-bench", ".", ".")
+    done = compare(t, directory, "--base", "main", "--fail-on", "worse", *words, status=1)
+    same(contents(directory), before, "the tree, its index, its stash and all else of git")
+    contains(done.stdout, "the tree as it is, with changes that are not committed")
+    assert re.search(r"^BenchmarkParse +1 -> 2 allocs/op +\+100 % +16 -> 32 B/op", done.stdout, re.M), done.stdout
+    contains(done.stdout, "worse: ")
+    same(len(git(directory, "worktree", "list").splitlines()), 1)
+    # between two revisions nothing of the tree is seen
+    git(directory, "stash", "-q", "-u")
+    done = compare(t, directory, "--base", "main", "--head", "main", "--format", "markdown", *words)
+    contains(done.stdout, "### Allocations: unchanged")
+    contains(compare(t, directory, "--base", "nonsense", *words, status=2).stderr, "no revision 'nonsense'")
+    (directory / "codec.go").write_text(CODEC + "\nfunc broken() { return 1 }\n")
+    done = compare(t, directory, "--base", "main", *words, status=3)
+    contains(done.stderr, "too many return values")
+    contains(done.stderr, "the tree as it is, with changes that are not committed does not build")
+    same(len(git(directory, "worktree", "list").splitlines()), 1)
+
+
+def test_a_benchmark_that_one_side_has_is_shown_and_not_judged(t):
+    directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
+    (directory / "codec_test.go").write_text(CODEC_TEST + CODEC_TEST[CODEC_TEST.index("func Bench"):]
+                                             .replace("BenchmarkParse", "BenchmarkOther"))
+    done = compare(t, directory, "--base", "main", "--fail-on", "worse", "--runs", "1", "--", "go", "test", "-run", "^$",
+                   "-bench", ".", ".")
+    assert re.search(r"^BenchmarkOther +none -> 1 allocs/op", done.stdout, re.M), done.stdout
+    contains(done.stdout, "unchanged: ")
+
+
+def test_an_interrupted_comparison_leaves_nothing(t):
+    directory = repository(t, main="package main\n\nfunc main() {\n\tfor {\n\t\tprintln(1)\n\t\tselect {}\n\t}\n}\n")
+    (directory / "main.go").write_text('package main\n\nimport "time"\n\nfunc main() {\n\tprintln("runs")\n'
+                                       "\ttime.Sleep(time.Hour)\n}\n")
+    commit(directory, "sleeps")
+    before = contents(directory)
+    running = t.start(harness.ESCAPEMENT, "compare", "--base", "HEAD", "--", "go", "run", ".", cwd=directory,
+                      env=environment(t))
+    for line in running.stderr:
+        if line == "runs\n":
+            break
+    running.send_signal(signal.SIGINT)
+    same(running.wait(60), 3, "exit status")
+    same(contents(directory), before)
+    same(os.listdir(t.directory / "tmp"), [], "what is left")
+
+
+def test_under_sudo_nothing_of_the_users_becomes_roots(t):
+    directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
+    for path in (t.directory, t.directory / "tmp"):
+        path.chmod(0o777)
+    cache = t.path("cache")
+    cache.mkdir()
+    subprocess.run(["chown", "-R", "65534:65534", directory, cache], check=True)
+    (directory / "codec.go").write_text(TWO)
+    if not os.path.exists("/usr/bin/go"):
+        raise harness.Skip("no Go that everybody may run: toolchains of the tests are below /root")
+    sudo = environment(t, PATH="/usr/bin:/bin", SUDO_UID="65534", SUDO_GID="65534", SUDO_USER="nobody", GOCACHE=str(cache),
+                       GOPATH=str(t.path("gopath")))
+    (t.path("gopath")).mkdir()
+    os.chown(t.path("gopath"), 65534, 65534)
+    compare(t, directory, "--base", "main", "--runs", "1", "--", "go", "test", "-run", "^$", "-bench", ".", ".", env=sudo)
+    roots = [os.path.join(root, name) for top in (directory, cache, t.path("gopath"))
+             for root, folders, names in os.walk(top) for name in folders + names
+             if os.lstat(os.path.join(root, name)).st_uid == 0]
+    same(roots, [str(directory / "codec.go")][:len(roots)], "what belongs to root")
+
+
+def test_two_toolchains_are_compared_and_agree_with_the_runtimes_counters(t):
+    directory = files(t, main="""package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+)
+
+var sink []byte
+
+func fill(n int) { sink = make([]byte, n) }
+
+func main() {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := 0; i < 5000; i++ {
+		fill(i%64 + 100)
+	}
+	runtime.ReadMemStats(&after)
+	file, _ := os.OpenFile(os.Getenv("NOTES"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	fmt.Fprintln(file, runtime.Version(), after.Mallocs-before.Mallocs)
+	file.Close()
+}
+""")
+    old, new = harness.go_toolchain("1.19"), harness.go_toolchain("1.24")
+    notes = t.path("notes")
+    done = compare(t, directory, "--go", f"{old},{new.parent.parent}", "--runs", "1", "--format", "json", "--", "go", "run",
+                   ".", env=environment(t, NOTES=str(notes)))
+    document = json.loads(done.stdout)
+    same([side["runtime"][:6] for side in document["sides"]], ["go1.19", "go1.24"])
+    counted = {words.split()[0][:6]: int(words.split()[1]) for words in notes.read_text().splitlines()}
+    fill = row(document, "main.fill")
+    for side, version in (("before", "go1.19"), ("after", "go1.24")):
+        same(fill[side]["objects"], 5000, version)
+        assert 5000 <= counted[version] <= 5010, counted
+    # versions are found where packaging/go-toolchain unpacks
+    words = {"env": environment(t, ESCAPEMENT_CACHE=str(new.parents[6])), "status": 2}
+    contains(compare(t, directory, "--go", "1.24,1.99", "--", "go", "run", ".", **words).stderr, "no Go 1.99 here")
+    contains(compare(t, directory, "--go", "1.24", "--", "go", "run", ".", **words).stderr, "takes two toolchains")
+
+
+def test_collections_are_those_that_the_runtime_counts(t):
+    directory = files(t, main=POINT)
+    t.path("patched.txt").write_text(VALUE)
+    t.path("o.json").write_text(json.dumps({"Replace": {str(directory / "main.go"): str(t.path("patched.txt"))}}))
+    notes = t.path("notes")
+    done = compare(t, directory, "--overlay", t.path("o.json"), "--runs", "1", "--format", "json", "--", "go", "run", ".",
+                   env=environment(t, NOTES=str(notes)))
+    last = [line.split() for line in notes.read_text().splitlines()][-2:]  # the runs without probes are the last
+    same([word[0] for word in last], ["before", "after"])
+    for side, (name, number) in zip(json.loads(done.stdout)["sides"], last):
+        # one that was under way when the statistics were read may end after
+        assert 0 <= side["collections"] - int(number) <= 1, (name, side, number)
+        assert 0 <= side["collections_cpu_percent"] <= 100, side
+
+
+def test_two_recordings_are_compared(t):
+    harness.require_root()
+    (t.directory / "tmp").mkdir()
+    seeds = harness.workload("seeds")
+    for name, rounds in (("a", 10), ("b", 10), ("c", 20)):
+        t.escapement("record", "--rate", "1", "-o", t.path(name), "--", seeds, "--rounds", str(rounds))
+    same(compare(t, t.directory, t.path("a"), t.path("b")).stdout.splitlines()[-1].split(":")[0], "unchanged")
+    done = compare(t, t.directory, t.path("a"), t.path("c"))
+    contains(done.stdout.splitlines()[-1], "worse: ")
+    compare(t, t.directory, "--fail-on", "worse", t.path("a"), t.path("c"), status=1)
+    compare(t, t.directory, "--fail-on", "worse", t.path("c"), t.path("a"))
+    compare(t, t.directory, t.path("a"), status=2)
+
+
+def test_wrong_usage_is_said_before_anything_is_built(t):
+    harness.require_root()
+    (t.directory / "tmp").mkdir()
+    for words, message in (
+            (("--base", "a", "--go", "1,2", "--", "go", "run", "."), "give one of --base"),
+            (("--", "go", "run", "."), "compared with what?"),
+            (("--base", "a"), "nothing to run"),
+            (("--base", "HEAD", "--", "./prog"), "nothing says how './prog' is built"),
+            (("--base", "HEAD", "--", "go", "run", "."), "--base compares revisions of a git repository"),
+            (("--test", "--base", "HEAD", "--", "go", "run", "."), "--test needs --patch"),
+            (("--escape", "one", "a", "b"), "--escape takes two files")):
+        contains(compare(t, t.directory, *words, status=2).stderr, message)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compare/comparison.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "profile/frames.h"
+
+const char *const comparison_verdict_names[] = {"worse", "better", "unchanged", NULL};
+
+/*
+ * Whether the compiler's annotation is what a site was annotated with: the same words, in the function that the site is in.
+ * Of an inlined function that is the annotation at its own line; those at its calls are of the same objects.
+ */
+static bool speaks_of(const struct escape_annotation *annotation, const struct gate_site *site)
+{
+	const char *local;
+
+	if (!annotation || !annotation->function || !site->annotation || !site->function ||
+	    strcmp(site->annotation, annotation->text) != 0)
+		return false;
+	local = frames_local_name(site->function);
+	return strcmp(local, annotation->function) == 0 ||
+	       (strrchr(local, '.') && strcmp(strrchr(local, '.') + 1, annotation->function) == 0);
+}
+
+/* Adds up the sites of a side that an annotation speaks of. Whether there are any. */
+static bool add_up(const struct gate_counts *side, const struct escape_annotation *annotation, double *sums)
+{
+	bool any = false;
+
+	sums[VALUE_OBJECTS] = sums[VALUE_BYTES] = 0;
+	for (size_t i = 0; i < side->site_count; i++) {
+		const struct gate_site *site = &side->sites[i];
+
+		if (!speaks_of(annotation, site))
+			continue;
+		any = true;
+		for (int value = VALUE_OBJECTS; value <= VALUE_BYTES; value++)
+			sums[value] += gate_value(side, site, value);
+	}
+	return any;
+}
+
+static void count_words(const struct comparison *comparison, struct comparison_words *words)
+{
+	const struct escape_change *change = words->change;
+	const struct escape_annotation *before = change->before ? change->before : change->after;
+	const struct escape_annotation *after = change->after ? change->after : change->before;
+	bool found = add_up(comparison->gate->before, before, words->before);
+
+	found |= add_up(comparison->gate->after, after, words->after);
+	for (int value = VALUE_OBJECTS; value <= VALUE_BYTES && !found; value++)
+		words->before[value] = words->after[value] = VALUE_UNMEASURED;
+}
+
+static double weight(const struct comparison_words *words)
+{
+	double difference = words->after[VALUE_OBJECTS] - words->before[VALUE_OBJECTS];
+
+	return words->before[VALUE_OBJECTS] == VALUE_UNMEASURED ? -1 : difference < 0 ? -difference : difference;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	const struct comparison_words *x = a, *y = b;
+	double more = weight(x), other = weight(y);
+
+	if (more != other)
+		return more > other ? -1 : 1;
+	return x->change < y->change ? -1 : x->change > y->change;
+}
+
+static void compare_words(struct comparison *comparison)
+{
+	const struct escape_output *before = comparison->before->escape, *after = comparison->after->escape;
+	const struct escape_filter filter = {.kinds = ESCAPE_KINDS_HEAP};
+	struct escape_side sides[2];
+
+	if (!before || !after)
+		return;
+	comparison->graphs[0] = escape_graph_new(before);
+	comparison->graphs[1] = escape_graph_new(after);
+	sides[0] = (struct escape_side){before, comparison->graphs[0]};
+	sides[1] = (struct escape_side){after, comparison->graphs[1]};
+	comparison->diff = escape_diff_new(&sides[0], &sides[1], &filter);
+	comparison->word_count = comparison->diff->change_count;
+	comparison->words = memory_zeroed(comparison->word_count + 1, sizeof(*comparison->words));
+	for (size_t i = 0; i < comparison->word_count; i++) {
+		comparison->words[i].change = &comparison->diff->changes[i];
+		count_words(comparison, &comparison->words[i]);
+	}
+	qsort(comparison->words, comparison->word_count, sizeof(*comparison->words), by_weight);
+}
+
+/* Better is what has fewer objects or bytes somewhere, and is not worse. */
+static enum comparison_verdict decide(const struct gate *gate)
+{
+	if (gate->failed)
+		return COMPARISON_WORSE;
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_row *row = &gate->rows[i];
+
+		if ((row->change == GATE_BETTER || row->change == GATE_GONE) && !row->one_sided)
+			return COMPARISON_BETTER;
+	}
+	return COMPARISON_SAME;
+}
+
+struct comparison *comparison_new(const struct compare_side *before, const struct compare_side *after,
+				  const char *const *command, const struct policy *policy)
+{
+	struct comparison *comparison = memory_zeroed(1, sizeof(*comparison));
+
+	comparison->before = before;
+	comparison->after = after;
+	comparison->command = command;
+	comparison->gate = gate_compare(before->counts, after->counts, policy);
+	compare_words(comparison);
+	comparison->verdict = decide(comparison->gate);
+	return comparison;
+}
+
+void comparison_free(struct comparison *comparison)
+{
+	if (!comparison)
+		return;
+	gate_free(comparison->gate);
+	escape_diff_free(comparison->diff);
+	escape_graph_free(comparison->graphs[0]);
+	escape_graph_free(comparison->graphs[1]);
+	free(comparison->words);
+	free(comparison);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_COMPARE_COMPARISON_H
+#define ESCAPEMENT_COMPARE_COMPARISON_H
+
+/*
+ * Two builds beside each other: what the compiler says otherwise, what is counted otherwise, and what that means for the
+ * allocator and the collector. Judged by the gate. Refers to the sides, which must outlive it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compare/side.h"
+#include "escape/escape_diff.h"
+#include "escape/escape_graph.h"
+#include "gate/gate.h"
+
+/* One thing that the compiler says otherwise, with what was counted at the sites that it speaks of. */
+struct comparison_words {
+	const struct escape_change *change;
+	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */
+};
+
+enum comparison_verdict { COMPARISON_WORSE, COMPARISON_BETTER, COMPARISON_SAME };
+extern const char *const comparison_verdict_names[]; /* "worse", "better", "unchanged" */
+
+struct comparison {
+	const struct compare_side *before, *after;
+	const char *const *command; /* NULL-terminated; NULL: of two recordings */
+	struct gate *gate;
+	struct escape_diff *diff; /* NULL where the compiler was not asked on both sides */
+	struct escape_graph *graphs[2];
+	struct comparison_words
+		*words; /* diff->change_count of them; those that were counted come first, the most objects first */
+	size_t word_count;
+	enum comparison_verdict verdict;
+};
+
+/* Never NULL. */
+struct comparison *comparison_new(const struct compare_side *before, const struct compare_side *after,
+				  const char *const *command, const struct policy *policy);
+void comparison_free(struct comparison *comparison); /* NULL is allowed */
+
+#endif

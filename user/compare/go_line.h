@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_COMPARE_GO_LINE_H
+#define ESCAPEMENT_COMPARE_GO_LINE_H
+
+/*
+ * A command line of `go test` or `go run`, taken apart: which packages it builds and with which flags, so that these can
+ * be built, and the compiler be asked, before it runs.
+ */
+
+#include <stdbool.h>
+
+struct go_line {
+	bool runs;	       /* go run: the program is built and then started; else go test */
+	int subcommand;	       /* the index of "test" or "run" */
+	int go_word;	       /* the index of "go": what stands before is for all commands, "env", "A=1" */
+	const char *directory; /* of -C; NULL */
+	const char **go;       /* the words of the go command, "env", "A=1", "go", "-C", "dir"; NULL-terminated */
+	const char **flags;    /* of the build, "-tags=x", but for -gcflags */
+	int flag_count;
+	const char *compiler_flags; /* what -gcflags says; NULL if it is not given */
+	const char **packages;	    /* patterns; of go run the package, or its files */
+	int package_count;
+	char *const *arguments; /* of go run: those of the program, NULL-terminated */
+	char **joined;		/* private: texts that were made */
+	int joined_count;
+};
+
+/* Takes the words apart. NULL if they are no such command line. The line refers to the words. */
+struct go_line *go_line_read(char *const *words);
+void go_line_free(struct go_line *line); /* NULL is allowed */
+
+#endif

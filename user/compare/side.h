@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_COMPARE_SIDE_H
+#define ESCAPEMENT_COMPARE_SIDE_H
+
+/* One of the two builds that are compared: where and how it is built and run, and what came of it. */
+
+#include <stdbool.h>
+
+#include "base/subprocess.h"
+#include "compare/gc_trace.h"
+#include "compare/workspace.h"
+#include "escape/escape.h"
+#include "gate/gate_counts.h"
+
+enum { SIDE_VARIABLES_MAX = 8 };
+
+struct compare_side {
+	/* said before it is built; owned by the side */
+	char *name;				 /* for people: "main (3f2a1b9)", "go1.27.4", "with fix.diff" */
+	char *directory;			 /* NULL: the working directory */
+	char *overlay;				 /* for go build -overlay; NULL */
+	char *variables[SIDE_VARIABLES_MAX + 1]; /* changes of the environment, NULL-terminated */
+	int number;				 /* 0: before, 1: after */
+
+	/* known when it is built */
+	char **words;		      /* what is run, NULL-terminated */
+	char **made;		      /* those of the words that were made; NULL-terminated */
+	struct escape_output *escape; /* what the compiler says; NULL where nobody asked it */
+
+	/* measured */
+	struct gate_counts *counts;
+	struct gc_trace gc;
+};
+
+/* Has Go's toolchain of that directory (toolchain.h) be the one that builds. */
+void compare_side_use_toolchain(struct compare_side *side, const char *directory);
+
+/* Where the side's commands start. It refers to the side. */
+struct start_place compare_side_place(const struct compare_side *side);
+
+/*
+ * Builds what the words say: of `go test` all packages, of `go run` the program, whose binary is then run instead. The
+ * compiler's words about it are kept. Other words need `script`, a command of the shell that builds, or NULL where there is
+ * nothing to build. A build that fails is STATUS_CANNOT_MEASURE, and its output has been on standard error.
+ */
+int compare_side_build(struct compare_side *side, const struct workspace *workspace, char *const *words,
+		       const char *script, struct error *error);
+
+/* Runs the program's own tests on the side: those of all its packages. Fails with STATUS_CANNOT_MEASURE as they do. */
+int compare_side_test(const struct compare_side *side, const struct workspace *workspace, char *const *words,
+		      struct error *error);
+
+/* Runs the side once, without probes, for what the runtime says of its collections. Its output is dropped. */
+int compare_side_trace(struct compare_side *side, const struct workspace *workspace, struct error *error);
+
+void compare_side_clear(struct compare_side *side);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compare/workspace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum { OUTPUT_MAX = 64 << 20, COMPLAINT_MAX = 400 };
+
+static int become(const void *identity)
+{
+	return identity_assume(identity);
+}
+
+struct subprocess workspace_command(const struct workspace *workspace, const char *const *words)
+{
+	return (struct subprocess){
+		.words = words, .become = become, .identity = &workspace->user, .stop = workspace->stop};
+}
+
+int workspace_interrupted(struct error *error)
+{
+	return error_set(error, STATUS_CANNOT_MEASURE, "interrupted: what did not end by itself is not compared");
+}
+
+int workspace_make(struct workspace *workspace, const struct identity *user, const volatile sig_atomic_t *stop,
+		   struct error *error)
+{
+	const char *base = getenv("TMPDIR");
+	char *made = memory_format("%s/escapement-compare.XXXXXX", base && *base ? base : "/tmp");
+
+	*workspace = (struct workspace){.user = *user, .stop = stop};
+	if (!mkdtemp(made)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot create a directory '%s': %m", made);
+		free(made);
+		return -1;
+	}
+	workspace->directory = realpath(made, NULL);
+	if (!workspace->directory)
+		workspace->directory = memory_text(made);
+	free(made);
+	if (user->other && chown(workspace->directory, user->uid, user->gid))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot give the directory '%s' to the user: %m",
+				 workspace->directory);
+	return 0;
+}
+
+int workspace_remove(struct workspace *workspace, struct error *error)
+{
+	/* What tests make read-only would stay else. The user removes what is the user's: nobody can lead us elsewhere. */
+	static const char script[] = "chmod -R u+rwX -- \"$0\" 2>/dev/null; rm -rf -- \"$0\"";
+	const char *const words[] = {"sh", "-c", script, workspace->directory, NULL};
+	struct subprocess process = workspace_command(workspace, words);
+	int status;
+
+	if (!workspace->directory)
+		return 0;
+	process.stop = NULL;
+	process.protected_from_terminal = true;
+	status = subprocess_run(&process, error);
+	if (status > 0)
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s' and all that is in it",
+			  workspace->directory);
+	free(workspace->directory);
+	workspace->directory = NULL;
+	return status ? -1 : 0;
+}
+
+char *workspace_path(const struct workspace *workspace, const char *name)
+{
+	return memory_format("%s/%s", workspace->directory, name);
+}
+
+struct answer {
+	char *text;
+	size_t length;
+	char complaint[COMPLAINT_MAX]; /* the last line of standard error, and the beginning of the next */
+	size_t complaint_length;
+	bool line_ended;
+};
+
+static void take_complaint(struct answer *answer, const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (bytes[i] == '\n') {
+			answer->line_ended = true;
+			continue;
+		}
+		if (answer->line_ended)
+			answer->complaint_length = 0;
+		answer->line_ended = false;
+		if (answer->complaint_length + 1 < COMPLAINT_MAX)
+			answer->complaint[answer->complaint_length++] = bytes[i];
+		answer->complaint[answer->complaint_length] = 0;
+	}
+}
+
+static void take(void *context, bool error_stream, const char *bytes, size_t length)
+{
+	struct answer *answer = context;
+
+	if (error_stream) {
+		take_complaint(answer, bytes, length);
+	} else if (answer->length + length <= OUTPUT_MAX) {
+		answer->text = memory_resize(answer->text, answer->length + length + 1, 1);
+		memcpy(answer->text + answer->length, bytes, length);
+		answer->length += length;
+		answer->text[answer->length] = 0;
+	}
+}
+
+char *workspace_run(const struct workspace *workspace, const struct subprocess *process, struct error *error)
+{
+	struct answer answer = {.text = memory_text("")};
+	struct subprocess run = *process;
+	int status;
+
+	run.take = take;
+	run.context = &answer;
+	status = subprocess_run(&run, error);
+	if (status == 0) {
+		if (answer.length && answer.text[answer.length - 1] == '\n')
+			answer.text[answer.length - 1] = 0;
+		return answer.text;
+	}
+	if (run.stop && *workspace->stop)
+		workspace_interrupted(error);
+	else if (status > 0)
+		error_set(error, STATUS_CANNOT_MEASURE, "'%s' failed: %s", run.words[0],
+			  *answer.complaint ? answer.complaint : "it said nothing");
+	free(answer.text);
+	return NULL;
+}

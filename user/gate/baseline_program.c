@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/baseline_program.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "gate/baseline.h"
+#include "symbols/go_binary.h"
+#include "symbols/go_modules.h"
+
+/* The file that a word of the command line runs, as execvp(3) finds it; the caller frees it. NULL if there is none. */
+static char *file_of(const char *word)
+{
+	const char *path = getenv("PATH");
+	char *copy, *state = NULL, *found = NULL;
+
+	if (strchr(word, '/'))
+		return memory_text(word);
+	copy = memory_text(path ? path : "");
+	for (char *part = strtok_r(copy, ":", &state); part && !found; part = strtok_r(NULL, ":", &state)) {
+		found = memory_format("%s/%s", part, word);
+		if (access(found, X_OK)) {
+			free(found);
+			found = NULL;
+		}
+	}
+	free(copy);
+	return found;
+}
+
+/* Module, package and version of a Go program. What starts others says nothing of them: then its file is not the program of
+ * the baseline, and only a run will tell. */
+static void describe_go(struct gate_counts *expected, const char *word)
+{
+	char *file = file_of(word);
+	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
+
+	if (binary && binary->build_info) {
+		struct profile *profile = profile_new();
+		struct profile_process *process = profile_process_add(profile, 1);
+
+		go_modules_describe(binary->build_info, profile, process);
+		expected->module = gate_counts_string(expected, process->module);
+		expected->package = gate_counts_string(expected, process->package);
+		expected->runtime = gate_counts_string(expected, binary->version_text);
+		profile_free(profile);
+	}
+	go_binary_close(binary);
+	free(file);
+}
+
+/* Tools that are written in Go and start what is measured. */
+static bool starts_others(const struct gate_counts *expected)
+{
+	return !expected->module || strcmp(expected->module, "cmd") == 0 || strncmp(expected->module, "cmd/", 4) == 0;
+}
+
+int baseline_check_program(const struct gate_counts *baseline, const char *const *words, int64_t rate,
+			   const char *normalize, struct error *error)
+{
+	struct gate_counts *expected = gate_counts_new();
+	char warning[256];
+	int result;
+
+	gate_counts_command(expected, words);
+	expected->rate = rate;
+	expected->normalize = gate_counts_string(expected, normalize);
+	describe_go(expected, words[0]);
+	if (starts_others(expected))
+		expected->package = expected->runtime = NULL;
+	result = baseline_comparable(baseline, expected, warning, sizeof(warning), error);
+	gate_counts_free(expected);
+	return result;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_BASELINE_PROGRAM_H
+#define ESCAPEMENT_BASELINE_PROGRAM_H
+
+/* What is known of a program before it runs, for not running it in vain. */
+
+#include "gate/gate_counts.h"
+
+/*
+ * Whether a program whose command line is `words` can be compared with the baseline at all, as far as its file and the
+ * settings say: baseline_comparable() without a measurement. What only a run will tell passes.
+ */
+int baseline_check_program(const struct gate_counts *baseline, const char *const *words, int64_t rate,
+			   const char *normalize, struct error *error);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "render/render_compare.h"
+#include "text/terminal.h"
+
+enum { WORDS_SHOWN = 10 };
+
+static void print_head(FILE *stream, const struct comparison *comparison)
+{
+	const struct compare_side *before = comparison->before, *after = comparison->after;
+
+	fprintf(stream, "before  %s\nafter   %s\n", before->name, after->name);
+	if (comparison->command) {
+		fputs("run    ", stream);
+		for (const char *const *word = comparison->command; *word; word++)
+			fprintf(stream, " %s", *word);
+		fprintf(stream, after->counts->runs > 1 ? "  (%d times each, in turns)\n" : "  (once each)\n",
+			after->counts->runs);
+	}
+	putc('\n', stream);
+}
+
+static void print_words(FILE *stream, const struct comparison *comparison, const struct gate_style *style)
+{
+	size_t shown = style->all || comparison->word_count <= WORDS_SHOWN ? comparison->word_count : WORDS_SHOWN;
+
+	if (!comparison->diff)
+		return;
+	for (size_t i = 0; i < shown; i++) {
+		char *text = compare_words_text(&comparison->words[i], "`");
+		char *place = compare_words_place(&comparison->words[i]);
+
+		fprintf(stream, "%s\n    %s\n", text, place);
+		free(text);
+		free(place);
+	}
+	if (shown < comparison->word_count)
+		fprintf(stream, "%zu more that the compiler says otherwise; --all shows them\n",
+			comparison->word_count - shown);
+	if (!comparison->word_count)
+		fputs("the compiler moves the same to the heap\n", stream);
+}
+
+static void print_line(FILE *stream, const char *name, char *text)
+{
+	if (text)
+		fprintf(stream, "%s: %s\n", name, text);
+	free(text);
+}
+
+void render_compare_text(FILE *stream, const struct comparison *comparison, const struct gate_style *style)
+{
+	const struct terminal_style *colors = terminal_style(style->color);
+	const struct gate *gate = comparison->gate;
+	char changes[GATE_TEXT_SIZE], *sums = gate_sums(gate, style);
+	bool worse = comparison->verdict == COMPARISON_WORSE;
+
+	print_head(stream, comparison);
+	fputs(sums, stream);
+	free(sums);
+	print_words(stream, comparison, style);
+	render_gate_rows(stream, gate, style);
+	if (gate->after->normalize)
+		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
+	print_line(stream, "allocator", compare_allocator_text(comparison));
+	print_line(stream, "collector", compare_collector_text(comparison));
+	fprintf(stream, "%s%s: %s%s\n", worse ? colors->red : colors->green,
+		comparison_verdict_names[comparison->verdict], gate_changes_text(changes, gate), colors->reset);
+}
