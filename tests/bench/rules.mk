@@ -75,6 +75,17 @@ bench-escape-parse: $(B)/tests/bench/escape_parse
 .PHONY: bench-escape-parse
 bench: bench-escape-parse
 
+$(B)/tests/bench/hash_tables: tests/bench/hash_tables.c $(B)/libescapement.a
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS)
+
+bench-tables: $(B)/tests/bench/hash_tables
+	$(Q)$<
+
+.PHONY: bench-tables
+bench: bench-tables
+
 bench-go-open: $(B)/tests/tools/go_inspect
 	$(Q)tests/bench/go_open.py $(B)
 

@@ -13,15 +13,13 @@ FUZZ_PARTS_pathmatch := $(FUZZ_PARTS_base) user/audit/pathmatch.c
 FUZZ_PARTS_pprof     := $(FUZZ_PARTS_base) $(wildcard user/text/*.c user/profile/*.c user/render/render_report*.c)
 FUZZ_LIBS_escape     := -lcjson
 FUZZ_MADE_pprof  := $(B)/user/profile/profile.pb-c.c
-# glibc's obstack macros add offsets to null pointers.
-FUZZ_FLAGS_pprof := -fno-sanitize=pointer-overflow
 FUZZ_LIBS_pprof  := -lprotobuf-c -lz -lcjson -lsmartcols -lm
 
 .SECONDEXPANSION:
 $(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_PARTS_$$*) $$(wildcard user/*.h user/*/*.h) tests/fuzz/require.h $$(FUZZ_MADE_$$*)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_FLAGS_$*) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)
 
 .PHONY: fuzz fuzzers
 fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "profile/interval.h"
 #include "audit/audit_calls.h"
@@ -70,14 +71,14 @@ struct join {
 	struct audit_storage *storage;
 	struct groups groups;
 	size_t row_capacity;
-	struct index_table by_row;
+	struct hash_index by_row;
 	struct estimates *estimates;
 	uint8_t *claimed; /* by annotation: some row has it */
 };
 
-static bool row_equal(const void *rows, uint32_t index, const void *key)
+static bool row_equal(const void *rows, uint64_t item, const void *key)
 {
-	const struct audit_row *a = (const struct audit_row *)rows + index, *b = key;
+	const struct audit_row *a = (const struct audit_row *)rows + item - 1, *b = key;
 
 	return a->verdict == b->verdict && a->runtime_call == b->runtime_call && a->callee == b->callee &&
 	       a->reason == b->reason && a->annotation_count == b->annotation_count &&
@@ -227,11 +228,11 @@ static struct audit_row *row_append(struct join *join)
 
 static uint64_t row_hash(const struct audit_row *row)
 {
-	uint64_t hash = hash_mix(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
+	uint64_t hash = hash_fold(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
 
-	hash = hash_mix(hash, chain_hash(row->inlined_at, row->inlined_count));
-	hash = hash_mix(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
-	return hash_mix(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
+	hash = hash_fold(hash, chain_hash(row->inlined_at, row->inlined_count));
+	hash = hash_fold(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
+	return hash_fold(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
 }
 
 static bool is_tiny_row(const struct audit_row *row)
@@ -276,8 +277,8 @@ static void add_rows(struct join *join)
 		uint32_t at;
 
 		describe(join, group, &row);
-		at = index_table_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, join->audit->rows,
-				    &row, row_equal);
+		at = element_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, row_equal,
+				join->audit->rows, &row);
 		intervals = grow(intervals, &capacity, at, sizeof(*intervals));
 		if (at == join->audit->row_count) {
 			*row_append(join) = row;

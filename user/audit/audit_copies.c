@@ -7,14 +7,16 @@
 
 #include "audit/audit_calls.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/memory.h"
 
 /* Heap moves by where they are, and a set of (function, subject) of copies that allocated. */
 struct copies {
 	const struct escape_output *output;
-	uint32_t *at; /* annotation + 1, by position */
-	uint64_t *seen;
-	size_t capacity, seen_count;
+	struct hash_index at; /* the first move of a position: its number + 1 */
+	uint32_t *next;	      /* by number: the next move there, + 1; 0: none */
+	struct hash_index seen;
+	size_t moves;
 };
 
 static bool is_heap_move(const struct escape_annotation *annotation)
@@ -27,8 +29,10 @@ static uint64_t position_hash(const struct escape_annotation *annotation)
 	return hash_fold((uintptr_t)annotation->file, (uint64_t)annotation->line << 32 | annotation->column);
 }
 
-static bool same_position(const struct escape_annotation *a, const struct escape_annotation *b)
+static bool same_position(const void *annotations, uint64_t item, const void *key)
 {
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
+
 	return a->file == b->file && a->line == b->line && a->column == b->column;
 }
 
@@ -62,7 +66,7 @@ static uint64_t copy_hash(const char *package, size_t package_length, const char
 	bool generic = strchr(function, '[');
 	uint64_t hash = hash_fold(plain_hash(function), plain_hash(unqualified(subject)));
 
-	return hash_fold(hash, generic ? 0 : hash_bytes(package, package_length)) | 1;
+	return hash_fold(hash, generic ? 0 : hash_bytes(package, package_length));
 }
 
 static const char *last_element(const char *path)
@@ -72,54 +76,38 @@ static const char *last_element(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static uint64_t *seen_slot(const struct copies *copies, uint64_t hash)
-{
-	size_t at = hash & (copies->capacity - 1);
-
-	while (copies->seen[at] && copies->seen[at] != hash)
-		at = (at + 1) & (copies->capacity - 1);
-	return &copies->seen[at];
-}
-
 static void see(struct copies *copies, uint64_t hash)
 {
-	uint64_t *seen = 2 * copies->seen_count < copies->capacity ? seen_slot(copies, hash) : NULL;
-
-	if (!seen)
-		return;
-	copies->seen_count += !*seen;
-	*seen = hash;
+	/* More copies than moves there cannot be; hostile input may name any number. */
+	if (copies->seen.count < 2 * copies->moves)
+		hash_index_add(&copies->seen, hash);
 }
 
 static bool is_seen(const struct copies *copies, const struct escape_annotation *move)
 {
 	const char *package = move->package ? move->package : "", *name = last_element(package);
 
-	return *seen_slot(copies, copy_hash(package, strlen(package), move->function, move->subject)) ||
-	       *seen_slot(copies, copy_hash(name, strlen(name), move->function, move->subject));
+	return hash_index_has(&copies->seen, copy_hash(package, strlen(package), move->function, move->subject)) ||
+	       hash_index_has(&copies->seen, copy_hash(name, strlen(name), move->function, move->subject));
 }
 
-/* Enters the heap moves by position. Returns how many there are. */
-static size_t index_moves(struct copies *copies)
+/* Enters the heap moves by position; those of one position in their order. */
+static void index_moves(struct copies *copies)
 {
-	size_t count = 0;
+	const struct escape_annotation *annotations = copies->output->annotations;
 
-	for (size_t i = 0; i < copies->output->annotation_count; i++)
-		count += is_heap_move(&copies->output->annotations[i]);
-	for (copies->capacity = 16; copies->capacity < 4 * count + 2;)
-		copies->capacity *= 2;
-	copies->at = memory_zeroed(copies->capacity, sizeof(*copies->at));
-	copies->seen = memory_zeroed(copies->capacity, sizeof(*copies->seen));
-	for (size_t i = 0; i < copies->output->annotation_count; i++) {
-		size_t slot = position_hash(&copies->output->annotations[i]) & (copies->capacity - 1);
+	copies->next = memory_zeroed(copies->output->annotation_count, sizeof(*copies->next));
+	for (size_t i = copies->output->annotation_count; i-- > 0;) {
+		uint64_t *first;
 
-		if (!is_heap_move(&copies->output->annotations[i]))
+		if (!is_heap_move(&annotations[i]))
 			continue;
-		while (copies->at[slot])
-			slot = (slot + 1) & (copies->capacity - 1);
-		copies->at[slot] = (uint32_t)i + 1;
+		first = hash_index_at(&copies->at, position_hash(&annotations[i]), same_position, annotations,
+				      &annotations[i]);
+		copies->next[i] = (uint32_t)*first;
+		*first = i + 1;
+		copies->moves++;
 	}
-	return count;
 }
 
 /* Looks at the heap moves where a call was inlined. */
@@ -128,13 +116,11 @@ static void follow_call(struct copies *copies, const struct escape_annotation *c
 	const struct escape_annotation *annotations = copies->output->annotations;
 	const char *name;
 
-	for (size_t slot = position_hash(call) & (copies->capacity - 1); copies->at[slot];
-	     slot = (slot + 1) & (copies->capacity - 1)) {
-		uint32_t number = copies->at[slot] - 1;
+	for (uint64_t item = hash_index_get(&copies->at, position_hash(call), same_position, annotations, call); item;
+	     item = copies->next[item - 1]) {
+		size_t number = item - 1;
 		const struct escape_annotation *move = &annotations[number];
 
-		if (!same_position(move, call))
-			continue;
 		/* A wrapper inlines the function of the same name where that is declared. */
 		if (move->function && plain_hash(move->function) == plain_hash(unqualified(call->subject)))
 			claimed[number] = 1;
@@ -154,18 +140,18 @@ void audit_copies_claim(const struct escape_output *output, uint8_t *claimed)
 
 	if (!output->counts[ESCAPE_INLINED_CALL])
 		return;
-	if (index_moves(&copies)) {
-		for (size_t i = 0; i < output->annotation_count; i++) {
-			if (output->annotations[i].kind == ESCAPE_INLINED_CALL)
-				follow_call(&copies, &output->annotations[i], claimed);
-		}
+	index_moves(&copies);
+	for (size_t i = 0; copies.moves && i < output->annotation_count; i++) {
+		if (output->annotations[i].kind == ESCAPE_INLINED_CALL)
+			follow_call(&copies, &output->annotations[i], claimed);
 	}
-	for (size_t i = 0; copies.seen_count && i < output->annotation_count; i++) {
+	for (size_t i = 0; copies.seen.count && i < output->annotation_count; i++) {
 		const struct escape_annotation *move = &output->annotations[i];
 
 		if (!claimed[i] && is_heap_move(move) && move->function && is_seen(&copies, move))
 			claimed[i] = 1;
 	}
-	free(copies.at);
-	free(copies.seen);
+	hash_index_free(&copies.at);
+	hash_index_free(&copies.seen);
+	free(copies.next);
 }

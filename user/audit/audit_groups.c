@@ -5,24 +5,19 @@
 #include <string.h>
 
 #include "profile/interval.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "profile/frames.h"
 #include "profile/owner.h"
-
-uint64_t hash_mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
 
 uint64_t chain_hash(const struct profile_frame *chain, uint32_t length)
 {
 	uint64_t hash = length;
 
 	for (uint32_t i = 0; i < length; i++) {
-		hash = hash_mix(hash, (uintptr_t)chain[i].function);
-		hash = hash_mix(hash, (uintptr_t)chain[i].file);
-		hash = hash_mix(hash, (uint64_t)chain[i].line << 32 | chain[i].column);
+		hash = hash_fold(hash, (uintptr_t)chain[i].function);
+		hash = hash_fold(hash, (uintptr_t)chain[i].file);
+		hash = hash_fold(hash, (uint64_t)chain[i].line << 32 | chain[i].column);
 	}
 	return hash;
 }
@@ -39,44 +34,9 @@ bool chain_equal(const struct profile_frame *a, uint32_t a_length, const struct 
 	return true;
 }
 
-static void table_grow(struct index_table *table)
+static bool group_equal(const void *groups, uint64_t item, const void *key)
 {
-	struct index_table old = *table;
-
-	table->capacity = old.capacity ? 2 * old.capacity : 256;
-	table->slots = memory_zeroed(table->capacity, sizeof(*table->slots));
-	for (size_t i = 0; i < old.capacity; i++) {
-		size_t slot = old.slots[i].hash & (table->capacity - 1);
-
-		if (!old.slots[i].index)
-			continue;
-		while (table->slots[slot].index)
-			slot = (slot + 1) & (table->capacity - 1);
-		table->slots[slot] = old.slots[i];
-	}
-	free(old.slots);
-}
-
-uint32_t index_table_at(struct index_table *table, uint64_t hash, uint32_t next, const void *elements, const void *key,
-			bool (*equal)(const void *elements, uint32_t index, const void *key))
-{
-	size_t slot;
-
-	if (2 * (table->count + 1) > table->capacity)
-		table_grow(table);
-	for (slot = hash & (table->capacity - 1); table->slots[slot].index; slot = (slot + 1) & (table->capacity - 1)) {
-		if (table->slots[slot].hash == hash && equal(elements, table->slots[slot].index - 1, key))
-			return table->slots[slot].index - 1;
-	}
-	table->slots[slot].hash = hash;
-	table->slots[slot].index = next + 1;
-	table->count++;
-	return next;
-}
-
-static bool group_equal(const void *groups, uint32_t index, const void *key)
-{
-	const struct group *a = (const struct group *)groups + index, *b = key;
+	const struct group *a = (const struct group *)groups + item - 1, *b = key;
 
 	return a->call == b->call && a->type == b->type && a->callee == b->callee && a->reason == b->reason &&
 	       a->via == b->via && chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
@@ -85,12 +45,12 @@ static bool group_equal(const void *groups, uint32_t index, const void *key)
 
 static struct group *group_at(struct groups *groups, const struct group *key)
 {
-	uint64_t hash = hash_mix(hash_mix(chain_hash(key->chain, key->length), (uintptr_t)key->call),
-				 (uintptr_t)key->type ^ (uintptr_t)key->callee);
+	uint64_t hash = hash_fold(hash_fold(chain_hash(key->chain, key->length), (uintptr_t)key->call),
+				  (uintptr_t)key->type ^ (uintptr_t)key->callee);
 	uint32_t index;
 
-	hash = hash_mix(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
-	index = index_table_at(&groups->by_key, hash, (uint32_t)groups->count, groups->list, key, group_equal);
+	hash = hash_fold(hash, chain_hash(key->owner, key->owner != NULL) ^ (uintptr_t)key->via);
+	index = element_at(&groups->by_key, hash, (uint32_t)groups->count, group_equal, groups->list, key);
 	if (index == groups->count) {
 		if (groups->count == groups->capacity) {
 			groups->capacity = groups->capacity ? 2 * groups->capacity : 256;
@@ -189,21 +149,21 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 
 /* A group that has costs alone, such as refills, gets the type of its place if only one type was measured there. */
 
-static bool same_place(const void *groups, uint32_t index, const void *key)
+static bool same_place(const void *groups, uint64_t item, const void *key)
 {
-	const struct group *a = (const struct group *)groups + index, *b = key;
+	const struct group *a = (const struct group *)groups + item - 1, *b = key;
 
 	return a->call == b->call && chain_equal(a->chain, a->length, b->chain, b->length);
 }
 
 static uint64_t place_hash(const struct group *group)
 {
-	return hash_mix(chain_hash(group->chain, group->length), (uintptr_t)group->call);
+	return hash_fold(chain_hash(group->chain, group->length), (uintptr_t)group->call);
 }
 
 static void give_costs_their_type(struct groups *groups)
 {
-	struct index_table places = {0}; /* the first typed group of each chain and call */
+	struct hash_index places = {0}; /* the first typed group of each chain and call */
 	bool *several = memory_zeroed(groups->count + 1, sizeof(*several));
 
 	for (uint32_t i = 0; i < groups->count; i++) {
@@ -212,7 +172,7 @@ static void give_costs_their_type(struct groups *groups)
 
 		if (!group->type)
 			continue;
-		first = index_table_at(&places, place_hash(group), i, groups->list, group, same_place);
+		first = element_at(&places, place_hash(group), i, same_place, groups->list, group);
 		several[first] |= groups->list[first].type != group->type;
 	}
 	for (uint32_t i = 0; i < groups->count; i++) {
@@ -221,12 +181,12 @@ static void give_costs_their_type(struct groups *groups)
 
 		if (group->type || group->values[VALUE_OBJECTS])
 			continue;
-		first = index_table_at(&places, place_hash(group), i, groups->list, group, same_place);
+		first = element_at(&places, place_hash(group), i, same_place, groups->list, group);
 		if (!several[first])
 			group->type = groups->list[first].type;
 	}
 	free(several);
-	free(places.slots);
+	hash_index_free(&places);
 }
 
 void groups_collect(struct groups *groups, struct audit_index *index, const struct estimates *estimates)

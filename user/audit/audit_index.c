@@ -266,20 +266,17 @@ static void cover_directories(struct audit_index *index)
 	char **directories = must(memory_zeroed(index->measured_files.count + 1, sizeof(*directories)));
 	size_t count = 0;
 
-	for (size_t i = 0; i < index->measured_files.capacity; i++) {
-		const struct pointer_map_slot *slot = &index->measured_files.slots[i];
+	for (size_t i = 0; i < index->measured_files.count; i++) {
+		const struct pointer_map_entry *file = &index->measured_files.entries[i];
 
-		if (slot->key && slot->value != NO_FILE)
-			directories[count++] = must(memory_text_of(slot->key, directory_length(slot->key)));
+		if (file->value != NO_FILE)
+			directories[count++] = must(memory_text_of(file->key, directory_length(file->key)));
 	}
 	qsort(directories, count, sizeof(*directories), by_name);
-	for (size_t i = 0; i < index->measured_files.capacity; i++) {
-		const char *file = index->measured_files.slots[i].key;
-		char *directory;
+	for (size_t i = 0; i < index->measured_files.count; i++) {
+		const char *file = index->measured_files.entries[i].key;
+		char *directory = must(memory_text_of(file, directory_length(file)));
 
-		if (!file)
-			continue;
-		directory = must(memory_text_of(file, directory_length(file)));
 		*pointer_map_at(&index->covered_files, file) =
 			bsearch(&directory, directories, count, sizeof(*directories), by_name) != NULL;
 		free(directory);
@@ -304,11 +301,11 @@ struct audit_index *audit_index_new(const struct profile *profile, const struct 
 	number_files(index);
 	position_table_fill(&index->allocations, output, &index->annotated_files, index->file_count, call_allocates);
 	collect_generics(index);
-	for (size_t i = 0; i < index->measured_files.capacity; i++) {
-		struct pointer_map_slot *slot = &index->measured_files.slots[i];
-		const char *found = slot->key ? pathmatch_find(index->paths, slot->key) : NULL;
+	for (size_t i = 0; i < index->measured_files.count; i++) {
+		struct pointer_map_entry *file = &index->measured_files.entries[i];
+		const char *found = pathmatch_find(index->paths, file->key);
 
-		slot->value = found ? pointer_map_get(&index->annotated_files, found) : NO_FILE;
+		file->value = found ? pointer_map_get(&index->annotated_files, found) : NO_FILE;
 	}
 	cover_directories(index);
 	for (size_t i = 0; packages && packages[i]; i++)

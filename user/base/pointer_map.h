@@ -2,22 +2,22 @@
 #ifndef ESCAPEMENT_POINTER_MAP_H
 #define ESCAPEMENT_POINTER_MAP_H
 
-/*
- * A hash map from pointers, such as interned strings, to 32-bit numbers. Open addressing, linear probing. A zeroed
- * struct is an empty map. Not thread-safe.
- */
+/* A map from pointers, such as interned strings, to 32-bit numbers. A zeroed struct is an empty map. Not thread-safe. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash_index.h"
+
 #define POINTER_MAP_NONE UINT32_MAX /* the value of a key that has just been added */
 
 struct pointer_map {
-	struct pointer_map_slot {
-		const void *key; /* NULL: free slot; therefore NULL cannot be a key */
+	struct pointer_map_entry {
+		const void *key; /* never NULL */
 		uint32_t value;
-	} * slots;
-	size_t capacity, count; /* capacity is a power of two or 0 */
+	} * entries; /* in the order in which they were added */
+	size_t count, capacity;
+	struct hash_index index; /* of entries, + 1 */
 };
 
 /* Returns a pointer to the value of a key, which is added if it is new. The pointer is valid until the next

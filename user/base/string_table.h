@@ -4,8 +4,7 @@
 
 /*
  * Interned strings: equal strings have the same pointer, so callers compare pointers. Made for input of a hundred
- * megabytes, in which almost every lookup misses the cache: an entry has 8 bytes (16 bits of the hash, 48 of the
- * address), so a lookup reads one cache line of the table and one of the string.
+ * megabytes, in which almost every lookup misses the cache: it reads one cache line of the index and one of the string.
  *
  * All strings are freed together. When memory is out, the process ends (memory.h). Not thread-safe.
  */
@@ -14,11 +13,11 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/hash_index.h"
 
 struct string_table {
 	struct arena arena;
-	uint64_t *entries; /* 0: empty; `capacity`, a power of two, is their number; at most 3/4 are used */
-	size_t capacity, count;
+	struct hash_index index; /* of addresses */
 };
 
 /* Returns the one NUL-terminated copy of these bytes. */

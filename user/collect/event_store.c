@@ -22,8 +22,6 @@ enum { RUN_FRAMES = 8 };
 /* Roots: the outermost runs are children of one of these nodes. */
 enum { NODE_NONE, NODE_WHOLE, NODE_TRUNCATED, NODE_FIRST };
 
-enum { FIRST_SLOTS = 256 };
-
 static void *grown(void *items, uint32_t *capacity, size_t size)
 {
 	if (*capacity > UINT32_MAX / 2)
@@ -34,27 +32,6 @@ static void *grown(void *items, uint32_t *capacity, size_t size)
 
 /* --- the tree --- */
 
-static uint64_t run_hash(const uint64_t *run)
-{
-	return hash_bytes(run, (1 + HEAD_COUNT(run[0])) * sizeof(*run));
-}
-
-static void node_slots_grow(struct event_store *store)
-{
-	uint32_t count = store->node_slot_count ? 2 * store->node_slot_count : FIRST_SLOTS;
-
-	free(store->node_slots);
-	store->node_slots = memory_zeroed(count, sizeof(*store->node_slots));
-	store->node_slot_count = count;
-	for (uint32_t i = NODE_FIRST; i < store->word_count; i += 1 + HEAD_COUNT(store->words[i])) {
-		uint64_t slot = run_hash(store->words + i) & (count - 1);
-
-		while (store->node_slots[slot])
-			slot = (slot + 1) & (count - 1);
-		store->node_slots[slot] = i;
-	}
-}
-
 static uint32_t words_add(struct event_store *store, const uint64_t *words, uint32_t count)
 {
 	if (store->word_capacity - store->word_count < count)
@@ -64,24 +41,25 @@ static uint32_t words_add(struct event_store *store, const uint64_t *words, uint
 	return store->word_count - count;
 }
 
+static bool run_same(const void *words, uint64_t node, const void *key)
+{
+	const uint64_t *known = (const uint64_t *)words + node, *run = key;
+
+	return known[0] == run[0] && memcmp(known, run, (1 + HEAD_COUNT(run[0])) * sizeof(*run)) == 0;
+}
+
 /* Returns the node of that run. */
 static uint32_t node_of(struct event_store *store, const uint64_t *run)
 {
 	uint32_t words = 1 + HEAD_COUNT(run[0]);
-	uint64_t slot;
+	uint64_t *node =
+		hash_index_at(&store->nodes, hash_bytes(run, words * sizeof(*run)), run_same, store->words, run);
 
-	if (3 * (uint64_t)store->node_slot_count <= 4 * (uint64_t)store->node_count)
-		node_slots_grow(store);
-	slot = run_hash(run) & (store->node_slot_count - 1);
-	while (store->node_slots[slot]) {
-		const uint64_t *known = store->words + store->node_slots[slot];
-
-		if (known[0] == run[0] && memcmp(known, run, words * sizeof(*run)) == 0)
-			return store->node_slots[slot];
-		slot = (slot + 1) & (store->node_slot_count - 1);
+	if (!*node) {
+		store->node_count++;
+		*node = words_add(store, run, words);
 	}
-	store->node_count++;
-	return store->node_slots[slot] = words_add(store, run, words);
+	return (uint32_t)*node;
 }
 
 static uint32_t leaf_of(struct event_store *store, const struct event_stack *stack)
@@ -128,54 +106,32 @@ static uint64_t row_hash(const struct event_row *row)
 	return hash_fold(hash_fold(hash, row->site), row->type);
 }
 
-static bool row_same(const struct event_row *a, const struct event_row *b)
+static bool row_same(const void *rows, uint64_t item, const void *key)
 {
+	const struct event_row *a = (const struct event_row *)rows + item - 1, *b = key;
+
 	return a->stack == b->stack && a->type == b->type && a->site == b->site && a->kind == b->kind &&
 	       a->span_class == b->span_class;
 }
 
-static void row_slots_grow(struct event_store *store)
-{
-	uint32_t count = store->row_slot_count ? 2 * store->row_slot_count : FIRST_SLOTS;
-
-	free(store->row_slots);
-	store->row_slots = memory_zeroed(count, sizeof(*store->row_slots));
-	store->row_slot_count = count;
-	for (uint32_t i = 0; i < store->row_count; i++) {
-		uint64_t slot = row_hash(&store->rows[i]) & (count - 1);
-
-		while (store->row_slots[slot])
-			slot = (slot + 1) & (count - 1);
-		store->row_slots[slot] = i + 1;
-	}
-}
-
 static struct event_row *row_at(struct event_store *store, const struct event_row *row)
 {
-	uint64_t slot;
+	uint64_t *item = hash_index_at(&store->rows_by_key, row_hash(row), row_same, store->rows, row);
 
-	if (3 * (uint64_t)store->row_slot_count <= 4 * (uint64_t)store->row_count)
-		row_slots_grow(store);
-	slot = row_hash(row) & (store->row_slot_count - 1);
-	while (store->row_slots[slot]) {
-		struct event_row *found = &store->rows[store->row_slots[slot] - 1];
-
-		if (row_same(found, row))
-			return found;
-		slot = (slot + 1) & (store->row_slot_count - 1);
+	if (!*item) {
+		if (store->row_count == store->row_capacity)
+			store->rows = grown(store->rows, &store->row_capacity, sizeof(*store->rows));
+		store->rows[store->row_count++] = *row;
+		*item = store->row_count;
 	}
-	if (store->row_count == store->row_capacity)
-		store->rows = grown(store->rows, &store->row_capacity, sizeof(*store->rows));
-	store->rows[store->row_count++] = *row;
-	store->row_slots[slot] = store->row_count;
-	return &store->rows[store->row_count - 1];
+	return &store->rows[*item - 1];
 }
 
 /* --- stacks that will be looked up by their hash --- */
 
 struct known_stack {
 	struct event_hash hash;
-	uint32_t leaf; /* NODE_NONE: free */
+	uint32_t leaf;
 };
 
 static bool has_stack(const struct event_key *key)
@@ -183,35 +139,28 @@ static bool has_stack(const struct event_key *key)
 	return key->stack.part[0] || key->stack.part[1];
 }
 
-/* Returns the slot of that hash, or the empty slot in which to insert it. */
-static struct known_stack *known_at(const struct event_store *store, const struct event_hash *hash)
+static bool known_same(const void *known, uint64_t item, const void *key)
 {
-	uint64_t slot = hash->part[0] & (store->known_capacity - 1);
+	return memcmp(&((const struct known_stack *)known + item - 1)->hash, key, sizeof(struct event_hash)) == 0;
+}
 
-	while (store->known[slot].leaf && memcmp(&store->known[slot].hash, hash, sizeof(*hash)) != 0)
-		slot = (slot + 1) & (store->known_capacity - 1);
-	return &store->known[slot];
+static uint32_t known_leaf(const struct event_store *store, const struct event_hash *hash)
+{
+	uint64_t item = hash_index_get(&store->known_by_hash, hash->part[0], known_same, store->known, hash);
+
+	return item ? store->known[item - 1].leaf : NODE_NONE;
 }
 
 static void remember(struct event_store *store, const struct event_hash *hash, uint32_t leaf)
 {
-	struct known_stack *known;
+	uint64_t *item = hash_index_at(&store->known_by_hash, hash->part[0], known_same, store->known, hash);
 
-	if (2 * (uint64_t)store->known_count >= store->known_capacity) {
-		struct known_stack *before = store->known;
-		uint32_t count = store->known_capacity;
-
-		store->known_capacity = count ? 2 * count : FIRST_SLOTS;
-		store->known = memory_zeroed(store->known_capacity, sizeof(*store->known));
-		for (uint32_t i = 0; i < count; i++) {
-			if (before[i].leaf)
-				*known_at(store, &before[i].hash) = before[i];
-		}
-		free(before);
+	if (!*item) {
+		if (store->known_count == store->known_capacity)
+			store->known = grown(store->known, &store->known_capacity, sizeof(*store->known));
+		*item = ++store->known_count;
 	}
-	known = known_at(store, hash);
-	store->known_count += !known->leaf;
-	*known = (struct known_stack){*hash, leaf};
+	store->known[*item - 1] = (struct known_stack){*hash, leaf};
 }
 
 bool event_store_add(struct event_store *store, const struct event_key *key, const struct event_stack *stack,
@@ -226,8 +175,8 @@ bool event_store_add(struct event_store *store, const struct event_key *key, con
 
 	if (stack && key->kind == EVENT_REFILL && has_stack(key))
 		remember(store, &key->stack, row.stack);
-	else if (!stack && has_stack(key) && store->known_count)
-		row.stack = known_at(store, &key->stack)->leaf;
+	else if (!stack && has_stack(key))
+		row.stack = known_leaf(store, &key->stack);
 	stored = row_at(store, &row);
 	stored->sums.events += sums->events;
 	stored->sums.count += sums->count;
@@ -298,8 +247,9 @@ void event_store_free(struct event_store *store)
 	free(store->rows);
 	free(store->words);
 	free(store->known);
-	free(store->row_slots);
-	free(store->node_slots);
+	hash_index_free(&store->rows_by_key);
+	hash_index_free(&store->nodes);
+	hash_index_free(&store->known_by_hash);
 	*store = (struct event_store){0};
 }
 
@@ -307,40 +257,21 @@ void event_store_free(struct event_store *store)
 
 enum { HASH_WORDS = sizeof(struct event_hash) / sizeof(uint64_t) };
 
-/* Returns the slot of that stack, or the empty slot in which to insert it. The hash is as good as random. */
-static size_t stack_slot(const struct event_stacks *stacks, const struct event_hash *hash)
+static bool stack_same(const void *words, uint64_t item, const void *key)
 {
-	size_t slot = hash->part[0] & (stacks->slot_count - 1);
-
-	while (stacks->slots[slot] && memcmp(stacks->words + stacks->slots[slot] - 1, hash, sizeof(*hash)) != 0)
-		slot = (slot + 1) & (stacks->slot_count - 1);
-	return slot;
-}
-
-static void stack_slots_grow(struct event_stacks *stacks)
-{
-	size_t *before = stacks->slots, count = stacks->slot_count;
-
-	stacks->slot_count = count ? 2 * count : FIRST_SLOTS;
-	stacks->slots = memory_zeroed(stacks->slot_count, sizeof(*stacks->slots));
-	for (size_t i = 0; i < count; i++) {
-		if (before[i])
-			stacks->slots[stack_slot(stacks, (void *)(stacks->words + before[i] - 1))] = before[i];
-	}
-	free(before);
+	return memcmp((const uint64_t *)words + item - 1, key, sizeof(struct event_hash)) == 0;
 }
 
 void event_stacks_add(struct event_stacks *stacks, const struct event_hash *hash, const struct event_stack *stack)
 {
 	size_t size = offsetof(struct event_stack, pcs) + stack->depth * sizeof(stack->pcs[0]);
-	size_t words = HASH_WORDS + size / sizeof(uint64_t), slot;
+	size_t words = HASH_WORDS + size / sizeof(uint64_t);
+	uint64_t *item;
 
 	if (stack->depth > EVENT_STACK_MAX)
 		return;
-	if (3 * stacks->slot_count <= 4 * stacks->count)
-		stack_slots_grow(stacks);
-	slot = stack_slot(stacks, hash);
-	if (stacks->slots[slot])
+	item = hash_index_at(&stacks->by_hash, hash->part[0], stack_same, stacks->words, hash);
+	if (*item)
 		return;
 	if (stacks->word_capacity - stacks->word_count < words) {
 		stacks->word_capacity = 2 * (stacks->word_capacity + words);
@@ -348,31 +279,26 @@ void event_stacks_add(struct event_stacks *stacks, const struct event_hash *hash
 	}
 	memcpy(stacks->words + stacks->word_count, hash, sizeof(*hash));
 	memcpy(stacks->words + stacks->word_count + HASH_WORDS, stack, size);
-	stacks->slots[slot] = stacks->word_count + 1;
+	*item = stacks->word_count + 1;
 	stacks->word_count += words;
-	stacks->count++;
 }
 
 const struct event_stack *event_stacks_find(const struct event_stacks *stacks, const struct event_hash *hash)
 {
-	size_t slot;
+	uint64_t item = hash_index_get(&stacks->by_hash, hash->part[0], stack_same, stacks->words, hash);
 
-	if (!stacks->count)
-		return NULL;
-	slot = stack_slot(stacks, hash);
-	return stacks->slots[slot] ? (const void *)(stacks->words + stacks->slots[slot] - 1 + HASH_WORDS) : NULL;
+	return item ? (const void *)(stacks->words + item - 1 + HASH_WORDS) : NULL;
 }
 
 void event_stacks_clear(struct event_stacks *stacks)
 {
-	if (stacks->count)
-		memset(stacks->slots, 0, stacks->slot_count * sizeof(*stacks->slots));
-	stacks->count = stacks->word_count = 0;
+	hash_index_clear(&stacks->by_hash);
+	stacks->word_count = 0;
 }
 
 void event_stacks_free(struct event_stacks *stacks)
 {
 	free(stacks->words);
-	free(stacks->slots);
+	hash_index_free(&stacks->by_hash);
 	*stacks = (struct event_stacks){0};
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash_index.h"
 #include "bpf/events.h"
 
 struct event_row {
@@ -32,10 +33,11 @@ struct event_store {
 	uint64_t *words; /* the nodes, one after the other: a head and its frames */
 	uint32_t row_count, node_count, word_count;
 	uint32_t row_capacity, word_capacity;
-	uint32_t *row_slots, *node_slots; /* hash tables: a row's index plus 1; a node's first word */
-	uint32_t row_slot_count, node_slot_count;
-	struct known_stack *known; /* a hash table: stacks of EVENT_REFILL rows, by their hash */
+	struct hash_index rows_by_key; /* a row's index plus 1 */
+	struct hash_index nodes;       /* a node's first word */
+	struct known_stack *known;     /* stacks of EVENT_REFILL rows */
 	uint32_t known_count, known_capacity;
+	struct hash_index known_by_hash; /* the index plus 1 */
 };
 
 /*
@@ -57,8 +59,7 @@ struct event_stacks {
 	/* one record per stack: the hash, and the part of struct event_stack that its depth requires */
 	uint64_t *words;
 	size_t word_count, word_capacity;
-	size_t *slots; /* a hash table of indices into `words` plus 1 */
-	size_t slot_count, count;
+	struct hash_index by_hash; /* indices into `words` plus 1 */
 };
 
 void event_stacks_add(struct event_stacks *stacks, const struct event_hash *hash, const struct event_stack *stack);

@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/memory.h"
 #include "base/pointer_map.h"
 
@@ -27,7 +28,7 @@
 struct pending {
 	struct escape_annotation fact; /* `detail` of a leak is its destination */
 	int32_t derefs;		       /* of a leak */
-	uint32_t next;		       /* number + 1 of the previous one at a position with the same hash; 0: none */
+	uint32_t next;		       /* number + 1 of the previous one at the same position; 0: none */
 	bool claimed;
 };
 
@@ -37,13 +38,9 @@ struct pending {
  */
 struct file_facts {
 	const char *package, *file;
-	uint64_t *index; /* hash table of annotations: the upper half of the hash, number + 1 in the lower half */
-	size_t count, capacity;
-	uint64_t *spoken; /* hash set of parameters that have a verdict, by place and name */
-	size_t spoken_count, spoken_capacity;
+	struct hash_index index;  /* annotations by their content: number + 1 */
+	struct hash_index spoken; /* a set of parameters that have a verdict, by place and name */
 };
-
-enum { LEAST_CAPACITY = 8 };
 
 enum explained { NOTHING, REPETITION, PENDING, ANNOTATION };
 
@@ -55,9 +52,8 @@ struct facts {
 	struct pointer_map packages; /* known packages */
 	struct file_facts *files;
 	size_t file_count, file_capacity;
-	uint32_t *file_index; /* by package and file: number + 1 */
-	size_t file_index_capacity;
-	size_t last_file; /* number of the one that was looked up last */
+	struct hash_index file_index; /* by package and file: number + 1 */
+	size_t last_file;	      /* number of the one that was looked up last */
 
 	char *raw_path; /* path of the previous message, as printed: most lines have the same */
 	size_t raw_path_length, raw_path_capacity;
@@ -67,8 +63,7 @@ struct facts {
 
 	struct pending *pending; /* pending explanations of this package */
 	size_t pending_count, pending_capacity;
-	uint32_t *pending_index; /* by position: number + 1 */
-	size_t pending_index_capacity;
+	struct hash_index pending_index; /* the latest at a position: number + 1 */
 
 	/* The explanation being read. */
 	enum explained explained;
@@ -167,97 +162,55 @@ static bool same_place(const struct escape_annotation *a, const struct escape_an
 	return a->line == b->line && a->column == b->column && a->file == b->file;
 }
 
-static bool same_fact(const struct escape_annotation *a, const struct escape_annotation *b)
+static bool same_fact(const void *annotations, uint64_t item, const void *key)
 {
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
+
 	return same_place(a, b) && a->subject == b->subject && a->detail == b->detail &&
 	       fact_class(a->kind) == fact_class(b->kind);
 }
 
-static uint32_t *file_slot(const struct facts *facts, const char *package, const char *file)
+static bool same_file(const void *files, uint64_t item, const void *key)
 {
-	size_t at = hash_fold(hash_fold(0, (uintptr_t)package), (uintptr_t)file);
+	const struct file_facts *file = (const struct file_facts *)files + item - 1;
+	const struct escape_annotation *fact = key;
 
-	for (;; at++) {
-		uint32_t *slot = &facts->file_index[at & (facts->file_index_capacity - 1)];
-
-		if (!*slot || (facts->files[*slot - 1].file == file && facts->files[*slot - 1].package == package))
-			return slot;
-	}
-}
-
-static void grow_file_index(struct facts *facts)
-{
-	facts->file_index_capacity = facts->file_index_capacity ? facts->file_index_capacity * 2 : LEAST_CAPACITY;
-	free(facts->file_index);
-	facts->file_index = memory_zeroed(facts->file_index_capacity, sizeof(*facts->file_index));
-	for (size_t i = 0; i < facts->file_count; i++)
-		*file_slot(facts, facts->files[i].package, facts->files[i].file) = (uint32_t)i + 1;
+	return file->file == fact->file && file->package == fact->package;
 }
 
 /* Returns the facts of the fact's file. Valid until the next call. */
 static struct file_facts *file_of(struct facts *facts, const struct escape_annotation *fact)
 {
-	uint32_t *slot;
+	uint64_t *item;
 
 	if (facts->file_count && facts->files[facts->last_file].file == fact->file &&
 	    facts->files[facts->last_file].package == fact->package)
 		return &facts->files[facts->last_file];
-	if (facts->file_count * 2 >= facts->file_index_capacity)
-		grow_file_index(facts);
-	slot = file_slot(facts, fact->package, fact->file);
-	if (!*slot) {
+	item = hash_index_at(&facts->file_index, hash_fold((uintptr_t)fact->package, (uintptr_t)fact->file), same_file,
+			     facts->files, fact);
+	if (!*item) {
 		facts->files =
 			array_reserve(facts->files, facts->file_count, &facts->file_capacity, sizeof(*facts->files));
 		facts->files[facts->file_count++] = (struct file_facts){.package = fact->package, .file = fact->file};
-		*slot = (uint32_t)facts->file_count;
+		*item = facts->file_count;
 	}
-	facts->last_file = *slot - 1;
+	facts->last_file = *item - 1;
 	return &facts->files[facts->last_file];
-}
-
-static void grow_index(struct file_facts *file, const struct escape_annotation *annotations)
-{
-	size_t capacity = file->capacity ? file->capacity * 2 : LEAST_CAPACITY;
-	uint64_t *index = memory_zeroed(capacity, sizeof(*index));
-
-	for (size_t i = 0; i < file->capacity; i++) {
-		uint64_t entry = file->index[i];
-		size_t at;
-
-		if (!entry)
-			continue;
-		at = fact_hash(&annotations[(uint32_t)entry - 1]) & (capacity - 1);
-		while (index[at])
-			at = (at + 1) & (capacity - 1);
-		index[at] = entry;
-	}
-	free(file->index);
-	file->index = index;
-	file->capacity = capacity;
 }
 
 /* Returns the number of the annotation with the same content, which is added if there is none. */
 static size_t find_or_add(struct facts *facts, struct file_facts *file, const struct escape_annotation *fact)
 {
 	struct escape_output *output = facts->output;
-	uint64_t hash = fact_hash(fact);
-	size_t mask, at;
+	uint64_t *item = hash_index_at(&file->index, fact_hash(fact), same_fact, output->annotations, fact);
 
-	if (file->count * 2 >= file->capacity)
-		grow_index(file, output->annotations);
-	mask = file->capacity - 1;
-	for (at = hash & mask; file->index[at]; at = (at + 1) & mask) {
-		size_t i = (uint32_t)file->index[at] - 1;
-
-		if (file->index[at] >> 32 == hash >> 32 && same_fact(&output->annotations[i], fact))
-			return i;
-	}
+	if (*item)
+		return *item - 1;
 	output->annotations = array_reserve(output->annotations, output->annotation_count, &facts->annotation_capacity,
 					    sizeof(*output->annotations));
 	output->annotations[output->annotation_count] = *fact;
-	file->index[at] = hash >> 32 << 32 | (output->annotation_count + 1);
-	file->count++;
-	return output->annotation_count++;
+	*item = ++output->annotation_count;
+	return *item - 1;
 }
 
 /* ---- explanations ---- */
@@ -362,82 +315,30 @@ static bool add_explanation(struct facts *facts, const struct position *position
 
 /* ---- explanations without a verdict yet ---- */
 
-static uint32_t *pending_slot(struct facts *facts, const struct escape_annotation *fact)
+static bool same_pending_place(const void *pending, uint64_t item, const void *key)
 {
-	return &facts->pending_index[(position_hash(fact) >> 20) & (facts->pending_index_capacity - 1)];
-}
-
-static void grow_pending_index(struct facts *facts)
-{
-	free(facts->pending_index);
-	facts->pending_index_capacity = facts->pending_index_capacity ? facts->pending_index_capacity * 4 : 64;
-	facts->pending_index = memory_zeroed(facts->pending_index_capacity, sizeof(*facts->pending_index));
-	for (size_t i = 0; i < facts->pending_count; i++) {
-		uint32_t *slot = pending_slot(facts, &facts->pending[i].fact);
-
-		facts->pending[i].next = *slot;
-		*slot = (uint32_t)i + 1;
-	}
+	return same_place(&((const struct pending *)pending + item - 1)->fact, key);
 }
 
 /* Iterates over the pending explanations at this place; start with NULL. */
 static struct pending *next_pending(struct facts *facts, const struct escape_annotation *fact,
 				    const struct pending *last)
 {
-	uint32_t number;
+	uint64_t number = last ? last->next
+			       : hash_index_get(&facts->pending_index, position_hash(fact), same_pending_place,
+						facts->pending, fact);
 
-	if (!facts->pending_count)
-		return NULL;
-	for (number = last ? last->next : *pending_slot(facts, fact); number;
-	     number = facts->pending[number - 1].next) {
-		if (same_place(&facts->pending[number - 1].fact, fact))
-			return &facts->pending[number - 1];
-	}
-	return NULL;
-}
-
-/* Returns the slot of a parameter with a verdict, or the empty slot in which to insert it. */
-static uint64_t *spoken_slot(const struct file_facts *file, uint64_t hash)
-{
-	size_t at = hash & (file->spoken_capacity - 1);
-
-	while (file->spoken[at] && file->spoken[at] != hash)
-		at = (at + 1) & (file->spoken_capacity - 1);
-	return &file->spoken[at];
+	return number ? &facts->pending[number - 1] : NULL;
 }
 
 static uint64_t parameter_hash(const struct escape_annotation *fact)
 {
-	return hash_fold(position_hash(fact), (uintptr_t)fact->subject) | 1;
-}
-
-static void mark_spoken(struct file_facts *file, const struct escape_annotation *fact)
-{
-	uint64_t *old = file->spoken, *slot;
-	size_t old_capacity = file->spoken_capacity;
-
-	if (file->spoken_count * 2 >= old_capacity) {
-		file->spoken_capacity = old_capacity ? old_capacity * 2 : LEAST_CAPACITY;
-		file->spoken = memory_zeroed(file->spoken_capacity, sizeof(*file->spoken));
-		for (size_t i = 0; i < old_capacity; i++) {
-			if (old[i])
-				*spoken_slot(file, old[i]) = old[i];
-		}
-		free(old);
-	}
-	slot = spoken_slot(file, parameter_hash(fact));
-	file->spoken_count += !*slot;
-	*slot = parameter_hash(fact);
-}
-
-static bool is_spoken(const struct file_facts *file, const struct escape_annotation *fact)
-{
-	return file->spoken_capacity && *spoken_slot(file, parameter_hash(fact));
+	return hash_fold(position_hash(fact), (uintptr_t)fact->subject);
 }
 
 static void add_heading(struct facts *facts, const struct escape_annotation *fact, int32_t derefs)
 {
-	uint32_t *slot;
+	uint64_t *item;
 
 	for (struct pending *p = NULL; (p = next_pending(facts, fact, p));) {
 		if (p->fact.subject == fact->subject && p->fact.kind == fact->kind && p->fact.detail == fact->detail &&
@@ -449,13 +350,9 @@ static void add_heading(struct facts *facts, const struct escape_annotation *fac
 	facts->pending =
 		array_reserve(facts->pending, facts->pending_count, &facts->pending_capacity, sizeof(*facts->pending));
 	facts->pending[facts->pending_count++] = (struct pending){.fact = *fact, .derefs = derefs};
-	if (facts->pending_count > facts->pending_index_capacity) {
-		grow_pending_index(facts);
-	} else {
-		slot = pending_slot(facts, fact);
-		facts->pending[facts->pending_count - 1].next = *slot;
-		*slot = (uint32_t)facts->pending_count;
-	}
+	item = hash_index_at(&facts->pending_index, position_hash(fact), same_pending_place, facts->pending, fact);
+	facts->pending[facts->pending_count - 1].next = (uint32_t)*item;
+	*item = facts->pending_count;
 	begin_explanation(facts, PENDING, facts->pending_count - 1, fact);
 }
 
@@ -513,7 +410,7 @@ static void claim_explanation(struct facts *facts, struct file_facts *file, stru
 		}
 	}
 	if (is_leak(verdict->kind) || verdict->kind == ESCAPE_DOES_NOT_ESCAPE)
-		mark_spoken(file, verdict);
+		hash_index_add(&file->spoken, parameter_hash(verdict));
 	if (!best)
 		return;
 	best->claimed = true;
@@ -541,7 +438,7 @@ static void settle_pending(struct facts *facts)
 			continue;
 		file = file_of(facts, &fact);
 		/* Only the strongest leak of a parameter gets a verdict. */
-		if (is_leak(fact.kind) && is_spoken(file, &fact))
+		if (is_leak(fact.kind) && hash_index_has(&file->spoken, parameter_hash(&fact)))
 			continue;
 		if (fact.kind == ESCAPE_LEAKING_PARAM_TO_RESULT) {
 			detail = memory_format("%s level=%d", fact.detail, p->derefs);
@@ -559,10 +456,7 @@ static void settle_pending(struct facts *facts)
 			known->flow_count = fact.flow_count;
 		}
 	}
-	/* Cleared slot by slot: after one large package, clearing the whole table for each of many small ones would be
-	 * slow. */
-	for (size_t i = 0; i < facts->pending_count; i++)
-		*pending_slot(facts, &facts->pending[i].fact) = 0;
+	hash_index_clear(&facts->pending_index);
 	facts->pending_count = 0;
 }
 
@@ -583,15 +477,15 @@ void facts_free(struct facts *facts)
 	end_explanation(facts);
 	settle_pending(facts);
 	for (size_t i = 0; i < facts->file_count; i++) {
-		free(facts->files[i].index);
-		free(facts->files[i].spoken);
+		hash_index_free(&facts->files[i].index);
+		hash_index_free(&facts->files[i].spoken);
 	}
 	free(facts->files);
-	free(facts->file_index);
+	hash_index_free(&facts->file_index);
 	pointer_map_free(&facts->packages);
 	free(facts->raw_path);
 	free(facts->pending);
-	free(facts->pending_index);
+	hash_index_free(&facts->pending_index);
 	free(facts->flows);
 	free(facts->steps);
 	free(facts);

@@ -8,6 +8,7 @@
 #include "escape/escape_position.h"
 #include "escape/escape_story.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/memory.h"
 
 struct escape_graph {
@@ -16,11 +17,9 @@ struct escape_graph {
 	size_t location_count;
 	struct escape_edge *edges;
 	size_t edge_count;
-	uint32_t *index; /* hash table of locations: number + 1 */
-	size_t index_capacity;
-	uint32_t *leaks; /* hash table of leaks by package and function: annotation number + 1 */
-	uint32_t *next_leak;
-	size_t leaks_capacity;
+	struct hash_index index; /* locations: number + 1 */
+	struct hash_index leaks; /* the first leak of a function of a package: annotation number + 1 */
+	uint32_t *next_leak;	 /* by annotation number: the next of that function, + 1; 0: none */
 };
 
 static const char heap_name[] = "{heap}";
@@ -47,19 +46,16 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Returns the slot of a location, or the empty slot in which to insert it. */
-static uint32_t *location_slot(const struct escape_graph *graph, const struct escape_location *key)
+static uint64_t location_hash(const struct escape_location *key)
 {
-	uint64_t hash = hash_fold(hash_fold(hash_text(key->name), hash_text(key->function)), hash_text(key->package));
+	return hash_fold(hash_fold(hash_text(key->name), hash_text(key->function)), hash_text(key->package));
+}
 
-	for (size_t at = hash & (graph->index_capacity - 1);; at = (at + 1) & (graph->index_capacity - 1)) {
-		const struct escape_location *known = &graph->locations[graph->index[at] - 1];
+static bool location_same(const void *locations, uint64_t item, const void *key)
+{
+	const struct escape_location *a = (const struct escape_location *)locations + item - 1, *b = key;
 
-		if (!graph->index[at] ||
-		    (same_text(known->name, key->name) && same_text(known->function, key->function) &&
-		     same_text(known->package, key->package)))
-			return &graph->index[at];
-	}
+	return same_text(a->name, b->name) && same_text(a->function, b->function) && same_text(a->package, b->package);
 }
 
 static struct escape_location location_key(const struct escape_annotation *annotation, const char *name)
@@ -77,13 +73,13 @@ static struct escape_location *add_location(struct escape_graph *graph, const st
 					    const char *name)
 {
 	struct escape_location key = location_key(annotation, name);
-	uint32_t *slot = location_slot(graph, &key);
+	uint64_t *item = hash_index_at(&graph->index, location_hash(&key), location_same, graph->locations, &key);
 
-	if (!*slot) {
+	if (!*item) {
 		graph->locations[graph->location_count++] = key;
-		*slot = (uint32_t)graph->location_count;
+		*item = graph->location_count;
 	}
-	return &graph->locations[*slot - 1];
+	return &graph->locations[*item - 1];
 }
 
 static void add_edge(struct escape_graph *graph, const struct escape_annotation *annotation,
@@ -105,37 +101,33 @@ static bool is_leak(const struct escape_annotation *annotation)
 	return annotation->kind == ESCAPE_LEAKING_PARAM || annotation->kind == ESCAPE_LEAKING_PARAM_CONTENT;
 }
 
-static uint32_t *leak_slot(const struct escape_graph *graph, const char *package, const char *function)
+static uint64_t leak_hash(const char *package, const char *function)
 {
-	return &graph->leaks[hash_fold(hash_text(package), hash_text(function)) & (graph->leaks_capacity - 1)];
+	return hash_fold(hash_text(package), hash_text(function));
 }
 
-static size_t power_of_two(size_t least)
+static bool leak_same(const void *annotations, uint64_t item, const void *key)
 {
-	size_t power = 16;
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
 
-	while (power < least)
-		power *= 2;
-	return power;
+	return same_text(a->package, b->package) && same_text(a->function, b->function);
 }
 
 static void index_leaks(struct escape_graph *graph)
 {
 	const struct escape_output *output = graph->output;
 
-	graph->leaks_capacity =
-		power_of_two(output->counts[ESCAPE_LEAKING_PARAM] + output->counts[ESCAPE_LEAKING_PARAM_CONTENT]);
-	graph->leaks = memory_zeroed(graph->leaks_capacity, sizeof(*graph->leaks));
 	graph->next_leak = memory_zeroed(output->annotation_count + 1, sizeof(*graph->next_leak));
 	for (size_t i = output->annotation_count; i-- > 0;) {
 		const struct escape_annotation *a = &output->annotations[i];
-		uint32_t *slot;
+		uint64_t *first;
 
 		if (!is_leak(a) || !a->function)
 			continue;
-		slot = leak_slot(graph, a->package, a->function);
-		graph->next_leak[i] = *slot;
-		*slot = (uint32_t)i + 1;
+		first = hash_index_at(&graph->leaks, leak_hash(a->package, a->function), leak_same, output->annotations,
+				      a);
+		graph->next_leak[i] = (uint32_t)*first;
+		*first = i + 1;
 	}
 }
 
@@ -150,8 +142,6 @@ struct escape_graph *escape_graph_new(const struct escape_output *output)
 	/* Allocated at its maximal size (two locations per edge), because pointers to locations must stay valid. */
 	graph->locations = memory_resize(NULL, flows * 2 + 1, sizeof(*graph->locations));
 	graph->edges = memory_resize(NULL, flows + 1, sizeof(*graph->edges));
-	graph->index_capacity = power_of_two(flows * 4);
-	graph->index = memory_zeroed(graph->index_capacity, sizeof(*graph->index));
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		const struct escape_annotation *a = &output->annotations[i];
 
@@ -168,8 +158,8 @@ void escape_graph_free(struct escape_graph *graph)
 		return;
 	free(graph->locations);
 	free(graph->edges);
-	free(graph->index);
-	free(graph->leaks);
+	hash_index_free(&graph->index);
+	hash_index_free(&graph->leaks);
 	free(graph->next_leak);
 	free(graph);
 }
@@ -188,11 +178,11 @@ const struct escape_location *escape_graph_find(const struct escape_graph *graph
 						const char *function, const char *name)
 {
 	struct escape_location key = {.package = package, .function = function, .name = name};
-	uint32_t number;
+	uint64_t number;
 
 	if (is_heap(name))
 		key.package = key.function = NULL;
-	number = *location_slot(graph, &key);
+	number = hash_index_get(&graph->index, location_hash(&key), location_same, graph->locations, &key);
 	return number ? &graph->locations[number - 1] : NULL;
 }
 
@@ -258,18 +248,20 @@ static bool has_package_name(const char *path, struct span name)
 static const struct escape_annotation *fitting_leak(const struct escape_graph *graph, const char *package,
 						    struct span function, bool content, size_t *count)
 {
-	const struct escape_annotation *first = NULL;
+	const struct escape_annotation *annotations = graph->output->annotations, *first = NULL;
+	struct escape_annotation key = {.package = package};
 	char name[512];
 
 	if (function.length >= sizeof(name))
 		return NULL;
 	memcpy(name, function.text, function.length);
 	name[function.length] = 0;
-	for (uint32_t n = *leak_slot(graph, package, name); n; n = graph->next_leak[n - 1]) {
-		const struct escape_annotation *a = &graph->output->annotations[n - 1];
+	key.function = name;
+	for (uint64_t n = hash_index_get(&graph->leaks, leak_hash(package, name), leak_same, annotations, &key); n;
+	     n = graph->next_leak[n - 1]) {
+		const struct escape_annotation *a = &annotations[n - 1];
 
-		if (!same_text(a->package, package) || strcmp(a->function, name) ||
-		    (a->kind == ESCAPE_LEAKING_PARAM_CONTENT) != content)
+		if ((a->kind == ESCAPE_LEAKING_PARAM_CONTENT) != content)
 			continue;
 		if (!first)
 			first = a;

@@ -21,6 +21,7 @@
 #include "gate/gate_normalize.h"
 #include "base/memory.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
 struct run_count {
@@ -51,9 +52,8 @@ struct gate_measurement {
 	struct gate_counts *counts;
 	struct tally *tallies; /* beside counts->sites */
 	size_t tally_capacity;
-	size_t *table; /* of sites, + 1 */
-	size_t table_capacity;
-	char directory[4096]; /* the working one, with a slash at its end; "" where not known */
+	struct hash_index by_key; /* of sites, + 1 */
+	char directory[4096];	  /* the working one, with a slash at its end; "" where not known */
 	struct gate_count costs[VALUE_COUNT];
 	bool unsteady_costs;
 	const char *warnings[4]; /* of the first run's audit */
@@ -91,7 +91,7 @@ static void release(struct gate_measurement *measurement)
 		free(measurement->tallies[i].positions);
 	}
 	free(measurement->tallies);
-	free(measurement->table);
+	hash_index_free(&measurement->by_key);
 	free(measurement);
 }
 
@@ -119,18 +119,9 @@ static uint64_t hash_site(const struct gate_site *site)
 	return hash;
 }
 
-static void grow_table(struct gate_measurement *measurement)
+static bool site_same(const void *sites, uint64_t item, const void *key)
 {
-	free(measurement->table);
-	measurement->table_capacity = measurement->table_capacity ? 2 * measurement->table_capacity : 256;
-	measurement->table = memory_zeroed(measurement->table_capacity, sizeof(*measurement->table));
-	for (size_t i = 0; i < measurement->counts->site_count; i++) {
-		size_t slot = hash_site(&measurement->counts->sites[i]) & (measurement->table_capacity - 1);
-
-		while (measurement->table[slot])
-			slot = (slot + 1) & (measurement->table_capacity - 1);
-		measurement->table[slot] = i + 1;
-	}
+	return gate_site_compare((const struct gate_site *)sites + item - 1, key, true) == 0;
 }
 
 static size_t site_new(struct gate_measurement *measurement, const struct gate_site *key)
@@ -156,19 +147,12 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 /* The index of the site of that key, made where there is none. */
 static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
 {
-	const struct gate_counts *counts = measurement->counts;
-	size_t slot, index;
+	uint64_t *site =
+		hash_index_at(&measurement->by_key, hash_site(key), site_same, measurement->counts->sites, key);
 
-	if (2 * (counts->site_count + 1) > measurement->table_capacity)
-		grow_table(measurement);
-	for (slot = hash_site(key) & (measurement->table_capacity - 1); measurement->table[slot];
-	     slot = (slot + 1) & (measurement->table_capacity - 1)) {
-		if (gate_site_compare(&counts->sites[measurement->table[slot] - 1], key, true) == 0)
-			return measurement->table[slot] - 1;
-	}
-	index = site_new(measurement, key);
-	measurement->table[slot] = index + 1;
-	return index;
+	if (!*site)
+		*site = site_new(measurement, key) + 1;
+	return *site - 1;
 }
 
 /* Adding runs */

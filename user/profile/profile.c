@@ -8,11 +8,10 @@
  * millions: they have tables that are no larger than need be, and memory of their own, which goes when they are handed
  * to the sink.
  *
- * Memory that runs out ends the process: obstack, uthash and string_table.c say so on stderr.
+ * Memory that runs out ends the process: memory.h.
  */
 #include "profile/profile.h"
 
-#include <obstack.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stddef.h>
@@ -22,12 +21,10 @@
 #include "base/hash_table.h"
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/hash_index.h"
 #include "base/memory.h"
 #include "base/printable.h"
 #include "base/string_table.h"
-
-#define obstack_chunk_alloc memory_allocate
-#define obstack_chunk_free  free
 
 struct mapping_entry {
 	UT_hash_handle hh;
@@ -52,25 +49,16 @@ struct stack_entry {
 	const struct profile_location *locations[];
 };
 
-/* Open addressing, linear probing; at most 3/4 used. */
-struct table {
-	struct table_slot {
-		uint64_t hash;
-		void *item; /* NULL: free */
-	} * slots;
-	size_t capacity, count; /* capacity is a power of two or 0 */
-};
-
 struct profile_storage {
-	struct obstack memory;
+	struct arena memory;
 	struct string_table strings;
 	struct mapping_entry *mappings;
 	struct location_entry *locations;
-	struct arena row_memory; /* of stacks and samples */
-	size_t row_bytes;	 /* of it in use */
-	struct table stacks;	 /* of struct profile_stack, which begins a struct stack_entry */
-	struct table samples;	 /* of struct profile_sample */
-	void *scratch;		 /* a key that is being built */
+	struct arena row_memory;   /* of stacks and samples */
+	size_t row_bytes;	   /* of it in use */
+	struct hash_index stacks;  /* addresses of struct profile_stack, which begins a struct stack_entry */
+	struct hash_index samples; /* addresses of struct profile_sample */
+	void *scratch;		   /* a key that is being built */
 	size_t scratch_size;
 	size_t process_capacity, sample_capacity;
 	profile_sink *sink;
@@ -85,7 +73,6 @@ struct profile *profile_new(void)
 	*profile = (struct profile){0};
 	profile->storage = memory_allocate(sizeof(*profile->storage));
 	*profile->storage = (struct profile_storage){0};
-	obstack_init(&profile->storage->memory);
 	return profile;
 }
 
@@ -93,9 +80,8 @@ static void forget_samples(struct profile *profile)
 {
 	struct profile_storage *storage = profile->storage;
 
-	free(storage->stacks.slots);
-	free(storage->samples.slots);
-	storage->stacks = storage->samples = (struct table){0};
+	hash_index_free(&storage->stacks);
+	hash_index_free(&storage->samples);
 	arena_free(&storage->row_memory);
 	storage->row_bytes = 0;
 	profile->sample_count = 0;
@@ -112,7 +98,7 @@ void profile_free(struct profile *profile)
 	string_table_free(&storage->strings);
 	HASH_CLEAR(hh, storage->mappings);
 	HASH_CLEAR(hh, storage->locations);
-	obstack_free(&storage->memory, NULL);
+	arena_free(&storage->memory);
 	free(storage->scratch);
 	free(storage);
 	free(profile->processes);
@@ -136,44 +122,6 @@ void profile_drain(struct profile *profile)
 		return;
 	storage->sink(storage->sink_context, profile);
 	forget_samples(profile);
-}
-
-static void table_grow(struct table *table)
-{
-	struct table old = *table;
-
-	table->capacity = old.capacity ? 2 * old.capacity : 256;
-	table->slots = memory_zeroed(table->capacity, sizeof(*table->slots));
-	for (size_t i = 0; i < old.capacity; i++) {
-		size_t slot = old.slots[i].hash & (table->capacity - 1);
-
-		if (!old.slots[i].item)
-			continue;
-		while (table->slots[slot].item)
-			slot = (slot + 1) & (table->capacity - 1);
-		table->slots[slot] = old.slots[i];
-	}
-	free(old.slots);
-}
-
-/* The slot of the item that is the same as the key, or the free one that becomes its. */
-static inline struct table_slot *table_find(struct table *table, uint64_t hash,
-					    bool (*same)(const void *item, const void *key), const void *key)
-{
-	size_t slot;
-
-	if (4 * table->count >= 3 * table->capacity)
-		table_grow(table);
-	slot = hash & (table->capacity - 1);
-	while (table->slots[slot].item && (table->slots[slot].hash != hash || !same(table->slots[slot].item, key)))
-		slot = (slot + 1) & (table->capacity - 1);
-	return &table->slots[slot];
-}
-
-static void table_fill(struct table *table, struct table_slot *slot, uint64_t hash, void *item)
-{
-	*slot = (struct table_slot){hash, item};
-	table->count++;
 }
 
 /* Zeroed memory for a key of `size` bytes; holds until the next call. */
@@ -234,14 +182,14 @@ void profile_warn(struct profile *profile, const char *format, ...)
 		}
 	}
 	profile->warnings = memory_resize(profile->warnings, profile->warning_count + 2, sizeof(*profile->warnings));
-	profile->warnings[profile->warning_count++] = obstack_copy0(&profile->storage->memory, text, strlen(text));
+	profile->warnings[profile->warning_count++] = arena_string(&profile->storage->memory, text, strlen(text));
 	profile->warnings[profile->warning_count] = NULL;
 	free(text);
 }
 
 void profile_set_modules(struct profile *profile, const char *const *globs, size_t count)
 {
-	profile->modules = obstack_alloc(&profile->storage->memory, (count + 1) * sizeof(*profile->modules));
+	profile->modules = arena_allocate(&profile->storage->memory, (count + 1) * sizeof(*profile->modules));
 	for (size_t i = 0; i < count; i++)
 		profile->modules[i] = profile_string(profile, globs[i]);
 	profile->module_count = count;
@@ -249,7 +197,7 @@ void profile_set_modules(struct profile *profile, const char *const *globs, size
 
 void profile_set_calls(struct profile *profile, const char *const *functions, size_t count)
 {
-	profile->calls = obstack_alloc(&profile->storage->memory, (count + 1) * sizeof(*profile->calls));
+	profile->calls = arena_allocate(&profile->storage->memory, (count + 1) * sizeof(*profile->calls));
 	for (size_t i = 0; i < count; i++)
 		profile->calls[i] = (struct profile_call){.function = profile_string(profile, functions[i])};
 	profile->call_count = count;
@@ -299,7 +247,7 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 	key.build_id = profile_string(profile, mapping->build_id);
 	HASH_FIND(hh, storage->mappings, &key, key_size, entry);
 	if (!entry) {
-		entry = obstack_alloc(&storage->memory, sizeof(*entry));
+		entry = arena_allocate(&storage->memory, sizeof(*entry));
 		entry->mapping = key;
 		entry->mapping.id = HASH_COUNT(storage->mappings) + 1;
 		HASH_ADD_KEYPTR(hh, storage->mappings, &entry->mapping, key_size, entry);
@@ -327,7 +275,7 @@ const struct profile_location *profile_location(struct profile *profile, uint64_
 	}
 	HASH_FIND(hh, storage->locations, key, size, entry);
 	if (!entry) {
-		entry = obstack_alloc(&storage->memory, sizeof(*entry) + size - sizeof(*key));
+		entry = arena_allocate(&storage->memory, sizeof(*entry) + size - sizeof(*key));
 		memcpy(&entry->key, key, size);
 		entry->location = (struct profile_location){
 			.address = address,
@@ -345,7 +293,7 @@ size_t profile_memory(const struct profile *profile)
 {
 	const struct profile_storage *storage = profile->storage;
 
-	return storage->row_bytes + (storage->stacks.capacity + storage->samples.capacity) * sizeof(struct table_slot) +
+	return storage->row_bytes + (storage->stacks.capacity + storage->samples.capacity) * sizeof(struct hash_slot) +
 	       storage->sample_capacity * sizeof(*profile->samples);
 }
 
@@ -355,10 +303,11 @@ static void *row_allocate(struct profile_storage *storage, size_t size)
 	return arena_allocate(&storage->row_memory, size);
 }
 
-static bool stack_same(const void *item, const void *key)
+static bool stack_same(const void *items, uint64_t item, const void *key)
 {
-	const struct profile_stack *a = item, *b = key;
+	const struct profile_stack *a = (const struct profile_stack *)(uintptr_t)item, *b = key;
 
+	(void)items;
 	return a->depth == b->depth && a->truncated == b->truncated &&
 	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
 }
@@ -370,31 +319,31 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
 	const struct profile_stack key = {depth, truncated, locations};
 	size_t size = depth * sizeof(*locations);
 	uint64_t hash = hash_fold(depth ? hash_bytes(locations, size) : 0, truncated);
-	struct table_slot *slot = table_find(&storage->stacks, hash, stack_same, &key);
+	uint64_t *item = hash_index_at(&storage->stacks, hash, stack_same, NULL, &key);
 	struct stack_entry *entry;
 
-	if (!slot->item) {
+	if (!*item) {
 		entry = row_allocate(storage, sizeof(*entry) + size);
 		if (depth)
 			memcpy(entry->locations, locations, size);
 		entry->stack = (struct profile_stack){depth, truncated, depth ? entry->locations : NULL};
-		table_fill(&storage->stacks, slot, hash, &entry->stack);
+		*item = (uintptr_t)&entry->stack;
 	}
-	return slot->item;
+	return (const struct profile_stack *)(uintptr_t)*item;
 }
 
-static bool sample_same(const void *item, const void *key)
+static bool sample_same(const void *items, uint64_t item, const void *key)
 {
-	return memcmp(&((const struct profile_sample *)item)->key, key, sizeof(struct profile_key)) == 0;
+	(void)items;
+	return memcmp(&((const struct profile_sample *)(uintptr_t)item)->key, key, sizeof(struct profile_key)) == 0;
 }
 
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values)
 {
 	struct profile_storage *storage = profile->storage;
 	struct profile_sample *sample;
-	struct table_slot *slot;
 	struct profile_key exact;
-	uint64_t hash;
+	uint64_t *item;
 
 	memset(&exact, 0, sizeof(exact));
 	exact.stack = key->stack;
@@ -403,14 +352,13 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	exact.pid = key->pid;
 	exact.comm = profile_string(profile, key->comm);
 	exact.rate = key->rate;
-	hash = hash_bytes(&exact, sizeof(exact));
-	slot = table_find(&storage->samples, hash, sample_same, &exact);
-	sample = slot->item;
+	item = hash_index_at(&storage->samples, hash_bytes(&exact, sizeof(exact)), sample_same, NULL, &exact);
+	sample = (struct profile_sample *)(uintptr_t)*item;
 	if (!sample) {
 		sample = row_allocate(storage, sizeof(*sample));
 		memset(sample, 0, sizeof(*sample));
 		memcpy(&sample->key, &exact, sizeof(exact));
-		table_fill(&storage->samples, slot, hash, sample);
+		*item = (uintptr_t)sample;
 		if (profile->sample_count == storage->sample_capacity) {
 			storage->sample_capacity = storage->sample_capacity ? storage->sample_capacity * 2 : 64;
 			profile->samples =
@@ -429,12 +377,10 @@ void profile_drop_unmeasured(struct profile *profile)
 	size_t count = profile->sample_count;
 
 	profile->sample_count = 0;
-	free(storage->samples.slots);
-	storage->samples = (struct table){0};
+	hash_index_clear(&storage->samples);
 	for (size_t i = 0; i < count; i++) {
 		struct profile_sample *sample = profile->samples[i];
 		uint64_t hash = hash_bytes(&sample->key, sizeof(sample->key));
-		struct table_slot *slot;
 		bool measured = false;
 
 		for (int value = 0; value < VALUE_COUNT; value++)
@@ -442,8 +388,7 @@ void profile_drop_unmeasured(struct profile *profile)
 		if (!measured)
 			continue;
 		profile->samples[profile->sample_count++] = sample;
-		slot = table_find(&storage->samples, hash, sample_same, &sample->key);
-		table_fill(&storage->samples, slot, hash, sample);
+		*hash_index_at(&storage->samples, hash, sample_same, NULL, &sample->key) = (uintptr_t)sample;
 	}
 }
 

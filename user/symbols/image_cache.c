@@ -44,41 +44,33 @@ struct image_cache {
 
 /* --- locations by address --- */
 
-static size_t location_slot(const struct location_map *map, uint64_t address, bool call)
+static bool location_same(const void *entries, uint64_t item, const void *key)
 {
-	size_t slot = hash_fold(call, address) & (map->capacity - 1);
+	const struct located *known = (const struct located *)entries + item - 1, *wanted = key;
 
-	while (map->slots[slot].location && (map->slots[slot].address != address || map->slots[slot].call != call))
-		slot = (slot + 1) & (map->capacity - 1);
-	return slot;
+	return known->address == wanted->address && known->call == wanted->call;
 }
 
 const struct profile_location **location_map_at(struct location_map *map, uint64_t address, bool call)
 {
-	struct location_slot *slot;
+	const struct located key = {.address = address, .call = call};
+	uint64_t *item = hash_index_at(&map->index, hash_fold(call, address), location_same, map->entries, &key);
 
-	if (2 * map->count >= map->capacity) {
-		struct location_map old = *map;
-
-		map->capacity = old.capacity ? 2 * old.capacity : 64;
-		map->slots = memory_zeroed(map->capacity, sizeof(*map->slots));
-		for (size_t i = 0; i < old.capacity; i++) {
-			if (old.slots[i].location)
-				map->slots[location_slot(map, old.slots[i].address, old.slots[i].call)] = old.slots[i];
+	if (!*item) {
+		if (map->index.count > map->capacity) {
+			map->capacity = map->capacity ? 2 * map->capacity : 32;
+			map->entries = memory_resize(map->entries, map->capacity, sizeof(*map->entries));
 		}
-		free(old.slots);
+		*item = map->index.count;
+		map->entries[*item - 1] = key;
 	}
-	slot = &map->slots[location_slot(map, address, call)];
-	if (!slot->location) {
-		*slot = (struct location_slot){.address = address, .call = call};
-		map->count++; /* the caller fills in the location */
-	}
-	return &slot->location;
+	return &map->entries[*item - 1].location;
 }
 
 void location_map_free(struct location_map *map)
 {
-	free(map->slots);
+	hash_index_free(&map->index);
+	free(map->entries);
 	*map = (struct location_map){0};
 }
 

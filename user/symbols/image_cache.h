@@ -12,16 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash_index.h"
 #include "profile/profile.h"
 
 /* A map from the address of an instruction, or the return address of a call, to its location. All zero: empty. */
 struct location_map {
-	struct location_slot {
+	struct located {
 		uint64_t address;
-		const struct profile_location *location; /* NULL: free */
+		const struct profile_location *location;
 		bool call;
-	} * slots;
-	size_t capacity, count; /* capacity is a power of two or 0 */
+	} * entries;
+	size_t capacity;
+	struct hash_index index; /* of entries, + 1 */
 };
 
 /* Returns the slot for that address's location; the slot is NULL if the address is new. Valid until the next call. */
