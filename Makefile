@@ -35,7 +35,7 @@ PIE_LDFLAGS := -pie
 endif
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
 USER_CFLAGS = $(ALL_CFLAGS) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
-USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lm
+USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")

@@ -21,6 +21,7 @@ struct command {
 	ROW(report)   \
 	ROW(audit)    \
 	ROW(escapes)  \
+	ROW(top)      \
 	ROW(html)     \
 	ROW(gate)     \
 	ROW(compare)  \

@@ -77,6 +77,16 @@ static int choose_target(struct recording *recording, int argc, char **argv, int
 	return 0;
 }
 
+void recording_end(void)
+{
+	stop_signal = SIGTERM;
+}
+
+bool recording_is_ending(void)
+{
+	return stop_signal != 0;
+}
+
 static void describe_end(struct recording *recording, const struct session_result *result)
 {
 	int status = result->wait_status;
@@ -152,6 +162,14 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	options.argv = argv + first;
 	if (watched)
 		options.progress = show_progress;
+	if (recording->view) {
+		watched = false;
+		options.progress = recording->progress;
+		options.view = recording->view;
+		options.view_seconds = recording->view_seconds;
+		options.input = recording->input;
+		options.context = recording->view_context;
+	}
 	if (options.verbose)
 		options.phase = show_phase;
 	recording_watch_signals();

@@ -14,6 +14,7 @@
 #include "base/subprocess.h"
 #include "options.h"
 #include "profile/profile.h"
+#include "record/session.h"
 
 struct recording {
 	bool in_process;  /* the program is on libgoalloc and counts for us: no BPF, no privileges */
@@ -29,6 +30,12 @@ struct recording {
 	bool no_follow, no_stacks, enable_sampler;
 	bool survives_pipe; /* SIGPIPE never ends the command; else only not while it records */
 	bool end_all;	    /* nothing that the program started may outlive it */
+	/* Of session_options; NULL: none. `progress` takes the place of the line on standard error. */
+	void (*view)(void *context, const struct session_view *view);
+	void (*progress)(void *context, const struct session_progress *progress);
+	double view_seconds;
+	int input;
+	void *view_context;
 	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
 	void *sink_context;
 	/* filled by recording_run() */
@@ -88,6 +95,10 @@ const volatile sig_atomic_t *recording_watch_signals(void);
  */
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error);
+
+/* Has the recording that runs end, as SIGTERM to us would; and whether a signal has asked for that, also afterwards. */
+void recording_end(void);
+bool recording_is_ending(void);
 
 /* Prints the profile's warnings, and returns what the process should exit with: STATUS_OK, STATUS_LOST, or
  * STATUS_CANNOT_MEASURE when the program itself failed. */

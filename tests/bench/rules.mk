@@ -109,3 +109,8 @@ bench-stacks: $(B)/tests/bench/coroutine_stacks
 
 .PHONY: bench-stacks
 bench: bench-stacks
+
+.PHONY: bench-top
+bench-top: all $(B)/tests/workloads/seeds
+	$(Q)tests/bench/top_cost.py $(B)
+bench: bench-top

@@ -257,6 +257,16 @@ void collector_relieve(struct collector *collector)
 	event_rows_relieve(collector->rows);
 }
 
+void collector_gather(struct collector *collector)
+{
+	event_rows_gather(collector->rows);
+}
+
+const struct event_store *collector_store(const struct collector *collector, uint32_t slot)
+{
+	return event_rows_store(collector->rows, slot);
+}
+
 uint64_t collector_missed(struct collector *collector)
 {
 	return programs_missed(collector->programs);

@@ -74,6 +74,10 @@ int64_t collector_settle_grows(struct collector *collector, uint32_t slot,
 /* Empties the kernel's maps when they fill up. To be called several times a second. */
 void collector_relieve(struct collector *collector);
 
+/* Moves what the maps hold into the processes' stores now, and shows a store: it holds until the collector's next call. */
+void collector_gather(struct collector *collector);
+const struct event_store *collector_store(const struct collector *collector, uint32_t slot);
+
 /* Probe hits since the collector was opened for which the kernel did not run a program. */
 uint64_t collector_missed(struct collector *collector);
 

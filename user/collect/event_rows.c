@@ -284,19 +284,29 @@ static void drain(struct event_rows *rows, uint32_t which)
 	rows->filled[which] = false;
 }
 
-void event_rows_relieve(struct event_rows *rows)
+void event_rows_gather(struct event_rows *rows)
 {
 	volatile struct event_maps *maps = &rows->bpf->bss->maps;
-	uint64_t rows_put = maps->rows, stacks_put = maps->stacks;
 	uint32_t full = maps->filling;
 
-	if (rows_put - rows->relieved_rows <= EVENT_ROWS_MAX / 4 &&
-	    stacks_put - rows->relieved_stacks <= EVENT_STACKS_MAX / 4)
-		return;
-	rows->relieved_rows = rows_put;
-	rows->relieved_stacks = stacks_put;
+	rows->relieved_rows = maps->rows;
+	rows->relieved_stacks = maps->stacks;
 	rows->filled[full] = true;
 	maps->filling = !full;
 	if (program_barrier_wait(rows->barrier)) /* otherwise the pair is emptied at its next turn */
 		drain(rows, full);
+}
+
+void event_rows_relieve(struct event_rows *rows)
+{
+	const volatile struct event_maps *maps = &rows->bpf->bss->maps;
+
+	if (maps->rows - rows->relieved_rows > EVENT_ROWS_MAX / 4 ||
+	    maps->stacks - rows->relieved_stacks > EVENT_STACKS_MAX / 4)
+		event_rows_gather(rows);
+}
+
+const struct event_store *event_rows_store(const struct event_rows *rows, uint32_t slot)
+{
+	return &rows->stores[slot];
 }

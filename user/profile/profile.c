@@ -203,6 +203,16 @@ void profile_set_calls(struct profile *profile, const char *const *functions, si
 	profile->call_count = count;
 }
 
+void profile_process_init(struct profile_process *process, int pid)
+{
+	*process = (struct profile_process){.pid = pid};
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		process->totals[value] = VALUE_UNMEASURED;
+		for (int class = 0; class < SPAN_CLASSES; class ++)
+			process->class_totals[class][value] = VALUE_UNMEASURED;
+	}
+}
+
 struct profile_process *profile_process_add(struct profile *profile, int pid)
 {
 	struct profile_storage *storage = profile->storage;
@@ -214,12 +224,7 @@ struct profile_process *profile_process_add(struct profile *profile, int pid)
 			memory_resize(profile->processes, storage->process_capacity, sizeof(*profile->processes));
 	}
 	process = &profile->processes[profile->process_count++];
-	*process = (struct profile_process){.pid = pid};
-	for (int value = 0; value < VALUE_COUNT; value++) {
-		process->totals[value] = VALUE_UNMEASURED;
-		for (int class = 0; class < SPAN_CLASSES; class ++)
-			process->class_totals[class][value] = VALUE_UNMEASURED;
-	}
+	profile_process_init(process, pid);
 	return process;
 }
 

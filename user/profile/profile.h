@@ -164,6 +164,8 @@ void profile_set_modules(struct profile *profile, const char *const *globs, size
 /* Has the calls of these functions counted: to be said before the recording begins. */
 void profile_set_calls(struct profile *profile, const char *const *functions, size_t count);
 
+/* A process with every total unmeasured. */
+void profile_process_init(struct profile_process *process, int pid);
 /* A new process with every total unmeasured. The pointer holds until the next call. */
 struct profile_process *profile_process_add(struct profile *profile, int pid);
 struct profile_process *profile_process_find(const struct profile *profile, int pid); /* NULL if none */

@@ -201,7 +201,9 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 		group->row.values[value] = add_saturated(group->row.values[value], sample->values[value]);
 		report->selected[value] = add_saturated(report->selected[value], sample->values[value]);
 	}
-	interval_add_sample(&group->row.interval, builder->report->estimates, sample);
+	if (report->plain)
+		return;
+	interval_add_sample(&group->row.interval, report->estimates, sample);
 	/* A function has lines of which no sample came; what a line has by way of another module is a function's. */
 	group->row.interval.varies |= builder->report->by == BY_FUNCTION || group->row.via;
 	if (profile->rate > 1 && sample->key.span_class != SPAN_CLASS_UNKNOWN)
@@ -258,8 +260,11 @@ static void finish_groups(struct builder *builder)
 	report->rows = checked(memory_zeroed(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
 	HASH_ITER (hh, builder->groups, group, next) {
 		if (!report->rows_exact && (report->measured & estimate) == estimate) {
-			if (interval_events(&group->row.interval) > 0 || group->row.interval.exact > 0 ||
-			    group->rarest > 0)
+			if (report->plain) {
+				if (group->row.values[VALUE_SAMPLES] == 0 && group->row.values[VALUE_OBJECTS] == 0)
+					forget_objects(&group->row);
+			} else if (interval_events(&group->row.interval) > 0 || group->row.interval.exact > 0 ||
+				   group->rarest > 0)
 				set_bounds(&group->row, report->estimates, group->rarest);
 			else
 				forget_objects(&group->row);
@@ -388,12 +393,10 @@ static int compare_stacks(const struct profile_stack *a, const struct profile_st
 	return (a->depth > b->depth) - (a->depth < b->depth);
 }
 
-/* Greatest first; equal ones by bytes, objects and refills, then by name, so that the order is always the
- * same. */
-static int compare_rows(const void *a, const void *b, void *context)
+/* Equal ones by bytes, objects and refills, then by name, so that the order is always the same. */
+int report_row_compare(const struct report_row *left, const struct report_row *right, enum profile_value sort)
 {
-	const struct report_row *left = a, *right = b;
-	const enum profile_value values[] = {*(enum profile_value *)context, VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS};
+	const enum profile_value values[] = {sort, VALUE_BYTES, VALUE_OBJECTS, VALUE_REFILLS};
 	int order;
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -411,6 +414,11 @@ static int compare_rows(const void *a, const void *b, void *context)
 	if (left->span_class != right->span_class)
 		return left->span_class < right->span_class ? -1 : 1;
 	return left->stack && right->stack ? compare_stacks(left->stack, right->stack) : 0;
+}
+
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	return report_row_compare(a, b, *(enum profile_value *)context);
 }
 
 enum profile_value report_default_sort(const struct profile *profile)
@@ -437,6 +445,80 @@ static void set_totals(struct report *report)
 	interval_clear(&sum);
 }
 
+/* The rows of all selected samples, in no order. */
+static void collect_rows(struct report *report)
+{
+	const struct report_selection *selection = &report->selection;
+	struct builder builder = {.report = report};
+
+	builder.owners = owner_table_new(report->profile);
+	for (size_t i = 0; i < report->profile->sample_count; i++)
+		add_sample(&builder, report->profile->samples[i]);
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (!measures(report->measured, value))
+			report->selected[value] = VALUE_UNMEASURED;
+	}
+	if (report->by == BY_SIZE_CLASS && !selection->focus && !selection->callers)
+		use_class_totals(&builder);
+	finish_groups(&builder);
+	free(builder.frames);
+	owner_table_free(builder.owners);
+	report->row_total = report->row_count;
+}
+
+static struct report *begin(const struct profile *profile, enum report_by by, enum profile_value sort)
+{
+	struct report *report = checked(memory_zeroed(1, sizeof(*report)));
+
+	report->profile = profile;
+	report->by = by;
+	report->sort = sort;
+	report->rows_exact = profile->rows_exact;
+	report->measured = profile->row_measured;
+	for (size_t i = 0; i < profile->process_count; i++)
+		report->classes_folded |= estimates_folded(&profile->processes[i]);
+	return report;
+}
+
+struct report *report_new_plain(const struct profile *profile, enum report_by by, enum profile_value sort)
+{
+	struct report *report = begin(profile, by, sort);
+
+	report->plain = true;
+	collect_rows(report);
+	return report;
+}
+
+struct report_row_key report_row_key(const struct report_row *row)
+{
+	return (struct report_row_key){row->function, row->file,       row->via,	row->type,
+				       row->line,     row->span_class, row->shared_tiny};
+}
+
+size_t report_row_samples(const struct report *report, const struct report_row *row, struct profile_sample **samples)
+{
+	struct builder builder = {.report = (struct report *)report, .owners = owner_table_new(report->profile)};
+	const struct report_row_key wanted = report_row_key(row);
+	struct group *group, *next;
+	size_t count = 0;
+
+	for (size_t i = 0; i < report->profile->sample_count; i++) {
+		struct report_row of_sample = {.span_class = SPAN_CLASS_UNKNOWN};
+		struct report_row_key key;
+
+		group = groupers[report->by](&builder, report->profile->samples[i], &of_sample);
+		key = report_row_key(&group->row);
+		if (memcmp(&key, &wanted, sizeof(key)) == 0)
+			samples[count++] = report->profile->samples[i];
+	}
+	HASH_ITER (hh, builder.groups, group, next) {
+		HASH_DEL(builder.groups, group);
+		free(group);
+	}
+	owner_table_free(builder.owners);
+	return count;
+}
+
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
 {
 	return report_new_selected(profile, by, sort, top, &(struct report_selection){0});
@@ -445,33 +527,13 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 struct report *report_new_selected(const struct profile *profile, enum report_by by, enum profile_value sort,
 				   size_t top, const struct report_selection *selection)
 {
-	struct report *report = checked(memory_zeroed(1, sizeof(*report)));
-	struct builder builder = {.report = report};
+	struct report *report = begin(profile, by, sort);
 
-	report->profile = profile;
-	report->by = by;
 	report->selection = *selection;
-	report->sort = sort;
-	report->rows_exact = profile->rows_exact;
-	report->measured = profile->row_measured;
 	report->estimates = estimates_new(profile);
-	for (size_t i = 0; i < profile->process_count; i++)
-		report->classes_folded |= estimates_folded(&profile->processes[i]);
 	set_totals(report);
-	builder.owners = owner_table_new(profile);
-	for (size_t i = 0; i < profile->sample_count; i++)
-		add_sample(&builder, profile->samples[i]);
-	for (int value = 0; value < VALUE_COUNT; value++) {
-		if (!measures(report->measured, value))
-			report->selected[value] = VALUE_UNMEASURED;
-	}
-	if (by == BY_SIZE_CLASS && !selection->focus && !selection->callers)
-		use_class_totals(&builder);
-	finish_groups(&builder);
-	free(builder.frames);
-	owner_table_free(builder.owners);
+	collect_rows(report);
 	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows, &report->sort);
-	report->row_total = report->row_count;
 	if (top && top < report->row_count)
 		report->row_count = top;
 	return report;

@@ -58,6 +58,7 @@ struct report {
 	const struct profile *profile;
 	enum report_by by;
 	enum profile_value sort;
+	bool plain;	     /* without intervals */
 	bool rows_exact;     /* of this report: exact totals by size class may stand beside estimated sites */
 	bool classes_folded; /* objects with and without pointers were counted together */
 	struct estimates *estimates;
@@ -84,6 +85,23 @@ struct report *report_new(const struct profile *profile, enum report_by by, enum
 /* The same of selected samples; totals stay those of the recording. `by` is BY_CALLER if callers are asked for. */
 struct report *report_new_selected(const struct profile *profile, enum report_by by, enum profile_value sort,
 				   size_t top, const struct report_selection *selection);
+/* All rows without intervals and without an order: for who makes reports again and again. */
+struct report *report_new_plain(const struct profile *profile, enum report_by by, enum profile_value sort);
 void report_free(struct report *report); /* NULL is allowed */
+
+/* What makes a group of a report that is not BY_STACK, for comparing rows of two reports of one profile's names as bytes. */
+struct report_row_key {
+	const char *function, *file, *via, *type;
+	uint32_t line;
+	int32_t span_class;
+	uint64_t shared_tiny;
+};
+struct report_row_key report_row_key(const struct report_row *row);
+
+/* The order of rows: greatest first, equal ones by name. */
+int report_row_compare(const struct report_row *left, const struct report_row *right, enum profile_value sort);
+
+/* Fills `samples`, which has room for all of the profile's, with those that are in a row of the report; the number. */
+size_t report_row_samples(const struct report *report, const struct report_row *row, struct profile_sample **samples);
 
 #endif

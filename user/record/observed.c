@@ -2,7 +2,6 @@
 #include "record/observed.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +9,8 @@
 #include "base/memory.h"
 #include "base/clock.h"
 #include "profile/estimates.h"
-#include "profile/size_class.h"
+#include "record/live.h"
+#include "record/observed_rows.h"
 
 enum {
 	SNAPSHOT_TRIES = 400,
@@ -222,19 +222,6 @@ void observed_stop(struct observed *observed)
 	remember_rows(observed);
 }
 
-/*
- * While somebody else listens to a finer rate, libgoalloc tells those samples to us too: some events weigh more than
- * others then. The effective sample size (Kish): as many events of equal weight have the same sum and variance.
- */
-static int64_t effective_samples(const struct event_sums *sums)
-{
-	double objects = (double)sums->objects_q20 / (1 << 20);
-
-	if (!sums->squares_q4)
-		return (int64_t)sums->events;
-	return llround(fmin(fmax(16 * objects * objects / (double)sums->squares_q4, 1), (double)sums->events));
-}
-
 bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap)
 {
 	const struct snapshot *from = &ended->end, *to = &begun->start;
@@ -245,179 +232,25 @@ bool observed_gap(const struct observed *ended, const struct observed *begun, st
 	return from->taken && to->taken;
 }
 
-static void row_values(const struct event_key *key, const struct event_sums *sums, int64_t values[VALUE_COUNT])
-{
-	memset(values, 0, VALUE_COUNT * sizeof(*values));
-	switch ((enum event_kind)key->kind) {
-	case EVENT_ALLOC:
-		values[VALUE_OBJECTS] = (int64_t)sums->count;
-		values[VALUE_BYTES] = (int64_t)sums->bytes;
-		values[VALUE_SAMPLES] = (int64_t)sums->count;
-		break;
-	case EVENT_SAMPLE:
-		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
-		values[VALUE_BYTES] = (int64_t)sums->weight;
-		values[VALUE_SAMPLES] = effective_samples(sums);
-		break;
-	case EVENT_REFILL:
-		values[VALUE_REFILLS] = (int64_t)sums->count;
-		break;
-	case EVENT_CENTRAL_GROW:
-		values[VALUE_CENTRAL_GROWS] = (int64_t)sums->count;
-		break;
-	case EVENT_HEAP_GROW:
-		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
-		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
-		break;
-	case EVENT_KINDS:
-		break;
-	}
-}
-
-/* The rate in the keys of samples that are estimates. */
-static int64_t samples_rate(const struct observed *observed)
-{
-	if (observed->runtime->beside_rate)
-		return observed->runtime->beside_rate;
-	return observed->mixed ? observed->rate : 0;
-}
-
-static void add_row(struct observed *observed, const struct event_store *store, const struct event_row *from)
-{
-	struct runtime *runtime = observed->runtime;
-	struct profile_key row = {.pid = observed->target->pid,
-				  .comm = observed->target->comm,
-				  .rate = observed->mixed ? observed->rate : 0};
-	struct event_key key = event_store_key(from, observed->slot);
-	struct event_sums amount = from->sums;
-	int64_t values[VALUE_COUNT];
-	struct event_stack stack;
-	bool stored;
-
-	stored = event_store_stack(store, from, &stack);
-	if (key.kind == EVENT_SAMPLE && runtime->ops->estimate)
-		runtime->ops->estimate(runtime, &key, &amount, stored ? &stack : NULL);
-	row_values(&key, &amount, values);
-	if (key.kind == EVENT_SAMPLE && runtime->beside_rate)
-		row.rate = runtime->beside_rate;
-	row.stack = runtime->ops->stack(runtime, observed->space, observed->profile, &key, stored ? &stack : NULL);
-	row.type = runtime->ops->type(runtime, observed->profile, &key);
-	row.span_class = key.span_class < SPAN_CLASSES ? key.span_class : SPAN_CLASS_UNKNOWN;
-	profile_add(observed->profile, &row, values);
-}
-
 /* Others go on filling the maps meanwhile. */
 static void add_rows(struct observed *observed, const struct event_store *store)
 {
 	uint32_t *order = event_store_order(store);
+	int64_t values[VALUE_COUNT];
+	struct observed_row row;
+	struct profile_key key;
 
 	for (uint32_t i = 0; i < store->row_count; i++) {
 		if (i % RELIEVE_ROWS == 0)
 			collector_relieve(observed->collector);
-		add_row(observed, store, &store->rows[order[i]]);
+		observed_row_read(observed, store, &store->rows[order[i]], &row);
+		observed_row_values(&row, values);
+		key = observed_row_key(observed, &row);
+		profile_add(observed->profile, &key, values);
 		if (observed->rate <= 1) /* estimates are calibrated first, and few */
 			profile_drain(observed->profile);
 	}
 	free(order);
-}
-
-/* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
-static void add_told(struct observed *observed, int class, const struct snapshot *end, int64_t *totals)
-{
-	const struct heap_class *from = &observed->start.counters.classes[class];
-	const struct heap_class *to = &end->counters.classes[class];
-	const struct event_class_totals *before = &observed->start.events[class], *after = &end->events[class];
-
-	totals[VALUE_OBJECTS] =
-		(int64_t)(after->objects - before->objects) + to->unreported_objects - from->unreported_objects;
-	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* The latest counters of a process that was killed are of some moments before its end, its events are not. */
-static void add_last_events(struct observed *observed, int class, const struct event_class_totals *inside,
-			    const struct event_class_totals *ever, int64_t *totals)
-{
-	const struct heap_class *from = &observed->start.counters.classes[class];
-	const struct event_class_totals *before = &observed->start.events[class];
-	int64_t objects = (int64_t)(ever->objects - before->objects), bytes = (int64_t)(ever->bytes - before->bytes);
-
-	totals[VALUE_OBJECTS] = larger(totals[VALUE_OBJECTS], objects - from->unreported_objects);
-	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
-	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->refills);
-	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->central_grows);
-}
-
-/* Objects with and without pointers were counted together; tiny ones stand at a span class of their own. */
-static void forget_noscan(int class, int64_t *totals)
-{
-	if (span_class_noscan(class) && class != TINY_SPAN_CLASS)
-		totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
-}
-
-/* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
-static void add_class_totals(struct observed *observed, struct profile_process *process, const struct snapshot *end)
-{
-	bool every_object = observed->rate == 1, every_refill = observed->rate <= 1;
-	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
-	struct event_class_totals inside[SPAN_CLASSES], ever[SPAN_CLASSES];
-
-	event_process_totals(observed->sums, false, inside);
-	event_process_totals(observed->sums, true, ever);
-	for (int class = 0; class < SPAN_CLASSES; class ++) {
-		int64_t *totals = process->class_totals[class];
-		const struct event_class_totals *events = &inside[class];
-		const struct heap_class *from = &observed->start.counters.classes[class];
-		const struct heap_class *to = &end->counters.classes[class];
-
-		if (every_object || !end->taken) {
-			totals[VALUE_OBJECTS] = (int64_t)events->objects;
-			totals[VALUE_BYTES] = (int64_t)events->bytes;
-		} else if (told) {
-			add_told(observed, class, end, totals);
-		} else {
-			totals[VALUE_OBJECTS] = to->objects - from->objects;
-			totals[VALUE_BYTES] = to->bytes - from->bytes;
-		}
-		if (every_refill || !end->taken || to->refills == VALUE_UNMEASURED) {
-			totals[VALUE_REFILLS] = (int64_t)events->refills;
-			totals[VALUE_CENTRAL_GROWS] = (int64_t)events->central_grows;
-		} else {
-			totals[VALUE_REFILLS] = to->refills - from->refills;
-			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
-		}
-		if (!observed->end.taken && !every_object)
-			add_last_events(observed, class, events, &ever[class], totals);
-		if (!end->taken && observed->runtime->counters_only)
-			totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
-		if (observed->runtime->scan_unknown)
-			forget_noscan(class, totals);
-		for (int value = 0; value < VALUE_COUNT; value++) {
-			if (observed->runtime->unmeasured & 1u << value)
-				totals[value] = VALUE_UNMEASURED;
-		}
-	}
-}
-
-static void add_totals(struct observed *observed, struct profile_process *process)
-{
-	static const enum profile_value summed[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS};
-
-	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
-		if (process->class_totals[0][summed[i]] == VALUE_UNMEASURED)
-			continue; /* in all classes or in none */
-		process->totals[summed[i]] = 0;
-		for (int class = 0; class < SPAN_CLASSES; class ++)
-			process->totals[summed[i]] += larger(0, process->class_totals[class][summed[i]]);
-	}
-	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
-		return;
-	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
-	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
 }
 
 /*
@@ -455,6 +288,7 @@ void observed_detach(struct observed *observed)
 
 static void release(struct observed *observed)
 {
+	live_rows_free(observed->live);
 	address_space_free(observed->space);
 	runtime_free(observed->runtime);
 	target_close(observed->target);
@@ -472,7 +306,7 @@ static struct profile_process *add_beside(struct observed *observed, const struc
 
 		copy.class_totals[class][VALUE_OBJECTS] = to->objects - from->objects;
 		copy.class_totals[class][VALUE_BYTES] = to->bytes - from->bytes;
-		forget_noscan(class, copy.class_totals[class]);
+		observed_forget_noscan(class, copy.class_totals[class]);
 	}
 	process = profile_process_add(observed->profile, copy.pid);
 	*process = copy;
@@ -484,21 +318,16 @@ int observed_finish(struct observed *observed)
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
 	struct profile *profile = observed->profile;
 	struct profile_process *process;
+	int64_t values[VALUE_COUNT];
 	struct event_store store;
+	struct profile_key key;
 	size_t first;
 	int error;
 
 	error = collector_collect(observed->collector, observed->slot);
 	process = profile_process_add(profile, observed->target->pid);
-	process->comm = profile_string(profile, observed->target->comm);
-	process->executable = profile_string(profile, observed->target->executable);
-	process->build_id = address_space_build_id(observed->space, observed->target->executable);
-	process->runtime = profile_string(profile, observed->runtime->version);
-	add_class_totals(observed, process, end);
-	add_totals(observed, process);
+	observed_describe(observed, process, end);
 	add_check(observed, process);
-	process->lost_events = (int64_t)observed->sums->lost_events;
-	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
 	if (!observed->end.taken) {
 		if (!observed->replaced && !observed->runtime->counters_unknown)
 			profile_warn(profile,
@@ -521,8 +350,10 @@ int observed_finish(struct observed *observed)
 	event_store_free(&store);
 	if (observed->runtime->beside_rate)
 		process = add_beside(observed, process);
-	if ((observed->rate > 1 && end->taken) || observed->runtime->beside_rate)
-		estimates_calibrate(profile, first, samples_rate(observed), process->class_totals);
+	if (observed_is_calibrated(observed, end))
+		estimates_calibrate(profile, first, observed_samples_rate(observed), process->class_totals);
+	if (observed_rest(observed, process, &key, values))
+		profile_add(profile, &key, values);
 	if (observed->runtime->ops->finish)
 		observed->runtime->ops->finish(observed->runtime, profile, process);
 

@@ -37,6 +37,7 @@ struct observed {
 	bool replaced; /* the process has become another program (exec): nothing is left to be read at the end */
 	bool mixed;    /* other rows of this process are of another rate than its */
 	struct snapshot start, latest, end;
+	struct live_rows *live; /* live.h; NULL before the first view of it */
 };
 
 /*

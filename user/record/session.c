@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "target/go_command.h"
 #include "target/launch.h"
+#include "record/live.h"
 #include "record/observed.h"
 #include "record/overhead.h"
 #include "target/procfs.h"
@@ -29,6 +30,7 @@ enum {
 	SINK_SAMPLES = 1 << 15, /* kept in memory, where the options have a sink */
 	GRACE_MS = 3000,	/* for a program that was asked to end */
 	END_ALL_GRACE_MS = 300, /* the same if nothing may outlive the recording: its last allocations do not matter */
+	VIEWS_COMPARED = 3,	/* of the last views the cheapest says what one costs: others had new names */
 	TERM_GRACE_MS = 300,	/* between SIGTERM and SIGKILL */
 };
 
@@ -48,11 +50,15 @@ struct session {
 		char comm[32];
 		const char *why;
 	} unsampled;
-	int replaced;		      /* processes that became other programs while they were observed */
-	int unobserved;		      /* processes that have a runtime, but could not be observed */
-	int pidfd;		      /* of a process that we attached to */
-	int64_t coarsest;	      /* rate that was in force in some process that has ended */
-	int64_t rate;		      /* the one in force: the options', until the brake chose a coarser one */
+	int replaced;	   /* processes that became other programs while they were observed */
+	int unobserved;	   /* processes that have a runtime, but could not be observed */
+	int pidfd;	   /* of a process that we attached to */
+	int64_t coarsest;  /* rate that was in force in some process that has ended */
+	int64_t rate;	   /* the one in force: the options', until the brake chose a coarser one */
+	struct live *live; /* what view() gets; NULL without */
+	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
+	uint64_t views;
+	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
 	struct rlimit descriptors;    /* as they were before */
@@ -308,10 +314,13 @@ static void follow_image(struct session *session)
 /* Waits for something to happen. Returns false when the target has ended. */
 static bool wait_for_events(struct session *session)
 {
-	struct pollfd file = {.fd = session->launch ? launch_file(session->launch) : session->pidfd, .events = POLLIN};
+	struct pollfd files[] = {
+		{.fd = session->launch ? launch_file(session->launch) : session->pidfd, .events = POLLIN},
+		{.fd = session->live ? session->options->input : -1, .events = POLLIN}};
 
-	poll(&file, 1, session->rate == 1 ? POLL_ALL_MS : POLL_MS);
-	return session->launch ? launch_step(session->launch) : !(file.revents & POLLIN);
+	poll(files, 2, session->rate == 1 ? POLL_ALL_MS : POLL_MS);
+	session->has_input = files[1].revents != 0;
+	return session->launch ? launch_step(session->launch) : !(files[0].revents & POLLIN);
 }
 
 /* The program gets the signal that we got, or SIGTERM when time is up; it has some time to end by itself, so that its last
@@ -447,6 +456,38 @@ static bool nothing_left(const struct session *session)
 	return !session->launch && !session->observed_count;
 }
 
+static void describe_rows(struct session *session, struct profile *profile);
+
+/* Shows what was measured until now, and decides when to do so again. */
+static void show_view(struct session *session, int64_t now)
+{
+	const struct session_options *options = session->options;
+	int64_t began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID), least_ns, wait_ms;
+	struct session_view view = {.seconds = (double)(now - session->started_ms) / 1e3,
+				    .processes = session->observed_count};
+	struct profile *profile = live_view(session->live);
+
+	collector_gather(session->collector);
+	live_begin(session->live, session->profile);
+	for (uint32_t slot = 0; slot < EVENT_SLOTS; slot++) {
+		if (session->observed[slot])
+			live_add(session->live, session->observed[slot], collector_store(session->collector, slot));
+	}
+	profile->duration_ns = (now - session->started_ms) * 1000000;
+	describe_rows(session, profile);
+	view.profile = profile;
+	view.collections = live_collections(session->live);
+	options->view(options->context, &view);
+	session->view_costs_ns[session->views++ % VIEWS_COMPARED] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+	least_ns = session->view_costs_ns[0];
+	for (int i = 1; i < VIEWS_COMPARED; i++)
+		least_ns = session->view_costs_ns[i] < least_ns ? session->view_costs_ns[i] : least_ns;
+	wait_ms = (int64_t)(options->view_seconds * 1e3);
+	if (wait_ms < least_ns * VIEW_SHARE / 1000000)
+		wait_ms = least_ns * VIEW_SHARE / 1000000;
+	session->next_view_ms = now + wait_ms;
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -457,16 +498,20 @@ static void run(struct session *session)
 		bool over = options->duration > 0 && (double)elapsed >= options->duration * 1e3;
 		bool out_of_memory = memory_is_low(); /* what is left is for writing what was measured */
 		int signal = options->stop ? *options->stop : 0;
+		bool view;
 
 		if ((signal || over || out_of_memory) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
 		follow_image(session);
 		watch_overhead(session);
 		collector_relieve(session->collector);
-		tick(session, now - last_tick >= TICK_MS);
-		if (now - last_tick >= TICK_MS)
+		view = session->live && now >= session->next_view_ms;
+		tick(session, view || now - last_tick >= TICK_MS);
+		if (view || now - last_tick >= TICK_MS)
 			last_tick = now;
-		if (options->progress && now - last_progress >= POLL_MS) {
+		if (view)
+			show_view(session, now);
+		if (options->progress && (session->has_input || now - last_progress >= POLL_MS)) {
 			struct session_progress progress = {(double)elapsed / 1e3, session->observed_count,
 							    events_seen(session)};
 
@@ -524,9 +569,8 @@ static void warn_unsampled(const struct session *session)
 }
 
 /* Which values the rows hold, and how exactly, follows from the rate in force. */
-static void describe_rows(struct session *session)
+static void describe_rows(struct session *session, struct profile *profile)
 {
-	struct profile *profile = session->profile;
 	uint32_t costs =
 		1u << VALUE_REFILLS | 1u << VALUE_CENTRAL_GROWS | 1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES;
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
@@ -591,7 +635,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	if (session->coarsest > 1)
 		profile->rate = session->coarsest; /* some samplers tell theirs only when the program runs */
-	describe_rows(session);
+	describe_rows(session, profile);
 	warn_unsampled(session);
 	if (session->replaced)
 		profile_warn(profile,
@@ -638,6 +682,8 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	tell_phase(session, "loaded", 0, began);
 	session->profile = profile_new();
+	if (options->view)
+		session->live = live_new();
 	profile_set_calls(session->profile, options->functions, options->function_count);
 	session->images = image_cache_new(session->profile);
 	describe(session);
@@ -660,6 +706,7 @@ out:
 	if (session->pidfd >= 0)
 		close(session->pidfd);
 	image_cache_free(session->images);
+	live_free(session->live);
 	if (!profile)
 		profile_free(session->profile);
 	free(session);

@@ -25,6 +25,16 @@ struct session_progress {
 	int64_t events; /* objects (or bytes' worth of events) seen so far */
 };
 
+/* A recording that goes on. */
+struct session_view {
+	/* All that was measured until now, for reading. It holds until the function returns; its stacks and names as long as
+	 * the profile that session_record() will return. */
+	const struct profile *profile;
+	int64_t collections; /* by the runtimes of the processes that run, while recorded; VALUE_UNMEASURED: no collector */
+	double seconds;	     /* since the recording began */
+	int processes;	     /* observed now */
+};
+
 struct session_options {
 	int pid; /* > 0: attach to this process; 0: start argv */
 	char *const *argv;
@@ -55,6 +65,14 @@ struct session_options {
 		*stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
 					    * got it already */
 	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
+	/*
+	 * May be NULL. Called once when the recording has begun, and then about every `view_seconds`: later where views would
+	 * cost more than 1/VIEW_SHARE of a CPU. Not with no_stacks or a sink. While it is set, `input` (a file, -1: none) is
+	 * watched, and progress() called at once where that has something to read.
+	 */
+	void (*view)(void *context, const struct session_view *view);
+	double view_seconds;
+	int input;
 	/* May be NULL. Called at the end of each phase that a process has to bear or wait for: "loaded" (PID 0), "attached",
 	 * "detached", "symbolized". */
 	void (*phase)(void *context, const char *phase, int pid, double milliseconds);
@@ -62,6 +80,8 @@ struct session_options {
 	profile_sink *sink; /* may be NULL: gets samples that are too many for memory; those left are in the profile */
 	void *sink_context;
 };
+
+enum { VIEW_SHARE = 200 };
 
 struct session_result {
 	bool started;	 /* argv was run and has ended */

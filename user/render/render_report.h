@@ -57,6 +57,10 @@ void render_report_folded(FILE *stream, const struct report *report, const struc
 /* A file for speedscope.app: a profile for each value that was measured. Of a report BY_STACK. */
 void render_report_speedscope(FILE *stream, const struct report *report, const struct report_style *style);
 
+/* What a row is of, in at most about `width` columns, and what a column of these is called, by enum report_by. Returns `text`. */
+const char *render_report_key(enum report_by by, const struct report_row *row, char *text, size_t size, size_t width);
+extern const char *const render_report_headings[];
+
 /* The rows of a report BY_STACK as an indented tree; a part of render_report_text(). */
 void render_report_tree(FILE *stream, const struct report *report, const struct report_style *style);
 

@@ -326,10 +326,9 @@ static const char *scan_text(const struct report_row *row)
 	return span_class_noscan(row->span_class) ? " noscan" : " scan";
 }
 
-static const char *key_text(const struct report *report, const struct report_row *row, char *text, size_t size,
-			    size_t width)
+const char *render_report_key(enum report_by by, const struct report_row *row, char *text, size_t size, size_t width)
 {
-	switch (report->by) {
+	switch (by) {
 	case BY_TYPE:
 		snprintf(text, size, "%s", row->type ? row->type : "(unknown)");
 		break;
@@ -362,9 +361,10 @@ static struct libscols_column *new_column(struct libscols_table *table, const ch
 	return column;
 }
 
+const char *const render_report_headings[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", "STACK", "CALLER"};
+
 static void print_table(const struct writer *writer)
 {
-	static const char *const key_names[] = {"SITE", "FRAME", "FUNCTION", "TYPE", "SIZE CLASS", "STACK", "CALLER"};
 	const struct report *report = writer->report;
 	struct libscols_table *table = checked(scols_new_table());
 	struct column columns[COLUMNS_MAX];
@@ -387,7 +387,7 @@ static void print_table(const struct writer *writer)
 		}
 		used += width + 1;
 	}
-	new_column(table, key_names[report->by], SCOLS_FL_TRUNC, writer->color);
+	new_column(table, render_report_headings[report->by], SCOLS_FL_TRUNC, writer->color);
 	key_width = writer->width - (int)used;
 	if (key_width < KEY_MIN)
 		key_width = KEY_MIN;
@@ -399,8 +399,9 @@ static void print_table(const struct writer *writer)
 						cell_text(report, &columns[i], &report->rows[r], cell)))
 				memory_out();
 		}
-		if (scols_line_set_data(line, (size_t)count,
-					key_text(report, &report->rows[r], key, sizeof(key), (size_t)key_width)))
+		if (scols_line_set_data(
+			    line, (size_t)count,
+			    render_report_key(report->by, &report->rows[r], key, sizeof(key), (size_t)key_width)))
 			memory_out();
 	}
 	scols_print_table(table);

@@ -247,6 +247,16 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	state->running += processor->busy;
 }
 
+static int collections_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state)
+{
+	uint32_t count;
+
+	if (target_read(target, heap->statistics + heap->statistics_layout.collections, &count, sizeof(count)))
+		return -1;
+	state->collections = count;
+	return 0;
+}
+
 /* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */
 static int read_once(const struct go_heap *heap, const struct target *target,
 		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled,
@@ -271,7 +281,7 @@ static int read_once(const struct go_heap *heap, const struct target *target,
 	if (status || statistics_add(heap, after, state, refusal))
 		return -1;
 	*settled = memcmp(before, after, size) == 0;
-	return 0;
+	return collections_read(heap, target, state);
 }
 
 int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,

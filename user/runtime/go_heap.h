@@ -43,9 +43,10 @@ struct go_heap_state {
 	int64_t tiny_count, large_count, large_bytes;
 	int64_t tail[SPAN_CLASSES]; /* objects not flushed, blocks of tiny objects among them */
 	int64_t tiny_tail;
-	int64_t processors; /* Ps */
-	int64_t running;    /* Ps that run a goroutine now: each may be in the middle of one allocation */
-	int64_t unsettled;  /* objects that a flush under way may already have told, or be about to */
+	int64_t processors;  /* Ps */
+	int64_t running;     /* Ps that run a goroutine now: each may be in the middle of one allocation */
+	int64_t collections; /* that have ended since the process began */
+	int64_t unsettled;   /* objects that a flush under way may already have told, or be about to */
 };
 
 /* `bias` is what the process added to link-time addresses. */

@@ -272,6 +272,7 @@ int goalloc_counters_read(struct goalloc_counters *counters, const struct target
 	int status;
 
 	memset(sums, 0, sizeof(*sums));
+	sums->collections = VALUE_UNMEASURED; /* a heap without a collector */
 	refusal->text[0] = 0;
 	target_allow(target);
 	if (!counters->known &&

@@ -32,6 +32,7 @@ struct heap_class {
 struct heap_counters {
 	struct heap_class classes[SPAN_CLASSES];
 	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED where the runtime does not count them */
+	int64_t collections;		     /* the same */
 	int64_t in_flight; /* objects that may be counted but not yet reported, or the other way round */
 };
 
@@ -79,8 +80,16 @@ struct runtime_ops {
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
-	/* Called after the last row: adds the rows that no event has. May be NULL. */
-	void (*finish)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
+	/* What the program's file tells of the process: its modules. May be NULL. */
+	void (*describe)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
+
+	/* The row that no event has: fills in its key's stack and span class, and the values; 0 where there is none. Of a
+	 * process whose totals are known. May be NULL. */
+	bool (*rest)(struct runtime *runtime, struct profile *profile, const struct profile_process *process,
+		     struct profile_key *key, int64_t values[VALUE_COUNT]);
+
+	/* Called after the last row: warns of what weakens the process's numbers. May be NULL. */
+	void (*finish)(struct runtime *runtime, struct profile *profile, const struct profile_process *process);
 
 	/* Name of the row's type, interned; NULL where not known. */
 	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);

@@ -417,6 +417,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (go->sampled || go->beside)
 		note_sampler_rate(go, target);
 	fill_counters(&state, counters);
+	counters->collections = state.collections;
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		struct heap_class *sums = &counters->classes[class];
 
@@ -593,16 +594,30 @@ static void go_estimate(struct runtime *runtime, struct event_key *key, struct e
 	sums->weight = (uint64_t)fmin(objects * size, HEAP_COUNT_MAX);
 }
 
-static void go_finish(struct runtime *runtime, struct profile *profile, struct profile_process *process)
+static void go_describe(struct runtime *runtime, struct profile *profile, struct profile_process *process)
+{
+	go_modules_describe(((const struct go *)runtime)->binary->build_info, profile, process);
+}
+
+/* Tiny objects that share a block: the blocks are samples. */
+static bool go_rest(struct runtime *runtime, struct profile *profile, const struct profile_process *process,
+		    struct profile_key *key, int64_t values[VALUE_COUNT])
 {
 	const struct go *go = (struct go *)runtime;
-	struct profile_key key = {.span_class = TINY_SPAN_CLASS,
-				  .pid = process->pid,
-				  .comm = process->comm,
-				  .rate = go->runtime.beside_rate};
-	int64_t values[VALUE_COUNT] = {0}, shared = process->class_totals[TINY_SPAN_CLASS][VALUE_OBJECTS];
 
-	go_modules_describe(go->binary->build_info, profile, process);
+	if (!(go->sampled || go->beside) || process->class_totals[TINY_SPAN_CLASS][VALUE_OBJECTS] <= 0)
+		return false;
+	key->stack = tiny_stack(profile);
+	key->span_class = TINY_SPAN_CLASS;
+	memset(values, 0, VALUE_COUNT * sizeof(*values));
+	values[VALUE_OBJECTS] = process->class_totals[TINY_SPAN_CLASS][VALUE_OBJECTS];
+	return true;
+}
+
+static void go_finish(struct runtime *runtime, struct profile *profile, const struct profile_process *process)
+{
+	const struct go *go = (struct go *)runtime;
+
 	if (go->sampler_changed)
 		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
 			     process->pid);
@@ -622,11 +637,6 @@ static void go_finish(struct runtime *runtime, struct profile *profile, struct p
 			"up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
 			"on: estimates may be too high by as many times %lldk",
 			(long long)go->forced, process->pid, (long long)go->sampler_rate >> 10);
-	if (!(go->sampled || go->beside) || shared <= 0)
-		return;
-	key.stack = tiny_stack(profile);
-	values[VALUE_OBJECTS] = shared; /* those that share a block; the blocks are samples */
-	profile_add(profile, &key, values);
 }
 
 static const char *go_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)
@@ -656,6 +666,8 @@ static const struct runtime_ops go_ops = {
 	.adjust = go_adjust,
 	.stack = go_stack,
 	.estimate = go_estimate,
+	.describe = go_describe,
+	.rest = go_rest,
 	.finish = go_finish,
 	.type = go_type,
 	.free = go_free,

@@ -30,8 +30,10 @@
 #define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp was added */
 #define SCHEDULER_1_25  {.m_current = 184, .g_status = 144, .gobuf_frame = 40} /* gobuf.ret was removed */
 
-#define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72}
-#define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64}
+#define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72, \
+			 .collections = 7704}
+#define STATISTICS_1_25 {.stride = 1168, .tiny_count = 40, .large_bytes = 48, .large_count = 56, .small_count = 64, \
+			 .collections = 7680}
 
 static const struct go_version versions[] = {
 	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, 0},

@@ -63,6 +63,7 @@ struct go_statistics_layout {
 	uint16_t large_bytes; /* uint64 */
 	uint16_t large_count; /* uint64 */
 	uint16_t small_count; /* [68]uint64 */
+	uint16_t collections; /* memstats.numgc, uint32: behind the sets, from the same start */
 };
 
 struct go_version {

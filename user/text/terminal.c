@@ -66,12 +66,17 @@ static const char *scaled(char text[TERMINAL_NUMBER_SIZE], int64_t number, doubl
 	return text;
 }
 
+static const char *const count_units[] = {"", "k", "M", "G", "T", "P", "E", NULL};
+
+const char *terminal_count(char text[TERMINAL_NUMBER_SIZE], int64_t number)
+{
+	return number >= 100000 ? scaled(text, number, 1000, count_units) : terminal_number(text, number);
+}
+
 const char *terminal_number(char text[TERMINAL_NUMBER_SIZE], int64_t number)
 {
-	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E", NULL};
-
 	if (number >= 10000000000)
-		return scaled(text, number, 1000, units);
+		return scaled(text, number, 1000, count_units);
 	if (number == VALUE_UNMEASURED)
 		strcpy(text, "-");
 	else

@@ -48,6 +48,8 @@ const struct terminal_style *terminal_style(bool color);
  */
 enum { TERMINAL_NUMBER_SIZE = 32 };
 const char *terminal_number(char text[TERMINAL_NUMBER_SIZE], int64_t number);
+/* A count in few columns: a factor from 100,000 on. */
+const char *terminal_count(char text[TERMINAL_NUMBER_SIZE], int64_t number);
 const char *terminal_bytes(char text[TERMINAL_NUMBER_SIZE], int64_t bytes);
 
 #endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_TOP_SCREEN_H
+#define ESCAPEMENT_TOP_SCREEN_H
+
+/* The terminal of `top`: taken and given back, its keys, what they change. */
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "render/render_top.h"
+#include "text/terminal.h"
+
+struct top_screen;
+
+/* Whether standard input and output are a terminal on which a cursor can be moved; if not, why is in `why` unless NULL. */
+bool top_screen_is_possible(const char **why);
+
+/*
+ * Keeps the terminal for itself. `away`: standard files that are the terminal lead nowhere until the end, so that a
+ * program that is started reads no keys and writes over nothing. `output` is where the key for saving writes. Never NULL.
+ */
+struct top_screen *top_screen_new(struct top_display *display, const char *output, enum terminal_color color,
+				  bool away);
+/* Takes the terminal, if that has not been done. -1 with the error where it cannot be used. */
+int top_screen_take(struct top_screen *screen, struct error *error);
+/* Gives all back; NULL is allowed. */
+void top_screen_free(struct top_screen *screen);
+/* What keys are read from. */
+int top_screen_input(const struct top_screen *screen);
+
+/* Shows the model's last view. */
+void top_screen_update(struct top_screen *screen);
+/* Handles the keys that have been pressed. False: the reader wants to end. */
+bool top_screen_keys(struct top_screen *screen);
+/* Goes on showing the last view, until the reader or a signal ends that. */
+void top_screen_linger(struct top_screen *screen, const char *why);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash_table.h"
+#include "base/memory.h"
+#include "profile/estimates.h"
+#include "record/observed_rows.h"
+
+/* A sample: rows of one key, of several kinds of events, add up to it. */
+struct live_sample {
+	UT_hash_handle hh;
+	struct profile_sample sample;
+};
+
+/* What was made of a row of the store, and the sums that it had then. */
+struct live_row {
+	struct live_sample *sample;
+	uint64_t count, events;
+	int64_t values[VALUE_COUNT];
+};
+
+struct live_rows {
+	struct live_row *rows; /* by index in the store, which only grows */
+	uint32_t count, capacity;
+	struct live_sample *samples;
+	struct profile_sample rest;
+};
+
+struct live {
+	struct profile view;
+	size_t sample_capacity, process_capacity;
+	int64_t collections;
+};
+
+struct live *live_new(void)
+{
+	return memory_zeroed(1, sizeof(struct live));
+}
+
+void live_free(struct live *live)
+{
+	if (!live)
+		return;
+	free(live->view.samples);
+	free(live->view.processes);
+	free(live);
+}
+
+void live_rows_free(struct live_rows *rows)
+{
+	struct live_sample *sample, *next;
+
+	if (!rows)
+		return;
+	HASH_ITER (hh, rows->samples, sample, next) {
+		HASH_DEL(rows->samples, sample);
+		free(sample);
+	}
+	free(rows->rows);
+	free(rows);
+}
+
+static void reserve(struct live *live, size_t samples, size_t processes)
+{
+	struct profile *view = &live->view;
+
+	if (view->sample_count + samples > live->sample_capacity) {
+		live->sample_capacity = 2 * (view->sample_count + samples);
+		view->samples = memory_resize(view->samples, live->sample_capacity, sizeof(*view->samples));
+	}
+	if (view->process_count + processes > live->process_capacity) {
+		live->process_capacity = 2 * (view->process_count + processes);
+		view->processes = memory_resize(view->processes, live->process_capacity, sizeof(*view->processes));
+	}
+}
+
+void live_begin(struct live *live, const struct profile *recording)
+{
+	struct profile_sample **samples = live->view.samples;
+	struct profile_process *processes = live->view.processes;
+
+	live->view = *recording;
+	live->view.samples = samples;
+	live->view.processes = processes;
+	live->view.sample_count = live->view.process_count = 0;
+	live->collections = VALUE_UNMEASURED;
+	reserve(live, recording->sample_count + 1, recording->process_count + 1);
+	if (recording->sample_count)
+		memcpy(live->view.samples, recording->samples, recording->sample_count * sizeof(*samples));
+	if (recording->process_count)
+		memcpy(live->view.processes, recording->processes, recording->process_count * sizeof(*processes));
+	live->view.sample_count = recording->sample_count;
+	live->view.process_count = recording->process_count;
+}
+
+/* The sample of that key, which is interned: bytes without padding that differ are what differs. */
+static struct live_sample *sample_of(struct live_rows *rows, const struct profile_key *key)
+{
+	struct profile_key bytes;
+	struct live_sample *sample;
+
+	memset(&bytes, 0, sizeof(bytes));
+	bytes.stack = key->stack;
+	bytes.span_class = key->span_class;
+	bytes.type = key->type;
+	bytes.pid = key->pid;
+	bytes.comm = key->comm;
+	bytes.rate = key->rate;
+	HASH_FIND(hh, rows->samples, &bytes, sizeof(bytes), sample);
+	if (!sample) {
+		sample = memory_zeroed(1, sizeof(*sample));
+		memcpy(&sample->sample.key, &bytes, sizeof(bytes));
+		HASH_ADD(hh, rows->samples, sample.key, sizeof(bytes), sample);
+	}
+	return sample;
+}
+
+/* A row is symbolized when it is new, and added up when its sums are not those of the last view. */
+static void update_row(struct live_rows *rows, uint32_t index, const struct observed *observed,
+		       const struct event_store *store)
+{
+	const struct event_row *from = &store->rows[index];
+	struct live_row *row = &rows->rows[index];
+	struct profile_key key;
+	struct observed_row read;
+
+	if (row->sample && row->count == from->sums.count && row->events == from->sums.events)
+		return;
+	observed_row_read(observed, store, from, &read);
+	observed_row_values(&read, row->values);
+	row->count = from->sums.count;
+	row->events = from->sums.events;
+	if (row->sample)
+		return;
+	key = observed_row_key(observed, &read);
+	row->sample = sample_of(rows, &key);
+}
+
+static void update(struct live_rows *rows, const struct observed *observed, const struct event_store *store)
+{
+	struct live_sample *sample;
+
+	if (store->row_count > rows->capacity) {
+		rows->capacity = 2 * store->row_count;
+		rows->rows = memory_resize(rows->rows, rows->capacity, sizeof(*rows->rows));
+	}
+	if (store->row_count > rows->count)
+		memset(rows->rows + rows->count, 0, (store->row_count - rows->count) * sizeof(*rows->rows));
+	rows->count = store->row_count;
+	for (uint32_t i = 0; i < rows->count; i++)
+		update_row(rows, i, observed, store);
+	for (sample = rows->samples; sample; sample = sample->hh.next)
+		memset(sample->sample.values, 0, sizeof(sample->sample.values));
+	for (uint32_t i = 0; i < rows->count; i++) {
+		for (int value = 0; value < VALUE_COUNT; value++)
+			rows->rows[i].sample->sample.values[value] =
+				add_saturated(rows->rows[i].sample->sample.values[value], rows->rows[i].values[value]);
+	}
+}
+
+static void add_collections(struct live *live, const struct observed *observed)
+{
+	int64_t from = observed->start.counters.collections, to = observed->latest.counters.collections;
+
+	if (!observed->start.taken || !observed->latest.taken || from == VALUE_UNMEASURED || to == VALUE_UNMEASURED)
+		return;
+	live->collections =
+		(live->collections == VALUE_UNMEASURED ? 0 : live->collections) + (to > from ? to - from : 0);
+}
+
+void live_add(struct live *live, struct observed *observed, const struct event_store *store)
+{
+	struct profile *view = &live->view;
+	size_t first = view->sample_count;
+	struct profile_process *process;
+	struct live_sample *sample;
+	struct live_rows *rows;
+
+	if (!observed->live)
+		observed->live = memory_zeroed(1, sizeof(*observed->live));
+	rows = observed->live;
+	reserve(live, 0, 1);
+	process = &view->processes[view->process_count++];
+	profile_process_init(process, observed->target->pid);
+	observed_describe(observed, process,
+			  &observed->latest); /* first: the store is of just now, and update() takes time */
+	update(rows, observed, store);
+	reserve(live, HASH_COUNT(rows->samples) + 1, 0);
+	for (sample = rows->samples; sample; sample = sample->hh.next)
+		view->samples[view->sample_count++] = &sample->sample;
+	if (observed_is_calibrated(observed, &observed->latest))
+		estimates_calibrate(view, first, observed_samples_rate(observed), process->class_totals);
+	if (observed_rest(observed, process, &rows->rest.key, rows->rest.values))
+		view->samples[view->sample_count++] = &rows->rest;
+	add_collections(live, observed);
+}
+
+struct profile *live_view(struct live *live)
+{
+	return &live->view;
+}
+
+int64_t live_collections(const struct live *live)
+{
+	return live->collections;
+}

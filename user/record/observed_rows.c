@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/observed_rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "profile/size_class.h"
+
+/*
+ * While somebody else listens to a finer rate, libgoalloc tells those samples to us too: some events weigh more than
+ * others then. The effective sample size (Kish): as many events of equal weight have the same sum and variance.
+ */
+static int64_t effective_samples(const struct event_sums *sums)
+{
+	double objects = (double)sums->objects_q20 / (1 << 20);
+
+	if (!sums->squares_q4)
+		return (int64_t)sums->events;
+	return llround(fmin(fmax(16 * objects * objects / (double)sums->squares_q4, 1), (double)sums->events));
+}
+
+void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT])
+{
+	const struct event_sums *sums = &row->sums;
+
+	memset(values, 0, VALUE_COUNT * sizeof(*values));
+	switch ((enum event_kind)row->key.kind) {
+	case EVENT_ALLOC:
+		values[VALUE_OBJECTS] = (int64_t)sums->count;
+		values[VALUE_BYTES] = (int64_t)sums->bytes;
+		values[VALUE_SAMPLES] = (int64_t)sums->count;
+		break;
+	case EVENT_SAMPLE:
+		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
+		values[VALUE_BYTES] = (int64_t)sums->weight;
+		values[VALUE_SAMPLES] = effective_samples(sums);
+		break;
+	case EVENT_REFILL:
+		values[VALUE_REFILLS] = (int64_t)sums->count;
+		break;
+	case EVENT_CENTRAL_GROW:
+		values[VALUE_CENTRAL_GROWS] = (int64_t)sums->count;
+		break;
+	case EVENT_HEAP_GROW:
+		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
+		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
+		break;
+	case EVENT_KINDS:
+		break;
+	}
+}
+
+int64_t observed_samples_rate(const struct observed *observed)
+{
+	if (observed->runtime->beside_rate)
+		return observed->runtime->beside_rate;
+	return observed->mixed ? observed->rate : 0;
+}
+
+void observed_row_read(const struct observed *observed, const struct event_store *store, const struct event_row *from,
+		       struct observed_row *row)
+{
+	struct runtime *runtime = observed->runtime;
+
+	row->key = event_store_key(from, observed->slot);
+	row->sums = from->sums;
+	row->has_stack = event_store_stack(store, from, &row->stack);
+	if (row->key.kind == EVENT_SAMPLE && runtime->ops->estimate)
+		runtime->ops->estimate(runtime, &row->key, &row->sums, row->has_stack ? &row->stack : NULL);
+}
+
+struct profile_key observed_row_key(const struct observed *observed, const struct observed_row *row)
+{
+	struct runtime *runtime = observed->runtime;
+	const struct event_key *from = &row->key;
+	struct profile_key key = {.pid = observed->target->pid,
+				  .comm = profile_string(observed->profile, observed->target->comm),
+				  .rate = observed->mixed ? observed->rate : 0};
+
+	if (from->kind == EVENT_SAMPLE && runtime->beside_rate)
+		key.rate = runtime->beside_rate;
+	key.stack = runtime->ops->stack(runtime, observed->space, observed->profile, from,
+					row->has_stack ? &row->stack : NULL);
+	key.type = runtime->ops->type(runtime, observed->profile, from);
+	key.span_class = from->span_class < SPAN_CLASSES ? from->span_class : SPAN_CLASS_UNKNOWN;
+	return key;
+}
+
+/* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
+static void add_told(const struct observed *observed, int class, const struct snapshot *end, int64_t *totals)
+{
+	const struct heap_class *from = &observed->start.counters.classes[class];
+	const struct heap_class *to = &end->counters.classes[class];
+	const struct event_class_totals *before = &observed->start.events[class], *after = &end->events[class];
+
+	totals[VALUE_OBJECTS] =
+		(int64_t)(after->objects - before->objects) + to->unreported_objects - from->unreported_objects;
+	totals[VALUE_BYTES] = (int64_t)(after->bytes - before->bytes) + to->unreported_bytes - from->unreported_bytes;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The latest counters of a process that was killed are of some moments before its end, its events are not. */
+static void add_last_events(const struct observed *observed, int class, const struct event_class_totals *inside,
+			    const struct event_class_totals *ever, int64_t *totals)
+{
+	const struct heap_class *from = &observed->start.counters.classes[class];
+	const struct event_class_totals *before = &observed->start.events[class];
+	int64_t objects = (int64_t)(ever->objects - before->objects), bytes = (int64_t)(ever->bytes - before->bytes);
+
+	totals[VALUE_OBJECTS] = larger(totals[VALUE_OBJECTS], objects - from->unreported_objects);
+	totals[VALUE_BYTES] = larger(totals[VALUE_BYTES], bytes - from->unreported_bytes);
+	totals[VALUE_REFILLS] = larger(totals[VALUE_REFILLS], (int64_t)inside->refills);
+	totals[VALUE_CENTRAL_GROWS] = larger(totals[VALUE_CENTRAL_GROWS], (int64_t)inside->central_grows);
+}
+
+void observed_forget_noscan(int class, int64_t *totals)
+{
+	if (span_class_noscan(class) && class != TINY_SPAN_CLASS)
+		totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
+}
+
+/* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
+static void add_class_totals(const struct observed *observed, struct profile_process *process,
+			     const struct snapshot *end)
+{
+	bool every_object = observed->rate == 1, every_refill = observed->rate <= 1;
+	bool told = observed->rate == 0 && observed->runtime->objects_from_events;
+	struct event_class_totals inside[SPAN_CLASSES], ever[SPAN_CLASSES];
+
+	event_process_totals(observed->sums, false, inside);
+	event_process_totals(observed->sums, true, ever);
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		int64_t *totals = process->class_totals[class];
+		const struct event_class_totals *events = &inside[class];
+		const struct heap_class *from = &observed->start.counters.classes[class];
+		const struct heap_class *to = &end->counters.classes[class];
+
+		if (every_object || !end->taken) {
+			totals[VALUE_OBJECTS] = (int64_t)events->objects;
+			totals[VALUE_BYTES] = (int64_t)events->bytes;
+		} else if (told) {
+			add_told(observed, class, end, totals);
+		} else {
+			totals[VALUE_OBJECTS] = to->objects - from->objects;
+			totals[VALUE_BYTES] = to->bytes - from->bytes;
+		}
+		if (every_refill || !end->taken || to->refills == VALUE_UNMEASURED) {
+			totals[VALUE_REFILLS] = (int64_t)events->refills;
+			totals[VALUE_CENTRAL_GROWS] = (int64_t)events->central_grows;
+		} else {
+			totals[VALUE_REFILLS] = to->refills - from->refills;
+			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
+		}
+		if (!observed->end.taken && !every_object)
+			add_last_events(observed, class, events, &ever[class], totals);
+		if (!end->taken && observed->runtime->counters_only)
+			totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
+		if (observed->runtime->scan_unknown)
+			observed_forget_noscan(class, totals);
+		for (int value = 0; value < VALUE_COUNT; value++) {
+			if (observed->runtime->unmeasured & 1u << value)
+				totals[value] = VALUE_UNMEASURED;
+		}
+	}
+}
+
+static void add_totals(const struct observed *observed, struct profile_process *process)
+{
+	static const enum profile_value summed[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS};
+
+	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
+		if (process->class_totals[0][summed[i]] == VALUE_UNMEASURED)
+			continue; /* in all classes or in none */
+		process->totals[summed[i]] = 0;
+		for (int class = 0; class < SPAN_CLASSES; class ++)
+			process->totals[summed[i]] += larger(0, process->class_totals[class][summed[i]]);
+	}
+	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
+		return;
+	process->totals[VALUE_HEAP_GROWS] = (int64_t)observed->sums->inside.heap_grows;
+	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
+}
+
+void observed_describe(const struct observed *observed, struct profile_process *process, const struct snapshot *end)
+{
+	struct profile *profile = observed->profile;
+	struct runtime *runtime = observed->runtime;
+
+	process->comm = profile_string(profile, observed->target->comm);
+	process->executable = profile_string(profile, observed->target->executable);
+	process->build_id = address_space_build_id(observed->space, observed->target->executable);
+	process->runtime = profile_string(profile, runtime->version);
+	if (runtime->ops->describe)
+		runtime->ops->describe(runtime, profile, process);
+	add_class_totals(observed, process, end);
+	add_totals(observed, process);
+	process->lost_events = (int64_t)observed->sums->lost_events;
+	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
+}
+
+bool observed_rest(const struct observed *observed, const struct profile_process *process, struct profile_key *key,
+		   int64_t values[VALUE_COUNT])
+{
+	struct runtime *runtime = observed->runtime;
+
+	*key = (struct profile_key){.span_class = SPAN_CLASS_UNKNOWN,
+				    .pid = process->pid,
+				    .comm = process->comm,
+				    .rate = runtime->beside_rate};
+	return runtime->ops->rest && runtime->ops->rest(runtime, observed->profile, process, key, values);
+}
+
+bool observed_is_calibrated(const struct observed *observed, const struct snapshot *end)
+{
+	return (observed->rate > 1 && end->taken) || observed->runtime->beside_rate;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_OBSERVED_ROWS_H
+#define ESCAPEMENT_OBSERVED_ROWS_H
+
+/*
+ * What an observed process's rows and counters come to in a profile: at the end of its recording, and while it goes
+ * on. Part of record/: only observed and live include this.
+ */
+
+#include "collect/event_store.h"
+#include "record/observed.h"
+
+/* A row of the process's store, completed by what its runtime knows. */
+struct observed_row {
+	struct event_key key;
+	struct event_sums sums;
+	struct event_stack stack;
+	bool has_stack;
+};
+
+void observed_row_read(const struct observed *observed, const struct event_store *store, const struct event_row *from,
+		       struct observed_row *row);
+void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT]);
+/* Its key in the profile, symbolized. */
+struct profile_key observed_row_key(const struct observed *observed, const struct observed_row *row);
+
+/* The rate in the keys of samples that are estimates. */
+int64_t observed_samples_rate(const struct observed *observed);
+
+/* Names the process and adds up its totals from the start of its recording to `end`. */
+void observed_describe(const struct observed *observed, struct profile_process *process, const struct snapshot *end);
+
+/* The row that no event has; false if there is none. The process is described. */
+bool observed_rest(const struct observed *observed, const struct profile_process *process, struct profile_key *key,
+		   int64_t values[VALUE_COUNT]);
+
+/* Objects with and without pointers were counted together; tiny ones stand at a span class of their own. */
+void observed_forget_noscan(int class, int64_t *totals);
+
+/* Whether the samples of the process are estimates, to be held against its counters as they were at `end`. */
+bool observed_is_calibrated(const struct observed *observed, const struct snapshot *end);
+
+#endif

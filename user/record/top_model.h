@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_TOP_MODEL_H
+#define ESCAPEMENT_TOP_MODEL_H
+
+/*
+ * What a live view shows: the rows of a recording that goes on, with their rates over the last views, sorted and
+ * filtered, and with the compiler's verdict on each. It keeps a copy of the last view that it was given, so that one may
+ * go on asking while no more come. Names and stacks are the recording's, which must outlive it. One thread at a time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit/audit_index.h"
+#include "escape/escape.h"
+#include "profile/report.h"
+#include "record/session.h"
+
+enum {
+	TOP_WINDOW = 5,	   /* views that a rate is taken over, at most */
+	TOP_HISTORY = 120, /* views whose sums are kept */
+};
+
+/* What a reader asks for. */
+struct top_question {
+	enum report_by by;	 /* BY_SITE, BY_FUNCTION, BY_TYPE or BY_SIZE_CLASS */
+	enum profile_value sort; /* greatest first by */
+	bool by_total;		 /* its total, and not its rate */
+	const char *filter; /* rows that have this text in any of their names, whatever the case; NULL or empty: all */
+};
+
+struct top_row {
+	struct report_row row;	     /* totals since the recording began */
+	int64_t rates[VALUE_COUNT];  /* a second; VALUE_UNMEASURED as in row.values */
+	const char *verdict, *words; /* of the costliest allocation of the row, and why; NULL: nothing known of it */
+};
+
+/* The sums of one view. */
+struct top_sums {
+	double seconds; /* since the recording began */
+	int64_t totals[VALUE_COUNT];
+	int64_t collections; /* VALUE_UNMEASURED: no collector */
+};
+
+struct top_model;
+
+struct top_model *top_model_new(void);	      /* never NULL */
+void top_model_free(struct top_model *model); /* NULL is allowed */
+
+/* Sets the compiler's output beside the rows from the next view on. Both must outlive the model. */
+void top_model_set_escape(struct top_model *model, const struct escape_output *output,
+			  const struct audit_options *options);
+
+/* Says whose allocations are the reader's, as profile_set_modules() does; `globs` must outlive the model. */
+void top_model_set_modules(struct top_model *model, const char **globs, size_t count);
+
+/* Takes a view over, as a copy. */
+void top_model_add(struct top_model *model, const struct session_view *view);
+
+/* The last view; NULL before the first. */
+const struct profile *top_model_profile(const struct top_model *model);
+int top_model_processes(const struct top_model *model);
+
+/* Sums of the last views: `age` 0 is the latest. NULL where none is so old. */
+const struct top_sums *top_model_sums(const struct top_model *model, size_t age);
+/* A second, between the views of those two ages: of a value, or of collections with VALUE_COUNT. -1: not known. */
+double top_model_rate(const struct top_model *model, int value, size_t age, size_t older);
+
+/* The rows of the last view. They hold until the next call of this or of top_model_add(). */
+const struct top_row *top_model_rows(struct top_model *model, const struct top_question *question, size_t *count);
+
+/* The stacks of a row that the last top_model_rows() gave, costliest first. They hold until the next call of it. */
+const struct report *top_model_stacks(struct top_model *model, const struct top_row *row, size_t most);
+
+#endif
