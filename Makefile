@@ -5,9 +5,12 @@
 #   make demo     deps, build, and run the main job
 #   make test     deps, build, and run all everyday tests
 #   make bench    measure (see tests/bench/)
-#   make install  DESTDIR= PREFIX=/usr/local
+#   make install  DESTDIR= PREFIX=/usr/local; make uninstall
 
 PREFIX  ?= /usr/local
+MANDIR  = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 B       := build
 VERSION := 0.1.0
 
@@ -43,7 +46,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all deps demo test bench soak install clean format format-check
+.PHONY: all deps demo test bench soak install uninstall clean format format-check
 
 all: $(B)/escapement $(B)/libgoalloc.so $(B)/libgoalloc.a $(B)/libgoalloc-preload.so
 
@@ -69,7 +72,7 @@ format-check:
 	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version 14\.'; then $(CLANG_FORMAT) --dry-run --Werror $(FORMATTED); \
 		else echo 'skipped: format-check: the tree is formatted by clang-format 14, which is not here'; fi
 
-install: all
+install: all manual
 	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	$(Q)install -m 755 $(B)/escapement $(DESTDIR)$(PREFIX)/bin/
 	$(Q)install -m 755 $(B)/libgoalloc.so $(B)/libgoalloc-preload.so $(DESTDIR)$(PREFIX)/lib/
@@ -78,4 +81,18 @@ install: all
 		alloc-runtime/include/goalloc_recording.h $(DESTDIR)$(PREFIX)/include/
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/goalloc.pc
+	$(Q)install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
+	$(Q)install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man1/
+	$(Q)install -m 644 $(filter %.7,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man7/
+	$(Q)install -m 644 $(B)/completion/bash $(DESTDIR)$(BASHDIR)/escapement
+	$(Q)install -m 644 $(B)/completion/zsh $(DESTDIR)$(ZSHDIR)/_escapement
 	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; ldconfig || :; fi
+
+# Takes away what `make install` with the same DESTDIR and PREFIX has put there.
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/escapement \
+		$(addprefix $(DESTDIR)$(PREFIX)/lib/,libgoalloc.so libgoalloc-preload.so libgoalloc.a pkgconfig/goalloc.pc) \
+		$(addprefix $(DESTDIR)$(PREFIX)/include/,goalloc.h goalloc_contract.h goalloc_recording.h) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(filter %.1,$(MAN_PAGES)))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(filter %.7,$(MAN_PAGES)))) \
+		$(DESTDIR)$(BASHDIR)/escapement $(DESTDIR)$(ZSHDIR)/_escapement

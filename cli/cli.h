@@ -13,7 +13,12 @@ struct command {
 	const char *name;
 	const char *summary;		   /* one line, for `escapement --help` */
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+	/* NULL, or commands that are given as its first argument; ends with a row of zeros. */
+	const struct command *subcommands;
 };
+
+/* Runs the command, or the subcommand that argv[1] names. */
+int command_run(const struct command *command, int argc, char **argv);
 
 /* The commands, in the order in which they are listed. */
 #define COMMANDS(ROW) \
@@ -32,6 +37,16 @@ struct command {
 #define COMMAND_DECLARATION(name) extern const struct command command_##name;
 COMMANDS(COMMAND_DECLARATION)
 #undef COMMAND_DECLARATION
+
+/* The exit statuses, for readers. */
+struct cli_status {
+	int number;
+	const char *meaning;
+};
+#define STATUS_ONE(...) +1
+enum { CLI_STATUS_COUNT = 0 EXIT_STATUSES(STATUS_ONE) };
+#undef STATUS_ONE
+extern const struct cli_status cli_statuses[CLI_STATUS_COUNT];
 
 /* Prints "escapement: TEXT" to stderr, printable (base/printable.h) whatever names are in it: what every message goes
  * through. */

@@ -49,4 +49,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_doctor = {"doctor", "say what this machine and a process can support", run};
+const struct command command_doctor = {"doctor", "say what this machine and a process can support", run, NULL};

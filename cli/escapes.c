@@ -206,4 +206,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_escapes = {"escapes", "list what the compiler says about escapes", run};
+const struct command command_escapes = {"escapes", "list what the compiler says about escapes", run, NULL};

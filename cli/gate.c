@@ -321,10 +321,6 @@ static int run(int argc, char **argv)
 	int status, first;
 	char **joined;
 
-	if (argc > 1 && strcmp(argv[1], "compare") == 0)
-		return gate_compare_run(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "accept") == 0)
-		return gate_accept_run(argc - 1, argv + 1);
 	joined = join_contracts(&argc, argv);
 	first = options_parse(argc, joined, &usage, &separator);
 	status = first < 0 ? options_status(first) : run_measured(&measured, argc, joined, first, separator);
@@ -334,4 +330,10 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_gate = {"gate", "compare allocation counts with a baseline; for CI", run};
+static const struct command subcommands[] = {
+	{"compare", "compare two baselines, profiles or heaps", gate_compare_run, NULL},
+	{"accept", "take single sites of a profile into the baseline", gate_accept_run, NULL},
+	{0},
+};
+
+const struct command command_gate = {"gate", "compare allocation counts with a baseline; for CI", run, subcommands};

@@ -123,4 +123,4 @@ static int run(int argc, char **argv)
 	return result ? cli_fail(&error) : STATUS_OK;
 }
 
-const struct command command_html = {"html", "make one page of a profile for a browser", run};
+const struct command command_html = {"html", "make one page of a profile for a browser", run, NULL};

@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli.h"
+#include "manual.h"
 #include "options.h"
 
 int cli_verbosity;
@@ -21,17 +22,14 @@ static const struct command *const commands[] = {
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
+const struct cli_status cli_statuses[] = {
+#define STATUS_ROW(name, number, meaning) {number, meaning},
+	EXIT_STATUSES(STATUS_ROW)
+#undef STATUS_ROW
+};
+
 static void print_help(FILE *stream)
 {
-	static const struct {
-		int number;
-		const char *meaning;
-	} statuses[] = {
-#define STATUS_ROW(name, number, meaning) {number, meaning},
-		EXIT_STATUSES(STATUS_ROW)
-#undef STATUS_ROW
-	};
-
 	fputs("usage: escapement COMMAND [OPTIONS] [-p PID | FILE | -- PROGRAM [ARG...]]\n\n"
 	      "Profiles heap allocations of live processes and sets them beside what the Go\n"
 	      "compiler said about them.\n\ncommands:\n",
@@ -39,9 +37,9 @@ static void print_help(FILE *stream)
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		fprintf(stream, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
 	fputs("\nexit status:\n", stream);
-	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-		fprintf(stream, "  %-10d", statuses[i].number);
-		options_print_wrapped(stream, statuses[i].meaning, 12, 12);
+	for (size_t i = 0; i < CLI_STATUS_COUNT; i++) {
+		fprintf(stream, "  %-10d", cli_statuses[i].number);
+		options_print_wrapped(stream, cli_statuses[i].meaning, 12, 12);
 	}
 	fputs("\n'escapement help COMMAND' says more, with examples.\n", stream);
 }
@@ -98,6 +96,34 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+int command_run(const struct command *command, int argc, char **argv)
+{
+	for (const struct command *each = command->subcommands; each && each->name && argc > 1; each++) {
+		if (strcmp(argv[1], each->name) == 0)
+			return each->run(argc - 1, argv + 1);
+	}
+	return command->run(argc, argv);
+}
+
+/* `help --man COMMAND` and `help --completion SHELL` write what is installed beside the program. */
+static int write_manual(const char *option, const char *argument)
+{
+	const struct command *command = NULL;
+
+	if (strcmp(option, "--completion") == 0 && argument)
+		return manual_completion(argument, commands, COMMAND_COUNT);
+	if (strcmp(option, "--man") != 0) {
+		cli_say("unknown option '%s'; 'escapement help' lists the commands", option);
+		return STATUS_USAGE;
+	}
+	if (!argument) {
+		manual_index(commands, COMMAND_COUNT);
+		return STATUS_OK;
+	}
+	command = find_command(argument);
+	return command ? manual_page(command) : STATUS_USAGE;
+}
+
 /* `help COMMAND [SUBCOMMAND]` is `COMMAND [SUBCOMMAND] --help`. */
 static int run_help(int argc, char **argv)
 {
@@ -105,15 +131,17 @@ static int run_help(int argc, char **argv)
 	char *words[] = {argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : option, argc > 2 ? option : NULL, NULL};
 	const struct command *command;
 
+	if (argc > 1 && argv[1][0] == '-' && strcmp(argv[1], option) != 0 && strcmp(argv[1], "-h") != 0)
+		return write_manual(argv[1], argc > 2 ? argv[2] : NULL);
 	if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], command_help.name) == 0) {
 		print_help(stdout);
 		return STATUS_OK;
 	}
 	command = find_command(argv[1]);
-	return command ? command->run(argc > 2 ? 3 : 2, words) : STATUS_USAGE;
+	return command ? command_run(command, argc > 2 ? 3 : 2, words) : STATUS_USAGE;
 }
 
-const struct command command_help = {"help", "say more about a command", run_help};
+const struct command command_help = {"help", "say more about a command", run_help, NULL};
 
 /* Output that could not be written is a failure, whatever the command returned: a full disk, say. */
 static int finish(int status)
@@ -143,5 +171,5 @@ int main(int argc, char **argv)
 	if (!command)
 		return STATUS_USAGE;
 	memory_doing("running 'escapement %s'", argv[1]);
-	return finish(command->run(argc - 1, argv + 1));
+	return finish(command_run(command, argc - 1, argv + 1));
 }

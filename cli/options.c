@@ -13,7 +13,7 @@ enum { MAX_ROWS = 64, LONG_BASE = 1000, HELP_COLUMN = 28, HELP_WIDTH = 80, PRINT
 
 static const struct option_usage *current; /* whose options are being parsed, for --help */
 
-static void print_help(const struct option_usage *usage);
+static options_help_function print_help, *show_help = print_help;
 
 static int take_quiet(const struct option_row *row, const char *value)
 {
@@ -32,13 +32,13 @@ static int take_verbose(const struct option_row *row, const char *value)
 static int take_help(const struct option_row *row, const char *value)
 {
 	(void)row, (void)value;
-	print_help(current);
+	show_help(current);
 	return PRINTED_HELP;
 }
 
 static const struct option_kind quiet = {take_quiet, NULL}, verbose = {take_verbose, NULL}, help = {take_help, NULL};
 
-static const struct option_row common_rows[] = {
+const struct option_row options_common[] = {
 	{'q', "quiet", NULL, &quiet, NULL, "no progress and no warnings", NULL},
 	{'v', "verbose", NULL, &verbose, NULL, "say more, libraries' own messages too", NULL},
 	{'h', "help", NULL, &help, NULL, "print this help", NULL},
@@ -65,8 +65,7 @@ void options_print_wrapped(FILE *stream, const char *text, int column, int inden
 	fputc('\n', stream);
 }
 
-/* The row's help, its choices and its default. The caller frees. */
-static char *help_text(const struct option_row *row)
+char *options_help_text(const struct option_row *row)
 {
 	char *text = NULL, *value = NULL;
 	size_t size, value_size;
@@ -108,7 +107,7 @@ static void print_row(const struct option_row *row)
 	} else {
 		printf("%*s", HELP_COLUMN - length, "");
 	}
-	text = help_text(row);
+	text = options_help_text(row);
 	options_print_wrapped(stdout, text, HELP_COLUMN, HELP_COLUMN);
 	free(text);
 }
@@ -122,7 +121,7 @@ static void print_help(const struct option_usage *usage)
 	for (const struct option_row *row = usage->rows; row->name || row->help; row++)
 		print_row(row);
 	printf("\nalways:\n");
-	for (const struct option_row *row = common_rows; row->name; row++)
+	for (const struct option_row *row = options_common; row->name; row++)
 		print_row(row);
 	printf("\nexamples:\n%s", usage->examples);
 }
@@ -202,7 +201,7 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 
 	current = usage;
 	add_rows(&parser, usage->rows);
-	add_rows(&parser, common_rows);
+	add_rows(&parser, options_common);
 	opterr = 0;
 	optind = 0;
 	for (;;) {
@@ -222,6 +221,11 @@ int options_parse(int argc, char **argv, const struct option_usage *usage, bool 
 	if (separator)
 		*separator = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
 	return optind;
+}
+
+void options_set_help(options_help_function *function)
+{
+	show_help = function;
 }
 
 int options_status(int result)

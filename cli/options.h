@@ -66,6 +66,16 @@ struct option_usage {
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator);
 int options_status(int result);
 
+/* What --help does with the options of the command that it was given to: prints them, unless another function is set. */
+typedef void options_help_function(const struct option_usage *usage);
+void options_set_help(options_help_function *function);
+
+/* The rows that every command has; ends with a row of zeros. */
+extern const struct option_row options_common[];
+
+/* The row's help with its choices and its default. The caller frees it. */
+char *options_help_text(const struct option_row *row);
+
 /* Prints words from column `column`, where the cursor is, wrapped at 80 and continued at `indent`; ends the line. */
 void options_print_wrapped(FILE *stream, const char *text, int column, int indent);
 

@@ -79,4 +79,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_record = {"record", "profile a live process into a pprof file", run};
+const struct command command_record = {"record", "profile a live process into a pprof file", run, NULL};

@@ -133,4 +133,4 @@ static int run(int argc, char **argv)
 	return result ? cli_fail(&error) : STATUS_OK;
 }
 
-const struct command command_report = {"report", "print a profile", run};
+const struct command command_report = {"report", "print a profile", run, NULL};

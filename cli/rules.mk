@@ -10,4 +10,29 @@ $(B)/escapement: $(CLI_OBJECTS) $(B)/libescapement.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(PIE_LDFLAGS) $(HARDENED_LDFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJECTS) $(B)/libescapement.a $(USER_LIBS)
 
+# Man pages and completion are written by the program, from the tables that its --help is made of.
+COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)
+MAN_PAGES := $(B)/man/escapement.1 $(COMMANDS:%=$(B)/man/escapement-%.1) $(B)/man/goalloc-probes.7
+COMPLETIONS := $(B)/completion/bash $(B)/completion/zsh
+
+.PHONY: manual
+manual: $(MAN_PAGES) $(COMPLETIONS)
+
+$(B)/man/escapement.1: $(B)/escapement
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)$< help --man | scdoc > $@
+
+$(B)/man/escapement-%.1: $(B)/escapement
+	@mkdir -p $(@D)
+	$(Q)$< help --man $* | scdoc > $@
+
+$(B)/man/%.7: docs/man/%.7.scd
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+
+$(B)/completion/%: $(B)/escapement
+	@mkdir -p $(@D)
+	$(Q)$< help --completion $* > $@
+
 -include $(CLI_OBJECTS:.o=.d)

@@ -230,4 +230,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_top = {"top", "show live what a process allocates", run};
+const struct command command_top = {"top", "show live what a process allocates", run, NULL};

@@ -69,4 +69,4 @@ static int run(int argc, char **argv)
 	return STATUS_OK;
 }
 
-const struct command command_version = {"version", "print the version and the Go releases that are known", run};
+const struct command command_version = {"version", "print the version and the Go releases that are known", run, NULL};

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What `make install` puts in place works from there."""
 import os
+import re
+import shlex
+import shutil
 
 import harness
-from harness import same
+from harness import contains, same
 
 PROGRAM = """
 #include <goalloc.h>
@@ -19,8 +22,7 @@ int main(void)
 
 def install(t):
     prefix = t.path("prefix")
-    t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}",
-          env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")})
+    make(t, "install", prefix)
     return prefix
 
 
@@ -56,6 +58,73 @@ def test_destdir_is_put_before_every_path_and_into_none(t):
     pc = (staging / "opt/escapement/lib/pkgconfig/goalloc.pc").read_text()
     assert "prefix=/opt/escapement\n" in pc and str(staging) not in pc, pc
     t.run(staging / "opt/escapement/bin/escapement", "--version")
+
+
+def make(t, target, prefix):
+    t.run("make", "-s", "-C", harness.ROOT, target, f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}",
+          env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")})
+
+
+def commands(t):
+    text = t.escapement("help").stdout
+    return re.findall(r"^  ([a-z]+) ", text[text.index("commands:"):text.index("exit status:")], re.M)
+
+
+def options(t, *command):
+    return re.findall(r"^  (?:-.,|   ) (--[a-z-]+)", t.escapement("help", *command).stdout, re.M)
+
+
+def test_every_command_has_a_man_page_with_all_of_its_options(t):
+    prefix = install(t)
+    pages = prefix / "share" / "man" / "man1"
+    same(sorted(path.name for path in pages.iterdir()), sorted(["escapement.1", *(f"escapement-{name}.1" for name in commands(t))]))
+    for page in sorted(pages.iterdir()) + [prefix / "share" / "man" / "man7" / "goalloc-probes.7"]:
+        said = t.run("groff", "-man", "-Tutf8", "-ww", page)
+        same(said.stderr, "", page)
+        text = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", said.stdout)
+        name = page.stem.removeprefix("escapement-")
+        for option in options(t, name) if name in commands(t) and name != "help" else []:
+            contains(text.replace("\u2010", "-").replace("\u2212", "-"), option)
+    for name in ("mcache_refill", "mcentral_grow", "mheap_grow", "large_alloc", "alloc_sample", "span_sweep"):
+        contains((prefix / "share" / "man" / "man7" / "goalloc-probes.7").read_text(), name)
+
+
+def completed(t, script, *words):
+    line = " ".join(map(shlex.quote, words))
+    return t.run("bash", "-c", f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _escapement; "
+                               "printf '%s\\n' \"${COMPREPLY[@]}\"").stdout.split()
+
+
+def test_bash_completes_commands_options_and_their_values(t):
+    script = install(t) / "share" / "bash-completion" / "completions" / "escapement"
+    same(sorted(completed(t, script, "escapement", "")), sorted(commands(t)))
+    same(completed(t, script, "escapement", "rep"), ["report"])
+    for command in (["record"], ["report"], ["audit"], ["gate"], ["gate", "compare"]):
+        same(sorted(completed(t, script, "escapement", *command, "--")), sorted(options(t, *command)), command)
+    same(completed(t, script, "escapement", "report", "--by", "s"), ["site", "size-class", "stack"])
+    same(completed(t, script, "escapement", "report", "--format", "spe"), ["speedscope"])
+    same(completed(t, script, "escapement", "help", "aud"), ["audit"])
+    t.path("profile.pb.gz").touch()
+    same(completed(t, script, "escapement", "report", "prof"), ["profile.pb.gz"])
+    same(completed(t, script, "escapement", "audit", "--escape", "prof"), ["profile.pb.gz"])
+
+
+def test_zsh_reads_its_completion(t):
+    if not shutil.which("zsh"):
+        raise harness.Skip("no zsh here")
+    script = install(t) / "share" / "zsh" / "site-functions" / "_escapement"
+    t.run("zsh", "-n", script)
+    text = t.run("zsh", "-f", "-c", f"_arguments() {{ print -l -- $@ }}; compadd() {{ : }}; _describe() {{ print -l -- $commands }}; "
+                                    f"words=(escapement report ''); CURRENT=3; source {script}").stdout
+    for option in options(t, "report"):
+        contains(text, option)
+
+
+def test_uninstall_leaves_nothing_behind(t):
+    prefix = install(t)
+    assert any(path.is_file() for path in prefix.rglob("*"))
+    make(t, "uninstall", prefix)
+    same([str(path) for path in prefix.rglob("*") if path.is_file()], [])
 
 
 def test_an_installed_library_is_found_at_once(t):
