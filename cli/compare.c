@@ -214,4 +214,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_compare = {"compare", "two builds or recordings of a program, side by side", run};
+const struct command command_compare = {"compare", "two builds or recordings of a program, side by side", run, NULL};
