@@ -217,7 +217,7 @@ def test_a_gate_says_that_the_output_is_of_another_build(t):
     warnings = [line for line in t.escapement(*gate, "old.txt", "--", "./prog", cwd=source).stderr.splitlines()
                 if "warning" in line]
     same(len(warnings), 1, "warnings")
-    contains(warnings[0], "the compiler output does not fit the program")
+    contains(warnings[0], "the compiler output does not match the program")
 
 
 harness.main()

@@ -229,12 +229,12 @@ def test_output_of_another_build_is_warned_of_once_with_what_to_do(t):
     moved.write_text(re.sub(r"(main\.go:)(\d+)", lambda match: match[1] + str(int(match[2]) + 3), said.read_text()))
     uninlined = t.path("uninlined.txt")
     uninlined.write_text(go_build(t, "1.24", program.parent, "-gcflags=-m=2 -l", "./..."))
-    for other, words in ((newer_said, "Go 1.24 built the program and the output is of Go 1.27"),
+    for other, words in ((newer_said, "Go 1.24 built the program and the output is from Go 1.27"),
                          (moved, "functions begin at another line"),
                          (uninlined, "inlined in the program and not in the output (was it made with -l?)")):
         warnings = t.escapement("audit", "--escape", other, profile).stderr.splitlines()
         same(len(warnings), 1, "warnings")
-        contains(warnings[0], "warning: the compiler output does not fit the program")
+        contains(warnings[0], "warning: the compiler output does not match the program")
         contains(warnings[0], words)
         contains(warnings[0], "go build -gcflags=-m=2")
     same(t.escapement("audit", "--escape", said, profile).stderr, "")

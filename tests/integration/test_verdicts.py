@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Verdicts of small Go programs, built here with several releases: expressions that are lowered to calls that one would
-not expect, what the compiler never speaks of, generic functions, modules beside the main one.
+not expect, what the compiler never mentions, generic functions, modules beside the main one.
 
 In the sources, "//= VERDICT WHAT N" says what the audit must have for a line: WHAT is the subject of the compiler's
 words, or a part of the reason; N how many objects. "//= <1.25 ..." and "//= >=1.25 ..." hold for these releases."""
@@ -55,7 +55,7 @@ func once(i int) {
 	bs = toBytes("inlined constant text") //= escapes ([]byte)(s) 100
 	tb = Bytes("typed bytes constant") //= escapes Bytes("typed bytes constant") 100
 	bs = []byte(text + "abc") //= >=1.24 escapes ([]byte)(text + "abc") 100; <1.24 escapes ([]byte)(text + "abc") 100; <1.24 contradicted text + "abc" 100
-	ch = make(chan *int, i) //= unannotated never speaks *
+	ch = make(chan *int, i) //= unannotated never mentions *
 	d := make([]int, len(src)) //= escapes make([]int, len(src)) 100
 	copy(d, src)
 	ints = d

@@ -37,7 +37,7 @@ static const struct advice advices[CAUSE_COUNT] = {
 		       "a value is copied to the heap to be put into an interface",
 		       {"use a function for this type, such as strconv's, instead of one that takes interfaces",
 			"make the function generic instead of taking an interface",
-			"put a pointer that exists already into the interface"}},
+			"put an existing pointer into the interface"}},
 	[CLOSURE] = {"closure",
 		     "a function literal that outlives the call is allocated with what it captured",
 		     {"pass what it needs as arguments to a plain function",
@@ -48,41 +48,41 @@ static const struct advice advices[CAUSE_COUNT] = {
 		       "capture a copy that is not assigned again"}},
 	[TOO_LARGE] = {"too-large",
 		       "it is larger than the compiler puts on the stack",
-		       {"work in pieces that fit", "keep one buffer and use it again, for instance in a sync.Pool"}},
+		       {"work in pieces that fit", "reuse one buffer, for instance from a sync.Pool"}},
 	[UNKNOWN_SIZE] = {"unknown-size",
 			  "its size is known only at run time",
 			  {"use a constant capacity where an upper limit is known",
-			   "keep one buffer and use it again, growing it when it is too small"}},
-	[LEAKING] = {"leaking-parameter",
-		     "it is passed to a function that keeps it, or that the compiler cannot look into",
-		     {"pass a value instead of a pointer", "change the callee so that it does not keep its parameter",
-		      "call the concrete method: through an interface or a function value everything leaks"}},
+			   "reuse one buffer, and grow it when it is too small"}},
+	[LEAKING] =
+		{"leaking-parameter",
+		 "it is passed to a function that keeps it, or that the compiler cannot analyse",
+		 {"pass a value instead of a pointer", "change the callee so that it does not keep its parameter",
+		  "call the concrete method: a call through an interface or a function value leaks every argument"}},
 	[SENT] = {"sent",
 		  "a pointer to it is sent on a channel",
-		  {"send the value", "send objects that come back to be used again"}},
+		  {"send the value", "send objects that are returned and reused"}},
 	[STORED] = {"stored",
 		    "a pointer to it is stored in something that lives in the heap",
-		    {"store the value instead of a pointer", "use the object that is stored already again"}},
+		    {"store the value instead of a pointer", "reuse the object that is already stored"}},
 	[APPENDED] = {"append",
 		      "the slice outgrows its array",
-		      {"make it with the capacity that it will need",
-		       "use the array of the last time again: s = s[:0]"}},
+		      {"make it with the capacity that it will need", "reuse the previous array: s = s[:0]"}},
 	[MAP_GROWS] = {"map",
 		       "the map grows",
-		       {"make it with the number of entries that it will have", "use it again: clear(m)"}},
+		       {"make it with the number of entries that it will have", "reuse it after clear(m)"}},
 	[CONVERTED] = {"conversion",
 		       "a conversion between string and bytes copies",
-		       {"keep it as bytes, or as a string, all the way", "append to a buffer that is used again"}},
+		       {"keep it as bytes, or as a string, all the way", "append to a buffer that is reused"}},
 	[CONCATENATED] = {"concatenation",
 			  "each + makes a new string",
-			  {"append to a byte slice that is used again",
-			   "write to one strings.Builder that was grown to the size"}},
+			  {"append to a byte slice that is reused",
+			   "write to one strings.Builder, after Grow() to the final size"}},
 	[GOROUTINE] = {"goroutine",
 		       "a new goroutine needs a descriptor, and its function a closure",
-		       {"keep workers that take work from a channel"}},
+		       {"use long-lived workers that take work from a channel"}},
 };
 
-/* What the runtime call alone shows. */
+/* The cause that the runtime call alone shows. */
 static enum cause cause_of_call(const struct audit_row *row)
 {
 	static const struct {
@@ -104,7 +104,7 @@ static enum cause cause_of_call(const struct audit_row *row)
 	return family & CALL_SLICE && row->verdict == AUDIT_CONTRADICTED ? UNKNOWN_SIZE : NO_CAUSE;
 }
 
-/* What the last step of the compiler's explanation means; the first that begins like its reason. */
+/* The cause that the last step of the compiler's explanation shows: the first entry that is a prefix of its reason. */
 static enum cause cause_of_step(const struct escape_step *step)
 {
 	static const struct {
@@ -140,7 +140,8 @@ static enum cause cause_of_step(const struct escape_step *step)
 
 static enum cause cause_of_explanation(const struct audit_row *row)
 {
-	/* A call's annotation may end at the callee's result; the callee's own says more only if the call's says nothing. */
+	/* The explanation at a call may end at the callee's result. The callee's own explanation is used if the call's
+	 * shows no cause. */
 	for (uint32_t i = 0; i < row->annotation_count; i++) {
 		const struct escape_annotation *annotation = row->annotations[i];
 
@@ -179,7 +180,7 @@ char *advice_proof(const struct audit *audit, const struct audit_row *row)
 	const char *package = profile->process_count ? profile->processes[0].package : NULL;
 	const char *slash = row->file ? strrchr(row->file, '/') : NULL;
 
-	/* A test binary is built anew by go test, in the directory of the row's file. */
+	/* go test builds a test binary, in the directory of the row's file. */
 	if (ends_with(target, strcspn(target, " "), ".test"))
 		return memory_format("escapement compare --patch fix.diff --test -- go test -bench . %s%.*s",
 				     slash && *row->file != '/' ? "./"

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_ADVICE_H
 
 /*
- * What people do about a row of the work list: the cause of the allocation, from the compiler's explanation and the
- * runtime call, and the rewrites that apply to it. One table; docs/verdicts.md has a paragraph for each cause.
+ * Advice about a row: the cause of the allocation, from the compiler's explanation and the runtime call, and the
+ * rewrites that apply to it. One table; docs/verdicts.md has a paragraph for each cause.
  */
 
 #include <stddef.h>
@@ -13,11 +13,11 @@
 
 struct advice {
 	const char *cause;	 /* "returned", "interface", … */
-	const char *words;	 /* what that means, in one sentence */
-	const char *rewrites[3]; /* NULL behind the last */
+	const char *words;	 /* its meaning, in one sentence */
+	const char *rewrites[3]; /* ends with NULL */
 };
 
-/* NULL for rows that did not allocate, are not covered or shared, and for causes that are not known. */
+/* Returns NULL for rows that did not allocate, are not covered or shared, and if the cause is unknown. */
 const struct advice *advice_for(const struct audit_row *row);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The third step of the join: a row for each group of samples and its annotations, with a verdict; then one for each
- * annotation that no row has.
+ * The third step of the join: a row with a verdict for each group of samples and its annotations; then a row for each
+ * annotation that no such row has.
  */
 #include "audit/audit_join.h"
 
@@ -73,7 +73,7 @@ struct join {
 	size_t row_capacity;
 	struct hash_index by_row;
 	struct estimates *estimates;
-	uint8_t *claimed; /* by annotation: some row has it */
+	uint8_t *claimed; /* by annotation: whether a row has it */
 };
 
 static bool row_equal(const void *rows, uint64_t item, const void *key)
@@ -88,8 +88,8 @@ static bool row_equal(const void *rows, uint64_t item, const void *key)
 	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
 }
 
-/* The functions that the compiler makes of package-level variables: "init", and "map.init.0" for large maps. Those that
- * people write are called init.0, init.1 and so on. */
+/* Whether the compiler generated the function to initialise package-level variables: "init", and "map.init.0" for large
+ * maps. init functions in the source are called init.0, init.1 and so on. */
 static bool is_initialiser(const char *function)
 {
 	const char *local = function ? frames_local_name(function) : "";
@@ -109,7 +109,7 @@ static void set_verdict(struct join *join, const struct group *group, const stru
 	} else if (!match->count) {
 		row->verdict = AUDIT_UNANNOTATED;
 		row->reason = is_initialiser(group->chain[group->length - 1].function)
-				      ? "a package-level variable is initialised, of which the compiler says nothing"
+				      ? "a package-level variable is initialised, which the compiler does not mention"
 				      : call_unannotated_reason(&call, group->length > 1);
 	} else if (match->heap) {
 		row->verdict = AUDIT_ESCAPES;
@@ -122,7 +122,7 @@ static void set_verdict(struct join *join, const struct group *group, const stru
 	}
 }
 
-/* "p.A escapes to heap or p.B escapes to heap": the words of a row that several annotations share. */
+/* Returns the text of a row that several annotations share: "p.A escapes to heap or p.B escapes to heap". */
 static const char *shared_words(struct join *join, const struct audit_match *match)
 {
 	enum { NAMED = 3 };
@@ -151,7 +151,7 @@ static const char *shared_words(struct join *join, const struct audit_match *mat
 	return words;
 }
 
-/* A frame's file as the output names it, or as the profile does. */
+/* A frame's file name in the compiler output or, if it is not there, in the profile. */
 static const char *file_name(const struct join *join, const struct profile_frame *frame)
 {
 	const char *file = audit_index_file(join->index, frame->file);
@@ -159,7 +159,7 @@ static const char *file_name(const struct join *join, const struct profile_frame
 	return file ? file : frame->file;
 }
 
-/* Names the files of the frames that the site is inlined into. */
+/* Returns the file names of the frames that the site is inlined into. */
 static const char *const *inlined_files(struct join *join, const struct group *group)
 {
 	const char **files = arena_allocate(&join->storage->memory, group->length * sizeof(*files));
@@ -169,7 +169,7 @@ static const char *const *inlined_files(struct join *join, const struct group *g
 	return files;
 }
 
-/* Makes the row of a group, but for its numbers. */
+/* Fills in the row of a group, except its numbers. */
 static void describe(struct join *join, const struct group *group, struct audit_row *row)
 {
 	struct audit_match match = {0};
@@ -203,7 +203,7 @@ static void describe(struct join *join, const struct group *group, struct audit_
 		row->words = shared_words(join, &match);
 }
 
-/* Claims the row's annotations: they are not unseen. */
+/* Claims the row's annotations, so that they do not become `escapes-unseen`. */
 static void claim(struct join *join, const struct audit_row *row)
 {
 	for (uint32_t i = 0; i < row->annotation_count; i++)
@@ -240,8 +240,8 @@ static bool is_tiny_row(const struct audit_row *row)
 	return row->site.function && strcmp(row->site.function, estimates_tiny_site) == 0;
 }
 
-/* Other tools' profiles do not say how many samples are behind an estimate; of a row whose costs alone were seen there
- * was none. Then there is no upper bound, and in the first case no lower one. */
+/* Sets the bounds of a row's estimates. They are unknown in profiles of other tools, which do not contain the number of
+ * samples. A row with only costs had no sample, so it has no upper bound. */
 static void set_bounds(const struct join *join, const struct interval *interval, struct audit_row *row)
 {
 	const struct profile *profile = join->audit->profile;
@@ -265,7 +265,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 	}
 }
 
-/* Rows of samples that differ by their type only, and have the same annotations, are one. */
+/* Adds the rows of measured groups. Groups that differ only by type and have the same annotations become one row. */
 static void add_rows(struct join *join)
 {
 	struct interval *intervals = NULL;
@@ -299,7 +299,7 @@ static void add_rows(struct join *join)
 	free(intervals);
 }
 
-/* What the compiler said and nobody has measured. */
+/* Adds rows for annotations that no measured row has. */
 static void add_unseen(struct join *join)
 {
 	struct audit_positions all = audit_index_all(join->index);
@@ -359,7 +359,7 @@ static void finish_rows(struct join *join)
 	}
 }
 
-/* Takes over a sentence that the caller was given to free; NULL is none. */
+/* Adds a warning and frees the sentence; NULL is ignored. */
 static void warn(struct audit *audit, char *sentence)
 {
 	if (sentence)
@@ -376,8 +376,9 @@ static void add_warnings(struct join *join)
 	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
 		warn(audit,
-		     memory_text("the profile does not measure the objects of lines: a line without refills may have "
-				 "allocated all the same"));
+		     memory_text(
+			     "the profile does not measure objects by line: a line without refills may have allocated "
+			     "too"));
 	warn(audit, audit_incomplete(audit->output));
 	warn(audit, audit_uncovered(&join->groups, join->index, audit->profile));
 	warn(audit, audit_stale(audit));

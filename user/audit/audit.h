@@ -3,9 +3,9 @@
 #define ESCAPEMENT_AUDIT_H
 
 /*
- * An audit: what a profile measured beside what the compiler said, one row per allocation site and annotation, with a
- * verdict. Every measured object is in exactly one row, so the rows of a complete audit sum to the profile's
- * samples; every annotation that speaks of an allocation is in at least one. audit_join.h makes it.
+ * An audit: the measurements of a profile beside the statements of the compiler, one row per allocation site and
+ * annotation, with a verdict. Every measured object is in exactly one row, so the rows of a complete audit sum up to
+ * the profile's samples. Every annotation about an allocation is in at least one row. audit_join.h builds audits.
  *
  * An audit refers to the profile and the compiler output, which must outlive it. Built by one thread, read by any.
  */
@@ -18,20 +18,20 @@
 #include "profile/profile.h"
 
 /*
- * The verdicts, in the order in which they are shown; a row: name in C, name for people and programs, what it means,
- * what to do about it.
+ * The verdicts, in the order in which they are shown. A row: name in C, name for people and programs, meaning, what to
+ * do about it.
  */
-#define AUDIT_VERDICTS(ROW)                                                                                          \
-	ROW(AUDIT_ESCAPES, "escapes", "the work list: the compiler moves it to the heap, and it allocates",          \
-	    "keep the value from outliving its function; --flow prints how it gets away")                            \
-	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",       \
-	    "check that the output is of this build; if so, the value is too large or of unknown size for a stack")  \
-	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing of the line, and it allocates",             \
-	    "go by the runtime call: give slices, maps and strings that grow their size beforehand")                 \
-	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",    \
-	    "go by the line that calls it; 'go build -a -gcflags=all=-m=2' has the output of all packages")          \
-	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen", \
-	    "nothing, unless the recording did not run that code")                                                   \
+#define AUDIT_VERDICTS(ROW)                                                                                           \
+	ROW(AUDIT_ESCAPES, "escapes", "the work list: the compiler moves it to the heap, and it allocates",           \
+	    "keep the value from outliving its function; --flow prints how it gets away")                             \
+	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",        \
+	    "check that the output is from this build; if so, the value is too large or of unknown size for a stack") \
+	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing about the line, and it allocates",           \
+	    "look at the runtime call: make slices, maps and strings that grow with their final size")                \
+	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",     \
+	    "look at the line that calls it; 'go build -a -gcflags=all=-m=2' has the output of all packages")         \
+	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen",  \
+	    "nothing, unless the recording did not run that code")                                                    \
 	ROW(AUDIT_STACK, "stack", "the compiler says that it does not escape, and it does not allocate", "nothing")
 
 #define VERDICT_ENUM(name, ...) name,
@@ -49,62 +49,65 @@ extern const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT];
 const char *audit_verdict_name(enum audit_verdict verdict);
 int audit_verdict_parse(const char *name);			       /* -1 if none */
 extern const char *const audit_verdict_names[AUDIT_VERDICT_COUNT + 1]; /* NULL-terminated */
-/* Whether rows of the verdict are of allocations that were measured. */
+/* Whether rows of this verdict are measured allocations. */
 static inline bool audit_verdict_allocates(enum audit_verdict verdict)
 {
 	return verdict != AUDIT_ESCAPES_UNSEEN && verdict != AUDIT_STACK;
 }
-/* Fails with the names of all verdicts: "unknown verdict 'TEXT': expected one of …". Returns -1. */
+/* Sets an error with the names of all verdicts: "unknown verdict 'TEXT': expected one of …". Returns -1. */
 int audit_verdict_unknown(const char *text, struct error *error);
 
 struct audit_row {
 	enum audit_verdict verdict;
-	/* The allocation site, or the annotation's position where nothing was measured. For not-covered rows the
-	 * nearest covered caller, or the site itself where no caller is covered. */
+	/* The allocation site, or the annotation's position if nothing was measured. For not-covered rows the nearest
+	 * covered caller, or the site itself if no caller is covered. */
 	struct profile_frame site;
-	/* The file as the compiler output names it, where it does; else site.file. */
+	/* The file's name in the compiler output, if it is there; else site.file. */
 	const char *file;
-	const char *runtime_call; /* that the site makes; NULL where not known */
+	const char *runtime_call; /* the runtime call that the site makes; NULL if unknown */
 	const char *callee;	  /* not-covered: the function outside the covered packages that the site calls */
-	const struct profile_frame *owner; /* whose allocation it is (owner.h); NULL: outside, or nothing measured */
-	const char *via;  /* the function that allocated, where it is not in the owner module; else NULL */
-	const char *type; /* Go type, where all of the row is of one; NULL where not known */
+	/* whose allocation it is (owner.h); NULL: outside of the owner module, or nothing was measured */
+	const struct profile_frame *owner;
+	const char *via;  /* the function that allocated, if it is outside of the owner module; else NULL */
+	const char *type; /* Go type, if the whole row has the same; NULL if unknown */
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
-	const char *const *inlined_files;	/* theirs, as the compiler output names them, where it does */
+	/* their files, by their names in the compiler output if they are there */
+	const char *const *inlined_files;
 	uint32_t inlined_count;
-	/* At the physical function's line first, then `linked_count` of the same thing at the callees' own lines. */
+	/* First those at the physical function's line, then `linked_count` about the same expression at the callees'
+	 * own lines. */
 	const struct escape_annotation *const *annotations;
 	uint32_t annotation_count, linked_count;
-	bool shared;		     /* which of the first annotations it is cannot be told */
-	const char *words;	     /* of a shared row: the words of all that it can be; else NULL */
-	const char *reason;	     /* why unannotated, contradicted or not covered; NULL for the others */
-	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED where the profile does not measure it */
-	/* 95 % intervals; equal to the values where rows are exact; VALUE_UNMEASURED where nothing was sampled, or nobody
-	 * knows how often, so that nothing is known. */
+	bool shared;		     /* it is unknown which of the first annotations the row is about */
+	const char *words;	     /* of a shared row: the texts of all possible annotations; else NULL */
+	const char *reason;	     /* why it is unannotated, contradicted or not covered; NULL for the others */
+	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
+	/* 95 % intervals. Equal to the values if rows are exact; VALUE_UNMEASURED if unknown, because nothing was
+	 * sampled or the number of samples is unknown. */
 	int64_t objects_low, objects_high, bytes_low, bytes_high;
-	bool tiny_unknown; /* tiny objects are not in the row; how many of them are its is not known */
+	bool tiny_unknown; /* the row may also have tiny objects, of which the number is unknown */
 };
 
-/* What the compiler said of a row in its own words, or why it said nothing; "" never. */
+/* Returns what the compiler said about a row, in its own words, or why it said nothing; never "". */
 const char *audit_row_words(const struct audit_row *row);
 
-/* What rows add up to. */
+/* The sum of several rows. */
 struct audit_sum {
 	uint64_t rows;
 	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
 };
 
-/* The index of what allocated and has no owner: no site, so counted apart from the sites of each verdict. */
+/* The index in `sums` of allocations without an owner: they are not sites, so they are not counted with a verdict. */
 enum { AUDIT_OUTSIDE = AUDIT_VERDICT_COUNT };
 
 struct audit {
 	const struct profile *profile;
 	const struct escape_output *output;
-	struct audit_row *rows; /* by verdict, then bytes, objects, file, line, column */
+	struct audit_row *rows; /* sorted by verdict, then bytes, objects, file, line, column */
 	size_t row_count;
-	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* rows of each, before any filter */
-	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: what shares are of */
-	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, and AUDIT_OUTSIDE; before any filter */
+	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* number of rows of each, before any filter */
+	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: 100 % for shares */
+	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
 	const char **warnings;
 	size_t warning_count;
 	struct audit_storage *storage; /* private */

@@ -6,13 +6,13 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* By prefix, first match wins. */
+/* By prefix; the first match wins. */
 static const struct {
 	const char *prefix;
 	unsigned family;
 } families[] = {
 	{"runtime.newobject", CALL_OBJECT},
-	{"runtime.mallocgc", CALL_OBJECT}, /* Go 1.27 calls the size-specialised ones in newobject's place */
+	{"runtime.mallocgc", CALL_OBJECT}, /* Go 1.27 calls size-specialised variants instead of newobject */
 	{"runtime.newarray", CALL_OBJECT},
 	{"runtime.makeslice", CALL_SLICE},
 	{"runtime.makechan", CALL_CHAN},
@@ -57,24 +57,24 @@ unsigned call_family(const char *runtime_call)
 	return CALL_OTHER;
 }
 
-/* What the Go type of an object must be, to be what an expression makes. */
+/* Conditions on the Go type of an object that an expression creates. */
 enum type_rule {
 	ANY_TYPE,
 	CLOSURE,      /* a function and what it captured */
 	ARRAY,	      /* "[4]int" */
 	BYTES,	      /* an array of bytes or runes, "[4]uint8" */
-	NAMED,	      /* the type that follows the prefix, up to the infix or the last bracket */
-	ELEMENT,      /* that type, of a slice's elements: "make([]T, n)" */
+	NAMED,	      /* the type after the prefix, up to the infix or the last bracket */
+	ELEMENT,      /* the same, as the type of a slice's elements: "make([]T, n)" */
 	ARRAY_OF,     /* an array of that type: "[]T{...}" */
-	WITHOUT_TYPE, /* the allocation of a runtime call is plain bytes */
+	WITHOUT_TYPE, /* plain bytes, allocated by a runtime call */
 };
 
-/* Shapes of expressions by how they begin, what they contain and how they end; first match wins. */
+/* Forms of expressions: how they begin, what they contain and how they end; the first match wins. */
 static const struct shape {
 	const char *prefix, *infix, *suffix;
 	unsigned lowered, possible;
-	enum type_rule object; /* of what newobject makes */
-	enum type_rule slice;  /* of what makeslice makes */
+	enum type_rule object; /* condition on what newobject allocates */
+	enum type_rule slice;  /* condition on what makeslice allocates */
 } shapes[] = {
 	{"new(", NULL, ")", CALL_OBJECT, 0, NAMED, 0},
 	{"&", "{", "}", CALL_OBJECT, 0, NAMED, 0},
@@ -129,7 +129,7 @@ static const struct shape *shape_of(const char *subject)
 	return &shapes[i];
 }
 
-/* A variable. The compiler's "append" is no variable but every append of a line. */
+/* Whether the subject is a variable. "append" is not: the compiler uses it for every append on a line. */
 static bool is_name(const char *subject)
 {
 	if (strcmp(subject, "append") == 0)
@@ -173,7 +173,8 @@ int call_fits(const struct call *call, const struct escape_annotation *annotatio
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
 		return call->family == 0 ? 1 : call->family & CALL_OBJECT ? 2 : 0;
 	shape = shape_of(annotation->subject);
-	if (call->family == 0) /* "p does not escape" is a parameter more often than a value boxed on the stack */
+	/* "p does not escape" is more often about a parameter than about a value boxed on the stack */
+	if (call->family == 0)
 		return annotation->kind == ESCAPE_ESCAPES || !is_name(annotation->subject);
 	if (call->family & CALL_OBJECT &&
 	    ((shape->object == BYTES && !is_bytes(call->type)) || (shape->object == WITHOUT_TYPE && call->type)))
@@ -184,14 +185,14 @@ int call_fits(const struct call *call, const struct escape_annotation *annotatio
 static const struct {
 	unsigned family;
 	const char *unannotated;
-	const char *inlined; /* the same in an inlined callee; NULL: the same words */
+	const char *inlined; /* the text in an inlined callee; NULL: the same */
 	const char *contradicted;
 } reasons[] = {
-	{CALL_OBJECT, "an object that the compiler output does not mention: is it of this build?", NULL, NULL},
-	{CALL_SLICE, "a slice that the compiler output does not mention: is it of this build?", NULL,
+	{CALL_OBJECT, "an object that the compiler output does not mention: is it from this build?", NULL, NULL},
+	{CALL_SLICE, "a slice that the compiler output does not mention: is it from this build?", NULL,
 	 "a make of variable size, too large for the stack"},
-	{CALL_CHAN, "a channel, of which the compiler never speaks", NULL, NULL},
-	{CALL_MAP, "a map that the compiler output does not mention: is it of this build?", NULL,
+	{CALL_CHAN, "a channel, which the compiler never mentions", NULL, NULL},
+	{CALL_MAP, "a map that the compiler output does not mention: is it from this build?", NULL,
 	 "a map of this size does not fit its space on the stack"},
 	{CALL_MAP_GROWTH, "map growth", NULL, "map growth"},
 	{CALL_BOX, "interface boxing", "interface boxing in an inlined callee", NULL},
@@ -220,7 +221,8 @@ bool call_is_always_spoken_of(const struct call *call)
 const char *call_unannotated_reason(const struct call *call, bool inlined)
 {
 	if (call_is_closure(call->type))
-		return "a closure, of which the compiler output says nothing: of those made for go and defer it speaks at -m=2";
+		return "a closure that the compiler output does not mention: it mentions those for go and defer only "
+		       "at -m=2";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
 		if (call->family & reasons[i].family)
 			return inlined && reasons[i].inlined ? reasons[i].inlined : reasons[i].unannotated;
@@ -228,7 +230,7 @@ const char *call_unannotated_reason(const struct call *call, bool inlined)
 	return "growth of a slice, map or string, or a call of the runtime: the profile does not name it";
 }
 
-/* Whether a make's last argument is no constant. */
+/* Whether the last argument of a make is not a constant. */
 static bool variable_size(const char *subject)
 {
 	size_t length = strlen(subject);
@@ -244,7 +246,8 @@ static bool variable_size(const char *subject)
 const char *call_contradicted_reason(const struct call *call, const struct escape_annotation *annotation, bool alone)
 {
 	if (call->family == 0)
-		return "the profile does not name the runtime call: something else on this line may be meant";
+		return "the profile does not name the runtime call: the annotation may be about something else on "
+		       "this line";
 	for (size_t i = 0; i < COUNT(reasons); i++) {
 		if (!(call->family & reasons[i].family) || !reasons[i].contradicted)
 			continue;
@@ -252,13 +255,13 @@ const char *call_contradicted_reason(const struct call *call, const struct escap
 			break;
 		return reasons[i].contradicted;
 	}
-	return alone ? "the annotations are of another build"
-		     : "something else on this line is meant, or the annotations are of another build";
+	return alone ? "the annotations are from another build"
+		     : "the annotations are about something else on this line, or from another build";
 }
 
 /*
- * One token of an expression without package qualifiers: of "example.com/a/sub.T" the token is "T". Advances *text
- * and returns the token's length; 0 at the end.
+ * Returns one token of an expression without package qualifiers: of "example.com/a/sub.T" the token is "T". Advances
+ * *text and returns the token's length; 0 at the end.
  */
 static size_t next_token(const char **text, const char **token)
 {
@@ -318,7 +321,7 @@ static size_t without_shape_number(const char *token, size_t length, const char 
 	return length;
 }
 
-/* The name that types are known by at run time. */
+/* Replaces an alias by the type's name at run time. */
 static size_t without_alias(const char **token, size_t length)
 {
 	static const struct {
@@ -334,7 +337,7 @@ static size_t without_alias(const char **token, size_t length)
 	return length;
 }
 
-/* Whether the type that begins at `a` and ends before `end` is spelled otherwise than `b`. */
+/* Whether the type in [a, end) is spelled differently from `b`. */
 static bool types_differ(const char *a, const char *end, const char *b)
 {
 	const char *a_text = a, *b_text = b, *x, *y;
@@ -350,7 +353,7 @@ static bool types_differ(const char *a, const char *end, const char *b)
 	return *b != 0;
 }
 
-/* Whether a type can be spelled in two ways: structs and functions are, shapes stand for several types. */
+/* Whether a type can be spelled in several ways (structs and functions), or a shape stands for several types. */
 static bool is_ambiguous(const char *text, size_t length)
 {
 	static const char *const signs[] = {"struct", "func(", "interface", "any", "go.shape.", "<node"};
@@ -362,7 +365,8 @@ static bool is_ambiguous(const char *text, size_t length)
 	return false;
 }
 
-/* Where the type ends that follows a shape's prefix: at the first infix outside of brackets, or before the last byte. */
+/* Returns the end of the type that follows a form's prefix: at the first infix outside of brackets, or before the last
+ * byte. */
 static const char *end_of_type(const char *start, const struct shape *shape)
 {
 	int depth = 0;
@@ -384,7 +388,7 @@ static bool excluded_by_name(const struct shape *shape, const char *subject, con
 
 	if (!end || end <= start)
 		return false;
-	/* The compiler writes a generic function's own types with the shapes that they have at run time, too. */
+	/* In a generic function, the compiler prints types with the shapes that they have at run time. */
 	if (shapes_decide && !strstr(type, "struct {") && !strstr(type, "func(") && !strstr(subject, "*uint8") &&
 	    !strstr(subject, "struct") && !strstr(subject, "<node"))
 		return types_differ(start, end, type);

@@ -3,13 +3,14 @@
 #define ESCAPEMENT_AUDIT_CALLS_H
 
 /*
- * Which annotations a runtime call can be the allocation of. The compiler lowers each kind of expression to calls of
- * its own (cmd/compile/internal/walk), so the call that a site made shows which of a line's annotations is meant.
+ * Decides which annotations a runtime call may belong to. The compiler lowers each kind of expression to particular
+ * runtime calls (cmd/compile/internal/walk), so the call that a site makes shows which of a line's annotations it
+ * belongs to.
  *
- * Lowerings that surprise: []byte("constant") is a newobject of an array and a copy; make([]T, len(s)) followed by
- * copy() is a mallocgc without a type; []byte(a + b) is one concatbytes since Go 1.23; append(s, make([]T, n)...) makes
- * no slice but grows s; T(x).Method as a value is a closure. The compiler never speaks of make(chan), map growth,
- * goroutines and deferred calls in loops, and before Go 1.25 not of appends.
+ * Less obvious lowerings: []byte("constant") is a newobject of an array and a copy; make([]T, len(s)) followed by
+ * copy() is a mallocgc without a type; []byte(a + b) is one concatbytes since Go 1.23; append(s, make([]T, n)...) does
+ * not create a slice but grows s; T(x).Method as a value is a closure. The compiler never mentions make(chan), map
+ * growth, goroutines and deferred calls in loops, and before Go 1.25 it does not mention appends.
  */
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 
 #include "escape/escape.h"
 
-/* Kinds of runtime calls; bits. 0 is a call that is not known. */
+/* Kinds of runtime calls, as bits. 0 is an unknown call. */
 enum call_family {
 	CALL_OBJECT = 1 << 0,	    /* newobject */
 	CALL_SLICE = 1 << 1,	    /* makeslice */
@@ -38,48 +39,52 @@ enum call_family {
 	CALL_WAIT = 1 << 15,	  /* chanrecv, selectgo: a goroutine that waits */
 	CALL_PANIC = 1 << 16,	  /* a panic that the runtime raises */
 	CALL_ASSERT = 1 << 17,	  /* typeAssert, getitab: tables for interface types */
-	CALL_OTHER = 1 << 18,	  /* a runtime function that no expression is lowered to */
+	CALL_OTHER = 1 << 18,	  /* another runtime function, to which no expression is lowered */
 };
 
 unsigned call_family(const char *runtime_call);
 
-/* A measured allocation, as far as it helps to tell which annotation it is about. */
+/* The properties of a measured allocation that help to find its annotation. */
 struct call {
-	unsigned family;  /* of the runtime call; 0 if the profile does not name it */
-	const char *type; /* Go type of the object ("main.T", "[4]int"), of a slice that of its elements; NULL if not
-			     known, or if the object is plain bytes */
+	unsigned family; /* kind of runtime call; 0 if the profile does not name it */
+	/* Go type of the object ("main.T", "[4]int"), or of a slice's elements; NULL if unknown, or if the object is
+	 * plain bytes */
+	const char *type;
 };
 
 /*
- * Whether such a call may be what the annotation is about: 0 no, 1 possible, 2 what such an expression is lowered to.
- * For the three kinds that speak of allocations; 0 for the others. With family 0 everything that can allocate at all
+ * Whether an annotation may be about such a call: 0 no, 1 possibly, 2 such an expression is lowered to this call.
+ * Nonzero only for the three kinds of annotation about allocations. With family 0, everything that can allocate at all
  * is possible.
  */
 int call_fits(const struct call *call, const struct escape_annotation *annotation);
 
-/* Whether an annotation speaks of an allocation, or of one avoided. */
+/* Whether an annotation is about an allocation, or about one that was avoided. */
 bool call_allocates(const struct escape_annotation *annotation);
 
-/* Whether objects of this Go type are a function and the variables that it captured. NULL is not. */
+/* Whether objects of this Go type are closures: a function with the variables that it captured. False for NULL. */
 bool call_is_closure(const char *type);
 
-/* Whether the compiler speaks of every allocation by such a call. It never does of channels, map growth, goroutines. */
+/* Whether the compiler mentions every allocation by such a call. It never mentions channels, map growth or
+ * goroutines. */
 bool call_is_always_spoken_of(const struct call *call);
 
-/* Why a call allocates although the compiler says nothing. Never NULL. */
+/* Returns why a call allocates although the compiler does not mention it. Never NULL. */
 const char *call_unannotated_reason(const struct call *call, bool inlined);
 
-/* The innocent cause, if there is one, of an allocation by something that does not escape; else that the
- * annotations are not of this build. `alone`: nothing else on the line could be meant. Never NULL. */
+/* Returns why something allocates although the compiler says that it does not escape: a legitimate cause if there is
+ * one, else that the annotations are from another build. `alone`: the line has no other expression that it could be.
+ * Never NULL. */
 const char *call_contradicted_reason(const struct call *call, const struct escape_annotation *annotation, bool alone);
 
 /*
- * Whether two subjects are the same expression as seen from two packages: "x" in its own is "sub.x" where it was
- * inlined. 2 equal but for package qualifiers, 1 the same kind of expression (constants may have been put in), 0 no.
+ * Whether two subjects are the same expression, seen from two packages: "x" in its own package is "sub.x" where it was
+ * inlined. 2: equal except for package qualifiers; 1: the same kind of expression (constants may have been
+ * substituted); 0: no.
  */
 int call_same_subject(const char *a, const char *b);
 
-/* Whether the type of the call's object shows that the annotation is about something else. False when in doubt. */
+/* Whether the type of the call's object proves that the annotation is about something else. False if in doubt. */
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation);
 
 #endif

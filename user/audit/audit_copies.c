@@ -10,7 +10,7 @@
 #include "base/hash_index.h"
 #include "base/memory.h"
 
-/* Heap moves by where they are, and a set of (function, subject) of copies that allocated. */
+/* Heap moves by position, and a set of the (function, subject) of inlined copies that allocated. */
 struct copies {
 	const struct escape_output *output;
 	struct hash_index at; /* the first move of a position: its number + 1 */
@@ -36,7 +36,7 @@ static bool same_position(const void *annotations, uint64_t item, const void *ke
 	return a->file == b->file && a->line == b->line && a->column == b->column;
 }
 
-/* Where a name begins behind the package that qualifies it; the name itself if none does. */
+/* Returns the part of a name after its package qualifier; the name itself if it has none. */
 static const char *unqualified(const char *name)
 {
 	const char *dot = strchr(name, '.'), *bracket = strpbrk(name, "[({&\" ");
@@ -44,7 +44,7 @@ static const char *unqualified(const char *name)
 	return dot && (!bracket || dot < bracket) ? dot + 1 : name;
 }
 
-/* A hash of a name without type arguments. */
+/* Hashes a name without type arguments. */
 static uint64_t plain_hash(const char *name)
 {
 	uint64_t hash = 1;
@@ -59,8 +59,8 @@ static uint64_t plain_hash(const char *name)
 	return hash;
 }
 
-/* A function's variable. The package is told by its path or by its name; not of generic functions, which stand under the
- * packages that instantiate them. */
+/* Hashes a variable of a function. The package is identified by its path or its name, except for generic functions,
+ * which are printed under the packages that instantiate them. */
 static uint64_t copy_hash(const char *package, size_t package_length, const char *function, const char *subject)
 {
 	bool generic = strchr(function, '[');
@@ -110,7 +110,7 @@ static void index_moves(struct copies *copies)
 	}
 }
 
-/* Looks at the heap moves where a call was inlined. */
+/* Examines the heap moves at the place where a call was inlined. */
 static void follow_call(struct copies *copies, const struct escape_annotation *call, uint8_t *claimed)
 {
 	const struct escape_annotation *annotations = copies->output->annotations;

@@ -13,7 +13,7 @@ const char *const audit_sort_names[] = {PROFILE_VALUES(SORT_NAME) "site", NULL};
 static int compare_strings(const char *a, const char *b)
 {
 	if (!a || !b)
-		return !a - !b; /* what is not known last */
+		return !a - !b; /* unknown values come last */
 	return strcmp(a, b);
 }
 
@@ -42,7 +42,8 @@ static int compare_sites(const struct audit_row *a, const struct audit_row *b)
 	return order;
 }
 
-/* Greatest first; equal ones by bytes, objects and refills, then by site, so that the order is always the same. */
+/* Sorts greatest first; equal rows by bytes, objects and refills, then by site, so that the order is always the
+ * same. */
 static int compare_rows(const void *x, const void *y, void *argument)
 {
 	const struct audit_row *a = x, *b = y;
@@ -90,7 +91,7 @@ static bool keeps(const struct audit_filter *filter, const struct audit_row *row
 	if (filter->verdicts && !(filter->verdicts & 1U << row->verdict))
 		return false;
 	if (row->values[VALUE_OBJECTS] < filter->min_objects || row->values[VALUE_BYTES] < filter->min_bytes) {
-		/* Not measured is not less than 0. */
+		/* An unmeasured value (negative) fails only a positive minimum. */
 		if ((filter->min_objects && row->values[VALUE_OBJECTS] < filter->min_objects) ||
 		    (filter->min_bytes && row->values[VALUE_BYTES] < filter->min_bytes))
 			return false;

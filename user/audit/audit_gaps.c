@@ -11,7 +11,7 @@
 
 enum { NAMED = 3, PACKAGE_MAX = 4096 };
 
-/* Names of packages, each once. */
+/* A set of package names. */
 struct names {
 	char **list;
 	size_t count;
@@ -93,14 +93,14 @@ char *audit_incomplete(const struct escape_output *output)
 	if (output->failure_count)
 		length = asprintf(
 			&sentence,
-			"the compiler output is of a build that failed: %s did not compile%s%s%s, so nothing is "
-			"said of it",
+			"the compiler output is from a build that failed: %s did not compile%s%s%s, so nothing is "
+			"known about it",
 			failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
 			failure->text ? ")" : "");
 	else if (output->cut)
-		length = asprintf(&sentence,
-				  "the compiler output is cut off (\"%.80s\"): what it does not say is unknown",
-				  output->cut);
+		length =
+			asprintf(&sentence, "the compiler output is cut off (\"%.80s\"): what follows there is unknown",
+				 output->cut);
 	if (length < 0)
 		memory_out();
 	return sentence;

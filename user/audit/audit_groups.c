@@ -70,7 +70,7 @@ static bool chain_covered(struct audit_index *index, const struct profile_frame 
 	return false;
 }
 
-/* Moves a group whose own package is not covered to the nearest caller whose package is. */
+/* Assigns a group whose own package is not covered to the nearest caller whose package is. */
 static void find_covered_caller(struct audit_index *index, const struct profile_stack *stack,
 				const struct frames_site *site, struct group *group)
 {
@@ -95,7 +95,7 @@ static void find_covered_caller(struct audit_index *index, const struct profile_
 	}
 }
 
-/* A stack of the runtime alone: its outermost function but goexit says what it is. */
+/* For a stack with only runtime functions: describes it by its outermost function other than goexit. */
 static void describe_runtime_stack(const struct profile_stack *stack, struct group *group)
 {
 	group->uncovered = true;
@@ -124,7 +124,7 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 
 	for (int i = 0; i < VALUE_COUNT; i++)
 		any |= sample->values[i];
-	if (!any) /* of other tools' profiles: a stack that only holds what was allocated earlier */
+	if (!any) /* in other tools' profiles: a stack that only has objects allocated earlier */
 		return;
 	if (!stack || !stack->depth) {
 		key.uncovered = true;
@@ -147,7 +147,7 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 	interval_add_sample(&group->interval, estimates, sample);
 }
 
-/* A group that has costs alone, such as refills, gets the type of its place if only one type was measured there. */
+/* A group that has only costs, such as refills, gets the type of its place if only one type was measured there. */
 
 static bool same_place(const void *groups, uint64_t item, const void *key)
 {

@@ -17,13 +17,13 @@
 #include "profile/interval.h"
 #include "profile/profile.h"
 
-/* Samples of one chain, call and type. A group whose package the output does not cover stands at its nearest covered
+/* Samples of one chain, call and type. A group whose package the output does not cover is placed at its nearest covered
  * caller. */
 struct group {
 	const struct profile_frame *chain; /* the site, then what it is inlined into */
-	uint32_t length;		   /* 0: nothing is known of the stack */
+	uint32_t length;		   /* 0: nothing is known about the stack */
 	const char *call, *type, *callee, *reason;
-	const struct profile_frame *owner; /* NULL: outside, or not known */
+	const struct profile_frame *owner; /* NULL: outside of the owner module, or unknown */
 	const char *via;
 	bool uncovered;
 	int64_t values[VALUE_COUNT];
@@ -48,7 +48,7 @@ struct groups {
 	struct hash_index by_key;
 };
 
-/* Groups the samples of the profile that `estimates` is of. The groups refer to the profile. */
+/* Groups the samples of the profile of `estimates`. The groups refer to the profile. */
 void groups_collect(struct groups *groups, struct audit_index *index, const struct estimates *estimates);
 void groups_free(struct groups *groups);
 

@@ -16,8 +16,8 @@ enum { PACKAGE_MAX = 4096 };
 struct audit_index {
 	const struct escape_output *output;
 	struct pathmatch *paths;
-	struct pointer_map annotated_files;   /* annotated file -> its number */
-	struct pointer_map measured_files;    /* measured file -> number of the annotated one, NO_FILE */
+	struct pointer_map annotated_files;   /* annotated file -> number */
+	struct pointer_map measured_files;    /* measured file -> number of its annotated file, or NO_FILE */
 	struct pointer_map covered_files;     /* measured file -> 1: in a directory of a matched file */
 	struct pointer_map covered_functions; /* function -> NOT_COVERED, … */
 	const char **file_names;	      /* by number */
@@ -30,7 +30,7 @@ struct audit_index {
 	size_t generic_count;
 };
 
-/* A generic function whose package is not in the output: a package that is instantiated it. */
+/* A generic function whose package is not in the output, although a package that instantiates it is. */
 struct generic {
 	uint32_t file; /* number of an annotated file */
 	char *name;    /* without package and type arguments: "(*Stack).Push" */
@@ -38,7 +38,7 @@ struct generic {
 
 #define NO_FILE (POINTER_MAP_NONE - 1)
 
-/* Whether the output covers a function: known from its name, to be found out from its file, or from its lines. */
+/* Whether the output covers a function: decided by its name, or still to be decided by its file or its lines. */
 enum { NOT_COVERED, COVERED, INSTANTIATED, BY_FILE, BY_LINE };
 
 static void *must(void *memory)
@@ -68,7 +68,7 @@ static uint32_t number_file(struct audit_index *index, const char *file)
 	return *number = index->file_count++;
 }
 
-/* Numbers the files of the output, with one number for all names of a file. */
+/* Numbers the files of the output. All names of one file get the same number. */
 static void number_files(struct audit_index *index)
 {
 	const char *last = NULL;
@@ -113,8 +113,8 @@ static const char *package_of(const struct audit_index *index, const char *heade
 	return found ? *found : NULL;
 }
 
-/* Whether the annotation is what the compiler says of inlining where a function is declared, at the declaration itself:
- * closures are declared again wherever the function around them is inlined. */
+/* Whether the annotation is a message about inlining a function, at the function's declaration itself: closures are
+ * declared again wherever the function that contains them is inlined. */
 static bool is_declaration(const struct escape_annotation *annotation)
 {
 	return (annotation->kind == ESCAPE_CAN_INLINE || annotation->kind == ESCAPE_CANNOT_INLINE) &&
@@ -122,8 +122,8 @@ static bool is_declaration(const struct escape_annotation *annotation)
 	       !annotation->subject[escape_declared_function(annotation->subject)];
 }
 
-/* The dot behind the package of "sync.(*Map[int,bool]).Load", an instance of another package's generic function. A
- * package's own functions are printed without it. NULL if there is none. */
+/* Returns the dot after the package in "sync.(*Map[int,bool]).Load", an instance of another package's generic function.
+ * A package's own functions are printed without it. NULL if there is none. */
 static const char *instance_dot(const char *subject)
 {
 	const char *bracket = strchr(subject, '['), *dot = strchr(subject, '.');
@@ -134,7 +134,7 @@ static const char *instance_dot(const char *subject)
 static void add_annotated_files(struct audit_index *index)
 {
 	const char *last_file = NULL, *last_header = NULL;
-	int last_declared = -1; /* whether the file was found to be the package's own; -1: not known */
+	int last_declared = -1; /* whether the file belongs to the package; -1: unknown */
 
 	for (size_t i = 0; i < index->output->annotation_count; i++) {
 		const struct escape_annotation *annotation = &index->output->annotations[i];
@@ -159,7 +159,7 @@ static void add_annotated_files(struct audit_index *index)
 
 /* ---- generic functions of packages that the output does not cover ---- */
 
-/* Copies a function's local name, up to a closure in it, without type arguments. */
+/* Copies a function's local name, without closures in it and without type arguments. */
 static char *without_type_arguments(const char *name)
 {
 	size_t length = escape_declared_function(name), depth = 0;
@@ -215,7 +215,7 @@ static bool is_instantiated(const struct audit_index *index, uint32_t file, cons
 	return found;
 }
 
-/* Every file of the profile once, with the package of one of its functions. */
+/* Adds every file of the profile once, with the package of one of its functions. */
 static void add_measured_files(struct audit_index *index, const struct profile *profile, char ***packages)
 {
 	struct pointer_map seen = {0};
@@ -238,7 +238,7 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 					frame->file ? pointer_map_at(&index->measured_files, frame->file) : NULL;
 
 				if (!number || *number == 1)
-					continue; /* a package is known for it */
+					continue; /* its package is known */
 				*number = frames_package(frame->function, package, sizeof(package)) != 0;
 				*packages = must(memory_resize(*packages, count + 2, sizeof(**packages)));
 				(*packages)[count++] = must(memory_text(package));
@@ -260,7 +260,7 @@ static size_t directory_length(const char *file)
 	return slash ? (size_t)(slash - file) : 0;
 }
 
-/* A file about which the compiler printed nothing belongs to a covered package if a file beside it does. */
+/* A file without annotations belongs to a covered package if another file in its directory does. */
 static void cover_directories(struct audit_index *index)
 {
 	char **directories = must(memory_zeroed(index->measured_files.count + 1, sizeof(*directories)));
@@ -340,7 +340,7 @@ struct audit_positions audit_index_all(const struct audit_index *index)
 	return (struct audit_positions){index->allocations.positions, index->allocations.count};
 }
 
-/* The number of the annotated file that a measured one is, NO_FILE where it is none. */
+/* Returns the number of the annotated file that is the measured one, NO_FILE if there is none. */
 static uint32_t file_number(const struct audit_index *index, const char *measured)
 {
 	uint32_t number = pointer_map_get(&index->measured_files, measured);
@@ -376,8 +376,8 @@ const char *audit_index_file(const struct audit_index *index, const char *measur
 	return number == NO_FILE ? NULL : index->file_names[number];
 }
 
-/* A header for the package decides if the package's name is known: below the headers of others stand only its generic
- * functions, and of these only the ones that the others instantiate. */
+/* If the package's name is known, it is covered if the output has a header for it. Below headers of other packages
+ * there are only those of its generic functions that the other packages instantiate. */
 static uint32_t coverage_by_name(const struct audit_index *index, const struct profile_frame *frame)
 {
 	char package[PACKAGE_MAX];
@@ -395,8 +395,8 @@ static uint32_t coverage_by_name(const struct audit_index *index, const struct p
 	return is_instantiated(index, file, frame->function) ? INSTANTIATED : BY_LINE;
 }
 
-/* Of functions that cannot be inlined the compiler says so at -m=2 only: looks for annotations between where the
- * function begins (if that is known) and the frame's line. */
+/* Only at -m=2 does the compiler mention functions that cannot be inlined. Otherwise, looks for annotations from the
+ * beginning of the function (if known) to the frame's line. */
 static bool has_lines(const struct audit_index *index, const struct profile_frame *frame)
 {
 	uint32_t first = frame->start_line ? frame->start_line : frame->line;

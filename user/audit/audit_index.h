@@ -3,8 +3,8 @@
 #define ESCAPEMENT_AUDIT_INDEX_H
 
 /*
- * The annotations that speak of allocations, by file and line, as the files of a profile know them; and which
- * functions the compiler output covers. The part of the audit that knows about paths and packages.
+ * The annotations about allocations, by file and line, under the file names of a profile; and which functions the
+ * compiler output covers. This is the part of the audit that handles paths and packages.
  */
 
 #include <stdbool.h>
@@ -13,11 +13,11 @@
 #include "audit/audit_positions.h"
 #include "audit/pathmatch.h"
 
-/* How the files of the two sides are matched. */
+/* How the files of the profile and the output are matched. */
 struct audit_options {
 	const struct pathmatch_map *maps; /* --path-map */
 	size_t map_count;
-	const char *directory; /* what relative paths of the output are relative to; NULL where not known */
+	const char *directory; /* base of the output's relative paths; NULL if unknown */
 };
 
 struct audit_index;
@@ -26,17 +26,18 @@ struct audit_index *audit_index_new(const struct profile *profile, const struct 
 				    const struct audit_options *options);
 void audit_index_free(struct audit_index *index);
 
-/* All of them, in the order of file, line, column, input. */
+/* Returns all positions, sorted by file, line, column, input. */
 struct audit_positions audit_index_all(const struct audit_index *index);
-/* Those on a frame's line; none where its file is not one of the output's. */
+/* Returns the positions on a frame's line; none if the output does not have its file. */
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
-/* The calls on a frame's line that were inlined there. Indexed at the first question: few audits ask. */
+/* Returns the calls on a frame's line that were inlined there. The index is built at the first call, because few audits
+ * need it. */
 struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame);
-/* The file of a frame as the output names it; NULL where it does not. */
+/* Returns a frame's file name in the output; NULL if it is not there. */
 const char *audit_index_file(const struct audit_index *index, const char *measured);
-/* Whether the output says anything about the package of that frame; or, if the frame is that of a `physical` function,
- * about that function: a generic one, which the packages that instantiate it compile and speak of. Inlined, it was
- * compiled by the package of the physical function. */
+/* Whether the output covers the frame's function. `physical`: the frame is that of a physical function; a generic
+ * function is compiled, and covered, by the packages that instantiate it. An inlined function was compiled by the
+ * package of the physical function. */
 bool audit_index_covers(struct audit_index *index, const struct profile_frame *frame, bool physical);
 
 #endif

@@ -5,13 +5,14 @@
 /*
  * Joins a profile with the compiler's output.
  *
- * The rule. A sample is a stack: runtime frames, the last of which is the runtime call; then an inline chain, from
- * the allocation site outwards to its physical function. The compiler prints a heap move of an inlined callee at the
- * call site in the physical function, and again at the callee's own line for the callee's own body. So the
- * annotations of a sample are looked for on the physical function's line, and of several there those that the
- * runtime call can be (audit_calls.h), that stand in the sample's column where both sides have one, that are the
- * same expression as at the callee's own line, and that make the type that was measured. What is left is the row's;
- * where more than one is left, the row is shared between them. The callee's own annotation is linked to the row.
+ * The rule: a sample is a stack. It consists of runtime frames, of which the last is the runtime call, and an inline
+ * chain from the allocation site outwards to its physical function. The compiler prints a heap move of an inlined
+ * callee at the call site in the physical function, and again at the callee's own line for the callee's own body.
+ * Therefore the annotations of a sample are searched on the physical function's line. If there are several, those
+ * remain that the runtime call may belong to (audit_calls.h), that are in the sample's column if both sides have
+ * columns, that have the same expression as at the callee's own line, and that create the measured type. What remains
+ * belongs to the row; if more than one annotation remains, they share the row. The callee's own annotation is linked to
+ * the row.
  */
 
 #include "audit/audit.h"

@@ -9,7 +9,7 @@
 #include "escape/escape_functions.h"
 #include "profile/frames.h"
 
-/* Annotations, while they are narrowed down. */
+/* Annotations that may belong to a group. */
 struct candidates {
 	const struct escape_annotation **list;
 	size_t count, capacity;
@@ -18,7 +18,7 @@ struct candidates {
 struct audit_matcher {
 	const struct escape_output *output;
 	struct audit_index *index;
-	struct candidates matched, own; /* at the physical function's line, at the innermost callee's own line */
+	struct candidates matched, own; /* at the physical function's line; at the innermost callee's own line */
 };
 
 struct audit_matcher *audit_matcher_new(const struct escape_output *output, struct audit_index *index)
@@ -53,8 +53,8 @@ static bool on_heap(const struct candidates *candidates)
 	return candidates->count && candidates->list[0]->kind != ESCAPE_DOES_NOT_ESCAPE;
 }
 
-/* Collects the annotations on a frame's line that the call can be about: the heap moves if there are any, of these the
- * ones that fit best. */
+/* Collects the annotations on a frame's line that may be about the call: heap moves if there are any, and of these the
+ * best matches. */
 static void collect(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
 		    struct candidates *candidates)
 {
@@ -81,7 +81,7 @@ static void collect(struct audit_matcher *matcher, const struct profile_frame *f
 	}
 }
 
-/* Keeps those that `rank` ranks highest; all if it ranks none above 0. */
+/* Keeps the candidates of the highest rank; all of them if no rank is above 0. */
 static void narrow(struct candidates *candidates, int (*rank)(const struct escape_annotation *, const void *),
 		   const void *argument)
 {
@@ -119,7 +119,7 @@ static int is_subject_of(const struct escape_annotation *annotation, const void 
 	return best;
 }
 
-/* ---- which call of a line was inlined ---- */
+/* ---- which call on a line was inlined ---- */
 
 /* Copies a function's name without type arguments. */
 static void copy_plain(char *to, size_t size, const char *name)
@@ -135,7 +135,7 @@ static void copy_plain(char *to, size_t size, const char *name)
 	to[length] = 0;
 }
 
-/* Whether the compiler's name of an inlined function, "sub.(*T[...]).M", "T.M" or "F", is that of a symbol. */
+/* Whether the compiler's name of an inlined function ("sub.(*T[...]).M", "T.M" or "F") is that of a symbol. */
 static bool is_function(const char *subject, const char *symbol)
 {
 	char said[512], local[512];
@@ -150,12 +150,12 @@ static bool is_function(const char *subject, const char *symbol)
 }
 
 struct inlined_call {
-	struct audit_positions calls; /* on the line */
+	struct audit_positions calls; /* inlined calls on the line */
 	const struct escape_output *output;
 	const char *callee;
 };
 
-/* Whether the callee was inlined where the annotation stands; 0 too if another function was. */
+/* Whether the callee was inlined at the annotation's position; 0 too if another function was. */
 static int is_at_call(const struct escape_annotation *annotation, const void *argument)
 {
 	const struct inlined_call *call = argument;
@@ -181,8 +181,8 @@ static void narrow_by_call(struct audit_matcher *matcher, const struct group *gr
 
 /* ---- the callees' own lines ---- */
 
-/* Links the heap moves of one line that are the same expression; or the only one of the same kind, for constants may
- * have been put in. */
+/* Links the heap moves on one line that have the same expression; or the only one of the same kind, because constants
+ * may have been substituted. */
 static size_t link_line(struct audit_matcher *matcher, struct audit_positions line, size_t matched)
 {
 	struct candidates *candidates = &matcher->matched;
@@ -213,7 +213,8 @@ static size_t link_line(struct audit_matcher *matcher, struct audit_positions li
 	return linked;
 }
 
-/* An inlined copy of what stands at the callees' own lines allocates: appends their annotations. Returns how many. */
+/* An inlined copy of the code at the callees' own lines allocates: appends the annotations of those lines. Returns
+ * their number. */
 static size_t link_own_lines(struct audit_matcher *matcher, const struct group *group)
 {
 	size_t matched = matcher->matched.count, linked = 0;
@@ -224,7 +225,8 @@ static size_t link_own_lines(struct audit_matcher *matcher, const struct group *
 		line.column = 0;
 		linked += link_line(matcher, audit_index_line(matcher->index, &line), matched);
 	}
-	/* The call's annotation is in other words, or there is none: whatever the call can be of the innermost callee. */
+	/* The annotation at the call has another text, or there is none: links everything at the innermost callee's
+	 * line that the call may be. */
 	for (size_t i = 0; !linked && on_heap(&matcher->own) && i < matcher->own.count; i++)
 		append(&matcher->matched, matcher->own.list[i]);
 	return matcher->matched.count - matched;
@@ -242,7 +244,8 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 		collect(matcher, &group->chain[0], &call, own);
 		narrow(own, is_possible_type, &call);
 		narrow(matched, is_subject_of, own);
-		/* The output is of a build without inlining, or does not cover the caller: the callee's own word. */
+		/* The output is from a build without inlining, or does not cover the caller: uses the callee's own
+		 * annotation. */
 		from_callee = !matched->count && on_heap(own);
 		for (size_t i = 0; from_callee && i < own->count; i++)
 			append(matched, own->list[i]);

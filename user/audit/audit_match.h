@@ -3,8 +3,8 @@
 #define ESCAPEMENT_AUDIT_MATCH_H
 
 /*
- * The second step of the join: which of the compiler's annotations a group of samples is about. audit_join.h has the
- * rule. Private to the join; not thread-safe.
+ * The second step of the join: finds the annotations that a group of samples is about. audit_join.h has the rule.
+ * Private to the join; not thread-safe.
  */
 
 #include "audit/audit_groups.h"
@@ -12,12 +12,13 @@
 
 struct audit_matcher;
 
-/* The annotations of one group: `count` that it may be about, at the physical function's line (or at the callee's own, if
- * the output knows nothing of the call), then `linked` of the same expression at the lines of inlined callees. */
+/* The annotations of one group: first `count` that it may be about, at the physical function's line (or at the callee's
+ * own line, if the output does not have the call), then `linked` ones with the same expression at the lines of inlined
+ * callees. */
 struct audit_match {
-	const struct escape_annotation *const *list; /* good until the next match */
+	const struct escape_annotation *const *list; /* valid until the next match */
 	size_t count, linked;
-	bool heap; /* the first are heap moves, not "does not escape" */
+	bool heap; /* the first `count` are heap moves, not "does not escape" */
 };
 
 struct audit_matcher *audit_matcher_new(const struct escape_output *output, struct audit_index *index);

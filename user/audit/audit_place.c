@@ -6,7 +6,7 @@ const char *audit_place(const struct audit_row *row, uint32_t *line, uint32_t *c
 	const struct profile_frame *frame = &row->site;
 	const char *file = row->file;
 
-	/* The name of a file that the output has is the output's own string. */
+	/* If the output has the file, its name is the output's string, so the pointers differ. */
 	for (uint32_t i = 0; row->file == row->site.file && i < row->inlined_count; i++) {
 		if (row->inlined_files[i] == row->inlined_at[i].file)
 			continue;

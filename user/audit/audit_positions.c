@@ -17,7 +17,7 @@ static int by_position(const void *a, const void *b)
 	return x->annotation < y->annotation ? -1 : x->annotation > y->annotation;
 }
 
-/* Whether one of the last of `kept`, at the same place, says the same. */
+/* Whether one of the last positions in `kept` has the same place and text. */
 static bool repeats(const struct escape_output *output, const struct audit_position *kept, size_t count,
 		    const struct audit_position *position)
 {
@@ -50,7 +50,8 @@ static void sort(struct position_table *table, const struct escape_output *outpu
 	table->starts[file_count] = table->count = kept;
 }
 
-/* Counts, then places: starts[] first counts the next file's positions, then is where the next one of a file goes. */
+/* A counting sort: starts[] first has the number of positions of the file before, then the index for the next position
+ * of each file. */
 void position_table_fill(struct position_table *table, const struct escape_output *output,
 			 const struct pointer_map *numbers, uint32_t file_count,
 			 bool (*accepts)(const struct escape_annotation *annotation))
@@ -89,7 +90,7 @@ void position_table_free(struct position_table *table)
 	free(table->starts);
 }
 
-/* Index of the first position of a file that is at that line or behind it; the next file's start if there is none. */
+/* Returns the index of a file's first position at or after that line; the next file's start if there is none. */
 static size_t first_position(const struct position_table *table, uint32_t file, uint32_t line)
 {
 	size_t low = table->starts[file], high = table->starts[file + 1];

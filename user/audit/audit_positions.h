@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_AUDIT_POSITIONS_H
 #define ESCAPEMENT_AUDIT_POSITIONS_H
 
-/* Annotations of some kind by file and line. Private to the audit's index. */
+/* A table of annotations by file and line. Private to the audit's index. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,15 +23,15 @@ struct audit_positions {
 };
 
 struct position_table {
-	struct audit_position *positions; /* file after file */
+	struct audit_position *positions; /* grouped by file */
 	size_t count;
-	size_t *starts; /* by number of the file: index of its first position; one more at the end */
+	size_t *starts; /* by file number: index of the file's first position; one more at the end */
 };
 
 /*
- * Fills an empty table with the annotations that `accepts` accepts. `numbers` has a number below `file_count` for each
- * file. What several packages say in the same words of the same place, as those do that instantiate one generic
- * function, is entered once.
+ * Fills an empty table with the annotations for which `accepts` returns true. `numbers` has a number below `file_count`
+ * for each file. Several packages may have the same text at the same place, because they instantiate one generic
+ * function; it is inserted once.
  */
 void position_table_fill(struct position_table *table, const struct escape_output *output,
 			 const struct pointer_map *numbers, uint32_t file_count,
@@ -39,7 +39,7 @@ void position_table_fill(struct position_table *table, const struct escape_outpu
 void position_table_free(struct position_table *table);
 
 struct audit_positions position_table_line(const struct position_table *table, uint32_t file, uint32_t line);
-/* Whether there is one from the line `first` to the line `last`. */
+/* Whether the file has a position from line `first` to line `last`. */
 bool position_table_has(const struct position_table *table, uint32_t file, uint32_t first, uint32_t last);
 
 #endif

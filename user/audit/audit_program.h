@@ -3,27 +3,28 @@
 #define ESCAPEMENT_AUDIT_PROGRAM_H
 
 /*
- * The functions that the compiler output speaks of beside those that are in the program's file, where the file is
- * still the one that was measured (its build id says so) and is a Go program.
+ * Compares the functions in the compiler output with those in the program's file, if that is still the measured one (by
+ * its build id) and a Go program.
  *
- * The two directions weigh differently. At -m=2 the compiler says of every function whether it can be inlined, so a
- * function of the program that the output does not know is one of other sources. A function of the output that the
- * program does not have may just as well have been left out by the linker because nothing calls it, or have left no
- * instruction where it was inlined.
+ * The two directions have different weight. At -m=2 the compiler says for every function whether it can be inlined, so
+ * a function of the program that the output does not have comes from other sources. A function of the output that the
+ * program does not have may have been removed by the linker because nothing calls it, or have left no instruction where
+ * it was inlined.
  *
- * Looked at are functions that people wrote, of packages that are in both: not closures, generics, wrappers,
- * assembly, tests; not the standard library, whose functions change with the release only.
+ * Only functions in the source are compared, of packages that both sides have: no closures, generics, wrappers,
+ * assembly or tests; and not the standard library, whose functions change only with the release.
  */
 
 #include "audit/audit.h"
 
 struct audit_program {
-	bool compared;			     /* a file was there to look into */
-	size_t packages;		     /* in both */
-	size_t unknown;			     /* functions of the program that the output does not know */
-	size_t spoken_of, missing;	     /* functions with heap moves in the output; of these, not in the program */
-	size_t main_spoken_of, main_missing; /* the same of package main, where little is written that nothing calls */
-	char unknown_name[256], missing_name[256]; /* one of each */
+	bool compared;	 /* a file was compared */
+	size_t packages; /* packages on both sides */
+	size_t unknown;	 /* functions of the program that are not in the output */
+	/* functions with heap moves in the output; those of them that are not in the program */
+	size_t spoken_of, missing;
+	size_t main_spoken_of, main_missing;	   /* the same for package main, in which few functions are unused */
+	char unknown_name[256], missing_name[256]; /* an example of each */
 };
 
 void audit_program_compare(const struct audit *audit, struct audit_program *result);

@@ -12,12 +12,12 @@
 #include "audit/audit_program.h"
 #include "profile/frames.h"
 
-/* A function that allocates: where the program says it begins, and what the compiler output says. */
+/* A function that allocates: where it begins by the program and by the compiler output. */
 struct function {
-	const char *file; /* as the output names it */
+	const char *file; /* as in the output */
 	const char *name; /* without its package */
 	uint32_t line;
-	uint32_t said; /* another line where the output has it; 0: none */
+	uint32_t said; /* its line in the output, if different; else 0 */
 	bool fits;
 };
 
@@ -26,7 +26,7 @@ struct functions {
 	size_t count;
 };
 
-/* From this release on the compiler says of appends whether they escape. */
+/* From this release on the compiler says for appends whether they escape. */
 enum { APPEND_RELEASE = 25, LEAST_MISSING = 3 };
 
 static int by_name(const void *a, const void *b)
@@ -86,7 +86,7 @@ static void compare(struct functions *functions, const struct escape_output *out
 	}
 }
 
-/* "go1.24.4" -> 24; 0 where the program is none of Go, or of several releases. */
+/* "go1.24.4" -> 24; 0 if the program is not a Go program, or several releases built it. */
 static int program_release(const struct profile *profile)
 {
 	int release = 0;
@@ -102,8 +102,8 @@ static int program_release(const struct profile *profile)
 	return release;
 }
 
-/* What the output shows of the release that wrote it: the directory of its standard library, and whether it speaks
- * of appends. */
+/* Determines the release that wrote the output, from the directory of its standard library, and whether the output
+ * mentions appends. */
 static void output_release(const struct escape_output *output, int *release, bool *speaks_of_append)
 {
 	const char *last = NULL;
@@ -168,11 +168,11 @@ static void check_release(const struct audit *audit, FILE *text)
 		silent_append |= audit->rows[i].verdict == AUDIT_UNANNOTATED && !audit->rows[i].inlined_count &&
 				 call_family(audit->rows[i].runtime_call) == CALL_APPEND;
 	if (release && release != program)
-		say(text, "Go 1.%d built the program and the output is of Go 1.%d", program, release);
+		say(text, "Go 1.%d built the program and the output is from Go 1.%d", program, release);
 	else if (speaks_of_append && program < APPEND_RELEASE)
-		say(text, "Go 1.%d built the program and the output is of Go 1.%d or newer", program, APPEND_RELEASE);
+		say(text, "Go 1.%d built the program and the output is from Go 1.%d or newer", program, APPEND_RELEASE);
 	else if (silent_append && !speaks_of_append && program >= APPEND_RELEASE)
-		say(text, "Go 1.%d built the program and the output is of a release before Go 1.%d", program,
+		say(text, "Go 1.%d built the program and the output is from a release before Go 1.%d", program,
 		    APPEND_RELEASE);
 }
 
@@ -187,23 +187,24 @@ static void check_silence(const struct audit *audit, FILE *text)
 		const struct call call = {call_family(row->runtime_call), row->type};
 		uint32_t own = row->annotation_count - row->linked_count;
 
-		/* Of a file that the output does not have it cannot speak. */
+		/* A file that the output does not have cannot have annotations. */
 		if (row->verdict == AUDIT_UNANNOTATED && row->file != row->site.file &&
 		    call_is_always_spoken_of(&call) && !(physical->function && strstr(physical->function, ".init")))
 			silent++;
-		/* The annotation is the callee's own although the compiler repeats it at the call. */
+		/* The only annotation is at the callee's own line, although the compiler repeats it at an inlined
+		 * call. */
 		uninlined += row->verdict == AUDIT_ESCAPES && row->inlined_count && own &&
 			     row->site.line != physical->line && row->annotations[0]->line == row->site.line;
 	}
 	if (silent)
-		say(text, "%zu allocation%s of which it would have spoken", silent, silent == 1 ? "" : "s");
+		say(text, "%zu allocation%s that it would have mentioned", silent, silent == 1 ? "" : "s");
 	if (uninlined)
 		say(text, "%zu allocation%s inlined in the program and not in the output (was it made with -l?)",
 		    uninlined, uninlined == 1 ? " is" : "s are");
 }
 
-/* The linker leaves out what nothing calls: missing functions alone are evidence only if they are several, and most of
- * package main's. */
+/* The linker removes functions that nothing calls. Therefore missing functions alone are evidence only if there are
+ * several, and most of those of package main. */
 static void check_program(const struct audit *audit, FILE *text)
 {
 	struct audit_program program;
@@ -236,10 +237,11 @@ char *audit_stale(const struct audit *audit)
 	check_silence(audit, text);
 	if (fclose(text))
 		memory_out();
-	if (size && asprintf(&sentence,
-			     "the compiler output does not fit the program: %s; make it again from the same "
-			     "sources with the same go and flags: go build -gcflags=-m=2 ./... 2> FILE",
-			     findings) < 0)
+	if (size &&
+	    asprintf(&sentence,
+		     "the compiler output does not match the program: %s; create it again from the same sources with "
+		     "the same go command and flags: go build -gcflags=-m=2 ./... 2> FILE",
+		     findings) < 0)
 		memory_out();
 	free(findings);
 	return sentence;

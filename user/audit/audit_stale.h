@@ -3,16 +3,16 @@
 #define ESCAPEMENT_AUDIT_STALE_H
 
 /*
- * Whether the compiler output can be of the program that was measured. Looked at: where functions begin, which the
- * compiler tells when it says whether it can inline them; functions that only one side has, where the program's file is
- * there to look into (audit_program.h); the Go release that each side shows signs of; allocations
- * of a kind that the compiler never keeps silent about; inlining that only one side knows of.
+ * Checks whether the compiler output can be from the program that was measured. It compares where functions begin,
+ * which is in the compiler's messages about inlining; functions that only one side has, if the program's file is
+ * available (audit_program.h); the Go release of each side; allocations of a kind that the compiler always mentions;
+ * and inlining that only one side shows.
  */
 
 #include "audit/audit.h"
 
-/* One sentence on what does not fit and how to make the output again; NULL where nothing speaks against it. The
- * caller frees it. */
+/* Returns one sentence about what does not match and how to create the output again; NULL if there is no contradiction.
+ * The caller frees it. */
 char *audit_stale(const struct audit *audit);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_AUDIT_THRESHOLD_H
 #define ESCAPEMENT_AUDIT_THRESHOLD_H
 
-/* Limits on an audit, for CI: how many rows of a verdict, or how much in them, is too much. */
+/* Limits on an audit, for CI: a maximal number of rows of a verdict, or a maximal value in them. */
 
 #include "audit/audit.h"
 #include "base/error.h"
@@ -14,7 +14,8 @@ struct audit_threshold {
 	int64_t above;
 };
 int audit_threshold_parse(const char *text, struct audit_threshold *threshold, struct error *error);
-/* The rows that are over it, of those that the filter left. An estimate is over where its lower bound is. */
+/* Returns the number of rows above the threshold, among those that the filter kept. An estimate is above it if its
+ * lower bound is. */
 size_t audit_threshold_rows(const struct audit *audit, const struct audit_threshold *threshold);
 
 #endif

@@ -13,21 +13,21 @@
 struct file {
 	const char *name;     /* as added */
 	char *path;	      /* normal form */
-	char *tail;	      /* the path without the ".." that it begins with; what suffixes are compared by */
-	const char *package;  /* NULL where not known; not owned */
+	char *tail;	      /* the path without leading ".."; suffixes are compared by it */
+	const char *package;  /* NULL if unknown; not owned */
 	const char *stranger; /* the last package that only instantiates generics of the file; not owned */
-	bool declared;	      /* a declaration shows that the package is the file's own */
-	size_t order;	      /* of addition */
-	struct file *partner; /* on the other side */
-	struct file *same;    /* the same file by another name, which stands for both; NULL if there is none */
-	size_t strength;      /* components in common, of a match by suffix */
+	bool declared;	      /* a declaration shows that the file belongs to the package */
+	size_t order;	      /* order of addition */
+	struct file *partner; /* matched file of the other side */
+	struct file *same;    /* the same file under another name, which represents both; NULL if none */
+	size_t strength;      /* of a match by suffix: number of common components */
 	UT_hash_handle hh;    /* by name */
 };
 
 struct side {
 	struct file *by_name;
-	struct file **by_suffix; /* sorted by the path read backwards, component by component */
-	struct file **by_key;	 /* those with a package, sorted by package and base name */
+	struct file **by_suffix; /* sorted by the reversed path, component by component */
+	struct file **by_key;	 /* files with a package, sorted by package and base name */
 	size_t count, key_count;
 };
 
@@ -57,7 +57,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* What follows `prefix` in `path`, where that is whole leading components of it; NULL where it is not. */
+/* Returns what follows `prefix` in `path` if `prefix` consists of whole leading components; else NULL. */
 static const char *after_prefix(const char *path, const char *prefix)
 {
 	size_t length = strlen(prefix);
@@ -118,7 +118,7 @@ static char *normalise(const struct pathmatch *match, const char *name)
 
 			while (slash > start && slash[-1] != '/')
 				slash--;
-			/* Only a real component is taken back by "..". */
+			/* ".." removes only a component that is not ".." itself. */
 			if (end - slash == 2 && slash[0] == '.' && slash[1] == '.') {
 				*end++ = '/';
 				end = copy_component(end, rest, length);
@@ -199,7 +199,7 @@ static struct file *file_add(struct pathmatch *match, struct side *side, const c
 	return file;
 }
 
-/* The last component of a package that names a directory: "bar" of "github.com/foo/bar/v2". */
+/* Returns the component of a package path that names its directory: "bar" of "github.com/foo/bar/v2". */
 static size_t package_directory(const char *package, const char **start)
 {
 	const char *end = package + strlen(package), *last;
@@ -215,7 +215,7 @@ static size_t package_directory(const char *package, const char **start)
 	return (size_t)(end - last);
 }
 
-/* Whether a file at `path` may be the package's own: it stands in a directory of the package's name. */
+/* Whether a file at `path` may belong to the package: its directory has the package's name. */
 static bool owns(const char *package, const char *path)
 {
 	const char *base = base_name(path), *directory, *name;
@@ -268,7 +268,7 @@ void pathmatch_add_measured(struct pathmatch *match, const char *file, const cha
 		added->package = package;
 }
 
-/* Orders paths by what they end in: the last component first. */
+/* Compares paths from the end: the last component first. */
 static int compare_backwards(const char *a, const char *b)
 {
 	size_t i = strlen(a), j = strlen(b);
@@ -277,7 +277,7 @@ static int compare_backwards(const char *a, const char *b)
 		unsigned char x = (unsigned char)a[--i], y = (unsigned char)b[--j];
 
 		if (x != y) {
-			/* '/' first, so that paths with a common end stand together */
+			/* '/' orders first, so that paths with a common end are adjacent */
 			if (x == '/' || y == '/')
 				return x == '/' ? -1 : 1;
 			return x < y ? -1 : 1;
@@ -320,7 +320,7 @@ static void side_sort(struct side *side)
 	qsort(side->by_key, side->key_count, sizeof(*side->by_key), by_key);
 }
 
-/* Whole components that two paths end in alike; `*contained`: one path is the end of the other. */
+/* Returns the number of whole components at the end of both paths. `*contained`: one path is the end of the other. */
 static size_t common_suffix(const char *a, const char *b, bool *contained)
 {
 	size_t i = strlen(a), j = strlen(b), components = 0;
@@ -332,17 +332,17 @@ static size_t common_suffix(const char *a, const char *b, bool *contained)
 	}
 	*contained = (i == 0 || j == 0) && (i == 0 || a[i - 1] == '/' || a[i] == '/') &&
 		     (j == 0 || b[j - 1] == '/' || b[j] == '/');
-	/* A first component that is common as a whole has no slash before it that was counted. */
+	/* If the first component is common as a whole, no slash before it was counted. */
 	return components + (*contained && a[i] != '/');
 }
 
-/* Both packages are known and differ: these are two files, however alike their paths. */
+/* Whether both packages are known and differ: then these are two files, however similar their paths are. */
 static bool packages_differ(const struct file *a, const struct file *b)
 {
 	return a->package && b->package && strcmp(a->package, b->package) != 0;
 }
 
-/* The only annotated file of that package and base name. */
+/* Returns the only annotated file with that package and base name. */
 static struct file *find_by_key(const struct side *side, const struct file *file)
 {
 	const struct file *key = file;
@@ -360,7 +360,7 @@ static struct file *find_by_key(const struct side *side, const struct file *file
 	return *found;
 }
 
-/* Where `path` would stand in by_suffix. */
+/* The index at which `path` would be in by_suffix. */
 static size_t lower_bound(const struct side *side, const char *path)
 {
 	size_t low = 0, high = side->count;
@@ -385,7 +385,7 @@ static struct file *find_by_path(const struct side *side, const char *path)
 	return NULL;
 }
 
-/* The file whose path is `tail`, or ends so behind leading ".."; *several: there are more of them. */
+/* Returns the file whose path is `tail`, apart from leading ".."; *several: there are more of them. */
 static struct file *find_by_tail(const struct side *side, const char *tail, bool *several)
 {
 	size_t index = lower_bound(side, tail);
@@ -397,7 +397,8 @@ static struct file *find_by_tail(const struct side *side, const char *tail, bool
 	return side->by_suffix[index];
 }
 
-/* The file at `path` below `directory`; each ".." at the path's beginning takes one component off the directory. */
+/* Returns the file at `path` below `directory`; each leading ".." of the path removes one component of the
+ * directory. */
 static struct file *find_joined(const struct side *side, const char *directory, const char *path)
 {
 	size_t length = strlen(directory);
@@ -440,8 +441,9 @@ static void pair(struct file *annotated, struct file *measured, size_t strength)
 }
 
 /*
- * go:linkname puts functions of one package into files of another, as the runtime does for internal/godebug. Where the
- * very file is there, and its directory is that of the package it was compiled in, that is whose file it is.
+ * go:linkname puts functions of one package into files of another, as the runtime does for internal/godebug. If an
+ * annotated file has the same path, and its directory is that of the package it was compiled in, the file belongs to
+ * that package.
  */
 static void forget_linked_package(const struct side *annotated, struct file *measured)
 {
@@ -458,7 +460,7 @@ static void name_twice(struct file *file, struct file *absolute)
 		absolute->same = file;
 }
 
-/* The only absolute path that ends in a relative one; NULL if there are several. */
+/* Returns the only absolute path that ends in a relative one; NULL if there are several. */
 static struct file *find_absolute(const struct side *side, const char *tail)
 {
 	size_t length = strlen(tail);
@@ -479,7 +481,7 @@ static struct file *find_absolute(const struct side *side, const char *tail)
 	return found;
 }
 
-/* Rules 1 to 3: nothing is guessed, so one annotated file may be several measured ones. */
+/* Rules 1 to 3. These do not guess, so one annotated file may match several measured ones. */
 static void pair_certain(struct pathmatch *match)
 {
 	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
@@ -499,7 +501,7 @@ static void pair_certain(struct pathmatch *match)
 	}
 }
 
-/* How well a suffix match fits; 0: not at all. One path must be the end of the other, or both be absolute. */
+/* The quality of a match by suffix; 0: no match. One path must be the end of the other, or both must be absolute. */
 static size_t suffix_strength(const struct file *annotated, const struct file *measured)
 {
 	bool contained;
@@ -508,11 +510,11 @@ static size_t suffix_strength(const struct file *annotated, const struct file *m
 	if (components < 2 || packages_differ(annotated, measured))
 		return 0;
 	if (contained)
-		return 2 * components + 1; /* better than a mere common end of that length */
+		return 2 * components + 1; /* better than a common end of that length */
 	return is_absolute(annotated->path) && is_absolute(measured->path) ? 2 * components : 0;
 }
 
-/* The end of a path that suffix matches look at: deeper directories than these do not tell files apart. */
+/* Returns the part of a path that matches by suffix compare; further directories would not distinguish files. */
 static const char *last_components(const char *path)
 {
 	enum { DEEPEST = 64 };
@@ -526,9 +528,9 @@ static const char *last_components(const char *path)
 }
 
 /*
- * The best file of `side` by suffix, NULL where two fit equally well. Those with the longest common suffix stand
- * next to where the path itself would; a contained path, however short, stands before all that it is the end of,
- * so every shorter end of the path is looked up as well.
+ * Returns the best match of `side` by suffix, NULL if two are equally good. Those with the longest common suffix are
+ * next to where the path itself would be in the order. A path that is contained in this one, however short, is before
+ * all paths that end in it, so every shorter end of the path is looked up as well.
  */
 static struct file *find_by_suffix(const struct side *side, const struct file *file, size_t *strength)
 {
@@ -581,7 +583,8 @@ static void pair_by_suffix(struct pathmatch *match)
 	}
 }
 
-/* The directory that a matched relative path starts from, as its length in the measured path; 0 where none. */
+/* Returns the directory that a matched relative path starts from, as its length in the measured path; 0 if there is
+ * none. */
 static size_t root_length(const struct file *annotated)
 {
 	size_t whole, tail = strlen(annotated->path);
@@ -595,7 +598,7 @@ static size_t root_length(const struct file *annotated)
 	return whole - tail - 1;
 }
 
-/* Rule 5, where all matches agree on one root. */
+/* Rule 5, if all matches agree on one root. */
 static void pair_by_root(struct pathmatch *match)
 {
 	char *root = NULL;
@@ -617,7 +620,7 @@ static void pair_by_root(struct pathmatch *match)
 	free(root);
 }
 
-/* The only file with that base name, NULL where there are several. */
+/* Returns the only file with that base name, NULL if there are several. */
 static struct file *find_by_base(const struct side *side, const char *base)
 {
 	size_t index = lower_bound(side, base), last = index;
@@ -629,7 +632,7 @@ static struct file *find_by_base(const struct side *side, const char *base)
 	return last == index + 1 ? found : NULL;
 }
 
-/* Rule 6. Only a path that is a bare name may match by it. */
+/* Rule 6. Only a path without directories may match by it. */
 static void pair_by_base(struct pathmatch *match)
 {
 	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {

@@ -25,7 +25,7 @@ static const struct {
 	[AUDIT_CONTRADICTED] =
 		{"warning", "Allocates although it does not escape",
 		 "The compiler says that this does not escape, and it was seen to allocate: too large or of "
-		 "variable size for the stack, or the compiler output is of another build."},
+		 "variable size for the stack, or the compiler output is from another build."},
 	[AUDIT_UNANNOTATED] =
 		{"note", "Allocates without a word of the compiler",
 		 "Allocates, and the compiler output says nothing of the line: append or map growth, string "
