@@ -137,7 +137,7 @@ def test_the_rate_that_a_program_has_set_itself_is_the_one_that_is_told(t):
     profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
     program = go_programs.build(version, "stripped", "rhythm")
     done = t.escapement("record", "-o", profile, "--", program, PERIODS, env=dict(os.environ, GODEBUG="memprofilerate=8192"))
-    harness.contains(done.stderr, "the sampler of this Go program takes one object in 8192 bytes: using that")
+    harness.contains(done.stderr, "this Go program samples one object per 8192 bytes: using that rate")
     report, truth = t.json("report", profile), wanted()
     same(report["rate"], 8192, "rate")
     rows = {row["line"]: row for row in report["rows"] if (row["file"] or "").endswith("rhythm/main.go")}
@@ -242,7 +242,7 @@ def test_samples_that_are_due_because_the_sampler_was_turned_on_are_told(t):
         process = t.start(go_programs.build(version, "pie-stripped"), "-wait", env=dict(os.environ, GOMAXPROCS="8"))
         process.stdout.readline()
         done = t.escapement("record", "--enable-sampler", "--duration", "0.3", "-o", profile, "-p", process.pid)
-        told = re.search(r"up to ([78]) samples of process \d+, one a P, .* by as many times 512k", done.stderr)
+        told = re.search(r"up to ([78]) samples of process \d+ were forced by turning its sampler on: .* by up to \1 times 512k", done.stderr)
         same(told is not None, int(version.split(".")[1]) < 24, f"{version}: {done.stderr}")
         process.kill()
 

@@ -32,16 +32,16 @@ struct gate_site {
 	/* what it is known by */
 	const char *function;	  /* the owner's; NULL where the stack could not be read or symbolized */
 	const char *via;	  /* the function that allocated for it; NULL where the owner did */
-	const char *runtime_call; /* NULL where not known */
-	const char *type;	  /* NULL where not known */
+	const char *runtime_call; /* NULL if unknown */
+	const char *type;	  /* NULL if unknown */
 	const char *benchmark;	  /* the Go benchmark it ran under, "BenchmarkParse"; NULL outside of any */
-	const char *annotation;	  /* what the compiler said, "moved to heap: x"; NULL where not known */
+	const char *annotation;	  /* what the compiler said, "moved to heap: x"; NULL if unknown */
 	/* where it is */
-	const char *file;      /* NULL where not known; relative where it is below the working directory */
-	uint32_t line, column; /* 0 where not known: a baseline holds neither */
+	const char *file;      /* NULL if unknown; relative where it is below the working directory */
+	uint32_t line, column; /* 0 if unknown: a baseline holds neither */
 	uint32_t places;       /* positions that are summed here */
 	bool is_sum;	    /* only in a comparison: of all its side's sites of that key, whatever their annotations */
-	const char *reason; /* why the compiler moved it to the heap (static gates: its words); NULL where not known */
+	const char *reason; /* why the compiler moved it to the heap (static gates: its words); NULL if unknown */
 	const char *accepted; /* a baseline's: why somebody accepted these counts; NULL */
 	struct gate_count counts[VALUE_COUNT];
 	struct gate_count seen[2]; /* objects and bytes of the runs, before gate_noise_widen(); of measurements only */
@@ -50,14 +50,14 @@ struct gate_site {
 /* A baseline, or what was measured to be compared with one. Owns all that it points to. */
 struct gate_counts {
 	const char *const *command; /* of the program measured; NULL-terminated */
-	const char *runtime;	    /* "goalloc 1", "go1.24.4"; NULL where not known */
+	const char *runtime;	    /* "goalloc 1", "go1.24.4"; NULL if unknown */
 	int64_t rate;
 	const char *normalize; /* what iterations are counted by; NULL where counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 where `normalize` is NULL */
 	int runs;
 	struct gate_site *sites; /* in order of function, runtime call, type, benchmark, annotation */
 	size_t site_count;
-	const char *module, *package;	   /* of the Go program; NULL where not known, or where there are several */
+	const char *module, *package;	   /* of the Go program; NULL if unknown, or where there are several */
 	struct gate_benchmark *benchmarks; /* what `go test -bench -benchmem` printed, by name */
 	size_t benchmark_count;
 	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums over the sites' least; costs: of the runs */

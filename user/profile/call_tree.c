@@ -13,7 +13,7 @@
 #include "profile/owner.h"
 
 struct frame_entry {
-	struct call_tree_frame key; /* interned strings, so that bytes can be compared */
+	struct call_tree_frame key; /* strings are interned, so the bytes can be compared */
 	uint32_t number;
 	UT_hash_handle hh;
 };
@@ -28,13 +28,13 @@ struct node_entry {
 
 struct call_tree_index {
 	struct string_table strings;
-	struct arena memory; /* of the entries */
+	struct arena memory; /* memory of the entries */
 	struct frame_entry *frames;
 	struct node_entry *nodes;
 	size_t frame_capacity, node_capacity, leaf_capacity;
 };
 
-/* The frames of one profile's locations, outermost first, by location->id: each is looked up once. */
+/* The frames of one profile's locations, outermost first, by location->id: each location is looked up once. */
 struct location_frames {
 	uint32_t *numbers;
 	uint32_t count;
@@ -58,7 +58,7 @@ static struct call_tree_frame frame_key(struct call_tree_index *index, const cha
 {
 	struct call_tree_frame key;
 
-	memset(&key, 0, sizeof(key)); /* padding too: the hash is of all bytes */
+	memset(&key, 0, sizeof(key)); /* including padding, because the hash covers all bytes */
 	key.function = intern(index, function);
 	key.file = intern(index, file);
 	key.line = line;

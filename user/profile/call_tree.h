@@ -3,12 +3,12 @@
 #define ESCAPEMENT_CALL_TREE_H
 
 /*
- * The stacks of one profile, or of two, as one calling tree: a node a source-level frame and its callers, inlined
- * frames included. Frames are equal where function, file and line are, whichever profile they come from. One thread
- * builds, then any may read.
+ * The stacks of one or two profiles as one calling tree: each node is a source-level frame (inlined frames included)
+ * below its callers. Frames with the same function, file and line are equal, in whichever profile they are. One thread
+ * builds the tree, then any may read it.
  *
  *   node 0 is the root, "all"; a node's parent has a lower number
- *   a leaf holds the sums of the samples whose stack ends at its node; a node is that of at most one leaf
+ *   a leaf has the sums of the samples whose stack ends at its node; a node has at most one leaf
  */
 
 #include <stddef.h>
@@ -22,22 +22,22 @@
 enum { CALL_TREE_NOW, CALL_TREE_BEFORE, CALL_TREE_SIDES };
 
 struct call_tree_frame {
-	const char *function; /* never NULL: an address where nothing is known */
-	const char *file;     /* NULL where unknown */
-	uint32_t line;	      /* 0 where unknown */
+	const char *function; /* never NULL; an address if nothing is known */
+	const char *file;     /* NULL if unknown */
+	uint32_t line;	      /* 0 if unknown */
 };
 
 struct call_tree_node {
 	uint32_t parent;
-	uint32_t frame; /* CALL_TREE_NONE: the root's */
+	uint32_t frame; /* CALL_TREE_NONE for the root */
 	uint32_t leaf;	/* CALL_TREE_NONE: no stack ends here */
 };
 
 struct call_tree_leaf {
 	uint32_t node;
 	uint32_t allocating; /* frame that called the runtime (owner.h); CALL_TREE_NONE if there is none */
-	uint32_t owner;	     /* frame that the allocation is charged to; CALL_TREE_NONE if nobody owns it */
-	int64_t values[CALL_TREE_SIDES][VALUE_COUNT]; /* where the profile of that side measures them */
+	uint32_t owner;	     /* frame that owns the allocation; CALL_TREE_NONE if there is none */
+	int64_t values[CALL_TREE_SIDES][VALUE_COUNT]; /* valid if the profile of that side measures them */
 };
 
 struct call_tree {
@@ -56,7 +56,7 @@ void call_tree_free(struct call_tree *tree);
 /* Adds the samples of a profile to one side. Strings are copied: the profile may be freed before the tree. */
 void call_tree_add(struct call_tree *tree, const struct profile *profile, int side);
 
-/* The frame of that position; CALL_TREE_NONE if no stack has it. By the thread that builds. */
+/* Returns the frame with that position; CALL_TREE_NONE if no stack has it. Only for the thread that builds the tree. */
 uint32_t call_tree_find(const struct call_tree *tree, const char *function, const char *file, uint32_t line);
 
 #endif

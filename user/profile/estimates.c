@@ -57,9 +57,9 @@ static bool is_estimate(const struct profile *profile, const struct profile_samp
 	return rate != 1 && sample->values[VALUE_SAMPLES] > 0;
 }
 
-/* --- what was allocated --- */
+/* --- totals of allocations --- */
 
-/* Adds the totals of processes, and subtracts what was counted at rate 1: the rest is what estimates are of. */
+/* Adds up the totals of all processes and subtracts what was counted at rate 1: estimates are about the rest. */
 static void add_totals(struct estimates *estimates)
 {
 	const struct profile *profile = estimates->profile;
@@ -109,7 +109,7 @@ static void add_totals(struct estimates *estimates)
 		       : 0;
 }
 
-/* --- what was sampled, and by how many sites --- */
+/* --- samples, and the number of sites with them --- */
 
 struct site {
 	UT_hash_handle hh;
@@ -145,7 +145,8 @@ static void add_to_site(struct site **sites, struct owner_table *owners, const s
 	site->events += (double)sample->values[VALUE_SAMPLES];
 }
 
-/* Good and Turing: as many of the next samples would be of new sites as there are sites with one sample. */
+/* The Good-Turing estimate: the share of objects at unseen sites is the number of sites with one sample divided by the
+ * number of samples. */
 static void set_unseen(struct estimates *estimates, struct site **sites)
 {
 	double singles[SIZE_CLASSES] = {0};
@@ -217,7 +218,7 @@ void estimates_free(struct estimates *estimates)
 
 /* --- calibration --- */
 
-/* Scales numbers so that their sum, and not only each of them, is rounded right. */
+/* Scales numbers so that not only each of them but also their sum is rounded correctly. */
 struct scale {
 	double factor, carry;
 };

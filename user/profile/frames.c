@@ -3,20 +3,22 @@
 
 #include <string.h>
 
-/* Symbols that start like this are the runtime's. internal/bytealg.MakeNoZero lives in runtime/slice.go. */
+/* Prefixes of symbols that belong to the runtime. internal/bytealg.MakeNoZero is in runtime/slice.go. */
 static const char *const runtime_prefixes[] = {
 	"runtime.", "internal/runtime/",     "runtime/internal/",
 	"reflect.", "internal/reflectlite.", "internal/bytealg.MakeNoZero",
 };
 
-/* The runtime's only generic function that allocates for its caller: the caller's package compiles it. */
+/* The runtime's only generic function that allocates for its caller; it is compiled into the caller's package. */
 static const char instantiated[] = "runtime.AddCleanup[";
 
-/* The same as regular expressions. pprof cuts names at their first parenthesis: methods are `runtime.` to it. */
+/* The same as regular expressions. pprof cuts names at their first parenthesis, so a method of package runtime is
+ * `runtime.` to it. */
 const char frames_pprof_drop[] = "(runtime|internal/reflectlite|reflect)\\..*|internal/runtime/.*|runtime/internal/.*|"
 				 "internal/bytealg\\.MakeNoZero";
 
-/* Defers that a panic or a return runs, C and settings that call back, and calls by reflection. */
+/* Runtime functions that call the program: for deferred calls, callbacks from C and settings, and calls by
+ * reflection. */
 const char frames_pprof_keep[] =
 	"runtime\\.(gopanic|goPanic.*|panic.*|sigpanic.*|Goexit|deferreturn|deferCallSave|reflectcall.*|call[0-9]+|"
 	"cgocall.*|cgocallback.*|asmcgocall.*|debugCall.*|godebug.*|corostart|coroswitch.*)|"
@@ -34,9 +36,9 @@ bool frames_is_runtime(const char *function)
 }
 
 /*
- * Work of the runtime's own that an allocation may have to do first, on its way: what is allocated there is no doing of
- * the line that happened to be next. Starting the collector makes its workers, and waiting for it or waking a thread
- * makes their descriptors.
+ * The runtime's own work, which an allocation may have to do first. What is allocated in it is not attributable to the
+ * line that happened to allocate next. Starting the collector creates its workers; waiting for it, or waking a thread,
+ * creates descriptors.
  */
 static const char *const own_work[] = {
 	"runtime.gcStart", "runtime.gcAssistAlloc",	    "runtime.startm",
@@ -52,8 +54,8 @@ static bool is_own_work(const char *function)
 	return false;
 }
 
-/* A location that is known by its source position only stands first, before the frames that called the allocator:
- * then the runtime's frames follow it. */
+/* A location that is known only by its source position comes first, before the frames that called the allocator; then
+ * the runtime's frames follow it. */
 static const char *call_after(const struct profile_stack *stack)
 {
 	const char *call = NULL;
@@ -88,7 +90,7 @@ bool frames_site(const struct profile_stack *stack, struct frames_site *site)
 			}
 			if (i == 0 && location->address == 0 && !call)
 				call = call_after(stack);
-			/* Go 1.27 compiles new(T) to a call of mallocgc's copy for that size */
+			/* Go 1.27 compiles new(T) to a call of a copy of mallocgc for that size */
 			if (call && strncmp(call, "runtime.mallocgc", strlen("runtime.mallocgc")) == 0)
 				call = "runtime.newobject";
 			*site = (struct frames_site){i, j, call};
@@ -107,12 +109,12 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* The dot between a Go symbol's import path and its name; NULL where it names no package. */
+/* Returns the dot between a Go symbol's import path and its name; NULL if it has no package. */
 static const char *package_dot(const char *function)
 {
 	const char *last_slash = NULL, *dot;
 
-	/* Slashes after a bracket are in type arguments or receivers. */
+	/* Slashes after a bracket belong to type arguments or receivers. */
 	for (const char *c = function; *c && *c != '[' && *c != '(' && *c != '{'; c++) {
 		if (*c == '/')
 			last_slash = c;
@@ -140,7 +142,7 @@ size_t frames_package(const char *function, char *package, size_t size)
 	for (const char *c = function; c < dot; c++) {
 		char byte = *c;
 
-		/* The linker writes dots of the last element, and odd bytes, as %xx. */
+		/* The linker escapes dots in the last element, and unusual bytes, as %xx. */
 		if (byte == '%' && dot - c > 2 && hex_digit(c[1]) >= 0 && hex_digit(c[2]) >= 0) {
 			byte = (char)(hex_digit(c[1]) << 4 | hex_digit(c[2]));
 			c += 2;
@@ -171,7 +173,7 @@ const char *frames_fold_name(const char *function, char *name, size_t size)
 	return name;
 }
 
-/* Compares two names, passing over type arguments in brackets. */
+/* Compares two names, ignoring type arguments in brackets. */
 static bool same_name(const char *a, const char *b)
 {
 	for (;;) {

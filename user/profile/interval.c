@@ -2,34 +2,33 @@
 /*
  * 95 % intervals of the counts behind estimates.
  *
- * Each object is seen with a probability p = 1 / w, its weight's inverse, independently of all others: k of n
- * objects are seen, k ~ Binomial(n, p), and n is estimated by k w. Rows add up samples of several weights;
- * such a sum is treated as k' events of one weight w', chosen so that the estimate and its variance stay what
- * they were:
+ * Each object is seen with a probability p = 1 / w, the inverse of its weight, independently of all others: k of n
+ * objects are seen, k ~ Binomial(n, p), and n is estimated by k w. Rows add up samples of several weights. Such a sum
+ * is treated as k' events of one weight w', chosen so that the estimate and its variance are unchanged:
  *
  *     variance of one sample    V  = k w (w - 1)
  *     weight of a sum           w' = 1 + sum V / sum k w
  *     events of a sum           k' = sum k w / w'
  *
- * Many events: the score interval, which solves (k - n p)^2 = z^2 n p (1 - p) for n, after k has been
- * corrected for the binomial's skewness (Cornish and Fisher's second term). Few events: the n at whose
- * distribution k lies in the tail of 2.5 %, by the binomial's own terms, with half of the probability of k
- * itself (the mid-P interval: exact ones are too wide on average). A row is printed only if at least one
- * event was seen, so the distribution is the one given k >= 1; without that, whatever is so rare that it is
- * seldom seen would be estimated too high whenever it is. No count is too low for one event; so all of the 5 %
- * stand above it then.
+ * For many events, the score interval is used, which solves (k - n p)^2 = z^2 n p (1 - p) for n, after k has been
+ * corrected for the binomial's skewness (the second term of Cornish and Fisher). For few events, the interval ends at
+ * those n for which k is in the tail of 2.5 % of the binomial distribution, with half of the probability of k itself
+ * (the mid-P interval, because exact intervals are too wide on average). A row is printed only if at least one event
+ * was seen, so the distribution is the one given k >= 1. Without that condition, whatever is so rare that it is seldom
+ * seen would be estimated too high whenever it is seen. A single event is never too low a count, so then the upper tail
+ * has all 5 %.
  *
- * Where the total N of the row's size classes is known, and the row's share of it is not small, it is the share that
- * is uncertain: k' of K' = k' N / n events are the row's, k' ~ Binomial(K', n / N). The same tails are taken of that. So
- * a row that has all samples of its classes ends at N.
+ * If the total N of the row's size classes is known, and the row's share of it is not small, the uncertainty is that of
+ * the share: k' of K' = k' N / n events are the row's, k' ~ Binomial(K', n / N). The same tails are used for that
+ * distribution. Hence a row with all samples of its classes ends at N.
  *
- * Unseen classes. A line may allocate objects of many sizes (make([]T, n), append, strings), and samples come from its
- * larger ones first: with the others it may have allocated many times what is estimated. How much that can be is
- * not to be had from samples that are not there. What is known: N of each class, and how much of it is left when
- * the sites with samples have theirs (estimates.h, `unseen`). A line with k samples is given as many further ones,
- * in its unseen classes, as lines with as many samples turned out to have in real programs (tests/bench/intervals.py),
- * each worth the average object count of what is left of these classes, and no more than all that is left. Calls
- * that always allocate objects of one size add nothing.
+ * Unseen classes: a line may allocate objects of many sizes (make([]T, n), append, strings), and its larger objects are
+ * sampled first. It may have allocated many times the estimate with the others. Samples that do not exist cannot tell
+ * how much that is. What is known is N of each class, and how much of it remains after the sites with samples are
+ * subtracted (estimates.h, `unseen`). A line with k samples is assumed to have as many further ones, in its unseen
+ * classes, as lines with k samples had in real programs (tests/bench/intervals.py). Each of these counts as the average
+ * number of objects in the rest of these classes, and all together at most as the whole rest. Calls that always
+ * allocate objects of one size add nothing.
  */
 #include "profile/interval.h"
 
@@ -41,15 +40,15 @@
 #include "profile/frames.h"
 #include "profile/size_class.h"
 
-enum { SCORE_FROM = 64 /* events: below, the binomial's terms are added up */ };
+enum { SCORE_FROM = 64 /* events; below this, the binomial's terms are added up */ };
 
-static const double z = 1.959963984540054; /* of the normal distribution, 97.5 % */
+static const double z = 1.959963984540054; /* 97.5 % quantile of the normal distribution */
 
-/* Shares from which a row's uncertainty is that of its share. */
+/* From this share of the total on, a row's uncertainty is that of its share. */
 static const double notable_share = 1.0 / 16;
 
-/* Further samples in unseen classes that a line with one sample may have; with k, sqrt(k) times as many. Fewer of them
- * where objects count: each of the many small ones stands for more than the average. */
+/* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. Fewer for
+ * counts of objects than for bytes, because each of the many small objects stands for more than the average. */
 static const double unseen_samples = 0.5, unseen_byte_samples = 1;
 
 /* --- sums --- */
@@ -65,7 +64,7 @@ static struct interval_part *part_of(struct interval *sum, int size_class)
 	return &sum->parts[sum->part_count++];
 }
 
-/* More events than objects cannot be: weights are at least 1. */
+/* There cannot be more events than objects, because weights are at least 1. */
 static double variance_of(double events, double objects)
 {
 	return events > 0 && objects > events ? objects * (objects / events - 1) : 0;
@@ -112,18 +111,18 @@ double interval_events(const struct interval *interval)
 	return events;
 }
 
-/* Bytes that one event stands for, by the weight of its objects: w s(w), for w = 1 / (1 - exp(-s / rate)). */
+/* The bytes that one event stands for, as a function of its weight: w s(w), for w = 1 / (1 - exp(-s / rate)). */
 static double bytes_of_event(double weight, double rate)
 {
 	return -rate * weight * log1p(-1 / weight);
 }
 
 /*
- * Large objects of all sizes share a sample, so their mean weight hides how much they vary. Their bytes tell:
- * per event they are a convex function of the weight, so they exceed the function of the mean where weights
- * differ. Of all distributions with this mean and these bytes the one of two weights, of which one is the
- * greatest that a large object can have, varies most; that one is taken: the
- * interval may be wider than it need be, but is never too narrow.
+ * Large objects of all sizes share a sample, so their mean weight hides how much their weights differ. Their bytes show
+ * it: bytes per event are a convex function of the weight, so they exceed the function's value at the mean weight if
+ * the weights differ. Of all distributions with this mean and these bytes, the variance is greatest for one with two
+ * weights, of which one is the greatest that a large object can have. That one is assumed: the interval may be wider
+ * than necessary, but is never too narrow.
  */
 static double mixed_variance(double k, double n, double bytes, double rate)
 {
@@ -144,7 +143,7 @@ static double mixed_variance(double k, double n, double bytes, double rate)
 	return k * (share * greatest * greatest + (1 - share) * high * high - mean);
 }
 
-/* Calls that allocate objects of one size, whatever they are called with: the compiler knows their type. */
+/* Whether the call always allocates objects of one size, because the compiler knows their type. */
 static bool call_is_of_one_size(const struct profile_stack *stack)
 {
 	static const char *const calls[] = {"runtime.newobject", "runtime.convT", "runtime.makemap_small"};
@@ -159,7 +158,7 @@ static bool call_is_of_one_size(const struct profile_stack *stack)
 	return false;
 }
 
-/* The blocks of tiny objects are sampled; what shares them is counted by the runtime. */
+/* The row of tiny objects: their blocks are sampled, while the runtime counts the objects that share them. */
 static bool is_tiny_row(const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
@@ -216,7 +215,7 @@ static double upper_tail(int k, double n, double p)
 	return (1 - below - term / 2) / -expm1(log_none);
 }
 
-/* The tail at a number of events that need not be whole. */
+/* The same for a number of events that need not be whole. */
 static double upper_tail_between(double k, double n, double p)
 {
 	double whole = floor(k);
@@ -226,7 +225,7 @@ static double upper_tail_between(double k, double n, double p)
 	return part > 0 ? (1 - part) * tail + part * upper_tail((int)whole + 1, n, p) : tail;
 }
 
-/* The n at which the tail has the probability `wanted`; `n` is somewhere between `low` and `high`. */
+/* Finds the n at which the tail has the probability `wanted`, between `low` and `high`. */
 static double solve(double k, double p, double wanted, double low, double high)
 {
 	for (int i = 0; i < 100 && high - low > 0.01 * (1 + low / 1000); i++) {
@@ -242,32 +241,32 @@ static double solve(double k, double p, double wanted, double low, double high)
 
 /* --- bounds --- */
 
-/* What an interval is made of, in objects or in bytes of the row's mean object. */
+/* The input of an interval, in objects or in units of the row's mean object (for bytes). */
 struct sum {
 	double events, estimate, variance;
-	double least;  /* what was seen itself, or follows from single classes */
-	double total;  /* of the classes that were seen; 0: unknown */
-	double unseen; /* what may be in others */
+	double least;  /* lower limit: what was seen, or follows from single classes */
+	double total;  /* total of the classes that were seen; 0: unknown */
+	double unseen; /* upper limit for other classes */
 };
 
 struct ends {
 	double low, high;
 };
 
-/* Probability that the upper end may be missed with: all of it where the lower one cannot be. */
+/* The probability with which the upper end may be exceeded: all 5 % if the lower end cannot be undercut. */
 static double upper_miss(double k)
 {
 	return k >= 2 ? 0.025 : 0.05 - 0.025 * fmax(0, k - 1);
 }
 
-/* Of n objects, each seen with the same probability. */
+/* The interval of n objects, each seen with the same probability. */
 static struct ends ends_of_thinning(const struct sum *sum)
 {
 	double weight = 1 + sum->variance / sum->estimate, p = 1 / weight;
 	double k = sum->estimate / weight, spread;
 
 	if (k < SCORE_FROM) {
-		/* Nobody has seen fewer objects than there are events; and 6 and 3 k events are beyond any tail. */
+		/* There are at least as many objects as events; and 6 and 3 k events are beyond any tail. */
 		k = fmax(k, 1);
 		return (struct ends){solve(k, p, 0.025, fmin(sum->least, sum->estimate), sum->estimate),
 				     solve(k, p, 1 - upper_miss(k), sum->estimate, (6 + 3 * k) * weight)};
@@ -277,7 +276,7 @@ static struct ends ends_of_thinning(const struct sum *sum)
 	return (struct ends){(k + z * z * (1 - p) / 2 - spread) * weight, (k + z * z * (1 - p) / 2 + spread) * weight};
 }
 
-/* The share f of which k of n events have the upper tail `wanted`. */
+/* Finds the share f for which k of n events have the upper tail `wanted`. */
 static double solve_share(double k, double n, double wanted, double low, double high)
 {
 	for (int i = 0; i < 60; i++) {
@@ -291,7 +290,8 @@ static double solve_share(double k, double n, double wanted, double low, double 
 	return (low + high) / 2;
 }
 
-/* The share that has k of n events. Where the terms of many are to be added up, those of the others are fewer. */
+/* The interval of the share that has k of n events. If too many terms would have to be added up, the complement has
+ * fewer. */
 static struct ends share_ends(double k, double n, double miss_above)
 {
 	const double f = k / n;
@@ -339,7 +339,7 @@ static struct ends ends_of(const struct sum *sum)
 	return ends;
 }
 
-/* What may be in the classes of which the interval has no sample: samples' worth, in objects and bytes. */
+/* Adds what may be in the classes without a sample, as the value of `events` samples, in objects and bytes. */
 static void add_unseen(const struct interval *interval, const struct estimates *estimates, double events,
 		       struct sum *objects, struct sum *bytes)
 {
@@ -365,7 +365,7 @@ static void add_unseen(const struct interval *interval, const struct estimates *
 	bytes->unseen = fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples);
 }
 
-/* Bytes are counted in the row's mean objects, so that what was seen of them is that of as many events. */
+/* Converts bytes to units of the row's mean object, so that what was seen of them corresponds to as many events. */
 static void scale_bytes(struct sum *bytes, double size)
 {
 	bytes->estimate /= size;
@@ -375,7 +375,7 @@ static void scale_bytes(struct sum *bytes, double size)
 	bytes->unseen /= size;
 }
 
-/* Of the objects that were sampled themselves. */
+/* The bytes of the objects that were themselves sampled. */
 static double least_bytes(const struct interval_part *part)
 {
 	enum { LARGEST_SMALL = 32768 };
@@ -386,9 +386,8 @@ static double least_bytes(const struct interval_part *part)
 }
 
 /*
- * The sum of a class with many samples and one with few: as a whole it is as uncertain as the latter, and yet no less
- * than the former. From the lower ends of the classes by themselves (Zou and Donner's method of variance estimates
- * recovery).
+ * The sum of a class with many samples and a class with few is as uncertain as the latter, and yet at least as large as
+ * the former. Computed from the lower ends of the classes (Zou and Donner's method of variance estimates recovery).
  */
 static double least_of_classes(const struct interval *interval, const struct estimates *estimates, double estimate)
 {
@@ -448,7 +447,7 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 
 bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates)
 {
-	enum { FEW = 50 /* times as many in the row */, LARGEST = 16 };
+	enum { FEW = 50 /* the row has this many times as many */, LARGEST = 16 };
 	int64_t most = count_from(ceil(estimates->tiny_most));
 
 	if (estimates->tiny_shared < 0)

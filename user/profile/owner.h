@@ -3,18 +3,18 @@
 #define ESCAPEMENT_OWNER_H
 
 /*
- * Whose allocation a stack is. Three frames name an allocation:
+ * Determines whose allocation a stack is. Three frames describe an allocation:
  *
  *   runtime call      the runtime function that was called: runtime.newobject
  *   allocating frame  the innermost frame that is not the runtime's (frames.h)
- *   owner             the innermost frame, inlined ones included, in the owner module
+ *   owner             the innermost frame, including inlined ones, in the owner module
  *
  * The owner module of a Go process is the main module of its build information. A process without build information
  * owns every frame outside the standard library. A C program owns every frame outside libc, libstdc++ and the like.
  * profile_set_modules() replaces these rules by globs of import paths.
  *
- * An owner table caches what it finds out by function name, which profiles intern. One thread at a time; the profile
- * must outlive the table.
+ * An owner table caches its results by function name, which profiles intern. Not thread-safe. The profile must outlive
+ * the table.
  */
 
 #include <stdbool.h>
@@ -29,10 +29,10 @@ enum owner_kind {
 
 struct owner {
 	enum owner_kind kind;
-	const struct profile_frame *frame;	/* the owner's; NULL unless found */
-	const struct profile_frame *allocating; /* NULL where every known frame is the runtime's */
-	const char *runtime_call;		/* NULL where no frame shows it */
-	const char *via; /* the allocating function, where it is not in the owner module; else NULL */
+	const struct profile_frame *frame;	/* the owner's frame; NULL unless found */
+	const struct profile_frame *allocating; /* NULL if every known frame is the runtime's */
+	const char *runtime_call;		/* NULL if no frame shows it */
+	const char *via; /* the allocating function, if it is not in the owner module; else NULL */
 };
 
 struct owner_table;
@@ -40,10 +40,10 @@ struct owner_table;
 struct owner_table *owner_table_new(const struct profile *profile); /* never NULL */
 void owner_table_free(struct owner_table *table);		    /* NULL is allowed */
 
-/* Names the frames of a sample of the table's profile. */
+/* Determines the frames of a sample of the table's profile. */
 struct owner owner_of(struct owner_table *table, const struct profile_sample *sample);
 
-/* Whether a function belongs to Go's standard library by its import path alone; NULL does not. */
+/* Whether a function belongs to Go's standard library, judging only by its import path. False for NULL. */
 bool owner_is_standard(const char *function);
 
 #endif

@@ -4,9 +4,9 @@
  *
  * - sample types: those of profile_values.h, in that order; a value that was not measured is 0 in every
  *   sample, and its name is missing from the comment `measured`
- * - labels: span_class (text: pprof drops numeric labels that are 0), size_class (number, bytes; none
- *   for large objects), type, pid (number), comm; stack = "truncated" where the stack went on; rate (number, bytes)
- *   where a sample was not taken at the rate of the recording as a whole
+ * - labels: span_class (text, because pprof drops numeric labels that are 0), size_class (number, bytes; none for large
+ * objects), type, pid (number), comm; stack = "truncated" if the stack had more frames; rate (number, bytes) if it
+ * differs from the rate of the recording
  * - locations: one for each profile_location, its frames innermost first as lines with columns
  * - mappings: the first process's executable first: pprof takes the first for the main binary
  * - period: bytes of space between samples: the rate

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a recording knows besides its samples, as pprof comments, one `key: value` each:
+ * The data of a recording other than its samples, as pprof comments, one `key: value` each:
  *
  *   tool: escapement VERSION         the signature: comments of other tools' files are not looked at
  *   target: TEXT                     command line or executable
@@ -18,8 +18,8 @@
  *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
  *   #process.N.classes.FIRST-LAST: V V V …     the same for each of these span classes
  *
- * `go tool pprof` prints comments above its reports, but for those with a `#` in front. Backslashes and
- * control characters in texts are written as \\ and \xNN. A key whose value is not known is not written.
+ * `go tool pprof` prints comments above its reports, except those that begin with `#`. Backslashes and control
+ * characters in texts are written as \\ and \xNN. A key with an unknown value is not written.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -133,7 +133,7 @@ static bool all_unmeasured(const int64_t *values)
 	return true;
 }
 
-/* Equal neighbours, which most of the classes of a process are, take one comment together. */
+/* Consecutive classes with equal values, which most are, share one comment. */
 static void write_classes(const struct writer *writer, size_t number, const struct profile_process *process)
 {
 	const int64_t(*rows)[VALUE_COUNT] = process->class_totals;
@@ -219,7 +219,7 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 
 /* --- reading --- */
 
-/* Each returns 0, or -1 where the value is not of the key's form. */
+/* Each returns 0, or -1 if the value does not have the key's form. */
 typedef int read_value(struct profile *profile, const char *value);
 typedef int read_process_value(struct profile *profile, struct profile_process *process, const char *value);
 
@@ -230,7 +230,7 @@ static int hexadecimal(char digit)
 	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* The text that write_text() escaped, interned. NULL where it is malformed. */
+/* Returns the text that write_text() escaped, interned. NULL if it is malformed. */
 static const char *read_text(struct profile *profile, const char *value)
 {
 	char *text = memory_text(value), *to = text;
@@ -392,7 +392,7 @@ static int read_classes(struct profile_process *process, const char *range, cons
 	return 0;
 }
 
-/* `key` is what follows "process.": N.NAME. Processes come in order; "pid" begins one. */
+/* `key` is what follows "process.": N.NAME. Processes come in order, and "pid" begins each. */
 static int read_process(struct profile *profile, const char *key, const char *value)
 {
 	struct profile_process *process;

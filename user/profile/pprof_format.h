@@ -2,7 +2,8 @@
 #ifndef ESCAPEMENT_PPROF_FORMAT_H
 #define ESCAPEMENT_PPROF_FORMAT_H
 
-/* What pprof's writer and its reader agree on above the wire (pprof_wire.h). Private to pprof*.c. */
+/* Definitions shared by the reader and the writer of pprof files, above the wire format (pprof_wire.h). Private to
+ * pprof*.c. */
 
 #include <stdbool.h>
 
@@ -14,10 +15,10 @@
 #define PPROF_LABEL_TYPE       "type"
 #define PPROF_LABEL_PID	       "pid"
 #define PPROF_LABEL_COMM       "comm"
-#define PPROF_LABEL_RATE       "rate"  /* bytes; where it is not the one of the recording as a whole */
-#define PPROF_LABEL_STACK      "stack" /* "truncated" where the stack had more frames */
+#define PPROF_LABEL_RATE       "rate"  /* bytes; only if it differs from the recording's */
+#define PPROF_LABEL_STACK      "stack" /* "truncated" if the stack had more frames */
 
-/* Numbers of profile.proto's fields, for the samples, which are too many for a library that knows any message. */
+/* Field numbers of profile.proto, for samples: there are too many of them for a general protobuf library. */
 enum {
 	PPROF_SAMPLE = 2, /* in Profile */
 	PPROF_SAMPLE_LOCATION = 1,
@@ -29,18 +30,18 @@ enum {
 	PPROF_LABEL_NUM_UNIT = 4,
 };
 
-/* How much memory of its own each of these may take of a file that is read: its samples, all else unpacked, and the
- * copy of what comes through a pipe; 0: half of the machine's. */
+/* The limit for each of three parts of a file that is read: its samples; everything else, unpacked; and the copy of
+ * what comes through a pipe. 0: half of the machine's memory. */
 extern size_t pprof_memory_max;
 
-/* Calls `emit` with each comment that `profile` needs, in the order they are to be written. */
+/* Calls `emit` with each comment of `profile`, in the order in which they are to be written. */
 void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
 			  void *context);
 
-/* Whether this is the comment that says that Escapement wrote the file, and so that its comments are ours. */
+/* Whether this is the comment that identifies a file written by Escapement, whose comments have our form. */
 bool pprof_comment_is_signature(const char *comment);
 
-/* Takes over into `profile` what a comment of ours says. Unknown keys are passed over, malformed values fail. */
+/* Stores the content of one of our comments in `profile`. Unknown keys are ignored; malformed values are errors. */
 int pprof_comment_read(struct profile *profile, const char *comment, struct error *error);
 
 #endif

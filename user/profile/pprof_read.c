@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads a pprof file that anybody may have written, with any intention: sizes are bounded before memory is
- * taken, each index and each identifier is checked before it is followed.
+ * Reads a pprof file from an untrusted source: sizes are bounded before memory is allocated, and each index and
+ * identifier is checked before it is followed.
  *
- * The file is read twice. Samples refer to what may stand anywhere behind them and may be far more than fit into
- * memory unpacked, so the first time all but them is taken, and the second time they are added to the profile one by
- * one.
+ * The file is read twice. Samples may refer to anything that comes after them, and may be far more than fit into memory
+ * unpacked. Therefore the first pass reads everything else, and the second adds the samples to the profile one by one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,7 @@
 #include "profile/pprof_source.h"
 #include "profile/pprof_tables.h"
 
-/* What may be unpacked of a file besides its samples; a few times as much as it is in the file. */
+/* Limit for the unpacked contents of a file other than its samples, which are a few times as large as in the file. */
 #define MESSAGE_BYTES_MAX ((size_t)2 << 30)
 
 size_t pprof_memory_max;
@@ -34,14 +33,14 @@ struct reader {
 	struct pprof_columns columns;
 };
 
-/* --- all but the samples, unpacked --- */
+/* --- everything but the samples, unpacked --- */
 
 struct budget {
 	size_t max, left;
 	bool exceeded;
 };
 
-/* What memory_allocate() takes for this: so many tiny ones would else take many times their size. */
+/* The memory that memory_allocate() needs for this size: many tiny allocations need a multiple of their sizes. */
 static size_t heap_bytes(size_t size)
 {
 	const size_t least = 4 * sizeof(void *), unit = 2 * sizeof(void *);
@@ -68,7 +67,7 @@ static void budget_free(void *data, void *memory)
 	free(memory);
 }
 
-/* The fields of the file that are not samples, one behind the other; to be freed. */
+/* Copies the fields of the file other than samples, one after the other; the caller frees them. */
 static int take_rest(struct pprof_source *source, uint8_t **rest, size_t *size)
 {
 	struct wire_field field;
@@ -120,7 +119,7 @@ static Message *unpack(struct pprof_source *source, size_t memory_max)
 
 /* --- profile --- */
 
-/* 1: it is, 0, or -1 with an error. */
+/* Returns 1 if it is a heap profile of Go, 0 if not, or -1 with an error. */
 static int is_go_heap(struct reader *reader)
 {
 	static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
@@ -176,7 +175,7 @@ static int read_types(struct reader *reader)
 	return 0;
 }
 
-/* Reads the comments, if they are ours. Returns whether they are, or -1. */
+/* Reads the comments if they are ours. Returns whether they are, or -1. */
 static int read_comments(struct reader *reader)
 {
 	const Message *message = reader->message;
@@ -201,7 +200,8 @@ static int read_comments(struct reader *reader)
 	return ours;
 }
 
-/* Another tool's file says nothing of processes and totals: one process, whose totals are its rows' sums. */
+/* Completes a file by another tool, which has no processes and totals: one process, whose totals are the sums of its
+ * rows. */
 static void complete_foreign(struct reader *reader)
 {
 	const Message *message = reader->message;
@@ -258,7 +258,7 @@ static int read_profile(struct reader *reader, size_t memory_max)
 	return 0;
 }
 
-/* Half of what the machine has. */
+/* Half of the machine's memory. */
 static size_t memory_max(void)
 {
 	return pprof_memory_max ? pprof_memory_max

@@ -12,11 +12,11 @@
 struct reader {
 	const struct pprof_tables *tables;
 	const struct pprof_columns *columns;
-	int64_t *values; /* of one sample, as the file has them */
+	int64_t *values; /* values of one sample, in the file's order */
 };
 
 struct label {
-	uint64_t numbers[PPROF_LABEL_NUM + 1]; /* by the field's number */
+	uint64_t numbers[PPROF_LABEL_NUM + 1]; /* by field number */
 };
 
 static int read_label(struct reader *reader, struct wire_bytes bytes, struct profile_key *key, bool *truncated_stack)
@@ -68,9 +68,9 @@ static int read_label(struct reader *reader, struct wire_bytes bytes, struct pro
 }
 
 /*
- * Go's heap profiles hold estimates only, but say how they were made: runtime/pprof multiplies the objects of
- * one size that it has sampled at a stack by 1 / (1 - exp(-size / rate)). Divided again, that is the number
- * of events behind the estimate.
+ * Go's heap profiles contain only estimates, but it is known how these were made: runtime/pprof multiplies the number
+ * of sampled objects of one size at a stack by 1 / (1 - exp(-size / rate)). Dividing by that gives the number of events
+ * behind the estimate.
  */
 static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
 {
@@ -79,7 +79,7 @@ static int64_t events_behind(int64_t objects, int64_t bytes, int64_t rate)
 	return objects ? (int64_t)fmax(1, round((double)objects * -expm1(-mean / (double)rate))) : 0;
 }
 
-/* What a sample says, in whatever order. */
+/* The fields of a sample, which may come in any order. */
 struct raw_sample {
 	const struct profile_location *locations[STACK_DEPTH_MAX];
 	size_t location_count, value_count;

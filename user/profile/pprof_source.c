@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* --- what can be wrong --- */
+/* --- errors --- */
 
 static int wrong(const struct pprof_source *source, const char *how, const char *format, va_list arguments)
 {
@@ -42,8 +42,8 @@ int pprof_source_too_large(const struct pprof_source *source, const char *format
 }
 
 /*
- * Whether these bytes begin as profiles do: with a ValueType, either the first sample type or (Go) the
- * period's type. Tells a damaged profile from some other file.
+ * Whether these bytes begin like a profile: with a ValueType, either the first sample type or (Go) the type of the
+ * period. Distinguishes a damaged profile from another kind of file.
  */
 static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
 {
@@ -85,8 +85,8 @@ static int read_failed(const struct pprof_source *source)
 /* --- bytes --- */
 
 /*
- * Has at least `size` bytes in the window. Returns 1, 0 where the source ends before, or -1 with an error. Memory is
- * taken as bytes come: a field may claim any length.
+ * Reads until the window has at least `size` bytes. Returns 1, 0 if the source ends before, or -1 with an error. Memory
+ * is allocated as bytes arrive, because a field may claim any length.
  */
 static int fill(struct pprof_source *source, size_t size)
 {
@@ -125,7 +125,7 @@ int pprof_source_rewind(struct pprof_source *source)
 	return gzrewind(source->file) ? read_failed(source) : 0;
 }
 
-/* Returns a copy that can be read twice, or -1 with an error. */
+/* Copies a source that can be read only once. Returns a descriptor that can be read twice, or -1 with an error. */
 static int copy_of(const struct pprof_source *source, int descriptor, size_t copy_max)
 {
 	char bytes[1 << 16];
@@ -165,7 +165,7 @@ failed:
 	return -1;
 }
 
-/* Whether there is anything, and how it begins. */
+/* Checks that the source is not empty, and stores its first bytes. */
 static int look_at_first(struct pprof_source *source)
 {
 	if (fill(source, sizeof(source->first)) < 0)

@@ -3,9 +3,9 @@
 #define ESCAPEMENT_PPROF_SOURCE_H
 
 /*
- * A profile's bytes as its fields, one after the other: from a file, gzip or not, a pipe, or memory; and the words
- * for what is wrong with them. They are looked at from their beginning to their end, and then once more.
- * Private to pprof*.c. What fails returns -1, with source->error filled.
+ * Reads a profile's bytes field by field, from a file (gzipped or not), a pipe, or memory, and reports errors in them.
+ * The bytes are read from beginning to end, and then once more. Private to pprof*.c. A function that fails returns -1,
+ * with source->error set.
  */
 
 #include <zlib.h>
@@ -13,24 +13,25 @@
 #include "base/error.h"
 #include "profile/pprof_wire.h"
 
-/* All but the samples: a million locations serialize to less. More is a mistake, or meant to eat memory. */
+/* Limit for everything but the samples: a million locations need less. More is an error, or an attempt to exhaust
+ * memory. */
 #define PPROF_REST_BYTES_MAX ((size_t)256 << 20)
 
 struct pprof_source {
 	const char *name; /* for messages */
 	struct error *error;
 	gzFile file;	       /* NULL: all bytes are in `window` */
-	const uint8_t *window; /* `start` to `end`: not looked at yet */
+	const uint8_t *window; /* the bytes from `start` to `end` have not been read yet */
 	size_t start, end;
 	uint8_t *buffer; /* the window of a file */
 	size_t capacity;
-	uint8_t first[3]; /* of all bytes */
+	uint8_t first[3]; /* the first bytes of the profile */
 	size_t first_count;
 };
 
 /*
- * "-" is standard input. What can be read only once is copied to memory, up to `copy_max` bytes. Close it in either
- * case. Fails on an empty file.
+ * Opens a source; "-" is standard input. A source that can be read only once is copied to memory, up to `copy_max`
+ * bytes. The caller closes it in any case. Fails on an empty file.
  */
 int pprof_source_open(struct pprof_source *source, const char *path, size_t copy_max, struct error *error);
 /* The bytes and the name must outlive the source. */
@@ -39,13 +40,13 @@ int pprof_source_memory(struct pprof_source *source, const void *bytes, size_t s
 void pprof_source_close(struct pprof_source *source);
 
 /*
- * The next field and all its bytes, header and content, which hold until the next call. Returns 1; 0 at the end. A
- * field is at most PPROF_REST_BYTES_MAX long.
+ * Reads the next field, with all its bytes (header and content), which are valid until the next call. Returns 1; 0 at
+ * the end. A field is at most PPROF_REST_BYTES_MAX long.
  */
 int pprof_source_field(struct pprof_source *source, struct wire_field *field, struct wire_bytes *all);
 int pprof_source_rewind(struct pprof_source *source);
 
-/* These fill the error and return -1. Not a profile at all, or a damaged one, by what it begins with: */
+/* These set the error and return -1. Decides by the first bytes whether this is not a profile or a damaged one. */
 int pprof_source_truncated(const struct pprof_source *source);
 /* "profile 'NAME' is malformed: …" */
 int pprof_source_malformed(const struct pprof_source *source, const char *format, ...)

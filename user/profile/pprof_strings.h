@@ -3,8 +3,8 @@
 #define ESCAPEMENT_PPROF_STRINGS_H
 
 /*
- * The table of strings of a file that is written: each text once, by its index. Zeroed, it is empty; "" is index 0
- * and not in `texts`. Private to pprof*.c.
+ * The table of strings of a file that is written: one index per text. A zeroed struct is empty; "" has index 0 and is
+ * not in `texts`. Private to pprof*.c.
  */
 
 #include "base/pointer_map.h"
@@ -12,14 +12,15 @@
 
 struct pprof_strings {
 	struct string_table table;
-	struct pointer_map indices; /* of the table's pointers, and of those that pprof_strings_interned() got */
-	const char **texts;	    /* texts[i] has index i + 1 */
+	/* indices of the table's own pointers, and of those passed to pprof_strings_interned() */
+	struct pointer_map indices;
+	const char **texts; /* texts[i] has index i + 1 */
 	size_t count, capacity;
 };
 
-/* The index of a text, added where it is new; NULL is "". */
+/* Returns the index of a text, which is added if it is new; NULL is "". */
 int64_t pprof_strings_index(struct pprof_strings *strings, const char *text);
-/* The same for a text that stays where it is: the profile's. */
+/* The same for a text of the profile, which is not copied. */
 int64_t pprof_strings_interned(struct pprof_strings *strings, const char *text);
 void pprof_strings_free(struct pprof_strings *strings);
 

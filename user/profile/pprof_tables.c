@@ -41,7 +41,7 @@ static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_ta
 			return pprof_source_malformed(tables->source, "two %ss have id %" PRIu64, kind,
 						      table->rows[i].id);
 	}
-	/* Most writers number from 1 on. */
+	/* Most writers number identifiers from 1 on, so an array by id is possible. */
 	if (!table->count || table->rows[table->count - 1].id > 4 * table->count)
 		return 0;
 	table->dense_count = table->rows[table->count - 1].id + 1;
@@ -69,7 +69,7 @@ static const void *id_table_find(const struct pprof_id_table *table, uint64_t id
 	return row ? row->thing : NULL;
 }
 
-/* --- what has them --- */
+/* --- mappings, functions and locations --- */
 
 static int read_mappings(struct pprof_tables *tables)
 {
@@ -101,7 +101,7 @@ static int read_functions(struct pprof_tables *tables)
 	return id_table_finish(tables, &tables->functions, "function");
 }
 
-/* Lines and columns are small numbers; anything else is unknown. */
+/* Lines and columns are small numbers; any other number counts as unknown. */
 static uint32_t position(int64_t number)
 {
 	return number < 0 || number > INT32_MAX ? 0 : (uint32_t)number;

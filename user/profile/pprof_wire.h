@@ -3,8 +3,8 @@
 #define ESCAPEMENT_PPROF_WIRE_H
 
 /*
- * Protobuf's wire format (protobuf.dev/programming-guides/encoding), as much of it as is needed to take a profile
- * apart into fields and to write its samples. Takes nothing behind the end of the bytes it is given.
+ * Protobuf's wire format (protobuf.dev/programming-guides/encoding), as far as needed to split a profile into fields
+ * and to write its samples. Never reads beyond the end of the bytes that it is given.
  */
 
 #include <stdbool.h>
@@ -41,7 +41,7 @@ struct wire_field {
 	struct wire_bytes content; /* WIRE_BYTES */
 };
 
-/* Takes the field's header: all before its content. */
+/* Reads the field's header: everything before its content. */
 static inline bool wire_take_header(struct wire_bytes *bytes, struct wire_field *field)
 {
 	uint64_t tag;
@@ -84,7 +84,7 @@ static inline size_t wire_varint_bytes(uint64_t value)
 	return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
 }
 
-/* A field whose number is at most 15. 0 is what a reader takes where it finds none. */
+/* Writes a field whose number is at most 15. Omits 0, the default of a missing field. */
 static inline uint8_t *wire_put_number(uint8_t *to, int field, int64_t value)
 {
 	if (!value)

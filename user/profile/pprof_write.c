@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes a profile piece by piece: serialized protobuf messages may be concatenated, so each sample,
- * location, … goes out as a Profile that holds nothing else, and the whole never lies in memory twice; samples may go
- * out while the recording still makes more. What is known only at its end comes behind them, strings last, when all
- * of them have been seen.
+ * Writes a profile in pieces. Serialized protobuf messages may be concatenated, so each sample, location and so on is
+ * written as a Profile that contains nothing else. Thus the whole is never in memory twice, and samples can be written
+ * while the recording continues. What is known only at the end follows the samples; the strings come last, when all of
+ * them are known.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -23,7 +23,8 @@
 #include "profile/profile.pb-c.h"
 #include "base/utf8.h"
 
-/* Level 4: two thirds of what the usual 6 costs, for files a seventh larger. While a program is recorded it counts. */
+/* Level 4 takes two thirds of the time of the default level 6, for files that are a seventh larger. The time matters
+ * while a program is recorded. */
 #define GZIP_MODE "wb4"
 
 typedef Perftools__Profiles__Profile Part;
@@ -36,9 +37,9 @@ struct function_index {
 	uint64_t id;
 };
 
-/* What is known of a mapping once its locations have been seen. */
+/* What is known about a mapping after all of its locations have been written. */
 struct mapping_facts {
-	const struct profile_mapping *mapping; /* NULL: no sample has it */
+	const struct profile_mapping *mapping; /* NULL: no sample uses it */
 	bool functions, files, lines;
 };
 
@@ -51,7 +52,7 @@ struct pprof_writer {
 	gzFile file; /* NULL until there is something to write */
 	bool failed;
 	struct error error; /* the first one */
-	uint8_t *buffer;    /* what gzip has not got yet */
+	uint8_t *buffer;    /* what has not been passed to gzip yet */
 	size_t buffer_used, buffer_size;
 	size_t sample_count;
 	struct pprof_strings strings;
@@ -92,7 +93,7 @@ static void flush(struct pprof_writer *writer)
 	writer->buffer_used = 0;
 }
 
-/* Room for `size` bytes, behind what is in the buffer. */
+/* Reserves `size` bytes at the end of the buffer. */
 static uint8_t *reserve(struct pprof_writer *writer, size_t size)
 {
 	if (writer->buffer_used + size > BUFFER_BYTES)
@@ -172,7 +173,7 @@ static struct mapping_facts *mapping_facts(struct pprof_writer *writer, const st
 	return &writer->mappings[mapping->id];
 }
 
-/* True the first time that it is asked for a location. */
+/* Returns true at the first call for a location. */
 static bool location_is_new(struct pprof_writer *writer, uint64_t id)
 {
 	if (id >= writer->location_capacity) {
@@ -287,7 +288,7 @@ static void write_comment(void *context, const char *comment)
 	write_part(writer, &part);
 }
 
-/* First: by these a reader knows the file for a profile. */
+/* Written first, because readers recognise a profile by its sample types. */
 static void write_types(struct pprof_writer *writer)
 {
 	Perftools__Profiles__ValueType types[VALUE_COUNT], *pointers[VALUE_COUNT];
@@ -317,7 +318,7 @@ static void write_facts(struct pprof_writer *writer)
 	part.period = profile->rate;
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
-	/* What a reader wants to see first: bytes, or what was measured instead (at rate 0, refills). */
+	/* The value to show first: bytes, or what was measured instead (at rate 0, refills). */
 	part.default_sample_type =
 		pprof_strings_index(&writer->strings, profile_values[refills ? VALUE_REFILLS : VALUE_BYTES].pprof_type);
 	part.drop_frames = pprof_strings_index(&writer->strings, frames_pprof_drop);
@@ -414,7 +415,7 @@ int pprof_writer_finish(struct pprof_writer *writer, const struct profile *profi
 	writer->profile = profile;
 	if (!writer->failed)
 		write_end(writer);
-	/* What gzip still holds is written now, and may fail now. */
+	/* gzip writes the rest of its data now, which may fail. */
 	errno = 0;
 	file = writer->file;
 	writer->file = NULL;

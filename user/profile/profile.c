@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Storage of a profile. What is interned is found again through one table a kind. A table's key is a run of bytes
- * without padding or with padding zeroed, in which pointers to interned things stand for these: two equal things are
- * one pointer, so comparing bytes is enough.
+ * Storage of a profile. Interned things are found through one table per kind. A table's key is a run of bytes, without
+ * padding or with zeroed padding, in which pointers represent interned things. Equal things have the same pointer, so
+ * comparing bytes is sufficient.
  *
- * Strings, mappings and locations are few, and stay until the profile is freed. Samples and their stacks may be
- * millions: they have tables that are no larger than need be, and memory of their own, which goes when they are handed
- * to the sink.
+ * There are few strings, mappings and locations; they stay until the profile is freed. There may be millions of samples
+ * and stacks: their tables are as small as possible, and they have a memory of their own, which is freed when they are
+ * handed to the sink.
  *
  * Memory that runs out ends the process: memory.h.
  */
@@ -28,10 +28,10 @@
 
 struct mapping_entry {
 	UT_hash_handle hh;
-	struct profile_mapping mapping; /* all before its id is the key */
+	struct profile_mapping mapping; /* the members before `id` are the key */
 };
 
-/* What makes a location: frames follow in memory, so that the key is one run of bytes. */
+/* The key of a location. Its frames follow in memory, so that the key is one run of bytes. */
 struct location_key {
 	uint64_t address;
 	const struct profile_mapping *mapping;
@@ -176,7 +176,7 @@ void profile_warn(struct profile *profile, const char *format, ...)
 	text = printable_string(raw);
 	free(raw);
 	for (size_t i = 0; i < profile->warning_count; i++) {
-		if (strcmp(profile->warnings[i], text) == 0) { /* of another process */
+		if (strcmp(profile->warnings[i], text) == 0) { /* already given for another process */
 			free(text);
 			return;
 		}

@@ -3,16 +3,17 @@
 #define ESCAPEMENT_PROFILE_H
 
 /*
- * The in-memory profile: the one table that everything downstream reads. A session fills it from BPF maps, pprof.c
- * fills it from a file; report, audit and gate only read it.
+ * The in-memory profile: the central table of the program. A session fills it from BPF maps, pprof.c fills it from a
+ * file; report, audit and gate only read it.
  *
- * A profile owns all that it points to; it is freed as a whole. Strings are interned: two equal strings of one
- * profile are one pointer, so code may compare pointers. Not thread-safe: one thread builds, then any may read.
+ * A profile owns everything that it points to, and is freed as a whole. Strings are interned: two equal strings of one
+ * profile have the same pointer, so code may compare pointers. Not thread-safe: one thread builds it, then any may read
+ * it.
  *
  * Invariants:
  *   a sample's (stack, span_class, type, pid, comm, rate) is unique in its profile;
- *   totals are kept beside the samples, never as a sample, so nothing is counted twice;
- *   rows exact  =>  for every measured value, the samples of a process sum to that process's total.
+ *   totals are stored separately, never as a sample, so nothing is counted twice;
+ *   if rows are exact, then for every measured value the samples of a process add up to that process's total.
  */
 
 #include <stdbool.h>
@@ -33,11 +34,11 @@
 
 /* One source-level frame. */
 struct profile_frame {
-	const char *function; /* as its language's people write it; NULL where unknown */
-	const char *file;     /* NULL where unknown */
-	uint32_t line;	      /* 1-based; 0 where unknown */
-	uint32_t column;      /* 1-based; 0 where unknown */
-	uint32_t start_line;  /* first line of the function; 0 where unknown */
+	const char *function; /* in the notation of its language; NULL if unknown */
+	const char *file;     /* NULL if unknown */
+	uint32_t line;	      /* 1-based; 0 if unknown */
+	uint32_t column;      /* 1-based; 0 if unknown */
+	uint32_t start_line;  /* first line of the function; 0 if unknown */
 };
 
 /* A mapped file. */
@@ -45,18 +46,19 @@ struct profile_mapping {
 	uint64_t start, limit, offset; /* addresses in the process; offset in the file */
 	const char *file;
 	const char
-		*build_id; /* the GNU one, lower-case hexadecimal, as runtime/pprof writes it; NULL if there is none */
-	uint64_t id;	   /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
+		/* GNU build id in lower-case hexadecimal, as runtime/pprof writes it; NULL if there is none */
+		*build_id;
+	uint64_t id; /* set by profile_mapping(): 1, 2, … in order of first appearance in this profile */
 };
 
 /*
- * One physical position: an instruction and the frames it stands for. frames[0] is the innermost; frames[i] was
- * inlined into frames[i + 1]; the last is the physical function.
+ * One physical position: an instruction and its frames. frames[0] is the innermost; frames[i] was inlined into frames[i
+ * + 1]; the last is the physical function.
  */
 struct profile_location {
-	uint64_t address; /* 0 for a location that is known by its source position only (a goalloc site) */
-	const struct profile_mapping *mapping; /* NULL where unknown */
-	uint32_t frame_count;		       /* 0 where nothing is known but the address */
+	uint64_t address;		       /* 0 if only the source position is known (a goalloc site) */
+	const struct profile_mapping *mapping; /* NULL if unknown */
+	uint32_t frame_count;		       /* 0 if only the address is known */
 	const struct profile_frame *frames;
 	uint64_t id; /* 1, 2, … in order of first appearance in this profile */
 };
@@ -67,28 +69,28 @@ struct profile_stack {
 	const struct profile_location *const *locations; /* leaf first */
 };
 
-/* What tells two samples apart. */
+/* The identity of a sample. */
 struct profile_key {
 	const struct profile_stack *stack; /* from profile_stack() of the same profile */
-	int span_class;			   /* SPAN_CLASS_UNKNOWN where not known */
-	const char *type;		   /* Go type name; NULL where not known */
-	int pid;			   /* 0 where not known */
-	const char *comm;		   /* NULL where not known */
-	int64_t rate; /* where it is not the profile's: the one that this was recorded at; else 0 */
+	int span_class;			   /* SPAN_CLASS_UNKNOWN if unknown */
+	const char *type;		   /* Go type name; NULL if unknown */
+	int pid;			   /* 0 if unknown */
+	const char *comm;		   /* NULL if unknown */
+	int64_t rate; /* the rate that this was recorded at, if it differs from the profile's; else 0 */
 };
 
 struct profile_sample {
 	struct profile_key key;
-	int64_t values[VALUE_COUNT]; /* 0 where profile.row_measured lacks the value's bit */
+	int64_t values[VALUE_COUNT]; /* 0 if profile.row_measured does not have the value's bit */
 };
 
-/* What was measured of one process besides its samples. */
+/* The comparison of a process's events with the runtime's own counters. */
 struct profile_check {
-	bool present;	    /* false: the target was killed, or there was nothing to compare with */
+	bool present;	    /* false: the target was killed, or there were no counters */
 	const char *source; /* "goalloc counters", "go heap statistics" */
-	int64_t objects;    /* what the runtime's own counters say was allocated */
-	int64_t difference; /* recorded minus that */
-	int64_t bound;	    /* how much of it the instants of attaching and detaching can explain */
+	int64_t objects;    /* objects allocated according to the runtime's own counters */
+	int64_t difference; /* recorded objects minus these */
+	int64_t bound;	    /* how much of the difference attaching and detaching can explain */
 };
 
 struct profile_process {
@@ -96,29 +98,30 @@ struct profile_process {
 	const char *comm;
 	const char *executable;
 	const char *build_id;
-	const char *runtime;				 /* "goalloc 1", "go1.24.4" */
-	const char *module;				 /* path of the Go main module; NULL where not known */
-	const char *package;				 /* import path of the Go main package; NULL where not known */
-	const char *nested_modules;			 /* dependencies whose path lies below `module`, separated by
-							    spaces; NULL where there are none */
-	int64_t totals[VALUE_COUNT];			 /* VALUE_UNMEASURED where not measured */
+	const char *runtime; /* "goalloc 1", "go1.24.4" */
+	const char *module;  /* path of the Go main module; NULL if unknown */
+	const char *package; /* import path of the Go main package; NULL if unknown */
+	/* dependencies whose path is below `module`, separated by spaces; NULL if there are none */
+	const char *nested_modules;
+	int64_t totals[VALUE_COUNT];			 /* VALUE_UNMEASURED if not measured */
 	int64_t class_totals[SPAN_CLASSES][VALUE_COUNT]; /* the same per span class */
 	struct profile_check check;
 	int64_t lost_events; /* updates that found a map full, and probe hits that the kernel missed */
 	int64_t lost_stacks; /* events that were counted without their stack */
 };
 
-/* A function of the program whose calls were to be counted. Not written into files. */
+/* A function of the program whose calls are counted. Not written into files. */
 struct profile_call {
-	const char *function;	/* as it was asked for: frames_is_named() */
-	int64_t calls;		/* of all processes, where it is not inlined */
-	bool found;		/* some process has such a function, or code that it was inlined into */
-	const char *inlined_in; /* names of functions that it was inlined into, by comma; NULL where there are none */
+	const char *function; /* as requested; matched by frames_is_named() */
+	int64_t calls;	      /* calls in all processes that are not inlined */
+	bool found;	      /* some process has such a function, or code into which it was inlined */
+	/* names of functions that it was inlined into, separated by commas; NULL if there are none */
+	const char *inlined_in;
 };
 
 struct profile {
-	/* of the recording as a whole */
-	const char *tool_version; /* NULL where some other tool wrote the file */
+	/* Of the recording as a whole. */
+	const char *tool_version; /* NULL if another tool wrote the file */
 	const char *target;	  /* command line or executable */
 	const char *kernel;
 	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling */
@@ -126,11 +129,11 @@ struct profile {
 	int64_t duration_ns;
 	bool totals_exact;
 	bool rows_exact;
-	uint32_t row_measured; /* bit per enum profile_value: what the samples measure */
+	uint32_t row_measured; /* one bit per enum profile_value that the samples measure */
 	char **warnings;       /* for people; NULL-terminated */
 	size_t warning_count;
 
-	/* Globs of import paths whose functions own allocations; none: the main module's. See owner.h. */
+	/* Globs of import paths whose functions own allocations; none: those of the main module. See owner.h. */
 	const char **modules;
 	size_t module_count;
 
@@ -146,22 +149,22 @@ struct profile {
 	struct profile_storage *storage; /* private to profile.c */
 };
 
-struct profile *profile_new(void);	    /* never NULL: the library ends the process when memory is out */
+struct profile *profile_new(void);	    /* never NULL: the process ends when memory is out */
 void profile_free(struct profile *profile); /* NULL is allowed */
 
 /* Interns a string; NULL gives NULL. */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Arguments joined by spaces, at most a kilobyte of them. */
+/* Joins the arguments by spaces, up to a kilobyte. */
 const char *profile_command(struct profile *profile, char *const *argv);
 
-/* Adds a warning, unless it has been given before. */
+/* Adds a warning, unless the profile has it already. */
 void profile_warn(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Says whose allocations are the reader's: `count` globs of import paths, copied. */
+/* Sets the modules that own allocations: `count` globs of import paths, which are copied. */
 void profile_set_modules(struct profile *profile, const char *const *globs, size_t count);
 
-/* Has the calls of these functions counted: to be said before the recording begins. */
+/* Requests that the calls of these functions are counted. Call before the recording begins. */
 void profile_set_calls(struct profile *profile, const char *const *functions, size_t count);
 
 /* A process with every total unmeasured. */
@@ -182,34 +185,36 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
 					  uint32_t depth, bool truncated);
 
 /*
- * Adds values (VALUE_COUNT of them, none negative) to the sample of that key, making it where there is none. Sums
- * stop at INT64_MAX.
+ * Adds values (VALUE_COUNT of them, none negative) to the sample with that key, which is created if there is none. Sums
+ * saturate at INT64_MAX.
  */
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values);
-/* Drops the samples all of whose values are 0 or not in row_measured. */
+/* Removes samples whose values are all 0 or not in row_measured. */
 void profile_drop_unmeasured(struct profile *profile);
 
 /*
- * For a recording with more samples than memory should hold: where a profile has a sink, profile_drain() hands it the
- * samples as soon as there are `limit` of them, and forgets these and all stacks; nobody else may still point to them.
- * The samples of one key may then come in several parts. What the sink has not got remains in the profile.
+ * For a recording with more samples than should be in memory: if a profile has a sink, profile_drain() hands the
+ * samples to it as soon as there are `limit` of them, then frees these and all stacks, to which no pointers may remain.
+ * Samples with the same key may then come in several parts. Samples that have not been handed over remain in the
+ * profile.
  */
 typedef void profile_sink(void *context, const struct profile *profile);
 void profile_set_sink(struct profile *profile, profile_sink *sink, void *context, size_t limit);
 void profile_drain(struct profile *profile);
 
-/* Bytes that samples and their stacks take. */
+/* Returns the bytes that samples and their stacks take. */
 size_t profile_memory(const struct profile *profile);
 
-/* Sums over all processes. A value that any process did not measure is VALUE_UNMEASURED. */
+/* Adds up the totals of all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);
 int64_t profile_lost_stacks(const struct profile *profile);
 
-/* Objects by which the checks of processes differ beyond their bounds: what neither side can explain. */
+/* Returns the number of objects by which the checks of processes differ beyond their bounds, which has no
+ * explanation. */
 int64_t profile_unexplained(const struct profile *profile);
 
-/* All that a recording misses. Whoever exits with STATUS_LOST asks profile_loss_any(). */
+/* Everything that a recording lost. A command exits with STATUS_LOST if profile_loss_any(). */
 struct profile_loss {
 	int64_t events, stacks, unexplained;
 };
@@ -220,7 +225,7 @@ static inline bool profile_loss_any(const struct profile_loss *loss)
 	return loss->events || loss->stacks || loss->unexplained;
 }
 
-/* The checks of all processes added up; not present where one of them has none. */
+/* Adds up the checks of all processes; not present if a process has none. */
 struct profile_check profile_check(const struct profile *profile);
 
 #endif

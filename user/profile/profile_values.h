@@ -3,19 +3,19 @@
 #define ESCAPEMENT_PROFILE_VALUES_H
 
 /*
- * The values of a profile: the one table of what can be counted, and of what each value is called. The profile's
- * arrays, the pprof reader and writer, every renderer, baselines and the --sort options are driven by it, so that
- * adding a value means adding a row here.
+ * The values of a profile: the one table of what can be counted, and of the names of each value. It drives the
+ * profile's arrays, the pprof reader and writer, every renderer, baselines and the --sort options, so that a new value
+ * needs only a row here.
  */
 
 #include <stdbool.h>
 
-/* What a value is, for those who list several of them. */
+/* The kinds of a value, for code that lists several of them. */
 enum profile_value_kind {
-	VALUE_SHOWN = 1 << 0,	 /* readers get it; the others are only how estimates came about */
-	VALUE_COST = 1 << 1,	 /* work of the allocator, not of the line that allocated */
-	VALUE_RARE = 1 << 2,	 /* 0 in most rows: tables show its column only if a row has it and there is room */
-	VALUE_OF_SITES = 1 << 3, /* baselines store it for each site; all shown values are in their totals */
+	VALUE_SHOWN = 1 << 0,	 /* shown to readers; the others only explain estimates */
+	VALUE_COST = 1 << 1,	 /* work of the allocator, not of the allocating line */
+	VALUE_RARE = 1 << 2,	 /* 0 in most rows: tables show its column only if a row has it and there is space */
+	VALUE_OF_SITES = 1 << 3, /* baselines store it per site; their totals have all shown values */
 	VALUE_IN_BYTES = 1 << 4, /* a number of bytes, not of events */
 };
 
@@ -56,7 +56,8 @@ struct profile_value_row {
 };
 extern const struct profile_value_row profile_values[VALUE_COUNT];
 
-/* The first value after `value` (-1: of all) that is of all of these kinds; VALUE_COUNT if there is none. */
+/* Returns the first value after `value` (-1: from the start) that has all of these kinds; VALUE_COUNT if there is
+ * none. */
 static inline int profile_value_next(int value, unsigned kinds)
 {
 	do
@@ -65,7 +66,7 @@ static inline int profile_value_next(int value, unsigned kinds)
 	return value;
 }
 
-/* Names for an option that takes a value: those of all values in their order, then NULL. */
+/* The names of all values in order, then NULL, for an option that takes a value. */
 extern const char *const profile_value_options[VALUE_COUNT + 1];
 
 #endif

@@ -17,12 +17,11 @@ const char *const report_by_names[] = {"site", "frame", "function", "type", "siz
 const char report_outside[] = "(outside)", report_runtime_frame[] = "(runtime)";
 const char report_outermost[] = "(outermost)";
 
-/* A group while rows are being collected. Its key is a run of bytes in which equal strings are equal
- * pointers. */
+/* A row being collected. Its key is a run of bytes in which equal strings are equal pointers. */
 struct group {
 	UT_hash_handle hh;
 	struct report_row row;
-	double rarest; /* greatest number of objects that one event of the row's samples stands for */
+	double rarest; /* the greatest number of objects that one of the row's samples stands for */
 	char key[];
 };
 
@@ -30,7 +29,7 @@ struct builder {
 	struct report *report;
 	struct owner_table *owners;
 	struct group *groups;
-	struct profile_frame *frames; /* of one stack, a key being built */
+	struct profile_frame *frames; /* the frames of a stack, as a key being built */
 	size_t frame_capacity;
 };
 
@@ -111,7 +110,7 @@ static struct group *by_type(struct builder *builder, const struct profile_sampl
 	return find_group(builder, &row->type, sizeof(row->type), row);
 }
 
-/* Where the runtime counts objects with and without pointers together, the two classes of a size are one row. */
+/* If the runtime counts objects with and without pointers together, the two span classes of a size are one row. */
 static void set_class(const struct report *report, struct report_row *row, int span_class)
 {
 	row->span_class = span_class;
@@ -126,8 +125,8 @@ static struct group *by_size_class(struct builder *builder, const struct profile
 	return find_group(builder, &row->span_class, sizeof(row->span_class), row);
 }
 
-/* Stacks that differ in addresses only (two calls on one line, two processes) are one to a reader of source.
- */
+/* Stacks that differ only in addresses (two calls on one line, two processes) are the same to a reader of the
+ * source. */
 static struct group *by_stack(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
 	const struct profile_stack *stack = sample->key.stack;
@@ -168,7 +167,7 @@ static struct group *(*const groupers[])(struct builder *, const struct profile_
 
 /* --- values --- */
 
-/* The number of objects of a span class that one event stands for. */
+/* The number of objects of a span class that one sample stands for. */
 static double objects_an_event(const struct profile *profile, int span_class)
 {
 	enum { TINY = 8, LARGE = 32768 };
@@ -211,8 +210,8 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 }
 
 /*
- * A row is there without any sampled object when a refill of it was seen. Then as many objects may have gone
- * by as are missed once in 40 times: 3.7 events' worth of them.
+ * A row without a sampled object exists if a refill of it was seen. It may have allocated as many objects as remain
+ * unsampled once in 40 times: 3.7 events' worth.
  */
 static struct interval_bounds missed(const struct report_row *row, const struct estimates *estimates, double rarest)
 {
@@ -224,7 +223,7 @@ static struct interval_bounds missed(const struct report_row *row, const struct 
 					row->values[VALUE_BYTES], add_saturated(row->values[VALUE_BYTES], bytes)};
 }
 
-/* Whether the row is the one of tiny objects, which has them. */
+/* Whether this is the row of tiny objects. */
 static bool is_tiny_row(const struct report_row *row)
 {
 	return row->function && strcmp(row->function, estimates_tiny_site) == 0;
@@ -240,7 +239,7 @@ static void set_bounds(struct report_row *row, const struct estimates *estimates
 		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
 }
 
-/* Growth of the heap tells nothing of objects: where nothing else was seen, that is not to be known. */
+/* Growth of the heap says nothing about objects: if nothing else was seen, their number is unknown. */
 static void forget_objects(struct report_row *row)
 {
 	row->values[VALUE_OBJECTS] = row->values[VALUE_BYTES] = row->values[VALUE_SAMPLES] = VALUE_UNMEASURED;
@@ -279,9 +278,9 @@ static void finish_groups(struct builder *builder)
 	}
 }
 
-/* --- size classes, of which a recording may know exact totals --- */
+/* --- size classes, which may have exact totals --- */
 
-/* Whether each process has totals by class of that value. */
+/* Whether every process has totals of that value by class. */
 static bool has_class_totals(const struct profile *profile, enum profile_value value)
 {
 	for (size_t i = 0; i < profile->process_count; i++) {
@@ -308,8 +307,8 @@ static int64_t class_total(const struct profile *profile, int class, enum profil
 }
 
 /*
- * What the runtime counted by class replaces what was summed up from samples: the same where rows are exact,
- * better where they are estimates. Values that the runtime does not count stay the samples'.
+ * Replaces sums of samples by what the runtime counted by class: the same if rows are exact, better if they are
+ * estimates. Values that the runtime does not count are left.
  */
 static void set_class_totals(struct builder *builder, enum profile_value value)
 {
@@ -325,7 +324,7 @@ static void set_class_totals(struct builder *builder, enum profile_value value)
 		if (!total)
 			continue;
 		set_class(builder->report, &row, class);
-		/* tiny objects that share a block are counted apart from the blocks */
+		/* tiny objects that share a block are counted separately from the blocks */
 		if (row.scan_unknown && class == TINY_SPAN_CLASS && value == VALUE_OBJECTS) {
 			row.span_class = TINY_SPAN_CLASS;
 			row.scan_unknown = false;
@@ -428,7 +427,7 @@ enum profile_value report_default_sort(const struct profile *profile)
 		       : VALUE_BYTES;
 }
 
-/* The interval of the total is that of all samples together, where the total is their sum. */
+/* The interval of the total is that of all samples together, if the total is their sum. */
 static void set_totals(struct report *report)
 {
 	const struct profile *profile = report->profile;

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_REPORT_H
 
 /*
- * A profile as rows: its samples grouped by what the reader asks for, summed and sorted. render_report*.c print it.
- * A report refers to its profile, which must outlive it. Read-only once made; any number of threads.
+ * A profile as rows: its samples, grouped as requested, summed and sorted. render_report*.c print it. A report refers
+ * to its profile, which must outlive it. Read-only after creation; any number of threads.
  */
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 enum report_by {
 	BY_SITE,     /* file, line and function of the owner, and `via` (owner.h) */
 	BY_FRAME,    /* file, line and function of the allocating frame */
-	BY_FUNCTION, /* the owner's function */
+	BY_FUNCTION, /* function of the owner */
 	BY_TYPE,
 	BY_SIZE_CLASS, /* span class: size class, scan or noscan */
 	BY_STACK,      /* the whole stack, by source positions */
@@ -29,26 +29,26 @@ enum report_by {
 extern const char *const report_by_names[];
 
 struct report_row {
-	/* What the row is grouped by; only the members of the report's kind are set. */
-	const char *function, *file;	   /* site, frame, function, caller; both NULL where unknown */
-	const char *via;		   /* site: the function that allocated for it; NULL where it did so itself */
+	/* The key of the row; only the members for the report's grouping are set. */
+	const char *function, *file;	   /* site, frame, function, caller; both NULL if unknown */
+	const char *via;		   /* site: the function that allocated for it; NULL if it did so itself */
 	uint32_t line;			   /* site, frame */
-	const char *type;		   /* type; NULL where unknown */
-	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN where unknown */
+	const char *type;		   /* type; NULL if unknown */
+	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN if unknown */
 	bool scan_unknown;		   /* size class: objects with and without pointers, counted together */
-	bool shared_tiny;		   /* size class: tiny objects but for the first one of each block */
-	const struct profile_stack *stack; /* stack: one that stands for all of these positions */
+	bool shared_tiny;		   /* size class: tiny objects other than the first of each block */
+	const struct profile_stack *stack; /* stack: an example with these positions */
 
 	int64_t values[VALUE_COUNT];   /* VALUE_UNMEASURED where the row does not measure it */
 	bool has_bounds;	       /* an estimate with its 95 % interval */
-	struct interval_bounds bounds; /* a high end is VALUE_UNMEASURED where there is no upper bound */
-	/* Tiny objects of a Go program are in no row of a site: how many of them are this one's is not known. Where all
-	 * that there are would not matter, they are in the upper end. */
+	struct interval_bounds bounds; /* the upper end is VALUE_UNMEASURED if there is no bound */
+	/* Tiny objects of a Go program are in no row of a site, and it is unknown how many of them belong to this one.
+	 * False if all of them together would not matter: then they are in the upper end. */
 	bool tiny_unknown;
 	struct interval interval;
 };
 
-/* What a report is of, if not of all samples. Functions are named as report_names_function() says. */
+/* Restricts a report to some samples. Functions match as report_names_function() says. */
 struct report_selection {
 	const char *focus;   /* only stacks with this function; NULL: all */
 	const char *callers; /* only stacks with this function, grouped BY_CALLER; NULL: all */
@@ -62,27 +62,27 @@ struct report {
 	bool rows_exact;     /* of this report: exact totals by size class may stand beside estimated sites */
 	bool classes_folded; /* objects with and without pointers were counted together */
 	struct estimates *estimates;
-	uint32_t measured; /* bit per value: what the rows measure */
+	uint32_t measured; /* one bit per value that the rows measure */
 	struct report_selection selection;
 	int64_t selected[VALUE_COUNT]; /* sums of the selected samples */
-	struct report_row *rows;       /* row_total of them, greatest first */
-	size_t row_count;	       /* that are shown */
-	size_t row_total;	       /* before the greatest ones were taken */
-	int64_t totals[VALUE_COUNT];   /* of the recording; VALUE_UNMEASURED where not measured */
-	/* 95 % intervals of objects and bytes in totals[], where these are estimates. */
+	struct report_row *rows;       /* `row_total` rows, greatest first */
+	size_t row_count;	       /* number of rows that are shown */
+	size_t row_total;	       /* number of all rows */
+	int64_t totals[VALUE_COUNT];   /* of the recording; VALUE_UNMEASURED if not measured */
+	/* 95 % intervals of objects and bytes in totals[], if these are estimates. */
 	bool totals_have_bounds;
 	struct interval_bounds bounds;
 };
 
-/* The value that a reader wants to see first: bytes, or refills where bytes were not measured. */
+/* The value to sort by: bytes, or refills if bytes were not measured. */
 enum profile_value report_default_sort(const struct profile *profile);
 
-/* What stands for a function: of allocations that have no owner, and of those that the runtime alone makes. */
+/* Shown in place of a function, for allocations without an owner and for those that only the runtime makes. */
 extern const char report_outside[], report_runtime_frame[], report_outermost[];
 
-/* Groups by `by`, sorts by `sort`, greatest first, and keeps `top` rows (0: all). Never NULL. */
+/* Groups by `by`, sorts by `sort`, greatest first, and shows `top` rows (0: all). Never NULL. */
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top);
-/* The same of selected samples; totals stay those of the recording. `by` is BY_CALLER if callers are asked for. */
+/* The same for selected samples; totals stay those of the recording. `by` must be BY_CALLER if callers are selected. */
 struct report *report_new_selected(const struct profile *profile, enum report_by by, enum profile_value sort,
 				   size_t top, const struct report_selection *selection);
 /* All rows without intervals and without an order: for who makes reports again and again. */

@@ -4,12 +4,12 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* A Go function's name without the directories of its package's path. */
+/* Returns a Go function's name without the directories of its package's path. */
 static const char *without_directories(const char *function)
 {
 	const char *start = function;
 
-	/* Slashes after a bracket are in type arguments or receivers. */
+	/* Slashes after a bracket belong to type arguments or receivers. */
 	for (const char *c = function; *c && *c != '(' && *c != '[' && *c != '{'; c++) {
 		if (*c == '/')
 			start = c + 1;
@@ -24,7 +24,8 @@ bool report_names_function(const char *name, const char *function)
 	if (!function)
 		return false;
 	tail = without_directories(function);
-	/* Names of methods and of instances hold what globs take for their own: (*T).F, F[...]. */
+	/* Compared literally first, because names of methods and instances contain characters that are special in
+	 * globs: (*T).F, F[...]. */
 	if (strcmp(name, function) == 0 || strcmp(name, tail) == 0)
 		return true;
 	return fnmatch(name, function, 0) == 0 || fnmatch(name, tail, 0) == 0;

@@ -9,10 +9,10 @@
 
 #include "profile/profile.h"
 
-/* Bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
+/* Returns the bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
 int64_t size_class_bytes(int size_class);
 
-/* Tiny objects: without pointers, below 16 bytes, several in a block of that. */
+/* The span class of tiny objects: without pointers, below 16 bytes, several in one block of 16. */
 #define TINY_SPAN_CLASS 5
 
 static inline int span_class_size_class(int span_class)

@@ -88,7 +88,7 @@ static bool is_file(const char *known, const char *file)
 }
 
 /* The line of the file that a row stands at: its site, or the innermost call in the file that the site was inlined
- * into; 0 where there is none. */
+ * into; 0 if there is none. */
 static uint32_t line_in(const struct audit_row *row, const char *file)
 {
 	if (is_file(row->file, file))

@@ -19,7 +19,7 @@ static uint8_t next(struct cursor *cursor)
 	return cursor->code[cursor->at++];
 }
 
-/* A little-endian signed number of 0, 1, 2, 4 or 8 bytes. */
+/* Reads a little-endian signed number of 0, 1, 2, 4 or 8 bytes. */
 static int64_t number(struct cursor *cursor, unsigned bytes)
 {
 	uint64_t value = 0;
@@ -31,7 +31,7 @@ static int64_t number(struct cursor *cursor, unsigned bytes)
 	return (int64_t)value;
 }
 
-/* Immediate bytes of one-byte opcodes: z is 2 or 4 by the operand size. */
+/* Immediate bytes of one-byte opcodes. IZ: 2 or 4 bytes, depending on the operand size. M: has a ModRM byte. */
 enum { NONE = 0, I8 = 1, I16 = 2, IZ = 3, I64 = 4, BAD = 5, M = 8, M_I8 = M | I8, M_IZ = M | IZ };
 
 static unsigned one_byte_shape(uint8_t opcode)
@@ -262,7 +262,7 @@ static bool is_prefix(uint8_t byte)
 	return in(byte, prefixes, sizeof(prefixes));
 }
 
-/* Prefixes and opcode. */
+/* Reads prefixes and opcode. */
 static void read_opcode(struct cursor *cursor, struct amd64_instruction *instruction)
 {
 	uint8_t byte = next(cursor);
@@ -328,7 +328,7 @@ static unsigned immediate_size(const struct amd64_instruction *instruction, unsi
 	bool branch = (instruction->map == AMD64_ONE_BYTE && (instruction->opcode | 1) == 0xe9) ||
 		      (instruction->map == AMD64_0F && (instruction->opcode & 0xf0) == 0x80);
 
-	/* test r/m, imm shares its opcode with not, neg, mul and div, which have none */
+	/* `test r/m, imm` shares its opcode with not, neg, mul and div, which have no immediate */
 	if (instruction->map == AMD64_ONE_BYTE && (instruction->opcode | 1) == 0xf7 &&
 	    (instruction->modrm >> 3 & 7) < 2)
 		shape = instruction->opcode == 0xf6 ? I8 : IZ;

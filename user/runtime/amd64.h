@@ -3,8 +3,9 @@
 #define ESCAPEMENT_AMD64_H
 
 /*
- * As much of an x86-64 decoder as it takes to walk through compiled code: lengths of all instructions, operands of
- * the few that matter. All that is amd64 about reading Go's code is here and in go_code.c. Pure functions.
+ * As much of an x86-64 decoder as is needed to walk through compiled code: the lengths of all instructions, and the
+ * operands of the few that matter. Everything specific to amd64 about reading Go's code is here and in go_code.c. Pure
+ * functions.
  */
 
 #include <stdbool.h>
@@ -22,18 +23,18 @@ struct amd64_instruction {
 	uint8_t length;
 	uint8_t map; /* enum amd64_map; VEX and EVEX instructions too */
 	uint8_t opcode;
-	uint8_t rex;	 /* 0 where there is none */
+	uint8_t rex;	 /* 0 if there is none */
 	bool operand_16; /* has prefix 66 */
 	bool has_modrm;
 	uint8_t modrm;
 	bool has_sib;
 	uint8_t sib;
 	bool rip_relative;
-	int32_t displacement; /* of a memory operand; 0 where there is none */
-	int64_t immediate;    /* or the distance of a relative jump or call; 0 where there is none */
+	int32_t displacement; /* of a memory operand; 0 if there is none */
+	int64_t immediate;    /* or the distance of a relative jump or call; 0 if there is none */
 };
 
-/* Decodes the instruction at `code`. False where it is none, or does not end within `size` bytes. */
+/* Decodes the instruction at `code`. Returns false if it is invalid, or does not end within `size` bytes. */
 bool amd64_decode(const uint8_t *code, size_t size, struct amd64_instruction *instruction);
 
 /* Register numbers of the operands, extended by REX: 0 rax 1 rcx 2 rdx 3 rbx 4 rsp 5 rbp … */

@@ -7,13 +7,13 @@
 #include "runtime/amd64.h"
 
 enum {
-	PROLOGUE_MAX = 16, /* instructions until the stack check */
+	PROLOGUE_MAX = 16, /* the stack check is within this many instructions */
 	RAX = 0,
 	RSP = 4,
 	LOADS_MAX = 64,
 };
 
-/* A walk through the instructions of a function. */
+/* State of a walk through the instructions of a function. */
 struct walk {
 	const uint8_t *code;
 	uint64_t size, at, address; /* address of `instruction` */
@@ -43,7 +43,7 @@ static bool walk_next(struct walk *walk)
 	return walk->at < walk->size && amd64_decode(walk->code + walk->at, walk->size - walk->at, &walk->instruction);
 }
 
-/* What a relative jump or call, or a RIP-relative operand, points at. */
+/* Returns the address that a relative jump or call, or a RIP-relative operand, refers to. */
 static uint64_t target_of(const struct walk *walk)
 {
 	const struct amd64_instruction *instruction = &walk->instruction;
@@ -62,8 +62,8 @@ static bool is_branch_below_or_equal(const struct amd64_instruction *instruction
 	return is(instruction, AMD64_ONE_BYTE, 0x76) || is(instruction, AMD64_0F, 0x86);
 }
 
-/* What may stand before the stack check's branch: lea or mov of the stack pointer into r12, sub, cmp, and for very
- * large frames a first branch for a stack pointer that wrapped around. */
+/* Whether an instruction may precede the branch of the stack check: lea or mov of the stack pointer into r12, sub, cmp,
+ * and for very large frames a first branch for a stack pointer that wrapped around. */
 static bool may_precede_check(const struct amd64_instruction *instruction)
 {
 	if (instruction->map == AMD64_0F)
@@ -89,7 +89,7 @@ bool go_code_point(const struct go_binary *binary, const struct go_function *fun
 		if (!may_precede_check(&walk.instruction))
 			break;
 	}
-	/* No stack check, so it never runs again: its first byte is right. */
+	/* Without a stack check the function never restarts, so its first byte can be probed. */
 	if (walk.at >= walk.size)
 		return false;
 	*point = (struct go_point){function->entry, false};
@@ -125,7 +125,8 @@ bool go_code_is_specialised_malloc(const char *name)
 	return false;
 }
 
-/* The function that a call calls, by its address: a search by name goes through all functions. "": this is no call. */
+/* Returns the name of the function that a call refers to, found by its address because a search by name examines all
+ * functions. "" if this is not a call. */
 static const char *called_by(const struct go_binary *binary, const struct walk *walk)
 {
 	struct go_function called;
@@ -136,7 +137,7 @@ static const char *called_by(const struct go_binary *binary, const struct walk *
 		       : "";
 }
 
-/* `stats := memstats.heapStats.acquire()`: the receiver's address goes into rax right before the call. */
+/* Finds `stats := memstats.heapStats.acquire()`: the receiver's address is put into rax directly before the call. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary)
 {
 	static const char *const callers[] = {"runtime.(*mcache).refill",     "runtime.(*mcache).releaseAll",
@@ -170,14 +171,14 @@ static bool is_load64(const struct amd64_instruction *instruction)
 	return is(instruction, AMD64_ONE_BYTE, 0x8b) && (instruction->rex & 8) && amd64_is_memory(instruction);
 }
 
-/* Of what a call returned in rax, in a structure. */
+/* Whether the instruction stores the result of a call (rax) in a structure. */
 static bool is_store_of_result(const struct amd64_instruction *instruction)
 {
 	return is(instruction, AMD64_ONE_BYTE, 0x89) && (instruction->rex & 8) && amd64_is_memory(instruction) &&
 	       !instruction->rip_relative && amd64_reg(instruction) == RAX && amd64_base(instruction) != RSP;
 }
 
-/* Targets of the RIP-relative 64-bit loads in a function. */
+/* Collects the targets of the RIP-relative 64-bit loads in a function. */
 static unsigned loads_of(const struct go_binary *binary, const char *name, uint64_t loads[LOADS_MAX])
 {
 	unsigned count = 0;
@@ -201,7 +202,7 @@ static bool loaded(const uint64_t *loads, unsigned count, uint64_t address)
 	return false;
 }
 
-/* A slice that a function uses: it loads its pointer, and its length, which follows. */
+/* Finds a slice that a function uses, by the loads of its pointer and of its length, which follows. */
 static uint64_t slice_in(const struct go_binary *binary, const char *name)
 {
 	uint64_t loads[LOADS_MAX];
@@ -214,7 +215,7 @@ static uint64_t slice_in(const struct go_binary *binary, const char *name)
 	return 0;
 }
 
-/* The one slice that these functions use, of which some may be inlined. NULL ends them. */
+/* Finds the slice that these functions have in common; some of them may be inlined. The list ends with NULL. */
 static uint64_t slice_of(const struct go_binary *binary, const char *const *users)
 {
 	uint64_t found = 0;
@@ -240,7 +241,7 @@ uint64_t go_code_goroutines(const struct go_binary *binary)
 	return slice_of(binary, users);
 }
 
-/* The one variable that both load: for the distance to the next sample. */
+/* Finds the variable that both functions load to compute the distance to the next sample. */
 uint64_t go_code_profile_rate(const struct go_binary *binary)
 {
 	uint64_t first[LOADS_MAX], second[LOADS_MAX];
@@ -261,7 +262,7 @@ static bool is_push_rbp(const struct amd64_instruction *instruction)
 	return is(instruction, AMD64_ONE_BYTE, 0x55) && !(instruction->rex & 1);
 }
 
-/* What it calls is a closure, whose address is in rdi. */
+/* Its only call is that of a closure, whose address is in rdi. */
 uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 {
 	const uint8_t call_rdi = 0xd7;
@@ -278,7 +279,7 @@ uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 	return 0;
 }
 
-/* What it calls is newstack's wrapper for assembly code, of the same name. */
+/* Its call is to newstack's wrapper for assembly code, which has the same name. */
 uint64_t go_code_morestack(const struct go_binary *binary)
 {
 	struct walk walk;
@@ -293,8 +294,8 @@ uint64_t go_code_morestack(const struct go_binary *binary)
 }
 
 /*
- * newMarkBits begins with a load of gcBitsArenas.next. Who makes a span stores what it returns in gcmarkBits first, in
- * allocBits then.
+ * newMarkBits begins with a load of gcBitsArenas.next. The code that initialises a span stores the results in
+ * gcmarkBits first, then in allocBits.
  */
 bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 {
@@ -315,7 +316,7 @@ bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 		while (stores < 2 && walk_next(&walk)) {
 			const char *called = called_by(binary, &walk);
 
-			/* newAllocBits is but another name, and mostly inlined */
+			/* newAllocBits is another name for it, and usually inlined */
 			if (strcmp(called, "runtime.newMarkBits") == 0 || strcmp(called, "runtime.newAllocBits") == 0)
 				calls++;
 			else if (calls > stores && is_store_of_result(&walk.instruction))
@@ -333,7 +334,7 @@ static bool is_load16(const struct amd64_instruction *instruction)
 	return is(instruction, AMD64_0F, 0xb7) && amd64_is_memory(instruction) && amd64_base(instruction) != RSP;
 }
 
-/* `p.mcache` in flushmcache: the only load through a register that was itself loaded through an index. */
+/* Finds `p.mcache` in flushmcache: the only load through a register that was itself loaded through an index. */
 static uint16_t mcache_offset(const struct go_binary *binary)
 {
 	struct walk walk;
@@ -372,7 +373,7 @@ void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *
 		/* if s.allocCount != s.nelems */
 		if (layout->mcache_alloc && !layout->span_alloc_count && is_load16(instruction) && displacement > 64)
 			layout->span_alloc_count = displacement;
-		/* atomic.Xadd64(&stats.tinyAllocCount, …): the others' addresses are computed first */
+		/* atomic.Xadd64(&stats.tinyAllocCount, …): the addresses of the other counters are computed before */
 		if (!layout->tiny_count && is(instruction, AMD64_0F, 0xc1) && amd64_is_memory(instruction) &&
 		    !instruction->rip_relative)
 			layout->tiny_count = displacement;
@@ -412,7 +413,7 @@ const struct go_version *go_code_confirm(const struct go_binary *binary, struct 
 			return version;
 	}
 	error_set(error, STATUS_CANNOT_MEASURE,
-		  "the allocator of '%s' is laid out as in no known Go release: slow-path "
+		  "the allocator of '%s' has a layout that no known Go release has: slow-path "
 		  "events and totals cannot be read; --rate 1 still counts every allocation",
 		  binary->version_text);
 	return NULL;

@@ -9,21 +9,21 @@
 #include "runtime/go_code.h"
 
 enum {
-	GOROUTINES_MAX = 1 << 20, /* more are not looked at one by one */
-	BATCH = 256,		  /* goroutines that are read together */
-	FRAMES_MAX = 12,	  /* from the park up to mallocgc; deeper it is the program's own frames */
+	GOROUTINES_MAX = 1 << 20, /* with more goroutines, they are not examined one by one */
+	BATCH = 256,		  /* goroutines read in one call */
+	FRAMES_MAX = 12,	  /* frames from the wait up to mallocgc; frames above are the program's own */
 	G_RUNNABLE = 1,
 	G_RUNNING = 2,
 	G_WAITING = 4,
-	G_COPYSTACK = 8, /* runs, on its way to a larger stack */
+	G_COPYSTACK = 8, /* running, while its stack is being enlarged */
 	G_PREEMPTED = 9,
 	G_SCHED = 56, /* gobuf */
 };
 
-/* A goroutine on its way up. */
+/* The state of the walk up one goroutine's stack. */
 struct walker {
 	uint64_t frame[2]; /* the caller's frame pointer, the return address */
-	uint64_t pointer;  /* where these are */
+	uint64_t pointer;  /* their address */
 	uint64_t top;	   /* of its stack */
 };
 
@@ -41,7 +41,7 @@ static void *allocate(size_t count, size_t size)
 	return memory;
 }
 
-/* Addresses of all goroutines that ever were; ended ones are reused. NULL where they cannot be read. */
+/* Reads the addresses of all goroutines that ever existed; ended ones are reused. NULL if they cannot be read. */
 static uint64_t *addresses_read(const struct target *target, const uint64_t slice[2], size_t *count)
 {
 	uint64_t *addresses;
@@ -55,14 +55,14 @@ static uint64_t *addresses_read(const struct target *target, const uint64_t slic
 	return addresses;
 }
 
-/* Where each goroutine is: its state, and what g.sched says of where it last stopped. */
+/* Where a goroutine is: its state, and the place in g.sched where it last stopped. */
 struct position {
 	uint32_t state;
 	uint64_t stopped[2]; /* stack pointer, address of the instruction */
 	uint64_t pointer;    /* frame pointer */
 };
 
-enum { PIECES = 3 }; /* a position */
+enum { PIECES = 3 }; /* pieces of memory per position */
 
 static int positions_read(const struct go_goroutines *goroutines, const struct target *target,
 			  const uint64_t *addresses, size_t count, struct position *positions)
@@ -89,7 +89,7 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 		filled = 0;
 	}
 	for (size_t i = 0; i < count; i++)
-		positions[i].state &= 0xfff; /* without the flag that the collector scans it */
+		positions[i].state &= 0xfff; /* without the flag that is set while the collector scans it */
 	return 0;
 }
 
@@ -108,7 +108,7 @@ static bool is_allocation(const struct go_goroutines *goroutines, uint64_t retur
 	       strncmp(function.name, prefix, strlen(prefix)) == 0;
 }
 
-/* What is read of each walker. */
+/* What is read for each walker. */
 enum reading {
 	READ_TOP,   /* the word at the top of its stack */
 	READ_FRAME, /* the frame that it points to */
@@ -135,7 +135,7 @@ static int walkers_read(const struct target *target, struct walker *walkers, siz
 	return 0;
 }
 
-/* Takes all walkers one frame up, and off the list those that have arrived. Returns how many are left, or -1. */
+/* Moves all walkers up one frame, and removes those that have reached the end. Returns how many are left, or -1. */
 static int64_t walk_up(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
 		       int64_t count, int64_t *allocating)
 {
@@ -146,7 +146,7 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 	for (int64_t i = 0; i < count; i++) {
 		if (is_allocation(goroutines, walkers[i].frame[1])) {
 			(*allocating)++;
-		} else if (walkers[i].frame[0] > walkers[i].pointer) { /* stacks grow down */
+		} else if (walkers[i].frame[0] > walkers[i].pointer) { /* stacks grow downwards */
 			walkers[left].pointer = walkers[i].frame[0];
 			left++;
 		}
@@ -155,8 +155,8 @@ static int64_t walk_up(const struct go_goroutines *goroutines, const struct targ
 }
 
 /*
- * A goroutine that was stopped on its way into a function has its caller's frame pointer, which leads past that caller:
- * its return address is at the top of the stack.
+ * A goroutine that was stopped while entering a function still has its caller's frame pointer, which leads past that
+ * caller: the caller's return address is at the top of the stack.
  */
 static int64_t leave_tops(const struct go_goroutines *goroutines, const struct target *target, struct walker *walkers,
 			  int64_t count, int64_t *allocating)
@@ -174,7 +174,7 @@ static int64_t leave_tops(const struct go_goroutines *goroutines, const struct t
 	return left;
 }
 
-/* Walks up from all that wait. -1 where a stack could not be read. */
+/* Walks up the stacks of all waiting goroutines. Returns -1 if a stack could not be read. */
 static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, const struct target *target,
 				     const struct position *positions, size_t count)
 {
@@ -214,7 +214,7 @@ int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const s
 		return error_set(refusal, STATUS_CANNOT_MEASURE, "its Go runtime has %llu goroutines (runtime.allgs)",
 				 (unsigned long long)slice[1]);
 	if (slice[1] > GOROUTINES_MAX || !(addresses = addresses_read(target, slice, &count)))
-		return (int64_t)slice[1]; /* each is in one allocation at most */
+		return (int64_t)slice[1]; /* each is in at most one allocation */
 	before = allocate(count, sizeof(*before));
 	after = allocate(count, sizeof(*after));
 	if (positions_read(goroutines, target, addresses, count, before) == 0)
@@ -226,5 +226,5 @@ int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const s
 	free(before);
 	free(after);
 	free(addresses);
-	return allocating < 0 ? (int64_t)count : allocating; /* each is in one at most */
+	return allocating < 0 ? (int64_t)count : allocating; /* each is in at most one */
 }

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_GO_GOROUTINES_H
 
 /*
- * Goroutines of a live process that may be inside an allocation: mallocgc may have to help the collector first, and
- * park for it. A probe has seen such an allocation begin, but no counter has it yet.
+ * Counts goroutines of a live process that may be inside an allocation: mallocgc may have to help the collector first,
+ * and wait for it. A probe has seen such an allocation begin, but no counter includes it yet.
  */
 
 #include <stdint.h>
@@ -21,10 +21,10 @@ struct go_goroutines {
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias);
 
 /*
- * Upper bound on the goroutines that are inside an allocation: those that run, that wait in mallocgc or in what it
- * calls, or that moved while they were looked at. All of them where their stacks could not be read in time, or where
- * they are too many to look at. -1 where they cannot be found, or, with refusal->text not empty, where no process can
- * have as many.
+ * Returns an upper bound of the number of goroutines that are inside an allocation: those that run, that wait in
+ * mallocgc or in a function that it calls, or that moved during the examination. All goroutines, if their stacks could
+ * not be read in time, or if there are too many of them. -1 if they cannot be found, or, with refusal->text not empty,
+ * if there are more than any process can have.
  */
 int64_t go_goroutines_allocating(const struct go_goroutines *goroutines, const struct target *target,
 				 struct error *refusal);

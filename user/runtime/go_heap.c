@@ -16,14 +16,14 @@
 
 enum {
 	STATISTICS_SETS = 3,   /* heapStats.stats: the current, the one being written, the one being summed */
-	STATISTICS_MAX = 4096, /* bytes of all sets */
+	STATISTICS_MAX = 4096, /* limit for the bytes of all sets */
 	PROCESSORS_MAX = 4096,
 	CONSISTENT_TRIES = 8,
 	P_STATUS = 4,
 	P_RUNNING = 1,
 	G_RUNNING = 2,
 	P_GC_STOP = 3,
-	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs stands right before alloc */
+	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs directly precedes alloc */
 	SPAN_READ = 16,
 	ARENAS_MAX = 1 << 16,
 	REFILL_TRIES = 20,
@@ -34,8 +34,8 @@ struct processor {
 	uint64_t address, m, cache;
 	uint32_t status;
 	bool busy;				/* a goroutine runs on it */
-	uint8_t block[CACHE_READ];		/* from mcache.tinyAllocs on */
-	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* from mspan.allocCount on */
+	uint8_t block[CACHE_READ];		/* the bytes from mcache.tinyAllocs on */
+	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* the bytes from mspan.allocCount on */
 };
 
 void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t bias)
@@ -84,7 +84,7 @@ size_t go_heap_next_samples(const struct go_heap *heap, const struct target *tar
 
 		if (processor && target_read(target, processor + heap->layout.p_mcache, &cache, sizeof(cache)) == 0 &&
 		    cache)
-			(*addresses)[count++] = cache; /* it begins with nextSample */
+			(*addresses)[count++] = cache; /* nextSample is its first field */
 	}
 	return count;
 }
@@ -94,7 +94,7 @@ static int statistics_read(const struct go_heap *heap, const struct target *targ
 	return target_read(target, heap->statistics, raw, STATISTICS_SETS * (size_t)heap->statistics_layout.stride);
 }
 
-/* A counter of the process; 0, and the refusal, where it is beyond what any process can reach. */
+/* Returns a counter of the process; 0 and a refusal if it is greater than any process can reach. */
 static int64_t counted(const uint8_t *at, const char *field, struct error *refusal)
 {
 	uint64_t value = load_u64(at);
@@ -121,7 +121,8 @@ static int statistics_add(const struct go_heap *heap, const uint8_t *raw, struct
 	return refusal->text[0] ? -1 : 0;
 }
 
-/* A P also counts as running while its thread looks for work and while its goroutine is in a system call. */
+/* Whether the P runs a goroutine. A P also has the state "running" while its thread looks for work and while its
+ * goroutine is in a system call. */
 static bool runs_goroutine(const struct go_heap *heap, const struct target *target, const struct processor *processor)
 {
 	uint64_t current = 0;
@@ -137,7 +138,7 @@ static bool runs_goroutine(const struct go_heap *heap, const struct target *targ
 	       (status & 0xfff) == G_RUNNING;
 }
 
-/* The Ps and their mcaches. A program that has hardly started has none. */
+/* Reads the Ps and their mcaches. A program that has just started has none. */
 static int processors_read(const struct go_heap *heap, const struct target *target, struct processor **processors,
 			   size_t *count, struct error *refusal)
 {
@@ -188,7 +189,8 @@ static int spans_read(const struct go_heap *heap, const struct target *target, s
 	return target_read_pieces(target, pieces, count);
 }
 
-/* The latest that an mcache gave back, as events tell it. NULL: nothing yet, or there are more mcaches than places. */
+/* Returns the last span that an mcache returned according to events. NULL if there is none yet, or there are more
+ * mcaches than slots. */
 static const volatile struct event_pending *pending_of(const volatile struct event_process *events, uint64_t cache,
 						       bool *full)
 {
@@ -206,13 +208,13 @@ static const volatile struct event_pending *pending_of(const volatile struct eve
 	return NULL;
 }
 
-/* Whether a refill has begun and not put a new span in that one's place yet. */
+/* Whether a refill has begun but has not replaced the span yet. */
 static bool is_being_refilled(const volatile struct event_pending *pending, int class, uint64_t span)
 {
 	return pending && pending->span_class == (uint64_t) class && pending->span == span;
 }
 
-/* Whether an event has told of that span's tail while the mcache still holds the span. */
+/* Whether an event has reported the tail of a span that the mcache still holds. */
 static bool is_pending(const volatile struct event_process *events, const struct processor *processor, int class)
 {
 	bool full;
@@ -308,7 +310,8 @@ int go_heap_read(const struct go_heap *heap, const struct target *target, const 
 	return 0;
 }
 
-/* Whether the allocation bits of a span are not from an older arena than its mark bits. 0, 1, or -1. */
+/* Whether the allocation bits of a span are from an arena that is not older than that of its mark bits. 0, 1, or -1 if
+ * unknown. */
 static int came_last(const struct go_heap *heap, const struct target *target, uint64_t alloc_bits, uint64_t mark_bits)
 {
 	uint64_t lists[2], arena;
@@ -317,7 +320,8 @@ static int came_last(const struct go_heap *heap, const struct target *target, ui
 		return -1;
 	for (int list = 0; list < 2; list++) {
 		arena = lists[list];
-		for (int i = 0; arena && i < ARENAS_MAX; i++) { /* it changes while we look, if the process runs */
+		/* the list may change meanwhile, if the process is running */
+		for (int i = 0; arena && i < ARENAS_MAX; i++) {
 			if (alloc_bits - arena < EVENT_ARENA_BYTES)
 				return 1;
 			if (mark_bits - arena < EVENT_ARENA_BYTES)

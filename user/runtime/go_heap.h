@@ -3,16 +3,16 @@
 #define ESCAPEMENT_GO_HEAP_H
 
 /*
- * The counters of a live Go process, read from its memory without any probe: what runtime.ReadMemStats would say.
+ * The counters of a live Go process, read from its memory without any probe: what runtime.ReadMemStats would return.
  *
- * The runtime sums allocations in memstats.heapStats, by size class, when an mcache gives a span back. What was
- * allocated from the spans that the mcaches hold now, their tails, is the difference of two counts in each span:
+ * When an mcache returns a span, the runtime adds its allocations to memstats.heapStats, by size class. What was
+ * allocated from spans that mcaches hold now, their tails, is the difference of two counts in each span:
  *
  *     objects of a size class = small_count[class] + tails of its span classes
  *     Mallocs                 = the sum of these + large_count + tiny_count + the mcaches' tinyAllocs
  *
- * A tiny object counts in tinyAllocs unless it opened a new block, which counts in its size class. One thread at a
- * time a heap.
+ * A tiny object counts in tinyAllocs unless it opened a new block, which counts in its size class. Each struct go_heap
+ * may be used by one thread at a time.
  */
 
 #include <stdint.h>
@@ -25,23 +25,23 @@
 struct event_process;
 
 #define GO_TINY_BLOCK	    16
-#define GO_PROFILE_RATE_MAX (INT64_C(1) << 40) /* a larger one samples nothing either */
+#define GO_PROFILE_RATE_MAX (INT64_C(1) << 40) /* larger rates sample nothing either */
 
-/* Where things are in one process. */
+/* Addresses and layouts in one process. */
 struct go_heap {
 	struct go_heap_layout layout;
 	struct go_scheduler_layout scheduler_layout;
 	struct go_statistics_layout statistics_layout;
-	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 where not found */
+	uint64_t statistics, processors, profile_rate; /* addresses in the process; 0 if not found */
 	uint64_t bits_arenas;			       /* the same; see bpf/go_grows.h */
 	uint16_t span_alloc_bits;
 };
 
-/* What it says at one instant. */
+/* The counters at one instant. */
 struct go_heap_state {
-	int64_t small_count[SIZE_CLASSES]; /* flushed, blocks of tiny objects among them */
+	int64_t small_count[SIZE_CLASSES]; /* in the statistics, with blocks of tiny objects */
 	int64_t tiny_count, large_count, large_bytes;
-	int64_t tail[SPAN_CLASSES]; /* objects not flushed, blocks of tiny objects among them */
+	int64_t tail[SPAN_CLASSES]; /* objects not in the statistics yet, including blocks of tiny objects */
 	int64_t tiny_tail;
 	int64_t processors;  /* Ps */
 	int64_t running;     /* Ps that run a goroutine now: each may be in the middle of one allocation */
@@ -49,29 +49,29 @@ struct go_heap_state {
 	int64_t unsettled;   /* objects that a flush under way may already have told, or be about to */
 };
 
-/* `bias` is what the process added to link-time addresses. */
+/* `bias` is the load bias of the process. */
 void go_heap_init(struct go_heap *heap, const struct go_binary *binary, uint64_t bias);
 
 /*
- * -1 where its memory cannot be read, or the heap statistics were not found; or, with refusal->text not empty, where it
- * holds what no Go runtime writes: the text names it. `events` may be NULL: spans that an mcache is just giving back,
- * which events have reported already, are then not recognised as such.
+ * Reads the counters. Returns -1 if the memory cannot be read, or the heap statistics were not found; or, with
+ * refusal->text not empty, if the memory contains what no Go runtime writes, which the text names. If `events` is NULL,
+ * spans that an mcache is just returning, and that events have reported already, are not recognised as such.
  */
 int go_heap_read(const struct go_heap *heap, const struct target *target, const volatile struct event_process *events,
 		 struct go_heap_state *state, struct error *refusal);
 
-/* Whether the span that an mcache holds, of that span class, had come fresh from mheap when it was taken: 0 or 1. -1 where
- * the memory cannot be read. `events` as above. */
+/* Whether the span of that class in an mcache had come fresh from mheap when it was taken: 0 or 1. -1 if the memory
+ * cannot be read. `events` as above. */
 int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
 		       const volatile struct event_process *events, uint64_t cache, int span_class);
 
 /*
- * Addresses of the distances to the next samples, mcache.nextSample, one a P; the caller frees. 0 of them where a change
- * of MemProfileRate draws them anew anyway.
+ * Returns the addresses of the distances to the next samples (mcache.nextSample), one per P; the caller frees them.
+ * None if a change of MemProfileRate draws new distances anyway.
  */
 size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses);
 
-/* MemProfileRate, at most GO_PROFILE_RATE_MAX, and 0 for a negative one, which samples nothing; -1 where it cannot be
+/* Returns MemProfileRate, at most GO_PROFILE_RATE_MAX; 0 for a negative one, which samples nothing; -1 if it cannot be
  * read. */
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);
 

@@ -10,18 +10,19 @@
 #include "goalloc_contract.h"
 
 enum {
-	READ_TRIES = 200, /* of one cache: a thread that was preempted in a refill needs a while */
+	READ_TRIES = 200, /* tries per cache: a thread that was preempted in a refill takes a while */
 	READ_PATIENT_AFTER = 20,
 	READ_PAUSE_US = 50,
-	READ_PAUSES = 1000,	    /* of all caches together */
-	SPAN_OBJECTS_MAX = 1024,    /* 8 KiB of 8-byte objects: what a torn refill can hide */
-	CACHES_BYTES = 128 << 20,   /* of all copies: some 7,000 caches */
-	BLOCKS_KEPT_BYTES = 1 << 20 /* larger copies are freed after each read: many processes may be observed */
+	READ_PAUSES = 1000,	  /* pauses for all caches together */
+	SPAN_OBJECTS_MAX = 1024,  /* 8 KiB of 8-byte objects: the most that a refill in progress can hide */
+	CACHES_BYTES = 128 << 20, /* limit for all copies: about 7,000 caches */
+	/* larger copies are freed after each read, because many processes may be observed */
+	BLOCKS_KEPT_BYTES = 1 << 20
 };
 
-#define COUNT_MAX (UINT64_C(1) << 56) /* no process has allocated as many objects, or bytes, through one cache */
+#define COUNT_MAX (UINT64_C(1) << 56) /* more objects or bytes than any process can allocate through one cache */
 
-/* One reading under way. */
+/* A reading in progress. */
 struct reading {
 	struct goalloc_counters *counters;
 	const struct target *target;
@@ -36,7 +37,7 @@ static char *block_of(const struct goalloc_counters *counters, size_t cache)
 	return counters->blocks + cache * counters->layout.cache_size;
 }
 
-/* Takes an address into the list of caches. False: there are more than any process has threads for. */
+/* Adds an address to the list of caches. Returns false if there are more than any process has threads. */
 static bool cache_append(struct goalloc_counters *counters, uint64_t address)
 {
 	if (counters->cache_count == CACHES_BYTES / counters->layout.cache_size)
@@ -46,7 +47,7 @@ static bool cache_append(struct goalloc_counters *counters, uint64_t address)
 	return true;
 }
 
-/* Follows the list of caches up to those already known. New caches are put in front. */
+/* Follows the list of caches up to those already known. The process puts new caches at the front. */
 static int caches_find(struct reading *reading)
 {
 	struct goalloc_counters *counters = reading->counters;
@@ -63,7 +64,7 @@ static int caches_find(struct reading *reading)
 		if (target_read(reading->target, address + counters->layout.cache_next, &address, sizeof(address)))
 			return -1;
 	}
-	/* newest last, so that the last one is where the next walk may stop */
+	/* newest last, because the next walk may stop at the last one */
 	for (size_t i = first, j = counters->cache_count; i + 1 < j; i++) {
 		uint64_t swapped = counters->caches[i];
 
@@ -73,7 +74,7 @@ static int caches_find(struct reading *reading)
 	return 0;
 }
 
-/* Copies all caches and the heap's counters, as nearly of one instant as can be. */
+/* Copies all caches and the heap's counters, as close to one instant as possible. */
 static int blocks_read(struct reading *reading, struct goalloc_heap_counters *heap)
 {
 	struct goalloc_counters *counters = reading->counters;
@@ -91,7 +92,8 @@ static int blocks_read(struct reading *reading, struct goalloc_heap_counters *he
 	return status;
 }
 
-/* Objects that the cache took from each span it holds: read together with the cache, in one system call each. */
+/* The objects that the cache allocated from each span it holds: read together with the cache, in one system call
+ * each. */
 struct tails {
 	struct goalloc_sequence after;
 	uint64_t counts[SPAN_CLASSES]
@@ -103,7 +105,8 @@ static int tails_read(const struct reading *reading, size_t cache, struct tails 
 	const struct goalloc_layout *layout = &reading->counters->layout;
 	struct target_piece pieces[2 * SPAN_CLASSES + 1];
 	const char *block = block_of(reading->counters, cache);
-	/* classes without a span share a dummy; large objects are never cached, so class 0 shows it */
+	/* classes without a span share a dummy; class 0 (large objects) never has a span, so it shows the dummy's
+	 * address */
 	uint64_t dummy = load_u64(block + layout->cache_alloc);
 	size_t count = 0;
 
@@ -124,7 +127,8 @@ static int tails_read(const struct reading *reading, size_t cache, struct tails 
 	return target_read_pieces(reading->target, pieces, count);
 }
 
-/* Reads the tails, and the cache's copy anew, until both are of one state; gives up after a while, with a wider bound. */
+/* Reads the tails and copies the cache again until both are of one state. Gives up after a while, which widens the
+ * bound. */
 static int cache_settle(struct reading *reading, size_t cache, struct tails *tails)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;
@@ -137,7 +141,7 @@ static int cache_settle(struct reading *reading, size_t cache, struct tails *tai
 		if (tails_read(reading, cache, tails))
 			return -1;
 		if (before.moving % 2 == 0 && before.moving == tails->after.moving) {
-			/* allocations in between are events in between, but for the one at each end */
+			/* each allocation in between has its event in between, except for one at each end */
 			reading->sums->in_flight += before.allocating % 2 + tails->after.allocating % 2;
 			return 0;
 		}
@@ -154,7 +158,7 @@ static int cache_settle(struct reading *reading, size_t cache, struct tails *tai
 	}
 }
 
-/* A counter as the process has it; 0, and the reading is refused, where no process can have come so far. */
+/* Returns a counter of the process; if it is greater than any process can reach, returns 0 and refuses the reading. */
 static int64_t counted(const struct reading *reading, uint64_t value, const char *field)
 {
 	if (value <= COUNT_MAX)
@@ -174,7 +178,7 @@ static void add(const struct reading *reading, int64_t *sum, int64_t count, int6
 			  "its libgoalloc counters add up to more than 64 bits can hold");
 }
 
-/* What no event has reported yet: the tail, and what is pending for us. */
+/* Adds what no event has reported yet: the tail, and what is pending for our rate. */
 static void add_unreported(const struct reading *reading, const struct goalloc_pending *pending, int64_t tail,
 			   int64_t size, struct heap_class *sums)
 {
@@ -188,7 +192,7 @@ static void add_unreported(const struct reading *reading, const struct goalloc_p
 	add(reading, &sums->unreported_bytes, counted(reading, pending->bytes, "pending.bytes"), 1);
 }
 
-/* Adds one cache, of which block and tails are one state. */
+/* Adds one cache, of which block and tails are of one state. */
 static void cache_add(const struct reading *reading, size_t cache, const struct tails *tails)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;
@@ -218,7 +222,7 @@ static void cache_add(const struct reading *reading, size_t cache, const struct 
 	}
 }
 
-/* Tiny objects: a block that holds them counts as none, they count each. Refills report blocks. */
+/* Adds tiny objects: the objects count, the blocks with them do not. Refills report blocks. */
 static void cache_add_tiny(const struct reading *reading, size_t cache)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;

@@ -12,7 +12,7 @@ enum place { IN_CACHE, IN_SPAN };
 #define FROM(field) offsetof(struct goalloc_description, field)
 #define TO(field)   offsetof(struct goalloc_layout, field)
 
-/* Every offset of the description: which member it becomes, and what must fit there. */
+/* Every offset in the description: the member that it becomes, and the size of the field that must fit there. */
 static const struct offset_row {
 	const char *name;
 	size_t from, to;
@@ -34,7 +34,7 @@ static const struct offset_row {
 	 IN_SPAN, 8},
 };
 
-/* The reason of every refusal here; whoever has the process's name puts it in front. */
+/* Sets the reason of a refusal; the caller, which has the process's name, puts that in front. */
 static int refuse(struct error *refusal, const char *field, uint64_t value, const char *expected)
 {
 	return error_set(refusal, STATUS_CANNOT_MEASURE, "its libgoalloc description has %s = %llu, which must be %s",

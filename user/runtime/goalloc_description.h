@@ -3,9 +3,9 @@
 #define ESCAPEMENT_GOALLOC_DESCRIPTION_H
 
 /*
- * What a process publishes about its libgoalloc (struct goalloc_description of goalloc_contract.h), checked. Whoever
- * owns the process may write anything there. Every field is checked here, once, so that what holds a goalloc_layout
- * can use its sizes and offsets without a second thought.
+ * The checked form of what a process publishes about its libgoalloc (struct goalloc_description of goalloc_contract.h).
+ * The process may have written anything there. Every field is checked here, once, so that code with a goalloc_layout
+ * can use its sizes and offsets without further checks.
  */
 
 #include <stdbool.h>
@@ -16,19 +16,19 @@
 #include "target/target.h"
 
 enum {
-	GOALLOC_CACHE_MAX = 64 << 10, /* bytes of one cache that are read; libgoalloc's has about 12 KiB */
+	GOALLOC_CACHE_MAX = 64 << 10, /* limit for the bytes of one cache; libgoalloc's has about 12 KiB */
 	GOALLOC_SPAN_MAX = 4 << 10,   /* offsets in a span stay below this */
 	GOALLOC_OBJECT_MAX = 32 << 10 /* bytes of the largest size class */
 };
 
 /*
- * Invariants, with FIELD any cache_… member and `extent` the bytes that stand there:
+ * Invariants, where FIELD is any cache_… member and `extent` the size of its contents in bytes:
  *     cache_size <= GOALLOC_CACHE_MAX
  *     FIELD % 8 == 0 && FIELD + extent <= cache_size
  *     span_… + 8 <= GOALLOC_SPAN_MAX
  *     span_count_width is 2, 4 or 8; tiny_span_class < SPAN_CLASSES
  *     class_sizes[0] == 0, and they ascend to at most GOALLOC_OBJECT_MAX
- * Addresses may be wrong: reading from them fails then, or gives numbers that are checked where they are used.
+ * Addresses may be wrong: then reading from them fails, or gives numbers that are checked where they are used.
  */
 struct goalloc_layout {
 	uint64_t heap_counters, caches; /* addresses, as in the description */
@@ -40,9 +40,9 @@ struct goalloc_layout {
 };
 
 /*
- * Reads and checks the description at `address`. *ready is false while the process has not filled it in, which its
- * first allocation does; every counter is 0 until then. Returns 0, or -1: where refusal->text is not empty, the
- * description breaks an invariant and the text names the field; else the memory could not be read (errno).
+ * Reads and checks the description at `address`. *ready is false until the process fills it in at its first allocation;
+ * until then every counter is 0. Returns 0, or -1: if refusal->text is not empty, the description violates an invariant
+ * and the text names the field; otherwise the memory could not be read (errno).
  */
 int goalloc_layout_read(struct goalloc_layout *layout, const struct target *target, uint64_t address, bool *ready,
 			struct error *refusal);

@@ -20,7 +20,7 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 			return runtime;
 	}
 	error_set(error, STATUS_CANNOT_MEASURE,
-		  "process %d (%s) has no probes: it is no Go program and has no libgoalloc loaded", target->pid,
+		  "process %d (%s) has no probes: it is not a Go program and has not loaded libgoalloc", target->pid,
 		  target->comm);
 	return NULL;
 }

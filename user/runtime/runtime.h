@@ -3,8 +3,8 @@
 #define ESCAPEMENT_RUNTIME_H
 
 /*
- * What a session must know about an allocator runtime: where its probes stand, what its own counters say, and how a
- * stack of it reads. One file a runtime (runtime_goalloc.c, runtime_go.c), one table of functions each; a session
+ * What a session must know about an allocator runtime: where its probes are, what its own counters contain, and how to
+ * show one of its stacks. One file and one table of functions per runtime (runtime_goalloc.c, runtime_go.c); a session
  * treats them alike.
  */
 
@@ -22,13 +22,13 @@
 /* The runtime's own counters, by span class, at one instant. Monotonic from the process's start. */
 struct heap_class {
 	int64_t objects, bytes;
-	int64_t refills, central_grows; /* VALUE_UNMEASURED where the runtime does not count them */
-	/* Of `objects` and `bytes`: what no event has told yet at this rate (tails in caches, thinned events).
-	 * Over any interval: events + change of unreported = change of objects. */
+	int64_t refills, central_grows; /* VALUE_UNMEASURED if the runtime does not count them */
+	/* The part of `objects` and `bytes` that no event has reported yet at this rate (tails in caches, thinned
+	 * events). Over any interval: events + change of unreported = change of objects. */
 	int64_t unreported_objects, unreported_bytes;
 };
 
-/* Invariant after a read: no number of a class is beyond HEAP_COUNT_MAX, so that sums over classes fit. */
+/* Invariant after a read: no number of a class exceeds HEAP_COUNT_MAX, so that sums over classes do not overflow. */
 struct heap_counters {
 	struct heap_class classes[SPAN_CLASSES];
 	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED where the runtime does not count them */
@@ -38,45 +38,45 @@ struct heap_counters {
 
 #define HEAP_COUNT_MAX (INT64_C(1) << 56) /* objects or bytes; 72 PB */
 
-/* Checks the invariant above of numbers that come from a process. -1 and the refusal, which names the class. */
+/* Checks the invariant above for numbers from a process. Returns -1 and a refusal that names the class. */
 int heap_counters_check(const struct heap_counters *counters, struct error *refusal);
 
 struct runtime;
 
 struct runtime_ops {
-	const char *counter_source; /* "goalloc counters": for the check */
+	const char *counter_source; /* "goalloc counters", as the source named in the check */
 
-	/* Where the probes for this rate stand. Warnings go to the profile. */
+	/* Determines the probes for this rate. Warnings go to the profile. */
 	int (*probes)(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
 		      struct error *error);
 
-	/* Reads the counters of the live process. -1 where its memory cannot be read (it has ended), or where what it
-	 * holds was refused: see runtime->refusal. */
+	/* Reads the counters of the live process. Returns -1 if its memory cannot be read (it has ended), or what it
+	 * contains was refused: see runtime->refusal. */
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters);
 
-	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 where
-	 * that cannot be read any more. NULL where events tell of all growth. */
+	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 if
+	 * that cannot be read any more. NULL if events report all growth. */
 	int (*came_fresh)(struct runtime *runtime, const struct target *target, uint64_t cache, int span_class);
 
-	/* Objects that the process may still allocate without an event although its probes are attached, because it was just
-	 * about to. Called once, before the first read(). May be NULL. */
+	/* Upper bound of the number of objects that threads already past the probe's address when it was attached may
+	 * allocate unseen. Called once, before the first read(). May be NULL. */
 	int64_t (*unsettled)(struct runtime *runtime, const struct target *target);
 
-	/* Called for every new row while the process lives: reads from its memory what stack() will need. NULL where the
-	 * file has it all. */
+	/* Called for every new row while the process lives: reads from its memory what stack() will need. NULL if the
+	 * file contains everything. */
 	void (*remember)(struct runtime *runtime, const struct target *target, const struct event_key *key);
 
-	/* Changes the process so that it tells what was asked for, where the user has allowed it (`may_change`), and
-	 * takes the change back with `on` false. Called again and again: it may be too early. May be NULL. */
+	/* Changes the process so that it reports what was requested, if the user has allowed it (`may_change`), and
+	 * undoes the change with `on` false. Called repeatedly, because it may be too early. May be NULL. */
 	void (*adjust)(struct runtime *runtime, const struct target *target, bool on);
 
-	/* The row's stack as people should read it. */
+	/* Returns the row's stack as shown to people. */
 	const struct profile_stack *(*stack)(struct runtime *runtime, struct address_space *space,
 					     struct profile *profile, const struct event_key *key,
 					     const struct event_stack *stack);
 
-	/* Completes an EVENT_SAMPLE row whose events do not say by themselves what they stand for: fills in weight and
-	 * objects_q20, and in the key what the stack says. NULL if they say it. */
+	/* Completes an EVENT_SAMPLE row whose events do not contain what they stand for: sets weight and objects_q20,
+	 * and in the key what the stack shows. NULL if events contain it. */
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
@@ -91,45 +91,46 @@ struct runtime_ops {
 	/* Called after the last row: warns of what weakens the process's numbers. May be NULL. */
 	void (*finish)(struct runtime *runtime, struct profile *profile, const struct profile_process *process);
 
-	/* Name of the row's type, interned; NULL where not known. */
+	/* Returns the name of the row's type, interned; NULL if unknown. */
 	const char *(*type)(struct runtime *runtime, struct profile *profile, const struct event_key *key);
 
 	void (*free)(struct runtime *runtime);
 };
 
-/* Runtimes begin with this. */
+/* The first member of each runtime's struct. */
 struct runtime {
 	const struct runtime_ops *ops;
 	char version[64]; /* "goalloc 1", "go1.24.4": for people */
-	/* Why the process cannot be measured: its memory holds what no such runtime writes. The text names the field and
-	 * its value ("its libgoalloc description has ..."); it is empty where nothing was refused. Set by read() and
+	/* Why the process cannot be measured: its memory contains what no such runtime writes. The text names the field
+	 * and its value ("its libgoalloc description has ..."), and is empty if nothing was refused. Set by read() and
 	 * remember(); final. */
 	struct error refusal;
-	int64_t rate; /* the rate in force: what the runtime can do nearest to the one asked for */
+	int64_t rate; /* the rate in force: the closest to the requested one that the runtime supports */
 	const volatile struct event_process *events; /* set by the session before the first read() */
-	uint32_t unmeasured;	  /* bit per enum profile_value: totals that nothing tells at this rate */
+	uint32_t unmeasured;	  /* one bit per enum profile_value of which there is no total at this rate */
 	uint32_t rows_unmeasured; /* the same for rows */
-	const char
-		*unsampled; /* why nothing samples its objects, so that rows show refills; NULL where something does */
-	bool scan_unknown;  /* the counters have objects with and without pointers together, at the span class with */
-	bool objects_from_events; /* at rate 0: events and tails tell span classes apart, the counters do not */
-	bool counters_only;	  /* no event tells objects at this rate: without counters there is no total of them */
-	bool counters_unknown;	  /* they cannot be read, and the profile has been warned of it */
+	const char *unsampled;	  /* why its objects are not sampled, so that rows count refills; NULL if they are */
+	/* the counters have objects with and without pointers together, in the span class with pointers */
+	bool scan_unknown;
+	bool objects_from_events; /* at rate 0: events and tails distinguish span classes, the counters do not */
+	bool counters_only;	  /* no event reports objects at this rate: without counters they have no total */
+	bool counters_unknown;	  /* they cannot be read, and the profile has a warning about it */
 	bool may_change;	  /* set by the session: --enable-sampler */
-	bool stacks;		  /* set by the session: rows are told apart by stack */
-	bool sampler_beside; /* set by the session: at rate 1, record the events of the runtime's own sampler too */
+	bool stacks;		  /* set by the session: rows are distinguished by stack */
+	bool sampler_beside; /* set by the session: at rate 1, also record the events of the runtime's own sampler */
 	int64_t beside_rate; /* the rate of these events; 0: there are none */
-	bool counters_start_at_zero; /* set by the session for a process that it saw from its first instruction */
+	/* set by the session for a process that it has observed from its first instruction */
+	bool counters_start_at_zero;
 };
 
 /*
- * Recognises the runtime of a process by its mapped files. NULL with *absent true: there is none (yet: a dynamic
- * linker may still map it). NULL with *absent false: there is one, and the error says why it cannot be observed.
+ * Recognises the runtime of a process by its mapped files. NULL with *absent true: it has none (yet: the dynamic linker
+ * may still map one). NULL with *absent false: it has one, and the error says why it cannot be observed.
  */
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error);
 void runtime_free(struct runtime *runtime); /* NULL is allowed */
 
-/* The detectors, in the order in which they are asked. */
+/* The detectors, in the order in which they are tried. */
 struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An unmodified Go program: uprobes on functions of its runtime, counters read from its memory. Three depths:
+ * An unmodified Go program: uprobes on functions of its runtime, counters read from its memory. There are three kinds
+ * of recording:
  *
- *   rate 0   refill, releaseAll and allocLarge tell every object by span class, after the fact, and what mcentral grew
+ *   rate 0   refill, releaseAll and allocLarge report all objects by span class, after the fact, and what mcentral grew
  *            by; refills, central and heap grows have stacks
- *   rate 1   mallocgc, and in 1.26 and 1.27 the size-specialised functions that the compiler calls in its place,
- *            tell every object with stack and type
- *   others   the runtime's own sampler tells a share of the objects; class totals are the heap statistics at both
- *            ends, heap grows have stacks
+ *   rate 1   mallocgc, and in 1.26 and 1.27 the size-specialised functions that the compiler calls instead, report
+ *            every object with stack and type
+ *   others   the runtime's own sampler reports a share of the objects; class totals are the heap statistics at both
+ *            ends; heap grows have stacks
  */
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ enum {
 	DEFAULT_SAMPLER_RATE = 512 * 1024,
 };
 
-enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 }; /* unsampled: the sampler is not linked in */
+/* unsampled: the runtime's sampler is not linked in */
+enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_UNSAMPLED = 8 };
 
 enum function {
 	MALLOCGC,
@@ -49,18 +51,18 @@ enum function {
 static const struct function_row {
 	const char *name, *program;
 	unsigned when;
-	unsigned totals;   /* when the totals' objects come from it */
-	uint32_t measures; /* bit per enum profile_value that nothing tells without it */
+	unsigned totals;   /* the rates at which it counts the objects of the totals */
+	uint32_t measures; /* one bit per enum profile_value that cannot be measured without it */
 } function_rows[FUNCTION_COUNT] = {
 	[MALLOCGC] = {"runtime.mallocgc", "go_malloc", AT_ONE, AT_ONE, 1u << VALUE_OBJECTS | 1u << VALUE_BYTES},
 	[REFILL] = {"runtime.(*mcache).refill", "go_refill", AT_ZERO | AT_ONE | AT_UNSAMPLED, AT_ZERO,
 		    1u << VALUE_REFILLS},
-	/* in the place of refill, where that was inlined */
+	/* used instead of refill if that was inlined */
 	[CACHE_SPAN] = {"runtime.(*mcentral).cacheSpan", "go_cache_span", AT_ZERO | AT_ONE | AT_UNSAMPLED, 0, 0},
-	/* at rate 1 only for those that read mcaches, and for what mcentral grew by */
+	/* at rate 1 only for readers of mcaches, and for what mcentral grew by */
 	[RELEASE_ALL] = {"runtime.(*mcache).releaseAll", "go_release_all", AT_ZERO | AT_ONE, AT_ZERO, 0},
 	[ALLOC_LARGE] = {"runtime.(*mcache).allocLarge", "go_large", AT_ZERO, AT_ZERO, 0},
-	/* where refill and releaseAll do not tell it */
+	/* used if refill and releaseAll do not report it */
 	[CENTRAL_GROW] = {"runtime.(*mcentral).grow", "go_central_grow", AT_ZERO | AT_ONE, 0,
 			  1u << VALUE_CENTRAL_GROWS},
 	[HEAP_GROW] = {"runtime.(*mheap).grow", "go_heap_grow", AT_ZERO | AT_ONE | AT_SAMPLED | AT_UNSAMPLED, 0,
@@ -75,19 +77,19 @@ struct go {
 	uint64_t bias;
 	struct go_heap heap;
 	struct go_goroutines goroutines;
-	bool heap_known;      /* the layout of the heap's structures is */
-	bool sampled;	      /* the runtime's sampler tells the rows, */
-	bool beside;	      /* or its events are recorded beside every allocation */
-	bool gives_back;      /* events tell when an mcache gives spans back, */
-	bool tells_grows;     /* and with that what mcentral grew by */
+	bool heap_known;      /* the layout of the heap's structures is known */
+	bool sampled;	      /* rows come from the runtime's sampler */
+	bool beside;	      /* its events are recorded in addition to every allocation */
+	bool gives_back;      /* events report when an mcache returns spans */
+	bool tells_grows;     /* and thereby what mcentral grew by */
 	int64_t sampler_rate; /* MemProfileRate, as last read; -1: unknown */
-	bool sampler_changed; /* while we looked */
-	int64_t rate_asked;   /* of us; the program's own is the one in force */
-	int64_t rate_wanted;  /* to be written into the process; 0: nothing is */
+	bool sampler_changed; /* during the recording */
+	int64_t rate_asked;   /* rate requested by the user; the one in force is the program's */
+	int64_t rate_wanted;  /* rate to be written into the process; 0: none */
 	bool rate_written;
-	int rate_writes;	/* how often it was turned on */
-	int64_t objects_before; /* allocated by a process that we started until then */
-	int64_t forced;		/* samples that were due at once when it was turned on, whatever their size */
+	int rate_writes;	/* how often the sampler was turned on */
+	int64_t objects_before; /* objects that a process started by us had allocated by then */
+	int64_t forced;		/* samples that were forced by turning it on, whatever their size */
 	struct error heap_error;
 };
 
@@ -109,8 +111,8 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 	if (!go_code_point(go->binary, function, &point) ||
 	    !go_image_offset(&go->binary->image, point.address, &offset))
 		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot find where to probe %s in '%s': its code is as of no "
-				 "known Go release",
+				 "cannot find where to probe %s in '%s': its code is unlike that of any known Go "
+				 "release",
 				 function->name, go->binary->version_text);
 	if (point.is_check)
 		flags |= EVENT_FLAG_STACK_CHECK;
@@ -118,7 +120,7 @@ static int add_probe(struct go *go, const struct go_function *function, const ch
 	return 0;
 }
 
-/* Which of the functions have been inlined somewhere: asked once a file. */
+/* Returns which of the functions were inlined somewhere, computed once per file. */
 static const bool *inlined_functions(struct go_binary *binary)
 {
 	const char *names[FUNCTION_COUNT];
@@ -133,8 +135,8 @@ static const bool *inlined_functions(struct go_binary *binary)
 }
 
 /*
- * Profile-guided builds inline parts of the allocator, and what is inlined cannot be probed. Leaves in chosen[] the
- * functions to probe, says what is missing, and does without where it can.
+ * Profile-guided builds inline parts of the allocator, and inlined code cannot be probed. Sets chosen[] for the
+ * functions to probe, warns about what is missing, and uses alternatives if there are any.
  */
 static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_COUNT], struct profile *profile,
 			    struct error *error)
@@ -154,7 +156,7 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 		if (i == MALLOCGC || i == PROFILE_ALLOC)
 			return error_set(error, STATUS_CANNOT_MEASURE,
 					 "the profile-guided build of '%s' inlined %s, so "
-					 "its allocations cannot be told at this rate; try --rate 0",
+					 "its allocations cannot be seen at this rate; try --rate 0",
 					 go->path, row->name);
 		if (row->measures || (row->totals & when))
 			profile_warn(profile,
@@ -166,12 +168,12 @@ static int choose_functions(struct go *go, unsigned when, bool chosen[FUNCTION_C
 			go->runtime.unmeasured |= row->measures;
 	}
 	chosen[CACHE_SPAN] &= inlined[REFILL];
-	if (when == AT_ZERO && !go->runtime.objects_from_events) /* then none may tell a part of them */
+	if (when == AT_ZERO && !go->runtime.objects_from_events) /* otherwise some would report only a part */
 		chosen[ALLOC_LARGE] = false;
 	return 0;
 }
 
-/* At rate 1, the specialised functions too. */
+/* Adds the probes; at rate 1, also those on the specialised functions. */
 static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_COUNT], struct probe_set *set,
 		      struct error *error)
 {
@@ -200,7 +202,7 @@ static int add_probes(struct go *go, unsigned when, const bool chosen[FUNCTION_C
 	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
 }
 
-/* Functions that the ones whose calls are counted were inlined into, while they are looked for. */
+/* A search for functions into which a function whose calls are counted was inlined. */
 struct inlined_search {
 	struct profile *profile;
 	const char *into;
@@ -225,7 +227,7 @@ static bool note_inlined_call(const char *name, void *context)
 	return true;
 }
 
-/* Probes on the program's functions whose calls are counted. */
+/* Adds probes on the functions of the program whose calls are counted. */
 static int add_call_probes(struct go *go, struct profile *profile, struct probe_set *set, struct error *error)
 {
 	uint32_t count = profile->call_count ? gopclntab_function_count(go->binary->symbols) : 0;
@@ -249,7 +251,7 @@ static int add_call_probes(struct go *go, struct profile *profile, struct probe_
 	return 0;
 }
 
-/* 0 stays 0: not found. */
+/* Adds the load bias; 0 (not found) stays 0. */
 static uint64_t loaded_at(const struct go *go, uint64_t address)
 {
 	return address ? address + go->bias : 0;
@@ -287,7 +289,8 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 
 	if (rate < 0)
 		return;
-	if (rate == 0 && go->rate_wanted && !go->rate_written) /* before we have turned it on, or after */
+	/* before we have turned the sampler on, or afterwards */
+	if (rate == 0 && go->rate_wanted && !go->rate_written)
 		return;
 	go->sampler_changed |= go->sampler_rate > 0 && go->sampler_rate != rate;
 	go->sampler_rate = rate;
@@ -297,7 +300,7 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 		go->runtime.rate = rate;
 }
 
-/* The rate in force is the program's own, and what each row can say follows from who tells it. */
+/* Sets the rate in force, which is the program's own, and what rows contain, which depends on who reports them. */
 static void set_sampling(struct go *go, unsigned when, int64_t rate)
 {
 	struct runtime *runtime = &go->runtime;
@@ -328,7 +331,7 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 	bool chosen[FUNCTION_COUNT], sampler;
 	unsigned when;
 
-	if (runtime->counters_start_at_zero) /* nothing has run: what its memory says is not the rate yet */
+	if (runtime->counters_start_at_zero) /* no code has run yet, so the rate is not in its memory */
 		go->sampler_rate = -1;
 	sampler = go->binary->memory_profiling && go->sampler_rate != 0;
 	if (rate > 1 && !sampler && runtime->may_change && go->heap.profile_rate) {
@@ -341,13 +344,15 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 		return -1;
 	}
 	if (!go->heap_known) {
-		profile_warn(profile, "the allocator of '%s' is laid out as in no known Go release: there is no check",
+		profile_warn(profile,
+			     "the allocator of '%s' has a layout that no known Go release has: there is no "
+			     "check",
 			     go->binary->version_text);
 		runtime->counters_unknown = true;
 	} else if (when == AT_ONE && !go->goroutines.all) {
 		profile_warn(profile,
-			     "the goroutines of '%s' cannot be found, nor so which of them are in an allocation: there "
-			     "is no check",
+			     "cannot find the goroutines of '%s', so allocations in flight are unknown: there is no "
+			     "check",
 			     go->path);
 		runtime->counters_unknown = true;
 	}
@@ -369,8 +374,9 @@ static int go_probes(struct runtime *runtime, int64_t rate, struct probe_set *se
 }
 
 /*
- * Go counts by size class: objects with and without pointers stand together at the span class with pointers, tiny ones
- * that share a block with others at their own. What no event has reported yet is known by span class.
+ * Go counts by size class: objects with and without pointers are together in the span class with pointers, and tiny
+ * objects that share a block with others are in a span class of their own. What no event has reported yet is known by
+ * span class.
  */
 static void fill_counters(const struct go_heap_state *state, struct heap_counters *counters)
 {
@@ -392,8 +398,8 @@ static void fill_counters(const struct go_heap_state *state, struct heap_counter
 }
 
 /*
- * An allocation in flight is on a P, or its goroutine waits somewhere in it. Where several are at it, as many as there
- * are Ps may have been seen neither where they came from nor where they went.
+ * An allocation in flight is on a P, or its goroutine waits somewhere in it. With more than one of them in flight, up
+ * to one per P may be missed while its goroutine moves between the two lists that we read.
  */
 static int64_t in_flight(int64_t allocating, const struct go_heap_state *state)
 {
@@ -407,7 +413,8 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	int64_t allocating = 0;
 
 	memset(counters, 0, sizeof(*counters));
-	/* Before the heap: what is in flight when that is read has begun by now, or will be among the events until then. */
+	/* Counted before the heap is read: an allocation in flight at that time has either begun now, or its event
+	 * comes in between. */
 	if (rate == 1)
 		allocating = go_goroutines_allocating(&go->goroutines, target, &runtime->refusal);
 	counters->heap_grows = counters->heap_grow_bytes = VALUE_UNMEASURED;
@@ -424,7 +431,8 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 		sums->refills = sums->central_grows = VALUE_UNMEASURED;
 		if (rate == 1) {
 			sums->unreported_objects = sums->unreported_bytes = 0;
-		} else if (!runtime->objects_from_events) { /* no event tells objects: all come from here */
+			/* no event reports objects: all of them come from the counters */
+		} else if (!runtime->objects_from_events) {
 			sums->unreported_objects = sums->objects;
 			sums->unreported_bytes = sums->bytes;
 		}
@@ -432,7 +440,7 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (rate == 1)
 		state.running = in_flight(allocating, &state);
 	if (target->exiting && !target->killed &&
-	    state.running) /* the thread that asks for the end is in no allocation */
+	    state.running) /* the thread that asks for the end is not in an allocation */
 		state.running--;
 	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
 	return heap_counters_check(counters, &runtime->refusal);
@@ -445,7 +453,7 @@ static int go_came_fresh(struct runtime *runtime, const struct target *target, u
 	return go_heap_came_fresh(&go->heap, target, runtime->events, cache, span_class);
 }
 
-/* Whether the program has come as far as having Ps. */
+/* Whether the program has created its Ps. */
 static bool started(const struct go *go, const struct target *target)
 {
 	uint64_t slice[2] = {0};
@@ -456,7 +464,7 @@ static bool started(const struct go *go, const struct target *target)
 static int64_t objects_so_far(const struct go *go, const struct target *target)
 {
 	struct go_heap_state state;
-	struct error refusal; /* the next read() says so too */
+	struct error refusal; /* ignored: the next read() reports it too */
 	int64_t objects;
 
 	if (go_heap_read(&go->heap, target, NULL, &state, &refusal))
@@ -468,9 +476,10 @@ static int64_t objects_so_far(const struct go *go, const struct target *target)
 }
 
 /*
- * A program that has just started sets its rate to 0 itself, so that it must have Ps, which come later. They are there
- * when it makes its second thread, the monitor, before any of its own code. Up to Go 1.20 it does so after that: then
- * once more, when the runtime makes another thread for its collector, still before the program's own code.
+ * A program without a memory profiler sets its rate to 0 itself when it starts, so the sampler can be turned on only
+ * after it has created its Ps. It has them when it creates its second thread, the monitor, before any of its own code
+ * runs. Up to Go 1.20 it sets the rate after that; then the sampler is turned on once more when the runtime creates
+ * another thread for its collector, which is also before the program's own code.
  */
 static bool is_to_be_turned_on(const struct go *go, const struct target *target)
 {
@@ -480,7 +489,7 @@ static bool is_to_be_turned_on(const struct go *go, const struct target *target)
 	       go_heap_profile_rate(&go->heap, target) == 0;
 }
 
-/* As the runtime draws them. */
+/* Draws a distance as the runtime does. */
 static uint64_t sample_distance(int64_t rate)
 {
 	uint32_t random = 0;
@@ -491,9 +500,9 @@ static uint64_t sample_distance(int64_t rate)
 }
 
 /*
- * Up to Go 1.23 the distance to the next sample is one that was drawn for the rate before: none, where that was 0, so
- * that the first object of each P would be a sample. Nobody looks at it while the rate is 0. It is drawn anew in a
- * process that has only begun; later, Ps may go, and their memory become something else meanwhile.
+ * Up to Go 1.23 the distance to the next sample is the one that was drawn for the old rate. If that was 0 the distance
+ * is 0, so each P's next object would be sampled. Nothing reads the distance while the rate is 0. We therefore draw new
+ * distances, but only in a process that has just started: later a P may be freed between our read and our write.
  */
 static void draw_distances(struct go *go, const struct target *target)
 {
@@ -529,7 +538,7 @@ static void go_adjust(struct runtime *runtime, const struct target *target, bool
 		go->objects_before = objects_so_far(go, target);
 }
 
-/* The place of tiny objects, whose split between sites is unknown. */
+/* Returns the stack for tiny objects, whose split between sites is unknown. */
 static const struct profile_stack *tiny_stack(struct profile *profile)
 {
 	const struct profile_frame frame = {.function = estimates_tiny_site};
@@ -553,7 +562,8 @@ static const struct profile_stack *go_stack(struct runtime *runtime, struct addr
 	return profile_stack(profile, locations, depth, stack && stack->truncated);
 }
 
-/* Of a sample whose arguments could not be read: Go 1.27's copies of mallocgc carry the class in their names. */
+/* Determines the class of a sample whose arguments could not be read: in Go 1.27 it is in the name of the copy of
+ * mallocgc. */
 static void class_from_caller(const struct go *go, struct event_key *key, const struct event_stack *stack)
 {
 	struct go_function function;
@@ -573,8 +583,8 @@ static void class_from_caller(const struct go *go, struct event_key *key, const 
 
 /*
  * A sampler of that rate takes an object of n bytes with the probability 1 - exp(-n / rate). Tiny objects are the
- * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of them
- * is known and their split between sites is not: they make one row together, here that of the blocks.
+ * exception: the block that they share is sampled, with the stack of the object that opened it. So the sum of all of
+ * them is known, but their split between sites is not: they make one row together, here that of the blocks.
  */
 static void go_estimate(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			const struct event_stack *stack)
@@ -622,14 +632,15 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 		profile_warn(profile, "process %d changed its MemProfileRate while it was recorded: estimates are off",
 			     process->pid);
 	if (go->rate_asked && go->runtime.rate != go->rate_asked)
-		profile_warn(profile, "the sampler of this Go program takes one object in %lld bytes: using that",
+		profile_warn(profile, "this Go program samples one object per %lld bytes: using that rate",
 			     (long long)go->runtime.rate);
 	if (go->rate_wanted && !go->rate_writes)
 		profile_warn(profile, "the sampler of process %d could not be turned on: it has no rows of objects",
 			     process->pid);
 	else if (go->objects_before && go->objects_before * 100 > process->totals[VALUE_OBJECTS])
 		profile_warn(profile,
-			     "process %d had allocated %lld objects before its sampler was turned on: rows lack these",
+			     "process %d had allocated %lld objects before its sampler was turned on: they are in no "
+			     "row",
 			     process->pid, (long long)go->objects_before);
 	if (go->forced && (double)go->forced * (double)go->sampler_rate * 100 > (double)process->totals[VALUE_BYTES])
 		profile_warn(

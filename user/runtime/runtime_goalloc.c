@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libgoalloc seen from outside: its USDT probes, its published counters, its sites. All that is known of it is
- * goalloc_contract.h.
+ * libgoalloc, observed from outside: its USDT probes, its published counters, its sites. Only goalloc_contract.h is
+ * known about it.
  *
  * A row's stack reads leaf first: the runtime call (a C function that the lowered program names after Go's, such as
- * runtime.newobject), the site, its callers. The site stands for the C function that it is in, so it takes the place
- * of that function's frame.
+ * runtime.newobject), the site, its callers. The site describes the C function that it is in, so it takes the place of
+ * that function's frame.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +23,12 @@
 #include "symbols/usdt.h"
 
 enum {
-	SITES_BYTES = 16 << 20,	  /* of all names of sites of one process */
-	AWAKE_THREADS_MAX = 4096, /* more are not looked at one by one */
-	FILES_MAX = 4096,	  /* mapped ones that are searched for the probes */
+	SITES_BYTES = 16 << 20,	  /* limit for the names of all sites of one process */
+	AWAKE_THREADS_MAX = 4096, /* with more threads, they are not examined one by one */
+	FILES_MAX = 4096,	  /* at most this many mapped files are searched for the probes */
 };
 
-/* The rates that the library offers, from coarse to fine, and what their probes' names end in. */
+/* The rates that the library offers, from coarse to fine, and the suffixes of their probes' names. */
 static const struct rate_row {
 	int64_t rate;
 	uint64_t distance;
@@ -41,17 +41,18 @@ static const struct rate_row {
 	{0, 0, ""},
 };
 
-/* When a probe is listened to. */
+/* The rates at which a probe is attached to. */
 enum { AT_ZERO = 1, AT_ONE = 2, AT_SAMPLED = 4, AT_ALL = 7 };
 
 static const struct probe_row {
 	const char *probe, *program;
-	bool thinned; /* comes in one variant a rate */
+	bool thinned; /* has one variant per rate */
 	unsigned when;
-	unsigned totals; /* when the totals' objects and bytes come from it */
+	unsigned totals; /* the rates at which it counts the objects and bytes of the totals */
 	bool for_stacks;
 } probe_rows[] = {
-	{"stack", "goalloc_stack", false, AT_ALL, 0, true}, /* the first: no event must come without */
+	/* attached first, so that no event comes without a stack */
+	{"stack", "goalloc_stack", false, AT_ALL, 0, true},
 	{"mcache_refill", "goalloc_mcache_refill", true, AT_ALL, AT_ZERO | AT_SAMPLED, false},
 	{"mcentral_grow", "goalloc_mcentral_grow", true, AT_ALL, 0, false},
 	{"mheap_grow", "goalloc_mheap_grow", false, AT_ALL, 0, false},
@@ -71,7 +72,7 @@ struct goalloc {
 	struct usdt_probes probes;
 	char *path; /* of the file with the probes, openable by us */
 	struct goalloc_counters counters;
-	size_t sites_bytes; /* of the names of `sites` */
+	size_t sites_bytes; /* bytes of the names of `sites` */
 	struct site *sites;
 };
 
@@ -95,7 +96,7 @@ static const struct usdt_probe *probe_find(const struct usdt_probes *probes, con
 	return NULL;
 }
 
-/* The BPF programs read arguments from the ABI's registers; the notes must say that they are there. */
+/* The BPF programs read arguments from the ABI's registers; checks that the notes say so. */
 static bool arguments_in_registers(const char *arguments)
 {
 	static const char *const registers[] = {"%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9"};
@@ -130,8 +131,8 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 		probe = probe_find(&goalloc->probes, name);
 		if (!probe || !arguments_in_registers(probe->arguments))
 			return error_set(error, STATUS_CANNOT_MEASURE,
-					 "the libgoalloc in '%s' %s probe goalloc:%s: it is of another version",
-					 goalloc->path, probe ? "passes arguments otherwise in" : "lacks", name);
+					 "the libgoalloc in '%s' %s probe goalloc:%s: it is another version",
+					 goalloc->path, probe ? "passes other arguments to" : "lacks", name);
 		probe_set_add(set, wanted->program, goalloc->path, probe->offset, probe->semaphore_offset,
 			      wanted->totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0);
 	}
@@ -156,8 +157,9 @@ static int goalloc_read(struct runtime *runtime, const struct target *target, in
 }
 
 /*
- * Upper bound on objects that are allocated without an event at rate 1: a thread that was on the fast path when its
- * allocations were redirected to the slow one finishes that allocation unseen, and may not have run since.
+ * Returns an upper bound of the objects that are allocated without an event at rate 1: a thread that was on the fast
+ * path when its allocations were redirected to the slow one finishes that allocation unseen, and may not have run
+ * since.
  */
 static int64_t goalloc_unsettled(struct runtime *runtime, const struct target *target)
 {
@@ -219,7 +221,7 @@ static const struct profile_stack *goalloc_stack(struct runtime *runtime, struct
 static const char *goalloc_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)
 {
 	(void)runtime, (void)profile, (void)key;
-	return NULL; /* C has none at run time */
+	return NULL; /* C has no types at run time */
 }
 
 static void goalloc_free_runtime(struct runtime *runtime)
@@ -250,7 +252,7 @@ static const struct runtime_ops goalloc_ops = {
 	.free = goalloc_free_runtime,
 };
 
-/* The runtime in one mapped file; NULL with *absent left true where the file has none. */
+/* Detects the runtime in one mapped file; returns NULL and leaves *absent true if the file has none. */
 static struct runtime *detect_in(const struct target *target, const struct target_mapping *mapping, bool *absent,
 				 struct error *error)
 {
@@ -273,8 +275,7 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	if (!elf_note_find(path, GOALLOC_NOTE_OWNER, GOALLOC_NOTE_DESCRIPTION, &address, &relative) ||
 	    elf_load_bias(path, image->start, image->offset, &bias)) {
 		error_set(error, STATUS_CANNOT_MEASURE,
-			  "'%s' has goalloc probes but no description of its counters: it is "
-			  "of another version",
+			  "'%s' has goalloc probes but no description of its counters: it is another version",
 			  mapping->path);
 		usdt_free(&probes);
 		free(path);

@@ -19,7 +19,8 @@ const struct profile_stack *site_stack(struct address_space *space, struct profi
 		const struct profile_location *location = address_space_locate(space, pcs[i], true);
 
 		if (site && is_runtime_location(location)) {
-			/* what the runtime call inlines of its own C does not show in Go either */
+			/* functions that the runtime call's C code inlines are omitted, as Go does not show them
+			 * either */
 			location = profile_location(profile, location->address, location->mapping,
 						    &location->frames[location->frame_count - 1], 1);
 		} else if (site) {

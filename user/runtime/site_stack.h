@@ -2,7 +2,8 @@
 #ifndef ESCAPEMENT_SITE_STACK_H
 #define ESCAPEMENT_SITE_STACK_H
 
-/* The stack of a libgoalloc event: the site that the program gave stands where its runtime call returns to. */
+/* Builds the stack of a libgoalloc event, in which the program's site takes the place that its runtime call returns
+ * to. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +11,7 @@
 #include "symbols/address_space.h"
 #include "profile/profile.h"
 
-enum { SITE_STACK_MAX = 127 }; /* addresses of a stack */
+enum { SITE_STACK_MAX = 127 }; /* maximal number of addresses in a stack */
 
 /* `site` may be NULL; `pcs` are return addresses, leaf first, at most SITE_STACK_MAX of them. */
 const struct profile_stack *site_stack(struct address_space *space, struct profile *profile,

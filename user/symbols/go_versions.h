@@ -30,9 +30,9 @@ struct go_moduledata_layout {
 /* runtime._func and runtime.inlinedCall */
 struct go_pclntab_layout {
 	uint16_t func_size;	  /* without pcdata and funcdata */
-	uint16_t func_start_line; /* 0 where there is none */
+	uint16_t func_start_line; /* 0 if there is none */
 	uint16_t inlined_size, inlined_name, inlined_parent;
-	uint16_t inlined_start_line; /* 0 where there is none */
+	uint16_t inlined_start_line; /* 0 if there is none */
 };
 
 /* The fields of runtime.mcache, mspan and p that an observer needs */
