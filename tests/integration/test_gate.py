@@ -154,7 +154,7 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
     good = t.path("b.json").read_text()
     lines = good.splitlines(True)
     for text, message in (
-            (good.replace("baseline/2", "baseline/1"), "is of schema 'escapement.baseline/1'"),
+            (good.replace("baseline/2", "baseline/1"), "has the schema 'escapement.baseline/1'"),
             (good.replace("baseline/2", "baseline/3"),
              f"write it anew with --update: escapement gate --baseline {t.path('b.json')} --update -- "),
             ("", "is empty"),
@@ -173,7 +173,7 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
             (good.replace('"type":null', "type:null", 1), "b.json:8: not JSON at"),
             ("[1]", "a baseline is a JSON object"),
             ('{"schema":"other/1"}', "is not a baseline"),
-            (good.replace("mutants", "other"), "is of the program 'other', not of 'mutants'"),
+            (good.replace("mutants", "other"), "is for the program 'other', not for 'mutants'"),
             (good.replace("goalloc 1", "go1.21.0"), "was measured with go1.21.0 and this is goalloc 1")):
         t.path("b.json").write_text(text)
         done = gate(t, program, "--runs", 1, status=2)
@@ -252,11 +252,11 @@ def test_errors_in_policies_and_tolerances_name_the_line_and_the_word(t):
                           ("tolerance main.* object=3\n", "policy:1: unknown limit 'object=3'"),
                           ("\n\nnoisy often\n", "policy:3: invalid value 'often' of noisy"),
                           ("runs 0\n", "policy:1: invalid value '0' of runs"),
-                          ("normalize\n", "policy:1: normalize by what?"),
+                          ("normalize\n", "policy:1: normalize needs a site or an expression"),
                           ("runs 1\0\n", "policy:1: not a text file")):
         t.path("policy").write_text(text)
         contains(gate(t, program, "--policy", t.path("policy"), status=2).stderr, message)
-    for option, message in (("5", "of what is '5'?"), ("main.*:", "no limit for 'main.*'"), ("-5%", "invalid")):
+    for option, message in (("5", "'5' needs a unit"), ("main.*:", "no limit for 'main.*'"), ("-5%", "invalid")):
         contains(gate(t, program, "--tolerance", option, status=2).stderr, message)
     contains(gate(t, program, "--policy", t.path("none"), status=2).stderr, "cannot read policy")
 

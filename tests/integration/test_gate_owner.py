@@ -202,7 +202,7 @@ def test_a_contract_that_tests_nothing_is_exit_3(t):
         done = t.escapement("gate", "--runs", 1, "--under", function, "objects=0", "--", program, status=3)
         contains(done.stderr, message)
     contains(done.stderr, "main.main")
-    for limits, message in (((), "under what limit?"), (("objects=x",), "invalid amount"), (("bytes/run=1",), "unknown limit")):
+    for limits, message in (((), "under needs a function and a limit"), (("objects=x",), "invalid amount"), (("bytes/run=1",), "unknown limit")):
         done = t.escapement("gate", "--runs", 1, "--under", "main.none", *limits, "--", program, status=2)
         contains(done.stderr, message)
 

@@ -275,7 +275,7 @@ def test_what_the_brake_does_not_see_is_told_by_number(t):
         recorder.send_signal(signal.SIGINT)
         messages = recorder.communicate(timeout=60)[1]
         same(recorder.returncode, 0, f"{version}: {messages}")
-        missing = re.search(r"what was allocated in the \d+ ms between the two depths is missing: at most (\d+) objects",
+        missing = re.search(r"what was allocated in the \d+ ms between the two rates is missing: at most (\d+) objects",
                             messages)
         assert missing, f"{version}: no brake: {messages}"
         totals = [recorded["totals"][OBJECTS] for recorded in dump(t, profile)["processes"]]

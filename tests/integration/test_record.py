@@ -244,7 +244,7 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     done = t.escapement("record", "--rate", "1", "--duration", "2", "-o", profile, "-p", process.pid)
     contains(done.stderr, "more than --max-overhead 10: the recording went on at --rate 512k")
     report = t.json("report", profile)
-    contains(done.stderr, "ms between the two depths is missing")
+    contains(done.stderr, "ms between the two rates is missing")
     same((report["rate"], report["exact"]), (524288, {"totals": False, "rows": False}))
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
     done = t.escapement("record", "--rate", "0", "--duration", "1", "--max-overhead", "90", "-o", t.path("other"), "-p",

@@ -144,14 +144,14 @@ static void mistakes_are_reported_by_line(void **state)
 		{"\n\ntolerate 5%\n", ":3: ", "unknown rule 'tolerate'"},
 		{"tolerance\n", ":1: ", "no limit"},
 		{"tolerance main.f\n", ":1: ", "no limit for 'main.f'"},
-		{"tolerance main.f 5\n", ":1: ", "of what is '5'?"},
+		{"tolerance main.f 5\n", ":1: ", "'5' needs a unit"},
 		{"tolerance objects=-1\n", ":1: ", "invalid amount '-1' of objects"},
 		{"tolerance objects=nan\n", ":1: ", "invalid amount 'nan' of objects"},
 		{"tolerance objects=1k\n", ":1: ", "invalid amount '1k' of objects"},
 		{"tolerance bytes=1X\n", ":1: ", "invalid amount '1X' of bytes"},
 		{"tolerance bytes=1e99\n", ":1: ", "invalid amount '1e99' of bytes"},
 		{"tolerance refills=1\n", ":1: ", "unknown limit 'refills=1'"},
-		{"normalize # nothing\n", ":1: ", "normalize by what?"},
+		{"normalize # nothing\n", ":1: ", "normalize needs a site or an expression"},
 	};
 	struct policy policy;
 	struct error error;

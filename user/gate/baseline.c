@@ -19,7 +19,7 @@
 #define SCHEMA "escapement.baseline/2"
 enum { SIZE_MAX_MB = 256 };
 
-/* The next value that baselines hold: all that are shown. */
+/* The next value in baselines, which contain all shown values. */
 static int next_number(int value)
 {
 	return profile_value_next(value, VALUE_SHOWN);
@@ -56,7 +56,7 @@ static const char **site_text(struct gate_site *site, int i)
 	return (const char **)(void *)((char *)site + texts[i].offset);
 }
 
-/* Writing */
+/* --- writing --- */
 
 static cJSON *site_row(struct gate_site *site)
 {
@@ -164,14 +164,14 @@ int baseline_write(const struct gate_counts *counts, const char *path, struct er
 	return output_commit(&output, error);
 }
 
-/* Reading */
+/* --- reading --- */
 
 struct reader {
 	const char *path, *text;
 	size_t length;
 	struct gate_counts *counts;
 	struct error *error;
-	uint32_t *lines; /* of the elements of "sites" */
+	uint32_t *lines; /* line numbers of the elements of "sites" */
 	size_t line_count;
 };
 
@@ -231,7 +231,7 @@ static uint32_t line_at(const char *text, const char *at)
 	return line;
 }
 
-/* The lines on which the elements of the array "sites" begin. The text is known to be JSON. */
+/* Finds the lines on which the elements of the array "sites" begin. The text is valid JSON. */
 static void find_lines(struct reader *reader)
 {
 	const char *c = reader->text;
@@ -280,7 +280,7 @@ static int whole_number(const cJSON *item, bool null_allowed, int64_t *value)
 	return 0;
 }
 
-/* Takes one field of a site. */
+/* Reads one field of a site. */
 static int take_field(struct reader *reader, uint32_t line, struct gate_site *site, const cJSON *item)
 {
 	for (int i = 0; i < TEXT_COUNT; i++) {
@@ -338,7 +338,7 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 	struct gate_site site = {0};
 
 	if (!cJSON_IsObject(object))
-		return fail(reader, line, "a site that is no object");
+		return fail(reader, line, "a site that is not an object");
 	if (check_fields(reader, line, object))
 		return -1;
 	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
@@ -379,7 +379,7 @@ static int read_sites(struct reader *reader, const cJSON *root)
 
 		if (read_site(reader, line, object))
 			return -1;
-		/* of sorted files the line is known; the others are looked at below */
+		/* in a sorted file the line is known; other files are checked below */
 		if (index && gate_site_compare(&counts->sites[index - 1], &counts->sites[index], true) == 0)
 			return fail(reader, line, "the same site as on line %u", reader->lines[index - 1]);
 		index++;
@@ -413,15 +413,16 @@ static int read_totals(struct reader *reader, const cJSON *root)
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (counts->totals[value] != written[value])
 			return fail(reader, 0,
-				    "does not add up: its sites have %lld %s, its totals say %lld; was it edited? take "
-				    "sites in with 'escapement gate accept', or write it anew with --update",
+				    "does not add up: its sites have %lld %s, its totals say %lld; was it edited? "
+				    "accept sites with 'escapement gate accept', or write it anew with --update",
 				    (long long)counts->totals[value], profile_values[value].key,
 				    (long long)written[value]);
 	}
 	return 0;
 }
 
-/* What --update prints of benchmarks, and what is not judged. Both may be missing: they are not compared. */
+/* Reads the benchmarks that --update printed, and counts that are not judged. Both may be missing, because they are not
+ * compared. */
 static int read_benchmarks(struct reader *reader, const cJSON *root)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "benchmarks"), *row;
@@ -450,7 +451,7 @@ static int read_unjudged(struct reader *reader, const cJSON *root, const char *n
 	return 0;
 }
 
-/* The document is of another version: says how to write it anew, with the command that it holds. */
+/* The document has another version: says how to write it anew, with the command in it. */
 static int fail_schema(struct reader *reader, const cJSON *root, const char *schema)
 {
 	const cJSON *item, *command = cJSON_GetObjectItemCaseSensitive(root, "command");
@@ -464,7 +465,7 @@ static int fail_schema(struct reader *reader, const cJSON *root, const char *sch
 			snprintf(words + length, sizeof(words) - length, " %s", item->valuestring);
 	}
 	return fail(reader, 0,
-		    "is of schema '%.60s', and this version reads '" SCHEMA
+		    "has the schema '%.60s', but this version reads '" SCHEMA
 		    "'; write it anew with --update: escapement gate --baseline %s --update --%s",
 		    schema, reader->path, *words ? words : " PROGRAM");
 }
@@ -508,8 +509,8 @@ static int read_head(struct reader *reader, const cJSON *root)
 	return 0;
 }
 
-/* Whether what is wrong at `error` is that the text ends: nothing follows it, or no more than the rest of a last line
- * that is not the end of an object. */
+/* Whether the JSON error at `error` is that the text ends early: nothing follows, or at most the rest of a last line
+ * that does not end an object. */
 static bool is_cut(const struct reader *reader, const char *error)
 {
 	const char *limit = reader->text + reader->length;
@@ -572,7 +573,7 @@ struct gate_counts *baseline_read(const char *path, struct error *error)
 	return NULL;
 }
 
-/* Comparing heads */
+/* --- comparing what was measured --- */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -588,13 +589,13 @@ static bool same_command(const char *const *a, const char *const *b)
 	return (!a || !*a) && (!b || !*b);
 }
 
-/* Whether what was measured lies in the range that a baseline stores. */
+/* Whether the measured count is within the range of the baseline. */
 static bool covers(const struct gate_count *stored, const struct gate_count *measured)
 {
 	return measured->least >= stored->least - stored->below && measured->most <= stored->most;
 }
 
-/* What the runs counted, before the range was widened; of counts that were not measured just these. */
+/* Returns the counts of the runs, before their range was widened; for unmeasured counts, the counts themselves. */
 static const struct gate_count *seen(const struct gate_site *site, enum profile_value value)
 {
 	return site->seen[VALUE_OBJECTS].most ? &site->seen[value] : &site->counts[value];
@@ -664,24 +665,24 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 {
 	warning[0] = 0;
 	if (baseline->package && after->package) {
-		/* the file may be called anything; what it was built from decides */
+		/* the program's file may have any name; its package decides */
 		if (strcmp(baseline->package, after->package) != 0 || !same_text(baseline->module, after->module))
 			return error_set(
 				error, STATUS_USAGE,
-				"the baseline is of the program '%s' of module '%s', not of '%s' of '%s'; give "
-				"the right one, or write it anew with --update",
+				"the baseline is for the program '%s' of module '%s', not for '%s' of '%s'; give the "
+				"right one, or write it anew with --update",
 				baseline->package, baseline->module ? baseline->module : "none", after->package,
 				after->module ? after->module : "none");
 	} else if (!after->module && !baseline->module && strcmp(program(baseline), program(after)) != 0) {
 		return error_set(error, STATUS_USAGE,
-				 "the baseline is of the program '%s', not of '%s'; give the right one, or "
+				 "the baseline is for the program '%s', not for '%s'; give the right one, or "
 				 "write it anew with --update",
 				 program(baseline), program(after));
 	}
 	if (baseline->runtime && after->runtime && strcmp(baseline->runtime, after->runtime) != 0)
 		return error_set(error, STATUS_USAGE,
-				 "the baseline was measured with %s and this is %s, which may allocate "
-				 "otherwise; write it anew with --update",
+				 "the baseline was measured with %s and this is %s, which may allocate differently; "
+				 "write it anew with --update",
 				 baseline->runtime, after->runtime);
 	if (baseline->rate != after->rate)
 		return error_set(error, STATUS_USAGE,

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_BASELINE_H
 
 /*
- * Allocation counts in a file, for version control: JSON of the schema escapement.baseline/2, sites in order, one a
- * line, without a line number or anything else that changes when nothing did.
+ * Allocation counts in a file for version control: JSON with the schema escapement.baseline/2; sites are sorted, one
+ * per line, without line numbers or anything else that changes without reason.
  *
  *   {"schema":"escapement.baseline/2","command":["./prog","args"],"runtime":"goalloc 1","module":null,"package":null,"rate":1,
  *   "sites":[
@@ -15,31 +15,31 @@
  *   "outside":{"objects":0,"bytes":0},"bookkeeping":{"objects":0,"bytes":0},
  *   "totals":{"objects":…,"bytes":…,"refills":…,"central_grows":…,"heap_grows":…,"heap_grow_bytes":…}}
  *
- * Only where they have something to say: "normalize" and "iterations" beside the rate; "benchmark", "objects_max" and
- * "bytes_max" (runs differed), "objects_min" and "bytes_min" (the range of a site that varies by chance), "benchmarks"
- * (what -benchmem printed), "accepted" (why somebody took these counts) at a site. Costs that differed between
- * runs are null. What a newer tool adds to the schema makes it /3: unknown fields are errors here.
+ * Optional fields: "normalize" and "iterations" after the rate; "benchmarks" (what -benchmem printed); and of a site
+ * "benchmark", "objects_max" and "bytes_max" (runs differed), "objects_min" and "bytes_min" (the range of a site that
+ * varies by chance), "accepted" (why these counts were accepted). Costs that differed between runs are null. Unknown
+ * fields are errors, so a new field requires a new schema version.
  */
 
 #include "gate/gate_counts.h"
 
-/* Writes whole or not at all. */
+/* Writes the file completely or not at all. */
 int baseline_write(const struct gate_counts *counts, const char *path, struct error *error);
 
-/* Reads and checks. Errors name the file and, where there is one, the line. */
+/* Reads and checks a baseline. Errors name the file and, if there is one, the line. */
 struct gate_counts *baseline_read(const char *path, struct error *error);
 
 /*
- * Whether every count of a measurement lies in the range that a baseline stores, and program, runtime and set of sites
- * are the same (a site whose range begins at 0 may be absent). Then the file stays as it is, costs and all.
+ * Whether every measured count is within the range of the baseline, and program, runtime and the set of sites are the
+ * same (a site whose range begins at 0 may be absent). Then the file is left unchanged, including its costs.
  */
 bool baseline_covers(const struct gate_counts *stored, const struct gate_counts *measured);
-/* Whether the counts of one site lie in the range of the stored one. */
+/* Whether the counts of one site are within the range of the stored one. */
 bool baseline_covers_site(const struct gate_site *stored, const struct gate_site *measured);
 
 /*
- * Whether `after` can be compared with the baseline: an error for another program or another version of its runtime.
- * `warning` gets a text where only the arguments differ, else "".
+ * Checks that `after` can be compared with the baseline: it is an error if the program or the version of its runtime
+ * differs. `warning` receives a text if only the arguments differ, else "".
  */
 int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning, size_t size,
 			struct error *error);

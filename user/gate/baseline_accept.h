@@ -2,14 +2,14 @@
 #ifndef ESCAPEMENT_BASELINE_ACCEPT_H
 #define ESCAPEMENT_BASELINE_ACCEPT_H
 
-/* Changing a baseline: taking single sites into it, and keeping why earlier ones were accepted. */
+/* Changes a baseline: accepts single sites, and keeps the reasons of earlier acceptances. */
 
 #include "gate/gate.h"
 
 /*
- * Replaces what `baseline` holds of the row's site by what was measured, or removes it if the row has no site after.
- * `measured` is the gate's side after; `reason` is stored with the sites. Where one site replaces one, the stored
- * annotation stays if the new measurement has none. Afterwards: gate_counts_sort(), gate_counts_add_up().
+ * Replaces the row's site in `baseline` by the measured one, or removes it if the row has no site after. `measured` is
+ * the gate's side after; `reason` is stored with the sites. If one site replaces one, the stored annotation is kept if
+ * the new measurement has none. Call gate_counts_sort() and gate_counts_add_up() afterwards.
  */
 void baseline_take_row(struct gate_counts *baseline, const struct gate_counts *measured, const struct gate_row *row,
 		       const char *reason);

@@ -13,15 +13,16 @@
 
 const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
 
-/* Judging one row */
+/* --- judging one row --- */
 
 struct verdict {
-	bool more, clearly; /* than before and allowed; even than the most that was seen before */
-	bool grown, shrunk; /* at all */
-	bool spread;	    /* the runs differ by more than is allowed */
+	bool more, clearly; /* more: than before and allowed; clearly: even than the most that was seen before */
+	bool grown, shrunk; /* compared with before, by any amount */
+	bool spread;	    /* the runs differ by more than the policy allows */
 };
 
-/* What happens once, and not in each iteration, has no more of it because there were fewer iterations. */
+/* Whether the site allocates during set-up (less than once per iteration, and no more in total than before): such
+ * counts are not scaled by the number of iterations. */
 static bool is_setup(const struct gate *gate, const struct gate_row *row)
 {
 	if (!gate->after->normalize || !row->before || !row->after)
@@ -46,9 +47,9 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 		       after = gate_value(gate->after, row->after, value);
 		double before_most = gate_value_most(gate->before, row->before, value);
 		double after_most = gate_value_most(gate->after, row->after, value);
-		double slack = 1e-9 * (before + after); /* of divisions */
+		double slack = 1e-9 * (before + after); /* rounding of the divisions */
 
-		if (before < 0 || after < 0) /* not measured */
+		if (before < 0 || after < 0) /* unmeasured */
 			continue;
 		row->allowed[value] = policy_allowed(policy, function, (enum policy_value)i, before);
 		verdict.spread |= after_most - after > row->allowed[value] + slack;
@@ -89,7 +90,7 @@ static void judge(const struct gate *gate, struct gate_row *row, const struct po
 	}
 }
 
-/* Making rows */
+/* --- making rows --- */
 
 static struct gate_row *add_row(struct gate *gate, const struct gate_site *before, const struct gate_site *after)
 {
@@ -110,7 +111,7 @@ static void add_count(struct gate_count *sum, const struct gate_count *count)
 	sum->below = add_saturated(sum->below, count->below);
 }
 
-/* What the compiler said of several sites: all of it, each once. */
+/* Joins the distinct annotations of several sites. */
 static const char *join_annotations(struct gate *gate, const struct gate_site *sites, size_t count)
 {
 	char *text = NULL;
@@ -120,7 +121,7 @@ static const char *join_annotations(struct gate *gate, const struct gate_site *s
 
 	if (!stream)
 		memory_out();
-	for (size_t i = 0; i < count; i++) { /* in order of annotation */
+	for (size_t i = 0; i < count; i++) { /* sorted by annotation */
 		if (sites[i].annotation && sites[i].annotation != last)
 			fprintf(stream, "%s%s", last ? "; " : "", sites[i].annotation);
 		last = sites[i].annotation ? sites[i].annotation : last;
@@ -130,7 +131,7 @@ static const char *join_annotations(struct gate *gate, const struct gate_site *s
 	return *text ? text : NULL;
 }
 
-/* One site for several of one key; it stands where the one with the most objects does. */
+/* Sums several sites of one key; the position is that of the site with the most objects. */
 static const struct gate_site *sum_up(struct gate *gate, const struct gate_site *sites, size_t count)
 {
 	const struct gate_site *most = sites;
@@ -172,7 +173,7 @@ static bool all_annotated(const struct gate_site *sites, size_t count)
 	return true;
 }
 
-/* Sites of one key: told apart by annotation where both sides have one everywhere, else summed. */
+/* Matches sites of one key: separately by annotation if all sites on both sides have one, else as sums. */
 static void match_key(struct gate *gate, const struct gate_site *before, size_t before_count,
 		      const struct gate_site *after, size_t after_count)
 {
@@ -220,7 +221,7 @@ static void match(struct gate *gate)
 	}
 }
 
-/* The whole */
+/* --- the whole comparison --- */
 
 static double row_growth(const struct gate_row *row, enum profile_value value)
 {

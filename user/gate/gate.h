@@ -3,7 +3,7 @@
 #define ESCAPEMENT_GATE_H
 
 /*
- * The gate: compares the counts of two sides site by site, and judges by the policy what got worse.
+ * The gate: compares the counts of two sides site by site, and judges by the policy whether they got worse.
  *
  * Nothing here reads a clock, a file or a process. Built by one thread, read by any.
  */
@@ -17,9 +17,9 @@
 
 enum gate_change {
 	GATE_WORSE,	/* more objects or bytes than the policy allows */
-	GATE_NEW,	/* the same, of a site that was not there */
-	GATE_NOISY,	/* runs differ, and so the comparison says nothing, or the policy minds */
-	GATE_TOLERATED, /* more, and within the tolerance */
+	GATE_NEW,	/* the same, at a site that did not exist before */
+	GATE_NOISY,	/* the runs differ so much that no comparison is possible, or that the policy objects */
+	GATE_TOLERATED, /* more, but within the tolerance */
 	GATE_MOVED,	/* an old site under a new name, or in a new file, with the same counts */
 	GATE_BETTER,
 	GATE_GONE,
@@ -35,23 +35,24 @@ struct gate_row {
 	bool note;	/* it got worse or is new, inside a benchmark or program that as a whole did not get worse */
 	const struct gate_site *before, *after; /* NULL where there was, or is, none */
 	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
-	double allowed[VALUE_COUNT]; /* growth that the policy allows, of objects and bytes, in an iteration */
+	double allowed[VALUE_COUNT];		/* allowed growth of objects and bytes per iteration */
 };
 
-/* The site to show of a row: the one after, else the one before. */
+/* The site to show for a row: the one after, or else the one before. */
 static inline const struct gate_site *gate_row_site(const struct gate_row *row)
 {
 	return row->after ? row->after : row->before;
 }
 
 /*
- * A benchmark, or what runs outside of any, which is the whole program where there are no benchmarks. Sums are of the
- * sites that are judged, per iteration.
+ * A benchmark, or everything outside of benchmarks, which is the whole program if there are none. Sums are over the
+ * judged sites, per iteration.
  */
 struct gate_group {
 	const char *benchmark; /* NULL: outside of any */
 	double before[VALUE_COUNT], after[VALUE_COUNT];
-	/* Of sites beyond what is allowed for them, less what others shrank by: all, and those with a rule of their own. */
+	/* Growth of sites beyond what is allowed for them, minus what others shrank by: of all sites, and of those with
+	 * a rule of their own. */
 	double growth[VALUE_COUNT], specific_growth[VALUE_COUNT];
 	bool one_sided; /* only one side has that benchmark: shown, and not judged, for there is nothing to compare with */
 	bool worse;	/* `growth` is beyond what the policy allows everywhere, or `specific_growth` is above 0 */
@@ -59,15 +60,15 @@ struct gate_group {
 
 struct gate {
 	const struct gate_counts *before, *after;
-	struct gate_group *groups; /* in order of benchmark, NULL first */
+	struct gate_group *groups; /* sorted by benchmark, NULL first */
 	size_t group_count;
-	struct gate_row *rows; /* by change, then growth in bytes and objects, then site */
+	struct gate_row *rows; /* sorted by change, then growth in bytes and objects, then site */
 	size_t row_count;
 	size_t changes[GATE_CHANGE_COUNT];
 	size_t failing;
 	bool failed;
-	struct profile_loss loss; /* of both sides: either makes the comparison one of lower bounds */
-	/* Both sides' sums over the rows: those of moved sites cancel out. */
+	struct profile_loss loss; /* of both sides: with any loss, only lower bounds are compared */
+	/* Sums of both sides over the rows; moved sites cancel out. */
 	double totals_before[VALUE_COUNT], totals_after[VALUE_COUNT]; /* per iteration; VALUE_UNMEASURED */
 	/* private */
 	struct gate_site *merged;
@@ -77,7 +78,7 @@ struct gate {
 };
 
 /*
- * Compares. Both sides must outlive the result.
+ * Compares two sides, which must outlive the result.
  *
  * The rule: a benchmark (or program) is worse if the sum of its owner's objects or bytes grew beyond the tolerance. A
  * site that is new or worse inside one that is not worse is a note, unless the policy is strict. A benchmark that only one

@@ -9,10 +9,10 @@
 #include "gate/gate_measure.h"
 #include "profile/frames.h"
 
-/* What the runs were for one contract; of `calls` and so on the run with the fewest objects. */
+/* The result of the runs for one contract. The numbers are those of the run with the fewest objects. */
 struct result {
 	const struct policy_contract *contract;
-	int64_t calls, objects, bytes, cut; /* cut: objects of stacks that end before their root */
+	int64_t calls, objects, bytes, cut; /* cut: objects whose stacks are incomplete */
 	bool measured, found;
 	char *inlined_in;
 	struct gate_counts *sites;
@@ -74,7 +74,7 @@ static bool is_below(const struct profile_stack *stack, const char *function)
 	return false;
 }
 
-/* The samples of a run that are below the function, as a profile of their own to make counts of. */
+/* Copies the samples of a run that are below the function into a profile of their own, to count them. */
 static struct profile *samples_below(const struct profile *profile, const char *function, struct result *run)
 {
 	struct profile *below = profile_new();
@@ -91,7 +91,7 @@ static struct profile *samples_below(const struct profile *profile, const char *
 				run->cut = add_saturated(run->cut, sample->values[VALUE_OBJECTS]);
 			continue;
 		}
-		/* the descriptor of a goroutine is the runtime's, kept in a pool */
+		/* the runtime keeps descriptors of goroutines in a pool */
 		if (sample->key.type && strcmp(sample->key.type, "runtime.g") == 0)
 			continue;
 		run->objects = add_saturated(run->objects, sample->values[VALUE_OBJECTS]);
@@ -106,7 +106,7 @@ static bool is_fewer(const struct result *a, const struct result *b)
 	return a->objects != b->objects ? a->objects < b->objects : a->bytes < b->bytes;
 }
 
-/* Counts of everything below the function, whoever owns it. */
+/* Counts everything below the function, regardless of its owner. */
 static struct gate_counts *count_sites(struct profile *below)
 {
 	static const char *const everything[] = {"*"};
@@ -197,7 +197,7 @@ enum exit_status gate_contracts_check(const struct gate_contracts *contracts, st
 	return STATUS_OK;
 }
 
-/* A contract is a group of its own, so that nothing makes up for one that is broken. */
+/* Each contract is a group of its own, so that nothing can compensate for a broken one. */
 static struct gate_site *add_site(struct gate_counts *side, const struct result *result)
 {
 	struct gate_site *site = gate_counts_append(side);
@@ -214,7 +214,7 @@ static struct gate_site *add_site(struct gate_counts *side, const struct result 
 	return site;
 }
 
-/* The sites below a function whose contract is broken, so that the reader sees where. */
+/* Adds the sites below a function whose contract is broken, to show where it allocates. */
 static void add_culprits(struct gate_counts *side, const struct result *result)
 {
 	char group[512];
@@ -246,7 +246,7 @@ void gate_contracts_append(const struct gate_contracts *contracts, struct gate_c
 		struct gate_site *limit = add_site(limits, result), *site = add_site(measured, result);
 
 		for (int j = 0; j < POLICY_VALUES; j++) {
-			/* a contract that holds is not better than its limit */
+			/* a contract that holds must not be reported as better than its limit */
 			int64_t most = broken && result->contract->limits[j].given ? count_from(allowed(result, j))
 										   : counted[j];
 

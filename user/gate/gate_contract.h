@@ -4,8 +4,8 @@
 
 /*
  * Contracts: what may be allocated below a function, through any callee, on the goroutine that called it. What other
- * goroutines do meanwhile does not count, nor what goroutines do that were started below it. Calls are counted by a probe
- * on the function. Of several runs the one with the fewest objects decides.
+ * goroutines do meanwhile does not count, even if they were started below the function. Calls are counted by a probe on
+ * the function. Of several runs, the one with the fewest objects decides.
  */
 
 #include "base/error.h"
@@ -15,34 +15,34 @@
 
 struct gate_contracts;
 
-/* The functions that the policy has contracts for, to be counted while recording: session_options.functions. */
+/* Creates the contracts of a policy; their functions are to be counted while recording (session_options.functions). */
 struct gate_contracts *gate_contracts_new(const struct policy *policy); /* never NULL; the policy must outlive it */
 void gate_contracts_free(struct gate_contracts *contracts);		/* NULL is allowed */
 const char *const *gate_contracts_functions(const struct gate_contracts *contracts);
 
-/* Takes in a run. */
+/* Adds a run. */
 void gate_contracts_add(struct gate_contracts *contracts, const struct profile *profile);
 
 /*
- * After the last run. STATUS_OK if each function was called and can be judged; else the error says why not:
- * STATUS_CANNOT_MEASURE if a function does not exist, was never called or is inlined everywhere (the message names the
- * callers), STATUS_LOST if stacks were cut so that they may hide it.
+ * Call after the last run. Returns STATUS_OK if each function was called and can be judged. Otherwise the error says
+ * why not: STATUS_CANNOT_MEASURE if a function does not exist, was never called or is inlined everywhere (the message
+ * names the callers); STATUS_LOST if stacks that were cut may contain it.
  */
 enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error);
 
-/* What was measured of contract `index`, which is that of policy->contracts. */
+/* The result of policy->contracts[index]. */
 struct gate_contract_result {
 	const struct policy_contract *contract;
 	int64_t calls, objects, bytes;
 	bool broken;
-	const struct gate_counts *sites; /* below the function, of the run that decides */
+	const struct gate_counts *sites; /* sites below the function in the decisive run */
 };
 size_t gate_contracts_count(const struct gate_contracts *contracts);
 struct gate_contract_result gate_contracts_result(const struct gate_contracts *contracts, size_t index);
 
 /*
  * Adds the contracts to two sides that will be compared, one site each: `limits` gets what the contract allows,
- * `measured` what was counted, and the sites of broken contracts. Totals stay as they are.
+ * `measured` gets what was counted and the sites of broken contracts. Totals are unchanged.
  */
 void gate_contracts_append(const struct gate_contracts *contracts, struct gate_counts *limits,
 			   struct gate_counts *measured);

@@ -13,7 +13,7 @@
 
 struct gate_storage {
 	struct string_table strings;
-	size_t capacity; /* of sites */
+	size_t capacity; /* capacity of `sites` */
 };
 
 struct gate_counts *gate_counts_new(void)
@@ -41,7 +41,7 @@ void gate_counts_free(struct gate_counts *counts)
 	free(counts);
 }
 
-/* Strings and keys */
+/* --- strings and keys --- */
 
 const char *gate_counts_string(struct gate_counts *counts, const char *text)
 {
@@ -129,7 +129,7 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
 	if (!site) {
 		const struct gate_site *any = side->site_count ? side->sites : NULL;
 
-		/* a side that does not measure bytes has none that are 0 either */
+		/* on a side that does not measure bytes, a missing site has unmeasured bytes too, not 0 */
 		return any && any->counts[value].least == VALUE_UNMEASURED ? VALUE_UNMEASURED : 0;
 	}
 	if (site->counts[value].least == VALUE_UNMEASURED)

@@ -33,8 +33,8 @@ static double least_of(const struct gate_counts *side, const struct gate_site *s
 }
 
 /*
- * What a row adds to the growth of its group: nothing within what is allowed for the site, or within the range that was
- * seen before; all of it beyond. A site that shrank by more than chance makes up for others.
+ * What a row contributes to the growth of its group: 0 within what is allowed for the site, or within the range that
+ * was seen before; otherwise all of its growth. A site that shrank by more than chance compensates for others.
  */
 static double contribution(const struct gate *gate, const struct gate_row *row, enum profile_value value, double before,
 			   double after)

@@ -4,7 +4,8 @@
 
 #include "gate/gate.h"
 
-/* Sums the judged rows up by benchmark, and makes notes of failing rows whose benchmark (or program) did not get worse. */
+/* Sums the judged rows by benchmark, and turns failing rows into notes if their benchmark (or program) did not get
+ * worse. */
 void gate_judge_groups(struct gate *gate, const struct policy *policy);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Counts by site, from the profiles of one or more runs.
  *
- * Each run is added up by key first, and put away; at the end the runs are joined to least and most, where a site that
- * a run did not reach has 0 in it. Counts of objects and bytes decide; the allocator's costs (refills, growth) depend
- * on which thread came first, so they are kept only where all runs agree on all of them, and are unmeasured otherwise.
+ * Each run is first added up by key and stored. At the end the runs are combined to least and most; a site that a run
+ * did not reach has 0 in it. Counts of objects and bytes decide. The allocator's costs (refills, growth) depend on
+ * which thread came first, so they are kept only if all runs agree on all of them, and are unmeasured otherwise.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -23,40 +23,40 @@
 #include "base/hash.h"
 #include "base/hash_index.h"
 
-/* Objects and bytes of a site in one run: the bounds of the estimate, or twice the number. */
+/* Objects and bytes of a site in one run: the bounds of the estimate, or twice the same number. */
 struct run_count {
 	struct gate_count objects, bytes;
 };
 
-/* Where in the source a site is. */
+/* A source position of a site. */
 struct position {
 	const char *file;
 	uint32_t line, column;
-	int64_t objects; /* of all runs */
+	int64_t objects; /* in all runs */
 };
 
-/* What a site's runs have been. */
+/* The runs of a site. */
 struct tally {
-	int64_t run[VALUE_COUNT]; /* the present run's */
-	struct interval interval; /* of the present run's objects */
+	int64_t run[VALUE_COUNT]; /* of the current run */
+	struct interval interval; /* of the current run's objects */
 	struct position *positions;
 	uint32_t position_count;
 	struct run_count *runs;
-	bool varies;	  /* by chance: gate_noise.h */
-	int run_capacity; /* runs behind those that were filled in have 0 */
+	bool varies;	  /* varies by chance, see gate_noise.h */
+	int run_capacity; /* further runs have 0 */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct gate_measurement {
 	struct gate_counts *counts;
-	struct tally *tallies; /* beside counts->sites */
+	struct tally *tallies; /* parallel to counts->sites */
 	size_t tally_capacity;
 	struct hash_index by_key; /* of sites, + 1 */
 	char directory[4096];	  /* the working one, with a slash at its end; "" where not known */
 	struct gate_count costs[VALUE_COUNT];
 	bool unsteady_costs;
-	const char *warnings[4]; /* of the first run's audit */
+	const char *warnings[4]; /* warnings of the first run's audit */
 	size_t warning_count;
 };
 
@@ -106,7 +106,7 @@ void gate_measurement_free(struct gate_measurement *measurement)
 	gate_counts_free(counts);
 }
 
-/* Sites by key */
+/* --- sites by key --- */
 
 static uint64_t hash_site(const struct gate_site *site)
 {
@@ -144,7 +144,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 	return counts->site_count - 1;
 }
 
-/* The index of the site of that key, made where there is none. */
+/* Returns the index of the site with that key, which is added if there is none. */
 static size_t site_at(struct gate_measurement *measurement, const struct gate_site *key)
 {
 	uint64_t *site =
@@ -155,9 +155,9 @@ static size_t site_at(struct gate_measurement *measurement, const struct gate_si
 	return *site - 1;
 }
 
-/* Adding runs */
+/* --- adding runs --- */
 
-/* The audit's row of a site that has something to say: the compiler's words. */
+/* Returns the audit's row of a site if it has an annotation. */
 static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
 					    const char *call)
 {
@@ -172,7 +172,7 @@ static const struct audit_row *audit_row_of(const struct audit *audit, const str
 	return NULL;
 }
 
-/* "moved to heap: x", "make([]int, n) escapes to heap": the same from -m and -m=2. */
+/* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
 static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
 {
 	static const char *const shapes[ESCAPE_KIND_COUNT] = {
@@ -192,7 +192,7 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 	snprintf(text, size, shapes[annotation->kind], annotation->subject);
 #pragma GCC diagnostic pop
 	site->annotation = text;
-	/* the last step is the one that leaves the function */
+	/* the last step is the one that makes it leave the function */
 	if (annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
 		const struct escape_flow *flow = &annotation->flows[annotation->flow_count - 1];
 
@@ -201,8 +201,8 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 }
 
 /*
- * "BenchmarkParse" of "example.com/codec.BenchmarkParse" and of its sub-benchmarks, which run on goroutines of their
- * own below "example.com/codec.BenchmarkParse.func1"; false for other functions.
+ * Finds "BenchmarkParse" in "example.com/codec.BenchmarkParse", and in its sub-benchmarks, which run on goroutines of
+ * their own below "example.com/codec.BenchmarkParse.func1". Returns false for other functions.
  */
 static bool benchmark_name(const char *function, char *name, size_t size)
 {
@@ -218,7 +218,8 @@ static bool benchmark_name(const char *function, char *name, size_t size)
 	return true;
 }
 
-/* The benchmark that a stack runs under: the outermost such function, so that helpers called so stay with their caller. */
+/* Finds the benchmark that a stack belongs to: the outermost such function, so that helpers with such a name belong to
+ * their caller. */
 static bool benchmark_of(const struct profile_stack *stack, char *name, size_t size)
 {
 	for (uint32_t i = stack->depth; i-- > 0;) {
@@ -234,8 +235,8 @@ static bool benchmark_of(const struct profile_stack *stack, char *name, size_t s
 	return false;
 }
 
-/* A file as it is the same on every machine: relative to the working directory where it is below that; else, of Go's
- * own library and of modules, from the import path on. */
+/* Returns a file's name in a form that is the same on every machine: relative to the working directory if it is below
+ * that; in Go's library and in modules, from the import path on. */
 static const char *portable_file(const struct gate_measurement *measurement, const char *file)
 {
 	static const char *const roots[] = {"/pkg/mod/", "/src/"};
@@ -271,8 +272,8 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
 }
 
-/* What the runtime keeps pools of. Whether a `go` statement or a channel operation allocates one depends on what ran
- * before, so they are the runtime's and not the program's, whoever's stack they are made on. */
+/* Types that the runtime keeps pools of. Whether a `go` statement or a channel operation allocates one depends on what
+ * ran before, so these objects belong to the runtime and not to the program, on whichever stack they are allocated. */
 static bool is_pooled(const char *type)
 {
 	static const char *const pooled[] = {"runtime.g", "*runtime.g", "runtime.m", "runtime.sudog", "runtime._defer"};
@@ -284,7 +285,7 @@ static bool is_pooled(const char *type)
 	return false;
 }
 
-/* A run being added. */
+/* The run being added. */
 struct run {
 	const struct profile *profile;
 	const struct audit *audit;
@@ -358,14 +359,14 @@ static void put_away_costs(struct gate_measurement *measurement, struct gate_sit
 		struct gate_count *count = &site->counts[i];
 		bool first = count->least == VALUE_UNMEASURED;
 
-		/* a site that earlier runs did not reach had none in them */
+		/* earlier runs that did not reach this site count as 0 */
 		measurement->unsteady_costs |= first && measurement->counts->runs && tally->run[i];
 		widen(count, tally->run[i], tally->run[i], first);
 		measurement->unsteady_costs |= !gate_count_steady(count);
 	}
 }
 
-/* Puts the present run's sums away. */
+/* Stores the current run's sums. */
 static void put_away(struct gate_measurement *measurement, const struct profile *profile,
 		     const struct estimates *estimates)
 {
@@ -390,7 +391,7 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 	}
 }
 
-/* The runtimes of a profile's processes, each once. */
+/* Collects the distinct runtimes of a profile's processes. */
 static void take_runtime(struct gate_counts *counts, const struct profile *profile)
 {
 	char text[512] = "";
@@ -417,7 +418,7 @@ const char *gate_measurement_warning(const struct gate_measurement *measurement,
 	return number < measurement->warning_count ? measurement->warnings[number] : NULL;
 }
 
-/* The main module and package of a profile's processes, where all have the same. */
+/* Takes the main module and package of a profile's processes, if all have the same. */
 static void take_module(struct gate_counts *counts, const struct profile *profile)
 {
 	const struct profile_process *first = profile->processes;
@@ -467,9 +468,9 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	audit_free(audit);
 }
 
-/* Joining runs */
+/* --- combining runs --- */
 
-/* The iterations of each run, and the fewest. */
+/* Computes the iterations of each run, and the fewest. */
 static int count_iterations(struct gate_measurement *measurement, const struct gate_normalizer *normalizer,
 			    double *iterations, struct error *error)
 {
@@ -507,8 +508,8 @@ static int64_t scaled(int64_t count, double by)
 }
 
 /*
- * The least and the most of a site's runs. Runs of other lengths are scaled to the shortest one, but for what every
- * run has the same number of: that is done once, not in each iteration.
+ * Computes the least and the most of a site's runs. Runs of different lengths are scaled to the shortest one, except
+ * for counts that are the same in every run: these happen once, not in each iteration.
  */
 static void join_runs(struct gate_site *site, struct tally *tally, int runs, const double *iterations, double least)
 {
@@ -538,7 +539,7 @@ static bool comes_first(const struct position *a, const struct position *b)
 	return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
-/* The position with the most objects stands for the site; of equals the first in the source. */
+/* The site is shown at the position with the most objects; of equals, the first in the source. */
 static void take_position(struct gate_site *site, const struct tally *tally)
 {
 	const struct position *best = tally->positions;
@@ -571,7 +572,7 @@ static void finish_costs(struct gate_measurement *measurement)
 	}
 }
 
-/* Whether a site is the standard library's bookkeeping: made once, not once an iteration. */
+/* Whether a site is the standard library's bookkeeping: allocated once, not once per iteration. */
 static bool is_bookkeeping(const struct gate_counts *counts, const struct gate_site *site)
 {
 	return gate_noise_is_bookkeeping(site->via, site->runtime_call) &&
@@ -579,7 +580,7 @@ static bool is_bookkeeping(const struct gate_counts *counts, const struct gate_s
 	       (!counts->normalize || (double)site->counts[VALUE_OBJECTS].least < counts->iterations);
 }
 
-/* Drops sites with refills or growth but no objects, and takes the library's bookkeeping out. */
+/* Drops sites with refills or growth but no objects, and removes the library's bookkeeping. */
 static void drop_unjudged(struct gate_counts *counts)
 {
 	size_t kept = 0;

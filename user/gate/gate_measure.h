@@ -10,22 +10,22 @@
 #include "gate/gate_counts.h"
 #include "profile/profile.h"
 
-/* Counts in the making, from the profiles of one or more runs of a program. */
+/* A measurement in progress: counts from the profiles of one or more runs of a program. */
 struct gate_measurement;
 /* `directory` is where the program runs, for the names of its files; NULL: the working directory. */
 struct gate_measurement *gate_measurement_new(const char *directory);
 void gate_measurement_free(struct gate_measurement *measurement); /* NULL is allowed */
-/* What the audit of the first run warned of, such as compiler output of another build; NULL behind the last. The strings
- * live as long as the measurement. */
+/* Returns a warning of the first run's audit, such as about compiler output from another build; NULL after the last.
+ * The strings live as long as the measurement. */
 const char *gate_measurement_warning(const struct gate_measurement *measurement, size_t number);
 /* Adds one run. `escape` is the compiler's output, or NULL. */
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
 			  const struct escape_output *escape, const struct audit_options *options);
-/* The counts in the making: for what a run printed of its benchmarks. */
+/* The counts in progress, to add what a run printed about its benchmarks. */
 struct gate_counts *gate_measurement_counts(struct gate_measurement *measurement);
 /*
- * After the last run: the counts, which are the caller's; the measurement is gone in either case. `normalize` is a
- * site or an expression (gate_normalize.h), or NULL. Fails where no site matches or the expression is none.
+ * Call after the last run. Returns the counts, which the caller owns; frees the measurement in any case. `normalize` is
+ * a site or an expression (gate_normalize.h), or NULL. Fails if no site matches or the expression is invalid.
  */
 struct gate_counts *gate_measurement_finish(struct gate_measurement *measurement, const char *normalize,
 					    struct error *error);

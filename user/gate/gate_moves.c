@@ -6,7 +6,7 @@
 
 #include "profile/frames.h"
 
-/* How much a row's site has more, in an iteration; less: below 0. */
+/* The growth of a row's site per iteration; negative if it shrank. */
 struct growth {
 	double objects, bytes;
 };
@@ -76,7 +76,7 @@ static const char *function_name(const char *function)
 	return dot ? dot + 1 : function;
 }
 
-/* How much speaks for it that two sites with the same counts are one. */
+/* How similar two sites with the same counts are. */
 static int likeness(const struct gate_site *before, const struct gate_site *after)
 {
 	return 8 * same_text(function_name(before->function), function_name(after->function)) +
@@ -96,7 +96,7 @@ static void mark(struct gate_row *row, const char *how)
 	row->how = how;
 }
 
-/* A new site and one that is gone, of the same counts. */
+/* Pairs a new site with one that is gone and has the same counts. */
 static void pair_new_with_gone(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
@@ -127,7 +127,8 @@ static void pair_new_with_gone(struct gate *gate)
 	}
 }
 
-/* A callee that is now part of its caller, or the other way round: one has as much more as the other had, or has. */
+/* Pairs a callee with the caller that it was inlined into, or vice versa: the growth of one equals the loss of the
+ * other. */
 static void pair_within_package(struct gate *gate, enum gate_change more, enum gate_change less, const char *how)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
@@ -145,7 +146,8 @@ static void pair_within_package(struct gate *gate, enum gate_change more, enum g
 	}
 }
 
-/* One site that became several, or several that became one: all that are left of a kind add up. */
+/* Pairs one site that became several, or several that became one: the counts of all remaining sites of a kind add up to
+ * those of the one. */
 static void pair_one_with_all(struct gate *gate, enum gate_change single, enum gate_change several, const char *how)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
@@ -176,7 +178,8 @@ static void pair_one_with_all(struct gate *gate, enum gate_change single, enum g
 	}
 }
 
-/* The same site in another file. Of several places in several files, which one is shown says nothing. */
+/* Finds sites that are now in another file. If a site has several places in several files, a change of the one shown
+ * means nothing. */
 static void find_new_files(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {

@@ -3,14 +3,14 @@
 #define ESCAPEMENT_GATE_MOVES_H
 
 /*
- * Which of a gate's new sites are old ones under another name. Sites are paired only where runtime call, type and
- * benchmark are the same and objects and bytes agree to the last one, so what is paired adds up to nothing: moving
- * never hides that the program allocates more.
+ * Finds a gate's new sites that are old ones under another name. Sites are paired only if runtime call, type and
+ * benchmark are the same, and objects and bytes agree exactly, so paired sites cancel out: a move never hides that the
+ * program allocates more.
  */
 
 #include "gate/gate.h"
 
-/* Turns rows that are moves into GATE_MOVED; a row that became another's `before` is dropped. */
+/* Changes rows that are moves into GATE_MOVED; a row that became another's `before` is removed. */
 void gate_find_moves(struct gate *gate);
 
 #endif

@@ -6,16 +6,16 @@
 
 #include "profile/frames.h"
 
-/* Functions that keep the library's books, by the start of their names. */
+/* Prefixes of functions that do the library's bookkeeping. */
 static const char *const bookkeepers[] = {
 	"sync.(*Pool).pinSlow",	   "sync.(*poolChain).", "sync.OnceFunc", "sync.OnceValue", "internal/sync.", "unique.",
 	"sync.(*Map).dirtyLocked",
 };
 
-/* Runtime calls that fill a cache of the runtime's own, once in about a thousand calls, at random. */
+/* Runtime calls that fill a cache of the runtime, at random once in about a thousand calls. */
 static const char *const caching_calls[] = {"runtime.typeAssert", "runtime.interfaceSwitch"};
 
-/* Runtime calls and functions that allocate as a hash seed or the collector has it, by the start of their names. */
+/* Prefixes of runtime calls and functions whose allocations depend on a hash seed or on the collector. */
 static const char *const varying_calls[] = {"runtime.mapassign", "runtime.growWork", "runtime.hashGrow",
 					    "internal/runtime/maps."};
 static const char *const varying_vias[] = {"sync.(*Map).", "fmt.(*buffer).", "unicode/utf8.AppendRune"};
@@ -32,7 +32,8 @@ static bool starts_with_any(const char *text, const char *const *starts, size_t 
 	return false;
 }
 
-/* "init", "init.0", "init.func1" and "glob..func1": package initialisers and the functions in package variables. */
+/* Whether the function is a package initialiser or is in a package variable: "init", "init.0", "init.func1",
+ * "glob..func1". */
 static bool is_initialiser(const char *function)
 {
 	const char *name = frames_local_name(function);
@@ -63,7 +64,7 @@ bool gate_noise_varies(const struct profile_stack *stack, const struct owner *ow
 	return false;
 }
 
-/* Four standard deviations of a count of rare independent events, or what the runs showed where that is more. */
+/* Four standard deviations of a count of rare independent events, or the range of the runs if that is larger. */
 static int64_t margin(const struct gate_count *count)
 {
 	return count_from(ceil(4 * sqrt((double)count->most + 1))) + 2 * (count->most - count->least);
@@ -85,7 +86,7 @@ void gate_noise_widen(struct gate_site *site, int runs)
 	    (runs >= 3 && gate_count_steady(objects) && objects->least > GATE_STEADY_MIN))
 		return;
 	by = margin(objects);
-	/* the tables of a map double: the next one is as large as all before it */
+	/* tables of a map double in size: the next one is as large as all before it */
 	each = objects->most > 0 ? (double)bytes->most / (double)objects->most : 0;
 	widen(objects, by);
 	widen(bytes, count_from(ceil((double)by * each)) + bytes->most / 2 + 2 * (bytes->most - bytes->least));

@@ -3,12 +3,12 @@
 #define ESCAPEMENT_GATE_NOISE_H
 
 /*
- * What makes the counts of an unchanged program differ between runs, as published tables (docs/gate.md):
+ * Why the counts of an unchanged program differ between runs, as published tables (docs/gate.md):
  *
- *   bookkeeping   objects that the standard library makes once on behalf of a line: a pool's per-processor arrays,
- *                 what a pool's New function makes, initialisers. Few; not judged, shown as one line.
+ *   bookkeeping   objects that the standard library allocates once on behalf of a line: a pool's per-processor arrays,
+ *                 what a pool's New function allocates, initialisers. Few; not judged, shown as one line.
  *   varying       sites whose counts depend on the random seed of a hash table, or on when the collector emptied a
- *                 pool. They are judged, by a range around what was counted.
+ *                 pool. They are judged by a range around what was counted.
  *
  * Everything else is judged exactly. Pure functions.
  */
@@ -19,8 +19,9 @@
 #include "profile/owner.h"
 
 enum {
-	GATE_BOOKKEEPING_MAX = 256, /* objects in a run; a site with more is a site like any other */
-	GATE_STEADY_MIN = 1000,	    /* a varying site with more objects than this, the same in three runs, is steady */
+	GATE_BOOKKEEPING_MAX = 256, /* objects in a run; a site with more is judged like any other */
+	/* a varying site with more objects than this, and the same number in three runs, is steady */
+	GATE_STEADY_MIN = 1000,
 };
 
 /* Whether a site is bookkeeping by the function that allocates and the runtime call; either may be NULL. */
@@ -29,7 +30,7 @@ bool gate_noise_is_bookkeeping(const char *via, const char *runtime_call);
 /* Whether the counts of a site vary between runs of one program. */
 bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner);
 
-/* Widens the range of a varying site's objects and bytes to what another run may count. */
+/* Widens the range of a varying site's objects and bytes to what another run might count. */
 void gate_noise_widen(struct gate_site *site, int runs);
 
 #endif

@@ -8,7 +8,7 @@
 
 enum { NESTING_MAX = 100 };
 
-/* Sums, products and parentheses of numbers. NAN where the text is none. */
+/* Evaluates sums, products and parentheses of numbers. NAN if the text is not such an expression. */
 static double sum(const char **text, int nesting);
 
 static void skip_space(const char **text)

@@ -2,16 +2,17 @@
 #ifndef ESCAPEMENT_GATE_NORMALIZE_H
 #define ESCAPEMENT_GATE_NORMALIZE_H
 
-/* What counts are divided by: the objects of a site, or an expression of numbers, "500", "20 * (8 + 1)". */
+/* What counts are divided by: the objects of a site, or the value of an expression of numbers, "500", "20 * (8 +
+ * 1)". */
 
 #include "base/error.h"
 
 struct gate_normalizer {
-	const char *site; /* a function, a glob of functions or packages, or FILE:LINE; NULL: `number` it is */
+	const char *site; /* a function, a glob of functions or packages, or FILE:LINE; NULL: `number` is used */
 	double number;	  /* whole, from 1 on */
 };
 
-/* `text` NULL: by 1. The normalizer refers to the text. */
+/* Parses `text`; NULL: divide by 1. The normalizer refers to the text. */
 int gate_normalizer_parse(const char *text, struct gate_normalizer *normalizer, struct error *error);
 
 #endif

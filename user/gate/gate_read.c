@@ -10,7 +10,7 @@
 #include "gate/gate_measure.h"
 #include "profile/pprof.h"
 
-/* Whether a file is JSON: a baseline; pprof files begin with gzip's mark or a field's. */
+/* Whether a file is JSON, and so a baseline: pprof files begin with the magic number of gzip, or with a field. */
 static bool is_json(const char *path)
 {
 	FILE *stream = fopen(path, "re");
@@ -29,12 +29,12 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	const struct audit_options options = {0};
 	struct gate_measurement *measurement;
 	struct gate_counts *counts;
-	/* the words of the command line are not kept apart in a profile */
+	/* a profile does not store the arguments of the command line separately */
 	char *program = profile->target ? memory_text_of(profile->target, strcspn(profile->target, " ")) : NULL;
 	const char *const words[] = {program, NULL};
 
 	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {
-		error_set(error, STATUS_USAGE, "'%s' measures no objects of sites (rate 0)", path);
+		error_set(error, STATUS_USAGE, "'%s' has no objects by site (it was recorded at rate 0)", path);
 		free(program);
 		return NULL;
 	}

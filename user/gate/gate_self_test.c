@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "gate/gate.h"
 
-/* The row at which the least is allowed, of those that the policy judges. */
+/* Returns the judged row at which the policy allows the least. */
 static const struct gate_row *strictest(const struct gate *gate, const struct policy *policy)
 {
 	const struct gate_row *best = NULL;
@@ -28,7 +28,8 @@ static const struct gate_row *strictest(const struct gate *gate, const struct po
 	return best;
 }
 
-/* Objects that the benchmark or program of the row needs to be worse as a whole: what it is below the limit by, and one. */
+/* The number of objects that the row's benchmark or program lacks to be worse as a whole: its distance to the limit,
+ * plus one. */
 static int64_t more_of_sum(const struct gate *gate, const struct gate_row *row, const struct policy *policy)
 {
 	const char *benchmark = gate_row_site(row)->benchmark;
@@ -45,7 +46,7 @@ static int64_t more_of_sum(const struct gate *gate, const struct gate_row *row, 
 	return 1;
 }
 
-/* Objects and bytes of the site just above what is allowed. */
+/* Sets objects and bytes of the site just above what is allowed. */
 static void inject(const struct gate *gate, const struct policy *policy, const struct gate_row *row,
 		   struct gate_site *site, char *description, size_t size)
 {

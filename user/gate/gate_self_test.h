@@ -7,9 +7,9 @@
 #include "gate/policy.h"
 
 /*
- * Proves that the gate can fail: puts one more object than the policy allows at one site of what was measured, the
- * strictest judged and steady one, and sees whether the gate fails there. 0 where it does; else an error that says why not.
- * `description` tells what was done; at least 512 bytes.
+ * Proves that the gate can fail: adds one object more than the policy allows at one measured site, the strictest that
+ * is judged and steady, and checks that the gate fails there. Returns 0 if it does; else an error that says why not.
+ * `description` receives what was done; at least 512 bytes.
  */
 int gate_self_test(const struct gate_counts *before, const struct gate_counts *after, const struct policy *policy,
 		   char *description, size_t size, struct error *error);

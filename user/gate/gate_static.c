@@ -6,7 +6,8 @@
 #include "escape/escape_functions.h"
 #include "gate/gate_static.h"
 
-/* "example.com/m.foo" of a function literal too, or the file where functions are not known. */
+/* Writes the declared function, "example.com/m.foo", for a function literal too; or the file if functions are
+ * unknown. */
 static void name_place(const struct escape_annotation *annotation, bool by_function, char *text, size_t size)
 {
 	const char *package = annotation->package ? annotation->package : "";
@@ -18,7 +19,7 @@ static void name_place(const struct escape_annotation *annotation, bool by_funct
 		snprintf(text, size, "%s", annotation->file);
 }
 
-/* The compiler numbers its temporaries through a function: the numbers say nothing. */
+/* Copies a subject without the numbers of temporaries, which any edit of a function may change. */
 static void copy_subject(char *to, size_t size, const char *subject)
 {
 	static const char temporary[] = ".autotmp_";
@@ -46,7 +47,8 @@ static void add(struct gate_counts *counts, const struct escape_annotation *anno
 	site->function = gate_counts_string(counts, text);
 	copy_subject(text, sizeof(text), annotation->subject);
 	site->type = gate_counts_string(counts, text);
-	/* "moved to heap" and "escapes to heap" are one fact in two words: no annotation, which would tell them apart */
+	/* "moved to heap" (of a variable) and "escapes to heap" (of an expression) are the same fact; an annotation
+	 * would distinguish them */
 	snprintf(text, sizeof(text),
 		 annotation->kind == ESCAPE_MOVED_TO_HEAP ? "moved to heap: %s" : "%s escapes to heap",
 		 annotation->subject);
@@ -59,7 +61,7 @@ static void add(struct gate_counts *counts, const struct escape_annotation *anno
 	site->counts[VALUE_BYTES] = (struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 }
 
-/* Sums neighbours of one key. */
+/* Sums adjacent sites with one key. */
 static void merge(struct gate_counts *counts)
 {
 	size_t kept = 0;

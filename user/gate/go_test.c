@@ -24,7 +24,7 @@ static bool has_flag(char *const *words, const char *flag)
 	return false;
 }
 
-/* Programs that start others, one of which may be go test. */
+/* Whether the program starts other programs, of which one may be go test. */
 static bool starts_others(const char *word)
 {
 	static const char *const names[] = {"make", "gmake", "sh",   "bash", "dash",  "env",  "nice",
@@ -95,7 +95,7 @@ void go_test_line(struct gate_counts *counts, const char *line)
 		return;
 	memcpy(name, line, length);
 	name[length] = 0;
-	/* the number of processors, which only some machines have */
+	/* the suffix for the number of processors, which is missing on one processor */
 	while (length > 1 && strchr("0123456789", name[length - 1]))
 		length--;
 	if (name[length] && name[length - 1] == '-')

@@ -3,7 +3,7 @@
 #define ESCAPEMENT_GO_TEST_H
 
 /*
- * `go test` as the program to measure, however it is spelt: its command line as a gate needs it, and what it prints of
+ * `go test` as the program to measure, in any spelling: its command line as a gate needs it, and its output about
  * benchmarks.
  */
 
@@ -13,17 +13,17 @@
 #include "gate/gate_counts.h"
 
 /*
- * The command line as a gate runs it, NULL-terminated; the caller frees the array and not its words. If a `go test` is
- * among the words ("env A=1 go -C dir test"), -count=1 is added (a result from go's cache would measure nothing), and with
- * -bench also -benchmem and, where the user gave none, -benchtime=100x: counts need a fixed number of iterations. A flag
- * that the user gave stays as it is. A script or make may run go test as well: for these the same goes into GOFLAGS of
- * this process's environment.
+ * Returns the command line as a gate runs it, NULL-terminated; the caller frees the array but not its words. If it
+ * contains a `go test` ("env A=1 go -C dir test"), -count=1 is added (a result from go's cache would measure nothing),
+ * and with -bench also -benchmem and, unless the user gave one, -benchtime=100x, because counts need a fixed number of
+ * iterations. Flags that the user gave are not changed. A script or make may run go test as well: for these, the same
+ * flags are added to GOFLAGS in this process's environment.
  */
 char **go_test_command(char **words);
 
 /*
- * Takes one line of the program's output: "BenchmarkParse-2  100  105 ns/op  16 B/op  1 allocs/op" is noted. Other lines
- * are passed over.
+ * Reads one line of the program's output. "BenchmarkParse-2 100 105 ns/op 16 B/op 1 allocs/op" is recorded; other lines
+ * are ignored.
  */
 void go_test_line(struct gate_counts *counts, const char *line);
 

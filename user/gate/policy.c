@@ -34,7 +34,7 @@ void policy_clear(struct policy *policy)
 	policy_init(policy);
 }
 
-/* "5%", "12"; of bytes also "4k". */
+/* Parses an amount: "5%", "12"; for bytes also "4k". */
 static int parse_amount(const char *text, bool bytes, struct policy_limit *limit)
 {
 	char *end;
@@ -62,7 +62,7 @@ static int parse_amount(const char *text, bool bytes, struct policy_limit *limit
 	return 0;
 }
 
-/* "objects=1%", "bytes=4k", "5%" */
+/* Parses a limit: "objects=1%", "bytes=4k", "5%". */
 static int parse_limit(const char *text, struct policy_rule *rule, struct error *error)
 {
 	for (int value = 0; value < POLICY_VALUES; value++) {
@@ -83,9 +83,8 @@ static int parse_limit(const char *text, struct policy_rule *rule, struct error 
 				 "percentage of both",
 				 text);
 	if (!strchr(text, '%'))
-		return error_set(error, STATUS_USAGE,
-				 "of what is '%s'? say objects=%s, bytes=%s, or give a percentage of both", text, text,
-				 text);
+		return error_set(error, STATUS_USAGE, "'%s' needs a unit: objects=%s, bytes=%s or %s%%", text, text,
+				 text, text);
 	for (int value = 0; value < POLICY_VALUES; value++) {
 		if (parse_amount(text, false, &rule->limits[value]))
 			return error_set(error, STATUS_USAGE, "invalid percentage '%s'", text);
@@ -93,7 +92,7 @@ static int parse_limit(const char *text, struct policy_rule *rule, struct error 
 	return 0;
 }
 
-/* Adds a rule; takes `glob` over. `limits` is changed: its words, parted by any of `separators`. */
+/* Adds a rule and takes ownership of `glob`. Modifies `limits`, whose words are separated by any of `separators`. */
 static int add_rule(struct policy *policy, char *glob, char *limits, const char *separators, struct error *error)
 {
 	struct policy_rule rule = {.glob = glob};
@@ -158,13 +157,13 @@ static int take_runs(struct policy *policy, char *rest, struct error *error)
 static int take_normalize(struct policy *policy, char *rest, struct error *error)
 {
 	if (!*rest)
-		return error_set(error, STATUS_USAGE, "normalize by what? give a site or an expression");
+		return error_set(error, STATUS_USAGE, "normalize needs a site or an expression");
 	free(policy->normalize);
 	policy->normalize = memory_text(rest);
 	return 0;
 }
 
-/* "objects=0", "bytes/call=1k" */
+/* Parses a contract's limit: "objects=0", "bytes/call=1k". */
 static int parse_contract_limit(const char *text, struct policy_contract *contract, struct error *error)
 {
 	static const char per_call[] = "/call";
@@ -211,7 +210,7 @@ int policy_under(struct policy *policy, const char *text, struct error *error)
 	}
 	if (!limits) {
 		error_set(error, STATUS_USAGE,
-			  "under what limit? give a function and objects=N or bytes=N: 'main.handle objects=0'");
+			  "under needs a function and a limit, objects=N or bytes=N: 'main.handle objects=0'");
 		goto failed;
 	}
 	policy->contracts = memory_resize(policy->contracts, policy->contract_count + 1, sizeof(*policy->contracts));
@@ -237,7 +236,7 @@ static int take_strict(struct policy *policy, char *rest, struct error *error)
 	return 0;
 }
 
-/* "[GLOB] LIMIT...": the first word is a glob unless it is a limit. */
+/* Parses "[GLOB] LIMIT...": the first word is a glob unless it is a limit. */
 static int take_tolerance(struct policy *policy, char *rest, struct error *error)
 {
 	size_t length = strcspn(rest, " \t");
@@ -255,7 +254,7 @@ static const struct {
 	{"under", take_under}, {"normalize", take_normalize}, {"tolerance", take_tolerance},
 };
 
-/* Takes white space and a comment off a line's ends. */
+/* Removes a comment, and white space at both ends of a line. */
 static char *trim(char *line)
 {
 	char *comment = strchr(line, '#');
@@ -322,13 +321,13 @@ bool policy_glob(const char *glob, const char *function)
 		return true;
 	if (!function)
 		return false;
-	/* Without a pathname's rules: a '*' matches slashes, so that "example.com/codec*" is all below it too. */
+	/* Without FNM_PATHNAME a '*' matches slashes, so "example.com/codec*" also matches everything below it. */
 	if (strcmp(glob, function) == 0 || fnmatch(glob, function, FNM_NOESCAPE) == 0)
 		return true;
 	return frames_package(function, package, sizeof(package)) && fnmatch(glob, package, FNM_NOESCAPE) == 0;
 }
 
-/* The last rule that matches and speaks of the value; NULL if there is none. */
+/* Returns the last matching rule that limits the value; NULL if there is none. */
 static const struct policy_rule *rule_in_force(const struct policy *policy, const char *function,
 					       enum policy_value value)
 {

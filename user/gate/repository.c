@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Cuts the last component off; false at the root. */
+/* Removes the last component; returns false at the root. */
 static bool go_up(char *directory)
 {
 	char *slash = strrchr(directory, '/');

@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 /*
- * The path of a source file from the root of the repository, as code scanning and annotations want it. The root is
- * GITHUB_WORKSPACE, or the nearest directory above the working one that has a .git. `file` is absolute, or relative to the
- * working directory. False if the repository does not have the file; then `path` is "". Outside of any repository every
- * relative path is taken as it is.
+ * Determines the path of a source file relative to the root of the repository, for code scanning and annotations. The
+ * root is GITHUB_WORKSPACE, or the nearest directory above the working directory that has a .git. `file` is absolute,
+ * or relative to the working directory. Returns false, with an empty `path`, if the file is not in the repository.
+ * Outside of any repository, every relative path is accepted unchanged.
  */
 bool repository_path(const char *file, char *path, size_t size);
 

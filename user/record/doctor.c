@@ -14,7 +14,7 @@
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* Each check fills a finding whose subject is set and whose state is DOCTOR_OK. */
+/* Each check fills in a finding, of which the subject is set and the state is DOCTOR_OK. */
 typedef void check_function(int pid, struct doctor_finding *finding);
 
 static void set(struct doctor_finding *finding, enum doctor_state state, const char *detail, const char *advice)
@@ -112,7 +112,7 @@ static void check_multi(int pid, struct doctor_finding *finding)
 		set(finding, DOCTOR_OK, "attaches", "");
 	else if (capable(CAP_SYS_ADMIN))
 		set(finding, DOCTOR_DEGRADED, "not in this kernel: perf uprobes are used",
-		    "slower, and felt by every process that runs the same file: kernel 6.6 has uprobe.multi");
+		    "slower, and slows down every process that runs the same file: kernel 6.6 has uprobe.multi");
 	else
 		set(finding, DOCTOR_MISSING, "not in this kernel, or not permitted",
 		    "without it attaching needs CAP_SYS_ADMIN: run as root");

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_DOCTOR_H
 
 /*
- * What this machine, this user and one process can support, and the one thing to do where they cannot. Only looks:
- * attaches nothing.
+ * Finds out what this machine, this user and one process support, and what to do if they do not. Attaches nothing
+ * permanently.
  */
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 enum doctor_state {
 	DOCTOR_OK,
-	DOCTOR_DEGRADED, /* works, with a limit that `advice` names */
+	DOCTOR_DEGRADED, /* works, with a limitation that `advice` names */
 	DOCTOR_MISSING,	 /* recordings fail */
 };
 
@@ -20,12 +20,12 @@ struct doctor_finding {
 	const char *subject; /* "kernel", "uprobe.multi", … */
 	enum doctor_state state;
 	char detail[1024]; /* what was found */
-	char advice[512];  /* what to do; "" where nothing */
+	char advice[512];  /* what to do; "" if nothing */
 };
 
 enum { DOCTOR_FINDINGS_MAX = 16 };
 
-/* Fills `findings` (DOCTOR_FINDINGS_MAX of them) and returns their number. `pid` 0: the machine only. */
+/* Fills in `findings` (at most DOCTOR_FINDINGS_MAX) and returns their number. `pid` 0: only the machine. */
 size_t doctor_examine(int pid, struct doctor_finding *findings);
 
 #endif

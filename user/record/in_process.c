@@ -21,7 +21,7 @@
 
 enum {
 	POLL_MS = 20,
-	/* for a program that was asked to end, as in a session */
+	/* for a program that was asked to end; the same as in session.c */
 	GRACE_MS = 3000,
 	END_ALL_GRACE_MS = 300,
 	TERM_GRACE_MS = 300,
@@ -58,7 +58,8 @@ static int grace_ms(const struct session_options *options)
 	return options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
 }
 
-/* Until it ends; asks it to when the time is up or a signal came, and gives up some time later. Whether it has ended. */
+/* Waits until the program ends. Asks it to end when the time is up or a signal came, and stops waiting some time later.
+ * Returns whether it has ended. */
 static bool wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
 {
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), asked = 0;
@@ -71,7 +72,7 @@ static bool wait_for(pid_t pid, const struct session_options *options, struct se
 		int signal = options->stop ? *options->stop : 0;
 
 		if ((signal || over) && !result->asked) {
-			if (signal >= 0) /* else the terminal has sent it */
+			if (signal >= 0) /* otherwise the terminal has sent the signal to the program too */
 				kill(pid, signal ? signal : SIGTERM);
 			result->asked = true;
 			asked = now;
@@ -103,7 +104,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Adds what one process left. Whether it is complete; without `result` being 0 it was not even a record. */
+/* Adds the recording that one process wrote. Returns whether it is complete. `result` stays nonzero if it was not a
+ * recording at all. */
 static bool read_one(struct profile *profile, const char *path, int *result, struct error *error)
 {
 	const struct profile_process *process;
@@ -121,7 +123,7 @@ static bool read_one(struct profile *profile, const char *path, int *result, str
 	return false;
 }
 
-/* Reads what the processes left in the directory. */
+/* Reads the recordings that the processes wrote into the directory. */
 static int read_all(struct profile *profile, const char *directory, struct error *error)
 {
 	struct dirent **entries;

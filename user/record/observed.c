@@ -14,17 +14,17 @@
 
 enum {
 	SNAPSHOT_TRIES = 400,
-	SNAPSHOT_TRIES_MIN = 8, /* on a machine that keeps us waiting */
+	SNAPSHOT_TRIES_MIN = 8, /* even on a machine on which we have to wait for a CPU */
 	RELIEVE_ROWS = 4096,
 	BAD_POINTER_TRIES = 3,
 	BAD_POINTER_NS = 2 * 1000 * 1000,
-	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to look for an instant at which both sides agree */
+	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to try for an instant at which both sides agree */
 };
 
 /*
- * Reads the runtime's counters. -1 where the process's memory is gone, or another program's, or refused. Pointers that
- * lead nowhere may be those of a process that has just become another program, or of an array that was just replaced:
- * only if they stay like that is the process refused.
+ * Reads the runtime's counters. Returns -1 if the process's memory is gone, belongs to another program, or was refused.
+ * Pointers that lead nowhere may be those of a process that has just become another program, or of an array that was
+ * just replaced; the process is refused only if they stay like that.
  */
 static int read_counters(struct observed *observed, struct heap_counters *counters)
 {
@@ -49,7 +49,7 @@ static int read_counters(struct observed *observed, struct heap_counters *counte
 	}
 }
 
-/* One reading of both sides. -1 as read_counters(). */
+/* Reads both sides once. Returns -1 like read_counters(). */
 static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 {
 	struct event_class_totals before[SPAN_CLASSES];
@@ -66,7 +66,7 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 	return 0;
 }
 
-/* Takes the reading of which the two sides agree best. */
+/* Takes the reading with the best agreement of both sides. */
 static void snapshot_take(struct observed *observed, struct snapshot *best)
 {
 	int64_t deadline = monotonic_ns() + SNAPSHOT_NS;
@@ -90,7 +90,7 @@ static void adjust(struct observed *observed, bool on)
 		observed->runtime->ops->adjust(observed->runtime, observed->target, on);
 }
 
-/* What the kernel's verifier refuses is not measured, and that is said. */
+/* Loads the programs. Warns about values that are not measured because the verifier rejects their program. */
 static int load_programs(struct collector *collector, struct runtime *runtime, const struct probe_set *probes,
 			 struct profile *profile, struct error *error)
 {
@@ -102,8 +102,7 @@ static int load_programs(struct collector *collector, struct runtime *runtime, c
 		return 0;
 	runtime->unmeasured |= lack.values;
 	runtime->rows_unmeasured |= lack.values;
-	profile_warn(profile,
-		     "the verifier of this kernel refuses the BPF program %s (%s): what it counts is not measured",
+	profile_warn(profile, "this kernel's verifier rejects the BPF program %s (%s): what it counts is not measured",
 		     lack.program, lack.reason);
 	return 0;
 }
@@ -254,8 +253,8 @@ static void add_rows(struct observed *observed, const struct event_store *store)
 }
 
 /*
- * Over the time between the two snapshots: what the events told, and what they had not told yet at the end but had at
- * the start, against what the runtime says.
+ * Compares over the time between the two snapshots: what events reported, plus what they had not reported yet at the
+ * end, minus the same at the start, with the runtime's counters.
  */
 static void add_check(struct observed *observed, struct profile_process *process)
 {
@@ -295,7 +294,8 @@ static void release(struct observed *observed)
 	free(observed);
 }
 
-/* The process as a recording at the sampler's rate would have it: its totals by class are those of the counters. */
+/* Adds the process as a recording at the sampler's rate would have it: its totals by class are those of the
+ * counters. */
 static struct profile_process *add_beside(struct observed *observed, const struct profile_process *exact)
 {
 	struct profile_process *process, copy = *exact;
@@ -333,12 +333,12 @@ int observed_finish(struct observed *observed)
 			profile_warn(profile,
 				     "process %d (%s) ended before its counters could be read: there is no check%s",
 				     observed->target->pid, observed->target->comm,
-				     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
+				     observed->rate == 1 ? "" : ", and totals lack what no event had reported yet");
 		if (observed->rate != 1)
 			profile->totals_exact = false;
 	}
 	if (error) {
-		process->lost_events = add_saturated(process->lost_events, 1); /* of which nobody knows how many */
+		process->lost_events = add_saturated(process->lost_events, 1); /* an unknown number, counted as one */
 		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid,
 			     process->comm, strerror(-error));
 	}

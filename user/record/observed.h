@@ -3,8 +3,8 @@
 #define ESCAPEMENT_OBSERVED_H
 
 /*
- * One process under observation, from its first probe to its share of the profile: attach, snapshots of counters at
- * both ends, rows. Owned by a session, which decides when.
+ * One observed process, from its first probe to its part of the profile: attaching, snapshots of the counters at both
+ * ends, rows. Owned by a session, which decides when each step happens.
  */
 
 #include <stdbool.h>
@@ -15,13 +15,13 @@
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* The runtime's counters, and the events that had been counted at the same instant. */
+/* The runtime's counters, and the events counted at the same instant. */
 struct snapshot {
 	bool taken;
 	int64_t taken_ns; /* CLOCK_MONOTONIC */
-	int64_t bound;	  /* objects by which the two may disagree about the instant */
+	int64_t bound;	  /* objects by which the two may differ because they are not from exactly the same instant */
 	struct heap_counters counters;
-	struct event_class_totals events[SPAN_CLASSES]; /* inside and outside */
+	struct event_class_totals events[SPAN_CLASSES]; /* both `inside` and `outside` */
 };
 
 struct observed {
@@ -34,49 +34,49 @@ struct observed {
 	volatile struct event_process *sums;
 	uint32_t slot;
 	int64_t rate;
-	bool replaced; /* the process has become another program (exec): nothing is left to be read at the end */
-	bool mixed;    /* other rows of this process are of another rate than its */
+	bool replaced; /* the process has become another program (exec), so nothing can be read at the end */
+	bool mixed;    /* the process has other rows with another rate */
 	struct snapshot start, latest, end;
 	struct live_rows *live; /* live.h; NULL before the first view of it */
 };
 
 /*
- * Attaches to the process and begins to record. `from_first_instruction`: nothing of it has run yet, so its counters
- * start at zero. Takes target and runtime over, on failure too.
+ * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
+ * start at zero. Takes ownership of target and runtime, also on failure.
  */
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, struct error *error);
 
-/* Changes in the process what was asked to be changed, as soon as it has come that far. */
+/* Makes the requested changes in the process as soon as it is ready for them. */
 void observed_adjust(struct observed *observed);
 
-/* While the process lives: remembers what its rows will need, and reads its counters in case it is killed. */
+/* Call while the process lives: reads what its rows will need, and its counters in case it is killed. */
 void observed_tick(struct observed *observed);
 
-/* Ends the recording of a process whose memory is still there. */
+/* Ends the recording of a process whose memory still exists. */
 void observed_stop(struct observed *observed);
 
-/* How long one observation of a process had ended when the next of the same began, and what it allocated in between. */
+/* The time between two observations of the same process, and what it allocated meanwhile. */
 struct observed_gap {
 	double ms;
 	int64_t objects;
 };
 
-/* False where not both instants are known. */
+/* Returns false unless both instants are known. */
 bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap);
 
-/* Takes the probes away. After observed_stop(), or when the process was killed without it. */
+/* Removes the probes. Call after observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);
 
-/* Adds the detached process and its rows to the profile, and frees. -errno where rows are left in the slot. */
+/* Adds the detached process and its rows to the profile, and frees it. Returns -errno if rows are left in the slot. */
 int observed_finish(struct observed *observed);
 
-/* Whether the process's memory holds what its runtime never writes, so that nothing about it can be trusted: fills the
- * error, which names the process and the field. */
+/* Whether the process's memory contains what its runtime never writes, so that nothing about it can be trusted. Then
+ * sets the error, which names the process and the field. */
 bool observed_is_refused(const struct observed *observed, struct error *error);
 
-/* In the place of observed_finish(): drops the detached process's rows, and frees. */
+/* Used instead of observed_finish(): drops the detached process's rows, and frees it. */
 int observed_discard(struct observed *observed);
 
 #endif

@@ -12,13 +12,13 @@
 #include "target/procfs.h"
 
 enum {
-	LOOKS = 3,	 /* in a row */
-	MIN_HITS = 1000, /* a look; fewer cannot hurt anybody */
+	LOOKS = 3,	 /* consecutive measurements */
+	MIN_HITS = 1000, /* per measurement; fewer have no noticeable cost */
 	CALIBRATION_HITS = 2000,
 };
 
-/* In units of a hit whose program does nothing: a hit with its program, and what each frame of its stack adds. Measured
- * at 1.1 to 1.3, and at 0.025 (Go) to 0.06 (libgoalloc; make bench-probes, bench-go). */
+/* The cost of a hit with its program, and of each frame of its stack, in units of a hit whose program does nothing.
+ * Measured as 1.1 to 1.3, and 0.025 (Go) to 0.06 (libgoalloc); see make bench-probes, bench-go. */
 static const double hit_factor = 1.2, frame_factor = 0.035;
 
 static int64_t process_ns(int pid)
@@ -28,7 +28,7 @@ static int64_t process_ns(int pid)
 	return clock_getcpuclockid(pid, &clock) ? 0 : clock_ns(clock);
 }
 
-/* How long the process's threads have waited for a CPU. 0 where the kernel does not tell. */
+/* Returns how long the process's threads have waited for a CPU. 0 if the kernel does not report it. */
 static int64_t waited_ns(int pid)
 {
 	size_t count;
@@ -47,13 +47,13 @@ static int64_t waited_ns(int pid)
 	return sum;
 }
 
-/* Where the kernel stops us when we measure. */
+/* The instruction that is probed for the measurement. */
 static __attribute__((noinline, noclone)) void hit_site(void)
 {
 	__asm__ volatile("nop");
 }
 
-/* Offset of hit_site() in our executable. */
+/* Finds the offset of hit_site() in our executable. */
 static int find_offset(struct dl_phdr_info *image, size_t size, void *offset)
 {
 	uintptr_t address = (uintptr_t)hit_site - image->dlpi_addr;
@@ -68,7 +68,7 @@ static int find_offset(struct dl_phdr_info *image, size_t size, void *offset)
 	return 1; /* the executable comes first */
 }
 
-/* Nanoseconds of a hit whose program finds no process for it, and so does nothing; 0 where it cannot be measured. */
+/* Measures the nanoseconds of a hit whose program finds no process, and so does nothing; 0 if that is impossible. */
 static double measure_hit(struct collector *collector)
 {
 	struct probe_set probes = {0};
@@ -125,7 +125,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		overhead->above = 0;
 		return false;
 	}
-	/* of one CPU: what it neither used nor wanted and did not get, others being there first */
+	/* the share of one CPU that it neither used nor waited for */
 	overhead->waited_ns = waited_ns(overhead->pid);
 	waited = before.waited_ns < 0 ? 0 : (double)(overhead->waited_ns - before.waited_ns);
 	idle = fmax(0, (double)(overhead->wall_ns - before.wall_ns) - used - waited);

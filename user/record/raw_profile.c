@@ -25,10 +25,11 @@ struct site {
 struct reader {
 	struct profile *profile;
 	struct profile_process *process; /* NULL before its record */
-	struct target target; /* its mappings; the process is ours, whose root directory its files are opened in */
-	struct address_space *space; /* made at the first row */
+	/* has its mappings; the process is this one, in whose root directory its files are opened */
+	struct target target;
+	struct address_space *space; /* created at the first row */
 	struct site *sites;
-	int64_t counted; /* objects, by the library's own counters */
+	int64_t counted; /* objects according to the library's own counters */
 	bool ended;
 };
 
@@ -68,7 +69,8 @@ static int read_map(struct reader *reader, const char *text)
 		   &at) < 3 ||
 	    !at)
 		return -1;
-	/* A file that is gone has no symbols; the rows stay. Nor has what is no file: opening a pipe would wait for a writer. */
+	/* A missing file has no symbols, but its rows are kept. Only regular files are opened, because opening a pipe
+	 * would wait for a writer. */
 	mapping.inode = stat(text + at, &status) == 0 && S_ISREG(status.st_mode) ? status.st_ino : 1;
 	mapping.path = memory_text(text + at);
 	target->mappings = memory_resize(target->mappings, target->mapping_count + 1, sizeof(*target->mappings));
@@ -105,7 +107,7 @@ static int read_site(struct reader *reader, const char *text)
 static const char *const kind_names[] = GOALLOC_RECORDED_KINDS;
 enum { KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };
 
-/* The profile's values that COUNT and BYTES of a row are; VALUE_COUNT: BYTES is not used. */
+/* The profile's values for COUNT and BYTES of a row; VALUE_COUNT: BYTES is not used. */
 static const struct {
 	enum profile_value count, bytes;
 } kinds[KINDS] = {
@@ -180,7 +182,7 @@ static int read_heap(struct reader *reader, const char *text)
 {
 	int64_t grows, bytes;
 
-	/* a first growth that no allocation made, before the recording, is not in the rows */
+	/* the first growth, which no allocation caused, precedes the recording and is in no row */
 	return sscanf(text, "%" SCNd64 " %" SCNd64, &grows, &bytes) < 2 ||
 	       grows < reader->process->totals[VALUE_HEAP_GROWS];
 }
@@ -221,7 +223,7 @@ static int read_record(struct reader *reader, char *line)
 	return -1;
 }
 
-/* The first line: the format's name and a version that we know. */
+/* Reads the first line: the format's name, and a version that must be known. */
 static int read_version(const char *line, const char *path, struct error *error)
 {
 	int version, at = 0;
@@ -236,14 +238,14 @@ static int read_version(const char *line, const char *path, struct error *error)
 	return 0;
 }
 
-enum { LINE_SIZE = 64 << 10 }; /* two file names and a stack of SITE_STACK_MAX addresses fit twice */
+enum { LINE_SIZE = 64 << 10 }; /* twice the length of two file names and a stack of SITE_STACK_MAX addresses */
 
 static int read_lines(struct reader *reader, FILE *stream, const char *path, struct error *error)
 {
 	char *line = memory_allocate(LINE_SIZE), *end;
 	int number = 0, result = 0;
 
-	/* a last line without an end was being written */
+	/* an incomplete last line was still being written */
 	while (!result && !reader->ended && fgets(line, LINE_SIZE, stream)) {
 		end = strchr(line, '\n');
 		if (!end && strlen(line) + 1 < LINE_SIZE)
@@ -277,7 +279,7 @@ static void finish(struct reader *reader)
 	if (reader->ended)
 		process->check = (struct profile_check){true, "goalloc counters", reader->counted,
 							process->totals[VALUE_OBJECTS] - reader->counted, 0};
-	else /* nobody knows how many */
+	else /* their number is unknown */
 		process->lost_events = add_saturated(process->lost_events, 1);
 	if (reader->space && process->executable)
 		process->build_id =

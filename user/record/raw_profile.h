@@ -3,8 +3,8 @@
 #define ESCAPEMENT_RAW_PROFILE_H
 
 /*
- * Reads the file that a libgoalloc program writes about itself (goalloc_recording.h is its format) and adds it to a
- * profile, which then has what a recording through the program's probes would have.
+ * Reads the file that a libgoalloc program writes about itself (goalloc_recording.h has its format) and adds it to a
+ * profile, with the contents that a recording through the program's probes would have.
  */
 
 #include "base/error.h"
@@ -12,8 +12,8 @@
 
 /*
  * Adds the process that wrote the file. Symbols come from its executable and libraries, which must still be at the
- * paths that the file names. Returns 0, -1 with an error, or 1 with an error if the file is not complete: then its
- * records have been added, and the process counts as one that lost events.
+ * paths in the file. Returns 0, -1 with an error, or 1 with an error if the file is incomplete: then its records have
+ * been added, and the process counts as one that lost events.
  */
 int raw_profile_read(struct profile *profile, const char *path, struct error *error);
 

@@ -25,9 +25,9 @@
 
 enum {
 	POLL_MS = 100,
-	POLL_ALL_MS = 10,	/* at rate 1: the maps must not fill up in between */
-	TICK_MS = 1000,		/* between readings of rows and counters, in case the target is killed */
-	SINK_SAMPLES = 1 << 15, /* kept in memory, where the options have a sink */
+	POLL_ALL_MS = 10,	/* at rate 1, because the maps must not fill up in between */
+	TICK_MS = 1000,		/* between readings of rows and counters, which are needed if the target is killed */
+	SINK_SAMPLES = 1 << 15, /* samples kept in memory, if the options have a sink */
 	GRACE_MS = 3000,	/* for a program that was asked to end */
 	END_ALL_GRACE_MS = 300, /* the same if nothing may outlive the recording: its last allocations do not matter */
 	VIEWS_COMPARED = 3,	/* of the last views the cheapest says what one costs: others had new names */
@@ -41,12 +41,12 @@ struct session {
 	struct collector *collector;
 	struct launch *launch;
 	struct observed *observed[EVENT_SLOTS];
-	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there: no other's slot any more */
+	bool spoiled[EVENT_SLOTS]; /* rows of a process are left there, so the slot is not used again */
 	int observed_count, observed_ever;
-	uint32_t rows_unmeasured; /* bit per enum profile_value: what some process's rows lack */
-	int sampled;		  /* processes whose objects something tells */
+	uint32_t rows_unmeasured; /* one bit per enum profile_value that the rows of some process lack */
+	int sampled;		  /* processes whose objects are reported */
 	struct {
-		int count, pid; /* pid: of the first of them */
+		int count, pid; /* pid: the first of them */
 		char comm[32];
 		const char *why;
 	} unsampled;
@@ -60,9 +60,9 @@ struct session {
 	uint64_t views;
 	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
-	int64_t started_ms, asked_ms; /* asked: when we asked the program to end; 0: not */
-	struct rlimit descriptors;    /* as they were before */
-	struct error error;	      /* why the last process could not be observed */
+	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
+	struct rlimit descriptors;    /* the limit before */
+	struct error error;	      /* reason why the last process could not be observed */
 };
 
 static int64_t now_ms(void)
@@ -87,7 +87,7 @@ static struct observed **slot_of(struct session *session, int pid)
 	return NULL;
 }
 
-/* Nothing tells what a process allocates where, at this rate. */
+/* Notes a process whose allocations by site are not reported at this rate. */
 static void note_unsampled(struct session *session, const struct target *target, const struct runtime *runtime)
 {
 	session->sampled += !runtime->unsampled;
@@ -98,7 +98,7 @@ static void note_unsampled(struct session *session, const struct target *target,
 	snprintf(session->unsampled.comm, sizeof(session->unsampled.comm), "%s", target->comm);
 }
 
-/* Ends the observation of a process that is refused, as if it had never begun. */
+/* Ends the observation of a refused process, as if it had never begun. */
 static void discard(struct session *session, struct observed **slot)
 {
 	observed_detach(*slot);
@@ -109,8 +109,8 @@ static void discard(struct session *session, struct observed **slot)
 }
 
 /*
- * Observes a process where it has a runtime that we know. Returns 1 when observed, 0 when it has none (yet), -1 when
- * it has one but cannot be observed; the error says why in both.
+ * Observes a process if it has a known runtime. Returns 1 if it is observed, 0 if it has no runtime (yet), -1 if it has
+ * one but cannot be observed; in the last two cases the error says why.
  */
 static int observe(struct session *session, int pid, bool from_first_instruction)
 {
@@ -158,8 +158,8 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 }
 
 /*
- * A process of the program that should have been observed and is not: what it allocates is missing, so that the
- * recording has lost something, of which nobody knows how much.
+ * Records that a process of the program could not be observed: its allocations are missing, so that the recording has
+ * an unknown loss.
  */
 static void miss(struct session *session, int pid)
 {
@@ -177,7 +177,7 @@ static void miss(struct session *session, int pid)
 			     session->error.text);
 }
 
-/* `replaced`: the process has become another program. */
+/* Ends the observation of a process. `replaced`: it has become another program. */
 static void finish(struct session *session, struct observed **slot, bool replaced)
 {
 	int pid = (*slot)->target->pid;
@@ -211,7 +211,7 @@ static bool is_named(int pid, const char *glob)
 	return named;
 }
 
-/* Whether that process is one to observe. */
+/* Whether the process is to be observed. */
 static bool is_wanted(const struct session *session, int pid)
 {
 	const struct session_options *options = session->options;
@@ -265,7 +265,7 @@ static void on_ended(void *context, int pid, int wait_status)
 
 	if (!slot)
 		return;
-	(*slot)->target->gone = wait_status >= 0; /* else it may map the same files again */
+	(*slot)->target->gone = wait_status >= 0; /* otherwise it may map the same files again */
 	finish(context, slot, wait_status < 0);
 }
 
@@ -282,7 +282,7 @@ static int attach_process(struct session *session, struct error *error)
 {
 	int pid = session->options->pid;
 
-	/* before anything else: from here on the number means this process, and its end is noticed */
+	/* first of all: from here on the number cannot be reused unnoticed, and its end is noticed */
 	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (session->pidfd < 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: %s", pid,
@@ -295,7 +295,8 @@ static int attach_process(struct session *session, struct error *error)
 	return 0;
 }
 
-/* After its exec neither counters nor stacks mean what they did; the new image is observed from now on. */
+/* Call after an exec of the process that we attached to: counters and stacks have changed their meaning, so the new
+ * image is observed from now on. */
 static void follow_image(struct session *session)
 {
 	struct observed **slot = session->launch ? NULL : slot_of(session, session->options->pid);
@@ -323,8 +324,8 @@ static bool wait_for_events(struct session *session)
 	return session->launch ? launch_step(session->launch) : !(files[0].revents & POLLIN);
 }
 
-/* The program gets the signal that we got, or SIGTERM when time is up; it has some time to end by itself, so that its last
- * allocations count and its counters can be read. True when that time is over. */
+/* Passes on the signal that we got, or sends SIGTERM when the time is up. The program has some time to end by itself,
+ * so that its last allocations count and its counters can be read. Returns true when that time is over. */
 static bool ask_to_end(struct session *session, int signal)
 {
 	int grace_ms = session->options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
@@ -354,7 +355,7 @@ static int64_t events_seen(struct session *session)
 	return events;
 }
 
-/* What the brake goes to; 0 where there is nothing coarser. */
+/* Returns the next coarser rate; 0 if there is none. */
 static int64_t coarser_rate(int64_t rate)
 {
 	const int64_t coarsest = 512 << 10;
@@ -373,7 +374,7 @@ static const struct observed *other_than(const struct session *session, const st
 	return session->observed[i];
 }
 
-/* Ends the recording of the process and begins another one at a coarser depth, into the same profile. */
+/* Ends the recording of the process and begins another one at a coarser rate, into the same profile. */
 static void brake(struct session *session, double percent)
 {
 	struct observed **slot = slot_of(session, session->options->pid);
@@ -387,9 +388,9 @@ static void brake(struct session *session, double percent)
 	if (!coarser) {
 		profile_warn(session->profile,
 			     "at %.1f s probe hits cost about %.0f %% of the process's CPU, more than "
-			     "--max-overhead %g; there is no coarser depth than this",
+			     "--max-overhead %g; there is no coarser rate",
 			     seconds, percent, session->options->max_overhead);
-		session->overhead.pid = 0; /* said once */
+		session->overhead.pid = 0; /* warned only once */
 		return;
 	}
 	profile_warn(session->profile,
@@ -404,11 +405,11 @@ static void brake(struct session *session, double percent)
 		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
 	else if (observed_gap(stopped, other_than(session, stopped), &gap))
 		profile_warn(session->profile,
-			     "what was allocated in the %.0f ms between the two depths is missing: at "
+			     "what was allocated in the %.0f ms between the two rates is missing: at "
 			     "most %lld objects",
 			     gap.ms, (long long)gap.objects);
 	session->profile->totals_exact = false;
-	finish(session, slot, false); /* last: it takes its time */
+	finish(session, slot, false); /* last, because it takes a while */
 	overhead_begin(&session->overhead, session->options->pid);
 }
 
@@ -425,7 +426,8 @@ static void watch_overhead(struct session *session)
 		brake(session, percent);
 }
 
-/* Every process takes some descriptors. The program has started by now, with the limit as it was. */
+/* Raises the limit of descriptors, because every process needs some. The program has started by now, with the old
+ * limit. */
 static void raise_descriptor_limit(struct session *session)
 {
 	struct rlimit raised;
@@ -436,7 +438,7 @@ static void raise_descriptor_limit(struct session *session)
 	setrlimit(RLIMIT_NOFILE, &raised);
 }
 
-/* Once in a while, `readings`: of rows and counters. */
+/* Periodic work. `readings`: also read rows and counters. */
 static void tick(struct session *session, bool readings)
 {
 	for (int i = 0; i < EVENT_SLOTS; i++) {
@@ -450,7 +452,7 @@ static void tick(struct session *session, bool readings)
 	}
 }
 
-/* A process that we attached to may turn out, on the way, to be one that cannot be measured. */
+/* Whether no process is left to observe: a process that we attached to may have been refused meanwhile. */
 static bool nothing_left(const struct session *session)
 {
 	return !session->launch && !session->observed_count;
@@ -496,7 +498,7 @@ static void run(struct session *session)
 	while (!nothing_left(session) && wait_for_events(session)) {
 		int64_t now = now_ms(), elapsed = now - session->started_ms;
 		bool over = options->duration > 0 && (double)elapsed >= options->duration * 1e3;
-		bool out_of_memory = memory_is_low(); /* what is left is for writing what was measured */
+		bool out_of_memory = memory_is_low(); /* the rest of the memory is needed to write the results */
 		int signal = options->stop ? *options->stop : 0;
 		bool view;
 
@@ -543,7 +545,7 @@ static void describe(struct session *session)
 	profile->target = profile_command(profile, options->argv);
 }
 
-/* Of several processes. One process has rows of one kind, also where they are not at all times the same. */
+/* Whether some of several processes are sampled. A single process always has rows of one kind. */
 static bool some_are_sampled(const struct session *session)
 {
 	return session->launch && session->sampled && session->unsampled.count;
@@ -554,8 +556,7 @@ static void warn_unsampled(const struct session *session)
 	static const char ways_out[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
 
 	if (some_are_sampled(session)) {
-		profile_drop_unmeasured(
-			session->profile); /* rows of refills: as estimates of objects they would say 0 */
+		profile_drop_unmeasured(session->profile); /* rows have refills: as estimates of objects they */
 		profile_warn(session->profile,
 			     "%s, process %d (%s), so nothing samples its objects; %d of %d processes are such: "
 			     "what they allocated is in the totals, not in the rows; %s",
@@ -563,8 +564,8 @@ static void warn_unsampled(const struct session *session)
 			     session->unsampled.count, session->unsampled.count + session->sampled, ways_out);
 	} else if (session->unsampled.count)
 		profile_warn(session->profile,
-			     "%s, so nothing samples its objects: rows show refills, which are no fair share "
-			     "where a program allocates in a rhythm; %s",
+			     "%s, so nothing samples its objects: rows count refills, which are not proportional to "
+			     "allocations; %s",
 			     session->unsampled.why, ways_out);
 }
 
@@ -583,8 +584,8 @@ static void describe_rows(struct session *session, struct profile *profile)
 }
 
 /*
- * A program that was asked to end and did not is ended with all that it started. What it left when it ended by itself
- * (daemons, say) is ended, or goes on and is named.
+ * A program that was asked to end but did not is killed, with everything that it started. What it left behind when it
+ * ended by itself (such as daemons) is either killed, or continues and is named in a warning.
  */
 static void end_program(struct session *session)
 {
@@ -627,7 +628,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	follow_image(session);
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (session->observed[i]) {
-			/* a process that we attached to may just have ended: then nothing can be read any more */
+			/* a process that we attached to may just have ended; then nothing can be read any more */
 			observed_stop(session->observed[i]);
 			finish(session, &session->observed[i], false);
 		}
@@ -642,7 +643,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 			     "%d process%s became another program (exec) before counters could be read: there is "
 			     "no check%s",
 			     session->replaced, session->replaced == 1 ? "" : "es",
-			     profile->rate == 1 ? "" : ", and totals lack what no event had told yet");
+			     profile->rate == 1 ? "" : ", and totals lack what no event had reported yet");
 	if (session->unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
 			     session->unobserved);
@@ -669,7 +670,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 	session->options = options;
 	session->rate = options->rate;
 	session->pidfd = -1;
-	if (options->pid) { /* before BPF: the likelier mistakes have the clearer errors */
+	if (options->pid) { /* checked before BPF, because the more likely mistakes have clearer errors */
 		struct target *target = target_open(options->pid, error);
 
 		if (!target)

@@ -3,11 +3,11 @@
 #define ESCAPEMENT_SESSION_H
 
 /*
- * A recording: finds the runtimes of its processes, attaches, lets them run, and makes a profile of what was counted.
+ * A recording: finds the runtimes of its processes, attaches, lets them run, and makes a profile of the counts.
  *
- * The recording of a process is exact at its edges: probes are attached first; then its own counters are read between
- * two readings of the events' sums, again and again until these two agree or a bound remains; the same at the end.
- * Events are told apart by the `recording` flag of the process's slot, so rows hold the time between exactly.
+ * The recording of a process has exact ends: first the probes are attached; then the process's own counters are read
+ * between two readings of the events' sums, repeatedly until both sides agree or a bound remains; and the same at the
+ * end. The `recording` flag of the process's slot separates events, so rows contain exactly the time in between.
  */
 
 #include <signal.h>
@@ -21,8 +21,8 @@
 
 struct session_progress {
 	double seconds;
-	int processes;	/* observed at this moment */
-	int64_t events; /* objects (or bytes' worth of events) seen so far */
+	int processes;	/* currently observed */
+	int64_t events; /* objects (or the equivalent in events) seen so far */
 };
 
 /* A recording that goes on. */
@@ -39,22 +39,26 @@ struct session_options {
 	int pid; /* > 0: attach to this process; 0: start argv */
 	char *const *argv;
 	int64_t rate;
-	double duration;     /* seconds; 0: until the target ends or `stop` is raised */
-	bool follow;	     /* observe the children of argv too */
-	double max_overhead; /* share of a process's CPU (overhead.h) that probe hits may cost before the recording goes to
-			      * a coarser depth by itself; 0: any. Of a process that was attached to only */
+	double duration; /* seconds; 0: until the target ends or `stop` is raised */
+	bool follow;	 /* observe the children of argv too */
+	/* for a process that we attached to: share of its CPU time (overhead.h) that probe hits may cost before the
+	 * recording switches to a coarser rate; 0: no limit */
+	double max_overhead;
 	const char
-		*only; /* of argv and its children: those whose executable's base name matches this glob; NULL: all */
-	const char *const *functions; /* of the program, whose calls are counted (Go only); `function_count` of them */
+		/* observe only those of argv and its children whose executable's base name matches this glob; NULL:
+		 * all */
+		*only;
+	const char *const *functions; /* `function_count` functions of the program whose calls are counted (Go only) */
 	size_t function_count;	      /* at most EVENT_CALLS */
-	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
+	bool go_tests;		      /* of the processes of a `go test`, observe only the test binaries */
 	bool no_stacks;		      /* count by site and type only */
-	bool end_all;		      /* nothing that argv started may outlive the recording; else it is named */
-	bool enable_sampler; /* turn Go's own sampler on where it is off: the one thing that is written into a target */
+	/* kill everything that argv started at the end of the recording; otherwise a warning names it */
+	bool end_all;
+	bool enable_sampler; /* turn on Go's own sampler if it is off: the only write to a target */
 	/*
-	 * At rate 1: record the events of a Go program's own sampler too. Their samples carry the sampler's rate in their keys,
-	 * and each process comes twice, the second time with the totals that a recording at that rate would have. For
-	 * measuring estimates against what they estimate; no reader of profiles expects it.
+	 * At rate 1: also record the events of a Go program's own sampler. Their samples have the sampler's rate in
+	 * their keys, and each process occurs twice, the second time with the totals that a recording at that rate
+	 * would have. For comparing estimates with exact counts; readers of profiles do not expect it.
 	 */
 	bool sampler_beside;
 	bool verbose;
@@ -77,20 +81,21 @@ struct session_options {
 	 * "detached", "symbolized". */
 	void (*phase)(void *context, const char *phase, int pid, double milliseconds);
 	void *context;
-	profile_sink *sink; /* may be NULL: gets samples that are too many for memory; those left are in the profile */
+	/* may be NULL: receives samples if there are too many for memory; the rest are in the profile */
+	profile_sink *sink;
 	void *sink_context;
 };
 
 enum { VIEW_SHARE = 200 };
 
 struct session_result {
-	bool started;	 /* argv was run and has ended */
-	int wait_status; /* its wait status then */
-	bool asked;	 /* it ended after we had asked it to */
+	bool started;	 /* argv was executed and has ended */
+	int wait_status; /* its wait status, if it has */
+	bool asked;	 /* it ended because we asked it to */
 };
 
 /*
- * Records. NULL with an error where nothing could be measured. Blocks SIGCHLD meanwhile when it starts a program.
+ * Records. Returns NULL with an error if nothing could be measured. Blocks SIGCHLD meanwhile if it starts a program.
  * Call it from one thread only.
  */
 struct profile *session_record(const struct session_options *options, struct session_result *result,
