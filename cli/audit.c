@@ -63,8 +63,7 @@ static int understand(const struct arguments *arguments, struct request *request
 	}
 	if (!arguments->escape)
 		return error_set(error, STATUS_USAGE,
-				 "no compiler output: give --escape FILE, made by "
-				 "go build -gcflags=-m=2 ./... 2> FILE");
+				 "no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE");
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;
@@ -195,16 +194,16 @@ static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-",
 
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
-	 "what the compiler said: the output of go build -gcflags=-m=2", NULL},
+	 "compiler output of go build -gcflags=-m=2", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &given.source,
-	 "where the compiler ran: its relative paths start there, and the source is looked for there (default: .)",
+	 "directory in which the compiler ran: the base of its relative paths, and of source files (default: .)",
 	 NULL},
-	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here", NULL},
-	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "how to write it", audit_format_names},
+	{'o', "output", "FILE", OPTION_STRING, &given.output, "output file", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "output format", audit_format_names},
 	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
-	 "print this source file with what each line allocates and what the compiler said of it", NULL},
+	 "print this source file with the allocations of each line and the compiler's messages about it", NULL},
 	{0, "advice", NULL, OPTION_FLAG, &given.advice,
-	 "what causes each row of the work list, what people do about it, and the command that proves it (text, JSON)",
+	 "the cause of each row of the work list, common remedies, and the command that proves one (text, JSON)",
 	 NULL},
 	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
@@ -213,31 +212,29 @@ static const struct option_row rows[] = {
 	 "only rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen or stack; may be "
 	 "given several times (default: text all that allocate, else all)",
 	 NULL},
-	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "rows of at least N objects", NULL},
-	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "rows of at least so many bytes", NULL},
-	{0, "package", "GLOB", OPTION_STRING, &given.package, "rows of these packages", NULL},
-	{0, "function", "GLOB", OPTION_STRING, &given.function, "rows of these functions, or inlined into them", NULL},
+	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "only rows of at least N objects", NULL},
+	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "only rows of at least SIZE bytes", NULL},
+	{0, "package", "GLOB", OPTION_STRING, &given.package, "only rows in these packages", NULL},
+	{0, "function", "GLOB", OPTION_STRING, &given.function, "only rows in these functions, or inlined into them", NULL},
 	{0, "top", "N", OPTION_INTEGER, &given.top,
 	 "at most N rows of each verdict; 0: all (default: text the 20 costliest rows of all verdicts, else all)",
 	 NULL},
-	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "greatest first by", audit_sort_names},
+	{0, "sort", "KEY", OPTION_CHOICE, &given.sort, "sort by this value, greatest first", audit_sort_names},
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects, or :bytes>50M); may be given several times", NULL},
 	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
 	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
 	 NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
-	 "files below FROM are files below TO, if the program was built elsewhere; may be given several times", NULL},
-	{0, NULL, NULL, NULL, NULL, "what to record, unless a profile is given", NULL},
+	 "files below FROM are the files below TO, for a program that was built elsewhere; may be given several times", NULL},
+	{0, NULL, NULL, NULL, NULL, "what to record, if no profile is given", NULL},
 	RECORDING_ROWS(given.recording),
 	{0},
 };
 
 static const struct option_usage usage = {
 	.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
-	.description = "Sets what a program allocates beside what the Go compiler said about it: which of the things "
-		       "that escape cost most, which never allocate, and what allocates although the compiler says "
-		       "nothing, or the opposite. A heap profile of Go's own runtime/pprof will do as PROFILE.",
+	.description = "Compares what a program allocates with what the Go compiler said about it: which of the values that escape cost most, which never allocate, and what allocates although the compiler says nothing, or the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
 		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
 		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"

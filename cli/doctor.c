@@ -14,16 +14,15 @@ static int run(int argc, char **argv)
 	int64_t pid = 0;
 	int format = 0;
 	const struct option_row rows[] = {
-		{'p', "pid", "PID", OPTION_INTEGER, &pid, "examine this process too", NULL},
-		{0, "name", "NAME", OPTION_STRING, &name, "examine the only process of that name too", NULL},
-		{0, "format", "FORMAT", OPTION_CHOICE, &format, "how to write it", formats},
+		{'p', "pid", "PID", OPTION_INTEGER, &pid, "also examine this process", NULL},
+		{0, "name", "NAME", OPTION_STRING, &name, "also examine the only process of that name", NULL},
+		{0, "format", "FORMAT", OPTION_CHOICE, &format, "output format", formats},
 		{0},
 	};
 	const struct option_usage usage = {
 		.synopsis = "doctor [OPTIONS] [-p PID | --name NAME]",
 		.description =
-			"Says what this machine and this process can support, and the one thing to do where they cannot. "
-			"Exits with 3 where recordings would fail.",
+			"Reports what this machine and a process support, and what to do if they do not. Exits with 3 if recordings would fail.",
 		.examples = "  escapement doctor\n  escapement doctor -p 1234\n",
 		.rows = rows,
 	};

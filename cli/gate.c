@@ -276,9 +276,9 @@ static int run(int argc, char **argv)
 		 "packages that own allocations, by import path (default: the program's main module); may be given again",
 		 NULL},
 		{0, "escape", "FILE", OPTION_STRING, &measured.escape,
-		 "output of go build -gcflags=-m=2: tells sites of one function apart, and why they allocate", NULL},
+		 "output of go build -gcflags=-m=2: distinguishes sites of one function, and says why they allocate", NULL},
 		{0, "normalize", "SITE|EXPR", OPTION_STRING, &measured.normalize,
-		 "count in an iteration: divide by the objects of a site (FUNCTION, GLOB or FILE:LINE) or a number",
+		 "count per iteration: divide by the objects of a site (FUNCTION, GLOB or FILE:LINE) or a number",
 		 NULL},
 		{0, "rate", "SIZE", OPTION_BYTES, &measured.recording.rate,
 		 "mean bytes between samples; 1: every allocation, exactly", NULL},
@@ -293,7 +293,7 @@ static int run(int argc, char **argv)
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		GATE_JUDGE_ROWS(measured.settings),
 		{0, "self-test", NULL, OPTION_FLAG, &measured.self_test,
-		 "prove that the gate can fail: put one more object into the measurement, exit with 0 if that is caught",
+		 "prove that the gate can fail: add one object to the measurement, exit with 0 if the gate catches it",
 		 NULL},
 		{0, NULL, NULL, 0, NULL, "output", NULL},
 		GATE_OUTPUT_ROWS(measured.settings),
@@ -305,9 +305,7 @@ static int run(int argc, char **argv)
 			    "       escapement gate compare [OPTIONS] OLD NEW\n"
 			    "       escapement gate accept --baseline FILE --reason TEXT PROFILE SITE...",
 		.description =
-			"Measures every allocation of a program by site, and fails (1) where a site allocates more objects or "
-			"bytes than the baseline and the policy allow. Exits with 3 where nothing could be measured or the "
-			"program failed, with 4 where events were lost. The program's standard output goes to standard error.",
+			"Measures every allocation of a program by site, and exits with 1 if a site allocates more objects or bytes than the baseline and the policy allow. Exits with 3 if nothing could be measured or the program failed, with 4 if events were lost. The program's standard output goes to standard error.",
 		.examples = "  escapement gate --under 'main.handle' objects=0 -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json --update -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json -- ./prog args\n"

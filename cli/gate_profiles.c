@@ -48,7 +48,7 @@ int gate_compare_run(int argc, char **argv)
 	const char *normalize = NULL;
 	const struct option_row rows[] = {
 		GATE_JUDGE_ROWS(settings),
-		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count in an iteration; see gate --help",
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count per iteration; see gate --help",
 		 NULL},
 		GATE_OUTPUT_ROWS(settings),
 		{0},
@@ -56,7 +56,7 @@ int gate_compare_run(int argc, char **argv)
 	const struct option_usage usage = {
 		.synopsis = "gate compare [OPTIONS] OLD NEW",
 		.description =
-			"Compares two recorded profiles (or baselines) as a gate does. Exits with 1 where NEW has more.",
+			"Compares two recorded profiles (or baselines) as a gate does. Exits with 1 if NEW has more.",
 		.examples = "  escapement record --rate 1 -o old.pb.gz -- ./prog-old args\n"
 			    "  escapement record --rate 1 -o new.pb.gz -- ./prog-new args\n"
 			    "  escapement gate compare old.pb.gz new.pb.gz\n"

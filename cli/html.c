@@ -29,7 +29,7 @@ static struct settings given = {.path = "escapement.pb.gz", .output = "report.ht
 
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
-	 "what the compiler said, the output of go build -gcflags=-m=2: adds verdicts, reasons and flows", NULL},
+	 "compiler output of go build -gcflags=-m=2: adds verdicts, reasons and flows", NULL},
 	{0, "diff", "OLD", OPTION_STRING, &given.before, "compare with this older profile", NULL},
 	{0, "source", "DIRECTORY", OPTION_STRING, &given.source,
 	 "look for source files with relative names here (default: the working directory)", NULL},
@@ -42,7 +42,7 @@ static const struct option_usage usage = {
 	.synopsis = "html [OPTIONS] [PROFILE]",
 	.description =
 		"Makes one self-contained page of a profile (default: escapement.pb.gz): a work list that can be "
-		"sorted, searched and opened, a flame graph, and size classes. The page loads nothing from anywhere.",
+		"sorted, searched and opened, a flame graph, and size classes. The page loads nothing from the network.",
 	.examples = "  escapement html escapement.pb.gz\n"
 		    "  escapement html --escape m2.txt -o report.html escapement.pb.gz\n"
 		    "  escapement html --diff old.pb.gz -o change.html new.pb.gz\n",
@@ -111,7 +111,7 @@ static int run(int argc, char **argv)
 	if (first < 0)
 		return options_status(first);
 	if (argc - first > 1) {
-		error_set(&error, STATUS_USAGE, "one profile at a time: '%s' is one too many", argv[first + 1]);
+		error_set(&error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
 		return cli_fail(&error);
 	}
 	if (first < argc)

@@ -41,7 +41,7 @@ static void print_help(FILE *stream)
 		fprintf(stream, "  %-10d", cli_statuses[i].number);
 		options_print_wrapped(stream, cli_statuses[i].meaning, 12, 12);
 	}
-	fputs("\n'escapement help COMMAND' says more, with examples.\n", stream);
+	fputs("\nsee 'escapement help COMMAND' for details and examples\n", stream);
 }
 
 enum { MESSAGE_MAX = 16 << 10 };

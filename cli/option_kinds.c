@@ -55,7 +55,7 @@ static int take_strings(const struct option_row *row, const char *value)
 
 static int take_integer(const struct option_row *row, const char *value)
 {
-	return quantity_count(value, row->target) ? bad_value(row, value, "a whole number, not negative") : 0;
+	return quantity_count(value, row->target) ? bad_value(row, value, "a non-negative integer") : 0;
 }
 
 static void show_integer(const struct option_row *row, FILE *stream)
@@ -84,7 +84,7 @@ static int take_number(const struct option_row *row, const char *value)
 	double number = strtod(value, &end);
 
 	if (end == value || *end || !(number >= 0) || number > 1e15)
-		return bad_value(row, value, "a number, not negative");
+		return bad_value(row, value, "a non-negative number");
 	*(double *)row->target = number;
 	return 0;
 }

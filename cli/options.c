@@ -40,7 +40,7 @@ static const struct option_kind quiet = {take_quiet, NULL}, verbose = {take_verb
 
 const struct option_row options_common[] = {
 	{'q', "quiet", NULL, &quiet, NULL, "no progress and no warnings", NULL},
-	{'v', "verbose", NULL, &verbose, NULL, "say more, libraries' own messages too", NULL},
+	{'v', "verbose", NULL, &verbose, NULL, "print more, including the messages of libraries", NULL},
 	{'h', "help", NULL, &help, NULL, "print this help", NULL},
 	{0},
 };

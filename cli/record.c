@@ -19,9 +19,9 @@ static int run(int argc, char **argv)
 		 NULL},
 		RECORDING_ROWS(recording),
 		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,
-		 "without BPF and privileges: the program is on libgoalloc, which counts (rate 1)", NULL},
+		 "without BPF and privileges: the program must use libgoalloc, which records itself (rate 1)", NULL},
 		{0, "raw", "FILE", OPTION_STRING, &raw,
-		 "run nothing: take what a libgoalloc program that ran with GOALLOC_PROFILE=FILE wrote", NULL},
+		 "run nothing: convert what a libgoalloc program wrote that ran with GOALLOC_PROFILE=FILE", NULL},
 		{0},
 	};
 	const struct option_usage usage = {

@@ -61,7 +61,7 @@ static int choose_target(struct recording *recording, int argc, char **argv, int
 	if (!separator && first < argc && recording->pid && !argv[first][strspn(argv[first], "0123456789")])
 		return error_set(
 			error, STATUS_USAGE,
-			"-p takes one process, and '%s' is a second one (several have that name?): give one PID",
+			"-p takes one process, but '%s' is a second one (do several have that name?): give one PID",
 			argv[first]);
 	if (!separator && first < argc)
 		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);

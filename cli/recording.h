@@ -49,7 +49,7 @@ struct recording {
 		.rate = 512 << 10, .max_overhead = 10 \
 	}
 
-#define RECORDING_USER_HELP "run the program as this user (default: who called sudo; root stays root only if named)"
+#define RECORDING_USER_HELP "run the program as this user (default: the user who called sudo; name root to stay root)"
 
 /* Rows for a command's option table. */
 #define RECORDING_ROWS(r)                                                                                              \
@@ -75,7 +75,7 @@ struct recording {
 	"end the recording after that time, such as 10, 10s or 1m (a program started here is asked to end by " \
 	"SIGTERM; default: until Ctrl-C, or until the program ends)"
 #define RECORDING_OVERHEAD_HELP                                                                              \
-	"with -p: when probe hits cost more than that share of the process's CPU, go to a coarser rate; 0: " \
+	"with -p: if probe hits cost more than this share of the process's CPU, switch to a coarser rate; 0: " \
 	"never"
 #define RECORDING_STACKS_HELP "count by allocation site and type only, Go programs by type only: cheaper"
 #define RECORDING_SAMPLER_HELP                                                                                \

@@ -65,15 +65,15 @@ static const struct option_row rows[] = {
 	{0, "focus", "FUNCTION", OPTION_STRING, &chosen.selection.focus,
 	 "only stacks with this function: encoding/json.Unmarshal, json.Unmarshal or a glob", NULL},
 	{0, "callers", "FUNCTION", OPTION_STRING, &chosen.selection.callers,
-	 "who calls this function, and what is allocated below each call", NULL},
+	 "list the callers of this function, and what is allocated below each call", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.format,
-	 "how to write it; folded (for flame graphs) and speedscope are of stacks", report_format_names},
+	 "output format; folded (for flame graphs) and speedscope show stacks", report_format_names},
 	{0, "top", "N", OPTION_INTEGER, &chosen.top, "show the N greatest rows; 0: all (default: 30 in text, else all)",
 	 NULL},
 	{0, "sort", "VALUE", OPTION_CHOICE, &chosen.sort,
-	 "greatest first by, and what folded stacks count (default: bytes if measured, else refills)",
+	 "sort by this value, greatest first, and count it in folded stacks (default: bytes if measured, else refills)",
 	 profile_value_options},
-	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "write here", NULL},
+	{'o', "output", "FILE", OPTION_STRING, &chosen.output, "output file", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &chosen.color, "colours", terminal_color_choices},
 	{0},
 };
@@ -99,16 +99,16 @@ static int understand(struct settings *settings, int argc, char **argv, int firs
 	bool of_stacks = settings->format == REPORT_FOLDED || settings->format == REPORT_SPEEDSCOPE;
 
 	if (argc - first > 1)
-		return error_set(error, STATUS_USAGE, "one profile at a time: '%s' is one too many", argv[first + 1]);
+		return error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
 	if (first < argc)
 		settings->path = argv[first];
 	if (of_stacks && ((settings->by != UNSET && settings->by != BY_STACK) || settings->selection.callers))
-		return error_set(error, STATUS_USAGE, "--format %s is of stacks: %s%s does not go with it",
+		return error_set(error, STATUS_USAGE, "--format %s shows stacks: it does not go with %s%s",
 				 report_format_names[settings->format],
 				 settings->selection.callers ? "--callers" : "--by ",
 				 settings->selection.callers ? "" : report_by_names[settings->by]);
 	if (settings->by != UNSET && settings->selection.callers)
-		return error_set(error, STATUS_USAGE, "--callers groups by caller: --by %s does not go with it",
+		return error_set(error, STATUS_USAGE, "--callers groups by caller: it does not go with --by %s",
 				 report_by_names[settings->by]);
 	if (settings->selection.callers)
 		settings->by = BY_CALLER;

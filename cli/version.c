@@ -40,7 +40,7 @@ static int run(int argc, char **argv)
 	static const char *const formats[] = {"text", "json", NULL};
 	int format = 0, oldest = 0, newest = 0, first;
 	const struct option_row rows[] = {
-		{0, "format", "FORMAT", OPTION_CHOICE, &format, "how to write it", formats},
+		{0, "format", "FORMAT", OPTION_CHOICE, &format, "output format", formats},
 		{0},
 	};
 	const struct option_usage usage = {

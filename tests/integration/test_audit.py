@@ -148,7 +148,7 @@ def test_costs_alone_leave_objects_unmeasured_and_say_so(t):
     contains(document["warnings"][0], "does not measure the objects of lines")
     done = t.escapement("audit", "--escape", output("1.24"), profile)
     contains(done.stderr, "a line without refills may have allocated all the same")
-    contains(done.stdout, "refills, objects of lines not measured")
+    contains(done.stdout, "refills, objects by line not measured")
 
 
 def test_rows_are_filtered_and_sorted_as_asked(t):

@@ -72,8 +72,7 @@ static int parse_limit(const char *text, struct policy_rule *rule, struct error 
 			continue;
 		if (parse_amount(text + length + 1, value == POLICY_BYTES, &rule->limits[value]))
 			return error_set(error, STATUS_USAGE,
-					 "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a "
-					 "number, not negative",
+					 "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a non-negative number",
 					 text + length + 1, profile_values[policy_values[value]].key);
 		return 0;
 	}

@@ -27,8 +27,8 @@ static const struct {
 		 "The compiler says that this does not escape, and it was seen to allocate: too large or of "
 		 "variable size for the stack, or the compiler output is from another build."},
 	[AUDIT_UNANNOTATED] =
-		{"note", "Allocates without a word of the compiler",
-		 "Allocates, and the compiler output says nothing of the line: append or map growth, string "
+		{"note", "Allocates without a compiler message",
+		 "Allocates, and the compiler output says nothing about the line: append or map growth, string "
 		 "building, a call of the runtime."},
 	[AUDIT_NOT_COVERED] = {"note", "Calls code that allocates",
 			       "Calls a function that allocates in a package that the compiler output does not cover."},
@@ -250,7 +250,7 @@ static void add_message(cJSON *result, const struct audit_row *row)
 		add_format(message, "text", "%s: %s. %s allocated %" PRId64 " objects, %" PRId64 " bytes here%s%s%s.",
 			   audit_verdict_name(row->verdict), audit_row_words(row), function, row->values[VALUE_OBJECTS],
 			   row->values[VALUE_BYTES], row->callee ? ", by " : "", row->callee ? row->callee : "",
-			   row->shared ? "; which of them is not known" : "");
+			   row->shared ? "; which of them is unknown" : "");
 }
 
 static void add_result(cJSON *results, const struct audit *audit, const struct audit_row *row,

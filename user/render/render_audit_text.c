@@ -236,7 +236,7 @@ static void print_what(const struct page *page, const struct audit_row *row)
 	uint32_t own = row->annotation_count - row->linked_count;
 
 	if (row->shared)
-		print_wrapped(page, INDENT, text_of("one or more of these, which cannot be told apart:"));
+		print_wrapped(page, INDENT, text_of("one or more of these, it is unknown which:"));
 	for (uint32_t i = 0; i < own; i++) {
 		const struct escape_annotation *annotation = row->annotations[i];
 		bool elsewhere = annotation->line != row->site.line || annotation->file != row->file;
@@ -286,7 +286,7 @@ static void print_row(const struct page *page, const struct audit_row *row)
 		print_wrapped(page, INDENT,
 			      text_of("between %s and %s objects (95 %%)%s", terminal_number(low, row->objects_low),
 				      terminal_number(high, row->objects_high),
-				      row->tiny_unknown ? " + tiny ones, not known" : ""));
+				      row->tiny_unknown ? " + an unknown number of tiny ones" : ""));
 	print_who(page, row);
 	print_what(page, row);
 	if (page->options->advice)
@@ -453,7 +453,7 @@ static void print_head(const struct page *page)
 
 	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
 		print_wrapped(page, 0,
-			      text_of("%s refills, objects of lines not measured%s%s",
+			      text_of("%s refills, objects by line not measured%s%s",
 				      terminal_number(objects, audit->totals[VALUE_REFILLS]),
 				      profile->target ? ": " : "", profile->target ? profile->target : ""));
 	else if (profile->rows_exact)

@@ -108,7 +108,7 @@ void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const stru
 			"them all.\n",
 			left_out);
 	if (gate->after->normalize) {
-		fputs("\nCounts are in an iteration: divided by ", stream);
+		fputs("\nCounts are per iteration: divided by ", stream);
 		text_put(stream, TEXT_MARKDOWN, gate->after->normalize);
 		fputs(".\n", stream);
 	}

@@ -144,7 +144,7 @@ void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_s
 	free(sums);
 	render_gate_rows(stream, gate, style);
 	if (gate->after->normalize)
-		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
+		fprintf(stream, "per iteration: counts are divided by '%s'\n", gate->after->normalize);
 	print_unjudged(stream, "outside of the program's own code", gate->before->outside, gate->after->outside);
 	print_unjudged(stream, "the library's bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
 	fprintf(stream, "%s%s%s\n", gate->failed ? colors->red : colors->green, gate_summary(summary, gate, style),
