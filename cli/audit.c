@@ -62,8 +62,9 @@ static int understand(const struct arguments *arguments, struct request *request
 		request->filter.verdicts |= 1U << verdict;
 	}
 	if (!arguments->escape)
-		return error_set(error, STATUS_USAGE,
-				 "no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE");
+		return error_set(
+			error, STATUS_USAGE,
+			"no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE");
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;
@@ -193,18 +194,15 @@ static int combine(int found, int measured)
 static struct arguments given = {.recording = RECORDING_DEFAULTS, .output = "-", .sort = VALUE_BYTES, .top = UNSET};
 
 static const struct option_row rows[] = {
-	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
-	 "compiler output of go build -gcflags=-m=2", NULL},
+	{'e', "escape", "FILE", OPTION_STRING, &given.escape, "compiler output of go build -gcflags=-m=2", NULL},
 	{'C', "directory", "DIR", OPTION_STRING, &given.source,
-	 "directory in which the compiler ran: the base of its relative paths, and of source files (default: .)",
-	 NULL},
+	 "directory in which the compiler ran: the base of its relative paths, and of source files (default: .)", NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "output file", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &given.format, "output format", audit_format_names},
 	{0, "annotate", "FILE.go", OPTION_STRING, &given.annotate,
 	 "print this source file with the allocations of each line and the compiler's messages about it", NULL},
 	{0, "advice", NULL, OPTION_FLAG, &given.advice,
-	 "the cause of each row of the work list, common remedies, and the command that proves one (text, JSON)",
-	 NULL},
+	 "the cause of each row of the work list, common remedies, and the command that proves one (text, JSON)", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &given.flow, "print the compiler's whole explanation of each row", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
 	{0, NULL, NULL, NULL, NULL, "which rows", NULL},
@@ -215,7 +213,8 @@ static const struct option_row rows[] = {
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "only rows of at least N objects", NULL},
 	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "only rows of at least SIZE bytes", NULL},
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "only rows in these packages", NULL},
-	{0, "function", "GLOB", OPTION_STRING, &given.function, "only rows in these functions, or inlined into them", NULL},
+	{0, "function", "GLOB", OPTION_STRING, &given.function, "only rows in these functions, or inlined into them",
+	 NULL},
 	{0, "top", "N", OPTION_INTEGER, &given.top,
 	 "at most N rows of each verdict; 0: all (default: text the 20 costliest rows of all verdicts, else all)",
 	 NULL},
@@ -226,7 +225,8 @@ static const struct option_row rows[] = {
 	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
 	 NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
-	 "files below FROM are the files below TO, for a program that was built elsewhere; may be given several times", NULL},
+	 "files below FROM are the files below TO, for a program that was built elsewhere; may be given several times",
+	 NULL},
 	{0, NULL, NULL, NULL, NULL, "what to record, if no profile is given", NULL},
 	RECORDING_ROWS(given.recording),
 	{0},
@@ -234,7 +234,8 @@ static const struct option_row rows[] = {
 
 static const struct option_usage usage = {
 	.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
-	.description = "Compares what a program allocates with what the Go compiler said about it: which of the values that escape cost most, which never allocate, and what allocates although the compiler says nothing, or the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
+	.description =
+		"Compares what a program allocates with what the Go compiler said about it: which of the values that escape cost most, which never allocate, and what allocates although the compiler says nothing, or the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
 		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
 		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"

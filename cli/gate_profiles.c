@@ -48,8 +48,7 @@ int gate_compare_run(int argc, char **argv)
 	const char *normalize = NULL;
 	const struct option_row rows[] = {
 		GATE_JUDGE_ROWS(settings),
-		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count per iteration; see gate --help",
-		 NULL},
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count per iteration; see gate --help", NULL},
 		GATE_OUTPUT_ROWS(settings),
 		{0},
 	};

@@ -43,15 +43,16 @@ struct gate_settings {
 	"how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; " \
 	"may be given several times, the last that matches counts (default: none)"
 #define GATE_STRICT_HELP "a site that got worse fails even if its benchmark or program as a whole did not"
-#define GATE_POLICY_HELP                                                                                               \
+#define GATE_POLICY_HELP                                                                                                 \
 	"read rules from a file, one per line: tolerance [GLOB] LIMIT..., under FUNCTION LIMIT..., noisy MODE, strict, " \
 	"runs N, normalize SITE|EXPR"
-#define GATE_NOISY_HELP "sites whose runs differ: warn (default) fails only above everything that was seen before; choices"
+#define GATE_NOISY_HELP \
+	"sites whose runs differ: warn (default) fails only above everything that was seen before; choices"
 
 #define GATE_OUTPUT_ROWS(s)                                                                                          \
-	{0, "format", "FORMAT", OPTION_CHOICE, &(s).format, "output format", gate_format_names},                   \
+	{0, "format", "FORMAT", OPTION_CHOICE, &(s).format, "output format", gate_format_names},                     \
 		{'o', "output", "FILE", OPTION_STRING, &(s).output, "output file (default: standard output)", NULL}, \
-		{0, "all", NULL, OPTION_FLAG, &(s).all, "text, markdown: also show unchanged sites", NULL},                \
+		{0, "all", NULL, OPTION_FLAG, &(s).all, "text, markdown: also show unchanged sites", NULL},          \
 	{                                                                                                            \
 		0, "color", "WHEN", OPTION_CHOICE, &(s).color, "colours", terminal_color_choices                     \
 	}

@@ -74,7 +74,7 @@ struct recording {
 #define RECORDING_DURATION_HELP                                                                                \
 	"end the recording after that time, such as 10, 10s or 1m (a program started here is asked to end by " \
 	"SIGTERM; default: until Ctrl-C, or until the program ends)"
-#define RECORDING_OVERHEAD_HELP                                                                              \
+#define RECORDING_OVERHEAD_HELP                                                                                \
 	"with -p: if probe hits cost more than this share of the process's CPU, switch to a coarser rate; 0: " \
 	"never"
 #define RECORDING_STACKS_HELP "count by allocation site and type only, Go programs by type only: cheaper"

@@ -99,7 +99,8 @@ static int understand(struct settings *settings, int argc, char **argv, int firs
 	bool of_stacks = settings->format == REPORT_FOLDED || settings->format == REPORT_SPEEDSCOPE;
 
 	if (argc - first > 1)
-		return error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
+		return error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time",
+				 argv[first + 1]);
 	if (first < argc)
 		settings->path = argv[first];
 	if (of_stacks && ((settings->by != UNSET && settings->by != BY_STACK) || settings->selection.callers))

@@ -71,9 +71,10 @@ static int parse_limit(const char *text, struct policy_rule *rule, struct error 
 		if (strncmp(text, profile_values[policy_values[value]].key, length) != 0 || text[length] != '=')
 			continue;
 		if (parse_amount(text + length + 1, value == POLICY_BYTES, &rule->limits[value]))
-			return error_set(error, STATUS_USAGE,
-					 "invalid amount '%s' of %s: expected a percentage, such as 5%%, or a non-negative number",
-					 text + length + 1, profile_values[policy_values[value]].key);
+			return error_set(
+				error, STATUS_USAGE,
+				"invalid amount '%s' of %s: expected a percentage, such as 5%%, or a non-negative number",
+				text + length + 1, profile_values[policy_values[value]].key);
 		return 0;
 	}
 	if (strchr(text, '='))

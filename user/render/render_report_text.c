@@ -201,8 +201,9 @@ static void print_trust(const struct writer *writer)
 		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
 					      : "the allocator's costs; their objects were not measured");
 	if (some_tiny_are_unknown(writer->report))
-		print_line(writer, "", "",
-			   "+TINY ?: the row has tiny objects (below 16 bytes, without pointers) besides, if any; their number is unknown");
+		print_line(
+			writer, "", "",
+			"+TINY ?: the row has tiny objects (below 16 bytes, without pointers) besides, if any; their number is unknown");
 	if (check.present)
 		print_line(writer, check.difference > check.bound || check.difference < -check.bound ? style->red : "",
 			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
