@@ -145,7 +145,7 @@ def test_costs_alone_leave_objects_unmeasured_and_say_so(t):
     row = by_site({"rows": [row for row in document["rows"] if row["verdict"] == "escapes"]})["escape/escape.go", 6, 6]
     same((row["objects"], row["bytes"]), (None, None))
     assert row["refills"] > 100, row
-    contains(document["warnings"][0], "does not measure the objects of lines")
+    contains(document["warnings"][0], "does not measure objects by line")
     done = t.escapement("audit", "--escape", output("1.24"), profile)
     contains(done.stderr, "a line without refills may have allocated all the same")
     contains(done.stdout, "refills, objects by line not measured")

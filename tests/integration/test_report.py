@@ -189,7 +189,7 @@ def test_wrong_usage_exits_2(t):
     refused(t, "--nonsense", message="unknown option '--nonsense'")
     refused(t, "--by", "colour", message="invalid value 'colour' for --by: expected one of site, frame, function")
     refused(t, "--top", "-1", message="invalid value '-1' for --top")
-    refused(t, "--format", "folded", "--by", "site", message="--format folded is of stacks")
+    refused(t, "--format", "folded", "--by", "site", message="--format folded shows stacks")
     refused(t, "--sort", "refills", go_profile(t), message="does not measure them")
 
 

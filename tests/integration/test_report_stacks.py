@@ -51,7 +51,7 @@ def test_callers_are_the_frames_above_a_function(t):
     same(+counted, +expected)
     contains(t.escapement("report", "--callers", "runtime.newobject", "p.pb.gz").stdout, " CALLER\n")
     contains(t.escapement("report", "--callers", "main.foo", "--by", "type", "p.pb.gz", status=2).stderr,
-             "--by type does not go with it")
+             "it does not go with --by type")
 
 
 def test_the_tree_has_each_callers_sums(t):
@@ -101,7 +101,7 @@ def test_speedscope_files_are_valid_and_hold_all_values(t):
         same(+counted, +expected, profile["name"])
     same(document["profiles"][document["activeProfileIndex"]]["name"], "bytes")
     contains(t.escapement("report", "--format", "speedscope", "--by", "type", "p.pb.gz", status=2).stderr,
-             "--format speedscope is of stacks: --by type does not go with it")
+             "--format speedscope shows stacks: it does not go with --by type")
     try:
         import jsonschema
     except ImportError:
