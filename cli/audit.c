@@ -29,7 +29,7 @@ struct arguments {
 	bool flow, advice;
 };
 
-/* What the options say once they are understood. */
+/* The parsed and checked values of the options. */
 struct request {
 	struct audit_options options;
 	struct audit_filter filter;
@@ -78,7 +78,7 @@ static int understand(const struct arguments *arguments, struct request *request
 	return 0;
 }
 
-/* The profile to audit: a file, or a recording made now. */
+/* Returns the profile to audit: from a file, or from a recording made now. */
 static struct profile *obtain(struct arguments *arguments, int argc, char **argv, int first, bool separator,
 			      bool *recorded, struct error *error)
 {
@@ -98,7 +98,7 @@ static struct profile *obtain(struct arguments *arguments, int argc, char **argv
 	return pprof_read(argv[first], error);
 }
 
-/* Formats that list problems leave out what is none, unless asked for. */
+/* SARIF and quickfix list problems only: without --verdict they omit the `stack` rows. */
 static unsigned default_verdicts(enum audit_format format)
 {
 	return format == AUDIT_SARIF || format == AUDIT_QUICKFIX ? ~(1U << AUDIT_STACK) : 0;
@@ -134,7 +134,7 @@ static int print(struct audit *audit, const struct arguments *arguments, const s
 	return output_commit(&output, error);
 }
 
-/* Whether any --fail-on is exceeded; says which. */
+/* Whether any --fail-on threshold is exceeded; prints which. */
 static bool exceeded(const struct audit *audit, const struct arguments *arguments, const struct request *request)
 {
 	bool any = false;
@@ -159,7 +159,7 @@ static int audit_profile(const struct arguments *arguments, struct request *requ
 
 	for (size_t i = 0; i < audit->warning_count; i++)
 		cli_warn("%s", audit->warnings[i]);
-	/* What is not shown for lack of room, or of another verdict, still fails a threshold. */
+	/* Rows that are not shown, because of --top or their verdict, still count for thresholds. */
 	thresholds_filter.top = 0;
 	thresholds_filter.verdicts = 0;
 	audit_filter(audit, &thresholds_filter, arguments->sort);
@@ -183,7 +183,7 @@ static int loss_status(const struct profile *profile)
 	return profile_loss_any(&loss) ? STATUS_LOST : STATUS_OK;
 }
 
-/* A threshold that was exceeded is news even where events were lost: more of them would not have helped. */
+/* Exit 1 (threshold exceeded) wins over exit 4 (events lost): the lost events could only raise the count. */
 static int combine(int found, int measured)
 {
 	if (found == STATUS_USAGE || measured == STATUS_CANNOT_MEASURE)
@@ -222,7 +222,8 @@ static const struct option_row rows[] = {
 	{0, "fail-on", "VERDICT[:objects>N]", OPTION_STRINGS, &given.thresholds,
 	 "exit 1 when a row has this verdict (and more objects, or :bytes>50M); may be given several times", NULL},
 	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
-	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
+	 "packages that own allocations, by import path (default: the program's main module); may be given several "
+	 "times",
 	 NULL},
 	{0, "path-map", "FROM=TO", OPTION_STRINGS, &given.maps,
 	 "files below FROM are the files below TO, for a program that was built elsewhere; may be given several times",
@@ -235,7 +236,9 @@ static const struct option_row rows[] = {
 static const struct option_usage usage = {
 	.synopsis = "audit --escape FILE [OPTIONS] (PROFILE | -p PID | -- PROGRAM [ARG...])",
 	.description =
-		"Compares what a program allocates with what the Go compiler said about it: which of the values that escape cost most, which never allocate, and what allocates although the compiler says nothing, or the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
+		"Compares what a program allocates with what the Go compiler said about it: which of the values that "
+		"escape cost most, which never allocate, and what allocates although the compiler says nothing, or "
+		"the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
 		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
 		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"

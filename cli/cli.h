@@ -3,8 +3,8 @@
 #define ESCAPEMENT_CLI_H
 
 /*
- * One file a command. A command describes itself in a `const struct command`, which main.c lists; its `run` gets
- * its options parsed (options.h), calls libescapement, and returns an exit status.
+ * One file per command. A command describes itself in a `const struct command`, which main.c lists. Its `run` parses
+ * its options (options.h), calls libescapement, and returns an exit status.
  */
 
 #include "base/error.h"
@@ -56,7 +56,7 @@ int cli_fail(const struct error *error);
 /* Prints "escapement: warning: TEXT" to stderr, unless -q. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Set by -q and -v, which every command takes. */
+/* Set by -q and -v, which every command accepts. */
 extern int cli_verbosity; /* -1 quiet, 0, 1 verbose */
 
 #endif

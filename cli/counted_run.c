@@ -11,7 +11,7 @@
 
 #include "gate/go_test.h"
 
-/* The program's standard output on its way: copied to standard error, and read for benchmarks. */
+/* Copies the program's standard output to standard error, and reads its benchmarks. */
 struct output_copy {
 	int pipe[2], saved;
 	struct gate_counts *counts;
@@ -19,7 +19,8 @@ struct output_copy {
 	atomic_bool ended; /* the program has */
 };
 
-/* Hands the whole lines of a buffer on. Returns how many bytes of a last, unfinished line are left at its start. */
+/* Processes the complete lines of a buffer. Moves an incomplete last line to the start of the buffer and returns its
+ * length. */
 static size_t take_lines(struct gate_counts *counts, char *buffer, size_t length)
 {
 	char *line = buffer, *end;
@@ -34,8 +35,8 @@ static size_t take_lines(struct gate_counts *counts, char *buffer, size_t length
 	return length;
 }
 
-/* Ends at the end of the output, or, when the program has ended, as soon as nothing comes any more: a process that it
- * left behind may keep the pipe open. */
+/* Thread that copies the output, until it ends or, after the program has ended, as soon as nothing more comes: a
+ * process that the program left behind may keep the pipe open. */
 static void *copy_output(void *argument)
 {
 	enum { PATIENCE_MS = 50 };
@@ -64,7 +65,7 @@ static void *copy_output(void *argument)
 	return NULL;
 }
 
-/* The program's output is for people here: ours alone is on standard output. */
+/* Redirects the program's output, so that standard output has only ours. */
 static int move_output(struct output_copy *copy, struct gate_counts *counts, struct error *error)
 {
 	fflush(stdout);
@@ -103,7 +104,7 @@ struct profile *counted_run(struct recording *recording, char **command, struct 
 	put_output_back(&copy);
 	if (!profile)
 		return NULL;
-	/* of a run that was cut short every count is too small */
+	/* every count of an interrupted run is too small */
 	if (recording->interrupted)
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "interrupted: a run that did not end by itself is not compared");

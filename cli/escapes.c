@@ -19,7 +19,7 @@ static struct {
 	bool build, dependencies;
 	struct option_list packages, functions, paths, flags;
 	struct escapes_style style;
-	struct gate_settings gate; /* of --diff; its output and format are those without, too */
+	struct gate_settings gate; /* settings of --diff; output and format are used without --diff too */
 } options = {.gate = {.noisy = -1, .what = "escapes"}};
 
 static const struct option_row rows[] = {
@@ -35,7 +35,8 @@ static const struct option_row rows[] = {
 	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only the number of each kind", NULL},
 	{0, NULL, NULL, 0, NULL, "comparison", NULL},
 	{0, "diff", "OLD", OPTION_STRING, &options.diff,
-	 "list what is new in FILE, gone and changed since OLD, by function and subject, not by line: a gate that runs no program; exit 1 if something is new that was not just moved",
+	 "list what is new in FILE, gone and changed since OLD, by function and subject, not by line: a gate that "
+	 "runs no program; exit 1 if something is new that was not just moved",
 	 NULL},
 	{0, "advisory", NULL, OPTION_FLAG, &options.gate.advisory, "with --diff: exit 0 even if something is new",
 	 NULL},
@@ -103,7 +104,7 @@ static struct escape_output *read_output(const char *name, const char *directory
 	return output;
 }
 
-/* Builds instead of reading a file. */
+/* Runs the compiler instead of reading a file. */
 static struct escape_output *build_output(char **packages, int package_count, struct error *error)
 {
 	const char *const go[] = {options.go ? options.go : "go", NULL};
@@ -135,7 +136,7 @@ static struct escape_output *build_output(char **packages, int package_count, st
 	return output;
 }
 
-/* Says what is wrong with the operands; 0 if nothing is. */
+/* Checks the operands. Returns 0, or -1 with an error. */
 static int check_operands(int count, struct error *error)
 {
 	if (!options.build && (options.go || options.save || options.flags.count || options.dependencies))
@@ -153,7 +154,7 @@ static int check_operands(int count, struct error *error)
 				 "go build -gcflags=-m=2 2> m2.txt");
 }
 
-/* What one side lacks cannot be compared. */
+/* Checks that both sides are complete, because missing parts cannot be compared. */
 static int check_whole(const struct escape_output *before, const struct escape_output *output, const char *name,
 		       const struct escape_filter *filter, struct error *error)
 {

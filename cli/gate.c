@@ -36,7 +36,7 @@ static const char *normalize_of(const struct measured *measured)
 	return measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 }
 
-/* Runs the program as often as asked for, and counts. */
+/* Runs the program the requested number of times, and counts. */
 static struct gate_counts *measure(struct measured *measured, char **argv, int first, struct error *error)
 {
 	struct gate_measurement *measurement = gate_measurement_new(NULL);
@@ -111,8 +111,8 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 }
 
 /*
- * Adds the contracts to both sides. Without a baseline they are all that is judged: then `before` is made here, and what
- * else was measured is put aside. Returns an exit status other than 0 if a contract could not be judged.
+ * Adds the contracts to both sides. Without a baseline, only they are judged: then `before` is created here, and the
+ * other measurements are set aside. Returns an exit status other than 0 if a contract could not be judged.
  */
 static int add_contracts(const struct measured *measured, struct gate_counts **before, struct gate_counts *after)
 {
@@ -205,7 +205,7 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 	measured->contracts = gate_contracts_new(&measured->settings.policy);
 	measured->recording.functions = gate_contracts_functions(measured->contracts);
 	measured->recording.function_count = gate_contracts_count(measured->contracts);
-	/* before the program runs: a baseline that cannot be read, or is of another program, is known at once */
+	/* read before the program runs, so that an unreadable baseline is reported at once */
 	if (measured->baseline && !measured->update &&
 	    (!(before = baseline_read(measured->baseline, &error)) ||
 	     baseline_check_program(before, (const char *const *)argv + first, measured->recording.rate,
@@ -229,8 +229,8 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 }
 
 /*
- * The limits of a contract are words of their own on the command line: "--under F objects=0 bytes=1k". Joins them to the
- * option's argument. Returns a copy of argv for the caller to free.
+ * The limits of a contract are separate arguments: "--under F objects=0 bytes=1k". Joins them with the argument of the
+ * option. Returns a copy of argv, which the caller frees.
  */
 static char **join_contracts(int *argc, char **argv)
 {
@@ -246,7 +246,7 @@ static char **join_contracts(int *argc, char **argv)
 		joined[count] = argv[i++];
 		while (i < *argc && argv[i][0] != '-' && strchr(argv[i], '=') &&
 		       (strncmp(argv[i], "objects", 7) == 0 || strncmp(argv[i], "bytes", 5) == 0)) {
-			char *text; /* lives as long as the process, as argv does */
+			char *text; /* never freed, like argv */
 
 			text = memory_format("%s %s", joined[count], argv[i++]);
 			joined[count] = text;
@@ -273,7 +273,8 @@ static int run(int argc, char **argv)
 		 "objects/call=N, bytes/call=N; needs no baseline; may be given again",
 		 NULL},
 		{0, "module", "GLOB", OPTION_STRINGS, &measured.modules,
-		 "packages that own allocations, by import path (default: the program's main module); may be given again",
+		 "packages that own allocations, by import path (default: the program's main module); may be given "
+		 "again",
 		 NULL},
 		{0, "escape", "FILE", OPTION_STRING, &measured.escape,
 		 "output of go build -gcflags=-m=2: distinguishes sites of one function, and says why they allocate",
@@ -289,7 +290,8 @@ static int run(int argc, char **argv)
 		{0, "no-follow", NULL, OPTION_FLAG, &measured.recording.no_follow,
 		 "do not observe processes that the program starts", NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &measured.recording.in_process,
-		 "without BPF and privileges: the program is on libgoalloc, which counts, or go test with its memory profile (rate 1)",
+		 "without BPF and privileges: the program is on libgoalloc, which counts, or go test with its memory "
+		 "profile (rate 1)",
 		 NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		GATE_JUDGE_ROWS(measured.settings),
@@ -306,7 +308,10 @@ static int run(int argc, char **argv)
 			    "       escapement gate compare [OPTIONS] OLD NEW\n"
 			    "       escapement gate accept --baseline FILE --reason TEXT PROFILE SITE...",
 		.description =
-			"Measures every allocation of a program by site, and exits with 1 if a site allocates more objects or bytes than the baseline and the policy allow. Exits with 3 if nothing could be measured or the program failed, with 4 if events were lost. The program's standard output goes to standard error.",
+			"Measures every allocation of a program by site, and exits with 1 if a site allocates more "
+			"objects or bytes than the baseline and the policy allow. Exits with 3 if nothing could be "
+			"measured or the program failed, with 4 if events were lost. The program's standard output "
+			"goes to standard error.",
 		.examples = "  escapement gate --under 'main.handle' objects=0 -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json --update -- ./prog args\n"
 			    "  escapement gate --baseline allocs.json -- ./prog args\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Gates on files: two recordings compared, and single sites of a recording taken into a baseline. */
+/* Gates on files: compares two recordings, and accepts single sites of a recording into a baseline. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 		status = cli_fail(&error);
 	} else {
 		if (before->runtime && after->runtime && strcmp(before->runtime, after->runtime) != 0)
-			cli_warn("'%s' is of %s, '%s' of %s", old, before->runtime, new, after->runtime);
+			cli_warn("'%s' was recorded with %s, '%s' with %s", old, before->runtime, new, after->runtime);
 		if (before->rate != after->rate)
 			cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
 				 ": a count and an estimate differ without any change",
@@ -76,7 +76,7 @@ int gate_compare_run(int argc, char **argv)
 	return status;
 }
 
-/* Takes the sites of `gate` that a glob names. Returns how many; -1 where a glob names none that changed. */
+/* Accepts the sites of `gate` that match a glob. Returns their number; -1 if a glob matches no changed site. */
 static int take_matching(struct gate_counts *baseline, const struct gate *gate, char **globs, int count,
 			 const char *reason, struct error *error)
 {
@@ -152,9 +152,10 @@ int gate_accept_run(int argc, char **argv)
 	};
 	const struct option_usage usage = {
 		.synopsis = "gate accept --baseline FILE --reason TEXT PROFILE SITE...",
-		.description =
-			"Takes the counts of single sites from a recorded profile (or another baseline) into a baseline, and "
-			"leaves all others as they are. SITE is a function, a glob of functions or packages, or FILE:LINE.",
+		.description = "Takes the counts of single sites from a recorded profile (or another baseline) into a "
+			       "baseline, and "
+			       "leaves all others as they are. SITE is a function, a glob of functions or packages, or "
+			       "FILE:LINE.",
 		.examples =
 			"  escapement record --rate 1 -o new.pb.gz -- ./prog args\n"
 			"  escapement gate accept --baseline allocs.json --reason 'cache, PR 12' new.pb.gz main.fill\n",

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_GATE_SETTINGS_H
 #define ESCAPEMENT_GATE_SETTINGS_H
 
-/* What everything that gates shares: `gate`, `gate compare` and `escapes --diff`. How to judge, and how to say it. */
+/* Settings shared by `gate`, `gate compare` and `escapes --diff`: how to judge, and how to print the result. */
 
 #include "escape/escape_select.h"
 #include "gate/gate.h"
@@ -16,7 +16,7 @@ struct gate_settings {
 	int noisy; /* -1: the policy's */
 	int format, color;
 	bool advisory, all, strict;
-	const char *what; /* is counted */
+	const char *what; /* what is counted */
 	struct policy policy;
 };
 
@@ -39,13 +39,13 @@ struct gate_settings {
 		0, "advisory", NULL, OPTION_FLAG, &(s).advisory, "print everything, but exit with 0", NULL \
 	}
 
-#define GATE_TOLERANCE_HELP                                                                                        \
-	"how much more is allowed: 5%, objects=10, bytes=4k; several by comma; GLOB is of functions or packages; " \
-	"may be given several times, the last that matches counts (default: none)"
+#define GATE_TOLERANCE_HELP                                                                                    \
+	"allowed growth: 5%, objects=10, bytes=4k, or several separated by commas; GLOB matches functions or " \
+	"packages; may be given several times, the last match applies (default: none)"
 #define GATE_STRICT_HELP "a site that got worse fails even if its benchmark or program as a whole did not"
-#define GATE_POLICY_HELP                                                                                                 \
-	"read rules from a file, one per line: tolerance [GLOB] LIMIT..., under FUNCTION LIMIT..., noisy MODE, strict, " \
-	"runs N, normalize SITE|EXPR"
+#define GATE_POLICY_HELP                                                                                         \
+	"read rules from a file, one per line: tolerance [GLOB] LIMIT..., under FUNCTION LIMIT..., noisy MODE, " \
+	"strict, runs N, normalize SITE|EXPR"
 #define GATE_NOISY_HELP \
 	"sites whose runs differ: warn (default) fails only above everything that was seen before; choices"
 
@@ -61,13 +61,13 @@ struct gate_settings {
 int gate_settings_read(struct gate_settings *settings, struct error *error);
 void gate_settings_free(struct gate_settings *settings);
 
-/* Refuses counts that miss something: a baseline of them would let growth pass, or fail a gate that lost nothing. */
+/* Rejects counts with losses: a baseline made of them would let growth pass, or fail a later gate that lost nothing. */
 int gate_settings_check_loss(const struct gate_counts *counts, struct error *error);
 
 /* Prints the result. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);
 
-/* Judges what the compiler says after by what it said before. Returns an exit status, or -1 with an error. */
+/* Compares the compiler's output after with that before. Returns an exit status, or -1 with an error. */
 int gate_static(struct gate_settings *settings, const struct escape_output *before, const struct escape_output *after,
 		const struct escape_filter *filter, struct error *error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The gate that runs nothing: two outputs of the compiler, judged as measured counts are. */
+/* The static gate, which runs no program: two outputs of the compiler, judged like measured counts. */
 #include <stdio.h>
 
 #include "cli.h"
@@ -10,7 +10,7 @@
 #include "base/output.h"
 #include "render/render_escapes.h"
 
-/* Text and JSON list the difference, which tells reasons too; the other formats are the gate's. */
+/* Text and JSON list the difference, including reasons; the other formats are those of the gate. */
 static int show(const struct gate_settings *settings, const struct escape_diff *diff, const struct escape_side *sides,
 		const struct gate *gate, struct error *error)
 {
@@ -47,7 +47,7 @@ int gate_static(struct gate_settings *settings, const struct escape_output *befo
 	if (!diff->by_function)
 		cli_warn("compared by file: not every function is known; use -m=2, or --directory and --old-directory");
 	if (status == 0) {
-		settings->policy.strict = true; /* a count of escapes has no sum that matters */
+		settings->policy.strict = true; /* the sum of all escapes is meaningless */
 		gate = gate_compare(counts[0], counts[1], &settings->policy);
 		status = show(settings, diff, sides, gate, error);
 	}

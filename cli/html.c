@@ -19,7 +19,7 @@ struct settings {
 	bool no_source;
 };
 
-/* What is read before a page is made of it. */
+/* The input of a page. */
 struct inputs {
 	struct profile *profile, *before;
 	struct escape_output *compiler;
@@ -42,7 +42,8 @@ static const struct option_usage usage = {
 	.synopsis = "html [OPTIONS] [PROFILE]",
 	.description =
 		"Makes one self-contained page of a profile (default: escapement.pb.gz): a work list that can be "
-		"sorted, searched and opened, a flame graph, and size classes. The page loads nothing from the network.",
+		"sorted, searched and opened, a flame graph, and size classes. The page loads nothing from the "
+		"network.",
 	.examples = "  escapement html escapement.pb.gz\n"
 		    "  escapement html --escape m2.txt -o report.html escapement.pb.gz\n"
 		    "  escapement html --diff old.pb.gz -o change.html new.pb.gz\n",

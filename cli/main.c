@@ -143,7 +143,7 @@ static int run_help(int argc, char **argv)
 
 const struct command command_help = {"help", "say more about a command", run_help, NULL};
 
-/* Output that could not be written is a failure, whatever the command returned: a full disk, say. */
+/* Output that could not be written (to a full disk, for example) is a failure, whatever the command returned. */
 static int finish(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {
@@ -157,7 +157,7 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
-	setlocale(LC_CTYPE, ""); /* how wide the characters of names are */
+	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);
 		return STATUS_USAGE;

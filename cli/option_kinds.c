@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What options take: one pair of functions a kind. */
+/* The kinds of option values: one pair of functions per kind. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

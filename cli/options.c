@@ -11,7 +11,7 @@
 
 enum { MAX_ROWS = 64, LONG_BASE = 1000, HELP_COLUMN = 28, HELP_WIDTH = 80, PRINTED_HELP = -2 };
 
-static const struct option_usage *current; /* whose options are being parsed, for --help */
+static const struct option_usage *current; /* the command whose options are being parsed, for --help */
 
 static options_help_function print_help, *show_help = print_help;
 
@@ -126,7 +126,7 @@ static void print_help(const struct option_usage *usage)
 	printf("\nexamples:\n%s", usage->examples);
 }
 
-/* A command's rows and the common ones, as getopt_long() wants them. */
+/* A command's rows and the common ones, in the form of getopt_long(). */
 struct parser {
 	const struct option_row *rows[MAX_ROWS];
 	struct option long_options[MAX_ROWS + 1]; /* of rows[i]: LONG_BASE + i */
@@ -162,7 +162,7 @@ static const struct option_row *row_of(const struct parser *parser, int letter)
 	return NULL;
 }
 
-/* How long the command's name is that a synopsis begins with: "gate compare [OPTIONS] OLD NEW". */
+/* Returns the length of the command's name at the start of a synopsis: "gate compare [OPTIONS] OLD NEW". */
 static int command_length(const char *synopsis)
 {
 	int length = 0;
@@ -174,7 +174,7 @@ static int command_length(const char *synopsis)
 	return length;
 }
 
-/* Says what is wrong with the option `word`: `letter` is what getopt_long() returned for it. */
+/* Prints what is wrong with the option `word`; `letter` is the result of getopt_long(). */
 static int refuse(const struct parser *parser, int letter, const char *word)
 {
 	struct suggestion suggestion = {0};

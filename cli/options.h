@@ -3,8 +3,8 @@
 #define ESCAPEMENT_OPTIONS_H
 
 /*
- * Options as tables. A command's table is its parser and its --help at once: an option is a row, and a row without a
- * name heads a group. -h/--help, -q/--quiet and -v/--verbose are understood everywhere and need no row.
+ * Options as tables. A command's table drives its parser and its --help: an option is a row, and a row without a name
+ * is the heading of a group. -h/--help, -q/--quiet and -v/--verbose are accepted everywhere and need no row.
  */
 
 #include <stdbool.h>
@@ -13,12 +13,13 @@
 
 struct option_row;
 
-/* What an option takes. */
+/* The kind of an option's value. */
 struct option_kind {
-	/* Stores `value` (NULL for flags) in the row's target. 0, or -1 after printing what was expected instead. */
+	/* Stores `value` (NULL for flags) in the row's target. Returns 0, or -1 after printing what was expected
+	 * instead. */
 	int (*take)(const struct option_row *row, const char *value);
-	/* Writes what is in the target; as that is read before the option is, it is the default. Writes nothing if there
-	 * is no default. NULL for kinds that never have one. */
+	/* Writes the target's value; because this happens before options are parsed, it is the default. Writes nothing
+	 * if there is no default. NULL for kinds that never have one. */
 	void (*show)(const struct option_row *row, FILE *stream);
 };
 
@@ -46,22 +47,22 @@ struct option_row {
 	const char *argument; /* "PID" in --help; NULL for flags */
 	const struct option_kind *kind;
 	void *target;
-	const char *help;	    /* --help adds the choices, and the default unless it says one itself */
+	const char *help;	    /* --help adds the choices, and the default unless the text has one */
 	const char *const *choices; /* NULL-terminated, for OPTION_CHOICE */
 };
 
 struct option_usage {
 	const char *synopsis;	       /* "record [OPTIONS] (-p PID | -- PROGRAM [ARG...])" */
 	const char *description;       /* a paragraph */
-	const char *examples;	       /* one a line, each works as written */
+	const char *examples;	       /* one per line; each works as written */
 	const struct option_row *rows; /* ends with a row of zeros */
 };
 
 /*
- * Parses argv. Returns the index of the first operand (`--` skipped), or -1 after printing what is wrong, or
- * -2 after printing --help; options_status() turns these two into exit statuses. `*separator` (may be NULL) says
- * whether a `--` came before the operands. Options after the first operand belong to the operands' program when
- * a `--` was given; without one they are ours.
+ * Parses argv. Returns the index of the first operand (after `--`), or -1 after printing an error, or -2 after printing
+ * --help; options_status() turns these two into exit statuses. `*separator` (may be NULL) tells whether a `--` preceded
+ * the operands. Options after the first operand belong to the operands' program if a `--` was given; otherwise they are
+ * ours.
  */
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator);
 int options_status(int result);

@@ -47,11 +47,11 @@ static int run(int argc, char **argv)
 		return options_status(first);
 	if (output_check(output, &error))
 		return cli_fail(&error);
-	recording.survives_pipe = true; /* what is left to say goes to standard error */
+	recording.survives_pipe = true; /* all further output goes to standard error */
 	if (output == by_default && cli_verbosity >= 0 && access(output, F_OK) == 0)
 		cli_say("'%s' will be replaced; -o FILE writes elsewhere", output);
 	writer = pprof_writer_new(output);
-	if (!output_is_direct(output)) { /* a pipe's reader would keep the recording waiting */
+	if (!output_is_direct(output)) { /* a pipe's reader could block the recording */
 		recording.sink = pprof_writer_add;
 		recording.sink_context = writer;
 	}

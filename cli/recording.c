@@ -17,7 +17,7 @@
 static volatile sig_atomic_t stop_signal;
 static sigset_t ignored_signals; /* by our caller */
 
-/* What the terminal sends goes to the program as well: then it must not be passed on once more. */
+/* The terminal sends signals to the program as well, so those are not passed on. */
 static void note_signal(int signal, siginfo_t *information, void *context)
 {
 	(void)context;
@@ -29,7 +29,7 @@ static void note_nothing(int signal)
 	(void)signal;
 }
 
-/* One line that is written over; only for people who watch. */
+/* A progress line that is overwritten; only on a terminal. */
 static void show_progress(void *context, const struct session_progress *progress)
 {
 	(void)context;
@@ -112,10 +112,10 @@ const volatile sig_atomic_t *recording_watch_signals(void)
 	for (size_t i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
 		struct sigaction before;
 
-		/* What nohup or a script's `&` ignores stays ignored in the program. For us only the first does: scripts
-		 * end a recording in the background by SIGINT. */
+		/* Signals ignored by nohup or a script's `&` stay ignored in the program. We ignore only those of
+		 * nohup, because scripts end a recording in the background by SIGINT. */
 		if (sigaction(handled[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN)
-			sigaddset(&ignored_signals, handled[i]); /* a second run finds our handlers */
+			sigaddset(&ignored_signals, handled[i]); /* in a second run, our handlers are installed */
 		if (handled[i] != SIGHUP || !sigismember(&ignored_signals, SIGHUP))
 			sigaction(handled[i], &action, NULL);
 	}
@@ -174,7 +174,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 		options.phase = show_phase;
 	recording_watch_signals();
 	options.ignored = ignored_signals;
-	/* Whoever reads our messages may go: that must not end the recording. The program does not inherit a handler. */
+	/* The reader of our messages may exit; that must not end the recording. The program does not inherit a
+	 * handler. */
 	sigaction(SIGPIPE, NULL, &pipe_before);
 	if (pipe_before.sa_handler != SIG_IGN)
 		sigaction(SIGPIPE, &(struct sigaction){.sa_handler = note_nothing, .sa_flags = SA_RESTART}, NULL);
@@ -210,9 +211,9 @@ int recording_status(const struct recording *recording, const struct profile *pr
 	if (memory_is_low()) {
 		struct error error;
 
-		error_set(
-			&error, STATUS_CANNOT_MEASURE,
-			"out of memory while recording: the recording ended early; what was measured until then was kept");
+		error_set(&error, STATUS_CANNOT_MEASURE,
+			  "out of memory while recording: the recording ended early; what was measured until then was "
+			  "kept");
 		return cli_fail(&error);
 	}
 	if (recording->program_failed) {

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_RECORDING_H
 
 /*
- * What record, audit and gate share: the options that say what to record and how, and the recording itself with
- * progress on a terminal and Ctrl-C.
+ * Shared by record, audit and gate: the options of a recording, and the recording itself, with progress on a terminal
+ * and Ctrl-C.
  */
 
 #include <signal.h>
@@ -17,14 +17,14 @@
 #include "record/session.h"
 
 struct recording {
-	bool in_process;  /* the program is on libgoalloc and counts for us: no BPF, no privileges */
-	const char *only; /* observe only processes whose executable has such a base name, a glob; NULL: all */
+	bool in_process;  /* the program uses libgoalloc and records itself: no BPF, no privileges */
+	const char *only; /* observe only processes whose executable's base name matches this glob; NULL: all */
 	int64_t pid;
 	const char *name, *user;
 	struct start_place place; /* of a program that is started */
 	int64_t rate;
 	double duration, max_overhead;
-	bool go_tests;		      /* of what works for `go test`, observe the test binaries alone */
+	bool go_tests;		      /* of the processes of a `go test`, observe only the test binaries */
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
@@ -38,10 +38,10 @@ struct recording {
 	void *view_context;
 	profile_sink *sink; /* of session_options; NULL: all samples stay in the profile */
 	void *sink_context;
-	/* filled by recording_run() */
+	/* set by recording_run() */
 	bool program_failed;	 /* the program that was started ended with a failure of its own */
 	char program_status[64]; /* "exited with status 1", "was killed by SIGSEGV" */
-	bool interrupted;	 /* a signal to us ended it, and not the program or --duration */
+	bool interrupted;	 /* ended by a signal to us, not by the program or --duration */
 };
 
 #define RECORDING_DEFAULTS                            \
@@ -90,8 +90,8 @@ struct recording {
 const volatile sig_atomic_t *recording_watch_signals(void);
 
 /*
- * Records what the options and the operands (argv from `first` on; `separator` as options_parse() says) name. NULL
- * with the error set on failure.
+ * Records according to the options and operands (argv from `first` on; `separator` as from options_parse()). Returns
+ * NULL with the error set on failure.
  */
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error);

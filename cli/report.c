@@ -93,7 +93,7 @@ static const struct option_usage usage = {
 	.rows = rows,
 };
 
-/* The operands, and what the options leave open. */
+/* Reads the operands, and sets what the options left unset. */
 static int understand(struct settings *settings, int argc, char **argv, int first, struct error *error)
 {
 	bool of_stacks = settings->format == REPORT_FOLDED || settings->format == REPORT_SPEEDSCOPE;

@@ -7,7 +7,7 @@
 #include "symbols/go_versions.h"
 #include "text/json_writer.h"
 
-/* Releases that have a row, oldest and newest, as minor versions: 19, 27. */
+/* The oldest and newest release with a row, as minor versions: 19, 27. */
 static void go_range(int *oldest, int *newest)
 {
 	const struct go_version *row;

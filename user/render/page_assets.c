@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "render/page_assets.h"
 
-/* The assembler reads the file; user/rules.mk makes this object anew when one of them changes. */
+/* The assembler includes the file; user/rules.mk rebuilds this object when one of the files changes. */
 #define ASSET(name, file)                                                 \
 	extern const char name##_start[], name##_end[];                   \
 	__asm__(".pushsection .rodata\n" #name "_start:\n"                \

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_PAGE_ASSETS_H
 #define ESCAPEMENT_PAGE_ASSETS_H
 
-/* The scripts and style sheets below page/, as they are in the source tree, inside of the program. */
+/* The scripts and style sheets below page/, embedded in the program. */
 
 #include <stddef.h>
 
@@ -10,7 +10,7 @@ struct page_asset {
 	const char *start, *end;
 };
 
-extern const struct page_asset page_styles[], page_scripts[]; /* in the order in which a page has them; end with {0} */
+extern const struct page_asset page_styles[], page_scripts[]; /* in the order of the page; end with {0} */
 extern const struct page_asset page_licences;
 
 #endif

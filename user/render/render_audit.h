@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_RENDER_AUDIT_H
 #define ESCAPEMENT_RENDER_AUDIT_H
 
-/* Audits for people and for other programs. Write errors stay in the stream, for the caller to see. */
+/* Renders audits for people and for other programs. Write errors stay in the stream, for the caller to check. */
 
 #include <stdio.h>
 
@@ -12,7 +12,7 @@
 #include "text/terminal.h"
 
 /*
- * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.audit/2; SARIF 2.1.0
+ * The formats. A row: name in C, name of the option, the function that renders. JSON is escapement.audit/2; SARIF 2.1.0
  * is for code scanning, Markdown for a step summary or a comment, quickfix (FILE:LINE:COLUMN: message) for editors.
  */
 #define AUDIT_FORMATS(ROW)                                     \
@@ -29,25 +29,25 @@ enum audit_format { AUDIT_FORMATS(FORMAT_ENUM) };
 extern const char *const audit_format_names[]; /* NULL-terminated */
 
 struct render_audit_options {
-	bool advice;	   /* text and JSON: causes and the rewrites that people use for them */
-	bool flow;	   /* text: print the compiler's whole explanation */
-	unsigned verdicts; /* bit per verdict whose rows are listed; 0: text those that allocate, Markdown escapes and
-			      contradicted */
-	size_t rows;	   /* text: how many of the costliest rows are listed, of all verdicts together; 0: all */
-	int sort;	   /* what makes a row costly: the order of the rows, as audit_filter() takes it */
+	bool advice; /* text and JSON: also causes and rewrites */
+	bool flow;   /* text: print the compiler's whole explanation */
+	/* one bit per listed verdict; 0: in text those that allocate, in Markdown escapes and contradicted */
+	unsigned verdicts;
+	size_t rows; /* text: number of the most expensive rows of all verdicts to list; 0: all */
+	int sort;    /* the order of the rows by cost, as for audit_filter() */
 	enum terminal_color color;
-	const struct escape_graph *graph; /* of the audit's compiler output: text and JSON tell its stories */
+	const struct escape_graph *graph; /* of the audit's compiler output, for explanations in text and JSON */
 };
 
 void render_audit(const struct audit *audit, enum audit_format format, const struct render_audit_options *options,
 		  FILE *stream);
 
-/* --annotate: a source file with a margin of objects, bytes and the compiler's words. `name` is the file as the
- * user gave it. Fails where it cannot be read, or nothing in the audit is about it. */
+/* --annotate: prints a source file with a margin of objects, bytes and the compiler's messages. `name` is the file as
+ * the user gave it. Fails if it cannot be read, or nothing in the audit is about it. */
 int render_audit_source(const struct audit *audit, const char *name, const struct audit_options *options, FILE *stream,
 			struct error *error);
 
-/* One each; render_audit() picks. Formats for programs have no use for the options. */
+/* One function per format; render_audit() selects. Formats for programs ignore the options. */
 #define FORMAT_FUNCTION(name, option, function) \
 	void function(const struct audit *audit, const struct render_audit_options *options, FILE *stream);
 AUDIT_FORMATS(FORMAT_FUNCTION)

@@ -37,7 +37,7 @@ static void write_inlined_at(struct json_writer *writer, const struct audit_row 
 	json_write_array_end(writer);
 }
 
-/* The line that the allocation is made for; null where it has no owner, or nothing was measured. */
+/* The line that the allocation is made for; null if it has no owner, or nothing was measured. */
 static void write_owner(struct json_writer *writer, const struct audit_row *row)
 {
 	if (!row->owner) {
@@ -52,7 +52,7 @@ static void write_owner(struct json_writer *writer, const struct audit_row *row)
 	json_write_text(writer, "via", row->via);
 }
 
-/* null where the cause is not known, or nothing is to be done. */
+/* null if the cause is unknown, or nothing needs to be done. */
 static void write_advice(struct json_writer *writer, const struct audit *audit, const struct audit_row *row)
 {
 	const struct advice *advice = advice_for(row);
@@ -133,7 +133,7 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	write_target(writer, profile);
 	json_write_newline(writer);
 	json_write_object(writer, "exact");
-	/* Totals here are the sums of the rows, of which shares are. */
+	/* These totals are the sums of the rows: 100 % for shares. */
 	json_write_bool(writer, "totals", profile->totals_exact && profile->rows_exact);
 	json_write_bool(writer, "rows", profile->rows_exact);
 	json_write_object_end(writer);

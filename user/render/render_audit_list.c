@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Audits as lists for other programs: a Markdown table, editors' quickfix lines, CSV. */
+/* Renders audits as lists for other programs: a Markdown table, quickfix lines for editors, CSV. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 #include "audit/audit_place.h"
 #include "render/render_audit.h"
 
-/* A step summary may be 1 MiB; what comes after it needs some. */
+/* A step summary may have 1 MiB; the text after the rows needs some of it. */
 enum { MARKDOWN_MAX = 900 << 10 };
 
 static void put_value(FILE *stream, int64_t value)
@@ -114,7 +114,7 @@ static void put_field(FILE *stream, const char *text)
 	putc(',', stream);
 }
 
-/* The subjects that a row may be about, each once. */
+/* The distinct subjects that a row may be about. */
 static void put_subjects(FILE *stream, const struct audit_row *row)
 {
 	uint32_t count = row->annotation_count - row->linked_count;

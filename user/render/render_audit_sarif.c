@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SARIF 2.1.0 (OASIS) for code scanning. GitHub rejects files with more than 25,000 results and shows 5,000, so 5,000
- * are written, those that cost most first; a notification says how many were left out. A result's fingerprint is made
- * of what stays when code moves: package file, function, runtime call, what the compiler said, and which of several
- * such in order of line it is.
+ * SARIF 2.1.0 (OASIS) for code scanning. GitHub rejects files with more than 25,000 results and shows 5,000, so only
+ * the 5,000 most expensive are written; a notification has the number of the others. A result's fingerprint is made of
+ * what stays when code moves: package file, function, runtime call, the compiler's message, and the rank among equal
+ * ones by line.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -86,7 +86,7 @@ static int by_index(const void *a, const void *b)
 	return x->index < y->index ? -1 : 1;
 }
 
-/* Fingerprints in the order of the rows. The caller frees. */
+/* Computes fingerprints in the order of the rows. The caller frees them. */
 static struct print *fingerprints(const struct audit *audit)
 {
 	struct print *prints = memory_zeroed(audit->row_count + 1, sizeof(*prints));
@@ -138,7 +138,7 @@ static void add_format(cJSON *object, const char *name, const char *format, ...)
 	free(text);
 }
 
-/* A path as a URI reference: relative ones below the source root, absolute ones as file:. */
+/* Adds a path as a URI reference: relative paths below the source root, absolute paths as file:. */
 static void add_artifact(cJSON *place, const char *file)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
@@ -321,7 +321,7 @@ void render_audit_sarif(const struct audit *audit, const struct render_audit_opt
 	json_add_text(run, "columnKind", "unicodeCodePoints");
 	results = array_in(run, "results");
 	for (size_t i = 0; i < audit->row_count; i++) {
-		/* A result needs a file to be shown in. */
+		/* A result without a file cannot be shown. */
 		if (!audit->rows[i].file)
 			continue;
 		if (written == RESULTS_MAX) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * --annotate: a source file with what each line allocates and what the compiler said of it. Numbers stand at the line
- * that allocates; where that is in another file and was inlined into this one, at the line of the call. A line into
- * which an allocating function was inlined names it. So nothing is counted twice in a file.
+ * --annotate: a source file with the allocations of each line and the compiler's messages about it. Numbers are at the
+ * line that allocates; if that line is in another file and was inlined into this one, they are at the line of the call.
+ * A line into which an allocating function was inlined names that function. So nothing is counted twice in a file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +15,7 @@
 
 enum { MARGIN = 29, TAB = 4 };
 
-/* What is said below a line, or the numbers beside it. */
+/* A message below a line, or the numbers beside it. */
 struct remark {
 	uint32_t line, column;
 	int64_t objects, bytes; /* VALUE_UNMEASURED: none */
@@ -48,7 +48,7 @@ static int by_line(const void *a, const void *b)
 	return x->words && y->words ? strcmp(x->words, y->words) : !y->words - !x->words;
 }
 
-/* The name by which the audit knows the user's file; NULL where it does not. */
+/* Returns the audit's name of the user's file; NULL if it has none. */
 static char *find_file(const struct audit *audit, const char *name, const struct audit_options *options)
 {
 	struct pathmatch *match = pathmatch_new(options->maps, options->map_count, options->directory);
@@ -66,7 +66,7 @@ static char *find_file(const struct audit *audit, const char *name, const struct
 		for (uint32_t j = 0; j < row->annotation_count; j++)
 			pathmatch_add_annotated(match, row->annotations[j]->file, NULL);
 	}
-	/* As given first: that is how people copy it from the compiler's output. */
+	/* Tries the name as given first, because people copy it from the compiler's output. */
 	for (int i = 0; i < 2 && !found; i++) {
 		const char *file = i ? real : name, *known;
 
@@ -87,8 +87,8 @@ static bool is_file(const char *known, const char *file)
 	return known && strcmp(known, file) == 0;
 }
 
-/* The line of the file that a row stands at: its site, or the innermost call in the file that the site was inlined
- * into; 0 if there is none. */
+/* Returns the line in this file that a row belongs to: its site, or the innermost call in this file that the site was
+ * inlined into; 0 if there is none. */
 static uint32_t line_in(const struct audit_row *row, const char *file)
 {
 	if (is_file(row->file, file))
@@ -129,7 +129,7 @@ static void collect(const struct audit *audit, const char *file, struct remarks 
 	qsort(remarks->list, remarks->count, sizeof(*remarks->list), by_line);
 }
 
-/* The numbers of a line: sums of what is measured there, "." where nothing is. */
+/* Prints the numbers of a line: sums of what was measured there, or "." for nothing. */
 static void print_margin(FILE *stream, const struct remark *first, const struct remark *end, uint64_t number)
 {
 	int64_t objects = VALUE_UNMEASURED, bytes = VALUE_UNMEASURED;
@@ -208,7 +208,7 @@ int render_audit_source(const struct audit *audit, const char *name, const struc
 		fclose(source);
 		return error_set(error, STATUS_USAGE,
 				 "nothing in the profile or the compiler output is about '%s'; if it is "
-				 "known there by another path, --path-map FROM=TO says so",
+				 "known there by another path, give --path-map FROM=TO",
 				 name);
 	}
 	collect(audit, file, &remarks);

@@ -12,7 +12,7 @@
 #include "render/render_audit.h"
 #include "text/terminal.h"
 
-/* A row is a line of numbers with its site, and below it, indented, who and why. */
+/* A row is a line of numbers with its site; below it, indented, are the function and the reason. */
 enum { SITE_COLUMN = 47, INDENT = 6 };
 
 struct page {
@@ -21,11 +21,11 @@ struct page {
 	const struct terminal_style *style;
 	const struct audit *audit;
 	const struct render_audit_options *options;
-	enum profile_value cost; /* what makes a row costly */
-	bool *shown;		 /* of each of the audit's rows: whether it is listed */
+	enum profile_value cost; /* the value that rows are ordered by */
+	bool *shown;		 /* for each of the audit's rows, whether it is listed */
 };
 
-/* Formats, and makes what comes from outside safe to show. The caller frees. */
+/* Formats a text and makes it printable. The caller frees it. */
 static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static char *text_of(const char *format, ...)
 {
@@ -43,7 +43,7 @@ static char *text_of(const char *format, ...)
 	return text;
 }
 
-/* Columns that a text takes, counted as code points. */
+/* The number of columns that a text takes, counted as code points. */
 static size_t width_of(const char *text, size_t length)
 {
 	size_t width = 0;
@@ -53,7 +53,7 @@ static size_t width_of(const char *text, size_t length)
 	return width;
 }
 
-/* Prints words from column `indent` on. On a terminal, words that are longer than a line are broken. */
+/* Prints words from column `indent` on. On a terminal, words that are longer than a line are split. */
 static void print_wrapped(const struct page *page, size_t indent, char *text)
 {
 	size_t width = (size_t)terminal_prose_width((int)page->width);
@@ -63,7 +63,7 @@ static void print_wrapped(const struct page *page, size_t indent, char *text)
 	while (*rest) {
 		size_t end = 0, taken = 0;
 
-		for (const char *c = rest;; c++) { /* the last space that still fits */
+		for (const char *c = rest;; c++) { /* finds the last space that still fits */
 			if (!*c || *c == ' ') {
 				if (taken > room)
 					break;
@@ -106,8 +106,8 @@ static char *position_text(const char *file, uint32_t line, uint32_t column)
 }
 
 /*
- * Rows that no annotation of the compiler explains are shown where the program can change something: at the line of
- * the program's own module that they were allocated for. It is the row's own line unless another module's is covered.
+ * Rows that no annotation explains are shown where the program can be changed: at the line of the program's own module
+ * that they were allocated for. That is the row's own line unless another module is covered too.
  */
 static bool is_at_owner(const struct audit_row *row)
 {
@@ -152,7 +152,7 @@ static const char *short_call(const char *call)
 	return strncmp(call, "runtime.", 8) == 0 ? call + 8 : call;
 }
 
-/* Who: the function, what it calls, where it was inlined. */
+/* Prints the function, what it calls, and where it was inlined. */
 static void print_who(const struct page *page, const struct audit_row *row)
 {
 	const char *function = row->site.function ? row->site.function : "";
@@ -211,7 +211,7 @@ static void print_flow(const struct page *page, const struct escape_annotation *
 		print_wrapped(page, INDENT + 2, text_of("(the compiler cut the explanation short)"));
 }
 
-/* The shortest story of the explanation: "x is returned by foo (return &x, line 9)". */
+/* Prints a one-line explanation: "x is returned by foo (return &x, line 9)". */
 static void print_story(const struct page *page, const struct escape_annotation *annotation)
 {
 	char *story = annotation->flow_count ? escape_graph_story(page->options->graph, annotation) : NULL;
@@ -221,7 +221,7 @@ static void print_story(const struct page *page, const struct escape_annotation 
 	free(story);
 }
 
-/* An annotation of another line than the row's. */
+/* Prints an annotation of a line other than the row's. */
 static void print_elsewhere(const struct page *page, const struct escape_annotation *annotation, const char *note)
 {
 	char *position = position_text(annotation->file, annotation->line, annotation->column);
@@ -230,7 +230,7 @@ static void print_elsewhere(const struct page *page, const struct escape_annotat
 	free(position);
 }
 
-/* Why: the compiler's own words, each once. */
+/* Prints the reason: the distinct messages of the compiler. */
 static void print_what(const struct page *page, const struct audit_row *row)
 {
 	uint32_t own = row->annotation_count - row->linked_count;
@@ -252,11 +252,11 @@ static void print_what(const struct page *page, const struct audit_row *row)
 	}
 	for (uint32_t i = own; i < row->annotation_count; i++)
 		print_elsewhere(page, row->annotations[i], " (in the callee itself)");
-	if (row->reason && row->verdict != AUDIT_NOT_COVERED) /* the section's head says why */
+	if (row->reason && row->verdict != AUDIT_NOT_COVERED) /* the heading of the section says why */
 		print_wrapped(page, INDENT, text_of("%s", row->reason));
 }
 
-/* What to do about it, and the command that proves it. */
+/* Prints what to do about it, and the command that proves an improvement. */
 static void print_advice(const struct page *page, const struct audit_row *row)
 {
 	const struct advice *advice = advice_for(row);
@@ -298,7 +298,7 @@ static bool is_outside(const struct audit_row *row)
 	return audit_verdict_allocates(row->verdict) && !row->owner;
 }
 
-/* What a section leaves out, and that none of it costs more than what is shown. */
+/* Prints how many rows a section omits, and that none of them costs more than those shown. */
 static void print_hidden(const struct page *page, enum audit_verdict verdict)
 {
 	char share[TERMINAL_NUMBER_SIZE], most[TERMINAL_NUMBER_SIZE];
@@ -373,8 +373,8 @@ static int by_cost(const void *x, const void *y, void *argument)
 }
 
 /*
- * Chooses the rows that are listed: the costliest of all verdicts, so that no row is left out that costs more than one
- * that is listed. Allocations without an owner are no sites: print_verdicts() has them as one line.
+ * Selects the rows to list: the most expensive of all verdicts, so that no omitted row costs more than a listed one.
+ * Allocations without an owner are not sites: print_verdicts() has them as one line.
  */
 static void choose_rows(struct page *page, unsigned verdicts)
 {
@@ -418,7 +418,7 @@ static void print_verdicts(const struct page *page)
 	}
 }
 
-/* One line on where to begin. */
+/* Prints one line about where to begin. */
 static void print_next(const struct page *page)
 {
 	const struct audit *audit = page->audit;
@@ -444,7 +444,7 @@ static void print_next(const struct page *page)
 	free(place);
 }
 
-/* "100 objects, 800 bytes, each counted", of what, and what became of it. */
+/* Prints "100 objects, 800 bytes, every allocation counted", and the target. */
 static void print_head(const struct page *page)
 {
 	const struct audit *audit = page->audit;

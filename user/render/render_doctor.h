@@ -6,7 +6,7 @@
 
 #include "record/doctor.h"
 
-/* One line a finding, its advice below it. */
+/* Prints one line per finding, with its advice below. */
 void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count);
 
 /* {"schema":"escapement.doctor/1","findings":[{"subject","state":"ok|degraded|missing","detail","advice"}]} */

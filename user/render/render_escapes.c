@@ -36,7 +36,7 @@ static void add_row(struct table *table, const char *position, const char *funct
 	table_add(table, cells);
 }
 
-/* The explanation in the compiler's words, an edge and its steps a line each. */
+/* Adds the explanation in the compiler's words, one line per edge and per step. */
 static void add_flows(struct table *table, const struct escape_annotation *annotation)
 {
 	for (uint32_t f = 0; f < annotation->flow_count; f++) {
@@ -62,7 +62,7 @@ static void add_flows(struct table *table, const struct escape_annotation *annot
 		add_row(table, NULL, NULL, "  (the compiler cut the explanation short)");
 }
 
-/* What happens in the functions that the last flow calls, one after the other. */
+/* Adds what happens in the functions that the last flow calls, one after the other. */
 static void add_callees(struct table *table, const struct escape_graph *graph,
 			const struct escape_annotation *annotation)
 {

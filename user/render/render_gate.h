@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_RENDER_GATE_H
 #define ESCAPEMENT_RENDER_GATE_H
 
-/* Gates for people and for CI systems. Write errors stay in the stream, for its owner to find. */
+/* Renders gates for people and for CI systems. Write errors stay in the stream, for the caller to check. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,9 +12,9 @@
 #include "text/json.h"
 
 /*
- * The formats; a row: name in C, name of the option, the function that renders. JSON is escapement.gate/2, Markdown is for
- * a pull-request comment or a step summary (at most 900 KiB), SARIF 2.1.0 for code scanning; JUnit has a test case a
- * site; github is GitHub workflow commands, at most 10, then the text.
+ * The formats. A row: name in C, name of the option, the function that renders. JSON is escapement.gate/2, Markdown is
+ * for a pull-request comment or a step summary (at most 900 KiB), SARIF 2.1.0 for code scanning; JUnit has one test
+ * case per site; github is GitHub workflow commands, at most 10, then the text.
  */
 #define GATE_FORMATS(ROW)                                    \
 	ROW(GATE_TEXT, "text", render_gate_text)             \
@@ -30,10 +30,10 @@ enum gate_format { GATE_FORMATS(FORMAT_ENUM) };
 extern const char *const gate_format_names[]; /* NULL-terminated */
 
 struct gate_style {
-	int width; /* columns of text */
+	int width; /* columns of the text */
 	bool color;
-	bool all;	  /* text and markdown: sites that did not change too */
-	bool advisory;	  /* say so */
+	bool all;	  /* text and markdown: also unchanged sites */
+	bool advisory;	  /* the result is advisory */
 	const char *what; /* what is counted: "objects", "escapes" */
 };
 
@@ -41,39 +41,39 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 
 /*
  * The document escapement.gate/2: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
- * "runs", "sums": [{"benchmark", "worse", "before", "after"}…] (objects and bytes of what is judged, by benchmark; null is
- * the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
- * "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW holds "change", "fails", "note", "how", what the site is
- * known by and where it is, "moved_from", "before", "after" (VALUES, or null where there is no site) and "allowed"
- * growth; VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, in an iteration where
- * "normalize" is set, and objects_max and bytes_max where the runs differ.
+ * "runs", "sums": [{"benchmark", "worse", "before", "after"}…] (objects and bytes of what is judged, by benchmark; null
+ * is the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
+ * "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW has "change",
+ * "fails", "note", "how", the site's key and position, "moved_from", "before", "after" (VALUES, or null if there is no
+ * site) and "allowed" growth. VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, per
+ * iteration if "normalize" is set, and objects_max and bytes_max if the runs differ.
  */
 #define FORMAT_FUNCTION(name, option, function) \
 	void function(FILE *stream, const struct gate *gate, const struct gate_style *style);
 GATE_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
 
-/* What several documents have of a gate: a table of the sites that fail, and of others that changed while there is room; the
- * same in Markdown, after `written` bytes of the page; objects of JSON. */
+/* Parts of a gate that several documents have: a table of the sites that fail, and of others that changed as long as
+ * there is space; the same in Markdown, after `written` bytes of the page; objects of JSON. */
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style);
 void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written);
 cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row);
 cJSON *gate_sum_object(const struct gate_group *group);
 cJSON *gate_number_object(double number); /* null where not measured */
 
-/* One line for each contract, with what was counted below its function and in how many calls. */
+/* Prints one line per contract, with what was counted below its function, and in how many calls. */
 void render_contracts(FILE *stream, const struct gate_contracts *contracts);
 
-/* What the formats share. */
+/* Shared by the formats. */
 enum { GATE_TEXT_SIZE = 2048 };
-/* The next value that is shown of a site; VALUE_COUNT after the last. */
+/* The next value that is shown for a site; VALUE_COUNT after the last. */
 static inline int gate_value_next(int value)
 {
 	return profile_value_next(value, VALUE_SHOWN);
 }
-/* What is counted: "objects", or what the style calls them; "bytes", …. */
+/* The name of a value: "objects", or what the style calls them; "bytes", …. */
 const char *gate_value_name(enum profile_value value, const struct gate_style *style);
-/* Whether a value is worth a line of that row: measured on a side, and not 0 on both. */
+/* Whether a value is shown for that row: it was measured on a side, and is not 0 on both. */
 bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value);
 /* "12", "0.25", "-" */
 const char *gate_number(char text[32], double number);
@@ -90,7 +90,7 @@ const char *gate_grouped(char text[40], double number);
 char *gate_sums(const struct gate *gate, const struct gate_style *style);
 /* "simple/main.go:17:2", "main.go" or "". */
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
-/* "moved to heap: c (return)", what the compiler said and why; "" where not known. */
+/* "moved to heap: c (return)": what the compiler said and why; "" if unknown. */
 const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* A sentence: "main.boo allocates 201 objects (200 before), …". */
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,

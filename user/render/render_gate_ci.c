@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * JUnit XML, which every CI system shows, and GitHub's workflow commands, of which a step shows at most ten: the last
- * of them says how many more there are, and the whole text follows.
+ * JUnit XML, which every CI system shows, and GitHub's workflow commands. A step shows at most ten of these: the last
+ * one says how many more there are, and the complete text follows.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ static void put_command(FILE *stream, const struct gate *gate, const struct gate
 	char text[GATE_TEXT_SIZE], file[GATE_TEXT_SIZE];
 
 	fprintf(stream, "::%s ", row->fails && !style->advisory ? "error" : row->note ? "notice" : "warning");
-	if (row->after && repository_path(site->file, file, sizeof(file))) { /* a baseline holds no lines */
+	if (row->after && repository_path(site->file, file, sizeof(file))) { /* baselines have no line numbers */
 		fputs("file=", stream);
 		text_put(stream, TEXT_GITHUB_PROPERTY, file);
 		if (site->line)
@@ -123,12 +123,13 @@ void render_gate_github(FILE *stream, const struct gate *gate, const struct gate
 		if (!row->fails && !row->note)
 			continue;
 		if (++written == COMMANDS_MAX && wanted > COMMANDS_MAX)
-			fprintf(stream, "::%s title=allocations::%zu more sites: see the whole text\n",
+			fprintf(stream, "::%s title=allocations::%zu more sites: see the complete text\n",
 				gate->failed && !style->advisory ? "error" : "warning", wanted - COMMANDS_MAX + 1);
 		else
 			put_command(stream, gate, row, style);
 	}
-	/* Names in the text may begin a line: between these two lines, whose word nobody can foresee, none is a command. */
+	/* A name in the text may begin a line like a command. Between these two lines, with an unpredictable word,
+	 * nothing is a command. */
 	stop_word(word);
 	fprintf(stream, "::stop-commands::%s\n", word);
 	render_gate_text(stream, gate, style);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Markdown for a pull-request comment or a step summary. GitHub takes at most 1 MiB of the latter and drops it whole
- * when there is more, so rows end at 900 KiB, with a note of how many are left out.
+ * Markdown for a pull-request comment or a step summary. GitHub drops a step summary of more than 1 MiB entirely, so
+ * rows end at 900 KiB, with a note of how many are omitted.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void put_values(FILE *stream, const struct gate *gate, const struct gate_
 		fprintf(stream, " %s → %s%s%s%s |", before, after, *growth ? " (" : "", growth, *growth ? ")" : "");
 }
 
-/* The columns are what baselines hold of each site. */
+/* The columns are the values that baselines store per site. */
 static int next_column(int value)
 {
 	return profile_value_next(value, VALUE_SHOWN | VALUE_OF_SITES);

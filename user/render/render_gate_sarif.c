@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SARIF 2.1.0 (OASIS) for code scanning: a result for each site that fails, or is noisy. GitHub shows 5,000 results
- * and rejects files with more than 25,000, so 5,000 are written and a notification says how many are left out. A
- * result's fingerprint is made of what the site is known by, so it stays when code moves.
+ * SARIF 2.1.0 (OASIS) for code scanning: a result for each site that fails, or is noisy. GitHub shows 5,000 results and
+ * rejects files with more than 25,000, so 5,000 are written and a notification says how many are left out. A result's
+ * fingerprint is made of the site's key, so it stays when code moves.
  */
 #include <inttypes.h>
 

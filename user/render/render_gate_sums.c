@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a reader of benchstat looks for first: one line for each benchmark, or for the whole program. */
+/* Sums in the style of benchstat: one line per benchmark, or for the whole program. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 struct sum {
 	const char *name;
-	double before[2], after[2]; /* objects, bytes; VALUE_UNMEASURED on a side that does not have it */
+	double before[2], after[2]; /* objects, bytes; VALUE_UNMEASURED if a side does not have it */
 	const char *units[2];
 };
 
@@ -29,7 +29,7 @@ const char *gate_grouped(char text[40], double number)
 	return text;
 }
 
-/* "-98 %", "+0.4 %", "" where nothing changed or there is nothing to compare with. */
+/* "-98 %", "+0.4 %"; "" if nothing changed or there is nothing to compare with. */
 static const char *percent(char text[32], double before, double after)
 {
 	double change = before > 0 ? 100 * (after - before) / before : 0, size = change < 0 ? -change : change;
@@ -99,7 +99,7 @@ static size_t benchmark_sums(const struct gate *gate, struct sum *sums)
 	return count;
 }
 
-/* All that was allocated: the sites, what has no owner, and the library's bookkeeping. */
+/* Everything that was allocated: sites, allocations without owner, and the library's bookkeeping. */
 static double everything(const struct gate_counts *side, double total, enum profile_value value)
 {
 	return total < 0 ? VALUE_UNMEASURED

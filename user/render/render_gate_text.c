@@ -14,7 +14,7 @@ static const struct table_column columns[] = {
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* What is said of a row, one line each. */
+/* Describes a row in several lines. */
 static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_SIZE])
 {
 	const struct gate_site *site = gate_row_site(row);
@@ -75,7 +75,7 @@ static void add_row(struct table *table, const struct gate *gate, const struct g
 	}
 }
 
-/* The sites that the reader should see: those that fail, and of the others what changed by more than chance. */
+/* Whether a site is shown: if it fails, or changed by more than chance. */
 static bool is_shown(const struct gate_row *row, const struct gate_style *style)
 {
 	if (style->all || row->fails)
@@ -95,7 +95,7 @@ static int table_lines(const struct gate *gate, const struct gate_row *row)
 
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
-	enum { ROOM = 12 }; /* a gate that passes fits on a screen */
+	enum { ROOM = 12 }; /* a gate that passes fits on one screen */
 	struct table *table = NULL;
 	size_t left_out = 0;
 	int room = ROOM;

@@ -16,7 +16,7 @@
 
 enum { STATIC_ROWS = 200 };
 
-/* A nonce: text that was made after all names were there, so that no name can contain it. */
+/* A nonce: a text that is generated after all names are known, so that no name can contain it. */
 enum { NONCE_BYTES = 16 };
 struct nonce {
 	char text[2 * NONCE_BYTES + 1];
@@ -99,9 +99,9 @@ static void write_warnings(FILE *stream, const struct render_html_page *page)
 	struct profile_loss loss = profile_loss(page->profile);
 
 	if (profile_loss_any(&loss))
-		html_format(
-			stream,
-			"<p class=\"warning\">Events were lost, or the check differs: the numbers are a lower bound.</p>\n");
+		html_format(stream,
+			    "<p class=\"warning\">Events were lost, or the check differs: the numbers are a lower "
+			    "bound.</p>\n");
 	for (size_t i = 0; i < page->profile->warning_count; i++)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", page->profile->warnings[i]);
 	for (size_t i = 0; page->audit && i < page->audit->warning_count; i++)
@@ -177,14 +177,16 @@ static void static_row(FILE *stream, const struct render_html_page *page, size_t
 	fputs("</tr>\n", stream);
 }
 
-/* What is read where scripts do not run; they put a table that can be sorted in its place. */
+/* Rows for readers without scripts; the scripts replace them by a table that can be sorted. */
 static void write_static_rows(FILE *stream, const struct render_html_page *page)
 {
 	size_t count = page->audit ? page->audit->row_count : page->sites->row_count;
 
 	fprintf(stream,
-		"<div class=\"static scroll\" tabindex=\"0\" role=\"group\" aria-label=\"work list\"><table><thead><tr>%s<th scope=\"col\">Site</th>"
-		"<th scope=\"col\" class=\"number\">objects</th><th scope=\"col\" class=\"number\">bytes</th>%s</tr></thead><tbody>\n",
+		"<div class=\"static scroll\" tabindex=\"0\" role=\"group\" aria-label=\"work "
+		"list\"><table><thead><tr>%s<th scope=\"col\">Site</th>"
+		"<th scope=\"col\" class=\"number\">objects</th><th scope=\"col\" "
+		"class=\"number\">bytes</th>%s</tr></thead><tbody>\n",
 		page->audit ? "<th scope=\"col\">Verdict</th>" : "",
 		page->audit ? "<th scope=\"col\">Compiler</th>" : "");
 	for (size_t i = 0; i < count && i < STATIC_ROWS; i++)
@@ -197,7 +199,8 @@ static void write_static_rows(FILE *stream, const struct render_html_page *page)
 
 static void write_class_table(FILE *stream, const struct report *classes)
 {
-	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th scope=\"col\">Size class</th><th scope=\"col\" class=\"number\">objects</th>"
+	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th "
+	      "scope=\"col\">Size class</th><th scope=\"col\" class=\"number\">objects</th>"
 	      "<th scope=\"col\" class=\"number\">bytes</th><th scope=\"col\" class=\"number\">refills</th>"
 	      "<th scope=\"col\" class=\"number\">central grows</th></tr></thead><tbody>\n",
 	      stream);
@@ -238,10 +241,10 @@ static void write_body(FILE *stream, const struct render_html_page *page)
 
 static void write_about(FILE *stream)
 {
-	html_format(
-		stream,
-		"<footer id=\"about\"><h2>About</h2>\n<p>Made by escapement %s. The page is complete: it loads nothing.</p>\n",
-		ESCAPEMENT_VERSION);
+	html_format(stream,
+		    "<footer id=\"about\"><h2>About</h2>\n<p>Made by escapement %s. The page is complete: it loads "
+		    "nothing.</p>\n",
+		    ESCAPEMENT_VERSION);
 	fputs("<details><summary>Licences of the libraries in this page</summary><pre>", stream);
 	for (const char *c = page_licences.start; c < page_licences.end; c++) {
 		if (*c == '<' || *c == '&')
@@ -252,7 +255,8 @@ static void write_about(FILE *stream)
 	fputs("</pre></details>\n</footer>\n", stream);
 }
 
-/* The document as a script element: a '<', which only texts have, could end that. */
+/* Writes the document as a script element. A '<', which occurs only in texts, could end the element, so it is
+ * escaped. */
 static void write_data(FILE *stream, const struct render_html_page *page)
 {
 	struct call_tree *tree = call_tree_new();
@@ -286,7 +290,8 @@ void render_html(FILE *stream, const struct render_html_page *page)
 
 	fprintf(stream,
 		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; form-action 'none'; "
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; "
+		"form-action 'none'; "
 		"script-src 'nonce-%s'; style-src 'nonce-%s'; img-src data:\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
 		nonce.text, nonce.text);

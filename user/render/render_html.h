@@ -4,7 +4,7 @@
 
 /*
  * One self-contained page of a profile: what was recorded and how exact it is, the work list, the flame graph, size
- * classes. It asks nothing of a network, and its content security policy lets no script run but its own. Without
+ * classes. It loads nothing from the network, and its content security policy allows only its own scripts. Without
  * scripts it still shows its tables.
  *
  * Scripts find the numbers in one JSON document in the page:
@@ -33,17 +33,17 @@
 
 struct render_html_page {
 	const struct profile *profile;
-	const struct profile *before; /* the older profile that this one is compared with; NULL: none */
-	const struct audit *audit;    /* NULL where there is no compiler output: then the rows are those of `sites` */
+	const struct profile *before;	   /* the older profile that this one is compared with; NULL: none */
+	const struct audit *audit;	   /* NULL if there is no compiler output: then the rows are those of `sites` */
 	const struct escape_graph *graph;  /* of the audit's compiler output */
 	const struct report *sites;	   /* the profile by site, all rows */
 	const struct report *sites_before; /* the older profile by site; NULL: none */
 	const struct report *classes;	   /* the profile by size class, all rows */
-	const char *source_directory; /* below which relative file names are looked for; NULL: the working directory */
-	bool no_source;		      /* leave source out */
+	const char *source_directory;	   /* base of relative file names; NULL: the working directory */
+	bool no_source;			   /* omit source lines */
 };
 
-/* Write errors are left on the stream for its owner to find. */
+/* Write errors stay in the stream, for the caller to check. */
 void render_html(FILE *stream, const struct render_html_page *page);
 
 /* Private to render_html*.c: the document above. */

@@ -11,7 +11,8 @@
 
 enum {
 	SOURCE_CONTEXT = 8,
-	SOURCE_BYTES_MAX = 4 << 20, /* of all files: a page is to stay small enough to be sent */
+	/* limit for the source lines of all files, so that pages are small enough to send */
+	SOURCE_BYTES_MAX = 4 << 20,
 };
 
 bool render_html_measures(const struct render_html_page *page, enum profile_value value)
@@ -19,12 +20,12 @@ bool render_html_measures(const struct render_html_page *page, enum profile_valu
 	return page->profile->row_measured & 1u << value;
 }
 
-/* One row of the work list, whether it comes from an audit or from a report. */
+/* One row of the work list, from an audit or from a report. */
 struct page_row {
-	const struct audit_row *audit; /* NULL: of a report */
-	const struct report_row *site; /* NULL: of an audit */
-	const char *file;	       /* as shown, and as source is looked for */
-	const char *measured_file;     /* as the profile names it */
+	const struct audit_row *audit; /* NULL: from a report */
+	const struct report_row *site; /* NULL: from an audit */
+	const char *file;	       /* the name that is shown, and by which source is looked up */
+	const char *measured_file;     /* the profile's name */
 	const char *function, *via;
 	uint32_t line;
 	const int64_t *values;
@@ -82,7 +83,8 @@ static struct page_row row_at(const struct render_html_page *page, size_t at)
 	return page->audit ? audit_row(page->audit, at) : site_row(page->sites, at);
 }
 
-/* The next value after `value` (-1: of all) that a page has a column for: in the table of size classes, or of sites. */
+/* The next value after `value` (-1: the first) for which a page has a column: in the table of size classes, or of
+ * sites. */
 static int next_measure(const struct render_html_page *page, int value, bool of_classes)
 {
 	do
@@ -185,7 +187,7 @@ static int by_site(const void *a, const void *b)
 	return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
 }
 
-/* The sites of the older profile, sorted; NULL if there is none. The caller frees the list. */
+/* Returns the sites of the older profile, sorted; NULL if there is none. The caller frees the list. */
 static const struct report_row **sites_before(const struct render_html_page *page)
 {
 	const struct report *report = page->sites_before;
@@ -200,7 +202,7 @@ static const struct report_row **sites_before(const struct render_html_page *pag
 	return sites;
 }
 
-/* What a site of the report allocated in the older profile; NULL if there is none to compare with. */
+/* Returns what a site of the report allocated in the older profile; NULL if there is none. */
 static const int64_t *values_before(const struct render_html_page *page, const struct report_row **sites,
 				    const struct page_row *row)
 {
@@ -371,7 +373,7 @@ static int by_place(const void *a, const void *b)
 	return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-/* Writes the lines around `count` places of one file. Returns how many bytes of text these were. */
+/* Writes the lines around `count` places in one file. Returns the number of bytes of text. */
 static size_t write_source(struct json_writer *writer, const char *directory, const struct source_place *places,
 			   size_t count)
 {

@@ -2,7 +2,8 @@
 #ifndef ESCAPEMENT_RENDER_REPORT_H
 #define ESCAPEMENT_RENDER_REPORT_H
 
-/* A report as text, JSON, CSV, folded stacks and a file for speedscope. Write errors are left on the stream for its owner to find. */
+/* Renders a report as text, JSON, CSV, folded stacks or a file for speedscope. Write errors stay in the stream, for the
+ * caller to check. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ struct report_style {
 	bool color;
 };
 
-/* The formats; a row: name in C, name of the option, the function that renders. */
+/* The formats. A row: name in C, name of the option, the function that renders. */
 #define REPORT_FORMATS(ROW)                                \
 	ROW(REPORT_TEXT, "text", render_report_text)       \
 	ROW(REPORT_JSON, "json", render_report_json)       \
@@ -30,7 +31,8 @@ extern const char *const report_format_names[]; /* NULL-terminated */
 void render_report(FILE *stream, const struct report *report, enum report_format format,
 		   const struct report_style *style);
 
-/* For people: what was recorded and how exact it is, then a table (or stacks) at most `width` columns wide. The other formats have no use for the style. */
+/* For people: what was recorded and how exact it is, then a table (or stacks) of at most `width` columns. The other
+ * formats ignore the style. */
 void render_report_text(FILE *stream, const struct report *report, const struct report_style *style);
 
 /* Schema escapement.report/2:
@@ -39,22 +41,22 @@ void render_report_text(FILE *stream, const struct report *report, const struct 
  *   "executable", "build_id", "runtime"}…]}, "exact": {"totals", "rows"}, "rate", "totals": VALUES, "rows": [ROW…],
  *   "check": {"source", "objects", "difference", "bound"} or null, "lost": {"events", "stacks"}}
  *
- * VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, and objects_low and objects_high
- * where objects are estimated. A ROW has VALUES and what it is grouped by: file, line, function, via; file, line, function; function; type;
- * size_class (bytes; 0 for large objects) and span_class; or stack, frames {function, file, line, column, address},
- * leaf first, of which address is there only where nothing else is known. What was not measured or is not known is
- * null.
+ * VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, and objects_low and objects_high if
+ * objects are estimated. A ROW has VALUES and its key: file, line, function, via; file, line, function; function; type;
+ * size_class (bytes; 0 for large objects) and span_class; or stack: frames {function, file, line, column, address}, leaf
+ * first, of which address is present only if nothing else is known. What was not measured or is unknown is null.
  */
 void render_report_json(FILE *stream, const struct report *report, const struct report_style *style);
 
-/* One line of names, one line a row (RFC 4180 with bare newlines). What was not measured is empty. Stacks are one
- * field, leaf first, frames separated by ';'. */
+/* One line of names, then one line per row (RFC 4180 with bare newlines). Unmeasured values are empty. Stacks are one
+ * field, leaf first, with frames separated by ';'. */
 void render_report_csv(FILE *stream, const struct report *report, const struct report_style *style);
 
-/* Stacks for flame graphs: "root;…;leaf VALUE" a line, the value that the report is sorted by. Of a report BY_STACK. */
+/* Stacks for flame graphs: one "root;…;leaf VALUE" per line, where VALUE is the one that the report is sorted by.
+ * Requires a report BY_STACK. */
 void render_report_folded(FILE *stream, const struct report *report, const struct report_style *style);
 
-/* A file for speedscope.app: a profile for each value that was measured. Of a report BY_STACK. */
+/* A file for speedscope.app with a profile for each measured value. Requires a report BY_STACK. */
 void render_report_speedscope(FILE *stream, const struct report *report, const struct report_style *style);
 
 /* What a row is of, in at most about `width` columns, and what a column of these is called, by enum report_by. Returns `text`. */

@@ -201,7 +201,8 @@ static void csv_value(FILE *stream, int64_t value)
 		fprintf(stream, "%" PRId64, value);
 }
 
-/* Frames by name, separated by ';', as flame graph tools want them. Names may hold anything. */
+/* Prints a frame's name for the formats in which ';' separates frames, as flame graph tools expect. Names may contain
+ * anything. */
 static void print_frame(FILE *stream, const struct profile_location *location, const struct profile_frame *frame,
 			bool *first)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reports for speedscope.app, after its file-format-schema.json: frames once, then a "sampled" profile for each value
- * that was measured, whose samples are stacks of frame indices, root first.
+ * Reports for speedscope.app, according to its file-format-schema.json: all frames once, then for each measured value a
+ * "sampled" profile, whose samples are stacks of frame indices, root first.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@
 #include "render/render_report.h"
 #include "text/json_writer.h"
 
-/* Frames by what speedscope tells apart. */
+/* Frames by the properties that speedscope distinguishes. */
 struct frame {
 	UT_hash_handle hh;
 	struct {

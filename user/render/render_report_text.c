@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reports for people: a head that says what was recorded and how far it can be trusted, then a table or
- * stacks. */
+/* Reports for people: a heading that says what was recorded and how reliable it is, then a table or stacks. */
 #include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
@@ -16,8 +15,8 @@
 
 enum {
 	LABEL_WIDTH = 10,
-	WIDE = 100,   /* columns from which the rarer numbers have room */
-	KEY_MIN = 16, /* columns that a key gets at least */
+	WIDE = 100,   /* from this width on, the rarer numbers are shown */
+	KEY_MIN = 16, /* minimal width of a key */
 	CELL_SIZE = 2 * TERMINAL_NUMBER_SIZE,
 	LINE_SIZE = 4096,
 };
@@ -40,8 +39,8 @@ static void *checked(void *memory)
 /* --- head --- */
 
 /*
- * Prints words from column `indent` on, which is where the cursor is, and continues there on further lines. A
- * word that is wider than a terminal's line is broken.
+ * Prints words from column `indent` on, where the cursor is, and continues at that column on further lines. A word that
+ * is wider than the line is split.
  */
 static void print_wrapped(const struct writer *writer, char *text, int indent)
 {
@@ -149,7 +148,7 @@ static void print_totals(const struct writer *writer)
 
 static bool some_tiny_are_unknown(const struct report *report);
 
-/* What of the totals the rows are, if they are not of all samples. */
+/* Prints what part of the totals the rows are, if they are not of all samples. */
 static void print_selection(const struct writer *writer)
 {
 	const struct report *report = writer->report;
@@ -178,7 +177,7 @@ static bool measures_objects(const struct writer *writer)
 	return writer->report->measured & 1u << VALUE_OBJECTS;
 }
 
-/* Rows of stacks that were deeper than what is kept of one. */
+/* Counts the samples whose stacks were deeper than the limit. */
 static size_t cut_stacks(const struct profile *profile)
 {
 	size_t count = 0;
@@ -203,7 +202,8 @@ static void print_trust(const struct writer *writer)
 	if (some_tiny_are_unknown(writer->report))
 		print_line(
 			writer, "", "",
-			"+TINY ?: the row has tiny objects (below 16 bytes, without pointers) besides, if any; their number is unknown");
+			"+TINY ?: the row has tiny objects (below 16 bytes, without pointers) besides, if any; their "
+			"number is unknown");
 	if (check.present)
 		print_line(writer, check.difference > check.bound || check.difference < -check.bound ? style->red : "",
 			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
@@ -225,7 +225,7 @@ static void print_trust(const struct writer *writer)
 
 /* --- table --- */
 
-/* Share of what the report is sorted by. */
+/* The share of the total of the value that the report is sorted by. */
 static const char *share(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
 {
 	int64_t total = report->totals[report->sort], value = row->values[report->sort];
@@ -251,8 +251,8 @@ static const char *interval(const struct report *report, const struct report_row
 }
 
 /*
- * Columns: the share, then the values in their order, the interval behind the objects that it is of. A column is a
- * value, or what `format` makes of a row.
+ * Columns: the share, then the values in their order; the interval follows the number of objects. A column is a value,
+ * or the result of `format` for a row.
  */
 struct column {
 	const char *name;
@@ -279,7 +279,7 @@ static bool shows_value(const struct writer *writer, enum profile_value value)
 	return false;
 }
 
-/* The row's tiny objects, which its number does not include. */
+/* "?" if the row may have tiny objects, which its number does not include. */
 static const char *tiny(const struct report *report, const struct report_row *row, char cell[CELL_SIZE])
 {
 	(void)report;
@@ -336,7 +336,7 @@ const char *render_report_key(enum report_by by, const struct report_row *row, c
 		int class = row->span_class;
 
 		if (class == SPAN_CLASS_UNKNOWN)
-			snprintf(text, size, "(none)"); /* growth of the heap is of no class */
+			snprintf(text, size, "(none)"); /* growth of the heap has no class */
 		else if (row->shared_tiny)
 			snprintf(text, size, "tiny, in blocks of others");
 		else if (span_class_size_class(class) == 0)

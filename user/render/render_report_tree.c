@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks as a tree for people: callers above what they call, costliest branch first. A branch begins with '+' and
- * its numbers; frames below stand under it without numbers as long as all of it goes on into one callee, and
- * branches of several callees are indented once more. Numbers are those of all stacks; what the branches that are
- * shown leave of one stands below them.
+ * Stacks as a tree for people: callers above their callees, the most expensive branch first. A branch begins with '+'
+ * and its numbers. The frames below it follow without numbers as long as the whole branch continues into one callee;
+ * where it divides, the branches of the callees are indented further. Numbers are those of all stacks; what the shown
+ * branches leave of one is listed below them.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -22,15 +22,15 @@ enum { INDENT = 2, KEY_MIN = 12, LINE_SIZE = 4096, NUMBER_COLUMNS_MAX = 2, NARRO
 struct node_key {
 	const struct node *parent;
 	const char *function, *file;
-	uint64_t line, address; /* the address where nothing else is known */
-	uint64_t inlined;	/* into its parent */
+	uint64_t line, address; /* the address if nothing else is known */
+	uint64_t inlined;	/* inlined into its parent */
 };
 
 struct node {
 	UT_hash_handle hh;
 	struct node_key key;
 	int64_t values[VALUE_COUNT];
-	bool shown; /* a stack that the report shows goes through it */
+	bool shown; /* it is part of a stack that is shown */
 	struct node **children;
 	size_t child_count, child_capacity;
 };
@@ -125,7 +125,7 @@ static int by_value(const void *x, const void *y, void *argument)
 	return (a->key.line > b->key.line) - (a->key.line < b->key.line);
 }
 
-/* "12.3  1000 48000", or as many spaces without values. Returns how many columns that is. */
+/* Prints "12.3  1000 48000", or as many spaces without values. Returns the number of columns. */
 static int print_numbers(const struct tree *tree, const int64_t *values)
 {
 	int64_t total = tree->report->totals[tree->report->sort];
@@ -173,7 +173,7 @@ static bool same_numbers(const struct tree *tree, const int64_t *a, const int64_
 	return a[tree->report->sort] == b[tree->report->sort];
 }
 
-/* The only callee whose numbers are all of the node's; NULL if there is none. */
+/* Returns the callee whose numbers equal those of the node; NULL if there is none. */
 static struct node *only_callee(const struct tree *tree, const struct node *node)
 {
 	for (size_t i = 0; i < node->child_count; i++) {
@@ -194,7 +194,7 @@ static void print_branch(struct tree *tree, struct node *node, int indent)
 	print_branches(tree, node, indent < tree->width / 5 ? indent + INDENT : indent);
 }
 
-/* The branches of a node that are shown, costliest first, and what the others come to. */
+/* Prints the shown branches of a node, the most expensive first, and the sum of the others. */
 static void print_branches(struct tree *tree, struct node *node, int indent)
 {
 	enum profile_value sort = tree->report->sort;

@@ -39,7 +39,7 @@ static FILE *open_source(const char *file, const char *directory)
 	if (asprintf(&path, "%s%s%s", file[0] == '/' || !directory ? "" : directory,
 		     file[0] == '/' || !directory ? "" : "/", file) < 0)
 		return NULL;
-	/* Not to wait for the writer of a FIFO. */
+	/* O_NONBLOCK, so as not to wait for the writer of a FIFO. */
 	descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	free(path);
 	if (descriptor < 0)
@@ -58,7 +58,7 @@ static char *printable_line(const char *text, size_t length)
 	while (length && (text[length - 1] == '\n' || text[length - 1] == '\r'))
 		length--;
 	length = length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES;
-	/* Not in the middle of a character. */
+	/* Does not cut within a character. */
 	while (length && length == LINE_MAX_BYTES && ((unsigned char)text[length] & 0xc0) == 0x80)
 		length--;
 	safe = memory_zeroed(length + 1, PRINTABLE_GROWTH);

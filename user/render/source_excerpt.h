@@ -3,9 +3,9 @@
 #define ESCAPEMENT_SOURCE_EXCERPT_H
 
 /*
- * Lines of source files around the places that a page shows. The names come from profiles, which may come from anybody,
- * and pages are sent to others: only regular files that are named like Go, C or C++ source are read, so that no profile
- * can make a page show /etc/shadow. Files above 8 MiB are passed over.
+ * Reads lines of source files around the places that a page shows. The names come from profiles, which may come from
+ * anybody, and pages are sent to others. Therefore only regular files with names like those of Go, C or C++ source are
+ * read, so that no profile can make a page show /etc/shadow. Files of more than 8 MiB are skipped.
  */
 
 #include <stddef.h>
@@ -17,13 +17,13 @@ struct source_line {
 };
 
 struct source_excerpt {
-	struct source_line *lines; /* ascending; none where the file cannot be read */
+	struct source_line *lines; /* ascending; none if the file cannot be read */
 	size_t count;
 };
 
 /*
- * The lines of `file` that are at most `context` lines from one of `places` (ascending, `place_count` of them). A relative
- * name is looked for below `directory` (NULL: the working directory). Lines are cut at 400 bytes.
+ * Reads the lines of `file` that are at most `context` lines from one of `places` (ascending, `place_count` of them). A
+ * relative name is looked up below `directory` (NULL: the working directory). Lines are cut at 400 bytes.
  */
 struct source_excerpt source_excerpt_read(const char *file, const char *directory, const uint32_t *places,
 					  size_t place_count, uint32_t context);
