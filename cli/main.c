@@ -39,7 +39,7 @@ static void print_help(FILE *stream)
 	fputs("\nexit status:\n", stream);
 	for (size_t i = 0; i < CLI_STATUS_COUNT; i++) {
 		fprintf(stream, "  %-10d", cli_statuses[i].number);
-		options_print_wrapped(stream, cli_statuses[i].meaning, 12, 12);
+		options_print_wrapped(stream, cli_statuses[i].meaning, 12);
 	}
 	fputs("\nsee 'escapement help COMMAND' for details and examples\n", stream);
 }

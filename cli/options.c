@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/suggest.h"
+#include "text/wrap.h"
 #include "cli.h"
 
 enum { MAX_ROWS = 64, LONG_BASE = 1000, HELP_COLUMN = 28, HELP_WIDTH = 80, PRINTED_HELP = -2 };
@@ -45,23 +46,9 @@ const struct option_row options_common[] = {
 	{0},
 };
 
-void options_print_wrapped(FILE *stream, const char *text, int column, int indent)
+void options_print_wrapped(FILE *stream, const char *text, int indent)
 {
-	while (*text) {
-		const char *end = strchrnul(text, ' ');
-		int length = (int)(end - text);
-
-		if (column > indent && column + 1 + length > HELP_WIDTH) {
-			fprintf(stream, "\n%*s", indent, "");
-			column = indent;
-		} else if (column > indent) {
-			fputc(' ', stream);
-			column++;
-		}
-		fprintf(stream, "%.*s", length, text);
-		column += length;
-		text = *end ? end + 1 : end;
-	}
+	wrap_print(stream, text, (size_t)indent, HELP_WIDTH, WRAP_WORDS);
 	fputc('\n', stream);
 }
 
@@ -108,14 +95,14 @@ static void print_row(const struct option_row *row)
 		printf("%*s", HELP_COLUMN - length, "");
 	}
 	text = options_help_text(row);
-	options_print_wrapped(stdout, text, HELP_COLUMN, HELP_COLUMN);
+	options_print_wrapped(stdout, text, HELP_COLUMN);
 	free(text);
 }
 
 static void print_help(const struct option_usage *usage)
 {
 	printf("usage: escapement %s\n\n", usage->synopsis);
-	options_print_wrapped(stdout, usage->description, 0, 0);
+	options_print_wrapped(stdout, usage->description, 0);
 	if (usage->rows[0].name)
 		printf("\noptions:\n");
 	for (const struct option_row *row = usage->rows; row->name || row->help; row++)

@@ -77,7 +77,7 @@ extern const struct option_row options_common[];
 /* The row's help with its choices and its default. The caller frees it. */
 char *options_help_text(const struct option_row *row);
 
-/* Prints words from column `column`, where the cursor is, wrapped at 80 and continued at `indent`; ends the line. */
-void options_print_wrapped(FILE *stream, const char *text, int column, int indent);
+/* Prints words from column `indent`, where the cursor is, wrapped at 80 and continued at `indent`; ends the line. */
+void options_print_wrapped(FILE *stream, const char *text, int indent);
 
 #endif

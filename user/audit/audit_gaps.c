@@ -87,21 +87,15 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 char *audit_incomplete(const struct escape_output *output)
 {
 	const struct escape_failure *failure = output->failures;
-	char *sentence = NULL;
-	int length = 0;
 
 	if (output->failure_count)
-		length = asprintf(
-			&sentence,
+		return memory_format(
 			"the compiler output is from a build that failed: %s did not compile%s%s%s, so nothing is "
 			"known about it",
 			failure->package, failure->text ? " (" : "", failure->text ? failure->text : "",
 			failure->text ? ")" : "");
-	else if (output->cut)
-		length =
-			asprintf(&sentence, "the compiler output is cut off (\"%.80s\"): what follows there is unknown",
-				 output->cut);
-	if (length < 0)
-		memory_out();
-	return sentence;
+	if (output->cut)
+		return memory_format("the compiler output is cut off (\"%.80s\"): what follows there is unknown",
+				     output->cut);
+	return NULL;
 }

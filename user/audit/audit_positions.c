@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/search.h"
 
 static int by_position(const void *a, const void *b)
 {
@@ -90,20 +91,15 @@ void position_table_free(struct position_table *table)
 	free(table->starts);
 }
 
+static bool is_above(const void *positions, size_t index, const void *line)
+{
+	return ((const struct audit_position *)positions)[index].line < *(const uint32_t *)line;
+}
+
 /* Returns the index of a file's first position at or after that line; the next file's start if there is none. */
 static size_t first_position(const struct position_table *table, uint32_t file, uint32_t line)
 {
-	size_t low = table->starts[file], high = table->starts[file + 1];
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->positions[middle].line < line)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return search_place(table->starts[file], table->starts[file + 1], is_above, table->positions, &line);
 }
 
 struct audit_positions position_table_line(const struct position_table *table, uint32_t file, uint32_t line)

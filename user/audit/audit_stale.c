@@ -237,12 +237,11 @@ char *audit_stale(const struct audit *audit)
 	check_silence(audit, text);
 	if (fclose(text))
 		memory_out();
-	if (size &&
-	    asprintf(&sentence,
-		     "the compiler output does not match the program: %s; create it again from the same sources with "
-		     "the same go command and flags: go build -gcflags=-m=2 ./... 2> FILE",
-		     findings) < 0)
-		memory_out();
+	if (size)
+		sentence = memory_format(
+			"the compiler output does not match the program: %s; create it again from the "
+			"same sources with the same go command and flags: go build -gcflags=-m=2 ./... 2> FILE",
+			findings);
 	free(findings);
 	return sentence;
 }

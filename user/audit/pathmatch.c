@@ -2,6 +2,7 @@
 #include "audit/pathmatch.h"
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/search.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -360,25 +361,20 @@ static struct file *find_by_key(const struct side *side, const struct file *file
 	return *found;
 }
 
-/* The index at which `path` would be in by_suffix. */
-static size_t lower_bound(const struct side *side, const char *path)
+static bool stands_before(const void *by_suffix, size_t index, const void *path)
 {
-	size_t low = 0, high = side->count;
+	return compare_backwards(((struct file *const *)by_suffix)[index]->tail, path) < 0;
+}
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare_backwards(side->by_suffix[middle]->tail, path) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+/* The index at which `path` would be in by_suffix. */
+static size_t place_of(const struct side *side, const char *path)
+{
+	return search_place(0, side->count, stands_before, side->by_suffix, path);
 }
 
 static struct file *find_by_path(const struct side *side, const char *path)
 {
-	for (size_t i = lower_bound(side, path); i < side->count && strcmp(side->by_suffix[i]->tail, path) == 0; i++) {
+	for (size_t i = place_of(side, path); i < side->count && strcmp(side->by_suffix[i]->tail, path) == 0; i++) {
 		if (side->by_suffix[i]->tail == side->by_suffix[i]->path)
 			return side->by_suffix[i];
 	}
@@ -388,7 +384,7 @@ static struct file *find_by_path(const struct side *side, const char *path)
 /* Returns the file whose path is `tail`, apart from leading ".."; *several: there are more of them. */
 static struct file *find_by_tail(const struct side *side, const char *tail, bool *several)
 {
-	size_t index = lower_bound(side, tail);
+	size_t index = place_of(side, tail);
 
 	*several = false;
 	if (index >= side->count || strcmp(side->by_suffix[index]->tail, tail) != 0)
@@ -466,7 +462,7 @@ static struct file *find_absolute(const struct side *side, const char *tail)
 	size_t length = strlen(tail);
 	struct file *found = NULL;
 
-	for (size_t i = lower_bound(side, tail); i < side->count; i++) {
+	for (size_t i = place_of(side, tail); i < side->count; i++) {
 		struct file *file = side->by_suffix[i];
 		size_t whole = strlen(file->tail);
 
@@ -535,7 +531,7 @@ static const char *last_components(const char *path)
 static struct file *find_by_suffix(const struct side *side, const struct file *file, size_t *strength)
 {
 	enum { NEIGHBOURS = 2 };
-	size_t index = lower_bound(side, file->tail);
+	size_t index = place_of(side, file->tail);
 	struct file *best = NULL;
 	bool tie = false, several;
 
@@ -623,7 +619,7 @@ static void pair_by_root(struct pathmatch *match)
 /* Returns the only file with that base name, NULL if there are several. */
 static struct file *find_by_base(const struct side *side, const char *base)
 {
-	size_t index = lower_bound(side, base), last = index;
+	size_t index = place_of(side, base), last = index;
 	struct file *found = NULL;
 
 	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->tail), base) == 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef ESCAPEMENT_BASE_MEMORY_H
-#define ESCAPEMENT_BASE_MEMORY_H
+#ifndef ESCAPEMENT_MEMORY_H
+#define ESCAPEMENT_MEMORY_H
 
 /*
  * Allocation functions that never return NULL: counterparts of malloc, calloc, reallocarray, strdup, strndup and

@@ -91,11 +91,9 @@ static int create_temporary(struct output *output)
 {
 	uint64_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number) ||
-	    asprintf(&output->temporary, ".escapement.%016llx", (unsigned long long)number) < 0) {
-		output->temporary = NULL;
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -1;
-	}
+	output->temporary = memory_format(".escapement.%016llx", (unsigned long long)number);
 	return openat(output->directory, output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 

@@ -12,6 +12,7 @@
 #include "escape/escape_parser.h"
 #include "escape/go_source.h"
 #include "base/memory.h"
+#include "base/search.h"
 #include "base/string_table.h"
 
 enum { SOURCE_SIZE_MAX = 64 << 20, COLUMN_MAX = 255 /* before Go 1.26 the compiler limits columns to this */ };
@@ -165,19 +166,17 @@ static char *read_source(const struct naming *naming, const char *name, size_t *
 	return text;
 }
 
+static bool is_named_above(const void *functions, size_t index, const void *declaration)
+{
+	return ((const struct source_function *)functions)[index].name_line <
+	       ((const struct declaration *)declaration)->line;
+}
+
 /* Returns the function of the source that begins where the compiler says one does. */
 static const struct source_function *function_at(const struct source_functions *functions, const struct declaration *d)
 {
-	size_t low = 0, high = functions->count;
+	size_t low = search_place(0, functions->count, is_named_above, functions->functions, d);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (functions->functions[middle].name_line < d->line)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (; low < functions->count && functions->functions[low].name_line == d->line; low++) {
 		const struct source_function *f = &functions->functions[low];
 
@@ -265,25 +264,23 @@ static void read_functions(struct naming *naming, struct file *file)
 
 /* ---- names ---- */
 
+static bool is_declared_before(const void *declarations, size_t index, const void *key)
+{
+	return by_position((const struct declaration *)declarations + index, key) < 0;
+}
+
 static struct file *find_file(struct naming *naming, const char *name)
 {
 	struct declaration key = {.file = name};
 	struct file *file;
-	size_t low = 0, high = naming->declaration_count, end;
+	size_t low, end;
 
 	HASH_FIND_PTR(naming->files, &name, file);
 	if (file)
 		return file;
 	file = memory_zeroed(1, sizeof(*file));
 	file->name = name;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (by_position(&naming->declarations[middle], &key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	low = search_place(0, naming->declaration_count, is_declared_before, naming->declarations, &key);
 	for (end = low; end < naming->declaration_count && naming->declarations[end].file == name;)
 		end++;
 	file->declarations = naming->declarations + low;
@@ -299,20 +296,19 @@ static bool before(uint32_t line, uint32_t column, uint32_t than_line, uint32_t 
 	return line < than_line || (line == than_line && column && than_column && column < than_column);
 }
 
+static bool begins_at_or_before(const void *ranges, size_t index, const void *key)
+{
+	const struct range *range = (const struct range *)ranges + index, *place = key;
+
+	return !before(place->line, place->column, range->line, range->column);
+}
+
 /* Returns the innermost function of the source that contains the place. */
 static const char *source_function(const struct file *file, uint32_t line, uint32_t column)
 {
-	size_t low = 0, high = file->range_count;
+	const struct range place = {.line = line, .column = column};
+	size_t low = search_place(0, file->range_count, begins_at_or_before, file->ranges, &place);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		const struct range *range = &file->ranges[middle];
-
-		if (before(line, column, range->line, range->column))
-			high = middle;
-		else
-			low = middle + 1;
-	}
 	/* The value of a function literal is created by the function that contains it. */
 	while (low && (before(file->ranges[low - 1].end_line, file->ranges[low - 1].end_column, line, column) ||
 		       (file->ranges[low - 1].line == line && file->ranges[low - 1].column == column)))
@@ -320,19 +316,16 @@ static const char *source_function(const struct file *file, uint32_t line, uint3
 	return low ? file->ranges[low - 1].name : "init";
 }
 
+static bool is_declared_by(const void *declarations, size_t index, const void *line)
+{
+	return ((const struct declaration *)declarations)[index].line <= *(const uint32_t *)line;
+}
+
 /* Returns the last function that is declared before the place. */
 static const char *declared_function(const struct file *file, uint32_t line)
 {
-	size_t low = 0, high = file->declaration_count;
+	size_t low = search_place(0, file->declaration_count, is_declared_by, file->declarations, &line);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (file->declarations[middle].line <= line)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	while (low && (is_literal(file->declarations[low - 1].name) || is_made_up(file->declarations[low - 1].name)))
 		low--;
 	return low ? file->declarations[low - 1].name : NULL;

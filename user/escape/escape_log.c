@@ -41,14 +41,11 @@ static void feed(struct log *log, const char *format, ...)
 {
 	va_list arguments;
 	char *text;
-	int length;
 
 	va_start(arguments, format);
-	length = vasprintf(&text, format, arguments);
+	text = memory_format_list(format, arguments);
 	va_end(arguments);
-	if (length < 0)
-		memory_out();
-	escape_parser_feed(log->parser, text, (size_t)length);
+	escape_parser_feed(log->parser, text, strlen(text));
 	free(text);
 }
 

@@ -117,33 +117,29 @@ static char *predicate(const struct escape_annotation *annotation, const struct 
 	const struct phrase *phrase = find_phrase(step->reason);
 	char *expression = shorten(step->expression, EXPRESSION_MAX), *text;
 	const char *to = annotation->flows[annotation->flow_count - 1].to, *arguments;
-	int length;
 
 	if (strncmp(step->reason, "return", 6) == 0) {
-		length = asprintf(&text, "is returned%s%s (%s, ", annotation->function ? " by " : "",
-				  annotation->function ? annotation->function : "", expression);
+		text = memory_format("is returned%s%s (%s, ", annotation->function ? " by " : "",
+				     annotation->function ? annotation->function : "", expression);
 	} else if (strcmp(step->reason, "call parameter") == 0 && strncmp(step->expression, "append(", 7) == 0) {
-		length = asprintf(&text, "is appended to a slice that escapes (%s, ", expression);
+		text = memory_format("is appended to a slice that escapes (%s, ", expression);
 	} else if (strcmp(step->reason, "call parameter") == 0) {
 		arguments = arguments_of(step->expression);
-		length =
-			asprintf(&text, "is passed to %.*s%s%s (", arguments ? (int)(arguments - step->expression) : 60,
-				 step->expression, callee ? ", which leaks its parameter " : ", which leaks it",
-				 callee ? callee->subject : "");
+		text = memory_format("is passed to %.*s%s%s (", arguments ? (int)(arguments - step->expression) : 60,
+				     step->expression, callee ? ", which leaks its parameter " : ", which leaks it",
+				     callee ? callee->subject : "");
 	} else if (strncmp(step->reason, "assign", 6) == 0 && cause == ESCAPE_CAUSE_OUTLIVES) {
-		length = asprintf(&text, "is assigned to %s, which outlives it (%s, ", to, expression);
+		text = memory_format("is assigned to %s, which outlives it (%s, ", to, expression);
 	} else if (strncmp(step->reason, "assign", 6) == 0 && strcmp(to, "{heap}") == 0) {
-		length = asprintf(&text, "is stored in the heap (%s, ", expression);
+		text = memory_format("is stored in the heap (%s, ", expression);
 	} else if (strncmp(step->reason, "assign", 6) == 0 && *to != '{') {
-		length = asprintf(&text, "is assigned to %s, which escapes (%s, ", to, expression);
+		text = memory_format("is assigned to %s, which escapes (%s, ", to, expression);
 	} else if (phrase) {
-		length = asprintf(&text, "%s (%s%s", phrase->words, phrase->expression ? expression : "",
-				  phrase->expression ? ", " : "");
+		text = memory_format("%s (%s%s", phrase->words, phrase->expression ? expression : "",
+				     phrase->expression ? ", " : "");
 	} else {
-		length = asprintf(&text, "escapes by %s (%s, ", step->reason, expression);
+		text = memory_format("escapes by %s (%s, ", step->reason, expression);
 	}
-	if (length < 0)
-		memory_out();
 	free(expression);
 	return text;
 }

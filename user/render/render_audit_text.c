@@ -11,6 +11,7 @@
 #include "profile/report.h"
 #include "render/render_audit.h"
 #include "text/terminal.h"
+#include "text/wrap.h"
 
 /* A row is a line of numbers with its site; below it, indented, are the function and the reason. */
 enum { SITE_COLUMN = 47, INDENT = 6 };
@@ -43,47 +44,15 @@ static char *text_of(const char *format, ...)
 	return text;
 }
 
-/* The number of columns that a text takes, counted as code points. */
-static size_t width_of(const char *text, size_t length)
-{
-	size_t width = 0;
-
-	for (size_t i = 0; i < length; i++)
-		width += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return width;
-}
-
-/* Prints words from column `indent` on. On a terminal, words that are longer than a line are split. */
+/* Prints a paragraph whose lines begin at column `indent`. On a terminal, words that are longer than a line are broken.
+ * Frees the text. */
 static void print_wrapped(const struct page *page, size_t indent, char *text)
 {
-	size_t width = (size_t)terminal_prose_width((int)page->width);
-	size_t room = width > indent + 8 ? width - indent : 8;
-	const char *rest = text;
-
-	while (*rest) {
-		size_t end = 0, taken = 0;
-
-		for (const char *c = rest;; c++) { /* finds the last space that still fits */
-			if (!*c || *c == ' ') {
-				if (taken > room)
-					break;
-				end = (size_t)(c - rest);
-			}
-			if (!*c)
-				break;
-			taken += ((unsigned char)*c & 0xc0) != 0x80;
-		}
-		if (!end && page->width == TERMINAL_UNLIMITED)
-			end = strcspn(rest, " ");
-		if (!end) {
-			while (rest[end] && width_of(rest, end + 1) <= room)
-				end++;
-			while (((unsigned char)rest[end] & 0xc0) == 0x80)
-				end++;
-		}
-		fprintf(page->stream, "%*s%.*s\n", (int)indent, "", (int)end, rest);
-		rest += end;
-		rest += strspn(rest, " ");
+	if (*text) {
+		fprintf(page->stream, "%*s", (int)indent, "");
+		wrap_print(page->stream, text, indent, (size_t)terminal_prose_width((int)page->width),
+			   page->width == TERMINAL_UNLIMITED ? WRAP_WORDS : WRAP_LONG_WORDS);
+		fputc('\n', page->stream);
 	}
 	free(text);
 }
@@ -135,7 +104,7 @@ static void print_values(const struct page *page, const int64_t values[VALUE_COU
 static void print_numbers(const struct page *page, const struct audit_row *row)
 {
 	char *place = place_text(row);
-	size_t length = width_of(place, strlen(place));
+	size_t length = wrap_width(place, strlen(place));
 
 	print_values(page, row->values);
 	if (SITE_COLUMN + length <= page->width) {

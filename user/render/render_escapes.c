@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "text/table.h"
+#include "text/wrap.h"
 #include "text/terminal.h"
 
 enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
@@ -15,18 +16,11 @@ enum { UNRECOGNIZED_SHOWN = 10, CALLEES_SHOWN = 8 };
 
 char *render_position(const char *file, uint32_t line, uint32_t column)
 {
-	char *text;
-	int length;
-
 	if (!line)
-		length = asprintf(&text, "%s", *file ? file : "-");
-	else if (!column)
-		length = asprintf(&text, "%s:%" PRIu32, file, line);
-	else
-		length = asprintf(&text, "%s:%" PRIu32 ":%" PRIu32, file, line, column);
-	if (length < 0)
-		memory_out();
-	return text;
+		return memory_format("%s", *file ? file : "-");
+	if (!column)
+		return memory_format("%s:%" PRIu32, file, line);
+	return memory_format("%s:%" PRIu32 ":%" PRIu32, file, line, column);
 }
 
 static void add_row(struct table *table, const char *position, const char *function, const char *text)
@@ -130,7 +124,7 @@ static void print_unrecognized(FILE *stream, const struct escape_output *output)
 		const struct escape_unrecognized *line = &output->unrecognized[i];
 		int length = fprintf(stream, "  %" PRIu64 ": ", line->line_number);
 
-		fprintf(stream, "%.*s\n", (int)table_prefix(line->text, width - (size_t)length), line->text);
+		fprintf(stream, "%.*s\n", (int)wrap_prefix(line->text, width - (size_t)length), line->text);
 	}
 	if (output->unrecognized_count > UNRECOGNIZED_SHOWN)
 		fprintf(stream, "  ... %zu more, all in --format json\n",

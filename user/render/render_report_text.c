@@ -12,6 +12,7 @@
 #include "text/shorten.h"
 #include "profile/size_class.h"
 #include "text/terminal.h"
+#include "text/wrap.h"
 
 enum {
 	LABEL_WIDTH = 10,
@@ -38,34 +39,6 @@ static void *checked(void *memory)
 
 /* --- head --- */
 
-/*
- * Prints words from column `indent` on, where the cursor is, and continues at that column on further lines. A word that
- * is wider than the line is split.
- */
-static void print_wrapped(const struct writer *writer, char *text, int indent)
-{
-	int column = indent, width = terminal_prose_width(writer->width);
-	char *rest;
-
-	for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		int length = (int)strlen(word);
-
-		if (column > indent && column + 1 + length <= width) {
-			fputc(' ', writer->stream);
-			column++;
-		} else if (column > indent) {
-			fprintf(writer->stream, "\n%*s", indent, "");
-			column = indent;
-		}
-		for (int part; (part = writer->width - column) < length; word += part, length -= part) {
-			fprintf(writer->stream, "%.*s\n%*s", part, word, indent, "");
-			column = indent;
-		}
-		fputs(word, writer->stream);
-		column += length;
-	}
-}
-
 /* "LABEL     TEXT". */
 static void print_line(const struct writer *writer, const char *style, const char *label, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -79,7 +52,8 @@ static void print_line(const struct writer *writer, const char *style, const cha
 	text = memory_format_list(format, arguments);
 	va_end(arguments);
 	fprintf(writer->stream, "%-*s%s", LABEL_WIDTH, label, style);
-	print_wrapped(writer, text, LABEL_WIDTH);
+	wrap_print(writer->stream, text, LABEL_WIDTH, (size_t)terminal_prose_width(writer->width),
+		   writer->width == TERMINAL_UNLIMITED ? WRAP_WORDS : WRAP_LONG_WORDS);
 	fprintf(writer->stream, "%s\n", *style ? writer->style->reset : "");
 	free(text);
 }

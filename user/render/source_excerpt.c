@@ -29,16 +29,15 @@ static bool is_source_name(const char *file)
 
 static FILE *open_source(const char *file, const char *directory)
 {
-	char *path = NULL;
+	char *path;
 	struct stat status;
 	FILE *stream = NULL;
 	int descriptor;
 
 	if (!is_source_name(file))
 		return NULL;
-	if (asprintf(&path, "%s%s%s", file[0] == '/' || !directory ? "" : directory,
-		     file[0] == '/' || !directory ? "" : "/", file) < 0)
-		return NULL;
+	path = memory_format("%s%s%s", file[0] == '/' || !directory ? "" : directory,
+			     file[0] == '/' || !directory ? "" : "/", file);
 	/* O_NONBLOCK, so as not to wait for the writer of a FIFO. */
 	descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	free(path);

@@ -23,6 +23,7 @@
 
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/search.h"
 #include "symbols/elf_symbols.h"
 
 enum {
@@ -120,19 +121,16 @@ static void ranges_sort(struct ranges *ranges)
 		qsort(ranges->rows, ranges->count, sizeof(*ranges->rows), compare_ranges);
 }
 
+static bool begins_at_or_before(const void *rows, size_t index, const void *address)
+{
+	return ((const struct range *)rows)[index].low <= *(const uint64_t *)address;
+}
+
 /* Returns the innermost range that contains the address, or NULL. */
 static const struct range *ranges_find(const struct ranges *ranges, uint64_t address)
 {
-	size_t low = 0, high = ranges->count;
+	size_t low = search_place(0, ranges->count, begins_at_or_before, ranges->rows, &address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ranges->rows[middle].low <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (size_t i = 0; i < OVERLAP_MAX && i < low; i++) {
 		const struct range *range = &ranges->rows[low - 1 - i];
 

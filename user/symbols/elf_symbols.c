@@ -4,6 +4,7 @@
  */
 #include "symbols/elf_symbols.h"
 #include "base/memory.h"
+#include "base/search.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -129,18 +130,15 @@ void elf_symbols_free(struct elf_symbols *symbols)
 	free(symbols);
 }
 
+static bool begins_at_or_before(const void *rows, size_t index, const void *address)
+{
+	return ((const struct symbol *)rows)[index].low <= *(const uint64_t *)address;
+}
+
 const char *elf_symbols_find(const struct elf_symbols *symbols, uint64_t address)
 {
-	size_t low = 0, high = symbols->count;
+	size_t low = search_place(0, symbols->count, begins_at_or_before, symbols->rows, &address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (symbols->rows[middle].low <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == 0)
 		return NULL;
 	/* A label inside a function has no size: finds the function before it that extends to the address. */

@@ -21,6 +21,7 @@
 
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/search.h"
 #include "base/unaligned.h"
 
 enum {
@@ -301,22 +302,17 @@ bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go
 	return function->name && function->entry < function->end;
 }
 
+static bool begins_at_or_before(const void *table, size_t index, const void *address)
+{
+	return entry_of(table, (uint32_t)index) <= *(const uint64_t *)address;
+}
+
 /* Finds the last function that starts at or before the address. */
 static bool find_index(const struct gopclntab *table, uint64_t address, uint32_t *index)
 {
-	uint32_t low = 0, high = table->function_count;
-
-	if (address < entry_of(table, 0) || address >= entry_of(table, high))
+	if (address < entry_of(table, 0) || address >= entry_of(table, table->function_count))
 		return false;
-	while (high - low > 1) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (entry_of(table, middle) <= address)
-			low = middle;
-		else
-			high = middle;
-	}
-	*index = low;
+	*index = (uint32_t)search_place(1, table->function_count, begins_at_or_before, table, &address) - 1;
 	return true;
 }
 

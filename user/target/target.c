@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/search.h"
 #include "target/procfs.h"
 
 enum {
@@ -254,18 +255,15 @@ bool target_lost_image(const struct target *target)
 	return target->image >= 0 && pread(target->image, &byte, 1, (off_t)target->mappings[0].start) == 0;
 }
 
+static bool ends_before(const void *mappings, size_t index, const void *address)
+{
+	return ((const struct target_mapping *)mappings)[index].limit <= *(const uint64_t *)address;
+}
+
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address)
 {
-	size_t low = 0, high = target->mapping_count;
+	size_t low = search_place(0, target->mapping_count, ends_before, target->mappings, &address);
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (address >= target->mappings[middle].limit)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low < target->mapping_count && address >= target->mappings[low].start)
 		return &target->mappings[low];
 	return NULL;

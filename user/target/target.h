@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "target/memory.h"
+#include "target/memory_reader.h"
 
 struct target_mapping {
 	uint64_t start, limit, offset;

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "text/terminal.h"
+#include "text/wrap.h"
 
 enum { LEAST_WRAP = 16, GAP = 1 };
 
@@ -43,40 +44,6 @@ void table_add(struct table *table, const char *const *cells)
 	table->row_count++;
 }
 
-/* The width of a text on the screen, counted in code points. */
-static size_t text_width(const char *text, size_t length)
-{
-	size_t width = 0;
-
-	for (size_t i = 0; i < length; i++)
-		width += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return width;
-}
-
-size_t table_prefix(const char *text, size_t width)
-{
-	size_t length = 0;
-
-	while (text[length] && text[length] != '\n') {
-		if (((unsigned char)text[length] & 0xc0) != 0x80 && !width--)
-			break;
-		length++;
-	}
-	return length;
-}
-
-/* The number of bytes of `text` that fit on a line of `width`: all, or up to the last place where it may break. */
-static size_t line_length(const char *text, size_t width)
-{
-	size_t length = table_prefix(text, width), at = length;
-
-	if (!text[length] || text[length] == '\n' || text[length] == ' ')
-		return length;
-	while (at && text[at] != ' ' && text[at - 1] != '/' && text[at - 1] != ',')
-		at--;
-	return at > length / 3 ? at : length;
-}
-
 /* Returns the text with newlines inserted so that no line exceeds `width`. All lines get the indentation of the
  * first. */
 static char *wrap(const char *text, size_t width)
@@ -87,7 +54,7 @@ static char *wrap(const char *text, size_t width)
 	if (indent * 2 > width)
 		indent = 0;
 	while (*text) {
-		size_t taken = line_length(text, width - (length ? indent : 0));
+		size_t taken = wrap_line(text, width - (length ? indent : 0), WRAP_NAMES);
 
 		if (length + taken + indent + 2 > capacity) {
 			capacity = (length + taken + indent + 2) * 2;
@@ -118,7 +85,7 @@ static void fit(const struct table *table, size_t *widths)
 		widths[c] = strlen(table->columns[c].name);
 		for (size_t r = 0; r < table->row_count; r++) {
 			const char *cell = table->cells[r * table->column_count + c];
-			size_t width = text_width(cell, strlen(cell));
+			size_t width = wrap_width(cell, strlen(cell));
 
 			if (width > widths[c])
 				widths[c] = width;

@@ -29,7 +29,4 @@ void table_add(struct table *table, const char *const *cells);
 /* Prints the table and frees it. */
 void table_print(struct table *table);
 
-/* The number of bytes in the first `width` characters of a text. */
-size_t table_prefix(const char *text, size_t width);
-
 #endif

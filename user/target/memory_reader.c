@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "target/memory.h"
+#include "target/memory_reader.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
+#include "base/clock.h"
 
 void memory_allow(struct memory_reader *reader)
 {
 	reader->pieces = MEMORY_PIECES;
 	reader->bytes = MEMORY_BYTES;
-	reader->deadline_ns = now_ns() + MEMORY_MILLISECONDS * 1000000LL;
+	reader->deadline_ns = monotonic_ns() + MEMORY_MILLISECONDS * 1000000LL;
 	reader->spent = false;
 }
 
 /* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
 static bool charge(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
 {
-	reader->spent |= count > reader->pieces || now_ns() > reader->deadline_ns;
+	reader->spent |= count > reader->pieces || monotonic_ns() > reader->deadline_ns;
 	for (size_t i = 0; i < count && !reader->spent; i++) {
 		reader->spent = pieces[i].size > reader->bytes;
 		reader->bytes -= reader->spent ? 0 : pieces[i].size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef ESCAPEMENT_MEMORY_H
-#define ESCAPEMENT_MEMORY_H
+#ifndef ESCAPEMENT_MEMORY_READER_H
+#define ESCAPEMENT_MEMORY_READER_H
 
 /*
  * The memory of a process, for all code that reads a live target: a function that copies pieces of it, and a budget.
