@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""How an audit grows: lines of -m=2 output against a profile of many distinct stacks, beside `go tool pprof -top` on the
-same profile. Rounds are interleaved; the table has medians of wall and CPU seconds, and the largest resident set.
+"""How the cost of an audit grows with lines of -m=2 output and a profile of many distinct stacks, compared with `go
+tool pprof -top` on the same profile. Rounds are interleaved; the table has medians of wall and CPU seconds, and the
+largest resident set.
 
     tests/bench/audit_scale.py [BUILD [LINES...]]
 """
@@ -105,7 +106,7 @@ def write_profile(path, lines):
 
 
 def measure(*command):
-    """Wall and CPU seconds, and peak resident MiB, of one run. What it says on stderr matters only where it fails."""
+    """Wall and CPU seconds, and peak resident MiB, of one run. Its stderr is shown only if it fails."""
     with tempfile.TemporaryFile() as messages:
         start = time.monotonic()
         child = subprocess.Popen([str(word) for word in command], stderr=messages)

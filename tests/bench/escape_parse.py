@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """How fast compiler output is parsed, and whether the cost grows linearly: 10^5, 10^6 and 10^7 lines of -m=2 output,
-made of the seed programs' real output under ever new package names, so that no line repeats another; and, where one is
+made of the seed programs' real output under new package names, so that no line repeats another; and, if one is
 named on the command line, a real file (`escapement escapes --build --all --save FILE std cmd` makes one).
 
 CPU seconds of one thread, reading from the page cache; medians of interleaved rounds. `cat`, which only moves the
-bytes, runs beside it as a measure of the machine's mood.
+bytes, runs in between as a measure of the machine's speed.
 """
 import os
 import pathlib
@@ -23,7 +23,7 @@ ROUNDS = int(os.environ.get("ROUNDS", "5"))
 
 
 def write_lines(path, count):
-    """A block of lines again and again, each time in packages and files of other names."""
+    """Writes a block of lines repeatedly, each time with other names of packages and files."""
     block = SEED.read_text()
     lines = block.count("\n")
     names = ("escape", "add", "fmtptr", "fmtval", "simple", "noescape", "slice")

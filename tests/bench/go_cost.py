@@ -8,8 +8,8 @@
     phases     attaching and detaching; memory and CPU time of the profiler itself
 
 CPU time of the target, because others use the machine. A ratio is made in each round from cases that ran within a
-second of each other; printed are the median of the rounds' ratios and an interval that holds the true median with a
-probability of 95 %. A recording that did not go on at the rate asked for, or lost events, ends the run.
+second of each other; printed are the median of the rounds' ratios and an interval that contains the true median with a
+probability of 95 %. A recording that changed its rate or lost events ends the run.
 
 Environment: ROUNDS (of each table), BENCH_GO (release, 1.24), BUILD.
 """
@@ -41,7 +41,7 @@ REFILL_DEPTH = 3  # and from there to refill; one less where mallocgc is not amo
 # ---- ratios ----
 
 def interval(values):
-    """Median, and the order statistics that hold the true median with a probability of at least 95 %."""
+    """Median, and the order statistics that contain the true median with a probability of at least 95 %."""
     values = sorted(values)
     count = len(values)
     below, rank = 0.0, 0
@@ -74,7 +74,7 @@ def rounds_of(default):
 # ---- observers ----
 
 class Observer:
-    """A process that looks at a target; `line` is what it says when it has attached."""
+    """A process that observes a target; `line` is what it prints when it has attached."""
 
     def __init__(self, command, line, **options):
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -109,7 +109,7 @@ def bpftrace(pid, program):
 
 
 def check_profile(path, rate, said):
-    """The recording is what was asked for, or the measurement is of something else."""
+    """Checks that the recording has the requested rate and no losses."""
     report = json.loads(subprocess.run([BUILD / "escapement", "report", "--format", "json", path], check=True,
                                        capture_output=True).stdout)
     wrong = [key for key in ("events", "stacks") if report["lost"][key]]
@@ -139,7 +139,7 @@ class Recording:
 # ---- a program that allocates for ever ----
 
 def offsets_of(program, cache={}):
-    """Where the runtime's functions are probed: {function: offset in the file}."""
+    """Offsets of the probed functions of the runtime: {function: offset in the file}."""
     if program not in cache:
         text = subprocess.run([BUILD / "tests/tools/go_inspect", "points", program], check=True, capture_output=True,
                               text=True).stdout
@@ -148,17 +148,18 @@ def offsets_of(program, cache={}):
 
 
 def mallocs_of(program):
-    """mallocgc, and what the compiler of Go 1.27 calls in the place of newobject and mallocgc: an allocation hits one."""
+    """mallocgc, and the functions that Go 1.27's compiler calls instead of newobject and mallocgc: an allocation hits
+    one of them."""
     return [function for function in offsets_of(program) if function.startswith("runtime.mallocgc")]
 
 
 def is_direct(program):
-    """Whether it calls these, so that newobject and mallocgc are not among an allocation's frames."""
+    """Whether the program calls these directly, so that newobject and mallocgc are not among an allocation's frames."""
     return len(mallocs_of(program)) > 1
 
 
 class Loop:
-    """tests/workloads/go/loop; stopped while nobody measures it."""
+    """tests/workloads/go/loop; stopped while it is not measured."""
 
     def __init__(self, variant="profiled", depth=DEPTH, size=64, **environment):
         self.program = go_programs.build(VERSION, variant, "loop")
@@ -215,7 +216,7 @@ def quotient(a, b):
 
 
 def table_event(directory):
-    """--rate 1 beside a bare hit at mallocgc, or what is called in its place."""
+    """--rate 1 compared with a bare hit at mallocgc, or at the function called instead."""
     loop = Loop("plain")
     program = loop.program
     malloc = mallocs_of(program)
@@ -240,7 +241,7 @@ def table_event(directory):
 
 
 def table_loop(directory):
-    """Only allocations: what listening all the time costs, beside what people use today."""
+    """Only allocations: the cost of continuous observation, compared with existing tools."""
     refill = ["runtime.(*mcache).refill"]
     loops = {"plain": Loop("plain"), "profiled": Loop("profiled"),
              "MemProfileRate=1": Loop("profiled", GODEBUG="memprofilerate=1")}
@@ -288,7 +289,7 @@ class Server:
         self.ask()
 
     def ask(self):
-        """Seconds of CPU time for so many requests."""
+        """Seconds of CPU time for this many requests."""
         before = cpu_seconds(self.pid)
         subprocess.run([self.program, "load", self.address, str(self.CLIENTS), str(self.REQUESTS)], check=True)
         return cpu_seconds(self.pid) - before
@@ -382,7 +383,7 @@ def table_phases(directory):
     targets = {"JSON server": server.pid}
     if large:
         targets[f"prometheus, {os.path.getsize(f'/proc/{large.pid}/exe') >> 20} MiB"] = large.pid
-    time.sleep(3)  # so that it is done with its start
+    time.sleep(3)  # it has finished starting by then
     stop = threading.Event()
 
     def load():

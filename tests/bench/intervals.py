@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""How many of the 95 % intervals of real programs hold what was counted in the same run.
+"""How many of the 95 % intervals of real programs contain what was counted in the same run.
 
-`intervals.py [RUNS [PROGRAM...]]` prints a table: of all rows and of those with 1, 2 to 4, 5 to 15 and 16 or more samples,
-how many there were, and in how many hundredths the true number lay inside, above and below.
+`intervals.py [RUNS [PROGRAM...]]` prints a table: of all rows and of those with 1, 2 to 4, 5 to 15 and 16 or more
+samples, how many there were, and in how many hundredths the true number lay inside, above and below.
 """
 import collections
 import csv

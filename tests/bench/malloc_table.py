@@ -3,8 +3,8 @@
 """malloc_table.py BUILD [CASE...]: libgoalloc beside other allocators, interleaved, as ratios of the least times, since
 other work on the machine only adds, and of median peaks of memory.
 
-ROUNDS (5) and MILLIONS (operations a run, 4) come from the environment. The peers are Debian's packages; what is not
-installed is left out, and said so."""
+ROUNDS (5) and MILLIONS (operations a run, 4) come from the environment. The peers are Debian's packages; missing ones
+are left out with a message."""
 import glob
 import math
 import os

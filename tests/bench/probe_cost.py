@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What listening costs a program on libgoalloc, as ratios of CPU time.
+"""What observation costs a program on libgoalloc, as ratios of CPU time.
 
 One process allocates all the time; observers come and go in turn, so that all cases see the same machine. Three tables,
 of medians over the rounds, of programs of the least:
@@ -8,12 +8,12 @@ of medians over the rounds, of programs of the least:
   events     an event at rate 1 and at rate 0, by stack depth: what recording adds to an allocation (at rate 0, to a
              refill), as a multiple of a bare probe hit, which is a program that does nothing on a nop;
 
-  listening  the default rate and rate 0, by size: nanoseconds an allocation, and the ratio to nobody listening;
+  listening  the default rate and rate 0, by size: nanoseconds an allocation, and the ratio to no observer;
 
   programs   Debian's programs on libgoalloc-preload, recorded at the default rate from start to end, beside the same
              not recorded.
 
-Every recording is read again: one that saw no events, lost some, or did not keep to its rate ends the benchmark.
+Every recording is checked: one without events, with losses, or with another rate ends the benchmark.
 
     tests/bench/probe_cost.py [ROUNDS [TABLE...]]
 """
@@ -40,7 +40,7 @@ RECORDED_PROGRAMS = ("python3", "perl", "sqlite3", "git")
 
 
 def read_report(path, rate):
-    """A recording's report, once it is known to be of what was to be measured."""
+    """Returns a recording's report after checking that it is of the right kind."""
     report = json.loads(subprocess.run([ESCAPEMENT, "report", "--format", "json", path], check=True,
                                        stdout=subprocess.PIPE).stdout)
     if report["rate"] != rate:
@@ -172,7 +172,7 @@ def programs(rounds):
                 recorded.append(program_seconds(PROGRAMS[name], directory,
                                                 (ESCAPEMENT, "record", "-q", "-o", path, "--")))
                 read_report(path, DEFAULT_RATE)
-            # of the least: whatever else the machine does only adds
+            # of the least, because other work on the machine can only add
             print(f"{name:>10}{min(quiet):14.3f}{min(recorded):10.3f}{min(recorded) / min(quiet):7.3f}", flush=True)
 
 

@@ -16,7 +16,7 @@ from malloc_table import PEERS, geometric_mean
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 GIT = ["git", "-c", "safe.directory=*", "-C", ROOT]
-# The history must not move while we look at it.
+# The history must not change during the measurement.
 HEAD = subprocess.run([*GIT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() or "HEAD"
 PYTHON = """
 import json, re, collections

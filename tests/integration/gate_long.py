@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Gates repeated: an unchanged multi-threaded program never fails, one object more in a million always does.
+"""Repeated gates: an unchanged multi-threaded program never fails, one more object in a million always does.
 
 A few of each in everyday tests (test_gate.py); GATE_REPEATS=200 of each by `make test-gate-long`.
 """

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Profiles that make the compiler inline parts of Go's allocator: the calls that ought to be, as the hottest of all."""
+"""Profiles that make the compiler inline parts of Go's allocator: they claim that these calls are the hottest of
+all."""
 import gzip
 import re
 
 from wire import nested, number
 
-# Of each function that probes want, who calls it, and in which file of package runtime.
+# For each function with a probe, its caller, and the file in package runtime.
 CALLS = {"runtime.(*mcache).releaseAll": [("mcache.go", "(*mcache).prepareForSweep"), ("mcache.go", "flushmcache"),
                                           ("mstats.go", "flushmcache")],
          "runtime.(*mcache).allocLarge": [("malloc.go", "mallocgcLarge"), ("malloc.go", "mallocgc")],
@@ -49,7 +50,7 @@ class Profile:
 
 
 def line_of_call(source, caller, callee):
-    """Lines of the function's beginning and of the call in it; None where there is none."""
+    """Lines of the function's beginning and of the call in it; None if there is none."""
     receiver, _, name = caller.rpartition(".")
     receiver = rf"\(\w+ {re.escape(receiver.strip('()'))}\) " if receiver else ""
     begin = re.search(rf"^func {receiver}{name}\(", source, re.M)
@@ -64,7 +65,7 @@ def line_of_call(source, caller, callee):
 
 
 def write(goroot, path, functions):
-    """A profile of CPU time by which the calls of these functions are all there is."""
+    """Writes a CPU profile that contains only the calls of these functions."""
     profile, samples = Profile(), []
     for callee in functions:
         for file, caller in CALLS[callee]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Builds the Go test programs with every toolchain and in every way that people ship Go programs.
+"""Builds the Go test programs with every toolchain and in every way that Go programs are shipped.
 
-Builds are kept below $BUILD/go and made anew only when the sources changed.
+Builds are kept below $BUILD/go and rebuilt only when the sources have changed.
 """
 import os
 import pathlib
@@ -38,7 +38,7 @@ def versions():
 
 
 def build_guided(version, name, functions):
-    """Path of the program, its parts of the allocator inlined by a profile."""
+    """Path of the program, built with a profile that inlines parts of the allocator."""
     profile = harness.BUILD / "go" / version / f"{name}.pgo"
     profile.parent.mkdir(parents=True, exist_ok=True)
     go_pgo.write(harness.go_toolchain(version).parent.parent, profile, functions)
@@ -70,7 +70,7 @@ def build(version, variant="plain", program="sites"):
 
 
 def loop_sample(output, seconds):
-    """Nanoseconds of CPU time an allocation of a running `loop`, whose standard output this is, from now on."""
+    """Nanoseconds of CPU time per allocation, from now on, of a running `loop` with this standard output."""
     while select.select([output], [], [], 0)[0]:
         os.read(output.fileno(), 1 << 16)  # printed before
     text, lines = b"", []

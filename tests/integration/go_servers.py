@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go servers of Debian's packages, unpacked beside the toolchains and not installed: how each is started, what it is
-asked, and clients that ask."""
+"""Go servers of Debian's packages, unpacked beside the toolchains and not installed: how each is started, its
+requests, and clients that send them."""
 import base64
 import http.client
 import json
@@ -16,7 +16,7 @@ CLIENTS = 4
 
 
 def unpack(suite, package):
-    """Directory of an unpacked package; skips where it cannot be had."""
+    """Directory of an unpacked package; skips if it is not available."""
     done = subprocess.run([harness.ROOT / "packaging" / "debian-program", suite, package], capture_output=True, text=True)
     if done.returncode != 0:
         raise harness.Skip(f"no {package} of {suite} here: {done.stderr.strip()[-200:]}")
@@ -72,7 +72,7 @@ def caddy():
 
 
 # name: (command of a directory and a port, path that answers when it is ready, requests that prepare it, the request
-# of the load, what its answer says)
+# of the load, text of its answer)
 SERVERS = {"etcd 3.4": etcd("bookworm"), "etcd 3.5": etcd("trixie"), "prometheus": prometheus(), "caddy": caddy()}
 
 
@@ -87,7 +87,7 @@ def ask(connection, request):
 
 
 class Server:
-    """A server that runs, itself or under a command such as `escapement record … --`."""
+    """A running server, by itself or under a command such as `escapement record … --`."""
 
     def __init__(self, t, name, *under):
         self.command, ready, prepare, self.request, self.summary = SERVERS[name]
@@ -125,7 +125,7 @@ class Server:
 
 
 class Load:
-    """Clients that ask again and again while the block runs; `answers` are all that was said."""
+    """Clients that send requests repeatedly while the block runs; `answers` are all answers."""
 
     def __init__(self, server):
         self.server, self.stopping, self.answers, self.count, self.failure = server, False, set(), 0, None

@@ -2,8 +2,8 @@
 """What integration tests share: a TAP runner, the tools under test, processes and files that are always cleaned up.
 
 A test file defines functions test_…(t) and ends with harness.main(). `t` is a Case: t.run() runs a command to its
-end, t.start() starts one that the harness stops when the test is over, t.path() names a file in a directory that
-goes with the test. Raise harness.Skip("why") where a test cannot run here.
+end, t.start() starts one that the harness stops when the test is over, t.path() names a file in a directory that is
+removed after the test. Raise harness.Skip("why") if a test cannot run here.
 """
 import contextlib
 import ctypes
@@ -45,7 +45,7 @@ def go_releases(use):
 
 
 def go_toolchain(version):
-    """Path of the `go` command of that release; skips where it cannot be had."""
+    """Path of the `go` command of that release; skips if it is not available."""
     done = subprocess.run([ROOT / "packaging" / "go-toolchain", version], capture_output=True, text=True)
     if done.returncode != 0:
         raise Skip(f"no Go {version} here: {done.stderr.strip()[-200:]}")
@@ -53,8 +53,9 @@ def go_toolchain(version):
 
 
 def npm_packages(group, packages):
-    """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips where
-    they cannot be had."""
+    """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips if
+    they
+        are not available."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / group
     if not (cache / ".complete").exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,8 @@ def npm_packages(group, packages):
 
 
 def wait_for(condition, what, seconds=60):
-    """Returns the condition's value as soon as it is true. A machine may be slow: nobody should sleep and hope."""
+    """Returns the condition's value as soon as it is true. Use this instead of sleeping, because a machine may be
+    slow."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -103,7 +105,8 @@ class Case:
         return self.directory / name
 
     def copy(self, program):
-        """A copy of a program where every user can run it: a checkout may stand where only its owner may look."""
+        """Copies a program to where every user can run it: a checkout may be in a directory that only its owner may
+        read."""
         self.directory.chmod(0o777)
         return pathlib.Path(shutil.copy(program, self.directory))
 
@@ -154,13 +157,13 @@ def _stop(process):
 
 
 def _adopt_orphans():
-    """Has processes whose parent has ended become children of this one, so that none gets out of sight."""
+    """Makes this process the parent of orphaned descendants, so that all of them can be found."""
     set_child_subreaper = 36
     ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
 def _running(pid):
-    """What runs there, "" if it has ended."""
+    """The command line of a process, "" if it has ended."""
     try:
         if pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
             return ""
@@ -176,7 +179,7 @@ def _reap():
 
 
 def _check_left_behind():
-    """No process outlives the test that started it, or it would run for ever beside all that come after."""
+    """Fails if a process outlives the test that started it: it would disturb all later tests."""
     with contextlib.suppress(AssertionError):
         wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 5)
     left = {pid: command for pid in descendants(os.getpid()) if (command := _running(pid))}

@@ -4,8 +4,8 @@
 
 A kernel boots from a file system in memory that holds busybox, escapement, the shared libraries that it needs, and the
 programs to record. Each program is recorded at every rate; what it printed about itself, and what the recording says,
-come back over the serial line and are compared here. So are doctor's findings with what record then did, and each BPF
-program's cost for that kernel's verifier.
+come back over the serial line and are compared here. Doctor's findings are compared with what record then did, and
+each BPF program's cost for that kernel's verifier with its limit.
 """
 import json
 import os
@@ -17,13 +17,13 @@ import go_programs
 import harness
 from harness import ROOT, Skip, same, workload
 
-# what Debian calls the suite, the series
+# Debian's name of the suite, the kernel series
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
 RATES = ["512k", "0", "1"]
 GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
 BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
-# Instructions that a verifier may look at in all programs together, by kernel series; tests/bench/README.md has what
-# was measured. They decide how long a recording takes to start.
+# Limit of instructions that a verifier may process in all programs together, by kernel series; tests/bench/README.md
+# has what was measured. They decide how long a recording takes to start.
 VERIFIED_MAX = 1_000_000
 
 INIT = """#!/bin/busybox sh
@@ -90,7 +90,7 @@ def file_system(t, programs, job):
 def boot(t, image, archive, options=""):
     """Runs the job on that kernel. Returns what it wrote, by section: {"name": text}."""
     qemu = need("qemu-system-x86_64", "qemu-system-x86")
-    # without hardware's help: it is not everywhere; cx16 crashed some kernels under this emulation
+    # without hardware virtualisation, which is not available everywhere; cx16 crashed some kernels under this emulation
     done = t.run(qemu, "-M", "q35,accel=tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "1024", "-nographic", "-no-reboot",
                  "-nic", "none", "-kernel", image, "-initrd", archive, "-append",
                  f"console=ttyS0 quiet panic=-1 no_timer_check {options}", timeout=BOOT_SECONDS)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""audit --advice on the programs of the documentation: before the rewrite the cause is named, after it nothing is left."""
+"""audit --advice on the programs of the documentation: before the rewrite it names the cause, after it the row is
+gone."""
 import os
 import pathlib
 
@@ -12,7 +13,7 @@ PROGRAMS = harness.FIXTURES / "advice"
 CAUSES = {"returned": "returned", "interface": "interface", "closure": "closure", "size": "unknown-size",
           "leaking": "leaking-parameter", "stored": "stored", "append": "append", "text": "conversion",
           "goroutine": "closure"}
-OBJECTS = 900  # of 1000 calls: what is below is not once a call
+OBJECTS = 900  # of 1000 calls: sites with fewer objects do not allocate at every call
 
 
 def audit(t, name, version="1.27"):

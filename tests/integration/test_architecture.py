@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""ARCHITECTURE.md has a row for every source file, and no row for a file that is gone."""
+"""ARCHITECTURE.md has a row for every source file, and no row for a file that does not exist."""
 import re
 
 import harness

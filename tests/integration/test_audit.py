@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audits end to end: the seed programs, recorded for real, beside what each Go release said about them."""
+"""Audits end to end: real recordings of the seed programs, compared with what each Go release said about them."""
 import csv
 import io
 import json
@@ -57,8 +57,8 @@ def test_every_seed_program_has_the_verdicts_and_the_exact_counts_of_its_lines(t
         ("escapes", "slice/main.go", 24, 6, "runtime.newobject", "s3"),
         ("escapes", "slice/main.go", 24, 15, "runtime.makeslice", "make([]int, 0, 4)"),
     }
-    # Before 1.25 the compiler is silent about appends; since then it says of both that they do not escape, and the
-    # one that grows allocates all the same.
+    # Before 1.25 the compiler does not mention appends. Since then it says that both do not escape, although the one
+        # that grows allocates.
     silent = {("unannotated", "slice/main.go", 12, 13, "runtime.growslice", None)}
     speaking = {("contradicted", "slice/main.go", 12, 13, "runtime.growslice", "append"),
                 ("stack", "slice/main.go", 19, 13, None, "append")}
@@ -174,7 +174,7 @@ def test_thresholds_exit_1_and_name_themselves(t):
     t.escapement(*audit, "--fail-on", "escapes:objects>1000", status=0)
     t.escapement(*audit, "--fail-on", "contradicted", status=0)
     t.escapement(*audit, "--fail-on", "unannotated", status=1)
-    # What is not shown fails all the same.
+    # Rows that are not shown fail too.
     t.escapement(*audit, "--fail-on", "unannotated", "--verdict", "escapes", "--top", "1", status=1)
 
 
@@ -284,7 +284,7 @@ def test_sarif_has_the_form_that_the_standard_asks_for(t):
 
 
 def sarif_validator():
-    """Of the schema that OASIS published, as a package of npm has it."""
+    """A validator for the schema that OASIS published, from an npm package."""
     try:
         import jsonschema
     except ImportError:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compiler output as people have it: events of the go command, logs of CI, cut off, of builds that failed or that built
-only some packages. It is read, or refused by name; no gate passes on what it did not see."""
+"""Compiler output as users have it: events of the go command, logs of CI, truncated logs, output of builds that failed
+or that built only some packages. It is read, or rejected with a reason; no gate passes on output that it did not
+see."""
 import json
 import os
 import pathlib
@@ -63,7 +64,7 @@ def moves(t, source, name):
                    len(a["flow"])) for a in document["annotations"] if a["kind"] in ("escapes", "moved-to-heap"))
 
 
-# What stands before each line in logs: digits differ from line to line.
+# Prefixes of the lines of logs; digits differ from line to line.
 PREFIXES = {
     "time stamp": lambda n: f"2026-01-02T03:04:{n % 60:02}.{1234567 + n}Z ",
     "GitHub's download": lambda n: f"build\tRun go build\t2026-01-02T03:04:{n % 60:02}.12{n}Z ",
@@ -116,7 +117,7 @@ def test_events_of_the_go_command_are_read(t):
     (source / "main.go").write_text(MAIN + NEW)
     (source / "new.json").write_text(go(t, source, "build", "-json", "-gcflags=-m=2", "./...").stdout)
     contains(t.escapement("escapes", "--diff", "build.json", "new.json", cwd=source, status=1).stdout, "moved to heap: n")
-    # a line that is cut is not lost in silence
+    # an incomplete line is reported
     (source / "cut.json").write_text((source / "new.json").read_text()[:-40])
     contains(t.escapement("escapes", "--diff", "build.json", "cut.json", cwd=source, status=2).stderr, "is cut off")
 
@@ -170,7 +171,7 @@ def test_a_log_that_was_cut_is_not_compared(t):
         (source / "new.txt").write_text(cut)
         contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr, "is cut off")
         contains(t.escapement("escapes", "new.txt", cwd=source).stderr, "is cut off")
-    # an editor took the last newline off: nothing is missing
+    # an editor removed the last newline: nothing is missing
     (source / "new.txt").write_text(whole.rstrip("\n"))
     t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source)
 

@@ -19,7 +19,7 @@ def environment(t, prefix):
 
 
 def follow(t, page):
-    """Does what the page says, and returns how many blocks it ran."""
+    """Follows the page, and returns how many blocks it ran."""
     prefix = t.path("prefix")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}")
     work, ran = t.path("work"), 0

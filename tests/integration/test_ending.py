@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a command started ends with it, however that ends; what was attached to never does."""
+"""A program that a command started ends with it, however the command ends; a process that was attached to never
+does."""
 import os
 import pathlib
 import signal
@@ -28,7 +29,7 @@ def pids(t, count):
 
 
 def state(pid):
-    """The state of a process as /proc has it, "" if there is none."""
+    """The state of a process in /proc, "" if there is none."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

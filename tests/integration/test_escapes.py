@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement escapes` on real compiler output: what people see, what programs read, and what it refuses."""
+"""`escapement escapes` on real compiler output: its text, its JSON, and its errors."""
 import json
 import os
 import re
@@ -145,7 +145,7 @@ def facts(document):
 def test_build_hears_all_the_compiler_says_every_time(t):
     go = harness.go_toolchain("1.24")
     seeds, environment = seeds_with_go(t)
-    # The fixture was made with plain go build, the way of the user's own hands.
+    # The fixture was made with plain go build, as users do.
     expected = [fact for fact in facts(t.json("escapes", M2))]
     for _ in range(2):  # the second time everything is in the cache
         found = t.json("escapes", "--build", "--go", go, "./...", cwd=seeds, env=environment)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Estimates of sampled recordings against what the program says it allocated.
+"""Estimates of sampled recordings, compared with what the program says it allocated.
 
-Each run is seeded, so the outcome is the same every time: nothing here is left to chance but the choice of seeds.
+Each run is seeded, so the outcome is always the same: it depends only on the choice of seeds.
 """
 import json
 import os
@@ -11,7 +11,7 @@ import harness
 from harness import same, workload
 
 RUNS = 40
-LIKELY_SEEN = 8  # samples to be expected of a site; one with fewer may have no row at all
+LIKELY_SEEN = 8  # expected samples of a site; a site with fewer may have no row at all
 
 
 def run(t, rate, program, seed):

@@ -229,7 +229,7 @@ def test_noisy_sites_are_shown_with_their_spread_and_judged_as_told(t):
     done = gate(t, mutants(t, NOISY.replace("24 10", "24 11")), "--noisy", "ignore", "--all", status=1)
     contains(done.stdout, "worse: main.parse")
     assert re.search(r"noisy: main.cache +objects +\S+ +\d+\.\.\d+", done.stdout), done.stdout
-    # clearly more than was ever seen is no noise
+    # clearly more than was ever seen is not noise
     done = gate(t, mutants(t, NOISY.replace("0 1000 900", "0 5000 900")), status=1)
     contains(done.stdout, "worse: main.cache")
 
@@ -344,7 +344,7 @@ def test_markdown_ends_at_900_kib_with_a_note_and_github_has_10_commands(t):
     assert 880 << 10 < len(output.encode()) <= 900 << 10, len(output)
     assert re.search(r"\d+ more rows are left out: this page ends at 900 KiB", output)
     output = t.escapement("gate", "compare", "--format", "github", t.path("old"), t.path("new"), status=1).stdout
-    # ::stop-commands::TOKEN and ::TOKEN:: stand around the text for people and annotate nothing.
+    # ::stop-commands::TOKEN and ::TOKEN:: enclose the text for people and annotate nothing.
     commands = [line for line in output.splitlines() if re.match("::(error|warning|notice) ", line)]
     same(len(commands), 10, "workflow commands")
     contains(commands[-1], "8991 more sites")

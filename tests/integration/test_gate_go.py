@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Gates on `go test`: the test binary is what is measured, and benchmarks are told apart."""
+"""Gates on `go test`: only the test binary is measured, and benchmarks are counted separately."""
 import json
 import os
 

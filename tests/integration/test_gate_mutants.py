@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A program and its mutants: what changed, and what the gate says of it, at its exit status and in each format.
+"""A program and its mutants: for each change, the gate's verdict, exit status and output in each format.
 
 A case is a row of CASES: how the plan of the program (tests/workloads/mutants) changes, the exit status, and every
-site that is not the same, by function and runtime call. What is not named must be unchanged.
+site that differs, by function and runtime call. All others must be unchanged.
 """
 import json
 import xml.etree.ElementTree
@@ -137,11 +137,11 @@ CASES = {
     "a new site within a number": ({"new": "main.fresh main.go 70 2 newobject 24 0 1"}, 0,
                                    {("main.fresh", "newobject"): "tolerated"}, "--tolerance", "objects=1,bytes=24"),
 }
-# What --escape adds: the annotation of either side, and what then differs.
+# What --escape adds: the annotation of either side, and the resulting differences.
 ESCAPE = "# example.com/m\n./main.go:20:3: moved to heap: left\n./main.go:20:9: moved to heap: right\n"
 FORMATS = ("text", "json", "markdown", "sarif", "junit", "github")
 ROUNDS = 10
-# Each site is judged for itself, and text lists every row: what a mutation changes shows at its site.
+# Each site is judged separately, and text lists every row, so a mutation's effect is visible at its site.
 SITES = ("--strict", "--all")
 
 
@@ -165,7 +165,7 @@ def changed(document):
 
 
 def check_formats(outputs, status, changes):
-    """`outputs`: what each format printed of one and the same result."""
+    """`outputs`: what each format printed for one result."""
     document = json.loads(outputs["json"])
     same(changed(document), changes, "changes")
     same(document["status"], status, "status in JSON")
@@ -196,7 +196,7 @@ def make_check(changes, status, expected, *options):
         harness.require_root()
         old, new = plan(t, {}, "old.plan"), plan(t, changes, "new.plan")
         baseline = t.path("allocs.json")
-        # the argument is the same file, so that the gate has nothing to warn of
+        # the argument is the same file, so that the gate does not warn about other arguments
         target = program(t.path("plan"))
         t.path("plan").write_text(old.read_text())
         t.escapement("gate", "--baseline", baseline, "--update", "--runs", 1, "--", *target)

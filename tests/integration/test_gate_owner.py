@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a reviewer expects of the gate: sites belong to the program's own lines, sums are judged, contracts hold."""
+"""What a reviewer expects of the gate: sites belong to the program's own lines, sums are judged, contracts are
+enforced."""
 import json
 import os
 import re

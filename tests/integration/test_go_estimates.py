@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the default rate estimates of Go programs, by the runtime's own sampler, keeps what its intervals promise."""
+"""Estimates of Go programs at the default rate, by the runtime's own sampler, are within their intervals as often as
+promised."""
 import json
 import os
 import re
@@ -58,7 +59,8 @@ def test_intervals_contain_the_truth_about_95_times_in_100_whatever_the_rhythm(t
 
 
 def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
-    """27,000 objects of one line, of which 3,000 are large: in one of five recordings no sample is of the small ones."""
+    """27,000 objects of one line, of which 3,000 are large: in one of five recordings no sample is of the small
+    ones."""
     harness.require_root()
     profile, held = t.path("profile.pb.gz"), 0
     program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
@@ -162,7 +164,7 @@ def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
 
 
 def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
-    """Its totals are not known: no warning may come from what they are not."""
+    """Its totals are unknown, so there must be no warning about them."""
     harness.require_root()
     process = t.start(go_programs.build(go_programs.versions()[-1], "stripped", "small"), 10 ** 10)
     recorder, _ = records.start_recording(t, process.pid)
@@ -235,7 +237,7 @@ def test_the_sampler_of_a_program_that_we_start_is_on_before_its_first_line(t):
 
 
 def test_samples_that_are_due_because_the_sampler_was_turned_on_are_told(t):
-    """Up to Go 1.23, one a P; later releases draw a new distance."""
+    """Up to Go 1.23, one per P; later releases draw a new distance."""
     harness.require_root()
     profile = t.path("profile.pb.gz")
     for version in go_programs.versions():

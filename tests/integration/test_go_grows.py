@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What mcentral grew by, which no probe of ours sees: beside a probe on mcentral.grow itself."""
+"""What mcentral grew by, found without a probe, compared with a probe on mcentral.grow itself."""
 import itertools
 import json
 import re
@@ -21,7 +21,7 @@ NUMBERS = itertools.count()
 
 
 class Probe:
-    """Counts the calls of mcentral.grow in all processes that run a program, a copy for this alone."""
+    """Counts the calls of mcentral.grow in all processes that run a program, which is a copy used only for this."""
 
     def __init__(self, t, version, variant="stripped", program="sites"):
         original = go_programs.build(version, variant, program)

@@ -24,7 +24,7 @@ def exact(before, after, recording, rate, what):
 
 
 def copied(t, name, version=VERSION):
-    """The program under a name of its own."""
+    """A copy of the program under a name of its own."""
     target = t.path(name)
     shutil.copy(go_programs.build(version, "stripped"), target)
     return target
@@ -41,7 +41,7 @@ def start(t, *command):
     return process
 
 
-# What container runtimes do: the new root takes the place of the old one, which is no longer there at all.
+# As container runtimes do: the new root replaces the old one, which is unmounted.
 PIVOT = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -139,7 +139,7 @@ def test_a_deleted_executable_is_read_all_the_same(t):
 
 
 def test_an_executable_that_was_replaced_is_not_taken_for_the_one_that_runs(t):
-    """As an upgrade does: another release's build under the same name."""
+    """As in an upgrade: another release's build is installed under the same name."""
     harness.require_root()
     other = go_programs.build(go_programs.versions()[0], "stripped")
     for rate in ("0", "1"):

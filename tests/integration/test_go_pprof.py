@@ -95,8 +95,8 @@ def test_top_agrees_with_report_by_frame(t):
     for row in csv.DictReader(io.StringIO(text)):
         counted[row["function"]] += int(row["bytes"])
     same(sum(shown.values()), sum(counted.values()), "bytes")
-    # What reflect calls, a map of sync or a name of internal/abi, pprof cuts off together with reflect: it counts to
-    # reflect's caller. What a call by reflection allocates itself stays at a frame that must be kept.
+    # What reflect calls, a map of sync or a name of internal/abi, pprof cuts off together with reflect: it counts for
+        # reflect's caller. Allocations of the called function itself are at a frame that must be kept.
     for name, value in counted.items():
         if name.startswith(("main.", "encoding/", "fmt.")) and name != "main.main":
             same(shown.get(name, 0), value, f"bytes of {name}")

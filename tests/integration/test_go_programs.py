@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go programs that nobody here wrote: stripped ones from npm, and the go command building something. What they do is
+"""Third-party Go programs: stripped ones from npm, and the go command building something. What they do is
 the same under observation, and the events add up to their own heap statistics."""
 import contextlib
 import hashlib
@@ -81,7 +81,7 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
     go = harness.go_toolchain(go_programs.versions()[-1])
     source = harness.ROOT / "tests" / "workloads" / "go" / "small"
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(t.path("path")))
-    # what is in the cache needs no compiling: the package itself and the link are enough
+    # cached packages need no compilation: the package itself and the link are enough
     t.run(go, "build", "-o", t.path("first"), ".", cwd=source, env=environment)
     done, recording = record(t, "0", go, "build", "-ldflags=-s", "-gcflags=-e", "-o", t.path("small"), ".", cwd=source,
                              env=environment)
@@ -96,8 +96,9 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
 
 
 def watched(t, *command, **options):
-    """What an escapement command printed to stderr, and the most memory in MiB that it had: its own; what its resource
-    usage tells is its children's too."""
+    """What an escapement command printed to stderr, and its own peak memory in MiB; its resource usage would include
+    that of its
+            children."""
     said, peak = t.path("said"), 0
     with open(said, "w", encoding="utf-8") as file:
         process = t.start(harness.ESCAPEMENT, *command, stderr=file, stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ def watched(t, *command, **options):
 
 
 def build_cold(t, packages, limit_mib):
-    """The go command with an empty build cache, every allocation of it and of all compilers that it starts."""
+    """Records every allocation of the go command with an empty build cache, and of all compilers that it starts."""
     go = harness.go_toolchain("1.24")
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOCACHE=str(t.path("cache")))
     # Status 0: no event lost, and each process differs from its heap statistics by no more than its bound. There are
@@ -129,7 +130,8 @@ def build_cold(t, packages, limit_mib):
 
 def test_a_cold_build_is_recorded_whole_in_little_memory(t):
     harness.require_root()
-    # A gigabyte when samples stayed in memory to the end. The largest process decides: the compiler of package runtime.
+    # It would be a gigabyte if all samples stayed in memory. The largest process decides: the compiler of package
+    # runtime.
     objects, size, rows = build_cold(t, "errors", 400)
     assert rows > 500000, rows
     # Rows go to the file in many parts, while others are still being counted; read again they make up the totals, which

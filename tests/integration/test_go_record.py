@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Recordings of unmodified Go programs against what the programs themselves and their source say."""
+"""Recordings of unmodified Go programs, compared with their own output and their source."""
 import json
 import os
 import re
@@ -37,7 +37,7 @@ def start_recording(t, pid, *options):
 
 
 def probed(pid):
-    """Whether the process has a page of its own where its code should be shared: a breakpoint is in it."""
+    """Whether the process has a private page in its code, which is otherwise shared: then it has a breakpoint."""
     executable = False
     with open(f"/proc/{pid}/smaps") as smaps:
         for line in smaps:
@@ -50,13 +50,13 @@ def probed(pid):
 
 
 def record_quiet(t, version, variant, *options, arguments=()):
-    """Attaches to a program that is quiet at both ends. Returns what it printed before and after, and the profile."""
+    """Records a program that is idle at both ends. Returns what it printed before and after, and the profile."""
     process = t.start(go_programs.build(version, variant), "-wait", "-rounds", ROUNDS, *arguments)
     return record_phase(t, process, json.loads(process.stdout.readline())["pid"], *options)
 
 
 def record_phase(t, process, pid, *options):
-    """The same for a program that waits for its phase. `pid`: its number as we see it."""
+    """The same for a program that waits for its phase. `pid`: its number in our namespace."""
     recorder, profile = start_recording(t, pid, *options)
     process.stdin.write("\n")
     process.stdin.flush()
@@ -88,7 +88,7 @@ OWN_WORK = {"runtime.gcStart", "runtime.gcAssistAlloc", "runtime.startm", "runti
 
 
 def site_of(stack):
-    """The innermost line outside of the runtime, unless the runtime allocated for work of its own."""
+    """The innermost line outside of the runtime, unless the runtime allocated for its own work."""
     for function, file, line in stack:
         if function in OWN_WORK:
             break
@@ -129,7 +129,7 @@ def check_sites(recording, rounds_of_phases, goroutines, what):
 
 
 def check_classes(process, stats, what):
-    """Objects of each size class; blocks of tiny objects stand in theirs, as in MemStats.BySize."""
+    """Checks the objects of each size class; blocks of tiny objects count in theirs, as in MemStats.BySize."""
     sizes = sorted(int(size) for size in stats["by_size"])
     for index, size in enumerate(sizes[1:], 1):
         told = process["classes"][2 * index][OBJECTS] + process["classes"][2 * index + 1][BYTES] // size
@@ -262,8 +262,9 @@ def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_th
             assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
 
 
-def test_what_the_brake_does_not_see_is_told_by_number(t):
-    """Objects before and after the brake and those told missing are what the program has allocated."""
+def test_what_is_missing_between_two_rates_is_counted(t):
+    """Objects before and after the change of rate, and those reported as missing, add up to what the program has
+    allocated."""
     harness.require_root()
     for version in go_programs.versions():
         process = t.start(go_programs.build(version, "stripped"), "-wait", "-rounds", "50000")
@@ -284,8 +285,7 @@ def test_what_the_brake_does_not_see_is_told_by_number(t):
 
 
 def attach_again_and_again(t, version, times):
-    """Attaches to a program under all the stress there is and detaches, so often. Its results stay right and it ends
-    as it should."""
+    """Attaches to a program under stress and detaches, this many times. Its results stay right and it ends normally."""
     process = t.start(go_programs.build(version, "stripped", "storm"), 2000)
     same(process.stdout.readline(), "ready\n")
     profile, objects = t.path("profile.pb.gz"), 0
@@ -311,7 +311,7 @@ def test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within
 
 
 def test_profile_guided_builds_are_told_and_stay_exact(t):
-    """The compiler itself is built with a profile in releases that have one for it."""
+    """Recent releases build the compiler itself with a profile."""
     harness.require_root()
     profile = t.path("profile.pb.gz")
     go = harness.go_toolchain("1.24")
@@ -348,12 +348,12 @@ def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
                     same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
                 if rate == "1":
                     check_sites(recording, (1, ROUNDS), 1, what)
-                assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"  # by cacheSpan, if need be
+                assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"  # by cacheSpan, if necessary
                 same(sum(sample["values"][REFILLS] for sample in recording["samples"]), process["totals"][REFILLS],
                      f"{what}: the rows' refills")
 
 
-ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # whose code tells where runtime.allgs is
+ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # whose code shows where runtime.allgs is
 
 
 def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
@@ -370,7 +370,7 @@ def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
 
 
 def test_where_goroutines_cannot_be_found_there_is_no_check_and_that_is_said(t):
-    """A program whose functions have other names, as a later release's may."""
+    """A program with renamed functions, as a later release may have."""
     harness.require_root()
     code = go_programs.build(go_programs.versions()[-1], "stripped").read_bytes()
     for function in ALLGS_USERS:
@@ -391,7 +391,8 @@ def test_where_goroutines_cannot_be_found_there_is_no_check_and_that_is_said(t):
 
 
 def test_pprof_shows_what_the_programs_own_profile_shows(t):
-    """Go's own profiler at MemProfileRate=1 against ours: the same functions, the same counts, tiny objects aside."""
+    """Compares Go's own profiler at MemProfileRate=1 with ours: the same functions, the same counts, except for tiny
+    objects."""
     harness.require_root()
     for version in go_programs.versions():
         ours, theirs = t.path("ours.pb.gz"), t.path("theirs.pb.gz")
@@ -459,7 +460,7 @@ def test_stacks_are_complete_from_mallocgc_to_main(t):
 
 
 def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
-    """Stacks that grew or were moved lie anywhere: also below pages that nobody has touched yet."""
+    """Stacks that grew or were moved may be anywhere, also below pages that have never been touched."""
     harness.require_root()
     for version in go_programs.versions():
         for rate in ("0", "1"):
@@ -471,7 +472,7 @@ def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
 
 
 def line_of(program, file, text):
-    """The line of a Go workload's source on which that stands."""
+    """The number of the line of a Go workload's source that has this text."""
     source = (harness.ROOT / "tests" / "workloads" / "go" / program / file).read_text().splitlines()
     found = [number for number, line in enumerate(source, 1) if text in line]
     assert found, f"{text!r} is not in {file}"

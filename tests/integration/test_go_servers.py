@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go servers that nobody here wrote, stripped, as Debian ships them, under load: they say the same and end as they do
-unobserved, and what was recorded is what their own heap statistics say."""
+"""Go servers as Debian ships them, stripped, under load: they answer and end as they do unobserved, and recordings
+equal their own heap statistics."""
 import json
 import os
 import signal
@@ -21,7 +21,7 @@ ROUNDS = 5 if LONG else 1
 
 
 def check(process, what, most):
-    """Differs by what is explained, and that is at most one object in so many."""
+    """Checks that all differences are explained, and are at most one object in this many."""
     checked, objects = process["check"], process["totals"][OBJECTS]
     assert checked, f"{what}: no check"
     same(checked["source"], "go heap statistics", what)
@@ -53,7 +53,7 @@ def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
             for _ in range(ROUNDS):
                 for rate in ("0", "1"):
                     before = load.count
-                    for _ in range(3):  # what keeps the recorder waiting at an end makes the bound wide
+                    for _ in range(3):  # delays of the recorder at either end widen the bound
                         process = record_attached(t, server, rate, SECONDS)
                         check(process, f"{name} rate {rate}", 100)
                         if process["check"]["bound"] <= process["totals"][OBJECTS] / 10000:
@@ -85,7 +85,7 @@ def test_a_server_that_is_left_alone_at_both_ends_is_counted_exactly(t):
 
 
 def end_of(t, name, rate=None):
-    """How the server ends when it gets SIGTERM after a while under load, and what was recorded of it."""
+    """Sends SIGTERM to the server after a while under load. Returns how it ended, and its recording."""
     profile = t.path("started.pb.gz")
     under = [harness.ESCAPEMENT, "record", "-q", "--rate", rate, "-o", profile, "--"] if rate else []
     server = go_servers.Server(t, name, *under)
@@ -107,13 +107,13 @@ def test_a_server_that_is_started_answers_and_ends_as_without_us(t):
         for rate in ("0", "1"):
             observed, recorders, messages, process = end_of(t, name, rate)
             same(observed, answers, f"{name} rate {rate}: what it answered")
-            # the recorder tells of a program that failed, and with what, by a status and words of its own
+            # the recorder reports a program's failure by its own exit status and message
             same(recorders, 3 if status else 0, f"{name} rate {rate}: status; {messages[-500:]}")
             if status < 0:
                 harness.contains(messages, f"the program was killed by {signal.Signals(-status).name}")
             elif status > 0:
                 harness.contains(messages, f"the program exited with status {status}")
-            if status >= 0:  # one that kills itself has no end that could be read
+            if status >= 0:  # a program that kills itself has no end at which it could be read
                 check(process, f"{name} rate {rate}", 10000)
 
 

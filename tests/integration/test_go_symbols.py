@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is read from Go binaries without their DWARF equals what other tools read with it."""
+"""What is read from Go binaries without DWARF equals what other tools read with it."""
 import os
 import random
 import re
@@ -55,7 +55,7 @@ def compare_frames(t, version, variant):
     compared, doubtful = 0, []
     for address in addresses:
         theirs = [] if dwarf[address] == NOWHERE else dwarf[address]
-        # For what the compiler made up, and in padding, not every DWARF reader finds what there is to say.
+        # Not every DWARF reader handles generated code and padding.
         if theirs == ours[address]:
             compared += 1
         elif not theirs or theirs[0][1] in ("??:0", "go.go:0"):
@@ -127,7 +127,7 @@ def test_every_instruction_is_decoded_as_objdump_does(t):
         listing = t.run("objdump", "-d", "--no-show-raw-insn", binary).stdout
         theirs = {int(address, 16) for address in re.findall(r"^ *([0-9a-f]+):\t", listing, re.M)}
         ours = {int(address, 16) for address in t.run(INSPECT, "decode", binary).stdout.split()}
-        # Only behind the last function do they differ: that padding belongs to none.
+        # They differ only after the last function, where the padding belongs to no function.
         same(ours - theirs, set(), f"{version}: instructions that are none")
         same({address for address in theirs - ours if address < end - 32}, set(), f"{version}: missed instructions")
 

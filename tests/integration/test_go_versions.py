@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Releases of Go that the version table does not know: programs whose version was edited in the file. Where the code of
-the allocator agrees with a release that is known, everything works; else it is said what still does."""
+"""Releases of Go that are not in the version table: programs whose version was edited in the file. If the code of the
+allocator agrees with a known release, everything works; otherwise a message says what still does."""
 import json
 import re
 
@@ -11,7 +11,7 @@ import test_go_record as records
 from harness import contains, same
 
 INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
-# what its version becomes; the release whose layouts are the right ones for it
+# its edited version; the release with the right layouts
 EDITS = [("1.19", "go1.20", "1.19"), ("1.21", "go1.20", "1.21"), ("1.24", "go1.20", "1.24"), ("1.23", "go1.29", "1.23"),
          ("1.24", "go1.99", "1.24"), ("1.27", "go1.28", "1.27"), ("1.27", "goX.Y?", "1.27"), ("1.24", "goX.Y?", "1.24")]
 
@@ -19,7 +19,7 @@ TEXT = 0x400000  # where the file's start is in memory
 
 
 def edited(t, version, text, change=lambda t, data: data):
-    """The program with another version in its build information and in runtime.buildVersion."""
+    """A copy of the program with another version in its build information and in runtime.buildVersion."""
     data = go_programs.build(version, "stripped").read_bytes()
     name = re.search(rb"go1\.\d\d\.\d+", data)[0]
     assert name.startswith(f"go{version}".encode()), name
@@ -55,7 +55,7 @@ def test_an_unknown_version_works_where_the_code_agrees_with_a_known_one(t):
 
 
 def moved_field(t, data):
-    """refill clears mspan.allocCountBeforeCache somewhere else: as if that had moved."""
+    """Changes the offset at which refill clears mspan.allocCountBeforeCache, as if the field had moved."""
     names = t.run(INSPECT, "names", go_programs.build("1.27", "stripped")).stdout
     start, end = re.search(r"^(\w+) (\w+) runtime\.\(\*mcache\)\.refill$", names, re.M).groups()
     start, end = int(start, 16) - TEXT, int(end, 16) - TEXT

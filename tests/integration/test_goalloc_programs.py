@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Unmodified programs of Debian's on libgoalloc-preload.so: the same results as on libc's malloc, for long in
-`make soak`. What is not installed is skipped; `make test` as root installs it."""
+"""Unmodified Debian programs on libgoalloc-preload.so: the same results as on libc's malloc; `make soak` runs them for
+long. Programs that are not installed are skipped; `make test` as root installs them."""
 import os
 import re
 import shutil
@@ -12,7 +12,7 @@ from harness import BUILD, ROOT, Skip, same
 
 PRELOAD = BUILD / "libgoalloc-preload.so"
 DEBUG = {"GOALLOC_DEBUG": "1"}
-PYTHON = "/usr/bin/python3"  # not whichever runs this
+PYTHON = "/usr/bin/python3"  # not the Python that runs this test
 
 
 def environment(**more):
@@ -20,7 +20,7 @@ def environment(**more):
 
 
 def same_results(t, *command, levels=({}, DEBUG), files=(), **options):
-    """Runs a command plainly and on libgoalloc, at release and debug level; output and files must not differ."""
+    """Runs a command without and with libgoalloc, at release and debug level; output and files must not differ."""
     if not shutil.which(str(command[0])):
         raise Skip(f"'{command[0]}' is not installed")
     plain = t.run(*command, **options)
@@ -55,7 +55,7 @@ print(sorted(counts.items())[:5], sorted(results.items()), hashlib.md5(big).hexd
 
 
 def test_python_passes_its_own_tests(t):
-    """Every object of Python's by way of malloc, where its own allocator would keep most of them."""
+    """All of Python's objects go through malloc; by default its own allocator handles most of them."""
     if t.run(PYTHON, "-c", "import test.test_list", status=None).returncode != 0:
         raise Skip("Python's own tests are not installed (libpython3.N-testsuite)")
     names = ["test.test_list", "test.test_dict", "test.test_thread"]
@@ -238,7 +238,7 @@ def test_stress_ngs_memory_stressors_verify(t):
 
 
 def test_a_preloaded_program_is_recorded_and_its_children_live(t):
-    """The encoding of probe sites: others corrupt the red zone and kill forked children."""
+    """Tests the encoding of probe sites: others corrupt the red zone and crash forked children."""
     harness.require_root()
     script = "for i in 1 2 3 4 5 6; do x=$(echo $i | sed s/1/2/); (echo $x); done"
     profile = t.path("p.pb.gz")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The names that libgoalloc brings into a program: its public ones, and none that the program may want itself."""
+"""The symbols that libgoalloc adds to a program: only public names with its prefix."""
 import re
 
 import harness
 from harness import same
 
 PUBLIC = re.compile(r"^_?goalloc_\w+$")
-SDT_BASE = "_.stapsdt.base"  # of SystemTap's convention for probes: weak, one for the whole program
+SDT_BASE = "_.stapsdt.base"  # SystemTap's convention for probes: weak, one per program
 
 
 def names(t, *arguments):

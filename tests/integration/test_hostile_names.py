@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Names that were chosen to do harm, through every command and every format: terminal escapes, bidirectional and
-invisible characters, line ends, formulas, markup, workflow commands, bytes that are no UTF-8, very long ones."""
+"""Malicious names in every command and every format: terminal escapes, bidirectional and
+invisible characters, line ends, formulas, markup, workflow commands, bytes that are not UTF-8, very long names."""
 import csv
 import gzip
 import io
@@ -29,7 +29,7 @@ FORBIDDEN = ([chr(code) for code in range(32) if chr(code) not in "\n\t"] + [chr
 
 
 def clean(output, what, allowed=""):
-    """Bytes that no terminal takes for anything but text, and every reader for UTF-8."""
+    """Checks that a terminal takes the bytes for text only, and that they are valid UTF-8."""
     text = output.decode() if isinstance(output, bytes) else output
     for character in FORBIDDEN:
         if character in text and character not in allowed:
@@ -39,7 +39,7 @@ def clean(output, what, allowed=""):
 
 
 def run(t, *arguments, allowed=""):
-    """Whatever a command prints, to either stream. Returns what went to standard output."""
+    """Runs a command and checks what it prints to either stream. Returns its standard output."""
     done = subprocess.run([harness.ESCAPEMENT, *map(str, arguments)], capture_output=True, stdin=subprocess.DEVNULL,
                           cwd=t.directory, timeout=harness.TIMEOUT)
     assert 0 <= done.returncode <= 4, f"{arguments}: exit status {done.returncode}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Processes that lie to their observer: it names the lie, and neither they nor it come to harm."""
+"""Processes that publish false data: the observer names the false field, and neither side is harmed."""
 import os
 import re
 import struct
@@ -14,7 +14,7 @@ from harness import contains, same, workload
 MEMORY_MAX = 200 << 20
 SECONDS_MAX = 10
 
-# struct goalloc_description: offset, bytes, what it must not be
+# struct goalloc_description: offset, bytes, an invalid value
 FIELDS = {
     "span_classes": (8, 4, 135),
     "tiny_span_class": (12, 4, 136),
@@ -27,7 +27,7 @@ FIELDS = {
 
 
 def record(t, pid, *options):
-    """Records for half a second. Exit status and messages; fails where it took too much memory or time."""
+    """Records for half a second. Returns exit status and messages; fails if it took too much memory or time."""
     with open(t.path("messages"), "wb") as messages:
         recorder = subprocess.Popen([harness.ESCAPEMENT, "record", "-q", *options, "--duration", "0.5", "-o",
                                      t.path("profile.pb.gz"), "-p", str(pid)], stdout=messages, stderr=messages)
@@ -114,7 +114,7 @@ def test_a_description_that_is_not_filled_in_although_the_process_allocates_is_r
 
 
 def probe_sites(program):
-    """Distances of all probe sites but that of the stacks from the start of the file."""
+    """File offsets of all probe sites except that of `stack`."""
     notes = subprocess.run(["readelf", "--notes", "--wide", program], capture_output=True, text=True, check=True).stdout
     return [location for name, location in re.findall(r"Name: (\w+)\n\s+Location: (0x[0-9a-f]+)", notes)
             if name != "stack"]
@@ -139,7 +139,7 @@ def symbol(program, name):
 
 
 def test_a_go_process_whose_heap_cannot_be_is_refused_by_name(t):
-    """Its memory is changed from outside while it waits: what a process could do itself."""
+    """Changes the process's memory from outside while it waits, as the process could do itself."""
     harness.require_root()
     program = go_programs.build("1.27")
     lies = (("runtime.allp", 8, 1 << 40, "runtime.allp", "512k"), ("runtime.memstats", 40, 1 << 60, "tinyAllocCount", "0"),

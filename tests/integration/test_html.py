@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement html`: what the file holds, and what a browser makes of it."""
+"""`escapement html`: the contents of the file, and how a browser shows it."""
 import gzip
 import json
 import os
@@ -39,7 +39,7 @@ func main() {
 
 
 def profile_of(t, samples, name="made.pb.gz"):
-    """A profile by hand. `samples`: (frames leaf first, each (function, file, line); objects; bytes)."""
+    """Writes a profile by hand. `samples`: (frames leaf first, each (function, file, line); objects; bytes)."""
     strings = [""]
 
     def text(value):

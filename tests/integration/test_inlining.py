@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audits of real Go programs: what is said of each line of tests/fixtures/inlining, by releases of Go, against the
-truth that is written beside the lines."""
+"""Audits of real Go programs: the rows for each line of tests/fixtures/inlining, by release of Go, compared with the
+truth in comments on the lines."""
 import os
 import pathlib
 import re
@@ -70,7 +70,7 @@ def go_build(t, version, source, *arguments):
 
 
 def build(t, version):
-    """The corpus, built in a directory of the test; the program and what the compiler said."""
+    """Builds the corpus in a directory of the test. Returns the program and the compiler's output."""
     source = t.path(version)
     shutil.copytree(CORPUS, source)
     said = source / "m2.txt"
@@ -87,7 +87,7 @@ def check(document, version):
         rows = [summary(row) for row in found.get(key, [])
                 # a deferred call's record comes from a pool, and from the heap when that is empty
                 if row["reason"] != "deferred call in a loop"
-                # refills know no type, so they may be nobody's where a line allocates several
+                # refills have no type, so on a line with several types they may have no owner
                 and not (row["objects"] == 0 and row["refills"])]
         same(sorted(rows, key=str), wanted, f"rows of {key[0]}:{key[1]} with Go {version}")
 
@@ -126,7 +126,7 @@ def test_annotated_source_has_the_objects_of_callees_of_other_files_at_their_cal
 
 
 def test_what_leads_to_the_source_leads_to_files_that_the_output_has(t):
-    """Of a dependency that was inlined, to the call; its own line is beside it."""
+    """For an inlined dependency, the position is that of the call; the dependency's own line is shown too."""
     harness.require_root()
     program, said = build(t, "1.24")
     own = t.path("own.txt")
@@ -146,7 +146,7 @@ def test_what_leads_to_the_source_leads_to_files_that_the_output_has(t):
 
 
 def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
-    """It names no runtime calls, so lines with several of them are shared; the rest is as exact."""
+    """It has no runtime calls, so rows of lines with several of them are shared; everything else is exact."""
     program, said = build(t, "1.24")
     profile = t.path("heap.pb.gz")
     t.run(program, "-heap", profile, env={"GODEBUG": "memprofilerate=1"})
@@ -202,7 +202,7 @@ def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sourc
     main = source / "main.go"
     main.write_text(re.sub(r"\bkeep\b", "hold", main.read_text()))
     go_build(t, "1.24", source, "-o", program, ".")
-    # The file is not the measured one any more: it says nothing about that one.
+    # The file is not the measured one any more, so it is not compared.
     same(t.escapement("audit", "--escape", said, profile).stderr, "")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
     for output in (said, everything):

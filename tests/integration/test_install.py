@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `make install` puts in place works from there."""
+"""What `make install` installs works."""
 import os
 import re
 import shlex
@@ -128,7 +128,7 @@ def test_uninstall_leaves_nothing_behind(t):
 
 
 def test_an_installed_library_is_found_at_once(t):
-    """In a mount namespace whose /usr/local and /etc are its own: no LD_LIBRARY_PATH, no ldconfig by hand."""
+    """Runs in a mount namespace with its own /usr/local and /etc, without LD_LIBRARY_PATH or a manual ldconfig."""
     harness.require_root()
     source = t.path("program.c")
     source.write_text(PROGRAM)

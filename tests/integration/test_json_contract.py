@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The JSON documents that other programs read, field by field: every key that is promised is there, of its type, and
-no other key is. Units are checked against what the seed programs are known to do."""
+"""The JSON documents that other programs read, field by field: every promised key is present with its type, and no
+other key. Units are checked against the known counts of the seed programs."""
 import json
 import re
 
@@ -13,7 +13,7 @@ OTHER = harness.FIXTURES / "escape-output" / "seeds.go1.27.m2.txt"
 
 
 class Optional:
-    """A key that is there only where it has something to say."""
+    """An optional key."""
 
     def __init__(self, shape):
         self.shape = shape

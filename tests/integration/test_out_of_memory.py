@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where memory is out, every command says what it was doing and exits with 3; a recording keeps what it has.
+"""When memory is out, every command says what it was doing and exits with 3; a recording keeps what it has.
 
 The tool under test is the command line tool with its allocations counted and the Nth one failed (tests/memory)."""
 import os
@@ -24,7 +24,7 @@ def count(t, command):
 
 
 def chosen(total):
-    """The first ones, then some of all the rest."""
+    """Chooses the first allocations, then some of all the others."""
     return sorted({*range(1, min(total, 12) + 1), *range(1, total + 1, max(1, total // 12)), total})
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `-o FILE` does with every kind of name, as root and as somebody else, in directories where others plant names."""
+"""What `-o FILE` does with every kind of name, as root and as another user, in directories where others plant names."""
 import contextlib
 import json
 import os
@@ -31,7 +31,7 @@ def shell_can_write(path, **options):
 
 @contextlib.contextmanager
 def protected():
-    """The kernel's rules for links and files of others in shared directories, which distributions turn on."""
+    """Turns on the kernel's rules for links and other users' files in shared directories, as distributions do."""
     settings = [pathlib.Path("/proc/sys/fs") / name for name in ("protected_symlinks", "protected_regular")]
     before = [setting.read_text() for setting in settings]
     try:
@@ -47,7 +47,7 @@ def protected():
 
 
 def shared_directory(t):
-    """A directory like /tmp, and one of root's, where only root may write."""
+    """A directory like /tmp, and one that only root may write to."""
     t.directory.chmod(0o755)
     shared, private = t.path("shared"), t.path("private")
     for directory, mode in ((shared, 0o1777), (private, 0o755)):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the brake says that probe hits cost, against what they do cost: CPU time of a program that prints its own."""
+"""The estimated cost of probe hits, compared with their real cost: the CPU time of a program that prints its own."""
 import re
 import signal
 
@@ -11,7 +11,7 @@ SECONDS = 0.3  # of CPU time
 
 
 def share_and_said(t, depth, work):
-    """What share of CPU hits at rate 1 cost, and what the brake says of it, both in percent."""
+    """The share of CPU time that hits at rate 1 cost, and the estimate of it, both in percent."""
     process = t.start(go_programs.build("1.24", "plain", "loop"), depth, 64, work)
     profile = t.path("profile.pb.gz")
     alone = go_programs.loop_sample(process.stdout, SECONDS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Programs of many processes, and processes that end or change in the middle: nothing is lost without a word."""
+"""Programs of many processes, and processes that end or change during the recording: every loss is reported."""
 import resource
 import signal
 import time

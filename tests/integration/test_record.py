@@ -24,7 +24,7 @@ def lines(path):
 
 
 def program_sites(path):
-    """What the program says that each site allocated: {(file, line, function): (objects, bytes)}."""
+    """What each site allocated according to the program: {(file, line, function): (objects, bytes)}."""
     sites = {}
     for site in lines(path):
         if site["objects"]:
@@ -35,7 +35,8 @@ def program_sites(path):
 
 
 def check_estimate(row, truth, what):
-    """Within three times the 95 % interval: sampling misses that once in hundred million times."""
+    """Checks an estimate against three times the 95 % interval, which sampling misses once in a hundred million
+    times."""
     low, high = (3 * (row[bound] - row["objects"]) for bound in ("objects_low", "objects_high"))
     assert row["objects"] + low <= truth <= row["objects"] + high, f"{what}: {truth} objects, estimated {row}"
 
@@ -47,7 +48,7 @@ def recorded_sites(report):
 
 
 def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", beside=None, during=None):
-    """Records a workload that is quiet when we attach and when we detach. Returns its own counts and the report.
+    """Records a workload that is idle when we attach and when we detach. Returns its own counts and the report.
     `beside`: (options, file) of another recording at the same time."""
     counts, stats, profile = t.path("counts"), t.path("stats"), t.path("profile.pb.gz")
     process = t.start(workload(program), "--wait-start", "--rounds", rounds, "--threads", threads,
@@ -74,7 +75,7 @@ def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", besi
 
 
 def wait_for_probes(recorder):
-    """Until its first probes are attached; the others take milliseconds more."""
+    """Waits until its first probes are attached; the others follow within milliseconds."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and recorder.poll() is None and not has_links(recorder.pid):
         time.sleep(0.02)
@@ -182,7 +183,7 @@ def test_recordings_at_different_rates_at_once_are_each_exact(t):
                          process.pid)
             check = t.json("report", t.path("other"))["check"]
             assert abs(check["difference"]) <= check["bound"], f"{check} with {options}"
-            busy.append(check["objects"] > 100)  # on a slow machine the workload ends before the last has come
+            busy.append(check["objects"] > 100)  # on a slow machine the workload ends before the last one is attached
 
     for rate in ("512k", "64k"):
         busy = []
@@ -314,7 +315,7 @@ def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
 
 
 def refuse_batches():
-    """From now on the kernel gives this process no batch of a map's elements (bpf's command 24)."""
+    """Makes the kernel refuse this process to read map elements in batches (bpf's command 24)."""
     instructions = ((0x20, 0, 0, 0), (0x15, 0, 3, 321), (0x20, 0, 0, 16), (0x15, 0, 1, 24),  # number, bpf; argument
                     (0x06, 0, 0, 0x00050000 | errno.ENOMEM), (0x06, 0, 0, 0x7fff0000))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in instructions))

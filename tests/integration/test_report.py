@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement report` as people and programs call it: its examples, its formats, its errors and exit statuses."""
+"""`escapement report` as people and programs use it: its examples, its formats, its errors and exit statuses."""
 import csv
 import gzip
 import io
@@ -86,7 +86,7 @@ def test_a_go_heap_profile_is_reported_with_its_intervals(t):
 
 
 def text_of(value):
-    """As CSV has it: nothing where nothing is known, as of rows that only saw the heap grow."""
+    """The text in CSV: empty if unknown, as for rows that only saw the heap grow."""
     return "" if value is None else str(value)
 
 
@@ -249,7 +249,7 @@ def test_go_tool_pprof_opens_a_recording_without_complaint(t):
     if not os.access("/usr/bin/go", os.X_OK):
         raise harness.Skip("no /usr/bin/go")
     profile, _ = recording(t)
-    # Where the compiled programs' sources were, pprof finds them.
+    # pprof finds the sources where the programs were compiled.
     for options, part in ((["-top"], "main.foo"), (["-tags"], "span_class"),
                           (["-top", "-sample_index=refills"], "Type: refills"),
                           (["-list=main.foo", f"-source_path={harness.FIXTURES / 'seed-programs'}"], "ROUTINE"),

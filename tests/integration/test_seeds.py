@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The seed programs lowered to C are what Go 1.24 makes of them, and know their own counts."""
+"""The seed programs lowered to C do what Go 1.24 does with them, and print their own counts."""
 import json
 import re
 import shutil

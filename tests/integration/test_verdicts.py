@@ -3,8 +3,9 @@
 """Verdicts of small Go programs, built here with several releases: expressions that are lowered to calls that one would
 not expect, what the compiler never mentions, generic functions, modules beside the main one.
 
-In the sources, "//= VERDICT WHAT N" says what the audit must have for a line: WHAT is the subject of the compiler's
-words, or a part of the reason; N how many objects. "//= <1.25 ..." and "//= >=1.25 ..." hold for these releases."""
+In the sources, "//= VERDICT WHAT N" is the row that the audit must have for a line: WHAT is the subject of the
+compiler's message, or a part of the reason; N is the number of objects. "//= <1.25 ..." and "//= >=1.25 ..." hold for
+these releases."""
 import os
 import pathlib
 import re
@@ -237,7 +238,7 @@ def module(directory, path, files, more="", language="1.18"):
 
 
 def audit(t, version, source, *patterns, flags="-gcflags=-m=2", options=()):
-    """Builds the module's program, keeps what the compiler said in m.txt, and audits a recording of it."""
+    """Builds the module's program, saves the compiler's output in m.txt, and audits a recording of the program."""
     harness.require_root()
     (source / "m.txt").write_text(go(t, version, source, "build", flags, "-o", source / "program", *(patterns or ["."])).stderr)
     return t.json("audit", "-q", "--escape", source / "m.txt", "--rate", "1", *options, "--", source / "program", cwd=source)
@@ -259,7 +260,8 @@ def expectations(text, version):
 
 
 def check(document, name, text, version):
-    """Every line that says so has these rows of measured objects and no others, by the call that was inlined there."""
+    """Checks that every line with such a comment has these rows of measured objects and no others, by the call that
+    was inlined."""
     found = {}
     for row in document["rows"]:
         place = row["inlined_at"][-1] if row["inlined_at"] else row
@@ -298,7 +300,8 @@ def test_the_type_tells_apart_what_one_line_makes(t):
 
 def test_generic_functions_of_a_package_that_is_not_covered_are_covered_where_they_are_instantiated(t):
     for version in RELEASES:
-        # before Go 1.20 programs do not say where functions begin, so a line without annotations is nobody's at -m
+        # before Go 1.20 programs do not contain where functions begin, so at -m a line without annotations has no
+        # function
         for flags in ("-gcflags=-m=2", "-gcflags=-m")[:1 if version == "1.19" else 2]:
             source = module(t.path(version), "example.com/g", {"main.go": GENERIC, "lib/lib.go": LIB})
             document = audit(t, version, source, flags=flags)
@@ -417,8 +420,8 @@ func BenchmarkGrow(b *testing.B) {
 
 
 def test_an_inlined_callee_has_the_calls_own_word_in_a_profile_of_go_too(t):
-    """runtime/pprof hides the runtime's frames: the call's "append does not escape" is meant all the same, and Grow's own
-    line is not unseen while its copy allocates."""
+    """runtime/pprof hides the runtime's frames: the call's "append does not escape" is meant all the same, and Grow's
+    own line is not unseen while its copy allocates."""
     version = "1.27"
     source = module(t.path("bl"), "example.com/bl", {"bl.go": CALLEE, "bl_test.go": BENCH}, language="1.25")
     (source / "m.txt").write_text(go(t, version, source, "test", "-c", "-gcflags=-m=2", "-o", "t", ".").stderr)
