@@ -86,8 +86,8 @@ static unsigned long lifo(void)
 	return operations / N * N;
 }
 
-/* Twice as many slots as objects in a working set of 8 MiB (131,072 objects at most): a random slot is filled where it
- * is empty and emptied where it is full. */
+/* Twice as many slots as objects in a working set of 8 MiB (at most 131,072 objects): a random slot is filled if it is
+ * empty, and emptied if it is full. */
 static unsigned long random_set(void)
 {
 	unsigned long n = (8UL << 20) / size, allocated = 0;
@@ -126,7 +126,7 @@ static unsigned long mixed(void)
 	return operations;
 }
 
-/* Allocate many, free all in the order they came, again. */
+/* Allocates many objects, frees all in the same order, repeatedly. */
 static unsigned long reuse(void)
 {
 	unsigned long n = (4UL << 20) / size;
@@ -143,7 +143,7 @@ static unsigned long reuse(void)
 	return done;
 }
 
-/* One thread allocates, the other frees, by way of a ring. */
+/* One thread allocates, another frees; a ring connects them. */
 enum { Ring = 4096 };
 static void *_Atomic ring[Ring];
 
@@ -212,7 +212,7 @@ static unsigned long larson(void)
 static const struct {
 	const char *name;
 	unsigned long (*run)(void);
-	/* One thread's time is its CPU time, which other work on the machine disturbs less. */
+	/* For one thread the CPU time is used, which other work on the machine disturbs less. */
 	clockid_t clock;
 } cases[] = {
 	{"allocate", allocate, CLOCK_PROCESS_CPUTIME_ID},
@@ -226,7 +226,7 @@ static const struct {
 	{"larson", larson, CLOCK_MONOTONIC},
 };
 
-/* Not rusage's, which remembers what the process was before it became this program. */
+/* Not that of rusage, which includes the process before its exec. */
 static long peak_kib(void)
 {
 	FILE *status = fopen("/proc/self/status", "r");

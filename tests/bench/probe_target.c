@@ -23,7 +23,7 @@ static double now(void)
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
-/* A nop, which the kernel emulates, and a return. */
+/* A function with a nop, which the kernel emulates, and a return. */
 static __attribute__((noinline, noclone, aligned(16))) void bare_site(void)
 {
 	__asm__ volatile("nop");
@@ -72,7 +72,7 @@ static __attribute__((noinline)) void deeper(int depth, size_t size)
 		deeper(depth - 1, size);
 	else
 		measure(size);
-	__asm__ volatile(""); /* keeps the frame: no call is the last thing here */
+	__asm__ volatile(""); /* keeps the frame, because the call is not a tail call */
 }
 
 int main(int argc, char **argv)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rusage FILE COMMAND [ARG...]: runs the command and writes its seconds of CPU and its peak of resident
- * memory in KiB to FILE, those of its children included. MEASURED_PRELOAD is its LD_PRELOAD. For programs
- * started by a large process: what the kernel says of the peak begins with the size of who forked. Exits as
- * the command does.
+ * rusage FILE COMMAND [ARG...]: runs the command and writes its seconds of CPU and its peak of resident memory in KiB
+ * to FILE, those of its children included. MEASURED_PRELOAD is its LD_PRELOAD. For programs started by a large process:
+ * the kernel's peak begins with the size of the forking process. Exits with the status of the command.
  */
 #include <errno.h>
 #include <stdio.h>

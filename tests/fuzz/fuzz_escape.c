@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parser of compiler output on any bytes. Besides not crashing (addresses and undefined behaviour are watched):
- * how the input is cut into pieces does not matter, counts add up, no line is in two places, and nothing comes out
- * that could steer a terminal.
+ * Runs the parser of compiler output on any bytes. It must not crash (under the address and undefined-behaviour
+ * sanitizers); and the way the input is cut into pieces does not matter, counts add up, no line is in two places, and
+ * nothing in the output can control a terminal.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The path matcher on any file names. Lines: "aFILE PACKAGE" is an annotated file, "mFILE PACKAGE" a measured one,
- * "dDIRECTORY" and "pFROM=TO" are options. Besides not crashing: what is found was added; a plain name is never matched
- * with one of another base name, nor files of two known packages; equal names find each other where no package speaks
- * against it; and resolving again changes nothing.
+ * "dDIRECTORY" and "pFROM=TO" are options. It must not crash; and what is found was added; a plain name is never
+ * matched with one of another base name, nor are files of two known packages; equal names match unless their packages
+ * differ; and resolving again changes nothing.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +56,7 @@ static void read_lines(struct input *input, char *text)
 	}
 }
 
-/* Nothing in it that normalising would change. */
+/* Whether normalising would leave the path unchanged. */
 static bool plain(const char *path)
 {
 	return !strpbrk(path, "\\!@:") && !strstr(path, "./") && !strstr(path, "/.") && !strstr(path, "//") &&

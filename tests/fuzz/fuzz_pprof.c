@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reader of pprof files on any bytes (without gzip, which is zlib's). What it accepts must be a profile
- * that all the rest can work with: groups add up, and written and read again it is the same.
+ * Runs the reader of pprof files on any bytes (not gzipped, which is zlib's work). What it accepts must be a consistent
+ * profile: groups add up, and after writing and reading it is the same.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static void check_report(const struct profile *profile, enum report_by by, FILE 
 	report_free(report);
 }
 
-/* Written and read again, twice: the second time nothing changes any more. */
+/* Writes and reads the profile twice: the second time nothing changes any more. */
 static void check_round_trip(const struct profile *profile)
 {
 	int descriptor = memfd_create("profile", 0);

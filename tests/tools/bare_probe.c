@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attaches a program to instructions of a process, until its standard input ends: what the kernel asks for a hit.
- * `bare_probe PID FILE OFFSET[,OFFSET...]` does nothing at a hit; with a fourth argument, the frames wanted, it takes the
- * stack of the process by the kernel's own means, and keeps it nowhere. With `count` there it counts the hits, those apart
- * at which a Go function's stack check is about to fail, and prints their number for each line that it reads. PID 0 stands
- * for every process.
+ * Attaches a BPF program to instructions of a process until its standard input ends, to measure what the kernel takes
+ * per hit. `bare_probe PID FILE OFFSET[,OFFSET...]` does nothing at a hit. With a number of frames as fourth argument,
+ * it takes the stack of the process with the kernel's helper and discards it. With `count` as fourth argument it counts
+ * the hits, without those at which a Go function's stack check is about to fail, and prints their number for each line
+ * that it reads. PID 0 means every process.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +18,7 @@
 
 #include <bpf/bpf.h>
 
-#define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48) /* kernel headers older than 6.6 lack the name */
+#define TRACE_UPROBE_MULTI ((enum bpf_attach_type)48) /* not named in kernel headers before 6.6 */
 
 #define INSN(operation, destination, source, distance, value) \
 	((struct bpf_insn){.code = (operation),               \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the running kernel's verifier makes of each BPF program: one line of JSON a program, loaded alone. `verified` is
- * the number of instructions that the verifier looked at (0 before Linux 5.16), `cpu_ms` the system time that loading
- * took. A program that the verifier refuses has `error`, and its log goes to standard error with -v. Exits with 1 then.
+ * Loads each BPF program alone, and prints one line of JSON about it. `verified` is the number of instructions that the
+ * verifier processed (0 before Linux 5.16), `cpu_ms` the system time of loading. A program that the verifier rejects
+ * has `error`, and its log goes to standard error with -v; then the exit status is 1.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static double system_ms(void)
 	return (double)usage.ru_stime.tv_sec * 1e3 + (double)usage.ru_stime.tv_usec / 1e3;
 }
 
-/* Loads the program of that index and no other. */
+/* Loads only the program with that index. */
 static int examine(int wanted)
 {
 	struct escapement_bpf *bpf = escapement_bpf__open();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Estimates beside what they estimate, from one run: every allocation of a Go program is counted, and the events of its
- * own sampler are recorded as a recording at the default rate would.
+ * Estimates and exact counts from one run: every allocation of a Go program is counted, and the events of its own
+ * sampler are recorded as at the default rate.
  *
  *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line a row of `report --by site`
  *   estimate_oracle objects SECONDS PROGRAM ARGUMENT…  one line a site, runtime call, type and size class
@@ -21,7 +21,7 @@
 
 enum { TINY_CLASS = 5, TINY_MAX = 16 };
 
-/* The two recordings that one made: all point into the same storage. */
+/* The two recordings in one: all of them point into the same storage. */
 struct halves {
 	struct profile exact, sampled;
 };
@@ -78,7 +78,7 @@ static bool is_tiny(const struct profile_sample *sample)
 	       sample->values[VALUE_BYTES] < TINY_MAX * sample->values[VALUE_OBJECTS];
 }
 
-/* What a row stands for: its site's objects but for the tiny ones, and these. */
+/* What a row stands for: its site's objects without tiny ones, and the tiny ones. */
 struct truth {
 	int64_t objects, bytes, tiny;
 };

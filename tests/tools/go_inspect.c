@@ -256,7 +256,7 @@ static size_t walk(struct go_binary *binary)
 	return sum;
 }
 
-/* Damage goes where it hurts: into the headers, the symbol table and moduledata, not into code and data. */
+/* Damages the headers, the symbol table and moduledata, not code and data. */
 static void damage(uint8_t *data, size_t size, const struct go_binary *intact)
 {
 	const struct go_module *module = gopclntab_module(intact->symbols);

@@ -38,7 +38,7 @@ struct said {
 		package, file, line, column, ESCAPE_DOES_NOT_ESCAPE, subject \
 	}
 
-/* Equal strings are one pointer, as the parser has them. */
+/* Interns strings as the parser does: equal strings have the same pointer. */
 static const char *interned(const char *text)
 {
 	static const char *known[256];

@@ -2,8 +2,7 @@
 #ifndef ESCAPEMENT_TESTS_PPROF_FIXTURE_H
 #define ESCAPEMENT_TESTS_PPROF_FIXTURE_H
 
-/* What the tests of pprof files share: a directory for files, and a profile that uses all that the format can
- * hold. */
+/* Shared by the tests of pprof files: a directory for files, and a profile that uses everything in the format. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +20,7 @@
 
 static char directory[] = "/tmp/escapement-pprof-XXXXXX";
 
-/* A path inside the test's directory; holds until the fourth call after it. */
+/* A path inside the test's directory; valid until the fourth call after it. */
 static inline const char *in_directory(const char *name)
 {
 	static char paths[4][128];

@@ -63,7 +63,7 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 	output_free(output);
 }
 
-/* One line of source, what was said of it, a runtime call, and which subjects the row must have. */
+/* One line of source, its annotations, a runtime call, and the subjects that the row must have. */
 static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **state)
 {
 	static const struct said said[] = {

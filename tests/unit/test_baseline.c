@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Baselines: what is written is read again, unchanged counts leave the file alone, and no damage goes unnoticed. */
+/* Baselines: what is written is read back, unchanged counts leave the file alone, and all damage is detected. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,7 +114,7 @@ static void counts_that_differ_are_not_the_same(void **state)
 	b->sites[0].counts[VALUE_OBJECTS].most++;
 	assert_false(baseline_covers(a, b));
 	gate_counts_free(b);
-	/* what was counted lies in the range of a site that varies by chance */
+	/* the count is within the range of a site that varies by chance */
 	a->sites[0].counts[VALUE_OBJECTS].below = a->sites[0].counts[VALUE_BYTES].below = 1;
 	b = example();
 	b->sites[0].counts[VALUE_OBJECTS].least--;
@@ -179,7 +179,7 @@ static void put(const char *text, size_t length)
 	fclose(stream);
 }
 
-/* A file cut anywhere but before its last newline is refused with the file's name. */
+/* A file truncated anywhere but before its last newline is rejected with the file's name. */
 static void a_file_that_was_cut_is_refused_wherever_it_was_cut(void **state)
 {
 	struct gate_counts *counts = example(), *again = written_and_read(counts);

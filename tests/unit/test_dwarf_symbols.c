@@ -138,7 +138,7 @@ static void text_section(const char *path, uint64_t *low, uint64_t *high)
 	assert_int_not_equal(*low, 0);
 }
 
-/* Programs that know the right answer, run with a file and with addresses on standard input. */
+/* Oracle programs, run with a file and with addresses on standard input. */
 enum oracle { ADDR2LINE, LLVM_SYMBOLIZER };
 
 static const struct {
@@ -150,9 +150,9 @@ static const struct {
 };
 
 /*
- * One frame as text, less what is told differently on purpose. addr2line guesses the file from the symbols
- * where there is no line, and does not find the file of units that came out of link-time optimization; both
- * leave the names that asm() gave to static functions out, and name clones as the compiler does.
+ * One frame as text, without known differences. addr2line guesses the file from the symbols if there is no line, and
+ * does not find the file of units from link-time optimization; both oracles omit the names that asm() gives to static
+ * functions, and name clones as the compiler does.
  */
 static void print_frame(char *text, size_t size, enum oracle oracle, const char *function, const char *file,
 			unsigned line, unsigned column)
@@ -182,7 +182,7 @@ struct answer {
 	char frames[SYMBOLIZER_INLINE_MAX][256];
 };
 
-/* Cuts the number behind the last colon off. */
+/* Removes the number after the last colon. */
 static unsigned cut_number(char *text)
 {
 	char *colon = strrchr(text, ':');
@@ -251,7 +251,7 @@ static void show_difference(enum oracle oracle, const char *path, uint64_t addre
 }
 
 /*
- * Compares `count` addresses, evenly over the text, of a file with what an oracle says of the file
+ * Compares `count` addresses of a file, evenly distributed over its text, with what an oracle says about the file
  * `same_code`. Returns how many differ; `inlined` counts those with inlined frames.
  */
 static size_t compare(const char *path, const char *same_code, enum oracle oracle, size_t count, size_t *inlined)
@@ -282,7 +282,7 @@ static size_t compare(const char *path, const char *same_code, enum oracle oracl
 		size_t got = symbolizer_lookup(symbolizer, address, frames);
 
 		read_answer(stream, oracle, answer);
-		/* Padding behind a function: oracles take it for the function. */
+		/* Padding after a function: oracles attribute it to the function. */
 		if (got == 0)
 			continue;
 		known++;
@@ -461,7 +461,7 @@ static void what_is_no_elf_file_is_refused(void **state)
 	assert_null(symbolizer_open(directory, &error));
 }
 
-/* Damage may cost frames, never more. */
+/* Damage may lose frames, but nothing worse. */
 static void damaged_files_do_no_harm(void **state)
 {
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];

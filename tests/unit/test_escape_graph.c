@@ -33,7 +33,7 @@ static const struct escape_annotation *find(const struct escape_output *output, 
 	return NULL;
 }
 
-/* One explanation each: what stands between heading and verdict, and what it comes down to. */
+/* One explanation each: its lines between heading and verdict, and its result. */
 static const struct {
 	const char *flow, *step;
 	enum escape_cause cause;

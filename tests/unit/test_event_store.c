@@ -180,7 +180,7 @@ static bool share(const struct event_stack *a, const struct event_stack *b, uint
 	       memcmp(a->pcs + a->depth - depth, b->pcs + b->depth - depth, depth * sizeof(a->pcs[0])) == 0;
 }
 
-/* Stacks of random callers: in the order, whoever has left a tree of callers does not come back to it. */
+/* Stacks of random callers: in the order, the rows below each caller are contiguous. */
 static void the_order_keeps_trees_of_callers_together(void **state)
 {
 	enum { STACKS = 3000 };

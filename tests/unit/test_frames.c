@@ -102,7 +102,7 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	assert_true(frames_site(profile_stack(profile, stack, 2, false), &site));
 	assert_string_equal(site.runtime_call, "runtime.newobject");
 
-	/* the collector starts on the stack of whoever allocates next */
+	/* the collector starts on the stack of the next allocation */
 	stack[0] = location(profile, 13, "runtime.newobject", NULL);
 	stack[1] = location(profile, 14, "runtime.gcStart", NULL);
 	stack[2] = location(profile, 15, "runtime.mallocgc", NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counts that no program reaches but a file may claim. Comparisons of real ones: tests/integration/test_gate*.py. */
+/* Counts that no program reaches, but a file may contain. Comparisons of real ones: tests/integration/test_gate*.py. */
 #include "audit_fixture.h"
 
 #include "audit/audit_join.h"

@@ -111,7 +111,7 @@ static void each_benchmark_is_judged_by_its_own_sum(void **state)
 	add_site(after, "b", "T", 101, 101)->benchmark = "BenchmarkB";
 	expect(before, after, &policy, "worse b!, better a");
 
-	/* a rule of its own judges a package however much is tolerated everywhere */
+	/* a rule of its own judges a package, however much is tolerated elsewhere */
 	assert_int_equal(policy_tolerance(&policy, "*:objects=100,bytes=1M", &error), 0);
 	before = counts_new();
 	after = counts_new();
@@ -279,7 +279,7 @@ static void a_gate_that_cannot_fail_does_not_pass_its_own_test(void **state)
 	finished(after);
 	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), 0);
 	assert_non_null(strstr(description, "f"));
-	/* Of one run the spread is as large as one likes, and noise is ignored. */
+	/* One side may have any range, and noise is ignored. */
 	after->sites[0].counts[VALUE_OBJECTS].most = 50;
 	policy.noisy = NOISY_IGNORE;
 	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), -1);

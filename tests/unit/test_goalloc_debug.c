@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The debug level: what it reports, and that a program without faults runs as ever. The program runs itself again. */
+/* The debug level: its reports, and that a correct program runs normally. The program runs itself again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -166,7 +166,7 @@ static void flip(const char *where)
 	goalloc_free(object);
 }
 
-/* Between the object and the end of its element there is fill, and the trailer's four words. */
+/* The bytes between the object and the end of its element are filled, and then there is the trailer's four words. */
 static void every_byte_past_the_end_is_checked(void **state)
 {
 	(void)state;
@@ -176,7 +176,7 @@ static void every_byte_past_the_end_is_checked(void **state)
 		int status = run_with(argument, "1", text, sizeof text);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 		assert_memory_equal(text, "goalloc: overflow past the end of 0x", 36);
-		/* The site is in the trailer, and shown only where that is whole. */
+		/* The site is in the trailer, and is shown only if the trailer is intact. */
 		assert_int_equal(strstr(text, "shop.go") != NULL, offset < 16);
 	}
 }

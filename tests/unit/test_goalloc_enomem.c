@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory that runs out: the Nth call of mmap, madvise or munmap fails, for every N until none is left to fail. Each
- * run is a process of its own, because what fails first is the allocator's start.
+ * Out of memory: the Nth call of mmap, madvise or munmap fails, for every N until there is no such call. Each run is a
+ * process of its own, because the first calls are those of the allocator's initialisation.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static bool fails(void)
 	return failing != 0 && (calls == failing || (from_then_on && calls > failing));
 }
 
-/* In place of libc's: the allocator is linked statically into this program. */
+/* Replaces libc's function: the allocator is linked statically into this program. */
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	if (fails()) {
@@ -94,13 +94,13 @@ static void work(void)
 	}
 	if (mheap.arena_start && mheap_is_valid())
 		_exit(13);
-	/* With everything free and the system willing again there must be memory. */
+	/* When everything is free and system calls succeed again, there must be memory. */
 	failing = 0;
 	if (!goalloc_scan(1 << 20) || !goalloc_noscan(3))
 		_exit(14);
 }
 
-/* Exit status of the run in which call n fails: 0 fine, 1 fine and no call had that number. */
+/* Exit status of the run in which call n fails: 0: success; 1: success, and there was no call n. */
 static int run(long n, bool and_all_after)
 {
 	int status;

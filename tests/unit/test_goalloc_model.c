@@ -221,7 +221,7 @@ static void free_shared_slots(void)
 	}
 }
 
-/* What is asked for while others work: statistics that agree with themselves, and memory back. */
+/* Calls while other threads work: consistent statistics, and memory given back. */
 static void check_stats(struct goalloc_memstats *before)
 {
 	struct goalloc_memstats now;
@@ -477,7 +477,7 @@ static unsigned threads_of_this_process(void)
 	return n - 2;
 }
 
-/* In a process of its own, which has the thread ever after. */
+/* In a process of its own, because the thread lives as long as the process. */
 static int with_scavenger(void)
 {
 	enum { N = 64, Size = 1 << 20 };

@@ -22,7 +22,7 @@
 
 #include "goalloc.h"
 
-/* Not to be understood, and optimised away, by the compiler. */
+/* Prevents the compiler from optimising the call away. */
 static void *(*volatile call_malloc)(size_t) = malloc;
 static void *(*volatile call_calloc)(size_t, size_t) = calloc;
 static void *(*volatile call_realloc)(void *, size_t) = realloc;
@@ -181,7 +181,7 @@ static long status_bytes(const char *key)
 	return value;
 }
 
-/* VmHWM starts anew at what is resident now. */
+/* Resets VmHWM to what is resident now. */
 static long reset_peak(void)
 {
 	FILE *file = fopen("/proc/self/clear_refs", "w");
@@ -192,7 +192,7 @@ static long reset_peak(void)
 	return fclose(file) == 0 ? status_bytes("VmRSS:") : -1;
 }
 
-/* Tries to take addresses that somebody gives up, however shortly. */
+/* Tries to map addresses that another thread releases, however briefly. */
 static void *map_all_the_time(void *unused)
 {
 	while (!atomic_load(&stop)) {
@@ -547,7 +547,7 @@ static void *flush_all(void *unused)
 {
 	while (!atomic_load(&stop)) {
 		fflush(NULL);
-		usleep(500); /* else the fork hardly gets the lock of the list of streams */
+		usleep(500); /* otherwise the fork rarely gets the lock of the list */
 	}
 	return unused;
 }

@@ -24,7 +24,7 @@ static void *expected[GOALLOC_STACK_MAX + 8];
 static int expected_depth;
 static struct goalloc_stack seen;
 
-/* What the kernel does when somebody attaches. */
+/* Does what the kernel does when an observer attaches. */
 static void raise_one(uint16_t *semaphore, int by)
 {
 	__atomic_fetch_add(semaphore, (uint16_t)by, __ATOMIC_RELAXED);
@@ -223,7 +223,7 @@ static const struct goalloc_pending *refilled(uint64_t objects)
 	c->refill_distance = rate_in_force(&mcache_refill_semaphores);
 	c->refill_left = INT64_MAX;
 	note_refill(c, SpanClass, objects, objects * 32, &emptymspan, &caller);
-	/* Not touched before somebody listens. */
+	/* Not touched before an observer listens. */
 	static const struct goalloc_pending none = {.distance = GOALLOC_NOT_LISTENING};
 	return c->listening ? &c->pending[SpanClass] : &none;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a process may write where an observer reads: every field at its bounds, and walks that would not end. */
+/* What a process may write into memory that an observer reads: every field at its bounds, and endless walks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Executable files are looked at once, however many processes map them, and never taken for one another. */
+/* Executable files are read once, however many processes map them, and are never confused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void an_address_is_looked_up_once_for_all_processes(void **state)
 	assert_ptr_equal(image_locate(image, address, true), location);
 	image_release(image);
 	image_release(image);
-	/* nobody has it now, and still it is known */
+	/* no process maps it now, and it is still known */
 	assert_ptr_equal(share(cache, "/proc/self/exe"), image);
 	assert_ptr_equal(image_locate(image, address, true), location);
 	image_release(image);

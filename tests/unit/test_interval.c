@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Intervals against the truth: a byte-distance sampler runs over streams of allocations whose counts are
- * known, and what it would print must hold the truth about 95 times in 100. Everything is seeded: the same
- * each time.
+ * Intervals compared with the truth: a byte-distance sampler runs over streams of allocations with known counts, and
+ * the printed intervals must contain the truth about 95 times in 100. Everything is seeded, so results are always the
+ * same.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The oracle is cJSON: what is written reads back as what was said. */
+/* The oracle is cJSON: it must read back what was written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

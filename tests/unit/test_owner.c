@@ -113,7 +113,7 @@ static void without_build_information_all_outside_of_goroot_owns(void **state)
 	(void)state;
 	assert_string_equal(WHOSE(profile, "fmt.Sscanf", "github.com/a/b.F").frame->function, "github.com/a/b.F");
 	assert_string_equal(WHOSE(profile, "vendor/golang.org/x/text.F", "main.F").frame->function, "main.F");
-	/* once the runtime's files show where GOROOT is, a package called `text` that lies elsewhere is a user's */
+	/* once the runtime's files have shown where GOROOT is, a package called `text` elsewhere belongs to the user */
 	assert_string_equal(WHOSE(profile, "text.F", "main.F", "runtime.main").frame->function, "text.F");
 	assert_int_equal(whose(profile, (const char *const[]){"text.G", NULL}, "/go/src/text").kind, OWNER_OUTSIDE);
 	profile_free(profile);

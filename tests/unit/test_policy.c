@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Policy files and --tolerance: what is allowed where, and what is said of mistakes. */
+/* Policy files and --tolerance: what they allow, and the errors for mistakes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -95,7 +95,7 @@ static void for_each_value_the_last_rule_that_matches_and_speaks_of_it_is_in_for
 	assert_true(objects(&policy, "example.com/codecs.F", 50) == 5);
 	assert_true(objects(&policy, "fmt.Sprint", 50) == 5);
 	assert_true(bytes(&policy, "fmt.Sprint", 50) == 1 << 20);
-	/* A function that is not known is of no package. */
+	/* An unknown function is in no package. */
 	assert_true(objects(&policy, NULL, 50) == 5);
 	policy_clear(&policy);
 }

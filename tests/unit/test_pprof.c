@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writing pprof files: nothing is lost on the way, nothing half-written is left, and Go's own tools read
- * them. */
+/* Writing pprof files: nothing is lost, no incomplete file is left, and Go's own tools read them. */
 #include "pprof_fixture.h"
 #include "profile/interval.h"
 

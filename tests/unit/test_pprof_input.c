@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reading files that are no profiles, damaged ones, and some that mean harm: an error that says which, never
- * more. */
+/* Reading files that are not profiles, damaged ones, and malicious ones: each is an error that says which, and nothing
+ * worse. */
 #include "pprof_fixture.h"
 #include "profile/pprof_format.h"
 

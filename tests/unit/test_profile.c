@@ -165,7 +165,7 @@ static void checks_add_up_unless_one_is_missing(void **state)
 
 static void many_stacks_intern_in_linear_time(void **state)
 {
-	/* 200,000 stacks: were a look-up anything but constant, this would not end within the test's patience. */
+	/* 200,000 stacks: unless a lookup takes constant time, the test takes too long. */
 	enum { LOCATIONS = 1000, STACKS = 200000, DEPTH = 20 };
 	struct profile *profile = profile_new();
 	const struct profile_location *locations[LOCATIONS], *stack[DEPTH];

@@ -332,7 +332,7 @@ static void json_integers_keep_all_their_digits(void **state)
 	profile_free(profile);
 }
 
-/* Names as nobody should choose them. */
+/* Malicious names. */
 static struct profile *hostile_profile(void)
 {
 	struct profile *profile = exact_profile();

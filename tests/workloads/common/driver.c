@@ -73,7 +73,7 @@ static void print_help(const struct workload *workload)
 	       workload->name, workload->options_help ? workload->options_help : "");
 }
 
-/* To standard output without stdio, whose buffers would come from the heap. */
+/* Writes to standard output without stdio, whose buffers would be allocated from the heap. */
 static void say(int file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(int file, const char *format, ...)
 {
@@ -90,7 +90,7 @@ static void say(int file, const char *format, ...)
 	}
 }
 
-/* Waits for a line (or the end of input), SIGUSR1, or the signals that stop. All of them are blocked meanwhile but
+/* Waits for a line (or the end of input), SIGUSR1, or the signals that end the program. They are all blocked except
  * inside ppoll, so none is missed. */
 static void wait_for_release(const char *word)
 {
@@ -177,7 +177,7 @@ static void run(void)
 	if (driver.wait)
 		wait_for_release("ready");
 	sigdelset(&watched, SIGUSR1);
-	sigprocmask(SIG_UNBLOCK, &watched, NULL); /* the other threads leave these signals to this one */
+	sigprocmask(SIG_UNBLOCK, &watched, NULL); /* only this thread receives these signals */
 	pthread_barrier_wait(&driver.begin);
 	do_rounds();
 	pthread_barrier_wait(&driver.end);

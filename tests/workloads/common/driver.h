@@ -3,8 +3,8 @@
 #define WORKLOAD_DRIVER_H
 
 /*
- * Runs the programs of a workload in rounds, on one or more threads, and says at the end what each site allocated.
- * Its own work allocates nothing on the heap but what starting a thread takes.
+ * Runs the programs of a workload in rounds, on one or more threads, and prints at the end what each site allocated.
+ * The driver itself allocates nothing except for starting threads.
  */
 
 #include <getopt.h>

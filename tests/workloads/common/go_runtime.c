@@ -9,7 +9,7 @@ const struct go_type go_type_slice = {24, false};
 
 enum { TINY_SIZE = 16, LARGEST_CLASS = 32768, PAGE = 8192 };
 
-/* Go's roundupsize: what the allocator gives for `size` bytes. */
+/* Go's roundupsize: the size that the allocator uses for `size` bytes. */
 static size_t round_up_size(size_t size)
 {
 	if (size > LARGEST_CLASS)
@@ -21,7 +21,7 @@ static size_t round_up_size(size_t size)
 	abort();
 }
 
-/* Counts first, so that no count is ever behind. */
+/* Counts before allocating, so that counts are never too low. */
 static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site) GO_FUNCTION("runtime.mallocgc");
 static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site)
 {

@@ -3,9 +3,9 @@
 #define GO_RUNTIME_H
 
 /*
- * What Go programs lowered to C call where the compiled Go program calls its runtime. Each function's ELF symbol is
- * the Go runtime's own name ("runtime.newobject"), each is a real frame, and each counts what it allocates at its
- * site, so that a workload knows its own truth. Counting touches no allocator.
+ * Functions that Go programs lowered to C call where compiled Go programs call their runtime. Each function has the ELF
+ * symbol of the Go runtime ("runtime.newobject"), is a real frame, and counts what it allocates by site, so that a
+ * workload knows its exact counts. Counting does not allocate.
  *
  * Behaviour follows Go 1.24's runtime: malloc.go (newobject), slice.go (makeslice, growslice), iface.go (convT64).
  */
@@ -16,7 +16,8 @@
 
 #include "goalloc.h"
 
-/* An allocation site of the Go source: where it is, which runtime function the compiler calls there, what it did. */
+/* An allocation site of the Go source: its position, the runtime function that the compiler calls there, and its
+ * counts. */
 struct go_site {
 	struct goalloc_site at;
 	const char *runtime_call;
@@ -51,7 +52,7 @@ struct go_interface {
 void *runtime_newobject(const struct go_type *type, struct go_site *site) GO_SYMBOL("runtime.newobject");
 void *runtime_makeslice(const struct go_type *type, int64_t length, int64_t capacity, struct go_site *site)
 	GO_SYMBOL("runtime.makeslice");
-/* Makes room for `count` more elements after `length` ones; the old array stays the caller's to free. */
+/* Makes space for `count` more elements after `length` elements; the caller frees the old array. */
 struct go_slice runtime_growslice(void *array, int64_t new_length, int64_t old_capacity, int64_t count,
 				  const struct go_type *type, struct go_site *site) GO_SYMBOL("runtime.growslice");
 /* The data word of an interface that holds `value`; small values are in a table and allocate nothing. */
@@ -63,19 +64,20 @@ const void *runtime_convT64(uint64_t value, struct go_site *site) GO_SYMBOL("run
  */
 #define GO_FUNCTION(name) GO_SYMBOL(name) __attribute__((noipa))
 
-/* A value is used by something that we do not lower: print, a function of another package. */
+/* Uses a value in place of code that is not lowered: print, a function of another package. */
 static inline void go_use(const void *value)
 {
 	__asm__ volatile("" : : "r"(value) : "memory");
 }
 
-/* Ends every function whose last act is a call: the frame must still be there during the call. */
+/* Used at the end of every function that ends with a call, to prevent a tail call: the frame must still exist during
+ * the call. */
 static inline void go_keep_frame(void)
 {
 	__asm__ volatile("" : : : "memory");
 }
 
-/* The garbage collector's part: the program holds no reference any more. */
+/* Replaces the garbage collector: the program has no reference any more. */
 static inline void go_unreachable(const void *object)
 {
 	goalloc_free((void *)object);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A program on libgoalloc that lies about itself to whoever observes it.
+ * A program on libgoalloc that publishes false data about itself.
  *
  *   liar LIE [ARG...]   lies, says "ready", and allocates until it is killed
  *
  *   field OFFSET SIZE VALUE   writes VALUE into SIZE bytes of its published description
- *   random SEED               writes random bytes into a third of it, its version aside
+ *   random SEED               writes random bytes into a third of it, except the version
  *   circle                    the list of caches has no end
  *   chain                     the list of caches has 8,000 of 64 KiB each
- *   torn                      every one of 4,000 caches is for ever in the middle of a refill
- *   counters                  counts as no process can
+ *   torn                      each of 4,000 caches is permanently in the middle of a refill
+ *   counters                  counters are impossibly high
  *   sites                     each allocation has a site of its own with names of 4,000 bytes
  *   probes ADDRESS...         runs these probe sites (distances from the start of the program) with random arguments
  */
@@ -62,7 +62,7 @@ static uint64_t random_word(void)
 	return random_state;
 }
 
-/* A list of caches that never existed: each begins with the address of the next. */
+/* A list of nonexistent caches: each begins with the address of the next. */
 static void build_list(uint64_t count, uint64_t size, bool circle, uint32_t moving)
 {
 	char *caches =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Processes and threads that make it hard to record everything.
+ * Processes and threads that are hard to record completely.
  *
  *   processes children COUNT MILLISECONDS   that many live that long at one time, of 200 objects each
  *   processes orphan                        the first thread ends at once, another allocates 1000 objects
@@ -71,7 +71,7 @@ static int again(char **arguments)
 	int left = atoi(arguments[0]) - 1;
 	char count[16];
 
-	allocate(1000 * (left + 1)); /* so that counters are lower in each image */
+	allocate(1000 * (left + 1)); /* each image has lower counters than the one before */
 	for (int i = 0; i < 20; i++) {
 		allocate(100);
 		usleep(100 * 1000);

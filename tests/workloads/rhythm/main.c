@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A loop whose rhythm divides the span length: sites A, B, … allocate in the order that --pattern spells, all of one
- * size. With the default, two sites and 128 objects a span, whoever samples by refills sees one site only; the true
- * shares are the pattern's. Objects live in a ring and are freed in order of age, so memory is flat.
+ * A loop with a period that divides the span length: sites A, B, … allocate in the order of --pattern, all of one
+ * size. With the default, two sites and 128 objects per span, sampling by refills sees only one site, although the true
+ * shares are those of the pattern. Objects live in a ring and are freed in order of age, so memory use is constant.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A program whose heap is damaged, as an observer sees it: probes fire with a span class that is none.
+ * A program whose heap looks damaged to an observer: probes fire with an invalid span class.
  *
  *   strays COUNT OFFSET...   waits for a line; runs the probe sites at these distances from the start of this program
  *                            so often, with span class 200; waits again
@@ -13,7 +13,7 @@
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
-/* Where any of the probes says its span class, there is 200. */
+/* Every argument that any of the probes uses for the span class is 200. */
 typedef void site(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 
 int main(int argc, char **argv)
