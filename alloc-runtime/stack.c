@@ -10,8 +10,8 @@
 #include "sys.h"
 
 enum {
-	LargeIdleLeast = 1 << 20, /* bytes of large stacks that may wait for their next use */
-	LargeIdleShare = 8,	  /* and 1 / LargeIdleShare of all stacks */
+	LargeIdleLeast = 1 << 20, /* bytes of idle large stacks that are kept */
+	LargeIdleShare = 8,	  /* and at most 1 / LargeIdleShare of all stacks */
 };
 
 /* The spans of a stack class that have stacks in the pool. */
@@ -20,7 +20,7 @@ static struct stackpool {
 	struct mSpanList spans;
 } stackpool[NumStackClasses];
 
-/* Both words are one that a span of small objects would use for freeBits. */
+/* Uses the words that a span of small objects uses for freeBits. */
 static _Atomic uint64_t *pooled(struct mspan *s)
 {
 	return &s->inline_freeBits[0];
@@ -46,7 +46,7 @@ static uint64_t all_of(const struct mspan *s)
 	return mspan_word_mask(s, 0);
 }
 
-/* Of an address that is known to be a stack's. */
+/* Returns the span of an address that is known to be a stack's. */
 static struct mspan *span_of(uintptr_t stack)
 {
 	return arena_map.spans[(stack - arena_map.start) >> PageShift];
@@ -57,7 +57,7 @@ static bool is_guarded(const struct mspan *s)
 	return s->spanclass & 1;
 }
 
-/* The size of the stack that a request gets; 0 where there is no such order. */
+/* Returns the size of the stack for a request; 0 if there is no such order. */
 static size_t stack_size(size_t size, bool guarded)
 {
 	size_t least = guarded ? StackGuardedMin : StackMin;
@@ -76,7 +76,7 @@ static unsigned order_of(size_t stack_size)
 
 /* ---- spans ---- */
 
-/* False: a guard could not be set, for want of mappings. */
+/* Sets the guards of a span. Returns false if the process has too many mappings. */
 static bool guard(struct mspan *s)
 {
 	for (unsigned i = 0; is_guarded(s) && i < s->nelems; i++)
@@ -124,7 +124,7 @@ static unsigned cache_capacity(unsigned class)
 	return StackCacheLength >> class / 2;
 }
 
-/* Half a cache of stacks from the pool, or as many as there are. */
+/* Fetches half a cache of stacks from the pool, or as many as it has. */
 static void stackcacherefill(struct mcache *c, unsigned class, struct caller *caller)
 {
 	struct stackpool *pool = &stackpool[class];
@@ -164,7 +164,7 @@ static void stackpoolfree(struct stackpool *pool, uintptr_t stack)
 	}
 }
 
-/* Keeps so many stacks of the class, those that were freed last. */
+/* Keeps this many stacks of the class, those that were freed last, and gives the others to the pool. */
 static void stackcacherelease(struct stackcache *cache, unsigned class, unsigned kept)
 {
 	uintptr_t *stacks = cache->of[class].stacks;
@@ -265,7 +265,7 @@ static uintptr_t take_large(struct mcache *c, size_t size, bool guarded, struct 
 	return s ? s->base : 0;
 }
 
-/* The list with an idle stack of the largest order. */
+/* Returns the idle stack of the largest order. */
 static struct mspan *largest_idle(void)
 {
 	for (unsigned i = 2 * NumStackOrders; i-- > 0;)
@@ -274,7 +274,7 @@ static struct mspan *largest_idle(void)
 	return NULL;
 }
 
-/* Takes an idle stack off its list where there are too many; NULL where there are not. */
+/* Takes an idle stack off its list if there are too many; otherwise returns NULL. */
 static struct mspan *take_surplus(size_t most)
 {
 	struct mspan *s = NULL;
@@ -358,12 +358,12 @@ void goalloc_stack_free(void *stack, size_t size)
 	if (!stack)
 		return;
 	if (!s || s->state != mSpanStack)
-		goalloc_fatal("free of a stack that is none:", address);
+		goalloc_fatal("free of a pointer that is not a stack:", address);
 	unsigned index = index_of(s, address);
 	if (index >= s->nelems || address != s->base + index * s->elemsize)
 		goalloc_fatal("free of a pointer into a stack:", address);
 	if (stack_size(size, is_guarded(s)) != s->elemsize)
-		goalloc_fatal("free with another size of the stack", address);
+		goalloc_fatal("free with a wrong size of the stack", address);
 	if (atomic_fetch_or_explicit(idle(s), 1ULL << index, memory_order_relaxed) >> index & 1)
 		goalloc_fatal("double free of the stack", address);
 	if (s->spanclass >= NumStackClasses) {
@@ -383,7 +383,7 @@ void stack_forgetLocks(void)
 		atomic_store_explicit(&stackpool[class].lock.state, 0, memory_order_relaxed);
 }
 
-/* Takes the stacks of a cache that lives on out of the pools. */
+/* Removes the stacks of a surviving cache from the pools. */
 static void unpool(const struct stackcache *cache)
 {
 	for (unsigned class = 0; cache && class < NumStackClasses; class ++)
@@ -401,7 +401,8 @@ static bool lives_on(const struct mcache *c, bool shared)
 
 static void repool(struct mspan *s)
 {
-	/* Somebody may have been about to give the span back, and taken its guards. Without them nobody uses it. */
+	/* Another thread may have been returning the span, and have removed its guards. If they cannot be set again,
+	 * the span is not used. */
 	if (bits_of(idle(s)) == all_of(s) && !guard(s))
 		set_bits(pooled(s), 0);
 	if (bits_of(pooled(s)) == 0)

@@ -39,7 +39,7 @@ static int read_escapes(const char *text, struct compare_side sides[2], struct e
 	return 0;
 }
 
-/* Two recordings, or baselines. */
+/* Compares two recordings or baselines. */
 static int compare_files(struct compare_options *options, char **names, struct compare_side sides[2],
 			 struct error *error)
 {
@@ -85,7 +85,7 @@ static int print(const struct compare_options *options, const struct comparison 
 	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;
 }
 
-/* How many of the ways to get two builds are given. */
+/* The number of options given that select two builds. */
 static int ways(const struct compare_options *options)
 {
 	return (options->base != NULL) + (options->overlay != NULL) + (options->patch != NULL) + (options->go != NULL);
@@ -107,12 +107,14 @@ static int check_usage(const struct compare_options *options, int operands, bool
 		return error_set(error, STATUS_USAGE, "--test needs --patch or --overlay");
 	if (given && options->escape)
 		return error_set(error, STATUS_USAGE,
-				 "--escape is for two recordings: builds ask the compiler themselves");
+				 "--escape is for two recordings: for builds, the compiler is run anyway");
 	if (given && (!separator || !operands))
 		return error_set(error, STATUS_USAGE,
 				 "nothing to run: give -- PROGRAM, such as -- go test -bench . ./pkg");
 	if (!given && separator)
-		return error_set(error, STATUS_USAGE, "compared with what? give --base, --overlay, --patch or --go");
+		return error_set(error, STATUS_USAGE,
+				 "nothing to compare with: give --base, --overlay, --patch or "
+				 "--go");
 	if (!given && operands != 2)
 		return error_set(error, STATUS_USAGE,
 				 "compare takes two recordings, OLD and NEW, or --base, --overlay, --patch or --go and "
@@ -152,39 +154,40 @@ static int run(int argc, char **argv)
 		{0, "base", "REV", OPTION_STRING, &options.base,
 		 "the git revision to compare with; both sides are built in worktrees outside of your tree", NULL},
 		{0, "head", "REV", OPTION_STRING, &options.head,
-		 "the revision after (default: the tree as it is, changes that are not committed included)", NULL},
+		 "the revision after (default: the tree as it is, including uncommitted changes)", NULL},
 		{0, "patch", "FILE", OPTION_STRING, &options.patch,
-		 "as it is, and with this patch (git diff, diff -u); the source stays as it is", NULL},
+		 "the source without and with this patch (git diff, diff -u); it is not modified", NULL},
 		{0, "overlay", "FILE", OPTION_STRING, &options.overlay,
-		 "the same with an overlay as go build takes it, {\"Replace\": {FILE: FILE}}", NULL},
+		 "the same with an overlay of go build, {\"Replace\": {FILE: FILE}}", NULL},
 		{0, "test", NULL, OPTION_FLAG, &options.test,
 		 "with these two: run go test ./... on the changed copy first", NULL},
 		{0, "go", "A,B", OPTION_STRING, &options.go,
-		 "two Go toolchains: versions as 1.26 (goN in PATH, ~/sdk, Debian's, packaging/go-toolchain's), or paths",
+		 "two Go toolchains: versions as 1.26 (goN in PATH, ~/sdk, Debian's, packaging/go-toolchain's), or "
+		 "paths",
 		 NULL},
 		{0, "build", "COMMAND", OPTION_STRING, &options.build,
-		 "how PROGRAM is built, by sh, in each directory; go test and go run need none", NULL},
+		 "shell command that builds PROGRAM in each directory; go test and go run need none", NULL},
 		{0, NULL, NULL, 0, NULL, "what to measure", NULL},
 		{0, "escape", "OLD,NEW", OPTION_STRING, &options.escape,
-		 "of two recordings: output of go build -gcflags=-m=2 of both", NULL},
+		 "for two recordings: compiler output of both, of go build -gcflags=-m=2", NULL},
 		{0, "runs", "N", OPTION_INTEGER, &options.runs,
 		 "number of runs of each side (default 3); the smallest count decides", NULL},
 		{0, "module", "GLOB", OPTION_STRINGS, &options.modules,
-		 "packages that own allocations, by import path (default: the program's main module); may be given again",
+		 "packages that own allocations, by import path (default: the program's main module); may be given "
+		 "again",
 		 NULL},
-		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize,
-		 "count in an iteration; see gate --help", NULL},
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize, "count per iteration; see gate --help",
+		 NULL},
 		{0, "user", "NAME", OPTION_STRING, &options.recording.user, RECORDING_USER_HELP, NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
-		{0, "fail-on", "VERDICT", OPTION_CHOICE, &options.fail_on, "exit with 1 if that is the verdict",
+		{0, "fail-on", "VERDICT", OPTION_CHOICE, &options.fail_on, "exit with 1 for this verdict",
 		 fail_on_names},
 		GATE_RULE_ROWS(options.settings),
 		{0, NULL, NULL, 0, NULL, "output", NULL},
-		{0, "format", "FORMAT", OPTION_CHOICE, &options.settings.format, "how to write it",
-		 compare_format_names},
+		{0, "format", "FORMAT", OPTION_CHOICE, &options.settings.format, "output format", compare_format_names},
 		{'o', "output", "FILE", OPTION_STRING, &options.settings.output,
-		 "write there (default: standard output)", NULL},
-		{0, "all", NULL, OPTION_FLAG, &options.settings.all, "text, markdown: unchanged sites too", NULL},
+		 "output file (default: standard output)", NULL},
+		{0, "all", NULL, OPTION_FLAG, &options.settings.all, "text, markdown: also show unchanged sites", NULL},
 		{0, "color", "WHEN", OPTION_CHOICE, &options.settings.color, "colours", terminal_color_choices},
 		{0},
 	};
@@ -194,9 +197,12 @@ static int run(int argc, char **argv)
 			    "       escapement compare [OPTIONS] --go A,B -- PROGRAM [ARG...]\n"
 			    "       escapement compare [OPTIONS] OLD NEW",
 		.description =
-			"Builds two of a program, runs both in turns, and prints what the compiler says otherwise, the counts "
-			"that changed, and what that means for the allocator and the collector. PROGRAM is go test, go run, "
-			"or what --build builds; its output goes to standard error. OLD and NEW are recordings. Exits with 3 "
+			"Builds two versions of a program, runs both in turns, and prints what the compiler says "
+			"differently, the "
+			"counts that changed, and what that means for the allocator and the "
+			"collector. PROGRAM is go test, go run, "
+			"or what --build builds; its output goes to standard error. OLD and NEW are recordings. Exits "
+			"with 3 "
 			"if a side does not build.",
 		.examples = "  escapement compare --base main -- go test -bench . ./pkg\n"
 			    "  escapement compare --patch fix.diff --test -- go run ./cmd/prog args\n"
@@ -214,4 +220,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_compare = {"compare", "two builds or recordings of a program, side by side", run, NULL};
+const struct command command_compare = {"compare", "compare two builds or recordings of a program", run, NULL};

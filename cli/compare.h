@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_CLI_COMPARE_H
 #define ESCAPEMENT_CLI_COMPARE_H
 
-/* What the two forms of `compare` share. */
+/* Shared by the two forms of `compare`. */
 
 #include "compare/side.h"
 #include "gate_settings.h"
@@ -18,8 +18,8 @@ struct compare_options {
 	struct option_list modules;
 };
 
-/* Builds and measures both sides of a program, whose words are NULL-terminated. What was made on the way is gone afterwards,
- * also where this fails. */
+/* Builds and measures both sides of a program, whose words are NULL-terminated. Temporary files are removed afterwards,
+ * also on failure. */
 int compare_builds(struct compare_options *options, char **words, struct compare_side sides[2], struct error *error);
 
 #endif

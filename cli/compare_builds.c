@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Two builds of one program: made ready, built, run in turns, and what was made on the way removed. */
+/* Prepares, builds and runs two builds of one program in turns, and removes everything that was created. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 struct builds {
 	struct compare_options *options;
 	struct workspace workspace;
-	struct repository_view *repository; /* NULL: not of revisions */
+	struct repository_view *repository; /* NULL: no revisions are compared */
 	struct compare_side *sides;
 	char **words;
 };
@@ -80,7 +80,7 @@ static int prepare_toolchains(struct builds *builds, struct error *error)
 	return 0;
 }
 
-/* Whether what is to be run can be built in another place. */
+/* Checks that the program can be built in another place. */
 static int check_words(const struct builds *builds, struct error *error)
 {
 	const struct compare_options *options = builds->options;
@@ -97,7 +97,7 @@ static int check_words(const struct builds *builds, struct error *error)
 				 builds->words[0]);
 	if (!go && !options->build)
 		return error_set(error, STATUS_USAGE,
-				 "nothing says how '%s' is built: give go test or go run, or --build COMMAND",
+				 "it is unknown how to build '%s': give go test or go run, or --build COMMAND",
 				 builds->words[0]);
 	return 0;
 }
@@ -128,7 +128,7 @@ static int build(struct builds *builds, struct error *error)
 	return 0;
 }
 
-/* One run of one side. */
+/* Runs one side once. */
 static int run_side(struct builds *builds, struct compare_side *side, struct gate_measurement *measurement,
 		    struct error *error)
 {
@@ -148,7 +148,7 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 	return 0;
 }
 
-/* In turns, so that what else the machine does comes to both. */
+/* Runs both sides in turns, so that other work on the machine affects both. */
 static int measure(struct builds *builds, struct error *error)
 {
 	const struct policy *policy = &builds->options->settings.policy;
@@ -179,7 +179,7 @@ static int measure(struct builds *builds, struct error *error)
 	return failed;
 }
 
-/* Go's collector: a run of each side without probes, which would slow everything but it. */
+/* Measures Go's collector with a run of each side without probes, which would slow everything except the collector. */
 static int trace(struct builds *builds, struct error *error)
 {
 	for (int i = 0; i < 2; i++) {
@@ -208,7 +208,7 @@ int compare_builds(struct compare_options *options, char **words, struct compare
 		return -1;
 	failed = prepare(&builds, error) || build(&builds, error) || measure(&builds, error) || trace(&builds, error);
 	if (repository_view_close(builds.repository, &left))
-		cli_warn("a worktree is left: %s; 'git worktree prune' forgets it", left.text);
+		cli_warn("a worktree is left: %s; remove it with 'git worktree prune'", left.text);
 	if (workspace_remove(&builds.workspace, &left))
 		cli_warn("%s", left.text);
 	return failed ? -1 : 0;

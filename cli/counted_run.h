@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_COUNTED_RUN_H
 #define ESCAPEMENT_COUNTED_RUN_H
 
-/* What gate and compare share: one run of a program whose allocations are counted. */
+/* Shared by gate and compare: one run of a program whose allocations are counted. */
 
 #include "base/error.h"
 #include "gate/gate_counts.h"
@@ -10,9 +10,9 @@
 #include "recording.h"
 
 /*
- * Records one run of `command` (NULL-terminated), whose standard output goes to standard error; what it prints of
- * benchmarks is noted in `counts`. NULL with an error also where the program failed or was interrupted: what is cut short
- * is not compared.
+ * Records one run of `command` (NULL-terminated), whose standard output goes to standard error; what it prints about
+ * benchmarks is recorded in `counts`. Returns NULL with an error, also if the program failed or was interrupted,
+ * because incomplete runs are not compared.
  */
 struct profile *counted_run(struct recording *recording, char **command, struct gate_counts *counts,
 			    struct error *error);

@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-/* Every command is asked for --help, and what --help gets is written in the language that is asked for. */
+/* Runs every command with --help, with the function that writes the help replaced by `function`. */
 static int ask(const struct command *command, options_help_function *function)
 {
 	char name[64], option[] = "--help";
@@ -20,7 +20,7 @@ static int ask(const struct command *command, options_help_function *function)
 
 /* --- man pages --- */
 
-/* Text in scdoc, in which some characters mark up. */
+/* Writes text for scdoc, in which some characters are markup. */
 static void put_text(const char *text)
 {
 	for (const char *c = text; *c; c++) {
@@ -47,7 +47,7 @@ static void put_option(const struct option_row *row)
 	free(help);
 }
 
-/* Options with the headings of their groups. `level`: what a heading begins with. */
+/* Writes options with the headings of their groups. `level` is the prefix of a heading. */
 static void put_options(const struct option_usage *usage, const char *level)
 {
 	for (const struct option_row *row = usage->rows; row->name || row->help; row++) {
@@ -65,7 +65,7 @@ static void put_usage(const struct option_usage *usage)
 {
 	const char *line = usage->synopsis, *end;
 
-	/* Further forms stand on lines of their own, aligned for --help. */
+	/* Further forms of the synopsis are on lines of their own, aligned for --help. */
 	for (; *line; line = *end ? end + 1 + strspn(end + 1, " ") : end) {
 		end = strchrnul(line, '\n');
 		if (strncmp(line, "escapement ", 11) != 0)
@@ -115,7 +115,8 @@ int manual_page(const struct command *command)
 	       command->name, command->name, command->summary);
 	if (command == &command_help) {
 		printf("*escapement* help \\[COMMAND \\[SUBCOMMAND\\]\\]++\n*escapement* help --man \\[COMMAND\\]++\n"
-		       "*escapement* help --completion bash|zsh\n\n# DESCRIPTION\n\nLists the commands, or prints what one "
+		       "*escapement* help --completion bash|zsh\n\n# DESCRIPTION\n\nLists the commands, or prints "
+		       "what one "
 		       "of them does, its options and examples. The other forms write the manual's pages, for "
 		       "*scdoc*(1), and the scripts by which shells complete.\n\n");
 	} else {
@@ -135,7 +136,8 @@ void manual_index(const struct command *const *commands, size_t count)
 	printf("escapement(1) \"escapement " ESCAPEMENT_VERSION "\"\n\n# NAME\n\n"
 	       "escapement - profile heap allocations, audit escapes, gate both\n\n# SYNOPSIS\n\n"
 	       "*escapement* COMMAND \\[OPTIONS\\] \\[-p PID | FILE | -- PROGRAM \\[ARG...\\]\\]\n\n# DESCRIPTION\n\n"
-	       "Profiles heap allocations of live processes, Go programs and C programs on libgoalloc, and sets them beside "
+	       "Profiles heap allocations of live processes, Go programs and C programs on libgoalloc, and sets them "
+	       "beside "
 	       "what the Go compiler said about them. Data goes to standard output, messages to standard error.\n\n"
 	       "# COMMANDS\n\n");
 	for (size_t i = 0; i < count; i++)
@@ -260,7 +262,7 @@ static void put_names(const struct command *const *commands, size_t count)
 		printf("%s%s", i ? " " : "", commands[i]->name);
 }
 
-/* Cases of bash that give the names of subcommands. */
+/* Writes the cases of bash that return the names of subcommands. */
 static void put_subcommands(const struct command *const *commands, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -287,8 +289,10 @@ static void bash_script(const struct command *const *commands, size_t count)
 	printf("' -- \"$word\"))\n\t\treturn\n\tfi\n\tcase $path in\n");
 	put_subcommands(commands, count);
 	printf("\tesac\n\tif [[ $COMP_CWORD -eq 2 && $word != -* && $subcommands ]]; then\n"
-	       "\t\tCOMPREPLY=($(compgen -W \"$subcommands\" -- \"$word\") $(compgen -f -- \"$word\"))\n\t\treturn\n\tfi\n"
-	       "\t[[ \" $subcommands \" == *\" ${COMP_WORDS[2]} \"* && $path != help ]] && path+=\" ${COMP_WORDS[2]}\"\n"
+	       "\t\tCOMPREPLY=($(compgen -W \"$subcommands\" -- \"$word\") $(compgen -f -- "
+	       "\"$word\"))\n\t\treturn\n\tfi\n"
+	       "\t[[ \" $subcommands \" == *\" ${COMP_WORDS[2]} \"* && $path != help ]] && path+=\" "
+	       "${COMP_WORDS[2]}\"\n"
 	       "\tcase \"$path $before\" in\n");
 	each_usage(commands, count, bash_values);
 	printf("\tesac\n\tcase $path in\n");

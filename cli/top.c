@@ -53,7 +53,8 @@ static const struct option_row rows[] = {
 	{'C', "directory", "DIR", OPTION_STRING, &given.source,
 	 "where the compiler ran: its relative paths start there (default: .)", NULL},
 	{0, "module", "GLOB", OPTION_STRINGS, &given.modules,
-	 "packages that own allocations, by import path (default: the program's main module); may be given several times",
+	 "packages that own allocations, by import path (default: the program's main module); may be given several "
+	 "times",
 	 NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "where the key 's' saves the profile", NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
@@ -87,7 +88,7 @@ struct top {
 	struct error error;
 };
 
-/* The terminal is taken when there is something to show: until then messages have a place. */
+/* The terminal is taken over when there is something to show; until then messages are visible. */
 static void take_screen(struct top *top)
 {
 	if (!top->screen || top->failed)
@@ -123,7 +124,7 @@ static void show(void *context, const struct session_view *view)
 	display->rows = top_model_rows(display->model, &display->question, &display->count);
 	render_top_block(stdout, display, given.top ? (size_t)given.top : SIZE_MAX, terminal_width(stdout));
 	if (fflush(stdout))
-		recording_end(); /* whoever read it is gone */
+		recording_end(); /* the reader is gone */
 }
 
 static void on_progress(void *context, const struct session_progress *progress)
@@ -135,7 +136,7 @@ static void on_progress(void *context, const struct session_progress *progress)
 		recording_end();
 }
 
-/* The recording has ended: what it came to is the last view. */
+/* Shows the last view after the recording has ended. */
 static void show_end(struct top *top, const struct profile *profile)
 {
 	struct session_view view = {.profile = profile, .seconds = (double)profile->duration_ns / 1e9};

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_TOP_SCREEN_H
 #define ESCAPEMENT_TOP_SCREEN_H
 
-/* The terminal of `top`: taken and given back, its keys, what they change. */
+/* The terminal of `top`: takes it over and restores it, and handles keys. */
 
 #include <stdbool.h>
 
@@ -16,8 +16,9 @@ struct top_screen;
 bool top_screen_is_possible(const char **why);
 
 /*
- * Keeps the terminal for itself. `away`: standard files that are the terminal lead nowhere until the end, so that a
- * program that is started reads no keys and writes over nothing. `output` is where the key for saving writes. Never NULL.
+ * Takes over the terminal. `away`: standard files that are the terminal are redirected to nowhere until the end, so
+ * that a program that is started does not read keys or write over the screen. `output` is the file that the key for
+ * saving writes. Never NULL.
  */
 struct top_screen *top_screen_new(struct top_display *display, const char *output, enum terminal_color color,
 				  bool away);

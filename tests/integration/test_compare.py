@@ -166,7 +166,7 @@ def test_a_fix_is_proven_by_an_overlay_before_it_is_made(t):
     # what is no overlay is known before anything is built
     t.path("bad.json").write_text("[]")
     contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr,
-             "is no overlay")
+             "is not an overlay")
 
 
 def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
@@ -351,9 +351,9 @@ def test_wrong_usage_is_said_before_anything_is_built(t):
     (t.directory / "tmp").mkdir()
     for words, message in (
             (("--base", "a", "--go", "1,2", "--", "go", "run", "."), "give one of --base"),
-            (("--", "go", "run", "."), "compared with what?"),
+            (("--", "go", "run", "."), "nothing to compare with"),
             (("--base", "a"), "nothing to run"),
-            (("--base", "HEAD", "--", "./prog"), "nothing says how './prog' is built"),
+            (("--base", "HEAD", "--", "./prog"), "it is unknown how to build './prog'"),
             (("--base", "HEAD", "--", "go", "run", "."), "--base compares revisions of a git repository"),
             (("--test", "--base", "HEAD", "--", "go", "run", "."), "--test needs --patch"),
             (("--escape", "one", "a", "b"), "--escape takes two files")):

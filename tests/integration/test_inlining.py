@@ -210,7 +210,7 @@ def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sourc
         contains(warning, "1 function of the program is not in it (example.com/inlining.hold)")
         contains(warning, "functions in it that move something to the heap is not in the program "
                           "(example.com/inlining.keep)")
-        contains(warning, "make it again from the same sources")
+        contains(warning, "create it again from the same sources")
     heap = t.path("heap.pb.gz")
     t.run(program, "-heap", heap, env={"GODEBUG": "memprofilerate=1"})
     contains(t.escapement("audit", "--escape", said, heap).stderr, "is not in it (example.com/inlining.hold)")

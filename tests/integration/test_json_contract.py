@@ -57,7 +57,7 @@ def number(value):
 
 def check(value, shape, where):
     if isinstance(shape, dict):
-        assert isinstance(value, dict), f"{where}: {value!r} is no object"
+        assert isinstance(value, dict), f"{where}: {value!r} is not an object"
         for key, inner in shape.items():
             if isinstance(inner, Optional):
                 if key in value:

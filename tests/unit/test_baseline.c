@@ -148,7 +148,7 @@ static void only_the_same_program_and_runtime_can_be_compared(void **state)
 	assert_string_not_equal(warning, "");
 	gate_counts_command(b, other_program);
 	assert_int_equal(baseline_comparable(a, b, warning, sizeof(warning), &error), -1);
-	assert_non_null(strstr(error.text, "not of 'other'"));
+	assert_non_null(strstr(error.text, "not for 'other'"));
 	gate_counts_free(b);
 	b = example();
 	b->runtime = gate_counts_string(b, "go1.25.0");

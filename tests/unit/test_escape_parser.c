@@ -531,7 +531,7 @@ static void input_that_says_nothing_is_refused(void **state)
 		 "ELF\0\0\0\1",
 		 8, "binary"},
 		{"\xff\xfe#\0 \0", 6, "UTF-16"},
-		{"hello\nworld\n", 12, "no compiler annotations in 2 lines"},
+		{"hello\nworld\n", 12, "no compiler annotations in its 2 lines"},
 		{"# only/a/header\n", 16, "no compiler annotations"},
 	};
 

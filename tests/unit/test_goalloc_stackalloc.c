@@ -258,9 +258,9 @@ static void wrong_frees_end_the_process_with_a_message(void **state)
 	} cases[] = {
 		{free_twice, "goalloc: double free of the stack 0x"},
 		{free_large_twice, "goalloc: double free of the stack 0x"},
-		{free_with_another_size, "goalloc: free with another size of the stack 0x"},
-		{free_an_object_as_a_stack, "goalloc: free of a stack that is none: 0x"},
-		{free_a_local_as_a_stack, "goalloc: free of a stack that is none: 0x"},
+		{free_with_another_size, "goalloc: free with a wrong size of the stack 0x"},
+		{free_an_object_as_a_stack, "goalloc: free of a pointer that is not a stack: 0x"},
+		{free_a_local_as_a_stack, "goalloc: free of a pointer that is not a stack: 0x"},
 		{free_inside, "goalloc: free of a pointer into a stack: 0x"},
 		{free_as_an_object, "goalloc: free of a stack, which goalloc_stack_free takes: 0x"},
 	};

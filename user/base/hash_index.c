@@ -8,7 +8,7 @@
 
 enum {
 	FIRST_BITS = 3,	    /* the parser of compiler output has two tables of few items for each source file */
-	WORTH_CLEARING = 8, /* of that many slots one must be in use */
+	WORTH_CLEARING = 8, /* at least one of this many slots must be in use */
 };
 
 void hash_index_grow(struct hash_index *index)

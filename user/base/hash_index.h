@@ -3,14 +3,15 @@
 #define ESCAPEMENT_HASH_INDEX_H
 
 /*
- * Where the item with a key is. The items are the caller's, in an array or an arena; the index has the hash of each and
- * a number that is never 0: its place in the array plus 1, or its address. Open addressing, linear probing, at most 3/4
- * used, 16 bytes a slot. The whole hash is kept, so that growing reads no item, and few items are read in vain.
+ * A hash index from keys to items. The caller owns the items, in an array or an arena; the index has the hash of each
+ * and a nonzero number: its position in the array plus 1, or its address. Open addressing, linear probing, at most 3/4
+ * used, 16 bytes per slot. The whole hash is stored, so that growing reads no items, and few items are compared in
+ * vain.
  *
- * For tables that may have millions of items; hash_table.h is for structs that have a handle inside.
+ * For tables that may have millions of items; hash_table.h is for structs that contain a handle.
  *
- * A zeroed struct is an empty index. Items stay until all are forgotten. Out of memory ends the process (memory.h). One
- * thread at a time.
+ * A zeroed struct is an empty index. Single items cannot be removed. When memory is out, the process ends (memory.h).
+ * Not thread-safe.
  */
 
 #include <stdbool.h>
@@ -32,17 +33,18 @@ struct hash_index {
 typedef bool hash_same(const void *items, uint64_t item, const void *key);
 
 void hash_index_grow(struct hash_index *index);
-/* Forgets all, and keeps as much memory as was in use: one large use does not make many small ones after it dear. */
+/* Removes all items. Keeps only as much memory as was in use, so that one large use does not slow many small ones after
+ * it. */
 void hash_index_clear(struct hash_index *index);
 void hash_index_free(struct hash_index *index);
 
-/* Where to look first. Multiplied, so that a hash may be a key as it is: an address, a number. */
+/* The first slot to probe. The hash is multiplied, so that it may be a raw key: an address, a number. */
 static inline size_t hash_index_start(const struct hash_index *index, uint64_t hash)
 {
 	return hash * UINT64_C(0x9e3779b97f4a7c15) >> index->shift;
 }
 
-/* The slot of that key, or the free one where it belongs; the index must not be full. */
+/* Returns the slot of that key, or the free slot in which to insert it; the index must not be full. */
 static inline struct hash_slot *hash_index_probe(const struct hash_index *index, uint64_t hash, hash_same *same,
 						 const void *items, const void *key)
 {
@@ -54,7 +56,7 @@ static inline struct hash_slot *hash_index_probe(const struct hash_index *index,
 	return &index->slots[at];
 }
 
-/* The item of that key; 0 where there is none. With `same` NULL the hash is the key. */
+/* Returns the item of that key; 0 if there is none. If `same` is NULL, the hash is the key. */
 static inline uint64_t hash_index_get(const struct hash_index *index, uint64_t hash, hash_same *same, const void *items,
 				      const void *key)
 {
@@ -62,8 +64,8 @@ static inline uint64_t hash_index_get(const struct hash_index *index, uint64_t h
 }
 
 /*
- * Where the item of that key stands. If there is none, 0 stands there, and the caller must put one there. Holds until
- * the next call. `same` as above.
+ * Returns a pointer to the item of that key. If there is none, it points to 0, and the caller must store the item
+ * there. Valid until the next call. `same` as above.
  */
 static inline uint64_t *hash_index_at(struct hash_index *index, uint64_t hash, hash_same *same, const void *items,
 				      const void *key)

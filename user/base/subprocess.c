@@ -49,7 +49,7 @@ __attribute__((noreturn)) static void become(const struct subprocess *process, c
 	_exit(127);
 }
 
-/* Hands on what can be read. False at the end. */
+/* Passes on what can be read. Returns false at the end. */
 static bool pass_on(const struct subprocess *process, int file, bool error_stream)
 {
 	char buffer[1 << 14];
@@ -62,7 +62,8 @@ static bool pass_on(const struct subprocess *process, int file, bool error_strea
 	return count > 0;
 }
 
-/* Until both outputs have ended, or the command has and nothing more comes: what it left behind may keep them open. */
+/* Reads until both outputs have ended, or the command has ended and nothing more comes: processes that it left behind
+ * may keep them open. */
 static int read_outputs(const struct subprocess *process, pid_t pid, int files[2])
 {
 	bool asked = false, ended = false;

@@ -3,7 +3,7 @@
 #define ESCAPEMENT_BASE_SUBPROCESS_H
 
 /*
- * Commands that are run to their end for their output: compilers, git. What is measured is started by target/launch.h
+ * Runs commands to their end for their output: compilers, git. Measured programs are started by target/launch.h
  * instead, in a place as described here.
  */
 
@@ -22,7 +22,7 @@ struct start_place {
 /* In a child: changes to the directory and makes the changes of the environment. -1 with errno on failure. */
 int start_place_enter(const struct start_place *place);
 
-/* Gets what the command writes as it comes; `error_stream` says to which of its two outputs. */
+/* Receives the command's output as it comes; `error_stream` tells from which of its two outputs. */
 typedef void subprocess_take(void *context, bool error_stream, const char *bytes, size_t length);
 
 struct subprocess {
@@ -33,8 +33,8 @@ struct subprocess {
 	const void *identity;
 	subprocess_take *take; /* NULL: output is dropped */
 	void *context;
-	const volatile sig_atomic_t *stop; /* not 0: ask it to end by SIGTERM. NULL: never */
-	bool protected_from_terminal;	   /* Ctrl-C does not reach it: for what cleans up */
+	const volatile sig_atomic_t *stop; /* nonzero: send it SIGTERM. NULL: never */
+	bool protected_from_terminal;	   /* Ctrl-C does not reach it: for commands that clean up */
 };
 
 /* Runs it with an empty standard input, and waits. Returns the wait status, or -1 with STATUS_CANNOT_MEASURE if it cannot

@@ -11,8 +11,8 @@
 const char *const comparison_verdict_names[] = {"worse", "better", "unchanged", NULL};
 
 /*
- * Whether the compiler's annotation is what a site was annotated with: the same words, in the function that the site is in.
- * Of an inlined function that is the annotation at its own line; those at its calls are of the same objects.
+ * Whether a site has this annotation of the compiler: the same text, in the function that the site is in. For an
+ * inlined function this is the annotation at its own line; those at its calls are about the same objects.
  */
 static bool speaks_of(const struct escape_annotation *annotation, const struct gate_site *site)
 {
@@ -26,7 +26,7 @@ static bool speaks_of(const struct escape_annotation *annotation, const struct g
 	       (strrchr(local, '.') && strcmp(strrchr(local, '.') + 1, annotation->function) == 0);
 }
 
-/* Adds up the sites of a side that an annotation speaks of. Whether there are any. */
+/* Adds up the sites of a side with an annotation. Returns whether there are any. */
 static bool add_up(const struct gate_counts *side, const struct escape_annotation *annotation, double *sums)
 {
 	bool any = false;
@@ -95,7 +95,7 @@ static void compare_words(struct comparison *comparison)
 	qsort(comparison->words, comparison->word_count, sizeof(*comparison->words), by_weight);
 }
 
-/* Better is what has fewer objects or bytes somewhere, and is not worse. */
+/* Better: fewer objects or bytes somewhere, and not worse. */
 static enum comparison_verdict decide(const struct gate *gate)
 {
 	if (gate->failed)

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_COMPARE_COMPARISON_H
 
 /*
- * Two builds beside each other: what the compiler says otherwise, what is counted otherwise, and what that means for the
- * allocator and the collector. Judged by the gate. Refers to the sides, which must outlive it.
+ * Compares two builds: what the compiler says differently, which counts differ, and what that means for the allocator
+ * and the collector. The gate judges. Refers to the sides, which must outlive it.
  */
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include "escape/escape_graph.h"
 #include "gate/gate.h"
 
-/* One thing that the compiler says otherwise, with what was counted at the sites that it speaks of. */
+/* One difference in the compiler's output, with the counts of the sites that it is about. */
 struct comparison_words {
 	const struct escape_change *change;
 	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */

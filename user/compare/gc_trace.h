@@ -3,8 +3,8 @@
 #define ESCAPEMENT_COMPARE_GC_TRACE_H
 
 /*
- * What Go's runtime says of its collections: the lines of GODEBUG=gctrace=1, "gc 41 @1.204s 3%: …", of a run without
- * probes. The number, the time since the start and the share of the CPU are the runtime's own.
+ * What Go's runtime prints about its collections: the lines of GODEBUG=gctrace=1, "gc 41 @1.204s 3%: …", of a run
+ * without probes. The number, the time since the start and the share of the CPU are the runtime's own.
  */
 
 #include <stdbool.h>

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "target/go_command.h"
 
-/* What flags of go build and go test take; of all others is known only that they take nothing, or have an =. */
+/* Flags of go build and go test that take a value. All others take none, or have an =. */
 static const struct flag {
 	const char *name;
 	bool value;  /* in the next word, if not behind an = */
@@ -76,7 +76,7 @@ static const struct flag *find_flag(const char *name, size_t length)
 	return NULL;
 }
 
-/* Takes the flag at words[0], and its value. Returns how many words these are. */
+/* Reads the flag at words[0] and its value. Returns the number of words. */
 static int take_flag(struct go_line *line, char *const *words)
 {
 	const char *name = words[0] + (words[0][1] == '-' ? 2 : 1), *value = strchr(name, '=');
@@ -102,7 +102,7 @@ static bool is_file(const char *word)
 	return length > 3 && strcmp(word + length - 3, ".go") == 0;
 }
 
-/* Flags and packages of go test stand in any order; behind -args comes what the test gets. */
+/* Flags and packages of go test are in any order; -args is followed by the arguments of the test. */
 static void read_test(struct go_line *line, char *const *words)
 {
 	for (int i = 0; words[i];) {

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_COMPARE_GO_LINE_H
 
 /*
- * A command line of `go test` or `go run`, taken apart: which packages it builds and with which flags, so that these can
- * be built, and the compiler be asked, before it runs.
+ * A parsed command line of `go test` or `go run`: which packages it builds and with which flags, so that they can be
+ * built, and the compiler be run, before.
  */
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct go_line {
 	int joined_count;
 };
 
-/* Takes the words apart. NULL if they are no such command line. The line refers to the words. */
+/* Parses the words. Returns NULL if they are not such a command line. The result refers to the words. */
 struct go_line *go_line_read(char *const *words);
 void go_line_free(struct go_line *line); /* NULL is allowed */
 

@@ -47,7 +47,7 @@ char *overlay_check(const char *path, struct error *error)
 
 	if (text && !good)
 		error_set(error, STATUS_USAGE,
-			  "'%s' is no overlay: {\"Replace\": {\"FILE OF THE SOURCE\": \"FILE TO READ INSTEAD\"}}",
+			  "'%s' is not an overlay: {\"Replace\": {\"FILE OF THE SOURCE\": \"FILE TO READ INSTEAD\"}}",
 			  path);
 	free(text);
 	cJSON_Delete(root);
@@ -59,7 +59,7 @@ char *overlay_check(const char *path, struct error *error)
 	return absolute;
 }
 
-/* Patches */
+/* --- patches --- */
 
 /* Files that a patch reads or writes, relative to where it is applied. */
 struct touched {
@@ -122,7 +122,7 @@ static void list_touched(struct touched *touched, const char *numbers, const cha
 	}
 }
 
-/* What is tried: where the patch's paths begin, and how many of their parts are cut off. */
+/* One attempt to apply a patch: the base of its paths, and how many components to remove. */
 struct attempt {
 	const char *base;
 	const char *strip; /* "-p1" */

@@ -3,14 +3,15 @@
 #define ESCAPEMENT_COMPARE_OVERLAY_H
 
 /*
- * What `go build -overlay` takes: a JSON file that names, for files of the source, others to be read instead. The source
- * stays as it is.
+ * Overlays of `go build -overlay`: a JSON file that names files to read instead of files of the source. The source is
+ * not modified.
  */
 
 #include "base/error.h"
 #include "compare/workspace.h"
 
-/* The absolute path of an overlay that somebody wrote, checked to be one; the caller frees it. STATUS_USAGE if not. */
+/* Checks an overlay by the user and returns its absolute path, which the caller frees. STATUS_USAGE if it is not an
+ * overlay. */
 char *overlay_check(const char *path, struct error *error);
 
 /*

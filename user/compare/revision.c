@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The tree as it is becomes a git tree without touching the user's: a copy of the index is brought up to date in the
- * workspace, and the objects that this makes are written there too (GIT_OBJECT_DIRECTORY), not into the repository.
+ * Makes a git tree of the working tree as it is, without modifying the user's repository: a copy of the index is
+ * brought up to date in the workspace, and the objects that this makes are written there too (GIT_OBJECT_DIRECTORY),
+ * not into the repository.
  */
 #include "compare/revision.h"
 

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_COMPARE_REVISION_H
 
 /*
- * Git revisions as directories: worktrees in the workspace, outside of the user's tree. The user's tree, index, branches
- * and stash are only read. What git notes of the worktrees is gone with them.
+ * Git revisions as directories: worktrees in the workspace, outside of the user's tree. The user's tree, index,
+ * branches and stash are only read. Git's administrative data about the worktrees is removed with them.
  */
 
 #include "base/error.h"

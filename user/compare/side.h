@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_COMPARE_SIDE_H
 #define ESCAPEMENT_COMPARE_SIDE_H
 
-/* One of the two builds that are compared: where and how it is built and run, and what came of it. */
+/* One of the two compared builds: how it is built and run, and the results. */
 
 #include <stdbool.h>
 
@@ -32,7 +32,7 @@ struct compare_side {
 	struct gc_trace gc;
 };
 
-/* Has Go's toolchain of that directory (toolchain.h) be the one that builds. */
+/* Makes the side use Go's toolchain in that directory (toolchain.h). */
 void compare_side_use_toolchain(struct compare_side *side, const char *directory);
 
 /* Where the side's commands start. It refers to the side. */
@@ -50,7 +50,7 @@ int compare_side_build(struct compare_side *side, const struct workspace *worksp
 int compare_side_test(const struct compare_side *side, const struct workspace *workspace, char *const *words,
 		      struct error *error);
 
-/* Runs the side once, without probes, for what the runtime says of its collections. Its output is dropped. */
+/* Runs the side once without probes, for the runtime's messages about its collections. Its output is dropped. */
 int compare_side_trace(struct compare_side *side, const struct workspace *workspace, struct error *error);
 
 void compare_side_clear(struct compare_side *side);

@@ -89,7 +89,7 @@ char *toolchain_find(const char *name, const char *home, struct error *error)
 		return found;
 	}
 	if (!version[0] || version[strspn(version, "0123456789.rcbeta")]) {
-		error_set(error, STATUS_USAGE, "'%s' is no Go version; write it as 1.26 or 1.26.3, or give a path",
+		error_set(error, STATUS_USAGE, "'%s' is not a Go version; write it as 1.26 or 1.26.3, or give a path",
 			  name);
 		return NULL;
 	}
@@ -98,10 +98,10 @@ char *toolchain_find(const char *name, const char *home, struct error *error)
 	    (found = directory_of(memory_format("/usr/lib/go-%s", version))) ||
 	    (found = directory_of(in_cache(version, home))))
 		return found;
-	error_set(
-		error, STATUS_USAGE,
-		"no Go %s here: there is no go%s in PATH, no %s/sdk/go%s, no /usr/lib/go-%s, and packaging/go-toolchain "
-		"has not fetched it; give a path",
-		version, version, home, version, version);
+	error_set(error, STATUS_USAGE,
+		  "no Go %s here: there is no go%s in PATH, no %s/sdk/go%s, no /usr/lib/go-%s, and "
+		  "packaging/go-toolchain "
+		  "has not fetched it; give a path",
+		  version, version, home, version, version);
 	return NULL;
 }

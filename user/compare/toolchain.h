@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_COMPARE_TOOLCHAIN_H
 #define ESCAPEMENT_COMPARE_TOOLCHAIN_H
 
-/* Go toolchains by the names that people have for them. */
+/* Finds Go toolchains by version or path. */
 
 #include "base/error.h"
 

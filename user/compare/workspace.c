@@ -130,7 +130,7 @@ char *workspace_run(const struct workspace *workspace, const struct subprocess *
 		workspace_interrupted(error);
 	else if (status > 0)
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' failed: %s", run.words[0],
-			  *answer.complaint ? answer.complaint : "it said nothing");
+			  *answer.complaint ? answer.complaint : "it printed no message");
 	free(answer.text);
 	return NULL;
 }

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_COMPARE_WORKSPACE_H
 
 /*
- * A directory of our own for all that a comparison makes: worktrees, binaries, patched files. It belongs to the user as
- * whom git, go and the program run, and is removed with all that is in it.
+ * A temporary directory for everything that a comparison creates: worktrees, binaries, patched files. It belongs to the
+ * user as whom git, go and the program run, and is removed with its contents.
  */
 
 #include <signal.h>

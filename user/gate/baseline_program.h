@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_BASELINE_PROGRAM_H
 #define ESCAPEMENT_BASELINE_PROGRAM_H
 
-/* What is known of a program before it runs, for not running it in vain. */
+/* What is known about a program before it runs, to avoid useless runs. */
 
 #include "gate/gate_counts.h"
 

@@ -67,7 +67,8 @@ struct profile *go_memory_profile_read(const char *directory, char *const *comma
 	if (access(path, F_OK))
 		error_set(
 			error, STATUS_CANNOT_MEASURE,
-			"go test left no memory profile: it takes one package at a time, and no -memprofile of yours");
+			"go test left no memory profile: it accepts one package at a time, and no -memprofile of your "
+			"own");
 	else
 		profile = pprof_read(path, error);
 	if (profile) {
