@@ -103,7 +103,7 @@ def test_wrong_input_is_refused_with_a_reason(t):
     t.path("prose").write_text("To be, or not to be\nthat is the question\n")
     t.path("secret").write_text("x")
     for arguments, message in ((["empty"], "'empty' is empty"), (["binary"], "'binary' is binary"),
-                               (["utf16"], "'utf16' is UTF-16"), (["prose"], "no compiler annotations in 2 lines"),
+                               (["utf16"], "'utf16' is UTF-16"), (["prose"], "no compiler annotations in its 2 lines"),
                                (["missing"], "cannot open 'missing': No such file or directory"),
                                ([t.directory], "is a directory without the compiler's log"), ([], "needs a file"), (["empty", "prose"], "one file"),
                                (["--nonsense", "empty"], "unknown option"), (["--kind", "x", M2], "unknown kind 'x'"),
