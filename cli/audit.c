@@ -285,5 +285,5 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_audit = {"audit", "set compiler escape annotations beside measured allocations", run,
+const struct command command_audit = {"audit", "compare the compiler's escape analysis with measured allocations", run,
 				      NULL};

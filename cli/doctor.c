@@ -48,4 +48,4 @@ static int run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_doctor = {"doctor", "say what this machine and a process can support", run, NULL};
+const struct command command_doctor = {"doctor", "report what this machine and a process support", run, NULL};

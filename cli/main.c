@@ -31,8 +31,8 @@ const struct cli_status cli_statuses[] = {
 static void print_help(FILE *stream)
 {
 	fputs("usage: escapement COMMAND [OPTIONS] [-p PID | FILE | -- PROGRAM [ARG...]]\n\n"
-	      "Profiles heap allocations of live processes and sets them beside what the Go\n"
-	      "compiler said about them.\n\ncommands:\n",
+	      "Profiles heap allocations of live processes and compares them with what the\n"
+	      "Go compiler said about them.\n\ncommands:\n",
 	      stream);
 	for (int i = 0; i < COMMAND_COUNT; i++)
 		fprintf(stream, "  %-10s%s\n", commands[i]->name, commands[i]->summary);
@@ -141,7 +141,7 @@ static int run_help(int argc, char **argv)
 	return command ? command_run(command, argc > 2 ? 3 : 2, words) : STATUS_USAGE;
 }
 
-const struct command command_help = {"help", "say more about a command", run_help, NULL};
+const struct command command_help = {"help", "print the help of a command", run_help, NULL};
 
 /* Output that could not be written (to a full disk, for example) is a failure, whatever the command returned. */
 static int finish(int status)

@@ -142,7 +142,7 @@ static int read_all(struct profile *profile, const char *directory, struct error
 		free(entries);
 	if (!result && !found)
 		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "the program recorded nothing of itself: it is not on libgoalloc "
+				 "the program recorded nothing: it does not use libgoalloc "
 				 "(of Go programs only go test can do without probes: leave out --in-process)");
 	return result || !complete ? -1 : 0;
 }

@@ -64,7 +64,7 @@ void render_compare_text(FILE *stream, const struct comparison *comparison, cons
 	print_words(stream, comparison, style);
 	render_gate_rows(stream, gate, style);
 	if (gate->after->normalize)
-		fprintf(stream, "in an iteration: counts are divided by '%s'\n", gate->after->normalize);
+		fprintf(stream, "per iteration: counts are divided by '%s'\n", gate->after->normalize);
 	print_line(stream, "allocator", compare_allocator_text(comparison));
 	print_line(stream, "collector", compare_collector_text(comparison));
 	fprintf(stream, "%s%s: %s%s\n", worse ? colors->red : colors->green,

@@ -645,9 +645,9 @@ static void go_finish(struct runtime *runtime, struct profile *profile, const st
 	if (go->forced && (double)go->forced * (double)go->sampler_rate * 100 > (double)process->totals[VALUE_BYTES])
 		profile_warn(
 			profile,
-			"up to %lld samples of process %d, one a P, were taken only because its sampler was turned "
-			"on: estimates may be too high by as many times %lldk",
-			(long long)go->forced, process->pid, (long long)go->sampler_rate >> 10);
+			"up to %lld samples of process %d were forced by turning its sampler on: estimates may be too high "
+			"by up to %lld times %lldk",
+			(long long)go->forced, process->pid, (long long)go->forced, (long long)go->sampler_rate >> 10);
 }
 
 static const char *go_type(struct runtime *runtime, struct profile *profile, const struct event_key *key)
