@@ -20,7 +20,7 @@ struct command {
 /* Runs the command, or the subcommand that argv[1] names. */
 int command_run(const struct command *command, int argc, char **argv);
 
-/* The commands, in the order in which they are listed. */
+/* The commands, in the order of the list in --help. */
 #define COMMANDS(ROW) \
 	ROW(record)   \
 	ROW(report)   \
@@ -48,8 +48,8 @@ enum { CLI_STATUS_COUNT = 0 EXIT_STATUSES(STATUS_ONE) };
 #undef STATUS_ONE
 extern const struct cli_status cli_statuses[CLI_STATUS_COUNT];
 
-/* Prints "escapement: TEXT" to stderr, printable (base/printable.h) whatever names are in it: what every message goes
- * through. */
+/* Prints "escapement: TEXT" to stderr. The text is made printable (base/printable.h), whatever names are in it. Every
+ * message goes through this function. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "escapement: TEXT" to stderr and returns the error's status. */
 int cli_fail(const struct error *error);

@@ -136,8 +136,8 @@ void manual_index(const struct command *const *commands, size_t count)
 	printf("escapement(1) \"escapement " ESCAPEMENT_VERSION "\"\n\n# NAME\n\n"
 	       "escapement - profile heap allocations, audit escapes, gate both\n\n# SYNOPSIS\n\n"
 	       "*escapement* COMMAND \\[OPTIONS\\] \\[-p PID | FILE | -- PROGRAM \\[ARG...\\]\\]\n\n# DESCRIPTION\n\n"
-	       "Profiles heap allocations of live processes, Go programs and C programs on libgoalloc, and sets them "
-	       "beside "
+	       "Profiles heap allocations of live processes, Go programs and C programs on libgoalloc, and compares "
+	       "them with "
 	       "what the Go compiler said about them. Data goes to standard output, messages to standard error.\n\n"
 	       "# COMMANDS\n\n");
 	for (size_t i = 0; i < count; i++)

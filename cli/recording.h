@@ -28,8 +28,8 @@ struct recording {
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
-	bool survives_pipe; /* SIGPIPE never ends the command; else only not while it records */
-	bool end_all;	    /* nothing that the program started may outlive it */
+	bool survives_pipe; /* SIGPIPE never ends the command; otherwise it does, except during the recording */
+	bool end_all;	    /* kill everything that the program started when it ends */
 	/* Of session_options; NULL: none. `progress` takes the place of the line on standard error. */
 	void (*view)(void *context, const struct session_view *view);
 	void (*progress)(void *context, const struct session_progress *progress);
@@ -100,8 +100,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 void recording_end(void);
 bool recording_is_ending(void);
 
-/* Prints the profile's warnings, and returns what the process should exit with: STATUS_OK, STATUS_LOST, or
- * STATUS_CANNOT_MEASURE when the program itself failed. */
+/* Prints the profile's warnings and returns the exit status: STATUS_OK, STATUS_LOST, or STATUS_CANNOT_MEASURE if the
+ * program itself failed. */
 int recording_status(const struct recording *recording, const struct profile *profile);
 
 #endif

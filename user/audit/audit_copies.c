@@ -121,7 +121,7 @@ static void follow_call(struct copies *copies, const struct escape_annotation *c
 		size_t number = item - 1;
 		const struct escape_annotation *move = &annotations[number];
 
-		/* A wrapper inlines the function of the same name where that is declared. */
+		/* A wrapper inlines the function of the same name at that function's declaration. */
 		if (move->function && plain_hash(move->function) == plain_hash(unqualified(call->subject)))
 			claimed[number] = 1;
 		if (!claimed[number])

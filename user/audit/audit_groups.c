@@ -163,7 +163,7 @@ static uint64_t place_hash(const struct group *group)
 
 static void give_costs_their_type(struct groups *groups)
 {
-	struct hash_index places = {0}; /* the first typed group of each chain and call */
+	struct hash_index places = {0}; /* the first group with a type of each chain and call */
 	bool *several = memory_zeroed(groups->count + 1, sizeof(*several));
 
 	for (uint32_t i = 0; i < groups->count; i++) {

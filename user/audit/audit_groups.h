@@ -3,8 +3,8 @@
 #define ESCAPEMENT_AUDIT_GROUPS_H
 
 /*
- * The first step of the join: the samples of a profile in groups of one inline chain, runtime call and type, each with
- * its sums. Private to the join.
+ * The first step of the join: groups the samples of a profile by inline chain, runtime call and type, and adds up each
+ * group. Private to the join.
  */
 
 #include <stdbool.h>

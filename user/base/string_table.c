@@ -19,7 +19,7 @@ static bool same(const void *items, uint64_t item, const void *key)
 	const struct span *span = key;
 
 	(void)items;
-	/* strncmp stops at the known string's end, memcmp might run past it. */
+	/* strncmp stops at the end of the known string; memcmp might read past it. */
 	return strncmp(known, span->text, span->length) == 0 && !known[span->length];
 }
 

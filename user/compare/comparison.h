@@ -28,7 +28,7 @@ struct comparison {
 	const struct compare_side *before, *after;
 	const char *const *command; /* NULL-terminated; NULL: of two recordings */
 	struct gate *gate;
-	struct escape_diff *diff; /* NULL where the compiler was not asked on both sides */
+	struct escape_diff *diff; /* NULL if the compiler was not run for both sides */
 	struct escape_graph *graphs[2];
 	struct comparison_words
 		*words; /* diff->change_count of them; those that were counted come first, the most objects first */

@@ -28,7 +28,7 @@ void gc_trace_read(struct gc_trace *trace, const char *bytes, size_t length);
 /* The output has ended. */
 void gc_trace_end(struct gc_trace *trace);
 
-/* Collections in a second, and the percentage of the CPU that they took; 0 where there were none. */
+/* Collections per second, and the percentage of CPU time that they took; 0 if there were none. */
 double gc_trace_rate(const struct gc_trace *trace);
 double gc_trace_share(const struct gc_trace *trace);
 

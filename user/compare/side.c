@@ -95,7 +95,7 @@ static const char **flags_of(struct compare_side *side, const struct go_line *li
 	return flags;
 }
 
-/* Asks the compiler: this is the build, which fails where the program does not compile. */
+/* Runs the compiler. This is the build, which fails if the program does not compile. */
 static int ask_compiler(struct compare_side *side, const struct workspace *workspace, const struct go_line *line,
 			struct error *error)
 {
@@ -126,7 +126,7 @@ static int ask_compiler(struct compare_side *side, const struct workspace *works
 	if (workspace->stop && *workspace->stop)
 		return -1;
 	if (!side->escape &&
-	    error->status != STATUS_USAGE) /* else the compiler has nothing to say, which is no failure */
+	    error->status != STATUS_USAGE) /* otherwise the compiler printed nothing, which is not a failure */
 		return -1;
 	if (side->escape)
 		escape_name_functions(side->escape, side->directory ? side->directory : ".");

@@ -25,7 +25,7 @@ struct compare_side {
 	/* known when it is built */
 	char **words;		      /* what is run, NULL-terminated */
 	char **made;		      /* those of the words that were made; NULL-terminated */
-	struct escape_output *escape; /* what the compiler says; NULL where nobody asked it */
+	struct escape_output *escape; /* the compiler's output; NULL if it was not run */
 
 	/* measured */
 	struct gate_counts *counts;

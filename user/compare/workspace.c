@@ -50,7 +50,8 @@ int workspace_make(struct workspace *workspace, const struct identity *user, con
 
 int workspace_remove(struct workspace *workspace, struct error *error)
 {
-	/* What tests make read-only would stay else. The user removes what is the user's: nobody can lead us elsewhere. */
+	/* Makes everything writable first, because tests may have made files read-only. The user removes what belongs
+	 * to the user, so that nobody can make root remove other files. */
 	static const char script[] = "chmod -R u+rwX -- \"$0\" 2>/dev/null; rm -rf -- \"$0\"";
 	const char *const words[] = {"sh", "-c", script, workspace->directory, NULL};
 	struct subprocess process = workspace_command(workspace, words);

@@ -23,7 +23,7 @@ struct workspace {
 /* Makes the directory below $TMPDIR or /tmp. */
 int workspace_make(struct workspace *workspace, const struct identity *user, const volatile sig_atomic_t *stop,
 		   struct error *error);
-/* Removes it. An error says what is left. Does nothing where none was made (all zero). */
+/* Removes it. An error says what is left. Does nothing if none was created (all zero). */
 int workspace_remove(struct workspace *workspace, struct error *error);
 
 /* A path below the directory; the caller frees it. */
@@ -39,7 +39,7 @@ struct subprocess workspace_command(const struct workspace *workspace, const cha
  */
 char *workspace_run(const struct workspace *workspace, const struct subprocess *process, struct error *error);
 
-/* The error of whoever was interrupted. */
+/* Sets the error of an interrupted comparison. */
 int workspace_interrupted(struct error *error);
 
 #endif

@@ -32,8 +32,8 @@ struct gate_row {
 	enum gate_change change;
 	bool fails;	/* this row fails the gate */
 	bool one_sided; /* of a benchmark that only one side has */
-	bool note;	/* it got worse or is new, inside a benchmark or program that as a whole did not get worse */
-	const struct gate_site *before, *after; /* NULL where there was, or is, none */
+	bool note;	/* worse or new, but in a benchmark or program that as a whole did not get worse */
+	const struct gate_site *before, *after; /* NULL if there was, or is, none */
 	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
 	double allowed[VALUE_COUNT];		/* allowed growth of objects and bytes per iteration */
 };
@@ -55,7 +55,7 @@ struct gate_group {
 	 * a rule of their own. */
 	double growth[VALUE_COUNT], specific_growth[VALUE_COUNT];
 	bool one_sided; /* only one side has that benchmark: shown, and not judged, for there is nothing to compare with */
-	bool worse;	/* `growth` is beyond what the policy allows everywhere, or `specific_growth` is above 0 */
+	bool worse;	/* `growth` exceeds what the policy allows everywhere, or `specific_growth` is positive */
 };
 
 struct gate {

@@ -36,7 +36,7 @@ struct gate_site {
 	const char *type;	  /* NULL if unknown */
 	const char *benchmark;	  /* the Go benchmark that it ran in, "BenchmarkParse"; NULL outside of any */
 	const char *annotation;	  /* what the compiler said, "moved to heap: x"; NULL if unknown */
-	/* where it is */
+	/* the position */
 	const char *file;      /* NULL if unknown; relative if it is below the working directory */
 	uint32_t line, column; /* 0 if unknown: baselines have neither */
 	uint32_t places;       /* number of positions that are summed here */
@@ -61,10 +61,11 @@ struct gate_counts {
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */
 	struct gate_benchmark *benchmarks; /* output of `go test -bench -benchmem`, sorted by name */
 	size_t benchmark_count;
-	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums over the sites' least; costs: of the runs */
+	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums of the sites' `least`; costs: those of the runs */
 	/* Of the whole runs: refills and growth, the least and the most; unmeasured in baselines. */
 	struct gate_count costs[VALUE_COUNT];
-	/* Not judged and not in totals, the least of the runs: what has no owner; the library's bookkeeping. */
+	/* Not judged and not in the totals, the least of the runs: allocations without owner, and the library's
+	 * bookkeeping. */
 	int64_t outside[VALUE_COUNT], bookkeeping[VALUE_COUNT];
 	struct profile_loss loss;     /* of all runs */
 	struct gate_storage *storage; /* private to gate_counts.c */

@@ -52,8 +52,8 @@ struct gate_measurement {
 	struct gate_counts *counts;
 	struct tally *tallies; /* parallel to counts->sites */
 	size_t tally_capacity;
-	struct hash_index by_key; /* of sites, + 1 */
-	char directory[4096];	  /* the working one, with a slash at its end; "" where not known */
+	struct hash_index by_key; /* hash table of sites: index + 1 */
+	char directory[4096];	  /* the working directory, with a slash at its end; "" if unknown */
 	struct gate_count costs[VALUE_COUNT];
 	bool unsteady_costs;
 	const char *warnings[4]; /* warnings of the first run's audit */

@@ -55,10 +55,10 @@ struct profile_storage {
 	struct mapping_entry *mappings;
 	struct location_entry *locations;
 	struct arena row_memory;   /* of stacks and samples */
-	size_t row_bytes;	   /* of it in use */
-	struct hash_index stacks;  /* addresses of struct profile_stack, which begins a struct stack_entry */
+	size_t row_bytes;	   /* bytes of it in use */
+	struct hash_index stacks;  /* addresses of struct profile_stack, the first member of struct stack_entry */
 	struct hash_index samples; /* addresses of struct profile_sample */
-	void *scratch;		   /* a key that is being built */
+	void *scratch;		   /* the key that is being built */
 	size_t scratch_size;
 	size_t process_capacity, sample_capacity;
 	profile_sink *sink;
@@ -124,7 +124,7 @@ void profile_drain(struct profile *profile)
 	forget_samples(profile);
 }
 
-/* Zeroed memory for a key of `size` bytes; holds until the next call. */
+/* Returns zeroed memory for a key of `size` bytes; valid until the next call. */
 static void *scratch(struct profile_storage *storage, size_t size)
 {
 	if (size > storage->scratch_size) {

@@ -169,7 +169,7 @@ void profile_set_calls(struct profile *profile, const char *const *functions, si
 
 /* A process with every total unmeasured. */
 void profile_process_init(struct profile_process *process, int pid);
-/* A new process with every total unmeasured. The pointer holds until the next call. */
+/* Adds a process in which every total is unmeasured. The pointer is valid until the next call. */
 struct profile_process *profile_process_add(struct profile *profile, int pid);
 struct profile_process *profile_process_find(const struct profile *profile, int pid); /* NULL if none */
 

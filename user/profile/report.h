@@ -39,7 +39,7 @@ struct report_row {
 	bool shared_tiny;		   /* size class: tiny objects other than the first of each block */
 	const struct profile_stack *stack; /* stack: an example with these positions */
 
-	int64_t values[VALUE_COUNT];   /* VALUE_UNMEASURED where the row does not measure it */
+	int64_t values[VALUE_COUNT];   /* VALUE_UNMEASURED if the row does not measure it */
 	bool has_bounds;	       /* an estimate with its 95 % interval */
 	struct interval_bounds bounds; /* the upper end is VALUE_UNMEASURED if there is no bound */
 	/* Tiny objects of a Go program are in no row of a site, and it is unknown how many of them belong to this one.
@@ -58,8 +58,9 @@ struct report {
 	const struct profile *profile;
 	enum report_by by;
 	enum profile_value sort;
-	bool plain;	     /* without intervals */
-	bool rows_exact;     /* of this report: exact totals by size class may stand beside estimated sites */
+	bool plain; /* without intervals */
+	/* whether this report's rows are exact: totals by size class may be, although sites are estimated */
+	bool rows_exact;
 	bool classes_folded; /* objects with and without pointers were counted together */
 	struct estimates *estimates;
 	uint32_t measured; /* one bit per value that the rows measure */

@@ -231,7 +231,7 @@ bool observed_gap(const struct observed *ended, const struct observed *begun, st
 	return from->taken && to->taken;
 }
 
-/* Others go on filling the maps meanwhile. */
+/* Adds the rows to the profile while other processes continue to fill the maps. */
 static void add_rows(struct observed *observed, const struct event_store *store)
 {
 	uint32_t *order = event_store_order(store);
@@ -246,7 +246,7 @@ static void add_rows(struct observed *observed, const struct event_store *store)
 		observed_row_values(&row, values);
 		key = observed_row_key(observed, &row);
 		profile_add(observed->profile, &key, values);
-		if (observed->rate <= 1) /* estimates are calibrated first, and few */
+		if (observed->rate <= 1) /* estimates are few, and must be calibrated first */
 			profile_drain(observed->profile);
 	}
 	free(order);

@@ -86,7 +86,7 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 	return key;
 }
 
-/* At rate 0, where only events tell span classes apart: what they told between the snapshots, and the tails. */
+/* At rate 0, if only events distinguish span classes: adds what they reported between the snapshots, and the tails. */
 static void add_told(const struct observed *observed, int class, const struct snapshot *end, int64_t *totals)
 {
 	const struct heap_class *from = &observed->start.counters.classes[class];
@@ -123,7 +123,8 @@ void observed_forget_noscan(int class, int64_t *totals)
 		totals[VALUE_OBJECTS] = totals[VALUE_BYTES] = VALUE_UNMEASURED;
 }
 
-/* Objects and bytes come from the events where each was told, else from the runtime's own counters at both ends. */
+/* Adds the totals by class. Objects and bytes come from events if each was reported, else from the runtime's own
+ * counters at both ends. */
 static void add_class_totals(const struct observed *observed, struct profile_process *process,
 			     const struct snapshot *end)
 {

@@ -34,7 +34,8 @@ void observed_describe(const struct observed *observed, struct profile_process *
 bool observed_rest(const struct observed *observed, const struct profile_process *process, struct profile_key *key,
 		   int64_t values[VALUE_COUNT]);
 
-/* Objects with and without pointers were counted together; tiny ones stand at a span class of their own. */
+/* Marks noscan classes as unmeasured, because objects with and without pointers were counted together; tiny ones are in
+ * a span class of their own. */
 void observed_forget_noscan(int class, int64_t *totals);
 
 /* Whether the samples of the process are estimates, to be held against its counters as they were at `end`. */

@@ -29,9 +29,10 @@ enum {
 	TICK_MS = 1000,		/* between readings of rows and counters, which are needed if the target is killed */
 	SINK_SAMPLES = 1 << 15, /* samples kept in memory, if the options have a sink */
 	GRACE_MS = 3000,	/* for a program that was asked to end */
-	END_ALL_GRACE_MS = 300, /* the same if nothing may outlive the recording: its last allocations do not matter */
-	VIEWS_COMPARED = 3,	/* of the last views the cheapest says what one costs: others had new names */
-	TERM_GRACE_MS = 300,	/* between SIGTERM and SIGKILL */
+	/* the same if nothing may outlive the recording, when its last allocations do not matter */
+	END_ALL_GRACE_MS = 300,
+	VIEWS_COMPARED = 3,  /* of the last views the cheapest says what one costs: others had new names */
+	TERM_GRACE_MS = 300, /* between SIGTERM and SIGKILL */
 };
 
 struct session {
@@ -53,8 +54,8 @@ struct session {
 	int replaced;	   /* processes that became other programs while they were observed */
 	int unobserved;	   /* processes that have a runtime, but could not be observed */
 	int pidfd;	   /* of a process that we attached to */
-	int64_t coarsest;  /* rate that was in force in some process that has ended */
-	int64_t rate;	   /* the one in force: the options', until the brake chose a coarser one */
+	int64_t coarsest;  /* coarsest rate that was in force in a process that has ended */
+	int64_t rate;	   /* the rate in force: that of the options, until the overhead limit led to a coarser one */
 	struct live *live; /* what view() gets; NULL without */
 	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
 	uint64_t views;
@@ -569,7 +570,7 @@ static void warn_unsampled(const struct session *session)
 			     session->unsampled.why, ways_out);
 }
 
-/* Which values the rows hold, and how exactly, follows from the rate in force. */
+/* Sets which values the rows contain, and how exactly, depending on the rate in force. */
 static void describe_rows(struct session *session, struct profile *profile)
 {
 	uint32_t costs =
@@ -635,7 +636,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	}
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	if (session->coarsest > 1)
-		profile->rate = session->coarsest; /* some samplers tell theirs only when the program runs */
+		profile->rate = session->coarsest; /* some samplers show their rate only when the program runs */
 	describe_rows(session, profile);
 	warn_unsampled(session);
 	if (session->replaced)

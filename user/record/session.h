@@ -62,13 +62,13 @@ struct session_options {
 	 */
 	bool sampler_beside;
 	bool verbose;
-	struct identity user;	  /* whom argv runs as */
+	struct identity user;	  /* user that argv runs as */
 	struct start_place place; /* where argv runs */
-	sigset_t ignored;	  /* argv is to ignore these: what our caller had us ignore, and we handle */
+	sigset_t ignored;	  /* signals that argv is to ignore: those that our caller ignored and we handle */
 	const volatile sig_atomic_t
-		*stop; /* raised: end the recording; > 0: the signal to pass on; < 0: the program has
-					    * got it already */
-	void (*progress)(void *context, const struct session_progress *progress); /* may be NULL; some times a second */
+		*stop; /* set to end the recording; > 0: the signal to pass on; < 0: the program has already got it */
+	/* may be NULL; called several times a second */
+	void (*progress)(void *context, const struct session_progress *progress);
 	/*
 	 * May be NULL. Called once when the recording has begun, and then about every `view_seconds`: later where views would
 	 * cost more than 1/VIEW_SHARE of a CPU. Not with no_stacks or a sink. While it is set, `input` (a file, -1: none) is
@@ -77,8 +77,8 @@ struct session_options {
 	void (*view)(void *context, const struct session_view *view);
 	double view_seconds;
 	int input;
-	/* May be NULL. Called at the end of each phase that a process has to bear or wait for: "loaded" (PID 0), "attached",
-	 * "detached", "symbolized". */
+	/* May be NULL. Called at the end of each phase that delays a process: "loaded" (PID 0), "attached", "detached",
+	 * "symbolized". */
 	void (*phase)(void *context, const char *phase, int pid, double milliseconds);
 	void *context;
 	/* may be NULL: receives samples if there are too many for memory; the rest are in the profile */

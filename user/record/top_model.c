@@ -221,7 +221,7 @@ static void sum_classes(const struct profile *from, int64_t sums[SPAN_CLASSES][V
 	}
 }
 
-/* The change of all processes' totals by class stands in the first one; the others have none. */
+/* The change of all processes' totals by class is stored in the first process; the others have none. */
 static void take_classes(struct top_model *model)
 {
 	int64_t(*now)[VALUE_COUNT] = model->classes[model->views % KEPT];

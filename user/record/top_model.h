@@ -62,7 +62,7 @@ void top_model_add(struct top_model *model, const struct session_view *view);
 const struct profile *top_model_profile(const struct top_model *model);
 int top_model_processes(const struct top_model *model);
 
-/* Sums of the last views: `age` 0 is the latest. NULL where none is so old. */
+/* Sums of the last views: `age` 0 is the latest. NULL if there is none that old. */
 const struct top_sums *top_model_sums(const struct top_model *model, size_t age);
 /* A second, between the views of those two ages: of a value, or of collections with VALUE_COUNT. -1: not known. */
 double top_model_rate(const struct top_model *model, int value, size_t age, size_t older);

@@ -63,7 +63,7 @@ void render_report_speedscope(FILE *stream, const struct report *report, const s
 const char *render_report_key(enum report_by by, const struct report_row *row, char *text, size_t size, size_t width);
 extern const char *const render_report_headings[];
 
-/* The rows of a report BY_STACK as an indented tree; a part of render_report_text(). */
+/* Prints the rows of a report BY_STACK as an indented tree; a part of render_report_text(). */
 void render_report_tree(FILE *stream, const struct report *report, const struct report_style *style);
 
 #endif

@@ -33,7 +33,7 @@ static const char *number_text(char text[TERMINAL_NUMBER_SIZE], int value, int64
 	return terminal_count(text, number);
 }
 
-/* Objects and bytes, what is sorted by, and refills where there is room or nothing else is measured. */
+/* Objects and bytes, the value that rows are sorted by, and refills if there is space or nothing else is measured. */
 static size_t choose_columns(const struct top_display *display, int width, struct column columns[2 * VALUE_COUNT + 1])
 {
 	const struct profile *profile = top_model_profile(display->model);

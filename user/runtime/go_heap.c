@@ -259,7 +259,7 @@ static int collections_read(const struct go_heap *heap, const struct target *tar
 	return 0;
 }
 
-/* One try. *settled is false where the statistics changed meanwhile: then they and the tails do not fit. */
+/* Makes one attempt. *settled is false if the statistics changed meanwhile: then they do not match the tails. */
 static int read_once(const struct go_heap *heap, const struct target *target,
 		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled,
 		     struct error *refusal)

@@ -46,7 +46,7 @@ struct go_heap_state {
 	int64_t processors;  /* Ps */
 	int64_t running;     /* Ps that run a goroutine now: each may be in the middle of one allocation */
 	int64_t collections; /* that have ended since the process began */
-	int64_t unsettled;   /* objects that a flush under way may already have told, or be about to */
+	int64_t unsettled;   /* objects that a flush in progress may or may not have reported */
 };
 
 /* `bias` is the load bias of the process. */

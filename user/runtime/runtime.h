@@ -31,9 +31,9 @@ struct heap_class {
 /* Invariant after a read: no number of a class exceeds HEAP_COUNT_MAX, so that sums over classes do not overflow. */
 struct heap_counters {
 	struct heap_class classes[SPAN_CLASSES];
-	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED where the runtime does not count them */
+	int64_t heap_grows, heap_grow_bytes; /* VALUE_UNMEASURED if the runtime does not count them */
 	int64_t collections;		     /* the same */
-	int64_t in_flight; /* objects that may be counted but not yet reported, or the other way round */
+	int64_t in_flight; /* objects that may have been counted but not reported yet, or vice versa */
 };
 
 #define HEAP_COUNT_MAX (INT64_C(1) << 56) /* objects or bytes; 72 PB */
@@ -80,7 +80,7 @@ struct runtime_ops {
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
-	/* What the program's file tells of the process: its modules. May be NULL. */
+	/* Describes the process by the program's file: its modules. May be NULL. */
 	void (*describe)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
 
 	/* The row that no event has: fills in its key's stack and span class, and the values; 0 where there is none. Of a
