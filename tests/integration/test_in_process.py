@@ -121,7 +121,7 @@ def test_a_program_that_ignores_being_asked_to_end_is_killed(t):
 
 def test_programs_that_cannot_record_themselves_are_exit_3(t):
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "true", status=3)
-    contains(done.stderr, "not on libgoalloc")
+    contains(done.stderr, "does not use libgoalloc")
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "sh", "-c",
                         f"{workload('seeds')} --rounds 0 & sleep 0.3; kill -9 $!; wait", status=3)
     contains(done.stderr, "is not complete")
