@@ -93,13 +93,19 @@ def test_a_program_that_records_itself_ends_with_the_command_that_is_killed(t):
     check_gone(found, "record --in-process after SIGKILL")
 
 
-def test_what_was_attached_to_outlives_a_recording_that_is_killed(t):
-    harness.require_root()
+def attached(t):
+    """Starts a workload and a recording that has attached to it. Returns both processes."""
     target = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "1000")
     running = t.start(harness.ESCAPEMENT, "record", "-v", "-o", t.path("p"), "-p", target.pid)
     for line in running.stderr:
         if "attached" in line:
             break
+    return target, running
+
+
+def test_what_was_attached_to_outlives_a_recording_that_is_killed(t):
+    harness.require_root()
+    target, running = attached(t)
     running.kill()
     running.wait(30)
     same(target.poll(), None, "the target's exit status")
@@ -144,11 +150,7 @@ def test_a_program_runs_as_who_called_sudo_and_without_what_the_recorder_has(t):
 
 def test_a_reader_of_messages_that_goes_does_not_end_the_recording(t):
     harness.require_root()
-    target = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "1000")
-    running = t.start(harness.ESCAPEMENT, "record", "-v", "-o", t.path("p"), "-p", target.pid)
-    for line in running.stderr:
-        if "attached" in line:
-            break
+    target, running = attached(t)
     running.stderr.close()
     running.send_signal(signal.SIGINT)
     same(running.wait(60), 0, "exit status")
