@@ -21,6 +21,8 @@
 
 #define EVENT_SPAN_CLASSES 136
 #define EVENT_STACK_MAX	   127
+#define EVENT_STACK_ROOT   16  /* of them, those next to the root, where a deeper stack has been followed so far */
+#define EVENT_STACK_GAP	   1   /* stands, as a return address, for the frames between these and the others */
 #define EVENT_SLOTS	   256 /* processes observed at one time */
 
 #define EVENT_ROWS_MAX	 (1 << 16) /* rows in each pair's map */

@@ -93,6 +93,63 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 	return added;
 }
 
+#define ROOT_WALK_MAX 8192 /* frames beyond those that are kept */
+
+struct root_walk {
+	__u64 frame;
+	__u32 number, count;
+};
+
+/* One frame further. Not 0: there is none, or it cannot be read, and `frame` is not 0 then. */
+static long root_step(__u64 step, struct root_walk *walk)
+{
+	__u32 number = walk->number;
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
+	__u64 index;
+
+	(void)step;
+	if (!scratch || !walk->frame)
+		return 1;
+	index = window_find(scratch, number, walk->frame);
+	barrier_var(index);
+	if (index > WINDOW_WORDS - 2)
+		return 1;
+	scratch->root[walk->count % EVENT_STACK_ROOT] = scratch->window.words[index + 1];
+	walk->frame = scratch->window.words[index];
+	walk->count++;
+	return 0;
+}
+
+/*
+ * Follows a stack that is deeper than there is room for, up to where the goroutine begins, and gives its outermost frames the
+ * place of as many others. Leaves it as it is where its end is not found. Returns how many frames were followed.
+ */
+int keep_root(__u32 number, __u64 frame);
+
+__noinline int keep_root(__u32 number, __u64 frame)
+{
+	struct root_walk walk = {.frame = frame, .number = number};
+	struct scratch *scratch;
+	__u32 kept;
+
+	bpf_loop(ROOT_WALK_MAX, root_step, &walk, 0);
+	scratch = bpf_map_lookup_elem(&scratches, &number);
+	if (!scratch || walk.frame || !walk.count)
+		return walk.count;
+	kept = walk.count < EVENT_STACK_ROOT ? walk.count : EVENT_STACK_ROOT;
+	for (__u32 i = 0; i < EVENT_STACK_ROOT; i++) {
+		__u32 to = EVENT_STACK_MAX - kept + i;
+
+		if (i >= kept || to >= EVENT_STACK_MAX)
+			break;
+		scratch->stack.pcs[to] = scratch->root[(walk.count - kept + i) % EVENT_STACK_ROOT];
+	}
+	if (kept < EVENT_STACK_MAX)
+		scratch->stack.pcs[EVENT_STACK_MAX - 1 - kept] = EVENT_STACK_GAP;
+	scratch->stack.truncated = 0;
+	return walk.count;
+}
+
 /*
  * Collects the probed function, its caller (which has no frame yet), and the callers found by frame pointers. The chain
  * of frame pointers ends in 0. The kernel's own walk (bpf_get_stack) is slower per word than this is per frame, and it
@@ -141,7 +198,9 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 		}
 	}
 	scratch->stack.depth = depth;
-	scratch->stack.truncated = depth == EVENT_STACK_MAX;
+	scratch->stack.truncated = depth == EVENT_STACK_MAX && frame;
+	if (depth == EVENT_STACK_MAX && frame)
+		add(process->frames, keep_root(number, frame));
 	return number;
 }
 

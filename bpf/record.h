@@ -51,6 +51,7 @@ struct scratch {
 	__u64 head[2]; /* goalloc: the fields before the target's stack */
 	struct event_stack stack;
 	struct window window;
+	__u64 root[EVENT_STACK_ROOT]; /* Go: the latest callers beyond those that the stack has room for */
 };
 
 /*

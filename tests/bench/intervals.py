@@ -11,6 +11,7 @@ import io
 import math
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
@@ -46,7 +47,22 @@ def two_sizes(directory):
     return [go_programs.build(go_programs.versions()[-1], "stripped", "sizes")]
 
 
-PROGRAMS = {"bundler": bundler, "type checker": type_checker, "known shares": known_shares, "two sizes": two_sizes}
+def json_server(directory):
+    server = go_programs.build(go_programs.versions()[-1], "plain", "jsonserver")
+    return ["sh", "-c", f"{server} serve > address & p=$!; while ! [ -s address ]; do sleep 0.1; done; "
+            f"{server} load $(cat address) 4 {random.randint(2000, 4000)}; kill $p; wait"]
+
+
+def compiler(directory):
+    """A package of Debian's golang-src, whose dependencies are built; the flag makes the build another one each time."""
+    go = harness.go_toolchain(go_programs.versions()[-1])
+    os.environ["GOCACHE"] = str(harness.BUILD / "go" / "cache")
+    flags = f"-gcflags=-trimpath=/{random.random()}"
+    return [go, "build", flags, "-o", directory / "built.a", random.choice(["encoding/json", "net/http", "go/types"])]
+
+
+PROGRAMS = {"bundler": bundler, "type checker": type_checker, "json server": json_server, "go build": compiler,
+            "known shares": known_shares, "two sizes": two_sizes}
 
 
 def rows_of(command, directory):

@@ -72,6 +72,10 @@ PREFIXES = {
     "buildkit": lambda n: f"#12 {n}.{n % 10} ",
     "step": lambda n: "[build] ",
     "Jenkins": lambda n: f"[2026-01-02T03:04:{n % 60:02}.123Z] ",
+    "syslog": lambda n: f"{('Jan', 'Feb', 'Mar')[n % 3]} {n % 28:2} 03:04:05 host go[{n}]: ",
+    "containers": lambda n: f"{n * 7919 % 16 ** 6:06x}a1b | ",
+    "processes": lambda n: ("api-1     | ", "worker-1  | ")[n % 2],
+    "levels": lambda n: ("INFO  ", "DEBUG ", "WARN  ")[n % 3] + "go build: ",
     "colour": lambda n: "\x1b[36mgo build |\x1b[0m ",
 }
 

@@ -112,11 +112,15 @@ def test_stacks_that_were_cut_are_marked_everywhere(t):
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
     rows = [row for row in t.json("report", "--by", "stack", profile)["rows"]
             if row["objects"] and any(frame["function"] == "main.leaf" for frame in row["stack"])]
-    same(sorted((row["truncated"], row["objects"]) for row in rows), [(False, 50), (True, 50)], "stacks")
-    harness.contains(t.escapement("report", profile).stdout, "cut ")
+    same(sorted((row["truncated"], row["objects"]) for row in rows), [(False, 50), (True, 50), (True, 50), (True, 50)], "stacks")
+    harness.contains(t.escapement("report", profile).stdout, "of each stack 127 frames are kept")
     folded = t.escapement("report", "--by", "stack", "--format", "folded", "--sort", "objects", profile).stdout
     lines = [line for line in folded.splitlines() if "main.leaf" in line]
-    same(sorted(line.startswith("(callers cut off);") for line in lines), [False, True], "folded stacks")
+    roots = sorted(";".join(line.split(";")[:4]) for line in lines)
+    same([root.split(";")[0] for root in roots], ["(callers cut off)", *3 * ["runtime.goexit"]], "folded stacks")
+    for name in ("left", "right"):
+        same(sum(root == f"runtime.goexit;runtime.main;main.main;main.{name}" for root in roots), 1, roots)
+    same(sorted(line.count("(callers cut off)") for line in lines), [0, 1, 1, 1], "gaps")
 
 
 def test_totals_are_exact_at_the_default_rate(t):

@@ -262,26 +262,50 @@ def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_th
             assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
 
 
-def test_what_is_missing_between_two_rates_is_counted(t):
-    """Objects before and after the change of rate, and those reported as missing, add up to what the program has
-    allocated."""
+def record_braked(t, version, variant):
+    """A recording at rate 1 that the brake makes a sampled one: what the program counted, and the profile's path."""
+    process = t.start(go_programs.build(version, variant), "-wait", "-rounds", "50000")
+    pid = json.loads(process.stdout.readline())["pid"]
+    recorder, profile = start_recording(t, pid, "--rate", "1", "--max-overhead", "10")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    stats = delta(json.loads(process.stdout.readline()), json.loads(process.stdout.readline()))
+    recorder.send_signal(signal.SIGINT)
+    messages = recorder.communicate(timeout=60)[1]
+    process.kill()
+    same(recorder.returncode, 0, f"{version}: {messages}")
+    contains(messages, "the recording went on at --rate 512k")
+    return stats, profile
+
+
+def test_totals_are_exact_across_the_brake(t):
+    """What the brake changes is how rows are known. The program counts its objects itself: less those that it makes in order
+    to print what it counted, they are the total."""
     harness.require_root()
     for version in go_programs.versions():
-        process = t.start(go_programs.build(version, "stripped"), "-wait", "-rounds", "50000")
-        pid = json.loads(process.stdout.readline())["pid"]
-        recorder, profile = start_recording(t, pid, "--rate", "1", "--max-overhead", "10")
-        process.stdin.write("\n")
-        process.stdin.flush()
-        stats = delta(json.loads(process.stdout.readline()), json.loads(process.stdout.readline()))
-        recorder.send_signal(signal.SIGINT)
-        messages = recorder.communicate(timeout=60)[1]
-        same(recorder.returncode, 0, f"{version}: {messages}")
-        missing = re.search(r"what was allocated in the \d+ ms between the two rates is missing: at most (\d+) objects",
-                            messages)
-        assert missing, f"{version}: no brake: {messages}"
-        totals = [recorded["totals"][OBJECTS] for recorded in dump(t, profile)["processes"]]
-        assert max(totals) < stats["mallocs"] <= sum(totals) + int(missing[1]), f"{version}: {totals}, {messages}, {stats}"
-        process.kill()
+        for variant in ("profiled", "stripped"):
+            stats, profile = record_braked(t, version, variant)
+            report = t.json("report", profile)
+            what = f"{version} {variant}: {report['totals']}, {report['check']}, the program: {stats}"
+            same((len(report["target"]["processes"]), report["exact"]["totals"]), (1, True), what)
+            assert 0 <= report["totals"]["objects"] - stats["mallocs"] < 2000, what
+            check = report["check"]
+            assert abs(check["difference"]) <= check["bound"], what
+            difference = report["totals"]["objects"] - check["objects"] - check["outside"]
+            assert abs(difference) <= check["bound"], what
+
+
+def test_rows_are_lower_bounds_where_nothing_samples_after_the_brake(t):
+    harness.require_root()
+    _, profile = record_braked(t, go_programs.versions()[-1], "stripped")
+    report, said = t.json("report", profile), t.escapement("report", profile).stdout
+    counted = [row for row in report["rows"] if row["objects"]]
+    assert counted, "no rows"
+    for row in counted:
+        same((row["objects_low"], row["objects_high"]), (row["objects"], None), row)
+    contains(said, "lower bounds")
+    contains(" ".join(said.split()), "--max-overhead 0")
+    assert sum(row["objects"] for row in counted) < report["totals"]["objects"]
 
 
 def attach_again_and_again(t, version, times):

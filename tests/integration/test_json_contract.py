@@ -91,7 +91,7 @@ REPORT = {
                "processes": [PROCESS]},
     "exact": EXACT, "rate": maybe_count, "totals": NUMBERS,
     "check": lambda value: value is None or check(
-        value, {"source": text, "objects": count, "difference": integer, "bound": count}, "check") is None,
+        value, {"source": text, "objects": count, "difference": integer, "bound": count, "outside": integer}, "check") is None,
     "lost": LOST,
 }
 REPORT_KEYS = {

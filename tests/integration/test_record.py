@@ -245,8 +245,8 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     done = t.escapement("record", "--rate", "1", "--duration", "2", "-o", profile, "-p", process.pid)
     contains(done.stderr, "more than --max-overhead 10: the recording went on at --rate 512k")
     report = t.json("report", profile)
-    contains(done.stderr, "ms between the two rates is missing")
-    same((report["rate"], report["exact"]), (524288, {"totals": False, "rows": False}))
+    same((report["rate"], report["exact"]), (524288, {"totals": True, "rows": False}))
+    same([entry["pid"] for entry in report["target"]["processes"]], [process.pid], "the processes of the report")
     assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
     done = t.escapement("record", "--rate", "0", "--duration", "1", "--max-overhead", "90", "-o", t.path("other"), "-p",
                         process.pid)
@@ -257,11 +257,28 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     sites = program_sites(t.path("counts"))
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
     share = sites[first["file"], first["line"], first["function"]][0] / sum(objects for objects, _ in sites.values())
+    same(sum(report["check"][key] for key in ("objects", "outside")), report["totals"]["objects"],
+         "the objects of the check and those outside of it")
     check_estimate(first, share * report["totals"]["objects"], "after the brake")
     # No wider than if all had been sampled at the coarser rate: what was counted before does not widen it.
     weight = report["rate"] / (first["bytes"] / first["objects"])
     widest = 2 * 1.96 * (first["objects"] * weight) ** 0.5
     assert first["objects_high"] - first["objects_low"] <= 1.3 * widest, f"{first}, where {widest} is what all would take"
+
+
+def test_few_hits_are_above_a_limit_that_is_lower_still(t):
+    """A limit of a thousandth is one also where a program allocates so little that nobody would mind."""
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    process = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "20000")
+    done = t.escapement("record", "--rate", "1", "--max-overhead", "0.1", "--duration", "4", "-o", profile, "-p", process.pid)
+    contains(done.stderr, "more than --max-overhead 0.1: the recording went on at --rate 512k")
+    report = t.json("report", profile)
+    same(report["exact"], {"totals": True, "rows": False})
+    for row in report["rows"]:  # a thousand calls a round, and one
+        assert row["objects_low"] <= row["objects"] <= row["objects_high"], row
+    text = t.escapement("report", profile).stdout
+    same(text.count(f"{process.pid} seeds"), 1, "lines of the process")
 
 
 def test_perf_uprobes_count_one_process_even_where_others_run_the_same_file(t):

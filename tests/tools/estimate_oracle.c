@@ -33,6 +33,17 @@ static void *checked(void *memory)
 	return memory;
 }
 
+/* Whether the sampler of that process runs: then it comes twice, one entry behind the other. */
+static bool is_sampled(const struct profile *both, int pid)
+{
+	for (size_t i = 0; i + 1 < both->process_count; i++) {
+		if (both->processes[i].pid == pid && both->processes[i + 1].pid == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Of a process without a sampler there is nothing to compare. */
 static struct halves divide(const struct profile *both)
 {
 	struct halves halves = {*both, *both};
@@ -46,14 +57,17 @@ static struct halves divide(const struct profile *both)
 	for (size_t i = 0; i < both->sample_count; i++) {
 		struct profile *half = both->samples[i]->key.rate ? &halves.sampled : &halves.exact;
 
+		if (!is_sampled(both, both->samples[i]->key.pid))
+			continue;
 		half->samples[half->sample_count++] = both->samples[i];
 		if (half == &halves.sampled)
 			half->rate = both->samples[i]->key.rate;
 	}
-	for (size_t i = 0; i < both->process_count; i++) {
-		struct profile *half = i % 2 ? &halves.sampled : &halves.exact;
-
-		half->processes[half->process_count++] = both->processes[i];
+	for (size_t i = 0; i + 1 < both->process_count; i++) {
+		if (both->processes[i].pid != both->processes[i + 1].pid)
+			continue;
+		halves.exact.processes[halves.exact.process_count++] = both->processes[i];
+		halves.sampled.processes[halves.sampled.process_count++] = both->processes[++i];
 	}
 	halves.sampled.rows_exact = false;
 	halves.sampled.row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;

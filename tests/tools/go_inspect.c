@@ -180,7 +180,7 @@ static int statistics(const char *pid, char **arguments)
 		return 3;
 	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
 	binary = open_or_die(path);
-	go_heap_init(&heap, binary, target->mappings ? go_binary_bias(binary, target) : 0);
+	go_heap_init(&heap, binary, target->mappings ? go_binary_bias(binary, target, target->executable) : 0);
 	if (go_heap_read(&heap, target, NULL, &state, &refusal))
 		return 3;
 	mallocs = state.large_count + state.tiny_count + state.tiny_tail;

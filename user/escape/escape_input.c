@@ -11,16 +11,32 @@
 #include "base/memory.h"
 #include "escape/escape_position.h"
 
-enum { SNIFFED = 1 << 18, PREFIX_MAX = 200 };
+enum {
+	SNIFFED = 1 << 18,
+	PREFIX_MAX = 200,
+	PREFIXES_MAX = 32, /* months, levels, the processes that write into one log */
+	HEX_LEAST = 6,
+};
+
+/*
+ * What lines begin with. A '0' stands for any digits, with the points between them, HEX for the digits of an identifier
+ * such as a container's.
+ */
+struct prefix {
+	char shape[PREFIX_MAX];
+	size_t length;
+	unsigned found; /* lines that have it; a header counts twice */
+};
+
+#define HEX '\x01'
 
 struct escape_input {
 	struct escape_parser *parser;
 	char *pending; /* while the prefix is searched: all input so far; later: an incomplete line */
 	size_t pending_length, pending_capacity;
 	bool sniffed;
-	/* The prefix of each line; a '0' stands for any digits and points between them. Empty: no prefix. */
-	char prefix[PREFIX_MAX];
-	size_t prefix_length;
+	struct prefix prefixes[PREFIXES_MAX];
+	size_t prefix_count, latest; /* the one that the line before had */
 };
 
 struct escape_input *escape_input_new(struct escape_parser *parser)
@@ -58,40 +74,80 @@ static size_t skip_number(const char *text, size_t length)
 	return at;
 }
 
-/* Stores the pattern of a prefix. Returns false if it is too long. */
-static bool make_shape(struct escape_input *input, const char *text, size_t length)
+/* Skips a word of hexadecimal digits that is an identifier by its length, and by having digits. 0: it is none. */
+static size_t skip_identifier(const char *text, size_t length)
 {
-	input->prefix_length = 0;
+	bool has_digit = false, has_letter = false;
+	size_t at = 0;
+
+	for (; at < length && isxdigit((unsigned char)text[at]); at++) {
+		has_digit |= isdigit((unsigned char)text[at]);
+		has_letter |= isalpha((unsigned char)text[at]);
+	}
+	if (at < HEX_LEAST || !has_digit || !has_letter || (at < length && isalnum((unsigned char)text[at])))
+		return 0;
+	return at;
+}
+
+/* Writes the shape of a prefix. False if it is too long. */
+static bool make_shape(struct prefix *prefix, const char *text, size_t length)
+{
+	*prefix = (struct prefix){.length = 0};
 	for (size_t i = 0; i < length;) {
-		if (input->prefix_length == PREFIX_MAX)
+		bool word = i == 0 || !isalnum((unsigned char)text[i - 1]);
+		size_t identifier = word ? skip_identifier(text + i, length - i) : 0;
+
+		if (prefix->length == PREFIX_MAX)
 			return false;
-		if (isdigit((unsigned char)text[i])) {
-			input->prefix[input->prefix_length++] = '0';
+		if (identifier) {
+			prefix->shape[prefix->length++] = HEX;
+			i += identifier;
+		} else if (isdigit((unsigned char)text[i])) {
+			prefix->shape[prefix->length++] = '0';
 			i += skip_number(text + i, length - i);
 		} else {
-			input->prefix[input->prefix_length++] = text[i++];
+			prefix->shape[prefix->length++] = text[i++];
 		}
 	}
 	return true;
 }
 
-/* Returns the length of the line's prefix; 0 if the line begins differently. */
-static size_t prefix_of(const struct escape_input *input, const char *line, size_t length)
+/* The length of that prefix in a line; 0 if it has another beginning. */
+static size_t match_prefix(const struct prefix *prefix, const char *line, size_t length)
 {
 	size_t at = 0;
 
-	for (size_t i = 0; i < input->prefix_length; i++) {
+	for (size_t i = 0; i < prefix->length; i++) {
+		size_t skipped = 1;
+
 		if (at == length)
 			return 0;
-		if (input->prefix[i] == '0') {
-			if (!isdigit((unsigned char)line[at]))
-				return 0;
-			at += skip_number(line + at, length - at);
-		} else if (line[at++] != input->prefix[i]) {
+		if (prefix->shape[i] == HEX)
+			skipped = skip_identifier(line + at, length - at);
+		else if (prefix->shape[i] == '0')
+			skipped = isdigit((unsigned char)line[at]) ? skip_number(line + at, length - at) : 0;
+		else if (line[at] != prefix->shape[i])
 			return 0;
-		}
+		if (!skipped)
+			return 0;
+		at += skipped;
 	}
 	return at;
+}
+
+/* The length of the prefix that a line has; 0 if it has none of them. */
+static size_t prefix_of(struct escape_input *input, const char *line, size_t length)
+{
+	for (size_t i = 0; i < input->prefix_count; i++) {
+		size_t number = (input->latest + i) % input->prefix_count;
+		size_t prefix = match_prefix(&input->prefixes[number], line, length);
+
+		if (prefix) {
+			input->latest = number;
+			return prefix;
+		}
+	}
+	return 0;
 }
 
 /* Whether "# " begins a header that ends the line: "# import/path" or "# import/path [import/path.test]". */
@@ -148,11 +204,36 @@ static bool is_bare(const char *line, size_t length)
 	       (length > 2 && (line[0] == '/' || (line[0] == '.' && (line[1] == '/' || line[1] == '.'))));
 }
 
-/* Searches the first lines for a prefix, which must precede a header or two messages. */
-static void find_prefix(struct escape_input *input)
+/* Counts a line that has its words behind a prefix. */
+static void note_prefix(struct escape_input *input, const char *line, size_t length, size_t start)
+{
+	struct prefix *prefix = &input->prefixes[input->prefix_count];
+
+	if (prefix_of(input, line, length) == start)
+		prefix = &input->prefixes[input->latest];
+	else if (input->prefix_count == PREFIXES_MAX || !make_shape(prefix, line, start))
+		return;
+	else
+		input->latest = input->prefix_count++;
+	prefix->found += line[start] == '#' ? 2 : 1;
+}
+
+/* Lines have prefixes if one stands before a header, or before two messages. */
+static void choose_prefixes(struct escape_input *input)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < input->prefix_count; i++)
+		any |= input->prefixes[i].found >= 2;
+	if (!any)
+		input->prefix_count = 0;
+	input->latest = 0;
+}
+
+/* Looks for prefixes in the first lines. There is none where lines without one come before. */
+static void find_prefixes(struct escape_input *input)
 {
 	const char *text = input->pending, *end = text + input->pending_length;
-	size_t found = 0, bare = 0;
 
 	while (text < end) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
@@ -162,18 +243,16 @@ static void find_prefix(struct escape_input *input)
 			text += 3;
 			length -= 3;
 		}
-		bare += is_bare(text, length);
+		if (is_bare(text, length)) {
+			choose_prefixes(input);
+			return;
+		}
 		start = *text == '{' ? 0 : words_start(text, length);
-		if (start && !found && make_shape(input, text, start))
-			found = text[start] == '#' ? 2 : 1;
-		else if (start && found && prefix_of(input, text, length) == start)
-			found++;
-		if (found >= 2 || bare)
-			break;
+		if (start)
+			note_prefix(input, text, length, start);
 		text = newline ? newline + 1 : end;
 	}
-	if (found < 2 || bare)
-		input->prefix_length = 0;
+	choose_prefixes(input);
 }
 
 /* ---- lines ---- */
@@ -217,7 +296,7 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 /* Feeds one line, with its newline if it has one. */
 static void feed_line(struct escape_input *input, const char *line, size_t length)
 {
-	size_t prefix = input->prefix_length ? prefix_of(input, line, length) : 0;
+	size_t prefix = prefix_of(input, line, length);
 
 	if (line[0] == '{' && length > 2 && line[1] == '"' && feed_event(input, line, length))
 		return;
@@ -251,7 +330,7 @@ static void end_sniffing(struct escape_input *input)
 	char *text = input->pending;
 	size_t length = input->pending_length;
 
-	find_prefix(input);
+	find_prefixes(input);
 	input->sniffed = true;
 	input->pending = NULL;
 	input->pending_length = input->pending_capacity = 0;

@@ -81,6 +81,7 @@ static struct profile *samples_below(const struct profile *profile, const char *
 
 	below->rate = profile->rate;
 	below->rows_exact = profile->rows_exact;
+	below->rows_least = profile->rows_least;
 	below->row_measured = profile->row_measured;
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];

@@ -366,6 +366,11 @@ static void put_away_costs(struct gate_measurement *measurement, struct gate_sit
 	}
 }
 
+static int64_t most_of(int64_t high)
+{
+	return high == VALUE_UNMEASURED ? INT64_MAX : high;
+}
+
 /* Stores the current run's sums. */
 static void put_away(struct gate_measurement *measurement, const struct profile *profile,
 		     const struct estimates *estimates)
@@ -382,8 +387,9 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 		if (!profile->rows_exact && objects > 0) {
 			struct interval_bounds bounds = interval_bounds(&tally->interval, estimates);
 
-			run->objects = (struct gate_count){.least = bounds.objects_low, .most = bounds.objects_high};
-			run->bytes = (struct gate_count){.least = bounds.bytes_low, .most = bounds.bytes_high};
+			run->objects =
+				(struct gate_count){.least = bounds.objects_low, .most = most_of(bounds.objects_high)};
+			run->bytes = (struct gate_count){.least = bounds.bytes_low, .most = most_of(bounds.bytes_high)};
 		}
 		put_away_costs(measurement, &counts->sites[i], tally);
 		memset(tally->run, 0, sizeof(tally->run));
@@ -458,7 +464,7 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 	if (!(profile->row_measured & 1u << VALUE_REFILLS))
 		measurement->unsteady_costs = true;
 	profile_loss_add(&counts->loss, &loss);
-	counts->rate = profile->rate;
+	counts->rate = profile->rate == RATE_UNKNOWN ? 0 : profile->rate;
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);

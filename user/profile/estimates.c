@@ -236,42 +236,46 @@ static struct scale scale_to(double wanted, double sum)
 	return (struct scale){sum > 0 && wanted > 0 ? wanted / sum : 1, 0};
 }
 
-void estimates_calibrate(struct profile *profile, size_t first, int64_t rate,
-			 const int64_t totals[SPAN_CLASSES][VALUE_COUNT])
+/* Whether a sample is an estimate of that rate that has a size class. */
+static bool is_of_rate(const struct profile_sample *sample, int64_t rate)
 {
-	struct profile_process process = {0};
+	return sample->key.rate == rate && sample->key.span_class != SPAN_CLASS_UNKNOWN;
+}
+
+void estimates_calibrate(struct profile_sample *const *samples, size_t count, int64_t rate,
+			 const struct profile_process *process)
+{
 	double objects[SIZE_CLASSES] = {0}, bytes[SIZE_CLASSES] = {0};
 	double all_objects[SIZE_CLASSES] = {0}, all_bytes[SIZE_CLASSES] = {0};
 	struct scale object_scale[SIZE_CLASSES], byte_scale[SIZE_CLASSES];
-	bool folded;
+	bool folded = estimates_folded(process);
 
-	memcpy(process.class_totals, totals, sizeof(process.class_totals));
-	folded = estimates_folded(&process);
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
-		if (totals[class][VALUE_OBJECTS] == VALUE_UNMEASURED || (folded && class == TINY_SPAN_CLASS))
-			continue;
-		objects[span_class_size_class(class)] += (double)totals[class][VALUE_OBJECTS];
-		bytes[span_class_size_class(class)] += (double)totals[class][VALUE_BYTES];
-	}
-	for (size_t i = first; i < profile->sample_count; i++) {
-		const struct profile_sample *sample = profile->samples[i];
+		const int64_t *totals = process->class_totals[class];
 
-		if (sample->key.rate != rate || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+		if (totals[VALUE_OBJECTS] == VALUE_UNMEASURED || (folded && class == TINY_SPAN_CLASS))
 			continue;
-		all_objects[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_OBJECTS];
-		all_bytes[span_class_size_class(sample->key.span_class)] += (double)sample->values[VALUE_BYTES];
+		objects[span_class_size_class(class)] += (double)totals[VALUE_OBJECTS];
+		bytes[span_class_size_class(class)] += (double)totals[VALUE_BYTES];
+	}
+	for (size_t i = 0; i < count; i++) {
+		int class = span_class_size_class(samples[i]->key.span_class);
+
+		if (!is_of_rate(samples[i], rate))
+			continue;
+		all_objects[class] += (double)samples[i]->values[VALUE_OBJECTS];
+		all_bytes[class] += (double)samples[i]->values[VALUE_BYTES];
 	}
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		object_scale[class] = scale_to(objects[class], all_objects[class]);
 		byte_scale[class] = scale_to(bytes[class], all_bytes[class]);
 	}
-	for (size_t i = first; i < profile->sample_count; i++) {
-		struct profile_sample *sample = profile->samples[i];
-		int class = span_class_size_class(sample->key.span_class);
+	for (size_t i = 0; i < count; i++) {
+		int class = span_class_size_class(samples[i]->key.span_class);
 
-		if (sample->key.rate != rate || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+		if (!is_of_rate(samples[i], rate))
 			continue;
-		sample->values[VALUE_OBJECTS] = scaled(&object_scale[class], sample->values[VALUE_OBJECTS]);
-		sample->values[VALUE_BYTES] = scaled(&byte_scale[class], sample->values[VALUE_BYTES]);
+		samples[i]->values[VALUE_OBJECTS] = scaled(&object_scale[class], samples[i]->values[VALUE_OBJECTS]);
+		samples[i]->values[VALUE_BYTES] = scaled(&byte_scale[class], samples[i]->values[VALUE_BYTES]);
 	}
 }

@@ -51,10 +51,10 @@ int estimates_size_class(const struct profile_sample *sample);
 bool estimates_folded(const struct profile_process *process);
 
 /*
- * Scales the samples with this rate, from index `first` on, so that each size class that was sampled adds up to what
- * the process allocated in it.
+ * Scales the samples with this rate so that each size class that was sampled adds up to what the process allocated in
+ * it. They must not have been merged with other samples of the profile: nothing else may be in their values.
  */
-void estimates_calibrate(struct profile *profile, size_t first, int64_t rate,
-			 const int64_t totals[SPAN_CLASSES][VALUE_COUNT]);
+void estimates_calibrate(struct profile_sample *const *samples, size_t count, int64_t rate,
+			 const struct profile_process *process);
 
 #endif

@@ -90,6 +90,8 @@ void interval_join(struct interval *sum, const struct interval *other)
 		part->bytes += from->bytes;
 		part->variance += from->variance;
 		part->byte_variance += from->byte_variance;
+		part->counted += from->counted;
+		part->counted_bytes += from->counted_bytes;
 	}
 	sum->exact += other->exact;
 	sum->exact_bytes += other->exact_bytes;
@@ -181,6 +183,11 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	if (sample->key.rate == 1 || profile->rows_exact) {
 		sum->exact += objects;
 		sum->exact_bytes += bytes;
+		if (profile->rows_exact || objects <= 0)
+			return;
+		part = part_of(sum, size_class);
+		part->counted += objects;
+		part->counted_bytes += bytes;
 		return;
 	}
 	if (objects <= 0 && events <= 0)
@@ -347,7 +354,7 @@ static void add_unseen(const struct interval *interval, const struct estimates *
 	double left = 0, left_bytes = 0, samples = 0;
 
 	for (size_t i = 0; i < interval->part_count; i++) {
-		if (interval->parts[i].size_class >= 0)
+		if (interval->parts[i].size_class >= 0 && interval->parts[i].events > 0)
 			seen[interval->parts[i].size_class] = true;
 	}
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
@@ -399,6 +406,8 @@ static double least_of_classes(const struct interval *interval, const struct est
 		const struct interval_part *part = &interval->parts[i];
 		struct sum sum = {part->events, part->objects, part->variance, part->events, 0, 0};
 
+		if (part->events <= 0)
+			continue;
 		if (estimates && estimates->has_totals && part->size_class >= 0)
 			sum.total = fmax(estimates->classes[part->size_class].objects, part->objects);
 		squares += pow(part->objects - ends_of(&sum).low, 2);
@@ -406,9 +415,41 @@ static double least_of_classes(const struct interval *interval, const struct est
 	return estimate - sqrt(squares);
 }
 
+/*
+ * A row that was counted for some time, and had no sample in the rest: how many objects of its sizes may have gone by
+ * then. As many are missed once in 40 times.
+ */
+static struct ends missed_later(const struct interval *interval, const struct estimates *estimates)
+{
+	const double missed_events = 3.688879454113936; /* -ln 0.025 */
+	struct ends missed = {0, 0};			/* of objects, and of their bytes */
+
+	for (size_t i = 0; estimates && i < interval->part_count; i++) {
+		const struct interval_part *part = &interval->parts[i];
+		double size, objects;
+
+		if (part->counted <= 0 || part->size_class < 0 || estimates->profile->rate <= 1)
+			continue;
+		size = part->counted_bytes / part->counted; /* tiny objects have a class that is not their size */
+		objects = fmin(estimates->classes[part->size_class].objects,
+			       missed_events / -expm1(-size / (double)estimates->profile->rate));
+		missed.low = fmax(missed.low, objects);
+		missed.high = fmax(missed.high, objects * size);
+	}
+	return missed;
+}
+
+/* Rounded outwards, around what is estimated. */
+static void set_ends(double exact, double estimate, struct ends ends, int64_t *low, int64_t *high)
+{
+	*low = count_from(fmin(exact + floor(ends.low), round(exact + estimate)));
+	*high = count_from(fmax(exact + ceil(ends.high), round(exact + estimate)));
+}
+
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
 {
 	struct sum objects = {0}, bytes = {0};
+	const struct ends missed = missed_later(interval, estimates);
 	bool totals = estimates && estimates->has_totals;
 	struct interval_bounds bounds;
 	struct ends ends;
@@ -423,6 +464,8 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 		bytes.estimate += part->bytes;
 		bytes.variance += part->byte_variance;
 		bytes.least += least_bytes(part);
+		if (part->events <= 0)
+			continue;
 		totals &= part->size_class >= 0;
 		if (totals) {
 			objects.total += fmax(estimates->classes[part->size_class].objects, part->objects);
@@ -435,13 +478,18 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 	if (totals && interval->varies && objects.events > 0)
 		add_unseen(interval, estimates, objects.events, &objects, &bytes);
 	ends = ends_of(&objects);
-	bounds.objects_low = count_from(interval->exact + floor(ends.low));
-	bounds.objects_high = count_from(interval->exact + ceil(ends.high));
+	if (objects.events <= 0)
+		ends.high += missed.low;
+	set_ends(interval->exact, objects.estimate, ends, &bounds.objects_low, &bounds.objects_high);
 	size = objects.estimate > 0 && bytes.estimate > 0 ? bytes.estimate / objects.estimate : 1;
 	scale_bytes(&bytes, size);
 	ends = ends_of(&bytes);
-	bounds.bytes_low = count_from(interval->exact_bytes + floor(ends.low * size));
-	bounds.bytes_high = count_from(interval->exact_bytes + ceil(ends.high * size));
+	if (objects.events <= 0)
+		ends.high += missed.high / size;
+	set_ends(interval->exact_bytes, bytes.estimate * size, (struct ends){ends.low * size, ends.high * size},
+		 &bounds.bytes_low, &bounds.bytes_high);
+	if (estimates && estimates->profile->rows_least)
+		bounds.objects_high = bounds.bytes_high = VALUE_UNMEASURED;
 	return bounds;
 }
 

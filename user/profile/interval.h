@@ -20,6 +20,8 @@ struct interval_part {
 	int size_class; /* -1: unknown */
 	double events, objects, bytes;
 	double variance, byte_variance; /* variance of `objects` and `bytes` */
+	/* What was counted, in a recording that sampled for the rest of the time. */
+	double counted, counted_bytes;
 };
 
 /* All zero: empty. */
@@ -46,8 +48,8 @@ void interval_clear(struct interval *interval);
 /* Returns the number of samples behind the estimate. */
 double interval_events(const struct interval *interval);
 
-/* Computes the interval. `estimates` may be NULL: then only the samples are known. If nothing is estimated, low =
- * high. */
+/* Computes the interval. `estimates` may be NULL: then only the samples are known. If nothing is estimated, low = high;
+ * the high ends are VALUE_UNMEASURED if the recording's rows are lower bounds. */
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates);
 
 /*

@@ -8,12 +8,14 @@
  *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
  *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
  *   exact: totals, rows              what is exact of the two; "nothing"
+ *   rows: lower bounds               of objects and bytes; not written where they are not
  *   measured: NAME …                 sample types that were measured; the others' values mean nothing
  *   warning: TEXT                    may be repeated
  *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
  *   process.N.comm: TEXT, process.N.executable: TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT
  *   process.N.module: PATH, process.N.package: PATH, process.N.nested_modules: PATH PATH …    of a Go program
  *   process.N.check: objects=O difference=D bound=B source=TEXT     none where there is no check
+ *   process.N.outside: N             objects in the totals, but not between the check's readings; not written if 0
  *   process.N.lost: events=E stacks=S
  *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
  *   #process.N.classes.FIRST-LAST: V V V …     the same for each of these span classes
@@ -169,6 +171,8 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 				      process->check.source ? process->check.source : "");
 		write_text(writer, key, check);
 		free(check);
+		if (process->check.outside)
+			write_comment(writer, "process.%zu.outside: %" PRId64, number, process->check.outside);
 	}
 	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number, process->lost_events,
 		      process->lost_stacks);
@@ -204,6 +208,8 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 		      profile->rows_exact     ? "rows"
 		      : profile->totals_exact ? ""
 					      : "nothing");
+	if (profile->rows_least)
+		write_comment(&writer, "rows: lower bounds");
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		if (profile->row_measured & 1u << i) {
 			strcat(measured, " ");
@@ -305,6 +311,12 @@ static int read_exact(struct profile *profile, const char *value)
 	return 0;
 }
 
+static int read_rows(struct profile *profile, const char *value)
+{
+	profile->rows_least = strcmp(value, "lower bounds") == 0;
+	return 0;
+}
+
 static int read_measured(struct profile *profile, const char *value)
 {
 	profile->row_measured = 0;
@@ -336,8 +348,8 @@ static const struct {
 	const char *key;
 	read_value *read;
 } profile_keys[] = {
-	{"tool", read_tool},	     {"rate", read_rate},	{"exact", read_exact},
-	{"measured", read_measured}, {"warning", read_warning},
+	{"tool", read_tool}, {"rate", read_rate},	  {"exact", read_exact},
+	{"rows", read_rows}, {"measured", read_measured}, {"warning", read_warning},
 };
 
 static int read_check(struct profile *profile, struct profile_process *process, const char *value)
@@ -358,6 +370,15 @@ static int read_check(struct profile *profile, struct profile_process *process, 
 	return 0;
 }
 
+static int read_outside(struct profile *profile, struct profile_process *process, const char *value)
+{
+	char *end;
+
+	(void)profile;
+	return read_number(value, &end, &process->check.outside) || *end || process->check.outside == INT64_MIN ? -1
+														: 0;
+}
+
 static int read_lost(struct profile *profile, struct profile_process *process, const char *value)
 {
 	(void)profile;
@@ -376,7 +397,7 @@ static int read_totals(struct profile *profile, struct profile_process *process,
 static const struct {
 	const char *key;
 	read_process_value *read;
-} process_keys[] = {{"check", read_check}, {"lost", read_lost}, {"totals", read_totals}};
+} process_keys[] = {{"check", read_check}, {"outside", read_outside}, {"lost", read_lost}, {"totals", read_totals}};
 
 /* `range` is FIRST-LAST. */
 static int read_classes(struct profile_process *process, const char *range, const char *value)

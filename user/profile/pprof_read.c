@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "profile/pprof.h"
@@ -141,6 +142,51 @@ static int is_go_heap(struct reader *reader)
 	return 1;
 }
 
+/* What a value in that unit is to be multiplied by to be one of ours; 0 where it is of another kind. pprof's own names. */
+static int64_t unit_factor(const char *unit, const char *wanted)
+{
+	static const struct {
+		const char *name;
+		int64_t factor;
+	} units[] = {
+		{"byte", 1},
+		{"b", 1},
+		{"kilobyte", INT64_C(1) << 10},
+		{"kb", INT64_C(1) << 10},
+		{"megabyte", INT64_C(1) << 20},
+		{"mb", INT64_C(1) << 20},
+		{"gigabyte", INT64_C(1) << 30},
+		{"gb", INT64_C(1) << 30},
+	};
+	size_t length = strlen(unit);
+
+	if (strcmp(unit, wanted) == 0)
+		return 1;
+	if (strcmp(wanted, "bytes") != 0)
+		return 0;
+	length -= length > 2 && unit[length - 1] == 's';
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strlen(units[i].name) == length && strncasecmp(units[i].name, unit, length) == 0)
+			return units[i].factor;
+	}
+	return 0;
+}
+
+/* Mean bytes between samples: only a period that is one of bytes says them. */
+static int read_period(struct reader *reader)
+{
+	const Message *message = reader->message;
+	const char *unit;
+
+	if (!message->period_type || message->period <= 0)
+		return 0;
+	if (pprof_tables_string(&reader->tables, message->period_type->unit, &unit))
+		return -1;
+	if (!unit || __builtin_mul_overflow(message->period, unit_factor(unit, "bytes"), &reader->columns.period))
+		reader->columns.period = 0;
+	return 0;
+}
+
 static int read_types(struct reader *reader)
 {
 	const Message *message = reader->message;
@@ -157,16 +203,21 @@ static int read_types(struct reader *reader)
 		    pprof_tables_string(&reader->tables, message->sample_type[i]->unit, &unit))
 			return -1;
 		for (int value = 0; value < VALUE_COUNT && name && unit; value++) {
-			if (strcmp(name, profile_values[value].pprof_type) == 0 &&
-			    strcmp(unit, profile_values[value].pprof_unit) == 0)
-				reader->columns.index[value] = (int)i;
+			int64_t factor = unit_factor(unit, profile_values[value].pprof_unit);
+
+			if (strcmp(name, profile_values[value].pprof_type) != 0 || !factor)
+				continue;
+			if (reader->columns.index[value] >= 0 && pprof_tables_concatenated(&reader->tables))
+				return -1;
+			reader->columns.index[value] = (int)i;
+			reader->columns.unit[value] = factor;
 		}
 		snprintf(found + length, sizeof(found) - length, "%s%s", i ? ", " : "", name ? name : "");
 	}
 	go_heap = is_go_heap(reader);
-	if (go_heap < 0)
+	if (go_heap < 0 || read_period(reader))
 		return -1;
-	reader->columns.go_heap = go_heap;
+	reader->columns.go_heap = go_heap && reader->columns.period > 0;
 	if (reader->columns.index[VALUE_OBJECTS] < 0 && reader->columns.index[VALUE_BYTES] < 0)
 		return error_set(reader->source->error, STATUS_USAGE,
 				 "profile '%s' does not measure allocations: it has %s, but neither alloc_objects nor "
@@ -212,7 +263,7 @@ static void complete_foreign(struct reader *reader)
 		if (reader->columns.index[value] >= 0)
 			profile->row_measured |= 1u << value;
 	}
-	profile->rate = message->period > 0 ? message->period : 0;
+	profile->rate = reader->columns.period ? reader->columns.period : RATE_UNKNOWN;
 	profile->rows_exact = profile->totals_exact = profile->rate == 1;
 	if (reader->columns.go_heap)
 		profile->row_measured |= 1u << VALUE_SAMPLES;

@@ -135,18 +135,25 @@ static int take_sample_field(struct reader *reader, struct raw_sample *sample, c
 static int read_values(struct reader *reader, const struct raw_sample *sample, int64_t values[VALUE_COUNT])
 {
 	if (sample->value_count != reader->tables->message->n_sample_type)
-		return pprof_source_malformed(reader->tables->source, "a sample has %zu values for %zu sample types",
-					      sample->value_count, reader->tables->message->n_sample_type);
+		return pprof_tables_concatenated(reader->tables)
+			       ? -1
+			       : pprof_source_malformed(reader->tables->source,
+							"a sample has %zu values for %zu sample types",
+							sample->value_count, reader->tables->message->n_sample_type);
 	for (int value = 0; value < VALUE_COUNT; value++) {
-		values[value] = reader->columns->index[value] < 0 ? 0 : reader->values[reader->columns->index[value]];
+		int index = reader->columns->index[value];
+
+		values[value] = index < 0 ? 0 : reader->values[index];
 		if (values[value] < 0)
 			return pprof_source_malformed(reader->tables->source,
 						      "a sample has a negative value (is it the difference of two "
 						      "profiles?)");
+		if (index >= 0 && __builtin_mul_overflow(values[value], reader->columns->unit[value], &values[value]))
+			values[value] = INT64_MAX;
 	}
 	if (reader->columns->go_heap)
 		values[VALUE_SAMPLES] =
-			events_behind(values[VALUE_OBJECTS], values[VALUE_BYTES], reader->tables->message->period);
+			events_behind(values[VALUE_OBJECTS], values[VALUE_BYTES], reader->columns->period);
 	return 0;
 }
 

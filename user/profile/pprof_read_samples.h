@@ -8,7 +8,9 @@
 
 /* The meaning of the numbers of a sample. */
 struct pprof_columns {
-	int index[VALUE_COUNT]; /* index of each value among the file's sample types, -1 if there is none */
+	int index[VALUE_COUNT];	   /* index of each value among the file's sample types, -1 if there is none */
+	int64_t unit[VALUE_COUNT]; /* factor to our unit: kilobytes and the like */
+	int64_t period;		   /* mean bytes between samples; 0 if the file does not say it */
 	/* written by Go's runtime/pprof: only estimates, and the period that they were made with */
 	bool go_heap;
 };

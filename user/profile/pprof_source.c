@@ -55,8 +55,28 @@ static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
 	       (bytes[1] == 0 || (bytes[1] <= VALUE_TYPE_MAX && bytes[2] == TYPE_OF_VALUE_TYPE));
 }
 
+/* Profiles as text, of Go (?debug=1) and of gperftools. */
+static bool begins_like_text(const struct pprof_source *source)
+{
+	static const char *const starts[] = {"heap profile:", "heap_v2/", "MAPPED_LIBRARIES:", "--- heap"};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t length = strlen(starts[i]);
+
+		if (source->first_count >= length && memcmp(source->first, starts[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
 int pprof_source_truncated(const struct pprof_source *source)
 {
+	if (begins_like_text(source))
+		return error_set(
+			source->error, STATUS_USAGE,
+			"'%s' is a heap profile as text: fetch it without ?debug=1, or convert it with 'go tool "
+			"pprof -proto'",
+			source->name);
 	return error_set(source->error, STATUS_USAGE,
 			 source->first_count && begins_like_a_profile(source->first, source->first_count)
 				 ? "profile '%s' is truncated or corrupt"

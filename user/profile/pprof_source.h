@@ -25,7 +25,7 @@ struct pprof_source {
 	size_t start, end;
 	uint8_t *buffer; /* the window of a file */
 	size_t capacity;
-	uint8_t first[3]; /* the first bytes of the profile */
+	uint8_t first[32]; /* the first bytes of the profile */
 	size_t first_count;
 };
 

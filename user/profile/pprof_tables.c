@@ -16,6 +16,29 @@ int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const 
 	return 0;
 }
 
+/* Each profile's strings begin with an empty one, and its sample types come once. */
+bool pprof_tables_concatenated(const struct pprof_tables *tables)
+{
+	const Perftools__Profiles__Profile *message = tables->message;
+	size_t half = message->n_sample_type / 2;
+
+	for (size_t i = 0; i < half; i++) {
+		if (message->sample_type[i]->type != message->sample_type[half + i]->type)
+			return false;
+	}
+	if (!half || message->n_sample_type % 2)
+		return false;
+	for (size_t i = 1; i < message->n_string_table; i++) {
+		if (!message->string_table[i][0]) {
+			pprof_source_malformed(tables->source,
+					       "it is two profiles, one behind the other; give each in a "
+					       "file of its own, or merge them with 'go tool pprof -proto'");
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --- identifiers --- */
 
 static int compare_ids(const void *a, const void *b)
@@ -38,8 +61,10 @@ static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_ta
 		if (table->rows[i].id == 0)
 			return pprof_source_malformed(tables->source, "a %s has id 0", kind);
 		if (i && table->rows[i].id == table->rows[i - 1].id)
-			return pprof_source_malformed(tables->source, "two %ss have id %" PRIu64, kind,
-						      table->rows[i].id);
+			return pprof_tables_concatenated(tables)
+				       ? -1
+				       : pprof_source_malformed(tables->source, "two %ss have id %" PRIu64, kind,
+								table->rows[i].id);
 	}
 	/* Most writers number identifiers from 1 on, so an array by id is possible. */
 	if (!table->count || table->rows[table->count - 1].id > 4 * table->count)

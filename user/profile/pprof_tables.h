@@ -38,6 +38,9 @@ void pprof_tables_free(struct pprof_tables *tables);
  * if the index is invalid. */
 int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const char **text);
 
+/* For files that do not fit together: whether they are several profiles, one behind the other. Fills the error then. */
+bool pprof_tables_concatenated(const struct pprof_tables *tables);
+
 /* Return NULL if there is none with that id. */
 const struct profile_mapping *pprof_tables_mapping(const struct pprof_tables *tables, uint64_t id);
 const struct profile_location *pprof_tables_location(const struct pprof_tables *tables, uint64_t id);

@@ -315,7 +315,7 @@ static void write_facts(struct pprof_writer *writer)
 	period_type.type = pprof_strings_index(&writer->strings, "space");
 	period_type.unit = pprof_strings_index(&writer->strings, "bytes");
 	part.period_type = &period_type;
-	part.period = profile->rate;
+	part.period = profile->rate > 0 ? profile->rate : 0;
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
 	/* The value to show first: bytes, or what was measured instead (at rate 0, refills). */

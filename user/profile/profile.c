@@ -337,6 +337,20 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
 	return (const struct profile_stack *)(uintptr_t)*item;
 }
 
+const char profile_gap[] = "(callers cut off)";
+
+bool profile_stack_is_rootless(const struct profile_stack *stack)
+{
+	for (uint32_t i = 0; stack->truncated && i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		if (location->frame_count == 1 && location->frames[0].function &&
+		    strcmp(location->frames[0].function, profile_gap) == 0)
+			return false;
+	}
+	return stack->truncated;
+}
+
 static bool sample_same(const void *items, uint64_t item, const void *key)
 {
 	(void)items;
@@ -470,6 +484,7 @@ struct profile_check profile_check(const struct profile *profile)
 		sum.objects = add_saturated(sum.objects, check->objects);
 		sum.difference = add_saturated(sum.difference, check->difference);
 		sum.bound = add_saturated(sum.bound, check->bound);
+		sum.outside = add_saturated(sum.outside, check->outside);
 	}
 	return sum;
 }

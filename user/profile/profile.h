@@ -27,6 +27,9 @@
 /* A value that was not measured: null in JSON, "-" in text; never 0. */
 #define VALUE_UNMEASURED (-1)
 
+/* The rate of another tool's profile that does not say at which it was made. */
+#define RATE_UNKNOWN (-1)
+
 #define SIZE_CLASSES	   68		      /* class 0 is large objects */
 #define SPAN_CLASSES	   (2 * SIZE_CLASSES) /* span class = size class << 1 | noscan */
 #define SPAN_CLASS_UNKNOWN (-1)
@@ -65,9 +68,15 @@ struct profile_location {
 
 struct profile_stack {
 	uint32_t depth;
-	bool truncated;					 /* there were more than STACK_DEPTH_MAX frames */
+	bool truncated; /* there were more than STACK_DEPTH_MAX frames: the outermost are missing, or those at the gap */
 	const struct profile_location *const *locations; /* leaf first */
 };
+
+/* Name of the only frame at a gap: a location that stands for frames which are missing there. */
+extern const char profile_gap[];
+
+/* Whether the outermost frames are missing. */
+bool profile_stack_is_rootless(const struct profile_stack *stack);
 
 /* The identity of a sample. */
 struct profile_key {
@@ -91,6 +100,7 @@ struct profile_check {
 	int64_t objects;    /* objects allocated according to the runtime's own counters */
 	int64_t difference; /* recorded objects minus these */
 	int64_t bound;	    /* how much of the difference attaching and detaching can explain */
+	int64_t outside;    /* objects that are in the totals, but not between the two readings of the counters */
 };
 
 struct profile_process {
@@ -124,11 +134,12 @@ struct profile {
 	const char *tool_version; /* NULL if another tool wrote the file */
 	const char *target;	  /* command line or executable */
 	const char *kernel;
-	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling */
+	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling; RATE_UNKNOWN */
 	int64_t start_ns; /* wall clock, since the epoch */
 	int64_t duration_ns;
 	bool totals_exact;
 	bool rows_exact;
+	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
 	uint32_t row_measured; /* one bit per enum profile_value that the samples measure */
 	char **warnings;       /* for people; NULL-terminated */
 	size_t warning_count;

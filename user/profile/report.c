@@ -236,6 +236,8 @@ static void set_bounds(struct report_row *row, const struct estimates *estimates
 	row->bounds = interval_events(&row->interval) > 0 || row->interval.exact > 0
 			      ? interval_bounds(&row->interval, estimates)
 			      : missed(row, estimates, rarest);
+	if (estimates->profile->rows_least)
+		row->bounds.objects_high = row->bounds.bytes_high = VALUE_UNMEASURED;
 	if (!is_tiny_row(row))
 		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
 }
@@ -428,15 +430,15 @@ enum profile_value report_default_sort(const struct profile *profile)
 		       : VALUE_BYTES;
 }
 
-/* The interval of the total is that of all samples together, if the total is their sum. */
+/* The interval of the total is that of all samples together, if the total is their sum and was not counted. */
 static void set_totals(struct report *report)
 {
 	const struct profile *profile = report->profile;
 	struct interval sum = {0};
 
 	profile_totals(profile, report->totals);
-	if (profile->totals_exact || report->totals[VALUE_OBJECTS] == VALUE_UNMEASURED ||
-	    !measures(profile->row_measured, VALUE_SAMPLES))
+	if (profile->totals_exact || report->estimates->has_totals ||
+	    report->totals[VALUE_OBJECTS] == VALUE_UNMEASURED || !measures(profile->row_measured, VALUE_SAMPLES))
 		return;
 	for (size_t i = 0; i < profile->sample_count; i++)
 		interval_add_sample(&sum, report->estimates, profile->samples[i]);

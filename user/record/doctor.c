@@ -118,6 +118,36 @@ static void check_multi(int pid, struct doctor_finding *finding)
 		    "without it attaching needs CAP_SYS_ADMIN: run as root");
 }
 
+static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
+{
+	const char *elsewhere = runtime->ops->elsewhere ? runtime->ops->elsewhere(runtime, target) : NULL;
+
+	snprintf(finding->detail, sizeof(finding->detail), "process %d (%s): %s%s%s", target->pid, target->comm,
+		 runtime->version, runtime->library ? " in " : "", runtime->library ? runtime->library : "");
+	if (!elsewhere)
+		return;
+	finding->state = DOCTOR_DEGRADED;
+	snprintf(finding->advice, sizeof(finding->advice),
+		 "what %s allocates is in no row: its copy of the allocator is not observed", elsewhere);
+}
+
+/* Whether there are rows at the default rate. */
+static void check_sampling(int pid, struct doctor_finding *finding)
+{
+	struct target *target = target_open(pid, NULL);
+	struct error error;
+	bool absent;
+	struct runtime *runtime = target ? runtime_detect(target, &absent, &error) : NULL;
+	const char *unsampled = runtime && runtime->ops->unsampled ? runtime->ops->unsampled(runtime) : NULL;
+
+	if (unsampled)
+		set(finding, DOCTOR_DEGRADED, unsampled, runtime_unsampled_advice);
+	else
+		set(finding, DOCTOR_OK, "its objects are sampled", "");
+	runtime_free(runtime);
+	target_close(target);
+}
+
 static void check_target(int pid, struct doctor_finding *finding)
 {
 	struct error error;
@@ -131,8 +161,7 @@ static void check_target(int pid, struct doctor_finding *finding)
 	}
 	runtime = runtime_detect(target, &absent, &error);
 	if (runtime)
-		snprintf(finding->detail, sizeof(finding->detail), "process %d (%s): %s", pid, target->comm,
-			 runtime->version);
+		describe_runtime(runtime, target, finding);
 	else
 		set(finding, DOCTOR_MISSING, error.text,
 		    absent ? "observe a Go program, or load libgoalloc into this one" : "");
@@ -145,20 +174,24 @@ static const struct {
 	check_function *check;
 	bool of_target;
 } checks[] = {
-	{"kernel", check_kernel, false}, {"permission", check_permission, false}, {"lockdown", check_lockdown, false},
-	{"BPF", check_bpf, false},	 {"uprobe.multi", check_multi, false},	  {"target", check_target, true},
+	{"kernel", check_kernel, false},      {"permission", check_permission, false},
+	{"lockdown", check_lockdown, false},  {"BPF", check_bpf, false},
+	{"uprobe.multi", check_multi, false}, {"target", check_target, true},
+	{"sampling", check_sampling, true},
 };
 
 size_t doctor_examine(int pid, struct doctor_finding *findings)
 {
+	bool target_missing = !pid;
 	size_t count = 0;
 
 	_Static_assert(sizeof(checks) / sizeof(checks[0]) <= DOCTOR_FINDINGS_MAX, "room for all");
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		if (checks[i].of_target && !pid)
+		if (checks[i].of_target && target_missing)
 			continue;
 		findings[count] = (struct doctor_finding){.subject = checks[i].subject, .state = DOCTOR_OK};
 		checks[i].check(pid, &findings[count++]);
+		target_missing |= checks[i].of_target && findings[count - 1].state == DOCTOR_MISSING;
 	}
 	return count;
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "profile/estimates.h"
 #include "record/observed_rows.h"
+#include "record/phases.h"
 
 /* A sample: rows of one key, of several kinds of events, add up to it. */
 struct live_sample {
@@ -175,7 +176,7 @@ void live_add(struct live *live, struct observed *observed, const struct event_s
 {
 	struct profile *view = &live->view;
 	size_t first = view->sample_count;
-	struct profile_process *process;
+	struct profile_process process;
 	struct live_sample *sample;
 	struct live_rows *rows;
 
@@ -183,18 +184,22 @@ void live_add(struct live *live, struct observed *observed, const struct event_s
 		observed->live = memory_zeroed(1, sizeof(*observed->live));
 	rows = observed->live;
 	reserve(live, 0, 1);
-	process = &view->processes[view->process_count++];
-	profile_process_init(process, observed->target->pid);
-	observed_describe(observed, process,
+	profile_process_init(&process, observed->target->pid);
+	observed_describe(observed, &process,
 			  &observed->latest); /* first: the store is of just now, and update() takes time */
 	update(rows, observed, store);
 	reserve(live, HASH_COUNT(rows->samples) + 1, 0);
 	for (sample = rows->samples; sample; sample = sample->hh.next)
 		view->samples[view->sample_count++] = &sample->sample;
 	if (observed_is_calibrated(observed, &observed->latest))
-		estimates_calibrate(view, first, observed_samples_rate(observed), process->class_totals);
-	if (observed_rest(observed, process, &rows->rest.key, rows->rest.values))
+		estimates_calibrate(&view->samples[first], view->sample_count - first, observed_samples_rate(observed),
+				    &process);
+	if (observed_rest(observed, &process, &rows->rest.key, rows->rest.values))
 		view->samples[view->sample_count++] = &rows->rest;
+	if (observed_is_joined(observed, view))
+		phases_join(&view->processes[observed->process], &process);
+	else
+		view->processes[view->process_count++] = process;
 	add_collections(live, observed);
 }
 

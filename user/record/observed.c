@@ -11,6 +11,7 @@
 #include "profile/estimates.h"
 #include "record/live.h"
 #include "record/observed_rows.h"
+#include "record/phases.h"
 
 enum {
 	SNAPSHOT_TRIES = 400,
@@ -109,7 +110,7 @@ static int load_programs(struct collector *collector, struct runtime *runtime, c
 
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, struct error *error)
+			      bool from_first_instruction, struct observed *before, struct error *error)
 {
 	struct observed *observed = memory_zeroed(1, sizeof(*observed));
 	struct probe_set probes = {0};
@@ -138,6 +139,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		observed->start.taken = true;
 	} else {
 		adjust(observed, true);
+		if (before)
+			phases_hand_over(before, observed);
 		observed->sums->recording = 1;
 		unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, target) : 0;
 		snapshot_take(observed, &observed->start);
@@ -164,7 +167,12 @@ static void remember_row(void *context, const struct event_key *key, const struc
 
 static void remember_rows(struct observed *observed)
 {
+	const struct runtime_ops *ops = observed->runtime->ops;
+
 	address_space_update(observed->space);
+	if (!observed->elsewhere && ops->elsewhere)
+		observed->elsewhere =
+			profile_string(observed->profile, ops->elsewhere(observed->runtime, observed->target));
 	target_allow(observed->target);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, observed->slot, remember_row, observed);
@@ -209,30 +217,57 @@ static void settle_grows(struct observed *observed)
 			     observed->target->pid, observed->target->comm, (long long)unknown);
 }
 
-void observed_stop(struct observed *observed)
+void observed_read_end(struct observed *observed)
 {
-	if (!observed->target->exiting) {
-		target_find_thread(observed->target);
-		adjust(observed, false);
+	struct event_class_totals inside[SPAN_CLASSES], all[SPAN_CLASSES];
+
+	event_process_totals(observed->sums, false, inside);
+	event_process_totals(observed->sums, true, all);
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		observed->outside[class].objects = all[class].objects - inside[class].objects;
+		observed->outside[class].bytes = all[class].bytes - inside[class].bytes;
+		observed->outside[class].refills = all[class].refills - inside[class].refills;
+		observed->outside[class].central_grows = all[class].central_grows - inside[class].central_grows;
 	}
 	snapshot_take(observed, &observed->end);
+}
+
+void observed_stop(struct observed *observed)
+{
+	if (!observed->target->exiting)
+		target_find_thread(observed->target);
+	if (!observed->next) {
+		if (!observed->target->exiting)
+			adjust(observed, false);
+		observed_read_end(observed);
+	}
 	observed->sums->recording = 0;
 	settle_grows(observed);
 	remember_rows(observed);
 }
 
-bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap)
-{
-	const struct snapshot *from = &ended->end, *to = &begun->start;
+/* Samples that are to be calibrated, before they become one with others of the profile. */
+struct estimated {
+	struct profile_sample *samples, **list; /* list: filled in when all are there */
+	size_t count, capacity;
+};
 
-	*gap = (struct observed_gap){(double)(to->taken_ns - from->taken_ns) / 1e6, 0};
-	for (int class = 0; class < SPAN_CLASSES; class ++)
-		gap->objects += to->counters.classes[class].objects - from->counters.classes[class].objects;
-	return from->taken && to->taken;
+static void hold_sample(struct estimated *estimated, const struct profile_key *key, const int64_t values[VALUE_COUNT])
+{
+	struct profile_sample *sample;
+
+	if (estimated->count == estimated->capacity) {
+		estimated->capacity = estimated->capacity ? 2 * estimated->capacity : 64;
+		estimated->samples =
+			memory_resize(estimated->samples, estimated->capacity, sizeof(*estimated->samples));
+	}
+	sample = &estimated->samples[estimated->count++];
+	sample->key = *key;
+	memcpy(sample->values, values, sizeof(sample->values));
 }
 
 /* Adds the rows to the profile while other processes continue to fill the maps. */
-static void add_rows(struct observed *observed, const struct event_store *store)
+static void add_rows(struct observed *observed, const struct event_store *store, struct estimated *estimated)
 {
 	uint32_t *order = event_store_order(store);
 	int64_t values[VALUE_COUNT];
@@ -245,11 +280,35 @@ static void add_rows(struct observed *observed, const struct event_store *store)
 		observed_row_read(observed, store, &store->rows[order[i]], &row);
 		observed_row_values(&row, values);
 		key = observed_row_key(observed, &row);
-		profile_add(observed->profile, &key, values);
-		if (observed->rate <= 1) /* estimates are few, and must be calibrated first */
+		if (row.key.kind == EVENT_SAMPLE)
+			hold_sample(estimated, &key, values);
+		else
+			profile_add(observed->profile, &key, values);
+		if (observed->rate <= 1) /* estimates are few */
 			profile_drain(observed->profile);
 	}
 	free(order);
+}
+
+/*
+ * What the totals have besides: at rate 1 they are of the events between the edges of the recording, which are not quite
+ * the instants of the two snapshots; of a later phase they begin where the one before has ended.
+ */
+static int64_t outside_check(const struct observed *observed, int64_t recorded)
+{
+	struct event_class_totals inside[SPAN_CLASSES];
+	int64_t objects = 0;
+
+	if (observed->rate == 1) {
+		event_process_totals(observed->sums, false, inside);
+		for (int class = 0; class < SPAN_CLASSES; class ++)
+			objects += (int64_t)inside[class].objects;
+		return objects - recorded;
+	}
+	for (int class = 0; class < SPAN_CLASSES; class ++)
+		objects += observed->start.counters.classes[class].objects -
+			   observed_beginning(observed)->counters.classes[class].objects;
+	return objects;
 }
 
 /*
@@ -275,6 +334,7 @@ static void add_check(struct observed *observed, struct profile_process *process
 	process->check.objects = objects;
 	process->check.difference = recorded - objects;
 	process->check.bound = observed->start.bound + observed->end.bound;
+	process->check.outside = outside_check(observed, recorded);
 }
 
 void observed_detach(struct observed *observed)
@@ -294,69 +354,115 @@ static void release(struct observed *observed)
 	free(observed);
 }
 
-/* Adds the process as a recording at the sampler's rate would have it: its totals by class are those of the
- * counters. */
-static struct profile_process *add_beside(struct observed *observed, const struct profile_process *exact)
+/* The process as a recording at the sampler's rate would have it: its totals by class are those of the counters. */
+static struct profile_process beside_process(const struct observed *observed, const struct profile_process *exact)
 {
-	struct profile_process *process, copy = *exact;
+	struct profile_process process = *exact;
 
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		const struct heap_class *from = &observed->start.counters.classes[class];
 		const struct heap_class *to = &observed->end.counters.classes[class];
 
-		copy.class_totals[class][VALUE_OBJECTS] = to->objects - from->objects;
-		copy.class_totals[class][VALUE_BYTES] = to->bytes - from->bytes;
-		observed_forget_noscan(class, copy.class_totals[class]);
+		process.class_totals[class][VALUE_OBJECTS] = to->objects - from->objects;
+		process.class_totals[class][VALUE_BYTES] = to->bytes - from->bytes;
+		observed_forget_noscan(class, process.class_totals[class]);
 	}
-	process = profile_process_add(observed->profile, copy.pid);
-	*process = copy;
 	return process;
+}
+
+/* Warns of what its totals and rows lack. */
+static void tell_lacks(const struct observed *observed, const struct profile_process *process)
+{
+	struct profile *profile = observed->profile;
+
+	if (observed->elsewhere) {
+		profile->rows_least = true;
+		profile->totals_exact &= observed->rate > 1;
+		profile_warn(profile,
+			     "process %d (%s) has loaded %s, a Go plugin or library with an allocator of its own, "
+			     "which is not observed: what its code allocates is in no row",
+			     process->pid, process->comm, observed->elsewhere);
+	}
+	if (observed->end.taken)
+		return;
+	if (!observed->replaced && !observed->runtime->counters_unknown)
+		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
+			     process->pid, process->comm,
+			     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
+	if (observed->rate != 1)
+		profile->totals_exact = false;
+}
+
+/* All rows; those that are samples add up to the totals of `process`, if they can. */
+static void add_all_rows(struct observed *observed, const struct snapshot *end, const struct profile_process *process)
+{
+	struct profile *profile = observed->profile;
+	struct estimated estimated = {0};
+	int64_t values[VALUE_COUNT];
+	struct event_store store;
+	struct profile_key key;
+
+	collector_take(observed->collector, observed->slot, &store);
+	add_rows(observed, &store, &estimated);
+	event_store_free(&store);
+	estimated.list = memory_zeroed(estimated.count + 1, sizeof(*estimated.list));
+	for (size_t i = 0; i < estimated.count; i++)
+		estimated.list[i] = &estimated.samples[i];
+	if (observed_is_calibrated(observed, end))
+		estimates_calibrate(estimated.list, estimated.count, observed_samples_rate(observed), process);
+	for (size_t i = 0; i < estimated.count; i++)
+		profile_add(profile, &estimated.samples[i].key, estimated.samples[i].values);
+	if (observed_rest(observed, process, &key, values))
+		profile_add(profile, &key, values);
+	free(estimated.list);
+	free(estimated.samples);
+}
+
+/* The profile's entry of the process, which has all its phases. */
+static void add_process(struct observed *observed, const struct profile_process *process)
+{
+	struct profile *profile = observed->profile;
+
+	if (observed_is_joined(observed, profile)) {
+		phases_join(&profile->processes[observed->process], process);
+	} else {
+		observed->process = profile->process_count;
+		*profile_process_add(profile, process->pid) = *process;
+	}
+	if (observed->next)
+		observed->next->process = observed->process;
 }
 
 int observed_finish(struct observed *observed)
 {
 	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
+	struct profile_process process, beside, *sampled = &process;
 	struct profile *profile = observed->profile;
-	struct profile_process *process;
-	int64_t values[VALUE_COUNT];
-	struct event_store store;
-	struct profile_key key;
-	size_t first;
 	int error;
 
 	error = collector_collect(observed->collector, observed->slot);
-	process = profile_process_add(profile, observed->target->pid);
-	observed_describe(observed, process, end);
-	add_check(observed, process);
-	if (!observed->end.taken) {
-		if (!observed->replaced && !observed->runtime->counters_unknown)
-			profile_warn(profile,
-				     "process %d (%s) ended before its counters could be read: there is no check%s",
-				     observed->target->pid, observed->target->comm,
-				     observed->rate == 1 ? "" : ", and totals lack what no event had reported yet");
-		if (observed->rate != 1)
-			profile->totals_exact = false;
-	}
+	phases_settle(observed);
+	profile_process_init(&process, observed->target->pid);
+	observed_describe(observed, &process, end);
+	add_check(observed, &process);
+	tell_lacks(observed, &process);
 	if (error) {
-		process->lost_events = add_saturated(process->lost_events, 1); /* an unknown number, counted as one */
-		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process->pid,
-			     process->comm, strerror(-error));
+		process.lost_events = add_saturated(process.lost_events, 1); /* of which nobody knows how many */
+		profile_warn(profile, "the kernel did not give all rows of process %d (%s): %s", process.pid,
+			     process.comm, strerror(-error));
 	}
 	for (size_t i = 0; i < profile->call_count && i < EVENT_CALLS; i++)
 		profile->calls[i].calls = add_saturated(profile->calls[i].calls, (int64_t)observed->sums->calls[i]);
-	collector_take(observed->collector, observed->slot, &store);
-	first = profile->sample_count;
-	add_rows(observed, &store);
-	event_store_free(&store);
-	if (observed->runtime->beside_rate)
-		process = add_beside(observed, process);
-	if (observed_is_calibrated(observed, end))
-		estimates_calibrate(profile, first, observed_samples_rate(observed), process->class_totals);
-	if (observed_rest(observed, process, &key, values))
-		profile_add(profile, &key, values);
+	if (observed->runtime->beside_rate) {
+		beside = beside_process(observed, &process);
+		sampled = &beside;
+	}
+	add_all_rows(observed, end, sampled);
 	if (observed->runtime->ops->finish)
-		observed->runtime->ops->finish(observed->runtime, profile, process);
-
+		observed->runtime->ops->finish(observed->runtime, profile, sampled);
+	add_process(observed, &process);
+	if (sampled == &beside)
+		*profile_process_add(profile, beside.pid) = beside;
 	release(observed);
 	return error;
 }

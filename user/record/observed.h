@@ -34,19 +34,28 @@ struct observed {
 	volatile struct event_process *sums;
 	uint32_t slot;
 	int64_t rate;
-	bool replaced; /* the process has become another program (exec), so nothing can be read at the end */
-	bool mixed;    /* the process has other rows with another rate */
+	bool replaced;	       /* the process has become another program (exec), so nothing can be read at the end */
+	const char *elsewhere; /* file of another copy of the runtime that no probe observes; NULL: none was seen */
+	bool mixed;	       /* the process has other rows with another rate */
 	struct snapshot start, latest, end;
 	struct live_rows *live; /* live.h; NULL before the first view of it */
+	/* What events outside the recording had told when its end was read. */
+	struct event_class_totals outside[SPAN_CLASSES];
+	/* Of a recording in phases (phases.h): */
+	struct observed *next; /* the phase after this one; NULL: none */
+	bool continues;	       /* it is not the first phase: totals begin at `base`, not at `start` */
+	struct snapshot base;
+	size_t process; /* index of the process's entry in the profile, which the first phase makes */
 };
 
 /*
  * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
- * start at zero. Takes ownership of target and runtime, also on failure.
+ * start at zero. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
+ * target and runtime, also on failure.
  */
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, struct error *error);
+			      bool from_first_instruction, struct observed *before, struct error *error);
 
 /* Makes the requested changes in the process as soon as it is ready for them. */
 void observed_adjust(struct observed *observed);
@@ -54,17 +63,11 @@ void observed_adjust(struct observed *observed);
 /* Call while the process lives: reads what its rows will need, and its counters in case it is killed. */
 void observed_tick(struct observed *observed);
 
-/* Ends the recording of a process whose memory still exists. */
+/* Reads the counters at the end of the recording, while it still goes on. */
+void observed_read_end(struct observed *observed);
+
+/* Ends the recording of a process whose memory is still there; its counters are read unless that has been done. */
 void observed_stop(struct observed *observed);
-
-/* The time between two observations of the same process, and what it allocated meanwhile. */
-struct observed_gap {
-	double ms;
-	int64_t objects;
-};
-
-/* Returns false unless both instants are known. */
-bool observed_gap(const struct observed *ended, const struct observed *begun, struct observed_gap *gap);
 
 /* Removes the probes. Call after observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);

@@ -86,6 +86,16 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 	return key;
 }
 
+const struct snapshot *observed_beginning(const struct observed *observed)
+{
+	return observed->continues && observed->base.taken ? &observed->base : &observed->start;
+}
+
+bool observed_is_joined(const struct observed *observed, const struct profile *profile)
+{
+	return observed->continues && observed->process < profile->process_count;
+}
+
 /* At rate 0, if only events distinguish span classes: adds what they reported between the snapshots, and the tails. */
 static void add_told(const struct observed *observed, int class, const struct snapshot *end, int64_t *totals)
 {
@@ -137,7 +147,7 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t *totals = process->class_totals[class];
 		const struct event_class_totals *events = &inside[class];
-		const struct heap_class *from = &observed->start.counters.classes[class];
+		const struct heap_class *from = &observed_beginning(observed)->counters.classes[class];
 		const struct heap_class *to = &end->counters.classes[class];
 
 		if (every_object || !end->taken) {
@@ -190,10 +200,11 @@ void observed_describe(const struct observed *observed, struct profile_process *
 {
 	struct profile *profile = observed->profile;
 	struct runtime *runtime = observed->runtime;
+	const char *file = runtime->library ? runtime->library : observed->target->executable;
 
 	process->comm = profile_string(profile, observed->target->comm);
-	process->executable = profile_string(profile, observed->target->executable);
-	process->build_id = address_space_build_id(observed->space, observed->target->executable);
+	process->executable = profile_string(profile, file);
+	process->build_id = address_space_build_id(observed->space, file);
 	process->runtime = profile_string(profile, runtime->version);
 	if (runtime->ops->describe)
 		runtime->ops->describe(runtime, profile, process);

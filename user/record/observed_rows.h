@@ -27,6 +27,12 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 /* The rate in the keys of samples that are estimates. */
 int64_t observed_samples_rate(const struct observed *observed);
 
+/* The reading of the counters from which on the totals are. */
+const struct snapshot *observed_beginning(const struct observed *observed);
+
+/* Whether the totals are to be added to those of the phases before, whose process the profile has. */
+bool observed_is_joined(const struct observed *observed, const struct profile *profile);
+
 /* Names the process and adds up its totals from the start of its recording to `end`. */
 void observed_describe(const struct observed *observed, struct profile_process *process, const struct snapshot *end);
 

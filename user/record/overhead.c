@@ -12,8 +12,9 @@
 #include "target/procfs.h"
 
 enum {
-	LOOKS = 3,	 /* consecutive measurements */
-	MIN_HITS = 1000, /* per measurement; fewer have no noticeable cost */
+	LOOKS = 3,	  /* consecutive measurements */
+	LOOK_HITS = 1000, /* a measurement comes after so many hits, or */
+	LOOK_NS = 500 * 1000 * 1000,
 	CALIBRATION_HITS = 2000,
 };
 
@@ -107,19 +108,22 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		       double limit_percent, double *percent)
 {
 	struct overhead before = *overhead;
+	int64_t hits = work.hits - before.work.hits, now = clock_ns(CLOCK_MONOTONIC);
 	double used, waited, idle, cost;
 
+	if (hits < LOOK_HITS && now - before.wall_ns < LOOK_NS)
+		return false;
 	overhead->work = work;
 	overhead->cpu_ns = process_ns(overhead->pid);
-	overhead->wall_ns = clock_ns(CLOCK_MONOTONIC);
+	overhead->wall_ns = now;
 	overhead->waited_ns = -1;
 	used = (double)(overhead->cpu_ns - before.cpu_ns);
-	if (work.hits - before.work.hits < MIN_HITS || used <= 0) {
+	if (used <= 0) {
 		overhead->above = 0;
 		return false;
 	}
-	cost = bare_hit_ns(overhead, collector) * (hit_factor * (double)(work.hits - before.work.hits) +
-						   frame_factor * (double)(work.frames - before.work.frames));
+	cost = bare_hit_ns(overhead, collector) *
+	       (hit_factor * (double)hits + frame_factor * (double)(work.frames - before.work.frames));
 	*percent = fmin(100, 100 * cost / used);
 	if (*percent <= limit_percent) {
 		overhead->above = 0;

@@ -277,8 +277,9 @@ static void finish(struct reader *reader)
 	struct profile_process *process = reader->process;
 
 	if (reader->ended)
-		process->check = (struct profile_check){true, "goalloc counters", reader->counted,
-							process->totals[VALUE_OBJECTS] - reader->counted, 0};
+		process->check = (struct profile_check){
+			true, "goalloc counters", reader->counted, process->totals[VALUE_OBJECTS] - reader->counted, 0,
+			0};
 	else /* their number is unknown */
 		process->lost_events = add_saturated(process->lost_events, 1);
 	if (reader->space && process->executable)

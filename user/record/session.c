@@ -56,6 +56,7 @@ struct session {
 	int pidfd;	   /* of a process that we attached to */
 	int64_t coarsest;  /* coarsest rate that was in force in a process that has ended */
 	int64_t rate;	   /* the rate in force: that of the options, until the overhead limit led to a coarser one */
+	bool counted;	   /* rows have objects from before the change of rate */
 	struct live *live; /* what view() gets; NULL without */
 	int64_t next_view_ms, view_costs_ns[VIEWS_COMPARED]; /* CPU time of the last views */
 	uint64_t views;
@@ -110,10 +111,11 @@ static void discard(struct session *session, struct observed **slot)
 }
 
 /*
- * Observes a process if it has a known runtime. Returns 1 if it is observed, 0 if it has no runtime (yet), -1 if it has
- * one but cannot be observed; in the last two cases the error says why.
+ * Observes a process if it has a known runtime; `before` is the observation of it that this one continues, or NULL.
+ * Returns 1 if it is observed, 0 if it has no runtime (yet), -1 if it has one but cannot be observed; in the last two
+ * cases the error says why.
  */
-static int observe(struct session *session, int pid, bool from_first_instruction)
+static int observe(struct session *session, int pid, bool from_first_instruction, struct observed *before)
 {
 	struct target *target = target_open(pid, &session->error);
 	int64_t began = monotonic_ns();
@@ -141,8 +143,9 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 		target_close(target);
 		return -1;
 	}
-	session->observed[slot] = observed_new(session->collector, session->profile, session->images, target, runtime,
-					       (uint32_t)slot, session->rate, from_first_instruction, &session->error);
+	session->observed[slot] =
+		observed_new(session->collector, session->profile, session->images, target, runtime, (uint32_t)slot,
+			     session->rate, from_first_instruction, before, &session->error);
 	if (!session->observed[slot])
 		return -1;
 	session->observed_count++;
@@ -225,7 +228,7 @@ static bool is_wanted(const struct session *session, int pid)
 static bool on_image(void *context, int pid)
 {
 	struct session *session = context;
-	int observed = is_wanted(session, pid) ? observe(session, pid, true) : 1;
+	int observed = is_wanted(session, pid) ? observe(session, pid, true, NULL) : 1;
 
 	if (observed < 0)
 		miss(session, pid);
@@ -236,7 +239,7 @@ static void on_fork(void *context, int pid)
 {
 	struct session *session = context;
 
-	if (is_wanted(session, pid) && observe(session, pid, false) < 0)
+	if (is_wanted(session, pid) && observe(session, pid, false, NULL) < 0)
 		miss(session, pid);
 }
 
@@ -248,10 +251,34 @@ static void on_thread(void *context, int pid)
 		observed_adjust(*slot);
 }
 
+/* A process that has loaded a runtime (dlopen) after its libraries had been looked at. */
+static void miss_late(struct session *session, int pid)
+{
+	bool asked = !profile_process_find(session->profile, pid) && is_wanted(session, pid);
+	struct target *target = asked ? target_open(pid, NULL) : NULL;
+	struct runtime *runtime = NULL;
+	struct error error;
+	bool absent;
+
+	if (target)
+		runtime = runtime_detect(target, &absent, &error);
+	if (runtime && runtime->library) {
+		error_set(&session->error, STATUS_CANNOT_MEASURE,
+			  "the Go library %s was loaded when the process ran already; attach to it (-p) after that",
+			  runtime->library);
+		miss(session, pid);
+	}
+	runtime_free(runtime);
+	target_close(target);
+}
+
 static void on_exiting(void *context, int pid, int tid, bool killed)
 {
+	struct session *session = context;
 	struct observed **slot = slot_of(context, pid);
 
+	if (!slot)
+		miss_late(session, pid);
 	if (slot) {
 		(*slot)->target->tid = tid;
 		(*slot)->target->exiting = true;
@@ -288,7 +315,7 @@ static int attach_process(struct session *session, struct error *error)
 	if (session->pidfd < 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: %s", pid,
 				 errno == ESRCH ? "it has ended" : strerror(errno));
-	if (observe(session, pid, false) <= 0) {
+	if (observe(session, pid, false, NULL) <= 0) {
 		*error = session->error;
 		return -1;
 	}
@@ -307,7 +334,7 @@ static void follow_image(struct session *session)
 		return;
 	session->profile->totals_exact = false;
 	finish(session, slot, true);
-	if (observe(session, session->options->pid, false) <= 0)
+	if (observe(session, session->options->pid, false, NULL) <= 0)
 		profile_warn(session->profile, "process %d is not observed any more: %s", session->options->pid,
 			     session->error.text);
 	overhead_begin(&session->overhead, session->options->pid);
@@ -366,23 +393,14 @@ static int64_t coarser_rate(int64_t rate)
 	return rate < coarsest ? (rate << 3 < coarsest ? rate << 3 : coarsest) : 0;
 }
 
-static const struct observed *other_than(const struct session *session, const struct observed *observed)
-{
-	int i = 0;
-
-	while (!session->observed[i] || session->observed[i] == observed)
-		i++;
-	return session->observed[i];
-}
-
 /* Ends the recording of the process and begins another one at a coarser rate, into the same profile. */
 static void brake(struct session *session, double percent)
 {
 	struct observed **slot = slot_of(session, session->options->pid);
 	int64_t coarser = coarser_rate(session->rate);
 	double seconds = (double)(now_ms() - session->started_ms) / 1e3;
+	bool alone = session->options->enable_sampler;
 	struct observed *stopped;
-	struct observed_gap gap;
 
 	if (!slot || session->overhead.pid == 0)
 		return;
@@ -399,17 +417,21 @@ static void brake(struct session *session, double percent)
 		     "--max-overhead %g: the recording went on at --rate %lldk, with estimates",
 		     seconds, percent, session->options->max_overhead, (long long)coarser >> 10);
 	stopped = *slot;
-	observed_stop(stopped);
 	stopped->mixed = true;
 	session->rate = coarser;
-	if (observe(session, session->options->pid, false) <= 0)
-		profile_warn(session->profile, "attaching again failed: %s", session->error.text);
-	else if (observed_gap(stopped, other_than(session, stopped), &gap))
-		profile_warn(session->profile,
-			     "what was allocated in the %.0f ms between the two rates is missing: at "
-			     "most %lld objects",
-			     gap.ms, (long long)gap.objects);
-	session->profile->totals_exact = false;
+	/* The next phase attaches before the one before it ends, unless both would have turned the program's sampler on. */
+	if (alone)
+		observed_stop(stopped);
+	if (observe(session, session->options->pid, false, stopped) <= 0) {
+		stopped->next = NULL;
+		profile_warn(session->profile, "attaching again failed, so that the recording ended then: %s",
+			     session->error.text);
+	} else {
+		session->counted = stopped->rate > 0 && !stopped->runtime->unsampled;
+		session->profile->rows_least |= stopped->rate == 0 || stopped->next->runtime->unsampled;
+	}
+	if (!alone)
+		observed_stop(stopped);
 	finish(session, slot, false); /* last, because it takes a while */
 	overhead_begin(&session->overhead, session->options->pid);
 }
@@ -554,7 +576,7 @@ static bool some_are_sampled(const struct session *session)
 
 static void warn_unsampled(const struct session *session)
 {
-	static const char ways_out[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
+	const char *ways_out = runtime_unsampled_advice;
 
 	if (some_are_sampled(session)) {
 		profile_drop_unmeasured(session->profile); /* rows have refills: as estimates of objects they */
@@ -563,7 +585,12 @@ static void warn_unsampled(const struct session *session)
 			     "what they allocated is in the totals, not in the rows; %s",
 			     session->unsampled.why, session->unsampled.pid, session->unsampled.comm,
 			     session->unsampled.count, session->unsampled.count + session->sampled, ways_out);
-	} else if (session->unsampled.count)
+	} else if (session->unsampled.count && session->counted)
+		profile_warn(session->profile,
+			     "%s, so nothing samples its objects: rows have what was counted until the rate changed, "
+			     "and are lower bounds; %s",
+			     session->unsampled.why, ways_out);
+	else if (session->unsampled.count)
 		profile_warn(session->profile,
 			     "%s, so nothing samples its objects: rows count refills, which are not proportional to "
 			     "allocations; %s",
@@ -578,10 +605,10 @@ static void describe_rows(struct session *session, struct profile *profile)
 	uint32_t objects = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
 	uint32_t lacking = session->rows_unmeasured;
 
-	if (some_are_sampled(session))
+	if (some_are_sampled(session) || session->counted)
 		lacking &= ~objects;
 	profile->row_measured = (profile->rate == 0 ? costs : costs | objects) & ~lacking;
-	profile->rows_exact = profile->rate <= 1;
+	profile->rows_exact = profile->rate <= 1 && !profile->rows_least;
 }
 
 /*

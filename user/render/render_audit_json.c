@@ -138,7 +138,7 @@ static void write_head(struct json_writer *writer, const struct audit *audit)
 	json_write_bool(writer, "rows", profile->rows_exact);
 	json_write_object_end(writer);
 	json_write_newline(writer);
-	json_write_integer(writer, "rate", profile->rate);
+	json_write_value(writer, "rate", profile->rate); /* null where it is not known */
 	json_write_newline(writer);
 	json_write_object(writer, "totals");
 	write_numbers(writer, audit->totals);

@@ -256,6 +256,8 @@ static void print_row(const struct page *page, const struct audit_row *row)
 			      text_of("between %s and %s objects (95 %%)%s", terminal_number(low, row->objects_low),
 				      terminal_number(high, row->objects_high),
 				      row->tiny_unknown ? " + an unknown number of tiny ones" : ""));
+	else if (allocates && page->audit->profile->rows_least)
+		print_wrapped(page, INDENT, text_of("at least %s objects", terminal_number(low, row->objects_low)));
 	print_who(page, row);
 	print_what(page, row);
 	if (page->options->advice)
@@ -420,7 +422,12 @@ static void print_head(const struct page *page)
 	const struct profile *profile = audit->profile;
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
 
-	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
+	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED && audit->totals[VALUE_REFILLS] == VALUE_UNMEASURED)
+		print_wrapped(page, 0,
+			      text_of("about %s, objects not measured%s%s",
+				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), profile->target ? ": " : "",
+				      profile->target ? profile->target : ""));
+	else if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
 		print_wrapped(page, 0,
 			      text_of("%s refills, objects by line not measured%s%s",
 				      terminal_number(objects, audit->totals[VALUE_REFILLS]),
@@ -431,13 +438,20 @@ static void print_head(const struct page *page)
 				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
 				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), profile->target ? ": " : "",
 				      profile->target ? profile->target : ""));
+	else if (profile->rows_least)
+		print_wrapped(page, 0,
+			      text_of("at least %s objects, %s: the warnings say what is in no row%s%s",
+				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
+				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), profile->target ? ": " : "",
+				      profile->target ? profile->target : ""));
 	else
 		print_wrapped(page, 0,
-			      text_of("about %s objects, %s, sampled every %s%s%s",
+			      text_of("about %s objects, %s%s%s%s%s",
 				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
 				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-				      terminal_bytes(rate, profile->rate), profile->target ? ": " : "",
-				      profile->target ? profile->target : ""));
+				      profile->rate > 1 ? ", sampled every " : "",
+				      profile->rate > 1 ? terminal_bytes(rate, profile->rate) : "",
+				      profile->target ? ": " : "", profile->target ? profile->target : ""));
 }
 
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)

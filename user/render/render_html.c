@@ -62,7 +62,8 @@ static void write_recording(FILE *stream, const struct profile *profile)
 	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
 		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
 	snprintf(text, sizeof(text), "%s%.3g s, %s%s", start, (double)profile->duration_ns / 1e9,
-		 profile->rate == 0   ? "rate 0 (slow paths only, no sampling)"
+		 profile->rate < 0    ? "at a rate that the file does not say"
+		 : profile->rate == 0 ? "rate 0 (slow paths only, no sampling)"
 		 : profile->rate == 1 ? "rate 1 (every allocation)"
 				      : "one sample per ",
 		 profile->rate > 1 ? terminal_bytes(bytes, profile->rate) : "");

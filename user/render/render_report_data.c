@@ -139,6 +139,7 @@ static cJSON *json_check(const struct profile *profile)
 	json_add_integer(object, "objects", check.objects);
 	json_add_integer(object, "difference", check.difference);
 	json_add_integer(object, "bound", check.bound);
+	json_add_integer(object, "outside", check.outside);
 	return object;
 }
 
@@ -166,7 +167,8 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_document_begin(&document, stream, "escapement.report/2");
 	json_document_member(&document, "target", json_target(profile));
 	json_document_member(&document, "exact", exact);
-	json_document_member(&document, "rate", json_number(profile->rate));
+	json_document_member(&document, "rate",
+			     profile->rate == RATE_UNKNOWN ? cJSON_CreateNull() : json_number(profile->rate));
 	json_document_member(&document, "totals", totals);
 	if (report->selection.focus || report->selection.callers) {
 		cJSON *selection = json_object(), *selected = json_object();
@@ -321,8 +323,8 @@ void render_report_folded(FILE *stream, const struct report *report, const struc
 
 		if (row->values[report->sort] <= 0)
 			continue;
-		if (row->stack->truncated) {
-			fputs("(callers cut off)", stream);
+		if (profile_stack_is_rootless(row->stack)) {
+			fputs(profile_gap, stream);
 			first = false;
 		}
 		for (uint32_t d = row->stack->depth; d-- > 0;) {

@@ -83,18 +83,22 @@ static void print_recording(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
 	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char start[64] = "", rate[128], number[TERMINAL_NUMBER_SIZE];
+	char start[64] = "", duration[64] = "", rate[128], number[TERMINAL_NUMBER_SIZE];
 	struct tm utc;
 
 	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
 		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
-	if (profile->rate == 0)
+	if (profile->rate == RATE_UNKNOWN)
+		snprintf(rate, sizeof(rate), "at a rate that the file does not say");
+	else if (profile->rate == 0)
 		snprintf(rate, sizeof(rate), "rate 0 (slow paths only, no sampling)");
 	else if (profile->rate == 1)
 		snprintf(rate, sizeof(rate), "rate 1 (every allocation)");
 	else
 		snprintf(rate, sizeof(rate), "one sample per %s", terminal_bytes(number, profile->rate));
-	print_line(writer, "", "recorded", "%s%.3g s, %s", start, (double)profile->duration_ns / 1e9, rate);
+	if (profile->duration_ns > 0)
+		snprintf(duration, sizeof(duration), "%.3g s, ", (double)profile->duration_ns / 1e9);
+	print_line(writer, "", "recorded", "%s%s%s", start, duration, rate);
 }
 
 static void print_totals(const struct writer *writer)
@@ -113,8 +117,8 @@ static void print_totals(const struct writer *writer)
 	}
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
 		   report->profile->totals_exact ? "exact"
-		   : report->profile->rows_exact ? "incomplete"
-						 : "estimated");
+		   : report->totals_have_bounds	 ? "estimated"
+						 : "incomplete");
 	if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " objects (95 %% interval)",
 			   report->bounds.objects_low, report->bounds.objects_high);
@@ -161,6 +165,29 @@ static size_t cut_stacks(const struct profile *profile)
 	return count;
 }
 
+/* What is in the totals and, being of size classes that no sample was of, in no row. */
+static int64_t hidden_objects(const struct report *report)
+{
+	const struct profile *profile = report->profile;
+	int64_t in_rows = 0;
+
+	if (report->rows_exact || profile->rows_least || !(report->measured & 1u << VALUE_OBJECTS) ||
+	    !report->estimates->has_totals)
+		return 0;
+	for (size_t i = 0; i < profile->sample_count; i++)
+		in_rows = add_saturated(in_rows, profile->samples[i]->values[VALUE_OBJECTS]);
+	return report->totals[VALUE_OBJECTS] - in_rows;
+}
+
+/* What the totals have besides what was checked. */
+static const char *outside_text(char text[128], int64_t objects)
+{
+	*text = 0;
+	if (objects)
+		snprintf(text, 128, "; %" PRId64 " more came before or after the readings of these", objects);
+	return text;
+}
+
 static void print_trust(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
@@ -168,11 +195,21 @@ static void print_trust(const struct writer *writer)
 	int64_t events = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
 	struct profile_check check = profile_check(profile);
 	size_t cut = cut_stacks(profile);
+	int64_t hidden = hidden_objects(writer->report);
+	char outside[128];
 
 	print_line(writer, "", "rows",
 		   writer->report->rows_exact ? "exact"
+		   : profile->rows_least      ? "lower bounds: the warnings say what is in no row"
+		   : measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
+			   ? "estimates, as the file has them, without intervals"
 		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
-					      : "the allocator's costs; their objects were not measured");
+		   : writer->report->measured & 1u << VALUE_REFILLS
+			   ? "the allocator's costs; their objects were not measured"
+			   : "estimated; how many objects they are was not measured");
+	if (writer->report->totals[VALUE_OBJECTS] > 0 && hidden > writer->report->totals[VALUE_OBJECTS] / 100)
+		print_line(writer, "", "", "%" PRId64 " objects are in no row: no sample was of their size classes",
+			   hidden);
 	if (some_tiny_are_unknown(writer->report))
 		print_line(
 			writer, "", "",
@@ -180,8 +217,9 @@ static void print_trust(const struct writer *writer)
 			"number is unknown");
 	if (check.present)
 		print_line(writer, check.difference > check.bound || check.difference < -check.bound ? style->red : "",
-			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64,
-			   check.source ? check.source : "runtime", check.objects, check.difference, check.bound);
+			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64 "%s",
+			   check.source ? check.source : "runtime", check.objects, check.difference, check.bound,
+			   outside_text(outside, check.outside));
 	else
 		print_line(writer, "", "check", "none: nothing to compare the totals with");
 	if (events || stacks)
@@ -191,7 +229,7 @@ static void print_trust(const struct writer *writer)
 		print_line(writer, "", "lost", "nothing");
 	if (cut)
 		print_line(writer, style->yellow, "cut",
-			   "the callers of %zu of %zu samples: of each stack the innermost %d frames are kept", cut,
+			   "callers of %zu of %zu samples: of each stack %d frames are kept", cut,
 			   profile->sample_count, STACK_DEPTH_MAX);
 	for (size_t i = 0; i < profile->warning_count; i++)
 		print_line(writer, style->yellow, "warning", "%s", profile->warnings[i]);
@@ -218,7 +256,9 @@ static const char *interval(const struct report *report, const struct report_row
 	(void)report;
 	if (row->has_bounds)
 		snprintf(cell, CELL_SIZE, "%s..%s", terminal_number(low, row->bounds.objects_low),
-			 terminal_number(high, row->bounds.objects_high));
+			 row->bounds.objects_high == VALUE_UNMEASURED
+				 ? ""
+				 : terminal_number(high, row->bounds.objects_high));
 	else
 		strcpy(cell, "-");
 	return cell;

@@ -89,11 +89,11 @@ static void add_values(struct node *node, const int64_t values[VALUE_COUNT], boo
 
 static void add_row(struct tree *tree, const struct report_row *row, bool shown)
 {
-	static const struct profile_frame cut = {.function = "(callers cut off)"};
+	static const struct profile_frame cut = {.function = profile_gap};
 	const struct profile_stack *stack = row->stack;
 	struct node *node = &tree->root;
 
-	if (stack->truncated || !stack->depth) {
+	if (profile_stack_is_rootless(stack) || !stack->depth) {
 		static const struct profile_frame none = {.function = "(no stack)"};
 
 		node = child_of(tree, node, NULL, stack->depth ? &cut : &none, false);

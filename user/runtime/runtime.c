@@ -9,6 +9,8 @@ static struct runtime *(*const detectors[])(const struct target *, bool *, struc
 	runtime_go_detect,
 };
 
+const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
+
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
 {
 	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++) {
@@ -20,8 +22,8 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 			return runtime;
 	}
 	error_set(error, STATUS_CANNOT_MEASURE,
-		  "process %d (%s) has no probes: it is not a Go program and has not loaded libgoalloc", target->pid,
-		  target->comm);
+		  "process %d (%s) has no probes: it is no Go program and has no Go library or libgoalloc loaded",
+		  target->pid, target->comm);
 	return NULL;
 }
 

@@ -80,6 +80,13 @@ struct runtime_ops {
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
+	/* The file of a further copy of the runtime that the process has mapped, as it sees it, whose allocations no probe
+	 * tells; NULL if there is none. May be NULL. */
+	const char *(*elsewhere)(const struct runtime *runtime, const struct target *target);
+
+	/* Why nothing samples the process's objects as it is now; NULL where something does. May be NULL. */
+	const char *(*unsampled)(const struct runtime *runtime);
+
 	/* Describes the process by the program's file: its modules. May be NULL. */
 	void (*describe)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
 
@@ -101,6 +108,8 @@ struct runtime_ops {
 struct runtime {
 	const struct runtime_ops *ops;
 	char version[64]; /* "goalloc 1", "go1.24.4": for people */
+	const char
+		*library; /* the file that it is in, as the process sees it; NULL: the executable, or not to be told */
 	/* Why the process cannot be measured: its memory contains what no such runtime writes. The text names the field
 	 * and its value ("its libgoalloc description has ..."), and is empty if nothing was refused. Set by read() and
 	 * remember(); final. */
@@ -122,6 +131,9 @@ struct runtime {
 	/* set by the session for a process that it has observed from its first instruction */
 	bool counters_start_at_zero;
 };
+
+/* What to do where nothing samples: "use …". */
+extern const char runtime_unsampled_advice[];
 
 /*
  * Recognises the runtime of a process by its mapped files. NULL with *absent true: it has none (yet: the dynamic linker

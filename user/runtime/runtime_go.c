@@ -73,7 +73,8 @@ static const struct function_row {
 struct go {
 	struct runtime runtime;
 	struct go_binary *binary;
-	char *path; /* of the executable, openable by us */
+	char *path;   /* of the file that the runtime is in, openable by us */
+	char *mapped; /* the same as the process sees it */
 	uint64_t bias;
 	struct go_heap heap;
 	struct go_goroutines goroutines;
@@ -300,6 +301,15 @@ static void note_sampler_rate(struct go *go, const struct target *target)
 		go->runtime.rate = rate;
 }
 
+static const char *go_unsampled(const struct runtime *runtime)
+{
+	const struct go *go = (const struct go *)runtime;
+
+	if (!go->binary->memory_profiling)
+		return "Go's memory profiler is not linked into this program";
+	return go->sampler_rate == 0 ? "Go's memory profiler is turned off in this process" : NULL;
+}
+
 /* Sets the rate in force, which is the program's own, and what rows contain, which depends on who reports them. */
 static void set_sampling(struct go *go, unsigned when, int64_t rate)
 {
@@ -310,9 +320,7 @@ static void set_sampling(struct go *go, unsigned when, int64_t rate)
 	runtime->rows_unmeasured = 1u << VALUE_CENTRAL_GROWS;
 	if (when == AT_UNSAMPLED) {
 		runtime->rows_unmeasured |= objects;
-		runtime->unsampled = go->binary->memory_profiling
-					     ? "Go's memory profiler is turned off in this process"
-					     : "Go's memory profiler is not linked into this program";
+		runtime->unsampled = go_unsampled(runtime);
 		return;
 	}
 	go->sampled = true;
@@ -551,15 +559,22 @@ static const struct profile_stack *go_stack(struct runtime *runtime, struct addr
 					    struct profile *profile, const struct event_key *key,
 					    const struct event_stack *stack)
 {
+	static const struct profile_frame gap = {.function = profile_gap};
 	const struct profile_location *locations[EVENT_STACK_MAX];
+	bool truncated = stack && stack->truncated;
 	uint32_t depth = stack ? stack->depth : 0;
 
 	(void)runtime;
 	if (key->kind == EVENT_SAMPLE && !key->site)
 		return tiny_stack(profile);
-	for (uint32_t i = 0; i < depth; i++)
-		locations[i] = address_space_locate(space, stack->pcs[i], true);
-	return profile_stack(profile, locations, depth, stack && stack->truncated);
+	for (uint32_t i = 0; i < depth; i++) {
+		bool is_gap = stack->pcs[i] == EVENT_STACK_GAP;
+
+		truncated |= is_gap;
+		locations[i] = is_gap ? profile_location(profile, 0, NULL, &gap, 1)
+				      : address_space_locate(space, stack->pcs[i], true);
+	}
+	return profile_stack(profile, locations, depth, truncated);
 }
 
 /* Determines the class of a sample whose arguments could not be read: in Go 1.27 it is in the name of the copy of
@@ -660,13 +675,41 @@ static const char *go_type(struct runtime *runtime, struct profile *profile, con
 	return profile_string(profile, name);
 }
 
+static bool is_go_mapping(const struct target *target, const struct target_mapping *mapping)
+{
+	char *path;
+	bool is;
+
+	if (!mapping->inode || !mapping->executable)
+		return false;
+	path = target_file_path(target, mapping);
+	is = go_binary_has_note(path);
+	free(path);
+	return is;
+}
+
 static void go_free(struct runtime *runtime)
 {
 	struct go *go = (struct go *)runtime;
 
 	go_binary_unshare(go->binary);
+	free(go->mapped);
 	free(go->path);
 	free(go);
+}
+
+/* A plugin brings its own copy of the allocator's code, and so does another library. */
+static const char *go_elsewhere(const struct runtime *runtime, const struct target *target)
+{
+	const struct go *go = (const struct go *)runtime;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (strcmp(mapping->path, go->mapped) != 0 && is_go_mapping(target, mapping))
+			return mapping->path;
+	}
+	return NULL;
 }
 
 static const struct runtime_ops go_ops = {
@@ -674,6 +717,8 @@ static const struct runtime_ops go_ops = {
 	.probes = go_probes,
 	.read = go_read,
 	.came_fresh = go_came_fresh,
+	.elsewhere = go_elsewhere,
+	.unsampled = go_unsampled,
 	.adjust = go_adjust,
 	.stack = go_stack,
 	.estimate = go_estimate,
@@ -684,41 +729,64 @@ static const struct runtime_ops go_ops = {
 	.free = go_free,
 };
 
-static const struct target_mapping *executable_mapping(const struct target *target)
+static bool is_executable(const struct target *target, const struct target_mapping *mapping)
 {
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct target_mapping *mapping = &target->mappings[i];
+	return mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0;
+}
 
-		if (mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0)
-			return mapping;
-	}
+/* Opens the file of a mapping, if it is Go's. */
+static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping, char **path)
+{
+	struct go_binary *binary;
+
+	*path = target_file_path(target, mapping);
+	binary = go_binary_share(*path, NULL);
+	if (binary)
+		return binary;
+	free(*path);
+	*path = NULL;
 	return NULL;
+}
+
+/* The file that holds the runtime: the executable, else a library of -buildmode=c-shared. NULL if none does. */
+static struct go_binary *find_binary(const struct target *target, char **path, const struct target_mapping **where)
+{
+	struct go_binary *binary = NULL;
+
+	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
+		*where = &target->mappings[i];
+		if (is_executable(target, *where))
+			binary = open_mapping(target, *where, path);
+	}
+	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
+		*where = &target->mappings[i];
+		if (!is_executable(target, *where) && is_go_mapping(target, *where))
+			binary = open_mapping(target, *where, path);
+	}
+	return binary;
 }
 
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error)
 {
-	const struct target_mapping *mapping = executable_mapping(target);
+	const struct target_mapping *mapping;
 	const struct go_version *version;
 	struct go_binary *binary;
 	struct go *go;
 	char *path;
 
 	(void)error;
-	if (!mapping)
+	binary = find_binary(target, &path, &mapping);
+	if (!binary)
 		return NULL;
-	path = target_file_path(target, mapping);
-	binary = go_binary_share(path, NULL);
-	if (!binary) {
-		free(path);
-		return NULL;
-	}
 	*absent = false;
 	go = memory_zeroed(1, sizeof(*go));
 	go->runtime.ops = &go_ops;
 	snprintf(go->runtime.version, sizeof(go->runtime.version), "%s", binary->version_text);
 	go->binary = binary;
 	go->path = path;
-	go->bias = go_binary_bias(binary, target);
+	go->mapped = memory_text(mapping->path);
+	go->runtime.library = is_executable(target, mapping) ? NULL : go->mapped;
+	go->bias = go_binary_bias(binary, target, mapping->path);
 	version = go_code_confirm(binary, &go->heap_error);
 	go->heap_known = version != NULL;
 	if (version)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols/go_binary.h"
 #include "base/memory.h"
+#include "symbols/elf_file.h"
 
 #include <elf.h>
 #include <stdio.h>
@@ -171,7 +172,14 @@ bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *na
 
 /* ---- in a process ---- */
 
-uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target)
+bool go_binary_has_note(const char *path)
+{
+	uint64_t address, value;
+
+	return elf_note_find(path, "Go", NOTE_GO_BUILD_ID, &address, &value) == 1;
+}
+
+uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target, const char *path)
 {
 	if (!binary->image.position_independent)
 		return 0;
@@ -179,7 +187,7 @@ uint64_t go_binary_bias(const struct go_binary *binary, const struct target *tar
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 
-		if (mapping->inode && strcmp(mapping->path, target->executable) == 0 && mapping->offset == 0)
+		if (mapping->inode && strcmp(mapping->path, path) == 0 && mapping->offset == 0)
 			return mapping->start - binary->image.base;
 	}
 	return 0;

@@ -59,8 +59,11 @@ bool go_binary_setting(const struct go_binary *binary, const char *key, char *va
  */
 bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size);
 
-/* Returns the load bias of this binary, the executable of `target`, from its lowest mapping. Also 0 if the process does
- * not map it. */
-uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target);
+/* What the process added to the link-time addresses of this binary, which it maps from `path` (as it sees it): where the
+ * image's lowest mapping is. 0 too where the process does not map it. */
+uint64_t go_binary_bias(const struct go_binary *binary, const struct target *target, const char *path);
+
+/* Whether that file, openable by us, holds code of Go: it has the linker's note. Cheap, and true of plugins too. */
+bool go_binary_has_note(const char *path);
 
 #endif

@@ -19,9 +19,20 @@ func descend(depth int) int {
 	return descend(depth-1) + 1
 }
 
+//go:noinline
+func left() { descend(300) }
+
+//go:noinline
+func right() { descend(3000) }
+
+//go:noinline
+func beyond() { descend(30000) }
+
 func main() {
 	for i := 0; i < 50; i++ {
-		descend(300)
+		left()
+		right()
+		beyond()
 		descend(3)
 	}
 }

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""pprof files of other tools: what they do not say is not made up, and what cannot be read is called by its name."""
+import gzip
+import http.client
+import json
+
+import go_programs
+import harness
+import wire
+from harness import contains, same
+
+STRINGS, SAMPLE_TYPE, SAMPLE, LOCATION, FUNCTION, PERIOD_TYPE, PERIOD = 6, 1, 2, 4, 5, 11, 12
+
+
+def make(types, values, period=None):
+    """A profile with one sample of those values. Types: (name, unit)."""
+    strings = [""]
+
+    def text(value):
+        if value not in strings:
+            strings.append(value)
+        return strings.index(value)
+
+    def value_type(name, unit):
+        return wire.number(1, text(name)) + wire.number(2, text(unit))
+
+    out = b"".join(wire.nested(SAMPLE_TYPE, value_type(*pair)) for pair in types)
+    if period:
+        out += wire.nested(PERIOD_TYPE, value_type(*period[:2])) + wire.number(PERIOD, period[2])
+    out += wire.nested(FUNCTION, wire.number(1, 1) + wire.number(2, text("main.work")) + wire.number(4, text("main.go")))
+    out += wire.nested(LOCATION, wire.number(1, 1) + wire.nested(4, wire.number(1, 1) + wire.number(2, 7)))
+    out += wire.nested(SAMPLE, wire.number(1, 1) + b"".join(wire.number(2, value) for value in values))
+    return out + b"".join(wire.nested(STRINGS, string.encode()) for string in strings)
+
+
+def read(t, data, *options):
+    path = t.path("foreign.pb.gz")
+    path.write_bytes(gzip.compress(data))
+    return t.escapement("report", *options, path).stdout, json.loads(t.escapement("report", "--format", "json", path).stdout)
+
+
+def refused(t, data):
+    path = t.path("foreign.pb.gz")
+    path.write_bytes(data)
+    return " ".join(t.escapement("report", path, status=2).stderr.split())
+
+
+BOTH = [("alloc_objects", "count"), ("alloc_space", "bytes")]
+
+
+def test_a_period_that_is_not_said_is_not_a_rate_of_0(t):
+    for period in (None, ("cpu", "nanoseconds", 10000000)):
+        text, report = read(t, make(BOTH, [5, 640], period))
+        same((report["rate"], report["exact"]), (None, {"totals": False, "rows": False}))
+        same([(row["function"], row["objects"], row["bytes"]) for row in report["rows"]], [("main.work", 5, 640)])
+        contains(text, "at a rate that the file does not say")
+        contains(text, "estimates, as the file has them, without intervals")
+
+
+def test_bytes_alone_are_bytes_and_no_objects(t):
+    text, report = read(t, make([("alloc_space", "bytes")], [640], ("space", "bytes", 524288)))
+    same((report["rate"], report["totals"]["bytes"], report["totals"]["objects"]), (524288, 640, None))
+    same([(row["bytes"], row["objects"]) for row in report["rows"]], [(640, None)])
+    contains(text, "how many objects they are was not measured")
+    m2 = t.path("m.txt")
+    m2.write_text("main.go:7:3: &T{} escapes to heap\n")
+    audit = t.escapement("audit", "-e", m2, t.path("foreign.pb.gz")).stdout
+    contains(audit, "640B, objects not measured")
+    assert "refills" not in audit, audit
+
+
+def test_units_are_those_of_pprof(t):
+    for unit, factor in (("kilobytes", 1 << 10), ("kB", 1 << 10), ("megabytes", 1 << 20), ("GB", 1 << 30), ("b", 1)):
+        _, report = read(t, make([BOTH[0], ("alloc_space", unit)], [5, 3], ("space", "kilobytes", 512)))
+        same((report["rows"][0]["bytes"], report["rate"]), (3 * factor, 512 << 10), unit)
+    contains(refused(t, make([("alloc_space", "parsecs")], [3])), "neither alloc_objects nor alloc_space")
+
+
+def test_two_profiles_in_one_file_are_two(t):
+    """Also as `cat a.pb.gz b.pb.gz` makes them: gzip's members are one stream."""
+    one, other = make(BOTH, [5, 640]), make(BOTH, [7, 896])
+    for data in (one + other, gzip.compress(one) + gzip.compress(other)):
+        contains(refused(t, data), "it is two profiles, one behind the other")
+
+
+def test_heap_profiles_of_a_go_server_as_text_binary_and_difference(t):
+    """What net/http/pprof gives, asked for in each of its ways."""
+    server = t.start(go_programs.build(go_programs.versions()[-1], "plain", "jsonserver"), "serve")
+    address = server.stdout.readline().strip()
+
+    def fetch(path):
+        connection = http.client.HTTPConnection(address)
+        connection.request("GET", path)
+        body = connection.getresponse().read()
+        connection.close()
+        return body
+
+    contains(refused(t, fetch("/debug/pprof/heap?debug=1")), "is a heap profile as text: fetch it without ?debug=1")
+    for path in ("/debug/pprof/allocs", "/debug/pprof/heap", "/debug/pprof/allocs?seconds=1"):
+        t.path("go.pb.gz").write_bytes(fetch(path))
+        report = json.loads(t.escapement("report", "--format", "json", t.path("go.pb.gz")).stdout)
+        assert report["rate"] and report["exact"] == {"totals": False, "rows": False}, (path, report)
+
+
+harness.main()

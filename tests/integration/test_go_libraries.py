@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Go's runtime where it is not in the executable: in C programs with a library of -buildmode=c-shared, and in plugins."""
+import json
+import os
+import pathlib
+import shutil
+
+import go_programs
+import harness
+from harness import contains, same
+
+LIBRARY = """package main
+
+import "C"
+
+type node struct {
+	next  *node
+	words [5]int
+}
+
+var kept *node
+
+//go:noinline
+func grown(n int) *node { return &node{words: [5]int{n}} }
+
+//export Grow
+func Grow(n C.int) {
+	for i := 0; i < int(n); i++ {
+		kept = grown(i)
+	}
+}
+
+func main() {}
+"""
+
+HOST = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void Grow(int);
+
+int main(int argc, char **argv)
+{
+	char line[8];
+	void (*grow)(int) = LINKED;
+
+	if (!grow && !(grow = (void (*)(int))dlsym(dlopen(argv[1], RTLD_NOW), "Grow")))
+		return 1;
+	grow(1);
+	puts("ready");
+	fflush(stdout);
+	while (argc > 2 && fgets(line, sizeof(line), stdin))
+		grow(atoi(argv[2]));
+	if (argc <= 2)
+		grow(1000);
+	return 0;
+}
+"""
+
+PLUGIN = """package main
+
+type node struct {
+	next  *node
+	words [5]int
+}
+
+var kept *node
+
+func Grow(n int) {
+	for i := 0; i < n; i++ {
+		kept = &node{words: [5]int{i}}
+	}
+}
+"""
+
+LOADER = """package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"plugin"
+)
+
+func main() {
+	opened, err := plugin.Open(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	grow, _ := opened.Lookup("Grow")
+	fmt.Println("ready")
+	if len(os.Args) > 2 {
+		bufio.NewReader(os.Stdin).ReadString(10)
+	}
+	grow.(func(int))(1000)
+}
+"""
+
+
+def build(t, version, output, source, mode):
+    folder = t.path(output + ".d")
+    folder.mkdir()
+    (folder / "source.go").write_text(source)
+    go = harness.go_toolchain(version)
+    environment = dict(os.environ, CGO_ENABLED="1", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="off",
+                       GOCACHE=os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build")))
+    t.run(go, "build", f"-buildmode={mode}", "-o", t.path(output), ".", env=environment, cwd=folder)
+
+
+def build_host(t, version):
+    build(t, version, "libgrow.so", LIBRARY, "c-shared")
+    t.path("host.c").write_text(HOST)
+    t.run("gcc", "-DLINKED=Grow", "-o", t.path("linked"), t.path("host.c"), t.path("libgrow.so"), "-Wl,-rpath,$ORIGIN")
+    t.run("gcc", "-DLINKED=0", "-o", t.path("loading"), t.path("host.c"), "-ldl")
+
+
+def grown(report):
+    return sum(row["objects"] for row in report["rows"] if row["function"] == "main.grown")
+
+
+def test_a_c_program_with_a_go_library_is_observed(t):
+    harness.require_root()
+    for version in go_programs.versions():
+        shutil.rmtree(t.path("libgrow.so.d"), ignore_errors=True)
+        build_host(t, version)
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./linked")
+        report = t.json("report", "p.pb.gz")
+        same((grown(report), report["exact"]), (1001, {"totals": True, "rows": True}), version)
+        assert abs(report["check"]["difference"]) <= report["check"]["bound"], (version, report["check"])
+        same(report["target"]["processes"][0]["executable"], str(t.path("libgrow.so")), version)
+
+
+def test_a_process_that_has_loaded_a_go_library_is_attached_to(t):
+    harness.require_root()
+    build_host(t, go_programs.versions()[-1])
+    process = t.start("./loading", t.path("libgrow.so"), "500")
+    same(process.stdout.readline(), "ready\n")
+    contains(t.escapement("doctor", "-p", process.pid, status=None).stdout, f"in {t.path('libgrow.so')}")
+    recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "--max-overhead", "0", "-o", t.path("p.pb.gz"),
+                       "-p", process.pid)
+    while "attached" not in recorder.stderr.readline():
+        assert recorder.poll() is None, "record ended"
+    process.stdin.write("\n")
+    process.stdin.close()
+    recorder.communicate(timeout=60)
+    same(recorder.returncode, 0)
+    same(grown(t.json("report", "p.pb.gz")), 500)
+
+
+def test_a_go_library_that_is_loaded_on_the_way_is_named(t):
+    harness.require_root()
+    build_host(t, go_programs.versions()[-1])
+    done = t.escapement("record", "--rate", "1", "-o", "p.pb.gz", "--", "./loading", t.path("libgrow.so"), status=3)
+    contains(done.stderr, f"the Go library {t.path('libgrow.so')} was loaded when the process ran already")
+
+
+def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
+    """Its code has an allocator of its own. The heap's counters are the program's."""
+    harness.require_root()
+    version = go_programs.versions()[-1]
+    build(t, version, "grow.so", PLUGIN, "plugin")
+    build(t, version, "loader", LOADER, "exe")
+    for rate, status in (("1", 4), ("512k", 0)):
+        done = t.escapement("record", "--rate", rate, "-o", "p.pb.gz", "--", "./loader", t.path("grow.so"), status=status)
+        contains(done.stderr, f"has loaded {t.path('grow.so')}, a Go plugin")
+        report = t.json("report", "p.pb.gz")
+        same(report["exact"], {"totals": rate != "1", "rows": False}, f"rate {rate}")
+        same({row["objects_high"] for row in report["rows"] if row["objects"]} - {None}, set(), f"rate {rate}")
+    process = t.start("./loader", t.path("grow.so"), "wait")
+    same(process.stdout.readline(), "ready\n")
+    done = t.escapement("doctor", "--format", "json", "-p", process.pid, status=None)
+    found = {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
+    same(found["target"]["state"], "degraded")
+    contains(found["target"]["advice"], str(t.path("grow.so")))
+    same(found["sampling"]["state"], "degraded")
+    contains(found["sampling"]["advice"], "--max-overhead 0")
+
+
+harness.main()
