@@ -207,9 +207,8 @@ static const struct option_row rows[] = {
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
 	{0, NULL, NULL, NULL, NULL, "which rows", NULL},
 	{0, "verdict", "VERDICT", OPTION_STRINGS, &given.verdicts,
-	 "only rows of this verdict: escapes, contradicted, unannotated, not-covered, escapes-unseen or stack; may be "
-	 "given several times (default: text all that allocate, else all)",
-	 NULL},
+	 "only rows of this verdict; may be given several times (default: text all that allocate, else all)",
+	 audit_verdict_names},
 	{0, "min-objects", "N", OPTION_INTEGER, &given.min_objects, "only rows of at least N objects", NULL},
 	{0, "min-bytes", "SIZE", OPTION_BYTES, &given.min_bytes, "only rows of at least SIZE bytes", NULL},
 	{0, "package", "GLOB", OPTION_STRING, &given.package, "only rows in these packages", NULL},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "escape/escape_parser.h"
@@ -13,6 +15,10 @@
 #include "base/output.h"
 #include "render/render_escapes.h"
 
+enum { UNSET = -1, TERMINAL_ROWS = 100 };
+
+static const char *const grouping_names[] = {"position", "package", NULL};
+
 static struct {
 	const char *kinds, *directory, *diff, *old_directory;
 	const char *go, *save;
@@ -20,7 +26,9 @@ static struct {
 	struct option_list packages, functions, paths, flags;
 	struct escapes_style style;
 	struct gate_settings gate; /* settings of --diff; output and format are used without --diff too */
-} options = {.gate = {.noisy = -1, .what = "escapes"}};
+	int by;
+	int64_t top;
+} options = {.top = UNSET, .gate = {.noisy = -1, .what = "escapes"}};
 
 static const struct option_row rows[] = {
 	{0, NULL, NULL, 0, NULL, "what to show", NULL},
@@ -32,6 +40,10 @@ static const struct option_row rows[] = {
 	{0, "path", "GLOB", OPTION_STRINGS, &options.paths, "only in these files", NULL},
 	{0, "flow", NULL, OPTION_FLAG, &options.style.flows,
 	 "also print the compiler's complete explanations (of -m=2)", NULL},
+	{0, "by", "KEY", OPTION_CHOICE, &options.by, "one row a position, or what each package comes to, most first",
+	 grouping_names},
+	{0, "top", "N", OPTION_INTEGER, &options.top,
+	 "at most N rows; 0: all (default: 100 in text on a terminal, else all)", NULL},
 	{0, "counts", NULL, OPTION_FLAG, &options.style.tally, "only the number of each kind", NULL},
 	{0, NULL, NULL, 0, NULL, "comparison", NULL},
 	{0, "diff", "OLD", OPTION_STRING, &options.diff,
@@ -69,6 +81,7 @@ static const struct option_usage usage = {
 		       "explanations, -gcflags=-m=2. FILE is - for standard input.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt; escapement escapes m2.txt\n"
 		    "  go build -a -gcflags=-m ./... 2>&1 | escapement escapes --counts -\n"
+		    "  escapement escapes --by package --top 10 m2.txt\n"
 		    "  escapement escapes --flow --function 'main' m2.txt\n"
 		    "  cp m2.txt old.txt; escapement escapes --diff old.txt m2.txt\n"
 		    "  escapement escapes --build --save now.txt ./...\n"
@@ -87,8 +100,13 @@ static int show(const struct escape_output *output, const struct escape_filter *
 	if (output_open(&file, options.gate.output ? options.gate.output : "-", error))
 		return -1;
 	graph = escape_graph_new(output);
+	options.style.packages = options.by == 1;
+	if (options.top != UNSET)
+		options.style.most = (size_t)options.top;
+	else if (options.gate.format != GATE_JSON && isatty(fileno(file.stream)))
+		options.style.most = TERMINAL_ROWS;
 	if (options.gate.format == GATE_JSON)
-		render_escapes_json(file.stream, output, graph, filter);
+		render_escapes_json(file.stream, output, graph, filter, &options.style);
 	else
 		render_escapes_text(file.stream, output, graph, filter, &options.style);
 	escape_graph_free(graph);
@@ -143,6 +161,8 @@ static int check_operands(int count, struct error *error)
 		return error_set(error, STATUS_USAGE, "--go, --build-flag, --all and --save need --build");
 	if (!options.diff && (options.gate.advisory || options.gate.tolerances.count || options.gate.policy_path))
 		return error_set(error, STATUS_USAGE, "--advisory, --tolerance and --policy need --diff");
+	if (options.diff && (options.by || options.top != UNSET))
+		return error_set(error, STATUS_USAGE, "--by and --top do not go with --diff");
 	if (!options.diff && options.gate.format != GATE_TEXT && options.gate.format != GATE_JSON)
 		return error_set(error, STATUS_USAGE, "--format %s needs --diff",
 				 gate_format_names[options.gate.format]);

@@ -25,7 +25,8 @@ struct inputs {
 	struct escape_output *compiler;
 };
 
-static struct settings given = {.path = "escapement.pb.gz", .output = "report.html"};
+static const char by_default[] = "report.html";
+static struct settings given = {.path = "escapement.pb.gz", .output = by_default};
 
 static const struct option_row rows[] = {
 	{'e', "escape", "FILE", OPTION_STRING, &given.escape,
@@ -65,7 +66,7 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 		      *classes = report_new(inputs->profile, BY_SIZE_CLASS, sort, 0),
 		      *sites_before = inputs->before ? report_new(inputs->before, BY_SITE, sort, 0) : NULL;
 	struct escape_graph *graph = NULL;
-	struct audit *audit = NULL;
+	struct audit *audit = NULL, *audit_before = NULL;
 	struct output output;
 	int result = -1;
 
@@ -73,8 +74,11 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 		escape_name_functions(inputs->compiler, options.directory);
 		graph = escape_graph_new(inputs->compiler);
 		audit = audit_new(inputs->profile, inputs->compiler, &options);
+		if (inputs->before)
+			audit_before = audit_new(inputs->before, inputs->compiler, &options);
 	}
 	page.audit = audit;
+	page.audit_before = audit_before;
 	page.graph = graph;
 	page.sites = sites;
 	page.sites_before = sites_before;
@@ -84,6 +88,7 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 		result = output_commit(&output, error);
 	}
 	audit_free(audit);
+	audit_free(audit_before);
 	escape_graph_free(graph);
 	report_free(sites);
 	report_free(sites_before);
@@ -117,6 +122,7 @@ static int run(int argc, char **argv)
 	}
 	if (first < argc)
 		given.path = argv[first];
+	cli_say_replaced(given.output, by_default);
 	result = read_inputs(&given, &inputs, &error) || write_page(&given, &inputs, &error);
 	escape_free(inputs.compiler);
 	profile_free(inputs.before);

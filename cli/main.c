@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/printable.h"
@@ -67,6 +68,12 @@ int cli_fail(const struct error *error)
 {
 	cli_say("%s", error->text);
 	return error->status;
+}
+
+void cli_say_replaced(const char *output, const char *by_default)
+{
+	if (output == by_default && cli_verbosity >= 0 && access(output, F_OK) == 0)
+		cli_say("'%s' will be replaced; -o FILE writes elsewhere", output);
 }
 
 void cli_warn(const char *format, ...)

@@ -291,7 +291,7 @@ static void bash_script(const struct command *const *commands, size_t count)
 	printf("\tesac\n\tif [[ $COMP_CWORD -eq 2 && $word != -* && $subcommands ]]; then\n"
 	       "\t\tCOMPREPLY=($(compgen -W \"$subcommands\" -- \"$word\") $(compgen -f -- "
 	       "\"$word\"))\n\t\treturn\n\tfi\n"
-	       "\t[[ \" $subcommands \" == *\" ${COMP_WORDS[2]} \"* && $path != help ]] && path+=\" "
+	       "\t[[ ${COMP_WORDS[2]} && \" $subcommands\" == *\" ${COMP_WORDS[2]} \"* && $path != help ]] && path+=\" "
 	       "${COMP_WORDS[2]}\"\n"
 	       "\tcase \"$path $before\" in\n");
 	each_usage(commands, count, bash_values);
@@ -320,7 +320,7 @@ static void zsh_script(const struct command *const *commands, size_t count)
 	put_subcommands(commands, count);
 	printf("\tesac\n\tif (( CURRENT == 3 )) && [[ $words[3] != -* && -n $subcommands ]]; then\n"
 	       "\t\tcompadd -- ${=subcommands}\n\t\t[[ $path_ == help ]] && return\n\tfi\n"
-	       "\tif [[ \" $subcommands \" == *\" $words[3] \"* && $path_ != help ]]; then\n\t\tpath_+=\" $words[3]\"\n"
+	       "\tif [[ -n $words[3] && \" $subcommands\" == *\" $words[3] \"* && $path_ != help ]]; then\n\t\tpath_+=\" $words[3]\"\n"
 	       "\t\tshift words\n\t\t(( CURRENT-- ))\n\tfi\n"
 	       "\tshift words\n\t(( CURRENT-- ))\n\tcase $path_ in\n");
 	each_usage(commands, count, zsh_words);

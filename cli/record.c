@@ -48,8 +48,7 @@ static int run(int argc, char **argv)
 	if (output_check(output, &error))
 		return cli_fail(&error);
 	recording.survives_pipe = true; /* all further output goes to standard error */
-	if (output == by_default && cli_verbosity >= 0 && access(output, F_OK) == 0)
-		cli_say("'%s' will be replaced; -o FILE writes elsewhere", output);
+	cli_say_replaced(output, by_default);
 	writer = pprof_writer_new(output);
 	if (!output_is_direct(output)) { /* a pipe's reader could block the recording */
 		recording.sink = pprof_writer_add;

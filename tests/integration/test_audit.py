@@ -208,6 +208,13 @@ def test_other_formats_say_the_same(t):
     markdown = t.escapement(*audit, "markdown").stdout
     contains(markdown, "| 1000 | 8000 | escape/escape.go:6:6 | main.foo | moved to heap: x |")
     contains(markdown, r"make(\[\]int, 0, 4) escapes to heap")
+    document = t.json("audit", "--escape", output("1.24"), profile)
+    for verdict, count in document["verdicts"].items():
+        if count:
+            section = markdown[markdown.index(f"### {verdict}\n"):].partition("\n### ")[0]
+            contains(section, f": {count} row{'' if count == 1 else 's'}")
+            allocates = verdict not in ("escapes-unseen", "stack")
+            same(section.count("\n| ") - 1 if allocates else section.count("`--verdict"), count if allocates else 1, verdict)
 
 
 # SARIF 2.1.0: the objects that we write, with the properties that may and (True) must be there.

@@ -72,6 +72,30 @@ def test_filters_select_by_kind_package_function_and_path(t):
     harness.same(len(texts("--kind", "all")), len(texts()))
 
 
+def test_packages_are_summed_and_ranked_and_rows_limited(t):
+    # The oracle: lines of the output below each header, the repeated ones of -m=2 left out.
+    said, package = {}, None
+    for line in (OUTPUTS / "seeds.go1.24.m.txt").read_text().splitlines():
+        if line.startswith("# "):
+            package = line[2:]
+        elif re.search(r"(moved to heap: |escapes to heap)", line):
+            said[package] = said.get(package, 0) + 1
+    m1 = OUTPUTS / "seeds.go1.24.m.txt"
+    document = t.json("escapes", "--by", "package", "--kind", "heap", m1)
+    assert "annotations" not in document
+    harness.same({row["package"]: row["annotations"] for row in document["packages"]}, said)
+    totals = [row["annotations"] for row in document["packages"]]
+    harness.same(totals, sorted(totals, reverse=True))
+    harness.same(len(t.json("escapes", "--by", "package", "--top", "2", "--kind", "heap", m1)["packages"]), 2)
+    lines = t.escapement("escapes", "--by", "package", "--top", "2", m1).stdout.splitlines()
+    harness.same([line.split()[-1] for line in lines[1:3]], [row["package"] for row in document["packages"][:2]])
+    harness.same(lines[3], f"... {len(said) - 2} more packages; --top 0 shows all")
+    shown = t.escapement("escapes", "--top", "3", "-C", SEEDS, m1).stdout
+    harness.contains(shown, f"... {sum(said.values()) - 3} more; --top 0 shows all")
+    harness.same(len(t.json("escapes", "--top", "3", m1)["annotations"]), 3)
+    t.escapement("escapes", "--by", "package", "--diff", m1, m1, status=2)
+
+
 def test_flow_prints_the_compilers_explanation(t):
     text = t.escapement("escapes", "--flow", "--function", "foo", "--path", "escape/*", M2).stdout
     harness.contains(text, "flow: ~r0 = &x")

@@ -137,6 +137,14 @@ def test_a_comparison_has_the_numbers_of_both_profiles(t):
     same([(row["values"], row["before"]) for row in data["rows"]], [([40, 1920], [100, 4800])])
     same([sum(column) for column in data["leaves"]["values"]], [40, 1920])
     same([sum(column) for column in data["leaves"]["before"]], [107, 4870])
+    t.path("m2.txt").write_text("# example.org/program\n./main.go:5:6: &T{} escapes to heap\n./main.go:8:6: moved to heap: x\n")
+    t.escapement("html", "--diff", old, "--escape", "m2.txt", "-o", "audit.html", new)
+    data = page_data(t.path("audit.html").read_text())
+    same([(row["verdict"], row["values"][0], row.get("before", [None])[0]) for row in data["rows"]],
+         [("escapes", 40, 100), ("escapes-unseen", None, None)])
+    done = t.escapement("html", new)
+    same(done.stderr, "")
+    contains(t.escapement("html", new).stderr, "'report.html' will be replaced")
 
 
 def test_what_cannot_be_read_is_an_error_and_leaves_no_page(t):

@@ -384,6 +384,13 @@ static void add_warnings(struct join *join)
 	warn(audit, audit_stale(audit));
 }
 
+/* The join went by the runtime's names of types; readers get those of the source. */
+static void name_types(struct audit *audit)
+{
+	for (size_t i = 0; i < audit->row_count; i++)
+		audit->rows[i].type = profile_shown_type(audit->profile, audit->rows[i].type);
+}
+
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options)
 {
@@ -403,6 +410,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_unseen(&join);
 	finish_rows(&join);
 	add_warnings(&join);
+	name_types(audit);
 	audit_filter(audit, &everything, VALUE_BYTES);
 	audit_matcher_free(join.matcher);
 	audit_index_free(join.index);

@@ -3,7 +3,11 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
+#include "base/pointer_map.h"
 
 #define BIT(kind) (UINT32_C(1) << (kind))
 
@@ -74,4 +78,48 @@ int escape_kinds_parse(const char *text, uint32_t *kinds, struct error *error)
 		text += length;
 	} while (*text++);
 	return 0;
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct escape_package *x = a, *y = b;
+
+	if (x->total != y->total)
+		return x->total > y->total ? -1 : 1;
+	if (!x->name || !y->name)
+		return x->name ? -1 : y->name != NULL;
+	return strcmp(x->name, y->name);
+}
+
+struct escape_package *escape_packages(const struct escape_output *output, const struct escape_filter *filter,
+				       size_t *count)
+{
+	struct escape_package *packages = NULL;
+	struct pointer_map indices = {0};
+	size_t capacity = 0;
+
+	*count = 0;
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		const struct escape_annotation *annotation = &output->annotations[i];
+		static const char unnamed[] = "";
+		uint32_t *index;
+
+		if (!escape_filter_accepts(filter, annotation))
+			continue;
+		index = pointer_map_at(&indices, annotation->package ? annotation->package : unnamed);
+		if (*index == POINTER_MAP_NONE) {
+			if (*count == capacity) {
+				capacity = 2 * capacity + 16;
+				packages = memory_resize(packages, capacity, sizeof(*packages));
+			}
+			packages[*count] = (struct escape_package){.name = annotation->package};
+			*index = (uint32_t)(*count)++;
+		}
+		packages[*index].counts[annotation->kind]++;
+		packages[*index].total++;
+	}
+	pointer_map_free(&indices);
+	if (*count)
+		qsort(packages, *count, sizeof(*packages), most_first);
+	return packages;
 }

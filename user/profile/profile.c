@@ -25,6 +25,7 @@
 #include "base/memory.h"
 #include "base/printable.h"
 #include "base/string_table.h"
+#include "profile/type_name.h"
 
 struct mapping_entry {
 	UT_hash_handle hh;
@@ -137,6 +138,15 @@ static void *scratch(struct profile_storage *storage, size_t size)
 const char *profile_string(struct profile *profile, const char *text)
 {
 	return string_table_intern_printable(&profile->storage->strings, text);
+}
+
+const char *profile_shown_type(const struct profile *profile, const char *type)
+{
+	char text[1024];
+
+	if (!type || !type_name_for_people(type, text, sizeof(text)))
+		return type;
+	return profile_string((struct profile *)profile, text); /* changes what `storage` points to, not the profile */
 }
 
 const char *profile_format(struct profile *profile, const char *format, ...)

@@ -169,6 +169,9 @@ const char *profile_format(struct profile *profile, const char *format, ...) __a
 /* Joins the arguments by spaces, up to a kilobyte. */
 const char *profile_command(struct profile *profile, char *const *argv);
 
+/* A type of the profile as people write it (type_name.h). Interned here: not while another thread reads the profile. */
+const char *profile_shown_type(const struct profile *profile, const char *type); /* NULL gives NULL */
+
 /* Adds a warning, unless the profile has it already. */
 void profile_warn(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

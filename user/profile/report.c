@@ -106,7 +106,7 @@ static struct group *by_function(struct builder *builder, const struct profile_s
 
 static struct group *by_type(struct builder *builder, const struct profile_sample *sample, struct report_row *row)
 {
-	row->type = sample->key.type;
+	row->type = profile_shown_type(builder->report->profile, sample->key.type);
 	return find_group(builder, &row->type, sizeof(row->type), row);
 }
 

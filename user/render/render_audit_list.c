@@ -46,43 +46,70 @@ static void put_markdown_row(const struct audit_row *row, FILE *stream)
 	fputs(" |\n", stream);
 }
 
-void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
+/* What the rows of a verdict come to, and what it means. */
+static void put_markdown_section(const struct audit *audit, int verdict, FILE *stream)
 {
-	unsigned verdicts = options->verdicts ? options->verdicts : 1U << AUDIT_ESCAPES | 1U << AUDIT_CONTRADICTED;
-	enum audit_verdict section = AUDIT_VERDICT_COUNT;
-	size_t written = 0, left_out = 0;
+	const struct audit_sum *sum = &audit->sums[verdict];
+	int64_t bytes = sum->values[VALUE_BYTES], all = audit->totals[VALUE_BYTES];
 
-	fprintf(stream, "## Heap allocations and escape analysis\n\n");
-	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
-		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->verdicts[i], audit_verdict_name(i));
-	fputs("\n", stream);
+	fprintf(stream, "\n### %s\n\n%s: %" PRIu64 " row%s", audit_verdict_name(verdict),
+		audit_verdicts[verdict].meaning, audit->verdicts[verdict], audit->verdicts[verdict] == 1 ? "" : "s");
+	if (audit_verdict_allocates(verdict) && sum->rows && bytes != VALUE_UNMEASURED && all > 0)
+		fprintf(stream, ", %.1f %% of the bytes", 100 * (double)bytes / (double)all);
+	fputs(".\n", stream);
+}
+
+/* The rows of a verdict as a table, as far as they fit; how many do not. */
+static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *written, FILE *stream)
+{
+	size_t left_out = 0;
+	bool begun = false;
+
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 		char *text = NULL;
 		size_t length = 0;
 		FILE *memory;
 
-		if (!(verdicts & 1U << row->verdict))
+		if ((int)row->verdict != verdict)
 			continue;
 		memory = open_memstream(&text, &length);
 		if (!memory)
 			memory_out();
-		if (section != row->verdict)
-			fprintf(memory,
-				"\n### %s\n\n| objects | bytes | site | function | compiler |\n"
-				"|---:|---:|---|---|---|\n",
-				audit_verdict_name(row->verdict));
+		if (!begun)
+			fputs("\n| objects | bytes | site | function | compiler |\n|---:|---:|---|---|---|\n", memory);
 		put_markdown_row(row, memory);
 		if (fclose(memory))
 			memory_out();
-		if (left_out || written + length > MARKDOWN_MAX) {
+		if (left_out || *written + length > MARKDOWN_MAX) {
 			left_out++;
 		} else {
-			section = row->verdict;
-			written += length;
+			begun = true;
+			*written += length;
 			fwrite(text, 1, length, stream);
 		}
 		free(text);
+	}
+	return left_out;
+}
+
+/* All verdicts, each with its rows; those that do not allocate, of which there may be thousands, only if asked for. */
+void render_audit_markdown(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
+{
+	size_t written = 0, left_out = 0;
+
+	fprintf(stream, "## Heap allocations and escape analysis\n\n");
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
+		fprintf(stream, "%s%" PRIu64 " %s", i ? ", " : "", audit->verdicts[i], audit_verdict_name(i));
+	fputs("\n", stream);
+	for (int verdict = 0; verdict < AUDIT_VERDICT_COUNT; verdict++) {
+		if (options->verdicts ? !(options->verdicts & 1U << verdict) : !audit->verdicts[verdict])
+			continue;
+		put_markdown_section(audit, verdict, stream);
+		if (options->verdicts || audit_verdict_allocates(verdict))
+			left_out += put_markdown_rows(audit, verdict, &written, stream);
+		else
+			fprintf(stream, "`--verdict %s` lists them.\n", audit_verdict_name(verdict));
 	}
 	if (left_out)
 		fprintf(stream, "\n%zu more rows do not fit here.\n", left_out);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/printable.h"
 #include "profile/report.h"
+#include "audit/audit_place.h"
 #include "render/render_audit.h"
 #include "text/terminal.h"
 #include "text/wrap.h"
@@ -86,8 +87,11 @@ static bool is_at_owner(const struct audit_row *row)
 
 static char *place_text(const struct audit_row *row)
 {
+	uint32_t line, column;
+	const char *file = audit_place(row, &line, &column);
+
 	return is_at_owner(row) ? position_text(row->owner->file, row->owner->line, 0)
-				: position_text(row->file, row->site.line, row->site.column);
+				: position_text(file, line, column);
 }
 
 static void print_values(const struct page *page, const int64_t values[VALUE_COUNT])
@@ -121,6 +125,19 @@ static const char *short_call(const char *call)
 	return strncmp(call, "runtime.", 8) == 0 ? call + 8 : call;
 }
 
+/* What the site calls, and where that is if the row is shown at a line that it was inlined into. */
+static void print_call(const struct page *page, const struct audit_row *row, const char *function)
+{
+	uint32_t line;
+	bool elsewhere = audit_place(row, &line, NULL) != row->file || line != row->site.line;
+	char *site = position_text(row->file, row->site.line, row->site.column);
+
+	print_wrapped(page, INDENT,
+		      text_of("%s, %s%s%s%s%s", function, short_call(row->runtime_call), row->type ? " of " : "",
+			      row->type ? row->type : "", elsewhere ? ", at " : "", elsewhere ? site : ""));
+	free(site);
+}
+
 /* Prints the function, what it calls, and where it was inlined. */
 static void print_who(const struct page *page, const struct audit_row *row)
 {
@@ -139,9 +156,7 @@ static void print_who(const struct page *page, const struct audit_row *row)
 	else if (row->callee)
 		print_wrapped(page, INDENT, text_of("%s, via %s", function, row->callee));
 	else if (row->runtime_call)
-		print_wrapped(page, INDENT,
-			      text_of("%s, %s%s%s", function, short_call(row->runtime_call), row->type ? " of " : "",
-				      row->type ? row->type : ""));
+		print_call(page, row, function);
 	else if (*function)
 		print_wrapped(page, INDENT, text_of("%s", function));
 	if (!row->inlined_count)

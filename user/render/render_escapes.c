@@ -131,6 +131,55 @@ static void print_unrecognized(FILE *stream, const struct escape_output *output)
 			output->unrecognized_count - UNRECOGNIZED_SHOWN);
 }
 
+/* A column for each kind that there is. */
+static void print_packages(FILE *stream, const struct escape_output *output, const struct escape_filter *filter,
+			   size_t most)
+{
+	struct table_column columns[ESCAPE_KIND_COUNT + 2];
+	const char *cells[ESCAPE_KIND_COUNT + 2];
+	char numbers[ESCAPE_KIND_COUNT + 1][24];
+	uint64_t sums[ESCAPE_KIND_COUNT] = {0};
+	size_t count, used = 0, shown;
+	struct escape_package *packages = escape_packages(output, filter, &count);
+	struct table *table;
+
+	for (size_t i = 0; i < count; i++) {
+		for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++)
+			sums[kind] += packages[i].counts[kind];
+	}
+	columns[used++] = (struct table_column){"ALL", COLUMN_NUMBER};
+	for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {
+		if (sums[kind])
+			columns[used++] =
+				(struct table_column){escape_kind_name((enum escape_kind)kind), COLUMN_NUMBER};
+	}
+	columns[used++] = (struct table_column){"PACKAGE", COLUMN_WRAP};
+	table = table_new(stream, columns, used);
+	shown = most && most < count ? most : count;
+	for (size_t i = 0; i < shown; i++) {
+		size_t cell = 0;
+
+		snprintf(numbers[cell], sizeof(numbers[cell]), "%" PRIu64, packages[i].total);
+		cells[cell] = numbers[cell];
+		cell++;
+		for (int kind = 0; kind < ESCAPE_KIND_COUNT; kind++) {
+			if (!sums[kind])
+				continue;
+			snprintf(numbers[cell], sizeof(numbers[cell]), "%" PRIu64, packages[i].counts[kind]);
+			cells[cell] = numbers[cell];
+			cell++;
+		}
+		cells[cell] = packages[i].name ? packages[i].name : "(not named)";
+		table_add(table, cells);
+	}
+	if (!count)
+		fputs("no annotation matches\n", stream);
+	table_print(table);
+	if (shown < count)
+		fprintf(stream, "... %zu more packages; --top 0 shows all\n", count - shown);
+	free(packages);
+}
+
 void render_escapes_text(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
 			 const struct escape_filter *filter, const struct escapes_style *style)
 {
@@ -139,7 +188,7 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 	struct escape_filter every_kind = *filter;
 	uint64_t counts[ESCAPE_KIND_COUNT] = {0};
 	struct table *table = table_new(stream, columns, 3);
-	size_t rows = 0;
+	size_t rows = 0, left_out = 0;
 
 	every_kind.kinds = ESCAPE_KINDS_ALL;
 	for (size_t i = 0; i < output->annotation_count; i++) {
@@ -150,12 +199,22 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 		counts[annotation->kind]++;
 		if (style->tally || !escape_filter_accepts(filter, annotation))
 			continue;
+		if (style->packages)
+			continue;
+		if (style->most && rows == style->most) {
+			left_out++;
+			continue;
+		}
 		add_annotation(table, graph, annotation, style->flows);
 		rows++;
 	}
-	if (!style->tally && !rows)
+	if (!style->tally && !style->packages && !rows)
 		fputs("no annotation matches\n", stream);
 	table_print(table);
+	if (style->packages)
+		print_packages(stream, output, filter, style->most);
+	if (left_out)
+		fprintf(stream, "... %zu more; --top 0 shows all, --by package sums them\n", left_out);
 	fputs(style->tally ? "" : "\n", stream);
 	print_counts(stream, counts);
 	print_unrecognized(stream, output);
@@ -238,26 +297,52 @@ static void write_unrecognized(struct json_writer *writer, const struct escape_o
 	json_write_array_end(writer);
 }
 
+static void write_packages(struct json_writer *writer, const struct escape_output *output,
+			   const struct escape_filter *filter, size_t most)
+{
+	size_t count;
+	struct escape_package *packages = escape_packages(output, filter, &count);
+
+	json_write_array(writer, "packages");
+	for (size_t i = 0; i < count && (!most || i < most); i++) {
+		json_write_newline(writer);
+		json_write_object(writer, NULL);
+		json_write_text(writer, "package", packages[i].name);
+		json_write_integer(writer, "annotations", (int64_t)packages[i].total);
+		write_counts(writer, packages[i].counts);
+		json_write_object_end(writer);
+	}
+	json_write_array_end(writer);
+	free(packages);
+}
+
 void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
-			 const struct escape_filter *filter)
+			 const struct escape_filter *filter, const struct escapes_style *style)
 {
 	uint64_t counts[ESCAPE_KIND_COUNT] = {0};
 	struct json_writer writer;
+	size_t rows = 0;
 
 	json_writer_begin(&writer, stream);
 	json_write_object(&writer, NULL);
 	json_write_text(&writer, "schema", "escapement.escapes/1");
-	json_write_array(&writer, "annotations");
+	if (style->packages)
+		write_packages(&writer, output, filter, style->most);
+	else
+		json_write_array(&writer, "annotations");
 	for (size_t i = 0; i < output->annotation_count; i++) {
 		if (!escape_filter_accepts(filter, &output->annotations[i]))
 			continue;
 		counts[output->annotations[i].kind]++;
+		if (style->packages || (style->most && rows++ >= style->most))
+			continue;
 		json_write_newline(&writer);
 		json_write_object(&writer, NULL);
 		render_annotation(&writer, &output->annotations[i], graph);
 		json_write_object_end(&writer);
 	}
-	json_write_array_end(&writer);
+	if (!style->packages)
+		json_write_array_end(&writer);
 	write_counts(&writer, counts);
 	write_unrecognized(&writer, output);
 	json_write_object_end(&writer);

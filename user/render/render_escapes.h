@@ -15,16 +15,19 @@
 struct escapes_style {
 	/* the compiler's complete explanation below each annotation, and those of the functions it calls */
 	bool flows;
-	bool tally; /* counts only */
+	bool tally;    /* counts only */
+	bool packages; /* what each package's annotations come to, and not the annotations */
+	size_t most;   /* rows; 0: all */
 };
 
 /* Prints a table of the annotations that the filter accepts, then counts, then what was not recognised. */
 void render_escapes_text(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
 			 const struct escape_filter *filter, const struct escapes_style *style);
 
-/* Writes one document with the schema escapement.escapes/1. Its counts are those of its annotations. */
+/* Writes one document with the schema escapement.escapes/1: annotations, or packages. Its counts are those of the
+ * annotations that the filter accepts. */
 void render_escapes_json(FILE *stream, const struct escape_output *output, const struct escape_graph *graph,
-			 const struct escape_filter *filter);
+			 const struct escape_filter *filter, const struct escapes_style *style);
 
 /* Prints what is new, gone and changed, then one line of totals. The schema is escapement.escapes-diff/1. */
 void render_escapes_diff_text(FILE *stream, const struct escape_diff *diff, const struct escape_graph *before,

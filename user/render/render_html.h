@@ -35,6 +35,7 @@ struct render_html_page {
 	const struct profile *profile;
 	const struct profile *before;	   /* the older profile that this one is compared with; NULL: none */
 	const struct audit *audit;	   /* NULL if there is no compiler output: then the rows are those of `sites` */
+	const struct audit *audit_before;  /* of `before` and the same compiler output; NULL without either */
 	const struct escape_graph *graph;  /* of the audit's compiler output */
 	const struct report *sites;	   /* the profile by site, all rows */
 	const struct report *sites_before; /* the older profile by site; NULL: none */

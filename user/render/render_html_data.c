@@ -202,24 +202,73 @@ static const struct report_row **sites_before(const struct render_html_page *pag
 	return sites;
 }
 
-/* Returns what a site of the report allocated in the older profile; NULL if there is none. */
-static const int64_t *values_before(const struct render_html_page *page, const struct report_row **sites,
+/* Both audits are of one compiler output, so that an annotation is one pointer; names are of two profiles. */
+static int by_allocation(const void *a, const void *b)
+{
+	const struct audit_row *x = *(const struct audit_row *const *)a, *y = *(const struct audit_row *const *)b;
+	const struct escape_annotation *said_x = x->annotation_count ? x->annotations[0] : NULL;
+	const struct escape_annotation *said_y = y->annotation_count ? y->annotations[0] : NULL;
+	int order = compare_texts(x->site.function, y->site.function);
+
+	order = order ? order : compare_texts(x->site.file, y->site.file);
+	order = order ? order : (x->site.line > y->site.line) - (x->site.line < y->site.line);
+	order = order ? order
+		      : compare_texts(x->owner ? x->owner->function : NULL, y->owner ? y->owner->function : NULL);
+	order = order ? order : (x->owner && y->owner ? (int)x->owner->line - (int)y->owner->line : 0);
+	order = order ? order : compare_texts(x->via, y->via);
+	order = order ? order : compare_texts(x->runtime_call, y->runtime_call);
+	order = order ? order : compare_texts(x->type, y->type);
+	return order ? order : (said_x > said_y) - (said_x < said_y);
+}
+
+/* The rows of the older profile's audit that allocate, sorted; NULL if there is none. The caller frees the list. */
+static const struct audit_row **audit_before(const struct render_html_page *page, size_t *count)
+{
+	const struct audit *audit = page->audit_before;
+	const struct audit_row **rows;
+
+	*count = 0;
+	if (!audit)
+		return NULL;
+	rows = memory_zeroed(audit->row_count + 1, sizeof(*rows));
+	for (size_t i = 0; i < audit->row_count; i++) {
+		if (audit_verdict_allocates(audit->rows[i].verdict))
+			rows[(*count)++] = &audit->rows[i];
+	}
+	qsort(rows, *count, sizeof(*rows), by_allocation);
+	return rows;
+}
+
+/* What the rows of the page are compared with; all NULL without an older profile. */
+struct older {
+	const struct report_row **sites;
+	const struct audit_row **rows;
+	size_t row_count;
+};
+
+/* What a row allocated in the older profile; NULL if there is none to compare with. */
+static const int64_t *values_before(const struct render_html_page *page, const struct older *older,
 				    const struct page_row *row)
 {
 	static const int64_t none[VALUE_COUNT];
-	const struct report_row **found;
+	const struct report_row **site;
+	const struct audit_row **found;
 
-	if (!sites || !row->site)
+	if (row->audit && older->rows && audit_verdict_allocates(row->audit->verdict)) {
+		found = bsearch(&row->audit, older->rows, older->row_count, sizeof(*older->rows), by_allocation);
+		return found ? (*found)->values : none;
+	}
+	if (!older->sites || !row->site)
 		return NULL;
-	found = bsearch(&row->site, sites, page->sites_before->row_count, sizeof(*sites), by_site);
-	return found ? (*found)->values : none;
+	site = bsearch(&row->site, older->sites, page->sites_before->row_count, sizeof(*older->sites), by_site);
+	return site ? (*site)->values : none;
 }
 
 static void write_row(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree,
-		      const struct report_row **sites, size_t at)
+		      const struct older *older, size_t at)
 {
 	const struct page_row row = row_at(page, at);
-	const int64_t *before = values_before(page, sites, &row);
+	const int64_t *before = values_before(page, older, &row);
 	char id[32];
 
 	snprintf(id, sizeof(id), "row-%zu", at + 1);
@@ -244,13 +293,15 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 
 static void write_rows(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree)
 {
-	const struct report_row **sites = sites_before(page);
+	struct older older = {.sites = sites_before(page)};
 
+	older.rows = audit_before(page, &older.row_count);
 	json_write_array(writer, "rows");
 	for (size_t i = 0; i < row_count(page); i++)
-		write_row(writer, page, tree, sites, i);
+		write_row(writer, page, tree, &older, i);
 	json_write_array_end(writer);
-	free(sites);
+	free(older.sites);
+	free(older.rows);
 }
 
 static void write_verdicts(struct json_writer *writer, const struct audit *audit)

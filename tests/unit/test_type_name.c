@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "profile/profile.h"
+#include "profile/type_name.h"
+
+static void names_of_the_runtime_become_those_of_the_source(void **state)
+{
+	static const struct {
+		const char *type, *shown;
+	} cases[] = {
+		{"runtime.stringInterfacePtr", "string"},
+		{"runtime.uint64InterfacePtr", "uint64"},
+		{"main.Node[go.shape.int]", "main.Node[int]"},
+		{"main.Node[go.shape.int_0]", "main.Node[int]"},
+		{"main.Pair[go.shape.string_0,go.shape.[]uint8_1]", "main.Pair[string,[]uint8]"},
+		{"*main.Node[go.shape.struct { X_1 int }]", "*main.Node[struct { X_1 int }]"},
+		{"go.shape.7ef79b81c1f0a77a2e3b8d5d9c0b7ef79b81c1f0a77a2e3b8d5d9c0b7ef79b81", "..."},
+		{"[]go.shape.7ef79b81c1f0a77a2e3b8d5d9c0b7ef79b81_0", "[]..."},
+	};
+	static const char *const same[] = {"string", "main.T", "map[string]int", "runtime.mspan", "main.shape_0", ""};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(type_name_for_people(cases[i].type, text, sizeof(text)));
+		assert_string_equal(text, cases[i].shown);
+	}
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		assert_false(type_name_for_people(same[i], text, sizeof(text)));
+}
+
+static void long_types_are_cut(void **state)
+{
+	char text[8];
+
+	(void)state;
+	assert_true(type_name_for_people("main.Node[go.shape.int]", text, sizeof(text)));
+	assert_string_equal(text, "main.No");
+}
+
+static void a_profile_gives_equal_types_one_pointer(void **state)
+{
+	struct profile *profile = profile_new();
+	const char *string = profile_string(profile, "string");
+
+	(void)state;
+	assert_ptr_equal(profile_shown_type(profile, profile_string(profile, "runtime.stringInterfacePtr")), string);
+	assert_ptr_equal(profile_shown_type(profile, string), string);
+	assert_null(profile_shown_type(profile, NULL));
+	profile_free(profile);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_of_the_runtime_become_those_of_the_source),
+		cmocka_unit_test(long_types_are_cut),
+		cmocka_unit_test(a_profile_gives_equal_types_one_pointer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_TYPE_NAME_H
+#define ESCAPEMENT_TYPE_NAME_H
+
+/*
+ * Types as Go people write them. The runtime knows some by names of its own: what is boxed in an interface without a
+ * type of its own (runtime.stringInterfacePtr), and the shapes that generic code is compiled for (go.shape.int). Profiles
+ * keep the runtime's names, by which the join with the compiler's output goes; readers get these. Pure; any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Writes the type as people write it, cut at `size` - 1 bytes. False, and nothing written, if it is that already. */
+bool type_name_for_people(const char *type, char *text, size_t size);
+
+#endif
