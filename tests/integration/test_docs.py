@@ -1,21 +1,38 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The commands of README.md and docs/ work as written. In these pages a block that begins with ```LANGUAGE FILE is the
-content of that file, and a block ```sh is run by a shell, in the order of the page; ```sh exit=N ends with that status.
-Blocks of other kinds (```, ```text) are shown and not run."""
+"""The commands of README.md and docs/ work as written. Every block of these pages says what it is:
+
+    ```LANGUAGE FILE           the content of that file
+    ```sh                      run by a shell, in the order of the page; ```sh exit=N ends with that status
+    ```LANGUAGE not-run: WHY   shown only, and why
+    ```text, ```c, ```go       what a command prints; a piece of a program
+    <!-- sh … -->              run, and not shown: what the page's reader has already
+"""
 import os
+import pathlib
 import re
 
 import harness
 
-BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$|^<!-- (sh)\n(.*?)^-->$", re.M | re.S)
+SHOWN = ("text", "c", "go")
+COMMAND = re.compile(r"^(\$ )?(sudo )?(escapement|go|make|git|cc|docker|apt-get) ", re.M)
+
+
+def pages():
+    return sorted([harness.ROOT / "README.md", harness.ROOT / "SECURITY.md", *(harness.ROOT / "docs").glob("*.md")])
+
+
+def blocks(page):
+    """(what it is, text) of each block."""
+    return [(shown or hidden, text or commands) for shown, text, hidden, commands in BLOCK.findall(page.read_text())]
 
 
 def environment(t, prefix):
     go = harness.go_toolchain("1.24")
     return dict(os.environ, PATH=f"{prefix}/bin:{go.parent}:{os.environ['PATH']}", HOME=os.environ.get("HOME", "/root"),
                 PKG_CONFIG_PATH=f"{prefix}/lib/pkgconfig", LD_LIBRARY_PATH=f"{prefix}/lib", GOTOOLCHAIN="local", GOFLAGS="",
-                NO_COLOR="1")
+                NO_COLOR="1", FIXTURES=str(harness.FIXTURES))
 
 
 def follow(t, page):
@@ -24,8 +41,10 @@ def follow(t, page):
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}")
     work, ran = t.path("work"), 0
     work.mkdir()
-    for info, text in BLOCK.findall((harness.ROOT / page).read_text()):
+    for info, text in blocks(harness.ROOT / page):
         words = info.split()
+        if "not-run:" in words:
+            continue
         if len(words) == 2 and words[0] != "sh":
             (work / words[1]).parent.mkdir(parents=True, exist_ok=True)
             (work / words[1]).write_text(text)
@@ -48,6 +67,48 @@ def test_the_tutorial_of_a_c_program_works_as_written(t):
 
 def test_the_page_on_stacks_works_as_written(t):
     assert follow(t, "docs/stacks.md") == 1
+
+
+def test_the_readme_works_as_written(t):
+    harness.require_root()
+    assert follow(t, "README.md") >= 7
+
+
+def test_a_gate_in_ci_works_as_written(t):
+    harness.require_root()
+    assert follow(t, "docs/ci.md") >= 5
+
+
+def test_the_page_of_the_gate_works_as_written(t):
+    harness.require_root()
+    assert follow(t, "docs/gate.md") >= 4
+
+
+def test_the_page_of_the_allocator_works_as_written(t):
+    harness.require_root()
+    assert follow(t, "docs/libgoalloc.md") >= 1
+
+
+def test_the_page_of_top_works_as_written(t):
+    harness.require_root()
+    assert follow(t, "docs/top.md") >= 3
+
+
+def test_every_command_line_of_every_page_is_run_or_says_why_not(t):
+    source = pathlib.Path(__file__).read_text()
+    for page in pages():
+        for info, text in blocks(page):
+            words = info.split()
+            name = page.relative_to(harness.ROOT)
+            if words[:1] == ["sh"] and "not-run:" not in words:
+                assert f'follow(t, "{name}")' in source, f"{name}: nothing runs {text!r}"
+            elif "not-run:" in words:
+                assert len(words) > words.index("not-run:") + 2, f"{name}: no reason: {info!r}"
+            else:
+                assert words and (words[0] in SHOWN or len(words) == 2), f"{name}: what is {text[:60]!r}?"
+                assert len(words) == 2 or not COMMAND.search(text), f"{name}: commands in a block of {info!r}: {text!r}"
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} leads to {target}, which does not exist"
 
 
 harness.main()

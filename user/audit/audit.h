@@ -29,7 +29,8 @@
 	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing about the line, and it allocates",           \
 	    "look at the runtime call: make slices, maps and strings that grow with their final size")                \
 	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",     \
-	    "look at the line that calls it; 'go build -a -gcflags=all=-m=2' has the output of all packages")         \
+	    "the line shown calls the library that allocates: call it less often, or call less of it; "               \
+	    "'go build -a -gcflags=all=-m=2' has the compiler's words about all packages")                            \
 	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen",  \
 	    "nothing, unless the recording did not run that code")                                                    \
 	ROW(AUDIT_STACK, "stack", "the compiler says that it does not escape, and it does not allocate", "nothing")
