@@ -44,7 +44,7 @@ static const struct option_row rows[] = {
 	 "do not observe processes that the program starts", NULL},
 	{0, NULL, NULL, NULL, NULL, "what to show", NULL},
 	{0, "interval", "TIME", OPTION_DURATION, &given.interval,
-	 "time between views; longer by itself if views cost more than 0.5 % of a CPU", NULL},
+	 "time between views; longer by itself if views cost more than 0.3 % of a CPU", NULL},
 	{0, "by", "KIND", OPTION_CHOICE, &given.by, "group by", grouping_names},
 	{0, "sort", "VALUE", OPTION_CHOICE, &given.sort,
 	 "greatest rate first of (default: bytes if measured, else refills)", profile_value_options},

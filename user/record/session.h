@@ -86,7 +86,7 @@ struct session_options {
 	void *sink_context;
 };
 
-enum { VIEW_SHARE = 200 };
+enum { VIEW_SHARE = 300 };
 
 struct session_result {
 	bool started;	 /* argv was executed and has ended */
