@@ -248,7 +248,7 @@ def test_a_new_escape_that_is_never_executed_passes(t):
 
 
 def test_a_variable_that_gets_another_name_is_no_regression(t):
-    gate_with_annotations(t, {}, ESCAPE, ESCAPE.replace("right", "second"), 0, {PAIR: "renamed"})
+    gate_with_annotations(t, {}, ESCAPE, ESCAPE.replace("right", "second"), 0, {PAIR: "reworded"})
 
 
 if __name__ == "__main__":

@@ -238,7 +238,7 @@ static void counts_of_iterations_are_compared_per_iteration(void **state)
 	add_site(after, "more", "T", 200, 200);
 	add_site(before, "setup", "T", 7, 7); /* once, not per iteration */
 	add_site(after, "setup", "T", 7, 7);
-	expect(before, after, &policy, "worse more!, same setup, same each");
+	expect(before, after, &policy, "worse more!, same each, same setup");
 }
 
 static void what_was_lost_is_told_unless_the_gate_fails_anyway(void **state)

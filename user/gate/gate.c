@@ -11,7 +11,7 @@
 #include "gate/gate_groups.h"
 #include "gate/gate_moves.h"
 
-const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same", NULL};
+const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "better", "gone", "moved", "same", NULL};
 
 /* --- judging one row --- */
 
@@ -237,7 +237,7 @@ static int by_change(const void *a, const void *b)
 	if (x->change != y->change)
 		return x->change < y->change ? -1 : 1;
 	for (int i = POLICY_VALUES - 1; i >= 0; i--) {
-		double more = row_growth(x, policy_values[i]), other = row_growth(y, policy_values[i]);
+		double more = fabs(row_growth(x, policy_values[i])), other = fabs(row_growth(y, policy_values[i]));
 
 		if (more != other)
 			return more > other ? -1 : 1;

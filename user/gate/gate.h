@@ -20,9 +20,9 @@ enum gate_change {
 	GATE_NEW,	/* the same, at a site that did not exist before */
 	GATE_NOISY,	/* the runs differ so much that no comparison is possible, or that the policy objects */
 	GATE_TOLERATED, /* more, but within the tolerance */
-	GATE_MOVED,	/* an old site under a new name, or in a new file, with the same counts */
 	GATE_BETTER,
 	GATE_GONE,
+	GATE_MOVED, /* an old site under a new name, or in a new file, with the same counts */
 	GATE_SAME,
 	GATE_CHANGE_COUNT,
 };
@@ -34,8 +34,8 @@ struct gate_row {
 	bool one_sided; /* of a benchmark that only one side has */
 	bool note;	/* worse or new, but in a benchmark or program that as a whole did not get worse */
 	const struct gate_site *before, *after; /* NULL if there was, or is, none */
-	const char *how;			/* moved: "renamed", "moved", "split", "merged"; NULL for others */
-	double allowed[VALUE_COUNT];		/* allowed growth of objects and bytes per iteration */
+	const char *how;	     /* moved: "renamed", "reworded" (by the compiler), "moved", "split", "merged" */
+	double allowed[VALUE_COUNT]; /* allowed growth of objects and bytes per iteration */
 };
 
 /* The site to show for a row: the one after, or else the one before. */

@@ -96,6 +96,14 @@ static void mark(struct gate_row *row, const char *how)
 	row->how = how;
 }
 
+static const char *how_moved(const struct gate_site *before, const struct gate_site *after)
+{
+	if (!same_text(base_name(before->file), base_name(after->file)))
+		return "moved";
+	return same_text(before->function, after->function) && same_text(before->via, after->via) ? "reworded"
+												  : "renamed";
+}
+
 /* Pairs a new site with one that is gone and has the same counts. */
 static void pair_new_with_gone(struct gate *gate)
 {
@@ -122,7 +130,7 @@ static void pair_new_with_gone(struct gate *gate)
 		if (!best)
 			continue;
 		new->before = best->before;
-		mark(new, same_text(base_name(new->before->file), base_name(new->after->file)) ? "renamed" : "moved");
+		mark(new, how_moved(new->before, new->after));
 		drop(best);
 	}
 }
