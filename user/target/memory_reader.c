@@ -10,14 +10,16 @@ void memory_allow(struct memory_reader *reader)
 {
 	reader->pieces = MEMORY_PIECES;
 	reader->bytes = MEMORY_BYTES;
-	reader->deadline_ns = monotonic_ns() + MEMORY_MILLISECONDS * 1000000LL;
+	reader->cpu_end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + MEMORY_CPU_SECONDS * 1000000000LL;
+	reader->deadline_ns = monotonic_ns() + MEMORY_ELAPSED_SECONDS * 1000000000LL;
 	reader->spent = false;
 }
 
 /* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
 static bool charge(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
 {
-	reader->spent |= count > reader->pieces || monotonic_ns() > reader->deadline_ns;
+	reader->spent |= count > reader->pieces || clock_ns(CLOCK_THREAD_CPUTIME_ID) > reader->cpu_end_ns ||
+			 monotonic_ns() > reader->deadline_ns;
 	for (size_t i = 0; i < count && !reader->spent; i++) {
 		reader->spent = pieces[i].size > reader->bytes;
 		reader->bytes -= reader->spent ? 0 : pieces[i].size;

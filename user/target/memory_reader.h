@@ -26,6 +26,7 @@ struct memory_reader {
 	int (*copy)(void *context, const struct target_piece *pieces, size_t count);
 	void *context;
 	uint64_t pieces, bytes; /* what may still be read */
+	int64_t cpu_end_ns;	/* CPU time of the thread; limits the work */
 	int64_t deadline_ns;	/* CLOCK_MONOTONIC; limits the time that slow memory may take */
 	bool spent;		/* the budget was exceeded since memory_allow() */
 };
@@ -33,10 +34,12 @@ struct memory_reader {
 enum { MEMORY_BATCH = 1024 }; /* IOV_MAX */
 
 /* The budget of one task, such as a snapshot of all counters or the sites of new rows: far more than any real process
- * needs, and read within about a second. */
-#define MEMORY_PIECES	    (UINT64_C(16) << 20)
-#define MEMORY_BYTES	    (UINT64_C(512) << 20)
-#define MEMORY_MILLISECONDS 3000
+ * needs, and read within about a second. On a machine where a hundred threads want the processor that second of work
+ * takes many: work is limited by itself, and the time until it is done far above. */
+#define MEMORY_PIECES	       (UINT64_C(16) << 20)
+#define MEMORY_BYTES	       (UINT64_C(512) << 20)
+#define MEMORY_CPU_SECONDS     3
+#define MEMORY_ELAPSED_SECONDS 10
 
 /* Starts a task: resets the budget. */
 void memory_allow(struct memory_reader *reader);
