@@ -98,6 +98,11 @@ test-kernels: test-programs
 test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
+# The faults of test_faults.py again and again, and with every signal: a quarter of an hour.
+.PHONY: test-long
+test-long: test-programs
+	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py
+
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(B)/tests/workloads/seeds
 	$(Q)BUILD=$(B) tests/demo

@@ -139,6 +139,11 @@ class Load:
         except Exception as why:
             self.failure = why
 
+    def wait_for(self, count):
+        """Until so many more requests have been answered."""
+        begin = self.count
+        harness.wait_for(lambda: self.failure or self.count - begin >= count, f"{count} answers", 120)
+
     def __enter__(self):
         self.threads = [threading.Thread(target=self.run) for _ in range(CLIENTS)]
         for thread in self.threads:

@@ -3,7 +3,8 @@
 
 A test file defines functions test_…(t) and ends with harness.main(). `t` is a Case: t.run() runs a command to its
 end, t.start() starts one that the harness stops when the test is over, t.path() names a file in a directory that is
-removed after the test. Raise harness.Skip("why") if a test cannot run here.
+removed after the test; t.attach() has a process recorded and returns when that has begun. Raise harness.Skip("why") if
+a test cannot run here.
 """
 import contextlib
 import ctypes
@@ -96,10 +97,65 @@ def descendants(pid):
     return [each for child in children(pid) for each in (child, *descendants(child))]
 
 
+def cpu_seconds(pid):
+    """What a process has had of a processor, all its threads together; 0 if it has ended."""
+    total = 0
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(path.read_text().split()[0])
+    return total / 1e9
+
+
+def wait_until_run(pid, seconds=0.1):
+    """Until a process has had so much of a processor from now on: however slow the machine is, it has got on."""
+    begin = cpu_seconds(pid)
+    wait_for(lambda: cpu_seconds(pid) - begin >= seconds, f"process {pid} to get on", 120)
+
+
+def wait_until_idle(pid, seconds=0.5):
+    """Until a process has had hardly anything of a processor for that long."""
+    since, at = time.monotonic(), cpu_seconds(pid)
+
+    def idle():
+        nonlocal since, at
+        if cpu_seconds(pid) - at > 0.01:
+            since, at = time.monotonic(), cpu_seconds(pid)
+        return time.monotonic() - since > seconds
+
+    wait_for(idle, f"process {pid} to have nothing to do", 120)
+
+
+class Recorder:
+    """`escapement record` at work on a process that runs. Its messages go to a file, so that it never waits for us."""
+
+    def __init__(self, process, messages):
+        self.process, self.messages, self.pid = process, messages, process.pid
+
+    def said(self):
+        return self.messages.read_text(errors="replace")
+
+    def wait_for(self, text, times=1):
+        """Until it has said that so often."""
+        wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}'", 120)
+        if self.said().count(text) < times:
+            raise AssertionError(f"the recorder ended with {self.process.returncode} before '{text}': {self.said()}")
+
+    def ended(self, status=0, seconds=60):
+        """Its messages, when it has ended by itself."""
+        self.process.wait(seconds)
+        same(self.process.returncode, status, f"record's exit status: {self.said()}")
+        return self.said()
+
+    def end(self, number=signal.SIGINT, status=0, seconds=60):
+        """Its messages, when it has been asked to end."""
+        self.process.send_signal(number)
+        return self.ended(status, seconds)
+
+
 class Case:
     def __init__(self, stack):
         self.directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="escapement-test-")))
-        self._stack = stack
+        self._stack, self._recorders = stack, 0
 
     def path(self, name):
         return self.directory / name
@@ -140,6 +196,15 @@ class Case:
         process = subprocess.Popen([str(word) for word in command], **options)
         self._stack.callback(_stop, process)
         return process
+
+    def attach(self, pid, *options, **popen):
+        """A Recorder of that process that has begun: what is allocated from now on is recorded."""
+        self._recorders += 1
+        messages = self.path(f"record-{self._recorders}.log")
+        with open(messages, "w") as file:
+            recorder = Recorder(self.start(ESCAPEMENT, "record", "-v", *options, "-p", pid, stderr=file, **popen), messages)
+        recorder.wait_for(f"attached process {pid} ")
+        return recorder
 
 
 def _stop(process):

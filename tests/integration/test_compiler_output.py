@@ -3,7 +3,6 @@
 """Compiler output as users have it: events of the go command, logs of CI, truncated logs, output of builds that failed
 or that built only some packages. It is read, or rejected with a reason; no gate passes on output that it did not
 see."""
-import json
 import os
 import pathlib
 

@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import time
 
 import gate_long
 import harness
@@ -85,7 +84,8 @@ def test_an_interrupted_gate_is_exit_3_and_writes_no_baseline(t):
     for update in ((), ("--update",)):
         for number in (signal.SIGINT, signal.SIGTERM):
             running = t.start(harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), *update, "--", *endless)
-            time.sleep(1)
+            endless_one, = harness.wait_for(lambda: harness.children(running.pid), "the program")
+            harness.wait_until_run(endless_one)
             same(running.poll(), None, "exit status before the signal")
             running.send_signal(number)
             stdout, stderr = running.communicate(timeout=20)

@@ -5,8 +5,6 @@ promised."""
 import json
 import os
 import re
-import signal
-import time
 
 import go_programs
 import harness
@@ -173,7 +171,7 @@ def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
     process = t.start(go_programs.build(go_programs.versions()[-1], "stripped", "small"), 10 ** 10)
     recorder, _ = records.start_recording(t, process.pid)
     process.kill()  # before the first reading of counters, a second after the start
-    warnings = [line for line in recorder.communicate(timeout=60)[1].splitlines() if "warning: " in line]
+    warnings = [line for line in recorder.ended().splitlines() if "warning: " in line]
     same(len(warnings), 2, f"warnings: {warnings}")
     harness.contains(warnings[0], "ended before its counters could be read")
     harness.contains(warnings[1], "not linked into this program")
@@ -211,18 +209,13 @@ def test_the_sampler_is_turned_on_only_when_asked_and_put_back(t):
         process.stdout.readline()
         t.escapement("record", "-q", "--duration", "0.3", "-o", profile, "-p", process.pid)
         same(profile_rate(t, process), 0, f"{version}: MemProfileRate after a recording that did not ask")
-        recorder = t.start(harness.ESCAPEMENT, "record", "-q", "--enable-sampler", "--rate", "256k", "-o", profile, "-p",
-                           process.pid)
-        deadline = time.monotonic() + 20
-        while profile_rate(t, process) == 0 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        recorder = t.attach(process.pid, "--enable-sampler", "--rate", "256k", "-o", profile)
         same(profile_rate(t, process), 256 * 1024, f"{version}: MemProfileRate while recording")
         process.stdin.write("\n")
         process.stdin.flush()
         process.stdout.readline()
         process.stdout.readline()
-        recorder.send_signal(signal.SIGINT)
-        recorder.communicate(timeout=60)
+        recorder.end()
         same(profile_rate(t, process), 0, f"{version}: MemProfileRate afterwards")
         rows = [row for row in t.json("report", profile)["rows"] if row["function"] == "main.large"]
         assert rows and 0.7 < rows[0]["objects"] / (rounds / 16) < 1.3, f"{version}: {rows}"
@@ -259,11 +252,9 @@ def test_a_sampler_that_somebody_else_turned_off_is_told(t):
     process.stdout.readline()
     recorders = []
     for name in ("one", "other"):
-        recorders.append(t.start(harness.ESCAPEMENT, "record", "--enable-sampler", "-o", t.path(name), "-p", process.pid))
-        time.sleep(1.5)
+        recorders.append(t.attach(process.pid, "--enable-sampler", "-o", t.path(name)))
     for recorder in recorders:
-        recorder.send_signal(signal.SIGINT)
-        messages = recorder.communicate(timeout=60)[1]
+        messages = recorder.end()
     harness.contains(messages, f"process {process.pid} changed its MemProfileRate while it was recorded")
     same(profile_rate(t, process), 0, "MemProfileRate afterwards")
 

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 
 import go_programs
 import harness

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Recordings of unmodified Go programs, compared with their own output and their source."""
+import contextlib
 import json
 import os
 import re
 import signal
-import time
 
 import go_programs
 import harness
@@ -25,28 +25,7 @@ def dump(t, profile):
 def start_recording(t, pid, *options):
     """Attaches, and returns when the recording has begun."""
     profile = t.path("profile.pb.gz")
-    recorder = t.start(harness.ESCAPEMENT, "record", "--max-overhead", "0", *options, "-o", profile, "-p", pid)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and recorder.poll() is None:
-        with open(f"/proc/{pid}/maps") as maps:
-            if "[uprobes]" in maps.read() or probed(pid):
-                break
-        time.sleep(0.02)
-    time.sleep(0.3)
-    return recorder, profile
-
-
-def probed(pid):
-    """Whether the process has a private page in its code, which is otherwise shared: then it has a breakpoint."""
-    executable = False
-    with open(f"/proc/{pid}/smaps") as smaps:
-        for line in smaps:
-            words = line.split()
-            if "-" in words[0] and not words[0].endswith(":"):
-                executable = "x" in words[1]
-            elif executable and words[0] == "Anonymous:" and words[1] != "0":
-                return True
-    return False
+    return t.attach(pid, "--max-overhead", "0", *options, "-o", profile), profile
 
 
 def record_quiet(t, version, variant, *options, arguments=()):
@@ -61,9 +40,7 @@ def record_phase(t, process, pid, *options):
     process.stdin.write("\n")
     process.stdin.flush()
     before, after = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())
-    recorder.send_signal(signal.SIGINT)
-    messages = recorder.communicate(timeout=60)[1]
-    same(recorder.returncode, 0, f"record's exit status: {messages}")
+    recorder.end()
     process.stdin.write("\n")
     process.stdin.flush()
     same(process.wait(30), 0, "the program's exit status")
@@ -250,14 +227,28 @@ def test_ending_with_busy_threads_stays_within_the_bound(t):
                 assert abs(check["difference"]) <= check["bound"] <= 5000, f"{version} rate {rate}: {check}"
 
 
+def named(pids, program):
+    """Which of these processes runs that program, None if none does."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(f"/proc/{pid}/exe", program):
+                return pid
+    return None
+
+
 def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_the_bound(t):
     harness.require_root()
     profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
     program = go_programs.build(version, "stripped", "small")
     for _ in range(10):
         for rate in ("0", "1"):
-            t.escapement("record", "--rate", rate, "-o", profile, "--", "sh", "-c",
-                         f"{program} 1{9 * '0'} & sleep 0.2; kill -KILL $!; wait")
+            recorder = t.start(harness.ESCAPEMENT, "record", "--rate", rate, "-o", profile, "--", "sh", "-c",
+                               f"{program} 1{9 * '0'} & wait")
+            pid = harness.wait_for(lambda: named(harness.descendants(recorder.pid), program), "the program")
+            harness.wait_until_run(pid)
+            os.kill(pid, signal.SIGKILL)
+            _, messages = recorder.communicate(timeout=60)
+            same(recorder.returncode, 0, f"record's exit status: {messages}")
             check = dump(t, profile)["processes"][0]["check"]
             assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
 
@@ -270,10 +261,8 @@ def record_braked(t, version, variant):
     process.stdin.write("\n")
     process.stdin.flush()
     stats = delta(json.loads(process.stdout.readline()), json.loads(process.stdout.readline()))
-    recorder.send_signal(signal.SIGINT)
-    messages = recorder.communicate(timeout=60)[1]
+    messages = recorder.end()
     process.kill()
-    same(recorder.returncode, 0, f"{version}: {messages}")
     contains(messages, "the recording went on at --rate 512k")
     return stats, profile
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """libgoalloc programs that record themselves: the same numbers as through their probes, without BPF or privileges."""
 import os
-import re
-import signal
 import time
 
 import harness
@@ -122,8 +120,8 @@ def test_a_program_that_ignores_being_asked_to_end_is_killed(t):
 def test_programs_that_cannot_record_themselves_are_exit_3(t):
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "true", status=3)
     contains(done.stderr, "does not use libgoalloc")
-    done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "sh", "-c",
-                        f"{workload('seeds')} --rounds 0 & sleep 0.3; kill -9 $!; wait", status=3)
+    killed = f"{workload('seeds')} --wait-start < /dev/zero > said & until grep -q ready said; do :; done; kill -9 $!; wait"
+    done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "sh", "-c", killed, status=3)
     contains(done.stderr, "is not complete")
     done = t.escapement("record", "--in-process", "-o", t.path("x"), "--", "/no/such/program", status=2)
     contains(done.stderr, "cannot run '/no/such/program'")

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 256, MAX_PROGRAMS = 32 };
+enum { MAX_THREADS = 1024, MAX_PROGRAMS = 32 };
 enum {
 	OPTION_COUNTS = 256,
 	OPTION_WAIT,

@@ -2,11 +2,16 @@
 /*
  * Processes and threads that are hard to record completely.
  *
- *   processes children COUNT MILLISECONDS   that many live that long at one time, of 200 objects each
+ *   processes children COUNT                that many live at one time, of 200 objects each
  *   processes orphan                        the first thread ends at once, another allocates 1000 objects
  *   processes vfork SECONDS                 waits for a vfork child that long, deaf to SIGTERM
- *   processes again COUNT                   executes itself until it has run that often, of 1000 objects each and more;
- *                                           each image lives two seconds
+ *   processes again COUNT                   executes itself until it has run that often; each image allocates 1000 objects
+ *                                           and more, says "ready", and at a line of input allocates 2000
+ * These say "ready", do at a line of input what they are named after and allocate 1000 objects, say "done", and end at
+ * another line:
+ *   processes mappings COUNT                has at least so many mappings
+ *   processes user UID                      becomes that user, in the middle of its allocations
+ *   processes forking COUNT                 has that many children, one after the other, of 200 objects each
  */
 #include <goalloc.h>
 
@@ -15,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,15 +30,31 @@ static void allocate(int count)
 		goalloc_noscan(64);
 }
 
+/* Without stdio, whose buffers would come from the heap. */
+static void wait_for_line(const char *word)
+{
+	ssize_t length = (ssize_t)strlen(word);
+	char byte;
+
+	if (write(STDOUT_FILENO, word, (size_t)length) != length || read(STDIN_FILENO, &byte, 1) != 1)
+		_exit(1);
+}
+
 static int children(char **arguments)
 {
+	int all_there[2]; /* its end of input */
+	char byte;
+
+	if (pipe(all_there))
+		return 1;
 	for (int left = atoi(arguments[0]); left > 0; left--) {
 		if (fork() == 0) {
+			close(all_there[1]);
 			allocate(200);
-			usleep((useconds_t)atoi(arguments[1]) * 1000);
-			_exit(0);
+			_exit(read(all_there[0], &byte, 1) != 0);
 		}
 	}
+	close(all_there[1]);
 	while (wait(NULL) > 0)
 		;
 	return 0;
@@ -72,10 +94,8 @@ static int again(char **arguments)
 	char count[16];
 
 	allocate(1000 * (left + 1)); /* each image has lower counters than the one before */
-	for (int i = 0; i < 20; i++) {
-		allocate(100);
-		usleep(100 * 1000);
-	}
+	wait_for_line("ready\n");
+	allocate(2000);
 	if (left <= 0)
 		return 0;
 	snprintf(count, sizeof(count), "%d", left);
@@ -83,11 +103,58 @@ static int again(char **arguments)
 	return 1;
 }
 
+/* Every other page of one mapping has another protection. */
+static int mappings(char **arguments)
+{
+	enum { PAGE = 4096 };
+	size_t count = (size_t)atol(arguments[0]);
+	char *pages = mmap(NULL, count * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (size_t i = 0; i < count; i += 2) {
+		if (pages == MAP_FAILED || mprotect(pages + i * PAGE, PAGE, PROT_READ))
+			return 1;
+	}
+	wait_for_line("ready\n");
+	allocate(1000);
+	wait_for_line("done\n");
+	return 0;
+}
+
+static int user(char **arguments)
+{
+	wait_for_line("ready\n");
+	allocate(500);
+	if (setuid((uid_t)atol(arguments[0])))
+		return 1;
+	allocate(500);
+	wait_for_line("done\n");
+	return 0;
+}
+
+static int forking(char **arguments)
+{
+	wait_for_line("ready\n");
+	for (int left = atoi(arguments[0]); left > 0; left--) {
+		pid_t child = fork();
+		int status;
+
+		allocate(child == 0 ? 200 : 0);
+		if (child == 0)
+			_exit(7);
+		if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+			return 1;
+	}
+	allocate(1000);
+	wait_for_line("done\n");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **arguments);
 	int arguments;
-} modes[] = {{"children", children, 2}, {"orphan", orphan, 0}, {"vfork", deaf, 1}, {"again", again, 1}};
+} modes[] = {{"children", children, 1}, {"orphan", orphan, 0}, {"vfork", deaf, 1},     {"again", again, 1},
+	     {"mappings", mappings, 1}, {"user", user, 1},     {"forking", forking, 1}};
 
 int main(int argc, char **argv)
 {
@@ -95,6 +162,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], modes[i].name) == 0 && argc == 2 + modes[i].arguments)
 			return modes[i].run(argv + 2);
 	}
-	fprintf(stderr, "usage: processes children COUNT MILLISECONDS | orphan | vfork SECONDS | again COUNT\n");
+	fprintf(stderr, "usage: processes children COUNT | orphan | vfork SECONDS | again COUNT | mappings COUNT | "
+			"user UID | forking COUNT\n");
 	return 2;
 }
