@@ -39,6 +39,19 @@ static int read_escapes(const char *text, struct compare_side sides[2], struct e
 	return 0;
 }
 
+/* Warns if two recordings of live processes are not equally long: the longer one has more. */
+static void warn_of_durations(const struct compare_side sides[2], const char *normalize)
+{
+	double before = (double)sides[0].counts->duration_ns / 1e9, after = (double)sides[1].counts->duration_ns / 1e9;
+	double longer = before > after ? before : after, shorter = before > after ? after : before;
+
+	if (sides[0].counts->estimated && sides[1].counts->estimated && !normalize && shorter > 0 &&
+	    longer > 1.05 * shorter)
+		cli_warn(
+			"the recordings took %.3g and %.3g s; of live programs, --normalize second compares counts per second",
+			before, after);
+}
+
 /* Compares two recordings or baselines. */
 static int compare_files(struct compare_options *options, char **names, struct compare_side sides[2],
 			 struct error *error)
@@ -57,6 +70,7 @@ static int compare_files(struct compare_options *options, char **names, struct c
 		cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
 			 ": a count and an estimate differ without any change",
 			 names[0], sides[0].counts->rate, names[1], sides[1].counts->rate);
+	warn_of_durations(sides, normalize);
 	return 0;
 }
 
@@ -176,8 +190,8 @@ static int run(int argc, char **argv)
 		 "packages that own allocations, by import path (default: the program's main module); may be given "
 		 "again",
 		 NULL},
-		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize, "count per iteration; see gate --help",
-		 NULL},
+		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize,
+		 "count per iteration, see gate --help, or per second: second", NULL},
 		{0, "user", "NAME", OPTION_STRING, &options.recording.user, RECORDING_USER_HELP, NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		{0, "fail-on", "VERDICT", OPTION_CHOICE, &options.fail_on, "exit with 1 for this verdict",

@@ -175,7 +175,6 @@ def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
     patch = t.path("fix.diff")
     patch.write_text(git(directory, "diff"))
     git(directory, "checkout", "-q", ".")
-    before = contents(directory)
     words = ("--patch", patch, "--runs", "1", "--format", "json", "--", "go", "test", "-run", "^$", "-bench", ".", ".")
     done = compare(t, directory, "--test", *words)
     contains(done.stderr, "go test ./... passes: with")
@@ -191,6 +190,7 @@ def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
     done = compare(t, directory, "--test", *words, status=3)
     contains(done.stderr, "not 3")
     contains(done.stderr, "go test ./... failed")
+    before = contents(directory)
     # and one that does not apply is wrong usage
     patch.write_text(patch.read_text().replace("-func Parse", "-func Other"))
     contains(compare(t, directory, *words, status=2).stderr, "does not apply: ")
@@ -344,6 +344,31 @@ def test_two_recordings_are_compared(t):
     compare(t, t.directory, "--fail-on", "worse", t.path("a"), t.path("c"), status=1)
     compare(t, t.directory, "--fail-on", "worse", t.path("c"), t.path("a"))
     compare(t, t.directory, t.path("a"), status=2)
+
+
+def test_estimates_change_only_by_more_than_chance(t):
+    harness.require_root()
+    (t.directory / "tmp").mkdir()
+    profiles = [t.path(f"p{number}") for number in range(5)]
+    for number, profile in enumerate(profiles):
+        t.escapement("record", "-q", "--rate", "16k", "-o", profile, "--", harness.workload("seeds"), "--rounds",
+                     "500" if number < 4 else "650")
+    for old, new in zip(profiles[:3], profiles[1:4]):
+        done = compare(t, t.directory, "--fail-on", "worse", old, new)
+        contains(done.stdout.splitlines()[-1], "unchanged: ")
+        assert "SITE" not in done.stdout, done.stdout
+    document = json.loads(compare(t, t.directory, "--fail-on", "worse", "--format", "json", profiles[0], profiles[4],
+                                  status=1).stdout)
+    # 1,000 objects of main.foo in a round
+    foo = row(document, "main.foo")
+    same(foo["change"], "worse")
+    for side, exact in (("before", 500000), ("after", 650000)):
+        assert foo[side]["objects_low"] <= foo[side]["objects"] <= foo[side]["objects_high"], foo
+        assert abs(foo[side]["objects"] - exact) < 0.1 * exact, foo
+    # in a second
+    seconds = t.json("report", profiles[0])["target"]["duration_seconds"]
+    document = json.loads(compare(t, t.directory, "--normalize", "second", "--format", "json", *profiles[:2]).stdout)
+    assert abs(row(document, "main.foo")["before"]["objects"] * seconds / foo["before"]["objects"] - 1) < 1e-3
 
 
 def test_wrong_usage_is_said_before_anything_is_built(t):

@@ -5,7 +5,7 @@ import json
 import os
 
 import harness
-from harness import same
+from harness import contains, same
 
 MODULE = "module example.com/codec\n\ngo 1.19\n"
 CODEC = """package codec
@@ -97,6 +97,60 @@ def test_a_failing_go_test_is_exit_3(t):
     go, options = module(t)
     t.path("codec_test.go").write_text(TESTS.replace("func TestParse(t *testing.T) {", "func TestParse(t *testing.T) {\n\tdefer t.Fatal()"))
     t.escapement("gate", "--self-test", "--", go, "test", ".", status=3, **options)
+
+
+def test_go_test_is_gated_without_privileges_by_its_own_memory_profile(t):
+    go, options = module(t)
+    command = ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", ".", ".")
+    # no capability: nothing of BPF could be loaded
+    plain = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", harness.ESCAPEMENT)
+    done = t.run(*plain, "gate", "--in-process", "--update", *command, **options)
+    contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it, nor are refills")
+    document = json.loads(t.path("b.json").read_text())
+    same((document["module"], document["runtime"][:6]), ("example.com/codec", "go1.24"))
+    # as the probes count: one object more than the rounds, of b.N = 1
+    same(sites(document), {("Parse", "BenchmarkParse"): 101, ("Parse", "BenchmarkBoth"): 101, ("Encode", "BenchmarkBoth"): 101})
+    same(sorted(path.name for path in t.directory.iterdir() if path.name.endswith((".test", ".pb.gz"))), [])
+    contains(t.run(*plain, "gate", "--in-process", *command, **options).stdout, "gate passed")
+    t.path("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
+    done = t.run(*plain, "gate", "--in-process", *command, status=1, **options)
+    contains(done.stdout, "BenchmarkParse  1 -> 2 allocs/op")
+    # what go test itself leaves is input as well
+    for name in ("old", "new"):
+        t.run(go, "test", "-run", "^$", "-bench", "Parse", "-benchtime", "100x", "-memprofile", t.path(name),
+              "-memprofilerate=1", "-o", t.path("binary"), ".", **options)
+        t.path("codec.go").write_text(CODEC)
+    t.escapement("compare", "--fail-on", "worse", t.path("new"), t.path("old"), status=1)
+    done = t.escapement("compare", "--fail-on", "worse", t.path("old"), t.path("new"))
+    contains(done.stdout, "better: ")
+    t.path("codec.go").write_text("package codec\n\nfunc broken() { return 1 }\n")
+    done = t.run(*plain, "gate", "--in-process", *command, status=3, **options)
+    contains(done.stderr, "go test failed")
+
+
+def test_a_baseline_of_another_program_is_refused_before_the_program_runs(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+                   "GOPROXY": "off", "HOME": str(t.directory)}
+    source = 'package main\n\nimport "os"\n\nvar sink []byte\n\nfunc main() {\n\tsink = make([]byte, len(os.Args)*100)\n' \
+        '\tos.WriteFile("ran", nil, 0o644)\n}\n'
+    for name in ("one", "two"):
+        (t.path(name + ".d")).mkdir()
+        (t.path(name + ".d") / "go.mod").write_text(f"module example.com/{name}\n\ngo 1.19\n")
+        (t.path(name + ".d") / "main.go").write_text(source)
+        t.run(go, "build", "-o", t.path(name), ".", cwd=t.path(name + ".d"), env=environment)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", t.path("one"))
+    # the file's name is no reason to refuse
+    t.path("renamed").write_bytes(t.path("one").read_bytes())
+    t.path("renamed").chmod(0o755)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--", t.path("renamed"))
+    t.path("ran").unlink()
+    done = t.escapement("gate", "--baseline", t.path("b.json"), "--", t.path("two"), status=2)
+    contains(done.stderr, "the baseline is for the program 'example.com/one'")
+    t.escapement("gate", "--baseline", t.path("b.json"), "--rate", "64k", "--", t.path("one"), status=2)
+    t.escapement("gate", "--baseline", t.path("b.json"), "--normalize", "500", "--", t.path("one"), status=2)
+    assert not t.path("ran").exists(), "the program has run"
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ AUDIT = {
 }
 CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same")
 GATE_NUMBERS = {key: number for key in NUMBERS}
-GATE_SIDE = {**GATE_NUMBERS, **{f"{key}_max": Optional(number) for key in NUMBERS}}
+GATE_SIDE = {**GATE_NUMBERS, **{f"{key}_{end}": Optional(number) for key in NUMBERS for end in ("max", "low", "high")}}
 PAIR = {"objects": number, "bytes": number}
 GATE = {
     "schema": one_of("escapement.gate/2"), "passed": boolean, "status": count, "advisory": boolean, "command": [text],

@@ -342,7 +342,8 @@ static int read_site(struct reader *reader, uint32_t line, const cJSON *object)
 	if (check_fields(reader, line, object))
 		return -1;
 	for (int value = next_number(-1); value < VALUE_COUNT; value = next_number(value)) {
-		site.counts[value] = (struct gate_count){VALUE_UNMEASURED, INT64_MIN, INT64_MIN};
+		site.counts[value] =
+			(struct gate_count){.least = VALUE_UNMEASURED, .most = INT64_MIN, .below = INT64_MIN};
 	}
 	for (const cJSON *item = object->child; item; item = item->next) {
 		if (take_field(reader, line, &site, item))

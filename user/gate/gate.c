@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "gate/gate_estimates.h"
 #include "gate/gate_groups.h"
 #include "gate/gate_moves.h"
 
@@ -63,6 +64,31 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 	return verdict;
 }
 
+/* A difference that chance explains says nothing. */
+static void judge_estimates(const struct gate *gate, struct gate_row *row, const struct policy *policy)
+{
+	const char *function = row->after ? row->after->function : row->before->function;
+	bool more = false, less = false;
+
+	for (int i = 0; i < POLICY_VALUES; i++) {
+		enum profile_value value = policy_values[i];
+		int difference;
+
+		row->allowed[value] = policy_allowed(policy, function, (enum policy_value)i,
+						     gate_value(gate->before, row->before, value));
+		difference = gate_estimates_differ(gate, row, value);
+		more |= difference > 0;
+		less |= difference < 0;
+	}
+	row->fails = more;
+	if (more)
+		row->change = row->before ? GATE_WORSE : GATE_NEW;
+	else if (less)
+		row->change = row->after ? GATE_BETTER : GATE_GONE;
+	else
+		row->change = GATE_NOISY;
+}
+
 static void judge(const struct gate *gate, struct gate_row *row, const struct policy *policy)
 {
 	struct verdict verdict = weigh(gate, row, policy);
@@ -109,6 +135,7 @@ static void add_count(struct gate_count *sum, const struct gate_count *count)
 	sum->least = add_saturated(sum->least, count->least);
 	sum->most = add_saturated(sum->most, count->most);
 	sum->below = add_saturated(sum->below, count->below);
+	sum->estimate = add_saturated(sum->estimate, count->estimate);
 }
 
 /* Joins the distinct annotations of several sites. */
@@ -146,6 +173,7 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 		for (int j = 0; j < VALUE_COUNT; j++)
 			add_count(&sum->counts[j], &sites[i].counts[j]);
 		places += sites[i].places;
+		sum->events += sites[i].events;
 		if (sites[i].counts[VALUE_OBJECTS].least > most->counts[VALUE_OBJECTS].least)
 			most = &sites[i];
 	}
@@ -225,7 +253,7 @@ static void match(struct gate *gate)
 
 static double row_growth(const struct gate_row *row, enum profile_value value)
 {
-	double after = row->after ? (double)row->after->counts[value].least : 0;
+	double after = row->after ? (double)row->after->counts[value].least : 0; /* for the order alone */
 
 	return after - (row->before ? (double)row->before->counts[value].least : 0);
 }
@@ -269,6 +297,7 @@ struct gate *gate_compare(const struct gate_counts *before, const struct gate_co
 {
 	struct gate *gate = memory_zeroed(1, sizeof(*gate));
 	size_t most = before->site_count + after->site_count + 1;
+	struct gate_certainty certainty;
 
 	gate->before = before;
 	gate->after = after;
@@ -276,9 +305,14 @@ struct gate *gate_compare(const struct gate_counts *before, const struct gate_co
 	gate->merged = memory_zeroed(most, sizeof(*gate->merged));
 	gate->notes = memory_zeroed(most, sizeof(*gate->notes));
 	match(gate);
+	gate->estimated = before->estimated || after->estimated;
+	certainty = gate_certainty_of(gate->row_count);
+	gate->certainty_widening = certainty.widening;
+	gate->certainty_unseen = certainty.unseen;
 	for (size_t i = 0; i < gate->row_count; i++)
-		judge(gate, &gate->rows[i], policy);
-	gate_find_moves(gate);
+		(gate->estimated ? judge_estimates : judge)(gate, &gate->rows[i], policy);
+	if (!gate->estimated) /* estimates of a site that moved are never equal */
+		gate_find_moves(gate);
 	gate_judge_groups(gate, policy);
 	qsort(gate->rows, gate->row_count, sizeof(*gate->rows), by_change);
 	conclude(gate);

@@ -64,6 +64,8 @@ struct gate {
 	size_t group_count;
 	struct gate_row *rows; /* sorted by change, then growth in bytes and objects, then site */
 	size_t row_count;
+	bool estimated; /* a side has estimates: rows change if chance does not explain it (gate_estimates.h) */
+	double certainty_widening, certainty_unseen;
 	size_t changes[GATE_CHANGE_COUNT];
 	size_t failing;
 	bool failed;

@@ -134,7 +134,7 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
 	}
 	if (site->counts[value].least == VALUE_UNMEASURED)
 		return VALUE_UNMEASURED;
-	return (double)site->counts[value].least / side->iterations;
+	return (double)gate_count_value(side, &site->counts[value]) / side->iterations;
 }
 
 double gate_value_most(const struct gate_counts *side, const struct gate_site *site, enum profile_value value)
@@ -182,10 +182,12 @@ void gate_counts_add_up(struct gate_counts *counts)
 		const struct gate_count *bytes = &counts->sites[i].counts[VALUE_BYTES];
 
 		counts->totals[VALUE_OBJECTS] =
-			add_saturated(counts->totals[VALUE_OBJECTS], counts->sites[i].counts[VALUE_OBJECTS].least);
+			add_saturated(counts->totals[VALUE_OBJECTS],
+				      gate_count_value(counts, &counts->sites[i].counts[VALUE_OBJECTS]));
 		if (bytes->least == VALUE_UNMEASURED)
 			counts->totals[VALUE_BYTES] = VALUE_UNMEASURED;
 		else if (counts->totals[VALUE_BYTES] != VALUE_UNMEASURED)
-			counts->totals[VALUE_BYTES] = add_saturated(counts->totals[VALUE_BYTES], bytes->least);
+			counts->totals[VALUE_BYTES] =
+				add_saturated(counts->totals[VALUE_BYTES], gate_count_value(counts, bytes));
 	}
 }

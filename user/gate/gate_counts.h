@@ -26,6 +26,7 @@
  */
 struct gate_count {
 	int64_t least, most, below;
+	int64_t estimate; /* itself, if `least` and `most` bound its interval; 0: it was counted */
 };
 
 struct gate_site {
@@ -45,6 +46,7 @@ struct gate_site {
 	const char *reason;   /* why the compiler moved it to the heap (in static gates); NULL if unknown */
 	const char *accepted; /* in a baseline: why these counts were accepted; else NULL */
 	struct gate_count counts[VALUE_COUNT];
+	double events;		   /* samples behind the estimates of objects and bytes */
 	struct gate_count seen[2]; /* measurements only: objects and bytes of the runs, before gate_noise_widen() */
 };
 
@@ -53,6 +55,8 @@ struct gate_counts {
 	const char *const *command; /* the measured program; NULL-terminated */
 	const char *runtime;	    /* "goalloc 1", "go1.24.4"; NULL if unknown */
 	int64_t rate;
+	bool estimated;	       /* the counts are estimates, to be compared as such: gate_estimates.h */
+	int64_t duration_ns;   /* of the recording; 0 if unknown */
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
@@ -101,8 +105,14 @@ static inline bool gate_count_steady(const struct gate_count *count)
 	return count->least == count->most;
 }
 
-/* Returns a site's value per iteration, the least of all runs. A NULL `site` counts as 0; VALUE_UNMEASURED if not
- * measured. */
+/* Returns the number that stands for a count of a side: the estimate, or the least of all runs. */
+static inline int64_t gate_count_value(const struct gate_counts *side, const struct gate_count *count)
+{
+	return side->estimated && count->estimate ? count->estimate : count->least;
+}
+
+/* Returns a site's value per iteration: the least of all runs, or the estimate. A NULL `site` counts as 0;
+ * VALUE_UNMEASURED if not measured. */
 double gate_value(const struct gate_counts *side, const struct gate_site *site, enum profile_value value);
 
 /* The same, the most of all runs; `site` must be NULL or measured. */

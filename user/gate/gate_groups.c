@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/gate_groups.h"
 #include "base/memory.h"
+#include "gate/gate_estimates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,8 @@ static double contribution(const struct gate *gate, const struct gate_row *row, 
 	double most = gate_value_most(gate->before, row->before, value);
 	double slack = 1e-9 * (before + after);
 
+	if (gate->estimated)
+		return gate_estimates_differ(gate, row, value) ? after - before : 0;
 	if (after > before)
 		return after - most > row->allowed[value] + slack ? after - before : 0;
 	most = gate_value_most(gate->after, row->after, value);

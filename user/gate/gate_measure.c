@@ -55,6 +55,7 @@ struct gate_measurement {
 	struct hash_index by_key; /* hash table of sites: index + 1 */
 	char directory[4096];	  /* the working directory, with a slash at its end; "" if unknown */
 	struct gate_count costs[VALUE_COUNT];
+	int64_t *durations; /* of the runs, in nanoseconds */
 	bool unsteady_costs;
 	const char *warnings[4]; /* warnings of the first run's audit */
 	size_t warning_count;
@@ -91,6 +92,7 @@ static void release(struct gate_measurement *measurement)
 		free(measurement->tallies[i].positions);
 	}
 	free(measurement->tallies);
+	free(measurement->durations);
 	hash_index_free(&measurement->by_key);
 	free(measurement);
 }
@@ -387,9 +389,11 @@ static void put_away(struct gate_measurement *measurement, const struct profile 
 		if (!profile->rows_exact && objects > 0) {
 			struct interval_bounds bounds = interval_bounds(&tally->interval, estimates);
 
-			run->objects =
-				(struct gate_count){.least = bounds.objects_low, .most = most_of(bounds.objects_high)};
-			run->bytes = (struct gate_count){.least = bounds.bytes_low, .most = most_of(bounds.bytes_high)};
+			run->objects = (struct gate_count){
+				.least = bounds.objects_low, .most = most_of(bounds.objects_high), .estimate = objects};
+			run->bytes = (struct gate_count){
+				.least = bounds.bytes_low, .most = most_of(bounds.bytes_high), .estimate = bytes};
+			counts->sites[i].events += interval_events(&tally->interval);
 		}
 		put_away_costs(measurement, &counts->sites[i], tally);
 		memset(tally->run, 0, sizeof(tally->run));
@@ -465,6 +469,10 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		measurement->unsteady_costs = true;
 	profile_loss_add(&counts->loss, &loss);
 	counts->rate = profile->rate == RATE_UNKNOWN ? 0 : profile->rate;
+	counts->duration_ns = profile->duration_ns;
+	measurement->durations =
+		memory_resize(measurement->durations, (size_t)counts->runs + 1, sizeof(*measurement->durations));
+	measurement->durations[counts->runs] = profile->duration_ns;
 	if (counts->runs++ == 0) {
 		take_runtime(counts, profile);
 		take_warnings(measurement, audit);
@@ -484,6 +492,8 @@ static int count_iterations(struct gate_measurement *measurement, const struct g
 
 	for (int run = 0; run < counts->runs; run++) {
 		iterations[run] = normalizer->site ? 0 : normalizer->number;
+		if (normalizer->seconds)
+			iterations[run] = (double)measurement->durations[run] / 1e9;
 		for (size_t i = 0; normalizer->site && i < counts->site_count; i++) {
 			struct gate_site site = counts->sites[i];
 			struct tally *tally = &measurement->tallies[i];
@@ -497,6 +507,10 @@ static int count_iterations(struct gate_measurement *measurement, const struct g
 			if (matches || gate_site_matches(&counts->sites[i], normalizer->site))
 				iterations[run] += (double)run_of(tally, run)->objects.least;
 		}
+		if (normalizer->seconds && iterations[run] <= 0)
+			return error_set(error, STATUS_USAGE,
+					 "cannot normalize by second: the recording does not say "
+					 "how long it took");
 		if (iterations[run] <= 0)
 			return error_set(error, STATUS_CANNOT_MEASURE,
 					 "cannot normalize by '%s': no such site allocated; give "
@@ -528,6 +542,8 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 		const struct run_count *run = run_of(tally, i);
 		double by = constant ? 1 : least / iterations[i];
 
+		site->counts[VALUE_OBJECTS].estimate += scaled(run->objects.estimate, by) / runs;
+		site->counts[VALUE_BYTES].estimate += scaled(run->bytes.estimate, by) / runs;
 		widen(&site->counts[VALUE_OBJECTS], scaled(run->objects.least, by), scaled(run->objects.most, by),
 		      i == 0);
 		widen(&site->counts[VALUE_BYTES], scaled(run->bytes.least, by), scaled(run->bytes.most, by), i == 0);

@@ -72,6 +72,10 @@ int gate_normalizer_parse(const char *text, struct gate_normalizer *normalizer, 
 	*normalizer = (struct gate_normalizer){.number = 1};
 	if (!text)
 		return 0;
+	if (strcmp(text, "second") == 0) {
+		normalizer->seconds = true;
+		return 0;
+	}
 	if (!isdigit((unsigned char)text[0]) && text[0] != '(') {
 		normalizer->site = text;
 		return 0;

@@ -40,6 +40,7 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	}
 	measurement = gate_measurement_new(NULL);
 	gate_measurement_add(measurement, profile, escape, &options);
+	gate_measurement_counts(measurement)->estimated = !profile->rows_exact;
 	counts = gate_measurement_finish(measurement, normalize, error);
 	if (counts && counts->site_count == 0) {
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);

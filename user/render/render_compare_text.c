@@ -63,6 +63,8 @@ void render_compare_text(FILE *stream, const struct comparison *comparison, cons
 	free(sums);
 	print_words(stream, comparison, style);
 	render_gate_rows(stream, gate, style);
+	if (gate->estimated)
+		fputs("estimates with their 95 % intervals; what chance explains is not shown as a change\n", stream);
 	if (gate->after->normalize)
 		fprintf(stream, "per iteration: counts are divided by '%s'\n", gate->after->normalize);
 	print_line(stream, "allocator", compare_allocator_text(comparison));

@@ -30,6 +30,15 @@ static cJSON *values(const struct gate_counts *side, const struct gate_site *sit
 		char name[40];
 
 		json_add(object, profile_values[i].key, gate_number_object(gate_value(side, site, i)));
+		if (side->estimated && count->estimate) {
+			snprintf(name, sizeof(name), "%s_low", profile_values[i].key);
+			json_add(object, name, gate_number_object((double)count->least / side->iterations));
+			snprintf(name, sizeof(name), "%s_high", profile_values[i].key);
+			json_add(object, name,
+				 gate_number_object(count->most == INT64_MAX ? VALUE_UNMEASURED /* no upper bound */
+									     : (double)count->most / side->iterations));
+			continue;
+		}
 		snprintf(name, sizeof(name), "%s_max", profile_values[i].key);
 		if (!gate_count_steady(count))
 			json_add(object, name, gate_number_object((double)count->most / side->iterations));

@@ -33,10 +33,14 @@ const char *gate_number(char text[32], double number)
 const char *gate_count_text(char text[72], const struct gate_counts *side, const struct gate_site *site,
 			    enum profile_value value)
 {
-	char least[32], most[32];
+	char least[32], low[32], most[32];
 
 	gate_number(least, gate_value(side, site, value));
-	if (!site || gate_count_steady(&site->counts[value]))
+	if (site && side->estimated && site->counts[value].estimate)
+		snprintf(text, 72, "%s (%s..%s)", least,
+			 gate_number(low, (double)site->counts[value].least / side->iterations),
+			 gate_number(most, (double)site->counts[value].most / side->iterations));
+	else if (!site || gate_count_steady(&site->counts[value]))
 		strcpy(text, least);
 	else
 		snprintf(text, 72, "%s..%s", least,
