@@ -95,7 +95,7 @@ static struct profile *obtain(struct arguments *arguments, int argc, char **argv
 		error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
 		return NULL;
 	}
-	return pprof_read(argv[first], error);
+	return pprof_read_recording(argv[first], error);
 }
 
 /* SARIF and quickfix list problems only: without --verdict they omit the `stack` rows. */

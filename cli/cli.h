@@ -24,6 +24,7 @@ int command_run(const struct command *command, int argc, char **argv);
 #define COMMANDS(ROW) \
 	ROW(record)   \
 	ROW(report)   \
+	ROW(heap)     \
 	ROW(audit)    \
 	ROW(escapes)  \
 	ROW(top)      \

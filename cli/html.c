@@ -99,9 +99,9 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 
 static int read_inputs(const struct settings *settings, struct inputs *inputs, struct error *error)
 {
-	if (!(inputs->profile = pprof_read(settings->path, error)))
+	if (!(inputs->profile = pprof_read_recording(settings->path, error)))
 		return -1;
-	if (settings->before && !(inputs->before = pprof_read(settings->before, error)))
+	if (settings->before && !(inputs->before = pprof_read_recording(settings->before, error)))
 		return -1;
 	if (settings->escape && !(inputs->compiler = escape_read(settings->escape, error)))
 		return -1;

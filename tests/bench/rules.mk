@@ -92,6 +92,12 @@ bench-go-open: $(B)/tests/tools/go_inspect
 .PHONY: bench-go-open
 bench: bench-go-open
 
+bench-heap: $(B)/escapement
+	$(Q)tests/bench/heap_snapshot.py $(B)
+
+.PHONY: bench-heap
+bench: bench-heap
+
 # How many intervals of estimates hold, on real programs.
 bench-intervals: $(B)/tests/tools/estimate_oracle
 	$(Q)BUILD=$(B) tests/bench/intervals.py

@@ -60,6 +60,10 @@ def test_the_tutorial_of_a_go_server_works_as_written(t):
     assert follow(t, "docs/tutorial-go.md") >= 6
 
 
+def test_the_page_on_growing_memory_works_as_written(t):
+    assert follow(t, "docs/heap.md") >= 4
+
+
 def test_the_tutorial_of_a_c_program_works_as_written(t):
     harness.require_root()
     assert follow(t, "docs/tutorial-c.md") >= 3

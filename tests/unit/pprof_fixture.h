@@ -108,8 +108,10 @@ static inline void fill_process(struct profile *profile, int pid, const char *co
 	process->executable = profile_string(profile, "/usr/bin/server");
 	process->build_id = profile_string(profile, "abc/def-_");
 	process->runtime = profile_string(profile, "go1.24.4");
-	for (int value = 0; value < VALUE_COUNT; value++)
-		process->totals[value] = value == VALUE_HEAP_GROWS ? VALUE_UNMEASURED : pid * 1000 + value;
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (value != VALUE_HEAP_GROWS && profile_stores(profile, value))
+			process->totals[value] = pid * 1000 + value;
+	}
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		process->class_totals[class][VALUE_OBJECTS] = class % 7 ? 0 : class + pid;
 		process->class_totals[class][VALUE_BYTES] = class < 100 ? 0 : VALUE_UNMEASURED;
@@ -159,7 +161,9 @@ static inline struct profile *rich_profile(void)
 	profile->start_ns = 1764000000123456789;
 	profile->duration_ns = 12345678901;
 	profile->totals_exact = true;
-	profile->row_measured = (1u << VALUE_COUNT) - 1 - (1u << VALUE_HEAP_GROWS);
+	for (int value = 0; value < VALUE_COUNT; value++)
+		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
+	profile->row_measured -= 1u << VALUE_HEAP_GROWS;
 	profile_warn(profile, "first %s", "warning");
 	profile_warn(profile, "second: with\nnewline");
 	fill_process(profile, 41, "server");

@@ -66,6 +66,8 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 	assert_int_equal(a->rate, b->rate);
 	assert_int_equal(a->start_ns, b->start_ns);
 	assert_int_equal(a->duration_ns, b->duration_ns);
+	assert_int_equal(a->snapshot, b->snapshot);
+	assert_int_equal(a->collections, b->collections);
 	assert_int_equal(a->totals_exact, b->totals_exact);
 	assert_int_equal(a->rows_exact, b->rows_exact);
 	assert_int_equal(a->row_measured, b->row_measured);
@@ -90,6 +92,41 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 		for (uint32_t d = 0; d < left->key.stack->depth; d++)
 			assert_locations_equal(left->key.stack->locations[d], right->key.stack->locations[d]);
 	}
+}
+
+static void a_heap_snapshot_keeps_its_values_and_its_collection(void **state)
+{
+	const int64_t values[VALUE_COUNT] = {[VALUE_OBJECTS] = 30,
+					     [VALUE_BYTES] = 1440,
+					     [VALUE_SAMPLES] = 2,
+					     [VALUE_LIVE_OBJECTS] = 10,
+					     [VALUE_LIVE_BYTES] = 480};
+	struct profile *profile = profile_new(), *back;
+	const struct profile_key key = {.stack = profile_stack(profile, NULL, 0, false), .span_class = 10};
+	struct profile_process *process;
+	struct error error = {0};
+
+	(void)state;
+	profile->snapshot = true;
+	profile->collections = 77;
+	profile->rate = 4096;
+	for (int value = 0; value < VALUE_COUNT; value++)
+		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
+	profile_add(profile, &key, values);
+	process = profile_process_add(profile, 7);
+	for (int value = 0; value < VALUE_COUNT; value++)
+		process->totals[value] = profile_stores(profile, value) ? values[value] : VALUE_UNMEASURED;
+	assert_int_equal(pprof_write(profile, in_directory("snapshot.pb.gz"), &error), 0);
+	back = pprof_read(in_directory("snapshot.pb.gz"), &error);
+	if (!back)
+		fail_msg("%s", error.text);
+	profile->tool_version = back->tool_version;
+	assert_profiles_equal(profile, back);
+	assert_null(pprof_read_recording(in_directory("snapshot.pb.gz"), &error));
+	assert_int_equal(error.status, STATUS_USAGE);
+	unlink(in_directory("snapshot.pb.gz"));
+	profile_free(back);
+	profile_free(profile);
 }
 
 static void what_is_written_is_read_back_whole(void **state)
@@ -342,7 +379,8 @@ static void go_tool_pprof_lists_source_lines(void **state)
 	const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
 	struct profile_key key = {.stack = profile_stack(profile, &location, 1, false), .span_class = 2};
 	profile_add(profile, &key, (const int64_t[VALUE_COUNT]){10, 80, 1, 4, 0, 0, 0});
-	profile->row_measured = (1u << VALUE_COUNT) - 1;
+	for (int value = 0; value < VALUE_COUNT; value++)
+		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
 	assert_int_equal(pprof_write(profile, path, NULL), 0);
 	assert_contains(run(PPROF "-list=main.work -sample_index=refills %s", directory, path),
 			(const char *[]){"Total: 4", "4          4      3:\treturn new(int)", NULL});
@@ -387,7 +425,8 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		assert_null(profile->tool_version);
 		assert_int_equal(profile->rate, exact ? 1 : 512 * 1024);
 		assert_int_equal(profile->rows_exact, exact);
-		assert_int_equal(profile->row_measured, 1 << VALUE_OBJECTS | 1 << VALUE_BYTES | 1 << VALUE_SAMPLES);
+		assert_int_equal(profile->row_measured, 1 << VALUE_OBJECTS | 1 << VALUE_BYTES | 1 << VALUE_SAMPLES |
+								1 << VALUE_LIVE_OBJECTS | 1 << VALUE_LIVE_BYTES);
 		profile_totals(profile, totals);
 		assert_int_equal(totals[VALUE_REFILLS], VALUE_UNMEASURED);
 		assert_in_range(totals[VALUE_BYTES], 20000000, 90000000);
@@ -431,6 +470,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_back_whole),
+		cmocka_unit_test(a_heap_snapshot_keeps_its_values_and_its_collection),
 		cmocka_unit_test(a_profile_written_in_parts_reads_as_one),
 		cmocka_unit_test(an_abandoned_file_leaves_what_was_there),
 		cmocka_unit_test(a_full_disk_is_an_error_that_names_the_file),

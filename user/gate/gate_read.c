@@ -61,7 +61,7 @@ struct gate_counts *gate_read_counts(const char *path, const char *normalize, co
 
 	if (is_json(path))
 		return baseline_read(path, error);
-	profile = pprof_read(path, error);
+	profile = pprof_read_recording(path, error);
 	if (!profile)
 		return NULL;
 	counts = count_profile(profile, path, normalize, escape, error);

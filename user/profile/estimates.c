@@ -177,10 +177,10 @@ static void add_samples(struct estimates *estimates)
 		if (class < 0 || !is_estimate(profile, sample))
 			continue;
 		estimates->classes[class].events += (double)sample->values[VALUE_SAMPLES];
-		estimates->classes[class].estimated += (double)sample->values[VALUE_OBJECTS];
+		estimates->classes[class].estimated += (double)sample->values[profile_objects(profile)];
 		if (!estimates->has_totals) {
-			estimates->classes[class].objects += (double)sample->values[VALUE_OBJECTS];
-			estimates->classes[class].bytes += (double)sample->values[VALUE_BYTES];
+			estimates->classes[class].objects += (double)sample->values[profile_objects(profile)];
+			estimates->classes[class].bytes += (double)sample->values[profile_bytes(profile)];
 		}
 		add_to_site(&sites, owners, sample, class);
 	}

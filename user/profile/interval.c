@@ -173,8 +173,9 @@ static bool is_tiny_row(const struct profile_sample *sample)
 void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample)
 {
 	const struct profile *profile = estimates->profile;
-	double events = (double)sample->values[VALUE_SAMPLES], objects = (double)sample->values[VALUE_OBJECTS];
-	double bytes = (double)sample->values[VALUE_BYTES], size;
+	double events = (double)sample->values[VALUE_SAMPLES],
+	       objects = (double)sample->values[profile_objects(profile)];
+	double bytes = (double)sample->values[profile_bytes(profile)], size;
 	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
 	int size_class = estimates_size_class(sample);
 	struct interval_part *part;

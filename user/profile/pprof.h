@@ -34,6 +34,9 @@ void pprof_writer_abandon(struct pprof_writer *writer); /* leaves the previous f
  */
 struct profile *pprof_read(const char *path, struct error *error);
 
+/* The same for those who compare allocations: a heap snapshot is an error that says so. */
+struct profile *pprof_read_recording(const char *path, struct error *error);
+
 /* The same from memory, without gzip; `name` is for messages. */
 struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error);
 

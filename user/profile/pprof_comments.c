@@ -7,6 +7,7 @@
  *   kernel: TEXT                     release of the kernel
  *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
  *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
+ *   snapshot: collections=N          this is what was alive, not what was allocated: as of that collection
  *   exact: totals, rows              what is exact of the two; "nothing"
  *   rows: lower bounds               of objects and bytes; not written where they are not
  *   measured: NAME …                 sample types that were measured; the others' values mean nothing
@@ -74,6 +75,7 @@ static const char **text_at(void *structure, const struct text_field *field)
 struct writer {
 	void (*emit)(void *context, const char *comment);
 	void *context;
+	const struct profile *profile;
 };
 
 static void write_comment(const struct writer *writer, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -114,12 +116,14 @@ static void write_text(const struct writer *writer, const char *key, const char 
 
 enum { VALUES_SIZE = VALUE_COUNT * 21 + 1 };
 
-static const char *format_values(char text[VALUES_SIZE], const int64_t *values)
+static const char *format_values(const struct writer *writer, char text[VALUES_SIZE], const int64_t *values)
 {
 	char *to = text;
 
 	for (int i = 0; i < VALUE_COUNT; i++) {
-		if (i)
+		if (!profile_stores(writer->profile, i))
+			continue;
+		if (to != text)
 			*to++ = ' ';
 		to += values[i] == VALUE_UNMEASURED ? sprintf(to, "-") : sprintf(to, "%" PRId64, values[i]);
 	}
@@ -149,7 +153,7 @@ static void write_classes(const struct writer *writer, size_t number, const stru
 		}
 		if (!all_unmeasured(rows[first]))
 			write_comment(writer, "#process.%zu.classes.%d-%d: %s", number, first, last,
-				      format_values(text, rows[first]));
+				      format_values(writer, text, rows[first]));
 	}
 }
 
@@ -177,7 +181,7 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number, process->lost_events,
 		      process->lost_stacks);
 	if (!all_unmeasured(process->totals))
-		write_comment(writer, "#process.%zu.totals: %s", number, format_values(text, process->totals));
+		write_comment(writer, "#process.%zu.totals: %s", number, format_values(writer, text, process->totals));
 	write_classes(writer, number, process);
 }
 
@@ -194,7 +198,7 @@ static void write_start(const struct writer *writer, int64_t start_ns)
 void pprof_comments_write(const struct profile *profile, void (*emit)(void *context, const char *comment),
 			  void *context)
 {
-	const struct writer writer = {emit, context};
+	const struct writer writer = {emit, context, profile};
 	char measured[256] = "";
 
 	write_comment(&writer, SIGNATURE "%s", profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
@@ -203,6 +207,8 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	write_comment(&writer, "rate: %" PRId64, profile->rate);
 	write_start(&writer, profile->start_ns);
 	write_comment(&writer, "duration: %.3fs", (double)profile->duration_ns / 1e9);
+	if (profile->snapshot)
+		write_comment(&writer, "snapshot: collections=%" PRId64, profile->collections);
 	write_comment(&writer, "exact: %s%s%s", profile->totals_exact ? "totals" : "",
 		      profile->totals_exact && profile->rows_exact ? ", " : "",
 		      profile->rows_exact     ? "rows"
@@ -211,7 +217,7 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	if (profile->rows_least)
 		write_comment(&writer, "rows: lower bounds");
 	for (int i = 0; i < VALUE_COUNT; i++) {
-		if (profile->row_measured & 1u << i) {
+		if (profile->row_measured & 1u << i && profile_stores(profile, i)) {
 			strcat(measured, " ");
 			strcat(measured, profile_values[i].pprof_type);
 		}
@@ -273,16 +279,23 @@ static int read_number(const char *text, char **end, int64_t *number)
 	return *end == text || errno ? -1 : 0;
 }
 
-static int read_values(const char *text, int64_t *values)
+static int read_values(const struct profile *profile, const char *text, int64_t *values)
 {
+	int left = 0;
+
+	for (int i = 0; i < VALUE_COUNT; i++)
+		left += profile_stores(profile, i);
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		char *end = (char *)text + 1;
 
+		values[i] = VALUE_UNMEASURED;
+		if (!profile_stores(profile, i))
+			continue;
 		if (*text == '-' && (text[1] == ' ' || !text[1]))
 			values[i] = VALUE_UNMEASURED;
 		else if (read_number(text, &end, &values[i]) || values[i] < 0)
 			return -1;
-		if (*end != (i + 1 < VALUE_COUNT ? ' ' : 0))
+		if (*end != (--left ? ' ' : 0))
 			return -1;
 		text = end + 1;
 	}
@@ -302,6 +315,17 @@ static int read_rate(struct profile *profile, const char *value)
 	char *end;
 
 	return read_number(value, &end, &profile->rate) || *end || profile->rate < 0 ? -1 : 0;
+}
+
+static int read_snapshot(struct profile *profile, const char *value)
+{
+	int used = 0;
+
+	profile->snapshot = true;
+	return sscanf(value, "collections=%" SCNd64 "%n", &profile->collections, &used) == 1 && !value[used] &&
+			       profile->collections >= 0
+		       ? 0
+		       : -1;
 }
 
 static int read_exact(struct profile *profile, const char *value)
@@ -348,8 +372,8 @@ static const struct {
 	const char *key;
 	read_value *read;
 } profile_keys[] = {
-	{"tool", read_tool}, {"rate", read_rate},	  {"exact", read_exact},
-	{"rows", read_rows}, {"measured", read_measured}, {"warning", read_warning},
+	{"tool", read_tool},	     {"rate", read_rate},	{"exact", read_exact},	     {"rows", read_rows},
+	{"measured", read_measured}, {"warning", read_warning}, {"snapshot", read_snapshot},
 };
 
 static int read_check(struct profile *profile, struct profile_process *process, const char *value)
@@ -390,8 +414,7 @@ static int read_lost(struct profile *profile, struct profile_process *process, c
 
 static int read_totals(struct profile *profile, struct profile_process *process, const char *value)
 {
-	(void)profile;
-	return read_values(value, process->totals);
+	return read_values(profile, value, process->totals);
 }
 
 static const struct {
@@ -400,13 +423,14 @@ static const struct {
 } process_keys[] = {{"check", read_check}, {"outside", read_outside}, {"lost", read_lost}, {"totals", read_totals}};
 
 /* `range` is FIRST-LAST. */
-static int read_classes(struct profile_process *process, const char *range, const char *value)
+static int read_classes(const struct profile *profile, struct profile_process *process, const char *range,
+			const char *value)
 {
 	int64_t values[VALUE_COUNT];
 	int first, last;
 
 	if (sscanf(range, "%d-%d", &first, &last) != 2 || first < 0 || first > last || last >= SPAN_CLASSES ||
-	    read_values(value, values))
+	    read_values(profile, value, values))
 		return -1;
 	for (int class = first; class <= last; class ++)
 		memcpy(process->class_totals[class], values, sizeof(values));
@@ -446,7 +470,7 @@ static int read_process(struct profile *profile, const char *key, const char *va
 		if (strcmp(name, process_keys[i].key) == 0)
 			return process_keys[i].read(profile, process, value);
 	}
-	return strncmp(name, "classes.", 8) == 0 ? read_classes(process, name + 8, value) : 0;
+	return strncmp(name, "classes.", 8) == 0 ? read_classes(profile, process, name + 8, value) : 0;
 }
 
 static int read_key(struct profile *profile, const char *key, const char *value)

@@ -353,3 +353,17 @@ struct profile *pprof_read(const char *path, struct error *error)
 	pprof_source_close(&source);
 	return profile;
 }
+
+struct profile *pprof_read_recording(const char *path, struct error *error)
+{
+	struct profile *profile = pprof_read(path, error);
+
+	if (!profile || !profile->snapshot)
+		return profile;
+	error_set(
+		error, STATUS_USAGE,
+		"profile '%s' is a heap snapshot: it says what was alive, not what was allocated; 'escapement report' prints it",
+		path);
+	profile_free(profile);
+	return NULL;
+}

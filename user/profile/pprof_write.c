@@ -224,7 +224,8 @@ static void write_location(struct pprof_writer *writer, const struct profile_loc
 	free(lines);
 }
 
-static void write_sample(struct pprof_writer *writer, const struct profile_sample *sample)
+static void write_sample(struct pprof_writer *writer, const struct profile *profile,
+			 const struct profile_sample *sample)
 {
 	const struct profile_stack *stack = sample->key.stack;
 	uint8_t *to;
@@ -234,7 +235,7 @@ static void write_sample(struct pprof_writer *writer, const struct profile_sampl
 			write_location(writer, stack->locations[i]);
 	}
 	to = reserve(writer, pprof_sample_bytes_max(sample));
-	writer->buffer_used += pprof_sample_put(to, sample, &writer->labels, &writer->strings);
+	writer->buffer_used += pprof_sample_put(to, sample, profile, &writer->labels, &writer->strings);
 }
 
 static void write_mapping(struct pprof_writer *writer, struct mapping_facts *facts)
@@ -289,18 +290,19 @@ static void write_comment(void *context, const char *comment)
 }
 
 /* Written first, because readers recognise a profile by its sample types. */
-static void write_types(struct pprof_writer *writer)
+static void write_types(struct pprof_writer *writer, const struct profile *profile)
 {
 	Perftools__Profiles__ValueType types[VALUE_COUNT], *pointers[VALUE_COUNT];
 	Part part = PERFTOOLS__PROFILES__PROFILE__INIT;
 
 	for (int i = 0; i < VALUE_COUNT; i++) {
+		if (!profile_stores(profile, i))
+			continue;
 		perftools__profiles__value_type__init(&types[i]);
 		types[i].type = pprof_strings_index(&writer->strings, profile_values[i].pprof_type);
 		types[i].unit = pprof_strings_index(&writer->strings, profile_values[i].pprof_unit);
-		pointers[i] = &types[i];
+		pointers[part.n_sample_type++] = &types[i];
 	}
-	part.n_sample_type = VALUE_COUNT;
 	part.sample_type = pointers;
 	write_part(writer, &part);
 }
@@ -319,8 +321,8 @@ static void write_facts(struct pprof_writer *writer)
 	part.time_nanos = profile->start_ns;
 	part.duration_nanos = profile->duration_ns;
 	/* The value to show first: bytes, or what was measured instead (at rate 0, refills). */
-	part.default_sample_type =
-		pprof_strings_index(&writer->strings, profile_values[refills ? VALUE_REFILLS : VALUE_BYTES].pprof_type);
+	part.default_sample_type = pprof_strings_index(
+		&writer->strings, profile_values[refills ? VALUE_REFILLS : profile_bytes(profile)].pprof_type);
 	part.drop_frames = pprof_strings_index(&writer->strings, frames_pprof_drop);
 	part.keep_frames = pprof_strings_index(&writer->strings, frames_pprof_keep);
 	write_part(writer, &part);
@@ -359,7 +361,7 @@ struct pprof_writer *pprof_writer_new(const char *path)
 	return writer;
 }
 
-static void open_file(struct pprof_writer *writer)
+static void open_file(struct pprof_writer *writer, const struct profile *profile)
 {
 	int descriptor;
 
@@ -376,7 +378,7 @@ static void open_file(struct pprof_writer *writer)
 			close(descriptor);
 		return;
 	}
-	write_types(writer);
+	write_types(writer, profile);
 	pprof_label_strings_init(&writer->labels, &writer->strings);
 }
 
@@ -385,9 +387,9 @@ void pprof_writer_add(void *context, const struct profile *profile)
 	struct pprof_writer *writer = context;
 
 	if (!writer->file && !writer->failed)
-		open_file(writer);
+		open_file(writer, profile);
 	for (size_t i = 0; i < profile->sample_count && !writer->failed; i++)
-		write_sample(writer, profile->samples[i]);
+		write_sample(writer, profile, profile->samples[i]);
 	writer->sample_count += profile->sample_count;
 }
 

@@ -75,12 +75,14 @@ static uint8_t *put_labels(uint8_t *to, const struct profile_key *key, struct pp
 	return to;
 }
 
-static uint8_t *put_values(uint8_t *to, const int64_t *values)
+static uint8_t *put_values(uint8_t *to, const struct profile *profile, const int64_t *values)
 {
 	uint8_t packed[VALUE_COUNT * WIRE_VARINT_MAX], *end = packed;
 
-	for (int i = 0; i < VALUE_COUNT; i++)
-		end = wire_put_varint(end, (uint64_t)values[i]);
+	for (int i = 0; i < VALUE_COUNT; i++) {
+		if (profile_stores(profile, i))
+			end = wire_put_varint(end, (uint64_t)values[i]);
+	}
 	*to++ = WIRE_TAG(PPROF_SAMPLE_VALUE, WIRE_BYTES);
 	to = wire_put_varint(to, (uint64_t)(end - packed));
 	return mempcpy(to, packed, (size_t)(end - packed));
@@ -106,15 +108,15 @@ size_t pprof_sample_bytes_max(const struct profile_sample *sample)
 	return SAMPLE_FIXED_MAX + (size_t)sample->key.stack->depth * WIRE_VARINT_MAX;
 }
 
-size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, struct pprof_label_strings *labels,
-			struct pprof_strings *strings)
+size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, const struct profile *profile,
+			struct pprof_label_strings *labels, struct pprof_strings *strings)
 {
 	uint8_t header[1 + WIRE_VARINT_MAX];
 	uint8_t *body = to + sizeof(header), *end; /* its length is known only then */
 	size_t length, header_length;
 
 	end = put_locations(body, sample->key.stack);
-	end = put_values(end, sample->values);
+	end = put_values(end, profile, sample->values);
 	end = put_labels(end, &sample->key, labels, strings);
 	length = (size_t)(end - body);
 	header[0] = WIRE_TAG(PPROF_SAMPLE, WIRE_BYTES);

@@ -20,7 +20,7 @@ void pprof_label_strings_init(struct pprof_label_strings *labels, struct pprof_s
 /* Returns an upper bound for the bytes that pprof_sample_put() writes. */
 size_t pprof_sample_bytes_max(const struct profile_sample *sample);
 /* Encodes a Profile that contains only this sample. Returns the number of bytes. */
-size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, struct pprof_label_strings *labels,
-			struct pprof_strings *strings);
+size_t pprof_sample_put(uint8_t *to, const struct profile_sample *sample, const struct profile *profile,
+			struct pprof_label_strings *labels, struct pprof_strings *strings);
 
 #endif

@@ -421,6 +421,31 @@ void profile_drop_unmeasured(struct profile *profile)
 	}
 }
 
+/* Of a snapshot, in their order. */
+static const int snapshot_values[] = {VALUE_LIVE_OBJECTS, VALUE_LIVE_BYTES, VALUE_OBJECTS, VALUE_BYTES, VALUE_COUNT};
+
+bool profile_stores(const struct profile *profile, int value)
+{
+	if (!profile->snapshot)
+		return !(profile_values[value].kinds & VALUE_LIVE);
+	for (int i = 0; snapshot_values[i] != VALUE_COUNT; i++) {
+		if (snapshot_values[i] == value)
+			return true;
+	}
+	return value == VALUE_SAMPLES;
+}
+
+int profile_next_shown(const struct profile *profile, int value)
+{
+	int i = 0;
+
+	if (!profile->snapshot)
+		return profile_value_next(value, VALUE_SHOWN);
+	while (value >= 0 && snapshot_values[i] != VALUE_COUNT && snapshot_values[i++] != value)
+		;
+	return snapshot_values[i];
+}
+
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])
 {
 	for (int value = 0; value < VALUE_COUNT; value++) {

@@ -137,6 +137,10 @@ struct profile {
 	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling; RATE_UNKNOWN */
 	int64_t start_ns; /* wall clock, since the epoch */
 	int64_t duration_ns;
+	/* Not of what was allocated in some time, but of what was alive at its start: VALUE_LIVE_OBJECTS and VALUE_LIVE_BYTES are
+	 * what the samples are of, objects and bytes what was allocated since the process began. */
+	bool snapshot;
+	int64_t collections; /* of a snapshot: it is as of that one; 0: there was none yet */
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
@@ -218,6 +222,25 @@ void profile_drain(struct profile *profile);
 
 /* Returns the bytes that samples and their stacks take. */
 size_t profile_memory(const struct profile *profile);
+
+/* The objects and the bytes that the profile is of: those allocated, or those alive. Its samples are what these are
+ * estimated from. */
+static inline enum profile_value profile_objects(const struct profile *profile)
+{
+	return profile->snapshot ? VALUE_LIVE_OBJECTS : VALUE_OBJECTS;
+}
+
+static inline enum profile_value profile_bytes(const struct profile *profile)
+{
+	return profile->snapshot ? VALUE_LIVE_BYTES : VALUE_BYTES;
+}
+
+/* Whether a profile of that kind has that value, in memory and in its file. */
+bool profile_stores(const struct profile *profile, int value);
+
+/* The value after `value` (-1: the first) that readers of the profile get, in the order in which they do; VALUE_COUNT if
+ * there is none. */
+int profile_next_shown(const struct profile *profile, int value);
 
 /* Adds up the totals of all processes. A value that any process did not measure is VALUE_UNMEASURED. */
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);

@@ -17,6 +17,7 @@ enum profile_value_kind {
 	VALUE_RARE = 1 << 2,	 /* 0 in most rows: tables show its column only if a row has it and there is space */
 	VALUE_OF_SITES = 1 << 3, /* baselines store it per site; their totals have all shown values */
 	VALUE_IN_BYTES = 1 << 4, /* a number of bytes, not of events */
+	VALUE_LIVE = 1 << 5,	 /* of heap snapshots only: what was alive at their instant */
 };
 
 /*
@@ -24,7 +25,8 @@ enum profile_value_kind {
  * type and unit in pprof files. The order is that of the file's sample types.
  *
  * bytes: size-class bytes; for tiny objects the bytes requested.
- * samples: events behind an estimate; of unlike weights, as many equal ones would be.
+ * samples: events behind an estimate; of unlike weights, as many equal ones would be. Of a heap snapshot: sampled
+ * objects that are in use.
  */
 #define PROFILE_VALUES(ROW)                                                                                           \
 	ROW(VALUE_OBJECTS, VALUE_SHOWN | VALUE_OF_SITES, "objects", "objects", "OBJECTS", "object", "objects",        \
@@ -40,7 +42,11 @@ enum profile_value_kind {
 	    "heap grows", "heap_grows", "count")                                                                      \
 	ROW(VALUE_HEAP_GROW_BYTES, VALUE_SHOWN | VALUE_COST | VALUE_RARE | VALUE_OF_SITES | VALUE_IN_BYTES,           \
 	    "heap_grow_bytes", "heap-grow-bytes", "HEAP BYTES", "byte of heap grown", "bytes of heap grown",          \
-	    "heap_grow_space", "bytes")
+	    "heap_grow_space", "bytes")                                                                               \
+	ROW(VALUE_LIVE_OBJECTS, VALUE_LIVE, "inuse_objects", "inuse-objects", "IN USE", "object in use",              \
+	    "objects in use", "inuse_objects", "count")                                                               \
+	ROW(VALUE_LIVE_BYTES, VALUE_LIVE | VALUE_IN_BYTES, "inuse_bytes", "inuse-bytes", "BYTES IN USE",              \
+	    "byte in use", "bytes in use", "inuse_space", "bytes")
 
 #define PROFILE_VALUE_NAME(name, ...) name,
 enum profile_value { PROFILE_VALUES(PROFILE_VALUE_NAME) VALUE_COUNT };

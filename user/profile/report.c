@@ -219,9 +219,11 @@ static struct interval_bounds missed(const struct report_row *row, const struct 
 	const double missed_events = 3.688879454113936; /* -ln 0.025 */
 	int64_t objects = count_from(ceil(missed_events * rarest));
 	int64_t bytes = count_from(missed_events * (double)estimates->profile->rate);
+	int64_t seen = row->values[profile_objects(estimates->profile)];
+	int64_t bytes_seen = row->values[profile_bytes(estimates->profile)];
 
-	return (struct interval_bounds){row->values[VALUE_OBJECTS], add_saturated(row->values[VALUE_OBJECTS], objects),
-					row->values[VALUE_BYTES], add_saturated(row->values[VALUE_BYTES], bytes)};
+	return (struct interval_bounds){seen, add_saturated(seen, objects), bytes_seen,
+					add_saturated(bytes_seen, bytes)};
 }
 
 /* Whether this is the row of tiny objects. */
@@ -256,7 +258,7 @@ static bool measures(uint32_t mask, enum profile_value value)
 static void finish_groups(struct builder *builder)
 {
 	struct report *report = builder->report;
-	const uint32_t estimate = 1u << VALUE_OBJECTS | 1u << VALUE_SAMPLES;
+	const uint32_t estimate = 1u << profile_objects(report->profile) | 1u << VALUE_SAMPLES;
 	struct group *group, *next;
 
 	report->rows = checked(memory_zeroed(HASH_COUNT(builder->groups) + 1, sizeof(*report->rows)));
@@ -427,7 +429,7 @@ enum profile_value report_default_sort(const struct profile *profile)
 {
 	return !measures(profile->row_measured, VALUE_BYTES) && measures(profile->row_measured, VALUE_REFILLS)
 		       ? VALUE_REFILLS
-		       : VALUE_BYTES;
+		       : profile_bytes(profile);
 }
 
 /* The interval of the total is that of all samples together, if the total is their sum and was not counted. */
@@ -438,7 +440,8 @@ static void set_totals(struct report *report)
 
 	profile_totals(profile, report->totals);
 	if (profile->totals_exact || report->estimates->has_totals ||
-	    report->totals[VALUE_OBJECTS] == VALUE_UNMEASURED || !measures(profile->row_measured, VALUE_SAMPLES))
+	    report->totals[profile_objects(profile)] == VALUE_UNMEASURED ||
+	    !measures(profile->row_measured, VALUE_SAMPLES))
 		return;
 	for (size_t i = 0; i < profile->sample_count; i++)
 		interval_add_sample(&sum, report->estimates, profile->samples[i]);
@@ -477,6 +480,7 @@ static struct report *begin(const struct profile *profile, enum report_by by, en
 	report->sort = sort;
 	report->rows_exact = profile->rows_exact;
 	report->measured = profile->row_measured;
+	report->classes_folded = profile->snapshot;
 	for (size_t i = 0; i < profile->process_count; i++)
 		report->classes_folded |= estimates_folded(&profile->processes[i]);
 	return report;
@@ -521,6 +525,14 @@ size_t report_row_samples(const struct report *report, const struct report_row *
 	return count;
 }
 
+/* A snapshot is of what is alive: what has held something once, and holds nothing now, comes last. */
+static void leave_out_empty(struct report *report)
+{
+	while (profile_values[report->sort].kinds & VALUE_LIVE && report->row_count &&
+	       report->rows[report->row_count - 1].values[report->sort] == 0)
+		interval_clear(&report->rows[--report->row_count].interval);
+}
+
 struct report *report_new(const struct profile *profile, enum report_by by, enum profile_value sort, size_t top)
 {
 	return report_new_selected(profile, by, sort, top, &(struct report_selection){0});
@@ -536,6 +548,8 @@ struct report *report_new_selected(const struct profile *profile, enum report_by
 	set_totals(report);
 	collect_rows(report);
 	qsort_r(report->rows, report->row_count, sizeof(*report->rows), compare_rows, &report->sort);
+	leave_out_empty(report);
+	report->row_total = report->row_count;
 	if (top && top < report->row_count)
 		report->row_count = top;
 	return report;

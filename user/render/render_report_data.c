@@ -13,16 +13,24 @@
 
 /* --- JSON --- */
 
-static void add_values(cJSON *object, const int64_t values[VALUE_COUNT], bool has_bounds,
+static void add_bounds(cJSON *object, enum profile_value value, int64_t low, int64_t high)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s_low", profile_values[value].key);
+	json_add_value(object, key, low);
+	snprintf(key, sizeof(key), "%s_high", profile_values[value].key);
+	json_add_value(object, key, high);
+}
+
+static void add_values(cJSON *object, const struct profile *profile, const int64_t values[VALUE_COUNT], bool has_bounds,
 		       const struct interval_bounds *bounds)
 {
-	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+	for (int i = profile_next_shown(profile, -1); i < VALUE_COUNT; i = profile_next_shown(profile, i))
 		json_add_value(object, profile_values[i].key, values[i]);
 	if (has_bounds) {
-		json_add_value(object, "objects_low", bounds->objects_low);
-		json_add_value(object, "objects_high", bounds->objects_high);
-		json_add_value(object, "bytes_low", bounds->bytes_low);
-		json_add_value(object, "bytes_high", bounds->bytes_high);
+		add_bounds(object, profile_objects(profile), bounds->objects_low, bounds->objects_high);
+		add_bounds(object, profile_bytes(profile), bounds->bytes_low, bounds->bytes_high);
 	}
 }
 
@@ -91,7 +99,7 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 		json_add_bool(object, "truncated", row->stack->truncated);
 		break;
 	}
-	add_values(object, row->values, row->has_bounds, &row->bounds);
+	add_values(object, report->profile, row->values, row->has_bounds, &row->bounds);
 	if (row->has_bounds)
 		json_add_value(object, "tiny_objects", row->tiny_unknown ? VALUE_UNMEASURED : 0);
 	return object;
@@ -160,12 +168,14 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	(void)style;
 	json_add_bool(exact, "totals", profile->totals_exact);
 	json_add_bool(exact, "rows", report->rows_exact);
-	add_values(totals, report->totals, report->totals_have_bounds, &report->bounds);
+	add_values(totals, profile, report->totals, report->totals_have_bounds, &report->bounds);
 	json_add_integer(lost, "events", profile_lost_events(profile));
 	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
-	json_document_begin(&document, stream, "escapement.report/2");
+	json_document_begin(&document, stream, profile->snapshot ? "escapement.heap/1" : "escapement.report/2");
 	json_document_member(&document, "target", json_target(profile));
+	if (profile->snapshot)
+		json_document_member(&document, "collections", json_number(profile->collections));
 	json_document_member(&document, "exact", exact);
 	json_document_member(&document, "rate",
 			     profile->rate == RATE_UNKNOWN ? cJSON_CreateNull() : json_number(profile->rate));
@@ -173,7 +183,7 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	if (report->selection.focus || report->selection.callers) {
 		cJSON *selection = json_object(), *selected = json_object();
 
-		add_values(selected, report->selected, false, NULL);
+		add_values(selected, profile, report->selected, false, NULL);
 		json_add_text(selection, "focus", report->selection.focus);
 		json_add_text(selection, "callers", report->selection.callers);
 		json_add(selection, "totals", selected);
@@ -290,23 +300,26 @@ void render_report_csv(FILE *stream, const struct report *report, const struct r
 		[BY_STACK] = "stack",
 		[BY_CALLER] = "file,line,function",
 	};
+	const enum profile_value objects = profile_objects(report->profile), bytes = profile_bytes(report->profile);
 
 	(void)style;
 	fputs(keys[report->by], stream);
-	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN))
+	for (int i = profile_next_shown(report->profile, -1); i < VALUE_COUNT;
+	     i = profile_next_shown(report->profile, i))
 		fprintf(stream, ",%s", profile_values[i].key);
-	fputs(",objects_low,objects_high,bytes_low,bytes_high,tiny_objects\n", stream);
+	fprintf(stream, ",%s_low,%s_high,%s_low,%s_high,tiny_objects\n", profile_values[objects].key,
+		profile_values[objects].key, profile_values[bytes].key, profile_values[bytes].key);
 	for (size_t i = 0; i < report->row_count; i++) {
 		const struct report_row *row = &report->rows[i];
 
 		csv_key(stream, report, row);
-		for (int j = profile_value_next(-1, VALUE_SHOWN); j < VALUE_COUNT;
-		     j = profile_value_next(j, VALUE_SHOWN))
+		for (int j = profile_next_shown(report->profile, -1); j < VALUE_COUNT;
+		     j = profile_next_shown(report->profile, j))
 			csv_value(stream, row->values[j]);
-		csv_value(stream, row->has_bounds ? row->bounds.objects_low : row->values[VALUE_OBJECTS]);
-		csv_value(stream, row->has_bounds ? row->bounds.objects_high : row->values[VALUE_OBJECTS]);
-		csv_value(stream, row->has_bounds ? row->bounds.bytes_low : row->values[VALUE_BYTES]);
-		csv_value(stream, row->has_bounds ? row->bounds.bytes_high : row->values[VALUE_BYTES]);
+		csv_value(stream, row->has_bounds ? row->bounds.objects_low : row->values[objects]);
+		csv_value(stream, row->has_bounds ? row->bounds.objects_high : row->values[objects]);
+		csv_value(stream, row->has_bounds ? row->bounds.bytes_low : row->values[bytes]);
+		csv_value(stream, row->has_bounds ? row->bounds.bytes_high : row->values[bytes]);
 		csv_value(stream, row->tiny_unknown ? VALUE_UNMEASURED : 0);
 		fputc('\n', stream);
 	}

@@ -130,8 +130,8 @@ void render_report_speedscope(FILE *stream, const struct report *report, const s
 	json_write_array_end(&writer);
 	json_write_object_end(&writer);
 	json_write_array(&writer, "profiles");
-	for (int i = profile_value_next(-1, VALUE_SHOWN), written = 0; i < VALUE_COUNT;
-	     i = profile_value_next(i, VALUE_SHOWN)) {
+	for (int i = profile_next_shown(report->profile, -1), written = 0; i < VALUE_COUNT;
+	     i = profile_next_shown(report->profile, i)) {
 		if (!(report->measured & 1u << i))
 			continue;
 		write_profile(&frames, &writer, report, (enum profile_value)i);

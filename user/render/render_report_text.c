@@ -98,7 +98,12 @@ static void print_recording(const struct writer *writer)
 		snprintf(rate, sizeof(rate), "one sample per %s", terminal_bytes(number, profile->rate));
 	if (profile->duration_ns > 0)
 		snprintf(duration, sizeof(duration), "%.3g s, ", (double)profile->duration_ns / 1e9);
-	print_line(writer, "", "recorded", "%s%s%s", start, duration, rate);
+	if (profile->snapshot && profile->collections)
+		print_line(writer, "", "alive", "%s%s; as of collection %" PRId64, start, rate, profile->collections);
+	else if (profile->snapshot)
+		print_line(writer, "", "alive", "%s%s; there was no collection yet", start, rate);
+	else
+		print_line(writer, "", "recorded", "%s%s%s", start, duration, rate);
 }
 
 static void print_totals(const struct writer *writer)
@@ -107,7 +112,8 @@ static void print_totals(const struct writer *writer)
 	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
 	size_t length = 0;
 
-	for (int i = profile_value_next(-1, VALUE_SHOWN); i < VALUE_COUNT; i = profile_value_next(i, VALUE_SHOWN)) {
+	for (int i = profile_next_shown(report->profile, -1); i < VALUE_COUNT;
+	     i = profile_next_shown(report->profile, i)) {
 		int64_t total = report->totals[i];
 
 		if (total != VALUE_UNMEASURED)
@@ -115,13 +121,16 @@ static void print_totals(const struct writer *writer)
 						   terminal_number(number, total),
 						   total == 1 ? profile_values[i].singular : profile_values[i].plural);
 	}
+	if (report->profile->snapshot)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " allocated since its start");
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
 		   report->profile->totals_exact ? "exact"
 		   : report->totals_have_bounds	 ? "estimated"
 						 : "incomplete");
 	if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
-		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " objects (95 %% interval)",
-			   report->bounds.objects_low, report->bounds.objects_high);
+		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " %s (95 %% interval)",
+			   report->bounds.objects_low, report->bounds.objects_high,
+			   profile_values[profile_objects(report->profile)].plural);
 }
 
 static bool some_tiny_are_unknown(const struct report *report);
@@ -131,12 +140,15 @@ static void print_selection(const struct writer *writer)
 {
 	const struct report *report = writer->report;
 	const struct report_selection *selection = &report->selection;
+	const enum profile_value values[] = {profile_objects(report->profile), profile_bytes(report->profile)};
 	char text[LINE_SIZE] = "", number[TERMINAL_NUMBER_SIZE];
 	size_t length = 0;
 
 	if (!selection->focus && !selection->callers)
 		return;
-	for (int i = profile_value_next(-1, VALUE_SHOWN); i <= VALUE_BYTES; i = profile_value_next(i, VALUE_SHOWN)) {
+	for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
+		int i = values[v];
+
 		if (report->selected[i] != VALUE_UNMEASURED)
 			length += (size_t)snprintf(text + length, sizeof(text) - length, ", %s %s",
 						   terminal_number(number, report->selected[i]),
@@ -152,7 +164,7 @@ static void print_selection(const struct writer *writer)
 
 static bool measures_objects(const struct writer *writer)
 {
-	return writer->report->measured & 1u << VALUE_OBJECTS;
+	return writer->report->measured & 1u << profile_objects(writer->report->profile);
 }
 
 /* Counts the samples whose stacks were deeper than the limit. */
@@ -220,12 +232,12 @@ static void print_trust(const struct writer *writer)
 			   "check", "%s: %" PRId64 " objects, difference %" PRId64 ", bound %" PRId64 "%s",
 			   check.source ? check.source : "runtime", check.objects, check.difference, check.bound,
 			   outside_text(outside, check.outside));
-	else
+	else if (!profile->snapshot)
 		print_line(writer, "", "check", "none: nothing to compare the totals with");
 	if (events || stacks)
 		print_line(writer, style->red, "lost",
 			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
-	else
+	else if (!profile->snapshot)
 		print_line(writer, "", "lost", "nothing");
 	if (cut)
 		print_line(writer, style->yellow, "cut",
@@ -282,7 +294,8 @@ static bool shows_value(const struct writer *writer, enum profile_value value)
 
 	if (value == report->sort)
 		return true;
-	if (!(profile_values[value].kinds & VALUE_SHOWN) || !(report->measured & 1u << value))
+	if (!(profile_values[value].kinds & (report->profile->snapshot ? VALUE_LIVE : VALUE_SHOWN)) ||
+	    !(report->measured & 1u << value))
 		return false;
 	if (!(profile_values[value].kinds & VALUE_RARE))
 		return true;
@@ -318,9 +331,10 @@ static int choose_columns(const struct writer *writer, struct column columns[COL
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		if (shows_value(writer, value))
 			columns[count++] = (struct column){profile_values[value].heading, value, NULL};
-		if (value == VALUE_OBJECTS && !writer->report->rows_exact && measures_objects(writer))
+		if (value == (int)profile_objects(writer->report->profile) && !writer->report->rows_exact &&
+		    measures_objects(writer))
 			columns[count++] = (struct column){"95% INTERVAL", -1, interval};
-		if (value == VALUE_OBJECTS && some_tiny_are_unknown(writer->report))
+		if (value == (int)profile_objects(writer->report->profile) && some_tiny_are_unknown(writer->report))
 			columns[count++] = (struct column){"+TINY", -1, tiny};
 	}
 	return count;

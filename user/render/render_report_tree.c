@@ -234,8 +234,11 @@ void render_report_tree(FILE *stream, const struct report *report, const struct 
 	int columns = style->width < NARROW ? 1 : NUMBER_COLUMNS_MAX;
 	struct node *node, *next;
 
-	for (int value = VALUE_OBJECTS; value < VALUE_COUNT && tree.column_count < columns; value++) {
-		if (report->measured & 1u << value && (value == (int)report->sort || value <= VALUE_BYTES))
+	const int objects = (int)profile_objects(report->profile), bytes = (int)profile_bytes(report->profile);
+
+	for (int value = 0; value < VALUE_COUNT && tree.column_count < columns; value++) {
+		if (report->measured & 1u << value &&
+		    (value == (int)report->sort || value == objects || value == bytes))
 			tree.columns[tree.column_count++] = value;
 	}
 	for (size_t i = 0; i < report->row_total; i++)

@@ -257,6 +257,68 @@ uint64_t go_code_profile_rate(const struct go_binary *binary)
 	return 0;
 }
 
+/* `mheap_.sweepgen += 2` in gcSweep: allspans is the field behind it, at the next multiple of 8. */
+uint64_t go_code_all_spans(const struct go_binary *binary)
+{
+	struct walk walk;
+
+	if (!walk_start_named(binary, "runtime.gcSweep", &walk))
+		return 0;
+	while (walk_next(&walk)) {
+		const struct amd64_instruction *instruction = &walk.instruction;
+
+		if (is(instruction, AMD64_ONE_BYTE, 0x83) && instruction->rip_relative &&
+		    (instruction->modrm >> 3 & 7) == 0 && instruction->immediate == 2)
+			return (target_of(&walk) + 4 + 7) & ~UINT64_C(7);
+	}
+	return 0;
+}
+
+/* A shift to the left of a register: an index becomes the distance of an element of 16 or 32 bytes. */
+static bool is_shift_left(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0xc1) && (instruction->modrm >> 3 & 7) == 4 &&
+	       (instruction->immediate == 4 || instruction->immediate == 5);
+}
+
+static bool is_load32(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, 0x8b) && !(instruction->rex & 8) && amd64_is_memory(instruction);
+}
+
+/*
+ * mProf_FlushLocked walks the list and adds one element of memRecord.future to memRecord.active. mProf_Flush sets a bit
+ * of the cycle: it loads it, then takes its address for a compare-and-exchange.
+ */
+bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profile *profile)
+{
+	uint64_t loads[LOADS_MAX], loaded_cycle = 0;
+	struct walk walk;
+
+	memset(profile, 0, sizeof(*profile));
+	if (!loads_of(binary, "runtime.mProf_FlushLocked", loads))
+		return false;
+	profile->buckets = loads[0];
+	walk_start_named(binary, "runtime.mProf_FlushLocked", &walk);
+	while (!profile->cycle_size && walk_next(&walk)) {
+		if (is_shift_left(&walk.instruction))
+			profile->cycle_size = (uint16_t)(1 << walk.instruction.immediate);
+	}
+	if (!profile->cycle_size || !walk_start_named(binary, "runtime.mProf_Flush", &walk))
+		return false;
+	while (!profile->cycle && walk_next(&walk)) {
+		const struct amd64_instruction *instruction = &walk.instruction;
+
+		if (!instruction->rip_relative)
+			continue;
+		if (is_load32(instruction))
+			loaded_cycle = target_of(&walk);
+		else if (is(instruction, AMD64_ONE_BYTE, 0x8d) && target_of(&walk) == loaded_cycle)
+			profile->cycle = loaded_cycle;
+	}
+	return profile->cycle != 0;
+}
+
 static bool is_push_rbp(const struct amd64_instruction *instruction)
 {
 	return is(instruction, AMD64_ONE_BYTE, 0x55) && !(instruction->rex & 1);

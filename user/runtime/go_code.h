@@ -37,6 +37,17 @@ uint64_t go_code_heap_statistics(const struct go_binary *binary); /* memstats.he
 uint64_t go_code_processors(const struct go_binary *binary);	  /* allp, a slice of *p */
 uint64_t go_code_goroutines(const struct go_binary *binary);	  /* allgs, a slice of *g */
 uint64_t go_code_profile_rate(const struct go_binary *binary);	  /* MemProfileRate, an int */
+uint64_t go_code_all_spans(const struct go_binary *binary);	  /* mheap_.allspans, a slice of *mspan */
+
+/*
+ * The memory profile: mbuckets, the list of all buckets; mProfCycle, which says which of their records is due; and the
+ * size of a memRecordCycle as the code has it. False where the code does not show them.
+ */
+struct go_code_profile {
+	uint64_t buckets, cycle;
+	uint16_t cycle_size;
+};
+bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profile *profile);
 
 /* Return addresses at switches to the system stack that a walk by frame pointers cannot follow completely. */
 uint64_t go_code_frameless_systemstack(const struct go_binary *binary); /* up to Go 1.20; 0 if it has a frame */

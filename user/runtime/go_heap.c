@@ -94,6 +94,28 @@ static int statistics_read(const struct go_heap *heap, const struct target *targ
 	return target_read(target, heap->statistics, raw, STATISTICS_SETS * (size_t)heap->statistics_layout.stride);
 }
 
+/* heapStatsDelta begins with committed, released, inHeap, inStacks, inWorkBufs in all releases. A set may be negative, as
+ * what was taken in one is given back in another. */
+int go_heap_memory(const struct go_heap *heap, const struct target *target, struct go_heap_memory *memory)
+{
+	uint8_t raw[STATISTICS_MAX];
+	int64_t sums[5] = {0};
+
+	if (!heap->statistics || statistics_read(heap, target, raw))
+		return -1;
+	for (int set = 0; set < STATISTICS_SETS; set++) {
+		for (int i = 0; i < 5; i++)
+			sums[i] = (int64_t)((uint64_t)sums[i] +
+					    load_u64(raw + set * heap->statistics_layout.stride + 8 * i));
+	}
+	for (int i = 0; i < 5; i++) {
+		if (sums[i] < 0 || sums[i] > HEAP_COUNT_MAX)
+			return -1;
+	}
+	*memory = (struct go_heap_memory){sums[0], sums[1], sums[2], sums[3], sums[4]};
+	return 0;
+}
+
 /* Returns a counter of the process; 0 and a refusal if it is greater than any process can reach. */
 static int64_t counted(const uint8_t *at, const char *field, struct error *refusal)
 {

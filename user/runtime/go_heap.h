@@ -71,6 +71,13 @@ int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
  */
 size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses);
 
+/* What the runtime counts of its memory, in bytes: runtime.MemStats' HeapReleased, HeapInuse and StackInuse, the
+ * collector's, and all that it has from the system and has not given back. -1 where that cannot be read. */
+struct go_heap_memory {
+	int64_t committed, released, in_use, stacks, collector;
+};
+int go_heap_memory(const struct go_heap *heap, const struct target *target, struct go_heap_memory *memory);
+
 /* Returns MemProfileRate, at most GO_PROFILE_RATE_MAX; 0 for a negative one, which samples nothing; -1 if it cannot be
  * read. */
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);

@@ -66,6 +66,13 @@ struct go_statistics_layout {
 	uint16_t collections; /* memstats.numgc, uint32: behind the sets, from the same start */
 };
 
+/* runtime.memRecordCycle: {allocs, frees} and, until 1.26, {alloc_bytes, free_bytes}. A bucket of the memory profile has
+ * four of them: the active one, and three of cycles to come. */
+struct go_profile_layout {
+	uint16_t cycle_size;
+	uint16_t stack_max; /* frames that it keeps of a stack */
+};
+
 struct go_version {
 	int minor;	/* first release of this row: 24 for 1.24 */
 	bool verified;	/* false: not tested, because no toolchain of that release was available */
@@ -75,6 +82,7 @@ struct go_version {
 	struct go_heap_layout heap;
 	struct go_scheduler_layout scheduler;
 	struct go_statistics_layout statistics;
+	struct go_profile_layout profile;
 	/* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
 	uint16_t header_from;
 };

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "base/search.h"
+#include "target/core.h"
 #include "target/procfs.h"
 
 enum {
@@ -47,8 +48,7 @@ static size_t unmarked_length(const char *path)
 											: length;
 }
 
-/* Parses a line. Fills in all but mapping->path, of which it stores the place in the line in *path. */
-static bool parse_mapping(const char *line, struct target_mapping *mapping, const char **path)
+bool target_parse_mapping(const char *line, struct target_mapping *mapping, const char **path)
 {
 	unsigned int device_major, device_minor;
 	char permissions[5];
@@ -80,7 +80,7 @@ static bool take_mapping(void *context, const char *line)
 	size_t length;
 	const char *path;
 
-	if (!parse_mapping(line, &mapping, &path))
+	if (!target_parse_mapping(line, &mapping, &path))
 		return true;
 	length = unmarked_length(path);
 	if (list->count && strlen(list->items[list->count - 1].path) == length &&
@@ -102,8 +102,11 @@ static bool take_mapping(void *context, const char *line)
 int target_refresh(struct target *target, struct error *error)
 {
 	struct mapping_list list = {0};
-	int64_t lines = procfs_lines(target->tid, "maps", take_mapping, &list);
+	int64_t lines;
 
+	if (target->core)
+		return 0;
+	lines = procfs_lines(target->tid, "maps", take_mapping, &list);
 	if (lines >= 0 && list.count && !list.too_many) {
 		free_mappings(target->mappings, target->mapping_count);
 		target->mappings = list.items;
@@ -233,6 +236,7 @@ void target_close(struct target *target)
 	free_mappings(target->mappings, target->mapping_count);
 	free(target->executable);
 	free(target->command_line);
+	core_free(target->core);
 	free(target->reader);
 	if (target->image >= 0)
 		close(target->image);
@@ -269,6 +273,17 @@ const struct target_mapping *target_mapping_at(const struct target *target, uint
 	return NULL;
 }
 
+const struct target_mapping *target_executable_mapping(const struct target *target)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+
+		if (mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0)
+			return mapping;
+	}
+	return NULL;
+}
+
 const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping)
 {
 	for (size_t i = 0; i < target->mapping_count; i++) {
@@ -285,6 +300,8 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	struct stat status;
 	char *path;
 
+	if (target->core)
+		return core_file_path(target->core, mapping);
 	path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
 	/* the inode alone decides, because with overlayfs the device in maps differs from that of stat */
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)

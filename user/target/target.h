@@ -33,6 +33,7 @@ struct target {
 	char *command_line;		 /* arguments joined by spaces */
 	struct memory_reader *reader;	 /* reads its memory */
 	int image;			 /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
+	struct core *core;		 /* what stands for the process (core.h); NULL: it is live */
 	struct target_mapping *mappings; /* sorted by address */
 	size_t mapping_count;
 };
@@ -48,11 +49,18 @@ bool target_lost_image(const struct target *target);
 /* If the thread through which memory is read has ended, chooses another one of the process. */
 void target_find_thread(struct target *target);
 
+/* A line of /proc/PID/maps, or the first one of a mapping in smaps: fills all but mapping->path, which stands at *path in
+ * the line. False for other lines. */
+bool target_parse_mapping(const char *line, struct target_mapping *mapping, const char **path);
+
 /* Reads the mappings again, because libraries are loaded and unloaded. Keeps the old ones if the process is gone. */
 int target_refresh(struct target *target, struct error *error);
 
 /* Returns the mapping that contains the address; NULL if there is none. */
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address);
+
+/* Where the executable's code is mapped; NULL if it is not (any more). */
+const struct target_mapping *target_executable_mapping(const struct target *target);
 
 /* Returns the lowest mapping of the same file as `mapping`, at which the file's image starts. */
 const struct target_mapping *target_image_start(const struct target *target, const struct target_mapping *mapping);

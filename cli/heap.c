@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/output.h"
+#include "cli.h"
+#include "heap/growth.h"
+#include "heap/memory_map.h"
+#include "heap/snapshot.h"
+#include "options.h"
+#include "profile/pprof.h"
+#include "render/render_growth.h"
+#include "render/render_memory.h"
+#include "reporting.h"
+#include "target/core.h"
+#include "target/target.h"
+#include "text/terminal.h"
+
+/* The formats of a report, and the profile itself. */
+#define FORMAT_NAME(name, text, function) text,
+static const char *const formats[] = {REPORT_FORMATS(FORMAT_NAME) "pprof", NULL};
+enum { AS_PPROF = sizeof(formats) / sizeof(formats[0]) - 2 };
+
+enum { MEMORY_ROWS = 10 };
+
+static struct {
+	struct reporting reporting;
+	int64_t pid;
+	const char *name, *core, *executable;
+	bool fresh, memory;
+	double wait, interval;
+	int64_t count;
+	struct option_list before;
+} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .count = 10};
+
+static const struct option_row rows[] = {
+	{'p', "pid", "PID", OPTION_INTEGER, &chosen.pid, "of this running process", NULL},
+	{0, "name", "NAME", OPTION_STRING, &chosen.name, "of the only process of that name, instead of -p", NULL},
+	{0, "core", "FILE", OPTION_STRING, &chosen.core, "of the process that this core file is of", NULL},
+	{0, "exe", "FILE", OPTION_STRING, &chosen.executable,
+	 "its executable, with --core (default: where the core file says it was)", NULL},
+	{0, "fresh", NULL, OPTION_FLAG, &chosen.fresh,
+	 "wait until what is allocated by now is counted: for two collections", NULL},
+	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait, "at most so long, with --fresh", NULL},
+	{0, "memory", NULL, OPTION_FLAG, &chosen.memory, "what its resident memory is, and no sites", NULL},
+	{0, "interval", "TIME", OPTION_DURATION, &chosen.interval,
+	 "which sites grow: take a snapshot each TIME, such as 30s", NULL},
+	{0, "count", "N", OPTION_INTEGER, &chosen.count, "so many snapshots, with --interval", NULL},
+	{0, "diff", "OLD", OPTION_STRINGS, &chosen.before,
+	 "which sites have grown since OLD, a snapshot that --format pprof wrote; may be repeated, oldest first", NULL},
+	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.reporting.format,
+	 "how to write it; pprof is a file for 'escapement report' and 'go tool pprof'", formats},
+	REPORTING_ROWS(chosen.reporting),
+	{0},
+};
+
+static const struct option_usage usage = {
+	.synopsis = "heap [OPTIONS] (-p PID | --name NAME | --core FILE)",
+	.description =
+		"Prints what is alive in a Go program and who allocated it, as its runtime/pprof would write it now, "
+		"without a probe, a pause or a change to the program.",
+	.examples = "  escapement heap -p 1234\n"
+		    "  escapement heap --name server --by function --top 10\n"
+		    "  escapement heap -p 1234 --interval 30s --count 10\n"
+		    "  escapement heap -p 1234 --format pprof -o heap.pb.gz\n"
+		    "  escapement report --by stack --focus main.handle heap.pb.gz\n"
+		    "  escapement heap --core core.1234 --exe ./server\n",
+	.rows = rows,
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+	stopped = signal;
+}
+
+static int choose_target(int argc, char **argv, int first, struct error *error)
+{
+	if ((chosen.pid != 0) + (chosen.name != NULL) + (chosen.core != NULL) != 1)
+		return error_set(error, STATUS_USAGE, "give one of -p PID, --name NAME and --core FILE");
+	if (chosen.executable && !chosen.core)
+		return error_set(error, STATUS_USAGE, "--exe goes with --core");
+	if (chosen.core && (chosen.fresh || chosen.memory || chosen.interval > 0))
+		return error_set(error, STATUS_USAGE, "%s needs a live process, and --core is none",
+				 chosen.fresh	 ? "--fresh"
+				 : chosen.memory ? "--memory"
+						 : "--interval");
+	if (first < argc)
+		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+	if (chosen.name) {
+		chosen.pid = target_find(chosen.name, error);
+		if (chosen.pid < 0)
+			return -1;
+	}
+	if (chosen.pid > INT32_MAX)
+		return error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %" PRId64, chosen.pid);
+	return 0;
+}
+
+/* Waits for two collections, if that was asked for. */
+static int wait_fresh(struct heap_process *process, struct error *error)
+{
+	struct sigaction action = {.sa_handler = stop};
+	int missing;
+
+	if (!chosen.fresh)
+		return 0;
+	sigaction(SIGINT, &action, NULL);
+	missing = heap_wait_fresh(process, chosen.wait, &stopped, error);
+	if (missing > 0)
+		cli_warn("%d of the 2 collections that --fresh waits for did not come: what was allocated since the "
+			 "last one is not counted",
+			 missing);
+	return missing < 0 ? -1 : 0;
+}
+
+static int write_snapshot(struct profile *profile, const char *name, struct error *error)
+{
+	if (chosen.reporting.format != AS_PPROF)
+		return reporting_write(&chosen.reporting, profile, name, error);
+	profile_set_modules(profile, chosen.reporting.modules.values, (size_t)chosen.reporting.modules.count);
+	return pprof_write(profile, chosen.reporting.output, error);
+}
+
+/* --- memory --- */
+
+static void write_memory(const struct memory_map *map, FILE *stream)
+{
+	bool color = terminal_has_color((enum terminal_color)chosen.reporting.color, stream);
+	size_t top = chosen.reporting.top == REPORTING_UNSET ? MEMORY_ROWS : (size_t)chosen.reporting.top;
+
+	if (chosen.reporting.format == REPORT_JSON)
+		render_memory_json(stream, map, (int)chosen.pid);
+	else
+		render_memory_text(stream, map, color, top);
+}
+
+static int show_memory(struct heap_process *process, struct error *error)
+{
+	struct memory_map map;
+	struct output output;
+
+	if (memory_map_read(process, &map, error) || output_open(&output, chosen.reporting.output, error))
+		return -1;
+	write_memory(&map, output.stream);
+	return output_commit(&output, error);
+}
+
+/* Behind the sites, its lines alone. */
+static void append_memory(void *context, FILE *stream)
+{
+	fputc('\n', stream);
+	render_memory_lines(stream, context, terminal_has_color((enum terminal_color)chosen.reporting.color, stream));
+}
+
+/* The snapshot, in text with what the memory is. Where there is none, that by itself: it is exact, and no sampler is
+ * needed for it. */
+static int show_snapshot(struct heap_process *process, struct error *error)
+{
+	bool text = chosen.reporting.format == REPORT_TEXT && !chosen.core;
+	struct profile *profile;
+	struct memory_map map;
+	struct error none;
+	int result;
+
+	if (text && memory_map_read(process, &map, &none) == 0) {
+		chosen.reporting.append = append_memory;
+		chosen.reporting.append_context = &map;
+	}
+	profile = heap_snapshot(process, error);
+	if (profile) {
+		result = write_snapshot(profile, heap_process_name(process), error);
+		profile_free(profile);
+		return result;
+	}
+	if (chosen.reporting.append)
+		show_memory(process, &none);
+	return -1;
+}
+
+/* --- growth --- */
+
+static int write_growth(const struct growth *growth, const struct profile *last, struct error *error)
+{
+	struct growth_style style = {.top = chosen.reporting.top == REPORTING_UNSET ? 30
+										    : (size_t)chosen.reporting.top};
+	struct output output;
+
+	if (output_open(&output, chosen.reporting.output, error))
+		return -1;
+	style.width = terminal_width(output.stream);
+	style.color = terminal_has_color((enum terminal_color)chosen.reporting.color, output.stream);
+	if (chosen.reporting.format == REPORT_JSON)
+		render_growth_json(output.stream, growth, last);
+	else
+		render_growth_text(output.stream, growth, last, &style);
+	return output_commit(&output, error);
+}
+
+/* Sleeps, until Ctrl-C. */
+static void wait_interval(void)
+{
+	struct timespec left = {(time_t)chosen.interval, (long)(fmod(chosen.interval, 1) * 1e9)};
+
+	while (!stopped && nanosleep(&left, &left) && errno == EINTR)
+		;
+}
+
+static void add_snapshot(struct growth *growth, struct profile *profile)
+{
+	profile_set_modules(profile, chosen.reporting.modules.values, (size_t)chosen.reporting.modules.count);
+	growth_add(growth, profile);
+}
+
+/* All snapshots after the first one. A process that ends meanwhile has grown until then. Returns the last. */
+static struct profile *watch(struct heap_process *process, struct growth *growth, struct profile *last)
+{
+	struct sigaction action = {.sa_handler = stop};
+	struct error error;
+
+	sigaction(SIGINT, &action, NULL);
+	for (int64_t i = 1; i < chosen.count && !stopped; i++) {
+		struct profile *next;
+
+		if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
+			fprintf(stderr, "\rsnapshot %" PRId64 " of %" PRId64 "\033[K", i, chosen.count);
+		wait_interval();
+		next = stopped ? NULL : heap_snapshot(process, &error);
+		if (!next && !stopped)
+			cli_warn("%s; the growth is that of %" PRId64 " snapshots", error.text, i);
+		if (!next)
+			break;
+		profile_free(last);
+		last = next;
+		add_snapshot(growth, last);
+	}
+	if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	return last;
+}
+
+/* The snapshots that were taken before. */
+static int read_before(struct growth *growth, struct error *error)
+{
+	for (int i = 0; i < chosen.before.count; i++) {
+		const char *path = chosen.before.values[i];
+		struct profile *profile = pprof_read(path, error);
+		bool snapshot = profile && profile->snapshot;
+
+		if (snapshot)
+			add_snapshot(growth, profile);
+		else if (profile)
+			error_set(error, STATUS_USAGE,
+				  "profile '%s' is not a heap snapshot; 'escapement heap --format pprof' writes one",
+				  path);
+		profile_free(profile);
+		if (!snapshot)
+			return -1;
+	}
+	return 0;
+}
+
+static int show_growth(struct heap_process *process, struct error *error)
+{
+	struct growth *growth = growth_new((enum report_by)chosen.reporting.by);
+	struct profile *last = read_before(growth, error) ? NULL : heap_snapshot(process, error);
+	int result = -1;
+
+	if (last) {
+		add_snapshot(growth, last);
+		if (chosen.interval > 0)
+			last = watch(process, growth, last);
+		growth_finish(growth);
+		result = write_growth(growth, last, error);
+	}
+	profile_free(last);
+	growth_free(growth);
+	return result;
+}
+
+static bool wants_growth(void)
+{
+	return chosen.interval > 0 || chosen.before.count;
+}
+
+/* Growth is text or JSON, and of rows that have a name in each snapshot. */
+static int check_growth(struct error *error)
+{
+	const struct reporting *reporting = &chosen.reporting;
+
+	if (chosen.memory && (wants_growth() || (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)))
+		return error_set(error, STATUS_USAGE, "--memory is text or json, and of one instant");
+	if (!wants_growth())
+		return 0;
+	if (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)
+		return error_set(error, STATUS_USAGE, "growth is text or json: --format %s does not go with %s",
+				 formats[reporting->format], chosen.before.count ? "--diff" : "--interval");
+	if (reporting->by == BY_STACK || reporting->selection.focus || reporting->selection.callers)
+		return error_set(error, STATUS_USAGE,
+				 "growth is by site, frame, function, type or size class: %s does "
+				 "not go with %s",
+				 reporting->by == BY_STACK    ? "--by stack"
+				 : reporting->selection.focus ? "--focus"
+							      : "--callers",
+				 chosen.before.count ? "--diff" : "--interval");
+	if (chosen.interval > 0 && chosen.count < 2)
+		return error_set(error, STATUS_USAGE, "growth needs two snapshots: give --count 2 or more");
+	return 0;
+}
+
+static int look(struct target *target, struct error *error)
+{
+	struct heap_process *process = heap_process_open(target, error);
+	int result = -1;
+
+	if (process && wait_fresh(process, error) == 0)
+		result = chosen.memory	  ? show_memory(process, error)
+			 : wants_growth() ? show_growth(process, error)
+					  : show_snapshot(process, error);
+	heap_process_close(process);
+	return result;
+}
+
+static int run(int argc, char **argv)
+{
+	int result, first = options_parse(argc, argv, &usage, NULL);
+	struct target *target;
+	struct error error;
+
+	if (first < 0)
+		return options_status(first);
+	if (choose_target(argc, argv, first, &error))
+		return cli_fail(&error);
+	if ((chosen.reporting.format != AS_PPROF && reporting_settle(&chosen.reporting, &error)) ||
+	    check_growth(&error))
+		return cli_fail(&error);
+	if (chosen.reporting.format == AS_PPROF && strcmp(chosen.reporting.output, "-") == 0 && isatty(STDOUT_FILENO)) {
+		cli_say("a pprof file is not for a terminal: -o FILE writes it elsewhere");
+		return STATUS_USAGE;
+	}
+	target = chosen.core ? core_open(chosen.core, chosen.executable, &error) : target_open((int)chosen.pid, &error);
+	if (!target)
+		return cli_fail(&error);
+	result = look(target, &error);
+	target_close(target);
+	return result ? cli_fail(&error) : STATUS_OK;
+}
+
+const struct command command_heap = {"heap", "what is alive in a live process, and who allocated it", run, NULL};

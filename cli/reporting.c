@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "reporting.h"
+
+#include "base/output.h"
+#include "text/terminal.h"
+
+enum { TEXT_ROWS = 30 };
+
+int reporting_settle(struct reporting *reporting, struct error *error)
+{
+	bool of_stacks = reporting->format == REPORT_FOLDED || reporting->format == REPORT_SPEEDSCOPE;
+
+	if (of_stacks &&
+	    ((reporting->by != REPORTING_UNSET && reporting->by != BY_STACK) || reporting->selection.callers))
+		return error_set(error, STATUS_USAGE, "--format %s shows stacks: it does not go with %s%s",
+				 report_format_names[reporting->format],
+				 reporting->selection.callers ? "--callers" : "--by ",
+				 reporting->selection.callers ? "" : report_by_names[reporting->by]);
+	if (reporting->by != REPORTING_UNSET && reporting->selection.callers)
+		return error_set(error, STATUS_USAGE, "--callers groups by caller: it does not go with --by %s",
+				 report_by_names[reporting->by]);
+	if (reporting->selection.callers)
+		reporting->by = BY_CALLER;
+	else if (reporting->by == REPORTING_UNSET)
+		reporting->by = of_stacks ? BY_STACK : BY_SITE;
+	return 0;
+}
+
+/* The rows. NULL where they are not in the profile. */
+static struct report *make_report(const struct reporting *reporting, const struct profile *profile, const char *name,
+				  struct error *error)
+{
+	const struct report_selection *selection = &reporting->selection;
+	enum profile_value sort =
+		reporting->sort == REPORTING_UNSET ? report_default_sort(profile) : (enum profile_value)reporting->sort;
+	size_t top = reporting->top != REPORTING_UNSET	? (size_t)reporting->top
+		     : reporting->format == REPORT_TEXT ? TEXT_ROWS
+							: 0;
+	struct report *report;
+
+	if (!(profile->row_measured & 1u << sort) && reporting->sort != REPORTING_UNSET) {
+		error_set(error, STATUS_USAGE, "cannot sort by %s: profile '%s' does not measure them",
+			  profile_values[sort].plural, name);
+		return NULL;
+	}
+	report = report_new_selected(profile, (enum report_by)reporting->by, sort, top, selection);
+	if (report->row_count || !profile->sample_count || !(selection->focus || selection->callers))
+		return report;
+	report_free(report);
+	error_set(error, STATUS_USAGE, "no stack of profile '%s' has the function '%s'%s%s%s", name,
+		  selection->focus ? selection->focus : selection->callers,
+		  selection->focus && selection->callers ? " and '" : "",
+		  selection->focus && selection->callers ? selection->callers : "",
+		  selection->focus && selection->callers ? "'" : "");
+	return NULL;
+}
+
+int reporting_write(const struct reporting *reporting, struct profile *profile, const char *name, struct error *error)
+{
+	struct report_style style;
+	struct report *report;
+	struct output output;
+
+	profile_set_modules(profile, reporting->modules.values, (size_t)reporting->modules.count);
+	report = make_report(reporting, profile, name, error);
+	if (!report)
+		return -1;
+	if (output_open(&output, reporting->output, error)) {
+		report_free(report);
+		return -1;
+	}
+	style.width = terminal_width(output.stream);
+	style.color = terminal_has_color((enum terminal_color)reporting->color, output.stream);
+	render_report(output.stream, report, (enum report_format)reporting->format, &style);
+	report_free(report);
+	if (reporting->append && reporting->format == REPORT_TEXT)
+		reporting->append(reporting->append_context, output.stream);
+	return output_commit(&output, error);
+}

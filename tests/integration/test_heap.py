@@ -1,0 +1,439 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is alive in a Go process: its memory profile read from outside, beside what its own runtime/pprof writes."""
+import collections
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import time
+
+import go_programs
+import go_servers
+import harness
+from harness import contains, same
+
+BUCKETS = harness.BUILD / "tests" / "tools" / "go_buckets"
+ALLOCATED, ALLOCATED_BYTES, IN_USE, IN_USE_BYTES = 0, 1, 7, 8  # values of profile_dump
+WAYS = ["plain", "stripped", "pie-stripped"]
+RATES = [1, 512, 512 << 10]
+RUNS = 50 if os.environ.get("HEAP_RUNS") == "all" else 5
+
+
+class Alive:
+    """The workload of that name, driven by commands."""
+
+    def __init__(self, t, version="1.24", variant="stripped", rate=None):
+        self.process = t.start(go_programs.build(version, variant, "alive"))
+        self.pid = self.process.pid
+        if rate is not None:
+            self.do(f"rate {rate}")
+
+    def do(self, *commands):
+        for command in commands:
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        return answer.strip()
+
+
+def versions():
+    """Go 1.27 has another record than those before."""
+    return go_programs.versions()
+
+
+def own_records(path):
+    """The records of runtime/pprof's text: (stack, size) to raw counts of objects in use and allocated."""
+    found = {}
+    for line in path.read_text().splitlines():
+        match = re.match(r"(\d+): (\d+) \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)*)$", line)
+        if match:
+            in_use, in_use_bytes, allocated, allocated_bytes = map(int, match.groups()[:4])
+            size = allocated_bytes // allocated if allocated else 0
+            same((in_use * size, allocated * size), (in_use_bytes, allocated_bytes), "objects of one size")
+            if allocated:
+                found[str(match[5].split()), size] = (in_use, allocated)
+    return found
+
+
+def buckets(t, pid):
+    """The same as we read it, and the first line."""
+    first, *lines = t.run(BUCKETS, pid).stdout.splitlines()
+    head = dict(zip(first.split()[::2], map(int, first.split()[1::2])))
+    found = {}
+    for line in lines:
+        numbers, _, stack = line.partition(" @")
+        allocs, frees, all_allocs, all_frees, size = map(int, numbers.split())
+        if head["everything"]:
+            allocs, frees = all_allocs, all_frees
+        if allocs:
+            found[str(stack.split()), size] = (allocs - frees, allocs)
+    return found, head
+
+
+WORK = ["hold a 1000 100", "hold b 300 5000", "hold c 50 70000", "churn 3000 2048", "stacks 200", "routines 5"]
+
+
+def test_raw_counts_are_those_of_runtime_pprof(t):
+    """All stacks, all counts: difference 0, before any collection, after some, and between two flushes."""
+    for version in versions():
+        for way in WAYS:
+            for rate in RATES:
+                what = f"go {version} {way} rate {rate}"
+                alive = Alive(t, version, way, rate)
+                alive.do(*WORK, "gc 1", *WORK, "drop b", "hold b 100 5000", "gc 2", "hold a 10 64", f"write {t.path('own')}")
+                mine, head = buckets(t, alive.pid)
+                own = own_records(t.path("own.txt"))
+                same(head["everything"], 0, f"{what}: everything")
+                assert len(own) > (200 if rate == 1 else 2), f"{what}: {len(own)} records"
+                assert rate > 512 or any(0 < in_use < allocated for in_use, allocated in own.values()), what
+                same(mine, own, f"{what}: buckets")
+
+
+def test_before_the_first_collection_everything_counts(t):
+    """As in runtime/pprof, whose own allocations while it writes come on top."""
+    for version in versions():
+        alive = Alive(t, version, rate=1)
+        alive.do("hold a 1000 100", "stacks 50")
+        mine, head = buckets(t, alive.pid)
+        same(head["everything"], 1, f"go {version}: everything")
+        alive.do(f"write {t.path('own')}")
+        own = own_records(t.path("own.txt"))
+        held = {key: counts for key, counts in mine.items() if key[1] == 112}
+        assert held and all(own[key] == counts for key, counts in held.items()), f"go {version}: {held}"
+        assert all(own[key][1] >= counts[1] for key, counts in mine.items()), f"go {version}"
+        report = t.json("heap", "-p", alive.pid)
+        same(report["collections"], 0, f"go {version}: collections")
+        assert sum(row["inuse_objects"] for row in report["rows"] if "holdA" in row["function"]) >= 1000, report["rows"]
+
+
+DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
+
+
+def by_stack(t, path):
+    """Estimates of a profile by functions and lines, of runtime/pprof or ours, without the frames that it hides."""
+    found = collections.Counter()
+    dump = json.loads(t.run(DUMP, path).stdout)
+    for sample in dump["samples"]:
+        frames = [(function, line) for function, _, line in sample["stack"]]
+        while frames and frames[0][0].startswith(("runtime.", "internal/runtime/")):
+            frames.pop(0)
+        if frames and frames[-1][0] == "runtime.goexit":
+            frames.pop()
+        for value in (IN_USE, IN_USE_BYTES, ALLOCATED, ALLOCATED_BYTES):
+            found[tuple(frames), value] += sample["values"][value]
+    return +found
+
+
+def test_estimates_are_those_of_runtime_pprof(t):
+    for version in versions():
+        for rate in (1, 4096):
+            alive = Alive(t, version, rate=rate)
+            alive.do(*WORK, "drop b", "gc 3", f"write {t.path('own')}")
+            t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", t.path("mine.pb.gz"))
+            same(by_stack(t, t.path("mine.pb.gz")), by_stack(t, t.path("own.pb.gz")), f"go {version} rate {rate}")
+
+
+def in_use(report, function):
+    return sum(row["inuse_bytes"] for row in report["rows"] if function in (row["function"] or ""))
+
+
+def test_estimates_enclose_what_is_alive(t):
+    """A program that knows: 2,000 objects of 20480 bytes and 100,000 of 112, at the usual rate."""
+    held = {"holdA": (100000, 112), "holdB": (2000, 20480)}
+    inside = 0
+    for _ in range(10):
+        alive = Alive(t, rate=512 << 10)
+        alive.do("hold a 100000 112", "hold b 2000 20480", "gc 3")
+        report = t.json("heap", "-p", alive.pid, "--by", "function")
+        for function, (count, size) in held.items():
+            # the slices that hold them grow by append, in the same function
+            row = next(row for row in report["rows"] if function in row["function"])
+            inside += row["inuse_bytes_low"] <= count * size + 24 * count * 2 and row["inuse_bytes_high"] >= count * size
+        alive.process.kill()
+    assert inside >= 17, f"{inside} of 20 intervals hold"  # of 95 % each
+
+
+def test_fresh_counts_what_was_allocated_before_it(t):
+    alive = Alive(t, rate=1)
+    alive.do("gc 2", "hold a 1000 1000")
+    stale = t.json("heap", "-p", alive.pid)
+    assert in_use(stale, "holdA") < 1000000, stale["rows"]
+    waiting = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--fresh", "--format", "json")
+    while waiting.poll() is None:
+        alive.do("gc 1")
+    fresh = json.loads(waiting.stdout.read())
+    assert in_use(fresh, "holdA") >= 1000 * 1024, fresh["rows"]
+    done = t.escapement("heap", "-p", alive.pid, "--fresh", "--wait", "0.1s")
+    contains(done.stderr, "collections that --fresh waits for did not come")
+
+
+def test_a_snapshot_is_read_by_report_and_by_go_tool_pprof_and_by_nothing_that_compares_allocations(t):
+    alive = Alive(t, rate=1)
+    alive.do("hold a 1000 1000", "hold b 10 100", "gc 3")
+    profile = t.path("heap.pb.gz")
+    t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", profile)
+    for arguments in ([], ["--by", "stack"], ["--by", "size-class"], ["--format", "csv"], ["--format", "folded"],
+                      ["--format", "speedscope"], ["--callers", "main.holdA"], ["--focus", "main.holdA"]):
+        live = t.escapement("heap", "-p", alive.pid, *arguments).stdout
+        filed = t.escapement("report", profile, *arguments).stdout
+        without = [line for line in live.split("\nmemory ")[0].splitlines() if not line.startswith("alive ")]
+        same(without, [line for line in filed.splitlines() if not line.startswith("alive ")], f"{arguments}")
+    top = t.run(harness.go_toolchain("1.24"), "tool", "pprof", "-top", profile).stdout
+    contains(top, "main.holdA")
+    contains(top, "Type: inuse_space")
+    t.path("escape").write_text("./main.go:53:40: make([]byte, size) escapes to heap\n")
+    for command in (["audit", profile, "--escape", t.path("escape")], ["gate", "compare", profile, profile], ["html", profile]):
+        done = t.escapement(*command, status=2)
+        contains(done.stderr, "is a heap snapshot")
+
+
+# --- what resident memory is ---
+
+
+def smaps_rss(pid):
+    with open(f"/proc/{pid}/smaps") as lines:
+        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Rss:"))
+
+
+def check_memory(t, pid, what):
+    """Of a stopped process: to the page."""
+    before = smaps_rss(pid)
+    memory = t.json("heap", "-p", pid, "--memory")
+    lines = {key: line["rss"] for key, line in memory["lines"].items()}
+    same(memory["rss"], before, f"{what}: Rss")
+    same(sum(lines.values()), before, f"{what}: sum of {lines}")
+    same(lines["unknown"], 0, f"{what}: unknown, of {lines}")
+    return memory
+
+
+def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
+    for version in versions():
+        for way in ("stripped", "pie-stripped", "cgo"):
+            what = f"go {version} {way}"
+            alive = Alive(t, version, way, rate=1)
+            alive.do("hold a 20000 1000", "hold b 2000 5000", "large 3 3000000", "routines 100", "drop b", "gc 3")
+            stats = json.loads(alive.do("stats"))
+            alive.process.send_signal(signal.SIGSTOP)
+            memory = check_memory(t, alive.pid, what)
+            alive.process.send_signal(signal.SIGCONT)
+            says = {key: line["runtime"] for key, line in memory["lines"].items()}
+            # what is allocated to print the statistics
+            assert abs(says["heap_in_use"] - stats["HeapInuse"]) <= 65536, (what, says, stats["HeapInuse"])
+            assert abs(says["heap_released"] - stats["HeapReleased"]) <= 1 << 20, (what, says, stats["HeapReleased"])
+            assert stats["StackInuse"] <= says["stacks"] <= stats["StackInuse"] + (1 << 20), (what, says)
+            same(sum(row["span_bytes"] for row in memory["rows"]), says["heap_in_use"], f"{what}: spans")
+            assert abs(sum(row["bytes"] for row in memory["rows"]) - stats["HeapAlloc"]) <= 65536, what
+            for row in memory["rows"]:
+                same(row["bytes"] + row["free_bytes"] + row["tail_bytes"], row["span_bytes"], f"{what}: {row}")
+            size = next(row for row in memory["rows"] if row["size_class"] == 1024)
+            assert 20000 <= size["objects"] <= 20100, (what, size)
+
+
+def test_the_memory_of_stopped_real_programs_adds_up(t):
+    harness.require_root()
+    for name in ("etcd 3.5", "prometheus"):
+        server = go_servers.Server(t, name)
+        with server.load() as load:
+            harness.wait_for(lambda: load.count > 200, "requests")
+        os.kill(server.process.pid, signal.SIGSTOP)
+        memory = check_memory(t, server.process.pid, name)
+        os.kill(server.process.pid, signal.SIGCONT)
+        assert memory["lines"]["heap_in_use"]["rss"] > 1 << 20, memory["lines"]
+    formatter = t.start(harness.go_toolchain("1.24").parent / "gofmt")
+    harness.wait_for(lambda: smaps_rss(formatter.pid) > 1 << 20, "gofmt")
+    os.kill(formatter.pid, signal.SIGSTOP)
+    check_memory(t, formatter.pid, "gofmt")
+    os.kill(formatter.pid, signal.SIGCONT)
+
+
+def test_snapshots_of_a_busy_server_are_whole_and_leave_it_as_it_is(t):
+    harness.require_root()
+    server = go_servers.Server(t, "etcd 3.5")
+    answer = server.answer()
+    with server.load() as load:
+        before = load.count
+        for _ in range(50):
+            report = t.json("heap", "-p", server.process.pid)
+            assert report["totals"]["inuse_bytes"] > 0
+        harness.wait_for(lambda: load.count > before, "requests")
+    same(server.answer(), answer, "what the server answers")
+
+
+# --- growth ---
+
+
+def snapshot(t, alive, name):
+    t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", t.path(name))
+
+
+def grow(t, alive, steps):
+    """The growth over ten snapshots; before each the commands of a step and as many collections as publish them."""
+    old = []
+    for step in range(10):
+        alive.do(*steps(step), "gc 2")
+        if step < 9:
+            snapshot(t, alive, f"{step}.pb.gz")
+            old += ["--diff", t.path(f"{step}.pb.gz")]
+    growth = t.json("heap", "-p", alive.pid, *old)
+    same((growth["snapshots"], growth["ordered"]), (10, True), "snapshots")
+    return growth
+
+
+LEAKS = {"map": ("map 200", "main.growMap"), "goroutines": ("routines 100", "main.wait"),
+         "part of an array": ("part 20", "main.takeParts"), "finalizers": ("finalizers 200", "main.makeCycles"),
+         "cache without bound": ("hold a 50 4096", "main.holdA")}
+
+
+def breathing(seed):
+    """A cache that is filled and emptied as chance has it, and objects that come and go."""
+    chance = random.Random(seed)
+    return lambda step: [chance.choice(["hold b 1000 5000", "drop b"]), "churn 2000 2048"]
+
+
+def test_each_planted_leak_is_the_first_row(t):
+    for name, (command, function) in LEAKS.items():
+        alive, noise = Alive(t, "1.24", rate=4096), breathing(name)
+        alive.do("hold c 1000 10000", "gc 3")
+        growth = grow(t, alive, lambda step: [command, *noise(step)])
+        assert growth["rows"][0]["grows"] and growth["rows"][0]["function"] == function, (name, growth["rows"][:3])
+        alive.process.kill()
+
+
+def test_a_cache_that_breathes_does_not_grow(t):
+    for seed in range(RUNS):
+        alive = Alive(t, "1.24", rate=4096)
+        alive.do("hold c 1000 10000", "gc 3")
+        growth = grow(t, alive, breathing(seed))
+        same([row for row in growth["rows"] if row["grows"]], [], f"seed {seed}: rows that grow")
+        alive.process.kill()
+
+
+def test_growth_is_watched_at_intervals(t):
+    alive = Alive(t, "1.24", rate=4096)
+    alive.do("hold c 1000 10000", "gc 3")
+    watcher = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--interval", "0.3s", "--count", "10")
+    while watcher.poll() is None:
+        alive.do("map 200", "gc 2")
+    text, messages = watcher.communicate()
+    same((watcher.returncode, messages), (0, ""), "exit status and messages")
+    contains(text.partition(" SITE\n")[2].splitlines()[0], "main.growMap")
+
+
+def test_two_snapshots_tell_what_has_grown_since(t):
+    alive = Alive(t, rate=4096)
+    alive.do("hold c 1000 10000", "gc 3")
+    snapshot(t, alive, "old.pb.gz")
+    text = t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz")).stdout
+    contains(text, "not known: growth needs two snapshots of different collections")
+    alive.do("gc 3")
+    contains(t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz")).stdout, "no growth")
+    alive.do("map 2000", "gc 3")
+    text = t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz")).stdout
+    rows = text.partition(" SITE\n")[2].splitlines()
+    contains(rows[0], "main.growMap")
+    assert re.match(r" *\+(9\d\d[.\d]*KiB|[01]\.\d+MiB) ", rows[0]), rows[0]  # 2,000 objects of 512 bytes
+    contains(text, "A cache that fills looks the same as a leak")
+    for wrong in (["--by", "stack"], ["--format", "csv"], ["--focus", "main.x"]):
+        t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz"), *wrong, status=2)
+
+
+# --- core files ---
+
+
+def core_of(t, alive):
+    if not shutil.which("gcore"):
+        raise harness.Skip("no gcore here")
+    t.run("gcore", "-o", t.path("core"), alive.pid)
+    return t.path(f"core.{alive.pid}")
+
+
+def test_a_core_file_says_what_the_live_process_said(t):
+    for version in versions():
+        for way in ("stripped", "pie-stripped"):
+            alive = Alive(t, version, way, rate=4096)
+            alive.do(*WORK, "drop b", "gc 3")
+            core = core_of(t, alive)
+            for arguments in (["--format", "csv", "--by", "stack"], ["--format", "csv"]):
+                live = t.escapement("heap", "-p", alive.pid, *arguments).stdout
+                same(t.escapement("heap", "--core", core, *arguments).stdout, live, f"go {version} {way}: {arguments}")
+            alive.process.kill()
+            moved = t.path("moved")
+            shutil.copy(go_programs.build(version, way, "alive"), moved)
+            same(t.escapement("heap", "--core", core, "--exe", moved, "--format", "csv").stdout, live, "elsewhere")
+            core.unlink()
+
+
+def test_cores_that_do_not_fit_are_told(t):
+    alive = Alive(t, "1.24", "stripped", rate=4096)
+    alive.do("hold a 1000 1000", "gc 3")
+    core = core_of(t, alive)
+    others = [go_programs.build("1.24", "stripped", "sites"), go_programs.build("1.27", "stripped", "alive")]
+    for other in others:
+        done = t.escapement("heap", "--core", core, "--exe", other, status=2)
+        contains(done.stderr, "is not of")
+        same((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
+    chance = random.Random(1)
+    with open(core, "r+b", buffering=0) as file:
+        headers = os.pread(file.fileno(), 20000, 0)  # and notes
+        for _ in range(50):
+            for _ in range(chance.randrange(1, 20)):
+                os.pwrite(file.fileno(), bytes([chance.randrange(256)]), chance.randrange(len(headers)))
+            assert t.escapement("heap", "--core", core, status=None).returncode in (0, 2, 3)
+            os.pwrite(file.fileno(), headers, 0)
+        length = os.fstat(file.fileno()).st_size
+        for size in (length - 65536, length // 2, 5000, 500, 64, 63, 3, 0):
+            os.truncate(file.fileno(), size)
+            done = t.escapement("heap", "--core", core, status=2)
+            same((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
+            if size > 20000:
+                contains(done.stderr, "is cut short")
+    contains(t.escapement("heap", "--core", go_programs.build("1.24", "stripped", "alive"), status=2).stderr,
+             "is not a core file")
+    for wrong in (["--fresh"], ["--memory"], ["--interval", "1s"], ["-p", alive.pid]):
+        t.escapement("heap", "--core", core, *wrong, status=2)
+
+
+# --- what cannot be measured ---
+
+
+def test_a_process_without_a_go_heap_is_told(t):
+    sleeper = t.start("sleep", "1000")
+    done = t.escapement("heap", "-p", sleeper.pid, status=3)
+    contains(done.stderr, f"process {sleeper.pid} (sleep) has no Go heap")
+    same(done.stdout, "", "standard output")
+    t.escapement("heap", "-p", 2 ** 22 + 1, status=3)
+    t.escapement("heap", status=2)
+    t.escapement("heap", "-p", sleeper.pid, "--name", "sleep", status=2)
+
+
+def test_a_process_that_samples_nothing_still_gets_its_exact_facts(t):
+    off = Alive(t, rate=0)
+    off.do("hold a 20000 1000")
+    server = t.start(go_programs.build("1.24", "stripped", "loop"))
+    harness.wait_for(lambda: smaps_rss(server.pid) > 1 << 20, "the program")
+    for pid, why in ((off.pid, "its MemProfileRate is 0"), (server.pid, "its sampler is not linked in")):
+        done = t.escapement("heap", "-p", pid, status=3)
+        contains(done.stderr, why)
+        same(done.stderr.count("\n"), 1, "lines of the message")
+        contains(done.stdout, "heap in use: objects, and free room between them")
+        assert "SITE" not in done.stdout, done.stdout
+    contains(t.escapement("heap", "-p", off.pid, status=3).stdout, "1024")
+
+
+def test_a_process_that_ends_while_it_is_read_is_told(t):
+    for delay in range(12):
+        alive = Alive(t, rate=1)
+        alive.do("stacks 3000", "gc 3")
+        reader = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--format", "json")
+        time.sleep(delay / 200)  # anywhere in its work: each outcome is right
+        alive.process.kill()
+        _, messages = reader.communicate(timeout=harness.TIMEOUT)
+        if reader.returncode:
+            same((reader.returncode, messages.count("\n")), (3, 1), messages)
+
+
+if __name__ == "__main__":
+    harness.main()

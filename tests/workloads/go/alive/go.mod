@@ -1,0 +1,3 @@
+module example.org/alive
+
+go 1.19

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-2-Clause
+
+// Alive holds what it is told to hold. It reads commands from standard input, one a line, and answers each with a line:
+//
+//	rate N            sets MemProfileRate; as the first command, before anything else is allocated
+//	hold NAME N SIZE  allocates N objects of SIZE bytes and keeps them; NAME is a, b or c, each a function of its own
+//	churn N SIZE      allocates as many, and keeps none
+//	drop NAME         lets go of them
+//	stacks N          one object of 512 bytes from each of N different stacks, kept
+//	large N SIZE      as hold, of objects that have a span of their own
+//	map N, routines N, part N, finalizers N    the leaks that people make: entries of a map that only grows,
+//	                  goroutines that never end, a few bytes of large arrays, cycles with finalizers
+//	gc N              collects so often
+//	free              debug.FreeOSMemory
+//	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
+//	stats             runtime.MemStats as JSON: HeapInuse, HeapReleased, StackInuse, HeapAlloc
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+)
+
+type node struct {
+	next  *node
+	bytes [500]byte
+}
+
+type cycle struct {
+	other *cycle
+	data  [4000]byte
+}
+
+var (
+	held    = map[string][][]byte{}
+	kept    []*node
+	entries = map[int]*node{}
+	parts   [][]byte
+	sink    []byte
+	stats   runtime.MemStats
+	stop    chan bool
+)
+
+//go:noinline
+func holdA(n, size int) {
+	for i := 0; i < n; i++ {
+		held["a"] = append(held["a"], make([]byte, size))
+	}
+}
+
+//go:noinline
+func holdB(n, size int) {
+	for i := 0; i < n; i++ {
+		held["b"] = append(held["b"], make([]byte, size))
+	}
+}
+
+func inlined(size int) []byte { return make([]byte, size) }
+
+//go:noinline
+func holdC(n, size int) {
+	for i := 0; i < n; i++ {
+		held["c"] = append(held["c"], inlined(size))
+	}
+}
+
+//go:noinline
+func churn(n, size int) {
+	for i := 0; i < n; i++ {
+		sink = make([]byte, size)
+	}
+	sink = nil
+}
+
+//go:noinline
+func left(bits, depth int) { descend(bits, depth-1) }
+
+//go:noinline
+func right(bits, depth int) { descend(bits, depth-1) }
+
+func descend(bits, depth int) {
+	switch {
+	case depth == 0:
+		kept = append(kept, &node{})
+	case bits>>(depth-1)&1 == 1:
+		left(bits, depth)
+	default:
+		right(bits, depth)
+	}
+}
+
+//go:noinline
+func growMap(n int) {
+	for i := 0; i < n; i++ {
+		entries[len(entries)] = &node{}
+	}
+}
+
+//go:noinline
+func wait(ready chan bool) {
+	buffer := make([]byte, 4096)
+	ready <- true
+	<-stop
+	sink = buffer
+}
+
+//go:noinline
+func startRoutines(n int) {
+	ready := make(chan bool)
+	for i := 0; i < n; i++ {
+		go wait(ready)
+		<-ready
+	}
+}
+
+//go:noinline
+func takeParts(n int) {
+	for i := 0; i < n; i++ {
+		parts = append(parts, make([]byte, 65536)[:16])
+	}
+}
+
+//go:noinline
+func makeCycles(n int) {
+	for i := 0; i < n; i++ {
+		c := &cycle{}
+		c.other = &cycle{other: c} // of one alone the collector would not mind
+		runtime.SetFinalizer(c, func(*cycle) {})
+	}
+}
+
+func write(name string) {
+	for debug, suffix := range []string{".pb.gz", ".txt"} {
+		file, err := os.Create(name + suffix)
+		if err == nil {
+			err = pprof.Lookup("heap").WriteTo(file, debug)
+		}
+		if err != nil {
+			panic(err)
+		}
+		file.Close()
+	}
+}
+
+func do(word string, numbers [3]int, name string) {
+	n, size := numbers[1], numbers[2]
+	switch word {
+	case "hold":
+		map[string]func(int, int){"a": holdA, "b": holdB, "c": holdC}[name](n, size)
+	case "large":
+		holdA(numbers[0], numbers[1])
+	case "churn":
+		churn(numbers[0], numbers[1])
+	case "drop":
+		held[name] = nil
+	case "stacks":
+		for i := 0; i < numbers[0]; i++ {
+			descend(i, 20)
+		}
+	case "map":
+		growMap(numbers[0])
+	case "routines":
+		startRoutines(numbers[0])
+	case "part":
+		takeParts(numbers[0])
+	case "finalizers":
+		makeCycles(numbers[0])
+	case "gc":
+		for i := 0; i < numbers[0]; i++ {
+			runtime.GC()
+		}
+	case "free":
+		debug.FreeOSMemory()
+	case "write":
+		write(name)
+	}
+}
+
+func main() {
+	in := bufio.NewReader(os.Stdin)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		words := strings.Fields(line)
+		var numbers [3]int
+		for i, text := range words[1:] {
+			numbers[i], _ = strconv.Atoi(text)
+		}
+		switch words[0] {
+		case "rate":
+			runtime.MemProfileRate = numbers[0]
+		case "stats":
+			runtime.ReadMemStats(&stats)
+			fmt.Printf("{\"HeapInuse\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d}\n", stats.HeapInuse,
+				stats.HeapReleased, stats.StackInuse, stats.HeapAlloc)
+			continue
+		default:
+			name := ""
+			if len(words) > 1 {
+				name = words[1]
+			}
+			do(words[0], numbers, name)
+		}
+		fmt.Println("done")
+	}
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "heap/growth.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash_table.h"
+#include "base/string_table.h"
+
+/* To one side: one in 700 and, where the order of the snapshots tells nothing, one in 30,000. */
+static const double chance_deviations = 3, lone_deviations = 4;
+static const double order_deviations = 2.33; /* one in a hundred */
+static const double fall_share = 1.0 / 3;    /* of what it has gained, that it may have lost on the way */
+
+/* A site at one snapshot. */
+struct point {
+	double objects, bytes; /* in use */
+	double alloc_bytes;    /* since the process began */
+	double samples;	       /* in use */
+};
+
+struct site {
+	UT_hash_handle hh;
+	struct growth_row row;
+	struct point *points; /* one a snapshot; zeros before the first that has the site */
+	size_t capacity;
+	struct site_key {
+		const char *function, *file, *via, *type;
+		uint64_t line, span_class;
+	} key;
+};
+
+struct growth_storage {
+	struct string_table strings;
+	struct site *sites;
+	double sample_bytes; /* that a sample of a site stands for at least: the sampling rate */
+};
+
+struct growth *growth_new(enum report_by by)
+{
+	struct growth *growth = memory_zeroed(1, sizeof(*growth));
+
+	growth->by = by;
+	growth->storage = memory_zeroed(1, sizeof(*growth->storage));
+	return growth;
+}
+
+void growth_free(struct growth *growth)
+{
+	struct site *site, *next;
+
+	if (!growth)
+		return;
+	HASH_ITER (hh, growth->storage->sites, site, next) {
+		HASH_DEL(growth->storage->sites, site);
+		free(site->points);
+		free(site);
+	}
+	string_table_free(&growth->storage->strings);
+	free(growth->storage);
+	free(growth->rows);
+	free(growth);
+}
+
+static const char *interned(struct growth *growth, const char *text)
+{
+	return text ? string_table_intern(&growth->storage->strings, text, strlen(text)) : NULL;
+}
+
+static struct site *find_site(struct growth *growth, const struct report_row *row)
+{
+	struct site *site;
+	struct site_key key;
+
+	memset(&key, 0, sizeof(key));
+	key.function = interned(growth, row->function);
+	key.file = interned(growth, row->file);
+	key.via = interned(growth, row->via);
+	key.type = interned(growth, row->type);
+	key.line = row->line;
+	key.span_class = (uint64_t)row->span_class;
+	HASH_FIND(hh, growth->storage->sites, &key, sizeof(key), site);
+	if (site)
+		return site;
+	site = memory_zeroed(1, sizeof(*site));
+	site->key = key;
+	site->row = (struct growth_row){.function = key.function,
+					.file = key.file,
+					.via = key.via,
+					.line = row->line,
+					.type = key.type,
+					.span_class = row->span_class};
+	HASH_ADD(hh, growth->storage->sites, key, sizeof(site->key), site);
+	return site;
+}
+
+static struct point *point_at(struct site *site, size_t index)
+{
+	if (index >= site->capacity) {
+		size_t capacity = 2 * index + 4;
+
+		site->points = memory_resize(site->points, capacity, sizeof(*site->points));
+		memset(site->points + site->capacity, 0, (capacity - site->capacity) * sizeof(*site->points));
+		site->capacity = capacity;
+	}
+	return &site->points[index];
+}
+
+void growth_add(struct growth *growth, const struct profile *snapshot)
+{
+	struct report *report;
+
+	if (!snapshot->collections) {
+		growth->uncollected++;
+		return;
+	}
+	if (growth->snapshots && snapshot->collections == growth->last_collection) {
+		growth->repeated++;
+		return;
+	}
+	report = report_new(snapshot, growth->by, VALUE_BYTES, 0);
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+		struct point *point = point_at(find_site(growth, row), growth->snapshots);
+
+		*point = (struct point){(double)row->values[VALUE_LIVE_OBJECTS], (double)row->values[VALUE_LIVE_BYTES],
+					(double)row->values[VALUE_BYTES], (double)row->values[VALUE_SAMPLES]};
+	}
+	report_free(report);
+	if (!growth->snapshots) {
+		growth->from_ns = snapshot->start_ns;
+		growth->first_collection = snapshot->collections;
+	}
+	growth->to_ns = snapshot->start_ns;
+	growth->last_collection = snapshot->collections;
+	growth->storage->sample_bytes = fmax(growth->storage->sample_bytes, (double)snapshot->rate);
+	growth->snapshots++;
+}
+
+/* --- judgement --- */
+
+static void judge_order(struct growth_row *row, const struct point *points, size_t count)
+{
+	double sum = 0, rises = 0;
+
+	for (size_t i = 0; i + 1 < count; i++) {
+		rises += points[i + 1].bytes > points[i].bytes;
+		for (size_t j = i + 1; j < count; j++)
+			sum += (points[j].bytes > points[i].bytes) - (points[j].bytes < points[i].bytes);
+	}
+	row->rises = count > 1 ? rises / (double)(count - 1) : 0;
+	row->tau = count > 1 ? sum / ((double)count * (double)(count - 1) / 2) : 0;
+}
+
+/* Mann and Kendall: the sum of a random order has the variance n (n - 1) (2 n + 5) / 18. */
+static bool order_rises(const struct growth_row *row, size_t count)
+{
+	double n = (double)count, pairs = n * (n - 1) / 2, variance = n * (n - 1) * (2 * n + 5) / 18;
+
+	return (row->tau * pairs - 1) / sqrt(variance) > order_deviations;
+}
+
+static bool last_third_holds_more(const struct point *points, size_t count)
+{
+	size_t third = count / 3;
+	double most = 0, least = INFINITY;
+
+	for (size_t i = 0; i < third; i++) {
+		most = fmax(most, points[i].bytes);
+		least = fmin(least, points[count - 1 - i].bytes);
+	}
+	return least > most;
+}
+
+/* What was gained beside the spread of what came and went, sample by sample of so many bytes. */
+static double deviations(const struct growth *growth, const struct point *first, const struct point *last)
+{
+	double gained = last->bytes - first->bytes, came = fmax(0, last->alloc_bytes - first->alloc_bytes);
+	double went = fmax(0, came - gained), samples = fmax(last->samples, first->samples);
+	double held = fmax(last->bytes, first->bytes);
+	double sample = samples > 0 ? held / samples : growth->storage->sample_bytes;
+
+	return came + went > 0 ? gained / sqrt((came + went) * sample) : 0;
+}
+
+/* The deepest fall from a height that was reached before. */
+static double deepest_fall(const struct point *points, size_t count)
+{
+	double height = 0, fall = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		height = fmax(height, points[i].bytes);
+		fall = fmax(fall, height - points[i].bytes);
+	}
+	return fall;
+}
+
+static void judge(struct growth *growth, struct site *site)
+{
+	const struct point *last = point_at(site, growth->snapshots - 1), *first = site->points;
+	struct growth_row *row = &site->row;
+
+	row->objects = (int64_t)last->objects;
+	row->bytes = (int64_t)last->bytes;
+	row->grown_objects = (int64_t)(last->objects - first->objects);
+	row->grown_bytes = (int64_t)(last->bytes - first->bytes);
+	row->deviations = deviations(growth, first, last);
+	judge_order(row, site->points, growth->snapshots);
+	row->grows = row->deviations > (growth->judges_order ? chance_deviations : lone_deviations);
+	if (growth->judges_order)
+		row->grows &=
+			order_rises(row, growth->snapshots) && last_third_holds_more(site->points, growth->snapshots) &&
+			deepest_fall(site->points, growth->snapshots) <= fall_share * (last->bytes - first->bytes);
+}
+
+static int compare_names(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "");
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct growth_row *left = a, *right = b;
+	int order;
+
+	if (left->grows != right->grows)
+		return left->grows ? -1 : 1;
+	if (left->grown_bytes != right->grown_bytes)
+		return left->grown_bytes > right->grown_bytes ? -1 : 1;
+	order = compare_names(left->function, right->function);
+	order = order ? order : compare_names(left->file, right->file);
+	order = order ? order : (left->line > right->line) - (left->line < right->line);
+	return order ? order : compare_names(left->via, right->via);
+}
+
+void growth_finish(struct growth *growth)
+{
+	struct site *site, *next;
+
+	growth->judges_order = growth->snapshots >= GROWTH_ORDER_FROM;
+	growth->rows = memory_zeroed(HASH_COUNT(growth->storage->sites) + 1, sizeof(*growth->rows));
+	HASH_ITER (hh, growth->storage->sites, site, next) {
+		judge(growth, site);
+		growth->bytes += site->row.bytes;
+		growth->grown_bytes += site->row.grown_bytes;
+		growth->grow_count += site->row.grows;
+		growth->rows[growth->row_count++] = site->row;
+	}
+	qsort(growth->rows, growth->row_count, sizeof(*growth->rows), compare);
+}

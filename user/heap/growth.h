@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GROWTH_H
+#define ESCAPEMENT_GROWTH_H
+
+/*
+ * Which sites grow, out of several heap snapshots of one process: how much, how steadily, and what they hold.
+ *
+ * A site grows where chance does not explain what it gained. Two things fluctuate, and there is a rule for each:
+ *
+ *   sampling     the sampled objects that came and went between the first and the last snapshot are like the tosses of a
+ *                coin where nothing grows: what was gained must be more than three standard deviations of that (four
+ *                where nothing else can be asked for, as there are few snapshots)
+ *   the program  a cache fills and empties. Its snapshots fall as often as they rise; those of a leak keep rising. Where
+ *                there are enough snapshots, Kendall's tau of their order must be one that fewer than one in a hundred
+ *                random orders reach, all of the last third must hold more than all of the first third, and it must never
+ *                have lost more than a third of what it gained
+ *
+ * Snapshots of the same collection hold the same: these count once. Before the first one nothing is known to be free: such
+ * a snapshot does not count.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profile/report.h"
+
+struct growth_row {
+	/* What the row is grouped by: as in struct report_row; the growth owns them. */
+	const char *function, *file, *via;
+	uint32_t line;
+	const char *type;
+	int span_class;
+
+	int64_t objects, bytes;		    /* in use at the last snapshot */
+	int64_t grown_objects, grown_bytes; /* last minus first; may be negative */
+	double rises;			    /* share of the steps between snapshots with which it rose */
+	double tau;			    /* Kendall's: 1 where it only rises, -1 where it only falls */
+	double deviations;		    /* what it gained, in standard deviations of chance */
+	bool grows;
+};
+
+struct growth {
+	enum report_by by;
+	size_t snapshots;	      /* that count */
+	size_t repeated, uncollected; /* that do not: of the same collection, from before the first one */
+	int64_t from_ns, to_ns;	      /* wall clock of the first and the last that count */
+	int64_t first_collection, last_collection;
+	bool judges_order;	    /* there are enough snapshots to tell a leak from a cache */
+	int64_t bytes, grown_bytes; /* of all sites */
+	struct growth_row *rows;    /* those that grow first, by bytes grown; then the others */
+	size_t row_count, grow_count;
+	struct growth_storage *storage; /* private to growth.c */
+};
+
+enum { GROWTH_ORDER_FROM = 6 /* snapshots from which their order can be judged */ };
+
+/* BY_STACK and BY_CALLER cannot be. Never NULL. */
+struct growth *growth_new(enum report_by by);
+void growth_free(struct growth *growth); /* NULL is allowed */
+
+/* Adds a snapshot, in the order of time. What is needed of it is copied. */
+void growth_add(struct growth *growth, const struct profile *snapshot);
+
+/* Fills the rows, once. */
+void growth_finish(struct growth *growth);
+
+#endif

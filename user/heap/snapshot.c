@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "heap/snapshot.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "heap/process.h"
+#include "profile/size_class.h"
+#include "runtime/go_code.h"
+#include "symbols/address_space.h"
+#include "symbols/go_modules.h"
+#include "target/core.h"
+
+enum {
+	PUBLISHED_AFTER = 2, /* collections */
+	POLL_NS = 10 * 1000 * 1000,
+};
+
+/* One snapshot while it is made. */
+struct builder {
+	struct heap_process *process;
+	struct profile *profile;
+	struct address_space *space;
+	struct location_map logical;
+};
+
+static int cannot_read(const struct heap_process *process, const struct error *refusal, struct error *error)
+{
+	const struct target *target = process->target;
+
+	if (refusal && refusal->text[0])
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s",
+				 target->pid, target->comm, refusal->text);
+	if (target->core)
+		return error_set(error, STATUS_USAGE,
+				 "cannot read the heap of process %d (%s): the core file does not have all of it",
+				 target->pid, target->comm);
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): it has ended",
+			 target->pid, target->comm);
+}
+
+/* Whether moduledata points at the table that the file has: in the memory of another program it does not. */
+static bool fits_memory(const struct heap_process *process)
+{
+	const struct go_module *module = gopclntab_module(process->binary->symbols);
+	uint64_t header;
+
+	return target_read(process->target, module->address + process->bias, &header, sizeof(header)) == 0 &&
+	       header == module->header + process->bias;
+}
+
+struct heap_process *heap_process_open(struct target *target, struct error *error)
+{
+	const struct target_mapping *mapping = target_executable_mapping(target);
+	char *path = mapping ? target_file_path(target, mapping) : NULL;
+	struct go_binary *binary = path ? go_binary_share(path, NULL) : NULL;
+	const struct go_version *version;
+	struct heap_process *process;
+
+	free(path);
+	if (!binary) {
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "process %d (%s) has no Go heap: its executable is no Go program of release 1.19 or newer",
+			  target->pid, target->comm);
+		return NULL;
+	}
+	process = memory_zeroed(1, sizeof(*process));
+	process->target = target;
+	process->binary = binary;
+	version = go_code_confirm(binary, NULL);
+	if (version)
+		binary->version = version;
+	process->bias = go_binary_bias(binary, target, target->executable);
+	if (target->core && !fits_memory(process)) {
+		error_set(
+			error, STATUS_USAGE,
+			"the core file of process %d (%s) is not of this executable: its runtime keeps its tables elsewhere",
+			target->pid, target->comm);
+		heap_process_close(process);
+		return NULL;
+	}
+	go_heap_init(&process->heap, binary, process->bias);
+	go_heap_profile_init(&process->profile, binary, process->bias);
+	if (version && process->profile.buckets && process->heap.profile_rate)
+		return process;
+	error_set(
+		error, STATUS_CANNOT_MEASURE,
+		"the memory profile of process %d (%s) is not found: its runtime, %s, is laid out as in no known Go release",
+		target->pid, target->comm, binary->version_text);
+	heap_process_close(process);
+	return NULL;
+}
+
+void heap_process_close(struct heap_process *process)
+{
+	if (!process)
+		return;
+	go_binary_unshare(process->binary);
+	free(process);
+}
+
+const char *heap_process_name(const struct heap_process *process)
+{
+	return process->target->comm;
+}
+
+/* --- a bucket becomes a sample --- */
+
+/* The inlined calls of a stack have addresses of their own in it. */
+static const struct profile_location *locate(struct builder *builder, uint64_t address)
+{
+	const struct profile_location **location = location_map_at(&builder->logical, address, true);
+
+	if (!*location) {
+		const struct profile_location *physical = address_space_locate(builder->space, address, true);
+
+		*location = physical->frame_count < 2 ? physical
+						      : profile_location(builder->profile, address, physical->mapping,
+									 physical->frames, 1);
+	}
+	return *location;
+}
+
+/*
+ * An object of n bytes is sampled with the probability 1 - exp(-n / rate); the same rounding as in runtime/pprof, so that
+ * both say the same.
+ */
+static int64_t unsampled(int64_t count, double scale)
+{
+	return scale > 1 ? (int64_t)((double)count * scale) : count;
+}
+
+static int size_class_of(uint64_t size)
+{
+	for (int class = 1; class < SIZE_CLASSES; class ++) {
+		if ((uint64_t)size_class_bytes(class) >= size)
+			return class;
+	}
+	return 0;
+}
+
+static int add_bucket(struct builder *builder, const struct go_buckets *buckets, const struct go_bucket *bucket)
+{
+	const struct profile_location *locations[STACK_DEPTH_MAX];
+	uint64_t addresses[STACK_DEPTH_MAX];
+	struct profile *profile = builder->profile;
+	int64_t allocs = buckets->everything ? bucket->all_allocs : bucket->allocs;
+	int64_t live = allocs - (buckets->everything ? bucket->all_frees : bucket->frees);
+	double size = (double)bucket->size, scale = profile->rate > 1 ? -1 / expm1(-size / (double)profile->rate) : 1;
+	int64_t values[VALUE_COUNT] = {0};
+	struct profile_key key = {.pid = builder->process->target->pid, .comm = builder->process->target->comm};
+	int depth;
+
+	if (!allocs)
+		return 0;
+	depth = go_buckets_stack(buckets, bucket, addresses, STACK_DEPTH_MAX);
+	if (depth < 0)
+		return -1;
+	for (int i = 0; i < depth; i++)
+		locations[i] = locate(builder, addresses[i]);
+	key.span_class = 2 * size_class_of(bucket->size);
+	key.stack = profile_stack(profile, locations, (uint32_t)depth,
+				  bucket->depth >= builder->process->binary->version->profile.stack_max);
+	values[VALUE_OBJECTS] = unsampled(allocs, scale);
+	values[VALUE_BYTES] = count_from((double)unsampled(allocs, scale * size));
+	values[VALUE_LIVE_OBJECTS] = unsampled(live, scale);
+	values[VALUE_LIVE_BYTES] = unsampled(live, scale * size);
+	values[VALUE_SAMPLES] = live;
+	profile_add(profile, &key, values);
+	return 0;
+}
+
+static int add_buckets(struct builder *builder, struct error *error)
+{
+	struct heap_process *process = builder->process;
+	struct go_buckets buckets;
+	struct error refusal;
+	int status = go_heap_profile_read(&process->profile, process->target, &buckets, &refusal);
+
+	if (status) {
+		cannot_read(process, &refusal, error);
+		go_buckets_free(&buckets);
+		return -1;
+	}
+	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
+	builder->profile->collections = buckets.everything ? 0 : (int64_t)buckets.cycle;
+	target_allow(process->target);
+	for (size_t i = 0; i < buckets.count && !status; i++)
+		status = add_bucket(builder, &buckets, &buckets.items[i]);
+	go_buckets_free(&buckets);
+	return status ? cannot_read(process, NULL, error) : 0;
+}
+
+/* --- the whole --- */
+
+static int check_rate(struct heap_process *process, int64_t *rate, struct error *error)
+{
+	const struct target *target = process->target;
+
+	*rate = go_heap_profile_rate(&process->heap, target);
+	if (*rate < 0)
+		return cannot_read(process, NULL, error);
+	if (*rate > 0)
+		return 0;
+	if (!process->binary->memory_profiling)
+		return error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"the runtime of process %d (%s) samples no objects: nothing in the program refers to "
+			"runtime.MemProfile, so its sampler is not linked in; import runtime/pprof or net/http/pprof",
+			target->pid, target->comm);
+	return error_set(error, STATUS_CANNOT_MEASURE,
+			 "the runtime of process %d (%s) samples no objects: its MemProfileRate is 0", target->pid,
+			 target->comm);
+}
+
+static void describe(const struct builder *builder)
+{
+	const struct target *target = builder->process->target;
+	const struct go_binary *binary = builder->process->binary;
+	struct profile *profile = builder->profile;
+	struct profile_process *process = profile_process_add(profile, target->pid);
+	struct utsname kernel;
+
+	uname(&kernel);
+	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
+	profile->target = profile_string(profile, target->command_line && *target->command_line ? target->command_line
+												: target->executable);
+	process->comm = profile_string(profile, target->comm);
+	process->executable = profile_string(profile, target->executable);
+	process->build_id = profile_string(profile, address_space_build_id(builder->space, target->executable));
+	process->runtime = profile_string(profile, binary->version_text);
+	go_modules_describe(binary->build_info, profile, process);
+}
+
+static void set_totals(struct profile *profile)
+{
+	struct profile_process *process = &profile->processes[0];
+
+	for (int value = 0; value < VALUE_COUNT; value++) {
+		if (!(profile->row_measured & 1u << value))
+			continue;
+		process->totals[value] = 0;
+		for (size_t i = 0; i < profile->sample_count; i++)
+			process->totals[value] =
+				add_saturated(process->totals[value], profile->samples[i]->values[value]);
+	}
+}
+
+struct profile *heap_snapshot(struct heap_process *process, struct error *error)
+{
+	struct builder builder = {.process = process};
+	struct profile *profile;
+	int64_t rate;
+	int status;
+
+	if (check_rate(process, &rate, error))
+		return NULL;
+	builder.profile = profile = profile_new();
+	builder.space = address_space_new(process->target, profile, NULL);
+	profile->snapshot = true;
+	profile->rate = rate;
+	profile->rows_exact = profile->totals_exact = rate == 1;
+	for (int value = 0; value < VALUE_COUNT; value++)
+		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
+	status = add_buckets(&builder, error);
+	if (!status) {
+		describe(&builder);
+		set_totals(profile);
+	}
+	location_map_free(&builder.logical);
+	address_space_free(builder.space);
+	if (!status)
+		return profile;
+	profile_free(profile);
+	return NULL;
+}
+
+/* Whether nothing has been published yet, so that a snapshot has all that there is. */
+static int has_everything(struct heap_process *process, struct error *error)
+{
+	struct go_buckets buckets;
+	struct error refusal;
+	int result = go_heap_profile_read(&process->profile, process->target, &buckets, &refusal)
+			     ? cannot_read(process, &refusal, error)
+			     : buckets.everything;
+
+	go_buckets_free(&buckets);
+	return result;
+}
+
+int heap_wait_fresh(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
+		    struct error *error)
+{
+	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9);
+	int64_t from = go_heap_profile_cycle(&process->profile, process->target), now = from;
+	int everything = from < 0 ? cannot_read(process, NULL, error) : has_everything(process, error);
+
+	if (everything)
+		return everything < 0 ? -1 : 0;
+	while (now - from < PUBLISHED_AFTER && now >= from && monotonic_ns() < deadline && !(stop && *stop)) {
+		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+		target_allow(process->target);
+		now = go_heap_profile_cycle(&process->profile, process->target);
+		if (now < 0)
+			return cannot_read(process, NULL, error);
+	}
+	return now < from || now - from >= PUBLISHED_AFTER ? 0 : (int)(PUBLISHED_AFTER - (now - from));
+}

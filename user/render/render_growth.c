@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "render/render_growth.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "profile/size_class.h"
+#include "text/json.h"
+#include "text/shorten.h"
+#include "text/table.h"
+#include "text/terminal.h"
+
+enum { KEY_WIDTH = 4096, NUMBERS_WIDTH = 48, KEY_MIN = 24 };
+
+static double seconds_of(const struct growth *growth)
+{
+	return (double)(growth->to_ns - growth->from_ns) / 1e9;
+}
+
+static int64_t per_hour(const struct growth *growth, const struct growth_row *row)
+{
+	double seconds = seconds_of(growth);
+
+	return seconds > 0 ? (int64_t)((double)row->grown_bytes / seconds * 3600) : VALUE_UNMEASURED;
+}
+
+/* Bytes with their sign. */
+static const char *change(char text[TERMINAL_NUMBER_SIZE + 1], int64_t bytes)
+{
+	text[0] = bytes < 0 ? '-' : '+';
+	terminal_bytes(text + 1, bytes < 0 ? -bytes : bytes);
+	return text;
+}
+
+static void print_head(FILE *stream, const struct growth *growth, const struct profile *last,
+		       const struct terminal_style *style)
+{
+	char bytes[TERMINAL_NUMBER_SIZE], grown[TERMINAL_NUMBER_SIZE + 1];
+
+	if (last->target)
+		fprintf(stream, "target    %s%s%s\n", style->bold, last->target, style->reset);
+	fprintf(stream, "growth    %zu snapshots in %.3g s", growth->snapshots, seconds_of(growth));
+	if (growth->snapshots)
+		fprintf(stream, ", collections %" PRId64 " to %" PRId64, growth->first_collection,
+			growth->last_collection);
+	fputc('\n', stream);
+	if (growth->repeated)
+		fprintf(stream, "          %zu more were of the same collection as the one before\n", growth->repeated);
+	if (growth->uncollected)
+		fprintf(stream, "          %zu more were from before the first collection\n", growth->uncollected);
+	fprintf(stream, "in use    %s, %s\n", terminal_bytes(bytes, growth->bytes), change(grown, growth->grown_bytes));
+}
+
+static const char *key_text(const struct growth *growth, const struct growth_row *row, char *text, size_t size,
+			    size_t width)
+{
+	if (growth->by == BY_TYPE)
+		snprintf(text, size, "%s", row->type ? row->type : "(unknown)");
+	else if (growth->by == BY_SIZE_CLASS && span_class_size_class(row->span_class))
+		snprintf(text, size, "%" PRId64, size_class_bytes(span_class_size_class(row->span_class)));
+	else if (growth->by == BY_SIZE_CLASS)
+		snprintf(text, size, "large");
+	else
+		shorten_site(text, size, row->function, row->file, row->line, row->via, width);
+	return text;
+}
+
+static void print_rows(FILE *stream, const struct growth *growth, const struct growth_style *style)
+{
+	static const struct table_column columns[] = {
+		{"GROWN", COLUMN_NUMBER},  {"PER HOUR", COLUMN_NUMBER}, {"RISES", COLUMN_NUMBER},
+		{"IN USE", COLUMN_NUMBER}, {"SITE", COLUMN_TEXT},
+	};
+	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
+	size_t count = style->top && style->top < growth->grow_count ? style->top : growth->grow_count;
+	size_t width = style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct growth_row *row = &growth->rows[i];
+		char grown[TERMINAL_NUMBER_SIZE + 1], hour[TERMINAL_NUMBER_SIZE], in_use[TERMINAL_NUMBER_SIZE];
+		char rises[16], key[KEY_WIDTH];
+		const char *cells[] = {change(grown, row->grown_bytes), terminal_bytes(hour, per_hour(growth, row)),
+				       rises, terminal_bytes(in_use, row->bytes),
+				       key_text(growth, row, key, sizeof(key), width)};
+
+		snprintf(rises, sizeof(rises), "%.0f%%", 100 * row->rises);
+		table_add(table, cells);
+	}
+	table_print(table);
+	if (count < growth->grow_count)
+		fprintf(stream, "... %zu more sites grow; --top 0 shows all\n", growth->grow_count - count);
+}
+
+void render_growth_text(FILE *stream, const struct growth *growth, const struct profile *last,
+			const struct growth_style *style)
+{
+	print_head(stream, growth, last, terminal_style(style->color));
+	if (growth->snapshots < 2) {
+		fprintf(stream, "\nnot known: growth needs two snapshots of different collections\n");
+		return;
+	}
+	fputc('\n', stream);
+	if (growth->grow_count)
+		print_rows(stream, growth, style);
+	else
+		fprintf(stream, "no growth: what the sites gained is within what chance%s explains\n",
+			growth->judges_order ? ", or filling and emptying," : "");
+	if (!growth->judges_order)
+		fprintf(stream,
+			"\nA cache that fills looks the same as a leak in %zu snapshots: from %d on their order\n"
+			"tells them apart (--interval 30s --count 10).\n",
+			growth->snapshots, GROWTH_ORDER_FROM);
+}
+
+static cJSON *json_row(const struct growth *growth, const struct growth_row *row)
+{
+	cJSON *object = json_object();
+
+	if (growth->by == BY_TYPE) {
+		json_add_text(object, "type", row->type);
+	} else if (growth->by == BY_SIZE_CLASS) {
+		json_add_value(object, "size_class", size_class_bytes(span_class_size_class(row->span_class)));
+	} else {
+		json_add_text(object, "file", row->file);
+		json_add_position(object, "line", row->line);
+		json_add_text(object, "function", row->function);
+		json_add_text(object, "via", row->via);
+	}
+	json_add_integer(object, "inuse_objects", row->objects);
+	json_add_integer(object, "inuse_bytes", row->bytes);
+	json_add_integer(object, "grown_objects", row->grown_objects);
+	json_add_integer(object, "grown_bytes", row->grown_bytes);
+	json_add_integer(object, "bytes_per_hour", per_hour(growth, row));
+	json_add(object, "rises", cJSON_CreateNumber(row->rises));
+	json_add(object, "tau", cJSON_CreateNumber(row->tau));
+	json_add(object, "deviations", cJSON_CreateNumber(row->deviations));
+	json_add_bool(object, "grows", row->grows);
+	return object;
+}
+
+void render_growth_json(FILE *stream, const struct growth *growth, const struct profile *last)
+{
+	struct json_document document;
+	cJSON *totals = json_object(), *collections = json_array(), *target = json_object();
+
+	json_add_text(target, "command", last->target);
+	json_add_integer(target, "pid", last->process_count ? last->processes[0].pid : 0);
+	json_add_integer(totals, "inuse_bytes", growth->bytes);
+	json_add_integer(totals, "grown_bytes", growth->grown_bytes);
+	json_append(collections, json_integer(growth->first_collection));
+	json_append(collections, json_integer(growth->last_collection));
+	json_document_begin(&document, stream, "escapement.growth/1");
+	json_document_member(&document, "target", target);
+	json_document_member(&document, "snapshots", json_integer((int64_t)growth->snapshots));
+	json_document_member(&document, "repeated", json_integer((int64_t)growth->repeated));
+	json_document_member(&document, "uncollected", json_integer((int64_t)growth->uncollected));
+	json_document_member(&document, "collections", collections);
+	json_document_member(&document, "seconds", cJSON_CreateNumber(seconds_of(growth)));
+	json_document_member(&document, "ordered", cJSON_CreateBool(growth->judges_order));
+	json_document_member(&document, "totals", totals);
+	json_document_rows_begin(&document, "rows");
+	for (size_t i = 0; i < growth->row_count; i++)
+		json_document_row(&document, json_row(growth, &growth->rows[i]));
+	json_document_rows_end(&document);
+	json_document_end(&document);
+}

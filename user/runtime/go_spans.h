@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_GO_SPANS_H
+#define ESCAPEMENT_GO_SPANS_H
+
+/*
+ * The walk over the spans of a live Go process: runs of pages that hold objects of one size, one large object, or a stack.
+ * All that Go's allocator gives out is in one of them (src/runtime/mheap.go: mheap_.allspans).
+ *
+ * The process is not stopped: each span is as of its own instant.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "symbols/go_binary.h"
+#include "target/target.h"
+
+#define GO_PAGE	       UINT64_C(8192)
+#define GO_ARENA_BYTES (UINT64_C(64) << 20) /* and their alignment */
+
+enum go_span_state {
+	GO_SPAN_DEAD,	/* not in use; where it was may be anything now */
+	GO_SPAN_IN_USE, /* objects */
+	GO_SPAN_MANUAL, /* stacks, and memory of the collector */
+};
+
+struct go_span {
+	uint64_t start, pages;
+	uint64_t element_size;
+	uint32_t elements;  /* that it has room for */
+	uint32_t allocated; /* of these; free ones that are not swept yet are among them */
+	uint8_t span_class;
+	uint8_t state; /* enum go_span_state */
+};
+
+/* Where they are in one process: the address of mheap_.allspans; 0 where it was not found. */
+struct go_spans {
+	uint64_t all;
+	struct go_heap_layout layout;
+};
+
+/* `bias` is what the process added to link-time addresses. */
+void go_spans_init(struct go_spans *spans, const struct go_binary *binary, uint64_t bias);
+
+/* Reads all spans, by address; the caller frees them. -1 where the process has ended; or, with refusal->text not empty,
+ * where its memory holds what no Go runtime writes. */
+int go_spans_read(const struct go_spans *spans, const struct target *target, struct go_span **items, size_t *count,
+		  struct error *refusal);
+
+#endif
