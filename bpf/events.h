@@ -212,6 +212,9 @@ struct event_process {
 	 * PID namespace; events of others are ignored. 0: no filter. Written by user space. */
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
+	__u64 deadline_ns; /* CLOCK_MONOTONIC, written by user space: from then on nothing is recorded. 0: none */
+	__u64 looked_at;   /* jiffy in which the clock was last looked at */
+	__u64 over;	   /* not 0: the deadline has passed */
 	struct event_layout layout;
 	__u64 hits;	   /* hits of all probes, without those counted in `shapes` */
 	__u64 frames;	   /* frames of all stacks taken */
@@ -226,7 +229,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 56 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 80 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_SHAPES + 8 * EVENT_CALLS,
 	       "shared with user space");
 

@@ -4,31 +4,36 @@
 #include "cli.h"
 #include "record/doctor.h"
 #include "options.h"
+#include "recording.h"
 #include "render/render_doctor.h"
 #include "target/target.h"
 
 static int run(int argc, char **argv)
 {
 	static const char *const formats[] = {"text", "json", NULL};
+	const struct recording recording = RECORDING_DEFAULTS;
 	const char *name = NULL;
-	int64_t pid = 0;
+	int64_t pid = 0, rate = recording.rate;
 	int format = 0;
 	const struct option_row rows[] = {
 		{'p', "pid", "PID", OPTION_INTEGER, &pid, "also examine this process", NULL},
 		{0, "name", "NAME", OPTION_STRING, &name, "also examine the only process of that name", NULL},
+		{0, "rate", "SIZE", OPTION_BYTES, &rate, "examine it for a recording at that rate", NULL},
 		{0, "format", "FORMAT", OPTION_CHOICE, &format, "output format", formats},
 		{0},
 	};
 	const struct option_usage usage = {
 		.synopsis = "doctor [OPTIONS] [-p PID | --name NAME]",
 		.description =
-			"Reports what this machine and a process support, and what to do if they do not. Exits with 3 if recordings would fail.",
+			"Reports what this machine and a process support, and what to do if they do not, by trying what "
+			"recordings do. Attaches nothing to the process. Exits with the status that recordings would "
+			"end with.",
 		.examples = "  escapement doctor\n  escapement doctor -p 1234\n",
 		.rows = rows,
 	};
 	struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 	struct error error;
-	int status = STATUS_OK, first = options_parse(argc, argv, &usage, NULL);
+	int first = options_parse(argc, argv, &usage, NULL);
 	size_t count;
 
 	if (first < 0)
@@ -39,13 +44,9 @@ static int run(int argc, char **argv)
 	}
 	if (name && (pid = target_find(name, &error)) < 0)
 		return cli_fail(&error);
-	count = doctor_examine((int)pid, findings);
+	count = doctor_examine((int)pid, rate, findings);
 	(format ? render_doctor_json : render_doctor_text)(stdout, findings, count);
-	for (size_t i = 0; i < count; i++) {
-		if (findings[i].state == DOCTOR_MISSING)
-			status = STATUS_CANNOT_MEASURE;
-	}
-	return status;
+	return (int)doctor_status(findings, count);
 }
 
 const struct command command_doctor = {"doctor", "report what this machine and a process support", run, NULL};

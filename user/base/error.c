@@ -14,6 +14,7 @@ int error_set(struct error *error, enum exit_status status, const char *format, 
 	if (!error)
 		return -1;
 	error->status = status;
+	error->cause = 0;
 	va_start(arguments, format);
 	printable_format(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);

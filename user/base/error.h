@@ -24,6 +24,7 @@ enum exit_status { EXIT_STATUSES(EXIT_STATUS_NAME) };
 
 struct error {
 	enum exit_status status; /* the process's exit status */
+	int cause;		 /* enum obstacle (target/obstacle.h), if that table has the cause; else 0 */
 	char text[1024];	 /* always terminated; truncated if too long */
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/priority.h"
 #include "base/subprocess.h"
 
 #include <errno.h>
@@ -106,8 +107,10 @@ int subprocess_run(const struct subprocess *process, struct error *error)
 	if (pipe2(pipes[0], O_CLOEXEC) || pipe2(pipes[1], O_CLOEXEC) || pipe2(pipes[2], O_CLOEXEC) ||
 	    (pid = fork()) < 0)
 		failure = errno;
-	if (pid == 0)
+	if (pid == 0) {
+		priority_restore();
 		become(process, (int[]){pipes[0][1], pipes[1][1]}, pipes[2][1]);
+	}
 	for (int i = 0; i < 3; i++) {
 		if (pipes[i][1] >= 0)
 			close(pipes[i][1]);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -21,6 +20,8 @@
 #include "collect/program_barrier.h"
 #include "collect/programs.h"
 #include "profile/profile_values.h"
+#include "target/obstacle.h"
+#include "target/target.h"
 
 struct collector {
 	struct programs *programs;
@@ -29,6 +30,7 @@ struct collector {
 	struct program_barrier *barrier;
 	volatile struct event_process *processes; /* mapped from the kernel; by slot */
 	struct event_rows *rows;
+	bool multi; /* probes are attached by uprobe.multi */
 };
 
 enum {
@@ -42,54 +44,6 @@ static int print(enum libbpf_print_level level, const char *format, va_list argu
 	if (!print_messages || level == LIBBPF_DEBUG)
 		return 0;
 	return vfprintf(stderr, format, arguments);
-}
-
-/* Reads the first line of a file below /proc or /sys; "" if it cannot be read. */
-static void read_line(const char *path, char *line, size_t size)
-{
-	FILE *file = fopen(path, "re");
-
-	line[0] = 0;
-	if (!file)
-		return;
-	if (!fgets(line, (int)size, file))
-		line[0] = 0;
-	line[strcspn(line, "\n")] = 0;
-	fclose(file);
-}
-
-/* Explains an EPERM, EINVAL or ENOENT, each of which has several possible reasons. */
-static int explain(struct error *error, const char *what, int code)
-{
-	char lockdown[128];
-	struct stat status;
-
-	read_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
-	if ((code == EPERM || code == EACCES) && strstr(lockdown, "[confidentiality]"))
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot %s: the kernel is locked down (confidentiality), which "
-				 "forbids BPF programs to read memory; boot without lockdown",
-				 what);
-	if ((code == EPERM || code == EACCES) && geteuid() != 0)
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot %s: not permitted; run as root, or with CAP_BPF, "
-				 "CAP_PERFMON and CAP_SYS_PTRACE",
-				 what);
-	if (code == EPERM || code == EACCES)
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot %s: not permitted although run as root; a seccomp filter "
-				 "or a missing capability forbids it: give the container CAP_BPF, CAP_PERFMON and "
-				 "CAP_SYS_ADMIN",
-				 what);
-	if (code == ENOSYS)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: the kernel has no BPF (CONFIG_BPF_SYSCALL)",
-				 what);
-	if (stat("/sys/bus/event_source/devices/uprobe", &status))
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot %s: the kernel has no uprobes "
-				 "(CONFIG_UPROBE_EVENTS)",
-				 what);
-	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", what, strerror(code));
 }
 
 static int map_processes(struct collector *collector)
@@ -106,21 +60,20 @@ static int map_processes(struct collector *collector)
 struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 {
 	struct collector *collector = memory_zeroed(1, sizeof(*collector));
-	bool multi;
 	int status;
 
 	print_messages = verbose;
 	libbpf_set_print(print);
-	multi = attachments_use_multi();
-	collector->programs = programs_open(stacks, multi, &status);
+	collector->multi = attachments_use_multi();
+	collector->programs = programs_open(stacks, collector->multi, &status);
 	if (!collector->programs) {
-		explain(error, "create the maps of the BPF programs", -status);
+		obstacle_refused(error, CALL_MAPS, -status, "create the maps of the BPF programs");
 		goto fail;
 	}
 	collector->bpf = programs_maps(collector->programs);
-	collector->attachments = attachments_new(collector->programs, multi);
+	collector->attachments = attachments_new(collector->programs, collector->multi);
 	if ((status = map_processes(collector)) || !(collector->barrier = program_barrier_open(&status))) {
-		explain(error, "map the BPF programs' counters", -status);
+		obstacle_refused(error, CALL_MAPS, -status, "map the BPF programs' counters");
 		goto fail;
 	}
 	collector->rows = event_rows_new(collector->bpf, collector->processes, collector->barrier, stacks);
@@ -164,6 +117,14 @@ static uint32_t values_of(const char *program)
 	return 0;
 }
 
+static int refuse(struct error *error, const char *program, const char *reason)
+{
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "%s (%s)", program, reason);
+	return obstacle_set(error, OBSTACLE_VERIFIER, detail, "cannot load the BPF programs:");
+}
+
 int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
 		      struct error *error)
 {
@@ -176,7 +137,7 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 	status = programs_load(collector->programs, names, probes->count);
 	free(names);
 	if (status)
-		return explain(error, "load the BPF programs", -status);
+		return obstacle_refused(error, CALL_LOAD, -status, "load the BPF programs");
 	for (size_t i = 0; i < probes->count; i++) {
 		const char *program = probes->items[i].program;
 		const char *reason = programs_refusal(collector->programs, program);
@@ -184,16 +145,54 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 		if (!reason)
 			continue;
 		if (!values_of(program))
-			return error_set(error, STATUS_CANNOT_MEASURE,
-					 "this kernel's verifier rejects the BPF program %s (%s), without which "
-					 "nothing can be measured at this rate; try another --rate, and please report "
-					 "this with the kernel's version",
-					 program, reason);
+			return refuse(error, program, reason);
 		lack->program = program;
 		lack->reason = reason;
 		lack->values |= values_of(program);
 	}
 	return 0;
+}
+
+int collector_prepare_all(struct collector *collector, struct error *error)
+{
+	struct probe_set probes = {0};
+	struct collector_lack lack = {0};
+	struct bpf_program *program;
+	int status;
+
+	bpf_object__for_each_program(program, collector->bpf->obj)
+		probe_set_add(&probes, bpf_program__name(program), "", 0, 0, 0);
+	status = collector_prepare(collector, &probes, &lack, error);
+	probe_set_free(&probes);
+	if (!status && lack.values)
+		return refuse(error, lack.program, lack.reason);
+	return status;
+}
+
+/* What collector_try_attach() puts its probe on. */
+__attribute__((noinline, used)) static int nobody_calls(int number)
+{
+	return number + 1;
+}
+
+int collector_try_attach(struct collector *collector, struct error *error)
+{
+	struct target *self = target_open(getpid(), error);
+	const struct target_mapping *mapping = self ? target_mapping_at(self, (uintptr_t)nobody_calls) : NULL;
+	struct probe_set probes = {0};
+	struct attachment *attachment = NULL;
+
+	if (mapping) {
+		probe_set_add(&probes, "goalloc_stack", "/proc/self/exe",
+			      (uintptr_t)nobody_calls - mapping->start + mapping->offset, 0, 0);
+		attachment = collector_attach(collector, getpid(), EVENT_SLOTS, &probes, error);
+	} else if (self) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot find this program's own code");
+	}
+	collector_detach(attachment);
+	probe_set_free(&probes);
+	target_close(self);
+	return attachment ? 0 : -1;
 }
 
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
@@ -208,7 +207,8 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 		return NULL;
 	attachment = attachments_attach(collector->attachments, pid, slot, process, probes, &status);
 	if (!attachment)
-		explain(error, "attach to the probes", -status);
+		obstacle_refused(error, collector->multi ? CALL_LINK : CALL_PERF_UPROBE, -status,
+				 "attach to the probes");
 	return attachment;
 }
 

@@ -40,6 +40,12 @@ struct collector_lack {
 int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
 		      struct error *error);
 
+/* Loads all programs that there are. Fails if any is rejected. */
+int collector_prepare_all(struct collector *collector, struct error *error);
+
+/* Attaches a probe to a function of this very process, which nobody calls, and removes it again. */
+int collector_try_attach(struct collector *collector, struct error *error);
+
 /* Attaches a process's probes, after collector_prepare(). Its events are added to slot `slot`; EVENT_SLOTS: they are
  * ignored. */
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,

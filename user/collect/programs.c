@@ -136,12 +136,19 @@ static int share_maps(const struct escapement_bpf *from, struct escapement_bpf *
 /* ESCAPEMENT_REFUSE=NAME in the environment makes the verifier reject that program, for tests. */
 static void spoil_for_test(struct escapement_bpf *bpf)
 {
-	static struct bpf_insn no_result = {.code = BPF_JMP | BPF_EXIT};
 	const char *name = getenv("ESCAPEMENT_REFUSE");
 	struct bpf_program *program = name ? bpf_object__find_program_by_name(bpf->obj, name) : NULL;
+	struct bpf_insn *copy;
+	size_t count;
 
-	if (program)
-		bpf_program__set_insns(program, &no_result, 1);
+	if (!program)
+		return;
+	count = bpf_program__insn_cnt(program); /* as many as before: libbpf will still relocate some of them */
+	copy = memory_zeroed(count, sizeof(*copy));
+	memcpy(copy, bpf_program__insns(program), count * sizeof(*copy));
+	copy[0] = (struct bpf_insn){.code = BPF_JMP | BPF_EXIT}; /* without a result */
+	bpf_program__set_insns(program, copy, count);
+	free(copy);
 }
 
 /* Loads all named programs or none. `log` receives the verifier's log of one of them; it may be NULL. */

@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/doctor.h"
 
-#include <linux/capability.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/priority.h"
+#include "base/quantity.h"
 #include "collect/collector.h"
+#include "profile/profile.h"
+#include "record/observed.h"
 #include "runtime/runtime.h"
+#include "target/launch.h"
+#include "target/obstacle.h"
 #include "target/target.h"
 
-/* Each check fills in a finding, of which the subject is set and the state is DOCTOR_OK. */
-typedef void check_function(int pid, struct doctor_finding *finding);
+/* What one check leaves for the next, as a recording does. */
+struct examination {
+	int pid; /* 0: none */
+	int64_t rate;
+	struct target *target;
+	struct collector *collector;
+	struct runtime *runtime;
+	struct profile *profile; /* its warnings */
+};
+
+/* Each check fills a finding whose subject is set and whose state is DOCTOR_OK. */
+typedef void check_function(struct examination *examination, struct doctor_finding *finding);
 
 static void set(struct doctor_finding *finding, enum doctor_state state, const char *detail, const char *advice)
 {
@@ -24,106 +37,94 @@ static void set(struct doctor_finding *finding, enum doctor_state state, const c
 	snprintf(finding->advice, sizeof(finding->advice), "%s", advice);
 }
 
-static void check_kernel(int pid, struct doctor_finding *finding)
+/* The error of what a recording does. Its text ends with the advice, which goes to a field of its own here. */
+static void set_error(struct doctor_finding *finding, const struct error *error)
+{
+	const char *advice = obstacle_advice(error);
+	size_t length = strlen(error->text), tail = advice ? strlen(advice) + 2 : 0;
+
+	set(finding, error->status == STATUS_LOST ? DOCTOR_DEGRADED : DOCTOR_MISSING, error->text,
+	    advice ? advice : "");
+	finding->status = error->status;
+	finding->cause = obstacle_name((enum obstacle)error->cause);
+	if (tail && length > tail && strcmp(error->text + length - tail + 2, advice) == 0)
+		finding->detail[length - tail] = 0;
+}
+
+static void check_kernel(struct examination *examination, struct doctor_finding *finding)
 {
 	struct utsname kernel;
 
-	(void)pid;
+	(void)examination;
 	uname(&kernel);
 	snprintf(finding->detail, sizeof(finding->detail), "%s %s %s", kernel.sysname, kernel.release, kernel.machine);
 	if (strcmp(kernel.machine, "x86_64") != 0) {
 		finding->state = DOCTOR_MISSING;
+		finding->status = STATUS_CANNOT_MEASURE;
 		snprintf(finding->advice, sizeof(finding->advice),
 			 "use an x86_64 machine: probes are read by its registers");
 	}
 }
 
-static uint64_t effective_capabilities(void)
-{
-	unsigned long long value = 0;
-	char line[256];
-	FILE *file = fopen("/proc/self/status", "re");
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "CapEff: %llx", &value) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return value;
-}
-
-static bool capable(int capability)
-{
-	return effective_capabilities() >> capability & 1;
-}
-
-static void check_permission(int pid, struct doctor_finding *finding)
-{
-	bool administrator = capable(CAP_SYS_ADMIN);
-
-	(void)pid;
-	if (administrator || (capable(CAP_BPF) && capable(CAP_PERFMON)))
-		set(finding, DOCTOR_OK, administrator ? "CAP_SYS_ADMIN" : "CAP_BPF and CAP_PERFMON", "");
-	else
-		set(finding, DOCTOR_MISSING, "neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON",
-		    "run as root, or give these capabilities");
-	if (finding->state == DOCTOR_OK && !capable(CAP_SYS_PTRACE))
-		set(finding, DOCTOR_DEGRADED, "CAP_SYS_PTRACE is missing",
-		    "only processes of this user can be observed: add CAP_SYS_PTRACE");
-}
-
-static void check_lockdown(int pid, struct doctor_finding *finding)
-{
-	char line[128] = "";
-	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
-
-	(void)pid;
-	if (file && !fgets(line, sizeof(line), file))
-		line[0] = 0;
-	if (file)
-		fclose(file);
-	line[strcspn(line, "\n")] = 0;
-	if (strstr(line, "[confidentiality]"))
-		set(finding, DOCTOR_MISSING, line,
-		    "boot without lockdown=confidentiality: it forbids BPF to read memory");
-	else
-		set(finding, DOCTOR_OK, line[0] ? line : "none", "");
-}
-
-static void check_bpf(int pid, struct doctor_finding *finding)
+static void check_process(struct examination *examination, struct doctor_finding *finding)
 {
 	struct error error;
-	struct collector *collector = collector_open(true, false, &error);
 
-	(void)pid;
-	if (!collector) {
-		set(finding, DOCTOR_MISSING, error.text, "");
-		return;
-	}
-	set(finding, DOCTOR_OK, "the programs load", "");
-	collector_close(collector);
+	examination->target = target_open(examination->pid, &error);
+	if (examination->target)
+		snprintf(finding->detail, sizeof(finding->detail), "%d (%s)", examination->pid,
+			 examination->target->comm);
+	else
+		set_error(finding, &error);
 }
 
-static void check_multi(int pid, struct doctor_finding *finding)
+/* PID 1 stands for those of others: whoever may look at it may look at all. */
+static void check_others(struct examination *examination, struct doctor_finding *finding)
 {
-	(void)pid;
-	if (collector_kernel_has_multi())
-		set(finding, DOCTOR_OK, "attaches", "");
-	else if (capable(CAP_SYS_ADMIN))
-		set(finding, DOCTOR_DEGRADED, "not in this kernel: perf uprobes are used",
-		    "slower, and slows down every process that runs the same file: kernel 6.6 has uprobe.multi");
+	struct error error;
+	struct target *target = target_open(1, &error);
+
+	(void)examination;
+	if (target) {
+		set(finding, DOCTOR_OK, "can be observed", "");
+	} else {
+		set_error(finding, &error);
+		finding->state = DOCTOR_DEGRADED; /* those of this user can */
+		finding->status = STATUS_OK;
+	}
+	target_close(target);
+}
+
+static void check_maps(struct examination *examination, struct doctor_finding *finding)
+{
+	struct error error;
+
+	examination->collector = collector_open(true, false, &error);
+	if (examination->collector)
+		set(finding, DOCTOR_OK, "maps can be created", "");
 	else
-		set(finding, DOCTOR_MISSING, "not in this kernel, or not permitted",
-		    "without it attaching needs CAP_SYS_ADMIN: run as root");
+		set_error(finding, &error);
+}
+
+static void check_watch(struct examination *examination, struct doctor_finding *finding)
+{
+	struct error error;
+	int file = target_watch(examination->pid, &error);
+
+	if (file < 0) {
+		set_error(finding, &error);
+		return;
+	}
+	set(finding, DOCTOR_OK, "its end will be noticed", "");
+	close(file);
 }
 
 static void describe_runtime(const struct runtime *runtime, const struct target *target, struct doctor_finding *finding)
 {
 	const char *elsewhere = runtime->ops->elsewhere ? runtime->ops->elsewhere(runtime, target) : NULL;
 
-	snprintf(finding->detail, sizeof(finding->detail), "process %d (%s): %s%s%s", target->pid, target->comm,
-		 runtime->version, runtime->library ? " in " : "", runtime->library ? runtime->library : "");
+	snprintf(finding->detail, sizeof(finding->detail), "%s%s%s", runtime->version, runtime->library ? " in " : "",
+		 runtime->library ? runtime->library : "");
 	if (!elsewhere)
 		return;
 	finding->state = DOCTOR_DEGRADED;
@@ -131,67 +132,192 @@ static void describe_runtime(const struct runtime *runtime, const struct target 
 		 "what %s allocates is in no row: its copy of the allocator is not observed", elsewhere);
 }
 
-/* Whether there are rows at the default rate. */
-static void check_sampling(int pid, struct doctor_finding *finding)
-{
-	struct target *target = target_open(pid, NULL);
-	struct error error;
-	bool absent;
-	struct runtime *runtime = target ? runtime_detect(target, &absent, &error) : NULL;
-	const char *unsampled = runtime && runtime->ops->unsampled ? runtime->ops->unsampled(runtime) : NULL;
-
-	if (unsampled)
-		set(finding, DOCTOR_DEGRADED, unsampled, runtime_unsampled_advice);
-	else
-		set(finding, DOCTOR_OK, "its objects are sampled", "");
-	runtime_free(runtime);
-	target_close(target);
-}
-
-static void check_target(int pid, struct doctor_finding *finding)
+static void check_runtime(struct examination *examination, struct doctor_finding *finding)
 {
 	struct error error;
-	struct target *target = target_open(pid, &error);
-	struct runtime *runtime;
 	bool absent;
 
-	if (!target) {
-		set(finding, DOCTOR_MISSING, error.text, "");
+	examination->runtime = runtime_detect(examination->target, &absent, &error);
+	if (!examination->runtime) {
+		set_error(finding, &error);
 		return;
 	}
-	runtime = runtime_detect(target, &absent, &error);
-	if (runtime)
-		describe_runtime(runtime, target, finding);
-	else
-		set(finding, DOCTOR_MISSING, error.text,
-		    absent ? "observe a Go program, or load libgoalloc into this one" : "");
-	runtime_free(runtime);
-	target_close(target);
+	examination->runtime->stacks = true;
+	describe_runtime(examination->runtime, examination->target, finding);
 }
 
+static void check_programs(struct examination *examination, struct doctor_finding *finding)
+{
+	struct probe_set probes = {0};
+	struct error error;
+	char text[64], size[QUANTITY_SIZE];
+	int failed;
+
+	if (!examination->pid) {
+		if (collector_prepare_all(examination->collector, &error) == 0) {
+			set(finding, DOCTOR_OK, "all of them load", "");
+			return;
+		}
+		set_error(finding, &error);
+		if (error.cause == OBSTACLE_VERIFIER) { /* the rates that do without it work */
+			finding->state = DOCTOR_DEGRADED;
+			finding->status = STATUS_OK;
+		}
+		return;
+	}
+	failed = observed_prepare(examination->collector, examination->runtime, examination->rate, &probes,
+				  examination->profile, &error);
+	probe_set_free(&probes);
+	if (failed) {
+		set_error(finding, &error);
+		return;
+	}
+	snprintf(text, sizeof(text), "those for --rate %s load", quantity_bytes_text(size, examination->rate));
+	set(finding, DOCTOR_OK, text, "");
+}
+
+static void check_attaching(struct examination *examination, struct doctor_finding *finding)
+{
+	struct error error;
+
+	if (collector_try_attach(examination->collector, &error))
+		set_error(finding, &error);
+	else if (collector_kernel_has_multi())
+		set(finding, DOCTOR_OK, "probes attach, by uprobe.multi", "");
+	else
+		set(finding, DOCTOR_DEGRADED, "probes attach, by perf: this kernel has no uprobe.multi",
+		    "slower, and felt by every process that runs the same file: kernel 6.6 has uprobe.multi");
+}
+
+static void check_memory(struct examination *examination, struct doctor_finding *finding)
+{
+	struct target *target = examination->target;
+	struct error error;
+	char byte;
+
+	if (target_read(target, target->mappings[0].start, &byte, sizeof(byte)) && target->denied) {
+		obstacle_unreadable(&error, target->denied, target->pid, target->comm);
+		set_error(finding, &error);
+	} else {
+		set(finding, DOCTOR_OK, "its counters can be read", "");
+	}
+}
+
+/* What the rows of a recording at that rate will be. */
+static void check_rows(struct examination *examination, struct doctor_finding *finding)
+{
+	const struct runtime *runtime = examination->runtime;
+	char text[256], size[QUANTITY_SIZE];
+
+	quantity_bytes_text(size, runtime->rate);
+	if (runtime->unsampled) {
+		snprintf(text, sizeof(text), "--rate %s shows refills, not objects: %s", size, runtime->unsampled);
+		set(finding, DOCTOR_DEGRADED, text, runtime_unsampled_advice);
+		return;
+	}
+	if (runtime->rate == 1)
+		snprintf(text, sizeof(text), "--rate 1 tells every object, with its stack");
+	else if (runtime->rate == 0)
+		snprintf(text, sizeof(text), "--rate 0 tells every refill with its stack, and exact totals");
+	else
+		snprintf(text, sizeof(text), "--rate %s estimates objects by stack from samples, one in %s bytes", size,
+			 size);
+	set(finding, DOCTOR_OK, text, "");
+}
+
+/* What a recording would warn of. */
+static void check_limits(struct examination *examination, struct doctor_finding *finding)
+{
+	const struct profile *profile = examination->profile;
+
+	set(finding, DOCTOR_OK, "none known", "");
+	if (!profile->warning_count)
+		return;
+	finding->state = DOCTOR_DEGRADED;
+	finding->detail[0] = 0;
+	for (size_t i = 0; i < profile->warning_count; i++) {
+		size_t length = strlen(finding->detail);
+
+		snprintf(finding->detail + length, sizeof(finding->detail) - length, "%s%s", length ? "; " : "",
+			 profile->warnings[i]);
+	}
+}
+
+static void check_priority(struct examination *examination, struct doctor_finding *finding)
+{
+	(void)examination;
+	if (priority_raise())
+		set(finding, DOCTOR_OK, "recordings run before the target's threads", "");
+	else
+		set(finding, DOCTOR_DEGRADED,
+		    "CAP_SYS_NICE is missing: a recording waits for its turn among the target's threads, and its probes "
+		    "stay until then",
+		    "run as root, or with CAP_SYS_NICE");
+	priority_restore();
+}
+
+static void check_starting(struct examination *examination, struct doctor_finding *finding)
+{
+	struct error error;
+
+	(void)examination;
+	if (launch_try(&error))
+		set_error(finding, &error);
+	else
+		set(finding, DOCTOR_OK, "can be started and followed", "");
+}
+
+enum { OF_MACHINE = 1, OF_TARGET = 2 };
+
+/* In the order of a recording. */
 static const struct {
 	const char *subject;
 	check_function *check;
-	bool of_target;
+	unsigned of;
 } checks[] = {
-	{"kernel", check_kernel, false},      {"permission", check_permission, false},
-	{"lockdown", check_lockdown, false},  {"BPF", check_bpf, false},
-	{"uprobe.multi", check_multi, false}, {"target", check_target, true},
-	{"sampling", check_sampling, true},
+	{"kernel", check_kernel, OF_MACHINE | OF_TARGET},
+	{"process", check_process, OF_TARGET},
+	{"BPF", check_maps, OF_MACHINE | OF_TARGET},
+	{"starting", check_starting, OF_MACHINE},
+	{"watching", check_watch, OF_TARGET},
+	{"runtime", check_runtime, OF_TARGET},
+	{"programs", check_programs, OF_MACHINE | OF_TARGET},
+	{"attaching", check_attaching, OF_MACHINE | OF_TARGET},
+	{"memory", check_memory, OF_TARGET},
+	{"rows", check_rows, OF_TARGET},
+	{"limits", check_limits, OF_TARGET},
+	{"priority", check_priority, OF_MACHINE | OF_TARGET},
+	{"others", check_others, OF_MACHINE},
 };
 
-size_t doctor_examine(int pid, struct doctor_finding *findings)
+size_t doctor_examine(int pid, int64_t rate, struct doctor_finding *findings)
 {
-	bool target_missing = !pid;
+	struct examination examination = {.pid = pid, .rate = rate, .profile = profile_new()};
 	size_t count = 0;
 
 	_Static_assert(sizeof(checks) / sizeof(checks[0]) <= DOCTOR_FINDINGS_MAX, "room for all");
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		if (checks[i].of_target && target_missing)
+		if (!(checks[i].of & (pid ? OF_TARGET : OF_MACHINE)))
 			continue;
 		findings[count] = (struct doctor_finding){.subject = checks[i].subject, .state = DOCTOR_OK};
-		checks[i].check(pid, &findings[count++]);
-		target_missing |= checks[i].of_target && findings[count - 1].state == DOCTOR_MISSING;
+		checks[i].check(&examination, &findings[count]);
+		if (findings[count++].state == DOCTOR_MISSING && checks[i].check != check_starting)
+			break; /* but what cannot be started may be attached to */
 	}
+	collector_close(examination.collector);
+	runtime_free(examination.runtime);
+	target_close(examination.target);
+	profile_free(examination.profile);
 	return count;
+}
+
+enum exit_status doctor_status(const struct doctor_finding *findings, size_t count)
+{
+	enum exit_status status = STATUS_OK;
+
+	for (size_t i = 0; i < count && status != STATUS_CANNOT_MEASURE; i++) {
+		if (findings[i].status)
+			status = findings[i].status;
+	}
+	return status;
 }

@@ -8,10 +8,12 @@
 
 #include "base/memory.h"
 #include "base/clock.h"
+#include "base/priority.h"
 #include "profile/estimates.h"
 #include "record/live.h"
 #include "record/observed_rows.h"
 #include "record/phases.h"
+#include "target/obstacle.h"
 
 enum {
 	SNAPSHOT_TRIES = 400,
@@ -19,6 +21,7 @@ enum {
 	RELIEVE_ROWS = 4096,
 	BAD_POINTER_TRIES = 3,
 	BAD_POINTER_NS = 2 * 1000 * 1000,
+	SNAPSHOT_PAUSE_NS = 50 * 1000,
 	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to try for an instant at which both sides agree */
 };
 
@@ -67,7 +70,8 @@ static int snapshot_try(struct observed *observed, struct snapshot *snapshot)
 	return 0;
 }
 
-/* Takes the reading with the best agreement of both sides. */
+/* Takes the reading with the best agreement of both sides. Pauses in between: we may have preempted the very thread that is in
+ * the middle of an allocation, which would stay there as long as we look. */
 static void snapshot_take(struct observed *observed, struct snapshot *best)
 {
 	int64_t deadline = monotonic_ns() + SNAPSHOT_NS;
@@ -81,6 +85,7 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 		if (best->bound == 0 || (monotonic_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
 		    monotonic_ns() > deadline + 4 * SNAPSHOT_NS)
 			break;
+		nanosleep(&(struct timespec){.tv_nsec = SNAPSHOT_PAUSE_NS}, NULL);
 	}
 	free(attempt);
 }
@@ -108,6 +113,14 @@ static int load_programs(struct collector *collector, struct runtime *runtime, c
 	return 0;
 }
 
+int observed_prepare(struct collector *collector, struct runtime *runtime, int64_t rate, struct probe_set *probes,
+		     struct profile *profile, struct error *error)
+{
+	if (runtime->ops->probes(runtime, rate, probes, profile, error))
+		return -1;
+	return load_programs(collector, runtime, probes, profile, error);
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, struct observed *before, struct error *error)
@@ -124,14 +137,15 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	observed->sums = collector_process(collector, slot);
 	runtime->events = observed->sums;
 	runtime->counters_start_at_zero = from_first_instruction;
-	if (runtime->ops->probes(runtime, rate, &probes, profile, error) ||
-	    load_programs(collector, runtime, &probes, profile, error))
+	if (observed_prepare(collector, runtime, rate, &probes, profile, error))
 		goto fail;
 	observed->rate = runtime->rate;
 	*(struct event_layout *)&observed->sums->layout = probes.layout;
 	if (from_first_instruction)
 		observed->sums->recording = 1;
+	priority_urgent(true);
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
+	priority_urgent(false);
 	if (!observed->attachment)
 		goto fail;
 	observed->space = address_space_new(target, profile, images);
@@ -143,7 +157,9 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 			phases_hand_over(before, observed);
 		observed->sums->recording = 1;
 		unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, target) : 0;
+		runtime->is_starting = true;
 		snapshot_take(observed, &observed->start);
+		runtime->is_starting = false;
 		observed->start.bound += unsettled;
 	}
 	probe_set_free(&probes);
@@ -339,10 +355,11 @@ static void add_check(struct observed *observed, struct profile_process *process
 
 void observed_detach(struct observed *observed)
 {
-	if (observed->target->gone)
+	if (observed->attachment && observed->target->gone)
 		collector_detach_dead(observed->collector, observed->attachment);
 	else
 		collector_detach(observed->attachment);
+	observed->attachment = NULL;
 }
 
 static void release(struct observed *observed)
@@ -371,7 +388,7 @@ static struct profile_process beside_process(const struct observed *observed, co
 }
 
 /* Warns of what its totals and rows lack. */
-static void tell_lacks(const struct observed *observed, const struct profile_process *process)
+static void tell_lacks(const struct observed *observed, struct profile_process *process)
 {
 	struct profile *profile = observed->profile;
 
@@ -385,6 +402,15 @@ static void tell_lacks(const struct observed *observed, const struct profile_pro
 	}
 	if (observed->end.taken)
 		return;
+	if (observed->target->denied) {
+		struct error why;
+
+		obstacle_unreadable(&why, observed->target->denied, process->pid, observed->target->comm);
+		profile_warn(profile, "%s", why.text);
+		process->lost_events = add_saturated(process->lost_events, 1); /* of which nobody knows how many */
+		profile->totals_exact = false;
+		return;
+	}
 	if (!observed->replaced && !observed->runtime->counters_unknown)
 		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
 			     process->pid, process->comm,

@@ -48,6 +48,11 @@ struct observed {
 	size_t process; /* index of the process's entry in the profile, which the first phase makes */
 };
 
+/* What comes before attaching: says where the probes stand, and loads their programs. What cannot be measured is a warning
+ * of the profile. The caller frees the probes, on failure too. */
+int observed_prepare(struct collector *collector, struct runtime *runtime, int64_t rate, struct probe_set *probes,
+		     struct profile *profile, struct error *error);
+
 /*
  * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
  * start at zero. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
@@ -69,7 +74,7 @@ void observed_read_end(struct observed *observed);
 /* Ends the recording of a process whose memory is still there; its counters are read unless that has been done. */
 void observed_stop(struct observed *observed);
 
-/* Removes the probes. Call after observed_stop(), or when the process was killed without it. */
+/* Removes the probes, unless they have been. Call after observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);
 
 /* Adds the detached process and its rows to the profile, and frees it. Returns -errno if rows are left in the slot. */

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/session.h"
 
-#include <errno.h>
 #include <fnmatch.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,11 +14,13 @@
 
 #include "base/memory.h"
 #include "base/clock.h"
+#include "base/priority.h"
 #include "target/go_command.h"
 #include "target/launch.h"
 #include "record/live.h"
 #include "record/observed.h"
 #include "record/overhead.h"
+#include "record/tracer.h"
 #include "target/procfs.h"
 
 enum {
@@ -29,10 +29,14 @@ enum {
 	TICK_MS = 1000,		/* between readings of rows and counters, which are needed if the target is killed */
 	SINK_SAMPLES = 1 << 15, /* samples kept in memory, if the options have a sink */
 	GRACE_MS = 3000,	/* for a program that was asked to end */
+	SIGNAL_GRACE_MS = 300,	/* the same if the reason is a signal to us: whoever sent it waits */
+	DEADLINE_MS = 1000,	/* after the time asked for: counting ends by itself if we have not ended it */
+	CALM_MS = 1000,		/* how long what follows the removal of the probes may run before other processes */
+	LATE_MS = 2000,		/* probes that are removed later than that are reported */
 	/* the same if nothing may outlive the recording, when its last allocations do not matter */
 	END_ALL_GRACE_MS = 300,
 	VIEWS_COMPARED = 3,  /* of the last views the cheapest says what one costs: others had new names */
-	TERM_GRACE_MS = 300, /* between SIGTERM and SIGKILL */
+	TERM_GRACE_MS = 200, /* between SIGTERM and SIGKILL */
 };
 
 struct session {
@@ -51,6 +55,8 @@ struct session {
 		char comm[32];
 		const char *why;
 	} unsampled;
+	bool only_tracer; /* nothing has run that might have been observed, but this: */
+	struct tracer tracer;
 	int replaced;	   /* processes that became other programs while they were observed */
 	int unobserved;	   /* processes that have a runtime, but could not be observed */
 	int pidfd;	   /* of a process that we attached to */
@@ -63,6 +69,8 @@ struct session {
 	bool has_input;
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
+	int grace_ms;		      /* that it has from then on */
+	uint64_t deadline_ns;	      /* when counting ends by itself; 0: never */
 	struct rlimit descriptors;    /* the limit before */
 	struct error error;	      /* reason why the last process could not be observed */
 };
@@ -148,6 +156,7 @@ static int observe(struct session *session, int pid, bool from_first_instruction
 			     session->rate, from_first_instruction, before, &session->error);
 	if (!session->observed[slot])
 		return -1;
+	session->observed[slot]->sums->deadline_ns = session->deadline_ns;
 	session->observed_count++;
 	session->observed_ever++;
 	if (observed_is_refused(session->observed[slot], &session->error)) {
@@ -181,11 +190,21 @@ static void miss(struct session *session, int pid)
 			     session->error.text);
 }
 
+static void detach(const struct session *session, struct observed *observed)
+{
+	int64_t began = monotonic_ns();
+
+	if (!observed->attachment)
+		return;
+	observed_detach(observed);
+	tell_phase(session, "detached", observed->target->pid, began);
+}
+
 /* Ends the observation of a process. `replaced`: it has become another program. */
 static void finish(struct session *session, struct observed **slot, bool replaced)
 {
 	int pid = (*slot)->target->pid;
-	int64_t began = monotonic_ns();
+	int64_t began;
 
 	if (observed_is_refused(*slot, &session->error)) {
 		discard(session, slot);
@@ -196,8 +215,7 @@ static void finish(struct session *session, struct observed **slot, bool replace
 	if ((*slot)->runtime->rate > session->coarsest)
 		session->coarsest = (*slot)->runtime->rate;
 	session->replaced += replaced;
-	observed_detach(*slot);
-	tell_phase(session, "detached", pid, began);
+	detach(session, *slot);
 	began = monotonic_ns();
 	session->spoiled[slot - session->observed] = observed_finish(*slot) != 0;
 	tell_phase(session, "symbolized", pid, began);
@@ -230,6 +248,7 @@ static bool on_image(void *context, int pid)
 	struct session *session = context;
 	int observed = is_wanted(session, pid) ? observe(session, pid, true, NULL) : 1;
 
+	session->only_tracer = !session->observed_ever && observed == 0 && tracer_recognise(pid, &session->tracer);
 	if (observed < 0)
 		miss(session, pid);
 	return observed != 0;
@@ -306,15 +325,31 @@ static int start_program(struct session *session, struct error *error)
 	return session->launch ? 0 : -1;
 }
 
+/* The time asked for begins. What is not observed yet gets the deadline when it is. */
+static void start_clock(struct session *session)
+{
+	double seconds = session->options->duration;
+	int64_t grace_ms = session->launch ? GRACE_MS + TERM_GRACE_MS : 0;
+
+	session->started_ms = now_ms();
+	if (seconds <= 0)
+		return;
+	session->deadline_ns =
+		(uint64_t)monotonic_ns() + (uint64_t)(seconds * 1e9) + (uint64_t)(grace_ms + DEADLINE_MS) * 1000000;
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i])
+			session->observed[i]->sums->deadline_ns = session->deadline_ns;
+	}
+}
+
 static int attach_process(struct session *session, struct error *error)
 {
 	int pid = session->options->pid;
 
 	/* first of all: from here on the number cannot be reused unnoticed, and its end is noticed */
-	session->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	session->pidfd = target_watch(pid, error);
 	if (session->pidfd < 0)
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: %s", pid,
-				 errno == ESRCH ? "it has ended" : strerror(errno));
+		return -1;
 	if (observe(session, pid, false, NULL) <= 0) {
 		*error = session->error;
 		return -1;
@@ -330,7 +365,9 @@ static void follow_image(struct session *session)
 	struct observed **slot = session->launch ? NULL : slot_of(session, session->options->pid);
 	struct pollfd file = {.fd = session->pidfd, .events = POLLIN};
 
-	if (!slot || !target_lost_image((*slot)->target) || poll(&file, 1, 0) != 0)
+	/* in this order: its end is told last */
+	if (!slot || !target_lost_image((*slot)->target) || !target_has_image((*slot)->target) ||
+	    poll(&file, 1, 0) != 0)
 		return;
 	session->profile->totals_exact = false;
 	finish(session, slot, true);
@@ -356,16 +393,19 @@ static bool wait_for_events(struct session *session)
  * so that its last allocations count and its counters can be read. Returns true when that time is over. */
 static bool ask_to_end(struct session *session, int signal)
 {
-	int grace_ms = session->options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
-
 	if (!session->launch)
 		return true;
 	if (!session->asked_ms) {
+		bool signalled = session->options->stop && *session->options->stop;
+
 		session->asked_ms = now_ms();
+		session->grace_ms = session->options->end_all ? END_ALL_GRACE_MS
+				    : signalled		      ? SIGNAL_GRACE_MS
+							      : GRACE_MS;
 		if (signal > 0)
 			kill(launch_pid(session->launch), signal);
 	}
-	return now_ms() - session->asked_ms > grace_ms;
+	return now_ms() - session->asked_ms > session->grace_ms;
 }
 
 static int64_t events_seen(struct session *session)
@@ -630,7 +670,7 @@ static void end_program(struct session *session)
 			session->profile,
 			"the program did not end within %.1f s of being asked to, so it was killed, and with it the "
 			"processes that it had started",
-			(double)(session->options->end_all ? END_ALL_GRACE_MS : GRACE_MS) / 1e3);
+			(double)session->grace_ms / 1e3);
 	if (stays || session->asked_ms || session->options->end_all) {
 		launch_end(session->launch, TERM_GRACE_MS);
 		return;
@@ -647,6 +687,41 @@ static void end_program(struct session *session)
 		profile_warn(session->profile, "%zu processes in all, which the program started, still run", left);
 }
 
+/* Ends the recording of all that still runs. First of all the probes go, from every process: the rest costs them nothing. */
+static void stop_all(struct session *session)
+{
+	const struct session_options *options = session->options;
+	bool over = session->deadline_ns && (uint64_t)monotonic_ns() > session->deadline_ns;
+	double late;
+
+	priority_urgent(true);
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i]) /* it may just have ended: then nothing can be read any more */
+			observed_stop(session->observed[i]);
+	}
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i])
+			detach(session, session->observed[i]);
+	}
+	priority_calm_after(CALM_MS);
+	late = (double)(now_ms() - session->started_ms) / 1e3 - options->duration;
+	if (options->duration > 0 && session->observed_count && late * 1e3 > LATE_MS)
+		profile_warn(session->profile, "the probes were taken out %.1f s after the time asked for%s", late,
+			     priority_is_raised() ? ""
+						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
+						    "target's threads");
+	if (over && session->observed_count) {
+		session->profile->totals_exact = false;
+		profile_warn(session->profile,
+			     "counting ended by itself %.1f s after the time asked for: totals may have more than rows",
+			     DEADLINE_MS / 1e3);
+	}
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (session->observed[i])
+			finish(session, &session->observed[i], false);
+	}
+}
+
 static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)
 {
 	struct profile *profile = session->profile;
@@ -654,13 +729,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 
 	end_program(session);
 	follow_image(session);
-	for (int i = 0; i < EVENT_SLOTS; i++) {
-		if (session->observed[i]) {
-			/* a process that we attached to may just have ended; then nothing can be read any more */
-			observed_stop(session->observed[i]);
-			finish(session, &session->observed[i], false);
-		}
-	}
+	stop_all(session);
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	if (session->coarsest > 1)
 		profile->rate = session->coarsest; /* some samplers show their rate only when the program runs */
@@ -684,6 +753,8 @@ static struct profile *conclude(struct session *session, struct session_result *
 	if (session->observed_ever)
 		return profile;
 	*error = session->error;
+	if (session->only_tracer)
+		tracer_explain(&session->tracer, error);
 	return NULL;
 }
 
@@ -705,6 +776,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 			goto out;
 		target_close(target);
 	}
+	priority_raise();
 	began = monotonic_ns();
 	session->collector = collector_open(!options->no_stacks, options->verbose, error);
 	if (!session->collector)
@@ -716,12 +788,12 @@ struct profile *session_record(const struct session_options *options, struct ses
 	profile_set_calls(session->profile, options->functions, options->function_count);
 	session->images = image_cache_new(session->profile);
 	describe(session);
-	session->started_ms = now_ms();
 	memory_reserve();
 	if (options->sink && options->rate <= 1) /* estimates are few, and may have to be dropped at the end */
 		profile_set_sink(session->profile, options->sink, options->sink_context, SINK_SAMPLES);
 	if (options->pid ? attach_process(session, error) : start_program(session, error))
 		goto out;
+	start_clock(session);
 	result->started = options->pid == 0;
 	raise_descriptor_limit(session);
 	memory_doing("recording");

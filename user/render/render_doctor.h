@@ -6,10 +6,11 @@
 
 #include "record/doctor.h"
 
-/* Prints one line per finding, with its advice below. */
+/* A table: one row a finding, its advice below it. */
 void render_doctor_text(FILE *stream, const struct doctor_finding *findings, size_t count);
 
-/* {"schema":"escapement.doctor/1","findings":[{"subject","state":"ok|degraded|missing","detail","advice"}]} */
+/* {"schema":"escapement.doctor/1","findings":[{"subject","state":"ok|degraded|missing","detail","advice","status",
+ * "cause"}]}: status is that of a recording because of it, cause the name in target/obstacle.h or null. */
 void render_doctor_json(FILE *stream, const struct doctor_finding *findings, size_t count);
 
 #endif

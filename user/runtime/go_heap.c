@@ -251,19 +251,23 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 {
 	uint16_t before = heap->layout.span_alloc_count_before_cache - heap->layout.span_alloc_count;
 	int64_t tiny = counted(processor->block, "mcache.tinyAllocs", refusal);
-	int64_t sum = 0;
+	int64_t sum = 0, most = 0;
+	bool full;
 
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		int64_t tail = load_u16(processor->spans[class]) - load_u16(processor->spans[class] + before);
 
 		state->tail[class] += tail;
 		sum += tail;
+		most = tail > most ? tail : most;
 		if (events && tail && is_pending(events, processor, class)) {
 			state->unsettled += tail;
 			if (class == TINY_SPAN_CLASS)
 				state->unsettled += tiny;
 		}
 	}
+	if (events && processor->busy && !pending_of(events, processor->cache, &full))
+		state->untold += most;
 	state->tiny_tail += tiny;
 	if (processor->status == P_GC_STOP)
 		state->unsettled += sum;

@@ -3,6 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "symbols/elf_file.h"
+#include "target/obstacle.h"
+
+enum { FILES_MAX = 4096 }; /* mapped ones that are looked at */
 
 static struct runtime *(*const detectors[])(const struct target *, bool *, struct error *) = {
 	runtime_goalloc_detect,
@@ -10,6 +16,48 @@ static struct runtime *(*const detectors[])(const struct target *, bool *, struc
 };
 
 const char runtime_unsampled_advice[] = "use --rate 1 --max-overhead 0 for exact rows, or --enable-sampler";
+
+/* What the file says of who made it. `executable`: it is the process's own. */
+static enum obstacle look_into(const char *path, bool executable)
+{
+	enum obstacle found = OBSTACLE_NO_RUNTIME;
+	GElf_Shdr header;
+	int file;
+	Elf *elf = elf_open(path, &file);
+
+	if (!elf)
+		return found;
+	if (elf_section_find(elf, ".go.buildinfo", &header))
+		found = executable ? OBSTACLE_GO_TABLES : OBSTACLE_GO_LIBRARY;
+	else if (elf_section_find(elf, ".go_export", &header))
+		found = OBSTACLE_GCCGO;
+	elf_end(elf);
+	close(file);
+	return found;
+}
+
+/* What a process without a runtime that we know has in its place. */
+static void explain_absence(const struct target *target, struct error *error)
+{
+	enum obstacle obstacle = OBSTACLE_NO_RUNTIME;
+	const char *library = NULL;
+	size_t files = 0;
+
+	for (size_t i = 0; i < target->mapping_count && files < FILES_MAX && obstacle == OBSTACLE_NO_RUNTIME; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		char *path;
+
+		if (!mapping->executable || !mapping->inode)
+			continue;
+		files++;
+		path = target_file_path(target, mapping);
+		obstacle = look_into(path, strcmp(mapping->path, target->executable) == 0);
+		if (obstacle == OBSTACLE_GO_LIBRARY)
+			library = basename(mapping->path);
+		free(path);
+	}
+	obstacle_set(error, obstacle, library, "process %d (%s)", target->pid, target->comm);
+}
 
 struct runtime *runtime_detect(const struct target *target, bool *absent, struct error *error)
 {
@@ -21,9 +69,7 @@ struct runtime *runtime_detect(const struct target *target, bool *absent, struct
 		if (runtime || !*absent)
 			return runtime;
 	}
-	error_set(error, STATUS_CANNOT_MEASURE,
-		  "process %d (%s) has no probes: it is no Go program and has no Go library or libgoalloc loaded",
-		  target->pid, target->comm);
+	explain_absence(target, error);
 	return NULL;
 }
 

@@ -128,6 +128,7 @@ struct runtime {
 	bool stacks;		  /* set by the session: rows are distinguished by stack */
 	bool sampler_beside; /* set by the session: at rate 1, also record the events of the runtime's own sampler */
 	int64_t beside_rate; /* the rate of these events; 0: there are none */
+	bool is_starting;    /* set by the session: its probes have just been attached */
 	/* set by the session for a process that it has observed from its first instruction */
 	bool counters_start_at_zero;
 };

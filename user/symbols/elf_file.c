@@ -2,6 +2,7 @@
 #include "symbols/elf_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,6 +55,37 @@ Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
 			return section;
 	}
 	return NULL;
+}
+
+static bool has_import(Elf *elf, const char *name)
+{
+	GElf_Shdr header;
+	Elf_Scn *section = elf_section_find(elf, ".dynsym", &header);
+	Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+	size_t count = data && header.sh_entsize ? data->d_size / header.sh_entsize : 0;
+	GElf_Sym symbol;
+
+	for (size_t i = 0; i < count && i < INT_MAX; i++) {
+		const char *this_name;
+
+		if (gelf_getsym(data, (int)i, &symbol) && symbol.st_shndx == SHN_UNDEF &&
+		    (this_name = elf_strptr(elf, header.sh_link, symbol.st_name)) && strcmp(this_name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool elf_imports(const char *path, const char *symbol)
+{
+	int file;
+	Elf *elf = elf_open(path, &file);
+	bool found = elf && has_import(elf, symbol);
+
+	if (elf) {
+		elf_end(elf);
+		close(file);
+	}
+	return found;
 }
 
 static bool note_matches(const char *name, const GElf_Nhdr *note, const char *owner, uint32_t type)

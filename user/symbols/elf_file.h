@@ -17,6 +17,9 @@ bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);
 /* Returns the section of that name and stores its header; NULL if there is none. */
 Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header);
 
+/* Whether a dynamically linked file asks for that symbol of a library. */
+bool elf_imports(const char *path, const char *symbol);
+
 /*
  * Finds the note with this owner and type in a PT_NOTE segment. Returns 1 and stores the virtual address of its
  * descriptor and the descriptor's first 8 bytes (in host byte order; 0 if it is shorter). Returns 0 if there is no such

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -22,6 +23,8 @@
 
 #include "base/hash_table.h"
 #include "base/memory.h"
+#include "base/priority.h"
+#include "target/obstacle.h"
 #include "target/procfs.h"
 #include "target/target.h"
 
@@ -384,6 +387,7 @@ __attribute__((noreturn)) static void run_child(char *const *argv, const sigset_
 {
 	char byte;
 
+	priority_restore();
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (read(go, &byte, 1) != 1)
 		_exit(126);
@@ -401,6 +405,46 @@ static int watch_children(struct launch *launch)
 	return launch->children < 0 ? -1 : 0;
 }
 
+/* A process has one tracer: whoever traces this one follows its children too. */
+static int explain_untraceable(int pid, const char *name, int code, struct error *error)
+{
+	int tracer = procfs_status_number(pid, "TracerPid");
+	char comm[32];
+
+	if (!tracer)
+		return obstacle_refused(error, CALL_TRACE, code, "trace '%s'", name);
+	procfs_name(tracer, comm, sizeof(comm));
+	return obstacle_set(error, OBSTACLE_TRACER, comm, "'%s'", name);
+}
+
+/* A killed tracee may stop once more at its end. */
+static void end_child(int pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status))
+		ptrace(PTRACE_CONT, pid, NULL, NULL);
+}
+
+int launch_try(struct error *error)
+{
+	int child = fork(), failed;
+
+	if (child < 0)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start a process: %m");
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	failed = ptrace(PTRACE_SEIZE, child, NULL, TRACE_OPTIONS)
+			 ? explain_untraceable(child, "a program that is started", errno, error)
+			 : 0;
+	end_child(child);
+	return failed;
+}
+
 /* Seizes the child and lets it continue. Returns when its exec has stopped it, or has failed. */
 static int trace(struct launch *launch, const char *name, int go, int report, struct error *error)
 {
@@ -408,10 +452,7 @@ static int trace(struct launch *launch, const char *name, int go, int report, st
 	ssize_t got;
 
 	if (ptrace(PTRACE_SEIZE, launch->pid, NULL, TRACE_OPTIONS))
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "cannot trace '%s': %m: another debugger or a security policy "
-				 "forbids it; record -p PID needs no tracing",
-				 name);
+		return explain_untraceable(launch->pid, name, errno, error);
 	tracee_add(launch, launch->pid, launch->pid);
 	if (write(go, "g", 1) != 1)
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", name);
@@ -458,13 +499,8 @@ struct launch *launch_start(char *const *argv, const sigset_t *ignored, const st
 	close_all(files, PIPE_ENDS);
 	if (!failed)
 		return launch;
-	if (launch->pid > 0) {
-		int status;
-
-		kill(launch->pid, SIGKILL);
-		while (waitpid(launch->pid, &status, __WALL) == launch->pid && WIFSTOPPED(status))
-			ptrace(PTRACE_CONT, launch->pid, NULL, NULL);
-	}
+	if (launch->pid > 0)
+		end_child(launch->pid);
 	launch->ended = true;
 	launch_free(launch);
 	return NULL;

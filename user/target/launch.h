@@ -46,6 +46,9 @@ struct launch;
 struct launch *launch_start(char *const *argv, const sigset_t *ignored, const struct identity *user,
 			    const struct start_place *place, bool follow, const struct launch_handler *handler,
 			    struct error *error);
+/* Checks whether programs can be followed at all: traces a child of our own for a moment. Returns -1 with the error that
+ * launch_start() would return. */
+int launch_try(struct error *error);
 /* Called in a child of this process: ignores `ignored` as well, becomes the user, enters the place, then executes the
  * program. On failure the errno is written to `report`, as an int. */
 __attribute__((noreturn)) void launch_become(char *const *argv, const sigset_t *ignored, const struct identity *user,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "base/memory.h"
 #include "base/search.h"
 #include "target/core.h"
+#include "target/obstacle.h"
 #include "target/procfs.h"
 
 enum {
@@ -170,7 +172,7 @@ void target_find_thread(struct target *target)
 /* memory_reader.copy of a live process. */
 static int copy_live(void *context, const struct target_piece *pieces, size_t count)
 {
-	const struct target *target = context;
+	struct target *target = context;
 	struct iovec local[MEMORY_BATCH], remote[MEMORY_BATCH];
 	size_t expected = 0;
 	ssize_t got;
@@ -181,8 +183,11 @@ static int copy_live(void *context, const struct target_piece *pieces, size_t co
 		expected += pieces[i].size;
 	}
 	got = process_vm_readv(target->tid, local, count, remote, count, 0);
-	if (got < 0)
+	if (got < 0) {
+		if (errno == EPERM || errno == EACCES || errno == ENOSYS)
+			target->denied = errno;
 		return -1;
+	}
 	if ((size_t)got == expected)
 		return 0;
 	errno = EFAULT;
@@ -209,10 +214,7 @@ struct target *target_open(int pid, struct error *error)
 	target->executable = read_executable(target->tid);
 	if (!target->executable) {
 		if (errno == EACCES || errno == EPERM)
-			error_set(error, STATUS_CANNOT_MEASURE,
-				  "not permitted to inspect process %d: run as root, or with CAP_SYS_PTRACE, CAP_BPF "
-				  "and CAP_PERFMON",
-				  pid);
+			obstacle_refused(error, CALL_INSPECT, errno, "inspect process %d", pid);
 		else
 			error_set(error, STATUS_CANNOT_MEASURE,
 				  "process %d has no executable: it has ended, or it is "
@@ -243,6 +245,17 @@ void target_close(struct target *target)
 	free(target);
 }
 
+int target_watch(int pid, struct error *error)
+{
+	int file = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (file < 0 && errno == ESRCH)
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot watch process %d: it has ended", pid);
+	else if (file < 0)
+		obstacle_refused(error, CALL_WATCH, errno, "watch process %d", pid);
+	return file;
+}
+
 void target_watch_image(struct target *target)
 {
 	char path[64];
@@ -257,6 +270,16 @@ bool target_lost_image(const struct target *target)
 
 	/* reading fails once the last user of this address space is gone; this byte is readable until then */
 	return target->image >= 0 && pread(target->image, &byte, 1, (off_t)target->mappings[0].start) == 0;
+}
+
+bool target_has_image(struct target *target)
+{
+	char *executable;
+
+	target_find_thread(target);
+	executable = read_executable(target->tid);
+	free(executable);
+	return executable != NULL;
 }
 
 static bool ends_before(const void *mappings, size_t index, const void *address)

@@ -32,6 +32,7 @@ struct target {
 	char *executable;		 /* in the process's mount namespace, without " (deleted)" */
 	char *command_line;		 /* arguments joined by spaces */
 	struct memory_reader *reader;	 /* reads its memory */
+	int denied;			 /* errno of a read that was not permitted; 0: there was none */
 	int image;			 /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
 	struct core *core;		 /* what stands for the process (core.h); NULL: it is live */
 	struct target_mapping *mappings; /* sorted by address */
@@ -42,9 +43,15 @@ struct target {
 struct target *target_open(int pid, struct error *error);
 void target_close(struct target *target); /* NULL is allowed */
 
+/* Returns a descriptor (pidfd) by which the process's end is noticed, also if its number is reused. The caller closes it. -1
+ * with STATUS_CANNOT_MEASURE on failure. */
+int target_watch(int pid, struct error *error);
+
 /* After this call, target_lost_image() reports whether the process has ended or has become another program (exec). */
 void target_watch_image(struct target *target);
 bool target_lost_image(const struct target *target);
+/* Whether a process that has lost its image has another one. If not, it is about to end. */
+bool target_has_image(struct target *target);
 
 /* If the thread through which memory is read has ended, chooses another one of the process. */
 void target_find_thread(struct target *target);

@@ -12,6 +12,8 @@
  *   processes mappings COUNT                has at least so many mappings
  *   processes user UID                      becomes that user, in the middle of its allocations
  *   processes forking COUNT                 has that many children, one after the other, of 200 objects each
+ *   processes heavy MEBIBYTES               holds so much memory that it takes long to end, which it does with its input;
+ *                                           says "ready", allocates 10 objects for each line, and says "done"
  */
 #include <goalloc.h>
 
@@ -149,12 +151,30 @@ static int forking(char **arguments)
 	return 0;
 }
 
+static int heavy(char **arguments)
+{
+	size_t size = (size_t)atoi(arguments[0]) << 20;
+	char *memory = malloc(size), line[16];
+
+	allocate(1000);
+	if (memory)
+		memset(memory, 1, size);
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		allocate(10);
+		puts("done");
+		fflush(stdout);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **arguments);
 	int arguments;
-} modes[] = {{"children", children, 1}, {"orphan", orphan, 0}, {"vfork", deaf, 1},     {"again", again, 1},
-	     {"mappings", mappings, 1}, {"user", user, 1},     {"forking", forking, 1}};
+} modes[] = {{"children", children, 1}, {"orphan", orphan, 0}, {"vfork", deaf, 1},	{"again", again, 1},
+	     {"mappings", mappings, 1}, {"user", user, 1},     {"forking", forking, 1}, {"heavy", heavy, 1}};
 
 int main(int argc, char **argv)
 {
@@ -163,6 +183,6 @@ int main(int argc, char **argv)
 			return modes[i].run(argv + 2);
 	}
 	fprintf(stderr, "usage: processes children COUNT | orphan | vfork SECONDS | again COUNT | mappings COUNT | "
-			"user UID | forking COUNT\n");
+			"user UID | forking COUNT | heavy MEBIBYTES\n");
 	return 2;
 }

@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Each thing that keeps a process from being measured has its own words and exit status, and doctor, which tries what a
+recording does, says before it what `record` says then."""
+import errno
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import harness
+from harness import contains, same, workload
+
+DENY = harness.BUILD / "tests" / "tools" / "deny"
+ALLOCATES = """package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+)
+
+var sink []byte
+
+func main() {
+	fmt.Println("ready")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		sink = make([]byte, 100)
+	}
+}
+"""
+LIBRARY = """package main
+
+import "C"
+
+var sink []byte
+
+//export Allocate
+func Allocate() {
+	sink = make([]byte, 100)
+}
+
+func main() {}
+"""
+HOST = """#include <stdio.h>
+#include "library.h"
+
+int main(void)
+{
+	Allocate();
+	puts("ready");
+	fflush(stdout);
+	getchar();
+}
+"""
+
+
+def go_build(t, name, source, *arguments):
+    t.path(f"{name}.go").write_text(source)
+    environment = {**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    t.run(harness.go_toolchain("1.24"), "build", "-o", t.path(name), *arguments, t.path(f"{name}.go"), env=environment,
+          timeout=300)
+    return t.path(name)
+
+
+def ready(t, *command, **options):
+    process = t.start(*command, **options)
+    same(process.stdout.readline(), "ready\n", f"first line of {command[0]}")
+    return process
+
+
+def target(t):
+    """A process on libgoalloc that waits for its input to end."""
+    return ready(t, workload("processes"), "heavy", "1")
+
+
+def doctor(t, before, *arguments):
+    """doctor's exit status, findings, and what they say: each as a recording would."""
+    done = t.run(*before, harness.ESCAPEMENT, "doctor", "--format", "json", *arguments, status=None)
+    findings = json.loads(done.stdout)["findings"]
+    said = [f"{finding['detail']}; {finding['advice']}" for finding in findings if finding["state"] != "ok"]
+    return done.returncode, findings, said
+
+
+def record(t, before, *arguments):
+    """record's exit status, and all that it says."""
+    profile = t.path("profile.pb.gz")
+    done = t.run(*before, harness.ESCAPEMENT, "record", "-o", profile, "--duration", "0.2", *arguments, status=None)
+    return done.returncode, done.stderr
+
+
+def check(t, what, before, pid, status, cause, *words):
+    """Both end with that status, because of that cause, in the same words."""
+    promised, findings, said = doctor(t, before, "-p", pid)
+    same(promised, status, f"{what}: doctor's exit status")
+    found, messages = record(t, before, "-p", pid)
+    same(found, status, f"{what}: record's exit status ({messages})")
+    if not status:
+        return
+    named = [finding for finding in findings if finding["status"] == status]
+    same([finding["cause"] for finding in named], [cause], f"{what}: cause")
+    contains(messages, f"{named[0]['detail']}; {named[0]['advice']}")
+    for word in words:
+        contains(named[0]["detail"], word)
+
+
+def test_a_seccomp_filter_is_named_with_its_system_call(t):
+    harness.require_root()
+    pid = target(t).pid
+    for call, status in {"bpf": 3, "pidfd_open": 3, "process_vm_readv": 4, "ptrace": 0, "perf_event_open": 0}.items():
+        cause = "unreadable" if call == "process_vm_readv" else "seccomp"
+        for number in (errno.EPERM, errno.ENOSYS):
+            check(t, f"{call}, {number}", [DENY, call, number], pid, status, cause,
+                  f"a seccomp filter forbids the system call {call}")
+
+
+def test_what_is_started_is_traced_and_a_filter_on_that_is_named(t):
+    harness.require_root()
+    for number in (errno.EPERM, errno.ENOSYS):
+        before = [DENY, "ptrace", number]
+        status, _, said = doctor(t, before)
+        same(status, 3, "doctor's exit status")
+        found, messages = record(t, before, "--", workload("seeds"))
+        same(found, 3, "record's exit status")
+        contains(messages, "cannot trace")
+        contains(messages, "a seccomp filter forbids the system call ptrace")
+        assert any("a seccomp filter forbids the system call ptrace" in each for each in said), said
+
+
+def test_a_user_namespace_is_no_root(t):
+    harness.require_root()
+    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode:
+        raise harness.Skip("user namespaces are not permitted here")
+    pid = target(t).pid
+    for form in (["unshare", "-Ur"], ["unshare", "-U"]):
+        check(t, " ".join(form), form, pid, 3, "user-namespace", "in a user namespace")
+    for before in (["unshare", "-Ur"], ["unshare", "-U"]):
+        status, _, said = doctor(t, before)
+        same(status, 3, "doctor's exit status")
+        found, messages = record(t, before, "--", workload("seeds"))
+        same(found, 3, "record's exit status")
+        assert any(f"escapement: {each}\n" in messages for each in said), (said, messages)
+
+
+def test_missing_capabilities_are_named(t):
+    harness.require_root()
+    pid = target(t).pid
+    every = "-sys_admin,-bpf,-perfmon,-sys_ptrace"
+    lacking = {"-sys_ptrace": ("capability", "CAP_SYS_PTRACE"), "-bpf,-sys_admin": ("capability", "CAP_BPF"),
+               "-perfmon,-sys_admin": ("capability", "CAP_PERFMON"), every: ("capability", "CAP_SYS_PTRACE"),
+               "-sys_admin": (None,), "-sys_resource": (None,)}
+    for dropped, (cause, *words) in lacking.items():
+        check(t, dropped, ["setpriv", "--bounding-set", dropped], pid, 3 if cause else 0, cause, *words)
+
+
+def test_another_user_with_the_three_capabilities_can_record(t):
+    harness.require_root()
+    t.directory.chmod(0o777)
+    three = "+bpf,+perfmon,+sys_ptrace"
+    check(t, "nobody", ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"], target(t).pid, 3, "capability",
+          "CAP_SYS_PTRACE")
+    check(t, "nobody with capabilities", ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps",
+                                          three, "--ambient-caps", three], target(t).pid, 0, None)
+
+
+def test_a_program_that_the_verifier_refuses_is_found_by_doctor_too(t):
+    harness.require_root()
+    pid = target(t).pid
+    refused = ["env", "ESCAPEMENT_REFUSE=goalloc_alloc_sample"]
+    check(t, "a program that cannot be done without", refused, pid, 3, "verifier", "goalloc_alloc_sample")
+    status, findings, _ = doctor(t, refused, "--rate", "0", "-p", pid)
+    same((status, record(t, refused, "--rate", "0", "-p", pid)[0]), (0, 0), "at a rate that does without it")
+    refused = ["env", "ESCAPEMENT_REFUSE=goalloc_mheap_grow"]
+    status, findings, _ = doctor(t, refused, "-p", pid)
+    found, messages = record(t, refused, "-p", pid)
+    same((status, found), (0, 0), "exit status without a value")
+    limits = next(finding for finding in findings if finding["subject"] == "limits")
+    contains(messages, limits["detail"])
+    contains(limits["detail"], "goalloc_mheap_grow")
+
+
+def test_another_tracer_is_named(t):
+    harness.require_root()
+    if not shutil.which("strace"):
+        raise harness.Skip("strace is not installed")
+    program = workload("seeds")
+    for command in (["strace", "-f", "-o", t.path("trace"), program, "--rounds", "1"],
+                    ["sh", "-c", f"strace -o {t.path('trace')} {program} --rounds 1"]):
+        status, messages = record(t, [], "--", *command)
+        same(status, 3, "exit status")
+        contains(messages, f"'{program}' is traced by strace; record it with -p, or put escapement inside")
+    before = ["strace", "-f", "-o", t.path("trace")]
+    status, messages = record(t, before, "--", program, "--rounds", "1")
+    same(status, 3, f"exit status inside of strace -f: {messages}")
+    contains(messages, f"'{program}' is traced by strace; record it with -p, or put escapement inside")
+    status, _, said = doctor(t, before)
+    same(status, 3, "doctor's exit status")
+    assert any("is traced by strace" in each for each in said), said
+    traced = ready(t, "strace", "-f", "-o", t.path("trace"), workload("processes"), "heavy", "1")
+    pid = harness.wait_for(lambda: harness.children(traced.pid), "what strace runs")[0]
+    check(t, "-p", [], pid, 0, None)
+
+
+def test_a_program_that_runs_another_one_is_no_tracer(t):
+    harness.require_root()
+    status, messages = record(t, [], "--", "sh", "-c", "true")
+    same(status, 3, "exit status")
+    contains(messages, "has no probes: it is no Go program and has no libgoalloc loaded")
+    assert "traced" not in messages, messages
+
+
+def test_a_go_runtime_in_a_library_is_found_by_both(t):
+    harness.require_root()
+    go_build(t, "library", LIBRARY, "-buildmode=c-shared")
+    t.path("library").rename(t.path("liballocates.so"))
+    t.path("host.c").write_text(HOST)
+    header = next(t.directory.glob("*library*.h"), None) or next(t.directory.glob("*.h"))
+    header.rename(t.path("library.h"))
+    t.run("gcc", "-o", "host", "host.c", "-L.", "-lallocates", "-Wl,-rpath,$ORIGIN")
+    process = ready(t, t.path("host"))
+    check(t, "c-shared", [], process.pid, 0, None)
+    _, findings, _ = doctor(t, [], "-p", process.pid)
+    runtime = next(finding for finding in findings if finding["subject"] == "runtime")
+    contains(runtime["detail"], "liballocates.so")
+
+
+def gccgo(t):
+    """Debian's gccgo, unpacked beside the test's files; skips where it cannot be had."""
+    root = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "gccgo"
+    if not (root / ".complete").exists():
+        packages = t.path("packages")
+        packages.mkdir()
+        done = subprocess.run(["apt-get", "-qq", "download", "gccgo-12", "libgo21", "libgo-12-dev"], cwd=packages,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise harness.Skip(f"no gccgo here: {done.stderr.strip()[-200:]}")
+        for package in packages.glob("*.deb"):
+            t.run("dpkg", "-x", package, root)
+        (root / ".complete").touch()
+    return root / "usr"
+
+
+def test_gccgo_is_named(t):
+    harness.require_root()
+    usr = gccgo(t)
+    libraries = usr / "lib" / "x86_64-linux-gnu"
+    compiler = usr / "lib" / "gcc" / "x86_64-linux-gnu" / "12"
+    t.path("program.go").write_text(ALLOCATES)
+    for form, arguments in {"shared": [], "static": ["-static-libgo"]}.items():
+        t.run(usr / "bin" / "gccgo-12", f"-B{compiler}/", "-B/usr/lib/gcc/x86_64-linux-gnu/12/",
+              f"-I{libraries}/go/12", f"-I{libraries}/go/12/x86_64-linux-gnu", f"-L{compiler}", f"-L{libraries}", *arguments,
+              "-o", form, "program.go", timeout=300)
+        process = ready(t, t.path(form), env={**os.environ, "LD_LIBRARY_PATH": str(libraries)})
+        check(t, f"gccgo, {form}", [], process.pid, 3, "gccgo", "was built by gccgo")
+
+
+def test_a_go_program_older_than_any_that_is_known_is_named(t):
+    harness.require_root()
+    t.path("old.go").write_text(ALLOCATES)
+    t.run(harness.go_toolchain("1.15"), "build", "-o", t.path("old"), t.path("old.go"), timeout=300,
+          env={**os.environ, "GO111MODULE": "off", "GOFLAGS": ""})
+    check(t, "go1.15", [], ready(t, t.path("old")).pid, 3, "go-tables", "older than Go 1.19")
+
+
+def test_doctor_says_what_the_rate_will_see(t):
+    harness.require_root()
+    plain = ready(t, go_build(t, "plain", ALLOCATES))
+    sampled = ready(t, go_build(t, "sampled", ALLOCATES.replace(
+        '"os"', '"os"\n\t"runtime"').replace("func main() {", "func main() {\n\truntime.MemProfile(nil, true)")))
+
+    def rows(pid, *arguments):
+        _, findings, _ = doctor(t, [], "-p", pid, *arguments)
+        return next((finding["state"], finding["detail"]) for finding in findings if finding["subject"] == "rows")
+
+    state, detail = rows(plain.pid)
+    same(state, "degraded", "state without the sampler")
+    contains(detail, "Go's memory profiler is not linked into this program")
+    status, messages = record(t, [], "-p", plain.pid)
+    same(status, 0, "exit status")
+    contains(messages, "Go's memory profiler is not linked into this program")
+    same(rows(plain.pid, "--rate", "1")[0], "ok", "state at rate 1")
+    state, detail = rows(sampled.pid)
+    same(state, "ok", "state with the sampler")
+    contains(detail, "estimates objects by stack")
+    assert "profiler" not in record(t, [], "-p", sampled.pid)[1], "what a recording of it says"
+
+
+def test_an_ordinary_end_is_no_exec(t):
+    """Memory goes first when a process ends, its end is told later: the more memory, the later."""
+    harness.require_root()
+    for _ in range(6):
+        process = ready(t, workload("processes"), "heavy", "400")
+        recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "-o", t.path("profile.pb.gz"), "-p",
+                           process.pid)
+        for line in recorder.stderr:
+            if line.startswith("escapement: attached"):
+                break
+        process.stdin.close()
+        messages = recorder.stderr.read()
+        recorder.wait(30)
+        assert "another program" not in messages, messages
+        contains(messages, "ended before its counters could be read")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * deny CALL[,CALL...] ERRNO PROGRAM [ARG...]: runs the program under a seccomp filter that answers these system calls with
+ * that error number, as filters of containers do.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	unsigned number;
+} calls[] = {{"bpf", SYS_bpf},
+	     {"ptrace", SYS_ptrace},
+	     {"pidfd_open", SYS_pidfd_open},
+	     {"process_vm_readv", SYS_process_vm_readv},
+	     {"perf_event_open", SYS_perf_event_open}};
+
+enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
+
+int main(int argc, char **argv)
+{
+	struct sock_filter filter[2 * CALLS + 2] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog program = {.len = 1, .filter = filter};
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: deny CALL[,CALL...] ERRNO PROGRAM [ARG...]\n");
+		return 2;
+	}
+	for (char *name = strtok(argv[1], ","); name; name = strtok(NULL, ",")) {
+		size_t call = 0;
+
+		while (call < CALLS && strcmp(calls[call].name, name) != 0)
+			call++;
+		if (call == CALLS) {
+			fprintf(stderr, "deny: no system call %s in its list\n", name);
+			return 2;
+		}
+		filter[program.len++] =
+			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[call].number, 0, 1);
+		filter[program.len++] =
+			(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)atoi(argv[2]));
+	}
+	filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
+		perror("deny: seccomp");
+		return 2;
+	}
+	execvp(argv[3], argv + 3);
+	perror(argv[3]);
+	return 2;
+}

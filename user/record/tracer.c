@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/tracer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "symbols/elf_file.h"
+#include "target/obstacle.h"
+#include "target/procfs.h"
+
+/* Whether a shell would run it: a path, or a name in one of the directories of PATH. */
+static bool is_program(const char *word)
+{
+	const char *path = getenv("PATH");
+
+	if (strchr(word, '/'))
+		return access(word, X_OK) == 0;
+	while (path && *path) {
+		size_t length = strcspn(path, ":");
+		char *file = memory_format("%.*s/%s", (int)length, path, word);
+		bool found = access(file, X_OK) == 0;
+
+		free(file);
+		if (found)
+			return true;
+		path += length + (path[length] == ':');
+	}
+	return false;
+}
+
+/* The first argument that names a program: options and their values rarely do. */
+static void find_traced(int pid, char *traced, size_t size)
+{
+	size_t length = 0;
+	char *arguments = procfs_read(pid, "cmdline", &length);
+	const char *end = arguments ? arguments + length : NULL;
+
+	traced[0] = 0;
+	for (const char *word = arguments; word && word < end && !traced[0]; word += strlen(word) + 1) {
+		if (word != arguments && word[0] && word[0] != '-' && is_program(word))
+			snprintf(traced, size, "%s", word);
+	}
+	free(arguments);
+}
+
+bool tracer_recognise(int pid, struct tracer *tracer)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	if (!elf_imports(path, "ptrace"))
+		return false;
+	procfs_name(pid, tracer->comm, sizeof(tracer->comm));
+	find_traced(pid, tracer->traced, sizeof(tracer->traced));
+	return true;
+}
+
+void tracer_explain(const struct tracer *tracer, struct error *error)
+{
+	if (tracer->traced[0])
+		obstacle_set(error, OBSTACLE_TRACER, tracer->comm, "'%s'", tracer->traced);
+	else
+		obstacle_set(error, OBSTACLE_TRACER, tracer->comm, "the program");
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_OBSTACLE_H
+#define ESCAPEMENT_OBSTACLE_H
+
+/*
+ * What keeps a process from being measured: the one table of causes, each with its words, its exit status and what to do.
+ * Commands and doctor both speak from it. Where the kernel only says "not permitted", obstacle_refused() finds out which
+ * of several things it was. From any thread.
+ */
+
+#include "base/error.h"
+
+enum obstacle {
+	OBSTACLE_NONE,
+	OBSTACLE_CAPABILITY,
+	OBSTACLE_USER_NAMESPACE,
+	OBSTACLE_SECCOMP,
+	OBSTACLE_LOCKDOWN,
+	OBSTACLE_POLICY,
+	OBSTACLE_NO_BPF,
+	OBSTACLE_NO_UPROBES,
+	OBSTACLE_VERIFIER,
+	OBSTACLE_TRACER,
+	OBSTACLE_GO_LIBRARY,
+	OBSTACLE_GO_TABLES,
+	OBSTACLE_GCCGO,
+	OBSTACLE_NO_RUNTIME,
+	OBSTACLE_UNREADABLE, /* measured, but without the process's memory */
+	OBSTACLE_COUNT,
+};
+
+/* What we ask of the kernel, for obstacle_refused(). */
+enum obstacle_call {
+	CALL_INSPECT,	 /* look at /proc/PID of any process */
+	CALL_READ,	 /* process_vm_readv() */
+	CALL_WATCH,	 /* pidfd_open() */
+	CALL_TRACE,	 /* ptrace() */
+	CALL_MAPS,	 /* bpf(): maps */
+	CALL_LOAD,	 /* bpf(): programs */
+	CALL_LINK,	 /* bpf(): probes of uprobe.multi */
+	CALL_PERF_UPROBE /* perf_event_open(): probes */
+};
+
+/* The cause as data files name it: "user-namespace"; NULL for OBSTACLE_NONE. */
+const char *obstacle_name(enum obstacle obstacle);
+
+/* What to do about the cause that error->cause names; NULL if it names none. The text of the error ends with it. */
+const char *obstacle_advice(const struct error *error);
+
+/* Fills the error with "SUBJECT WORDS DETAIL; ADVICE" and the cause's exit status; returns -1. The subject comes with what
+ * connects it: "cannot load the BPF programs:", "process 12 (sh)". `detail` may be NULL. */
+int obstacle_set(struct error *error, enum obstacle obstacle, const char *detail, const char *subject, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Fills the error for a call that the kernel refused with that errno: "cannot WHAT: " and the cause, as far as it can be
+ * told, else the errno's text, with STATUS_CANNOT_MEASURE. Returns -1.
+ */
+int obstacle_refused(struct error *error, enum obstacle_call call, int code, const char *what, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The same for a process whose memory we may not read while it is measured: OBSTACLE_UNREADABLE, and why. */
+int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);
+
+#endif
