@@ -121,10 +121,12 @@ struct event_layout {
 	__u64 morestack;   /* return address of the call to runtime.newstack; 0: unknown */
 	__u32 mcache_alloc, mcache_tiny_allocs;
 	__u32 span_alloc_count, span_alloc_count_before_cache, span_element_size;
-	__u32 small_max;   /* size of the largest small object */
-	__u32 header_from; /* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
-	__u32 m_current;   /* offset in struct m of the current goroutine */
-	__u32 gobuf_frame; /* offset in struct gobuf of the frame pointer */
+	__u32 small_max;    /* size of the largest small object */
+	__u32 header_from;  /* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
+	__u32 m_current;    /* offset in runtime.m of the current goroutine */
+	__u32 g_m, g_sched; /* offsets in runtime.g of its M and its gobuf, which begins with the stack pointer */
+	__u32 gobuf_pc, gobuf_frame;
+	__u32 type_pointer_bytes; /* offset in a type's description: 0 there if it has no pointers */
 	/* offsets in struct mspan; the address of the mark bits follows that of the allocation bits */
 	__u32 span_elements, span_alloc_bits;
 	__u32 padding;
@@ -229,7 +231,7 @@ struct event_process {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 80 + 88 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 80 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_SHAPES + 8 * EVENT_CALLS,
 	       "shared with user space");
 

@@ -15,12 +15,11 @@
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE_BYTES	   8192 /* bytes of a heap page */
-#define HEAP_GROW_PAGES	   512	/* mheap.grow allocates in multiples of a page allocator chunk */
-#define HEADER_BYTES	   8
-#define TINY_SPAN_CLASS	   5
-#define TINY_MAX	   16 /* smaller objects without pointers share blocks */
-#define TYPE_POINTER_BYTES 8  /* offset in runtime._type */
+#define PAGE_BYTES	8192 /* bytes of a heap page */
+#define HEAP_GROW_PAGES 512  /* mheap.grow allocates in multiples of a page allocator chunk */
+#define HEADER_BYTES	8
+#define TINY_SPAN_CLASS 5
+#define TINY_MAX	16 /* smaller objects without pointers share blocks */
 
 /* The runtime's size_to_class8 and size_to_class128, filled in before the programs are loaded. */
 #define CLASS8_MAX     1016
@@ -35,9 +34,9 @@ static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
 }
 
-static __always_inline int has_pointers(__u64 type)
+static __always_inline int has_pointers(const volatile struct event_layout *layout, __u64 type)
 {
-	return type && read_word(type + TYPE_POINTER_BYTES) != 0;
+	return type && read_word(type + layout->type_pointer_bytes) != 0;
 }
 
 /* Returns the span class that mallocgc uses for a size; stores the bytes that the object takes in *bytes. */
@@ -96,7 +95,8 @@ int go_malloc(struct pt_regs *ctx)
 	shape = shape_of(process, 0, type, size, &fresh);
 	if (shape) {
 		if (fresh) {
-			shape->span_class = span_class_of(&process->layout, size, has_pointers(type), &shape->bytes);
+			shape->span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type),
+							  &shape->bytes);
 			shape_publish(shape);
 		}
 		shape_count(shape, flags);
@@ -104,7 +104,7 @@ int go_malloc(struct pt_regs *ctx)
 		bytes = shape->bytes;
 	} else {
 		add(process->hits, 1);
-		span_class = span_class_of(&process->layout, size, has_pointers(type), &bytes);
+		span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type), &bytes);
 		totals = class_of(process, flags, span_class);
 		if (!totals)
 			return 0;
@@ -346,7 +346,7 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 					  struct event_key *key)
 {
 	__u64 asked = read_word(frame + 16), type = read_word(frame + 24), bytes = 0;
-	__u32 span_class = span_class_of(layout, asked, has_pointers(type), &bytes);
+	__u32 span_class = span_class_of(layout, asked, has_pointers(layout, type), &bytes);
 
 	if (!asked || (span_class == TINY_SPAN_CLASS ? size != TINY_MAX : bytes != size))
 		return 0;

@@ -10,9 +10,6 @@
 
 #define PAGE	    4096 /* bytes of a page of memory */
 #define FRAME_BYTES 16	 /* saved frame pointer and return address */
-#define G_M	    48	 /* offsets in runtime.g */
-#define G_SCHED	    56
-#define GOBUF_PC    8 /* offset in runtime.gobuf; the stack pointer comes first */
 
 /*
  * The functions below without `static` are global: the verifier checks each of them once per program, and not at each
@@ -79,13 +76,13 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 	pc = scratch->stack.pcs[depth];
 	if (!pc || (pc != process->layout.systemstack && pc != process->layout.morestack))
 		return 0;
-	goroutine = read_word(read_word(g + G_M) + process->layout.m_current);
+	goroutine = read_word(read_word(g + process->layout.g_m) + process->layout.m_current);
 	if (!goroutine) /* the M has given up its goroutine and is in the scheduler */
 		return 0;
-	sched = goroutine + G_SCHED;
+	sched = goroutine + process->layout.g_sched;
 	if (pc == process->layout.morestack) {
 		/* the stack check called morestack before the top function had a frame */
-		scratch->stack.pcs[depth + 1] = read_word(sched + GOBUF_PC);
+		scratch->stack.pcs[depth + 1] = read_word(sched + process->layout.gobuf_pc);
 		scratch->frame = read_word(sched + process->layout.gobuf_frame);
 		added = 2;
 	}

@@ -12,12 +12,6 @@ enum {
 	GOROUTINES_MAX = 1 << 20, /* with more goroutines, they are not examined one by one */
 	BATCH = 256,		  /* goroutines read in one call */
 	FRAMES_MAX = 12,	  /* frames from the wait up to mallocgc; frames above are the program's own */
-	G_RUNNABLE = 1,
-	G_RUNNING = 2,
-	G_WAITING = 4,
-	G_COPYSTACK = 8, /* running, while its stack is being enlarged */
-	G_PREEMPTED = 9,
-	G_SCHED = 56, /* gobuf */
 };
 
 /* The state of the walk up one goroutine's stack. */
@@ -74,7 +68,7 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 	for (size_t i = 0; i < count; i++) {
 		struct position *position = &positions[i];
 		struct target_piece *piece = &pieces[filled];
-		uint64_t sched = addresses[i] + G_SCHED;
+		uint64_t sched = addresses[i] + layout->g_sched;
 
 		piece[0] = (struct target_piece){addresses[i] + layout->g_status, &position->state,
 						 sizeof(position->state)};
@@ -89,14 +83,14 @@ static int positions_read(const struct go_goroutines *goroutines, const struct t
 		filled = 0;
 	}
 	for (size_t i = 0; i < count; i++)
-		positions[i].state &= 0xfff; /* without the flag that is set while the collector scans it */
+		positions[i].state &= GO_G_STATUS_BITS; /* without the flag that is set while the collector scans it */
 	return 0;
 }
 
 static bool waits(const struct position *position)
 {
-	return position->pointer &&
-	       (position->state == G_RUNNABLE || position->state == G_WAITING || position->state == G_PREEMPTED);
+	return position->pointer && (position->state == GO_G_RUNNABLE || position->state == GO_G_WAITING ||
+				     position->state == GO_G_PREEMPTED);
 }
 
 static bool is_allocation(const struct go_goroutines *goroutines, uint64_t return_address)
@@ -195,7 +189,7 @@ static int64_t waiting_in_allocation(const struct go_goroutines *goroutines, con
 
 static bool moved(const struct position *before, const struct position *after)
 {
-	return after->state == G_RUNNING || after->state == G_COPYSTACK || before->state != after->state ||
+	return after->state == GO_G_RUNNING || after->state == GO_G_COPYSTACK || before->state != after->state ||
 	       (waits(before) && memcmp(before, after, sizeof(*before)) != 0);
 }
 

@@ -19,10 +19,6 @@ enum {
 	STATISTICS_MAX = 4096, /* limit for the bytes of all sets */
 	PROCESSORS_MAX = 4096,
 	CONSISTENT_TRIES = 8,
-	P_STATUS = 4,
-	P_RUNNING = 1,
-	G_RUNNING = 2,
-	P_GC_STOP = 3,
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs directly precedes alloc */
 	SPAN_READ = 16,
 	ARENAS_MAX = 1 << 16,
@@ -150,14 +146,14 @@ static bool runs_goroutine(const struct go_heap *heap, const struct target *targ
 	uint64_t current = 0;
 	uint32_t status;
 
-	if (processor->status != P_RUNNING || !processor->m)
+	if (processor->status != GO_P_RUNNING || !processor->m)
 		return false;
 	if (target_read(target, processor->m + heap->scheduler_layout.m_current, &current, sizeof(current)))
 		return true;
 	if (!current)
 		return false;
 	return target_read(target, current + heap->scheduler_layout.g_status, &status, sizeof(status)) ||
-	       (status & 0xfff) == G_RUNNING;
+	       (status & GO_G_STATUS_BITS) == GO_G_RUNNING;
 }
 
 /* Reads the Ps and their mcaches. A program that has just started has none. */
@@ -180,7 +176,7 @@ static int processors_read(const struct go_heap *heap, const struct target *targ
 	for (size_t i = 0; i < *count && !status; i++) {
 		struct processor *processor = &(*processors)[i];
 		struct target_piece pieces[2] = {
-			{addresses[i] + P_STATUS, &processor->status, sizeof(processor->status)},
+			{addresses[i] + heap->scheduler_layout.p_status, &processor->status, sizeof(processor->status)},
 			{addresses[i] + heap->layout.p_mcache - 8, &processor->m, 2 * sizeof(processor->m)}};
 
 		processor->address = addresses[i];
@@ -269,7 +265,7 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 	if (events && processor->busy && !pending_of(events, processor->cache, &full))
 		state->untold += most;
 	state->tiny_tail += tiny;
-	if (processor->status == P_GC_STOP)
+	if (processor->status == GO_P_GC_STOP)
 		state->unsettled += sum;
 	state->processors++;
 	state->running += processor->busy;

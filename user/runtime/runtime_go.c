@@ -272,7 +272,11 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->systemstack = loaded_at(go, go_code_frameless_systemstack(go->binary));
 	layout->morestack = loaded_at(go, go_code_morestack(go->binary));
 	layout->m_current = go->binary->version->scheduler.m_current;
+	layout->g_m = go->binary->version->scheduler.g_m;
+	layout->g_sched = go->binary->version->scheduler.g_sched;
+	layout->gobuf_pc = go->binary->version->scheduler.gobuf_pc;
 	layout->gobuf_frame = go->binary->version->scheduler.gobuf_frame;
+	layout->type_pointer_bytes = go->binary->version->type.pointer_bytes;
 	layout->span_elements = heap->span_elements;
 	layout->span_alloc_bits = go->heap.span_alloc_bits;
 	layout->bits_arenas = go->tells_grows ? go->heap.bits_arenas : 0;

@@ -18,14 +18,6 @@ enum {
 	VERSION_TEXT_MAX = 64,
 };
 
-/* runtime._type */
-enum {
-	TYPE_FLAGS = 20,
-	TYPE_NAME = 40,
-	TYPE_SIZE = 48,
-	TYPE_FLAG_EXTRA_STAR = 2,
-};
-
 static char *copy(const void *text, size_t length)
 {
 	char *result = memory_allocate(length + 1);
@@ -147,22 +139,23 @@ bool go_binary_setting(const struct go_binary *binary, const char *key, char *va
 bool go_binary_type_name(const struct go_binary *binary, uint64_t type, char *name, size_t size)
 {
 	const struct go_module *module = gopclntab_module(binary->symbols);
+	const struct go_type_layout *layout = &binary->version->type;
 	uint64_t rest, offset = 1, length; /* a byte of flags precedes the name */
 	const uint8_t *descriptor, *text;
 	int32_t name_offset;
 
 	if (type < module->types || type >= module->types_end)
 		return false;
-	descriptor = go_image_at(&binary->image, type, TYPE_SIZE);
+	descriptor = go_image_at(&binary->image, type, layout->size);
 	if (!descriptor)
 		return false;
-	memcpy(&name_offset, descriptor + TYPE_NAME, sizeof(name_offset));
+	memcpy(&name_offset, descriptor + layout->name, sizeof(name_offset));
 	if (name_offset <= 0 || (uint64_t)name_offset >= module->types_end - module->types)
 		return false;
 	text = go_image_rest(&binary->image, module->types + (uint64_t)name_offset, &rest);
 	if (!text || !read_length(text, rest, &offset, &length) || length == 0)
 		return false;
-	if ((descriptor[TYPE_FLAGS] & TYPE_FLAG_EXTRA_STAR) && text[offset] == '*') {
+	if ((descriptor[layout->flags] & layout->flag_extra_star) && text[offset] == '*') {
 		offset++;
 		length--;
 	}

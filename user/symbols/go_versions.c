@@ -26,9 +26,11 @@
 #define HEAP_1_23       HEAP(40, 0, 50, 56) /* p.sysmontick shrank */
 #define HEAP_1_24       HEAP(48, 0, 50, 56) /* mcache.memProfRate was added */
 
-#define SCHEDULER_1_19  {.m_current = 192, .g_status = 144, .gobuf_frame = 48}
-#define SCHEDULER_1_23  {.m_current = 192, .g_status = 152, .gobuf_frame = 48} /* g.syscallbp was added */
-#define SCHEDULER_1_25  {.m_current = 184, .g_status = 144, .gobuf_frame = 40} /* gobuf.ret was removed */
+#define SCHEDULER(current, status, frame) {.p_status = 4, .m_current = (current), .g_m = 48, .g_sched = 56, \
+			 .g_status = (status), .gobuf_pc = 8, .gobuf_frame = (frame)}
+#define SCHEDULER_1_19  SCHEDULER(192, 144, 48)
+#define SCHEDULER_1_23  SCHEDULER(192, 152, 48) /* g.syscallbp was added */
+#define SCHEDULER_1_25  SCHEDULER(184, 144, 40) /* gobuf.ret was removed */
 
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72, \
 			 .collections = 7704}
@@ -38,17 +40,18 @@
 #define PROFILE_1_19    {.cycle_size = 32, .stack_max = 32}
 #define PROFILE_1_23    {.cycle_size = 32, .stack_max = 128} /* GODEBUG=profstackdepth came */
 #define PROFILE_1_27    {.cycle_size = 16, .stack_max = 128} /* the bytes went: they are the objects times the bucket's size */
+#define TYPE_1_19       {.pointer_bytes = 8, .flags = 20, .name = 40, .size = 48, .flag_extra_star = 2}
 
 static const struct go_version versions[] = {
-	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, 0},
-	{20, false, GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, 0},
-	{21, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, 0},
-	{22, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, 512},
-	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, 512},
-	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, 512},
-	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, 512},
-	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, 512},
-	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_27, 512},
+	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
+	{20, false, GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
+	{21, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
+	{22, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 512},
+	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512},
+	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512},
+	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512},
+	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512},
+	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_27, TYPE_1_19, 512},
 };
 /* clang-format on */
 

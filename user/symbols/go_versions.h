@@ -49,10 +49,14 @@ struct go_heap_layout {
 	bool rate_followed;
 };
 
-/* Fields of m and g, to find the goroutine that runs on a P */
+/* Fields of p, m and g, to find the goroutine that runs on a P, and where one waits */
 struct go_scheduler_layout {
+	uint16_t p_status;    /* uint32, an enum go_p_status */
 	uint16_t m_current;   /* *g */
-	uint16_t g_status;    /* uint32 */
+	uint16_t g_m;	      /* *m */
+	uint16_t g_sched;     /* gobuf, which begins with the stack pointer */
+	uint16_t g_status;    /* uint32, an enum go_g_status */
+	uint16_t gobuf_pc;    /* address of the instruction, in g.sched */
 	uint16_t gobuf_frame; /* saved frame pointer, in g.sched */
 };
 
@@ -73,6 +77,26 @@ struct go_profile_layout {
 	uint16_t stack_max; /* frames that it keeps of a stack */
 };
 
+/* Values of p.status and of g.atomicstatus, the latter without the bit of the collector's scan: the same in all rows. */
+enum go_p_status { GO_P_RUNNING = 1, GO_P_GC_STOP = 3 };
+enum go_g_status {
+	GO_G_RUNNABLE = 1,
+	GO_G_RUNNING = 2,
+	GO_G_WAITING = 4,
+	GO_G_COPYSTACK = 8, /* running, while its stack is being enlarged */
+	GO_G_PREEMPTED = 9,
+	GO_G_STATUS_BITS = 0xfff, /* all but that bit */
+};
+
+/* internal/abi.Type */
+struct go_type_layout {
+	uint16_t pointer_bytes; /* uintptr: 0 if the type has no pointers */
+	uint16_t flags;		/* uint8 */
+	uint16_t name;		/* int32 */
+	uint16_t size;		/* of the structure */
+	uint8_t flag_extra_star;
+};
+
 struct go_version {
 	int minor;	/* first release of this row: 24 for 1.24 */
 	bool verified;	/* false: not tested, because no toolchain of that release was available */
@@ -83,6 +107,7 @@ struct go_version {
 	struct go_scheduler_layout scheduler;
 	struct go_statistics_layout statistics;
 	struct go_profile_layout profile;
+	struct go_type_layout type;
 	/* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
 	uint16_t header_from;
 };
