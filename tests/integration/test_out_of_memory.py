@@ -61,6 +61,31 @@ def test_gates_without_memory(t):
         fails_everywhere(t, ["gate", "compare", "--format", form, profile, profile])
 
 
+def test_audits_without_memory(t):
+    profile = recorded(t)
+    output = ESCAPE / "seeds.go1.24.m2.txt"
+    for form in "text", "json", "sarif", "csv":
+        fails_everywhere(t, ["audit", "--escape", output, "--format", form, profile])
+
+
+def test_pages_without_memory(t):
+    fails_everywhere(t, ["html", "-o", t.path("page.html"), recorded(t)])
+
+
+def test_a_gate_of_a_program_without_memory_is_ended_with_a_message(t):
+    baseline = t.path("allocs.json")
+    gate = ["gate", "--in-process", "--baseline", baseline]
+    t.run(harness.ESCAPEMENT, *gate, "--update", "--", SEEDS)
+    kept = baseline.read_bytes()
+    command = [*gate, "--", SEEDS]
+    total = count(t, command)
+    for n in chosen(total)[::2]:
+        done = run(t, f"{n}+", command)
+        assert done.returncode == 3, f"allocation {n} of {total}: status {done.returncode}: {done.stderr}"
+        assert "out of memory while " in done.stderr, done.stderr
+        assert baseline.read_bytes() == kept
+
+
 def test_a_recording_without_memory_is_ended_and_kept(t):
     harness.require_root()
     command = ["record", "--rate", "1", "-o", t.path("out.pb.gz"), "--", SEEDS]
