@@ -299,6 +299,7 @@ def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
         same(process.wait(30), 0, "the program's exit status")
         report = t.json("report", t.path("p"))
         same(report["lost"], {"events": 1000 * len(names), "stacks": 0}, f"lost at rate {rate}")
+        same(report["exact"]["rows"], False, f"rows at rate {rate} lack what was lost")
         same((report["check"]["difference"], report["totals"]["objects"]), (0, 0), f"what the rest adds up to at rate {rate}")
 
 

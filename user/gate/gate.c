@@ -12,7 +12,11 @@
 #include "gate/gate_groups.h"
 #include "gate/gate_moves.h"
 
-const char *const gate_change_names[] = {"worse", "new", "noisy", "tolerated", "better", "gone", "moved", "same", NULL};
+const char *const gate_change_names[] = {
+	[GATE_WORSE] = "worse",		[GATE_NEW] = "new",	  [GATE_NOISY] = "noisy",
+	[GATE_TOLERATED] = "tolerated", [GATE_BETTER] = "better", [GATE_GONE] = "gone",
+	[GATE_MOVED] = "moved",		[GATE_SAME] = "same",	  [GATE_CHANGE_COUNT] = NULL,
+};
 
 /* --- judging one row --- */
 

@@ -496,6 +496,14 @@ struct profile_loss profile_loss(const struct profile *profile)
 				     profile_unexplained(profile)};
 }
 
+void profile_conclude_rows(struct profile *profile)
+{
+	if (profile_lost_events(profile) == 0)
+		return;
+	profile->rows_exact = false;
+	profile->rows_least = true;
+}
+
 void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part)
 {
 	sum->events = add_saturated(sum->events, part->events);

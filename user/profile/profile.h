@@ -256,6 +256,8 @@ struct profile_loss {
 	int64_t events, stacks, unexplained;
 };
 struct profile_loss profile_loss(const struct profile *profile);
+/* Called when all processes are there: rows from which events were lost are lower bounds, not exact. */
+void profile_conclude_rows(struct profile *profile);
 void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part);
 static inline bool profile_loss_any(const struct profile_loss *loss)
 {

@@ -115,7 +115,8 @@ static bool read_one(struct profile *profile, const char *path, int *result, str
 		return *result == 0;
 	*result = 0;
 	process = &profile->processes[profile->process_count - 1];
-	profile->totals_exact = false;
+	profile->totals_exact = profile->rows_exact = false;
+	profile->rows_least = true;
 	profile_warn(profile,
 		     "process %d (%s) was killed, called _exit, became another program by exec, or still runs: what it "
 		     "allocated is missing",

@@ -312,6 +312,7 @@ int raw_profile_read(struct profile *profile, const char *path, struct error *er
 	result = read_lines(&reader, stream, path, error);
 	if (result >= 0)
 		finish(&reader);
+	profile_conclude_rows(profile);
 	release(&reader);
 	fclose(stream);
 	return result;

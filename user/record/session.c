@@ -747,6 +747,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	missed = collector_missed(session->collector);
 	if (missed && profile->process_count)
 		profile->processes[0].lost_events += (int64_t)missed;
+	profile_conclude_rows(profile);
 	result->asked = session->asked_ms != 0;
 	if (session->launch && launch_status(session->launch) >= 0)
 		result->wait_status = launch_status(session->launch);

@@ -95,6 +95,8 @@ const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* A sentence: "main.boo allocates 201 objects (200 before), …". */
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
 			 const struct gate_style *style);
+/* Returns what a moved site was before: its function, or if that is the same, what the compiler called it; else NULL. */
+const char *gate_moved_from(const struct gate_row *row);
 /* "1 worse, 2 better, 30 unchanged sites". */
 const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate);
 /* "gate passed: 2 better, 30 unchanged sites". */

@@ -14,18 +14,6 @@ static const struct table_column columns[] = {
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* Returns what a moved site was before: its name, or if that is the same, what the compiler called it. */
-static const char *what_it_was(const struct gate_site *before, const struct gate_site *after)
-{
-	const char *name = before->function ? before->function : "(unknown function)";
-
-	if (strcmp(name, after->function ? after->function : "(unknown function)") != 0)
-		return name;
-	if (before->annotation && after->annotation && strcmp(before->annotation, after->annotation) != 0)
-		return before->annotation;
-	return NULL;
-}
-
 /* Describes a row in several lines. */
 static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_SIZE])
 {
@@ -38,12 +26,8 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 		 site->benchmark ? site->benchmark : "");
 	if (site->via)
 		snprintf(lines[count++], GATE_TEXT_SIZE, "  via %s", site->via);
-	if (row->change == GATE_MOVED && row->before && row->after) {
-		const char *was = what_it_was(row->before, row->after);
-
-		if (was)
-			snprintf(lines[count++], GATE_TEXT_SIZE, "  was %.1900s", was);
-	}
+	if (gate_moved_from(row))
+		snprintf(lines[count++], GATE_TEXT_SIZE, "  was %.1900s", gate_moved_from(row));
 	if (site->file) {
 		char place[GATE_TEXT_SIZE];
 

@@ -30,6 +30,12 @@ const char *gate_number(char text[32], double number)
 	return text;
 }
 
+/* Returns the upper end of a count, as text; empty if it has none. */
+static const char *most_text(char text[32], const struct gate_counts *side, const struct gate_count *count)
+{
+	return count->most == INT64_MAX ? "" : gate_number(text, (double)count->most / side->iterations);
+}
+
 const char *gate_count_text(char text[72], const struct gate_counts *side, const struct gate_site *site,
 			    enum profile_value value)
 {
@@ -39,12 +45,11 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 	if (site && side->estimated && site->counts[value].estimate)
 		snprintf(text, 72, "%s (%s..%s)", least,
 			 gate_number(low, (double)site->counts[value].least / side->iterations),
-			 gate_number(most, (double)site->counts[value].most / side->iterations));
+			 most_text(most, side, &site->counts[value]));
 	else if (!site || gate_count_steady(&site->counts[value]))
 		strcpy(text, least);
 	else
-		snprintf(text, 72, "%s..%s", least,
-			 gate_number(most, (double)site->counts[value].most / side->iterations));
+		snprintf(text, 72, "%s..%s", least, most_text(most, side, &site->counts[value]));
 	return text;
 }
 
@@ -117,17 +122,33 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 		       gate_value_name(value, style), gate_count_text(before, gate->before, row->before, value));
 		separator = "; ";
 	}
-	if (row->change == GATE_MOVED && row->before && row->after && row->before->function != row->after->function)
-		append(text, "; was %s", row->before->function ? row->before->function : "an unknown function");
+	if (gate_moved_from(row))
+		append(text, "; was %s", gate_moved_from(row));
 	if (*gate_words(words, site))
 		append(text, "; %s", words);
 	return text;
 }
 
+const char *gate_moved_from(const struct gate_row *row)
+{
+	const struct gate_site *before = row->before, *after = row->after;
+
+	if (row->change != GATE_MOVED || !before || !after)
+		return NULL;
+	if (strcmp(before->function ? before->function : "", after->function ? after->function : "") != 0)
+		return before->function ? before->function : "(unknown function)";
+	if (before->annotation && after->annotation && strcmp(before->annotation, after->annotation) != 0)
+		return before->annotation;
+	return NULL;
+}
+
 const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate)
 {
 	static const char *const words[GATE_CHANGE_COUNT] = {
-		"worse", "new", "noisy", "worse within tolerance", "moved", "better", "gone", "unchanged",
+		[GATE_WORSE] = "worse",	  [GATE_NEW] = "new",
+		[GATE_NOISY] = "noisy",	  [GATE_TOLERATED] = "worse within tolerance",
+		[GATE_BETTER] = "better", [GATE_GONE] = "gone",
+		[GATE_MOVED] = "moved",	  [GATE_SAME] = "unchanged",
 	};
 	bool any = false;
 
