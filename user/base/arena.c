@@ -43,7 +43,7 @@ void *arena_allocate(struct arena *arena, size_t size)
 {
 	size_t padding = -(uintptr_t)arena->next % ALIGNMENT;
 
-	if (padding <= (size_t)(arena->end - arena->next))
+	if (padding > 0 && padding <= (size_t)(arena->end - arena->next))
 		arena->next += padding;
 	return arena_take(arena, (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
 }
