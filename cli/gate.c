@@ -15,6 +15,7 @@
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
 #include "gate/go_test.h"
+#include "gate/gate_normalize.h"
 #include "cli.h"
 #include "counted_run.h"
 #include "gate_settings.h"
@@ -197,10 +198,12 @@ static int check_usage(const struct measured *measured, int argc, int first, boo
 static int run_measured(struct measured *measured, int argc, char **argv, int first, bool separator)
 {
 	struct gate_counts *before = NULL, *after = NULL;
+	struct gate_normalizer normalizer;
 	struct error error;
 	int status;
 
-	if (gate_settings_read(&measured->settings, &error) || check_usage(measured, argc, first, separator, &error))
+	if (gate_settings_read(&measured->settings, &error) || check_usage(measured, argc, first, separator, &error) ||
+	    gate_normalizer_parse(normalize_of(measured), &normalizer, &error))
 		return cli_fail(&error);
 	measured->contracts = gate_contracts_new(&measured->settings.policy);
 	measured->recording.functions = gate_contracts_functions(measured->contracts);

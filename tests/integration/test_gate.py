@@ -63,10 +63,15 @@ def test_exit_statuses_tell_what_happened(t):
     gate(t, mutants(t, MORE), "--advisory")
     t.escapement("gate", "--", *program, status=2)
     t.escapement("gate", "--baseline", t.path("missing"), "--", *program, status=2)
-    done = t.escapement("gate", "--baseline", t.path("b.json"), "--", "sh", "-c", "exit 7", status=3)
+    done = t.escapement("gate", "--baseline", t.path("b.json"), "--", "sh", "-c", "exit 7", status=2)
+    contains(done.stderr, "the baseline is for the program 'mutants', not for 'sh'")
+    script = t.path("mutants")
+    script.write_text("#!/bin/sh\nexit 7\n")
+    script.chmod(0o755)
+    done = t.escapement("gate", "--baseline", t.path("b.json"), "--", script, status=3)
     contains(done.stderr, "no probes")
-    script = ("sh", "-c", " ".join(shlex.quote(str(word)) for word in program) + "; exit 7")
-    done = gate(t, script, status=3)
+    script.write_text("#!/bin/sh\n" + " ".join(shlex.quote(str(word)) for word in program) + "\nexit 7\n")
+    done = gate(t, (script,), status=3)
     contains(done.stderr, "the program exited with status 7")
 
 
@@ -277,7 +282,7 @@ def test_counts_in_an_iteration_do_not_depend_on_the_rounds(t):
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 1, "--normalize", "10", "--", *program)
     contains(gate(t, program, "--runs", 1, "--normalize", "2 * (2 + 3)", status=2).stderr, "is normalized by '10'")
     contains(gate(t, program, "--runs", 1, "--normalize", "2 * (", status=2).stderr, "not an expression")
-    contains(gate(t, program, "--runs", 1, "--normalize", "main.none", status=3).stderr, "no such site allocated")
+    contains(gate(t, program, "--runs", 1, "--normalize", "main.none", "--update", status=3).stderr, "no such site allocated")
 
 
 def test_profiles_are_compared_and_single_sites_accepted_with_a_reason(t):

@@ -172,10 +172,10 @@ def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
     same(process.stdout.readline(), "ready\n")
     done = t.escapement("doctor", "--format", "json", "-p", process.pid, status=None)
     found = {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
-    same(found["target"]["state"], "degraded")
-    contains(found["target"]["advice"], str(t.path("grow.so")))
-    same(found["sampling"]["state"], "degraded")
-    contains(found["sampling"]["advice"], "--max-overhead 0")
+    same(found["runtime"]["state"], "degraded")
+    contains(found["runtime"]["advice"], str(t.path("grow.so")))
+    same(found["rows"]["state"], "degraded")
+    contains(found["rows"]["advice"], "--max-overhead 0")
 
 
 harness.main()
