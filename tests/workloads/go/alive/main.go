@@ -13,7 +13,7 @@
 //	gc N              collects so often
 //	free              debug.FreeOSMemory
 //	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
-//	stats             runtime.MemStats as JSON: HeapInuse, HeapReleased, StackInuse, HeapAlloc
+//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
 package main
 
 import (
@@ -199,8 +199,8 @@ func main() {
 			runtime.MemProfileRate = numbers[0]
 		case "stats":
 			runtime.ReadMemStats(&stats)
-			fmt.Printf("{\"HeapInuse\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d}\n", stats.HeapInuse,
-				stats.HeapReleased, stats.StackInuse, stats.HeapAlloc)
+			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d}\n",
+				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc)
 			continue
 		default:
 			name := ""
