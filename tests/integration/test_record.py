@@ -117,7 +117,9 @@ def test_quiet_running_process_is_recorded_exactly_at_rate_1(t):
     before, after = lines(stats)
     for value in VALUES:
         same(report["totals"][value], after[value] - before[value], value)
-    same((report["check"]["difference"], report["check"]["bound"]), (0, 0), "difference and bound of the check")
+    same(report["check"]["difference"], 0, "difference of the check")
+    # On a busy machine a cache was once found in the middle of a refill here, which the bound then allows for.
+    assert report["check"]["bound"] <= 1, report["check"]
 
 
 def test_attaching_to_a_busy_process_is_exact_within_a_few_objects_a_thread(t):
@@ -233,8 +235,8 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     sites = program_sites(t.path("counts"))
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
     share = sites[first["file"], first["line"], first["function"]][0] / sum(objects for objects, _ in sites.values())
-    same(sum(report["check"][key] for key in ("objects", "outside")), report["totals"]["objects"],
-         "the objects of the check and those outside of it")
+    same(sum(report["check"][key] for key in ("objects", "difference", "outside")), report["totals"]["objects"],
+         "the objects of the check, its difference, and those outside of it")
     check_estimate(first, share * report["totals"]["objects"], "after the brake")
     # No wider than if all had been sampled at the coarser rate: what was counted before does not widen it.
     weight = report["rate"] / (first["bytes"] / first["objects"])
