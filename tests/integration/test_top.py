@@ -286,9 +286,13 @@ def test_a_terminal_without_colours_gets_none_and_one_without_a_cursor_gets_bloc
     ended(terminal)
     terminal.type(["TERM=dumb"])
     terminal.type([harness.ESCAPEMENT, "top", "--interval", "200ms", "--duration", "1s", "-p", target.pid])
-    terminal.wait_text("OBJECTS/s")
-    # the blocks may have moved the message out of the screen already; "-J" joins what the terminal has wrapped
-    contains(terminal.screen("-J", "-S", "-"), "blocks of text instead of a screen")
+
+    def message_and_block():
+        """With what has scrolled away, and with what the terminal has wrapped joined."""
+        _, message, after = terminal.screen("-J", "-S", "-").partition("blocks of text instead of a screen")
+        return message and "OBJECTS/s" in after
+
+    wait_for(message_and_block, "the message and a block", harness.TIMEOUT)
 
 
 def test_what_fails_is_said_before_the_screen_is_taken(t):
