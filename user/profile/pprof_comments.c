@@ -204,7 +204,8 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	write_comment(&writer, SIGNATURE "%s", profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
 	for (int i = 0; i < PROFILE_TEXTS; i++)
 		write_text(&writer, profile_texts[i].key, *text_at((void *)profile, &profile_texts[i]));
-	write_comment(&writer, "rate: %" PRId64, profile->rate);
+	if (profile->rate != RATE_UNKNOWN)
+		write_comment(&writer, "rate: %" PRId64, profile->rate);
 	write_start(&writer, profile->start_ns);
 	write_comment(&writer, "duration: %.3fs", (double)profile->duration_ns / 1e9);
 	if (profile->snapshot)

@@ -232,6 +232,7 @@ static int read_comments(struct reader *reader)
 	const Message *message = reader->message;
 	bool ours = false;
 
+	reader->profile->rate = RATE_UNKNOWN; /* until a comment says it */
 	for (size_t pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < message->n_comment; i++) {
 			const char *comment;
