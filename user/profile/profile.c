@@ -247,6 +247,17 @@ struct profile_process *profile_process_find(const struct profile *profile, int 
 	return NULL;
 }
 
+void profile_key_copy(struct profile_key *to, const struct profile_key *from)
+{
+	memset(to, 0, sizeof(*to));
+	to->stack = from->stack;
+	to->span_class = from->span_class;
+	to->type = from->type;
+	to->pid = from->pid;
+	to->comm = from->comm;
+	to->rate = from->rate;
+}
+
 const struct profile_mapping *profile_mapping(struct profile *profile, const struct profile_mapping *mapping)
 {
 	struct profile_storage *storage = profile->storage;

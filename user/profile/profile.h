@@ -247,6 +247,9 @@ void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);
 int64_t profile_lost_stacks(const struct profile *profile);
 
+/* Copies a key so that it can be compared and hashed as bytes: what is between its members is zero. */
+void profile_key_copy(struct profile_key *to, const struct profile_key *from);
+
 /* Returns the number of objects by which the checks of processes differ beyond their bounds, which has no
  * explanation. */
 int64_t profile_unexplained(const struct profile *profile);

@@ -103,13 +103,7 @@ static struct live_sample *sample_of(struct live_rows *rows, const struct profil
 	struct profile_key bytes;
 	struct live_sample *sample;
 
-	memset(&bytes, 0, sizeof(bytes));
-	bytes.stack = key->stack;
-	bytes.span_class = key->span_class;
-	bytes.type = key->type;
-	bytes.pid = key->pid;
-	bytes.comm = key->comm;
-	bytes.rate = key->rate;
+	profile_key_copy(&bytes, key);
 	HASH_FIND(hh, rows->samples, &bytes, sizeof(bytes), sample);
 	if (!sample) {
 		sample = memory_zeroed(1, sizeof(*sample));

@@ -152,13 +152,7 @@ static struct past *past_of(struct top_model *model, const struct profile_key *k
 	struct profile_key bytes;
 	struct past *past;
 
-	memset(&bytes, 0, sizeof(bytes));
-	bytes.stack = key->stack;
-	bytes.span_class = key->span_class;
-	bytes.type = key->type;
-	bytes.pid = key->pid;
-	bytes.comm = key->comm;
-	bytes.rate = key->rate;
+	profile_key_copy(&bytes, key);
 	HASH_FIND(hh, model->past, &bytes, sizeof(bytes), past);
 	if (!past) {
 		past = memory_zeroed(1, sizeof(*past));

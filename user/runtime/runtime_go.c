@@ -735,11 +735,6 @@ static const struct runtime_ops go_ops = {
 	.free = go_free,
 };
 
-static bool is_executable(const struct target *target, const struct target_mapping *mapping)
-{
-	return mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0;
-}
-
 /* Opens the file of a mapping, if it is Go's. */
 static struct go_binary *open_mapping(const struct target *target, const struct target_mapping *mapping, char **path)
 {
@@ -761,12 +756,12 @@ static struct go_binary *find_binary(const struct target *target, char **path, c
 
 	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
 		*where = &target->mappings[i];
-		if (is_executable(target, *where))
+		if (target_is_executable_mapping(target, *where))
 			binary = open_mapping(target, *where, path);
 	}
 	for (size_t i = 0; i < target->mapping_count && !binary; i++) {
 		*where = &target->mappings[i];
-		if (!is_executable(target, *where) && is_go_mapping(target, *where))
+		if (!target_is_executable_mapping(target, *where) && is_go_mapping(target, *where))
 			binary = open_mapping(target, *where, path);
 	}
 	return binary;
@@ -791,7 +786,7 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	go->binary = binary;
 	go->path = path;
 	go->mapped = memory_text(mapping->path);
-	go->runtime.library = is_executable(target, mapping) ? NULL : go->mapped;
+	go->runtime.library = target_is_executable_mapping(target, mapping) ? NULL : go->mapped;
 	go->bias = go_binary_bias(binary, target, mapping->path);
 	version = go_code_confirm(binary, &go->heap_error);
 	go->heap_known = version != NULL;

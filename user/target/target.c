@@ -296,12 +296,17 @@ const struct target_mapping *target_mapping_at(const struct target *target, uint
 	return NULL;
 }
 
+bool target_is_executable_mapping(const struct target *target, const struct target_mapping *mapping)
+{
+	return mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0;
+}
+
 const struct target_mapping *target_executable_mapping(const struct target *target)
 {
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
 
-		if (mapping->inode && mapping->executable && strcmp(mapping->path, target->executable) == 0)
+		if (target_is_executable_mapping(target, mapping))
 			return mapping;
 	}
 	return NULL;

@@ -66,6 +66,9 @@ int target_refresh(struct target *target, struct error *error);
 /* Returns the mapping that contains the address; NULL if there is none. */
 const struct target_mapping *target_mapping_at(const struct target *target, uint64_t address);
 
+/* Whether it maps the executable's code. */
+bool target_is_executable_mapping(const struct target *target, const struct target_mapping *mapping);
+
 /* Where the executable's code is mapped; NULL if it is not (any more). */
 const struct target_mapping *target_executable_mapping(const struct target *target);
 
