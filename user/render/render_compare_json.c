@@ -117,7 +117,7 @@ void render_compare_json(FILE *stream, const struct comparison *comparison, cons
 {
 	const struct gate *gate = comparison->gate;
 	struct json_document document;
-	cJSON *command = json_array(), *sides = json_array(), *lost = json_object();
+	cJSON *command = json_array(), *sides = json_array();
 
 	(void)style;
 	for (const char *const *word = comparison->command; word && *word; word++)
@@ -134,17 +134,7 @@ void render_compare_json(FILE *stream, const struct comparison *comparison, cons
 	for (size_t i = 0; i < comparison->word_count; i++)
 		json_document_row(&document, words_object(&comparison->words[i]));
 	json_document_rows_end(&document);
-	json_document_rows_begin(&document, "sums");
-	for (size_t i = 0; i < gate->group_count; i++)
-		json_document_row(&document, gate_sum_object(&gate->groups[i]));
-	json_document_rows_end(&document);
-	json_document_rows_begin(&document, "rows");
-	for (size_t i = 0; i < gate->row_count; i++)
-		json_document_row(&document, gate_row_object(gate, &gate->rows[i]));
-	json_document_rows_end(&document);
-	json_add_integer(lost, "events", gate->loss.events);
-	json_add_integer(lost, "stacks", gate->loss.stacks);
-	json_add_integer(lost, "unexplained_objects", gate->loss.unexplained);
-	json_document_member(&document, "lost", lost);
+	gate_json_rows(&document, gate);
+	gate_json_lost(&document, gate);
 	json_document_end(&document);
 }

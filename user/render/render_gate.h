@@ -57,8 +57,9 @@ GATE_FORMATS(FORMAT_FUNCTION)
  * there is space; the same in Markdown, after `written` bytes of the page; objects of JSON. */
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style);
 void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written);
-cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row);
-cJSON *gate_sum_object(const struct gate_group *group);
+/* Members "sums" and "rows", and "lost", of a document of a gate or a comparison. */
+void gate_json_rows(struct json_document *document, const struct gate *gate);
+void gate_json_lost(struct json_document *document, const struct gate *gate);
 cJSON *gate_number_object(double number); /* null where not measured */
 
 /* Prints one line per contract, with what was counted below its function, and in how many calls. */

@@ -55,7 +55,7 @@ static cJSON *totals(const double *sums)
 	return object;
 }
 
-cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row)
+static cJSON *gate_row_object(const struct gate *gate, const struct gate_row *row)
 {
 	const struct gate_site *site = gate_row_site(row);
 	cJSON *object = json_object(), *allowed = json_object();
@@ -108,7 +108,7 @@ static cJSON *sum_values(const double *values)
 	return object;
 }
 
-cJSON *gate_sum_object(const struct gate_group *group)
+static cJSON *gate_sum_object(const struct gate_group *group)
 {
 	cJSON *object = json_object();
 
@@ -119,11 +119,33 @@ cJSON *gate_sum_object(const struct gate_group *group)
 	return object;
 }
 
+void gate_json_rows(struct json_document *document, const struct gate *gate)
+{
+	json_document_rows_begin(document, "sums");
+	for (size_t i = 0; i < gate->group_count; i++)
+		json_document_row(document, gate_sum_object(&gate->groups[i]));
+	json_document_rows_end(document);
+	json_document_rows_begin(document, "rows");
+	for (size_t i = 0; i < gate->row_count; i++)
+		json_document_row(document, gate_row_object(gate, &gate->rows[i]));
+	json_document_rows_end(document);
+}
+
+void gate_json_lost(struct json_document *document, const struct gate *gate)
+{
+	cJSON *lost = json_object();
+
+	json_add_integer(lost, "events", gate->loss.events);
+	json_add_integer(lost, "stacks", gate->loss.stacks);
+	json_add_integer(lost, "unexplained_objects", gate->loss.unexplained);
+	json_document_member(document, "lost", lost);
+}
+
 void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	const struct gate_counts *after = gate->after;
 	struct json_document document;
-	cJSON *command = json_array(), *changes = json_object(), *sums = json_object(), *lost = json_object();
+	cJSON *command = json_array(), *changes = json_object(), *sums = json_object();
 
 	for (const char *const *word = after->command; word && *word; word++)
 		cJSON_AddItemToArray(command, cJSON_CreateString(*word));
@@ -137,14 +159,7 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "normalize",
 			     after->normalize ? cJSON_CreateString(after->normalize) : cJSON_CreateNull());
 	json_document_member(&document, "runs", integer(after->runs));
-	json_document_rows_begin(&document, "sums");
-	for (size_t i = 0; i < gate->group_count; i++)
-		json_document_row(&document, gate_sum_object(&gate->groups[i]));
-	json_document_rows_end(&document);
-	json_document_rows_begin(&document, "rows");
-	for (size_t i = 0; i < gate->row_count; i++)
-		json_document_row(&document, gate_row_object(gate, &gate->rows[i]));
-	json_document_rows_end(&document);
+	gate_json_rows(&document, gate);
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++)
 		json_add_integer(changes, gate_change_names[i], (int64_t)gate->changes[i]);
 	json_document_member(&document, "changes", changes);
@@ -153,9 +168,6 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "totals", sums);
 	json_document_member(&document, "outside", unjudged(after->outside));
 	json_document_member(&document, "bookkeeping", unjudged(after->bookkeeping));
-	json_add_integer(lost, "events", gate->loss.events);
-	json_add_integer(lost, "stacks", gate->loss.stacks);
-	json_add_integer(lost, "unexplained_objects", gate->loss.unexplained);
-	json_document_member(&document, "lost", lost);
+	gate_json_lost(&document, gate);
 	json_document_end(&document);
 }
