@@ -90,10 +90,7 @@ static int print(const struct compare_options *options, const struct comparison 
 			       .what = options->settings.what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
-	if (profile_loss_any(&gate->loss))
-		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
-			 "): the counts are a lower bound",
-			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
+	gate_warn_loss(gate);
 	if (comparison->verdict == COMPARISON_WORSE && options->fail_on == FAIL_ON_WORSE)
 		return STATUS_FOUND;
 	return profile_loss_any(&gate->loss) ? STATUS_LOST : STATUS_OK;

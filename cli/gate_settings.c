@@ -46,6 +46,14 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 			 loss->events, loss->stacks, loss->unexplained);
 }
 
+void gate_warn_loss(const struct gate *gate)
+{
+	if (profile_loss_any(&gate->loss))
+		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
+			 "): the counts are a lower bound",
+			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
+}
+
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
 {
 	struct output output;
@@ -62,9 +70,6 @@ int gate_settings_print(const struct gate_settings *settings, const struct gate 
 				     .what = settings->what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
-	if (profile_loss_any(&gate->loss))
-		cli_warn("events were lost (%" PRId64 "), stacks too (%" PRId64 "), or objects are missing (%" PRId64
-			 "): the counts are a lower bound",
-			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
+	gate_warn_loss(gate);
 	return settings->advisory ? STATUS_OK : gate_status(gate);
 }
