@@ -136,6 +136,7 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 	const struct audit_options audit = {0};
 	struct profile *profile;
 
+	options->recording.stays_privileged = true; /* the worktrees are removed as their user */
 	options->recording.place = compare_side_place(side);
 	profile = counted_run(&options->recording, side->words, gate_measurement_counts(measurement), error);
 	if (!profile)

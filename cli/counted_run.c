@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gate/go_test.h"
+#include "target/privilege.h"
 
 /* Copies the program's standard output to standard error, and reads its benchmarks. */
 struct output_copy {
@@ -44,6 +45,7 @@ static void *copy_output(void *argument)
 	char buffer[4096];
 	size_t length = 0;
 
+	privilege_keep(0); /* of this thread: it reads what the program writes */
 	for (;;) {
 		struct pollfd ready = {.fd = copy->pipe[0], .events = POLLIN};
 		int events = poll(&ready, 1, PATIENCE_MS);

@@ -55,8 +55,10 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	if (escape)
 		escape_name_functions(escape, ".");
 	for (int64_t i = 0; i < runs; i++) {
-		struct profile *profile =
-			counted_run(&measured->recording, prepared, gate_measurement_counts(measurement), error);
+		struct profile *profile;
+
+		measured->recording.stays_privileged = i + 1 < runs;
+		profile = counted_run(&measured->recording, prepared, gate_measurement_counts(measurement), error);
 
 		if (!profile)
 			goto failed;

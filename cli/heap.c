@@ -20,6 +20,7 @@
 #include "render/render_memory.h"
 #include "reporting.h"
 #include "target/core.h"
+#include "target/privilege.h"
 #include "target/target.h"
 #include "text/terminal.h"
 
@@ -349,6 +350,8 @@ static int run(int argc, char **argv)
 	target = chosen.core ? core_open(chosen.core, chosen.executable, &error) : target_open((int)chosen.pid, &error);
 	if (!target)
 		return cli_fail(&error);
+	if (privilege_keep(PRIVILEGE_READ | PRIVILEGE_WRITE))
+		cli_warn("heap could not give up its privileges: %m");
 	result = look(target, &error);
 	target_close(target);
 	return result ? cli_fail(&error) : STATUS_OK;

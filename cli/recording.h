@@ -28,8 +28,9 @@ struct recording {
 	const char *const *functions; /* Go functions whose calls are counted */
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
-	bool survives_pipe; /* SIGPIPE never ends the command; otherwise it does, except during the recording */
-	bool end_all;	    /* kill everything that the program started when it ends */
+	bool survives_pipe;    /* SIGPIPE never ends the command; otherwise it does, except during the recording */
+	bool stays_privileged; /* of session_options: further programs will be started */
+	bool end_all;	       /* kill everything that the program started when it ends */
 	/* Of session_options; NULL: none. `progress` takes the place of the line on standard error. */
 	void (*view)(void *context, const struct session_view *view);
 	void (*progress)(void *context, const struct session_progress *progress);

@@ -272,6 +272,11 @@ uint64_t collector_missed(struct collector *collector)
 	return programs_missed(collector->programs);
 }
 
+bool collector_uses_perf(const struct collector *collector)
+{
+	return !collector->multi;
+}
+
 bool collector_kernel_has_multi(void)
 {
 	return attachments_kernel_has_multi();

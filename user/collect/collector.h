@@ -87,6 +87,9 @@ const struct event_store *collector_store(const struct collector *collector, uin
 /* Probe hits since the collector was opened for which the kernel did not run a program. */
 uint64_t collector_missed(struct collector *collector);
 
+/* Whether it attaches by perf uprobes, because the kernel has no uprobe.multi or the environment disables it. */
+bool collector_uses_perf(const struct collector *collector);
+
 /* Whether the running kernel has uprobe.multi. */
 bool collector_kernel_has_multi(void);
 

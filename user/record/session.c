@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/session.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "record/observed.h"
 #include "record/overhead.h"
 #include "record/tracer.h"
+#include "target/privilege.h"
 #include "target/procfs.h"
 
 enum {
@@ -553,6 +555,31 @@ static void show_view(struct session *session, int64_t now)
 	session->next_view_ms = now + wait_ms;
 }
 
+/*
+ * Called when what was asked for is attached. Further processes, and a coarser rate, may need programs that are not loaded
+ * yet; without uprobe.multi even links need privileges.
+ */
+static void give_up_privileges(const struct session *session)
+{
+	const struct session_options *options = session->options;
+	bool perf = collector_uses_perf(session->collector);
+	bool brakes = options->pid && options->max_overhead > 0 && coarser_rate(session->rate);
+	unsigned uses = PRIVILEGE_READ | PRIVILEGE_PRIORITY;
+
+	if (options->stays_privileged)
+		return;
+	if ((session->launch && options->follow) || brakes || perf)
+		uses |= PRIVILEGE_ATTACH;
+	if (perf)
+		uses |= PRIVILEGE_ATTACH_PERF;
+	if (session->launch)
+		uses |= PRIVILEGE_SIGNAL;
+	if (!options->view)
+		uses |= PRIVILEGE_WRITE;
+	if (privilege_keep(uses))
+		profile_warn(session->profile, "the recorder could not give up its privileges: %s", strerror(errno));
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -797,6 +824,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 	start_clock(session);
 	result->started = options->pid == 0;
 	raise_descriptor_limit(session);
+	give_up_privileges(session);
 	memory_doing("recording");
 	run(session);
 	profile = conclude(session, result, error);

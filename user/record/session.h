@@ -62,7 +62,10 @@ struct session_options {
 	 */
 	bool sampler_beside;
 	bool verbose;
-	struct identity user;	  /* user that argv runs as */
+	struct identity user; /* user that argv runs as */
+	/* The caller will start programs after this recording. Otherwise this process gives up, for good, the privileges that
+	 * the rest of the recording does not need. */
+	bool stays_privileged;
 	struct start_place place; /* where argv runs */
 	sigset_t ignored;	  /* signals that argv is to ignore: those that our caller ignored and we handle */
 	const volatile sig_atomic_t

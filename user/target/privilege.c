@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Parses a user or group number; -1 if the text is anything else. */
@@ -75,4 +77,62 @@ int identity_assume(const struct identity *identity)
 		setenv("LOGNAME", identity->name, 1);
 	}
 	return 0;
+}
+
+static const struct {
+	unsigned use;
+	int capability;
+} needed[] = {
+	{PRIVILEGE_READ, CAP_SYS_PTRACE}, /* process_vm_readv, and most of /proc/PID */
+	{PRIVILEGE_READ, CAP_DAC_READ_SEARCH},
+	{PRIVILEGE_READ, CAP_CHECKPOINT_RESTORE}, /* /proc/PID/map_files, the only way to a deleted library */
+	{PRIVILEGE_PRIORITY, CAP_SYS_NICE},
+	{PRIVILEGE_ATTACH, CAP_BPF},
+	{PRIVILEGE_ATTACH, CAP_PERFMON},
+	{PRIVILEGE_ATTACH_PERF, CAP_SYS_ADMIN},
+	{PRIVILEGE_SIGNAL, CAP_KILL},
+	{PRIVILEGE_WRITE, CAP_DAC_OVERRIDE},
+	{PRIVILEGE_WRITE, CAP_CHOWN},
+	{PRIVILEGE_WRITE, CAP_FOWNER},
+};
+
+static uint64_t capabilities_for(unsigned uses)
+{
+	uint64_t kept = 0;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (uses & needed[i].use)
+			kept |= UINT64_C(1) << needed[i].capability;
+	}
+	return kept;
+}
+
+int privilege_keep(unsigned uses)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	uint64_t kept = capabilities_for(uses), held;
+
+	if (syscall(SYS_capget, &header, data))
+		return -1;
+	held = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	/* who has CAP_SYS_ADMIN but not CAP_BPF, which is newer, uses it instead */
+	if (uses & PRIVILEGE_ATTACH &&
+	    (held & capabilities_for(PRIVILEGE_ATTACH)) != capabilities_for(PRIVILEGE_ATTACH))
+		kept |= capabilities_for(PRIVILEGE_ATTACH_PERF);
+	/* while CAP_SETPCAP is there; without it the next line is what holds */
+	for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+		if (!(kept >> capability & 1))
+			prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+		return -1;
+	for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+		uint32_t bits = (uint32_t)(kept >> 32 * half);
+
+		data[half].effective &= bits;
+		data[half].permitted &= bits;
+		data[half].inheritable = 0;
+	}
+	return (int)syscall(SYS_capset, &header, data);
 }

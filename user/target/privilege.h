@@ -4,7 +4,8 @@
 
 /*
  * The user as whom a program runs that root starts for somebody: the user who called sudo, or a named user. The
- * profiler needs privileges, but the profiled program does not.
+ * profiler needs privileges, but the profiled program does not. And which privileges the profiler itself keeps once it
+ * has attached: it reads what hostile processes offer, and should not be able to do more than its task.
  */
 
 #include <stdbool.h>
@@ -27,5 +28,21 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 /* Called in a child: becomes that user, with its groups, HOME, USER and LOGNAME, and drops all capabilities that would
  * survive an exec. Returns -1 with errno on failure: then the program must not be run. */
 int identity_assume(const struct identity *identity);
+
+/* What this process still has to do, as bits. Each needs capabilities; docs/permissions.md says which and why. */
+enum privilege_use {
+	PRIVILEGE_READ = 1 << 0,	/* memory, mappings and files of processes of other users */
+	PRIVILEGE_PRIORITY = 1 << 1,	/* to run before the target's threads when probes come and go */
+	PRIVILEGE_ATTACH = 1 << 2,	/* to load BPF programs, and to attach them to further processes */
+	PRIVILEGE_SIGNAL = 1 << 4,	/* to end a program that runs as another user */
+	PRIVILEGE_ATTACH_PERF = 1 << 3, /* the same where the kernel has perf uprobes only */
+	PRIVILEGE_WRITE = 1 << 5,	/* to write results where they were asked for, and to give them to their user */
+};
+
+/*
+ * Gives up, for good, all capabilities of the calling thread that none of `uses` (bits of enum privilege_use) needs, and has
+ * no exec bring them back. Threads that run already keep theirs. Returns -1 with errno if the kernel refuses.
+ */
+int privilege_keep(unsigned uses);
 
 #endif

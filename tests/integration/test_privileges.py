@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the profiler may still do once it has attached: /proc/PID/status of each command at work, beside the page that
+says what stays and why."""
+import pathlib
+import re
+import signal
+import subprocess
+
+import go_programs
+import harness
+from harness import contains, same, workload
+
+# linux/capability.h
+NUMBERS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3, "CAP_KILL": 5,
+           "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_NICE": 23, "CAP_PERFMON": 38, "CAP_BPF": 39,
+           "CAP_CHECKPOINT_RESTORE": 40}
+READ = {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE"}
+WRITE = {"CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"}
+ATTACH = {"CAP_BPF", "CAP_PERFMON"}
+PRIORITY, SIGNAL = {"CAP_SYS_NICE"}, {"CAP_KILL"}
+
+
+def require_multi():
+    harness.require_root()
+    release = tuple(map(int, re.findall(r"\d+", pathlib.Path("/proc/sys/kernel/osrelease").read_text())[:2]))
+    if release < (6, 6):
+        raise harness.Skip("this kernel has no uprobe.multi, so that links need privileges until the end")
+
+
+def names(mask):
+    known = {name for name, number in NUMBERS.items() if int(mask, 16) >> number & 1}
+    rest = int(mask, 16) & ~sum(1 << NUMBERS[name] for name in known)
+    return known | ({hex(rest)} if rest else set())
+
+
+def threads(pid):
+    """What each thread may do, by its /proc/PID/task/TID/status."""
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+        text = path.read_text()
+        found.append({key: value if key == "NoNewPrivs" else names(value)
+                      for key, value in re.findall(r"^(Cap\w+|NoNewPrivs):\t(\S+)$", text, re.M)})
+    return found
+
+
+def check(pid, kept, what):
+    """Waits until it has given up the rest, and checks that it is exactly that."""
+    given_up = {"CapPrm": kept, "CapEff": kept, "CapInh": set(), "CapAmb": set(), "NoNewPrivs": "1"}
+
+    def wrong():
+        """What differs, of all threads: further ones have nothing that the first has not."""
+        first, *others = threads(pid)
+        found = {key: value for key, value in first.items() if key in given_up and value != given_up[key]}
+        for each in [{"CapBnd": first["CapBnd"]}, *others]:
+            found.update({f"{key} of any": value - kept for key, value in each.items()
+                          if key != "NoNewPrivs" and value - kept})
+        return found
+
+    try:
+        harness.wait_for(lambda: not wrong(), what, 20)
+    except AssertionError:
+        same(wrong(), {}, f"{what}: privileges that are not as they should be")
+
+
+def other_user(t, *command):
+    return t.start("setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", *command)
+
+
+def test_a_recording_of_another_users_process_keeps_what_it_needs(t):
+    require_multi()
+    target = other_user(t, t.copy(workload("seeds")), "--rounds", "0", "--sleep-us", "1000")
+    harness.wait_for(lambda: pathlib.Path(f"/proc/{target.pid}/comm").read_text() == "seeds\n", "the target")
+    for rate, more in (("512k", set()), ("1", ATTACH)):  # the limit of overhead may lead to a coarser rate
+        recorder = t.attach(target.pid, "--rate", rate, "-o", t.path("p"))
+        check(recorder.pid, READ | PRIORITY | WRITE | more, f"record --rate {rate}")
+        harness.wait_until_run(target.pid)
+        recorder.end()
+        same(t.json("report", t.path("p"))["check"]["difference"], 0, "difference")
+    recorder = t.attach(target.pid, "--rate", "1", "--max-overhead", "0", "-o", t.path("p"))
+    check(recorder.pid, READ | PRIORITY | WRITE, "record --rate 1 --max-overhead 0")
+    recorder.end()
+
+
+def test_a_command_that_follows_a_program_can_still_attach_to_what_it_starts(t):
+    require_multi()
+    script = f"{workload('seeds')} --rounds 3; read line; {workload('seeds')} --rounds 4"
+    running = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", t.path("p"), "--", "sh", "-c", script)
+    check(running.pid, READ | PRIORITY | WRITE | SIGNAL | ATTACH, "record --")
+    running.communicate("\n", timeout=60)
+    same(running.returncode, 0, "exit status")
+    same(len(t.json("report", t.path("p"))["target"]["processes"]), 2, "processes observed")
+    running = t.start(harness.ESCAPEMENT, "record", "--no-follow", "-o", t.path("p"), "--", workload("seeds"), "--rounds",
+                      "0")
+    check(running.pid, READ | PRIORITY | WRITE | SIGNAL, "record --no-follow --")
+    running.send_signal(signal.SIGINT)
+    running.wait(30)
+
+
+def test_gate_keeps_them_until_its_last_run_and_its_program_has_none(t):
+    require_multi()
+    seeds = t.copy(workload("seeds"))
+    script = f"grep -E 'NoNewPrivs|CapEff' /proc/self/status >> status; {seeds} --rounds 3; read line"
+    running = t.start(harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), "--update", "--runs", "2", "--user",
+                      "1000", "--", "sh", "-c", script)
+    running.stdin.write("\n")
+    running.stdin.flush()
+    check(running.pid, READ | PRIORITY | WRITE | SIGNAL | ATTACH, "gate")
+    running.communicate("\n", timeout=60)
+    same(running.returncode, 0, "exit status")
+    same(t.path("status").read_text().split(), ["CapEff:", "0" * 16, "NoNewPrivs:", "0"] * 2, "the program's privileges")
+
+
+def test_top_and_heap_keep_less(t):
+    require_multi()
+    target = t.start(go_programs.build("1.24", "stripped", "alive"))
+    running = t.start(harness.ESCAPEMENT, "top", "--batch", "-p", target.pid, stdout=subprocess.DEVNULL)
+    check(running.pid, READ | PRIORITY, "top")
+    running.send_signal(signal.SIGINT)
+    same(running.wait(30), 0, "top's exit status")
+    running = t.start(harness.ESCAPEMENT, "heap", "--interval", "1", "--count", "2", "-p", target.pid)
+    check(running.pid, READ | WRITE, "heap")
+    running.communicate(timeout=60)
+    same(running.returncode, 0, "heap's exit status")
+
+
+def test_the_page_lists_what_stays(t):
+    page = (harness.ROOT / "docs" / "permissions.md").read_text()
+    for name in READ | WRITE | ATTACH | PRIORITY | SIGNAL:
+        contains(page, name)
+    contains(page, "no_new_privs")
+
+
+if __name__ == "__main__":
+    harness.main()
