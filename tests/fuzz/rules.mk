@@ -1,25 +1,34 @@
-# fuzz_NAME.c: libFuzzer harnesses, linked with the parts of libescapement, made files and libraries that are named
-# below, under sanitizers.
-# corpus/NAME/ is what each starts from. A few seconds of each are part of `make test` (integration/test_fuzz.py);
-# `make fuzz` runs FUZZ_LONG inputs each.
+# fuzz_NAME.c: libFuzzer harnesses, linked with libescapement as sanitizers and coverage need it, which is built once.
+# corpus/NAME/ is what each starts from. Fuzzers of large files change bytes of a program that FUZZ_ELF or FUZZ_GO names.
+# A few seconds of each are part of `make test` (integration/test_fuzz.py); `make fuzz` runs FUZZ_LONG inputs each.
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
-FUZZ_CFLAGS  = -std=gnu11 $(WARN) -D_GNU_SOURCE -O2 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Iuser
+# glibc's obstack macros add offsets to null pointers.
+FUZZ_CFLAGS  = -std=gnu11 $(WARN) -Wno-unknown-attributes -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all -fno-sanitize=pointer-overflow -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
+	-DESCAPEMENT_VERSION='"fuzz"' -MMD -MP
+FUZZ_OBJECTS := $(USER_SOURCES:%.c=$(B)/fuzz/%.o) $(B)/fuzz/profile.pb-c.o
 
-# Whole folders, so that a module that is split needs no change here.
-FUZZ_PARTS_base      := $(wildcard user/base/*.c)
-FUZZ_PARTS_escape    := $(FUZZ_PARTS_base) $(wildcard user/escape/*.c)
-FUZZ_PARTS_pathmatch := $(FUZZ_PARTS_base) user/audit/pathmatch.c
-FUZZ_PARTS_pprof     := $(FUZZ_PARTS_base) $(wildcard user/text/*.c user/profile/*.c user/render/render_report*.c)
-FUZZ_LIBS_escape     := -lcjson
-FUZZ_MADE_pprof  := $(B)/user/profile/profile.pb-c.c
-FUZZ_LIBS_pprof  := -lprotobuf-c -lz -lcjson -lsmartcols -lm
+$(B)/fuzz/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
 
-.SECONDEXPANSION:
-$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_PARTS_$$*) $$(wildcard user/*.h user/*/*.h) tests/fuzz/require.h $$(FUZZ_MADE_$$*)
+$(B)/fuzz/%.o: %.c | $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -I$(B)/user -DESCAPEMENT_VERSION='"fuzz"' -o $@ $(filter %.c,$^) $(FUZZ_LIBS_$*)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(B)/fuzz/libescapement.a: $(FUZZ_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/fuzz/libescapement.a
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/fuzz/libescapement.a $(USER_LIBS)
+
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%.d)
+$(FUZZERS:%=$(B)/tests/fuzz/fuzz_%.d): ;
 
 .PHONY: fuzz fuzzers
 fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%)

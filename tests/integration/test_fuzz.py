@@ -1,23 +1,31 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """A short run of every fuzzer, from its corpus. `make fuzz` runs them long."""
+import os
+
+import go_programs
 import harness
 
 CORPUS = harness.ROOT / "tests" / "fuzz" / "corpus"
 RUNS = 100_000
+SLOW = {"elf": 500, "go_binary": 500, "go_memory": 10_000, "goalloc_memory": 5_000}  # whole files; waits
 
 
 def test_a_short_run_of_each_fuzzer_finds_nothing(t):
     fuzzers = sorted(harness.ROOT.glob("tests/fuzz/fuzz_*.c"))
     if not fuzzers:
         raise AssertionError("no fuzzers")
+    images = {"FUZZ_ELF": str(harness.workload("processes")),
+              "FUZZ_GO": str(go_programs.build(go_programs.versions()[-1], "stripped", "small"))}
     for source in fuzzers:
         name = source.stem.removeprefix("fuzz_")
         found = t.path(f"found-{name}")
         found.mkdir()
-        done = t.run(harness.BUILD / "tests" / "fuzz" / source.stem, f"-runs={RUNS}", "-max_len=512", "-seed=1",
-                     f"-artifact_prefix={t.directory}/", found, CORPUS / name)
-        harness.contains(done.stderr, f"Done {RUNS} runs")
+        runs = SLOW.get(name, RUNS)
+        done = t.run(harness.BUILD / "tests" / "fuzz" / source.stem, f"-runs={runs}", "-max_len=512", "-seed=1",
+                     f"-artifact_prefix={t.directory}/", found, CORPUS / name,
+                     env={**os.environ, **images})
+        harness.contains(done.stderr, f"Done {runs} runs")
 
 
 if __name__ == "__main__":

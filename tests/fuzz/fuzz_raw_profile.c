@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reader of what libgoalloc writes of itself, on any bytes. What it accepts is a profile that can be reported and
+ * written. Files that it names are not opened: names are made relative to nowhere.
+ */
+#include <string.h>
+
+#include "input.h"
+#include "profile/pprof.h"
+#include "profile/report.h"
+#include "record/raw_profile.h"
+#include "render/render_report.h"
+
+static void check(struct profile *profile)
+{
+	static const struct report_style style = {.width = 80};
+	struct input_file file = input_file(NULL, 0);
+	struct error error = {0};
+	struct report *report;
+	struct profile *back;
+	FILE *nowhere = fopen("/dev/null", "w");
+
+	profile->rate = 1;
+	profile->rows_exact = true;
+	profile->row_measured = (1u << VALUE_COUNT) - 1;
+	report = report_new(profile, BY_STACK, VALUE_BYTES, 0);
+	for (int format = 0; report_format_names[format]; format++)
+		render_report(nowhere, report, (enum report_format)format, &style);
+	report_free(report);
+	fclose(nowhere);
+	REQUIRE(pprof_write(profile, file.path, &error) == 0);
+	back = pprof_read(file.path, &error);
+	if (!back)
+		fprintf(stderr, "%s\n", error.text);
+	REQUIRE(back);
+	profile_free(back);
+	close(file.descriptor);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	char *text = malloc(size + 1);
+	struct profile *profile = profile_new();
+	struct error error = {0};
+	struct input_file file;
+
+	memcpy(text, bytes, size);
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '/')
+			text[i] = '_';
+	}
+	file = input_file((const uint8_t *)text, size);
+	if (raw_profile_read(profile, file.path, &error) < 0)
+		REQUIRE(error.text[0]);
+	else
+		check(profile);
+	profile_free(profile);
+	close(file.descriptor);
+	free(text);
+	return 0;
+}
