@@ -3,9 +3,8 @@
 # A few seconds of each are part of `make test` (integration/test_fuzz.py); `make fuzz` runs FUZZ_LONG inputs each.
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
-# glibc's obstack macros add offsets to null pointers.
 FUZZ_CFLAGS  = -std=gnu11 $(WARN) -Wno-unknown-attributes -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
-	-fno-sanitize-recover=all -fno-sanitize=pointer-overflow -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
+	-fno-sanitize-recover=all -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
 	-DESCAPEMENT_VERSION='"fuzz"' -MMD -MP
 FUZZ_OBJECTS := $(USER_SOURCES:%.c=$(B)/fuzz/%.o) $(B)/fuzz/profile.pb-c.o
 

@@ -351,7 +351,7 @@ void escape_input_feed(struct escape_input *input, const char *text, size_t leng
 
 void escape_input_finish(struct escape_input *input)
 {
-	if (!input->sniffed)
+	if (!input->sniffed && input->pending_length)
 		end_sniffing(input);
 	if (input->pending_length)
 		feed_line(input, input->pending, input->pending_length);

@@ -25,15 +25,21 @@ Elf *elf_open(const char *path, int *file)
 
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset)
 {
-	size_t count = 0;
+	size_t count = 0, size = 0;
 	GElf_Phdr header;
 
+	elf_rawfile(elf, &size);
 	elf_getphdrnum(elf, &count);
 	for (size_t i = 0; i < count; i++) {
+		uint64_t into;
+
 		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_LOAD)
 			continue;
-		if (address >= header.p_vaddr && address < header.p_vaddr + header.p_filesz) {
-			*offset = address - header.p_vaddr + header.p_offset;
+		into = address - header.p_vaddr;
+		/* A segment may say that it is larger than the file. */
+		if (address >= header.p_vaddr && into < header.p_filesz && header.p_offset < size &&
+		    into < size - header.p_offset) {
+			*offset = header.p_offset + into;
 			return true;
 		}
 	}

@@ -12,7 +12,8 @@
 
 /* Opens an ELF file. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
 Elf *elf_open(const char *path, int *file);
-/* Computes the file offset of a virtual address from the loaded segments. Returns false if no segment contains it. */
+/* Computes the file offset of a virtual address from the loaded segments. Returns false if no
+ * segment contains it, or the file ends before it. */
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);
 /* Returns the section of that name and stores its header; NULL if there is none. */
 Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header);
