@@ -15,7 +15,7 @@
 #include "audit/audit_index.h"
 #include "escape/escape.h"
 #include "profile/report.h"
-#include "record/session.h"
+#include "record/session_options.h"
 
 enum {
 	TOP_WINDOW = 5,	   /* views that a rate is taken over, at most */

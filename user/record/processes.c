@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/processes.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "record/observed.h"
+#include "target/go_command.h"
+#include "target/procfs.h"
+
+void processes_tell_phase(const struct processes *processes, const char *phase, int pid, int64_t began_ns)
+{
+	const struct session_options *options = processes->options;
+
+	if (options->phase)
+		options->phase(options->context, phase, pid, (double)(monotonic_ns() - began_ns) / 1e6);
+}
+
+struct observed **processes_find(struct processes *processes, int pid)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (processes->observed[i] && processes->observed[i]->target->pid == pid)
+			return &processes->observed[i];
+	}
+	return NULL;
+}
+
+/* Notes a process whose allocations by site are not reported at this rate. */
+static void note_unsampled(struct processes *processes, const struct target *target, const struct runtime *runtime)
+{
+	processes->sampled += !runtime->unsampled;
+	if (!runtime->unsampled || processes->unsampled.count++)
+		return;
+	processes->unsampled.pid = target->pid;
+	processes->unsampled.why = runtime->unsampled;
+	snprintf(processes->unsampled.comm, sizeof(processes->unsampled.comm), "%s", target->comm);
+}
+
+/* Ends the observation of a refused process, as if it had never begun. */
+static void discard(struct processes *processes, struct observed **slot)
+{
+	observed_detach(*slot);
+	processes->spoiled[slot - processes->observed] = observed_discard(*slot) != 0;
+	*slot = NULL;
+	processes->count--;
+	processes->ever--;
+}
+
+int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before)
+{
+	struct target *target = target_open(pid, &processes->error);
+	int64_t began = monotonic_ns();
+	struct runtime *runtime;
+	bool absent = false;
+	int slot = 0;
+
+	if (!target)
+		return -1;
+	runtime = runtime_detect(target, &absent, &processes->error);
+	if (!runtime) {
+		target_close(target);
+		return absent ? 0 : -1;
+	}
+	if (processes->options->pid)
+		target_watch_image(target);
+	runtime->may_change = processes->options->enable_sampler;
+	runtime->stacks = !processes->options->no_stacks;
+	runtime->sampler_beside = processes->options->sampler_beside;
+	while (slot < EVENT_SLOTS && (processes->observed[slot] || processes->spoiled[slot]))
+		slot++;
+	if (slot == EVENT_SLOTS) {
+		error_set(&processes->error, STATUS_CANNOT_MEASURE, "more than %d processes at one time", EVENT_SLOTS);
+		runtime_free(runtime);
+		target_close(target);
+		return -1;
+	}
+	processes->observed[slot] =
+		observed_new(processes->collector, processes->profile, processes->images, target, runtime,
+			     (uint32_t)slot, processes->rate, from_first_instruction, before, &processes->error);
+	if (!processes->observed[slot])
+		return -1;
+	processes->observed[slot]->sums->deadline_ns = processes->deadline_ns;
+	processes->count++;
+	processes->ever++;
+	if (observed_is_refused(processes->observed[slot], &processes->error)) {
+		discard(processes, &processes->observed[slot]);
+		return -1;
+	}
+	processes->profile->rate = processes->observed[slot]->rate;
+	processes->rows_unmeasured |= runtime->rows_unmeasured;
+	note_unsampled(processes, processes->observed[slot]->target, runtime);
+	processes_tell_phase(processes, "attached", pid, began);
+	return 1;
+}
+
+/*
+ * Records that a process of the program could not be observed: its allocations are missing, so that the recording has
+ * an unknown loss.
+ */
+static void miss(struct processes *processes, int pid)
+{
+	struct profile_process *process = profile_process_add(processes->profile, pid);
+	char comm[32];
+
+	procfs_name(pid, comm, sizeof(comm));
+	process->comm = profile_string(processes->profile, comm);
+	memset(process->totals, 0, sizeof(process->totals));
+	memset(process->class_totals, 0, sizeof(process->class_totals));
+	process->lost_events = 1;
+	processes->profile->totals_exact = false;
+	if (processes->unobserved++ == 0)
+		profile_warn(processes->profile, "process %d (%s) is not observed: %s", pid, process->comm,
+			     processes->error.text);
+}
+
+static void detach(const struct processes *processes, struct observed *observed)
+{
+	int64_t began = monotonic_ns();
+
+	if (!observed->attachment)
+		return;
+	observed_detach(observed);
+	processes_tell_phase(processes, "detached", observed->target->pid, began);
+}
+
+void processes_finish(struct processes *processes, struct observed **slot, bool replaced)
+{
+	int pid = (*slot)->target->pid;
+	int64_t began;
+
+	if (observed_is_refused(*slot, &processes->error)) {
+		discard(processes, slot);
+		miss(processes, pid);
+		return;
+	}
+	(*slot)->replaced = replaced;
+	if ((*slot)->runtime->rate > processes->coarsest)
+		processes->coarsest = (*slot)->runtime->rate;
+	processes->replaced += replaced;
+	detach(processes, *slot);
+	began = monotonic_ns();
+	processes->spoiled[slot - processes->observed] = observed_finish(*slot) != 0;
+	processes_tell_phase(processes, "symbolized", pid, began);
+	*slot = NULL;
+	processes->count--;
+}
+
+static bool is_named(int pid, const char *glob)
+{
+	struct target *target = target_open(pid, NULL);
+	const char *slash = target && target->executable ? strrchr(target->executable, '/') : NULL;
+	bool named = slash && fnmatch(glob, slash + 1, 0) == 0;
+
+	target_close(target);
+	return named;
+}
+
+/* Whether the process is to be observed. */
+static bool is_wanted(const struct processes *processes, int pid)
+{
+	const struct session_options *options = processes->options;
+
+	if (options->only && !is_named(pid, options->only))
+		return false;
+	return !options->go_tests || !go_command_tests(pid, getpid()) || is_named(pid, "*.test");
+}
+
+static bool on_image(void *context, int pid)
+{
+	struct processes *processes = context;
+	int observed = is_wanted(processes, pid) ? processes_observe(processes, pid, true, NULL) : 1;
+
+	processes->only_tracer = !processes->ever && observed == 0 && tracer_recognise(pid, &processes->tracer);
+	if (observed < 0)
+		miss(processes, pid);
+	return observed != 0;
+}
+
+static void on_fork(void *context, int pid)
+{
+	struct processes *processes = context;
+
+	if (is_wanted(processes, pid) && processes_observe(processes, pid, false, NULL) < 0)
+		miss(processes, pid);
+}
+
+static void on_thread(void *context, int pid)
+{
+	struct observed **slot = processes_find(context, pid);
+
+	if (slot)
+		observed_adjust(*slot);
+}
+
+/* A process that has loaded a runtime (dlopen) after its libraries had been looked at. */
+static void miss_late(struct processes *processes, int pid)
+{
+	bool asked = !profile_process_find(processes->profile, pid) && is_wanted(processes, pid);
+	struct target *target = asked ? target_open(pid, NULL) : NULL;
+	struct runtime *runtime = NULL;
+	struct error error;
+	bool absent;
+
+	if (target)
+		runtime = runtime_detect(target, &absent, &error);
+	if (runtime && runtime->library) {
+		error_set(&processes->error, STATUS_CANNOT_MEASURE,
+			  "the Go library %s was loaded when the process ran already; attach to it (-p) after that",
+			  runtime->library);
+		miss(processes, pid);
+	}
+	runtime_free(runtime);
+	target_close(target);
+}
+
+static void on_exiting(void *context, int pid, int tid, bool killed)
+{
+	struct processes *processes = context;
+	struct observed **slot = processes_find(context, pid);
+
+	if (!slot)
+		miss_late(processes, pid);
+	if (slot) {
+		(*slot)->target->tid = tid;
+		(*slot)->target->exiting = true;
+		(*slot)->target->killed = killed;
+		observed_stop(*slot);
+	}
+}
+
+static void on_ended(void *context, int pid, int wait_status)
+{
+	struct observed **slot = processes_find(context, pid);
+
+	if (!slot)
+		return;
+	(*slot)->target->gone = wait_status >= 0; /* otherwise it may map the same files again */
+	processes_finish(context, slot, wait_status < 0);
+}
+
+void processes_tick(struct processes *processes, bool readings)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (!processes->observed[i])
+			continue;
+		observed_adjust(processes->observed[i]);
+		if (readings)
+			observed_tick(processes->observed[i]);
+		if (processes->observed[i]->runtime->refusal.text[0])
+			processes_finish(processes, &processes->observed[i], false);
+	}
+}
+
+int64_t processes_events(const struct processes *processes)
+{
+	struct event_class_totals totals[SPAN_CLASSES];
+	int64_t events = 0;
+
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (!processes->observed[i])
+			continue;
+		event_process_totals(processes->observed[i]->sums, false, totals);
+		for (int class = 0; class < SPAN_CLASSES; class ++)
+			events += (int64_t)totals[class].objects;
+	}
+	return events;
+}
+
+struct launch_handler processes_handler(struct processes *processes)
+{
+	return (struct launch_handler){processes, on_image, on_fork, on_thread, on_exiting, on_ended};
+}
+
+void processes_set_deadline(struct processes *processes, uint64_t deadline_ns)
+{
+	processes->deadline_ns = deadline_ns;
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (processes->observed[i])
+			processes->observed[i]->sums->deadline_ns = deadline_ns;
+	}
+}
+
+void processes_stop(struct processes *processes)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (processes->observed[i]) /* it may just have ended: then nothing can be read any more */
+			observed_stop(processes->observed[i]);
+	}
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (processes->observed[i])
+			detach(processes, processes->observed[i]);
+	}
+}
+
+void processes_finish_all(struct processes *processes)
+{
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		if (processes->observed[i])
+			processes_finish(processes, &processes->observed[i], false);
+	}
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_ROW_CONTENTS_H
+#define ESCAPEMENT_ROW_CONTENTS_H
+
+/* Which values the rows of a recording contain, and how exactly: it depends on the rate, and on what samples the objects
+ * of its processes. */
+
+#include "profile/profile.h"
+#include "record/processes.h"
+
+/* Sets it in a profile of these processes, by the profile's rate. */
+void row_contents_describe(const struct processes *processes, struct profile *profile);
+
+/* Warns in their profile of processes whose objects nothing samples. */
+void row_contents_warn(const struct processes *processes);
+
+#endif
