@@ -7,8 +7,8 @@ import go_programs
 import harness
 
 CORPUS = harness.ROOT / "tests" / "fuzz" / "corpus"
-RUNS = 100_000
-SLOW = {"elf": 500, "go_binary": 500, "go_memory": 10_000, "goalloc_memory": 5_000}  # whole files; waits
+RUNS = 20_000
+SLOW = {"elf": 200, "go_binary": 500, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}  # each opens files
 
 
 def test_a_short_run_of_each_fuzzer_finds_nothing(t):
