@@ -468,7 +468,8 @@ static struct file *find_absolute(const struct side *side, const char *tail)
 
 		if (whole < length || strcmp(file->tail + whole - length, tail) != 0)
 			break;
-		if (!is_absolute(file->path) || file->path[whole - length - 1] != '/')
+		/* With a drive's letter, a path behind "../" is whole. */
+		if (!is_absolute(file->path) || whole == length || file->path[whole - length - 1] != '/')
 			continue;
 		if (found)
 			return NULL;

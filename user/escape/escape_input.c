@@ -247,7 +247,7 @@ static void find_prefixes(struct escape_input *input)
 			choose_prefixes(input);
 			return;
 		}
-		start = *text == '{' ? 0 : words_start(text, length);
+		start = length == 0 || *text == '{' ? 0 : words_start(text, length);
 		if (start)
 			note_prefix(input, text, length, start);
 		text = newline ? newline + 1 : end;
