@@ -9,9 +9,9 @@ $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	$(call say,CC,$<)
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
 
-$(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c | $(B)/deps-ready
+$(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c alloc-runtime/include/goalloc_contract.h | $(B)/deps-ready
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ alloc-runtime/generate/mksizeclasses.c
 
 $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 	$(call say,TABLE,$@)

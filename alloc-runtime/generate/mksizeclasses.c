@@ -9,18 +9,18 @@
  *
  * In Go, a span of a class above 1 KiB may hold a single object, because the collector sweeps spans in bulk. With
  * explicit free, every exhausted span costs a pass through the slow path, so our spans are a multiple of Go's: the
- * fewest that hold SPAN_OBJECTS objects, as long as the span does not exceed SPAN_BYTES.
+ * fewest that hold GOALLOC_SPAN_OBJECTS objects, as long as the span does not exceed GOALLOC_SPAN_BYTES.
  */
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../include/goalloc_contract.h"
+
 enum {
-	PAGE = 8192,
+	PAGE = GOALLOC_PAGE,
 	MAX_SMALL = 32768,
 	MAX_CLASSES = 128,
 	STRETCH = 128,
-	SPAN_OBJECTS = 64,
-	SPAN_BYTES = 256 * 1024,
 	GO_STEP = 8,	  /* granularity of the size table of Go's interface */
 	MALLOC_STEP = 16, /* and of malloc's, whose objects are all 16-byte aligned */
 };
@@ -60,7 +60,7 @@ static unsigned make_classes(struct class *class)
 		if (stretched > class[i].size)
 			class[i].size = stretched;
 		unsigned k = 1;
-		while (k * bytes / class[i].size < SPAN_OBJECTS && (k + 1) * bytes <= SPAN_BYTES)
+		while (k * bytes / class[i].size < GOALLOC_SPAN_OBJECTS && (k + 1) * bytes <= GOALLOC_SPAN_BYTES)
 			k++;
 		class[i].span_pages = k * class[i].pages;
 	}

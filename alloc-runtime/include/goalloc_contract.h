@@ -126,6 +126,12 @@ struct goalloc_sequence {
 	uint32_t moving, allocating;
 } __attribute__((aligned(8)));
 
+/* A span of a size class is a multiple of Go's, in which at most an eighth is lost at the end: the smallest that holds
+ * GOALLOC_SPAN_OBJECTS objects, but not more than GOALLOC_SPAN_BYTES, or Go's own. */
+#define GOALLOC_PAGE	     8192
+#define GOALLOC_SPAN_OBJECTS 64
+#define GOALLOC_SPAN_BYTES   (256 * 1024)
+
 /* Of the whole heap. Monotonic. */
 struct goalloc_heap_counters {
 	uint64_t heap_grows;

@@ -137,6 +137,22 @@ test("searching the flame graph says how much it found", async () => {
 	await close();
 });
 
+test("the plot of size classes draws each measure, internal waste too; growth is drawn", async () => {
+	const {tab, trouble, close} = await open();
+	const names = await tab.locator("#class-measure option").allInnerTexts();
+
+	same(names.includes("internal waste"), true, "internal waste can be chosen");
+	for (const name of names) {
+		await tab.locator("#class-measure").selectOption({label: name});
+		same(await tab.locator("#class-plot canvas").getAttribute("aria-label"),
+			`${name} by size class; the table below has the numbers`, name);
+	}
+	if (await tab.evaluate(() => data.growth.bytes.some(bytes => bytes > 0)))
+		same(await tab.locator("#growth-plot canvas").count(), 1, "growth plots");
+	same(trouble, [], "trouble");
+	await close();
+});
+
 for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colorScheme: "dark"}],
 		["a telephone", {viewport: {width: 360, height: 740}}]]) {
 	test(`axe finds nothing: ${name}`, async () => {

@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import pathlib
 import re
 import shutil
 
@@ -96,6 +97,89 @@ def test_a_go_programs_page_holds_its_numbers_and_works_in_a_browser(t):
     contains([line for line in audit["sources"]["main.go"] if line[0] == 10][0][1], "return &node")
     assert any(annotation["flow"] for row in grown for annotation in row["annotations"])
     in_browser(t, t.path("page.html"), t.path("report.json"))
+
+
+EVERY_CLASS = """package main
+
+var kept [][]byte
+
+func main() {
+	for size := 8; size <= 32768; size += 8 {
+		for i := 0; i < 16; i++ {
+			kept = append(kept, make([]byte, size))
+		}
+	}
+}
+"""
+
+GROWING = """package main
+
+import "time"
+
+var kept [][]byte
+
+func main() {
+	for stage := 0; stage < 2; stage++ {
+		for i := 0; i < 64; i++ {
+			kept = append(kept, make([]byte, 1<<20))
+		}
+		time.Sleep(3 * time.Second)
+	}
+}
+"""
+
+
+def test_heap_growth_by_time_is_the_growth_and_has_its_two_stages(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    environment = dict(os.environ, GOFLAGS="", GO111MODULE="off", GOTOOLCHAIN="local")
+    t.path("main.go").write_text(GROWING)
+    t.run(go, "build", "-o", "program", "main.go", env=environment)
+    t.escapement("record", "-q", "-o", "a.pb.gz", "--", "./program")
+    report = t.json("report", "a.pb.gz")
+    growth = report["heap_growth"]
+    same(sum(growth["bytes"]), report["totals"]["heap_grow_bytes"])
+    assert sum(growth["bytes"]) >= 128 << 20, growth
+    seconds = len(growth["bytes"]) * growth["interval_ns"] / 1e9
+    assert abs(seconds - report["target"]["duration_seconds"]) < 1, (seconds, report["target"])
+    grown = [index for index, amount in enumerate(growth["bytes"]) if amount]
+    pause = max(after - before for before, after in zip(grown, grown[1:])) * growth["interval_ns"] / 1e9
+    assert pause > 1, growth
+    t.escapement("html", "-o", "page.html", "a.pb.gz")
+    same(page_data(t.path("page.html").read_text())["growth"], growth)
+
+
+def tail_wastes(t, go):
+    """Bytes lost at the end of a span by size of its objects: the table in the comment of Go's sizeclasses.go."""
+    root = pathlib.Path(t.run(go, "env", "GOROOT", env=dict(os.environ, GOTOOLCHAIN="local")).stdout.strip())
+    source = next(root.glob("src/**/sizeclasses.go")).read_text()
+    rows = re.findall(r"^// +\d+ +(\d+) +\d+ +\d+ +(\d+) ", source, re.M)
+    assert len(rows) == 67, source[:2000]
+    return {int(size): int(waste) for size, waste in rows}
+
+
+def test_internal_waste_of_a_class_is_that_of_gos_own_table(t):
+    harness.require_root()
+    for release in ("1.19", "1.27"):
+        go = harness.go_toolchain(release)
+        wastes = tail_wastes(t, go)
+        environment = dict(os.environ, GOFLAGS="", GO111MODULE="off", GOTOOLCHAIN="local")
+        t.path("main.go").write_text(EVERY_CLASS)
+        t.run(go, "build", "-o", "program", "main.go", env=environment)
+        t.escapement("record", "-q", "--rate", "0", "-o", "a.pb.gz", "--", "./program")
+        t.escapement("html", "-o", "page.html", "a.pb.gz")
+        data = page_data(t.path("page.html").read_text())
+        keys = [measure["key"] for measure in data["class_measures"]]
+        seen = 0
+        for row in data["classes"]:
+            values = dict(zip(keys, row["values"]))
+            size = row["name"].split()[0]
+            if size == "unknown":
+                same(values["waste"], None)
+                continue
+            same(values["waste"], values["central_grows"] * wastes[int(size)] if size.isdigit() else 0, row["name"])
+            seen += values["waste"] > 0
+        assert seen > 30, data["classes"]
 
 
 def test_names_in_a_profile_are_text_and_never_markup(t):

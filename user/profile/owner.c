@@ -196,7 +196,7 @@ static struct rule rule_of(const struct profile_process *process)
 	struct rule rule = {.package = process->package, .nested = process->nested_modules, .module = process->module};
 	size_t length = process->package ? strlen(process->package) : 0;
 
-	rule.go = process->runtime && strncmp(process->runtime, "goalloc", 7) != 0;
+	rule.go = profile_process_is_go(process);
 	rule.module_length = rule.module ? strlen(rule.module) : 0;
 	/* a test of a standard library package, "strings.test", has no module: it owns its package */
 	if (!rule.module && length > sizeof(test) &&

@@ -11,6 +11,7 @@
  *   exact: totals, rows              what is exact of the two; "nothing"
  *   rows: lower bounds               of objects and bytes; not written where they are not
  *   measured: NAME …                 sample types that were measured; the others' values mean nothing
+ *   #heap_growth: interval=NS BYTES …  by how much heaps grew in each interval (time_series.h)
  *   warning: TEXT                    may be repeated
  *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
  *   process.N.comm: TEXT, process.N.executable: TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT
@@ -224,6 +225,12 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 		}
 	}
 	write_comment(&writer, "measured:%s", *measured ? measured : " nothing");
+	if (profile->heap_growth.interval_ns) {
+		char *text = time_series_text(&profile->heap_growth);
+
+		write_comment(&writer, "#heap_growth: %s", text);
+		free(text);
+	}
 	for (size_t i = 0; i < profile->warning_count; i++)
 		write_text(&writer, "warning", profile->warnings[i]);
 	for (size_t i = 0; i < profile->process_count; i++)
@@ -369,12 +376,19 @@ static int read_warning(struct profile *profile, const char *value)
 	return 0;
 }
 
+static int read_heap_growth(struct profile *profile, const char *value)
+{
+	return time_series_read(&profile->heap_growth, value);
+}
+
 static const struct {
 	const char *key;
 	read_value *read;
 } profile_keys[] = {
-	{"tool", read_tool},	     {"rate", read_rate},	{"exact", read_exact},	     {"rows", read_rows},
-	{"measured", read_measured}, {"warning", read_warning}, {"snapshot", read_snapshot},
+	{"tool", read_tool},	     {"rate", read_rate},
+	{"exact", read_exact},	     {"rows", read_rows},
+	{"measured", read_measured}, {"warning", read_warning},
+	{"snapshot", read_snapshot}, {"heap_growth", read_heap_growth},
 };
 
 static int read_check(struct profile *profile, struct profile_process *process, const char *value)

@@ -457,6 +457,11 @@ int profile_next_shown(const struct profile *profile, int value)
 	return snapshot_values[i];
 }
 
+bool profile_process_is_go(const struct profile_process *process)
+{
+	return process->runtime && strncmp(process->runtime, "goalloc", 7) != 0;
+}
+
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])
 {
 	for (int value = 0; value < VALUE_COUNT; value++) {

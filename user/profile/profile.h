@@ -23,6 +23,7 @@
 #include "base/count.h"
 #include "base/error.h"
 #include "profile/profile_values.h"
+#include "profile/time_series.h"
 
 /* A value that was not measured: null in JSON, "-" in text; never 0. */
 #define VALUE_UNMEASURED (-1)
@@ -144,8 +145,9 @@ struct profile {
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
-	uint32_t row_measured; /* one bit per enum profile_value that the samples measure */
-	char **warnings;       /* for people; NULL-terminated */
+	uint32_t row_measured;		/* one bit per enum profile_value that the samples measure */
+	struct time_series heap_growth; /* bytes by which heaps grew; of a recording with heap_grows only */
+	char **warnings;		/* for people; NULL-terminated */
 	size_t warning_count;
 
 	/* Globs of import paths whose functions own allocations; none: those of the main module. See owner.h. */
@@ -234,6 +236,9 @@ static inline enum profile_value profile_bytes(const struct profile *profile)
 {
 	return profile->snapshot ? VALUE_LIVE_BYTES : VALUE_BYTES;
 }
+
+/* Whether the process has Go's runtime, not libgoalloc. False if nothing is known of it. */
+bool profile_process_is_go(const struct profile_process *process);
 
 /* Whether a profile of that kind has that value, in memory and in its file. */
 bool profile_stores(const struct profile *profile, int value);

@@ -341,6 +341,30 @@ static void set_class_totals(struct builder *builder, enum profile_value value)
 	builder->report->measured |= 1u << value;
 }
 
+int64_t report_row_span_tails(const struct report *report, const struct report_row *row)
+{
+	const struct profile *profile = report->profile;
+	int64_t sum = 0;
+
+	if (row->shared_tiny)
+		return 0; /* they have no span of their own: the blocks are another row's */
+	if (row->span_class == SPAN_CLASS_UNKNOWN || !has_class_totals(profile, VALUE_CENTRAL_GROWS))
+		return VALUE_UNMEASURED;
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_process *process = &profile->processes[i];
+		int64_t tail =
+			size_class_span_tail(span_class_size_class(row->span_class), !profile_process_is_go(process));
+
+		for (int class = row->span_class; class <= row->span_class + row->scan_unknown; class ++) {
+			int64_t grows = process->class_totals[class][VALUE_CENTRAL_GROWS];
+
+			if (grows > 0)
+				sum = add_saturated(sum, grows > INT64_MAX / (tail + 1) ? INT64_MAX : grows * tail);
+		}
+	}
+	return sum;
+}
+
 static void drop_empty_groups(struct builder *builder)
 {
 	static const int64_t zeros[VALUE_COUNT];

@@ -90,6 +90,10 @@ struct report *report_new_selected(const struct profile *profile, enum report_by
 struct report *report_new_plain(const struct profile *profile, enum report_by by, enum profile_value sort);
 void report_free(struct report *report); /* NULL is allowed */
 
+/* Bytes at the ends of the fresh spans of a row of a report by size class, in which no whole object fits;
+ * VALUE_UNMEASURED if fresh spans were not counted by class. */
+int64_t report_row_span_tails(const struct report *report, const struct report_row *row);
+
 /* What makes a group of a report that is not BY_STACK, for comparing rows of two reports of one profile's names as bytes. */
 struct report_row_key {
 	const char *function, *file, *via, *type;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/size_class.h"
 
+#include "goalloc_contract.h"
+
 static const uint16_t sizes[] = {
 	0, /* large objects */
 	8,     16,    24,    32,    48,	   64,	  80,	 96,	112,   128,   144,   160,   176,   192,
@@ -10,9 +12,28 @@ static const uint16_t sizes[] = {
 	13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
 };
 
+/* Pages of a span. */
+static const uint8_t pages[] = {
+	0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,	 1, 1,
+	1, 2, 1, 2, 1, 2, 1, 3, 2, 3, 1, 3, 2, 3, 4, 5, 6, 1, 7, 6, 5, 4, 3, 5, 7, 2, 9, 7, 5, 8, 3, 10, 7, 4,
+};
+
+_Static_assert(sizeof(pages) == SIZE_CLASSES, "one number of pages for each class");
 _Static_assert(sizeof(sizes) / sizeof(sizes[0]) == SIZE_CLASSES, "one size for each class");
 
 int64_t size_class_bytes(int size_class)
 {
 	return size_class < 0 || size_class >= SIZE_CLASSES ? 0 : sizes[size_class];
+}
+
+int64_t size_class_span_tail(int size_class, bool goalloc)
+{
+	int64_t size = size_class_bytes(size_class), times = 1, span;
+
+	if (!size)
+		return 0;
+	span = pages[size_class] * GOALLOC_PAGE;
+	while (goalloc && times * span / size < GOALLOC_SPAN_OBJECTS && (times + 1) * span <= GOALLOC_SPAN_BYTES)
+		times++;
+	return times * span % size;
 }

@@ -12,6 +12,10 @@
 /* Returns the bytes of an object of that class; 0 for class 0, large objects, which have no common size. */
 int64_t size_class_bytes(int size_class);
 
+/* Bytes at the end of a span of that class in which no whole object fits; 0 for class 0. libgoalloc's spans are larger than
+ * Go's. */
+int64_t size_class_span_tail(int size_class, bool goalloc);
+
 /* The span class of tiny objects: without pointers, below 16 bytes, several in one block of 16. */
 #define TINY_SPAN_CLASS 5
 

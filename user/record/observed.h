@@ -45,7 +45,8 @@ struct observed {
 	struct observed *next; /* the phase after this one; NULL: none */
 	bool continues;	       /* it is not the first phase: totals begin at `base`, not at `start` */
 	struct snapshot base;
-	size_t process; /* index of the process's entry in the profile, which the first phase makes */
+	int64_t growth_noted; /* bytes of heap growth that are in the profile's series */
+	size_t process;	      /* index of the process's entry in the profile, which the first phase makes */
 };
 
 /* What comes before attaching: says where the probes stand, and loads their programs. What cannot be measured is a warning
@@ -67,6 +68,10 @@ void observed_adjust(struct observed *observed);
 
 /* Call while the process lives: reads what its rows will need, and its counters in case it is killed. */
 void observed_tick(struct observed *observed);
+
+/* Adds to the profile's series by how much the heap has grown since the last call, as of now: `at_ns` since the recording
+ * began. */
+void observed_note_growth(struct observed *observed, int64_t at_ns);
 
 /* Reads the counters at the end of the recording, while it still goes on. */
 void observed_read_end(struct observed *observed);

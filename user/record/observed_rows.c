@@ -196,6 +196,16 @@ static void add_totals(const struct observed *observed, struct profile_process *
 	process->totals[VALUE_HEAP_GROW_BYTES] = (int64_t)observed->sums->inside.heap_grow_bytes;
 }
 
+void observed_note_growth(struct observed *observed, int64_t at_ns)
+{
+	int64_t grown = (int64_t)observed->sums->inside.heap_grow_bytes;
+
+	if (observed->runtime->unmeasured & 1u << VALUE_HEAP_GROWS)
+		return;
+	time_series_add(&observed->profile->heap_growth, at_ns, larger(0, grown - observed->growth_noted));
+	observed->growth_noted = grown;
+}
+
 void observed_describe(const struct observed *observed, struct profile_process *process, const struct snapshot *end)
 {
 	struct profile *profile = observed->profile;

@@ -126,6 +126,12 @@ static void detach(const struct processes *processes, struct observed *observed)
 	processes_tell_phase(processes, "detached", observed->target->pid, began);
 }
 
+/* Time since the recording began; 0 before. */
+static int64_t recorded_ns(const struct processes *processes)
+{
+	return processes->began_ns ? monotonic_ns() - processes->began_ns : 0;
+}
+
 void processes_finish(struct processes *processes, struct observed **slot, bool replaced)
 {
 	int pid = (*slot)->target->pid;
@@ -141,6 +147,7 @@ void processes_finish(struct processes *processes, struct observed **slot, bool 
 		processes->coarsest = (*slot)->runtime->rate;
 	processes->replaced += replaced;
 	detach(processes, *slot);
+	observed_note_growth(*slot, recorded_ns(processes));
 	began = monotonic_ns();
 	processes->spoiled[slot - processes->observed] = observed_finish(*slot) != 0;
 	processes_tell_phase(processes, "symbolized", pid, began);
@@ -247,6 +254,7 @@ void processes_tick(struct processes *processes, bool readings)
 		if (!processes->observed[i])
 			continue;
 		observed_adjust(processes->observed[i]);
+		observed_note_growth(processes->observed[i], recorded_ns(processes));
 		if (readings)
 			observed_tick(processes->observed[i]);
 		if (processes->observed[i]->runtime->refusal.text[0])

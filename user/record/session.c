@@ -76,6 +76,7 @@ static void start_clock(struct session *session)
 	int64_t grace_ms = session->launch ? GRACE_MS + TERM_GRACE_MS : 0;
 
 	session->started_ms = now_ms();
+	session->processes.began_ns = monotonic_ns();
 	if (seconds <= 0)
 		return;
 	processes_set_deadline(&session->processes, (uint64_t)monotonic_ns() + (uint64_t)(seconds * 1e9) +

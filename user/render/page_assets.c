@@ -17,6 +17,7 @@ ASSET(page_details_js, "details.js");
 ASSET(page_rows_js, "rows.js");
 ASSET(page_flame_js, "flame.js");
 ASSET(page_classes_js, "classes.js");
+ASSET(page_growth_js, "growth.js");
 ASSET(page_start_js, "start.js");
 ASSET(page_vendor_licences, "vendor-licences.txt");
 
@@ -27,8 +28,7 @@ ASSET(page_vendor_licences, "vendor-licences.txt");
 
 const struct page_asset page_styles[] = {USE(page_vendor_css), USE(page_page_css), {0}};
 const struct page_asset page_scripts[] = {
-	USE(page_vendor_js),  USE(page_page_js),  USE(page_tree_js),
-	USE(page_details_js), USE(page_rows_js),  USE(page_flame_js),
-	USE(page_classes_js), USE(page_start_js), {0},
+	USE(page_vendor_js), USE(page_page_js),	   USE(page_tree_js),	USE(page_details_js), USE(page_rows_js),
+	USE(page_flame_js),  USE(page_classes_js), USE(page_growth_js), USE(page_start_js),   {0},
 };
 const struct page_asset page_licences = USE(page_vendor_licences);

@@ -116,6 +116,7 @@ static void write_head(FILE *stream, const struct render_html_page *page)
 	html_format(stream, "<header>\n<h1>Allocations of %s</h1>\n", profile->target ? profile->target : "a program");
 	fputs("<nav aria-label=\"parts of this page\"><ul><li><a href=\"#work\">Work list</a></li>"
 	      "<li><a href=\"#flame\">Flame graph</a></li><li><a href=\"#classes\">Size classes</a></li>"
+	      "<li><a href=\"#growth\">Heap growth</a></li>"
 	      "<li><a href=\"#about\">About</a></li></ul></nav>\n",
 	      stream);
 	write_warnings(stream, page);
@@ -198,12 +199,18 @@ static void write_static_rows(FILE *stream, const struct render_html_page *page)
 	fputs("</div>\n", stream);
 }
 
+const char render_html_waste[] = "internal waste";
+
 static void write_class_table(FILE *stream, const struct report *classes)
 {
+	fputs("<p class=\"soft\">Internal waste: what is lost at the ends of the fresh spans (central grows) of a class, "
+	      "where no whole object fits. What is lost by rounding a request up to its class is not recorded.</p>\n",
+	      stream);
 	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th "
 	      "scope=\"col\">Size class</th><th scope=\"col\" class=\"number\">objects</th>"
 	      "<th scope=\"col\" class=\"number\">bytes</th><th scope=\"col\" class=\"number\">refills</th>"
-	      "<th scope=\"col\" class=\"number\">central grows</th></tr></thead><tbody>\n",
+	      "<th scope=\"col\" class=\"number\">central grows</th>"
+	      "<th scope=\"col\" class=\"number\">internal waste</th></tr></thead><tbody>\n",
 	      stream);
 	for (size_t i = 0; i < classes->row_count; i++) {
 		const struct report_row *row = &classes->rows[i];
@@ -223,6 +230,34 @@ static void write_class_table(FILE *stream, const struct report *classes)
 		number_cell(stream, row->values[VALUE_BYTES], true);
 		number_cell(stream, row->values[VALUE_REFILLS], false);
 		number_cell(stream, row->values[VALUE_CENTRAL_GROWS], false);
+		number_cell(stream, report_row_span_tails(classes, row), true);
+		fputs("</tr>\n", stream);
+	}
+	fputs("</tbody></table></div>\n", stream);
+}
+
+static void write_growth_table(FILE *stream, const struct time_series *series)
+{
+	double seconds = (double)series->interval_ns / 1e9;
+	char time[64], number[TERMINAL_NUMBER_SIZE];
+	int64_t grown = 0;
+
+	html_format(stream, "<p>The heap grew by %s, in steps that the runtime asks the system for.</p>\n",
+		    terminal_bytes(number, time_series_sum(series)));
+	if (!time_series_sum(series))
+		return;
+	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"heap growth\"><table><thead><tr>"
+	      "<th scope=\"col\">Seconds since the recording began</th><th scope=\"col\" class=\"number\">grown</th>"
+	      "<th scope=\"col\" class=\"number\">sum</th></tr></thead><tbody>\n",
+	      stream);
+	for (uint32_t i = 0; i < series->count; i++) {
+		if (!series->values[i])
+			continue;
+		grown = add_saturated(grown, series->values[i]);
+		snprintf(time, sizeof(time), "%.1f to %.1f", i * seconds, (i + 1) * seconds);
+		html_format(stream, "<tr><td>%s</td>", time);
+		number_cell(stream, series->values[i], true);
+		number_cell(stream, grown, true);
 		fputs("</tr>\n", stream);
 	}
 	fputs("</tbody></table></div>\n", stream);
@@ -237,6 +272,11 @@ static void write_body(FILE *stream, const struct render_html_page *page)
 	      "<section id=\"classes\"><h2>Size classes</h2>\n",
 	      stream);
 	write_class_table(stream, page->classes);
+	fputs("</section>\n<section id=\"growth\"><h2>Heap growth</h2>\n", stream);
+	if (page->profile->heap_growth.interval_ns)
+		write_growth_table(stream, &page->profile->heap_growth);
+	else
+		fputs("<p>When the heap grew was not recorded.</p>\n", stream);
 	fputs("</section>\n</main>\n", stream);
 }
 

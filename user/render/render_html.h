@@ -17,7 +17,8 @@
  *   frames          [[function, file, line]…]
  *   nodes           {up: by how much the parent's number is smaller, frame} by node (call_tree.h)
  *   leaves          {node, owner, allocating, values, before} by leaf, each a list; values by measure
- *   classes         [{name, values}…], of class_measures
+ *   classes         [{name, values}…], of class_measures: those of sites and costs, then internal waste
+ *   growth          {interval_ns, bytes: by how much heaps grew in each interval}; absent if not recorded
  *   sources         {file: [[line, text]…]}
  */
 
@@ -49,6 +50,8 @@ void render_html(FILE *stream, const struct render_html_page *page);
 
 /* Private to render_html*.c: the document above. */
 void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree);
+/* What the page calls the waste that report_row_span_tails() counts. */
+extern const char render_html_waste[];
 /* Whether a page has a column for that value. */
 bool render_html_measures(const struct render_html_page *page, enum profile_value value);
 

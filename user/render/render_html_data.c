@@ -93,6 +93,16 @@ static int next_measure(const struct render_html_page *page, int value, bool of_
 	return value;
 }
 
+/* Beside the values of the profile. */
+static void write_waste_measure(struct json_writer *writer)
+{
+	json_write_object(writer, NULL);
+	json_write_text(writer, "key", "waste");
+	json_write_text(writer, "name", render_html_waste);
+	json_write_bool(writer, "bytes", true);
+	json_write_object_end(writer);
+}
+
 static void write_measures(struct json_writer *writer, const struct render_html_page *page, bool of_classes)
 {
 	json_write_array(writer, of_classes ? "class_measures" : "measures");
@@ -103,16 +113,44 @@ static void write_measures(struct json_writer *writer, const struct render_html_
 		json_write_bool(writer, "bytes", profile_values[i].kinds & VALUE_IN_BYTES);
 		json_write_object_end(writer);
 	}
+	if (of_classes)
+		write_waste_measure(writer);
 	json_write_array_end(writer);
 }
 
 static void write_values(struct json_writer *writer, const char *name, const struct render_html_page *page,
-			 const int64_t *values, bool of_classes)
+			 const int64_t *values)
 {
 	json_write_array(writer, name);
-	for (int i = -1; (i = next_measure(page, i, of_classes)) < VALUE_COUNT;)
+	for (int i = -1; (i = next_measure(page, i, false)) < VALUE_COUNT;)
 		json_write_value(writer, NULL, values[i]);
 	json_write_array_end(writer);
+}
+
+static void write_class_values(struct json_writer *writer, const struct render_html_page *page,
+			       const struct report_row *row)
+{
+	json_write_array(writer, "values");
+	for (int i = -1; (i = next_measure(page, i, true)) < VALUE_COUNT;)
+		json_write_value(writer, NULL, row->values[i]);
+	json_write_value(writer, NULL, report_row_span_tails(page->classes, row));
+	json_write_array_end(writer);
+}
+
+/* How the heap grew, in each interval. */
+static void write_growth(struct json_writer *writer, const struct profile *profile)
+{
+	const struct time_series *series = &profile->heap_growth;
+
+	if (!series->interval_ns)
+		return;
+	json_write_object(writer, "growth");
+	json_write_integer(writer, "interval_ns", series->interval_ns);
+	json_write_array(writer, "bytes");
+	for (uint32_t i = 0; i < series->count; i++)
+		json_write_integer(writer, NULL, series->values[i]);
+	json_write_array_end(writer);
+	json_write_object_end(writer);
 }
 
 static void write_bound(struct json_writer *writer, const char *key, int64_t low, int64_t high)
@@ -281,9 +319,9 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 	json_write_text(writer, "via", row.via);
 	if (row.audit)
 		write_audit_members(writer, row.audit, page->graph);
-	write_values(writer, "values", page, row.values, false);
+	write_values(writer, "values", page, row.values);
 	if (before)
-		write_values(writer, "before", page, before, false);
+		write_values(writer, "before", page, before);
 	write_bounds(writer, &row);
 	write_frame_number(writer, "owner",
 			   call_tree_find(tree, row.function ? row.function : "", row.measured_file, row.line));
@@ -404,7 +442,7 @@ static void write_classes(struct json_writer *writer, const struct render_html_p
 				 span_class_noscan(class) ? " noscan" : "");
 		json_write_object(writer, NULL);
 		json_write_text(writer, "name", name);
-		write_values(writer, "values", page, rows[i]->values, true);
+		write_class_values(writer, page, rows[i]);
 		json_write_object_end(writer);
 	}
 	json_write_array_end(writer);
@@ -482,7 +520,7 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 	json_write_object(writer, NULL);
 	write_measures(writer, page, false);
 	write_measures(writer, page, true);
-	write_values(writer, "totals", page, page->sites->totals, false);
+	write_values(writer, "totals", page, page->sites->totals);
 	json_write_bool(writer, "has_verdicts", page->audit != NULL);
 	json_write_bool(writer, "has_before", page->before != NULL);
 	if (page->audit)
@@ -491,6 +529,7 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 	write_tree(writer, tree);
 	write_leaves(writer, page, tree);
 	write_classes(writer, page);
+	write_growth(writer, page->profile);
 	write_sources(writer, page);
 	json_write_object_end(writer);
 	json_writer_end(writer);

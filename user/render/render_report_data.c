@@ -135,6 +135,21 @@ static cJSON *json_target(const struct profile *profile)
 	return target;
 }
 
+static cJSON *json_growth(const struct time_series *series)
+{
+	cJSON *object, *bytes;
+
+	if (!series->interval_ns)
+		return cJSON_CreateNull();
+	object = json_object();
+	bytes = json_array();
+	json_add_integer(object, "interval_ns", series->interval_ns);
+	for (uint32_t i = 0; i < series->count; i++)
+		cJSON_AddItemToArray(bytes, json_integer(series->values[i]));
+	json_add(object, "bytes", bytes);
+	return object;
+}
+
 static cJSON *json_check(const struct profile *profile)
 {
 	struct profile_check check = profile_check(profile);
@@ -195,6 +210,8 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_document_rows_end(&document);
 	json_document_member(&document, "check", json_check(profile));
 	json_document_member(&document, "lost", lost);
+	if (!profile->snapshot)
+		json_document_member(&document, "heap_growth", json_growth(&profile->heap_growth));
 	json_document_end(&document);
 }
 

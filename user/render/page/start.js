@@ -4,6 +4,8 @@ const flame = callTree.parent.length > 1 ? new Flame(document.getElementById("fl
 
 if (data.classes.length)
 	plotClasses(document.getElementById("classes"));
+if (data.growth?.bytes.some(bytes => bytes > 0))
+	plotGrowth(document.getElementById("growth"), data.growth);
 
 function follow() {
 	const [, kind, id] = location.hash.match(/^#(row|frame)-(\d+)$/) ?? [];
