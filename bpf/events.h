@@ -60,6 +60,9 @@ enum event_kind {
 #define EVENT_CALLS	       16
 #define EVENT_FLAG_CALL(index) ((__u32)(index) << 8)
 #define EVENT_CALL_OF(flags)   ((flags) >> 8 & (EVENT_CALLS - 1))
+/* Cookie bits of libgoalloc's sampler: its rate is 2 to the power of this; 0: it is not thinned. */
+#define EVENT_FLAG_SHIFT(shift) ((__u32)(shift) << 16)
+#define EVENT_SHIFT_OF(flags)	((flags) >> 16 & 63)
 /* Not in cookies: set by a program when it starts, if the process is being recorded. */
 #define EVENT_FLAG_RECORDING 8
 
@@ -87,8 +90,6 @@ struct event_sums {
 	__u64 bytes;
 	__u64 weight;	   /* EVENT_SAMPLE: bytes that the samples stand for */
 	__u64 objects_q20; /* EVENT_SAMPLE: objects that they stand for, in units of 2^-20 */
-	/* EVENT_SAMPLE: sum of the squared weights of the samples, in 1/16; 0: all weights are equal */
-	__u64 squares_q4;
 };
 
 struct event_stack {
@@ -229,7 +230,7 @@ struct event_process {
 };
 
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
-_Static_assert(sizeof(struct event_sums) == 48, "shared with user space");
+_Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 80 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_SHAPES + 8 * EVENT_CALLS,

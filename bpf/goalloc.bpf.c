@@ -134,6 +134,42 @@ int goalloc_large_alloc(struct pt_regs *ctx)
 	return 0;
 }
 
+/* 2^32 times the probability 1 - exp(-bytes / 2^shift): by the series for x / 2^n, then n times 1 - (1 - p)^2. */
+static __always_inline __u64 chance_q32(__u64 bytes, __u32 shift)
+{
+	const __u64 one = 1ULL << 32;
+	__u64 x, p;
+	int halved = 0;
+
+	if (bytes >> shift >= 16)
+		return one;
+	x = bytes << 32 >> shift;
+	for (int i = 0; i < 10 && x > one / 64; i++, halved++)
+		x >>= 1;
+	p = x - (x * x >> 33) + (x * x >> 32) * x / 6 / one;
+	for (int i = 0; i < 10 && i < halved; i++)
+		p = 2 * p - (p * p >> 32);
+	return p < one ? p : one;
+}
+
+/*
+ * While somebody else listens at a finer rate (or an earlier phase of our own recording still does), libgoalloc tells us
+ * its samples, too. Of these we take as many, by chance, as our own rate would have given. So a sample always stands for
+ * the same, and a site that has samples of such a time alone is no better known than others. Returns the weight; 0: not
+ * taken.
+ */
+static __always_inline __u64 weight_at_own_rate(__u64 bytes, __u64 weight, __u32 shift)
+{
+	__u64 chance = shift && bytes ? chance_q32(bytes, shift) : 0;
+
+	/* more than 999 times in 1,000: the rate is ours */
+	if (!chance || chance >> 32 || chance * (weight >> 4) / 1023 * 1024 >= bytes << 28)
+		return weight;
+	if ((__u64)bpf_get_prandom_u32() * bytes >= chance * weight)
+		return 0;
+	return (bytes << 32) / chance;
+}
+
 /* A sample, or at rate 1 (if the flag says so) one of all allocations. */
 SEC("uprobe.multi")
 int goalloc_alloc_sample(struct pt_regs *ctx)
@@ -160,6 +196,8 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			return 0;
 	} else {
 		add(process->hits, 1);
+		if (!every && !(weight = weight_at_own_rate(bytes, weight, EVENT_SHIFT_OF(flags))))
+			return 0;
 		if (every) {
 			add(totals->objects, 1);
 			add(totals->bytes, bytes);
@@ -179,7 +217,6 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			amount.events = 1;
 			amount.weight = weight;
 			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
-			amount.squares_q4 = (amount.objects_q20 >> 10) * (amount.objects_q20 >> 10) >> 16;
 		}
 		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
 	}

@@ -279,7 +279,6 @@ static __always_inline void sums_add(struct event_sums *sums, const struct event
 	if (amount->weight) {
 		add(sums->weight, amount->weight);
 		add(sums->objects_q20, amount->objects_q20);
-		add(sums->squares_q4, amount->squares_q4);
 	}
 }
 

@@ -16,6 +16,8 @@ from harness import contains, same, workload
 
 VALUES = ("objects", "bytes", "refills", "central_grows", "heap_grows", "heap_grow_bytes")
 COSTS = VALUES[2:]
+DUMP = harness.BUILD / "tests/tools/profile_dump"
+BYTES, SAMPLES = 1, 2  # of the values that it prints
 
 
 def lines(path):
@@ -176,6 +178,25 @@ def test_recordings_at_different_rates_at_once_are_each_exact(t):
         first = max(report["rows"], key=lambda row: row["objects"] or 0)
         truth = program_sites(counts)[first["file"], first["line"], first["function"]]
         check_estimate(first, truth[0], f"at rate {rate} beside others")
+
+
+def test_a_sample_stands_for_as_much_while_others_listen_at_finer_rates(t):
+    """libgoalloc tells the samples of the finest listener to all. If they were taken as they come, a site that is only seen
+    then would have an interval as narrow as the finer rate gives, for a time of which that rate knows nothing."""
+    harness.require_root()
+    for finer, rate, distance in (("1", "8k", 8192), ("8k", "64k", 65536)):
+        process = t.start(workload("seeds"), "--rounds", "0", "--threads", "2")
+        other = t.attach(process.pid, "--rate", finer, "--max-overhead", "0", "-o", t.path("other"))
+        t.escapement("record", "--rate", rate, "--max-overhead", "0", "--duration", "3", "-o", t.path("profile"), "-p",
+                     process.pid)
+        other.end()
+        process.terminate()
+        process.wait(20)
+        rows = [row["values"] for row in json.loads(t.run(DUMP, t.path("profile")).stdout)["samples"]]
+        samples, data = sum(row[SAMPLES] for row in rows), sum(row[BYTES] for row in rows)
+        wanted = data / distance  # of small objects
+        assert wanted > 10, f"{wanted} samples"
+        assert abs(samples - wanted) < 6 * wanted ** 0.5, f"{samples} samples beside rate {finer}, where {wanted:.0f} are due"
 
 
 def test_recordings_with_and_without_stacks_at_once_are_both_exact(t):

@@ -183,7 +183,6 @@ bool event_store_add(struct event_store *store, const struct event_key *key, con
 	stored->sums.bytes += sums->bytes;
 	stored->sums.weight += sums->weight;
 	stored->sums.objects_q20 += sums->objects_q20;
-	stored->sums.squares_q4 += sums->squares_q4;
 	return row.stack || !has_stack(key);
 }
 

@@ -25,8 +25,7 @@ enum profile_value_kind {
  * type and unit in pprof files. The order is that of the file's sample types.
  *
  * bytes: size-class bytes; for tiny objects the bytes requested.
- * samples: events behind an estimate; of unlike weights, as many equal ones would be. Of a heap snapshot: sampled
- * objects that are in use.
+ * samples: events behind an estimate. Of a heap snapshot: sampled objects that are in use.
  */
 #define PROFILE_VALUES(ROW)                                                                                           \
 	ROW(VALUE_OBJECTS, VALUE_SHOWN | VALUE_OF_SITES, "objects", "objects", "OBJECTS", "object", "objects",        \

@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/observed_rows.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "profile/size_class.h"
-
-/*
- * While somebody else listens to a finer rate, libgoalloc tells those samples to us too: some events weigh more than
- * others then. The effective sample size (Kish): as many events of equal weight have the same sum and variance.
- */
-static int64_t effective_samples(const struct event_sums *sums)
-{
-	double objects = (double)sums->objects_q20 / (1 << 20);
-
-	if (!sums->squares_q4)
-		return (int64_t)sums->events;
-	return llround(fmin(fmax(16 * objects * objects / (double)sums->squares_q4, 1), (double)sums->events));
-}
 
 void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT])
 {
@@ -33,7 +19,7 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 	case EVENT_SAMPLE:
 		values[VALUE_OBJECTS] = (int64_t)((sums->objects_q20 + (1 << 19)) >> 20);
 		values[VALUE_BYTES] = (int64_t)sums->weight;
-		values[VALUE_SAMPLES] = effective_samples(sums);
+		values[VALUE_SAMPLES] = (int64_t)sums->events;
 		break;
 	case EVENT_REFILL:
 		values[VALUE_REFILLS] = (int64_t)sums->count;

@@ -109,6 +109,13 @@ static bool arguments_in_registers(const char *arguments)
 	return strcmp(arguments, expected) == 0;
 }
 
+static uint32_t probe_flags(const struct probe_row *probe, unsigned when, const struct rate_row *rate)
+{
+	uint32_t flags = probe->totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0;
+
+	return probe->thinned && rate->distance ? flags | EVENT_FLAG_SHIFT(__builtin_ctzll(rate->distance)) : flags;
+}
+
 static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
 			  struct error *error)
 {
@@ -134,7 +141,7 @@ static int goalloc_probes(struct runtime *runtime, int64_t rate, struct probe_se
 					 "the libgoalloc in '%s' %s probe goalloc:%s: it is another version",
 					 goalloc->path, probe ? "passes other arguments to" : "lacks", name);
 		probe_set_add(set, wanted->program, goalloc->path, probe->offset, probe->semaphore_offset,
-			      wanted->totals & when ? EVENT_FLAG_TOTAL_OBJECTS : 0);
+			      probe_flags(wanted, when, row));
 	}
 	return 0;
 }
