@@ -33,6 +33,8 @@ static void note_nothing(int signal)
 static void show_progress(void *context, const struct session_progress *progress)
 {
 	(void)context;
+	if (progress->processes == 0)
+		return;
 	fprintf(stderr, "\rrecording: %.0f s, %d process%s, %" PRId64 " objects \033[K", progress->seconds,
 		progress->processes, progress->processes == 1 ? "" : "es", progress->events);
 }

@@ -168,6 +168,25 @@ def check_kernel(t, suite, series):
           f"{len(costs)} programs", flush=True)
 
 
+def test_lockdown_is_named_where_it_forbids_what_we_need(t):
+    """Of the two modes only confidentiality forbids BPF programs to read the kernel's memory."""
+    harness.require_root()
+    _, image = kernel("trixie", "6.12")
+    targets = {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"}
+    archive = file_system(t, {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+                              "seeds": workload("seeds")}, recording_job(targets))
+    sections = boot(t, image, archive, "lockdown=integrity")
+    same(sections["doctor status"].strip(), "0", f"doctor's exit status: {sections['doctor']}")
+    for rate in RATES:
+        check_recording(sections, f"goalloc {rate}", mallocs_of_goalloc)
+    sections = boot(t, image, archive, "lockdown=confidentiality")
+    same(sections["doctor status"].strip(), "3", f"doctor's exit status: {sections['doctor']}")
+    harness.contains(sections["doctor"], "the kernel is locked down (confidentiality)")
+    for rate in RATES:
+        same(sections[f"goalloc {rate} status"].strip(), "3", f"record's exit status: {sections[f'goalloc {rate} messages']}")
+        harness.contains(sections[f"goalloc {rate} messages"], "the kernel is locked down (confidentiality)")
+
+
 def make(suite, series):
     return lambda t: check_kernel(t, suite, series)
 

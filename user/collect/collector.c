@@ -117,14 +117,6 @@ static uint32_t values_of(const char *program)
 	return 0;
 }
 
-static int refuse(struct error *error, const char *program, const char *reason)
-{
-	char detail[512];
-
-	snprintf(detail, sizeof(detail), "%s (%s)", program, reason);
-	return obstacle_set(error, OBSTACLE_VERIFIER, detail, "cannot load the BPF programs:");
-}
-
 int collector_prepare(struct collector *collector, const struct probe_set *probes, struct collector_lack *lack,
 		      struct error *error)
 {
@@ -145,7 +137,7 @@ int collector_prepare(struct collector *collector, const struct probe_set *probe
 		if (!reason)
 			continue;
 		if (!values_of(program))
-			return refuse(error, program, reason);
+			return obstacle_unloadable(error, program, reason);
 		lack->program = program;
 		lack->reason = reason;
 		lack->values |= values_of(program);
@@ -165,7 +157,7 @@ int collector_prepare_all(struct collector *collector, struct error *error)
 	status = collector_prepare(collector, &probes, &lack, error);
 	probe_set_free(&probes);
 	if (!status && lack.values)
-		return refuse(error, lack.program, lack.reason);
+		return obstacle_unloadable(error, lack.program, lack.reason);
 	return status;
 }
 

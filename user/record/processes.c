@@ -55,13 +55,17 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 	int64_t began = monotonic_ns();
 	struct runtime *runtime;
 	bool absent = false;
+	struct error why;
 	int slot = 0;
 
 	if (!target)
 		return -1;
-	runtime = runtime_detect(target, &absent, &processes->error);
+	runtime = runtime_detect(target, &absent, &why);
 	if (!runtime) {
 		target_close(target);
+		/* That a shell has no probes does not say why its child, which has, was not observed. */
+		if (!absent || !processes->unobserved)
+			processes->error = why;
 		return absent ? 0 : -1;
 	}
 	if (processes->options->pid)

@@ -42,10 +42,11 @@ struct processes {
 	bool counted;	  /* rows have objects from before the change of rate */
 	bool only_tracer; /* nothing has run that might have been observed, but this: */
 	struct tracer tracer;
-	int replaced;	    /* processes that became other programs while they were observed */
-	int unobserved;	    /* processes that have a runtime, but could not be observed */
-	int64_t coarsest;   /* coarsest rate that was in force in a process that has ended */
-	struct error error; /* reason why the last process could not be observed */
+	int replaced;	  /* processes that became other programs while they were observed */
+	int unobserved;	  /* processes that have a runtime, but could not be observed */
+	int64_t coarsest; /* coarsest rate that was in force in a process that has ended */
+	struct error
+		error; /* reason why the last process that has a runtime, else the last one, could not be observed */
 };
 
 /* Returns the slot of the observation of a process; NULL if it is not observed. */

@@ -257,3 +257,14 @@ int obstacle_unreadable(struct error *error, int code, int pid, const char *comm
 		 detail);
 	return obstacle_set(error, OBSTACLE_UNREADABLE, why, "process %d (%s)", pid, comm);
 }
+
+int obstacle_unloadable(struct error *error, const char *program, const char *reason)
+{
+	static const char subject[] = "cannot load the BPF programs:";
+	char detail[512];
+
+	if (is_locked_down() && strstr(reason, "cannot use helper"))
+		return obstacle_set(error, OBSTACLE_LOCKDOWN, NULL, subject);
+	snprintf(detail, sizeof(detail), "%s (%s)", program, reason);
+	return obstacle_set(error, OBSTACLE_VERIFIER, detail, subject);
+}

@@ -62,4 +62,8 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 /* The same for a process whose memory we may not read while it is measured: OBSTACLE_UNREADABLE, and why. */
 int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);
 
+/* The same for a BPF program that the verifier refuses, with the last words of its log. A locked-down kernel lets the
+ * verifier refuse what reads the kernel's memory. */
+int obstacle_unloadable(struct error *error, const char *program, const char *reason);
+
 #endif
