@@ -3,10 +3,41 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "base/output.h"
 #include "text/terminal.h"
+
+/* Takes "markdown=comment.md" apart. Returns the file's name, or NULL with an error. */
+static const char *read_copy(const char *text, enum gate_format *format, struct error *error)
+{
+	const char *equals = strchr(text, '=');
+
+	for (int i = 0; equals && equals[1] && gate_format_names[i]; i++) {
+		if (strlen(gate_format_names[i]) == (size_t)(equals - text) &&
+		    strncmp(gate_format_names[i], text, (size_t)(equals - text)) == 0) {
+			*format = (enum gate_format)i;
+			return equals + 1;
+		}
+	}
+	error_set(error, STATUS_USAGE,
+		  "--write takes FORMAT=FILE, such as markdown=comment.md or sarif=gate.sarif, not '%s'", text);
+	return NULL;
+}
+
+static int check_copies(const struct gate_settings *settings, struct error *error)
+{
+	enum gate_format format;
+
+	for (int i = 0; i < settings->copies.count; i++) {
+		const char *path = read_copy(settings->copies.values[i], &format, error);
+
+		if (!path || output_check(path, error))
+			return -1;
+	}
+	return 0;
+}
 
 int gate_settings_read(struct gate_settings *settings, struct error *error)
 {
@@ -24,7 +55,7 @@ int gate_settings_read(struct gate_settings *settings, struct error *error)
 	}
 	if (settings->noisy >= 0)
 		settings->policy.noisy = (enum policy_noisy)settings->noisy;
-	return 0;
+	return check_copies(settings, error);
 }
 
 void gate_settings_free(struct gate_settings *settings)
@@ -32,6 +63,7 @@ void gate_settings_free(struct gate_settings *settings)
 	policy_clear(&settings->policy);
 	free(settings->tolerances.values);
 	free(settings->contracts.values);
+	free(settings->copies.values);
 }
 
 int gate_settings_check_loss(const struct gate_counts *counts, struct error *error)
@@ -54,22 +86,37 @@ void gate_warn_loss(const struct gate *gate)
 			 gate->loss.events, gate->loss.stacks, gate->loss.unexplained);
 }
 
-int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
+static int write_result(const struct gate_settings *settings, const struct gate *gate, const char *path,
+			enum gate_format format, struct error *error)
 {
 	struct output output;
-	struct error error;
 
-	if (output_open(&output, settings->output ? settings->output : "-", &error))
-		return cli_fail(&error);
+	if (output_open(&output, path, error))
+		return -1;
 	render_gate(
-		output.stream, gate, (enum gate_format)settings->format,
+		output.stream, gate, format,
 		&(struct gate_style){.width = terminal_width(output.stream),
 				     .color = terminal_has_color((enum terminal_color)settings->color, output.stream),
 				     .all = settings->all,
 				     .advisory = settings->advisory,
 				     .what = settings->what});
-	if (output_commit(&output, &error))
+	return output_commit(&output, error);
+}
+
+int gate_settings_print(const struct gate_settings *settings, const struct gate *gate)
+{
+	struct error error;
+
+	if (write_result(settings, gate, settings->output ? settings->output : "-", (enum gate_format)settings->format,
+			 &error))
 		return cli_fail(&error);
+	for (int i = 0; i < settings->copies.count; i++) {
+		enum gate_format format = GATE_TEXT;
+		const char *path = read_copy(settings->copies.values[i], &format, &error);
+
+		if (!path || write_result(settings, gate, path, format, &error))
+			return cli_fail(&error);
+	}
 	gate_warn_loss(gate);
 	return settings->advisory ? STATUS_OK : gate_status(gate);
 }

@@ -13,7 +13,8 @@
 struct gate_settings {
 	const char *policy_path, *output;
 	struct option_list tolerances, contracts;
-	int noisy; /* -1: the policy's */
+	struct option_list copies; /* "FORMAT=FILE": the result once more */
+	int noisy;		   /* -1: the policy's */
 	int format, color;
 	bool advisory, all, strict;
 	const char *what; /* what is counted */
@@ -49,15 +50,19 @@ struct gate_settings {
 #define GATE_NOISY_HELP \
 	"sites whose runs differ: warn (default) fails only above everything that was seen before; choices"
 
+#define GATE_WRITE_HELP \
+	"write the same result also to FILE in that format, such as markdown=comment.md; may be given again"
+
 #define GATE_OUTPUT_ROWS(s)                                                                                          \
 	{0, "format", "FORMAT", OPTION_CHOICE, &(s).format, "output format", gate_format_names},                     \
 		{'o', "output", "FILE", OPTION_STRING, &(s).output, "output file (default: standard output)", NULL}, \
+		{0, "write", "FORMAT=FILE", OPTION_STRINGS, &(s).copies, GATE_WRITE_HELP, NULL},                     \
 		{0, "all", NULL, OPTION_FLAG, &(s).all, "text, markdown: also show unchanged sites", NULL},          \
 	{                                                                                                            \
 		0, "color", "WHEN", OPTION_CHOICE, &(s).color, "colours", terminal_color_choices                     \
 	}
 
-/* Reads the policy and the tolerances. */
+/* Reads the policy and the tolerances, and checks that all files of the result can be written. */
 int gate_settings_read(struct gate_settings *settings, struct error *error);
 void gate_settings_free(struct gate_settings *settings);
 
@@ -67,7 +72,7 @@ int gate_settings_check_loss(const struct gate_counts *counts, struct error *err
 /* Warns of what was lost, if anything was. */
 void gate_warn_loss(const struct gate *gate);
 
-/* Prints the result. Returns the exit status. */
+/* Prints the result, and writes its copies. Returns the exit status. */
 int gate_settings_print(const struct gate_settings *settings, const struct gate *gate);
 
 /* Compares the compiler's output after with that before. Returns an exit status, or -1 with an error. */

@@ -93,6 +93,8 @@ char *gate_sums(const struct gate *gate, const struct gate_style *style);
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* "moved to heap: c (return)": what the compiler said and why; "" if unknown. */
 const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site);
+/* "string": the site's type as Go people write it; NULL if unknown. */
+const char *gate_type(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* A sentence: "main.boo allocates 201 objects (200 before), …". */
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
 			 const struct gate_style *style);

@@ -28,7 +28,7 @@ static void put_case(FILE *stream, const struct gate *gate, const struct gate_ro
 	char text[GATE_TEXT_SIZE], name[GATE_TEXT_SIZE];
 
 	snprintf(name, sizeof(name), "%s%s%s%s%s%s%s", site->runtime_call ? site->runtime_call : "allocation",
-		 site->type ? " of " : "", site->type ? site->type : "", site->benchmark ? " in " : "",
+		 site->type ? " of " : "", site->type ? gate_type(text, site) : "", site->benchmark ? " in " : "",
 		 site->benchmark ? site->benchmark : "", site->annotation ? ": " : "",
 		 site->annotation ? site->annotation : "");
 	fputs("  <testcase", stream);

@@ -59,6 +59,7 @@ static cJSON *gate_row_object(const struct gate *gate, const struct gate_row *ro
 {
 	const struct gate_site *site = gate_row_site(row);
 	cJSON *object = json_object(), *allowed = json_object();
+	char text[GATE_TEXT_SIZE];
 
 	json_add_text(object, "change", gate_change_names[row->change]);
 	json_add_bool(object, "fails", row->fails);
@@ -70,7 +71,7 @@ static cJSON *gate_row_object(const struct gate *gate, const struct gate_row *ro
 	json_add_position(object, "line", site->line);
 	json_add_position(object, "column", site->column);
 	json_add_text(object, "runtime_call", site->runtime_call);
-	json_add_text(object, "type", site->type);
+	json_add_text(object, "type", gate_type(text, site));
 	json_add_text(object, "benchmark", site->benchmark);
 	json_add_text(object, "annotation", site->annotation);
 	json_add_text(object, "reason", site->reason);

@@ -56,6 +56,10 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 	fprintf(stream, "| %s%s%s | ", row->fails ? "**" : "", row->how ? row->how : gate_change_names[row->change],
 		row->fails ? "**" : "");
 	text_put(stream, TEXT_MARKDOWN, site->function ? site->function : "(unknown function)");
+	if (site->via) {
+		fputs(" via ", stream);
+		text_put(stream, TEXT_MARKDOWN, site->via);
+	}
 	if (site->benchmark) {
 		fputs(" in ", stream);
 		text_put(stream, TEXT_MARKDOWN, site->benchmark);
@@ -116,8 +120,11 @@ void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const stru
 
 void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
-	char summary[GATE_TEXT_SIZE];
+	char summary[GATE_TEXT_SIZE], *sums = gate_sums(gate, style);
 	int written = fprintf(stream, "### Allocations: %s\n\n", gate_summary(summary, gate, style));
 
+	if (*sums)
+		written += fprintf(stream, "```text\n%s```\n\n", sums);
+	free(sums);
 	render_gate_markdown_rows(stream, gate, style, written > 0 ? (size_t)written : 0);
 }

@@ -37,9 +37,12 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 		else
 			snprintf(lines[count++], GATE_TEXT_SIZE, "  %.1900s", place);
 	}
-	if (site->runtime_call || (site->type && !site->reason))
-		snprintf(lines[count++], GATE_TEXT_SIZE, "  %s%s%s", site->runtime_call ? site->runtime_call : "",
-			 site->runtime_call && site->type ? " of " : "", site->type ? site->type : "");
+	if (site->runtime_call || (site->type && !site->reason)) {
+		char type[GATE_TEXT_SIZE];
+
+		snprintf(lines[count++], GATE_TEXT_SIZE, "  %s%s%.1900s", site->runtime_call ? site->runtime_call : "",
+			 site->runtime_call && site->type ? " of " : "", site->type ? gate_type(type, site) : "");
+	}
 	if (site->annotation || site->reason) {
 		char words[GATE_TEXT_SIZE];
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The words and numbers that the formats of a gate share. */
+#include "profile/type_name.h"
 #include "render/render_gate.h"
 
 #include <inttypes.h>
@@ -78,6 +79,11 @@ const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site)
 	if (site->column && length < GATE_TEXT_SIZE)
 		snprintf(text + length, (size_t)(GATE_TEXT_SIZE - length), ":%u", site->column);
 	return text;
+}
+
+const char *gate_type(char text[GATE_TEXT_SIZE], const struct gate_site *site)
+{
+	return site->type && type_name_for_people(site->type, text, GATE_TEXT_SIZE) ? text : site->type;
 }
 
 const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site)
