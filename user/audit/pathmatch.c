@@ -14,7 +14,7 @@
 struct file {
 	const char *name;     /* as added */
 	char *path;	      /* normal form */
-	char *tail;	      /* the path without leading ".."; suffixes are compared by it */
+	const char *tail;     /* the path without leading ".."; suffixes are compared by it */
 	const char *package;  /* NULL if unknown; not owned */
 	const char *stranger; /* the last package that only instantiates generics of the file; not owned */
 	bool declared;	      /* a declaration shows that the file belongs to the package */
@@ -184,6 +184,13 @@ static struct file *file_find(const struct side *side, const char *name)
 	return file;
 }
 
+static const char *without_parents(const char *path)
+{
+	while (strncmp(path, "../", 3) == 0)
+		path += 3;
+	return path;
+}
+
 static struct file *file_add(struct pathmatch *match, struct side *side, const char *name)
 {
 	struct file *file = file_find(side, name);
@@ -192,9 +199,8 @@ static struct file *file_add(struct pathmatch *match, struct side *side, const c
 		return file;
 	file = must(memory_zeroed(1, sizeof(*file)));
 	file->name = name;
-	file->path = file->tail = normalise(match, name);
-	while (strncmp(file->tail, "../", 3) == 0)
-		file->tail += 3;
+	file->path = normalise(match, name);
+	file->tail = without_parents(file->path);
 	file->order = side->count++;
 	HASH_ADD_KEYPTR(hh, side->by_name, file->name, strlen(file->name), file);
 	return file;
@@ -374,8 +380,10 @@ static size_t place_of(const struct side *side, const char *path)
 
 static struct file *find_by_path(const struct side *side, const char *path)
 {
-	for (size_t i = place_of(side, path); i < side->count && strcmp(side->by_suffix[i]->tail, path) == 0; i++) {
-		if (side->by_suffix[i]->tail == side->by_suffix[i]->path)
+	const char *tail = without_parents(path);
+
+	for (size_t i = place_of(side, tail); i < side->count && strcmp(side->by_suffix[i]->tail, tail) == 0; i++) {
+		if (strcmp(side->by_suffix[i]->path, path) == 0)
 			return side->by_suffix[i];
 	}
 	return NULL;
