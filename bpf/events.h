@@ -229,6 +229,13 @@ struct event_process {
 	__u64 calls[EVENT_CALLS]; /* calls of functions of the program while it is recorded */
 };
 
+/* The process whose forks are counted, by its number in its PID namespace. All but `count` is written by user space. */
+struct event_forks {
+	__u64 pid_namespace_device, pid_namespace_inode;
+	__u32 pid, padding;
+	__u64 count; /* copies that it has made of itself */
+};
+
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");

@@ -207,6 +207,11 @@ int recording_status(const struct recording *recording, const struct profile *pr
 		cli_warn("%" PRId64 " events were counted without their stack", loss.stacks);
 	if (loss.events)
 		cli_warn("%" PRId64 " events were lost: rows are a lower bound", loss.events);
+	if (profile_forked(profile) > 0)
+		cli_warn("%" PRId64
+			 " processes that the process forked meanwhile are not observed: what they allocated is "
+			 "in no number",
+			 profile_forked(profile));
 	if (loss.unexplained)
 		cli_warn("%" PRId64
 			 " objects are missing or too many, by the runtime's own counters: rows are incomplete",

@@ -92,7 +92,7 @@ REPORT = {
     "exact": EXACT, "rate": maybe_count, "totals": NUMBERS,
     "check": lambda value: value is None or check(
         value, {"source": text, "objects": count, "difference": integer, "bound": count, "outside": integer}, "check") is None,
-    "lost": LOST,
+    "lost": LOST, "forked_processes": maybe_count,
 }
 REPORT_KEYS = {
     "site": {"file": maybe_text, "line": position, "function": maybe_text, "via": maybe_text},
@@ -137,7 +137,7 @@ AUDIT_ROW = {
 AUDIT = {
     "schema": one_of("escapement.audit/2"), "target": {"command": maybe_text, "processes": [PROCESS]}, "exact": EXACT,
     "rate": maybe_count, "totals": NUMBERS, "rows": [AUDIT_ROW], "verdicts": {verdict: count for verdict in VERDICTS},
-    "lost": LOST, "warnings": [text],
+    "lost": LOST, "forked_processes": maybe_count, "warnings": [text],
 }
 CHANGES = ("worse", "new", "noisy", "tolerated", "moved", "better", "gone", "same")
 GATE_NUMBERS = {key: number for key in NUMBERS}

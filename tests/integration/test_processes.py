@@ -157,6 +157,84 @@ def test_signals_that_are_ignored_stay_so(t):
     same(kept[2], kept[0], "in-process")
 
 
+# Does what its input asks for, then answers. Each worker ends when the server does.
+SERVER = """
+import os, subprocess, sys, threading
+for line in sys.stdin:
+    what, count = line.split()
+    for _ in range(int(count)):
+        if what == "fork" and os.fork() == 0:
+            kept = [bytearray(100) for _ in range(1000)]
+            os._exit(0)
+        if what == "worker" and os.fork() == 0:
+            sys.stdin.close()
+            os.read(int(sys.argv[1]), 1)
+            os._exit(0)
+        if what == "thread":
+            threading.Thread(target=len, args=("",)).start()
+        if what == "spawn":
+            os.posix_spawn("/bin/true", ["true"], {})
+        if what != "worker" and what != "thread":
+            os.wait()
+    print("done", flush=True)
+"""
+
+
+class Server:
+    def __init__(self, t):
+        reader, self.writer = os.pipe()
+        self.process = t.start("python3", "-c", SERVER, reader, pass_fds=[reader],
+                               env={**os.environ, "LD_PRELOAD": str(harness.BUILD / "libgoalloc-preload.so")})
+        os.close(reader)
+        self.pid = self.process.pid
+
+    def do(self, what, count):
+        self.process.stdin.write(f"{what} {count}\n")
+        self.process.stdin.flush()
+        same(self.process.stdout.readline(), "done\n", "the server's answer")
+
+
+def test_what_a_server_forks_is_counted_and_reported(t):
+    """By -p: its children are not observed, and no format says that nothing is missing. Threads and programs that it starts
+    are not copies of it."""
+    harness.require_root()
+    server, profile = Server(t), t.path("profile.pb.gz")
+    server.do("fork", 3)
+    for forks, also in ((40, 5), (1, 0), (0, 3)):
+        recorder = t.attach(server.pid, "--rate", "1", "-o", profile)
+        server.do("fork", forks)
+        server.do("thread", also)
+        server.do("spawn", also)
+        said = recorder.end()
+        same(t.json("report", profile)["forked_processes"], forks, "forks in JSON")
+        text = t.escapement("report", profile).stdout
+        same("forked    " in text, forks > 0, f"the line on forks in {text}")
+        same("lost      nothing" in text, forks == 0, f"'nothing' in {text}")
+        same("are not observed" in said, forks > 0, f"the warning in {said}")
+        if forks > 1:
+            contains(text, f"forked    {forks} processes, which are not observed")
+            contains(text, "exact, of the process that was observed")
+
+
+def test_workers_that_a_server_had_forked_before_are_named(t):
+    harness.require_root()
+    server, profile = Server(t), t.path("profile.pb.gz")
+    server.do("worker", 4)
+    try:
+        recorder = t.attach(server.pid, "-o", profile)
+        contains(recorder.end(), f"process {server.pid} has 4 children of the same program, which are not observed")
+        contains(" ".join(t.escapement("report", profile).stdout.split()), "4 children of the same program")
+    finally:
+        os.close(server.writer)
+
+
+def test_a_followed_program_has_no_forks_that_are_not_observed(t):
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", workload("processes"), "children", "3")
+    same(t.json("report", profile)["forked_processes"], 0, "forks")
+
+
 def test_a_recording_in_the_background_of_a_script_ends_by_sigint(t):
     harness.require_root()
     target = t.start(workload("processes"), "again", "1")

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -230,18 +229,14 @@ static int attach_group(struct attachments *attachments, struct attachment *atta
 /* Makes the programs check which process an event is from, because perf uprobes are attached to all. */
 static int select_process(struct event_process *process, int pid)
 {
-	struct stat status;
-	char path[64];
+	uint64_t device, inode;
+	uint32_t number;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	if (stat(path, &status))
+	if (procfs_pid_namespace(pid, &device, &inode, &number))
 		return -errno;
-	process->pid_namespace_device = status.st_dev;
-	process->pid_namespace_inode = status.st_ino;
-	/* its own number in its PID namespace, which is what the programs see */
-	process->only_pid = (uint32_t)procfs_status_number(pid, "NSpid");
-	if (!process->only_pid)
-		process->only_pid = (uint32_t)pid;
+	process->pid_namespace_device = device;
+	process->pid_namespace_inode = inode;
+	process->only_pid = number;
 	return 0;
 }
 

@@ -17,9 +17,10 @@
 #include "bpf/escapement.skel.h"
 #include "collect/event_caches.h"
 #include "collect/event_rows.h"
+#include "collect/fork_count.h"
 #include "collect/program_barrier.h"
 #include "collect/programs.h"
-#include "profile/profile_values.h"
+#include "profile/profile.h"
 #include "target/obstacle.h"
 #include "target/target.h"
 
@@ -30,7 +31,8 @@ struct collector {
 	struct program_barrier *barrier;
 	volatile struct event_process *processes; /* mapped from the kernel; by slot */
 	struct event_rows *rows;
-	bool multi; /* probes are attached by uprobe.multi */
+	struct fork_count *forks; /* NULL: not counted */
+	bool multi;		  /* probes are attached by uprobe.multi */
 };
 
 enum {
@@ -87,6 +89,7 @@ void collector_close(struct collector *collector)
 {
 	if (!collector)
 		return;
+	fork_count_stop(collector->forks);
 	attachments_free(collector->attachments);
 	event_rows_free(collector->rows);
 	program_barrier_close(collector->barrier);
@@ -152,7 +155,9 @@ int collector_prepare_all(struct collector *collector, struct error *error)
 	struct bpf_program *program;
 	int status;
 
-	bpf_object__for_each_program(program, collector->bpf->obj)
+	bpf_object__for_each_program(
+		program, collector->bpf->obj) if (bpf_program__type(program) ==
+						  BPF_PROG_TYPE_KPROBE) /* without the others it can be measured */
 		probe_set_add(&probes, bpf_program__name(program), "", 0, 0, 0);
 	status = collector_prepare(collector, &probes, &lack, error);
 	probe_set_free(&probes);
@@ -262,6 +267,17 @@ const struct event_store *collector_store(const struct collector *collector, uin
 uint64_t collector_missed(struct collector *collector)
 {
 	return programs_missed(collector->programs);
+}
+
+void collector_watch_forks(struct collector *collector, int pid)
+{
+	if (!collector->forks)
+		collector->forks = fork_count_start(collector->programs, pid);
+}
+
+int64_t collector_forks(const struct collector *collector)
+{
+	return collector->forks ? fork_count_read(collector->forks) : VALUE_UNMEASURED;
 }
 
 bool collector_uses_perf(const struct collector *collector)

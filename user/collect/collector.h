@@ -65,6 +65,14 @@ void collector_rows(struct collector *collector, uint32_t slot, event_row_functi
 /* Moves the process's rows from the maps to its store. Its probes must be detached. Returns -errno if the kernel did
  * not return all rows: then the slot must not be used again. */
 int collector_collect(struct collector *collector, uint32_t slot);
+/*
+ * Counts the forks of that process from now on: its children are not observed, because a link is bound to a process.
+ * collector_forks() returns how many copies of itself it has made since, or VALUE_UNMEASURED if the kernel does not let
+ * us count them.
+ */
+void collector_watch_forks(struct collector *collector, int pid);
+int64_t collector_forks(const struct collector *collector);
+
 /* Hands over the store and zeroes the process's sums for the next process. Call after collector_collect(). */
 void collector_take(struct collector *collector, uint32_t slot, struct event_store *store);
 

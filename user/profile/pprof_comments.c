@@ -19,6 +19,7 @@
  *   process.N.check: objects=O difference=D bound=B source=TEXT     none where there is no check
  *   process.N.outside: N             objects in the totals, but not between the check's readings; not written if 0
  *   process.N.lost: events=E stacks=S
+ *   process.N.forked: N              copies of itself that it made meanwhile and that were not observed; not written if unknown
  *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
  *   #process.N.classes.FIRST-LAST: V V V …     the same for each of these span classes
  *
@@ -181,6 +182,8 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 	}
 	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number, process->lost_events,
 		      process->lost_stacks);
+	if (process->forked != VALUE_UNMEASURED)
+		write_comment(writer, "process.%zu.forked: %" PRId64, number, process->forked);
 	if (!all_unmeasured(process->totals))
 		write_comment(writer, "#process.%zu.totals: %s", number, format_values(writer, text, process->totals));
 	write_classes(writer, number, process);
@@ -427,6 +430,14 @@ static int read_lost(struct profile *profile, struct profile_process *process, c
 		       : -1;
 }
 
+static int read_forked(struct profile *profile, struct profile_process *process, const char *value)
+{
+	char *end;
+
+	(void)profile;
+	return read_number(value, &end, &process->forked) || *end || process->forked < 0 ? -1 : 0;
+}
+
 static int read_totals(struct profile *profile, struct profile_process *process, const char *value)
 {
 	return read_values(profile, value, process->totals);
@@ -435,7 +446,11 @@ static int read_totals(struct profile *profile, struct profile_process *process,
 static const struct {
 	const char *key;
 	read_process_value *read;
-} process_keys[] = {{"check", read_check}, {"outside", read_outside}, {"lost", read_lost}, {"totals", read_totals}};
+} process_keys[] = {{"check", read_check},
+		    {"outside", read_outside},
+		    {"lost", read_lost},
+		    {"forked", read_forked},
+		    {"totals", read_totals}};
 
 /* `range` is FIRST-LAST. */
 static int read_classes(const struct profile *profile, struct profile_process *process, const char *range,

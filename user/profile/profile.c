@@ -215,7 +215,7 @@ void profile_set_calls(struct profile *profile, const char *const *functions, si
 
 void profile_process_init(struct profile_process *process, int pid)
 {
-	*process = (struct profile_process){.pid = pid};
+	*process = (struct profile_process){.pid = pid, .forked = VALUE_UNMEASURED};
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		process->totals[value] = VALUE_UNMEASURED;
 		for (int class = 0; class < SPAN_CLASSES; class ++)
@@ -489,6 +489,19 @@ int64_t profile_lost_stacks(const struct profile *profile)
 
 	for (size_t i = 0; i < profile->process_count; i++)
 		sum = add_saturated(sum, profile->processes[i].lost_stacks);
+	return sum;
+}
+
+int64_t profile_forked(const struct profile *profile)
+{
+	int64_t sum = VALUE_UNMEASURED;
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		int64_t forked = profile->processes[i].forked;
+
+		if (forked != VALUE_UNMEASURED)
+			sum = add_saturated(sum == VALUE_UNMEASURED ? 0 : sum, forked);
+	}
 	return sum;
 }
 

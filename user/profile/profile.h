@@ -119,6 +119,9 @@ struct profile_process {
 	struct profile_check check;
 	int64_t lost_events; /* updates that found a map full, and probe hits that the kernel missed */
 	int64_t lost_stacks; /* events that were counted without their stack */
+	/* Copies that it has made of itself (fork) while it was recorded, and that were not observed; VALUE_UNMEASURED:
+	 * unknown. */
+	int64_t forked;
 };
 
 /* A function of the program whose calls are counted. Not written into files. */
@@ -258,6 +261,9 @@ void profile_key_copy(struct profile_key *to, const struct profile_key *from);
 /* Returns the number of objects by which the checks of processes differ beyond their bounds, which has no
  * explanation. */
 int64_t profile_unexplained(const struct profile *profile);
+
+/* The sum of `forked` where it is known; VALUE_UNMEASURED if it is of no process. */
+int64_t profile_forked(const struct profile *profile);
 
 /* Everything that a recording lost. A command exits with STATUS_LOST if profile_loss_any(). */
 struct profile_loss {

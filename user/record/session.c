@@ -83,6 +83,45 @@ static void start_clock(struct session *session)
 							    (uint64_t)(grace_ms + DEADLINE_MS) * 1000000);
 }
 
+/* Processes that the process that we attach to has forked before, as a server does that forks its workers when it starts. */
+static void warn_of_copies(struct session *session, int pid)
+{
+	size_t count, copies = 0;
+	int *children = procfs_children(pid, &count);
+
+	for (size_t i = 0; i < count; i++)
+		copies += procfs_same_executable(pid, children[i]);
+	if (copies)
+		profile_warn(session->processes.profile,
+			     "process %d has %zu child%s of the same program, which %s not observed: record %s by -p, "
+			     "one at a time",
+			     pid, copies, copies == 1 ? "" : "ren", copies == 1 ? "is" : "are",
+			     copies == 1 ? "it" : "them");
+	free(children);
+}
+
+/* Stores how many copies of itself the process that we attached to has made since. */
+static void note_forks(struct session *session)
+{
+	struct profile *profile = session->processes.profile;
+	int64_t forks = 0;
+
+	if (session->options->pid)
+		forks = collector_forks(session->processes.collector);
+	else if (!session->options->follow)
+		forks = VALUE_UNMEASURED;
+	for (size_t i = 0; i < profile->process_count; i++) {
+		profile->processes[i].forked = forks;
+		forks = forks == VALUE_UNMEASURED ? forks
+						  : 0; /* all are of one process, which may have become others */
+	}
+	if (session->options->pid && forks == VALUE_UNMEASURED)
+		profile_warn(profile,
+			     "this kernel does not let escapement count the processes that process %d forked, "
+			     "which are not observed, if any",
+			     session->options->pid);
+}
+
 static int attach_process(struct session *session, struct error *error)
 {
 	int pid = session->options->pid;
@@ -95,6 +134,8 @@ static int attach_process(struct session *session, struct error *error)
 		*error = session->processes.error;
 		return -1;
 	}
+	collector_watch_forks(session->processes.collector, pid);
+	warn_of_copies(session, pid);
 	overhead_begin(&session->overhead, pid);
 	return 0;
 }
@@ -364,6 +405,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	if (session->processes.unobserved > 1)
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
 			     session->processes.unobserved);
+	note_forks(session);
 	missed = collector_missed(session->processes.collector);
 	if (missed && profile->process_count)
 		profile->processes[0].lost_events += (int64_t)missed;

@@ -178,6 +178,7 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 {
 	const struct profile *profile = report->profile;
 	struct json_document document;
+	int64_t forked = profile_forked(profile);
 	cJSON *exact = json_object(), *totals = json_object(), *lost = json_object();
 
 	(void)style;
@@ -210,8 +211,11 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_document_rows_end(&document);
 	json_document_member(&document, "check", json_check(profile));
 	json_document_member(&document, "lost", lost);
-	if (!profile->snapshot)
+	if (!profile->snapshot) {
 		json_document_member(&document, "heap_growth", json_growth(&profile->heap_growth));
+		json_document_member(&document, "forked_processes",
+				     forked == VALUE_UNMEASURED ? cJSON_CreateNull() : json_number(forked));
+	}
 	json_document_end(&document);
 }
 

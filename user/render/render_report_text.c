@@ -206,12 +206,13 @@ static void print_trust(const struct writer *writer)
 	const struct terminal_style *style = writer->style;
 	int64_t events = profile_lost_events(profile), stacks = profile_lost_stacks(profile);
 	struct profile_check check = profile_check(profile);
+	int64_t forked = profile_forked(profile);
 	size_t cut = cut_stacks(profile);
 	int64_t hidden = hidden_objects(writer->report);
 	char outside[128];
 
 	print_line(writer, "", "rows",
-		   writer->report->rows_exact ? "exact"
+		   writer->report->rows_exact ? (forked > 0 ? "exact, of the process that was observed" : "exact")
 		   : profile->rows_least      ? "lower bounds: the warnings say what is in no row"
 		   : measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
 			   ? "estimates, as the file has them, without intervals"
@@ -237,8 +238,12 @@ static void print_trust(const struct writer *writer)
 	if (events || stacks)
 		print_line(writer, style->red, "lost",
 			   "%" PRId64 " events (the numbers are a lower bound), %" PRId64 " stacks", events, stacks);
-	else if (!profile->snapshot)
+	else if (!profile->snapshot && forked <= 0)
 		print_line(writer, "", "lost", "nothing");
+	if (forked > 0)
+		print_line(writer, style->yellow, "forked",
+			   "%" PRId64 " process%s, which %s not observed: what %s allocated is in no number", forked,
+			   forked == 1 ? "" : "es", forked == 1 ? "is" : "are", forked == 1 ? "it" : "they");
 	if (cut)
 		print_line(writer, style->yellow, "cut",
 			   "callers of %zu of %zu samples: of each stack %d frames are kept", cut,

@@ -32,35 +32,18 @@ void descendants_die_with_us(void)
 		_exit(127);
 }
 
-/* Adds the children in the list of one thread, "PID PID … ". */
-static size_t add_children(int pid, int tid, int *pids, size_t count)
-{
-	char name[64], *text, *state = NULL;
-
-	snprintf(name, sizeof(name), "task/%d/children", tid);
-	text = procfs_read(pid, name, NULL);
-	for (char *word = text ? strtok_r(text, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state)) {
-		int child = atoi(word);
-
-		if (child > 0 && count < DESCENDANTS)
-			pids[count++] = child;
-	}
-	free(text);
-	return count;
-}
-
 /* Collects all descendants, parents before their children. */
 static size_t find(int pids[DESCENDANTS])
 {
 	size_t count = 0, done = 0;
 
 	for (int pid = getpid();; pid = pids[done++]) {
-		size_t thread_count;
-		int *threads = procfs_threads(pid, &thread_count);
+		size_t child_count;
+		int *children = procfs_children(pid, &child_count);
 
-		for (size_t i = 0; i < thread_count; i++)
-			count = add_children(pid, threads[i], pids, count);
-		free(threads);
+		for (size_t i = 0; i < child_count && count < DESCENDANTS; i++)
+			pids[count++] = children[i];
+		free(children);
 		if (done == count)
 			return count;
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -142,6 +143,61 @@ int *procfs_threads(int pid, size_t *count)
 	if (directory)
 		closedir(directory);
 	return threads;
+}
+
+int *procfs_children(int pid, size_t *count)
+{
+	int *children = NULL, *threads;
+	size_t capacity = 0, thread_count;
+
+	*count = 0;
+	threads = procfs_threads(pid, &thread_count);
+	for (size_t i = 0; i < thread_count; i++) {
+		char name[64], *text, *state = NULL;
+
+		snprintf(name, sizeof(name), "task/%d/children", threads[i]);
+		text = procfs_read(pid, name, NULL); /* "PID PID … " */
+		for (char *word = text ? strtok_r(text, " ", &state) : NULL; word; word = strtok_r(NULL, " ", &state)) {
+			if (atoi(word) <= 0)
+				continue;
+			if (*count == capacity)
+				children = memory_resize(children, capacity = 2 * capacity + 16, sizeof(*children));
+			children[(*count)++] = atoi(word);
+		}
+		free(text);
+	}
+	free(threads);
+	return children;
+}
+
+static int procfs_stat(int pid, const char *name, struct stat *status)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return stat(path, status);
+}
+
+bool procfs_same_executable(int pid, int other)
+{
+	struct stat one, two;
+
+	return procfs_stat(pid, "exe", &one) == 0 && procfs_stat(other, "exe", &two) == 0 && one.st_dev == two.st_dev &&
+	       one.st_ino == two.st_ino;
+}
+
+int procfs_pid_namespace(int pid, uint64_t *device, uint64_t *inode, uint32_t *number)
+{
+	struct stat status;
+
+	if (procfs_stat(pid, "ns/pid", &status))
+		return -1;
+	*device = status.st_dev;
+	*inode = status.st_ino;
+	*number = (uint32_t)procfs_status_number(pid, "NSpid");
+	if (!*number)
+		*number = (uint32_t)pid;
+	return 0;
 }
 
 uint64_t procfs_auxiliary(int tid, uint64_t type)

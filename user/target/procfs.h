@@ -28,11 +28,20 @@ int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, cons
  * returns the last. 0 if there is none. */
 int procfs_status_number(int tid, const char *field);
 
+/* Where BPF programs see a process: its PID namespace, and its number there. Returns -1 with errno on failure. */
+int procfs_pid_namespace(int pid, uint64_t *device, uint64_t *inode, uint32_t *number);
+
 /* Returns the state of a thread, as in proc(5): 'R', 'S', 'Z', …; 0 if there is no such thread. */
 char procfs_state(int tid);
 
 /* Copies the name of a process, at most `size` - 1 bytes; "" if there is no such process. */
 void procfs_name(int pid, char *name, size_t size);
+
+/* Returns the children of a process at some moment during the call. The caller frees them. */
+int *procfs_children(int pid, size_t *count);
+
+/* Whether both processes run the same executable file. */
+bool procfs_same_executable(int pid, int other);
 
 /* Returns the threads of a process at some moment during the call. The caller frees them. */
 int *procfs_threads(int pid, size_t *count);

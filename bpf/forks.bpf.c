@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Counts the copies that a process makes of itself (fork). A link of uprobe.multi that is bound to a process does not see
+ * its children, so a recording of a server that forks would be silent about most of its work.
+ *
+ * The tracepoint is raw, and only its second argument is used, the flags of clone(2): no kernel structure is read, so no
+ * BTF is needed. It fires in the parent, for each new thread and process of the machine.
+ */
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <linux/sched.h>
+#include <bpf/bpf_helpers.h>
+
+#include "events.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_forks);
+} forks SEC(".maps");
+
+SEC("raw_tracepoint/task_newtask")
+int process_forked(struct bpf_raw_tracepoint_args *context)
+{
+	struct bpf_pidns_info info = {};
+	struct event_forks *watched;
+	__u32 key = 0;
+
+	if (context->args[1] & (CLONE_THREAD | CLONE_VM))
+		return 0;
+	watched = bpf_map_lookup_elem(&forks, &key);
+	if (watched &&
+	    !bpf_get_ns_current_pid_tgid(watched->pid_namespace_device, watched->pid_namespace_inode, &info,
+					 sizeof(info)) &&
+	    info.tgid == watched->pid)
+		__sync_fetch_and_add(&watched->count, 1);
+	return 0;
+}
