@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "base/search.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,113 +38,13 @@ struct pathmatch {
 	char *directory;
 };
 
-static void *must(void *memory)
-{
-	if (!memory)
-		memory_out();
-	return memory;
-}
-
-static bool is_absolute(const char *path)
-{
-	return path[0] == '/' || (path[0] && path[1] == ':' && path[2] == '/');
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* Returns what follows `prefix` in `path` if `prefix` consists of whole leading components; else NULL. */
-static const char *after_prefix(const char *path, const char *prefix)
-{
-	size_t length = strlen(prefix);
-
-	while (length && prefix[length - 1] == '/')
-		length--;
-	if (strncmp(path, prefix, length) != 0 || (path[length] != '/' && (path[length] || !length)))
-		return NULL;
-	return path + length;
-}
-
-/* Copies one component in normal form and returns the end of the copy. */
-static char *copy_component(char *to, const char *from, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		if (from[i] == '@' && i + 2 < length && from[i + 1] == 'v' && isdigit((unsigned char)from[i + 2]))
-			break;
-		if (from[i] == '!' && i + 1 < length && islower((unsigned char)from[i + 1]))
-			*to++ = (char)toupper((unsigned char)from[++i]);
-		else
-			*to++ = from[i];
-	}
-	return to;
-}
-
-static char *normalise(const struct pathmatch *match, const char *name)
-{
-	char *copy = must(memory_text(name)), *path, *end;
-	const char *rest;
-
-	for (char *c = copy; *c; c++) {
-		if (*c == '\\')
-			*c = '/';
-	}
-	if (copy[0] && copy[1] == ':')
-		copy[0] = (char)tolower((unsigned char)copy[0]);
-	for (size_t i = 0; i < match->map_count; i++) {
-		const char *tail = after_prefix(copy, match->maps[i].from);
-		char *mapped;
-
-		if (!tail)
-			continue;
-		mapped = memory_format("%s%s", match->maps[i].to, tail);
-		free(copy);
-		copy = mapped;
-		break;
-	}
-	path = end = must(memory_allocate(strlen(copy) + 1));
-	if (copy[0] == '/')
-		*end++ = '/';
-	for (rest = copy; *rest;) {
-		size_t length = strcspn(rest, "/");
-		bool up = length == 2 && rest[0] == '.' && rest[1] == '.';
-		char *start = path + (copy[0] == '/');
-
-		if (up && end > start) {
-			char *slash = end;
-
-			while (slash > start && slash[-1] != '/')
-				slash--;
-			/* ".." removes only a component that is not ".." itself. */
-			if (end - slash == 2 && slash[0] == '.' && slash[1] == '.') {
-				*end++ = '/';
-				end = copy_component(end, rest, length);
-			} else {
-				end = slash > start ? slash - 1 : start;
-			}
-		} else if (length && !(length == 1 && rest[0] == '.')) {
-			if (end > start)
-				*end++ = '/';
-			end = copy_component(end, rest, length);
-		}
-		rest += length;
-		rest += strspn(rest, "/");
-	}
-	*end = 0;
-	free(copy);
-	return path;
-}
-
 struct pathmatch *pathmatch_new(const struct pathmatch_map *maps, size_t map_count, const char *directory)
 {
-	struct pathmatch *match = must(memory_zeroed(1, sizeof(*match)));
+	struct pathmatch *match = memory_zeroed(1, sizeof(*match));
 
 	if (directory)
-		match->directory = normalise(match, directory);
-	match->maps = must(memory_zeroed(map_count + 1, sizeof(*maps)));
+		match->directory = pathname_normal(NULL, 0, directory);
+	match->maps = memory_zeroed(map_count + 1, sizeof(*maps));
 	for (size_t i = 0; i < map_count; i++)
 		match->maps[i] = maps[i];
 	match->map_count = map_count;
@@ -197,59 +96,20 @@ static struct file *file_add(struct pathmatch *match, struct side *side, const c
 
 	if (file)
 		return file;
-	file = must(memory_zeroed(1, sizeof(*file)));
+	file = memory_zeroed(1, sizeof(*file));
 	file->name = name;
-	file->path = normalise(match, name);
+	file->path = pathname_normal(match->maps, match->map_count, name);
 	file->tail = without_parents(file->path);
 	file->order = side->count++;
 	HASH_ADD_KEYPTR(hh, side->by_name, file->name, strlen(file->name), file);
 	return file;
 }
 
-/* Returns the component of a package path that names its directory: "bar" of "github.com/foo/bar/v2". */
-static size_t package_directory(const char *package, const char **start)
-{
-	const char *end = package + strlen(package), *last;
-
-	for (;;) {
-		for (last = end; last > package && last[-1] != '/'; last--)
-			continue;
-		if (!(last[0] == 'v' && isdigit((unsigned char)last[1]) && last > package))
-			break;
-		end = last - 1;
-	}
-	*start = last;
-	return (size_t)(end - last);
-}
-
-/* Whether a file at `path` may belong to the package: its directory has the package's name. */
-static bool owns(const char *package, const char *path)
-{
-	const char *base = base_name(path), *directory, *name;
-	size_t length;
-
-	if (strcmp(package, "command-line-arguments") == 0 || strcmp(package, "main") == 0)
-		return false;
-	if (base == path)
-		return true; /* the compiler ran in the package's directory */
-	for (directory = base - 1; directory > path && directory[-1] != '/'; directory--)
-		continue;
-	length = package_directory(package, &name);
-	if ((size_t)(base - 1 - directory) == length && strncmp(directory, name, length) == 0)
-		return true;
-	/* "…/bar/v2/x.go": the directory is the version */
-	length = strlen(package);
-	return length > (size_t)(base - 1 - directory) &&
-	       strncmp(package + length - (size_t)(base - 1 - directory), directory, (size_t)(base - 1 - directory)) ==
-		       0 &&
-	       package[length - (size_t)(base - 1 - directory) - 1] == '/';
-}
-
 void pathmatch_add_annotated(struct pathmatch *match, const char *file, const char *package)
 {
 	struct file *added = file_add(match, &match->annotated, file);
 
-	if (package && !added->package && package != added->stranger && owns(package, added->path))
+	if (package && !added->package && package != added->stranger && pathname_is_in(package, added->path))
 		added->package = package;
 }
 
@@ -275,28 +135,10 @@ void pathmatch_add_measured(struct pathmatch *match, const char *file, const cha
 		added->package = package;
 }
 
-/* Compares paths from the end: the last component first. */
-static int compare_backwards(const char *a, const char *b)
-{
-	size_t i = strlen(a), j = strlen(b);
-
-	while (i && j) {
-		unsigned char x = (unsigned char)a[--i], y = (unsigned char)b[--j];
-
-		if (x != y) {
-			/* '/' orders first, so that paths with a common end are adjacent */
-			if (x == '/' || y == '/')
-				return x == '/' ? -1 : 1;
-			return x < y ? -1 : 1;
-		}
-	}
-	return i ? 1 : j ? -1 : 0;
-}
-
 static int by_suffix(const void *a, const void *b)
 {
 	const struct file *const *x = a, *const *y = b;
-	int order = compare_backwards((*x)->tail, (*y)->tail);
+	int order = pathname_compare((*x)->tail, (*y)->tail);
 
 	return order ? order : (*x)->order < (*y)->order ? -1 : 1;
 }
@@ -306,7 +148,7 @@ static int by_key(const void *a, const void *b)
 	const struct file *const *x = a, *const *y = b;
 	int order = strcmp((*x)->package, (*y)->package);
 
-	return order ? order : strcmp(base_name((*x)->path), base_name((*y)->path));
+	return order ? order : strcmp(pathname_base((*x)->path), pathname_base((*y)->path));
 }
 
 static void side_sort(struct side *side)
@@ -315,8 +157,8 @@ static void side_sort(struct side *side)
 
 	free(side->by_suffix);
 	free(side->by_key);
-	side->by_suffix = must(memory_zeroed(side->count + 1, sizeof(*side->by_suffix)));
-	side->by_key = must(memory_zeroed(side->count + 1, sizeof(*side->by_key)));
+	side->by_suffix = memory_zeroed(side->count + 1, sizeof(*side->by_suffix));
+	side->by_key = memory_zeroed(side->count + 1, sizeof(*side->by_key));
 	side->key_count = 0;
 	for (struct file *file = side->by_name; file; file = file->hh.next) {
 		side->by_suffix[count++] = file;
@@ -325,22 +167,6 @@ static void side_sort(struct side *side)
 	}
 	qsort(side->by_suffix, count, sizeof(*side->by_suffix), by_suffix);
 	qsort(side->by_key, side->key_count, sizeof(*side->by_key), by_key);
-}
-
-/* Returns the number of whole components at the end of both paths. `*contained`: one path is the end of the other. */
-static size_t common_suffix(const char *a, const char *b, bool *contained)
-{
-	size_t i = strlen(a), j = strlen(b), components = 0;
-
-	while (i && j && a[i - 1] == b[j - 1]) {
-		i--, j--;
-		if (a[i] == '/')
-			components++;
-	}
-	*contained = (i == 0 || j == 0) && (i == 0 || a[i - 1] == '/' || a[i] == '/') &&
-		     (j == 0 || b[j - 1] == '/' || b[j] == '/');
-	/* If the first component is common as a whole, no slash before it was counted. */
-	return components + (*contained && a[i] != '/');
 }
 
 /* Whether both packages are known and differ: then these are two files, however similar their paths are. */
@@ -369,7 +195,7 @@ static struct file *find_by_key(const struct side *side, const struct file *file
 
 static bool stands_before(const void *by_suffix, size_t index, const void *path)
 {
-	return compare_backwards(((struct file *const *)by_suffix)[index]->tail, path) < 0;
+	return pathname_compare(((struct file *const *)by_suffix)[index]->tail, path) < 0;
 }
 
 /* The index at which `path` would be in by_suffix. */
@@ -406,7 +232,7 @@ static struct file *find_by_tail(const struct side *side, const char *tail, bool
 static struct file *find_joined(const struct side *side, const char *directory, const char *path)
 {
 	size_t length = strlen(directory);
-	char *joined = must(memory_allocate(length + strlen(path) + 2));
+	char *joined = memory_allocate(length + strlen(path) + 2);
 	struct file *file;
 
 	for (; length && strncmp(path, "../", 3) == 0; path += 3) {
@@ -451,10 +277,12 @@ static void pair(struct file *annotated, struct file *measured, size_t strength)
  */
 static void forget_linked_package(const struct side *annotated, struct file *measured)
 {
-	const struct file *same =
-		measured->package && is_absolute(measured->path) ? find_by_path(annotated, measured->path) : NULL;
+	const struct file *same = measured->package && pathname_is_absolute(measured->path)
+					  ? find_by_path(annotated, measured->path)
+					  : NULL;
 
-	if (same && same->package && packages_differ(same, measured) && !owns(measured->package, measured->path))
+	if (same && same->package && packages_differ(same, measured) &&
+	    !pathname_is_in(measured->package, measured->path))
 		measured->package = NULL;
 }
 
@@ -477,7 +305,7 @@ static struct file *find_absolute(const struct side *side, const char *tail)
 		if (whole < length || strcmp(file->tail + whole - length, tail) != 0)
 			break;
 		/* With a drive's letter, a path behind "../" is whole. */
-		if (!is_absolute(file->path) || whole == length || file->path[whole - length - 1] != '/')
+		if (!pathname_is_absolute(file->path) || whole == length || file->path[whole - length - 1] != '/')
 			continue;
 		if (found)
 			return NULL;
@@ -495,14 +323,14 @@ static void pair_certain(struct pathmatch *match)
 		pair(find_by_path(&match->annotated, file->path), file, SIZE_MAX);
 	}
 	for (struct file *file = match->annotated.by_name; file; file = file->hh.next) {
-		if (match->directory && !is_absolute(file->path)) {
+		if (match->directory && !pathname_is_absolute(file->path)) {
 			name_twice(file, find_joined(&match->annotated, match->directory, file->path));
 			pair(file, find_joined(&match->measured, match->directory, file->path), SIZE_MAX);
 		}
 		if (file->tail != file->path && strchr(file->tail, '/'))
 			name_twice(file, find_absolute(&match->annotated, file->tail));
 		if (file->package)
-			pair(file, find_joined(&match->measured, file->package, base_name(file->path)), SIZE_MAX);
+			pair(file, find_joined(&match->measured, file->package, pathname_base(file->path)), SIZE_MAX);
 	}
 }
 
@@ -510,26 +338,13 @@ static void pair_certain(struct pathmatch *match)
 static size_t suffix_strength(const struct file *annotated, const struct file *measured)
 {
 	bool contained;
-	size_t components = common_suffix(annotated->tail, measured->tail, &contained);
+	size_t components = pathname_common_end(annotated->tail, measured->tail, &contained);
 
 	if (components < 2 || packages_differ(annotated, measured))
 		return 0;
 	if (contained)
 		return 2 * components + 1; /* better than a common end of that length */
-	return is_absolute(annotated->path) && is_absolute(measured->path) ? 2 * components : 0;
-}
-
-/* Returns the part of a path that matches by suffix compare; further directories would not distinguish files. */
-static const char *last_components(const char *path)
-{
-	enum { DEEPEST = 64 };
-	const char *start = path + strlen(path);
-
-	for (int slashes = 0; start > path; start--) {
-		if (start[-1] == '/' && ++slashes > DEEPEST)
-			break;
-	}
-	return start;
+	return pathname_is_absolute(annotated->path) && pathname_is_absolute(measured->path) ? 2 * components : 0;
 }
 
 /*
@@ -545,7 +360,8 @@ static struct file *find_by_suffix(const struct side *side, const struct file *f
 	bool tie = false, several;
 
 	*strength = 0;
-	for (const char *end = last_components(file->tail); end; end = strchr(end, '/') ? strchr(end, '/') + 1 : NULL) {
+	for (const char *end = pathname_last_components(file->tail); end;
+	     end = strchr(end, '/') ? strchr(end, '/') + 1 : NULL) {
 		struct file *other = find_by_tail(side, end, &several);
 		size_t found = other ? suffix_strength(other, file) : 0;
 
@@ -594,7 +410,7 @@ static size_t root_length(const struct file *annotated)
 {
 	size_t whole, tail = strlen(annotated->path);
 
-	if (!annotated->partner || is_absolute(annotated->path) || annotated->tail != annotated->path ||
+	if (!annotated->partner || pathname_is_absolute(annotated->path) || annotated->tail != annotated->path ||
 	    !strchr(annotated->path, '/'))
 		return 0;
 	whole = strlen(annotated->partner->path);
@@ -615,11 +431,11 @@ static void pair_by_root(struct pathmatch *match)
 		if (!length)
 			continue;
 		if (!root)
-			root = must(memory_text_of(file->partner->path, length));
+			root = memory_text_of(file->partner->path, length);
 		agreed = strlen(root) == length && strncmp(root, file->partner->path, length) == 0;
 	}
 	for (struct file *file = match->annotated.by_name; root && agreed && file; file = file->hh.next) {
-		if (!file->partner && !is_absolute(file->path))
+		if (!file->partner && !pathname_is_absolute(file->path))
 			pair(file, find_joined(&match->measured, root, file->path), SIZE_MAX);
 	}
 	free(root);
@@ -631,7 +447,7 @@ static struct file *find_by_base(const struct side *side, const char *base)
 	size_t index = place_of(side, base), last = index;
 	struct file *found = NULL;
 
-	for (; last < side->count && last < index + 2 && strcmp(base_name(side->by_suffix[last]->tail), base) == 0;
+	for (; last < side->count && last < index + 2 && strcmp(pathname_base(side->by_suffix[last]->tail), base) == 0;
 	     last++)
 		found = side->by_suffix[last];
 	return last == index + 1 ? found : NULL;
@@ -641,11 +457,11 @@ static struct file *find_by_base(const struct side *side, const char *base)
 static void pair_by_base(struct pathmatch *match)
 {
 	for (struct file *file = match->measured.by_name; file; file = file->hh.next) {
-		const char *base = base_name(file->path);
+		const char *base = pathname_base(file->path);
 		struct file *annotated = file->partner ? NULL : find_by_base(&match->annotated, base);
 
 		if (annotated && !annotated->partner && find_by_base(&match->measured, base) == file &&
-		    (base == file->path || base_name(annotated->tail) == annotated->tail))
+		    (base == file->path || pathname_base(annotated->tail) == annotated->tail))
 			pair(annotated, file, 1);
 	}
 }
@@ -682,7 +498,7 @@ int pathmatch_map_parse(const char *text, struct pathmatch_map *map)
 
 	if (!equals || equals == text || !equals[1])
 		return -1;
-	map->from = must(memory_text_of(text, (size_t)(equals - text)));
-	map->to = must(memory_text(equals + 1));
+	map->from = memory_text_of(text, (size_t)(equals - text));
+	map->to = memory_text(equals + 1);
 	return 0;
 }

@@ -17,8 +17,7 @@
  *   5. the root directory that the matches so far agree on
  *   6. equal base names, if neither side has another file of that name
  *
- * Before paths are compared, \ becomes /, "." and ".." components are resolved, "!x" of the module cache becomes "X",
- * and "@v1.2.3" of a module directory is removed.
+ * Paths are compared in the normal form of pathname.h.
  *
  * Not thread-safe. Strings that are passed in must outlive the matcher.
  */
@@ -26,11 +25,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct pathmatch;
+#include "audit/pathname.h"
 
-struct pathmatch_map {
-	const char *from, *to; /* whole leading components; on both sides */
-};
+struct pathmatch;
 
 /* `directory` is the base of the annotations' relative paths; NULL if unknown. */
 struct pathmatch *pathmatch_new(const struct pathmatch_map *maps, size_t map_count, const char *directory);

@@ -6,7 +6,6 @@
  * did not reach has 0 in it. Counts of objects and bytes decide. The allocator's costs (refills, growth) depend on
  * which thread came first, so they are kept only if all runs agree on all of them, and are unmeasured otherwise.
  */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "gate/gate_noise.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
+#include "gate/gate_site_key.h"
 #include "base/memory.h"
 #include "base/hash.h"
 #include "base/hash_index.h"
@@ -159,84 +159,6 @@ static size_t site_at(struct gate_measurement *measurement, const struct gate_si
 
 /* --- adding runs --- */
 
-/* Returns the audit's row of a site if it has an annotation. */
-static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
-					    const char *call)
-{
-	for (size_t i = 0; audit && i < audit->row_count; i++) {
-		const struct audit_row *row = &audit->rows[i];
-
-		if (row->annotation_count && row->verdict != AUDIT_STACK && row->verdict != AUDIT_ESCAPES_UNSEEN &&
-		    row->runtime_call == call && row->site.function == frame->function &&
-		    row->site.file == frame->file && row->site.line == frame->line && row->site.column == frame->column)
-			return row;
-	}
-	return NULL;
-}
-
-/* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
-static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
-{
-	static const char *const shapes[ESCAPE_KIND_COUNT] = {
-		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
-		[ESCAPE_ESCAPES] = "%s escapes to heap",
-		[ESCAPE_DOES_NOT_ESCAPE] = "%s does not escape",
-	};
-	const struct escape_annotation *annotation;
-
-	if (!row)
-		return;
-	annotation = row->annotations[0];
-	if (!shapes[annotation->kind])
-		return;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, size, shapes[annotation->kind], annotation->subject);
-#pragma GCC diagnostic pop
-	site->annotation = text;
-	/* the last step is the one that makes it leave the function */
-	if (annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
-		const struct escape_flow *flow = &annotation->flows[annotation->flow_count - 1];
-
-		site->reason = flow->steps[flow->step_count - 1].reason;
-	}
-}
-
-/*
- * Finds "BenchmarkParse" in "example.com/codec.BenchmarkParse", and in its sub-benchmarks, which run on goroutines of
- * their own below "example.com/codec.BenchmarkParse.func1". Returns false for other functions.
- */
-static bool benchmark_name(const char *function, char *name, size_t size)
-{
-	static const char prefix[] = "Benchmark";
-	const char *local = frames_local_name(function);
-	size_t length = strcspn(local, ".-[");
-
-	if (local == function || strncmp(local, prefix, sizeof(prefix) - 1) != 0 ||
-	    islower(local[sizeof(prefix) - 1]) || length >= size)
-		return false;
-	memcpy(name, local, length);
-	name[length] = 0;
-	return true;
-}
-
-/* Finds the benchmark that a stack belongs to: the outermost such function, so that helpers with such a name belong to
- * their caller. */
-static bool benchmark_of(const struct profile_stack *stack, char *name, size_t size)
-{
-	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
-
-		for (uint32_t j = location->frame_count; j-- > 0;) {
-			const char *function = location->frames[j].function;
-
-			if (function && benchmark_name(function, name, size))
-				return true;
-		}
-	}
-	return false;
-}
-
 /* Returns a file's name in a form that is the same on every machine: relative to the working directory if it is below
  * that; in Go's library and in modules, from the import path on. */
 static const char *portable_file(const struct gate_measurement *measurement, const char *file)
@@ -304,32 +226,22 @@ static void add_to(int64_t *sums, const int64_t *values)
 
 static void add_sample(struct gate_measurement *measurement, struct run *run, const struct profile_sample *sample)
 {
-	struct gate_site key = {.type = sample->key.type};
 	struct owner owner = owner_of(run->owners, sample);
+	struct gate_site_key key;
 	struct tally *tally;
-	char words[1024], function[1024], via[1024], benchmark[256];
 	size_t index;
 
-	if (owner.kind == OWNER_OUTSIDE || is_pooled(key.type)) {
+	if (owner.kind == OWNER_OUTSIDE || is_pooled(sample->key.type)) {
 		add_to(run->outside, sample->values);
 		return;
 	}
-	if (owner.frame) {
-		key.function = owner.frame->function
-				       ? frames_fold_name(owner.frame->function, function, sizeof(function))
-				       : NULL;
-		key.via = owner.via ? frames_fold_name(owner.via, via, sizeof(via)) : NULL;
-		key.runtime_call = owner.runtime_call;
-		annotate(&key, audit_row_of(run->audit, owner.allocating, owner.runtime_call), words, sizeof(words));
-		if (benchmark_of(sample->key.stack, benchmark, sizeof(benchmark)))
-			key.benchmark = benchmark;
-	}
-	index = site_at(measurement, &key);
+	gate_site_key(&key, sample, &owner, run->audit);
+	index = site_at(measurement, &key.site);
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);
 	interval_add_sample(&tally->interval, run->estimates, sample);
-	if (key.reason)
-		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.reason);
+	if (key.site.reason)
+		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.site.reason);
 	if (owner.frame)
 		tally->varies |= gate_noise_varies(sample->key.stack, &owner);
 	if (owner.frame && sample->values[VALUE_OBJECTS] > 0)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "gate/gate_site_key.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "profile/frames.h"
+
+/* Returns the audit's row of a site if it has an annotation. */
+static const struct audit_row *audit_row_of(const struct audit *audit, const struct profile_frame *frame,
+					    const char *call)
+{
+	for (size_t i = 0; audit && i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		if (row->annotation_count && row->verdict != AUDIT_STACK && row->verdict != AUDIT_ESCAPES_UNSEEN &&
+		    row->runtime_call == call && row->site.function == frame->function &&
+		    row->site.file == frame->file && row->site.line == frame->line && row->site.column == frame->column)
+			return row;
+	}
+	return NULL;
+}
+
+/* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
+static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
+{
+	static const char *const shapes[ESCAPE_KIND_COUNT] = {
+		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
+		[ESCAPE_ESCAPES] = "%s escapes to heap",
+		[ESCAPE_DOES_NOT_ESCAPE] = "%s does not escape",
+	};
+	const struct escape_annotation *annotation;
+
+	if (!row)
+		return;
+	annotation = row->annotations[0];
+	if (!shapes[annotation->kind])
+		return;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(text, size, shapes[annotation->kind], annotation->subject);
+#pragma GCC diagnostic pop
+	site->annotation = text;
+	/* the last step is the one that makes it leave the function */
+	if (annotation->flow_count && annotation->flows[annotation->flow_count - 1].step_count) {
+		const struct escape_flow *flow = &annotation->flows[annotation->flow_count - 1];
+
+		site->reason = flow->steps[flow->step_count - 1].reason;
+	}
+}
+
+/*
+ * Finds "BenchmarkParse" in "example.com/codec.BenchmarkParse", and in its sub-benchmarks, which run on goroutines of
+ * their own below "example.com/codec.BenchmarkParse.func1". Returns false for other functions.
+ */
+static bool benchmark_name(const char *function, char *name, size_t size)
+{
+	static const char prefix[] = "Benchmark";
+	const char *local = frames_local_name(function);
+	size_t length = strcspn(local, ".-[");
+
+	if (local == function || strncmp(local, prefix, sizeof(prefix) - 1) != 0 ||
+	    islower(local[sizeof(prefix) - 1]) || length >= size)
+		return false;
+	memcpy(name, local, length);
+	name[length] = 0;
+	return true;
+}
+
+/* Finds the benchmark that a stack belongs to: the outermost such function, so that helpers with such a name belong to
+ * their caller. */
+static bool benchmark_of(const struct profile_stack *stack, char *name, size_t size)
+{
+	for (uint32_t i = stack->depth; i-- > 0;) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = location->frame_count; j-- > 0;) {
+			const char *function = location->frames[j].function;
+
+			if (function && benchmark_name(function, name, size))
+				return true;
+		}
+	}
+	return false;
+}
+
+void gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
+		   const struct audit *audit)
+{
+	struct gate_site *site = &key->site;
+
+	*site = (struct gate_site){.type = sample->key.type};
+	if (!owner->frame)
+		return;
+	if (owner->frame->function)
+		site->function = frames_fold_name(owner->frame->function, key->function, sizeof(key->function));
+	if (owner->via)
+		site->via = frames_fold_name(owner->via, key->via, sizeof(key->via));
+	site->runtime_call = owner->runtime_call;
+	annotate(site, audit_row_of(audit, owner->allocating, owner->runtime_call), key->words, sizeof(key->words));
+	if (benchmark_of(sample->key.stack, key->benchmark, sizeof(key->benchmark)))
+		site->benchmark = key->benchmark;
+}
