@@ -11,6 +11,7 @@
 #include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
 #include "gate/baseline_program.h"
+#include "gate/gate_compare.h"
 #include "gate/gate_contract.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"

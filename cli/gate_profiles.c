@@ -7,6 +7,7 @@
 
 #include "gate/baseline.h"
 #include "gate/baseline_accept.h"
+#include "gate/gate_compare.h"
 #include "gate/gate_read.h"
 #include "cli.h"
 #include "gate_settings.h"

@@ -9,6 +9,7 @@
 #include "gate_settings.h"
 #include "base/output.h"
 #include "render/render_escapes.h"
+#include "gate/gate_compare.h"
 
 /* Text and JSON list the difference, including reasons; the other formats are those of the gate. */
 static int show(const struct gate_settings *settings, const struct escape_diff *diff, const struct escape_side *sides,

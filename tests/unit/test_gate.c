@@ -3,7 +3,7 @@
 #include "audit_fixture.h"
 
 #include "audit/audit_join.h"
-#include "gate/gate.h"
+#include "gate/gate_compare.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
 

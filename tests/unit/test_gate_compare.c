@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/gate_compare.h"
 #include "gate_fixture.h"
 
 /* "change function" of each row in order, "!" behind those that fail. */

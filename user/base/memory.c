@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "base/exit_status.h"
 
 enum {
 	HUGE_PAGE = 1 << 21,

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "profile/frames.h"
+#include "gate/gate_compare.h"
 
 const char *const comparison_verdict_names[] = {"worse", "better", "unchanged", NULL};
 

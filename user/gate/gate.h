@@ -3,9 +3,7 @@
 #define ESCAPEMENT_GATE_H
 
 /*
- * The gate: compares the counts of two sides site by site, and judges by the policy whether they got worse.
- *
- * Nothing here reads a clock, a file or a process. Built by one thread, read by any.
+ * The table that a gate makes: the sites of two sides in pairs, each with what became of it and whether that fails.
  */
 
 #include <stdbool.h>
@@ -79,16 +77,7 @@ struct gate {
 	size_t note_count;
 };
 
-/*
- * Compares two sides, which must outlive the result.
- *
- * The rule: a benchmark (or program) is worse if the sum of its owner's objects or bytes grew beyond the tolerance. A
- * site that is new or worse inside one that is not worse is a note, unless the policy is strict. A benchmark that only one
- * side has is not judged.
- */
-struct gate *gate_compare(const struct gate_counts *before, const struct gate_counts *after,
-			  const struct policy *policy); /* never NULL */
-void gate_free(struct gate *gate);			/* NULL is allowed */
+void gate_free(struct gate *gate); /* NULL is allowed */
 
 /* The exit status: 1 if the gate failed, else 4 if events were lost on either side, else 0. */
 enum exit_status gate_status(const struct gate *gate);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "gate/gate.h"
+#include "gate/gate_compare.h"
 
 /* Returns the judged row at which the policy allows the least. */
 static const struct gate_row *strictest(const struct gate *gate, const struct policy *policy)

@@ -10,7 +10,7 @@
 
 #include "collect/event_store.h"
 #include "profile/profile.h"
-#include "record/observed.h"
+#include "record/observed_state.h"
 
 struct live;
 

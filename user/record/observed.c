@@ -153,6 +153,8 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 		observed->start.taken = true;
 	} else {
 		adjust(observed, true);
+		if (before && !before->end.taken)
+			observed_read_end(before);
 		if (before)
 			phases_hand_over(before, observed);
 		observed->sums->recording = 1;

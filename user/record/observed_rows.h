@@ -8,7 +8,7 @@
  */
 
 #include "collect/event_store.h"
-#include "record/observed.h"
+#include "record/observed_state.h"
 
 /* A row of the process's store, completed by what its runtime knows. */
 struct observed_row {

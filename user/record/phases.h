@@ -9,7 +9,7 @@
  */
 
 #include "profile/profile.h"
-#include "record/observed.h"
+#include "record/observed_state.h"
 
 /*
  * From here on the next phase records instead of the ended one. The latter's counters at its end are where the totals of

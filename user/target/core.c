@@ -333,6 +333,28 @@ static int find_executable(struct core *core, struct target *target, const char 
 	return 0;
 }
 
+static void core_free(struct core *core)
+{
+	if (core->file >= 0)
+		close(core->file);
+	if (core->executable_file >= 0)
+		close(core->executable_file);
+	free(core->executable);
+	free(core->segments);
+	free(core->notes);
+	free(core->files);
+	free(core);
+}
+
+/* Returns a path by which this process can open a file that the core's process had mapped. */
+static char *core_file_path(const struct core *core, const struct target_mapping *mapping)
+{
+	const struct mapped_file *executable = file_at(core, core->entry);
+
+	return memory_text(executable && strcmp(mapping->path, executable->path) == 0 ? core->executable
+										      : mapping->path);
+}
+
 struct target *core_open(const char *path, const char *executable, struct error *error)
 {
 	struct target *target = memory_zeroed(1, sizeof(*target));
@@ -340,6 +362,8 @@ struct target *core_open(const char *path, const char *executable, struct error 
 	struct stat status;
 
 	target->core = core;
+	target->core_free = core_free;
+	target->core_file_path = core_file_path;
 	target->image = -1;
 	target->reader = memory_zeroed(1, sizeof(*target->reader));
 	target->reader->copy = copy_core;
@@ -364,29 +388,6 @@ struct target *core_open(const char *path, const char *executable, struct error 
 	}
 	target_close(target);
 	return NULL;
-}
-
-void core_free(struct core *core)
-{
-	if (!core)
-		return;
-	if (core->file >= 0)
-		close(core->file);
-	if (core->executable_file >= 0)
-		close(core->executable_file);
-	free(core->executable);
-	free(core->segments);
-	free(core->notes);
-	free(core->files);
-	free(core);
-}
-
-char *core_file_path(const struct core *core, const struct target_mapping *mapping)
-{
-	const struct mapped_file *executable = file_at(core, core->entry);
-
-	return memory_text(executable && strcmp(mapping->path, executable->path) == 0 ? core->executable
-										      : mapping->path);
 }
 
 int64_t core_time_ns(const struct core *core)

@@ -23,11 +23,6 @@ struct core;
  */
 struct target *core_open(const char *path, const char *executable, struct error *error);
 
-void core_free(struct core *core); /* by target_close(); NULL is allowed */
-
-/* Where the file of a mapping can be opened. The caller frees it. */
-char *core_file_path(const struct core *core, const struct target_mapping *mapping);
-
 /* When the file was written, on the wall clock. */
 int64_t core_time_ns(const struct core *core);
 

@@ -17,7 +17,6 @@
 
 #include "base/memory.h"
 #include "base/search.h"
-#include "target/core.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 
@@ -238,7 +237,8 @@ void target_close(struct target *target)
 	free_mappings(target->mappings, target->mapping_count);
 	free(target->executable);
 	free(target->command_line);
-	core_free(target->core);
+	if (target->core)
+		target->core_free(target->core);
 	free(target->reader);
 	if (target->image >= 0)
 		close(target->image);
@@ -329,7 +329,7 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 	char *path;
 
 	if (target->core)
-		return core_file_path(target->core, mapping);
+		return target->core_file_path(target->core, mapping);
 	path = memory_format("/proc/%d/root%s", target->tid, mapping->path);
 	/* the inode alone decides, because with overlayfs the device in maps differs from that of stat */
 	if (stat(path, &status) == 0 && status.st_ino == mapping->inode)

@@ -29,12 +29,14 @@ struct target {
 	bool killed;  /* and a signal ends it */
 	bool gone;    /* it has ended; set by the caller that reaped it */
 	char comm[32];
-	char *executable;		 /* in the process's mount namespace, without " (deleted)" */
-	char *command_line;		 /* arguments joined by spaces */
-	struct memory_reader *reader;	 /* reads its memory */
-	int denied;			 /* errno of a read that was not permitted; 0: there was none */
-	int image;			 /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
-	struct core *core;		 /* what stands for the process (core.h); NULL: it is live */
+	char *executable;	      /* in the process's mount namespace, without " (deleted)" */
+	char *command_line;	      /* arguments joined by spaces */
+	struct memory_reader *reader; /* reads its memory */
+	int denied;		      /* errno of a read that was not permitted; 0: there was none */
+	int image;		      /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
+	struct core *core;	      /* what stands for the process (core.h); NULL: it is live. Its functions: */
+	void (*core_free)(struct core *core);
+	char *(*core_file_path)(const struct core *core, const struct target_mapping *mapping);
 	struct target_mapping *mappings; /* sorted by address */
 	size_t mapping_count;
 };

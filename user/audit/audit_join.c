@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The third step of the join: a row with a verdict for each group of samples and its annotations; then a row for each
+ * annotation that no such row has.
+ */
+#include "audit/audit_join.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "profile/interval.h"
+#include "audit/audit_calls.h"
+#include "audit/audit_copies.h"
+#include "audit/audit_filter.h"
+#include "audit/audit_gaps.h"
+#include "audit/audit_groups.h"
+#include "audit/audit_index.h"
+#include "audit/audit_match.h"
+#include "audit/audit_stale.h"
+#include "profile/frames.h"
+
+struct audit_storage {
+	struct arena memory;
+};
+
+struct join {
+	struct audit *audit;
+	struct audit_index *index;
+	struct audit_matcher *matcher;
+	struct audit_storage *storage;
+	struct groups groups;
+	size_t row_capacity;
+	struct hash_index by_row;
+	struct estimates *estimates;
+	uint8_t *claimed; /* by annotation: whether a row has it */
+};
+
+static bool row_equal(const void *rows, uint64_t item, const void *key)
+{
+	const struct audit_row *a = (const struct audit_row *)rows + item - 1, *b = key;
+
+	return a->verdict == b->verdict && a->runtime_call == b->runtime_call && a->callee == b->callee &&
+	       a->reason == b->reason && a->annotation_count == b->annotation_count &&
+	       memcmp(a->annotations, b->annotations, a->annotation_count * sizeof(*a->annotations)) == 0 &&
+	       chain_equal(&a->site, 1, &b->site, 1) && a->via == b->via &&
+	       chain_equal(a->owner, a->owner != NULL, b->owner, b->owner != NULL) &&
+	       chain_equal(a->inlined_at, a->inlined_count, b->inlined_at, b->inlined_count);
+}
+
+/* Whether the compiler generated the function to initialise package-level variables: "init", and "map.init.0" for large
+ * maps. init functions in the source are called init.0, init.1 and so on. */
+static bool is_initialiser(const char *function)
+{
+	const char *local = function ? frames_local_name(function) : "";
+
+	return strcmp(local, "init") == 0 || strncmp(local, "map.init.", 9) == 0;
+}
+
+static void set_verdict(struct join *join, const struct group *group, const struct audit_match *match,
+			struct audit_row *row)
+{
+	const struct call call = {call_family(group->call), group->type};
+
+	row->shared = match->count > 1;
+	if (group->uncovered) {
+		row->verdict = AUDIT_NOT_COVERED;
+		row->reason = group->reason;
+	} else if (!match->count) {
+		row->verdict = AUDIT_UNANNOTATED;
+		row->reason = is_initialiser(group->chain[group->length - 1].function)
+				      ? "a package-level variable is initialised, which the compiler does not mention"
+				      : call_unannotated_reason(&call, group->length > 1);
+	} else if (match->heap) {
+		row->verdict = AUDIT_ESCAPES;
+	} else {
+		const struct profile_frame *physical = &group->chain[group->length - 1];
+
+		row->verdict = AUDIT_CONTRADICTED;
+		row->reason = call_contradicted_reason(&call, match->list[0],
+						       audit_index_line(join->index, physical).count == 1);
+	}
+}
+
+/* Returns the text of a row that several annotations share: "p.A escapes to heap or p.B escapes to heap". */
+static const char *shared_words(struct join *join, const struct audit_match *match)
+{
+	enum { NAMED = 3 };
+	size_t distinct = 0, named = 0, size;
+	char *text = NULL;
+	const char *words;
+	FILE *stream = open_memstream(&text, &size);
+
+	if (!stream)
+		memory_out();
+	for (size_t i = 0; i < match->count; i++) {
+		bool repeated = !match->list[i]->text;
+
+		for (size_t j = 0; j < i && !repeated; j++)
+			repeated = match->list[j]->text && strcmp(match->list[i]->text, match->list[j]->text) == 0;
+		if (repeated || distinct++ >= NAMED)
+			continue;
+		fprintf(stream, "%s%s", named++ ? " or " : "", match->list[i]->text);
+	}
+	if (distinct > named)
+		fprintf(stream, " or %zu more", distinct - named);
+	if (fclose(stream))
+		memory_out();
+	words = named > 1 ? arena_string(&join->storage->memory, text, size) : NULL;
+	free(text);
+	return words;
+}
+
+/* A frame's file name in the compiler output or, if it is not there, in the profile. */
+static const char *file_name(const struct join *join, const struct profile_frame *frame)
+{
+	const char *file = audit_index_file(join->index, frame->file);
+
+	return file ? file : frame->file;
+}
+
+/* Returns the file names of the frames that the site is inlined into. */
+static const char *const *inlined_files(struct join *join, const struct group *group)
+{
+	const char **files = arena_allocate(&join->storage->memory, group->length * sizeof(*files));
+
+	for (uint32_t i = 1; i < group->length; i++)
+		files[i - 1] = file_name(join, &group->chain[i]);
+	return files;
+}
+
+/* Fills in the row of a group, except its numbers. */
+static void describe(struct join *join, const struct group *group, struct audit_row *row)
+{
+	struct audit_match match = {0};
+
+	*row = (struct audit_row){.runtime_call = group->call,
+				  .callee = group->callee,
+				  .type = group->type,
+				  .owner = group->owner,
+				  .via = group->via};
+	if (group->length) {
+		row->site = group->chain[0];
+		row->file = file_name(join, &row->site);
+		row->inlined_at = group->chain + 1;
+		row->inlined_count = group->length - 1;
+		if (row->inlined_count)
+			row->inlined_files = inlined_files(join, group);
+	}
+	if (!group->uncovered)
+		audit_match(join->matcher, group, &match);
+	set_verdict(join, group, &match, row);
+	row->linked_count = (uint32_t)match.linked;
+	row->annotation_count = (uint32_t)(match.count + match.linked);
+	if (row->annotation_count) {
+		const struct escape_annotation **list =
+			arena_allocate(&join->storage->memory, row->annotation_count * sizeof(*list));
+
+		memcpy(list, match.list, row->annotation_count * sizeof(*list));
+		row->annotations = list;
+	}
+	if (row->shared)
+		row->words = shared_words(join, &match);
+}
+
+/* Claims the row's annotations, so that they do not become `escapes-unseen`. */
+static void claim(struct join *join, const struct audit_row *row)
+{
+	for (uint32_t i = 0; i < row->annotation_count; i++)
+		join->claimed[row->annotations[i] - join->audit->output->annotations] = 1;
+}
+
+static void *grow(void *array, size_t *capacity, size_t count, size_t size)
+{
+	if (count < *capacity)
+		return array;
+	*capacity = *capacity ? 2 * *capacity : 256;
+	return memory_resize(array, *capacity, size);
+}
+
+static struct audit_row *row_append(struct join *join)
+{
+	struct audit *audit = join->audit;
+
+	audit->rows = grow(audit->rows, &join->row_capacity, audit->row_count, sizeof(*audit->rows));
+	return &audit->rows[audit->row_count++];
+}
+
+static uint64_t row_hash(const struct audit_row *row)
+{
+	uint64_t hash = hash_fold(chain_hash(&row->site, 1), (uintptr_t)row->runtime_call ^ (uintptr_t)row->callee);
+
+	hash = hash_fold(hash, chain_hash(row->inlined_at, row->inlined_count));
+	hash = hash_fold(hash, chain_hash(row->owner, row->owner != NULL) ^ (uintptr_t)row->via);
+	return hash_fold(hash, row->annotation_count ? (uintptr_t)row->annotations[0] : row->annotation_count);
+}
+
+static bool is_tiny_row(const struct audit_row *row)
+{
+	return row->site.function && strcmp(row->site.function, estimates_tiny_site) == 0;
+}
+
+/* Sets the bounds of a row's estimates. They are unknown in profiles of other tools, which do not contain the number of
+ * samples. A row with only costs had no sample, so it has no upper bound. */
+static void set_bounds(const struct join *join, const struct interval *interval, struct audit_row *row)
+{
+	const struct profile *profile = join->audit->profile;
+	struct interval_bounds bounds;
+
+	row->objects_low = row->objects_high = row->values[VALUE_OBJECTS];
+	row->bytes_low = row->bytes_high = row->values[VALUE_BYTES];
+	if (profile->rows_exact)
+		return;
+	if (!(profile->row_measured & 1U << VALUE_SAMPLES)) {
+		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
+	} else if (interval_events(interval) > 0 || interval->exact > 0) {
+		bounds = interval_bounds(interval, join->estimates);
+		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
+		row->objects_low = bounds.objects_low;
+		row->objects_high = bounds.objects_high;
+		row->bytes_low = bounds.bytes_low;
+		row->bytes_high = bounds.bytes_high;
+	} else {
+		row->objects_high = row->bytes_high = VALUE_UNMEASURED;
+	}
+}
+
+/* Adds the rows of measured groups. Groups that differ only by type and have the same annotations become one row. */
+static void add_rows(struct join *join)
+{
+	struct interval *intervals = NULL;
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < join->groups.count; i++) {
+		const struct group *group = &join->groups.list[i];
+		struct audit_row row;
+		uint32_t at;
+
+		describe(join, group, &row);
+		at = element_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, row_equal,
+				join->audit->rows, &row);
+		intervals = grow(intervals, &capacity, at, sizeof(*intervals));
+		if (at == join->audit->row_count) {
+			*row_append(join) = row;
+			intervals[at] = (struct interval){0};
+			claim(join, &row);
+		} else if (join->audit->rows[at].type != row.type) {
+			join->audit->rows[at].type = NULL;
+		}
+		for (int j = 0; j < VALUE_COUNT; j++)
+			join->audit->rows[at].values[j] =
+				add_saturated(join->audit->rows[at].values[j], group->values[j]);
+		interval_join(&intervals[at], &group->interval);
+	}
+	for (size_t i = 0; i < join->audit->row_count; i++)
+		set_bounds(join, &intervals[i], &join->audit->rows[i]);
+	for (size_t i = 0; i < join->audit->row_count; i++)
+		interval_clear(&intervals[i]);
+	free(intervals);
+}
+
+/* Adds rows for annotations that no measured row has. */
+static void add_unseen(struct join *join)
+{
+	struct audit_positions all = audit_index_all(join->index);
+
+	for (size_t i = 0; i < all.count; i++) {
+		const struct escape_annotation *annotation = &join->audit->output->annotations[all.first[i].annotation];
+		const struct escape_annotation **list;
+		struct audit_row *row;
+
+		if (join->claimed[all.first[i].annotation])
+			continue;
+		row = row_append(join);
+		list = arena_allocate(&join->storage->memory, sizeof(annotation));
+		*list = annotation;
+		*row = (struct audit_row){
+			.verdict = annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN,
+			.site = {annotation->function, annotation->file, annotation->line, annotation->column, 0},
+			.file = annotation->file,
+			.annotations = list,
+			.annotation_count = 1,
+		};
+		row->objects_high = row->bytes_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
+	}
+}
+
+static bool is_outside(const struct audit_row *row)
+{
+	return audit_verdict_allocates(row->verdict) && !row->owner;
+}
+
+static void finish_rows(struct join *join)
+{
+	struct audit *audit = join->audit;
+	uint32_t measured = audit->profile->row_measured;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		struct audit_row *row = &audit->rows[i];
+
+		struct audit_sum *sum = &audit->sums[is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict];
+
+		audit->verdicts[row->verdict]++;
+		sum->rows++;
+		for (int j = 0; j < VALUE_COUNT; j++) {
+			sum->values[j] = add_saturated(sum->values[j], row->values[j]);
+			audit->totals[j] = add_saturated(audit->totals[j], row->values[j]);
+			if (!(measured & 1U << j))
+				row->values[j] = VALUE_UNMEASURED;
+		}
+		if (!(measured & 1U << VALUE_OBJECTS))
+			row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
+	}
+	for (int j = 0; j < VALUE_COUNT; j++) {
+		if (!(measured & 1U << j))
+			audit->totals[j] = VALUE_UNMEASURED;
+		for (int i = 0; i <= AUDIT_OUTSIDE && !(measured & 1U << j); i++)
+			audit->sums[i].values[j] = VALUE_UNMEASURED;
+	}
+}
+
+/* Adds a warning and frees the sentence; NULL is ignored. */
+static void warn(struct audit *audit, char *sentence)
+{
+	if (sentence)
+		audit->warnings[audit->warning_count++] =
+			arena_string(&audit->storage->memory, sentence, strlen(sentence));
+	free(sentence);
+}
+
+static void add_warnings(struct join *join)
+{
+	enum { WARNINGS = 4 };
+	struct audit *audit = join->audit;
+
+	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
+	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
+		warn(audit,
+		     memory_text(
+			     "the profile does not measure objects by line: a line without refills may have allocated "
+			     "too"));
+	warn(audit, audit_incomplete(audit->output));
+	warn(audit, audit_uncovered(&join->groups, join->index, audit->profile));
+	warn(audit, audit_stale(audit));
+}
+
+/* The join went by the runtime's names of types; readers get those of the source. */
+static void name_types(struct audit *audit)
+{
+	for (size_t i = 0; i < audit->row_count; i++)
+		audit->rows[i].type = profile_shown_type(audit->profile, audit->rows[i].type);
+}
+
+struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
+			const struct audit_options *options)
+{
+	static const struct audit_filter everything;
+	struct audit *audit = memory_zeroed(1, sizeof(*audit));
+	struct join join = {.audit = audit};
+
+	*audit = (struct audit){.profile = profile, .output = output};
+	audit->storage = join.storage = memory_zeroed(1, sizeof(*audit->storage));
+	join.index = audit_index_new(profile, output, options);
+	join.matcher = audit_matcher_new(output, join.index);
+	join.claimed = memory_zeroed(output->annotation_count + 1, 1);
+	join.estimates = estimates_new(profile);
+	groups_collect(&join.groups, join.index, join.estimates);
+	add_rows(&join);
+	audit_copies_claim(output, join.claimed);
+	add_unseen(&join);
+	finish_rows(&join);
+	add_warnings(&join);
+	name_types(audit);
+	audit_filter(audit, &everything, VALUE_BYTES);
+	audit_matcher_free(join.matcher);
+	audit_index_free(join.index);
+	groups_free(&join.groups);
+	estimates_free(join.estimates);
+	free(join.claimed);
+	free(join.by_row.slots);
+	return audit;
+}
+
+void audit_free(struct audit *audit)
+{
+	if (!audit)
+		return;
+	arena_free(&audit->storage->memory);
+	free(audit->storage);
+	free(audit->rows);
+	free(audit);
+}
