@@ -59,6 +59,12 @@ bench: bench-instructions bench-malloc bench-malloc-go bench-go bench-programs b
 bench-audit: $(B)/escapement
 	$(Q)tests/bench/audit_scale.py $(B)
 
+bench-page: $(B)/escapement
+	$(Q)tests/bench/page_open.py $(B)
+
+.PHONY: bench-page
+bench: bench-page
+
 # Ten minutes of real programs on the preloaded allocator: results, and memory that stays flat.
 soak: $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers $(BENCH_PROGRAMS)

@@ -53,6 +53,9 @@ def go_toolchain(version):
     return pathlib.Path(done.stdout.strip()) / "bin" / "go"
 
 
+PAGE_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}  # what opens pages in a browser
+
+
 def npm_packages(group, packages):
     """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips if
     they

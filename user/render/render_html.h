@@ -12,11 +12,13 @@
  *   measures        [{key, name, bytes: whether it counts bytes}…]: what `values` lists, in this order
  *   totals          values of the recording
  *   rows            the work list: {id, verdict, file, line, function, via, call, type, words, reason, values, before,
- *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at, source}
+ *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at}
  *   verdicts        [{name, rows}…]
  *   frames          [[function, file, line]…]
- *   nodes           {up: by how much the parent's number is smaller, frame} by node (call_tree.h)
- *   leaves          {node, owner, allocating, values, before} by leaf, each a list; values by measure
+ *   tree            the calling tree (call_tree.h) in base64, compressed (zlib), as numbers of 7 bits a byte, the lowest
+ *                   first: nodes, leaves; by node but the root: by how much the parent's number is smaller, then frame; by
+ *                   leaf: node as a step from the last one (2n, or -2n-1 if negative), owner + 1, allocating + 1, then
+ *                   the values of each measure, and those of the older profile
  *   classes         [{name, values}…], of class_measures: those of sites and costs, then internal waste
  *   growth          {interval_ns, bytes: by how much heaps grew in each interval}; absent if not recorded
  *   sources         {file: [[line, text]…]}
@@ -52,6 +54,11 @@ void render_html(FILE *stream, const struct render_html_page *page);
 void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree);
 /* What the page calls the waste that report_row_span_tails() counts. */
 extern const char render_html_waste[];
+/* Private to render_html*.c: member `tree` of it. The caller frees the text. */
+char *render_html_tree(const struct render_html_page *page, const struct call_tree *tree);
+/* The next value after `value` (-1: the first) for which a page has a column: in the table of size classes, or of sites.
+ * VALUE_COUNT if there is none. */
+int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes);
 /* Whether a page has a column for that value. */
 bool render_html_measures(const struct render_html_page *page, enum profile_value value);
 

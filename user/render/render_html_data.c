@@ -83,9 +83,7 @@ static struct page_row row_at(const struct render_html_page *page, size_t at)
 	return page->audit ? audit_row(page->audit, at) : site_row(page->sites, at);
 }
 
-/* The next value after `value` (-1: the first) for which a page has a column: in the table of size classes, or of
- * sites. */
-static int next_measure(const struct render_html_page *page, int value, bool of_classes)
+int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes)
 {
 	do
 		value = profile_value_next(value, of_classes ? VALUE_SHOWN : VALUE_OF_SITES);
@@ -106,7 +104,7 @@ static void write_waste_measure(struct json_writer *writer)
 static void write_measures(struct json_writer *writer, const struct render_html_page *page, bool of_classes)
 {
 	json_write_array(writer, of_classes ? "class_measures" : "measures");
-	for (int i = -1; (i = next_measure(page, i, of_classes)) < VALUE_COUNT;) {
+	for (int i = -1; (i = render_html_next_measure(page, i, of_classes)) < VALUE_COUNT;) {
 		json_write_object(writer, NULL);
 		json_write_text(writer, "key", profile_values[i].key);
 		json_write_text(writer, "name", profile_values[i].plural);
@@ -122,7 +120,7 @@ static void write_values(struct json_writer *writer, const char *name, const str
 			 const int64_t *values)
 {
 	json_write_array(writer, name);
-	for (int i = -1; (i = next_measure(page, i, false)) < VALUE_COUNT;)
+	for (int i = -1; (i = render_html_next_measure(page, i, false)) < VALUE_COUNT;)
 		json_write_value(writer, NULL, values[i]);
 	json_write_array_end(writer);
 }
@@ -131,7 +129,7 @@ static void write_class_values(struct json_writer *writer, const struct render_h
 			       const struct report_row *row)
 {
 	json_write_array(writer, "values");
-	for (int i = -1; (i = next_measure(page, i, true)) < VALUE_COUNT;)
+	for (int i = -1; (i = render_html_next_measure(page, i, true)) < VALUE_COUNT;)
 		json_write_value(writer, NULL, row->values[i]);
 	json_write_value(writer, NULL, report_row_span_tails(page->classes, row));
 	json_write_array_end(writer);
@@ -325,7 +323,6 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 	write_bounds(writer, &row);
 	write_frame_number(writer, "owner",
 			   call_tree_find(tree, row.function ? row.function : "", row.measured_file, row.line));
-	json_write_text(writer, "source", row.file);
 	json_write_object_end(writer);
 }
 
@@ -354,7 +351,7 @@ static void write_verdicts(struct json_writer *writer, const struct audit *audit
 	json_write_array_end(writer);
 }
 
-static void write_tree(struct json_writer *writer, const struct call_tree *tree)
+static void write_frames(struct json_writer *writer, const struct call_tree *tree)
 {
 	json_write_array(writer, "frames");
 	for (size_t i = 0; i < tree->frame_count; i++) {
@@ -365,51 +362,6 @@ static void write_tree(struct json_writer *writer, const struct call_tree *tree)
 		json_write_array_end(writer);
 	}
 	json_write_array_end(writer);
-	json_write_object(writer, "nodes");
-	json_write_array(writer, "up");
-	for (size_t i = 0; i < tree->node_count; i++)
-		json_write_integer(writer, NULL, (int64_t)i - tree->nodes[i].parent);
-	json_write_array_end(writer);
-	json_write_array(writer, "frame");
-	for (size_t i = 0; i < tree->node_count; i++)
-		json_write_integer(writer, NULL,
-				   tree->nodes[i].frame == CALL_TREE_NONE ? -1 : (int64_t)tree->nodes[i].frame);
-	json_write_array_end(writer);
-	json_write_object_end(writer);
-}
-
-static void write_leaf_values(struct json_writer *writer, const char *name, const struct render_html_page *page,
-			      const struct call_tree *tree, int side)
-{
-	json_write_array(writer, name);
-	for (int value = -1; (value = next_measure(page, value, false)) < VALUE_COUNT;) {
-		json_write_array(writer, NULL);
-		for (size_t i = 0; i < tree->leaf_count; i++)
-			json_write_integer(writer, NULL, tree->leaves[i].values[side][value]);
-		json_write_array_end(writer);
-	}
-	json_write_array_end(writer);
-}
-
-static void write_leaves(struct json_writer *writer, const struct render_html_page *page, const struct call_tree *tree)
-{
-	json_write_object(writer, "leaves");
-	json_write_array(writer, "node");
-	for (size_t i = 0; i < tree->leaf_count; i++)
-		json_write_integer(writer, NULL, tree->leaves[i].node);
-	json_write_array_end(writer);
-	json_write_array(writer, "owner");
-	for (size_t i = 0; i < tree->leaf_count; i++)
-		write_frame_number(writer, NULL, tree->leaves[i].owner);
-	json_write_array_end(writer);
-	json_write_array(writer, "allocating");
-	for (size_t i = 0; i < tree->leaf_count; i++)
-		write_frame_number(writer, NULL, tree->leaves[i].allocating);
-	json_write_array_end(writer);
-	write_leaf_values(writer, "values", page, tree, CALL_TREE_NOW);
-	if (page->before)
-		write_leaf_values(writer, "before", page, tree, CALL_TREE_BEFORE);
-	json_write_object_end(writer);
 }
 
 static int by_span_class(const void *a, const void *b)
@@ -515,6 +467,7 @@ static void write_sources(struct json_writer *writer, const struct render_html_p
 void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
 {
 	struct json_writer *writer = memory_zeroed(1, sizeof(*writer));
+	char *packed;
 
 	json_writer_begin(writer, stream);
 	json_write_object(writer, NULL);
@@ -526,8 +479,10 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 	if (page->audit)
 		write_verdicts(writer, page->audit);
 	write_rows(writer, page, tree);
-	write_tree(writer, tree);
-	write_leaves(writer, page, tree);
+	write_frames(writer, tree);
+	packed = render_html_tree(page, tree);
+	json_write_text(writer, "tree", packed);
+	free(packed);
 	write_classes(writer, page);
 	write_growth(writer, page->profile);
 	write_sources(writer, page);

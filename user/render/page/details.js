@@ -55,7 +55,7 @@ function lineMargins(file) {
 	const margins = new Map();
 
 	for (const row of data.rows) {
-		if (row.source !== file || !row.values)
+		if (row.file !== file || !row.values)
 			continue;
 		const line = margins.get(row.line) ?? {values: data.measures.map(() => 0), words: new Set()};
 
@@ -68,13 +68,13 @@ function lineMargins(file) {
 }
 
 function sourceDetails(row) {
-	const source = data.sources[row.source];
+	const source = data.sources[row.file];
 	const language = /\.go$/.test(row.file ?? "") ? "go" : "c";
 
 	if (!source)
 		return make("p", {class: "soft"}, data.sources_left_out ? "Source was left out of this page (--no-source)."
 			: `The source of ${row.file ?? "this row"} was not found where the page was made.`);
-	const margins = lineMargins(row.source);
+	const margins = lineMargins(row.file);
 	const [objects, bytes] = ["objects", "bytes"].map(key => data.measures.findIndex(measure => measure.key === key));
 	const lines = source.filter(([number]) => Math.abs(number - row.line) <= 8).map(([number, text]) => {
 		const margin = margins.get(number), code = make("span", {class: "code"});
@@ -95,26 +95,32 @@ function sourceDetails(row) {
 
 // Whether a stack is one of the row's: its owner is the row's, and so is the function that allocated for it.
 function isBehind(leaf, row) {
-	if (leaf.owner !== (row.owner ?? null) && leaf.allocating !== row.owner)
+	const {owner, allocating} = callTree.leaves;
+
+	if (owner[leaf] !== (row.owner ?? -1) && allocating[leaf] !== row.owner)
 		return false;
-	return row.via ? leaf.allocating !== null && data.frames[leaf.allocating][0] === row.via : true;
+	return row.via ? allocating[leaf] >= 0 && data.frames[allocating[leaf]][0] === row.via : true;
 }
 
 function stacksBehind(row) {
-	const leaves = callTree.leaves.filter(leaf => isBehind(leaf, row));
-	const weigh = data.measures.findIndex(measure => measure.key === "bytes");
-	const by = weigh >= 0 ? weigh : 0;
+	if (!callTree)
+		return make("p", {class: "soft"}, "Its stacks are being read.");
+	const {node, values} = callTree.leaves, leaves = [];
+	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === "bytes"))];
 
+	for (let leaf = 0; leaf < node.length; leaf++)
+		if (isBehind(leaf, row))
+			leaves.push(leaf);
 	if (leaves.length === 0)
 		return null;
-	leaves.sort((a, b) => (b.values[by] ?? 0) - (a.values[by] ?? 0));
+	leaves.sort((a, b) => weigh[b] - weigh[a]);
 	return make("div", {}, make("h3", {}, `Stacks behind it: ${countText(leaves.length)}`),
 		...leaves.slice(0, stacksShown).map(leaf => make("details", {},
-			make("summary", {}, data.measures.map((measure, index) => leaf.values[index] > 0 &&
-				`${measureText(measure, leaf.values[index])}${measure.key === "bytes" ? "" : ` ${measure.name}`}`).filter(Boolean).join(", ")),
-			make("p", {}, make("a", {href: `#frame-${leaf.node}`}, "in the flame graph")),
-			make("ol", {class: "stack code"}, ...callTree.path(leaf.node).map(node =>
-				make("li", {}, frameText(callTree.frame[node])))))),
+			make("summary", {}, data.measures.map((measure, index) => values[index][leaf] > 0 &&
+				`${measureText(measure, values[index][leaf])}${measure.key === "bytes" ? "" : ` ${measure.name}`}`).filter(Boolean).join(", ")),
+			make("p", {}, make("a", {href: `#frame-${node[leaf]}`}, "in the flame graph")),
+			make("ol", {class: "stack code"}, ...callTree.path(node[leaf]).map(each =>
+				make("li", {}, frameText(callTree.frame[each])))))),
 		leaves.length > stacksShown ? make("p", {class: "soft"}, `${countText(leaves.length - stacksShown)} more are in the flame graph.`) : null);
 }
 

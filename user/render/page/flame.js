@@ -30,7 +30,7 @@ class Flame {
 			...data.measures.map((measure, index) => make("option", {value: String(index), selected: index === this.measure}, measure.name)));
 		const search = make("input", {type: "search", id: "flame-search", oninput: event => { this.term = event.target.value.toLowerCase(); this.draw(); }});
 		const invert = make("input", {type: "checkbox", id: "flame-invert", onchange: event => {
-			this.tree = event.target.checked ? callTree.inverted() : callTree;
+			this.tree = event.target.checked ? this.fromCallees ??= callTree.inverted() : callTree;
 			this.zoom(0);
 		}});
 		const differential = make("input", {type: "checkbox", checked: true, onchange: event => { this.differential = event.target.checked; this.draw(); }});
@@ -46,6 +46,11 @@ class Flame {
 		this.draw();
 	}
 
+	// By frame, whether the search finds it: a frame is in many nodes.
+	foundFrames() {
+		return data.frames.map((frame, index) => this.term !== "" && frameText(index).toLowerCase().includes(this.term));
+	}
+
 	// A piece of the tree as d3-flame-graph wants it: from a node down, as far as it can be seen.
 	visible(node, sums, before, least) {
 		const children = this.tree.children(node).filter(child => sums[child] >= least);
@@ -53,7 +58,7 @@ class Flame {
 
 		return {
 			id: node, name, value: sums[node], delta: before ? sums[node] - before[node] : 0,
-			found: this.term !== "" && node > 0 && frameText(this.tree.frame[node]).toLowerCase().includes(this.term),
+			found: node > 0 && this.foundIn[this.tree.frame[node]],
 			children: children.map(child => this.visible(child, sums, before, least)),
 		};
 	}
@@ -66,11 +71,12 @@ class Flame {
 		while (walk.length) {
 			const node = walk.pop();
 
-			if (node > 0 && frameText(this.tree.frame[node]).toLowerCase().includes(this.term)) {
+			if (node > 0 && this.foundIn[this.tree.frame[node]]) {
 				total += sums[node];
 				frames++;
 			} else {
-				walk.push(...this.tree.children(node));
+				for (let child = this.tree.firstChild[node]; child >= 0; child = this.tree.nextSibling[child])
+					walk.push(child);
 			}
 		}
 		return {total, frames};
@@ -81,6 +87,7 @@ class Flame {
 		const sums = this.tree.sum(this.measure);
 		const before = data.has_before && this.differential ? this.tree.sum(this.measure, "before") : null;
 		const width = Math.max(320, this.section.clientWidth);
+		this.foundIn = this.foundFrames();
 		const tree = this.visible(this.root, sums, before, sums[this.root] / flameDetail);
 		const chart = vendor.flamegraph().width(width).cellHeight(19).minFrameSize(1).transitionDuration(0).title("")
 			.tooltip(false).inverted(this.tree !== callTree)

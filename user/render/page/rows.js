@@ -1,5 +1,5 @@
 // The work list: a table that sorts, filters, and opens.
-const rowsAtATime = 200;
+const rowsAtATime = 100;
 
 class WorkList {
 	constructor(section) {

@@ -1,10 +1,10 @@
-// The calling tree: nodes in arrays, a parent before its children; node 0 is the root. Sums of a measure are made once
-// it is asked for.
+// The calling tree: nodes in arrays, a parent before its children; node 0 is the root. Leaves are columns. Sums of a
+// measure are made once it is asked for.
 class CallTree {
 	constructor(parent, frame, leaves) {
 		this.parent = parent;
 		this.frame = frame;
-		this.leaves = leaves; // {node, owner, allocating, values, before}
+		this.leaves = leaves; // {node, owner, allocating: frames or -1, values and before: a column a measure}
 		this.sums = new Map();
 		this.firstChild = new Int32Array(parent.length).fill(-1);
 		this.nextSibling = new Int32Array(parent.length).fill(-1);
@@ -14,37 +14,64 @@ class CallTree {
 		}
 	}
 
-	// The tree of the page: parents are told by how much smaller their numbers are, leaves by columns.
-	static read() {
-		const {node, owner, allocating, values, before} = data.leaves;
-		const leaves = node.map((each, index) => ({node: each, owner: owner[index], allocating: allocating[index],
-			values: values.map(column => column[index]), before: before?.map(column => column[index])}));
+	// The tree of the page, which render_html.h describes.
+	static async read(packed) {
+		const text = atob(packed), bytes = new Uint8Array(text.length);
 
-		return new CallTree(data.nodes.up.map((up, index) => index - up), data.nodes.frame, leaves);
+		for (let at = 0; at < bytes.length; at++)
+			bytes[at] = text.charCodeAt(at);
+		const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+		const numbers = new Numbers(new Uint8Array(await new Response(stream).arrayBuffer()));
+		const [nodes, count] = numbers.read(new Float64Array(2));
+		const up = numbers.read(new Int32Array(nodes - 1)), frames = numbers.read(new Int32Array(nodes - 1));
+		const steps = numbers.read(new Float64Array(count)), owner = numbers.read(new Float64Array(count));
+		const allocating = numbers.read(new Float64Array(count));
+		const measured = () => data.measures.map(() => numbers.read(new Float64Array(count)));
+		const parent = new Int32Array(nodes), frame = new Int32Array(nodes).fill(-1);
+		let at = 0;
+
+		for (let node = 1; node < nodes; node++)
+			parent[node] = node - up[node - 1];
+		frame.set(frames, 1);
+		return new CallTree(parent, frame, {
+			node: Int32Array.from(steps, step => at += step % 2 ? -(step + 1) / 2 : step / 2),
+			owner: owner.map(number => number - 1),
+			allocating: allocating.map(number => number - 1),
+			values: measured(),
+			before: data.has_before ? measured() : null,
+		});
 	}
 
-	// The same stacks from their leaves: what is called, then by whom.
+	// The same stacks from their leaves: what is called, then by whom. A node is found by its parent and its frame, in a
+	// table of node numbers.
 	inverted() {
-		const parent = [0], frame = [-1], children = [new Map()];
-		const leaves = this.leaves.map(leaf => {
+		let most = 1;
+		for (const leaf of this.leaves.node)
+			for (let node = leaf; node > 0; node = this.parent[node])
+				most++;
+		const bits = Math.ceil(Math.log2(2 * most)) + 1, mask = 2 ** bits - 1;
+		const table = new Int32Array(2 ** bits), parent = new Int32Array(most), frame = new Int32Array(most).fill(-1);
+		let count = 1;
+
+		const leaves = this.leaves.node.map(leaf => {
 			let at = 0;
 
-			for (let node = leaf.node; node > 0; node = this.parent[node]) {
-				let child = children[at].get(this.frame[node]);
+			for (let node = leaf; node > 0; node = this.parent[node]) {
+				let slot = (Math.imul(at, 0x9e3779b1) ^ Math.imul(this.frame[node] + 1, 0x85ebca6b)) >>> (32 - Math.min(bits, 32)) & mask;
 
-				if (child === undefined) {
-					child = parent.length;
-					parent.push(at);
-					frame.push(this.frame[node]);
-					children.push(new Map());
-					children[at].set(this.frame[node], child);
+				while (table[slot] && !(parent[table[slot]] === at && frame[table[slot]] === this.frame[node]))
+					slot = slot + 1 & mask;
+				if (!table[slot]) {
+					table[slot] = count;
+					parent[count] = at;
+					frame[count++] = this.frame[node];
 				}
-				at = child;
+				at = table[slot];
 			}
-			return {...leaf, node: at};
+			return at;
 		});
 
-		return new CallTree(parent, frame, leaves);
+		return new CallTree(parent.subarray(0, count), frame.subarray(0, count), {...this.leaves, node: leaves});
 	}
 
 	// Per node, the sum of a measure over all stacks through it; of the older profile with `side` "before".
@@ -52,10 +79,10 @@ class CallTree {
 		const key = `${side} ${measure}`;
 
 		if (!this.sums.has(key)) {
-			const sums = new Float64Array(this.parent.length);
+			const sums = new Float64Array(this.parent.length), values = this.leaves[side][measure];
 
-			for (const leaf of this.leaves)
-				sums[leaf.node] += leaf[side]?.[measure] ?? 0;
+			for (let leaf = 0; leaf < values.length; leaf++)
+				sums[this.leaves.node[leaf]] += values[leaf];
 			for (let node = sums.length - 1; node > 0; node--)
 				sums[this.parent[node]] += sums[node];
 			this.sums.set(key, sums);
@@ -84,4 +111,31 @@ class CallTree {
 	}
 }
 
-const callTree = CallTree.read();
+// Numbers of seven bits a byte, the lowest first, all bytes of one but the last marked.
+class Numbers {
+	constructor(bytes) {
+		this.bytes = bytes;
+		this.at = 0;
+	}
+
+	// Fills the array with the next numbers. Most have one or two bytes.
+	read(array) {
+		const bytes = this.bytes;
+		let at = this.at;
+
+		for (let index = 0; index < array.length; index++) {
+			let byte = bytes[at++], value = byte & 127;
+
+			for (let factor = 128; byte > 127; factor *= 128) {
+				byte = bytes[at++];
+				value += (byte & 127) * factor;
+			}
+			array[index] = value;
+		}
+		this.at = at;
+		return array;
+	}
+}
+
+// Read once the work list stands; null until then.
+let callTree = null;
