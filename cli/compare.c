@@ -119,6 +119,8 @@ static int check_usage(const struct compare_options *options, int operands, bool
 	if (given && options->escape)
 		return error_set(error, STATUS_USAGE,
 				 "--escape is for two recordings: for builds, the compiler is run anyway");
+	if (!given && options->recording.in_process)
+		return error_set(error, STATUS_USAGE, "--in-process is about running: OLD and NEW are recordings");
 	if (given && (!separator || !operands))
 		return error_set(error, STATUS_USAGE,
 				 "nothing to run: give -- PROGRAM, such as -- go test -bench . ./pkg");
@@ -189,6 +191,9 @@ static int run(int argc, char **argv)
 		 NULL},
 		{0, "normalize", "SITE|EXPR", OPTION_STRING, &options.normalize,
 		 "count per iteration, see gate --help, or per second: second", NULL},
+		{0, "in-process", NULL, OPTION_FLAG, &options.recording.in_process,
+		 "without BPF and privileges: go test with its memory profile, or a program on libgoalloc, which counts",
+		 NULL},
 		{0, "user", "NAME", OPTION_STRING, &options.recording.user, RECORDING_USER_HELP, NULL},
 		{0, NULL, NULL, 0, NULL, "how to judge", NULL},
 		{0, "fail-on", "VERDICT", OPTION_CHOICE, &options.fail_on, "exit with 1 for this verdict",

@@ -325,6 +325,45 @@ func main() {
     contains(compare(t, directory, "--go", "1.24", "--", "go", "run", ".", **words).stderr, "takes two toolchains")
 
 
+def test_a_site_that_the_compiler_calls_otherwise_is_one(t):
+    directory = files(t, main=POINT.replace("return &point{i, i}", "return &point{}"))
+    t.path("patched.txt").write_text(POINT)
+    t.path("o.json").write_text(json.dumps({"Replace": {str(directory / "main.go"): str(t.path("patched.txt"))}}))
+    words = ("--overlay", t.path("o.json"), "--runs", "1", "--", "go", "run", ".")
+    done = compare(t, directory, *words)
+    contains(done.stdout, "`&point{...}` escapes to the heap, as `&point{}` did: 100,000 -> 100,000 objects")
+    contains(done.stdout, "reworded: main.mk")
+    assert "no longer" not in done.stdout and " now escapes" not in done.stdout, done.stdout
+    document = json.loads(compare(t, directory, "--format", "json", *words).stdout)
+    same([(entry["change"], entry["was"]) for entry in document["words"]], [("reworded", "&point{} escapes to heap")])
+
+
+def test_go_test_is_compared_without_privileges(t):
+    directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
+    (directory / "codec.go").write_text(TWO)
+    words = ("--base", "main", "--in-process", "--runs", "1", "--", "go", "test", "-run", "^$", "-bench", ".", ".")
+    done = t.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", harness.ESCAPEMENT, "compare", "--fail-on", "worse",
+                 *words, status=1, cwd=directory, env=environment(t))
+    sums = re.search(r"^BenchmarkParse +1 -> 2 allocs/op", done.stdout, re.M)
+    assert sums, done.stdout
+    # the site, with the compiler's reason
+    assert re.search(r"^worse: example.com/m.Parse in BenchmarkParse(.*\n)+?  &Box\{...\} escapes to heap \(", done.stdout, re.M), \
+        done.stdout
+    contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it")
+    same(os.listdir(t.directory / "tmp"), [], "what is left")
+    contains(compare(t, directory, "--in-process", "a", "b", status=2).stderr, "--in-process is about running")
+
+
+def test_each_site_of_a_benchmark_that_changed_has_the_compilers_reason(t):
+    directory = repository(t, codec=CODEC, codec_test=CODEC_TEST)
+    (directory / "codec.go").write_text(TWO)
+    done = compare(t, directory, "--base", "main", "--runs", "1", "--format", "json", "--", "go", "test", "-run", "^$",
+                   "-bench", ".", ".")
+    document = json.loads(done.stdout)
+    changed = [row for row in document["rows"] if row["change"] not in ("same", "noisy") and row["benchmark"]]
+    same([(row["annotation"], row["reason"]) for row in changed], [("&Box{...} escapes to heap", "return")], done.stdout)
+
+
 def test_collections_are_those_that_the_runtime_counts(t):
     directory = files(t, main=POINT)
     t.path("patched.txt").write_text(VALUE)

@@ -93,6 +93,28 @@ def test_benchmarks_are_told_apart(t):
     same(failing, [("example.com/codec.Parse", "BenchmarkBoth")])
 
 
+def test_a_gate_on_many_benchmarks_that_passes_takes_less_than_20_lines(t):
+    go, options = module(t)
+    loop = TESTS[TESTS.index("func BenchmarkParse"):TESTS.index("func BenchmarkBoth")]
+    head = TESTS[:TESTS.index("func TestParse")].replace("var bytes []byte\n", "")
+    many = head + "".join(loop.replace("BenchmarkParse", f"BenchmarkParse{number}") for number in range(30))
+    t.path("codec_test.go").write_text(many)
+    command = ("--baseline", t.path("b.json"), "--runs", 1, "--", go, "test", "-run", "^$", "-bench", ".", ".")
+    t.escapement("gate", "--update", *command, **options)
+    done = t.escapement("gate", *command, **options)
+    contains(done.stdout, "30 benchmarks are unchanged\n")
+    assert len(done.stdout.splitlines()) < 20, done.stdout
+    # all of them better, and one line for each that is shown
+    t.path("codec_test.go").write_text(many.replace("box = Parse(i)", "box = nil"))
+    done = t.escapement("gate", *command, **options)
+    contains(done.stdout, "22 more benchmarks changed; --all shows them\n")
+    assert len(done.stdout.splitlines()) < 20, done.stdout
+    # a benchmark that got worse is never left out
+    t.path("codec_test.go").write_text(many.replace("box = Parse(i)", "box = Parse(i)\n\t\tbox = Parse(i)"))
+    done = t.escapement("gate", *command, status=1, **options)
+    same(done.stdout.count("1 -> 2 allocs/op"), 30)
+
+
 def test_a_failing_go_test_is_exit_3(t):
     go, options = module(t)
     t.path("codec_test.go").write_text(TESTS.replace("func TestParse(t *testing.T) {", "func TestParse(t *testing.T) {\n\tdefer t.Fatal()"))

@@ -197,15 +197,137 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     same({row["benchmark"] for row in failing}, {"contract main.(*server).build"})
 
 
-def test_a_contract_that_tests_nothing_is_exit_3(t):
-    program = build(t, POLLUTED)
-    for function, message in (("main.none", "no function 'main.none'"), ("main.small", "inlined everywhere")):
-        done = t.escapement("gate", "--runs", 1, "--under", function, "objects=0", "--", program, status=3)
+PROBED = """package main
+
+import "fmt"
+
+var sink []byte
+
+//go:noinline
+func handle(n int) { sink = make([]byte, n) }
+
+//go:noinline
+func never(n int) { sink = make([]byte, n) }
+
+func small(n int) []byte { return make([]byte, n) }
+
+//go:noinline
+func outer(n int) { sink = small(n) }
+
+//go:noinline
+func deep(n, size int) {
+	if n > 0 {
+		deep(n-1, size)
+		return
+	}
+	sink = make([]byte, size)
+}
+
+//go:noinline
+func dive() { deep(300, 64) }
+
+// the outermost frames of a deep stack are kept: far from these, too
+//go:noinline
+func descend(n int) {
+	if n > 0 {
+		descend(n - 1)
+		return
+	}
+	dive()
+}
+
+func main() {
+	for i := 0; i < 13; i++ {
+		handle(100)
+		outer(50)
+	}
+	for i := 0; i < DIVES; i++ {
+		descend(40)
+	}
+	if len(sink) > 1000 {
+		never(1)
+	}
+	fmt.Sprint()
+}
+"""
+
+
+def contract(t, program, function, *limits, status=0):
+    return t.escapement("gate", "--runs", 1, "--under", function, *limits, "--", program, status=status)
+
+
+def test_calls_are_counted_and_a_contract_that_tests_nothing_is_exit_3(t):
+    program = build(t, PROBED.replace("DIVES", "len(sink) - len(sink)"))
+    # the counts are what the source says
+    done = contract(t, program, "main.handle", "objects/call=1")
+    contains(done.stdout, "contract kept: main.handle: 13 objects, 1,456 bytes in 13 calls (allowed: objects/call=1)")
+    # without the directories of the import path, and in full
+    for function, message in (("main.none", "the program has no function 'main.none'"),
+                              ("main.never", "'main.never' was never called"),
+                              ("main.small", "'main.small' is inlined everywhere")):
+        done = contract(t, program, function, "objects=0", status=3)
+        contains(done.stderr, "nothing was tested: ")
         contains(done.stderr, message)
-    contains(done.stderr, "main.main")
-    for limits, message in (((), "under needs a function and a limit"), (("objects=x",), "invalid amount"), (("bytes/run=1",), "unknown limit")):
-        done = t.escapement("gate", "--runs", 1, "--under", "main.none", *limits, "--", program, status=2)
-        contains(done.stderr, message)
+        same(done.stdout, "", "standard output")
+    # the caller that it is inlined into can be used
+    contains(done.stderr, "use its caller main.outer")
+    contains(contract(t, program, "main.outer", "objects/call=1").stdout, "13 objects, 832 bytes in 13 calls")
+    for limits, message in (((), "under needs a function and a limit"), (("objects=x",), "invalid amount"),
+                            (("bytes/run=1",), "unknown limit")):
+        contains(contract(t, program, "main.none", *limits, status=2).stderr, message)
+
+
+def test_a_contract_above_which_stacks_are_cut_is_exit_4(t):
+    program = build(t, PROBED.replace("DIVES", "5"))
+    done = contract(t, program, "main.dive", "objects=0", status=4)
+    contains(done.stderr, "the stacks of 5 objects were cut or lost, so 'main.dive' may be above them")
+    # what is seen is judged all the same, whichever end of a deep stack it is at
+    contains(contract(t, program, "main.main", "objects=1", status=1).stdout, "contract broken: main.main")
+    contains(contract(t, program, "main.handle", "objects=12", status=1).stdout, "contract broken: main.handle: 13 objects")
+
+
+def test_allocs_per_run_counts_what_another_goroutine_does_and_a_contract_does_not(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+                   "GOPROXY": "off", "HOME": str(t.directory)}
+    t.path("go.mod").write_text("module example.com/m\n\ngo 1.19\n")
+    t.path("m_test.go").write_text("""package m
+
+import (
+	"testing"
+	"time"
+)
+
+var sink []byte
+
+//go:noinline
+func work() {
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+	}
+}
+
+func TestNone(t *testing.T) {
+	stop := make(chan bool)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sink = make([]byte, 64)
+			}
+		}
+	}()
+	t.Log(testing.AllocsPerRun(5, work))
+	close(stop)
+}
+""")
+    # the standard library's own way is misled
+    done = t.run(go, "test", "-v", ".", env=environment)
+    assert float(re.search(r"m_test.go:\d+: (\S+)", done.stdout)[1]) >= 1, done.stdout
+    done = t.escapement("gate", "--runs", 1, "--under", "m.work", "objects=0", "--", go, "test", ".", env=environment)
+    contains(done.stdout, "contract kept: m.work: 0 objects, 0 bytes in 6 calls")
 
 
 if __name__ == "__main__":

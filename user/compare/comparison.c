@@ -57,6 +57,40 @@ static void count_words(const struct comparison *comparison, struct comparison_w
 		words->before[value] = words->after[value] = VALUE_UNMEASURED;
 }
 
+static struct comparison_words *find_words(struct comparison *comparison, const struct gate_site *site, bool after)
+{
+	for (size_t i = 0; i < comparison->word_count; i++) {
+		struct comparison_words *words = &comparison->words[i];
+		const struct escape_change *change = words->change;
+
+		if (!words->was && (after ? change->old_count : change->new_count) == 0 &&
+		    speaks_of(after ? change->after : change->before, site))
+			return words;
+	}
+	return NULL;
+}
+
+/* "&point{} gone" and "&point{...} new" are one, where the gate found that the site is the same. */
+static void join_reworded(struct comparison *comparison)
+{
+	const struct gate *gate = comparison->gate;
+
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_row *row = &gate->rows[i];
+		struct comparison_words *gone, *new;
+
+		if (row->change != GATE_MOVED || !row->before || !row->after)
+			continue;
+		gone = find_words(comparison, row->before, false);
+		new = find_words(comparison, row->after, true);
+		if (!gone || !new)
+			continue;
+		new->was = gone->change->before;
+		memcpy(new->before, gone->before, sizeof(new->before));
+		*gone = comparison->words[--comparison->word_count];
+	}
+}
+
 static double weight(const struct comparison_words *words)
 {
 	double difference = words->after[VALUE_OBJECTS] - words->before[VALUE_OBJECTS];
@@ -93,6 +127,7 @@ static void compare_words(struct comparison *comparison)
 		comparison->words[i].change = &comparison->diff->changes[i];
 		count_words(comparison, &comparison->words[i]);
 	}
+	join_reworded(comparison);
 	qsort(comparison->words, comparison->word_count, sizeof(*comparison->words), by_weight);
 }
 

@@ -18,6 +18,9 @@
 /* One difference in the compiler's output, with the counts of the sites that it is about. */
 struct comparison_words {
 	const struct escape_change *change;
+	/* what the compiler called it before, if it only calls it otherwise now: then the site has moved (gate_moves.h),
+	 * and `change` is about the words after; NULL: it says something new, or no longer */
+	const struct escape_annotation *was;
 	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */
 };
 
@@ -30,8 +33,8 @@ struct comparison {
 	struct gate *gate;
 	struct escape_diff *diff; /* NULL if the compiler was not run for both sides */
 	struct escape_graph *graphs[2];
-	struct comparison_words
-		*words; /* diff->change_count of them; those that were counted come first, the most objects first */
+	struct comparison_words *
+		words; /* one for each of the diff's changes, or for two that are one; those that were counted come first, the most objects first */
 	size_t word_count;
 	enum comparison_verdict verdict;
 };

@@ -47,7 +47,10 @@ char *compare_words_text(const struct comparison_words *words, const char *quote
 	bool variable = shown->kind == ESCAPE_MOVED_TO_HEAP;
 	char *how = what_changed(change), *text, before[40], after[40];
 
-	if (change->kind == ESCAPE_CHANGED || (change->new_count && change->old_count))
+	if (words->was)
+		text = memory_format("%s%s%s %s to the heap, as %s%s%s did", quote, shown->subject, quote,
+				     variable ? "moves" : "escapes", quote, words->was->subject, quote);
+	else if (change->kind == ESCAPE_CHANGED || (change->new_count && change->old_count))
 		text = memory_format("%s%s%s %s to the heap %s", quote, shown->subject, quote,
 				     variable ? "moves" : "escapes", how);
 	else

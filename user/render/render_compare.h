@@ -27,7 +27,7 @@ void render_compare(FILE *stream, const struct comparison *comparison, enum comp
  * The document escapement.compare/1: {"schema", "verdict", "command", "sides": [SIDE, SIDE] (before and after: "name",
  * "runtime", "runs", "totals", "collections", "collections_per_second", "collections_cpu_percent"), "benchmarks": [{"name",
  * "before", "after"}…] (allocs and bytes an operation; null on a side that does not have it), "compiler": {"new", "gone",
- * "changed"} or null, "words": [{"change", "text", "file", "line", "column", "function", "before", "after"}…] (what the
+ * "changed"} or null, "words": [{"change", "text", "was", "file", "line", "column", "function", "before", "after"}…] (what the
  * compiler says otherwise, with objects and bytes of its sites, null if it has none), "sums" and "rows" as in
  * escapement.gate/2, "lost"}.
  */

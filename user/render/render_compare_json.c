@@ -88,8 +88,9 @@ static cJSON *words_object(const struct comparison_words *words)
 	const struct escape_annotation *shown = change->after ? change->after : change->before;
 	cJSON *object = json_object();
 
-	json_add_text(object, "change", change_names[change->kind]);
+	json_add_text(object, "change", words->was ? "reworded" : change_names[change->kind]);
 	json_add_text(object, "text", shown->text);
+	json_add_text(object, "was", words->was ? words->was->text : NULL);
 	json_add_text(object, "file", shown->file);
 	json_add_position(object, "line", shown->line);
 	json_add_position(object, "column", shown->column);

@@ -86,9 +86,11 @@ const char *gate_growth_text(char text[40], const struct gate *gate, const struc
 			     enum profile_value value);
 /* "9,812", "0.25" */
 const char *gate_grouped(char text[40], double number);
-/* One line for each benchmark, or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". The
+/* One line for each benchmark (of many, for those that changed), or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". The
  * caller frees it. */
 char *gate_sums(const struct gate *gate, const struct gate_style *style);
+/* How many lines these are. */
+int gate_sum_lines(const struct gate *gate, const struct gate_style *style);
 /* "simple/main.go:17:2", "main.go" or "". */
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* "moved to heap: c (return)": what the compiler said and why; "" if unknown. */

@@ -53,6 +53,33 @@ static const char *pair(char text[96], double before, double after, const char *
 	return text;
 }
 
+static bool is_unchanged(const struct sum *sum)
+{
+	return sum->before[0] == sum->after[0] && sum->before[1] == sum->after[1];
+}
+
+/* More than a few benchmarks: those that did not change are one line. Returns how many stay, first in `sums`. */
+static size_t fold(FILE *stream, struct sum *sums, size_t count, bool failed)
+{
+	enum { FEW = 8 };
+	size_t kept = 0, unchanged = 0, better;
+
+	if (count <= FEW)
+		return count;
+	for (size_t i = 0; i < count; i++) {
+		if (is_unchanged(&sums[i]))
+			unchanged++;
+		else
+			sums[kept++] = sums[i];
+	}
+	better = !failed && kept > FEW ? kept - FEW : 0;
+	if (unchanged)
+		fprintf(stream, "%zu benchmarks are unchanged\n", unchanged);
+	if (better)
+		fprintf(stream, "%zu more benchmarks changed; --all shows them\n", better);
+	return kept - better;
+}
+
 static void print_sums(FILE *stream, const struct sum *sums, size_t count)
 {
 	int widths[4] = {0};
@@ -110,8 +137,8 @@ char *gate_sums(const struct gate *gate, const struct gate_style *style)
 {
 	size_t room = gate->before->benchmark_count + gate->after->benchmark_count + 2, count, size;
 	struct sum *sums = memory_zeroed(room, sizeof(*sums));
-	char *text = NULL;
-	FILE *stream = open_memstream(&text, &size);
+	char *text = NULL, *rest = NULL;
+	FILE *stream = open_memstream(&text, &size), *folded;
 
 	if (!sums || !stream)
 		memory_out();
@@ -135,10 +162,29 @@ char *gate_sums(const struct gate *gate, const struct gate_style *style)
 			}
 		}
 	}
+	folded = open_memstream(&rest, &size);
+	if (!folded)
+		memory_out();
+	if (!style->all)
+		count = fold(folded, sums, count, gate->failed);
+	fclose(folded);
 	print_sums(stream, sums, count);
+	fputs(rest, stream);
+	free(rest);
 	fclose(stream);
 	free(sums);
 	return text;
+}
+
+int gate_sum_lines(const struct gate *gate, const struct gate_style *style)
+{
+	char *text = gate_sums(gate, style);
+	int lines = 0;
+
+	for (const char *at = text; *at; at++)
+		lines += *at == '\n';
+	free(text);
+	return lines;
 }
 
 static void print_limits(FILE *stream, const struct policy_contract *contract)
