@@ -152,7 +152,7 @@ void debug_init(void)
 
 	if (level && strcmp(level, "0") != 0 && *level) {
 		debug_level = true;
-		at_quick_exit(debug_finish);
+		(void)at_quick_exit(debug_finish); /* without it nothing is lost but the check at that kind of end */
 		sampler_word.force_slow = 1;
 	}
 }

@@ -238,7 +238,7 @@ char *overlay_of_patch(const struct workspace *workspace, const char *patch, str
 	char *here = realpath(".", NULL), *top = top_directory(workspace);
 	char *overlay = workspace_path(workspace, "overlay.json");
 	const struct attempt attempts[] = {{top, "-p1"}, {here, "-p1"}, {here, "-p0"}};
-	struct error first;
+	struct error first, later;
 	bool tried = false, applied = false;
 
 	if (!absolute)
@@ -246,8 +246,7 @@ char *overlay_of_patch(const struct workspace *workspace, const char *patch, str
 	for (int i = 0; text && here && i < 3 && !applied && !*workspace->stop; i++) {
 		if (!attempts[i].base)
 			continue;
-		applied = apply(workspace, &attempts[i], absolute, text, overlay,
-				tried ? &(struct error){0} : &first) == 0;
+		applied = apply(workspace, &attempts[i], absolute, text, overlay, tried ? &later : &first) == 0;
 		tried = true;
 	}
 	if (text && !applied) {
