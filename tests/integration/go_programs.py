@@ -40,33 +40,37 @@ def versions():
 def build_guided(version, name, functions):
     """Path of the program, built with a profile that inlines parts of the allocator."""
     profile = harness.BUILD / "go" / version / f"{name}.pgo"
-    profile.parent.mkdir(parents=True, exist_ok=True)
-    go_pgo.write(harness.go_toolchain(version).parent.parent, profile, functions)
+    with harness.alone(profile):
+        go_pgo.write(harness.go_toolchain(version).parent.parent, profile, functions)
     VARIANTS[f"guided-{name}"] = ([f"-pgo={profile}", "-ldflags=-s -w"], {}, ["strip"])
     return build(version, f"guided-{name}")
 
 
 def build(version, variant="plain", program="sites"):
     """Path of the program, built with that release in that way."""
-    flags, environment, finish = VARIANTS[variant]
-    source = harness.ROOT / "tests" / "workloads" / "go" / program
     target = harness.BUILD / "go" / version / f"{program}.{variant}"
+    with harness.alone(target):
+        _build(version, program, VARIANTS[variant], target)
+    return target
+
+
+def _build(version, program, how, target):
+    flags, environment, finish = how
+    source = harness.ROOT / "tests" / "workloads" / "go" / program
     newest = max(path.stat().st_mtime for path in source.iterdir())
     if target.exists() and target.stat().st_mtime >= newest:
-        return target
+        return
     go = harness.go_toolchain(version)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}")
     env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(harness.BUILD / "go" / "path"),
                GOCACHE=os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build")))
     env.update(environment)
     done = subprocess.run([go, "build", *flags, "-o", partial, "."], cwd=source, env=env, capture_output=True, text=True)
     if done.returncode != 0:
-        raise AssertionError(f"go {version} cannot build {program} ({variant}): {done.stderr[-2000:]}")
+        raise AssertionError(f"go {version} cannot build {target.name}: {done.stderr[-2000:]}")
     if finish:
         subprocess.run([*finish, partial], check=True, capture_output=True)
     partial.rename(target)
-    return target
 
 
 def loop_sample(output, seconds):

@@ -8,6 +8,7 @@ a test cannot run here.
 """
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -56,23 +57,32 @@ def go_toolchain(version):
 PAGE_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}  # what opens pages in a browser
 
 
+@contextlib.contextmanager
+def alone(path):
+    """Test files run side by side: what several of them make when it is missing is made by one, while others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(path.name + ".lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def npm_packages(group, packages):
     """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips if
-    they
-        are not available."""
+    they are not available."""
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / group
-    if not (cache / ".complete").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / "package.json").write_text(json.dumps({"private": True}))
-        names = [f"{name}@{version}" for name, version in packages.items()]
-        try:
-            done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
-                                  capture_output=True, text=True, timeout=300)
-        except (FileNotFoundError, subprocess.TimeoutExpired) as why:
-            raise Skip(f"npm cannot fetch packages: {why}")
-        if done.returncode != 0:
-            raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
-        (cache / ".complete").touch()
+    with alone(cache):
+        if not (cache / ".complete").exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            (cache / "package.json").write_text(json.dumps({"private": True}))
+            names = [f"{name}@{version}" for name, version in packages.items()]
+            try:
+                done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
+                                      capture_output=True, text=True, timeout=300)
+            except (FileNotFoundError, subprocess.TimeoutExpired) as why:
+                raise Skip(f"npm cannot fetch packages: {why}")
+            if done.returncode != 0:
+                raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
+            (cache / ".complete").touch()
     return cache
 
 
