@@ -186,17 +186,27 @@ struct event_cache {
 #define EVENT_ARENAS_MAX	   64
 #define EVENT_BITS_BYTES(elements) (((elements) + 63) / 64 * 8)
 
+/* Constants of Go's runtime that are the same in all releases, by their names there. */
+#define GO_PAGE_SIZE	      8192ULL /* of the heap */
+#define GO_MAX_SMALL_SIZE     32768   /* the largest size class */
+#define GO_MALLOC_HEADER_SIZE 8
+/* Sizes up to SMALL_SIZE_MAX - SMALL_SIZE_DIV have an entry each SMALL_SIZE_DIV bytes in size_to_class8, the others up to
+ * MAX_SMALL_SIZE each LARGE_SIZE_DIV bytes in size_to_class128. */
+#define GO_SMALL_SIZE_DIV 8
+#define GO_SMALL_SIZE_MAX 1024
+#define GO_LARGE_SIZE_DIV 128
+
 /*
  * Counters of allocations at rate 1 by (site or type, size), for as many as find a free slot. These allocations are
  * counted only here: not in the totals and, if no stacks are wanted, not in rows. That saves most of the cost of
  * counting a hit.
  */
-#define EVENT_SHAPES			    256
-#define EVENT_SHAPE_INDEX(site, type, size) ((((site) ^ (type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
+#define EVENT_COUNTERS			      256
+#define EVENT_COUNTER_INDEX(site, type, size) ((((site) ^ (type) ^ (size) << 32) * 0x9e3779b97f4a7c15ULL) >> 56)
 
-enum { EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED, EVENT_SHAPE_READY };
+enum { EVENT_COUNTER_FREE, EVENT_COUNTER_CLAIMED, EVENT_COUNTER_READY };
 
-struct event_shape {
+struct event_counter {
 	__u64 site, type;      /* as in struct event_key */
 	__u64 size;	       /* the value that size and span class follow from */
 	__u64 inside, outside; /* objects */
@@ -219,13 +229,13 @@ struct event_process {
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */
 	struct event_layout layout;
-	__u64 hits;	   /* hits of all probes, without those counted in `shapes` */
+	__u64 hits;	   /* hits of all probes, without those counted in `counters` */
 	__u64 frames;	   /* frames of all stacks taken */
 	__u64 lost_events; /* in no row, because a map was full or busy, or the span class was invalid */
 	__u64 lost_stacks; /* in a row, but without their stack */
 	struct event_window inside, outside;
 	struct event_pending pending[EVENT_PENDING];
-	struct event_shape shapes[EVENT_SHAPES];
+	struct event_counter counters[EVENT_COUNTERS];
 	__u64 calls[EVENT_CALLS]; /* calls of functions of the program while it is recorded */
 };
 
@@ -240,7 +250,7 @@ _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
 _Static_assert(sizeof(struct event_process) == 80 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
-						       56 * EVENT_SHAPES + 8 * EVENT_CALLS,
+						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS,
 	       "shared with user space");
 
 #endif

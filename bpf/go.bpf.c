@@ -15,17 +15,14 @@
 #define FLAG_CARRY 0x01
 #define FLAG_ZERO  0x40
 
-#define PAGE_BYTES	8192 /* bytes of a heap page */
-#define HEAP_GROW_PAGES 512  /* mheap.grow allocates in multiples of a page allocator chunk */
-#define HEADER_BYTES	8
-#define TINY_SPAN_CLASS 5
-#define TINY_MAX	16 /* smaller objects without pointers share blocks */
+/* As GO_… of events.h. */
+#define PALLOC_CHUNK_PAGES 512 /* mheap.grow allocates in multiples of it */
+#define TINY_SPAN_CLASS	   5
+#define MAX_TINY_SIZE	   16 /* smaller objects without pointers share blocks */
 
 /* The runtime's size_to_class8 and size_to_class128, filled in before the programs are loaded. */
-#define CLASS8_MAX     1016
-#define CLASS128_START 1024
-const volatile __u8 size_class_of_8[129] = {0};
-const volatile __u8 size_class_of_128[249] = {0};
+const volatile __u8 size_class_of_8[GO_SMALL_SIZE_MAX / GO_SMALL_SIZE_DIV + 1] = {0};
+const volatile __u8 size_class_of_128[(GO_MAX_SMALL_SIZE - GO_SMALL_SIZE_MAX) / GO_LARGE_SIZE_DIV + 1] = {0};
 const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
 
 /* Whether this hit counts: false if the branch of the stack check will be taken. */
@@ -45,21 +42,21 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
 {
 	__u32 noscan = !scan, index, class;
 
-	if (noscan && size < TINY_MAX) {
+	if (noscan && size < MAX_TINY_SIZE) {
 		*bytes = size;
 		return TINY_SPAN_CLASS;
 	}
 	if (size > layout->small_max) {
-		*bytes = (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL);
+		*bytes = (size + GO_PAGE_SIZE - 1) & ~(GO_PAGE_SIZE - 1);
 		return noscan;
 	}
 	if (scan && layout->header_from && size > layout->header_from)
-		size += HEADER_BYTES;
-	if (size <= CLASS8_MAX) {
-		index = (size + 7) / 8;
+		size += GO_MALLOC_HEADER_SIZE;
+	if (size <= GO_SMALL_SIZE_MAX - GO_SMALL_SIZE_DIV) {
+		index = (size + GO_SMALL_SIZE_DIV - 1) / GO_SMALL_SIZE_DIV;
 		class = index < sizeof(size_class_of_8) ? size_class_of_8[index] : 0;
 	} else {
-		index = (size - CLASS128_START + 127) / 128;
+		index = (size - GO_SMALL_SIZE_MAX + GO_LARGE_SIZE_DIV - 1) / GO_LARGE_SIZE_DIV;
 		class = index < sizeof(size_class_of_128) ? size_class_of_128[index] : 0;
 	}
 	*bytes = class < EVENT_SPAN_CLASSES / 2 ? size_class_sizes[class] : 0;
@@ -83,7 +80,7 @@ int go_malloc(struct pt_regs *ctx)
 	__u32 slot, flags, span_class;
 	struct event_process *process = process_uncounted(ctx, &slot, &flags);
 	struct event_class_totals *totals;
-	struct event_shape *shape;
+	struct event_counter *counter;
 	int fresh;
 
 	if (!process)
@@ -92,16 +89,16 @@ int go_malloc(struct pt_regs *ctx)
 		add(process->hits, 1);
 		return 0;
 	}
-	shape = shape_of(process, 0, type, size, &fresh);
-	if (shape) {
+	counter = counter_of(process, 0, type, size, &fresh);
+	if (counter) {
 		if (fresh) {
-			shape->span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type),
-							  &shape->bytes);
-			shape_publish(shape);
+			counter->span_class = span_class_of(&process->layout, size,
+							    has_pointers(&process->layout, type), &counter->bytes);
+			counter_publish(counter);
 		}
-		shape_count(shape, flags);
-		span_class = shape->span_class;
-		bytes = shape->bytes;
+		counter_add(counter, flags);
+		span_class = counter->span_class;
+		bytes = counter->bytes;
 	} else {
 		add(process->hits, 1);
 		span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type), &bytes);
@@ -111,7 +108,7 @@ int go_malloc(struct pt_regs *ctx)
 		add(totals->objects, 1);
 		add(totals->bytes, bytes);
 	}
-	if (flags & EVENT_FLAG_RECORDING && (stacks_wanted || !shape)) {
+	if (flags & EVENT_FLAG_RECORDING && (stacks_wanted || !counter)) {
 		struct event_sums amount = {.count = 1, .bytes = bytes};
 		struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .span_class = span_class};
 
@@ -277,7 +274,7 @@ int go_large(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, noscan)))
 		return 0;
 	add(totals->objects, 1);
-	add(totals->bytes, (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ULL));
+	add(totals->bytes, (size + GO_PAGE_SIZE - 1) & ~(GO_PAGE_SIZE - 1));
 	return 0;
 }
 
@@ -323,10 +320,10 @@ int go_cache_span(struct pt_regs *ctx)
 SEC("uprobe.multi")
 int go_heap_grow(struct pt_regs *ctx)
 {
-	__u64 pages = (ctx->rbx + HEAP_GROW_PAGES - 1) & ~(HEAP_GROW_PAGES - 1ULL);
+	__u64 pages = (ctx->rbx + PALLOC_CHUNK_PAGES - 1) & ~(PALLOC_CHUNK_PAGES - 1ULL);
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
-	struct event_sums amount = {.count = 1, .bytes = pages * PAGE_BYTES};
+	struct event_sums amount = {.count = 1, .bytes = pages * GO_PAGE_SIZE};
 	struct event_key key = {.slot = slot, .kind = EVENT_HEAP_GROW, .span_class = EVENT_NO_SPAN_CLASS};
 	struct event_window *window;
 
@@ -348,11 +345,11 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 	__u64 asked = read_word(frame + 16), type = read_word(frame + 24), bytes = 0;
 	__u32 span_class = span_class_of(layout, asked, has_pointers(layout, type), &bytes);
 
-	if (!asked || (span_class == TINY_SPAN_CLASS ? size != TINY_MAX : bytes != size))
+	if (!asked || (span_class == TINY_SPAN_CLASS ? size != MAX_TINY_SIZE : bytes != size))
 		return 0;
 	key->type = type;
 	key->span_class = span_class;
-	if (span_class == TINY_SPAN_CLASS && asked < TINY_MAX)
+	if (span_class == TINY_SPAN_CLASS && asked < MAX_TINY_SIZE)
 		key->site = 0;
 	return 1;
 }

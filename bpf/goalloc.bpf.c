@@ -179,19 +179,19 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 	struct event_process *process = process_uncounted(ctx, &slot, &flags);
 	int every = flags & EVENT_FLAG_TOTAL_OBJECTS, fresh;
 	struct event_class_totals *totals;
-	struct event_shape *shape = 0;
+	struct event_counter *counter = 0;
 
 	if (!process || !(totals = class_of(process, flags, span_class)))
 		return 0;
 	if (every)
-		shape = shape_of(process, site, 0, bytes << 8 | span_class, &fresh);
-	if (shape) {
+		counter = counter_of(process, site, 0, bytes << 8 | span_class, &fresh);
+	if (counter) {
 		if (fresh) {
-			shape->span_class = span_class;
-			shape->bytes = bytes;
-			shape_publish(shape);
+			counter->span_class = span_class;
+			counter->bytes = bytes;
+			counter_publish(counter);
 		}
-		shape_count(shape, flags);
+		counter_add(counter, flags);
 		if (!stacks_wanted)
 			return 0;
 	} else {

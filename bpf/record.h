@@ -158,35 +158,36 @@ static __always_inline struct event_class_totals *class_of(struct event_process 
 }
 
 /* Finds or claims the counter for (site, type, size). 0 if the hash slot is taken by another triple. If *fresh, the
- * caller sets span_class and bytes, then calls shape_publish(). */
-static __always_inline struct event_shape *shape_of(struct event_process *process, __u64 site, __u64 type, __u64 size,
-						    int *fresh)
+ * caller sets span_class and bytes, then calls counter_publish(). */
+static __always_inline struct event_counter *counter_of(struct event_process *process, __u64 site, __u64 type,
+							__u64 size, int *fresh)
 {
-	struct event_shape *shape = &process->shapes[EVENT_SHAPE_INDEX(site, type, size) % EVENT_SHAPES];
+	struct event_counter *counter = &process->counters[EVENT_COUNTER_INDEX(site, type, size) % EVENT_COUNTERS];
 
 	*fresh = 0;
-	if (shape->state == EVENT_SHAPE_READY)
-		return shape->site == site && shape->type == type && shape->size == size ? shape : 0;
-	if (__sync_val_compare_and_swap(&shape->state, EVENT_SHAPE_FREE, EVENT_SHAPE_CLAIMED) != EVENT_SHAPE_FREE)
+	if (counter->state == EVENT_COUNTER_READY)
+		return counter->site == site && counter->type == type && counter->size == size ? counter : 0;
+	if (__sync_val_compare_and_swap(&counter->state, EVENT_COUNTER_FREE, EVENT_COUNTER_CLAIMED) !=
+	    EVENT_COUNTER_FREE)
 		return 0; /* another CPU is filling it in */
-	shape->site = site;
-	shape->type = type;
-	shape->size = size;
+	counter->site = site;
+	counter->type = type;
+	counter->size = size;
 	*fresh = 1;
-	return shape;
+	return counter;
 }
 
-static __always_inline void shape_publish(struct event_shape *shape)
+static __always_inline void counter_publish(struct event_counter *counter)
 {
-	__sync_lock_test_and_set(&shape->state, EVENT_SHAPE_READY);
+	__sync_lock_test_and_set(&counter->state, EVENT_COUNTER_READY);
 }
 
-static __always_inline void shape_count(struct event_shape *shape, __u32 flags)
+static __always_inline void counter_add(struct event_counter *counter, __u32 flags)
 {
 	if (flags & EVENT_FLAG_RECORDING)
-		add(shape->inside, 1);
+		add(counter->inside, 1);
 	else
-		add(shape->outside, 1);
+		add(counter->outside, 1);
 }
 
 /* Returns 0 if no stack is wanted or no buffer is free. */

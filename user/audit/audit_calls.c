@@ -70,12 +70,12 @@ enum type_rule {
 };
 
 /* Forms of expressions: how they begin, what they contain and how they end; the first match wins. */
-static const struct shape {
+static const struct expression {
 	const char *prefix, *infix, *suffix;
 	unsigned lowered, possible;
 	enum type_rule object; /* condition on what newobject allocates */
 	enum type_rule slice;  /* condition on what makeslice allocates */
-} shapes[] = {
+} expressions[] = {
 	{"new(", NULL, ")", CALL_OBJECT, 0, NAMED, 0},
 	{"&", "{", "}", CALL_OBJECT, 0, NAMED, 0},
 	{"&", NULL, NULL, 0, 0, 0, 0}, /* Go 1.12 and older: the address of a variable, which has a line of its own */
@@ -114,19 +114,19 @@ static bool ends_with(const char *text, const char *end)
 	return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static const struct shape *shape_of(const char *subject)
+static const struct expression *expression_of(const char *subject)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(shapes) - 1; i++) {
-		const struct shape *shape = &shapes[i];
+	for (i = 0; i < COUNT(expressions) - 1; i++) {
+		const struct expression *expression = &expressions[i];
 
-		if (strncmp(subject, shape->prefix, strlen(shape->prefix)) == 0 &&
-		    (!shape->infix || strstr(subject, shape->infix)) &&
-		    (!shape->suffix || ends_with(subject, shape->suffix)))
+		if (strncmp(subject, expression->prefix, strlen(expression->prefix)) == 0 &&
+		    (!expression->infix || strstr(subject, expression->infix)) &&
+		    (!expression->suffix || ends_with(subject, expression->suffix)))
 			break;
 	}
-	return &shapes[i];
+	return &expressions[i];
 }
 
 /* Whether the subject is a variable. "append" is not: the compiler uses it for every append on a line. */
@@ -148,7 +148,7 @@ bool call_allocates(const struct escape_annotation *annotation)
 		return true;
 	case ESCAPE_ESCAPES:
 	case ESCAPE_DOES_NOT_ESCAPE:
-		return shape_of(annotation->subject)->lowered != 0;
+		return expression_of(annotation->subject)->lowered != 0;
 	default:
 		return false;
 	}
@@ -166,20 +166,20 @@ static bool is_bytes(const char *type)
 
 int call_fits(const struct call *call, const struct escape_annotation *annotation)
 {
-	const struct shape *shape;
+	const struct expression *expression;
 
 	if (!call_allocates(annotation))
 		return 0;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
 		return call->family == 0 ? 1 : call->family & CALL_OBJECT ? 2 : 0;
-	shape = shape_of(annotation->subject);
+	expression = expression_of(annotation->subject);
 	/* "p does not escape" is more often about a parameter than about a value boxed on the stack */
 	if (call->family == 0)
 		return annotation->kind == ESCAPE_ESCAPES || !is_name(annotation->subject);
-	if (call->family & CALL_OBJECT &&
-	    ((shape->object == BYTES && !is_bytes(call->type)) || (shape->object == WITHOUT_TYPE && call->type)))
+	if (call->family & CALL_OBJECT && ((expression->object == BYTES && !is_bytes(call->type)) ||
+					   (expression->object == WITHOUT_TYPE && call->type)))
 		return 0;
-	return call->family & shape->lowered ? 2 : call->family & shape->possible ? 1 : 0;
+	return call->family & expression->lowered ? 2 : call->family & expression->possible ? 1 : 0;
 }
 
 static const struct {
@@ -306,7 +306,7 @@ int call_same_subject(const char *a, const char *b)
 {
 	if (strcmp(a, b) == 0 || same_tokens(a, b))
 		return 2;
-	return shape_of(a) == shape_of(b) && !is_name(a) && !is_name(b);
+	return expression_of(a) == expression_of(b) && !is_name(a) && !is_name(b);
 }
 
 /* Go 1.18 to 1.20 number the shapes that stand for type arguments: go.shape.int_0. */
@@ -367,14 +367,14 @@ static bool is_ambiguous(const char *text, size_t length)
 
 /* Returns the end of the type that follows a form's prefix: at the first infix outside of brackets, or before the last
  * byte. */
-static const char *end_of_type(const char *start, const struct shape *shape)
+static const char *end_of_type(const char *start, const struct expression *expression)
 {
 	int depth = 0;
 
-	if (!shape->infix)
+	if (!expression->infix)
 		return start + strlen(start) - (*start != 0);
 	for (; *start; start++) {
-		if (depth == 0 && *start == *shape->infix)
+		if (depth == 0 && *start == *expression->infix)
 			return start;
 		depth += (*start == '[' || *start == '(' || *start == '{') -
 			 (*start == ']' || *start == ')' || *start == '}');
@@ -382,9 +382,10 @@ static const char *end_of_type(const char *start, const struct shape *shape)
 	return NULL;
 }
 
-static bool excluded_by_name(const struct shape *shape, const char *subject, const char *type, bool shapes_decide)
+static bool excluded_by_name(const struct expression *expression, const char *subject, const char *type,
+			     bool shapes_decide)
 {
-	const char *start = subject + strlen(shape->prefix), *end = end_of_type(start, shape);
+	const char *start = subject + strlen(expression->prefix), *end = end_of_type(start, expression);
 
 	if (!end || end <= start)
 		return false;
@@ -406,7 +407,7 @@ static const char *element_of(const char *array)
 
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation)
 {
-	const struct shape *shape = shape_of(annotation->subject);
+	const struct expression *expression = expression_of(annotation->subject);
 	const char *type = call->type, *element;
 	bool slice = call->family & CALL_SLICE;
 
@@ -415,8 +416,8 @@ bool call_excludes(const struct call *call, const struct escape_annotation *anno
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)
 		return call_is_closure(type);
 	if (!slice && call_is_closure(type))
-		return shape->object != CLOSURE;
-	switch (slice ? shape->slice : shape->object) {
+		return expression->object != CLOSURE;
+	switch (slice ? expression->slice : expression->object) {
 	case CLOSURE:
 		return !call_is_closure(type);
 	case ARRAY:
@@ -426,12 +427,12 @@ bool call_excludes(const struct call *call, const struct escape_annotation *anno
 	case WITHOUT_TYPE:
 		return true;
 	case NAMED:
-		return excluded_by_name(shape, annotation->subject, type, true);
+		return excluded_by_name(expression, annotation->subject, type, true);
 	case ELEMENT:
-		return excluded_by_name(shape, annotation->subject, type, false);
+		return excluded_by_name(expression, annotation->subject, type, false);
 	case ARRAY_OF:
 		element = element_of(type);
-		return !element || excluded_by_name(shape, annotation->subject, element, false);
+		return !element || excluded_by_name(expression, annotation->subject, element, false);
 	default:
 		return false;
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "collect/event_process.h"
 
-static uint64_t shape_objects(const volatile struct event_shape *shape, bool all)
+static uint64_t counter_objects(const volatile struct event_counter *counter, bool all)
 {
-	return shape->state == EVENT_SHAPE_READY ? shape->inside + (all ? shape->outside : 0) : 0;
+	return counter->state == EVENT_COUNTER_READY ? counter->inside + (all ? counter->outside : 0) : 0;
 }
 
 void event_process_totals(const volatile struct event_process *process, bool all,
@@ -18,12 +18,12 @@ void event_process_totals(const volatile struct event_process *process, bool all
 		totals[class].refills = inside->refills + (all ? outside->refills : 0);
 		totals[class].central_grows = inside->central_grows + (all ? outside->central_grows : 0);
 	}
-	for (int i = 0; i < EVENT_SHAPES; i++) {
-		const volatile struct event_shape *shape = &process->shapes[i];
-		uint64_t objects = shape_objects(shape, all);
+	for (int i = 0; i < EVENT_COUNTERS; i++) {
+		const volatile struct event_counter *counter = &process->counters[i];
+		uint64_t objects = counter_objects(counter, all);
 
-		totals[shape->span_class].objects += objects;
-		totals[shape->span_class].bytes += objects * shape->bytes;
+		totals[counter->span_class].objects += objects;
+		totals[counter->span_class].bytes += objects * counter->bytes;
 	}
 }
 
@@ -31,8 +31,8 @@ int64_t event_process_hits(const volatile struct event_process *process)
 {
 	uint64_t hits = process->hits;
 
-	for (int i = 0; i < EVENT_SHAPES; i++)
-		hits += shape_objects(&process->shapes[i], true);
+	for (int i = 0; i < EVENT_COUNTERS; i++)
+		hits += counter_objects(&process->counters[i], true);
 	return (int64_t)hits;
 }
 
@@ -57,15 +57,15 @@ void event_process_rows(const volatile struct event_process *process, uint32_t s
 	}
 	each_count(slot, EVENT_HEAP_GROW, EVENT_NO_SPAN_CLASS, inside->heap_grows, inside->heap_grow_bytes, each,
 		   context);
-	for (int i = 0; i < EVENT_SHAPES; i++) {
-		const volatile struct event_shape *shape = &process->shapes[i];
-		uint64_t objects = shape_objects(shape, false);
-		struct event_sums sums = {.count = objects, .bytes = objects * shape->bytes};
+	for (int i = 0; i < EVENT_COUNTERS; i++) {
+		const volatile struct event_counter *counter = &process->counters[i];
+		uint64_t objects = counter_objects(counter, false);
+		struct event_sums sums = {.count = objects, .bytes = objects * counter->bytes};
 		struct event_key key = {.slot = slot,
 					.kind = EVENT_ALLOC,
-					.site = shape->site,
-					.type = shape->type,
-					.span_class = shape->span_class};
+					.site = counter->site,
+					.type = counter->type,
+					.span_class = counter->span_class};
 
 		if (objects)
 			each(context, &key, &sums);

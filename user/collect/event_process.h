@@ -4,7 +4,7 @@
 
 /*
  * Evaluates the sums of a process. The BPF programs add to them, in mapped memory, while they are read. What is counted
- * in shapes is in no other sum, so every function here adds up several places.
+ * in `counters` is in no other sum, so every function here adds up several places.
  */
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@ void event_process_totals(const volatile struct event_process *process, bool all
 			  struct event_class_totals totals[EVENT_SPAN_CLASSES]);
 /* The number of hits of its probes since they were attached. */
 int64_t event_process_hits(const volatile struct event_process *process);
-/* Calls `each` for rows that are not in the maps: shapes and, without stacks, rows computed from the totals. */
+/* Calls `each` for rows that are not in the maps: those of `counters` and, without stacks, rows computed from the totals. */
 void event_process_rows(const volatile struct event_process *process, uint32_t slot, event_row_function *each,
 			void *context);
 

@@ -43,9 +43,9 @@ static void fill_size_classes(struct escapement_bpf *bpf)
 		int64_t size = size_class_bytes(class);
 
 		bpf->rodata->size_class_sizes[class] = (uint16_t)size;
-		for (size_t i = 0; i < eights && (int64_t)i * 8 <= size; i++)
+		for (size_t i = 0; i < eights && (int64_t)i * GO_SMALL_SIZE_DIV <= size; i++)
 			bpf->rodata->size_class_of_8[i] = (uint8_t) class;
-		for (size_t i = 0; i < large && 1024 + (int64_t)i * 128 <= size; i++)
+		for (size_t i = 0; i < large && GO_SMALL_SIZE_MAX + (int64_t)i * GO_LARGE_SIZE_DIV <= size; i++)
 			bpf->rodata->size_class_of_128[i] = (uint8_t) class;
 	}
 }

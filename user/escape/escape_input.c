@@ -23,7 +23,7 @@ enum {
  * such as a container's.
  */
 struct prefix {
-	char shape[PREFIX_MAX];
+	char pattern[PREFIX_MAX];
 	size_t length;
 	unsigned found; /* lines that have it; a header counts twice */
 };
@@ -89,8 +89,8 @@ static size_t skip_identifier(const char *text, size_t length)
 	return at;
 }
 
-/* Writes the shape of a prefix. False if it is too long. */
-static bool make_shape(struct prefix *prefix, const char *text, size_t length)
+/* Writes the pattern of a prefix. False if it is too long. */
+static bool make_pattern(struct prefix *prefix, const char *text, size_t length)
 {
 	*prefix = (struct prefix){.length = 0};
 	for (size_t i = 0; i < length;) {
@@ -100,13 +100,13 @@ static bool make_shape(struct prefix *prefix, const char *text, size_t length)
 		if (prefix->length == PREFIX_MAX)
 			return false;
 		if (identifier) {
-			prefix->shape[prefix->length++] = HEX;
+			prefix->pattern[prefix->length++] = HEX;
 			i += identifier;
 		} else if (isdigit((unsigned char)text[i])) {
-			prefix->shape[prefix->length++] = '0';
+			prefix->pattern[prefix->length++] = '0';
 			i += skip_number(text + i, length - i);
 		} else {
-			prefix->shape[prefix->length++] = text[i++];
+			prefix->pattern[prefix->length++] = text[i++];
 		}
 	}
 	return true;
@@ -122,11 +122,11 @@ static size_t match_prefix(const struct prefix *prefix, const char *line, size_t
 
 		if (at == length)
 			return 0;
-		if (prefix->shape[i] == HEX)
+		if (prefix->pattern[i] == HEX)
 			skipped = skip_identifier(line + at, length - at);
-		else if (prefix->shape[i] == '0')
+		else if (prefix->pattern[i] == '0')
 			skipped = isdigit((unsigned char)line[at]) ? skip_number(line + at, length - at) : 0;
-		else if (line[at] != prefix->shape[i])
+		else if (line[at] != prefix->pattern[i])
 			return 0;
 		if (!skipped)
 			return 0;
@@ -211,7 +211,7 @@ static void note_prefix(struct escape_input *input, const char *line, size_t len
 
 	if (prefix_of(input, line, length) == start)
 		prefix = &input->prefixes[input->latest];
-	else if (input->prefix_count == PREFIXES_MAX || !make_shape(prefix, line, start))
+	else if (input->prefix_count == PREFIXES_MAX || !make_pattern(prefix, line, start))
 		return;
 	else
 		input->latest = input->prefix_count++;

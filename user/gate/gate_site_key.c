@@ -25,7 +25,7 @@ static const struct audit_row *audit_row_of(const struct audit *audit, const str
 /* Writes "moved to heap: x" or "make([]int, n) escapes to heap": the same from -m and -m=2. */
 static void annotate(struct gate_site *site, const struct audit_row *row, char *text, size_t size)
 {
-	static const char *const shapes[ESCAPE_KIND_COUNT] = {
+	static const char *const formats[ESCAPE_KIND_COUNT] = {
 		[ESCAPE_MOVED_TO_HEAP] = "moved to heap: %s",
 		[ESCAPE_ESCAPES] = "%s escapes to heap",
 		[ESCAPE_DOES_NOT_ESCAPE] = "%s does not escape",
@@ -35,11 +35,11 @@ static void annotate(struct gate_site *site, const struct audit_row *row, char *
 	if (!row)
 		return;
 	annotation = row->annotations[0];
-	if (!shapes[annotation->kind])
+	if (!formats[annotation->kind])
 		return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, size, shapes[annotation->kind], annotation->subject);
+	snprintf(text, size, formats[annotation->kind], annotation->subject);
 #pragma GCC diagnostic pop
 	site->annotation = text;
 	/* the last step is the one that makes it leave the function */

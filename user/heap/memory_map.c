@@ -119,7 +119,7 @@ static bool ends_before(const void *items, size_t index, const void *key)
 {
 	const struct go_span *span = (const struct go_span *)items + index;
 
-	return span->start + span->pages * GO_PAGE <= *(const uint64_t *)key;
+	return span->start + span->pages * GO_PAGE_SIZE <= *(const uint64_t *)key;
 }
 
 /* The first span that ends behind the address. */
@@ -148,7 +148,8 @@ static void add_page(struct reader *reader, uint64_t address, size_t *at)
 	const struct go_span *span;
 	enum memory_line line = MEMORY_HEAP_IDLE;
 
-	while (*at < reader->span_count && reader->spans[*at].start + reader->spans[*at].pages * GO_PAGE <= address)
+	while (*at < reader->span_count &&
+	       reader->spans[*at].start + reader->spans[*at].pages * GO_PAGE_SIZE <= address)
 		(*at)++;
 	span = *at < reader->span_count ? &reader->spans[*at] : NULL;
 	if (span && span->start <= address)
@@ -223,11 +224,11 @@ static void add_classes(struct reader *reader)
 		if (span->state != GO_SPAN_IN_USE)
 			continue;
 		class->spans++;
-		class->span_bytes += (int64_t)(span->pages * GO_PAGE);
+		class->span_bytes += (int64_t)(span->pages * GO_PAGE_SIZE);
 		class->objects += span->allocated;
 		class->bytes += size * span->allocated;
 		class->free_bytes += room - size * span->allocated;
-		class->tail_bytes += (int64_t)(span->pages * GO_PAGE) - room;
+		class->tail_bytes += (int64_t)(span->pages * GO_PAGE_SIZE) - room;
 	}
 }
 
@@ -237,7 +238,7 @@ static void note_arenas(struct reader *reader)
 
 	for (size_t i = 0; i < reader->span_count; i++) {
 		const struct go_span *span = &reader->spans[i];
-		uint64_t bytes = span->state != GO_SPAN_DEAD && span->pages ? span->pages * GO_PAGE : 1;
+		uint64_t bytes = span->state != GO_SPAN_DEAD && span->pages ? span->pages * GO_PAGE_SIZE : 1;
 		uint64_t arena = span->start / GO_ARENA_BYTES;
 
 		for (; span->start && arena <= (span->start + bytes - 1) / GO_ARENA_BYTES; arena++) {

@@ -10,6 +10,7 @@ enum {
 	PROLOGUE_MAX = 16, /* the stack check is within this many instructions */
 	RAX = 0,
 	RSP = 4,
+	RDI = 7,
 	LOADS_MAX = 64,
 };
 
@@ -59,19 +60,24 @@ static bool is(const struct amd64_instruction *instruction, enum amd64_map map, 
 
 static bool is_branch_below_or_equal(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0x76) || is(instruction, AMD64_0F, 0x86);
+	return is(instruction, AMD64_ONE_BYTE, AMD64_JBE_JB) || is(instruction, AMD64_0F, AMD64_0F_JBE_JZ);
 }
 
 /* Whether an instruction may precede the branch of the stack check: lea or mov of the stack pointer into r12, sub, cmp,
  * and for very large frames a first branch for a stack pointer that wrapped around. */
 static bool may_precede_check(const struct amd64_instruction *instruction)
 {
+	static const uint8_t opcodes[] = {
+		AMD64_CMP_GV_EV,     AMD64_CMP_EV_GV,	  AMD64_LEA_GV_M,  AMD64_MOV_EV_GV, AMD64_MOV_GV_EV,
+		AMD64_GROUP_1_EV_IZ, AMD64_GROUP_1_EV_IB, AMD64_SUB_GV_EV, AMD64_JB_JB,	    AMD64_NOP};
+
 	if (instruction->map == AMD64_0F)
-		return instruction->opcode == 0x82 || instruction->opcode == 0x1f;
+		return instruction->opcode == AMD64_0F_JB_JZ || instruction->opcode == AMD64_0F_NOP_EV;
 	if (instruction->map != AMD64_ONE_BYTE)
 		return false;
-	return memchr("\x3b\x39\x8d\x89\x8b\x81\x83\x2b\x72\x90", instruction->opcode, 10) != NULL &&
-	       !(instruction->has_modrm && (instruction->opcode == 0x81 || instruction->opcode == 0x83) &&
+	return memchr(opcodes, instruction->opcode, sizeof(opcodes)) != NULL &&
+	       !(instruction->has_modrm &&
+		 (instruction->opcode == AMD64_GROUP_1_EV_IZ || instruction->opcode == AMD64_GROUP_1_EV_IB) &&
 		 amd64_base(instruction) == RSP);
 }
 
@@ -98,7 +104,7 @@ bool go_code_point(const struct go_binary *binary, const struct go_function *fun
 
 static bool is_call_of(const struct walk *walk, uint64_t function)
 {
-	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) && target_of(walk) == function;
+	return is(&walk->instruction, AMD64_ONE_BYTE, AMD64_CALL_JZ) && target_of(walk) == function;
 }
 
 bool go_code_is_specialised_malloc(const char *name)
@@ -131,7 +137,7 @@ static const char *called_by(const struct go_binary *binary, const struct walk *
 {
 	struct go_function called;
 
-	return is(&walk->instruction, AMD64_ONE_BYTE, 0xe8) &&
+	return is(&walk->instruction, AMD64_ONE_BYTE, AMD64_CALL_JZ) &&
 			       gopclntab_function_at(binary->symbols, target_of(walk), &called)
 		       ? called.name
 		       : "";
@@ -156,7 +162,7 @@ uint64_t go_code_heap_statistics(const struct go_binary *binary)
 		while (walk_next(&walk)) {
 			const struct amd64_instruction *instruction = &walk.instruction;
 
-			if (is(instruction, AMD64_ONE_BYTE, 0x8d) && instruction->rip_relative &&
+			if (is(instruction, AMD64_ONE_BYTE, AMD64_LEA_GV_M) && instruction->rip_relative &&
 			    amd64_reg(instruction) == RAX)
 				receiver = target_of(&walk);
 			if (receiver && is_call_of(&walk, acquire.entry))
@@ -168,14 +174,16 @@ uint64_t go_code_heap_statistics(const struct go_binary *binary)
 
 static bool is_load64(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0x8b) && (instruction->rex & 8) && amd64_is_memory(instruction);
+	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_GV_EV) && (instruction->rex & AMD64_REX_W) &&
+	       amd64_is_memory(instruction);
 }
 
 /* Whether the instruction stores the result of a call (rax) in a structure. */
 static bool is_store_of_result(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0x89) && (instruction->rex & 8) && amd64_is_memory(instruction) &&
-	       !instruction->rip_relative && amd64_reg(instruction) == RAX && amd64_base(instruction) != RSP;
+	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_EV_GV) && (instruction->rex & AMD64_REX_W) &&
+	       amd64_is_memory(instruction) && !instruction->rip_relative && amd64_reg(instruction) == RAX &&
+	       amd64_base(instruction) != RSP;
 }
 
 /* Collects the targets of the RIP-relative 64-bit loads in a function. */
@@ -267,8 +275,8 @@ uint64_t go_code_all_spans(const struct go_binary *binary)
 	while (walk_next(&walk)) {
 		const struct amd64_instruction *instruction = &walk.instruction;
 
-		if (is(instruction, AMD64_ONE_BYTE, 0x83) && instruction->rip_relative &&
-		    (instruction->modrm >> 3 & 7) == 0 && instruction->immediate == 2)
+		if (is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_1_EV_IB) && instruction->rip_relative &&
+		    amd64_extension(instruction) == AMD64_ADD && instruction->immediate == 2)
 			return (target_of(&walk) + 4 + 7) & ~UINT64_C(7);
 	}
 	return 0;
@@ -277,13 +285,14 @@ uint64_t go_code_all_spans(const struct go_binary *binary)
 /* A shift to the left of a register: an index becomes the distance of an element of 16 or 32 bytes. */
 static bool is_shift_left(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0xc1) && (instruction->modrm >> 3 & 7) == 4 &&
+	return is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_2_EV_IB) && amd64_extension(instruction) == AMD64_SHL &&
 	       (instruction->immediate == 4 || instruction->immediate == 5);
 }
 
 static bool is_load32(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0x8b) && !(instruction->rex & 8) && amd64_is_memory(instruction);
+	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_GV_EV) && !(instruction->rex & AMD64_REX_W) &&
+	       amd64_is_memory(instruction);
 }
 
 /*
@@ -313,7 +322,7 @@ bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profi
 			continue;
 		if (is_load32(instruction))
 			loaded_cycle = target_of(&walk);
-		else if (is(instruction, AMD64_ONE_BYTE, 0x8d) && target_of(&walk) == loaded_cycle)
+		else if (is(instruction, AMD64_ONE_BYTE, AMD64_LEA_GV_M) && target_of(&walk) == loaded_cycle)
 			profile->cycle = loaded_cycle;
 	}
 	return profile->cycle != 0;
@@ -321,13 +330,19 @@ bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profi
 
 static bool is_push_rbp(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_ONE_BYTE, 0x55) && !(instruction->rex & 1);
+	return is(instruction, AMD64_ONE_BYTE, AMD64_PUSH_RBP) && !(instruction->rex & AMD64_REX_B);
 }
 
-/* Its only call is that of a closure, whose address is in rdi. */
+/* call rdi: the address of a closure's code. */
+static bool is_call_of_closure(const struct amd64_instruction *instruction)
+{
+	return is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_5_EV) && !amd64_is_memory(instruction) &&
+	       amd64_extension(instruction) == AMD64_CALL && amd64_base(instruction) == RDI;
+}
+
+/* Its only call is that of a closure. */
 uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 {
-	const uint8_t call_rdi = 0xd7;
 	struct walk walk;
 
 	if (!walk_start_named(binary, "runtime.systemstack", &walk))
@@ -335,7 +350,7 @@ uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 	for (bool first = true; walk_next(&walk); first = false) {
 		if (first && is_push_rbp(&walk.instruction))
 			return 0;
-		if (is(&walk.instruction, AMD64_ONE_BYTE, 0xff) && walk.instruction.modrm == call_rdi)
+		if (is_call_of_closure(&walk.instruction))
 			return walk.address + walk.instruction.length;
 	}
 	return 0;
@@ -393,7 +408,8 @@ bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 
 static bool is_load16(const struct amd64_instruction *instruction)
 {
-	return is(instruction, AMD64_0F, 0xb7) && amd64_is_memory(instruction) && amd64_base(instruction) != RSP;
+	return is(instruction, AMD64_0F, AMD64_0F_MOVZX_GV_EW) && amd64_is_memory(instruction) &&
+	       amd64_base(instruction) != RSP;
 }
 
 /* Finds `p.mcache` in flushmcache: the only load through a register that was itself loaded through an index. */
@@ -436,12 +452,12 @@ void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *
 		if (layout->mcache_alloc && !layout->span_alloc_count && is_load16(instruction) && displacement > 64)
 			layout->span_alloc_count = displacement;
 		/* atomic.Xadd64(&stats.tinyAllocCount, …): the addresses of the other counters are computed before */
-		if (!layout->tiny_count && is(instruction, AMD64_0F, 0xc1) && amd64_is_memory(instruction) &&
-		    !instruction->rip_relative)
+		if (!layout->tiny_count && is(instruction, AMD64_0F, AMD64_0F_XADD_EV_GV) &&
+		    amd64_is_memory(instruction) && !instruction->rip_relative)
 			layout->tiny_count = displacement;
 		/* s.allocCountBeforeCache = 0 */
-		if (is(instruction, AMD64_ONE_BYTE, 0xc7) && instruction->operand_16 && instruction->immediate == 0 &&
-		    amd64_is_memory(instruction) && amd64_base(instruction) != RSP)
+		if (is(instruction, AMD64_ONE_BYTE, AMD64_MOV_EV_IZ) && instruction->operand_16 &&
+		    instruction->immediate == 0 && amd64_is_memory(instruction) && amd64_base(instruction) != RSP)
 			layout->span_alloc_count_before_cache = displacement;
 	}
 }

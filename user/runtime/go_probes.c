@@ -7,11 +7,6 @@
 #include "profile/frames.h"
 #include "runtime/go_code.h"
 
-enum {
-	SMALL_MAX = 32768, /* the largest size class */
-	HEADER = 8,
-};
-
 enum function {
 	MALLOCGC,
 	REFILL,
@@ -226,7 +221,7 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->span_alloc_bits = go->heap.span_alloc_bits;
 	layout->bits_arenas = go->tells_grows ? go->heap.bits_arenas : 0;
 	layout->header_from = header_from;
-	layout->small_max = header_from ? SMALL_MAX - HEADER : SMALL_MAX;
+	layout->small_max = header_from ? GO_MAX_SMALL_SIZE - GO_MALLOC_HEADER_SIZE : GO_MAX_SMALL_SIZE;
 	if (gopclntab_function_named(go->binary->symbols, "runtime.mallocgc", &function)) {
 		layout->malloc_start = go->bias + function.entry;
 		layout->malloc_end = go->bias + function.end;

@@ -48,9 +48,9 @@ static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, st
 	span->allocated = elements ? load_u16(raw + layout->span_alloc_count) : 0;
 	span->element_size = elements ? load_u64(raw + layout->span_element_size) : 0;
 	if (span->state == GO_SPAN_DEAD ||
-	    (span->state <= GO_SPAN_MANUAL && span->span_class < SPAN_CLASSES && span->start % GO_PAGE == 0 &&
-	     span->start < ADDRESS_MAX && span->pages <= ADDRESS_MAX / GO_PAGE && elements <= ELEMENTS_MAX &&
-	     span->allocated <= elements && span->element_size <= span->pages * GO_PAGE))
+	    (span->state <= GO_SPAN_MANUAL && span->span_class < SPAN_CLASSES && span->start % GO_PAGE_SIZE == 0 &&
+	     span->start < ADDRESS_MAX && span->pages <= ADDRESS_MAX / GO_PAGE_SIZE && elements <= ELEMENTS_MAX &&
+	     span->allocated <= elements && span->element_size <= span->pages * GO_PAGE_SIZE))
 		return 0;
 	return error_set(refusal, STATUS_CANNOT_MEASURE,
 			 "its Go runtime has a span at %#llx of %llu pages, state %u, class %u, %u of %llu objects of "

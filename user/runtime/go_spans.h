@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "bpf/events.h"
 #include "symbols/go_binary.h"
 #include "target/target.h"
 
-#define GO_PAGE	       UINT64_C(8192)
 #define GO_ARENA_BYTES (UINT64_C(64) << 20) /* and their alignment */
 
 enum go_span_state {

@@ -29,21 +29,25 @@ enum {
 	FUNCDATA_INLINE_TREE = 3,
 };
 
-/* The fields of _func that are the same in all versions. */
+/* The fields of runtime._func that are the same in all versions, by their names there. */
 enum {
-	FUNC_ENTRY = 0,
-	FUNC_NAME = 4,
+	FUNC_ENTRY_OFF = 0,
+	FUNC_NAME_OFF = 4,
 	FUNC_PCFILE = 20,
 	FUNC_PCLN = 24,
-	FUNC_PCDATA_COUNT = 28,
-	FUNC_UNIT = 32,
+	FUNC_NPCDATA = 28,
+	FUNC_CU_OFFSET = 32,
 };
 
-/* pcHeader */
+/* The fields of runtime.pcHeader, by their names there. */
 enum {
-	HEADER_FUNCTIONS = 8,
-	HEADER_TEXT = 24,
-	HEADER_NAMES = 32, /* followed by four more offsets: cutab, filetab, pctab, pclntab */
+	HEADER_PAD1 = 4,
+	HEADER_PAD2 = 5,
+	HEADER_MIN_LC = 6, /* the least size of an instruction */
+	HEADER_PTR_SIZE = 7,
+	HEADER_NFUNC = 8,
+	HEADER_TEXT_START = 24,
+	HEADER_FUNCNAME_OFFSET = 32, /* followed by cuOffset, filetabOffset, pctabOffset, pclnOffset */
 	HEADER_SIZE = 72,
 };
 
@@ -104,14 +108,15 @@ static bool header_plausible(const uint8_t *header, uint64_t rest)
 {
 	uint64_t offset = 0;
 
-	if (rest < HEADER_SIZE || header[4] != 0 || header[5] != 0 || header[6] != 1 || header[7] != 8)
+	if (rest < HEADER_SIZE || header[HEADER_PAD1] != 0 || header[HEADER_PAD2] != 0 || header[HEADER_MIN_LC] != 1 ||
+	    header[HEADER_PTR_SIZE] != 8)
 		return false;
 	if (load_u32(header) != GO118_PCLNTAB_MAGIC && load_u32(header) != GO120_PCLNTAB_MAGIC)
 		return false;
-	if (load_u64(header + HEADER_FUNCTIONS) == 0 || load_u64(header + HEADER_FUNCTIONS) > rest / 8)
+	if (load_u64(header + HEADER_NFUNC) == 0 || load_u64(header + HEADER_NFUNC) > rest / 8)
 		return false;
 	for (int i = 0; i < 5; i++) { /* the parts are in ascending order */
-		uint64_t next = load_u64(header + HEADER_NAMES + 8 * i);
+		uint64_t next = load_u64(header + HEADER_FUNCNAME_OFFSET + 8 * i);
 
 		if (next < offset || next > rest)
 			return false;
@@ -196,7 +201,7 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 
 	if (!bytes || !header_plausible(bytes, rest))
 		return false;
-	module = go_image_find_pair(image, header, header + load_u64(bytes + HEADER_NAMES));
+	module = go_image_find_pair(image, header, header + load_u64(bytes + HEADER_FUNCNAME_OFFSET));
 	return module && open_module(table, image, module, load_u32(bytes), version);
 }
 
@@ -298,7 +303,7 @@ bool gopclntab_function(const struct gopclntab *table, uint32_t index, struct go
 	function->index = index;
 	function->entry = entry_of(table, index);
 	function->end = entry_of(table, index + 1);
-	function->name = func ? string_at(table->names, load_u32(func + FUNC_NAME)) : NULL;
+	function->name = func ? string_at(table->names, load_u32(func + FUNC_NAME_OFF)) : NULL;
 	return function->name && function->entry < function->end;
 }
 
@@ -391,7 +396,7 @@ static uint32_t pcdata_offset(const struct gopclntab *table, const uint8_t *func
 	uint64_t start = (uint64_t)(func - table->functions.data) + table->version->pclntab.func_size;
 	const uint8_t *entry;
 
-	if (which >= load_u32(func + FUNC_PCDATA_COUNT))
+	if (which >= load_u32(func + FUNC_NPCDATA))
 		return 0;
 	entry = at(table->functions, start + 4ULL * which, 4);
 	return entry ? load_u32(entry) : 0;
@@ -410,7 +415,7 @@ static struct bytes inline_tree(const struct gopclntab *table, const uint8_t *fu
 
 	if (funcdata_count <= FUNCDATA_INLINE_TREE)
 		return none;
-	entry = at(table->functions, start + 4ULL * load_u32(func + FUNC_PCDATA_COUNT) + 4 * FUNCDATA_INLINE_TREE, 4);
+	entry = at(table->functions, start + 4ULL * load_u32(func + FUNC_NPCDATA) + 4 * FUNCDATA_INLINE_TREE, 4);
 	offset = entry ? load_u32(entry) : UINT32_MAX;
 	if (offset == UINT32_MAX || !at(table->gofunc, offset, 1))
 		return none;
@@ -491,7 +496,7 @@ static void set_position(const struct gopclntab *table, struct profile_frame *fr
 
 	if (file < 0 || line < 0)
 		return;
-	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_UNIT) + (uint32_t)file), 4);
+	offset = at(table->units, 4 * ((uint64_t)load_u32(func + FUNC_CU_OFFSET) + (uint32_t)file), 4);
 	if (!offset || load_u32(offset) == UINT32_MAX)
 		return;
 	frame->file = string_at(table->files, load_u32(offset));
@@ -528,7 +533,7 @@ static size_t decode(struct gopclntab *table, uint64_t address, struct profile_f
 		memset(frame, 0, sizeof(*frame));
 		set_position(table, frame, func, pc);
 		if (!record) {
-			set_name(table, frame, load_u32(func + FUNC_NAME));
+			set_name(table, frame, load_u32(func + FUNC_NAME_OFF));
 			frame->start_line = line_at(func, layout->func_start_line);
 			break;
 		}
