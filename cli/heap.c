@@ -25,7 +25,7 @@
 #include "text/terminal.h"
 
 /* The formats of a report, and the profile itself. */
-#define FORMAT_NAME(name, text, function) text,
+#define FORMAT_NAME(name, text, ...) text,
 static const char *const formats[] = {REPORT_FORMATS(FORMAT_NAME) "pprof", NULL};
 enum { AS_PPROF = sizeof(formats) / sizeof(formats[0]) - 2 };
 

@@ -8,7 +8,7 @@ enum { TEXT_ROWS = 30 };
 
 int reporting_settle(struct reporting *reporting, struct error *error)
 {
-	bool of_stacks = reporting->format == REPORT_FOLDED || reporting->format == REPORT_SPEEDSCOPE;
+	bool of_stacks = report_format_of_stacks[reporting->format];
 
 	if (of_stacks &&
 	    ((reporting->by != REPORTING_UNSET && reporting->by != BY_STACK) || reporting->selection.callers))

@@ -54,7 +54,7 @@ static void check_report(const struct profile *profile, enum report_by by, FILE 
 	if (by != BY_SIZE_CLASS && profile->row_measured & 1u << VALUE_REFILLS)
 		REQUIRE(rows == samples);
 	for (int format = 0; report_format_names[format]; format++) {
-		if ((format != REPORT_FOLDED && format != REPORT_SPEEDSCOPE) || by == BY_STACK)
+		if (!report_format_of_stacks[format] || by == BY_STACK)
 			render_report(nowhere, report, (enum report_format)format, &style);
 	}
 	report_free(report);

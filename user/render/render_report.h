@@ -15,18 +15,19 @@ struct report_style {
 	bool color;
 };
 
-/* The formats. A row: name in C, name of the option, the function that renders. */
-#define REPORT_FORMATS(ROW)                                \
-	ROW(REPORT_TEXT, "text", render_report_text)       \
-	ROW(REPORT_JSON, "json", render_report_json)       \
-	ROW(REPORT_CSV, "csv", render_report_csv)          \
-	ROW(REPORT_FOLDED, "folded", render_report_folded) \
-	ROW(REPORT_SPEEDSCOPE, "speedscope", render_report_speedscope)
+/* The formats. A row: name in C, name of the option, the function that renders, whether it requires a report BY_STACK. */
+#define REPORT_FORMATS(ROW)                                      \
+	ROW(REPORT_TEXT, "text", render_report_text, false)      \
+	ROW(REPORT_JSON, "json", render_report_json, false)      \
+	ROW(REPORT_CSV, "csv", render_report_csv, false)         \
+	ROW(REPORT_FOLDED, "folded", render_report_folded, true) \
+	ROW(REPORT_SPEEDSCOPE, "speedscope", render_report_speedscope, true)
 
 #define FORMAT_ENUM(name, ...) name,
 enum report_format { REPORT_FORMATS(FORMAT_ENUM) };
 #undef FORMAT_ENUM
 extern const char *const report_format_names[]; /* NULL-terminated */
+extern const bool report_format_of_stacks[];
 
 void render_report(FILE *stream, const struct report *report, enum report_format format,
 		   const struct report_style *style);
