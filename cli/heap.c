@@ -49,11 +49,11 @@ static const struct option_row rows[] = {
 	 "its executable, with --core (default: where the core file says it was)", NULL},
 	{0, "fresh", NULL, OPTION_FLAG, &chosen.fresh,
 	 "wait until what is allocated by now is counted: for two collections", NULL},
-	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait, "at most so long, with --fresh", NULL},
+	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait, "the longest time to wait, with --fresh", NULL},
 	{0, "memory", NULL, OPTION_FLAG, &chosen.memory, "what its resident memory is, and no sites", NULL},
 	{0, "interval", "TIME", OPTION_DURATION, &chosen.interval,
 	 "which sites grow: take a snapshot each TIME, such as 30s", NULL},
-	{0, "count", "N", OPTION_INTEGER, &chosen.count, "so many snapshots, with --interval", NULL},
+	{0, "count", "N", OPTION_INTEGER, &chosen.count, "number of snapshots, with --interval", NULL},
 	{0, "diff", "OLD", OPTION_STRINGS, &chosen.before,
 	 "which sites have grown since OLD, a snapshot that --format pprof wrote; may be repeated, oldest first", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.reporting.format,
@@ -155,7 +155,7 @@ static int show_memory(struct heap_process *process, struct error *error)
 	return output_commit(&output, error);
 }
 
-/* Behind the sites, its lines alone. */
+/* Prints the lines of the memory, behind the sites. */
 static void append_memory(void *context, FILE *stream)
 {
 	fputc('\n', stream);

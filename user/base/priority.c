@@ -21,7 +21,7 @@ bool priority_raise(void)
 	nice_before = getpriority(PRIO_PROCESS, 0);
 	if (errno)
 		return false;
-	/* somebody who has chosen a policy of real time or of idle time knows better */
+	/* a real-time or idle policy was somebody's choice: it stays */
 	raised = sched_getscheduler(0) == SCHED_OTHER && setpriority(PRIO_PROCESS, 0, RAISED) == 0;
 	return raised;
 }
@@ -47,7 +47,7 @@ static void set_policy(pid_t thread, int policy)
 	sched_setscheduler(thread, policy, policy == SCHED_RR ? &first : &none);
 }
 
-/* What the thread that ends another one's real time has to know. */
+/* The arguments of calm_down(). */
 static struct {
 	pid_t thread;
 	struct timespec delay;

@@ -16,8 +16,8 @@ char *overlay_check(const char *path, struct error *error);
 
 /*
  * Applies a patch (git diff, diff -u) to copies of the files that it changes, and writes the overlay that has them read
- * instead. Paths of the patch are below the repository's top directory or the working directory. The overlay's path, which
- * the caller frees; NULL with STATUS_USAGE if the patch does not apply.
+ * instead. Paths of the patch are below the repository's top directory or the working directory. Returns the overlay's
+ * path, which the caller frees; NULL with STATUS_USAGE if the patch does not apply.
  */
 char *overlay_of_patch(const struct workspace *workspace, const char *patch, struct error *error);
 

@@ -17,7 +17,7 @@ struct repository_view *repository_view_open(const struct workspace *workspace, 
 
 /*
  * Checks `revision` out in a worktree; NULL: the tree as it is, with what is not committed and not ignored. Returns the
- * directory in it that the working directory is in the user's tree, which the caller frees. `name` gets what to call it:
+ * directory in it that the working directory is in the user's tree, which the caller frees. `name` receives what to call it:
  * "main (3f2a1b9)", "the tree as it is, not committed". NULL with an error: STATUS_USAGE if there is no such revision.
  */
 char *repository_view_check_out(struct repository_view *view, const char *revision, char **name, struct error *error);

@@ -15,14 +15,14 @@
 enum { SIDE_VARIABLES_MAX = 8 };
 
 struct compare_side {
-	/* said before it is built; owned by the side */
+	/* set before the build; owned by the side */
 	char *name;				 /* for people: "main (3f2a1b9)", "go1.27.4", "with fix.diff" */
 	char *directory;			 /* NULL: the working directory */
 	char *overlay;				 /* for go build -overlay; NULL */
 	char *variables[SIDE_VARIABLES_MAX + 1]; /* changes of the environment, NULL-terminated */
 	int number;				 /* 0: before, 1: after */
 
-	/* known when it is built */
+	/* set by the build */
 	char **words;		      /* what is run, NULL-terminated */
 	char **made;		      /* those of the words that were made; NULL-terminated */
 	struct escape_output *escape; /* the compiler's output; NULL if it was not run */
@@ -40,13 +40,13 @@ struct start_place compare_side_place(const struct compare_side *side);
 
 /*
  * Builds what the words say: of `go test` all packages, of `go run` the program, whose binary is then run instead. The
- * compiler's words about it are kept. Other words need `script`, a command of the shell that builds, or NULL where there is
+ * compiler's words about it are kept. Other words need `script`, a command of the shell that builds, or NULL if there is
  * nothing to build. A build that fails is STATUS_CANNOT_MEASURE, and its output has been on standard error.
  */
 int compare_side_build(struct compare_side *side, const struct workspace *workspace, char *const *words,
 		       const char *script, struct error *error);
 
-/* Runs the program's own tests on the side: those of all its packages. Fails with STATUS_CANNOT_MEASURE as they do. */
+/* Runs the program's own tests on the side: those of all its packages. Fails with STATUS_CANNOT_MEASURE if they fail. */
 int compare_side_test(const struct compare_side *side, const struct workspace *workspace, char *const *words,
 		      struct error *error);
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 /*
- * The directory of the go command of a toolchain, which the caller frees. `name` is a path (of a go command or of a
+ * Returns the directory of a toolchain's go command, which the caller frees. `name` is a path (of a go command or of a
  * GOROOT), or a version, "1.26", "go1.26.3", which is looked for as goN in PATH, in `home`/sdk, where Debian's packages
  * are, and where packaging/go-toolchain unpacks. STATUS_USAGE with a list of these if there is none.
  */

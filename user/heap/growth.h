@@ -5,18 +5,18 @@
 /*
  * Which sites grow, out of several heap snapshots of one process: how much, how steadily, and what they hold.
  *
- * A site grows where chance does not explain what it gained. Two things fluctuate, and there is a rule for each:
+ * A site grows if chance does not explain what it gained. Two things fluctuate, and there is a rule for each:
  *
- *   sampling     the sampled objects that came and went between the first and the last snapshot are like the tosses of a
- *                coin where nothing grows: what was gained must be more than three standard deviations of that (four
- *                where nothing else can be asked for, as there are few snapshots)
- *   the program  a cache fills and empties. Its snapshots fall as often as they rise; those of a leak keep rising. Where
+ *   sampling     if nothing grows, the sampled objects that came and went between the first and the last snapshot are
+ *                like tosses of a coin: the gain must exceed three standard deviations of that (four if there are too
+ *                few snapshots for the other rule)
+ *   the program  a cache fills and empties. Its snapshots fall as often as they rise; those of a leak keep rising. If
  *                there are enough snapshots, Kendall's tau of their order must be one that fewer than one in a hundred
  *                random orders reach, all of the last third must hold more than all of the first third, and it must never
  *                have lost more than a third of what it gained
  *
- * Snapshots of the same collection hold the same: these count once. Before the first one nothing is known to be free: such
- * a snapshot does not count.
+ * Snapshots after the same collection have the same contents and count once. A snapshot from before the first collection
+ * does not count, because nothing is known to be free yet.
  */
 
 #include <stdbool.h>
@@ -35,16 +35,17 @@ struct growth_row {
 	int64_t objects, bytes;		    /* in use at the last snapshot */
 	int64_t grown_objects, grown_bytes; /* last minus first; may be negative */
 	double rises;			    /* share of the steps between snapshots with which it rose */
-	double tau;			    /* Kendall's: 1 where it only rises, -1 where it only falls */
+	double tau;			    /* Kendall's: 1 if it only rises, -1 if it only falls */
 	double deviations;		    /* what it gained, in standard deviations of chance */
 	bool grows;
 };
 
 struct growth {
 	enum report_by by;
-	size_t snapshots;	      /* that count */
-	size_t repeated, uncollected; /* that do not: of the same collection, from before the first one */
-	int64_t from_ns, to_ns;	      /* wall clock of the first and the last that count */
+	size_t snapshots; /* that count */
+	size_t repeated,
+		uncollected;	/* that do not count: after the same collection as another; before the first one */
+	int64_t from_ns, to_ns; /* wall clock of the first and the last that count */
 	int64_t first_collection, last_collection;
 	bool judges_order;	    /* there are enough snapshots to tell a leak from a cache */
 	int64_t bytes, grown_bytes; /* of all sites */
@@ -55,7 +56,7 @@ struct growth {
 
 enum { GROWTH_ORDER_FROM = 6 /* snapshots from which their order can be judged */ };
 
-/* BY_STACK and BY_CALLER cannot be. Never NULL. */
+/* `by`: any key but BY_STACK and BY_CALLER. Never NULL. */
 struct growth *growth_new(enum report_by by);
 void growth_free(struct growth *growth); /* NULL is allowed */
 

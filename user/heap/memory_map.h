@@ -3,12 +3,12 @@
 #define ESCAPEMENT_MEMORY_MAP_H
 
 /*
- * What a Go process's resident memory is, from the kernel's mappings down: /proc/PID/smaps says how much of each mapping is
- * resident, /proc/PID/pagemap which of its pages, and the runtime's spans what is on these. The lines add up to the sum of
- * Rss in smaps; what nobody accounts for is a line too.
+ * Divides a Go process's resident memory into lines: /proc/PID/smaps says how much of each mapping is resident,
+ * /proc/PID/pagemap which of its pages, and the runtime's spans what is on these pages. The lines add up to the sum of Rss
+ * in smaps; what none of the three explains has a line of its own.
  *
- * The process is not stopped: while it allocates, the three sources are of instants that differ by milliseconds, and what
- * changed meanwhile is in the last line.
+ * The process is not stopped: while it allocates, the three sources are read milliseconds apart, and what changed in
+ * between is in the last line.
  */
 
 #include <stdbool.h>
@@ -51,13 +51,13 @@ struct memory_class {
 
 struct memory_map {
 	int64_t rss[MEMORY_LINE_COUNT];	 /* resident bytes; their sum is that of smaps */
-	int64_t says[MEMORY_LINE_COUNT]; /* bytes as the runtime counts them; VALUE_UNMEASURED where it does not */
+	int64_t says[MEMORY_LINE_COUNT]; /* bytes as the runtime counts them; VALUE_UNMEASURED if it does not */
 	int64_t total;			 /* the sum of Rss in smaps */
 	int64_t swapped;		 /* the sum of Swap there: not in any line */
 	struct memory_class classes[SIZE_CLASSES];
 };
 
-/* -1 where it cannot be read. */
+/* Returns -1 if it cannot be read. */
 int memory_map_read(const struct heap_process *process, struct memory_map *map, struct error *error);
 
 #endif

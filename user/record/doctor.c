@@ -78,7 +78,7 @@ static void check_process(struct examination *examination, struct doctor_finding
 		set_error(finding, &error);
 }
 
-/* PID 1 stands for those of others: whoever may look at it may look at all. */
+/* PID 1 stands for the processes of other users: who may inspect it may inspect them all. */
 static void check_others(struct examination *examination, struct doctor_finding *finding)
 {
 	struct error error;

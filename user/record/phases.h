@@ -12,14 +12,14 @@
 #include "record/observed_state.h"
 
 /*
- * From here on the next phase records instead of the ended one. The latter's counters at its end are where the totals of
- * the former begin.
+ * Ends the recording of a phase, whose counters at its end have been read (observed_read_end()), and begins that of the
+ * next one, whose totals begin at these counters.
  */
 void phases_hand_over(struct observed *ended, struct observed *next);
 
 /*
- * What the ended phase counted after its last reading of the counters is in its totals: takes it out of those of the next.
- * To be called when the ended phase is detached.
+ * Subtracts from the next phase's totals what the ended phase counted after its last reading of the counters: its own
+ * totals have it. Call it when the ended phase is detached.
  */
 void phases_settle(struct observed *ended);
 

@@ -163,13 +163,13 @@ static struct past *past_of(struct top_model *model, const struct profile_key *k
 	return past;
 }
 
-/* The view that changes are counted from. */
+/* Returns the view that changes are relative to. */
 static uint64_t window_start(const struct top_model *model)
 {
 	return model->views > TOP_WINDOW ? model->views - TOP_WINDOW : 0;
 }
 
-/* Estimates may fall, because they are held against exact counters at each view: what fell, nothing came of. */
+/* Estimates are calibrated by exact counters at each view, so they may fall: then nothing was added. */
 static int64_t increase(int64_t now, int64_t then)
 {
 	if (now == VALUE_UNMEASURED || then == VALUE_UNMEASURED)
@@ -197,7 +197,7 @@ static void take_samples(struct top_model *model, const struct profile *from)
 	}
 }
 
-/* Of all processes; unmeasured where no process measures it. */
+/* The sum over all processes; unmeasured if no process measures it. */
 static void sum_classes(const struct profile *from, int64_t sums[SPAN_CLASSES][VALUE_COUNT])
 {
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
@@ -254,7 +254,8 @@ static void note_verdict(struct top_model *model, const struct verdict_key *key,
 		verdict->row = row;
 }
 
-/* Sites come and go, and verdicts stay: an audit is due when there are new samples, and costs a small share of the time. */
+/* The verdict of a site does not change, so an audit is due only if there are new samples. It may take a small share of
+ * the time. */
 static void judge(struct top_model *model)
 {
 	int64_t began = monotonic_ns();
@@ -369,7 +370,7 @@ double top_model_rate(const struct top_model *model, int value, size_t age, size
 
 /* --- rows --- */
 
-/* Seconds that the changes are of; 0 before the second view. */
+/* Returns the seconds that the changes cover; 0 before the second view. */
 static double window_seconds(const struct top_model *model)
 {
 	const struct top_sums *to = top_model_sums(model, 0);
@@ -426,7 +427,7 @@ static int compare_rows(const void *a, const void *b, void *context)
 	return report_row_compare(&left->row, &right->row, question->sort);
 }
 
-/* A group of the report of changes, by what makes it one. */
+/* A group of the report of changes, by its key. */
 struct change {
 	UT_hash_handle hh;
 	const struct report_row *row;

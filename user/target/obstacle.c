@@ -123,7 +123,7 @@ int obstacle_set(struct error *error, enum obstacle obstacle, const char *detail
 	return -1;
 }
 
-/* First line of a file below /proc or /sys; "" where there is none. */
+/* Returns the first line of a file below /proc or /sys; "" if there is none. */
 static void read_line(const char *path, char *line, size_t size)
 {
 	FILE *file = fopen(path, "re");
@@ -143,7 +143,7 @@ static bool is_locked_down(void)
 	return strstr(line, "[confidentiality]") != NULL;
 }
 
-/* Another user namespace than the first one, which has this number in every kernel (PROC_USER_INIT_INO). */
+/* Whether this is not the initial user namespace, which has this number in every kernel (PROC_USER_INIT_INO). */
 static bool in_user_namespace(void)
 {
 	char link[64];
@@ -171,7 +171,7 @@ static bool take_status(void *context, const char *line)
 	return true;
 }
 
-/* Names those of the wanted capabilities that we lack; "" if none. */
+/* Names the wanted capabilities that we lack; "" if there are none. */
 static void name_missing(uint64_t effective, unsigned wanted, char *names, size_t size)
 {
 	bool admin = effective >> CAP_SYS_ADMIN & 1;
@@ -192,7 +192,7 @@ static bool has_bpf(void)
 	return access("/proc/sys/kernel/unprivileged_bpf_disabled", F_OK) == 0;
 }
 
-/* `detail`: room for what the cause's words end in. OBSTACLE_NONE: the errno says it all. */
+/* Returns the cause, OBSTACLE_NONE if the errno says everything. `detail` receives what the cause's words end with. */
 static enum obstacle diagnose(enum obstacle_call call, int code, char *detail, size_t size)
 {
 	const struct call_row *row = &call_rows[call];

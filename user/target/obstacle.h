@@ -5,7 +5,7 @@
 /*
  * What keeps a process from being measured: the one table of causes, each with its words, its exit status and what to do.
  * Commands and doctor both speak from it. Where the kernel only says "not permitted", obstacle_refused() finds out which
- * of several things it was. From any thread.
+ * of several things it was. Thread-safe.
  */
 
 #include "base/error.h"
