@@ -60,6 +60,8 @@ enum event_kind {
 #define EVENT_CALLS	       16
 #define EVENT_FLAG_CALL(index) ((__u32)(index) << 8)
 #define EVENT_CALL_OF(flags)   ((flags) >> 8 & (EVENT_CALLS - 1))
+/* every allocation is an event, but only in bursts (`burst` of the process); the totals are the runtime's own */
+#define EVENT_FLAG_BURST 16
 /* Cookie bits of libgoalloc's sampler: its rate is 2 to the power of this; 0: it is not thinned. */
 #define EVENT_FLAG_SHIFT(shift) ((__u32)(shift) << 16)
 #define EVENT_SHIFT_OF(flags)	((flags) >> 16 & 63)
@@ -76,7 +78,7 @@ struct event_hash {
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
 	/* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object, 0 for a block of tiny
-	 * objects */
+	 * objects; or the number of the burst that the event was in */
 	__u64 site;
 	__u64 type; /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
@@ -225,6 +227,7 @@ struct event_process {
 	 * PID namespace; events of others are ignored. 0: no filter. Written by user space. */
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
+	__u64 burst;	   /* number of the burst that goes on, plus 1; 0: none does. Written by user space */
 	__u64 deadline_ns; /* CLOCK_MONOTONIC, written by user space: from then on nothing is recorded. 0: none */
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */
@@ -249,7 +252,7 @@ struct event_forks {
 _Static_assert(sizeof(struct event_key) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_sums) == 40, "shared with user space");
 _Static_assert(sizeof(struct event_stack) == 8 + 8 * EVENT_STACK_MAX, "shared with user space");
-_Static_assert(sizeof(struct event_process) == 80 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
+_Static_assert(sizeof(struct event_process) == 88 + 104 + 2 * (16 + 32 * EVENT_SPAN_CLASSES) + 24 * EVENT_PENDING +
 						       56 * EVENT_COUNTERS + 8 * EVENT_CALLS,
 	       "shared with user space");
 

@@ -72,6 +72,25 @@ static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct ev
 	return caller > process->layout.malloc_start && caller <= process->layout.malloc_end;
 }
 
+/* An allocation in a burst: it has a row, and nothing else. */
+static __always_inline void count_in_burst(struct pt_regs *ctx, struct event_process *process, __u32 slot, __u32 flags)
+{
+	__u64 size = ctx->rax, type = ctx->rbx, burst = *(volatile __u64 *)&process->burst, bytes;
+	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .site = burst - 1};
+	struct event_sums amount = {.count = 1};
+	__u32 span_class;
+
+	add(process->hits, 1);
+	if (!burst || !(flags & EVENT_FLAG_RECORDING) || !counts_hit(ctx, flags) || !size ||
+	    ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process)))
+		return;
+	span_class = span_class_of(&process->layout, size, has_pointers(&process->layout, type), &bytes);
+	key.span_class = span_class;
+	amount.bytes = bytes;
+	if (class_of(process, flags, span_class))
+		record(process, &key, take_stack(ctx, slot), &amount);
+}
+
 /* mallocgc(size, type, needzero), and the functions with the same arguments that the compiler may call instead. */
 SEC("uprobe.multi")
 int go_malloc(struct pt_regs *ctx)
@@ -85,6 +104,10 @@ int go_malloc(struct pt_regs *ctx)
 
 	if (!process)
 		return 0;
+	if (flags & EVENT_FLAG_BURST) {
+		count_in_burst(ctx, process, slot, flags);
+		return 0;
+	}
 	if (!counts_hit(ctx, flags) || size == 0 || ((flags & EVENT_FLAG_DIRECT) && called_by_malloc(ctx, process))) {
 		add(process->hits, 1);
 		return 0;

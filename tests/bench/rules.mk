@@ -111,6 +111,13 @@ bench-intervals: $(B)/tests/tools/estimate_oracle
 .PHONY: bench-intervals
 bench: bench-intervals
 
+# The same of what is counted in bursts, on programs whose sites have times of their own.
+bench-bursts: $(B)/escapement
+	$(Q)BUILD=$(B) tests/bench/bursts.py
+
+.PHONY: bench-bursts
+bench: bench-bursts
+
 $(B)/tests/bench/coroutine_stacks: tests/bench/coroutine_stacks.c $(B)/libgoalloc.a
 	@mkdir -p $(@D)
 	$(call say,BENCH,$<)

@@ -149,22 +149,6 @@ def test_the_rate_that_a_program_has_set_itself_is_the_one_that_is_told(t):
         assert abs(rows[line]["objects"] / objects - 1) < 0.2, f"line {line}: {rows[line]}, not {objects}"
 
 
-def test_a_program_without_the_sampler_is_told_and_split_by_refills(t):
-    harness.require_root()
-    profile = t.path("profile.pb.gz")
-    for version in go_programs.versions():
-        program = go_programs.build(version, "stripped", "small")
-        done = t.escapement("record", "-o", profile, "--", program, 20000)
-        harness.contains(done.stderr, "not linked into this program")
-        report = t.json("report", profile)
-        assert report["totals"]["refills"] > 50, report["totals"]
-        text = t.escapement("report", profile).stdout
-        harness.contains(text, "rows      the allocator's costs; their objects were not measured")
-        same("INTERVAL" in text, False, f"{version}: a column of intervals")
-        same({row["objects"] for row in report["rows"]}, {None}, f"{version}: objects of the rows")
-        same(sum(row["refills"] for row in report["rows"]), report["totals"]["refills"], f"{version}: refills")
-
-
 def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
     """Its totals are unknown, so there must be no warning about them."""
     harness.require_root()
@@ -172,29 +156,25 @@ def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
     recorder, _ = records.start_recording(t, process.pid)
     process.kill()  # before the first reading of counters, a second after the start
     warnings = [line for line in recorder.ended().splitlines() if "warning: " in line]
-    same(len(warnings), 2, f"warnings: {warnings}")
-    harness.contains(warnings[0], "ended before its counters could be read")
-    harness.contains(warnings[1], "not linked into this program")
+    same(len([line for line in warnings if "ended before its counters could be read" in line]), 1, f"warnings: {warnings}")
+    assert len(warnings) <= 2, f"warnings: {warnings}"  # that there were too few bursts, where there were
 
 
-def test_programs_with_and_without_the_sampler_started_together_leave_rows_of_those_with(t):
+def test_programs_with_and_without_the_sampler_started_together_have_rows(t):
+    """Those without are counted in bursts: as long as that costs little, all the time."""
     harness.require_root()
     profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
     sampled, unsampled = (go_programs.build(version, "stripped", name) for name in ("rhythm", "small"))
     alone = "\n".join(f"{unsampled} {count} &" for count in (20000, 30000)) + f"\n{sampled} {PERIODS}\nwait"
-    done = t.escapement("record", "-o", profile, "--", "sh", "-c", alone)
-    harness.contains(done.stderr, "not linked into this program, process ")
-    harness.contains(done.stderr, "2 of 3 processes are such")
+    t.escapement("record", "-o", profile, "--max-overhead", "0", "--", "sh", "-c", alone)
     report, truth = t.json("report", profile), wanted()
     rows = {row["line"]: row for row in report["rows"] if (row["file"] or "").endswith("rhythm/main.go")}
     for line in (line for line in truth if line in rows and rows[line]["objects"] is not None):
         assert rows[line]["objects"] < 3 * truth[line], f"line {line}: {rows[line]}, not {truth[line]}"
     same(sum(1 for row in rows.values() if row["objects"]) > len(truth) / 2, True, f"rows with objects: {rows}")
-    same({row["objects"] for row in report["rows"] if (row["file"] or "").endswith("small/main.go")} - {None}, set(),
-         "objects of rows that nothing sampled")
+    small = sum(row["objects"] or 0 for row in report["rows"] if (row["file"] or "").endswith("small/main.go"))
+    assert 50000 <= small < 51000, f"{small} objects of the programs that nothing samples"
     assert report["totals"]["objects"] > 6 * PERIODS + 50000, report["totals"]
-    t.escapement("record", "-o", profile, "--", "sh", "-c", f"{unsampled} 20000; {unsampled} 20000")
-    assert all(row["refills"] is not None for row in t.json("report", profile)["rows"]), "refills"
 
 
 def profile_rate(t, process):

@@ -284,19 +284,6 @@ def test_totals_are_exact_across_the_brake(t):
             assert abs(difference) <= check["bound"], what
 
 
-def test_rows_are_lower_bounds_where_nothing_samples_after_the_brake(t):
-    harness.require_root()
-    _, profile = record_braked(t, go_programs.versions()[-1], "stripped")
-    report, said = t.json("report", profile), t.escapement("report", profile).stdout
-    counted = [row for row in report["rows"] if row["objects"]]
-    assert counted, "no rows"
-    for row in counted:
-        same((row["objects_low"], row["objects_high"]), (row["objects"], None), row)
-    contains(said, "lower bounds")
-    contains(" ".join(said.split()), "--max-overhead 0")
-    assert sum(row["objects"] for row in counted) < report["totals"]["objects"]
-
-
 def attach_again_and_again(t, version, times):
     """Attaches to a program under stress and detaches, this many times. Its results stay right and it ends normally."""
     process = t.start(go_programs.build(version, "stripped", "storm"), 2000)
@@ -356,11 +343,14 @@ def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
                 same(process["totals"][OBJECTS], stats["mallocs"], f"{what}: Mallocs")
                 for function in GUIDED[name]:
                     told = f"inlined {function}, which cannot be probed" in done.stderr
-                    same(told, function in MCACHE and (rate == "0" or function == MCACHE[0]), f"{what}: {function} is told")
+                    same(told, function in MCACHE and (rate == "0" or (rate == "1" and function == MCACHE[0])),
+                         f"{what}: {function} is told")
                 if rate == "0":
                     same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
                 if rate == "1":
                     check_sites(recording, (1, ROUNDS), 1, what)
+                if rate == "512k":  # the refills of a program whose allocations are counted in bursts are not
+                    continue
                 assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"  # by cacheSpan, if necessary
                 same(sum(sample["values"][REFILLS] for sample in recording["samples"]), process["totals"][REFILLS],
                      f"{what}: the rows' refills")

@@ -80,7 +80,9 @@ NUMBERS = {"objects": maybe_count, "bytes": maybe_count, "refills": maybe_count,
 BOUNDS = {"objects_low": maybe_count, "objects_high": maybe_count, "bytes_low": maybe_count,
           "bytes_high": maybe_count}
 ROW_BOUNDS = {**BOUNDS, "tiny_objects": maybe_count}
-PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text}
+PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "build_id": maybe_text, "runtime": maybe_text,
+           "bursts": lambda value: value is None or check(
+               value, {"count": count, "full_ns": count, "covered_ns": count, "recorded_ns": count}, "bursts") is None}
 LOST = {"events": count, "stacks": count}
 EXACT = {"totals": boolean, "rows": boolean}
 # an address where nothing tells a function
@@ -93,6 +95,7 @@ REPORT = {
     "check": lambda value: value is None or check(
         value, {"source": text, "objects": count, "difference": integer, "bound": count, "outside": integer}, "check") is None,
     "lost": LOST, "forked_processes": maybe_count,
+    "heap_growth": lambda value: value is None or check(value, {"interval_ns": count, "bytes": [count]}, "heap_growth") is None,
 }
 REPORT_KEYS = {
     "site": {"file": maybe_text, "line": position, "function": maybe_text, "via": maybe_text},

@@ -122,6 +122,7 @@ static inline void fill_process(struct profile *profile, int pid, const char *co
 						.objects = 123456789012345,
 						.difference = -7,
 						.bound = 9};
+	process->bursts = (struct profile_bursts){true, 29, 1000000, 300000000, INT64_MAX};
 	process->lost_events = 4;
 	process->lost_stacks = 5;
 }

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "profile/interval.h"
 #include "profile/profile.h"
@@ -350,6 +351,122 @@ static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(
 	assert_true(large.parts[0].variance < of_its_rate.parts[0].variance);
 }
 
+/*
+ * A process that is counted in bursts: in each of `CELLS` cells of a second, 10 ms at a random instant. One site allocates
+ * all the time; one in blocks of a quarter of a second, now and then; one for half a second of a turn of two. They share a
+ * size class.
+ */
+enum { BURST_SITES = 3, CELLS = 40, MS = 1000 * CELLS, BURST_MS = 10 };
+
+static void simulate(int64_t made[BURST_SITES][MS], int64_t truth[BURST_SITES])
+{
+	int left = 0;
+
+	memset(truth, 0, BURST_SITES * sizeof(*truth));
+	for (int ms = 0; ms < MS; ms++) {
+		if (ms % 250 == 0)
+			left = uniform() < 0.3 ? 250 : 0;
+		made[0][ms] = 5 + (int64_t)(10 * uniform());
+		made[1][ms] = left-- > 0 ? 40 : 0;
+		made[2][ms] = ms % 2000 < 500 ? 15 : 0;
+		for (int site = 0; site < BURST_SITES; site++)
+			truth[site] += made[site][ms];
+	}
+}
+
+/* The profile of a recording of that. */
+static struct profile *record_bursts(int64_t made[BURST_SITES][MS], const int64_t truth[BURST_SITES])
+{
+	static const char *const names[] = {"main.steady", "main.blocks", "main.turns"};
+	struct profile *profile = profile_new();
+	struct profile_sample samples[CELLS * BURST_SITES] = {0}, *list[CELLS * BURST_SITES];
+	struct profile_process *process = profile_process_add(profile, 1);
+	int64_t all = 0;
+
+	profile->rate = 524288;
+	profile->row_measured = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES | 1u << VALUE_SAMPLES;
+	for (int site = 0; site < BURST_SITES; site++)
+		all += truth[site];
+	memset(process->class_totals, 0, sizeof(process->class_totals));
+	process->class_totals[10][VALUE_OBJECTS] = all;
+	process->class_totals[10][VALUE_BYTES] = 48 * all;
+	process->bursts = (struct profile_bursts){.present = true, .count = CELLS};
+	for (int cell = 0; cell < CELLS; cell++) {
+		int begin = 1000 * cell + (int)(uniform() * (1000 - BURST_MS));
+
+		for (int site = 0; site < BURST_SITES; site++) {
+			const struct profile_frame frame = {.function = names[site]};
+			const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
+			struct profile_sample *sample = &samples[BURST_SITES * cell + site];
+			int64_t counted = 0;
+
+			for (int ms = begin; ms < begin + BURST_MS; ms++)
+				counted += made[site][ms];
+			sample->key = (struct profile_key){.stack = profile_stack(profile, &location, 1, false),
+							   .span_class = 10,
+							   .pid = 1,
+							   .burst_group = 1 + cell % BURST_GROUPS};
+			sample->values[VALUE_SAMPLES] = counted;
+			sample->values[VALUE_OBJECTS] = counted * 1000 / BURST_MS;
+			sample->values[VALUE_BYTES] = 48 * sample->values[VALUE_OBJECTS];
+			list[BURST_SITES * cell + site] = sample;
+		}
+	}
+	estimates_calibrate(list, CELLS * BURST_SITES, 0, process);
+	for (int i = 0; i < CELLS * BURST_SITES; i++)
+		profile_add(profile, &list[i]->key, list[i]->values);
+	return profile;
+}
+
+static void bursts_are_as_unlike_as_the_program_makes_them(void **state)
+{
+	static int64_t made[BURST_SITES][MS];
+	struct tally tallies[BURST_SITES] = {0};
+	double truths[BURST_SITES] = {0};
+	const int rounds = 300;
+
+	(void)state;
+	for (int round = 0; round < rounds; round++) {
+		struct interval sums[BURST_SITES] = {0};
+		int64_t truth[BURST_SITES], all = 0, estimated = 0;
+		struct estimates *estimates;
+		struct profile *profile;
+
+		simulate(made, truth);
+		profile = record_bursts(made, truth);
+		estimates = estimates_new(profile);
+		for (size_t i = 0; i < profile->sample_count; i++) {
+			const char *name = profile->samples[i]->key.stack->locations[0]->frames[0].function;
+			int site = name[5] == 's' ? 0 : name[5] == 'b' ? 1 : 2;
+
+			interval_add_sample(&sums[site], estimates, profile->samples[i]);
+			tallies[site].estimates += (double)profile->samples[i]->values[VALUE_OBJECTS];
+			estimated += profile->samples[i]->values[VALUE_OBJECTS];
+		}
+		for (int site = 0; site < BURST_SITES; site++) {
+			struct interval_bounds bounds = interval_bounds(&sums[site], estimates);
+
+			all += truth[site];
+			truths[site] += (double)truth[site] / rounds;
+			tallies[site].rounds++;
+			if (sums[site].part_count == 0)
+				continue;
+			tallies[site].printed++;
+			tallies[site].held += bounds.objects_low <= truth[site] && truth[site] <= bounds.objects_high;
+			assert_true(bounds.bytes_low <= 48 * bounds.objects_high);
+			interval_clear(&sums[site]);
+		}
+		assert_true(llabs(estimated - all) <= BURST_SITES * CELLS);
+		estimates_free(estimates);
+		profile_free(profile);
+	}
+	assert_coverage("all the time", &tallies[0], 0.93, 1);
+	assert_coverage("in blocks", &tallies[1], 0.92, 1);
+	assert_coverage("in turns", &tallies[2], 0.92, 1);
+	for (int site = 0; site < BURST_SITES; site++)
+		assert_unbiased(&tallies[site], truths[site], 0.05);
+}
+
 static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 {
 	int64_t low, high, last_low = 0, last_high = 0;
@@ -383,6 +500,7 @@ int main(void)
 		cmocka_unit_test(large_objects_of_many_sizes_in_one_sample_are_covered),
 		cmocka_unit_test(exact_rows_have_no_width),
 		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
+		cmocka_unit_test(bursts_are_as_unlike_as_the_program_makes_them),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};
 

@@ -54,6 +54,9 @@ static void assert_processes_equal(const struct profile_process *a, const struct
 		assert_int_equal(a->check.difference, b->check.difference);
 		assert_int_equal(a->check.bound, b->check.bound);
 	}
+	assert_true(a->bursts.present == b->bursts.present && a->bursts.count == b->bursts.count);
+	assert_true(a->bursts.full_ns == b->bursts.full_ns && a->bursts.covered_ns == b->bursts.covered_ns);
+	assert_true(a->bursts.recorded_ns == b->bursts.recorded_ns);
 	assert_int_equal(a->lost_events, b->lost_events);
 	assert_int_equal(a->lost_stacks, b->lost_stacks);
 }
@@ -83,6 +86,7 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 
 		assert_memory_equal(left->values, right->values, sizeof(left->values));
 		assert_int_equal(left->key.span_class, right->key.span_class);
+		assert_int_equal(left->key.burst_group, right->key.burst_group);
 		assert_int_equal(left->key.pid, right->key.pid);
 		assert_text_equal(left->key.type, right->key.type);
 		assert_text_equal(left->key.comm, right->key.comm);

@@ -110,11 +110,17 @@ static void detach_wait(struct attachment *attachment)
 	free(attachment);
 }
 
+void attachment_detach_begin(struct attachment *attachment)
+{
+	if (attachment && !attachment->threads)
+		detach_start(attachment);
+}
+
 void attachment_detach(struct attachment *attachment)
 {
 	if (!attachment)
 		return;
-	detach_start(attachment);
+	attachment_detach_begin(attachment);
 	detach_wait(attachment);
 }
 

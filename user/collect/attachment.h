@@ -31,6 +31,8 @@ void attachments_free(struct attachments *attachments);
  * to -errno. */
 struct attachment *attachments_attach(struct attachments *attachments, int pid, uint32_t slot,
 				      struct event_process *process, const struct probe_set *probes, int *status);
+/* Begins to detach: attachment_detach() has less to wait for then. NULL is allowed. */
+void attachment_detach_begin(struct attachment *attachment);
 /* Detaches, and returns when no program runs for the process any more. NULL is allowed. */
 void attachment_detach(struct attachment *attachment);
 /* The same for a process that has ended, for which no program can run: returns at once. */

@@ -209,6 +209,11 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 	return attachment;
 }
 
+void collector_detach_begin(struct attachment *attachment)
+{
+	attachment_detach_begin(attachment);
+}
+
 void collector_detach(struct attachment *attachment)
 {
 	attachment_detach(attachment);

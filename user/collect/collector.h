@@ -50,6 +50,8 @@ int collector_try_attach(struct collector *collector, struct error *error);
  * ignored. */
 struct attachment *collector_attach(struct collector *collector, int pid, uint32_t slot, const struct probe_set *probes,
 				    struct error *error);
+/* Begins to detach: collector_detach() has less to wait for then. NULL is allowed. */
+void collector_detach_begin(struct attachment *attachment);
 /* Detaches, and returns when no program runs for the process any more. NULL is allowed. */
 void collector_detach(struct attachment *attachment);
 /* The same for a process that has ended, for which no program can run: returns at once. */

@@ -14,6 +14,7 @@ const char estimates_tiny_site[] = "(tiny objects: split unknown)";
 
 enum {
 	LARGE_LEAST = 32768,
+	MOST_SCALED = 10,
 };
 
 static void *checked(void *memory)
@@ -54,7 +55,61 @@ static bool is_estimate(const struct profile *profile, const struct profile_samp
 {
 	int64_t rate = sample->key.rate ? sample->key.rate : profile->rate;
 
-	return rate != 1 && sample->values[VALUE_SAMPLES] > 0;
+	return rate != 1 && !sample->key.burst_group && sample->values[VALUE_SAMPLES] > 0;
+}
+
+/* --- bursts --- */
+
+bool estimates_in_bursts(const struct estimates *estimates, const struct profile_sample *sample)
+{
+	const struct profile_process *process =
+		estimates->bursts.present ? profile_process_find(estimates->profile, sample->key.pid) : NULL;
+
+	return process && process->bursts.present;
+}
+
+static void add_burst_totals(struct estimates_bursts *sums, const struct profile_process *process)
+{
+	int64_t count = process->bursts.count;
+
+	sums->present = true;
+	if (count > 0 && (sums->count == 0 || count < sums->count))
+		sums->count = count;
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		const int64_t *totals = process->class_totals[class];
+
+		if (totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
+			continue;
+		sums->objects[span_class_size_class(class)] += (double)totals[VALUE_OBJECTS];
+		sums->bytes[span_class_size_class(class)] += (double)totals[VALUE_BYTES];
+	}
+}
+
+static void add_burst_samples(struct estimates *estimates)
+{
+	struct estimates_bursts *sums = &estimates->bursts;
+
+	for (size_t i = 0; sums->present && i < estimates->profile->sample_count; i++) {
+		const struct profile_sample *sample = estimates->profile->samples[i];
+		int class = estimates_size_class(sample), group = sample->key.burst_group;
+
+		if (class < 0 || (!group && !(sample->key.rate == 1 && estimates_in_bursts(estimates, sample))))
+			continue;
+		if (group) {
+			sums->groups[class][group - 1] += (double)sample->values[VALUE_OBJECTS];
+			continue;
+		}
+		sums->objects[class] -= (double)sample->values[VALUE_OBJECTS];
+		sums->bytes[class] -= (double)sample->values[VALUE_BYTES];
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		double estimated = 0;
+
+		for (int group = 0; group < BURST_GROUPS; group++)
+			estimated += sums->groups[class][group];
+		sums->objects[class] = estimates->has_totals ? fmax(0, sums->objects[class]) : estimated;
+		sums->bytes[class] = fmax(0, sums->bytes[class]);
+	}
 }
 
 /* --- totals of allocations --- */
@@ -71,6 +126,11 @@ static void add_totals(struct estimates *estimates)
 		const struct profile_process *process = &profile->processes[i];
 		bool any = false;
 
+		if (process->bursts.present) {
+			add_burst_totals(&estimates->bursts, process);
+			estimates->has_totals &= process->class_totals[0][VALUE_OBJECTS] != VALUE_UNMEASURED;
+			continue;
+		}
 		folded |= estimates_folded(process);
 		for (int class = 0; class < SPAN_CLASSES; class ++) {
 			struct estimates_class *sum = &estimates->classes[span_class_size_class(class)];
@@ -92,7 +152,8 @@ static void add_totals(struct estimates *estimates)
 		const struct profile_sample *sample = profile->samples[i];
 		struct estimates_class *sum;
 
-		if (sample->key.rate != 1 || sample->key.span_class == SPAN_CLASS_UNKNOWN)
+		if (sample->key.rate != 1 || sample->key.span_class == SPAN_CLASS_UNKNOWN ||
+		    estimates_in_bursts(estimates, sample))
 			continue;
 		if (folded && sample->key.span_class == TINY_SPAN_CLASS) {
 			tiny -= (double)sample->values[VALUE_OBJECTS];
@@ -197,6 +258,7 @@ struct estimates *estimates_new(const struct profile *profile)
 	if (profile->rows_exact)
 		return estimates;
 	add_totals(estimates);
+	add_burst_samples(estimates);
 	add_samples(estimates);
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		struct estimates_class *sum = &estimates->classes[class];
@@ -239,7 +301,54 @@ static struct scale scale_to(double wanted, double sum)
 /* Whether a sample is an estimate of that rate that has a size class. */
 static bool is_of_rate(const struct profile_sample *sample, int64_t rate)
 {
-	return sample->key.rate == rate && sample->key.span_class != SPAN_CLASS_UNKNOWN;
+	return sample->key.rate == rate && !sample->key.burst_group && sample->key.span_class != SPAN_CLASS_UNKNOWN;
+}
+
+/*
+ * The same for the samples of bursts. They stand for what was allocated when not all was counted. If that is many times what
+ * they would give by their part of the time, most of it was allocated when there was no burst, and belongs to nobody that is
+ * known: then a part is left out.
+ */
+static void calibrate_bursts(struct profile_sample *const *samples, size_t count, const struct profile_process *process)
+{
+	struct estimates_bursts wanted = {0}, found = {0};
+	struct scale objects[SIZE_CLASSES], bytes[SIZE_CLASSES];
+	double counted[SIZE_CLASSES] = {0};
+
+	add_burst_totals(&wanted, process);
+	for (size_t i = 0; i < count; i++) {
+		int class = estimates_size_class(samples[i]);
+		const int64_t *values = samples[i]->values;
+
+		if (class < 0 || (samples[i]->key.rate != 1 && !samples[i]->key.burst_group))
+			continue;
+		if (samples[i]->key.burst_group) {
+			found.objects[class] += (double)values[VALUE_OBJECTS];
+			found.bytes[class] += (double)values[VALUE_BYTES];
+			counted[class] += (double)values[VALUE_SAMPLES];
+		} else {
+			wanted.objects[class] -= (double)values[VALUE_OBJECTS];
+			wanted.bytes[class] -= (double)values[VALUE_BYTES];
+		}
+	}
+	for (int class = 0; class < SIZE_CLASSES; class ++) {
+		wanted.objects[class] = fmin(wanted.objects[class], MOST_SCALED * found.objects[class]);
+		wanted.bytes[class] = fmin(wanted.bytes[class], MOST_SCALED * found.bytes[class]);
+		objects[class] = scale_to(fmax(wanted.objects[class], counted[class]), found.objects[class]);
+		/* what tiny objects take of their blocks is not what they were asked for */
+		bytes[class] = class ? objects[class] : scale_to(wanted.bytes[class], found.bytes[class]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		int class = estimates_size_class(samples[i]);
+		int64_t *values = samples[i]->values;
+
+		if (class < 0 || !samples[i]->key.burst_group)
+			continue;
+		values[VALUE_OBJECTS] = scaled(&objects[class], values[VALUE_OBJECTS]);
+		values[VALUE_BYTES] = scaled(&bytes[class], values[VALUE_BYTES]);
+		if (values[VALUE_OBJECTS] < values[VALUE_SAMPLES])
+			values[VALUE_OBJECTS] = values[VALUE_SAMPLES];
+	}
 }
 
 void estimates_calibrate(struct profile_sample *const *samples, size_t count, int64_t rate,
@@ -250,6 +359,10 @@ void estimates_calibrate(struct profile_sample *const *samples, size_t count, in
 	struct scale object_scale[SIZE_CLASSES], byte_scale[SIZE_CLASSES];
 	bool folded = estimates_folded(process);
 
+	if (process->bursts.present) {
+		calibrate_bursts(samples, count, process);
+		return;
+	}
 	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		const int64_t *totals = process->class_totals[class];
 

@@ -29,6 +29,15 @@ struct estimates_class {
 	double unseen;	       /* share of objects that belong to sites without a sample in this class */
 };
 
+/* Sums over all processes that were recorded in bursts, of the time that is not one in which all was counted. Tiny objects
+ * are of the size class of their blocks. */
+struct estimates_bursts {
+	bool present;
+	int64_t count;					   /* the fewest bursts of any of them, but 0 */
+	double objects[SIZE_CLASSES], bytes[SIZE_CLASSES]; /* allocated: exact */
+	double groups[SIZE_CLASSES][BURST_GROUPS]; /* what each group of bursts has of the estimates of these objects */
+};
+
 struct estimates {
 	const struct profile *profile;
 	bool has_totals; /* `objects` and `bytes` of the classes are exact */
@@ -37,6 +46,7 @@ struct estimates {
 	 * site. The number of blocks is at most that of the objects of 16 bytes. -1: tiny objects are sampled like all
 	 * others. */
 	double tiny_shared, tiny_most;
+	struct estimates_bursts bursts;
 };
 
 /* Never returns NULL. The result refers to the profile. */
@@ -46,13 +56,16 @@ void estimates_free(struct estimates *estimates); /* NULL is allowed */
 /* Returns the size class of a sample; -1 if unknown. */
 int estimates_size_class(const struct profile_sample *sample);
 
+/* Whether the process that a sample is from was recorded in bursts. */
+bool estimates_in_bursts(const struct estimates *estimates, const struct profile_sample *sample);
+
 /* Whether the process counts objects with and without pointers together. Then the span class with pointers has both,
  * and the other is unmeasured (except for tiny objects). */
 bool estimates_folded(const struct profile_process *process);
 
 /*
- * Scales the samples with this rate so that each size class that was sampled adds up to what the process allocated in
- * it. They must not have been merged with other samples of the profile: nothing else may be in their values.
+ * Scales the samples with this rate, and those of bursts, so that each size class that was sampled adds up to what the
+ * process allocated in it. They must not have been merged with other samples of the profile: nothing else may be in their values.
  */
 void estimates_calibrate(struct profile_sample *const *samples, size_t count, int64_t rate,
 			 const struct profile_process *process);

@@ -22,6 +22,9 @@ struct interval_part {
 	double variance, byte_variance; /* variance of `objects` and `bytes` */
 	/* What was counted, in a recording that sampled for the rest of the time. */
 	double counted, counted_bytes;
+	/* Of a process that was recorded in bursts: the objects by group of bursts, BURST_GROUPS of them. NULL: it was not. The
+	 * variance follows from these. */
+	double *groups;
 };
 
 /* All zero: empty. */

@@ -6,7 +6,7 @@
  *   sample, and its name is missing from the comment `measured`
  * - labels: span_class (text, because pprof drops numeric labels that are 0), size_class (number, bytes; none for large
  * objects), type, pid (number), comm; stack = "truncated" if the stack had more frames; rate (number, bytes) if it
- * differs from the rate of the recording
+ * differs from the rate of the recording; burst (number) if it was counted in bursts: their group
  * - locations: one for each profile_location, its frames innermost first as lines with columns
  * - mappings: the first process's executable first: pprof takes the first for the main binary
  * - period: bytes of space between samples: the rate

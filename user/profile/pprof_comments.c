@@ -18,6 +18,7 @@
  *   process.N.module: PATH, process.N.package: PATH, process.N.nested_modules: PATH PATH …    of a Go program
  *   process.N.check: objects=O difference=D bound=B source=TEXT     none where there is no check
  *   process.N.outside: N             objects in the totals, but not between the check's readings; not written if 0
+ *   process.N.bursts: count=N full=NS covered=NS recorded=NS     none where it was not recorded in bursts; see profile.h
  *   process.N.lost: events=E stacks=S
  *   process.N.forked: N              copies of itself that it made meanwhile and that were not observed; not written if unknown
  *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
@@ -180,6 +181,12 @@ static void write_process(const struct writer *writer, size_t number, struct pro
 		if (process->check.outside)
 			write_comment(writer, "process.%zu.outside: %" PRId64, number, process->check.outside);
 	}
+	if (process->bursts.present)
+		write_comment(writer,
+			      "process.%zu.bursts: count=%" PRId64 " full=%" PRId64 " covered=%" PRId64
+			      " recorded=%" PRId64,
+			      number, process->bursts.count, process->bursts.full_ns, process->bursts.covered_ns,
+			      process->bursts.recorded_ns);
 	write_comment(writer, "process.%zu.lost: events=%" PRId64 " stacks=%" PRId64, number, process->lost_events,
 		      process->lost_stacks);
 	if (process->forked != VALUE_UNMEASURED)
@@ -421,6 +428,21 @@ static int read_outside(struct profile *profile, struct profile_process *process
 														: 0;
 }
 
+static int read_bursts(struct profile *profile, struct profile_process *process, const char *value)
+{
+	struct profile_bursts bursts = {.present = true};
+	int used = -1;
+
+	(void)profile;
+	if (sscanf(value, "count=%" SCNd64 " full=%" SCNd64 " covered=%" SCNd64 " recorded=%" SCNd64 "%n",
+		   &bursts.count, &bursts.full_ns, &bursts.covered_ns, &bursts.recorded_ns, &used) != 4 ||
+	    used < 0 || value[used] || bursts.count < 0 || bursts.full_ns < 0 || bursts.covered_ns < 0 ||
+	    bursts.recorded_ns < 0)
+		return -1;
+	process->bursts = bursts;
+	return 0;
+}
+
 static int read_lost(struct profile *profile, struct profile_process *process, const char *value)
 {
 	(void)profile;
@@ -446,11 +468,8 @@ static int read_totals(struct profile *profile, struct profile_process *process,
 static const struct {
 	const char *key;
 	read_process_value *read;
-} process_keys[] = {{"check", read_check},
-		    {"outside", read_outside},
-		    {"lost", read_lost},
-		    {"forked", read_forked},
-		    {"totals", read_totals}};
+} process_keys[] = {{"check", read_check},   {"outside", read_outside}, {"lost", read_lost},
+		    {"forked", read_forked}, {"totals", read_totals},	{"bursts", read_bursts}};
 
 /* `range` is FIRST-LAST. */
 static int read_classes(const struct profile *profile, struct profile_process *process, const char *range,

@@ -16,6 +16,7 @@
 #define PPROF_LABEL_PID	       "pid"
 #define PPROF_LABEL_COMM       "comm"
 #define PPROF_LABEL_RATE       "rate"  /* bytes; only if it differs from the recording's */
+#define PPROF_LABEL_BURST      "burst" /* number of its group of bursts */
 #define PPROF_LABEL_STACK      "stack" /* "truncated" if the stack had more frames */
 
 /* Field numbers of profile.proto, for samples: there are too many of them for a general protobuf library. */

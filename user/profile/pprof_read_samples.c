@@ -57,6 +57,10 @@ static int read_label(struct reader *reader, struct wire_bytes bytes, struct pro
 		if (number < 0)
 			return pprof_source_malformed(reader->tables->source, "rate %" PRId64, number);
 		key->rate = number;
+	} else if (strcmp(name, PPROF_LABEL_BURST) == 0) {
+		if (number < 0 || number > BURST_GROUPS)
+			return pprof_source_malformed(reader->tables->source, "group of bursts %" PRId64, number);
+		key->burst_group = (int)number;
 	} else if (strcmp(name, PPROF_LABEL_TYPE) == 0) {
 		key->type = text;
 	} else if (strcmp(name, PPROF_LABEL_COMM) == 0) {

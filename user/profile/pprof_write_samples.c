@@ -9,7 +9,7 @@
 #include "profile/size_class.h"
 
 enum {
-	LABELS_MAX = 7,
+	LABELS_MAX = 8,
 	LABEL_BYTES_MAX = 5 + 3 * WIRE_VARINT_MAX,
 	SAMPLE_FIXED_MAX = 3 * (1 + WIRE_VARINT_MAX) + VALUE_COUNT * WIRE_VARINT_MAX + LABELS_MAX * LABEL_BYTES_MAX,
 };
@@ -22,6 +22,7 @@ void pprof_label_strings_init(struct pprof_label_strings *labels, struct pprof_s
 	labels->pid = pprof_strings_index(strings, PPROF_LABEL_PID);
 	labels->comm = pprof_strings_index(strings, PPROF_LABEL_COMM);
 	labels->rate = pprof_strings_index(strings, PPROF_LABEL_RATE);
+	labels->burst = pprof_strings_index(strings, PPROF_LABEL_BURST);
 	labels->stack = pprof_strings_index(strings, PPROF_LABEL_STACK);
 	labels->bytes = pprof_strings_index(strings, "bytes");
 	labels->truncated = pprof_strings_index(strings, "truncated");
@@ -70,6 +71,8 @@ static uint8_t *put_labels(uint8_t *to, const struct profile_key *key, struct pp
 		to = put_label(to, labels->comm, pprof_strings_interned(strings, key->comm), 0, 0);
 	if (key->rate)
 		to = put_label(to, labels->rate, 0, key->rate, labels->bytes);
+	if (key->burst_group)
+		to = put_label(to, labels->burst, 0, key->burst_group, 0);
 	if (key->stack->truncated)
 		to = put_label(to, labels->stack, labels->truncated, 0, 0);
 	return to;

@@ -10,7 +10,7 @@
 
 /* Texts of sample labels, as indices in the file's table of strings. */
 struct pprof_label_strings {
-	int64_t span_class, size_class, type, pid, comm, rate, stack; /* keys */
+	int64_t span_class, size_class, type, pid, comm, rate, burst, stack; /* keys */
 	int64_t bytes, truncated;
 	int64_t span_classes[SPAN_CLASSES]; /* 0: not seen yet */
 };

@@ -247,6 +247,40 @@ struct profile_process *profile_process_find(const struct profile *profile, int 
 	return NULL;
 }
 
+struct profile_bursts profile_bursts(const struct profile *profile)
+{
+	struct profile_bursts sum = {0};
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		const struct profile_bursts *part = &profile->processes[i].bursts;
+
+		sum.present |= part->present;
+		sum.count = add_saturated(sum.count, part->count);
+		sum.full_ns = add_saturated(sum.full_ns, part->full_ns);
+		sum.covered_ns = add_saturated(sum.covered_ns, part->covered_ns);
+		sum.recorded_ns = add_saturated(sum.recorded_ns, part->recorded_ns);
+	}
+	return sum;
+}
+
+const char *profile_bursts_text(const struct profile *profile, char text[PROFILE_BURSTS_TEXT])
+{
+	struct profile_bursts bursts = profile_bursts(profile);
+
+	if (!bursts.present)
+		return NULL;
+	if (bursts.count == 0 && bursts.full_ns >= bursts.recorded_ns)
+		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation");
+	else if (bursts.count == 0)
+		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation in the first %.2g %% of the time",
+			 100 * (double)bursts.full_ns / (double)bursts.recorded_ns);
+	else
+		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation in %lld burst%s, %.2g %% of the time",
+			 (long long)bursts.count, bursts.count == 1 ? "" : "s",
+			 100 * (double)bursts.covered_ns / (double)(bursts.recorded_ns > 0 ? bursts.recorded_ns : 1));
+	return text;
+}
+
 void profile_key_copy(struct profile_key *to, const struct profile_key *from)
 {
 	memset(to, 0, sizeof(*to));
@@ -256,6 +290,7 @@ void profile_key_copy(struct profile_key *to, const struct profile_key *from)
 	to->pid = from->pid;
 	to->comm = from->comm;
 	to->rate = from->rate;
+	to->burst_group = from->burst_group;
 }
 
 const struct profile_mapping *profile_mapping(struct profile *profile, const struct profile_mapping *mapping)
@@ -392,6 +427,7 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	exact.pid = key->pid;
 	exact.comm = profile_string(profile, key->comm);
 	exact.rate = key->rate;
+	exact.burst_group = key->burst_group;
 	item = hash_index_at(&storage->samples, hash_bytes(&exact, sizeof(exact)), sample_same, NULL, &exact);
 	sample = (struct profile_sample *)(uintptr_t)*item;
 	if (!sample) {

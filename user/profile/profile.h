@@ -34,6 +34,7 @@
 #define SIZE_CLASSES	   68		      /* class 0 is large objects */
 #define SPAN_CLASSES	   (2 * SIZE_CLASSES) /* span class = size class << 1 | noscan */
 #define SPAN_CLASS_UNKNOWN (-1)
+#define BURST_GROUPS	   20
 #define STACK_DEPTH_MAX	   127 /* frames kept of a stack; deeper ones are marked truncated */
 
 /* One source-level frame. */
@@ -86,7 +87,8 @@ struct profile_key {
 	const char *type;		   /* Go type name; NULL if unknown */
 	int pid;			   /* 0 if unknown */
 	const char *comm;		   /* NULL if unknown */
-	int64_t rate; /* the rate that this was recorded at, if it differs from the profile's; else 0 */
+	int64_t rate;	 /* the rate that this was recorded at, if it differs from the profile's; else 0 */
+	int burst_group; /* 1 to BURST_GROUPS: of bursts, in which every allocation was counted; 0: not of one */
 };
 
 struct profile_sample {
@@ -104,6 +106,19 @@ struct profile_check {
 	int64_t outside;    /* objects that are in the totals, but not between the two readings of the counters */
 };
 
+/*
+ * Bursts: every allocation is counted in some short times, chosen at random, and nothing in between. What was counted in a
+ * burst stands for the time around it. How much bursts differ, and so how sure an estimate is, is known by groups: the
+ * first burst is in the first group, the next in the second, and so on in turn.
+ */
+struct profile_bursts {
+	bool present; /* the process was recorded so */
+	int64_t count;
+	int64_t full_ns;     /* the time before them, in which every allocation was counted */
+	int64_t covered_ns;  /* that time, and the time of all bursts */
+	int64_t recorded_ns; /* the time of which they are */
+};
+
 struct profile_process {
 	int pid;
 	const char *comm;
@@ -117,6 +132,7 @@ struct profile_process {
 	int64_t totals[VALUE_COUNT];			 /* VALUE_UNMEASURED if not measured */
 	int64_t class_totals[SPAN_CLASSES][VALUE_COUNT]; /* the same per span class */
 	struct profile_check check;
+	struct profile_bursts bursts;
 	int64_t lost_events; /* updates that found a map full, and probe hits that the kernel missed */
 	int64_t lost_stacks; /* events that were counted without their stack */
 	/* Copies that it has made of itself (fork) while it was recorded, and that were not observed; VALUE_UNMEASURED:
@@ -254,6 +270,12 @@ int profile_next_shown(const struct profile *profile, int value);
 void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT]);
 int64_t profile_lost_events(const struct profile *profile);
 int64_t profile_lost_stacks(const struct profile *profile);
+
+/* Adds up the bursts of all processes; not present if none was recorded so. */
+struct profile_bursts profile_bursts(const struct profile *profile);
+enum { PROFILE_BURSTS_TEXT = 96 };
+/* How allocations were counted, for people: "every allocation in 43 bursts, 8.2 % of the time". NULL without bursts. */
+const char *profile_bursts_text(const struct profile *profile, char text[PROFILE_BURSTS_TEXT]);
 
 /* Copies a key so that it can be compared and hashed as bytes: what is between its members is zero. */
 void profile_key_copy(struct profile_key *to, const struct profile_key *from);

@@ -62,7 +62,8 @@ void brake_watch(struct processes *processes, struct overhead *overhead, double 
 	struct overhead_work work;
 	double percent;
 
-	if (!processes->options->pid || !slot || processes->options->max_overhead <= 0 || overhead->pid == 0)
+	if (!processes->options->pid || !slot || processes->options->max_overhead <= 0 || overhead->pid == 0 ||
+	    (*slot)->bursts) /* they see to that themselves */
 		return;
 	work = (struct overhead_work){event_process_hits((*slot)->sums), (int64_t)(*slot)->sums->frames};
 	if (overhead_too_high(overhead, processes->collector, work, processes->options->max_overhead, &percent))

@@ -215,6 +215,13 @@ static void check_rows(struct examination *examination, struct doctor_finding *f
 		set(finding, DOCTOR_DEGRADED, text, runtime_unsampled_advice);
 		return;
 	}
+	if (runtime->in_bursts) {
+		snprintf(text, sizeof(text),
+			 "%s: --rate %s counts every allocation in bursts, as often as --max-overhead allows",
+			 runtime->in_bursts, size);
+		set(finding, DOCTOR_OK, text, runtime_unsampled_advice);
+		return;
+	}
 	if (runtime->rate == 1)
 		snprintf(text, sizeof(text), "--rate 1 tells every object, with its stack");
 	else if (runtime->rate == 0)

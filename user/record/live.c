@@ -122,7 +122,8 @@ static void update_row(struct live_rows *rows, uint32_t index, const struct obse
 	struct profile_key key;
 	struct observed_row read;
 
-	if (row->sample && row->count == from->sums.count && row->events == from->sums.events)
+	/* what is counted in bursts is worth something when a burst has ended */
+	if (row->sample && row->count == from->sums.count && row->events == from->sums.events && !observed->bursts)
 		return;
 	observed_row_read(observed, store, from, &read);
 	observed_row_values(&read, row->values);

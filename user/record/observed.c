@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/priority.h"
 #include "profile/estimates.h"
+#include "record/bursts.h"
 #include "record/live.h"
 #include "record/observed_rows.h"
 #include "record/phases.h"
@@ -121,9 +122,23 @@ int observed_prepare(struct collector *collector, struct runtime *runtime, int64
 	return load_programs(collector, runtime, probes, profile, error);
 }
 
+/* Where nothing samples. After a phase that counted all, there are bursts from the beginning. */
+static int begin_bursts(struct observed *observed, double max_overhead, const struct observed *before,
+			struct error *error)
+{
+	const struct bursts_of of = {observed->collector, observed->target, observed->runtime,
+				     observed->sums,	  observed->slot,   max_overhead};
+
+	if (!observed->runtime->in_bursts)
+		return 0;
+	observed->bursts = bursts_new(&of, !before, error);
+	return observed->bursts ? 0 : -1;
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, struct observed *before, struct error *error)
+			      bool from_first_instruction, double max_overhead, struct observed *before,
+			      struct error *error)
 {
 	struct observed *observed = memory_zeroed(1, sizeof(*observed));
 	struct probe_set probes = {0};
@@ -146,7 +161,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	priority_urgent(true);
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
 	priority_urgent(false);
-	if (!observed->attachment)
+	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
 		goto fail;
 	observed->space = address_space_new(target, profile, images);
 	if (from_first_instruction) {
@@ -169,6 +184,7 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 fail:
 	probe_set_free(&probes);
 	observed->sums->recording = 0;
+	collector_detach(observed->attachment);
 	target_close(target);
 	runtime_free(runtime);
 	free(observed);
@@ -252,6 +268,8 @@ void observed_read_end(struct observed *observed)
 
 void observed_stop(struct observed *observed)
 {
+	if (observed->bursts)
+		bursts_stop(observed->bursts);
 	if (!observed->target->exiting)
 		target_find_thread(observed->target);
 	if (!observed->next) {
@@ -298,7 +316,7 @@ static void add_rows(struct observed *observed, const struct event_store *store,
 		observed_row_read(observed, store, &store->rows[order[i]], &row);
 		observed_row_values(&row, values);
 		key = observed_row_key(observed, &row);
-		if (row.key.kind == EVENT_SAMPLE)
+		if (row.key.kind == EVENT_SAMPLE || (observed->bursts && row.key.kind == EVENT_ALLOC))
 			hold_sample(estimated, &key, values);
 		else
 			profile_add(observed->profile, &key, values);
@@ -357,6 +375,8 @@ static void add_check(struct observed *observed, struct profile_process *process
 
 void observed_detach(struct observed *observed)
 {
+	if (observed->bursts)
+		bursts_detach(observed->bursts, observed->target->gone);
 	if (observed->attachment && observed->target->gone)
 		collector_detach_dead(observed->collector, observed->attachment);
 	else
@@ -367,6 +387,7 @@ void observed_detach(struct observed *observed)
 static void release(struct observed *observed)
 {
 	live_rows_free(observed->live);
+	bursts_free(observed->bursts);
 	address_space_free(observed->space);
 	runtime_free(observed->runtime);
 	target_close(observed->target);
@@ -389,6 +410,19 @@ static struct profile_process beside_process(const struct observed *observed, co
 	return process;
 }
 
+/* Too few bursts say nothing about the time between them. */
+static void tell_few_bursts(const struct observed *observed)
+{
+	if (observed_bursts_suffice(observed))
+		return;
+	observed->profile->rows_least = true;
+	profile_warn(
+		observed->profile,
+		"%s, so its objects are counted in bursts, for which this recording was too short: rows have what was "
+		"counted, and are lower bounds; record for longer, or %s",
+		observed->runtime->in_bursts, runtime_unsampled_advice);
+}
+
 /* Warns of what its totals and rows lack. */
 static void tell_lacks(const struct observed *observed, struct profile_process *process)
 {
@@ -402,6 +436,7 @@ static void tell_lacks(const struct observed *observed, struct profile_process *
 			     "which is not observed: what its code allocates is in no row",
 			     process->pid, process->comm, observed->elsewhere);
 	}
+	tell_few_bursts(observed);
 	if (observed->end.taken)
 		return;
 	if (observed->target->denied) {

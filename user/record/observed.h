@@ -19,12 +19,13 @@ int observed_prepare(struct collector *collector, struct runtime *runtime, int64
 
 /*
  * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
- * start at zero. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
+ * start at zero. `max_overhead`: percent of its CPU time that bursts may cost. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of
  * target and runtime, also on failure.
  */
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
-			      bool from_first_instruction, struct observed *before, struct error *error);
+			      bool from_first_instruction, double max_overhead, struct observed *before,
+			      struct error *error);
 
 /* Makes the requested changes in the process as soon as it is ready for them. */
 void observed_adjust(struct observed *observed);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "record/observed_rows.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "profile/size_class.h"
+#include "record/bursts.h"
 
 void observed_row_values(const struct observed_row *row, int64_t values[VALUE_COUNT])
 {
@@ -36,6 +38,29 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 	}
 }
 
+bool observed_bursts_suffice(const struct observed *observed)
+{
+	struct profile_bursts bursts;
+
+	if (!observed->bursts)
+		return true;
+	bursts = bursts_summary(observed->bursts);
+	return bursts.count >= BURSTS_LEAST || bursts.full_ns >= bursts.recorded_ns;
+}
+
+/* Objects that were counted in a burst stand for others. `site` is the burst's number. */
+static void weigh(const struct observed *observed, struct observed_row *row)
+{
+	double weight = bursts_weight(observed->bursts, row->key.site);
+
+	if (row->key.kind != EVENT_ALLOC || !row->key.site || !observed_bursts_suffice(observed))
+		return;
+	row->key.kind = EVENT_SAMPLE;
+	row->sums.events = row->sums.count;
+	row->sums.objects_q20 = (uint64_t)fmin((double)row->sums.count * weight * (1 << 20), 0x1p62);
+	row->sums.weight = (uint64_t)fmin((double)row->sums.bytes * weight, 0x1p62);
+}
+
 int64_t observed_samples_rate(const struct observed *observed)
 {
 	if (observed->runtime->beside_rate)
@@ -51,7 +76,9 @@ void observed_row_read(const struct observed *observed, const struct event_store
 	row->key = event_store_key(from, observed->slot);
 	row->sums = from->sums;
 	row->has_stack = event_store_stack(store, from, &row->stack);
-	if (row->key.kind == EVENT_SAMPLE && runtime->ops->estimate)
+	if (observed->bursts)
+		weigh(observed, row);
+	else if (row->key.kind == EVENT_SAMPLE && runtime->ops->estimate)
 		runtime->ops->estimate(runtime, &row->key, &row->sums, row->has_stack ? &row->stack : NULL);
 }
 
@@ -65,6 +92,10 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 
 	if (from->kind == EVENT_SAMPLE && runtime->beside_rate)
 		key.rate = runtime->beside_rate;
+	if (observed->bursts && from->kind == EVENT_SAMPLE)
+		key.burst_group = 1 + (int)((from->site - 1) % BURST_GROUPS);
+	else if (observed->bursts && from->kind == EVENT_ALLOC)
+		key.rate = 1;
 	key.stack = runtime->ops->stack(runtime, observed->space, observed->profile, from,
 					row->has_stack ? &row->stack : NULL);
 	key.type = runtime->ops->type(runtime, observed->profile, from);
@@ -206,6 +237,8 @@ void observed_describe(const struct observed *observed, struct profile_process *
 		runtime->ops->describe(runtime, profile, process);
 	add_class_totals(observed, process, end);
 	add_totals(observed, process);
+	if (observed->bursts)
+		process->bursts = bursts_summary(observed->bursts);
 	process->lost_events = (int64_t)observed->sums->lost_events;
 	process->lost_stacks = (int64_t)observed->sums->lost_stacks;
 }

@@ -24,6 +24,9 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 /* Its key in the profile, symbolized. */
 struct profile_key observed_row_key(const struct observed *observed, const struct observed_row *row);
 
+/* False if it is recorded in bursts, but in too few for estimates: then its rows have what was counted. */
+bool observed_bursts_suffice(const struct observed *observed);
+
 /* The rate in the keys of samples that are estimates. */
 int64_t observed_samples_rate(const struct observed *observed);
 

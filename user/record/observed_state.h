@@ -35,6 +35,7 @@ struct observed {
 	const char *elsewhere; /* file of another copy of the runtime that no probe observes; NULL: none was seen */
 	bool mixed;	       /* the process has other rows with another rate */
 	struct snapshot start, latest, end;
+	struct bursts *bursts;	/* bursts.h; NULL: it is not recorded in bursts */
 	struct live_rows *live; /* live.h; NULL before the first view of it */
 	/* What events outside the recording had told when its end was read. */
 	struct event_class_totals outside[SPAN_CLASSES];

@@ -98,6 +98,33 @@ static double bare_hit_ns(struct overhead *overhead, struct collector *collector
 	return overhead->bare_ns;
 }
 
+double overhead_of(struct overhead *overhead, struct collector *collector, struct overhead_work work)
+{
+	return bare_hit_ns(overhead, collector) * (hit_factor * (double)work.hits + frame_factor * (double)work.frames);
+}
+
+/* The time that one CPU was idle in, of that time: which the process neither used nor waited for. */
+static double idle_ns(int64_t wall, double used, int64_t waited_before, int64_t waited_now)
+{
+	double waited = waited_before < 0 ? 0 : (double)(waited_now - waited_before);
+
+	return fmax(0, (double)wall - used - waited);
+}
+
+double overhead_capacity(struct overhead *overhead)
+{
+	struct overhead before = *overhead;
+	int64_t wall;
+	double used;
+
+	overhead->cpu_ns = process_ns(overhead->pid);
+	overhead->wall_ns = clock_ns(CLOCK_MONOTONIC);
+	overhead->waited_ns = waited_ns(overhead->pid);
+	used = fmax(0, (double)(overhead->cpu_ns - before.cpu_ns));
+	wall = overhead->wall_ns - before.wall_ns;
+	return (used + idle_ns(wall, used, before.waited_ns, overhead->waited_ns)) / (double)(wall + 1);
+}
+
 void overhead_begin(struct overhead *overhead, int pid)
 {
 	*overhead = (struct overhead){
@@ -109,7 +136,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 {
 	struct overhead before = *overhead;
 	int64_t hits = work.hits - before.work.hits, now = clock_ns(CLOCK_MONOTONIC);
-	double used, waited, idle, cost;
+	double used, idle, cost;
 
 	if (hits < LOOK_HITS && now - before.wall_ns < LOOK_NS)
 		return false;
@@ -122,8 +149,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		overhead->above = 0;
 		return false;
 	}
-	cost = bare_hit_ns(overhead, collector) *
-	       (hit_factor * (double)hits + frame_factor * (double)(work.frames - before.work.frames));
+	cost = overhead_of(overhead, collector, (struct overhead_work){hits, work.frames - before.work.frames});
 	*percent = fmin(100, 100 * cost / used);
 	if (*percent <= limit_percent) {
 		overhead->above = 0;
@@ -131,8 +157,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 	}
 	/* the share of one CPU that it neither used nor waited for */
 	overhead->waited_ns = waited_ns(overhead->pid);
-	waited = before.waited_ns < 0 ? 0 : (double)(overhead->waited_ns - before.waited_ns);
-	idle = fmax(0, (double)(overhead->wall_ns - before.wall_ns) - used - waited);
+	idle = idle_ns(overhead->wall_ns - before.wall_ns, used, before.waited_ns, overhead->waited_ns);
 	overhead->above = 100 * cost / (used + idle) > limit_percent ? overhead->above + 1 : 0;
 	return overhead->above >= LOOKS;
 }

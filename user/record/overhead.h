@@ -35,4 +35,11 @@ void overhead_begin(struct overhead *overhead, int pid);
 bool overhead_too_high(struct overhead *overhead, struct collector *collector, struct overhead_work work,
 		       double limit_percent, double *percent);
 
+/* What hits cost the process, in nanoseconds. */
+double overhead_of(struct overhead *overhead, struct collector *collector, struct overhead_work work);
+
+/* The CPU time per time that the process has used since the last call (or overhead_begin()), and that of one CPU that it
+ * left idle: what costs are a share of. */
+double overhead_capacity(struct overhead *overhead);
+
 #endif

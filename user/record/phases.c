@@ -99,6 +99,8 @@ void phases_join(struct profile_process *process, const struct profile_process *
 	for (int value = 0; value < VALUE_COUNT; value++)
 		process->totals[value] = sum_of(process->totals[value], part.totals[value]);
 	join_checks(&process->check, &part.check);
+	if (part.bursts.present)
+		process->bursts = part.bursts;
 	process->lost_events = add_saturated(process->lost_events, part.lost_events);
 	process->lost_stacks = add_saturated(process->lost_stacks, part.lost_stacks);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "record/bursts.h"
 #include "record/observed.h"
 #include "target/go_command.h"
 #include "target/procfs.h"
@@ -81,9 +82,9 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 		target_close(target);
 		return -1;
 	}
-	processes->observed[slot] =
-		observed_new(processes->collector, processes->profile, processes->images, target, runtime,
-			     (uint32_t)slot, processes->rate, from_first_instruction, before, &processes->error);
+	processes->observed[slot] = observed_new(processes->collector, processes->profile, processes->images, target,
+						 runtime, (uint32_t)slot, processes->rate, from_first_instruction,
+						 processes->options->max_overhead, before, &processes->error);
 	if (!processes->observed[slot])
 		return -1;
 	processes->observed[slot]->sums->deadline_ns = processes->deadline_ns;
@@ -257,6 +258,8 @@ void processes_tick(struct processes *processes, bool readings)
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (!processes->observed[i])
 			continue;
+		if (processes->observed[i]->bursts)
+			bursts_step(processes->observed[i]->bursts);
 		observed_adjust(processes->observed[i]);
 		observed_note_growth(processes->observed[i], recorded_ns(processes));
 		if (readings)
@@ -264,6 +267,19 @@ void processes_tick(struct processes *processes, bool readings)
 		if (processes->observed[i]->runtime->refusal.text[0])
 			processes_finish(processes, &processes->observed[i], false);
 	}
+}
+
+int64_t processes_burst_ns(const struct processes *processes)
+{
+	int64_t first = INT64_MAX;
+
+	for (int i = 0; i < EVENT_SLOTS; i++) {
+		const struct observed *observed = processes->observed[i];
+
+		if (observed && observed->bursts && bursts_due_ns(observed->bursts) < first)
+			first = bursts_due_ns(observed->bursts);
+	}
+	return first;
 }
 
 int64_t processes_events(const struct processes *processes)

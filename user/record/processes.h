@@ -68,6 +68,9 @@ void processes_set_deadline(struct processes *processes, uint64_t deadline_ns);
 /* Periodic work. `readings`: also read rows and counters. */
 void processes_tick(struct processes *processes, bool readings);
 
+/* When the next burst of any process begins or ends, CLOCK_MONOTONIC; INT64_MAX: none does. */
+int64_t processes_burst_ns(const struct processes *processes);
+
 /* Objects, or the equivalent in events, that the observed processes have reported so far. */
 int64_t processes_events(const struct processes *processes);
 

@@ -159,6 +159,17 @@ static void follow_image(struct session *session)
 	overhead_begin(&session->overhead, session->options->pid);
 }
 
+/* How long to wait if nothing happens: until the next burst begins or ends, at most. */
+static int poll_ms(const struct session *session)
+{
+	int64_t wait = session->processes.rate == 1 ? POLL_ALL_MS : POLL_MS;
+	int64_t burst = (processes_burst_ns(&session->processes) - monotonic_ns() + 999999) / 1000000;
+
+	if (burst < wait)
+		wait = burst;
+	return wait > 0 ? (int)wait : 0;
+}
+
 /* Waits for something to happen. Returns false when the target has ended. */
 static bool wait_for_events(struct session *session)
 {
@@ -166,7 +177,7 @@ static bool wait_for_events(struct session *session)
 		{.fd = session->launch ? launch_file(session->launch) : session->pidfd, .events = POLLIN},
 		{.fd = session->live ? session->options->input : -1, .events = POLLIN}};
 
-	poll(files, 2, session->processes.rate == 1 ? POLL_ALL_MS : POLL_MS);
+	poll(files, 2, poll_ms(session));
 	session->has_input = files[1].revents != 0;
 	return session->launch ? launch_step(session->launch) : !(files[0].revents & POLLIN);
 }
@@ -251,7 +262,8 @@ static void give_up_privileges(const struct session *session)
 
 	if (options->stays_privileged)
 		return;
-	if ((session->launch && options->follow) || brake_may_follow(&session->processes) || perf)
+	if ((session->launch && options->follow) || brake_may_follow(&session->processes) || perf ||
+	    processes_burst_ns(&session->processes) < INT64_MAX)
 		uses |= PRIVILEGE_ATTACH;
 	if (perf)
 		uses |= PRIVILEGE_ATTACH_PERF;

@@ -104,6 +104,20 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	json_write_object_end(writer);
 }
 
+static void write_bursts(struct json_writer *writer, const struct profile_bursts *bursts)
+{
+	if (!bursts->present) {
+		json_write_null(writer, "bursts");
+		return;
+	}
+	json_write_object(writer, "bursts");
+	json_write_integer(writer, "count", bursts->count);
+	json_write_integer(writer, "full_ns", bursts->full_ns);
+	json_write_integer(writer, "covered_ns", bursts->covered_ns);
+	json_write_integer(writer, "recorded_ns", bursts->recorded_ns);
+	json_write_object_end(writer);
+}
+
 static void write_target(struct json_writer *writer, const struct profile *profile)
 {
 	json_write_object(writer, "target");
@@ -118,6 +132,7 @@ static void write_target(struct json_writer *writer, const struct profile *profi
 		json_write_text(writer, "executable", process->executable);
 		json_write_text(writer, "build_id", process->build_id);
 		json_write_text(writer, "runtime", process->runtime);
+		write_bursts(writer, &process->bursts);
 		json_write_object_end(writer);
 	}
 	json_write_array_end(writer);

@@ -436,6 +436,7 @@ static void print_head(const struct page *page)
 	const struct audit *audit = page->audit;
 	const struct profile *profile = audit->profile;
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
+	char bursts[PROFILE_BURSTS_TEXT];
 
 	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED && audit->totals[VALUE_REFILLS] == VALUE_UNMEASURED)
 		print_wrapped(page, 0,
@@ -459,6 +460,12 @@ static void print_head(const struct page *page)
 				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
 				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), profile->target ? ": " : "",
 				      profile->target ? profile->target : ""));
+	else if (profile_bursts_text(profile, bursts))
+		print_wrapped(page, 0,
+			      text_of("about %s objects, %s, %s%s%s",
+				      terminal_number(objects, audit->totals[VALUE_OBJECTS]),
+				      terminal_bytes(bytes, audit->totals[VALUE_BYTES]), bursts,
+				      profile->target ? ": " : "", profile->target ? profile->target : ""));
 	else
 		print_wrapped(page, 0,
 			      text_of("about %s objects, %s%s%s%s%s",

@@ -56,17 +56,19 @@ static const char *exactness(const struct render_html_page *page)
 static void write_recording(FILE *stream, const struct profile *profile)
 {
 	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char text[256], start[64] = "", bytes[TERMINAL_NUMBER_SIZE];
+	char text[256], start[64] = "", bytes[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
 	struct tm utc;
 
 	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
 		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
 	snprintf(text, sizeof(text), "%s%.3g s, %s%s", start, (double)profile->duration_ns / 1e9,
-		 profile->rate < 0    ? "at a rate that the file does not say"
-		 : profile->rate == 0 ? "rate 0 (slow paths only, no sampling)"
-		 : profile->rate == 1 ? "rate 1 (every allocation)"
-				      : "one sample per ",
-		 profile->rate > 1 ? terminal_bytes(bytes, profile->rate) : "");
+		 profile_bursts_text(profile, bursts) ? bursts
+		 : profile->rate < 0		      ? "at a rate that the file does not say"
+		 : profile->rate == 0		      ? "rate 0 (slow paths only, no sampling)"
+		 : profile->rate == 1		      ? "rate 1 (every allocation)"
+						      : "one sample per ",
+		 profile->rate > 1 && !profile_bursts_text(profile, bursts) ? terminal_bytes(bytes, profile->rate)
+									    : "");
 	fact(stream, "recorded", text);
 }
 

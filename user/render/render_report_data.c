@@ -105,6 +105,20 @@ static cJSON *json_row(const struct report *report, const struct report_row *row
 	return object;
 }
 
+static cJSON *json_bursts(const struct profile_bursts *bursts)
+{
+	cJSON *object;
+
+	if (!bursts->present)
+		return cJSON_CreateNull();
+	object = json_object();
+	json_add_integer(object, "count", bursts->count);
+	json_add_integer(object, "full_ns", bursts->full_ns);
+	json_add_integer(object, "covered_ns", bursts->covered_ns);
+	json_add_integer(object, "recorded_ns", bursts->recorded_ns);
+	return object;
+}
+
 static cJSON *json_target(const struct profile *profile)
 {
 	cJSON *target = json_object(), *processes = json_array();
@@ -129,6 +143,7 @@ static cJSON *json_target(const struct profile *profile)
 		json_add_text(object, "executable", process->executable);
 		json_add_text(object, "build_id", process->build_id);
 		json_add_text(object, "runtime", process->runtime);
+		json_add(object, "bursts", json_bursts(&process->bursts));
 		cJSON_AddItemToArray(processes, object);
 	}
 	json_add(target, "processes", processes);

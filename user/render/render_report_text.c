@@ -83,12 +83,14 @@ static void print_recording(const struct writer *writer)
 {
 	const struct profile *profile = writer->report->profile;
 	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char start[64] = "", duration[64] = "", rate[128], number[TERMINAL_NUMBER_SIZE];
+	char start[64] = "", duration[64] = "", rate[128], number[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
 	struct tm utc;
 
 	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
 		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
-	if (profile->rate == RATE_UNKNOWN)
+	if (profile_bursts_text(profile, bursts))
+		snprintf(rate, sizeof(rate), "%s", bursts);
+	else if (profile->rate == RATE_UNKNOWN)
 		snprintf(rate, sizeof(rate), "at a rate that the file does not say");
 	else if (profile->rate == 0)
 		snprintf(rate, sizeof(rate), "rate 0 (slow paths only, no sampling)");
@@ -216,13 +218,16 @@ static void print_trust(const struct writer *writer)
 		   : profile->rows_least      ? "lower bounds: the warnings say what is in no row"
 		   : measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
 			   ? "estimates, as the file has them, without intervals"
-		   : measures_objects(writer) ? "estimated from samples, with 95 %% intervals of objects"
+		   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
+		   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
+		   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals of objects"
 		   : writer->report->measured & 1u << VALUE_REFILLS
 			   ? "the allocator's costs; their objects were not measured"
 			   : "estimated; how many objects they are was not measured");
 	if (writer->report->totals[VALUE_OBJECTS] > 0 && hidden > writer->report->totals[VALUE_OBJECTS] / 100)
-		print_line(writer, "", "", "%" PRId64 " objects are in no row: no sample was of their size classes",
-			   hidden);
+		print_line(writer, "", "", "%" PRId64 " objects are in no row: %s", hidden,
+			   profile_bursts(profile).count ? "no burst was in their time"
+							 : "no sample was of their size classes");
 	if (some_tiny_are_unknown(writer->report))
 		print_line(
 			writer, "", "",

@@ -38,7 +38,7 @@ static const struct function_row {
 	[CENTRAL_GROW] = {"runtime.(*mcentral).grow", "go_central_grow", GO_AT_ZERO | GO_AT_ONE, 0,
 			  1u << VALUE_CENTRAL_GROWS},
 	[HEAP_GROW] = {"runtime.(*mheap).grow", "go_heap_grow",
-		       GO_AT_ZERO | GO_AT_ONE | GO_AT_SAMPLED | GO_AT_UNSAMPLED, 0,
+		       GO_AT_ZERO | GO_AT_ONE | GO_AT_SAMPLED | GO_AT_UNSAMPLED | GO_AT_BURSTS, 0,
 		       1u << VALUE_HEAP_GROWS | 1u << VALUE_HEAP_GROW_BYTES},
 	[PROFILE_ALLOC] = {"runtime.profilealloc", "go_sample", GO_AT_SAMPLED, 0, 0},
 };
@@ -114,9 +114,16 @@ static int choose_functions(struct go *go, enum go_depth depth, bool chosen[FUNC
 	return 0;
 }
 
-/* Adds the probes; at rate 1, also those on the specialised functions. */
-static int add_probes(struct go *go, enum go_depth depth, const bool chosen[FUNCTION_COUNT], struct probe_set *set,
-		      struct error *error)
+static uint32_t flags_of(const struct go *go, const struct function_row *row, enum go_depth depth)
+{
+	bool totals = (row->totals & depth) && (depth == GO_AT_ONE || go->runtime.objects_from_events);
+
+	return totals ? EVENT_FLAG_TOTAL_OBJECTS : 0;
+}
+
+/* Adds the probes, with these flags too; where every allocation is counted, also those on the specialised functions. */
+static int add_probes(struct go *go, enum go_depth depth, const bool chosen[FUNCTION_COUNT], uint32_t flags,
+		      struct probe_set *set, struct error *error)
 {
 	uint32_t count = gopclntab_function_count(go->binary->symbols);
 	struct go_function function;
@@ -126,21 +133,32 @@ static int add_probes(struct go *go, enum go_depth depth, const bool chosen[FUNC
 		    strncmp(function.name, "runtime.", 8) != 0)
 			continue;
 		if (depth == GO_AT_ONE && go_code_is_specialised_malloc(function.name) &&
-		    add_probe(go, &function, "go_malloc", EVENT_FLAG_DIRECT | EVENT_FLAG_TOTAL_OBJECTS, set, error))
+		    add_probe(go, &function, "go_malloc", EVENT_FLAG_DIRECT | EVENT_FLAG_TOTAL_OBJECTS | flags, set,
+			      error))
 			return -1;
 		for (int row = 0; row < FUNCTION_COUNT; row++) {
-			bool totals = (function_rows[row].totals & depth) &&
-				      (depth == GO_AT_ONE || go->runtime.objects_from_events);
-			uint32_t flags = totals ? EVENT_FLAG_TOTAL_OBJECTS : 0;
+			const struct function_row *of = &function_rows[row];
 
-			if (chosen[row] && strcmp(function.name, function_rows[row].name) == 0 &&
-			    add_probe(go, &function, function_rows[row].program, flags, set, error))
+			if (chosen[row] && strcmp(function.name, of->name) == 0 &&
+			    add_probe(go, &function, of->program, flags_of(go, of, depth) | flags, set, error))
 				return -1;
 		}
 	}
 	if (set->count)
 		return 0;
 	return error_set(error, STATUS_CANNOT_MEASURE, "'%s' has none of the allocator's functions", go->path);
+}
+
+bool go_probes_count_all(const struct go *go)
+{
+	return !inlined_functions(go->binary)[MALLOCGC];
+}
+
+int go_probes_add_bursts(struct go *go, struct probe_set *set, struct error *error)
+{
+	const bool chosen[FUNCTION_COUNT] = {[MALLOCGC] = true};
+
+	return add_probes(go, GO_AT_ONE, chosen, EVENT_FLAG_BURST, set, error);
 }
 
 /* A search for functions into which a function whose calls are counted was inlined. */
@@ -238,5 +256,5 @@ int go_probes_add(struct go *go, enum go_depth depth, struct probe_set *set, str
 	set_layout(go, &set->layout);
 	if (add_call_probes(go, profile, set, error))
 		return -1;
-	return add_probes(go, depth, chosen, set, error);
+	return add_probes(go, depth, chosen, 0, set, error);
 }

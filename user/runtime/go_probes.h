@@ -16,4 +16,10 @@
 int go_probes_add(struct go *go, enum go_depth depth, struct probe_set *set, struct profile *profile,
 		  struct error *error);
 
+/* Whether every allocation can be counted: mallocgc is nowhere inlined. */
+bool go_probes_count_all(const struct go *go);
+
+/* Adds the probes that count every allocation while a burst goes on. */
+int go_probes_add_bursts(struct go *go, struct probe_set *set, struct error *error);
+
 #endif

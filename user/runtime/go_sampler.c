@@ -55,10 +55,11 @@ void go_sampler_begin(struct go *go, enum go_depth depth, int64_t rate)
 		runtime->unsampled = go_sampler_unsampled(runtime);
 		return;
 	}
-	go->sampled = true;
 	runtime->unmeasured |= 1u << VALUE_REFILLS;
 	runtime->rows_unmeasured |= 1u << VALUE_REFILLS;
-	if (go->rate_wanted)
+	go->sampled = depth == GO_AT_SAMPLED;
+	runtime->in_bursts = go->sampled ? NULL : go_sampler_unsampled(runtime);
+	if (go->rate_wanted || !go->sampled)
 		return;
 	go->rate_asked = rate;
 	runtime->rate = go_sampler_rate(go);

@@ -50,6 +50,9 @@ struct runtime_ops {
 	int (*probes)(struct runtime *runtime, int64_t rate, struct probe_set *set, struct profile *profile,
 		      struct error *error);
 
+	/* The probes that count every allocation, for bursts. May be NULL. */
+	int (*burst_probes)(struct runtime *runtime, struct probe_set *set, struct error *error);
+
 	/* Reads the counters of the live process. Returns -1 if its memory cannot be read (it has ended), or what it
 	 * contains was refused: see runtime->refusal. */
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters);
@@ -119,6 +122,8 @@ struct runtime {
 	uint32_t unmeasured;	  /* one bit per enum profile_value of which there is no total at this rate */
 	uint32_t rows_unmeasured; /* the same for rows */
 	const char *unsampled;	  /* why its objects are not sampled, so that rows count refills; NULL if they are */
+	/* why its objects are not sampled, so that they are to be counted in bursts; NULL if they are, or cannot be */
+	const char *in_bursts;
 	/* the counters have objects with and without pointers together, in the span class with pointers */
 	bool scan_unknown;
 	bool objects_from_events; /* at rate 0: events and tails distinguish span classes, the counters do not */

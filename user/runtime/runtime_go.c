@@ -8,7 +8,7 @@
  *   rate 1   mallocgc, and in 1.26 and 1.27 the size-specialised functions that the compiler calls instead, report
  *            every object with stack and type
  *   others   the runtime's own sampler reports a share of the objects; class totals are the heap statistics at both
- *            ends; heap grows have stacks
+ *            ends; heap grows have stacks. Without a sampler, rate 1 in bursts (record/bursts.h)
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,8 @@ static int go_prepare(struct runtime *runtime, int64_t rate, struct probe_set *s
 		sampler = true;
 	}
 	depth = depth_of(rate, sampler);
+	if (depth == GO_AT_UNSAMPLED && go_probes_count_all(go))
+		depth = GO_AT_BURSTS;
 	if (depth != GO_AT_ONE && !go->heap_known) {
 		*error = go->heap_error;
 		return -1;
@@ -75,6 +77,11 @@ static int go_prepare(struct runtime *runtime, int64_t rate, struct probe_set *s
 	runtime->counters_only = depth != GO_AT_ONE && !runtime->objects_from_events;
 	runtime->scan_unknown = runtime->counters_only;
 	return 0;
+}
+
+static int go_prepare_bursts(struct runtime *runtime, struct probe_set *set, struct error *error)
+{
+	return go_probes_add_bursts((struct go *)runtime, set, error);
 }
 
 /*
@@ -236,6 +243,7 @@ static const char *go_elsewhere(const struct runtime *runtime, const struct targ
 static const struct runtime_ops go_ops = {
 	.counter_source = "go heap statistics",
 	.probes = go_prepare,
+	.burst_probes = go_prepare_bursts,
 	.read = go_read,
 	.came_fresh = go_came_fresh,
 	.elsewhere = go_elsewhere,

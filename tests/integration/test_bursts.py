@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Rates above 1 where no sampler is linked in: every allocation is counted in bursts. Against what the program counts."""
+import json
+import re
+
+import go_programs
+import harness
+from harness import contains, same
+
+
+class Program:
+    """A program that does its `kind` of work all the time, and says how often it has called which site."""
+
+    def __init__(self, t, version, kind):
+        self.turns = {"phases": 6, "rhythm": 300, "steady": 40}[kind]  # about six seconds
+        self.process = t.start(go_programs.build(version, "stripped", "phases"), kind)
+        same(self.process.stdout.readline(), "ready\n", "what the program says first")
+
+    def counts(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def record_turns(t, program, turns, options):
+    """The report of so many turns, and what the program called meanwhile: not much less than the recording has, not more."""
+    profile = t.path("profile.pb.gz")
+    recorder = t.attach(program.process.pid, *options, "-o", profile)
+    before = program.counts()
+    harness.wait_for(lambda: program.counts()["turns"] >= before["turns"] + turns, "turns of the program", 120)
+    after = program.counts()
+    recorder.end()
+    return t.json("report", "--by", "function", profile), {site: after[site] - before[site] for site in after
+                                                           if site != "turns"}
+
+
+def record(t, program, bursts, *options):
+    """The same of at least so many bursts: a machine that is busy attaches slowly, and so seldom."""
+    for longer in (1, 2, 4, 8):
+        report, truth = record_turns(t, program, longer * program.turns, options)
+        taken = report["target"]["processes"][0]["bursts"]
+        if taken["count"] >= bursts:
+            return report, truth
+    raise AssertionError(f"few bursts: {taken}")
+
+
+def held(report, truth, slack):
+    """Of each site whether its interval has what the program counted. The recording begins a moment before the program counts."""
+    rows = {row["function"]: row for row in report["rows"] if row["function"] in truth and row["objects"]}
+    for site, row in rows.items():
+        assert row["objects_low"] <= row["objects"] <= row["objects_high"], f"{site}: {row}"
+        assert row["bytes_low"] <= row["bytes"] <= row["bytes_high"], f"{site}: {row}"
+    return {site: row["objects_low"] <= truth[site] + slack and truth[site] - slack <= row["objects_high"]
+            for site, row in rows.items()}
+
+
+def check_holds(t, kind, *options):
+    """95 of 100 intervals hold in the long run (`make bench-bursts`); that 3 of a dozen or more do not is once in 50."""
+    outcomes = []
+    for version in go_programs.versions():
+        report, truth = record(t, Program(t, version, kind), 8, *options)
+        same(report["exact"], {"totals": True, "rows": False}, f"{version}: exactness")
+        assert abs(report["check"]["difference"]) <= report["check"]["bound"], report["check"]
+        total = sum(row["objects"] or 0 for row in report["rows"])
+        assert total <= 1.01 * report["totals"]["objects"] + 10, f"{version}: rows have {total} of {report['totals']}"
+        outcomes += [(version, report["rows"], truth, held(report, truth, 40))]
+    missed = sum(not ok for *_, sites in outcomes for ok in sites.values())
+    assert sum(len(sites) for *_, sites in outcomes) >= 3 * len(outcomes), f"few rows: {outcomes}"
+    assert missed <= 1 + len(outcomes), f"{missed} intervals do not hold: {outcomes}"
+
+
+def test_intervals_hold_on_a_program_with_phases(t):
+    harness.require_root()
+    check_holds(t, "phases", "--max-overhead", "20")
+
+
+def test_intervals_hold_on_a_program_with_a_rhythm(t):
+    harness.require_root()
+    check_holds(t, "rhythm", "--max-overhead", "5")
+
+
+def test_what_costs_little_is_counted_all_the_time(t):
+    harness.require_root()
+    program = Program(t, go_programs.versions()[-1], "steady")
+    report, truth = record(t, program, 0, "--max-overhead", "0")
+    taken = report["target"]["processes"][0]["bursts"]
+    same((taken["count"], taken["covered_ns"]), (0, taken["recorded_ns"]), "bursts, and the time that was covered")
+    for row in report["rows"]:
+        if row["function"] in truth:
+            assert truth[row["function"]] <= row["objects"] <= truth[row["function"]] * 1.2 + 1000, (row, truth)
+            assert row["objects_high"] <= row["objects"] * 1.01 + 40, row
+
+
+def test_the_report_says_how_much_of_the_time_is_covered_and_other_readers_get_it(t):
+    harness.require_root()
+    program = Program(t, go_programs.versions()[-1], "phases")
+    report, _ = record(t, program, 8, "--max-overhead", "20")
+    said = " ".join(t.escapement("report", t.path("profile.pb.gz")).stdout.split())
+    taken = report["target"]["processes"][0]["bursts"]
+    share = re.search(rf"every allocation in {taken['count']} bursts, ([0-9.]+) % of the time", said)
+    assert share, said
+    assert abs(float(share[1]) - 100 * taken["covered_ns"] / taken["recorded_ns"]) < 1, (share, taken)
+    contains(said, "estimated from bursts, with 95 % intervals")
+    rows = [row for row in report["rows"] if row["objects"]]
+    assert all(row["objects_low"] <= row["objects"] <= row["objects_high"] for row in rows), rows
+    again = t.path("again.pb.gz")
+    again.write_bytes(t.path("profile.pb.gz").read_bytes())
+    same(t.json("report", "--by", "function", again)["rows"], report["rows"], "rows, read once more")
+
+
+def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
+    harness.require_root()
+    program = Program(t, go_programs.versions()[-1], "phases")
+    done = t.escapement("record", "--max-overhead", "0.01", "--duration", "2", "-o", t.path("p"), "-p", program.process.pid)
+    contains(done.stderr, "for which this recording was too short")
+    contains(done.stderr, "--max-overhead 0")
+    report = t.json("report", t.path("p"))
+    counted = [row for row in report["rows"] if row["objects"]]
+    assert counted, "no rows"
+    same({row["objects_high"] for row in counted}, {None}, "upper ends")
+    assert sum(row["objects"] for row in counted) <= report["totals"]["objects"], report["totals"]
+
+
+def test_the_brake_goes_on_in_bursts(t):
+    """Rate 1 until the limit, bursts from then on: one process, and rows of the whole time."""
+    harness.require_root()
+    program = Program(t, go_programs.versions()[0], "phases")
+    report, truth = record(t, program, 8, "--rate", "1", "--max-overhead", "20")
+    same(len(report["target"]["processes"]), 1, "processes")
+    same(report["exact"], {"totals": True, "rows": False}, "exactness")
+    outcomes = held(report, truth, 40)
+    assert sum(outcomes.values()) >= len(outcomes) - 2, f"{outcomes}: {report['rows']}, {truth}"
+
+
+if __name__ == "__main__":
+    harness.main()
