@@ -15,6 +15,7 @@
 #include "heap/memory_map.h"
 #include "heap/snapshot.h"
 #include "options.h"
+#include "recording.h"
 #include "profile/pprof.h"
 #include "render/render_growth.h"
 #include "render/render_memory.h"
@@ -35,7 +36,7 @@ static struct {
 	struct reporting reporting;
 	int64_t pid;
 	const char *name, *core, *executable;
-	bool fresh, memory;
+	bool fresh, memory, redact;
 	double wait, interval;
 	int64_t count;
 	struct option_list before;
@@ -51,6 +52,7 @@ static const struct option_row rows[] = {
 	 "wait until what is allocated by now is counted: for two collections", NULL},
 	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait, "the longest time to wait, with --fresh", NULL},
 	{0, "memory", NULL, OPTION_FLAG, &chosen.memory, "what its resident memory is, and no sites", NULL},
+	{0, "redact", NULL, OPTION_FLAG, &chosen.redact, RECORDING_REDACT_HELP, NULL},
 	{0, "interval", "TIME", OPTION_DURATION, &chosen.interval,
 	 "which sites grow: take a snapshot each TIME, such as 30s", NULL},
 	{0, "count", "N", OPTION_INTEGER, &chosen.count, "number of snapshots, with --interval", NULL},
@@ -322,6 +324,8 @@ static int look(struct target *target, struct error *error)
 	struct heap_process *process = heap_process_open(target, error);
 	int result = -1;
 
+	if (process)
+		heap_process_redact(process, chosen.redact);
 	if (process && wait_fresh(process, error) == 0)
 		result = chosen.memory	  ? show_memory(process, error)
 			 : wants_growth() ? show_growth(process, error)

@@ -18,6 +18,7 @@ static int run(int argc, char **argv)
 		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)",
 		 NULL},
 		RECORDING_ROWS(recording),
+		{0, "redact", NULL, OPTION_FLAG, &recording.redact, RECORDING_REDACT_HELP, NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,
 		 "without BPF and privileges: the program must use libgoalloc, which records itself (rate 1)", NULL},
 		{0, "raw", "FILE", OPTION_STRING, &raw,

@@ -137,6 +137,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .place = recording->place,
 					  .function_count = recording->function_count,
 					  .no_stacks = recording->no_stacks,
+					  .redact = recording->redact,
 					  .stays_privileged = recording->stays_privileged,
 					  .end_all = recording->end_all,
 					  .verbose = cli_verbosity > 0,

@@ -29,6 +29,7 @@ struct recording {
 	size_t function_count;
 	bool no_follow, no_stacks, enable_sampler;
 	bool survives_pipe;    /* SIGPIPE never ends the command; otherwise it does, except during the recording */
+	bool redact;	       /* of session_options */
 	bool stays_privileged; /* of session_options: further programs will be started */
 	bool end_all;	       /* kill everything that the program started when it ends */
 	/* Of session_options; NULL: none. `progress` takes the place of the line on standard error. */
@@ -50,7 +51,8 @@ struct recording {
 		.rate = 512 << 10, .max_overhead = 10 \
 	}
 
-#define RECORDING_USER_HELP "run the program as this user (default: the user who called sudo; name root to stay root)"
+#define RECORDING_REDACT_HELP "without the command line, and without directories: of paths, names of files only"
+#define RECORDING_USER_HELP   "run the program as this user (default: the user who called sudo; name root to stay root)"
 
 /* Rows for a command's option table. */
 #define RECORDING_ROWS(r)                                                                                              \

@@ -74,23 +74,12 @@ def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(
 def test_a_tree_ends_with_the_command_that_is_killed(t):
     harness.require_root()
     for name, command in commands(t).items():
-        if "--in-process" in name:
-            continue
         t.path("pids").unlink(missing_ok=True)
         running = t.start(*command)
         found = pids(t, 4)
         running.kill()
         running.wait(30)
         check_gone(found, f"{name} after SIGKILL")
-
-
-def test_a_program_that_records_itself_ends_with_the_command_that_is_killed(t):
-    running = t.start(harness.ESCAPEMENT, "record", "--in-process", "-o", t.path("p"), "--", "sh", "-c",
-                      f"echo $$ >> pids; exec {workload('seeds')} --rounds 0")
-    found = pids(t, 1)
-    running.kill()
-    running.wait(30)
-    check_gone(found, "record --in-process after SIGKILL")
 
 
 def attached(t):

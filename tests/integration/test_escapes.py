@@ -225,5 +225,25 @@ def test_the_examples_of_help_work_as_written(t):
             harness.contains(done.stdout, "0 new" if "--diff" in example else "KIND")
 
 
+def test_a_huge_message_is_whole_in_json_and_cut_in_the_table(t):
+    """libsmartcols takes time by the square of a cell's lines."""
+    name = "x" * 1_000_000
+    t.path("log").write_text(f"./main.go:3:5: {name} escapes to heap\n./main.go:4:5: moved to heap: y\n")
+    harness.same([each["subject"] for each in t.json("escapes", t.path("log"))["annotations"]], [name, "y"], "subjects")
+    text = t.escapement("escapes", t.path("log")).stdout
+    harness.contains("".join(text.split()), "bytesmore)")
+    assert len(text) < 50_000, len(text)
+
+
+def test_a_flow_of_many_steps_is_kept_step_by_step(t):
+    steps = 30_000
+    t.path("log").write_text("./main.go:5:7: x escapes to heap in main:\n./main.go:5:7:   flow: y = &x:\n" + "".join(
+        f"./main.go:5:7:     from a{i} (assign) at ./main.go:{i % 900 + 5}:9\n" for i in range(steps))
+        + "./main.go:5:7: x escapes to heap\n")
+    annotation, = t.json("escapes", t.path("log"))["annotations"]
+    harness.same([len(flow["steps"]) for flow in annotation["flow"]], [steps], "steps")
+    harness.same(annotation["flow"][0]["steps"][-1]["expression"], f"a{steps - 1}", "the last step")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,6 +183,41 @@ static void reads_each_shape_of_each_release(void **state)
 		assert_int_equal(output->counts[a->kind], 1);
 		escape_free(output);
 	}
+}
+
+/* Feeds a line of that many bytes in pieces, then a message. Returns the bytes that the heap has more at its end. */
+static size_t feed_long_line(size_t length, struct escape_output **output)
+{
+	enum { PIECE = 1 << 16 };
+	const char *rest = " escapes to heap\n./x.go:3:4: moved to heap: y\n";
+	struct escape_parser *parser = escape_parser_new();
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd, used;
+	char piece[PIECE];
+
+	memset(piece, 'x', sizeof(piece));
+	escape_parser_feed(parser, "./x.go:1:2: ", 12);
+	for (size_t done = 0; done < length; done += PIECE)
+		escape_parser_feed(parser, piece, PIECE);
+	escape_parser_feed(parser, rest, strlen(rest));
+	used = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+	*output = escape_parser_finish(parser);
+	return used;
+}
+
+static void a_line_without_an_end_takes_bounded_memory(void **state)
+{
+	struct escape_output *half, *whole;
+	size_t less = feed_long_line(32 << 20, &half), more = feed_long_line(64 << 20, &whole);
+
+	(void)state;
+	assert_true(more <= less);
+	assert_true(more < 4 * (size_t)ESCAPE_LINE_MAX);
+	assert_int_equal(whole->annotation_count, 1);
+	assert_int_equal(whole->annotations[0].line, 3);
+	assert_int_equal(whole->unrecognized_count, 1);
+	assert_int_equal(whole->line_count, 2);
+	escape_free(half);
+	escape_free(whole);
 }
 
 static void what_is_no_message_is_kept_as_unrecognized(void **state)
@@ -610,6 +646,7 @@ int main(void)
 		cmocka_unit_test(input_in_pieces_is_the_same_input),
 		cmocka_unit_test(every_fixture_is_recognized_to_the_last_line),
 		cmocka_unit_test(input_that_says_nothing_is_refused),
+		cmocka_unit_test(a_line_without_an_end_takes_bounded_memory),
 		cmocka_unit_test(unreadable_files_are_refused),
 		cmocka_unit_test(kinds_have_names_that_read_back),
 		cmocka_unit_test(printable_text_is_valid_utf8_without_controls),

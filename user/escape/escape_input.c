@@ -57,6 +57,17 @@ static void keep(struct escape_input *input, const char *text, size_t length)
 	input->pending_length += length;
 }
 
+/* The same for a part of a line, of which no more than ESCAPE_LINE_MAX is kept; a newline at its end always is. */
+static void keep_line(struct escape_input *input, const char *text, size_t length)
+{
+	size_t room = input->pending_length < ESCAPE_LINE_MAX ? ESCAPE_LINE_MAX - input->pending_length : 0;
+	bool cut = length > room;
+
+	keep(input, text, cut ? room : length);
+	if (cut && text[length - 1] == '\n')
+		input->pending[input->pending_length - 1] = '\n';
+}
+
 /* ---- prefixes ---- */
 
 static bool is_number_byte(char c)
@@ -311,11 +322,11 @@ static void feed_lines(struct escape_input *input, const char *text, size_t leng
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 
 		if (!newline) {
-			keep(input, text, (size_t)(end - text));
+			keep_line(input, text, (size_t)(end - text));
 			return;
 		}
 		if (input->pending_length) {
-			keep(input, text, (size_t)(newline + 1 - text));
+			keep_line(input, text, (size_t)(newline + 1 - text));
 			feed_line(input, input->pending, input->pending_length);
 			input->pending_length = 0;
 		} else {

@@ -19,7 +19,10 @@
 #include "base/memory.h"
 #include "base/string_table.h"
 
-enum { UNRECOGNIZED_LENGTH_MAX = 4096, JOINED_LINES_MAX = 10000 };
+enum {
+	UNRECOGNIZED_LENGTH_MAX = 4096,
+	JOINED_LINES_MAX = 10000,
+};
 
 struct escape_storage {
 	struct string_table strings;
@@ -338,6 +341,8 @@ static void parse_line(struct escape_parser *parser, struct span line)
 	parser->line_number++;
 	if (parser->line_number == 1 && span_starts(line, SPAN("\xef\xbb\xbf")))
 		line = span_from(line, 3);
+	if (line.length > ESCAPE_LINE_MAX)
+		line.length = ESCAPE_LINE_MAX;
 	while (line.length && line.text[line.length - 1] == '\r')
 		line.length--;
 	line = make_printable(parser, line);
@@ -361,6 +366,13 @@ struct escape_parser *escape_parser_new(void)
 	return parser;
 }
 
+static void append_partial(struct escape_parser *parser, const char *text, size_t length)
+{
+	size_t room = ESCAPE_LINE_MAX - parser->partial.length;
+
+	buffer_append(&parser->partial, text, length < room ? length : room);
+}
+
 void escape_parser_feed(struct escape_parser *parser, const char *text, size_t length)
 {
 	const char *end = text + length;
@@ -370,11 +382,11 @@ void escape_parser_feed(struct escape_parser *parser, const char *text, size_t l
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 
 		if (!newline) {
-			buffer_append(&parser->partial, text, (size_t)(end - text));
+			append_partial(parser, text, (size_t)(end - text));
 			return;
 		}
 		if (parser->partial.length) {
-			buffer_append(&parser->partial, text, (size_t)(newline - text));
+			append_partial(parser, text, (size_t)(newline - text));
 			parse_line(parser, (struct span){parser->partial.text, parser->partial.length});
 			parser->partial.length = 0;
 		} else {

@@ -4,7 +4,7 @@
 
 /*
  * Reads the compiler's text, at once or in pieces of any size, into the table of escape.h. Lines and input may have any
- * length; memory grows with the number of messages, not with the input.
+ * length (of a line, ESCAPE_LINE_MAX bytes are examined); memory grows with the number of messages, not with the input.
  */
 
 #include <stddef.h>
@@ -24,6 +24,9 @@ struct escape_output *escape_parse(const char *text, size_t length, const char *
 /* Checks that the output of `name` is complete. Sets an error and returns -1 if a package did not compile or a log was
  * cut: then facts may be missing from it. */
 int escape_check_complete(const struct escape_output *output, const char *name, struct error *error);
+
+/* Of a longer line this many bytes are examined, and the rest is dropped: compilers write no such lines. */
+enum { ESCAPE_LINE_MAX = 4 << 20 };
 
 struct escape_parser;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/secret.h"
 #include "base/arena.h"
 #include "base/string_table.h"
 #include "gate/policy.h"
@@ -50,15 +51,19 @@ const char *gate_counts_string(struct gate_counts *counts, const char *text)
 
 void gate_counts_command(struct gate_counts *counts, const char *const *command)
 {
+	char **shown = secret_hide(command);
 	size_t count = 0;
 	const char **words;
 
-	while (command[count])
+	while (shown[count])
 		count++;
 	words = arena_allocate(&counts->storage->strings.arena, (count + 1) * sizeof(*words));
 	for (size_t i = 0; i < count; i++)
-		words[i] = gate_counts_string(counts, command[i]);
+		words[i] = gate_counts_string(counts, shown[i]);
 	words[count] = NULL;
+	for (size_t i = 0; i < count; i++)
+		free(shown[i]);
+	free(shown);
 	counts->command = words;
 }
 

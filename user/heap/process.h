@@ -15,6 +15,7 @@ struct heap_process {
 	uint64_t bias;
 	struct go_heap heap;
 	struct go_heap_profile profile;
+	bool redacted;
 };
 
 #endif

@@ -96,6 +96,11 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 	return NULL;
 }
 
+void heap_process_redact(struct heap_process *process, bool redact)
+{
+	process->redacted = redact;
+}
+
 void heap_process_close(struct heap_process *process)
 {
 	if (!process)
@@ -224,14 +229,15 @@ static void describe(const struct builder *builder)
 	const struct go_binary *binary = builder->process->binary;
 	struct profile *profile = builder->profile;
 	struct profile_process *process = profile_process_add(profile, target->pid);
+	const char **words = target_command(target);
 	struct utsname kernel;
 
 	uname(&kernel);
 	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
-	profile->target = profile_string(profile, target->command_line && *target->command_line ? target->command_line
-												: target->executable);
+	profile->target = *words ? profile_command(profile, words) : profile_path(profile, target->executable);
+	free(words);
 	process->comm = profile_string(profile, target->comm);
-	process->executable = profile_string(profile, target->executable);
+	process->executable = profile_path(profile, target->executable);
 	process->build_id = profile_string(profile, address_space_build_id(builder->space, target->executable));
 	process->runtime = profile_string(profile, binary->version_text);
 	go_modules_describe(binary->build_info, profile, process);
@@ -261,6 +267,7 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 	if (check_rate(process, &rate, error))
 		return NULL;
 	builder.profile = profile = profile_new();
+	profile->redacted = process->redacted;
 	builder.space = address_space_new(process->target, profile, NULL);
 	profile->snapshot = true;
 	profile->rate = rate;

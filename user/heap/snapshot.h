@@ -24,6 +24,8 @@ struct heap_process;
  * with STATUS_CANNOT_MEASURE if there is none, or the runtime's variables are not found.
  */
 struct heap_process *heap_process_open(struct target *target, struct error *error);
+/* Whether its snapshots are without command line and directories (profile.h). */
+void heap_process_redact(struct heap_process *process, bool redact);
 void heap_process_close(struct heap_process *process); /* NULL is allowed */
 
 /* The process's name, for messages. */

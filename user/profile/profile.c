@@ -24,6 +24,7 @@
 #include "base/hash_index.h"
 #include "base/memory.h"
 #include "base/printable.h"
+#include "base/secret.h"
 #include "base/string_table.h"
 #include "profile/type_name.h"
 
@@ -163,15 +164,27 @@ const char *profile_format(struct profile *profile, const char *format, ...)
 	return interned;
 }
 
-const char *profile_command(struct profile *profile, char *const *argv)
+const char *profile_path(struct profile *profile, const char *path)
 {
-	char text[1024] = "";
+	const char *slash = path && profile->redacted ? strrchr(path, '/') : NULL;
 
-	for (int i = 0; argv[i]; i++) {
+	return profile_string(profile, slash && slash[1] ? slash + 1 : path);
+}
+
+const char *profile_command(struct profile *profile, const char *const *words)
+{
+	char **shown, text[1024] = "";
+
+	if (profile->redacted)
+		return profile_path(profile, words[0] ? words[0] : "");
+	shown = secret_hide(words);
+	for (size_t i = 0; shown[i]; i++) {
 		size_t length = strlen(text);
 
-		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", argv[i]);
+		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", shown[i]);
+		free(shown[i]);
 	}
+	free(shown);
 	return profile_string(profile, text);
 }
 
@@ -304,7 +317,7 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 	key.start = mapping->start;
 	key.limit = mapping->limit;
 	key.offset = mapping->offset;
-	key.file = profile_string(profile, mapping->file);
+	key.file = profile_path(profile, mapping->file);
 	key.build_id = profile_string(profile, mapping->build_id);
 	HASH_FIND(hh, storage->mappings, &key, key_size, entry);
 	if (!entry) {
@@ -329,7 +342,7 @@ const struct profile_location *profile_location(struct profile *profile, uint64_
 	key->mapping = mapping;
 	for (uint32_t i = 0; i < frame_count; i++) {
 		key->frames[i].function = profile_string(profile, frames[i].function);
-		key->frames[i].file = profile_string(profile, frames[i].file);
+		key->frames[i].file = profile_path(profile, frames[i].file);
 		key->frames[i].line = frames[i].line;
 		key->frames[i].column = frames[i].column;
 		key->frames[i].start_line = frames[i].start_line;

@@ -161,6 +161,7 @@ struct profile {
 	 * what the samples are of, objects and bytes what was allocated since the process began. */
 	bool snapshot;
 	int64_t collections; /* of a snapshot: it is as of that one; 0: there was none yet */
+	bool redacted;	     /* it shall have no command line and no directories; set before anything is added */
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
@@ -191,8 +192,11 @@ void profile_free(struct profile *profile); /* NULL is allowed */
 /* Interns a string; NULL gives NULL. */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Joins the arguments by spaces, up to a kilobyte. */
-const char *profile_command(struct profile *profile, char *const *argv);
+/* Joins the words of a command line, which end with NULL, by spaces, up to a kilobyte, without what looks like a secret (base/secret.h). If the
+ * profile is redacted, the result is the name of the program alone. */
+const char *profile_command(struct profile *profile, const char *const *words);
+/* A path; its last component if the profile is redacted. NULL gives NULL. */
+const char *profile_path(struct profile *profile, const char *path);
 
 /* A type of the profile as people write it (type_name.h). Interned here: not while another thread reads the profile. */
 const char *profile_shown_type(const struct profile *profile, const char *type); /* NULL gives NULL */

@@ -73,7 +73,7 @@ struct profile *go_memory_profile_read(const char *directory, char *const *comma
 		profile = pprof_read(path, error);
 	if (profile) {
 		describe(profile, program);
-		profile->target = profile_command(profile, command);
+		profile->target = profile_command(profile, (const char *const *)command);
 		profile_warn(profile,
 			     "by Go's own memory profile: tiny objects that share a block of 16 bytes are not in "
 			     "it, nor are refills and heap growth");

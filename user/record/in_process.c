@@ -27,30 +27,47 @@ enum {
 	TERM_GRACE_MS = 300,
 };
 
-/* Runs the program with GOALLOC_PROFILE set. */
-static pid_t start(const struct session_options *options, char *const *argv, const char *file, struct error *error)
+/* What the program's process needs to become it. */
+struct start {
+	const struct session_options *options;
+	char *const *argv;
+	const char *file; /* of GOALLOC_PROFILE */
+	int report;	  /* receives the errno of a failure */
+};
+
+static void become(void *context)
+{
+	const struct start *start = context;
+
+	setenv("GOALLOC_PROFILE", start->file, 1);
+	launch_become(start->argv, &start->options->ignored, &start->options->user, &start->options->place,
+		      start->report);
+}
+
+/* Runs the program with GOALLOC_PROFILE set. NULL with an error. */
+static struct guard *start(const struct session_options *options, char *const *argv, const char *file,
+			   struct error *error)
 {
 	int report[2], failure = 0;
-	pid_t pid;
+	struct start start = {options, argv, file, -1};
+	struct guard *guard;
 
-	if (pipe2(report, O_CLOEXEC))
-		return error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", options->argv[0]);
-	pid = fork();
-	if (pid == 0) {
-		descendants_die_with_us();
-		setenv("GOALLOC_PROFILE", file, 1);
-		launch_become(argv, &options->ignored, &options->user, &options->place, report[1]);
+	if (pipe2(report, O_CLOEXEC)) {
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", options->argv[0]);
+		return NULL;
 	}
+	start.report = report[1];
+	guard = guard_start(become, &start);
+	if (!guard)
+		error_set(error, STATUS_CANNOT_MEASURE, "cannot start '%s': %m", options->argv[0]);
 	close(report[1]);
-	if (pid < 0 || read(report[0], &failure, sizeof(failure)) > 0) {
-		error_set(error, pid < 0 ? STATUS_CANNOT_MEASURE : STATUS_USAGE, "cannot run '%s': %s",
-			  options->argv[0], strerror(pid < 0 ? errno : failure));
-		if (pid > 0)
-			waitpid(pid, NULL, 0);
-		pid = -1;
+	if (guard && read(report[0], &failure, sizeof(failure)) > 0) {
+		error_set(error, STATUS_USAGE, "cannot run '%s': %s", options->argv[0], strerror(failure));
+		guard_free(guard);
+		guard = NULL;
 	}
 	close(report[0]);
-	return pid;
+	return guard;
 }
 
 static int grace_ms(const struct session_options *options)
@@ -60,20 +77,20 @@ static int grace_ms(const struct session_options *options)
 
 /* Waits until the program ends. Asks it to end when the time is up or a signal came, and stops waiting some time later.
  * Returns whether it has ended. */
-static bool wait_for(pid_t pid, const struct session_options *options, struct session_result *result)
+static bool wait_for(const struct guard *guard, const struct session_options *options, struct session_result *result)
 {
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), asked = 0;
 	const struct timespec pause = {0, POLL_MS * 1000000};
 
 	result->started = true;
-	while (waitpid(pid, &result->wait_status, WNOHANG) == 0) {
+	while (!guard_ended(guard, &result->wait_status)) {
 		int64_t now = clock_ns(CLOCK_MONOTONIC);
 		bool over = options->duration > 0 && (double)(now - begin) >= options->duration * 1e9;
 		int signal = options->stop ? *options->stop : 0;
 
 		if ((signal || over) && !result->asked) {
 			if (signal >= 0) /* otherwise the terminal has sent the signal to the program too */
-				kill(pid, signal ? signal : SIGTERM);
+				kill(guard_program(guard), signal ? signal : SIGTERM);
 			result->asked = true;
 			asked = now;
 		}
@@ -84,14 +101,15 @@ static bool wait_for(pid_t pid, const struct session_options *options, struct se
 	return true;
 }
 
-static struct profile *describe(char *const *argv)
+static struct profile *describe(char *const *argv, bool redact)
 {
 	struct profile *profile = profile_new();
 	struct utsname kernel;
 
 	uname(&kernel);
+	profile->redacted = redact;
 	profile->tool_version = ESCAPEMENT_VERSION;
-	profile->target = profile_command(profile, argv);
+	profile->target = profile_command(profile, (const char *const *)argv);
 	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
 	profile->rate = 1;
 	profile->totals_exact = profile->rows_exact = true;
@@ -154,7 +172,7 @@ static struct profile *read_profile(const struct session_options *options, const
 {
 	struct profile *profile = go_memory_profile_can(options->argv)
 					  ? go_memory_profile_read(directory, options->argv, error)
-					  : describe(options->argv);
+					  : describe(options->argv, options->redact);
 
 	if (!profile)
 		return NULL;
@@ -187,7 +205,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	char directory[256], file[300], **go_command = NULL;
 	int64_t start_ns;
 	bool ended, go_command_failed;
-	pid_t pid;
+	struct guard *guard;
 
 	*result = (struct session_result){0};
 	snprintf(directory, sizeof(directory), "%s/escapement.XXXXXX", base && *base ? base : "/tmp");
@@ -206,16 +224,17 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		argv = go_command = go_memory_profile_command(options->argv, directory);
 	descendants_adopt(true);
 	start_ns = clock_ns(CLOCK_REALTIME);
-	pid = start(options, argv, file, error);
+	guard = start(options, argv, file, error);
 	go_memory_profile_free_command(go_command);
-	if (pid < 0) {
+	if (!guard) {
 		descendants_adopt(false);
 		rmdir(directory);
 		return NULL;
 	}
-	ended = wait_for(pid, options, result);
+	ended = wait_for(guard, options, result);
 	if (!ended || result->asked || options->end_all)
 		descendants_end(TERM_GRACE_MS);
+	guard_free(guard);
 	descendants_adopt(false);
 	go_command_failed = go_memory_profile_can(options->argv) && result->wait_status != 0;
 	profile = read_profile(options, directory, start_ns, error);
@@ -239,7 +258,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 struct profile *in_process_import(const char *path, struct error *error)
 {
 	char *const none[] = {NULL};
-	struct profile *profile = describe(none);
+	struct profile *profile = describe(none, false);
 
 	if (raw_profile_read(profile, path, error)) {
 		profile_free(profile);

@@ -230,7 +230,7 @@ void observed_describe(const struct observed *observed, struct profile_process *
 	const char *file = runtime->library ? runtime->library : observed->target->executable;
 
 	process->comm = profile_string(profile, observed->target->comm);
-	process->executable = profile_string(profile, file);
+	process->executable = profile_path(profile, file);
 	process->build_id = address_space_build_id(observed->space, file);
 	process->runtime = profile_string(profile, runtime->version);
 	if (runtime->ops->describe)

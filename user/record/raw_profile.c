@@ -285,6 +285,7 @@ static void finish(struct reader *reader)
 	if (reader->space && process->executable)
 		process->build_id =
 			profile_string(reader->profile, address_space_build_id(reader->space, process->executable));
+	process->executable = profile_path(reader->profile, process->executable);
 }
 
 static void release(struct reader *reader)

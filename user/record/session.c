@@ -324,11 +324,14 @@ static void describe(struct session *session)
 	if (options->pid) {
 		struct target *target = target_open(options->pid, NULL);
 
-		profile->target = profile_string(profile, target && target->command_line ? target->command_line : "?");
+		const char **words = target ? target_command(target) : NULL;
+
+		profile->target = words ? profile_command(profile, words) : profile_string(profile, "?");
+		free(words);
 		target_close(target);
 		return;
 	}
-	profile->target = profile_command(profile, options->argv);
+	profile->target = profile_command(profile, (const char *const *)options->argv);
 }
 
 /*
@@ -459,6 +462,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	processes_tell_phase(&session->processes, "loaded", 0, began);
 	session->processes.profile = profile_new();
+	session->processes.profile->redacted = options->redact;
 	if (options->view)
 		session->live = live_new();
 	profile_set_calls(session->processes.profile, options->functions, options->function_count);

@@ -60,6 +60,7 @@ struct session_options {
 	/* The caller will start programs after this recording. Otherwise this process gives up, for good, the privileges that
 	 * the rest of the recording does not need. */
 	bool stays_privileged;
+	bool redact;		  /* the profile shall have neither the command line nor directories */
 	struct start_place place; /* where argv runs */
 	sigset_t ignored;	  /* signals that argv is to ignore: those that our caller ignored and we handle */
 	const volatile sig_atomic_t

@@ -222,8 +222,10 @@ static void take_note(struct core *core, struct target *target, uint32_t type, c
 		memcpy(&information, note, sizeof(information));
 		target->pid = target->tid = information.pr_pid > 0 ? information.pr_pid : 0;
 		memcpy(target->comm, information.pr_fname, sizeof(information.pr_fname));
-		target->command_line =
-			memory_text_of(information.pr_psargs, strnlen(information.pr_psargs, ELF_PRARGSZ));
+		target->command_line = memory_text_of(information.pr_psargs, ELF_PRARGSZ);
+		target->command_length = strlen(target->command_line);
+		for (size_t i = 0; i < target->command_length; i++) /* the kernel has joined the arguments by spaces */
+			target->command_line[i] = target->command_line[i] == ' ' ? 0 : target->command_line[i];
 	} else if (type == NT_AUXV) {
 		for (size_t at = 0; at + 16 <= size; at += 16) {
 			if (load_u64(note + at) == AT_ENTRY)

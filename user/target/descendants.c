@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/descendants.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "target/procfs.h"
 
 enum {
@@ -21,15 +24,6 @@ enum {
 void descendants_adopt(bool on)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0);
-}
-
-void descendants_die_with_us(void)
-{
-	pid_t parent = getppid();
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent) /* the parent has ended meanwhile */
-		_exit(127);
 }
 
 /* Collects all descendants, parents before their children. */
@@ -79,4 +73,120 @@ void descendants_end(int grace_ms)
 	signal_all(SIGTERM);
 	if (!reap(grace_ms, 0))
 		reap(KILLED_MS, SIGKILL);
+}
+
+/* ---- guard ---- */
+
+struct guard {
+	pid_t pid, program;
+	int status; /* the guard writes the program's wait status to it */
+	int alive;  /* the guard waits for its end, which comes when we end */
+};
+
+/* Waits for the program's end and for ours. */
+__attribute__((noreturn)) static void guard_run(pid_t program, int status, int alive)
+{
+	struct pollfd ours = {.fd = alive};
+	int ended;
+	pid_t pid;
+
+	for (;;) {
+		while ((pid = waitpid(-1, &ended, WNOHANG)) > 0) {
+			if (pid == program && write(status, &ended, sizeof(ended)) < 0)
+				_exit(127);
+		}
+		if (poll(&ours, 1, STEP_MS) > 0) {
+			descendants_end(0);
+			_exit(0);
+		}
+	}
+}
+
+/* Closes all files but the standard ones and these two: others wait until nobody has them open. */
+static void close_others(int one, int other)
+{
+	unsigned low = (unsigned)(one < other ? one : other), high = (unsigned)(one < other ? other : one);
+
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0U, 0);
+}
+
+/* In the guard's process: starts the program. Signals of the terminal are for others, ours included. */
+__attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int alive)
+{
+	pid_t guard = getpid(), program;
+
+	descendants_adopt(true);
+	program = fork();
+	if (program == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (getppid() == guard)
+			become(context);
+		_exit(127);
+	}
+	close_others(status, alive);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	if (program < 0 || write(status, &program, sizeof(program)) < 0)
+		_exit(127);
+	guard_run(program, status, alive);
+}
+
+struct guard *guard_start(void (*become)(void *context), void *context)
+{
+	enum { READ, WRITE };
+	int status[2] = {-1, -1}, alive[2] = {-1, -1};
+	struct guard *guard = memory_zeroed(1, sizeof(*guard));
+
+	if (pipe2(status, O_CLOEXEC) || pipe2(alive, O_CLOEXEC) || (guard->pid = fork()) < 0) {
+		guard->pid = -1;
+	} else if (guard->pid == 0) {
+		close(alive[WRITE]);
+		close(status[READ]);
+		guard_begin(become, context, status[WRITE], alive[READ]);
+	}
+	close(status[WRITE]);
+	close(alive[READ]);
+	guard->status = status[READ];
+	guard->alive = alive[WRITE];
+	if (guard->pid > 0 && read(guard->status, &guard->program, sizeof(guard->program)) == sizeof(guard->program))
+		return guard;
+	guard_free(guard);
+	return NULL;
+}
+
+pid_t guard_program(const struct guard *guard)
+{
+	return guard->program;
+}
+
+bool guard_ended(const struct guard *guard, int *wait_status)
+{
+	struct pollfd readable = {.fd = guard->status, .events = POLLIN};
+
+	if (poll(&readable, 1, 0) <= 0)
+		return false;
+	if (read(guard->status, wait_status, sizeof(*wait_status)) != sizeof(*wait_status))
+		*wait_status = SIGKILL;
+	return true;
+}
+
+void guard_free(struct guard *guard)
+{
+	if (!guard)
+		return;
+	if (guard->pid > 0) {
+		kill(guard->pid, SIGKILL);
+		waitpid(guard->pid, NULL, 0);
+	}
+	if (guard->status >= 0)
+		close(guard->status);
+	if (guard->alive >= 0)
+		close(guard->alive);
+	free(guard);
 }

@@ -8,13 +8,25 @@
  */
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Turns adoption on or off: whether this process becomes the parent of its orphaned descendants. Turn it on before a
  * program is started. */
 void descendants_adopt(bool on);
 
-/* Called in a child before its exec: has the kernel kill it when its parent ends, for any reason. */
-void descendants_die_with_us(void);
+/*
+ * A program and a guard, which is its parent and a child of ours. When we end, for any reason, SIGKILL too, the guard
+ * kills the program and all that it has started. (The kernel's PR_SET_PDEATHSIG reaches children only.)
+ */
+struct guard;
+
+/* Starts both. `become` is called in the program's process; if it returns, that ends with 127. NULL with errno. */
+struct guard *guard_start(void (*become)(void *context), void *context);
+pid_t guard_program(const struct guard *guard);
+/* Whether the program has ended; stores its wait status. If the guard was killed, it counts as killed. */
+bool guard_ended(const struct guard *guard, int *wait_status);
+/* Ends the guard alone. What the program left behind becomes our child. NULL is allowed. */
+void guard_free(struct guard *guard);
 
 /* Ends all descendants of this process: SIGTERM, after `grace_ms` SIGKILL. Returns when all of them have ended and been
  * reaped. */

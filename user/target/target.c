@@ -146,11 +146,18 @@ static void read_names(struct target *target)
 	procfs_name(target->pid, target->comm, sizeof(target->comm));
 	while (length && text && !text[length - 1]) /* NULs after the last argument, or of an overwritten name */
 		length--;
-	for (size_t i = 0; text && i < length; i++) {
-		if (!text[i])
-			text[i] = ' ';
-	}
 	target->command_line = text;
+	target->command_length = text ? length : 0;
+}
+
+const char **target_command(const struct target *target)
+{
+	const char *text = target->command_line, *end = text + target->command_length;
+	const char **words = memory_zeroed(target->command_length + 1, sizeof(*words));
+
+	for (size_t count = 0; text && text < end; text += strlen(text) + 1)
+		words[count++] = text;
+	return words;
 }
 
 void target_find_thread(struct target *target)

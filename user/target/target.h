@@ -29,8 +29,9 @@ struct target {
 	bool killed;  /* and a signal ends it */
 	bool gone;    /* it has ended; set by the caller that reaped it */
 	char comm[32];
-	char *executable;	      /* in the process's mount namespace, without " (deleted)" */
-	char *command_line;	      /* arguments joined by spaces */
+	char *executable;   /* in the process's mount namespace, without " (deleted)" */
+	char *command_line; /* its arguments, `command_length` bytes; each but the last ends in a NUL */
+	size_t command_length;
 	struct memory_reader *reader; /* reads its memory */
 	int denied;		      /* errno of a read that was not permitted; 0: there was none */
 	int image;		      /* /proc/PID/mem opened by target_watch_image(); -1: not watched */
@@ -40,6 +41,9 @@ struct target {
 	struct target_mapping *mappings; /* sorted by address */
 	size_t mapping_count;
 };
+
+/* Returns the words of its command line, then NULL. They hold as long as the target; the caller frees the array. */
+const char **target_command(const struct target *target);
 
 /* Fails with STATUS_CANNOT_MEASURE if there is no such process or it may not be read. */
 struct target *target_open(int pid, struct error *error);

@@ -10,7 +10,8 @@
 #include "text/terminal.h"
 #include "text/wrap.h"
 
-enum { LEAST_WRAP = 16, GAP = 1 };
+/* CELL_MAX: bytes. libsmartcols takes time by the square of a cell's lines; nobody reads that much in a table. */
+enum { LEAST_WRAP = 16, GAP = 1, CELL_MAX = 8 << 10 };
 
 struct table {
 	FILE *stream;
@@ -29,6 +30,17 @@ struct table *table_new(FILE *stream, const struct table_column *columns, size_t
 	return table;
 }
 
+static char *copy_cell(const char *text)
+{
+	size_t length = strlen(text), kept = CELL_MAX;
+
+	if (length <= CELL_MAX)
+		return memory_text(text);
+	while (kept && ((unsigned char)text[kept] & 0xc0) == 0x80)
+		kept--;
+	return memory_format("%.*s ... (%zu bytes more)", (int)kept, text, length - kept);
+}
+
 void table_add(struct table *table, const char *const *cells)
 {
 	size_t used = table->row_count * table->column_count;
@@ -39,7 +51,7 @@ void table_add(struct table *table, const char *const *cells)
 			memory_resize(table->cells, table->capacity, table->column_count * sizeof(*table->cells));
 	}
 	for (size_t i = 0; i < table->column_count; i++) {
-		table->cells[used + i] = memory_text(cells[i] ? cells[i] : "");
+		table->cells[used + i] = copy_cell(cells[i] ? cells[i] : "");
 	}
 	table->row_count++;
 }

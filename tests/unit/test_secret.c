@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+
+/* One word as it is shown, after the word before it. */
+static void check(const char *before, const char *word, const char *expected)
+{
+	const char *words[] = {before, word, NULL};
+	char **shown = secret_hide(words);
+
+	assert_string_equal(shown[1], expected);
+	assert_null(shown[2]);
+	free(shown[0]);
+	free(shown[1]);
+	free(shown);
+}
+
+static void values_of_telling_names_are_hidden(void **state)
+{
+	(void)state;
+	check("server", "--password=hunter2", "--password=<hidden>");
+	check("server", "-db.Passwd=a=b c", "-db.Passwd=<hidden>");
+	check("env", "GITHUB_TOKEN=abc", "GITHUB_TOKEN=<hidden>");
+	check("curl", "Authorization: Bearer abc def", "Authorization:<hidden>");
+	check("curl", "http://host/path?user=me&access_token=abc&x=1",
+	      "http://host/path?user=me&access_token=<hidden>");
+	check("psql", "host=db user=me password=x dbname=y", "host=db user=me password=<hidden>");
+	check("--api-key", "abc", "<hidden>");
+	check("-secret", "abc", "<hidden>");
+	check("--client-secret", "", "");
+}
+
+static void passwords_of_urls_are_hidden(void **state)
+{
+	(void)state;
+	check("server", "postgres://me:hunter2@db:5432/x?sslmode=off", "postgres://me:<hidden>@db:5432/x?sslmode=off");
+	check("server", "--dsn=amqp://me:p@ss@host/", "--dsn=amqp://me:<hidden>@host/");
+	check("git", "https://abcdef@host/repo", "https://<hidden>@host/repo");
+	check("git", "https://host/a@b", "https://host/a@b");
+	check("server", "http://host:8080/", "http://host:8080/");
+}
+
+static void keys_of_known_forms_are_hidden(void **state)
+{
+	(void)state;
+	check("s3", "AKIAIOSFODNN7EXAMPLE", "<hidden>");
+	check("s3", "--id=ASIAIOSFODNN7EXAMPLE", "--id=<hidden>");
+	check("s3", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "<hidden>");
+	check("gh", "ghp_0123456789abcdefABCDEF0123456789abcd", "<hidden>");
+	check("x", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "<hidden>");
+	check("x", "-----BEGIN PRIVATE KEY-----", "<hidden>");
+}
+
+static void what_is_no_secret_stays(void **state)
+{
+	static const char *const words[] = {
+		"./server",
+		"--config=/etc/server/passwords.d",
+		"--port=8080",
+		"/usr/lib/x86_64-linux-gnu/Frameworks2/libSomethingVeryLongIndeed.so",
+		"cmd/MyServer2/internal/handlers/RequestsOfUsers",
+		"0123456789abcdef0123456789abcdef01234567", /* a hash */
+		"550e8400-e29b-41d4-a716-446655440000",
+		"-test.run=^TestParseAuthorisationOfEveryKind$",
+		"--tokens", /* a name without a value */
+		"sk-ipped",
+		"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		check("program", words[i], words[i]);
+	check("--password", "--verbose", "--verbose");
+	check("password", "next", "next"); /* a subcommand */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_of_telling_names_are_hidden),
+		cmocka_unit_test(passwords_of_urls_are_hidden),
+		cmocka_unit_test(keys_of_known_forms_are_hidden),
+		cmocka_unit_test(what_is_no_secret_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
