@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "profile/type_name.h"
+
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /* By prefix; the first match wins. */
@@ -156,7 +158,7 @@ bool call_allocates(const struct escape_annotation *annotation)
 
 bool call_is_closure(const char *type)
 {
-	return type && strncmp(type, "struct { F uintptr", strlen("struct { F uintptr")) == 0;
+	return type && type_name_is_closure(type);
 }
 
 static bool is_bytes(const char *type)

@@ -4,8 +4,10 @@
 
 /*
  * Types as Go people write them. The runtime knows some by names of its own: what is boxed in an interface without a
- * type of its own (runtime.stringInterfacePtr), and the shapes that generic code is compiled for (go.shape.int). Profiles
- * keep the runtime's names, by which the join with the compiler's output goes; readers get these. Pure; any thread.
+ * type of its own (runtime.stringInterfacePtr), the shapes that generic code is compiled for (go.shape.int), and closures
+ * (struct { F uintptr; X0 *int }: "closure of *int"). All pointers have one shape, which is "pointer" here; the compiler
+ * names a shape that is too long by a hash, which is "a long type". Profiles keep the runtime's names, by which the join
+ * with the compiler's output goes; readers get these. Pure; any thread.
  */
 
 #include <stdbool.h>
@@ -13,5 +15,8 @@
 
 /* Writes the type as people write it, cut at `size` - 1 bytes. False, and nothing written, if it is that already. */
 bool type_name_for_people(const char *type, char *text, size_t size);
+
+/* Whether the type, by its name in the runtime or by that for people, is a closure. */
+bool type_name_is_closure(const char *type);
 
 #endif
