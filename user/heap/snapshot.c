@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/search.h"
 #include "heap/process.h"
 #include "profile/size_class.h"
 #include "runtime/go_code.h"
@@ -19,6 +20,7 @@
 enum {
 	PUBLISHED_AFTER = 2, /* collections */
 	POLL_NS = 10 * 1000 * 1000,
+	RECENT = 1024,
 };
 
 /* One snapshot while it is made. */
@@ -27,6 +29,11 @@ struct builder {
 	struct profile *profile;
 	struct address_space *space;
 	struct location_map logical;
+	/* Of `logical`, by address, the latest: the stacks of one program have the same few callers again and again. */
+	struct {
+		uint64_t address;
+		const struct profile_location *location;
+	} recent[RECENT];
 };
 
 static int cannot_read(const struct heap_process *process, const struct error *refusal, struct error *error)
@@ -119,8 +126,12 @@ const char *heap_process_name(const struct heap_process *process)
 /* The inlined calls of a stack have addresses of their own in it. */
 static const struct profile_location *locate(struct builder *builder, uint64_t address)
 {
-	const struct profile_location **location = location_map_at(&builder->logical, address, true);
+	size_t slot = (address ^ address >> 10) % RECENT;
+	const struct profile_location **location;
 
+	if (builder->recent[slot].location && builder->recent[slot].address == address)
+		return builder->recent[slot].location;
+	location = location_map_at(&builder->logical, address, true);
 	if (!*location) {
 		const struct profile_location *physical = address_space_locate(builder->space, address, true);
 
@@ -128,6 +139,8 @@ static const struct profile_location *locate(struct builder *builder, uint64_t a
 						      : profile_location(builder->profile, address, physical->mapping,
 									 physical->frames, 1);
 	}
+	builder->recent[slot].address = address;
+	builder->recent[slot].location = *location;
 	return *location;
 }
 
@@ -140,13 +153,17 @@ static int64_t unsampled(int64_t count, double scale)
 	return scale > 1 ? (int64_t)((double)count * scale) : count;
 }
 
+static bool is_smaller(const void *size, size_t index, const void *key)
+{
+	(void)size;
+	return (uint64_t)size_class_bytes((int)index) < *(const uint64_t *)key;
+}
+
 static int size_class_of(uint64_t size)
 {
-	for (int class = 1; class < SIZE_CLASSES; class ++) {
-		if ((uint64_t)size_class_bytes(class) >= size)
-			return class;
-	}
-	return 0;
+	size_t class = search_place(1, SIZE_CLASSES, is_smaller, NULL, &size);
+
+	return class < SIZE_CLASSES ? (int)class : 0;
 }
 
 static int add_bucket(struct builder *builder, const struct go_buckets *buckets, const struct go_bucket *bucket)
@@ -195,8 +212,11 @@ static int add_buckets(struct builder *builder, struct error *error)
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
 	builder->profile->collections = buckets.everything ? 0 : (int64_t)buckets.cycle;
 	target_allow(process->target);
-	for (size_t i = 0; i < buckets.count && !status; i++)
-		status = add_bucket(builder, &buckets, &buckets.items[i]);
+	while (buckets.count && !status) {
+		struct go_bucket bucket = go_buckets_take(&buckets);
+
+		status = add_bucket(builder, &buckets, &bucket);
+	}
 	go_buckets_free(&buckets);
 	return status ? cannot_read(process, NULL, error) : 0;
 }

@@ -229,22 +229,18 @@ static void find_goroot(struct owner_table *table)
 	const struct profile *profile = table->profile;
 	static const char runtime[] = "/src/runtime/";
 
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		const struct profile_stack *stack = profile->samples[i]->key.stack;
+	for (const struct profile_location *location = profile_next_location(profile, NULL); location;
+	     location = profile_next_location(profile, location)) {
+		const struct profile_frame *frame =
+			location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
+		const char *found;
 
-		for (uint32_t j = stack ? stack->depth : 0; j-- > 0;) {
-			const struct profile_location *location = stack->locations[j];
-			const struct profile_frame *frame =
-				location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
-			const char *found;
-
-			if (!frame || !frame->function || !frame->file || frame->file[0] != '/' ||
-			    strncmp(frame->function, "runtime.", 8) != 0 || !(found = strstr(frame->file, runtime)))
-				continue;
-			table->goroot = frame->file;
-			table->goroot_length = (size_t)(found - frame->file) + strlen("/src/");
-			return;
-		}
+		if (!frame || !frame->function || !frame->file || frame->file[0] != '/' ||
+		    strncmp(frame->function, "runtime.", 8) != 0 || !(found = strstr(frame->file, runtime)))
+			continue;
+		table->goroot = frame->file;
+		table->goroot_length = (size_t)(found - frame->file) + strlen("/src/");
+		return;
 	}
 }
 

@@ -386,6 +386,18 @@ static bool stack_same(const void *items, uint64_t item, const void *key)
 	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
 }
 
+const struct profile_location *profile_next_location(const struct profile *profile,
+						     const struct profile_location *location)
+{
+	const struct location_entry *entry = profile->storage ? profile->storage->locations : NULL;
+
+	if (location) {
+		entry = (const void *)((const char *)location - offsetof(struct location_entry, location));
+		entry = entry->hh.next;
+	}
+	return entry ? &entry->location : NULL;
+}
+
 const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
 					  uint32_t depth, bool truncated)
 {

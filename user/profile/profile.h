@@ -224,6 +224,9 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 const struct profile_location *profile_location(struct profile *profile, uint64_t address,
 						const struct profile_mapping *mapping,
 						const struct profile_frame *frames, uint32_t frame_count);
+/* All locations, in the order in which they were made: the one after `location` (NULL: the first), or NULL. */
+const struct profile_location *profile_next_location(const struct profile *profile,
+						     const struct profile_location *location);
 const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
 					  uint32_t depth, bool truncated);
 

@@ -21,6 +21,7 @@ enum {
 	RECORD_MAX = (1 + CYCLES) * 32,
 	BUCKETS_MAX = 4 << 20,
 	TRIES = 100,
+	TAKEN_TOGETHER = 4096,
 };
 
 #define COUNT_MAX    (INT64_C(1) << 56)
@@ -218,6 +219,15 @@ int go_heap_profile_read(const struct go_heap_profile *profile, const struct tar
 			  "reading the memory profile of its Go runtime takes too long: %zu buckets so far",
 			  buckets->count);
 	return reading == FINE ? 0 : -1;
+}
+
+struct go_bucket go_buckets_take(struct go_buckets *buckets)
+{
+	struct go_bucket bucket = buckets->items[--buckets->count];
+
+	if (buckets->count % TAKEN_TOGETHER == 0 && buckets->count)
+		buckets->items = memory_resize(buckets->items, buckets->count, sizeof(*buckets->items));
+	return bucket;
 }
 
 void go_buckets_free(struct go_buckets *buckets)

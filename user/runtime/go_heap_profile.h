@@ -63,6 +63,8 @@ void go_heap_profile_init(struct go_heap_profile *profile, const struct go_binar
  */
 int go_heap_profile_read(const struct go_heap_profile *profile, const struct target *target, struct go_buckets *buckets,
 			 struct error *refusal);
+/* Takes the last bucket out of the list, which must have one; its memory goes, too. */
+struct go_bucket go_buckets_take(struct go_buckets *buckets);
 void go_buckets_free(struct go_buckets *buckets);
 
 /*

@@ -11,7 +11,7 @@ enum {
 	/* Few: a page that is read becomes resident in the process, if it has never used it. */
 	BLOCK_PAGES = 4,
 	BLOCK = BLOCK_PAGES * PAGE,
-	BLOCKS = 256, /* 4 MiB */
+	BLOCKS = 64, /* 1 MiB: chains run through memory in the order in which it was allocated */
 	ALL_PAGES = (1 << BLOCK_PAGES) - 1,
 };
 
