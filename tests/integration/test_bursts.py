@@ -120,6 +120,8 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     assert counted, "no rows"
     same({row["objects_high"] for row in counted}, {None}, "upper ends")
     assert sum(row["objects"] for row in counted) <= report["totals"]["objects"], report["totals"]
+    for command in (("gate", "compare"), ("compare",)):  # a site that was not counted is not gone
+        contains(t.escapement(*command, t.path("p"), t.path("p"), status=2).stderr, "are lower bounds")
 
 
 def test_the_brake_goes_on_in_bursts(t):

@@ -80,7 +80,8 @@ def test_units_are_those_of_pprof(t):
 def test_two_profiles_in_one_file_are_two(t):
     """Also as `cat a.pb.gz b.pb.gz` makes them: gzip's members are one stream."""
     one, other = make(BOTH, [5, 640]), make(BOTH, [7, 896])
-    for data in (one + other, gzip.compress(one) + gzip.compress(other)):
+    processor = make([("samples", "count"), ("cpu", "nanoseconds"), ("wall", "nanoseconds")], [3, 30, 31])
+    for data in (one + other, gzip.compress(one) + gzip.compress(other), one + processor, processor + one):
         contains(refused(t, data), "it is two profiles, one behind the other")
 
 

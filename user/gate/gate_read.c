@@ -23,6 +23,22 @@ static bool is_json(const char *path)
 	return c == '{';
 }
 
+static int check_rows(const struct profile *profile, const char *path, struct error *error)
+{
+	struct profile_loss loss = profile_loss(profile);
+
+	if (!(profile->row_measured & 1u << VALUE_OBJECTS))
+		return error_set(error, STATUS_USAGE, "'%s' has no objects by site (it was recorded at rate 0)", path);
+	/* where events were lost, what is worse all the same is found, and the gate says that it may be more */
+	if (!profile->rows_least || profile_loss_any(&loss))
+		return 0;
+	return error_set(
+		error, STATUS_USAGE,
+		"the rows of '%s' are lower bounds, because a part of the time is in its totals only: they cannot "
+		"be compared; record again for longer, or with --rate 1 --max-overhead 0",
+		path);
+}
+
 static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
 					 const struct escape_output *escape, struct error *error)
 {
@@ -33,8 +49,7 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	char *program = profile->target ? memory_text_of(profile->target, strcspn(profile->target, " ")) : NULL;
 	const char *const words[] = {program, NULL};
 
-	if (!(profile->row_measured & 1u << VALUE_OBJECTS)) {
-		error_set(error, STATUS_USAGE, "'%s' has no objects by site (it was recorded at rate 0)", path);
+	if (check_rows(profile, path, error)) {
 		free(program);
 		return NULL;
 	}

@@ -20,15 +20,9 @@ int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const 
 bool pprof_tables_concatenated(const struct pprof_tables *tables)
 {
 	const Perftools__Profiles__Profile *message = tables->message;
-	size_t half = message->n_sample_type / 2;
 
-	for (size_t i = 0; i < half; i++) {
-		if (message->sample_type[i]->type != message->sample_type[half + i]->type)
-			return false;
-	}
-	if (!half || message->n_sample_type % 2)
-		return false;
-	for (size_t i = 1; i < message->n_string_table; i++) {
+	/* A table of strings begins with the empty one, and has each string once. */
+	for (size_t i = 1; message->n_sample_type > 1 && i < message->n_string_table; i++) {
 		if (!message->string_table[i][0]) {
 			pprof_source_malformed(tables->source,
 					       "it is two profiles, one behind the other; give each in a "
