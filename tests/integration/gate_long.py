@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Repeated gates: an unchanged multi-threaded program never fails, one more object in a million always does.
 
-A few of each in everyday tests (test_gate.py); GATE_REPEATS=200 of each by `make test-gate-long`.
+A few of each in everyday tests (test_gate.py); GATE_REPEATS=200 of each by `make test-gate-long`, and a tenth and a quarter
+of that for updates of a baseline and comparisons of recordings.
 """
+import json
 import os
+import re
 
 import harness
 from harness import contains, same, workload
@@ -35,6 +38,121 @@ def test_one_object_more_in_a_million_is_caught_every_time(t):
     for _ in range(REPEATS):
         done = t.escapement("gate", "--baseline", t.path("b.json"), "--runs", 1, "--", *program, status=1)
         contains(done.stdout.replace(" ", ""), "objects10000001000001+1")
+
+
+# What counts differently in each run: a map's growth by its seed, a pool that the collector has emptied, goroutines whose
+# descriptors are old or new.
+SERVER = """package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+)
+
+var pool = sync.Pool{New: func() interface{} { return new([512]byte) }}
+
+//go:noinline
+func answer(n int, words map[string]int) {
+	buffer := pool.Get().(*[512]byte)
+	words[fmt.Sprint("key", n)] = n
+	buffer[0] = byte(n)
+	pool.Put(buffer)
+}
+
+func serve(n int, done *sync.WaitGroup) {
+	words := map[string]int{}
+	for i := 0; i < 200; i++ {
+		answer(n*200+i, words)
+	}
+	done.Done()
+}
+
+func main() {
+	var done sync.WaitGroup
+	for round := 0; round < 20; round++ {
+		for n := 0; n < 8; n++ {
+			done.Add(1)
+			go serve(n, &done)
+		}
+		done.Wait()
+		runtime.GC()
+	}
+	fmt.Fprintln(os.Stderr, "served")
+}
+"""
+
+
+def server(t, version):
+    harness.require_root()
+    go = harness.go_toolchain(version)
+    t.path("go.mod").write_text("module example.com/server\n\ngo 1.19\n")
+    t.path("main.go").write_text(SERVER)
+    t.run(go, "build", "-o", t.path("server"), ".", env={
+        **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off", "HOME": str(t.directory)})
+    return t.path("server")
+
+
+def check_updates(version):
+    def check(t):
+        program = server(t, version)
+        t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program)
+        before, changed = t.path("b.json").read_bytes(), 0
+        for _ in range(max(1, REPEATS // 10)):
+            t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program)
+            changed += t.path("b.json").read_bytes() != before
+        same(changed, 0, f"updates of {max(1, REPEATS // 10)} that changed a baseline of the same program")
+    return check
+
+
+for release in ("1.19", "1.24", "1.27"):
+    globals()[f"test_an_update_of_an_unchanged_go_{release.replace('.', '_')}_program_changes_no_byte"] = check_updates(release)
+
+
+def test_two_recordings_of_one_binary_pass_every_time(t):
+    program = server(t, "1.24")
+    failed = []
+    for _ in range(max(1, REPEATS // 4)):
+        for side in ("old", "new"):
+            t.escapement("record", "-q", "--rate", 1, "-o", t.path(side), "--", program)
+        done = t.escapement("gate", "compare", t.path("old"), t.path("new"), status=None)
+        failed += [done.stdout] if done.returncode else []
+    same(len(failed), 0, f"comparisons of {max(1, REPEATS // 4)} that failed: {failed[:1]}")
+
+
+# Benchmarks of the standard library that give the same numbers in each run, and what -benchmem says of them.
+STANDARD = {
+    "strings": "ToUpper|ToLower|BuildString_WriteString|Join", "strconv": "Quote|QuoteRune",
+    "sort": "SortString1K_Slice|StableInt1K|StableInt1K_Slice", "encoding/hex": "Dump|DecodeString",
+    "net/url": "QueryEscape|PathEscape|QueryUnescape|String", "encoding/base64": "DecodeString|EncodeToString",
+    "encoding/json": "UnmarshalString", "time": "Format|FormatRFC3339|FormatNow",
+}
+LINE = re.compile(r"^(Benchmark\S+?)(?:-\d+)?\s+\d+\s.*?(\d+) B/op\s+(\d+) allocs/op", re.M)
+
+
+def test_benchmarks_of_the_standard_library_have_the_numbers_of_benchmem(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    if not (go.parents[1] / "src" / "strings" / "builder_test.go").exists():
+        raise harness.Skip("the toolchain has no tests of the standard library")
+    options = {"env": {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "",
+                       "GOPROXY": "off", "HOME": str(t.directory)}, "timeout": 600}
+    compared = 0
+    for package, names in STANDARD.items():
+        command = (go, "test", "-run", "^$", "-bench", f"^Benchmark({names})$", "-benchtime", "100x")
+        runs = [{name: (int(allocs), int(size)) for name, size, allocs in
+                 LINE.findall(t.run(*command, "-benchmem", "-count=1", package, **options).stdout)} for _ in range(2)]
+        baseline = t.path("b.json")
+        t.escapement("gate", "--baseline", baseline, "--update", "--", *command, package, **options)
+        found = {each["name"]: (each["allocs_per_op"], each["bytes_per_op"]) for each in json.loads(baseline.read_text())["benchmarks"]}
+        same(sorted(found), sorted(runs[0]), f"benchmarks of {package}")
+        repeated = {name: numbers for name, numbers in runs[0].items() if runs[1][name] == numbers and numbers[0]}
+        same({name: found[name] for name in repeated}, repeated, f"allocs/op and B/op in {package}")
+        compared += len(repeated)
+        baseline.unlink()
+    assert compared >= 30, compared
 
 
 if __name__ == "__main__":

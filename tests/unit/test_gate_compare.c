@@ -289,6 +289,37 @@ static void a_gate_that_cannot_fail_does_not_pass_its_own_test(void **state)
 	gate_counts_free(after);
 }
 
+static enum gate_change change_of_new(const char *via, int64_t objects, int64_t below)
+{
+	struct gate_counts *before = finished(counts_new()), *after = counts_new();
+	struct gate_site *site = add_site(after, "main.main", "uint8", objects, objects);
+	struct policy policy;
+	enum gate_change change;
+	struct gate *gate;
+
+	site->via = gate_counts_string(after, via);
+	site->counts[VALUE_OBJECTS].below = below;
+	policy_init(&policy);
+	gate = gate_compare(before, finished(after), &policy);
+	change = gate->rows[0].change;
+	assert_int_equal(gate->failed, change == GATE_NEW);
+	gate_free(gate);
+	policy_clear(&policy);
+	gate_counts_free(before);
+	gate_counts_free(after);
+	return change;
+}
+
+static void a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_was_none(void **state)
+{
+	(void)state;
+	assert_int_equal(change_of_new("fmt.(*buffer).write", 3, 3), GATE_NOISY);
+	/* a site that does not vary, more of it than chance has, the owner's own */
+	assert_int_equal(change_of_new("fmt.(*buffer).write", 3, 0), GATE_NEW);
+	assert_int_equal(change_of_new("fmt.(*buffer).write", 100, 42), GATE_NEW);
+	assert_int_equal(change_of_new(NULL, 3, 3), GATE_NEW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +332,7 @@ int main(void)
 		cmocka_unit_test(sites_of_one_key_are_summed_unless_both_sides_know_what_the_compiler_said),
 		cmocka_unit_test(counts_of_iterations_are_compared_per_iteration),
 		cmocka_unit_test(what_was_lost_is_told_unless_the_gate_fails_anyway),
+		cmocka_unit_test(a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_was_none),
 		cmocka_unit_test(a_gate_that_cannot_fail_does_not_pass_its_own_test),
 	};
 

@@ -196,12 +196,16 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
 }
 
-/* Types that the runtime keeps pools of. Whether a `go` statement or a channel operation allocates one depends on what
+/* Types that the runtime keeps pools or lists of, and what its scheduler allocates. Whether a `go` statement or a channel operation allocates one depends on what
  * ran before, so these objects belong to the runtime and not to the program, on whichever stack they are allocated. */
-static bool is_pooled(const char *type)
+static bool is_pooled(const char *type, const char *runtime_call)
 {
-	static const char *const pooled[] = {"runtime.g", "*runtime.g", "runtime.m", "runtime.sudog", "runtime._defer"};
+	static const char *const pooled[] = {"runtime.g",      "*runtime.g",	 "runtime.m",	     "runtime.sudog",
+					     "runtime._defer", "*runtime.timer", "runtime.timerWhen"};
 
+	/* the scheduler, on the stack of a goroutine that it takes the processor from */
+	if (runtime_call && strcmp(runtime_call, "runtime.morestack") == 0)
+		return true;
 	for (size_t i = 0; type && i < sizeof(pooled) / sizeof(pooled[0]); i++) {
 		if (strcmp(type, pooled[i]) == 0)
 			return true;
@@ -231,7 +235,7 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	struct tally *tally;
 	size_t index;
 
-	if (owner.kind == OWNER_OUTSIDE || is_pooled(sample->key.type)) {
+	if (owner.kind == OWNER_OUTSIDE || is_pooled(sample->key.type, owner.runtime_call)) {
 		add_to(run->outside, sample->values);
 		return;
 	}
