@@ -4,6 +4,7 @@
 import collections
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -19,6 +20,7 @@ BUCKETS = harness.BUILD / "tests" / "tools" / "go_buckets"
 ALLOCATED, ALLOCATED_BYTES, IN_USE, IN_USE_BYTES = 0, 1, 7, 8  # values of profile_dump
 WAYS = ["plain", "stripped", "pie-stripped"]
 RATES = [1, 512, 512 << 10]
+SNAPSHOTS = 1000 if os.environ.get("HEAP_RUNS") == "all" else 50
 RUNS = 50 if os.environ.get("HEAP_RUNS") == "all" else 5
 
 
@@ -37,6 +39,18 @@ class Alive:
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
         return answer.strip()
+
+
+    def freeze(self):
+        """Stopped right behind its reading of MemStats, which thaw() returns."""
+        self.process.stdin.write("freeze\n")
+        self.process.stdin.flush()
+        harness.wait_for(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+                                     for stat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")), "it to stop")
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+        return json.loads(self.process.stdout.readline())
 
 
 def versions():
@@ -215,19 +229,18 @@ def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
             what = f"go {version} {way}"
             alive = Alive(t, version, way, rate=1)
             alive.do("hold a 20000 1000", "hold b 2000 5000", "large 3 3000000", "routines 100", "drop b", "gc 3")
-            stats = json.loads(alive.do("stats"))
-            alive.process.send_signal(signal.SIGSTOP)
+            alive.freeze()
             memory = check_memory(t, alive.pid, what)
-            alive.process.send_signal(signal.SIGCONT)
+            stats = alive.thaw()
             says = {key: line["runtime"] for key, line in memory["lines"].items()}
-            # what is allocated to print the statistics
-            assert abs(says["heap_in_use"] - stats["HeapInuse"]) <= 65536, (what, says, stats["HeapInuse"])
-            # the runtime's scavenger goes on meanwhile, and makes released memory of idle memory
-            assert says["heap_released"] >= stats["HeapReleased"] - (1 << 20), (what, says, stats["HeapReleased"])
-            assert abs(says["heap_idle"] + says["heap_released"] - stats["HeapIdle"]) <= 1 << 20, (what, says, stats["HeapIdle"])
+            same((says["heap_in_use"], says["heap_released"], says["heap_idle"] + says["heap_released"]),
+                 (stats["HeapInuse"], stats["HeapReleased"], stats["HeapIdle"]), f"{what}: in use, released, idle")
+            # the line has the collector's work buffers too, for which MemStats has no number of its own
             assert stats["StackInuse"] <= says["stacks"] <= stats["StackInuse"] + (1 << 20), (what, says)
             same(sum(row["span_bytes"] for row in memory["rows"]), says["heap_in_use"], f"{what}: spans")
-            assert abs(sum(row["bytes"] for row in memory["rows"]) - stats["HeapAlloc"]) <= 65536, what
+            # a thread that the runtime makes for itself meanwhile, as with cgo, has an M
+            over = sum(row["bytes"] for row in memory["rows"]) - stats["HeapAlloc"]
+            assert 0 <= over <= 4096, (what, over)
             for row in memory["rows"]:
                 same(row["bytes"] + row["free_bytes"] + row["tail_bytes"], row["span_bytes"], f"{what}: {row}")
             size = next(row for row in memory["rows"] if row["size_class"] == 1024)
@@ -236,7 +249,7 @@ def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
 
 def test_the_memory_of_stopped_real_programs_adds_up(t):
     harness.require_root()
-    for name in ("etcd 3.5", "prometheus"):
+    for name in ("etcd 3.4", "etcd 3.5", "prometheus", "caddy"):
         server = go_servers.Server(t, name)
         with server.load() as load:
             harness.wait_for(lambda: load.count > 200, "requests")
@@ -257,7 +270,7 @@ def test_snapshots_of_a_busy_server_are_whole_and_leave_it_as_it_is(t):
     answer = server.answer()
     with server.load() as load:
         before = load.count
-        for _ in range(50):
+        for _ in range(SNAPSHOTS):
             report = t.json("heap", "-p", server.process.pid)
             assert report["totals"]["inuse_bytes"] > 0
         harness.wait_for(lambda: load.count > before, "requests")

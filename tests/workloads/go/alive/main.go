@@ -14,6 +14,7 @@
 //	free              debug.FreeOSMemory
 //	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
 //	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
+//	freeze            reads these, stops itself (SIGSTOP), and answers once it is continued
 package main
 
 import (
@@ -25,6 +26,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 type node struct {
@@ -197,8 +199,14 @@ func main() {
 		switch words[0] {
 		case "rate":
 			runtime.MemProfileRate = numbers[0]
-		case "stats":
+		case "stats", "freeze":
 			runtime.ReadMemStats(&stats)
+			if words[0] == "freeze" {
+				// what stopping the world takes for itself, stacks, it has taken by the second time
+				runtime.ReadMemStats(&stats)
+				runtime.ReadMemStats(&stats)
+				syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
+			}
 			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d}\n",
 				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc)
 			continue
