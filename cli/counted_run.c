@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "gate/go_test.h"
 #include "target/privilege.h"
 
@@ -106,8 +107,11 @@ struct profile *counted_run(struct recording *recording, char **command, struct 
 	put_output_back(&copy);
 	if (!profile)
 		return NULL;
-	/* every count of an interrupted run is too small */
-	if (recording->interrupted)
+	/* every count of a run that was cut short is too small */
+	if (memory_is_low())
+		error_set(error, STATUS_CANNOT_MEASURE,
+			  "out of memory while recording: a run that ended early is not compared");
+	else if (recording->interrupted)
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "interrupted: a run that did not end by itself is not compared");
 	else if (recording->program_failed)

@@ -86,6 +86,28 @@ def test_a_gate_of_a_program_without_memory_is_ended_with_a_message(t):
         assert baseline.read_bytes() == kept
 
 
+def test_a_gate_that_probes_a_program_without_memory_judges_nothing(t):
+    """One allocation that fails is enough: the recording ends early then, and its counts are too small to be compared or
+    kept. Only if the run has ended by then may the gate go on, and say what it says with memory."""
+    harness.require_root()
+    baseline = t.path("allocs.json")
+    gate = ["gate", "--runs", "1", "--baseline", baseline]
+    t.run(harness.ESCAPEMENT, *gate, "--update", "--", SEEDS)
+    kept = baseline.read_bytes()
+    for command in [*gate, "--", SEEDS], [*gate, "--update", "--", SEEDS]:
+        total = count(t, command)
+        whole = t.run(harness.ESCAPEMENT, *command).stdout
+        refused = 0
+        for n in [*chosen(total)[::4], f"{total // 2}+"]:
+            done = run(t, n, command)
+            said = "out of memory while" in done.stderr or "Cannot allocate memory" in done.stderr
+            refused += done.returncode == 3 and said
+            assert (done.returncode == 3 and said) or (done.returncode == 0 and done.stdout == whole), \
+                f"allocation {n} of {total}: status {done.returncode}: {done.stdout}{done.stderr}"
+            assert baseline.read_bytes() == kept
+        assert refused > 1, "hardly any allocation that failed was one of the recording's"
+
+
 def test_a_recording_without_memory_is_ended_and_kept(t):
     harness.require_root()
     command = ["record", "--rate", "1", "-o", t.path("out.pb.gz"), "--", SEEDS]
