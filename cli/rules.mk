@@ -1,7 +1,7 @@
 CLI_SOURCES := $(wildcard cli/*.c)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$(B)/%.o)
 
-$(B)/cli/%.o: cli/%.c | $(B)/bpf/escapement.skel.h
+$(B)/cli/%.o: cli/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(USER_CFLAGS) -Icli -c -o $@ $<

@@ -10,8 +10,11 @@ $(B)/user/profile/profile.pb-c.c: user/profile/profile.proto | $(B)/deps-ready
 $(B)/user/profile/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
-# Made headers exist before anything is compiled; who includes them is in the .d files.
-$(B)/user/%.o: user/%.c | $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
+# Made headers exist before what may include them is compiled (packaging/check-includes); everything else does not wait for
+# them. Who includes them is in the .d files.
+$(patsubst %.c,$(B)/%.o,$(wildcard user/collect/*.c)): | $(B)/bpf/escapement.skel.h
+$(patsubst %.c,$(B)/%.o,$(wildcard user/profile/pprof*.c)): | $(B)/user/profile/profile.pb-c.c
+$(B)/user/%.o: user/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
