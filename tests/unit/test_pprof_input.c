@@ -143,7 +143,7 @@ struct message {
 	Perftools__Profiles__Function function, *functions[1];
 	Perftools__Profiles__Mapping mapping, *mappings[1];
 	Perftools__Profiles__Label label, *labels[1];
-	int64_t comments[2];
+	int64_t comments[3];
 	uint64_t ids[1];
 	int64_t values[2];
 	char *strings[8];
@@ -255,6 +255,34 @@ static void identifiers_need_not_be_dense(void **state)
 	assert_string_equal(profile->samples[0]->key.stack->locations[0]->frames[0].function, "main.main");
 	profile_free(profile);
 	unlink(path);
+}
+
+/* Files from before a value was added have neither its column nor its totals. */
+static void values_that_a_file_lacks_are_unmeasured(void **state)
+{
+	static char *const totals[] = {"#process.1.totals: 5 7", "#process.1.totals: 5"};
+	const char *path = in_directory("message");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++) {
+		struct message *m = good_message();
+
+		m->strings[TEXT_COMMENT] = "process.1.pid: 7";
+		m->strings[TEXT_SPARE] = totals[i];
+		m->comments[2] = TEXT_SPARE;
+		m->profile.n_comment = 3;
+		if (i == 0) { /* of two values, and the file has one */
+			message_is_refused(m, "malformed comment");
+			continue;
+		}
+		write_message(m, path);
+		struct profile *profile = pprof_read(path, NULL);
+		assert_non_null(profile);
+		assert_int_equal(profile->processes[0].totals[VALUE_OBJECTS], 5);
+		assert_int_equal(profile->processes[0].totals[VALUE_REFILLS], VALUE_UNMEASURED);
+		profile_free(profile);
+		unlink(path);
+	}
 }
 
 #define REFUSED(field, value, text)                 \
@@ -563,6 +591,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(no_damage_crashes_the_reader),
 		cmocka_unit_test(identifiers_need_not_be_dense),
+		cmocka_unit_test(values_that_a_file_lacks_are_unmeasured),
 		cmocka_unit_test(wrong_indices_are_refused),
 		cmocka_unit_test(checks_that_no_recording_has_are_refused),
 		cmocka_unit_test(malformed_comments_are_refused),

@@ -259,7 +259,10 @@ static int read_totals(struct reader *reader, const cJSON *root)
 		const char *key = profile_values[value].key;
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(totals, key);
 
-		if (!item || whole_number(item, is_cost(value), &written[value]))
+		/* a baseline from before a value was added does not have it */
+		if (!item && is_cost(value))
+			written[value] = VALUE_UNMEASURED;
+		else if (!item || whole_number(item, is_cost(value), &written[value]))
 			return fail(reader, 0, "has no whole number \"%s\" in its totals", key);
 		counts->totals[value] = written[value];
 	}

@@ -297,17 +297,23 @@ static int read_number(const char *text, char **end, int64_t *number)
 	return *end == text || errno ? -1 : 0;
 }
 
+/* Files from before a value was added do not have it. */
+static bool is_in_file(const struct profile *profile, int value)
+{
+	return profile->stored & 1u << value && profile_stores(profile, value);
+}
+
 static int read_values(const struct profile *profile, const char *text, int64_t *values)
 {
 	int left = 0;
 
 	for (int i = 0; i < VALUE_COUNT; i++)
-		left += profile_stores(profile, i);
+		left += is_in_file(profile, i);
 	for (int i = 0; i < VALUE_COUNT; i++) {
 		char *end = (char *)text + 1;
 
 		values[i] = VALUE_UNMEASURED;
-		if (!profile_stores(profile, i))
+		if (!is_in_file(profile, i))
 			continue;
 		if (*text == '-' && (text[1] == ' ' || !text[1]))
 			values[i] = VALUE_UNMEASURED;

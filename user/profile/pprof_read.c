@@ -210,6 +210,7 @@ static int read_types(struct reader *reader)
 			if (reader->columns.index[value] >= 0 && pprof_tables_concatenated(&reader->tables))
 				return -1;
 			reader->columns.index[value] = (int)i;
+			reader->profile->stored |= 1u << value;
 			reader->columns.unit[value] = factor;
 		}
 		snprintf(found + length, sizeof(found) - length, "%s%s", i ? ", " : "", name ? name : "");

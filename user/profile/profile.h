@@ -162,6 +162,7 @@ struct profile {
 	bool snapshot;
 	int64_t collections; /* of a snapshot: it is as of that one; 0: there was none yet */
 	bool redacted;	     /* it shall have no command line and no directories; set before anything is added */
+	uint32_t stored;     /* by the file that it was read from: one bit per enum profile_value; 0: from none */
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
