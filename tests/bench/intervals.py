@@ -54,11 +54,16 @@ def json_server(directory):
 
 
 def compiler(directory):
-    """A package of Debian's golang-src, whose dependencies are built; the flag makes the build another one each time."""
+    """A package of Debian's golang-src, whose dependencies are built: a small one, for every allocation of its compiler is
+    counted. The first flag makes the build another one each time. The second keeps the compiler's sampler on, which turns it
+    off (MemProfileRate) unless it is asked for a profile."""
     go = harness.go_toolchain(go_programs.versions()[-1])
     os.environ["GOCACHE"] = str(harness.BUILD / "go" / "cache")
-    flags = f"-gcflags=-trimpath=/{random.random()}"
-    return [go, "build", flags, "-o", directory / "built.a", random.choice(["encoding/json", "net/http", "go/types"])]
+    package = random.choice(["encoding/csv", "text/tabwriter", "go/scanner", "encoding/pem"])
+    (directory / "mem").mkdir()
+    subprocess.run([go, "build", "-o", directory / "built.a", package], check=True)  # its dependencies
+    flags = f"-gcflags=-trimpath=/{random.random()} -memprofile={directory / 'mem'}"
+    return [go, "build", flags, "-o", directory / "built.a", package]
 
 
 PROGRAMS = {"bundler": bundler, "type checker": type_checker, "json server": json_server, "go build": compiler,
