@@ -187,6 +187,22 @@ def test_lockdown_is_named_where_it_forbids_what_we_need(t):
         harness.contains(sections[f"goalloc {rate} messages"], "the kernel is locked down (confidentiality)")
 
 
+def test_a_kernel_without_uprobes_is_named(t):
+    harness.require_root()
+    for program in ("flex", "bison", "bc"):
+        need(program, program)
+    done = t.run(ROOT / "packaging" / "kernel-without-uprobes", timeout=3600)
+    targets = {"goalloc": "seeds --rounds 5"}
+    archive = file_system(t, {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+                              "seeds": workload("seeds")}, recording_job(targets))
+    sections = boot(t, done.stdout.split()[1], archive)
+    same(sections["doctor status"].strip(), "3", f"doctor's exit status: {sections['doctor']}")
+    harness.contains(sections["doctor"], "this kernel has no uprobes")
+    for rate in RATES:
+        same(sections[f"goalloc {rate} status"].strip(), "3", f"record's exit status: {sections[f'goalloc {rate} messages']}")
+        harness.contains(sections[f"goalloc {rate} messages"], "this kernel has no uprobes")
+
+
 def make(suite, series):
     return lambda t: check_kernel(t, suite, series)
 
