@@ -485,6 +485,14 @@ static void positions_lose_what_says_least_first(void **state)
 			    "main.F /a/b/c.go:7  via strings.(*Builder).grow");
 	assert_string_equal(shorten_site(text, sizeof(text), "main.F", "/a/b/c.go", 7, "strings.(*Builder).grow", 42),
 			    "main.F c.go:7  via strings.(*Builder).grow");
+	/* the position is whole, however narrow */
+	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 36),
+			    "main.parse main.go:21  via fmt.Spr..");
+	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 29),
+			    "main.parse /tmp/main.go:21");
+	assert_string_equal(
+		shorten_site(text, sizeof(text), "main.(*Dispatcher).Dispatch", "/t/m.go", 7, "fmt.Sprintf", 38),
+		"main.(*Dis.. m.go:7  via fmt.Sprintf");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, NULL, 0, 80), "(unknown)");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, "a.go", 3, 80), "a.go:3");
 	assert_string_equal(shorten_position(text, sizeof(text), "main.main", NULL, 0, 80), "main.main");

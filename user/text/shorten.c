@@ -37,10 +37,12 @@ static void cut(char *text, size_t width)
 	strcpy(text + end, dots ? ".." : "");
 }
 
+/* What is left of a function's name at least, beside its position; of the name behind "via". */
+enum { FUNCTION_MIN = 12, VIA_MIN = 8 };
+
 const char *shorten_position(char *text, size_t size, const char *function, const char *file, uint32_t line,
 			     size_t width)
 {
-	enum { FUNCTION_MIN = 12 };
 	char number[16] = "", name[512];
 	size_t room, position;
 
@@ -77,23 +79,25 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
 {
 	static const char between[] = "  via ";
 	char tail[512], number[16];
-	size_t length, room, least;
+	size_t length, room, name, position;
 
 	if (!via)
 		return shorten_position(text, size, function, file, line, width);
 	if (width >= size)
 		width = size - 1;
-	/* the length of the position without directories and the function's package */
+	/* Where the code is matters most: directories and the function's package go first, then most of its name, then "via". */
 	snprintf(number, sizeof(number), ":%u", line);
-	least = (function ? strlen(shorten_function(function)) + 1 : 0) +
-		(file ? strlen(shorten_path(file, 0)) + strlen(number) : 0);
-	room = width > least + sizeof(between) ? width - least - (sizeof(between) - 1) : 0;
-	if (room < width / 2)
-		room = width > 2 * sizeof(between) ? width / 2 - (sizeof(between) - 1) : 1;
+	position = file ? strlen(shorten_path(file, 0)) + strlen(number) : 0;
+	name = function ? strlen(shorten_function(function)) + 1 : 0;
+	if (name + position + sizeof(between) - 1 + VIA_MIN > width && name > FUNCTION_MIN)
+		name = FUNCTION_MIN + 1;
+	if (name + position + sizeof(between) - 1 + VIA_MIN > width)
+		return shorten_position(text, size, function, file, line, width);
+	room = width - name - position - (sizeof(between) - 1);
 	snprintf(tail, sizeof(tail), "%s", strlen(via) > room ? shorten_function(via) : via);
 	cut(tail, room);
 	room = strlen(tail) + sizeof(between) - 1;
-	shorten_position(text, size, function, file, line, width > room ? width - room : 1);
+	shorten_position(text, size, function, file, line, width - room);
 	length = strlen(text);
 	snprintf(text + length, size - length, "%s%s", between, tail);
 	cut(text, width);
