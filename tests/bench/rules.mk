@@ -129,6 +129,11 @@ bench-stacks: $(B)/tests/bench/coroutine_stacks
 .PHONY: bench-stacks
 bench: bench-stacks
 
+.PHONY: bench-start
+bench-start: all
+	$(Q)tests/bench/start_cost.py $(B)
+bench: bench-start
+
 .PHONY: bench-top
 bench-top: all $(B)/tests/workloads/seeds
 	$(Q)tests/bench/top_cost.py $(B)

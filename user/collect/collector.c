@@ -59,7 +59,7 @@ static int map_processes(struct collector *collector)
 	return 0;
 }
 
-struct collector *collector_open(bool stacks, bool verbose, struct error *error)
+struct collector *collector_open(bool stacks, int64_t rate, bool verbose, struct error *error)
 {
 	struct collector *collector = memory_zeroed(1, sizeof(*collector));
 	int status;
@@ -67,7 +67,7 @@ struct collector *collector_open(bool stacks, bool verbose, struct error *error)
 	print_messages = verbose;
 	libbpf_set_print(print);
 	collector->multi = attachments_use_multi();
-	collector->programs = programs_open(stacks, collector->multi, &status);
+	collector->programs = programs_open(stacks, rate, collector->multi, &status);
 	if (!collector->programs) {
 		obstacle_refused(error, CALL_MAPS, -status, "create the maps of the BPF programs");
 		goto fail;

@@ -23,10 +23,11 @@ struct attachment;
 
 /*
  * Creates the maps; a program is loaded when a process first needs it. `verbose` prints libbpf's own messages. Without
- * `stacks`, rows are distinguished by site and type only. ESCAPEMENT_ATTACH=perf in the environment disables
+ * `stacks`, rows are distinguished by site and type only. `rate` is the finest at which it will count: maps are smaller
+ * where samples are few. ESCAPEMENT_ATTACH=perf in the environment disables
  * uprobe.multi.
  */
-struct collector *collector_open(bool stacks, bool verbose, struct error *error);
+struct collector *collector_open(bool stacks, int64_t rate, bool verbose, struct error *error);
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */
 
 /* What is missing from a recording because this kernel's verifier rejects a program. */

@@ -301,7 +301,7 @@ void event_rows_relieve(struct event_rows *rows)
 {
 	const volatile struct event_maps *maps = &rows->bpf->bss->maps;
 
-	if (maps->rows - rows->relieved_rows > EVENT_ROWS_MAX / 4 ||
+	if (maps->rows - rows->relieved_rows > bpf_map__max_entries(rows->bpf->maps.rows0) / 4 ||
 	    maps->stacks - rows->relieved_stacks > EVENT_STACKS_MAX / 4)
 		event_rows_gather(rows);
 }

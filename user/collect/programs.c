@@ -18,6 +18,10 @@ enum {
 	PROGRAMS_MAX = 32,
 	LOG_BYTES = 1 << 20, /* verifier log of one program */
 	REASON_BYTES = 200,
+	FEW_SAMPLES =
+		512
+		<< 10, /* bytes between samples: at 10 GB/s 2,000 of them in 100 ms, as often as maps are looked at */
+	ROWS_SAMPLED = 1 << 13, /* rows of a map then: to fill one of EVENT_ROWS_MAX takes a fifth of a start */
 };
 
 struct refusal {
@@ -83,7 +87,15 @@ static struct escapement_bpf *open_some(const struct programs *programs, const c
 	return bpf;
 }
 
-struct programs *programs_open(bool stacks, bool multi, int *status)
+/* The kernel fills these maps when they are made: an insertion must not fail for lack of memory. */
+static int shrink_rows(struct escapement_bpf *bpf)
+{
+	int status = bpf_map__set_max_entries(bpf->maps.rows0, ROWS_SAMPLED);
+
+	return status ? status : bpf_map__set_max_entries(bpf->maps.rows1, ROWS_SAMPLED);
+}
+
+struct programs *programs_open(bool stacks, int64_t rate, bool multi, int *status)
 {
 	struct programs *programs = memory_zeroed(1, sizeof(*programs));
 	struct escapement_bpf *bpf;
@@ -93,6 +105,8 @@ struct programs *programs_open(bool stacks, bool multi, int *status)
 	*status = bpf ? 0 : -errno;
 	if (!*status)
 		*status = configure(bpf, stacks);
+	if (!*status && rate >= FEW_SAMPLES)
+		*status = shrink_rows(bpf);
 	if (!*status)
 		*status = escapement_bpf__load(bpf);
 	if (!*status) {

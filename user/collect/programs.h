@@ -17,9 +17,9 @@ struct programs;
 struct bpf_program;
 struct escapement_bpf;
 
-/* Creates the maps. `stacks`: see collector_open(). `multi`: programs will be attached by uprobe.multi. Returns NULL if
+/* Creates the maps. `stacks`, `rate`: see collector_open(). `multi`: programs will be attached by uprobe.multi. Returns NULL if
  * the kernel refused, and then sets `status` to -errno. */
-struct programs *programs_open(bool stacks, bool multi, int *status);
+struct programs *programs_open(bool stacks, int64_t rate, bool multi, int *status);
 void programs_close(struct programs *programs); /* NULL is allowed; all programs must be detached */
 
 /* The skeleton whose maps all programs use. */

@@ -99,7 +99,7 @@ static void check_maps(struct examination *examination, struct doctor_finding *f
 {
 	struct error error;
 
-	examination->collector = collector_open(true, false, &error);
+	examination->collector = collector_open(true, examination->rate, false, &error);
 	if (examination->collector)
 		set(finding, DOCTOR_OK, "maps can be created", "");
 	else

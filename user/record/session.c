@@ -457,7 +457,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 	}
 	priority_raise();
 	began = monotonic_ns();
-	session->processes.collector = collector_open(!options->no_stacks, options->verbose, error);
+	session->processes.collector = collector_open(!options->no_stacks, options->rate, options->verbose, error);
 	if (!session->processes.collector)
 		goto out;
 	processes_tell_phase(&session->processes, "loaded", 0, began);
