@@ -492,7 +492,7 @@ static void positions_lose_what_says_least_first(void **state)
 			    "main.parse /tmp/main.go:21");
 	assert_string_equal(
 		shorten_site(text, sizeof(text), "main.(*Dispatcher).Dispatch", "/t/m.go", 7, "fmt.Sprintf", 38),
-		"main.(*Dis.. m.go:7  via fmt.Sprintf");
+		"main.(*Dispa.. m.go:7  via fmt.Sprintf");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, NULL, 0, 80), "(unknown)");
 	assert_string_equal(shorten_position(text, sizeof(text), NULL, "a.go", 3, 80), "a.go:3");
 	assert_string_equal(shorten_position(text, sizeof(text), "main.main", NULL, 0, 80), "main.main");
