@@ -103,6 +103,14 @@ test-gate-long: test-programs
 test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py
 
+# Static analysis; what was looked at and holds no fault is listed with its reason in packaging/cppcheck.suppressed.
+.PHONY: analyse
+analyse: all
+	-$(Q)tests/bench/install-peers cppcheck
+	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --std=c11 --library=gnu --library=posix \
+		--library=packaging/cppcheck.xml --suppressions-list=packaging/cppcheck.suppressed \
+		-Iuser -I. -I$(B) -Ialloc-runtime/include -Icli user/*/*.c cli/*.c alloc-runtime/*.c
+
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(B)/tests/workloads/seeds
 	$(Q)BUILD=$(B) tests/demo
