@@ -133,15 +133,16 @@ static void end_all(struct bursts *bursts)
 
 /*
  * By how much the process was slower in the burst: by the counters, as far as what the hits cost bears it out. In a process
- * that allocates little there is nothing to correct, and chance in it.
+ * that allocates little there is nothing to correct, and chance in it. Only the burst's own hits count: what was hit while
+ * the probes were attached may belong to another phase of the process.
  */
 static double slowed(struct bursts *bursts, struct reading end)
 {
 	const struct reading *before = &bursts->before, *ready = &bursts->ready, *begin = &bursts->begin;
-	struct overhead_work work = work_since(bursts, bursts->attached);
+	struct overhead_work work = work_since(bursts, bursts->started);
 	double available, cost, least, most, slower;
 
-	available = overhead_capacity(&bursts->burst) * (double)(end.ns - ready->ns);
+	available = overhead_capacity(&bursts->burst) * (double)(end.ns - begin->ns);
 	cost = overhead_of(&bursts->overhead, bursts->of.collector, work) / fmax(available, 1);
 	least = 1 / (1 - fmin(cost / cost_error, most_of_a_cpu));
 	most = 1 / (1 - fmin(cost * cost_error, most_of_a_cpu));
@@ -157,13 +158,14 @@ static void begin_burst(struct bursts *bursts)
 {
 	struct error error;
 
-	overhead_begin(&bursts->burst, bursts->of.target->pid);
-	overhead_capacity(&bursts->burst);
 	bursts->ready = read_objects(bursts);
 	if (attach(bursts, &error)) {
 		bursts->state = OVER;
 		return;
 	}
+	overhead_begin(&bursts->burst, bursts->of.target->pid);
+	overhead_capacity(&bursts->burst);
+	bursts->started = work_of(bursts);
 	bursts->begin = read_objects(bursts);
 	bursts->of.sums->burst = bursts->count + 2;
 	bursts->due_ns = bursts->begin.ns + BURST_NS;
