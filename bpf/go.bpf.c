@@ -214,7 +214,8 @@ int go_refill(struct pt_regs *ctx)
 	}
 	if (process->layout.bits_arenas)
 		notes = cache_of(process, slot, cache);
-	if (notes) {
+	barrier_var(span_class); /* see class_of() */
+	if (notes && span_class < EVENT_SPAN_CLASSES) {
 		held = &notes->spans[span_class];
 		span_returned(EVENT_COOKIE(slot, flags), span_class, span, counts.before, held);
 	}

@@ -68,12 +68,15 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 {
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &number);
-	__u64 pc, goroutine, sched;
+	__u64 pc, goroutine, sched, *pcs;
 	int added = 1;
 
 	if (!process || !scratch || depth >= EVENT_STACK_MAX - 2)
 		return 0;
-	pc = scratch->stack.pcs[depth];
+	pcs = scratch->stack.pcs + depth;
+	/* Linux 6.1's verifier forgets the bounds of a 32-bit index that the compiler keeps on the stack, not of a pointer. */
+	barrier_var(pcs);
+	pc = *pcs;
 	if (!pc || (pc != process->layout.systemstack && pc != process->layout.morestack))
 		return 0;
 	goroutine = read_word(read_word(g + process->layout.g_m) + process->layout.m_current);
@@ -82,11 +85,11 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 	sched = goroutine + process->layout.g_sched;
 	if (pc == process->layout.morestack) {
 		/* the stack check called morestack before the top function had a frame */
-		scratch->stack.pcs[depth + 1] = read_word(sched + process->layout.gobuf_pc);
+		pcs[1] = read_word(sched + process->layout.gobuf_pc);
 		scratch->frame = read_word(sched + process->layout.gobuf_frame);
 		added = 2;
 	}
-	scratch->stack.pcs[depth + added] = read_word(read_word(sched));
+	pcs[added] = read_word(read_word(sched));
 	return added;
 }
 
@@ -137,6 +140,8 @@ __noinline int keep_root(__u32 number, __u64 frame)
 	for (__u32 i = 0; i < EVENT_STACK_ROOT; i++) {
 		__u32 to = EVENT_STACK_MAX - kept + i;
 
+		/* What is compared is what is used: 6.1's verifier does not see that they are equal. */
+		barrier_var(to);
 		if (i >= kept || to >= EVENT_STACK_MAX)
 			break;
 		scratch->stack.pcs[to] = scratch->root[(walk.count - kept + i) % EVENT_STACK_ROOT];
