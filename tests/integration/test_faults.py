@@ -294,6 +294,8 @@ def send_in_phase(t, target, number, phase):
         process.send_signal(signal.SIGINT)
     if phase:
         recorder.wait_for(phase)
+    if phase == "attached process":
+        harness.wait_until_run(target.pid, 0.01)  # so that there is something to keep
     process.send_signal(number)
     if number in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         harness.wait_for(lambda: process.poll() is not None or state(process.pid) in "TZ", "the recorder to stop")
