@@ -13,8 +13,9 @@
 //	gc N              collects so often
 //	free              debug.FreeOSMemory
 //	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
-//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
-//	freeze            reads these, stops itself (SIGSTOP), and answers once it is continued
+//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc; HeapReleasedNext
+//	freeze            reads these, stops itself (SIGSTOP), and answers once it is continued; HeapReleasedNext is read then:
+//	                  the runtime's scavenger works beside, and may have been at it in between
 package main
 
 import (
@@ -46,6 +47,7 @@ var (
 	parts   [][]byte
 	sink    []byte
 	stats   runtime.MemStats
+	next    runtime.MemStats
 	stop    chan bool
 )
 
@@ -207,8 +209,10 @@ func main() {
 				runtime.ReadMemStats(&stats)
 				syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
 			}
-			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d}\n",
-				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc)
+			runtime.ReadMemStats(&next)
+			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d,"+
+				"\"HeapReleasedNext\":%d}\n", stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse,
+				stats.HeapAlloc, next.HeapReleased)
 			continue
 		default:
 			name := ""
