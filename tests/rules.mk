@@ -64,14 +64,17 @@ BROWSER = chromium
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
+# What builds for a test or the demo uses all processors, unless make was told how many.
+SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 test: deps
 	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER)
-	$(Q)$(MAKE) --no-print-directory format-check test-programs
+	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
 # The tests of Go programs, with every toolchain to be had and 10,000 addresses a release.
 test-go-matrix: deps
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-programs
 	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 GO_ATTACHMENTS=63 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
 # A Go program under stress, attached to and left again 500 times a release: its results are checked all the while.
@@ -83,7 +86,7 @@ test-go-attach: test-programs
 # Servers and tools that nobody here wrote, longer: some minutes of load, a cold build of Go's standard library.
 .PHONY: test-go-programs
 test-go-programs: deps
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-programs
 	$(Q)BUILD=$(B) GO_PROGRAMS=all TEST_TIMEOUT=900 tests/run tests/integration/test_go_servers.py \
 		tests/integration/test_go_programs.py
 
@@ -112,7 +115,7 @@ analyse: all
 		-Iuser -I. -I$(B) -Ialloc-runtime/include -Icli user/*/*.c cli/*.c alloc-runtime/*.c
 
 demo: deps
-	$(Q)$(MAKE) --no-print-directory all $(B)/tests/workloads/seeds
+	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all $(B)/tests/workloads/seeds
 	$(Q)BUILD=$(B) tests/demo
 
 # Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
