@@ -32,7 +32,8 @@ struct run_count {
 struct position {
 	const char *file;
 	uint32_t line, column;
-	int64_t objects; /* in all runs */
+	int64_t objects;    /* in all runs */
+	const char *reason; /* why the compiler moved what is allocated there to the heap; NULL if unknown */
 };
 
 /* The runs of a site. */
@@ -179,21 +180,32 @@ static const char *portable_file(const struct gate_measurement *measurement, con
 	return file;
 }
 
-static void add_position(struct gate_measurement *measurement, struct tally *tally, const struct profile_frame *frame,
-			 int64_t objects)
+static struct position *position_at(struct gate_measurement *measurement, struct tally *tally,
+				    const struct profile_frame *frame)
 {
 	const char *file = gate_counts_string(measurement->counts, portable_file(measurement, frame->file));
-	struct position *position;
 
 	for (uint32_t i = 0; i < tally->position_count; i++) {
-		position = &tally->positions[i];
-		if (position->file == file && position->line == frame->line && position->column == frame->column) {
-			position->objects = add_saturated(position->objects, objects);
-			return;
-		}
+		struct position *position = &tally->positions[i];
+
+		if (position->file == file && position->line == frame->line && position->column == frame->column)
+			return position;
 	}
 	tally->positions = memory_resize(tally->positions, tally->position_count + 1, sizeof(*tally->positions));
-	tally->positions[tally->position_count++] = (struct position){file, frame->line, frame->column, objects};
+	tally->positions[tally->position_count] =
+		(struct position){.file = file, .line = frame->line, .column = frame->column};
+	return &tally->positions[tally->position_count++];
+}
+
+/* Code that is inlined at a position may have several reasons: the first by name, in whichever order samples come. */
+static void add_position(struct gate_measurement *measurement, struct tally *tally, const struct profile_frame *frame,
+			 const char *reason, int64_t objects)
+{
+	struct position *position = position_at(measurement, tally, frame);
+
+	position->objects = add_saturated(position->objects, objects);
+	if (reason && (!position->reason || strcmp(reason, position->reason) < 0))
+		position->reason = gate_counts_string(measurement->counts, reason);
 }
 
 /* Types that the runtime keeps pools or lists of, and what its scheduler allocates. Whether a `go` statement or a channel operation allocates one depends on what
@@ -244,12 +256,10 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);
 	interval_add_sample(&tally->interval, run->estimates, sample);
-	if (key.site.reason)
-		measurement->counts->sites[index].reason = gate_counts_string(measurement->counts, key.site.reason);
 	if (owner.frame)
 		tally->varies |= gate_noise_varies(sample->key.stack, &owner);
 	if (owner.frame && sample->values[VALUE_OBJECTS] > 0)
-		add_position(measurement, tally, owner.frame, sample->values[VALUE_OBJECTS]);
+		add_position(measurement, tally, owner.frame, key.site.reason, sample->values[VALUE_OBJECTS]);
 }
 
 static void widen(struct gate_count *count, int64_t least, int64_t most, bool first)
@@ -477,7 +487,7 @@ static bool comes_first(const struct position *a, const struct position *b)
 	return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
-/* The site is shown at the position with the most objects; of equals, the first in the source. */
+/* The site is shown at the position with the most objects, with the reason there; of equals, the first in the source. */
 static void take_position(struct gate_site *site, const struct tally *tally)
 {
 	const struct position *best = tally->positions;
@@ -491,6 +501,7 @@ static void take_position(struct gate_site *site, const struct tally *tally)
 	site->file = best->file;
 	site->line = best->line;
 	site->column = best->column;
+	site->reason = best->reason;
 	site->places = tally->position_count;
 }
 
