@@ -40,7 +40,6 @@ class Alive:
             answer = self.process.stdout.readline()
         return answer.strip()
 
-
     def freeze(self):
         """Stopped right behind its reading of MemStats, which thaw() returns."""
         self.process.stdin.write("freeze\n")
@@ -51,6 +50,17 @@ class Alive:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
         return json.loads(self.process.stdout.readline())
+
+    def frozen(self, look):
+        """What look() finds in the stopped process, and its MemStats at that moment: of a stop to which nothing in the heap
+        changed behind the reading. The runtime has threads of its own, so a stop may come too late."""
+        for _ in range(20):
+            self.freeze()
+            found = look()
+            stats = self.thaw()
+            if stats["Quiet"]:
+                return found, stats
+        raise AssertionError("its heap never rests")
 
 
 def versions():
@@ -229,13 +239,10 @@ def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
             what = f"go {version} {way}"
             alive = Alive(t, version, way, rate=1)
             alive.do("hold a 20000 1000", "hold b 2000 5000", "large 3 3000000", "routines 100", "drop b", "gc 3")
-            alive.freeze()
-            memory = check_memory(t, alive.pid, what)
-            stats = alive.thaw()
+            memory, stats = alive.frozen(lambda: check_memory(t, alive.pid, what))
             says = {key: line["runtime"] for key, line in memory["lines"].items()}
-            same((says["heap_in_use"], says["heap_idle"] + says["heap_released"]), (stats["HeapInuse"], stats["HeapIdle"]),
-                 f"{what}: in use, idle")
-            assert stats["HeapReleased"] <= says["heap_released"] <= stats["HeapReleasedNext"], (what, says, stats)
+            same((says["heap_in_use"], says["heap_released"], says["heap_idle"] + says["heap_released"]),
+                 (stats["HeapInuse"], stats["HeapReleased"], stats["HeapIdle"]), f"{what}: in use, released, idle")
             # the line has the collector's work buffers too, for which MemStats has no number of its own
             assert stats["StackInuse"] <= says["stacks"] <= stats["StackInuse"] + (1 << 20), (what, says)
             same(sum(row["span_bytes"] for row in memory["rows"]), says["heap_in_use"], f"{what}: spans")

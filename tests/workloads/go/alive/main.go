@@ -13,9 +13,9 @@
 //	gc N              collects so often
 //	free              debug.FreeOSMemory
 //	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
-//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc; HeapReleasedNext
-//	freeze            reads these, stops itself (SIGSTOP), and answers once it is continued; HeapReleasedNext is read then:
-//	                  the runtime's scavenger works beside, and may have been at it in between
+//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
+//	freeze            reads these, stops itself (SIGSTOP), reads once more when it is continued, and answers. Quiet: the
+//	                  heap was the same both times; else the runtime's scavenger or another of its threads was at work
 package main
 
 import (
@@ -210,9 +210,9 @@ func main() {
 				syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
 			}
 			runtime.ReadMemStats(&next)
-			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d,"+
-				"\"HeapReleasedNext\":%d}\n", stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse,
-				stats.HeapAlloc, next.HeapReleased)
+			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d,\"Quiet\":%t}\n",
+				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc,
+				stats.HeapInuse == next.HeapInuse && stats.HeapIdle == next.HeapIdle && stats.HeapReleased == next.HeapReleased)
 			continue
 		default:
 			name := ""

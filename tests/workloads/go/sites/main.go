@@ -98,7 +98,7 @@ func phase(rounds, parallel int) {
 }
 
 func main() {
-	rounds, parallel, waits, churn := 1000, 1, false, false
+	rounds, parallel, waits, churn, collects := 1000, 1, false, false, false
 	for i := 1; i < len(os.Args); i++ {
 		switch os.Args[i] {
 		case "-rounds":
@@ -110,6 +110,7 @@ func main() {
 		case "-wait":
 			waits = true
 		case "-gc":
+			collects = true
 			debug.SetGCPercent(5)
 		case "-churn":
 			churn = true
@@ -127,6 +128,10 @@ func main() {
 	phase(rounds, parallel)
 	for churn && len(os.Args) > 0 {
 		phase(rounds, parallel)
+	}
+	if collects { // none may begin behind the last numbers, and start a worker
+		debug.SetGCPercent(-1)
+		runtime.GC()
 	}
 	report("after")
 	if waits {
