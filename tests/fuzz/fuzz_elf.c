@@ -12,21 +12,12 @@ enum { ADDRESSES = 16 };
 static struct image image;
 static uint64_t text, text_size;
 
-static int wanted(const char *name)
-{
-	static const char *const parts[] = {"debug", "note", "tab", "str", "dyn", "frame"};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (strstr(name, parts[i]))
-			return 1;
-	}
-	return 0;
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	static const char *const parts[] = {"debug", "note", "tab", "str", "dyn", "frame", NULL};
+
 	(void)argc, (void)argv;
-	image_open(&image, "FUZZ_ELF", wanted);
+	image_open(&image, "FUZZ_ELF", parts);
 
 	const Elf64_Ehdr *header = (const void *)image.bytes;
 	const Elf64_Phdr *segments = (const void *)(image.bytes + header->e_phoff);

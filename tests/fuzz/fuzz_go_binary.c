@@ -11,22 +11,14 @@ enum { FUNCTIONS = 64, TYPES = 64, INLINED_MAX = 200 };
 
 static struct image image;
 
-static int wanted(const char *name)
-{
-	static const char *const parts[] = {"gopclntab", "buildinfo", "note",	   ".data", "noptrdata", "module",
-					    ".rela",	 ".rodata",   ".typelink", ".text", "go.type",	 "str"};
-
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (strstr(name, parts[i]))
-			return 1;
-	}
-	return 0;
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	static const char *const parts[] = {"gopclntab", "buildinfo", "note",	 ".data",     "noptrdata",
+					    "module",	 ".rela",     ".rodata", ".typelink", ".text",
+					    "go.type",	 "str",	      NULL};
+
 	(void)argc, (void)argv;
-	image_open(&image, "FUZZ_GO", wanted);
+	image_open(&image, "FUZZ_GO", parts);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,8 +45,17 @@ static inline void image_add_region(struct image *image, uint64_t offset, uint64
 		image->regions[image->region_count++] = (struct image_region){offset, size};
 }
 
-/* Headers, and the sections whose name `wanted` takes. */
-static inline void image_find_regions(struct image *image, int (*wanted)(const char *name))
+static inline bool image_names(const char *const *parts, const char *name)
+{
+	for (; *parts; parts++) {
+		if (strstr(name, *parts))
+			return true;
+	}
+	return false;
+}
+
+/* Headers, and the sections whose name has one of the parts, which NULL ends. */
+static inline void image_find_regions(struct image *image, const char *const *parts)
 {
 	const Elf64_Ehdr *header = (const void *)image->bytes;
 	const Elf64_Shdr *sections = (const void *)(image->bytes + header->e_shoff);
@@ -54,14 +64,14 @@ static inline void image_find_regions(struct image *image, int (*wanted)(const c
 	image_add_region(image, 0, sizeof(*header) + header->e_phnum * sizeof(Elf64_Phdr));
 	image_add_region(image, header->e_shoff, header->e_shnum * sizeof(Elf64_Shdr));
 	for (int i = 0; i < header->e_shnum; i++) {
-		if (sections[i].sh_type == SHT_NOBITS || !wanted(names + sections[i].sh_name))
+		if (sections[i].sh_type == SHT_NOBITS || !image_names(parts, names + sections[i].sh_name))
 			continue;
 		image_add_region(image, sections[i].sh_offset, sections[i].sh_size);
 		image_add_region(image, sections[i].sh_offset, 64); /* where most depends on each byte */
 	}
 }
 
-static inline void image_open(struct image *image, const char *variable, int (*wanted)(const char *name))
+static inline void image_open(struct image *image, const char *variable, const char *const *parts)
 {
 	const char *path = getenv(variable);
 	int from = path ? open(path, O_RDONLY | O_CLOEXEC) : -1, to = memfd_create("image", 0);
@@ -78,7 +88,7 @@ static inline void image_open(struct image *image, const char *variable, int (*w
 	REQUIRE(read(from, image->bytes, image->size) == (ssize_t)image->size);
 	close(from);
 	snprintf(image->path, sizeof(image->path), "/proc/self/fd/%d", to);
-	image_find_regions(image, wanted);
+	image_find_regions(image, parts);
 }
 
 /* Makes the changes of an input. */
