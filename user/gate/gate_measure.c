@@ -208,8 +208,11 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 		position->reason = gate_counts_string(measurement->counts, reason);
 }
 
-/* Types that the runtime keeps pools or lists of, and what its scheduler allocates. Whether a `go` statement or a channel operation allocates one depends on what
- * ran before, so these objects belong to the runtime and not to the program, on whichever stack they are allocated. */
+/*
+ * Types that the runtime keeps pools or lists of, and what its scheduler allocates. Whether a `go` statement or a channel
+ * operation allocates one depends on what ran before, so these objects belong to the runtime and not to the program, on
+ * whichever stack they are allocated.
+ */
 static bool is_pooled(const char *type, const char *runtime_call)
 {
 	static const char *const pooled[] = {"runtime.g",      "*runtime.g",	 "runtime.m",	     "runtime.sudog",
