@@ -78,7 +78,7 @@ struct event_hash {
 struct event_key {
 	struct event_hash stack; /* key into `stacks` */
 	/* goalloc: address of the struct goalloc_site, or 0; Go: size of a sampled object, 0 for a block of tiny
-	 * objects; or the number of the burst that the event was in */
+	 * objects; or the number of the slice of a burst that the event was in */
 	__u64 site;
 	__u64 type; /* Go: address of the type descriptor, or 0 */
 	__u32 slot;
@@ -227,7 +227,7 @@ struct event_process {
 	 * PID namespace; events of others are ignored. 0: no filter. Written by user space. */
 	__u32 only_pid;
 	__u64 pid_namespace_device, pid_namespace_inode;
-	__u64 burst;	   /* number of the burst that goes on, plus 1; 0: none does. Written by user space */
+	__u64 burst; /* number of the slice of a burst that goes on, plus 1; 0: none does. Written by user space */
 	__u64 deadline_ns; /* CLOCK_MONOTONIC, written by user space: from then on nothing is recorded. 0: none */
 	__u64 looked_at;   /* jiffy in which the clock was last looked at */
 	__u64 over;	   /* not 0: the deadline has passed */

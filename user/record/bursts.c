@@ -13,19 +13,36 @@
 enum {
 	LOOK_NS = 10 * 1000 * 1000, /* between looks at the overhead while all is counted */
 	BURST_NS = 10 * 1000 * 1000,
+	SLICE_NS = 1000 * 1000, /* between looks at the pace in a burst */
+	SLICES = BURST_NS / SLICE_NS,
+	SLICE_HITS = 40,		   /* so many more or less than at the pace until then are no chance */
 	BEFORE_LEAST_NS = 2 * 1000 * 1000, /* a shorter time before a burst says nothing about the process's speed */
 	CELLS = 256, /* none is shorter than this part of the time until now: bounds their number */
 };
 
 /* The cost of hits is known within this factor. */
 static const double cost_error = 1.6;
-static const double most_of_a_cpu = 0.98;
+static const double most_of_a_cpu = 0.999;
+/* A process whose pace changes by this factor in a burst is in another phase. */
+static const double other_pace = 4;
 
 enum state { ALL, WAITING, READY, IN_BURST, OVER };
 
 /* How far the process has come. */
 struct reading {
 	int64_t ns, objects; /* objects: -1 if unknown */
+};
+
+/* A part of a burst, in which the process kept its pace as far as was seen while it went on. */
+struct slice {
+	struct reading begin;
+	struct overhead_work work; /* when it began */
+};
+
+/* What the counts of a slice are multiplied by, and which burst it is of. */
+struct slice_weight {
+	double weight;
+	size_t burst;
 };
 
 struct bursts {
@@ -35,15 +52,20 @@ struct bursts {
 	struct attachment *attachment, *leaving;
 	enum state state;
 	int64_t began_ns, ended_ns, full_ns, covered_ns;
-	int64_t cell_ns, cell_length; /* where the cell begins that has the next burst, or the one that goes on */
-	int64_t due_ns;		      /* when the next burst begins, or this one ends */
-	int64_t attach_ns;	      /* how long attaching took */
-	struct overhead burst;	      /* what the process does in the burst */
-	struct reading before, ready, begin; /* a burst's length before it, before attaching, after that */
-	struct overhead_work attached;	     /* when the probes were attached */
-	struct overhead_work started;	     /* when the burst began */
-	double *weights;		     /* by number - 1 */
-	size_t count, capacity;
+	int64_t cell_ns, cell_length;	/* where the cell begins that has the next burst, or the one that goes on */
+	int64_t due_ns;			/* when the next burst begins, or this one ends */
+	int64_t attach_ns, attached_ns; /* how long attaching took: the last time, always */
+	int64_t attach_count;
+	struct overhead burst;		 /* what the process does in the burst */
+	struct reading before, ready;	 /* a burst's length before it, and just before its probes were attached */
+	struct overhead_work attached;	 /* when the probes were attached */
+	struct slice slices[SLICES + 1]; /* of the burst that goes on; behind the last one is the burst's end */
+	size_t slice_count;
+	struct overhead_work looked; /* at the pace in the burst; and when: */
+	int64_t looked_ns;
+	struct slice_weight *weights; /* by number - 1 */
+	size_t weight_count, capacity;
+	size_t count; /* bursts */
 };
 
 static double uniform(void)
@@ -93,6 +115,8 @@ static int attach(struct bursts *bursts, struct error *error)
 		collector_attach(bursts->of.collector, bursts->of.target->pid, bursts->of.slot, &bursts->probes, error);
 	priority_urgent(false);
 	bursts->attach_ns = monotonic_ns() - began;
+	bursts->attached_ns += bursts->attach_ns;
+	bursts->attach_count++;
 	return bursts->attachment ? 0 : -1;
 }
 
@@ -107,7 +131,7 @@ static void leave(struct bursts *bursts)
 /* Plans the next burst, by what the last one cost: `work`, in that many nanoseconds. */
 static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns)
 {
-	double attaching = 2 * (double)bursts->attach_ns, length, share;
+	double attaching = 2 * (double)bursts->attached_ns / (double)bursts->attach_count, length, share;
 	double hits = overhead_of(&bursts->overhead, bursts->of.collector, work) / (double)(lasted_ns + 1);
 
 	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.limit / 100;
@@ -131,27 +155,47 @@ static void end_all(struct bursts *bursts)
 	plan(bursts, work_since(bursts, bursts->attached), bursts->full_ns);
 }
 
-/*
- * By how much the process was slower in the burst: by the counters, as far as what the hits cost bears it out. In a process
- * that allocates little there is nothing to correct, and chance in it. Only the burst's own hits count: what was hit while
- * the probes were attached may belong to another phase of the process.
- */
-static double slowed(struct bursts *bursts, struct reading end)
-{
-	const struct reading *before = &bursts->before, *ready = &bursts->ready, *begin = &bursts->begin;
-	struct overhead_work work = work_since(bursts, bursts->started);
-	double available, cost, least, most, slower;
+/* --- a burst --- */
 
-	available = overhead_capacity(&bursts->burst) * (double)(end.ns - begin->ns);
-	cost = overhead_of(&bursts->overhead, bursts->of.collector, work) / fmax(available, 1);
+/* What happened from one slice's beginning to another's. */
+struct stretch {
+	double ns, objects; /* objects: -1 if unknown */
+	struct overhead_work work;
+};
+
+static struct stretch between(const struct slice *from, const struct slice *to)
+{
+	return (struct stretch){
+		.ns = (double)(to->begin.ns - from->begin.ns) + 1,
+		.objects = from->begin.objects < 0 || to->begin.objects < 0
+				   ? -1
+				   : (double)(to->begin.objects - from->begin.objects),
+		.work = {to->work.hits - from->work.hits, to->work.frames - from->work.frames},
+	};
+}
+
+/*
+ * By how much the process was slower then: by the counters, as far as what the hits cost bears it out. At least, if others
+ * had the rest of the time; at most, if it was the process that had what the hits left of its `capacity`. In a process that
+ * allocates little there is nothing to correct, and chance in it.
+ */
+static double slowed(struct bursts *bursts, const struct stretch *then, double capacity)
+{
+	const struct reading *before = &bursts->before, *ready = &bursts->ready;
+	double cost = overhead_of(&bursts->overhead, bursts->of.collector, then->work) / then->ns, least, most, pace;
+
 	least = 1 / (1 - fmin(cost / cost_error, most_of_a_cpu));
-	most = 1 / (1 - fmin(cost * cost_error, most_of_a_cpu));
-	if (before->objects < 0 || ready->objects < 0 || begin->objects < 0 || end.objects <= begin->objects ||
-	    ready->ns - before->ns < BEFORE_LEAST_NS)
+	most = 1 / (1 - fmin(cost * cost_error / fmax(capacity, 0.01), most_of_a_cpu));
+	if (before->objects < 0 || ready->objects < 0 || then->objects <= 0 || ready->ns - before->ns < BEFORE_LEAST_NS)
 		return sqrt(least * most);
-	slower = (double)(ready->objects - before->objects) / (double)(ready->ns - before->ns);
-	slower /= (double)(end.objects - begin->objects) / (double)(end.ns - begin->ns);
-	return fmin(fmax(slower, least), most);
+	pace = (double)(ready->objects - before->objects) / (double)(ready->ns - before->ns);
+	return fmin(fmax(pace / (then->objects / then->ns), least), most);
+}
+
+static void begin_slice(struct bursts *bursts)
+{
+	bursts->slices[bursts->slice_count++] = (struct slice){read_objects(bursts), work_of(bursts)};
+	bursts->of.sums->burst = bursts->weight_count + bursts->slice_count + 1;
 }
 
 static void begin_burst(struct bursts *bursts)
@@ -165,31 +209,93 @@ static void begin_burst(struct bursts *bursts)
 	}
 	overhead_begin(&bursts->burst, bursts->of.target->pid);
 	overhead_capacity(&bursts->burst);
-	bursts->started = work_of(bursts);
-	bursts->begin = read_objects(bursts);
-	bursts->of.sums->burst = bursts->count + 2;
-	bursts->due_ns = bursts->begin.ns + BURST_NS;
+	bursts->looked = work_of(bursts);
+	bursts->looked_ns = monotonic_ns();
+	bursts->slice_count = 0;
+	begin_slice(bursts);
+	bursts->due_ns = bursts->slices[0].begin.ns + BURST_NS;
 	bursts->state = IN_BURST;
+}
+
+/* Whether the process has another pace since the last look than it had since the slice began. */
+static bool pace_changed(struct bursts *bursts)
+{
+	const struct slice *slice = &bursts->slices[bursts->slice_count - 1];
+	struct overhead_work work = work_of(bursts);
+	int64_t now = monotonic_ns();
+	double earlier = (double)(bursts->looked_ns - slice->begin.ns), expected, hits;
+	bool changed;
+
+	hits = (double)(work.hits - bursts->looked.hits);
+	expected = earlier <= 0 ? hits
+				: (double)(bursts->looked.hits - slice->work.hits) * (double)(now - bursts->looked_ns) /
+					  earlier;
+	changed = fabs(hits - expected) > SLICE_HITS && (hits > other_pace * expected || expected > other_pace * hits);
+	bursts->looked = work;
+	bursts->looked_ns = now;
+	return changed;
+}
+
+/*
+ * The slice before which the process changed its pace for the rest of the burst; 0: in none. Of more than one the one with
+ * the largest change. A program that allocates in a rhythm has slices in which it rests: they are no phases.
+ */
+static size_t other_phase(const struct bursts *bursts)
+{
+	const struct slice *begin = &bursts->slices[0], *end = &bursts->slices[bursts->slice_count];
+	double largest = other_pace;
+	size_t found = 0;
+
+	for (size_t i = 1; i < bursts->slice_count; i++) {
+		struct stretch first = between(begin, &bursts->slices[i]), second = between(&bursts->slices[i], end);
+		double before = ((double)first.work.hits + 1) / first.ns,
+		       after = ((double)second.work.hits + 1) / second.ns;
+		double change = fmax(before / after, after / before);
+
+		if (change > largest) {
+			largest = change;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* The weights of those slices. */
+static void weigh(struct bursts *bursts, size_t first, size_t behind, double share, double capacity)
+{
+	struct stretch stretch = between(&bursts->slices[first], &bursts->slices[behind]);
+	double weight = share * slowed(bursts, &stretch, capacity);
+
+	for (size_t i = first; i < behind; i++)
+		bursts->weights[bursts->weight_count++] = (struct slice_weight){weight, bursts->count};
 }
 
 static void end_burst(struct bursts *bursts)
 {
+	double capacity, share;
 	int64_t lasted;
-	struct reading end;
+	size_t phase;
 
 	bursts->of.sums->burst = 0;
-	lasted = monotonic_ns() - bursts->begin.ns;
-	end = read_objects(bursts);
-	if (bursts->count == bursts->capacity) {
+	lasted = monotonic_ns() - bursts->slices[0].begin.ns;
+	bursts->slices[bursts->slice_count] = (struct slice){read_objects(bursts), work_of(bursts)};
+	if (bursts->weight_count + SLICES > bursts->capacity) {
 		bursts->capacity = 2 * bursts->capacity + 64;
 		bursts->weights = memory_resize(bursts->weights, bursts->capacity, sizeof(*bursts->weights));
 	}
-	bursts->weights[bursts->count++] =
-		slowed(bursts, end) * (double)bursts->cell_length / (double)(lasted > 0 ? lasted : 1);
+	capacity = overhead_capacity(&bursts->burst);
+	share = (double)bursts->cell_length / (double)(lasted > 0 ? lasted : 1);
+	bursts->count++;
+	phase = other_phase(bursts);
+	if (phase)
+		weigh(bursts, 0, phase, share, capacity);
+	weigh(bursts, phase, bursts->slice_count, share, capacity);
 	bursts->covered_ns += lasted;
 	leave(bursts);
 	plan(bursts, work_since(bursts, bursts->attached), lasted + bursts->attach_ns);
 }
+
+/* --- their times --- */
 
 int64_t bursts_due_ns(const struct bursts *bursts)
 {
@@ -199,8 +305,9 @@ int64_t bursts_due_ns(const struct bursts *bursts)
 	case WAITING:
 		return bursts->due_ns - BURST_NS;
 	case READY:
-	case IN_BURST:
 		return bursts->due_ns;
+	case IN_BURST:
+		return bursts->looked_ns + SLICE_NS < bursts->due_ns ? bursts->looked_ns + SLICE_NS : bursts->due_ns;
 	case OVER:
 		break;
 	}
@@ -228,7 +335,10 @@ void bursts_step(struct bursts *bursts)
 		begin_burst(bursts);
 		break;
 	case IN_BURST:
-		end_burst(bursts);
+		if (monotonic_ns() >= bursts->due_ns)
+			end_burst(bursts);
+		else if (pace_changed(bursts) && bursts->slice_count < SLICES)
+			begin_slice(bursts);
 		break;
 	case ALL:
 	case OVER:
@@ -300,7 +410,12 @@ void bursts_free(struct bursts *bursts)
 
 double bursts_weight(const struct bursts *bursts, uint64_t number)
 {
-	return number >= 1 && number <= bursts->count ? bursts->weights[number - 1] : 0;
+	return number >= 1 && number <= bursts->weight_count ? bursts->weights[number - 1].weight : 0;
+}
+
+size_t bursts_burst(const struct bursts *bursts, uint64_t number)
+{
+	return number >= 1 && number <= bursts->weight_count ? bursts->weights[number - 1].burst : bursts->count + 1;
 }
 
 struct profile_bursts bursts_summary(const struct bursts *bursts)

@@ -13,9 +13,10 @@
  * that its burst, with attaching and detaching, costs the allowed share of it; this is known from the bursts before, so
  * that what happens in a burst has no influence on how much it stands for.
  *
- * A burst slows the process down, by up to fifty times where it only allocates, and so has less than its share of such
+ * A burst slows the process down, a hundred times and more where it only allocates, and so has less than its share of such
  * phases. By how much is known from the runtime's own counters, which are read just before the burst and in it; its counts
- * are multiplied by that, and by the length of its cell over its own.
+ * are multiplied by that, and by the length of its cell over its own. Where the process goes from one phase to another in a
+ * burst, each part of the burst has its own pace: it is cut into slices when the pace of hits changes.
  *
  * Owned by an observed process, whose slot it uses. Not thread-safe.
  */
@@ -60,8 +61,11 @@ void bursts_stop(struct bursts *bursts);
 /* Removes the probes. `gone`: the process has ended. */
 void bursts_detach(struct bursts *bursts, bool gone);
 
-/* By what the counts of a burst are to be multiplied, up to a common factor; 0 while it goes on. */
+/* Events have the number of the slice of a burst that they were in. By what their counts are to be multiplied, up to a common
+ * factor; 0 while the burst goes on. */
 double bursts_weight(const struct bursts *bursts, uint64_t number);
+/* The number of the burst that the slice is of, from 1. */
+size_t bursts_burst(const struct bursts *bursts, uint64_t number);
 
 struct profile_bursts bursts_summary(const struct bursts *bursts);
 

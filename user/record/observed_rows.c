@@ -48,7 +48,7 @@ bool observed_bursts_suffice(const struct observed *observed)
 	return bursts.count >= BURSTS_LEAST || bursts.full_ns >= bursts.recorded_ns;
 }
 
-/* Objects that were counted in a burst stand for others. `site` is the burst's number. */
+/* Objects that were counted in a burst stand for others. `site` is the number of the burst's slice. */
 static void weigh(const struct observed *observed, struct observed_row *row)
 {
 	double weight = bursts_weight(observed->bursts, row->key.site);
@@ -93,7 +93,7 @@ struct profile_key observed_row_key(const struct observed *observed, const struc
 	if (from->kind == EVENT_SAMPLE && runtime->beside_rate)
 		key.rate = runtime->beside_rate;
 	if (observed->bursts && from->kind == EVENT_SAMPLE)
-		key.burst_group = 1 + (int)((from->site - 1) % BURST_GROUPS);
+		key.burst_group = 1 + (int)((bursts_burst(observed->bursts, from->site) - 1) % BURST_GROUPS);
 	else if (observed->bursts && from->kind == EVENT_ALLOC)
 		key.rate = 1;
 	key.stack = runtime->ops->stack(runtime, observed->space, observed->profile, from,
@@ -128,6 +128,12 @@ static void add_told(const struct observed *observed, int class, const struct sn
 static int64_t larger(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
+}
+
+/* Of a counter of a process that runs while it is read. What is on its way from one place to another may be seen in both. */
+static int64_t grown(int64_t from, int64_t to)
+{
+	return larger(0, to - from);
 }
 
 /* The latest counters of a process that was killed are of some moments before its end, its events are not. */
@@ -173,15 +179,15 @@ static void add_class_totals(const struct observed *observed, struct profile_pro
 		} else if (told) {
 			add_told(observed, class, end, totals);
 		} else {
-			totals[VALUE_OBJECTS] = to->objects - from->objects;
-			totals[VALUE_BYTES] = to->bytes - from->bytes;
+			totals[VALUE_OBJECTS] = grown(from->objects, to->objects);
+			totals[VALUE_BYTES] = grown(from->bytes, to->bytes);
 		}
 		if (every_refill || !end->taken || to->refills == VALUE_UNMEASURED) {
 			totals[VALUE_REFILLS] = (int64_t)events->refills;
 			totals[VALUE_CENTRAL_GROWS] = (int64_t)events->central_grows;
 		} else {
-			totals[VALUE_REFILLS] = to->refills - from->refills;
-			totals[VALUE_CENTRAL_GROWS] = to->central_grows - from->central_grows;
+			totals[VALUE_REFILLS] = grown(from->refills, to->refills);
+			totals[VALUE_CENTRAL_GROWS] = grown(from->central_grows, to->central_grows);
 		}
 		if (!observed->end.taken && !every_object)
 			add_last_events(observed, class, events, &ever[class], totals);
