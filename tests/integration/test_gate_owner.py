@@ -101,6 +101,24 @@ func main() {
 }
 """
 
+QUIET = """package main
+
+import "os"
+
+var sink *int
+
+//go:noinline
+func give(n int) { %s }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		give(i)
+	}
+	os.Exit(0)
+}
+"""
+SILENT, GENEROUS = QUIET % "if n < 0 { sink = nil }", QUIET % "sink = &n"
+
 
 def build(t, source, name="prog", version="1.24", module="example.com/owner"):
     harness.require_root()
@@ -138,6 +156,19 @@ def test_what_a_library_allocates_belongs_to_the_line_that_called_it(t):
     done = t.escapement("gate", "--baseline", t.path("b.json"), "--format", "json", "--", t.path("prog"), status=1)
     failing = [row for row in json.loads(done.stdout)["rows"] if row["fails"]]
     assert failing and all(row["function"] == "main.parse" for row in failing), failing
+
+
+def test_recordings_of_code_that_allocates_nothing_are_compared(t):
+    for name, source in (("silent", SILENT), ("generous", GENEROUS)):
+        t.escapement("record", "--rate", "1", "-o", t.path(name + ".pb.gz"), "--", build(t, source, name))
+    silent, generous = t.path("silent.pb.gz"), t.path("generous.pb.gz")
+    contains(t.escapement("gate", "compare", silent, silent).stdout, "gate passed")
+    contains(t.escapement("gate", "compare", generous, silent).stdout, "gone: main.give")
+    contains(t.escapement("gate", "compare", silent, generous, status=1).stdout, "new: main.give")
+    # without objects by site there is nothing to compare
+    t.escapement("record", "--rate", "0", "-o", t.path("slow.pb.gz"), "--", t.path("generous"))
+    contains(t.escapement("gate", "compare", silent, t.path("slow.pb.gz"), status=2).stderr,
+             "has no objects by site: it was recorded at rate 0")
 
 
 def test_a_loop_rewritten_to_an_iterator_is_the_same_site(t):

@@ -28,8 +28,9 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 	struct profile_loss loss = profile_loss(profile);
 
 	if (!(profile->row_measured & 1u << VALUE_OBJECTS))
-		return error_set(error, STATUS_USAGE, "'%s' has no objects by site (it was recorded at rate 0)", path);
-	/* where events were lost, what is worse all the same is found, and the gate says that it may be more */
+		return error_set(error, STATUS_USAGE, "'%s' has no objects by site: %s", path,
+				 profile->rate == 0 ? "it was recorded at rate 0" : "nothing sampled its objects");
+	/* if events were lost, the gate compares the lower bounds, and warns that they are */
 	if (!profile->rows_least || profile_loss_any(&loss))
 		return 0;
 	return error_set(
@@ -57,8 +58,9 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	gate_measurement_add(measurement, profile, escape, &options);
 	gate_measurement_counts(measurement)->estimated = !profile->rows_exact;
 	counts = gate_measurement_finish(measurement, normalize, error);
-	if (counts && counts->site_count == 0) {
-		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocation site", path);
+	/* a program whose own code allocates nothing has sites on the other side only, and allocations of the runtime */
+	if (counts && counts->site_count == 0 && counts->outside[VALUE_OBJECTS] == 0) {
+		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocations", path);
 		gate_counts_free(counts);
 		counts = NULL;
 	}

@@ -41,11 +41,14 @@ static const char *percent(char text[32], double before, double after)
 	return text;
 }
 
+/* "5 -> 3 objects", "5 objects" if nothing changed; "" if neither side measured it. */
 static const char *pair(char text[96], double before, double after, const char *unit)
 {
 	char from[40], to[40];
 
-	if (before == after)
+	if (before < 0 && after < 0)
+		strcpy(text, "");
+	else if (before == after)
 		snprintf(text, 96, "%s %s", gate_grouped(to, after), unit);
 	else
 		snprintf(text, 96, "%s -> %s %s", before < 0 ? "none" : gate_grouped(from, before),
@@ -58,7 +61,8 @@ static bool is_unchanged(const struct sum *sum)
 	return sum->before[0] == sum->after[0] && sum->before[1] == sum->after[1];
 }
 
-/* More than a few benchmarks: those that did not change are one line. Returns how many stay, first in `sums`. */
+/* If there are more than a few benchmarks, moves those that changed to the front of `sums`, returns their number,
+ * and prints one line about the others. */
 static size_t fold(FILE *stream, struct sum *sums, size_t count, bool failed)
 {
 	enum { FEW = 8 };
@@ -95,9 +99,14 @@ static void print_sums(FILE *stream, const struct sum *sums, size_t count)
 			pair(cells[3], sum->before[1], sum->after[1], sum->units[1]);
 			for (int j = 0; j < 3 && pass == 0; j++)
 				widths[j] = (int)strlen(cells[j]) > widths[j] ? (int)strlen(cells[j]) : widths[j];
-			if (pass)
-				fprintf(stream, "%-*s  %-*s  %*s%s%s\n", widths[0], cells[0], widths[1], cells[1],
-					widths[2], cells[2], widths[2] ? "  " : "", cells[3]);
+			if (!pass)
+				continue;
+			fprintf(stream, "%-*s  ", widths[0], cells[0]);
+			if (*cells[2] || *cells[3])
+				fprintf(stream, "%-*s  %*s%s%s\n", widths[1], cells[1], widths[2], cells[2],
+					widths[2] && *cells[3] ? "  " : "", cells[3]);
+			else
+				fprintf(stream, "%s\n", cells[1]);
 		}
 	}
 }
