@@ -54,8 +54,8 @@ extern const struct cli_status cli_statuses[CLI_STATUS_COUNT];
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "escapement: TEXT" to stderr and returns the error's status. */
 int cli_fail(const struct error *error);
-/* Says that the file which a command writes if nobody names another exists, unless -q. `by_default` is the default itself,
- * not a copy: who names a file means it. */
+/* Warns that a command's default output file exists and will be replaced, unless -q. `by_default` is the default
+ * itself, which is compared by address: a file that the user named is replaced without a warning. */
 void cli_say_replaced(const char *output, const char *by_default);
 /* Prints "escapement: warning: TEXT" to stderr, unless -q. */
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -173,7 +173,7 @@ static int run(int argc, char **argv)
 		{0, "overlay", "FILE", OPTION_STRING, &options.overlay,
 		 "the same with an overlay of go build, {\"Replace\": {FILE: FILE}}", NULL},
 		{0, "test", NULL, OPTION_FLAG, &options.test,
-		 "with these two: run go test ./... on the changed copy first", NULL},
+		 "with --patch or --overlay: run go test ./... on the changed copy first", NULL},
 		{0, "go", "A,B", OPTION_STRING, &options.go,
 		 "two Go toolchains: versions as 1.26 (goN in PATH, ~/sdk, Debian's, packaging/go-toolchain's), or "
 		 "paths",

@@ -46,7 +46,7 @@ static void *copy_output(void *argument)
 	char buffer[4096];
 	size_t length = 0;
 
-	privilege_keep(0); /* of this thread: it reads what the program writes */
+	privilege_keep(0); /* gives up all capabilities, because this thread reads what the program writes */
 	for (;;) {
 		struct pollfd ready = {.fd = copy->pipe[0], .events = POLLIN};
 		int events = poll(&ready, 1, PATIENCE_MS);
@@ -112,8 +112,7 @@ struct profile *counted_run(struct recording *recording, char **command, struct 
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "out of memory while recording: a run that ended early is not compared");
 	else if (recording->interrupted)
-		error_set(error, STATUS_CANNOT_MEASURE,
-			  "interrupted: a run that did not end by itself is not compared");
+		error_set(error, STATUS_CANNOT_MEASURE, "interrupted: a run that was cut short is not compared");
 	else if (recording->program_failed)
 		error_set(error, STATUS_CANNOT_MEASURE, "the program %s", recording->program_status);
 	else

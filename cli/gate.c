@@ -77,7 +77,7 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	if (!counts)
 		goto failed;
 	gate_counts_command(counts, command);
-	/* where the runtime's own allocations were seen, sites would have been */
+	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
 	if (counts->site_count == 0 && counts->outside[VALUE_OBJECTS] == 0 && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "nothing was measured: '%s' allocated nothing, not even outside of its own code",

@@ -92,7 +92,7 @@ static int choose_target(int argc, char **argv, int first, struct error *error)
 	if (chosen.executable && !chosen.core)
 		return error_set(error, STATUS_USAGE, "--exe goes with --core");
 	if (chosen.core && (chosen.fresh || chosen.memory || chosen.interval > 0))
-		return error_set(error, STATUS_USAGE, "%s needs a live process, and --core is none",
+		return error_set(error, STATUS_USAGE, "%s needs a live process, not --core",
 				 chosen.fresh	 ? "--fresh"
 				 : chosen.memory ? "--memory"
 						 : "--interval");
@@ -157,15 +157,15 @@ static int show_memory(struct heap_process *process, struct error *error)
 	return output_commit(&output, error);
 }
 
-/* Prints the lines of the memory, behind the sites. */
+/* Prints the lines of the memory after the sites. */
 static void append_memory(void *context, FILE *stream)
 {
 	fputc('\n', stream);
 	render_memory_lines(stream, context, terminal_has_color((enum terminal_color)chosen.reporting.color, stream));
 }
 
-/* The snapshot, in text with what the memory is. Where there is none, that by itself: it is exact, and no sampler is
- * needed for it. */
+/* Prints the snapshot and, as text, what the memory is. If there is no snapshot, prints only the latter, which is
+ * exact and needs no sampler. */
 static int show_snapshot(struct heap_process *process, struct error *error)
 {
 	bool text = chosen.reporting.format == REPORT_TEXT && !chosen.core;
@@ -223,7 +223,8 @@ static void add_snapshot(struct growth *growth, struct profile *profile)
 	growth_add(growth, profile);
 }
 
-/* All snapshots after the first one. A process that ends meanwhile has grown until then. Returns the last. */
+/* Takes all snapshots after the first one. If the process ends before, the growth is that of the snapshots until
+ * then. Returns the last snapshot. */
 static struct profile *watch(struct heap_process *process, struct growth *growth, struct profile *last)
 {
 	struct sigaction action = {.sa_handler = stop};
@@ -294,13 +295,14 @@ static bool wants_growth(void)
 	return chosen.interval > 0 || chosen.before.count;
 }
 
-/* Growth is text or JSON, and of rows that have a name in each snapshot. */
+/* Checks the options of growth: it is printed as text or JSON, and its rows need a name that is the same in each
+ * snapshot. */
 static int check_growth(struct error *error)
 {
 	const struct reporting *reporting = &chosen.reporting;
 
 	if (chosen.memory && (wants_growth() || (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)))
-		return error_set(error, STATUS_USAGE, "--memory is text or json, and of one instant");
+		return error_set(error, STATUS_USAGE, "--memory is text or json, and of a single instant");
 	if (!wants_growth())
 		return 0;
 	if (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)

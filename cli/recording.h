@@ -87,8 +87,8 @@ struct recording {
 	"with this option ends)"
 
 /*
- * Has Ctrl-C, SIGTERM and SIGHUP raise the number that is returned, from now on, so that the command can end in order.
- * recording_run() does so by itself; call this where work before or after it must be cleaned up.
+ * From now on, Ctrl-C, SIGTERM and SIGHUP store their number in the returned variable, so that the command can clean up
+ * before it ends. recording_run() does so by itself; call this if work before or after it must be cleaned up.
  */
 const volatile sig_atomic_t *recording_watch_signals(void);
 
@@ -99,7 +99,8 @@ const volatile sig_atomic_t *recording_watch_signals(void);
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error);
 
-/* Has the recording that runs end, as SIGTERM to us would; and whether a signal has asked for that, also afterwards. */
+/* recording_end() ends the current recording, as a SIGTERM to us would. recording_is_ending() returns whether a
+ * signal has asked for that, also after the recording. */
 void recording_end(void);
 bool recording_is_ending(void);
 

@@ -26,7 +26,7 @@ int reporting_settle(struct reporting *reporting, struct error *error)
 	return 0;
 }
 
-/* The rows. NULL where they are not in the profile. */
+/* Makes the rows. Returns NULL with an error if the profile does not have them. */
 static struct report *make_report(const struct reporting *reporting, const struct profile *profile, const char *name,
 				  struct error *error)
 {

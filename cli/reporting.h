@@ -19,7 +19,7 @@ struct reporting {
 	int64_t top;
 	struct option_list modules;
 	struct report_selection selection;
-	void (*append)(void *context, FILE *stream); /* what else goes to the output, behind text; may be NULL */
+	void (*append)(void *context, FILE *stream); /* prints what follows the rows in text output; may be NULL */
 	void *append_context;
 };
 
@@ -54,7 +54,7 @@ struct reporting {
 	"refills; of a heap snapshot inuse-bytes)"
 #define REPORTING_FORMAT_HELP "output format; folded (for flame graphs) and speedscope show stacks"
 
-/* Settles what the options leave open. -1 where two of them do not go together. */
+/* Sets the defaults that depend on other options. Returns -1 if two options contradict each other. */
 int reporting_settle(struct reporting *reporting, struct error *error);
 
 /* Prints the profile, which messages call `name`. */

@@ -134,7 +134,7 @@ int top_screen_input(const struct top_screen *screen)
 
 /* --- what is shown --- */
 
-/* Rows change places: the cursor stays on its row, unless it is at the top. */
+/* Rows change places. The cursor stays on its row, unless it was on the first one. */
 static void follow(struct top_screen *screen)
 {
 	struct top_display *display = screen->display;

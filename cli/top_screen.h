@@ -22,11 +22,11 @@ bool top_screen_is_possible(const char **why);
  */
 struct top_screen *top_screen_new(struct top_display *display, const char *output, enum terminal_color color,
 				  bool away);
-/* Takes the terminal, if that has not been done. -1 with the error where it cannot be used. */
+/* Takes over the terminal, unless that has been done. Returns -1 with an error if it cannot be used. */
 int top_screen_take(struct top_screen *screen, struct error *error);
 /* Gives all back; NULL is allowed. */
 void top_screen_free(struct top_screen *screen);
-/* What keys are read from. */
+/* The descriptor from which keys are read. */
 int top_screen_input(const struct top_screen *screen);
 
 /* Shows the model's last view. */

@@ -206,7 +206,7 @@ def test_a_program_that_runs_another_one_is_no_tracer(t):
     harness.require_root()
     status, messages = record(t, [], "--", "sh", "-c", "true")
     same(status, 3, "exit status")
-    contains(messages, "has no probes: it is no Go program and has no libgoalloc loaded")
+    contains(messages, "has no probes: it is not a Go program and has no libgoalloc loaded")
     assert "traced" not in messages, messages
 
 

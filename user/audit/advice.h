@@ -21,8 +21,8 @@ struct advice {
 const struct advice *advice_for(const struct audit_row *row);
 
 /*
- * The command that proves a change which is not made yet, but is at hand as a patch, fix.diff. NULL for programs that say
- * nothing of what they were built from: those in C. The caller frees it.
+ * Returns the command that proves a change before it is made, given as a patch, fix.diff. NULL if it is unknown what
+ * the program was built from, as for C programs. The caller frees it.
  */
 char *advice_proof(const struct audit *audit, const struct audit_row *row);
 

@@ -304,7 +304,7 @@ static struct file *find_absolute(const struct side *side, const char *tail)
 
 		if (whole < length || strcmp(file->tail + whole - length, tail) != 0)
 			break;
-		/* With a drive's letter, a path behind "../" is whole. */
+		/* A path with a drive letter is absolute even after "../". */
 		if (!pathname_is_absolute(file->path) || whole == length || file->path[whole - length - 1] != '/')
 			continue;
 		if (found)

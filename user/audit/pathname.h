@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct pathmatch_map {
-	const char *from, *to; /* whole leading components; on both sides */
+	const char *from, *to; /* both consist of whole leading components */
 };
 
 /*

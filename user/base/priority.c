@@ -68,7 +68,8 @@ void priority_calm_after(int milliseconds)
 		return;
 	calm.thread = gettid();
 	calm.delay = (struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000L};
-	if (pthread_create(&thread, NULL, calm_down, NULL)) /* which is in real time too, so that it is not late */
+	if (pthread_create(&thread, NULL, calm_down,
+			   NULL)) /* the new thread inherits the real-time policy, so it is not late */
 		priority_urgent(false);
 	else
 		pthread_detach(thread);

@@ -9,7 +9,8 @@
 #include "base/memory.h"
 
 enum {
-	KEY_MIN = 32, /* bytes of a random word; UUIDs and hashes are no longer, but lack capital letters */
+	KEY_MIN =
+		32, /* the shortest random word, in bytes. UUIDs and hashes are as long, but have no capital letters */
 	KEY_SLASHES = 2,
 };
 
@@ -19,7 +20,7 @@ static const char *const telling[] = {"passw",	   "passphrase",  "pwd",	 "secret
 				      "accesskey", "private-key", "private_key", "credential", "authorization",
 				      "cookie",	   "bearer"};
 
-/* What begins keys that their issuers mark, and how many letters, digits, '-' or '_' follow at least. */
+/* Prefixes that issuers give to their keys, and how many letters, digits, '-' or '_' follow at least. */
 static const struct {
 	const char *prefix;
 	size_t least;

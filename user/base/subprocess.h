@@ -22,7 +22,7 @@ struct start_place {
 /* In a child: changes to the directory and makes the changes of the environment. -1 with errno on failure. */
 int start_place_enter(const struct start_place *place);
 
-/* Receives the command's output as it comes; `error_stream` tells from which of its two outputs. */
+/* Receives the command's output as it comes. `error_stream`: it was written to standard error. */
 typedef void subprocess_take(void *context, bool error_stream, const char *bytes, size_t length);
 
 struct subprocess {

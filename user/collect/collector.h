@@ -23,9 +23,8 @@ struct attachment;
 
 /*
  * Creates the maps; a program is loaded when a process first needs it. `verbose` prints libbpf's own messages. Without
- * `stacks`, rows are distinguished by site and type only. `rate` is the finest at which it will count: maps are smaller
- * where samples are few. ESCAPEMENT_ATTACH=perf in the environment disables
- * uprobe.multi.
+ * `stacks`, rows are distinguished by site and type only. `rate` is the finest rate that will be used: if samples are
+ * few, the maps are smaller. ESCAPEMENT_ATTACH=perf in the environment disables uprobe.multi.
  */
 struct collector *collector_open(bool stacks, int64_t rate, bool verbose, struct error *error);
 void collector_close(struct collector *collector); /* NULL is allowed; attachments must be gone */

@@ -38,8 +38,8 @@ int event_rows_collect(struct event_rows *rows, uint32_t slot);
 /* Hands over the store. Call after event_rows_collect(). */
 void event_rows_take(struct event_rows *rows, uint32_t slot, struct event_store *store);
 
-/* Moves what the maps hold into the stores, while programs go on filling them: all that came before is there then, but for
- * what could not be read, which comes with the next call. Rows without stacks stay in the sums. */
+/* Moves what the maps hold into the stores, while programs go on filling them: afterwards, everything from before
+ * the call is there, except what could not be read, which the next call moves. Rows without stacks stay in the sums. */
 void event_rows_gather(struct event_rows *rows);
 /* The process's store as it is; holds until rows move. */
 const struct event_store *event_rows_store(const struct event_rows *rows, uint32_t slot);

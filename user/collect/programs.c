@@ -20,8 +20,10 @@ enum {
 	REASON_BYTES = 200,
 	FEW_SAMPLES =
 		512
-		<< 10, /* bytes between samples: at 10 GB/s 2,000 of them in 100 ms, as often as maps are looked at */
-	ROWS_SAMPLED = 1 << 13, /* rows of a map then: to fill one of EVENT_ROWS_MAX takes a fifth of a start */
+		<< 10, /* bytes between samples: at 10 GB/s, 2,000 samples in 100 ms, the interval between looks at the maps */
+	ROWS_SAMPLED =
+		1
+		<< 13, /* rows of a map at that rate or a coarser one: making a map of EVENT_ROWS_MAX takes a fifth of the start */
 };
 
 struct refusal {

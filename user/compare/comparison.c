@@ -70,7 +70,8 @@ static struct comparison_words *find_words(struct comparison *comparison, const 
 	return NULL;
 }
 
-/* "&point{} gone" and "&point{...} new" are one, where the gate found that the site is the same. */
+/* Joins two changes into one, such as "&point{}" gone and "&point{...}" new, if the gate found that they are at the
+ * same site. */
 static void join_reworded(struct comparison *comparison)
 {
 	const struct gate *gate = comparison->gate;

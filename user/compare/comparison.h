@@ -18,8 +18,8 @@
 /* One difference in the compiler's output, with the counts of the sites that it is about. */
 struct comparison_words {
 	const struct escape_change *change;
-	/* what the compiler called it before, if it only calls it otherwise now: then the site has moved (gate_moves.h),
-	 * and `change` is about the words after; NULL: it says something new, or no longer */
+	/* the annotation before, if the compiler only words it differently now: then `change` has the annotation
+	 * after, and the gate found that the site is the same (gate_moves.h). NULL for all other changes */
 	const struct escape_annotation *was;
 	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */
 };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The process whose lines were read last is complete. */
+/* Adds the figures of the process whose lines were read last to the sums. */
 static void put_away(struct gc_trace *trace)
 {
 	trace->seconds += trace->last_seconds;
@@ -38,7 +38,7 @@ void gc_trace_read(struct gc_trace *trace, const char *bytes, size_t length)
 			continue;
 		}
 		trace->line[trace->length] = 0;
-		take_line(trace); /* what was cut has the beginning, which is what counts */
+		take_line(trace); /* a line that was too long has lost its end only, and the figures are at the start */
 		trace->length = 0;
 		trace->too_long = false;
 	}

@@ -10,8 +10,8 @@
 /* Flags of go build and go test that take a value. All others take none, or have an =. */
 static const struct flag {
 	const char *name;
-	bool value;  /* in the next word, if not behind an = */
-	bool builds; /* go list takes it too, and what is built depends on it */
+	bool value;  /* in the next word, unless it follows an = */
+	bool builds; /* go list accepts it too, and it affects what is built */
 } flags[] = {
 	{"asmflags", true, true},
 	{"buildmode", true, true},

@@ -10,8 +10,8 @@
 #include "text/json.h"
 
 enum {
-	OVERLAY_MAX = 16 << 20,	 /* bytes of an overlay that somebody wrote */
-	WRITTEN_MAX = 100 << 10, /* of ours: it travels as one word of a command */
+	OVERLAY_MAX = 16 << 20,	 /* bytes of an overlay that the user wrote */
+	WRITTEN_MAX = 100 << 10, /* bytes of one that we write, which is passed as a single argument of a command */
 	FILES_MAX = 2000,
 };
 
@@ -102,7 +102,7 @@ static void touched_clear(struct touched *touched)
 	touched->count = 0;
 }
 
-/* git's list of the files, and those that are renamed or copied, which that does not name. */
+/* Collects the files that git lists for the patch, and the sources of renames and copies, which git does not list. */
 static void list_touched(struct touched *touched, const char *numbers, const char *patch)
 {
 	static const char *const sources[] = {"rename from ", "copy from "};

@@ -24,7 +24,7 @@ struct repository_view {
 	int worktree_count;
 };
 
-/* What a hook that runs us may have set, and what keeps git from writing. */
+/* Removes the variables that a git hook sets, in case one runs us; keeps git from writing the index and from asking. */
 #define CLEAN_ENVIRONMENT \
 	"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"
 
@@ -121,14 +121,14 @@ static const char *add_worktree(struct repository_view *view, const char *commit
 	snprintf(name, sizeof(name), "tree%d", view->worktree_count);
 	directory = workspace_path(view->workspace, name);
 	view->worktrees[view->worktree_count++] =
-		directory; /* before: it is there in part if this fails or is interrupted */
+		directory; /* counted first, because a command that fails or is interrupted may leave a part of it */
 	answer = git(view, view->top, error, "worktree", "add", "--quiet", "--detach",
 		     check_out ? "--checkout" : "--no-checkout", directory, commit, NULL);
 	free(answer);
 	return answer ? directory : NULL;
 }
 
-/* Fills an empty worktree with the tree as it is. */
+/* Fills an empty worktree with the user's tree, including its uncommitted changes. */
 static int fill(struct repository_view *view, const char *directory, struct error *error)
 {
 	char *index_copy = workspace_path(view->workspace, "index"),

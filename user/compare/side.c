@@ -29,7 +29,7 @@ void compare_side_use_toolchain(struct compare_side *side, const char *directory
 
 	add_variable(side, memory_format("PATH=%s:%s", directory, path ? path : "/usr/bin:/bin"));
 	add_variable(side, memory_text("GOTOOLCHAIN=local"));
-	add_variable(side, memory_text("GOROOT")); /* the go command knows its own */
+	add_variable(side, memory_text("GOROOT")); /* unset: the go command finds its own */
 }
 
 struct start_place compare_side_place(const struct compare_side *side)
@@ -53,7 +53,7 @@ static void show(void *context, bool error_stream, const char *bytes, size_t len
 	fwrite(bytes, 1, length, stderr);
 }
 
-/* Runs a command whose output people see. */
+/* Runs a command and shows its output on standard error. */
 static int run_shown(const struct compare_side *side, const struct workspace *workspace, const char *const *words,
 		     const char *what, struct error *error)
 {
@@ -126,7 +126,7 @@ static int ask_compiler(struct compare_side *side, const struct workspace *works
 	if (workspace->stop && *workspace->stop)
 		return -1;
 	if (!side->escape &&
-	    error->status != STATUS_USAGE) /* otherwise the compiler printed nothing, which is not a failure */
+	    error->status != STATUS_USAGE) /* STATUS_USAGE: the compiler printed nothing, which is not a failure */
 		return -1;
 	if (side->escape)
 		escape_name_functions(side->escape, side->directory ? side->directory : ".");
@@ -150,7 +150,7 @@ static int count_words(char *const *words)
 	return count;
 }
 
-/* go test as it was written, with the overlay, and as a gate runs it. */
+/* Sets the side's words to the user's `go test`, with the overlay and the flags that a gate adds. */
 static void prepare_test(struct compare_side *side, const struct go_line *line, char *const *words)
 {
 	int count = count_words(words), at = line->subcommand;
@@ -164,7 +164,8 @@ static void prepare_test(struct compare_side *side, const struct go_line *line, 
 	free(with_overlay);
 }
 
-/* go run becomes go build and what that makes: go itself is not what is measured. */
+/* Replaces `go run` by `go build`, and sets the side's words to the binary, because the go command itself is not to
+ * be measured. */
 static int build_program(struct compare_side *side, const struct workspace *workspace, const struct go_line *line,
 			 struct error *error)
 {
@@ -254,7 +255,7 @@ int compare_side_test(const struct compare_side *side, const struct workspace *w
 
 struct traced {
 	struct gc_trace *gc;
-	bool error_stream; /* where the lines are */
+	bool error_stream; /* on which of its outputs the process writes the lines */
 };
 
 static void take_trace(void *context, bool error_stream, const char *bytes, size_t length)
@@ -271,7 +272,8 @@ int compare_side_trace(struct compare_side *side, const struct workspace *worksp
 	char *variable = memory_format("GODEBUG=%s%sgctrace=1", old ? old : "", old && *old ? "," : "");
 	const char *variables[SIDE_VARIABLES_MAX + 2] = {NULL};
 	struct subprocess process = command_of(side, workspace, (const char *const *)side->words);
-	/* go test passes on what its test binaries say, to its own standard output; the go command's lines are on the other */
+	/* go test copies the output of its test binaries to standard output; its standard error has the go command's
+	 * own lines */
 	struct traced traced = {&side->gc, go_command_find((const char *const *)side->words, "test") < 0};
 	int status, count = 0;
 

@@ -24,7 +24,7 @@ struct compare_side {
 
 	/* set by the build */
 	char **words;		      /* what is run, NULL-terminated */
-	char **made;		      /* those of the words that were made; NULL-terminated */
+	char **made;		      /* the words that the side allocated; NULL-terminated */
 	struct escape_output *escape; /* the compiler's output; NULL if it was not run */
 
 	/* measured */
@@ -39,9 +39,10 @@ void compare_side_use_toolchain(struct compare_side *side, const char *directory
 struct start_place compare_side_place(const struct compare_side *side);
 
 /*
- * Builds what the words say: of `go test` all packages, of `go run` the program, whose binary is then run instead. The
- * compiler's words about it are kept. Other words need `script`, a command of the shell that builds, or NULL if there is
- * nothing to build. A build that fails is STATUS_CANNOT_MEASURE, and its output has been on standard error.
+ * Builds what the command runs: all packages of a `go test`, or the program of a `go run`, whose binary is then run
+ * instead. The compiler's output is stored in side->escape. For other commands, `script` is the shell command that
+ * builds the program, or NULL if nothing has to be built. If the build fails, its output is copied to standard error,
+ * and the error is STATUS_CANNOT_MEASURE.
  */
 int compare_side_build(struct compare_side *side, const struct workspace *workspace, char *const *words,
 		       const char *script, struct error *error);

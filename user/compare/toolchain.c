@@ -17,7 +17,8 @@ static bool is_program(const char *path)
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
-/* The directory that holds a program called "go", of a go command or of a GOROOT. Takes `path` over. */
+/* Returns the directory of the go command that `path` is or, if it is a GOROOT, contains; NULL if there is none.
+ * Frees `path`. */
 static char *directory_of(char *path)
 {
 	char *resolved = realpath(path, NULL), *slash, *in_root;
@@ -42,7 +43,8 @@ static char *directory_of(char *path)
 	return resolved;
 }
 
-/* The last of what a pattern matches, which of patch releases is about the newest; "" if nothing does. */
+/* Returns the last match of a pattern in alphabetical order, usually the newest patch release; "" if there is none.
+ * Frees the pattern. */
 static char *last_match(char *pattern)
 {
 	glob_t found = {0};

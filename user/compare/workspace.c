@@ -23,7 +23,7 @@ struct subprocess workspace_command(const struct workspace *workspace, const cha
 
 int workspace_interrupted(struct error *error)
 {
-	return error_set(error, STATUS_CANNOT_MEASURE, "interrupted: what did not end by itself is not compared");
+	return error_set(error, STATUS_CANNOT_MEASURE, "interrupted: nothing is compared");
 }
 
 int workspace_make(struct workspace *workspace, const struct identity *user, const volatile sig_atomic_t *stop,

@@ -14,7 +14,7 @@
 enum {
 	SNIFFED = 1 << 18,
 	PREFIX_MAX = 200,
-	PREFIXES_MAX = 32, /* months, levels, the processes that write into one log */
+	PREFIXES_MAX = 32, /* as there are months, levels, and processes that write into one log */
 	HEX_LEAST = 6,
 };
 
@@ -57,7 +57,7 @@ static void keep(struct escape_input *input, const char *text, size_t length)
 	input->pending_length += length;
 }
 
-/* The same for a part of a line, of which no more than ESCAPE_LINE_MAX is kept; a newline at its end always is. */
+/* The same for a part of a line. Keeps at most ESCAPE_LINE_MAX bytes of the line, and the newline at its end. */
 static void keep_line(struct escape_input *input, const char *text, size_t length)
 {
 	size_t room = input->pending_length < ESCAPE_LINE_MAX ? ESCAPE_LINE_MAX - input->pending_length : 0;
@@ -85,7 +85,8 @@ static size_t skip_number(const char *text, size_t length)
 	return at;
 }
 
-/* Skips a word of hexadecimal digits that is an identifier by its length, and by having digits. 0: it is none. */
+/* Skips a word of hexadecimal digits that is long enough for an identifier and contains a decimal digit. Returns 0
+ * for other words. */
 static size_t skip_identifier(const char *text, size_t length)
 {
 	bool has_digit = false, has_letter = false;
@@ -215,7 +216,7 @@ static bool is_bare(const char *line, size_t length)
 	       (length > 2 && (line[0] == '/' || (line[0] == '.' && (line[1] == '/' || line[1] == '.'))));
 }
 
-/* Counts a line that has its words behind a prefix. */
+/* Counts a line whose message follows a prefix, under the prefix's pattern. */
 static void note_prefix(struct escape_input *input, const char *line, size_t length, size_t start)
 {
 	struct prefix *prefix = &input->prefixes[input->prefix_count];
@@ -241,7 +242,7 @@ static void choose_prefixes(struct escape_input *input)
 	input->latest = 0;
 }
 
-/* Looks for prefixes in the first lines. There is none where lines without one come before. */
+/* Looks for prefixes in the first lines, up to the first message without one. */
 static void find_prefixes(struct escape_input *input)
 {
 	const char *text = input->pending, *end = text + input->pending_length;

@@ -29,13 +29,13 @@ struct escape_filter {
 
 bool escape_filter_accepts(const struct escape_filter *filter, const struct escape_annotation *annotation);
 
-/* What a package's annotations come to, of those that a filter accepts. */
+/* The annotations of a package that a filter accepts, counted by kind. */
 struct escape_package {
 	const char *name; /* of the output; NULL: the output does not name it */
 	uint64_t counts[ESCAPE_KIND_COUNT], total;
 };
 
-/* The packages that have any, the one with most of them first. The caller frees the array. */
+/* Returns the packages that have any, those with the most annotations first. The caller frees the array. */
 struct escape_package *escape_packages(const struct escape_output *output, const struct escape_filter *filter,
 				       size_t *count);
 

@@ -30,8 +30,8 @@ static char *file_of(const char *word)
 	return found;
 }
 
-/* Module, package and version of a Go program. What starts others says nothing of them: then its file is not the program of
- * the baseline, and only a run will tell. */
+/* Module, package and version of a Go program. A program that starts others (go, make) is not the program of the
+ * baseline: then only a run shows whether that is the right one. */
 static void describe_go(struct gate_counts *expected, const char *word)
 {
 	char *file = file_of(word);

@@ -8,7 +8,7 @@
 
 /*
  * Whether a program whose command line is `words` can be compared with the baseline at all, as far as its file and the
- * settings say: baseline_comparable() without a measurement. What only a run will tell passes.
+ * settings say: baseline_comparable() without a measurement. What only a run can show is accepted.
  */
 int baseline_check_program(const struct gate_counts *baseline, const char *const *words, int64_t rate,
 			   const char *normalize, struct error *error);

@@ -62,7 +62,7 @@ static struct verdict weigh(const struct gate *gate, struct gate_row *row, const
 	return verdict;
 }
 
-/* A difference that chance explains says nothing. */
+/* Ignores differences that chance explains. */
 static void judge_estimates(const struct gate *gate, struct gate_row *row, const struct policy *policy)
 {
 	const char *function = row->after ? row->after->function : row->before->function;
@@ -87,8 +87,8 @@ static void judge_estimates(const struct gate *gate, struct gate_row *row, const
 		row->change = GATE_NOISY;
 }
 
-/* Whether a site of a library's that the other side does not have varies so much by chance (gate_noise.h) that this side, too,
- * could have had none of it: the buffer of a printer that fmt's pool had lost. */
+/* Whether a library's site that the other side does not have varies so much (gate_noise.h) that this side might have
+ * had none either. Example: the buffer of a printer, if fmt's pool had lost one. */
 static bool could_be_none(const struct gate_row *row)
 {
 	const struct gate_count *objects = row->after ? &row->after->counts[VALUE_OBJECTS] : NULL;

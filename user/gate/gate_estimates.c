@@ -14,7 +14,7 @@
 
 static const double z95 = 1.959963984540054, alarms = 0.05;
 
-/* The z beyond which, on both sides, the normal distribution has that share. */
+/* Returns the z beyond which, on both sides together, the normal distribution has that share. */
 static double quantile(double share)
 {
 	double low = 0, high = 40;
@@ -41,8 +41,8 @@ struct estimate {
 	double low, value, high;
 };
 
-/* A site's estimate in an iteration. `other` is the site of the other side: how much a sample is worth where this side has
- * none. */
+/* Returns a site's estimate per iteration. `other` is the site of the other side: it shows how much a sample is
+ * worth if this side has none. */
 static struct estimate estimate_of(const struct gate *gate, const struct gate_counts *side,
 				   const struct gate_site *site, const struct gate_counts *other_side,
 				   const struct gate_site *other, enum profile_value value)
@@ -54,7 +54,7 @@ static struct estimate estimate_of(const struct gate *gate, const struct gate_co
 		estimate.value = gate_value(side, site, value);
 		estimate.low = (double)count->least / side->iterations;
 		estimate.high = (double)count->most / side->iterations;
-		if (!count->estimate && side->rate != 1) /* of a baseline, which has the interval alone */
+		if (!count->estimate && side->rate != 1) /* of a baseline, which stores only the interval */
 			estimate.value = (estimate.low + estimate.high) / 2;
 	} else if (other && other->events > 0 && side->rate != 1) {
 		estimate.high = gate->certainty_unseen / gate->certainty_widening *

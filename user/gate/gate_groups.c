@@ -86,7 +86,7 @@ static bool ran(const struct gate_counts *side, const char *benchmark)
 	return false;
 }
 
-/* Where a side does not say which benchmarks it ran, nothing is known. */
+/* If a side does not say which benchmarks it ran, nothing is known. */
 static bool is_one_sided(const struct gate *gate, const char *benchmark)
 {
 	return benchmark && gate->before->benchmark_count && gate->after->benchmark_count &&

@@ -218,7 +218,7 @@ static bool is_pooled(const char *type, const char *runtime_call)
 	static const char *const pooled[] = {"runtime.g",      "*runtime.g",	 "runtime.m",	     "runtime.sudog",
 					     "runtime._defer", "*runtime.timer", "runtime.timerWhen"};
 
-	/* the scheduler, on the stack of a goroutine that it takes the processor from */
+	/* the scheduler, on the stack of a goroutine that it preempts */
 	if (runtime_call && strcmp(runtime_call, "runtime.morestack") == 0)
 		return true;
 	for (size_t i = 0; type && i < sizeof(pooled) / sizeof(pooled[0]); i++) {

@@ -8,10 +8,11 @@
 #include "base/hash_table.h"
 #include "base/string_table.h"
 
-/* To one side: one in 700 and, where the order of the snapshots tells nothing, one in 30,000. */
+/* One-sided: chance exceeds 3 in one of 700 cases. 4, one in 30,000, if there are too few snapshots to judge by
+ * their order. */
 static const double chance_deviations = 3, lone_deviations = 4;
 static const double order_deviations = 2.33; /* one in a hundred */
-static const double fall_share = 1.0 / 3;    /* of what it has gained, that it may have lost on the way */
+static const double fall_share = 1.0 / 3;    /* the part of its gain that it may have lost in between */
 
 /* A site at one snapshot. */
 struct point {
@@ -34,7 +35,7 @@ struct site {
 struct growth_storage {
 	struct string_table strings;
 	struct site *sites;
-	double sample_bytes; /* that a sample of a site stands for at least: the sampling rate */
+	double sample_bytes; /* what a sample of a site stands for, at least: the sampling rate */
 };
 
 struct growth *growth_new(enum report_by by)
@@ -173,7 +174,7 @@ static bool last_third_holds_more(const struct point *points, size_t count)
 	return least > most;
 }
 
-/* What was gained beside the spread of what came and went, sample by sample of so many bytes. */
+/* Returns the gain in units of the standard deviation of what came and went, in samples of so many bytes. */
 static double deviations(const struct growth *growth, const struct point *first, const struct point *last)
 {
 	double gained = last->bytes - first->bytes, came = fmax(0, last->alloc_bytes - first->alloc_bytes);
@@ -184,7 +185,7 @@ static double deviations(const struct growth *growth, const struct point *first,
 	return came + went > 0 ? gained / sqrt((came + went) * sample) : 0;
 }
 
-/* The deepest fall from a height that was reached before. */
+/* Returns the largest loss from an earlier maximum. */
 static double deepest_fall(const struct point *points, size_t count)
 {
 	double height = 0, fall = 0;

@@ -3,7 +3,7 @@
 #define ESCAPEMENT_GROWTH_H
 
 /*
- * Which sites grow, out of several heap snapshots of one process: how much, how steadily, and what they hold.
+ * Finds the sites that grow, from several heap snapshots of one process: how much, how steadily, and what they hold.
  *
  * A site grows if chance does not explain what it gained. Two things fluctuate, and there is a rule for each:
  *
@@ -15,8 +15,8 @@
  *                random orders reach, all of the last third must hold more than all of the first third, and it must never
  *                have lost more than a third of what it gained
  *
- * Snapshots after the same collection have the same contents and count once. A snapshot from before the first collection
- * does not count, because nothing is known to be free yet.
+ * Snapshots after the same collection have the same contents and are used once. A snapshot from before the first
+ * collection is not used, because nothing is known to be free yet.
  */
 
 #include <stdbool.h>

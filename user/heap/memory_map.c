@@ -30,7 +30,7 @@ const struct memory_line_row memory_lines[MEMORY_LINE_COUNT] = {MEMORY_LINES(LIN
 struct resident {
 	uint64_t start, limit;
 	int64_t rss;
-	enum memory_line line; /* what it is where it is not the heap */
+	enum memory_line line; /* the line for what is not part of the heap */
 };
 
 struct reader {
@@ -38,13 +38,13 @@ struct reader {
 	struct memory_map *map;
 	struct go_span *spans; /* by address */
 	size_t span_count;
-	uint64_t *arenas; /* numbers of those that have, or have had, a span; ascending */
+	uint64_t *arenas; /* numbers of the arenas that have, or have had, a span; ascending */
 	size_t arena_count;
 	struct resident *mappings;
 	size_t mapping_count, capacity;
-	bool has_c;		   /* libc is mapped: anonymous memory may be its */
+	bool has_c;		   /* libc is mapped, so anonymous memory may belong to it */
 	bool has_names;		   /* the runtime names its mappings */
-	uint64_t executable_limit; /* of its last mapping; anonymous memory right behind it is its data */
+	uint64_t executable_limit; /* the end of its last mapping; anonymous memory that follows directly is its data */
 	int pagemap;
 };
 
@@ -122,7 +122,7 @@ static bool ends_before(const void *items, size_t index, const void *key)
 	return span->start + span->pages * GO_PAGE_SIZE <= *(const uint64_t *)key;
 }
 
-/* The first span that ends behind the address. */
+/* Returns the first span that ends after the address. */
 static size_t span_behind(const struct reader *reader, uint64_t address)
 {
 	return search_place(0, reader->span_count, ends_before, reader->spans, &address);
@@ -183,7 +183,7 @@ static int64_t add_pages(struct reader *reader, uint64_t start, uint64_t limit)
 	return bytes;
 }
 
-/* A mapping may hold arenas of the heap, other memory, and both. */
+/* A mapping may contain arenas of the heap, other memory, or both. */
 static void add_mapping(struct reader *reader, const struct resident *mapping)
 {
 	int64_t found = 0;

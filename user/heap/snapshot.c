@@ -29,7 +29,8 @@ struct builder {
 	struct profile *profile;
 	struct address_space *space;
 	struct location_map logical;
-	/* Of `logical`, by address, the latest: the stacks of one program have the same few callers again and again. */
+	/* A cache of the latest results of logical(), by address, because the stacks of one program repeat a few
+	 * callers. */
 	struct {
 		uint64_t address;
 		const struct profile_location *location;
@@ -72,7 +73,7 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 	free(path);
 	if (!binary) {
 		error_set(error, STATUS_CANNOT_MEASURE,
-			  "process %d (%s) has no Go heap: its executable is no Go program of release 1.19 or newer",
+			  "process %d (%s) has no Go heap: its executable is not a Go program of release 1.19 or newer",
 			  target->pid, target->comm);
 		return NULL;
 	}
@@ -145,8 +146,8 @@ static const struct profile_location *locate(struct builder *builder, uint64_t a
 }
 
 /*
- * An object of n bytes is sampled with the probability 1 - exp(-n / rate); the same rounding as in runtime/pprof, so that
- * both say the same.
+ * An object of n bytes is sampled with the probability 1 - exp(-n / rate). Rounds as runtime/pprof does, so that the
+ * numbers are the same.
  */
 static int64_t unsampled(int64_t count, double scale)
 {
@@ -307,7 +308,7 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 	return NULL;
 }
 
-/* Whether nothing has been published yet, so that a snapshot has all that there is. */
+/* Whether nothing has been published yet, so that a snapshot contains everything. */
 static int has_everything(struct heap_process *process, struct error *error)
 {
 	struct go_buckets buckets;

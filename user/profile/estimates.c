@@ -305,9 +305,9 @@ static bool is_of_rate(const struct profile_sample *sample, int64_t rate)
 }
 
 /*
- * The same for the samples of bursts. They stand for what was allocated when not all was counted. If that is many times what
- * they would give by their part of the time, most of it was allocated when there was no burst, and belongs to nobody that is
- * known: then a part is left out.
+ * The same for the samples of bursts, which stand for everything allocated after the first phase, in which all was
+ * counted. They are scaled up by MOST_SCALED at most: if more was allocated, most of it was between bursts, at sites
+ * that may be unknown.
  */
 static void calibrate_bursts(struct profile_sample *const *samples, size_t count, const struct profile_process *process)
 {
@@ -335,7 +335,7 @@ static void calibrate_bursts(struct profile_sample *const *samples, size_t count
 		wanted.objects[class] = fmin(wanted.objects[class], MOST_SCALED * found.objects[class]);
 		wanted.bytes[class] = fmin(wanted.bytes[class], MOST_SCALED * found.bytes[class]);
 		objects[class] = scale_to(fmax(wanted.objects[class], counted[class]), found.objects[class]);
-		/* what tiny objects take of their blocks is not what they were asked for */
+		/* the bytes of tiny objects are those requested, not those of their blocks */
 		bytes[class] = class ? objects[class] : scale_to(wanted.bytes[class], found.bytes[class]);
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -142,7 +142,7 @@ static int is_go_heap(struct reader *reader)
 	return 1;
 }
 
-/* What a value in that unit is to be multiplied by to be one of ours; 0 where it is of another kind. pprof's own names. */
+/* Returns the factor from that unit (pprof's name) to ours; 0 if it measures something else. */
 static int64_t unit_factor(const char *unit, const char *wanted)
 {
 	static const struct {
@@ -172,7 +172,7 @@ static int64_t unit_factor(const char *unit, const char *wanted)
 	return 0;
 }
 
-/* Mean bytes between samples: only a period that is one of bytes says them. */
+/* Returns the mean bytes between samples, which are known only if the period is in bytes. */
 static int read_period(struct reader *reader)
 {
 	const Message *message = reader->message;

@@ -38,7 +38,7 @@ void pprof_tables_free(struct pprof_tables *tables);
  * if the index is invalid. */
 int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const char **text);
 
-/* For files that do not fit together: whether they are several profiles, one behind the other. Fills the error then. */
+/* For files that are inconsistent: whether they are several profiles in one file. Then fills the error. */
 bool pprof_tables_concatenated(const struct pprof_tables *tables);
 
 /* Return NULL if there is none with that id. */

@@ -107,9 +107,9 @@ struct profile_check {
 };
 
 /*
- * Bursts: every allocation is counted in some short times, chosen at random, and nothing in between. What was counted in a
- * burst stands for the time around it. How much bursts differ, and so how sure an estimate is, is known by groups: the
- * first burst is in the first group, the next in the second, and so on in turn.
+ * Bursts: every allocation is counted in some short times, chosen at random, and nothing in between. What was counted
+ * in a burst stands for the time around it. The uncertainty of estimates follows from how much groups of bursts differ:
+ * the first burst is in the first group, the next in the second, and so on in turn.
  */
 struct profile_bursts {
 	bool present; /* the process was recorded so */
@@ -157,11 +157,11 @@ struct profile {
 	int64_t rate;	  /* mean bytes between samples; 1: every allocation; 0: no sampling; RATE_UNKNOWN */
 	int64_t start_ns; /* wall clock, since the epoch */
 	int64_t duration_ns;
-	/* Not of what was allocated in some time, but of what was alive at its start: VALUE_LIVE_OBJECTS and VALUE_LIVE_BYTES are
-	 * what the samples are of, objects and bytes what was allocated since the process began. */
+	/* The profile is a heap snapshot: its samples count what was alive at its start (VALUE_LIVE_OBJECTS,
+	 * VALUE_LIVE_BYTES); objects and bytes are what was allocated since the process began. */
 	bool snapshot;
-	int64_t collections; /* of a snapshot: it is as of that one; 0: there was none yet */
-	bool redacted;	     /* it shall have no command line and no directories; set before anything is added */
+	int64_t collections; /* of a snapshot: the number of the collection that it shows; 0: there was none yet */
+	bool redacted;	     /* contains neither the command line nor directories; set before anything is added */
 	uint32_t stored;     /* by the file that it was read from: one bit per enum profile_value; 0: from none */
 	bool totals_exact;
 	bool rows_exact;
@@ -252,8 +252,7 @@ void profile_drain(struct profile *profile);
 /* Returns the bytes that samples and their stacks take. */
 size_t profile_memory(const struct profile *profile);
 
-/* The objects and the bytes that the profile is of: those allocated, or those alive. Its samples are what these are
- * estimated from. */
+/* The values for objects and bytes that the samples estimate: allocated or, in a heap snapshot, alive. */
 static inline enum profile_value profile_objects(const struct profile *profile)
 {
 	return profile->snapshot ? VALUE_LIVE_OBJECTS : VALUE_OBJECTS;

@@ -203,8 +203,8 @@ static void add_sample(struct builder *builder, const struct profile_sample *sam
 	if (report->plain)
 		return;
 	interval_add_sample(&group->row.interval, report->estimates, sample);
-	/* A function may have lines without a sample. What a line allocates by way of another module is allocated by a
-	 * function. */
+	/* A function may have lines without a sample. If another module allocates for the line, a function of that
+	 * module allocates. */
 	group->row.interval.varies |= builder->report->by == BY_FUNCTION || group->row.via;
 	if (profile->rate > 1 && sample->key.span_class != SPAN_CLASS_UNKNOWN)
 		group->rarest = fmax(group->rarest, objects_an_event(profile, sample->key.span_class));

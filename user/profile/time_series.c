@@ -9,7 +9,7 @@
 #include "base/count.h"
 #include "base/memory.h"
 
-/* Makes room by joining each two neighbours. */
+/* Makes room by adding up each two neighbours. */
 static void halve(struct time_series *series)
 {
 	for (uint32_t i = 0; i < TIME_SERIES_MAX / 2; i++)

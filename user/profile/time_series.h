@@ -22,7 +22,7 @@ struct time_series {
 	int64_t values[TIME_SERIES_MAX];
 };
 
-/* Adds an amount at that time since the recording began; 0 only tells that the recording went on until then. */
+/* Adds an amount at that time since the recording began; 0 only records that the recording continued until then. */
 void time_series_add(struct time_series *series, int64_t at_ns, int64_t amount);
 
 int64_t time_series_sum(const struct time_series *series);

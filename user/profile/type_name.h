@@ -3,11 +3,11 @@
 #define ESCAPEMENT_TYPE_NAME_H
 
 /*
- * Types as Go people write them. The runtime knows some by names of its own: what is boxed in an interface without a
- * type of its own (runtime.stringInterfacePtr), the shapes that generic code is compiled for (go.shape.int), and closures
- * (struct { F uintptr; X0 *int }: "closure of *int"). All pointers have one shape, which is "pointer" here; the compiler
- * names a shape that is too long by a hash, which is "a long type". Profiles keep the runtime's names, by which the join
- * with the compiler's output goes; readers get these. Pure; any thread.
+ * Types as Go people write them. The runtime has names of its own for some: for values boxed in an interface
+ * (runtime.stringInterfacePtr), for the shapes that generic code is compiled for (go.shape.int), and for closures
+ * (struct { F uintptr; X0 *int }: "closure of *int"). All pointers have one shape, which is "pointer" here; the
+ * compiler names a shape that is too long by a hash, which is "a long type". Profiles keep the runtime's names, which
+ * the join with the compiler's output needs; readers get these. Pure; any thread.
  */
 
 #include <stdbool.h>

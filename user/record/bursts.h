@@ -3,20 +3,21 @@
 #define ESCAPEMENT_BURSTS_H
 
 /*
- * Where nothing samples a process's objects, every allocation is counted in bursts: for some tens of milliseconds, at
- * random instants, as often as the overhead limit allows. In between nothing is attached, for a probe costs as much when it
- * is hit for nothing.
+ * For processes whose objects no sampler reports: counts every allocation in bursts, which last some tens of
+ * milliseconds, begin at random instants, and come as often as the overhead limit allows. Between bursts the probes are
+ * detached, because a hit costs as much when its event is ignored.
  *
- * At first all is counted, for as long as that costs less than the limit: in a process that allocates little, until the
- * end. Then time is divided into cells, which have one burst each, at an instant that is uniformly distributed in the cell:
- * no rhythm of the process can be in step with that, and a phase of it gets as many bursts as it is long. A cell is so long
- * that its burst, with attaching and detaching, costs the allowed share of it; this is known from the bursts before, so
- * that what happens in a burst has no influence on how much it stands for.
+ * At first every allocation is counted, for as long as that costs less than the limit; in a process that allocates
+ * little, until the end. Then time is divided into cells with one burst each, at a uniformly distributed instant. So
+ * bursts cannot be in step with a rhythm of the process, and a phase of the process gets bursts in proportion to its
+ * length. A cell is as long as needed for its burst, including attaching and detaching, to cost the allowed share of
+ * it. That length is computed from earlier bursts, so that the weight of a burst does not depend on what happens in it.
  *
- * A burst slows the process down, a hundred times and more where it only allocates, and so has less than its share of such
- * phases. By how much is known from the runtime's own counters, which are read just before the burst and in it; its counts
- * are multiplied by that, and by the length of its cell over its own. Where the process goes from one phase to another in a
- * burst, each part of the burst has its own pace: it is cut into slices when the pace of hits changes.
+ * A burst slows the process down, by a factor of more than a hundred if the process does nothing but allocate, so it
+ * counts too little in such phases. The factor is computed from the runtime's own counters, which are read just before
+ * the burst and in it. The counts of a burst are multiplied by this factor and by the ratio of its cell's length to its
+ * own. If the process enters another phase during a burst, the burst is cut into slices where the pace of hits changes,
+ * each with a factor of its own.
  *
  * Owned by an observed process, whose slot it uses. Not thread-safe.
  */
@@ -29,12 +30,12 @@
 #include "runtime/runtime.h"
 #include "target/target.h"
 
-/* So many bursts say something about what is in none of them. */
+/* With fewer bursts, nothing can be said about the time between them. */
 #define BURSTS_LEAST 8
 
 struct bursts;
 
-/* What the bursts of a process need of it; all of it must outlive them. */
+/* What bursts need to know about their process; all of it must outlive them. */
 struct bursts_of {
 	struct collector *collector;
 	const struct target *target;
@@ -56,15 +57,15 @@ int64_t bursts_due_ns(const struct bursts *bursts);
 /* Begins or ends a burst if it is time. */
 void bursts_step(struct bursts *bursts);
 
-/* Ends the burst that goes on, if one does, for good. */
+/* Ends the current burst, if there is one. No other will begin. */
 void bursts_stop(struct bursts *bursts);
 /* Removes the probes. `gone`: the process has ended. */
 void bursts_detach(struct bursts *bursts, bool gone);
 
-/* Events have the number of the slice of a burst that they were in. By what their counts are to be multiplied, up to a common
- * factor; 0 while the burst goes on. */
+/* Returns the factor for the counts of the events in a slice of a burst, up to a constant that is common to all; 0
+ * until the burst has ended. Events have the number of their slice. */
 double bursts_weight(const struct bursts *bursts, uint64_t number);
-/* The number of the burst that the slice is of, from 1. */
+/* Returns the number of the burst to which the slice belongs, from 1. */
 size_t bursts_burst(const struct bursts *bursts, uint64_t number);
 
 struct profile_bursts bursts_summary(const struct bursts *bursts);

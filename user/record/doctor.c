@@ -37,7 +37,8 @@ static void set(struct doctor_finding *finding, enum doctor_state state, const c
 	snprintf(finding->advice, sizeof(finding->advice), "%s", advice);
 }
 
-/* The error of what a recording does. Its text ends with the advice, which goes to a field of its own here. */
+/* Fills the finding from the error of a recording's step. The advice at the end of its text goes to a field of its
+ * own. */
 static void set_error(struct doctor_finding *finding, const struct error *error)
 {
 	const char *advice = obstacle_advice(error);
@@ -223,9 +224,9 @@ static void check_rows(struct examination *examination, struct doctor_finding *f
 		return;
 	}
 	if (runtime->rate == 1)
-		snprintf(text, sizeof(text), "--rate 1 tells every object, with its stack");
+		snprintf(text, sizeof(text), "--rate 1 reports every object, with its stack");
 	else if (runtime->rate == 0)
-		snprintf(text, sizeof(text), "--rate 0 tells every refill with its stack, and exact totals");
+		snprintf(text, sizeof(text), "--rate 0 reports every refill with its stack, and exact totals");
 	else
 		snprintf(text, sizeof(text), "--rate %s estimates objects by stack from samples, one in %s bytes", size,
 			 size);

@@ -16,7 +16,7 @@ struct live_sample {
 	struct profile_sample sample;
 };
 
-/* What was made of a row of the store, and the sums that it had then. */
+/* The sample of a row of the store, and the row's sums at the last view. */
 struct live_row {
 	struct live_sample *sample;
 	uint64_t count, events;
@@ -97,7 +97,8 @@ void live_begin(struct live *live, const struct profile *recording)
 	live->view.process_count = recording->process_count;
 }
 
-/* The sample of that key, which is interned: bytes without padding that differ are what differs. */
+/* Returns the sample of that key. Everything in a key is interned, so keys are equal if their bytes (without
+ * padding) are. */
 static struct live_sample *sample_of(struct live_rows *rows, const struct profile_key *key)
 {
 	struct profile_key bytes;
@@ -113,7 +114,7 @@ static struct live_sample *sample_of(struct live_rows *rows, const struct profil
 	return sample;
 }
 
-/* A row is symbolized when it is new, and added up when its sums are not those of the last view. */
+/* Symbolizes a new row, and updates the values of a row whose sums have changed since the last view. */
 static void update_row(struct live_rows *rows, uint32_t index, const struct observed *observed,
 		       const struct event_store *store)
 {
@@ -122,7 +123,7 @@ static void update_row(struct live_rows *rows, uint32_t index, const struct obse
 	struct profile_key key;
 	struct observed_row read;
 
-	/* what is counted in bursts is worth something when a burst has ended */
+	/* rows of bursts may change without new events: a burst gets its weight when it ends */
 	if (row->sample && row->count == from->sums.count && row->events == from->sums.events && !observed->bursts)
 		return;
 	observed_row_read(observed, store, from, &read);
@@ -181,7 +182,7 @@ void live_add(struct live *live, struct observed *observed, const struct event_s
 	reserve(live, 0, 1);
 	profile_process_init(&process, observed->target->pid);
 	observed_describe(observed, &process,
-			  &observed->latest); /* first: the store is of just now, and update() takes time */
+			  &observed->latest); /* first, because the store is up to date now, and update() takes time */
 	update(rows, observed, store);
 	reserve(live, HASH_COUNT(rows->samples) + 1, 0);
 	for (sample = rows->samples; sample; sample = sample->hh.next)

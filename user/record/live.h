@@ -3,9 +3,9 @@
 #define ESCAPEMENT_LIVE_H
 
 /*
- * A recording that goes on, as a profile: what the processes that have ended left in the recording's own profile, and
- * what those that still run have in their stores. Each row is symbolized when it first comes, and only rows that have
- * changed are added up again, so that a view costs little more than its rows are long. Part of a session.
+ * A profile of a recording in progress: the rows of processes that have ended, from the recording's own profile, and
+ * the rows of those that still run, from their stores. Each row is symbolized when it first comes, and only rows that
+ * have changed are added up again, so that a view costs little more than its rows are long. Part of a session.
  */
 
 #include "collect/event_store.h"
@@ -18,9 +18,9 @@ struct live *live_new(void);	   /* never NULL */
 void live_free(struct live *live); /* NULL is allowed */
 
 /*
- * A view is begun, given each process that is observed now with its store, and then taken. It is a profile for readers:
- * nobody adds to it. Stacks and names are those of the recording's profile and live as long as that does; everything
- * else until the next view is begun.
+ * To make a view: begin it, add each process that is observed now with its store, then take it. The view is a read-only
+ * profile. Its stacks and names belong to the recording's profile; everything else is valid until the next view is
+ * begun.
  */
 void live_begin(struct live *live, const struct profile *recording);
 void live_add(struct live *live, struct observed *observed, const struct event_store *store);

@@ -122,7 +122,7 @@ int observed_prepare(struct collector *collector, struct runtime *runtime, int64
 	return load_programs(collector, runtime, probes, profile, error);
 }
 
-/* Where nothing samples. After a phase that counted all, there are bursts from the beginning. */
+/* For processes that nothing samples. After a phase that counted everything, bursts begin at once. */
 static int begin_bursts(struct observed *observed, double max_overhead, const struct observed *before,
 			struct error *error)
 {
@@ -284,7 +284,7 @@ void observed_stop(struct observed *observed)
 
 /* Samples that are to be calibrated, before they become one with others of the profile. */
 struct estimated {
-	struct profile_sample *samples, **list; /* list: filled in when all are there */
+	struct profile_sample *samples, **list; /* `list` is filled in when all samples are there */
 	size_t count, capacity;
 };
 
@@ -327,8 +327,9 @@ static void add_rows(struct observed *observed, const struct event_store *store,
 }
 
 /*
- * What the totals have besides: at rate 1 they are of the events between the edges of the recording, which are not quite
- * the instants of the two snapshots; of a later phase they begin where the one before has ended.
+ * Returns the objects that are in the totals but not between the two snapshots: at rate 1, totals are the events
+ * between the edges of the recording, which differ slightly from the instants of the snapshots; and the totals of a
+ * later phase begin where the phase before it ended.
  */
 static int64_t outside_check(const struct observed *observed, int64_t recorded)
 {
@@ -394,7 +395,8 @@ static void release(struct observed *observed)
 	free(observed);
 }
 
-/* The process as a recording at the sampler's rate would have it: its totals by class are those of the counters. */
+/* Returns the process as it would be in a recording at the sampler's rate, whose totals by class are those of the
+ * counters. */
 static struct profile_process beside_process(const struct observed *observed, const struct profile_process *exact)
 {
 	struct profile_process process = *exact;
@@ -410,7 +412,7 @@ static struct profile_process beside_process(const struct observed *observed, co
 	return process;
 }
 
-/* Too few bursts say nothing about the time between them. */
+/* Warns if there were too few bursts to estimate what happened between them. */
 static void tell_few_bursts(const struct observed *observed)
 {
 	if (observed_bursts_suffice(observed))
@@ -451,7 +453,7 @@ static void tell_lacks(const struct observed *observed, struct profile_process *
 	if (!observed->replaced && !observed->runtime->counters_unknown)
 		profile_warn(profile, "process %d (%s) ended before its counters could be read: there is no check%s",
 			     process->pid, process->comm,
-			     observed->rate == 1 ? "" : ", and totals lack what no event had told yet");
+			     observed->rate == 1 ? "" : ", and totals lack what no event had reported yet");
 	if (observed->rate != 1)
 		profile->totals_exact = false;
 }

@@ -48,7 +48,7 @@ bool observed_bursts_suffice(const struct observed *observed)
 	return bursts.count >= BURSTS_LEAST || bursts.full_ns >= bursts.recorded_ns;
 }
 
-/* Objects that were counted in a burst stand for others. `site` is the number of the burst's slice. */
+/* Scales objects that were counted in a burst. `site` is the number of the burst's slice. */
 static void weigh(const struct observed *observed, struct observed_row *row)
 {
 	double weight = bursts_weight(observed->bursts, row->key.site);

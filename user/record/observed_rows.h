@@ -3,8 +3,8 @@
 #define ESCAPEMENT_OBSERVED_ROWS_H
 
 /*
- * What an observed process's rows and counters come to in a profile: at the end of its recording, and while it goes
- * on. Part of record/: only observed and live include this.
+ * Turns an observed process's rows and counters into samples and totals of a profile: at the end of its recording, and
+ * during it. Part of record/: only observed and live include this.
  */
 
 #include "collect/event_store.h"
@@ -24,22 +24,22 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 /* Its key in the profile, symbolized. */
 struct profile_key observed_row_key(const struct observed *observed, const struct observed_row *row);
 
-/* False if it is recorded in bursts, but in too few for estimates: then its rows have what was counted. */
+/* Returns false if it was recorded in too few bursts for estimates: then its rows have what was counted. */
 bool observed_bursts_suffice(const struct observed *observed);
 
 /* The rate in the keys of samples that are estimates. */
 int64_t observed_samples_rate(const struct observed *observed);
 
-/* The reading of the counters from which on the totals are. */
+/* Returns the reading of the counters at which the totals begin. */
 const struct snapshot *observed_beginning(const struct observed *observed);
 
-/* Whether the totals are to be added to those of the phases before, whose process the profile has. */
+/* Whether the totals are to be added to those of earlier phases, whose process is in the profile already. */
 bool observed_is_joined(const struct observed *observed, const struct profile *profile);
 
 /* Names the process and adds up its totals from the start of its recording to `end`. */
 void observed_describe(const struct observed *observed, struct profile_process *process, const struct snapshot *end);
 
-/* The row that no event has; false if there is none. The process is described. */
+/* Makes the row that no event reports; returns false if there is none. Call after observed_describe(). */
 bool observed_rest(const struct observed *observed, const struct profile_process *process, struct profile_key *key,
 		   int64_t values[VALUE_COUNT]);
 
@@ -47,7 +47,7 @@ bool observed_rest(const struct observed *observed, const struct profile_process
  * a span class of their own. */
 void observed_forget_noscan(int class, int64_t *totals);
 
-/* Whether the samples of the process are estimates, to be held against its counters as they were at `end`. */
+/* Whether the samples of the process are estimates that can be scaled to its counters at `end`. */
 bool observed_is_calibrated(const struct observed *observed, const struct snapshot *end);
 
 #endif

@@ -37,7 +37,7 @@ struct observed {
 	struct snapshot start, latest, end;
 	struct bursts *bursts;	/* bursts.h; NULL: it is not recorded in bursts */
 	struct live_rows *live; /* live.h; NULL before the first view of it */
-	/* What events outside the recording had told when its end was read. */
+	/* The events counted outside the recording when its end was read. */
 	struct event_class_totals outside[SPAN_CLASSES];
 	/* Of a recording in phases (phases.h): */
 	struct observed *next; /* the phase after this one; NULL: none */

@@ -103,7 +103,7 @@ double overhead_of(struct overhead *overhead, struct collector *collector, struc
 	return bare_hit_ns(overhead, collector) * (hit_factor * (double)work.hits + frame_factor * (double)work.frames);
 }
 
-/* The time that one CPU was idle in, of that time: which the process neither used nor waited for. */
+/* Returns for how long of `wall` one CPU was idle: the time in which the process neither used it nor waited for it. */
 static double idle_ns(int64_t wall, double used, int64_t waited_before, int64_t waited_now)
 {
 	double waited = waited_before < 0 ? 0 : (double)(waited_now - waited_before);

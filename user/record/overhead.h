@@ -38,8 +38,8 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 /* What hits cost the process, in nanoseconds. */
 double overhead_of(struct overhead *overhead, struct collector *collector, struct overhead_work work);
 
-/* The CPU time per time that the process has used since the last call (or overhead_begin()), and that of one CPU that it
- * left idle: what costs are a share of. */
+/* Returns the CPU time that the process has used since the last call (or overhead_begin()) plus the time in which it
+ * left one CPU idle, as a share of the time that has passed. Costs are compared with this. */
 double overhead_capacity(struct overhead *overhead);
 
 #endif

@@ -17,7 +17,7 @@ void phases_hand_over(struct observed *ended, struct observed *next)
 	next->base = ended->end;
 }
 
-/* Where the next phase's counters have the objects of that span class. */
+/* Returns the class of the next phase's counters in which objects of this span class are counted. */
 static struct heap_class *counted_at(struct observed *next, int class)
 {
 	bool folded = next->runtime->scan_unknown && span_class_noscan(class) && class != TINY_SPAN_CLASS;
@@ -59,7 +59,7 @@ static int64_t sum_of(int64_t a, int64_t b)
 	return a == VALUE_UNMEASURED || b == VALUE_UNMEASURED ? VALUE_UNMEASURED : add_saturated(a, b);
 }
 
-/* Objects with and without pointers of a class, where they were told apart, are counted together from here on. */
+/* Adds objects without pointers to the class with pointers, because later phases cannot distinguish them. */
 static void fold(struct profile_process *process)
 {
 	for (int class = 1; class < SPAN_CLASSES; class += 2) {

@@ -3,9 +3,9 @@
 #define ESCAPEMENT_PHASES_H
 
 /*
- * A process whose recording changes its depth on the way is observed in phases, one after the other: each has probes, rows
- * and a check of its own. For the reader they are one process. Where one phase hands over to the next, both have their
- * probes attached, so that no allocation is in neither.
+ * If the rate of a recording changes, a process is observed in successive phases, each with its own probes, rows and
+ * check. For the reader they are one process. At the change both phases have their probes attached, so that no
+ * allocation is missed.
  */
 
 #include "profile/profile.h"

@@ -64,7 +64,8 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 	runtime = runtime_detect(target, &absent, &why);
 	if (!runtime) {
 		target_close(target);
-		/* That a shell has no probes does not say why its child, which has, was not observed. */
+		/* "has no probes", of a shell, must not replace the reason why its child, which has probes, was not
+		 * observed. */
 		if (!absent || !processes->unobserved)
 			processes->error = why;
 		return absent ? 0 : -1;

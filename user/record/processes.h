@@ -40,7 +40,7 @@ struct processes {
 		const char *why;
 	} unsampled;
 	bool counted;	  /* rows have objects from before the change of rate */
-	bool only_tracer; /* nothing has run that might have been observed, but this: */
+	bool only_tracer; /* no process has run that might have been observed, except this tracer: */
 	struct tracer tracer;
 	int replaced;	  /* processes that became other programs while they were observed */
 	int unobserved;	  /* processes that have a runtime, but could not be observed */
@@ -59,7 +59,7 @@ struct observed **processes_find(struct processes *processes, int pid);
  */
 int processes_observe(struct processes *processes, int pid, bool from_first_instruction, struct observed *before);
 
-/* What a program that we start, and the processes that it starts, must tell of themselves. */
+/* Returns the handler for a program that we start, and for the processes that it starts. */
 struct launch_handler processes_handler(struct processes *processes);
 
 /* Sets when counting ends by itself, for those that are observed and those that will be. CLOCK_MONOTONIC. */

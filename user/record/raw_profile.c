@@ -182,7 +182,7 @@ static int read_heap(struct reader *reader, const char *text)
 {
 	int64_t grows, bytes;
 
-	/* the first growth, which no allocation caused, precedes the recording and is in no row */
+	/* the first growth, which no allocation caused, is before the recording and in no row */
 	return sscanf(text, "%" SCNd64 " %" SCNd64, &grows, &bytes) < 2 ||
 	       grows < reader->process->totals[VALUE_HEAP_GROWS];
 }

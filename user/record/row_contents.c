@@ -14,7 +14,8 @@ void row_contents_warn(const struct processes *processes)
 	const char *ways_out = runtime_unsampled_advice;
 
 	if (some_are_sampled(processes)) {
-		profile_drop_unmeasured(processes->profile); /* rows have refills: as estimates of objects they */
+		profile_drop_unmeasured(
+			processes->profile); /* drops the rows of processes without a sampler: they have refills only */
 		profile_warn(processes->profile,
 			     "%s, process %d (%s), so nothing samples its objects; %d of %d processes are such: "
 			     "what they allocated is in the totals, not in the rows; %s",

@@ -32,11 +32,13 @@ enum {
 	GRACE_MS = 3000,	/* for a program that was asked to end */
 	SIGNAL_GRACE_MS = 300,	/* the same if the reason is a signal to us: whoever sent it waits */
 	DEADLINE_MS = 1000,	/* after the time asked for: counting ends by itself if we have not ended it */
-	CALM_MS = 1000,		/* how long what follows the removal of the probes may run before other processes */
-	LATE_MS = 2000,		/* probes that are removed later than that are reported */
+	CALM_MS =
+		1000, /* after the removal of the probes, this process keeps its real-time priority for at most so long */
+	LATE_MS = 2000, /* probes that are removed later than that are reported */
 	/* the same if nothing may outlive the recording, when its last allocations do not matter */
 	END_ALL_GRACE_MS = 300,
-	VIEWS_COMPARED = 3,  /* of the last views the cheapest says what one costs: others had new names */
+	VIEWS_COMPARED =
+		3, /* the cheapest of the last views is taken as the cost of one, because others may have symbolized new rows */
 	TERM_GRACE_MS = 200, /* between SIGTERM and SIGKILL */
 };
 
@@ -126,7 +128,7 @@ static int attach_process(struct session *session, struct error *error)
 {
 	int pid = session->options->pid;
 
-	/* first of all: from here on the number cannot be reused unnoticed, and its end is noticed */
+	/* first, because from here on the end of the process is noticed, and so is a reuse of its number */
 	session->pidfd = target_watch(pid, error);
 	if (session->pidfd < 0)
 		return -1;
@@ -147,7 +149,7 @@ static void follow_image(struct session *session)
 	struct observed **slot = session->launch ? NULL : processes_find(&session->processes, session->options->pid);
 	struct pollfd file = {.fd = session->pidfd, .events = POLLIN};
 
-	/* in this order: its end is told last */
+	/* in this order, because the end of the process is reported last */
 	if (!slot || !target_lost_image((*slot)->target) || !target_has_image((*slot)->target) ||
 	    poll(&file, 1, 0) != 0)
 		return;
@@ -219,7 +221,7 @@ static bool nothing_left(const struct session *session)
 	return !session->launch && !session->processes.count;
 }
 
-/* Shows what was measured until now, and decides when to do so again. */
+/* Shows what has been measured so far, and decides when to do so again. */
 static void show_view(struct session *session, int64_t now)
 {
 	const struct session_options *options = session->options;
@@ -371,7 +373,8 @@ static void end_program(struct session *session)
 			     left);
 }
 
-/* Ends the recording of all that still runs. First of all the probes go, from every process: the rest costs them nothing. */
+/* Ends the recording of all processes that still run. First removes the probes from all of them; what follows costs
+ * them nothing. */
 static void stop_all(struct session *session)
 {
 	const struct session_options *options = session->options;

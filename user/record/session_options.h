@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_SESSION_OPTIONS_H
 #define ESCAPEMENT_SESSION_OPTIONS_H
 
-/* What is asked of a recording, and what it says of itself while it goes on. */
+/* The options of a recording, and the progress that it reports. */
 
 #include <signal.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@ struct session_progress {
 	int64_t events; /* objects (or the equivalent in events) seen so far */
 };
 
-/* A recording that goes on. */
+/* A recording in progress. */
 struct session_view {
 	/* All that was measured until now, for reading. It holds until the function returns; its stacks and names as long as
 	 * the profile that session_record() will return. */

@@ -4,8 +4,8 @@
 
 /*
  * What a live view shows: the rows of a recording that goes on, with their rates over the last views, sorted and
- * filtered, and with the compiler's verdict on each. It keeps a copy of the last view that it was given, so that one may
- * go on asking while no more come. Names and stacks are the recording's, which must outlive it. One thread at a time.
+ * filtered, and with the compiler's verdict on each. It keeps a copy of the last view, so that it can be asked after
+ * the recording has ended. Names and stacks are the recording's, which must outlive it. One thread at a time.
  */
 
 #include <stdbool.h>
@@ -27,12 +27,12 @@ struct top_question {
 	enum report_by by;	 /* BY_SITE, BY_FUNCTION, BY_TYPE or BY_SIZE_CLASS */
 	enum profile_value sort; /* greatest first by */
 	bool by_total;		 /* its total, and not its rate */
-	const char *filter; /* rows that have this text in any of their names, whatever the case; NULL or empty: all */
+	const char *filter;	 /* rows with this text in one of their names, ignoring case; NULL or empty: all */
 };
 
 struct top_row {
 	struct report_row row;	     /* totals since the recording began */
-	int64_t rates[VALUE_COUNT];  /* a second; VALUE_UNMEASURED as in row.values */
+	int64_t rates[VALUE_COUNT];  /* per second; VALUE_UNMEASURED as in row.values */
 	const char *verdict, *words; /* of the costliest allocation of the row, and why; NULL: nothing known of it */
 };
 
@@ -64,7 +64,8 @@ int top_model_processes(const struct top_model *model);
 
 /* Sums of the last views: `age` 0 is the latest. NULL if there is none that old. */
 const struct top_sums *top_model_sums(const struct top_model *model, size_t age);
-/* A second, between the views of those two ages: of a value, or of collections with VALUE_COUNT. -1: not known. */
+/* Returns the rate per second of a value (VALUE_COUNT: of collections) between the views of these two ages; -1 if
+ * unknown. */
 double top_model_rate(const struct top_model *model, int value, size_t age, size_t older);
 
 /* The rows of the last view. They hold until the next call of this or of top_model_add(). */

@@ -3,8 +3,9 @@
 #define ESCAPEMENT_TRACER_H
 
 /*
- * Programs that trace what they run (strace, gdb). A process has one tracer: what we start we trace ourselves, so that
- * such a program fails under us, and what it was to run never begins. This recognises it, to be able to say so.
+ * Programs that trace what they run (strace, gdb). A process can have only one tracer, and we trace what we start
+ * ourselves. So such a program fails under us and never runs its own target. This module recognises it, for the error
+ * message.
  */
 
 #include <stdbool.h>

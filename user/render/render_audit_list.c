@@ -46,7 +46,7 @@ static void put_markdown_row(const struct audit_row *row, FILE *stream)
 	fputs(" |\n", stream);
 }
 
-/* What the rows of a verdict come to, and what it means. */
+/* Writes the sums of a verdict's rows, and what the verdict means. */
 static void put_markdown_section(const struct audit *audit, int verdict, FILE *stream)
 {
 	const struct audit_sum *sum = &audit->sums[verdict];
@@ -59,7 +59,7 @@ static void put_markdown_section(const struct audit *audit, int verdict, FILE *s
 	fputs(".\n", stream);
 }
 
-/* The rows of a verdict as a table, as far as they fit; how many do not. */
+/* Writes the rows of a verdict as a table, as far as they fit. Returns how many do not. */
 static size_t put_markdown_rows(const struct audit *audit, int verdict, size_t *written, FILE *stream)
 {
 	size_t left_out = 0;

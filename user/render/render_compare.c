@@ -28,7 +28,7 @@ char *compare_words_place(const struct comparison_words *words)
 			     shown->function ? shown->function : "");
 }
 
-/* "no longer", "now", and for more than one of the same words how often. */
+/* Returns "no longer" or "now"; if the compiler says it on both sides, how many times. */
 static char *what_changed(const struct escape_change *change)
 {
 	if (change->kind == ESCAPE_CHANGED)
@@ -99,7 +99,7 @@ char *compare_allocator_text(const struct comparison *comparison)
 
 		if (old->least == VALUE_UNMEASURED || new->least == VALUE_UNMEASURED || old->most + new->most == 0 ||
 		    (i && old->least == new->least && old->most == new->most))
-			continue; /* growth that is the same says nothing */
+			continue; /* heap growth is left out if it is the same on both sides */
 		longer = memory_format("%s%s%s %s -> %s", text ? text : "", text ? ", " : "", costs[i].name,
 				       cost_text(before, old, costs[i].value == VALUE_HEAP_GROW_BYTES),
 				       cost_text(after, new, costs[i].value == VALUE_HEAP_GROW_BYTES));

@@ -25,11 +25,11 @@ void render_compare(FILE *stream, const struct comparison *comparison, enum comp
 
 /*
  * The document escapement.compare/1: {"schema", "verdict", "command", "sides": [SIDE, SIDE] (before and after: "name",
- * "runtime", "runs", "totals", "collections", "collections_per_second", "collections_cpu_percent"), "benchmarks": [{"name",
- * "before", "after"}…] (allocs and bytes an operation; null on a side that does not have it), "compiler": {"new", "gone",
- * "changed"} or null, "words": [{"change", "text", "was", "file", "line", "column", "function", "before", "after"}…] (what the
- * compiler says otherwise, with objects and bytes of its sites, null if it has none), "sums" and "rows" as in
- * escapement.gate/2, "lost"}.
+ * "runtime", "runs", "totals", "collections", "collections_per_second", "collections_cpu_percent"), "benchmarks":
+ * [{"name", "before", "after"}…] (allocs and bytes an operation; null on a side that does not have it), "compiler":
+ * {"new", "gone", "changed"} or null, "words": [{"change", "text", "was", "file", "line", "column", "function",
+ * "before", "after"}…] (what the compiler says differently, with objects and bytes of its sites, null if it has none),
+ * "sums" and "rows" as in escapement.gate/2, "lost"}.
  */
 #define FORMAT_FUNCTION(name, option, function) \
 	void function(FILE *stream, const struct comparison *comparison, const struct gate_style *style);

@@ -19,12 +19,12 @@ static size_t put_words(FILE *stream, const struct comparison *comparison)
 		fputs(" (", stream);
 		text_put(stream, TEXT_MARKDOWN, place);
 		fputs(")\n", stream);
-		written += 2048; /* no fewer than this was written; the page has room for 900 KiB */
+		written += 2048; /* an upper bound of the bytes written: far less than the 900 KiB of a page */
 		free(text);
 		free(place);
 	}
 	if (comparison->word_count > WORDS_SHOWN)
-		fprintf(stream, "- and %zu more that the compiler says otherwise\n",
+		fprintf(stream, "- and %zu more differences in what the compiler says\n",
 			comparison->word_count - WORDS_SHOWN);
 	if (comparison->word_count)
 		putc('\n', stream);

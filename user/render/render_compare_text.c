@@ -38,7 +38,7 @@ static void print_words(FILE *stream, const struct comparison *comparison, const
 		free(place);
 	}
 	if (shown < comparison->word_count)
-		fprintf(stream, "%zu more that the compiler says otherwise; --all shows them\n",
+		fprintf(stream, "%zu more differences in what the compiler says; --all shows them\n",
 			comparison->word_count - shown);
 	if (!comparison->word_count)
 		fputs("the compiler moves the same to the heap\n", stream);

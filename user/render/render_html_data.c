@@ -275,7 +275,7 @@ static const struct audit_row **audit_before(const struct render_html_page *page
 	return rows;
 }
 
-/* What the rows of the page are compared with; all NULL without an older profile. */
+/* The older rows that the rows of the page are compared with; all NULL without an older profile. */
 struct older {
 	const struct report_row **sites;
 	const struct audit_row **rows;

@@ -179,7 +179,7 @@ static size_t cut_stacks(const struct profile *profile)
 	return count;
 }
 
-/* What is in the totals and, being of size classes that no sample was of, in no row. */
+/* Returns the objects in the totals that are in no row, because their size class has no sample. */
 static int64_t hidden_objects(const struct report *report)
 {
 	const struct profile *profile = report->profile;
@@ -193,7 +193,7 @@ static int64_t hidden_objects(const struct report *report)
 	return report->totals[VALUE_OBJECTS] - in_rows;
 }
 
-/* What the totals have besides what was checked. */
+/* Writes how many objects of the totals the check does not cover; "" if none. */
 static const char *outside_text(char text[128], int64_t objects)
 {
 	*text = 0;

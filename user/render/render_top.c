@@ -13,8 +13,8 @@
 #include "text/terminal.h"
 
 enum {
-	WIDE = 110,	   /* columns from which totals of all values have room */
-	NUMBER_WIDTH = 10, /* with the space before it */
+	WIDE = 110,	   /* from this width on, all values have a column of totals */
+	NUMBER_WIDTH = 10, /* including the space before it */
 	VERDICT_WIDTH = 13,
 	KEY_MIN = 16,
 	DETAIL_STACKS = 5,
@@ -136,7 +136,7 @@ void render_top_row(char line[TOP_LINE], const struct top_display *display, cons
 				 (size_t)(room < KEY_MIN ? KEY_MIN : room)));
 }
 
-/* Over the window of rates, or as much of it as there is. */
+/* Returns the rate over the window of TOP_WINDOW views, or over as many as there are. */
 static double recent_rate(const struct top_model *model, int value)
 {
 	for (size_t age = TOP_WINDOW; age > 0; age--) {
@@ -215,7 +215,7 @@ void top_text_free(struct top_text *text)
 	*text = (struct top_text){0};
 }
 
-/* Cuts what was written to the stream into lines. */
+/* Splits the text that was written to the stream into lines. */
 static struct top_text lines_of(char *written)
 {
 	struct top_text text = {0};

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_RENDER_TOP_H
 #define ESCAPEMENT_RENDER_TOP_H
 
-/* The live view: on a screen, and as blocks of text. What is shown is asked of the model (record/top_model.h). */
+/* The live view: on a screen, and as blocks of text. The numbers come from the model (record/top_model.h). */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 	ROW('?', "?", "these keys")                                                                    \
 	ROW('q', "q", "end; a program that was started here is asked to end")
 
-/* Lines of a page that is read and not sorted: a row's stacks, the help. */
+/* The lines of a page of text: the stacks of a row, or the help. */
 struct top_text {
 	char **lines;
 	size_t count;
@@ -36,16 +36,16 @@ struct top_display {
 	bool verdicts;	 /* there is compiler output */
 	bool color, unicode;
 	bool frozen;
-	const char *ended;  /* why no more will come; NULL: it goes on */
-	const char *prompt; /* what is being typed, or was just done; NULL: the keys */
+	const char *ended;  /* why the recording has ended; NULL if it continues */
+	const char *prompt; /* the prompt, or the result of the last key; NULL: show the list of keys */
 	bool typing;
 	const struct top_row *rows;  /* of the model */
-	size_t count, cursor, first; /* rows; the one that is chosen; the first one on the screen */
-	const struct top_text *page; /* in place of the table; NULL: none */
+	size_t count, cursor, first; /* the number of rows, the selected one, and the first one on the screen */
+	const struct top_text *page; /* shown in place of the table; NULL: none */
 	size_t scroll;
 };
 
-/* Draws on curses' screen, moving `first` and `scroll` so that what is chosen can be seen. */
+/* Draws on curses' screen. Adjusts `first` and `scroll` so that the selected row is visible. */
 void render_top_screen(struct top_display *display);
 /* Rows of the table that fit on the screen. */
 int render_top_screen_rows(void);

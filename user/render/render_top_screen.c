@@ -33,7 +33,7 @@ static const char *glyph(bool unicode, double share)
 	return unicode ? blocks[level] : letters[level];
 }
 
-/* The rates of a value between neighbouring views, the latest to the right; the highest of them is the full height. */
+/* Draws the rates of a value between successive views as bars, the latest at the right, scaled to the highest. */
 static void draw_spark(const struct top_display *display, int value, int line, int column, int width)
 {
 	double most = 0;

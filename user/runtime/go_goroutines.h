@@ -15,7 +15,7 @@
 struct go_goroutines {
 	const struct go_binary *binary;
 	uint64_t bias;
-	uint64_t all; /* runtime.allgs, in the process; 0 where not found */
+	uint64_t all; /* runtime.allgs, in the process; 0 if not found */
 };
 
 void go_goroutines_init(struct go_goroutines *goroutines, const struct go_binary *binary, uint64_t bias);

@@ -72,8 +72,8 @@ int go_heap_came_fresh(const struct go_heap *heap, const struct target *target,
  */
 size_t go_heap_next_samples(const struct go_heap *heap, const struct target *target, uint64_t **addresses);
 
-/* What the runtime counts of its memory, in bytes: runtime.MemStats' HeapReleased, HeapInuse and StackInuse, the
- * collector's, and all that it has from the system and has not given back. -1 where that cannot be read. */
+/* The runtime's counters of its memory, in bytes: HeapReleased, HeapInuse and StackInuse of runtime.MemStats, the
+ * collector's memory, and everything obtained from the system and not given back. -1: it cannot be read. */
 struct go_heap_memory {
 	int64_t committed, released, in_use, stacks, collector;
 };

@@ -27,7 +27,7 @@ enum {
 #define COUNT_MAX    (INT64_C(1) << 56)
 #define SIZE_MAXIMUM (UINT64_C(1) << 48) /* of an object: what an address space holds */
 
-/* What a record says, summed over some of its cycles. */
+/* The counts of a record, summed over some of its cycles. */
 struct sums {
 	uint64_t allocs, frees, alloc_bytes, free_bytes;
 };
@@ -69,7 +69,7 @@ static void add(struct sums *sums, const uint8_t *cycle, uint16_t size)
 	}
 }
 
-/* Whether they can be what a runtime counts of objects of that size. It writes one word after the other. */
+/* Whether these can be a runtime's counts of objects of that size, given that it writes one word after the other. */
 static bool is_whole(const struct sums *sums, uint64_t size, uint16_t cycle_size)
 {
 	return sums->allocs <= COUNT_MAX && sums->frees <= sums->allocs &&
@@ -159,7 +159,7 @@ static enum reading read_all(const struct go_heap_profile *profile, const struct
 	return reading;
 }
 
-/* The second one: what is published must be the same. The rest changes with each allocation. */
+/* The second reading: the published counts must be the same. The others change with each allocation. */
 static enum reading read_again(const struct go_heap_profile *profile, struct go_buckets *buckets, struct error *refusal)
 {
 	memory_blocks_forget(buckets->memory);

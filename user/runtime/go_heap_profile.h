@@ -28,7 +28,7 @@
 #include "symbols/go_binary.h"
 #include "target/target.h"
 
-/* Where it is in one process. Addresses are 0 where they were not found. */
+/* Where it is in one process. Addresses that were not found are 0. */
 struct go_heap_profile {
 	uint64_t buckets, cycle;
 	uint16_t cycle_size;
@@ -58,12 +58,12 @@ enum { GO_BUCKET_DEPTH_MAX = 1024 };
 void go_heap_profile_init(struct go_heap_profile *profile, const struct go_binary *binary, uint64_t bias);
 
 /*
- * Reads all buckets. -1 where the process has ended or its memory cannot be read; or, with refusal->text not empty,
- * where it holds what no Go runtime writes, or changes too fast. go_buckets_free() may follow in either case.
+ * Reads all buckets. Returns -1 if the process has ended or its memory cannot be read; or, with refusal->text not
+ * empty, if it contains what no Go runtime writes, or changes too fast. go_buckets_free() may follow in either case.
  */
 int go_heap_profile_read(const struct go_heap_profile *profile, const struct target *target, struct go_buckets *buckets,
 			 struct error *refusal);
-/* Takes the last bucket out of the list, which must have one; its memory goes, too. */
+/* Removes the last bucket from the list, which must have one, and frees it. */
 struct go_bucket go_buckets_take(struct go_buckets *buckets);
 void go_buckets_free(struct go_buckets *buckets);
 
@@ -75,7 +75,8 @@ void go_buckets_free(struct go_buckets *buckets);
 int go_buckets_stack(const struct go_buckets *buckets, const struct go_bucket *bucket, uint64_t *addresses,
 		     uint32_t max);
 
-/* The collection that the profile has got to; -1 where it cannot be read. What is allocated now is published at two more. */
+/* Returns the number of the collection that the profile has reached; -1 if it cannot be read. What is allocated now
+ * is published two collections later. */
 int64_t go_heap_profile_cycle(const struct go_heap_profile *profile, const struct target *target);
 
 #endif

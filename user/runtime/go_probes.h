@@ -9,9 +9,10 @@
 #include "runtime/go_process.h"
 
 /*
- * Adds the probes and the layout to the set. Profile-guided builds inline parts of the allocator, and inlined code cannot
- * be probed: what is missing is replaced if something else reports the same; otherwise the profile gets a warning, and
- * go->runtime says what cannot be measured (`unmeasured`, `objects_from_events`). Returns -1 if that is everything.
+ * Adds the probes and the layout to the set. Profile-guided builds inline parts of the allocator, and inlined code
+ * cannot be probed: what is missing is replaced if something else reports the same; otherwise the profile gets a
+ * warning, and go->runtime says what cannot be measured (`unmeasured`, `objects_from_events`). Returns -1 if nothing is
+ * left to measure.
  */
 int go_probes_add(struct go *go, enum go_depth depth, struct probe_set *set, struct profile *profile,
 		  struct error *error);

@@ -19,7 +19,7 @@ enum go_depth {
 	GO_AT_ONE = 2,
 	GO_AT_SAMPLED = 4,
 	GO_AT_UNSAMPLED =
-		8, /* of objects nothing: the runtime's sampler is off or not linked in, and mallocgc is inlined */
+		8, /* no source reports objects: the runtime's sampler is off or not linked in, and mallocgc is inlined */
 	GO_AT_BURSTS = 16, /* in place of a sampler, rate 1 in bursts (record/bursts.h) */
 };
 

@@ -4,7 +4,7 @@
 
 /*
  * The sampler of Go's own memory profile, which reports the objects of a recording at any rate but 0 and 1: its rate,
- * turning it on where the program does not, and what its samples stand for.
+ * turning it on if the program does not, and what its samples stand for.
  */
 
 #include "runtime/go_process.h"

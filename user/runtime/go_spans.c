@@ -60,7 +60,7 @@ static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, st
 			 (unsigned long long)span->element_size);
 }
 
-/* Again where it does not fit together: the process may just be making it. */
+/* Reads it again if it is inconsistent, because the process may be initialising it. */
 static int read_span(const struct go_spans *spans, const struct target *target, struct memory_blocks *memory,
 		     uint64_t address, struct go_span *span, struct error *refusal)
 {

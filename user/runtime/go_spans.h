@@ -3,8 +3,8 @@
 #define ESCAPEMENT_GO_SPANS_H
 
 /*
- * The walk over the spans of a live Go process: runs of pages that hold objects of one size, one large object, or a stack.
- * All that Go's allocator gives out is in one of them (src/runtime/mheap.go: mheap_.allspans).
+ * The walk over the spans of a live Go process: runs of pages that hold objects of one size, one large object, or a
+ * stack. Everything that Go's allocator hands out is in one of them (src/runtime/mheap.go: mheap_.allspans).
  *
  * The process is not stopped: each span is as of its own instant.
  */
@@ -21,7 +21,7 @@
 #define GO_ARENA_BYTES (UINT64_C(64) << 20) /* and their alignment */
 
 enum go_span_state {
-	GO_SPAN_DEAD,	/* not in use; where it was may be anything now */
+	GO_SPAN_DEAD,	/* not in use; its address range may be used for something else now */
 	GO_SPAN_IN_USE, /* objects */
 	GO_SPAN_MANUAL, /* stacks, and memory of the collector */
 };
@@ -30,12 +30,12 @@ struct go_span {
 	uint64_t start, pages;
 	uint64_t element_size;
 	uint32_t elements;  /* that it has room for */
-	uint32_t allocated; /* of these; free ones that are not swept yet are among them */
+	uint32_t allocated; /* allocated ones, including dead ones that are not swept yet */
 	uint8_t span_class;
 	uint8_t state; /* enum go_span_state */
 };
 
-/* Where they are in one process: the address of mheap_.allspans; 0 where it was not found. */
+/* Where they are in one process: the address of mheap_.allspans; 0 if it was not found. */
 struct go_spans {
 	uint64_t all;
 	struct go_heap_layout layout;
@@ -44,8 +44,8 @@ struct go_spans {
 /* `bias` is what the process added to link-time addresses. */
 void go_spans_init(struct go_spans *spans, const struct go_binary *binary, uint64_t bias);
 
-/* Reads all spans, by address; the caller frees them. -1 where the process has ended; or, with refusal->text not empty,
- * where its memory holds what no Go runtime writes. */
+/* Reads all spans, sorted by address; the caller frees them. Returns -1 if the process has ended; or, with
+ * refusal->text not empty, if its memory contains what no Go runtime writes. */
 int go_spans_read(const struct go_spans *spans, const struct target *target, struct go_span **items, size_t *count,
 		  struct error *refusal);
 

@@ -83,18 +83,18 @@ struct runtime_ops {
 	void (*estimate)(struct runtime *runtime, struct event_key *key, struct event_sums *sums,
 			 const struct event_stack *stack);
 
-	/* The file of a further copy of the runtime that the process has mapped, as it sees it, whose allocations no probe
-	 * tells; NULL if there is none. May be NULL. */
+	/* The file, as the process sees it, of another copy of the runtime that the process has mapped and that no
+	 * probe observes; NULL if there is none. May be NULL. */
 	const char *(*elsewhere)(const struct runtime *runtime, const struct target *target);
 
-	/* Why nothing samples the process's objects as it is now; NULL where something does. May be NULL. */
+	/* Returns why nothing samples the process's objects now; NULL if something does. May be NULL. */
 	const char *(*unsampled)(const struct runtime *runtime);
 
 	/* Describes the process by the program's file: its modules. May be NULL. */
 	void (*describe)(struct runtime *runtime, struct profile *profile, struct profile_process *process);
 
-	/* The row that no event has: fills in its key's stack and span class, and the values; 0 where there is none. Of a
-	 * process whose totals are known. May be NULL. */
+	/* Makes the row that no event reports: fills in its key's stack and span class, and the values. Returns 0 if
+	 * there is none. Called if the process's totals are known. May be NULL. */
 	bool (*rest)(struct runtime *runtime, struct profile *profile, const struct profile_process *process,
 		     struct profile_key *key, int64_t values[VALUE_COUNT]);
 
@@ -111,8 +111,8 @@ struct runtime_ops {
 struct runtime {
 	const struct runtime_ops *ops;
 	char version[64]; /* "goalloc 1", "go1.24.4": for people */
-	const char
-		*library; /* the file that it is in, as the process sees it; NULL: the executable, or not to be told */
+	const char *
+		library; /* the file that it is in, as the process sees it, if that should be shown; NULL: the executable */
 	/* Why the process cannot be measured: its memory contains what no such runtime writes. The text names the field
 	 * and its value ("its libgoalloc description has ..."), and is empty if nothing was refused. Set by read() and
 	 * remember(); final. */

@@ -29,7 +29,7 @@ struct mapped_file {
 
 struct core {
 	const char *path;
-	char *executable; /* where we open it */
+	char *executable; /* the path by which this process opens it */
 	int file, executable_file;
 	uint64_t size;
 	int64_t time_ns;
@@ -82,7 +82,8 @@ static const struct mapped_file *file_at(const struct core *core, uint64_t addre
 	return NULL;
 }
 
-/* The part of a piece that one source has, at most `size` bytes of it; 0 if none has it. */
+/* Copies from the one source that has the start of the piece, at most `size` bytes. Returns how many; 0 if no source
+ * has it. */
 static size_t read_part(const struct core *core, uint64_t address, void *buffer, size_t size)
 {
 	const Elf64_Phdr *segment = segment_at(core, address);

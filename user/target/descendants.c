@@ -102,7 +102,8 @@ __attribute__((noreturn)) static void guard_run(pid_t program, int status, int a
 	}
 }
 
-/* Closes all files but the standard ones and these two: others wait until nobody has them open. */
+/* Closes all descriptors except the standard ones and these two, because readers of our pipes wait until all copies
+ * are closed. */
 static void close_others(int one, int other)
 {
 	unsigned low = (unsigned)(one < other ? one : other), high = (unsigned)(one < other ? other : one);
@@ -114,7 +115,8 @@ static void close_others(int one, int other)
 	close_range(high + 1, ~0U, 0);
 }
 
-/* In the guard's process: starts the program. Signals of the terminal are for others, ours included. */
+/* Runs in the guard's process: starts the program. The guard ignores the terminal's signals, which the program and
+ * our process handle. */
 __attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int alive)
 {
 	pid_t guard = getpid(), program;

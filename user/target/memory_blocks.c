@@ -8,7 +8,7 @@
 
 enum {
 	PAGE = 4096,
-	/* Few: a page that is read becomes resident in the process, if it has never used it. */
+	/* Few, because reading a page that the process has never used makes it resident. */
 	BLOCK_PAGES = 4,
 	BLOCK = BLOCK_PAGES * PAGE,
 	BLOCKS = 64, /* 1 MiB: chains run through memory in the order in which it was allocated */
@@ -50,7 +50,7 @@ void memory_blocks_forget(struct memory_blocks *blocks)
 		blocks->blocks[i].number = blocks->blocks[i].pages = 0;
 }
 
-/* The block with that page in it. NULL where that cannot be read. */
+/* Returns the block that contains the page; NULL if it cannot be read. */
 static struct block *block_with(struct memory_blocks *blocks, uint64_t address)
 {
 	uint64_t number = address / BLOCK;

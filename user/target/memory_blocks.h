@@ -17,7 +17,7 @@ struct memory_blocks;
 struct memory_blocks *memory_blocks_new(struct memory_reader *reader); /* the reader must outlive it */
 void memory_blocks_free(struct memory_blocks *blocks);		       /* NULL is allowed */
 
-/* Takes nothing for known that was read until now. */
+/* Drops all blocks, so that the next reads are from the process. */
 void memory_blocks_forget(struct memory_blocks *blocks);
 
 /* As memory_read(). */

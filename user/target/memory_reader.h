@@ -33,9 +33,9 @@ struct memory_reader {
 
 enum { MEMORY_BATCH = 1024 }; /* IOV_MAX */
 
-/* The budget of one task, such as a snapshot of all counters or the sites of new rows: far more than any real process
- * needs, and read within about a second. On a machine where a hundred threads want the processor that second of work
- * takes many: work is limited by itself, and the time until it is done far above. */
+/* The budget of one task, such as a snapshot of all counters or the sites of new rows: far more than any real
+ * process needs, and read within about a second of CPU time. The wall-clock limit is far higher, because on a busy
+ * machine a second of CPU time may take many seconds. */
 #define MEMORY_PIECES	       (UINT64_C(16) << 20)
 #define MEMORY_BYTES	       (UINT64_C(512) << 20)
 #define MEMORY_CPU_SECONDS     3

@@ -57,10 +57,10 @@ static const struct obstacle_row {
 			    "was built by gccgo, whose allocator is not the one of Go's own compiler",
 			    "build it with go build"},
 	[OBSTACLE_NO_RUNTIME] = {"no-runtime", STATUS_CANNOT_MEASURE,
-				 "has no probes: it is no Go program and has no libgoalloc loaded",
+				 "has no probes: it is not a Go program and has no libgoalloc loaded",
 				 "observe a Go program, or load libgoalloc into this one"},
 	[OBSTACLE_UNREADABLE] = {"unreadable", STATUS_LOST, "is measured without its memory, which cannot be read:",
-				 "until that is allowed there is no check, and what no event told is missing"},
+				 "until that is allowed there is no check, and what no event reported is missing"},
 };
 
 enum { BPF = 1, PERFMON = 2, PTRACE = 4, ADMIN = 8 };

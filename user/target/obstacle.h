@@ -3,9 +3,9 @@
 #define ESCAPEMENT_OBSTACLE_H
 
 /*
- * What keeps a process from being measured: the one table of causes, each with its words, its exit status and what to do.
- * Commands and doctor both speak from it. Where the kernel only says "not permitted", obstacle_refused() finds out which
- * of several things it was. Thread-safe.
+ * What keeps a process from being measured: the one table of causes, each with its words, its exit status and what to
+ * do. Commands and doctor print the same texts. If the kernel only says "not permitted", obstacle_refused() finds out
+ * the cause. Thread-safe.
  */
 
 #include "base/error.h"

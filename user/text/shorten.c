@@ -37,7 +37,7 @@ static void cut(char *text, size_t width)
 	strcpy(text + end, dots ? ".." : "");
 }
 
-/* What is left of a function's name at least, beside its position; of the name behind "via". */
+/* The least width that remains of a function's name beside its position, and of the name after "via". */
 enum { FUNCTION_MIN = 12, VIA_MIN = 8 };
 
 const char *shorten_position(char *text, size_t size, const char *function, const char *file, uint32_t line,

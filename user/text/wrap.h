@@ -10,7 +10,7 @@
 enum wrap_rule {
 	WRAP_WORDS,	 /* between words; a word that is too long stands on a line of its own */
 	WRAP_LONG_WORDS, /* the same; a word that is too long is broken */
-	WRAP_NAMES,	 /* the same; also behind '/' and ',' */
+	WRAP_NAMES,	 /* the same; also after '/' and ',' */
 };
 
 /* The width of the first `length` bytes of a text. */
