@@ -4,7 +4,7 @@
 
 #include "cli.h"
 #include "options.h"
-#include "symbols/go_versions.h"
+#include "target/go_versions.h"
 #include "text/json_writer.h"
 
 /* The oldest and newest release with a row, as minor versions: 19, 27. */

@@ -3,6 +3,7 @@
 """Releases of Go that are not in the version table: programs whose version was edited in the file. If the code of the
 allocator agrees with a known release, everything works; otherwise a message says what still does."""
 import json
+import pathlib
 import re
 
 import go_programs
@@ -78,6 +79,17 @@ def test_what_no_release_agrees_with_is_told_and_every_allocation_still_counted(
     process = recording["processes"][0]
     same((process["check"], process["lost"]), (None, {"events": 0, "stacks": 0}), "check and lost")
     records.check_sites(recording, (1, records.ROUNDS), 1, "unknown layout")
+
+
+def test_the_table_has_the_first_elements_of_all_paths_of_the_standard_library(t):
+    known = set(t.run(INSPECT, "packages", "-").stdout.split())
+    found = set()
+    for version in harness.go_releases("record"):
+        root = pathlib.Path(t.run(harness.go_toolchain(version), "env", "GOROOT").stdout.strip()) / "src"
+        first = {path.relative_to(root).parts[0] for path in root.glob("*/**/*.go")} - {"builtin"}  # which is documentation
+        same(first - known, set(), f"Go {version}: packages that no row has")
+        found |= first
+    same(known - found, set(), "packages that no release has")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
  *
  *   info FILE            version, build, tables
  *   lookup FILE          frames of the addresses on standard input, in the form of addr2line -a -i -f
+ *   packages FILE        the first elements of import paths that are those of the standard library, of all releases
  *   names FILE           every function: entry, end, name
  *   decode FILE          the address of every instruction of every function
  *   points FILE          where the runtime's functions are probed, and its variables
@@ -71,6 +72,16 @@ static int lookup(const char *path, char **arguments)
 			       frames[i].line);
 	}
 	go_binary_close(binary);
+	return 0;
+}
+
+static int packages(const char *path, char **arguments)
+{
+	(void)path;
+	(void)arguments;
+	for (int i = 0; go_version_row(i); i++)
+		printf("%s ", go_version_row(i)->packages);
+	putchar('\n');
 	return 0;
 }
 
@@ -318,8 +329,15 @@ static const struct {
 	const char *name;
 	int (*run)(const char *path, char **arguments);
 } commands[] = {
-	{"info", info},	    {"lookup", lookup},		{"names", names},     {"decode", decode},
-	{"points", points}, {"statistics", statistics}, {"open", open_often}, {"damage", survive_damage},
+	{"info", info},
+	{"lookup", lookup},
+	{"packages", packages},
+	{"names", names},
+	{"decode", decode},
+	{"points", points},
+	{"statistics", statistics},
+	{"open", open_often},
+	{"damage", survive_damage},
 };
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "audit/audit_calls.h"
 #include "profile/frames.h"
 #include "symbols/go_binary.h"
+#include "target/go_versions.h"
 
 enum { PACKAGE_MAX = 4096 };
 
@@ -163,12 +164,12 @@ static bool is_main(const struct comparison *comparison, const char *path)
 	return strncmp(path, comparison->main_path, comparison->main_length) == 0 && !path[comparison->main_length];
 }
 
-/* Whether the package is not in the standard library, in which the first element of a path has no dot. */
+/* Whether the package is not in the standard library. */
 static bool is_own(const struct comparison *comparison, const char *path)
 {
-	size_t first = strcspn(path, "/"), module = comparison->binary->module ? strlen(comparison->binary->module) : 0;
+	size_t module = comparison->binary->module ? strlen(comparison->binary->module) : 0;
 
-	return memchr(path, '.', first) || is_main(comparison, path) ||
+	return !go_version_is_standard(path, strlen(path)) || is_main(comparison, path) ||
 	       (module && strncmp(path, comparison->binary->module, module) == 0 &&
 		(path[module] == '/' || !path[module]));
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/pointer_map.h"
 #include "profile/frames.h"
+#include "target/go_versions.h"
 
 enum { PACKAGE_SIZE = 1024 };
 
@@ -30,39 +31,18 @@ struct owner_table {
 	size_t goroot_length;
 };
 
-/* The first elements of import paths in the standard library, Go 1.19 to 1.27. */
-static const char *const standard[] = {
-	"archive", "arena",    "bufio",	 "bytes",   "cmd",	"cmp",	    "compress", "container", "context",
-	"crypto",  "database", "debug",	 "embed",   "encoding", "errors",   "expvar",	"flag",	     "fmt",
-	"go",	   "hash",     "html",	 "image",   "index",	"internal", "io",	"iter",	     "log",
-	"maps",	   "math",     "mime",	 "net",	    "os",	"path",	    "plugin",	"reflect",   "regexp",
-	"runtime", "simd",     "slices", "sort",    "strconv",	"strings",  "structs",	"sync",	     "syscall",
-	"testing", "text",     "time",	 "unicode", "unique",	"unsafe",   "uuid",	"vendor",    "weak",
-};
-
 /* Libraries that allocate on behalf of a C program, by the start of their file names. */
 static const char *const c_libraries[] = {
 	"libc.so", "libc-", "libc.musl", "libstdc++.so", "libm.so", "libgcc_s.so", "ld-linux", "ld-musl", "libgoalloc",
 };
 
-/* Whether an import path begins with a directory of the standard library. */
-static bool is_standard_path(const char *path, size_t size)
-{
-	const char *slash = memchr(path, '/', size);
-	size_t length = slash ? (size_t)(slash - path) : size;
-
-	for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
-		if (strlen(standard[i]) == length && memcmp(standard[i], path, length) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool owner_is_standard(const char *function)
+/* Whether a function belongs to Go's standard library, judging only by its import path. */
+static bool is_standard(const char *function)
 {
 	char package[PACKAGE_SIZE];
+	size_t length = frames_package(function, package, sizeof(package));
 
-	return frames_package(function, package, sizeof(package)) && is_standard_path(package, strlen(package));
+	return length && go_version_is_standard(package, length);
 }
 
 static bool is_c_library(const struct profile_mapping *mapping)
@@ -131,7 +111,7 @@ static bool is_in_goroot(const struct owner_table *table, const struct profile_f
 {
 	if (table->goroot && frame->file && frame->file[0] == '/')
 		return strncmp(frame->file, table->goroot, table->goroot_length) == 0;
-	return owner_is_standard(frame->function);
+	return is_standard(frame->function);
 }
 
 /* Whether this is the main function that `go test` generates. If a stack has no other own function, the testing package
@@ -201,7 +181,7 @@ static struct rule rule_of(const struct profile_process *process)
 	/* a test of a standard library package, "strings.test", has no module: it owns its package */
 	if (!rule.module && length > sizeof(test) &&
 	    strcmp(process->package + length - (sizeof(test) - 1), test) == 0 &&
-	    is_standard_path(process->package, length - (sizeof(test) - 1))) {
+	    go_version_is_standard(process->package, length - (sizeof(test) - 1))) {
 		rule.module = process->package;
 		rule.module_length = length - (sizeof(test) - 1);
 	}

@@ -43,7 +43,4 @@ void owner_table_free(struct owner_table *table);		    /* NULL is allowed */
 /* Determines the frames of a sample of the table's profile. */
 struct owner owner_of(struct owner_table *table, const struct profile_sample *sample);
 
-/* Whether a function belongs to Go's standard library, judging only by its import path. False for NULL. */
-bool owner_is_standard(const char *function);
-
 #endif

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "symbols/go_binary.h"
-#include "symbols/go_versions.h"
+#include "target/go_versions.h"
 #include "profile/profile.h"
 #include "target/target.h"
 

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "symbols/go_image.h"
-#include "symbols/go_versions.h"
+#include "target/go_versions.h"
 #include "symbols/source_frame.h"
 
 struct gopclntab;

@@ -3,8 +3,7 @@
 #define ESCAPEMENT_GO_VERSIONS_H
 
 /*
- * What differs between Go releases for amd64 Linux: one row per release that changed something. No other file contains
- * facts about versions. Offsets and sizes are in bytes. To support a new release, add a row.
+ * What differs between Go releases for amd64 Linux: one row per release. No other file contains facts about versions. Offsets and sizes are in bytes. To support a new release, add a row.
  *
  * A release without a row uses the row that its code agrees with (go_code.h); so do programs that hide their version.
  * Then everything works as for a known release, and `known` is false. If no row agrees, --rate 1 still counts every
@@ -16,6 +15,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* First word of pcHeader: Go118PCLnTabMagic and Go120PCLnTabMagic of internal/abi. */
@@ -110,6 +110,8 @@ struct go_version {
 	struct go_type_layout type;
 	/* objects with pointers that are larger than this have a header of 8 bytes; 0: none do */
 	uint16_t header_from;
+	/* the first elements of import paths that the standard library got with this release, separated by spaces */
+	const char *packages;
 };
 
 /*
@@ -118,6 +120,12 @@ struct go_version {
  * releases before 1.19 and for texts that are not a Go version.
  */
 const struct go_version *go_version_find(const char *text, bool *known);
+
+/*
+ * Whether an import path of `length` bytes begins like one of the standard library of any release in the table. (A path
+ * without a dot in its first element need not be of the standard library: modules may have such names too.)
+ */
+bool go_version_is_standard(const char *path, size_t length);
 
 /* Iterates over all rows, oldest first; NULL after the last. */
 const struct go_version *go_version_row(int index);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "symbols/go_versions.h"
+#include "target/go_versions.h"
 
 #include <ctype.h>
 #include <stddef.h>
@@ -42,16 +42,21 @@
 #define PROFILE_1_27    {.cycle_size = 16, .stack_max = 128} /* the bytes went: they are the objects times the bucket's size */
 #define TYPE_1_19       {.pointer_bytes = 8, .flags = 20, .name = 40, .size = 48, .flag_extra_star = 2}
 
+/* The first elements of import paths in the standard library. */
+#define PACKAGES_1_19   "archive bufio bytes cmd compress container context crypto database debug embed encoding errors expvar flag " \
+			"fmt go hash html image index internal io log math mime net os path plugin reflect regexp runtime sort " \
+			"strconv strings sync syscall testing text time unicode unsafe vendor"
+
 static const struct go_version versions[] = {
-	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
-	{20, false, GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
-	{21, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0},
-	{22, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 512},
-	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512},
-	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512},
-	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512},
-	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512},
-	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_27, TYPE_1_19, 512},
+	{19, true,  GO118_PCLNTAB_MAGIC, MODULE_1_19, PCLNTAB_1_19, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0, PACKAGES_1_19},
+	{20, false, GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_19, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0, "arena"},
+	{21, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_21, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 0, "cmp maps slices"},
+	{22, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_22, SCHEDULER_1_19, STATISTICS_1_19, PROFILE_1_19, TYPE_1_19, 512, "iter"},
+	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512, "structs unique"},
+	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512, "weak"},
+	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512, ""},
+	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512, "simd"},
+	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_27, TYPE_1_19, 512, "uuid"},
 };
 /* clang-format on */
 
@@ -60,6 +65,31 @@ enum { VERSION_COUNT = sizeof(versions) / sizeof(versions[0]) };
 const struct go_version *go_version_row(int index)
 {
 	return index >= 0 && index < VERSION_COUNT ? &versions[index] : NULL;
+}
+
+/* Whether the word is in a list of words that are separated by spaces. */
+static bool has_word(const char *list, const char *word, size_t length)
+{
+	for (; *list; list += strspn(list, " ")) {
+		size_t size = strcspn(list, " ");
+
+		if (size == length && memcmp(list, word, length) == 0)
+			return true;
+		list += size;
+	}
+	return false;
+}
+
+bool go_version_is_standard(const char *path, size_t length)
+{
+	const char *slash = memchr(path, '/', length);
+	size_t first = slash ? (size_t)(slash - path) : length;
+
+	for (int i = 0; i < VERSION_COUNT; i++) {
+		if (has_word(versions[i].packages, path, first))
+			return true;
+	}
+	return false;
 }
 
 const struct go_version *go_version_find(const char *text, bool *known)
