@@ -26,16 +26,9 @@ static void remove_sites(struct gate_counts *baseline, const struct gate_site *o
 static void add_site(struct gate_counts *baseline, const struct gate_site *taken, const char *annotation,
 		     const char *reason)
 {
-	struct gate_site *site = gate_counts_append(baseline);
+	struct gate_site *site = gate_counts_append_copy(baseline, taken);
 
-	site->function = gate_counts_string(baseline, taken->function);
-	site->via = gate_counts_string(baseline, taken->via);
-	site->file = gate_counts_string(baseline, taken->file);
-	site->runtime_call = gate_counts_string(baseline, taken->runtime_call);
-	site->type = gate_counts_string(baseline, taken->type);
-	site->benchmark = gate_counts_string(baseline, taken->benchmark);
 	site->annotation = gate_counts_string(baseline, annotation);
-	memcpy(site->counts, taken->counts, sizeof(site->counts));
 	site->accepted = gate_counts_string(baseline, reason);
 }
 

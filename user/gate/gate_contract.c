@@ -222,15 +222,8 @@ static void add_culprits(struct gate_counts *side, const struct result *result)
 
 	snprintf(group, sizeof(group), "contract %.400s", result->contract->function);
 	for (size_t i = 0; result->sites && i < result->sites->site_count; i++) {
-		const struct gate_site *from = &result->sites->sites[i];
-		struct gate_site *site = gate_counts_append(side);
+		struct gate_site *site = gate_counts_append_copy(side, &result->sites->sites[i]);
 
-		*site = *from;
-		site->function = gate_counts_string(side, from->function);
-		site->via = gate_counts_string(side, from->via);
-		site->runtime_call = gate_counts_string(side, from->runtime_call);
-		site->type = gate_counts_string(side, from->type);
-		site->file = gate_counts_string(side, from->file);
 		site->benchmark = gate_counts_string(side, group);
 		site->annotation = site->reason = NULL;
 	}

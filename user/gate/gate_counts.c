@@ -169,6 +169,23 @@ struct gate_site *gate_counts_append(struct gate_counts *counts)
 	return site;
 }
 
+struct gate_site *gate_counts_append_copy(struct gate_counts *counts, const struct gate_site *from)
+{
+	struct gate_site *site = gate_counts_append(counts);
+
+	*site = *from;
+	site->function = gate_counts_string(counts, from->function);
+	site->via = gate_counts_string(counts, from->via);
+	site->runtime_call = gate_counts_string(counts, from->runtime_call);
+	site->type = gate_counts_string(counts, from->type);
+	site->benchmark = gate_counts_string(counts, from->benchmark);
+	site->annotation = gate_counts_string(counts, from->annotation);
+	site->file = gate_counts_string(counts, from->file);
+	site->reason = gate_counts_string(counts, from->reason);
+	site->accepted = gate_counts_string(counts, from->accepted);
+	return site;
+}
+
 static int by_key(const void *a, const void *b)
 {
 	return gate_site_compare(a, b, true);

@@ -89,6 +89,8 @@ void gate_counts_command(struct gate_counts *counts, const char *const *command)
 
 /* Adds a site, zeroed, with costs unmeasured. Invalidates pointers to other sites. */
 struct gate_site *gate_counts_append(struct gate_counts *counts);
+/* Adds a copy of a site of another side, with its texts. */
+struct gate_site *gate_counts_append_copy(struct gate_counts *counts, const struct gate_site *from);
 void gate_counts_sort(struct gate_counts *counts);
 void gate_counts_add_up(struct gate_counts *counts); /* computes the totals of objects and bytes from the sites */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The words and numbers that the formats of a gate share. */
+#include "base/append.h"
 #include "profile/type_name.h"
 #include "render/render_gate.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 const char *gate_value_name(enum profile_value value, const struct gate_style *style)
@@ -97,17 +97,6 @@ const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site)
 	return text;
 }
 
-static void append(char text[GATE_TEXT_SIZE], const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void append(char text[GATE_TEXT_SIZE], const char *format, ...)
-{
-	size_t length = strlen(text);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text + length, GATE_TEXT_SIZE - length, format, arguments);
-	va_end(arguments);
-}
-
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
 			 const struct gate_style *style)
 {
@@ -117,21 +106,23 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 
 	snprintf(text, GATE_TEXT_SIZE, "%s", site->function ? site->function : "unknown function");
 	if (site->via)
-		append(text, " via %s", site->via);
+		text_append(text, GATE_TEXT_SIZE, " via %s", site->via);
 	if (site->benchmark)
-		append(text, " in %s", site->benchmark);
-	append(text, " (%s%s):", row->note ? "note, " : "", row->how ? row->how : gate_change_names[row->change]);
+		text_append(text, GATE_TEXT_SIZE, " in %s", site->benchmark);
+	text_append(text, GATE_TEXT_SIZE, " (%s%s):", row->note ? "note, " : "",
+		    row->how ? row->how : gate_change_names[row->change]);
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			continue;
-		append(text, "%s%s %s, before %s", separator, gate_count_text(after, gate->after, row->after, value),
-		       gate_value_name(value, style), gate_count_text(before, gate->before, row->before, value));
+		text_append(text, GATE_TEXT_SIZE, "%s%s %s, before %s", separator,
+			    gate_count_text(after, gate->after, row->after, value), gate_value_name(value, style),
+			    gate_count_text(before, gate->before, row->before, value));
 		separator = "; ";
 	}
 	if (gate_moved_from(row))
-		append(text, "; was %s", gate_moved_from(row));
+		text_append(text, GATE_TEXT_SIZE, "; was %s", gate_moved_from(row));
 	if (*gate_words(words, site))
-		append(text, "; %s", words);
+		text_append(text, GATE_TEXT_SIZE, "; %s", words);
 	return text;
 }
 
@@ -162,10 +153,10 @@ const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++) {
 		if (!gate->changes[i])
 			continue;
-		append(text, any ? ", %zu %s" : "%zu %s", gate->changes[i], words[i]);
+		text_append(text, GATE_TEXT_SIZE, any ? ", %zu %s" : "%zu %s", gate->changes[i], words[i]);
 		any = true;
 	}
-	append(text, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
+	text_append(text, GATE_TEXT_SIZE, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
 	return text;
 }
 
@@ -180,8 +171,8 @@ const char *gate_summary(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	    !gate->failed) /* contracts alone: they are printed */
 		snprintf(text, GATE_TEXT_SIZE, "gate passed");
 	if (profile_loss_any(loss))
-		append(text,
-		       "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
-		       loss->events, loss->stacks, loss->unexplained);
+		text_append(text, GATE_TEXT_SIZE,
+			    "; lost: %" PRId64 " events, %" PRId64 " stacks, %" PRId64 " objects that the check misses",
+			    loss->events, loss->stacks, loss->unexplained);
 	return text;
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/append.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "render/render_report.h"
 #include "text/shorten.h"
@@ -54,17 +56,6 @@ static size_t choose_columns(const struct top_display *display, int width, struc
 	return count;
 }
 
-static void append(char line[TOP_LINE], const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void append(char line[TOP_LINE], const char *format, ...)
-{
-	size_t length = strlen(line);
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(line + length, TOP_LINE - length, format, arguments);
-	va_end(arguments);
-}
-
 void render_top_heading(char line[TOP_LINE], const struct top_display *display, int width)
 {
 	struct column columns[2 * VALUE_COUNT + 1];
@@ -79,11 +70,11 @@ void render_top_heading(char line[TOP_LINE], const struct top_display *display, 
 		else
 			snprintf(name, sizeof(name), "%s%s", profile_values[columns[i].value].heading,
 				 columns[i].total ? "" : "/s");
-		append(line, "%*s", columns[i].value == VALUE_COUNT ? 6 : NUMBER_WIDTH, name);
+		text_append(line, TOP_LINE, "%*s", columns[i].value == VALUE_COUNT ? 6 : NUMBER_WIDTH, name);
 	}
 	if (display->verdicts)
-		append(line, " %-*s", VERDICT_WIDTH, "VERDICT");
-	append(line, " %s", render_report_headings[display->question.by]);
+		text_append(line, TOP_LINE, " %-*s", VERDICT_WIDTH, "VERDICT");
+	text_append(line, TOP_LINE, " %s", render_report_headings[display->question.by]);
 }
 
 /* The row's share of what the table is sorted by. */
@@ -102,9 +93,9 @@ static void append_share(char line[TOP_LINE], const struct top_display *display,
 			whole = top_model_rate(display->model, sort, 0, age);
 	}
 	if (part < 0 || whole <= 0)
-		append(line, "%6s", "-");
+		text_append(line, TOP_LINE, "%6s", "-");
 	else
-		append(line, "%6.1f", part / whole < 1 ? 100 * part / whole : 100.0);
+		text_append(line, TOP_LINE, "%6.1f", part / whole < 1 ? 100 * part / whole : 100.0);
 }
 
 void render_top_row(char line[TOP_LINE], const struct top_display *display, const struct top_row *row, int width,
@@ -122,18 +113,18 @@ void render_top_row(char line[TOP_LINE], const struct top_display *display, cons
 		if (value == VALUE_COUNT)
 			append_share(line, display, row);
 		else
-			append(line, "%*s", NUMBER_WIDTH,
-			       number_text(number, value,
-					   columns[i].total ? row->row.values[value] : row->rates[value]));
+			text_append(line, TOP_LINE, "%*s", NUMBER_WIDTH,
+				    number_text(number, value,
+						columns[i].total ? row->row.values[value] : row->rates[value]));
 	}
 	if (mark)
 		*mark = display->verdicts && row->verdict ? (int)strlen(line) + 1 : -1;
 	if (display->verdicts)
-		append(line, " %-*s", VERDICT_WIDTH, row->verdict ? row->verdict : "");
+		text_append(line, TOP_LINE, " %-*s", VERDICT_WIDTH, row->verdict ? row->verdict : "");
 	room = width - (int)strlen(line) - 1;
-	append(line, " %s",
-	       render_report_key(display->question.by, &row->row, key, sizeof(key),
-				 (size_t)(room < KEY_MIN ? KEY_MIN : room)));
+	text_append(line, TOP_LINE, " %s",
+		    render_report_key(display->question.by, &row->row, key, sizeof(key),
+				      (size_t)(room < KEY_MIN ? KEY_MIN : room)));
 }
 
 /* Returns the rate over the window of TOP_WINDOW views, or over as many as there are. */
@@ -176,7 +167,7 @@ void render_top_target(char line[TOP_LINE], const struct top_display *display)
 	else
 		snprintf(line, TOP_LINE, "%s: %d processes, %d of them run", profile->target,
 			 (int)profile->process_count, top_model_processes(display->model));
-	append(line, ", %d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
+	text_append(line, TOP_LINE, ", %d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
 void render_top_block(FILE *stream, const struct top_display *display, size_t most, int width)
@@ -184,7 +175,7 @@ void render_top_block(FILE *stream, const struct top_display *display, size_t mo
 	static const int values[] = {VALUE_OBJECTS,	  VALUE_BYTES,		 VALUE_REFILLS,
 				     VALUE_CENTRAL_GROWS, VALUE_HEAP_GROW_BYTES, VALUE_COUNT};
 	char line[TOP_LINE], clock[16];
-	time_t now = time(NULL);
+	time_t now = (time_t)(wall_ns() / 1000000000);
 	struct tm local;
 
 	strftime(clock, sizeof(clock), "%T", localtime_r(&now, &local));
