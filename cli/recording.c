@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/priority.h"
 #include "cli.h"
 #include "record/in_process.h"
 #include "record/session.h"
@@ -22,6 +23,7 @@ static void note_signal(int signal, siginfo_t *information, void *context)
 {
 	(void)context;
 	stop_signal = information->si_code == SI_KERNEL ? -signal : signal;
+	priority_hurry(); /* the target's threads may leave the recorder little of the CPU */
 }
 
 static void note_nothing(int signal)

@@ -134,6 +134,11 @@ bench-start: all
 	$(Q)tests/bench/start_cost.py $(B)
 bench: bench-start
 
+.PHONY: bench-ending
+bench-ending: all $(B)/tests/workloads/seeds
+	$(Q)tests/bench/ending_cost.py $(B)
+bench: bench-ending
+
 .PHONY: bench-top
 bench-top: all $(B)/tests/workloads/seeds
 	$(Q)tests/bench/top_cost.py $(B)

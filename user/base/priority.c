@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,7 +12,8 @@
 enum { RAISED = -20 };
 
 static int nice_before;
-static bool raised;
+static volatile sig_atomic_t raised, hurried; /* a signal's handler reads them */
+static pid_t recorder;			      /* the thread that priority_raise() was called in */
 
 bool priority_raise(void)
 {
@@ -22,6 +24,8 @@ bool priority_raise(void)
 	if (errno)
 		return false;
 	/* a real-time or idle policy was somebody's choice: it stays */
+	recorder = gettid();
+	hurried = false;
 	raised = sched_getscheduler(0) == SCHED_OTHER && setpriority(PRIO_PROCESS, 0, RAISED) == 0;
 	return raised;
 }
@@ -31,15 +35,6 @@ bool priority_is_raised(void)
 	return raised;
 }
 
-void priority_restore(void)
-{
-	if (!raised)
-		return;
-	priority_urgent(false);
-	setpriority(PRIO_PROCESS, 0, nice_before);
-	raised = false;
-}
-
 static void set_policy(pid_t thread, int policy)
 {
 	const struct sched_param first = {.sched_priority = sched_get_priority_min(SCHED_RR)}, none = {0};
@@ -47,36 +42,109 @@ static void set_policy(pid_t thread, int policy)
 	sched_setscheduler(thread, policy, policy == SCHED_RR ? &first : &none);
 }
 
-/* The arguments of calm_down(). */
-static struct {
-	pid_t thread;
-	struct timespec delay;
-} calm;
-
-static void *calm_down(void *unused)
+void priority_restore(void)
 {
-	nanosleep(&calm.delay, NULL);
-	set_policy(calm.thread, SCHED_OTHER);
-	return unused;
+	if (!raised)
+		return;
+	set_policy(0, SCHED_OTHER);
+	setpriority(PRIO_PROCESS, 0, nice_before);
+	raised = false;
 }
 
-void priority_calm_after(int milliseconds)
-{
+/* A thread in real time, which is not late, that changes the policy of the recorder's. */
+struct timer {
 	pthread_t thread;
+	bool started;
+	struct timespec time; /* of CLOCK_MONOTONIC */
+	void (*expired)(void);
+};
 
-	if (!raised || sched_getscheduler(0) != SCHED_RR)
+static void *wait_for_time(void *argument)
+{
+	struct timer *timer = argument;
+
+	set_policy(0, SCHED_RR);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &timer->time, NULL) == EINTR)
+		;
+	timer->expired();
+	return NULL;
+}
+
+static void timer_start(struct timer *timer, int64_t time_ns, void (*expired)(void))
+{
+	timer->time = (struct timespec){time_ns / 1000000000, time_ns % 1000000000};
+	timer->expired = expired;
+	timer->started = pthread_create(&timer->thread, NULL, wait_for_time, timer) == 0;
+}
+
+static void timer_end(struct timer *timer)
+{
+	if (!timer->started)
 		return;
-	calm.thread = gettid();
-	calm.delay = (struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000L};
-	if (pthread_create(&thread, NULL, calm_down,
-			   NULL)) /* the new thread inherits the real-time policy, so it is not late */
-		priority_urgent(false);
-	else
-		pthread_detach(thread);
+	pthread_cancel(timer->thread);
+	pthread_join(timer->thread, NULL);
+	timer->started = false;
+}
+
+static void calm_down(void)
+{
+	hurried = false;
+	set_policy(recorder, SCHED_OTHER);
+}
+
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+static struct timer calm, watch;
+static sigset_t unwatched; /* the recorder's signal mask without the watch */
+
+void priority_calm_at(int64_t time_ns)
+{
+	if (!raised)
+		return;
+	timer_end(&calm);
+	timer_start(&calm, time_ns, calm_down);
+	if (!calm.started)
+		calm_down();
+}
+
+void priority_hurry(void)
+{
+	int error = errno;
+
+	if (raised) {
+		hurried = true;
+		set_policy(recorder, SCHED_RR);
+	}
+	errno = error;
+}
+
+void priority_watch(int64_t time_ns)
+{
+	sigset_t ending;
+
+	if (!raised)
+		return;
+	timer_end(&watch);
+	priority_urgent(true); /* so that the thread comes to set its own policy */
+	timer_start(&watch, time_ns, priority_hurry);
+	priority_urgent(false);
+	if (!watch.started)
+		return;
+	sigemptyset(&ending);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaddset(&ending, ends[i]);
+	pthread_sigmask(SIG_BLOCK, &ending, &unwatched);
 }
 
 void priority_urgent(bool urgent)
 {
-	if (raised)
+	if (raised && !hurried)
 		set_policy(0, urgent ? SCHED_RR : SCHED_OTHER);
+}
+
+void priority_unwatch(void)
+{
+	if (!watch.started)
+		return;
+	timer_end(&watch);
+	pthread_sigmask(SIG_SETMASK, &unwatched, NULL);
 }

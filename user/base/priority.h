@@ -10,6 +10,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Raises the calling process's priority, until its end or priority_restore(). False if it may not: then nothing has changed. */
 bool priority_raise(void);
@@ -18,10 +19,20 @@ bool priority_is_raised(void);
 /* Restores the priority from before. Call it in each child, which inherits the raised one. */
 void priority_restore(void);
 
-/* Sets whether the calling thread runs in real time. Does nothing if the priority is not raised. */
+/* Sets whether the calling thread runs in real time. Does nothing if the priority is not raised, or in a hurry. */
 void priority_urgent(bool urgent);
-/* Ends the calling thread's real time after that many milliseconds, without further calls: what takes longer is not
- * urgent. */
-void priority_calm_after(int milliseconds);
+/* From now on the thread that raised the priority is in real time whatever priority_urgent() says, until it is calm again:
+ * the recording is to end. Signal handlers may call it. */
+void priority_hurry(void);
+/*
+ * Begins to watch over the recorder, which may have to wait for a CPU: a thread in real time calls priority_hurry() at a time
+ * of CLOCK_MONOTONIC, in nanoseconds, and takes the signals that ask a process to end. Their handlers run at once, in that
+ * thread; in the recorder they are blocked, so it must not start a program before priority_unwatch().
+ */
+void priority_watch(int64_t time_ns);
+/* Ends the hurry at a time: what takes longer is not urgent. */
+void priority_calm_at(int64_t time_ns);
+/* Ends the watch, if there is one. A hurry goes on until its time. */
+void priority_unwatch(void);
 
 #endif

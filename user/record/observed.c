@@ -135,6 +135,29 @@ static int begin_bursts(struct observed *observed, double max_overhead, const st
 	return observed->bursts ? 0 : -1;
 }
 
+/* The instant from which on events are recorded. `before`: the phase that this one follows, or NULL. */
+static void begin(struct observed *observed, bool from_first_instruction, struct observed *before)
+{
+	struct runtime *runtime = observed->runtime;
+	int64_t unsettled;
+
+	if (from_first_instruction) {
+		observed->start.taken = true;
+		return;
+	}
+	adjust(observed, true);
+	if (before && !before->end.taken)
+		observed_read_end(before);
+	if (before)
+		phases_hand_over(before, observed);
+	observed->sums->recording = 1;
+	unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, observed->target) : 0;
+	runtime->is_starting = true;
+	snapshot_take(observed, &observed->start);
+	runtime->is_starting = false;
+	observed->start.bound += unsettled;
+}
+
 struct observed *observed_new(struct collector *collector, struct profile *profile, struct image_cache *images,
 			      struct target *target, struct runtime *runtime, uint32_t slot, int64_t rate,
 			      bool from_first_instruction, double max_overhead, struct observed *before,
@@ -142,7 +165,6 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 {
 	struct observed *observed = memory_zeroed(1, sizeof(*observed));
 	struct probe_set probes = {0};
-	int64_t unsettled;
 
 	observed->collector = collector;
 	observed->profile = profile;
@@ -158,30 +180,17 @@ struct observed *observed_new(struct collector *collector, struct profile *profi
 	*(struct event_layout *)&observed->sums->layout = probes.layout;
 	if (from_first_instruction)
 		observed->sums->recording = 1;
-	priority_urgent(true);
+	priority_urgent(true); /* until the recording has begun: its beginning must not wait for the target's threads */
 	observed->attachment = collector_attach(collector, target->pid, slot, &probes, error);
-	priority_urgent(false);
 	if (!observed->attachment || begin_bursts(observed, max_overhead, before, error))
 		goto fail;
 	observed->space = address_space_new(target, profile, images);
-	if (from_first_instruction) {
-		observed->start.taken = true;
-	} else {
-		adjust(observed, true);
-		if (before && !before->end.taken)
-			observed_read_end(before);
-		if (before)
-			phases_hand_over(before, observed);
-		observed->sums->recording = 1;
-		unsettled = runtime->ops->unsettled ? runtime->ops->unsettled(runtime, target) : 0;
-		runtime->is_starting = true;
-		snapshot_take(observed, &observed->start);
-		runtime->is_starting = false;
-		observed->start.bound += unsettled;
-	}
+	begin(observed, from_first_instruction, before);
+	priority_urgent(false);
 	probe_set_free(&probes);
 	return observed;
 fail:
+	priority_urgent(false);
 	probe_set_free(&probes);
 	observed->sums->recording = 0;
 	collector_detach(observed->attachment);

@@ -379,15 +379,17 @@ static void stop_all(struct session *session)
 {
 	const struct session_options *options = session->options;
 	bool over = session->processes.deadline_ns && (uint64_t)monotonic_ns() > session->processes.deadline_ns;
+	bool timed = options->duration > 0 && now_ms() - session->started_ms >= options->duration * 1e3;
+	int64_t began_ms = now_ms();
 	double late;
 
-	priority_urgent(true);
+	priority_hurry();
 	processes_stop(&session->processes);
-	priority_calm_after(CALM_MS);
-	late = (double)(now_ms() - session->started_ms) / 1e3 - options->duration;
-	if (options->duration > 0 && session->processes.count && late * 1e3 > LATE_MS)
-		profile_warn(session->processes.profile, "the probes were taken out %.1f s after the time asked for%s",
-			     late,
+	priority_calm_at(monotonic_ns() + CALM_MS * 1000000L);
+	late = (double)(now_ms() - (timed ? session->started_ms : began_ms)) / 1e3 - (timed ? options->duration : 0);
+	if (session->processes.count && late * 1e3 > LATE_MS)
+		profile_warn(session->processes.profile, "the probes were taken out %.1f s after the %s%s", late,
+			     timed ? "time asked for" : "recording was asked to end",
 			     priority_is_raised() ? ""
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
@@ -480,10 +482,12 @@ struct profile *session_record(const struct session_options *options, struct ses
 	result->started = options->pid == 0;
 	raise_descriptor_limit(session);
 	give_up_privileges(session);
+	priority_watch(options->duration > 0 ? monotonic_ns() + (int64_t)(options->duration * 1e9) : INT64_MAX);
 	memory_doing("recording");
 	run(session);
 	profile = conclude(session, result, error);
 out:
+	priority_unwatch();
 	if (session->descriptors.rlim_max)
 		setrlimit(RLIMIT_NOFILE, &session->descriptors);
 	launch_free(session->launch);

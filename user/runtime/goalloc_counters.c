@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/unaligned.h"
 #include "goalloc_contract.h"
@@ -13,9 +14,10 @@ enum {
 	READ_TRIES = 200, /* tries per cache: a thread that was preempted in a refill takes a while */
 	READ_PATIENT_AFTER = 20,
 	READ_PAUSE_US = 50,
-	READ_PAUSES = 1000,	  /* pauses for all caches together */
-	SPAN_OBJECTS_MAX = 1024,  /* 8 KiB of 8-byte objects: the most that a refill in progress can hide */
-	CACHES_BYTES = 128 << 20, /* limit for all copies: about 7,000 caches */
+	READ_PAUSES = 1000,		    /* pauses for all caches together */
+	READ_PAUSES_NS = 100 * 1000 * 1000, /* the same: where many threads want the CPU, each takes long */
+	SPAN_OBJECTS_MAX = 1024,	    /* 8 KiB of 8-byte objects: the most that a refill in progress can hide */
+	CACHES_BYTES = 128 << 20,	    /* limit for all copies: about 7,000 caches */
 	/* larger copies are freed after each read, because many processes may be observed */
 	BLOCKS_KEPT_BYTES = 1 << 20
 };
@@ -29,7 +31,8 @@ struct reading {
 	const struct goalloc_telling *telling;
 	struct heap_counters *sums;
 	struct error *refusal;
-	int pauses; /* taken so far */
+	int pauses;	   /* taken so far */
+	int64_t paused_ns; /* that they took */
 };
 
 static char *block_of(const struct goalloc_counters *counters, size_t cache)
@@ -145,13 +148,16 @@ static int cache_settle(struct reading *reading, size_t cache, struct tails *tai
 			reading->sums->in_flight += before.allocating % 2 + tails->after.allocating % 2;
 			return 0;
 		}
-		if (attempt == READ_TRIES || reading->pauses == READ_PAUSES) {
+		if (attempt == READ_TRIES || reading->pauses == READ_PAUSES || reading->paused_ns > READ_PAUSES_NS) {
 			reading->sums->in_flight += SPAN_OBJECTS_MAX;
 			return 0;
 		}
 		if (attempt >= READ_PATIENT_AFTER) {
+			int64_t began_ns = monotonic_ns();
+
 			usleep(READ_PAUSE_US);
 			reading->pauses++;
+			reading->paused_ns += monotonic_ns() - began_ns;
 		}
 		if (target_read(reading->target, reading->counters->caches[cache], block, layout->cache_size))
 			return -1;
@@ -272,7 +278,7 @@ static int read_all(struct reading *reading)
 int goalloc_counters_read(struct goalloc_counters *counters, const struct target *target,
 			  const struct goalloc_telling *telling, struct heap_counters *sums, struct error *refusal)
 {
-	struct reading reading = {counters, target, telling, sums, refusal, 0};
+	struct reading reading = {counters, target, telling, sums, refusal, 0, 0};
 	int status;
 
 	memset(sums, 0, sizeof(*sums));
