@@ -52,7 +52,8 @@ $(HOT_OBJECTS): FORTIFY :=
 
 -include $(GOALLOC_OBJECTS:.o=.d) $(PRELOAD_OBJECTS:.o=.d)
 
-$(B)/tests/unit/test_goalloc_preload: tests/unit/test_goalloc_preload.c $(B)/libgoalloc-preload.so
+PRELOAD_TESTS := test_goalloc_preload test_goalloc_preload_process
+$(PRELOAD_TESTS:%=$(B)/tests/unit/%): $(B)/%: %.c $(B)/libgoalloc-preload.so
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lgoalloc-preload -Wl,-rpath,'$$ORIGIN/../..' -lcmocka -lpthread

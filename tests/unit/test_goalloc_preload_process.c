@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A process on libgoalloc-preload.so: its threads, forks, libraries, and its ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "goalloc.h"
+#include "preload_fixture.h"
+
+/* ---- threads and forks ---- */
+
+static _Atomic bool stop;
+
+static void *churn(void *argument)
+{
+	unsigned random = (unsigned)(uintptr_t)argument;
+	void *objects[64] = {NULL};
+
+	while (!atomic_load(&stop)) {
+		random = random * 1664525 + 1013904223;
+		unsigned k = random >> 26;
+		call_free(objects[k]);
+		objects[k] = call_malloc(1 + (random >> 8) % 5000);
+	}
+	for (unsigned k = 0; k < 64; k++)
+		call_free(objects[k]);
+	return NULL;
+}
+
+static void children_of_a_busy_process_allocate(void **state)
+{
+	(void)state;
+	enum { Churners = 3, Forks = 100 };
+	pthread_t threads[Churners];
+
+	atomic_store(&stop, false);
+	for (unsigned i = 0; i < Churners; i++)
+		pthread_create(&threads[i], NULL, churn, (void *)(uintptr_t)(i + 1));
+	for (unsigned i = 0; i < Forks; i++) {
+		void *mine = call_malloc(300);
+		pid_t pid = fork();
+		if (pid == 0) {
+			alarm(20);
+			call_free(mine);
+			for (unsigned k = 0; k < 5000; k++)
+				call_free(call_malloc(1 + k * 7 % 6000));
+			call_free(call_malloc(1 << 20));
+			_exit(0);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		call_free(mine);
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < Churners; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static char name[] = "/tmp/goalloc-test-XXXXXX";
+
+/* Allocates and frees while it holds the lock of a stream. */
+static void *read_lines(void *unused)
+{
+	FILE *file = fopen(name, "r");
+
+	while (!atomic_load(&stop)) {
+		char *line = NULL;
+		size_t size = 0;
+		rewind(file);
+		assert_true(getline(&line, &size, file) > 0);
+		call_free(line);
+	}
+	fclose(file);
+	return unused;
+}
+
+static void *flush_all(void *unused)
+{
+	while (!atomic_load(&stop)) {
+		fflush(NULL);
+		usleep(500); /* otherwise the fork rarely gets the lock of the list */
+	}
+	return unused;
+}
+
+/* glibc takes stdio's locks between the handlers of pthread_atfork and the fork itself. */
+static void fork_waits_for_nobody_who_allocates_with_a_streams_lock(void **state)
+{
+	(void)state;
+	enum { Readers = 2, Forks = 40 };
+	pthread_t threads[Readers + 1];
+	FILE *file = fdopen(mkstemp(name), "w");
+
+	for (unsigned i = 0; i < 60000; i++)
+		fputc('x', file);
+	fputc('\n', file);
+	fclose(file);
+	atomic_store(&stop, false);
+	alarm(120); /* a deadlock ends the test */
+	for (unsigned i = 0; i <= Readers; i++)
+		pthread_create(&threads[i], NULL, i < Readers ? read_lines : flush_all, NULL);
+	for (unsigned i = 0; i < Forks; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i <= Readers; i++)
+		pthread_join(threads[i], NULL);
+	alarm(0);
+	unlink(name);
+}
+
+static pthread_key_t keys[3];
+
+static void destructor(void *value)
+{
+	/* Comes back twice, allocating each time, whatever order the destructors have. */
+	unsigned *rounds = value;
+	void *p = call_malloc(200);
+	memset(p, 1, 200);
+	call_free(p);
+	if ((*rounds)++ < 2)
+		pthread_setspecific(keys[0], rounds);
+	else
+		call_free(rounds);
+}
+
+static void *with_destructors(void *unused)
+{
+	(void)unused;
+	pthread_setspecific(keys[0], call_calloc(1, sizeof(unsigned)));
+	return call_malloc(77);
+}
+
+static void destructors_of_threads_may_allocate(void **state)
+{
+	(void)state;
+	size_t caches = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		pthread_key_create(&keys[i], i == 0 ? destructor : NULL);
+	for (unsigned i = 0; i < 300; i++) {
+		pthread_t thread;
+		void *object;
+		struct goalloc_memstats stats;
+		assert_int_equal(pthread_create(&thread, NULL, with_destructors, NULL), 0);
+		pthread_join(thread, &object);
+		call_free(object);
+		goalloc_read_memstats(&stats);
+		if (i == 10)
+			caches = stats.MCacheInuse;
+	}
+	struct goalloc_memstats stats;
+	goalloc_read_memstats(&stats);
+	assert_int_equal(stats.MCacheInuse, caches);
+}
+
+static void write_after_free(void)
+{
+	char *object = call_malloc(100);
+
+	call_free(object);
+	*(volatile char *)(object + 7) = 1;
+}
+
+/* At the debug level the program runs itself again. */
+static void writes_after_free_are_reported_however_the_process_ends(void **state)
+{
+	static const char *const ends[] = {"_exit", "_Exit", "exit", "quick_exit"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			setenv("GOALLOC_DEBUG", "1", 1);
+			signal(SIGABRT, SIG_DFL);
+			if (!freopen("/dev/null", "w", stderr))
+				_exit(99);
+			execl("/proc/self/exe", "test_goalloc_preload_process", ends[i], (char *)NULL);
+			_exit(99);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
+}
+
+/* Wrong uses of realloc, each of which must end the process by a report. */
+static void realloc_freed(void)
+{
+	char *p = call_malloc(100);
+
+	call_free(p);
+	call_realloc(p, 90);
+}
+
+static void realloc_inside_large(void)
+{
+	call_realloc((char *)call_malloc(100000) + 8192, 120000);
+}
+
+static void realloc_inside_small(void)
+{
+	call_realloc((char *)call_malloc(100) + 16, 500);
+}
+
+static void realloc_of_the_stack(void)
+{
+	volatile char here[64] = {0};
+
+	call_realloc((void *)(uintptr_t)here, 500);
+}
+
+static void wrong_reallocs_are_reported(void **state)
+{
+	static void (*const wrong[])(void) = {realloc_freed, realloc_inside_large, realloc_inside_small,
+					      realloc_of_the_stack};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0) {
+			signal(SIGABRT, SIG_DFL);
+			if (!freopen("/dev/null", "w", stderr))
+				_exit(99);
+			wrong[i]();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	}
+}
+
+static void end_by(const char *name_of_end)
+{
+	write_after_free();
+	if (strcmp(name_of_end, "_exit") == 0)
+		_exit(0);
+	if (strcmp(name_of_end, "_Exit") == 0)
+		_Exit(0);
+	if (strcmp(name_of_end, "quick_exit") == 0)
+		quick_exit(0);
+	exit(0);
+}
+
+static void libraries_come_and_go(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		void *library = dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL);
+		if (!library)
+			skip();
+		assert_non_null(dlsym(library, "deflate"));
+		assert_int_equal(dlclose(library), 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		end_by(argv[1]);
+
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(children_of_a_busy_process_allocate),
+		cmocka_unit_test(fork_waits_for_nobody_who_allocates_with_a_streams_lock),
+		cmocka_unit_test(destructors_of_threads_may_allocate),
+		cmocka_unit_test(writes_after_free_are_reported_however_the_process_ends),
+		cmocka_unit_test(wrong_reallocs_are_reported),
+		cmocka_unit_test(libraries_come_and_go),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
