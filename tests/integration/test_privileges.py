@@ -124,6 +124,19 @@ def test_top_and_heap_keep_less(t):
     same(running.returncode, 0, "heap's exit status")
 
 
+def test_a_program_that_records_itself_needs_less(t):
+    harness.require_root()
+    seeds = t.copy(workload("seeds"))
+    record = [harness.ESCAPEMENT, "record", "--in-process", "--user", "1000", "-o", t.path("p"), "--"]
+    running = t.start(*record, "sh", "-c", f"echo $$ $PPID > pids; read line; {seeds} --rounds 3")
+    check(running.pid, WRITE | SIGNAL, "record --in-process")
+    guard = int(harness.wait_for(lambda: t.path("pids").exists() and t.path("pids").read_text(), "the program").split()[1])
+    check(guard, SIGNAL, "the process that ends the program with record")
+    running.communicate("\n", timeout=60)
+    same(running.returncode, 0, "exit status")
+    assert t.json("report", t.path("p"))["totals"]["objects"] > 0, "nothing was recorded"
+
+
 def test_the_page_lists_what_stays(t):
     page = (harness.ROOT / "docs" / "permissions.md").read_text()
     for name in READ | WRITE | ATTACH | PRIORITY | SIGNAL:

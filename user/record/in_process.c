@@ -17,6 +17,7 @@
 #include "record/go_memory_profile.h"
 #include "target/descendants.h"
 #include "target/launch.h"
+#include "target/privilege.h"
 #include "record/raw_profile.h"
 
 enum {
@@ -231,6 +232,8 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		rmdir(directory);
 		return NULL;
 	}
+	if (!options->stays_privileged)
+		privilege_keep(PRIVILEGE_SIGNAL | PRIVILEGE_WRITE);
 	ended = wait_for(guard, options, result);
 	if (!ended || result->asked || options->end_all)
 		descendants_end(TERM_GRACE_MS);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "target/privilege.h"
 #include "target/procfs.h"
 
 enum {
@@ -129,6 +130,7 @@ __attribute__((noreturn)) static void guard_begin(void (*become)(void *context),
 			become(context);
 		_exit(127);
 	}
+	privilege_keep(PRIVILEGE_SIGNAL);
 	close_others(status, alive);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
