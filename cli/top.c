@@ -57,6 +57,7 @@ static const struct option_row rows[] = {
 	 "times",
 	 NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "where the key 's' saves the profile", NULL},
+	{0, "redact", NULL, OPTION_FLAG, &given.recording.redact, RECORDING_REDACT_HELP, NULL},
 	{0, "color", "WHEN", OPTION_CHOICE, &given.color, "colours", terminal_color_choices},
 	{0, "batch", NULL, OPTION_FLAG, &given.batch, "print a block of text at each interval; also without a terminal",
 	 NULL},

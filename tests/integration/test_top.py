@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`escapement top`: blocks of text, and the screen of a real terminal (tmux), whose keys are pressed and whose cells are read."""
 import collections
+import gzip
 import json
 import os
 import re
@@ -252,6 +253,17 @@ def test_what_was_seen_is_saved_as_a_profile(t):
     report = t.json("report", t.path("saved.pb.gz"))
     assert report["totals"]["objects"] > 0 and report["rows"], report
     same([process["pid"] for process in report["target"]["processes"]], [target.pid])
+
+
+def test_what_was_seen_is_saved_without_command_line_and_directories_if_asked(t):
+    terminal, _ = watched(t, "--redact", "-o", t.path("saved.pb.gz"))
+    terminal.keys("-l", "s")
+    terminal.wait_text("saved ")
+    ended(terminal)
+    text = gzip.decompress(t.path("saved.pb.gz").read_bytes()).decode(errors="replace")
+    for hidden in ("--rounds", str(harness.BUILD), "/usr/"):
+        assert hidden not in text, f"{hidden} in {text[-3000:]}"
+    assert all("/" not in row["file"] for row in t.json("report", t.path("saved.pb.gz"))["rows"] if row["file"])
 
 
 def test_the_screen_survives_any_size_and_being_suspended(t):
