@@ -2,16 +2,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How many of the 95 % intervals of real programs contain what was counted in the same run.
 
-`intervals.py [RUNS [PROGRAM...]]` prints a table: of all rows and of those with 1, 2 to 4, 5 to 15 and 16 or more
-samples, how many there were, and in how many hundredths the true number lay inside, above and below.
+    intervals.py [--pairs N] [--keep FILE] [PROGRAM...]
+
+Each program runs until it has N rows (400), in each of which a site's estimate stands beside its true number. The table
+says of all rows, and of those with 1, 2 to 4, 5 to 15 and 16 or more samples: how many there were; in how many hundredths
+the true number lay inside; how many lay above and below; the median width of the intervals, as a multiple of the estimate, and
+the same without what they allow for size classes in which the site has no sample; and "ok" if that is what 95 % intervals
+should do. FILE keeps the rows, so that a later call goes on where this one ended.
 """
+import argparse
 import collections
 import csv
+import http.client
 import io
 import math
 import os
 import pathlib
 import random
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,10 +28,12 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 import go_programs  # noqa: E402
+import go_servers  # noqa: E402
 import harness  # noqa: E402
 
 ORACLE = harness.BUILD / "tests" / "tools" / "estimate_oracle"
 BINS = ((1, 1, "1"), (2, 4, "2-4"), (5, 15, "5-15"), (16, 10 ** 9, "16 and more"))
+LEAST_HELD, MOST_WIDTH, ENOUGH = 90, 1.3, 100  # ENOUGH: of fewer rows less than LEAST_HELD may be chance
 
 
 def bundler(directory):
@@ -34,82 +45,177 @@ def bundler(directory):
 
 
 def type_checker(directory):
+    """A project of some files; which, differs from run to run."""
     cache = harness.npm_packages("checker", {"@typescript/native-preview-linux-x64": "latest"})
-    (directory / "a.ts").write_text("const e: Partial<Record<keyof HTMLElement, string>> = {id: 'a'}; console.log(e);\n")
-    return [cache / "node_modules/@typescript/native-preview-linux-x64/lib/tsgo", "--noEmit", "--types", "", "a.ts"]
+    (directory / "tsconfig.json").write_text('{"compilerOptions": {"strict": true, "noEmit": true, "types": []}}\n')
+    for number in range(random.randint(2, 12)):
+        (directory / f"part{number}.ts").write_text(
+            f"export interface Part{number}<T> {{ id: string; value: T; next?: Part{number}<T>[] }}\n"
+            f"export const some{number}: Partial<Record<keyof HTMLElement, string>> = {{id: 'a'}};\n"
+            f"export function map{number}<T, U>(part: Part{number}<T>, f: (value: T) => U): Part{number}<U> {{\n"
+            f"  return {{...part, value: f(part.value), next: part.next?.map(each => map{number}(each, f))}};\n}}\n")
+    return [cache / "node_modules/@typescript/native-preview-linux-x64/lib/tsgo", "--project", "tsconfig.json"]
 
 
 def known_shares(directory):
-    return [go_programs.build(go_programs.versions()[-1], "stripped", "rhythm"), "60000"]
-
-
-def two_sizes(directory):
-    return [go_programs.build(go_programs.versions()[-1], "stripped", "sizes")]
+    version = random.choice(go_programs.versions())
+    if random.random() < 0.2:
+        return [go_programs.build(version, "stripped", "sizes")]
+    return [go_programs.build(version, "stripped", "rhythm"), str(random.randint(5000, 120000))]
 
 
 def json_server(directory):
     server = go_programs.build(go_programs.versions()[-1], "plain", "jsonserver")
     return ["sh", "-c", f"{server} serve > address & p=$!; while ! [ -s address ]; do sleep 0.1; done; "
-            f"{server} load $(cat address) 4 {random.randint(2000, 4000)}; kill $p; wait"]
+            f"{server} load $(cat address) 4 {random.randint(1000, 3000)}; kill $p; wait"]
 
 
 def compiler(directory):
-    """A package of Debian's golang-src, whose dependencies are built: a small one, for every allocation of its compiler is
-    counted. The first flag makes the build another one each time. The second keeps the compiler's sampler on, which turns it
-    off (MemProfileRate) unless it is asked for a profile."""
+    """A package of Debian, whose dependencies are built. The first flag makes the build another one each time. The second
+    keeps the compiler's sampler on, which turns it off (MemProfileRate) unless it is asked for a profile."""
     go = harness.go_toolchain(go_programs.versions()[-1])
-    os.environ["GOCACHE"] = str(harness.BUILD / "go" / "cache")
-    package = random.choice(["encoding/csv", "text/tabwriter", "go/scanner", "encoding/pem"])
+    debian, package = random.choice([("golang-github-burntsushi-toml-dev", "github.com/BurntSushi/toml"),
+                                     ("golang-gopkg-yaml.v3-dev", "gopkg.in/yaml.v3"),
+                                     ("golang-github-spf13-pflag-dev", "github.com/spf13/pflag")])
+    os.environ.update(GOCACHE=str(harness.BUILD / "go" / "cache"), GO111MODULE="off",
+                      GOPATH=str(go_servers.unpack("bookworm", debian) / "usr/share/gocode"))
     (directory / "mem").mkdir()
     subprocess.run([go, "build", "-o", directory / "built.a", package], check=True)  # its dependencies
     flags = f"-gcflags=-trimpath=/{random.random()} -memprofile={directory / 'mem'}"
     return [go, "build", flags, "-o", directory / "built.a", package]
 
 
+def prometheus(directory):
+    """It scrapes itself each second, and is queried."""
+    port, asked = go_servers.free_port(), random.randint(200, 800)
+    command, ready, _, query, _ = go_servers.SERVERS["prometheus"]
+    queries = (ready, query[1], "/metrics", "/api/v1/query?query=rate(go_memstats_alloc_bytes_total[10s])",
+               "/api/v1/query?query=sum+by+(__name__)({__name__%3D~%22.%2B%22})", "/api/v1/label/__name__/values")
+
+    def during(oracle):
+        def answers():
+            try:
+                return go_servers.ask(http.client.HTTPConnection("127.0.0.1", port, timeout=60), ("GET", ready, None))
+            except (OSError, AssertionError, http.client.HTTPException):
+                return None
+
+        harness.wait_for(lambda: answers() or oracle.poll() is not None, "prometheus", 300)
+        for number in range(asked):
+            go_servers.ask(http.client.HTTPConnection("127.0.0.1", port, timeout=300),
+                           ("GET", queries[number % len(queries)], None))
+        for child in harness.children(oracle.pid):
+            os.kill(child, signal.SIGTERM)
+
+    return command(directory, port), during
+
+
 PROGRAMS = {"bundler": bundler, "type checker": type_checker, "json server": json_server, "go build": compiler,
-            "known shares": known_shares, "two sizes": two_sizes}
+            "prometheus": prometheus, "known shares": known_shares}
 
 
-def rows_of(command, directory):
-    done = subprocess.run([ORACLE, "rows", "0", *map(str, command)], cwd=directory, capture_output=True, text=True,
-                          env={**os.environ, "NO_COLOR": "1"})
-    lines = done.stdout.splitlines(keepends=True)
-    table = [line for line in lines if line.startswith("samples\t") or line.count("\t") >= 10]
-    return list(csv.DictReader(io.StringIO("".join(table)), delimiter="\t"))
+def rows_of(program):
+    """The rows of one run."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        command = PROGRAMS[program](directory)
+        command, during = command if isinstance(command, tuple) else (command, None)
+        with open(directory / "rows", "w+") as table:
+            oracle = subprocess.Popen([ORACLE, "rows", "0", *map(str, command)], cwd=directory, stdout=table,
+                                      stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                      env={**os.environ, "NO_COLOR": "1"})
+            if during:
+                during(oracle)
+            oracle.wait()
+            table.seek(0)
+            lines = [line for line in table if line.startswith("samples\t") or line.count("\t") >= 10]
+    return [{"program": program, **row} for row in csv.DictReader(io.StringIO("".join(lines)), delimiter="\t")]
+
+
+def ends(row, value, kind=""):
+    """The interval, and the true number; with the tiny objects, unless the row says that they are not in it."""
+    prefix = kind + ("bytes_" if value == "bytes" else "")
+    true = int(row[f"true_{value}"])
+    if row["tiny_unknown"] == "0":
+        true += int(row["true_tiny_bytes" if value == "bytes" else "true_tiny"])
+    return int(row[prefix + "low"]), true, int(row[prefix + "high"])
 
 
 def outcome(row, value):
-    truth = int(row[f"true_{value}"])
-    if value == "objects" and row["tiny_unknown"] == "0":
-        truth += int(row["true_tiny"])
-    low, high = (row["low"], row["high"]) if value == "objects" else (row["bytes_low"], row["bytes_high"])
-    return "above" if truth > int(high) else "below" if truth < int(low) else "held"
+    low, true, high = ends(row, value)
+    return "above" if true > high else "below" if true < low else "held"
+
+
+def width(rows, value, kind=""):
+    """Median width of the intervals, in estimates of their rows."""
+    return statistics.median((high - low) / max(1, int(row[value]))
+                             for row, (low, _, high) in ((row, ends(row, value, kind)) for row in rows))
+
+
+def faults(rows, value, samples):
+    """What these rows should be and are not."""
+    counts = collections.Counter(outcome(row, value) for row in rows)
+    held, spread = 100 * counts["held"] / len(rows), 300 * math.sqrt(0.95 * 0.05 / len(rows))
+    found = []
+    if samples == "all" and abs(held - 95) > spread:
+        found.append(f"not 95 +- {spread:.1f}")
+    if samples != "all" and held < LEAST_HELD and len(rows) >= ENOUGH:
+        found.append(f"below {LEAST_HELD}")
+    if samples == "16 and more" and abs(counts["above"] - counts["below"]) > 3 * math.sqrt(len(rows) * 0.05):
+        found.append("misses do not balance")
+    if samples == "all" and width(rows, value) > MOST_WIDTH * width(rows, value, "seen_"):
+        found.append("too wide")
+    return counts, held, found
 
 
 def print_table(name, rows):
     for value in ("objects", "bytes"):
-        for least, most, label in ((1, 10 ** 9, "all"), *BINS):
+        for least, most, samples in ((1, 10 ** 9, "all"), *BINS):
             some = [row for row in rows if least <= int(row["samples"]) <= most]
             if not some:
                 continue
-            counts = collections.Counter(outcome(row, value) for row in some)
-            held = 100 * counts["held"] / len(some)
-            spread = 300 * math.sqrt(0.95 * 0.05 / len(some))
-            print(f"{name:14} {value:8} {label:12} {len(some):6} {held:6.1f}  above {counts['above']:3}  "
-                  f"below {counts['below']:3}  95 +- {spread:.1f}", flush=True)
+            counts, held, found = faults(some, value, samples)
+            print(f"{name:12} {value:7} {samples:11} {len(some):5} {held:6.1f}  above {counts['above']:3}  below "
+                  f"{counts['below']:3}  width {width(some, value):5.2f}  seen {width(some, value, 'seen_'):5.2f}  "
+                  f"{', '.join(found) or 'ok'}", flush=True)
+
+
+def kept(path):
+    if not path or not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def keep(path, rows, all_rows):
+    if not path or not rows:
+        return
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), delimiter="\t")
+        if len(all_rows) == len(rows):
+            writer.writeheader()
+        writer.writerows(rows)
 
 
 def main():
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    everything = []
-    for name in sys.argv[2:] or PROGRAMS:
-        rows = []
-        for _ in range(runs):
-            with tempfile.TemporaryDirectory() as directory:
-                rows += rows_of(PROGRAMS[name](pathlib.Path(directory)), directory)
-        print_table(name, rows)
-        everything += rows
-    print_table("together", everything)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=400)
+    parser.add_argument("--keep", type=pathlib.Path)
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM")
+    arguments = parser.parse_args()
+    programs, everything = arguments.programs or list(PROGRAMS), kept(arguments.keep)
+    unfinished = list(programs)
+    while unfinished:  # in turn, so that an end before the end has rows of all of them
+        for program in list(unfinished):
+            rows = rows_of(program)
+            everything += rows
+            keep(arguments.keep, rows, everything)
+            if not rows or sum(row["program"] == program for row in everything) >= arguments.pairs:
+                unfinished.remove(program)
+            if not rows:
+                print(f"{program}: no row", flush=True)
+    for program in programs:
+        print_table(program, [row for row in everything if row["program"] == program])
+    print_table("together", [row for row in everything if row["program"] in programs])
 
 
 if __name__ == "__main__":

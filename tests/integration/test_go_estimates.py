@@ -4,10 +4,14 @@
 promised."""
 import json
 import os
+import pathlib
 import re
+import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import go_programs
 import harness
+import intervals
 import test_go_record as records
 from harness import same
 
@@ -71,6 +75,17 @@ def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
             assert row[value + "_low"] <= row[value] <= row[value + "_high"], row
             assert sum(row[value] for row in report["rows"]) <= report["totals"][value], "shares above 100 %"
     assert held >= 6, f"{held} of 8 intervals hold 27000 objects"
+
+
+def test_intervals_of_a_bundler_hold_what_was_counted_in_the_same_run(t):
+    """The short form of `make bench-intervals`: every allocation is counted beside the sampler's hits."""
+    harness.require_root()
+    rows = [row for _ in range(4) for row in intervals.rows_of("bundler")]
+    assert len(rows) >= 80, f"{len(rows)} rows of four runs"
+    spread = 3 * (0.95 * 0.05 / len(rows)) ** 0.5 + 0.01
+    for value in ("objects", "bytes"):
+        held = sum(intervals.outcome(row, value) == "held" for row in rows)
+        assert abs(held / len(rows) - 0.95) < spread, f"{held} of {len(rows)} intervals of {value} hold"
 
 
 def test_size_classes_at_the_default_rate_are_not_split_by_what_nobody_counted(t):

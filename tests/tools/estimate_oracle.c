@@ -3,7 +3,9 @@
  * Estimates and exact counts from one run: every allocation of a Go program is counted, and the events of its own
  * sampler are recorded as at the default rate.
  *
- *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line a row of `report --by site`
+ *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line a row of `report --by site`; seen_low to seen_bytes_high
+ *                                                      is the interval without size classes that had no sample;
+ *                                                      classes: how many had one
  *   estimate_oracle objects SECONDS PROGRAM ARGUMENT…  one line a site, runtime call, type and size class
  *
  * Fields are separated by tabs; the first line names them. SECONDS 0: until the program ends.
@@ -94,8 +96,17 @@ static bool is_tiny(const struct profile_sample *sample)
 
 /* What a row stands for: its site's objects without tiny ones, and the tiny ones. */
 struct truth {
-	int64_t objects, bytes, tiny;
+	int64_t objects, bytes, tiny, tiny_bytes;
 };
+
+static bool belongs(struct owner_table *owners, const struct profile_sample *sample, const struct report_row *row)
+{
+	const struct owner owner = owner_of(owners, sample);
+	const struct profile_frame *frame = owner.frame;
+
+	return frame && frame->function == row->function && frame->file == row->file && frame->line == row->line &&
+	       owner.via == row->via;
+}
 
 static struct truth truth_of(const struct profile *exact, struct owner_table *owners, const struct report_row *row)
 {
@@ -103,14 +114,12 @@ static struct truth truth_of(const struct profile *exact, struct owner_table *ow
 
 	for (size_t i = 0; i < exact->sample_count; i++) {
 		const struct profile_sample *sample = exact->samples[i];
-		const struct owner owner = owner_of(owners, sample);
-		const struct profile_frame *frame = owner.frame;
 
-		if (!frame || frame->function != row->function || frame->file != row->file ||
-		    frame->line != row->line || owner.via != row->via)
+		if (!belongs(owners, sample, row))
 			continue;
 		if (is_tiny(sample)) {
 			truth.tiny += sample->values[VALUE_OBJECTS];
+			truth.tiny_bytes += sample->values[VALUE_BYTES];
 			continue;
 		}
 		truth.objects += sample->values[VALUE_OBJECTS];
@@ -119,28 +128,57 @@ static struct truth truth_of(const struct profile *exact, struct owner_table *ow
 	return truth;
 }
 
+/* The row's interval if size classes without a sample were left out: what allowing for them costs in width. */
+static struct interval_bounds bounds_without_unseen(const struct profile *sampled, const struct estimates *estimates,
+						    struct owner_table *owners, const struct report_row *row,
+						    int *classes)
+{
+	struct interval sum = {0};
+	struct interval_bounds bounds;
+
+	for (size_t i = 0; i < sampled->sample_count; i++) {
+		if (belongs(owners, sampled->samples[i], row))
+			interval_add_sample(&sum, estimates, sampled->samples[i]);
+	}
+	for (size_t i = 0; i < sum.part_count; i++)
+		*classes += sum.parts[i].events > 0;
+	sum.varies = false;
+	bounds = interval_bounds(&sum, estimates);
+	interval_allow_tiny(&bounds, estimates);
+	interval_clear(&sum);
+	return bounds;
+}
+
 static void print_rows(const struct halves *halves)
 {
 	struct report *report = report_new(&halves->sampled, BY_SITE, VALUE_BYTES, 0);
 	struct owner_table *owners = owner_table_new(&halves->exact);
+	struct owner_table *sampled_owners = owner_table_new(&halves->sampled);
 
-	puts("samples\tobjects\tlow\thigh\ttrue_objects\ttrue_tiny\tbytes\ttrue_bytes\tbytes_low\tbytes_high\ttiny_unknown\tfunction\tfile\tline");
+	puts("samples\tobjects\tlow\thigh\ttrue_objects\ttrue_tiny\tbytes\ttrue_bytes\ttrue_tiny_bytes\tbytes_low\t"
+	     "bytes_high\tseen_low\tseen_high\tseen_bytes_low\tseen_bytes_high\tclasses\ttiny_unknown\tfunction\tfile\tline");
 	for (size_t i = 0; i < report->row_count; i++) {
 		const struct report_row *row = &report->rows[i];
+		struct interval_bounds seen;
 		struct truth truth;
+		int classes = 0;
 
 		if (!row->file || row->values[VALUE_SAMPLES] <= 0)
 			continue;
 		truth = truth_of(&halves->exact, owners, row);
+		seen = bounds_without_unseen(&halves->sampled, report->estimates, sampled_owners, row, &classes);
 		printf("%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64
-		       "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%d\t%s\t%s\t%" PRIu32 "\n",
+		       "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64,
 		       row->values[VALUE_SAMPLES], row->values[VALUE_OBJECTS], row->bounds.objects_low,
 		       row->bounds.objects_high, truth.objects, truth.tiny, row->values[VALUE_BYTES], truth.bytes,
-		       row->bounds.bytes_low, row->bounds.bytes_high, row->tiny_unknown, row->function, row->file,
-		       row->line);
+		       truth.tiny_bytes, row->bounds.bytes_low, row->bounds.bytes_high);
+		printf("\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%d\t%d\t%s\t%s\t%" PRIu32 "\n",
+		       seen.objects_low, seen.objects_high, seen.bytes_low, seen.bytes_high, classes, row->tiny_unknown,
+		       row->function, row->file, row->line);
 	}
 	report_free(report);
 	owner_table_free(owners);
+	owner_table_free(sampled_owners);
 }
 
 static void print_half(const struct profile *half, const char *name)
