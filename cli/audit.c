@@ -150,13 +150,29 @@ static bool exceeded(const struct audit *audit, const struct arguments *argument
 	return any;
 }
 
+/* The verdicts of which neither the text nor a threshold has rows. */
+static unsigned unread_verdicts(const struct arguments *arguments, const struct request *request)
+{
+	unsigned read = request->filter.verdicts;
+
+	if (arguments->format != AUDIT_TEXT || arguments->annotate)
+		return 0;
+	for (int i = 0; i < AUDIT_VERDICT_COUNT && !request->filter.verdicts; i++)
+		read |= audit_verdict_allocates((enum audit_verdict)i) ? 1U << i : 0;
+	for (int i = 0; i < request->threshold_count; i++)
+		read |= 1U << request->thresholds[i].verdict;
+	return ~read;
+}
+
 static int audit_profile(const struct arguments *arguments, struct request *request, const struct profile *profile,
 			 const struct escape_output *compiler, struct error *error)
 {
-	struct audit *audit = audit_new(profile, compiler, &request->options);
+	struct audit *audit;
 	struct audit_filter thresholds_filter = request->filter;
 	int status = STATUS_OK;
 
+	request->options.unread = unread_verdicts(arguments, request);
+	audit = audit_new(profile, compiler, &request->options);
 	for (size_t i = 0; i < audit->warning_count; i++)
 		cli_warn("%s", audit->warnings[i]);
 	/* Rows that are not shown, because of --top or their verdict, still count for thresholds. */

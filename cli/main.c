@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <locale.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,8 +163,12 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+	enum { LARGE = 128 << 10 };
 	const struct command *command;
 
+	/* glibc raises this limit to 32 MiB as soon as something so large is freed. What is freed then lies between what is still
+	 * in use, and is not given back: an audit of a million lines took 15 MiB more. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {
 		print_help(stderr);

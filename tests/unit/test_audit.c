@@ -64,6 +64,34 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 }
 
 /* One line of source, its annotations, a runtime call, and the subjects that the row must have. */
+static void rows_that_nobody_reads_are_counted_all_the_same(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P, "p.go", 1, 6, "x"),
+		ESCAPES(P, "p.go", 2, 9, "v"),
+		STAYS(P, "p.go", 3, 9, "new(int)"),
+		STAYS(P, "p.go", 4, 9, "new(int)"),
+	};
+	const struct audit_options options = {.unread = 1U << AUDIT_STACK};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *audit;
+
+	(void)state;
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 7, 56);
+	audit = audit_new(profile, output, &options);
+	assert_int_equal(audit->row_count, 2);
+	row_at(audit, AUDIT_ESCAPES, 1);
+	row_at(audit, AUDIT_ESCAPES_UNSEEN, 2);
+	assert_int_equal(audit->verdicts[AUDIT_STACK], 2);
+	assert_int_equal(audit->sums[AUDIT_STACK].rows, 2);
+	assert_int_equal(audit->sums[AUDIT_STACK].values[VALUE_OBJECTS], 0);
+	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 1);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
 static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **state)
 {
 	static const struct said said[] = {
@@ -439,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_verdict_follows_from_what_was_said_and_measured),
+		cmocka_unit_test(rows_that_nobody_reads_are_counted_all_the_same),
 		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),

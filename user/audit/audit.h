@@ -5,7 +5,8 @@
 /*
  * An audit: the measurements of a profile beside the statements of the compiler, one row per allocation site and
  * annotation, with a verdict. Every measured object is in exactly one row, so the rows of a complete audit sum up to
- * the profile's samples. Every annotation about an allocation is in at least one row. audit_join.h builds audits.
+ * the profile's samples. Every annotation about an allocation is in at least one row, unless the options leave out what
+ * nobody reads. audit_join.h builds audits.
  *
  * An audit refers to the profile and the compiler output, which must outlive it. Built by one thread, read by any.
  */
@@ -74,19 +75,18 @@ struct audit_row {
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
 	/* their files, by their names in the compiler output if they are there */
 	const char *const *inlined_files;
-	uint32_t inlined_count;
 	/* First those at the physical function's line, then `linked_count` about the same expression at the callees'
 	 * own lines. */
 	const struct escape_annotation *const *annotations;
-	uint32_t annotation_count, linked_count;
+	uint32_t inlined_count, annotation_count, linked_count;
 	bool shared;		     /* it is unknown which of the first annotations the row is about */
+	bool tiny_unknown;	     /* the row may also have tiny objects, of which the number is unknown */
 	const char *words;	     /* of a shared row: the texts of all possible annotations; else NULL */
 	const char *reason;	     /* why it is unannotated, contradicted or not covered; NULL for the others */
 	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
 	/* 95 % intervals. Equal to the values if rows are exact; VALUE_UNMEASURED if unknown, because nothing was
 	 * sampled or the number of samples is unknown. */
 	int64_t objects_low, objects_high, bytes_low, bytes_high;
-	bool tiny_unknown; /* the row may also have tiny objects, of which the number is unknown */
 };
 
 /* Returns what the compiler said about a row, in its own words, or why it said nothing; never "". */

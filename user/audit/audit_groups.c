@@ -198,6 +198,7 @@ void groups_collect(struct groups *groups, struct audit_index *index, const stru
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(groups, index, owners, estimates, profile->samples[i]);
 	owner_table_free(owners);
+	hash_index_free(&groups->by_key);
 	give_costs_their_type(groups);
 }
 
@@ -206,5 +207,4 @@ void groups_free(struct groups *groups)
 	for (size_t i = 0; i < groups->count; i++)
 		interval_clear(&groups->list[i].interval);
 	free(groups->list);
-	free(groups->by_key.slots);
 }

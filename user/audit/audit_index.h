@@ -18,6 +18,9 @@ struct audit_options {
 	const struct pathmatch_map *maps; /* --path-map */
 	size_t map_count;
 	const char *directory; /* base of the output's relative paths; NULL if unknown */
+	/* Verdicts whose rows nobody will read, one bit per enum audit_verdict: rows without an allocation are only counted. There
+	 * may be millions. */
+	unsigned unread;
 };
 
 struct audit_index;

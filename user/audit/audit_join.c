@@ -36,7 +36,8 @@ struct join {
 	size_t row_capacity;
 	struct hash_index by_row;
 	struct estimates *estimates;
-	uint8_t *claimed; /* by annotation: whether a row has it */
+	uint8_t *claimed;  /* by annotation: whether a row has it */
+	unsigned verdicts; /* the rows to keep of those without an allocation: one bit per enum audit_verdict */
 };
 
 static bool row_equal(const void *rows, uint64_t item, const void *key)
@@ -173,19 +174,14 @@ static void claim(struct join *join, const struct audit_row *row)
 		join->claimed[row->annotations[i] - join->audit->output->annotations] = 1;
 }
 
-static void *grow(void *array, size_t *capacity, size_t count, size_t size)
-{
-	if (count < *capacity)
-		return array;
-	*capacity = *capacity ? 2 * *capacity : 256;
-	return memory_resize(array, *capacity, size);
-}
-
 static struct audit_row *row_append(struct join *join)
 {
 	struct audit *audit = join->audit;
 
-	audit->rows = grow(audit->rows, &join->row_capacity, audit->row_count, sizeof(*audit->rows));
+	if (audit->row_count == join->row_capacity) {
+		join->row_capacity = join->row_capacity ? 2 * join->row_capacity : 256;
+		audit->rows = memory_resize(audit->rows, join->row_capacity, sizeof(*audit->rows));
+	}
 	return &audit->rows[audit->row_count++];
 }
 
@@ -231,21 +227,18 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 /* Adds the rows of measured groups. Groups that differ only by type and have the same annotations become one row. */
 static void add_rows(struct join *join)
 {
-	struct interval *intervals = NULL;
-	size_t capacity = 0;
+	struct interval *intervals = memory_zeroed(join->groups.count + 1, sizeof(*intervals));
 
 	for (size_t i = 0; i < join->groups.count; i++) {
-		const struct group *group = &join->groups.list[i];
+		struct group *group = &join->groups.list[i];
 		struct audit_row row;
 		uint32_t at;
 
 		describe(join, group, &row);
 		at = element_at(&join->by_row, row_hash(&row), (uint32_t)join->audit->row_count, row_equal,
 				join->audit->rows, &row);
-		intervals = grow(intervals, &capacity, at, sizeof(*intervals));
 		if (at == join->audit->row_count) {
 			*row_append(join) = row;
-			intervals[at] = (struct interval){0};
 			claim(join, &row);
 		} else if (join->audit->rows[at].type != row.type) {
 			join->audit->rows[at].type = NULL;
@@ -253,7 +246,7 @@ static void add_rows(struct join *join)
 		for (int j = 0; j < VALUE_COUNT; j++)
 			join->audit->rows[at].values[j] =
 				add_saturated(join->audit->rows[at].values[j], group->values[j]);
-		interval_join(&intervals[at], &group->interval);
+		interval_move(&intervals[at], &group->interval);
 	}
 	for (size_t i = 0; i < join->audit->row_count; i++)
 		set_bounds(join, &intervals[i], &join->audit->rows[i]);
@@ -262,29 +255,52 @@ static void add_rows(struct join *join)
 	free(intervals);
 }
 
-/* Adds rows for annotations that no measured row has. */
+static enum audit_verdict unseen_verdict(const struct escape_annotation *annotation)
+{
+	return annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN;
+}
+
+static void add_unseen_row(struct join *join, const struct escape_annotation *annotation)
+{
+	const struct escape_annotation **list = arena_allocate(&join->storage->memory, sizeof(annotation));
+	struct audit_row *row = row_append(join);
+
+	*list = annotation;
+	*row = (struct audit_row){
+		.verdict = unseen_verdict(annotation),
+		.site = {annotation->function, annotation->file, annotation->line, annotation->column, 0},
+		.file = annotation->file,
+		.annotations = list,
+		.annotation_count = 1,
+	};
+	row->objects_high = row->bytes_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
+}
+
+/* Adds rows for annotations that no measured row has, or only counts them. */
 static void add_unseen(struct join *join)
 {
 	struct audit_positions all = audit_index_all(join->index);
+	struct audit *audit = join->audit;
+	size_t count[AUDIT_VERDICT_COUNT] = {0};
 
+	for (size_t i = 0; i < all.count; i++)
+		count[unseen_verdict(&audit->output->annotations[all.first[i].annotation])] +=
+			!join->claimed[all.first[i].annotation];
+	join->row_capacity = audit->row_count;
+	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
+		if (join->verdicts & 1U << i) {
+			join->row_capacity += count[i];
+		} else {
+			audit->verdicts[i] += count[i];
+			audit->sums[i].rows += count[i];
+		}
+	}
+	audit->rows = memory_resize(audit->rows, join->row_capacity, sizeof(*audit->rows));
 	for (size_t i = 0; i < all.count; i++) {
-		const struct escape_annotation *annotation = &join->audit->output->annotations[all.first[i].annotation];
-		const struct escape_annotation **list;
-		struct audit_row *row;
+		const struct escape_annotation *annotation = &audit->output->annotations[all.first[i].annotation];
 
-		if (join->claimed[all.first[i].annotation])
-			continue;
-		row = row_append(join);
-		list = arena_allocate(&join->storage->memory, sizeof(annotation));
-		*list = annotation;
-		*row = (struct audit_row){
-			.verdict = annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN,
-			.site = {annotation->function, annotation->file, annotation->line, annotation->column, 0},
-			.file = annotation->file,
-			.annotations = list,
-			.annotation_count = 1,
-		};
-		row->objects_high = row->bytes_high = join->audit->profile->rows_exact ? 0 : VALUE_UNMEASURED;
+		if (!join->claimed[all.first[i].annotation] && join->verdicts & 1U << unseen_verdict(annotation))
+			add_unseen_row(join, annotation);
 	}
 }
 
@@ -359,7 +375,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 {
 	static const struct audit_filter everything;
 	struct audit *audit = memory_zeroed(1, sizeof(*audit));
-	struct join join = {.audit = audit};
+	struct join join = {.audit = audit, .verdicts = ~options->unread};
 
 	*audit = (struct audit){.profile = profile, .output = output};
 	audit->storage = join.storage = memory_zeroed(1, sizeof(*audit->storage));
@@ -369,18 +385,19 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	join.estimates = estimates_new(profile);
 	groups_collect(&join.groups, join.index, join.estimates);
 	add_rows(&join);
+	add_warnings(&join);
+	/* Before the rows without an allocation, which are most of them. */
+	groups_free(&join.groups);
+	hash_index_free(&join.by_row);
+	audit_matcher_free(join.matcher);
+	estimates_free(join.estimates);
 	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
 	finish_rows(&join);
-	add_warnings(&join);
 	name_types(audit);
 	audit_filter(audit, &everything, VALUE_BYTES);
-	audit_matcher_free(join.matcher);
 	audit_index_free(join.index);
-	groups_free(&join.groups);
-	estimates_free(join.estimates);
 	free(join.claimed);
-	free(join.by_row.slots);
 	return audit;
 }
 

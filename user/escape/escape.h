@@ -61,15 +61,15 @@ struct escape_annotation {
 	uint32_t line;	      /* 0 if the compiler gave none */
 	uint32_t column;      /* 0 if the compiler gave none */
 	const char *function; /* NULL if the compiler does not say */
-	enum escape_kind kind;
-	const char *subject; /* "x", "make([]int, 0, 4)", "F": what the message is about */
+	const char *subject;  /* "x", "make([]int, 0, 4)", "F": what the message is about */
 	/* other contents: the result and level of a leak, the reason against inlining; NULL if nothing */
 	const char *detail;
-	uint32_t flow_count;
 	const struct escape_flow *flows; /* the explanation, in the compiler's order; -m=2 only */
-	const char *text;		 /* the compiler's text after the position; not interned */
-	bool explained_only; /* has an explanation (-m=2) but no verdict: closures created for go and defer */
-	bool truncated;	     /* the compiler cut the explanation short */
+	uint32_t flow_count;
+	enum escape_kind kind : 8; /* there may be millions of annotations */
+	bool explained_only;	   /* has an explanation (-m=2) but no verdict: closures created for go and defer */
+	bool truncated;		   /* the compiler cut the explanation short */
+	const char *text;	   /* the compiler's text after the position; not interned */
 };
 
 /* A line that is not a known message: shown and counted, never dropped. */

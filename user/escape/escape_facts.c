@@ -62,6 +62,7 @@ struct facts {
 	size_t annotation_capacity, package_capacity;
 
 	struct pending *pending; /* pending explanations of this package */
+	struct arena pending_texts;
 	size_t pending_count, pending_capacity;
 	struct hash_index pending_index; /* the latest at a position: number + 1 */
 
@@ -448,6 +449,7 @@ static void settle_pending(struct facts *facts)
 			fact.detail = NULL;
 		}
 		fact.explained_only = true;
+		fact.text = arena_string(&facts->strings->arena, fact.text, strlen(fact.text));
 		/* may move the annotations, so pointers into them are taken after this */
 		number = find_or_add(facts, file, &fact);
 		known = &facts->output->annotations[number];
@@ -457,6 +459,7 @@ static void settle_pending(struct facts *facts)
 		}
 	}
 	hash_index_clear(&facts->pending_index);
+	arena_free(&facts->pending_texts);
 	facts->pending_count = 0;
 }
 
@@ -476,6 +479,8 @@ void facts_free(struct facts *facts)
 {
 	end_explanation(facts);
 	settle_pending(facts);
+	facts->output->annotations = memory_resize(facts->output->annotations, facts->output->annotation_count,
+						   sizeof(*facts->output->annotations));
 	for (size_t i = 0; i < facts->file_count; i++) {
 		hash_index_free(&facts->files[i].index);
 		hash_index_free(&facts->files[i].spoken);
@@ -526,7 +531,7 @@ bool facts_add(struct facts *facts, const struct position *position, const struc
 	fact.function = intern_optional(facts, message->function);
 	if (message->role == MESSAGE_HEADING) {
 		/* This text is shown if no verdict comes, so the colon before the explanation is removed. */
-		fact.text = arena_string(&facts->strings->arena, text.text, text.length - span_ends(text, SPAN(":")));
+		fact.text = arena_string(&facts->pending_texts, text.text, text.length - span_ends(text, SPAN(":")));
 		add_heading(facts, &fact, message->derefs);
 		return true;
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "profile/pprof.h"
+#include "base/arena.h"
 #include "base/memory.h"
 #include "profile/pprof_format.h"
 #include "profile/pprof_read_samples.h"
@@ -37,6 +38,7 @@ struct reader {
 /* --- everything but the samples, unpacked --- */
 
 struct budget {
+	struct arena *memory;
 	size_t max, left;
 	bool exceeded;
 };
@@ -59,13 +61,13 @@ static void *budget_allocate(void *data, size_t size)
 		return NULL;
 	}
 	budget->left -= heap_bytes(size);
-	return memory_allocate(size);
+	return arena_allocate(budget->memory, size);
 }
 
 static void budget_free(void *data, void *memory)
 {
 	(void)data;
-	free(memory);
+	(void)memory; /* its arena is freed as a whole */
 }
 
 /* Copies the fields of the file other than samples, one after the other; the caller frees them. */
@@ -94,10 +96,11 @@ static int take_rest(struct pprof_source *source, uint8_t **rest, size_t *size)
 	return status;
 }
 
-static Message *unpack(struct pprof_source *source, size_t memory_max)
+/* The message is in `memory`, which the caller frees, also if the result is NULL. */
+static Message *unpack(struct pprof_source *source, size_t memory_max, struct arena *memory)
 {
 	size_t max = memory_max < MESSAGE_BYTES_MAX ? memory_max : MESSAGE_BYTES_MAX, size = 0;
-	struct budget budget = {.max = max, .left = max};
+	struct budget budget = {.memory = memory, .max = max, .left = max};
 	ProtobufCAllocator allocator = {budget_allocate, budget_free, &budget};
 	Message *message = NULL;
 	uint8_t *rest = NULL;
@@ -109,8 +112,6 @@ static Message *unpack(struct pprof_source *source, size_t memory_max)
 					       budget.max >> 20);
 		} else if (!message || !message->n_sample_type || !message->n_string_table) {
 			pprof_source_truncated(source);
-			if (message)
-				perftools__profiles__profile__free_unpacked(message, NULL);
 			message = NULL;
 		}
 	}
@@ -322,10 +323,11 @@ static struct profile *read_source(struct pprof_source *source)
 {
 	size_t max = memory_max();
 	struct reader reader = {.source = source};
-	Message *message = unpack(source, max);
+	struct arena memory = {0};
+	Message *message = unpack(source, max, &memory);
 
 	if (!message)
-		return NULL;
+		goto done;
 	reader.message = message;
 	reader.profile = profile_new();
 	reader.tables = (struct pprof_tables){.source = source, .message = message, .profile = reader.profile};
@@ -334,7 +336,8 @@ static struct profile *read_source(struct pprof_source *source)
 		reader.profile = NULL;
 	}
 	pprof_tables_free(&reader.tables);
-	perftools__profiles__profile__free_unpacked(message, NULL);
+done:
+	arena_free(&memory);
 	return reader.profile;
 }
 

@@ -4,9 +4,8 @@
  * padding or with zeroed padding, in which pointers represent interned things. Equal things have the same pointer, so
  * comparing bytes is sufficient.
  *
- * There are few strings, mappings and locations; they stay until the profile is freed. There may be millions of samples
- * and stacks: their tables are as small as possible, and they have a memory of their own, which is freed when they are
- * handed to the sink.
+ * Strings, mappings and locations stay until the profile is freed. There may be millions of samples and stacks: they have
+ * a memory of their own, which is freed when they are handed to the sink.
  *
  * Memory that runs out ends the process: memory.h.
  */
@@ -33,17 +32,10 @@ struct mapping_entry {
 	struct profile_mapping mapping; /* the members before `id` are the key */
 };
 
-/* The key of a location. Its frames follow in memory, so that the key is one run of bytes. */
-struct location_key {
-	uint64_t address;
-	const struct profile_mapping *mapping;
-	struct profile_frame frames[];
-};
-
 struct location_entry {
-	UT_hash_handle hh;
 	struct profile_location location;
-	struct location_key key;
+	struct location_entry *next; /* the one that was made after it */
+	struct profile_frame frames[];
 };
 
 struct stack_entry {
@@ -55,7 +47,8 @@ struct profile_storage {
 	struct arena memory;
 	struct string_table strings;
 	struct mapping_entry *mappings;
-	struct location_entry *locations;
+	struct hash_index locations; /* addresses of struct location_entry */
+	struct location_entry *first_location, *last_location;
 	struct arena row_memory;   /* of stacks and samples */
 	size_t row_bytes;	   /* bytes of it in use */
 	struct hash_index stacks;  /* addresses of struct profile_stack, the first member of struct stack_entry */
@@ -99,7 +92,7 @@ void profile_free(struct profile *profile)
 	forget_samples(profile);
 	string_table_free(&storage->strings);
 	HASH_CLEAR(hh, storage->mappings);
-	HASH_CLEAR(hh, storage->locations);
+	hash_index_free(&storage->locations);
 	arena_free(&storage->memory);
 	free(storage->scratch);
 	free(storage);
@@ -329,37 +322,51 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 	return &entry->mapping;
 }
 
+static bool location_same(const void *items, uint64_t item, const void *key)
+{
+	const struct profile_location *a = &((const struct location_entry *)(uintptr_t)item)->location, *b = key;
+
+	(void)items;
+	return a->address == b->address && a->mapping == b->mapping && a->frame_count == b->frame_count &&
+	       (!a->frame_count || memcmp(a->frames, b->frames, a->frame_count * sizeof(*a->frames)) == 0);
+}
+
 const struct profile_location *profile_location(struct profile *profile, uint64_t address,
 						const struct profile_mapping *mapping,
 						const struct profile_frame *frames, uint32_t frame_count)
 {
 	struct profile_storage *storage = profile->storage;
-	size_t size = sizeof(struct location_key) + frame_count * sizeof(*frames);
-	struct location_key *key = scratch(storage, size);
+	size_t size = frame_count * sizeof(*frames);
+	struct profile_frame *copies = scratch(storage, size + 1);
+	const struct profile_location key = {
+		.address = address, .mapping = mapping, .frame_count = frame_count, .frames = copies};
 	struct location_entry *entry;
+	uint64_t *item;
 
-	key->address = address;
-	key->mapping = mapping;
 	for (uint32_t i = 0; i < frame_count; i++) {
-		key->frames[i].function = profile_string(profile, frames[i].function);
-		key->frames[i].file = profile_path(profile, frames[i].file);
-		key->frames[i].line = frames[i].line;
-		key->frames[i].column = frames[i].column;
-		key->frames[i].start_line = frames[i].start_line;
+		copies[i].function = profile_string(profile, frames[i].function);
+		copies[i].file = profile_path(profile, frames[i].file);
+		copies[i].line = frames[i].line;
+		copies[i].column = frames[i].column;
+		copies[i].start_line = frames[i].start_line;
 	}
-	HASH_FIND(hh, storage->locations, key, size, entry);
-	if (!entry) {
-		entry = arena_allocate(&storage->memory, sizeof(*entry) + size - sizeof(*key));
-		memcpy(&entry->key, key, size);
-		entry->location = (struct profile_location){
-			.address = address,
-			.mapping = mapping,
-			.frame_count = frame_count,
-			.frames = frame_count ? entry->key.frames : NULL,
-			.id = HASH_COUNT(storage->locations) + 1,
-		};
-		HASH_ADD_KEYPTR(hh, storage->locations, &entry->key, size, entry);
-	}
+	item = hash_index_at(&storage->locations,
+			     hash_fold(hash_fold(hash_bytes(copies, size), address), (uintptr_t)mapping), location_same,
+			     NULL, &key);
+	if (*item)
+		return &((struct location_entry *)(uintptr_t)*item)->location;
+	entry = arena_allocate(&storage->memory, sizeof(*entry) + size);
+	memcpy(entry->frames, copies, size);
+	entry->location = key;
+	entry->location.frames = frame_count ? entry->frames : NULL;
+	entry->location.id = storage->locations.count;
+	entry->next = NULL;
+	if (storage->last_location)
+		storage->last_location->next = entry;
+	else
+		storage->first_location = entry;
+	storage->last_location = entry;
+	*item = (uintptr_t)entry;
 	return &entry->location;
 }
 
@@ -389,12 +396,10 @@ static bool stack_same(const void *items, uint64_t item, const void *key)
 const struct profile_location *profile_next_location(const struct profile *profile,
 						     const struct profile_location *location)
 {
-	const struct location_entry *entry = profile->storage ? profile->storage->locations : NULL;
+	const struct location_entry *entry = profile->storage ? profile->storage->first_location : NULL;
 
-	if (location) {
-		entry = (const void *)((const char *)location - offsetof(struct location_entry, location));
-		entry = entry->hh.next;
-	}
+	if (location) /* the first member of its entry */
+		entry = ((const struct location_entry *)(const void *)location)->next;
 	return entry ? &entry->location : NULL;
 }
 
