@@ -152,6 +152,23 @@ int go_call(struct pt_regs *ctx)
 	return 0;
 }
 
+/* newproc(fn): a go statement starts a goroutine that runs fn, whose first word is where its code begins. */
+SEC("uprobe.multi")
+int go_start(struct pt_regs *ctx)
+{
+	__u32 slot, flags;
+	struct event_process *process = process_of(ctx, &slot, &flags);
+	struct event_sums amount = {.count = 1};
+	struct event_key key = {.kind = EVENT_GO, .span_class = EVENT_NO_SPAN_CLASS};
+
+	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
+		return 0;
+	key.slot = slot;
+	key.site = read_word(ctx->rax);
+	record(process, &key, take_stack(ctx, slot), &amount);
+	return 0;
+}
+
 /* Every mcache has a slot of its own, found by linear probing. */
 static __always_inline void set_pending(struct event_process *process, __u64 cache, __u64 span, __u32 span_class)
 {

@@ -12,6 +12,7 @@
 #include "compare/comparison.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
+#include "gate/gate_packages.h"
 #include "gate/gate_read.h"
 #include "render/render_compare.h"
 #include "text/terminal.h"
@@ -64,6 +65,10 @@ static int compare_files(struct compare_options *options, char **names, struct c
 		sides[i].name = memory_text(names[i]);
 		sides[i].counts = gate_read_counts(names[i], normalize, sides[i].escape, error);
 		if (!sides[i].counts)
+			return -1;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (gate_packages_adopt(sides[i].counts, names[i], sides[1 - i].counts, error))
 			return -1;
 	}
 	if (sides[0].counts->rate != sides[1].counts->rate)

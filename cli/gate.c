@@ -14,6 +14,7 @@
 #include "gate/gate_compare.h"
 #include "gate/gate_contract.h"
 #include "gate/gate_measure.h"
+#include "gate/gate_packages.h"
 #include "gate/gate_self_test.h"
 #include "gate/go_test.h"
 #include "gate/gate_normalize.h"
@@ -99,8 +100,14 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 {
 	struct gate_counts *old =
 		access(measured->baseline, R_OK) == 0 ? baseline_read(measured->baseline, NULL) : NULL;
-	bool same = old && baseline_covers(old, counts);
+	bool same;
 	int result = 0;
+
+	if (old && gate_packages_adopt(old, measured->baseline, counts, NULL)) {
+		gate_counts_free(old);
+		old = NULL;
+	}
+	same = old && baseline_covers(old, counts);
 
 	if (old)
 		baseline_keep_reasons(counts, old);
@@ -150,7 +157,8 @@ static int judge(const struct measured *measured, struct gate_counts **baseline,
 	struct gate *gate;
 	int status;
 
-	if (*baseline && baseline_comparable(*baseline, after, warning, sizeof(warning), &error))
+	if (*baseline && (baseline_comparable(*baseline, after, warning, sizeof(warning), &error) ||
+			  gate_packages_adopt(*baseline, measured->baseline, after, &error)))
 		return cli_fail(&error);
 	if (*baseline && *warning)
 		cli_warn("%s", warning);

@@ -8,6 +8,7 @@
 #include "gate/baseline.h"
 #include "gate/baseline_accept.h"
 #include "gate/gate_compare.h"
+#include "gate/gate_packages.h"
 #include "gate/gate_read.h"
 #include "cli.h"
 #include "gate_settings.h"
@@ -25,7 +26,8 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 	normalize = normalize ? normalize : settings->policy.normalize;
 	before = gate_read_counts(old, normalize, NULL, &error);
 	after = before ? gate_read_counts(new, normalize, NULL, &error) : NULL;
-	if (!after) {
+	if (!after || gate_packages_adopt(before, old, after, &error) ||
+	    gate_packages_adopt(after, new, before, &error)) {
 		status = cli_fail(&error);
 	} else {
 		if (before->runtime && after->runtime && strcmp(before->runtime, after->runtime) != 0)
@@ -122,7 +124,8 @@ static int accept(const char *path, const char *reason, const char *profile, cha
 	baseline = baseline_read(path, &error);
 	if (!baseline || !(after = gate_read_counts(profile, baseline->normalize, NULL, &error)) ||
 	    gate_settings_check_loss(after, &error) ||
-	    baseline_comparable(baseline, after, warning, sizeof(warning), &error)) {
+	    baseline_comparable(baseline, after, warning, sizeof(warning), &error) ||
+	    gate_packages_adopt(baseline, path, after, &error) || gate_packages_adopt(old, path, after, &error)) {
 		status = cli_fail(&error);
 	} else {
 		gate = gate_compare(old, after, &strict);

@@ -41,67 +41,120 @@ def test_one_object_more_in_a_million_is_caught_every_time(t):
 
 
 # What counts differently in each run: a map's growth by its seed, a pool that the collector has emptied, goroutines whose
-# descriptors are old or new.
+# descriptors are old or new. `extra` is linked in: which object more it allocates, once in the whole run.
 SERVER = """package main
 
 import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 )
 
-var pool = sync.Pool{New: func() interface{} { return new([512]byte) }}
+type request struct {
+	number int
+	path   string
+}
+
+var (
+	pool  = sync.Pool{New: func() interface{} { return new([512]byte) }}
+	sinks [8]*request
+	extra string
+)
 
 //go:noinline
-func answer(n int, words map[string]int) {
+func parse(n int) *request { return &request{number: n} }
+
+//go:noinline
+func answer(worker, n int, words map[string]int) {
 	buffer := pool.Get().(*[512]byte)
+	sinks[worker] = parse(n)
+	if n == 777 && extra != "" {
+		more(worker, n)
+	}
 	words[fmt.Sprint("key", n)] = n
 	buffer[0] = byte(n)
 	pool.Put(buffer)
 }
 
-func serve(n int, done *sync.WaitGroup) {
+//go:noinline
+func more(worker, n int) {
+	switch extra {
+	case "again":
+		sinks[worker] = parse(n)
+	case "new":
+		sinks[worker] = &request{number: n}
+	case "library":
+		sinks[worker].path = strconv.Itoa(n * 1000)
+	}
+}
+
+func serve(worker, n int, done *sync.WaitGroup) {
 	words := map[string]int{}
 	for i := 0; i < 200; i++ {
-		answer(n*200+i, words)
+		answer(worker, n*200+i, words)
 	}
 	done.Done()
 }
 
 func main() {
+	rounds, _ := strconv.Atoi(os.Args[1])
 	var done sync.WaitGroup
-	for round := 0; round < 20; round++ {
+	for round := 0; round < rounds; round++ {
 		for n := 0; n < 8; n++ {
 			done.Add(1)
-			go serve(n, &done)
+			go serve(n, round*8+n, &done)
 		}
 		done.Wait()
-		runtime.GC()
+		if round%10 == 0 {
+			runtime.GC()
+		}
 	}
-	fmt.Fprintln(os.Stderr, "served")
 }
 """
+SHORT, A_MILLION = 20, 205  # rounds; the second come to a little more than a million objects
 
 
-def server(t, version):
+def server(t, version, extra=""):
     harness.require_root()
     go = harness.go_toolchain(version)
     t.path("go.mod").write_text("module example.com/server\n\ngo 1.19\n")
     t.path("main.go").write_text(SERVER)
-    t.run(go, "build", "-o", t.path("server"), ".", env={
+    program = t.path(f"server{extra}")
+    t.run(go, "build", "-ldflags", f"-X main.extra={extra}", "-o", program, ".", env={
         **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
         "GOPROXY": "off", "HOME": str(t.directory)})
-    return t.path("server")
+    return program
+
+
+def test_an_unchanged_server_raises_no_alarm(t):
+    program, failed = server(t, "1.24"), []
+    t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program, SHORT)
+    for _ in range(REPEATS):
+        done = t.escapement("gate", "--baseline", t.path("b.json"), "--", program, SHORT, status=None)
+        failed += [done.stdout + done.stderr] if done.returncode else []
+    same(len(failed), 0, f"false alarms in {REPEATS} gates: {failed[:1]}")
+
+
+def test_one_object_more_of_a_server_in_a_million_is_caught_every_time(t):
+    baseline, kinds = t.path("b.json"), ("again", "new", "library")
+    t.escapement("gate", "--baseline", baseline, "--update", "--runs", 1, "--", server(t, "1.24"), A_MILLION)
+    assert json.loads(baseline.read_text())["totals"]["objects"] > 1000000
+    programs, missed = [server(t, "1.24", extra) for extra in kinds], []
+    for number in range(REPEATS):
+        done = t.escapement("gate", "--baseline", baseline, "--runs", 1, "--", programs[number % 3], A_MILLION, status=None)
+        missed += [done.stdout + done.stderr] if done.returncode != 1 or "+1\n" not in done.stdout else []
+    same(len(missed), 0, f"objects that were missed in {REPEATS} gates: {missed[:1]}")
 
 
 def check_updates(version):
     def check(t):
         program = server(t, version)
-        t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program)
+        t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program, SHORT)
         before, changed = t.path("b.json").read_bytes(), 0
         for _ in range(max(1, REPEATS // 10)):
-            t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program)
+            t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", program, SHORT)
             changed += t.path("b.json").read_bytes() != before
         same(changed, 0, f"updates of {max(1, REPEATS // 10)} that changed a baseline of the same program")
     return check
@@ -116,7 +169,7 @@ def test_two_recordings_of_one_binary_pass_every_time(t):
     failed = []
     for _ in range(max(1, REPEATS // 4)):
         for side in ("old", "new"):
-            t.escapement("record", "-q", "--rate", 1, "-o", t.path(side), "--", program)
+            t.escapement("record", "-q", "--rate", 1, "-o", t.path(side), "--", program, SHORT)
         done = t.escapement("gate", "compare", t.path("old"), t.path("new"), status=None)
         failed += [done.stdout] if done.returncode else []
     same(len(failed), 0, f"comparisons of {max(1, REPEATS // 4)} that failed: {failed[:1]}")

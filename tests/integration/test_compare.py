@@ -344,7 +344,7 @@ def test_go_test_is_compared_without_privileges(t):
     sums = re.search(r"^BenchmarkParse +1 -> 2 allocs/op", done.stdout, re.M)
     assert sums, done.stdout
     # the site, with the compiler's reason
-    assert re.search(r"^worse: example.com/m.Parse in BenchmarkParse(.*\n)+?  &Box\{...\} escapes to heap \(", done.stdout, re.M), \
+    assert re.search(r"^BenchmarkParse  .*\n(SITE.*\n)?  worse: example.com/m.Parse(.*\n)+?    &Box\{...\} escapes to heap \(", done.stdout, re.M), \
         done.stdout
     contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it")
     same(os.listdir(t.directory / "tmp"), [], "what is left")

@@ -3,6 +3,7 @@
 """Gates on `go test`: only the test binary is measured, and benchmarks are counted separately."""
 import json
 import os
+import re
 
 import harness
 from harness import contains, same
@@ -91,6 +92,128 @@ def test_benchmarks_are_told_apart(t):
                         "example.com/codec:0%", *command, status=1, **options)
     failing = [(row["function"], row["benchmark"]) for row in json.loads(done.stdout)["rows"] if row["fails"]]
     same(failing, [("example.com/codec.Parse", "BenchmarkBoth")])
+
+
+def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_measure_the_test_binary_alone(t):
+    go, options = module(t)
+    benchmark = "test -run '^$' -bench Parse -benchtime 100x ."
+    for name, text in (("gate.sh", f"'{go}' vet . && '{go}' build ./... && '{go}' {benchmark}\n"), ("ci", f"'{go}' {benchmark}\n"),
+                       ("go1.27rc1", f"'{go}' \"$@\"\n"), ("mygo", f"'{go}' \"$@\"\n")):
+        t.path(name).write_text("#!/bin/sh\n" + text)
+        t.path(name).chmod(0o755)
+    baseline = ("--baseline", t.path("b.json"), "--runs", 1)
+    words = ("test", "-run", "^$", "-bench", "Parse", "-benchtime", "100x", ".")
+    t.escapement("gate", *baseline, "--update", "--", go, *words, **options)
+    same(sites(json.loads(t.path("b.json").read_text())), {("Parse", "BenchmarkParse"): 101})
+    for command in ((t.path("gate.sh"),), (t.path("ci"),), (t.path("go1.27rc1"), *words), (t.path("mygo"), *words),
+                    ("sh", "-c", f"'{go}' vet . && '{go}' {benchmark}"), ("env", "A=1", "nice", go, "-C", t.directory, *words)):
+        done = t.escapement("gate", *baseline, "--", *command, **options)
+        contains(done.stdout, "BenchmarkParse  1 allocs/op")
+        contains(done.stdout, "gate passed: 1 unchanged site")
+    # what go run starts, and not go
+    t.path("main").mkdir()
+    t.path("main/main.go").write_text("package main\n\nimport \"example.com/codec\"\n\nfunc main() { for i := 0; i < 7; i++ { codec.Parse(i) } }\n")
+    t.escapement("gate", "--baseline", t.path("run.json"), "--runs", 1, "--update", "--", go, "run", "./main", **options)
+    document = json.loads(t.path("run.json").read_text())
+    same([(site["function"], site["objects"]) for site in document["sites"]], [("example.com/codec.Parse", 7)])
+
+
+def two_packages(t):
+    """The same benchmarks in two packages; the arguments that measure both."""
+    go, options = module(t)
+    tests = TESTS.replace("func BenchmarkBoth(b *testing.B) {", """func BenchmarkSizes(b *testing.B) {
+	for _, name := range []string{"small", "large-with-a-name-that-takes-more-than-half-of-a-line"} {
+		b.Run(name, func(b *testing.B) {
+			for i := 0; i < b.N; i++ {
+				box = Parse(i)
+			}
+		})
+	}
+}
+
+func BenchmarkBoth(b *testing.B) {""")
+    for name in ("text", "wire"):
+        t.path(name).mkdir()
+        t.path(name).joinpath("codec.go").write_text(CODEC)
+        t.path(name).joinpath("codec_test.go").write_text(tests)
+    t.path("codec.go").unlink()
+    t.path("codec_test.go").unlink()
+    return go, options, ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", ".", "./...")
+
+
+def test_benchmarks_of_one_name_in_two_packages_are_two(t):
+    _, options, command = two_packages(t)
+    t.escapement("gate", "--update", *command, **options)
+    document = json.loads(t.path("b.json").read_text())
+    # what package testing does to run and print sub-benchmarks is nobody's
+    same({(site["function"], site["benchmark"], site["benchmark_package"]): site["objects"] for site in document["sites"]},
+         {(f"example.com/codec/{name}.{function}", f"Benchmark{benchmark}", f"example.com/codec/{name}"): objects
+          for name in ("text", "wire")
+          for function, benchmark, objects in (("Parse", "Parse", 101), ("Parse", "Both", 101), ("Encode", "Both", 101),
+                                               ("Parse", "Sizes", 202))})
+    same([(each["name"], each["package"], each["allocs_per_op"]) for each in document["benchmarks"] if each["name"] == "BenchmarkParse"],
+         [("BenchmarkParse", "example.com/codec/text", 1), ("BenchmarkParse", "example.com/codec/wire", 1)])
+    # one gets worse as the other gets better: nothing compensates
+    t.path("text").joinpath("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
+    tests = t.path("wire").joinpath("codec_test.go")
+    tests.write_text(tests.read_text().replace("box = Parse(i)", "box = nil"))
+    done = t.escapement("gate", "--format", "json", *command, status=1, **options)
+    document = json.loads(done.stdout)
+    same({row["benchmark_package"] for row in document["rows"] if row["fails"]}, {"example.com/codec/text"})
+    same({(each["benchmark"], each["benchmark_package"]) for each in document["sums"] if each["worse"]},
+         {(f"Benchmark{name}", "example.com/codec/text") for name in ("Parse", "Both", "Sizes")})
+    for format, expected in (("github", "in text.BenchmarkParse"), ("sarif", "in text.BenchmarkParse"), ("junit", "in text.BenchmarkParse"),
+                             ("markdown", "text.BenchmarkParse "), ("text", "wire.BenchmarkParse ")):
+        contains(t.escapement("gate", "--format", format, *command, status=1, **options).stdout, expected)
+
+
+def test_baselines_without_packages_are_read_or_refused_with_the_command_that_writes_them(t):
+    go, options, command = two_packages(t)
+    one = (*command[:-1], "./text")
+    t.escapement("gate", "--update", *one, **options)
+    text = re.sub(r'"(benchmark_)?package":"example.com/codec/text",', "", t.path("b.json").read_text())
+    assert "example.com/codec/text\"," not in text, text
+    t.path("b.json").write_text(text)
+    contains(t.escapement("gate", *one, **options).stdout, "gate passed: 4 unchanged sites")
+    t.escapement("gate", "--update", *one, **options)
+    same(t.path("b.json").read_text(), text, "a baseline that still holds")
+    done = t.escapement("gate", *command, status=2, **options)
+    contains(done.stderr, f"write it anew: escapement gate --baseline {t.path('b.json')} --update -- {go} test")
+
+
+def test_the_sites_of_each_benchmark_stand_below_its_line(t):
+    _, options, command = two_packages(t)
+    t.escapement("gate", "--update", *command, **options)
+    t.path("text").joinpath("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
+    options["env"]["COLUMNS"] = "80"
+    lines = t.escapement("gate", *command, status=1, **options).stdout.splitlines()
+    assert max(map(len, lines)) <= 80, max(lines, key=len)
+    places = [(line.split()[0], line.split()[-1]) for line in lines if line.startswith(("text.", "wire.")) or "worse: " in line]
+    same([name for name, _ in places],
+         ["text.BenchmarkBoth", "worse:", "text.BenchmarkParse", "worse:",
+          "text.BenchmarkSizes/large-with-a-name-that-takes-more-than-half-of-a-line", "text.BenchmarkSizes/small", "worse:",
+          "wire.BenchmarkBoth", "wire.BenchmarkParse", "wire.BenchmarkSizes/large-with-a-name-that-takes-more-than-half-of-a-line",
+          "wire.BenchmarkSizes/small"])
+    page = t.escapement("gate", "--format", "markdown", *command, status=1, **options).stdout
+    assert re.search(r"text\.BenchmarkParse .*\n```\n\n\| \| site .*\n.*\n\| \*\*worse\*\* \| example\.com/codec/text\.Parse<br>", page), page
+
+
+def test_an_object_in_each_iteration_is_never_noise(t):
+    """Bookkeeping and what varies by chance is told from what each iteration does."""
+    go, options = module(t)
+    command = ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", "Parse", ".")
+    t.path("codec.go").write_text(CODEC + "\nfunc hidden(i int) {}\n")
+    t.path("codec_test.go").write_text(TESTS.replace("box = Parse(i)", "box = Parse(i)\n\t\thidden(i)"))
+    t.escapement("gate", "--update", *command, **options)
+    for body in ("numbers.Store(i, i)", "words = map[int]int{}; for j := 0; j < 9; j++ { words[j] = j }"):
+        t.path("codec.go").write_text(CODEC.replace("package codec", 'package codec\n\nimport "sync"') +
+                                      f"\nvar numbers sync.Map\nvar words map[int]int\n\nfunc hidden(i int) {{ {body} }}\n")
+        done = t.escapement("gate", *command, status=1, **options)
+        contains(done.stdout, "new: example.com/codec.hidden")
+    # the pool's and the map's own work, once in the run
+    t.path("codec.go").write_text(CODEC.replace("package codec", 'package codec\n\nimport "sync"') +
+                                  "\nvar numbers sync.Map\n\nfunc hidden(i int) { if i == 50 { numbers.Load(i) } }\n")
+    contains(t.escapement("gate", *command, **options).stdout, "gate passed")
 
 
 def test_a_gate_on_many_benchmarks_that_passes_takes_less_than_20_lines(t):

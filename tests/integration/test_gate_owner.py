@@ -228,6 +228,93 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     same({row["benchmark"] for row in failing}, {"contract main.(*server).build"})
 
 
+# Two go statements below main.spawn and one in main.handle, whose function main starts as well. Each goroutine allocates.
+STARTS = """package main
+
+import "sync"
+
+type box struct{ a, b int }
+
+var sinks [4]*box
+var done sync.WaitGroup
+
+//go:noinline
+func worker(i int) {
+	sinks[i] = &box{i, i}
+	done.Done()
+}
+
+//go:noinline
+func shared() {
+	sinks[3] = &box{}
+	done.Done()
+}
+
+//go:noinline
+func spawn(i int) {
+	done.Add(2)
+	go worker(i)
+	go func() {
+		sinks[i] = &box{i, 1}
+		sinks[i] = &box{i, 2}
+		done.Done()
+	}()
+}
+
+//go:noinline
+func handle(i int) {
+	spawn(i)
+	done.Add(1)
+	go shared()
+	done.Wait()
+}
+
+//go:noinline
+func quiet() {}
+
+func main() {
+	for i := 0; i < 20; i++ {
+		handle(i % 2)
+		done.Add(1)
+		go shared()
+		done.Wait()
+		quiet()
+	}
+}
+"""
+
+
+def check_starts(version):
+    def check(t):
+        harness.require_root()
+        go = harness.go_toolchain(version)
+        t.path("go.mod").write_text("module example.com/starts\n\ngo 1.19\n")
+        t.path("main.go").write_text(STARTS)
+        t.run(go, "build", "-o", t.path("prog"), ".", env={
+            **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+            "GOPROXY": "off", "HOME": str(t.directory)})
+        done = t.escapement("gate", "--runs", 1, "--under", "main.handle", "objects=1000", "--under", "main.quiet", "objects=0",
+                            "--", t.path("prog"))
+        text = done.stdout
+        found = re.findall(r"^  go in (\S+) \(main\.go:(\d+)\) started (\S+) 20 times:\n    (.*)\n", text, re.M)
+        closure, wrapped = ("func1", "func2") if version == "1.19" else ("func1", "gowrap1")
+        line = 1 + STARTS[:STARTS.index("go worker")].count("\n")
+        same(sorted(found), sorted([
+            ("main.spawn", str(line), f"main.spawn.{wrapped}", "20 objects, 320 bytes, not counted"),
+            ("main.spawn", str(line + 1), f"main.spawn.{closure}", "40 objects, 640 bytes, not counted"),
+            ("main.handle", str(1 + STARTS[:STARTS.index("go shared")].count("\n")), "main.shared",
+             "at most 40 objects, 640 bytes, not counted (also started elsewhere)")]))
+        # two closures a call, and nothing of the other goroutines
+        contains(text, "contract kept: main.handle: 40 objects, 640 bytes in 20 calls")
+        contains(text, "contract kept: main.quiet: 0 objects, 0 bytes in 20 calls (allowed: objects=0)\ngate passed")
+        assert max(len(line) for line in text.splitlines() if line.startswith("  ")) <= 80, text
+    return check
+
+
+for release in ("1.19", "1.24", "1.27"):
+    globals()[f"test_go_statements_below_a_contract_are_listed_with_what_they_started_go_{release.replace('.', '_')}"] = check_starts(release)
+
+
 PROBED = """package main
 
 import "fmt"

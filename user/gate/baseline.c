@@ -43,6 +43,7 @@ static bool same_benchmarks(const struct gate_counts *a, const struct gate_count
 		return false;
 	for (size_t i = 0; i < a->benchmark_count; i++) {
 		if (strcmp(a->benchmarks[i].name, b->benchmarks[i].name) != 0 ||
+		    !same_text(a->benchmarks[i].package, b->benchmarks[i].package) ||
 		    a->benchmarks[i].allocs != b->benchmarks[i].allocs)
 			return false;
 	}

@@ -16,7 +16,7 @@
  *   "totals":{"objects":…,"bytes":…,"refills":…,"central_grows":…,"heap_grows":…,"heap_grow_bytes":…}}
  *
  * Optional fields: "normalize" and "iterations" after the rate; "benchmarks" (what -benchmem printed); and of a site
- * "benchmark", "objects_max" and "bytes_max" (runs differed), "objects_min" and "bytes_min" (the range of a site that
+ * "benchmark" and "benchmark_package", "objects_max" and "bytes_max" (runs differed), "objects_min" and "bytes_min" (the range of a site that
  * varies by chance), "accepted" (why these counts were accepted). Costs that differed between runs are null. Unknown
  * fields are errors, so a new field requires a new schema version.
  */

@@ -9,6 +9,7 @@ const struct baseline_text baseline_texts[BASELINE_TEXTS] = {
 	{"type", offsetof(struct gate_site, type), true},
 	{"annotation", offsetof(struct gate_site, annotation), true},
 	{"benchmark", offsetof(struct gate_site, benchmark), false},
+	{"benchmark_package", offsetof(struct gate_site, benchmark_package), false},
 	{"accepted", offsetof(struct gate_site, accepted), false},
 };
 

@@ -13,7 +13,7 @@
 #define BASELINE_SCHEMA "escapement.baseline/2"
 
 /* The texts of a site. */
-enum { BASELINE_TEXTS = 8 };
+enum { BASELINE_TEXTS = 9 };
 extern const struct baseline_text {
 	const char *name;
 	size_t offset; /* of the const char * in struct gate_site */

@@ -10,8 +10,7 @@
 #include "symbols/go_binary.h"
 #include "symbols/go_modules.h"
 
-/* The file that a word of the command line runs, as execvp(3) finds it; the caller frees it. NULL if there is none. */
-static char *file_of(const char *word)
+char *baseline_program_file(const char *word)
 {
 	const char *path = getenv("PATH");
 	char *copy, *state = NULL, *found = NULL;
@@ -34,7 +33,7 @@ static char *file_of(const char *word)
  * baseline: then only a run shows whether that is the right one. */
 static void describe_go(struct gate_counts *expected, const char *word)
 {
-	char *file = file_of(word);
+	char *file = baseline_program_file(word);
 	struct go_binary *binary = file ? go_binary_open(file, NULL) : NULL;
 
 	if (binary && binary->build_info) {

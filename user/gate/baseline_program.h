@@ -13,4 +13,7 @@
 int baseline_check_program(const struct gate_counts *baseline, const char *const *words, int64_t rate,
 			   const char *normalize, struct error *error);
 
+/* The file that a word of the command line runs, as execvp(3) finds it; the caller frees it. NULL if there is none. */
+char *baseline_program_file(const char *word);
+
 #endif

@@ -287,13 +287,20 @@ static int read_benchmarks(struct reader *reader, const cJSON *root)
 	cJSON_ArrayForEach(row, list)
 	{
 		const cJSON *name = cJSON_GetObjectItemCaseSensitive(row, "name");
+		const cJSON *package = cJSON_GetObjectItemCaseSensitive(row, "package");
 		int64_t allocs, bytes;
 
 		if (!cJSON_IsString(name) ||
 		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "allocs_per_op"), false, &allocs) ||
 		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "bytes_per_op"), false, &bytes))
 			return fail(reader, 0, "has a benchmark without a name, allocs_per_op or bytes_per_op");
-		gate_counts_benchmark(reader->counts, name->valuestring, allocs, bytes);
+		gate_counts_benchmark(reader->counts,
+				      &(struct gate_benchmark){
+					      .name = name->valuestring,
+					      .package = cJSON_IsString(package) ? package->valuestring : NULL,
+					      .allocs = allocs,
+					      .bytes = bytes,
+				      });
 	}
 	return 0;
 }

@@ -52,6 +52,7 @@ static cJSON *benchmark_row(const struct gate_benchmark *benchmark)
 	cJSON *row = json_object();
 
 	json_add_text(row, "name", benchmark->name);
+	json_add_text(row, "package", benchmark->package);
 	json_add_integer(row, "allocs_per_op", benchmark->allocs);
 	json_add_integer(row, "bytes_per_op", benchmark->bytes);
 	return row;

@@ -18,6 +18,7 @@ void gate_free(struct gate *gate)
 	free(gate->notes);
 	free(gate->rows);
 	free(gate->groups);
+	free(gate->packages);
 	free(gate->merged);
 	free(gate);
 }

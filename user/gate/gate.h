@@ -48,6 +48,7 @@ static inline const struct gate_site *gate_row_site(const struct gate_row *row)
  */
 struct gate_group {
 	const char *benchmark; /* NULL: outside of any */
+	const char *package;   /* of the benchmark; NULL if unknown */
 	double before[VALUE_COUNT], after[VALUE_COUNT];
 	/* Growth of sites beyond what is allowed for them, minus what others shrank by: of all sites, and of those with
 	 * a rule of their own. */
@@ -56,12 +57,17 @@ struct gate_group {
 	bool worse;	/* `growth` exceeds what the policy allows everywhere, or `specific_growth` is positive */
 };
 
+/* Whether a site ran in the group's benchmark. */
+bool gate_group_has(const struct gate_group *group, const struct gate_site *site);
+
 struct gate {
 	const struct gate_counts *before, *after;
 	struct gate_group *groups; /* sorted by benchmark, NULL first */
 	size_t group_count;
 	struct gate_row *rows; /* sorted by change, then growth in bytes and objects, then site */
 	size_t row_count;
+	const char **packages; /* of the benchmarks of both sides, sorted */
+	size_t package_count;
 	bool estimated; /* a side has estimates: rows change if chance does not explain it (gate_estimates.h) */
 	double certainty_widening, certainty_unseen;
 	size_t changes[GATE_CHANGE_COUNT];

@@ -11,6 +11,8 @@
 #include "gate/gate_estimates.h"
 #include "gate/gate_groups.h"
 #include "gate/gate_moves.h"
+#include "gate/gate_noise.h"
+#include "gate/gate_packages.h"
 
 /* --- judging one row --- */
 
@@ -96,6 +98,20 @@ static bool could_be_none(const struct gate_row *row)
 	return !row->before && row->after->via && objects->below > 0 && objects->below >= objects->least;
 }
 
+/* Whether a site that varies by chance has at least one object more in each iteration of its benchmark: chance does not
+ * keep time. The difference exceeds what the runs of the measurement differed by, and a standard deviation of rare events. */
+static bool keeps_time(const struct gate *gate, const struct gate_row *row)
+{
+	const struct gate_count *seen = row->after ? &row->after->seen[VALUE_OBJECTS] : NULL;
+	int64_t iterations = seen ? gate_counts_iterations(gate->after, row->after) : 0;
+	double more = (gate_value(gate->after, row->after, VALUE_OBJECTS) -
+		       gate_value(gate->before, row->before, VALUE_OBJECTS)) *
+		      gate->after->iterations;
+
+	return iterations >= GATE_ITERATIONS_MIN && more >= (double)iterations &&
+	       more > 3 * (double)(seen->most - seen->least) && more > sqrt((double)seen->most);
+}
+
 static void judge(const struct gate *gate, struct gate_row *row, const struct policy *policy)
 {
 	struct verdict verdict = weigh(gate, row, policy);
@@ -106,7 +122,7 @@ static void judge(const struct gate *gate, struct gate_row *row, const struct po
 		row->fails = true;
 	} else if (policy->noisy == NOISY_IGNORE && (noisy || (verdict.more && gate_site_noisy(row->before)))) {
 		row->change = GATE_NOISY;
-	} else if (verdict.clearly && !could_be_none(row)) {
+	} else if ((verdict.clearly && !could_be_none(row)) || (verdict.more && keeps_time(gate, row))) {
 		row->change = row->before ? GATE_WORSE : GATE_NEW;
 		row->fails = true;
 	} else if (verdict.more) {
@@ -179,6 +195,8 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 	for (size_t i = 0; i < count; i++) {
 		for (int j = 0; j < VALUE_COUNT; j++)
 			add_count(&sum->counts[j], &sites[i].counts[j]);
+		for (int j = VALUE_OBJECTS; j <= VALUE_BYTES; j++)
+			add_count(&sum->seen[j], &sites[i].seen[j]);
 		places += sites[i].places;
 		sum->events += sites[i].events;
 		if (sites[i].counts[VALUE_OBJECTS].least > most->counts[VALUE_OBJECTS].least)
@@ -189,6 +207,7 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 	sum->runtime_call = most->runtime_call;
 	sum->type = most->type;
 	sum->benchmark = most->benchmark;
+	sum->benchmark_package = most->benchmark_package;
 	sum->file = most->file;
 	sum->line = most->line;
 	sum->column = most->column;
@@ -311,6 +330,7 @@ struct gate *gate_compare(const struct gate_counts *before, const struct gate_co
 	gate->rows = memory_zeroed(most, sizeof(*gate->rows));
 	gate->merged = memory_zeroed(most, sizeof(*gate->merged));
 	gate->notes = memory_zeroed(most, sizeof(*gate->notes));
+	gate->packages = gate_packages_list(before, after, &gate->package_count);
 	match(gate);
 	gate->estimated = before->estimated || after->estimated;
 	certainty = gate_certainty_of(gate->row_count);

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "gate/gate_measure.h"
+#include "gate/gate_noise.h"
 #include "profile/frames.h"
 
 /* The result of the runs for one contract. The numbers are those of the run with the fewest objects. */
@@ -15,7 +16,9 @@ struct result {
 	int64_t calls, objects, bytes, cut; /* cut: objects whose stacks are incomplete */
 	bool measured, found;
 	char *inlined_in;
-	struct gate_counts *sites;
+	struct gate_counts *sites; /* has the texts of `starts`, too */
+	struct gate_contract_start *starts;
+	size_t start_count;
 };
 
 struct gate_contracts {
@@ -44,6 +47,7 @@ void gate_contracts_free(struct gate_contracts *contracts)
 		return;
 	for (size_t i = 0; i < contracts->count; i++) {
 		gate_counts_free(contracts->results[i].sites);
+		free(contracts->results[i].starts);
 		free(contracts->results[i].inlined_in);
 	}
 	free(contracts->results);
@@ -74,6 +78,16 @@ static bool is_below(const struct profile_stack *stack, const char *function)
 	return false;
 }
 
+/* Whether the object is the runtime's own work, which a busy machine causes, and not the function's. */
+static bool is_runtimes(const struct profile_sample *sample, const char *function)
+{
+	struct frames_site site;
+
+	if (frames_is_runtime(function))
+		return false;
+	return !frames_site(sample->key.stack, &site) || gate_noise_is_runtimes(sample->key.type, site.runtime_call);
+}
+
 /* Copies the samples of a run that are below the function into a profile of their own, to count them. */
 static struct profile *samples_below(const struct profile *profile, const char *function, struct result *run)
 {
@@ -92,8 +106,7 @@ static struct profile *samples_below(const struct profile *profile, const char *
 				run->cut = add_saturated(run->cut, sample->values[VALUE_OBJECTS]);
 			continue;
 		}
-		/* the runtime keeps descriptors of goroutines in a pool */
-		if (sample->key.type && strcmp(sample->key.type, "runtime.g") == 0)
+		if (is_runtimes(sample, function))
 			continue;
 		run->objects = add_saturated(run->objects, sample->values[VALUE_OBJECTS]);
 		run->bytes = add_saturated(run->bytes, sample->values[VALUE_BYTES]);
@@ -118,6 +131,117 @@ static struct gate_counts *count_sites(struct profile *below)
 	return gate_measurement_finish(measurement, NULL, NULL);
 }
 
+/* --- go statements --- */
+
+/* The function that a goroutine began with; NULL if unknown. */
+static const char *root_of(const struct profile_stack *stack)
+{
+	for (uint32_t i = stack ? stack->depth : 0; i-- > 0;) {
+		const struct profile_location *location = stack->locations[i];
+		const char *function =
+			location->frame_count ? location->frames[location->frame_count - 1].function : NULL;
+
+		if (!function || strncmp(function, "runtime.goexit", strlen("runtime.goexit")) != 0)
+			return function;
+	}
+	return NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static const char *base_name(const char *file)
+{
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	return slash ? slash + 1 : file;
+}
+
+/* The frame of a go statement: the innermost that is not the runtime's. */
+static const struct profile_frame *frame_of(const struct profile_stack *stack)
+{
+	static const struct profile_frame unknown;
+
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		const struct profile_location *location = stack->locations[i];
+
+		for (uint32_t j = 0; j < location->frame_count; j++) {
+			if (!frames_is_runtime(location->frames[j].function))
+				return &location->frames[j];
+		}
+	}
+	return &unknown;
+}
+
+/* Several stacks may lead to one go statement. */
+static struct gate_contract_start *start_at(struct result *run, const struct profile_start *start)
+{
+	const struct profile_frame *frame = frame_of(start->stack);
+
+	for (size_t i = 0; i < run->start_count; i++) {
+		struct gate_contract_start *known = &run->starts[i];
+
+		if (known->line == frame->line && same_text(known->in, frame->function) &&
+		    same_text(known->function, start->function))
+			return known;
+	}
+	run->starts = memory_resize(run->starts, run->start_count + 1, sizeof(*run->starts));
+	run->starts[run->start_count] =
+		(struct gate_contract_start){.in = gate_counts_string(run->sites, frame->function),
+					     .file = gate_counts_string(run->sites, base_name(frame->file)),
+					     .line = frame->line,
+					     .function = gate_counts_string(run->sites, start->function)};
+	return &run->starts[run->start_count++];
+}
+
+/* Sums what all goroutines allocated that began with the function of a go statement. */
+static void add_started(struct gate_contract_start *start, const struct profile *profile)
+{
+	for (size_t i = 0; start->function && i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+
+		if (!same_text(root_of(sample->key.stack), start->function))
+			continue;
+		start->objects = add_saturated(start->objects, sample->values[VALUE_OBJECTS]);
+		start->bytes = add_saturated(start->bytes, sample->values[VALUE_BYTES]);
+	}
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct gate_contract_start *x = a, *y = b;
+
+	return x->bytes != y->bytes ? (x->bytes < y->bytes ? 1 : -1) : x->line < y->line ? -1 : x->line > y->line;
+}
+
+static void find_starts(struct result *run, const struct profile *profile)
+{
+	for (size_t i = 0; i < profile->start_count; i++) {
+		const struct profile_start *start = &profile->starts[i];
+
+		if (start->stack && is_below(start->stack, run->contract->function)) {
+			struct gate_contract_start *known = start_at(run, start);
+
+			known->count = add_saturated(known->count, start->count);
+		}
+	}
+	for (size_t i = 0; i < run->start_count; i++) {
+		struct gate_contract_start *known = &run->starts[i];
+		int64_t all = 0;
+
+		for (size_t j = 0; j < profile->start_count; j++) {
+			if (same_text(profile->starts[j].function, known->function))
+				all = add_saturated(all, profile->starts[j].count);
+		}
+		known->shared = all > known->count;
+		add_started(known, profile);
+	}
+	if (run->start_count)
+		qsort(run->starts, run->start_count, sizeof(*run->starts), by_bytes);
+}
+
 static void add_run(struct result *result, const struct profile *profile, const struct profile_call *call)
 {
 	struct result run = {.contract = result->contract, .measured = true};
@@ -130,8 +254,10 @@ static void add_run(struct result *result, const struct profile *profile, const 
 		free(run.inlined_in);
 	} else {
 		gate_counts_free(result->sites);
+		free(result->starts);
 		free(result->inlined_in);
 		run.sites = count_sites(below);
+		find_starts(&run, profile);
 		*result = run;
 	}
 	profile_free(below);
@@ -160,6 +286,8 @@ struct gate_contract_result gate_contracts_result(const struct gate_contracts *c
 		.objects = result->objects,
 		.bytes = result->bytes,
 		.sites = result->sites,
+		.starts = result->starts,
+		.start_count = result->start_count,
 	};
 
 	for (int i = 0; i < POLICY_VALUES; i++)
@@ -225,6 +353,7 @@ static void add_culprits(struct gate_counts *side, const struct result *result)
 		struct gate_site *site = gate_counts_append_copy(side, &result->sites->sites[i]);
 
 		site->benchmark = gate_counts_string(side, group);
+		site->benchmark_package = NULL;
 		site->annotation = site->reason = NULL;
 	}
 }

@@ -4,8 +4,9 @@
 
 /*
  * Contracts: what may be allocated below a function, through any callee, on the goroutine that called it. What other
- * goroutines do meanwhile does not count, even if they were started below the function. Calls are counted by a probe on
- * the function. Of several runs, the one with the fewest objects decides.
+ * goroutines do meanwhile does not count, even if they were started below the function: the go statements there are listed,
+ * with what they started. Calls are counted by a probe on the function. Of several runs, the one with the fewest objects
+ * decides.
  */
 
 #include "base/error.h"
@@ -30,12 +31,26 @@ void gate_contracts_add(struct gate_contracts *contracts, const struct profile *
  */
 enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error);
 
+/* A go statement below the function of a contract. */
+struct gate_contract_start {
+	const char *in, *file; /* where it is: function and file, without directories; NULL if unknown */
+	uint32_t line;
+	const char *function; /* that it started; NULL if unknown */
+	int64_t count;	      /* goroutines that it started */
+	/* What goroutines that began with that function allocated, all of them: if other go statements, or this one from
+	 * elsewhere, started some as well (`shared`), those of this go statement allocated no more than that. */
+	int64_t objects, bytes;
+	bool shared;
+};
+
 /* The result of policy->contracts[index]. */
 struct gate_contract_result {
 	const struct policy_contract *contract;
 	int64_t calls, objects, bytes;
 	bool broken;
-	const struct gate_counts *sites; /* sites below the function in the decisive run */
+	const struct gate_counts *sites;	  /* sites below the function in the decisive run */
+	const struct gate_contract_start *starts; /* in the decisive run; most bytes first */
+	size_t start_count;
 };
 size_t gate_contracts_count(const struct gate_contracts *contracts);
 struct gate_contract_result gate_contracts_result(const struct gate_contracts *contracts, size_t index);

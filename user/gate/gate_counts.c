@@ -84,37 +84,64 @@ int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool
 		order = compare_text(a->type, b->type);
 	if (!order)
 		order = compare_text(a->benchmark, b->benchmark);
+	if (!order)
+		order = compare_text(a->benchmark_package, b->benchmark_package);
 	return order || !annotation ? order : compare_text(a->annotation, b->annotation);
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct gate_benchmark *)a)->name, ((const struct gate_benchmark *)b)->name);
+	const struct gate_benchmark *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : compare_text(x->package, y->package);
 }
 
-const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts, const char *name)
+const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts,
+							const struct gate_benchmark *of)
 {
-	const struct gate_benchmark key = {.name = name};
-
-	return counts->benchmark_count
-		       ? bsearch(&key, counts->benchmarks, counts->benchmark_count, sizeof(key), by_name)
-		       : NULL;
+	return counts->benchmark_count ? bsearch(of, counts->benchmarks, counts->benchmark_count, sizeof(*of), by_name)
+				       : NULL;
 }
 
-void gate_counts_benchmark(struct gate_counts *counts, const char *name, int64_t allocs, int64_t bytes)
+static int64_t least_of(int64_t a, int64_t b)
 {
-	struct gate_benchmark *found = (struct gate_benchmark *)gate_counts_benchmark_find(counts, name);
+	return a < b ? a : b;
+}
+
+void gate_counts_benchmark(struct gate_counts *counts, const struct gate_benchmark *printed)
+{
+	struct gate_benchmark *found = (struct gate_benchmark *)gate_counts_benchmark_find(counts, printed);
 
 	if (found) {
-		found->allocs = allocs < found->allocs ? allocs : found->allocs;
-		found->bytes = bytes < found->bytes ? bytes : found->bytes;
+		found->allocs = least_of(found->allocs, printed->allocs);
+		found->bytes = least_of(found->bytes, printed->bytes);
+		found->iterations = least_of(found->iterations, printed->iterations);
 		return;
 	}
 	counts->benchmarks =
 		memory_resize(counts->benchmarks, counts->benchmark_count + 1, sizeof(*counts->benchmarks));
-	counts->benchmarks[counts->benchmark_count++] =
-		(struct gate_benchmark){gate_counts_string(counts, name), allocs, bytes};
+	found = &counts->benchmarks[counts->benchmark_count++];
+	*found = *printed;
+	found->name = gate_counts_string(counts, printed->name);
+	found->package = gate_counts_string(counts, printed->package);
 	qsort(counts->benchmarks, counts->benchmark_count, sizeof(*counts->benchmarks), by_name);
+}
+
+int64_t gate_counts_iterations(const struct gate_counts *counts, const struct gate_site *site)
+{
+	size_t length = site->benchmark ? strlen(site->benchmark) : 0;
+	int64_t iterations = 0;
+
+	for (size_t i = 0; length && i < counts->benchmark_count; i++) {
+		const struct gate_benchmark *benchmark = &counts->benchmarks[i];
+
+		if (strncmp(benchmark->name, site->benchmark, length) == 0 &&
+		    (!benchmark->name[length] || benchmark->name[length] == '/') &&
+		    compare_text(benchmark->package, site->benchmark_package) == 0)
+			iterations = iterations ? least_of(iterations, benchmark->iterations) : benchmark->iterations;
+	}
+	return iterations;
 }
 
 bool gate_site_matches(const struct gate_site *site, const char *glob)
@@ -179,6 +206,7 @@ struct gate_site *gate_counts_append_copy(struct gate_counts *counts, const stru
 	site->runtime_call = gate_counts_string(counts, from->runtime_call);
 	site->type = gate_counts_string(counts, from->type);
 	site->benchmark = gate_counts_string(counts, from->benchmark);
+	site->benchmark_package = gate_counts_string(counts, from->benchmark_package);
 	site->annotation = gate_counts_string(counts, from->annotation);
 	site->file = gate_counts_string(counts, from->file);
 	site->reason = gate_counts_string(counts, from->reason);
@@ -195,6 +223,8 @@ void gate_counts_sort(struct gate_counts *counts)
 {
 	if (counts->site_count)
 		qsort(counts->sites, counts->site_count, sizeof(*counts->sites), by_key);
+	if (counts->benchmark_count)
+		qsort(counts->benchmarks, counts->benchmark_count, sizeof(*counts->benchmarks), by_name);
 }
 
 void gate_counts_add_up(struct gate_counts *counts)

@@ -31,12 +31,13 @@ struct gate_count {
 
 struct gate_site {
 	/* the key */
-	const char *function;	  /* the owner's; NULL if the stack could not be read or symbolized */
-	const char *via;	  /* the function that allocated for it; NULL if the owner did */
-	const char *runtime_call; /* NULL if unknown */
-	const char *type;	  /* NULL if unknown */
-	const char *benchmark;	  /* the Go benchmark that it ran in, "BenchmarkParse"; NULL outside of any */
-	const char *annotation;	  /* what the compiler said, "moved to heap: x"; NULL if unknown */
+	const char *function;	       /* the owner's; NULL if the stack could not be read or symbolized */
+	const char *via;	       /* the function that allocated for it; NULL if the owner did */
+	const char *runtime_call;      /* NULL if unknown */
+	const char *type;	       /* NULL if unknown */
+	const char *benchmark;	       /* the Go benchmark that it ran in, "BenchmarkParse"; NULL outside of any */
+	const char *benchmark_package; /* the import path of what that tests (gate_packages.h); NULL if unknown */
+	const char *annotation;	       /* what the compiler said, "moved to heap: x"; NULL if unknown */
 	/* the position */
 	const char *file;      /* NULL if unknown; relative if it is below the working directory */
 	uint32_t line, column; /* 0 if unknown: baselines have neither */
@@ -60,11 +61,12 @@ struct gate_counts {
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
-	struct gate_site *sites; /* sorted by function, runtime call, type, benchmark, annotation */
+	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */
 	size_t site_count;
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */
-	struct gate_benchmark *benchmarks; /* output of `go test -bench -benchmem`, sorted by name */
+	struct gate_benchmark *benchmarks; /* output of `go test -bench -benchmem`, sorted by name and package */
 	size_t benchmark_count;
+	const char *tested_package;  /* of the benchmarks whose output is being read; NULL before the first */
 	int64_t totals[VALUE_COUNT]; /* objects and bytes: sums of the sites' `least`; costs: those of the runs */
 	/* Of the whole runs: refills and growth, the least and the most; unmeasured in baselines. */
 	struct gate_count costs[VALUE_COUNT];
@@ -77,8 +79,10 @@ struct gate_counts {
 
 /* One line of `go test -bench -benchmem`: integers, the least of the runs. */
 struct gate_benchmark {
-	const char *name; /* "BenchmarkParse/small", without the suffix for the number of processors */
+	const char *name;    /* "BenchmarkParse/small", without the suffix for the number of processors */
+	const char *package; /* "example.com/codec"; NULL if unknown */
 	int64_t allocs, bytes;
+	int64_t iterations; /* of the run with the fewest; 0 if unknown: baselines do not have it */
 };
 
 struct gate_counts *gate_counts_new(void);
@@ -95,8 +99,13 @@ void gate_counts_sort(struct gate_counts *counts);
 void gate_counts_add_up(struct gate_counts *counts); /* computes the totals of objects and bytes from the sites */
 
 /* Records what a run printed about a benchmark; the least of several runs is kept. */
-void gate_counts_benchmark(struct gate_counts *counts, const char *name, int64_t allocs, int64_t bytes);
-const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts, const char *name);
+void gate_counts_benchmark(struct gate_counts *counts, const struct gate_benchmark *printed);
+/* Finds the benchmark with the name and package of another side's; NULL if there is none. */
+const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts,
+							const struct gate_benchmark *of);
+
+/* The iterations of a site's benchmark, of its sub-benchmark with the fewest; 0 if unknown. */
+int64_t gate_counts_iterations(const struct gate_counts *counts, const struct gate_site *site);
 
 /* Compares by key; 0: the same site. Without `annotation`, annotations are ignored. */
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation);

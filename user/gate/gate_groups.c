@@ -13,18 +13,28 @@ static int compare_benchmarks(const char *a, const char *b)
 
 static int by_benchmark(const void *a, const void *b)
 {
-	return compare_benchmarks(((const struct gate_group *)a)->benchmark, ((const struct gate_group *)b)->benchmark);
+	const struct gate_group *x = a, *y = b;
+	int order = compare_benchmarks(x->benchmark, y->benchmark);
+
+	return order ? order : compare_benchmarks(x->package, y->package);
+}
+
+bool gate_group_has(const struct gate_group *group, const struct gate_site *site)
+{
+	return compare_benchmarks(group->benchmark, site->benchmark) == 0 &&
+	       compare_benchmarks(group->package, site->benchmark_package) == 0;
 }
 
 static struct gate_group *group_of(struct gate *gate, const struct gate_row *row)
 {
-	const char *benchmark = gate_row_site(row)->benchmark;
+	const struct gate_site *site = gate_row_site(row);
 
 	for (size_t i = 0; i < gate->group_count; i++) {
-		if (compare_benchmarks(gate->groups[i].benchmark, benchmark) == 0)
+		if (gate_group_has(&gate->groups[i], site))
 			return &gate->groups[i];
 	}
-	gate->groups[gate->group_count].benchmark = benchmark;
+	gate->groups[gate->group_count].benchmark = site->benchmark;
+	gate->groups[gate->group_count].package = site->benchmark_package;
 	return &gate->groups[gate->group_count++];
 }
 
@@ -45,6 +55,9 @@ static double contribution(const struct gate *gate, const struct gate_row *row, 
 
 	if (gate->estimated)
 		return gate_estimates_differ(gate, row, value) ? after - before : 0;
+	if (after > before &&
+	    (row->change == GATE_WORSE || row->change == GATE_NEW)) /* judged by more than the range */
+		return after - before > row->allowed[value] + slack ? after - before : 0;
 	if (after > before)
 		return after - most > row->allowed[value] + slack ? after - before : 0;
 	most = gate_value_most(gate->after, row->after, value);
@@ -73,24 +86,25 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 }
 
 /* Whether a side ran that benchmark: its allocations, or those of its sub-benchmarks, may be none. */
-static bool ran(const struct gate_counts *side, const char *benchmark)
+static bool ran(const struct gate_counts *side, const struct gate_group *group)
 {
-	size_t length = strlen(benchmark);
+	size_t length = strlen(group->benchmark);
 
 	for (size_t i = 0; i < side->benchmark_count; i++) {
-		const char *name = side->benchmarks[i].name;
+		const char *name = side->benchmarks[i].name, *package = side->benchmarks[i].package;
 
-		if (strncmp(name, benchmark, length) == 0 && (!name[length] || name[length] == '/'))
+		if (strncmp(name, group->benchmark, length) == 0 && (!name[length] || name[length] == '/') &&
+		    (!package || !group->package || strcmp(package, group->package) == 0))
 			return true;
 	}
 	return false;
 }
 
 /* If a side does not say which benchmarks it ran, nothing is known. */
-static bool is_one_sided(const struct gate *gate, const char *benchmark)
+static bool is_one_sided(const struct gate *gate, const struct gate_group *group)
 {
-	return benchmark && gate->before->benchmark_count && gate->after->benchmark_count &&
-	       ran(gate->before, benchmark) != ran(gate->after, benchmark);
+	return group->benchmark && gate->before->benchmark_count && gate->after->benchmark_count &&
+	       ran(gate->before, group) != ran(gate->after, group);
 }
 
 void gate_judge_groups(struct gate *gate, const struct policy *policy)
@@ -101,7 +115,7 @@ void gate_judge_groups(struct gate *gate, const struct policy *policy)
 	for (size_t i = 0; i < gate->group_count; i++) {
 		struct gate_group *group = &gate->groups[i];
 
-		group->one_sided = is_one_sided(gate, group->benchmark);
+		group->one_sided = is_one_sided(gate, group);
 		for (int j = 0; j < POLICY_VALUES; j++) {
 			enum profile_value value = policy_values[j];
 			double allowed = policy_allowed(policy, NULL, (enum policy_value)j, group->before[value]);

@@ -113,8 +113,9 @@ void gate_measurement_free(struct gate_measurement *measurement)
 
 static uint64_t hash_site(const struct gate_site *site)
 {
-	const char *const texts[] = {site->function, site->via,	      site->runtime_call,
-				     site->type,     site->benchmark, site->annotation};
+	const char *const texts[] = {site->function,  site->via,       site->runtime_call,
+				     site->type,      site->benchmark, site->benchmark_package,
+				     site->annotation};
 	uint64_t hash = 0;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -137,6 +138,7 @@ static size_t site_new(struct gate_measurement *measurement, const struct gate_s
 	site->runtime_call = gate_counts_string(counts, key->runtime_call);
 	site->type = gate_counts_string(counts, key->type);
 	site->benchmark = gate_counts_string(counts, key->benchmark);
+	site->benchmark_package = gate_counts_string(counts, key->benchmark_package);
 	site->annotation = gate_counts_string(counts, key->annotation);
 	if (counts->site_count > measurement->tally_capacity) {
 		measurement->tally_capacity = measurement->tally_capacity ? 2 * measurement->tally_capacity : 64;
@@ -208,26 +210,6 @@ static void add_position(struct gate_measurement *measurement, struct tally *tal
 		position->reason = gate_counts_string(measurement->counts, reason);
 }
 
-/*
- * Types that the runtime keeps pools or lists of, and what its scheduler allocates. Whether a `go` statement or a channel
- * operation allocates one depends on what ran before, so these objects belong to the runtime and not to the program, on
- * whichever stack they are allocated.
- */
-static bool is_pooled(const char *type, const char *runtime_call)
-{
-	static const char *const pooled[] = {"runtime.g",      "*runtime.g",	 "runtime.m",	     "runtime.sudog",
-					     "runtime._defer", "*runtime.timer", "runtime.timerWhen"};
-
-	/* the scheduler, on the stack of a goroutine that it preempts */
-	if (runtime_call && strcmp(runtime_call, "runtime.morestack") == 0)
-		return true;
-	for (size_t i = 0; type && i < sizeof(pooled) / sizeof(pooled[0]); i++) {
-		if (strcmp(type, pooled[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The run being added. */
 struct run {
 	const struct profile *profile;
@@ -250,7 +232,7 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	struct tally *tally;
 	size_t index;
 
-	if (owner.kind == OWNER_OUTSIDE || is_pooled(sample->key.type, owner.runtime_call)) {
+	if (owner.kind == OWNER_OUTSIDE || gate_noise_is_runtimes(sample->key.type, owner.runtime_call)) {
 		add_to(run->outside, sample->values);
 		return;
 	}
@@ -527,8 +509,10 @@ static void finish_costs(struct gate_measurement *measurement)
 /* Whether a site is the standard library's bookkeeping: allocated once, not once per iteration. */
 static bool is_bookkeeping(const struct gate_counts *counts, const struct gate_site *site)
 {
-	return gate_noise_is_bookkeeping(site->via, site->runtime_call) &&
-	       site->counts[VALUE_OBJECTS].most <= GATE_BOOKKEEPING_MAX &&
+	int64_t iterations = gate_counts_iterations(counts, site), most = site->counts[VALUE_OBJECTS].most;
+
+	return gate_noise_is_bookkeeping(site->via, site->runtime_call) && most <= GATE_BOOKKEEPING_MAX &&
+	       (iterations < GATE_ITERATIONS_MIN || most < iterations) &&
 	       (!counts->normalize || (double)site->counts[VALUE_OBJECTS].least < counts->iterations);
 }
 

@@ -54,7 +54,7 @@ static bool same_kind(const struct gate_row *a, const struct gate_row *b)
 	const struct gate_site *x = site_of(a), *y = site_of(b);
 
 	return same_text(x->runtime_call, y->runtime_call) && same_text(x->type, y->type) &&
-	       same_text(x->benchmark, y->benchmark);
+	       same_text(x->benchmark, y->benchmark) && same_text(x->benchmark_package, y->benchmark_package);
 }
 
 static bool same_package(const struct gate_row *a, const struct gate_row *b)

@@ -18,8 +18,34 @@ static const char *const caching_calls[] = {"runtime.typeAssert", "runtime.inter
 /* Prefixes of runtime calls and functions whose allocations depend on a hash seed or on the collector. */
 static const char *const varying_calls[] = {"runtime.mapassign", "runtime.growWork", "runtime.hashGrow",
 					    "internal/runtime/maps."};
-static const char *const varying_vias[] = {"sync.(*Map).", "fmt.(*buffer).", "unicode/utf8.AppendRune"};
 static const char *const varying_callers[] = {"sync.(*Pool).Get", "sync.(*Pool).Put"};
+
+/* Prefixes of library functions that make what a pool of theirs has lost, or that grow what came new from it; `below`: if
+ * they were called by such a function. */
+static const struct {
+	const char *via, *below;
+} varying_vias[] = {
+	{"sync.(*Map).", NULL},
+	{"fmt.(*buffer).", NULL},
+	{"fmt.(*fmt).writePadding", NULL},
+	{"unicode/utf8.AppendRune", NULL},
+	{"regexp.newbitState", NULL},
+	{"regexp.newBitState", NULL},
+	{"regexp.(*bitState).reset", NULL},
+	{"regexp.newOnePassMachine", NULL},
+	{"regexp.(*Regexp).get", NULL},
+	{"encoding/json.newEncodeState", NULL},
+	{"bytes.(*Buffer).", "encoding/json."},
+	{"bytes.growSlice", "encoding/json."},
+	{"log.", NULL},
+	{"log/slog/internal/buffer.", NULL},
+	{"math/big.getNat", NULL},
+	{"math/big.(*stack).", NULL},
+	{"net/http.newBufio", NULL},
+	{"net/http.newTextprotoReader", NULL},
+	{"archive/zip.newFlate", NULL},
+	{"internal/poll.getPipe", NULL},
+};
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
@@ -48,18 +74,46 @@ bool gate_noise_is_bookkeeping(const char *via, const char *runtime_call)
 	return via && (starts_with_any(via, bookkeepers, COUNT(bookkeepers)) || is_initialiser(via));
 }
 
-bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner)
+bool gate_noise_is_runtimes(const char *type, const char *runtime_call)
 {
-	if (starts_with_any(owner->runtime_call, varying_calls, COUNT(varying_calls)) ||
-	    starts_with_any(owner->via, varying_vias, COUNT(varying_vias)))
-		return true;
+	static const char *const pooled[] = {"runtime.g",      "*runtime.g",	 "runtime.m",	     "runtime.sudog",
+					     "runtime._defer", "*runtime.timer", "runtime.timerWhen"};
+	/* where the scheduler takes the processor from a goroutine, it runs on that one's stack */
+	static const char *const scheduler[] = {"runtime.morestack", "runtime.asyncPreempt"};
+
+	for (size_t i = 0; runtime_call && i < COUNT(scheduler); i++) {
+		if (strcmp(runtime_call, scheduler[i]) == 0)
+			return true;
+	}
+	for (size_t i = 0; type && i < COUNT(pooled); i++) {
+		if (strcmp(type, pooled[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_frame(const struct profile_stack *stack, const char *const *starts, size_t count)
+{
 	for (uint32_t i = 0; i < stack->depth; i++) {
 		const struct profile_location *location = stack->locations[i];
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
-			if (starts_with_any(location->frames[j].function, varying_callers, COUNT(varying_callers)))
+			if (starts_with_any(location->frames[j].function, starts, count))
 				return true;
 		}
+	}
+	return false;
+}
+
+bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner)
+{
+	if (starts_with_any(owner->runtime_call, varying_calls, COUNT(varying_calls)) ||
+	    has_frame(stack, varying_callers, COUNT(varying_callers)))
+		return true;
+	for (size_t i = 0; i < COUNT(varying_vias); i++) {
+		if (starts_with_any(owner->via, &varying_vias[i].via, 1) &&
+		    (!varying_vias[i].below || has_frame(stack, &varying_vias[i].below, 1)))
+			return true;
 	}
 	return false;
 }

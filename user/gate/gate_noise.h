@@ -22,10 +22,19 @@ enum {
 	GATE_BOOKKEEPING_MAX = 256, /* objects in a run; a site with more is judged like any other */
 	/* a varying site with more objects than this, and the same number in three runs, is steady */
 	GATE_STEADY_MIN = 1000,
+	/* in a benchmark with fewer iterations, what happens once cannot be told from what happens in each of them */
+	GATE_ITERATIONS_MIN = 20,
 };
 
 /* Whether a site is bookkeeping by the function that allocates and the runtime call; either may be NULL. */
 bool gate_noise_is_bookkeeping(const char *via, const char *runtime_call);
+
+/*
+ * Whether an object is the runtime's own, on whichever stack it is allocated: of a type that the runtime keeps pools or lists
+ * of, or made by its scheduler. Whether a `go` statement, a channel operation or a busy machine causes one depends on what
+ * ran before. Either may be NULL.
+ */
+bool gate_noise_is_runtimes(const char *type, const char *runtime_call);
 
 /* Whether the counts of a site vary between runs of one program. */
 bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner);

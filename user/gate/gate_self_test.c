@@ -32,14 +32,13 @@ static const struct gate_row *strictest(const struct gate *gate, const struct po
  * plus one. */
 static int64_t more_of_sum(const struct gate *gate, const struct gate_row *row, const struct policy *policy)
 {
-	const char *benchmark = gate_row_site(row)->benchmark;
+	const struct gate_site *site = gate_row_site(row);
 
 	for (size_t i = 0; i < gate->group_count && !policy->strict; i++) {
 		const struct gate_group *group = &gate->groups[i];
 		double allowed = policy_allowed(policy, NULL, POLICY_OBJECTS, group->before[VALUE_OBJECTS]);
 
-		if (group->benchmark == benchmark ||
-		    (group->benchmark && benchmark && !strcmp(group->benchmark, benchmark)))
+		if (gate_group_has(group, site))
 			return count_from(
 				floor((allowed - group->growth[VALUE_OBJECTS]) * gate->after->iterations + 1e-6) + 1);
 	}

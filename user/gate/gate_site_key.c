@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gate/gate_packages.h"
 #include "profile/frames.h"
 
 /* Returns the audit's row of a site if it has an annotation. */
@@ -70,7 +71,7 @@ static bool benchmark_name(const char *function, char *name, size_t size)
 
 /* Finds the benchmark that a stack belongs to: the outermost such function, so that helpers with such a name belong to
  * their caller. */
-static bool benchmark_of(const struct profile_stack *stack, char *name, size_t size)
+static void benchmark_of(const struct profile_stack *stack, struct gate_site_key *key)
 {
 	for (uint32_t i = stack->depth; i-- > 0;) {
 		const struct profile_location *location = stack->locations[i];
@@ -78,11 +79,15 @@ static bool benchmark_of(const struct profile_stack *stack, char *name, size_t s
 		for (uint32_t j = location->frame_count; j-- > 0;) {
 			const char *function = location->frames[j].function;
 
-			if (function && benchmark_name(function, name, size))
-				return true;
+			if (!function || !benchmark_name(function, key->benchmark, sizeof(key->benchmark)))
+				continue;
+			key->site.benchmark = key->benchmark;
+			frames_package(function, key->package, sizeof(key->package));
+			gate_package_fold(key->package);
+			key->site.benchmark_package = key->package;
+			return;
 		}
 	}
-	return false;
 }
 
 void gate_site_key(struct gate_site_key *key, const struct profile_sample *sample, const struct owner *owner,
@@ -99,6 +104,5 @@ void gate_site_key(struct gate_site_key *key, const struct profile_sample *sampl
 		site->via = frames_fold_name(owner->via, key->via, sizeof(key->via));
 	site->runtime_call = owner->runtime_call;
 	annotate(site, audit_row_of(audit, owner->allocating, owner->runtime_call), key->words, sizeof(key->words));
-	if (benchmark_of(sample->key.stack, key->benchmark, sizeof(key->benchmark)))
-		site->benchmark = key->benchmark;
+	benchmark_of(sample->key.stack, key);
 }

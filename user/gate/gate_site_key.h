@@ -11,8 +11,9 @@
 
 /* The key, and the texts in it that are not the profile's or the audit's. */
 struct gate_site_key {
-	struct gate_site site; /* function, via, runtime_call, type, benchmark, annotation; and the reason for that */
-	char words[1024], function[1024], via[1024], benchmark[256];
+	struct gate_site
+		site; /* function, via, runtime_call, type, benchmark and its package, annotation; and the reason for that */
+	char words[1024], function[1024], via[1024], benchmark[256], package[512];
 };
 
 /* `audit` (NULL: none) knows the annotations. */

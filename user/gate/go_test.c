@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/gate_packages.h"
+#include "gate/baseline_program.h"
 #include "target/go_command.h"
 
 /* Whether the flag is among the words of `go test` before -args: "-count", "--count=3", "-test.count=3". */
@@ -24,19 +26,31 @@ static bool has_flag(char *const *words, const char *flag)
 	return false;
 }
 
+/* Whether a file is a script: a wrapper of the go command, say. `word` is found as execvp(3) does. */
+static bool is_script(const char *word)
+{
+	char *file = baseline_program_file(word);
+	FILE *stream = file ? fopen(file, "re") : NULL;
+	bool script = stream && getc(stream) == '#' && getc(stream) == '!';
+
+	if (stream)
+		fclose(stream);
+	free(file);
+	return script;
+}
+
 /* Whether the program starts other programs, of which one may be go test. */
 static bool starts_others(const char *word)
 {
 	static const char *const names[] = {"make", "gmake", "sh",   "bash", "dash",  "env",  "nice",
 					    "time", "just",  "task", "mage", "xargs", "sudo", "timeout"};
 	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
-	size_t length = strlen(name);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(name, names[i]) == 0)
 			return true;
 	}
-	return length > 3 && strcmp(name + length - 3, ".sh") == 0;
+	return is_script(word);
 }
 
 static void add_to_goflags(const char *flags)
@@ -79,12 +93,19 @@ char **go_test_command(char **words)
 
 void go_test_line(struct gate_counts *counts, const char *line)
 {
-	static const char prefix[] = "Benchmark";
+	static const char prefix[] = "Benchmark", package[] = "pkg: ";
 	const char *bytes_unit = strstr(line, " B/op"), *allocs_unit = strstr(line, " allocs/op");
-	long long bytes, allocs;
+	long long bytes, allocs, iterations = 0;
 	char name[512];
 	size_t length = strcspn(line, " \t");
 
+	if (strncmp(line, package, sizeof(package) - 1) == 0 && strlen(line) < sizeof(name)) {
+		strcpy(name, line + sizeof(package) - 1);
+		name[strcspn(name, " \t\r")] = 0;
+		gate_package_fold(name);
+		counts->tested_package = gate_counts_string(counts, name);
+		return;
+	}
 	if (strncmp(line, prefix, sizeof(prefix) - 1) != 0 || !bytes_unit || !allocs_unit || length >= sizeof(name))
 		return;
 	while (bytes_unit > line && strchr("0123456789", bytes_unit[-1]))
@@ -93,6 +114,7 @@ void go_test_line(struct gate_counts *counts, const char *line)
 		allocs_unit--;
 	if (sscanf(bytes_unit, "%lld", &bytes) != 1 || sscanf(allocs_unit, "%lld", &allocs) != 1)
 		return;
+	sscanf(line + length, "%lld", &iterations);
 	memcpy(name, line, length);
 	name[length] = 0;
 	/* the suffix for the number of processors, which is missing on one processor */
@@ -100,5 +122,9 @@ void go_test_line(struct gate_counts *counts, const char *line)
 		length--;
 	if (name[length] && name[length - 1] == '-')
 		name[length - 1] = 0;
-	gate_counts_benchmark(counts, name, allocs, bytes);
+	gate_counts_benchmark(counts, &(struct gate_benchmark){.name = name,
+							       .package = counts->tested_package,
+							       .allocs = allocs,
+							       .bytes = bytes,
+							       .iterations = iterations > 0 ? iterations : 0});
 }

@@ -23,7 +23,8 @@
 
 enum owner_kind {
 	OWNER_FOUND,
-	OWNER_OUTSIDE, /* the runtime's own work, or package initialisation and goroutines of other modules */
+	OWNER_OUTSIDE, /* the runtime's own work, package initialisation and goroutines of other modules, or what package
+			  testing does for itself when a test calls it: names and starts a sub-benchmark, prints */
 	OWNER_UNKNOWN, /* no frame of the stack is known */
 };
 

@@ -55,7 +55,7 @@ struct profile_storage {
 	struct hash_index samples; /* addresses of struct profile_sample */
 	void *scratch;		   /* the key that is being built */
 	size_t scratch_size;
-	size_t process_capacity, sample_capacity;
+	size_t start_capacity, process_capacity, sample_capacity;
 	profile_sink *sink;
 	void *sink_context;
 	size_t sink_limit;
@@ -96,6 +96,7 @@ void profile_free(struct profile *profile)
 	arena_free(&storage->memory);
 	free(storage->scratch);
 	free(storage);
+	free(profile->starts);
 	free(profile->processes);
 	free(profile->samples);
 	free(profile->warnings);
@@ -217,6 +218,17 @@ void profile_set_calls(struct profile *profile, const char *const *functions, si
 	for (size_t i = 0; i < count; i++)
 		profile->calls[i] = (struct profile_call){.function = profile_string(profile, functions[i])};
 	profile->call_count = count;
+}
+
+void profile_add_start(struct profile *profile, const struct profile_stack *stack, const char *function, int64_t count)
+{
+	struct profile_storage *storage = profile->storage;
+
+	if (profile->start_count == storage->start_capacity) {
+		storage->start_capacity = storage->start_capacity ? storage->start_capacity * 2 : 16;
+		profile->starts = memory_resize(profile->starts, storage->start_capacity, sizeof(*profile->starts));
+	}
+	profile->starts[profile->start_count++] = (struct profile_start){stack, function, count};
 }
 
 void profile_process_init(struct profile_process *process, int pid)

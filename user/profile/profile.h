@@ -140,6 +140,13 @@ struct profile_process {
 	int64_t forked;
 };
 
+/* Goroutines that were started by a go statement. Not written into files. */
+struct profile_start {
+	const struct profile_stack *stack; /* of the go statement */
+	const char *function;		   /* that they run; NULL if unknown */
+	int64_t count;
+};
+
 /* A function of the program whose calls are counted. Not written into files. */
 struct profile_call {
 	const char *function; /* as requested; matched by frames_is_named() */
@@ -177,6 +184,8 @@ struct profile {
 
 	struct profile_call *calls;
 	size_t call_count;
+	struct profile_start *starts; /* only where calls are counted; in no order */
+	size_t start_count;
 
 	struct profile_process *processes;
 	size_t process_count;
@@ -208,6 +217,8 @@ void profile_warn(struct profile *profile, const char *format, ...) __attribute_
 /* Sets the modules that own allocations: `count` globs of import paths, which are copied. */
 void profile_set_modules(struct profile *profile, const char *const *globs, size_t count);
 
+/* Adds goroutines that a go statement started. */
+void profile_add_start(struct profile *profile, const struct profile_stack *stack, const char *function, int64_t count);
 /* Requests that the calls of these functions are counted. Call before the recording begins. */
 void profile_set_calls(struct profile *profile, const char *const *functions, size_t count);
 

@@ -311,6 +311,16 @@ static void hold_sample(struct estimated *estimated, const struct profile_key *k
 	memcpy(sample->values, values, sizeof(sample->values));
 }
 
+/* A go statement allocates nothing that counts. */
+static void add_start(struct observed *observed, const struct observed_row *row, const struct profile_key *key)
+{
+	const struct profile_location *entry = address_space_locate(observed->space, row->key.site, false);
+
+	profile_add_start(observed->profile, key->stack,
+			  entry->frame_count ? entry->frames[entry->frame_count - 1].function : NULL,
+			  (int64_t)row->sums.count);
+}
+
 /* Adds the rows to the profile while other processes continue to fill the maps. */
 static void add_rows(struct observed *observed, const struct event_store *store, struct estimated *estimated)
 {
@@ -327,6 +337,8 @@ static void add_rows(struct observed *observed, const struct event_store *store,
 		key = observed_row_key(observed, &row);
 		if (row.key.kind == EVENT_SAMPLE || (observed->bursts && row.key.kind == EVENT_ALLOC))
 			hold_sample(estimated, &key, values);
+		else if (row.key.kind == EVENT_GO)
+			add_start(observed, &row, &key);
 		else
 			profile_add(observed->profile, &key, values);
 		if (observed->rate <= 1) /* estimates are few */

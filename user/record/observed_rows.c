@@ -33,6 +33,7 @@ void observed_row_values(const struct observed_row *row, int64_t values[VALUE_CO
 		values[VALUE_HEAP_GROWS] = (int64_t)sums->count;
 		values[VALUE_HEAP_GROW_BYTES] = (int64_t)sums->bytes;
 		break;
+	case EVENT_GO: /* profile_add_start() */
 	case EVENT_KINDS:
 		break;
 	}

@@ -171,6 +171,34 @@ static bool is_named(int pid, const char *glob)
 	return named;
 }
 
+/* Whether the executable is one of Go's own tools: the compiler, the linker. */
+static bool is_go_tool(int pid)
+{
+	struct target *target = target_open(pid, NULL);
+	bool tool = target && target->executable && strstr(target->executable, "/pkg/tool/");
+
+	target_close(target);
+	return tool;
+}
+
+/* Whether a process that a go command may have started is the program's. */
+static bool is_the_programs(int pid)
+{
+	bool itself;
+
+	switch (go_command_work_of(pid, getpid(), &itself)) {
+	case GO_COMMAND_TESTS:
+		return is_named(pid, "*.test");
+	case GO_COMMAND_BUILDS:
+		return false;
+	case GO_COMMAND_RUNS:
+		return !itself && !is_go_tool(pid);
+	case GO_COMMAND_NONE:
+		break;
+	}
+	return true;
+}
+
 /* Whether the process is to be observed. */
 static bool is_wanted(const struct processes *processes, int pid)
 {
@@ -178,7 +206,7 @@ static bool is_wanted(const struct processes *processes, int pid)
 
 	if (options->only && !is_named(pid, options->only))
 		return false;
-	return !options->go_tests || !go_command_tests(pid, getpid()) || is_named(pid, "*.test");
+	return !options->go_tests || is_the_programs(pid);
 }
 
 static bool on_image(void *context, int pid)

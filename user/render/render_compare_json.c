@@ -44,12 +44,13 @@ static cJSON *benchmark_values(const struct gate_benchmark *benchmark)
 	return object;
 }
 
-static void write_benchmark(struct json_document *document, const char *name, const struct gate_benchmark *before,
+static void write_benchmark(struct json_document *document, const struct gate_benchmark *before,
 			    const struct gate_benchmark *after)
 {
 	cJSON *object = json_object();
 
-	json_add_text(object, "name", name);
+	json_add_text(object, "name", (after ? after : before)->name);
+	json_add_text(object, "package", (after ? after : before)->package);
 	json_add(object, "before", benchmark_values(before));
 	json_add(object, "after", benchmark_values(after));
 	json_document_row(document, object);
@@ -61,11 +62,11 @@ static void write_benchmarks(struct json_document *document, const struct gate *
 
 	json_document_rows_begin(document, "benchmarks");
 	for (size_t i = 0; i < after->benchmark_count; i++)
-		write_benchmark(document, after->benchmarks[i].name,
-				gate_counts_benchmark_find(before, after->benchmarks[i].name), &after->benchmarks[i]);
+		write_benchmark(document, gate_counts_benchmark_find(before, &after->benchmarks[i]),
+				&after->benchmarks[i]);
 	for (size_t i = 0; i < before->benchmark_count; i++) {
-		if (!gate_counts_benchmark_find(after, before->benchmarks[i].name))
-			write_benchmark(document, before->benchmarks[i].name, &before->benchmarks[i], NULL);
+		if (!gate_counts_benchmark_find(after, &before->benchmarks[i]))
+			write_benchmark(document, &before->benchmarks[i], NULL);
 	}
 	json_document_rows_end(document);
 }

@@ -43,7 +43,7 @@ static void put_line(FILE *stream, const char *name, char *text)
 
 void render_compare_markdown(FILE *stream, const struct comparison *comparison, const struct gate_style *style)
 {
-	char changes[GATE_TEXT_SIZE], *sums = gate_sums(comparison->gate, style);
+	char changes[GATE_TEXT_SIZE];
 	size_t written;
 
 	fprintf(stream, "### Allocations: %s: %s\n\n", comparison_verdict_names[comparison->verdict],
@@ -51,9 +51,9 @@ void render_compare_markdown(FILE *stream, const struct comparison *comparison, 
 	text_put(stream, TEXT_MARKDOWN, comparison->before->name);
 	fputs(" → ", stream);
 	text_put(stream, TEXT_MARKDOWN, comparison->after->name);
-	fprintf(stream, "\n\n```text\n%s```\n\n", sums);
-	free(sums);
-	written = put_words(stream, comparison);
+	fputs("\n\n", stream);
+	written = render_gate_markdown_sums(stream, comparison->gate, style);
+	written += put_words(stream, comparison);
 	put_line(stream, "Allocator", compare_allocator_text(comparison));
 	put_line(stream, "Collector", compare_collector_text(comparison));
 	render_gate_markdown_rows(stream, comparison->gate, style, written);

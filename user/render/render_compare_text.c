@@ -55,12 +55,12 @@ void render_compare_text(FILE *stream, const struct comparison *comparison, cons
 {
 	const struct terminal_style *colors = terminal_style(style->color);
 	const struct gate *gate = comparison->gate;
-	char changes[GATE_TEXT_SIZE], *sums = gate_sums(gate, style);
+	char changes[GATE_TEXT_SIZE];
 	bool worse = comparison->verdict == COMPARISON_WORSE;
 
 	print_head(stream, comparison);
-	fputs(sums, stream);
-	free(sums);
+	if (!gate_has_benchmarks(gate))
+		render_gate_sums(stream, gate, style);
 	print_words(stream, comparison, style);
 	render_gate_rows(stream, gate, style);
 	if (gate->estimated)

@@ -41,8 +41,8 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 
 /*
  * The document escapement.gate/2: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
- * "runs", "sums": [{"benchmark", "worse", "before", "after"}…] (objects and bytes of what is judged, by benchmark; null
- * is the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
+ * "runs", "sums": [{"benchmark", "benchmark_package", "worse", "before", "after"}…] (objects and bytes of what is judged, by
+ * benchmark; null is the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
  * "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW has "change",
  * "fails", "note", "how", the site's key and position, "moved_from", "before", "after" (VALUES, or null if there is no
  * site) and "allowed" growth. VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, per
@@ -53,9 +53,19 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 GATE_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
 
-/* Parts of a gate that several documents have: a table of the sites that fail, and of others that changed as long as
- * there is space; the same in Markdown, after `written` bytes of the page; objects of JSON. */
+/* Parts of a gate that several documents have. */
+/* Whether the sums are of benchmarks: then the sites of each stand below its line. */
+static inline bool gate_has_benchmarks(const struct gate *gate)
+{
+	return gate->before->benchmark_count || gate->after->benchmark_count;
+}
+/* A table of the sites that fail, and of others that changed as long as there is space. With benchmarks, their lines are in
+ * it; without, the sums are printed before. The same in Markdown, where the sums
+ * without benchmarks are a part of their own, which returns how many bytes it took, and the rows stand after `written` bytes
+ * of the page. */
+void render_gate_sums(FILE *stream, const struct gate *gate, const struct gate_style *style);
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style);
+size_t render_gate_markdown_sums(FILE *stream, const struct gate *gate, const struct gate_style *style);
 void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written);
 /* Members "sums" and "rows", and "lost", of a document of a gate or a comparison. */
 void gate_json_rows(struct json_document *document, const struct gate *gate);
@@ -86,11 +96,28 @@ const char *gate_growth_text(char text[40], const struct gate *gate, const struc
 			     enum profile_value value);
 /* "9,812", "0.25" */
 const char *gate_grouped(char text[40], double number);
-/* One line for each benchmark (of many, for those that changed), or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". The
- * caller frees it. */
-char *gate_sums(const struct gate *gate, const struct gate_style *style);
-/* How many lines these are. */
-int gate_sum_lines(const struct gate *gate, const struct gate_style *style);
+enum { GATE_NAME_SIZE = 512 };
+/* A line for a benchmark, or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". */
+struct gate_sum {
+	const char *package, *benchmark; /* NULL: the program's */
+	double before[2], after[2];	 /* objects, bytes; -1 if a side does not have it */
+	char *text;			 /* without a newline at its end */
+};
+struct gate_sums {
+	struct gate_sum *sums;
+	size_t count;
+	size_t unchanged, left_out; /* benchmarks without a line of their own */
+	int lines;		    /* that all this takes */
+};
+struct gate_sums *gate_sums_new(const struct gate *gate, const struct gate_style *style);
+void gate_sums_free(struct gate_sums *sums);
+/* The group whose sites belong below sums[i]; NULL if they belong below a later line. */
+const struct gate_group *gate_sums_group(const struct gate_sums *sums, size_t i, const struct gate *gate);
+void gate_sums_print_folded(FILE *stream, const struct gate_sums *sums); /* of these only how many have no line */
+/* " in BenchmarkParse", with its package if there are several; "" outside of any. */
+const char *gate_in_benchmark(char text[GATE_NAME_SIZE], const struct gate *gate, const struct gate_site *site);
+/* What stands above the sites of a group that has no line: its benchmark, or "outside of benchmarks". */
+const char *gate_group_text(char text[GATE_NAME_SIZE], const struct gate *gate, const struct gate_group *group);
 /* "simple/main.go:17:2", "main.go" or "". */
 const char *gate_place(char text[GATE_TEXT_SIZE], const struct gate_site *site);
 /* "moved to heap: c (return)": what the compiler said and why; "" if unknown. */

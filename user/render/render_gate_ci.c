@@ -25,11 +25,11 @@ static void put_attribute(FILE *stream, const char *name, const char *value)
 static void put_case(FILE *stream, const struct gate *gate, const struct gate_row *row, const struct gate_style *style)
 {
 	const struct gate_site *site = gate_row_site(row);
-	char text[GATE_TEXT_SIZE], name[GATE_TEXT_SIZE];
+	char text[GATE_TEXT_SIZE], name[GATE_TEXT_SIZE], benchmark[GATE_NAME_SIZE];
 
-	snprintf(name, sizeof(name), "%s%s%s%s%s%s%s", site->runtime_call ? site->runtime_call : "allocation",
-		 site->type ? " of " : "", site->type ? gate_type(text, site) : "", site->benchmark ? " in " : "",
-		 site->benchmark ? site->benchmark : "", site->annotation ? ": " : "",
+	snprintf(name, sizeof(name), "%s%s%s%s%s%s", site->runtime_call ? site->runtime_call : "allocation",
+		 site->type ? " of " : "", site->type ? gate_type(text, site) : "",
+		 gate_in_benchmark(benchmark, gate, site), site->annotation ? ": " : "",
 		 site->annotation ? site->annotation : "");
 	fputs("  <testcase", stream);
 	put_attribute(stream, "classname", site->function ? site->function : "(unknown function)");

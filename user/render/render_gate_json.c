@@ -73,6 +73,7 @@ static cJSON *gate_row_object(const struct gate *gate, const struct gate_row *ro
 	json_add_text(object, "runtime_call", site->runtime_call);
 	json_add_text(object, "type", gate_type(text, site));
 	json_add_text(object, "benchmark", site->benchmark);
+	json_add_text(object, "benchmark_package", site->benchmark_package);
 	json_add_text(object, "annotation", site->annotation);
 	json_add_text(object, "reason", site->reason);
 	json_add_text(object, "accepted", row->before ? row->before->accepted : NULL);
@@ -114,6 +115,7 @@ static cJSON *gate_sum_object(const struct gate_group *group)
 	cJSON *object = json_object();
 
 	json_add_text(object, "benchmark", group->benchmark);
+	json_add_text(object, "benchmark_package", group->package);
 	json_add_bool(object, "worse", group->worse);
 	json_add(object, "before", sum_values(group->before));
 	json_add(object, "after", sum_values(group->after));

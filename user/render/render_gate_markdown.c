@@ -60,10 +60,6 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 		fputs(" via ", stream);
 		text_put(stream, TEXT_MARKDOWN, site->via);
 	}
-	if (site->benchmark) {
-		fputs(" in ", stream);
-		text_put(stream, TEXT_MARKDOWN, site->benchmark);
-	}
 	if (*gate_place(text, site)) {
 		fputs("<br>", stream);
 		text_put(stream, TEXT_MARKDOWN, text);
@@ -78,53 +74,141 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 	putc('\n', stream);
 }
 
-void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written)
+/* A page in progress: where it is, and what it has no room for. */
+struct page {
+	FILE *stream;
+	const struct gate *gate;
+	const struct gate_style *style;
+	size_t written, left_out;
+	bool in_lines; /* a block of sums is open */
+};
+
+static void end_lines(struct page *page)
+{
+	if (page->in_lines)
+		page->written += (size_t)fprintf(page->stream, "```\n\n");
+	page->in_lines = false;
+}
+
+/* Sums that follow each other are one block. */
+static void put_line(struct page *page, const char *text)
+{
+	if (page->written + strlen(text) > LIMIT - NOTE_ROOM)
+		return;
+	if (!page->in_lines)
+		page->written += (size_t)fprintf(page->stream, "```text\n");
+	page->in_lines = true;
+	page->written += (size_t)fprintf(page->stream, "%s\n", text);
+}
+
+static void put_row_if_room(struct page *page, const struct gate_row *row)
 {
 	char *text;
-	size_t left_out = 0, length;
+	size_t length;
+	FILE *stream = open_memstream(&text, &length);
+
+	if (!stream)
+		memory_out();
+	put_row(stream, page->gate, row);
+	fclose(stream);
+	if (page->left_out || page->written + length > LIMIT - NOTE_ROOM) {
+		page->left_out++;
+	} else {
+		fwrite(text, 1, length, page->stream);
+		page->written += length;
+	}
+	free(text);
+}
+
+/* The table of a group's sites, below a heading if there is one; nothing if no site changed. */
+static void put_group(struct page *page, const struct gate_group *group, const char *heading)
+{
 	bool head = false;
 
-	for (size_t i = 0; i < gate->row_count; i++) {
-		FILE *row;
+	for (size_t i = 0; i < page->gate->row_count; i++) {
+		const struct gate_row *row = &page->gate->rows[i];
 
-		if (gate->rows[i].change == GATE_SAME && !style->all)
+		if ((row->change == GATE_SAME && !page->style->all) || !gate_group_has(group, gate_row_site(row)))
 			continue;
-		if (!head) {
-			written += put_head(stream, style);
+		if (!head && !page->left_out) {
+			if (heading)
+				put_line(page, heading);
+			end_lines(page);
+			page->written += put_head(page->stream, page->style);
 			head = true;
 		}
-		row = open_memstream(&text, &length);
-		if (!row)
-			memory_out();
-		put_row(row, gate, &gate->rows[i]);
-		fclose(row);
-		if (left_out || written + length > LIMIT - NOTE_ROOM) {
-			left_out++;
-		} else {
-			fwrite(text, 1, length, stream);
-			written += length;
-		}
-		free(text);
+		put_row_if_room(page, row);
 	}
-	if (left_out)
-		fprintf(stream,
+	if (head)
+		page->written += (size_t)fprintf(page->stream, "\n");
+}
+
+static void put_notes(const struct page *page)
+{
+	if (page->left_out)
+		fprintf(page->stream,
 			"\n%zu more rows are left out: this page ends at 900 KiB. `--format text` and `json` have "
 			"them all.\n",
-			left_out);
-	if (gate->after->normalize) {
-		fputs("\nCounts are per iteration: divided by ", stream);
-		text_put(stream, TEXT_MARKDOWN, gate->after->normalize);
-		fputs(".\n", stream);
+			page->left_out);
+	if (page->gate->after->normalize) {
+		fputs("\nCounts are per iteration: divided by ", page->stream);
+		text_put(page->stream, TEXT_MARKDOWN, page->gate->after->normalize);
+		fputs(".\n", page->stream);
 	}
+}
+
+void render_gate_markdown_rows(FILE *stream, const struct gate *gate, const struct gate_style *style, size_t written)
+{
+	struct page page = {.stream = stream, .gate = gate, .style = style, .written = written};
+	struct gate_sums *sums = gate_sums_new(gate, style);
+	bool *done = memory_zeroed(gate->group_count + 1, sizeof(*done)), lines = gate_has_benchmarks(gate);
+	char heading[GATE_NAME_SIZE];
+
+	for (size_t i = 0; i < sums->count && lines; i++) {
+		const struct gate_group *group = gate_sums_group(sums, i, gate);
+
+		put_line(&page, sums->sums[i].text);
+		if (!group)
+			continue;
+		put_group(&page, group, NULL);
+		done[group - gate->groups] = true;
+	}
+	end_lines(&page);
+	for (size_t i = 0; i < gate->group_count; i++) {
+		const struct gate_group *group = &gate->groups[i];
+
+		if (!done[i])
+			put_group(&page, group,
+				  lines || group->benchmark ? gate_group_text(heading, gate, group) : NULL);
+	}
+	if (lines)
+		gate_sums_print_folded(stream, sums);
+	put_notes(&page);
+	free(done);
+	gate_sums_free(sums);
+}
+
+size_t render_gate_markdown_sums(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	struct gate_sums *sums = gate_sums_new(gate, style);
+	size_t written = 0;
+
+	if (sums->count && !gate_has_benchmarks(gate)) {
+		fputs("```text\n", stream);
+		render_gate_sums(stream, gate, style);
+		fputs("```\n\n", stream);
+		for (size_t i = 0; i < sums->count; i++)
+			written += strlen(sums->sums[i].text) + 16;
+	}
+	gate_sums_free(sums);
+	return written;
 }
 
 void render_gate_markdown(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
-	char summary[GATE_TEXT_SIZE], *sums = gate_sums(gate, style);
-	int written = fprintf(stream, "### Allocations: %s\n\n", gate_summary(summary, gate, style));
+	char summary[GATE_TEXT_SIZE];
+	size_t written = (size_t)fprintf(stream, "### Allocations: %s\n\n", gate_summary(summary, gate, style));
 
-	if (*sums)
-		written += fprintf(stream, "```text\n%s```\n\n", sums);
-	free(sums);
-	render_gate_markdown_rows(stream, gate, style, written > 0 ? (size_t)written : 0);
+	written += render_gate_markdown_sums(stream, gate, style);
+	render_gate_markdown_rows(stream, gate, style, written);
 }

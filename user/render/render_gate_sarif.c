@@ -103,6 +103,7 @@ static cJSON *fingerprint(const struct gate_site *site)
 	hash = hash_text(hash, site->runtime_call);
 	hash = hash_text(hash, site->type);
 	hash = hash_text(hash, site->benchmark);
+	hash = hash_text(hash, site->benchmark_package);
 	hash = hash_text(hash, site->annotation);
 	snprintf(text, sizeof(text), "%016" PRIx64, hash);
 	return text_object("escapementSite/v2", text);

@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/gate_packages.h"
 #include "render/render_gate.h"
 #include "base/memory.h"
-
-struct sum {
-	const char *name;
-	double before[2], after[2]; /* objects, bytes; VALUE_UNMEASURED if a side does not have it */
-	const char *units[2];
-};
+#include "text/terminal.h"
 
 const char *gate_grouped(char text[40], double number)
 {
@@ -56,83 +52,58 @@ static const char *pair(char text[96], double before, double after, const char *
 	return text;
 }
 
-static bool is_unchanged(const struct sum *sum)
+/* --- which lines there are --- */
+
+/* The benchmark of a sum, without the name of a sub-benchmark, as sites have it. */
+static bool is_of(const struct gate_sum *sum, const struct gate_group *group)
 {
-	return sum->before[0] == sum->after[0] && sum->before[1] == sum->after[1];
+	size_t length = sum->benchmark ? strcspn(sum->benchmark, "/") : 0;
+
+	if (!sum->benchmark || !group->benchmark)
+		return !sum->benchmark && !group->benchmark;
+	return strncmp(sum->benchmark, group->benchmark, length) == 0 && !group->benchmark[length] &&
+	       (!sum->package || !group->package || strcmp(sum->package, group->package) == 0);
 }
 
-/* If there are more than a few benchmarks, moves those that changed to the front of `sums`, returns their number,
- * and prints one line about the others. */
-static size_t fold(FILE *stream, struct sum *sums, size_t count, bool failed)
+static bool is_worse(const struct gate *gate, const struct gate_sum *sum)
 {
-	enum { FEW = 8 };
-	size_t kept = 0, unchanged = 0, better;
-
-	if (count <= FEW)
-		return count;
-	for (size_t i = 0; i < count; i++) {
-		if (is_unchanged(&sums[i]))
-			unchanged++;
-		else
-			sums[kept++] = sums[i];
+	for (size_t i = 0; i < gate->group_count; i++) {
+		if (gate->groups[i].worse && is_of(sum, &gate->groups[i]))
+			return true;
 	}
-	better = !failed && kept > FEW ? kept - FEW : 0;
-	if (unchanged)
-		fprintf(stream, "%zu benchmarks are unchanged\n", unchanged);
-	if (better)
-		fprintf(stream, "%zu more benchmarks changed; --all shows them\n", better);
-	return kept - better;
+	return false;
 }
 
-static void print_sums(FILE *stream, const struct sum *sums, size_t count)
+static int by_package(const void *a, const void *b)
 {
-	int widths[4] = {0};
-	char cells[4][96];
+	const struct gate_sum *x = a, *y = b;
+	int order = strcmp(x->package ? x->package : "", y->package ? y->package : "");
 
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < count; i++) {
-			const struct sum *sum = &sums[i];
-
-			snprintf(cells[0], sizeof(cells[0]), "%s", sum->name);
-			pair(cells[1], sum->before[0], sum->after[0], sum->units[0]);
-			percent(cells[2], sum->before[0], sum->after[0]);
-			pair(cells[3], sum->before[1], sum->after[1], sum->units[1]);
-			for (int j = 0; j < 3 && pass == 0; j++)
-				widths[j] = (int)strlen(cells[j]) > widths[j] ? (int)strlen(cells[j]) : widths[j];
-			if (!pass)
-				continue;
-			fprintf(stream, "%-*s  ", widths[0], cells[0]);
-			if (*cells[2] || *cells[3])
-				fprintf(stream, "%-*s  %*s%s%s\n", widths[1], cells[1], widths[2], cells[2],
-					widths[2] && *cells[3] ? "  " : "", cells[3]);
-			else
-				fprintf(stream, "%s\n", cells[1]);
-		}
-	}
+	return order ? order : strcmp(x->benchmark, y->benchmark);
 }
 
-static size_t benchmark_sums(const struct gate *gate, struct sum *sums)
+static void add_benchmark(struct gate_sums *sums, const struct gate_benchmark *old, const struct gate_benchmark *new)
+{
+	sums->sums[sums->count++] = (struct gate_sum){
+		.benchmark = (new ? new : old)->name,
+		.package = (new ? new : old)->package,
+		.before = {old ? (double)old->allocs : -1, old ? (double)old->bytes : -1},
+		.after = {new ? (double)new->allocs : -1, new ? (double)new->bytes : -1},
+	};
+}
+
+static void add_benchmarks(struct gate_sums *sums, const struct gate *gate)
 {
 	const struct gate_counts *before = gate->before, *after = gate->after;
-	size_t count = 0;
 
-	for (size_t i = 0; i < after->benchmark_count; i++) {
-		const struct gate_benchmark *new = &after->benchmarks[i];
-		const struct gate_benchmark *old = gate_counts_benchmark_find(before, new->name);
-
-		sums[count++] = (struct sum){new->name,
-					     {old ? (double)old->allocs : -1, old ? (double)old->bytes : -1},
-					     {(double)new->allocs, (double)new->bytes},
-					     {"allocs/op", "B/op"}};
-	}
+	for (size_t i = 0; i < after->benchmark_count; i++)
+		add_benchmark(sums, gate_counts_benchmark_find(before, &after->benchmarks[i]), &after->benchmarks[i]);
 	for (size_t i = 0; i < before->benchmark_count; i++) {
-		const struct gate_benchmark *old = &before->benchmarks[i];
-
-		if (!gate_counts_benchmark_find(after, old->name))
-			sums[count++] = (struct sum){
-				old->name, {(double)old->allocs, (double)old->bytes}, {-1, -1}, {"allocs/op", "B/op"}};
+		if (!gate_counts_benchmark_find(after, &before->benchmarks[i]))
+			add_benchmark(sums, &before->benchmarks[i], NULL);
 	}
-	return count;
+	if (sums->count)
+		qsort(sums->sums, sums->count, sizeof(*sums->sums), by_package);
 }
 
 /* Everything that was allocated: sites, allocations without owner, and the library's bookkeeping. */
@@ -142,58 +113,172 @@ static double everything(const struct gate_counts *side, double total, enum prof
 			 : total + (double)(side->outside[value] + side->bookkeeping[value]) / side->iterations;
 }
 
-char *gate_sums(const struct gate *gate, const struct gate_style *style)
+/* The sum of everything, and below it what is judged of that, if it is not the same. */
+static void add_program(struct gate_sums *sums, const struct gate *gate)
 {
-	size_t room = gate->before->benchmark_count + gate->after->benchmark_count + 2, count, size;
-	struct sum *sums = memory_zeroed(room, sizeof(*sums));
-	char *text = NULL, *rest = NULL;
-	FILE *stream = open_memstream(&text, &size), *folded;
+	struct gate_sum *all = &sums->sums[0], *judged = &sums->sums[1];
 
-	if (!sums || !stream)
-		memory_out();
-	count = benchmark_sums(gate, sums);
-	if (!count && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED) {
-		struct sum *sum = &sums[count++];
-
-		*sum = (struct sum){.name = strcmp(style->what, "objects") == 0 ? "all" : "sum",
-				    .units = {style->what, "bytes"}};
-		for (int i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
-			sum->before[i] = everything(gate->before, gate->totals_before[i], i);
-			sum->after[i] = everything(gate->after, gate->totals_after[i], i);
-		}
-		if (sum->before[0] != gate->totals_before[VALUE_OBJECTS] ||
-		    sum->after[0] != gate->totals_after[VALUE_OBJECTS]) {
-			sum = &sums[count++];
-			*sum = (struct sum){.name = "judged", .units = {style->what, "bytes"}};
-			for (int i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
-				sum->before[i] = gate->totals_before[i];
-				sum->after[i] = gate->totals_after[i];
-			}
-		}
+	for (int i = VALUE_OBJECTS; i <= VALUE_BYTES; i++) {
+		all->before[i] = everything(gate->before, gate->totals_before[i], i);
+		all->after[i] = everything(gate->after, gate->totals_after[i], i);
+		judged->before[i] = gate->totals_before[i];
+		judged->after[i] = gate->totals_after[i];
 	}
-	folded = open_memstream(&rest, &size);
-	if (!folded)
-		memory_out();
-	if (!style->all)
-		count = fold(folded, sums, count, gate->failed);
-	fclose(folded);
-	print_sums(stream, sums, count);
-	fputs(rest, stream);
-	free(rest);
-	fclose(stream);
-	free(sums);
-	return text;
+	sums->count = all->before[0] != judged->before[0] || all->after[0] != judged->after[0] ? 2 : 1;
 }
 
-int gate_sum_lines(const struct gate *gate, const struct gate_style *style)
+/* Whether the sites of a benchmark are the same: then what its bytes differ by is the runtime's, on a busy machine. */
+static bool has_same_sites(const struct gate *gate, const struct gate_sum *sum)
 {
-	char *text = gate_sums(gate, style);
-	int lines = 0;
+	for (size_t i = 0; i < gate->row_count; i++) {
+		const struct gate_site *site = gate_row_site(&gate->rows[i]);
+		const struct gate_group group = {.benchmark = site->benchmark, .package = site->benchmark_package};
 
-	for (const char *at = text; *at; at++)
-		lines += *at == '\n';
-	free(text);
-	return lines;
+		if (gate->rows[i].change != GATE_SAME && gate->rows[i].change != GATE_NOISY && is_of(sum, &group))
+			return false;
+	}
+	return true;
+}
+
+static bool is_unchanged(const struct gate *gate, const struct gate_sum *sum)
+{
+	return sum->before[0] == sum->after[0] && (sum->before[1] == sum->after[1] || has_same_sites(gate, sum));
+}
+
+/* More than a few benchmarks: those that did not change, and of others that are not worse those after a few, have no line
+ * of their own. */
+static void fold(struct gate_sums *sums, const struct gate *gate)
+{
+	enum { FEW = 8 };
+	size_t kept = 0, shown = 0;
+
+	if (sums->count <= FEW)
+		return;
+	for (size_t i = 0; i < sums->count; i++) {
+		const struct gate_sum *sum = &sums->sums[i];
+		bool worse = is_worse(gate, sum);
+
+		if (!worse && is_unchanged(gate, sum)) {
+			sums->unchanged++;
+		} else if (!gate->failed && shown == FEW) {
+			sums->left_out++;
+		} else {
+			shown++;
+			sums->sums[kept++] = *sum;
+		}
+	}
+	sums->count = kept;
+}
+
+/* --- their text --- */
+
+static void put_name(char *text, size_t size, const struct gate *gate, const struct gate_sums *sums, size_t i,
+		     const struct gate_style *style)
+{
+	const struct gate_sum *sum = &sums->sums[i];
+
+	if (sum->benchmark)
+		gate_benchmark_text(text, size, gate->packages, gate->package_count, sum->package, sum->benchmark);
+	else
+		snprintf(text, size, "%s", i ? "judged" : strcmp(style->what, "objects") == 0 ? "all" : "sum");
+}
+
+/* The cells of a line: name, objects, their change, bytes. */
+static void put_cells(char cells[4][GATE_NAME_SIZE], const struct gate *gate, const struct gate_sums *sums, size_t i,
+		      const struct gate_style *style)
+{
+	const struct gate_sum *sum = &sums->sums[i];
+
+	put_name(cells[0], GATE_NAME_SIZE, gate, sums, i, style);
+	pair(cells[1], sum->before[0], sum->after[0], sum->benchmark ? "allocs/op" : style->what);
+	percent(cells[2], sum->before[0], sum->after[0]);
+	pair(cells[3], sum->before[1], sum->after[1], sum->benchmark ? "B/op" : "bytes");
+}
+
+/* Writes the lines in columns. A name that leaves no space for the numbers has a line of its own. */
+static void put_lines(struct gate_sums *sums, const struct gate *gate, const struct gate_style *style)
+{
+	enum { NAME_LEAST = 16, GAPS = 6, COLUMNS = 80 };
+	int widths[4] = {0}, room;
+	char cells[4][GATE_NAME_SIZE];
+
+	for (size_t i = 0; i < sums->count; i++) {
+		put_cells(cells, gate, sums, i, style);
+		for (int j = 1; j < 4; j++)
+			widths[j] = (int)strlen(cells[j]) > widths[j] ? (int)strlen(cells[j]) : widths[j];
+	}
+	room = (style->width < TERMINAL_UNLIMITED ? style->width : COLUMNS) - widths[1] - widths[2] - widths[3] - GAPS;
+	room = room < NAME_LEAST ? NAME_LEAST : room;
+	for (size_t i = 0; i < sums->count; i++) {
+		put_cells(cells, gate, sums, i, style);
+		if ((int)strlen(cells[0]) <= room && (int)strlen(cells[0]) > widths[0])
+			widths[0] = (int)strlen(cells[0]);
+	}
+	for (size_t i = 0; i < sums->count; i++) {
+		bool apart;
+
+		put_cells(cells, gate, sums, i, style);
+		apart = (int)strlen(cells[0]) > room;
+		sums->sums[i].text = memory_format("%s%s%-*s  %-*s  %*s%s%s", apart ? cells[0] : "", apart ? "\n" : "",
+						   widths[0], apart ? "" : cells[0], widths[1], cells[1], widths[2],
+						   cells[2], widths[2] ? "  " : "", cells[3]);
+		for (size_t end = strlen(sums->sums[i].text); end && sums->sums[i].text[end - 1] == ' '; end--)
+			sums->sums[i].text[end - 1] = 0; /* of a sum without bytes */
+		sums->lines += apart ? 2 : 1;
+	}
+}
+
+struct gate_sums *gate_sums_new(const struct gate *gate, const struct gate_style *style)
+{
+	struct gate_sums *sums = memory_zeroed(1, sizeof(*sums));
+
+	sums->sums =
+		memory_zeroed(gate->before->benchmark_count + gate->after->benchmark_count + 2, sizeof(*sums->sums));
+	add_benchmarks(sums, gate);
+	if (!sums->count && gate->totals_before[VALUE_OBJECTS] != VALUE_UNMEASURED)
+		add_program(sums, gate);
+	if (!style->all)
+		fold(sums, gate);
+	put_lines(sums, gate, style);
+	sums->lines += (sums->unchanged > 0) + (sums->left_out > 0);
+	return sums;
+}
+
+void gate_sums_free(struct gate_sums *sums)
+{
+	for (size_t i = 0; i < sums->count; i++)
+		free(sums->sums[i].text);
+	free(sums->sums);
+	free(sums);
+}
+
+const struct gate_group *gate_sums_group(const struct gate_sums *sums, size_t i, const struct gate *gate)
+{
+	for (size_t j = 0; j < gate->group_count; j++) {
+		const struct gate_group *group = &gate->groups[j];
+
+		if (is_of(&sums->sums[i], group) && (i + 1 == sums->count || !is_of(&sums->sums[i + 1], group)))
+			return group;
+	}
+	return NULL;
+}
+
+void gate_sums_print_folded(FILE *stream, const struct gate_sums *sums)
+{
+	if (sums->unchanged)
+		fprintf(stream, "%zu benchmarks are unchanged\n", sums->unchanged);
+	if (sums->left_out)
+		fprintf(stream, "%zu more benchmarks changed; --all shows them\n", sums->left_out);
+}
+
+void render_gate_sums(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	struct gate_sums *sums = gate_sums_new(gate, style);
+
+	for (size_t i = 0; i < sums->count; i++)
+		fprintf(stream, "%s\n", sums->sums[i].text);
+	gate_sums_print_folded(stream, sums);
+	gate_sums_free(sums);
 }
 
 static void print_limits(FILE *stream, const struct policy_contract *contract)
@@ -211,6 +296,19 @@ static void print_limits(FILE *stream, const struct policy_contract *contract)
 	}
 }
 
+/* What a go statement below the function started: on other goroutines, which do not count. */
+static void print_start(FILE *stream, const struct gate_contract_start *start)
+{
+	char numbers[3][40];
+
+	fprintf(stream, "  go in %s (%s:%u) started %s %s time%s:\n", start->in ? start->in : "(unknown function)",
+		start->file ? start->file : "?", start->line, start->function ? start->function : "(unknown function)",
+		gate_grouped(numbers[0], (double)start->count), start->count == 1 ? "" : "s");
+	fprintf(stream, "    %s%s object%s, %s bytes, not counted%s\n", start->shared ? "at most " : "",
+		gate_grouped(numbers[1], (double)start->objects), start->objects == 1 ? "" : "s",
+		gate_grouped(numbers[2], (double)start->bytes), start->shared ? " (also started elsewhere)" : "");
+}
+
 void render_contracts(FILE *stream, const struct gate_contracts *contracts)
 {
 	for (size_t i = 0; i < gate_contracts_count(contracts); i++) {
@@ -224,5 +322,7 @@ void render_contracts(FILE *stream, const struct gate_contracts *contracts)
 			result.calls == 1 ? "" : "s");
 		print_limits(stream, result.contract);
 		fputs(")\n", stream);
+		for (size_t j = 0; j < result.start_count; j++)
+			print_start(stream, &result.starts[j]);
 	}
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "render/render_gate.h"
 #include "text/table.h"
 #include "text/terminal.h"
@@ -14,16 +15,15 @@ static const struct table_column columns[] = {
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* Describes a row in several lines. */
+/* Describes a row in several lines. The line or heading above says in which benchmark it is. */
 static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_SIZE])
 {
 	const struct gate_site *site = gate_row_site(row);
 	int count = 0;
 
-	snprintf(lines[count++], GATE_TEXT_SIZE, "%s%s: %s%s%s", row->note ? "note, " : "",
+	snprintf(lines[count++], GATE_TEXT_SIZE, "%s%s: %s", row->note ? "note, " : "",
 		 row->how ? row->how : gate_change_names[row->change],
-		 site->function ? site->function : "(unknown function)", site->benchmark ? " in " : "",
-		 site->benchmark ? site->benchmark : "");
+		 site->function ? site->function : "(unknown function)");
 	if (site->via)
 		snprintf(lines[count++], GATE_TEXT_SIZE, "  via %s", site->via);
 	if (gate_moved_from(row))
@@ -54,13 +54,16 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 }
 
 static void add_row(struct table *table, const struct gate *gate, const struct gate_row *row,
-		    const struct gate_style *style)
+		    const struct gate_style *style, const char *indent)
 {
-	char lines[LINES_MAX][GATE_TEXT_SIZE], before[72], after[72], growth[40];
+	char lines[LINES_MAX][GATE_TEXT_SIZE], before[72], after[72], growth[40], site[GATE_TEXT_SIZE + 8];
 	int line_count = describe(row, lines), value = gate_value_next(-1);
 
 	for (int line = 0; line < line_count || value < VALUE_COUNT; line++) {
-		const char *cells[COLUMNS] = {line < line_count ? lines[line] : NULL};
+		const char *cells[COLUMNS] = {line < line_count ? site : NULL};
+
+		if (line < line_count)
+			snprintf(site, sizeof(site), "%s%s", indent, lines[line]);
 
 		while (value < VALUE_COUNT && value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			value = gate_value_next(value);
@@ -95,12 +98,10 @@ static int table_lines(const struct gate *gate, const struct gate_row *row)
 	return count > numbers ? count : numbers;
 }
 
-void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
+/* Chooses the rows to show: those that fail, and of others as many as there is room for. Returns how many are left out. */
+static size_t choose(const struct gate *gate, const struct gate_style *style, int room, bool *shown)
 {
-	enum { ROOM = 13 }; /* a gate that passes takes less than 20 lines: six others, and those of the sums */
-	struct table *table = NULL;
 	size_t left_out = 0;
-	int room = ROOM - gate_sum_lines(gate, style);
 
 	for (int failing = 1; failing >= 0; failing--) {
 		for (size_t i = 0; i < gate->row_count; i++) {
@@ -109,18 +110,61 @@ void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_s
 			if (row->fails != failing || !is_shown(row, style))
 				continue;
 			room -= failing ? 0 : table_lines(gate, row);
-			if (room < 0 && !style->all) {
-				left_out++;
-				continue;
-			}
-			table = table ? table : table_new(stream, columns, COLUMNS);
-			add_row(table, gate, row, style);
+			shown[i] = failing || room >= 0 || style->all;
+			left_out += !shown[i];
 		}
 	}
-	if (table)
-		table_print(table);
+	return left_out;
+}
+
+/* Adds the rows of a group that are to be shown, those that fail first, below a heading if there is one. */
+static void add_group(struct table *table, const struct gate *gate, const struct gate_group *group,
+		      const struct gate_style *style, bool *shown, const char *heading)
+{
+	for (int failing = 1; failing >= 0; failing--) {
+		for (size_t i = 0; i < gate->row_count; i++) {
+			const struct gate_row *row = &gate->rows[i];
+
+			if (!shown[i] || row->fails != failing || !gate_group_has(group, gate_row_site(row)))
+				continue;
+			if (heading)
+				table_line(table, heading);
+			heading = NULL;
+			add_row(table, gate, row, style, gate_has_benchmarks(gate) || group->benchmark ? "  " : "");
+			shown[i] = false;
+		}
+	}
+}
+
+void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
+{
+	enum { ROOM = 13 }; /* a gate that passes takes less than 20 lines: six others, and those of the sums */
+	struct gate_sums *sums = gate_sums_new(gate, style);
+	struct table *table = table_new(stream, columns, COLUMNS);
+	bool *shown = memory_zeroed(gate->row_count + 1, sizeof(*shown));
+	size_t left_out = choose(gate, style, ROOM - sums->lines, shown);
+	char heading[GATE_NAME_SIZE];
+
+	for (size_t i = 0; i < sums->count && gate_has_benchmarks(gate); i++) {
+		const struct gate_group *group = gate_sums_group(sums, i, gate);
+
+		table_line(table, sums->sums[i].text);
+		if (group)
+			add_group(table, gate, group, style, shown, NULL);
+	}
+	for (size_t i = 0; i < gate->group_count; i++) {
+		bool needs_heading = gate_has_benchmarks(gate) || gate->groups[i].benchmark;
+
+		add_group(table, gate, &gate->groups[i], style, shown,
+			  needs_heading ? gate_group_text(heading, gate, &gate->groups[i]) : NULL);
+	}
+	table_print(table);
+	if (gate_has_benchmarks(gate))
+		gate_sums_print_folded(stream, sums);
 	if (left_out)
 		fprintf(stream, "%zu more site%s changed; --all shows them\n", left_out, left_out == 1 ? "" : "s");
+	free(shown);
+	gate_sums_free(sums);
 }
 
 static void print_unjudged(FILE *stream, const char *what, const int64_t *before, const int64_t *after)
@@ -129,7 +173,7 @@ static void print_unjudged(FILE *stream, const char *what, const int64_t *before
 
 	if (before[VALUE_OBJECTS] + after[VALUE_OBJECTS] == 0)
 		return;
-	fprintf(stream, "not judged, %s: %s -> %s objects, %s -> %s bytes\n", what,
+	fprintf(stream, "%s, not judged: %s -> %s objects, %s -> %s bytes\n", what,
 		gate_grouped(numbers[0], (double)before[VALUE_OBJECTS]),
 		gate_grouped(numbers[1], (double)after[VALUE_OBJECTS]),
 		gate_grouped(numbers[2], (double)before[VALUE_BYTES]),
@@ -139,16 +183,15 @@ static void print_unjudged(FILE *stream, const char *what, const int64_t *before
 void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	const struct terminal_style *colors = terminal_style(style->color);
-	char summary[GATE_TEXT_SIZE], *sums;
+	char summary[GATE_TEXT_SIZE];
 
-	sums = gate_sums(gate, style);
-	fputs(sums, stream);
-	free(sums);
+	if (!gate_has_benchmarks(gate))
+		render_gate_sums(stream, gate, style);
 	render_gate_rows(stream, gate, style);
 	if (gate->after->normalize)
 		fprintf(stream, "per iteration: counts are divided by '%s'\n", gate->after->normalize);
-	print_unjudged(stream, "outside of the program's own code", gate->before->outside, gate->after->outside);
-	print_unjudged(stream, "the library's bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
+	print_unjudged(stream, "outside", gate->before->outside, gate->after->outside);
+	print_unjudged(stream, "bookkeeping", gate->before->bookkeeping, gate->after->bookkeeping);
 	fprintf(stream, "%s%s%s\n", gate->failed ? colors->red : colors->green, gate_summary(summary, gate, style),
 		colors->reset);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The words and numbers that the formats of a gate share. */
 #include "base/append.h"
+#include "gate/gate_packages.h"
 #include "profile/type_name.h"
 #include "render/render_gate.h"
 
@@ -97,18 +98,38 @@ const char *gate_words(char text[GATE_TEXT_SIZE], const struct gate_site *site)
 	return text;
 }
 
+const char *gate_group_text(char text[GATE_NAME_SIZE], const struct gate *gate, const struct gate_group *group)
+{
+	if (!group->benchmark)
+		snprintf(text, GATE_NAME_SIZE, "outside of benchmarks");
+	else
+		gate_benchmark_text(text, GATE_NAME_SIZE, gate->packages, gate->package_count, group->package,
+				    group->benchmark);
+	return text;
+}
+
+const char *gate_in_benchmark(char text[GATE_NAME_SIZE], const struct gate *gate, const struct gate_site *site)
+{
+	const struct gate_group group = {.benchmark = site->benchmark, .package = site->benchmark_package};
+	char name[GATE_NAME_SIZE];
+
+	*text = 0;
+	if (site->benchmark)
+		snprintf(text, GATE_NAME_SIZE, " in %.500s", gate_group_text(name, gate, &group));
+	return text;
+}
+
 const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, const struct gate_row *row,
 			 const struct gate_style *style)
 {
 	const struct gate_site *site = gate_row_site(row);
 	const char *separator = " ";
-	char words[GATE_TEXT_SIZE], before[72], after[72];
+	char words[GATE_TEXT_SIZE], name[GATE_NAME_SIZE], before[72], after[72];
 
 	snprintf(text, GATE_TEXT_SIZE, "%s", site->function ? site->function : "unknown function");
 	if (site->via)
 		text_append(text, GATE_TEXT_SIZE, " via %s", site->via);
-	if (site->benchmark)
-		text_append(text, GATE_TEXT_SIZE, " in %s", site->benchmark);
+	text_append(text, GATE_TEXT_SIZE, "%s", gate_in_benchmark(name, gate, site));
 	text_append(text, GATE_TEXT_SIZE, " (%s%s):", row->note ? "note, " : "",
 		    row->how ? row->how : gate_change_names[row->change]);
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {

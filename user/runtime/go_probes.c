@@ -186,7 +186,7 @@ static bool note_inlined_call(const char *name, void *context)
 	return true;
 }
 
-/* Adds probes on the functions of the program whose calls are counted. */
+/* Adds probes on the functions of the program whose calls are counted, and on go statements, which may be below them. */
 static int add_call_probes(struct go *go, struct profile *profile, struct probe_set *set, struct error *error)
 {
 	uint32_t count = profile->call_count ? gopclntab_function_count(go->binary->symbols) : 0;
@@ -197,6 +197,9 @@ static int add_call_probes(struct go *go, struct profile *profile, struct probe_
 
 		if (!gopclntab_function(go->binary->symbols, i, &function))
 			continue;
+		if (strcmp(function.name, "runtime.newproc") == 0 &&
+		    add_probe(go, &function, "go_start", 0, set, error))
+			return -1;
 		search.into = function.name;
 		gopclntab_inlined(go->binary->symbols, i, note_inlined_call, &search);
 		for (size_t j = 0; j < profile->call_count && j < EVENT_CALLS; j++) {

@@ -9,16 +9,19 @@
 
 #include <stdbool.h>
 
-/* Whether these NULL-terminated words are a `go test` command: "go" or "go1.26", optionally -C DIR, then "test". */
-bool go_command_is_test(const char *const *words);
-
 /* Returns the index of a subcommand ("test", "run") of go anywhere in the words ("env A=1 go test"); -1 if none. */
 int go_command_find(const char *const *words, const char *subcommand);
 
-/*
- * Whether a live process, or one of its ancestors up to and including process `root`, is a `go test` command. False if
- * the process has ended.
- */
-bool go_command_tests(int pid, int root);
+/* What a process does for a go command, as itself or as a descendant of one. */
+enum go_command_work {
+	GO_COMMAND_NONE,
+	GO_COMMAND_TESTS,  /* go test: only test binaries are the program's */
+	GO_COMMAND_BUILDS, /* go build, go vet, …: nothing is */
+	GO_COMMAND_RUNS,   /* go run: whatever it starts, but for Go's own tools */
+};
+
+/* Looks at a live process and its ancestors up to and including process `root`. `itself` says whether the process is that go
+ * command. GO_COMMAND_NONE if it has ended. */
+enum go_command_work go_command_work_of(int pid, int root, bool *itself);
 
 #endif

@@ -13,11 +13,19 @@
 /* CELL_MAX: bytes. libsmartcols takes time by the square of a cell's lines; nobody reads that much in a table. */
 enum { LEAST_WRAP = 16, GAP = 1, CELL_MAX = 8 << 10 };
 
+/* Text between rows. */
+struct line {
+	size_t row; /* the row that follows */
+	char *text;
+};
+
 struct table {
 	FILE *stream;
 	const struct table_column *columns;
 	size_t column_count, row_count, capacity;
 	char **cells; /* row by row */
+	struct line *lines;
+	size_t line_count;
 };
 
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count)
@@ -54,6 +62,12 @@ void table_add(struct table *table, const char *const *cells)
 		table->cells[used + i] = copy_cell(cells[i] ? cells[i] : "");
 	}
 	table->row_count++;
+}
+
+void table_line(struct table *table, const char *text)
+{
+	table->lines = memory_resize(table->lines, table->line_count + 1, sizeof(*table->lines));
+	table->lines[table->line_count++] = (struct line){table->row_count, memory_text(text)};
 }
 
 /* Returns the text with newlines inserted so that no line exceeds `width`. All lines get the indentation of the
@@ -125,9 +139,65 @@ static void fit(const struct table *table, size_t *widths)
 	}
 }
 
+static size_t count_lines(const char *text)
+{
+	size_t lines = 1;
+
+	for (; *text; text++)
+		lines += *text == '\n';
+	return lines;
+}
+
+/* Prints so many lines of a text; returns what follows them. */
+static const char *put_lines(FILE *stream, const char *text, size_t lines)
+{
+	for (; lines && *text; lines--) {
+		const char *end = strchrnul(text, '\n');
+
+		fwrite(text, 1, (size_t)(end - text), stream);
+		putc('\n', stream);
+		text = *end ? end + 1 : end;
+	}
+	return text;
+}
+
+/* Prints the table, whose rows have these numbers of lines, and the lines of text between them. */
+static void put_table(const struct table *table, struct libscols_table *printed, const size_t *heights)
+{
+	char *text = NULL;
+	const char *rest;
+	size_t row = 0;
+
+	if (table->row_count && (scols_print_table_to_string(printed, &text) || !text))
+		memory_out();
+	rest = text ? text : "";
+	for (size_t i = 0; i <= table->line_count; i++) {
+		size_t until = i < table->line_count ? table->lines[i].row : table->row_count;
+
+		if (row == 0 && until)
+			rest = put_lines(table->stream, rest, 1); /* the names of the columns */
+		for (; row < until; row++)
+			rest = put_lines(table->stream, rest, heights[row]);
+		if (i < table->line_count)
+			fprintf(table->stream, "%s\n", table->lines[i].text);
+	}
+	fputs(rest, table->stream);
+	free(text);
+}
+
+static void table_free(struct table *table)
+{
+	for (size_t i = 0; i < table->line_count; i++)
+		free(table->lines[i].text);
+	free(table->lines);
+	free(table->cells);
+	free(table);
+}
+
 void table_print(struct table *table)
 {
 	size_t *widths = memory_zeroed(table->column_count, sizeof(*widths));
+	size_t *heights = memory_zeroed(table->row_count + 1, sizeof(*heights));
 	struct libscols_table *printed = scols_new_table();
 
 	if (!printed)
@@ -153,6 +223,7 @@ void table_print(struct table *table)
 	for (size_t r = 0; r < table->row_count; r++) {
 		struct libscols_line *line = scols_table_new_line(printed, NULL);
 
+		heights[r] = 1;
 		for (size_t c = 0; c < table->column_count; c++) {
 			char *cell = table->cells[r * table->column_count + c];
 
@@ -161,14 +232,17 @@ void table_print(struct table *table)
 
 				free(cell);
 				cell = wrapped;
+				heights[r] = count_lines(cell) > heights[r] ? count_lines(cell) : heights[r];
 			}
 			scols_line_refer_data(line, c, cell);
 		}
 	}
-	if (table->row_count)
+	if (table->line_count)
+		put_table(table, printed, heights);
+	else if (table->row_count)
 		scols_print_table(printed);
 	scols_unref_table(printed);
+	free(heights);
 	free(widths);
-	free(table->cells);
-	free(table);
+	table_free(table);
 }

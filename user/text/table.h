@@ -26,6 +26,8 @@ struct table;
 struct table *table_new(FILE *stream, const struct table_column *columns, size_t column_count);
 /* Adds a row: one text per column, NULL for an empty cell. The texts are copied. */
 void table_add(struct table *table, const char *const *cells);
+/* Adds a line of text below the rows so far, as wide as it is. Before the first row it stands above the names of columns. */
+void table_line(struct table *table, const char *text);
 /* Prints the table and frees it. */
 void table_print(struct table *table);
 
