@@ -286,8 +286,9 @@ PHASES = ("", "loaded in", "attached process", "detached process")
 def send_in_phase(t, target, number, phase):
     """Sends a signal as soon as the recorder has said what the phase begins with. Its exit status."""
     with open(t.path("said"), "w") as file:
+        # a group of its own: the kernel discards SIGTSTP, SIGTTIN and SIGTTOU in an orphaned one, which ours may be
         process = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "-o", t.path("p"), "-p", target.pid,
-                          stderr=file)
+                          stderr=file, process_group=0)
     recorder = harness.Recorder(process, t.path("said"))
     if phase == "detached process":
         recorder.wait_for("attached process")
