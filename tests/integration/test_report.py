@@ -90,6 +90,57 @@ def text_of(value):
     return "" if value is None else str(value)
 
 
+LOOP = """package main
+
+import (
+	"os"
+	"runtime/pprof"
+	"strconv"
+)
+
+var sink []byte
+
+func main() {
+	n, _ := strconv.Atoi(os.Args[1])
+	for i := 0; i < n; i++ {
+		switch i %% 8 {
+%s		}
+	}
+	if len(os.Args) > 2 {
+		pprof.Lookup("allocs").WriteTo(os.Stdout, 0)
+	}
+}
+""" % "".join(f"\t\tcase {i}:\n\t\t\tsink = make([]byte, 1000)\n" for i in range(8))
+
+
+def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
+    harness.require_root()
+    go = harness.go_toolchain(harness.go_releases("record")[-1])
+    t.path("main.go").write_text(LOOP)
+    t.path("go.mod").write_text("module loop\n\ngo 1.19\n")
+    built = t.run(go, "build", "-gcflags=-m=2", "-o", "loop", ".", env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS=""))
+    t.path("m2.txt").write_text(built.stderr)
+
+    def advice(count, *record):
+        """What each reader of that recording of so many allocations says about its precision."""
+        t.escapement(*(record or ("record", "-q")), "-o", "p.pb.gz", "--", "./loop", count)
+        t.escapement("html", "-q", "-o", "page.html", "p.pb.gz")
+        texts = [t.escapement("report", "p.pb.gz").stdout, t.escapement("report", "--by", "stack", "p.pb.gz").stdout,
+                 t.escapement("audit", "--escape", "m2.txt", "p.pb.gz").stdout, t.path("page.html").read_text()]
+        return [re.search(r"too few samples: .*? escapement (record [^(]*) -p [0-9]+ \(or -- PROGRAM\)",
+                          " ".join(text.split())) for text in texts]
+
+    # Two samples are expected. For a row within a factor of two, more than five must fall on one of eight lines.
+    few = advice(1000)
+    assert all(few), few
+    commands = {match[1] for match in few}
+    same(len(commands), 1, f"advice of each reader: {commands}")
+    same(advice(400000), [None] * 4, "advice where there are samples enough")
+    same(advice(1000, *commands.pop().split()), [None] * 4, "advice of the recording that was advised")
+    lines = {row["line"]: row["objects"] for row in t.json("report", "p.pb.gz")["rows"] if row["function"] == "main.main"}
+    same({line: lines.get(line) for line in range(16, 32, 2)}, dict.fromkeys(range(16, 32, 2), 125), "objects of the lines")
+
+
 def test_all_formats_agree(t):
     profile = go_profile(t)
     for by in ("site", "function", "type", "size-class", "stack"):

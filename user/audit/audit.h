@@ -114,4 +114,7 @@ struct audit {
 	struct audit_storage *storage; /* private */
 };
 
+/* Whether the row with the most bytes is known to within a factor of two (precision.h). */
+bool audit_tells(const struct audit *audit);
+
 #endif

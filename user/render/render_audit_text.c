@@ -8,6 +8,7 @@
 #include "audit/audit_filter.h"
 #include "base/memory.h"
 #include "base/printable.h"
+#include "profile/precision.h"
 #include "profile/report.h"
 #include "audit/audit_place.h"
 #include "render/render_audit.h"
@@ -476,6 +477,18 @@ static void print_head(const struct page *page)
 				      profile->target ? ": " : "", profile->target ? profile->target : ""));
 }
 
+/* Says what to do if the intervals are so wide that they tell nothing. */
+static void print_precision(const struct page *page)
+{
+	char *advice = audit_tells(page->audit)
+			       ? NULL
+			       : precision_advice(page->audit->profile, page->audit->totals[VALUE_OBJECTS]);
+
+	if (advice)
+		print_wrapped(page, 0, text_of("%s", advice));
+	free(advice);
+}
+
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
 	struct page page = {.stream = stream,
@@ -492,6 +505,7 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 		verdicts |= audit_verdict_allocates((enum audit_verdict)i) ? 1u << i : 0;
 	choose_rows(&page, verdicts);
 	print_head(&page);
+	print_precision(&page);
 	print_verdicts(&page);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (verdicts & 1U << i)

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "profile/precision.h"
 #include "profile/size_class.h"
 #include "render/page_assets.h"
 #include "text/html_writer.h"
@@ -100,11 +101,17 @@ static void write_totals(FILE *stream, const struct render_html_page *page)
 static void write_warnings(FILE *stream, const struct render_html_page *page)
 {
 	struct profile_loss loss = profile_loss(page->profile);
+	char *advice = precision_of_report(page->sites)
+			       ? NULL
+			       : precision_advice(page->profile, page->sites->totals[VALUE_OBJECTS]);
 
 	if (profile_loss_any(&loss))
 		html_format(stream,
 			    "<p class=\"warning\">Events were lost, or the check differs: the numbers are a lower "
 			    "bound.</p>\n");
+	if (advice)
+		html_format(stream, "<p class=\"warning\">%s</p>\n", advice);
+	free(advice);
 	for (size_t i = 0; i < page->profile->warning_count; i++)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", page->profile->warnings[i]);
 	for (size_t i = 0; page->audit && i < page->audit->warning_count; i++)

@@ -69,6 +69,8 @@ static struct page_row site_row(const struct report *report, size_t at)
 		.values = row->values,
 		.low = row->bounds.objects_low,
 		.high = row->bounds.objects_high,
+		.bytes_low = row->bounds.bytes_low,
+		.bytes_high = row->bounds.bytes_high,
 		.has_bounds = row->has_bounds,
 	};
 }

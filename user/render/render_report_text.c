@@ -10,6 +10,7 @@
 #include "render/render_report.h"
 #include "base/memory.h"
 #include "text/shorten.h"
+#include "profile/precision.h"
 #include "profile/size_class.h"
 #include "text/terminal.h"
 #include "text/wrap.h"
@@ -257,6 +258,18 @@ static void print_trust(const struct writer *writer)
 		print_line(writer, style->yellow, "warning", "%s", profile->warnings[i]);
 }
 
+/* Says what to do if the intervals are so wide that they tell nothing. */
+static void print_precision(const struct writer *writer)
+{
+	const struct report *report = writer->report;
+	char *advice =
+		precision_of_report(report) ? NULL : precision_advice(report->profile, report->totals[VALUE_OBJECTS]);
+
+	if (advice)
+		print_line(writer, writer->style->yellow, "advice", "%s", advice);
+	free(advice);
+}
+
 /* --- table --- */
 
 /* The share of the total of the value that the report is sorted by. */
@@ -454,6 +467,7 @@ void render_report_text(FILE *stream, const struct report *report, const struct 
 	print_recording(&writer);
 	print_totals(&writer);
 	print_trust(&writer);
+	print_precision(&writer);
 	print_selection(&writer);
 	if (report->row_count)
 		fputc('\n', stream);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "profile/precision.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+
+/* How much longer to record in bursts: each of them is short, and intervals become narrower by the root of their number. */
+enum { LONGER = 10 };
+
+bool precision_tells(int64_t value, int64_t low, int64_t high)
+{
+	if (value <= 0 || low == VALUE_UNMEASURED || high == VALUE_UNMEASURED)
+		return false;
+	return low >= value - value / 2 && high / 2 <= value;
+}
+
+bool precision_of_report(const struct report *report)
+{
+	enum profile_value objects = profile_objects(report->profile), bytes = profile_bytes(report->profile);
+	const struct report_row *greatest = NULL;
+
+	for (size_t i = 0; i < report->row_total; i++) {
+		const struct report_row *row = &report->rows[i];
+
+		if (row->has_bounds && (!greatest || row->values[bytes] > greatest->values[bytes]))
+			greatest = row;
+	}
+	return greatest &&
+	       (precision_tells(greatest->values[objects], greatest->bounds.objects_low,
+				greatest->bounds.objects_high) ||
+		precision_tells(greatest->values[bytes], greatest->bounds.bytes_low, greatest->bounds.bytes_high));
+}
+
+char *precision_advice(const struct profile *profile, int64_t objects)
+{
+	const uint32_t sampled = 1u << VALUE_OBJECTS | 1u << VALUE_SAMPLES;
+	double seconds = (double)profile->duration_ns / 1e9;
+	bool bursts = profile_bursts(profile).present;
+	char pid[16] = "PID";
+
+	if (!profile->tool_version || profile->snapshot || profile->rows_exact || profile->rows_least ||
+	    (profile->row_measured & sampled) != sampled || profile->rate <= 1 || objects <= 0 || seconds <= 0)
+		return NULL;
+	if (profile->process_count == 1 && profile->processes[0].pid > 0)
+		snprintf(pid, sizeof(pid), "%d", profile->processes[0].pid);
+	if (bursts)
+		return memory_format(
+			"too few bursts: not even the greatest row is known to within a factor of two. Record for longer: "
+			"escapement record --duration %.0fs -p %s (or -- PROGRAM)",
+			ceil(seconds) * LONGER, pid);
+	return memory_format(
+		"too few samples: not even the greatest row is known to within a factor of two. Record for longer, or count "
+		"every allocation (%.0f a second, about 1 us each): "
+		"escapement record --rate 1 --max-overhead 0 --duration %.0fs -p %s (or -- PROGRAM)",
+		ceil((double)objects / seconds), ceil(seconds), pid);
+}
