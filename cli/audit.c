@@ -64,7 +64,8 @@ static int understand(const struct arguments *arguments, struct request *request
 	if (!arguments->escape)
 		return error_set(
 			error, STATUS_USAGE,
-			"no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE");
+			"no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE; "
+			"of a program without its source 'escapement report' prints what allocates");
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;

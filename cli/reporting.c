@@ -2,6 +2,7 @@
 #include "reporting.h"
 
 #include "base/output.h"
+#include "profile/report_select.h"
 #include "text/terminal.h"
 
 enum { TEXT_ROWS = 30 };
@@ -36,6 +37,7 @@ static struct report *make_report(const struct reporting *reporting, const struc
 	size_t top = reporting->top != REPORTING_UNSET	? (size_t)reporting->top
 		     : reporting->format == REPORT_TEXT ? TEXT_ROWS
 							: 0;
+	const char *wanted, *meant;
 	struct report *report;
 
 	if (!(profile->row_measured & 1u << sort) && reporting->sort != REPORTING_UNSET) {
@@ -47,11 +49,13 @@ static struct report *make_report(const struct reporting *reporting, const struc
 	if (report->row_count || !profile->sample_count || !(selection->focus || selection->callers))
 		return report;
 	report_free(report);
-	error_set(error, STATUS_USAGE, "no stack of profile '%s' has the function '%s'%s%s%s", name,
-		  selection->focus ? selection->focus : selection->callers,
+	wanted = selection->focus ? selection->focus : selection->callers;
+	meant = report_function_of_bare_name(profile, wanted);
+	error_set(error, STATUS_USAGE, "no stack of profile '%s' has the function '%s'%s%s%s%s%s%s", name, wanted,
 		  selection->focus && selection->callers ? " and '" : "",
 		  selection->focus && selection->callers ? selection->callers : "",
-		  selection->focus && selection->callers ? "'" : "");
+		  selection->focus && selection->callers ? "'" : "", meant ? "; did you mean '" : "",
+		  meant ? meant : "", meant ? "'?" : "");
 	return NULL;
 }
 

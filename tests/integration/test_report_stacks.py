@@ -35,7 +35,9 @@ def test_focus_selects_the_stacks_with_a_function(t):
     text = t.escapement("report", "--focus", "main.foo", "p.pb.gz").stdout
     assert re.search(r"^only      stacks with main\.foo, \d+ objects, \d+ bytes \(exact\)$", text, re.M), text
     done = t.escapement("report", "--focus", "main.nobody", "p.pb.gz", status=2)
-    contains(done.stderr, "no stack of profile 'p.pb.gz' has the function 'main.nobody'")
+    contains(done.stderr, "no stack of profile 'p.pb.gz' has the function 'main.nobody'\n")
+    done = t.escapement("report", "--callers", "foo", "p.pb.gz", status=2)
+    contains(done.stderr, "no stack of profile 'p.pb.gz' has the function 'foo'; did you mean 'main.foo'?")
 
 
 def test_callers_are_the_frames_above_a_function(t):

@@ -55,3 +55,28 @@ const struct profile_frame *report_find_frame(const struct profile_stack *stack,
 	}
 	return found;
 }
+
+/* Returns a name's part behind the package and the receiver: "F" of "example.com/a.(*T).F". */
+static const char *bare_name(const char *function)
+{
+	const char *dot = strrchr(function, '.');
+
+	return dot ? dot + 1 : function;
+}
+
+const char *report_function_of_bare_name(const struct profile *profile, const char *name)
+{
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_stack *stack = profile->samples[i]->key.stack;
+
+		for (uint32_t j = 0; stack && j < stack->depth; j++) {
+			for (uint32_t k = 0; k < stack->locations[j]->frame_count; k++) {
+				const char *function = stack->locations[j]->frames[k].function;
+
+				if (function && strcmp(bare_name(function), name) == 0)
+					return without_directories(function);
+			}
+		}
+	}
+	return NULL;
+}

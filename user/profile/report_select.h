@@ -19,4 +19,8 @@ bool report_names_function(const char *name, const char *function);
 const struct profile_frame *report_find_frame(const struct profile_stack *stack, const char *name,
 					      const struct profile_frame **caller);
 
+/* The name, without directories, of a function of the profile that is called so behind its package and receiver: what somebody
+ * means who says "F" for "(*T).F". NULL if there is none. */
+const char *report_function_of_bare_name(const struct profile *profile, const char *name);
+
 #endif
