@@ -42,12 +42,13 @@ static const struct option_row rows[] = {
 static const struct option_usage usage = {
 	.synopsis = "html [OPTIONS] [PROFILE]",
 	.description =
-		"Makes one self-contained page of a profile (default: escapement.pb.gz): a work list that can be "
-		"sorted, searched and opened, a flame graph, and size classes. The page loads nothing from the "
-		"network.",
+		"Makes one self-contained page of a profile (default: escapement.pb.gz), of a recording or of heap "
+		"--format pprof: a work list that can be sorted, searched and opened, a flame graph, and size classes. "
+		"The page loads nothing from the network.",
 	.examples = "  escapement html escapement.pb.gz\n"
 		    "  escapement html --escape m2.txt -o report.html escapement.pb.gz\n"
-		    "  escapement html --diff old.pb.gz -o change.html new.pb.gz\n",
+		    "  escapement html --diff old.pb.gz -o change.html new.pb.gz\n"
+		    "  escapement html -o heap.html heap.pb.gz\n",
 	.rows = rows,
 };
 
@@ -99,10 +100,19 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 
 static int read_inputs(const struct settings *settings, struct inputs *inputs, struct error *error)
 {
-	if (!(inputs->profile = pprof_read_recording(settings->path, error)))
+	if (!(inputs->profile = pprof_read(settings->path, error)))
 		return -1;
-	if (settings->before && !(inputs->before = pprof_read_recording(settings->before, error)))
+	if (settings->before && !(inputs->before = pprof_read(settings->before, error)))
 		return -1;
+	if (inputs->before && inputs->before->snapshot != inputs->profile->snapshot)
+		return error_set(error, STATUS_USAGE,
+				 "'%s' is a heap snapshot and '%s' is a recording: --diff compares two of one kind",
+				 inputs->profile->snapshot ? settings->path : settings->before,
+				 inputs->profile->snapshot ? settings->before : settings->path);
+	if (settings->escape && inputs->profile->snapshot)
+		return error_set(error, STATUS_USAGE,
+				 "--escape goes with a recording: '%s' is a heap snapshot, which says what is alive",
+				 settings->path);
 	if (settings->escape && !(inputs->compiler = escape_read(settings->escape, error)))
 		return -1;
 	return 0;

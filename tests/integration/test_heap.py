@@ -14,6 +14,7 @@ import time
 import go_programs
 import go_servers
 import harness
+import test_html
 from harness import contains, same
 
 BUCKETS = harness.BUILD / "tests" / "tools" / "go_buckets"
@@ -209,9 +210,31 @@ def test_a_snapshot_is_read_by_report_and_by_go_tool_pprof_and_by_nothing_that_c
     contains(top, "main.holdA")
     contains(top, "Type: inuse_space")
     t.path("escape").write_text("./main.go:53:40: make([]byte, size) escapes to heap\n")
-    for command in (["audit", profile, "--escape", t.path("escape")], ["gate", "compare", profile, profile], ["html", profile]):
+    for command in (["audit", profile, "--escape", t.path("escape")], ["gate", "compare", profile, profile],
+                    ["html", profile, "--escape", t.path("escape"), "-o", t.path("page.html")]):
         done = t.escapement(*command, status=2)
         contains(done.stderr, "is a heap snapshot")
+
+
+def test_a_page_of_a_snapshot_has_its_numbers_and_works_in_a_browser(t):
+    alive = Alive(t, rate=1)
+    alive.do("hold a 1000 1000", "hold b 10 100", "gc 3")
+    old, new = t.path("old.pb.gz"), t.path("new.pb.gz")
+    t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", old)
+    t.escapement("html", "-o", "page.html", old)
+    t.path("report.json").write_text(json.dumps(t.json("report", old)))
+    test_html.in_browser(t, t.path("page.html"), t.path("report.json"))
+    text = t.path("page.html").read_text()
+    contains(text, "<h1>What is alive in ")
+    contains(text, "as of collection ")
+    assert "Heap growth" not in text and "internal waste" not in text, "of a recording"
+    alive.do("hold a 500 1000", "gc 3")
+    t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", new)
+    t.escapement("html", "--diff", old, "-o", "change.html", new)
+    data = test_html.page_data(t.path("change.html").read_text())
+    at = [measure["key"] for measure in data["measures"]].index("inuse_objects")
+    row = next(row for row in data["rows"] if row["function"] == "main.holdA")
+    same(row["values"][at] - row["before"][at], 500, "objects that holdA holds besides those of before")
 
 
 # --- what resident memory is ---

@@ -254,4 +254,5 @@ def test_what_cannot_be_read_is_an_error_and_leaves_no_page(t):
     assert not t.path("page.html").exists()
 
 
-harness.main()
+if __name__ == "__main__":
+    harness.main()

@@ -236,12 +236,15 @@ static int check_rate(struct heap_process *process, int64_t *rate, struct error 
 	if (!process->binary->memory_profiling)
 		return error_set(
 			error, STATUS_CANNOT_MEASURE,
-			"the runtime of process %d (%s) samples no objects: nothing in the program refers to "
-			"runtime.MemProfile, so its sampler is not linked in; import runtime/pprof or net/http/pprof",
-			target->pid, target->comm);
-	return error_set(error, STATUS_CANNOT_MEASURE,
-			 "the runtime of process %d (%s) samples no objects: its MemProfileRate is 0", target->pid,
-			 target->comm);
+			"to see who holds its memory, import net/http/pprof or runtime/pprof in the program: nothing in process %d "
+			"(%s) refers to runtime.MemProfile, so its sampler is not linked in; as it is, "
+			"'escapement record -p %d' shows who allocates",
+			target->pid, target->comm, target->pid);
+	return error_set(
+		error, STATUS_CANNOT_MEASURE,
+		"to see who holds its memory, the program must sample from its start: process %d (%s) samples no "
+		"objects, its MemProfileRate is 0; as it is, 'escapement record -p %d' shows who allocates",
+		target->pid, target->comm, target->pid);
 }
 
 static void describe(const struct builder *builder)

@@ -49,7 +49,7 @@ static void fact(FILE *stream, const char *name, const char *text)
 static const char *exactness(const struct render_html_page *page)
 {
 	return page->sites->rows_exact ? "exact: every allocation was counted"
-	       : render_html_measures(page, VALUE_OBJECTS)
+	       : render_html_measures(page, profile_objects(page->profile))
 		       ? "rows are estimates from samples, with 95 % intervals; see the totals for what is exact"
 		       : "only the allocator's costs were measured, not the objects of each row";
 }
@@ -73,6 +73,22 @@ static void write_recording(FILE *stream, const struct profile *profile)
 	fact(stream, "recorded", text);
 }
 
+/* A snapshot is of an instant: when, at which rate, and what the runtime had published by then. */
+static void write_instant(FILE *stream, const struct profile *profile)
+{
+	time_t seconds = (time_t)(profile->start_ns / 1000000000);
+	char text[256], start[64] = "", collection[64] = "there was no collection yet", bytes[TERMINAL_NUMBER_SIZE];
+	struct tm utc;
+
+	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
+		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
+	if (profile->collections)
+		snprintf(collection, sizeof(collection), "as of collection %" PRId64, profile->collections);
+	snprintf(text, sizeof(text), "%s%s%s; %s", start, profile->rate == 1 ? "every allocation" : "one sample per ",
+		 profile->rate == 1 ? "" : terminal_bytes(bytes, profile->rate), collection);
+	fact(stream, "alive", text);
+}
+
 static void write_check(FILE *stream, const struct profile *profile)
 {
 	struct profile_check check = profile_check(profile);
@@ -92,8 +108,9 @@ static void write_totals(FILE *stream, const struct render_html_page *page)
 	const int64_t *totals = page->sites->totals;
 	char text[256], objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE];
 
-	snprintf(text, sizeof(text), "%s objects, %s (%s)", terminal_number(objects, totals[VALUE_OBJECTS]),
-		 terminal_bytes(bytes, totals[VALUE_BYTES]),
+	snprintf(text, sizeof(text), "%s objects, %s%s (%s)",
+		 terminal_number(objects, totals[profile_objects(page->profile)]),
+		 terminal_bytes(bytes, totals[profile_bytes(page->profile)]), page->profile->snapshot ? " in use" : "",
 		 page->profile->totals_exact ? "exact" : "estimated or incomplete");
 	fact(stream, "totals", text);
 }
@@ -118,25 +135,37 @@ static void write_warnings(FILE *stream, const struct render_html_page *page)
 		html_format(stream, "<p class=\"warning\">%s</p>\n", page->audit->warnings[i]);
 }
 
+/* What a page is about, before the name of the program. */
+static const char *subject(const struct profile *profile)
+{
+	return profile->snapshot ? "What is alive in" : "Allocations of";
+}
+
 static void write_head(FILE *stream, const struct render_html_page *page)
 {
 	const struct profile *profile = page->profile;
 
-	html_format(stream, "<header>\n<h1>Allocations of %s</h1>\n", profile->target ? profile->target : "a program");
+	html_format(stream, "<header>\n<h1>%s %s</h1>\n", subject(profile),
+		    profile->target ? profile->target : "a program");
 	fputs("<nav aria-label=\"parts of this page\"><ul><li><a href=\"#work\">Work list</a></li>"
-	      "<li><a href=\"#flame\">Flame graph</a></li><li><a href=\"#classes\">Size classes</a></li>"
-	      "<li><a href=\"#growth\">Heap growth</a></li>"
-	      "<li><a href=\"#about\">About</a></li></ul></nav>\n",
+	      "<li><a href=\"#flame\">Flame graph</a></li>"
+	      "<li><a href=\"#classes\">Size classes</a></li>",
 	      stream);
+	fprintf(stream, "%s<li><a href=\"#about\">About</a></li></ul></nav>\n",
+		profile->snapshot ? "" : "<li><a href=\"#growth\">Heap growth</a></li>");
 	write_warnings(stream, page);
 	fputs("<dl class=\"facts\">\n", stream);
 	for (size_t i = 0; i < profile->process_count && i < 10; i++)
 		html_format(stream, "<dt>process</dt><dd>%s %s</dd>\n", profile->processes[i].comm,
 			    profile->processes[i].runtime);
-	write_recording(stream, profile);
+	if (profile->snapshot)
+		write_instant(stream, profile);
+	else
+		write_recording(stream, profile);
 	write_totals(stream, page);
 	fact(stream, "rows", exactness(page));
-	write_check(stream, profile);
+	if (!profile->snapshot)
+		write_check(stream, profile);
 	if (page->before)
 		html_format(stream, "<dt>compared with</dt><dd>%s</dd>\n",
 			    page->before->target ? page->before->target : "another profile");
@@ -181,8 +210,8 @@ static void static_row(FILE *stream, const struct render_html_page *page, size_t
 	} else {
 		site_cell(stream, site->file, site->line, site->function, site->via);
 	}
-	number_cell(stream, values[VALUE_OBJECTS], false);
-	number_cell(stream, values[VALUE_BYTES], true);
+	number_cell(stream, values[profile_objects(page->profile)], false);
+	number_cell(stream, values[profile_bytes(page->profile)], true);
 	if (audit)
 		html_format(stream, "<td class=\"words\">%s</td>", audit_row_words(audit));
 	fputs("</tr>\n", stream);
@@ -196,9 +225,11 @@ static void write_static_rows(FILE *stream, const struct render_html_page *page)
 	fprintf(stream,
 		"<div class=\"static scroll\" tabindex=\"0\" role=\"group\" aria-label=\"work "
 		"list\"><table><thead><tr>%s<th scope=\"col\">Site</th>"
-		"<th scope=\"col\" class=\"number\">objects</th><th scope=\"col\" "
-		"class=\"number\">bytes</th>%s</tr></thead><tbody>\n",
+		"<th scope=\"col\" class=\"number\">%s</th><th scope=\"col\" "
+		"class=\"number\">%s</th>%s</tr></thead><tbody>\n",
 		page->audit ? "<th scope=\"col\">Verdict</th>" : "",
+		profile_values[profile_objects(page->profile)].plural,
+		profile_values[profile_bytes(page->profile)].plural,
 		page->audit ? "<th scope=\"col\">Compiler</th>" : "");
 	for (size_t i = 0; i < count && i < STATIC_ROWS; i++)
 		static_row(stream, page, i);
@@ -212,15 +243,24 @@ const char render_html_waste[] = "internal waste";
 
 static void write_class_table(FILE *stream, const struct report *classes)
 {
-	fputs("<p class=\"soft\">Internal waste: what is lost at the ends of the fresh spans (central grows) of a class, "
-	      "where no whole object fits. What is lost by rounding a request up to its class is not recorded.</p>\n",
-	      stream);
+	static const enum profile_value recorded[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS,
+						      VALUE_COUNT};
+	static const enum profile_value alive[] = {VALUE_LIVE_OBJECTS, VALUE_LIVE_BYTES, VALUE_COUNT};
+	bool snapshot = classes->profile->snapshot;
+	const enum profile_value *columns = snapshot ? alive : recorded;
+
+	if (!snapshot)
+		fputs("<p class=\"soft\">Internal waste: what is lost at the ends of the fresh spans (central grows) of a "
+		      "class, where no whole object fits. What is lost by rounding a request up to its class is not "
+		      "recorded.</p>\n",
+		      stream);
 	fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"size classes\"><table><thead><tr><th "
-	      "scope=\"col\">Size class</th><th scope=\"col\" class=\"number\">objects</th>"
-	      "<th scope=\"col\" class=\"number\">bytes</th><th scope=\"col\" class=\"number\">refills</th>"
-	      "<th scope=\"col\" class=\"number\">central grows</th>"
-	      "<th scope=\"col\" class=\"number\">internal waste</th></tr></thead><tbody>\n",
+	      "scope=\"col\">Size class</th>",
 	      stream);
+	for (const enum profile_value *value = columns; *value != VALUE_COUNT; value++)
+		html_format(stream, "<th scope=\"col\" class=\"number\">%s</th>", profile_values[*value].plural);
+	fprintf(stream, "%s</tr></thead><tbody>\n",
+		snapshot ? "" : "<th scope=\"col\" class=\"number\">internal waste</th>");
 	for (size_t i = 0; i < classes->row_count; i++) {
 		const struct report_row *row = &classes->rows[i];
 		int64_t bytes = row->span_class == SPAN_CLASS_UNKNOWN
@@ -235,11 +275,10 @@ static void write_class_table(FILE *stream, const struct report *classes)
 								  : "large objects",
 			    row->span_class != SPAN_CLASS_UNKNOWN && span_class_noscan(row->span_class) ? " noscan"
 													: "");
-		number_cell(stream, row->values[VALUE_OBJECTS], false);
-		number_cell(stream, row->values[VALUE_BYTES], true);
-		number_cell(stream, row->values[VALUE_REFILLS], false);
-		number_cell(stream, row->values[VALUE_CENTRAL_GROWS], false);
-		number_cell(stream, report_row_span_tails(classes, row), true);
+		for (const enum profile_value *value = columns; *value != VALUE_COUNT; value++)
+			number_cell(stream, row->values[*value], profile_values[*value].kinds & VALUE_IN_BYTES);
+		if (!snapshot)
+			number_cell(stream, report_row_span_tails(classes, row), true);
 		fputs("</tr>\n", stream);
 	}
 	fputs("</tbody></table></div>\n", stream);
@@ -281,10 +320,11 @@ static void write_body(FILE *stream, const struct render_html_page *page)
 	      "<section id=\"classes\"><h2>Size classes</h2>\n",
 	      stream);
 	write_class_table(stream, page->classes);
-	fputs("</section>\n<section id=\"growth\"><h2>Heap growth</h2>\n", stream);
+	if (!page->profile->snapshot)
+		fputs("</section>\n<section id=\"growth\"><h2>Heap growth</h2>\n", stream);
 	if (page->profile->heap_growth.interval_ns)
 		write_growth_table(stream, &page->profile->heap_growth);
-	else
+	else if (!page->profile->snapshot)
 		fputs("<p>When the heap grew was not recorded.</p>\n", stream);
 	fputs("</section>\n</main>\n", stream);
 }
@@ -345,7 +385,7 @@ void render_html(FILE *stream, const struct render_html_page *page)
 		"script-src 'nonce-%s'; style-src 'nonce-%s'; img-src data:\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
 		nonce.text, nonce.text);
-	html_format(stream, "<title>Allocations of %s</title>\n",
+	html_format(stream, "<title>%s %s</title>\n", subject(page->profile),
 		    page->profile->target ? page->profile->target : "a program");
 	fprintf(stream, "<style nonce=\"%s\">\n", nonce.text);
 	write_assets(stream, page_styles);

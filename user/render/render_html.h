@@ -3,13 +3,14 @@
 #define ESCAPEMENT_RENDER_HTML_H
 
 /*
- * One self-contained page of a profile: what was recorded and how exact it is, the work list, the flame graph, size
+ * One self-contained page of a profile, of a recording or of a heap snapshot: what was recorded and how exact it is, the work list, the flame graph, size
  * classes. It loads nothing from the network, and its content security policy allows only its own scripts. Without
  * scripts it still shows its tables.
  *
  * Scripts find the numbers in one JSON document in the page:
  *
  *   measures        [{key, name, bytes: whether it counts bytes}…]: what `values` lists, in this order
+ *   main            the key of the measure that comes first: bytes, or bytes in use of a heap snapshot
  *   totals          values of the recording
  *   rows            the work list: {id, verdict, file, line, function, via, call, type, words, reason, values, before,
  *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at}

@@ -88,7 +88,9 @@ static struct page_row row_at(const struct render_html_page *page, size_t at)
 int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes)
 {
 	do
-		value = profile_value_next(value, of_classes ? VALUE_SHOWN : VALUE_OF_SITES);
+		value = profile_value_next(value, page->profile->snapshot ? VALUE_LIVE
+						  : of_classes		  ? VALUE_SHOWN
+									  : VALUE_OF_SITES);
 	while (value < VALUE_COUNT && !render_html_measures(page, value));
 	return value;
 }
@@ -113,7 +115,7 @@ static void write_measures(struct json_writer *writer, const struct render_html_
 		json_write_bool(writer, "bytes", profile_values[i].kinds & VALUE_IN_BYTES);
 		json_write_object_end(writer);
 	}
-	if (of_classes)
+	if (of_classes && !page->profile->snapshot)
 		write_waste_measure(writer);
 	json_write_array_end(writer);
 }
@@ -133,7 +135,8 @@ static void write_class_values(struct json_writer *writer, const struct render_h
 	json_write_array(writer, "values");
 	for (int i = -1; (i = render_html_next_measure(page, i, true)) < VALUE_COUNT;)
 		json_write_value(writer, NULL, row->values[i]);
-	json_write_value(writer, NULL, report_row_span_tails(page->classes, row));
+	if (!page->profile->snapshot)
+		json_write_value(writer, NULL, report_row_span_tails(page->classes, row));
 	json_write_array_end(writer);
 }
 
@@ -161,13 +164,13 @@ static void write_bound(struct json_writer *writer, const char *key, int64_t low
 	json_write_array_end(writer);
 }
 
-static void write_bounds(struct json_writer *writer, const struct page_row *row)
+static void write_bounds(struct json_writer *writer, const struct profile *profile, const struct page_row *row)
 {
 	if (!row->has_bounds)
 		return;
 	json_write_object(writer, "bounds");
-	write_bound(writer, profile_values[VALUE_OBJECTS].key, row->low, row->high);
-	write_bound(writer, profile_values[VALUE_BYTES].key, row->bytes_low, row->bytes_high);
+	write_bound(writer, profile_values[profile_objects(profile)].key, row->low, row->high);
+	write_bound(writer, profile_values[profile_bytes(profile)].key, row->bytes_low, row->bytes_high);
 	json_write_object_end(writer);
 }
 
@@ -322,7 +325,7 @@ static void write_row(struct json_writer *writer, const struct render_html_page 
 	write_values(writer, "values", page, row.values);
 	if (before)
 		write_values(writer, "before", page, before);
-	write_bounds(writer, &row);
+	write_bounds(writer, page->profile, &row);
 	write_frame_number(writer, "owner",
 			   call_tree_find(tree, row.function ? row.function : "", row.measured_file, row.line));
 	json_write_object_end(writer);
@@ -475,6 +478,7 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 	json_write_object(writer, NULL);
 	write_measures(writer, page, false);
 	write_measures(writer, page, true);
+	json_write_text(writer, "main", profile_values[profile_bytes(page->profile)].key);
 	write_values(writer, "totals", page, page->sites->totals);
 	json_write_bool(writer, "has_verdicts", page->audit != NULL);
 	json_write_bool(writer, "has_before", page->before != NULL);

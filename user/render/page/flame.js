@@ -8,7 +8,7 @@ class Flame {
 		this.section = section;
 		this.tree = callTree;
 		this.root = 0;
-		this.measure = Math.max(0, data.measures.findIndex(measure => measure.key === "bytes"));
+		this.measure = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
 		this.term = "";
 		this.differential = data.has_before;
 		this.chart = make("div", {id: "flame-chart", class: "scroll"});

@@ -21,7 +21,7 @@ class WorkList {
 	}
 
 	defaultSort() {
-		const bytes = data.measures.findIndex(measure => measure.key === "bytes");
+		const bytes = data.measures.findIndex(measure => measure.key === data.main);
 
 		return bytes >= 0 ? bytes : 0;
 	}
