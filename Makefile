@@ -5,14 +5,17 @@
 #   make demo     deps, build, and run the main job
 #   make test     deps, build, and run all everyday tests
 #   make bench    measure (see tests/bench/)
-#   make install  DESTDIR= PREFIX=/usr/local; make uninstall
+#   make install  DESTDIR= PREFIX=/usr/local LIBDIR=PREFIX/lib; make uninstall
+#   make static   one file without shared libraries, build/static/escapement
+#   make deb      Debian packages, in build/deb; make dist  the sources, in build/dist
 
 PREFIX  ?= /usr/local
+LIBDIR  = $(PREFIX)/lib
 MANDIR  = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 B       := build
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 CC      ?= gcc
 CLANG   ?= clang
@@ -37,8 +40,10 @@ PIE := -fPIE
 PIE_LDFLAGS := -pie
 endif
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
-USER_CFLAGS = $(ALL_CFLAGS) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
-USER_LIBS = -lbpf -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lm
+# What is built does not depend on the folder.
+REPRODUCIBLE := -ffile-prefix-map='$(CURDIR)'=.
+USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
+USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
@@ -72,27 +77,35 @@ format-check:
 	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version 14\.'; then $(CLANG_FORMAT) --dry-run --Werror $(FORMATTED); \
 		else echo 'skipped: format-check: the tree is formatted by clang-format 14, which is not here'; fi
 
+# Names may have spaces, so they are quoted. The library's file has its version, programs ask for its major number.
+MAJOR := 1
+LIBRARY := libgoalloc.so.$(MAJOR).$(VERSION)
+HEADERS := goalloc.h goalloc_contract.h goalloc_recording.h
+BIN = '$(DESTDIR)$(PREFIX)/bin'
+LIB = '$(DESTDIR)$(LIBDIR)'
+INCLUDE = '$(DESTDIR)$(PREFIX)/include'
+MAN = '$(DESTDIR)$(MANDIR)'
 install: all manual
-	$(Q)install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	$(Q)install -m 755 $(B)/escapement $(DESTDIR)$(PREFIX)/bin/
-	$(Q)install -m 755 $(B)/libgoalloc.so $(B)/libgoalloc-preload.so $(DESTDIR)$(PREFIX)/lib/
-	$(Q)install -m 644 $(B)/libgoalloc.a $(DESTDIR)$(PREFIX)/lib/
-	$(Q)install -m 644 alloc-runtime/include/goalloc.h alloc-runtime/include/goalloc_contract.h \
-		alloc-runtime/include/goalloc_recording.h $(DESTDIR)$(PREFIX)/include/
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/goalloc.pc
-	$(Q)install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
-	$(Q)install -m 644 $(filter %.1,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man1/
-	$(Q)install -m 644 $(filter %.7,$(MAN_PAGES)) $(DESTDIR)$(MANDIR)/man7/
-	$(Q)install -m 644 $(B)/completion/bash $(DESTDIR)$(BASHDIR)/escapement
-	$(Q)install -m 644 $(B)/completion/zsh $(DESTDIR)$(ZSHDIR)/_escapement
-	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; ldconfig || :; fi
+	$(Q)install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN)/man1 $(MAN)/man7 '$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)'
+	$(Q)install -m 755 $(B)/escapement $(BIN)/
+	$(Q)install -m 644 $(B)/libgoalloc.so $(LIB)/$(LIBRARY)
+	$(Q)ln -sf $(LIBRARY) $(LIB)/libgoalloc.so.$(MAJOR)
+	$(Q)ln -sf libgoalloc.so.$(MAJOR) $(LIB)/libgoalloc.so
+	$(Q)install -m 644 $(B)/libgoalloc-preload.so $(B)/libgoalloc.a $(LIB)/
+	$(Q)install -m 644 $(HEADERS:%=alloc-runtime/include/%) $(INCLUDE)/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
+		> $(LIB)/pkgconfig/goalloc.pc
+	$(Q)$(if $(SCDOC),install -m 644 $(filter %.1,$(MAN_PAGES)) $(MAN)/man1/ && install -m 644 $(filter %.7,$(MAN_PAGES)) $(MAN)/man7/)
+	$(Q)install -m 644 $(B)/completion/bash '$(DESTDIR)$(BASHDIR)/escapement'
+	$(Q)install -m 644 $(B)/completion/zsh '$(DESTDIR)$(ZSHDIR)/_escapement'
+	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; \
+		ldconfig || echo 'ldconfig failed: programs do not find libgoalloc until it has run' >&2; fi
 
-# Takes away what `make install` with the same DESTDIR and PREFIX has put there.
+# Takes away what `make install` with the same DESTDIR, PREFIX and LIBDIR has put there.
 uninstall:
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/escapement \
-		$(addprefix $(DESTDIR)$(PREFIX)/lib/,libgoalloc.so libgoalloc-preload.so libgoalloc.a pkgconfig/goalloc.pc) \
-		$(addprefix $(DESTDIR)$(PREFIX)/include/,goalloc.h goalloc_contract.h goalloc_recording.h) \
-		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(filter %.1,$(MAN_PAGES)))) \
-		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(filter %.7,$(MAN_PAGES)))) \
-		$(DESTDIR)$(BASHDIR)/escapement $(DESTDIR)$(ZSHDIR)/_escapement
+	$(Q)rm -f $(BIN)/escapement '$(DESTDIR)$(BASHDIR)/escapement' '$(DESTDIR)$(ZSHDIR)/_escapement' \
+		$(foreach name,$(LIBRARY) libgoalloc.so.$(MAJOR) libgoalloc.so libgoalloc.a libgoalloc-preload.so pkgconfig/goalloc.pc,$(LIB)/$(name)) \
+		$(foreach name,$(HEADERS),$(INCLUDE)/$(name)) \
+		$(foreach page,$(notdir $(MAN_PAGES)),$(MAN)/man$(lastword $(subst ., ,$(page)))/$(page))
+
+include packaging/rules.mk

@@ -1,7 +1,7 @@
 # libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
 GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
 GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
-GOALLOC_CFLAGS   = $(ALL_CFLAGS) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
+GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
@@ -36,7 +36,8 @@ $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so -Wl,-z,now -o $@ $^ -lpthread
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) -Wl,-z,now -o $@ $^ -lpthread
+	$(Q)ln -sf libgoalloc.so $(B)/libgoalloc.so.$(MAJOR)
 
 # malloc and operator new by way of it, for LD_PRELOAD.
 PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c))

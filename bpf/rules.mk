@@ -1,7 +1,7 @@
 # All BPF programs become one skeleton: clang -> bpftool gen object -> bpftool gen skeleton.
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
-BPF_CFLAGS  := -g -O2 -target bpf -mcpu=v3 $(WARN) -Wno-unused-parameter -Ialloc-runtime/include \
+BPF_CFLAGS  := $(REPRODUCIBLE) -g -O2 -target bpf -mcpu=v3 $(WARN) -Wno-unused-parameter -Ialloc-runtime/include \
 	-I/usr/include/$(shell uname -m)-linux-gnu -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(B)/deps-ready

@@ -10,13 +10,28 @@ $(B)/escapement: $(CLI_OBJECTS) $(B)/libescapement.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(PIE_LDFLAGS) $(HARDENED_LDFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJECTS) $(B)/libescapement.a $(USER_LIBS)
 
+# One file without shared libraries, for machines on which nothing is installed.
+STATIC_LIBS = -lbpf -ldw -lelf -lz -llzma -lbz2 -lprotobuf-c -lncursesw -ltinfo -lm
+.PHONY: static
+static: $(B)/static/escapement
+STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
+# The linker's warnings are about what these two keep away: libraries of the machine (cli/static/, user/target/privilege.c).
+$(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)archives=$$(packaging/static-libraries) && $(CC) -static-pie $(HARDENED_LDFLAGS) $(LDFLAGS) -s -Wl,--gc-sections \
+		-Wl,--wrap=dlopen -Wl,--no-warnings -o $@ $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a \
+		$$archives/libsmartcols.a $$archives/libcjson.a $(STATIC_LIBS)
+
 # Man pages and completion are written by the program, from the tables that its --help is made of.
 COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)
 MAN_PAGES := $(B)/man/escapement.1 $(COMMANDS:%=$(B)/man/escapement-%.1) $(B)/man/goalloc-probes.7
 COMPLETIONS := $(B)/completion/bash $(B)/completion/zsh
 
+SCDOC := $(shell command -v scdoc)
 .PHONY: manual
-manual: $(MAN_PAGES) $(COMPLETIONS)
+manual: $(if $(SCDOC),$(MAN_PAGES)) $(COMPLETIONS)
+	$(if $(SCDOC),,@echo 'skipped: man pages: scdoc is not here')
 
 $(B)/man/escapement.1: $(B)/escapement
 	@mkdir -p $(@D)

@@ -92,9 +92,15 @@ test-go-programs: deps
 
 # Recordings on Debian's kernels from 6.1 on, booted under QEMU's software emulation: two minutes a kernel.
 .PHONY: test-kernels
-test-kernels: test-programs
+test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
+
+# What people get: the static binary on other systems, packages, reproducible builds. Base systems come from debootstrap.
+.PHONY: test-release
+test-release: test-programs static
+	-$(Q)tests/bench/install-peers debootstrap debhelper lintian
+	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/release.py
 
 # 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
 .PHONY: test-gate-long

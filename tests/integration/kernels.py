@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recordings on Debian's kernels, each booted under QEMU: one test a kernel; `make test-kernels`.
 
-A kernel boots from a file system in memory that holds busybox, escapement, the shared libraries that it needs, and the
-programs to record. Each program is recorded at every rate; what it printed about itself, and what the recording says,
+A kernel boots from a file system in memory that holds busybox, the static escapement, and the programs to
+record with the shared libraries that they need. Each program is recorded at every rate; what it printed about itself, and what the recording says,
 come back over the serial line and are compared here. Doctor's findings are compared with what record then did, and
 each BPF program's cost for that kernel's verifier with its limit.
 """
@@ -19,6 +19,7 @@ from harness import ROOT, Skip, same, workload
 
 # Debian's name of the suite, the kernel series
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
+STATIC = harness.BUILD / "static" / "escapement"
 RATES = {"512k": 1000, "0": 20, "1": 20}  # and rounds of the Go programs: enough for some samples
 GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
 BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
@@ -149,7 +150,7 @@ def mallocs_of_goalloc(output):
 def check_kernel(t, suite, series):
     harness.require_root()
     package, image = kernel(suite, series)
-    programs = {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+    programs = {"escapement": STATIC, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
                 "seeds": workload("seeds")}
     targets = {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"}
     for release in GO_RELEASES:
@@ -174,7 +175,7 @@ def test_lockdown_is_named_where_it_forbids_what_we_need(t):
     harness.require_root()
     _, image = kernel("trixie", "6.12")
     targets = {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"}
-    archive = file_system(t, {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+    archive = file_system(t, {"escapement": STATIC, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
                               "seeds": workload("seeds")}, recording_job(targets))
     sections = boot(t, image, archive, "lockdown=integrity")
     same(sections["doctor status"].strip(), "0", f"doctor's exit status: {sections['doctor']}")
@@ -194,7 +195,7 @@ def test_a_kernel_without_uprobes_is_named(t):
         need(program, program)
     done = t.run(ROOT / "packaging" / "kernel-without-uprobes", timeout=3600)
     targets = {"goalloc": "seeds --rounds 5"}
-    archive = file_system(t, {"escapement": harness.ESCAPEMENT, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
+    archive = file_system(t, {"escapement": STATIC, "bpf_cost": harness.BUILD / "tests" / "tools" / "bpf_cost",
                               "seeds": workload("seeds")}, recording_job(targets))
     sections = boot(t, done.stdout.split()[1], archive)
     same(sections["doctor status"].strip(), "3", f"doctor's exit status: {sections['doctor']}")

@@ -23,7 +23,7 @@ static enum obstacle look_into(const char *path, bool executable)
 	enum obstacle found = OBSTACLE_NO_RUNTIME;
 	GElf_Shdr header;
 	int file;
-	Elf *elf = elf_open(path, &file);
+	Elf *elf = elf_file_open(path, &file);
 
 	if (!elf)
 		return found;

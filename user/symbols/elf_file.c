@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-Elf *elf_open(const char *path, int *file)
+Elf *elf_file_open(const char *path, int *file)
 {
 	Elf *elf;
 
@@ -84,7 +84,7 @@ static bool has_import(Elf *elf, const char *name)
 bool elf_imports(const char *path, const char *symbol)
 {
 	int file;
-	Elf *elf = elf_open(path, &file);
+	Elf *elf = elf_file_open(path, &file);
 	bool found = elf && has_import(elf, symbol);
 
 	if (elf) {
@@ -106,7 +106,7 @@ int elf_note_find(const char *path, const char *owner, uint32_t type, uint64_t *
 {
 	size_t segments = 0;
 	int file, found = 0;
-	Elf *elf = elf_open(path, &file);
+	Elf *elf = elf_file_open(path, &file);
 	GElf_Phdr header;
 
 	if (!elf)
@@ -143,7 +143,7 @@ int elf_load_bias(const char *path, uint64_t start, uint64_t offset, uint64_t *b
 	const uint64_t page = 4096;
 	size_t segments = 0;
 	int file, status = -1;
-	Elf *elf = elf_open(path, &file);
+	Elf *elf = elf_file_open(path, &file);
 	GElf_Phdr header;
 
 	if (!elf)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Opens an ELF file. The caller calls elf_end() and closes the descriptor `*file`. NULL if it is not an ELF file. */
-Elf *elf_open(const char *path, int *file);
+Elf *elf_file_open(const char *path, int *file);
 /* Computes the file offset of a virtual address from the loaded segments. Returns false if no
  * segment contains it, or the file ends before it. */
 bool elf_file_offset(Elf *elf, uint64_t address, uint64_t *offset);

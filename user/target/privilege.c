@@ -2,13 +2,17 @@
 #include "target/privilege.h"
 
 #include <errno.h>
+#include <elf.h>
 #include <grp.h>
+#include <link.h>
 #include <linux/capability.h>
+#include <nss.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,6 +36,23 @@ static void fill(struct identity *identity, const struct passwd *user)
 	snprintf(identity->home, sizeof(identity->home), "%s", user->pw_dir);
 }
 
+/*
+ * In a program that is linked statically, users are looked up in /etc/passwd and /etc/group alone: other sources are libraries
+ * of the machine, and of a C library that need not be this one.
+ */
+static void use_files_alone(void)
+{
+	const ElfW(Phdr) *segments = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+
+	for (unsigned long i = 0; segments && i < getauxval(AT_PHNUM); i++) {
+		if (segments[i].p_type == PT_INTERP)
+			return;
+	}
+	__nss_configure_lookup("passwd", "files");
+	__nss_configure_lookup("group", "files");
+	__nss_configure_lookup("initgroups", "files");
+}
+
 int identity_find(const char *user, struct identity *identity, struct error *error)
 {
 	const char *sudo_user = getenv("SUDO_UID"), *sudo_group = getenv("SUDO_GID");
@@ -43,6 +64,7 @@ int identity_find(const char *user, struct identity *identity, struct error *err
 	if (!wanted || (!user && geteuid() != 0))
 		return 0;
 	uid = number(wanted);
+	use_files_alone();
 	found = uid >= 0 ? getpwuid((uid_t)uid) : getpwnam(wanted);
 	if (!found && uid < 0)
 		return error_set(error, STATUS_USAGE, "there is no user '%s'", wanted);

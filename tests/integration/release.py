@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What people get: the static binary on other systems, packages, builds that are equal byte for byte; `make test-release`.
+
+Needs root, debootstrap, debhelper and lintian. The base systems are made once and kept beside the other caches.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import harness
+from harness import BUILD, ESCAPEMENT, ROOT, contains, same, workload
+
+STATIC = BUILD / "static" / "escapement"
+CACHE = pathlib.Path(os.environ.get("ESCAPEMENT_CACHE", pathlib.Path.home() / ".cache" / "escapement"))
+LARGEST = 8 << 20
+
+
+def base_system(suite):
+    """A Debian base system in which nothing is installed."""
+    root = CACHE / "roots" / suite
+    if not (root / ".complete").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        subprocess.run([ROOT / "packaging" / "bare", suite, root, "true"], check=True, capture_output=True, timeout=900)
+        (root / ".complete").touch()
+    return root
+
+
+def musl_system(t):
+    """A root with Debian's musl and busybox, and no other C library."""
+    root = t.path("musl")
+    for directory in ("bin", "lib", "tmp"):
+        (root / directory).mkdir(parents=True)
+    musl = t.run(ROOT / "packaging" / "debian-program", "bookworm", "musl").stdout.strip()
+    busybox = t.run(ROOT / "packaging" / "debian-program", "bookworm", "busybox-static").stdout.strip()
+    shutil.copytree(pathlib.Path(musl) / "lib", root / "lib", dirs_exist_ok=True, symlinks=True)
+    shutil.copy(pathlib.Path(busybox) / "bin" / "busybox", root / "bin" / "busybox")
+    return root
+
+
+def profile(t):
+    harness.require_root()
+    path = t.path("p.pb.gz")
+    t.escapement("record", "--rate", "1", "-o", path, "--", workload("seeds"), "--rounds", "50")
+    return path
+
+
+def offline_commands(recording):
+    """Commands that need no process, and what they read."""
+    text = ROOT / "tests" / "fixtures" / "escape-output" / "seeds.go1.24.m2.txt"
+    kinds = [("report", form) for form in ("text", "json", "csv", "folded", "speedscope")]
+    kinds += [("audit", form) for form in ("text", "json", "markdown", "sarif", "quickfix")]
+    for command, form in kinds:
+        escapes = ["-e", text] if command == "audit" else []
+        yield [command, "--format", form, *escapes, recording]
+    for fixture in sorted((ROOT / "tests" / "fixtures" / "escape-output").glob("*.txt")):
+        for form in ("text", "json"):
+            yield ["escapes", "--format", form, fixture]
+    yield ["gate", "compare", recording, recording]
+    yield ["compare", recording, recording]
+    yield ["version"]
+    yield ["help"]
+
+
+def test_the_static_binary_prints_what_the_shared_one_prints(t):
+    count = 0
+    for arguments in offline_commands(profile(t)):
+        shared, static = (subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+                          for program in (ESCAPEMENT, STATIC))
+        same((static.returncode, static.stdout, static.stderr), (shared.returncode, shared.stdout, shared.stderr), arguments)
+        count += 1
+    print(f"# {count} commands, the same bytes")
+
+
+def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
+    contains(t.run("readelf", "--program-headers", STATIC).stdout, "GNU_RELRO")
+    for header in ("INTERP", "NEEDED"):
+        assert header not in t.run("readelf", "--program-headers", "--dynamic", STATIC).stdout, header
+    size = STATIC.stat().st_size
+    assert size < LARGEST, size
+    print(f"# {size} bytes")
+
+
+def check_on(t, root, recording):
+    for name, path in (("escapement", STATIC), ("p.pb.gz", recording),
+                       ("m.txt", ROOT / "tests" / "fixtures" / "escape-output" / "seeds.go1.24.m2.txt")):
+        shutil.copy(path, root / "tmp" / name)
+    for arguments, said in ((["version"], "escapement "), (["escapes", "/tmp/m.txt"], "escapes"),
+                            (["report", "/tmp/p.pb.gz"], "objects"), (["audit", "-e", "/tmp/m.txt", "/tmp/p.pb.gz"], "objects"),
+                            (["gate", "compare", "/tmp/p.pb.gz", "/tmp/p.pb.gz"], "pass")):
+        done = t.run("chroot", root, "/tmp/escapement", *arguments)
+        contains((done.stdout + done.stderr).lower(), said)
+
+
+def test_it_runs_on_debian_11_12_and_13_without_a_package(t):
+    recording = profile(t)
+    for suite in ("bullseye", "bookworm", "trixie"):
+        check_on(t, base_system(suite), recording)
+        print(f"# {suite}: ok")
+
+
+def test_it_runs_on_musl(t):
+    recording, root = profile(t), musl_system(t)
+    same(t.run("chroot", root, "/bin/busybox", "echo", "here").stdout, "here\n")
+    check_on(t, root, recording)
+
+
+def test_it_records(t):
+    harness.require_root()
+    recording = t.path("p.pb.gz")
+    t.run(STATIC, "record", "--rate", "1", "-o", recording, "--", workload("seeds"), "--rounds", "50")
+    report = json.loads(t.run(STATIC, "report", "--format", "json", recording).stdout)
+    same((report["exact"]["totals"], report["check"]["difference"]), (True, 0))
+
+
+def test_it_starts_a_program_as_another_user_by_the_files_alone(t):
+    harness.require_root()
+    done = t.run(STATIC, "record", "--user", "nobody", "-o", t.path("p"), "--", workload("seeds"), "--rounds", "1")
+    contains(done.stderr, "objects")
+
+
+def test_capabilities_of_the_file_are_enough_without_root(t):
+    harness.require_root()
+    directory = t.path("shared")
+    directory.mkdir()
+    program = directory / "escapement"
+    shutil.copy(STATIC, program)
+    for path in (workload("seeds"), BUILD / "libgoalloc.so"):
+        shutil.copy(path, directory / ("libgoalloc.so.1" if path.suffix else path.name))
+    granted = next(line.split()[1] for line in (ROOT / "docs" / "install.md").read_text().splitlines() if line.startswith("setcap "))
+    t.run("setcap", granted, program)
+    for path in (directory.parent, directory):
+        path.chmod(0o777)
+    t.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program, "record", "--rate", "1", "-o", directory / "p",
+          "--", directory / "seeds", "--rounds", "10", env={**os.environ, "LD_LIBRARY_PATH": str(directory)})
+    same((directory / "p").stat().st_uid, 65534, "the profile's owner")
+    same(t.json("report", directory / "p")["check"]["difference"], 0)
+
+
+def clone(t, name):
+    directory = t.path(name)
+    t.run("git", "clone", "-q", ROOT, directory)
+    return directory
+
+
+def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
+    made = []
+    for name in ("one", "another-folder"):
+        directory = clone(t, name)
+        environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
+        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=environment, timeout=1200)
+        made.append({path: (directory / "build" / path).read_bytes()
+                     for path in ("escapement", "libgoalloc.so", "libgoalloc.a", "libgoalloc-preload.so", "static/escapement")})
+        for path in (directory / "build" / "dist").iterdir():
+            made[-1][path.name] = path.read_bytes()
+    same([name for name in made[0] if made[0][name] != made[1][name]], [], "files that differ")
+    print(f"# {len(made[0])} files are equal")
+
+
+def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
+    harness.require_root()
+    directory = clone(t, "packages")
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
+    t.run("make", "-s", "deb", cwd=directory, env=environment, timeout=1200)
+    packages = sorted((directory / "build" / "deb").glob("*.deb"))
+    same([path.name.split("_")[0] for path in packages],
+         ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
+    root = t.path("bare")
+    t.run(ROOT / "packaging" / "bare", "bookworm", root, "true", timeout=900)
+    for path in packages:
+        shutil.copy(path, root / "tmp")
+    shutil.copy(workload("seeds"), root / "tmp" / "seeds")
+    t.run(ROOT / "packaging" / "bare", "bookworm", root, "sh", "-ec", """
+        export DEBIAN_FRONTEND=noninteractive
+        rm -rf /src && mkdir /src
+        apt-get -qq update
+        apt-get -qq -y --no-install-recommends install /tmp/escapement_*.deb /tmp/libgoalloc1_*.deb /tmp/libgoalloc-dev_*.deb gcc libc6-dev pkg-config
+        escapement version
+        printf '#include <goalloc.h>\\nint main(void) { for (int i = 0; i < 1000; i++) goalloc_free(goalloc_noscan_at(64, GOALLOC_SITE())); }\\n' > /tmp/p.c
+        gcc -g -o /tmp/p /tmp/p.c $(pkg-config --cflags --libs goalloc)
+        escapement record --rate 1 -o /tmp/p.pb.gz -- /tmp/p
+        escapement report --format json /tmp/p.pb.gz > /tmp/report.json
+    """, timeout=900)
+    report = json.loads((root / "tmp" / "report.json").read_text())
+    same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0))
+
+
+if __name__ == "__main__":
+    harness.main()
