@@ -185,7 +185,7 @@ def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
     contains(done.stderr, "go test ./... passes: with")
     document = json.loads(done.stdout)
     benchmark, = document["benchmarks"]
-    same(benchmark, {"name": "BenchmarkParse", "before": {"allocs": 2, "bytes": 32}, "after": {"allocs": 1, "bytes": 16}})
+    same(benchmark, {"name": "BenchmarkParse", "package": "example.com/m", "before": {"allocs": 2, "bytes": 32}, "after": {"allocs": 1, "bytes": 16}})
     same(document["verdict"], "better")
     same([(entry["change"], entry["text"]) for entry in document["words"]], [("gone", "&Box{...} escapes to heap")])
     # a fix that breaks the tests is none

@@ -11,6 +11,7 @@
 #include "escape/escape_parser.h"
 #include "escape/escape_diff.h"
 #include "escape/escape_functions.h"
+#include "escape_fixture.h"
 
 struct side {
 	struct escape_output *output;
@@ -124,22 +125,21 @@ static void without_functions_files_stand_for_them(void **state)
 
 static void every_release_of_the_seeds_moves_the_same(void **state)
 {
-	static const char *const releases[] = {"1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"};
 	const struct escape_filter filter = {.kinds = UINT32_C(1) << ESCAPE_MOVED_TO_HEAP};
 
+	glob_t fixtures;
+
 	(void)state;
-	for (size_t r = 1; r < sizeof(releases) / sizeof(*releases); r++) {
+	escape_fixtures("m-l", &fixtures);
+	for (size_t r = 1; r < fixtures.gl_pathc; r++) {
 		struct escape_output *outputs[2];
 		struct escape_graph *graphs[2];
 		struct escape_diff *diff;
 
 		for (size_t i = 0; i < 2; i++) {
 			struct error error;
-			char path[128];
 
-			snprintf(path, sizeof(path), "tests/fixtures/escape-output/seeds.go%s.m-l.txt",
-				 releases[r - i]);
-			outputs[i] = escape_read(path, &error);
+			outputs[i] = escape_read(fixtures.gl_pathv[r - i], &error);
 			assert_non_null(outputs[i]);
 			escape_name_functions(outputs[i], "tests/fixtures/seed-programs");
 			graphs[i] = escape_graph_new(outputs[i]);
@@ -154,6 +154,7 @@ static void every_release_of_the_seeds_moves_the_same(void **state)
 			escape_free(outputs[i]);
 		}
 	}
+	globfree(&fixtures);
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include "escape/escape_parser.h"
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
+#include "escape_fixture.h"
 
 static struct escape_output *parse(const char *text)
 {
@@ -197,17 +198,16 @@ static void what_may_be_either_is_not_guessed(void **state)
 
 static void every_explained_move_of_the_seeds_has_a_cause(void **state)
 {
-	static const char *const releases[] = {"1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"};
+	glob_t fixtures;
 
 	(void)state;
-	for (size_t r = 0; r < sizeof(releases) / sizeof(*releases); r++) {
-		char path[128];
+	escape_fixtures("m2", &fixtures);
+	for (size_t r = 0; r < fixtures.gl_pathc; r++) {
 		struct error error;
 		struct escape_output *output;
 		struct escape_graph *graph;
 
-		snprintf(path, sizeof(path), "tests/fixtures/escape-output/seeds.go%s.m2.txt", releases[r]);
-		output = escape_read(path, &error);
+		output = escape_read(fixtures.gl_pathv[r], &error);
 		assert_non_null(output);
 		assert_int_equal(escape_name_functions(output, "tests/fixtures/seed-programs"), 0);
 		graph = escape_graph_new(output);
@@ -228,6 +228,7 @@ static void every_explained_move_of_the_seeds_has_a_cause(void **state)
 		escape_graph_free(graph);
 		escape_free(output);
 	}
+	globfree(&fixtures);
 }
 
 int main(void)

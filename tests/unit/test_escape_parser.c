@@ -13,6 +13,7 @@
 #include "escape/escape.h"
 #include "escape/escape_parser.h"
 #include "base/printable.h"
+#include "escape_fixture.h"
 
 #define FIXTURES "tests/fixtures/escape-output/"
 
@@ -471,7 +472,6 @@ static char *read_file(const char *path, size_t *length)
 	return text;
 }
 
-static const char *const releases[] = {"1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"};
 static const char *const levels[] = {"m", "m-l", "m2", "m2-l"};
 
 static void assert_same(const struct escape_output *a, const struct escape_output *b)
@@ -525,13 +525,15 @@ static void every_fixture_is_recognized_to_the_last_line(void **state)
 	};
 
 	(void)state;
-	for (size_t r = 0; r < sizeof(releases) / sizeof(*releases); r++) {
-		for (size_t l = 0; l < sizeof(levels) / sizeof(*levels); l++) {
+	for (size_t l = 0; l < sizeof(levels) / sizeof(*levels); l++) {
+		glob_t fixtures;
+
+		escape_fixtures(levels[l], &fixtures);
+		for (size_t r = 0; r < fixtures.gl_pathc; r++) {
+			const char *path = fixtures.gl_pathv[r];
 			struct escape_output *output;
 			struct error error;
-			char path[128];
 
-			snprintf(path, sizeof(path), FIXTURES "seeds.go%s.%s.txt", releases[r], levels[l]);
 			output = escape_read(path, &error);
 			if (!output)
 				fail_msg("%s", error.text);
@@ -552,6 +554,7 @@ static void every_fixture_is_recognized_to_the_last_line(void **state)
 			}
 			escape_free(output);
 		}
+		globfree(&fixtures);
 	}
 }
 
