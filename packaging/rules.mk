@@ -3,7 +3,7 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date 
 DIST := escapement-$(VERSION)
 DEB := $(B)/deb/$(DIST)
 
-.PHONY: dist deb test-bare
+.PHONY: dist deb
 # The sources of the last commit.
 dist:
 	$(Q)mkdir -p $(B)/dist

@@ -175,16 +175,16 @@ static struct stretch between(const struct slice *from, const struct slice *to)
 }
 
 /*
- * By how much the process was slower then: by the counters, as far as what the hits cost bears it out. At least, if others
- * had the rest of the time; at most, if it was the process that had what the hits left of its `capacity`. In a process that
- * allocates little there is nothing to correct, and chance in it.
+ * Returns the factor by which the process was slower then. It follows from the runtime's counters, within the limits that
+ * the cost of the hits sets: the least is for a process that had the CPUs to itself, the most for one that had only its
+ * `capacity` of them. Without limits, the noise of a process that allocates little would be taken for a factor.
  */
 static double slowed(struct bursts *bursts, const struct stretch *then, double capacity)
 {
 	const struct reading *before = &bursts->before, *ready = &bursts->ready;
 	double cost = overhead_of(&bursts->overhead, bursts->of.collector, then->work) / then->ns, least, most, pace;
 
-	least = 1 / (1 - fmin(cost / cost_error, most_of_a_cpu));
+	least = 1 / (1 - fmin(cost / cost_error / fmax(capacity, 1), most_of_a_cpu));
 	most = 1 / (1 - fmin(cost * cost_error / fmax(capacity, 0.01), most_of_a_cpu));
 	if (before->objects < 0 || ready->objects < 0 || then->objects <= 0 || ready->ns - before->ns < BEFORE_LEAST_NS)
 		return sqrt(least * most);

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_BURSTS_H
 
 /*
- * For processes whose objects no sampler reports: counts every allocation in bursts, which last some tens of
- * milliseconds, begin at random instants, and come as often as the overhead limit allows. Between bursts the probes are
+ * For processes whose objects no sampler reports: counts every allocation in bursts, which last 10 ms,
+ * begin at random instants, and come as often as the overhead limit allows. Between bursts the probes are
  * detached, because a hit costs as much when its event is ignored.
  *
  * At first every allocation is counted, for as long as that costs less than the limit; in a process that allocates
@@ -16,8 +16,8 @@
  * A burst slows the process down, by a factor of more than a hundred if the process does nothing but allocate, so it
  * counts too little in such phases. The factor is computed from the runtime's own counters, which are read just before
  * the burst and in it. The counts of a burst are multiplied by this factor and by the ratio of its cell's length to its
- * own. If the process enters another phase during a burst, the burst is cut into slices where the pace of hits changes,
- * each with a factor of its own.
+ * own. If the process enters another phase during a burst, the burst is cut in two where the pace of hits changed most,
+ * and each part has a factor of its own.
  *
  * Owned by an observed process, whose slot it uses. Not thread-safe.
  */
