@@ -10,8 +10,8 @@ $(B)/user/profile/profile.pb-c.c: user/profile/profile.proto | $(B)/deps-ready
 $(B)/user/profile/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
-# Made headers exist before what may include them is compiled (packaging/check-includes); everything else does not wait for
-# them. Who includes them is in the .d files.
+# Generated headers must exist before the files that may include them (packaging/check-includes) are compiled. Other files
+# do not wait for them. The .d files record which files do include them.
 $(patsubst %.c,$(B)/%.o,$(wildcard user/collect/*.c)): | $(B)/bpf/escapement.skel.h
 $(patsubst %.c,$(B)/%.o,$(wildcard user/profile/pprof*.c)): | $(B)/user/profile/profile.pb-c.c
 $(B)/user/%.o: user/%.c | $(B)/deps-ready

@@ -11,35 +11,35 @@
 #include "record/overhead.h"
 
 enum {
-	LOOK_NS = 10 * 1000 * 1000, /* between looks at the overhead while all is counted */
+	LOOK_NS = 10 * 1000 * 1000, /* between checks of the overhead while every allocation is counted */
 	BURST_NS = 10 * 1000 * 1000,
-	SLICE_NS = 1000 * 1000, /* between looks at the pace in a burst */
+	SLICE_NS = 1000 * 1000, /* between checks of the pace in a burst */
 	SLICES = BURST_NS / SLICE_NS,
-	SLICE_HITS = 40,		   /* so many more or less than at the pace until then are no chance */
+	SLICE_HITS = 40,		   /* a larger difference from the expected hits is not chance */
 	BEFORE_LEAST_NS = 2 * 1000 * 1000, /* a shorter time before a burst says nothing about the process's speed */
-	CELLS = 256, /* none is shorter than this part of the time until now: bounds their number */
+	CELLS = 256, /* a cell lasts at least 1/CELLS of the time until now, which bounds the number of cells */
 };
 
 /* The cost of hits is known within this factor. */
 static const double cost_error = 1.6;
 static const double most_of_a_cpu = 0.999;
-/* A process whose pace changes by this factor in a burst is in another phase. */
+/* A process whose pace changes by this factor during a burst has entered another phase. */
 static const double other_pace = 4;
 
 enum state { ALL, WAITING, READY, IN_BURST, OVER };
 
-/* How far the process has come. */
+/* How many objects the process had allocated at that time, by the runtime's counters. */
 struct reading {
 	int64_t ns, objects; /* objects: -1 if unknown */
 };
 
-/* A part of a burst, in which the process kept its pace as far as was seen while it went on. */
+/* A part of a burst during which no change of pace was seen. */
 struct slice {
 	struct reading begin;
-	struct overhead_work work; /* when it began */
+	struct overhead_work work; /* until it began */
 };
 
-/* What the counts of a slice are multiplied by, and which burst it is of. */
+/* The factor for the counts of a slice, and the number of its burst. */
 struct slice_weight {
 	double weight;
 	size_t burst;
@@ -48,22 +48,22 @@ struct slice_weight {
 struct bursts {
 	struct bursts_of of;
 	struct probe_set probes;
-	struct overhead overhead, pace; /* pace: what the process does between plans */
+	struct overhead overhead, pace; /* pace: measures the process from one plan to the next */
 	struct attachment *attachment, *leaving;
 	enum state state;
 	int64_t began_ns, ended_ns, full_ns, covered_ns;
-	int64_t cell_ns, cell_length;	/* where the cell begins that has the next burst, or the one that goes on */
-	int64_t due_ns;			/* when the next burst begins, or this one ends */
-	int64_t attach_ns, attached_ns; /* how long attaching took: the last time, always */
+	int64_t cell_ns, cell_length;	/* begin and length of the cell of the current or next burst */
+	int64_t due_ns;			/* when the next burst begins, or the current one ends */
+	int64_t attach_ns, attached_ns; /* how long attaching took: the last time, and all times together */
 	int64_t attach_count;
-	struct overhead burst;		 /* what the process does in the burst */
+	struct overhead burst;		 /* measures the process during the burst */
 	struct reading before, ready;	 /* a burst's length before it, and just before its probes were attached */
-	struct overhead_work attached;	 /* when the probes were attached */
-	struct slice slices[SLICES + 1]; /* of the burst that goes on; behind the last one is the burst's end */
+	struct overhead_work attached;	 /* until the probes were attached */
+	struct slice slices[SLICES + 1]; /* of the current burst; the element after the last one is the burst's end */
 	size_t slice_count;
-	struct overhead_work looked; /* at the pace in the burst; and when: */
-	int64_t looked_ns;
-	struct slice_weight *weights; /* by number - 1 */
+	struct overhead_work looked;  /* until the last check of the pace in the burst */
+	int64_t looked_ns;	      /* when that was */
+	struct slice_weight *weights; /* by number of the slice - 1 */
 	size_t weight_count, capacity;
 	size_t count; /* bursts */
 };
@@ -128,7 +128,7 @@ static void leave(struct bursts *bursts)
 	collector_detach_begin(bursts->leaving);
 }
 
-/* Plans the next burst, by what the last one cost: `work`, in that many nanoseconds. */
+/* Plans the next burst by the cost of the last one, which did `work` in `lasted_ns`. */
 static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns)
 {
 	double attaching = 2 * (double)bursts->attached_ns / (double)bursts->attach_count, length, share;
@@ -143,7 +143,7 @@ static void plan(struct bursts *bursts, struct overhead_work work, int64_t laste
 	bursts->state = WAITING;
 }
 
-/* Ends the time in which all was counted. */
+/* Ends the time at the beginning, in which every allocation was counted. */
 static void end_all(struct bursts *bursts)
 {
 	int64_t now = monotonic_ns();
@@ -157,7 +157,7 @@ static void end_all(struct bursts *bursts)
 
 /* --- a burst --- */
 
-/* What happened from one slice's beginning to another's. */
+/* What the process did between the beginnings of two slices. */
 struct stretch {
 	double ns, objects; /* objects: -1 if unknown */
 	struct overhead_work work;
@@ -217,7 +217,7 @@ static void begin_burst(struct bursts *bursts)
 	bursts->state = IN_BURST;
 }
 
-/* Whether the process has another pace since the last look than it had since the slice began. */
+/* Whether the pace since the last check differs from the pace of the slice until that check. */
 static bool pace_changed(struct bursts *bursts)
 {
 	const struct slice *slice = &bursts->slices[bursts->slice_count - 1];
@@ -237,8 +237,9 @@ static bool pace_changed(struct bursts *bursts)
 }
 
 /*
- * The slice before which the process changed its pace for the rest of the burst; 0: in none. Of more than one the one with
- * the largest change. A program that allocates in a rhythm has slices in which it rests: they are no phases.
+ * Returns the first slice of another phase, that is, the slice at which the process changed its pace for the rest of the
+ * burst; 0 if there is none. If there are several, the one with the largest change is returned. A program that allocates
+ * in a rhythm has slices in which it rests; these are not phases.
  */
 static size_t other_phase(const struct bursts *bursts)
 {
@@ -260,7 +261,7 @@ static size_t other_phase(const struct bursts *bursts)
 	return found;
 }
 
-/* The weights of those slices. */
+/* Sets the weight of the slices from `first` up to, but without, `behind`. */
 static void weigh(struct bursts *bursts, size_t first, size_t behind, double share, double capacity)
 {
 	struct stretch stretch = between(&bursts->slices[first], &bursts->slices[behind]);
@@ -362,7 +363,7 @@ struct bursts *bursts_new(const struct bursts_of *of, bool at_once, struct error
 			goto fail;
 		return bursts;
 	}
-	/* The first attachment shows what one costs. */
+	/* The first burst measures what attaching costs. */
 	bursts->cell_ns = bursts->began_ns;
 	bursts->cell_length = BURST_NS;
 	bursts->due_ns = bursts->cell_ns + (int64_t)(uniform() * BURST_NS);

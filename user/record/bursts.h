@@ -46,15 +46,15 @@ struct bursts_of {
 };
 
 /*
- * Attaches to what runtime->ops->burst_probes() names. `at_once`: all is counted from now on; otherwise the first burst comes
- * later. Returns NULL with an error if the process cannot be attached to.
+ * Attaches to what runtime->ops->burst_probes() names. If `at_once`, every allocation is counted from now on; otherwise
+ * counting begins with the first burst. Returns NULL with an error if the process cannot be attached to.
  */
 struct bursts *bursts_new(const struct bursts_of *of, bool at_once, struct error *error);
 void bursts_free(struct bursts *bursts); /* NULL is allowed */
 
-/* When bursts_step() has something to do: CLOCK_MONOTONIC. */
+/* Returns the CLOCK_MONOTONIC time at which bursts_step() has something to do; INT64_MAX if never. */
 int64_t bursts_due_ns(const struct bursts *bursts);
-/* Begins or ends a burst if it is time. */
+/* Begins or ends a burst if it is due. */
 void bursts_step(struct bursts *bursts);
 
 /* Ends the current burst, if there is one. No other will begin. */

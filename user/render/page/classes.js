@@ -1,4 +1,4 @@
-// Size classes as a plot: bars of one measure at a time. What plots share is here, too.
+// Plots the size classes, as bars of one measure at a time. Has the functions that all plots share, too.
 function pageColour(name) {
 	return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -9,7 +9,7 @@ function plotAxis() {
 	return {stroke: pageColour("--ink"), grid: line, ticks: line};
 }
 
-// Says what a plot shows to those who do not see it.
+// Describes a plot to screen readers.
 function namePlot(place, text) {
 	place.querySelector("canvas").setAttribute("role", "img");
 	place.querySelector("canvas").setAttribute("aria-label", text);

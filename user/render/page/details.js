@@ -1,4 +1,5 @@
-// What a row of the work list opens: the compiler's words and its reasons, the inline chain, the source, the stacks.
+// The details below an open row of the work list: the compiler's messages and reasons, the inline chain, the source, the
+// stacks.
 const stacksShown = 20;
 
 function annotationDetails(annotation) {
@@ -11,7 +12,8 @@ function annotationDetails(annotation) {
 	return parts;
 }
 
-// The flow that the compiler prints with -m=2, from what is allocated to the heap: a box a location, an arrow an edge.
+// Draws the flow that the compiler prints with -m=2, from the allocated value to the heap: a box for each location, an
+// arrow for each edge.
 function flowGraph(flow) {
 	const boxes = [flow[0].from, ...flow.map(edge => edge.to)];
 	const labels = flow.map(edge => edge.steps.map(step =>
@@ -50,7 +52,7 @@ function inlineChain(row) {
 			make("li", {}, `${frame.function} ${frame.file}:${frame.line}`))));
 }
 
-// What was measured on each line of a file, by all rows.
+// Sums up, for each line of a file, the values and messages of all its rows.
 function lineMargins(file) {
 	const margins = new Map();
 
@@ -73,13 +75,13 @@ function sourceDetails(row) {
 
 	if (!source)
 		return make("p", {class: "soft"}, data.sources_left_out ? "Source was left out of this page (--no-source)."
-			: `The source of ${row.file ?? "this row"} was not found where the page was made.`);
+			: `The source of ${row.file ?? "this row"} was not found when this page was made.`);
 	const margins = lineMargins(row.file);
 	const [objects, bytes] = ["objects", "bytes"].map(key => data.measures.findIndex(measure => measure.key === key));
 	const lines = source.filter(([number]) => Math.abs(number - row.line) <= 8).map(([number, text]) => {
 		const margin = margins.get(number), code = make("span", {class: "code"});
 
-		// The highlighter escapes what it is given: its result is the one piece of markup that a script makes here.
+		// Safe, because the highlighter escapes the source text. No other script of the page inserts markup.
 		code.innerHTML = vendor.highlight.highlight(text, {language, ignoreIllegals: true}).value;
 		return make("div", {class: number === row.line ? "at" : ""},
 			make("span", {class: "margin"}, margin ? countText(margin.values[objects]) : ""),
@@ -93,7 +95,8 @@ function sourceDetails(row) {
 		make("div", {class: "source", tabindex: "0", role: "group", "aria-label": `source around ${row.file}:${row.line}`}, ...lines));
 }
 
-// Whether a stack is one of the row's: its owner is the row's, and so is the function that allocated for it.
+// Whether a stack belongs to a row: the row's owner is the owner or the allocating function of the stack, and the row's
+// `via`, if it has one, is the allocating function.
 function isBehind(leaf, row) {
 	const {owner, allocating} = callTree.leaves;
 
@@ -104,7 +107,7 @@ function isBehind(leaf, row) {
 
 function stacksBehind(row) {
 	if (!callTree)
-		return make("p", {class: "soft"}, "Its stacks are being read.");
+		return make("p", {class: "soft"}, "Reading the stacks…");
 	const {node, values} = callTree.leaves, leaves = [];
 	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === "bytes"))];
 

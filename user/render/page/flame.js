@@ -1,5 +1,5 @@
-// The flame graph. d3-flame-graph draws what is at least a two-thousandth of the frame that is zoomed to; a zoom draws
-// anew from there, so that no frame is out of reach.
+// The flame graph. It shows frames of at least 1/2000 of the frame that is zoomed to. Each zoom draws the graph again from
+// its frame, so that every frame can be reached.
 const flameDetail = 2000;
 const flameChildren = 12;
 
@@ -36,7 +36,7 @@ class Flame {
 		const differential = make("input", {type: "checkbox", checked: true, onchange: event => { this.differential = event.target.checked; this.draw(); }});
 
 		return make("div", {class: "tools"}, make("label", {}, "Width shows", measures), make("label", {}, "Search", search), this.found,
-			make("label", {}, invert, "from the callee up"),
+			make("label", {}, invert, "inverted: from callees to callers"),
 			data.has_before ? make("label", {}, differential, "coloured by change") : null,
 			make("button", {type: "button", onclick: () => this.zoom(0)}, "Reset zoom"));
 	}
@@ -46,12 +46,12 @@ class Flame {
 		this.draw();
 	}
 
-	// By frame, whether the search finds it: a frame is in many nodes.
+	// Returns for each frame whether the search finds it. This is computed once a frame, because a frame is in many nodes.
 	foundFrames() {
 		return data.frames.map((frame, index) => this.term !== "" && frameText(index).toLowerCase().includes(this.term));
 	}
 
-	// A piece of the tree as d3-flame-graph wants it: from a node down, as far as it can be seen.
+	// Returns the nodes below a node whose sums are at least `least`, as the tree of objects that d3-flame-graph reads.
 	visible(node, sums, before, least) {
 		const children = this.tree.children(node).filter(child => sums[child] >= least);
 		const name = this.tree.name(node);
@@ -63,7 +63,7 @@ class Flame {
 		};
 	}
 
-	// What of the measure runs through frames that the search finds, each stack counted once.
+	// Returns how much of the measure is in stacks with a frame that the search finds, each stack counted once.
 	searched(sums) {
 		let total = 0, frames = 0;
 		const walk = [this.root];

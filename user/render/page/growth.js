@@ -1,4 +1,4 @@
-// How the heap grew over the time of the recording: the sum, in steps.
+// Plots the growth of the heap during the recording, as a running sum.
 function plotGrowth(section, growth) {
 	const place = make("div", {id: "growth-plot"});
 	const seconds = growth.interval_ns / 1e9;

@@ -1,6 +1,6 @@
 "use strict";
 
-// The page's data (render_html.h describes the document), and what all its parts share.
+// The page's data (render_html.h describes the document), and the functions that all its parts share.
 const data = JSON.parse(document.getElementById("data").textContent);
 
 const wholeNumber = new Intl.NumberFormat("en");
@@ -26,7 +26,8 @@ function measureText(measure, value) {
 	return measure.bytes ? bytesText(value) : countText(value);
 }
 
-// An element with attributes, properties that begin with "on", and children: elements or text, never markup.
+// Creates an element. Attributes whose names begin with "on" are event listeners; children are elements or text, never
+// markup.
 function make(name, attributes = {}, ...children) {
 	const element = document.createElement(name);
 
@@ -49,7 +50,7 @@ function makeSvg(name, attributes = {}, ...children) {
 	return element;
 }
 
-// A file in few columns: what says least, its leading folders, goes first.
+// Shortens a path by its leading folders, which say least.
 function shortFile(file) {
 	const parts = (file ?? "").split("/");
 
@@ -62,7 +63,8 @@ function frameText(frame) {
 	return file ? `${name} ${file}:${line}` : name;
 }
 
-// A share of a total as a bar below a number. Style is set through the object model: the page's policy forbids attributes.
+// A bar below a number, which shows its share of a total. Its width is set through the object model, because the page's
+// content security policy forbids style attributes.
 function shareBar(part, whole) {
 	const bar = make("span", {class: "share", "aria-hidden": "true"});
 

@@ -1,4 +1,4 @@
-// The work list: a table that sorts, filters, and opens.
+// The work list: a table whose rows can be sorted, filtered and opened.
 const rowsAtATime = 100;
 
 class WorkList {

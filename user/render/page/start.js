@@ -1,4 +1,4 @@
-// Brings the static page to life. Without this script the page still shows its tables.
+// Replaces the page's static tables by interactive ones. Without this script the page still shows the static tables.
 const workList = new WorkList(document.getElementById("work"));
 let flame = null;
 
@@ -17,9 +17,9 @@ function follow() {
 }
 
 if (data.tree)
-	document.querySelector("#flame .static").textContent = "The stacks are being read.";
+	document.querySelector("#flame .static").textContent = "Reading the stacks…";
 
-// The tree may be large: it is read once the work list has been painted.
+// The tree may be large, so it is read after the work list has been painted.
 const treeRead = new Promise(done => requestAnimationFrame(() => setTimeout(done))).then(() => CallTree.read(data.tree)).then(tree => {
 	callTree = tree;
 	data.tree = null;
@@ -30,7 +30,7 @@ const treeRead = new Promise(done => requestAnimationFrame(() => setTimeout(done
 	if (location.hash.startsWith("#frame-"))
 		follow();
 }, () => {
-	document.querySelector("#flame .static").textContent = "This browser cannot unpack the stacks of this page (DecompressionStream).";
+	document.querySelector("#flame .static").textContent = "The stacks are missing: this browser cannot unpack them (it has no DecompressionStream).";
 });
 
 addEventListener("hashchange", follow);

@@ -1,10 +1,10 @@
-// The calling tree: nodes in arrays, a parent before its children; node 0 is the root. Leaves are columns. Sums of a
-// measure are made once it is asked for.
+// The calling tree. Nodes are stored in arrays, each parent before its children; node 0 is the root. Leaves are stored as
+// columns. The sums of a measure are computed when they are first asked for.
 class CallTree {
 	constructor(parent, frame, leaves) {
 		this.parent = parent;
 		this.frame = frame;
-		this.leaves = leaves; // {node, owner, allocating: frames or -1, values and before: a column a measure}
+		this.leaves = leaves; // {node, owner, allocating: frames or -1, values and before: a column for each measure}
 		this.sums = new Map();
 		this.firstChild = new Int32Array(parent.length).fill(-1);
 		this.nextSibling = new Int32Array(parent.length).fill(-1);
@@ -14,7 +14,7 @@ class CallTree {
 		}
 	}
 
-	// The tree of the page, which render_html.h describes.
+	// Unpacks the tree of the page; render_html.h describes its format.
 	static async read(packed) {
 		const text = atob(packed), bytes = new Uint8Array(text.length);
 
@@ -42,8 +42,8 @@ class CallTree {
 		});
 	}
 
-	// The same stacks from their leaves: what is called, then by whom. A node is found by its parent and its frame, in a
-	// table of node numbers.
+	// Returns the tree of the same stacks with callees at the top and their callers below. While it is built, a hash table
+	// of node numbers finds a node by its parent and its frame.
 	inverted() {
 		let most = 1;
 		for (const leaf of this.leaves.node)
@@ -74,7 +74,7 @@ class CallTree {
 		return new CallTree(parent.subarray(0, count), frame.subarray(0, count), {...this.leaves, node: leaves});
 	}
 
-	// Per node, the sum of a measure over all stacks through it; of the older profile with `side` "before".
+	// Returns for each node the sum of a measure over all stacks through it; with `side` "before", of the older profile.
 	sum(measure, side = "values") {
 		const key = `${side} ${measure}`;
 
@@ -111,7 +111,8 @@ class CallTree {
 	}
 }
 
-// Numbers of seven bits a byte, the lowest first, all bytes of one but the last marked.
+// Reads numbers in LEB128: seven bits in each byte, the lowest first; the top bit is set in all bytes of a number but the
+// last.
 class Numbers {
 	constructor(bytes) {
 		this.bytes = bytes;
@@ -137,5 +138,5 @@ class Numbers {
 	}
 }
 
-// Read once the work list stands; null until then.
+// The tree of the page; null until it has been read.
 let callTree = null;
