@@ -30,8 +30,8 @@ B       := build/san-$(subst $(comma),-,$(SANITIZE))
 CFLAGS  += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-# Hardened as Debian builds; not under sanitizers, which do not mix with _FORTIFY_SOURCE, and without optimization there
-# is no _FORTIFY_SOURCE.
+# Hardened as Debian's packages are. Not under sanitizers, which do not work together with _FORTIFY_SOURCE; and
+# _FORTIFY_SOURCE needs optimization.
 ifeq ($(SANITIZE),)
 STACK_PROTECTOR := -fstack-protector-strong
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),$(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
@@ -40,7 +40,7 @@ PIE := -fPIE
 PIE_LDFLAGS := -pie
 endif
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
-# What is built does not depend on the folder.
+# The path of this folder must not be in what is built from it.
 REPRODUCIBLE := -ffile-prefix-map='$(CURDIR)'=.
 USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
 USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lm
@@ -68,7 +68,7 @@ deps:
 clean:
 	$(Q)rm -rf build
 
-# Releases of clang-format differ in what they print: the tree is held against this one.
+# Releases of clang-format format differently, so only release 14 checks the tree.
 CLANG_FORMAT ?= clang-format
 FORMATTED = $(wildcard $(foreach room,alloc-runtime bpf cli user tests,$(room)/*.[ch] $(room)/*/*.[ch] $(room)/*/*/*.[ch]))
 format:
@@ -77,7 +77,8 @@ format-check:
 	$(Q)if $(CLANG_FORMAT) --version | grep -q 'version 14\.'; then $(CLANG_FORMAT) --dry-run --Werror $(FORMATTED); \
 		else echo 'skipped: format-check: the tree is formatted by clang-format 14, which is not here'; fi
 
-# Names may have spaces, so they are quoted. The library's file has its version, programs ask for its major number.
+# Paths are quoted because they may contain spaces. The library's file name has its whole version; programs look for its
+# major number.
 MAJOR := 1
 LIBRARY := libgoalloc.so.$(MAJOR).$(VERSION)
 HEADERS := goalloc.h goalloc_contract.h goalloc_recording.h
@@ -101,7 +102,7 @@ install: all manual
 	$(Q)if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/usr/sbin:/sbin"; \
 		ldconfig || echo 'ldconfig failed: programs do not find libgoalloc until it has run' >&2; fi
 
-# Takes away what `make install` with the same DESTDIR, PREFIX and LIBDIR has put there.
+# Removes what `make install` with the same DESTDIR, PREFIX and LIBDIR has installed.
 uninstall:
 	$(Q)rm -f $(BIN)/escapement '$(DESTDIR)$(BASHDIR)/escapement' '$(DESTDIR)$(ZSHDIR)/_escapement' \
 		$(foreach name,$(LIBRARY) libgoalloc.so.$(MAJOR) libgoalloc.so libgoalloc.a libgoalloc-preload.so pkgconfig/goalloc.pc,$(LIB)/$(name)) \

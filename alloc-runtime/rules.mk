@@ -20,8 +20,8 @@ $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 $(B)/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.c
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
 
-# One object, in which every name but the public ones is local: a program may have a function `refill` of its own.
-# `_.stapsdt.base` is the SystemTap convention's, weak and shared with the program's other probes.
+# One object in which only the public names are global, so that a program can have a function `refill` of its own.
+# `_.stapsdt.base` belongs to SystemTap's convention for probes; it is weak and shared with the program's other probes.
 $(B)/alloc-runtime/libgoalloc.o: $(GOALLOC_OBJECTS)
 	$(Q)$(LD) -r -o $@ $^
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='goalloc_*' --keep-global-symbol=_.stapsdt.base $@
@@ -30,7 +30,7 @@ $(B)/libgoalloc.a: $(B)/alloc-runtime/libgoalloc.o
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The same with all names, for unit tests of what is inside.
+# The same with all names global, for unit tests of internal functions.
 $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -39,14 +39,14 @@ $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) -Wl,-z,now -o $@ $^ -lpthread
 	$(Q)ln -sf libgoalloc.so $(B)/libgoalloc.so.$(MAJOR)
 
-# malloc and operator new by way of it, for LD_PRELOAD.
+# The library for LD_PRELOAD: malloc and operator new, which call libgoalloc.
 PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c))
 
 $(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
 
-# The fast paths are in these: a canary or a checked memcpy() would be instructions in every malloc.
+# These contain the fast paths: a stack canary or a checked memcpy() would add instructions to every malloc.
 HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_OBJECTS)
 $(HOT_OBJECTS): STACK_PROTECTOR := -fno-stack-protector
 $(HOT_OBJECTS): FORTIFY :=

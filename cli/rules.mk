@@ -15,7 +15,8 @@ STATIC_LIBS = -lbpf -ldw -lelf -lz -llzma -lbz2 -lprotobuf-c -lncursesw -ltinfo 
 .PHONY: static
 static: $(B)/static/escapement
 STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
-# The linker's warnings are about what these two keep away: libraries of the machine (cli/static/, user/target/privilege.c).
+# The linker warns about functions that need shared libraries of the machine. cli/static/ and user/target/privilege.c keep
+# the program from needing them, so the warnings are off.
 $(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -23,7 +24,7 @@ $(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a
 		-Wl,--wrap=dlopen -Wl,--no-warnings -o $@ $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a \
 		$$archives/libsmartcols.a $$archives/libcjson.a $(STATIC_LIBS)
 
-# Man pages and completion are written by the program, from the tables that its --help is made of.
+# The program generates its man pages and completion from the same tables as --help.
 COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)
 MAN_PAGES := $(B)/man/escapement.1 $(COMMANDS:%=$(B)/man/escapement-%.1) $(B)/man/goalloc-probes.7
 COMPLETIONS := $(B)/completion/bash $(B)/completion/zsh

@@ -1,4 +1,4 @@
-# What a release consists of. None of it depends on the folder or the machine that it is built in.
+# The files of a release. Their content does not depend on the folder or the machine in which they are built.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 DIST := escapement-$(VERSION)
 DEB := $(B)/deb/$(DIST)
@@ -10,7 +10,7 @@ dist:
 	$(Q)git archive --format=tar --prefix=$(DIST)/ HEAD | xz -9 -T1 > $(B)/dist/$(DIST).tar.xz
 	@echo $(B)/dist/$(DIST).tar.xz
 
-# Binary packages of the last commit. dpkg-buildpackage wants its files in a folder of the sources.
+# Binary packages of the last commit. dpkg-buildpackage expects debian/ in the folder of the sources.
 deb: dist
 	$(Q)rm -rf $(B)/deb && mkdir -p $(DEB)
 	$(Q)tar -xf $(B)/dist/$(DIST).tar.xz -C $(B)/deb

@@ -1,6 +1,6 @@
 # unit/test_*.c      cmocka, one program each, linked with libescapement or (test_goalloc_*) with libgoalloc
 # workloads/NAME/*.c one program each, linked with libgoalloc
-# integration/test_*.py  attach for real
+# integration/test_*.py  attach to real processes
 UNIT_SOURCES     := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS       := $(UNIT_SOURCES:%.c=$(B)/%)
 WORKLOADS        := $(patsubst tests/workloads/%/,$(B)/tests/workloads/%,$(dir $(wildcard tests/workloads/*/main.c)))
@@ -56,7 +56,7 @@ unit: test-programs
 integration: test-programs
 	$(Q)BUILD=$(B) tests/run $(INTEGRATION_TESTS)
 
-# What opens the page of `escapement html`.
+# The browser in which tests open the page of `escapement html`.
 BROWSER = chromium
 
 # Programs that libgoalloc is preloaded under. Without them, and without the rights to install them, these tests are
@@ -64,7 +64,7 @@ BROWSER = chromium
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
-# What builds for a test or the demo uses all processors, unless make was told how many.
+# Builds for tests and the demo use all processors, unless make was called with a number of jobs.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 test: deps
@@ -72,18 +72,19 @@ test: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
-# The tests of Go programs, with every toolchain to be had and 10,000 addresses a release.
+# The tests of Go programs, with every toolchain that is available and 10,000 addresses for each release.
 test-go-matrix: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-programs
 	$(Q)BUILD=$(B) GO_MATRIX=all GO_PCS=10000 GO_RUNS=200 GO_ATTACHMENTS=63 TEST_TIMEOUT=600 tests/run $(wildcard tests/integration/test_go_*.py)
 
-# A Go program under stress, attached to and left again 500 times a release: its results are checked all the while.
+# Attaches to a Go program under stress and detaches again, 500 times for each release, while the program's results are
+# checked.
 .PHONY: test-go-attach
 test-go-attach: test-programs
 	$(Q)BUILD=$(B) GO_ATTACHMENTS=500 tests/integration/test_go_record.py \
 		test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within_the_bound
 
-# Servers and tools that nobody here wrote, longer: some minutes of load, a cold build of Go's standard library.
+# Other people's servers and tools, for longer: some minutes of load, a cold build of Go's standard library.
 .PHONY: test-go-programs
 test-go-programs: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-programs
@@ -96,23 +97,23 @@ test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
 
-# What people get: the static binary on other systems, packages, reproducible builds. Base systems come from debootstrap.
+# What users install: the static binary on other systems, packages, reproducible builds. debootstrap makes base systems.
 .PHONY: test-release
 test-release: test-programs static
 	-$(Q)tests/bench/install-peers debootstrap debhelper lintian
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/release.py
 
-# 200 gates of an unchanged program, 200 of one that allocates one object more in a million: a quarter of an hour.
+# 200 gates of an unchanged program, and 200 of one that allocates one object more in a million: takes a quarter of an hour.
 .PHONY: test-gate-long
 test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
-# The faults of test_faults.py again and again, and with every signal: a quarter of an hour.
+# The faults of test_faults.py many times, and with every signal: takes a quarter of an hour.
 .PHONY: test-long
 test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py
 
-# Static analysis; what was looked at and holds no fault is listed with its reason in packaging/cppcheck.suppressed.
+# Static analysis. Findings that are not faults are listed in packaging/cppcheck.suppressed, with the reason.
 .PHONY: analyse
 analyse: all
 	-$(Q)tests/bench/install-peers cppcheck
@@ -124,12 +125,13 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all $(B)/tests/workloads/seeds
 	$(Q)BUILD=$(B) tests/demo
 
-# Dependency files come with what they describe: no rule makes them, least of all the workloads' pattern.
+# The compiler writes dependency files together with the programs. These empty rules keep make from building them, for
+# example by the pattern rule of the workloads.
 $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d): ;
 -include $(TEST_TOOLS:%=%.d) $(UNIT_TESTS:%=%.d) $(WORKLOADS:%=%.d)
 
-# What the parser of compiler output is held against, for every Go release that there is: Go's own compiler tests,
-# and the compiler's full output over its standard library and itself.
+# Tests of the parser of compiler output against, for every Go release, Go's own compiler tests, and the compiler's full
+# output for its standard library and itself.
 GO_RELEASES ?= $(shell awk '!/^\#/ {print $$1}' tests/releases)
 .PHONY: test-escape-oracle test-escape-corpus
 test-escape-oracle: all

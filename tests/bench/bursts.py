@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""How many intervals of what is counted in bursts hold, beside what the program counts itself.
+"""How many intervals of recordings in bursts contain what the program counts itself.
 
-`bursts.py [RUNS [VERSION...]]` prints for each kind of program (tests/workloads/go/phases) and each limit how much of the time
-was covered, how many of the sites' intervals had the program's own count, how often that was above and below, and their median
-width as a part of the estimate.
+`bursts.py [RUNS [VERSION...]]` prints for each kind of program (tests/workloads/go/phases) and each limit how much of the
+time was covered, how many of the sites' intervals contained the program's own count, how many counts were above and below
+their interval, and the intervals' median width as a multiple of the estimate.
 """
 import json
 import pathlib

@@ -3,7 +3,7 @@
  * Stacks of coroutines from three sources, in one interleaved run: coroutine_stacks [STACKS [ROUNDS]].
  *
  * Two kinds of work, each in nanoseconds a stack:
- *     alive   so many coroutines at once: take their stacks, run each (ucontext), give all back
+ *     alive   STACKS coroutines at once: take their stacks, run each (ucontext), give all back
  *     churn   as many, one after the other
  * Prints the median of the rounds for each source, and its ratio to libgoalloc's.
  */

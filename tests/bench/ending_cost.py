@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""ending_cost.py BUILD: how long a recording takes to end after SIGINT, and its probes to be gone, with threads that all want
-the CPU. It measures in real time itself: otherwise it would wait for the CPU, too."""
+"""ending_cost.py BUILD: how long it takes after SIGINT until a recording's probes are gone and until it has ended, while all
+threads of its target compete for the CPU. The benchmark itself has real-time priority; otherwise it would wait for the CPU,
+too."""
 import os
 import pathlib
 import signal

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What recording costs Go programs: `go_cost.py [TABLE...]`, each table from one run in which all cases take turns.
 
-    loop       a loop that does nothing but allocate 64-byte objects, beside what people use today
-    event      one allocation at --rate 1 beside a bare probe hit at the same instruction
+    loop       a loop that does nothing but allocate 64-byte objects, with this and with other tools
+    event      one allocation at --rate 1 compared with a bare probe hit at the same instruction
     programs   the go command compiling, a JSON server under load
     phases     attaching and detaching; memory and CPU time of the profiler itself
 
-CPU time of the target, because others use the machine. A ratio is made in each round from cases that ran within a
-second of each other; printed are the median of the rounds' ratios and an interval that contains the true median with a
-probability of 95 %. A recording that changed its rate or lost events ends the run.
+It measures the CPU time of the target, because other work runs on the machine. Each round gives ratios of cases that ran
+within a second of each other; printed are the median of the rounds' ratios and an interval that contains the true median
+with a probability of 95 %. A recording that changed its rate or lost events ends the run.
 
 Environment: ROUNDS (of each table), BENCH_GO (release, 1.24), BUILD.
 """
@@ -35,7 +35,7 @@ BUILD = harness.BUILD
 VERSION = os.environ.get("BENCH_GO", "1.24")
 WINDOW = 0.3  # seconds of CPU time a measurement
 DEPTH = 8         # frames below mallocgc
-REFILL_DEPTH = 3  # and from there to refill; one less where mallocgc is not among them
+REFILL_DEPTH = 3  # frames from there to refill; one less if mallocgc is not one of them
 
 
 # ---- ratios ----
@@ -154,7 +154,7 @@ def mallocs_of(program):
 
 
 def is_direct(program):
-    """Whether the program calls these directly, so that newobject and mallocgc are not among an allocation's frames."""
+    """Whether the program calls these other functions, so that an allocation has no frame of newobject or mallocgc."""
     return len(mallocs_of(program)) > 1
 
 
@@ -195,7 +195,7 @@ class Loop:
 
 
 def turns(cases, rounds):
-    """{name: [value of each round]} of {name: function}; the order changes so that no case always follows another."""
+    """{name: [value of each round]} of {name: function}; the order changes, so that no case always follows the same one."""
     values = {name: [] for name in cases}
     for _ in range(rounds):
         for name in random.sample(list(cases), len(cases)):
@@ -230,11 +230,11 @@ def table_event(directory):
     finally:
         loop.close()
     cost = {name: difference(values[name], values["nobody"]) for name in values}
-    print(f"\none allocation of 64 bytes, {DEPTH} frames: nanoseconds more than with nobody "
+    print(f"\none allocation of 64 bytes, {DEPTH} frames: nanoseconds more than without an observer "
           f"({statistics.median(values['nobody']):.1f})")
     for name in ("bare", "bare stack", "counts", "stacks"):
         print_ratio(name, cost[name], None, 0)
-    print("in units of a bare hit")
+    print("as a multiple of a bare hit")
     print_ratio("--rate 1 --no-stacks", quotient(cost["counts"], cost["bare"]), 1.15)
     print_ratio("--rate 1", quotient(cost["stacks"], cost["bare"]), 3)
     print_ratio("a hit that takes the stack, keeps nothing", quotient(cost["bare stack"], cost["bare"]), None)
@@ -258,7 +258,7 @@ def table_loop(directory):
     finally:
         for loop in loops.values():
             loop.close()
-    print(f"\na loop that only allocates 64-byte objects, {DEPTH} frames, Go {VERSION}: ratio to nobody listening "
+    print(f"\na loop that only allocates 64-byte objects, {DEPTH} frames, Go {VERSION}: ratio to no observer "
           f"({statistics.median(values['plain']):.1f} ns an allocation)")
     print_ratio("default, runtime's sampler linked in", quotient(values["default"], values["profiled"]), 1.05)
     print_ratio("--rate 0", quotient(values["rate 0"], values["plain"]), None)
@@ -273,7 +273,7 @@ def table_loop(directory):
 # ---- programs that do something ----
 
 def cpu_seconds(pid):
-    """Of all threads of a process, to the nanosecond."""
+    """CPU time of all threads of a process, to the nanosecond."""
     scheduler_clock = 2
     return time.clock_gettime((~pid << 3) | scheduler_clock)
 
@@ -339,7 +339,7 @@ def table_programs(directory):
     built = {"nobody": lambda: build_seconds(directory)}
     built.update({name: lambda options=options: build_seconds(directory, *options) for name, options in rates.items()})
     built = turns(built, rounds_of(8))
-    print(f"\nprograms, Go {VERSION}: CPU time, ratio to nobody listening")
+    print(f"\nprograms, Go {VERSION}: CPU time, ratio to no observer")
     for what, values in ((f"JSON server, {Server.REQUESTS} requests", asked), ("go build errors, cold", built)):
         for name, limit in (("default", 1.01), ("--rate 0", 1.02)):
             print_ratio(f"{what}, {name}", quotient(values[name], values["nobody"]), limit)

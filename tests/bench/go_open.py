@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""go_open.py BUILD: how long a Go binary of 50,000 functions takes to open, stripped and built with -trimpath, with
-build information and without; and how long it takes to find what attaching needs. Medians in milliseconds."""
+"""go_open.py BUILD: how long it takes to open a stripped Go binary of 50,000 functions, built with -trimpath, with and
+without build information; and how long to find what attaching needs. Medians in milliseconds."""
 import os
 import pathlib
 import subprocess

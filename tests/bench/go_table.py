@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""go_table.py BUILD: allocate, then free, warm, beside a Go program that allocates and drops, its collector's work
-included. Nanoseconds an object, medians of ROUNDS (5) interleaved runs, with one and two threads."""
+"""go_table.py BUILD: the time to allocate and free an object on a warm heap of libgoalloc, compared with a Go program that
+allocates and drops it, the work of Go's collector included. Nanoseconds an object, medians of ROUNDS (5) interleaved runs,
+with one and two threads."""
 import os
 import statistics
 import subprocess

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hash_tables [COUNT...]: uthash (base/hash_table.h) beside the open addressing of base/hash_index.h, on what the tables
+ * hash_tables [COUNT...]: compares uthash (base/hash_table.h) with the open addressing of base/hash_index.h, on what the tables
  * of user/ hold: strings to intern, pointers, keys of events. COUNT distinct keys go in, one after the other, and are
  * then found in random order. Each table is a process of its own; CPU time, the least of three interleaved rounds.
  */
@@ -40,7 +40,7 @@ struct table {
 	} * handled;
 };
 
-/* One look-up; the item is made where it is new. */
+/* Looks a key up, and adds it if it is new. */
 typedef uint64_t look_up(struct table *table, uint64_t number);
 
 static size_t text_of(char *text, uint64_t number)
@@ -49,7 +49,7 @@ static size_t text_of(char *text, uint64_t number)
 				(unsigned long long)number);
 }
 
-/* Addresses that nothing is read from. */
+/* Addresses that are never read from. */
 static const void *pointer_of(uint64_t number)
 {
 	return (const void *)(uintptr_t)(0x7f0000000000 + number * OBJECT);
@@ -159,7 +159,7 @@ struct result {
 	double added_ns, found_ns, mib;
 };
 
-/* Numbers below `count`, each once, in an order that no cache foresees. */
+/* All numbers below `count`, each once, in an order that caches cannot predict. */
 static uint64_t scattered(uint64_t i, uint64_t count)
 {
 	const uint64_t prime = 2147483647; /* larger than any count: each number comes once */
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
 		memset(results, 0, CASES * sizeof(*results));
 		for (int i = 0; i < ROUNDS * CASES; i++) {
 			if (measure_apart(cases[i % CASES].look, strtoul(*count, NULL, 10), &results[i % CASES])) {
-				fprintf(stderr, "hash_tables: %s of %s did not end well\n", cases[i % CASES].table,
+				fprintf(stderr, "hash_tables: %s with %s keys failed\n", cases[i % CASES].table,
 					*count);
 				return 1;
 			}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""heap_snapshot.py BUILD: how long `escapement heap` takes for a heap of 1 GiB and 100,000 stacks, and how much memory."""
+"""heap_snapshot.py BUILD: the time and memory that `escapement heap` needs for a heap of 1 GiB and 100,000 stacks."""
 import os
 import pathlib
 import subprocess
@@ -18,7 +18,7 @@ FORMS = {"text": [], "JSON": ["--format", "json"], "pprof": ["--format", "pprof"
 
 
 def measure(pid, arguments):
-    """Seconds of wall clock and of CPU, and MiB at most; the median of the rounds."""
+    """Seconds of wall clock and of CPU, and peak memory in MiB; the median of the rounds."""
     taken = []
     for _ in range(ROUNDS):
         begin = time.monotonic()

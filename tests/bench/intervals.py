@@ -4,11 +4,11 @@
 
     intervals.py [--pairs N] [--keep FILE] [PROGRAM...]
 
-Each program runs until it has N rows (400), in each of which a site's estimate stands beside its true number. The table
-says of all rows, and of those with 1, 2 to 4, 5 to 15 and 16 or more samples: how many there were; in how many hundredths
-the true number lay inside; how many lay above and below; the median width of the intervals, as a multiple of the estimate, and
-the same without what they allow for size classes in which the site has no sample; and "ok" if that is what 95 % intervals
-should do. FILE keeps the rows, so that a later call goes on where this one ended.
+Each program runs again until it has N rows (400). A row has a site's estimate and its true number. The table says for all
+rows, and for those with 1, 2 to 4, 5 to 15 and 16 or more samples: how many there were; in what percentage the interval
+contained the true number; how many numbers were above and below it; the median width of the intervals, as a multiple of the
+estimate, with and without the allowance for size classes in which the site has no sample; and "ok" if 95 % intervals should
+behave like that. FILE keeps the rows, so that a later call continues where this one ended.
 """
 import argparse
 import collections
@@ -33,7 +33,7 @@ import harness  # noqa: E402
 
 ORACLE = harness.BUILD / "tests" / "tools" / "estimate_oracle"
 BINS = ((1, 1, "1"), (2, 4, "2-4"), (5, 15, "5-15"), (16, 10 ** 9, "16 and more"))
-LEAST_HELD, MOST_WIDTH, ENOUGH = 90, 1.3, 100  # ENOUGH: of fewer rows less than LEAST_HELD may be chance
+LEAST_HELD, MOST_WIDTH, ENOUGH = 90, 1.3, 100  # ENOUGH: in fewer rows, less than LEAST_HELD may be chance
 
 
 def bundler(directory):
@@ -45,7 +45,7 @@ def bundler(directory):
 
 
 def type_checker(directory):
-    """A project of some files; which, differs from run to run."""
+    """A project with a random number of files."""
     cache = harness.npm_packages("checker", {"@typescript/native-preview-linux-x64": "latest"})
     (directory / "tsconfig.json").write_text('{"compilerOptions": {"strict": true, "noEmit": true, "types": []}}\n')
     for number in range(random.randint(2, 12)):
@@ -71,8 +71,9 @@ def json_server(directory):
 
 
 def compiler(directory):
-    """A package of Debian, whose dependencies are built. The first flag makes the build another one each time. The second
-    keeps the compiler's sampler on, which turns it off (MemProfileRate) unless it is asked for a profile."""
+    """Compiles a package from Debian, whose dependencies are built beforehand. The first flag makes each build a new one for
+    Go's build cache. The second keeps the compiler's sampler on: without a memory profile the compiler turns it off
+    (MemProfileRate)."""
     go = harness.go_toolchain(go_programs.versions()[-1])
     debian, package = random.choice([("golang-github-burntsushi-toml-dev", "github.com/BurntSushi/toml"),
                                      ("golang-gopkg-yaml.v3-dev", "gopkg.in/yaml.v3"),
@@ -86,7 +87,7 @@ def compiler(directory):
 
 
 def prometheus(directory):
-    """It scrapes itself each second, and is queried."""
+    """Prometheus, which scrapes itself each second, and is queried."""
     port, asked = go_servers.free_port(), random.randint(200, 800)
     command, ready, _, query, _ = go_servers.SERVERS["prometheus"]
     queries = (ready, query[1], "/metrics", "/api/v1/query?query=rate(go_memstats_alloc_bytes_total[10s])",
@@ -132,7 +133,7 @@ def rows_of(program):
 
 
 def ends(row, value, kind=""):
-    """The interval, and the true number; with the tiny objects, unless the row says that they are not in it."""
+    """(lower end, true number, upper end). The number includes tiny objects if the interval does."""
     prefix = kind + ("bytes_" if value == "bytes" else "")
     true = int(row[f"true_{value}"])
     if row["tiny_unknown"] == "0":
@@ -146,13 +147,13 @@ def outcome(row, value):
 
 
 def width(rows, value, kind=""):
-    """Median width of the intervals, in estimates of their rows."""
+    """Median width of the intervals, as multiples of their rows' estimates."""
     return statistics.median((high - low) / max(1, int(row[value]))
                              for row, (low, _, high) in ((row, ends(row, value, kind)) for row in rows))
 
 
 def faults(rows, value, samples):
-    """What these rows should be and are not."""
+    """The outcomes counted, the percentage that held, and the requirements that these rows do not meet."""
     counts = collections.Counter(outcome(row, value) for row in rows)
     held, spread = 100 * counts["held"] / len(rows), 300 * math.sqrt(0.95 * 0.05 / len(rows))
     found = []
@@ -204,7 +205,7 @@ def main():
     arguments = parser.parse_args()
     programs, everything = arguments.programs or list(PROGRAMS), kept(arguments.keep)
     unfinished = list(programs)
-    while unfinished:  # in turn, so that an end before the end has rows of all of them
+    while unfinished:  # in turn, so that an interrupted run has rows of every program
         for program in list(unfinished):
             rows = rows_of(program)
             everything += rows

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * malloc_cases CASE SIZE OPERATIONS: one allocation pattern on plain malloc and free, so that any allocator can be
- * preloaded under it. Prints nanoseconds an allocation with its free, the peak of resident memory in KiB, and where
- * libgoalloc is preloaded its refills an allocation. One word of each object is touched.
+ * preloaded under it. Prints nanoseconds for an allocation with its free, the peak of resident memory in KiB and, if
+ * libgoalloc is preloaded, its refills for each allocation. One word of each object is touched.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -48,7 +48,7 @@ static unsigned long pair(void)
 	return operations;
 }
 
-/* Nothing is freed: first touch of memory included. */
+/* Nothing is freed, so the first touch of the memory is included. */
 static unsigned long allocate(void)
 {
 	for (unsigned long i = 0; i < operations; i++)
@@ -226,7 +226,7 @@ static const struct {
 	{"larson", larson, CLOCK_MONOTONIC},
 };
 
-/* Not that of rusage, which includes the process before its exec. */
+/* Peak of resident memory. rusage's peak would include the process before its exec. */
 static long peak_kib(void)
 {
 	FILE *status = fopen("/proc/self/status", "r");

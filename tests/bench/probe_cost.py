@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What observation costs a program on libgoalloc, as ratios of CPU time.
 
-One process allocates all the time; observers come and go in turn, so that all cases see the same machine. Three tables,
-of medians over the rounds, of programs of the least:
+One process allocates all the time; observers come and go in turn, so that all cases see the same machine. There are three
+tables, with medians of the rounds, or for `programs` the least of them:
 
   events     an event at rate 1 and at rate 0, by stack depth: what recording adds to an allocation (at rate 0, to a
-             refill), as a multiple of a bare probe hit, which is a program that does nothing on a nop;
+             refill), as a multiple of a bare probe hit, that is, of a BPF program that does nothing, on a nop;
 
   listening  the default rate and rate 0, by size: nanoseconds an allocation, and the ratio to no observer;
 
-  programs   Debian's programs on libgoalloc-preload, recorded at the default rate from start to end, beside the same
-             not recorded.
+  programs   Debian's programs on libgoalloc-preload, recorded at the default rate from start to end, as a multiple of the
+             same programs without recording.
 
-Every recording is checked: one without events, with losses, or with another rate ends the benchmark.
+Every recording is checked: the benchmark ends if one has no events, lost some, or has changed its rate.
 
     tests/bench/probe_cost.py [ROUNDS [TABLE...]]
 """
@@ -111,7 +111,7 @@ def interleaved(target, cases, rounds):
 
 
 def events(rounds):
-    print("64-byte objects: an event beside a bare probe hit\n"
+    print("64-byte objects: an event compared with a bare probe hit\n"
           "  rate  frames  nobody ns  bare hit ns  counts ns  stacks ns  counts/bare  stacks/bare")
     for rate in (1, 0):
         cases = {"nobody": Target.nobody, "bare": Target.bare,
@@ -172,7 +172,7 @@ def programs(rounds):
                 recorded.append(program_seconds(PROGRAMS[name], directory,
                                                 (ESCAPEMENT, "record", "-q", "-o", path, "--")))
                 read_report(path, DEFAULT_RATE)
-            # of the least, because other work on the machine can only add
+            # a ratio of the least times, because other work on the machine only adds to them
             print(f"{name:>10}{min(quiet):14.3f}{min(recorded):10.3f}{min(recorded) / min(quiet):7.3f}", flush=True)
 
 

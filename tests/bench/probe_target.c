@@ -2,8 +2,8 @@
 /*
  * The target of the probe benchmarks: allocates and frees one size from a stack of a given depth, for ever, and calls
  * a function that does nothing as often. `probe_target [DEPTH [SIZE]]` prints first that function's offset in the
- * file, for an observer to probe, then a line each 20 ms: nanoseconds an allocation, nanoseconds a call. Of CPU time, as
- * others use the machine too.
+ * file, for an observer to probe, then a line each 20 ms: nanoseconds for an allocation, nanoseconds for a call. Both are
+ * CPU time, because other work runs on the machine.
  */
 #include <link.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """programs_table.py BUILD [NAME...]: Debian's programs on libgoalloc and on other allocators, interleaved.
 
-Seconds of CPU, with those of child processes (the least of ROUNDS, 9, since other work on the machine only adds), and
-peak resident memory, as ratios. Every run's output is compared with libc's."""
+Prints ratios of CPU seconds, child processes included (the least of ROUNDS, 9, because other work on the machine only
+adds), and of peak resident memory. Every run's output is compared with libc's."""
 import glob
 import hashlib
 import os

@@ -4,7 +4,7 @@ $(B)/tests/bench/malloc_cases: tests/bench/malloc_cases.c
 	$(call say,BENCH,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -fno-builtin-malloc -fno-builtin-free -o $@ $< -lpthread
 
-# The library without its probes, to count instructions beside.
+# The library without its probes, for comparing the number of instructions.
 NO_PROBES_OBJECTS := $(GOALLOC_OBJECTS:$(B)/%=$(B)/no-probes/%) $(PRELOAD_OBJECTS:$(B)/%=$(B)/no-probes/%)
 
 $(B)/no-probes/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
@@ -65,7 +65,7 @@ bench-page: $(B)/escapement
 .PHONY: bench-page
 bench: bench-page
 
-# Ten minutes of real programs on the preloaded allocator: results, and memory that stays flat.
+# Runs real programs on the preloaded allocator for ten minutes: their results must be right, and memory must not grow.
 soak: $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers $(BENCH_PROGRAMS)
 	$(Q)tests/bench/soak.py $(B)
@@ -104,14 +104,14 @@ bench-heap: $(B)/escapement
 .PHONY: bench-heap
 bench: bench-heap
 
-# How many intervals of estimates hold, on real programs.
+# Counts how many intervals of estimates contain the true number, for real programs.
 bench-intervals: $(B)/tests/tools/estimate_oracle
 	$(Q)BUILD=$(B) tests/bench/intervals.py
 
 .PHONY: bench-intervals
 bench: bench-intervals
 
-# The same of what is counted in bursts, on programs whose sites have times of their own.
+# The same for counting in bursts, with programs whose sites allocate at different times.
 bench-bursts: $(B)/escapement
 	$(Q)BUILD=$(B) tests/bench/bursts.py
 

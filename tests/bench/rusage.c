@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * rusage FILE COMMAND [ARG...]: runs the command and writes its seconds of CPU and its peak of resident memory in KiB
- * to FILE, those of its children included. MEASURED_PRELOAD is its LD_PRELOAD. For programs started by a large process:
- * the kernel's peak begins with the size of the forking process. Exits with the status of the command.
+ * to FILE, those of its children included. MEASURED_PRELOAD becomes its LD_PRELOAD. This is a small program of its own
+ * because the kernel's peak begins with the size of the process that forks. Exits with the status of the command.
  */
 #include <errno.h>
 #include <stdio.h>

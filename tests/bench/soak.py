@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """soak.py BUILD [MINUTES]: real programs on libgoalloc-preload.so for at least ten minutes.
 
-A redis server is churned all the time, and its resident memory must end where it was after the first quarter (a fifth
-more is allowed). Beside it the other programs run again and again and must print the same each time."""
+A redis server is under load all the time, and at the end its resident memory must be what it was after the first quarter (a
+fifth more is allowed). Meanwhile the other programs run again and again, and must print the same each time."""
 import os
 import subprocess
 import sys

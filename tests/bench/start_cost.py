@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""start_cost.py BUILD: processor time, user and system, of a recording of a Go program that does nothing, at each rate, and
-of each followed fork, beside the same programs without us; medians of interleaved rounds."""
+"""start_cost.py BUILD: the processor time, user and system, that a recording adds to a Go program that does nothing, at each
+rate, and the processor time of each followed fork; medians of interleaved rounds."""
 import os
 import pathlib
 import resource

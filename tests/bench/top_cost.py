@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""top_cost.py BUILD [SECONDS]: the cost of `escapement top` itself, observing a Go server under load, a Go program of
-many stacks and a C program: CPU time of the process over the time after its first view, and its memory. On a terminal
-(tmux), with the interval of one second that is the default."""
+"""top_cost.py BUILD [SECONDS]: the cost of `escapement top` itself while it observes a Go server under load, a Go program
+with many stacks and a C program: its share of a CPU after the first view, and its memory. It runs on a terminal (tmux) with
+the default interval of one second."""
 import os
 import pathlib
 import subprocess

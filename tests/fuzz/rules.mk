@@ -1,5 +1,6 @@
-# fuzz_NAME.c: libFuzzer harnesses, linked with libescapement as sanitizers and coverage need it, which is built once.
-# corpus/NAME/ is what each starts from. Fuzzers of large files change bytes of a program that FUZZ_ELF or FUZZ_GO names.
+# fuzz_NAME.c: libFuzzer harnesses, linked with a libescapement that is built once with sanitizers and coverage.
+# corpus/NAME/ has the inputs that each starts from. Fuzzers of large files change bytes of a program that FUZZ_ELF or
+# FUZZ_GO names.
 # A few seconds of each are part of `make test` (integration/test_fuzz.py); `make fuzz` runs FUZZ_LONG inputs each.
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
@@ -33,7 +34,7 @@ $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%.d): ;
 fuzzers: $(FUZZERS:%=$(B)/tests/fuzz/fuzz_%)
 test-programs: fuzzers
 
-# What is found on the way stays below build/, so that a long run can go on where it was.
+# Inputs that are found stay below build/, so that a later run continues with them.
 fuzz: fuzzers
 	$(Q)for name in $(FUZZERS); do mkdir -p $(B)/tests/fuzz/found-$$name && \
 		$(B)/tests/fuzz/fuzz_$$name -runs=$(FUZZ_LONG) -max_len=4096 -print_final_stats=1 \
