@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The long forms of test_faults.py: `make test-long`, a quarter of an hour."""
+"""Longer runs of the tests in test_faults.py: `make test-long`, about 15 minutes."""
 import signal
 
 import harness
@@ -26,7 +26,7 @@ def test_500_attachments_are_each_within_the_bound(t):
                      t.path("p"), "-p", target.pid)
         check = t.json("report", t.path("p"))["check"]
         assert abs(check["difference"]) <= check["bound"], f"attachment {number}: {check}"
-        same(faults.changed_text(target.pid), [], f"attachment {number}: what is changed in the target")
+        same(faults.changed_text(target.pid), [], f"attachment {number}: modified code in the target")
     same(target.poll(), None, "the target's exit status")
     target.send_signal(signal.SIGTERM)
     same(target.wait(30), 0, "the target's exit status at its end")

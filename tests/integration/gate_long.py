@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Repeated gates: an unchanged multi-threaded program never fails, one more object in a million always does.
+"""Repeated gates: a gate on an unchanged multi-threaded program never fails; one more object in a million always fails
+it.
 
-A few of each in everyday tests (test_gate.py); GATE_REPEATS=200 of each by `make test-gate-long`, and a tenth and a quarter
-of that for updates of a baseline and comparisons of recordings.
+The everyday suite runs a few of each (test_gate.py). `make test-gate-long` sets GATE_REPEATS=200: 200 gates of each
+kind, a tenth as many baseline updates and a quarter as many comparisons of recordings.
 """
 import json
 import os
@@ -40,8 +41,9 @@ def test_one_object_more_in_a_million_is_caught_every_time(t):
         contains(done.stdout.replace(" ", ""), "objects10000001000001+1")
 
 
-# What counts differently in each run: a map's growth by its seed, a pool that the collector has emptied, goroutines whose
-# descriptors are old or new. `extra` is linked in: which object more it allocates, once in the whole run.
+# Sites whose counts differ between runs: a map grows depending on its hash seed, the collector may have emptied a pool,
+# and goroutine descriptors may be new or reused. The linker sets `extra`: the one additional object to allocate, once
+# in the whole run.
 SERVER = """package main
 
 import (
@@ -113,7 +115,7 @@ func main() {
 	}
 }
 """
-SHORT, A_MILLION = 20, 205  # rounds; the second come to a little more than a million objects
+SHORT, A_MILLION = 20, 205  # rounds; A_MILLION rounds allocate slightly more than a million objects
 
 
 def server(t, version, extra=""):
@@ -175,7 +177,7 @@ def test_two_recordings_of_one_binary_pass_every_time(t):
     same(len(failed), 0, f"comparisons of {max(1, REPEATS // 4)} that failed: {failed[:1]}")
 
 
-# Benchmarks of the standard library that give the same numbers in each run, and what -benchmem says of them.
+# Benchmarks of the standard library whose counts are the same in every run, and what -benchmem prints for them.
 STANDARD = {
     "strings": "ToUpper|ToLower|BuildString_WriteString|Join", "strconv": "Quote|QuoteRune",
     "sort": "SortString1K_Slice|StableInt1K|StableInt1K_Slice", "encoding/hex": "Dump|DecodeString",
@@ -189,7 +191,7 @@ def test_benchmarks_of_the_standard_library_have_the_numbers_of_benchmem(t):
     harness.require_root()
     go = harness.go_toolchain("1.24")
     if not (go.parents[1] / "src" / "strings" / "builder_test.go").exists():
-        raise harness.Skip("the toolchain has no tests of the standard library")
+        raise harness.Skip("the toolchain does not contain the standard library's tests")
     options = {"env": {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "",
                        "GOPROXY": "off", "HOME": str(t.directory)}, "timeout": 600}
     compared = 0

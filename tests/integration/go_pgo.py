@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Profiles that make the compiler inline parts of Go's allocator: they claim that these calls are the hottest of
-all."""
+"""CPU profiles for profile-guided builds (PGO): they say that calls within Go's allocator are the hottest, so that the
+compiler inlines them."""
 import gzip
 import re
 
 from wire import nested, number
 
-# For each function with a probe, its caller, and the file in package runtime.
+# For each probed function: its caller, and the caller's file in package runtime.
 CALLS = {"runtime.(*mcache).releaseAll": [("mcache.go", "(*mcache).prepareForSweep"), ("mcache.go", "flushmcache"),
                                           ("mstats.go", "flushmcache")],
          "runtime.(*mcache).allocLarge": [("malloc.go", "mallocgcLarge"), ("malloc.go", "mallocgc")],
@@ -29,7 +29,7 @@ class Profile:
         return self.strings.index(text)
 
     def location(self, function, start, line):
-        """A frame at a line of a function that starts at another."""
+        """A frame of `function` at `line`; the function starts at line `start`."""
         self.ids += 1
         self.body += nested(5, number(1, self.ids) + number(2, self.string(function)) + number(3, self.string(function)) +
                             number(4, self.string("runtime.go")) + number(5, start))
@@ -50,7 +50,7 @@ class Profile:
 
 
 def line_of_call(source, caller, callee):
-    """Lines of the function's beginning and of the call in it; None if there is none."""
+    """Line at which the function starts, and line of its call; None if there is no such call."""
     receiver, _, name = caller.rpartition(".")
     receiver = rf"\(\w+ {re.escape(receiver.strip('()'))}\) " if receiver else ""
     begin = re.search(rf"^func {receiver}{name}\(", source, re.M)

@@ -14,7 +14,7 @@ import harness
 VERSIONS = harness.go_releases("record")
 EVERYDAY = harness.go_releases("everyday")
 
-# name: (build flags, environment, command that finishes the file)
+# name: (build flags, environment, command to run on the built file)
 VARIANTS = {
     "plain": ([], {}, None),
     "stripped": (["-ldflags=-s -w", "-trimpath"], {}, ["strip"]),
@@ -28,17 +28,17 @@ VARIANTS = {
     "profiled": (["-tags=memprofile"], {}, None),
 }
 
-SHIPPED = ["plain", "stripped", "pie"]  # the ways that every release is recorded in
+SHIPPED = ["plain", "stripped", "pie"]  # build variants that are recorded with every release
 
 
 def versions():
-    """The releases under test: all with GO_MATRIX=all, those of the everyday suite otherwise."""
+    """The releases under test: all of them if GO_MATRIX=all, else those of the everyday suite."""
     wanted = os.environ.get("GO_MATRIX", "")
     return VERSIONS if wanted == "all" else wanted.split(",") if wanted else EVERYDAY
 
 
 def build_guided(version, name, functions):
-    """Path of the program, built with a profile that inlines parts of the allocator."""
+    """Path of the program, built with a CPU profile that makes the compiler inline parts of the allocator."""
     profile = harness.BUILD / "go" / version / f"{name}.pgo"
     with harness.alone(profile):
         go_pgo.write(harness.go_toolchain(version).parent.parent, profile, functions)
@@ -74,12 +74,13 @@ def _build(version, program, how, target):
 
 
 def loop_sample(output, seconds):
-    """Nanoseconds of CPU time per allocation, from now on, of a running `loop` with this standard output."""
+    """Reads the standard output of a running `loop` for `seconds` of its CPU time from now on. Returns nanoseconds of
+    CPU time per allocation."""
     while select.select([output], [], [], 0)[0]:
-        os.read(output.fileno(), 1 << 16)  # printed before
+        os.read(output.fileno(), 1 << 16)  # discards what was printed before
     text, lines = b"", []
     while len(lines) < 2 or lines[-1][1] - lines[0][1] < seconds * 1e9:
         text += os.read(output.fileno(), 1 << 16)
-        whole = text.split(b"\n")[1:-1]  # the first may be a part of a line
+        whole = text.split(b"\n")[1:-1]  # the first line may be incomplete
         lines = [tuple(map(int, line.split())) for line in whole]
     return (lines[-1][1] - lines[0][1]) / (lines[-1][0] - lines[0][0])

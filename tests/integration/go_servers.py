@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go servers of Debian's packages, unpacked beside the toolchains and not installed: how each is started, its
-requests, and clients that send them."""
+"""Go servers from Debian's packages, which are unpacked beside the toolchains, not installed: how to start each one,
+its requests, and clients that send them."""
 import base64
 import http.client
 import json
@@ -19,7 +19,7 @@ def unpack(suite, package):
     """Directory of an unpacked package; skips if it is not available."""
     done = subprocess.run([harness.ROOT / "packaging" / "debian-program", suite, package], capture_output=True, text=True)
     if done.returncode != 0:
-        raise harness.Skip(f"no {package} of {suite} here: {done.stderr.strip()[-200:]}")
+        raise harness.Skip(f"cannot unpack {package} of {suite}: {done.stderr.strip()[-200:]}")
     return pathlib.Path(done.stdout.strip())
 
 
@@ -71,8 +71,8 @@ def caddy():
     return command, "/file1", [], ("GET", "/", None), lambda text: text.count('href="./file')
 
 
-# name: (command of a directory and a port, path that answers when it is ready, requests that prepare it, the request
-# of the load, text of its answer)
+# name: (function from directory and port to the command, path that answers when the server is ready, requests that
+# prepare it, request that the clients repeat, function that extracts the text to compare from its answer)
 SERVERS = {"etcd 3.4": etcd("bookworm"), "etcd 3.5": etcd("trixie"), "prometheus": prometheus(), "caddy": caddy()}
 
 
@@ -87,7 +87,7 @@ def ask(connection, request):
 
 
 class Server:
-    """A running server, by itself or under a command such as `escapement record … --`."""
+    """A running server, started directly or by a command such as `escapement record … --`."""
 
     def __init__(self, t, name, *under):
         self.command, ready, prepare, self.request, self.summary = SERVERS[name]
@@ -125,7 +125,7 @@ class Server:
 
 
 class Load:
-    """Clients that send requests repeatedly while the block runs; `answers` are all answers."""
+    """Clients that send requests repeatedly while the block runs; `answers` collects the distinct answers."""
 
     def __init__(self, server):
         self.server, self.stopping, self.answers, self.count, self.failure = server, False, set(), 0, None
@@ -140,7 +140,7 @@ class Load:
             self.failure = why
 
     def wait_for(self, count):
-        """Until so many more requests have been answered."""
+        """Waits until that many more requests have been answered."""
         begin = self.count
         harness.wait_for(lambda: self.failure or self.count - begin >= count, f"{count} answers", 120)
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What integration tests share: a TAP runner, the tools under test, processes and files that are always cleaned up.
+"""Shared by all integration tests: a TAP runner, paths of the tools under test, and processes and temporary files that
+are always cleaned up.
 
-A test file defines functions test_…(t) and ends with harness.main(). `t` is a Case: t.run() runs a command to its
-end, t.start() starts one that the harness stops when the test is over, t.path() names a file in a directory that is
-removed after the test; t.attach() has a process recorded and returns when that has begun. Raise harness.Skip("why") if
-a test cannot run here.
+A test file defines functions test_…(t) and ends with harness.main(). `t` is a Case: t.run() runs a command and waits
+for it; t.start() starts one, which the harness stops after the test; t.path() names a file in a directory that is
+removed after the test; t.attach() starts a recording of a process and returns when it has begun. Raise
+harness.Skip("why") if a test cannot run on this machine.
 """
 import contextlib
 import ctypes
@@ -28,7 +29,7 @@ TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "120"))
 
 
 class Skip(Exception):
-    """The test cannot run here; the text says why."""
+    """The test cannot run on this machine; the text says why."""
 
 
 def workload(name):
@@ -41,7 +42,7 @@ def require_root():
 
 
 def go_releases(use):
-    """Versions of the Go releases that tests/releases names for that use, oldest first."""
+    """Versions of the Go releases that tests/releases lists for `use`, oldest first."""
     rows = [line.split() for line in (ROOT / "tests" / "releases").read_text().splitlines() if not line.startswith("#")]
     return [version for version, _, *uses in rows if use in uses]
 
@@ -50,16 +51,16 @@ def go_toolchain(version):
     """Path of the `go` command of that release; skips if it is not available."""
     done = subprocess.run([ROOT / "packaging" / "go-toolchain", version], capture_output=True, text=True)
     if done.returncode != 0:
-        raise Skip(f"no Go {version} here: {done.stderr.strip()[-200:]}")
+        raise Skip(f"Go {version} is not available: {done.stderr.strip()[-200:]}")
     return pathlib.Path(done.stdout.strip()) / "bin" / "go"
 
 
-PAGE_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}  # what opens pages in a browser
+PAGE_PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}  # packages that open pages in a browser
 
 
 @contextlib.contextmanager
 def alone(path):
-    """Test files run side by side: what several of them make when it is missing is made by one, while others wait."""
+    """A lock between test files, which run in parallel: one of them creates what is missing while the others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -87,8 +88,8 @@ def npm_packages(group, packages):
 
 
 def wait_for(condition, what, seconds=60):
-    """Returns the condition's value as soon as it is true. Use this instead of sleeping, because a machine may be
-    slow."""
+    """Returns the condition's value as soon as it is true. Use this instead of sleeping for a fixed time, which is too
+    short on a slow machine."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -98,7 +99,7 @@ def wait_for(condition, what, seconds=60):
 
 
 def children(pid):
-    """The children of a process, of all its threads; none if it has ended."""
+    """PIDs of the children of all threads of a process; empty if it has ended."""
     found = []
     for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -111,7 +112,7 @@ def descendants(pid):
 
 
 def cpu_seconds(pid):
-    """What a process has had of a processor, all its threads together; 0 if it has ended."""
+    """CPU time of all threads of a process, in seconds; 0 if it has ended."""
     total = 0
     for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with contextlib.suppress(OSError):
@@ -120,13 +121,14 @@ def cpu_seconds(pid):
 
 
 def wait_until_run(pid, seconds=0.1):
-    """Until a process has had so much of a processor from now on: however slow the machine is, it has got on."""
+    """Waits until a process has used `seconds` more of CPU time: it has then made progress, however slow the machine
+    is."""
     begin = cpu_seconds(pid)
-    wait_for(lambda: cpu_seconds(pid) - begin >= seconds, f"process {pid} to get on", 120)
+    wait_for(lambda: cpu_seconds(pid) - begin >= seconds, f"process {pid} to use CPU time", 120)
 
 
 def wait_until_idle(pid, seconds=0.5):
-    """Until a process has had hardly anything of a processor for that long."""
+    """Waits until a process has used almost no CPU time for `seconds`."""
     since, at = time.monotonic(), cpu_seconds(pid)
 
     def idle():
@@ -135,11 +137,12 @@ def wait_until_idle(pid, seconds=0.5):
             since, at = time.monotonic(), cpu_seconds(pid)
         return time.monotonic() - since > seconds
 
-    wait_for(idle, f"process {pid} to have nothing to do", 120)
+    wait_for(idle, f"process {pid} to become idle", 120)
 
 
 class Recorder:
-    """`escapement record` at work on a process that runs. Its messages go to a file, so that it never waits for us."""
+    """`escapement record` attached to a running process. Its messages go to a file, so that it never blocks on a
+    pipe."""
 
     def __init__(self, process, messages):
         self.process, self.messages, self.pid = process, messages, process.pid
@@ -148,19 +151,19 @@ class Recorder:
         return self.messages.read_text(errors="replace")
 
     def wait_for(self, text, times=1):
-        """Until it has said that so often."""
+        """Waits until its messages contain the text that many times."""
         wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}'", 120)
         if self.said().count(text) < times:
             raise AssertionError(f"the recorder ended with {self.process.returncode} before '{text}': {self.said()}")
 
     def ended(self, status=0, seconds=60):
-        """Its messages, when it has ended by itself."""
+        """Waits until it ends by itself, checks its exit status and returns its messages."""
         self.process.wait(seconds)
         same(self.process.returncode, status, f"record's exit status: {self.said()}")
         return self.said()
 
     def end(self, number=signal.SIGINT, status=0, seconds=60):
-        """Its messages, when it has been asked to end."""
+        """Sends it a signal, waits for its end, checks its exit status and returns its messages."""
         self.process.send_signal(number)
         return self.ended(status, seconds)
 
@@ -174,13 +177,12 @@ class Case:
         return self.directory / name
 
     def copy(self, program):
-        """Copies a program to where every user can run it: a checkout may be in a directory that only its owner may
-        read."""
+        """Copies a program to a place where every user can run it: only its owner may be able to read the checkout."""
         self.directory.chmod(0o777)
         return pathlib.Path(shutil.copy(program, self.directory))
 
     def run(self, *command, status=0, **options):
-        """Runs a command to its end and checks its exit status (None: any). Returns the CompletedProcess."""
+        """Runs a command, waits for it and checks its exit status (None: any). Returns the CompletedProcess."""
         options.setdefault("timeout", TIMEOUT)
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("cwd", self.directory)
@@ -200,7 +202,7 @@ class Case:
         return json.loads(self.escapement(command, "--format", "json", *rest, status=status, **options).stdout)
 
     def start(self, *command, **options):
-        """Starts a command; it is stopped when the test is over."""
+        """Starts a command; the harness stops it after the test."""
         options.setdefault("stdin", subprocess.PIPE)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
@@ -211,7 +213,8 @@ class Case:
         return process
 
     def attach(self, pid, *options, **popen):
-        """A Recorder of that process that has begun: what is allocated from now on is recorded."""
+        """Starts a recording of a process. Returns its Recorder once it has attached: all later allocations are
+        recorded."""
         self._recorders += 1
         messages = self.path(f"record-{self._recorders}.log")
         with open(messages, "w") as file:
@@ -235,7 +238,7 @@ def _stop(process):
 
 
 def _adopt_orphans():
-    """Makes this process the parent of orphaned descendants, so that all of them can be found."""
+    """Makes this process the parent of its orphaned descendants (child subreaper), so that it can find all of them."""
     set_child_subreaper = 36
     ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
@@ -257,7 +260,7 @@ def _reap():
 
 
 def _check_left_behind():
-    """Fails if a process outlives the test that started it: it would disturb all later tests."""
+    """Fails if a process outlives the test that started it, because it would disturb all later tests."""
     with contextlib.suppress(AssertionError):
         wait_for(lambda: not any(map(_running, descendants(os.getpid()))), "processes to end", 5)
     left = {pid: command for pid in descendants(os.getpid()) if (command := _running(pid))}
@@ -292,7 +295,7 @@ def main():
         label = f"{number} - {name[5:].replace('_', ' ')}"
         try:
             with contextlib.ExitStack() as stack:
-                stack.callback(_check_left_behind)  # last, when everything has been stopped
+                stack.callback(_check_left_behind)  # runs last, after everything has been stopped
                 function(Case(stack))
             print(f"ok {label}", flush=True)
         except Skip as why:

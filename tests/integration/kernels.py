@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Recordings on Debian's kernels, each booted under QEMU: one test a kernel; `make test-kernels`.
+"""Recordings on Debian's kernels, each booted under QEMU: one test per kernel; `make test-kernels`.
 
-A kernel boots from a file system in memory that holds busybox, the static escapement, and the programs to
-record with the shared libraries that they need. Each program is recorded at every rate; what it printed about itself, and what the recording says,
-come back over the serial line and are compared here. Doctor's findings are compared with what record then did, and
-each BPF program's cost for that kernel's verifier with its limit.
+A kernel boots from an initramfs that holds busybox, the static escapement, and the programs to record with the shared
+libraries that they need. Each program is recorded at every rate. Its own counts and the recording come back over the
+serial line and are compared here. The test also compares doctor's findings with what record then does, and the number
+of instructions that the kernel's verifier processed with a limit.
 """
 import json
 import os
@@ -20,11 +20,11 @@ from harness import ROOT, Skip, same, workload
 # Debian's name of the suite, the kernel series
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
 STATIC = harness.BUILD / "static" / "escapement"
-RATES = {"512k": 1000, "0": 20, "1": 20}  # and rounds of the Go programs: enough for some samples
+RATES = {"512k": 1000, "0": 20, "1": 20}  # rate: rounds of the Go programs, enough for some samples
 GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
 BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
-# Limit of instructions that a verifier may process in all programs together, by kernel series; tests/bench/README.md
-# has what was measured. They decide how long a recording takes to start.
+# Limit of the instructions that the verifier processes for all BPF programs together, because they determine how long a
+# recording takes to start. tests/bench/README.md has the measured numbers, by kernel series.
 VERIFIED_MAX = 1_000_000
 
 INIT = """#!/bin/busybox sh
@@ -55,7 +55,7 @@ def need(program, package):
 
 
 def libraries(program):
-    """The shared libraries of a program, by the names that it asks for."""
+    """The shared libraries of a program: pairs of (name that it loads, path on this machine)."""
     done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         words = line.split()
@@ -66,7 +66,7 @@ def libraries(program):
 
 
 def file_system(t, programs, job):
-    """Path of an archive with these programs (name: path) in /bin, and that job."""
+    """Path of an initramfs with these programs (name: path) in /bin that runs `job`."""
     root = t.path("root")
     for directory in ("bin", "lib", "lib64"):
         (root / directory).mkdir(parents=True)
@@ -89,9 +89,10 @@ def file_system(t, programs, job):
 
 
 def boot(t, image, archive, options=""):
-    """Runs the job on that kernel. Returns what it wrote, by section: {"name": text}."""
+    """Boots the kernel and runs the job. Returns the sections of its output: {"name": text}."""
     qemu = need("qemu-system-x86_64", "qemu-system-x86")
-    # without hardware virtualisation, which is not available everywhere; cx16 crashed some kernels under this emulation
+    # Software emulation, because hardware virtualisation is not available everywhere. cx16 is off because some kernels
+    # crashed with it under emulation.
     done = t.run(qemu, "-M", "q35,accel=tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "1024", "-nographic", "-no-reboot",
                  "-nic", "none", "-kernel", image, "-initrd", archive, "-append",
                  f"console=ttyS0 quiet panic=-1 no_timer_check {options}", timeout=BOOT_SECONDS)
@@ -107,12 +108,12 @@ def boot(t, image, archive, options=""):
         elif name:
             sections[name] += line + "\n"
     if "end" not in sections:
-        raise AssertionError(f"{image}: the kernel did not come to the end of the job: {done.stdout[-2000:]}")
+        raise AssertionError(f"{image}: the job did not finish: {done.stdout[-2000:]}")
     return sections
 
 
 def recording_job(targets):
-    """Records each of the targets (name: command) at each rate."""
+    """Shell commands that record each target (name: command) at each rate."""
     job = ["echo '=== kernel'", "uname -r", "echo '=== doctor'", "escapement doctor", "echo '=== doctor status'",
            "escapement doctor > /tmp/doctor; echo $?", "echo '=== verifier'", "bpf_cost > /tmp/costs", "cat /tmp/costs",
            "echo '=== refusals'", "grep -q error /tmp/costs && bpf_cost -v"]
@@ -128,7 +129,8 @@ def recording_job(targets):
 
 
 def check_recording(sections, what, mallocs):
-    """`mallocs`: what the program allocated, from what it printed."""
+    """Compares a recording with the program's own count. `mallocs` extracts that count from what the program
+    printed."""
     same(sections[f"{what} status"].strip(), "0", f"{what}: exit status; {sections[f'{what} messages']}")
     report = json.loads(sections[f"{what} report"])
     same((report["check"]["difference"], report["check"]["bound"]), (0, 0), f"{what}: difference and bound")
@@ -143,7 +145,7 @@ def mallocs_of_go(output):
 
 
 def mallocs_of_goalloc(output):
-    """From libgoalloc's own counters, before the first and after the last round."""
+    """Objects that the program allocated, from the last line of libgoalloc's own counters."""
     return json.loads(output.splitlines()[-1])["objects"]
 
 
@@ -165,13 +167,13 @@ def check_kernel(t, suite, series):
             check_recording(sections, f"{name} {rate}", mallocs_of_goalloc if name == "goalloc" else mallocs_of_go)
     costs = [json.loads(line) for line in sections["verifier"].splitlines()]
     verified = sum(cost["verified"] for cost in costs)
-    assert verified <= VERIFIED_MAX, f"{release}: the verifier looked at {verified} instructions: {costs}"
+    assert verified <= VERIFIED_MAX, f"{release}: the verifier processed {verified} instructions: {costs}"
     print(f"# {package} ({release}): {len(targets) * len(RATES)} recordings exact; verifier: {verified} instructions of "
           f"{len(costs)} programs", flush=True)
 
 
 def test_lockdown_is_named_where_it_forbids_what_we_need(t):
-    """Of the two modes only confidentiality forbids BPF programs to read the kernel's memory."""
+    """Of the two lockdown modes, only confidentiality forbids BPF programs to read kernel memory."""
     harness.require_root()
     _, image = kernel("trixie", "6.12")
     targets = {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What people get: the static binary on other systems, packages, builds that are equal byte for byte; `make test-release`.
+"""What users download: the static binary on other systems, the packages, and reproducible builds; `make test-release`.
 
-Needs root, debootstrap, debhelper and lintian. The base systems are made once and kept beside the other caches.
+Needs root, debootstrap, debhelper and lintian. The base systems are created once and kept beside the other caches.
 """
 import json
 import os
@@ -19,7 +19,7 @@ LARGEST = 8 << 20
 
 
 def base_system(suite):
-    """A Debian base system in which nothing is installed."""
+    """A minimal Debian base system."""
     root = CACHE / "roots" / suite
     if not (root / ".complete").exists():
         shutil.rmtree(root, ignore_errors=True)
@@ -29,7 +29,7 @@ def base_system(suite):
 
 
 def musl_system(t):
-    """A root with Debian's musl and busybox, and no other C library."""
+    """A root file system with Debian's musl and busybox, and no other C library."""
     root = t.path("musl")
     for directory in ("bin", "lib", "tmp"):
         (root / directory).mkdir(parents=True)
@@ -48,7 +48,7 @@ def profile(t):
 
 
 def offline_commands(recording):
-    """Commands that need no process, and what they read."""
+    """Commands that do not need a process to record, and the files that they read."""
     text = ROOT / "tests" / "fixtures" / "escape-output" / "seeds.go1.24.m2.txt"
     kinds = [("report", form) for form in ("text", "json", "csv", "folded", "speedscope")]
     kinds += [("audit", form) for form in ("text", "json", "markdown", "sarif", "quickfix")]
@@ -71,7 +71,7 @@ def test_the_static_binary_prints_what_the_shared_one_prints(t):
                           for program in (ESCAPEMENT, STATIC))
         same((static.returncode, static.stdout, static.stderr), (shared.returncode, shared.stdout, shared.stderr), arguments)
         count += 1
-    print(f"# {count} commands, the same bytes")
+    print(f"# {count} commands print the same bytes")
 
 
 def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
@@ -156,7 +156,7 @@ def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
         for path in (directory / "build" / "dist").iterdir():
             made[-1][path.name] = path.read_bytes()
     same([name for name in made[0] if made[0][name] != made[1][name]], [], "files that differ")
-    print(f"# {len(made[0])} files are equal")
+    print(f"# {len(made[0])} files are identical")
 
 
 def test_packages_are_built_and_work_where_nothing_else_is_installed(t):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""audit --advice on the programs of the documentation: before the rewrite it names the cause, after it the row is
-gone."""
+"""audit --advice on the programs of the documentation: it names the cause before the rewrite; after the rewrite the row
+no longer exists."""
 import os
 import pathlib
 

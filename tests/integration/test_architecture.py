@@ -15,7 +15,7 @@ def sources():
 
 
 def rows():
-    """(folder, name) of each file that a table below '## Every file' names; a name without suffix is .c and .h."""
+    """(folder, name) of each file in the tables below '## Every file'; a name without suffix stands for .c and .h."""
     folder = None
     text = (harness.ROOT / "ARCHITECTURE.md").read_text()
     for line in text[text.index("## Every file"):].splitlines():

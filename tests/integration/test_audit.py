@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audits end to end: real recordings of the seed programs, compared with what each Go release said about them."""
+"""Audits end to end: real recordings of the seed programs, joined with the compiler output of each Go release."""
 import csv
 import io
 import json
@@ -29,7 +29,7 @@ def recording(t, *arguments, name="seeds.pb.gz"):
 
 
 def by_site(document):
-    """Rows by file, line and column; at most one each."""
+    """Rows by (file, line, column); fails if two rows have the same position."""
     rows = {}
     for row in document["rows"]:
         key = row["file"], row["line"], row["column"]
@@ -57,12 +57,12 @@ def test_every_seed_program_has_the_verdicts_and_the_exact_counts_of_its_lines(t
         ("escapes", "slice/main.go", 24, 6, "runtime.newobject", "s3"),
         ("escapes", "slice/main.go", 24, 15, "runtime.makeslice", "make([]int, 0, 4)"),
     }
-    # Before 1.25 the compiler does not mention appends. Since then it says that both do not escape, although the one
-        # that grows allocates.
+    # Before 1.25 the compiler prints nothing about appends. Since 1.25 it prints that neither escapes, although the one
+    # that grows the slice allocates.
     silent = {("unannotated", "slice/main.go", 12, 13, "runtime.growslice", None)}
     speaking = {("contradicted", "slice/main.go", 12, 13, "runtime.growslice", "append"),
                 ("stack", "slice/main.go", 19, 13, None, "append")}
-    # 1.19 puts a boxed argument elsewhere.
+    # Go 1.19 reports a boxed argument at the position of the call.
     at_call = {("escapes-unseen", "add/main.go", 8, 14): 13, ("escapes-unseen", "fmtval/main.go", 13, 22): 13}
 
     profile, counts = recording(t, "--rounds", "3", "--threads", "2")
@@ -128,7 +128,7 @@ def test_estimates_carry_intervals(t):
     document = t.json("audit", "--escape", output("1.24"), profile)
     row = by_site(document)["escape/escape.go", 6, 6]
     same(document["exact"]["rows"], False)
-    # the exact total of the size class may be the upper end, and the estimate too
+    # The exact total of the size class may limit both the upper bound and the estimate.
     assert 0 < row["objects_low"] <= row["objects"] <= row["objects_high"], row
     assert row["objects_low"] < row["objects_high"], row
     unseen = by_site(document)["simple/main.go", 17, 2]
@@ -174,7 +174,7 @@ def test_thresholds_exit_1_and_name_themselves(t):
     t.escapement(*audit, "--fail-on", "escapes:objects>1000", status=0)
     t.escapement(*audit, "--fail-on", "contradicted", status=0)
     t.escapement(*audit, "--fail-on", "unannotated", status=1)
-    # Rows that are not shown fail too.
+    # --fail-on also applies to rows that are not printed.
     t.escapement(*audit, "--fail-on", "unannotated", "--verdict", "escapes", "--top", "1", status=1)
 
 
@@ -217,7 +217,7 @@ def test_other_formats_say_the_same(t):
             same(section.count("\n| ") - 1 if allocates else section.count("`--verdict"), count if allocates else 1, verdict)
 
 
-# SARIF 2.1.0: the objects that we write, with the properties that may and (True) must be there.
+# SARIF 2.1.0: the objects that we write; for each property, whether it is required.
 TEXT = {"text": True}
 LOCATION = {"id": False, "physicalLocation": False, "message": False}
 SARIF = {
@@ -245,7 +245,7 @@ def check_sarif(value, name=""):
             check_sarif(item, name)
     if not isinstance(value, dict) or name in ("properties", "partialFingerprints"):
         return
-    if name == "locations" and "location" in value:  # of a thread flow
+    if name == "locations" and "location" in value:  # an element of a thread flow
         check_sarif(value["location"], "location")
         return
     known = SARIF[name]
@@ -291,16 +291,16 @@ def test_sarif_has_the_form_that_the_standard_asks_for(t):
 
 
 def sarif_validator():
-    """A validator for the schema that OASIS published, from an npm package."""
+    """A validator for the SARIF schema of OASIS, which comes from an npm package."""
     try:
         import jsonschema
     except ImportError:
-        raise harness.Skip("no python3-jsonschema here") from None
+        raise harness.Skip("python3-jsonschema is not installed") from None
     packages = harness.npm_packages("npm-sarif", {"@microsoft/jest-sarif": "1.0.0-beta.0"})
     schema, = packages.rglob("sarif-2.1.0-rtm.5.json")
     validator = jsonschema.Draft7Validator(json.loads(schema.read_text()))
     broken = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": [{"ruleId": "y"}]}]}
-    assert not validator.is_valid(broken), "the schema takes a result without a message"
+    assert not validator.is_valid(broken), "the schema accepts a result without a message"
     return validator
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Rates above 1 where no sampler is linked in: every allocation is counted in bursts. Against what the program counts."""
+"""Rates above 1 for programs without the runtime's sampler: allocations are counted in bursts, and the estimates are
+compared with the program's own counts."""
 import json
 import re
 
@@ -10,7 +11,7 @@ from harness import contains, same
 
 
 class Program:
-    """A program that does its `kind` of work all the time, and says how often it has called which site."""
+    """The workload `phases`, which repeats a `kind` of work and reports how often it has called each site."""
 
     def __init__(self, t, version, kind):
         self.turns = {"phases": 6, "rhythm": 300, "steady": 40}[kind]  # about six seconds
@@ -24,7 +25,8 @@ class Program:
 
 
 def record_turns(t, program, turns, options):
-    """The report of so many turns, and what the program called meanwhile: not much less than the recording has, not more."""
+    """Records that many turns. Returns the report and {site: calls} of the recorded time; the recording covers a little
+    more."""
     profile = t.path("profile.pb.gz")
     recorder = t.attach(program.process.pid, *options, "-o", profile)
     before = program.counts()
@@ -36,17 +38,19 @@ def record_turns(t, program, turns, options):
 
 
 def record(t, program, bursts, *options):
-    """The same of at least so many bursts: a machine that is busy attaches slowly, and so seldom."""
+    """record_turns() with at least that many bursts. On a busy machine attaching is slow, so bursts are rare: it then
+    records longer."""
     for longer in (1, 2, 4, 8):
         report, truth = record_turns(t, program, longer * program.turns, options)
         taken = report["target"]["processes"][0]["bursts"]
         if taken["count"] >= bursts:
             return report, truth
-    raise AssertionError(f"few bursts: {taken}")
+    raise AssertionError(f"too few bursts: {taken}")
 
 
 def held(report, truth, slack):
-    """Of each site whether its interval has what the program counted. The recording begins a moment before the program counts."""
+    """{site: whether its interval contains the program's count}. `slack` allows for the calls between the start of the
+    recording and the program's first answer."""
     rows = {row["function"]: row for row in report["rows"] if row["function"] in truth and row["objects"]}
     for site, row in rows.items():
         assert row["objects_low"] <= row["objects"] <= row["objects_high"], f"{site}: {row}"
@@ -56,7 +60,8 @@ def held(report, truth, slack):
 
 
 def check_holds(t, kind, *options):
-    """95 of 100 intervals hold in the long run (`make bench-bursts`); that 3 of a dozen or more do not is once in 50."""
+    """In the long run 95 % of the intervals contain the truth (`make bench-bursts`); the chance that 3 or more of a
+    dozen do not is 1 in 50."""
     outcomes = []
     for version in go_programs.versions():
         report, truth = record(t, Program(t, version, kind), 8, *options)
@@ -66,8 +71,8 @@ def check_holds(t, kind, *options):
         assert total <= 1.01 * report["totals"]["objects"] + 10, f"{version}: rows have {total} of {report['totals']}"
         outcomes += [(version, report["rows"], truth, held(report, truth, 40))]
     missed = sum(not ok for *_, sites in outcomes for ok in sites.values())
-    assert sum(len(sites) for *_, sites in outcomes) >= 3 * len(outcomes), f"few rows: {outcomes}"
-    assert missed <= 1 + len(outcomes), f"{missed} intervals do not hold: {outcomes}"
+    assert sum(len(sites) for *_, sites in outcomes) >= 3 * len(outcomes), f"too few rows: {outcomes}"
+    assert missed <= 1 + len(outcomes), f"{missed} intervals do not contain the truth: {outcomes}"
 
 
 def test_intervals_hold_on_a_program_with_phases(t):
@@ -120,12 +125,13 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     assert counted, "no rows"
     same({row["objects_high"] for row in counted}, {None}, "upper ends")
     assert sum(row["objects"] for row in counted) <= report["totals"]["objects"], report["totals"]
-    for command in (("gate", "compare"), ("compare",)):  # a site that was not counted is not gone
+    for command in (("gate", "compare"), ("compare",)):  # an uncounted site must not be reported as gone
         contains(t.escapement(*command, t.path("p"), t.path("p"), status=2).stderr, "are lower bounds")
 
 
 def test_the_brake_goes_on_in_bursts(t):
-    """Rate 1 until the limit, bursts from then on: one process, and rows of the whole time."""
+    """Rate 1 until the overhead limit is exceeded, bursts from then on: one process, and rows for the whole
+    recording."""
     harness.require_root()
     program = Program(t, go_programs.versions()[0], "phases")
     report, truth = record(t, program, 8, "--rate", "1", "--max-overhead", "20")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The GitHub Action and the GitLab template: their steps, as they stand in the files, run on a repository of two
+"""The GitHub Action and the GitLab template: runs their steps, taken from the files, on a repository with two
 revisions."""
 import os
 import re
@@ -27,10 +27,11 @@ def git(directory, *words):
 
 
 def repository(t, name):
-    """A repository whose module is below its root: the base committed, the change on top. Returns it and the base."""
+    """Creates a repository whose module is in a subdirectory, with a base commit and a change on top of it. Returns the
+    repository and the base."""
     harness.require_root()
     if not yaml:
-        raise harness.Skip("no python3-yaml to read the workflows with")
+        raise harness.Skip("python3-yaml is not installed")
     root = t.path("repository")
     module = root / "service"
     module.mkdir(parents=True)
@@ -52,12 +53,12 @@ def environment(t, **more):
 
 
 def filled(text, values):
-    """A text of a workflow with its ${{ … }}, of which nothing else may be used."""
+    """Replaces the ${{ … }} expressions in a workflow's text; fails on an expression without a given value."""
     return re.sub(r"\$\{\{ *([\w.-]+)[^}]*\}\}", lambda match: values[match[1]], text)
 
 
 def act(t, root, base, **inputs):
-    """Runs the steps of the action as a runner does. Returns {name: CompletedProcess} and the runner's files."""
+    """Runs the action's steps as a runner does. Returns {name: CompletedProcess} and the runner's files."""
     action = yaml.safe_load(GITHUB.read_text())
     files = {name: t.path(name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH")}
     for path in files.values():
@@ -84,7 +85,7 @@ def act(t, root, base, **inputs):
 
 
 def install(t):
-    """What the action's first step does on a new machine; here its product is taken from the build."""
+    """Stands in for the action's first step, which installs escapement on a new machine: uses the build's binary."""
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={t.path('prefix')}",
           f"B={harness.BUILD.relative_to(harness.ROOT)}", timeout=600)
 
@@ -117,14 +118,14 @@ def test_the_github_action_passes_an_improvement_also_without_privileges(t):
     log = done["Measure and judge the head"].stdout
     assert "::error" not in log, log
     contains(files["GITHUB_STEP_SUMMARY"], "BenchmarkJoin  8 -> 4 allocs/op")
-    # what cannot be measured is a failure, and the comment says so
+    # A failed measurement fails the job, and the comment says so.
     done, files = act(t, root, base, working_directory="service", options="--in-process", run="go test ./nothing")
     assert done["Measure the base"].returncode != 0
     contains(files["GITHUB_STEP_SUMMARY"], "not measured")
 
 
-# A machine with sudo, as Debian ships it, on which a job's user may do everything without a password: mounts that only
-# this process sees.
+# Simulates a machine with Debian's sudo on which the job's user may run everything without a password, by mounts that
+# only this process sees.
 WITH_SUDO = """
 mkdir $TMPDIR/over && mount -t tmpfs tmpfs $TMPDIR/over
 for top in etc usr; do
@@ -143,7 +144,7 @@ done
 def test_sudo_has_another_path_and_the_gate_still_finds_the_jobs_go(t):
     root, base = repository(t, "builder")
     if not os.path.exists("/usr/bin/go"):
-        raise harness.Skip("no Go that everybody may run: toolchains of the tests are below /root")
+        raise harness.Skip("no Go that other users may run: the tests' toolchains are below /root")
     done = subprocess.run([harness.ROOT / "packaging" / "debian-program", "bookworm", "sudo"], capture_output=True, text=True)
     if done.returncode:
         raise harness.Skip(f"no sudo: {done.stderr.strip()[-200:]}")
@@ -152,7 +153,7 @@ def test_sudo_has_another_path_and_the_gate_still_finds_the_jobs_go(t):
     for name in ("tmp", "results", "go", "cache"):
         t.path(name).mkdir()
         t.path(name).chmod(0o777)
-    t.path("go").joinpath("go1.99").symlink_to("/usr/bin/go")  # a name that no other PATH has
+    t.path("go").joinpath("go1.99").symlink_to("/usr/bin/go")  # a name that exists in no other PATH
     module = root / "service"
     shutil.copy(harness.ROOT / "packaging" / "ci-gate", module)
     subprocess.run(["chown", "-R", "65534:65534", root], check=True)
@@ -175,7 +176,7 @@ def test_the_gitlab_template_leaves_a_junit_report_and_the_comment(t):
     variables = environment(t, **given)
     for name, text in job["variables"].items():
         variables[name] = re.sub(r"\$\$|\$(\w+)", lambda match: given[match[1]] if match[1] else "$", text)
-    variables["ESCAPEMENT_TREE"] = str(harness.ROOT)  # the checkout is where the job's author put it
+    variables["ESCAPEMENT_TREE"] = str(harness.ROOT)  # the job's author chooses the place of the checkout
     script = "\n".join(["set -eo pipefail", *job["before_script"], "cd service", *job["script"]])
     done = t.run("bash", "-c", script, status=1, cwd=root, env=variables, timeout=600)
     contains(done.stdout, "gate failed: ")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two builds of a program side by side: revisions, overlays, patches, toolchains; and what is left of it: nothing."""
+"""`compare` on two builds of a program (revisions, overlays, patches, toolchains), which leaves no files behind."""
 import hashlib
 import json
 import os
@@ -127,7 +127,7 @@ def repository(t, **texts):
 
 
 def contents(directory):
-    """{name: hash} of all files below, links and owners included."""
+    """{name: hash} of all files below the directory, including links and owners."""
     found = {}
     for root, _, names in os.walk(directory):
         for name in names:
@@ -163,13 +163,14 @@ def test_a_fix_is_proven_by_an_overlay_before_it_is_made(t):
     contains(done.stdout, "better: ")
     assert max(map(len, done.stdout.splitlines())) <= 80, done.stdout
     same(t.run("grep", "-c", "Replace", t.path("o.json")).stdout.strip(), "1")
-    # what is no overlay is known before anything is built
+    # An invalid overlay is rejected before anything is built.
     t.path("bad.json").write_text("[]")
     contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr,
              "is not an overlay")
 
 
-# So many iterations that a thread, which Go may start meanwhile and -benchmem counts as well, is less than a byte of each.
+# Go may start a thread meanwhile, and -benchmem counts its memory too. With this many iterations it is less than one
+# byte per iteration.
 MANY = ("-benchtime", "20000x")
 
 
@@ -188,7 +189,7 @@ def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
     same(benchmark, {"name": "BenchmarkParse", "package": "example.com/m", "before": {"allocs": 2, "bytes": 32}, "after": {"allocs": 1, "bytes": 16}})
     same(document["verdict"], "better")
     same([(entry["change"], entry["text"]) for entry in document["words"]], [("gone", "&Box{...} escapes to heap")])
-    # a fix that breaks the tests is none
+    # A patch that breaks the tests fails.
     (directory / "codec.go").write_text(CODEC.replace("{n, n}", "{n + 1, n}"))
     patch.write_text(git(directory, "diff"))
     git(directory, "checkout", "-q", ".")
@@ -196,7 +197,7 @@ def test_a_patch_is_applied_to_a_copy_and_its_tests_are_run(t):
     contains(done.stderr, "not 3")
     contains(done.stderr, "go test ./... failed")
     before = contents(directory)
-    # and one that does not apply is wrong usage
+    # A patch that does not apply is a usage error.
     patch.write_text(patch.read_text().replace("-func Parse", "-func Other"))
     contains(compare(t, directory, *words, status=2).stderr, "does not apply: ")
     patch.write_text("not a patch\n")
@@ -215,12 +216,12 @@ def test_two_revisions_are_built_outside_of_the_tree_which_stays_as_it_is(t):
     before = contents(directory)
     words = ("--runs", "1", "--", "go", "test", "-run", "^$", "-bench", ".", *MANY, ".")
     done = compare(t, directory, "--base", "main", "--fail-on", "worse", *words, status=1)
-    same(contents(directory), before, "the tree, its index, its stash and all else of git")
+    same(contents(directory), before, "the working tree and the .git directory, with index and stash")
     contains(done.stdout, "the tree as it is, with changes that are not committed")
     assert re.search(r"^BenchmarkParse +1 -> 2 allocs/op +\+100 % +16 -> 32 B/op$", done.stdout, re.M), done.stdout
     contains(done.stdout, "worse: ")
     same(len(git(directory, "worktree", "list").splitlines()), 1)
-    # between two revisions nothing of the tree is seen
+    # A comparison of two revisions ignores the working tree.
     git(directory, "stash", "-q", "-u")
     done = compare(t, directory, "--base", "main", "--head", "main", "--format", "markdown", *words)
     contains(done.stdout, "### Allocations: unchanged")
@@ -316,7 +317,7 @@ func main() {
     for side, version in (("before", "go1.19"), ("after", "go1.24")):
         same(fill[side]["objects"], 5000, version)
         assert 5000 <= counted[version] <= 5010, counted
-    # versions are found where packaging/go-toolchain unpacks
+    # Versions are searched where packaging/go-toolchain unpacks them.
     words = {"env": environment(t, ESCAPEMENT_CACHE=str(new.parents[6])), "status": 2}
     contains(compare(t, directory, "--go", "1.24,1.99", "--", "go", "run", ".", **words).stderr, "no Go 1.99 here")
     contains(compare(t, directory, "--go", "1.24", "--", "go", "run", ".", **words).stderr, "takes two toolchains")
@@ -343,7 +344,7 @@ def test_go_test_is_compared_without_privileges(t):
                  *words, status=1, cwd=directory, env=environment(t))
     sums = re.search(r"^BenchmarkParse +1 -> 2 allocs/op", done.stdout, re.M)
     assert sums, done.stdout
-    # the site, with the compiler's reason
+    # The output names the site and the compiler's reason.
     assert re.search(r"^BenchmarkParse  .*\n(SITE.*\n)?  worse: example.com/m.Parse(.*\n)+?    &Box\{...\} escapes to heap \(", done.stdout, re.M), \
         done.stdout
     contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it")
@@ -358,7 +359,7 @@ def test_each_site_of_a_benchmark_that_changed_has_the_compilers_reason(t):
                    "-bench", ".", ".")
     document = json.loads(done.stdout)
     changed = [row for row in document["rows"] if row["change"] not in ("same", "noisy") and row["benchmark"]]
-    # two lines allocate equally many: the first of them is shown, with its own reason
+    # Two lines allocate the same number: the output shows the first one, with its own reason.
     same([(row["line"], row["annotation"], row["reason"]) for row in changed], [(8, "&Box{...} escapes to heap", "assign")],
          done.stdout)
 
@@ -370,10 +371,10 @@ def test_collections_are_those_that_the_runtime_counts(t):
     notes = t.path("notes")
     done = compare(t, directory, "--overlay", t.path("o.json"), "--runs", "1", "--format", "json", "--", "go", "run", ".",
                    env=environment(t, NOTES=str(notes)))
-    last = [line.split() for line in notes.read_text().splitlines()][-2:]  # the runs without probes are the last
+    last = [line.split() for line in notes.read_text().splitlines()][-2:]  # the runs without probes come last
     same([word[0] for word in last], ["before", "after"])
     for side, (name, number) in zip(json.loads(done.stdout)["sides"], last):
-        # one that was under way when the statistics were read may end after
+        # A collection in progress when the program read its statistics may have ended later.
         assert 0 <= side["collections"] - int(number) <= 1, (name, side, number)
         assert 0 <= side["collections_cpu_percent"] <= 100, side
 
@@ -405,13 +406,13 @@ def test_estimates_change_only_by_more_than_chance(t):
         assert "SITE" not in done.stdout, done.stdout
     document = json.loads(compare(t, t.directory, "--fail-on", "worse", "--format", "json", profiles[0], profiles[4],
                                   status=1).stdout)
-    # 1,000 objects of main.foo in a round
+    # main.foo allocates 1,000 objects per round.
     foo = row(document, "main.foo")
     same(foo["change"], "worse")
     for side, exact in (("before", 500000), ("after", 650000)):
         assert foo[side]["objects_low"] <= foo[side]["objects"] <= foo[side]["objects_high"], foo
         assert abs(foo[side]["objects"] - exact) < 0.1 * exact, foo
-    # in a second
+    # per second
     seconds = t.json("report", profiles[0])["target"]["duration_seconds"]
     document = json.loads(compare(t, t.directory, "--normalize", "second", "--format", "json", *profiles[:2]).stdout)
     assert abs(row(document, "main.foo")["before"]["objects"] * seconds / foo["before"]["objects"] - 1) < 1e-3

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compiler output as users have it: events of the go command, logs of CI, truncated logs, output of builds that failed
-or that built only some packages. It is read, or rejected with a reason; no gate passes on output that it did not
-see."""
+"""Compiler output in the forms that users have: events of `go build -json`, CI logs, truncated logs, output of failed
+and of partial builds. Each is read, or rejected with a reason; no gate passes on output that is missing."""
 import os
 import pathlib
 
@@ -63,7 +62,7 @@ def moves(t, source, name):
                    len(a["flow"])) for a in document["annotations"] if a["kind"] in ("escapes", "moved-to-heap"))
 
 
-# Prefixes of the lines of logs; digits differ from line to line.
+# Prefixes of log lines; their digits differ from line to line.
 PREFIXES = {
     "time stamp": lambda n: f"2026-01-02T03:04:{n % 60:02}.{1234567 + n}Z ",
     "GitHub's download": lambda n: f"build\tRun go build\t2026-01-02T03:04:{n % 60:02}.12{n}Z ",
@@ -93,7 +92,7 @@ def test_lines_with_something_before_them_are_read_as_if_it_were_not_there(t):
             same(moves(t, source, "ci.txt"), wanted, what)
         done = t.escapement("escapes", "--diff", "m.txt", "ci.txt", cwd=source)
         contains(done.stdout, "0 new, 0 gone")
-    # of messages alone
+    # messages without a header
     (source / "ci.txt").write_text("".join("app_1  | " + line + "\n" for line in plain.splitlines() if line[0] != "#"))
     same(len(t.json("escapes", "--kind", "heap", "ci.txt", cwd=source)["annotations"]), 2)
 
@@ -116,11 +115,11 @@ def test_events_of_the_go_command_are_read(t):
     done = go(t, source, "test", "-json", "-gcflags=-m=2", "./...")
     (source / "test.json").write_text(done.stdout + done.stderr)
     assert set(wanted) <= set(moves(t, source, "test.json")), moves(t, source, "test.json")
-    # a new move in it fails the gate
+    # A new "moved to heap" in it fails the gate.
     (source / "main.go").write_text(MAIN + NEW)
     (source / "new.json").write_text(go(t, source, "build", "-json", "-gcflags=-m=2", "./...").stdout)
     contains(t.escapement("escapes", "--diff", "build.json", "new.json", cwd=source, status=1).stdout, "moved to heap: n")
-    # an incomplete line is reported
+    # A truncated line is reported.
     (source / "cut.json").write_text((source / "new.json").read_text()[:-40])
     contains(t.escapement("escapes", "--diff", "build.json", "cut.json", cwd=source, status=2).stderr, "is cut off")
 
@@ -174,7 +173,7 @@ def test_a_log_that_was_cut_is_not_compared(t):
         (source / "new.txt").write_text(cut)
         contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr, "is cut off")
         contains(t.escapement("escapes", "new.txt", cwd=source).stderr, "is cut off")
-    # an editor removed the last newline: nothing is missing
+    # The last newline is missing, as some editors leave it: the output is complete.
     (source / "new.txt").write_text(whole.rstrip("\n"))
     t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source)
 
@@ -186,7 +185,7 @@ def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t)
     (source / "new.txt").write_text(said(t, source, "."))
     contains(t.escapement("escapes", "--diff", "old.txt", "new.txt", cwd=source, status=2).stderr,
              "has no output for example.com/out/shop, which the old output has and whose files still exist")
-    # only what is compared counts
+    # Only the compared packages have to be complete.
     t.escapement("escapes", "--package", "example.com/out", "--diff", "old.txt", "new.txt", cwd=source)
     contains(t.escapement("escapes", "--diff", source / "old.txt", source / "new.txt", status=2).stderr,
              "was it removed, or not built?")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The commands of README.md and docs/ work as written. Every block of these pages says what it is:
+"""The commands of README.md and docs/ work as written. The info string of every code block says how to treat it:
 
-    ```LANGUAGE FILE           the content of that file
-    ```sh                      run by a shell, in the order of the page; ```sh exit=N ends with that status
-    ```LANGUAGE not-run: WHY   shown only, and why
-    ```text, ```c, ```go       what a command prints; a piece of a program
-    <!-- sh … -->              run, and not shown: what the page's reader has already
+    ```LANGUAGE FILE           the block is written to that file
+    ```sh                      a shell runs it, in the order of the page; ```sh exit=N expects that exit status
+    ```LANGUAGE not-run: WHY   not run, for that reason
+    ```text, ```c, ```go       not run: output of a command, or part of a program
+    <!-- sh … -->              run but not shown: sets up what the reader already has
 """
 import os
 import pathlib
@@ -24,7 +24,7 @@ def pages():
 
 
 def blocks(page):
-    """(what it is, text) of each block."""
+    """(info string, text) of each block."""
     return [(shown or hidden, text or commands) for shown, text, hidden, commands in BLOCK.findall(page.read_text())]
 
 
@@ -36,7 +36,7 @@ def environment(t, prefix):
 
 
 def follow(t, page):
-    """Follows the page, and returns how many blocks it ran."""
+    """Runs the blocks of the page in order. Returns how many it ran."""
     prefix = t.path("prefix")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}")
     work, ran = t.path("work"), 0
@@ -105,14 +105,14 @@ def test_every_command_line_of_every_page_is_run_or_says_why_not(t):
             words = info.split()
             name = page.relative_to(harness.ROOT)
             if words[:1] == ["sh"] and "not-run:" not in words:
-                assert f'follow(t, "{name}")' in source, f"{name}: nothing runs {text!r}"
+                assert f'follow(t, "{name}")' in source, f"{name}: no test runs {text!r}"
             elif "not-run:" in words:
-                assert len(words) > words.index("not-run:") + 2, f"{name}: no reason: {info!r}"
+                assert len(words) > words.index("not-run:") + 2, f"{name}: not-run without a reason: {info!r}"
             else:
-                assert words and (words[0] in SHOWN or len(words) == 2), f"{name}: what is {text[:60]!r}?"
+                assert words and (words[0] in SHOWN or len(words) == 2), f"{name}: unknown info string of {text[:60]!r}"
                 assert len(words) == 2 or not COMMAND.search(text), f"{name}: commands in a block of {info!r}: {text!r}"
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} leads to {target}, which does not exist"
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"
 
 
 harness.main()

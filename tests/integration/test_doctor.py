@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each thing that keeps a process from being measured has its own words and exit status, and doctor, which tries what a
-recording does, says before it what `record` says then."""
+"""Each obstacle to a recording has its own message and exit status. doctor tries the steps of a recording, and must
+report the same as `record` does afterwards."""
 import errno
 import json
 import os
@@ -71,12 +71,13 @@ def ready(t, *command, **options):
 
 
 def target(t):
-    """A process on libgoalloc that waits for its input to end."""
+    """A process that uses libgoalloc and runs until its standard input ends."""
     return ready(t, workload("processes"), "heavy", "1")
 
 
 def doctor(t, before, *arguments):
-    """doctor's exit status, findings, and what they say: each as a recording would."""
+    """doctor's exit status, its findings, and the messages of those that are not ok, in the form of record's
+    messages."""
     done = t.run(*before, harness.ESCAPEMENT, "doctor", "--format", "json", *arguments, status=None)
     findings = json.loads(done.stdout)["findings"]
     said = [f"{finding['detail']}; {finding['advice']}" for finding in findings if finding["state"] != "ok"]
@@ -84,14 +85,14 @@ def doctor(t, before, *arguments):
 
 
 def record(t, before, *arguments):
-    """record's exit status, and all that it says."""
+    """record's exit status and messages."""
     profile = t.path("profile.pb.gz")
     done = t.run(*before, harness.ESCAPEMENT, "record", "-o", profile, "--duration", "0.2", *arguments, status=None)
     return done.returncode, done.stderr
 
 
 def check(t, what, before, pid, status, cause, *words):
-    """Both end with that status, because of that cause, in the same words."""
+    """Checks that doctor and record end with `status`, for the same cause and with the same message."""
     promised, findings, said = doctor(t, before, "-p", pid)
     same(promised, status, f"{what}: doctor's exit status")
     found, messages = record(t, before, "-p", pid)
@@ -226,7 +227,7 @@ def test_a_go_runtime_in_a_library_is_found_by_both(t):
 
 
 def gccgo(t):
-    """Debian's gccgo, unpacked beside the test's files; skips where it cannot be had."""
+    """Debian's gccgo, unpacked into the test's directory; skips if it is not available."""
     root = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "gccgo"
     if not (root / ".complete").exists():
         packages = t.path("packages")
@@ -234,7 +235,7 @@ def gccgo(t):
         done = subprocess.run(["apt-get", "-qq", "download", "gccgo-12", "libgo21", "libgo-12-dev"], cwd=packages,
                               capture_output=True, text=True)
         if done.returncode:
-            raise harness.Skip(f"no gccgo here: {done.stderr.strip()[-200:]}")
+            raise harness.Skip(f"gccgo is not available: {done.stderr.strip()[-200:]}")
         for package in packages.glob("*.deb"):
             t.run("dpkg", "-x", package, root)
         (root / ".complete").touch()
@@ -283,11 +284,12 @@ def test_doctor_says_what_the_rate_will_see(t):
     state, detail = rows(sampled.pid)
     same(state, "ok", "state with the sampler")
     contains(detail, "estimates objects by stack")
-    assert "profiler" not in record(t, [], "-p", sampled.pid)[1], "what a recording of it says"
+    assert "profiler" not in record(t, [], "-p", sampled.pid)[1], "a recording warns about the profiler"
 
 
 def test_an_ordinary_end_is_no_exec(t):
-    """Memory goes first when a process ends, its end is told later: the more memory, the later."""
+    """When a process ends, the kernel frees its memory before it reports the end; the more memory, the longer the gap.
+    In that gap the recorder must not mistake the missing memory for an exec."""
     harness.require_root()
     for _ in range(6):
         process = ready(t, workload("processes"), "heavy", "400")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A program that a command started ends with it, however the command ends; a process that was attached to never
-does."""
+"""A program that a command starts ends with that command, however the command ends; a process that a command attaches
+to does not."""
 import os
 import pathlib
 import signal
@@ -29,7 +29,7 @@ def pids(t, count):
 
 
 def state(pid):
-    """The state of a process in /proc, "" if there is none."""
+    """The state of a process from /proc, "" if it does not exist."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -48,7 +48,7 @@ def check_gone(found, what, seconds=10):
 
 
 def commands(t):
-    """Commands that start the tree, by name."""
+    """Commands that start a tree of processes: {name: command}."""
     program = ["sh", "-c", TREE % workload("seeds")]
     record = [harness.ESCAPEMENT, "record", "-o", t.path("p"), "--rate", "1"]
     gate = [harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), "--update"]
@@ -62,7 +62,7 @@ def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(
     for name, command in commands(t).items():
         for number in (signal.SIGINT, signal.SIGTERM):
             t.path("pids").unlink(missing_ok=True)
-            # as a script's background job: it ignores SIGINT, and so does what it starts
+            # Like the background job of a script: it ignores SIGINT, and its children inherit that.
             running = t.start(*command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
             found = pids(t, 4)
             running.send_signal(number)
@@ -109,7 +109,7 @@ def test_a_daemon_that_outlives_its_program_is_named_by_record_and_ended_by_gate
     done = t.escapement("record", "-o", t.path("p"), "--", "sh", "-c", script)
     found = pids(t, 1)
     contains(done.stderr, f"process {found[0]} (sleep), which the program started, still runs")
-    assert state(found[0]) in ("S", "R"), "the daemon was ended"
+    assert state(found[0]) in ("S", "R"), "the daemon was stopped"
     os.kill(found[0], signal.SIGKILL)
     t.path("pids").unlink()
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", "1", "--", "sh", "-c", script)

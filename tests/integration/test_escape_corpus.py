@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every line that the compiler prints about Go's own code is recognised.
+"""The parser recognises every line that the compiler prints about Go's own code.
 
-Every day a few packages of two releases; ESCAPE_CORPUS="1.15 1.19 ..." takes the whole standard library and all
-commands, the compiler among them, of the releases it names (`make test-escape-corpus`: all of them; about two minutes
-a release, one at a time).
+The everyday suite takes a few packages of two releases. ESCAPE_CORPUS="1.15 1.19 ..." takes the whole standard library
+and all commands, including the compiler, of these releases (`make test-escape-corpus`: all releases; about two minutes
+each, one at a time).
 """
 import os
 import re
@@ -20,7 +20,7 @@ def check(t, version, packages, least, *options):
     environment = dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local", GOROOT=str(go.parent.parent))
     if "--all" in options:
         environment["GOCACHE"] = str(t.path(f"cache-{version}"))
-    # In the source directory positions are as short as they can be, and the functions are found.
+    # Run in the source directory, so that positions are short relative paths and the parser finds the functions.
     done = t.run("nice", harness.ESCAPEMENT, "escapes", "--build", "--go", go, "--build-flag=-p=2", *options,
                  "-C", go.parent.parent / "src", "--counts", *packages, env=environment, timeout=3600)
     if "unrecognised" in done.stdout:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go's own compiler tests as an oracle: its test/ directory says, line by line in `// ERROR "regexp"` comments, what
--m must print for each file. What the parser reads from the compiler's output must be exactly that: each expectation
-matches an annotation on its line with its kind, and each annotation matches an expectation.
+"""Go's own compiler tests as an oracle: `// ERROR "regexp"` comments in its test/ directory state, line by line, what
+-m must print for each file. The parsed annotations must agree exactly: each expectation matches an annotation of its
+line and kind, and each annotation matches an expectation.
 
-One release every day; ESCAPE_ORACLE="1.19 1.21 ..." names others (`make test-escape-oracle`: all).
+The everyday suite takes one release; ESCAPE_ORACLE="1.19 1.21 ..." names others (`make test-escape-oracle`: all).
 """
 import json
 import os
@@ -18,9 +18,9 @@ import harness
 RELEASES = os.environ.get("ESCAPE_ORACLE", "1.24").split()
 HEADER = re.compile(r"^// (errorcheck\w*)( .*)$", re.M)
 IMPORT = re.compile(r'^\s*(?:import\s+)?(?:[\w.]+\s+)?"([^"]+)"\s*(?://.*)?$', re.M)
-# Flags that add messages which are not about escapes or inlining.
+# Compiler flags that add messages unrelated to escapes and inlining.
 OTHER_MESSAGES = re.compile(r"-live|-d=checkptr|-d=.*zerocopy")
-KINDS = (  # the first phrase that an expectation contains names its kind
+KINDS = (  # the first of these phrases that an expectation contains determines its kind
     ("moved to heap", {"moved-to-heap"}),
     ("does not escape", {"does-not-escape"}),
     ("leaking param content", {"leaking-param-content"}),
@@ -38,7 +38,7 @@ KINDS = (  # the first phrase that an expectation contains names its kind
 
 
 def expectations(path, short):
-    """(line, regexp, about generated code) of each ERROR comment, by the rules of Go's test runner."""
+    """(line, regexp, whether it is about generated code) of each ERROR comment, by the rules of Go's test runner."""
     found = []
     for number, line in enumerate(path.read_text(errors="replace").split("\n"), 1):
         match = None if "////" in line else re.search(r"// (?:GC_)?ERROR(AUTO)? (.*)", line)
@@ -58,7 +58,7 @@ def kinds_of(expression):
 
 
 def words(annotation):
-    """The lines of the annotation and its explanation, reassembled from what was parsed."""
+    """The lines of an annotation and its explanation, reassembled from the parsed fields."""
     yield annotation["text"]
     if annotation["flow"]:
         yield f"{annotation['subject']} escapes to heap:"
@@ -87,11 +87,11 @@ def builds_here(text, version):
             return str(int(name[4:]) <= int(version[2:]))
         return str(name in ("linux", "unix", "gc", "cgo", platform.machine().replace("x86_64", "amd64")))
     expression = re.sub(r"[\w.]+", holds, match.group(1)).replace("&&", " and ").replace("||", " or ").replace("!", " not ")
-    return eval(expression)  # of True, False, and, or, not
+    return eval(expression)  # contains only True, False, and, or, not
 
 
 class Release:
-    """A toolchain, its test directory, and compiled packages for the tests to import."""
+    """A toolchain, its test directory, and compiled packages that the tests import."""
 
     def __init__(self, t, version):
         self.t, self.version = t, version
@@ -99,7 +99,7 @@ class Release:
         root = self.go.parent.parent
         self.tests = root / "test"
         if not self.tests.is_dir():
-            raise harness.Skip(f"no test directory in Go {version}")
+            raise harness.Skip(f"Go {version} has no test directory")
         self.work = t.path(f"go{version}")
         self.work.mkdir()
         self.environment = dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local", GOROOT=str(root), GO111MODULE="off")
@@ -133,7 +133,7 @@ class Release:
         return done.stdout
 
     def outputs(self, path, action, flags):
-        """Pairs of the compiler's output and the files it is about."""
+        """Pairs of (the compiler's output, the files that it is about)."""
         flags = [flag for flag in flags if flag.startswith("-") and flag != "-0"]  # -0: no error is expected
         if "dir" not in action:
             yield self.compile(flags, "a.o", path, package="p"), [path]
@@ -150,11 +150,11 @@ class Release:
 
 
 def check(t, output, sources, others_allowed):
-    """All differences, as text."""
+    """All differences between expectations and annotations, as text."""
     expected = [(source, *e) for source in sources for e in expectations(source, source.name)]
     if not output.strip():
         return [f"the compiler said nothing, {len(expected)} expectations"] if expected else []
-    # A package that only reports errors has no annotation: nothing for the parser to read.
+    # A package for which the compiler only reports errors has no annotations, so that the parser refuses its output.
     done = subprocess.run([harness.ESCAPEMENT, "escapes", "--format", "json", "--kind", "all", "-C", "/nonexistent", "-"],
                           input=output, capture_output=True, text=True, timeout=60)
     if done.returncode:
@@ -169,7 +169,7 @@ def check(t, output, sources, others_allowed):
         generated = annotation["file"] == "<autogenerated>"
         key = "auto" if generated else (annotation["file"], annotation["line"])
         lines.setdefault(key, []).append(annotation)
-    own = {str(source) for source in sources}  # generics of other packages are mentioned too
+    own = {str(source) for source in sources}  # the output also mentions generic code of other packages
     explained = {id(a): False for a in document["annotations"]}
     for source, number, expression, auto in expected:
         at = lines.get("auto" if auto else (str(source), number), [])

@@ -73,7 +73,7 @@ def test_filters_select_by_kind_package_function_and_path(t):
 
 
 def test_packages_are_summed_and_ranked_and_rows_limited(t):
-    # The oracle: lines of the output below each header, the repeated ones of -m=2 left out.
+    # The oracle: counts the lines below each header, without those that -m=2 repeats.
     said, package = {}, None
     for line in (OUTPUTS / "seeds.go1.24.m.txt").read_text().splitlines():
         if line.startswith("# "):
@@ -155,7 +155,7 @@ def test_diff_finds_what_is_new_and_exits_1(t):
 
 
 def seeds_with_go(t):
-    """A copy of the seed programs, and an environment with a compiler and a cache of its own."""
+    """A copy of the seed programs, and an environment with its own compiler and build cache."""
     shutil.copytree(SEEDS, t.path("seeds"))
     return t.path("seeds"), dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local", GOCACHE=str(t.path("cache")),
                                  PATH=f"{harness.BUILD}:{os.environ['PATH']}")
@@ -169,9 +169,9 @@ def facts(document):
 def test_build_hears_all_the_compiler_says_every_time(t):
     go = harness.go_toolchain("1.24")
     seeds, environment = seeds_with_go(t)
-    # The fixture was made with plain go build, as users do.
+    # The fixture was made by plain `go build`, as users run it.
     expected = [fact for fact in facts(t.json("escapes", M2))]
-    for _ in range(2):  # the second time everything is in the cache
+    for _ in range(2):  # the second time, the build cache has everything
         found = t.json("escapes", "--build", "--go", go, "./...", cwd=seeds, env=environment)
         harness.same(facts(found), expected)
     one = t.json("escapes", "--build", "--go", go, "-C", seeds / "escape", env=environment)
@@ -203,7 +203,7 @@ def test_a_build_that_fails_says_why(t):
 
 def test_a_full_disk_is_an_error(t):
     if not os.path.exists("/dev/full"):
-        raise harness.Skip("no /dev/full")
+        raise harness.Skip("there is no /dev/full")
     with open("/dev/full", "w") as full:
         done = subprocess.run([harness.ESCAPEMENT, "escapes", M2], stdout=full, stderr=subprocess.PIPE, text=True)
     harness.same(done.returncode, 2)
@@ -226,7 +226,7 @@ def test_the_examples_of_help_work_as_written(t):
 
 
 def test_a_huge_message_is_whole_in_json_and_cut_in_the_table(t):
-    """libsmartcols takes time by the square of a cell's lines."""
+    """libsmartcols takes quadratic time in the number of lines of a cell."""
     name = "x" * 1_000_000
     t.path("log").write_text(f"./main.go:3:5: {name} escapes to heap\n./main.go:4:5: moved to heap: y\n")
     harness.same([each["subject"] for each in t.json("escapes", t.path("log"))["annotations"]], [name, "y"], "subjects")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Estimates of sampled recordings, compared with what the program says it allocated.
+"""Estimates of sampled recordings, compared with the program's own counts.
 
-Each run is seeded, so the outcome is always the same: it depends only on the choice of seeds.
+Each run uses a fixed seed, so the outcome is always the same.
 """
 import json
 import os
@@ -15,7 +15,7 @@ LIKELY_SEEN = 8  # expected samples of a site; a site with fewer may have no row
 
 
 def run(t, rate, program, seed):
-    """One recording: [(estimate, low, high, truth)] a site, and the report."""
+    """Records once. Returns (estimate, low, high, truth) for each site, and the report."""
     counts, profile = t.path("counts"), t.path("profile.pb.gz")
     t.escapement("record", "-q", "--rate", rate, "-o", profile, "--", workload(program[0]), *program[1:],
                  f"--print-counts={counts}", env={**os.environ, "GOALLOC_SAMPLE_SEED": str(seed)})
@@ -38,7 +38,7 @@ def run(t, rate, program, seed):
 
 
 def check(t, rate, *program):
-    """The 95 % interval contains the truth about 95 times in 100, and the estimates are right on average."""
+    """The 95 % interval contains the truth about 95 times in 100, and the estimates are unbiased."""
     harness.require_root()
     inside = tried = 0
     estimated = true = 0
@@ -51,7 +51,7 @@ def check(t, rate, *program):
             tried += 1
             estimated += estimate
             true += truth
-    # three standard deviations of a binomial with p = 0.95 either way
+    # three standard deviations of a binomial distribution with p = 0.95, on either side
     slack = 3 * (0.95 * 0.05 * tried) ** 0.5
     assert 0.95 * tried - slack <= inside <= 0.95 * tried + slack, f"{inside} of {tried} intervals contain the truth"
     assert abs(estimated / true - 1) < 0.05, f"estimates are {estimated / true:.3f} of the truth on average"

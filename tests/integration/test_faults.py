@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What happens to targets, to the profiler and to its files while it records: no target is ever harmed, and what is
-recorded is right or said not to be."""
+"""Faults of targets, of the profiler and of its files during a recording: no target is ever harmed, and the recording
+is either right or says that it is not."""
 import contextlib
 import json
 import os
@@ -22,7 +22,8 @@ STATUSES = (0, 1, 2, 3, 4)
 
 
 def changed_text(pid):
-    """Executable mappings of a process that differ from the files they are of: a breakpoint is left in them."""
+    """Executable mappings of a process that differ from their files, for example because a breakpoint is left in
+    them."""
     changed = []
     with open(f"/proc/{pid}/mem", "rb") as memory, open(f"/proc/{pid}/maps") as maps:
         for line in maps:
@@ -40,9 +41,10 @@ def changed_text(pid):
 
 
 def check_unharmed(process, what):
-    """It runs, and its code is that of its files. The kernel takes the probes of one that was killed away as it goes."""
+    """Checks that the target still runs and that its code equals its files. Waits for that, because the kernel removes
+    the probes of a killed recorder only while that process exits."""
     same(process.poll(), None, f"{what}: the target's exit status")
-    harness.wait_for(lambda: not changed_text(process.pid), f"{what}: {changed_text(process.pid)} to be as before", 10)
+    harness.wait_for(lambda: not changed_text(process.pid), f"{what}: {changed_text(process.pid)} to be restored", 10)
 
 
 def state(pid):
@@ -58,7 +60,7 @@ def until(process, word):
     for line in process.stdout:
         if line == word + "\n":
             return
-    raise AssertionError(f"it ended and did not say '{word}': {process.stderr.read()[-2000:]}")
+    raise AssertionError(f"it ended without printing '{word}': {process.stderr.read()[-2000:]}")
 
 
 def runs(pid, program):
@@ -68,8 +70,9 @@ def runs(pid, program):
 
 
 def record_quiet(t, *program, under=(), rate="1", before=None):
-    """Records a program that says "ready" and "done", from the one to the other. `under`: a command that starts it;
-    `before`: called when it runs, before it is attached to. The process as the profile has it, and the report."""
+    """Records a program from its "ready" to its "done". `under`: a command that starts the program; `before`: called
+    with the running process before the recorder attaches. Returns the profile's entry of the process, and the
+    report."""
     profile = t.path("profile.pb.gz")
     process = t.start(*under, *program)
     until(process, "ready")
@@ -92,7 +95,7 @@ def record_quiet(t, *program, under=(), rate="1", before=None):
 
 
 def record_seeds(t, program=None, **options):
-    """The same for a program whose sites are compared with what it counts itself."""
+    """record_phase() for the seed programs, whose sites are compared with their own counts."""
     counts = t.path("counts")
     _, report = record_quiet(t, program or workload("seeds"), "--wait-start", "--rounds", "200",
                              f"--print-counts={counts}", **options)
@@ -148,7 +151,7 @@ def test_a_target_that_becomes_another_user_is_recorded_on(t):
     with open("/dev/zero") as lines:
         t.escapement("record", "--rate", "1", "-o", t.path("p"), "--", workload("processes"), "user", "65534", stdin=lines)
     report = t.json("report", t.path("p"))
-    same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0), "objects and difference of a started one")
+    same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0), "started: objects and difference")
 
 
 def test_children_that_a_target_forks_end_as_they_should(t):
@@ -194,7 +197,7 @@ def test_a_process_that_gets_the_number_of_one_that_ended_is_left_alone(t):
     harness.wait_for(lambda: state(recorder.pid) == "T", "the recorder to stop")
     target.kill()
     target.wait(30)
-    for _ in range(200):  # others may take the number
+    for _ in range(200):  # other processes may take the PID first
         pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(target.pid - 1))
         other = t.start(workload("seeds"), "--wait-start", "--rounds", "200", f"--print-counts={t.path('counts')}")
         if other.pid == target.pid:
@@ -202,7 +205,7 @@ def test_a_process_that_gets_the_number_of_one_that_ended_is_left_alone(t):
         other.kill()
         other.wait(30)
     else:
-        raise harness.Skip("the number was not to be had again")
+        raise harness.Skip("the PID could not be reused")
     until(other, "ready")
     recorder.process.send_signal(signal.SIGCONT)
     contains(recorder.ended(), "ended before its counters could be read")
@@ -218,14 +221,14 @@ def test_a_process_that_gets_the_number_of_one_that_ended_is_left_alone(t):
 
 
 def record_briefly(t, target, what, preexec_fn, statuses=STATUSES):
-    """Under some restriction: it records, or says why not; what it attached to is as before in any case."""
+    """Records under a restriction: it succeeds or says why it cannot; the target is unharmed in either case."""
     t.path("p").unlink(missing_ok=True)
     done = t.escapement("record", "--rate", "1", "--duration", "0.2", "-o", t.path("p"), "-p", target.pid, status=None,
                         preexec_fn=preexec_fn)
     check_unharmed(target, what)
     assert done.returncode in statuses, f"{what}: {done.returncode}: {done.stderr}"
     if done.returncode > 0:
-        assert done.stderr.strip(), f"{what}: status {done.returncode} and no word"
+        assert done.stderr.strip(), f"{what}: status {done.returncode} without a message"
     if done.returncode in (0, 4):
         check = t.json("report", t.path("p"))["check"]
         assert not check or done.returncode == 4 or abs(check["difference"]) <= check["bound"], f"{what}: {check}"
@@ -240,8 +243,8 @@ def test_a_limit_of_descriptors_or_memory_ends_in_a_recording_or_in_words(t):
         last = record_briefly(t, target, f"{limit} descriptors",
                               lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
     same(last, 0, "exit status with 48 descriptors")
-    # The dynamic linker ends with 127 before we begin; libdw (elfutils 0.188) does not look whether it got memory for
-    # its hash tables, and aborts or crashes.
+    # 127: the dynamic linker fails before main(). Aborts and crashes: libdw (elfutils 0.188) does not check whether it
+    # got memory for its hash tables.
     for limit in (12, 24, 32, 40, 56, 80, 120, 512):
         last = record_briefly(t, target, f"{limit} MiB of addresses",
                               statuses=(*STATUSES, 127, -signal.SIGABRT, -signal.SIGSEGV),
@@ -251,7 +254,8 @@ def test_a_limit_of_descriptors_or_memory_ends_in_a_recording_or_in_words(t):
 
 @contextlib.contextmanager
 def memory_group(limit):
-    """A control group of so many bytes; yields what a process calls to enter it."""
+    """A control group with a memory limit of that many bytes; yields a function that moves the calling process into
+    it."""
     for root, name in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
         group = pathlib.Path(root, f"escapement-test-{os.getpid()}")
         with contextlib.suppress(OSError):
@@ -262,7 +266,7 @@ def memory_group(limit):
                 break
             group.rmdir()
     else:
-        raise harness.Skip("no control group for memory here")
+        raise harness.Skip("there is no memory control group")
     try:
         (group / name).write_text(str(limit))
         yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
@@ -284,9 +288,9 @@ PHASES = ("", "loaded in", "attached process", "detached process")
 
 
 def send_in_phase(t, target, number, phase):
-    """Sends a signal as soon as the recorder has said what the phase begins with. Its exit status."""
+    """Sends a signal as soon as the recorder has printed the message that begins the phase. Returns its exit status."""
     with open(t.path("said"), "w") as file:
-        # a group of its own: the kernel discards SIGTSTP, SIGTTIN and SIGTTOU in an orphaned one, which ours may be
+        # Its own process group: the kernel discards SIGTSTP, SIGTTIN and SIGTTOU in an orphaned one, which ours may be.
         process = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "-o", t.path("p"), "-p", target.pid,
                           stderr=file, process_group=0)
     recorder = harness.Recorder(process, t.path("said"))
@@ -296,13 +300,13 @@ def send_in_phase(t, target, number, phase):
     if phase:
         recorder.wait_for(phase)
     if phase == "attached process":
-        harness.wait_until_run(target.pid, 0.01)  # so that there is something to keep
+        harness.wait_until_run(target.pid, 0.01)  # so that the recording has something to keep
     process.send_signal(number)
     if number in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         harness.wait_for(lambda: process.poll() is not None or state(process.pid) in "TZ", "the recorder to stop")
         process.send_signal(signal.SIGCONT)
     if phase:
-        process.send_signal(signal.SIGINT)  # for those that do not end it
+        process.send_signal(signal.SIGINT)  # ends it if the first signal did not
     else:
         with contextlib.suppress(AssertionError):
             recorder.wait_for("attached process")
@@ -332,7 +336,7 @@ def test_signals_end_the_profiler_in_every_phase_and_leave_the_target_as_it_was(
 
 
 def kill_recorders(t, times, seed=1):
-    """Kills recordings of one process, each after a while of its own; then records it."""
+    """Kills recordings of one process at different moments; then records that process."""
     target = endless(t, "--threads", "2")
     chance = random.Random(seed)
     for number in range(times):
@@ -355,7 +359,7 @@ def test_a_profiler_that_is_killed_leaves_the_target_as_it_was_and_the_next_reco
 
 
 def full_disk(t, *command, output):
-    """Runs escapement where `output` is on a file system that is full. Its exit status and messages."""
+    """Runs escapement with `output` on a full file system. Returns its exit status and messages."""
     disk = t.path("disk")
     disk.mkdir(exist_ok=True)
     words = [harness.ESCAPEMENT, *command]
@@ -396,7 +400,8 @@ def test_standard_output_that_is_full_is_said(t):
 
 
 def test_closed_standard_streams_are_not_taken_for_files(t):
-    """What is opened first would get their numbers, and messages would go into it."""
+    """Without these descriptors, the first files that the recorder opens would get their numbers, and messages would be
+    written into them."""
     harness.require_root()
     closed, record = t.path("closed.pb.gz"), ("record", "--rate", "1", "-o")
     t.escapement(*record, t.path("p"), "--", workload("seeds"), "--rounds", "5")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""pprof files of other tools: what they do not say is not made up, and what cannot be read is called by its name."""
+"""pprof files of other tools: values that they lack are not invented, and an error names what cannot be read."""
 import gzip
 import http.client
 import json
@@ -14,7 +14,7 @@ STRINGS, SAMPLE_TYPE, SAMPLE, LOCATION, FUNCTION, PERIOD_TYPE, PERIOD = 6, 1, 2,
 
 
 def make(types, values, period=None):
-    """A profile with one sample of those values. Types: (name, unit)."""
+    """A profile with one sample of these values; `types`: (name, unit) of each."""
     strings = [""]
 
     def text(value):
@@ -78,7 +78,7 @@ def test_units_are_those_of_pprof(t):
 
 
 def test_two_profiles_in_one_file_are_two(t):
-    """Also as `cat a.pb.gz b.pb.gz` makes them: gzip's members are one stream."""
+    """Also concatenated, as by `cat a.pb.gz b.pb.gz`: the gzip members form one stream."""
     one, other = make(BOTH, [5, 640]), make(BOTH, [7, 896])
     processor = make([("samples", "count"), ("cpu", "nanoseconds"), ("wall", "nanoseconds")], [3, 30, 31])
     for data in (one + other, gzip.compress(one) + gzip.compress(other), one + processor, processor + one):
@@ -86,7 +86,7 @@ def test_two_profiles_in_one_file_are_two(t):
 
 
 def test_heap_profiles_of_a_go_server_as_text_binary_and_difference(t):
-    """What net/http/pprof gives, asked for in each of its ways."""
+    """Responses of net/http/pprof to each form of request."""
     server = t.start(go_programs.build(go_programs.versions()[-1], "plain", "jsonserver"), "serve")
     address = server.stdout.readline().strip()
 

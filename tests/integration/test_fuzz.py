@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A short run of every fuzzer, from its corpus. `make fuzz` runs them long."""
+"""A short run of every fuzzer, starting from its corpus. `make fuzz` runs them longer."""
 import os
 
 import go_programs
@@ -8,7 +8,8 @@ import harness
 
 CORPUS = harness.ROOT / "tests" / "fuzz" / "corpus"
 RUNS = 20_000
-SLOW = {"elf": 200, "go_binary": 500, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}  # each opens files
+# inputs for the fuzzers that open a file for each
+SLOW = {"elf": 200, "go_binary": 500, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
 
 
 def test_a_short_run_of_each_fuzzer_finds_nothing(t):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The gate's promises: exit statuses, baselines that cannot be trusted, noise, policies, and that it can fail."""
+"""The gate: exit statuses, untrustworthy baselines, noise, policies, and the self-test, which shows that it can
+fail."""
 import gzip
 import json
 import os
@@ -19,7 +20,7 @@ NOISY = PLAN + "main.cache main.go 50 3 newobject 48 0 1000 900\n"
 
 
 def mutants(t, plan, rounds=10):
-    """A command that allocates as the plan says; the command stays the same when the plan changes."""
+    """A command that allocates as `plan` says. Changing the plan does not change the command."""
     t.path("plan").write_text(plan)
     return (workload("mutants"), "--plan", t.path("plan"), "--rounds", rounds)
 
@@ -42,7 +43,7 @@ def test_an_update_writes_sorted_sites_one_a_line_and_the_same_bytes_again(t):
     same(document["schema"], "escapement.baseline/2")
     same([site["function"] for site in document["sites"]], ["main.parse", "main.show"])
     same([line[0] for line in first.decode().splitlines()].count("{"), 3, "lines that begin an object")
-    assert b'"line"' not in first, "a baseline must not hold line numbers"
+    assert b'"line"' not in first, "a baseline must not contain line numbers"
     t.path("b.json").unlink()
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", *program)
     same(t.path("b.json").read_bytes(), first, "a baseline written anew")
@@ -111,7 +112,7 @@ def test_a_gate_that_measured_nothing_is_exit_3_never_0(t):
 
 
 def edited(t, old, new):
-    """The profile p.pb.gz with one comment changed, which stays as long as it is."""
+    """Changes one comment of the profile p.pb.gz to another one of the same length."""
     data = gzip.decompress(t.path("p.pb.gz").read_bytes())
     found = re.findall(old, data)
     same(len(found), 1, f"comments like {old}")
@@ -234,7 +235,7 @@ def test_noisy_sites_are_shown_with_their_spread_and_judged_as_told(t):
     done = gate(t, mutants(t, NOISY.replace("24 10", "24 11")), "--noisy", "ignore", "--all", status=1)
     contains(done.stdout, "worse: main.parse")
     assert re.search(r"noisy: main.cache +objects +\S+ +\d+\.\.\d+", done.stdout), done.stdout
-    # clearly more than was ever seen is not noise
+    # A count clearly above all that were seen is not noise.
     done = gate(t, mutants(t, NOISY.replace("0 1000 900", "0 5000 900")), status=1)
     contains(done.stdout, "worse: main.cache")
 
@@ -327,7 +328,7 @@ def test_sites_that_differ_by_annotation_only_are_accepted_as_one(t):
         same([site["objects"] for site in document["sites"] if site["function"] == "main.split"], expected)
         same([site["objects"] for site in document["sites"] if site["function"] != "main.split"], [100, 40])
         gate(t, program, "--runs", 1)
-    # and back: one site becomes the two that a baseline has
+    # The reverse: accepting the two sites of another baseline replaces the one.
     t.path("two.json").write_text(annotated)
     t.escapement("gate", "accept", "--baseline", t.path("b.json"), "--reason", "x", t.path("two.json"), "main.split")
     document = json.loads(t.path("b.json").read_text())
@@ -349,7 +350,8 @@ def test_markdown_ends_at_900_kib_with_a_note_and_github_has_10_commands(t):
     assert 880 << 10 < len(output.encode()) <= 900 << 10, len(output)
     assert re.search(r"\d+ more rows are left out: this page ends at 900 KiB", output)
     output = t.escapement("gate", "compare", "--format", "github", t.path("old"), t.path("new"), status=1).stdout
-    # ::stop-commands::TOKEN and ::TOKEN:: enclose the text for people and annotate nothing.
+    # ::stop-commands::TOKEN and ::TOKEN:: enclose the human-readable text; GitHub runs no workflow commands between
+    # them.
     commands = [line for line in output.splitlines() if re.match("::(error|warning|notice) ", line)]
     same(len(commands), 10, "workflow commands")
     contains(commands[-1], "8991 more sites")
@@ -392,7 +394,7 @@ def test_help_has_examples_and_fits_80_columns(t):
     for command in (("gate",), ("gate", "compare"), ("gate", "accept")):
         text = t.escapement(*command, "--help").stdout
         contains(text, "examples:")
-        # examples are one line each, to be copied
+        # Each example is one line, so that it can be copied.
         assert max(map(len, text[:text.index("examples:")].splitlines())) <= 80, text
     for word in ("--baseline", "--update", "--runs", "--noisy", "--tolerance", "--policy", "--normalize", "--advisory",
                  "--self-test", "--escape", "--format"):

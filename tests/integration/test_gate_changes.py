@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Changes as people publish them: what the gate says of each in each format, and whether it is what a reviewer would.
+"""Published changes of real projects: the gate's output for each one in every format, which must agree with a reviewer.
 
 Each folder of tests/fixtures/changes is a module with its source before and after; its README names the change that it
-is made after. A case is a row of CASES: the first line of the result, whether the gate passes, and the sites that make up
-the difference. What is not named there did not change.
+reproduces. A case is a row of CASES: the first line of the result, the exit status, and the sites that make up the
+difference. All other sites must be unchanged.
 """
 import json
 import os
@@ -17,7 +17,8 @@ from harness import contains, same
 CHANGES = harness.FIXTURES / "changes"
 ANY = None  # a count that varies between runs
 
-# sum (objects or allocs/op before and after), exit status, {(change, function, via): (objects before, after)}
+# name: ("judged" or the name of a benchmark, as the first line of the output begins, (objects or allocs/op before,
+# after),        exit status, {(change, function, via): (objects before, after)})
 CASES = {
     "sscanf": ("judged", (2501, 0), 0, {
         ("gone", "main.parse", "fmt.newScanState"): (500, 0), ("gone", "main.parse", None): (500, 0),
@@ -48,7 +49,7 @@ SCREEN = 24
 
 
 def module(t, name):
-    """Options for commands in a module without its source, and what is measured there."""
+    """Creates a module without its work.go. Returns options for commands in it, and the command to measure."""
     harness.require_root()
     go = harness.go_toolchain("1.24")
     directory = t.path("m")
@@ -97,7 +98,7 @@ def check_text(text, first, status):
     if status == 0:
         assert len(lines) < 20, text
     else:
-        # what failed, and where, is on the first screen
+        # The first screen shows what failed and where.
         assert re.search(r"^(new|worse): \S+", "\n".join(lines[:SCREEN]), re.M), text
         contains("\n".join(lines[:SCREEN]), "work.go:")
 
@@ -115,7 +116,7 @@ def check_copies(t, document, first, status):
             mark = f"**{row['change']}**" if row["fails"] else row["how"] or row["change"]
             via = f" via {row['via']}" if row["via"] else ""
             contains(texts["markdown"].replace("\\", ""), f"| {mark} | {row['function']}{via}")
-    # each annotation is on a line that the change has
+    # Each annotation is on a line of the changed source.
     commands = [line for line in texts["github"].splitlines() if re.match("::(error|notice|warning) ", line)]
     same(len(commands), min(10, len(failing) + len(notes)), "GitHub commands")
     source = len(t.path("m").joinpath("work.go").read_text().splitlines())

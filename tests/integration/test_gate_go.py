@@ -48,7 +48,7 @@ func BenchmarkBoth(b *testing.B) {
 
 
 def module(t, version="1.24"):
-    """A module and how to run go in it."""
+    """Creates a module. Returns the go command and options for running it there."""
     harness.require_root()
     go = harness.go_toolchain(version)
     for name, text in (("go.mod", MODULE), ("codec.go", CODEC), ("codec_test.go", TESTS)):
@@ -59,7 +59,7 @@ def module(t, version="1.24"):
 
 
 def sites(document):
-    """{(function, benchmark): objects} of the package itself."""
+    """{(function, benchmark): objects} for the sites of the package under test."""
     return {(site["function"].removeprefix("example.com/codec."), site.get("benchmark")): site["objects"]
             for site in document["sites"] if (site["function"] or "").startswith("example.com/codec.")}
 
@@ -72,7 +72,7 @@ def test_a_go_test_measures_the_test_binary_and_a_regression_in_it_fails(t):
     same(sites(document), {("Parse", None): 100})
     assert not [site for site in document["sites"] if (site["function"] or "").startswith("cmd/")], "go itself was measured"
     t.path("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
-    # Go's own hash tables are seeded anew in each run
+    # Go's hash tables have a new seed in each run, so the counts outside of the package vary.
     done = t.escapement("gate", "--format", "json", "--tolerance", "*:objects=100,bytes=1M", "--tolerance",
                         "example.com/codec:0%", *command, status=1, **options)
     failing = [(row["function"], row["after"]["objects"]) for row in json.loads(done.stdout)["rows"] if row["fails"]]
@@ -83,11 +83,11 @@ def test_benchmarks_are_told_apart(t):
     go, options = module(t)
     command = ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", ".", "-benchtime", "500x", ".")
     t.escapement("gate", "--update", *command, **options)
-    # a benchmark is run once to see that it works, then 500 times
+    # testing runs a benchmark once to check it, then 500 times.
     same(sites(json.loads(t.path("b.json").read_text())),
          {("Parse", "BenchmarkParse"): 501, ("Parse", "BenchmarkBoth"): 501, ("Encode", "BenchmarkBoth"): 501})
     t.path("codec_test.go").write_text(TESTS.replace("bytes = Encode(64)", "bytes = Encode(64)\n\t\tbox = Parse(i)"))
-    # the test framework's own allocations differ between runs: only the package is judged
+    # The allocations of package testing differ between runs, so only the package under test has no tolerance.
     done = t.escapement("gate", "--format", "json", "--tolerance", "*:objects=100,bytes=1M", "--tolerance",
                         "example.com/codec:0%", *command, status=1, **options)
     failing = [(row["function"], row["benchmark"]) for row in json.loads(done.stdout)["rows"] if row["fails"]]
@@ -110,7 +110,7 @@ def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_mea
         done = t.escapement("gate", *baseline, "--", *command, **options)
         contains(done.stdout, "BenchmarkParse  1 allocs/op")
         contains(done.stdout, "gate passed: 1 unchanged site")
-    # what go run starts, and not go
+    # The gate measures the program that `go run` starts, not go.
     t.path("main").mkdir()
     t.path("main/main.go").write_text("package main\n\nimport \"example.com/codec\"\n\nfunc main() { for i := 0; i < 7; i++ { codec.Parse(i) } }\n")
     t.escapement("gate", "--baseline", t.path("run.json"), "--runs", 1, "--update", "--", go, "run", "./main", **options)
@@ -119,7 +119,8 @@ def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_mea
 
 
 def two_packages(t):
-    """The same benchmarks in two packages; the arguments that measure both."""
+    """Creates two packages with the same benchmarks. Returns the go command, its options, and the gate's arguments for
+    both packages."""
     go, options = module(t)
     tests = TESTS.replace("func BenchmarkBoth(b *testing.B) {", """func BenchmarkSizes(b *testing.B) {
 	for _, name := range []string{"small", "large-with-a-name-that-takes-more-than-half-of-a-line"} {
@@ -145,7 +146,7 @@ def test_benchmarks_of_one_name_in_two_packages_are_two(t):
     _, options, command = two_packages(t)
     t.escapement("gate", "--update", *command, **options)
     document = json.loads(t.path("b.json").read_text())
-    # what package testing does to run and print sub-benchmarks is nobody's
+    # Allocations of package testing for running and printing sub-benchmarks count for no benchmark.
     same({(site["function"], site["benchmark"], site["benchmark_package"]): site["objects"] for site in document["sites"]},
          {(f"example.com/codec/{name}.{function}", f"Benchmark{benchmark}", f"example.com/codec/{name}"): objects
           for name in ("text", "wire")
@@ -153,7 +154,7 @@ def test_benchmarks_of_one_name_in_two_packages_are_two(t):
                                                ("Parse", "Sizes", 202))})
     same([(each["name"], each["package"], each["allocs_per_op"]) for each in document["benchmarks"] if each["name"] == "BenchmarkParse"],
          [("BenchmarkParse", "example.com/codec/text", 1), ("BenchmarkParse", "example.com/codec/wire", 1)])
-    # one gets worse as the other gets better: nothing compensates
+    # One package gets worse by as much as the other gets better: the gate must still fail.
     t.path("text").joinpath("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
     tests = t.path("wire").joinpath("codec_test.go")
     tests.write_text(tests.read_text().replace("box = Parse(i)", "box = nil"))
@@ -199,7 +200,7 @@ def test_the_sites_of_each_benchmark_stand_below_its_line(t):
 
 
 def test_an_object_in_each_iteration_is_never_noise(t):
-    """Bookkeeping and what varies by chance is told from what each iteration does."""
+    """The gate distinguishes allocations of each iteration from one-time set-up and from random variation."""
     go, options = module(t)
     command = ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", "Parse", ".")
     t.path("codec.go").write_text(CODEC + "\nfunc hidden(i int) {}\n")
@@ -210,7 +211,7 @@ def test_an_object_in_each_iteration_is_never_noise(t):
                                       f"\nvar numbers sync.Map\nvar words map[int]int\n\nfunc hidden(i int) {{ {body} }}\n")
         done = t.escapement("gate", *command, status=1, **options)
         contains(done.stdout, "new: example.com/codec.hidden")
-    # the pool's and the map's own work, once in the run
+    # A single call, whose set-up allocates once per run, is no regression.
     t.path("codec.go").write_text(CODEC.replace("package codec", 'package codec\n\nimport "sync"') +
                                   "\nvar numbers sync.Map\n\nfunc hidden(i int) { if i == 50 { numbers.Load(i) } }\n")
     contains(t.escapement("gate", *command, **options).stdout, "gate passed")
@@ -227,7 +228,7 @@ def test_a_gate_on_many_benchmarks_that_passes_takes_less_than_20_lines(t):
     done = t.escapement("gate", *command, **options)
     contains(done.stdout, "30 benchmarks are unchanged\n")
     assert len(done.stdout.splitlines()) < 20, done.stdout
-    # all of them better, and one line for each that is shown
+    # All benchmarks improve: one line for each that is shown.
     t.path("codec_test.go").write_text(many.replace("box = Parse(i)", "box = nil"))
     done = t.escapement("gate", *command, **options)
     contains(done.stdout, "22 more benchmarks changed; --all shows them\n")
@@ -247,20 +248,20 @@ def test_a_failing_go_test_is_exit_3(t):
 def test_go_test_is_gated_without_privileges_by_its_own_memory_profile(t):
     go, options = module(t)
     command = ("--baseline", t.path("b.json"), "--runs", 2, "--", go, "test", "-run", "^$", "-bench", ".", ".")
-    # no capability: nothing of BPF could be loaded
+    # Without any capability no BPF program can be loaded.
     plain = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", harness.ESCAPEMENT)
     done = t.run(*plain, "gate", "--in-process", "--update", *command, **options)
     contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it, nor are refills")
     document = json.loads(t.path("b.json").read_text())
     same((document["module"], document["runtime"][:6]), ("example.com/codec", "go1.24"))
-    # as the probes count: one object more than the rounds, of b.N = 1
+    # The same counts as by probes: one object more than b.N, from the first run with b.N = 1.
     same(sites(document), {("Parse", "BenchmarkParse"): 101, ("Parse", "BenchmarkBoth"): 101, ("Encode", "BenchmarkBoth"): 101})
     same(sorted(path.name for path in t.directory.iterdir() if path.name.endswith((".test", ".pb.gz"))), [])
     contains(t.run(*plain, "gate", "--in-process", *command, **options).stdout, "gate passed")
     t.path("codec.go").write_text(CODEC.replace("return &Box", "spare = &Box{}; return &Box") + "\nvar spare *Box\n")
     done = t.run(*plain, "gate", "--in-process", *command, status=1, **options)
     contains(done.stdout, "BenchmarkParse  1 -> 2 allocs/op")
-    # what go test itself leaves is input as well
+    # compare also reads the profiles that `go test -memprofile` writes.
     for name in ("old", "new"):
         t.run(go, "test", "-run", "^$", "-bench", "Parse", "-benchtime", "100x", "-memprofile", t.path(name),
               "-memprofilerate=1", "-o", t.path("binary"), ".", **options)
@@ -286,7 +287,7 @@ def test_a_baseline_of_another_program_is_refused_before_the_program_runs(t):
         (t.path(name + ".d") / "main.go").write_text(source)
         t.run(go, "build", "-o", t.path(name), ".", cwd=t.path(name + ".d"), env=environment)
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", t.path("one"))
-    # the file's name is no reason to refuse
+    # Another name of the program file is no reason to refuse the baseline.
     t.path("renamed").write_bytes(t.path("one").read_bytes())
     t.path("renamed").chmod(0o755)
     t.escapement("gate", "--baseline", t.path("b.json"), "--", t.path("renamed"))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A program and its mutants: for each change, the gate's verdict, exit status and output in each format.
 
-A case is a row of CASES: how the plan of the program (tests/workloads/mutants) changes, the exit status, and every
-site that differs, by function and runtime call. All others must be unchanged.
+A case is a row of CASES: changes to the plan of the program (tests/workloads/mutants), the exit status, and every site
+that differs, by function and runtime call. All other sites must be unchanged.
 """
 import json
 import xml.etree.ElementTree
@@ -30,7 +30,7 @@ PAIR, GROW, BOX = ("main.pair", "newobject"), ("main.collect", "growslice"), ("m
 ENCODE, FLUSH = ("example.com/codec.Encode", "newobject"), ("example.com/codec.(*Writer).Flush", "makeslice")
 HELPER, RARE = ("main.helper", "newobject"), ("main.setup", "newobject")
 
-# name: (lines that change or go, exit status, {site: change}, options)
+# name: (lines of the plan that change, or None for removed ones, exit status, {site: change}, options)
 CASES = {
     "nothing": ({}, 0, {}),
     # one extra object
@@ -49,7 +49,7 @@ CASES = {
                                    {("main.fresh", "newobject"): "new"}),
     "a new call in an old function": ({"new": "main.parse main.go 13 2 growslice 24 1"}, 1,
                                       {("main.parse", "growslice"): "new"}),
-    # one size class more
+    # the next size class
     "one size class more": ({"parse": "main.parse main.go 10 5 newobject 32 10"}, 1, {PARSE: "worse"}),
     "one size class more of a slice": ({"buffer": "main.parse main.go 12 11 makeslice 72 10"}, 1, {BUFFER: "worse"}),
     "more bytes in the same size class": ({"flush": "example.com/codec.(*Writer).Flush codec/codec.go 50 2 makeslice 120 2"},
@@ -137,7 +137,7 @@ CASES = {
     "a new site within a number": ({"new": "main.fresh main.go 70 2 newobject 24 0 1"}, 0,
                                    {("main.fresh", "newobject"): "tolerated"}, "--tolerance", "objects=1,bytes=24"),
 }
-# What --escape adds: the annotation of either side, and the resulting differences.
+# Compiler output for --escape.
 ESCAPE = "# example.com/m\n./main.go:20:3: moved to heap: left\n./main.go:20:9: moved to heap: right\n"
 FORMATS = ("text", "json", "markdown", "sarif", "junit", "github")
 ROUNDS = 10
@@ -165,7 +165,7 @@ def changed(document):
 
 
 def check_formats(outputs, status, changes):
-    """`outputs`: what each format printed for one result."""
+    """Checks that all formats agree on one result. `outputs`: {format: text}."""
     document = json.loads(outputs["json"])
     same(changed(document), changes, "changes")
     same(document["status"], status, "status in JSON")
@@ -196,7 +196,8 @@ def make_check(changes, status, expected, *options):
         harness.require_root()
         old, new = plan(t, {}, "old.plan"), plan(t, changes, "new.plan")
         baseline = t.path("allocs.json")
-        # the argument is the same file, so that the gate does not warn about other arguments
+        # Writes the changed plan to the same file, so that the arguments do not change, about which the gate would
+        # warn.
         target = program(t.path("plan"))
         t.path("plan").write_text(old.read_text())
         t.escapement("gate", "--baseline", baseline, "--update", "--runs", 1, "--", *target)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a reviewer expects of the gate: sites belong to the program's own lines, sums are judged, contracts are
-enforced."""
+"""Attribution and judgement of the gate: sites belong to lines of the program itself, sums are judged, and contracts
+are enforced."""
 import json
 import os
 import re
@@ -144,14 +144,14 @@ def test_what_a_library_allocates_belongs_to_the_line_that_called_it(t):
     same({site["function"] for site in document["sites"]} - {"main.main"}, {"main.parse"})
     assert any(site["via"] == "fmt.newScanState" for site in document["sites"]), document["sites"]
     assert document["outside"]["objects"] > 0
-    # a lighter library call is better, although its sites are new
+    # A library call that allocates less is better, although its sites are new.
     better = build(t, CUT, "better")
     done = t.escapement("gate", "--baseline", t.path("b.json"), "--", better)
     contains(done.stdout, "gate passed")
     assert len(done.stdout.splitlines()) < 20, done.stdout
     first = done.stdout.splitlines()[0]
     assert re.match(r"all +[\d,]+ -> [\d,]+ objects +-\d+ %", first), first
-    # and back it is worse, at a line of the program
+    # The reverse change is worse, at a line of the program.
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", better)
     done = t.escapement("gate", "--baseline", t.path("b.json"), "--format", "json", "--", t.path("prog"), status=1)
     failing = [row for row in json.loads(done.stdout)["rows"] if row["fails"]]
@@ -165,7 +165,7 @@ def test_recordings_of_code_that_allocates_nothing_are_compared(t):
     contains(t.escapement("gate", "compare", silent, silent).stdout, "gate passed")
     contains(t.escapement("gate", "compare", generous, silent).stdout, "gone: main.give")
     contains(t.escapement("gate", "compare", silent, generous, status=1).stdout, "new: main.give")
-    # without objects by site there is nothing to compare
+    # A recording at rate 0 has no objects by site, so it cannot be compared.
     t.escapement("record", "--rate", "0", "-o", t.path("slow.pb.gz"), "--", t.path("generous"))
     contains(t.escapement("gate", "compare", silent, t.path("slow.pb.gz"), status=2).stderr,
              "has no objects by site: it was recorded at rate 0")
@@ -187,7 +187,7 @@ def test_the_report_shows_owners_and_on_demand_the_allocating_frames(t):
         return json.loads(t.escapement("report", "--format", "json", *options, t.path("p.pb.gz")).stdout)["rows"]
 
     sites = [row for row in rows() if row["via"] == "fmt.newScanState"]
-    # one for each call, and now and then one of the runtime's cache of type assertions
+    # One object for each call, and occasionally one of the runtime's cache for type assertions.
     assert [row["function"] for row in sites] == ["main.parse"] and 500 <= sites[0]["objects"] <= 505, sites
     for options in (("--by", "frame"), ("--module", "fmt")):
         found = [row["objects"] for row in rows(*options) if row["function"] == "fmt.newScanState"]
@@ -228,7 +228,8 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     same({row["benchmark"] for row in failing}, {"contract main.(*server).build"})
 
 
-# Two go statements below main.spawn and one in main.handle, whose function main starts as well. Each goroutine allocates.
+# Two go statements below main.spawn, and one in main.handle that starts the same function as one in main. Each
+# goroutine allocates.
 STARTS = """package main
 
 import "sync"
@@ -304,7 +305,7 @@ def check_starts(version):
             ("main.spawn", str(line + 1), f"main.spawn.{closure}", "40 objects, 640 bytes, not counted"),
             ("main.handle", str(1 + STARTS[:STARTS.index("go shared")].count("\n")), "main.shared",
              "at most 40 objects, 640 bytes, not counted (also started elsewhere)")]))
-        # two closures a call, and nothing of the other goroutines
+        # Two closures per call, and no objects of the other goroutines.
         contains(text, "contract kept: main.handle: 40 objects, 640 bytes in 20 calls")
         contains(text, "contract kept: main.quiet: 0 objects, 0 bytes in 20 calls (allowed: objects=0)\ngate passed")
         assert max(len(line) for line in text.splitlines() if line.startswith("  ")) <= 80, text
@@ -376,10 +377,10 @@ def contract(t, program, function, *limits, status=0):
 
 def test_calls_are_counted_and_a_contract_that_tests_nothing_is_exit_3(t):
     program = build(t, PROBED.replace("DIVES", "len(sink) - len(sink)"))
-    # the counts are what the source says
+    # The counts follow from the source.
     done = contract(t, program, "main.handle", "objects/call=1")
     contains(done.stdout, "contract kept: main.handle: 13 objects, 1,456 bytes in 13 calls (allowed: objects/call=1)")
-    # without the directories of the import path, and in full
+    # Function names without the directories of the import path.
     for function, message in (("main.none", "the program has no function 'main.none'"),
                               ("main.never", "'main.never' was never called"),
                               ("main.small", "'main.small' is inlined everywhere")):
@@ -387,7 +388,7 @@ def test_calls_are_counted_and_a_contract_that_tests_nothing_is_exit_3(t):
         contains(done.stderr, "nothing was tested: ")
         contains(done.stderr, message)
         same(done.stdout, "", "standard output")
-    # the caller that it is inlined into can be used
+    # The message names the caller that the function is inlined into, which works instead.
     contains(done.stderr, "use its caller main.outer")
     contains(contract(t, program, "main.outer", "objects/call=1").stdout, "13 objects, 832 bytes in 13 calls")
     for limits, message in (((), "under needs a function and a limit"), (("objects=x",), "invalid amount"),
@@ -399,7 +400,7 @@ def test_a_contract_above_which_stacks_are_cut_is_exit_4(t):
     program = build(t, PROBED.replace("DIVES", "5"))
     done = contract(t, program, "main.dive", "objects=0", status=4)
     contains(done.stderr, "the stacks of 5 objects were cut or lost, so 'main.dive' may be above them")
-    # what is seen is judged all the same, whichever end of a deep stack it is at
+    # A function that is found in the stacks is judged in spite of the cut, whichever end of the stack it is at.
     contains(contract(t, program, "main.main", "objects=1", status=1).stdout, "contract broken: main.main")
     contains(contract(t, program, "main.handle", "objects=12", status=1).stdout, "contract broken: main.handle: 13 objects")
 
@@ -441,7 +442,7 @@ func TestNone(t *testing.T) {
 	close(stop)
 }
 """)
-    # the standard library's own way is misled
+    # testing.AllocsPerRun counts the other goroutine's objects too.
     done = t.run(go, "test", "-v", ".", env=environment)
     assert float(re.search(r"m_test.go:\d+: (\S+)", done.stdout)[1]) >= 1, done.stdout
     done = t.escapement("gate", "--runs", 1, "--under", "m.work", "objects=0", "--", go, "test", ".", env=environment)

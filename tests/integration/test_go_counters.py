@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Go process's own counters, read from its memory without any probe, equal what the program prints."""
+"""A Go process's own counters, read from its memory without any probe, equal those that the program prints."""
 import json
 
 import go_programs
@@ -16,7 +16,7 @@ def compare(t, version, variant, *arguments):
         said = json.loads(process.stdout.readline())
         same(said["mark"], mark)
         if mark == "before":
-            continue  # the phase is running: its end is next
+            continue  # the process is not idle until the next mark
         read = json.loads(t.run(INSPECT, "statistics", process.pid).stdout)
         what = f"{version} {variant} {' '.join(arguments)} {mark}"
         same(read["unsettled"], 0, f"{what}: unsettled")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Estimates of Go programs at the default rate, by the runtime's own sampler, are within their intervals as often as
-promised."""
+"""Estimates for Go programs at the default rate, which come from the runtime's own sampler: the intervals contain the
+truth as often as promised."""
 import json
 import os
 import pathlib
@@ -21,7 +21,7 @@ PERIODS = 60000
 
 
 def wanted():
-    """{line: objects} of the workload's source."""
+    """{line: objects} from the `// want` comments in the workload's source."""
     source = harness.ROOT / "tests" / "workloads" / "go" / "rhythm" / "main.go"
     lines = {}
     for number, line in enumerate(source.read_text().splitlines(), 1):
@@ -51,18 +51,18 @@ def test_intervals_contain_the_truth_about_95_times_in_100_whatever_the_rhythm(t
                 inside += row["objects_low"] <= objects <= row["objects_high"]
                 sums[line] += row["objects"]
     same(checked > 0.9 * RUNS * len(truth), True, f"{checked} rows of {RUNS} runs seen")
-    # three standard deviations of a proportion of 0.95, and what the choice of the interval may cost
+    # three standard deviations of a proportion of 0.95, and 1 % for the method of the interval
     spread = 3 * (0.95 * 0.05 / checked) ** 0.5 + 0.01
     assert abs(inside / checked - 0.95) < spread, f"{inside} of {checked} intervals contain the truth"
-    # Unbiased: the means of all runs come closer to the truth than single runs can.
+    # The estimates are unbiased: the mean of all runs is closer to the truth than a single run.
     for line, objects in truth.items():
         mean = sums[line] / RUNS
         assert abs(mean / objects - 1) < 0.12 + 0.9 / RUNS ** 0.5, f"line {line}: {mean} on average, not {objects}"
 
 
 def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
-    """27,000 objects of one line, of which 3,000 are large: in one of five recordings no sample is of the small
-    ones."""
+    """One line allocates 27,000 objects, of which 3,000 are large: one of five recordings has no sample of a small
+    one."""
     harness.require_root()
     profile, held = t.path("profile.pb.gz"), 0
     program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
@@ -74,18 +74,19 @@ def test_a_line_of_two_sizes_is_held_though_samples_hit_the_larger_one(t):
         for value in ("objects", "bytes"):
             assert row[value + "_low"] <= row[value] <= row[value + "_high"], row
             assert sum(row[value] for row in report["rows"]) <= report["totals"][value], "shares above 100 %"
-    assert held >= 6, f"{held} of 8 intervals hold 27000 objects"
+    assert held >= 6, f"{held} of 8 intervals contain 27000 objects"
 
 
 def test_intervals_of_a_bundler_hold_what_was_counted_in_the_same_run(t):
-    """The short form of `make bench-intervals`: every allocation is counted beside the sampler's hits."""
+    """The short form of `make bench-intervals`: counts every allocation in the same run in which the sampler is
+    recorded."""
     harness.require_root()
     rows = [row for _ in range(4) for row in intervals.rows_of("bundler")]
     assert len(rows) >= 80, f"{len(rows)} rows of four runs"
     spread = 3 * (0.95 * 0.05 / len(rows)) ** 0.5 + 0.01
     for value in ("objects", "bytes"):
         held = sum(intervals.outcome(row, value) == "held" for row in rows)
-        assert abs(held / len(rows) - 0.95) < spread, f"{held} of {len(rows)} intervals of {value} hold"
+        assert abs(held / len(rows) - 0.95) < spread, f"{held} of {len(rows)} intervals of {value} contain the truth"
 
 
 def test_size_classes_at_the_default_rate_are_not_split_by_what_nobody_counted(t):
@@ -146,9 +147,9 @@ def test_totals_are_exact_at_the_default_rate(t):
         same(report["exact"]["totals"], True, f"{version}: totals are exact")
         totals = report["totals"]
         objects = 6 * 1000 + 16
-        # and what the runtime allocates while it starts
+        # and allocations of the runtime during its start
         assert objects <= totals["objects"] < objects + 2000, f"{version}: {totals}"
-        same((totals["refills"], totals["central_grows"]), (None, None), f"{version}: what was not measured")
+        same((totals["refills"], totals["central_grows"]), (None, None), f"{version}: unmeasured values")
 
 
 def test_the_rate_that_a_program_has_set_itself_is_the_one_that_is_told(t):
@@ -165,18 +166,18 @@ def test_the_rate_that_a_program_has_set_itself_is_the_one_that_is_told(t):
 
 
 def test_a_killed_program_without_the_sampler_is_told_once_and_nothing_else(t):
-    """Its totals are unknown, so there must be no warning about them."""
+    """The totals of the killed program are unknown, so there must be no warning that compares them."""
     harness.require_root()
     process = t.start(go_programs.build(go_programs.versions()[-1], "stripped", "small"), 10 ** 10)
     recorder, _ = records.start_recording(t, process.pid)
     process.kill()  # before the first reading of counters, a second after the start
     warnings = [line for line in recorder.ended().splitlines() if "warning: " in line]
     same(len([line for line in warnings if "ended before its counters could be read" in line]), 1, f"warnings: {warnings}")
-    assert len(warnings) <= 2, f"warnings: {warnings}"  # that there were too few bursts, where there were
+    assert len(warnings) <= 2, f"warnings: {warnings}"  # the other one may say that there were too few bursts
 
 
 def test_programs_with_and_without_the_sampler_started_together_have_rows(t):
-    """Those without are counted in bursts: as long as that costs little, all the time."""
+    """Programs without the sampler are counted in bursts; without an overhead limit, all the time."""
     harness.require_root()
     profile, version = t.path("profile.pb.gz"), go_programs.versions()[-1]
     sampled, unsampled = (go_programs.build(version, "stripped", name) for name in ("rhythm", "small"))
@@ -188,7 +189,7 @@ def test_programs_with_and_without_the_sampler_started_together_have_rows(t):
         assert rows[line]["objects"] < 3 * truth[line], f"line {line}: {rows[line]}, not {truth[line]}"
     same(sum(1 for row in rows.values() if row["objects"]) > len(truth) / 2, True, f"rows with objects: {rows}")
     small = sum(row["objects"] or 0 for row in report["rows"] if (row["file"] or "").endswith("small/main.go"))
-    assert 50000 <= small < 51000, f"{small} objects of the programs that nothing samples"
+    assert 50000 <= small < 51000, f"{small} objects of the programs without the sampler"
     assert report["totals"]["objects"] > 6 * PERIODS + 50000, report["totals"]
 
 
@@ -229,7 +230,7 @@ def test_the_sampler_of_a_program_that_we_start_is_on_before_its_first_line(t):
 
 
 def test_samples_that_are_due_because_the_sampler_was_turned_on_are_told(t):
-    """Up to Go 1.23, one per P; later releases draw a new distance."""
+    """Up to Go 1.23, one forced sample per P; later releases draw a new sampling distance."""
     harness.require_root()
     profile = t.path("profile.pb.gz")
     for version in go_programs.versions():

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What mcentral grew by, found without a probe, compared with a probe on mcentral.grow itself."""
+"""Growth of mcentral, which the recorder counts without a probe, compared with a probe on mcentral.grow."""
 import itertools
 import json
 import re
@@ -20,7 +20,8 @@ NUMBERS = itertools.count()
 
 
 class Probe:
-    """Counts the calls of mcentral.grow in all processes that run a program, which is a copy used only for this."""
+    """Counts calls of mcentral.grow in all processes that run a program. Makes its own copy of the program, so that no
+    other process hits the probe."""
 
     def __init__(self, t, version, variant="stripped", program="sites"):
         original = go_programs.build(version, variant, program)
@@ -38,7 +39,7 @@ class Probe:
 
 
 def attach(t, pid, profile, rate):
-    """Returns the recorder when it has attached."""
+    """Starts a recording. Returns its process once it has attached."""
     recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--max-overhead", "0", "--rate", rate, "-o", profile, "-p", pid)
     while "attached process" not in recorder.stderr.readline():
         same(recorder.poll(), None, "record's exit status")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go's runtime where it is not in the executable: in C programs with a library of -buildmode=c-shared, and in plugins."""
+"""Go runtimes outside of the executable: C programs with a library of -buildmode=c-shared, and plugins."""
 import json
 import os
 import pathlib
@@ -157,7 +157,8 @@ def test_a_go_library_that_is_loaded_on_the_way_is_named(t):
 
 
 def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
-    """Its code has an allocator of its own. The heap's counters are the program's."""
+    """A plugin has its own copy of the allocator's code but shares the program's heap and counters. The program's
+    probes therefore miss its allocations: rows are lower bounds, totals are exact."""
     harness.require_root()
     version = go_programs.versions()[-1]
     build(t, version, "grow.so", PLUGIN, "plugin")
@@ -174,7 +175,7 @@ def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
     found = {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
     same(found["runtime"]["state"], "degraded")
     contains(found["runtime"]["advice"], str(t.path("grow.so")))
-    same(found["rows"]["state"], "ok")  # bursts
+    same(found["rows"]["state"], "ok")  # counted in bursts
     contains(found["rows"]["advice"], "--max-overhead 0")
 
 

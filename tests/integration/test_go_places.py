@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go processes wherever they are: found by name, in namespaces and file systems of their own, their files gone."""
+"""Go processes that are hard to find: by name, in other namespaces and file systems, with deleted or replaced files."""
 import json
 import os
 import shutil
@@ -24,7 +24,7 @@ def exact(before, after, recording, rate, what):
 
 
 def copied(t, name, version=VERSION):
-    """A copy of the program under a name of its own."""
+    """A copy of the program under a unique name."""
     target = t.path(name)
     shutil.copy(go_programs.build(version, "stripped"), target)
     return target
@@ -41,7 +41,7 @@ def start(t, *command):
     return process
 
 
-# As container runtimes do: the new root replaces the old one, which is unmounted.
+# Replaces the root by a new one and unmounts the old one, as container runtimes do.
 PIVOT = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -54,8 +54,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def pivoted(t):
-    """A container with a root that is the only one in its mount namespace. Outside, at the same path as its program, is
-    another one."""
+    """Starts a container by pivot_root: its root is the only mount of its namespace. Outside, the path of its program
+    leads to another program."""
     root, inside = t.path("pivoted"), t.path("pivoted-sites")
     root.mkdir(exist_ok=True)
     shutil.copy(go_programs.build(go_programs.versions()[0], "plain"), inside)
@@ -71,7 +71,7 @@ def pivoted(t):
 
 
 def contained(t):
-    """A container: PID, mount and UTS namespaces, a root that only it sees."""
+    """Starts a container by chroot: its own PID, mount and UTS namespaces, and a root that only it sees."""
     root = t.path("root")
     root.mkdir(exist_ok=True)
     program = go_programs.build(VERSION, "stripped")
@@ -139,7 +139,7 @@ def test_a_deleted_executable_is_read_all_the_same(t):
 
 
 def test_an_executable_that_was_replaced_is_not_taken_for_the_one_that_runs(t):
-    """As in an upgrade: another release's build is installed under the same name."""
+    """As in an upgrade: installs a build of another Go release under the same name."""
     harness.require_root()
     other = go_programs.build(go_programs.versions()[0], "stripped")
     for rate in ("0", "1"):
@@ -176,6 +176,6 @@ def test_a_name_longer_than_the_kernel_keeps_is_found_too(t):
 
 if __name__ == "__main__":
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
-        print("1..1\nok 1 - places # SKIP namespaces are not permitted here")
+        print("1..1\nok 1 - places # SKIP namespaces are not permitted")
     else:
         harness.main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The real `go tool pprof` on recordings of Go programs: its views show the program's functions and agree with
+"""`go tool pprof` on recordings of Go programs: its views show the program's functions and agree with
 `escapement report`."""
 import collections
 import csv
@@ -68,7 +68,7 @@ ENVIRONMENT = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="",
 
 
 def recorded(t, version="1.24"):
-    """The go command, the program and its recording at rate 1."""
+    """Builds the program and records it at rate 1. Returns the go command."""
     harness.require_root()
     go = harness.go_toolchain(version)
     t.path("main.go").write_text(PROGRAM)
@@ -95,8 +95,8 @@ def test_top_agrees_with_report_by_frame(t):
     for row in csv.DictReader(io.StringIO(text)):
         counted[row["function"]] += int(row["bytes"])
     same(sum(shown.values()), sum(counted.values()), "bytes")
-    # What reflect calls, a map of sync or a name of internal/abi, pprof cuts off together with reflect: it counts for
-        # reflect's caller. Allocations of the called function itself are at a frame that must be kept.
+    # pprof drops the frames of reflect and of the functions that it calls in sync and internal/abi, and counts their
+    # allocations for reflect's caller. It must keep the frame of a function that is called by reflection.
     for name, value in counted.items():
         if name.startswith(("main.", "encoding/", "fmt.")) and name != "main.main":
             same(shown.get(name, 0), value, f"bytes of {name}")

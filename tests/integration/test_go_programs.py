@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Third-party Go programs: stripped ones from npm, and the go command building something. What they do is
-the same under observation, and the events add up to their own heap statistics."""
+"""Third-party Go programs: stripped ones from npm, and the go command during a build. A recording does not change their
+output, and its events add up to their own heap statistics."""
 import contextlib
 import hashlib
 import json
@@ -81,7 +81,7 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
     go = harness.go_toolchain(go_programs.versions()[-1])
     source = harness.ROOT / "tests" / "workloads" / "go" / "small"
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(t.path("path")))
-    # cached packages need no compilation: the package itself and the link are enough
+    # With a warm build cache go compiles only the package itself and links it.
     t.run(go, "build", "-o", t.path("first"), ".", cwd=source, env=environment)
     done, recording = record(t, "0", go, "build", "-ldflags=-s", "-gcflags=-e", "-o", t.path("small"), ".", cwd=source,
                              env=environment)
@@ -96,9 +96,8 @@ def test_the_go_command_and_all_that_it_starts_are_recorded_apart(t):
 
 
 def watched(t, *command, **options):
-    """What an escapement command printed to stderr, and its own peak memory in MiB; its resource usage would include
-    that of its
-            children."""
+    """Runs an escapement command. Returns what it printed to stderr, and its own peak memory in MiB, from /proc because
+    its resource usage would include its children."""
     said, peak = t.path("said"), 0
     with open(said, "w", encoding="utf-8") as file:
         process = t.start(harness.ESCAPEMENT, *command, stderr=file, stdin=subprocess.DEVNULL,
@@ -113,29 +112,30 @@ def watched(t, *command, **options):
 
 
 def build_cold(t, packages, limit_mib):
-    """Records every allocation of the go command with an empty build cache, and of all compilers that it starts."""
+    """Records every allocation of a go build with an empty cache, including all compilers that it starts. Returns
+    objects, bytes and rows."""
     go = harness.go_toolchain("1.24")
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOCACHE=str(t.path("cache")))
-    # Status 0: no event lost, and each process differs from its heap statistics by no more than its bound. There are
-    # far too many rows to look at each here.
+    # Status 0 means that no event was lost, and that each process differs from its heap statistics by no more than its
+    # bound. There are too many rows to check each one here.
     said, peak = watched(t, "record", "--rate", "1", "-o", t.path("cold.pb.gz"), "--", go, "build", packages,
                          env=environment)
     for words in ("without their stack", "were lost", "missing or too many", "ended before"):
         assert words not in said, said
     assert peak < limit_mib, f"the recorder took {peak:.0f} MiB"
-    same(t.run(go, "build", "-v", packages, env=environment).stderr, "", "what a second build has to build")
+    same(t.run(go, "build", "-v", packages, env=environment).stderr, "", "packages that a second build compiles")
     objects, size, rows = map(int, re.search(r"(\d+) objects, (\d+) bytes in (\d+) rows written", said).groups())
     return objects, size, rows
 
 
 def test_a_cold_build_is_recorded_whole_in_little_memory(t):
     harness.require_root()
-    # It would be a gigabyte if all samples stayed in memory. The largest process decides: the compiler of package
-    # runtime.
+    # If all samples stayed in memory, it would take a gigabyte. The peak is due to the largest process, which compiles
+    # package runtime.
     objects, size, rows = build_cold(t, "errors", 400)
     assert rows > 500000, rows
-    # Rows go to the file in many parts, while others are still being counted; read again they make up the totals, which
-    # were counted apart from them.
+    # record writes the rows in many parts while it still counts. Their sums must equal the totals, which it counts
+    # separately.
     report = t.json("report", "--by", "function", t.path("cold.pb.gz"))
     same((report["totals"]["objects"], report["totals"]["bytes"]), (objects, size), "totals")
     same(sum(row["objects"] for row in report["rows"]), objects, "objects of all rows")
@@ -146,7 +146,7 @@ def test_a_cold_build_is_recorded_whole_in_little_memory(t):
 if os.environ.get("GO_PROGRAMS") == "all":
     def test_a_cold_build_of_the_standard_library_loses_nothing(t):
         harness.require_root()
-        # Some 600 processes: ten times the rows of the build above, in the same memory.
+        # About 600 processes: ten times the rows of the build above, in almost the same memory.
         _, _, rows = build_cold(t, "std", 500)
         assert rows > 10000000, rows
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Recordings of unmodified Go programs, compared with their own output and their source."""
+"""Recordings of unmodified Go programs, compared with the programs' own counts and with their source."""
 import contextlib
 import json
 import os
@@ -23,19 +23,20 @@ def dump(t, profile):
 
 
 def start_recording(t, pid, *options):
-    """Attaches, and returns when the recording has begun."""
+    """Starts a recording. Returns its Recorder once it has begun, and the profile's path."""
     profile = t.path("profile.pb.gz")
     return t.attach(pid, "--max-overhead", "0", *options, "-o", profile), profile
 
 
 def record_quiet(t, version, variant, *options, arguments=()):
-    """Records a program that is idle at both ends. Returns what it printed before and after, and the profile."""
+    """Records a program that is idle when the recording begins and ends. Returns the counters that it printed before
+    and after its phase, and the profile."""
     process = t.start(go_programs.build(version, variant), "-wait", "-rounds", ROUNDS, *arguments)
     return record_phase(t, process, json.loads(process.stdout.readline())["pid"], *options)
 
 
 def record_phase(t, process, pid, *options):
-    """The same for a program that waits for its phase. `pid`: its number in our namespace."""
+    """record_quiet() for a started program that waits before its phase. `pid`: its PID in our namespace."""
     recorder, profile = start_recording(t, pid, *options)
     process.stdin.write("\n")
     process.stdin.flush()
@@ -65,7 +66,7 @@ OWN_WORK = {"runtime.gcStart", "runtime.gcAssistAlloc", "runtime.startm", "runti
 
 
 def site_of(stack):
-    """The innermost line outside of the runtime, unless the runtime allocated for its own work."""
+    """(file, line) of the innermost frame outside of the runtime; (None, 0) if the runtime allocated for itself."""
     for function, file, line in stack:
         if function in OWN_WORK:
             break
@@ -75,7 +76,7 @@ def site_of(stack):
 
 
 def objects_by_line(recording, file):
-    """Objects of the lines of one source file: of each allocation, its innermost line outside of the runtime."""
+    """{line: objects} for one source file; an allocation belongs to its innermost line outside of the runtime."""
     lines = {}
     for sample in recording["samples"]:
         name, line = site_of(sample["stack"])
@@ -85,7 +86,7 @@ def objects_by_line(recording, file):
 
 
 def wanted_by_line(rounds):
-    """What the source says: {line: objects}."""
+    """{line: objects} from the `// want` comments in the source."""
     wanted = {}
     source = harness.ROOT / "tests" / "workloads" / "go" / "sites" / "sites.go"
     for number, line in enumerate(source.read_text().splitlines(), 1):
@@ -106,7 +107,7 @@ def check_sites(recording, rounds_of_phases, goroutines, what):
 
 
 def check_classes(process, stats, what):
-    """Checks the objects of each size class; blocks of tiny objects count in theirs, as in MemStats.BySize."""
+    """Compares the objects of each size class with MemStats.BySize, which counts blocks of tiny objects as objects."""
     sizes = sorted(int(size) for size in stats["by_size"])
     for index, size in enumerate(sizes[1:], 1):
         told = process["classes"][2 * index][OBJECTS] + process["classes"][2 * index + 1][BYTES] // size
@@ -228,7 +229,7 @@ def test_ending_with_busy_threads_stays_within_the_bound(t):
 
 
 def named(pids, program):
-    """Which of these processes runs that program, None if none does."""
+    """The one of these processes that runs the program, None if none does."""
     for pid in pids:
         with contextlib.suppress(OSError):
             if os.path.samefile(f"/proc/{pid}/exe", program):
@@ -250,11 +251,12 @@ def test_a_program_that_is_killed_in_the_middle_of_an_allocation_stays_within_th
             _, messages = recorder.communicate(timeout=60)
             same(recorder.returncode, 0, f"record's exit status: {messages}")
             check = dump(t, profile)["processes"][0]["check"]
-            assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # a span or two
+            assert abs(check["difference"]) <= check["bound"] < 2048, f"rate {rate}: {check}"  # one or two spans
 
 
 def record_braked(t, version, variant):
-    """A recording at rate 1 that the brake makes a sampled one: what the program counted, and the profile's path."""
+    """Records at rate 1 until the overhead limit switches to sampling. Returns the program's counts and the profile's
+    path."""
     process = t.start(go_programs.build(version, variant), "-wait", "-rounds", "50000")
     pid = json.loads(process.stdout.readline())["pid"]
     recorder, profile = start_recording(t, pid, "--rate", "1", "--max-overhead", "10")
@@ -268,8 +270,8 @@ def record_braked(t, version, variant):
 
 
 def test_totals_are_exact_across_the_brake(t):
-    """What the brake changes is how rows are known. The program counts its objects itself: less those that it makes in order
-    to print what it counted, they are the total."""
+    """The overhead limit changes how rows are measured, but totals stay exact. They equal the program's own count plus
+    the objects that it allocates to print that count."""
     harness.require_root()
     for version in go_programs.versions():
         for variant in ("profiled", "stripped"):
@@ -285,7 +287,8 @@ def test_totals_are_exact_across_the_brake(t):
 
 
 def attach_again_and_again(t, version, times):
-    """Attaches to a program under stress and detaches, this many times. Its results stay right and it ends normally."""
+    """Attaches to a program under stress and detaches, that many times. The program verifies its own results, and must
+    end normally."""
     process = t.start(go_programs.build(version, "stripped", "storm"), 2000)
     same(process.stdout.readline(), "ready\n")
     profile, objects = t.path("profile.pb.gz"), 0
@@ -311,7 +314,7 @@ def test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within
 
 
 def test_profile_guided_builds_are_told_and_stay_exact(t):
-    """Recent releases build the compiler itself with a profile."""
+    """Recent releases build the compiler itself with profile-guided optimization."""
     harness.require_root()
     profile = t.path("profile.pb.gz")
     go = harness.go_toolchain("1.24")
@@ -349,14 +352,15 @@ def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
                     same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
                 if rate == "1":
                     check_sites(recording, (1, ROUNDS), 1, what)
-                if rate == "512k":  # the refills of a program whose allocations are counted in bursts are not
+                if rate == "512k":  # the program is counted in bursts, which do not count refills
                     continue
-                assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"  # by cacheSpan, if necessary
+                # cacheSpan counts the refills if refill is inlined.
+                assert process["totals"][REFILLS] > 100, f"{what}: {process['totals']}"
                 same(sum(sample["values"][REFILLS] for sample in recording["samples"]), process["totals"][REFILLS],
                      f"{what}: the rows' refills")
 
 
-ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # whose code shows where runtime.allgs is
+ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # their code contains the address of runtime.allgs
 
 
 def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
@@ -366,14 +370,14 @@ def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
             program, profile = go_programs.build_guided(version, name, functions), t.path("profile.pb.gz")
             names = t.run(harness.BUILD / "tests/tools/go_inspect", "names", program).stdout
             for function in functions:
-                assert not re.search(rf" {function}$", names, re.M), f"{version}: {function} is not inlined"
+                assert not re.search(rf" {function}$", names, re.M), f"{version}: {function} was not inlined"
             done = t.escapement("record", "--rate", "1", "-o", profile, "--", program, "-rounds", ROUNDS)
             check_exact(dump(t, profile)["processes"][0], f"{version} {name}")
             assert "no check" not in done.stderr, done.stderr
 
 
 def test_where_goroutines_cannot_be_found_there_is_no_check_and_that_is_said(t):
-    """A program with renamed functions, as a later release may have."""
+    """A copy of the program with renamed runtime functions, as a later release may have."""
     harness.require_root()
     code = go_programs.build(go_programs.versions()[-1], "stripped").read_bytes()
     for function in ALLGS_USERS:
@@ -394,7 +398,7 @@ def test_where_goroutines_cannot_be_found_there_is_no_check_and_that_is_said(t):
 
 
 def test_pprof_shows_what_the_programs_own_profile_shows(t):
-    """Compares Go's own profiler at MemProfileRate=1 with ours: the same functions, the same counts, except for tiny
+    """Compares a recording with Go's own profiler at MemProfileRate=1: the same functions and counts, except for tiny
     objects."""
     harness.require_root()
     for version in go_programs.versions():
@@ -422,11 +426,12 @@ def test_types_carry_the_names_of_the_source(t):
                 types[sample["type"]] = types.get(sample["type"], 0) + sample["values"][OBJECTS]
         for name in ("main.record", "main.point", "int", "uint8", "main.scaler"):
             assert types.get(name, 0) >= ROUNDS or name == "uint8", f"{version}: {name}: {types.get(name)}"
-        # literal, two inlined copies, reflect.New and the generic function's, a round; deepen's now and then
+        # Per round: one literal, two inlined copies, one by reflect.New, one by the generic function. In every 16th
+        # round also that of deepen.
         points = sum(-(-rounds // 16) for rounds in (1, ROUNDS)) + 5 * (ROUNDS + 1)
-        # old releases know the shape only of what generic code makes
+        # In old releases the type of a generic function's object is only known by its shape.
         told = types["main.point"] + sum(types[name] for name in types if "shape" in name and "main.x int" in name)
-        # reflect.TypeOf boxes one in releases that do not optimise it away
+        # In some releases reflect.TypeOf boxes its argument on the heap.
         assert told - points in (0, 2), f"{version}: main.point: {told}, not {points}"
 
 
@@ -463,7 +468,7 @@ def test_stacks_are_complete_from_mallocgc_to_main(t):
 
 
 def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
-    """Stacks that grew or were moved may be anywhere, also below pages that have never been touched."""
+    """Goroutine stacks that grew or shrank may lie anywhere, even next to pages that were never touched."""
     harness.require_root()
     for version in go_programs.versions():
         for rate in ("0", "1"):
@@ -471,11 +476,11 @@ def test_stacks_of_the_program_reach_the_start_of_their_goroutine(t):
             stacks = [[frame[0] for frame in sample["stack"]] for sample in recording["samples"]]
             ends = [stack[-1] for stack in stacks if any(name.startswith("main.") for name in stack)]
             assert len(ends) > 20, f"{version} rate {rate}: {len(ends)} stacks"
-            same(set(ends), {"runtime.goexit"}, f"{version} rate {rate}: where the program's stacks end")
+            same(set(ends), {"runtime.goexit"}, f"{version} rate {rate}: outermost frames")
 
 
 def line_of(program, file, text):
-    """The number of the line of a Go workload's source that has this text."""
+    """Number of the line in a Go workload's source that contains this text."""
     source = (harness.ROOT / "tests" / "workloads" / "go" / program / file).read_text().splitlines()
     found = [number for number, line in enumerate(source, 1) if text in line]
     assert found, f"{text!r} is not in {file}"
@@ -499,11 +504,11 @@ def test_stacks_on_the_system_stack_go_on_with_the_caller_on_the_goroutines(t):
                 closure = re.fullmatch(r"(.*)\.func\d+", names[at - 1])
                 assert closure, f"{what}: {names}"
                 caller, outer = names[at + 1:at + 3]
-                if caller != closure[1]:  # inlined into another function: the closure is named after both
+                if caller != closure[1]:  # the caller is inlined: the closure's name contains both functions
                     caller = outer + "." + caller.removeprefix("runtime.")
-                same(caller, closure[1], f"{what}: who called systemstack in {names}")
+                same(caller, closure[1], f"{what}: caller of systemstack in {names}")
                 switches += 1
-            assert switches, f"{what}: no stack crosses"
+            assert switches, f"{what}: no stack contains systemstack"
             started = [stack for stack in stacks if statement in stack and "runtime.newproc1" in dict(stack)]
             if rate == "1":
                 assert started, f"{what}: no allocation of a go statement"
@@ -524,11 +529,11 @@ def test_a_heap_that_grew_for_a_stack_shows_whose_stack_it_is(t):
             for stack in grown:
                 names = [name for name, _ in stack]
                 at = names.index("runtime.morestack") + 1
-                same(stack[at], ("main.down", check), f"{version} {variant}: whose stack check it was")
+                same(stack[at], ("main.down", check), f"{version} {variant}: function of the stack check")
                 depth = names.count("main.down") - 1
                 same(stack[at + 1:], [("main.down", call)] * depth + [("main.main", start)] + stack[-2:],
                      f"{version} {variant}: its callers")
-                same(names[-2:], ["runtime.main", "runtime.goexit"], f"{version} {variant}: where it ends")
+                same(names[-2:], ["runtime.main", "runtime.goexit"], f"{version} {variant}: outermost frames")
 
 
 if __name__ == "__main__":

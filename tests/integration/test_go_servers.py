@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Go servers as Debian ships them, stripped, under load: they answer and end as they do unobserved, and recordings
-equal their own heap statistics."""
+"""Stripped Go servers from Debian under load: a recording does not change their answers and exit status, and equals
+their own heap statistics."""
 import json
 import os
 import signal
@@ -12,7 +12,7 @@ from harness import same
 
 DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
 OBJECTS = 0
-EVERYDAY = ["etcd 3.5", "prometheus"]  # of two releases of Go
+EVERYDAY = ["etcd 3.5", "prometheus"]  # built with two different Go releases
 LONG = os.environ.get("GO_PROGRAMS") == "all"
 NAMES = list(go_servers.SERVERS) if LONG else EVERYDAY
 ROUNDS = 5 if LONG else 1
@@ -20,7 +20,7 @@ REQUESTS = 5000 if LONG else 500
 
 
 def check(process, what, most):
-    """Checks that all differences are explained, and are at most one object in this many."""
+    """Checks that the difference is within its bound, and the bound at most one object in `most`."""
     checked, objects = process["check"], process["totals"][OBJECTS]
     assert checked, f"{what}: no check"
     same(checked["source"], "go heap statistics", what)
@@ -52,7 +52,7 @@ def test_a_server_under_load_is_counted_as_its_heap_statistics_say(t):
         with server.load() as load:
             for _ in range(ROUNDS):
                 for rate in ("0", "1"):
-                    for _ in range(3):  # delays of the recorder at either end widen the bound
+                    for _ in range(3):  # delays of the recorder while it attaches or detaches widen the bound
                         process = record_attached(t, server, load, rate)
                         check(process, f"{name} rate {rate}", 100)
                         if process["check"]["bound"] <= process["totals"][OBJECTS] / 10000:
@@ -82,7 +82,8 @@ def test_a_server_that_is_left_alone_at_both_ends_is_counted_exactly(t):
 
 
 def end_of(t, name, rate=None):
-    """Sends SIGTERM to the server after a while under load. Returns how it ended, and its recording."""
+    """Puts a server under load, then sends it SIGTERM. Returns its answers, its exit status, its messages and the
+    recording (None without a rate)."""
     profile = t.path("started.pb.gz")
     under = [harness.ESCAPEMENT, "record", "-q", "--rate", rate, "-o", profile, "--"] if rate else []
     server = go_servers.Server(t, name, *under)
@@ -104,13 +105,13 @@ def test_a_server_that_is_started_answers_and_ends_as_without_us(t):
         for rate in ("0", "1"):
             observed, recorders, messages, process = end_of(t, name, rate)
             same(observed, answers, f"{name} rate {rate}: what it answered")
-            # the recorder reports a program's failure by its own exit status and message
+            # If the program fails, record exits with 3 and says so.
             same(recorders, 3 if status else 0, f"{name} rate {rate}: status; {messages[-500:]}")
             if status < 0:
                 harness.contains(messages, f"the program was killed by {signal.Signals(-status).name}")
             elif status > 0:
                 harness.contains(messages, f"the program exited with status {status}")
-            if status >= 0:  # a program that kills itself has no end at which it could be read
+            if status >= 0:  # the counters of a program that dies from a signal cannot be read at its end
                 check(process, f"{name} rate {rate}", 10000)
 
 

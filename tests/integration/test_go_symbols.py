@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is read from Go binaries without DWARF equals what other tools read with it."""
+"""Symbols that we read from Go binaries without DWARF equal those that other tools read from DWARF."""
 import os
 import random
 import re
@@ -40,7 +40,7 @@ def ask(t, command, addresses):
 
 
 def go_tool_lines(t, go, binary, addresses):
-    """The innermost position of each address as the go command sees it."""
+    """Innermost position of each address, by go tool addr2line."""
     lines = ask(t, [go, "tool", "addr2line", binary], addresses).splitlines()
     return dict(zip(addresses, lines[1::2]))
 
@@ -55,7 +55,7 @@ def compare_frames(t, version, variant):
     compared, doubtful = 0, []
     for address in addresses:
         theirs = [] if dwarf[address] == NOWHERE else dwarf[address]
-        # Not every DWARF reader handles generated code and padding.
+        # Not every DWARF reader has an answer for generated code and padding.
         if theirs == ours[address]:
             compared += 1
         elif not theirs or theirs[0][1] in ("??:0", "go.go:0"):
@@ -63,12 +63,13 @@ def compare_frames(t, version, variant):
         else:
             doubtful.append(address)
     assert compared > 0.95 * len(addresses) or variant == "cgo", f"only {compared} of {len(addresses)} had an answer"
-    # DWARF of old releases is itself wrong here and there: the go command's own table decides.
+    # The DWARF of old releases has a few errors. If the tools differ, the go command's answer, from the function table,
+    # decides.
     assert len(doubtful) < 0.002 * len(addresses) + 3, [(hex(a), dwarf[a], ours[a]) for a in doubtful[:5]]
     if doubtful:
         lines = go_tool_lines(t, harness.go_toolchain(version), binary, doubtful)
         for address in doubtful:
-            if lines[address] != "?:0":  # it has no answer for some releases' PIE
+            if lines[address] != "?:0":  # the go command has no answer for the PIEs of some releases
                 same(ours[address][0][1], lines[address], f"{version} {variant}: position of {address:#x}")
     return compared
 
@@ -127,7 +128,7 @@ def test_every_instruction_is_decoded_as_objdump_does(t):
         listing = t.run("objdump", "-d", "--no-show-raw-insn", binary).stdout
         theirs = {int(address, 16) for address in re.findall(r"^ *([0-9a-f]+):\t", listing, re.M)}
         ours = {int(address, 16) for address in t.run(INSPECT, "decode", binary).stdout.split()}
-        # They differ only after the last function, where the padding belongs to no function.
+        # The tools differ only after the last function, whose padding belongs to no function.
         same(ours - theirs, set(), f"{version}: instructions that are none")
         same({address for address in theirs - ours if address < end - 32}, set(), f"{version}: missed instructions")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Releases of Go that are not in the version table: programs whose version was edited in the file. If the code of the
-allocator agrees with a known release, everything works; otherwise a message says what still does."""
+"""Go releases that are not in the version table, simulated by changing the version in a program's file. If the code of
+the allocator agrees with a known release, everything works; otherwise a message says what still works."""
 import json
 import pathlib
 import re
@@ -12,15 +12,15 @@ import test_go_record as records
 from harness import contains, same
 
 INSPECT = harness.BUILD / "tests" / "tools" / "go_inspect"
-# its edited version; the release with the right layouts
+# the version written into the program; the known release with the same layouts
 EDITS = [("1.19", "go1.20", "1.19"), ("1.21", "go1.20", "1.21"), ("1.24", "go1.20", "1.24"), ("1.23", "go1.29", "1.23"),
          ("1.24", "go1.99", "1.24"), ("1.27", "go1.99", "1.27"), ("1.27", "goX.Y?", "1.27"), ("1.24", "goX.Y?", "1.24")]
 
-TEXT = 0x400000  # where the file's start is in memory
+TEXT = 0x400000  # address at which the start of the file is mapped
 
 
 def edited(t, version, text, change=lambda t, data: data):
-    """A copy of the program with another version in its build information and in runtime.buildVersion."""
+    """Copies the program and changes the version in its build information and in runtime.buildVersion."""
     data = go_programs.build(version, "stripped").read_bytes()
     name = re.search(rb"go1\.\d\d\.\d+", data)[0]
     assert name.startswith(f"go{version}".encode()), name
@@ -86,7 +86,7 @@ def test_the_table_has_the_first_elements_of_all_paths_of_the_standard_library(t
     found = set()
     for version in harness.go_releases("record"):
         root = pathlib.Path(t.run(harness.go_toolchain(version), "env", "GOROOT").stdout.strip()) / "src"
-        first = {path.relative_to(root).parts[0] for path in root.glob("*/**/*.go")} - {"builtin"}  # which is documentation
+        first = {path.relative_to(root).parts[0] for path in root.glob("*/**/*.go")} - {"builtin"}  # documentation
         same(first - known, set(), f"Go {version}: packages that no row has")
         found |= first
     same(known - found, set(), "packages that no release has")

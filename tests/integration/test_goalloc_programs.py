@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Unmodified Debian programs on libgoalloc-preload.so: the same results as on libc's malloc; `make soak` runs them for
-long. Programs that are not installed are skipped; `make test` as root installs them."""
+"""Unmodified Debian programs on libgoalloc-preload.so give the same results as on libc's malloc; `make soak` runs them
+for longer. Programs that are not installed are skipped; `make test` as root installs them."""
 import os
 import re
 import shutil
@@ -20,7 +20,8 @@ def environment(**more):
 
 
 def same_results(t, *command, levels=({}, DEBUG), files=(), **options):
-    """Runs a command without and with libgoalloc, at release and debug level; output and files must not differ."""
+    """Runs a command without libgoalloc, and with it at the release and debug levels; its output and files must be
+    equal."""
     if not shutil.which(str(command[0])):
         raise Skip(f"'{command[0]}' is not installed")
     plain = t.run(*command, **options)
@@ -55,7 +56,7 @@ print(sorted(counts.items())[:5], sorted(results.items()), hashlib.md5(big).hexd
 
 
 def test_python_passes_its_own_tests(t):
-    """All of Python's objects go through malloc; by default its own allocator handles most of them."""
+    """Makes Python allocate all its objects by malloc; by default its own allocator handles most of them."""
     if t.run(PYTHON, "-c", "import test.test_list", status=None).returncode != 0:
         raise Skip("Python's own tests are not installed (libpython3.N-testsuite)")
     names = ["test.test_list", "test.test_dict", "test.test_thread"]
@@ -206,7 +207,7 @@ console.log(m.size, n, zlib.inflateSync(zlib.deflateSync(text)).toString() === t
 
 
 def serve(t, environ):
-    """Starts a redis server on a socket and waits for it."""
+    """Starts a redis server on a socket and waits until it accepts connections."""
     socket = t.path("socket")
     server = t.start("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--daemonize", "no", env=environ)
     while not socket.exists():
@@ -238,7 +239,8 @@ def test_stress_ngs_memory_stressors_verify(t):
 
 
 def test_a_preloaded_program_is_recorded_and_its_children_live(t):
-    """Tests the encoding of probe sites: others corrupt the red zone and crash forked children."""
+    """Tests the encoding of the probe sites: with a wrong one, a probe hit corrupts the red zone and crashes forked
+    children."""
     harness.require_root()
     script = "for i in 1 2 3 4 5 6; do x=$(echo $i | sed s/1/2/); (echo $x); done"
     profile = t.path("p.pb.gz")

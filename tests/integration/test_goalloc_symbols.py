@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The symbols that libgoalloc adds to a program: only public names with its prefix."""
+"""libgoalloc adds only public names with its prefix to a program's symbols."""
 import re
 
 import harness
 from harness import same
 
 PUBLIC = re.compile(r"^_?goalloc_\w+$")
-SDT_BASE = "_.stapsdt.base"  # SystemTap's convention for probes: weak, one per program
+SDT_BASE = "_.stapsdt.base"  # weak symbol that SystemTap's SDT probes need, one per program
 
 
 def names(t, *arguments):
-    """Defined symbols as {name: type} of nm."""
+    """Defined symbols: {name: type}, by nm."""
     lines = t.run("nm", "--defined-only", *arguments).stdout.splitlines()
     return {fields[2].split("@")[0]: fields[1] for fields in map(str.split, lines) if len(fields) == 3}
 

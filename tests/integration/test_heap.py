@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What is alive in a Go process: its memory profile read from outside, beside what its own runtime/pprof writes."""
+"""Live objects of a Go process: its memory profile, read from outside, compared with the one that its own runtime/pprof
+writes."""
 import collections
 import json
 import os
@@ -18,7 +19,7 @@ import test_html
 from harness import contains, same
 
 BUCKETS = harness.BUILD / "tests" / "tools" / "go_buckets"
-ALLOCATED, ALLOCATED_BYTES, IN_USE, IN_USE_BYTES = 0, 1, 7, 8  # values of profile_dump
+ALLOCATED, ALLOCATED_BYTES, IN_USE, IN_USE_BYTES = 0, 1, 7, 8  # indices of values in the output of profile_dump
 WAYS = ["plain", "stripped", "pie-stripped"]
 RATES = [1, 512, 512 << 10]
 SNAPSHOTS = 1000 if os.environ.get("HEAP_RUNS") == "all" else 50
@@ -26,7 +27,7 @@ RUNS = 50 if os.environ.get("HEAP_RUNS") == "all" else 5
 
 
 class Alive:
-    """The workload of that name, driven by commands."""
+    """The workload `alive`, controlled by commands on its standard input."""
 
     def __init__(self, t, version="1.24", variant="stripped", rate=None):
         self.process = t.start(go_programs.build(version, variant, "alive"))
@@ -42,7 +43,7 @@ class Alive:
         return answer.strip()
 
     def freeze(self):
-        """Stopped right behind its reading of MemStats, which thaw() returns."""
+        """Makes the process read MemStats and stop itself; thaw() continues it and returns these MemStats."""
         self.process.stdin.write("freeze\n")
         self.process.stdin.flush()
         harness.wait_for(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T"
@@ -53,24 +54,24 @@ class Alive:
         return json.loads(self.process.stdout.readline())
 
     def frozen(self, look):
-        """What look() finds in the stopped process, and its MemStats at that moment: of a stop to which nothing in the heap
-        changed behind the reading. The runtime has threads of its own, so a stop may come too late."""
+        """Calls look() while the process is stopped. Returns its result and the MemStats of that moment. Repeats if the
+        runtime's own threads changed the heap between the reading of MemStats and the stop."""
         for _ in range(20):
             self.freeze()
             found = look()
             stats = self.thaw()
             if stats["Quiet"]:
                 return found, stats
-        raise AssertionError("its heap never rests")
+        raise AssertionError("its heap changed before every stop")
 
 
 def versions():
-    """Go 1.27 has another record than those before."""
+    """The releases to test. Go 1.27 has another record layout than earlier releases."""
     return go_programs.versions()
 
 
 def own_records(path):
-    """The records of runtime/pprof's text: (stack, size) to raw counts of objects in use and allocated."""
+    """Records of runtime/pprof's text format: {(stack, size): (objects in use, objects allocated)}, not scaled."""
     found = {}
     for line in path.read_text().splitlines():
         match = re.match(r"(\d+): (\d+) \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)*)$", line)
@@ -84,7 +85,7 @@ def own_records(path):
 
 
 def buckets(t, pid):
-    """The same as we read it, and the first line."""
+    """The same records as we read them from the process, and the fields of go_buckets' first line."""
     first, *lines = t.run(BUCKETS, pid).stdout.splitlines()
     head = dict(zip(first.split()[::2], map(int, first.split()[1::2])))
     found = {}
@@ -102,7 +103,7 @@ WORK = ["hold a 1000 100", "hold b 300 5000", "hold c 50 70000", "churn 3000 204
 
 
 def test_raw_counts_are_those_of_runtime_pprof(t):
-    """All stacks, all counts: difference 0, before any collection, after some, and between two flushes."""
+    """All stacks and counts are equal: before the first collection, after several, and between two flushes."""
     for version in versions():
         for way in WAYS:
             for rate in RATES:
@@ -118,7 +119,7 @@ def test_raw_counts_are_those_of_runtime_pprof(t):
 
 
 def test_before_the_first_collection_everything_counts(t):
-    """As in runtime/pprof, whose own allocations while it writes come on top."""
+    """All objects count as in use, as in runtime/pprof, whose profile also has the allocations of its own writing."""
     for version in versions():
         alive = Alive(t, version, rate=1)
         alive.do("hold a 1000 100", "stacks 50")
@@ -138,7 +139,8 @@ DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
 
 
 def by_stack(t, path):
-    """Estimates of a profile by functions and lines, of runtime/pprof or ours, without the frames that it hides."""
+    """Estimates of a profile (ours or of runtime/pprof) by stack of (function, line), without the runtime's frames,
+    which runtime/pprof hides."""
     found = collections.Counter()
     dump = json.loads(t.run(DUMP, path).stdout)
     for sample in dump["samples"]:
@@ -166,7 +168,7 @@ def in_use(report, function):
 
 
 def test_estimates_enclose_what_is_alive(t):
-    """A program that knows: 2,000 objects of 20480 bytes and 100,000 of 112, at the usual rate."""
+    """The program holds a known number of objects: 2,000 of 20480 bytes and 100,000 of 112, at the default rate."""
     held = {"holdA": (100000, 112), "holdB": (2000, 20480)}
     inside = 0
     for _ in range(10):
@@ -174,11 +176,11 @@ def test_estimates_enclose_what_is_alive(t):
         alive.do("hold a 100000 112", "hold b 2000 20480", "gc 3")
         report = t.json("heap", "-p", alive.pid, "--by", "function")
         for function, (count, size) in held.items():
-            # the slices that hold them grow by append, in the same function
+            # The same function also grows the slice that holds them, by append.
             row = next(row for row in report["rows"] if function in row["function"])
             inside += row["inuse_bytes_low"] <= count * size + 24 * count * 2 and row["inuse_bytes_high"] >= count * size
         alive.process.kill()
-    assert inside >= 17, f"{inside} of 20 intervals hold"  # of 95 % each
+    assert inside >= 17, f"{inside} of 20 intervals contain the truth"  # 95 % intervals
 
 
 def test_fresh_counts_what_was_allocated_before_it(t):
@@ -237,7 +239,7 @@ def test_a_page_of_a_snapshot_has_its_numbers_and_works_in_a_browser(t):
     same(row["values"][at] - row["before"][at], 500, "objects that holdA holds besides those of before")
 
 
-# --- what resident memory is ---
+# --- what resident memory consists of ---
 
 
 def smaps_rss(pid):
@@ -246,7 +248,7 @@ def smaps_rss(pid):
 
 
 def check_memory(t, pid, what):
-    """Of a stopped process: to the page."""
+    """Checks that the lines of --memory add up to the Rss of a stopped process exactly, without an unknown part."""
     before = smaps_rss(pid)
     memory = t.json("heap", "-p", pid, "--memory")
     lines = {key: line["rss"] for key, line in memory["lines"].items()}
@@ -266,10 +268,10 @@ def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
             says = {key: line["runtime"] for key, line in memory["lines"].items()}
             same((says["heap_in_use"], says["heap_released"], says["heap_idle"] + says["heap_released"]),
                  (stats["HeapInuse"], stats["HeapReleased"], stats["HeapIdle"]), f"{what}: in use, released, idle")
-            # the line has the collector's work buffers too, for which MemStats has no number of its own
+            # The line also contains the collector's work buffers, for which MemStats has no separate value.
             assert stats["StackInuse"] <= says["stacks"] <= stats["StackInuse"] + (1 << 20), (what, says)
             same(sum(row["span_bytes"] for row in memory["rows"]), says["heap_in_use"], f"{what}: spans")
-            # a thread that the runtime makes for itself meanwhile, as with cgo, has an M
+            # The runtime may have started a thread meanwhile, as with cgo, and allocated its M.
             over = sum(row["bytes"] for row in memory["rows"]) - stats["HeapAlloc"]
             assert 0 <= over <= 4096, (what, over)
             for row in memory["rows"]:
@@ -316,7 +318,8 @@ def snapshot(t, alive, name):
 
 
 def grow(t, alive, steps):
-    """The growth over ten snapshots; before each the commands of a step and as many collections as publish them."""
+    """Takes ten snapshots and returns their growth. Before each one, runs the commands of a step, and two collections,
+    which publish the step's counts."""
     old = []
     for step in range(10):
         alive.do(*steps(step), "gc 2")
@@ -334,7 +337,7 @@ LEAKS = {"map": ("map 200", "main.growMap"), "goroutines": ("routines 100", "mai
 
 
 def breathing(seed):
-    """A cache that is filled and emptied as chance has it, and objects that come and go."""
+    """Noise for growth tests: a cache that is filled and emptied at random, and short-lived objects."""
     chance = random.Random(seed)
     return lambda step: [chance.choice(["hold b 1000 5000", "drop b"]), "churn 2000 2048"]
 
@@ -380,7 +383,7 @@ def test_two_snapshots_tell_what_has_grown_since(t):
     text = t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz")).stdout
     rows = text.partition(" SITE\n")[2].splitlines()
     contains(rows[0], "main.growMap")
-    assert re.match(r" *\+(9\d\d[.\d]*KiB|[01]\.\d+MiB) ", rows[0]), rows[0]  # 2,000 objects of 512 bytes
+    assert re.match(r" *\+(9\d\d[.\d]*KiB|[01]\.\d+MiB) ", rows[0]), rows[0]  # 2,000 objects of 512 bytes each
     contains(text, "A cache that fills looks the same as a leak")
     for wrong in (["--by", "stack"], ["--format", "csv"], ["--focus", "main.x"]):
         t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz"), *wrong, status=2)
@@ -391,7 +394,7 @@ def test_two_snapshots_tell_what_has_grown_since(t):
 
 def core_of(t, alive):
     if not shutil.which("gcore"):
-        raise harness.Skip("no gcore here")
+        raise harness.Skip("gcore is not installed")
     t.run("gcore", "-o", t.path("core"), alive.pid)
     return t.path(f"core.{alive.pid}")
 
@@ -423,7 +426,7 @@ def test_cores_that_do_not_fit_are_told(t):
         same((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)
     chance = random.Random(1)
     with open(core, "r+b", buffering=0) as file:
-        headers = os.pread(file.fileno(), 20000, 0)  # and notes
+        headers = os.pread(file.fileno(), 20000, 0)  # the core file's headers and notes
         for _ in range(50):
             for _ in range(chance.randrange(1, 20)):
                 os.pwrite(file.fileno(), bytes([chance.randrange(256)]), chance.randrange(len(headers)))
@@ -474,7 +477,7 @@ def test_a_process_that_ends_while_it_is_read_is_told(t):
         alive = Alive(t, rate=1)
         alive.do("stacks 3000", "gc 3")
         reader = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--format", "json")
-        time.sleep(delay / 200)  # anywhere in its work: each outcome is right
+        time.sleep(delay / 200)  # the process dies at any moment of the reading; each outcome is valid
         alive.process.kill()
         _, messages = reader.communicate(timeout=harness.TIMEOUT)
         if reader.returncode:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Malicious names in every command and every format: terminal escapes, bidirectional and
-invisible characters, line ends, formulas, markup, workflow commands, bytes that are not UTF-8, very long names."""
+"""Malicious names in every command and every format: terminal escape sequences, bidirectional and invisible characters,
+line ends, spreadsheet formulas, markup, workflow commands, invalid UTF-8, very long names."""
 import csv
 import gzip
 import io
@@ -21,7 +21,7 @@ NAMES = [b"\x1b]0;pwned\x07\x1b[31mred\x1b[2J", b"line1\nline2\r\nINJECTED,1,2",
          "\u202eevil\u2066x\u200b\u061c\ufeff".encode(), b"\xff\xfe\xc0\x80bad", b"::error file=x::pwn", b"%0A::stop", b"a;b c",
          b"\"quote',\\", b"]]>&amp;", b"C1:\x9b31m \xc2\x9b31m", b"\t=1", "\u2028x\u2029y\u0085z".encode(), b"x" * 5000,
          "\U000e0041\U000e007f".encode()]
-# One of each kind that reaches a terminal, where every name costs a process.
+# One name of each kind that can reach a terminal, for tests that start a process per name.
 SHORT = [b"\x1b]0;p\x07\x1b[2J\r\xff\xc2\x9b31m", "\u202e\u2066\u200b\u2028\u0085".encode(), b"=1+1,\"a\"\nb", b"x" * 5000]
 FORBIDDEN = ([chr(code) for code in range(32) if chr(code) not in "\n\t"] + [chr(code) for code in range(0x7f, 0xa0)] +
              list("\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff") +
@@ -29,7 +29,7 @@ FORBIDDEN = ([chr(code) for code in range(32) if chr(code) not in "\n\t"] + [chr
 
 
 def clean(output, what, allowed=""):
-    """Checks that a terminal takes the bytes for text only, and that they are valid UTF-8."""
+    """Checks that the bytes are valid UTF-8 and contain nothing that a terminal would interpret."""
     text = output.decode() if isinstance(output, bytes) else output
     for character in FORBIDDEN:
         if character in text and character not in allowed:
@@ -48,7 +48,7 @@ def run(t, *arguments, allowed=""):
 
 
 def profile(t, name="hostile.pb.gz", scale=1):
-    """A profile in which every name is hostile, as any tool might write it."""
+    """A profile in which every name is hostile, as another tool might write it."""
     strings = [b""]
 
     def text(value):
@@ -209,7 +209,7 @@ def test_arguments_of_a_program_are_stored_and_shown_safely(t):
 
 
 def test_no_message_goes_around_the_function_that_makes_it_safe(t):
-    """Messages are printed by cli_say() and cli_warn(); what else is written to stderr has no names in it."""
+    """Only cli_say() and cli_warn(), which escape names, print messages; other output to stderr contains no names."""
     around = [f"{path.name}: {line.strip()}" for folder in ("cli", "user") for path in (harness.ROOT / folder).rglob("*.c")
               for line in path.read_text().splitlines() if re.search(r'fprintf\(stderr, "escapement: (?!%s%s)', line)]
     same(around, [])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Processes that publish false data: the observer names the false field, and neither side is harmed."""
+"""Processes that publish false data about themselves: the recorder names the invalid field, and neither it nor the
+process is harmed."""
 import os
 import re
 import struct
@@ -27,7 +28,8 @@ FIELDS = {
 
 
 def record(t, pid, *options):
-    """Records for half a second. Returns exit status and messages; fails if it took too much memory or time."""
+    """Records for half a second. Returns the exit status and messages; fails if record took too much memory or CPU
+    time."""
     with open(t.path("messages"), "wb") as messages:
         recorder = subprocess.Popen([harness.ESCAPEMENT, "record", "-q", *options, "--duration", "0.5", "-o",
                                      t.path("profile.pb.gz"), "-p", str(pid)], stdout=messages, stderr=messages)
@@ -114,7 +116,7 @@ def test_a_description_that_is_not_filled_in_although_the_process_allocates_is_r
 
 
 def probe_sites(program):
-    """File offsets of all probe sites except that of `stack`."""
+    """File offsets of all probe sites except `stack`."""
     notes = subprocess.run(["readelf", "--notes", "--wide", program], capture_output=True, text=True, check=True).stdout
     return [location for name, location in re.findall(r"Name: (\w+)\n\s+Location: (0x[0-9a-f]+)", notes)
             if name != "stack"]
@@ -139,7 +141,7 @@ def symbol(program, name):
 
 
 def test_a_go_process_whose_heap_cannot_be_is_refused_by_name(t):
-    """Changes the process's memory from outside while it waits, as the process could do itself."""
+    """Changes the memory of the waiting process from outside, as the process itself could."""
     harness.require_root()
     program = go_programs.build("1.27")
     lies = (("runtime.allp", 8, 1 << 40, "runtime.allp", "512k"), ("runtime.memstats", 40, 1 << 60, "tinyAllocCount", "0"),

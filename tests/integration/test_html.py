@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement html`: the contents of the file, and how a browser shows it."""
+"""`escapement html`: the contents of the file, and how it behaves in a browser."""
 import base64
 import gzip
 import json
@@ -41,7 +41,7 @@ func main() {
 
 
 def profile_of(t, samples, name="made.pb.gz"):
-    """Writes a profile by hand. `samples`: (frames leaf first, each (function, file, line); objects; bytes)."""
+    """Writes a profile. `samples`: (frames, leaf first, each (function, file, line); objects; bytes)."""
     strings = [""]
 
     def text(value):
@@ -73,7 +73,8 @@ def page_data(page):
 
 
 def page_leaves(data):
-    """The columns of numbers of the page's stacks, out of its packed tree: those of each measure, then the older ones."""
+    """Unpacks the page's tree of stacks. Returns its columns of numbers: one per measure, then those of the older
+    snapshot."""
     packed = zlib.decompress(base64.b64decode(data["tree"]))
     numbers, value, shift = [], 0, 0
     for byte in packed:
@@ -89,9 +90,9 @@ def page_leaves(data):
 
 
 def in_browser(t, page, report):
-    """Runs tests/browser/page.mjs on the page, and fails where one of its tests does."""
+    """Runs tests/browser/page.mjs on the page; fails if one of its tests fails."""
     if not os.access("/usr/bin/chromium", os.X_OK) or not shutil.which("node"):
-        raise harness.Skip("no /usr/bin/chromium or no node here")
+        raise harness.Skip("/usr/bin/chromium or node is not installed")
     packages = harness.npm_packages("npm-page", harness.PAGE_PACKAGES)
     done = t.run("node", harness.ROOT / "tests" / "browser" / "page.mjs", packages, page, report, status=None, timeout=300)
     failures = [line for line in done.stdout.splitlines() if line.startswith(("not ok", "#"))]
@@ -167,7 +168,7 @@ def test_heap_growth_by_time_is_the_growth_and_has_its_two_stages(t):
 
 
 def tail_wastes(t, go):
-    """Bytes lost at the end of a span by size of its objects: the table in the comment of Go's sizeclasses.go."""
+    """{object size: bytes lost at the end of a span}, from the table in a comment of Go's sizeclasses.go."""
     root = pathlib.Path(t.run(go, "env", "GOROOT", env=dict(os.environ, GOTOOLCHAIN="local")).stdout.strip())
     source = next(root.glob("src/**/sizeclasses.go")).read_text()
     rows = re.findall(r"^// +\d+ +(\d+) +\d+ +\d+ +(\d+) ", source, re.M)
@@ -206,7 +207,7 @@ def test_names_in_a_profile_are_text_and_never_markup(t):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
     contains(policy, "default-src 'none'")
     assert "unsafe" not in policy, policy
-    same(page.count("<script"), 2)  # the data and the page's own
+    same(page.count("<script"), 2)  # the data, and the page's own script
     same(page.count("</script>"), 2)
     assert "\x1b" not in page and "<img" not in page
     same([row["values"] for row in page_data(page)["rows"]], [[10, 480]])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""libgoalloc programs that record themselves: the same numbers as through their probes, without BPF or privileges."""
+"""libgoalloc programs that record themselves, without BPF and privileges: the same numbers as through their probes."""
 import os
 import time
 
@@ -9,7 +9,7 @@ from harness import contains, same, workload
 
 
 def rows(report):
-    """Rows by stack, without what addresses of different runs differ in."""
+    """Rows by stack, without the addresses, which differ between runs."""
     def frames(row):
         return tuple((frame["function"], frame["file"], frame["line"]) for frame in row["stack"])
     return sorted((frames(row), *(row[value] for value in ("objects", "bytes", "refills", "central_grows", "heap_grows",

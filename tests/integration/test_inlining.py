@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Audits of real Go programs: the rows for each line of tests/fixtures/inlining, by release of Go, compared with the
-truth in comments on the lines."""
+"""Audits of real Go programs: compares the rows for each line of tests/fixtures/inlining, built by several Go releases,
+with the expectation in the line's comment."""
 import os
 import pathlib
 import re
@@ -20,7 +20,7 @@ def newer(version):
 
 
 def expectation(text, version):
-    """One "VERDICT SUBJECT OBJECTS in FUNCTION" as (verdict, subject or reason, objects, function)."""
+    """Parses "VERDICT SUBJECT OBJECTS in FUNCTION" to (verdict, subject or reason, objects, function)."""
     if text == "append in a loop":
         what = ("contradicted", "append") if newer(version) else ("unannotated", "append growth")
         return *what, RUNS * GROWTHS[newer(version)], None
@@ -49,7 +49,8 @@ def expectations(version):
 
 
 def plain(subject):
-    """A subject without package qualifiers, type arguments and conversions of constants."""
+    """The subject without package qualifiers, type arguments and conversions of constants, which vary between
+    releases."""
     return re.sub(r"int\((\d+)\)", r"\1", re.sub(r"\bbox\.|\[go\.shape\.[^\]]*\]", "", subject))
 
 
@@ -70,7 +71,7 @@ def go_build(t, version, source, *arguments):
 
 
 def build(t, version):
-    """Builds the corpus in a directory of the test. Returns the program and the compiler's output."""
+    """Builds the corpus in the test's directory. Returns the paths of the program and of the compiler's output."""
     source = t.path(version)
     shutil.copytree(CORPUS, source)
     said = source / "m2.txt"
@@ -85,9 +86,9 @@ def check(document, version):
         found.setdefault((row["file"], row["line"]), []).append(row)
     for key, wanted in expectations(version).items():
         rows = [summary(row) for row in found.get(key, [])
-                # a deferred call's record comes from a pool, and from the heap when that is empty
+                # the record of a deferred call comes from a pool, and from the heap only if the pool is empty
                 if row["reason"] != "deferred call in a loop"
-                # refills have no type, so on a line with several types they may have no owner
+                # refills have no type, so on a line with several types they may have a row of their own
                 and not (row["objects"] == 0 and row["refills"])]
         same(sorted(rows, key=str), wanted, f"rows of {key[0]}:{key[1]} with Go {version}")
 
@@ -126,7 +127,8 @@ def test_annotated_source_has_the_objects_of_callees_of_other_files_at_their_cal
 
 
 def test_what_leads_to_the_source_leads_to_files_that_the_output_has(t):
-    """For an inlined dependency, the position is that of the call; the dependency's own line is shown too."""
+    """If the allocation is in an inlined dependency, the position is that of the call, with the dependency's own line
+    as related location."""
     harness.require_root()
     program, said = build(t, "1.24")
     own = t.path("own.txt")
@@ -146,7 +148,8 @@ def test_what_leads_to_the_source_leads_to_files_that_the_output_has(t):
 
 
 def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
-    """It has no runtime calls, so rows of lines with several of them are shared; everything else is exact."""
+    """A heap profile has no runtime frames, so a line with several runtime calls has a shared row; everything else is
+    exact."""
     program, said = build(t, "1.24")
     profile = t.path("heap.pb.gz")
     t.run(program, "-heap", profile, env={"GODEBUG": "memprofilerate=1"})
@@ -162,7 +165,7 @@ def test_a_heap_profile_of_runtime_pprof_is_audited_without_any_privilege(t):
         if verdicts != {"escapes"} or None in objects:
             continue
         rows = [row for row in found[key] if row["verdict"] == "escapes"]
-        # the profile itself, and what goroutines leave on a line, add a few
+        # Writing the profile, and goroutines that start on a line, add a few objects.
         assert 0 <= sum(row["objects"] for row in rows) - sum(objects) < 20, (key, rows)
         checked += 1
     assert checked >= 15, checked
@@ -177,7 +180,7 @@ def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
     profile = t.path("trimmed.pb.gz")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", trimmed)
     check(t.json("audit", "--escape", said, profile), "1.24")
-    # ... and absolute paths of another machine against a profile with those of this one
+    # Likewise for compiler output with absolute paths of another machine and a profile with paths of this one.
     moved = pathlib.Path(t.path("moved.txt"))
     moved.write_text(re.sub(r"(?m)^((?:box/)?\w+\.go:)", r"/ci/job/7/\1", said.read_text().replace("./", "")))
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
@@ -188,7 +191,7 @@ def test_output_of_a_trimpath_build_elsewhere_still_fits(t):
 
 
 def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sources(t):
-    """A function is renamed between two builds; the rest of the program stays where it was."""
+    """Renames a function between two builds, without changing any other line."""
     harness.require_root()
     program, said = build(t, "1.24")
     source = program.parent
@@ -202,7 +205,7 @@ def test_functions_that_only_one_side_has_show_that_the_output_is_of_other_sourc
     main = source / "main.go"
     main.write_text(re.sub(r"\bkeep\b", "hold", main.read_text()))
     go_build(t, "1.24", source, "-o", program, ".")
-    # The file is not the measured one any more, so it is not compared.
+    # The program file was rebuilt after the recording, so its functions are not compared.
     same(t.escapement("audit", "--escape", said, profile).stderr, "")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
     for output in (said, everything):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `make install` installs works."""
+"""The files that `make install` installs work."""
 import os
 import re
 import shlex
@@ -111,7 +111,7 @@ def test_bash_completes_commands_options_and_their_values(t):
 
 def test_zsh_reads_its_completion(t):
     if not shutil.which("zsh"):
-        raise harness.Skip("no zsh here")
+        raise harness.Skip("zsh is not installed")
     script = install(t) / "share" / "zsh" / "site-functions" / "_escapement"
     t.run("zsh", "-n", script)
     text = t.run("zsh", "-f", "-c", f"_arguments() {{ print -l -- $@ }}; compadd() {{ : }}; _describe() {{ print -l -- $commands }}; "
@@ -128,7 +128,8 @@ def test_uninstall_leaves_nothing_behind(t):
 
 
 def test_an_installed_library_is_found_at_once(t):
-    """Runs in a mount namespace with its own /usr/local and /etc, without LD_LIBRARY_PATH or a manual ldconfig."""
+    """Runs in a mount namespace with its own /usr/local and /etc; works without LD_LIBRARY_PATH or a manual
+    ldconfig."""
     harness.require_root()
     source = t.path("program.c")
     source.write_text(PROGRAM)

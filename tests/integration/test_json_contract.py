@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The JSON documents that other programs read, field by field: every promised key is present with its type, and no
-other key. Units are checked against the known counts of the seed programs."""
+"""The JSON documents that other programs read: every documented key is present with its type, and there is no other
+key. Units are checked by the known counts of the seed programs."""
 import json
 import re
 
@@ -66,9 +66,9 @@ def check(value, shape, where):
             assert key in value, f"{where}: no '{key}'"
             check(value[key], inner, f"{where}.{key}")
         for key in value:
-            assert key in shape, f"{where}: '{key}' is nowhere promised"
+            assert key in shape, f"{where}: '{key}' is not documented"
     elif isinstance(shape, list):
-        assert isinstance(value, list), f"{where}: {value!r} is no list"
+        assert isinstance(value, list), f"{where}: {value!r} is not a list"
         for i, item in enumerate(value):
             check(item, shape[0], f"{where}[{i}]")
     else:
@@ -85,7 +85,7 @@ PROCESS = {"pid": maybe_count, "comm": maybe_text, "executable": maybe_text, "bu
                value, {"count": count, "full_ns": count, "covered_ns": count, "recorded_ns": count}, "bursts") is None}
 LOST = {"events": count, "stacks": count}
 EXACT = {"totals": boolean, "rows": boolean}
-# an address where nothing tells a function
+# `address` is only present if the function is unknown
 FRAME = {"function": maybe_text, "file": maybe_text, "line": position, "column": position, "address": Optional(text)}
 REPORT = {
     "schema": one_of("escapement.report/2"),
@@ -295,7 +295,7 @@ def test_the_check_of_contracts_can_fail(t):
         except AssertionError as error:
             contains(str(error), words)
         else:
-            raise AssertionError(f"{broken} was taken")
+            raise AssertionError(f"{broken} was accepted")
 
 
 harness.main()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""When memory is out, every command says what it was doing and exits with 3; a recording keeps what it has.
+"""Out of memory: every command says what it was doing and exits with 3; a recording keeps the data that it has.
 
-The tool under test is the command line tool with its allocations counted and the Nth one failed (tests/memory)."""
+The tool under test is a build of the command line tool that counts its allocations and fails the Nth one
+(tests/memory)."""
 import os
 import re
 
@@ -24,7 +25,7 @@ def count(t, command):
 
 
 def chosen(total):
-    """Chooses the first allocations, then some of all the others."""
+    """Numbers of the allocations to fail: the first 12, about 12 evenly spaced ones, and the last."""
     return sorted({*range(1, min(total, 12) + 1), *range(1, total + 1, max(1, total // 12)), total})
 
 
@@ -87,8 +88,8 @@ def test_a_gate_of_a_program_without_memory_is_ended_with_a_message(t):
 
 
 def test_a_gate_that_probes_a_program_without_memory_judges_nothing(t):
-    """One allocation that fails is enough: the recording ends early then, and its counts are too small to be compared or
-    kept. Only if the run has ended by then may the gate go on, and say what it says with memory."""
+    """A single failed allocation ends the recording early, so its counts are too small to be compared or kept. The gate
+    may only go on if the allocation fails after the end of the run; then it must print the usual result."""
     harness.require_root()
     baseline = t.path("allocs.json")
     gate = ["gate", "--runs", "1", "--baseline", baseline]
@@ -105,7 +106,7 @@ def test_a_gate_that_probes_a_program_without_memory_judges_nothing(t):
             assert (done.returncode == 3 and said) or (done.returncode == 0 and done.stdout == whole), \
                 f"allocation {n} of {total}: status {done.returncode}: {done.stdout}{done.stderr}"
             assert baseline.read_bytes() == kept
-        assert refused > 1, "hardly any allocation that failed was one of the recording's"
+        assert refused > 1, "hardly any failed allocation belonged to the recording"
 
 
 def test_a_recording_without_memory_is_ended_and_kept(t):
@@ -116,14 +117,14 @@ def test_a_recording_without_memory_is_ended_and_kept(t):
     for n in chosen(total)[::3]:
         t.path("out.pb.gz").unlink(missing_ok=True)
         done = run(t, n, command)
-        # the skeleton's own code allocates too, and its failure is reported as one of loading
+        # The BPF skeleton's code allocates too; such a failure is reported as an error while loading.
         said = "out of memory while" in done.stderr or "Cannot allocate memory" in done.stderr
         assert done.returncode == 3 and said, \
             f"allocation {n} of {total}: status {done.returncode}: {done.stderr}"
         if "what was measured until then was kept" in done.stderr:
             kept += 1
             t.run(harness.ESCAPEMENT, "report", t.path("out.pb.gz"))
-    assert kept, "no recording got as far as having something to keep"
+    assert kept, "no recording had data to keep"
 
 
 harness.main()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `-o FILE` does with every kind of name, as root and as another user, in directories where others plant names."""
+"""`-o FILE` with every kind of file name, as root and as another user, in directories where other users create links
+and files."""
 import contextlib
 import json
 import os
@@ -25,13 +26,14 @@ def report(t, output, status=0, program=harness.ESCAPEMENT, **options):
 
 
 def shell_can_write(path, **options):
-    """The oracle: whether the kernel lets this user open the name for writing, as a shell's redirection does."""
+    """The oracle: whether the kernel lets this user open the name for writing, tried by a shell's redirection."""
     return subprocess.run(["sh", "-c", 'true >> "$1"', "sh", path], capture_output=True, **options).returncode == 0
 
 
 @contextlib.contextmanager
 def protected():
-    """Turns on the kernel's rules for links and other users' files in shared directories, as distributions do."""
+    """Turns on the kernel's protection against links and files of other users in shared directories, as distributions
+    do."""
     settings = [pathlib.Path("/proc/sys/fs") / name for name in ("protected_symlinks", "protected_regular")]
     before = [setting.read_text() for setting in settings]
     try:
@@ -47,7 +49,7 @@ def protected():
 
 
 def shared_directory(t):
-    """A directory like /tmp, and one that only root may write to."""
+    """Creates a directory like /tmp, and one that only root may write to."""
     t.directory.chmod(0o755)
     shared, private = t.path("shared"), t.path("private")
     for directory, mode in ((shared, 0o1777), (private, 0o755)):
@@ -177,7 +179,7 @@ def test_a_pipe_without_a_reader_is_an_error_after_a_while(t):
     os.mkfifo(pipe)
     begin = time.monotonic()
     contains(report(t, pipe, status=2).stderr, "no process reads the pipe")
-    assert time.monotonic() - begin > 2, "it waits for a reader that comes late"
+    assert time.monotonic() - begin > 2, "it did not wait for the reader"
 
 
 def test_a_device_is_written_and_stays_one(t):

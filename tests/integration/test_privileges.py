@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the profiler may still do once it has attached: /proc/PID/status of each command at work, beside the page that
-says what stays and why."""
+"""Privileges that each command still has once it has attached, from /proc/PID/status, compared with the documented
+ones."""
 import pathlib
 import re
 import signal
@@ -25,7 +25,7 @@ def require_multi():
     harness.require_root()
     release = tuple(map(int, re.findall(r"\d+", pathlib.Path("/proc/sys/kernel/osrelease").read_text())[:2]))
     if release < (6, 6):
-        raise harness.Skip("this kernel has no uprobe.multi, so that links need privileges until the end")
+        raise harness.Skip("this kernel has no uprobe.multi, so the links need privileges until the end")
 
 
 def names(mask):
@@ -35,7 +35,7 @@ def names(mask):
 
 
 def threads(pid):
-    """What each thread may do, by its /proc/PID/task/TID/status."""
+    """Capabilities and NoNewPrivs of each thread, from /proc/PID/task/TID/status."""
     found = []
     for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
         text = path.read_text()
@@ -45,11 +45,12 @@ def threads(pid):
 
 
 def check(pid, kept, what):
-    """Waits until it has given up the rest, and checks that it is exactly that."""
+    """Waits until the process has exactly the capabilities `kept`."""
     given_up = {"CapPrm": kept, "CapEff": kept, "CapInh": set(), "CapAmb": set(), "NoNewPrivs": "1"}
 
     def wrong():
-        """What differs, of all threads: further ones have nothing that the first has not."""
+        """Differences from the wanted state. The main thread must agree with it exactly; the other threads must not
+        have more capabilities."""
         first, *others = threads(pid)
         found = {key: value for key, value in first.items() if key in given_up and value != given_up[key]}
         for each in [{"CapBnd": first["CapBnd"]}, *others]:
@@ -60,7 +61,7 @@ def check(pid, kept, what):
     try:
         harness.wait_for(lambda: not wrong(), what, 20)
     except AssertionError:
-        same(wrong(), {}, f"{what}: privileges that are not as they should be")
+        same(wrong(), {}, f"{what}: wrong privileges")
 
 
 def other_user(t, *command):
@@ -71,7 +72,7 @@ def test_a_recording_of_another_users_process_keeps_what_it_needs(t):
     require_multi()
     target = other_user(t, t.copy(workload("seeds")), "--rounds", "0", "--sleep-us", "1000")
     harness.wait_for(lambda: pathlib.Path(f"/proc/{target.pid}/comm").read_text() == "seeds\n", "the target")
-    for rate, more in (("512k", set()), ("1", ATTACH)):  # the limit of overhead may lead to a coarser rate
+    for rate, more in (("512k", set()), ("1", ATTACH)):  # at rate 1 the overhead limit may require attaching again
         recorder = t.attach(target.pid, "--rate", rate, "-o", t.path("p"))
         check(recorder.pid, READ | PRIORITY | WRITE | more, f"record --rate {rate}")
         harness.wait_until_run(target.pid)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Programs of many processes, and processes that end or change during the recording: every loss is reported."""
+"""Programs with many processes, and processes that end or exec during the recording: every loss is reported."""
 import os
 import resource
 import signal
@@ -57,7 +57,7 @@ def test_a_thread_that_outlives_the_first_one_is_recorded(t):
 
 
 def test_what_cannot_be_stopped_does_not_hold_the_recording_back(t):
-    """A parent in vfork does not stop for a tracer before its child has ended."""
+    """A parent that waits in vfork() does not stop for a tracer until its child has ended."""
     harness.require_root()
     recorder = t.start(harness.ESCAPEMENT, "record", "--rate", "1", "-o", t.path("profile.pb.gz"), "--",
                        workload("processes"), "vfork", "100")
@@ -86,7 +86,7 @@ def test_a_process_that_becomes_another_program_is_followed(t):
     contains(recorder.ended(), "another program (exec)")
     report = t.json("report", profile)
     same(report["exact"]["totals"], False)
-    # 2000 of each image when it is observed, and up to 1000 that the second allocates when it starts
+    # 2000 objects of each image while it is observed, and up to 1000 that the second one allocates at its start.
     assert 4000 <= report["totals"]["objects"] <= 5000, report["totals"]
     assert all(value >= 0 for value in report["totals"].values()), report["totals"]
 
@@ -157,7 +157,7 @@ def test_signals_that_are_ignored_stay_so(t):
     same(kept[2], kept[0], "in-process")
 
 
-# Does what its input asks for, then answers. Each worker ends when the server does.
+# A server that executes the commands on its input and answers each one. Its workers end with it.
 SERVER = """
 import os, subprocess, sys, threading
 for line in sys.stdin:
@@ -195,8 +195,8 @@ class Server:
 
 
 def test_what_a_server_forks_is_counted_and_reported(t):
-    """By -p: its children are not observed, and no format says that nothing is missing. Threads and programs that it starts
-    are not copies of it."""
+    """With -p the forked children are not observed, so every format must say that objects are missing. Threads and
+    started programs do not count as forked copies."""
     harness.require_root()
     server, profile = Server(t), t.path("profile.pb.gz")
     server.do("fork", 3)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Recordings of libgoalloc programs against the programs' own counts and libgoalloc's own counters."""
+"""Recordings of libgoalloc programs, compared with the programs' own counts and libgoalloc's own counters."""
 import ctypes
 import errno
 import json
@@ -17,7 +17,7 @@ from harness import contains, same, workload
 VALUES = ("objects", "bytes", "refills", "central_grows", "heap_grows", "heap_grow_bytes")
 COSTS = VALUES[2:]
 DUMP = harness.BUILD / "tests/tools/profile_dump"
-BYTES, SAMPLES = 1, 2  # of the values that it prints
+BYTES, SAMPLES = 1, 2  # indices of values in the output of profile_dump
 
 
 def lines(path):
@@ -25,7 +25,7 @@ def lines(path):
 
 
 def program_sites(path):
-    """What each site allocated according to the program: {(file, line, function): (objects, bytes)}."""
+    """The program's own counts: {(file, line, function): (objects, bytes)}."""
     sites = {}
     for site in lines(path):
         if site["objects"]:
@@ -36,21 +36,22 @@ def program_sites(path):
 
 
 def check_estimate(row, truth, what):
-    """Checks an estimate against three times the 95 % interval, which sampling misses once in a hundred million
-    times."""
+    """Checks that three times the 95 % interval contains the truth; the chance that sampling misses it is 1 in 100
+    million."""
     low, high = (3 * (row[bound] - row["objects"]) for bound in ("objects_low", "objects_high"))
     assert row["objects"] + low <= truth <= row["objects"] + high, f"{what}: {truth} objects, estimated {row}"
 
 
 def recorded_sites(report):
-    """The same from a report by site; rows outside the Go source (threads' own memory) have no Go file."""
+    """The same from a report by site, without rows that have no Go file (memory of the threads themselves)."""
     return {(row["file"], row["line"], row["function"]): (row["objects"], row["bytes"])
             for row in report["rows"] if row["objects"] and (row["file"] or "").endswith(".go")}
 
 
 def quiet_run(t, program, *arguments, record=(), rounds="200", threads="1", beside=None, during=None):
-    """Records a workload that is idle when we attach and when we detach. Returns its own counts and the report.
-    `beside`: (options, file) of another recording at the same time."""
+    """Records a workload that is idle when we attach and detach. Returns paths of its own counts and of libgoalloc's
+    counters, and the report. `beside`: (options, file) of another recording at the same time; `during`: called while
+    the workload runs."""
     counts, stats, profile = t.path("counts"), t.path("stats"), t.path("profile.pb.gz")
     process = t.start(workload(program), "--wait-start", "--rounds", rounds, "--threads", threads,
                       f"--print-counts={counts}", "--print-stats", stats, *arguments)
@@ -120,7 +121,8 @@ def test_quiet_running_process_is_recorded_exactly_at_rate_1(t):
     for value in VALUES:
         same(report["totals"][value], after[value] - before[value], value)
     same(report["check"]["difference"], 0, "difference of the check")
-    # On a busy machine a cache was once found in the middle of a refill here, which the bound then allows for.
+    # On a busy machine the recorder may find a cache in the middle of a refill, for which it allows a bound of one
+    # object.
     assert report["check"]["bound"] <= 1, report["check"]
 
 
@@ -163,7 +165,7 @@ def test_recordings_at_different_rates_at_once_are_each_exact(t):
                          process.pid)
             check = t.json("report", t.path("other"))["check"]
             assert abs(check["difference"]) <= check["bound"], f"{check} with {options}"
-            busy.append(check["objects"] > 100)  # on a slow machine the workload ends before the last one is attached
+            busy.append(check["objects"] > 100)  # on a slow machine the workload ends before the last one attaches
 
     for rate in ("512k", "64k"):
         busy = []
@@ -181,8 +183,9 @@ def test_recordings_at_different_rates_at_once_are_each_exact(t):
 
 
 def test_a_sample_stands_for_as_much_while_others_listen_at_finer_rates(t):
-    """libgoalloc tells the samples of the finest listener to all. If they were taken as they come, a site that is only seen
-    then would have an interval as narrow as the finer rate gives, for a time of which that rate knows nothing."""
+    """libgoalloc sends samples at the finest requested rate to all observers. If a coarser recording took them
+    unscaled, a site seen only at that time would get an interval as narrow as at the finer rate, although the rest of
+    its time was sampled at the coarser one."""
     harness.require_root()
     for finer, rate, distance in (("1", "8k", 8192), ("8k", "64k", 65536)):
         process = t.start(workload("seeds"), "--rounds", "0", "--threads", "2")
@@ -194,9 +197,9 @@ def test_a_sample_stands_for_as_much_while_others_listen_at_finer_rates(t):
         process.wait(20)
         rows = [row["values"] for row in json.loads(t.run(DUMP, t.path("profile")).stdout)["samples"]]
         samples, data = sum(row[SAMPLES] for row in rows), sum(row[BYTES] for row in rows)
-        wanted = data / distance  # of small objects
+        wanted = data / distance  # expected number, because the objects are small
         assert wanted > 10, f"{wanted} samples"
-        assert abs(samples - wanted) < 6 * wanted ** 0.5, f"{samples} samples beside rate {finer}, where {wanted:.0f} are due"
+        assert abs(samples - wanted) < 6 * wanted ** 0.5, f"{samples} samples beside rate {finer}, not {wanted:.0f}"
 
 
 def test_recordings_with_and_without_stacks_at_once_are_both_exact(t):
@@ -210,7 +213,7 @@ def test_recordings_with_and_without_stacks_at_once_are_both_exact(t):
         same((each["check"]["difference"], each["check"]["bound"], each["lost"]), (0, 0, {"events": 0, "stacks": 0}))
     depths = [{len(row["stack"]) for row in t.json("report", "--by", "stack", path)["rows"] if row["objects"]}
               for path in (t.path("profile.pb.gz"), plain)]
-    assert min(depths[0]) > 3 and max(depths[1]) < 3, f"frames of the stacks with and without: {depths}"
+    assert min(depths[0]) > 3 and max(depths[1]) < 3, f"depths of the recordings with and without stacks: {depths}"
 
 
 def test_estimates_of_tiny_and_other_objects_are_right_together(t):
@@ -252,21 +255,22 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     assert "max-overhead" not in done.stderr, done.stderr
     process.terminate()
     same(process.wait(20), 0)
-    # Every round allocates the same, so that each site has its share of the total whenever that was taken.
+    # Every round allocates the same, so a site has the same share of the total at any time.
     sites = program_sites(t.path("counts"))
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
     share = sites[first["file"], first["line"], first["function"]][0] / sum(objects for objects, _ in sites.values())
     same(sum(report["check"][key] for key in ("objects", "difference", "outside")), report["totals"]["objects"],
          "the objects of the check, its difference, and those outside of it")
     check_estimate(first, share * report["totals"]["objects"], "after the brake")
-    # No wider than if all had been sampled at the coarser rate: what was counted before does not widen it.
+    # The exact part must not widen the interval beyond that of a recording that was sampled at the coarser rate
+    # throughout.
     weight = report["rate"] / (first["bytes"] / first["objects"])
     widest = 2 * 1.96 * (first["objects"] * weight) ** 0.5
-    assert first["objects_high"] - first["objects_low"] <= 1.3 * widest, f"{first}, where {widest} is what all would take"
+    assert first["objects_high"] - first["objects_low"] <= 1.3 * widest, f"{first}, limit {widest}"
 
 
 def test_few_hits_are_above_a_limit_that_is_lower_still(t):
-    """A limit of a thousandth is one also where a program allocates so little that nobody would mind."""
+    """A limit of 0.1 % also applies to a program whose few allocations cost almost nothing."""
     harness.require_root()
     profile = t.path("profile.pb.gz")
     process = t.start(workload("seeds"), "--rounds", "0", "--sleep-us", "20000")
@@ -274,7 +278,7 @@ def test_few_hits_are_above_a_limit_that_is_lower_still(t):
     contains(done.stderr, "more than --max-overhead 0.1: the recording went on at --rate 512k")
     report = t.json("report", profile)
     same(report["exact"], {"totals": True, "rows": False})
-    for row in report["rows"]:  # a thousand calls a round, and one
+    for row in report["rows"]:  # sites with a thousand objects per round, and with one
         assert row["objects_low"] <= row["objects"] <= row["objects_high"], row
     text = t.escapement("report", profile).stdout
     same(text.count(f"{process.pid} seeds"), 1, "lines of the process")
@@ -299,7 +303,7 @@ def test_perf_uprobes_record_a_process_of_another_pid_namespace(t):
 
 
 def probe_sites(program, *names):
-    """Distances of probe sites from the start of the file, which is that from where it is loaded."""
+    """Offsets of probe sites in the file, which equal their offsets from the load address."""
     notes = subprocess.run(["readelf", "--notes", "--wide", program], capture_output=True, text=True, check=True).stdout
     found = dict(re.findall(r"Name: (\w+)\n\s+Location: (0x[0-9a-f]+)", notes))
     return [found[name] for name in names]
@@ -323,18 +327,18 @@ def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
         report = t.json("report", t.path("p"))
         same(report["lost"], {"events": 1000 * len(names), "stacks": 0}, f"lost at rate {rate}")
         same(report["exact"]["rows"], False, f"rows at rate {rate} lack what was lost")
-        same((report["check"]["difference"], report["totals"]["objects"]), (0, 0), f"what the rest adds up to at rate {rate}")
+        same((report["check"]["difference"], report["totals"]["objects"]), (0, 0), f"check and objects at rate {rate}")
 
 
 def refuse_batches():
-    """Makes the kernel refuse this process to read map elements in batches (bpf's command 24)."""
-    instructions = ((0x20, 0, 0, 0), (0x15, 0, 3, 321), (0x20, 0, 0, 16), (0x15, 0, 1, 24),  # number, bpf; argument
+    """Makes the kernel refuse batched map lookups of this process (bpf command 24), by a seccomp filter."""
+    instructions = ((0x20, 0, 0, 0), (0x15, 0, 3, 321), (0x20, 0, 0, 16), (0x15, 0, 1, 24),  # number, bpf? command
                     (0x06, 0, 0, 0x00050000 | errno.ENOMEM), (0x06, 0, 0, 0x7fff0000))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in instructions))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(code)))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    if prctl(38, 1, 0, 0, 0) or prctl(22, 2, program, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP: a filter
-        raise OSError(ctypes.get_errno(), "no seccomp filter")
+    if prctl(38, 1, 0, 0, 0) or prctl(22, 2, program, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        raise OSError(ctypes.get_errno(), "cannot set a seccomp filter")
 
 
 def test_rows_that_the_kernel_does_not_give_are_lost_and_that_is_said(t):
@@ -360,8 +364,8 @@ def test_a_process_that_is_killed_keeps_what_was_recorded(t):
     same(report["check"], None)
     assert report["totals"]["objects"] > 1000, report["totals"]
     same(sum(row["objects"] or 0 for row in report["rows"]), report["totals"]["objects"], "sum of the rows")
-    # what the process alone could tell (the Go file of a site that it was first seen at after the last reading) may
-    # have gone with it; its file tells the function
+    # The Go file of a site is only in the process's memory, so it is lost if the site was first seen after the last
+    # reading. The function is in the program's file.
     assert any(row["function"] == "main.foo" and row["objects"] for row in report["rows"]), report["rows"]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement report` as people and programs use it: its examples, its formats, its errors and exit statuses."""
+"""`escapement report`: its examples, its formats, its errors and exit statuses."""
 import csv
 import gzip
 import io
@@ -50,11 +50,10 @@ func main() {
 
 
 def go_profile(t, name="escapement.pb.gz"):
-    """A heap profile by Go's own runtime/pprof: 20,000 objects of 1,024 bytes at main.go:14, and others."""
+    """A heap profile of Go's runtime/pprof: 20,000 objects of 1,024 bytes at main.go:14, and others."""
     if not os.access("/usr/bin/go", os.X_OK):
         raise harness.Skip("no /usr/bin/go")
     t.path("main.go").write_text(GO_PROGRAM)
-    # A cache of its own that is readable and goes with the test, but not compiled anew for every test.
     environment = dict(os.environ, GO111MODULE="off", GOFLAGS="")
     t.run("/usr/bin/go", "build", "-o", "program", "main.go", env=environment)
     t.run("./program", t.path(name))
@@ -76,7 +75,7 @@ def test_a_go_heap_profile_is_reported_with_its_intervals(t):
     same(report["check"], None)
     row = next(row for row in report["rows"] if row["function"] == "main.allocate")
     same(row["line"], 14)
-    # Go's sampler is not seeded: six standard deviations, of which the interval has four.
+    # Go's sampler has no fixed seed. Allows six standard deviations; the interval spans four.
     margin = (row["objects_high"] - row["objects_low"]) / 2
     if not row["objects_low"] - margin <= 20000 <= row["objects_high"] + margin:
         raise AssertionError(f"20000 objects are far from {row}")
@@ -86,7 +85,7 @@ def test_a_go_heap_profile_is_reported_with_its_intervals(t):
 
 
 def text_of(value):
-    """The text in CSV: empty if unknown, as for rows that only saw the heap grow."""
+    """A value as text in CSV: empty if unknown, as in rows that only contain heap growth."""
     return "" if value is None else str(value)
 
 
@@ -122,7 +121,8 @@ def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
     t.path("m2.txt").write_text(built.stderr)
 
     def advice(count, *record):
-        """What each reader of that recording of so many allocations says about its precision."""
+        """Records `count` allocations. Returns, for each command that reads the recording, the match of its advice
+        about too few samples, or None."""
         t.escapement(*(record or ("record", "-q")), "-o", "p.pb.gz", "--", "./loop", count)
         t.escapement("html", "-q", "-o", "page.html", "p.pb.gz")
         texts = [t.escapement("report", "p.pb.gz").stdout, t.escapement("report", "--by", "stack", "p.pb.gz").stdout,
@@ -130,7 +130,8 @@ def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
         return [re.search(r"too few samples: .*? escapement (record [^(]*) -p [0-9]+ \(or -- PROGRAM\)",
                           " ".join(text.split())) for text in texts]
 
-    # Two samples are expected. For a row within a factor of two, more than five must fall on one of eight lines.
+    # Two samples are expected in all. An estimate within a factor of two needs more than five on one of the eight
+    # lines.
     few = advice(1000)
     assert all(few), few
     commands = {match[1] for match in few}
@@ -255,7 +256,7 @@ def test_a_full_disk_is_an_error(t):
 
 
 def recording(t, *options):
-    """A real recording of the seed programs, every allocation of 50 rounds."""
+    """A recording of the seed programs: every allocation of 50 rounds."""
     harness.require_root()
     counts, profile = t.path("counts"), t.path("escapement.pb.gz")
     t.escapement("record", "-q", "--rate", "1", "-o", profile, *options, "--", harness.workload("seeds"), "--rounds", "50",
@@ -300,7 +301,7 @@ def test_go_tool_pprof_opens_a_recording_without_complaint(t):
     if not os.access("/usr/bin/go", os.X_OK):
         raise harness.Skip("no /usr/bin/go")
     profile, _ = recording(t)
-    # pprof finds the sources where the programs were compiled.
+    # pprof finds the sources in the directory in which the programs were compiled.
     for options, part in ((["-top"], "main.foo"), (["-tags"], "span_class"),
                           (["-top", "-sample_index=refills"], "Type: refills"),
                           (["-list=main.foo", f"-source_path={harness.FIXTURES / 'seed-programs'}"], "ROUTINE"),

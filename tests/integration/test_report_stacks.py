@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Reports of stacks: --focus, --callers, the tree of --by stack and files for speedscope, against the stacks of
+"""Reports of stacks: --focus, --callers, the tree of --by stack and files for speedscope, compared with the stacks in
 --format json."""
 import base64
 import collections
@@ -13,7 +13,8 @@ from harness import contains, same
 
 
 def recording(t):
-    """Every allocation of 50 rounds of the seed programs, and its stacks: lists of functions, leaf first, and values."""
+    """Records every allocation of 50 rounds of the seed programs. Returns its stacks: (functions, leaf first; the
+    row)."""
     harness.require_root()
     t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", harness.workload("seeds"), "--rounds", "50")
     rows = t.json("report", "--by", "stack", "p.pb.gz")["rows"]
@@ -31,7 +32,7 @@ def test_focus_selects_the_stacks_with_a_function(t):
             expected = sum(row[value] for row in chosen)
             same(sum(row[value] for row in document["rows"]), expected, f"{value} below {name}")
             same(document["selection"]["totals"][value], expected, f"{value} of the selection")
-        same(document["totals"]["objects"], sum(row["objects"] for _, row in stacks), "totals stay the recording's")
+        same(document["totals"]["objects"], sum(row["objects"] for _, row in stacks), "totals of the whole recording")
     text = t.escapement("report", "--focus", "main.foo", "p.pb.gz").stdout
     assert re.search(r"^only      stacks with main\.foo, \d+ objects, \d+ bytes \(exact\)$", text, re.M), text
     done = t.escapement("report", "--focus", "main.nobody", "p.pb.gz", status=2)
@@ -63,14 +64,14 @@ def test_the_tree_has_each_callers_sums(t):
     heads = re.findall(r"^ *[\d.]+ +(\d+) +(\d+) ( *)\+ (\S+)", text, re.M)
     assert heads, text
     same(sum(int(size) for _, size, indent, _ in heads if not indent), total, "bytes of the outermost frames")
-    # Every frame of every stack is there, callers above what they call.
+    # The tree has every frame of every stack; callers are above their callees.
     for functions, row in stacks:
         at = 0
         for function in reversed(functions):
             if row["bytes"] and function:
                 at = text.find(f" {function}", at)
                 assert at >= 0, f"{function} is not below its callers {functions}"
-    # What is not shown is counted.
+    # The report says how many rows it omits.
     cut = t.escapement("report", "--by", "stack", "--top", "1", "p.pb.gz").stdout
     contains(cut, " more)")
     outermost = re.findall(r"^ *[\d.]+ +\d+ +(\d+) \+ ", cut, re.M)
@@ -107,7 +108,7 @@ def test_speedscope_files_are_valid_and_hold_all_values(t):
     try:
         import jsonschema
     except ImportError:
-        raise harness.Skip("no python3-jsonschema here") from None
+        raise harness.Skip("python3-jsonschema is not installed") from None
     schema = json.loads((speedscope(t) / "file-format-schema.json").read_text())
     jsonschema.Draft7Validator(schema).validate(document)
 
@@ -115,7 +116,7 @@ def test_speedscope_files_are_valid_and_hold_all_values(t):
 def test_speedscopes_own_importer_takes_the_file(t):
     release = speedscope(t)
     if not os.access("/usr/bin/chromium", os.X_OK):
-        raise harness.Skip("no /usr/bin/chromium here")
+        raise harness.Skip("/usr/bin/chromium is not installed")
     recording(t)
     t.escapement("report", "--format", "speedscope", "-o", "p.json", "p.pb.gz")
 
@@ -125,7 +126,7 @@ def test_speedscopes_own_importer_takes_the_file(t):
                  "--allow-file-access-from-files", "--virtual-time-budget=2000", "--dump-dom",
                  f"--user-data-dir={t.path('browser')}", f"file://{release}/index.html#localProfilePath={t.path('load.js')}",
                  timeout=110).stdout
-    # The title is "speedscope" until a file has been imported.
+    # speedscope changes the title once it has imported a file.
     contains(re.search("<title>([^<]*)</title>", page)[1], "seeds --rounds 50 - speedscope")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What must not get into a file that people share: secrets of a command line, in no output of any command; with --redact
-no command line and no directory."""
+"""Data that must not get into files that users share: no output of any command contains secrets of a command line; with
+--redact it contains no command line and no directory."""
 import gzip
 import json
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""The seed programs lowered to C do what Go 1.24 does with them, and print their own counts."""
+"""The seed programs lowered to C allocate as Go 1.24's code does, and print their own counts."""
 import json
 import re
 import shutil
@@ -9,7 +9,7 @@ import harness
 
 ALLOCATING = {"newobject", "makeslice", "growslice", "convT", "convT16", "convT32", "convT64", "convTstring",
               "convTslice", "makemap", "makemap_small", "makechan", "newproc", "mallocgc", "concatstrings"}
-# Objects and bytes of one round: what the Go programs allocate in their own functions.
+# Objects and bytes that the Go programs allocate in their own functions in one round.
 ONE_ROUND = {
     ("escape/escape.go", 6, 6): (1000, 8000),
     ("add/main.go", 8, 14): (0, 0),

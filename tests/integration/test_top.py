@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""`escapement top`: blocks of text, and the screen of a real terminal (tmux), whose keys are pressed and whose cells are read."""
+"""`escapement top`: its blocks of text, and its screen in a real terminal (tmux), to which the tests send keys and from
+which they read cells."""
 import collections
 import gzip
 import json
@@ -63,7 +64,7 @@ def number(text):
 
 
 def blocks(text):
-    """Each block: {name: (rate or None, total)} of its sums, and its rows as lists of cells."""
+    """For each block: its sums as {name: (rate or None, total)}, its rows as lists of cells, and its lines."""
     found = []
     for block in text.strip().split("\n\n"):
         lines = block.splitlines()
@@ -87,11 +88,11 @@ def go_program(t):
 
 
 class Terminal:
-    """A shell in a terminal of tmux. What `environment` names is set in it."""
+    """A shell in a tmux terminal, with the variables of `environment`."""
 
     def __init__(self, t, columns=80, rows=24, **environment):
         if not shutil.which("tmux"):
-            raise harness.Skip("no tmux here")
+            raise harness.Skip("tmux is not installed")
         self.tmux = ["tmux", "-S", str(t.path("tmux")), "-f", "/dev/null"]
         self.call("new-session", "-d", "-x", columns, "-y", rows,
                   "env", "PS1=$ ", *(f"{key}={value}" for key, value in environment.items()), "bash", "--norc", "--noprofile",
@@ -135,7 +136,7 @@ def busy(t):
 
 
 def watched(t, *options, columns=80, rows=24, target=None, **environment):
-    """A terminal with `top` in it that shows rows, and the process that it watches."""
+    """A terminal in which `top` shows rows, and the process that it watches."""
     harness.require_root()
     target = target or busy(t)
     terminal = Terminal(t, columns, rows, **environment)
@@ -238,10 +239,10 @@ def test_a_frozen_screen_stays_as_it_is_and_goes_on(t):
     frozen = terminal.wait_text("FROZEN")
     clock = re.search(r"\d:\d\d:\d\d", frozen).group()
     process = t.start(harness.ESCAPEMENT, "top", "--batch", "--interval", "300ms", "--duration", "2s", "-p", _.pid)
-    process.communicate()  # two seconds of somebody else's clock have gone by
+    process.communicate()  # two seconds pass by another process's clock
     contains(terminal.screen(), clock)
     terminal.keys("Space")
-    terminal.wait(lambda text: "FROZEN" not in text and clock not in text, "a clock that goes on")
+    terminal.wait(lambda text: "FROZEN" not in text and clock not in text, "the clock to continue")
     ended(terminal)
 
 
@@ -300,7 +301,7 @@ def test_a_terminal_without_colours_gets_none_and_one_without_a_cursor_gets_bloc
     terminal.type([harness.ESCAPEMENT, "top", "--interval", "200ms", "--duration", "1s", "-p", target.pid])
 
     def message_and_block():
-        """With what has scrolled away, and with what the terminal has wrapped joined."""
+        """Whether the message and a block of text were printed; includes scrolled lines, and joins wrapped ones."""
         _, message, after = terminal.screen("-J", "-S", "-").partition("blocks of text instead of a screen")
         return message and "OBJECTS/s" in after
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Verdicts of small Go programs, built here with several releases: expressions that are lowered to calls that one would
-not expect, what the compiler never mentions, generic functions, modules beside the main one.
+"""Verdicts for small Go programs, built with several releases: expressions that are lowered to unexpected calls, lines
+that the compiler never mentions, generic functions, and modules beside the main one.
 
-In the sources, "//= VERDICT WHAT N" is the row that the audit must have for a line: WHAT is the subject of the
-compiler's message, or a part of the reason; N is the number of objects. "//= <1.25 ..." and "//= >=1.25 ..." hold for
-these releases."""
+In the sources, "//= VERDICT WHAT N" states the row that the audit must have for a line: WHAT is the subject of the
+compiler's message, or a part of the reason; N is the number of objects. "//= <1.25 ..." and "//= >=1.25 ..." only apply
+to these releases."""
 import os
 import pathlib
 import re
@@ -84,7 +84,7 @@ func main() {
 }
 """
 
-# One line allocates things of several kinds and types.
+# One line with allocations of several kinds and types.
 LINES = """package main
 
 type A struct{ x [5]int }
@@ -238,14 +238,14 @@ def module(directory, path, files, more="", language="1.18"):
 
 
 def audit(t, version, source, *patterns, flags="-gcflags=-m=2", options=()):
-    """Builds the module's program, saves the compiler's output in m.txt, and audits a recording of the program."""
+    """Builds the module's program, saves the compiler's output in m.txt, and returns the audit of a recording."""
     harness.require_root()
     (source / "m.txt").write_text(go(t, version, source, "build", flags, "-o", source / "program", *(patterns or ["."])).stderr)
     return t.json("audit", "-q", "--escape", source / "m.txt", "--rate", "1", *options, "--", source / "program", cwd=source)
 
 
 def expectations(text, version):
-    """(verdict, what, objects) by line number."""
+    """{line number: [(verdict, what, objects)]} from the source's comments."""
     wanted = {}
     for line_number, line in enumerate(text.splitlines(), 1):
         for part in line.split("//= ")[1].split("; ") if "//= " in line else ():
@@ -260,8 +260,8 @@ def expectations(text, version):
 
 
 def check(document, name, text, version):
-    """Checks that every line with such a comment has these rows of measured objects and no others, by the call that
-    was inlined."""
+    """Checks that every line with such a comment has exactly these rows with objects. Rows of inlined functions belong
+    to the line of the inlined call."""
     found = {}
     for row in document["rows"]:
         place = row["inlined_at"][-1] if row["inlined_at"] else row
@@ -300,15 +300,15 @@ def test_the_type_tells_apart_what_one_line_makes(t):
 
 def test_generic_functions_of_a_package_that_is_not_covered_are_covered_where_they_are_instantiated(t):
     for version in RELEASES:
-        # before Go 1.20 programs do not contain where functions begin, so at -m a line without annotations has no
-        # function
+        # Programs built before Go 1.20 do not record where functions begin, so with -m the function of a line without
+        # annotations is unknown.
         for flags in ("-gcflags=-m=2", "-gcflags=-m")[:1 if version == "1.19" else 2]:
             source = module(t.path(version), "example.com/g", {"main.go": GENERIC, "lib/lib.go": LIB})
             document = audit(t, version, source, flags=flags)
             check(document, "lib/lib.go", LIB, version)
             check(document, "main.go", GENERIC, version)
             same(document["warnings"], [], f"warnings with Go {version}")
-            # what did not run: an append within its capacity
+            # Only appends within their capacity did not allocate.
             assert all(subject == "append" for subject, _ in unseen(document)), (version, flags, unseen(document))
 
 
@@ -371,7 +371,7 @@ def test_modules_beside_the_main_one_are_joined_whatever_their_folder_is_called(
         source = module(t.path(version) / "app", "example.com/app", {"main.go": APP}, replace)
         document = audit(t, version, source, flags="-gcflags=example.com/...=-m=2")
         check_beside(document)
-        # ... from elsewhere, told where the compiler ran and not told, and with -trimpath
+        # The same from another directory, with and without -C, and for a program built with -trimpath.
         record = ("record", "-q", "--rate", "1", "-o", t.path("p.pb.gz"), "--", source / "program")
         t.escapement(*record)
         check_beside(t.json("audit", "--escape", source / "m.txt", "-C", source, t.path("p.pb.gz")))
@@ -420,8 +420,8 @@ func BenchmarkGrow(b *testing.B) {
 
 
 def test_an_inlined_callee_has_the_calls_own_word_in_a_profile_of_go_too(t):
-    """runtime/pprof hides the runtime's frames: the call's "append does not escape" is meant all the same, and Grow's
-    own line is not unseen while its copy allocates."""
+    """runtime/pprof hides the runtime's frames. Nevertheless the row of the inlined call must have the call's
+    annotation "append does not escape", and Grow's own line must not be unseen, because its inlined copy allocates."""
     version = "1.27"
     source = module(t.path("bl"), "example.com/bl", {"bl.go": CALLEE, "bl_test.go": BENCH}, language="1.25")
     (source / "m.txt").write_text(go(t, version, source, "test", "-c", "-gcflags=-m=2", "-o", "t", ".").stderr)

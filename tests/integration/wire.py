@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The wire format of protocol buffers, as far as profiles made by hand need it."""
+"""Encodes the parts of the protocol buffers wire format that the tests' profiles need."""
 
 
 def varint(value):
