@@ -2,7 +2,7 @@
 #ifndef AUDIT_FIXTURE_H
 #define AUDIT_FIXTURE_H
 
-/* Profiles and compiler output made by hand, for tests of the audit. */
+/* Builds profiles and compiler output, for tests of the audit. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ struct said {
 		package, file, line, column, ESCAPE_DOES_NOT_ESCAPE, subject \
 	}
 
-/* Interns strings as the parser does: equal strings have the same pointer. */
+/* Interns a string as the parser does: equal strings have the same pointer. */
 static const char *interned(const char *text)
 {
 	static const char *known[256];
@@ -83,8 +83,8 @@ static void output_free(struct escape_output *output)
 	free(output);
 }
 
-/* "runtime.newobject < main.foo a.go:3:5 | main.main a.go:9 < runtime.main": leaf first, '<' a call, '|' inlined
- * into. Frames are FUNCTION [FILE:LINE[:COLUMN]]. */
+/* Parses a stack such as "runtime.newobject < main.foo a.go:3:5 | main.main a.go:9 < runtime.main": leaf first; '<'
+ * means called by, '|' inlined into. Frames are FUNCTION [FILE:LINE[:COLUMN]]. */
 static const struct profile_stack *stack_of(struct profile *profile, const char *text)
 {
 	static uint64_t address = 0x1000;
@@ -148,7 +148,7 @@ static struct audit *audit_of(const struct profile *profile, const struct escape
 	return audit_new(profile, output, &options);
 }
 
-/* The only row at that line with that verdict; fails where there are none or several. */
+/* The row at that line with that verdict; fails if there is none or more than one. */
 static inline const struct audit_row *row_at(const struct audit *audit, enum audit_verdict verdict, uint32_t line)
 {
 	const struct audit_row *found = NULL;

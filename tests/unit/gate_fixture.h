@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_GATE_FIXTURE_H
 #define ESCAPEMENT_GATE_FIXTURE_H
 
-/* Counts that tests of the gate make by hand. */
+/* Builds counts, for tests of the gate. */
 
 #include "gate/gate.h"
 #include "gate/gate_measure.h"
@@ -20,7 +20,7 @@ static inline struct gate_counts *counts_new(void)
 	return counts;
 }
 
-/* A site whose runs had `least` to `most` objects of 16 bytes. */
+/* Adds a site that allocated `least` to `most` objects of 16 bytes per run. */
 static inline struct gate_site *add_site(struct gate_counts *counts, const char *function, const char *type,
 					 int64_t least, int64_t most)
 {
@@ -36,7 +36,7 @@ static inline struct gate_site *add_site(struct gate_counts *counts, const char 
 	return site;
 }
 
-/* The counts in their final order, with totals. */
+/* Sorts the counts and adds up the totals, as at the end of a measurement. */
 static inline struct gate_counts *finished(struct gate_counts *counts)
 {
 	gate_counts_sort(counts);

@@ -2,8 +2,8 @@
 #ifndef GOALLOC_FIXTURE_H
 #define GOALLOC_FIXTURE_H
 
-/* A process on libgoalloc that is only memory: its description, one cache, and a span of class 10 (size class 5) that the
- * cache took 7 of 12 objects of. */
+/* The memory of a simulated process that uses libgoalloc: its description, one cache, and a span of span class 10 (size
+ * class 5), of whose 12 objects the cache has allocated 7. */
 
 #include "goalloc_contract.h"
 #include "memory_fixture.h"

@@ -2,7 +2,7 @@
 #ifndef MEMORY_FIXTURE_H
 #define MEMORY_FIXTURE_H
 
-/* A process that is only memory: FIXTURE_SIZE bytes from FIXTURE_BASE on, behind the interface of live ones. */
+/* The memory of a simulated process: FIXTURE_SIZE bytes from FIXTURE_BASE on, with the interface for live processes. */
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_TESTS_PPROF_FIXTURE_H
 #define ESCAPEMENT_TESTS_PPROF_FIXTURE_H
 
-/* Shared by the tests of pprof files: a directory for files, and a profile that uses everything in the format. */
+/* Shared by the tests of pprof files: a temporary directory, and a profile that uses every part of the format. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,7 +82,7 @@ static inline int remove_directory(void **state)
 	return rmdir(directory);
 }
 
-/* --- a profile that uses everything the format can hold --- */
+/* --- a profile that uses every part of the format --- */
 
 static inline const struct profile_location *add_location(struct profile *profile, uint64_t address,
 							  const struct profile_mapping *mapping, const char *function,

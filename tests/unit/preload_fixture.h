@@ -2,7 +2,8 @@
 #ifndef PRELOAD_FIXTURE_H
 #define PRELOAD_FIXTURE_H
 
-/* The C library's allocation functions, by pointers that keep the compiler from optimising calls away. */
+/* The C library's allocation functions, called by volatile pointers so that the compiler does not optimise calls
+ * away. */
 
 #include <malloc.h>
 #include <stdlib.h>

@@ -63,7 +63,6 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 	output_free(output);
 }
 
-/* One line of source, its annotations, a runtime call, and the subjects that the row must have. */
 static void rows_that_nobody_reads_are_counted_all_the_same(void **state)
 {
 	static const struct said said[] = {
@@ -92,6 +91,7 @@ static void rows_that_nobody_reads_are_counted_all_the_same(void **state)
 	output_free(output);
 }
 
+/* One source line with several annotations, each of which belongs to another runtime call. */
 static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **state)
 {
 	static const struct said said[] = {
@@ -135,7 +135,7 @@ static void the_runtime_call_tells_which_annotation_of_a_line_is_meant(void **st
 		assert_string_equal(row->annotations[0]->subject, cases[i].subject);
 		assert_int_equal(row->annotation_count, 1);
 		assert_false(row->shared);
-		/* the others, but for "... argument", were not seen */
+		/* No allocation was measured for the other escaping annotations ("... argument" is not one of them). */
 		assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], COUNT(said) - 2);
 		assert_int_equal(audit->verdicts[AUDIT_STACK], 1);
 		audit_free(audit);
@@ -164,7 +164,7 @@ static void what_cannot_be_told_apart_is_shared(void **state)
 	audit_free(audit);
 	profile_free(profile);
 
-	/* With columns they are two. */
+	/* With columns there are two rows. */
 	profile = exact_profile();
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1:2", 4, 32);
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1:5", 6, 48);
@@ -175,7 +175,7 @@ static void what_cannot_be_told_apart_is_shared(void **state)
 		assert_int_equal(audit->rows[i].annotation_count, 1);
 		assert_int_equal(audit->rows[i].annotations[0]->column, audit->rows[i].site.column);
 	}
-	assert_int_equal(audit->rows[0].values[VALUE_OBJECTS], 6); /* more bytes first */
+	assert_int_equal(audit->rows[0].values[VALUE_OBJECTS], 6); /* sorted by bytes, descending */
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
@@ -242,7 +242,7 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 	assert_string_equal(row->annotations[0]->subject, "sub.x");
 	assert_int_equal(row->annotations[1]->line, 8);
 	assert_false(row->shared);
-	/* new(int) of line 20 and Two's copy were not seen; Ptr's own line was, through its copy. */
+	/* new(int) in line 20 and Two's copy are unseen. Ptr's own line is not, because its inlined copy allocated. */
 	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 2);
 	row_at(audit, AUDIT_ESCAPES_UNSEEN, 12);
 	row_at(audit, AUDIT_ESCAPES_UNSEEN, 20);
@@ -250,7 +250,7 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 	audit_free(audit);
 	profile_free(profile);
 
-	/* Through two levels, both callees' own lines are linked. */
+	/* Inlined through two levels: the lines of both callees are linked. */
 	profile = exact_profile();
 	measure(profile,
 		"runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 | example.com/p/sub.Two /w/p/sub/s.go:12 | "
@@ -263,7 +263,7 @@ static void an_inlined_allocation_belongs_to_the_call_site_and_is_linked_to_the_
 	audit_free(audit);
 	profile_free(profile);
 
-	/* The same function, not inlined: its own annotation, and the copy at the call site is the one not seen. */
+	/* The same function, not inlined: the row has its own annotation, and the copy at the call site is unseen. */
 	profile = exact_profile();
 	measure(profile, "runtime.newobject < example.com/p/sub.Ptr /w/p/sub/s.go:8 < example.com/p.esc /w/p/p.go:20",
 		5, 40);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Baselines: what is written is read back, unchanged counts leave the file alone, and all damage is detected. */
+/* Baselines: counts are read back as written, unchanged counts do not change the file, and all damage is detected. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,11 +74,11 @@ static void what_is_written_is_read_again(void **state)
 		same_text(a->annotation, b->annotation);
 		same_text(a->file, b->file);
 		same_text(a->accepted, b->accepted);
-		assert_int_equal(b->line, 0); /* lines are not kept */
+		assert_int_equal(b->line, 0); /* a baseline has no line numbers */
 		for (int j = 0; j < VALUE_COUNT; j++) {
 			if (j == VALUE_SAMPLES || j == VALUE_CENTRAL_GROWS || j == VALUE_HEAP_GROWS ||
 			    j == VALUE_LIVE_OBJECTS || j == VALUE_LIVE_BYTES)
-				continue; /* not of sites in a baseline */
+				continue; /* a baseline does not store these for sites */
 			assert_int_equal(a->counts[j].least, b->counts[j].least);
 			assert_int_equal(a->counts[j].most, b->counts[j].most);
 		}
@@ -109,13 +109,13 @@ static void counts_that_differ_are_not_the_same(void **state)
 	struct gate_counts *a = example(), *b = example();
 
 	(void)state;
-	b->sites[0].counts[VALUE_REFILLS].least++; /* a cost */
+	b->sites[0].counts[VALUE_REFILLS].least++; /* refills are a cost, which is not compared */
 	assert_true(baseline_covers(a, b));
 	b->sites[0].counts[VALUE_OBJECTS].least++;
 	b->sites[0].counts[VALUE_OBJECTS].most++;
 	assert_false(baseline_covers(a, b));
 	gate_counts_free(b);
-	/* the count is within the range of a site that varies by chance */
+	/* The new count is within the range of a site that varies randomly. */
 	a->sites[0].counts[VALUE_OBJECTS].below = a->sites[0].counts[VALUE_BYTES].below = 1;
 	b = example();
 	b->sites[0].counts[VALUE_OBJECTS].least--;
@@ -180,7 +180,7 @@ static void put(const char *text, size_t length)
 	fclose(stream);
 }
 
-/* A file truncated anywhere but before its last newline is rejected with the file's name. */
+/* A truncated file is rejected with its name, unless only the last newline is missing. */
 static void a_file_that_was_cut_is_refused_wherever_it_was_cut(void **state)
 {
 	struct gate_counts *counts = example(), *again = written_and_read(counts);
@@ -230,7 +230,7 @@ static void damage_is_refused_with_what_is_wrong(void **state)
 	replaced("escapement.baseline/2", "cake/1", "it has no \"schema\" of ours");
 	replaced("\"objects\":5", "\"objects\":-5", "objects");
 	replaced("\"objects\":5", "\"objects\":5.5", "objects");
-	replaced("\"objects\":5", "\"objects\":6", "objects"); /* the totals do not fit any more */
+	replaced("\"objects\":5", "\"objects\":6", "objects"); /* the totals do not agree with the sites any more */
 	replaced("\"objects_max\":9", "\"objects_max\":3", ":9: a maximum below the minimum");
 	replaced("\"accepted\"", "\"excepted\"", "excepted");
 	replaced("\"function\":\"main.f\",", "", "function");

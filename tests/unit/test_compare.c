@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Command lines of go, and what the runtime prints of its collections. */
+/* Parsing of go command lines, and of the runtime's gctrace output. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,7 +65,7 @@ static void test_other_commands_are_no_line_of_go(void **state)
 	assert_null(go_line_read(program));
 }
 
-/* As Go 1.27 prints them; the text may come in any pieces. */
+/* gctrace lines as Go 1.27 prints them, among other output. */
 static const char trace_text[] =
 	"gc 1 @0.010s 2%: 0.018+0.41+0.003 ms clock, 0.036+0/0.3/0+0.006 ms cpu, 4->4->0 MB, 4 MB goal, 0 MB stacks, 0 MB "
 	"globals, 2 P\n"
@@ -88,7 +88,7 @@ static void test_collections_of_two_processes_are_added_up_whatever_the_pieces(v
 		gc_trace_end(&trace);
 		assert_true(trace.measured);
 		assert_int_equal(trace.collections, 4);
-		assert_true(gc_trace_rate(&trace) == 1); /* 4 in 2 + 2 seconds */
+		assert_true(gc_trace_rate(&trace) == 1); /* 4 collections in 2 + 2 seconds */
 		assert_true(gc_trace_share(&trace) == 7.5);
 	}
 }

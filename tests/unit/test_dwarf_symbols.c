@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The oracle is binutils' addr2line on the same file, at thousands of addresses: programs are compiled here,
- * in the ways that matter (compilers, DWARF versions, PIE, shared, split, separate, stripped).
+ * The oracle is binutils' addr2line, asked about thousands of addresses in the same file. The tests compile their
+ * programs with several compilers and DWARF versions, as PIE, shared library, with split and separate debug
+ * information, and stripped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,7 @@
 
 static char directory[] = "/tmp/escapement-dwarf-XXXXXX";
 
-/* Nested inlining, over lines and columns, on both sides of a cold part; linker names that only asm() can
- * give. */
+/* Nested inlining, several calls per line, a cold part, and linker names that only asm() can give. */
 static const char program_source[] = "#include <stdio.h>\n"
 				     "#include <stdlib.h>\n"
 				     "#ifdef __clang__\n"
@@ -114,7 +114,7 @@ static void run(const char *format, ...)
 		fail_msg("failed: %s", command);
 }
 
-/* Bounds of the file's .text. */
+/* Address range of the file's .text. */
 static void text_section(const char *path, uint64_t *low, uint64_t *high)
 {
 	int descriptor = open(path, O_RDONLY);
@@ -138,21 +138,21 @@ static void text_section(const char *path, uint64_t *low, uint64_t *high)
 	assert_int_not_equal(*low, 0);
 }
 
-/* Oracle programs, run with a file and with addresses on standard input. */
+/* Programs that serve as oracles. They get a file as argument and addresses on standard input. */
 enum oracle { ADDR2LINE, LLVM_SYMBOLIZER };
 
 static const struct {
 	const char *command;
-	bool columns; /* tells them */
+	bool columns; /* whether it prints columns */
 } oracles[] = {
 	[ADDR2LINE] = {"addr2line -a -i -f -e", false},
 	[LLVM_SYMBOLIZER] = {"llvm-symbolizer --addresses --functions=linkage --inlines --obj", true},
 };
 
 /*
- * One frame as text, without known differences. addr2line guesses the file from the symbols if there is no line, and
- * does not find the file of units from link-time optimization; both oracles omit the names that asm() gives to static
- * functions, and name clones as the compiler does.
+ * Prints one frame without the fields in which the oracles are known to differ from us. Without a line addr2line takes
+ * the file from the symbols, and it does not find the file of units from link-time optimization. Both oracles omit
+ * names that asm() gives to static functions, and name clones as the compiler does.
  */
 static void print_frame(char *text, size_t size, enum oracle oracle, const char *function, const char *file,
 			unsigned line, unsigned column)
@@ -194,7 +194,7 @@ static unsigned cut_number(char *text)
 	return number;
 }
 
-/* Reads an address, and two lines for each frame. */
+/* Reads an oracle's answer: an address, then two lines for each frame. */
 static void read_answer(FILE *stream, enum oracle oracle, struct answer *answer)
 {
 	char function[4096], position[4096];
@@ -251,8 +251,8 @@ static void show_difference(enum oracle oracle, const char *path, uint64_t addre
 }
 
 /*
- * Compares `count` addresses of a file, evenly distributed over its text, with what an oracle says about the file
- * `same_code`. Returns how many differ; `inlined` counts those with inlined frames.
+ * Looks up `count` addresses of a file, evenly distributed over its text, and compares the frames with an oracle's
+ * answers for the file `same_code`. Returns the number of differences; `inlined` counts addresses with inlined frames.
  */
 static size_t compare(const char *path, const char *same_code, enum oracle oracle, size_t count, size_t *inlined)
 {
@@ -282,7 +282,7 @@ static size_t compare(const char *path, const char *same_code, enum oracle oracl
 		size_t got = symbolizer_lookup(symbolizer, address, frames);
 
 		read_answer(stream, oracle, answer);
-		/* Padding after a function: oracles attribute it to the function. */
+		/* Skip padding after a function, which the oracles attribute to the function. */
 		if (got == 0)
 			continue;
 		known++;
@@ -303,7 +303,7 @@ enum { ADDRESSES = 2000 };
 static const struct build {
 	const char *name, *compiler, *options;
 	bool inlined;
-	const char *same_code; /* a build that every oracle understands; NULL: itself */
+	const char *same_code; /* build with the same code that every oracle understands; NULL: this one */
 } builds[] = {
 	{"gcc", "gcc", "-g -O2", true, NULL},
 	{"gcc-no-pie", "gcc", "-g -O3 -no-pie", true, NULL},
@@ -328,8 +328,7 @@ static void compare_all(enum oracle oracle)
 		const char *same_code = builds[i].same_code ? builds[i].same_code : builds[i].name;
 		size_t inlined, different;
 
-		/* binutils 2.40 loses inlined frames in clang's range lists of DWARF 5; clang's own tool does
-		 * not. */
+		/* binutils 2.40 misses inlined frames in the DWARF 5 range lists of clang; llvm-symbolizer does not. */
 		if (oracle == ADDR2LINE && strcmp(builds[i].compiler, "clang") == 0)
 			continue;
 		different = compare(in_directory(builds[i].name), in_directory(same_code), oracle, ADDRESSES, &inlined);
@@ -366,7 +365,7 @@ static void separate_debug_files_are_found(void **state)
 	    "../gcc");
 	assert_int_equal(compare(in_directory("separate/gcc"), in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined), 0);
 	assert_true(inlined > 30);
-	/* A file that is named by a descriptor is at home where it really lies. */
+	/* For a path in /proc/self/fd the debug file is searched in the directory of the file itself. */
 	descriptor = open(in_directory("separate/gcc"), O_RDONLY);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
 	assert_int_equal(compare(path, in_directory("gcc"), ADDR2LINE, ADDRESSES, &inlined), 0);
@@ -461,7 +460,7 @@ static void what_is_no_elf_file_is_refused(void **state)
 	assert_null(symbolizer_open(directory, &error));
 }
 
-/* Damage may lose frames, but nothing worse. */
+/* A damaged file may lose frames, but must not crash the reader. */
 static void damaged_files_do_no_harm(void **state)
 {
 	struct profile_frame frames[SYMBOLIZER_INLINE_MAX];

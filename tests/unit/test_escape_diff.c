@@ -30,7 +30,7 @@ static struct side side(const char *text)
 	return side;
 }
 
-/* "+x -y ~z": what is new, gone and changed, in order. */
+/* Compares two outputs. `expected` lists the differences in order: "+x" is new, "-y" gone, "~z" changed. */
 static void expect(const char *before_text, const char *after_text, const char *expected, bool by_function)
 {
 	static const char signs[] = "+-~";
@@ -119,7 +119,7 @@ static void without_functions_files_stand_for_them(void **state)
 	(void)state;
 	expect("# p\na.go:4:2: moved to heap: x\n", "# p\na.go:40:2: moved to heap: x\n", "", false);
 	expect("# p\na.go:4:2: moved to heap: x\n", "# p\nb.go:4:2: moved to heap: x\n", "+x -x", false);
-	/* One side with functions is not enough. */
+	/* Functions have to be known on both sides. */
 	expect("# p\na.go:4:2: moved to heap: x\n", DECLARED "a.go:4:2: moved to heap: x\n", "", false);
 }
 

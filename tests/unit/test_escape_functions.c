@@ -174,7 +174,7 @@ static void annotations_are_named_by_source_else_by_inlining_messages(void **sta
 	fputs(source, file);
 	fclose(file);
 	check_places(directory, true);
-	/* One line more: no longer what was compiled. */
+	/* With an additional line the source is not the compiled one any more. */
 	file = fopen(path, "w");
 	fprintf(file, "\n%s", source);
 	fclose(file);

@@ -34,7 +34,7 @@ static const struct escape_annotation *find(const struct escape_output *output, 
 	return NULL;
 }
 
-/* One explanation each: its lines between heading and verdict, and its result. */
+/* Explanations: the flow and the step between heading and verdict, and the expected cause and story. */
 static const struct {
 	const char *flow, *step;
 	enum escape_cause cause;
@@ -99,7 +99,7 @@ static void without_an_explanation_there_is_no_story(void **state)
 	escape_free(output);
 }
 
-/* main boxes n for print, which passes it on to store, which keeps it. */
+/* main boxes n for Print, which passes it on to store, which stores it in a global. */
 static const char chain[] = "# example.com/lib/v2\n"
 			    "lib.go:3:14: parameter v leaks to {heap} for store with derefs=0:\n"
 			    "lib.go:3:14:   flow: {heap} = v:\n"
@@ -130,11 +130,11 @@ static void a_story_is_followed_into_callees_bottom_up(void **state)
 	char *story;
 
 	(void)state;
-	output->annotations[2].function = output->annotations[1].function; /* w is a parameter of Print, too */
+	output->annotations[2].function = output->annotations[1].function; /* makes w a parameter of Print, too */
 	escape_graph_free(graph);
 	graph = escape_graph_new(output);
 	at = escape_graph_callee(graph, find(output, "n escapes to heap"), &others);
-	assert_ptr_equal(at, find(output, "leaking param content: a")); /* not w: its content flows, not itself */
+	assert_ptr_equal(at, find(output, "leaking param content: a")); /* not w: the content of the argument leaks */
 	assert_int_equal(others, 0);
 	at = escape_graph_callee(graph, at, &others);
 	assert_ptr_equal(at, find(output, "leaking param: v"));
@@ -217,7 +217,7 @@ static void every_explained_move_of_the_seeds_has_a_cause(void **state)
 
 			if (a->kind != ESCAPE_MOVED_TO_HEAP)
 				continue;
-			/* In these programs what moves is returned, but for the a that fmt gets. */
+			/* In these programs all moved variables are returned, except `a`, which is passed to fmt. */
 			assert_int_equal(escape_graph_cause(graph, a),
 					 strcmp(a->subject, "a") ? ESCAPE_CAUSE_OUTLIVES : ESCAPE_CAUSE_HEAP_POINTER);
 			story = escape_graph_story(graph, a);

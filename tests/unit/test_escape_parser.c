@@ -34,7 +34,7 @@ static void assert_text(const char *actual, const char *expected, const char *li
 			 expected ? expected : "(none)");
 }
 
-/* One line each, as compilers of that release print it. */
+/* Lines as the compiler of that release prints them, and the expected annotation. */
 static const struct {
 	const char *release, *line;
 	enum escape_kind kind;
@@ -86,7 +86,7 @@ static const struct {
 	{"any", "x.go:3:4: T literal does not escape", ESCAPE_DOES_NOT_ESCAPE, "x.go", 3, 4, "T literal", NULL, NULL},
 	{"any", "x.go:3:4: struct { X int }{...} does not escape", ESCAPE_DOES_NOT_ESCAPE, "x.go", 3, 4,
 	 "struct { X int }{...}", NULL, NULL},
-	/* negatives that begin with their function, before 1.13 */
+	/* before 1.13 "does not escape" begins with the function */
 	{"1.12", "x.go:3:4: bar new(int) does not escape", ESCAPE_DOES_NOT_ESCAPE, "x.go", 3, 4, "new(int)", NULL,
 	 "bar"},
 	{"1.12", "x.go:3:4: main &x does not escape", ESCAPE_DOES_NOT_ESCAPE, "x.go", 3, 4, "&x", NULL, "main"},
@@ -186,7 +186,8 @@ static void reads_each_shape_of_each_release(void **state)
 	}
 }
 
-/* Feeds a line of that many bytes in pieces, then a message. Returns the bytes that the heap has more at its end. */
+/* Feeds a line of that many bytes in pieces, then a message. Returns the bytes by which the heap grew before the
+ * end. */
 static size_t feed_long_line(size_t length, struct escape_output **output)
 {
 	enum { PIECE = 1 << 16 };
@@ -247,12 +248,12 @@ static void what_is_no_message_is_kept_as_unrecognized(void **state)
 		struct escape_output *output;
 		char *text;
 
-		/* Among recognised lines, so that it is not the whole input; alone in its place. */
+		/* Put it between recognised lines, because input without any annotation is refused as a whole. */
 		assert_true(asprintf(&text, "a.go:1:1: moved to heap: a\n# p\n%s\n\na.go:1:2: moved to heap: b\n",
 				     lines[i]) > 0);
 		output = parse(text);
 		if (output->unrecognized_count != 1 || output->annotation_count != 2)
-			fail_msg("'%s' was taken for a message", lines[i]);
+			fail_msg("'%s' was parsed as a message", lines[i]);
 		assert_string_equal(output->unrecognized[0].text, lines[i]);
 		assert_int_equal(output->unrecognized[0].line_number, 3);
 		escape_free(output);
@@ -505,7 +506,7 @@ static void input_in_pieces_is_the_same_input(void **state)
 	free(text);
 }
 
-/* Heap moves of the seed programs are the same facts in every release, at every level. */
+/* The heap moves of the seed programs are the same in every release and at every -m level. */
 static void every_fixture_is_recognized_to_the_last_line(void **state)
 {
 	static const struct {
@@ -549,7 +550,7 @@ static void every_fixture_is_recognized_to_the_last_line(void **state)
 
 				assert_int_equal(a->kind, facts[f].kind);
 				assert_false(a->explained_only);
-				/* Level 2 explains each heap move, level 1 none. */
+				/* -m=2 explains each heap move, -m=1 none. */
 				assert_int_equal(a->flow_count > 0, facts[f].kind != ESCAPE_DOES_NOT_ESCAPE && l >= 2);
 			}
 			escape_free(output);

@@ -72,7 +72,7 @@ static void whatever_differs_in_a_key_makes_a_row(void **state)
 	struct event_key key = {.site = 1};
 
 	(void)state;
-	other.pcs[0]++; /* its leaf */
+	other.pcs[0]++; /* the leaf differs */
 	cut.truncated = 1;
 	for (int round = 0; round < 2; round++) {
 		key = (struct event_key){0};
@@ -125,7 +125,7 @@ static void a_refill_tells_the_stack_that_a_grow_names_later(void **state)
 	struct event_stack found;
 
 	(void)state;
-	assert_true(event_store_add(&store, &(struct event_key){0}, NULL, &sums)); /* it needs none */
+	assert_true(event_store_add(&store, &(struct event_key){0}, NULL, &sums)); /* span class 0 needs no stack */
 	assert_false(event_store_add(&store, &(struct event_key){.stack = {{1, 0}}}, NULL, &sums));
 	for (uint64_t i = 0; i < 2000; i++) {
 		struct event_key key = {.stack = {{i, 7}}, .kind = i % 2 ? EVENT_REFILL : EVENT_ALLOC};
@@ -148,7 +148,7 @@ static void a_refill_tells_the_stack_that_a_grow_names_later(void **state)
 	event_store_free(&store);
 }
 
-/* 200,000 stacks of 60 frames that differ in the first three: each for itself they would take 96 MB. */
+/* 200,000 stacks of 60 frames that differ only in the first three. Stored separately they would take 96 MB. */
 static void stacks_share_their_callers(void **state)
 {
 	enum { STACKS = 200000, DEPTH = 60 };
@@ -172,14 +172,14 @@ static void stacks_share_their_callers(void **state)
 	event_store_free(&store);
 }
 
-/* Whether two stacks have the outermost `depth` frames in common. */
+/* Whether the outermost `depth` frames of two stacks are equal. */
 static bool share(const struct event_stack *a, const struct event_stack *b, uint32_t depth)
 {
 	return a->depth >= depth && b->depth >= depth && a->truncated == b->truncated &&
 	       memcmp(a->pcs + a->depth - depth, b->pcs + b->depth - depth, depth * sizeof(a->pcs[0])) == 0;
 }
 
-/* Stacks of random callers: in the order, the rows below each caller are contiguous. */
+/* Random stacks: event_store_order() makes the rows below each caller contiguous. */
 static void the_order_keeps_trees_of_callers_together(void **state)
 {
 	enum { STACKS = 3000 };
@@ -190,7 +190,7 @@ static void the_order_keeps_trees_of_callers_together(void **state)
 	uint32_t *order;
 
 	(void)state;
-	assert_non_null(order = event_store_order(&store)); /* of none */
+	assert_non_null(order = event_store_order(&store)); /* of an empty store */
 	free(order);
 	event_store_add(&store, &(struct event_key){0}, NULL, &(struct event_sums){0});
 	for (uint32_t i = 1; i <= STACKS; i++) {
@@ -210,7 +210,7 @@ static void the_order_keeps_trees_of_callers_together(void **state)
 		assert_false(seen[order[i]]);
 		seen[order[i]] = true;
 	}
-	for (uint32_t depth = 8; depth <= 24; depth += 8) { /* as many as a node has frames */
+	for (uint32_t depth = 8; depth <= 24; depth += 8) { /* a node has 8 frames */
 		for (uint32_t i = 0; i <= STACKS; i++) {
 			const struct event_stack *first = &stacks[order[i]];
 			bool left = false;

@@ -83,7 +83,7 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	assert_int_equal(site.frame, 1);
 	assert_string_equal(site.runtime_call, "runtime.newobject");
 
-	/* a position given by the allocation itself, before the frames that called the allocator */
+	/* the leaf is the position that the allocation gave, followed by the frames that called the allocator */
 	stack[0] = location(profile, 0, "main.foo", NULL);
 	stack[1] = location(profile, 5, "runtime.growslice", NULL);
 	stack[2] = location(profile, 6, "main.foo", NULL);
@@ -91,7 +91,7 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	assert_int_equal(site.location, 0);
 	assert_string_equal(site.runtime_call, "runtime.growslice");
 
-	/* no runtime frame at all: runtime/pprof has trimmed them */
+	/* no runtime frames, because runtime/pprof removed them */
 	stack[0] = location(profile, 7, "main.foo", NULL);
 	assert_true(frames_site(profile_stack(profile, stack, 1, false), &site));
 	assert_null(site.runtime_call);
@@ -102,14 +102,14 @@ static void the_site_is_the_innermost_frame_outside_the_runtime(void **state)
 	assert_true(frames_site(profile_stack(profile, stack, 2, false), &site));
 	assert_string_equal(site.runtime_call, "runtime.newobject");
 
-	/* the collector starts on the stack of the next allocation */
+	/* a collection that starts on the stack of some allocation is the runtime's own work */
 	stack[0] = location(profile, 13, "runtime.newobject", NULL);
 	stack[1] = location(profile, 14, "runtime.gcStart", NULL);
 	stack[2] = location(profile, 15, "runtime.mallocgc", NULL);
 	stack[3] = location(profile, 16, "main.foo", NULL);
 	assert_false(frames_site(profile_stack(profile, stack, 4, false), &site));
 
-	/* nothing but the runtime, and a location that nothing is known about */
+	/* only runtime frames and an unknown location */
 	stack[0] = location(profile, 8, "runtime.mallocgc", NULL);
 	stack[1] = location(profile, 9, NULL, NULL);
 	stack[2] = location(profile, 10, "runtime.main", NULL);

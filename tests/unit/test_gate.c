@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counts that no program reaches, but a file may contain. Comparisons of real ones: tests/integration/test_gate*.py. */
+/* Extreme counts, which a file may contain. For comparisons of real counts see tests/integration/test_gate*.py. */
 #include "audit_fixture.h"
 
 #include "audit/audit_join.h"
@@ -7,7 +7,7 @@
 #include "gate/gate_measure.h"
 #include "gate/gate_self_test.h"
 
-/* Two stacks of one site, each with as many objects as a number holds. */
+/* Every sample has the largest possible count, including two samples of one site. */
 static struct profile *hostile_profile(void)
 {
 	struct profile *profile = exact_profile();
@@ -94,7 +94,7 @@ static void sums_of_sites_of_one_key_stop_at_the_greatest_number(void **state)
 	assert_int_equal(gate->rows[0].before->counts[VALUE_OBJECTS].least, INT64_MAX);
 	assert_true(gate->rows[0].before->is_sum);
 	gate_free(gate);
-	/* nothing is more than all that there is */
+	/* The self-test fails, because no count can be larger. */
 	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), -1);
 	policy_clear(&policy);
 	gate_counts_free(before);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The gate's comparison: what is worse, what is within the policy, what only moved. Bytes are 16 an object. */
+/* The gate's comparison: regressions, tolerated changes, moved sites. Every object has 16 bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "gate/gate_compare.h"
 #include "gate_fixture.h"
 
-/* "change function" of each row in order, "!" behind those that fail. */
+/* "CHANGE FUNCTION" for each row in order, with "!" after those that fail and "?" after notes. */
 static char *rows_text(const struct gate *gate)
 {
 	static char text[1024];
@@ -49,7 +49,7 @@ static void expect(struct gate_counts *before, struct gate_counts *after, const 
 	gate_counts_free(after);
 }
 
-/* One site, the number of whose objects changes. */
+/* Compares counts with one site, whose number of objects changes. */
 static void changes(const struct policy *policy, int64_t before_least, int64_t before_most, int64_t after_least,
 		    int64_t after_most, const char *expected)
 {
@@ -83,7 +83,7 @@ static void what_is_new_fails_and_what_is_gone_does_not(void **state)
 	add_site(before, "old", "T", 7, 7);
 	add_site(after, "kept", "T", 5, 5);
 	add_site(after, "added", "U", 1, 1);
-	/* six objects fewer in sum: the new site is a note, unless each site is judged alone */
+	/* The sum has six objects fewer, so the new site is only a note, unless each site is judged alone. */
 	expect(before, after, &policy, "new added?, gone old, same kept");
 	before = counts_new();
 	after = counts_new();
@@ -112,7 +112,7 @@ static void each_benchmark_is_judged_by_its_own_sum(void **state)
 	add_site(after, "b", "T", 101, 101)->benchmark = "BenchmarkB";
 	expect(before, after, &policy, "worse b!, better a");
 
-	/* a rule of its own judges a package, however much is tolerated elsewhere */
+	/* A package with its own rule is judged by it, however much is tolerated elsewhere. */
 	assert_int_equal(policy_tolerance(&policy, "*:objects=100,bytes=1M", &error), 0);
 	before = counts_new();
 	after = counts_new();
@@ -139,7 +139,7 @@ static void a_tolerance_is_kept_to_the_object(void **state)
 	changes(&policy, 100, 100, 110, 110, "tolerated f");
 	changes(&policy, 100, 100, 111, 111, "worse f!");
 	assert_int_equal(policy_tolerance(&policy, "f:objects=20", &error), 0);
-	/* Bytes still have the percentage, 160 of 1600. */
+	/* The percentage still limits bytes: 160 of 1600. */
 	changes(&policy, 100, 100, 111, 111, "worse f!");
 	assert_int_equal(policy_tolerance(&policy, "f:bytes=320", &error), 0);
 	changes(&policy, 100, 100, 120, 120, "tolerated f");
@@ -184,7 +184,7 @@ static void a_renamed_function_with_the_same_counts_has_moved(void **state)
 	gate_free(gate);
 	gate_counts_free(before);
 	gate_counts_free(after);
-	/* One object more is no move, nor is another type. */
+	/* A site with one object more, or with another type, has not moved. */
 	before = counts_new();
 	after = counts_new();
 	add_site(before, "old", "T", 42, 42);
@@ -237,7 +237,7 @@ static void counts_of_iterations_are_compared_per_iteration(void **state)
 	add_site(after, "each", "T", 150, 150);
 	add_site(before, "more", "T", 300, 300);
 	add_site(after, "more", "T", 200, 200);
-	add_site(before, "setup", "T", 7, 7); /* once, not per iteration */
+	add_site(before, "setup", "T", 7, 7); /* allocated once, not per iteration */
 	add_site(after, "setup", "T", 7, 7);
 	expect(before, after, &policy, "worse more!, same each, same setup");
 }
@@ -280,7 +280,7 @@ static void a_gate_that_cannot_fail_does_not_pass_its_own_test(void **state)
 	finished(after);
 	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), 0);
 	assert_non_null(strstr(description, "f"));
-	/* One side may have any range, and noise is ignored. */
+	/* The self-test fails if noise is ignored and the count varies. */
 	after->sites[0].counts[VALUE_OBJECTS].most = 50;
 	policy.noisy = NOISY_IGNORE;
 	assert_int_equal(gate_self_test(before, after, &policy, description, sizeof(description), &error), -1);
@@ -314,7 +314,7 @@ static void a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_w
 {
 	(void)state;
 	assert_int_equal(change_of_new("fmt.(*buffer).write", 3, 3), GATE_NOISY);
-	/* a site that does not vary, more of it than chance has, the owner's own */
+	/* not noise: a site that does not vary, a count above the random range, a site without a library */
 	assert_int_equal(change_of_new("fmt.(*buffer).write", 3, 0), GATE_NEW);
 	assert_int_equal(change_of_new("fmt.(*buffer).write", 100, 42), GATE_NEW);
 	assert_int_equal(change_of_new(NULL, 3, 3), GATE_NEW);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Buckets of a memory profile as no Go runtime makes them: the reader names what is wrong, and ends. */
+/* Buckets of a memory profile that no Go runtime writes: the reader ends and names the error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #define HEAD   (FIXTURE_BASE + 0x100)
 #define CYCLE  (FIXTURE_BASE + 0x108)
 #define FIRST  (FIXTURE_BASE + 0x1000)
-#define SECOND (FIXTURE_BASE + 0x8ff0) /* its record crosses a page */
+#define SECOND (FIXTURE_BASE + 0x8ff0) /* the record crosses a page boundary */
 
 enum { NEXT = 8, TYPE = 16, SIZE = 32, DEPTH = 40, STACK = 48 };
 
@@ -45,7 +45,8 @@ static void put_bucket(uint64_t address, uint64_t next, uint64_t size, uint64_t 
 		put(address + STACK + 8 * i, 0x400000 + i);
 }
 
-/* Two buckets; cycle 7 is due, not flushed: 7 % 3 is the second of the three to come. */
+/* Two buckets. The current cycle is 7 and is not flushed; its counts are in the second of the three pending ones (7 %
+ * 3). */
 static void two_buckets(void)
 {
 	fixture_init(&memory);
@@ -107,13 +108,13 @@ static void what_no_runtime_writes_is_refused(void **state)
 	put_cycle(SECOND + STACK + 8, 1, 2, 64); /* more freed than allocated */
 	refused("changes faster than it can be read");
 	two_buckets();
-	put(SECOND + STACK + 8 + 16, 65); /* bytes that are no objects of 64 */
+	put(SECOND + STACK + 8 + 16, 65); /* not a multiple of the object size, 64 */
 	refused("changes faster than it can be read");
 	two_buckets();
 	put(SECOND + NEXT, FIRST);
 	refused("buckets");
 	two_buckets();
-	put(SECOND + NEXT, FIXTURE_BASE + FIXTURE_SIZE - 8); /* it ends before the memory does */
+	put(SECOND + NEXT, FIXTURE_BASE + FIXTURE_SIZE - 8); /* the memory ends within the record */
 	refused("");
 }
 

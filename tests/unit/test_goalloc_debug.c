@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The debug level: its reports, and that a correct program runs normally. The program runs itself again. */
+/* The debug level: it reports faults, and a correct program runs normally. The tests execute this program again, with
+ * the debug level set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -112,7 +113,7 @@ static const struct {
 };
 enum { NumFaults = sizeof faults / sizeof *faults };
 
-/* Runs itself with a fault; the exit status as wait gives it, and what it wrote to standard error. */
+/* Runs this program with a fault. Returns the status from wait() and, in `text`, its standard error. */
 static int run_with(const char *fault, const char *level, char *text, size_t size)
 {
 	int pipes[2], status;
@@ -166,7 +167,7 @@ static void flip(const char *where)
 	goalloc_free(object);
 }
 
-/* The bytes between the object and the end of its element are filled, and then there is the trailer's four words. */
+/* An element consists of the object, filler bytes and the trailer of four words. */
 static void every_byte_past_the_end_is_checked(void **state)
 {
 	(void)state;

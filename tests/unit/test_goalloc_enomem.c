@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Out of memory: the Nth call of mmap, madvise or munmap fails, for every N until there is no such call. Each run is a
- * process of its own, because the first calls are those of the allocator's initialisation.
+ * Out of memory: the Nth call of mmap or madvise fails, for every N until a run has fewer calls. Each run is a separate
+ * process, so that the calls of the allocator's initialisation fail too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 #include "goalloc.h"
 #include "valid.h"
 
-static long calls, failing; /* the call that fails, 0: none */
+static long calls, failing; /* number of calls so far; the number of the call that fails, 0: none */
 static bool from_then_on;
 
 static bool fails(void)
@@ -31,7 +31,7 @@ static bool fails(void)
 	return failing != 0 && (calls == failing || (from_then_on && calls > failing));
 }
 
-/* Replaces libc's function: the allocator is linked statically into this program. */
+/* Replaces libc's function, also for the allocator, which is linked statically into this program. */
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	if (fails()) {
@@ -70,7 +70,7 @@ static void *allocate(size_t size, bool noscan)
 	return object;
 }
 
-/* Every kind of memory that the allocator asks the system for: arena, table, spans, bits, caches, tiny counts. */
+/* Uses every kind of memory that the allocator maps: arena, table, spans, bits, caches, tiny counts. */
 static void work(void)
 {
 	enum { N = 6000 };
@@ -94,13 +94,13 @@ static void work(void)
 	}
 	if (mheap.arena_start && mheap_is_valid())
 		_exit(13);
-	/* When everything is free and system calls succeed again, there must be memory. */
+	/* Once all objects are freed and system calls succeed again, allocations must succeed. */
 	failing = 0;
 	if (!goalloc_scan(1 << 20) || !goalloc_noscan(3))
 		_exit(14);
 }
 
-/* Exit status of the run in which call n fails: 0: success; 1: success, and there was no call n. */
+/* Exit status of a run in which call n fails. 0: success; 1: success, and the run had fewer than n calls. */
 static int run(long n, bool and_all_after)
 {
 	int status;

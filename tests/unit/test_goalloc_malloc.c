@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libgoalloc's interface: objects that do not overlap, are aligned and zeroed, and counters that are exact. */
+/* libgoalloc's interface: objects do not overlap, are aligned and zeroed, and the counters are exact. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -174,7 +174,7 @@ static void tiny_objects_share_blocks_and_count_one_each(void **state)
 		now = since(&before);
 		assert_int_equal(now.by_span_class[TinySpanClass].frees, N);
 	}
-	/* One byte each, in blocks of 16. */
+	/* One-byte objects, which share blocks of 16 bytes. */
 	goalloc_read_stats(&before);
 	for (unsigned i = 0; i < N; i++)
 		objects[i] = goalloc_noscan(1);
@@ -206,7 +206,8 @@ static void steady_work_does_not_grow_the_heap(void **state)
 		goalloc_free(objects[i]);
 }
 
-/* Threads allocate patterned objects, hand them round a ring, and check and free what they got. */
+/* Threads allocate objects filled with a pattern, pass them around a ring, and check and free those that they
+ * receive. */
 enum { Threads = 4, Rounds = 200, Batch = 256 };
 static void *_Atomic mailbox[Threads];
 struct batch {

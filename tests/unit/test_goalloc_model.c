@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* libgoalloc against a trivial model, with the walkers on; Go's size classes; records; memory that goes back. */
+/* libgoalloc compared with a trivial model, with heap validation; Go's size classes; allocation records; memory that is
+ * returned to the system. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@
 #include "valid.h"
 
 #ifdef __SANITIZE_THREAD__
-/* A child of a process with threads has a scavenger too. */
+/* Forked children start a scavenger thread too, which ThreadSanitizer only allows with this option. */
 __attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -44,7 +45,7 @@ static void assert_heap_valid(void)
 		fail_msg("invariant broken: %s", wrong);
 }
 
-/* Go 1.27's sizeclasses.go. */
+/* From Go 1.27's sizeclasses.go. */
 static const uint16_t go_sizes[NumSizeClasses] = {
 	0,     8,     16,    24,    32,	   48,	  64,	 80,	96,    112,   128,   144,   160,   176,
 	192,   208,   224,   240,   256,   288,	  320,	 352,	384,   416,   448,   480,   512,   576,
@@ -71,7 +72,7 @@ static void the_generated_table_is_gos(void **state)
 	}
 }
 
-/* ---- differential ---- */
+/* ---- comparison with the model ---- */
 
 struct model {
 	unsigned char *object;
@@ -221,7 +222,7 @@ static void free_shared_slots(void)
 	}
 }
 
-/* Calls while other threads work: consistent statistics, and memory given back. */
+/* Called while other threads allocate: statistics are consistent, and memory is returned to the system. */
 static void check_stats(struct goalloc_memstats *before)
 {
 	struct goalloc_memstats now;
@@ -320,7 +321,7 @@ static void finalizer(void *object, void *argument)
 {
 	finalized += *(unsigned *)argument;
 	finalized_object = object;
-	goalloc_free(goalloc_scan(64)); /* it may allocate */
+	goalloc_free(goalloc_scan(64)); /* a finalizer may allocate and free */
 }
 
 static void finalizers_run_once_when_the_object_is_freed(void **state)
@@ -403,7 +404,7 @@ static void freed_memory_goes_back_to_the_system(void **state)
 	assert_true(stats.HeapReleased >= (uint64_t)N * Size / 2);
 	assert_heap_valid();
 
-	/* By itself, after a while. */
+	/* The allocator also returns memory by itself, after some time. */
 	fill(objects, N, Size);
 	full = resident();
 	empty(objects, N);
@@ -416,7 +417,7 @@ static void freed_memory_goes_back_to_the_system(void **state)
 	assert_heap_valid();
 }
 
-/* A thread that allocates, and sleeps while others free: its spans are on lists that only it may touch. */
+/* A thread that allocates objects and sleeps while others free them. Its spans are on lists that only it may access. */
 struct sleeper {
 	void **objects;
 	size_t n, size;
@@ -477,7 +478,7 @@ static unsigned threads_of_this_process(void)
 	return n - 2;
 }
 
-/* In a process of its own, because the thread lives as long as the process. */
+/* Runs in a separate process, because the scavenger thread lives as long as the process. */
 static int with_scavenger(void)
 {
 	enum { N = 64, Size = 1 << 20 };
@@ -489,7 +490,7 @@ static int with_scavenger(void)
 	fill(objects, N, Size);
 	size_t full = resident();
 	empty(objects, N);
-	/* No call of the allocator meanwhile. */
+	/* Waits without calling the allocator. */
 	for (unsigned i = 0; i < 80 && resident() + (size_t)N * Size / 2 >= full; i++)
 		usleep(50000);
 	if (resident() + (size_t)N * Size / 2 >= full)
@@ -514,7 +515,7 @@ static void an_idle_process_with_a_scavenger_gives_memory_back(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* ---- the address space; each in a process of its own ---- */
+/* ---- the address space; each test in a separate process ---- */
 
 static int in_a_process(int (*function)(void))
 {
@@ -541,7 +542,8 @@ static uint64_t heap_sys(void)
 	return stats.HeapSys;
 }
 
-/* Whether objects are where they should be, the heap counts no more than it has, and all is valid. */
+/* Returns 0 if the heap grows past an obstacle: objects are in place, HeapSys counts only mapped memory, and the heap
+ * is valid. */
 static int grow_past(size_t obstacle)
 {
 	enum { N = 20, Size = 3 << 20 };
@@ -636,7 +638,7 @@ static void nothing_is_reserved_that_mlockall_would_count(void **state)
 	assert_int_equal(in_a_process(lock_all_memory), 0);
 }
 
-/* A program that allocates little after a burst, and has no thread of ours: what is idle goes back within ten seconds. */
+/* A program without our thread that allocates little after a burst: idle memory is returned within ten seconds. */
 static int burst(void)
 {
 	enum { N = 200000 };
@@ -710,7 +712,7 @@ static int many_threads(void)
 	if (after.total.objects - before.total.objects != 2 * 8 * ManyThreads ||
 	    after.total.frees - before.total.frees != 2 * 8 * ManyThreads)
 		return 2;
-	/* What the caches of ended threads still take: their counters. */
+	/* The caches of ended threads still use the memory of their counters. */
 	unsigned resident_pages = 0, caches = 0;
 	for (struct mcache *c = mcache_all; c; c = c->next, caches++) {
 		unsigned char in_core[sizeof *c / MCachePage];
@@ -743,7 +745,7 @@ static void a_limit_gives_memory_back_at_once(void **state)
 	empty(objects, N);
 	goalloc_read_memstats(&stats);
 	assert_int_equal(goalloc_set_memory_limit(stats.HeapInuse + (8 << 20)), 0);
-	/* Of another size, so that what was freed has to be cut up. */
+	/* Objects of another size, so that the freed spans have to be split. */
 	for (unsigned i = 0; i < N; i++)
 		memset(other[i] = goalloc_scan(100000), 1, 100000);
 	goalloc_read_memstats(&stats);
@@ -762,7 +764,8 @@ static void few_free_objects_in_many_spans_are_found_in_the_end(void **state)
 
 	fill(objects, N, 64);
 	goalloc_read_memstats(&before);
-	/* Every sixth: below a quarter of each span. Each round also frees and allocates much elsewhere. */
+	/* Every sixth object: less than a quarter of each span. Each round also frees and allocates many other
+	 * objects. */
 	for (unsigned round = 0; round < 60; round++) {
 		for (size_t i = round % 6; i < N; i += 6)
 			goalloc_free(objects[i]);
@@ -804,7 +807,8 @@ static void memstats_add_up(void **state)
 static _Atomic bool stop;
 static _Atomic(void *) handed_over[64];
 
-/* Keeps every lock of the heap busy: small, tiny and large objects, of which others free half; threads that end. */
+/* Keeps every lock of the heap busy: allocates small, tiny and large objects, of which other threads free half, and
+ * starts threads that end. */
 static void *keep_the_heap_busy(void *argument)
 {
 	unsigned random = (unsigned)(uintptr_t)argument;
@@ -894,7 +898,7 @@ static void children_find_a_whole_heap_whatever_other_threads_were_doing(void **
 	assert_heap_valid();
 }
 
-/* An argument is the name of the one test to run. */
+/* With an argument, runs only the test of that name. */
 int main(int argc, char **argv)
 {
 	if (argc > 1)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of the C library and of C++ as libgoalloc-preload.so has them. */
+/* The allocation functions of the C library and of C++ in libgoalloc-preload.so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -171,7 +171,7 @@ static long status_bytes(const char *key)
 	return value;
 }
 
-/* Resets VmHWM to what is resident now. */
+/* Resets VmHWM to the current resident size, which it returns; -1 on failure. */
 static long reset_peak(void)
 {
 	FILE *file = fopen("/proc/self/clear_refs", "w");
@@ -182,7 +182,7 @@ static long reset_peak(void)
 	return fclose(file) == 0 ? status_bytes("VmRSS:") : -1;
 }
 
-/* Tries to map addresses that another thread releases, however briefly. */
+/* Maps memory again and again, so that it gets addresses that another thread releases only briefly. */
 static void *map_all_the_time(void *unused)
 {
 	while (!atomic_load(&stop)) {
@@ -194,7 +194,7 @@ static void *map_all_the_time(void *unused)
 	return unused;
 }
 
-/* Grows arrays in turns from 1 MiB to 48 MiB; what the peak is above their final size, in percent. */
+/* Grows arrays alternately from 1 MiB to 48 MiB. Returns by how much the peak exceeds their final size, in percent. */
 static long growth(unsigned arrays, bool noise)
 {
 	enum { From = 1 << 20, To = 48 << 20 };
@@ -263,7 +263,7 @@ static void a_large_object_that_shrinks_gives_its_memory_back(void **state)
 	}
 }
 
-/* Counts do not depend on whether the object had to move. */
+/* The counters do not depend on whether the object moved. */
 static void realloc_counts_as_free_and_malloc(void **state)
 {
 	(void)state;
@@ -318,8 +318,7 @@ static void alignment_is_what_was_asked_for(void **state)
 	call_free(p);
 }
 
-/* Older programs still ask for it; glibc's own headers no longer do. */
-/* Space and counts are those of the object, not of its alignment; and what was freed is used again. */
+/* Memory and counters depend on the object's size, not on its alignment, and freed memory is reused. */
 static void a_small_object_at_a_large_alignment_is_a_small_object(void **state)
 {
 	(void)state;
@@ -345,7 +344,7 @@ static void a_small_object_at_a_large_alignment_is_a_small_object(void **state)
 		assert_int_equal(after.HeapInuse, before.HeapInuse);
 		assert_int_equal(after.HeapSys, before.HeapSys);
 	}
-	/* Neighbours of two alignments do not disturb each other. */
+	/* Adjacent objects of different alignments do not overlap. */
 	char *objects[100];
 	for (unsigned i = 0; i < 100; i++) {
 		size_t size = 1 + i * 977 % 100000;
@@ -360,6 +359,7 @@ static void a_small_object_at_a_large_alignment_is_a_small_object(void **state)
 	}
 }
 
+/* Older programs still use cfree(), although glibc's headers no longer declare it. */
 static void cfree_frees(void **state)
 {
 	(void)state;
@@ -375,7 +375,7 @@ static void cfree_frees(void **state)
 	assert_int_equal(after.total.frees - before.total.frees, 1);
 }
 
-/* C++ by its mangled names; a real C++ program is in test_goalloc_programs.py. */
+/* C++ operators by their mangled names; test_goalloc_programs.py runs a real C++ program. */
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
 void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);
@@ -447,7 +447,7 @@ static void what_glibc_says_of_memory_is_said(void **state)
 		call_free(objects[i]);
 }
 
-/* 2^63 is a power of two, and too much; more is none. */
+/* 2^63 is a valid alignment that is too large; larger values are not powers of two. */
 static void errno_of_huge_alignments_is_glibcs(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process on libgoalloc-preload.so: its threads, forks, libraries, and its ends. */
+/* Processes with libgoalloc-preload.so: threads, forks, libraries, and ways to exit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static void children_of_a_busy_process_allocate(void **state)
 
 static char name[] = "/tmp/goalloc-test-XXXXXX";
 
-/* Allocates and frees while it holds the lock of a stream. */
+/* getline() allocates while it holds the lock of a stream. */
 static void *read_lines(void *unused)
 {
 	FILE *file = fopen(name, "r");
@@ -92,12 +92,12 @@ static void *flush_all(void *unused)
 {
 	while (!atomic_load(&stop)) {
 		fflush(NULL);
-		usleep(500); /* otherwise the fork rarely gets the lock of the list */
+		usleep(500); /* otherwise fork() rarely gets the lock of the list of streams */
 	}
 	return unused;
 }
 
-/* glibc takes stdio's locks between the handlers of pthread_atfork and the fork itself. */
+/* fork() takes stdio's locks after it has run the handlers of pthread_atfork(), which lock the allocator. */
 static void fork_waits_for_nobody_who_allocates_with_a_streams_lock(void **state)
 {
 	(void)state;
@@ -130,7 +130,8 @@ static pthread_key_t keys[3];
 
 static void destructor(void *value)
 {
-	/* Comes back twice, allocating each time, whatever order the destructors have. */
+	/* Sets the key again twice, so that it runs and allocates in each round, whatever the order of the
+	 * destructors. */
 	unsigned *rounds = value;
 	void *p = call_malloc(200);
 	memset(p, 1, 200);
@@ -179,7 +180,7 @@ static void write_after_free(void)
 	*(volatile char *)(object + 7) = 1;
 }
 
-/* At the debug level the program runs itself again. */
+/* Executes this program again, at the debug level. */
 static void writes_after_free_are_reported_however_the_process_ends(void **state)
 {
 	static const char *const ends[] = {"_exit", "_Exit", "exit", "quick_exit"};
@@ -201,7 +202,7 @@ static void writes_after_free_are_reported_however_the_process_ends(void **state
 	}
 }
 
-/* Wrong uses of realloc, each of which must end the process by a report. */
+/* Wrong uses of realloc, each of which must end the process with a report. */
 static void realloc_freed(void)
 {
 	char *p = call_malloc(100);

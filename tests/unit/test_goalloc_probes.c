@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The probe sites and the description, as the linker left them in this very program and in the shared library. */
+/* The probe sites and the description, as linked into this program and into the shared library. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ static const Elf64_Shdr *section(const struct image *image, const char *name)
 	return NULL;
 }
 
-/* The segment that holds an address, and the bytes there. */
+/* The bytes in the file at a virtual address, and the flags of its segment. */
 static const char *at_address(const struct image *image, uint64_t address, uint32_t *flags)
 {
 	const Elf64_Phdr *segment = (const Elf64_Phdr *)(image->bytes + image->header->e_phoff);
@@ -81,7 +81,7 @@ static const char *at_address(const struct image *image, uint64_t address, uint3
 			return image->bytes + segment->p_offset + (address - segment->p_vaddr);
 		}
 	}
-	fail_msg("nothing of the file at %#lx", (unsigned long)address);
+	fail_msg("no segment of the file contains %#lx", (unsigned long)address);
 	return NULL;
 }
 
@@ -181,7 +181,7 @@ static void the_shared_library_has_the_same_sites(void **state)
 	check_sites(path);
 }
 
-/* The description by way of its note in memory, as an observer finds it. */
+/* Finds the description through its note in memory, as an observer does. */
 static int find_note(struct dl_phdr_info *info, size_t size, void *found)
 {
 	(void)size;

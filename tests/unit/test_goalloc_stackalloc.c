@@ -37,7 +37,7 @@ static void assert_valid(void)
 	assert_string_equal(mheap_is_valid() ? mheap_is_valid() : "", "");
 }
 
-/* Runs it in a child; its standard error, and the status that wait gives. */
+/* Runs a function in a child process. Returns the status from wait() and, in `text`, its standard error. */
 static int in_child(void (*function)(void), char *text, size_t size)
 {
 	int output[2], status;
@@ -161,7 +161,7 @@ static void touch_guard(void)
 {
 	volatile char *stack = goalloc_stack_alloc_guarded(16384);
 
-	stack[StackGuardSize] = 1; /* the first byte above it */
+	stack[StackGuardSize] = 1; /* the first byte above the guard */
 	stack[StackGuardSize - 1] = 1;
 }
 
@@ -278,7 +278,7 @@ static void wrong_frees_end_the_process_with_a_message(void **state)
 
 static void *_Atomic exchange[64];
 
-/* Allocates, and frees what other threads allocated. */
+/* Allocates stacks, and frees those that other threads allocated. */
 static void *passes_stacks_on(void *argument)
 {
 	unsigned seed = (unsigned)(uintptr_t)argument;
@@ -316,7 +316,7 @@ static void threads_free_each_others_stacks(void **state)
 	(void)state;
 	run_threads();
 	assert_valid();
-	/* Each stack that this thread keeps may be of a span of its own. */
+	/* This thread's cache keeps some stacks, each of which may be in a different span. */
 	assert_in_range(stack_bytes(), 0, before + 2 * StackCacheLength * StackSpanPages * PageSize);
 }
 

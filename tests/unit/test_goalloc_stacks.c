@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Stacks that go with probes, compared with libc's own unwinder, and what the sampler hands out. */
+/* The stacks that probes pass to observers, compared with libc's unwinder; the sampler's distances and pending
+ * counts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,7 @@ static void *expected[GOALLOC_STACK_MAX + 8];
 static int expected_depth;
 static struct goalloc_stack seen;
 
-/* Does what the kernel does when an observer attaches. */
+/* Changes a semaphore as the kernel does when an observer attaches or detaches. */
 static void raise_one(uint16_t *semaphore, int by)
 {
 	__atomic_fetch_add(semaphore, (uint16_t)by, __ATOMIC_RELAXED);
@@ -36,7 +37,7 @@ static void raise_every(int by)
 	raise_one(&sampler_word.every, by);
 }
 
-/* Allocates and unwinds from the same function: pcs[0] differs by the call, all others must not. */
+/* Allocates and unwinds from the same function. The two calls differ in pcs[0]; all other PCs must be equal. */
 static __attribute__((noinline)) void look(size_t size)
 {
 	raise_every(1);
@@ -47,7 +48,8 @@ static __attribute__((noinline)) void look(size_t size)
 	goalloc_free(object);
 }
 
-/* Of frames that a signal interrupted libc gives the next instruction; ours looks like a return address. */
+/* For a frame that a signal interrupted, libc gives the interrupted instruction, and we give that plus 1, so that it
+ * looks like a return address. */
 static void assert_same_stacks_but(int interrupted)
 {
 	int depth = expected_depth > GOALLOC_STACK_MAX ? GOALLOC_STACK_MAX : expected_depth;
@@ -213,7 +215,8 @@ static void nothing_is_unwound_for_those_who_want_no_stacks(void **state)
 	raise_one(&sampler_word.every, -1);
 }
 
-/* One refill of a span class that nothing else uses, whose events are so rare that none is due. */
+/* Notes one refill of a span class that nothing else uses, at a distance at which no event is due. Returns what is
+ * pending. */
 static const struct goalloc_pending *refilled(uint64_t objects)
 {
 	enum { SpanClass = 9 };
@@ -223,7 +226,7 @@ static const struct goalloc_pending *refilled(uint64_t objects)
 	c->refill_distance = rate_in_force(&mcache_refill_semaphores);
 	c->refill_left = INT64_MAX;
 	note_refill(c, SpanClass, objects, objects * 32, &emptymspan, &caller);
-	/* Not touched before an observer listens. */
+	/* The array is not accessed before an observer listens. */
 	static const struct goalloc_pending none = {.distance = GOALLOC_NOT_LISTENING};
 	return c->listening ? &c->pending[SpanClass] : &none;
 }
@@ -247,7 +250,7 @@ static void what_is_pending_goes_on_to_coarser_rates_and_never_to_finer_ones(voi
 	assert_pending(refilled(5), 512 << 10, 1, 5);
 	assert_pending(refilled(6), 512 << 10, 2, 11);
 	raise_one(&raised[Per64k], 1);
-	assert_pending(refilled(7), 64 << 10, 1, 7); /* the 11 were told to who listens per 512 KiB */
+	assert_pending(refilled(7), 64 << 10, 1, 7); /* the earlier 11 were sent to the observer at 512 KiB */
 	raise_one(&raised[Per64k], -1);
 	assert_pending(refilled(8), 512 << 10, 2, 15);
 	raise_one(&raised[PerEvent], 1);
@@ -281,14 +284,14 @@ static void distances_are_exponential(void **state)
 		squares += x * x;
 		below += x < 0.6931471805599453;
 	}
-	/* Mean 1, variance 1, median ln 2, each within five standard errors. */
+	/* Mean 1, mean square 2, median ln 2, each within five standard errors. */
 	assert_true(fabs(sum / N - 1) < 5 / sqrt(N));
 	assert_true(fabs(squares / N - 2) < 5 * sqrt(20.0 / N));
 	assert_true(fabs((double)below / N - 0.5) < 5 * 0.5 / sqrt(N));
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-/* Sanitizers turn the library's tail calls into calls: one frame more. */
+/* Sanitizers turn the library's tail calls into calls, which adds one frame. */
 #define STACK_TEST(name)                                       \
 	{                                                      \
 #name, ((void)name, skipped), NULL, NULL, NULL \

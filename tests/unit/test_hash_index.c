@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The index is held against a plain array that has a place for every key. */
+/* Compares the index with a plain array that has one element per key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ static bool same(const void *items, uint64_t item, const void *key)
 	return ((const uint32_t *)items)[item - 1] == *(const uint32_t *)key;
 }
 
-/* Every key added some times in any order, with a hash that tells `distinct` of them apart: the others collide. */
+/* Adds keys several times in random order. The hash has only `distinct` values, so the other keys collide. */
 static void hold_against_array(uint32_t distinct)
 {
 	static uint32_t place[KEYS], items[KEYS];
@@ -46,7 +46,7 @@ static void test_each_key_is_found_where_it_was_put(void **state)
 {
 	(void)state;
 	hold_against_array(UINT32_MAX);
-	hold_against_array(100); /* nearly all collide */
+	hold_against_array(100); /* nearly all keys collide */
 }
 
 static void test_hashes_may_be_the_keys_whatever_numbers_they_are(void **state)
@@ -77,7 +77,7 @@ static void test_a_cleared_index_is_empty_and_after_a_small_use_small(void **sta
 	(void)state;
 	for (uint64_t key = 0; key < KEYS; key++)
 		hash_index_add(&set, key);
-	hash_index_clear(&set); /* as large as it was: it was full */
+	hash_index_clear(&set); /* keeps its capacity, because it was full */
 	assert_int_equal(set.count, 0);
 	assert_true(set.capacity >= KEYS);
 	assert_false(hash_index_has(&set, 1));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a process may write into memory that an observer reads: every field at its bounds, and endless walks. */
+/* Data that a hostile process may write into memory that an observer reads: every field at its limits, and endless
+ * lists. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +57,7 @@ static void every_offset_is_held_to_its_bound(void **state)
 	static const struct {
 		size_t field;
 		const char *name;
-		uint32_t last; /* the largest that is accepted */
+		uint32_t last; /* the largest accepted value */
 	} rows[] = {
 		{offsetof(struct goalloc_description, cache_next), "cache_next", 16384 - 8},
 		{offsetof(struct goalloc_description, cache_sequence), "cache_sequence", 16384 - 8},
@@ -129,7 +130,7 @@ static void counters_that_no_process_reaches_are_refused(void **state)
 	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 10), &large, sizeof(large));
 	refused("class_counters.objects = 144115188075855872");
 	one_cache();
-	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 100), &many, sizeof(many)); /* times 400 bytes */
+	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 100), &many, sizeof(many)); /* 2^50 objects of 400 bytes */
 	refused("span class 100");
 	one_cache();
 	memcpy(fixture_at(&memory, CACHE + 16008), &large, sizeof(large));
@@ -148,7 +149,7 @@ static void a_list_without_an_end_is_refused(void **state)
 
 	(void)state;
 	one_cache();
-	memcpy(fixture_at(&memory, CACHE), &cache, sizeof(cache)); /* its own next */
+	memcpy(fixture_at(&memory, CACHE), &cache, sizeof(cache)); /* the cache is its own successor */
 	refused("cache_next");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Executable files are read once, however many processes map them, and are never confused. */
+/* Each executable file is read once, however many processes map it, and different files never share an image. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 #include "symbols/image_cache.h"
 
-/* Where our own text is mapped. */
+/* The mapping of our own text. */
 static uint64_t start, limit, offset;
 
 static int note_text(struct dl_phdr_info *image, size_t size, void *context)
@@ -73,7 +73,7 @@ static void an_address_is_looked_up_once_for_all_processes(void **state)
 	assert_ptr_equal(image_locate(image, address, true), location);
 	image_release(image);
 	image_release(image);
-	/* no process maps it now, and it is still known */
+	/* The cache keeps an image that no process maps any more. */
 	assert_ptr_equal(share(cache, "/proc/self/exe"), image);
 	assert_ptr_equal(image_locate(image, address, true), location);
 	image_release(image);
@@ -110,13 +110,13 @@ static void another_file_or_place_is_another_image(void **state)
 	unlink(path);
 	copy_self(path);
 	images[3] = share(cache, path);
-	assert_int_equal(truncate(path, 100), 0); /* the same inode */
+	assert_int_equal(truncate(path, 100), 0); /* the same inode with another size */
 	images[4] = share(cache, path);
 	for (int i = 0; i < 5; i++) {
 		for (int j = 0; j < i; j++)
 			assert_ptr_not_equal(images[i], images[j]);
 	}
-	/* what cannot be opened might be anything */
+	/* Files that cannot be opened never share an image, because they may differ. */
 	struct image *unknown = image_share(cache, -1, path, start, limit, offset);
 	struct image *other = image_share(cache, -1, path, start, limit, offset);
 	assert_ptr_not_equal(unknown, other);

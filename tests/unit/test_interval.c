@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Intervals compared with the truth: a byte-distance sampler runs over streams of allocations with known counts, and
- * the printed intervals must contain the truth about 95 times in 100. Everything is seeded, so results are always the
- * same.
+ * Intervals compared with the truth: a sampler with random byte distances runs over streams of allocations with known
+ * counts, and the printed intervals must contain the truth about 95 times in 100. All seeds are fixed, so the results
+ * are always the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "profile/profile.h"
 #include "profile/interval.h"
 
-/* Of samples alone: nothing else is known. */
+/* Bounds from samples alone, without exact totals. */
 static void objects_within(const struct interval *sum, int64_t *low, int64_t *high)
 {
 	struct interval_bounds bounds = interval_bounds(sum, NULL);
@@ -47,7 +47,7 @@ static double uniform(void)
 struct site {
 	int64_t size; /* bytes of an object */
 	int64_t events;
-	double objects; /* sum of 1 / p */
+	double objects; /* estimate: sum of 1 / p over the events, p: chance of an object to be sampled */
 };
 
 struct sampler {
@@ -61,14 +61,14 @@ static void allocate(struct sampler *sampler, struct site *site)
 		return;
 	site->events++;
 	site->objects += 1 / -expm1(-(double)site->size / sampler->rate);
-	/* Without memory: what is left of the object is skipped. */
+	/* The distribution is memoryless, so the new distance may begin at the end of the object. */
 	sampler->left = -log(uniform()) * sampler->rate;
 }
 
-/* A count that a row is printed for, and how often its interval held the truth. */
+/* How often a row was printed, and how often its interval contained the truth. */
 struct tally {
 	int printed, held;
-	double estimates; /* their sum, unprinted ones as 0 */
+	double estimates; /* sum of the estimates, 0 for a row that was not printed */
 	int rounds;
 };
 
@@ -102,7 +102,7 @@ static void assert_coverage(const char *name, const struct tally *tally, double 
 	double coverage = (double)tally->held / tally->printed;
 
 	if (!(coverage >= least && coverage <= most))
-		fail_msg("%s: %d of %d intervals hold the truth: %.3f", name, tally->held, tally->printed, coverage);
+		fail_msg("%s: %d of %d intervals contain the truth: %.3f", name, tally->held, tally->printed, coverage);
 }
 
 static void assert_unbiased(const struct tally *tally, double truth, double tolerance)
@@ -117,19 +117,19 @@ enum { ROUNDS = 4000 };
 
 static void one_site_is_covered_95_times_in_100(void **state)
 {
-	/* Objects and their chance to be seen decide all: from one event to thousands, from rare to nearly
-	 * all. */
+	/* The result depends only on the number of objects and their chance of being sampled. From one event to
+	 * thousands, and from rare objects to nearly all. */
 	static const struct {
 		int64_t size, objects;
 		double rate, least, most;
 	} rows[] = {
-		{64, 8192, 524288, 0.93, 1},	   /* 1 event expected */
+		{64, 8192, 524288, 0.93, 1},	   /* 1 expected event */
 		{64, 24576, 524288, 0.93, 0.985},  /* 3 */
 		{48, 109227, 524288, 0.935, 0.97}, /* 10 */
 		{1024, 20480, 524288, 0.935, 0.97},
-		{64, 8192, 8192, 0.935, 0.965}, /* 64: where one method passes to the other */
+		{64, 8192, 8192, 0.935, 0.965}, /* 64: at the switch between the two methods */
 		{128, 30000, 8192, 0.935, 0.965},
-		{4096, 10, 8192, 0.92, 0.99}, /* 39 % are seen */
+		{4096, 10, 8192, 0.92, 0.99}, /* 39 % are sampled */
 		{4096, 500, 8192, 0.93, 0.97},
 		{65536, 100, 524288, 0.93, 0.97},
 		{1048576, 40, 524288, 0.92, 0.995}, /* 86 % */
@@ -144,7 +144,7 @@ static void one_site_is_covered_95_times_in_100(void **state)
 		for (int round = 0; round < ROUNDS; round++) {
 			struct site site = {.size = rows[r].size};
 
-			/* Binomial, by the distance in objects to the next one seen. */
+			/* Draws a binomial number, by the geometric distances between sampled objects. */
 			for (double at = 0;;) {
 				at += ceil(log(uniform()) / log1p(-p));
 				if (at > (double)rows[r].objects)
@@ -161,8 +161,8 @@ static void one_site_is_covered_95_times_in_100(void **state)
 
 static void rare_sites_are_covered_whenever_they_are_printed(void **state)
 {
-	/* Many sites with one object each: a few are seen, at 8,192 times their size. None of these may be
-	 * far off. */
+	/* Many sites with one object each. A sampled one gets the weight 8,192, and its interval must still contain the
+	 * truth. */
 	struct tally tally = {0};
 	double p = -expm1(-64.0 / 524288);
 
@@ -182,8 +182,8 @@ static void rare_sites_are_covered_whenever_they_are_printed(void **state)
 
 static void a_rhythm_of_the_program_is_no_trap(void **state)
 {
-	/* A, B, A, B …, and bursts, with sizes whose sum divides the rate: a fixed distance would always hit
-	 * the same. */
+	/* Two sites that alternate, singly or in bursts, with a period that divides the rate: a fixed distance would
+	 * always hit the same site. */
 	static const struct {
 		int64_t sizes[2], burst[2];
 	} rhythms[] = {{{64, 64}, {1, 1}},
@@ -210,7 +210,7 @@ static void a_rhythm_of_the_program_is_no_trap(void **state)
 			}
 			for (int s = 0; s < 2; s++)
 				count(&tallies[s], &sites[s], 1, rhythms[r].burst[s] * PERIODS);
-			/* The same two in one row: their variances add. */
+			/* Both sites in one row: their variances add up. */
 			count(&both, sites, 2, (rhythms[r].burst[0] + rhythms[r].burst[1]) * PERIODS);
 		}
 		for (int s = 0; s < 2; s++) {
@@ -223,7 +223,7 @@ static void a_rhythm_of_the_program_is_no_trap(void **state)
 
 static void sums_of_unlike_sizes_are_covered(void **state)
 {
-	/* One row of a function: small objects of which few are seen, and large ones of which most are. */
+	/* One row for a function with small objects, of which few are sampled, and large ones, of which most are. */
 	static const struct {
 		int64_t size, objects;
 	} parts[] = {{16, 20000}, {96, 4000}, {1024, 700}, {32768, 40}, {262144, 12}};
@@ -254,8 +254,8 @@ static void sums_of_unlike_sizes_are_covered(void **state)
 
 static void large_objects_of_many_sizes_in_one_sample_are_covered(void **state)
 {
-	/* A slice that grows by doubling, small and huge buffers of one line, and one size alone, which must
-	 * not widen. */
+	/* A slice that grows by doubling; small and huge buffers of one line; and a single size, whose interval must
+	 * not become wider. */
 	static const struct {
 		int64_t sizes[8], objects;
 		double most;
@@ -312,7 +312,7 @@ static void exact_rows_have_no_width(void **state)
 	interval_add(&sum, 12345, 12345);
 	objects_within(&sum, &low, &high);
 	assert_true(low == 12345 && high == 12345);
-	/* Fewer objects than events: nonsense in a file, no negative variance here. */
+	/* A file may have fewer objects than events: the variance must not become negative. */
 	interval_add(&sum, 100, 50);
 	objects_within(&sum, &low, &high);
 	assert_true(low <= 12395 && high >= 12395);
@@ -338,7 +338,7 @@ static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(
 	objects_within(&together, &moved_low, &moved_high);
 	assert_true(moved_low == low + 5000000 && moved_high == high + 5000000);
 
-	/* Large objects vary as much as they can at the rate that they were sampled at. */
+	/* The variance of large objects is the maximum for the rate at which they were sampled. */
 	fine.values[VALUE_OBJECTS] = 1010;
 	fine.values[VALUE_SAMPLES] = 1000;
 	fine.values[VALUE_BYTES] = 4000LL << 20;
@@ -352,9 +352,9 @@ static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(
 }
 
 /*
- * A process that is counted in bursts: in each of `CELLS` cells of a second, 10 ms at a random instant. One site allocates
- * all the time; one in blocks of a quarter of a second, now and then; one for half a second of a turn of two. They share a
- * size class.
+ * A process that is counted in bursts: 10 ms at a random moment in each of CELLS cells of one second. One site
+ * allocates all the time, one in random blocks of a quarter of a second, one in the first half second of every two
+ * seconds. All have the same size class.
  */
 enum { BURST_SITES = 3, CELLS = 40, MS = 1000 * CELLS, BURST_MS = 10 };
 
@@ -374,7 +374,7 @@ static void simulate(int64_t made[BURST_SITES][MS], int64_t truth[BURST_SITES])
 	}
 }
 
-/* The profile of a recording of that. */
+/* The profile of a recording of that process. */
 static struct profile *record_bursts(int64_t made[BURST_SITES][MS], const int64_t truth[BURST_SITES])
 {
 	static const char *const names[] = {"main.steady", "main.blocks", "main.turns"};
@@ -479,7 +479,7 @@ static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 		objects_within(&sum, &low, &high);
 		assert_true(low > last_low || k == 1);
 		assert_true(high > last_high);
-		/* No jump: one more event moves a bound by about one weight. */
+		/* The bounds have no jumps: one more event moves a bound by about the weight of one event. */
 		assert_true(k < 10 || (low - last_low < 1000 && high - last_high < 1310));
 		last_low = low;
 		last_high = high;

@@ -99,7 +99,7 @@ static void any_text_reads_back(void **state)
 	free(text);
 }
 
-/* Around the size of the buffer each length once. */
+/* Every length around the size of the buffer. */
 static void texts_longer_than_the_buffer_are_whole(void **state)
 {
 	size_t size = sizeof(writer.buffer);

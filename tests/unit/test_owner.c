@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whose allocation: which frame of a stack owns it, by build information, by GOROOT, by globs, and in C programs. */
+/* Which frame of a stack owns an allocation: by build information, by GOROOT, by globs, and in C programs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 enum { DEPTH_MAX = 8 };
 
-/* Locations of one frame each, leaf first; "A<B" is a location of A inlined into B. */
+/* The owner of a stack of functions, leaf first, each a location; "A<B" is one location, of A inlined into B. */
 static struct owner whose(struct profile *profile, const char *const *functions, const char *directory)
 {
 	const struct profile_location *locations[DEPTH_MAX];
@@ -78,12 +78,12 @@ static void the_main_module_owns_and_the_innermost_frame_of_it_is_the_owner(void
 	assert_string_equal(owner.frame->function, "main.main");
 	assert_null(owner.via);
 
-	/* inlined: the library's function, then the module's, in one location */
+	/* one location: the library's function inlined into the module's */
 	owner = WHOSE(profile, "runtime.growslice", "github.com/other/lib.Grow<main.fill", "main.main");
 	assert_string_equal(owner.frame->function, "main.fill");
 	assert_string_equal(owner.via, "github.com/other/lib.Grow");
 
-	/* a test package of its own; a longer path that only begins like the module's; a module inside it */
+	/* an external test package; a path that only begins like the module's; a nested module */
 	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/m_test.TestX").kind, OWNER_FOUND);
 	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/more.F").kind, OWNER_OUTSIDE);
 	assert_int_equal(WHOSE(profile, "runtime.newobject", "example.com/m/plugin/a.F").kind, OWNER_OUTSIDE);
@@ -99,7 +99,7 @@ static void what_no_frame_of_the_module_called_is_outside(void **state)
 	assert_int_equal(WHOSE(profile, "runtime.allocm", "runtime.main").kind, OWNER_OUTSIDE);
 	assert_int_equal(WHOSE(profile, "runtime.newobject", "runtime.gcStart", "runtime.mallocgc", "main.f").kind,
 			 OWNER_OUTSIDE);
-	/* C in a Go process is a library's */
+	/* C functions in a Go process belong to a library */
 	assert_int_equal(WHOSE(profile, "runtime.newobject", "sqlite3_step", "runtime.cgocallback").kind,
 			 OWNER_OUTSIDE);
 	assert_int_equal(whose(profile, (const char *const[]){NULL}, "").kind, OWNER_UNKNOWN);
@@ -113,7 +113,8 @@ static void without_build_information_all_outside_of_goroot_owns(void **state)
 	(void)state;
 	assert_string_equal(WHOSE(profile, "fmt.Sscanf", "github.com/a/b.F").frame->function, "github.com/a/b.F");
 	assert_string_equal(WHOSE(profile, "vendor/golang.org/x/text.F", "main.F").frame->function, "main.F");
-	/* once the runtime's files have shown where GOROOT is, a package called `text` elsewhere belongs to the user */
+	/* Once the runtime's files have shown where GOROOT is, a package named `text` outside of it belongs to the
+	 * user. */
 	assert_string_equal(WHOSE(profile, "text.F", "main.F", "runtime.main").frame->function, "text.F");
 	assert_int_equal(whose(profile, (const char *const[]){"text.G", NULL}, "/go/src/text").kind, OWNER_OUTSIDE);
 	profile_free(profile);

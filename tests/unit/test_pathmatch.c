@@ -14,13 +14,13 @@
 
 enum { FILES = 8 };
 
-/* The package of an annotated file may begin with '=': a declaration shows that the file is the package's own; or with
- * '!': that it is another package's. */
+/* The package of an annotated file may have a prefix: '=' if a declaration shows that the file belongs to the package,
+ * '!' if one shows that it belongs to another package. */
 struct named {
 	const char *file, *package;
 };
 
-/* Annotated files, measured files, and which annotated file each measured one must find. */
+/* Annotated files, measured files, and for each measured file the annotated one that it must match. */
 struct situation {
 	const char *what;
 	struct named annotated[FILES], measured[FILES];

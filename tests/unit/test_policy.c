@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Policy files and --tolerance: what they allow, and the errors for mistakes. */
+/* Policy files and --tolerance: what they allow, and error messages. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #include "gate/policy.h"
 
-/* Reads a policy of that text; the error's text, "" where there is none. */
+/* Reads a policy from a file with that text. Returns the text of the error, "" if there is none. */
 static const char *read_text(struct policy *policy, const char *text, size_t length)
 {
 	static struct error error;
@@ -95,7 +95,7 @@ static void for_each_value_the_last_rule_that_matches_and_speaks_of_it_is_in_for
 	assert_true(objects(&policy, "example.com/codecs.F", 50) == 5);
 	assert_true(objects(&policy, "fmt.Sprint", 50) == 5);
 	assert_true(bytes(&policy, "fmt.Sprint", 50) == 1 << 20);
-	/* An unknown function is in no package. */
+	/* A site without a function belongs to no package. */
 	assert_true(objects(&policy, NULL, 50) == 5);
 	policy_clear(&policy);
 }

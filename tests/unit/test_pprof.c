@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writing pprof files: nothing is lost, no incomplete file is left, and Go's own tools read them. */
+/* Writing pprof files: no data is lost, no incomplete file remains, and Go's own tools can read them. */
 #include "pprof_fixture.h"
 #include "profile/interval.h"
 
@@ -145,7 +145,7 @@ static void what_is_written_is_read_back_whole(void **state)
 		fail_msg("%s", error.text);
 	assert_profiles_equal(profile, back);
 	profile_free(profile);
-	/* And once more: what was read is as good as what was recorded. */
+	/* Written and read once more: a read profile is as complete as a recorded one. */
 	assert_int_equal(pprof_write(back, in_directory("rich.pb.gz"), &error), 0);
 	profile = pprof_read(in_directory("rich.pb.gz"), &error);
 	assert_non_null(profile);
@@ -155,7 +155,7 @@ static void what_is_written_is_read_back_whole(void **state)
 	unlink(in_directory("rich.pb.gz"));
 }
 
-/* The first sample goes out when it is there, with nothing but it known; the profile then goes on. */
+/* Writes the first sample before the others are added, then the rest. */
 static void a_profile_written_in_parts_reads_as_one(void **state)
 {
 	struct profile *whole = rich_profile(), *profile = rich_profile(), *back;
@@ -169,7 +169,7 @@ static void a_profile_written_in_parts_reads_as_one(void **state)
 	profile->samples++;
 	profile->sample_count = count - 1;
 	assert_int_equal(pprof_writer_count(writer), 1);
-	assert_int_equal(access(in_directory("parts.pb.gz"), F_OK), -1); /* not before it is whole */
+	assert_int_equal(access(in_directory("parts.pb.gz"), F_OK), -1); /* it appears only when it is complete */
 	assert_int_equal(pprof_writer_finish(writer, profile, &error), 0);
 	back = pprof_read(in_directory("parts.pb.gz"), &error);
 	if (!back)
@@ -208,7 +208,7 @@ static void an_abandoned_file_leaves_what_was_there(void **state)
 	profile_free(profile);
 }
 
-/* --- where it cannot be written --- */
+/* --- write errors --- */
 
 static void a_full_disk_is_an_error_that_names_the_file(void **state)
 {
@@ -233,7 +233,7 @@ static void a_failed_write_leaves_nothing_behind(void **state)
 	assert_non_null(strstr(error.text, "No such file or directory"));
 	assert_int_equal(entries_in_directory(), 0);
 
-	/* Files may not grow beyond 100 bytes now: as a disk that fills up in the middle. */
+	/* Limits files to 100 bytes, like a disk that becomes full during writing. */
 	write_file(path, "old", 3);
 	pid_t child = fork();
 	if (child == 0) {
@@ -301,9 +301,9 @@ static void pipes_are_written_directly(void **state)
 	profile_free(profile);
 }
 
-/* --- beside the tools that define the format --- */
+/* --- compared with the tools that define the format --- */
 
-/* Runs a shell command; its standard output and error, or a failing test. The caller frees it. */
+/* Runs a shell command. Returns its standard output and error, which the caller frees; fails the test if it fails. */
 static char *run(const char *format, ...)
 {
 	char command[1024], *text = calloc(1, 1 << 16);
@@ -352,7 +352,7 @@ static void go_tool_pprof_opens_it_without_complaint(void **state)
 					      "Duration: 12.35s", "rate: 524288", "main.(*T).Inlin", NULL});
 	assert_contains(run(PPROF "-top -sample_index=alloc_objects %s", directory, path),
 			(const char *[]){"Type: alloc_objects", "11 total", NULL});
-	/* Alone, the values of one process in bytes: no totals among them. */
+	/* The bytes of one process, which must not include totals. */
 	assert_contains(run(PPROF "-top -tagfocus=pid=41 %s", directory, path),
 			(const char *[]){"Type: alloc_space", "480B", NULL});
 	assert_contains(run(PPROF "-tags -sample_index=alloc_objects %s", directory, path),
@@ -438,7 +438,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 			const struct profile_sample *sample = profile->samples[i];
 			const struct profile_frame *leaf = sample->key.stack->locations[0]->frames;
 
-			/* The first append allocates there as well: one object. */
+			/* The first append also allocates one object there. */
 			if (strcmp(leaf->function, "main.grow") == 0 &&
 			    (!found || sample->values[VALUE_BYTES] > found->values[VALUE_BYTES]))
 				found = sample;
@@ -446,7 +446,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		assert_non_null(found);
 		assert_int_equal(found->key.stack->locations[0]->frames[0].line, 5);
 		assert_non_null(strstr(found->key.stack->locations[0]->frames[0].file, "main.go"));
-		/* The runtime books a few small objects of its own there, too. */
+		/* The runtime attributes a few small objects of its own to that line. */
 		if (exact)
 			assert_in_range(found->values[VALUE_OBJECTS], 50000, 50009);
 		else
@@ -454,7 +454,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		interval_add(&interval, found->values[VALUE_SAMPLES], found->values[VALUE_OBJECTS]);
 		bounds = interval_bounds(&interval, NULL);
 		interval_clear(&interval);
-		/* 1,024 of 524,288 bytes an object: about 98 events. */
+		/* 50,000 objects of 1,024 bytes at a rate of 524,288: about 98 events. */
 		if (exact)
 			assert_true(bounds.objects_low == found->values[VALUE_OBJECTS] &&
 				    bounds.objects_high == bounds.objects_low);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reading files that are not profiles, damaged ones, and malicious ones: each is an error that says which, and nothing
- * worse. */
+/* Reading files that are not profiles, or are damaged or malicious: each gives an error message that names the file and
+ * the problem. */
 #include "pprof_fixture.h"
 #include "profile/pprof_format.h"
 
@@ -10,7 +10,7 @@
 
 #include "profile/profile.pb-c.h"
 
-/* --- what is not a good profile --- */
+/* --- invalid profiles --- */
 
 static void assert_refused(const char *path, const char *text)
 {
@@ -79,7 +79,8 @@ static void every_truncation_is_refused(void **state)
 	file = gzopen(whole, "r");
 	size = gzread(file, plain, 1 << 20);
 	gzclose(file);
-	/* Not compressed, it is a profile as well, whole; cut anywhere, its strings are missing. */
+	/* An uncompressed profile is read too. A truncated one is refused, because its strings, at the end, are
+	 * missing. */
 	write_file(part, plain, (size_t)size);
 	profile = pprof_read(part, NULL);
 	assert_non_null(profile);
@@ -133,7 +134,7 @@ static void no_damage_crashes_the_reader(void **state)
 	unlink(path);
 }
 
-/* A small message with one sample, for tests that break one thing in it. */
+/* A small profile message with one sample, for tests that break one field of it. */
 struct message {
 	Perftools__Profiles__Profile profile;
 	Perftools__Profiles__ValueType type, *types[1];
@@ -257,7 +258,7 @@ static void identifiers_need_not_be_dense(void **state)
 	unlink(path);
 }
 
-/* Files from before a value was added have neither its column nor its totals. */
+/* Files by a version without one of the values have neither its column nor its totals. */
 static void values_that_a_file_lacks_are_unmeasured(void **state)
 {
 	static char *const totals[] = {"#process.1.totals: 5 7", "#process.1.totals: 5"};
@@ -271,7 +272,7 @@ static void values_that_a_file_lacks_are_unmeasured(void **state)
 		m->strings[TEXT_SPARE] = totals[i];
 		m->comments[2] = TEXT_SPARE;
 		m->profile.n_comment = 3;
-		if (i == 0) { /* of two values, and the file has one */
+		if (i == 0) { /* totals of two values in a file with one */
 			message_is_refused(m, "malformed comment");
 			continue;
 		}
@@ -380,7 +381,7 @@ static void malformed_comments_are_refused(void **state)
 		profile_free(profile);
 		unlink(path);
 	}
-	/* Another tool's comments are its own business. */
+	/* Comments of other tools are ignored. */
 	for (size_t i = 0; i < sizeof(comments) / sizeof(comments[0]); i++) {
 		const char *path = in_directory("message");
 		struct message *m = good_message();
@@ -413,8 +414,7 @@ static void wrong_span_classes_are_refused(void **state)
 
 static void huge_lengths_are_refused_before_memory_is_taken(void **state)
 {
-	/* A string table entry, a sample and a packed field that claim to be larger than the file or the
-	 * machine. */
+	/* A string, a sample and a packed field with a length that exceeds the file or the address space. */
 	static const uint8_t huge_string[] = {0x0a, 0x00, 0x32, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
 	static const uint8_t large_sample[] = {0x0a, 0x00, 0x12, 0xff, 0xff, 0xff, 0x7f, 0x01};
 	static const uint8_t packed[] = {0x0a, 0x00, 0x12, 0x04, 0x0a, 0xff, 0xff, 0x03};
@@ -425,7 +425,7 @@ static void huge_lengths_are_refused_before_memory_is_taken(void **state)
 	bytes_are_refused(packed, sizeof(packed), "truncated or corrupt");
 }
 
-/* 300 MiB of strings, one string that claims a gigabyte, and 300 MiB of samples; all take little on disk. */
+/* 300 MiB of strings, a string with a length of a gigabyte, and 300 MiB of samples; compressed, all are small. */
 static void gzip_bombs_are_refused(void **state)
 {
 	static const struct {
@@ -456,10 +456,10 @@ static void gzip_bombs_are_refused(void **state)
 	free(zeros);
 }
 
-/* Recordings of every allocation of large programs are: 300 MiB of samples, all of one key. */
+/* Recordings of every allocation of a large program have that many samples: 300 MiB, all with the same key. */
 static void a_large_profile_is_read(void **state)
 {
-	/* A sample of seven values, and of a field 1000 that nobody knows, of a MiB. */
+	/* A sample with seven values and an unknown field, number 1000, of one MiB. */
 	static const uint8_t sample[] = {0x12, 0x8e, 0x80, 0x40, 0x12, 0x07, 3,	   2,	 1,
 					 0,    0,    0,	   0,	 0xc2, 0x3e, 0x80, 0x80, 0x40};
 	struct profile *small = rich_profile(), *large;
@@ -479,7 +479,8 @@ static void a_large_profile_is_read(void **state)
 	large = pprof_read(path, &error);
 	if (!large)
 		fail_msg("%s", error.text);
-	assert_int_equal(large->sample_count, small->sample_count); /* the last has no labels and no stack either */
+	/* They are added to the last sample, which has no labels and no stack either. */
+	assert_int_equal(large->sample_count, small->sample_count);
 	for (size_t i = 0; i < small->sample_count; i++) {
 		const int64_t *before = small->samples[i]->values, *values = large->samples[i]->values;
 		int added = i + 1 == small->sample_count ? 300 : 0;
@@ -515,7 +516,7 @@ static void samples_that_fill_the_memory_are_refused(void **state)
 	unlink(path);
 }
 
-/* A byte each for their contents, but many times that for the memory they lie in. */
+/* Empty strings: two bytes each in the file, but many times that in memory. */
 static void small_strings_that_fill_the_memory_are_refused(void **state)
 {
 	enum { COUNT = 50000 };
@@ -527,7 +528,7 @@ static void small_strings_that_fill_the_memory_are_refused(void **state)
 	for (int i = 1; i <= COUNT; i++)
 		bytes[2 * i] = 0x32;
 	write_file(path, bytes, 2 * (COUNT + 1));
-	pprof_memory_max = 1 << 20; /* their bytes and pointers would fit */
+	pprof_memory_max = 1 << 20; /* enough for their bytes and pointers alone */
 	assert_refused(path, "is too large: all but its samples takes more than 1 MiB of memory");
 	pprof_memory_max = 0;
 	assert_refused(path, "does not measure allocations");
@@ -535,7 +536,7 @@ static void small_strings_that_fill_the_memory_are_refused(void **state)
 	free(bytes);
 }
 
-/* A child writes the same MiB again and again, at most `mebibytes` times. Returns the end to read from. */
+/* Starts a child that writes the same MiB up to `mebibytes` times to a pipe. Returns the pipe's read end. */
 static int pipe_of(int mebibytes, const uint8_t *bytes, pid_t *child)
 {
 	int ends[2];
@@ -573,7 +574,7 @@ static void a_pipe_without_an_end_is_refused(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
 
-	/* What fits is read. */
+	/* Input within the limit is read. */
 	end = pipe_of(2, zeros, &child);
 	snprintf(path, sizeof(path), "/dev/fd/%d", end);
 	assert_refused(path, "is not a pprof profile");

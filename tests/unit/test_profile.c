@@ -39,7 +39,7 @@ static void locations_and_stacks_are_one_pointer_only_when_equal(void **state)
 					  {.function = "g", .file = "f.c", .line = 9}};
 
 	(void)state;
-	mapping.id = 77; /* what the caller's id says does not matter */
+	mapping.id = 77; /* the caller's id is ignored */
 	assert_ptr_equal(a, profile_mapping(profile, &mapping));
 	assert_int_equal(a->id, 1);
 	mapping.file = "/bin/b";
@@ -165,7 +165,7 @@ static void checks_add_up_unless_one_is_missing(void **state)
 
 static void many_stacks_intern_in_linear_time(void **state)
 {
-	/* 200,000 stacks: unless a lookup takes constant time, the test takes too long. */
+	/* With 200,000 stacks the test takes too long unless a lookup takes constant time. */
 	enum { LOCATIONS = 1000, STACKS = 200000, DEPTH = 20 };
 	struct profile *profile = profile_new();
 	const struct profile_location *locations[LOCATIONS], *stack[DEPTH];
@@ -194,7 +194,7 @@ static void many_stacks_intern_in_linear_time(void **state)
 
 struct sunk {
 	size_t calls, samples;
-	int64_t sums[2]; /* by process */
+	int64_t sums[2]; /* one per process */
 };
 
 static void sink(void *context, const struct profile *profile)
@@ -231,7 +231,7 @@ static void samples_leave_by_the_sink_and_add_up(void **state)
 	}
 	assert_int_equal(sunk.calls, ADDED / LIMIT);
 	assert_int_equal(sunk.samples, ADDED / LIMIT * LIMIT);
-	sink(&sunk, profile); /* what remains */
+	sink(&sunk, profile); /* the remaining samples */
 	assert_int_equal(sunk.samples, ADDED);
 	assert_int_equal(sunk.sums[0], (int64_t)(ADDED / 2) * (ADDED / 2 + 1));
 	assert_int_equal(sunk.sums[1], (int64_t)(ADDED / 2) * (ADDED / 2));

@@ -13,7 +13,7 @@ static void sizes_are_read_with_and_without_suffix(void **state)
 {
 	static const struct {
 		const char *text;
-		int64_t bytes; /* -1: refused */
+		int64_t bytes; /* -1: must be refused */
 	} cases[] = {
 		{"0", 0},
 		{"4096", 4096},
@@ -55,7 +55,7 @@ static void times_are_read_in_seconds(void **state)
 {
 	static const struct {
 		const char *text;
-		double seconds; /* -1: refused */
+		double seconds; /* -1: must be refused */
 	} cases[] = {
 		{"10", 10}, {"10s", 10},  {"1m", 60},	{"1.5m", 90}, {"500ms", 0.5},	{"2h", 7200},
 		{"0", 0},   {"1min", 60}, {"10 s", -1}, {"-1s", -1},  {"1d", -1},	{"", -1},

@@ -22,7 +22,7 @@ static const struct profile_location *locate(struct profile *profile, uint64_t a
 	return profile_location(profile, address, NULL, &frame, function || file ? 1 : 0);
 }
 
-/* Adds a sample whose stack is runtime.mallocgc, `site`, main.main; without a site the runtime alone. */
+/* Adds a sample with the stack runtime.mallocgc, `site`, main.main; without a site, runtime.mallocgc alone. */
 static void add(struct profile *profile, const struct profile_location *site, int span_class, const char *type, int pid,
 		const int64_t values[VALUE_COUNT])
 {
@@ -38,7 +38,7 @@ static void add(struct profile *profile, const struct profile_location *site, in
 
 enum { ALL_MEASURED = (1 << VALUE_COUNT) - 1 };
 
-/* Exact rows: two sites, one of them at two addresses and in two processes. */
+/* A profile with exact rows: two sites, one of them at two addresses and in two processes. */
 static struct profile *exact_profile(void)
 {
 	struct profile *profile = profile_new();
@@ -121,7 +121,7 @@ static void stacks_are_grouped_by_source_not_by_address(void **state)
 	assert_int_equal(report->row_count, 3);
 	assert_int_equal(report->rows[1].values[VALUE_OBJECTS], 30);
 	report_free(report);
-	/* But unknown addresses are all that tells their stacks apart. */
+	/* Stacks of unknown functions only differ in their addresses, so they must have separate rows. */
 	add(profile, locate(profile, 0x5000, NULL, NULL, 0), 4, NULL, 1, (const int64_t[VALUE_COUNT]){1, 8});
 	add(profile, locate(profile, 0x6000, NULL, NULL, 0), 4, NULL, 1, (const int64_t[VALUE_COUNT]){1, 8});
 	report = report_new(profile, BY_STACK, VALUE_BYTES, 0);
@@ -144,7 +144,7 @@ static void top_keeps_the_greatest_and_the_totals(void **state)
 	profile_free(profile);
 }
 
-/* Sampled rows beside exact totals by class, as at --rate 512k; heap growth was not measured by rows. */
+/* A profile with sampled rows and exact totals by class, as at --rate 512k; its rows do not measure heap growth. */
 static struct profile *estimated_profile(void)
 {
 	struct profile *profile = profile_new();
@@ -174,7 +174,7 @@ static void estimates_carry_their_interval(void **state)
 	assert_true(foo->has_bounds && bar->has_bounds);
 	assert_in_range(foo->bounds.objects_low, 45000, 65000);
 	assert_in_range(foo->bounds.objects_high, 180000, 210000);
-	/* A site whose refills were seen, and no object: none to 3.7 times what one event stands for. */
+	/* A site with refills but no sampled object: from none to 3.7 times the weight of one event. */
 	assert_int_equal(bar->bounds.objects_low, 0);
 	assert_in_range(bar->bounds.objects_high, 40000, 40600);
 	assert_int_equal(foo->values[VALUE_HEAP_GROWS], VALUE_UNMEASURED);
@@ -332,7 +332,7 @@ static void json_integers_keep_all_their_digits(void **state)
 	profile_free(profile);
 }
 
-/* Malicious names. */
+/* A profile with malicious names. */
 static struct profile *hostile_profile(void)
 {
 	struct profile *profile = exact_profile();
@@ -485,7 +485,7 @@ static void positions_lose_what_says_least_first(void **state)
 			    "main.F /a/b/c.go:7  via strings.(*Builder).grow");
 	assert_string_equal(shorten_site(text, sizeof(text), "main.F", "/a/b/c.go", 7, "strings.(*Builder).grow", 42),
 			    "main.F c.go:7  via strings.(*Builder).grow");
-	/* the position is whole, however narrow */
+	/* The position is never truncated, however narrow the column. */
 	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 36),
 			    "main.parse main.go:21  via fmt.Spr..");
 	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 29),

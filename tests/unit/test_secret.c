@@ -10,7 +10,7 @@
 
 #include "base/secret.h"
 
-/* One word as it is shown, after the word before it. */
+/* Checks how a word of a command line is printed when it follows the word `before`. */
 static void check(const char *before, const char *word, const char *expected)
 {
 	const char *words[] = {before, word, NULL};
@@ -70,7 +70,7 @@ static void what_is_no_secret_stays(void **state)
 		"0123456789abcdef0123456789abcdef01234567", /* a hash */
 		"550e8400-e29b-41d4-a716-446655440000",
 		"-test.run=^TestParseAuthorisationOfEveryKind$",
-		"--tokens", /* a name without a value */
+		"--tokens", /* an option without a value */
 		"sk-ipped",
 		"",
 	};

@@ -9,7 +9,7 @@
 
 #include "record/top_model.h"
 
-/* A recording with two sites, of which the test says how much they have allocated until each view. */
+/* A recording with two sites. The tests set how much they have allocated before each view. */
 struct recording {
 	struct profile *profile;
 	struct profile_sample *growing, *steady;
@@ -80,7 +80,7 @@ static void rates_are_changes_over_the_last_views_and_totals_are_all(void **stat
 	view(model, &recording, 1, 3);
 	rows = top_model_rows(model, &question, &count);
 	assert_int_equal(count, 2);
-	assert_int_equal(rows[0].rates[VALUE_OBJECTS], VALUE_UNMEASURED); /* of one view nothing is known */
+	assert_int_equal(rows[0].rates[VALUE_OBJECTS], VALUE_UNMEASURED); /* a single view has no rate */
 	for (int second = 2; second <= 12; second++) {
 		set(&recording, 1000 * second, 5000);
 		view(model, &recording, second, 3 * second);
@@ -190,7 +190,7 @@ static void size_classes_have_the_exact_totals_and_their_rates(void **state)
 	set(&recording, 10, 0);
 	view(model, &recording, 1, 0);
 	set(&recording, 110, 0);
-	recording.growing->values[VALUE_OBJECTS] = 1; /* samples say less than the counters */
+	recording.growing->values[VALUE_OBJECTS] = 1; /* the samples show less than the counters */
 	view(model, &recording, 3, 0);
 	rows = top_model_rows(model, &question, &count);
 	assert_int_equal(count, 1);
