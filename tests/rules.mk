@@ -16,15 +16,16 @@ $(B)/tests/unit/test_%: tests/unit/test_%.c $(B)/libescapement.a
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS) -lcmocka
 
-# Small programs over libescapement that integration tests call.
+# Small programs, linked with libescapement, that integration tests run.
 TEST_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
 $(B)/tests/tools/%: tests/tools/%.c $(B)/libescapement.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)
 	$(Q)$(CC) $(USER_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libescapement.a $(USER_LIBS)
 
-# workloads/common/ is linked into each: threads, rounds, counts of their own, Go's runtime calls. A workload is linked
-# with the static library; NAME-shared, for those listed in SHARED_WORKLOADS, with the shared one.
+# Each workload includes workloads/common/, which runs threads and rounds, counts allocations by site, and has Go's
+# runtime functions. NAME is linked with the static library. For those in SHARED_WORKLOADS, NAME-shared is linked with
+# the shared one.
 SHARED_WORKLOADS := seeds
 WORKLOADS += $(SHARED_WORKLOADS:%=$(B)/tests/workloads/%-shared)
 WORKLOAD_COMMON := $(wildcard tests/workloads/common/*.c tests/workloads/common/*.h)
@@ -59,8 +60,7 @@ integration: test-programs
 # The browser in which tests open the page of `escapement html`.
 BROWSER = chromium
 
-# Programs that libgoalloc is preloaded under. Without them, and without the rights to install them, these tests are
-# skipped.
+# Programs that tests run with libgoalloc preloaded. Tests of programs that cannot be installed are skipped.
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 

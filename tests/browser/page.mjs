@@ -1,5 +1,5 @@
-// page.mjs PACKAGES PAGE REPORT.json: opens a page of `escapement html` in Chromium and uses it as a person would.
-// Speaks TAP. REPORT.json is the same profile by `report --format json`.
+// page.mjs PACKAGES PAGE REPORT.json: opens a page of `escapement html` in Chromium and tests it like a user.
+// Prints TAP. REPORT.json is `report --format json` of the same profile.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 
@@ -9,7 +9,7 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const report = JSON.parse(readFileSync(reportFile, "utf8"));
 
-// A snapshot is of one instant: its rows are what is in use, and nothing was recorded over a time.
+// A heap snapshot shows one moment: its rows are objects in use, and it has no values of a recording.
 const snapshot = report.schema.startsWith("escapement.heap/");
 const objects = snapshot ? {key: "inuse_objects", name: "objects in use"} : {key: "objects", name: "objects"};
 const bytes = snapshot ? {key: "inuse_bytes", name: "bytes in use"} : {key: "bytes", name: "bytes"};
@@ -28,7 +28,7 @@ function same(got, wanted, what) {
 		throw new Error(`${what}: ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
 }
 
-// A page with everything that goes wrong in it: requests, refused scripts, errors.
+// Opens the page. `trouble` collects everything that must not happen: requests, refused scripts, errors.
 async function open(options = {}, hash = "") {
 	const context = await browser.newContext({viewport: {width: 1280, height: 900}, ...options});
 	const tab = await context.newPage();
@@ -174,7 +174,7 @@ for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colo
 
 		await tab.locator("#flame").scrollIntoViewIfNeeded();
 		await tab.waitForFunction(() => document.querySelector("#flame-chart svg"));
-		// The policy of the page refuses scripts from outside; the debugger's are not subject to it.
+		// The page's content security policy refuses external scripts, but not those of the debugger.
 		await tab.evaluate(axe);
 		const found = await tab.evaluate(() => axe.run());
 		same(found.violations.map(each => [each.id, each.nodes[0].html.slice(0, 200)]), [], "violations");

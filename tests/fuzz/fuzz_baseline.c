@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reader of baselines, which are JSON that people edit and merge, on any bytes. What it accepts can be written, and
- * read again is written to the same bytes.
+ * Reads arbitrary bytes as a baseline, because users edit and merge these JSON files. An accepted baseline can be
+ * written, and after reading it again is written to the same bytes.
  */
 #include <string.h>
 
 #include "gate/baseline.h"
 #include "input.h"
 
-/* The bytes that are written of it. */
+/* Writes a baseline and returns its bytes. */
 static char *written(const struct gate_counts *counts, size_t *size)
 {
 	struct input_file file = input_file(NULL, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ELF files with USDT notes, symbols and DWARF (FUZZ_ELF names one) with some bytes changed, as we read them. */
+/* Reads an ELF file with USDT notes, symbols and DWARF, which FUZZ_ELF names, after changing some of its bytes. */
 #include "base/error.h"
 #include "goalloc_contract.h"
 #include "image.h"

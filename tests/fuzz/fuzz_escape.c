@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs the parser of compiler output on any bytes. It must not crash (under the address and undefined-behaviour
- * sanitizers); and the way the input is cut into pieces does not matter, counts add up, no line is in two places, and
- * nothing in the output can control a terminal.
+ * Parses arbitrary bytes as compiler output. The parser must not crash (under the address and undefined-behaviour
+ * sanitizers). The result must not depend on how the input is split into pieces, counts must add up, no line may be
+ * used twice, and no text of the result may control a terminal.
  */
 #include <stdio.h>
 #include <stdlib.h>

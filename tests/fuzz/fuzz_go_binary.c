@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Go programs (FUZZ_GO names one) with some bytes changed: build information, pclntab, moduledata, type descriptors, and
- * the code that we decode.
+ * Reads the Go program that FUZZ_GO names after changing some bytes of its build information, pclntab, moduledata, type
+ * descriptors, and of the code that we decode.
  */
 #include "image.h"
 #include "runtime/go_code.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The heap of a Go process in memory that changes while it is read: statistics, Ps, mcaches and spans, the arenas of
- * mark bits, goroutines and their stacks. FUZZ_GO names a program, whose functions return addresses are looked up in.
+ * Reads the heap of a simulated Go process from memory that changes meanwhile: statistics, Ps, mcaches and spans, the
+ * arenas of mark bits, goroutines and their stacks. Return addresses are looked up in the functions of the program that
+ * FUZZ_GO names.
  */
 #include "bpf/events.h"
 #include "live.h"
@@ -41,7 +42,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	binary = path ? go_binary_open(path, &error) : NULL;
 	if (!binary) {
-		fprintf(stderr, "FUZZ_GO is to name a Go program: %s\n", error.text);
+		fprintf(stderr, "FUZZ_GO must name a Go program: %s\n", error.text);
 		exit(1);
 	}
 	REQUIRE(gopclntab_function_named(binary->symbols, "runtime.mallocgc", &allocates));
@@ -53,7 +54,7 @@ static void put(uint64_t address, uint64_t value)
 	memcpy(fixture_at(&memory, address), &value, sizeof(value));
 }
 
-/* Ps that each hold an mcache with one span, and as many goroutines, of which each waits in an allocation. */
+/* Creates COUNT Ps, each with an mcache that has one span, and COUNT goroutines that wait within an allocation. */
 static void honest_process(const struct go_heap *heap)
 {
 	const struct go_scheduler_layout *scheduler = &binary->version->scheduler;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a process publishes of its libgoalloc, in memory that changes while it is read: the description, the list of
- * caches, their spans and counters. Counters that are accepted are ones that a process can have.
+ * Reads the data that libgoalloc publishes from memory that changes meanwhile: the description, the list of caches,
+ * their spans and counters. Accepted counters must be possible ones.
  */
 #include "../unit/goalloc_fixture.h"
 #include "live.h"

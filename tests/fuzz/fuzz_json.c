@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Compiler output as tools wrap it (events of `go build -json`, lines of -json=0 logs, prefixes) on any bytes: how it is
- * cut into pieces does not matter. The bare parser has a fuzzer of its own (fuzz_escape.c).
+ * Reads arbitrary bytes as compiler output that tools have wrapped (events of `go build -json`, lines of -json=0 logs,
+ * prefixes). The result must not depend on how the input is split into pieces. fuzz_escape.c tests the parser itself.
  */
 #include <string.h>
 

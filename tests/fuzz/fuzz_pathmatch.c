@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The path matcher on any file names. Lines: "aFILE PACKAGE" is an annotated file, "mFILE PACKAGE" a measured one,
- * "dDIRECTORY" and "pFROM=TO" are options. It must not crash; and what is found was added; a plain name is never
- * matched with one of another base name, nor are files of two known packages; equal names match unless their packages
- * differ; and resolving again changes nothing.
+ * Matches arbitrary file names. Input lines: "aFILE PACKAGE" is an annotated file, "mFILE PACKAGE" a measured one,
+ * "dDIRECTORY" and "pFROM=TO" are options. The matcher must not crash. A match must be an added file. Names with
+ * different base names, and files of different known packages, must not match. Equal names must match unless their
+ * packages differ. Resolving again must give the same result.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,7 +56,7 @@ static void read_lines(struct input *input, char *text)
 	}
 }
 
-/* Whether normalising would leave the path unchanged. */
+/* Whether normalisation does not change the path. */
 static bool plain(const char *path)
 {
 	return !strpbrk(path, "\\!@:") && !strstr(path, "./") && !strstr(path, "/.") && !strstr(path, "//") &&

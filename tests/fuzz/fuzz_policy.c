@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Policies and the options that say the same, on any text: what is accepted allows an amount, what is not has a reason. */
+/* Reads arbitrary text as a policy file and as the corresponding options: accepted text gives valid amounts, refused
+ * text an error message. */
 #include <string.h>
 
 #include "gate/policy.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs the reader of pprof files on any bytes (not gzipped, which is zlib's work). What it accepts must be a consistent
- * profile: groups add up, and after writing and reading it is the same.
+ * Reads arbitrary bytes as a pprof file (not gzipped, because that would test zlib). An accepted profile must be
+ * consistent: groups add up, and writing and reading it does not change it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void check_report(const struct profile *profile, enum report_by by, FILE 
 	report_free(report);
 }
 
-/* Writes and reads the profile twice: the second time nothing changes any more. */
+/* Writes and reads the profile twice. The second time must not change it. */
 static void check_round_trip(const struct profile *profile)
 {
 	int descriptor = memfd_create("profile", 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The reader of what libgoalloc writes of itself, on any bytes. What it accepts is a profile that can be reported and
- * written. Files that it names are not opened: names are made relative to nowhere.
+ * Reads arbitrary bytes as a raw profile, which libgoalloc writes when a program records itself. It must be possible to
+ * report and write an accepted profile. File names in the input are made relative to a directory that does not exist,
+ * so that no file is opened.
  */
 #include <string.h>
 

@@ -3,9 +3,9 @@
 #define ESCAPEMENT_FUZZ_IMAGE_H
 
 /*
- * Files that are too large to be an input: a program that the build has made, named by an environment variable, in which
- * an input changes some bytes. An input is a list of changes: where (three bytes: which region, and how far into it), how
- * many bytes, the bytes. The changed file is in memory, under a path; the next input takes the changes back.
+ * For files that are too large to be an input: an environment variable names a program of the build, and an input
+ * changes some of its bytes. An input is a list of changes: region (one byte), offset in it (three bytes), number of
+ * bytes, and the bytes. The changed file is in memory and has a path; the next input reverts the changes.
  */
 
 #include <elf.h>
@@ -54,7 +54,7 @@ static inline bool image_names(const char *const *parts, const char *name)
 	return false;
 }
 
-/* Headers, and the sections whose name has one of the parts, which NULL ends. */
+/* Adds the headers, and the sections whose name contains one of `parts` (ends with NULL), as regions. */
 static inline void image_find_regions(struct image *image, const char *const *parts)
 {
 	const Elf64_Ehdr *header = (const void *)image->bytes;
@@ -67,7 +67,7 @@ static inline void image_find_regions(struct image *image, const char *const *pa
 		if (sections[i].sh_type == SHT_NOBITS || !image_names(parts, names + sections[i].sh_name))
 			continue;
 		image_add_region(image, sections[i].sh_offset, sections[i].sh_size);
-		image_add_region(image, sections[i].sh_offset, 64); /* where most depends on each byte */
+		image_add_region(image, sections[i].sh_offset, 64); /* the most sensitive bytes get more changes */
 	}
 }
 
@@ -78,7 +78,7 @@ static inline void image_open(struct image *image, const char *variable, const c
 	struct stat file;
 
 	if (from < 0) {
-		fprintf(stderr, "%s is to name the program that inputs change\n", variable);
+		fprintf(stderr, "%s must name the program that inputs change\n", variable);
 		exit(1);
 	}
 	REQUIRE(fstat(from, &file) == 0 && to >= 0 && ftruncate(to, file.st_size) == 0);
@@ -91,7 +91,7 @@ static inline void image_open(struct image *image, const char *variable, const c
 	image_find_regions(image, parts);
 }
 
-/* Makes the changes of an input. */
+/* Applies the changes of an input. */
 static inline void image_change(struct image *image, const uint8_t *input, size_t size)
 {
 	while (size >= 5 && image->change_count < IMAGE_CHANGES_MAX) {

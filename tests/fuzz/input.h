@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_FUZZ_INPUT_H
 #define ESCAPEMENT_FUZZ_INPUT_H
 
-/* An input as a file in memory, for readers that take a path. */
+/* An input as a file in memory with a path, for readers that open a file. */
 
 #include <stdint.h>
 #include <stdio.h>

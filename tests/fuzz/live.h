@@ -3,8 +3,8 @@
 #define ESCAPEMENT_FUZZ_LIVE_H
 
 /*
- * The memory of a live process that changes while it is read: before each copy the next changes of the input are made,
- * as many as its first byte says. A change is a position (three bytes), a count and so many bytes.
+ * The memory of a simulated process that changes while it is read: before each copy, the next changes of the input are
+ * applied; its first byte determines how many. A change is a position (three bytes), a count and that many bytes.
  */
 
 #include "../unit/memory_fixture.h"
@@ -48,7 +48,7 @@ static inline int live_copy(void *context, const struct target_piece *pieces, si
 	return fixture_copy(input->memory, pieces, count);
 }
 
-/* The fixture holds an honest process; half of the changes are made before anything is read. */
+/* The fixture contains valid data. Applies half of the changes before anything is read. */
 static inline void live_begin(struct live_input *input, struct memory_fixture *memory, const uint8_t *bytes,
 			      size_t size)
 {

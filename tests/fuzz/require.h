@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_FUZZ_REQUIRE_H
 #define ESCAPEMENT_FUZZ_REQUIRE_H
 
-/* A condition that must hold for every input; libFuzzer saves an input that ends the process. */
+/* A condition that must hold for every input. libFuzzer saves the input that aborts the process. */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Linked into the command line tool by --wrap: fails allocations that user/ and cli/ ask for, not those of libraries.
- * FAIL_ALLOCATION=N fails the Nth only, FAIL_ALLOCATION=N+ that one and all later ones, FAIL_ALLOCATION=0 none; then
- * "allocations: COUNT" is printed to standard error at exit.
+ * Linked into the command line tool by --wrap: makes allocations of user/ and cli/ fail, but not those of libraries.
+ * FAIL_ALLOCATION=N fails only the Nth, FAIL_ALLOCATION=N+ the Nth and all later ones, FAIL_ALLOCATION=0 none. With
+ * any of them, the tool prints "allocations: COUNT" to standard error at exit.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -56,7 +56,7 @@ int __wrap_vasprintf(char **text, const char *format, va_list arguments)
 	return fails() ? -1 : __real_vasprintf(text, format, arguments);
 }
 
-/* what vasprintf() is called with -D_FORTIFY_SOURCE */
+/* -D_FORTIFY_SOURCE replaces calls of vasprintf() by this function */
 int __wrap___vasprintf_chk(char **text, int flag, const char *format, va_list arguments);
 int __wrap___vasprintf_chk(char **text, int flag, const char *format, va_list arguments)
 {

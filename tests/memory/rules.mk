@@ -1,4 +1,4 @@
-# The command line tool with allocations that fail: integration/test_out_of_memory.py.
+# The command line tool with failing allocations, for integration/test_out_of_memory.py.
 WRAPPED_ALLOCATIONS := malloc calloc realloc reallocarray open_memstream vasprintf __vasprintf_chk
 $(B)/tests/memory/escapement: tests/memory/failing_allocation.c $(CLI_OBJECTS) $(B)/libescapement.a
 	@mkdir -p $(@D)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Attaches a BPF program to instructions of a process until its standard input ends, to measure what the kernel takes
- * per hit. `bare_probe PID FILE OFFSET[,OFFSET...]` does nothing at a hit. With a number of frames as fourth argument,
- * it takes the stack of the process with the kernel's helper and discards it. With `count` as fourth argument it counts
- * the hits, without those at which a Go function's stack check is about to fail, and prints their number for each line
- * that it reads. PID 0 means every process.
+ * Attaches a BPF program to instructions of a process until its standard input ends, to measure the kernel's cost of a
+ * hit. With `bare_probe PID FILE OFFSET[,OFFSET...]` the BPF program does nothing. With a number of frames as fourth
+ * argument, it takes the stack by the kernel's helper and discards it. With `count` as fourth argument it counts the
+ * hits, except those at which a Go function's stack check is about to fail (the function then starts again), and
+ * bare_probe prints their number for each line that it reads. PID 0 means every process.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -70,7 +70,7 @@ static int load_stack(int frames)
 	return buffer < 0 ? -1 : load(instructions, sizeof(instructions) / sizeof(instructions[0]));
 }
 
-/* Adds to the only element of *counts. */
+/* Increments the only element of the map. */
 static int load_count(int *counts)
 {
 	enum { FAILS = 0x41 /* carry, zero */ };

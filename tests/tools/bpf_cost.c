@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Loads each BPF program alone, and prints one line of JSON about it. `verified` is the number of instructions that the
- * verifier processed (0 before Linux 5.16), `cpu_ms` the system time of loading. A program that the verifier rejects
- * has `error`, and its log goes to standard error with -v; then the exit status is 1.
+ * Loads each BPF program separately, and prints one line of JSON for each. `verified` is the number of instructions
+ * that the verifier processed (0 before Linux 5.16), `cpu_ms` the system time of loading. If the verifier rejects a
+ * program, the line has `error`, -v prints the verifier's log to standard error, and the exit status is 1.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * deny CALL[,CALL...] ERRNO PROGRAM [ARG...]: runs the program under a seccomp filter that answers these system calls with
- * that error number, as filters of containers do.
+ * deny CALL[,CALL...] ERRNO PROGRAM [ARG...]: runs the program under a seccomp filter that fails these system calls
+ * with that error number, like the filters of container runtimes.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 		while (call < CALLS && strcmp(calls[call].name, name) != 0)
 			call++;
 		if (call == CALLS) {
-			fprintf(stderr, "deny: no system call %s in its list\n", name);
+			fprintf(stderr, "deny: unknown system call '%s'\n", name);
 			return 2;
 		}
 		filter[program.len++] =

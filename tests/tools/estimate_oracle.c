@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Estimates and exact counts from one run: every allocation of a Go program is counted, and the events of its own
- * sampler are recorded as at the default rate.
+ * Estimates and exact counts from the same run: counts every allocation of a Go program, and also records the events of
+ * its own sampler, as at the default rate.
  *
- *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line a row of `report --by site`; seen_low to seen_bytes_high
- *                                                      is the interval without size classes that had no sample;
- *                                                      classes: how many had one
- *   estimate_oracle objects SECONDS PROGRAM ARGUMENT…  one line a site, runtime call, type and size class
+ *   estimate_oracle rows SECONDS PROGRAM ARGUMENT…     one line per row of `report --by site`; seen_low to
+ *                                                      seen_bytes_high: interval without size classes that have no
+ *                                                      sample; classes: number of size classes with a sample
+ *   estimate_oracle objects SECONDS PROGRAM ARGUMENT…  one line per site, runtime call, type and size class
  *
- * Fields are separated by tabs; the first line names them. SECONDS 0: until the program ends.
+ * Fields are separated by tabs; the first line has their names. SECONDS 0: until the program ends.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 
 enum { TINY_CLASS = 5, TINY_MAX = 16 };
 
-/* The two recordings in one: all of them point into the same storage. */
+/* The two recordings that one profile contains; both use its storage. */
 struct halves {
 	struct profile exact, sampled;
 };
@@ -35,7 +35,7 @@ static void *checked(void *memory)
 	return memory;
 }
 
-/* Whether the sampler of that process runs: then it comes twice, one entry behind the other. */
+/* Whether the process has a running sampler: then the profile has two consecutive entries for it. */
 static bool is_sampled(const struct profile *both, int pid)
 {
 	for (size_t i = 0; i + 1 < both->process_count; i++) {
@@ -45,7 +45,7 @@ static bool is_sampled(const struct profile *both, int pid)
 	return false;
 }
 
-/* Of a process without a sampler there is nothing to compare. */
+/* Splits a profile into its two recordings. Omits processes without a sampler, which have no estimates to compare. */
 static struct halves divide(const struct profile *both)
 {
 	struct halves halves = {*both, *both};
@@ -94,7 +94,7 @@ static bool is_tiny(const struct profile_sample *sample)
 	       sample->values[VALUE_BYTES] < TINY_MAX * sample->values[VALUE_OBJECTS];
 }
 
-/* What a row stands for: its site's objects without tiny ones, and the tiny ones. */
+/* Exact counts for a row: objects of its site except tiny ones, and the tiny ones. */
 struct truth {
 	int64_t objects, bytes, tiny, tiny_bytes;
 };
@@ -128,7 +128,7 @@ static struct truth truth_of(const struct profile *exact, struct owner_table *ow
 	return truth;
 }
 
-/* The row's interval if size classes without a sample were left out: what allowing for them costs in width. */
+/* The row's interval without the allowance for size classes that have no sample, to measure how much it widens it. */
 static struct interval_bounds bounds_without_unseen(const struct profile *sampled, const struct estimates *estimates,
 						    struct owner_table *owners, const struct report_row *row,
 						    int *classes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * go_buckets PID: the buckets of the memory profile of a Go process, as libescapement reads them, one a line:
+ * go_buckets PID: prints the buckets of a Go process's memory profile as libescapement reads them, one per line:
  *
  *   ALLOCS FREES ALL_ALLOCS ALL_FREES SIZE @ PC…
  *
@@ -54,9 +54,9 @@ int main(int argc, char **argv)
 		return fail(error.text);
 	go_heap_profile_init(&profile, binary, go_binary_bias(binary, target, target->executable));
 	if (!profile.buckets)
-		return fail("its memory profile is not found");
+		return fail("cannot find its memory profile");
 	if (go_heap_profile_read(&profile, target, &buckets, &error))
-		return fail(error.text[0] ? error.text : "its memory cannot be read");
+		return fail(error.text[0] ? error.text : "cannot read its memory");
 	print(&buckets);
 	go_buckets_free(&buckets);
 	go_binary_close(binary);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * go_inspect COMMAND FILE|PID [ARG...]: prints what libescapement reads from a Go program, for tests that compare it
- * with what other tools and the program itself say.
+ * with the output of other tools and of the program.
  *
  *   info FILE            version, build, tables
  *   lookup FILE          frames of the addresses on standard input, in the form of addr2line -a -i -f
- *   packages FILE        the first elements of import paths that are those of the standard library, of all releases
+ *   packages FILE        first elements of import paths that belong to the standard library of any release
  *   names FILE           every function: entry, end, name
  *   decode FILE          the address of every instruction of every function
- *   points FILE          where the runtime's functions are probed, and its variables
- *   statistics PID       what the process's own counters say
- *   open FILE COUNT      opens and closes the file so often; prints milliseconds, the median
- *   damage FILE COUNT    opens damaged copies and walks through them; a crash is a bug
+ *   points FILE          probe points in the runtime's functions, and addresses of its variables
+ *   statistics PID       the process's own heap counters
+ *   open FILE COUNT      opens and closes the file COUNT times; prints the median in milliseconds
+ *   damage FILE COUNT    opens COUNT damaged copies and reads their tables; a crash is a bug
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -267,7 +267,7 @@ static size_t walk(struct go_binary *binary)
 	return sum;
 }
 
-/* Damages the headers, the symbol table and moduledata, not code and data. */
+/* Changes random bytes of the headers, the symbol table and moduledata, but not of code and data. */
 static void damage(uint8_t *data, size_t size, const struct go_binary *intact)
 {
 	const struct go_module *module = gopclntab_module(intact->symbols);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * profile_dump FILE: all that a profile holds, as JSON, before any report groups it:
+ * profile_dump FILE: prints everything in a profile as JSON, before a report groups it:
  * {"rate","warnings","exact","processes":[{"pid","comm","runtime","totals":[7],"classes":[136][7],"check","lost"}],
  *  "samples":[{"pid","type","span_class","values":[7],"truncated","stack":[["function","file",line],…]}]}
- * Stacks are leaf first with inlined frames spelled out; values are in the order of enum profile_value, null where
- * not measured.
+ * Stacks are leaf first, with inlined frames expanded. Values are in the order of enum profile_value, null if not
+ * measured.
  */
 #include <stdio.h>
 #include <stdlib.h>

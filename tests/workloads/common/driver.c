@@ -62,14 +62,14 @@ static void on_signal(int number)
 static void print_help(const struct workload *workload)
 {
 	printf("usage: %s [OPTIONS]\n\n"
-	       "  --threads N            threads that each do all rounds (1)\n"
-	       "  --rounds N             rounds; 0: until SIGINT or SIGTERM, which end a run at a round's end (1)\n"
-	       "  --program NAME         only this program; may be given several times\n"
-	       "  --print-counts[=FILE]  at the end, one JSON line a site: what it allocated\n"
-	       "  --print-stats FILE     libgoalloc's own counters, one JSON line before the first round, one after the last\n"
-	       "  --wait-start           says 'ready' and waits for a line or SIGUSR1 before the first round,\n"
-	       "                         says 'done' and waits again after the last, all threads still alive\n"
-	       "  --sleep-us N           sleep after each round\n%s",
+	       "  --threads N            number of threads, each of which runs all rounds (1)\n"
+	       "  --rounds N             rounds; 0: until SIGINT or SIGTERM, which take effect after a round (1)\n"
+	       "  --program NAME         run only this program; may be repeated\n"
+	       "  --print-counts[=FILE]  print at the end one JSON line per site with its allocations\n"
+	       "  --print-stats FILE     print libgoalloc's counters as JSON before the first and after the last one\n"
+	       "  --wait-start           print 'ready' and wait for a line or SIGUSR1 before the first round;\n"
+	       "                         print 'done' and wait again after the last, with all threads alive\n"
+	       "  --sleep-us N           sleep N microseconds after each round\n%s",
 	       workload->name, workload->options_help ? workload->options_help : "");
 }
 
@@ -90,8 +90,8 @@ static void say(int file, const char *format, ...)
 	}
 }
 
-/* Waits for a line (or the end of input), SIGUSR1, or the signals that end the program. They are all blocked except
- * inside ppoll, so none is missed. */
+/* Waits for a line (or the end of input), SIGUSR1, or the signals that end the program. These signals are blocked
+ * except in ppoll(), so none is missed. */
 static void wait_for_release(const char *word)
 {
 	sigset_t none;

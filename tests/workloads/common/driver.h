@@ -3,8 +3,8 @@
 #define WORKLOAD_DRIVER_H
 
 /*
- * Runs the programs of a workload in rounds, on one or more threads, and prints at the end what each site allocated.
- * The driver itself allocates nothing except for starting threads.
+ * Runs the programs of a workload in rounds, on one or more threads, and prints at the end the allocations of each
+ * site. The driver itself allocates only to start threads.
  */
 
 #include <getopt.h>

@@ -21,7 +21,7 @@ static size_t round_up_size(size_t size)
 	abort();
 }
 
-/* Counts before allocating, so that counts are never too low. */
+/* Counts an object before it is allocated, so that counts are never too low. */
 static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site) GO_FUNCTION("runtime.mallocgc");
 static void *runtime_mallocgc(size_t size, bool noscan, struct go_site *site)
 {

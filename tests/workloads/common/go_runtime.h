@@ -3,8 +3,8 @@
 #define GO_RUNTIME_H
 
 /*
- * Functions that Go programs lowered to C call where compiled Go programs call their runtime. Each function has the ELF
- * symbol of the Go runtime ("runtime.newobject"), is a real frame, and counts what it allocates by site, so that a
+ * The functions of Go's runtime that Go programs lowered to C call, like compiled Go programs. Each has the ELF symbol
+ * of the Go function ("runtime.newobject") and a stack frame of its own, and counts its allocations by site, so that a
  * workload knows its exact counts. Counting does not allocate.
  *
  * Behaviour follows Go 1.24's runtime: malloc.go (newobject), slice.go (makeslice, growslice), iface.go (convT64).
@@ -55,16 +55,16 @@ void *runtime_makeslice(const struct go_type *type, int64_t length, int64_t capa
 /* Makes space for `count` more elements after `length` elements; the caller frees the old array. */
 struct go_slice runtime_growslice(void *array, int64_t new_length, int64_t old_capacity, int64_t count,
 				  const struct go_type *type, struct go_site *site) GO_SYMBOL("runtime.growslice");
-/* The data word of an interface that holds `value`; small values are in a table and allocate nothing. */
+/* The data word of an interface that holds `value`; small values are taken from a table and allocate nothing. */
 const void *runtime_convT64(uint64_t value, struct go_site *site) GO_SYMBOL("runtime.convT64");
 
 /*
- * Go functions and calls that matter only as frames or as users of a value. `noipa` keeps gcc from inlining,
- * cloning or looking through them.
+ * For Go functions that only matter as frames or because they use a value. `noipa` keeps gcc from inlining and cloning
+ * them, and from analysing them for their callers.
  */
 #define GO_FUNCTION(name) GO_SYMBOL(name) __attribute__((noipa))
 
-/* Uses a value in place of code that is not lowered: print, a function of another package. */
+/* Uses a value in place of a call that is not lowered: print, or a function of another package. */
 static inline void go_use(const void *value)
 {
 	__asm__ volatile("" : : "r"(value) : "memory");
@@ -77,7 +77,7 @@ static inline void go_keep_frame(void)
 	__asm__ volatile("" : : : "memory");
 }
 
-/* Replaces the garbage collector: the program has no reference any more. */
+/* Stands in for the garbage collector: frees an object to which the program has no reference any more. */
 static inline void go_unreachable(const void *object)
 {
 	goalloc_free((void *)object);

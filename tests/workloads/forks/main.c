@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * forks PARENT CHILD END: allocates PARENT objects, forks a child that allocates CHILD objects and ends by "exit",
- * "_exit", "exec" (of true) or "kill"; with "stay" it is the parent that ignores SIGTERM, and stays a minute.
+ * forks PARENT CHILD END: allocates PARENT objects, and forks a child that allocates CHILD objects and ends by "exit",
+ * "_exit", "exec" (of true) or "kill". With "stay" the parent ignores SIGTERM and runs for a minute.
  */
 #include <signal.h>
 #include <stdio.h>

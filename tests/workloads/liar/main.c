@@ -2,16 +2,16 @@
 /*
  * A program on libgoalloc that publishes false data about itself.
  *
- *   liar LIE [ARG...]   lies, says "ready", and allocates until it is killed
+ *   liar LIE [ARG...]   publishes the false data, prints "ready", and allocates until it is killed
  *
  *   field OFFSET SIZE VALUE   writes VALUE into SIZE bytes of its published description
- *   random SEED               writes random bytes into a third of it, except the version
- *   circle                    the list of caches has no end
- *   chain                     the list of caches has 8,000 of 64 KiB each
+ *   random SEED               writes random bytes into a third of its description, except the version
+ *   circle                    the list of caches is circular
+ *   chain                     the list of caches has 8,000 entries of 64 KiB each
  *   torn                      each of 4,000 caches is permanently in the middle of a refill
- *   counters                  counters are impossibly high
- *   sites                     each allocation has a site of its own with names of 4,000 bytes
- *   probes ADDRESS...         runs these probe sites (distances from the start of the program) with random arguments
+ *   counters                  counters have impossibly high values
+ *   sites                     each allocation has a different site with names of 4,000 bytes
+ *   probes ADDRESS...         runs these probe sites (offsets from the start of the program) with random arguments
  */
 #include <goalloc.h>
 #include <goalloc_contract.h>
@@ -29,7 +29,7 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 static struct goalloc_description *description;
 
-/* The description is found as an observer finds it: by its note. */
+/* Finds the description by its note, as an observer does. */
 static int find_description(struct dl_phdr_info *image, size_t size, void *context)
 {
 	(void)size, (void)context;
@@ -62,7 +62,7 @@ static uint64_t random_word(void)
 	return random_state;
 }
 
-/* A list of nonexistent caches: each begins with the address of the next. */
+/* A list of fake caches: each begins with the address of the next one. */
 static void build_list(uint64_t count, uint64_t size, bool circle, uint32_t moving)
 {
 	char *caches =

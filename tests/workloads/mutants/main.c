@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Allocates what a plan says, so that "the same program, but …" is one line of a table. A plan has one site a line:
+ * Allocates as a plan says, so that a test can state a change of the program in one line. A plan has one site per line:
  *
  *     FUNCTION FILE LINE COLUMN CALL SIZE COUNT [ONCE] [JITTER]
  *
  * CALL is newobject, makeslice, growslice, convT64 or - (no runtime function in between). Each round of each thread
- * allocates COUNT objects of SIZE bytes there; besides, the whole run allocates ONCE objects, and up to JITTER more,
- * which differ from run to run.
+ * allocates COUNT objects of SIZE bytes there. In addition, the whole run allocates ONCE objects, and a random number
+ * of up to JITTER objects.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Processes and threads that are hard to record completely.
+ * Processes and threads of which it is hard to record every allocation.
  *
- *   processes children COUNT                that many live at one time, of 200 objects each
- *   processes orphan                        the first thread ends at once, another allocates 1000 objects
- *   processes vfork SECONDS                 waits for a vfork child that long, deaf to SIGTERM
- *   processes again COUNT                   executes itself until it has run that often; each image allocates 1000 objects
- *                                           and more, says "ready", and at a line of input allocates 2000
- * These say "ready", do at a line of input what they are named after and allocate 1000 objects, say "done", and end at
- * another line:
- *   processes mappings COUNT                has at least so many mappings
+ *   processes children COUNT                COUNT children live at the same time, and allocate 200 objects each
+ *   processes orphan                        the main thread ends at once; another thread allocates 1000 objects
+ *   processes vfork SECONDS                 waits that long for a vfork child, and ignores SIGTERM
+ *   processes again COUNT                   executes itself until it has run COUNT times; each image allocates at least
+ * 1000                                           objects, prints "ready", and after a line of input allocates 2000
+ * The following print "ready", wait for a line of input, do what their names say and allocate 1000 objects, print
+ * "done", and end after another line:
+ *   processes mappings COUNT                has at least COUNT mappings
  *   processes user UID                      becomes that user, in the middle of its allocations
- *   processes forking COUNT                 has that many children, one after the other, of 200 objects each
- *   processes heavy MEBIBYTES               holds so much memory that it takes long to end, which it does with its input;
- *                                           says "ready", allocates 10 objects for each line, and says "done"
+ *   processes forking COUNT                 forks COUNT children, one after the other, which allocate 200 objects each
+ *   processes heavy MEBIBYTES               holds so much memory that its exit takes long; it ends with its input;
+ *                                           prints "ready", and for each line allocates 10 objects and prints "done"
  */
 #include <goalloc.h>
 
@@ -44,7 +44,7 @@ static void wait_for_line(const char *word)
 
 static int children(char **arguments)
 {
-	int all_there[2]; /* its end of input */
+	int all_there[2]; /* the children wait for its end of file */
 	char byte;
 
 	if (pipe(all_there))
@@ -105,7 +105,7 @@ static int again(char **arguments)
 	return 1;
 }
 
-/* Every other page of one mapping has another protection. */
+/* Changes the protection of every other page, so that each page is a mapping. */
 static int mappings(char **arguments)
 {
 	enum { PAGE = 4096 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A loop with a period that divides the span length: sites A, B, … allocate in the order of --pattern, all of one
- * size. With the default, two sites and 128 objects per span, sampling by refills sees only one site, although the true
- * shares are those of the pattern. Objects live in a ring and are freed in order of age, so memory use is constant.
+ * A loop with a period that divides the number of objects per span: sites A, B, … allocate objects of one size in the
+ * order of --pattern. By default there are two sites and 128 objects per span, so sampling by refills sees one site only,
+ * although their shares are those of the pattern. A ring of objects is freed in order of age: memory use is constant.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ RHYTHM_FUNCTION(H)
 
 static void *(*const functions[SITES])(void) = {main_A, main_B, main_C, main_D, main_E, main_F, main_G, main_H};
 
-/* One round: the pattern `repeat` times. The ring outlives rounds; the thread's last objects stay live. */
+/* One round runs the pattern `repeat` times. The ring outlives rounds; the thread's last objects stay live. */
 static void main_main(void) GO_FUNCTION("main.main");
 static void main_main(void)
 {
@@ -105,9 +105,9 @@ int main(int argc, char **argv)
 					  options,
 					  take_option,
 					  "  --pattern LETTERS      sites in order, A to H (AB)\n"
-					  "  --repeat N             patterns a round (1024)\n"
-					  "  --size N               bytes an object (64)\n"
-					  "  --live N               objects live at a time, a thread (1024)\n"};
+					  "  --repeat N             patterns per round (1024)\n"
+					  "  --size N               bytes per object (64)\n"
+					  "  --live N               live objects per thread (1024)\n"};
 
 	return workload_main(&workload, argc, argv);
 }

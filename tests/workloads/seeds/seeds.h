@@ -3,11 +3,11 @@
 #define SEEDS_H
 
 /*
- * The seed programs (tests/fixtures/seed-programs) lowered to C as Go 1.24 compiles them with -gcflags=-l: every
- * heap allocation that the compiled program makes in its own code is one call of the same runtime function with the
- * Go position that the compiler prints for it; every function that allocates or calls one that does is a function
- * here, named as Go's linker names it. Variables that Go keeps on the stack are C locals. What fmt allocates inside
- * itself is not lowered: a call of fmt uses its arguments and nothing more.
+ * The seed programs (tests/fixtures/seed-programs) lowered to C as Go 1.24 compiles them with -gcflags=-l. For every
+ * heap allocation in the program's own code, the C code calls the same runtime function with the Go position that the
+ * compiler prints. Every Go function that allocates, or calls one that does, is a C function with the name that Go's
+ * linker gives it. Variables that Go keeps on the stack are C locals. Allocations within fmt are not lowered: a call of
+ * fmt only uses its arguments.
  */
 
 #include "driver.h"

@@ -2,8 +2,8 @@
 /*
  * A program whose heap looks damaged to an observer: probes fire with an invalid span class.
  *
- *   strays COUNT OFFSET...   waits for a line; runs the probe sites at these distances from the start of this program
- *                            so often, with span class 200; waits again
+ *   strays COUNT OFFSET...   waits for a line; runs the probe sites at these offsets from the start of this program
+ *                            COUNT times with span class 200; waits again
  */
 #include <goalloc.h>
 
@@ -13,7 +13,7 @@
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
-/* Every argument that any of the probes uses for the span class is 200. */
+/* Passes 200 in every argument that one of the probes uses for the span class. */
 typedef void site(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
 
 int main(int argc, char **argv)

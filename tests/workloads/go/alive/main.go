@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Alive holds what it is told to hold. It reads commands from standard input, one a line, and answers each with a line:
+// Alive holds objects as commanded. It reads commands from standard input, one per line, and answers each with a line:
 //
-//	rate N            sets MemProfileRate; as the first command, before anything else is allocated
-//	hold NAME N SIZE  allocates N objects of SIZE bytes and keeps them; NAME is a, b or c, each a function of its own
-//	churn N SIZE      allocates as many, and keeps none
-//	drop NAME         lets go of them
-//	stacks N          one object of 512 bytes from each of N different stacks, kept
-//	large N SIZE      as hold, of objects that have a span of their own
-//	map N, routines N, part N, finalizers N    the leaks that people make: entries of a map that only grows,
+//	rate N            sets MemProfileRate; must be the first command, before other allocations
+//	hold NAME N SIZE  allocates N objects of SIZE bytes and keeps them; NAME is a, b or c, each its own function
+//	churn N SIZE      allocates N objects of SIZE bytes, and keeps none
+//	drop NAME         drops the objects held by NAME
+//	stacks N          allocates an object of 512 bytes at each of N different stacks, and keeps them
+//	large N SIZE      like hold, for objects that have a span of their own
+//	map N, routines N, part N, finalizers N    typical leaks: entries of a map that only grows,
 //	                  goroutines that never end, a few bytes of large arrays, cycles with finalizers
-//	gc N              collects so often
-//	free              debug.FreeOSMemory
-//	write FILE        pprof.Lookup("heap"), as text to FILE.txt and as protobuf to FILE.pb.gz
-//	stats             runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
-//	freeze            reads these, stops itself (SIGSTOP), reads once more when it is continued, and answers. Quiet: the
-//	                  heap was the same both times; else the runtime's scavenger or another of its threads was at work
+//	gc N              runs N collections
+//	free              calls debug.FreeOSMemory
+//	write FILE        writes pprof.Lookup("heap") as text to FILE.txt and as protobuf to FILE.pb.gz
+//	stats             prints runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
+//	freeze            reads these, stops itself (SIGSTOP), reads them again once continued, and answers. Quiet:
+//	                  the heap was the same; otherwise the scavenger or another thread of the runtime was active
 package main
 
 import (
@@ -134,7 +134,7 @@ func takeParts(n int) {
 func makeCycles(n int) {
 	for i := 0; i < n; i++ {
 		c := &cycle{}
-		c.other = &cycle{other: c} // of one alone the collector would not mind
+		c.other = &cycle{other: c} // without the second one, the collector would free it
 		runtime.SetFinalizer(c, func(*cycle) {})
 	}
 }
@@ -204,7 +204,7 @@ func main() {
 		case "stats", "freeze":
 			runtime.ReadMemStats(&stats)
 			if words[0] == "freeze" {
-				// what stopping the world takes for itself, stacks, it has taken by the second time
+				// stopping the world allocates stacks for itself, which it has after the second time
 				runtime.ReadMemStats(&stats)
 				runtime.ReadMemStats(&stats)
 				syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Branches allocates one object at each of 2^DEPTH different stacks, so often:
+// Branches allocates TIMES objects at each of 2^DEPTH different stacks:
 //
 //	branches DEPTH TIMES
 package main

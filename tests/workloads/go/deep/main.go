@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// A recursion whose stack grows until the heap has to.
+// A recursion whose stack grows until the heap must grow for it.
 package main
 
 //go:noinline

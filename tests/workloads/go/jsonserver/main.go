@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Jsonserver is a server like many: it reads orders, adds them up, and answers, all in JSON.
-// `jsonserver serve` prints its address and serves for ever; `jsonserver load ADDRESS CLIENTS REQUESTS` asks that often in
-// all, checks the answers, and ends.
+// Jsonserver is a typical server: it reads orders, adds them up, and answers, all in JSON.
+// `jsonserver serve` prints its address and serves for ever; `jsonserver load ADDRESS CLIENTS REQUESTS` sends that
+// number of requests in all, checks the answers, and ends.
 package main
 
 import (

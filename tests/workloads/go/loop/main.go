@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Loop does little but allocate: `loop DEPTH [SIZE [WORK]]` allocates objects of 64 bytes (or SIZE: 16, 512) that nobody
-// keeps, from a stack with DEPTH frames in all below mallocgc, does WORK steps of something else after each, and prints a
-// line each 20 ms: objects so far, nanoseconds of the process's CPU time so far.
+// Loop does little but allocate: `loop DEPTH [SIZE [WORK]]` allocates objects of 64 bytes (or SIZE: 16, 512), does not
+// keep them, and does WORK steps of other work after each. The stack has DEPTH frames below mallocgc. Every 20 ms it
+// prints a line: objects so far, nanoseconds of the process's CPU time so far.
 package main
 
 import (
@@ -59,7 +59,7 @@ func allocate(size, work int) {
 	result = state
 }
 
-// Frames of 136 bytes, which is what Go functions have on average.
+// Frames of 136 bytes, the average of Go functions.
 //
 //go:noinline
 func deeper(depth, size, work int) int {
@@ -72,7 +72,7 @@ func deeper(depth, size, work int) int {
 	return locals[size%len(locals)]
 }
 
-// Frames of the stack besides deeper()'s own: newobject, allocate, main, runtime.main, goexit.
+// Frames of the stack other than those of deeper(): newobject, allocate, main, runtime.main, goexit.
 const others = 5
 
 func main() {

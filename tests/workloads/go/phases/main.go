@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// A program whose sites have their own times. Its memory profiler is not linked in. Steps follow each other; each calls
-// some sites so often, and then sleeps:
+// A program whose sites are active at different times. The memory profiler is not linked in. Each step calls some sites
+// a number of times, and then sleeps:
 //
-//	phases    steps of 300 ms: one site at full speed, one now and then, two of them in one step, one that rests
-//	rhythm    a turn of 20 ms: one site ten times at its begin, one all along, one in its last millisecond
-//	steady    all sites in turn, and sleeps in between
+//	phases    steps of 300 ms: one site at full speed, one occasionally, two of them in one step, one idle step
+//	rhythm    turns of 20 ms: one site ten times at the start, one all the time, one in the last millisecond
+//	steady    all sites in turn, with sleeps in between
 //
-// A line on standard input makes it print how often each site was called since the start, and how many turns there were,
-// as JSON.
+// For each line on standard input it prints, as JSON, how often it has called each site and how many turns it has done
+// since its start.
 package main
 
 import (
@@ -47,7 +47,7 @@ func siteE(n int) { bytes[4] = make([]byte, n); atomic.AddUint64(&counts[4], 1) 
 //go:noinline
 func siteF() { keep[5] = uint64(time.Now().UnixNano()); atomic.AddUint64(&counts[5], 1) }
 
-// For that time: calls `what`, and rests after every `burst` calls.
+// during calls `what` for the time `d`, and sleeps for `rest` after every `burst` calls.
 func during(d time.Duration, burst int, rest time.Duration, what ...func()) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		for i := 0; i < burst; i++ {

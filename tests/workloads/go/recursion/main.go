@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Recursion allocates below more calls than a recording keeps of a stack, and below a few.
+// Recursion allocates at the end of more calls than a recording keeps of a stack, and at the end of a few.
 package main
 
 type node struct{ words [5]int }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Rhythm allocates in a strict period, so that whoever looks at every so manieth object, byte or span sees a share of
-// the sites that is not theirs. Its argument is the number of periods. A line that ends in `// want N` allocates N
-// objects a period.
+// Rhythm allocates with a strict period, so that taking every nth object, byte or span as a sample gives wrong shares
+// of the sites. Its argument is the number of periods. A line that ends in `// want N` allocates N objects
+// per period.
 package main
 
 import (
@@ -18,7 +18,7 @@ var (
 	e    []byte
 )
 
-// Linked in by its use, as in programs that serve net/http/pprof: it leaves the runtime's sampler on.
+// This use links the runtime's sampler in and keeps it on, as in programs that serve net/http/pprof.
 var profile = runtime.MemProfile
 
 //go:noinline

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Selfprofile writes its own allocs profile, every allocation sampled, to the file that it is given.
+// Selfprofile writes its own allocs profile, in which every allocation is sampled, to the file that its argument names.
 package main
 
 import (
@@ -51,7 +51,7 @@ func work() {
 }
 
 func main() {
-	debug.SetGCPercent(-1) // what the collector allocates is on whatever stack it starts
+	debug.SetGCPercent(-1) // the collector would allocate on the stack on which it starts
 	runtime.MemProfileRate = 1
 	work()
 	file, err := os.Create(os.Args[1])

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Sites allocates in every way that Go source can, a known number of times, and prints runtime.MemStats around it:
-// the truth that recordings are compared with.
+// Sites allocates in every way that Go source can, a known number of times, and prints runtime.MemStats before and
+// after: the true counts, with which recordings are compared.
 //
 //	sites [-rounds N] [-parallel N] [-gc] [-wait] [-churn]
 //
-// With -wait it prints its state and waits for a line before the phase and another one after it. While it waits, and
-// from its last reading of MemStats to its end, it allocates nothing: what it prints is what any observer must see.
-// A source line that ends in `// want N` allocates exactly N objects a round (and goroutine) at that line; one that
-// ends in `// want N/M`, N objects in every Mth round, the first included.
+// With -wait it prints its state and waits for a line before the phase and for another one after it. While it waits,
+// and from its last reading of MemStats to its end, it allocates nothing, so an observer must see the printed counts.
+// A source line that ends in `// want N` allocates exactly N objects per round (and goroutine); one that ends in
+// `// want N/M` allocates N objects in every Mth round, including the first.
 package main
 
 import (
@@ -35,7 +35,7 @@ func number(name string, value uint64) {
 	output = append(output, ',')
 }
 
-// settle waits until the runtime has started what it starts in the background: threads, workers of the collector.
+// settle waits until the runtime has started its background work: threads, workers of the collector.
 func settle() {
 	for quiet := 0; quiet < 3; quiet++ {
 		runtime.ReadMemStats(&stats)
@@ -119,7 +119,7 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	phase(1, 1) // pools, maps of types and the like are filled once
+	phase(1, 1) // fills pools, maps of types and other data that is set up once
 	if waits {
 		report("ready")
 		wait()
@@ -129,7 +129,7 @@ func main() {
 	for churn && len(os.Args) > 0 {
 		phase(rounds, parallel)
 	}
-	if collects { // none may begin behind the last numbers, and start a worker
+	if collects { // no collection may begin after the last numbers, because it would start a worker
 		debug.SetGCPercent(-1)
 		runtime.GC()
 	}

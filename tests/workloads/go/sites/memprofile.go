@@ -6,7 +6,7 @@ package main
 
 import "runtime"
 
-// With a reference to it the linker leaves the runtime's sampler on, as in programs that serve net/http/pprof.
+// This reference makes the linker keep the runtime's sampler on, as in programs that serve net/http/pprof.
 var _ = runtime.MemProfile
 
 func init() {

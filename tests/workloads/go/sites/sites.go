@@ -21,7 +21,7 @@ type scaler struct{ factor int }
 
 func (s *scaler) scale(x int) int { return s.factor * x }
 
-// Results leave through here, so that the compiler cannot keep them on the stack; one set a goroutine.
+// Results are stored here, so that the compiler cannot keep them on the stack; one set per goroutine.
 type sinks struct {
 	point    *point
 	record   *record
@@ -177,7 +177,7 @@ func zeroSize(s *sinks) {
 	s.octets = make([]byte, s.number-s.number) // want 0
 }
 
-// inlined is inlined into both callers: its allocation belongs to their lines too.
+// inlined is inlined into both callers, so its allocation also belongs to their lines.
 func inlined(n int) *point {
 	return &point{n, n} // want 2
 }
@@ -193,7 +193,7 @@ func reflected(s *sinks, t reflect.Type) {
 	s.value = reflect.New(t)
 }
 
-// deepen needs more stack than it has, so that functions on the way restart behind their stack checks.
+// deepen needs more stack than it has, so that functions on its path restart after their stack checks.
 //
 //go:noinline
 func deepen(s *sinks, depth int) int {
@@ -215,7 +215,7 @@ func stackGrowth(s *sinks) {
 	<-s.done
 }
 
-// verify ends the program when something that it allocated is not what it should be.
+// verify panics if an allocated object does not have the expected contents.
 func verify(s *sinks, i int) {
 	if s.table[49] != "value" || s.function() != i+s.number || s.method(2) != 2*i || cap(s.channel) != 4 {
 		panic("sites: memory is not what was written to it")

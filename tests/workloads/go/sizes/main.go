@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Sizes allocates objects of two sizes on one line: 3,000 of 9,216 bytes and 24,000 of 32. On others, 3,000 of 64 bytes
-// without pointers, and as many tiny ones.
+// Sizes allocates objects of two sizes on one line: 3,000 of 9,216 bytes and 24,000 of 32. Other lines allocate 3,000
+// objects of 64 bytes without pointers, and 3,000 tiny ones.
 package main
 
 import "runtime"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Small links as little of the runtime as a Go program can: no ReadMemStats, no profiler. It allocates as many nodes
-// as its argument says, and ends in the middle of things with a goroutine that still allocates when -busy is given.
+// Small links as little of the runtime as a Go program can: no ReadMemStats, no profiler. Its argument is the number of
+// nodes to allocate. With -busy a goroutine still allocates when the program ends.
 package main
 
 import "os"

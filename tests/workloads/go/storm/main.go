@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-// Storm makes it as hard as it gets to be observed: thousands of goroutines at a time grow their stacks, allocate at
-// every depth, block on each other and are preempted, while the collector runs all the time (GOGC=5). Each goroutine
-// knows what its result must be; a wrong one ends the program at once with status 3.
+// Storm is as hard to observe as possible: thousands of goroutines at a time grow their stacks, allocate at every
+// depth, block on each other and are preempted, while the collector runs all the time (GOGC=5). Each goroutine checks
+// its result; a wrong one ends the program at once with status 3.
 //
 //	storm GOROUTINES
 //
-// goes on until its input ends, and then prints how many results were right.
+// runs until its input ends, and then prints how many results were right.
 package main
 
 import (
@@ -25,7 +25,7 @@ type node struct {
 	text  string
 }
 
-// grow needs a larger stack at each depth, and leaves something on the heap there.
+// grow needs a larger stack at each depth, and allocates a heap object there.
 func grow(depth, seed int, list *node) *node {
 	var room [256]byte
 	room[depth%len(room)] = byte(seed)
@@ -47,7 +47,7 @@ func wrong(what string) {
 func work(seed int, from, to chan int) {
 	depth := seed % 97
 	list := grow(depth, seed, nil)
-	got := <-from // the neighbour's
+	got := <-from // the neighbour's result
 	sum := got
 	for at := 0; list != nil; list, at = list.next, at+1 {
 		if list.value != at*seed || list.text != strconv.Itoa(at+seed) {
@@ -61,7 +61,7 @@ func work(seed int, from, to chan int) {
 	to <- sum
 }
 
-// round runs so many goroutines, each of which waits for the one before; the last one's result is checked.
+// round runs that many goroutines, each of which waits for the one before, and checks the result of the last one.
 func round(goroutines int) {
 	want := 0
 	first := make(chan int, 1)
