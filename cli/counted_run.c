@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "counted_run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +21,7 @@ struct output_copy {
 	struct gate_counts *counts;
 	pthread_t thread;
 	atomic_bool ended; /* the program has */
+	int privileged;	   /* the errno with which the thread could not give up its privileges; 0: it has */
 };
 
 /* Processes the complete lines of a buffer. Moves an incomplete last line to the start of the buffer and returns its
@@ -46,7 +49,8 @@ static void *copy_output(void *argument)
 	char buffer[4096];
 	size_t length = 0;
 
-	privilege_keep(0); /* gives up all capabilities, because this thread reads what the program writes */
+	if (privilege_keep(0)) /* all, because this thread reads what the program writes */
+		copy->privileged = errno;
 	for (;;) {
 		struct pollfd ready = {.fd = copy->pipe[0], .events = POLLIN};
 		int events = poll(&ready, 1, PATIENCE_MS);
@@ -68,17 +72,30 @@ static void *copy_output(void *argument)
 	return NULL;
 }
 
+/* Starts the thread, which takes no signal: their handlers need the capabilities that it gives up. */
+static bool start_copying(struct output_copy *copy)
+{
+	sigset_t all, before;
+	bool started;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	started = pthread_create(&copy->thread, NULL, copy_output, copy) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
 /* Redirects the program's output, so that standard output has only ours. */
 static int move_output(struct output_copy *copy, struct gate_counts *counts, struct error *error)
 {
 	fflush(stdout);
 	copy->counts = counts;
+	copy->privileged = 0;
 	atomic_init(&copy->ended, false);
 	if (pipe2(copy->pipe, O_CLOEXEC))
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot make a pipe for the program's output: %m");
 	copy->saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0 ||
-	    pthread_create(&copy->thread, NULL, copy_output, copy))
+	if (copy->saved < 0 || dup2(copy->pipe[1], STDOUT_FILENO) < 0 || !start_copying(copy))
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot move the program's output: %m");
 	close(copy->pipe[1]);
 	return 0;
@@ -107,6 +124,9 @@ struct profile *counted_run(struct recording *recording, char **command, struct 
 	put_output_back(&copy);
 	if (!profile)
 		return NULL;
+	if (copy.privileged)
+		profile_warn(profile, "the reader of the program's output could not give up its privileges: %s",
+			     strerror(copy.privileged));
 	/* every count of a run that was cut short is too small */
 	if (memory_is_low())
 		error_set(error, STATUS_CANNOT_MEASURE,

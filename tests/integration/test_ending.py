@@ -71,6 +71,32 @@ def test_a_tree_that_ignores_signals_ends_with_the_command_that_is_asked_to_end(
             check_gone(found, f"{name} after {number.name}", 2)
 
 
+def test_signals_reach_the_thread_in_real_time_alone(t):
+    """Another one may have to wait for a CPU, or lack the capability to hurry."""
+    harness.require_root()
+    ending = sum(1 << number - 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+    def taking(pid):
+        """The policies of the threads that take them; None if a thread is gone."""
+        found = []
+        for path in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            try:
+                blocked = int((path / "status").read_text().partition("SigBlk:")[2].split()[0], 16)
+                if blocked & ending != ending:
+                    found.append(os.sched_getscheduler(int(path.name)))
+            except (FileNotFoundError, ProcessLookupError):
+                return None
+        return found
+
+    for name in ("record", "gate"):
+        t.path("pids").unlink(missing_ok=True)
+        running = t.start(*commands(t)[name])
+        pids(t, 4)
+        harness.wait_for(lambda: taking(running.pid) == [os.SCHED_RR], f"{name} to watch")
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+
+
 def test_a_tree_ends_with_the_command_that_is_killed(t):
     harness.require_root()
     for name, command in commands(t).items():

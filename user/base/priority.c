@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,43 +13,16 @@
 enum { RAISED = -20 };
 
 static int nice_before;
-static volatile sig_atomic_t raised, hurried; /* a signal's handler reads them */
-static pid_t recorder;			      /* the thread that priority_raise() was called in */
+/* A signal's handler and other threads read these. `ended`: the hurry's time is set, so there is nothing left to hurry for. */
+static atomic_bool raised, hurried, ended;
+static pid_t recorder; /* the thread that priority_raise() was called in */
 
-bool priority_raise(void)
-{
-	if (raised)
-		return true;
-	errno = 0;
-	nice_before = getpriority(PRIO_PROCESS, 0);
-	if (errno)
-		return false;
-	/* a real-time or idle policy was somebody's choice: it stays */
-	recorder = gettid();
-	hurried = false;
-	raised = sched_getscheduler(0) == SCHED_OTHER && setpriority(PRIO_PROCESS, 0, RAISED) == 0;
-	return raised;
-}
-
-bool priority_is_raised(void)
-{
-	return raised;
-}
-
-static void set_policy(pid_t thread, int policy)
+/* Returns whether the kernel allows it. */
+static bool set_policy(pid_t thread, int policy)
 {
 	const struct sched_param first = {.sched_priority = sched_get_priority_min(SCHED_RR)}, none = {0};
 
-	sched_setscheduler(thread, policy, policy == SCHED_RR ? &first : &none);
-}
-
-void priority_restore(void)
-{
-	if (!raised)
-		return;
-	set_policy(0, SCHED_OTHER);
-	setpriority(PRIO_PROCESS, 0, nice_before);
-	raised = false;
+	return sched_setscheduler(thread, policy, policy == SCHED_RR ? &first : &none) == 0;
 }
 
 /* A thread in real time, which is not late, that changes the policy of the recorder's. */
@@ -58,6 +32,8 @@ struct timer {
 	struct timespec time; /* of CLOCK_MONOTONIC */
 	void (*expired)(void);
 };
+
+static struct timer calm, watch;
 
 static void *wait_for_time(void *argument)
 {
@@ -92,14 +68,47 @@ static void calm_down(void)
 	set_policy(recorder, SCHED_OTHER);
 }
 
+bool priority_raise(void)
+{
+	if (raised) { /* by a recording before: its hurry must not end in the middle of this one */
+		timer_end(&calm);
+		calm_down();
+		ended = false;
+		return true;
+	}
+	errno = 0;
+	nice_before = getpriority(PRIO_PROCESS, 0);
+	if (errno)
+		return false;
+	/* a real-time or idle policy was somebody's choice: it stays */
+	recorder = gettid();
+	hurried = ended = false;
+	raised = sched_getscheduler(0) == SCHED_OTHER && setpriority(PRIO_PROCESS, 0, RAISED) == 0;
+	return raised;
+}
+
+bool priority_is_raised(void)
+{
+	return raised;
+}
+
+void priority_restore(void)
+{
+	if (!raised)
+		return;
+	set_policy(0, SCHED_OTHER);
+	setpriority(PRIO_PROCESS, 0, nice_before);
+	raised = false;
+}
+
 static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-static struct timer calm, watch;
 static sigset_t unwatched; /* the recorder's signal mask without the watch */
 
 void priority_calm_at(int64_t time_ns)
 {
 	if (!raised)
 		return;
+	ended = true;
 	timer_end(&calm);
 	timer_start(&calm, time_ns, calm_down);
 	if (!calm.started)
@@ -110,9 +119,10 @@ void priority_hurry(void)
 {
 	int error = errno;
 
-	if (raised) {
-		hurried = true;
-		set_policy(recorder, SCHED_RR);
+	if (raised && !ended) {
+		hurried = true; /* first, so that priority_urgent() does not undo the next line unseen */
+		if (!set_policy(recorder, SCHED_RR))
+			hurried = false; /* a thread without the capability: priority_urgent() goes on */
 	}
 	errno = error;
 }
@@ -137,8 +147,11 @@ void priority_watch(int64_t time_ns)
 
 void priority_urgent(bool urgent)
 {
-	if (raised && !hurried)
-		set_policy(0, urgent ? SCHED_RR : SCHED_OTHER);
+	if (!raised || hurried)
+		return;
+	set_policy(0, urgent ? SCHED_RR : SCHED_OTHER);
+	if (hurried) /* since a moment ago */
+		set_policy(0, SCHED_RR);
 }
 
 void priority_unwatch(void)

@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Raises the calling process's priority, until its end or priority_restore(). False if it may not: then nothing has changed. */
+/* Raises the calling process's priority, until its end or priority_restore(), and ends the hurry of a recording before.
+ * False if it may not: then nothing has changed. */
 bool priority_raise(void);
 /* Whether priority_raise() has raised it. */
 bool priority_is_raised(void);
@@ -22,7 +23,8 @@ void priority_restore(void);
 /* Sets whether the calling thread runs in real time. Does nothing if the priority is not raised, or in a hurry. */
 void priority_urgent(bool urgent);
 /* From now on the thread that raised the priority is in real time whatever priority_urgent() says, until it is calm again:
- * the recording is to end. Signal handlers may call it. */
+ * the recording is to end. Does nothing once priority_calm_at() was called, or in a thread that may not do so. Signal
+ * handlers may call it. */
 void priority_hurry(void);
 /*
  * Begins to watch over the recorder, which may have to wait for a CPU: a thread in real time calls priority_hurry() at a time
@@ -30,7 +32,8 @@ void priority_hurry(void);
  * thread; in the recorder they are blocked, so it must not start a program before priority_unwatch().
  */
 void priority_watch(int64_t time_ns);
-/* Ends the hurry at a time: what takes longer is not urgent. */
+/* Ends the hurry at a time of CLOCK_MONOTONIC, in nanoseconds: what takes longer is not urgent, and a further signal does not
+ * make it so. */
 void priority_calm_at(int64_t time_ns);
 /* Ends the watch, if there is one. A hurry goes on until its time. */
 void priority_unwatch(void);

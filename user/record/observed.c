@@ -132,6 +132,7 @@ static int begin_bursts(struct observed *observed, double max_overhead, const st
 	if (!observed->runtime->in_bursts)
 		return 0;
 	observed->bursts = bursts_new(&of, !before, error);
+	priority_urgent(true); /* again: the first burst was urgent by itself, and is no more */
 	return observed->bursts ? 0 : -1;
 }
 
