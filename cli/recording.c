@@ -3,11 +3,13 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/priority.h"
 #include "cli.h"
@@ -16,13 +18,21 @@
 #include "target/target.h"
 
 static volatile sig_atomic_t stop_signal;
+static atomic_llong stopped_ns;	 /* when it was set */
 static sigset_t ignored_signals; /* by our caller */
+
+static void stop_by(int signal)
+{
+	if (!stop_signal)
+		stopped_ns = monotonic_ns();
+	stop_signal = signal;
+}
 
 /* The terminal sends signals to the program as well, so those are not passed on. */
 static void note_signal(int signal, siginfo_t *information, void *context)
 {
 	(void)context;
-	stop_signal = information->si_code == SI_KERNEL ? -signal : signal;
+	stop_by(information->si_code == SI_KERNEL ? -signal : signal);
 	priority_hurry(); /* the target's threads may leave the recorder little of the CPU */
 }
 
@@ -83,7 +93,7 @@ static int choose_target(struct recording *recording, int argc, char **argv, int
 
 void recording_end(void)
 {
-	stop_signal = SIGTERM;
+	stop_by(SIGTERM);
 }
 
 bool recording_is_ending(void)
@@ -145,6 +155,7 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 					  .verbose = cli_verbosity > 0,
 					  .enable_sampler = recording->enable_sampler,
 					  .stop = &stop_signal,
+					  .stopped_ns = &stopped_ns,
 					  .sink = recording->sink,
 					  .sink_context = recording->sink_context};
 	struct sigaction pipe_before;

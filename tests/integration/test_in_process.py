@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """libgoalloc programs that record themselves, without BPF and privileges: the same numbers as through their probes."""
 import os
+import signal
 import time
 
 import harness
@@ -115,6 +116,16 @@ def test_a_program_that_ignores_being_asked_to_end_is_killed(t):
         same([path.name for path in t.directory.glob("escapement.*")], [], "directories left behind")
         if status == 4:
             same(report(t, t.path("own"))["totals"]["objects"], 100)
+
+
+def test_who_sends_a_signal_does_not_wait_for_a_program_that_ignores_it(t):
+    recorder = t.start(harness.ESCAPEMENT, "record", "--in-process", "-o", t.path("own"), "--", "sh", "-c",
+                       f"{workload('forks')} 100 0 exit; trap '' TERM; echo > ready; while :; do sleep 1; done")
+    harness.wait_for(t.path("ready").exists, "the program to ignore SIGTERM")
+    recorder.send_signal(signal.SIGTERM)
+    _, messages = recorder.communicate(timeout=60)
+    contains(messages, "did not end within 0.3 s of being asked to, so it was killed")
+    same(report(t, t.path("own"))["totals"]["objects"], 100)
 
 
 def test_programs_that_cannot_record_themselves_are_exit_3(t):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Privileges that each command still has once it has attached, from /proc/PID/status, compared with the documented
 ones."""
+import errno
 import pathlib
 import re
 import signal
@@ -136,6 +137,17 @@ def test_a_program_that_records_itself_needs_less(t):
     running.communicate("\n", timeout=60)
     same(running.returncode, 0, "exit status")
     assert t.json("report", t.path("p"))["totals"]["objects"] > 0, "nothing was recorded"
+
+
+def test_privileges_that_cannot_be_given_up_are_told(t):
+    harness.require_root()
+    denied = [harness.BUILD / "tests" / "tools" / "deny", "capset", errno.EPERM, harness.ESCAPEMENT]
+    program = ["--", workload("seeds"), "--rounds", "3"]
+    for way in ((), ("--in-process",)):
+        done = t.run(*denied, "record", *way, "-o", t.path("p"), *program)
+        contains(done.stderr, "the recorder could not give up its privileges: Operation not permitted")
+        done = t.run(*denied, "gate", *way, "--runs", "1", "--baseline", t.path("b"), "--update", *program)
+        contains(done.stderr, "the reader of the program's output could not give up its privileges")
 
 
 def test_the_page_lists_what_stays(t):

@@ -20,7 +20,8 @@ static const struct {
 	     {"ptrace", SYS_ptrace},
 	     {"pidfd_open", SYS_pidfd_open},
 	     {"process_vm_readv", SYS_process_vm_readv},
-	     {"perf_event_open", SYS_perf_event_open}};
+	     {"perf_event_open", SYS_perf_event_open},
+	     {"capset", SYS_capset}};
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 

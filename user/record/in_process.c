@@ -22,10 +22,6 @@
 
 enum {
 	POLL_MS = 20,
-	/* for a program that was asked to end; the same as in session.c */
-	GRACE_MS = 3000,
-	END_ALL_GRACE_MS = 300,
-	TERM_GRACE_MS = 300,
 };
 
 /* What the program's process needs to become it. */
@@ -71,14 +67,10 @@ static struct guard *start(const struct session_options *options, char *const *a
 	return guard;
 }
 
-static int grace_ms(const struct session_options *options)
-{
-	return options->end_all ? END_ALL_GRACE_MS : GRACE_MS;
-}
-
-/* Waits until the program ends. Asks it to end when the time is up or a signal came, and stops waiting some time later.
- * Returns whether it has ended. */
-static bool wait_for(const struct guard *guard, const struct session_options *options, struct session_result *result)
+/* Waits until the program ends. Asks it to end when the time is up or a signal came, and stops waiting some time later,
+ * which it stores. Returns whether it has ended. */
+static bool wait_for(const struct guard *guard, const struct session_options *options, struct session_result *result,
+		     int *grace_ms)
 {
 	int64_t begin = clock_ns(CLOCK_MONOTONIC), asked = 0;
 	const struct timespec pause = {0, POLL_MS * 1000000};
@@ -93,9 +85,10 @@ static bool wait_for(const struct guard *guard, const struct session_options *op
 			if (signal >= 0) /* otherwise the terminal has sent the signal to the program too */
 				kill(guard_program(guard), signal ? signal : SIGTERM);
 			result->asked = true;
+			*grace_ms = session_grace_ms(options);
 			asked = now;
 		}
-		if (result->asked && now - asked > grace_ms(options) * 1000000LL)
+		if (result->asked && now - asked > *grace_ms * 1000000LL)
 			return false;
 		nanosleep(&pause, NULL);
 	}
@@ -206,6 +199,7 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	char directory[256], file[300], **go_command = NULL;
 	int64_t start_ns;
 	bool ended, go_command_failed;
+	int privileged, grace_ms = 0; /* `privileged`: the errno of a failure to give up privileges; 0: none */
 	struct guard *guard;
 
 	*result = (struct session_result){0};
@@ -232,9 +226,10 @@ struct profile *in_process_record(const struct session_options *options, struct 
 		rmdir(directory);
 		return NULL;
 	}
-	if (!options->stays_privileged)
-		privilege_keep(PRIVILEGE_SIGNAL | PRIVILEGE_WRITE);
-	ended = wait_for(guard, options, result);
+	privileged = guard_privileged(guard);
+	if (!options->stays_privileged && privilege_keep(PRIVILEGE_SIGNAL | PRIVILEGE_WRITE))
+		privileged = errno;
+	ended = wait_for(guard, options, result, &grace_ms);
 	if (!ended || result->asked || options->end_all)
 		descendants_end(TERM_GRACE_MS);
 	guard_free(guard);
@@ -244,17 +239,19 @@ struct profile *in_process_record(const struct session_options *options, struct 
 	if (!profile && go_command_failed)
 		error_set(error, STATUS_CANNOT_MEASURE, "go test failed: its output is above");
 	remove_all(directory);
+	if (profile && privileged)
+		profile_warn(profile, "the recorder could not give up its privileges: %s", strerror(privileged));
 	if (!ended && profile)
 		profile_warn(profile,
 			     "the program did not end within %.1f s of being asked to, so it was killed: what it had "
 			     "not written yet is missing",
-			     (double)grace_ms(options) / 1e3);
+			     (double)grace_ms / 1e3);
 	else if (!ended)
 		error_set(
 			error, STATUS_CANNOT_MEASURE,
 			"the program did not end within %.1f s of being asked to, so it was killed before it wrote what it "
 			"had allocated",
-			(double)grace_ms(options) / 1e3);
+			(double)grace_ms / 1e3);
 	return profile;
 }
 

@@ -29,17 +29,12 @@ enum {
 	POLL_ALL_MS = 10,	/* at rate 1, because the maps must not fill up in between */
 	TICK_MS = 1000,		/* between readings of rows and counters, which are needed if the target is killed */
 	SINK_SAMPLES = 1 << 15, /* samples kept in memory, if the options have a sink */
-	GRACE_MS = 3000,	/* for a program that was asked to end */
-	SIGNAL_GRACE_MS = 300,	/* the same if the reason is a signal to us: whoever sent it waits */
-	DEADLINE_MS = 1000,	/* after the time asked for: counting ends by itself if we have not ended it */
+	DEADLINE_MS = 1000,	/* after the time in which we should have ended it, counting ends by itself */
 	CALM_MS =
 		1000, /* after the removal of the probes, this process keeps its real-time priority for at most so long */
 	LATE_MS = 2000, /* probes that are removed later than that are reported */
-	/* the same if nothing may outlive the recording, when its last allocations do not matter */
-	END_ALL_GRACE_MS = 300,
 	VIEWS_COMPARED =
 		3, /* the cheapest of the last views is taken as the cost of one, because others may have symbolized new rows */
-	TERM_GRACE_MS = 200, /* between SIGTERM and SIGKILL */
 };
 
 struct session {
@@ -54,6 +49,7 @@ struct session {
 	struct overhead overhead;     /* of a process that we attached to */
 	int64_t started_ms, asked_ms; /* asked_ms: when we asked the program to end; 0: never */
 	int grace_ms;		      /* that it has from then on */
+	int64_t deadline_ms;	      /* after the time asked for, when counting ends by itself */
 	struct rlimit descriptors;    /* the limit before */
 };
 
@@ -75,14 +71,14 @@ static int start_program(struct session *session, struct error *error)
 static void start_clock(struct session *session)
 {
 	double seconds = session->options->duration;
-	int64_t grace_ms = session->launch ? GRACE_MS + TERM_GRACE_MS : 0;
 
 	session->started_ms = now_ms();
+	session->deadline_ms = DEADLINE_MS + (session->launch ? GRACE_MS + TERM_GRACE_MS : 0);
 	session->processes.began_ns = monotonic_ns();
 	if (seconds <= 0)
 		return;
 	processes_set_deadline(&session->processes, (uint64_t)monotonic_ns() + (uint64_t)(seconds * 1e9) +
-							    (uint64_t)(grace_ms + DEADLINE_MS) * 1000000);
+							    (uint64_t)session->deadline_ms * 1000000);
 }
 
 /* Processes that the process that we attach to has forked before, as a server does that forks its workers when it starts. */
@@ -191,12 +187,8 @@ static bool ask_to_end(struct session *session, int signal)
 	if (!session->launch)
 		return true;
 	if (!session->asked_ms) {
-		bool signalled = session->options->stop && *session->options->stop;
-
 		session->asked_ms = now_ms();
-		session->grace_ms = session->options->end_all ? END_ALL_GRACE_MS
-				    : signalled		      ? SIGNAL_GRACE_MS
-							      : GRACE_MS;
+		session->grace_ms = session_grace_ms(session->options);
 		if (signal > 0)
 			kill(launch_pid(session->launch), signal);
 	}
@@ -373,23 +365,38 @@ static void end_program(struct session *session)
 			     left);
 }
 
+/* Returns what the recording has ended after, and stores when that was. */
+static const char *end_reason(const struct session *session, int64_t *time_ms)
+{
+	const struct session_options *options = session->options;
+	int64_t now = now_ms(), signal_ms = INT64_MAX, due_ms = INT64_MAX;
+
+	if (options->stop && *options->stop)
+		signal_ms = atomic_load(options->stopped_ns) / 1000000;
+	if (options->duration > 0)
+		due_ms = session->started_ms + (int64_t)(options->duration * 1e3);
+	*time_ms = signal_ms < due_ms ? signal_ms : due_ms;
+	if (*time_ms <= now)
+		return signal_ms < due_ms ? "recording was asked to end" : "time asked for";
+	*time_ms = now;
+	return session->launch && !session->asked_ms ? "program had ended" : "recording was to end";
+}
+
 /* Ends the recording of all processes that still run. First removes the probes from all of them; what follows costs
  * them nothing. */
 static void stop_all(struct session *session)
 {
-	const struct session_options *options = session->options;
 	bool over = session->processes.deadline_ns && (uint64_t)monotonic_ns() > session->processes.deadline_ns;
-	bool timed = options->duration > 0 && now_ms() - session->started_ms >= options->duration * 1e3;
-	int64_t began_ms = now_ms();
-	double late;
+	int64_t ended_ms, late_ms;
+	const char *reason = end_reason(session, &ended_ms);
 
 	priority_hurry();
 	processes_stop(&session->processes);
 	priority_calm_at(monotonic_ns() + CALM_MS * 1000000L);
-	late = (double)(now_ms() - (timed ? session->started_ms : began_ms)) / 1e3 - (timed ? options->duration : 0);
-	if (session->processes.count && late * 1e3 > LATE_MS)
-		profile_warn(session->processes.profile, "the probes were taken out %.1f s after the %s%s", late,
-			     timed ? "time asked for" : "recording was asked to end",
+	late_ms = now_ms() - ended_ms;
+	if (session->processes.count && late_ms > LATE_MS)
+		profile_warn(session->processes.profile, "the probes were taken out %.1f s after the %s%s",
+			     (double)late_ms / 1e3, reason,
 			     priority_is_raised() ? ""
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
@@ -397,7 +404,7 @@ static void stop_all(struct session *session)
 		session->processes.profile->totals_exact = false;
 		profile_warn(session->processes.profile,
 			     "counting ended by itself %.1f s after the time asked for: totals may have more than rows",
-			     DEADLINE_MS / 1e3);
+			     (double)session->deadline_ms / 1e3);
 	}
 	processes_finish_all(&session->processes);
 }

@@ -5,6 +5,7 @@
 /* The options of a recording, and the progress that it reports. */
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,6 +66,7 @@ struct session_options {
 	sigset_t ignored;	  /* signals that argv is to ignore: those that our caller ignored and we handle */
 	const volatile sig_atomic_t
 		*stop; /* set to end the recording; > 0: the signal to pass on; < 0: the program has already got it */
+	const atomic_llong *stopped_ns; /* when `stop` was set, of CLOCK_MONOTONIC; not NULL if `stop` is not */
 	/* may be NULL; called several times a second */
 	void (*progress)(void *context, const struct session_progress *progress);
 	/*
@@ -85,5 +87,21 @@ struct session_options {
 };
 
 enum { VIEW_SHARE = 300 };
+
+/* How long a program has once it was asked to end. Then it is killed, with everything that it started. */
+enum {
+	GRACE_MS = 3000,
+	SIGNAL_GRACE_MS = 300,	/* if the reason is a signal to us: whoever sent it waits */
+	END_ALL_GRACE_MS = 300, /* if nothing may outlive the recording, when its last allocations do not matter */
+	TERM_GRACE_MS = 200,	/* of what it started: between SIGTERM and SIGKILL */
+};
+
+/* Returns which of them a program has that is asked to end now. */
+static inline int session_grace_ms(const struct session_options *options)
+{
+	if (options->end_all)
+		return END_ALL_GRACE_MS;
+	return options->stop && *options->stop ? SIGNAL_GRACE_MS : GRACE_MS;
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/descendants.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -78,8 +79,15 @@ void descendants_end(int grace_ms)
 
 /* ---- guard ---- */
 
+/* What the guard tells us first. */
+struct beginning {
+	pid_t program;
+	int privileged; /* guard_privileged() */
+};
+
 struct guard {
-	pid_t pid, program;
+	pid_t pid;
+	struct beginning beginning;
 	int status; /* the guard writes the program's wait status to it */
 	int alive;  /* the guard waits for its end, which comes when we end */
 };
@@ -120,25 +128,26 @@ static void close_others(int one, int other)
  * our process handle. */
 __attribute__((noreturn)) static void guard_begin(void (*become)(void *context), void *context, int status, int alive)
 {
-	pid_t guard = getpid(), program;
+	pid_t guard = getpid();
+	struct beginning beginning;
 
 	descendants_adopt(true);
-	program = fork();
-	if (program == 0) {
+	beginning.program = fork();
+	if (beginning.program == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (getppid() == guard)
 			become(context);
 		_exit(127);
 	}
-	privilege_keep(PRIVILEGE_SIGNAL);
+	beginning.privileged = privilege_keep(PRIVILEGE_SIGNAL) ? errno : 0;
 	close_others(status, alive);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (program < 0 || write(status, &program, sizeof(program)) < 0)
+	if (beginning.program < 0 || write(status, &beginning, sizeof(beginning)) < 0)
 		_exit(127);
-	guard_run(program, status, alive);
+	guard_run(beginning.program, status, alive);
 }
 
 struct guard *guard_start(void (*become)(void *context), void *context)
@@ -158,7 +167,8 @@ struct guard *guard_start(void (*become)(void *context), void *context)
 	close(alive[READ]);
 	guard->status = status[READ];
 	guard->alive = alive[WRITE];
-	if (guard->pid > 0 && read(guard->status, &guard->program, sizeof(guard->program)) == sizeof(guard->program))
+	if (guard->pid > 0 &&
+	    read(guard->status, &guard->beginning, sizeof(guard->beginning)) == sizeof(guard->beginning))
 		return guard;
 	guard_free(guard);
 	return NULL;
@@ -166,7 +176,12 @@ struct guard *guard_start(void (*become)(void *context), void *context)
 
 pid_t guard_program(const struct guard *guard)
 {
-	return guard->program;
+	return guard->beginning.program;
+}
+
+int guard_privileged(const struct guard *guard)
+{
+	return guard->beginning.privileged;
 }
 
 bool guard_ended(const struct guard *guard, int *wait_status)
