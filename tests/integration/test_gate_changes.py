@@ -99,7 +99,7 @@ def check_text(text, first, status):
         assert len(lines) < 20, text
     else:
         # The first screen shows what failed and where.
-        assert re.search(r"^(new|worse): \S+", "\n".join(lines[:SCREEN]), re.M), text
+        assert re.search(r"^ *(new|worse): \S+", "\n".join(lines[:SCREEN]), re.M), text
         contains("\n".join(lines[:SCREEN]), "work.go:")
 
 
