@@ -39,7 +39,7 @@ def test_each_example_of_the_documentation_has_its_cause_before_and_nothing_afte
             assert row["advice"] and row["advice"]["rewrites"], (name, row)
             contains(page, f"**{row['advice']['cause']}**")
             same(row["advice"]["proof"], f"escapement compare --patch fix.diff --test -- go run {row['file']}")
-        same(audit(t, f"{name}-after"), [], f"what {name}-after allocates")
+        same(audit(t, f"{name}-after"), [], f"allocations of {name}-after")
 
 
 def test_the_text_has_cause_rewrites_and_proof(t):

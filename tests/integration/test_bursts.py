@@ -16,7 +16,7 @@ class Program:
     def __init__(self, t, version, kind):
         self.turns = {"phases": 6, "rhythm": 300, "steady": 40}[kind]  # about six seconds
         self.process = t.start(go_programs.build(version, "stripped", "phases"), kind)
-        same(self.process.stdout.readline(), "ready\n", "what the program says first")
+        same(self.process.stdout.readline(), "ready\n", "the program's first line")
 
     def counts(self):
         self.process.stdin.write("\n")
@@ -90,7 +90,7 @@ def test_what_costs_little_is_counted_all_the_time(t):
     program = Program(t, go_programs.versions()[-1], "steady")
     report, truth = record(t, program, 0, "--max-overhead", "0")
     taken = report["target"]["processes"][0]["bursts"]
-    same((taken["count"], taken["covered_ns"]), (0, taken["recorded_ns"]), "bursts, and the time that was covered")
+    same((taken["count"], taken["covered_ns"]), (0, taken["recorded_ns"]), "bursts and covered time")
     for row in report["rows"]:
         if row["function"] in truth:
             assert truth[row["function"]] <= row["objects"] <= truth[row["function"]] * 1.2 + 1000, (row, truth)

@@ -106,7 +106,7 @@ def test_the_github_action_annotates_a_regression_and_writes_summary_and_comment
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].splitlines())
     same(open(outputs["comment"]).read(), files["GITHUB_STEP_SUMMARY"])
     contains(open(outputs["sarif"]).read(), '"uri":"service/work.go"')
-    same((git(root, "status", "--porcelain", "--ignored"), git(root, "worktree", "list")), before, "what is left behind")
+    same((git(root, "status", "--porcelain", "--ignored"), git(root, "worktree", "list")), before, "files left behind")
     same(os.listdir(t.path("tmp")), [], "temporary files")
 
 
@@ -164,7 +164,7 @@ def test_sudo_has_another_path_and_the_gate_still_finds_the_jobs_go(t):
     contains(done.stdout, "BenchmarkJoin  8 -> 4 allocs/op")
     roots = [os.path.join(top, name) for where in (root, t.path("cache")) for top, folders, names in os.walk(where)
              for name in folders + names if os.lstat(os.path.join(top, name)).st_uid == 0]
-    same(roots, [], "what belongs to root")
+    same(roots, [], "files owned by root")
 
 
 def test_the_gitlab_template_leaves_a_junit_report_and_the_comment(t):

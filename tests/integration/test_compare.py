@@ -140,7 +140,7 @@ def contents(directory):
 def compare(t, directory, *words, status=0, **options):
     options.setdefault("env", environment(t))
     done = t.escapement("compare", *words, cwd=directory, status=status, **options)
-    same(sorted(os.listdir(t.directory / "tmp")), [], "what is left in the temporary directory")
+    same(sorted(os.listdir(t.directory / "tmp")), [], "files left in the temporary directory")
     return done
 
 
@@ -257,7 +257,7 @@ def test_an_interrupted_comparison_leaves_nothing(t):
     running.send_signal(signal.SIGINT)
     same(running.wait(60), 3, "exit status")
     same(contents(directory), before)
-    same(os.listdir(t.directory / "tmp"), [], "what is left")
+    same(os.listdir(t.directory / "tmp"), [], "files left behind")
 
 
 def test_under_sudo_nothing_of_the_users_becomes_roots(t):
@@ -278,7 +278,7 @@ def test_under_sudo_nothing_of_the_users_becomes_roots(t):
     roots = [os.path.join(root, name) for top in (directory, cache, t.path("gopath"))
              for root, folders, names in os.walk(top) for name in folders + names
              if os.lstat(os.path.join(root, name)).st_uid == 0]
-    same(roots, [str(directory / "codec.go")][:len(roots)], "what belongs to root")
+    same(roots, [str(directory / "codec.go")][:len(roots)], "files owned by root")
 
 
 def test_two_toolchains_are_compared_and_agree_with_the_runtimes_counters(t):
@@ -348,7 +348,7 @@ def test_go_test_is_compared_without_privileges(t):
     assert re.search(r"^BenchmarkParse  .*\n(SITE.*\n)?  worse: example.com/m.Parse(.*\n)+?    &Box\{...\} escapes to heap \(", done.stdout, re.M), \
         done.stdout
     contains(done.stderr, "tiny objects that share a block of 16 bytes are not in it")
-    same(os.listdir(t.directory / "tmp"), [], "what is left")
+    same(os.listdir(t.directory / "tmp"), [], "files left behind")
     contains(compare(t, directory, "--in-process", "a", "b", status=2).stderr, "--in-process is about running")
 
 

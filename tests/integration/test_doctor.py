@@ -171,7 +171,7 @@ def test_a_program_that_the_verifier_refuses_is_found_by_doctor_too(t):
     refused = ["env", "ESCAPEMENT_REFUSE=goalloc_alloc_sample"]
     check(t, "a program that cannot be done without", refused, pid, 3, "verifier", "goalloc_alloc_sample")
     status, findings, _ = doctor(t, refused, "--rate", "0", "-p", pid)
-    same((status, record(t, refused, "--rate", "0", "-p", pid)[0]), (0, 0), "at a rate that does without it")
+    same((status, record(t, refused, "--rate", "0", "-p", pid)[0]), (0, 0), "at a rate that does not need it")
     refused = ["env", "ESCAPEMENT_REFUSE=goalloc_mheap_grow"]
     status, findings, _ = doctor(t, refused, "-p", pid)
     found, messages = record(t, refused, "-p", pid)
@@ -199,7 +199,7 @@ def test_another_tracer_is_named(t):
     same(status, 3, "doctor's exit status")
     assert any("is traced by strace" in each for each in said), said
     traced = ready(t, "strace", "-f", "-o", t.path("trace"), workload("processes"), "heavy", "1")
-    pid = harness.wait_for(lambda: harness.children(traced.pid), "what strace runs")[0]
+    pid = harness.wait_for(lambda: harness.children(traced.pid), "the program that strace runs")[0]
     check(t, "-p", [], pid, 0, None)
 
 

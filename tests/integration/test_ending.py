@@ -41,7 +41,7 @@ def check_gone(found, what, seconds=10):
     while (left := [pid for pid in found if state(pid) not in ("", "Z")]) and time.monotonic() < deadline:
         time.sleep(0.02)
     try:
-        same(left, [], f"{what}: processes that are left")
+        same(left, [], f"{what}: processes left behind")
     finally:
         for pid in left:
             os.kill(pid, signal.SIGKILL)

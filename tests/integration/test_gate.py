@@ -46,7 +46,7 @@ def test_an_update_writes_sorted_sites_one_a_line_and_the_same_bytes_again(t):
     assert b'"line"' not in first, "a baseline must not contain line numbers"
     t.path("b.json").unlink()
     t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--", *program)
-    same(t.path("b.json").read_bytes(), first, "a baseline written anew")
+    same(t.path("b.json").read_bytes(), first, "a rewritten baseline")
 
 
 def test_totals_are_the_sums_and_bytes_those_of_size_classes(t):
@@ -116,7 +116,7 @@ def edited(t, old, new):
     data = gzip.decompress(t.path("p.pb.gz").read_bytes())
     found = re.findall(old, data)
     same(len(found), 1, f"comments like {old}")
-    same(len(new), len(found[0]), "length of what replaces it")
+    same(len(new), len(found[0]), "length of the replacement")
     t.path("edited.pb").write_bytes(data.replace(found[0], new))
     return t.path("edited.pb")
 

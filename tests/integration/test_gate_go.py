@@ -177,7 +177,7 @@ def test_baselines_without_packages_are_read_or_refused_with_the_command_that_wr
     t.path("b.json").write_text(text)
     contains(t.escapement("gate", *one, **options).stdout, "gate passed: 4 unchanged sites")
     t.escapement("gate", "--update", *one, **options)
-    same(t.path("b.json").read_text(), text, "a baseline that still holds")
+    same(t.path("b.json").read_text(), text, "a baseline that is still valid")
     done = t.escapement("gate", *command, status=2, **options)
     contains(done.stderr, f"write it anew: escapement gate --baseline {t.path('b.json')} --update -- {go} test")
 

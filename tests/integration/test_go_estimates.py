@@ -204,7 +204,7 @@ def test_the_sampler_is_turned_on_only_when_asked_and_put_back(t):
         process = t.start(go_programs.build(version, "pie-stripped"), "-wait", "-rounds", rounds)
         process.stdout.readline()
         t.escapement("record", "-q", "--duration", "0.3", "-o", profile, "-p", process.pid)
-        same(profile_rate(t, process), 0, f"{version}: MemProfileRate after a recording that did not ask")
+        same(profile_rate(t, process), 0, f"{version}: MemProfileRate after a recording without --enable-sampler")
         recorder = t.attach(process.pid, "--enable-sampler", "--rate", "256k", "-o", profile)
         same(profile_rate(t, process), 256 * 1024, f"{version}: MemProfileRate while recording")
         process.stdin.write("\n")

@@ -49,8 +49,8 @@ def attach(t, pid, profile, rate):
 def check_grows(recording, wanted, what):
     process = recording["processes"][0]
     same(process["totals"][CENTRAL_GROWS], wanted, f"{what}: central grows")
-    same(sum(row["values"][CENTRAL_GROWS] for row in recording["samples"]), wanted, f"{what}: those of the rows")
-    same(sum(values[CENTRAL_GROWS] for values in process["classes"]), wanted, f"{what}: those of the classes")
+    same(sum(row["values"][CENTRAL_GROWS] for row in recording["samples"]), wanted, f"{what}: grows of the rows")
+    same(sum(values[CENTRAL_GROWS] for values in process["classes"]), wanted, f"{what}: grows of the classes")
     same(process["lost"], {"events": 0, "stacks": 0}, f"{what}: lost")
 
 

@@ -71,7 +71,7 @@ def test_a_TypeScript_compiler_says_the_same_and_adds_up(t):
     assert plain.returncode != 0 and "TS2322" in plain.stdout, plain.stdout
     for rate in ("0", "1"):
         done, recording = record(t, rate, *command, status=3)
-        same(done.stdout, plain.stdout, f"rate {rate}: the compiler's words")
+        same(done.stdout, plain.stdout, f"rate {rate}: the compiler's messages")
         check(recording, f"rate {rate}", 0.0001)
         assert recording["processes"][0]["totals"][0] > 50000, recording["processes"][0]["totals"]
 

@@ -347,7 +347,7 @@ def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
                 for function in GUIDED[name]:
                     told = f"inlined {function}, which cannot be probed" in done.stderr
                     same(told, function in MCACHE and (rate == "0" or (rate == "1" and function == MCACHE[0])),
-                         f"{what}: {function} is told")
+                         f"{what}: warning about {function}")
                 if rate == "0":
                     same(process["totals"][BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
                 if rate == "1":

@@ -129,7 +129,7 @@ def test_every_instruction_is_decoded_as_objdump_does(t):
         theirs = {int(address, 16) for address in re.findall(r"^ *([0-9a-f]+):\t", listing, re.M)}
         ours = {int(address, 16) for address in t.run(INSPECT, "decode", binary).stdout.split()}
         # The tools differ only after the last function, whose padding belongs to no function.
-        same(ours - theirs, set(), f"{version}: instructions that are none")
+        same(ours - theirs, set(), f"{version}: addresses that are not instructions")
         same({address for address in theirs - ours if address < end - 32}, set(), f"{version}: missed instructions")
 
 

@@ -87,9 +87,9 @@ def test_the_table_has_the_first_elements_of_all_paths_of_the_standard_library(t
     for version in harness.go_releases("record"):
         root = pathlib.Path(t.run(harness.go_toolchain(version), "env", "GOROOT").stdout.strip()) / "src"
         first = {path.relative_to(root).parts[0] for path in root.glob("*/**/*.go")} - {"builtin"}  # documentation
-        same(first - known, set(), f"Go {version}: packages that no row has")
+        same(first - known, set(), f"Go {version}: packages that are in no row")
         found |= first
-    same(known - found, set(), "packages that no release has")
+    same(known - found, set(), "packages that are in no release")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Alive:
         self.process.stdin.write("freeze\n")
         self.process.stdin.flush()
         harness.wait_for(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T"
-                                     for stat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")), "it to stop")
+                                     for stat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")), "a stop")
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
@@ -236,7 +236,7 @@ def test_a_page_of_a_snapshot_has_its_numbers_and_works_in_a_browser(t):
     data = test_html.page_data(t.path("change.html").read_text())
     at = [measure["key"] for measure in data["measures"]].index("inuse_objects")
     row = next(row for row in data["rows"] if row["function"] == "main.holdA")
-    same(row["values"][at] - row["before"][at], 500, "objects that holdA holds besides those of before")
+    same(row["values"][at] - row["before"][at], 500, "additional objects of holdA")
 
 
 # --- what resident memory consists of ---

@@ -127,7 +127,7 @@ def test_counting_ends_at_its_time_even_if_the_recorder_does_not_run(t):
     began = time.monotonic()
     allocate(100)
     recorder.send_signal(signal.SIGSTOP)
-    harness.wait_for(lambda: time.monotonic() > began + 3, "the time to be over, with what is allowed beyond")
+    harness.wait_for(lambda: time.monotonic() > began + 3, "the end of the duration and of its grace period")
     allocate(100)
     recorder.send_signal(signal.SIGCONT)
     messages = recorder.stderr.read()

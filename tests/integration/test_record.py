@@ -260,7 +260,7 @@ def test_the_brake_goes_to_a_coarser_depth_and_says_when_and_why(t):
     first = max(report["rows"], key=lambda row: row["objects"] or 0)
     share = sites[first["file"], first["line"], first["function"]][0] / sum(objects for objects, _ in sites.values())
     same(sum(report["check"][key] for key in ("objects", "difference", "outside")), report["totals"]["objects"],
-         "the objects of the check, its difference, and those outside of it")
+         "sum of the check's objects, its difference, and the objects outside of it")
     check_estimate(first, share * report["totals"]["objects"], "after the brake")
     # The exact part must not widen the interval beyond that of a recording that was sampled at the coarser rate
     # throughout.
@@ -326,7 +326,7 @@ def test_events_of_a_span_class_that_is_none_are_counted_as_lost(t):
         same(process.wait(30), 0, "the program's exit status")
         report = t.json("report", t.path("p"))
         same(report["lost"], {"events": 1000 * len(names), "stacks": 0}, f"lost at rate {rate}")
-        same(report["exact"]["rows"], False, f"rows at rate {rate} lack what was lost")
+        same(report["exact"]["rows"], False, f"rows at rate {rate} do not include lost events")
         same((report["check"]["difference"], report["totals"]["objects"]), (0, 0), f"check and objects at rate {rate}")
 
 

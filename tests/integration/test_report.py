@@ -135,9 +135,9 @@ def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
     few = advice(1000)
     assert all(few), few
     commands = {match[1] for match in few}
-    same(len(commands), 1, f"advice of each reader: {commands}")
-    same(advice(400000), [None] * 4, "advice where there are samples enough")
-    same(advice(1000, *commands.pop().split()), [None] * 4, "advice of the recording that was advised")
+    same(len(commands), 1, f"advice of each command: {commands}")
+    same(advice(400000), [None] * 4, "advice although there are enough samples")
+    same(advice(1000, *commands.pop().split()), [None] * 4, "advice on the recording that was recommended")
     lines = {row["line"]: row["objects"] for row in t.json("report", "p.pb.gz")["rows"] if row["function"] == "main.main"}
     same({line: lines.get(line) for line in range(16, 32, 2)}, dict.fromkeys(range(16, 32, 2), 125), "objects of the lines")
 
@@ -308,7 +308,7 @@ def test_go_tool_pprof_opens_a_recording_without_complaint(t):
                           (["-traces"], "main.foo")):
         done = t.run("/usr/bin/go", "tool", "pprof", *options, profile)
         contains(done.stdout, part)
-        same(done.stderr, "", f"complaints about {options}")
+        same(done.stderr, "", f"warnings with {options}")
         if "Error:" in done.stdout:
             raise AssertionError(f"{options}: {done.stdout[:2000]}")
 

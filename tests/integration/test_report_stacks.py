@@ -75,7 +75,7 @@ def test_the_tree_has_each_callers_sums(t):
     cut = t.escapement("report", "--by", "stack", "--top", "1", "p.pb.gz").stdout
     contains(cut, " more)")
     outermost = re.findall(r"^ *[\d.]+ +\d+ +(\d+) \+ ", cut, re.M)
-    same(sum(map(int, outermost)), total, "bytes of the outermost frames, cut")
+    same(sum(map(int, outermost)), total, "bytes of the outermost frames, with omitted rows")
     for columns in ("40", "80"):
         narrow = t.escapement("report", "--by", "stack", "p.pb.gz", env={**os.environ, "COLUMNS": columns}).stdout
         same([line for line in narrow.splitlines() if len(line) > int(columns)], [], f"lines wider than {columns}")
