@@ -79,7 +79,7 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 		goto failed;
 	gate_counts_command(counts, command);
 	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
-	if (counts->site_count == 0 && counts->outside[VALUE_OBJECTS] == 0 && measured->baseline) {
+	if (gate_counts_none(counts) && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,
 			  "nothing was measured: '%s' allocated nothing, not even outside of its own code",
 			  argv[first]);
@@ -96,6 +96,15 @@ failed:
 	return NULL;
 }
 
+static bool has_reasons(const struct gate_counts *counts)
+{
+	for (size_t i = 0; i < counts->site_count; i++) {
+		if (counts->sites[i].accepted)
+			return true;
+	}
+	return false;
+}
+
 static int update(const struct measured *measured, struct gate_counts *counts, struct error *error)
 {
 	struct gate_counts *old =
@@ -104,6 +113,11 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	int result = 0;
 
 	if (old && gate_packages_adopt(old, measured->baseline, counts, NULL)) {
+		if (has_reasons(old))
+			cli_warn(
+				"the reasons of accepted sites in '%s' are dropped: it does not say of which packages its "
+				"benchmarks are, and several have one of that name",
+				measured->baseline);
 		gate_counts_free(old);
 		old = NULL;
 	}

@@ -278,6 +278,17 @@ static int read_totals(struct reader *reader, const cJSON *root)
 	return 0;
 }
 
+/* Reads a member that is text or null, and may be missing. */
+static int read_text(struct reader *reader, const cJSON *object, const char *name, const char **text)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	if (item && !cJSON_IsString(item) && !cJSON_IsNull(item))
+		return fail(reader, 0, "has a \"%s\" that is not text", name);
+	*text = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+	return 0;
+}
+
 /* Reads the benchmarks that --update printed, and counts that are not judged. Both may be missing, because they are not
  * compared. */
 static int read_benchmarks(struct reader *reader, const cJSON *root)
@@ -287,20 +298,21 @@ static int read_benchmarks(struct reader *reader, const cJSON *root)
 	cJSON_ArrayForEach(row, list)
 	{
 		const cJSON *name = cJSON_GetObjectItemCaseSensitive(row, "name");
-		const cJSON *package = cJSON_GetObjectItemCaseSensitive(row, "package");
+		const char *package = NULL;
 		int64_t allocs, bytes;
 
 		if (!cJSON_IsString(name) ||
 		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "allocs_per_op"), false, &allocs) ||
 		    whole_number(cJSON_GetObjectItemCaseSensitive(row, "bytes_per_op"), false, &bytes))
 			return fail(reader, 0, "has a benchmark without a name, allocs_per_op or bytes_per_op");
-		gate_counts_benchmark(reader->counts,
-				      &(struct gate_benchmark){
-					      .name = name->valuestring,
-					      .package = cJSON_IsString(package) ? package->valuestring : NULL,
-					      .allocs = allocs,
-					      .bytes = bytes,
-				      });
+		if (read_text(reader, row, "package", &package))
+			return -1;
+		gate_counts_benchmark(reader->counts, &(struct gate_benchmark){
+							      .name = name->valuestring,
+							      .package = package,
+							      .allocs = allocs,
+							      .bytes = bytes,
+						      });
 	}
 	return 0;
 }
@@ -354,10 +366,9 @@ static int read_head(struct reader *reader, const cJSON *root)
 	free(words);
 	reader->counts->runtime =
 		gate_counts_string(reader->counts, cJSON_IsString(runtime) ? runtime->valuestring : NULL);
-	item = cJSON_GetObjectItemCaseSensitive(root, "module");
-	reader->counts->module = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
-	item = cJSON_GetObjectItemCaseSensitive(root, "package");
-	reader->counts->package = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+	if (read_text(reader, root, "module", &reader->counts->module) ||
+	    read_text(reader, root, "package", &reader->counts->package))
+		return -1;
 	item = cJSON_GetObjectItemCaseSensitive(root, "rate");
 	if (!item || whole_number(item, false, &reader->counts->rate))
 		return fail(reader, 0, "has no whole number \"rate\"");

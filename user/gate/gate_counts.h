@@ -90,6 +90,11 @@ void gate_counts_free(struct gate_counts *counts); /* NULL is allowed */
 /* Copies a text into the counts' memory; NULL gives NULL. Equal texts have the same pointer. */
 const char *gate_counts_string(struct gate_counts *counts, const char *text);
 void gate_counts_command(struct gate_counts *counts, const char *const *command);
+/* Whether nothing at all was counted, not even what is not judged. */
+static inline bool gate_counts_none(const struct gate_counts *counts)
+{
+	return !counts->site_count && !counts->outside[VALUE_OBJECTS] && !counts->bookkeeping[VALUE_OBJECTS];
+}
 
 /* Adds a site, zeroed, with costs unmeasured. Invalidates pointers to other sites. */
 struct gate_site *gate_counts_append(struct gate_counts *counts);

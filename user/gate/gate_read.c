@@ -58,8 +58,8 @@ static struct gate_counts *count_profile(const struct profile *profile, const ch
 	gate_measurement_add(measurement, profile, escape, &options);
 	gate_measurement_counts(measurement)->estimated = !profile->rows_exact;
 	counts = gate_measurement_finish(measurement, normalize, error);
-	/* a program whose own code allocates nothing has sites on the other side only, and allocations of the runtime */
-	if (counts && counts->site_count == 0 && counts->outside[VALUE_OBJECTS] == 0) {
+	/* a program whose own code allocates nothing has sites on the other side only, and allocations that are not judged */
+	if (counts && gate_counts_none(counts)) {
 		error_set(error, STATUS_CANNOT_MEASURE, "'%s' has no allocations", path);
 		gate_counts_free(counts);
 		counts = NULL;

@@ -41,9 +41,9 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 
 /*
  * The document escapement.gate/2: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
- * "runs", "sums": [{"benchmark", "benchmark_package", "worse", "before", "after"}…] (objects and bytes of what is judged, by
- * benchmark; null is the rest), "rows": [ROW…], "changes": {CHANGE: count}, "totals": {"before": VALUES, "after": VALUES}, "outside",
- * "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW has "change",
+ * "runs", "sums": [{"benchmark", "benchmark_package", "worse", "before", "after"}…] (objects and bytes of what is
+ * judged, by benchmark; null is the rest), "rows": [ROW…], "changes": {CHANGE: count},
+ * "totals": {"before": VALUES, "after": VALUES}, "outside", "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW has "change",
  * "fails", "note", "how", the site's key and position, "moved_from", "before", "after" (VALUES, or null if there is no
  * site) and "allowed" growth. VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, per
  * iteration if "normalize" is set, and objects_max and bytes_max if the runs differ.
@@ -100,6 +100,7 @@ enum { GATE_NAME_SIZE = 512 };
 /* A line for a benchmark, or for the program: "BenchmarkX  511 -> 9 allocs/op  -98 %  9,812 -> 61 B/op". */
 struct gate_sum {
 	const char *package, *benchmark; /* NULL: the program's */
+	int64_t iterations;		 /* of a benchmark, of the run with the fewest; 0 if unknown */
 	double before[2], after[2];	 /* objects, bytes; -1 if a side does not have it */
 	char *text;			 /* without a newline at its end */
 };

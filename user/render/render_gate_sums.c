@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sums in the style of benchstat: one line per benchmark, or for the whole program. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate/gate_noise.h"
 #include "gate/gate_packages.h"
 #include "render/render_gate.h"
 #include "base/memory.h"
@@ -82,11 +84,20 @@ static int by_package(const void *a, const void *b)
 	return order ? order : strcmp(x->benchmark, y->benchmark);
 }
 
+/* 0 if unknown. */
+static int64_t fewest_iterations(const struct gate_benchmark *old, const struct gate_benchmark *new)
+{
+	int64_t before = old ? old->iterations : 0, after = new ? new->iterations : 0;
+
+	return !before ? after : !after ? before : before < after ? before : after;
+}
+
 static void add_benchmark(struct gate_sums *sums, const struct gate_benchmark *old, const struct gate_benchmark *new)
 {
 	sums->sums[sums->count++] = (struct gate_sum){
 		.benchmark = (new ? new : old)->name,
 		.package = (new ? new : old)->package,
+		.iterations = fewest_iterations(old, new),
 		.before = {old ? (double)old->allocs : -1, old ? (double)old->bytes : -1},
 		.after = {new ? (double)new->allocs : -1, new ? (double)new->bytes : -1},
 	};
@@ -127,14 +138,25 @@ static void add_program(struct gate_sums *sums, const struct gate *gate)
 	sums->count = all->before[0] != judged->before[0] || all->after[0] != judged->after[0] ? 2 : 1;
 }
 
-/* Whether the sites of a benchmark are the same: then what its bytes differ by is the runtime's, on a busy machine. */
+/* Whether the bytes differ by no more than the descriptors of a thread and of a few goroutines, which the runtime
+ * allocates on a busy machine in one run and not in the other. */
+static bool is_of_the_runtime(const struct gate_sum *sum)
+{
+	enum { DESCRIPTORS = 4096 };
+
+	return fabs(sum->after[1] - sum->before[1]) * (double)sum->iterations <= DESCRIPTORS &&
+	       sum->iterations >= GATE_ITERATIONS_MIN;
+}
+
+/* Whether every site of the benchmark is the same, and every one outside of benchmarks: goroutines that a benchmark
+ * does not start itself work there for it. */
 static bool has_same_sites(const struct gate *gate, const struct gate_sum *sum)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
 		const struct gate_site *site = gate_row_site(&gate->rows[i]);
 		const struct gate_group group = {.benchmark = site->benchmark, .package = site->benchmark_package};
 
-		if (gate->rows[i].change != GATE_SAME && gate->rows[i].change != GATE_NOISY && is_of(sum, &group))
+		if (gate->rows[i].change != GATE_SAME && (!site->benchmark || is_of(sum, &group)))
 			return false;
 	}
 	return true;
@@ -142,7 +164,8 @@ static bool has_same_sites(const struct gate *gate, const struct gate_sum *sum)
 
 static bool is_unchanged(const struct gate *gate, const struct gate_sum *sum)
 {
-	return sum->before[0] == sum->after[0] && (sum->before[1] == sum->after[1] || has_same_sites(gate, sum));
+	return sum->before[0] == sum->after[0] &&
+	       (sum->before[1] == sum->after[1] || (is_of_the_runtime(sum) && has_same_sites(gate, sum)));
 }
 
 /* More than a few benchmarks: those that did not change, and of others that are not worse those after a few, have no line
@@ -304,6 +327,10 @@ static void print_start(FILE *stream, const struct gate_contract_start *start)
 	fprintf(stream, "  go in %s (%s:%u) started %s %s time%s:\n", start->in ? start->in : "(unknown function)",
 		start->file ? start->file : "?", start->line, start->function ? start->function : "(unknown function)",
 		gate_grouped(numbers[0], (double)start->count), start->count == 1 ? "" : "s");
+	if (!start->function) {
+		fputs("    what they allocated is unknown\n", stream);
+		return;
+	}
 	fprintf(stream, "    %s%s object%s, %s bytes, not counted%s\n", start->shared ? "at most " : "",
 		gate_grouped(numbers[1], (double)start->objects), start->objects == 1 ? "" : "s",
 		gate_grouped(numbers[2], (double)start->bytes), start->shared ? " (also started elsewhere)" : "");
