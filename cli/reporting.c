@@ -27,6 +27,26 @@ int reporting_settle(struct reporting *reporting, struct error *error)
 	return 0;
 }
 
+/* Whether any stack has a function of that name. */
+static bool has_function(const struct profile *profile, const char *name)
+{
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_stack *stack = profile->samples[i]->key.stack;
+
+		if (stack && report_find_frame(stack, name, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* The selected function that no stack has; the first, if each is in some stack. */
+static const char *missing_function(const struct profile *profile, const struct report_selection *selection)
+{
+	if (selection->focus && selection->callers && has_function(profile, selection->focus))
+		return selection->callers;
+	return selection->focus ? selection->focus : selection->callers;
+}
+
 /* Makes the rows. Returns NULL with an error if the profile does not have them. */
 static struct report *make_report(const struct reporting *reporting, const struct profile *profile, const char *name,
 				  struct error *error)
@@ -50,7 +70,7 @@ static struct report *make_report(const struct reporting *reporting, const struc
 		return report;
 	report_free(report);
 	wanted = selection->focus ? selection->focus : selection->callers;
-	meant = report_function_of_bare_name(profile, wanted);
+	meant = report_function_of_bare_name(profile, missing_function(profile, selection));
 	error_set(error, STATUS_USAGE, "no stack of profile '%s' has the function '%s'%s%s%s%s%s%s", name, wanted,
 		  selection->focus && selection->callers ? " and '" : "",
 		  selection->focus && selection->callers ? selection->callers : "",

@@ -134,9 +134,13 @@ def test_too_few_samples_are_told_with_the_command_that_tells_more(t):
     # lines.
     few = advice(1000)
     assert all(few), few
+    for options in (("--by", "size-class"), ("--callers", "main.main"), ("--focus", "main.main")):
+        assert "too few samples" not in t.escapement("report", *options, "p.pb.gz").stdout, options
     commands = {match[1] for match in few}
     same(len(commands), 1, f"advice of each command: {commands}")
     same(advice(400000), [None] * 4, "advice although there are enough samples")
+    filtered = t.escapement("audit", "--escape", "m2.txt", "--function", "no.such", "p.pb.gz").stdout
+    assert "too few samples" not in filtered, filtered
     same(advice(1000, *commands.pop().split()), [None] * 4, "advice on the recording that was recommended")
     lines = {row["line"]: row["objects"] for row in t.json("report", "p.pb.gz")["rows"] if row["function"] == "main.main"}
     same({line: lines.get(line) for line in range(16, 32, 2)}, dict.fromkeys(range(16, 32, 2), 125), "objects of the lines")

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "profile/precision.h"
-
 #define VERDICT_ROW(verdict, ...) [verdict] = {__VA_ARGS__},
 const struct audit_verdict_row audit_verdicts[AUDIT_VERDICT_COUNT] = {AUDIT_VERDICTS(VERDICT_ROW)};
 
@@ -40,20 +38,4 @@ int audit_verdict_parse(const char *name)
 			return i;
 	}
 	return -1;
-}
-
-bool audit_tells(const struct audit *audit)
-{
-	const struct audit_row *greatest = NULL;
-
-	for (size_t i = 0; i < audit->row_count; i++) {
-		const struct audit_row *row = &audit->rows[i];
-
-		if (audit_verdict_allocates(row->verdict) &&
-		    (!greatest || row->values[VALUE_BYTES] > greatest->values[VALUE_BYTES]))
-			greatest = row;
-	}
-	return greatest &&
-	       (precision_tells(greatest->values[VALUE_OBJECTS], greatest->objects_low, greatest->objects_high) ||
-		precision_tells(greatest->values[VALUE_BYTES], greatest->bytes_low, greatest->bytes_high));
 }

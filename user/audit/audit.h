@@ -109,12 +109,11 @@ struct audit {
 	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* number of rows of each, before any filter */
 	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: 100 % for shares */
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
+	/* whether the row with the most bytes is known to within a factor of two (precision.h), before any filter */
+	bool tells;
 	const char **warnings;
 	size_t warning_count;
 	struct audit_storage *storage; /* private */
 };
-
-/* Whether the row with the most bytes is known to within a factor of two (precision.h). */
-bool audit_tells(const struct audit *audit);
 
 #endif

@@ -22,6 +22,7 @@
 #include "audit/audit_match.h"
 #include "audit/audit_stale.h"
 #include "profile/frames.h"
+#include "profile/precision.h"
 
 struct audit_storage {
 	struct arena memory;
@@ -370,6 +371,23 @@ static void name_types(struct audit *audit)
 		audit->rows[i].type = profile_shown_type(audit->profile, audit->rows[i].type);
 }
 
+/* Whether the row with the most bytes is known (audit.h). */
+static bool tells(const struct audit *audit)
+{
+	const struct audit_row *greatest = NULL;
+
+	for (size_t i = 0; i < audit->row_count; i++) {
+		const struct audit_row *row = &audit->rows[i];
+
+		if (audit_verdict_allocates(row->verdict) &&
+		    (!greatest || row->values[VALUE_BYTES] > greatest->values[VALUE_BYTES]))
+			greatest = row;
+	}
+	return greatest &&
+	       (precision_tells(greatest->values[VALUE_OBJECTS], greatest->objects_low, greatest->objects_high) ||
+		precision_tells(greatest->values[VALUE_BYTES], greatest->bytes_low, greatest->bytes_high));
+}
+
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options)
 {
@@ -395,6 +413,7 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	add_unseen(&join);
 	finish_rows(&join);
 	name_types(audit);
+	audit->tells = tells(audit);
 	audit_filter(audit, &everything, VALUE_BYTES);
 	audit_index_free(join.index);
 	free(join.claimed);

@@ -2,6 +2,7 @@
 #include "heap/snapshot.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -227,24 +228,27 @@ static int add_buckets(struct builder *builder, struct error *error)
 static int check_rate(struct heap_process *process, int64_t *rate, struct error *error)
 {
 	const struct target *target = process->target;
+	char record[96] = ""; /* a core file's process has ended */
 
 	*rate = go_heap_profile_rate(&process->heap, target);
 	if (*rate < 0)
 		return cannot_read(process, NULL, error);
 	if (*rate > 0)
 		return 0;
+	if (!target->core)
+		snprintf(record, sizeof(record), "; as it is, 'escapement record -p %d' shows who allocates",
+			 target->pid);
 	if (!process->binary->memory_profiling)
 		return error_set(
 			error, STATUS_CANNOT_MEASURE,
 			"to see who holds its memory, import net/http/pprof or runtime/pprof in the program: nothing in process %d "
-			"(%s) refers to runtime.MemProfile, so its sampler is not linked in; as it is, "
-			"'escapement record -p %d' shows who allocates",
-			target->pid, target->comm, target->pid);
+			"(%s) refers to runtime.MemProfile, so its sampler is not linked in%s",
+			target->pid, target->comm, record);
 	return error_set(
 		error, STATUS_CANNOT_MEASURE,
 		"to see who holds its memory, the program must sample from its start: process %d (%s) samples no "
-		"objects, its MemProfileRate is 0; as it is, 'escapement record -p %d' shows who allocates",
-		target->pid, target->comm, target->pid);
+		"objects, its MemProfileRate is 0%s",
+		target->pid, target->comm, record);
 }
 
 static void describe(const struct builder *builder)

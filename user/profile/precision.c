@@ -22,6 +22,8 @@ bool precision_of_report(const struct report *report)
 	enum profile_value objects = profile_objects(report->profile), bytes = profile_bytes(report->profile);
 	const struct report_row *greatest = NULL;
 
+	if (report->rows_exact || report->selection.focus || report->selection.callers)
+		return true;
 	for (size_t i = 0; i < report->row_total; i++) {
 		const struct report_row *row = &report->rows[i];
 

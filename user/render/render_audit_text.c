@@ -480,9 +480,8 @@ static void print_head(const struct page *page)
 /* Says what to do if the intervals are so wide that they tell nothing. */
 static void print_precision(const struct page *page)
 {
-	char *advice = audit_tells(page->audit)
-			       ? NULL
-			       : precision_advice(page->audit->profile, page->audit->totals[VALUE_OBJECTS]);
+	char *advice =
+		page->audit->tells ? NULL : precision_advice(page->audit->profile, page->audit->totals[VALUE_OBJECTS]);
 
 	if (advice)
 		print_wrapped(page, 0, text_of("%s", advice));
