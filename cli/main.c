@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	const struct command *command;
 
 	/* glibc raises this limit to 32 MiB as soon as something so large is freed. What is freed then lies between what is still
-	 * in use, and is not given back: an audit of a million lines took 15 MiB more. */
+	 * in use, and is not given back: with an audit of a million lines that costs 15 MiB. */
 	mallopt(M_MMAP_THRESHOLD, LARGE);
 	setlocale(LC_CTYPE, ""); /* for the widths of characters in names */
 	if (argc < 2) {

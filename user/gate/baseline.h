@@ -6,8 +6,8 @@
  * Allocation counts in a file for version control: JSON with the schema escapement.baseline/2; sites are sorted, one
  * per line, without line numbers or anything else that changes without reason.
  *
- *   {"schema":"escapement.baseline/2","command":["./prog","args"],"runtime":"goalloc 1","module":null,"package":null,"rate":1,
- *   "sites":[
+ *   {"schema":"escapement.baseline/2","command":["./prog","args"],"runtime":"goalloc 1","module":null,
+ *   "package":null,"rate":1,"sites":[
  *   {"function":"main.boo","via":null,"file":"simple/main.go","runtime_call":"runtime.newobject","type":null,
  *    "annotation":null,"objects":200,"bytes":1600,"refills":2,"heap_grow_bytes":0},
  *   …
@@ -16,9 +16,10 @@
  *   "totals":{"objects":…,"bytes":…,"refills":…,"central_grows":…,"heap_grows":…,"heap_grow_bytes":…}}
  *
  * Optional fields: "normalize" and "iterations" after the rate; "benchmarks" (what -benchmem printed); and of a site
- * "benchmark" and "benchmark_package", "objects_max" and "bytes_max" (runs differed), "objects_min" and "bytes_min" (the range of a site that
- * varies by chance), "accepted" (why these counts were accepted). Costs that differed between runs are null. Unknown
- * fields are errors, so a new field requires a new schema version.
+ * "benchmark" and "benchmark_package", "objects_max" and "bytes_max" (runs differed), "objects_min" and "bytes_min" (the
+ * range of a site that varies by chance), "accepted" (why these counts were accepted). Costs that differed between runs
+ * are null. Unknown fields of a site are errors, so that once a version is released, a new one there requires a new
+ * schema version; unknown fields elsewhere are ignored.
  */
 
 #include "gate/gate_counts.h"

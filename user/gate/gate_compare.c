@@ -99,7 +99,8 @@ static bool could_be_none(const struct gate_row *row)
 }
 
 /* Whether a site that varies by chance has at least one object more in each iteration of its benchmark: chance does not
- * keep time. The difference exceeds what the runs of the measurement differed by, and a standard deviation of rare events. */
+ * keep time. The difference exceeds three times what the runs of the measurement differed by, and a standard deviation
+ * of rare events. */
 static bool keeps_time(const struct gate *gate, const struct gate_row *row)
 {
 	const struct gate_count *seen = row->after ? &row->after->seen[VALUE_OBJECTS] : NULL;

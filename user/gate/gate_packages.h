@@ -16,7 +16,7 @@
 void gate_package_fold(char *package);
 
 /*
- * Baselines from before packages were written have none. Gives their sites and benchmarks the packages of `measured`.
+ * Baselines may lack packages. Gives their sites and benchmarks the packages of `measured`.
  * Fails if benchmarks of one name in two packages were measured: the baseline has their sum. `path` is the baseline's.
  */
 int gate_packages_adopt(struct gate_counts *baseline, const char *path, const struct gate_counts *measured,

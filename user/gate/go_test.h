@@ -22,8 +22,8 @@
 char **go_test_command(char **words);
 
 /*
- * Reads one line of the program's output. "BenchmarkParse-2 100 105 ns/op 16 B/op 1 allocs/op" is recorded; so is "pkg: example.com/codec",
- * the package of the benchmarks that follow. Other lines are ignored.
+ * Reads one line of the program's output. "BenchmarkParse-2 100 105 ns/op 16 B/op 1 allocs/op" is
+ * recorded; so is "pkg: example.com/codec", the package of the benchmarks that follow. Other lines are ignored.
  */
 void go_test_line(struct gate_counts *counts, const char *line);
 

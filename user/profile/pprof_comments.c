@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 /*
  * The data of a recording other than its samples, as pprof comments, one `key: value` each:
  *
- *   tool: escapement VERSION         the signature: comments of other tools' files are not looked at target: TEXT
- *   command line or executable kernel: TEXT                     release of the kernel rate: N
- *   mean bytes between samples; 1: every allocation, 0: no sampling start: DATE, duration: SECONDSs  for people; the
- *   format has fields of its own for both snapshot: collections=N          this is what was alive, not what was
- *   allocated: as of that collection exact: totals, rows              what is exact of the two; "nothing" rows: lower
- *   bounds               of objects and bytes; not written where they are not measured: NAME …                 sample
- *   types that were measured; the others' values mean nothing #heap_growth: interval=NS BYTES …  by how much heaps grew
- *   in each interval (time_series.h) warning: TEXT                    may be repeated process.N.pid: PID
- *   of process N = 1, 2, …; begins a process, the next ones belong to it: process.N.comm: TEXT, process.N.executable:
- *   TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT process.N.module: PATH, process.N.package: PATH,
- *   process.N.nested_modules: PATH PATH …    of a Go program process.N.check: objects=O difference=D bound=B
- *   source=TEXT     absent if there is no check process.N.outside: N             objects in the totals, but not between
- *   the check's readings; not written if 0 process.N.bursts: count=N full=NS covered=NS recorded=NS     none where it
- *   was not recorded in bursts; see profile.h process.N.lost: events=E stacks=S process.N.forked: N              copies
- *   of itself that it made meanwhile and that were not observed; not written if unknown #process.N.totals: V V V V V V
- *   V           one for each sample type in their order; "-": not measured #process.N.classes.FIRST-LAST: V V V …
- *   the same for each of these span classes
+ *   tool: escapement VERSION         the signature: comments of other tools' files are not looked at
+ *   target: TEXT                     command line or executable
+ *   kernel: TEXT                     release of the kernel
+ *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
+ *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
+ *   snapshot: collections=N          this is what was alive, not what was allocated: as of that collection
+ *   exact: totals, rows              what is exact of the two; "nothing"
+ *   rows: lower bounds               of objects and bytes; not written where they are not
+ *   measured: NAME …                 sample types that were measured; the others' values mean nothing
+ *   #heap_growth: interval=NS BYTES …  by how much heaps grew in each interval (time_series.h)
+ *   warning: TEXT                    may be repeated
+ *   process.N.pid: PID               of process N = 1, 2, …; begins a process, the next ones belong to it:
+ *   process.N.comm: TEXT, process.N.executable: TEXT, process.N.build_id: TEXT, process.N.runtime: TEXT
+ *   process.N.module: PATH, process.N.package: PATH, process.N.nested_modules: PATH PATH …    of a Go program
+ *   process.N.check: objects=O difference=D bound=B source=TEXT     absent if there is no check
+ *   process.N.outside: N             objects in the totals, but not between the check's readings; not written if 0
+ *   process.N.bursts: count=N full=NS covered=NS recorded=NS     none where it was not recorded in bursts; see profile.h
+ *   process.N.lost: events=E stacks=S
+ *   process.N.forked: N              copies of itself that it made meanwhile and that were not observed; not written if unknown
+ *   #process.N.totals: V V V V V V V           one for each sample type in their order; "-": not measured
+ *   #process.N.classes.FIRST-LAST: V V V …     the same for each of these span classes
  *
  * `go tool pprof` prints comments above its reports, except those that begin with `#`. Backslashes and control
  * characters in texts are written as \\ and \xNN. A key with an unknown value is not written.
  */
+/* clang-format on */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>

@@ -202,8 +202,8 @@ void profile_free(struct profile *profile); /* NULL is allowed */
 /* Interns a string; NULL gives NULL. */
 const char *profile_string(struct profile *profile, const char *text);
 const char *profile_format(struct profile *profile, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Joins the words of a command line, which end with NULL, by spaces, up to a kilobyte, without what looks like a secret (base/secret.h). If the
- * profile is redacted, the result is the name of the program alone. */
+/* Joins the words of a command line, which end with NULL, by spaces, up to a kilobyte, without what looks like a
+ * secret (base/secret.h). If the profile is redacted, the result is the name of the program alone. */
 const char *profile_command(struct profile *profile, const char *const *words);
 /* A path; its last component if the profile is redacted. NULL gives NULL. */
 const char *profile_path(struct profile *profile, const char *path);

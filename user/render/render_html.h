@@ -3,8 +3,8 @@
 #define ESCAPEMENT_RENDER_HTML_H
 
 /*
- * One self-contained page of a profile, of a recording or of a heap snapshot: what was recorded and how exact it is, the work list, the flame graph, size
- * classes. It loads nothing from the network, and its content security policy allows only its own scripts. Without
+ * One self-contained page of a profile, of a recording or of a heap snapshot: what was recorded and how exact it is,
+ * the work list, the flame graph, size classes. It loads nothing from the network, and its content security policy allows only its own scripts. Without
  * scripts it still shows its tables.
  *
  * Scripts find the numbers in one JSON document in the page:
