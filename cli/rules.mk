@@ -11,7 +11,7 @@ $(B)/escapement: $(CLI_OBJECTS) $(B)/libescapement.a
 	$(Q)$(CC) $(PIE_LDFLAGS) $(HARDENED_LDFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJECTS) $(B)/libescapement.a $(USER_LIBS)
 
 # One file without shared libraries, for machines on which nothing is installed.
-STATIC_LIBS = -lbpf -ldw -lelf -lz -llzma -lbz2 -lprotobuf-c -lncursesw -ltinfo -lm
+STATIC_LIBS = $(shell pkg-config --static --libs libbpf libdw libelf libprotobuf-c ncursesw) -lm
 .PHONY: static
 static: $(B)/static/escapement
 STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
