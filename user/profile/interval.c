@@ -25,10 +25,10 @@
  * Unseen classes: a line may allocate objects of many sizes (make([]T, n), append, strings), and its larger objects are
  * sampled first. It may have allocated many times the estimate with the others. Samples that do not exist cannot tell
  * how much that is. What is known is N of each class, and how much of it remains after the sites with samples are
- * subtracted (estimates.h, `unseen`). A line with ten samples of one class hardly has others, one with three samples
- * of three classes does: for each class with samples, half a sample is assumed in the unseen ones, as such lines had in
- * real programs (tests/bench/intervals.py). It counts as the average number of objects in the rest of these classes, and
- * all together at most as the whole rest. Calls that always allocate objects of one size add nothing.
+ * subtracted (estimates.h, `unseen`). A line with k samples is assumed to have as many further ones, in its unseen
+ * classes, as lines with k samples had in real programs (tests/bench/intervals.py). Each of these counts as the average
+ * number of objects in the rest of these classes, and all together at most as the whole rest. Calls that always
+ * allocate objects of one size add nothing.
  *
  * Bursts: in these every allocation is counted, so that neither single objects are chosen by chance nor their sizes matter,
  * but times. What a burst has of a row and what it has of others go together. A row has the share R of its size class, if
@@ -54,8 +54,9 @@ static const double z = 1.959963984540054; /* 97.5 % quantile of the normal dist
 /* From this share of the total on, a row's uncertainty is that of its share. */
 static const double notable_share = 1.0 / 16;
 
-/* Assumed samples in unseen classes, for each class with samples. */
-static const double unseen_samples = 0.5;
+/* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. Fewer for
+ * counts of objects than for bytes, because each of the many small objects stands for more than the average. */
+static const double unseen_samples = 0.5, unseen_byte_samples = 1;
 
 /* --- sums --- */
 
@@ -400,17 +401,15 @@ static struct ends ends_of(const struct sum *sum)
 }
 
 /* Adds what may be in the classes without a sample, in objects and bytes. */
-static void add_unseen(const struct interval *interval, const struct estimates *estimates, struct sum *objects,
-		       struct sum *bytes)
+static void add_unseen(const struct interval *interval, const struct estimates *estimates, double events,
+		       struct sum *objects, struct sum *bytes)
 {
 	bool seen[SIZE_CLASSES] = {false};
-	double left = 0, left_bytes = 0, samples = 0, further = 0;
+	double left = 0, left_bytes = 0, samples = 0;
 
 	for (size_t i = 0; i < interval->part_count; i++) {
-		if (interval->parts[i].size_class < 0 || interval->parts[i].events <= 0)
-			continue;
-		seen[interval->parts[i].size_class] = true;
-		further += unseen_samples;
+		if (interval->parts[i].size_class >= 0 && interval->parts[i].events > 0)
+			seen[interval->parts[i].size_class] = true;
 	}
 	for (int class = 0; class < SIZE_CLASSES; class ++) {
 		const struct estimates_class *sum = &estimates->classes[class];
@@ -423,8 +422,8 @@ static void add_unseen(const struct interval *interval, const struct estimates *
 	}
 	if (samples <= 0)
 		return;
-	objects->unseen = fmin(left, further * left / samples);
-	bytes->unseen = fmin(left_bytes, further * left_bytes / samples);
+	objects->unseen = fmin(left, unseen_samples * sqrt(events) * left / samples);
+	bytes->unseen = fmin(left_bytes, unseen_byte_samples * sqrt(events) * left_bytes / samples);
 }
 
 /* Converts bytes to units of the row's mean object, so that what was seen of them corresponds to as many events. */
@@ -636,7 +635,7 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 	if (!totals)
 		objects.total = bytes.total = 0;
 	if (totals && interval->varies && objects.events > 0)
-		add_unseen(interval, estimates, &objects, &bytes);
+		add_unseen(interval, estimates, objects.events, &objects, &bytes);
 	if (estimates)
 		add_bursts(interval, estimates, &objects, &bytes);
 	ends = ends_of(&objects);
