@@ -15,7 +15,7 @@ import time
 import go_programs
 import go_servers
 import harness
-import test_html
+import test_html as pages
 from harness import contains, same
 
 BUCKETS = harness.BUILD / "tests" / "tools" / "go_buckets"
@@ -225,7 +225,7 @@ def test_a_page_of_a_snapshot_has_its_numbers_and_works_in_a_browser(t):
     t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", old)
     t.escapement("html", "-o", "page.html", old)
     t.path("report.json").write_text(json.dumps(t.json("report", old)))
-    test_html.in_browser(t, t.path("page.html"), t.path("report.json"))
+    pages.in_browser(t, t.path("page.html"), t.path("report.json"))
     text = t.path("page.html").read_text()
     contains(text, "<h1>What is alive in ")
     contains(text, "as of collection ")
@@ -233,7 +233,7 @@ def test_a_page_of_a_snapshot_has_its_numbers_and_works_in_a_browser(t):
     alive.do("hold a 500 1000", "gc 3")
     t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", new)
     t.escapement("html", "--diff", old, "-o", "change.html", new)
-    data = test_html.page_data(t.path("change.html").read_text())
+    data = pages.page_data(t.path("change.html").read_text())
     at = [measure["key"] for measure in data["measures"]].index("inuse_objects")
     row = next(row for row in data["rows"] if row["function"] == "main.holdA")
     same(row["values"][at] - row["before"][at], 500, "additional objects of holdA")

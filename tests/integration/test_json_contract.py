@@ -288,7 +288,7 @@ def test_every_key_of_a_gate_and_its_baseline_is_promised_and_there(t):
 def test_the_check_of_contracts_can_fail(t):
     document = {"events": 0, "stacks": 0}
     check(document, LOST, "lost")
-    for broken, words in (({"events": 0}, "no 'stacks'"), ({**document, "more": 1}, "nowhere promised"),
+    for broken, words in (({"events": 0}, "no 'stacks'"), ({**document, "more": 1}, "is not documented"),
                           ({**document, "events": "0"}, "'0'"), ({**document, "events": True}, "True")):
         try:
             check(broken, LOST, "lost")
