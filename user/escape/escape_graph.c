@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/hash_index.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 
 struct escape_graph {
 	const struct escape_output *output;
@@ -41,11 +42,6 @@ static uint64_t hash_text(const char *text)
 	return text ? hash_bytes(text, strlen(text)) : 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static uint64_t location_hash(const struct escape_location *key)
 {
 	return hash_fold(hash_fold(hash_text(key->name), hash_text(key->function)), hash_text(key->package));
@@ -55,7 +51,7 @@ static bool location_same(const void *locations, uint64_t item, const void *key)
 {
 	const struct escape_location *a = (const struct escape_location *)locations + item - 1, *b = key;
 
-	return same_text(a->name, b->name) && same_text(a->function, b->function) && same_text(a->package, b->package);
+	return text_same(a->name, b->name) && text_same(a->function, b->function) && text_same(a->package, b->package);
 }
 
 static struct escape_location location_key(const struct escape_annotation *annotation, const char *name)
@@ -110,7 +106,7 @@ static bool leak_same(const void *annotations, uint64_t item, const void *key)
 {
 	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
 
-	return same_text(a->package, b->package) && same_text(a->function, b->function);
+	return text_same(a->package, b->package) && text_same(a->function, b->function);
 }
 
 static void index_leaks(struct escape_graph *graph)

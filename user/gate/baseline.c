@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/baseline.h"
+#include "base/text_compare.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 static bool same_command(const char *const *a, const char *const *b)
 {
@@ -43,7 +39,7 @@ static bool same_benchmarks(const struct gate_counts *a, const struct gate_count
 		return false;
 	for (size_t i = 0; i < a->benchmark_count; i++) {
 		if (strcmp(a->benchmarks[i].name, b->benchmarks[i].name) != 0 ||
-		    !same_text(a->benchmarks[i].package, b->benchmarks[i].package) ||
+		    !text_same(a->benchmarks[i].package, b->benchmarks[i].package) ||
 		    a->benchmarks[i].allocs != b->benchmarks[i].allocs)
 			return false;
 	}
@@ -61,9 +57,9 @@ bool baseline_covers(const struct gate_counts *stored, const struct gate_counts 
 {
 	size_t i = 0, j = 0;
 
-	if (!same_command(stored->command, measured->command) || !same_text(stored->runtime, measured->runtime) ||
-	    !same_text(stored->module, measured->module) || !same_text(stored->package, measured->package) ||
-	    stored->rate != measured->rate || !same_text(stored->normalize, measured->normalize) ||
+	if (!same_command(stored->command, measured->command) || !text_same(stored->runtime, measured->runtime) ||
+	    !text_same(stored->module, measured->module) || !text_same(stored->package, measured->package) ||
+	    stored->rate != measured->rate || !text_same(stored->normalize, measured->normalize) ||
 	    stored->iterations != measured->iterations || !same_benchmarks(stored, measured))
 		return false;
 	while (i < stored->site_count || j < measured->site_count) {
@@ -75,7 +71,7 @@ bool baseline_covers(const struct gate_counts *stored, const struct gate_counts 
 		/* of a library's site that varies by chance, either run may have had none */
 		if ((order > 0 && !(new->via &&may_be_absent(new))) || (order < 0 && !may_be_absent(old)))
 			return false;
-		if (order == 0 && (!same_text(old->file, new->file) || !baseline_covers_site(old, new)))
+		if (order == 0 && (!text_same(old->file, new->file) || !baseline_covers_site(old, new)))
 			return false;
 		i += order <= 0;
 		j += order >= 0;
@@ -96,7 +92,7 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 	warning[0] = 0;
 	if (baseline->package && after->package) {
 		/* the program's file may have any name; its package decides */
-		if (strcmp(baseline->package, after->package) != 0 || !same_text(baseline->module, after->module))
+		if (strcmp(baseline->package, after->package) != 0 || !text_same(baseline->module, after->module))
 			return error_set(
 				error, STATUS_USAGE,
 				"the baseline is for the program '%s' of module '%s', not for '%s' of '%s'; give the "
@@ -121,7 +117,7 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 				 ", or write it anew with --update --rate %" PRId64,
 				 baseline->rate, baseline->rate == 1 ? " (exact)" : "", after->rate,
 				 after->rate == 1 ? " (exact)" : "", baseline->rate, after->rate);
-	if (!same_text(baseline->normalize, after->normalize))
+	if (!text_same(baseline->normalize, after->normalize))
 		return error_set(error, STATUS_USAGE,
 				 "the baseline is normalized by '%s', and this by '%s'; give the same "
 				 "--normalize, or write it anew with --update",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/append.h"
 #include "base/memory.h"
 #include "gate/baseline.h"
 #include "gate/baseline_format.h"
@@ -335,10 +336,8 @@ static int fail_schema(struct reader *reader, const cJSON *root, const char *sch
 
 	cJSON_ArrayForEach(item, command)
 	{
-		size_t length = strlen(words);
-
 		if (cJSON_IsString(item))
-			snprintf(words + length, sizeof(words) - length, " %s", item->valuestring);
+			text_append(words, sizeof(words), " %s", item->valuestring);
 	}
 	return fail(reader, 0,
 		    "has the schema '%.60s', but this version reads '" BASELINE_SCHEMA

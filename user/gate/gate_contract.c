@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_noise.h"
 #include "profile/frames.h"
@@ -147,18 +148,6 @@ static const char *root_of(const struct profile_stack *stack)
 	return NULL;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static const char *base_name(const char *file)
-{
-	const char *slash = file ? strrchr(file, '/') : NULL;
-
-	return slash ? slash + 1 : file;
-}
-
 /* The frame of a go statement: the innermost that is not the runtime's. */
 static const struct profile_frame *frame_of(const struct profile_stack *stack)
 {
@@ -183,14 +172,14 @@ static struct gate_contract_start *start_at(struct result *run, const struct pro
 	for (size_t i = 0; i < run->start_count; i++) {
 		struct gate_contract_start *known = &run->starts[i];
 
-		if (known->line == frame->line && same_text(known->in, frame->function) &&
-		    same_text(known->function, start->function))
+		if (known->line == frame->line && text_same(known->in, frame->function) &&
+		    text_same(known->function, start->function))
 			return known;
 	}
 	run->starts = memory_resize(run->starts, run->start_count + 1, sizeof(*run->starts));
 	run->starts[run->start_count] =
 		(struct gate_contract_start){.in = gate_counts_string(run->sites, frame->function),
-					     .file = gate_counts_string(run->sites, base_name(frame->file)),
+					     .file = gate_counts_string(run->sites, text_base_name(frame->file)),
 					     .line = frame->line,
 					     .function = gate_counts_string(run->sites, start->function)};
 	return &run->starts[run->start_count++];
@@ -202,7 +191,7 @@ static void add_started(struct gate_contract_start *start, const struct profile 
 	for (size_t i = 0; start->function && i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];
 
-		if (!same_text(root_of(sample->key.stack), start->function))
+		if (!text_same(root_of(sample->key.stack), start->function))
 			continue;
 		start->objects = add_saturated(start->objects, sample->values[VALUE_OBJECTS]);
 		start->bytes = add_saturated(start->bytes, sample->values[VALUE_BYTES]);
@@ -232,7 +221,7 @@ static void find_starts(struct result *run, const struct profile *profile)
 		int64_t all = 0;
 
 		for (size_t j = 0; j < profile->start_count; j++) {
-			if (same_text(profile->starts[j].function, known->function))
+			if (text_same(profile->starts[j].function, known->function))
 				all = add_saturated(all, profile->starts[j].count);
 		}
 		known->shared = all > known->count;

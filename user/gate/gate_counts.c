@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "base/arena.h"
 #include "base/string_table.h"
+#include "base/text_compare.h"
 #include "gate/policy.h"
 
 struct gate_storage {
@@ -67,26 +68,21 @@ void gate_counts_command(struct gate_counts *counts, const char *const *command)
 	counts->command = words;
 }
 
-static int compare_text(const char *a, const char *b)
-{
-	return a == b ? 0 : !a ? -1 : !b ? 1 : strcmp(a, b);
-}
-
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation)
 {
-	int order = compare_text(a->function, b->function);
+	int order = text_compare(a->function, b->function);
 
 	if (!order)
-		order = compare_text(a->via, b->via);
+		order = text_compare(a->via, b->via);
 	if (!order)
-		order = compare_text(a->runtime_call, b->runtime_call);
+		order = text_compare(a->runtime_call, b->runtime_call);
 	if (!order)
-		order = compare_text(a->type, b->type);
+		order = text_compare(a->type, b->type);
 	if (!order)
-		order = compare_text(a->benchmark, b->benchmark);
+		order = text_compare(a->benchmark, b->benchmark);
 	if (!order)
-		order = compare_text(a->benchmark_package, b->benchmark_package);
-	return order || !annotation ? order : compare_text(a->annotation, b->annotation);
+		order = text_compare(a->benchmark_package, b->benchmark_package);
+	return order || !annotation ? order : text_compare(a->annotation, b->annotation);
 }
 
 static int by_name(const void *a, const void *b)
@@ -94,7 +90,7 @@ static int by_name(const void *a, const void *b)
 	const struct gate_benchmark *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
 
-	return order ? order : compare_text(x->package, y->package);
+	return order ? order : text_compare(x->package, y->package);
 }
 
 const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts,
@@ -128,17 +124,22 @@ void gate_counts_benchmark(struct gate_counts *counts, const struct gate_benchma
 	qsort(counts->benchmarks, counts->benchmark_count, sizeof(*counts->benchmarks), by_name);
 }
 
+bool gate_benchmark_is_of(const char *printed, const char *benchmark)
+{
+	size_t length = strlen(benchmark);
+
+	return strncmp(printed, benchmark, length) == 0 && (!printed[length] || printed[length] == '/');
+}
+
 int64_t gate_counts_iterations(const struct gate_counts *counts, const struct gate_site *site)
 {
-	size_t length = site->benchmark ? strlen(site->benchmark) : 0;
 	int64_t iterations = 0;
 
-	for (size_t i = 0; length && i < counts->benchmark_count; i++) {
+	for (size_t i = 0; site->benchmark && i < counts->benchmark_count; i++) {
 		const struct gate_benchmark *benchmark = &counts->benchmarks[i];
 
-		if (strncmp(benchmark->name, site->benchmark, length) == 0 &&
-		    (!benchmark->name[length] || benchmark->name[length] == '/') &&
-		    compare_text(benchmark->package, site->benchmark_package) == 0)
+		if (gate_benchmark_is_of(benchmark->name, site->benchmark) &&
+		    text_same(benchmark->package, site->benchmark_package))
 			iterations = iterations ? least_of(iterations, benchmark->iterations) : benchmark->iterations;
 	}
 	return iterations;

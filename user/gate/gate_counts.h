@@ -109,6 +109,10 @@ void gate_counts_benchmark(struct gate_counts *counts, const struct gate_benchma
 const struct gate_benchmark *gate_counts_benchmark_find(const struct gate_counts *counts,
 							const struct gate_benchmark *of);
 
+/* Whether a benchmark as it is printed, "BenchmarkParse/small", is the one that sites have, "BenchmarkParse", or a
+ * sub-benchmark of it. */
+bool gate_benchmark_is_of(const char *printed, const char *benchmark);
+
 /* The iterations of a site's benchmark, of its sub-benchmark with the fewest; 0 if unknown. */
 int64_t gate_counts_iterations(const struct gate_counts *counts, const struct gate_site *site);
 

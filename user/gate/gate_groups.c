@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/gate_groups.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "gate/gate_estimates.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static int compare_benchmarks(const char *a, const char *b)
-{
-	return a == b ? 0 : !a ? -1 : !b ? 1 : strcmp(a, b);
-}
-
 static int by_benchmark(const void *a, const void *b)
 {
 	const struct gate_group *x = a, *y = b;
-	int order = compare_benchmarks(x->benchmark, y->benchmark);
+	int order = text_compare(x->benchmark, y->benchmark);
 
-	return order ? order : compare_benchmarks(x->package, y->package);
+	return order ? order : text_compare(x->package, y->package);
 }
 
 bool gate_group_has(const struct gate_group *group, const struct gate_site *site)
 {
-	return compare_benchmarks(group->benchmark, site->benchmark) == 0 &&
-	       compare_benchmarks(group->package, site->benchmark_package) == 0;
+	return text_compare(group->benchmark, site->benchmark) == 0 &&
+	       text_compare(group->package, site->benchmark_package) == 0;
 }
 
 static struct gate_group *group_of(struct gate *gate, const struct gate_row *row)
@@ -88,12 +84,10 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 /* Whether a side ran that benchmark: its allocations, or those of its sub-benchmarks, may be none. */
 static bool ran(const struct gate_counts *side, const struct gate_group *group)
 {
-	size_t length = strlen(group->benchmark);
-
 	for (size_t i = 0; i < side->benchmark_count; i++) {
 		const char *name = side->benchmarks[i].name, *package = side->benchmarks[i].package;
 
-		if (strncmp(name, group->benchmark, length) == 0 && (!name[length] || name[length] == '/') &&
+		if (gate_benchmark_is_of(name, group->benchmark) &&
 		    (!package || !group->package || strcmp(package, group->package) == 0))
 			return true;
 	}

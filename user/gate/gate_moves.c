@@ -5,23 +5,12 @@
 #include <string.h>
 
 #include "profile/frames.h"
+#include "base/text_compare.h"
 
 /* The growth of a row's site per iteration; negative if it shrank. */
 struct growth {
 	double objects, bytes;
 };
-
-static const char *base_name(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return slash ? slash + 1 : path;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
 
 static const struct gate_site *site_of(const struct gate_row *row)
 {
@@ -53,8 +42,8 @@ static bool same_kind(const struct gate_row *a, const struct gate_row *b)
 {
 	const struct gate_site *x = site_of(a), *y = site_of(b);
 
-	return same_text(x->runtime_call, y->runtime_call) && same_text(x->type, y->type) &&
-	       same_text(x->benchmark, y->benchmark) && same_text(x->benchmark_package, y->benchmark_package);
+	return text_same(x->runtime_call, y->runtime_call) && text_same(x->type, y->type) &&
+	       text_same(x->benchmark, y->benchmark) && text_same(x->benchmark_package, y->benchmark_package);
 }
 
 static bool same_package(const struct gate_row *a, const struct gate_row *b)
@@ -64,7 +53,7 @@ static bool same_package(const struct gate_row *a, const struct gate_row *b)
 
 	if (!frames_package(x->function, package_a, sizeof(package_a)) ||
 	    !frames_package(y->function, package_b, sizeof(package_b)))
-		return same_text(x->file, y->file);
+		return text_same(x->file, y->file);
 	return strcmp(package_a, package_b) == 0;
 }
 
@@ -79,9 +68,10 @@ static const char *function_name(const char *function)
 /* How similar two sites with the same counts are. */
 static int likeness(const struct gate_site *before, const struct gate_site *after)
 {
-	return 8 * same_text(function_name(before->function), function_name(after->function)) +
-	       4 * (before->annotation && same_text(before->annotation, after->annotation)) +
-	       2 * same_text(base_name(before->file), base_name(after->file)) + same_text(before->file, after->file);
+	return 8 * text_same(function_name(before->function), function_name(after->function)) +
+	       4 * (before->annotation && text_same(before->annotation, after->annotation)) +
+	       2 * text_same(text_base_name(before->file), text_base_name(after->file)) +
+	       text_same(before->file, after->file);
 }
 
 static void drop(struct gate_row *row)
@@ -98,9 +88,9 @@ static void mark(struct gate_row *row, const char *how)
 
 static const char *how_moved(const struct gate_site *before, const struct gate_site *after)
 {
-	if (!same_text(base_name(before->file), base_name(after->file)))
+	if (!text_same(text_base_name(before->file), text_base_name(after->file)))
 		return "moved";
-	return same_text(before->function, after->function) && same_text(before->via, after->via) ? "reworded"
+	return text_same(before->function, after->function) && text_same(before->via, after->via) ? "reworded"
 												  : "renamed";
 }
 
@@ -194,7 +184,7 @@ static void find_new_files(struct gate *gate)
 		struct gate_row *row = &gate->rows[i];
 
 		if (row->change == GATE_SAME && row->after->places <= 1 && row->before->file && row->after->file &&
-		    !same_text(base_name(row->before->file), base_name(row->after->file)))
+		    !text_same(text_base_name(row->before->file), text_base_name(row->after->file)))
 			mark(row, "moved");
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/append.h"
 #include "base/memory.h"
 
 void gate_package_fold(char *package)
@@ -58,11 +59,8 @@ static int refuse(const struct gate_counts *baseline, const char *path, const ch
 {
 	char words[300] = "";
 
-	for (const char *const *word = baseline->command; word && *word; word++) {
-		size_t length = strlen(words);
-
-		snprintf(words + length, sizeof(words) - length, " %s", *word);
-	}
+	for (const char *const *word = baseline->command; word && *word; word++)
+		text_append(words, sizeof(words), " %s", *word);
 	return error_set(error, STATUS_USAGE,
 			 "the baseline '%s' does not say of which package its '%s' is, and several have one; write it "
 			 "anew: escapement gate --baseline %s --update --%s",

@@ -194,11 +194,10 @@ size_t render_gate_markdown_sums(FILE *stream, const struct gate *gate, const st
 	size_t written = 0;
 
 	if (sums->count && !gate_has_benchmarks(gate)) {
-		fputs("```text\n", stream);
-		render_gate_sums(stream, gate, style);
-		fputs("```\n\n", stream);
+		written += (size_t)fprintf(stream, "```text\n");
 		for (size_t i = 0; i < sums->count; i++)
-			written += strlen(sums->sums[i].text) + 16;
+			written += (size_t)fprintf(stream, "%s\n", sums->sums[i].text);
+		written += (size_t)fprintf(stream, "```\n\n");
 	}
 	gate_sums_free(sums);
 	return written;

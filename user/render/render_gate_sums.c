@@ -9,6 +9,7 @@
 #include "gate/gate_packages.h"
 #include "render/render_gate.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "text/terminal.h"
 
 const char *gate_grouped(char text[40], double number)
@@ -59,11 +60,9 @@ static const char *pair(char text[96], double before, double after, const char *
 /* The benchmark of a sum, without the name of a sub-benchmark, as sites have it. */
 static bool is_of(const struct gate_sum *sum, const struct gate_group *group)
 {
-	size_t length = sum->benchmark ? strcspn(sum->benchmark, "/") : 0;
-
 	if (!sum->benchmark || !group->benchmark)
 		return !sum->benchmark && !group->benchmark;
-	return strncmp(sum->benchmark, group->benchmark, length) == 0 && !group->benchmark[length] &&
+	return gate_benchmark_is_of(sum->benchmark, group->benchmark) &&
 	       (!sum->package || !group->package || strcmp(sum->package, group->package) == 0);
 }
 
@@ -79,7 +78,7 @@ static bool is_worse(const struct gate *gate, const struct gate_sum *sum)
 static int by_package(const void *a, const void *b)
 {
 	const struct gate_sum *x = a, *y = b;
-	int order = strcmp(x->package ? x->package : "", y->package ? y->package : "");
+	int order = text_compare(x->package, y->package);
 
 	return order ? order : strcmp(x->benchmark, y->benchmark);
 }

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "base/text_compare.h"
 #include "profile/size_class.h"
 #include "render/render_escapes.h"
 #include "render/render_html.h"
@@ -213,18 +214,13 @@ static void write_audit_members(struct json_writer *writer, const struct audit_r
 	write_annotations(writer, row, graph);
 }
 
-static int compare_texts(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) : (a != NULL) - (b != NULL);
-}
-
 static int by_site(const void *a, const void *b)
 {
 	const struct report_row *const *x = a, *const *y = b;
-	int order = compare_texts((*x)->function, (*y)->function);
+	int order = text_compare((*x)->function, (*y)->function);
 
-	order = order ? order : compare_texts((*x)->file, (*y)->file);
-	order = order ? order : compare_texts((*x)->via, (*y)->via);
+	order = order ? order : text_compare((*x)->file, (*y)->file);
+	order = order ? order : text_compare((*x)->via, (*y)->via);
 	return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
 }
 
@@ -249,16 +245,16 @@ static int by_allocation(const void *a, const void *b)
 	const struct audit_row *x = *(const struct audit_row *const *)a, *y = *(const struct audit_row *const *)b;
 	const struct escape_annotation *said_x = x->annotation_count ? x->annotations[0] : NULL;
 	const struct escape_annotation *said_y = y->annotation_count ? y->annotations[0] : NULL;
-	int order = compare_texts(x->site.function, y->site.function);
+	int order = text_compare(x->site.function, y->site.function);
 
-	order = order ? order : compare_texts(x->site.file, y->site.file);
+	order = order ? order : text_compare(x->site.file, y->site.file);
 	order = order ? order : (x->site.line > y->site.line) - (x->site.line < y->site.line);
 	order = order ? order
-		      : compare_texts(x->owner ? x->owner->function : NULL, y->owner ? y->owner->function : NULL);
+		      : text_compare(x->owner ? x->owner->function : NULL, y->owner ? y->owner->function : NULL);
 	order = order ? order : (x->owner && y->owner ? (int)x->owner->line - (int)y->owner->line : 0);
-	order = order ? order : compare_texts(x->via, y->via);
-	order = order ? order : compare_texts(x->runtime_call, y->runtime_call);
-	order = order ? order : compare_texts(x->type, y->type);
+	order = order ? order : text_compare(x->via, y->via);
+	order = order ? order : text_compare(x->runtime_call, y->runtime_call);
+	order = order ? order : text_compare(x->type, y->type);
 	return order ? order : (said_x > said_y) - (said_x < said_y);
 }
 
