@@ -103,6 +103,42 @@ def test_a_program_is_audited_while_it_is_recorded_and_its_output_passes_through
     same(rows["simple/main.go", 17, 2]["verdict"], "escapes-unseen")
 
 
+def test_the_next_step_is_a_line(t):
+    """Tiny objects are the greatest row, and nobody knows their lines: the next step is not to begin with them."""
+    harness.require_root()
+    go = harness.go_toolchain(VERSIONS[-1])
+    t.path("go.mod").write_text("module tiny\n\ngo 1.19\n")
+    t.path("main.go").write_text("""package main
+
+import (
+	"os"
+	"runtime/pprof"
+)
+
+var small, large []byte
+
+func main() {
+	for i := 0; i < 4000000; i++ {
+		small = make([]byte, 3)
+		if i%1000000 == 0 {
+			large = make([]byte, 4000)
+		}
+	}
+	if len(os.Args) > 1 {
+		pprof.Lookup("allocs").WriteTo(os.Stdout, 0)
+	}
+}
+""")
+    built = t.run(go, "build", "-gcflags=-m=2", "-o", "tiny", ".", env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS=""))
+    t.path("m2.txt").write_text(built.stderr)
+    t.escapement("record", "-q", "-o", "p.pb.gz", "--", "./tiny")
+    text = t.escapement("audit", "--escape", "m2.txt", "p.pb.gz").stdout
+    rows = [row for row in t.json("audit", "--escape", "m2.txt", "p.pb.gz")["rows"] if row["objects"]]
+    assert max(rows, key=lambda row: row["bytes"])["line"] is None, rows
+    contains(text, "(unknown)")
+    assert "begin with (unknown)" not in text, text
+
+
 def test_text_fits_80_columns_shows_the_work_list_first_and_every_verdict(t):
     profile, _ = recording(t, "--rounds", "2")
     text = t.escapement("audit", "--escape", output("1.27"), profile, env={**os.environ, "COLUMNS": "80"}).stdout

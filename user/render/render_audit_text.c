@@ -95,6 +95,14 @@ static char *place_text(const struct audit_row *row)
 				: position_text(file, line, column);
 }
 
+/* Whether the row is of a line: tiny objects, of which nobody knows who allocated them, are not. */
+static bool has_place(const struct audit_row *row)
+{
+	uint32_t line, column;
+
+	return is_at_owner(row) || audit_place(row, &line, &column);
+}
+
 static void print_values(const struct page *page, const int64_t values[VALUE_COUNT])
 {
 	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], share[TERMINAL_NUMBER_SIZE];
@@ -415,7 +423,7 @@ static void print_next(const struct page *page)
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
-		if (page->shown[i] && audit_verdict_allocates(row->verdict) &&
+		if (page->shown[i] && audit_verdict_allocates(row->verdict) && has_place(row) &&
 		    (!costliest || row->values[page->cost] > costliest->values[page->cost]))
 			costliest = row;
 	}
