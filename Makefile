@@ -43,7 +43,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CP
 # The path of this folder must not be in what is built from it.
 REPRODUCIBLE := -ffile-prefix-map='$(CURDIR)'=.
 USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
-USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lm
+USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lcurl -lm
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")

@@ -31,6 +31,7 @@ int command_run(const struct command *command, int argc, char **argv);
 	ROW(html)     \
 	ROW(gate)     \
 	ROW(compare)  \
+	ROW(agent)    \
 	ROW(doctor)   \
 	ROW(version)  \
 	ROW(help)

@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 
+import clickhouse
 import harness
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$|^<!-- (sh)\n(.*?)^-->$", re.M | re.S)
@@ -35,8 +36,8 @@ def environment(t, prefix):
                 NO_COLOR="1", FIXTURES=str(harness.FIXTURES))
 
 
-def follow(t, page):
-    """Runs the blocks of the page in order. Returns how many it ran."""
+def follow(t, page, **variables):
+    """Runs the blocks of the page in order, with these variables in the environment. Returns how many it ran."""
     prefix = t.path("prefix")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}")
     work, ran = t.path("work"), 0
@@ -50,7 +51,7 @@ def follow(t, page):
             (work / words[1]).write_text(text)
         elif words[:1] == ["sh"]:
             status = int(words[1].removeprefix("exit=")) if len(words) > 1 else 0
-            t.run("sh", "-euc", text, status=status, cwd=work, env=environment(t, prefix), timeout=600)
+            t.run("sh", "-euc", text, status=status, cwd=work, env={**environment(t, prefix), **variables}, timeout=600)
             ran += 1
     return ran
 
@@ -98,6 +99,12 @@ def test_the_page_of_top_works_as_written(t):
     assert follow(t, "docs/top.md") >= 3
 
 
+def test_the_page_of_the_agent_works_as_written(t):
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    assert follow(t, "docs/fleet.md", CLICKHOUSE=server.url) >= 5
+
+
 def test_every_command_line_of_every_page_is_run_or_says_why_not(t):
     source = pathlib.Path(__file__).read_text()
     for page in pages():
@@ -105,7 +112,7 @@ def test_every_command_line_of_every_page_is_run_or_says_why_not(t):
             words = info.split()
             name = page.relative_to(harness.ROOT)
             if words[:1] == ["sh"] and "not-run:" not in words:
-                assert f'follow(t, "{name}")' in source, f"{name}: no test runs {text!r}"
+                assert f'follow(t, "{name}"' in source, f"{name}: no test runs {text!r}"
             elif "not-run:" in words:
                 assert len(words) > words.index("not-run:") + 2, f"{name}: not-run without a reason: {info!r}"
             else:

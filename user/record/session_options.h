@@ -31,7 +31,8 @@ struct session_view {
 };
 
 struct session_options {
-	int pid; /* > 0: attach to this process; 0: start argv */
+	int pid;      /* > 0: attach to this process; 0: start argv */
+	bool several; /* of a window (window.h): the caller attaches to processes that run; neither pid nor argv is set */
 	char *const *argv;
 	int64_t rate;
 	double duration; /* seconds; 0: until the target ends or `stop` is raised */

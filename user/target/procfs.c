@@ -111,6 +111,21 @@ char procfs_state(int tid)
 	return state;
 }
 
+uint64_t procfs_start_time(int pid)
+{
+	enum { AFTER_NAME = 20 }; /* it is the 22nd field, and the second is the name, which may contain anything */
+	char *text = procfs_read(pid, "stat", NULL);
+	const char *field = text ? strrchr(text, ')') : NULL;
+	uint64_t started = 0;
+
+	for (int i = 0; field && i < AFTER_NAME; i++)
+		field = strchr(field + 1, ' ');
+	if (field)
+		started = strtoull(field + 1, NULL, 10);
+	free(text);
+	return started;
+}
+
 void procfs_name(int pid, char *name, size_t size)
 {
 	char *text = procfs_read(pid, "comm", NULL);

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the tests of the agent share: a Go program that allocates when it is told to, and agents."""
+import functools
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+
+import harness
+from harness import wait_for
+
+PROGRAM = """
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+)
+
+var kept [64][]byte
+
+func buffers(n int) {
+	for i := 0; i < n; i++ {
+		kept[i%len(kept)] = make([]byte, 1000)
+	}
+}
+
+func main() {
+	var stats runtime.MemStats
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		runtime.ReadMemStats(&stats)
+		n, _ := strconv.Atoi(lines.Text())
+		buffers(n)
+		fmt.Println(stats.Mallocs)
+		if n < 0 {
+			fmt.Println("BUILD")
+			fmt.Println(runtime.MemProfile(nil, true)) // so that the linker keeps the sampler
+		}
+	}
+}
+"""
+TABLES = ("windows", "sites")
+
+
+PROGRAMS = tempfile.TemporaryDirectory(prefix="escapement-fleet-")
+
+
+@functools.lru_cache
+def go_program(build="first"):
+    """Path of the program, made once for all tests of a file; `build` changes its build ids."""
+    source = pathlib.Path(PROGRAMS.name) / build
+    source.mkdir()
+    (source / "main.go").write_text(PROGRAM.replace("BUILD", build))
+    (source / "go.mod").write_text("module example.org/target\n\ngo 1.19\n")
+    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
+    environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    environment.pop("CC", None)
+    subprocess.run([go, "build", "-o", "target", "."], cwd=source, env=environment, check=True)
+    return source / "target"
+
+
+class Target:
+    """The program in a process."""
+
+    def __init__(self, t, program):
+        self.process = t.start(program)
+        self.pid = self.process.pid
+        self.ask(0)
+
+    def ask(self, objects):
+        """Allocates so many objects; returns how many it had allocated before, by the runtime's own count."""
+        self.process.stdin.write(f"{objects}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+class Agent:
+    """`escapement agent -v` with its messages in a file."""
+    number = 0
+
+    def __init__(self, t, config, *options, **popen):
+        Agent.number += 1
+        self.messages = t.path(f"agent-{Agent.number}.log")
+        self.config = t.path("agent.conf")
+        self.config.write_text(config)
+        with open(self.messages, "w") as file:
+            self.process = t.start(harness.ESCAPEMENT, "agent", "--config", self.config, "-v", *options, stderr=file, **popen)
+
+    def said(self):
+        return self.messages.read_text(errors="replace")
+
+    def wait_for(self, text, times=1, seconds=60):
+        """Waits until it has said the text so often."""
+        wait_for(lambda: self.said().count(text) >= times or self.process.poll() is not None, f"'{text}' of the agent, which said: {self.said()}", seconds)
+        if self.said().count(text) < times:
+            raise AssertionError(f"the agent ended with {self.process.returncode} before '{text}': {self.said()}")
+
+    def reload(self, config):
+        self.config.write_text(config)
+        self.process.send_signal(signal.SIGHUP)
+
+    def end(self, number=signal.SIGTERM, status=0):
+        self.process.send_signal(number)
+        self.process.wait(30)
+        harness.same(self.process.returncode, status, f"agent's exit status: {self.said()}")
+
+
+def columns(t):
+    """Names of the columns of each table, as --schema prints them."""
+    found = {}
+    for statement in t.escapement("agent", "--schema", "clickhouse").stdout.split(";"):
+        lines = statement.strip().splitlines()
+        if lines and lines[0].startswith("CREATE TABLE"):
+            found[lines[0].rsplit(".", 1)[1]] = [line.split()[0] for line in lines if line.startswith("    ")]
+    return found
+
+
+def spooled(t, spool):
+    """Rows of all windows in the spool, by table, oldest first, as dictionaries of texts; null is None."""
+    names, rows = columns(t), {table: [] for table in TABLES}
+    for file in sorted(pathlib.Path(spool).glob("*.window")):
+        data = file.read_bytes()
+        while data:
+            head, data = data.split(b"\n", 1)
+            table, count, size = head.decode().split()
+            lines = data[:int(size)].decode().splitlines()
+            harness.same(len(lines), int(count), f"rows of {table} in {file}")
+            data = data[int(size):]
+            for line in lines:
+                cells = [None if cell == "\\N" else cell for cell in line.split("\t")]
+                harness.same(len(cells), len(names[table]), f"cells of {line!r}")
+                rows[table].append(dict(zip(names[table], cells)))
+    return rows
+
+
+def total(rows, column):
+    return sum(int(row[column]) for row in rows if row[column] is not None)

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`escapement agent` without a store: its configuration, which processes it records, and the windows in its spool, whose
+sums are compared with what Go's runtime counts in the program itself (runtime.MemStats)."""
+import os
+import re
+import signal
+import subprocess
+
+import fleet
+import harness
+from harness import contains, same, wait_for
+
+GOOD = "[watch a]\nname = x\n"
+
+
+def config(t, window="1s", every="1s", watch="name = target", **more):
+    return "\n".join(["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}",
+                      *(f"{key.replace('_', '-')} = {value}" for key, value in more.items()), "[watch api]", watch, ""])
+
+
+def test_a_mistake_in_the_configuration_is_reported_by_file_and_line(t):
+    cases = [
+        ("windw = 10s\n" + GOOD, 1, "unknown key 'windw'; did you mean 'window'?"),
+        ("# a\n\nwindow = often\n" + GOOD, 3, "'often' of window is not a time"),
+        ("window = 10s\nwindow = 20s\n" + GOOD, 2, "window is there twice"),
+        ("window\n" + GOOD, 1, "neither 'key = value' nor a [section]"),
+        ("spool =\n" + GOOD, 1, "spool has no value"),
+        ("redact = maybe\n" + GOOD, 1, "'maybe' of redact is neither yes nor no"),
+        ("max-overhead = 101\n" + GOOD, 1, "'101' of max-overhead is not a percentage"),
+        ("spool-limit = big\n" + GOOD, 1, "'big' of spool-limit is not a size"),
+        ("[watch]\n", 1, "[watch SERVICE] needs a name"),
+        ("[watch a\n", 1, "lacks a ']'"),
+        ("[listen a]\n", 1, "unknown section [listen a]"),
+        ("[watch a]\n[watch b]\nname = x\n", 2, "[watch a] needs name, cgroup or go = yes"),
+        (GOOD + GOOD, 3, "[watch a] is there twice"),
+        (GOOD + "window = 1s\n", 3, "unknown key 'window' of [watch]"),
+        ("window = 10s\n", 1, "it watches nothing"),
+        ("window = 10s\nevery = 5s\n" + GOOD, 4, "every is at least as long as window"),
+        (GOOD + "[clickhouse]\nuser = me\n", 4, "[clickhouse] needs a url"),
+        (GOOD + "[clickhouse]\nurl = ftp://h\n", 4, "begins with http:// or https://"),
+        (GOOD + "[clickhouse]\nurl = http://me:secret@h\n", 4, "has no user, password or parameters"),
+        (GOOD + "[clickhouse]\nurl = http://h\ndatabase = a; DROP TABLE b\n", 5, "is not a name of letters"),
+        ("window = 1\0s\n", 1, "not a configuration file"),
+    ]
+    path = t.path("agent.conf")
+    for text, line, message in cases:
+        path.write_text(text)
+        said = t.escapement("agent", "--config", path, "--check", status=2).stderr
+        contains(said, f"escapement: {path}:{line}: ")
+        contains(said, message)
+        assert "secret" not in said, said
+    path.write_text(GOOD)
+    same(t.escapement("agent", "--config", path, "--check").stderr, "")
+    contains(t.escapement("agent", "--config", t.path("none"), status=2).stderr, "cannot read the configuration")
+
+
+def test_the_windows_of_a_program_add_up_to_its_own_count(t):
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t), "--windows", 3)
+    before = after = None
+    for window in range(1, 4):
+        agent.wait_for("a window has begun: 1 process", window)
+        first = target.ask(20000)
+        before = first if before is None else before
+        after = target.ask(0)
+        agent.wait_for("a window was written", window)
+    agent.process.wait(30)
+    same(agent.process.returncode, 0, agent.said())
+    rows = fleet.spooled(t, t.path("spool"))
+    same(len(rows["windows"]), 3)
+    same(len({row["window"] for row in rows["windows"]}), 3, "numbers of windows")
+    # what the program did between its first and its last reading is all in the windows, with the few objects of these
+    # readings themselves
+    counted = fleet.total(rows["windows"], "objects")
+    assert after - before <= counted <= after - before + 100, (before, after, counted)
+    for row in rows["windows"]:
+        same((row["host"], row["service"], row["pid"], row["comm"], row["module"], row["dropped"]),
+             ("here", "api", str(target.pid), "target", "example.org/target", "0"))
+        same(row["executable"], "target", "redacted path")
+        assert abs(int(row["check_difference"])) <= int(row["check_bound"]), row
+        same(int(row["objects"]), int(row["check_objects"]) + int(row["check_difference"]))
+    sites = [row for row in rows["sites"] if row["function"] == "main.buffers"]
+    same(len(sites), 3)
+    for row in sites:
+        same(row["file"], "main.go")
+        assert int(row["objects_low"]) <= 20000 <= int(row["objects_high"]), row
+
+
+def test_rows_are_the_rows_of_report(t):
+    """At rate 1 both are exact, so the same work has the same rows in a recording and in a window."""
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    target.ask(500)
+    agent = fleet.Agent(t, config(t, rate=1, redact="no"), "--windows", 1)
+    agent.wait_for("a window has begun")
+    target.ask(5000)
+    agent.process.wait(60)
+    recorder = t.attach(target.pid, "--rate", 1, "-o", t.path("p.pb.gz"))
+    target.ask(5000)
+    recorder.end()
+    report = {(row["function"], row["file"], row["line"]): (row["objects"], row["bytes"])
+              for row in t.json("report", t.path("p.pb.gz"))["rows"]}
+    window = {(row["function"], row["file"], int(row["line"])): (int(row["objects"]), int(row["bytes"]))
+              for row in fleet.spooled(t, t.path("spool"))["sites"]}
+    for rows in (report, window):  # the runtime's own work differs from time to time
+        for key in [key for key in rows if key[0] == "(outside)"]:
+            del rows[key]
+    same(window, report)
+    assert any(objects >= 5000 for objects, _ in window.values()), window
+
+
+def test_what_is_watched_follows_from_name_cgroup_and_language(t):
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    other = t.start(harness.workload("rhythm"), "1000000000") if harness.workload("rhythm").exists() else None
+    cgroup = re.match(r"[^:]*:[^:]*:(.*)", open(f"/proc/{target.pid}/cgroup").readline()).group(1)
+    for watch, expected in ((f"cgroup = {cgroup}\nname = tar*t", True), ("cgroup = /no/such/*\nname = target", False),
+                            ("go = yes\nname = target", True), ("name = targe", False)):
+        spool = t.path("spool-" + str(abs(hash(watch))))
+        text = config(t, watch=watch).replace(str(t.path("spool")), str(spool))
+        agent = fleet.Agent(t, text, "--windows", 1)
+        if expected:
+            agent.process.wait(30)
+            same([row["pid"] for row in fleet.spooled(t, spool)["windows"]], [str(target.pid)], watch)
+        else:
+            agent.wait_for("no process is what the configuration watches")
+            agent.end()
+            same(fleet.spooled(t, spool)["windows"], [], watch)
+    if other:
+        other.kill()
+
+
+def test_deploys_and_restarts_are_told_apart_by_build_and_start(t):
+    harness.require_root()
+    programs = [fleet.go_program(build) for build in ("first", "second")]
+    agent = fleet.Agent(t, config(t))
+    seen = []
+    for program in (programs[0], programs[0], programs[1]):
+        target = fleet.Target(t, program)
+        wait_for(lambda: any(row["pid"] == str(target.pid) for row in fleet.spooled(t, t.path("spool"))["windows"]),
+                 "a window of it")
+        seen.append(target.pid)
+        target.process.kill()
+        target.process.wait()
+    agent.end()
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    builds = [{row["build"] for row in rows if row["pid"] == str(pid)} for pid in seen]
+    starts = [{row["started"] for row in rows if row["pid"] == str(pid)} for pid in seen]
+    same([len(each) for each in builds + starts], [1] * 6)
+    assert builds[0] == builds[1] != builds[2], builds
+    assert starts[0] != starts[1], starts
+    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
+    same(builds[2], {t.run(go, "tool", "buildid", programs[1]).stdout.strip()}, "build id")
+
+
+def test_a_new_process_with_an_old_number_is_another_process(t):
+    harness.require_root()
+    program = fleet.go_program()
+    agent = fleet.Agent(t, config(t))
+    first = fleet.Target(t, program)
+    wait_for(lambda: fleet.spooled(t, t.path("spool"))["windows"], "a window")
+    first.process.kill()
+    first.process.wait()
+
+    def again():
+        """Takes the number if nobody else was faster."""
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(first.pid - 1))
+        second = fleet.Target(t, program)
+        if second.pid == first.pid:
+            return second
+        second.process.kill()
+        second.process.wait()
+        return None
+
+    second = wait_for(again, "the same number")
+    started = open(f"/proc/{second.pid}/stat").read().rpartition(")")[2].split()[19]
+    wait_for(lambda: any(row["started"] == started for row in fleet.spooled(t, t.path("spool"))["windows"]), "a window of it")
+    agent.end()
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    same({row["pid"] for row in rows}, {str(first.pid)})
+    same(len({row["started"] for row in rows}), 2, "processes")
+
+
+def test_sighup_reads_the_configuration_again_and_a_mistake_changes_nothing(t):
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t))
+    agent.wait_for("a window was written")
+    agent.reload(config(t).replace("window = 1s", "window = soon"))
+    agent.wait_for(f"{agent.config}:3: 'soon' of window is not a time, such as 10s; the configuration from before stays in force")
+    agent.wait_for("a window was written", agent.said().count("a window was written") + 2)
+    agent.reload(config(t).replace("[watch api]", "[watch renamed]"))
+    agent.wait_for("the configuration was read again")
+    wait_for(lambda: any(row["service"] == "renamed" for row in fleet.spooled(t, t.path("spool"))["windows"]), "the new name")
+    agent.end()
+    services = [row["service"] for row in fleet.spooled(t, t.path("spool"))["windows"]]
+    same(services, sorted(services), "first the old name, then the new one")
+    assert target.process.poll() is None
+
+
+def test_an_agent_that_is_killed_leaves_its_windows_and_nothing_that_runs(t):
+    harness.require_root()
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, window="2s", every="2s"))
+    agent.wait_for("a window was written")
+    agent.wait_for("a window has begun", 2)
+    below = harness.descendants(agent.process.pid)
+    assert below, "a window is being recorded"
+    agent.process.kill()
+    agent.process.wait()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") and open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z"
+                             for pid in below), "what it had started to end")
+    kept = fleet.spooled(t, t.path("spool"))["windows"]
+    same(len(kept), 1)
+    agent = fleet.Agent(t, config(t), "--windows", 1)
+    agent.process.wait(30)
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    same(rows[:1], kept)
+    same(len(rows), 2)
+    contains(t.escapement("agent", "--config", agent.config, "--status").stdout, "2 windows wait in ")
+
+
+def test_what_cannot_be_observed_is_said_once(t):
+    harness.require_root()
+    sleeper = t.start("sleep", "600")
+    agent = fleet.Agent(t, config(t, watch="name = sleep"))
+    agent.wait_for("a window has begun: 0 processes", 3)
+    agent.end()
+    same(len(re.findall(rf"process {sleeper.pid} \(sleep\) is not observed: ", agent.said())), 1, agent.said())
+    sleeper.kill()
+
+
+def test_sigterm_ends_it_and_keeps_the_window_in_progress(t):
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, window="600s", every="600s"))
+    agent.wait_for("a window has begun: 1 process")
+    target.ask(20000)
+    agent.end(signal.SIGTERM)
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    same(len(rows), 1)
+    assert 20000 <= int(rows[0]["objects"]) <= 20100, rows
+
+
+def test_without_privileges_it_ends_with_3(t):
+    harness.require_root()
+    fleet.Target(t, fleet.go_program())
+    done = subprocess.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", harness.ESCAPEMENT, "agent", "--config",
+                           _write(t, config(t))], capture_output=True, text=True, timeout=60)
+    same(done.returncode, 3, done.stderr)
+
+
+def _write(t, text):
+    t.path("agent.conf").write_text(text)
+    return t.path("agent.conf")
+
+
+harness.main()

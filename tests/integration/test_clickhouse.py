@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""An agent and ClickHouse (Debian's, on loopback): what the store adds up is what was in the windows, and what the programs
+themselves counted, whatever fails in between."""
+import os
+import pathlib
+import re
+import socket
+import threading
+
+import clickhouse
+import fleet
+import harness
+from harness import contains, same, wait_for
+
+
+def config(t, url, *lines, window="1s", every="1s", more=""):
+    return "\n".join(["host = here", f"spool = {t.path('spool')}", f"window = {window}", f"every = {every}", more,
+                      "[watch api]", "name = target", "[clickhouse]", f"url = {url}", *lines, ""])
+
+
+def with_tables(t, server, *options):
+    t.path("agent.conf").write_text(config(t, server.url))
+    t.escapement("agent", "--config", t.path("agent.conf"), "--create-tables", *options)
+
+
+def stored(server, table, columns="*", final=True):
+    return server.query(f"SELECT {columns} FROM escapement.{table}{' FINAL' if final else ''} ORDER BY window, row")
+
+
+def as_texts(rows):
+    """Rows of the store as fleet.spooled() has them."""
+    def cell(name, value):
+        return value if value is None or isinstance(value, str) else f"{value:.6f}" if "seconds" in name else str(value)
+    return [{name: cell(name, value) for name, value in row.items()} for row in rows]
+
+
+def spool_files(t):
+    return sorted(t.path("spool").glob("*.window"))
+
+
+def test_what_is_stored_is_what_was_in_the_windows(t):
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    with_tables(t, server)
+    target = fleet.Target(t, fleet.go_program())
+    nowhere = config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}")
+    agent = fleet.Agent(t, nowhere)
+    for window in (1, 2):
+        agent.wait_for("a window has begun: 1 process", window)
+        first = target.ask(20000) if window == 1 else first
+        last = target.ask(100)
+        agent.wait_for("a window was written", window)
+    agent.wait_for("windows wait in the spool")
+    agent.end()
+    rows = fleet.spooled(t, t.path("spool"))
+    # the store comes: everything is delivered, in order, and nothing is left
+    agent = fleet.Agent(t, config(t, server.url, window="600s", every="600s"))
+    wait_for(lambda: not spool_files(t), "an empty spool")
+    agent.process.kill()
+    agent.process.wait()
+    for table in fleet.TABLES:
+        names = ", ".join(f"toUInt32({name}) AS {name}" if name == "time" else name for name in fleet.columns(t)[table])
+        same(as_texts(stored(server, table, names)), rows[table], table)
+    assert last - first <= server.query("SELECT sum(objects) AS n FROM escapement.windows FINAL")[0]["n"] <= last - first + 200
+    # what is delivered a second time counts once
+    for table, count in (("windows", len(rows["windows"])), ("sites", len(rows["sites"]))):
+        server.execute(f"INSERT INTO escapement.{table} SELECT * FROM escapement.{table} FINAL")
+        same(len(stored(server, table, final=False)), 2 * count, "rows in parts")
+        same(len(stored(server, table)), count, "rows")
+
+
+def test_a_store_that_is_killed_loses_nothing_and_counts_nothing_twice(t):
+    """Delivery is interrupted at any instant: the store by SIGKILL, and the agent, too, both while they are at it."""
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    with_tables(t, server)
+    target = fleet.Target(t, fleet.go_program())
+    agent, written = fleet.Agent(t, config(t, server.url)), 0
+    for round_ in range(3):
+        windows = agent.said().count("a window was written")
+        target.ask(1000)
+        agent.wait_for("a window was written", windows + 1)
+        server.kill()
+        agent.wait_for("a window was written", windows + 2)
+        if round_ == 1:
+            agent.process.kill()
+            agent.process.wait()
+            written = agent.said().count("a window was written")
+            agent = fleet.Agent(t, config(t, server.url))
+        server.start()
+    agent.wait_for("works again after ")
+    agent.end()
+    written += agent.said().count("a window was written")
+    left = fleet.spooled(t, t.path("spool"))["windows"]
+    kept = {(row["window"], row["row"]): int(row["objects"]) for row in as_texts(stored(server, "windows"))}
+    waiting = {(row["window"], row["row"]): int(row["objects"]) for row in left}
+    assert len(kept.keys() | waiting.keys()) >= written, "a window that was written is in the store or waits"
+    for key in kept.keys() & waiting.keys():
+        same(kept[key], waiting[key], "a window that was stored, but not acknowledged")
+    same(server.query("SELECT max(dropped) AS n FROM escapement.windows")[0]["n"], 0, "dropped")
+    checked = server.query("SELECT sum(objects) AS n, sum(check_objects + check_difference) AS c FROM escapement.windows FINAL")[0]
+    same(checked["n"], checked["c"], "the runtime's own counters")
+
+
+def test_a_store_that_refuses_is_reported_once_and_no_password_is_shown(t):
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    with_tables(t, server)
+    password = t.path("password")
+    password.write_text("wrong-s3cret\n")
+    fleet.Target(t, fleet.go_program())
+    settings = ("user = agent", f"password-file = {password}")
+    agent = fleet.Agent(t, config(t, server.url, *settings))
+    agent.wait_for("it answers ")
+    agent.wait_for("a window was written", 3)
+    same(len(re.findall("windows wait in the spool", agent.said())), 1, agent.said())
+    for pid in (agent.process.pid, *harness.descendants(agent.process.pid)):
+        assert b"s3cret" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes(), "command line"
+        assert b"s3cret" not in pathlib.Path(f"/proc/{pid}/environ").read_bytes(), "environment"
+    password.write_text(clickhouse.PASSWORD + "\n")
+    agent.reload(config(t, server.url, *settings))
+    wait_for(lambda: not spool_files(t), "an empty spool")
+    agent.end()
+    assert "s3cret" not in agent.said() and clickhouse.PASSWORD not in agent.said(), agent.said()
+    assert len(stored(server, "windows")) > 2
+    log = b"".join(path.read_bytes() for path in server.directory.glob("*.log"))
+    assert b"s3cret" not in log and clickhouse.PASSWORD.encode() not in log, "the store's logs: it went into a URL"
+    # and from the environment
+    agent = fleet.Agent(t, config(t, server.url, "user = agent"), "--windows", 1,
+                        env={**os.environ, "ESCAPEMENT_CLICKHOUSE_PASSWORD": clickhouse.PASSWORD})
+    agent.process.wait(30)
+    same(agent.process.returncode, 0, agent.said())
+
+
+def test_a_store_that_never_answers_does_not_hold_up_the_windows(t):
+    harness.require_root()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    connections = []
+    threading.Thread(target=lambda: accept(listener, connections), daemon=True).start()
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, f"http://127.0.0.1:{listener.getsockname()[1]}", "timeout = 500ms"))
+    agent.wait_for("timed out")
+    agent.wait_for("a window was written", 3)
+    agent.end()
+    assert connections, "it has tried"
+    same(agent.said().count("windows wait in the spool"), 1, agent.said())
+    assert len(spool_files(t)) >= 3
+    listener.close()
+
+
+def accept(listener, connections):
+    try:
+        while True:
+            connections.append(listener.accept()[0])
+    except OSError:
+        pass
+
+
+def test_the_tables_of_shards_take_the_same_windows(t):
+    harness.require_root()
+    numbers = [clickhouse.ports(3), clickhouse.ports(3)]
+    cluster = "<remote_servers><main>" + "".join(
+        f"<shard><replica><host>127.0.0.1</host><port>{tcp}</port></replica></shard>" for _, tcp, _ in numbers
+    ) + "</main></remote_servers>"
+    servers = [clickhouse.ClickHouse(t, f"shard-{i}", cluster, numbers[i]).start() for i in (0, 1)]
+    for server in servers:
+        with_tables(t, server, "--schema", "clickhouse-distributed", "--cluster", "main")
+    fleet.Target(t, fleet.go_program())
+    for host in ("one", "two", "three", "four", "five"):
+        text = config(t, servers[0].url).replace("host = here", f"host = {host}")
+        agent = fleet.Agent(t, text, "--windows", 1)
+        agent.process.wait(30)
+        same(agent.process.returncode, 0, agent.said())
+    here, there = (len(server.query("SELECT host FROM escapement.windows_local FINAL")) for server in servers)
+    same(here + there, 5, "windows on both shards")
+    assert here and there, (here, there)
+    for server in servers:
+        same(server.query("SELECT count() AS n, uniq(host) AS hosts FROM escapement.windows FINAL"), [{"n": 5, "hosts": 5}])
+
+
+def test_names_that_mean_something_to_the_store_arrive_as_they_are(t):
+    """The service's name is the user's, and others come from programs: each is text in a row, whatever it contains."""
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    with_tables(t, server)
+    fleet.Target(t, fleet.go_program())
+    service = "it's \\N a\\tb \\\\ `x`; DROP TABLE escapement.windows -- \u00e4"
+    agent = fleet.Agent(t, config(t, server.url).replace("[watch api]", f"[watch {service}]"), "--windows", 1)
+    agent.process.wait(30)
+    same(agent.process.returncode, 0, agent.said())
+    same({row["service"] for table in fleet.TABLES for row in stored(server, table)}, {service})
+
+
+harness.main()

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The agent's spool: order, limit, numbers, and what a process leaves that is killed in the middle of writing. */
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "fleet/spool.h"
+
+enum { NO_LIMIT = 1 << 30 };
+
+struct fixture {
+	char path[64];
+	struct spool *spool;
+};
+
+static struct spool *opened(const char *path, int64_t limit)
+{
+	struct error error;
+	struct spool *spool = spool_open(path, limit, &error);
+
+	if (!spool)
+		fail_msg("%s", error.text);
+	return spool;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	strcpy(fixture->path, "/tmp/test-spool.XXXXXX");
+	assert_non_null(mkdtemp(fixture->path));
+	fixture->spool = opened(fixture->path, NO_LIMIT);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[128];
+
+	spool_close(fixture->spool);
+	snprintf(command, sizeof(command), "rm -rf %s", fixture->path);
+	assert_int_equal(system(command), 0);
+	free(fixture);
+	return 0;
+}
+
+static uint64_t add(struct spool *spool, const char *text)
+{
+	uint64_t number = spool_next(spool);
+	struct error error;
+
+	if (spool_add(spool, number, text, strlen(text), &error))
+		fail_msg("%s", error.text);
+	return number;
+}
+
+/* Takes the oldest window, which must have this text, and gives it back. */
+static void take(struct spool *spool, const char *text, bool delivered)
+{
+	struct spool_window window;
+	struct error error;
+
+	assert_int_equal(spool_take(spool, &window, &error), 1);
+	assert_string_equal(window.bytes, text);
+	assert_int_equal(window.size, strlen(text));
+	assert_int_equal(spool_give_back(spool, &window, delivered, &error), 0);
+}
+
+static bool is_empty(struct spool *spool)
+{
+	struct spool_window window;
+	struct error error;
+
+	return spool_take(spool, &window, &error) == 0;
+}
+
+static void windows_come_out_in_order_and_stay_until_they_are_delivered(void **state)
+{
+	struct spool *spool = ((struct fixture *)*state)->spool;
+
+	assert_true(is_empty(spool));
+	add(spool, "first");
+	add(spool, "second");
+	take(spool, "first", false);
+	take(spool, "first", true);
+	take(spool, "second", true);
+	assert_true(is_empty(spool));
+	assert_int_equal(spool_state(spool).dropped, 0);
+}
+
+static void numbers_only_grow_also_in_an_empty_directory_whose_clock_went_back(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t future = (uint64_t)wall_ns() + 1000000000000000ULL, next;
+	char path[128];
+	FILE *file;
+
+	spool_close(fixture->spool);
+	snprintf(path, sizeof(path), "%s/state", fixture->path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "last %llu\ndropped 7\n", (unsigned long long)future);
+	fclose(file);
+	fixture->spool = opened(fixture->path, NO_LIMIT);
+	next = add(fixture->spool, "window");
+	assert_true(next > future);
+	take(fixture->spool, "window", true);
+	spool_close(fixture->spool);
+	fixture->spool = opened(fixture->path, NO_LIMIT);
+	assert_true(spool_next(fixture->spool) > next);
+	assert_int_equal(spool_state(fixture->spool).dropped, 7);
+}
+
+static void the_oldest_are_dropped_and_counted_when_the_limit_is_reached(void **state)
+{
+	struct fixture *fixture = *state;
+	struct spool_state now;
+	char text[101];
+
+	spool_set_limit(fixture->spool, 350); /* three windows of 100 bytes */
+	for (int i = 0; i < 10; i++) {
+		snprintf(text, sizeof(text), "%0100d", i);
+		add(fixture->spool, text);
+		now = spool_state(fixture->spool);
+		assert_true(now.bytes <= 350);
+		assert_int_equal(now.dropped + now.windows, i + 1);
+	}
+	assert_int_equal(now.windows, 3);
+	spool_close(fixture->spool); /* the count is on disk */
+	fixture->spool = opened(fixture->path, 350);
+	assert_int_equal(spool_state(fixture->spool).dropped, 7);
+	snprintf(text, sizeof(text), "%0100d", 7);
+	take(fixture->spool, text, true);
+}
+
+static void a_window_above_the_limit_is_refused_and_counted_and_drops_no_other(void **state)
+{
+	struct spool *spool = ((struct fixture *)*state)->spool;
+	char text[101];
+	struct error error;
+
+	spool_set_limit(spool, 50);
+	add(spool, "small");
+	snprintf(text, sizeof(text), "%0100d", 1);
+	assert_int_equal(spool_add(spool, spool_next(spool), text, strlen(text), &error), -1);
+	assert_int_equal(spool_state(spool).dropped, 1);
+	take(spool, "small", true);
+}
+
+static void a_window_that_is_being_delivered_is_not_dropped(void **state)
+{
+	struct spool *spool = ((struct fixture *)*state)->spool;
+	struct spool_window window;
+	struct error error;
+
+	spool_set_limit(spool, 10);
+	add(spool, "delivered");
+	assert_int_equal(spool_take(spool, &window, &error), 1);
+	add(spool, "next");
+	assert_int_equal(spool_state(spool).dropped, 0);
+	assert_int_equal(spool_give_back(spool, &window, true, &error), 0);
+	take(spool, "next", true);
+}
+
+/* A process that writes windows until it is killed leaves only whole ones, and the lock is free. */
+static void a_writer_that_is_killed_leaves_whole_windows(void **state)
+{
+	struct fixture *fixture = *state;
+	char *text = memory_zeroed(1, 200001);
+	struct spool_window window;
+	struct error error;
+	size_t count = 0;
+
+	memset(text, 'x', 200000);
+	spool_close(fixture->spool);
+	for (int round = 0; round < 5; round++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			struct spool *spool = opened(fixture->path, NO_LIMIT);
+
+			for (;;)
+				add(spool, text);
+		}
+		while (spool_state(fixture->spool = spool_look(fixture->path, &error)).windows <= count)
+			spool_close(fixture->spool);
+		spool_close(fixture->spool);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		fixture->spool = opened(fixture->path, NO_LIMIT);
+		count = spool_state(fixture->spool).windows;
+		spool_close(fixture->spool);
+	}
+	fixture->spool = opened(fixture->path, NO_LIMIT);
+	while (spool_take(fixture->spool, &window, &error) == 1) {
+		assert_int_equal(window.size, 200000);
+		assert_memory_equal(window.bytes, text, 200000);
+		assert_int_equal(spool_give_back(fixture->spool, &window, true, &error), 0);
+		count--;
+	}
+	assert_int_equal(count, 0);
+	free(text);
+}
+
+static void one_agent_uses_a_directory_and_nobody_else_may_write_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error error;
+
+	assert_null(spool_open(fixture->path, NO_LIMIT, &error));
+	assert_non_null(strstr(error.text, "another agent"));
+	spool_close(fixture->spool);
+	assert_int_equal(chmod(fixture->path, 0777), 0);
+	fixture->spool = spool_open(fixture->path, NO_LIMIT, &error);
+	assert_null(fixture->spool);
+	assert_non_null(strstr(error.text, "nobody else may write"));
+}
+
+static void other_files_are_no_windows(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const names[] = {"1.window", "00000000000000000001.windows", "0000000000000000000x.window",
+					    ".window", "partial"};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", fixture->path, names[i]);
+		fclose(fopen(path, "w"));
+	}
+	snprintf(path, sizeof(path), "%s/00000000000000000002.window", fixture->path);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_true(is_empty(fixture->spool));
+}
+
+int main(void)
+{
+#define SPOOL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		SPOOL_TEST(windows_come_out_in_order_and_stay_until_they_are_delivered),
+		SPOOL_TEST(numbers_only_grow_also_in_an_empty_directory_whose_clock_went_back),
+		SPOOL_TEST(the_oldest_are_dropped_and_counted_when_the_limit_is_reached),
+		SPOOL_TEST(a_window_above_the_limit_is_refused_and_counted_and_drops_no_other),
+		SPOOL_TEST(a_window_that_is_being_delivered_is_not_dropped),
+		SPOOL_TEST(a_writer_that_is_killed_leaves_whole_windows),
+		SPOOL_TEST(one_agent_uses_a_directory_and_nobody_else_may_write_there),
+		SPOOL_TEST(other_files_are_no_windows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

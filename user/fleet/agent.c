@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash_table.h"
+#include "base/memory.h"
+#include "fleet/agent_window.h"
+#include "fleet/clickhouse.h"
+#include "fleet/http.h"
+#include "fleet/pusher.h"
+#include "target/procfs.h"
+
+enum { RESTART_MS = 5000, LONGEST_WAIT_MS = 3600 * 1000, EMPTY_POLL_MS = 100 };
+
+/* A process about which something has been said. */
+struct said {
+	UT_hash_handle hh;
+	struct said_key {
+		int64_t pid;
+		uint64_t started;
+	} key;
+	bool seen; /* in the last window */
+};
+
+struct agent {
+	const struct agent_options *options;
+	struct agent_config *config;
+	struct watch_cache *cache;
+	struct spool *spool;
+	struct agent_shared *shared;
+	struct said *said;
+	sigset_t signals, signals_before;
+	pid_t window, pusher;	       /* 0: does not run */
+	int64_t next_ns, restart_ns;   /* when the next window begins; when the pusher may start again */
+	int64_t windows;	       /* that have ended */
+	uint64_t dropped;	       /* that were reported */
+	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
+	enum agent_window_result last; /* of the last window */
+};
+
+static volatile sig_atomic_t window_stops;
+
+static void stop_window(int signal)
+{
+	(void)signal;
+	window_stops = 1;
+}
+
+/* Starts a process that does not outlive this one. Returns as fork() does. */
+static pid_t start_process(struct agent *agent)
+{
+	pid_t parent = getpid(), child = fork();
+
+	if (child < 0)
+		agent->options->say("cannot start a process: %m");
+	if (child)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
+static void start_pusher(struct agent *agent)
+{
+	char *password;
+	struct error error;
+	sigset_t wake;
+
+	agent->restart_ns = monotonic_ns() + RESTART_MS * 1000000LL;
+	if (clickhouse_password(&agent->config->clickhouse, &password, &error)) {
+		agent->options->say("%s", error.text);
+		return;
+	}
+	agent->pusher = start_process(agent);
+	if (agent->pusher == 0) {
+		sigemptyset(&wake);
+		sigaddset(&wake, PUSHER_WAKE);
+		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+		sigprocmask(SIG_BLOCK, &wake, NULL);
+		pusher_run(agent->spool, agent->config, password, agent->options->say);
+	}
+	if (agent->pusher < 0)
+		agent->pusher = 0;
+	free(password);
+}
+
+/* Finds the processes of the next window; returns their number. */
+static int find(struct agent *agent, struct watched *watched)
+{
+	struct error error;
+	int count = watch_find(agent->config, agent->cache, watched, AGENT_PROCESSES, &error);
+
+	if (count < 0) {
+		agent->options->say("%s", error.text);
+		return 0;
+	}
+	if (count == 0 && !agent->none)
+		agent->options->say("no process is what the configuration watches; waiting for one");
+	if (count > AGENT_PROCESSES && !agent->crowded)
+		agent->options->say(
+			"%d processes are to be watched, but only %d can be at one time; the others are not", count,
+			AGENT_PROCESSES);
+	agent->none = count == 0;
+	agent->crowded = count > AGENT_PROCESSES;
+	return count < AGENT_PROCESSES ? count : AGENT_PROCESSES;
+}
+
+static void start_window(struct agent *agent)
+{
+	struct watched watched[AGENT_PROCESSES];
+	int64_t now = monotonic_ns(), every = (int64_t)(agent->config->every * 1e9);
+	int count = find(agent, watched);
+
+	/* a window that took longer than `every` puts off the next one, which then begins at once */
+	agent->next_ns = agent->next_ns + every > now ? agent->next_ns + every : now + 1;
+	if (!count)
+		return;
+	agent->shared->count = 0;
+	agent->shared->why[0] = 0;
+	agent->window = start_process(agent);
+	if (agent->window == 0) {
+		signal(SIGTERM, stop_window);
+		signal(SIGINT, SIG_IGN); /* the agent tells us */
+		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+		_exit(agent_window_record(agent->options, agent->config, agent->spool, watched, count, &window_stops,
+					  agent->shared));
+	}
+	if (agent->window < 0)
+		agent->window = 0;
+}
+
+/* Says something of a process unless it was said before. */
+static void say_once(struct agent *agent, const struct agent_note *note)
+{
+	struct said_key key = {note->pid, note->started};
+	struct said *said;
+	char name[32];
+
+	HASH_FIND(hh, agent->said, &key, sizeof(key), said);
+	if (!said) {
+		said = memory_zeroed(1, sizeof(*said));
+		said->key = key;
+		HASH_ADD(hh, agent->said, key, sizeof(said->key), said);
+		procfs_name(note->pid, name, sizeof(name));
+		if (note->braked)
+			agent->options->say(
+				"process %d (%s): probes cost it more than max-overhead, so that its part of "
+				"a window ended early",
+				note->pid, name);
+		else
+			agent->options->say("process %d (%s) is not observed: %s", note->pid, name, note->why);
+	}
+	said->seen = true;
+}
+
+static void say_notes(struct agent *agent)
+{
+	struct said *said, *next;
+
+	HASH_ITER (hh, agent->said, said, next)
+		said->seen = false;
+	for (int i = 0; i < agent->shared->count && i < AGENT_PROCESSES; i++) {
+		if (agent->shared->notes[i].why[0] || agent->shared->notes[i].braked)
+			say_once(agent, &agent->shared->notes[i]);
+	}
+	HASH_ITER (hh, agent->said, said, next) {
+		if (!said->seen) {
+			HASH_DEL(agent->said, said);
+			free(said);
+		}
+	}
+}
+
+static void say_dropped(struct agent *agent)
+{
+	struct spool_state state = spool_state(agent->spool);
+
+	/* once an episode: the rows of windows have the count */
+	if (state.dropped > agent->dropped && state.dropped - agent->dropped == 1)
+		agent->options->say("the spool is full (%llu bytes), so the oldest windows are dropped: %llu until now",
+				    (unsigned long long)state.bytes, (unsigned long long)state.dropped);
+	agent->dropped = state.dropped;
+}
+
+static void window_ended(struct agent *agent, int status)
+{
+	enum agent_window_result before = agent->last;
+
+	agent->window = 0;
+	agent->windows++;
+	if (WIFSIGNALED(status)) {
+		agent->options->say("a window was lost: the process that recorded it was killed by SIG%s",
+				    sigabbrev_np(WTERMSIG(status)));
+		return;
+	}
+	agent->last = (enum agent_window_result)WEXITSTATUS(status);
+	agent->shared->why[AGENT_WHY - 1] = 0;
+	if (agent->last == AGENT_WINDOW_WRITTEN && agent->options->verbose)
+		agent->options->say("a window was written");
+	if (agent->last != AGENT_WINDOW_WRITTEN && agent->last != AGENT_WINDOW_EMPTY && agent->last != before)
+		agent->options->say("no window: %s",
+				    agent->shared->why[0] ? agent->shared->why : "its process ended with an error");
+	say_notes(agent);
+	say_dropped(agent);
+	if (agent->pusher)
+		kill(agent->pusher, PUSHER_WAKE);
+}
+
+static void reap(struct agent *agent)
+{
+	int status;
+	pid_t child;
+
+	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (child == agent->window)
+			window_ended(agent, status);
+		if (child == agent->pusher) {
+			agent->pusher = 0;
+			if (!agent->stopping && !WIFSIGNALED(status))
+				agent->options->say("the process that pushes ended with status %d; it starts again",
+						    WEXITSTATUS(status));
+			else if (!agent->stopping && WTERMSIG(status) != SIGTERM)
+				agent->options->say("the process that pushes was killed by SIG%s; it starts again",
+						    sigabbrev_np(WTERMSIG(status)));
+		}
+	}
+}
+
+/* A mistake leaves everything as it was. */
+static void reload(struct agent *agent)
+{
+	struct error error;
+	struct agent_config *config = agent_config_read(agent->options->config, &error);
+
+	if (config && config->clickhouse.url && http_check(&error)) {
+		agent_config_free(config);
+		config = NULL;
+	}
+	if (!config) {
+		agent->options->say("%s; the configuration from before stays in force", error.text);
+		return;
+	}
+	if (strcmp(config->spool, agent->config->spool))
+		agent->options->say("the spool stays '%s' until the agent starts again", agent->config->spool);
+	agent_config_free(agent->config);
+	agent->config = config;
+	spool_set_limit(agent->spool, config->spool_limit);
+	agent->none = agent->crowded = false;
+	agent->next_ns = monotonic_ns();
+	agent->restart_ns = 0;
+	if (agent->pusher)
+		kill(agent->pusher, SIGTERM);
+	agent->options->say("the configuration was read again");
+}
+
+/* How long to wait if nothing happens. */
+static int64_t wait_ms(const struct agent *agent, bool delivering)
+{
+	int64_t now = monotonic_ns(), until = now + LONGEST_WAIT_MS * 1000000LL;
+
+	if (delivering)
+		return EMPTY_POLL_MS;
+	if (!agent->window && !agent->stopping && agent->next_ns < until)
+		until = agent->next_ns;
+	if (agent->config->clickhouse.url && !agent->pusher && agent->restart_ns < until)
+		until = agent->restart_ns;
+	return until > now ? (until - now + 999999) / 1000000 : 0;
+}
+
+static void wait_for_signal(struct agent *agent, int64_t milliseconds)
+{
+	struct timespec timeout = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+
+	switch (sigtimedwait(&agent->signals, NULL, &timeout)) {
+	case SIGTERM:
+	case SIGINT:
+		agent->stopping = true;
+		if (agent->window) /* what it has measured until now is a window, too */
+			kill(agent->window, SIGTERM);
+		break;
+	case SIGHUP:
+		reload(agent);
+		break;
+	default:
+		break;
+	}
+	reap(agent);
+}
+
+/* Whether as many windows as were asked for have ended. */
+static bool has_enough(const struct agent *agent)
+{
+	return agent->options->windows && agent->windows >= agent->options->windows;
+}
+
+static int run(struct agent *agent, struct error *error)
+{
+	while (!agent->stopping || agent->window) {
+		bool enough = has_enough(agent);
+		bool delivering = enough && agent->config->clickhouse.url && spool_state(agent->spool).windows;
+
+		if (enough && !agent->window && !delivering)
+			break;
+		if (agent->windows == 1 && agent->last == AGENT_WINDOW_UNMEASURED)
+			return error_set(error, STATUS_CANNOT_MEASURE, "%s", agent->shared->why);
+		if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping &&
+		    monotonic_ns() >= agent->restart_ns)
+			start_pusher(agent);
+		if (!agent->window && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
+			start_window(agent);
+		wait_for_signal(agent, wait_ms(agent, delivering));
+	}
+	return 0;
+}
+
+static void end(struct agent *agent)
+{
+	struct said *said, *next;
+
+	agent->stopping = true;
+	if (agent->pusher) {
+		kill(agent->pusher, SIGTERM);
+		waitpid(agent->pusher, NULL, 0);
+	}
+	HASH_ITER (hh, agent->said, said, next) {
+		HASH_DEL(agent->said, said);
+		free(said);
+	}
+	munmap(agent->shared, sizeof(*agent->shared));
+	watch_cache_free(agent->cache);
+	spool_close(agent->spool);
+	agent_config_free(agent->config);
+	sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+}
+
+static void block_signals(struct agent *agent)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
+	sigemptyset(&agent->signals);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		sigaddset(&agent->signals, taken[i]);
+	sigprocmask(SIG_BLOCK, &agent->signals, &agent->signals_before);
+}
+
+int agent_run(const struct agent_options *options, struct error *error)
+{
+	struct agent agent = {.options = options};
+	int result;
+
+	agent.config = agent_config_read(options->config, error);
+	if (!agent.config)
+		return -1;
+	if ((agent.config->clickhouse.url && http_check(error)) ||
+	    !(agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error))) {
+		agent_config_free(agent.config);
+		return -1;
+	}
+	agent.shared = mmap(NULL, sizeof(*agent.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (agent.shared == MAP_FAILED)
+		memory_out();
+	agent.cache = watch_cache_new();
+	agent.dropped = spool_state(agent.spool).dropped;
+	agent.next_ns = monotonic_ns();
+	block_signals(&agent);
+	result = run(&agent, error);
+	end(&agent);
+	return result;
+}

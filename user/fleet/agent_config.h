@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_AGENT_CONFIG_H
+#define ESCAPEMENT_AGENT_CONFIG_H
+
+/*
+ * The agent's configuration file: lines `key = value`, in sections `[watch SERVICE]` and `[clickhouse]`, after those of
+ * the agent itself. A line that begins with # is a comment. docs/fleet.md describes the keys; AGENT_KEYS is their list.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Which processes belong to a service: those that all given conditions hold for. Globs as of fnmatch(3). */
+struct agent_watch {
+	char *service; /* the section's name */
+	char *name;    /* glob of the process's name or its executable's base name; NULL: any */
+	char *cgroup;  /* glob of the path of its cgroup; NULL: any */
+	bool go;       /* only Go programs */
+};
+
+struct agent_clickhouse {
+	char *url; /* NULL: no such store */
+	char *database, *user;
+	char *password_file; /* NULL: the environment's AGENT_PASSWORD_VARIABLE, if it is set */
+	char *ca_file;	     /* certificates to trust; NULL: the system's */
+	double timeout;	     /* seconds that a request may take */
+};
+#define AGENT_PASSWORD_VARIABLE "ESCAPEMENT_CLICKHOUSE_PASSWORD"
+
+struct agent_config {
+	char *host, *spool;
+	int64_t spool_limit; /* bytes */
+	double window, every;
+	int64_t rate;
+	double max_overhead;
+	bool redact;
+	struct agent_watch *watches;
+	size_t watch_count;
+	struct agent_clickhouse clickhouse;
+};
+
+/*
+ * The keys: section ("" before the first), member of the section's structure, key, kind, default (NULL: none), meaning.
+ * Kinds are AGENT_TEXT, AGENT_BYTES, AGENT_SECONDS, AGENT_PERCENT, AGENT_YES.
+ */
+#define AGENT_KEYS(ROW)                                                                                            \
+	ROW("", agent_config, host, "host", AGENT_TEXT, NULL, "the name of this machine (default: its host name)") \
+	ROW("", agent_config, spool, "spool", AGENT_TEXT, "/var/lib/escapement",                                   \
+	    "directory of what was not delivered yet")                                                             \
+	ROW("", agent_config, spool_limit, "spool-limit", AGENT_BYTES, "256M",                                     \
+	    "most bytes in it; then the oldest windows are dropped")                                               \
+	ROW("", agent_config, window, "window", AGENT_SECONDS, "10s", "length of a window")                        \
+	ROW("", agent_config, every, "every", AGENT_SECONDS, "60s",                                                \
+	    "from the begin of a window to that of the next; the same as window: all the time")                    \
+	ROW("", agent_config, rate, "rate", AGENT_BYTES, "512k", "as --rate of record")                            \
+	ROW("", agent_config, max_overhead, "max-overhead", AGENT_PERCENT, "1",                                    \
+	    "percent of the CPU time of what is watched that probes may cost; 0: no limit")                        \
+	ROW("", agent_config, redact, "redact", AGENT_YES, "yes", "of paths, names of files only")                 \
+	ROW("watch", agent_watch, name, "name", AGENT_TEXT, NULL, "glob of the name of the process or its file")   \
+	ROW("watch", agent_watch, cgroup, "cgroup", AGENT_TEXT, NULL, "glob of the path of its cgroup")            \
+	ROW("watch", agent_watch, go, "go", AGENT_YES, NULL, "Go programs only")                                   \
+	ROW("clickhouse", agent_clickhouse, url, "url", AGENT_TEXT, NULL, "http://HOST:8123 or https://HOST:8443") \
+	ROW("clickhouse", agent_clickhouse, database, "database", AGENT_TEXT, "escapement", "the database")        \
+	ROW("clickhouse", agent_clickhouse, user, "user", AGENT_TEXT, NULL, "the user (default: the store's)")     \
+	ROW("clickhouse", agent_clickhouse, password_file, "password-file", AGENT_TEXT, NULL,                      \
+	    "file whose first line is the password (default: " AGENT_PASSWORD_VARIABLE " of the environment)")     \
+	ROW("clickhouse", agent_clickhouse, ca_file, "ca-file", AGENT_TEXT, NULL,                                  \
+	    "certificates to trust (default: the system's)")                                                       \
+	ROW("clickhouse", agent_clickhouse, timeout, "timeout", AGENT_SECONDS, "30s", "longest time of a request")
+
+/* Whether a text is a name of a database that needs no quotes: letters, digits and _, no digit first. */
+bool agent_config_is_name(const char *text);
+
+/* Reads the file. NULL with STATUS_USAGE; the error names file and line. */
+struct agent_config *agent_config_read(const char *path, struct error *error);
+void agent_config_free(struct agent_config *config); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/agent_window.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "fleet/fleet_rows.h"
+#include "record/window.h"
+
+static agent_say_function *say_function;
+
+static void say_begun(int processes)
+{
+	say_function("a window has begun: %d process%s", processes, processes == 1 ? "" : "es");
+}
+
+static void note_results(struct agent_shared *shared, const struct window_target *targets, int count)
+{
+	shared->count = count;
+	for (int i = 0; i < count; i++) {
+		struct agent_note *note = &shared->notes[i];
+
+		*note = (struct agent_note){
+			.pid = targets[i].pid, .started = targets[i].started, .braked = targets[i].braked};
+		if (!targets[i].observed)
+			snprintf(note->why, sizeof(note->why), "%s", targets[i].why.text);
+	}
+}
+
+/* Puts the rows of the window into the spool. -1 with an error. */
+static int store(struct spool *spool, const struct fleet_window *window, const struct profile *profile,
+		 const struct window_target *targets, int count, struct error *error)
+{
+	size_t size;
+	char *bytes;
+	FILE *stream = open_memstream(&bytes, &size);
+	int result;
+
+	if (!stream)
+		memory_out();
+	fleet_rows_write(stream, window, profile, targets, (size_t)count);
+	if (fclose(stream))
+		memory_out();
+	result = spool_add(spool, window->id, bytes, size, error);
+	free(bytes);
+	return result;
+}
+
+enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
+					     struct spool *spool, const struct watched *watched, int count,
+					     const volatile sig_atomic_t *stop, struct agent_shared *shared)
+{
+	struct window_target *targets = memory_zeroed((size_t)count, sizeof(*targets));
+	const char **services = memory_zeroed((size_t)count, sizeof(*services));
+	struct fleet_window window = {.config = config, .services = services};
+	const struct window_options how = {.seconds = config->window,
+					   .rate = config->rate,
+					   .max_overhead = config->max_overhead,
+					   .redact = config->redact,
+					   .stop = stop,
+					   .begun = options->verbose ? say_begun : NULL};
+	enum agent_window_result result = AGENT_WINDOW_WRITTEN;
+	struct profile *profile;
+	struct error error;
+
+	say_function = options->say;
+	for (int i = 0; i < count; i++) {
+		targets[i] = (struct window_target){.pid = watched[i].pid, .started = watched[i].started};
+		services[i] = watched[i].watch->service;
+	}
+	window.id = spool_next(spool);
+	window.dropped = spool_state(spool).dropped;
+	profile = window_record(&how, targets, (size_t)count, &error);
+	note_results(shared, targets, count);
+	if (!profile)
+		/* without BPF no target has been looked at, so none has a reason of its own */
+		result = targets[0].why.text[0] ? AGENT_WINDOW_EMPTY : AGENT_WINDOW_UNMEASURED;
+	else if (store(spool, &window, profile, targets, count, &error))
+		result = AGENT_WINDOW_UNWRITTEN;
+	if (result != AGENT_WINDOW_WRITTEN)
+		snprintf(shared->why, sizeof(shared->why), "%s", error.text);
+	profile_free(profile);
+	free(targets);
+	free(services);
+	return result;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_AGENT_WINDOW_H
+#define ESCAPEMENT_AGENT_WINDOW_H
+
+/* One window of an agent, from its processes to the spool. Runs in a process of its own and leaves what its parent has to
+ * know in memory that both share. */
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "fleet/agent_config.h"
+#include "fleet/agent_options.h"
+#include "fleet/spool.h"
+#include "fleet/watch.h"
+
+enum { AGENT_PROCESSES = 256, AGENT_WHY = 1024 }; /* EVENT_SLOTS of them at most */
+
+/* Exit statuses of the process. */
+enum agent_window_result {
+	AGENT_WINDOW_WRITTEN,
+	AGENT_WINDOW_EMPTY,	 /* nothing was observed */
+	AGENT_WINDOW_UNWRITTEN,	 /* the spool did not take it */
+	AGENT_WINDOW_UNMEASURED, /* this machine cannot record at all */
+};
+
+struct agent_shared {
+	char why[AGENT_WHY]; /* of a result that is not WRITTEN */
+	int count;
+	struct agent_note {
+		int pid;
+		uint64_t started;
+		bool braked;
+		char why[AGENT_WHY]; /* why it was not observed; "" if it was */
+	} notes[AGENT_PROCESSES];
+};
+
+/* Records the processes; `stop` ends the window early. */
+enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
+					     struct spool *spool, const struct watched *watched, int count,
+					     const volatile sig_atomic_t *stop, struct agent_shared *shared);
+
+#endif

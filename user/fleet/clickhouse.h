@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_CLICKHOUSE_H
+#define ESCAPEMENT_CLICKHOUSE_H
+
+/*
+ * ClickHouse as a store, over HTTP: the tables of fleet_rows.h, in the SQL of release 18.16, which newer ones understand.
+ * The tables are ReplacingMergeTree ordered by (host, window, row), so a row that is inserted again replaces itself: with
+ * FINAL a query counts it once.
+ */
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "fleet/agent_config.h"
+
+/* Which machines have the tables. Names are for --schema. */
+enum clickhouse_layout {
+	CLICKHOUSE_ALONE,
+	CLICKHOUSE_DISTRIBUTED, /* shards: local tables, and Distributed ones over them */
+	CLICKHOUSE_REPLICATED,	/* the same, with replicated local tables */
+};
+extern const char *const clickhouse_layout_names[]; /* NULL-terminated */
+
+/* Prints the statements that make the database and its tables; to be executed on each machine. `cluster`: of the server's
+ * configuration; not for CLICKHOUSE_ALONE. Both names are agent_config_is_name(). */
+void clickhouse_schema(FILE *stream, enum clickhouse_layout layout, const char *database, const char *cluster);
+
+/* The password: of the file, or of the environment; NULL: none. The caller frees it. -1 with an error. */
+int clickhouse_password(const struct agent_clickhouse *store, char **password, struct error *error);
+
+/* Executes statements that each end with a semicolon, which no text in them contains. -1 with an error. */
+int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,
+		       struct error *error);
+
+enum clickhouse_result {
+	CLICKHOUSE_STORED,
+	CLICKHOUSE_FAILED,    /* try again later; the error says why */
+	CLICKHOUSE_MALFORMED, /* it is no window of fleet_rows_write() */
+};
+
+/* Inserts a window as fleet_rows_write() wrote it. */
+enum clickhouse_result clickhouse_insert(const struct agent_clickhouse *store, const char *password, const char *window,
+					 size_t size, struct error *error);
+
+#endif

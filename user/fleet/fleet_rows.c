@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/fleet_rows.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "profile/profile_part.h"
+#include "profile/report.h"
+
+#define FLEET_TYPE_FLEET_NUMBER	 uint64_t
+#define FLEET_TYPE_FLEET_TIME	 uint64_t
+#define FLEET_TYPE_FLEET_TEXT	 const char *
+#define FLEET_TYPE_FLEET_SECONDS double
+#define FLEET_TYPE_FLEET_COUNT	 int64_t
+#define FLEET_TYPE_FLEET_SIGNED	 int64_t
+#define FLEET_TYPE_FLEET_VALUES	 const int64_t *
+
+#define MEMBER(kind, name, meaning) FLEET_TYPE_##kind name;
+struct windows_row {
+	FLEET_WINDOWS(MEMBER)
+};
+struct sites_row {
+	FLEET_SITES(MEMBER)
+};
+#undef MEMBER
+
+#define WINDOWS_COLUMN(kind, name, meaning) {kind, #name, meaning, offsetof(struct windows_row, name)},
+#define SITES_COLUMN(kind, name, meaning)   {kind, #name, meaning, offsetof(struct sites_row, name)},
+static const struct fleet_column windows_columns[] = {FLEET_WINDOWS(WINDOWS_COLUMN){0}};
+static const struct fleet_column sites_columns[] = {FLEET_SITES(SITES_COLUMN){0}};
+
+const struct fleet_table fleet_tables[FLEET_TABLES] = {
+	[FLEET_TABLE_WINDOWS] = {"windows", windows_columns},
+	[FLEET_TABLE_SITES] = {"sites", sites_columns},
+};
+
+void fleet_columns(const struct fleet_table *table,
+		   void (*each)(void *context, enum fleet_kind kind, const char *name, const char *meaning),
+		   void *context)
+{
+	for (const struct fleet_column *column = table->columns; column->name; column++) {
+		if (column->kind != FLEET_VALUES) {
+			each(context, column->kind, column->name, column->meaning);
+			continue;
+		}
+		for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
+			each(context, FLEET_COUNT, profile_values[value].key, column->meaning);
+	}
+}
+
+static void put_text(FILE *stream, const char *text)
+{
+	for (; text && *text; text++) {
+		switch (*text) {
+		case '\\':
+			fputs("\\\\", stream);
+			break;
+		case '\t':
+			fputs("\\t", stream);
+			break;
+		case '\n':
+			fputs("\\n", stream);
+			break;
+		case '\r':
+			fputs("\\r", stream);
+			break;
+		default:
+			fputc(*text, stream);
+		}
+	}
+}
+
+static void put_count(FILE *stream, int64_t count, int64_t none)
+{
+	if (count == none)
+		fputs("\\N", stream);
+	else
+		fprintf(stream, "%" PRId64, count);
+}
+
+static void put_values(FILE *stream, const int64_t *values)
+{
+	const char *separator = "";
+
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT; separator = "\t") {
+		fputs(separator, stream);
+		put_count(stream, values[value], VALUE_UNMEASURED);
+	}
+}
+
+static void put_row(FILE *stream, const struct fleet_table *table, const void *row)
+{
+	for (const struct fleet_column *column = table->columns; column->name; column++) {
+		const void *member = (const char *)row + column->offset;
+
+		switch (column->kind) {
+		case FLEET_NUMBER:
+		case FLEET_TIME:
+			fprintf(stream, "%" PRIu64, *(const uint64_t *)member);
+			break;
+		case FLEET_TEXT:
+			put_text(stream, *(const char *const *)member);
+			break;
+		case FLEET_SECONDS:
+			fprintf(stream, "%.6f", *(const double *)member);
+			break;
+		case FLEET_COUNT:
+			put_count(stream, *(const int64_t *)member, VALUE_UNMEASURED);
+			break;
+		case FLEET_SIGNED:
+			put_count(stream, *(const int64_t *)member, FLEET_NONE);
+			break;
+		case FLEET_VALUES:
+			put_values(stream, *(const int64_t *const *)member);
+			break;
+		case FLEET_KINDS:
+			break;
+		}
+		fputc(column[1].name ? '\t' : '\n', stream);
+	}
+}
+
+/* The tables of a window being written. */
+struct writer {
+	const struct fleet_window *window;
+	struct {
+		FILE *stream;
+		char *text;
+		size_t length;
+		uint64_t rows;
+	} tables[FLEET_TABLES];
+};
+
+static void put_process(struct writer *writer, const struct profile_process *process, int64_t rate,
+			const struct window_target *target, const char *service)
+{
+	const struct profile_check *check = &process->check;
+	const struct windows_row row = {
+		.window = writer->window->id,
+		.time = writer->window->id / 1000000000,
+		.host = writer->window->config->host,
+		.row = writer->tables[FLEET_TABLE_WINDOWS].rows++,
+		.service = service,
+		.build = process->build_id,
+		.pid = (uint64_t)process->pid,
+		.started = target->started,
+		.comm = process->comm,
+		.executable = process->executable,
+		.module = process->module,
+		.runtime = process->runtime,
+		.seconds = target->seconds,
+		.cpu_seconds = target->cpu_seconds,
+		.overhead_seconds = target->overhead_seconds,
+		.rate = rate > 0 ? (uint64_t)rate : 0,
+		.values = process->totals,
+		.check_objects = check->present ? check->objects : VALUE_UNMEASURED,
+		.check_difference = check->present ? check->difference : FLEET_NONE,
+		.check_bound = check->present ? check->bound : VALUE_UNMEASURED,
+		.lost_events = process->lost_events,
+		.lost_stacks = process->lost_stacks,
+		.dropped = writer->window->dropped,
+	};
+
+	put_row(writer->tables[FLEET_TABLE_WINDOWS].stream, &fleet_tables[FLEET_TABLE_WINDOWS], &row);
+}
+
+static void put_site(struct writer *writer, const struct profile_process *process, const char *service,
+		     const struct report_row *from)
+{
+	struct interval_bounds bounds = from->bounds;
+	struct sites_row row = {
+		.window = writer->window->id,
+		.time = writer->window->id / 1000000000,
+		.host = writer->window->config->host,
+		.row = writer->tables[FLEET_TABLE_SITES].rows++,
+		.service = service,
+		.build = process->build_id,
+		.pid = (uint64_t)process->pid,
+		.function = from->function,
+		.file = from->file,
+		.line = from->line,
+		.via = from->via,
+		.values = from->values,
+	};
+
+	if (!from->has_bounds) { /* counted, or not measured */
+		bounds.objects_low = bounds.objects_high = from->values[VALUE_OBJECTS];
+		bounds.bytes_low = bounds.bytes_high = from->values[VALUE_BYTES];
+	}
+	row.objects_low = bounds.objects_low;
+	row.objects_high = bounds.objects_high;
+	row.bytes_low = bounds.bytes_low;
+	row.bytes_high = bounds.bytes_high;
+	put_row(writer->tables[FLEET_TABLE_SITES].stream, &fleet_tables[FLEET_TABLE_SITES], &row);
+}
+
+static void put_part(struct writer *writer, const struct profile *profile, const struct window_target *target,
+		     const char *service)
+{
+	struct profile *part = profile_part_new(profile, target->pid);
+	struct report *report;
+
+	if (!part->process_count) {
+		profile_part_free(part);
+		return;
+	}
+	put_process(writer, part->processes, part->rate, target, service);
+	report = report_new(part, BY_SITE, report_default_sort(part), 0);
+	for (size_t i = 0; i < report->row_count; i++)
+		put_site(writer, part->processes, service, &report->rows[i]);
+	report_free(report);
+	profile_part_free(part);
+}
+
+void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
+		      const struct window_target *targets, size_t count)
+{
+	struct writer writer = {.window = window};
+
+	for (int i = 0; i < FLEET_TABLES; i++) {
+		writer.tables[i].stream = open_memstream(&writer.tables[i].text, &writer.tables[i].length);
+		if (!writer.tables[i].stream)
+			memory_out();
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (targets[i].observed)
+			put_part(&writer, profile, &targets[i], window->services[i]);
+	}
+	for (int i = 0; i < FLEET_TABLES; i++) {
+		if (fclose(writer.tables[i].stream))
+			memory_out();
+		fprintf(stream, "%s %" PRIu64 " %zu\n", fleet_tables[i].name, writer.tables[i].rows,
+			writer.tables[i].length);
+		fwrite(writer.tables[i].text, 1, writer.tables[i].length, stream);
+		free(writer.tables[i].text);
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/http.h"
+
+#include <curl/curl.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+int http_check(struct error *error)
+{
+	(void)error;
+	return 0;
+}
+
+/* Keeps the beginning of an answer; the rest of a longer one is read and forgotten. */
+static size_t take(char *bytes, size_t size, size_t count, void *context)
+{
+	struct http_answer *answer = context;
+	size_t length = size * count, room = HTTP_ANSWER_MAX - answer->length;
+	size_t kept = length < room ? length : room;
+
+	memcpy(answer->text + answer->length, bytes, kept);
+	answer->length += kept;
+	answer->text[answer->length] = 0;
+	return length;
+}
+
+static void set_options(CURL *curl, const struct http_request *request, struct http_answer *answer, char *why)
+{
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_URL, request->url);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(request->timeout * 1e3));
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(request->timeout * 1e3));
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "escapement/" ESCAPEMENT_VERSION);
+	curl_easy_setopt(curl, CURLOPT_POST, 1L);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->size);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	if (request->user || request->password) {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		curl_easy_setopt(curl, CURLOPT_USERNAME, request->user ? request->user : "default");
+		curl_easy_setopt(curl, CURLOPT_PASSWORD, request->password ? request->password : "");
+	}
+	if (request->ca_file)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
+}
+
+int http_post(const struct http_request *request, struct http_answer *answer, struct error *error)
+{
+	static CURL *curl; /* kept, because it keeps the connection */
+	char why[CURL_ERROR_SIZE] = "";
+	/* no "Expect: 100-continue", for which some servers let a client wait; and bodies are no forms */
+	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+	CURLcode code;
+
+	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+	if (!curl)
+		curl = curl_easy_init();
+	if (!curl || !headers)
+		memory_out();
+	answer->status = 0;
+	answer->length = 0;
+	answer->text[0] = 0;
+	curl_easy_reset(curl);
+	set_options(curl, request, answer, why);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_slist_free_all(headers);
+	if (code == CURLE_OK)
+		return 0;
+	return error_set(error, STATUS_CANNOT_MEASURE, "%s", *why ? why : curl_easy_strerror(code));
+}
+
+char *http_escape(const char *text)
+{
+	char *escaped = curl_easy_escape(NULL, text, 0), *copy;
+
+	if (!escaped)
+		memory_out();
+	copy = memory_text(escaped);
+	curl_free(escaped);
+	return copy;
+}

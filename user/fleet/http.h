@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_HTTP_H
+#define ESCAPEMENT_HTTP_H
+
+/*
+ * Requests to the stores. Only this module uses libcurl. In the static binary, cli/static/http.c is in its place: a program
+ * without shared libraries has no TLS that is kept up to date.
+ */
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct http_request {
+	const char *url;
+	const char *user, *password; /* NULL: none. They go into a header, never into the URL */
+	const char *ca_file;	     /* NULL: the system's certificates */
+	double timeout;		     /* seconds, for the whole request */
+	const void *body;
+	size_t size;
+};
+
+enum { HTTP_ANSWER_MAX = 64 << 10 };
+struct http_answer {
+	long status;			/* 200 */
+	char text[HTTP_ANSWER_MAX + 1]; /* what came first of it */
+	size_t length;
+};
+
+/* 0, or -1 with an error: this build cannot make requests. */
+int http_check(struct error *error);
+
+/* Posts a body. Follows no redirection. -1 with an error if there was no answer. Not thread-safe. */
+int http_post(const struct http_request *request, struct http_answer *answer, struct error *error);
+
+/* Escapes a text as a part of a URL. The caller frees it. */
+char *http_escape(const char *text);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+enum {
+	NAME_SIZE = 64,
+	LOCK_WAIT_MS = 5000, /* for what a killed agent had started */
+	LOCK_POLL_MS = 20,
+	WINDOW_MAX = 256 << 20, /* a longer file is none of ours */
+	DIGITS = 20,
+};
+static const char suffix[] = ".window", partial[] = "partial", state_name[] = "state";
+
+struct spool {
+	char *path;
+	int directory, lock;
+	int64_t limit;
+	uint64_t last, dropped;
+};
+
+/* The files of a spool, oldest first. */
+struct listing {
+	struct entry {
+		uint64_t number;
+		int64_t size;
+	} * entries;
+	size_t count;
+	int64_t bytes;
+};
+
+static void name_of(char name[NAME_SIZE], uint64_t number)
+{
+	snprintf(name, NAME_SIZE, "%0*" PRIu64 "%s", DIGITS, number, suffix);
+}
+
+/* Parses the name of a window; 0 if it is none. */
+static uint64_t number_of(const char *name)
+{
+	if (strspn(name, "0123456789") != DIGITS || strcmp(name + DIGITS, suffix))
+		return 0;
+	return strtoull(name, NULL, 10);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *left = a, *right = b;
+
+	return (left->number > right->number) - (left->number < right->number);
+}
+
+static struct listing list(const struct spool *spool)
+{
+	int file = openat(spool->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = file < 0 ? NULL : fdopendir(file);
+	struct listing listing = {0};
+	struct dirent *each;
+
+	if (!directory)
+		return listing;
+	while ((each = readdir(directory))) {
+		uint64_t number = number_of(each->d_name);
+		struct stat status;
+
+		if (!number || fstatat(spool->directory, each->d_name, &status, AT_SYMLINK_NOFOLLOW) ||
+		    !S_ISREG(status.st_mode))
+			continue;
+		listing.entries = memory_resize(listing.entries, listing.count + 1, sizeof(*listing.entries));
+		listing.entries[listing.count++] = (struct entry){number, status.st_size};
+		listing.bytes += status.st_size;
+	}
+	closedir(directory);
+	if (listing.count)
+		qsort(listing.entries, listing.count, sizeof(*listing.entries), compare_entries);
+	return listing;
+}
+
+/* --- the state --- */
+
+/* Writes a file that appears under its name when all of it is on disk. -1 with errno. */
+static int write_file(const struct spool *spool, const char *name, const char *bytes, size_t size)
+{
+	int file = openat(spool->directory, partial, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int failed = file < 0 ? errno : 0;
+
+	while (!failed && size) {
+		ssize_t written = write(file, bytes, size);
+
+		if (written < 0 && errno != EINTR)
+			failed = errno;
+		bytes += written > 0 ? written : 0;
+		size -= written > 0 ? (size_t)written : 0;
+	}
+	if (!failed && fsync(file))
+		failed = errno;
+	if (file >= 0)
+		close(file);
+	if (!failed && renameat(spool->directory, partial, spool->directory, name))
+		failed = errno;
+	if (!failed && fsync(spool->directory))
+		failed = errno;
+	if (failed && file >= 0)
+		unlinkat(spool->directory, partial, 0);
+	errno = failed;
+	return failed ? -1 : 0;
+}
+
+static int write_state(const struct spool *spool)
+{
+	char text[128];
+	int length =
+		snprintf(text, sizeof(text), "last %" PRIu64 "\ndropped %" PRIu64 "\n", spool->last, spool->dropped);
+
+	return write_file(spool, state_name, text, (size_t)length);
+}
+
+static void read_state(struct spool *spool)
+{
+	int file = openat(spool->directory, state_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[128] = "";
+	uint64_t last, dropped;
+	struct listing listing;
+
+	if (file >= 0 && read(file, text, sizeof(text) - 1) > 0 &&
+	    sscanf(text, "last %" SCNu64 "\ndropped %" SCNu64, &last, &dropped) == 2) {
+		spool->last = last > spool->last ? last : spool->last;
+		spool->dropped = dropped;
+	}
+	if (file >= 0)
+		close(file);
+	listing = list(spool);
+	if (listing.count && listing.entries[listing.count - 1].number > spool->last)
+		spool->last = listing.entries[listing.count - 1].number;
+	free(listing.entries);
+}
+
+/* --- opening --- */
+
+/* Creates the directory and those above it. What is there already is not changed. */
+static int make_directories(const char *path)
+{
+	char *copy = memory_text(path);
+	int result;
+
+	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(copy, 0755);
+		*slash = '/';
+	}
+	result = mkdir(copy, 0700);
+	free(copy);
+	return result && errno != EEXIST ? -1 : 0;
+}
+
+static int take_lock(struct spool *spool)
+{
+	spool->lock = openat(spool->directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (spool->lock < 0)
+		return -1;
+	for (int waited = 0; flock(spool->lock, LOCK_EX | LOCK_NB); waited += LOCK_POLL_MS) {
+		if (errno != EWOULDBLOCK || waited > LOCK_WAIT_MS)
+			return -1;
+		usleep(LOCK_POLL_MS * 1000);
+	}
+	return 0;
+}
+
+/* Windows name hosts and programs, and whoever writes here sends what he likes: the directory is this user's alone. */
+static int check_owner(const struct spool *spool, struct error *error)
+{
+	struct stat status;
+
+	if (fstat(spool->directory, &status) == 0 && status.st_uid == geteuid() && !(status.st_mode & 022))
+		return 0;
+	return error_set(error, STATUS_USAGE,
+			 "the spool '%s' must belong to this user, and nobody else may write there", spool->path);
+}
+
+static struct spool *open_directory(const char *path)
+{
+	struct spool *spool = memory_zeroed(1, sizeof(*spool));
+
+	spool->path = memory_text(path);
+	spool->limit = INT64_MAX;
+	spool->lock = -1;
+	spool->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return spool;
+}
+
+struct spool *spool_open(const char *path, int64_t limit, struct error *error)
+{
+	int made = make_directories(path);
+	struct spool *spool = open_directory(path);
+
+	spool->limit = limit;
+	if (made || spool->directory < 0)
+		error_set(error, STATUS_USAGE, "cannot open the spool '%s': %m", path);
+	else if (check_owner(spool, error))
+		;
+	else if (take_lock(spool))
+		error_set(error, STATUS_USAGE,
+			  errno == EWOULDBLOCK ? "another agent uses the spool '%s'" : "cannot lock the spool '%s'",
+			  path);
+	else {
+		unlinkat(spool->directory, partial, 0);
+		read_state(spool);
+		return spool;
+	}
+	spool_close(spool);
+	return NULL;
+}
+
+struct spool *spool_look(const char *path, struct error *error)
+{
+	struct spool *spool = open_directory(path);
+
+	if (spool->directory >= 0)
+		return spool;
+	error_set(error, STATUS_USAGE, "cannot open the spool '%s': %m", path);
+	spool_close(spool);
+	return NULL;
+}
+
+void spool_close(struct spool *spool)
+{
+	if (!spool)
+		return;
+	if (spool->lock >= 0)
+		close(spool->lock);
+	if (spool->directory >= 0)
+		close(spool->directory);
+	free(spool->path);
+	free(spool);
+}
+
+void spool_set_limit(struct spool *spool, int64_t limit)
+{
+	spool->limit = limit;
+}
+
+uint64_t spool_next(struct spool *spool)
+{
+	uint64_t now = (uint64_t)wall_ns();
+
+	read_state(spool);
+	spool->last = now > spool->last ? now : spool->last + 1;
+	return spool->last;
+}
+
+struct spool_state spool_state(struct spool *spool)
+{
+	struct listing listing;
+	struct spool_state state;
+
+	read_state(spool);
+	listing = list(spool);
+	state = (struct spool_state){spool->dropped, listing.count, (uint64_t)listing.bytes,
+				     listing.count ? listing.entries[0].number : 0};
+	free(listing.entries);
+	return state;
+}
+
+/* --- adding and dropping --- */
+
+/* Drops a window, unless it is being delivered. */
+static int drop(struct spool *spool, uint64_t number)
+{
+	char name[NAME_SIZE];
+	int file, result = -1;
+
+	name_of(name, number);
+	file = openat(spool->directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
+		return errno == ENOENT ? 0 : -1; /* delivered meanwhile */
+	if (flock(file, LOCK_EX | LOCK_NB) == 0 && unlinkat(spool->directory, name, 0) == 0) {
+		spool->dropped++;
+		result = 0;
+	}
+	close(file);
+	return result;
+}
+
+/* Drops the oldest windows until `wanted` more bytes are within the limit. */
+static void make_room(struct spool *spool, int64_t wanted)
+{
+	struct listing listing = list(spool);
+
+	for (size_t i = 0; i < listing.count && listing.bytes + wanted > spool->limit; i++) {
+		if (drop(spool, listing.entries[i].number) == 0)
+			listing.bytes -= listing.entries[i].size;
+	}
+	free(listing.entries);
+}
+
+int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t size, struct error *error)
+{
+	char name[NAME_SIZE];
+	int failed = 0;
+
+	name_of(name, number);
+	if ((int64_t)size <= spool->limit)
+		make_room(spool, (int64_t)size);
+	/* the state first: if this process is killed between the two, a number is lost, which is no harm */
+	if ((int64_t)size > spool->limit)
+		failed = EFBIG;
+	else if (write_state(spool) || write_file(spool, name, bytes, size))
+		failed = errno;
+	if (failed == ENOSPC) { /* the file system is full, not the spool: older windows make way */
+		int64_t limit = spool->limit;
+		struct listing listing = list(spool);
+
+		spool->limit = listing.bytes;
+		free(listing.entries);
+		make_room(spool, 2 * (int64_t)size);
+		spool->limit = limit;
+		failed = write_state(spool) || write_file(spool, name, bytes, size) ? errno : 0;
+	}
+	if (!failed)
+		return 0;
+	spool->dropped++;
+	write_state(spool);
+	errno = failed;
+	return error_set(error, STATUS_CANNOT_MEASURE, "a window was dropped: cannot write to the spool '%s': %m",
+			 spool->path);
+}
+
+/* --- delivering --- */
+
+static int read_window(struct spool *spool, struct spool_window *window, struct error *error)
+{
+	struct stat status;
+	size_t done = 0;
+
+	if (fstat(window->file, &status) || !S_ISREG(status.st_mode) || status.st_size > WINDOW_MAX)
+		return error_set(error, STATUS_CANNOT_MEASURE, "window %" PRIu64 " of the spool '%s' is not readable",
+				 window->number, spool->path);
+	window->size = (size_t)status.st_size;
+	window->bytes = memory_allocate(window->size + 1);
+	while (done < window->size) {
+		ssize_t part = read(window->file, window->bytes + done, window->size - done);
+
+		if (part <= 0)
+			return error_set(error, STATUS_CANNOT_MEASURE,
+					 "cannot read window %" PRIu64 " of the spool '%s': %m", window->number,
+					 spool->path);
+		done += (size_t)part;
+	}
+	window->bytes[done] = 0;
+	return 0;
+}
+
+int spool_take(struct spool *spool, struct spool_window *window, struct error *error)
+{
+	*window = (struct spool_window){.file = -1};
+	for (;;) {
+		struct listing listing = list(spool);
+		char name[NAME_SIZE];
+		bool any = listing.count > 0;
+
+		if (any)
+			window->number = listing.entries[0].number;
+		free(listing.entries);
+		if (!any)
+			return 0;
+		name_of(name, window->number);
+		window->file = openat(spool->directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (window->file < 0 && errno == ENOENT) /* dropped meanwhile */
+			continue;
+		if (window->file < 0)
+			return error_set(error, STATUS_CANNOT_MEASURE, "cannot read '%s/%s': %m", spool->path, name);
+		if (flock(window->file, LOCK_SH) == 0 && read_window(spool, window, error) == 0)
+			return 1;
+		spool_give_back(spool, window, false, NULL);
+		return -1;
+	}
+}
+
+int spool_give_back(struct spool *spool, struct spool_window *window, bool delivered, struct error *error)
+{
+	char name[NAME_SIZE];
+	int result = 0;
+
+	name_of(name, window->number);
+	/* without fsync: a window that comes back after a crash is delivered again, and counts once */
+	if (delivered && unlinkat(spool->directory, name, 0) && errno != ENOENT)
+		result = error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s/%s': %m", spool->path, name);
+	free(window->bytes);
+	close(window->file);
+	*window = (struct spool_window){.file = -1};
+	return result;
+}

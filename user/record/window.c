@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/window.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/priority.h"
+#include "record/overhead.h"
+#include "record/processes.h"
+#include "record/row_contents.h"
+#include "target/privilege.h"
+#include "target/procfs.h"
+
+enum {
+	WAIT_MS = 100,
+	WAIT_ALL_MS = 10, /* at rate 1, because the maps must not fill up in between */
+	TICK_MS = 1000,	  /* between readings of rows and counters, which are needed if a process is killed */
+	LATE_MS = 1000,	  /* after the end of the window, counting ends by itself */
+	CALM_MS = 1000,	  /* this process keeps its real-time priority for at most so long after the probes are out */
+};
+
+/* What a window knows of a target beside its results. */
+struct part {
+	struct window_target *target;
+	int pidfd; /* -1: it is not observed (any more) */
+	int64_t began_ns, cpu_ns;
+	struct overhead overhead;
+};
+
+struct window {
+	const struct window_options *options;
+	struct session_options session; /* what processes.h wants to know */
+	struct processes processes;
+	struct part *parts;
+	struct pollfd *files;
+	size_t count;
+};
+
+static int64_t process_cpu_ns(int pid)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(pid, &clock) ? 0 : clock_ns(clock);
+}
+
+static void observe(struct window *window, struct part *part)
+{
+	struct window_target *target = part->target;
+
+	part->pidfd = target_watch(target->pid, &target->why);
+	if (part->pidfd < 0)
+		return;
+	/* from here on the descriptor stands for the process, so its number is checked once */
+	if (procfs_start_time(target->pid) != target->started)
+		error_set(&target->why, STATUS_CANNOT_MEASURE, "process %d has ended, and another has its number",
+			  target->pid);
+	else if (processes_observe(&window->processes, target->pid, false, NULL) > 0)
+		target->observed = true;
+	else
+		target->why = window->processes.error;
+	if (!target->observed) {
+		close(part->pidfd);
+		part->pidfd = -1;
+		return;
+	}
+	part->began_ns = monotonic_ns();
+	part->cpu_ns = process_cpu_ns(target->pid);
+	overhead_begin(&part->overhead, target->pid);
+}
+
+/* Stores the results of a part whose process is still observed. */
+static void measure_part(struct window *window, struct part *part, const struct observed *observed)
+{
+	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
+	int64_t cpu_ns = process_cpu_ns(part->target->pid);
+
+	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
+	part->target->overhead_seconds = overhead_of(&part->overhead, window->processes.collector, work) / 1e9;
+	if (cpu_ns > part->cpu_ns) /* the clock of a process that has ended cannot be read */
+		part->target->cpu_seconds = (double)(cpu_ns - part->cpu_ns) / 1e9;
+}
+
+/* Ends a part before the window does. */
+static void end_part(struct window *window, struct part *part, bool replaced)
+{
+	struct observed **slot = processes_find(&window->processes, part->target->pid);
+
+	if (slot) {
+		measure_part(window, part, *slot);
+		observed_stop(*slot);
+		processes_finish(&window->processes, slot, replaced);
+	}
+	close(part->pidfd);
+	part->pidfd = -1;
+}
+
+static bool costs_too_much(struct window *window, struct part *part, const struct observed *observed)
+{
+	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
+	double percent;
+
+	return window->options->max_overhead > 0 && !observed->bursts && /* these see to that themselves */
+	       overhead_too_high(&part->overhead, window->processes.collector, work, window->options->max_overhead,
+				 &percent);
+}
+
+static void look_at_part(struct window *window, struct part *part, bool ended)
+{
+	struct observed **slot = part->pidfd < 0 ? NULL : processes_find(&window->processes, part->target->pid);
+
+	if (part->pidfd < 0)
+		return;
+	if (!slot || ended) { /* without a slot it was refused */
+		part->target->observed = slot != NULL;
+		if (!slot)
+			part->target->why = window->processes.error;
+		end_part(window, part, false);
+	} else if (target_lost_image((*slot)->target) && target_has_image((*slot)->target)) {
+		end_part(window, part, true);
+	} else if (costs_too_much(window, part, *slot)) {
+		part->target->braked = true;
+		end_part(window, part, false);
+	}
+}
+
+static int wait_ms(const struct window *window, int64_t end_ns)
+{
+	int64_t wait = window->processes.rate == 1 ? WAIT_ALL_MS : WAIT_MS;
+	int64_t now = monotonic_ns(), burst = (processes_burst_ns(&window->processes) - now + 999999) / 1000000;
+	int64_t left = (end_ns - now + 999999) / 1000000;
+
+	wait = burst < wait ? burst : wait;
+	wait = left < wait ? left : wait;
+	return wait > 0 ? (int)wait : 0;
+}
+
+static void run(struct window *window)
+{
+	int64_t end_ns = monotonic_ns() + (int64_t)(window->options->seconds * 1e9), last_tick = monotonic_ns();
+
+	while (window->processes.count && monotonic_ns() < end_ns && !*window->options->stop && !memory_is_low()) {
+		int64_t now;
+		bool readings;
+
+		for (size_t i = 0; i < window->count; i++)
+			window->files[i] = (struct pollfd){.fd = window->parts[i].pidfd, .events = POLLIN};
+		poll(window->files, window->count, wait_ms(window, end_ns));
+		for (size_t i = 0; i < window->count; i++)
+			look_at_part(window, &window->parts[i], window->files[i].revents != 0);
+		collector_relieve(window->processes.collector);
+		now = monotonic_ns();
+		readings = now - last_tick >= TICK_MS * 1000000LL;
+		processes_tick(&window->processes, readings);
+		last_tick = readings ? now : last_tick;
+	}
+}
+
+/* Ends what is still observed. First removes the probes from all; what follows costs them nothing. */
+static void end(struct window *window)
+{
+	priority_hurry();
+	for (size_t i = 0; i < window->count; i++) {
+		struct observed **slot = processes_find(&window->processes, window->parts[i].target->pid);
+
+		if (window->parts[i].pidfd >= 0 && slot)
+			measure_part(window, &window->parts[i], *slot);
+	}
+	processes_stop(&window->processes);
+	priority_calm_at(monotonic_ns() + CALM_MS * 1000000LL);
+	processes_finish_all(&window->processes);
+	for (size_t i = 0; i < window->count; i++) {
+		if (window->parts[i].pidfd >= 0)
+			close(window->parts[i].pidfd);
+	}
+}
+
+/* Only BPF programs of bursts, and links without uprobe.multi, are still to come. */
+static void give_up_privileges(const struct window *window)
+{
+	bool perf = collector_uses_perf(window->processes.collector);
+	unsigned uses = PRIVILEGE_READ | PRIVILEGE_PRIORITY | PRIVILEGE_WRITE;
+
+	if (perf || processes_burst_ns(&window->processes) < INT64_MAX)
+		uses |= PRIVILEGE_ATTACH;
+	if (perf)
+		uses |= PRIVILEGE_ATTACH_PERF;
+	if (privilege_keep(uses))
+		profile_warn(window->processes.profile, "the recorder could not give up its privileges: %s",
+			     strerror(errno));
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void describe(struct window *window)
+{
+	struct profile *profile = window->processes.profile;
+	struct utsname kernel;
+
+	uname(&kernel);
+	profile->tool_version = ESCAPEMENT_VERSION;
+	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
+	profile->start_ns = wall_ns();
+	profile->rate = window->options->rate;
+	profile->totals_exact = true;
+	profile->redacted = window->options->redact;
+}
+
+static void conclude(struct window *window, int64_t began_ns)
+{
+	struct profile *profile = window->processes.profile;
+	uint64_t missed;
+
+	profile->duration_ns = monotonic_ns() - began_ns;
+	if (window->processes.coarsest > 1)
+		profile->rate = window->processes.coarsest;
+	row_contents_describe(&window->processes, profile);
+	row_contents_warn(&window->processes);
+	missed = collector_missed(window->processes.collector);
+	if (missed && profile->process_count) /* the kernel does not say whose they are */
+		profile->processes[0].lost_events += (int64_t)missed;
+	profile_conclude_rows(profile);
+}
+
+struct profile *window_record(const struct window_options *options, struct window_target *targets, size_t count,
+			      struct error *error)
+{
+	struct window window = {.options = options, .count = count};
+	struct profile *profile = NULL;
+	int64_t began_ns;
+
+	window.session = (struct session_options){.several = true,
+						  .rate = options->rate,
+						  .max_overhead = options->max_overhead,
+						  .redact = options->redact};
+	window.processes.options = &window.session;
+	window.processes.rate = options->rate;
+	priority_raise();
+	window.processes.collector = collector_open(true, options->rate, options->verbose, error);
+	if (!window.processes.collector)
+		return NULL;
+	raise_descriptor_limit();
+	window.processes.profile = profile_new();
+	describe(&window);
+	window.processes.images = image_cache_new(window.processes.profile);
+	window.parts = memory_zeroed(count + 1, sizeof(*window.parts));
+	window.files = memory_zeroed(count + 1, sizeof(*window.files));
+	memory_reserve();
+	for (size_t i = 0; i < count; i++) {
+		window.parts[i] = (struct part){.target = &targets[i], .pidfd = -1};
+		observe(&window, &window.parts[i]);
+	}
+	began_ns = window.processes.began_ns = monotonic_ns();
+	processes_set_deadline(&window.processes,
+			       (uint64_t)began_ns + (uint64_t)(options->seconds * 1e9) + LATE_MS * 1000000ULL);
+	give_up_privileges(&window);
+	priority_watch(began_ns + (int64_t)(options->seconds * 1e9));
+	memory_doing("recording a window");
+	if (options->begun)
+		options->begun(window.processes.count);
+	run(&window);
+	end(&window);
+	conclude(&window, began_ns);
+	if (window.processes.ever)
+		profile = window.processes.profile;
+	else
+		*error = window.processes.error;
+	priority_unwatch();
+	collector_close(window.processes.collector);
+	image_cache_free(window.processes.images);
+	if (!profile)
+		profile_free(window.processes.profile);
+	free(window.parts);
+	free(window.files);
+	return profile;
+}
