@@ -85,6 +85,13 @@ def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
     print(f"# {size} bytes")
 
 
+def test_an_agent_that_pushes_is_not_in_the_static_binary_and_it_says_so(t):
+    t.path("agent.conf").write_text(f"spool = {t.path('spool')}\n[watch a]\nname = a\n[clickhouse]\nurl = http://127.0.0.1:1\n")
+    contains(t.run(STATIC, "agent", "--config", t.path("agent.conf"), status=3).stderr, "the static binary of escapement has no HTTP")
+    same(t.run(STATIC, "agent", "--schema", "clickhouse").stdout, t.run(ESCAPEMENT, "agent", "--schema", "clickhouse").stdout)
+    assert not t.path("spool").exists()
+
+
 def check_on(t, root, recording):
     for name, path in (("escapement", STATIC), ("p.pb.gz", recording),
                        ("m.txt", ROOT / "tests" / "fixtures" / "escape-output" / "seeds.go1.24.m2.txt")):

@@ -134,7 +134,7 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
 
 def test_deploys_and_restarts_are_told_apart_by_build_and_start(t):
     harness.require_root()
-    programs = [fleet.go_program(build) for build in ("first", "second")]
+    programs = [fleet.go_program(), fleet.go_program("second")]
     agent = fleet.Agent(t, config(t))
     seen = []
     for program in (programs[0], programs[0], programs[1]):
