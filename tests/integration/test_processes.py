@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs with many processes, and processes that end or exec during the recording: every loss is reported."""
 import os
+import pathlib
 import resource
 import signal
 import time
@@ -108,34 +109,71 @@ def test_a_program_has_the_priority_of_who_started_the_recording(t):
         contains(done.stdout, "scheduling policy: SCHED_OTHER")
 
 
+def state(pid):
+    """The letter of its state: "t" is a stop for its tracer."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def ask(process, lines):
+    """Has `processes heavy` allocate 10 objects for each line."""
+    for _ in range(lines):
+        process.stdin.write("more\n")
+        process.stdin.flush()
+        same(process.stdout.readline(), "done\n")
+
+
+def wait_for_attached(recorder):
+    for line in recorder.stderr:
+        if line.startswith("escapement: attached"):
+            return
+    raise AssertionError("the recorder ended")
+
+
 def test_counting_ends_at_its_time_even_if_the_recorder_does_not_run(t):
     harness.require_root()
     process = t.start(workload("processes"), "heavy", "1")
     same(process.stdout.readline(), "ready\n")
-
-    def allocate(lines):
-        for _ in range(lines):
-            process.stdin.write("more\n")
-            process.stdin.flush()
-            same(process.stdout.readline(), "done\n")
-
     recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "--duration", "1", "-o", t.path("p"), "-p",
                        process.pid)
-    for line in recorder.stderr:
-        if line.startswith("escapement: attached"):
-            break
+    wait_for_attached(recorder)
     began = time.monotonic()
-    allocate(100)
+    ask(process, 100)
     recorder.send_signal(signal.SIGSTOP)
     harness.wait_for(lambda: time.monotonic() > began + 3, "the end of the duration and of its grace period")
-    allocate(100)
+    ask(process, 100)
     recorder.send_signal(signal.SIGCONT)
     messages = recorder.stderr.read()
     same(recorder.wait(30), 0, f"exit status: {messages}")
-    contains(messages, "counting ended by itself 1.0 s after the time asked for")
+    contains(messages, "counting ended by itself 1.0 s after the time asked for, but 1 process still allocated")
     contains(messages, "s after the time asked for")
     same(totals(t, t.path("p")), 1000, "objects of the first second")
-    same(t.json("report", t.path("p"))["exact"]["totals"], False)
+    same(t.json("report", t.path("p"))["exact"], {"totals": False, "rows": False})
+
+
+def test_a_program_that_ends_while_its_recorder_does_not_run_is_exact_only_if_it_was_counted_to_its_end(t):
+    harness.require_root()
+    for late, objects, exact in ((100, 2000, False), (0, 2000, True)):
+        recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "--duration", "1", "-o", t.path("p"), "--",
+                           workload("processes"), "heavy", "1")
+        wait_for_attached(recorder)
+        same(recorder.stdout.readline(), "ready\n")
+        began = time.monotonic()
+        ask(recorder, 50)
+        recorder.send_signal(signal.SIGSTOP)
+        ask(recorder, 50)
+        harness.wait_for(lambda: time.monotonic() > began + 6, "the end of the duration and of all grace periods")
+        ask(recorder, late)
+        recorder.stdin.close()  # the program ends
+        program, = harness.children(recorder.pid)
+        harness.wait_for(lambda: state(program) == "t", "the program's last stop")
+        recorder.send_signal(signal.SIGCONT)
+        messages = recorder.stderr.read()
+        same(recorder.wait(30), 0, f"exit status: {messages}")
+        report = t.json("report", t.path("p"))
+        same((report["totals"]["objects"], report["exact"]), (objects, {"totals": exact, "rows": exact}), messages)
+        same("but 1 process still allocated: what came later is in no row" in messages, not exact, messages)
+        text = t.escapement("report", t.path("p")).stdout
+        same("lower bounds: the warnings say what is in no row" in text, not exact, text)
 
 
 def test_signals_that_are_ignored_stay_so(t):

@@ -149,6 +149,7 @@ void processes_finish(struct processes *processes, struct observed **slot, bool 
 		return;
 	}
 	(*slot)->replaced = replaced;
+	processes->overran += (*slot)->sums->over != 0;
 	if ((*slot)->runtime->rate > processes->coarsest)
 		processes->coarsest = (*slot)->runtime->rate;
 	processes->replaced += replaced;

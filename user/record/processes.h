@@ -43,6 +43,7 @@ struct processes {
 	bool only_tracer; /* no process has run that might have been observed, except this tracer: */
 	struct tracer tracer;
 	int replaced;	  /* processes that became other programs while they were observed */
+	int overran;	  /* processes that allocated after the deadline, when nobody counted any more */
 	int unobserved;	  /* processes that have a runtime, but could not be observed */
 	int64_t coarsest; /* coarsest rate that was in force in a process that has ended */
 	struct error

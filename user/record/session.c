@@ -386,7 +386,6 @@ static const char *end_reason(const struct session *session, int64_t *time_ms)
  * them nothing. */
 static void stop_all(struct session *session)
 {
-	bool over = session->processes.deadline_ns && (uint64_t)monotonic_ns() > session->processes.deadline_ns;
 	int64_t ended_ms, late_ms;
 	const char *reason = end_reason(session, &ended_ms);
 
@@ -400,13 +399,23 @@ static void stop_all(struct session *session)
 			     priority_is_raised() ? ""
 						  : ": escapement lacks CAP_SYS_NICE, with which it runs before the "
 						    "target's threads");
-	if (over && session->processes.count) {
-		session->processes.profile->totals_exact = false;
-		profile_warn(session->processes.profile,
-			     "counting ended by itself %.1f s after the time asked for: totals may have more than rows",
-			     (double)session->deadline_ms / 1e3);
-	}
 	processes_finish_all(&session->processes);
+}
+
+/* Processes may have ended before we could stop them, while this process did not run. */
+static void warn_of_overrun(const struct session *session)
+{
+	struct profile *profile = session->processes.profile;
+	int overran = session->processes.overran;
+
+	if (!overran)
+		return;
+	profile->totals_exact = false;
+	profile->rows_least = true;
+	profile_warn(profile,
+		     "counting ended by itself %.1f s after the time asked for, but %d process%s still allocated: what "
+		     "came later is in no row",
+		     (double)session->deadline_ms / 1e3, overran, overran == 1 ? "" : "es");
 }
 
 static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)
@@ -417,6 +426,7 @@ static struct profile *conclude(struct session *session, struct session_result *
 	end_program(session);
 	follow_image(session);
 	stop_all(session);
+	warn_of_overrun(session);
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
 	if (session->processes.coarsest > 1)
 		profile->rate =
