@@ -25,7 +25,7 @@ enum {
 struct attachments {
 	struct programs *programs;
 	bool multi;
-	struct attachment *leaving, **leaving_end; /* of ended processes; oldest first */
+	struct attachment *leaving, **leaving_end; /* oldest first */
 	size_t leaving_count;
 };
 
@@ -135,7 +135,7 @@ static void wait_for_oldest(struct attachments *attachments)
 	detach_wait(oldest);
 }
 
-void attachments_detach_dead(struct attachments *attachments, struct attachment *attachment)
+void attachments_detach_later(struct attachments *attachments, struct attachment *attachment)
 {
 	if (!attachments->multi) { /* perf uprobes still fire in other processes, and would add to the slot */
 		attachment_detach(attachment);
@@ -148,12 +148,17 @@ void attachments_detach_dead(struct attachments *attachments, struct attachment 
 		wait_for_oldest(attachments);
 }
 
+void attachments_wait(struct attachments *attachments)
+{
+	while (attachments->leaving)
+		wait_for_oldest(attachments);
+}
+
 void attachments_free(struct attachments *attachments)
 {
 	if (!attachments)
 		return;
-	while (attachments->leaving)
-		wait_for_oldest(attachments);
+	attachments_wait(attachments);
 	free(attachments);
 }
 

@@ -35,8 +35,11 @@ struct attachment *attachments_attach(struct attachments *attachments, int pid, 
 void attachment_detach_begin(struct attachment *attachment);
 /* Detaches, and returns when no program runs for the process any more. NULL is allowed. */
 void attachment_detach(struct attachment *attachment);
-/* The same for a process that has ended, for which no program can run: returns at once. */
-void attachments_detach_dead(struct attachments *attachments, struct attachment *attachment);
+/* The same for a process that has ended, for which no program can run, or for a program that may still run: returns at
+ * once. */
+void attachments_detach_later(struct attachments *attachments, struct attachment *attachment);
+/* Waits until all of these are detached. */
+void attachments_wait(struct attachments *attachments);
 
 /* Whether the running kernel has uprobe.multi. */
 bool attachments_kernel_has_multi(void);

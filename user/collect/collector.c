@@ -219,9 +219,14 @@ void collector_detach(struct attachment *attachment)
 	attachment_detach(attachment);
 }
 
-void collector_detach_dead(struct collector *collector, struct attachment *attachment)
+void collector_detach_later(struct collector *collector, struct attachment *attachment)
 {
-	attachments_detach_dead(collector->attachments, attachment);
+	attachments_detach_later(collector->attachments, attachment);
+}
+
+void collector_detach_wait(struct collector *collector)
+{
+	attachments_wait(collector->attachments);
 }
 
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot)

@@ -54,8 +54,11 @@ struct attachment *collector_attach(struct collector *collector, int pid, uint32
 void collector_detach_begin(struct attachment *attachment);
 /* Detaches, and returns when no program runs for the process any more. NULL is allowed. */
 void collector_detach(struct attachment *attachment);
-/* The same for a process that has ended, for which no program can run: returns at once. */
-void collector_detach_dead(struct collector *collector, struct attachment *attachment);
+/* The same for a process that has ended, for which no program can run, or for a program that may still run: returns at
+ * once. */
+void collector_detach_later(struct collector *collector, struct attachment *attachment);
+/* Waits until all of these are detached. */
+void collector_detach_wait(struct collector *collector);
 
 /* The process's sums. */
 volatile struct event_process *collector_process(struct collector *collector, uint32_t slot);

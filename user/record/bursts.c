@@ -394,7 +394,7 @@ void bursts_detach(struct bursts *bursts, bool gone)
 {
 	collector_detach(bursts->leaving);
 	if (gone && bursts->attachment)
-		collector_detach_dead(bursts->of.collector, bursts->attachment);
+		collector_detach_later(bursts->of.collector, bursts->attachment);
 	else
 		collector_detach(bursts->attachment);
 	bursts->leaving = bursts->attachment = NULL;

@@ -401,7 +401,7 @@ void observed_detach(struct observed *observed)
 	if (observed->bursts)
 		bursts_detach(observed->bursts, observed->target->gone);
 	if (observed->attachment && observed->target->gone)
-		collector_detach_dead(observed->collector, observed->attachment);
+		collector_detach_later(observed->collector, observed->attachment);
 	else
 		collector_detach(observed->attachment);
 	observed->attachment = NULL;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "record/bursts.h"
+#include "record/linker.h"
 #include "record/observed.h"
 #include "target/go_command.h"
 #include "target/procfs.h"
@@ -213,20 +214,37 @@ static bool is_wanted(const struct processes *processes, int pid)
 static bool on_image(void *context, int pid)
 {
 	struct processes *processes = context;
-	int observed = is_wanted(processes, pid) ? processes_observe(processes, pid, true, NULL) : 1;
+	int observed = 1;
 
+	if (!processes_find(processes, pid) && is_wanted(processes, pid))
+		observed = processes_observe(processes, pid, true, NULL);
+	if (observed)
+		linker_watch_end(&processes->watches, processes->collector, pid);
 	processes->only_tracer = !processes->ever && observed == 0 && tracer_recognise(pid, &processes->tracer);
 	if (observed < 0)
 		miss(processes, pid);
 	return observed != 0;
 }
 
+/* Only a traced process may be watched, and what follows needs the same privileges. */
+static void on_unsettled(void *context, int pid)
+{
+	struct processes *processes = context;
+
+	if (processes->options->follow)
+		linker_watch_begin(&processes->watches, processes->collector, pid);
+}
+
 static void on_fork(void *context, int pid)
 {
 	struct processes *processes = context;
 
-	if (is_wanted(processes, pid) && processes_observe(processes, pid, false, NULL) < 0)
+	int observed = is_wanted(processes, pid) ? processes_observe(processes, pid, false, NULL) : 1;
+
+	if (observed < 0)
 		miss(processes, pid);
+	else if (!observed)
+		on_unsettled(processes, pid);
 }
 
 static void on_thread(void *context, int pid)
@@ -275,12 +293,14 @@ static void on_exiting(void *context, int pid, int tid, bool killed)
 
 static void on_ended(void *context, int pid, int wait_status)
 {
-	struct observed **slot = processes_find(context, pid);
+	struct processes *processes = context;
+	struct observed **slot = processes_find(processes, pid);
 
+	linker_watch_end(&processes->watches, processes->collector, pid);
 	if (!slot)
 		return;
 	(*slot)->target->gone = wait_status >= 0; /* otherwise it may map the same files again */
-	processes_finish(context, slot, wait_status < 0);
+	processes_finish(processes, slot, wait_status < 0);
 }
 
 void processes_tick(struct processes *processes, bool readings)
@@ -329,7 +349,7 @@ int64_t processes_events(const struct processes *processes)
 
 struct launch_handler processes_handler(struct processes *processes)
 {
-	return (struct launch_handler){processes, on_image, on_fork, on_thread, on_exiting, on_ended};
+	return (struct launch_handler){processes, on_image, on_unsettled, on_fork, on_thread, on_exiting, on_ended};
 }
 
 void processes_set_deadline(struct processes *processes, uint64_t deadline_ns)
@@ -343,6 +363,7 @@ void processes_set_deadline(struct processes *processes, uint64_t deadline_ns)
 
 void processes_stop(struct processes *processes)
 {
+	linker_watch_end_all(&processes->watches, processes->collector);
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (processes->observed[i]) /* it may just have ended: then nothing can be read any more */
 			observed_stop(processes->observed[i]);

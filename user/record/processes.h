@@ -14,6 +14,7 @@
 #include "bpf/events.h"
 #include "collect/collector.h"
 #include "profile/profile.h"
+#include "record/linker.h"
 #include "record/observed.h"
 #include "record/session_options.h"
 #include "record/tracer.h"
@@ -39,8 +40,9 @@ struct processes {
 		char comm[32];
 		const char *why;
 	} unsampled;
-	bool counted;	  /* rows have objects from before the change of rate */
-	bool only_tracer; /* no process has run that might have been observed, except this tracer: */
+	struct linker_watch *watches; /* processes without a runtime that may load one */
+	bool counted;		      /* rows have objects from before the change of rate */
+	bool only_tracer;	      /* no process has run that might have been observed, except this tracer: */
 	struct tracer tracer;
 	int replaced;	  /* processes that became other programs while they were observed */
 	int overran;	  /* processes that allocated after the deadline, when nobody counted any more */

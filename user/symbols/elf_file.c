@@ -63,7 +63,8 @@ Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header)
 	return NULL;
 }
 
-static bool has_import(Elf *elf, const char *name)
+/* Finds a dynamic symbol that the file defines, or one that it asks for. */
+static bool find_dynamic(Elf *elf, const char *name, bool defined, uint64_t *value)
 {
 	GElf_Shdr header;
 	Elf_Scn *section = elf_section_find(elf, ".dynsym", &header);
@@ -74,18 +75,28 @@ static bool has_import(Elf *elf, const char *name)
 	for (size_t i = 0; i < count && i < INT_MAX; i++) {
 		const char *this_name;
 
-		if (gelf_getsym(data, (int)i, &symbol) && symbol.st_shndx == SHN_UNDEF &&
-		    (this_name = elf_strptr(elf, header.sh_link, symbol.st_name)) && strcmp(this_name, name) == 0)
+		if (gelf_getsym(data, (int)i, &symbol) && (symbol.st_shndx != SHN_UNDEF) == defined &&
+		    (this_name = elf_strptr(elf, header.sh_link, symbol.st_name)) && strcmp(this_name, name) == 0) {
+			*value = symbol.st_value;
 			return true;
+		}
 	}
 	return false;
+}
+
+bool elf_exported_offset(Elf *elf, const char *symbol, uint64_t *offset)
+{
+	uint64_t address;
+
+	return find_dynamic(elf, symbol, true, &address) && elf_file_offset(elf, address, offset);
 }
 
 bool elf_imports(const char *path, const char *symbol)
 {
 	int file;
 	Elf *elf = elf_file_open(path, &file);
-	bool found = elf && has_import(elf, symbol);
+	uint64_t unused;
+	bool found = elf && find_dynamic(elf, symbol, false, &unused);
 
 	if (elf) {
 		elf_end(elf);

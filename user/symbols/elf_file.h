@@ -20,6 +20,8 @@ Elf_Scn *elf_section_find(Elf *elf, const char *name, GElf_Shdr *header);
 
 /* Whether a dynamically linked file asks for that symbol of a library. */
 bool elf_imports(const char *path, const char *symbol);
+/* Stores the file offset of a function or variable that a library defines for others. Returns false if it does not. */
+bool elf_exported_offset(Elf *elf, const char *symbol, uint64_t *offset);
 
 /*
  * Finds the note with this owner and type in a PT_NOTE segment. Returns 1 and stores the virtual address of its

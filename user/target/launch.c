@@ -154,8 +154,9 @@ static void handle_loading(struct launch *launch, struct tracee *tracee)
 	ptrace(PTRACE_GET_SYSCALL_INFO, tracee->tid, (void *)sizeof(info), &info);
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
 		if (!in_dynamic_linker(tracee->pid, info.instruction_pointer)) {
-			launch->handler.image(launch->handler.context, tracee->pid);
 			tracee->loading = false;
+			if (!launch->handler.image(launch->handler.context, tracee->pid))
+				launch->handler.unsettled(launch->handler.context, tracee->pid);
 		} else if (info.entry.nr == SYS_mprotect) {
 			/* a library is completely mapped when its relocated part is made read-only */
 			tracee->loading = !launch->handler.image(launch->handler.context, tracee->pid);
@@ -306,6 +307,15 @@ static struct tracee *exec_tracee(struct launch *launch, int tid)
 	return leader;
 }
 
+/* Whether a thread is stopped by the signal that the handler has asked for: see launch_handler.unsettled. */
+static bool met_notice(int tid)
+{
+	siginfo_t information = {0};
+
+	return ptrace(PTRACE_GETSIGINFO, tid, NULL, &information) == 0 && information.si_signo == SIGSTOP &&
+	       information.si_code == SI_KERNEL;
+}
+
 static void handle_stop(struct launch *launch, int tid, int status)
 {
 	struct tracee *tracee = tracee_find(launch, tid);
@@ -342,6 +352,10 @@ static void handle_stop(struct launch *launch, int tid, int status)
 		else
 			resume(tracee, 0);
 		return;
+	}
+	if (signal == SIGSTOP && met_notice(tid)) {
+		tracee->loading = true;
+		signal = 0;
 	}
 	resume(tracee, signal);
 }
@@ -566,12 +580,20 @@ void launch_end(struct launch *launch, int grace_ms)
 	step_until(launch, KILLED_MS, SIGKILL);
 }
 
-/* Detaches a stopped thread and delivers the signal that it stopped for. */
-static void let_go(int tid, int status)
+/* Detaches a stopped thread and delivers the signal that it stopped for. Returns false if that has to wait: it would be
+ * stopped for ever by a signal that was meant for us. */
+static bool let_go(int tid, int status)
 {
 	bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
 
+	if (procfs_signal_waits(tid, SIGSTOP)) {
+		ptrace(PTRACE_CONT, tid, NULL, NULL);
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		return false;
+	}
+	signalled = signalled && !met_notice(tid);
 	ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(signalled ? WSTOPSIG(status) : 0));
+	return true;
 }
 
 void launch_free(struct launch *launch)
@@ -593,8 +615,8 @@ void launch_free(struct launch *launch)
 			nanosleep(&moment, NULL);
 			continue;
 		}
-		if (tid > 0 && WIFSTOPPED(status))
-			let_go(tid, status);
+		if (tid > 0 && WIFSTOPPED(status) && !let_go(tid, status))
+			continue;
 		tracee = tracee_find(launch, tid);
 		if (tracee)
 			tracee_remove(launch, tracee);

@@ -24,6 +24,12 @@ struct launch_handler {
 	 * or the linker is done.
 	 */
 	bool (*image)(void *context, int pid);
+	/*
+	 * The linker is done, and `image` has never returned true. Whenever libraries are mapped later (dlopen), the handler
+	 * may have the thread that does it stopped by SIGSTOP, sent by the kernel. Then `image` is called as above, before
+	 * any code of these libraries has run, and then this again. Threads of the process run meanwhile.
+	 */
+	void (*unsettled)(void *context, int pid);
 	/* `pid` is stopped as a new copy of its parent (fork), with memory of its own. */
 	void (*forked)(void *context, int pid);
 	/* `pid` has created a thread; the creating thread is stopped. */

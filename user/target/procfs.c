@@ -83,22 +83,36 @@ int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, cons
 	return got < 0 ? -1 : count;
 }
 
-int procfs_status_number(int tid, const char *field)
+/* Returns a field of the status file as text, which the caller frees; NULL if there is none. */
+static char *read_status(int tid, const char *field)
 {
-	char *text = procfs_read(tid, "status", NULL), *line, *state = NULL;
+	char *text = procfs_read(tid, "status", NULL), *line, *state = NULL, *value = NULL;
 	size_t length = strlen(field);
-	int value = 0;
 
-	for (line = text ? strtok_r(text, "\n", &state) : NULL; line; line = strtok_r(NULL, "\n", &state)) {
-		if (strncmp(line, field, length) == 0 && line[length] == ':') {
-			const char *last = strrchr(line, '\t');
-
-			value = atoi(last ? last : line + length + 1);
-			break;
-		}
+	for (line = text ? strtok_r(text, "\n", &state) : NULL; line && !value; line = strtok_r(NULL, "\n", &state)) {
+		if (strncmp(line, field, length) == 0 && line[length] == ':')
+			value = memory_text(line + length + 1);
 	}
 	free(text);
 	return value;
+}
+
+int procfs_status_number(int tid, const char *field)
+{
+	char *text = read_status(tid, field), *last = text ? strrchr(text, '\t') : NULL;
+	int value = text ? atoi(last ? last : text) : 0;
+
+	free(text);
+	return value;
+}
+
+bool procfs_signal_waits(int tid, int number)
+{
+	char *text = read_status(tid, "SigPnd");
+	uint64_t waiting = text ? strtoull(text, NULL, 16) : 0;
+
+	free(text);
+	return waiting >> (number - 1) & 1;
 }
 
 char procfs_state(int tid)

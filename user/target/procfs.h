@@ -27,6 +27,8 @@ int64_t procfs_lines(int tid, const char *name, bool (*take)(void *context, cons
 /* Returns a decimal number from /proc/TID/status, such as "Tgid". If the field has several numbers, such as "NSpid",
  * returns the last. 0 if there is none. */
 int procfs_status_number(int tid, const char *field);
+/* Whether a signal that was sent to this very thread has not been delivered yet. */
+bool procfs_signal_waits(int tid, int number);
 
 /* Where BPF programs see a process: its PID namespace, and its number there. Returns -1 with errno on failure. */
 int procfs_pid_namespace(int pid, uint64_t *device, uint64_t *inode, uint32_t *number);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "record/linker.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/hash_table.h"
+#include "symbols/elf_file.h"
+#include "target/procfs.h"
+#include "target/target.h"
+
+struct linker_watch {
+	int pid;
+	struct attachment *attachment;
+	UT_hash_handle hh;
+};
+
+/* The file offset of the function that the linker calls for debuggers, and for nothing else. */
+static bool find_notice(const char *path, uint64_t *offset)
+{
+	static const char *const names[] = {"_dl_debug_state", "dl_debug_state"}; /* glibc's, musl's */
+	bool found = false;
+	int file;
+	Elf *elf = elf_file_open(path, &file);
+
+	for (size_t i = 0; elf && !found && i < sizeof(names) / sizeof(names[0]); i++)
+		found = elf_exported_offset(elf, names[i], offset);
+	if (elf) {
+		elf_end(elf);
+		close(file);
+	}
+	return found;
+}
+
+static struct attachment *attach(struct collector *collector, int pid)
+{
+	uint64_t base = procfs_auxiliary(pid, AT_BASE), offset;
+	struct target *target = base ? target_open(pid, NULL) : NULL;
+	const struct target_mapping *mapping = target ? target_mapping_at(target, base) : NULL;
+	char *path = mapping && mapping->inode ? target_file_path(target, mapping) : NULL;
+	struct attachment *attachment = NULL;
+	struct probe_set probes = {0};
+	struct error refused;
+
+	if (path && find_notice(path, &offset)) {
+		probe_set_add(&probes, "libraries_mapped", path, offset, 0, 0);
+		attachment = collector_attach(collector, pid, EVENT_SLOTS, &probes, &refused);
+		probe_set_free(&probes);
+	}
+	free(path);
+	target_close(target);
+	return attachment;
+}
+
+void linker_watch_begin(struct linker_watch **watches, struct collector *collector, int pid)
+{
+	struct linker_watch *watch;
+	struct attachment *attachment;
+
+	HASH_FIND_INT(*watches, &pid, watch);
+	if (watch || collector_uses_perf(collector))
+		return;
+	attachment = attach(collector, pid);
+	if (!attachment)
+		return;
+	watch = memory_zeroed(1, sizeof(*watch));
+	watch->pid = pid;
+	watch->attachment = attachment;
+	HASH_ADD_INT(*watches, pid, watch);
+}
+
+static void end(struct linker_watch **watches, struct collector *collector, struct linker_watch *watch)
+{
+	collector_detach_later(collector, watch->attachment);
+	HASH_DEL(*watches, watch);
+	free(watch);
+}
+
+void linker_watch_end(struct linker_watch **watches, struct collector *collector, int pid)
+{
+	struct linker_watch *watch;
+
+	HASH_FIND_INT(*watches, &pid, watch);
+	if (watch)
+		end(watches, collector, watch);
+}
+
+void linker_watch_end_all(struct linker_watch **watches, struct collector *collector)
+{
+	struct linker_watch *watch, *next;
+
+	HASH_ITER (hh, *watches, watch, next)
+		end(watches, collector, watch);
+	collector_detach_wait(collector);
+}
