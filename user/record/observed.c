@@ -86,6 +86,8 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 		if (best->bound == 0 || (monotonic_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
 		    monotonic_ns() > deadline + 4 * SNAPSHOT_NS)
 			break;
+		if (tries == 0 && target_is_still(observed->target)) /* a new copy, or one at its end */
+			break;
 		nanosleep(&(struct timespec){.tv_nsec = SNAPSHOT_PAUSE_NS}, NULL);
 	}
 	free(attempt);

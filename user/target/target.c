@@ -289,6 +289,21 @@ bool target_has_image(struct target *target)
 	return executable != NULL;
 }
 
+bool target_is_still(const struct target *target)
+{
+	size_t count = 0;
+	int *threads = procfs_threads(target->pid, &count);
+	bool still = count > 0;
+
+	for (size_t i = 0; i < count && still; i++) {
+		char state = procfs_state(threads[i]);
+
+		still = state && strchr("TtZX", state);
+	}
+	free(threads);
+	return still;
+}
+
 static bool ends_before(const void *mappings, size_t index, const void *address)
 {
 	return ((const struct target_mapping *)mappings)[index].limit <= *(const uint64_t *)address;

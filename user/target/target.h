@@ -58,6 +58,8 @@ void target_watch_image(struct target *target);
 bool target_lost_image(const struct target *target);
 /* Whether a process that has lost its image has another one. If not, it is about to end. */
 bool target_has_image(struct target *target);
+/* Whether each of its threads is stopped or has ended: what is read of its memory stays the same. */
+bool target_is_still(const struct target *target);
 
 /* If the thread through which memory is read has ended, chooses another one of the process. */
 void target_find_thread(struct target *target);
