@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/output.h"
+#include "base/text_compare.h"
 #include "cli.h"
 #include "compare/comparison.h"
 #include "escape/escape_functions.h"
@@ -62,7 +63,7 @@ static int compare_files(struct compare_options *options, char **names, struct c
 	if (options->escape && read_escapes(options->escape, sides, error))
 		return -1;
 	for (int i = 0; i < 2; i++) {
-		sides[i].name = memory_text(names[i]);
+		sides[i].name = memory_text(options->settings.redact ? text_base_name(names[i]) : names[i]);
 		sides[i].counts = gate_read_counts(names[i], normalize, sides[i].escape, error);
 		if (!sides[i].counts)
 			return -1;
@@ -140,6 +141,13 @@ static int check_usage(const struct compare_options *options, int operands, bool
 	return 0;
 }
 
+static void redact(struct compare_side *side)
+{
+	gate_counts_redact(side->counts);
+	if (side->escape)
+		escape_redact(side->escape);
+}
+
 static int run_compare(struct compare_options *options, int argc, char **argv, int first, bool separator)
 {
 	struct compare_side sides[2] = {{.number = 0}, {.number = 1}};
@@ -147,14 +155,22 @@ static int run_compare(struct compare_options *options, int argc, char **argv, i
 	struct error error;
 	int status;
 	bool builds = ways(options) > 0;
+	const char *name[] = {NULL, NULL}, *const *command = (const char *const *)argv + first;
 
+	if (options->settings.redact) {
+		name[0] = text_base_name(argv[first]);
+		command = name;
+	}
 	if (gate_settings_read(&options->settings, &error) || check_usage(options, argc - first, separator, &error) ||
 	    (builds ? compare_builds(options, argv + first, sides, &error)
 		    : compare_files(options, argv + first, sides, &error))) {
 		status = cli_fail(&error);
 	} else {
-		comparison = comparison_new(&sides[0], &sides[1], builds ? (const char *const *)argv + first : NULL,
-					    &options->settings.policy);
+		if (options->settings.redact) {
+			redact(&sides[0]);
+			redact(&sides[1]);
+		}
+		comparison = comparison_new(&sides[0], &sides[1], builds ? command : NULL, &options->settings.policy);
 		status = print(options, comparison);
 		comparison_free(comparison);
 	}
@@ -209,6 +225,7 @@ static int run(int argc, char **argv)
 		{'o', "output", "FILE", OPTION_STRING, &options.settings.output,
 		 "output file (default: standard output)", NULL},
 		{0, "all", NULL, OPTION_FLAG, &options.settings.all, "text, markdown: also show unchanged sites", NULL},
+		{0, "redact", NULL, OPTION_FLAG, &options.settings.redact, RECORDING_REDACT_HELP, NULL},
 		{0, "color", "WHEN", OPTION_CHOICE, &options.settings.color, "colours", terminal_color_choices},
 		{0},
 	};

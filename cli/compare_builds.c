@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "cli.h"
 #include "compare.h"
 #include "compare/go_line.h"
@@ -46,7 +47,7 @@ static int prepare_overlay(struct builds *builds, struct error *error)
 	struct compare_side *after = &builds->sides[1];
 
 	builds->sides[0].name = memory_text("the source as it is");
-	after->name = memory_format("with %s", file);
+	after->name = memory_format("with %s", options->settings.redact ? text_base_name(file) : file);
 	after->overlay =
 		options->patch ? overlay_of_patch(&builds->workspace, file, error) : overlay_check(file, error);
 	return after->overlay ? 0 : -1;

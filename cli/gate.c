@@ -78,6 +78,8 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	if (!counts)
 		goto failed;
 	gate_counts_command(counts, command);
+	if (measured->settings.redact)
+		gate_counts_redact(counts);
 	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
 	if (gate_counts_none(counts) && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,
@@ -171,6 +173,8 @@ static int judge(const struct measured *measured, struct gate_counts **baseline,
 	struct gate *gate;
 	int status;
 
+	if (measured->settings.redact && *baseline)
+		gate_counts_redact(*baseline);
 	if (*baseline && (baseline_comparable(*baseline, after, warning, sizeof(warning), &error) ||
 			  gate_packages_adopt(*baseline, measured->baseline, after, &error)))
 		return cli_fail(&error);
@@ -328,6 +332,7 @@ static int run(int argc, char **argv)
 		 NULL},
 		{0, NULL, NULL, 0, NULL, "output", NULL},
 		GATE_OUTPUT_ROWS(measured.settings),
+		{0, "redact", NULL, OPTION_FLAG, &measured.settings.redact, RECORDING_REDACT_HELP, NULL},
 		{0},
 	};
 	const struct option_usage usage = {

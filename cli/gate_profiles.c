@@ -12,6 +12,7 @@
 #include "gate/gate_read.h"
 #include "cli.h"
 #include "gate_settings.h"
+#include "recording.h"
 #include "text/terminal.h"
 
 static int compare(struct gate_settings *settings, const char *normalize, const char *old, const char *new)
@@ -36,6 +37,10 @@ static int compare(struct gate_settings *settings, const char *normalize, const 
 			cli_warn("'%s' was recorded at rate %" PRId64 ", '%s' at %" PRId64
 				 ": a count and an estimate differ without any change",
 				 old, before->rate, new, after->rate);
+		if (settings->redact) {
+			gate_counts_redact(before);
+			gate_counts_redact(after);
+		}
 		gate = gate_compare(before, after, &settings->policy);
 		status = gate_settings_print(settings, gate);
 		gate_free(gate);
@@ -53,6 +58,7 @@ int gate_compare_run(int argc, char **argv)
 		GATE_JUDGE_ROWS(settings),
 		{0, "normalize", "SITE|EXPR", OPTION_STRING, &normalize, "count per iteration; see gate --help", NULL},
 		GATE_OUTPUT_ROWS(settings),
+		{0, "redact", NULL, OPTION_FLAG, &settings.redact, RECORDING_REDACT_HELP, NULL},
 		{0},
 	};
 	const struct option_usage usage = {

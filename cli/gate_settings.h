@@ -17,6 +17,7 @@ struct gate_settings {
 	int noisy;		   /* -1: the policy's */
 	int format, color;
 	bool advisory, all, strict;
+	bool redact;	  /* what is printed or written has names of files, and no command line */
 	const char *what; /* what is counted */
 	struct policy policy;
 };

@@ -11,12 +11,13 @@
 #include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
 #include "options.h"
+#include "recording.h"
 #include "profile/pprof.h"
 #include "render/render_html.h"
 
 struct settings {
 	const char *path, *escape, *before, *source, *output;
-	bool no_source;
+	bool no_source, redact;
 };
 
 /* The input of a page. */
@@ -35,6 +36,8 @@ static const struct option_row rows[] = {
 	{0, "source", "DIRECTORY", OPTION_STRING, &given.source,
 	 "look for source files with relative names here (default: the working directory)", NULL},
 	{0, "no-source", NULL, OPTION_FLAG, &given.no_source, "leave source lines out of the page", NULL},
+	{0, "redact", NULL, OPTION_FLAG, &given.redact,
+	 RECORDING_REDACT_HELP " (and without source, unless --source is given)", NULL},
 	{'o', "output", "FILE", OPTION_STRING, &given.output, "write here (default: report.html)", NULL},
 	{0},
 };
@@ -60,7 +63,7 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 		.profile = inputs->profile,
 		.before = inputs->before,
 		.source_directory = settings->source,
-		.no_source = settings->no_source,
+		.no_source = settings->no_source || (settings->redact && !settings->source),
 	};
 	enum profile_value sort = report_default_sort(inputs->profile);
 	struct report *sites = report_new(inputs->profile, BY_SITE, sort, 0),
@@ -100,9 +103,16 @@ static int write_page(const struct settings *settings, const struct inputs *inpu
 
 static int read_inputs(const struct settings *settings, struct inputs *inputs, struct error *error)
 {
-	if (!(inputs->profile = pprof_read(settings->path, error)))
+	struct profile *(*read)(const char *, struct error *) = settings->redact ? pprof_read_redacted : pprof_read;
+
+	if (settings->redact && settings->escape)
+		return error_set(
+			error, STATUS_USAGE,
+			"--redact shortens the paths by which --escape finds the lines of the compiler's output: "
+			"give one of them");
+	if (!(inputs->profile = read(settings->path, error)))
 		return -1;
-	if (settings->before && !(inputs->before = pprof_read(settings->before, error)))
+	if (settings->before && !(inputs->before = read(settings->before, error)))
 		return -1;
 	if (inputs->before && inputs->before->snapshot != inputs->profile->snapshot)
 		return error_set(error, STATUS_USAGE,

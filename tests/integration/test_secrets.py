@@ -95,5 +95,88 @@ def test_a_redacted_profile_has_no_command_line_and_no_directory(t):
     assert all("/" not in row["file"] for row in report["rows"] if row["file"]), report["rows"]
 
 
+def check_redacted(t, text, what):
+    """It has neither arguments nor directories: of the program, its sources and its libraries."""
+    for secret in ("--rounds", str(harness.ROOT), str(t.directory), "tests/workloads", "/usr/", "/lib/"):
+        assert secret not in text, f"{what} has {secret}: {text[max(0, text.index(secret) - 300):][:600]}"
+
+
+def test_a_redacted_gate_has_no_command_line_and_no_directory_in_any_format(t):
+    harness.require_root()
+    gate = ["gate", "--redact", "--baseline", t.path("b.json")]
+    for rounds, status in ((3, 0), (4, 1)):
+        command = ["--", workload("seeds"), "--rounds", rounds]
+        if rounds == 3:
+            t.escapement(*gate, "--update", *command)
+            baseline = json.loads(t.path("b.json").read_text())
+            same(baseline["command"], ["seeds"], "the baseline's command")
+            check_redacted(t, t.path("b.json").read_text(), "the baseline")
+        for form in ("text", "json", "markdown", "junit", "github", "sarif"):
+            shown = t.escapement(*gate, "--all", "--format", form, *command, status=status).stdout
+            check_redacted(t, shown, f"gate --format {form}")
+            assert "main.go" in shown or status == 0, shown
+
+
+def test_redacted_comparisons_have_none(t):
+    harness.require_root()
+    for rounds in (3, 4):
+        t.escapement("record", "--rate", "1", "-o", t.path(f"{rounds}.pb.gz"), "--", workload("seeds"), "--rounds", rounds)
+    both = [t.path("3.pb.gz"), t.path("4.pb.gz")]
+    for form in ("text", "json", "markdown", "junit", "github", "sarif"):
+        shown = t.escapement("gate", "compare", "--redact", "--all", "--format", form, *both, status=1).stdout
+        check_redacted(t, shown, f"gate compare --format {form}")
+    rows = {}
+    for more in ([], ["--redact"]):
+        for form in ("text", "markdown", "json"):
+            shown = t.escapement("compare", *more, "--all", "--format", form, *both).stdout
+            if more:
+                check_redacted(t, shown, f"compare --format {form}")
+        rows[bool(more)] = [(row["function"], row["change"]) for row in json.loads(shown)["rows"]]
+    same(rows[True], rows[False], "rows")
+
+
+GO_MODULE = {"go.mod": "module example.com/kept\n\ngo 1.19\n", "deep/inside/main.go": """package main
+
+var kept *[64]int
+
+func main() {
+	for i := 0; i < 100; i++ {
+		kept = new([64]int)
+	}
+}
+"""}
+
+
+def test_redacted_builds_have_none(t):
+    harness.require_root()
+    for name, text in GO_MODULE.items():
+        t.path(name).parent.mkdir(parents=True, exist_ok=True)
+        t.path(name).write_text(text)
+    patch = t.path("more.diff")
+    patch.write_text("--- a/deep/inside/main.go\n+++ b/deep/inside/main.go\n@@ -6,3 +6,3 @@\n func main() {\n"
+                     "-\tfor i := 0; i < 100; i++ {\n+\tfor i := 0; i < 200; i++ {\n \t\tkept = new([64]int)\n")
+    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
+    environ = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "PATH": f"{go.parent}:{os.environ['PATH']}"}
+    for form in ("text", "markdown", "json"):
+        shown = t.escapement("compare", "--redact", "--runs", "1", "--all", "--format", form, "--patch", patch, "--", "go",
+                             "run", "./deep/inside", "--rounds", env=environ, timeout=300).stdout
+        check_redacted(t, shown, f"compare --format {form}")
+        assert "deep/inside" not in shown and "main.go" in shown, shown
+        contains(shown, "more.diff")
+
+
+def test_a_redacted_page_has_none(t):
+    harness.require_root()
+    t.escapement("record", "--rate", "1", "-o", t.path("p"), "--", workload("seeds"), "--rounds", "3")
+    t.escapement("html", "-o", t.path("open.html"), t.path("p"))
+    contains(t.path("open.html").read_text(), "--rounds 3")
+    t.escapement("html", "--redact", "-o", t.path("closed.html"), t.path("p"))
+    page = t.path("closed.html").read_text()
+    check_redacted(t, page, "the page")
+    contains(page, "main.go")
+    done = t.escapement("html", "--redact", "--escape", t.path("m2"), "-o", t.path("closed.html"), t.path("p"), status=2)
+    contains(done.stderr, "--redact shortens the paths by which --escape finds")
+
+
 if __name__ == "__main__":
     harness.main()

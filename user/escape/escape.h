@@ -101,4 +101,7 @@ struct escape_output {
 
 void escape_free(struct escape_output *output); /* NULL is allowed */
 
+/* Shortens the paths of all positions to names of files. Files of one name cannot be told apart afterwards. */
+void escape_redact(struct escape_output *output);
+
 #endif

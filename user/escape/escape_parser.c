@@ -18,6 +18,7 @@
 #include "base/printable.h"
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "base/text_compare.h"
 
 enum {
 	UNRECOGNIZED_LENGTH_MAX = 4096,
@@ -428,6 +429,31 @@ struct escape_output *escape_parser_finish(struct escape_parser *parser)
 struct string_table *escape_output_strings(struct escape_output *output)
 {
 	return &output->storage->strings;
+}
+
+static const char *base_name(struct string_table *strings, const char *path)
+{
+	const char *name = text_base_name(path);
+
+	return name ? string_table_intern(strings, name, strlen(name)) : NULL;
+}
+
+void escape_redact(struct escape_output *output)
+{
+	struct string_table *strings = &output->storage->strings;
+
+	for (size_t i = 0; i < output->annotation_count; i++) {
+		struct escape_annotation *annotation = &output->annotations[i];
+
+		annotation->file = base_name(strings, annotation->file);
+		for (uint32_t flow = 0; flow < annotation->flow_count; flow++) {
+			/* its own, in the arena of the output */
+			struct escape_step *steps = (struct escape_step *)annotation->flows[flow].steps;
+
+			for (uint32_t step = 0; step < annotation->flows[flow].step_count; step++)
+				steps[step].file = base_name(strings, steps[step].file);
+		}
+	}
 }
 
 void escape_free(struct escape_output *output)

@@ -68,6 +68,17 @@ void gate_counts_command(struct gate_counts *counts, const char *const *command)
 	counts->command = words;
 }
 
+void gate_counts_redact(struct gate_counts *counts)
+{
+	if (counts->command && counts->command[0]) {
+		const char *const name[] = {text_base_name(counts->command[0]), NULL};
+
+		gate_counts_command(counts, name);
+	}
+	for (size_t i = 0; i < counts->site_count; i++)
+		counts->sites[i].file = gate_counts_string(counts, text_base_name(counts->sites[i].file));
+}
+
 int gate_site_compare(const struct gate_site *a, const struct gate_site *b, bool annotation)
 {
 	int order = text_compare(a->function, b->function);

@@ -90,6 +90,8 @@ void gate_counts_free(struct gate_counts *counts); /* NULL is allowed */
 /* Copies a text into the counts' memory; NULL gives NULL. Equal texts have the same pointer. */
 const char *gate_counts_string(struct gate_counts *counts, const char *text);
 void gate_counts_command(struct gate_counts *counts, const char *const *command);
+/* Shortens the command to the program's name, and paths to names of files. */
+void gate_counts_redact(struct gate_counts *counts);
 /* Whether nothing at all was counted, not even what is not judged. */
 static inline bool gate_counts_none(const struct gate_counts *counts)
 {

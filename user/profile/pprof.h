@@ -34,6 +34,9 @@ void pprof_writer_abandon(struct pprof_writer *writer); /* leaves the previous f
  */
 struct profile *pprof_read(const char *path, struct error *error);
 
+/* The same, redacted: with the program's name instead of its command line, and names of files instead of paths. */
+struct profile *pprof_read_redacted(const char *path, struct error *error);
+
 /* The same for those who compare allocations: a heap snapshot is an error that says so. */
 struct profile *pprof_read_recording(const char *path, struct error *error);
 

@@ -319,7 +319,20 @@ static size_t memory_max(void)
 				: (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static struct profile *read_source(struct pprof_source *source)
+/* Frames and mappings are redacted as they are added; the words of the command line are one text in the file. */
+static void redact_descriptions(struct profile *profile)
+{
+	char *program = memory_text(profile->target ? profile->target : "");
+
+	program[strcspn(program, " ")] = 0;
+	if (profile->target)
+		profile->target = profile_path(profile, program);
+	free(program);
+	for (size_t i = 0; i < profile->process_count; i++)
+		profile->processes[i].executable = profile_path(profile, profile->processes[i].executable);
+}
+
+static struct profile *read_source(struct pprof_source *source, bool redacted)
 {
 	size_t max = memory_max();
 	struct reader reader = {.source = source};
@@ -330,11 +343,14 @@ static struct profile *read_source(struct pprof_source *source)
 		goto done;
 	reader.message = message;
 	reader.profile = profile_new();
+	reader.profile->redacted = redacted;
 	reader.tables = (struct pprof_tables){.source = source, .message = message, .profile = reader.profile};
 	if (read_profile(&reader, max)) {
 		profile_free(reader.profile);
 		reader.profile = NULL;
 	}
+	if (redacted && reader.profile)
+		redact_descriptions(reader.profile);
 	pprof_tables_free(&reader.tables);
 done:
 	arena_free(&memory);
@@ -345,18 +361,28 @@ struct profile *pprof_parse(const void *bytes, size_t size, const char *name, st
 {
 	struct pprof_source source;
 
-	return pprof_source_memory(&source, bytes, size, name, error) ? NULL : read_source(&source);
+	return pprof_source_memory(&source, bytes, size, name, error) ? NULL : read_source(&source, false);
 }
 
-struct profile *pprof_read(const char *path, struct error *error)
+static struct profile *read_file(const char *path, bool redacted, struct error *error)
 {
 	struct pprof_source source;
 	struct profile *profile = NULL;
 
 	if (!pprof_source_open(&source, path, memory_max(), error))
-		profile = read_source(&source);
+		profile = read_source(&source, redacted);
 	pprof_source_close(&source);
 	return profile;
+}
+
+struct profile *pprof_read(const char *path, struct error *error)
+{
+	return read_file(path, false, error);
+}
+
+struct profile *pprof_read_redacted(const char *path, struct error *error)
+{
+	return read_file(path, true, error);
 }
 
 struct profile *pprof_read_recording(const char *path, struct error *error)

@@ -182,6 +182,28 @@ const char *profile_command(struct profile *profile, const char *const *words)
 	return profile_string(profile, text);
 }
 
+/* Shortens the absolute paths in a message to names of files. */
+static void shorten_paths(char *text)
+{
+	static const char around[] = " \t'\"(),;:";
+	char *to = text;
+
+	for (const char *from = text; *from;) {
+		size_t length = strcspn(from, around);
+		const char *slash = *from == '/' ? memrchr(from, '/', length) : NULL;
+
+		if (slash && slash + 1 < from + length) {
+			length -= (size_t)(slash + 1 - from);
+			from = slash + 1;
+		}
+		length += from[length] != 0;
+		memmove(to, from, length);
+		to += length;
+		from += length;
+	}
+	*to = 0;
+}
+
 void profile_warn(struct profile *profile, const char *format, ...)
 {
 	va_list arguments;
@@ -192,6 +214,8 @@ void profile_warn(struct profile *profile, const char *format, ...)
 	va_end(arguments);
 	text = printable_string(raw);
 	free(raw);
+	if (profile->redacted)
+		shorten_paths(text);
 	for (size_t i = 0; i < profile->warning_count; i++) {
 		if (strcmp(profile->warnings[i], text) == 0) { /* already given for another process */
 			free(text);

@@ -218,7 +218,7 @@ static void remember_rows(struct observed *observed)
 	address_space_update(observed->space);
 	if (!observed->elsewhere && ops->elsewhere)
 		observed->elsewhere =
-			profile_string(observed->profile, ops->elsewhere(observed->runtime, observed->target));
+			profile_path(observed->profile, ops->elsewhere(observed->runtime, observed->target));
 	target_allow(observed->target);
 	if (observed->runtime->ops->remember)
 		collector_rows(observed->collector, observed->slot, remember_row, observed);
