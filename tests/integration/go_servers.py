@@ -8,7 +8,6 @@ import pathlib
 import socket
 import subprocess
 import threading
-import time
 
 import harness
 
@@ -97,15 +96,16 @@ class Server:
         self.process = t.start(*under, *self.command(directory, self.port), cwd=directory, stdin=subprocess.DEVNULL,
                                stdout=open(directory / "out", "w"), stderr=open(directory / "err", "w"))
         self.errors = directory / "err"
-        deadline = time.monotonic() + 60
-        while True:
+        def answers():
             try:
                 ask(self.connect(), ("GET", ready, None))
-                break
-            except (OSError, AssertionError, http.client.HTTPException) as why:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise AssertionError(f"{name} does not answer: {why}: {self.errors.read_text()[-2000:]}")
-                time.sleep(0.1)
+                return True
+            except (OSError, AssertionError, http.client.HTTPException) as error:
+                if self.process.poll() is not None:
+                    raise AssertionError(f"{name} has ended: {error}: {self.errors.read_text()[-2000:]}")
+                return False
+
+        harness.wait_for(answers, f"{name} to answer")
         for request in prepare:
             ask(self.connect(), request)
 

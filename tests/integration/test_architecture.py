@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""ARCHITECTURE.md has a row for every source file, and no row for a file that does not exist."""
+"""ARCHITECTURE.md has a row for every source file, and no row for a file that does not exist; rules for all tests."""
 import re
 
 import harness
@@ -35,6 +35,14 @@ def test_every_file_has_its_row_and_every_row_its_file(t):
         named.update(path.relative_to(harness.ROOT) for path in found)
     missing = sorted(map(str, sources() - named))
     assert not missing, f"files without a row in ARCHITECTURE.md: {missing}"
+
+
+def test_tests_wait_for_events_and_never_for_an_amount_of_time(t):
+    """harness.wait_for() looks for the event again and again; nothing else sleeps."""
+    sleeping = re.compile(r"^[^\"'#]*\b(time\.)?sleep\(", re.M)  # not in a text, which is another program's
+    found = [path.name for path in sorted((harness.ROOT / "tests" / "integration").glob("*.py"))
+             if sleeping.search(path.read_text())]
+    harness.same(found, ["harness.py"], "files that sleep")
 
 
 harness.main()

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A program that a command starts ends with that command, however the command ends; a process that a command attaches
 to does not."""
+import contextlib
 import os
 import pathlib
 import signal
-import time
 
 import harness
 from harness import contains, same, workload
@@ -37,9 +37,12 @@ def state(pid):
 
 
 def check_gone(found, what, seconds=10):
-    deadline = time.monotonic() + seconds
-    while (left := [pid for pid in found if state(pid) not in ("", "Z")]) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    def running():
+        return [pid for pid in found if state(pid) not in ("", "Z")]
+
+    with contextlib.suppress(AssertionError):
+        harness.wait_for(lambda: not running(), "processes to end", seconds)
+    left = running()
     try:
         same(left, [], f"{what}: processes left behind")
     finally:

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import socket
-import time
 import urllib.error
 import urllib.request
 
@@ -135,14 +134,15 @@ def test_pages_of_the_web_view_show_the_programs_functions(t):
             env=ENVIRONMENT)
 
     def page(path):
-        deadline = time.monotonic() + 60
-        while True:
+        def fetch():
             try:
                 return urllib.request.urlopen(f"http://localhost:{port}{path}", timeout=60).read().decode()
             except urllib.error.URLError as error:
-                if time.monotonic() > deadline or not isinstance(error.reason, ConnectionRefusedError):
+                if not isinstance(error.reason, ConnectionRefusedError):
                     raise
-                time.sleep(0.1)
+                return None
+
+        return harness.wait_for(fetch, f"pprof's page {path}")
 
     for path in ("/ui/top", "/ui/flamegraph", "/ui/source?f=main.label", "/ui/peek?f=main.label"):
         contains(page(path), "main.label")

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import subprocess
-import time
 
 import go_programs
 import harness
@@ -102,11 +101,15 @@ def watched(t, *command, **options):
     with open(said, "w", encoding="utf-8") as file:
         process = t.start(harness.ESCAPEMENT, *command, stderr=file, stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, **options)
-        while process.poll() is None:
+
+        def ended():
+            nonlocal peak
             with contextlib.suppress(OSError):
                 status = pathlib.Path("/proc", str(process.pid), "status").read_text(encoding="utf-8")
                 peak = max([peak, *map(int, re.findall(r"VmHWM:\s*(\d+)", status))])
-            time.sleep(0.02)
+            return process.poll() is not None
+
+        harness.wait_for(ended, f"the end of {command}", 600)
     same(process.returncode, 0, f"exit status of {command}, which said {said.read_text()[-2000:]}")
     return said.read_text(), peak / 1024
 

@@ -5,7 +5,6 @@ for longer. Programs that are not installed are skipped; `make test` as root ins
 import os
 import re
 import shutil
-import time
 
 import harness
 from harness import BUILD, ROOT, Skip, same
@@ -210,9 +209,8 @@ def serve(t, environ):
     """Starts a redis server on a socket and waits until it accepts connections."""
     socket = t.path("socket")
     server = t.start("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--daemonize", "no", env=environ)
-    while not socket.exists():
-        assert server.poll() is None, server.stdout.read()
-        time.sleep(0.02)
+    harness.wait_for(lambda: socket.exists() or server.poll() is not None, "redis-server's socket")
+    assert server.poll() is None, server.stdout.read()
     return server, socket
 
 

@@ -10,7 +10,6 @@ import random
 import re
 import shutil
 import signal
-import time
 
 import go_programs
 import go_servers
@@ -473,11 +472,12 @@ def test_a_process_that_samples_nothing_still_gets_its_exact_facts(t):
 
 
 def test_a_process_that_ends_while_it_is_read_is_told(t):
-    for delay in range(12):
+    for part in range(12):
         alive = Alive(t, rate=1)
         alive.do("stacks 3000", "gc 3")
         reader = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--format", "json")
-        time.sleep(delay / 200)  # the process dies at any moment of the reading; each outcome is valid
+        # it dies when the reader has done more and more of its work, or all; each outcome is valid
+        harness.wait_for(lambda: reader.poll() is not None or harness.cpu_seconds(reader.pid) >= part / 500, "the reader")
         alive.process.kill()
         _, messages = reader.communicate(timeout=harness.TIMEOUT)
         if reader.returncode:
