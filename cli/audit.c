@@ -9,9 +9,8 @@
 #include "audit/audit_join.h"
 #include "audit/audit_threshold.h"
 #include "cli.h"
-#include "escape/escape_parser.h"
-#include "escape/escape_functions.h"
 #include "escape/escape_graph.h"
+#include "escape/escape_reading.h"
 #include "base/memory.h"
 #include "base/output.h"
 #include "profile/pprof.h"
@@ -79,15 +78,9 @@ static int understand(const struct arguments *arguments, struct request *request
 	return 0;
 }
 
-/* Returns the profile to audit: from a file, or from a recording made now. */
-static struct profile *obtain(struct arguments *arguments, int argc, char **argv, int first, bool separator,
-			      bool *recorded, struct error *error)
+/* Returns the profile to audit, from a file. */
+static struct profile *read_profile(int argc, char **argv, int first, struct error *error)
 {
-	bool live = arguments->recording.pid || arguments->recording.name || separator;
-
-	*recorded = live;
-	if (live)
-		return recording_run(&arguments->recording, argc, argv, first, separator, error);
 	if (first >= argc) {
 		error_set(error, STATUS_USAGE, "nothing to audit: give a profile, -p PID or -- PROGRAM");
 		return NULL;
@@ -97,6 +90,32 @@ static struct profile *obtain(struct arguments *arguments, int argc, char **argv
 		return NULL;
 	}
 	return pprof_read_recording(argv[first], error);
+}
+
+struct inputs {
+	struct escape_output *compiler;
+	struct profile *profile;
+	bool recorded; /* now */
+};
+
+/* Reads the compiler's output, and the profile beside it or from a recording made after it. */
+static int obtain(struct arguments *arguments, const struct request *request, int argc, char **argv, int first,
+		  bool separator, struct inputs *inputs, struct error *error)
+{
+	struct escape_reading *reading = escape_reading_begin(arguments->escape, request->directory);
+	struct error refusal;
+
+	inputs->recorded = arguments->recording.pid || arguments->recording.name || separator;
+	if (!inputs->recorded)
+		inputs->profile = read_profile(argc, argv, first, error);
+	inputs->compiler = escape_reading_end(reading, &refusal);
+	if (!inputs->compiler) {
+		*error = refusal;
+		return -1;
+	}
+	if (inputs->recorded)
+		inputs->profile = recording_run(&arguments->recording, argc, argv, first, separator, error);
+	return inputs->profile ? 0 : -1;
 }
 
 /* SARIF and quickfix list problems only: without --verdict they omit the `stack` rows. */
@@ -165,13 +184,14 @@ static unsigned unread_verdicts(const struct arguments *arguments, const struct 
 	return ~read;
 }
 
-static int audit_profile(const struct arguments *arguments, struct request *request, const struct profile *profile,
+static int audit_profile(const struct arguments *arguments, struct request *request, struct profile *profile,
 			 const struct escape_output *compiler, struct error *error)
 {
 	struct audit *audit;
 	struct audit_filter thresholds_filter = request->filter;
 	int status = STATUS_OK;
 
+	request->options.spent = profile;
 	request->options.unread = unread_verdicts(arguments, request);
 	audit = audit_new(profile, compiler, &request->options);
 	for (size_t i = 0; i < audit->warning_count; i++)
@@ -277,26 +297,24 @@ static void release(struct request *request)
 static int run(int argc, char **argv)
 {
 	struct request request = {0};
-	struct escape_output *compiler = NULL;
-	struct profile *profile = NULL;
+	struct inputs inputs = {0};
 	struct error error;
-	bool separator, recorded;
+	bool separator;
 	int status, first = options_parse(argc, argv, &usage, &separator);
 
 	if (first < 0)
 		return options_status(first);
 	if (understand(&given, &request, &error) || output_check(given.output, &error) ||
-	    !(compiler = escape_read(given.escape, &error)) ||
-	    !(profile = obtain(&given, argc, argv, first, separator, &recorded, &error))) {
+	    obtain(&given, &request, argc, argv, first, separator, &inputs, &error)) {
 		status = cli_fail(&error);
 	} else {
-		escape_name_functions(compiler, request.directory);
-		profile_set_modules(profile, given.modules.values, (size_t)given.modules.count);
-		status = audit_profile(&given, &request, profile, compiler, &error);
-		status = combine(status, recorded ? recording_status(&given.recording, profile) : loss_status(profile));
+		profile_set_modules(inputs.profile, given.modules.values, (size_t)given.modules.count);
+		status = audit_profile(&given, &request, inputs.profile, inputs.compiler, &error);
+		status = combine(status, inputs.recorded ? recording_status(&given.recording, inputs.profile)
+							 : loss_status(inputs.profile));
 	}
-	profile_free(profile);
-	escape_free(compiler);
+	profile_free(inputs.profile);
+	escape_free(inputs.compiler);
 	release(&request);
 	return status;
 }

@@ -134,7 +134,10 @@ func main() {
     t.escapement("record", "-q", "-o", "p.pb.gz", "--", "./tiny")
     text = t.escapement("audit", "--escape", "m2.txt", "p.pb.gz").stdout
     rows = [row for row in t.json("audit", "--escape", "m2.txt", "p.pb.gz")["rows"] if row["objects"]]
-    assert max(rows, key=lambda row: row["bytes"])["line"] is None, rows
+    tiny = max(rows, key=lambda row: row["bytes"])
+    assert tiny["line"] is None and tiny["verdict"] == "unplaced", rows
+    contains(text, "it allocates, at a line that nobody knows")
+    assert "not-covered  " not in text, text
     contains(text, "(unknown)")
     assert "begin with (unknown)" not in text, text
 

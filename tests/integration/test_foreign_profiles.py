@@ -71,10 +71,30 @@ def test_bytes_alone_are_bytes_and_no_objects(t):
 
 
 def test_units_are_those_of_pprof(t):
-    for unit, factor in (("kilobytes", 1 << 10), ("kB", 1 << 10), ("megabytes", 1 << 20), ("GB", 1 << 30), ("b", 1)):
+    for unit, factor in (("kilobytes", 1 << 10), ("kB", 1 << 10), ("megabytes", 1 << 20), ("GB", 1 << 30), ("b", 1),
+                         ("MiB", 1 << 20), ("kbytes", 1 << 10)):
         _, report = read(t, make([BOTH[0], ("alloc_space", unit)], [5, 3], ("space", "kilobytes", 512)))
         same((report["rows"][0]["bytes"], report["rate"]), (3 * factor, 512 << 10), unit)
-    contains(refused(t, make([("alloc_space", "parsecs")], [3])), "neither alloc_objects nor alloc_space")
+    for types in ([("alloc_space", "parsecs")], [BOTH[0], ("alloc_space", "parsecs")]):
+        contains(refused(t, make(types, [3] * len(types))), "has alloc_space in 'parsecs', which is no unit that is known")
+
+
+def test_what_is_in_use_may_be_a_difference_but_not_what_was_allocated(t):
+    heap = [*BOTH, ("inuse_objects", "count"), ("inuse_space", "bytes")]
+    negative = (1 << 64) - 5
+    _, report = read(t, make(heap, [5, 640, negative, negative], ("space", "bytes", 524288)))
+    same([(row["objects"], row["bytes"]) for row in report["rows"]], [(5, 640)])
+    contains(refused(t, make(heap, [negative, negative, 5, 640])), "it is the difference of two profiles")
+
+
+def test_what_is_no_profile_is_called_what_it_is(t):
+    one = make(BOTH, [5, 640])
+    contains(refused(t, gzip.compress(gzip.compress(one))), "is compressed twice: gunzip it once")
+    contains(refused(t, b"heap_v2/524288\n  t*: 1: 2 [0: 0]\n"), "is a heap profile of jemalloc")
+    contains(refused(t, b'{"head":{"callFrame":{}}}'), "is a heap profile of V8")
+    contains(refused(t, b"heap profile:  1: 2 [ 1: 2] @ heapprofile\n"), "as text")
+    contains(refused(t, make([("objects", "count"), ("space", "bytes")], [5, 640])), "it has objects, space, but neither")
+    contains(refused(t, b""), "is empty")
 
 
 def test_two_profiles_in_one_file_are_two(t):
@@ -98,7 +118,8 @@ def test_heap_profiles_of_a_go_server_as_text_binary_and_difference(t):
         return body
 
     contains(refused(t, fetch("/debug/pprof/heap?debug=1")), "is a heap profile as text: fetch it without ?debug=1")
-    for path in ("/debug/pprof/allocs", "/debug/pprof/heap", "/debug/pprof/allocs?seconds=1"):
+    for path in ("/debug/pprof/allocs", "/debug/pprof/heap", "/debug/pprof/allocs?seconds=1",
+                 "/debug/pprof/heap?seconds=1"):
         t.path("go.pb.gz").write_bytes(fetch(path))
         report = json.loads(t.escapement("report", "--format", "json", t.path("go.pb.gz")).stdout)
         assert report["rate"] and report["exact"] == {"totals": False, "rows": False}, (path, report)

@@ -128,7 +128,7 @@ DIFF = {
                  "before": lambda value: value is None or check(value, SIDE, "before") is None,
                  "after": lambda value: value is None or check(value, SIDE, "after") is None}],
 }
-VERDICTS = ("escapes", "contradicted", "unannotated", "not-covered", "escapes-unseen", "stack")
+VERDICTS = ("escapes", "contradicted", "unannotated", "not-covered", "unplaced", "escapes-unseen", "stack")
 AUDIT_ROW = {
     "file": maybe_text, "line": position, "column": position, "function": maybe_text, "runtime_call": maybe_text,
     "owner": lambda value: value is None or check(

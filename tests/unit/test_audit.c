@@ -26,8 +26,9 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 		"runtime.makeslice < fmt.Sprint /go/src/fmt/print.go:9 < example.com/p.F /w/p/p.go:6 < "
 		"example.com/p.G /w/p/p.go:8",
 		5, 80);
+	measure(profile, NULL, 1, 8);
 	audit = audit_of(profile, output);
-	assert_int_equal(audit->row_count, 6);
+	assert_int_equal(audit->row_count, 7);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++)
 		assert_int_equal(audit->verdicts[i], 1);
 
@@ -51,13 +52,15 @@ static void each_verdict_follows_from_what_was_said_and_measured(void **state)
 	assert_string_equal(row->site.function, "example.com/p.F");
 	assert_string_equal(row->callee, "fmt.Sprint");
 	assert_null(row->runtime_call);
+	row = row_at(audit, AUDIT_UNPLACED, 0);
+	assert_string_equal(row->reason, "its stack was lost");
 	row = row_at(audit, AUDIT_ESCAPES_UNSEEN, 2);
 	assert_int_equal(row->values[VALUE_OBJECTS], 0);
 	assert_int_equal(row->objects_high, 0);
 	row_at(audit, AUDIT_STACK, 4);
 
-	assert_int_equal(audit->totals[VALUE_OBJECTS], 17);
-	assert_int_equal(audit->totals[VALUE_BYTES], 9436);
+	assert_int_equal(audit->totals[VALUE_OBJECTS], 18);
+	assert_int_equal(audit->totals[VALUE_BYTES], 9444);
 	audit_free(audit);
 	profile_free(profile);
 	output_free(output);
@@ -332,7 +335,8 @@ static void stacks_without_a_site_are_apart_and_nothing_is_dropped(void **state)
 	measure(profile, "runtime.newobject < other.F /o/o.go:3 < other.G /o/o.go:4", 4, 32);
 	measure(profile, "runtime.newproc < example.com/p.F p.go:9", 8, 64);
 	audit = audit_of(profile, output);
-	assert_int_equal(audit->verdicts[AUDIT_NOT_COVERED], 3);
+	assert_int_equal(audit->verdicts[AUDIT_NOT_COVERED], 2);
+	assert_int_equal(audit->verdicts[AUDIT_UNPLACED], 1);
 	assert_string_equal(row_at(audit, AUDIT_NOT_COVERED, 3)->site.function, "other.F");
 	assert_null(row_at(audit, AUDIT_NOT_COVERED, 3)->callee);
 	assert_string_equal(row_at(audit, AUDIT_UNANNOTATED, 9)->reason, "goroutine start");

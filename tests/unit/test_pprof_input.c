@@ -516,10 +516,10 @@ static void samples_that_fill_the_memory_are_refused(void **state)
 	unlink(path);
 }
 
-/* Empty strings: two bytes each in the file, but many times that in memory. */
+/* Empty strings, and empty functions: two bytes each in the file, but many times that in memory. */
 static void small_strings_that_fill_the_memory_are_refused(void **state)
 {
-	enum { COUNT = 50000 };
+	enum { COUNT = 250000 };
 	const char *path = in_directory("strings");
 	uint8_t *bytes = calloc(COUNT + 1, 2);
 
@@ -532,6 +532,43 @@ static void small_strings_that_fill_the_memory_are_refused(void **state)
 	assert_refused(path, "is too large: all but its samples takes more than 1 MiB of memory");
 	pprof_memory_max = 0;
 	assert_refused(path, "does not measure allocations");
+	for (int i = 2; i <= COUNT; i++)
+		bytes[2 * i] = 0x2a;
+	bytes[2] = 0x32; /* one string */
+	write_file(path, bytes, 2 * (COUNT / 10));
+	pprof_memory_max = 1 << 20;
+	assert_refused(path, "is too large: all but its samples takes more than 1 MiB of memory");
+	pprof_memory_max = 0;
+	assert_refused(path, "does not measure allocations");
+	unlink(path);
+	free(bytes);
+}
+
+/* Ten locations of 10,000 lines, of two bytes each. */
+static void small_lines_that_fill_the_memory_are_refused(void **state)
+{
+	static const char header[] = "\x0a\x04\x08\x01\x10\x02\x32\x00\x32\x0d"
+				     "alloc_objects\x32\x05"
+				     "count";
+	enum { LINES = 10000, LOCATIONS = 10, HEADER = sizeof(header) - 1, SIZE = 4 + 2 * LINES };
+	const char *path = in_directory("lines");
+	uint8_t *bytes = calloc(1, HEADER + LOCATIONS * SIZE), *at = bytes + HEADER;
+
+	(void)state;
+	memcpy(bytes, header, HEADER);
+	for (int i = 0; i < LOCATIONS; i++) {
+		*at++ = 0x22;
+		*at++ = 0x80 | (2 * LINES & 0x7f);
+		*at++ = 0x80 | (2 * LINES >> 7 & 0x7f);
+		*at++ = 2 * LINES >> 14;
+		for (int line = 0; line < LINES; line++, at += 2)
+			*at = 0x22;
+	}
+	write_file(path, bytes, HEADER + LOCATIONS * SIZE);
+	pprof_memory_max = 1 << 20;
+	assert_refused(path, "is too large: all but its samples takes more than 1 MiB of memory");
+	pprof_memory_max = 0;
+	assert_refused(path, "a location has id 0");
 	unlink(path);
 	free(bytes);
 }
@@ -602,6 +639,7 @@ int main(void)
 		cmocka_unit_test(a_large_profile_is_read),
 		cmocka_unit_test(samples_that_fill_the_memory_are_refused),
 		cmocka_unit_test(small_strings_that_fill_the_memory_are_refused),
+		cmocka_unit_test(small_lines_that_fill_the_memory_are_refused),
 		cmocka_unit_test(a_pipe_without_an_end_is_refused),
 	};
 

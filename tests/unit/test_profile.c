@@ -81,6 +81,10 @@ static void samples_of_one_key_are_added_up(void **state)
 	(void)state;
 	key.comm = comm;
 	struct profile_sample *sample = profile_add(profile, &key, values);
+	const struct profile_stack *stack = key.stack;
+
+	profile_settle(profile); /* the same things are found again */
+	assert_ptr_equal(stack, profile_stack(profile, NULL, 0, false));
 	assert_ptr_not_equal(sample->key.comm, comm);
 	key.comm = "server";
 	assert_ptr_equal(sample, profile_add(profile, &key, values));

@@ -22,18 +22,21 @@
  * The verdicts, in the order in which they are shown. A row: name in C, name for people and programs, meaning, what to
  * do about it.
  */
-#define AUDIT_VERDICTS(ROW)                                                                                           \
-	ROW(AUDIT_ESCAPES, "escapes", "the work list: the compiler moves it to the heap, and it allocates",           \
-	    "keep the value from outliving its function; --flow prints how it gets away")                             \
-	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",        \
-	    "check that the output is from this build; if so, the value is too large or of unknown size for a stack") \
-	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing about the line, and it allocates",           \
-	    "look at the runtime call: make slices, maps and strings that grow with their final size")                \
-	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",     \
-	    "the line shown calls the library that allocates: call it less often, or call less of it; "               \
-	    "'go build -a -gcflags=all=-m=2' has the compiler's words about all packages")                            \
-	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen",  \
-	    "nothing, unless the recording did not run that code")                                                    \
+#define AUDIT_VERDICTS(ROW)                                                                                            \
+	ROW(AUDIT_ESCAPES, "escapes", "the work list: the compiler moves it to the heap, and it allocates",            \
+	    "keep the value from outliving its function; --flow prints how it gets away")                              \
+	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",         \
+	    "check that the output is from this build; if so, the value is too large or of unknown size for a stack")  \
+	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing about the line, and it allocates",            \
+	    "look at the runtime call: make slices, maps and strings that grow with their final size")                 \
+	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",      \
+	    "the line shown calls the library that allocates: call it less often, or call less of it; "                \
+	    "'go build -a -gcflags=all=-m=2' has the compiler's words about all packages")                             \
+	ROW(AUDIT_UNPLACED, "unplaced", "it allocates, at a line that nobody knows",                                   \
+	    "of tiny objects, which share blocks, only the sum is known; 'escapement record --rate 1' counts them by " \
+	    "line")                                                                                                    \
+	ROW(AUDIT_ESCAPES_UNSEEN, "escapes-unseen", "the compiler moves it to the heap, and no allocation was seen",   \
+	    "nothing, unless the recording did not run that code")                                                     \
 	ROW(AUDIT_STACK, "stack", "the compiler says that it does not escape, and it does not allocate", "nothing")
 
 #define VERDICT_ENUM(name, ...) name,
@@ -82,7 +85,7 @@ struct audit_row {
 	bool shared;		     /* it is unknown which of the first annotations the row is about */
 	bool tiny_unknown;	     /* the row may also have tiny objects, of which the number is unknown */
 	const char *words;	     /* of a shared row: the texts of all possible annotations; else NULL */
-	const char *reason;	     /* why it is unannotated, contradicted or not covered; NULL for the others */
+	const char *reason;	     /* why it is unannotated, contradicted, not covered or unplaced; else NULL */
 	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
 	/* 95 % intervals. Equal to the values if rows are exact; VALUE_UNMEASURED if unknown, because nothing was
 	 * sampled or the number of samples is unknown. */
@@ -91,6 +94,12 @@ struct audit_row {
 
 /* Returns what the compiler said about a row, in its own words, or why it said nothing; never "". */
 const char *audit_row_words(const struct audit_row *row);
+
+/* Whether it is an allocation for no line of the owner module. Of unplaced ones nobody knows that. */
+static inline bool audit_row_is_outside(const struct audit_row *row)
+{
+	return audit_verdict_allocates(row->verdict) && row->verdict != AUDIT_UNPLACED && !row->owner;
+}
 
 /* The sum of several rows. */
 struct audit_sum {
@@ -104,8 +113,9 @@ enum { AUDIT_OUTSIDE = AUDIT_VERDICT_COUNT };
 struct audit {
 	const struct profile *profile;
 	const struct escape_output *output;
-	struct audit_row *rows; /* sorted by verdict, then bytes, objects, file, line, column */
+	struct audit_row *rows; /* sorted by verdict, then by `sort`, bytes, objects, refills, file, line, column */
 	size_t row_count;
+	int sort;					/* enum profile_value or AUDIT_BY_SITE */
 	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* number of rows of each, before any filter */
 	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: 100 % for shares */
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */

@@ -12,6 +12,8 @@ const char *const audit_sort_names[] = {PROFILE_VALUES(SORT_NAME) "site", NULL};
 
 static int compare_strings(const char *a, const char *b)
 {
+	if (a == b)
+		return 0;
 	if (!a || !b)
 		return !a - !b; /* unknown values come last */
 	return strcmp(a, b);
@@ -101,6 +103,13 @@ static bool keeps(const struct audit_filter *filter, const struct audit_row *row
 	return !filter->function || function_matches(row, filter->function);
 }
 
+void audit_sort(struct audit *audit, int sort)
+{
+	if (audit->row_count)
+		qsort_r(audit->rows, audit->row_count, sizeof(*audit->rows), compare_rows, &sort);
+	audit->sort = sort;
+}
+
 void audit_filter(struct audit *audit, const struct audit_filter *filter, int sort)
 {
 	size_t count = 0;
@@ -111,8 +120,8 @@ void audit_filter(struct audit *audit, const struct audit_filter *filter, int so
 			audit->rows[count++] = audit->rows[i];
 	}
 	audit->row_count = count;
-	if (count)
-		qsort_r(audit->rows, count, sizeof(*audit->rows), compare_rows, &sort);
+	if (audit->sort != sort)
+		audit_sort(audit, sort);
 	if (!filter->top)
 		return;
 	count = 0;

@@ -20,7 +20,9 @@ struct audit_filter {
 enum { AUDIT_BY_SITE = VALUE_COUNT };
 extern const char *const audit_sort_names[]; /* the values' names for options, then "site"; NULL-terminated */
 
-/* Removes rows and sorts the rest. `verdicts` and `totals` stay those of the whole audit. */
+/* Orders all rows. */
+void audit_sort(struct audit *audit, int sort);
+/* Removes rows, and orders the rest. `verdicts` and `totals` stay those of the whole audit. */
 void audit_filter(struct audit *audit, const struct audit_filter *filter, int sort);
 
 #endif

@@ -98,7 +98,7 @@ static void find_covered_caller(struct audit_index *index, const struct profile_
 /* For a stack with only runtime functions: describes it by its outermost function other than goexit. */
 static void describe_runtime_stack(const struct profile_stack *stack, struct group *group)
 {
-	group->uncovered = true;
+	group->unplaced = true;
 	group->reason = "no symbols for this stack";
 	for (uint32_t i = stack->depth; i-- > 0;) {
 		const struct profile_location *location = stack->locations[i];
@@ -108,6 +108,8 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 			continue;
 		group->chain = &location->frames[location->frame_count - 1];
 		group->length = 1;
+		group->unplaced = false;
+		group->uncovered = true;
 		group->reason = "the runtime's own";
 		return;
 	}
@@ -127,8 +129,13 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 	if (!any) /* in other tools' profiles: a stack that only has objects allocated earlier */
 		return;
 	if (!stack || !stack->depth) {
-		key.uncovered = true;
+		key.unplaced = true;
 		key.reason = "its stack was lost";
+	} else if (estimates_is_tiny(stack)) {
+		key.unplaced = true;
+		key.reason = "they share blocks: which line allocated how many is not known";
+		key.chain = stack->locations[0]->frames;
+		key.length = 1;
 	} else if (!frames_site(stack, &site)) {
 		describe_runtime_stack(stack, &key);
 	} else {

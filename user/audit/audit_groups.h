@@ -20,12 +20,12 @@
 /* Samples of one chain, call and type. A group whose package the output does not cover is placed at its nearest covered
  * caller. */
 struct group {
-	const struct profile_frame *chain; /* the site, then what it is inlined into */
-	uint32_t length;		   /* 0: nothing is known about the stack */
-	const char *call, *type, *callee, *reason;
-	const struct profile_frame *owner; /* NULL: outside of the owner module, or unknown */
+	const struct profile_frame *chain;	   /* the site, then what it is inlined into */
+	uint32_t length;			   /* 0: nothing is known about the stack */
+	const char *call, *type, *callee, *reason; /* `reason`: why it is uncovered or unplaced */
+	const struct profile_frame *owner;	   /* NULL: outside of the owner module, or unknown */
 	const char *via;
-	bool uncovered;
+	bool uncovered, unplaced; /* of another package than those of the output; of no known line */
 	int64_t values[VALUE_COUNT];
 	struct interval interval;
 };

@@ -21,6 +21,8 @@ struct audit_options {
 	/* Verdicts whose rows nobody will read, one bit per enum audit_verdict: rows without an allocation are only counted. There
 	 * may be millions. */
 	unsigned unread;
+	/* The profile, if nobody needs its samples after the audit, which then frees them; else NULL. */
+	struct profile *spent;
 };
 
 struct audit_index;

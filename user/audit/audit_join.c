@@ -5,6 +5,7 @@
  */
 #include "audit/audit_join.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,9 @@ static void set_verdict(struct join *join, const struct group *group, const stru
 	row->shared = match->count > 1;
 	if (group->uncovered) {
 		row->verdict = AUDIT_NOT_COVERED;
+		row->reason = group->reason;
+	} else if (group->unplaced) {
+		row->verdict = AUDIT_UNPLACED;
 		row->reason = group->reason;
 	} else if (!match->count) {
 		row->verdict = AUDIT_UNANNOTATED;
@@ -152,7 +156,7 @@ static void describe(struct join *join, const struct group *group, struct audit_
 		if (row->inlined_count)
 			row->inlined_files = inlined_files(join, group);
 	}
-	if (!group->uncovered)
+	if (!group->uncovered && !group->unplaced)
 		audit_match(join->matcher, group, &match);
 	set_verdict(join, group, &match, row);
 	row->linked_count = (uint32_t)match.linked;
@@ -305,11 +309,6 @@ static void add_unseen(struct join *join)
 	}
 }
 
-static bool is_outside(const struct audit_row *row)
-{
-	return audit_verdict_allocates(row->verdict) && !row->owner;
-}
-
 static void finish_rows(struct join *join)
 {
 	struct audit *audit = join->audit;
@@ -318,7 +317,7 @@ static void finish_rows(struct join *join)
 	for (size_t i = 0; i < audit->row_count; i++) {
 		struct audit_row *row = &audit->rows[i];
 
-		struct audit_sum *sum = &audit->sums[is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict];
+		struct audit_sum *sum = &audit->sums[audit_row_is_outside(row) ? AUDIT_OUTSIDE : (int)row->verdict];
 
 		audit->verdicts[row->verdict]++;
 		sum->rows++;
@@ -391,7 +390,6 @@ static bool tells(const struct audit *audit)
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options)
 {
-	static const struct audit_filter everything;
 	struct audit *audit = memory_zeroed(1, sizeof(*audit));
 	struct join join = {.audit = audit, .verdicts = ~options->unread};
 
@@ -409,12 +407,15 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	hash_index_free(&join.by_row);
 	audit_matcher_free(join.matcher);
 	estimates_free(join.estimates);
+	if (options->spent)
+		profile_forget_samples(options->spent);
+	malloc_trim(0); /* the groups were many small pieces, the rows will be one large one */
 	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
 	finish_rows(&join);
 	name_types(audit);
 	audit->tells = tells(audit);
-	audit_filter(audit, &everything, VALUE_BYTES);
+	audit_sort(audit, VALUE_BYTES);
 	audit_index_free(join.index);
 	free(join.claimed);
 	return audit;

@@ -12,6 +12,13 @@
 
 const char estimates_tiny_site[] = "(tiny objects: split unknown)";
 
+bool estimates_is_tiny(const struct profile_stack *stack)
+{
+	return stack && stack->depth == 1 && stack->locations[0]->frame_count == 1 &&
+	       stack->locations[0]->frames[0].function &&
+	       strcmp(stack->locations[0]->frames[0].function, estimates_tiny_site) == 0;
+}
+
 enum {
 	LARGE_LEAST = 32768,
 	MOST_SCALED = 10,

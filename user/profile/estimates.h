@@ -19,6 +19,8 @@
 
 /* The name of the row for tiny objects of Go programs, whose split between sites cannot be known. */
 extern const char estimates_tiny_site[];
+/* Whether it is the stack of that row. */
+bool estimates_is_tiny(const struct profile_stack *stack);
 
 /* Sums over all estimated samples of a size class. */
 struct estimates_class {

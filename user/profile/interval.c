@@ -187,16 +187,6 @@ static bool call_is_of_one_size(const struct profile_stack *stack)
 	return false;
 }
 
-/* The row of tiny objects: their blocks are sampled, while the runtime counts the objects that share them. */
-static bool is_tiny_row(const struct profile_sample *sample)
-{
-	const struct profile_stack *stack = sample->key.stack;
-
-	return stack && stack->depth == 1 && stack->locations[0]->frame_count == 1 &&
-	       stack->locations[0]->frames[0].function &&
-	       strcmp(stack->locations[0]->frames[0].function, estimates_tiny_site) == 0;
-}
-
 void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample)
 {
 	const struct profile *profile = estimates->profile;
@@ -220,7 +210,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	}
 	if (objects <= 0 && events <= 0)
 		return;
-	if (is_tiny_row(sample) && estimates->tiny_shared > 0) {
+	if (estimates_is_tiny(sample->key.stack) && estimates->tiny_shared > 0) {
 		sum->exact += estimates->tiny_shared;
 		objects = fmax(events, objects - estimates->tiny_shared);
 	}

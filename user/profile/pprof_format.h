@@ -19,9 +19,12 @@
 #define PPROF_LABEL_BURST      "burst" /* number of its group of bursts */
 #define PPROF_LABEL_STACK      "stack" /* "truncated" if the stack had more frames */
 
-/* Field numbers of profile.proto, for samples: there are too many of them for a general protobuf library. */
+/* Field numbers of profile.proto, for what there is too much of for a general protobuf library. */
 enum {
 	PPROF_SAMPLE = 2, /* in Profile */
+	PPROF_LOCATION = 4,
+	PPROF_FUNCTION = 5,
+	PPROF_STRING = 6,
 	PPROF_SAMPLE_LOCATION = 1,
 	PPROF_SAMPLE_VALUE = 2,
 	PPROF_SAMPLE_LABEL = 3,
@@ -29,6 +32,18 @@ enum {
 	PPROF_LABEL_STR = 2,
 	PPROF_LABEL_NUM = 3,
 	PPROF_LABEL_NUM_UNIT = 4,
+	PPROF_LOCATION_ID = 1,
+	PPROF_LOCATION_MAPPING = 2,
+	PPROF_LOCATION_ADDRESS = 3,
+	PPROF_LOCATION_LINE = 4,
+	PPROF_LINE_FUNCTION = 1,
+	PPROF_LINE_LINE = 2,
+	PPROF_LINE_COLUMN = 3,
+	PPROF_FUNCTION_ID = 1,
+	PPROF_FUNCTION_NAME = 2,
+	PPROF_FUNCTION_SYSTEM_NAME = 3,
+	PPROF_FUNCTION_FILE = 4,
+	PPROF_FUNCTION_START_LINE = 5,
 };
 
 /* The limit for each of three parts of a file that is read: its samples; everything else, unpacked; and the copy of

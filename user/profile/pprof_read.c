@@ -4,7 +4,8 @@
  * identifier is checked before it is followed.
  *
  * The file is read twice. Samples may refer to anything that comes after them, and may be far more than fit into memory
- * unpacked. Therefore the first pass reads everything else, and the second adds the samples to the profile one by one.
+ * unpacked. Therefore the first pass reads everything else, and the second adds the samples to the profile one by one. Strings,
+ * functions and locations, of which there may be hundreds of thousands, are read from their bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ struct reader {
 
 struct budget {
 	struct arena *memory;
-	size_t max, left;
+	size_t left;
 	bool exceeded;
 };
 
@@ -70,52 +71,28 @@ static void budget_free(void *data, void *memory)
 	(void)memory; /* its arena is freed as a whole */
 }
 
-/* Copies the fields of the file other than samples, one after the other; the caller frees them. */
-static int take_rest(struct pprof_source *source, uint8_t **rest, size_t *size)
+/* Reads everything but the samples, and unpacks what has no table of its own: in `memory`, which the caller frees like
+ * the parts, also if the result is NULL. */
+static Message *unpack(struct pprof_source *source, size_t max, struct pprof_parts *parts, struct arena *memory)
 {
-	struct wire_field field;
-	struct wire_bytes all;
-	size_t capacity = 0;
-	int status;
-
-	while ((status = pprof_source_field(source, &field, &all)) > 0) {
-		size_t length = (size_t)(all.end - all.next);
-
-		if (field.number == PPROF_SAMPLE && field.wire == WIRE_BYTES)
-			continue;
-		if (length > PPROF_REST_BYTES_MAX - *size)
-			return pprof_source_too_large(source, "more than %zu MiB besides its samples",
-						      PPROF_REST_BYTES_MAX >> 20);
-		if (length > capacity - *size) {
-			capacity = 2 * (capacity + length);
-			*rest = memory_resize(*rest, capacity, 1);
-		}
-		memcpy(*rest + *size, all.next, length);
-		*size += length;
-	}
-	return status;
-}
-
-/* The message is in `memory`, which the caller frees, also if the result is NULL. */
-static Message *unpack(struct pprof_source *source, size_t memory_max, struct arena *memory)
-{
-	size_t max = memory_max < MESSAGE_BYTES_MAX ? memory_max : MESSAGE_BYTES_MAX, size = 0;
-	struct budget budget = {.memory = memory, .max = max, .left = max};
+	struct budget budget = {.memory = memory, .left = max};
 	ProtobufCAllocator allocator = {budget_allocate, budget_free, &budget};
 	Message *message = NULL;
-	uint8_t *rest = NULL;
+	size_t tables;
 
-	if (take_rest(source, &rest, &size) == 0) {
-		message = perftools__profiles__profile__unpack(&allocator, size, rest);
-		if (!message && budget.exceeded) {
-			pprof_source_too_large(source, "all but its samples takes more than %zu MiB of memory",
-					       budget.max >> 20);
-		} else if (!message || !message->n_sample_type || !message->n_string_table) {
-			pprof_source_truncated(source);
-			message = NULL;
-		}
+	if (pprof_parts_read(parts, source))
+		return NULL;
+	tables = pprof_parts_memory(parts);
+	if (tables < max) {
+		budget.left -= tables;
+		message = perftools__profiles__profile__unpack(&allocator, parts->others.size, parts->others.bytes);
 	}
-	free(rest);
+	if (!message && (tables >= max || budget.exceeded)) {
+		pprof_source_too_large(source, PPROF_REST_TOO_LARGE, max >> 20);
+	} else if (!message || !message->n_sample_type || !parts->strings.count) {
+		pprof_source_truncated(source);
+		message = NULL;
+	}
 	return message;
 }
 
@@ -153,11 +130,17 @@ static int64_t unit_factor(const char *unit, const char *wanted)
 		{"byte", 1},
 		{"b", 1},
 		{"kilobyte", INT64_C(1) << 10},
+		{"kbyte", INT64_C(1) << 10},
 		{"kb", INT64_C(1) << 10},
+		{"kib", INT64_C(1) << 10},
 		{"megabyte", INT64_C(1) << 20},
+		{"mbyte", INT64_C(1) << 20},
 		{"mb", INT64_C(1) << 20},
+		{"mib", INT64_C(1) << 20},
 		{"gigabyte", INT64_C(1) << 30},
+		{"gbyte", INT64_C(1) << 30},
 		{"gb", INT64_C(1) << 30},
+		{"gib", INT64_C(1) << 30},
 	};
 	size_t length = strlen(unit);
 
@@ -206,7 +189,13 @@ static int read_types(struct reader *reader)
 		for (int value = 0; value < VALUE_COUNT && name && unit; value++) {
 			int64_t factor = unit_factor(unit, profile_values[value].pprof_unit);
 
-			if (strcmp(name, profile_values[value].pprof_type) != 0 || !factor)
+			if (strcmp(name, profile_values[value].pprof_type) != 0)
+				continue;
+			if (!factor && (value == VALUE_OBJECTS || value == VALUE_BYTES))
+				return error_set(reader->source->error, STATUS_USAGE,
+						 "profile '%s' has %s in '%s', which is no unit that is known",
+						 reader->source->name, name, unit);
+			if (!factor)
 				continue;
 			if (reader->columns.index[value] >= 0 && pprof_tables_concatenated(&reader->tables))
 				return -1;
@@ -296,7 +285,7 @@ static int read_profile(struct reader *reader, size_t memory_max)
 	struct profile *profile = reader->profile;
 	int ours;
 
-	if (message->string_table[0][0])
+	if (reader->tables.parts->strings.bytes[0])
 		return pprof_source_malformed(reader->source, "its first string is not empty");
 	if (read_types(reader) || pprof_tables_read(&reader->tables))
 		return -1;
@@ -307,6 +296,11 @@ static int read_profile(struct reader *reader, size_t memory_max)
 	ours = read_comments(reader);
 	if (ours < 0)
 		return -1;
+	if (reader->columns.live_falls) {
+		if (profile->snapshot)
+			return pprof_source_malformed(reader->source, "a number of objects in use is negative");
+		profile->stored &= ~(1u << VALUE_LIVE_OBJECTS | 1u << VALUE_LIVE_BYTES);
+	}
 	if (!ours)
 		complete_foreign(reader);
 	return 0;
@@ -334,25 +328,33 @@ static void redact_descriptions(struct profile *profile)
 
 static struct profile *read_source(struct pprof_source *source, bool redacted)
 {
-	size_t max = memory_max();
+	size_t max = memory_max(), rest_max = max < MESSAGE_BYTES_MAX ? max : MESSAGE_BYTES_MAX;
 	struct reader reader = {.source = source};
+	struct pprof_parts parts = {0};
 	struct arena memory = {0};
-	Message *message = unpack(source, max, &memory);
+	Message *message = unpack(source, rest_max, &parts, &memory);
 
 	if (!message)
 		goto done;
 	reader.message = message;
 	reader.profile = profile_new();
 	reader.profile->redacted = redacted;
-	reader.tables = (struct pprof_tables){.source = source, .message = message, .profile = reader.profile};
+	reader.tables = (struct pprof_tables){.source = source,
+					      .parts = &parts,
+					      .message = message,
+					      .profile = reader.profile,
+					      .memory_max = rest_max};
 	if (read_profile(&reader, max)) {
 		profile_free(reader.profile);
 		reader.profile = NULL;
 	}
 	if (redacted && reader.profile)
 		redact_descriptions(reader.profile);
+	if (reader.profile)
+		profile_settle(reader.profile);
 	pprof_tables_free(&reader.tables);
 done:
+	pprof_parts_free(&parts);
 	arena_free(&memory);
 	return reader.profile;
 }

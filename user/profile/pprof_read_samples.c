@@ -11,33 +11,21 @@
 
 struct reader {
 	const struct pprof_tables *tables;
-	const struct pprof_columns *columns;
+	struct pprof_columns *columns;
 	int64_t *values; /* values of one sample, in the file's order */
-};
-
-struct label {
-	uint64_t numbers[PPROF_LABEL_NUM + 1]; /* by field number */
 };
 
 static int read_label(struct reader *reader, struct wire_bytes bytes, struct profile_key *key, bool *truncated_stack)
 {
-	struct label label = {0};
+	uint64_t numbers[PPROF_LABEL_NUM + 1] = {0};
 	const char *name, *text;
-	struct wire_field field;
 	int64_t number;
 
-	while (bytes.next < bytes.end) {
-		if (!wire_take_field(&bytes, &field))
-			return pprof_source_truncated(reader->tables->source);
-		if (field.number > PPROF_LABEL_NUM)
-			continue;
-		if (field.wire != WIRE_VARINT)
-			return pprof_source_truncated(reader->tables->source);
-		label.numbers[field.number] = field.value;
-	}
-	number = (int64_t)label.numbers[PPROF_LABEL_NUM];
-	if (pprof_tables_string(reader->tables, (int64_t)label.numbers[PPROF_LABEL_KEY], &name) ||
-	    pprof_tables_string(reader->tables, (int64_t)label.numbers[PPROF_LABEL_STR], &text))
+	if (!wire_take_numbers(bytes, numbers, PPROF_LABEL_NUM))
+		return pprof_source_truncated(reader->tables->source);
+	number = (int64_t)numbers[PPROF_LABEL_NUM];
+	if (pprof_tables_string(reader->tables, (int64_t)numbers[PPROF_LABEL_KEY], &name) ||
+	    pprof_tables_string(reader->tables, (int64_t)numbers[PPROF_LABEL_STR], &text))
 		return -1;
 	if (!name)
 		return 0;
@@ -148,10 +136,16 @@ static int read_values(struct reader *reader, const struct raw_sample *sample, i
 		int index = reader->columns->index[value];
 
 		values[value] = index < 0 ? 0 : reader->values[index];
+		if (values[value] < 0 && profile_values[value].kinds & VALUE_LIVE) {
+			/* heap?seconds=10 of net/http/pprof: what was allocated in that time, and how much more is in use */
+			reader->columns->live_falls = true;
+			values[value] = 0;
+		}
 		if (values[value] < 0)
-			return pprof_source_malformed(reader->tables->source,
-						      "a sample has a negative value (is it the difference of two "
-						      "profiles?)");
+			return error_set(reader->tables->source->error, STATUS_USAGE,
+					 "profile '%s' has a negative value: it is the difference of two profiles "
+					 "(-base); give one that was measured",
+					 reader->tables->source->name);
 		if (index >= 0 && __builtin_mul_overflow(values[value], reader->columns->unit[value], &values[value]))
 			values[value] = INT64_MAX;
 	}
@@ -209,7 +203,7 @@ static int read_all(struct reader *reader, size_t memory_max)
 	return status;
 }
 
-int pprof_read_samples(const struct pprof_tables *tables, const struct pprof_columns *columns, size_t memory_max)
+int pprof_read_samples(const struct pprof_tables *tables, struct pprof_columns *columns, size_t memory_max)
 {
 	struct reader reader = {.tables = tables, .columns = columns};
 	int status;

@@ -13,10 +13,11 @@ struct pprof_columns {
 	int64_t period;		   /* mean bytes between samples; 0 if the file does not say it */
 	/* written by Go's runtime/pprof: only estimates, and the period that they were made with */
 	bool go_heap;
+	bool live_falls; /* set by pprof_read_samples(): what is in use is a difference, with negative values */
 };
 
 /* Reads all samples of the source, from its beginning. `memory_max`: limit for their memory in bytes. Returns -1 with
  * the source's error. */
-int pprof_read_samples(const struct pprof_tables *tables, const struct pprof_columns *columns, size_t memory_max);
+int pprof_read_samples(const struct pprof_tables *tables, struct pprof_columns *columns, size_t memory_max);
 
 #endif

@@ -55,28 +55,27 @@ static bool begins_like_a_profile(const uint8_t *bytes, size_t size)
 	       (bytes[1] == 0 || (bytes[1] <= VALUE_TYPE_MAX && bytes[2] == TYPE_OF_VALUE_TYPE));
 }
 
-/* Profiles as text, of Go (?debug=1) and of gperftools. */
-static bool begins_like_text(const struct pprof_source *source)
-{
-	static const char *const starts[] = {"heap profile:", "heap_v2/", "MAPPED_LIBRARIES:", "--- heap"};
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
-		size_t length = strlen(starts[i]);
-
-		if (source->first_count >= length && memcmp(source->first, starts[i], length) == 0)
-			return true;
-	}
-	return false;
-}
+/* What is no profile but is often taken for one, by its first bytes. */
+static const struct {
+	const char *start, *what;
+} others[] = {
+	{"heap profile:",
+	 "a heap profile as text: fetch it without ?debug=1, or convert it with 'go tool pprof -proto'"},
+	{"--- heap", "a heap profile as text: convert it with 'go tool pprof -proto'"},
+	{"MAPPED_LIBRARIES:", "a heap profile as text: convert it with 'go tool pprof -proto'"},
+	{"heap_v2/", "a heap profile of jemalloc: it says what is in use, not what was allocated"},
+	{"{\"head\":", "a heap profile of V8: it says what is in use, not what was allocated"},
+	{"\x1f\x8b", "compressed twice: gunzip it once"},
+};
 
 int pprof_source_truncated(const struct pprof_source *source)
 {
-	if (begins_like_text(source))
-		return error_set(
-			source->error, STATUS_USAGE,
-			"'%s' is a heap profile as text: fetch it without ?debug=1, or convert it with 'go tool "
-			"pprof -proto'",
-			source->name);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t length = strlen(others[i].start);
+
+		if (source->first_count >= length && memcmp(source->first, others[i].start, length) == 0)
+			return error_set(source->error, STATUS_USAGE, "'%s' is %s", source->name, others[i].what);
+	}
 	return error_set(source->error, STATUS_USAGE,
 			 source->first_count && begins_like_a_profile(source->first, source->first_count)
 				 ? "profile '%s' is truncated or corrupt"

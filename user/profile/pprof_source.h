@@ -17,6 +17,9 @@
  * memory. */
 #define PPROF_REST_BYTES_MAX ((size_t)256 << 20)
 
+/* Its refusal, with the limit in MiB. */
+#define PPROF_REST_TOO_LARGE "all but its samples takes more than %zu MiB of memory"
+
 struct pprof_source {
 	const char *name; /* for messages */
 	struct error *error;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "profile/pprof_tables.h"
 #include "base/memory.h"
+#include "profile/pprof_format.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const char **text)
 {
-	if (index < 0 || (uint64_t)index >= tables->message->n_string_table)
-		return pprof_source_malformed(tables->source, "string %" PRId64 " of %zu", index,
-					      tables->message->n_string_table);
-	*text = tables->message->string_table[index];
+	const struct pprof_parts *parts = tables->parts;
+
+	if (index < 0 || (uint64_t)index >= parts->strings.count)
+		return pprof_source_malformed(tables->source, "string %" PRId64 " of %zu", index, parts->strings.count);
+	*text = (const char *)parts->strings.bytes + parts->string_at[index];
 	if (!**text)
 		*text = NULL;
 	return 0;
@@ -19,11 +22,11 @@ int pprof_tables_string(const struct pprof_tables *tables, int64_t index, const 
 /* Each profile's strings begin with an empty one, and its sample types come once. */
 bool pprof_tables_concatenated(const struct pprof_tables *tables)
 {
-	const Perftools__Profiles__Profile *message = tables->message;
+	const struct pprof_parts *parts = tables->parts;
 
 	/* A table of strings begins with the empty one, and has each string once. */
-	for (size_t i = 1; message->n_sample_type > 1 && i < message->n_string_table; i++) {
-		if (!message->string_table[i][0]) {
+	for (size_t i = 1; tables->message->n_sample_type > 1 && i < parts->strings.count; i++) {
+		if (!parts->strings.bytes[parts->string_at[i]]) {
 			pprof_source_malformed(tables->source,
 					       "it is two profiles, one behind the other; give each in a "
 					       "file of its own, or merge them with 'go tool pprof -proto'");
@@ -48,9 +51,24 @@ static void id_table_new(struct pprof_id_table *table, size_t count)
 	table->count = 0;
 }
 
+static void id_table_add(struct pprof_id_table *table, uint64_t id, const void *thing)
+{
+	table->rows[table->count++] = (struct pprof_id_row){id, thing};
+}
+
+static bool is_sorted(const struct pprof_id_table *table)
+{
+	for (size_t i = 1; i < table->count; i++) {
+		if (table->rows[i].id < table->rows[i - 1].id)
+			return false;
+	}
+	return true;
+}
+
 static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_table *table, const char *kind)
 {
-	qsort(table->rows, table->count, sizeof(*table->rows), compare_ids);
+	if (!is_sorted(table))
+		qsort(table->rows, table->count, sizeof(*table->rows), compare_ids);
 	for (size_t i = 0; i < table->count; i++) {
 		if (table->rows[i].id == 0)
 			return pprof_source_malformed(tables->source, "a %s has id 0", kind);
@@ -66,7 +84,7 @@ static int id_table_finish(const struct pprof_tables *tables, struct pprof_id_ta
 	table->dense_count = table->rows[table->count - 1].id + 1;
 	table->dense = memory_zeroed(table->dense_count, sizeof(*table->dense));
 	for (size_t i = 0; i < table->count; i++)
-		table->dense[table->rows[i].id] = &table->rows[i];
+		table->dense[table->rows[i].id] = table->rows[i].thing;
 	return 0;
 }
 
@@ -80,10 +98,8 @@ static const void *id_table_find(const struct pprof_id_table *table, uint64_t id
 {
 	const struct pprof_id_row key = {.id = id}, *row;
 
-	if (table->dense) {
-		row = id < table->dense_count ? table->dense[id] : NULL;
-		return row ? row->thing : NULL;
-	}
+	if (table->dense)
+		return id < table->dense_count ? table->dense[id] : NULL;
 	row = bsearch(&key, table->rows, table->count, sizeof(*table->rows), compare_ids);
 	return row ? row->thing : NULL;
 }
@@ -103,79 +119,132 @@ static int read_mappings(struct pprof_tables *tables)
 		if (pprof_tables_string(tables, from->filename, &mapping.file) ||
 		    pprof_tables_string(tables, from->build_id, &mapping.build_id))
 			return -1;
-		tables->mappings.rows[tables->mappings.count++] =
-			(struct pprof_id_row){from->id, profile_mapping(tables->profile, &mapping)};
+		id_table_add(&tables->mappings, from->id, profile_mapping(tables->profile, &mapping));
 	}
 	return id_table_finish(tables, &tables->mappings, "mapping");
 }
 
+/* Lines and columns are small numbers; any other number counts as unknown. */
+static uint32_t position(uint64_t number)
+{
+	return number > INT32_MAX ? 0 : (uint32_t)number;
+}
+
+/* Takes the next field of a part; false at its end. The reader of the parts has checked that fields are whole. */
+static bool next_message(struct wire_bytes *part, struct wire_bytes *message)
+{
+	struct wire_field field;
+
+	if (part->next == part->end || !wire_take_field(part, &field))
+		return false;
+	*message = field.content;
+	return true;
+}
+
+static struct wire_bytes bytes_of(const struct pprof_part *part)
+{
+	return (struct wire_bytes){part->bytes, part->bytes + part->size};
+}
+
 static int read_functions(struct pprof_tables *tables)
 {
-	const Perftools__Profiles__Profile *message = tables->message;
+	struct wire_bytes all = bytes_of(&tables->parts->functions), message;
+	struct pprof_function *function;
 
-	id_table_new(&tables->functions, message->n_function);
-	for (size_t i = 0; i < message->n_function; i++)
-		tables->functions.rows[tables->functions.count++] =
-			(struct pprof_id_row){message->function[i]->id, message->function[i]};
+	id_table_new(&tables->functions, tables->parts->functions.count);
+	function = tables->function_list = memory_zeroed(tables->parts->functions.count + 1, sizeof(*function));
+	for (; next_message(&all, &message); function++) {
+		uint64_t numbers[PPROF_FUNCTION_START_LINE + 1] = {0};
+
+		if (!wire_take_numbers(message, numbers, PPROF_FUNCTION_START_LINE))
+			return pprof_source_truncated(tables->source);
+		if (pprof_tables_string(tables, (int64_t)numbers[PPROF_FUNCTION_NAME], &function->name) ||
+		    pprof_tables_string(tables, (int64_t)numbers[PPROF_FUNCTION_FILE], &function->file))
+			return -1;
+		function->name = profile_string(tables->profile, function->name);
+		function->file = profile_path(tables->profile, function->file);
+		function->start_line = position(numbers[PPROF_FUNCTION_START_LINE]);
+		id_table_add(&tables->functions, numbers[PPROF_FUNCTION_ID], function);
+	}
 	return id_table_finish(tables, &tables->functions, "function");
 }
 
-/* Lines and columns are small numbers; any other number counts as unknown. */
-static uint32_t position(int64_t number)
+static int read_frame(struct pprof_tables *tables, struct wire_bytes message, struct profile_frame *frame)
 {
-	return number < 0 || number > INT32_MAX ? 0 : (uint32_t)number;
-}
+	uint64_t numbers[PPROF_LINE_COLUMN + 1] = {0};
+	const struct pprof_function *function;
 
-static int read_frame(struct pprof_tables *tables, const Perftools__Profiles__Line *line, struct profile_frame *frame)
-{
-	const Perftools__Profiles__Function *function;
-
-	*frame = (struct profile_frame){.line = position(line->line), .column = position(line->column)};
-	if (line->function_id == 0)
+	if (!wire_take_numbers(message, numbers, PPROF_LINE_COLUMN))
+		return pprof_source_truncated(tables->source);
+	memset(frame, 0, sizeof(*frame)); /* the padding too: locations are compared by their bytes */
+	frame->line = position(numbers[PPROF_LINE_LINE]);
+	frame->column = position(numbers[PPROF_LINE_COLUMN]);
+	if (numbers[PPROF_LINE_FUNCTION] == 0)
 		return 0;
-	function = id_table_find(&tables->functions, line->function_id);
+	function = id_table_find(&tables->functions, numbers[PPROF_LINE_FUNCTION]);
 	if (!function)
-		return pprof_source_malformed(tables->source, "no function has id %" PRIu64, line->function_id);
-	frame->start_line = position(function->start_line);
-	return pprof_tables_string(tables, function->name, &frame->function) ||
-			       pprof_tables_string(tables, function->filename, &frame->file)
-		       ? -1
-		       : 0;
+		return pprof_source_malformed(tables->source, "no function has id %" PRIu64,
+					      numbers[PPROF_LINE_FUNCTION]);
+	frame->function = function->name;
+	frame->file = function->file;
+	frame->start_line = function->start_line;
+	return 0;
 }
 
-static int read_location(struct pprof_tables *tables, const Perftools__Profiles__Location *from,
-			 const struct profile_location **location)
+/* Returns the place for one more frame of this location; NULL with an error if all locations have too many. */
+static struct profile_frame *frame_at(struct pprof_tables *tables, size_t count)
 {
-	const struct profile_mapping *mapping = NULL;
-	struct profile_frame *frames;
-	int result = 0;
-
-	if (from->mapping_id) {
-		mapping = id_table_find(&tables->mappings, from->mapping_id);
-		if (!mapping)
-			return pprof_source_malformed(tables->source, "no mapping has id %" PRIu64, from->mapping_id);
+	if (++tables->frame_total > tables->memory_max / sizeof(*tables->frames)) {
+		pprof_source_too_large(tables->source, PPROF_REST_TOO_LARGE, tables->memory_max >> 20);
+		return NULL;
 	}
-	frames = memory_zeroed(from->n_line + 1, sizeof(*frames));
-	for (size_t i = 0; i < from->n_line && result == 0; i++)
-		result = read_frame(tables, from->line[i], &frames[i]);
-	if (result == 0)
-		*location = profile_location(tables->profile, from->address, mapping, frames, (uint32_t)from->n_line);
-	free(frames);
-	return result;
+	if (count == tables->frame_capacity) {
+		tables->frame_capacity = tables->frame_capacity ? 2 * tables->frame_capacity : 64;
+		tables->frames = memory_resize(tables->frames, tables->frame_capacity, sizeof(*tables->frames));
+	}
+	return &tables->frames[count];
+}
+
+static int read_location(struct pprof_tables *tables, struct wire_bytes message)
+{
+	uint64_t numbers[PPROF_LOCATION_ADDRESS + 1] = {0};
+	const struct profile_mapping *mapping = NULL;
+	struct profile_frame *frame;
+	struct wire_field field;
+	uint32_t count = 0;
+
+	while (message.next < message.end) {
+		if (!wire_take_field(&message, &field))
+			return pprof_source_truncated(tables->source);
+		if (field.number > PPROF_LOCATION_LINE)
+			continue;
+		if (field.wire != (field.number == PPROF_LOCATION_LINE ? WIRE_BYTES : WIRE_VARINT))
+			return pprof_source_truncated(tables->source);
+		if (field.number < PPROF_LOCATION_LINE)
+			numbers[field.number] = field.value;
+		else if (!(frame = frame_at(tables, count++)) || read_frame(tables, field.content, frame))
+			return -1;
+	}
+	if (numbers[PPROF_LOCATION_MAPPING]) {
+		mapping = id_table_find(&tables->mappings, numbers[PPROF_LOCATION_MAPPING]);
+		if (!mapping)
+			return pprof_source_malformed(tables->source, "no mapping has id %" PRIu64,
+						      numbers[PPROF_LOCATION_MAPPING]);
+	}
+	id_table_add(
+		&tables->locations, numbers[PPROF_LOCATION_ID],
+		profile_location_of(tables->profile, numbers[PPROF_LOCATION_ADDRESS], mapping, tables->frames, count));
+	return 0;
 }
 
 static int read_locations(struct pprof_tables *tables)
 {
-	const Perftools__Profiles__Profile *message = tables->message;
+	struct wire_bytes all = bytes_of(&tables->parts->locations), message;
 
-	id_table_new(&tables->locations, message->n_location);
-	for (size_t i = 0; i < message->n_location; i++) {
-		const struct profile_location *location = NULL;
-
-		if (read_location(tables, message->location[i], &location))
+	id_table_new(&tables->locations, tables->parts->locations.count);
+	while (next_message(&all, &message)) {
+		if (read_location(tables, message))
 			return -1;
-		tables->locations.rows[tables->locations.count++] =
-			(struct pprof_id_row){message->location[i]->id, location};
 	}
 	return id_table_finish(tables, &tables->locations, "location");
 }
@@ -200,4 +269,6 @@ void pprof_tables_free(struct pprof_tables *tables)
 	id_table_free(&tables->mappings);
 	id_table_free(&tables->functions);
 	id_table_free(&tables->locations);
+	free(tables->function_list);
+	free(tables->frames);
 }

@@ -7,6 +7,7 @@
  * any numbers but 0. Every index and identifier is checked before it is followed. Private to pprof*.c.
  */
 
+#include "profile/pprof_parts.h"
 #include "profile/pprof_source.h"
 #include "profile/profile.h"
 #include "profile/profile.pb-c.h"
@@ -17,17 +18,28 @@ struct pprof_id_table {
 		const void *thing;
 	} * rows; /* sorted */
 	size_t count;
-	/* indexed by id, if the largest id is not much larger than `count`; else NULL */
-	const struct pprof_id_row **dense;
+	/* things by id, if the largest id is not much larger than `count`; else NULL */
+	const void **dense;
 	uint64_t dense_count;
 };
 
-/* The caller sets the first three members, and zeroes the others. */
+/* What frames say about a function; its strings are the profile's. */
+struct pprof_function {
+	const char *name, *file;
+	uint32_t start_line;
+};
+
+/* The caller sets the first five members, and zeroes the others. */
 struct pprof_tables {
-	struct pprof_source *source;		     /* for error messages */
-	const Perftools__Profiles__Profile *message; /* has at least one string */
-	struct profile *profile;		     /* receives mappings and locations */
+	struct pprof_source *source;	 /* for error messages */
+	const struct pprof_parts *parts; /* has at least one string */
+	const Perftools__Profiles__Profile *message;
+	struct profile *profile; /* receives mappings and locations */
+	size_t memory_max;	 /* for the frames of all locations, in bytes */
 	struct pprof_id_table mappings, functions, locations;
+	struct pprof_function *function_list;
+	struct profile_frame *frames; /* of the location that is being read */
+	size_t frame_capacity, frame_total;
 };
 
 /* Reads mappings, functions and locations. Returns -1 with the source's error. */

@@ -71,6 +71,24 @@ static inline bool wire_take_field(struct wire_bytes *bytes, struct wire_field *
 	return true;
 }
 
+/* Stores the numbers of a message, `numbers[i]` that of field i; those after `last` are skipped. Returns false if the
+ * message is malformed. */
+static inline bool wire_take_numbers(struct wire_bytes message, uint64_t *numbers, uint64_t last)
+{
+	struct wire_field field;
+
+	while (message.next < message.end) {
+		if (!wire_take_field(&message, &field))
+			return false;
+		if (field.number > last)
+			continue;
+		if (field.wire != WIRE_VARINT)
+			return false;
+		numbers[field.number] = field.value;
+	}
+	return true;
+}
+
 static inline uint8_t *wire_put_varint(uint8_t *to, uint64_t value)
 {
 	for (; value >= 0x80; value >>= 7)

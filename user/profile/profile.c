@@ -53,6 +53,7 @@ struct profile_storage {
 	size_t row_bytes;	   /* bytes of it in use */
 	struct hash_index stacks;  /* addresses of struct profile_stack, the first member of struct stack_entry */
 	struct hash_index samples; /* addresses of struct profile_sample */
+	bool settled;		   /* the indexes of locations, stacks and samples are freed */
 	void *scratch;		   /* the key that is being built */
 	size_t scratch_size;
 	size_t start_capacity, process_capacity, sample_capacity;
@@ -71,7 +72,7 @@ struct profile *profile_new(void)
 	return profile;
 }
 
-static void forget_samples(struct profile *profile)
+void profile_forget_samples(struct profile *profile)
 {
 	struct profile_storage *storage = profile->storage;
 
@@ -89,7 +90,7 @@ void profile_free(struct profile *profile)
 	if (!profile)
 		return;
 	storage = profile->storage;
-	forget_samples(profile);
+	profile_forget_samples(profile);
 	string_table_free(&storage->strings);
 	HASH_CLEAR(hh, storage->mappings);
 	hash_index_free(&storage->locations);
@@ -117,7 +118,7 @@ void profile_drain(struct profile *profile)
 	if (!storage->sink || profile->sample_count < storage->sink_limit)
 		return;
 	storage->sink(storage->sink_context, profile);
-	forget_samples(profile);
+	profile_forget_samples(profile);
 }
 
 /* Returns zeroed memory for a key of `size` bytes; valid until the next call. */
@@ -367,32 +368,85 @@ static bool location_same(const void *items, uint64_t item, const void *key)
 	       (!a->frame_count || memcmp(a->frames, b->frames, a->frame_count * sizeof(*a->frames)) == 0);
 }
 
-const struct profile_location *profile_location(struct profile *profile, uint64_t address,
-						const struct profile_mapping *mapping,
-						const struct profile_frame *frames, uint32_t frame_count)
+static bool stack_same(const void *items, uint64_t item, const void *key)
+{
+	const struct profile_stack *a = (const struct profile_stack *)(uintptr_t)item, *b = key;
+
+	(void)items;
+	return a->depth == b->depth && a->truncated == b->truncated &&
+	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
+}
+
+static bool sample_same(const void *items, uint64_t item, const void *key)
+{
+	(void)items;
+	return memcmp(&((const struct profile_sample *)(uintptr_t)item)->key, key, sizeof(struct profile_key)) == 0;
+}
+
+static uint64_t location_hash(const struct profile_location *location)
+{
+	size_t size = location->frame_count * sizeof(*location->frames);
+	uint64_t hash = size ? hash_bytes(location->frames, size) : 0;
+
+	return hash_fold(hash_fold(hash, location->address), (uintptr_t)location->mapping);
+}
+
+static uint64_t stack_hash(const struct profile_stack *stack)
+{
+	return hash_fold(stack->depth ? hash_bytes(stack->locations, stack->depth * sizeof(*stack->locations)) : 0,
+			 stack->truncated);
+}
+
+void profile_settle(struct profile *profile)
+{
+	struct profile_storage *storage = profile->storage;
+
+	hash_index_free(&storage->locations);
+	hash_index_free(&storage->stacks);
+	hash_index_free(&storage->samples);
+	storage->settled = true;
+}
+
+/* Makes the indexes again for an addition. */
+static void unsettle(struct profile *profile)
+{
+	struct profile_storage *storage = profile->storage;
+
+	if (!storage->settled)
+		return;
+	storage->settled = false;
+	for (struct location_entry *entry = storage->first_location; entry; entry = entry->next)
+		*hash_index_at(&storage->locations, location_hash(&entry->location), location_same, NULL,
+			       &entry->location) = (uintptr_t)entry;
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = profile->samples[i];
+		const struct profile_stack *stack = sample->key.stack;
+
+		*hash_index_at(&storage->samples, hash_bytes(&sample->key, sizeof(sample->key)), sample_same, NULL,
+			       &sample->key) = (uintptr_t)sample;
+		if (stack)
+			*hash_index_at(&storage->stacks, stack_hash(stack), stack_same, NULL, stack) = (uintptr_t)stack;
+	}
+}
+
+const struct profile_location *profile_location_of(struct profile *profile, uint64_t address,
+						   const struct profile_mapping *mapping,
+						   const struct profile_frame *frames, uint32_t frame_count)
 {
 	struct profile_storage *storage = profile->storage;
 	size_t size = frame_count * sizeof(*frames);
-	struct profile_frame *copies = scratch(storage, size + 1);
 	const struct profile_location key = {
-		.address = address, .mapping = mapping, .frame_count = frame_count, .frames = copies};
+		.address = address, .mapping = mapping, .frame_count = frame_count, .frames = frames};
 	struct location_entry *entry;
 	uint64_t *item;
 
-	for (uint32_t i = 0; i < frame_count; i++) {
-		copies[i].function = profile_string(profile, frames[i].function);
-		copies[i].file = profile_path(profile, frames[i].file);
-		copies[i].line = frames[i].line;
-		copies[i].column = frames[i].column;
-		copies[i].start_line = frames[i].start_line;
-	}
-	item = hash_index_at(&storage->locations,
-			     hash_fold(hash_fold(hash_bytes(copies, size), address), (uintptr_t)mapping), location_same,
-			     NULL, &key);
+	unsettle(profile);
+	item = hash_index_at(&storage->locations, location_hash(&key), location_same, NULL, &key);
 	if (*item)
 		return &((struct location_entry *)(uintptr_t)*item)->location;
 	entry = arena_allocate(&storage->memory, sizeof(*entry) + size);
-	memcpy(entry->frames, copies, size);
+	if (size)
+		memcpy(entry->frames, frames, size);
 	entry->location = key;
 	entry->location.frames = frame_count ? entry->frames : NULL;
 	entry->location.id = storage->locations.count;
@@ -404,6 +458,22 @@ const struct profile_location *profile_location(struct profile *profile, uint64_
 	storage->last_location = entry;
 	*item = (uintptr_t)entry;
 	return &entry->location;
+}
+
+const struct profile_location *profile_location(struct profile *profile, uint64_t address,
+						const struct profile_mapping *mapping,
+						const struct profile_frame *frames, uint32_t frame_count)
+{
+	struct profile_frame *copies = scratch(profile->storage, frame_count * sizeof(*frames) + 1);
+
+	for (uint32_t i = 0; i < frame_count; i++) {
+		copies[i].function = profile_string(profile, frames[i].function);
+		copies[i].file = profile_path(profile, frames[i].file);
+		copies[i].line = frames[i].line;
+		copies[i].column = frames[i].column;
+		copies[i].start_line = frames[i].start_line;
+	}
+	return profile_location_of(profile, address, mapping, copies, frame_count);
 }
 
 size_t profile_memory(const struct profile *profile)
@@ -418,15 +488,6 @@ static void *row_allocate(struct profile_storage *storage, size_t size)
 {
 	storage->row_bytes += size;
 	return arena_allocate(&storage->row_memory, size);
-}
-
-static bool stack_same(const void *items, uint64_t item, const void *key)
-{
-	const struct profile_stack *a = (const struct profile_stack *)(uintptr_t)item, *b = key;
-
-	(void)items;
-	return a->depth == b->depth && a->truncated == b->truncated &&
-	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
 }
 
 const struct profile_location *profile_next_location(const struct profile *profile,
@@ -445,10 +506,11 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
 	struct profile_storage *storage = profile->storage;
 	const struct profile_stack key = {depth, truncated, locations};
 	size_t size = depth * sizeof(*locations);
-	uint64_t hash = hash_fold(depth ? hash_bytes(locations, size) : 0, truncated);
-	uint64_t *item = hash_index_at(&storage->stacks, hash, stack_same, NULL, &key);
 	struct stack_entry *entry;
+	uint64_t *item;
 
+	unsettle(profile);
+	item = hash_index_at(&storage->stacks, stack_hash(&key), stack_same, NULL, &key);
 	if (!*item) {
 		entry = row_allocate(storage, sizeof(*entry) + size);
 		if (depth)
@@ -473,12 +535,6 @@ bool profile_stack_is_rootless(const struct profile_stack *stack)
 	return stack->truncated;
 }
 
-static bool sample_same(const void *items, uint64_t item, const void *key)
-{
-	(void)items;
-	return memcmp(&((const struct profile_sample *)(uintptr_t)item)->key, key, sizeof(struct profile_key)) == 0;
-}
-
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values)
 {
 	struct profile_storage *storage = profile->storage;
@@ -486,6 +542,7 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	struct profile_key exact;
 	uint64_t *item;
 
+	unsettle(profile);
 	memset(&exact, 0, sizeof(exact));
 	exact.stack = key->stack;
 	exact.span_class = key->span_class;
@@ -518,6 +575,7 @@ void profile_drop_unmeasured(struct profile *profile)
 	struct profile_storage *storage = profile->storage;
 	size_t count = profile->sample_count;
 
+	unsettle(profile);
 	profile->sample_count = 0;
 	hash_index_clear(&storage->samples);
 	for (size_t i = 0; i < count; i++) {

@@ -236,6 +236,14 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 const struct profile_location *profile_location(struct profile *profile, uint64_t address,
 						const struct profile_mapping *mapping,
 						const struct profile_frame *frames, uint32_t frame_count);
+/* The same for frames whose strings are this profile's (profile_string(), profile_path()), and whose padding is zero. */
+const struct profile_location *profile_location_of(struct profile *profile, uint64_t address,
+						   const struct profile_mapping *mapping,
+						   const struct profile_frame *frames, uint32_t frame_count);
+/* Frees the indexes that only additions need. The next addition makes them again. */
+void profile_settle(struct profile *profile);
+/* Frees samples and stacks, when all that was wanted of them is known. */
+void profile_forget_samples(struct profile *profile);
 /* All locations, in the order in which they were made: the one after `location` (NULL: the first), or NULL. */
 const struct profile_location *profile_next_location(const struct profile *profile,
 						     const struct profile_location *location);

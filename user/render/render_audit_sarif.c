@@ -32,6 +32,9 @@ static const struct {
 		 "building, a call of the runtime."},
 	[AUDIT_NOT_COVERED] = {"note", "Calls code that allocates",
 			       "Calls a function that allocates in a package that the compiler output does not cover."},
+	[AUDIT_UNPLACED] =
+		{"none", "Allocates at an unknown line",
+		 "Allocates at a line that is not known: tiny objects, which share blocks, or a lost stack."},
 	[AUDIT_ESCAPES_UNSEEN] =
 		{"none", "Would allocate on the heap",
 		 "The compiler moves this to the heap; no allocation was seen: it did not run, or needed none."},

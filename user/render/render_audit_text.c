@@ -288,11 +288,6 @@ static void print_row(const struct page *page, const struct audit_row *row)
 		print_advice(page, row);
 }
 
-static bool is_outside(const struct audit_row *row)
-{
-	return audit_verdict_allocates(row->verdict) && !row->owner;
-}
-
 /* Prints how many rows a section omits, and that none of them costs more than those shown. */
 static void print_hidden(const struct page *page, enum audit_verdict verdict)
 {
@@ -304,7 +299,7 @@ static void print_hidden(const struct page *page, enum audit_verdict verdict)
 	for (size_t i = 0; i < audit->row_count; i++) {
 		const struct audit_row *row = &audit->rows[i];
 
-		if (row->verdict != verdict || page->shown[i] || is_outside(row))
+		if (row->verdict != verdict || page->shown[i] || audit_row_is_outside(row))
 			continue;
 		hidden++;
 		sum = add_saturated(sum, row->values[page->cost]);
@@ -330,7 +325,7 @@ static void print_section(const struct page *page, enum audit_verdict verdict)
 	bool head = false;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
-		if (audit->rows[i].verdict != verdict || is_outside(&audit->rows[i]))
+		if (audit->rows[i].verdict != verdict || audit_row_is_outside(&audit->rows[i]))
 			continue;
 		listed++;
 		if (!head) {
@@ -378,7 +373,7 @@ static void choose_rows(struct page *page, unsigned verdicts)
 
 	page->shown = memory_zeroed(audit->row_count + 1, sizeof(*page->shown));
 	for (size_t i = 0; i < audit->row_count; i++) {
-		if (verdicts & 1U << audit->rows[i].verdict && !is_outside(&audit->rows[i]))
+		if (verdicts & 1U << audit->rows[i].verdict && !audit_row_is_outside(&audit->rows[i]))
 			order[count++] = i;
 	}
 	if (count)

@@ -33,11 +33,31 @@ static void put_byte(struct json_writer *writer, char byte)
 	writer->buffer[writer->length++] = byte;
 }
 
-/* The number of bytes at `text` that need no escape in a JSON string. */
-static size_t plain_length(const char *text)
-{
-	const char *at = text;
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
+/* Whether a byte of the word is 0. */
+static bool has_zero(uint64_t word)
+{
+	return (word - EACH_BYTE(0x01)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Whether these eight bytes need no escape. */
+static bool is_plain(const char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return !(((word - EACH_BYTE(0x20)) | (word + EACH_BYTE(0x01)) | word) & EACH_BYTE(0x80)) &&
+	       !has_zero(word ^ EACH_BYTE('"')) && !has_zero(word ^ EACH_BYTE('\\'));
+}
+
+/* The number of bytes at `text`, which is `length` bytes long, that need no escape in a JSON string. */
+static size_t plain_length(const char *text, size_t length)
+{
+	const char *at = text, *end = text + length;
+
+	while (end - at >= 8 && is_plain(at))
+		at += 8;
 	while ((unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' && *at != '\\')
 		at++;
 	return (size_t)(at - text);
@@ -61,7 +81,7 @@ static void put_escaped(struct json_writer *writer, unsigned char byte)
 
 static void put_string(struct json_writer *writer, const char *text)
 {
-	size_t length = plain_length(text);
+	size_t length = plain_length(text, strlen(text));
 	char *repaired = NULL;
 
 	put_byte(writer, '"');
@@ -71,7 +91,7 @@ static void put_string(struct json_writer *writer, const char *text)
 		text = repaired;
 	while (*text) {
 		put_escaped(writer, (unsigned char)*text++);
-		length = plain_length(text);
+		length = plain_length(text, strlen(text));
 		put(writer, text, length);
 		text += length;
 	}
@@ -79,20 +99,29 @@ static void put_string(struct json_writer *writer, const char *text)
 	free(repaired);
 }
 
-/* Writes what comes before a value: comma, newline and name. */
+/* Writes what comes before a value: comma, newline and name, which is our own: it is short and needs no escapes. */
 static void lead(struct json_writer *writer, const char *name)
 {
+	enum { AROUND = 5 };
+	size_t length = name ? strlen(name) : 0;
+	char *at;
+
+	if (length + AROUND > sizeof(writer->buffer) - writer->length)
+		flush(writer);
+	at = writer->buffer + writer->length;
 	if (writer->follows)
-		put_byte(writer, ',');
+		*at++ = ',';
 	writer->follows = true;
 	if (writer->newline)
-		put_byte(writer, '\n');
+		*at++ = '\n';
 	writer->newline = false;
-	if (!name)
-		return;
-	put_byte(writer, '"');
-	put(writer, name, strlen(name)); /* member names are our own and need no escapes */
-	put(writer, "\":", 2);
+	if (name) {
+		*at++ = '"';
+		at = (char *)memcpy(at, name, length) + length;
+		*at++ = '"';
+		*at++ = ':';
+	}
+	writer->length = (size_t)(at - writer->buffer);
 }
 
 static void open(struct json_writer *writer, const char *name, char bracket)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "escape/escape_reading.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "escape/escape_functions.h"
+#include "escape/escape_parser.h"
+
+struct escape_reading {
+	const char *name, *directory;
+	struct escape_output *output;
+	struct error error;
+	pthread_t thread;
+	bool in_thread;
+};
+
+static void *read_all(void *argument)
+{
+	struct escape_reading *reading = argument;
+
+	reading->output = escape_read(reading->name, &reading->error);
+	if (reading->output)
+		escape_name_functions(reading->output, reading->directory);
+	return NULL;
+}
+
+struct escape_reading *escape_reading_begin(const char *name, const char *directory)
+{
+	struct escape_reading *reading = memory_zeroed(1, sizeof(*reading));
+
+	reading->name = name;
+	reading->directory = directory;
+	reading->in_thread = strcmp(name, "-") != 0 && pthread_create(&reading->thread, NULL, read_all, reading) == 0;
+	if (!reading->in_thread)
+		read_all(reading);
+	return reading;
+}
+
+struct escape_output *escape_reading_end(struct escape_reading *reading, struct error *error)
+{
+	struct escape_output *output;
+
+	if (reading->in_thread)
+		pthread_join(reading->thread, NULL);
+	/* What the parser's tables took stays in the allocator's arena of the thread, where nobody else would use it. */
+	malloc_trim(0);
+	output = reading->output;
+	if (!output)
+		*error = reading->error;
+	free(reading);
+	return output;
+}
