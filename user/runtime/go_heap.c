@@ -18,7 +18,7 @@ enum {
 	STATISTICS_SETS = 3,   /* heapStats.stats: the current, the one being written, the one being summed */
 	STATISTICS_MAX = 4096, /* limit for the bytes of all sets */
 	PROCESSORS_MAX = 4096,
-	CONSISTENT_TRIES = 40, /* of which a process that refills 25,000 spans a second passes one in three */
+	CONSISTENT_TRIES = 40,
 	CACHE_READ = 8 * SPAN_CLASSES + 8, /* tinyAllocs directly precedes alloc */
 	SPAN_READ = 16,
 	ARENAS_MAX = 1 << 16,
@@ -28,8 +28,10 @@ enum {
 
 struct processor {
 	uint64_t address, m, cache;
+	uint64_t cache_then; /* its cache when the counters were read */
 	uint32_t status;
 	bool busy;				/* a goroutine runs on it */
+	uint64_t expected[SPAN_CLASSES];	/* the spans whose counters are read */
 	uint8_t block[CACHE_READ];		/* the bytes from mcache.tinyAllocs on */
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* the bytes from mspan.allocCount on */
 };
@@ -192,19 +194,76 @@ static int processors_read(const struct go_heap *heap, const struct target *targ
 	return status;
 }
 
-static int spans_read(const struct go_heap *heap, const struct target *target, struct processor *processor)
+/* A reading of the counters: of all sets before and after the caches and the spans in them. */
+struct counters {
+	uint64_t processors[2]; /* runtime.allp: address and number */
+	uint8_t before[STATISTICS_MAX], after[STATISTICS_MAX];
+};
+
+/* Appends the counters of a P's cache and of the spans that it has held. Spans of several classes may be the same: an empty
+ * one stands for none, and one copy of it is enough. */
+static size_t add_pieces(const struct go_heap *heap, struct processor *processor, struct target_piece *pieces)
 {
-	struct target_piece pieces[SPAN_CLASSES];
+	uint64_t last = 0;
 	size_t count = 0;
 
-	for (int class = 0; processor->cache && class < SPAN_CLASSES; class ++) {
+	pieces[count++] = (struct target_piece){processor->address + heap->layout.p_mcache, &processor->cache_then,
+						sizeof(processor->cache_then)};
+	pieces[count++] =
+		(struct target_piece){processor->cache + heap->layout.mcache_tiny_allocs, processor->block, CACHE_READ};
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
 		uint64_t span = load_u64(processor->block + 8 + 8 * class);
 
-		if (span)
+		processor->expected[class] = span;
+		if (span && span != last)
 			pieces[count++] = (struct target_piece){span + heap->layout.span_alloc_count,
 								processor->spans[class], SPAN_READ};
+		last = span;
 	}
-	return target_read_pieces(target, pieces, count);
+	return count;
+}
+
+/* Completes the copies. Returns whether the P still had this cache, and the cache these spans. */
+static bool held_still(struct processor *processor)
+{
+	bool same = processor->cache_then == processor->cache;
+
+	for (int class = 0; class < SPAN_CLASSES; class ++) {
+		uint64_t span = processor->expected[class];
+
+		if (class && span && span == processor->expected[class - 1])
+			memcpy(processor->spans[class], processor->spans[class - 1], SPAN_READ);
+		same &= load_u64(processor->block + 8 + 8 * class) == span;
+	}
+	return same;
+}
+
+/*
+ * Reads all counters in one call, so that the process changes them as little as possible meanwhile: a call for each piece
+ * takes so long that of a process that refills 25,000 spans a second two readings in three were torn. *settled: nothing
+ * changed, and the caches still held the spans that were read.
+ */
+static int counters_read(const struct go_heap *heap, const struct target *target, struct processor *processors,
+			 size_t processor_count, struct counters *counters, bool *settled)
+{
+	size_t size = STATISTICS_SETS * (size_t)heap->statistics_layout.stride, count = 0;
+	struct target_piece *pieces = memory_zeroed(processor_count * (SPAN_CLASSES + 2) + 3, sizeof(*pieces));
+	int status;
+
+	pieces[count++] = (struct target_piece){heap->statistics, counters->before, size};
+	pieces[count++] = (struct target_piece){heap->processors, counters->processors, sizeof(counters->processors)};
+	for (size_t i = 0; i < processor_count; i++) {
+		if (processors[i].cache)
+			count += add_pieces(heap, &processors[i], pieces + count);
+	}
+	pieces[count++] = (struct target_piece){heap->statistics, counters->after, size};
+	status = target_read_pieces(target, pieces, count);
+	free(pieces);
+	*settled = !status && memcmp(counters->before, counters->after, size) == 0 &&
+		   (counters->processors[0] ? counters->processors[1] : 0) == processor_count;
+	for (size_t i = 0; i < processor_count; i++)
+		*settled &= !processors[i].cache || held_still(&processors[i]);
+	return status;
 }
 
 /* Returns the last span that an mcache returned according to events. NULL if there is none yet, or there are more
@@ -281,30 +340,25 @@ static int collections_read(const struct go_heap *heap, const struct target *tar
 	return 0;
 }
 
-/* Makes one attempt. *settled is false if the statistics changed meanwhile: then they do not match the tails. */
+/* Makes one attempt. *settled is false if something changed meanwhile: then the statistics do not match the tails. */
 static int read_once(const struct go_heap *heap, const struct target *target,
 		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled,
 		     struct error *refusal)
 {
-	uint8_t before[STATISTICS_MAX], after[STATISTICS_MAX];
 	struct processor *processors = NULL;
-	size_t count = 0, size = STATISTICS_SETS * (size_t)heap->statistics_layout.stride;
+	struct counters counters;
+	size_t count = 0;
 	int status;
 
 	memset(state, 0, sizeof(*state));
-	status = statistics_read(heap, target, before);
+	status = processors_read(heap, target, &processors, &count, refusal);
 	if (!status)
-		status = processors_read(heap, target, &processors, &count, refusal);
-	for (size_t i = 0; i < count && !status; i++) {
-		status = spans_read(heap, target, &processors[i]);
+		status = counters_read(heap, target, processors, count, &counters, settled);
+	for (size_t i = 0; i < count && !status; i++)
 		tails_add(heap, &processors[i], events, state, refusal);
-	}
 	free(processors);
-	if (!status)
-		status = statistics_read(heap, target, after);
-	if (status || statistics_add(heap, after, state, refusal))
+	if (status || statistics_add(heap, counters.after, state, refusal))
 		return -1;
-	*settled = memcmp(before, after, size) == 0;
 	return collections_read(heap, target, state);
 }
 
