@@ -14,6 +14,7 @@
 #include "heap/process.h"
 #include "profile/size_class.h"
 #include "runtime/go_code.h"
+#include "runtime/go_process.h"
 #include "symbols/address_space.h"
 #include "symbols/go_modules.h"
 #include "target/core.h"
@@ -65,17 +66,18 @@ static bool fits_memory(const struct heap_process *process)
 
 struct heap_process *heap_process_open(struct target *target, struct error *error)
 {
-	const struct target_mapping *mapping = target_executable_mapping(target);
-	char *path = mapping ? target_file_path(target, mapping) : NULL;
-	struct go_binary *binary = path ? go_binary_share(path, NULL) : NULL;
+	const struct target_mapping *mapping;
+	char *path = NULL;
+	struct go_binary *binary = go_process_binary(target, &path, &mapping);
 	const struct go_version *version;
 	struct heap_process *process;
 
 	free(path);
 	if (!binary) {
-		error_set(error, STATUS_CANNOT_MEASURE,
-			  "process %d (%s) has no Go heap: its executable is not a Go program of release 1.19 or newer",
-			  target->pid, target->comm);
+		error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"process %d (%s) has no Go heap: neither its executable nor a library in it is of Go 1.19 or newer",
+			target->pid, target->comm);
 		return NULL;
 	}
 	process = memory_zeroed(1, sizeof(*process));
@@ -84,7 +86,7 @@ struct heap_process *heap_process_open(struct target *target, struct error *erro
 	version = go_code_confirm(binary, NULL);
 	if (version)
 		binary->version = version;
-	process->bias = go_binary_bias(binary, target, target->executable);
+	process->bias = go_binary_bias(binary, target, mapping->path);
 	if (target->core && !fits_memory(process)) {
 		error_set(
 			error, STATUS_USAGE,

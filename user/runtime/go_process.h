@@ -47,4 +47,8 @@ struct go {
 	struct error heap_error;
 };
 
+/* Returns the file that holds the runtime: the executable, else a library of -buildmode=c-shared; NULL if there is none.
+ * Sets `*path`, by which we can open it and which the caller frees, and its mapping. */
+struct go_binary *go_process_binary(const struct target *target, char **path, const struct target_mapping **where);
+
 #endif

@@ -272,8 +272,7 @@ static struct go_binary *open_mapping(const struct target *target, const struct 
 	return NULL;
 }
 
-/* The file that holds the runtime: the executable, else a library of -buildmode=c-shared. NULL if none does. */
-static struct go_binary *find_binary(const struct target *target, char **path, const struct target_mapping **where)
+struct go_binary *go_process_binary(const struct target *target, char **path, const struct target_mapping **where)
 {
 	struct go_binary *binary = NULL;
 
@@ -299,7 +298,7 @@ struct runtime *runtime_go_detect(const struct target *target, bool *absent, str
 	char *path;
 
 	(void)error;
-	binary = find_binary(target, &path, &mapping);
+	binary = go_process_binary(target, &path, &mapping);
 	if (!binary)
 		return NULL;
 	*absent = false;
