@@ -69,7 +69,11 @@ def profile_of(t, samples, name="made.pb.gz"):
 
 
 def page_data(page):
-    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S).group(1))
+    """The page's document, and as its member `tree` the element that stands behind the scripts: what is most of a large
+    page must not keep the work list from being read."""
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S).group(1))
+    same([name or "scripts" for name in re.findall(r'<script (?:id="(\w+)"|nonce)', page)], ["data", "scripts", "tree"])
+    return {**data, "tree": re.search(r'<script id="tree" type="text/plain">([A-Za-z0-9+/=]+)</script>', page).group(1)}
 
 
 def page_leaves(data):
@@ -207,7 +211,7 @@ def test_names_in_a_profile_are_text_and_never_markup(t):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page).group(1)
     contains(policy, "default-src 'none'")
     assert "unsafe" not in policy, policy
-    same(page.count("<script"), 2)  # the data, and the page's own script
+    same(page.count("<script"), 3)  # the data, the page's own script, the stacks
     same(page.count("</script>"), 2)
     assert "\x1b" not in page and "<img" not in page
     same([row["values"] for row in page_data(page)["rows"]], [[10, 480]])

@@ -347,18 +347,14 @@ static void write_about(FILE *stream)
 
 /* Writes the document as a script element. A '<', which occurs only in texts, could end the element, so it is
  * escaped. */
-static void write_data(FILE *stream, const struct render_html_page *page)
+static void write_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
 {
-	struct call_tree *tree = call_tree_new();
 	size_t length = 0;
 	char *json = NULL;
 	FILE *memory = open_memstream(&json, &length);
 
 	if (!memory)
 		memory_out();
-	call_tree_add(tree, page->profile, CALL_TREE_NOW);
-	if (page->before)
-		call_tree_add(tree, page->before, CALL_TREE_BEFORE);
 	render_html_data(memory, page, tree);
 	fclose(memory);
 	fputs("<script id=\"data\" type=\"application/json\">", stream);
@@ -371,13 +367,24 @@ static void write_data(FILE *stream, const struct render_html_page *page)
 	}
 	fputs("</script>\n", stream);
 	free(json);
-	call_tree_free(tree);
+}
+
+static void write_tree(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
+{
+	char *packed = render_html_tree(page, tree);
+
+	fprintf(stream, "<script id=\"tree\" type=\"text/plain\">%s</script>\n", packed);
+	free(packed);
 }
 
 void render_html(FILE *stream, const struct render_html_page *page)
 {
 	struct nonce nonce = nonce_new();
+	struct call_tree *tree = call_tree_new();
 
+	call_tree_add(tree, page->profile, CALL_TREE_NOW);
+	if (page->before)
+		call_tree_add(tree, page->before, CALL_TREE_BEFORE);
 	fprintf(stream,
 		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; "
@@ -393,8 +400,11 @@ void render_html(FILE *stream, const struct render_html_page *page)
 	write_head(stream, page);
 	write_body(stream, page);
 	write_about(stream);
-	write_data(stream, page);
+	write_data(stream, page, tree);
 	fprintf(stream, "<script nonce=\"%s\">\n", nonce.text);
 	write_assets(stream, page_scripts);
-	fputs("</script>\n</body>\n</html>\n", stream);
+	fputs("</script>\n", stream);
+	write_tree(stream, page, tree);
+	fputs("</body>\n</html>\n", stream);
+	call_tree_free(tree);
 }

@@ -16,13 +16,14 @@
  *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at}
  *   verdicts        [{name, rows}…]
  *   frames          [[function, file, line]…]
- *   tree            the calling tree (call_tree.h) in base64, compressed (zlib), as numbers of 7 bits a byte, the lowest
- *                   first: nodes, leaves; by node but the root: by how much the parent's number is smaller, then frame; by
- *                   leaf: node as a step from the last one (2n, or -2n-1 if negative), owner + 1, allocating + 1, then
- *                   the values of each measure, and those of the older profile
  *   classes         [{name, values}…], of class_measures: those of sites and costs, then internal waste
  *   growth          {interval_ns, bytes: by how much heaps grew in each interval}; absent if not recorded
  *   sources         {file: [[line, text]…]}
+ *
+ * The calling tree (call_tree.h), which may be most of the page, stands behind the scripts, so that the work list answers
+ * before the browser has read it: in base64, compressed (zlib), as numbers of 7 bits a byte, the lowest first: nodes, leaves;
+ * by node but the root: by how much the parent's number is smaller, then frame; by leaf: node as a step from the last one
+ * (2n, or -2n-1 if negative), owner + 1, allocating + 1, then the values of each measure, and those of the older profile.
  */
 
 #include <stdbool.h>
@@ -55,7 +56,7 @@ void render_html(FILE *stream, const struct render_html_page *page);
 void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree);
 /* What the page calls the waste that report_row_span_tails() counts. */
 extern const char render_html_waste[];
-/* Private to render_html*.c: member `tree` of it. The caller frees the text. */
+/* Private to render_html*.c: the calling tree, packed. The caller frees the text. */
 char *render_html_tree(const struct render_html_page *page, const struct call_tree *tree);
 /* The next value after `value` (-1: the first) for which a page has a column: in the table of size classes, or of sites.
  * VALUE_COUNT if there is none. */

@@ -468,7 +468,6 @@ static void write_sources(struct json_writer *writer, const struct render_html_p
 void render_html_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
 {
 	struct json_writer *writer = memory_zeroed(1, sizeof(*writer));
-	char *packed;
 
 	json_writer_begin(writer, stream);
 	json_write_object(writer, NULL);
@@ -482,9 +481,6 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 		write_verdicts(writer, page->audit);
 	write_rows(writer, page, tree);
 	write_frames(writer, tree);
-	packed = render_html_tree(page, tree);
-	json_write_text(writer, "tree", packed);
-	free(packed);
 	write_classes(writer, page);
 	write_growth(writer, page->profile);
 	write_sources(writer, page);

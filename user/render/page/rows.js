@@ -1,5 +1,5 @@
 // The work list: a table whose rows can be sorted, filtered and opened.
-const rowsAtATime = 100;
+const rowsAtATime = 50;
 
 class WorkList {
 	constructor(section) {

@@ -16,13 +16,15 @@ function follow() {
 		flame?.reveal(Number(id));
 }
 
-if (data.tree)
-	document.querySelector("#flame .static").textContent = "Reading the stacks…";
+document.querySelector("#flame .static").textContent = "Reading the stacks…";
 
-// The tree may be large, so it is read after the work list has been painted.
-const treeRead = new Promise(done => requestAnimationFrame(() => setTimeout(done))).then(() => CallTree.read(data.tree)).then(tree => {
+// The tree may be large: it stands behind this script, and is read after the work list has been painted.
+const treeRead = Promise.all([
+	new Promise(done => requestAnimationFrame(() => setTimeout(done))),
+	new Promise(done => addEventListener("DOMContentLoaded", done)),
+]).then(() => CallTree.read(document.getElementById("tree").textContent)).then(tree => {
 	callTree = tree;
-	data.tree = null;
+	document.getElementById("tree").remove();
 	if (tree.parent.length > 1)
 		flame = new Flame(document.getElementById("flame"));
 	if (workList.open.size)

@@ -14,31 +14,30 @@ class CallTree {
 		}
 	}
 
-	// Unpacks the tree of the page; render_html.h describes its format.
+	// Unpacks the tree of the page; render_html.h describes its format. Meanwhile the page answers.
 	static async read(packed) {
-		const text = atob(packed), bytes = new Uint8Array(text.length);
-
-		for (let at = 0; at < bytes.length; at++)
-			bytes[at] = text.charCodeAt(at);
-		const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+		const stream = unbase64(packed).pipeThrough(new DecompressionStream("deflate"));
 		const numbers = new Numbers(new Uint8Array(await new Response(stream).arrayBuffer()));
-		const [nodes, count] = numbers.read(new Float64Array(2));
-		const up = numbers.read(new Int32Array(nodes - 1)), frames = numbers.read(new Int32Array(nodes - 1));
-		const steps = numbers.read(new Float64Array(count)), owner = numbers.read(new Float64Array(count));
-		const allocating = numbers.read(new Float64Array(count));
-		const measured = () => data.measures.map(() => numbers.read(new Float64Array(count)));
-		const parent = new Int32Array(nodes), frame = new Int32Array(nodes).fill(-1);
+		const [nodes, count] = await numbers.read(new Float64Array(2));
+		const parent = await numbers.read(new Int32Array(nodes), 1, (up, node) => node - up);
+		const frame = await numbers.read(new Int32Array(nodes).fill(-1), 1);
+		const steps = await numbers.read(new Float64Array(count)), owner = await numbers.read(new Float64Array(count));
+		const allocating = await numbers.read(new Float64Array(count));
+		const measured = async () => {
+			const columns = [];
+
+			for (let measure = 0; measure < data.measures.length; measure++)
+				columns.push(await numbers.read(new Float64Array(count)));
+			return columns;
+		};
 		let at = 0;
 
-		for (let node = 1; node < nodes; node++)
-			parent[node] = node - up[node - 1];
-		frame.set(frames, 1);
 		return new CallTree(parent, frame, {
 			node: Int32Array.from(steps, step => at += step % 2 ? -(step + 1) / 2 : step / 2),
 			owner: owner.map(number => number - 1),
 			allocating: allocating.map(number => number - 1),
-			values: measured(),
-			before: data.has_before ? measured() : null,
+			values: await measured(),
+			before: data.has_before ? await measured() : null,
 		});
 	}
 
@@ -111,20 +110,66 @@ class CallTree {
 	}
 }
 
+// Lets the browser answer what has come meanwhile.
+function pause() {
+	return new Promise(done => {
+		const channel = new MessageChannel();
+
+		channel.port1.onmessage = () => { channel.port1.close(); done(); };
+		channel.port2.postMessage(null);
+	});
+}
+
+// A stream of the bytes of a text in base64, decoded in pieces.
+function unbase64(text) {
+	const piece = 1 << 17; // a multiple of 4 characters, which are 3 bytes
+	let at = 0;
+
+	return new ReadableStream({
+		async pull(controller) {
+			const part = atob(text.slice(at, at + piece)), bytes = new Uint8Array(part.length);
+
+			for (let index = 0; index < bytes.length; index++)
+				bytes[index] = part.charCodeAt(index);
+			controller.enqueue(bytes);
+			at += piece;
+			if (at >= text.length)
+				controller.close();
+			else
+				await pause();
+		},
+	}, {highWaterMark: 1});
+}
+
 // Reads numbers in LEB128: seven bits in each byte, the lowest first; the top bit is set in all bytes of a number but the
 // last.
 class Numbers {
+	static atATime = 1 << 16;
+
 	constructor(bytes) {
 		this.bytes = bytes;
 		this.at = 0;
 	}
 
-	// Fills the array with the next numbers. Most have one or two bytes.
-	read(array) {
+	// Fills the array with the next numbers, from an index on; of each, `map` may make another one.
+	async read(array, from = 0, map = null) {
+		for (let end; from < array.length; from = end) {
+			end = Math.min(array.length, from + Numbers.atATime);
+			this.part(array, from, end);
+			for (let index = from; map && index < end; index++)
+				array[index] = map(array[index], index);
+			if (end < array.length)
+				await pause();
+		}
+		return array;
+	}
+
+	// Most numbers have one or two bytes.
+	part(array, from, end) {
 		const bytes = this.bytes;
 		let at = this.at;
 
-		for (let index = 0; index < array.length; index++) {
+		for (let index = from; index < end; index++) {
 			let byte = bytes[at++], value = byte & 127;
 
 			for (let factor = 128; byte > 127; factor *= 128) {
@@ -134,7 +179,6 @@ class Numbers {
 			array[index] = value;
 		}
 		this.at = at;
-		return array;
 	}
 }
 
