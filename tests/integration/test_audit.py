@@ -199,6 +199,8 @@ def test_rows_are_filtered_and_sorted_as_asked(t):
 
     same(sites("--verdict", "unannotated"), ["slice:12"])
     same(sites("--verdict", "unannotated", "--verdict", "escapes", "--top", "1"), ["escape:6", "slice:12"])
+    none = t.escapement("audit", "--escape", output("1.24"), profile, "--verdict", "not-covered").stdout
+    same(none.splitlines()[-1], "no line to list has the verdict that was asked for")
     same(sites("--min-objects", "2"), ["escape:6"])
     same(sites("--min-bytes", "24", "--verdict", "escapes", "--sort", "site"), ["escape:6", "slice:24", "slice:24"])
     same(sites("--package", "example.com/seeds/f*", "--verdict", "escapes"), ["fmtptr:10"])

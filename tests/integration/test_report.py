@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import fcntl
@@ -110,6 +111,47 @@ func main() {
 	}
 }
 """ % "".join(f"\t\tcase {i}:\n\t\t\tsink = make([]byte, 1000)\n" for i in range(8))
+
+
+IDLE = """package main
+
+import (
+	"os"
+	"os/signal"
+)
+
+func main() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt)
+	os.Stdout.WriteString("ready\\n")
+	<-asked
+}
+"""
+
+
+def test_a_program_that_allocates_nothing_has_a_sentence_in_the_place_of_each_table(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.24")
+    t.path("main.go").write_text(IDLE)
+    t.path("go.mod").write_text("module idle\n\ngo 1.19\n")
+    built = t.run(go, "build", "-gcflags=-m=2", "-o", "idle", ".", env=dict(os.environ, GOTOOLCHAIN="local", GOFLAGS=""))
+    t.path("m2.txt").write_text(built.stderr)
+    process = t.start(t.path("idle"))
+    same(process.stdout.readline(), "ready\n")
+    sentence = "no rows: nothing was allocated while it was recorded; record for longer, or while the program works"
+    for rate in ("512k", "1", "0"):
+        t.escapement("record", "-q", "--rate", rate, "--duration", "0.3s", "-p", process.pid, "-o", "p.pb.gz")
+        for command in (*(("report", "--by", by) for by in ("site", "frame", "function", "type", "size-class", "stack")),
+                        ("audit", "--escape", "m2.txt")):
+            done = t.escapement(*command, "p.pb.gz")
+            contains(" ".join(done.stdout.split()), sentence)
+            assert max(map(len, done.stdout.splitlines())) <= 80, done.stdout
+            assert "SITE" not in done.stdout, done.stdout
+    done = t.escapement("top", "--batch", "--rate", 1, "--interval", "0.1s", "--duration", "0.3s", "-p", process.pid)
+    contains(done.stdout, "\n  nothing allocated yet\n")
+    assert "SITE" not in done.stdout, done.stdout
+    process.send_signal(signal.SIGINT)
+    same(process.wait(harness.TIMEOUT), 0)
 
 
 def test_too_few_samples_are_told_with_the_command_that_tells_more(t):

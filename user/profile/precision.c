@@ -59,3 +59,17 @@ char *precision_advice(const struct profile *profile, int64_t objects)
 		"escapement record --rate 1 --max-overhead 0 --duration %.0fs -p %s (or -- PROGRAM)",
 		ceil((double)objects / seconds), ceil(seconds), pid);
 }
+
+const char *precision_nothing(const struct profile *profile)
+{
+	int64_t totals[VALUE_COUNT];
+
+	profile_totals(profile, totals);
+	if (profile->snapshot)
+		return "no rows: nothing that was sampled is alive";
+	if (totals[VALUE_OBJECTS] > 0 || totals[VALUE_BYTES] > 0)
+		return "no rows: none of what was allocated was sampled; record for longer, or with --rate 1";
+	if (!profile->process_count)
+		return "no rows: the file has no allocations";
+	return "no rows: nothing was allocated while it was recorded; record for longer, or while the program works";
+}

@@ -25,4 +25,7 @@ bool precision_of_report(const struct report *report);
  * recording of ours could sample better: heap snapshots, files of other tools, exact rows, lower bounds. The caller frees the text. */
 char *precision_advice(const struct profile *profile, int64_t objects);
 
+/* What to say in the place of a table without rows: that there is nothing, and what to do. Never NULL. */
+const char *precision_nothing(const struct profile *profile);
+
 #endif

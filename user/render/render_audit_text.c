@@ -408,6 +408,40 @@ static void print_verdicts(const struct page *page)
 	}
 }
 
+/* Whether the table of verdicts has a line: of one that allocates, or of any. */
+static bool has_sums(const struct audit *audit, bool allocating)
+{
+	for (int i = 0; i <= AUDIT_OUTSIDE; i++) {
+		if (audit->sums[i].rows &&
+		    (!allocating || i == AUDIT_OUTSIDE || audit_verdict_allocates((enum audit_verdict)i)))
+			return true;
+	}
+	return false;
+}
+
+/* Prints a sentence in the place of a table. */
+static void print_nothing(const struct page *page, const char *sentence)
+{
+	putc('\n', page->stream);
+	print_wrapped(page, 0, text_of("%s", sentence));
+}
+
+/* Says why no row is listed, if the verdicts' sums do not say it. */
+static void print_no_rows(const struct page *page)
+{
+	for (size_t i = 0; i < page->audit->row_count; i++) {
+		if (page->shown[i])
+			return;
+	}
+	if (!has_sums(page->audit, true))
+		print_nothing(page, precision_nothing(page->audit->profile));
+	else if (page->options->verdicts)
+		print_nothing(page, "no line to list has the verdict that was asked for");
+	else if (page->audit->sums[AUDIT_OUTSIDE].rows)
+		print_nothing(page, "no line of the program's own module allocated: --module GLOB names the packages "
+				    "that are yours");
+}
+
 /* Prints one line about where to begin. */
 static void print_next(const struct page *page)
 {
@@ -508,11 +542,13 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 	choose_rows(&page, verdicts);
 	print_head(&page);
 	print_precision(&page);
-	print_verdicts(&page);
+	if (has_sums(audit, false))
+		print_verdicts(&page);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (verdicts & 1U << i)
 			print_section(&page, (enum audit_verdict)i);
 	}
+	print_no_rows(&page);
 	print_next(&page);
 	free(page.shown);
 }

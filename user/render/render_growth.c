@@ -40,15 +40,18 @@ static void print_head(FILE *stream, const struct growth *growth, const struct p
 
 	if (last->target)
 		fprintf(stream, "target    %s%s%s\n", style->bold, last->target, style->reset);
-	fprintf(stream, "growth    %zu snapshots in %.3g s", growth->snapshots, seconds_of(growth));
+	fprintf(stream, "growth    %zu snapshot%s in %.3g s", growth->snapshots, growth->snapshots == 1 ? "" : "s",
+		seconds_of(growth));
 	if (growth->snapshots)
 		fprintf(stream, ", collections %" PRId64 " to %" PRId64, growth->first_collection,
 			growth->last_collection);
 	fputc('\n', stream);
 	if (growth->repeated)
-		fprintf(stream, "          %zu more were of the same collection as the one before\n", growth->repeated);
+		fprintf(stream, "          %zu more %s of the same collection as the one before\n", growth->repeated,
+			growth->repeated == 1 ? "was" : "were");
 	if (growth->uncollected)
-		fprintf(stream, "          %zu more were from before the first collection\n", growth->uncollected);
+		fprintf(stream, "          %zu more %s from before the first collection\n", growth->uncollected,
+			growth->uncollected == 1 ? "was" : "were");
 	fprintf(stream, "in use    %s, %s\n", terminal_bytes(bytes, growth->bytes), change(grown, growth->grown_bytes));
 }
 
@@ -97,7 +100,8 @@ void render_growth_text(FILE *stream, const struct growth *growth, const struct 
 {
 	print_head(stream, growth, last, terminal_style(style->color));
 	if (growth->snapshots < 2) {
-		fprintf(stream, "\nnot known: growth needs two snapshots of different collections\n");
+		fprintf(stream, "\nnot known: growth needs two snapshots of different collections; an idle program\n"
+				"collects every two minutes\n");
 		return;
 	}
 	fputc('\n', stream);

@@ -459,6 +459,34 @@ static void print_table(const struct writer *writer)
 	scols_unref_table(table);
 }
 
+/* --- foot --- */
+
+static void print_paragraph(const struct writer *writer, const char *text)
+{
+	wrap_print(writer->stream, text, 0, (size_t)terminal_prose_width(writer->width), WRAP_WORDS);
+	fputc('\n', writer->stream);
+}
+
+/* Where most is of no line of the program's own, the rows tell little: says how to see more. */
+static void print_outside(const struct writer *writer)
+{
+	const struct report *report = writer->report;
+	int64_t total = report->totals[report->sort];
+
+	if (report->by != BY_SITE && report->by != BY_FUNCTION)
+		return;
+	for (size_t i = 0; i < report->row_count; i++) {
+		const struct report_row *row = &report->rows[i];
+
+		if (row->function != report_outside || total <= 0 || row->values[report->sort] <= total / 2)
+			continue;
+		fputc('\n', writer->stream);
+		print_paragraph(writer,
+				"(outside) is what no line of the program's own module allocated: --by frame shows "
+				"which functions did, --module GLOB names the packages that are yours");
+	}
+}
+
 void render_report_text(FILE *stream, const struct report *report, const struct report_style *style)
 {
 	const struct writer writer = {stream, report, style->width, style->color, terminal_style(style->color)};
@@ -469,10 +497,14 @@ void render_report_text(FILE *stream, const struct report *report, const struct 
 	print_trust(&writer);
 	print_precision(&writer);
 	print_selection(&writer);
-	if (report->row_count)
-		fputc('\n', stream);
-	if (report->row_count)
-		report->by == BY_STACK ? render_report_tree(stream, report, style) : print_table(&writer);
+	fputc('\n', stream);
+	if (!report->row_count)
+		print_paragraph(&writer, precision_nothing(report->profile));
+	else if (report->by == BY_STACK)
+		render_report_tree(stream, report, style);
+	else
+		print_table(&writer);
 	if (report->row_count < report->row_total)
 		fprintf(stream, "... %zu more rows; --top 0 shows all\n", report->row_total - report->row_count);
+	print_outside(&writer);
 }

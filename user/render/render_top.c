@@ -170,6 +170,11 @@ void render_top_target(char line[TOP_LINE], const struct top_display *display)
 	text_append(line, TOP_LINE, ", %d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
+const char *render_top_empty(const struct top_display *display)
+{
+	return display->question.filter ? "  no row has that text" : "  nothing allocated yet";
+}
+
 void render_top_block(FILE *stream, const struct top_display *display, size_t most, int width)
 {
 	static const int values[] = {VALUE_OBJECTS,	  VALUE_BYTES,		 VALUE_REFILLS,
@@ -188,7 +193,7 @@ void render_top_block(FILE *stream, const struct top_display *display, size_t mo
 	if (!(top_model_profile(display->model)->row_measured & 1u << VALUE_OBJECTS))
 		fputs("\n  rows are costs: nothing samples objects; use --rate 1 or --enable-sampler", stream);
 	render_top_heading(line, display, width);
-	fprintf(stream, "\n%s\n", line);
+	fprintf(stream, "\n%s\n", display->count ? line : render_top_empty(display));
 	for (size_t i = 0; i < display->count && i < most; i++) {
 		render_top_row(line, display, &display->rows[i], width, NULL);
 		fprintf(stream, "%s\n", line);

@@ -60,6 +60,8 @@ struct top_text render_top_help(void);
 /* --- shared by screen and block --- */
 
 enum { TOP_LINE = 1024 };
+/* What stands in the place of rows if there are none. */
+const char *render_top_empty(const struct top_display *display);
 /* The table's heading, and a row of it, at most `width` columns; `mark` (may be NULL) is set to where the verdict stands. */
 void render_top_heading(char line[TOP_LINE], const struct top_display *display, int width);
 void render_top_row(char line[TOP_LINE], const struct top_display *display, const struct top_row *row, int width,

@@ -133,7 +133,7 @@ static void draw_table(struct top_display *display)
 				(short)verdict_color(row->verdict), NULL);
 	}
 	if (!display->count)
-		put(HEAD, 2, display->question.filter ? "no row has that text" : "nothing allocated yet");
+		put(HEAD, 0, render_top_empty(display));
 }
 
 static void draw_page(struct top_display *display)
