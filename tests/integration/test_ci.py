@@ -167,6 +167,18 @@ def test_sudo_has_another_path_and_the_gate_still_finds_the_jobs_go(t):
     same(roots, [], "files owned by root")
 
 
+def test_ci_gate_without_a_step_prints_its_usage(t):
+    script = harness.ROOT / "packaging" / "ci-gate"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATE_")}
+    for words, status in (((), 2), (("bse",), 2), (("--help",), 0)):
+        done = t.run(script, *words, status=status, env=environment)
+        usage = done.stderr if status else done.stdout
+        contains(usage, "ci-gate base|head|report: a gate of two revisions")
+        for name in ("GATE_BASE", "GATE_RUN", "GATE_BUILD", "GATE_OPTIONS", "GATE_FORMAT", "GATE_OUT"):
+            contains(usage, f"\n  {name} ")
+    same(t.run(script, "head", status=2, env=environment).stderr.count("GATE_RUN"), 1)
+
+
 def test_the_gitlab_template_leaves_a_junit_report_and_the_comment(t):
     root, base = repository(t, "regexp")
     install(t)
