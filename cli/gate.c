@@ -143,16 +143,12 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
  */
 static int add_contracts(const struct measured *measured, struct gate_counts **before, struct gate_counts *after)
 {
-	bool text = measured->settings.format == GATE_TEXT || measured->settings.format == GATE_GITHUB;
 	struct error error;
 
 	if (!gate_contracts_count(measured->contracts))
 		return STATUS_OK;
 	if (gate_contracts_check(measured->contracts, &error))
 		return cli_fail(&error);
-	if (text && !measured->settings.output)
-		render_contracts(stdout, measured->contracts);
-	fflush(stdout);
 	if (!*before) {
 		*before = gate_counts_new();
 		after->site_count = 0;
@@ -191,6 +187,7 @@ static int judge(const struct measured *measured, struct gate_counts **baseline,
 	if (status)
 		return status;
 	gate = gate_compare(*baseline, after, policy);
+	gate->contracts = measured->contracts;
 	status = gate_settings_print(&measured->settings, gate);
 	gate_free(gate);
 	return status;

@@ -162,7 +162,7 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
     for text, message in (
             (good.replace("baseline/2", "baseline/1"), "has the schema 'escapement.baseline/1'"),
             (good.replace("baseline/2", "baseline/3"),
-             f"write it anew with --update: escapement gate --baseline {t.path('b.json')} --update -- "),
+             f"write it anew: escapement gate --baseline {t.path('b.json')} --update -- "),
             ("", "is empty"),
             (good[:len(good) // 2], "the file ends in the middle"),
             (good[:good.index('"bytes"') + 4], "the file ends in the middle"),
@@ -185,6 +185,26 @@ def test_baselines_that_cannot_be_trusted_are_exit_2_with_a_clear_message(t):
         done = gate(t, program, "--runs", 1, status=2)
         contains(done.stderr, message)
         same(done.stdout, "", "standard output")
+
+
+def test_the_command_that_writes_an_older_baseline_anew_can_be_pasted(t):
+    harness.require_root()
+    name = t.path("it's a \"program\"")
+    name.write_text(f'#!/bin/sh\n[ "$1" = "two words" ] && exec {workload("mutants")} --plan "$2" --rounds 10\nexit 9\n')
+    name.chmod(0o755)
+    t.path("plan").write_text(PLAN)
+    baseline, program = t.path("$old *.json"), (name, "two words", t.path("plan"), "", "'", "x" * 300)
+    t.escapement("gate", "--baseline", baseline, "--update", "--", *program)
+    good = baseline.read_text()
+    baseline.write_text(good.replace("baseline/2", "baseline/1"))
+    done = t.escapement("gate", "--baseline", baseline, "--", *program, status=2)
+    command = done.stderr.strip().partition("write it anew: escapement ")[2]
+    t.run("bash", "-c", f"{harness.ESCAPEMENT} {command}")
+    same(baseline.read_text(), good, "baseline")
+    # a command that the message has no room for is named, not cut
+    baseline.write_text(good.replace("baseline/2", "baseline/1").replace("x" * 300, "x" * 3000))
+    done = t.escapement("gate", "--baseline", baseline, "--", *program, status=2)
+    assert done.stderr.endswith(" --update -- PROGRAM [ARG...], which is \"command\" in the file\n"), done.stderr
 
 
 def test_another_rate_is_exit_2_between_a_baseline_and_a_run_and_a_warning_between_recordings(t):

@@ -168,6 +168,53 @@ def test_benchmarks_of_one_name_in_two_packages_are_two(t):
         contains(t.escapement("gate", "--format", format, *command, status=1, **options).stdout, expected)
 
 
+def check_sibling(version):
+    """An external test package `codec_test` in codec/, and a package in a directory codec_test/: both have the functions
+    example.com/codec_test.BenchmarkParse, and go test prints two packages."""
+    def check(t):
+        go, options = module(t, version)
+        t.path("codec_test.go").unlink()
+        t.path("codec.go").unlink()
+        for name in ("codec", "codec_test"):
+            t.path(name).mkdir()
+        t.path("codec/codec.go").write_text(CODEC)
+        t.path("codec/codec_test.go").write_text(OUTSIDE)
+        t.path("codec_test/helper_test.go").write_text(
+            OUTSIDE.replace("package codec_test", "package helper").replace("box = ", "box = codec.Parse(i)\n\t\tbox = "))
+        for in_process in ((), ("--in-process",)):
+            for packages in (("./codec",), ("./codec_test",)) if in_process else (("./...",), ("./codec_test",)):
+                t.escapement("gate", "--baseline", t.path("b.json"), "--update", "--runs", 1, *in_process, "--", go, "test", "-run",
+                             "^$", "-bench", ".", *packages, **options)
+                document = json.loads(t.path("b.json").read_text())
+                expected = [("example.com/codec/codec", 1), ("example.com/codec/codec_test", 2)]
+                expected = expected if packages == ("./...",) else [each for each in expected if each[0].endswith(packages[0][2:])]
+                same([(each["package"], each["allocs_per_op"]) for each in document["benchmarks"]], expected)
+                same([(site["benchmark_package"], site["objects"] // 100) for site in document["sites"] if site.get("benchmark")],
+                     expected)
+                t.path("b.json").unlink()
+    return check
+
+
+OUTSIDE = """package codec_test
+
+import (
+	"testing"
+
+	"example.com/codec/codec"
+)
+
+var box *codec.Box
+
+func BenchmarkParse(b *testing.B) {
+	for i := 0; i < b.N; i++ {
+		box = codec.Parse(i)
+	}
+}
+"""
+for release in ("1.19", "1.24", "1.27"):
+    globals()[f"test_a_package_whose_directory_ends_in_test_is_no_external_test_package_go_{release.replace('.', '_')}"] = check_sibling(release)
+
+
 def test_baselines_without_packages_are_read_or_refused_with_the_command_that_writes_them(t):
     go, options, command = two_packages(t)
     one = (*command[:-1], "./text")

@@ -8,6 +8,7 @@ import re
 
 import harness
 from harness import contains, same
+from test_json_contract import GATE, check
 
 PARSE = """package main
 
@@ -294,8 +295,11 @@ def check_starts(version):
         t.run(go, "build", "-o", t.path("prog"), ".", env={
             **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
             "GOPROXY": "off", "HOME": str(t.directory)})
+        # The same in each format, of one measurement.
+        copies = {name: t.path(f"copy.{name}") for name in ("json", "markdown", "sarif")}
         done = t.escapement("gate", "--runs", 1, "--under", "main.handle", "objects=1000", "--under", "main.quiet", "objects=0",
-                            "--", t.path("prog"))
+                            *[f"--write={name}={path}" for name, path in copies.items()], "--", t.path("prog"),
+                            env={**os.environ, "GITHUB_WORKSPACE": str(t.directory)})
         text = done.stdout
         found = re.findall(r"^  go in (\S+) \(main\.go:(\d+)\) started (\S+) 20 times:\n    (.*)\n", text, re.M)
         closure, wrapped = ("func1", "func2") if version == "1.19" else ("func1", "gowrap1")
@@ -309,7 +313,33 @@ def check_starts(version):
         contains(text, "contract kept: main.handle: 40 objects, 640 bytes in 20 calls")
         contains(text, "contract kept: main.quiet: 0 objects, 0 bytes in 20 calls (allowed: objects=0)\ngate passed")
         assert max(len(line) for line in text.splitlines() if line.startswith("  ")) <= 80, text
+        same_starts(t, copies, found)
     return check
+
+
+def same_starts(t, copies, found):
+    """Compares the go statements in other formats with those of the text."""
+    document = json.loads(copies["json"].read_text())
+    check(document, GATE, "gate")
+    handle, quiet = document["contracts"]
+    same((handle["function"], handle["broken"], handle["calls"], handle["objects"], handle["bytes"], handle["allowed"]),
+         ("main.handle", False, 20, 40, 640, {"objects": {"most": 1000, "per_call": False}, "bytes": None}))
+    same((quiet["function"], quiet["started"]), ("main.quiet", []))
+    same({each["file"] for each in handle["started"]}, {str(t.path("main.go"))})
+    same({each["times"] for each in handle["started"]}, {20})
+    words = [(each["in"], str(each["line"]), each["function"],
+              f"{'at most ' * each['elsewhere']}{each['objects']} objects, {each['bytes']} bytes, not counted"
+              f"{' (also started elsewhere)' * each['elsewhere']}") for each in handle["started"]]
+    same(words, found)
+    sentences = [f"go in {where} started {what} 20 times: {rest}" for where, _, what, rest in found]
+    page = copies["markdown"].read_text().replace("\\", "")
+    contains(page, "- contract kept: main.handle: 40 objects, 640 bytes in 20 calls (allowed: objects=1,000)\n")
+    same(re.findall(r"^  - (.*)<br>.*main\.go:\d+$", page, re.M), sentences)
+    notes = json.loads(copies["sarif"].read_text())["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    same([(note["level"], note["message"]["text"]) for note in notes], [("note", sentence) for sentence in sentences])
+    places = [note["locations"][0]["physicalLocation"] for note in notes]
+    same([(place["artifactLocation"]["uri"], str(place["region"]["startLine"])) for place in places],
+         [("main.go", line) for _, line, _, _ in found])
 
 
 for release in ("1.19", "1.24", "1.27"):

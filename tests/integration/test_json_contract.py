@@ -160,6 +160,11 @@ GATE = {
         "allowed": {"objects": number, "bytes": number},
     }],
     "changes": {change: count for change in CHANGES}, "totals": {"before": GATE_NUMBERS, "after": GATE_NUMBERS},
+    "contracts": [{"function": text, "broken": boolean, "calls": count, "objects": count, "bytes": count,
+                   "allowed": {each: lambda value: value is None or check(value, {"most": number, "per_call": boolean}, "allowed") is None
+                               for each in ("objects", "bytes")},
+                   "started": [{"in": maybe_text, "file": maybe_text, "line": position, "function": maybe_text, "times": count,
+                                "objects": maybe_count, "bytes": maybe_count, "elsewhere": boolean}]}],
     "sums": [{"benchmark": maybe_text, "benchmark_package": maybe_text, "worse": boolean, "before": PAIR, "after": PAIR}], "outside": PAIR,
     "bookkeeping": PAIR, "lost": {**LOST, "unexplained_objects": count},
 }
@@ -298,4 +303,5 @@ def test_the_check_of_contracts_can_fail(t):
             raise AssertionError(f"{broken} was accepted")
 
 
-harness.main()
+if __name__ == "__main__":
+    harness.main()

@@ -226,7 +226,7 @@ static void replaced(const char *from, const char *to, const char *words)
 static void damage_is_refused_with_what_is_wrong(void **state)
 {
 	(void)state;
-	replaced("baseline/2", "baseline/1", "write it anew with --update: escapement gate --baseline");
+	replaced("baseline/2", "baseline/1", "write it anew: escapement gate --baseline");
 	replaced("escapement.baseline/2", "cake/1", "it has no \"schema\" of ours");
 	replaced("\"objects\":5", "\"objects\":-5", "objects");
 	replaced("\"objects\":5", "\"objects\":5.5", "objects");

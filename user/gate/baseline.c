@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/baseline.h"
+#include "base/command_line.h"
+#include "base/memory.h"
 #include "base/text_compare.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool same_command(const char *const *a, const char *const *b)
@@ -127,4 +130,19 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 			  after->command + (after->command[0] != NULL)))
 		snprintf(warning, size, "the baseline was measured with other arguments");
 	return 0;
+}
+
+char *baseline_update_command(const char *path, const char *const *command)
+{
+	enum { ROOM = 600 };
+	const char *const file[] = {path, NULL};
+	char *baseline = command_line_text(file), *words = command_line_text(command), *text;
+
+	text = memory_format("escapement gate --baseline %s --update -- %s", baseline,
+			     strlen(words) > ROOM ? "PROGRAM [ARG...], which is \"command\" in the file"
+			     : *words		  ? words
+						  : "PROGRAM");
+	free(baseline);
+	free(words);
+	return text;
 }

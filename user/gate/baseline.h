@@ -45,4 +45,8 @@ bool baseline_covers_site(const struct gate_site *stored, const struct gate_site
 int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning, size_t size,
 			struct error *error);
 
+/* The command that writes the baseline at `path` anew, by running `command` (NULL-terminated; NULL if unknown): a line that can
+ * be pasted into a shell. A command that no message has room for is named instead of cut. The caller frees it. */
+char *baseline_update_command(const char *path, const char *const *command);
+
 #endif

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/append.h"
 #include "base/memory.h"
 #include "gate/baseline.h"
 #include "gate/baseline_format.h"
@@ -328,21 +327,28 @@ static int read_unjudged(struct reader *reader, const cJSON *root, const char *n
 	return 0;
 }
 
+/* The words of a command, which the document owns; the caller frees the array, which ends with NULL. */
+static const char **command_words(const cJSON *command)
+{
+	const char **words = memory_zeroed((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
+	const cJSON *item;
+	int count = 0;
+
+	cJSON_ArrayForEach(item, command) words[count++] = cJSON_IsString(item) ? item->valuestring : "";
+	return words;
+}
+
 /* The document has another version: says how to write it anew, with the command in it. */
 static int fail_schema(struct reader *reader, const cJSON *root, const char *schema)
 {
-	const cJSON *item, *command = cJSON_GetObjectItemCaseSensitive(root, "command");
-	char words[300] = "";
+	const char **words = command_words(cJSON_GetObjectItemCaseSensitive(root, "command"));
+	char *command = baseline_update_command(reader->path, words);
 
-	cJSON_ArrayForEach(item, command)
-	{
-		if (cJSON_IsString(item))
-			text_append(words, sizeof(words), " %s", item->valuestring);
-	}
-	return fail(reader, 0,
-		    "has the schema '%.60s', but this version reads '" BASELINE_SCHEMA
-		    "'; write it anew with --update: escapement gate --baseline %s --update --%s",
-		    schema, reader->path, *words ? words : " PROGRAM");
+	fail(reader, 0, "has the schema '%.60s', but this version reads '" BASELINE_SCHEMA "'; write it anew: %s",
+	     schema, command);
+	free(command);
+	free(words);
+	return -1;
 }
 
 static int read_head(struct reader *reader, const cJSON *root)
@@ -351,7 +357,6 @@ static int read_head(struct reader *reader, const cJSON *root)
 	const cJSON *command = cJSON_GetObjectItemCaseSensitive(root, "command");
 	const cJSON *runtime = cJSON_GetObjectItemCaseSensitive(root, "runtime");
 	const char **words;
-	int count = 0;
 
 	if (!cJSON_IsString(schema) || strncmp(schema->valuestring, "escapement.", 11) != 0)
 		return fail(reader, 0, "is not a baseline: it has no \"schema\" of ours");
@@ -359,8 +364,7 @@ static int read_head(struct reader *reader, const cJSON *root)
 		return fail_schema(reader, root, schema->valuestring);
 	if (!cJSON_IsArray(command) || (!cJSON_IsString(runtime) && !cJSON_IsNull(runtime)))
 		return fail(reader, 0, "has no \"%s\"", cJSON_IsArray(command) ? "runtime" : "command");
-	words = memory_zeroed((size_t)cJSON_GetArraySize(command) + 1, sizeof(*words));
-	cJSON_ArrayForEach(item, command) words[count++] = cJSON_IsString(item) ? item->valuestring : "";
+	words = command_words(command);
 	gate_counts_command(reader->counts, words);
 	free(words);
 	reader->counts->runtime =

@@ -26,6 +26,8 @@ enum gate_change {
 };
 extern const char *const gate_change_names[GATE_CHANGE_COUNT + 1]; /* "worse", "new", …; NULL-terminated */
 
+struct gate_contracts;
+
 struct gate_row {
 	enum gate_change change;
 	bool fails;	/* this row fails the gate */
@@ -68,6 +70,7 @@ struct gate {
 	size_t row_count;
 	const char **packages; /* of the benchmarks of both sides, sorted */
 	size_t package_count;
+	const struct gate_contracts *contracts; /* their results, shown beside the rows; NULL: none */
 	bool estimated; /* a side has estimates: rows change if chance does not explain it (gate_estimates.h) */
 	double certainty_widening, certainty_unseen;
 	size_t changes[GATE_CHANGE_COUNT];

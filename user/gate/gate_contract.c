@@ -179,7 +179,7 @@ static struct gate_contract_start *start_at(struct result *run, const struct pro
 	run->starts = memory_resize(run->starts, run->start_count + 1, sizeof(*run->starts));
 	run->starts[run->start_count] =
 		(struct gate_contract_start){.in = gate_counts_string(run->sites, frame->function),
-					     .file = gate_counts_string(run->sites, text_base_name(frame->file)),
+					     .file = gate_counts_string(run->sites, frame->file),
 					     .line = frame->line,
 					     .function = gate_counts_string(run->sites, start->function)};
 	return &run->starts[run->start_count++];

@@ -33,7 +33,7 @@ enum exit_status gate_contracts_check(const struct gate_contracts *contracts, st
 
 /* A go statement below the function of a contract. */
 struct gate_contract_start {
-	const char *in, *file; /* where it is: function and file, without directories; NULL if unknown */
+	const char *in, *file; /* where it is: function and file; NULL if unknown */
 	uint32_t line;
 	const char *function; /* that it started; NULL if unknown */
 	int64_t count;	      /* goroutines that it started */

@@ -18,6 +18,7 @@
 #include "gate/gate_noise.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_normalize.h"
+#include "gate/gate_packages.h"
 #include "gate/gate_site_key.h"
 #include "base/memory.h"
 #include "base/hash.h"
@@ -225,6 +226,16 @@ static void add_to(int64_t *sums, const int64_t *values)
 		sums[i] = add_saturated(sums[i], values[i]);
 }
 
+/* The process of a sample; NULL if unknown. */
+static const struct profile_process *process_of(const struct profile *profile, const struct profile_sample *sample)
+{
+	for (size_t i = 0; i < profile->process_count; i++) {
+		if (profile->processes[i].pid == sample->key.pid)
+			return &profile->processes[i];
+	}
+	return NULL;
+}
+
 static void add_sample(struct gate_measurement *measurement, struct run *run, const struct profile_sample *sample)
 {
 	struct owner owner = owner_of(run->owners, sample);
@@ -237,6 +248,8 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 		return;
 	}
 	gate_site_key(&key, sample, &owner, run->audit);
+	if (key.site.benchmark_package)
+		gate_package_fold(key.package, process_of(run->profile, sample), measurement->counts);
 	index = site_at(measurement, &key.site);
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);

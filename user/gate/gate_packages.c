@@ -6,15 +6,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/append.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
+#include "gate/baseline.h"
 
-void gate_package_fold(char *package)
+/* Whether `name` is that of the test binary of what `package` is the end of: "codec.test". */
+static bool is_test_binary(const char *name, const char *package)
+{
+	static const char suffix[] = ".test";
+	size_t length = strlen(package);
+
+	return strncmp(name, package, length) == 0 && strcmp(name + length, suffix) == 0;
+}
+
+/* Whether go test tests a package of that path, which has "_test" at its end. */
+static bool is_tested(const char *package, const struct profile_process *process, const struct gate_counts *printed)
+{
+	if (process && process->package)
+		return is_test_binary(process->package, package);
+	if (process && process->executable)
+		return is_test_binary(text_base_name(process->executable), text_base_name(package));
+	for (size_t i = 0; i < printed->benchmark_count; i++) {
+		if (text_same(printed->benchmarks[i].package, package))
+			return true;
+	}
+	return false;
+}
+
+void gate_package_fold(char *package, const struct profile_process *process, const struct gate_counts *printed)
 {
 	static const char suffix[] = "_test";
 	size_t length = strlen(package), cut = sizeof(suffix) - 1;
 
-	if (length > cut && strcmp(package + length - cut, suffix) == 0)
+	if (length > cut && strcmp(package + length - cut, suffix) == 0 && !is_tested(package, process, printed))
 		package[length - cut] = 0;
 }
 
@@ -57,14 +81,14 @@ static bool only_package(const struct gate_counts *measured, const char *benchma
 
 static int refuse(const struct gate_counts *baseline, const char *path, const char *benchmark, struct error *error)
 {
-	char words[300] = "";
+	char *command = baseline_update_command(path, baseline->command);
 
-	for (const char *const *word = baseline->command; word && *word; word++)
-		text_append(words, sizeof(words), " %s", *word);
-	return error_set(error, STATUS_USAGE,
-			 "the baseline '%s' does not say of which package its '%s' is, and several have one; write it "
-			 "anew: escapement gate --baseline %s --update --%s",
-			 path, benchmark, path, *words ? words : " PROGRAM");
+	error_set(
+		error, STATUS_USAGE,
+		"the baseline '%s' does not say of which package its '%s' is, and several have one; write it anew: %s",
+		path, benchmark, command);
+	free(command);
+	return -1;
 }
 
 /* Looks the package of each benchmark up once: sites of a benchmark are many. */

@@ -11,9 +11,14 @@
 
 #include "base/error.h"
 #include "gate/gate_counts.h"
+#include "profile/profile.h"
 
-/* Cuts the "_test" of an external test package, in place: go test calls it by the package that it tests. */
-void gate_package_fold(char *package);
+/*
+ * Makes of the package of a benchmark function, in place, the one that go test prints: "codec" of "codec_test", the external
+ * test package of codec. But a directory may be called codec_test: so says the test binary, or if it is unknown
+ * (`process` is NULL), what go test has printed so far.
+ */
+void gate_package_fold(char *package, const struct profile_process *process, const struct gate_counts *printed);
 
 /*
  * Baselines may lack packages. Gives their sites and benchmarks the packages of `measured`.

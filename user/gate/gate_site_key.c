@@ -83,7 +83,6 @@ static void benchmark_of(const struct profile_stack *stack, struct gate_site_key
 				continue;
 			key->site.benchmark = key->benchmark;
 			frames_package(function, key->package, sizeof(key->package));
-			gate_package_fold(key->package);
 			key->site.benchmark_package = key->package;
 			return;
 		}

@@ -102,7 +102,6 @@ void go_test_line(struct gate_counts *counts, const char *line)
 	if (strncmp(line, package, sizeof(package) - 1) == 0 && strlen(line) < sizeof(name)) {
 		strcpy(name, line + sizeof(package) - 1);
 		name[strcspn(name, " \t\r")] = 0;
-		gate_package_fold(name);
 		counts->tested_package = gate_counts_string(counts, name);
 		return;
 	}

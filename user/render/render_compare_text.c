@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/command_line.h"
 #include "base/memory.h"
 #include "render/render_compare.h"
 #include "text/terminal.h"
@@ -14,11 +15,12 @@ static void print_head(FILE *stream, const struct comparison *comparison)
 
 	fprintf(stream, "before  %s\nafter   %s\n", before->name, after->name);
 	if (comparison->command) {
-		fputs("run    ", stream);
-		for (const char *const *word = comparison->command; *word; word++)
-			fprintf(stream, " %s", *word);
+		char *command = command_line_text(comparison->command);
+
+		fprintf(stream, "run     %s", command);
 		fprintf(stream, after->counts->runs > 1 ? "  (%d times each, in turns)\n" : "  (once each)\n",
 			after->counts->runs);
+		free(command);
 	}
 	putc('\n', stream);
 }

@@ -41,17 +41,21 @@ void render_gate(FILE *stream, const struct gate *gate, enum gate_format format,
 
 /*
  * The document escapement.gate/2: {"schema", "passed", "status", "advisory", "command", "runtime", "normalize",
- * "runs", "sums": [{"benchmark", "benchmark_package", "worse", "before", "after"}…] (objects and bytes of what is
+ * "runs", "contracts": [CONTRACT…], "sums": [{"benchmark", "benchmark_package", "worse", "before", "after"}…] (objects and bytes of what is
  * judged, by benchmark; null is the rest), "rows": [ROW…], "changes": {CHANGE: count},
  * "totals": {"before": VALUES, "after": VALUES}, "outside", "bookkeeping": {"objects", "bytes"}, "lost": {"events", "stacks", "unexplained_objects"}}. A ROW has "change",
  * "fails", "note", "how", the site's key and position, "moved_from", "before", "after" (VALUES, or null if there is no
  * site) and "allowed" growth. VALUES are objects, bytes, refills, central_grows, heap_grows, heap_grow_bytes, per
- * iteration if "normalize" is set, and objects_max and bytes_max if the runs differ.
+ * iteration if "normalize" is set, and objects_max and bytes_max if the runs differ. A CONTRACT has "function", "broken",
+ * "calls", "objects", "bytes", "allowed" ({"objects", "bytes"}, each null or {"most", "per_call"}) and "started": the go
+ * statements below the function, {"in", "file", "line", "function", "times", "objects", "bytes", "elsewhere"}.
  */
 #define FORMAT_FUNCTION(name, option, function) \
 	void function(FILE *stream, const struct gate *gate, const struct gate_style *style);
 GATE_FORMATS(FORMAT_FUNCTION)
 #undef FORMAT_FUNCTION
+
+enum { GATE_TEXT_SIZE = 2048 };
 
 /* Parts of a gate that several documents have. */
 /* Whether the sums are of benchmarks: then the sites of each stand below its line. */
@@ -72,11 +76,18 @@ void gate_json_rows(struct json_document *document, const struct gate *gate);
 void gate_json_lost(struct json_document *document, const struct gate *gate);
 cJSON *gate_number_object(double number); /* null where not measured */
 
-/* Prints one line per contract, with what was counted below its function, and in how many calls. */
-void render_contracts(FILE *stream, const struct gate_contracts *contracts);
+/*
+ * Contracts, which each format shows before its rows; nothing if there are none. One line per contract, with what was
+ * counted below its function, and in how many calls; below it the go statements with what they started, which does not
+ * count. In Markdown, which returns how many bytes it took, a list; in JSON the member "contracts".
+ */
+void gate_contracts_text(FILE *stream, const struct gate *gate);
+size_t gate_contracts_markdown(FILE *stream, const struct gate *gate);
+void gate_contracts_json(struct json_document *document, const struct gate *gate);
+/* "go in main.spawn started main.worker 20 times: 40 objects, 640 bytes, not counted" */
+const char *gate_start_text(char text[GATE_TEXT_SIZE], const struct gate_contract_start *start);
 
 /* Shared by the formats. */
-enum { GATE_TEXT_SIZE = 2048 };
 /* The next value that is shown for a site; VALUE_COUNT after the last. */
 static inline int gate_value_next(int value)
 {

@@ -162,6 +162,7 @@ void render_gate_json(FILE *stream, const struct gate *gate, const struct gate_s
 	json_document_member(&document, "normalize",
 			     after->normalize ? cJSON_CreateString(after->normalize) : cJSON_CreateNull());
 	json_document_member(&document, "runs", integer(after->runs));
+	gate_contracts_json(&document, gate);
 	gate_json_rows(&document, gate);
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++)
 		json_add_integer(changes, gate_change_names[i], (int64_t)gate->changes[i]);

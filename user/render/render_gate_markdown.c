@@ -208,6 +208,7 @@ void render_gate_markdown(FILE *stream, const struct gate *gate, const struct ga
 	char summary[GATE_TEXT_SIZE];
 	size_t written = (size_t)fprintf(stream, "### Allocations: %s\n\n", gate_summary(summary, gate, style));
 
+	written += gate_contracts_markdown(stream, gate);
 	written += render_gate_markdown_sums(stream, gate, style);
 	render_gate_markdown_rows(stream, gate, style, written);
 }

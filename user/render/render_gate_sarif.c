@@ -56,20 +56,20 @@ static void begin(cJSON *driver)
 	json_add(driver, "rules", list);
 }
 
-static cJSON *location(const struct gate_site *site)
+static cJSON *location(const char *path, uint32_t line, uint32_t column, const char *function)
 {
 	cJSON *place = json_object(), *physical = json_object(), *artifact = json_object(), *locations = json_array();
 	char file[GATE_TEXT_SIZE];
 
-	if (repository_path(site->file, file, sizeof(file))) {
+	if (repository_path(path, file, sizeof(file))) {
 		json_add_text(artifact, "uri", file);
 		json_add(physical, "artifactLocation", artifact);
-		if (site->line) {
+		if (line) {
 			cJSON *region = json_object();
 
-			json_add_integer(region, "startLine", site->line);
-			if (site->column)
-				json_add_integer(region, "startColumn", site->column);
+			json_add_integer(region, "startLine", line);
+			if (column)
+				json_add_integer(region, "startColumn", column);
 			json_add(physical, "region", region);
 		}
 		json_add(place, "physicalLocation", physical);
@@ -77,10 +77,10 @@ static cJSON *location(const struct gate_site *site)
 		cJSON_Delete(physical);
 		cJSON_Delete(artifact);
 	}
-	if (site->function) {
+	if (function) {
 		cJSON *logical = json_array();
 
-		cJSON_AddItemToArray(logical, text_object("fullyQualifiedName", site->function));
+		cJSON_AddItemToArray(logical, text_object("fullyQualifiedName", function));
 		json_add(place, "logicalLocations", logical);
 	}
 	cJSON_AddItemToArray(locations, place);
@@ -111,6 +111,7 @@ static cJSON *fingerprint(const struct gate_site *site)
 
 static cJSON *result(const struct gate *gate, const struct gate_row *row, const struct gate_style *style)
 {
+	const struct gate_site *site = gate_row_site(row);
 	cJSON *object = json_object();
 	int rule = rule_of(row);
 	char text[GATE_TEXT_SIZE];
@@ -119,28 +120,50 @@ static cJSON *result(const struct gate *gate, const struct gate_row *row, const 
 	json_add_integer(object, "ruleIndex", rule);
 	json_add_text(object, "level", row->fails && !style->advisory ? "error" : row->note ? "note" : "warning");
 	json_add(object, "message", text_object("text", gate_message(text, gate, row, style)));
-	json_add(object, "locations", location(gate_row_site(row)));
-	json_add(object, "partialFingerprints", fingerprint(gate_row_site(row)));
+	json_add(object, "locations", location(site->file, site->line, site->column, site->function));
+	json_add(object, "partialFingerprints", fingerprint(site));
 	return object;
+}
+
+static cJSON *notification(const char *level, const char *text)
+{
+	cJSON *object = text_object("level", level);
+
+	json_add(object, "message", text_object("text", text));
+	return object;
+}
+
+/* What go statements below contracts started is no finding, so it is no result. */
+static void add_starts(cJSON *notes, const struct gate *gate)
+{
+	char text[GATE_TEXT_SIZE];
+
+	for (size_t i = 0; gate->contracts && i < gate_contracts_count(gate->contracts); i++) {
+		struct gate_contract_result result = gate_contracts_result(gate->contracts, i);
+
+		for (size_t j = 0; j < result.start_count && cJSON_GetArraySize(notes) < RESULTS_MAX; j++) {
+			const struct gate_contract_start *start = &result.starts[j];
+			cJSON *note = notification("note", gate_start_text(text, start));
+
+			json_add(note, "locations", location(start->file, start->line, 0, start->in));
+			json_append(notes, note);
+		}
+	}
 }
 
 static cJSON *invocation(const struct gate *gate, size_t left_out, const struct gate_style *style)
 {
-	cJSON *list = json_array(), *object = json_object(), *notes = json_array(), *note;
+	cJSON *list = json_array(), *object = json_object(), *notes = json_array();
 	char text[GATE_TEXT_SIZE];
 
 	json_add_bool(object, "executionSuccessful", gate_status(gate) != STATUS_LOST);
 	if (left_out) {
 		snprintf(text, sizeof(text), "%zu more results are left out", left_out);
-		note = text_object("level", "warning");
-		json_add(note, "message", text_object("text", text));
-		cJSON_AddItemToArray(notes, note);
+		json_append(notes, notification("warning", text));
 	}
-	if (gate_status(gate) == STATUS_LOST) {
-		note = text_object("level", "error");
-		json_add(note, "message", text_object("text", gate_summary(text, gate, style)));
-		cJSON_AddItemToArray(notes, note);
-	}
+	if (gate_status(gate) == STATUS_LOST)
+		json_append(notes, notification("error", gate_summary(text, gate, style)));
+	add_starts(notes, gate);
 	json_add(object, "toolExecutionNotifications", notes);
 	cJSON_AddItemToArray(list, object);
 	return list;

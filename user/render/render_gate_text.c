@@ -185,6 +185,7 @@ void render_gate_text(FILE *stream, const struct gate *gate, const struct gate_s
 	const struct terminal_style *colors = terminal_style(style->color);
 	char summary[GATE_TEXT_SIZE];
 
+	gate_contracts_text(stream, gate);
 	if (!gate_has_benchmarks(gate))
 		render_gate_sums(stream, gate, style);
 	render_gate_rows(stream, gate, style);
