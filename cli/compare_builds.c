@@ -13,6 +13,7 @@
 #include "compare/revision.h"
 #include "compare/toolchain.h"
 #include "counted_run.h"
+#include "gate/go_test.h"
 #include "gate/gate_measure.h"
 
 struct builds {
@@ -150,6 +151,19 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 	return 0;
 }
 
+/* A benchmark that only one side has is a result; that neither has one is a mistake in the command. */
+static int check_benchmarks(const struct builds *builds, struct error *error)
+{
+	int before = go_test_check_benchmarks(builds->words, builds->sides[0].counts, error),
+	    after = go_test_check_benchmarks(builds->words, builds->sides[1].counts, error);
+
+	if (!before || !after)
+		return 0;
+	if (after > 0)
+		cli_warn(GO_TEST_NO_BENCHMARK);
+	return after > 0 ? 0 : -1;
+}
+
 /* Runs both sides in turns, so that other work on the machine affects both. */
 static int measure(struct builds *builds, struct error *error)
 {
@@ -178,7 +192,7 @@ static int measure(struct builds *builds, struct error *error)
 		if (side->counts)
 			gate_counts_command(side->counts, (const char *const *)builds->words);
 	}
-	return failed;
+	return failed ? -1 : check_benchmarks(builds, error);
 }
 
 /* Measures Go's collector with a run of each side without probes, which would slow everything except the collector. */

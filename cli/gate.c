@@ -49,6 +49,7 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	const char *const *command = (const char *const *)argv + first;
 	char **prepared = NULL;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
+	int checked;
 
 	measured->recording.go_tests = true;
 	prepared = go_test_command(argv + first);
@@ -80,6 +81,11 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 	gate_counts_command(counts, command);
 	if (measured->settings.redact)
 		gate_counts_redact(counts);
+	checked = go_test_check_benchmarks(argv + first, counts, error);
+	if (checked < 0)
+		goto failed;
+	if (checked)
+		cli_warn(GO_TEST_NO_BENCHMARK);
 	/* if the runtime's own allocations were seen, the program's sites would have been seen too */
 	if (gate_counts_none(counts) && measured->baseline) {
 		error_set(error, STATUS_CANNOT_MEASURE,

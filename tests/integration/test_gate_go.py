@@ -118,6 +118,20 @@ def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_mea
     same([(site["function"], site["objects"]) for site in document["sites"]], [("example.com/codec.Parse", 7)])
 
 
+def test_a_pattern_that_matches_no_benchmark_is_told(t):
+    go, options = module(t)
+    baseline = ("--baseline", t.path("b.json"), "--runs", 1, "--update", "--", go, "test")
+    for words in (("-run", "^$", "-bench", "Nothing", "."), ("-run=NONE", "-bench=Nothing", ".")):
+        done = t.escapement("gate", *baseline, *words, status=3, **options)
+        contains(done.stderr, "nothing was tested: no benchmark matches -bench 'Nothing', and -run '")
+        assert not t.path("b.json").exists()
+    warning = "warning: go test ran no benchmark: what its tests allocated is compared"
+    contains(t.escapement("gate", *baseline, "-run", "TestParse", "-bench", "Nothing", ".", **options).stderr, warning)
+    same(sites(json.loads(t.path("b.json").read_text())), {("Parse", None): 100})
+    for words in (("-run", "TestParse", "."), ("-run", "^$", "-bench", "Parse", ".")):
+        assert warning not in t.escapement("gate", *baseline, *words, **options).stderr, words
+
+
 def two_packages(t):
     """Creates two packages with the same benchmarks. Returns the go command, its options, and the gate's arguments for
     both packages."""

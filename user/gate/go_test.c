@@ -10,8 +10,9 @@
 #include "gate/baseline_program.h"
 #include "target/go_command.h"
 
-/* Whether the flag is among the words of `go test` before -args: "-count", "--count=3", "-test.count=3". */
-static bool has_flag(char *const *words, const char *flag)
+/* The value of a flag among the words of `go test` before -args, "3" of "-count 3", "--count=3", "-test.count=3"; NULL if it
+ * is not there. */
+static const char *flag_value(char *const *words, const char *flag)
 {
 	for (; *words && strcmp(*words, "-args") != 0; words++) {
 		const char *name = *words + strspn(*words, "-");
@@ -20,10 +21,43 @@ static bool has_flag(char *const *words, const char *flag)
 		if (name == *words)
 			continue;
 		name += strncmp(name, "test.", 5) == 0 ? 5 : 0;
-		if (strncmp(name, flag, length) == 0 && (!name[length] || name[length] == '='))
+		if (strncmp(name, flag, length) == 0 && name[length] == '=')
+			return name + length + 1;
+		if (strcmp(name, flag) == 0)
+			return words[1] ? words[1] : "";
+	}
+	return NULL;
+}
+
+static bool has_flag(char *const *words, const char *flag)
+{
+	return flag_value(words, flag) != NULL;
+}
+
+/* Whether a value of -run is one that people write so that no test matches. */
+static bool runs_no_test(const char *run)
+{
+	static const char *const names[] = {"^$", "$^", "^#", "NONE", "none", "XXX", "xxx"};
+
+	for (size_t i = 0; run && i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(run, names[i]) == 0)
 			return true;
 	}
 	return false;
+}
+
+int go_test_check_benchmarks(char *const *words, const struct gate_counts *counts, struct error *error)
+{
+	int at = go_command_find((const char *const *)words, "test");
+	const char *pattern = at >= 0 ? flag_value(words + at, "bench") : NULL;
+
+	if (!pattern || counts->benchmark_count)
+		return 0;
+	if (runs_no_test(flag_value(words + at, "run")))
+		return error_set(error, STATUS_CANNOT_MEASURE,
+				 "nothing was tested: no benchmark matches -bench '%s', and -run '%s' runs no test",
+				 pattern, flag_value(words + at, "run"));
+	return 1;
 }
 
 /* Whether a file is a script: a wrapper of the go command, say. `word` is found as execvp(3) does. */

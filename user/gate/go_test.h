@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
 #include "gate/gate_counts.h"
 
 /*
@@ -20,6 +21,14 @@
  * flags are added to GOFLAGS in this process's environment.
  */
 char **go_test_command(char **words);
+
+#define GO_TEST_NO_BENCHMARK "go test ran no benchmark: what its tests allocated is compared"
+
+/*
+ * Call with the counts of a run of the command. Fails with STATUS_CANNOT_MEASURE if it is a `go test -bench` that ran no
+ * benchmark, and by its -run no test: then nothing was tested. Returns 1 if it ran no benchmark, but tests, else 0.
+ */
+int go_test_check_benchmarks(char *const *words, const struct gate_counts *counts, struct error *error);
 
 /*
  * Reads one line of the program's output. "BenchmarkParse-2 100 105 ns/op 16 B/op 1 allocs/op" is
