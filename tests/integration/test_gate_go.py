@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 
 import harness
 from harness import contains, same
@@ -116,6 +117,20 @@ def test_scripts_that_run_other_go_commands_as_well_and_go_under_other_names_mea
     t.escapement("gate", "--baseline", t.path("run.json"), "--runs", 1, "--update", "--", go, "run", "./main", **options)
     document = json.loads(t.path("run.json").read_text())
     same([(site["function"], site["objects"]) for site in document["sites"]], [("example.com/codec.Parse", 7)])
+
+
+def test_a_signal_before_go_test_has_started_a_test_is_exit_3(t):
+    go, options = module(t)
+    t.path("wait.sh").write_text(f"#!/bin/sh\ntouch {t.path('started')}\nexec sleep 100\n")
+    t.path("wait.sh").chmod(0o755)
+    gate = t.start(harness.ESCAPEMENT, "gate", "--baseline", t.path("b.json"), "--update", "--", go, "test", "-exec", t.path("wait.sh"),
+                   ".", **options)
+    harness.wait_for(t.path("started").exists, "go test to start what it was told to")
+    gate.send_signal(signal.SIGINT)
+    said = gate.communicate(timeout=harness.TIMEOUT)[1]
+    same(gate.returncode, 3)
+    contains(said, "escapement: interrupted before there was a process to observe\n")
+    assert not t.path("b.json").exists()
 
 
 def test_a_pattern_that_matches_no_benchmark_is_told(t):

@@ -453,6 +453,9 @@ static struct profile *conclude(struct session *session, struct session_result *
 	if (session->processes.ever)
 		return profile;
 	*error = session->processes.error;
+	if (!error->status) /* there was none to observe: what go itself runs, say, until it has built a test */
+		error_set(error, STATUS_CANNOT_MEASURE, "%s before there was a process to observe",
+			  session->options->stop && *session->options->stop ? "interrupted" : "the program ended");
 	if (session->processes.only_tracer)
 		tracer_explain(&session->processes.tracer, error);
 	return NULL;
