@@ -21,9 +21,10 @@ enum {
 	FEW_SAMPLES =
 		512
 		<< 10, /* bytes between samples: at 10 GB/s, 2,000 samples in 100 ms, the interval between looks at the maps */
-	ROWS_SAMPLED =
-		1
-		<< 13, /* rows of a map at that rate or a coarser one: making a map of EVENT_ROWS_MAX takes a fifth of the start */
+	/* Rows of a map, which the kernel fills with free entries when it is made: two of EVENT_ROWS_MAX are a third of a
+	 * start. At the sampler's rate, and at rate 0, at which a thread has an event in some hundred allocations: */
+	ROWS_SAMPLED = 1 << 13,
+	ROWS_SLOW_PATH = 1 << 15,
 };
 
 struct refusal {
@@ -90,11 +91,11 @@ static struct escapement_bpf *open_some(const struct programs *programs, const c
 }
 
 /* The kernel fills these maps when they are made: an insertion must not fail for lack of memory. */
-static int shrink_rows(struct escapement_bpf *bpf)
+static int shrink_rows(struct escapement_bpf *bpf, uint32_t rows)
 {
-	int status = bpf_map__set_max_entries(bpf->maps.rows0, ROWS_SAMPLED);
+	int status = bpf_map__set_max_entries(bpf->maps.rows0, rows);
 
-	return status ? status : bpf_map__set_max_entries(bpf->maps.rows1, ROWS_SAMPLED);
+	return status ? status : bpf_map__set_max_entries(bpf->maps.rows1, rows);
 }
 
 struct programs *programs_open(bool stacks, int64_t rate, bool multi, int *status)
@@ -107,8 +108,8 @@ struct programs *programs_open(bool stacks, int64_t rate, bool multi, int *statu
 	*status = bpf ? 0 : -errno;
 	if (!*status)
 		*status = configure(bpf, stacks);
-	if (!*status && rate >= FEW_SAMPLES)
-		*status = shrink_rows(bpf);
+	if (!*status && (rate == 0 || rate >= FEW_SAMPLES))
+		*status = shrink_rows(bpf, rate ? ROWS_SAMPLED : ROWS_SLOW_PATH);
 	if (!*status)
 		*status = escapement_bpf__load(bpf);
 	if (!*status) {
