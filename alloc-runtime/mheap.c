@@ -85,6 +85,7 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 		s->base = base;
 		s->npages = npages;
 		s->npreleased = s->released_tail = 0;
+		s->young = 0;
 		s->pages_needzero = false;
 		s->divMagic = 0;
 		owner_set(&s->list, NULL);
@@ -136,15 +137,33 @@ static struct mspan *free_neighbour(uintptr_t page)
 	return s->state == mSpanFree ? s : NULL;
 }
 
+static uint64_t newest(const struct mspan *s)
+{
+	return s->young != 0 && s->youngsince > s->unusedsince ? s->youngsince : s->unusedsince;
+}
+
+/* Sets since when the pages of two neighbours are free that become one span. */
+static void merge_ages(struct mspan *s, const struct mspan *low, const struct mspan *high)
+{
+	size_t young =
+		high->young != 0 || low->unusedsince > high->unusedsince ? low->npages + high->young : low->young;
+	uint64_t since = newest(low), unusedsince = high->unusedsince;
+
+	if (high->young != 0 && high->youngsince > since)
+		since = high->youngsince;
+	s->young = (uint32_t)young;
+	s->youngsince = since;
+	s->unusedsince = unusedsince;
+}
+
 static void merge(struct mspan *s, struct mspan *with)
 {
 	remove_free(with);
 	set_table(with, &emptymspan, false);
 	struct mspan *low = with->base < s->base ? with : s, *high = low == s ? with : s;
 	s->released_tail = high->released_tail < high->npages ? high->released_tail : high->npages + low->released_tail;
+	merge_ages(s, low, high);
 	s->base = low->base;
-	if (with->unusedsince > s->unusedsince)
-		s->unusedsince = with->unusedsince;
 	s->npages += with->npages;
 	s->npreleased += with->npreleased;
 	s->pages_needzero |= with->pages_needzero;
@@ -157,6 +176,7 @@ static void freeSpanLocked(struct mspan *s)
 	s->state = mSpanFree;
 	s->divMagic = 0;
 	s->unusedsince = mheap.now;
+	s->young = 0;
 	struct mspan *before = free_neighbour(page_of(s) - 1), *after = free_neighbour(page_of(s) + s->npages);
 	if (before)
 		merge(s, before);
@@ -242,6 +262,8 @@ static struct mspan *take_free(struct mspan *s, size_t npages, struct mheap_grow
 		}
 		rest->pages_needzero = s->pages_needzero;
 		rest->unusedsince = s->unusedsince;
+		rest->young = s->young > npages ? s->young - (uint32_t)npages : 0;
+		rest->youngsince = s->youngsince;
 		/* It is not recorded which of the pages had been released, so as many as possible are assumed to be in
 		 * the rest. */
 		rest->npreleased = s->npreleased < rest->npages ? s->npreleased : rest->npages;

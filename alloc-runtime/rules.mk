@@ -60,7 +60,7 @@ $(PRELOAD_TESTS:%=$(B)/tests/unit/%): $(B)/%: %.c $(B)/libgoalloc-preload.so
 	$(Q)$(CC) $(GOALLOC_CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lgoalloc-preload -Wl,-rpath,'$$ORIGIN/../..' -lcmocka -lpthread
 
 # The unit tests of the allocator under sanitizers; builds below build/san-*.
-SANITIZED_TESTS := test_goalloc_malloc test_goalloc_model test_goalloc_stacks test_goalloc_probes
+SANITIZED_TESTS := test_goalloc_malloc test_goalloc_model test_goalloc_memory test_goalloc_stacks test_goalloc_probes
 sanitize-goalloc:
 	$(Q)for sanitizer in address,undefined thread; do \
 		b=build/san-$$(echo $$sanitizer | tr , -); \

@@ -159,7 +159,10 @@ struct mspan {
 
 	/* Read and written by an allocation. */
 	_Alignas(CACHE_LINE) uint64_t allocCache;
-	uintptr_t cacheBase; /* address of the object of bit 0 of allocCache */
+	union {
+		uintptr_t cacheBase; /* address of the object of bit 0 of allocCache */
+		uint64_t youngsince; /* free spans: see `young` */
+	};
 	uint64_t elemsize;
 	/* objects that were allocated when the mcache took the span, plus those allocated since */
 	uint32_t allocCount;
@@ -190,6 +193,9 @@ struct mspan {
 	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
 	uint8_t idle;		  /* enum mspan_idle, for spans with an owner; see scavenge.c */
+	/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the beginning of a
+	 * span and give it back; the pages behind must grow old all the same. */
+	uint32_t young;
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "one cache line per kind of writer, and one more");
 

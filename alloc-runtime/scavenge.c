@@ -50,10 +50,10 @@ static size_t visit_free(visit_function *visit, struct walk *walk, size_t shorte
 	return walk->bytes;
 }
 
-/* Returns at most this many pages of a free span to the system, from its end on. */
-static size_t release(struct mspan *s, size_t most)
+/* Returns at most this many pages of a free span to the system, from its end on, and keeps the first ones. */
+static size_t release(struct mspan *s, size_t most, size_t kept)
 {
-	size_t left = s->npages - s->released_tail, pages = left < most ? left : most;
+	size_t left = s->npages - s->released_tail, pages = left <= kept ? 0 : left - kept < most ? left - kept : most;
 	uintptr_t end = s->base + (left << PageShift);
 
 	if (s->npreleased == s->npages || pages == 0 ||
@@ -76,7 +76,7 @@ static bool release_old(struct mspan *s, struct walk *walk)
 	size_t left = ((walk->wanted - walk->bytes) >> PageShift) + 1;
 
 	if (s->unusedsince <= walk->before)
-		walk->bytes += release(s, left);
+		walk->bytes += release(s, left, s->youngsince > walk->before ? s->young : 0);
 	return walk->bytes < walk->wanted;
 }
 

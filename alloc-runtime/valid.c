@@ -168,6 +168,7 @@ static const char *arena_is_valid(void)
 			      (s->npages < NumFreeLists ? &mheap.free[s->npages] : &mheap.freelarge.root));
 			CHECK(s->npreleased <= s->npages);
 			CHECK(s->released_tail <= s->npreleased);
+			CHECK(s->young <= s->npages);
 			released += s->npreleased;
 		} else {
 			CHECK(s->state == mSpanInUse || s->state == mSpanLarge || s->state == mSpanStack);

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What libgoalloc takes from the system and gives back: freed memory, the address space, memory of threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "goalloc_heap.h"
+
+static size_t resident(void)
+{
+	unsigned long total, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu %lu", &total, &pages), 2);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void freed_memory_goes_back_to_the_system(void **state)
+{
+	(void)state;
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N];
+	struct goalloc_memstats stats;
+
+	fill(objects, N, Size);
+	size_t full = resident();
+	empty(objects, N);
+	assert_true(goalloc_release_memory() >= (size_t)N * Size / 2);
+	assert_true(resident() + (size_t)N * Size / 2 < full);
+	goalloc_read_memstats(&stats);
+	assert_true(stats.HeapReleased >= (uint64_t)N * Size / 2);
+	assert_heap_valid();
+
+	/* The allocator also returns memory by itself, within ten seconds. */
+	fill(objects, N, Size);
+	full = resident();
+	empty(objects, N);
+	for (unsigned i = 0; i < 100 && resident() + (size_t)N * Size / 2 >= full; i++) {
+		usleep(100000);
+		for (unsigned k = 0; k < 100; k++)
+			goalloc_free(goalloc_scan(100000));
+	}
+	assert_true(resident() + (size_t)N * Size / 2 < full);
+	assert_heap_valid();
+}
+
+/* A thread that allocates objects and sleeps while others free them. Its spans are on lists that only it may access. */
+struct sleeper {
+	void **objects;
+	size_t n, size;
+	sem_t full, go_on;
+};
+
+static void *sleeper(void *argument)
+{
+	struct sleeper *s = argument;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < s->n; i++) {
+			unsigned char *object = s->objects[i] = goalloc_scan(s->size);
+			for (size_t k = 0; k < s->size; k += 8)
+				assert_int_equal(object[k], 0);
+			memset(object, 1, s->size);
+		}
+		sem_post(&s->full);
+		sem_wait(&s->go_on);
+	}
+	return NULL;
+}
+
+static void what_others_freed_to_a_sleeping_thread_goes_back(void **state)
+{
+	(void)state;
+	enum { N = 32 << 20 >> 8 };
+	static void *objects[N];
+	struct sleeper s = {.objects = objects, .n = N, .size = 256};
+	pthread_t thread;
+
+	sem_init(&s.full, 0, 0);
+	sem_init(&s.go_on, 0, 0);
+	pthread_create(&thread, NULL, sleeper, &s);
+	for (unsigned round = 0; round < 2; round++) {
+		sem_wait(&s.full);
+		size_t full = resident();
+		empty(objects, N);
+		assert_true(goalloc_release_memory() >= (size_t)N * 256 / 4 * 3);
+		assert_true(resident() + (size_t)N * 256 / 4 * 3 < full);
+		assert_heap_valid();
+		assert_true(goalloc_release_memory() < 1 << 20);
+		sem_post(&s.go_on);
+	}
+	pthread_join(thread, NULL);
+	assert_heap_valid();
+}
+
+static unsigned threads_of_this_process(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks))
+		n++;
+	closedir(tasks);
+	return n - 2;
+}
+
+/* Runs in a separate process, because the scavenger thread lives as long as the process. */
+static int with_scavenger(void)
+{
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N];
+	unsigned before = threads_of_this_process();
+
+	if (goalloc_start_scavenger() != 0 || goalloc_start_scavenger() != 0 || threads_of_this_process() != before + 1)
+		return 1;
+	fill(objects, N, Size);
+	size_t full = resident();
+	empty(objects, N);
+	/* Waits without calling the allocator. */
+	for (unsigned i = 0; i < 80 && resident() + (size_t)N * Size / 2 >= full; i++)
+		usleep(50000);
+	if (resident() + (size_t)N * Size / 2 >= full)
+		return 2;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(threads_of_this_process() == 2 ? 0 : 3);
+	int status;
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 4;
+}
+
+static void an_idle_process_with_a_scavenger_gives_memory_back(void **state)
+{
+	(void)state;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(with_scavenger());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- the address space; each test in a separate process ---- */
+
+static int in_a_process(int (*function)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(function());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + status;
+}
+
+static bool take_addresses(uintptr_t at, size_t size)
+{
+	return mmap((void *)at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+		    0) == (void *)at;
+}
+
+static uint64_t heap_sys(void)
+{
+	struct goalloc_memstats stats;
+
+	goalloc_read_memstats(&stats);
+	return stats.HeapSys;
+}
+
+/* Returns 0 if the heap grows past an obstacle: objects are in place, HeapSys counts only mapped memory, and the heap
+ * is valid. */
+static int grow_past(size_t obstacle)
+{
+	enum { N = 20, Size = 3 << 20 };
+	static char *objects[N];
+	uintptr_t end = mheap.arena_used;
+
+	/* The heap grows only after all idle memory is in use. */
+	while (mheap.arena_used == end)
+		if (!goalloc_noscan(Size))
+			return 2;
+	uint64_t before = heap_sys();
+	end = mheap.arena_used;
+	for (unsigned i = 0; i < N; i++) {
+		if (i == 2 && !take_addresses(mheap.arena_used, obstacle))
+			return 1;
+		objects[i] = goalloc_noscan(Size);
+		if (!objects[i])
+			return 2;
+		objects[i][0] = objects[i][Size - 1] = (char)i;
+	}
+	if (mheap.arena_used < end + obstacle || heap_sys() - before > 2 * N * (size_t)Size || mheap_is_valid())
+		return 3;
+	for (unsigned i = 0; i < N; i++) {
+		if (objects[i][0] != (char)i || objects[i][Size - 1] != (char)i)
+			return 4;
+		goalloc_free(objects[i]);
+	}
+	return mheap_is_valid() ? 5 : 0;
+}
+
+static int past_a_page(void)
+{
+	return grow_past(4096);
+}
+
+static int past_more_than_512_gib(void)
+{
+	return grow_past(600UL << 30);
+}
+
+static int with_a_table_that_moves(void)
+{
+	enum { N = 5 };
+	char *small = goalloc_scan(100), *objects[N];
+	struct mspan **table = arena_map.spans;
+
+	if (!take_addresses((uintptr_t)table + mheap.table_mapped, 4096))
+		return 1;
+	for (unsigned i = 0; i < N; i++)
+		if (!(objects[i] = goalloc_noscan(40 << 20)))
+			return 2;
+	if (arena_map.spans == table || mheap_is_valid())
+		return 3;
+	goalloc_free(small);
+	for (unsigned i = 0; i < N; i++)
+		goalloc_free(objects[i]);
+	return mheap_is_valid() ? 4 : 0;
+}
+
+static void the_arena_goes_on_where_others_have_mapped_something(void **state)
+{
+	(void)state;
+	goalloc_free(goalloc_scan(8));
+	assert_int_equal(in_a_process(past_a_page), 0);
+	assert_int_equal(in_a_process(past_more_than_512_gib), 0);
+	assert_int_equal(in_a_process(with_a_table_that_moves), 0);
+}
+
+static long status_kib(const char *key)
+{
+	char line[200];
+	long value = -1;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (file && fgets(line, sizeof line, file))
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtol(line + strlen(key), NULL, 10);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+static int lock_all_memory(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		return errno == EPERM || errno == ENOMEM ? 0 : 1;
+	long before = status_kib("VmLck:");
+	for (unsigned i = 0; i < 1000; i++)
+		if (!goalloc_scan(1000))
+			return 2;
+	return before < 512 << 10 && status_kib("VmLck:") < before + (8 << 10) ? 0 : 3;
+}
+
+static void nothing_is_reserved_that_mlockall_would_count(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(lock_all_memory), 0);
+}
+
+/* A program without our thread that allocates little after a burst: idle memory is returned within ten seconds. */
+static int burst(void)
+{
+	enum { N = 200000 };
+	static void *objects[N];
+	unsigned random = 1;
+	struct timespec begin, now;
+	size_t before = resident();
+
+	for (unsigned i = 0; i < N; i++) {
+		size_t size = 64 + next(&random) % 600;
+		memset(objects[i] = goalloc_scan(size), 1, size);
+	}
+	if (resident() < before + (50 << 20))
+		return 1;
+	empty(objects, N);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		usleep(100000);
+		for (unsigned k = 0; k < 100; k++)
+			goalloc_free(goalloc_scan(100 + k * 5));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (resident() > before + (4 << 20) && now.tv_sec - begin.tv_sec <= 10);
+	return resident() > before + (4 << 20) ? 2 : mheap_is_valid() ? 3 : 0;
+}
+
+static void what_is_idle_goes_back_while_the_program_does_little(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(burst), 0);
+}
+
+/* ---- memory of threads ---- */
+
+enum { ManyThreads = 400 };
+static pthread_barrier_t all_there, all_may_go;
+
+static void *allocate_and_wait(void *unused)
+{
+	void *objects[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		memset(objects[i] = goalloc_scan((size_t)24 << i % 4), 1, 24);
+	pthread_barrier_wait(&all_there);
+	pthread_barrier_wait(&all_may_go);
+	for (unsigned i = 0; i < 8; i++)
+		goalloc_free(objects[i]);
+	return unused;
+}
+
+static int many_threads(void)
+{
+	static pthread_t threads[ManyThreads];
+	struct goalloc_stats before, after;
+	pthread_attr_t attributes;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64 << 10);
+	pthread_barrier_init(&all_there, NULL, ManyThreads + 1);
+	pthread_barrier_init(&all_may_go, NULL, ManyThreads + 1);
+	goalloc_read_stats(&before);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < ManyThreads; i++)
+			if (pthread_create(&threads[i], &attributes, allocate_and_wait, NULL) != 0)
+				return 1;
+		pthread_barrier_wait(&all_there);
+		pthread_barrier_wait(&all_may_go);
+		for (unsigned i = 0; i < ManyThreads; i++)
+			pthread_join(threads[i], NULL);
+	}
+	goalloc_read_stats(&after);
+	if (after.total.objects - before.total.objects != 2 * 8 * ManyThreads ||
+	    after.total.frees - before.total.frees != 2 * 8 * ManyThreads)
+		return 2;
+	/* The caches of ended threads still use the memory of their counters. */
+	unsigned resident_pages = 0, caches = 0;
+	for (struct mcache *c = mcache_all; c; c = c->next, caches++) {
+		unsigned char in_core[sizeof *c / MCachePage];
+		if (c->inuse)
+			continue;
+		if (mincore(c, sizeof *c, in_core) != 0)
+			return 3;
+		for (unsigned i = 0; i < sizeof in_core; i++)
+			resident_pages += in_core[i] & 1;
+	}
+	if (caches < ManyThreads || caches > ManyThreads + 20)
+		return 4;
+	return resident_pages > ManyThreads * MCacheKept / MCachePage + 8 * 5 ? 5 : mheap_is_valid() ? 6 : 0;
+}
+
+static void ended_threads_keep_their_counters_and_little_memory(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(many_threads), 0);
+}
+
+static void a_limit_gives_memory_back_at_once(void **state)
+{
+	(void)state;
+	enum { N = 64, Size = 1 << 20 };
+	static void *objects[N], *other[N];
+	struct goalloc_memstats stats;
+
+	fill(objects, N, Size);
+	empty(objects, N);
+	goalloc_read_memstats(&stats);
+	assert_int_equal(goalloc_set_memory_limit(stats.HeapInuse + (8 << 20)), 0);
+	/* Objects of another size, so that the freed spans have to be split. */
+	for (unsigned i = 0; i < N; i++)
+		memset(other[i] = goalloc_scan(100000), 1, 100000);
+	goalloc_read_memstats(&stats);
+	assert_true(stats.HeapIdle - stats.HeapReleased <= 16 << 20);
+	goalloc_set_memory_limit(0);
+	empty(other, N);
+	assert_heap_valid();
+}
+/* With an argument, runs only the test of that name. */
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(freed_memory_goes_back_to_the_system),
+		cmocka_unit_test(what_others_freed_to_a_sleeping_thread_goes_back),
+		cmocka_unit_test(an_idle_process_with_a_scavenger_gives_memory_back),
+		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
+		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
+		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
+		cmocka_unit_test(ended_threads_keep_their_counters_and_little_memory),
+		cmocka_unit_test(a_limit_gives_memory_back_at_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
