@@ -3,6 +3,7 @@
 """Growth of mcentral, which the recorder counts without a probe, compared with a probe on mcentral.grow."""
 import itertools
 import json
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,14 @@ LOADS = (("-rounds", "300", "-gc"), ("-rounds", "300", "-parallel", "4", "-gc"),
 
 
 NUMBERS = itertools.count()
+
+
+def combinations(*choices):
+    """All combinations of the choices with each load in the long form. Else each combination with one load, the next one
+    each time."""
+    if os.environ.get("GO_MATRIX"):
+        return [(*chosen, load) for chosen in itertools.product(*choices) for load in LOADS]
+    return [(*chosen, LOADS[i % len(LOADS)]) for i, chosen in enumerate(itertools.product(*choices))]
 
 
 class Probe:
@@ -57,37 +66,32 @@ def check_grows(recording, wanted, what):
 def test_started_programs_tell_each_span_that_came_fresh_from_mheap(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
-    for version in go_programs.versions():
-        for variant in go_programs.SHIPPED:
-            for rate in ("0", "1"):
-                for load in LOADS:
-                    probe = Probe(t, version, variant)
-                    t.escapement("record", "--rate", rate, "-o", profile, "--", probe.program, *load)
-                    grows = probe.count()
-                    assert grows > 200, grows
-                    check_grows(dump(t, profile), grows, f"{version} {variant} rate {rate} {load}")
+    for version, variant, rate, load in combinations(go_programs.versions(), go_programs.SHIPPED, ("0", "1")):
+        probe = Probe(t, version, variant)
+        t.escapement("record", "--rate", rate, "-o", profile, "--", probe.program, *load)
+        grows = probe.count()
+        assert grows > 200, grows
+        check_grows(dump(t, profile), grows, f"{version} {variant} rate {rate} {load}")
 
 
 def test_what_an_attached_program_took_before_does_not_count_and_what_it_still_holds_does(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
-    for version in go_programs.versions():
-        for rate in ("0", "1"):
-            for load in LOADS:
-                probe = Probe(t, version)
-                process = t.start(probe.program, "-wait", *load)
-                pid = json.loads(process.stdout.readline())["pid"]
-                before = probe.count()
-                recorder = attach(t, pid, profile, rate)
-                process.stdin.write("\n")
-                process.stdin.flush()
-                process.stdout.readline(), process.stdout.readline()
-                recorder.send_signal(signal.SIGINT)
-                same(recorder.communicate(timeout=60) and recorder.returncode, 0)
-                grows = probe.count() - before
-                assert grows > 100, grows
-                check_grows(dump(t, profile), grows, f"{version} attached, rate {rate} {load}")
-                process.kill()
+    for version, rate, load in combinations(go_programs.versions(), ("0", "1")):
+        probe = Probe(t, version)
+        process = t.start(probe.program, "-wait", *load)
+        pid = json.loads(process.stdout.readline())["pid"]
+        before = probe.count()
+        recorder = attach(t, pid, profile, rate)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline(), process.stdout.readline()
+        recorder.send_signal(signal.SIGINT)
+        same(recorder.communicate(timeout=60) and recorder.returncode, 0)
+        grows = probe.count() - before
+        assert grows > 100, grows
+        check_grows(dump(t, profile), grows, f"{version} attached, rate {rate} {load}")
+        process.kill()
 
 
 def test_a_killed_program_says_how_many_grows_may_be_missing(t):
