@@ -13,9 +13,9 @@
 #include "escape/escape_reading.h"
 #include "base/memory.h"
 #include "base/output.h"
-#include "profile/pprof.h"
 #include "recording.h"
 #include "render/render_audit.h"
+#include "source.h"
 
 enum { TEXT_ROWS = 20, UNSET = -1 };
 
@@ -89,7 +89,7 @@ static struct profile *read_profile(int argc, char **argv, int first, struct err
 		error_set(error, STATUS_USAGE, "unexpected argument '%s': one profile at a time", argv[first + 1]);
 		return NULL;
 	}
-	return pprof_read_recording(argv[first], error);
+	return source_recording(argv[first], error);
 }
 
 struct inputs {
@@ -274,7 +274,7 @@ static const struct option_usage usage = {
 	.description =
 		"Compares what a program allocates with what the Go compiler said about it: which of the values that "
 		"escape cost most, which never allocate, and what allocates although the compiler says nothing, or "
-		"the opposite. PROFILE may also be a heap profile of Go's runtime/pprof.",
+		"the opposite. PROFILE may also be a heap profile of Go's runtime/pprof; " SOURCE_HELP ".",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
 		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
 		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"

@@ -14,8 +14,8 @@
 #include "escape/escape_functions.h"
 #include "escape/escape_parser.h"
 #include "gate/gate_packages.h"
-#include "gate/gate_read.h"
 #include "render/render_compare.h"
+#include "source.h"
 #include "text/terminal.h"
 
 enum fail_on { FAIL_ON_NOTHING, FAIL_ON_WORSE };
@@ -64,7 +64,7 @@ static int compare_files(struct compare_options *options, char **names, struct c
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		sides[i].name = memory_text(options->settings.redact ? text_base_name(names[i]) : names[i]);
-		sides[i].counts = gate_read_counts(names[i], normalize, sides[i].escape, error);
+		sides[i].counts = source_counts(names[i], normalize, sides[i].escape, error);
 		if (!sides[i].counts)
 			return -1;
 	}
@@ -239,9 +239,8 @@ static int run(int argc, char **argv)
 			"differently, the "
 			"counts that changed, and what that means for the allocator and the "
 			"collector. PROGRAM is go test, go run, "
-			"or what --build builds; its output goes to standard error. OLD and NEW are recordings. Exits "
-			"with 3 "
-			"if a side does not build.",
+			"or what --build builds; its output goes to standard error. OLD and NEW are recordings; " SOURCE_HELP
+			". Exits with 3 if a side does not build.",
 		.examples = "  escapement compare --base main -- go test -bench . ./pkg\n"
 			    "  escapement compare --patch fix.diff --test -- go run ./cmd/prog args\n"
 			    "  escapement compare --go 1.26,1.27 -- go test -bench . ./pkg\n"

@@ -3,8 +3,8 @@
 
 #include "cli.h"
 #include "options.h"
-#include "profile/pprof.h"
 #include "reporting.h"
+#include "source.h"
 #include "text/terminal.h"
 
 static struct reporting chosen = REPORTING_DEFAULTS;
@@ -17,8 +17,10 @@ static const struct option_row rows[] = {
 
 static const struct option_usage usage = {
 	.synopsis = "report [OPTIONS] [FILE]",
-	.description = "Prints a profile that 'escapement record' or 'escapement heap' wrote (default: "
-		       "escapement.pb.gz), or a heap profile of Go's runtime/pprof; '-' reads standard input.",
+	.description =
+		"Prints a profile that 'escapement record' or 'escapement heap' wrote (default: "
+		"escapement.pb.gz), or a heap profile of Go's runtime/pprof; '-' reads standard input; " SOURCE_HELP
+		".",
 	.examples = "  escapement report\n"
 		    "  escapement report --by function --top 10 escapement.pb.gz\n"
 		    "  escapement report --by size-class --sort refills escapement.pb.gz\n"
@@ -45,7 +47,7 @@ static int run(int argc, char **argv)
 	}
 	if (first < argc)
 		path = argv[first];
-	if (reporting_settle(&chosen, &error) || !(profile = pprof_read(path, &error)))
+	if (reporting_settle(&chosen, &error) || !(profile = source_profile(path, &error)))
 		return cli_fail(&error);
 	result = reporting_write(&chosen, profile, path, &error);
 	profile_free(profile);

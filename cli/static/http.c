@@ -6,16 +6,15 @@
 
 int http_check(struct error *error)
 {
-	return error_set(
-		error, STATUS_CANNOT_MEASURE,
-		"the static binary of escapement has no HTTP: an agent that pushes needs the build with shared "
-		"libraries (docs/install.md)");
+	return error_set(error, STATUS_CANNOT_MEASURE,
+			 "the static binary of escapement has no HTTP: what needs a store needs the build with shared "
+			 "libraries (docs/install.md)");
 }
 
 int http_post(const struct http_request *request, struct http_answer *answer, struct error *error)
 {
 	(void)request;
-	(void)answer;
+	*answer = (struct http_answer){0};
 	return http_check(error);
 }
 

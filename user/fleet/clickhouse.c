@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fleet/clickhouse.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,14 +149,45 @@ static int say_refusal(const struct http_answer *answer, struct error *error)
 static int post(const struct agent_clickhouse *store, const char *password, const char *url, const char *body,
 		size_t size, struct error *error)
 {
-	struct http_answer *answer = memory_allocate(sizeof(*answer));
 	struct http_request request = {url, store->user, password, store->ca_file, store->timeout, body, size};
-	int result = http_post(&request, answer, error);
+	struct http_answer answer;
+	int result = http_post(&request, &answer, error);
 
-	if (result == 0 && (answer->status != 200 || answer->length))
-		result = say_refusal(answer, error);
-	free(answer);
+	if (result == 0 && (answer.status != 200 || answer.length))
+		result = say_refusal(&answer, error);
+	free(answer.text);
 	return result;
+}
+
+char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
+			struct error *error)
+{
+	struct http_request request = {store->url,     store->user, password,	  store->ca_file,
+				       store->timeout, query,	    strlen(query)};
+	struct http_answer answer;
+	int result = http_post(&request, &answer, error);
+
+	if (result == 0 && answer.status != 200)
+		result = say_refusal(&answer, error);
+	else if (result == 0 && answer.cut)
+		result = error_set(error, STATUS_CANNOT_MEASURE, "its answer is longer than %d bytes: ask for less",
+				   HTTP_ANSWER_MAX);
+	if (result == 0)
+		return answer.text;
+	free(answer.text);
+	return NULL;
+}
+
+void clickhouse_put_text(FILE *stream, const char *text)
+{
+	fputc('\'', stream);
+	for (; *text; text++) {
+		if (isascii((unsigned char)*text) && (isalnum((unsigned char)*text) || strchr("._-/ ", *text)))
+			fputc(*text, stream);
+		else
+			fprintf(stream, "\\x%02X", (unsigned char)*text);
+	}
+	fputc('\'', stream);
 }
 
 int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,

@@ -32,6 +32,14 @@ int clickhouse_password(const struct agent_clickhouse *store, char **password, s
 int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,
 		       struct error *error);
 
+/* Returns the answer to a query, which the caller frees; NULL with an error. */
+char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
+			struct error *error);
+
+/* Writes a text as a literal of SQL. Every byte that is not a letter, a digit or one of "._-/ " becomes \xNN, so that no text
+ * ends the literal. No other function writes text from outside into a query. */
+void clickhouse_put_text(FILE *stream, const char *text);
+
 enum clickhouse_result {
 	CLICKHOUSE_STORED,
 	CLICKHOUSE_FAILED,    /* try again later; the error says why */

@@ -19,6 +19,8 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
 	size_t length = size * count, room = HTTP_ANSWER_MAX - answer->length;
 	size_t kept = length < room ? length : room;
 
+	answer->cut |= kept < length;
+	answer->text = memory_resize(answer->text, answer->length + kept + 1, 1);
 	memcpy(answer->text + answer->length, bytes, kept);
 	answer->length += kept;
 	answer->text[answer->length] = 0;
@@ -61,9 +63,7 @@ int http_post(const struct http_request *request, struct http_answer *answer, st
 		curl = curl_easy_init();
 	if (!curl || !headers)
 		memory_out();
-	answer->status = 0;
-	answer->length = 0;
-	answer->text[0] = 0;
+	*answer = (struct http_answer){.text = memory_zeroed(1, 1)};
 	curl_easy_reset(curl);
 	set_options(curl, request, answer, why);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

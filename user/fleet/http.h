@@ -7,6 +7,7 @@
  * without shared libraries has no TLS that is kept up to date.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -20,17 +21,19 @@ struct http_request {
 	size_t size;
 };
 
-enum { HTTP_ANSWER_MAX = 64 << 10 };
+enum { HTTP_ANSWER_MAX = 64 << 20 };
 struct http_answer {
-	long status;			/* 200 */
-	char text[HTTP_ANSWER_MAX + 1]; /* what came first of it */
-	size_t length;
+	long status;   /* 200 */
+	char *text;    /* what came, terminated by a NUL; the caller frees it */
+	size_t length; /* at most HTTP_ANSWER_MAX */
+	bool cut;      /* there was more */
 };
 
 /* 0, or -1 with an error: this build cannot make requests. */
 int http_check(struct error *error);
 
-/* Posts a body. Follows no redirection. -1 with an error if there was no answer. Not thread-safe. */
+/* Posts a body. Follows no redirection. -1 with an error if there was no answer; then, too, the
+ * caller frees answer->text. Not thread-safe. */
 int http_post(const struct http_request *request, struct http_answer *answer, struct error *error);
 
 /* Escapes a text as a part of a URL. The caller frees it. */

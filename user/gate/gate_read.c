@@ -40,8 +40,8 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 		path);
 }
 
-static struct gate_counts *count_profile(const struct profile *profile, const char *path, const char *normalize,
-					 const struct escape_output *escape, struct error *error)
+struct gate_counts *gate_count_profile(const struct profile *profile, const char *path, const char *normalize,
+				       const struct escape_output *escape, struct error *error)
 {
 	const struct audit_options options = {0};
 	struct gate_measurement *measurement;
@@ -81,7 +81,7 @@ struct gate_counts *gate_read_counts(const char *path, const char *normalize, co
 	profile = pprof_read_recording(path, error);
 	if (!profile)
 		return NULL;
-	counts = count_profile(profile, path, normalize, escape, error);
+	counts = gate_count_profile(profile, path, normalize, escape, error);
 	profile_free(profile);
 	return counts;
 }

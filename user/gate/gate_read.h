@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "escape/escape.h"
 #include "gate/gate_counts.h"
+#include "profile/profile.h"
 
 /*
  * Reads counts from a file, which is a baseline (JSON) or a recorded profile (pprof). A profile's counts are divided by
@@ -14,5 +15,9 @@
  */
 struct gate_counts *gate_read_counts(const char *path, const char *normalize, const struct escape_output *escape,
 				     struct error *error);
+
+/* The same of a profile in memory, which messages call `name`. */
+struct gate_counts *gate_count_profile(const struct profile *profile, const char *name, const char *normalize,
+				       const struct escape_output *escape, struct error *error);
 
 #endif

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`report`, `audit` and `compare` of clickhouse://…: what they say of many windows is what ClickHouse itself adds up."""
+import http.server
+import json
+import math
+import os
+import threading
+import urllib.parse
+
+import clickhouse
+import fleet
+import harness
+from harness import contains, same
+
+
+def record(t, server, host, service, build, objects):
+    """A window of a program in the store, in which it allocates so many buffers."""
+    text = (f"host = {host}\nspool = {t.path('spool')}\nwindow = 1s\nevery = 1s\nredact = no\n[watch {service}]\nname = target\n"
+            f"[clickhouse]\nurl = {server.url}\n")
+    target = fleet.Target(t, fleet.go_program() if build == "first" else fleet.go_program(build))
+    agent = fleet.Agent(t, text, "--windows", 1)
+    agent.wait_for("a window has begun: 1 process")
+    target.ask(objects)
+    target.ask(0)
+    agent.process.wait(60)
+    same(agent.process.returncode, 0, agent.said())
+    target.process.kill()
+    target.process.wait()
+
+
+def server_with_tables(t):
+    """A store of its own for each test: what is in it is all that the test has recorded."""
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    server.script(t.escapement("agent", "--schema", "clickhouse").stdout)
+    return server
+
+
+def url(server, **parameters):
+    return f"clickhouse://127.0.0.1:{server.http}/escapement?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}"
+
+
+def test_a_report_is_the_sum_of_what_was_selected(t):
+    server = server_with_tables(t)
+    for host, service, build, objects in (("a", "api", "first", 20000), ("b", "api", "first", 30000), ("a", "db", "second", 5000)):
+        record(t, server, host, service, build, objects)
+    builds = {row["service"]: row["build"] for row in server.query("SELECT service, any(build) AS build FROM escapement.windows GROUP BY service")}
+    for parameters, where in (({}, "1"), ({"service": "api"}, "service = 'api'"), ({"host": "a"}, "host = 'a'"),
+                              ({"build": builds["db"], "since": "1h"}, f"build = '{builds['db']}'"),
+                              ({"service": "api", "host": "b", "since": "2020-01-01", "until": "2100-01-01T00:00"}, "service = 'api' AND host = 'b'")):
+        document = t.json("report", url(server, **parameters))
+        windows = server.query(f"SELECT sum(objects) AS objects, sum(bytes) AS bytes, sum(check_objects) AS checked, sum(seconds) AS seconds "
+                               f"FROM escapement.windows FINAL WHERE {where}")[0]
+        same((document["totals"]["objects"], document["totals"]["bytes"], document["check"]["objects"]),
+             (windows["objects"], windows["bytes"], windows["checked"]), where)
+        assert abs(document["target"]["duration_seconds"] - windows["seconds"]) < 1e-3
+        sites = server.query("SELECT function, file, line, sum(objects) AS objects, sum(bytes) AS bytes, sqrt(sum(pow(objects_high - objects_low, 2))) AS width "
+                             f"FROM escapement.sites FINAL WHERE {where} GROUP BY function, file, line")
+        same({(row["function"], row["file"] or "", row["line"] or 0): (row["objects"], row["bytes"]) for row in document["rows"]},
+             {(row["function"], row["file"], row["line"]): (row["objects"], row["bytes"]) for row in sites}, where)
+        # independent errors add up by their squares
+        widths = {(row["function"], row["file"]): row["width"] for row in sites}
+        for row in document["rows"]:
+            width = row["objects_high"] - row["objects_low"]
+            assert math.isclose(width, widths[row["function"], row["file"] or ""], rel_tol=0.1, abs_tol=4), (row, widths)
+    text = t.escapement("report", url(server, service="api", since="1h")).stdout
+    contains(text, "main.buffers")
+    contains(t.escapement("report", url(server, until="2020-01-01"), status=2).stderr, "the store has no window of what was asked for")
+
+
+def test_compare_and_audit_take_a_store_as_a_recording(t):
+    server = server_with_tables(t)
+    record(t, server, "a", "api", "first", 20000)
+    record(t, server, "a", "new", "second", 60000)
+    document = t.json("compare", "--fail-on", "worse", url(server, service="api"), url(server, service="new"), status=1)
+    row = next(row for row in document["rows"] if row["function"] == "main.buffers")
+    same(row["change"], "worse")
+    assert 20000 <= row["before"]["objects"] <= 20100 and 60000 <= row["after"]["objects"] <= 60100, row
+    source = fleet.go_program().parent
+    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
+    environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    said = t.run(go, "build", "-gcflags=-m=2", "-o", t.path("again"), ".", cwd=source, env=environment).stderr
+    t.path("m2.txt").write_text(said)
+    audit = t.json("audit", "--escape", t.path("m2.txt"), "-C", source, "--verdict", "escapes", url(server, service="api"))
+    counted = server.query("SELECT sum(objects) AS n, any(line) AS line FROM escapement.sites FINAL WHERE service = 'api' AND function = 'main.buffers'")[0]
+    same([(row["line"], row["objects"]) for row in audit["rows"]], [(counted["line"], counted["n"])])
+
+
+def test_no_part_of_a_url_is_sql(t):
+    server = server_with_tables(t)
+    record(t, server, "a", "api", "first", 1000)
+    hostile = ["api' OR '1'='1", "api'; DROP TABLE escapement.windows; --", "api\\", "\\' OR 1 --", "api' UNION ALL SELECT 1 --",
+               "' OR 1=1 /*", "api\n", "a\tb", "\u2019 OR 1", "api\\x27 OR 1", "{param:String}", "%", "ap_", "", "api\0"]
+    for value in hostile:
+        for name in ("service", "build", "host"):
+            done = t.escapement("report", url(server, **{name: value}), status=2)
+            assert "the store has no window" in done.stderr or "is not NAME=VALUE" in done.stderr, (value, done.stderr)
+            same(done.stdout, "")
+    same(server.query("SELECT count() AS n FROM escapement.windows")[0]["n"], 1, "the table is still there")
+    same(server.query("SELECT count() AS n FROM system.processes WHERE query LIKE '%DROP%' AND query NOT LIKE '%system.processes%'")[0]["n"], 0)
+    # such a text is found where a row has it, byte by byte
+    for value in [value for value in hostile if value and "\0" not in value and value == value.strip() and "\t" not in value]:
+        server.execute("INSERT INTO escapement.windows (host, window, row, service, build, objects) FORMAT TabSeparated",
+                       f"x\t{abs(hash(value)) % 10**9}\t0\t".encode() + value.replace("\\", "\\\\").encode() + b"\tb\t7\n")
+        same(t.json("report", url(server, service=value))["totals"]["objects"], 7, value)
+
+
+def test_a_store_that_answers_nonsense_is_refused_or_read_as_text(t):
+    """What a store answers is from outside: nothing in it ends the command by a signal."""
+    answers = [b"", b"\n", b"\t\n", b"\\N\n", b"\\", b"x\\", b"a\tb\tc\n", b"\xff\xfe\x00\x01\n" * 50, b"\t" * 100000 + b"\n", b"\\N\t" * 40 + b"\n",
+               b"99999999999999999999999999\t" * 40 + b"\n", b"-9223372036854775808\t" * 40 + b"\n", b"1e308\t" * 40 + b"\n", b"nan\t" * 40 + b"\n",
+               b"9223372036854775807\t" * 40 + b"\n9223372036854775807\t" + b"9223372036854775807\t" * 40, b"%s%n\t" * 40 + b"\n", b"(outside)\t" * 40 + b"\n",
+               "\u202e\x1b[2J\t".encode() * 40 + b"\n"]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        answer = b""
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.answer)))
+            self.end_headers()
+            self.wfile.write(self.answer)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        for Handler.answer in answers:
+            for arguments in (["report"], ["report", "--format", "json"], ["report", "--by", "type"]):
+                done = t.escapement(*arguments, f"clickhouse://127.0.0.1:{server.server_port}/escapement", status=None)
+                assert done.returncode in (0, 2, 3, 4), (Handler.answer[:60], done.returncode, done.stderr)
+                assert "\x1b" not in done.stdout + done.stderr
+                if done.returncode == 0 and "json" in arguments:
+                    json.loads(done.stdout)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_url_that_cannot_be_asked_says_why(t):
+    port = clickhouse.ports(1)[0]
+    for text, status, message in (
+            (f"clickhouse://127.0.0.1:{port}/escapement", 3, f"clickhouse at http://127.0.0.1:{port}/: "),
+            ("clickhouse://127.0.0.1/", 2, "expected clickhouse://HOST[:PORT]/DATABASE"),
+            ("clickhouse://127.0.0.1/a;b", 2, "expected clickhouse://HOST[:PORT]/DATABASE"),
+            ("clickhouse:///escapement", 2, "is not the name or address of a host"),
+            ("clickhouse://h o/escapement", 2, "is not the name or address of a host"),
+            ("clickhouse://me:secret@h/escapement", 2, "no password in a URL"),
+            ("clickhouse://h:99999999/escapement", 2, "is not a port"),
+            ("clickhouse://h/escapement?servce=a", 2, "unknown parameter 'servce'"),
+            ("clickhouse://h/escapement?since=often", 2, "'often' is neither a time ago"),
+            ("clickhouse://h/escapement?service", 2, "is not NAME=VALUE"),
+            ("clickhouse://h/escapement?service=%0", 2, "is not NAME=VALUE")):
+        said = t.escapement("report", text, status=status).stderr
+        contains(said, message)
+        assert "secret" not in said, said
+
+
+harness.main()
