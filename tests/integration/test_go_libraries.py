@@ -142,6 +142,7 @@ def test_a_process_that_has_loaded_a_go_library_is_attached_to(t):
                        "-p", process.pid)
     while "attached" not in recorder.stderr.readline():
         assert recorder.poll() is None, "record ended"
+    contains(t.escapement("heap", "--memory", "-p", process.pid).stdout, "heap in use: objects")
     process.stdin.write("\n")
     process.stdin.close()
     recorder.communicate(timeout=60)
