@@ -167,6 +167,11 @@ def test_a_fix_is_proven_by_an_overlay_before_it_is_made(t):
     t.path("bad.json").write_text("[]")
     contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr,
              "is not an overlay")
+    # So is one that replaces nothing that there is: go would build the same twice.
+    for replace, said in (({}, "replaces no file"), ({"/nowhere/main.go": str(t.path("patched.txt"))}, "is in no directory that exists"),
+                          ({str(directory / "main.go"): "/nowhere.txt"}, "cannot read '/nowhere.txt'")):
+        t.path("bad.json").write_text(json.dumps({"Replace": replace}))
+        contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr, said)
 
 
 # Go may start a thread meanwhile, and -benchmem counts its memory too. With this many iterations it is less than one

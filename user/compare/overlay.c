@@ -39,13 +39,49 @@ static char *read_whole(const char *path, size_t most, struct error *error)
 	return NULL;
 }
 
+/* Whether a file can be in that place: its directory is there. Where a relative path starts, only go knows. */
+static bool has_place(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *directory = memory_text_of(file, slash && slash > file ? (size_t)(slash - file) : 1);
+	bool there = *file != '/' || access(directory, F_OK) == 0;
+
+	free(directory);
+	return there;
+}
+
+/* go ignores a replacement of what no package has: then both sides are the same, and nothing is proven. */
+static int check_replacements(const cJSON *replace, const char *path, struct error *error)
+{
+	const cJSON *each;
+
+	if (!replace->child)
+		return error_set(error, STATUS_USAGE, "the overlay '%s' replaces no file", path);
+	cJSON_ArrayForEach(each, replace)
+	{
+		const char *instead = cJSON_IsString(each) ? each->valuestring : "";
+
+		if (!has_place(each->string))
+			return error_set(error, STATUS_USAGE,
+					 "the overlay '%s' replaces '%s', which is in no directory that exists", path,
+					 each->string);
+		if (*instead == '/' && access(instead, R_OK))
+			return error_set(error, STATUS_USAGE, "cannot read '%s', of the overlay '%s': %m", instead,
+					 path);
+	}
+	return 0;
+}
+
 char *overlay_check(const char *path, struct error *error)
 {
 	char *text = read_whole(path, OVERLAY_MAX, error), *absolute;
 	cJSON *root = text ? cJSON_Parse(text) : NULL;
-	bool good = root && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "Replace"));
+	const cJSON *replace = root ? cJSON_GetObjectItemCaseSensitive(root, "Replace") : NULL;
+	bool good = cJSON_IsObject(replace);
 
-	if (text && !good)
+	if (good)
+		good = check_replacements(replace, path, error) == 0;
+	else if (text)
 		error_set(error, STATUS_USAGE,
 			  "'%s' is not an overlay: {\"Replace\": {\"FILE OF THE SOURCE\": \"FILE TO READ INSTEAD\"}}",
 			  path);
