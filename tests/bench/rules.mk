@@ -134,6 +134,11 @@ bench-start: all
 	$(Q)tests/bench/start_cost.py $(B)
 bench: bench-start
 
+.PHONY: bench-gate
+bench-gate: all
+	$(Q)tests/bench/gate_cost.py $(B)
+bench: bench-gate
+
 .PHONY: bench-ending
 bench-ending: all $(B)/tests/workloads/seeds
 	$(Q)tests/bench/ending_cost.py $(B)

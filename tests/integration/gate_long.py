@@ -183,9 +183,9 @@ STANDARD = {
     "sort": "SortString1K_Slice|StableInt1K|StableInt1K_Slice", "encoding/hex": "Dump|DecodeString",
     "net/url": "QueryEscape|PathEscape|QueryUnescape|String", "encoding/base64": "DecodeString|EncodeToString",
     "encoding/json": "UnmarshalString", "time": "Format|FormatRFC3339|FormatNow",
-    "fmt": "SprintfString|SprintfInt|SprintfTruncateString|SprintfFloat|SprintfComplex|SprintfStringer|SprintfStructure|SprintHexBytes",
+    "fmt": "FprintInt|FprintfBytes|ScanInts|ScanRecursiveInt|ScanRecursiveIntReaderWrapper",
     "bufio": "ReaderEmpty|WriterEmpty|ReaderReadString|WriterFlush|ReaderWriteToOptimal",
-    "bytes": "ToUpper|ToLower|Fields|Repeat|ToValidUTF8|BufferNotEmptyWriteRead|BufferFullSmallReads|WriteByte",
+    "bytes": "ToUpper|ToLower|Repeat|ToValidUTF8|BufferNotEmptyWriteRead|BufferFullSmallReads|WriteByte",
     "regexp": "Find|FindString|FindSubmatch|FindStringSubmatch|ReplaceAll|CompileOnepass|QuoteMetaAll",
 }
 LINE = re.compile(r"^(Benchmark\S+?)(?:-\d+)?\s+\d+\s.*?(\d+) B/op\s+(\d+) allocs/op", re.M)
