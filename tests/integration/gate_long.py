@@ -183,7 +183,7 @@ STANDARD = {
     "sort": "SortString1K_Slice|StableInt1K|StableInt1K_Slice", "encoding/hex": "Dump|DecodeString",
     "net/url": "QueryEscape|PathEscape|QueryUnescape|String", "encoding/base64": "DecodeString|EncodeToString",
     "encoding/json": "UnmarshalString", "time": "Format|FormatRFC3339|FormatNow",
-    "fmt": "FprintInt|FprintfBytes|ScanInts|ScanRecursiveInt|ScanRecursiveIntReaderWrapper",
+    "fmt": "ScanInts|ScanRecursiveInt|ScanRecursiveIntReaderWrapper",
     "bufio": "ReaderEmpty|WriterEmpty|ReaderReadString|WriterFlush|ReaderWriteToOptimal",
     "bytes": "ToUpper|ToLower|Repeat|ToValidUTF8|BufferNotEmptyWriteRead|BufferFullSmallReads|WriteByte",
     "regexp": "Find|FindString|FindSubmatch|FindStringSubmatch|ReplaceAll|CompileOnepass|QuoteMetaAll",
