@@ -6,7 +6,6 @@
 
 #include "escape/escape_functions.h"
 #include "base/memory.h"
-#include "bpf/events.h"
 #include "gate/baseline.h"
 #include "escape/escape_parser.h"
 #include "gate/baseline_accept.h"
@@ -205,8 +204,8 @@ static int check_usage(const struct measured *measured, int argc, int first, boo
 		return error_set(
 			error, STATUS_USAGE,
 			"give --baseline FILE (write it with --update), or a contract: --under FUNCTION objects=N");
-	if (measured->settings.policy.contract_count > EVENT_CALLS)
-		return error_set(error, STATUS_USAGE, "at most %d contracts at a time", EVENT_CALLS);
+	if (measured->settings.policy.contract_count > SESSION_FUNCTIONS_MAX)
+		return error_set(error, STATUS_USAGE, "at most %d contracts at a time", SESSION_FUNCTIONS_MAX);
 	if (measured->settings.policy.contract_count && measured->recording.in_process)
 		return error_set(error, STATUS_USAGE, "contracts count calls by a probe: not with --in-process");
 	if (measured->settings.policy.contract_count && measured->recording.rate != 1)

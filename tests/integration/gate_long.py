@@ -10,6 +10,7 @@ import json
 import os
 import re
 
+import go_programs
 import harness
 from harness import contains, same, workload
 
@@ -162,7 +163,7 @@ def check_updates(version):
     return check
 
 
-for release in ("1.19", "1.24", "1.27"):
+for release in go_programs.EVERYDAY:
     globals()[f"test_an_update_of_an_unchanged_go_{release.replace('.', '_')}_program_changes_no_byte"] = check_updates(release)
 
 

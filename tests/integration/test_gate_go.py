@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import go_programs
 import harness
 from harness import contains, same
 
@@ -240,7 +241,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 """
-for release in ("1.19", "1.24", "1.27"):
+for release in go_programs.EVERYDAY:
     globals()[f"test_a_package_whose_directory_ends_in_test_is_no_external_test_package_go_{release.replace('.', '_')}"] = check_sibling(release)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 
+import go_programs
 import harness
 from harness import contains, same
 from test_json_contract import GATE, check
@@ -342,7 +343,7 @@ def same_starts(t, copies, found):
          [("main.go", line) for _, line, _, _ in found])
 
 
-for release in ("1.19", "1.24", "1.27"):
+for release in go_programs.EVERYDAY:
     globals()[f"test_go_statements_below_a_contract_are_listed_with_what_they_started_go_{release.replace('.', '_')}"] = check_starts(release)
 
 

@@ -335,7 +335,7 @@ GUIDED = {"refill": MCACHE[:1], "mcache": MCACHE, "large": MCACHE[1:], "central"
 def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
     harness.require_root()
     everything = len(go_programs.versions()) == len(go_programs.VERSIONS)
-    for version in ("1.21", "1.27") if everything else go_programs.versions()[-1:]:
+    for version in ("1.21", go_programs.EVERYDAY[-1]) if everything else go_programs.versions()[-1:]:
         for name in GUIDED if everything else ("mcache",):
             program, profile = go_programs.build_guided(version, name, GUIDED[name]), t.path("profile.pb.gz")
             for rate in ("0", "1", "512k"):

@@ -10,6 +10,7 @@ import re
 import shutil
 import zlib
 
+import go_programs
 import harness
 from harness import contains, same
 from wire import nested, number, varint
@@ -182,7 +183,7 @@ def tail_wastes(t, go):
 
 def test_internal_waste_of_a_class_is_that_of_gos_own_table(t):
     harness.require_root()
-    for release in ("1.19", "1.27"):
+    for release in (go_programs.EVERYDAY[0], go_programs.EVERYDAY[-1]):
         go = harness.go_toolchain(release)
         wastes = tail_wastes(t, go)
         environment = dict(os.environ, GOFLAGS="", GO111MODULE="off", GOTOOLCHAIN="local")

@@ -24,6 +24,8 @@
 #include "target/privilege.h"
 #include "target/procfs.h"
 
+_Static_assert((int)SESSION_FUNCTIONS_MAX == EVENT_CALLS, "the BPF programs count the calls of as many functions");
+
 enum {
 	POLL_MS = 100,
 	POLL_ALL_MS = 10,	/* at rate 1, because the maps must not fill up in between */

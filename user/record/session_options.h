@@ -14,6 +14,8 @@
 #include "profile/profile.h"
 #include "target/privilege.h"
 
+enum { SESSION_FUNCTIONS_MAX = 16 };
+
 struct session_progress {
 	double seconds;
 	int processes;	/* currently observed */
@@ -45,7 +47,7 @@ struct session_options {
 		 * all */
 		*only;
 	const char *const *functions; /* `function_count` functions of the program whose calls are counted (Go only) */
-	size_t function_count;	      /* at most EVENT_CALLS */
+	size_t function_count;	      /* at most SESSION_FUNCTIONS_MAX */
 	bool go_tests;		      /* of the processes of a `go test`, observe only the test binaries */
 	bool no_stacks;		      /* count by site and type only */
 	/* kill everything that argv started at the end of the recording; otherwise a warning names it */
