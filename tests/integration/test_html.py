@@ -213,7 +213,7 @@ def test_names_in_a_profile_are_text_and_never_markup(t):
     contains(policy, "default-src 'none'")
     assert "unsafe" not in policy, policy
     same(page.count("<script"), 3)  # the data, the page's own script, the stacks
-    same(page.count("</script>"), 2)
+    same(page.count("</script>"), 3)
     assert "\x1b" not in page and "<img" not in page
     same([row["values"] for row in page_data(page)["rows"]], [[10, 480]])
 

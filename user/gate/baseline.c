@@ -134,14 +134,15 @@ int baseline_comparable(const struct gate_counts *baseline, const struct gate_co
 
 char *baseline_update_command(const char *path, const char *const *command)
 {
-	enum { ROOM = 600 };
+	enum { ROOM = 750 }; /* of struct error's text: messages name the path, too */
 	const char *const file[] = {path, NULL};
 	char *baseline = command_line_text(file), *words = command_line_text(command), *text;
 
 	text = memory_format("escapement gate --baseline %s --update -- %s", baseline,
-			     strlen(words) > ROOM ? "PROGRAM [ARG...], which is \"command\" in the file"
-			     : *words		  ? words
-						  : "PROGRAM");
+			     strlen(words) + 2 * strlen(baseline) > ROOM
+				     ? "PROGRAM [ARG...], which is \"command\" in the file"
+			     : *words ? words
+				      : "PROGRAM");
 	free(baseline);
 	free(words);
 	return text;

@@ -31,7 +31,7 @@ struct reader {
 static int fail(struct reader *reader, uint32_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int fail(struct reader *reader, uint32_t line, const char *format, ...)
 {
-	char text[512];
+	char text[sizeof(reader->error->text)];
 	va_list arguments;
 
 	va_start(arguments, format);
