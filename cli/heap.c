@@ -10,10 +10,13 @@
 
 #include "base/memory.h"
 #include "base/output.h"
+#include "base/priority.h"
 #include "cli.h"
 #include "heap/growth.h"
 #include "heap/memory_map.h"
 #include "heap/snapshot.h"
+#include "heap/snapshot_ring.h"
+#include "heap_when.h"
 #include "options.h"
 #include "recording.h"
 #include "profile/pprof.h"
@@ -24,6 +27,7 @@
 #include "target/privilege.h"
 #include "target/target.h"
 #include "text/terminal.h"
+#include "when.h"
 
 /* The formats of a report, and the profile itself. */
 #define FORMAT_NAME(name, text, ...) text,
@@ -31,6 +35,8 @@ static const char *const formats[] = {REPORT_FORMATS(FORMAT_NAME) "pprof", NULL}
 enum { AS_PPROF = sizeof(formats) / sizeof(formats[0]) - 2 };
 
 enum { MEMORY_ROWS = 10 };
+
+static const char when_output[] = "heap.pb.gz";
 
 static struct {
 	struct reporting reporting;
@@ -40,7 +46,8 @@ static struct {
 	double wait, interval;
 	int64_t count;
 	struct option_list before;
-} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .count = 10};
+	struct heap_when when;
+} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .count = 10, .when = {.keep = 8}};
 
 static const struct option_row rows[] = {
 	{'p', "pid", "PID", OPTION_INTEGER, &chosen.pid, "of this running process", NULL},
@@ -58,6 +65,13 @@ static const struct option_row rows[] = {
 	{0, "count", "N", OPTION_INTEGER, &chosen.count, "number of snapshots, with --interval", NULL},
 	{0, "diff", "OLD", OPTION_STRINGS, &chosen.before,
 	 "which sites have grown since OLD, a snapshot that --format pprof wrote; may be repeated, oldest first", NULL},
+	{0, "when", "EXPR", OPTION_STRING, &chosen.when.expression,
+	 "wait, keep the last snapshots as pprof files (-o, default heap.pb.gz), and end with one of the moment at which "
+	 "EXPR is true; they are taken at the start, at half of the way and closer and closer to the end, and each "
+	 "--interval TIME. EXPR is: " WHEN_CONDITIONS_HELP,
+	 NULL},
+	{0, "keep", "N", OPTION_INTEGER, &chosen.when.keep,
+	 "snapshots to keep, with --when: heap.pb.gz is the newest, heap.1.pb.gz the one before", NULL},
 	{0, "format", "FORMAT", OPTION_CHOICE, &chosen.reporting.format,
 	 "how to write it; pprof is a file for 'escapement report' and 'go tool pprof'", formats},
 	REPORTING_ROWS(chosen.reporting),
@@ -73,6 +87,7 @@ static const struct option_usage usage = {
 		    "  escapement heap --name server --by function --top 10\n"
 		    "  escapement heap -p 1234 --interval 30s --count 10\n"
 		    "  escapement heap -p 1234 --format pprof -o heap.pb.gz\n"
+		    "  escapement heap -p 1234 --when 'cgroup>90%,oom' -o heap.pb.gz\n"
 		    "  escapement report --by stack --focus main.handle heap.pb.gz\n"
 		    "  escapement heap --core core.1234 --exe ./server\n",
 	.rows = rows,
@@ -321,14 +336,57 @@ static int check_growth(struct error *error)
 	return 0;
 }
 
-static int look(struct target *target, struct error *error)
+/* --- a trigger --- */
+
+static int check_when(struct error *error)
+{
+	const struct reporting *reporting = &chosen.reporting;
+	const char *other = chosen.core			   ? "--core"
+			    : chosen.fresh		   ? "--fresh"
+			    : chosen.memory		   ? "--memory"
+			    : chosen.before.count	   ? "--diff"
+			    : reporting->selection.focus   ? "--focus"
+			    : reporting->selection.callers ? "--callers"
+							   : NULL;
+
+	if (!chosen.when.expression)
+		return 0;
+	if (other)
+		return error_set(error, STATUS_USAGE,
+				 "--when takes snapshots of a live process as files: %s does not go "
+				 "with it",
+				 other);
+	if (reporting->format != REPORT_TEXT && reporting->format != AS_PPROF)
+		return error_set(error, STATUS_USAGE,
+				 "--when writes pprof files, which 'escapement report' turns into %s",
+				 formats[reporting->format]);
+	chosen.reporting.format = AS_PPROF;
+	if (strcmp(chosen.reporting.output, "-") == 0)
+		chosen.reporting.output = when_output;
+	chosen.when.output = chosen.reporting.output;
+	chosen.when.interval = chosen.interval;
+	chosen.when.modules = &chosen.reporting.modules;
+	chosen.interval = 0;
+	return snapshot_ring_check(chosen.when.output, (size_t)chosen.when.keep, error);
+}
+
+static int wait_for_trigger(struct heap_process *process, struct memory_watch *watch, struct error *error)
+{
+	return heap_when(process, watch, &chosen.when, recording_watch_signals(), error);
+}
+
+/* --- one of these --- */
+
+static int look(struct target *target, struct memory_watch *watch, struct error *error)
 {
 	struct heap_process *process = heap_process_open(target, error);
 	int result = -1;
 
 	if (process)
 		heap_process_redact(process, chosen.redact);
-	if (process && wait_fresh(process, error) == 0)
+	if (process && watch)
+		result = wait_for_trigger(process, watch, error);
+	else if (process && wait_fresh(process, error) == 0)
 		result = chosen.memory	  ? show_memory(process, error)
 			 : wants_growth() ? show_growth(process, error)
 					  : show_snapshot(process, error);
@@ -339,12 +397,15 @@ static int look(struct target *target, struct error *error)
 static int run(int argc, char **argv)
 {
 	int result, first = options_parse(argc, argv, &usage, NULL);
+	struct memory_watch *watch = NULL;
 	struct target *target;
 	struct error error;
 
 	if (first < 0)
 		return options_status(first);
-	if (choose_target(argc, argv, first, &error))
+	if (chosen.when.expression && when_parse(chosen.when.expression, &chosen.when.trigger))
+		return STATUS_USAGE;
+	if (choose_target(argc, argv, first, &error) || check_when(&error))
 		return cli_fail(&error);
 	if ((chosen.reporting.format != AS_PPROF && reporting_settle(&chosen.reporting, &error)) ||
 	    check_growth(&error))
@@ -354,11 +415,18 @@ static int run(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	target = chosen.core ? core_open(chosen.core, chosen.executable, &error) : target_open((int)chosen.pid, &error);
-	if (!target)
+	if (target && chosen.when.expression) {
+		priority_raise(); /* who allocates until memory is out leaves little time to others */
+		watch = when_open((int)chosen.pid, chosen.when.expression, &chosen.when.trigger, false, &error);
+	}
+	if (!target || (chosen.when.expression && !watch)) {
+		target_close(target);
 		return cli_fail(&error);
+	}
 	if (privilege_keep(PRIVILEGE_READ | PRIVILEGE_WRITE))
 		cli_warn("heap could not give up its privileges: %m");
-	result = look(target, &error);
+	result = look(target, watch, &error);
+	memory_watch_close(watch);
 	target_close(target);
 	return result ? cli_fail(&error) : STATUS_OK;
 }

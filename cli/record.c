@@ -8,16 +8,39 @@
 #include "base/output.h"
 #include "profile/pprof.h"
 #include "recording.h"
+#include "target/target.h"
+#include "when.h"
+
+/* Waits for the trigger; then recording->pid is the process. */
+static int wait_for_trigger(struct recording *recording, const char *when, const struct trigger *trigger,
+			    struct error *error)
+{
+	if ((recording->pid != 0) + (recording->name != NULL) != 1)
+		return error_set(error, STATUS_USAGE,
+				 "--when waits for a process that runs: give -p PID or --name NAME");
+	if (recording->name)
+		recording->pid = target_find(recording->name, error);
+	recording->name = NULL;
+	if (recording->pid < 0)
+		return -1;
+	if (recording->pid > INT32_MAX)
+		return error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %" PRId64, recording->pid);
+	return when_wait((int)recording->pid, when, trigger, recording_watch_signals(), error);
+}
 
 static int run(int argc, char **argv)
 {
 	struct recording recording = RECORDING_DEFAULTS;
 	static const char by_default[] = "escapement.pb.gz";
-	const char *output = by_default, *raw = NULL;
+	const char *output = by_default, *raw = NULL, *when = NULL;
 	const struct option_row rows[] = {
 		{'o', "output", "FILE", OPTION_STRING, &output, "write the profile here (default escapement.pb.gz)",
 		 NULL},
 		RECORDING_ROWS(recording),
+		{0, "when", "EXPR", OPTION_STRING, &when,
+		 "with -p or --name: wait, without touching the process, and begin the recording when EXPR is true: " WHEN_CONDITIONS_HELP
+		 " (here: 90% of the limit is used)",
+		 NULL},
 		{0, "redact", NULL, OPTION_FLAG, &recording.redact, RECORDING_REDACT_HELP, NULL},
 		{0, "in-process", NULL, OPTION_FLAG, &recording.in_process,
 		 "without BPF and privileges: the program must use libgoalloc, which records itself (rate 1)", NULL},
@@ -38,6 +61,7 @@ static int run(int argc, char **argv)
 	};
 	struct pprof_writer *writer;
 	struct profile *profile;
+	struct trigger trigger;
 	struct error error;
 	int64_t totals[VALUE_COUNT];
 	size_t row_count;
@@ -46,7 +70,9 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
-	if (output_check(output, &error))
+	if (when && when_parse(when, &trigger))
+		return STATUS_USAGE;
+	if (output_check(output, &error) || (when && wait_for_trigger(&recording, when, &trigger, &error)))
 		return cli_fail(&error);
 	recording.survives_pipe = true; /* all further output goes to standard error */
 	cli_say_replaced(output, by_default);

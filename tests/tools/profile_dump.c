@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * profile_dump FILE: prints everything in a profile as JSON, before a report groups it:
- * {"rate","warnings","exact","processes":[{"pid","comm","runtime","totals":[7],"classes":[136][7],"check","lost"}],
+ * {"start_ns","rate","warnings","exact","processes":[{"pid","comm","runtime","totals":[7],"classes":[136][7],"check","lost"}],
  *  "samples":[{"pid","type","span_class","values":[7],"truncated","stack":[["function","file",line],…]}]}
  * Stacks are leaf first, with inlined frames expanded. Values are in the order of enum profile_value, null if not
  * measured.
@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 		return error.status;
 	}
 	document = cJSON_CreateObject();
+	cJSON_AddNumberToObject(document, "start_ns", (double)profile->start_ns);
 	cJSON_AddNumberToObject(document, "rate", (double)profile->rate);
 	part = cJSON_AddArrayToObject(document, "warnings");
 	for (size_t i = 0; i < profile->warning_count; i++)

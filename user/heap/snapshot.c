@@ -294,6 +294,7 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 	int64_t rate;
 	int status;
 
+	target_allow(process->target); /* the last snapshot may be long ago */
 	if (check_rate(process, &rate, error))
 		return NULL;
 	builder.profile = profile = profile_new();

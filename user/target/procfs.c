@@ -17,7 +17,10 @@ static int procfs_open(int tid, const char *name)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+	if (tid == PROCFS_MACHINE)
+		snprintf(path, sizeof(path), "/proc/%s", name);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 

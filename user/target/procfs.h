@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 enum { PROCFS_MAX = 64 << 10 };
+/* In the place of a thread: the files of the machine, such as /proc/meminfo. */
+enum { PROCFS_MACHINE = 0 };
 
 /*
  * Returns the contents of a file, at most PROCFS_MAX bytes, because a process may make its command line arbitrarily

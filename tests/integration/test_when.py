@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""`--when`: snapshots that are kept until a process uses too much memory, or the kernel kills it. The cgroups are real."""
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+import go_programs
+import harness
+from harness import contains, same, wait_for
+
+MIB = 1 << 20
+RUNS = 20 if os.environ.get("HEAP_RUNS") == "all" else 2
+DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
+V1 = pathlib.Path("/sys/fs/cgroup/memory")
+V2 = pathlib.Path("/sys/fs/cgroup")
+
+
+class Cgroup:
+    """A memory cgroup with a limit, below the root."""
+
+    def __init__(self, name, limit):
+        harness.require_root()
+        self.first = (V1 / "memory.limit_in_bytes").exists()
+        if not self.first and "memory" not in (V2 / "cgroup.subtree_control").read_text().split():
+            raise harness.Skip("no memory cgroups can be made here")
+        self.path = (V1 if self.first else V2) / f"escapement-test-{os.getpid()}-{name}"
+        self.path.mkdir()
+        self.limit_file = self.path / ("memory.limit_in_bytes" if self.first else "memory.max")
+        if limit:
+            self.limit_file.write_text(str(limit))
+            swap = self.path / ("memory.memsw.limit_in_bytes" if self.first else "memory.swap.max")
+            if swap.exists():
+                swap.write_text(str(limit if self.first else 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not self.processes(), "the end of its processes")
+        self.path.rmdir()
+
+    def processes(self):
+        return [int(pid) for pid in (self.path / "cgroup.procs").read_text().split()]
+
+    def enter(self):
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def climb(t, rate, most, cgroup=None):
+    """A program that keeps `rate` MiB more each second, up to `most` MiB, once it is told to go()."""
+    process = t.start(go_programs.build("1.24", "stripped", "climb"), rate, most,
+                      preexec_fn=cgroup.enter if cgroup else None)
+    wait_for(lambda: rss(process.pid) > 2 * MIB, "Go's runtime")
+    process.go = lambda: (process.stdin.write("g"), process.stdin.flush())
+    return process
+
+
+def rss(pid):
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def watch(t, process, expression, *options):
+    """Starts a watcher. When it has taken its first snapshot, lets the process go."""
+    watcher = t.start(harness.ESCAPEMENT, "heap", "-p", process.pid, "--when", expression, "-o", t.path("heap.pb.gz"),
+                      *options)
+    wait_for(lambda: t.path("heap.pb.gz").exists() or watcher.poll() is not None, "the first snapshot")
+    process.go()
+    return watcher
+
+
+def ended(watcher, status=0):
+    """Its messages, when it has ended by itself."""
+    output, messages = watcher.communicate(timeout=harness.TIMEOUT)
+    same((watcher.returncode, output), (status, ""), f"exit status and output; messages: {messages}")
+    return messages
+
+
+def taken_ns(t, name="heap.pb.gz"):
+    """When a snapshot was taken, by its file."""
+    return json.loads(t.run(DUMP, t.path(name)).stdout)["start_ns"]
+
+
+def ring(t):
+    """The names of the snapshots, the newest first."""
+    names = sorted((path.name for path in t.directory.glob("heap*")), key=lambda name: (len(name), name))
+    times = [taken_ns(t, name) for name in names]
+    same(times, sorted(times, reverse=True), f"times of {names}")
+    same(names, ["heap.pb.gz", *(f"heap.{number}.pb.gz" for number in range(1, len(names)))], "names")
+    return names
+
+
+# --- the kernel kills ---
+
+
+def test_a_process_that_the_kernel_kills_leaves_a_snapshot_of_its_last_second(t):
+    for run in range(RUNS):
+        with Cgroup(f"climb-{run}", 512 * MIB) as cgroup:
+            process = climb(t, 100, 2000, cgroup)
+            watcher = watch(t, process, "oom")
+            process.wait(harness.TIMEOUT)
+            end = time.time_ns()
+            messages = ended(watcher)
+            same(process.returncode, -signal.SIGKILL, "how the program ended")
+            age = (end - taken_ns(t)) / 1e9
+            print(f"# run {run}: {age:.2f} s", flush=True)
+            assert age < 1, f"run {run}: the newest snapshot is {age} s old: {messages}"
+            assert 2 <= len(ring(t)) <= 8, ring(t)
+            held = t.json("report", t.path("heap.pb.gz"))["rows"][0]
+            same(held["function"], "main.climb", "who holds most")
+            same(int(cgroup.limit_file.read_text()), 512 * MIB, "its limit afterwards")
+        for name in ring(t):
+            t.path(name).unlink()
+
+
+def test_one_that_is_faster_leaves_the_last_of_the_ring_and_its_age_is_said(t):
+    with Cgroup("fast", 512 * MIB) as cgroup:
+        process = climb(t, 100000, 2000, cgroup)
+        messages = ended(watch(t, process, "oom"))
+        age = re.search(r"the newest, '.*heap.pb.gz', of (\d+\.\d\d) s before|the snapshot of this moment is '", messages)
+        assert age, messages
+        assert taken_ns(t) / 1e9 > time.time() - 60, messages
+        ring(t)
+
+
+def test_the_profiler_stays_outside_of_the_cgroup_and_warns_if_it_is_inside(t):
+    with Cgroup("outside", 512 * MIB) as cgroup:
+        process = climb(t, 1000, 10, cgroup)
+        own = pathlib.Path("/proc/self/cgroup").read_text()
+        watcher = watch(t, process, "cgroup>90%,oom")
+        same(pathlib.Path(f"/proc/{watcher.pid}/cgroup").read_text(), own, "the profiler's cgroups")
+        same(cgroup.processes(), [process.pid], "processes of the cgroup")
+        watcher.send_signal(signal.SIGINT)
+        assert "runs in the memory cgroup" not in ended(watcher)
+        inside = t.start(harness.ESCAPEMENT, "heap", "-p", process.pid, "--when", "oom", "-o", t.path("heap.pb.gz"),
+                         preexec_fn=cgroup.enter)
+        wait_for(lambda: t.path("heap.2.pb.gz").exists() or inside.poll() is not None, "its first snapshot")
+        process.stdin.close()
+        contains(ended(inside, 3), f"escapement runs in the memory cgroup of process {process.pid}")
+
+
+def test_a_share_of_the_limit_is_a_trigger_and_needs_a_limit(t):
+    with Cgroup("share", 256 * MIB) as cgroup:
+        process = climb(t, 200, 200, cgroup)
+        messages = ended(watch(t, process, "cgroup>50%"))
+        assert rss(process.pid) > 100 * MIB, messages
+        contains(messages, "cgroup>50%: rss ")
+        process.kill()
+    with Cgroup("none", None) as cgroup:
+        process = climb(t, 200, 20, cgroup)
+        contains(ended(watch(t, process, "cgroup>50%"), 3), "has no limit, nor has one above it")
+
+
+# --- resident memory ---
+
+
+def test_resident_memory_is_a_trigger(t):
+    process = climb(t, 200, 150)
+    messages = ended(watch(t, process, "rss > 100m or rss>5g", "--keep", "3"))
+    assert rss(process.pid) > 100 * MIB, messages
+    contains(messages, "rss > 100m: rss 1")
+    same(len(ring(t)), 3, "snapshots")
+    before = t.json("report", t.path("heap.2.pb.gz"))["totals"]["inuse_bytes"]
+    assert 0 < before <= t.json("report", t.path("heap.pb.gz"))["totals"]["inuse_bytes"], before
+
+
+def test_growth_within_a_time_is_a_trigger(t):
+    process = climb(t, 200, 150)
+    process.go()
+    wait_for(lambda: rss(process.pid) > 150 * MIB, "the program")
+    watcher = watch(t, process, "rss+20%/10s", "--interval", "0.1s")
+    wait_for(lambda: t.path("heap.2.pb.gz").exists(), "two intervals without growth")
+    same(watcher.poll(), None, "the watcher's exit status while nothing grows")
+    watcher.send_signal(signal.SIGINT)
+    ended(watcher)
+    for expression in ("rss+50m/10s", "rss+900%/10s"):
+        contains(ended(watch(t, climb(t, 200, 150), expression)), f"{expression}: rss ")
+
+
+def test_a_process_that_ends_before_is_told_with_what_was_kept(t):
+    process = climb(t, 200, 60)
+    watcher = watch(t, process, "rss>100m")
+    wait_for(lambda: rss(process.pid) > 62 * MIB and t.path("heap.1.pb.gz").exists(), "a step")
+    process.stdin.close()
+    contains(ended(watcher, 3), "ended before rss>100m; kept are ")
+    ring(t)
+
+
+def test_a_long_wait_does_not_use_up_what_may_be_read(t):
+    """Reading a process has a time limit, which begins anew with each snapshot."""
+    process = climb(t, 200, 20)
+    watcher = watch(t, process, "rss>1g", "--interval", "11s", "--keep", "2")
+    wait_for(lambda: t.path("heap.1.pb.gz").exists(), "the second snapshot")
+    watcher.send_signal(signal.SIGINT)
+    assert "cannot read" not in ended(watcher)
+
+
+def test_a_recording_begins_when_the_trigger_is_reached(t):
+    harness.require_root()
+    process = climb(t, 100, 100000)
+    process.go()
+    recorder = t.start(harness.ESCAPEMENT, "record", "-p", process.pid, "--rate", "0", "--when", "rss>100m",
+                       "--duration", "0.5", "-o", t.path("p.pb.gz"))
+    messages = ended(recorder)
+    contains(messages, "rss>100m: rss 1")
+    report = t.json("report", t.path("p.pb.gz"))
+    assert 0 < report["totals"]["bytes"] < (rss(process.pid) - 100 * MIB) * 1.1, report["totals"]
+    contains(t.escapement("record", "--when", "oom", "--", "true", status=2).stderr, "--when waits for a process that runs")
+    process.kill()
+
+
+# --- the expression ---
+
+WRONG = {  # expression: where its error is, and what is expected there
+    "": (0, "'rss', 'cgroup' or 'oom'"), "xss>1": (0, "'rss'"), "rss": (3, "'>' or '+'"), "rss=2g": (3, "'>' or '+'"),
+    "rss>": (4, "a size"), "rss>2x": (4, "a size"), "rss>0": (4, "a size"), "rss>-1": (4, "a size"), "rss>90%": (6, "','"),
+    "rss>2g rss>3g": (7, "',' or 'or'"), "rss>2g or": (9, "'rss'"), "oom,": (4, "'rss'"), "oom , , oom": (6, "'rss'"),
+    "rss+20%": (7, "'/'"), "rss+20%/": (8, "a time"), "rss+20%/0s": (8, "a time"), "rss+0%/1s": (4, "a percentage"),
+    "cgroup>101%": (7, "a percentage from 0 to 100"), "cgroup>5g": (7, "a percentage"), "cgroup+5%/1s": (6, "'>'"),
+    "oom\x1b[31m": (3, "','"), ",".join(["oom"] * 9): (32, "no more than 8"), "rss>" + "9" * 40: (4, "a size"),
+}
+
+
+def test_an_error_in_the_expression_is_shown_where_it_is(t):
+    for expression, (position, expected) in WRONG.items():
+        for command in ("heap", "record"):
+            done = t.escapement(command, "-p", os.getpid(), "--when", expression, status=2)
+            message, _, caret = done.stderr.rstrip("\n").split("\n")
+            contains(message, f"--when: expected {expected}")
+            same((caret, done.stdout), (" " * (2 + position) + "^", ""), f"{expression!r}: caret and output")
+            assert "\x1b" not in done.stderr, done.stderr
+
+
+def test_options_that_do_not_go_with_it_are_told(t):
+    process = climb(t, 1000, 1)
+    for options in (["--fresh"], ["--memory"], ["--format", "csv"], ["--keep", "0"], ["--keep", "1001"],
+                    ["--focus", "main.x"], ["-o", "/dev/null"], ["-o", t.directory]):
+        done = t.escapement("heap", "-p", process.pid, "--when", "oom", *options, status=2)
+        same((done.stdout, done.stderr.count("\n")), ("", 1), f"{options}: {done.stderr}")
+    t.escapement("heap", "-p", 2 ** 22 + 1, "--when", "oom", status=3)
+    done = t.escapement("heap", "-p", os.getpid(), "--when", "oom", status=3, cwd=t.directory)
+    contains(done.stderr, "has no Go heap")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,3 @@
+module example.org/climb
+
+go 1.19
