@@ -121,20 +121,22 @@ def columns(t):
 
 
 def spooled(t, spool):
-    """Rows of all windows in the spool, by table, oldest first, as dictionaries of texts; null is None."""
-    names, rows = columns(t), {table: [] for table in TABLES}
+    """Rows of all windows in the spool, by table, oldest first, as dictionaries of texts; null is None, and so is a column
+    that the window does not have."""
+    wanted, rows = columns(t), {table: [] for table in TABLES}
     for file in sorted(pathlib.Path(spool).glob("*.window")):
         data = file.read_bytes()
         while data:
             head, data = data.split(b"\n", 1)
-            table, count, size = head.decode().split()
+            table, count, size, names = head.decode().split()
+            names = names.split(",")
             lines = data[:int(size)].decode().splitlines()
             harness.same(len(lines), int(count), f"rows of {table} in {file}")
             data = data[int(size):]
             for line in lines:
                 cells = [None if cell == "\\N" else cell for cell in line.split("\t")]
-                harness.same(len(cells), len(names[table]), f"cells of {line!r}")
-                rows[table].append(dict(zip(names[table], cells)))
+                harness.same(len(cells), len(names), f"cells of {line!r}")
+                rows[table].append({**dict.fromkeys(wanted[table]), **dict(zip(names, cells))})
     return rows
 
 

@@ -10,7 +10,7 @@
 #include "fleet/fleet_rows.h"
 #include "fleet/http.h"
 
-enum { PASSWORD_MAX = 1024, WHY_MAX = 300 };
+enum { PASSWORD_MAX = 1024, WHY_MAX = 300, COLUMNS_MAX = 4096 };
 
 const char *const clickhouse_layout_names[] = {"clickhouse", "clickhouse-distributed", "clickhouse-replicated", NULL};
 
@@ -101,29 +101,18 @@ int clickhouse_password(const struct agent_clickhouse *store, char **password, s
 
 /* --- inserting --- */
 
-static void put_name(void *context, enum fleet_kind kind, const char *name, const char *meaning)
-{
-	struct columns *columns = context;
-
-	(void)kind;
-	(void)meaning;
-	fprintf(columns->stream, "%s%s", columns->separator, name);
-	columns->separator = ", ";
-}
-
-/* The URL of an insertion. The caller frees it. */
-static char *insertion(const struct agent_clickhouse *store, const struct fleet_table *table)
+/* The URL of an insertion into these columns. The caller frees it. */
+static char *insertion(const struct agent_clickhouse *store, const struct fleet_table *table, const char *columns,
+		       int columns_length)
 {
 	char *text, *escaped, *url;
 	size_t length, end = strlen(store->url);
 	FILE *stream = open_memstream(&text, &length);
-	struct columns columns = {stream, ""};
 
 	if (!stream)
 		memory_out();
-	fprintf(stream, "INSERT INTO %s.%s (", store->database, table->name);
-	fleet_columns(table, put_name, &columns);
-	fputs(") FORMAT TabSeparated", stream);
+	fprintf(stream, "INSERT INTO %s.%s (%.*s) FORMAT TabSeparated", store->database, table->name, columns_length,
+		columns);
 	if (fclose(stream))
 		memory_out();
 	escaped = http_escape(text);
@@ -206,10 +195,10 @@ int clickhouse_execute(const struct agent_clickhouse *store, const char *passwor
 }
 
 static enum clickhouse_result insert_table(const struct agent_clickhouse *store, const char *password,
-					   const struct fleet_table *table, const char *rows, size_t size,
-					   struct error *error)
+					   const struct fleet_table *table, const char *columns, int columns_length,
+					   const char *rows, size_t size, struct error *error)
 {
-	char *url = insertion(store, table);
+	char *url = insertion(store, table, columns, columns_length);
 	int failed = post(store, password, url, rows, size, error);
 
 	free(url);
@@ -225,6 +214,14 @@ static const struct fleet_table *table_named(const char *name, size_t length)
 	return NULL;
 }
 
+/* The length of a list of columns that ends where the line does; 0 if it is none. */
+static int columns_of(const char *columns, const char *line_end)
+{
+	size_t length = columns < line_end ? (size_t)(line_end - columns) : 0;
+
+	return length < COLUMNS_MAX && strspn(columns, "abcdefghijklmnopqrstuvwxyz_,") == length ? (int)length : 0;
+}
+
 enum clickhouse_result clickhouse_insert(const struct agent_clickhouse *store, const char *password, const char *window,
 					 size_t size, struct error *error)
 {
@@ -235,16 +232,20 @@ enum clickhouse_result clickhouse_insert(const struct agent_clickhouse *store, c
 		const struct fleet_table *table = table_named(at, name);
 		const char *line_end = memchr(at, '\n', (size_t)(limit - at));
 		enum clickhouse_result result;
+		const char *columns;
+		int columns_at = 0, columns_length;
 		uint64_t rows;
 		size_t bytes;
 
-		if (!table || !line_end || sscanf(at + name, " %" SCNu64 " %zu\n", &rows, &bytes) != 2 ||
-		    bytes > (size_t)(limit - line_end - 1)) {
+		if (!table || !line_end || sscanf(at + name, " %" SCNu64 " %zu %n", &rows, &bytes, &columns_at) != 2 ||
+		    bytes > (size_t)(limit - line_end - 1) ||
+		    !(columns_length = columns_of(columns = at + name + columns_at, line_end))) {
 			error_set(error, STATUS_CANNOT_MEASURE, "it is not a window");
 			return CLICKHOUSE_MALFORMED;
 		}
 		at = line_end + 1;
-		result = rows ? insert_table(store, password, table, at, bytes, error) : CLICKHOUSE_STORED;
+		result = rows ? insert_table(store, password, table, columns, columns_length, at, bytes, error)
+			      : CLICKHOUSE_STORED;
 		if (result != CLICKHOUSE_STORED)
 			return result;
 		at += bytes;

@@ -215,6 +215,21 @@ static void put_part(struct writer *writer, const struct profile *profile, const
 	profile_part_free(part);
 }
 
+struct names {
+	FILE *stream;
+	const char *separator;
+};
+
+static void put_name(void *context, enum fleet_kind kind, const char *name, const char *meaning)
+{
+	struct names *names = context;
+
+	(void)kind;
+	(void)meaning;
+	fprintf(names->stream, "%s%s", names->separator, name);
+	names->separator = ",";
+}
+
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count)
 {
@@ -232,8 +247,12 @@ void fleet_rows_write(FILE *stream, const struct fleet_window *window, const str
 	for (int i = 0; i < FLEET_TABLES; i++) {
 		if (fclose(writer.tables[i].stream))
 			memory_out();
-		fprintf(stream, "%s %" PRIu64 " %zu\n", fleet_tables[i].name, writer.tables[i].rows,
+		struct names names = {stream, " "};
+
+		fprintf(stream, "%s %" PRIu64 " %zu", fleet_tables[i].name, writer.tables[i].rows,
 			writer.tables[i].length);
+		fleet_columns(&fleet_tables[i], put_name, &names);
+		putc('\n', stream);
 		fwrite(writer.tables[i].text, 1, writer.tables[i].length, stream);
 		free(writer.tables[i].text);
 	}

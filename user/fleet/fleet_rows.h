@@ -100,8 +100,9 @@ struct fleet_window {
 };
 
 /*
- * Writes both tables of a window as a spool keeps them: for each, a line "TABLE ROWS BYTES", then its rows as
- * tab-separated text, escaped as ClickHouse's format TabSeparated is.
+ * Writes both tables of a window as a spool keeps them: for each, a line "TABLE ROWS BYTES COLUMN,COLUMN,…", then its rows
+ * as tab-separated text, escaped as ClickHouse's format TabSeparated is. The columns are named because an agent may deliver
+ * what an older one has written.
  */
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count);

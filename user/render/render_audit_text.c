@@ -317,31 +317,35 @@ static void print_hidden(const struct page *page, enum audit_verdict verdict)
 			      hidden == 1 ? "" : "s", most, share, audit_verdict_name(verdict)));
 }
 
+static void print_section_head(const struct page *page, enum audit_verdict verdict, bool columns)
+{
+	putc('\n', page->stream);
+	fprintf(page->stream, "%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict), page->style->reset,
+		audit_verdicts[verdict].meaning);
+	if (columns && audit_verdict_allocates(verdict))
+		fprintf(page->stream, "%11s %9s %6s %7s %9s  %s\n", "OBJECTS", "BYTES", "SHARE", "REFILLS", "HEAP GROW",
+			"SITE");
+}
+
 static void print_section(const struct page *page, enum audit_verdict verdict)
 {
 	const struct audit *audit = page->audit;
 	uint64_t sites = audit->sums[verdict].rows, listed = 0;
 	char count[TERMINAL_NUMBER_SIZE];
-	bool head = false;
+	bool any_shown = false;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
 		if (audit->rows[i].verdict != verdict || audit_row_is_outside(&audit->rows[i]))
 			continue;
 		listed++;
-		if (!head) {
-			putc('\n', page->stream);
-			fprintf(page->stream, "%s%s%s: %s\n", page->style->bold, audit_verdict_name(verdict),
-				page->style->reset, audit_verdicts[verdict].meaning);
-			if (audit_verdict_allocates(verdict))
-				fprintf(page->stream, "%11s %9s %6s %7s %9s  %s\n", "OBJECTS", "BYTES", "SHARE",
-					"REFILLS", "HEAP GROW", "SITE");
-			head = true;
-		}
-		if (page->shown[i])
-			print_row(page, &audit->rows[i]);
+		any_shown |= page->shown[i];
 	}
-	if (!head)
+	if (!listed)
 		return;
+	print_section_head(page, verdict, any_shown);
+	for (size_t i = 0; i < audit->row_count; i++)
+		if (page->shown[i] && audit->rows[i].verdict == verdict && !audit_row_is_outside(&audit->rows[i]))
+			print_row(page, &audit->rows[i]);
 	print_hidden(page, verdict);
 	if (listed < sites)
 		print_wrapped(page, INDENT,
