@@ -143,7 +143,8 @@ static bool next_message(struct wire_bytes *part, struct wire_bytes *message)
 
 static struct wire_bytes bytes_of(const struct pprof_part *part)
 {
-	return (struct wire_bytes){part->bytes, part->bytes + part->size};
+	return part->size ? (struct wire_bytes){part->bytes, part->bytes + part->size}
+			  : (struct wire_bytes){NULL, NULL};
 }
 
 static int read_functions(struct pprof_tables *tables)
