@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 FIXTURES = ROOT / "tests" / "fixtures"
 ESCAPEMENT = BUILD / "escapement"
-TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "120"))
+TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
 
 
 class Skip(Exception):
