@@ -75,7 +75,7 @@ int when_wait(int pid, const char *expression, const struct trigger *trigger, co
 	while (event == MEMORY_STEP);
 	if (event == MEMORY_REACHED && cli_verbosity >= 0)
 		cli_say("%s: %s", memory_watch_reason(watch), memory_watch_state(watch));
-	if (event == MEMORY_ENDED || (event == MEMORY_REACHED && memory_watch_is_out(watch)))
+	if (event == MEMORY_ENDED || memory_watch_has_ended(watch))
 		error_set(error, STATUS_CANNOT_MEASURE, "process %d ended before %s", pid, expression);
 	else
 		event = MEMORY_REACHED;

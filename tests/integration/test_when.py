@@ -169,6 +169,33 @@ def test_resident_memory_is_a_trigger(t):
     assert 0 < before <= t.json("report", t.path("heap.pb.gz"))["totals"]["inuse_bytes"], before
 
 
+def test_names_that_others_have_planted_are_not_followed(t):
+    """Links and files at the names of the ring, as another user of the directory can make them."""
+    harness.require_root()
+    for keep in (1, 2, 8):
+        directory, victim = t.path(f"ring-{keep}"), t.path("victim")
+        directory.mkdir()
+        victim.write_text("untouched")
+        for name in ("heap.new.pb.gz", "heap.1.pb.gz", "heap.2.pb.gz"):
+            (directory / name).symlink_to(victim)
+        newest = directory / "heap.pb.gz"
+        newest.write_text("planted")
+        newest.chmod(0o666)
+        os.chown(newest, 65534, 65534)
+        process = climb(t, 200, 150)
+        process.go()
+        ended(t.start(harness.ESCAPEMENT, "heap", "-p", process.pid, "--when", "rss>100m", "--keep", keep, "-o", newest))
+        process.kill()
+        same(victim.read_text(), "untouched", f"--keep {keep}: the file behind the links")
+        status = newest.lstat()
+        same((status.st_uid, status.st_mode & 0o002, status.st_nlink), (0, 0, 1), f"--keep {keep}: the newest snapshot")
+        assert t.json("report", newest)["totals"]["inuse_bytes"] > 0
+        older = [path for path in directory.iterdir() if path.name != newest.name]
+        same(sorted(path.name for path in older if path.name.startswith(".")), [], "temporary files")
+        if keep == 2:
+            same((directory / "heap.1.pb.gz").is_symlink(), False, "what has the older name now")
+
+
 def test_growth_within_a_time_is_a_trigger(t):
     process = climb(t, 200, 150)
     process.go()
@@ -220,7 +247,8 @@ WRONG = {  # expression: where its error is, and what is expected there
     "": (0, "'rss', 'cgroup' or 'oom'"), "xss>1": (0, "'rss'"), "rss": (3, "'>' or '+'"), "rss=2g": (3, "'>' or '+'"),
     "rss>": (4, "a size"), "rss>2x": (4, "a size"), "rss>0": (4, "a size"), "rss>-1": (4, "a size"), "rss>90%": (6, "','"),
     "rss>2g rss>3g": (7, "',' or 'or'"), "rss>2g or": (9, "'rss'"), "oom,": (4, "'rss'"), "oom , , oom": (6, "'rss'"),
-    "rss+20%": (7, "'/'"), "rss+20%/": (8, "a time"), "rss+20%/0s": (8, "a time"), "rss+0%/1s": (4, "a percentage"),
+    "rss+20%": (7, "'/'"), "rss+20%/": (8, "a time"), "rss+20%/0s": (8, "a time"), "rss+1%/0.000000001ms": (7, "a time from 10ms"), "rss+1%/9ms": (7, "a time"),
+    "rss+0%/1s": (4, "a percentage"),
     "cgroup>101%": (7, "a percentage from 0 to 100"), "cgroup>5g": (7, "a percentage"), "cgroup+5%/1s": (6, "'>'"),
     "oom\x1b[31m": (3, "','"), ",".join(["oom"] * 9): (32, "no more than 8"), "rss>" + "9" * 40: (4, "a size"),
 }

@@ -232,12 +232,11 @@ static int open_named(struct output *output)
 	return open_through(output, open_waiting(output->path, O_WRONLY | O_CREAT));
 }
 
-int output_open(struct output *output, const char *path, struct error *error)
+/* Gives an output its stream, or cleans up. */
+static int open_stream(struct output *output, int fd, const char *path, struct error *error)
 {
-	int fd, reason;
+	int reason;
 
-	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1};
-	fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_named(output);
 	output->stream = fd < 0 ? NULL : fdopen(fd, output->through < 0 ? "w" : "w+");
 	if (output->stream)
 		return 0;
@@ -246,6 +245,21 @@ int output_open(struct output *output, const char *path, struct error *error)
 		close(fd);
 	output_abandon(output);
 	return cannot_write(error, path, reason == ENXIO ? "no process reads the pipe" : strerror(reason));
+}
+
+int output_open(struct output *output, const char *path, struct error *error)
+{
+	*output = (struct output){.path = memory_text(path), .directory = -1, .through = -1};
+	return open_stream(output,
+			   strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_named(output), path,
+			   error);
+}
+
+int output_open_new(struct output *output, const char *path, output_ready *ready, void *context, struct error *error)
+{
+	*output = (struct output){
+		.path = memory_text(path), .directory = -1, .through = -1, .ready = ready, .context = context};
+	return open_stream(output, open_directory(output) ? -1 : open_beside(output, false), path, error);
 }
 
 int output_check(const char *path, struct error *error)
@@ -301,6 +315,8 @@ int output_commit(struct output *output, struct error *error)
 	if (fclose(output->stream) && !result)
 		result = cannot_write(error, output->path, strerror(errno));
 	output->stream = NULL;
+	if (!result && output->ready)
+		result = output->ready(output->context, output->directory, output->final, error);
 	if (!result && output->temporary &&
 	    renameat(output->directory, output->temporary, output->directory, output->final))
 		result = cannot_write(error, output->path, strerror(errno));

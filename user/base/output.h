@@ -23,13 +23,19 @@
 
 #include "base/error.h"
 
+/* Called when all of a new file is on disk, before it takes its name; `directory`: a descriptor, in which `name` is. -1 with an
+ * error: then it does not take the name. */
+typedef int output_ready(void *context, int directory, const char *name, struct error *error);
+
 struct output {
-	FILE *stream;	 /* write here; NULL when not open */
-	char *path;	 /* as the caller gave it; NULL when not open */
-	int directory;	 /* descriptor of the directory of `final` and `temporary` */
-	char *final;	 /* the name that `temporary` will be renamed to; NULL if there is no renaming */
-	char *temporary; /* NULL if there is no renaming */
-	int through;	 /* descriptor of a link's target, to which the text is copied at the end; -1: none */
+	FILE *stream;	     /* write here; NULL when not open */
+	char *path;	     /* as the caller gave it; NULL when not open */
+	int directory;	     /* descriptor of the directory of `final` and `temporary` */
+	char *final;	     /* the name that `temporary` will be renamed to; NULL if there is no renaming */
+	char *temporary;     /* NULL if there is no renaming */
+	int through;	     /* descriptor of a link's target, to which the text is copied at the end; -1: none */
+	output_ready *ready; /* see output_open_new(); NULL: none */
+	void *context;
 };
 
 /* Checks that `path` can be opened for writing, before work whose result must not be lost. Has no side effect, except
@@ -41,6 +47,10 @@ bool output_is_direct(const char *path);
 
 /* Opens `path` for writing. After a failure there is nothing to clean up. */
 int output_open(struct output *output, const char *path, struct error *error);
+
+/* The same for a file of its own: it replaces what has the name, also a link, which is not followed, and takes over neither
+ * owner nor permissions. Not for "-" and devices. */
+int output_open_new(struct output *output, const char *path, output_ready *ready, void *context, struct error *error);
 
 /* Finishes and closes the file. On success everything is written and in place; the error names the file. */
 int output_commit(struct output *output, struct error *error);

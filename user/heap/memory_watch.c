@@ -54,7 +54,7 @@ struct memory_watch {
 	int64_t rss;
 	struct memory_use use; /* of the cgroup or the machine */
 	const struct trigger_condition *reached;
-	bool is_out;
+	bool is_out, has_ended;
 	int64_t end_ns;
 	char state[128];
 };
@@ -89,13 +89,12 @@ static bool take_machine(void *context, const char *line)
 	return true;
 }
 
-static void read_machine(struct memory_watch *watch, bool kills)
+static void read_machine(struct memory_watch *watch)
 {
 	struct machine machine = {.kills = watch->use.kills};
 
 	procfs_lines(PROCFS_MACHINE, "meminfo", take_machine, &machine);
-	if (kills)
-		procfs_lines(PROCFS_MACHINE, "vmstat", take_machine, &machine);
+	procfs_lines(PROCFS_MACHINE, "vmstat", take_machine, &machine);
 	watch->use = (struct memory_use){
 		.used = machine.total - machine.available, .limit = machine.total, .kills = machine.kills};
 }
@@ -106,14 +105,15 @@ static void measure(struct memory_watch *watch)
 
 	watch->rss = read_rss(watch);
 	if (watch->machine && now - watch->machine_ns >= MACHINE_NS) {
-		read_machine(watch, false);
+		read_machine(watch);
 		watch->machine_ns = now;
 	}
 	if (watch->cgroup && !watch->machine && memory_cgroup_read(watch->cgroup, &watch->use))
 		watch->use.used = 0; /* removed, so the process has left it */
 	if (!watch->is_out && (watch->use.is_out || watch->use.kills > watch->kills)) {
 		watch->is_out = true;
-		watch->end_ns = wall_ns();
+		if (trigger_has(watch->trigger, TRIGGER_OOM)) /* otherwise nobody waits for that */
+			watch->end_ns = wall_ns();
 	}
 }
 
@@ -232,10 +232,11 @@ static enum memory_event finish(struct memory_watch *watch)
 {
 	enum memory_event event;
 
+	watch->has_ended = true;
 	if (!watch->end_ns)
 		watch->end_ns = wall_ns();
 	if (watch->machine)
-		read_machine(watch, true);
+		read_machine(watch);
 	watch->rss = 0;
 	if (watch->cgroup)
 		memory_cgroup_noticed(watch->cgroup, NULL, 0);
@@ -273,6 +274,11 @@ const char *memory_watch_reason(const struct memory_watch *watch)
 bool memory_watch_is_out(const struct memory_watch *watch)
 {
 	return watch->is_out;
+}
+
+bool memory_watch_has_ended(const struct memory_watch *watch)
+{
+	return watch->has_ended;
 }
 
 int64_t memory_watch_end_ns(const struct memory_watch *watch)
@@ -328,7 +334,7 @@ static int open_cgroup(struct memory_watch *watch, struct error *error)
 				 "needs none",
 				 memory_cgroup_path(watch->cgroup), watch->pid);
 	watch->machine = true;
-	read_machine(watch, true);
+	read_machine(watch);
 	watch->kills = watch->use.kills;
 	return 0;
 }

@@ -52,8 +52,10 @@ const char *memory_watch_state(struct memory_watch *watch);
 /* The condition that came true, as it was written; NULL before. */
 const char *memory_watch_reason(const struct memory_watch *watch);
 
-/* Whether memory was out, and the wall clock when that, or the process's end, was noticed; 0: neither. */
+/* Whether memory was out, whoever was killed; whether the process has ended; and the wall clock when the process's end was
+ * noticed or, if the trigger has "oom", that memory was out. 0: neither. */
 bool memory_watch_is_out(const struct memory_watch *watch);
+bool memory_watch_has_ended(const struct memory_watch *watch);
 int64_t memory_watch_end_ns(const struct memory_watch *watch);
 
 /* Whether this process is in a cgroup whose limit is watched: then what it uses counts, and the kernel may kill it. */

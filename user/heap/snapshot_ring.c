@@ -2,10 +2,12 @@
 #include "heap/snapshot_ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/output.h"
@@ -46,39 +48,47 @@ int snapshot_ring_check(const char *path, size_t keep, struct error *error)
 	return output_check(path, error);
 }
 
-/* Gives each of the older ones the next name, the oldest first: its name is the one that is lost. */
-static void move_on(const char *path, size_t keep)
+static int rename_in(int directory, const char *from, const char *to, struct error *error)
 {
-	size_t last = 0;
+	return renameat(directory, from, directory, to)
+		       ? error_set(error, STATUS_USAGE, "cannot rename '%s' to '%s': %s", from, to, strerror(errno))
+		       : 0;
+}
+
+/* Gives the file its second name, in place of what has that. */
+static int link_in(int directory, const char *from, const char *to, struct error *error)
+{
+	if ((unlinkat(directory, to, 0) && errno != ENOENT) || linkat(directory, from, directory, to, 0))
+		return error_set(error, STATUS_USAGE, "cannot link '%s' to '%s': %s", from, to, strerror(errno));
+	return 0;
+}
+
+/* Gives each of the older ones the next name, the oldest first: its name is the one that is lost. The newest keeps its own,
+ * too, until the one that comes takes it. */
+static int move_on(void *context, int directory, const char *name, struct error *error)
+{
+	size_t keep = *(size_t *)context, last = 0;
+	int status = 0;
 
 	for (bool there = true; there && last < keep - 1;) { /* up to the first gap: no more has to move */
-		char *name = numbered(path, last);
-		struct stat status;
+		char *each = numbered(name, last);
+		struct stat file;
 
-		there = lstat(name, &status) == 0;
+		there = fstatat(directory, each, &file, AT_SYMLINK_NOFOLLOW) == 0;
 		last += there;
-		free(name);
+		free(each);
 	}
-	for (size_t number = last; number > 0; number--) {
-		char *from = numbered(path, number - 1), *to = numbered(path, number);
+	for (size_t number = last; number > 0 && !status; number--) {
+		char *from = numbered(name, number - 1), *to = numbered(name, number);
 
-		rename(from, to);
+		status = number > 1 ? rename_in(directory, from, to, error) : link_in(directory, from, to, error);
 		free(from);
 		free(to);
 	}
+	return status;
 }
 
 int snapshot_ring_add(const char *path, size_t keep, const struct profile *snapshot, struct error *error)
 {
-	char *incoming = name_of(path, "new");
-	int status = keep > 1 ? pprof_write(snapshot, incoming, error) : pprof_write(snapshot, path, error);
-
-	if (!status && keep > 1) {
-		move_on(path, keep);
-		if (rename(incoming, path))
-			status = error_set(error, STATUS_USAGE, "cannot rename '%s' to '%s': %s", incoming, path,
-					   strerror(errno));
-	}
-	free(incoming);
-	return status;
+	return pprof_write_new(snapshot, path, move_on, &keep, error);
 }

@@ -5,7 +5,8 @@
 /*
  * The last N snapshots as files: FILE is the newest, FILE with .1 before its suffix the one before (heap.pb.gz, heap.1.pb.gz,
  * heap.2.pb.gz, …). Those that are there already move on, too, so nothing is overwritten that is younger than N snapshots.
- * At each moment FILE is a whole snapshot, also if the process that writes it is killed.
+ * At each moment FILE is a whole snapshot, also if the process that writes it is killed. No name is opened that others can
+ * foresee: a snapshot is written under a random one, and links at the names of the ring are moved or replaced, not followed.
  */
 
 #include <stddef.h>
@@ -21,7 +22,7 @@ enum { SNAPSHOT_RING_MAX = 1000 };
  */
 int snapshot_ring_check(const char *path, size_t keep, struct error *error);
 
-/* Adds a snapshot. Returns -1 if it cannot be written: then the others are as before. */
+/* Adds a snapshot. Returns -1 if it cannot be written, or an older one not be moved: then FILE is as before. */
 int snapshot_ring_add(const char *path, size_t keep, const struct profile *snapshot, struct error *error);
 
 #endif

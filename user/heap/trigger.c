@@ -9,6 +9,7 @@
 #include "base/quantity.h"
 
 enum { SECONDS_MAX = 24 * 3600 };
+static const double seconds_min = 0.01; /* memory is read less often than that anyway */
 
 struct parser {
 	const char *text, *at;
@@ -93,9 +94,9 @@ static int parse_time(struct parser *parser, struct trigger_condition *condition
 	char word[32];
 	size_t length = next_word(parser, QUANTITY_LETTERS, word);
 
-	if (!length || quantity_seconds(word, &condition->seconds) || condition->seconds <= 0 ||
+	if (!length || quantity_seconds(word, &condition->seconds) || !(condition->seconds >= seconds_min) ||
 	    condition->seconds > SECONDS_MAX)
-		return expected(parser, "a time up to a day, such as 10s");
+		return expected(parser, "a time from 10ms to a day, such as 10s");
 	parser->at += length;
 	return 0;
 }

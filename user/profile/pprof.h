@@ -8,11 +8,16 @@
  * keys.
  */
 
+#include "base/output.h"
 #include "profile/profile.h"
 
 /* Writes a profile to `path`; after a failure there is no incomplete file (output.h). Devices and pipes are written
  * directly. A full disk is an error that names the file. */
 int pprof_write(const struct profile *profile, const char *path, struct error *error);
+
+/* The same as a new file, which follows no link (output_open_new()). */
+int pprof_write_new(const struct profile *profile, const char *path, output_ready *ready, void *context,
+		    struct error *error);
 
 /*
  * The same for a profile with more samples than fit into memory: pprof_writer_add() is the profile's sink, and its

@@ -62,6 +62,9 @@ struct pprof_writer {
 	size_t location_capacity;
 	struct mapping_facts *mappings; /* by id */
 	size_t mapping_capacity;
+	bool is_new; /* pprof_write_new(), with: */
+	output_ready *ready;
+	void *context;
 };
 
 static void *checked(void *memory)
@@ -365,7 +368,9 @@ static void open_file(struct pprof_writer *writer, const struct profile *profile
 {
 	int descriptor;
 
-	if (output_open(&writer->output, writer->path, &writer->error)) {
+	if (writer->is_new
+		    ? output_open_new(&writer->output, writer->path, writer->ready, writer->context, &writer->error)
+		    : output_open(&writer->output, writer->path, &writer->error)) {
 		writer->failed = true;
 		return;
 	}
@@ -434,4 +439,15 @@ int pprof_writer_finish(struct pprof_writer *writer, const struct profile *profi
 int pprof_write(const struct profile *profile, const char *path, struct error *error)
 {
 	return pprof_writer_finish(pprof_writer_new(path), profile, error);
+}
+
+int pprof_write_new(const struct profile *profile, const char *path, output_ready *ready, void *context,
+		    struct error *error)
+{
+	struct pprof_writer *writer = pprof_writer_new(path);
+
+	writer->is_new = true;
+	writer->ready = ready;
+	writer->context = context;
+	return pprof_writer_finish(writer, profile, error);
 }

@@ -20,6 +20,7 @@ enum {
 	FILE_MAX = 16 << 10,
 	CACHE_NS = 250 * 1000 * 1000, /* memory.stat costs much more than the other files */
 	LIMITS_NS = 1000 * 1000 * 1000,
+	WARNED_NS = 1000 * 1000 * 1000, /* from the notice that memory is out to the kill */
 };
 
 /* A limit of so many bytes is none: version 1 writes the largest multiple of a page. */
@@ -55,6 +56,7 @@ struct memory_cgroup {
 	int64_t kills;		    /* as last read */
 	bool is_out;		    /* the kernel has said so since the last reading */
 	int64_t stat_ns, limits_ns; /* when these were read; 0: they must be read again */
+	int64_t warned_ns;	    /* when the notice came that memory is out; 0: it has not */
 };
 
 /* --- reading --- */
@@ -104,16 +106,12 @@ static void read_limits(struct memory_cgroup *cgroup)
 	}
 }
 
+/* Kills in the process's own cgroup: version 2 adds those below it, so in ancestors others' would count. */
 static int64_t kills_of(const struct memory_cgroup *cgroup)
 {
 	char text[FILE_MAX];
-	int64_t kills = 0;
 
-	for (size_t i = 0; i < cgroup->count; i++) {
-		if (cgroup->nodes[i].has_limit && read_text(cgroup->nodes[i].events, text))
-			kills += number_at(text, "oom_kill");
-	}
-	return kills;
+	return cgroup->count && read_text(cgroup->nodes[0].events, text) ? number_at(text, "oom_kill") : 0;
 }
 
 /* What the kernel gives back first. Read again only now and then: it changes slowly. */
@@ -137,10 +135,10 @@ int memory_cgroup_read(struct memory_cgroup *cgroup, struct memory_use *use)
 		read_limits(cgroup);
 		cgroup->limits_ns = now;
 	}
-	if (stat) {
+	if (stat || now - cgroup->warned_ns < WARNED_NS)
 		cgroup->kills = kills_of(cgroup);
+	if (stat)
 		cgroup->stat_ns = now;
-	}
 	*use = (struct memory_use){.kills = cgroup->kills, .is_out = cgroup->is_out};
 	cgroup->is_out = false;
 	for (size_t i = 0; i < cgroup->count; i++) {
@@ -441,14 +439,26 @@ size_t memory_cgroup_polls(const struct memory_cgroup *cgroup, struct pollfd *po
 	for (size_t i = 0; i < cgroup->count && cgroup->layout != &layouts[0] && count + 2 <= max; i++) {
 		const struct node *node = &cgroup->nodes[i];
 
-		if (!node->has_limit)
-			continue;
-		if (node->events >= 0)
+		if (i == 0 && node->events >= 0) /* a notice stands until the file is read, and only this one is */
 			polls[count++] = (struct pollfd){.fd = node->events, .events = POLLPRI};
 		if (node->pressure >= 0)
 			polls[count++] = (struct pollfd){.fd = node->pressure, .events = POLLPRI};
 	}
 	return count;
+}
+
+/* Whether memory is out. The notice also comes when the cgroup is removed: then its files cannot be read any more. */
+static bool is_out_now(const struct memory_cgroup *cgroup)
+{
+	char text[FILE_MAX];
+
+	for (size_t i = 0; i < cgroup->count; i++) {
+		const struct node *node = &cgroup->nodes[i];
+
+		if (node->has_limit && read_text(node->events, text) && number_at(text, "under_oom") == 1)
+			return true;
+	}
+	return kills_of(cgroup) > cgroup->kills;
 }
 
 void memory_cgroup_noticed(struct memory_cgroup *cgroup, const struct pollfd *polls, size_t count)
@@ -457,8 +467,12 @@ void memory_cgroup_noticed(struct memory_cgroup *cgroup, const struct pollfd *po
 	for (size_t i = 0; i < count; i++) {
 		uint64_t times;
 
-		if (polls[i].revents && (polls[i].fd == cgroup->passed || polls[i].fd == cgroup->out))
-			cgroup->is_out |=
-				read(polls[i].fd, &times, sizeof(times)) == sizeof(times) && polls[i].fd == cgroup->out;
+		if (!polls[i].revents || (polls[i].fd != cgroup->passed && polls[i].fd != cgroup->out) ||
+		    read(polls[i].fd, &times, sizeof(times)) != sizeof(times))
+			continue;
+		if (polls[i].fd == cgroup->out) {
+			cgroup->warned_ns = monotonic_ns();
+			cgroup->is_out |= is_out_now(cgroup);
+		}
 	}
 }

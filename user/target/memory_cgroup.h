@@ -24,7 +24,7 @@ struct memory_cgroup;
 
 struct memory_use {
 	int64_t used, limit; /* bytes; limit 0: there is none */
-	int64_t kills; /* processes that the kernel killed for want of memory, in the cgroups that have a limit; up to 0.25 s old */
+	int64_t kills; /* processes that the kernel killed for want of memory, in the process's own cgroup; up to 0.25 s old */
 	bool is_out; /* since the last reading the kernel has given notice that memory is out (version 1) */
 };
 
@@ -43,7 +43,7 @@ bool memory_cgroup_is_ours(const struct memory_cgroup *cgroup);
 
 /*
  * Asks the kernel for a notice when the memory in use passes one of these shares of a limit (version 1), when it stalls
- * those who want memory or a limit is reached (version 2), and when memory is out. The notices are for speed only:
+ * those who want memory or the own cgroup's limit is reached (version 2), and when memory is out. The notices are for speed only:
  * whoever reads often enough learns the same. Does nothing where this process may not ask.
  */
 void memory_cgroup_notify(struct memory_cgroup *cgroup, const double *shares, size_t count);
