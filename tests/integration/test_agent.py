@@ -4,8 +4,10 @@
 sums are compared with what Go's runtime counts in the program itself (runtime.MemStats)."""
 import os
 import re
+import shutil
 import signal
 import subprocess
+import time
 
 import fleet
 import harness
@@ -38,6 +40,7 @@ def test_a_mistake_in_the_configuration_is_reported_by_file_and_line(t):
         ("window = 10s\n", 1, "it watches nothing"),
         ("window = 10s\nevery = 5s\n" + GOOD, 4, "every is at least as long as window"),
         (GOOD + "[clickhouse]\nuser = me\n", 4, "[clickhouse] needs a url"),
+        (GOOD + "[clickhouse]\nurl = http://h\ntimeout = 999ms\n", 5, "timeout is at least 1s"),
         (GOOD + "[clickhouse]\nurl = ftp://h\n", 4, "begins with http:// or https://"),
         (GOOD + "[clickhouse]\nurl = http://me:secret@h\n", 4, "has no user, password or parameters"),
         (GOOD + "[clickhouse]\nurl = http://h\ndatabase = a; DROP TABLE b\n", 5, "is not a name of letters"),
@@ -129,6 +132,33 @@ def test_what_is_watched_follows_from_name_cgroup_and_language(t):
             same(fleet.spooled(t, spool)["windows"], [], watch)
     if other:
         other.kill()
+
+
+def test_a_program_that_was_replaced_is_watched_under_its_name(t):
+    """Its file is deleted; the name of the process is cut, so only that of the file matches."""
+    harness.require_root()
+    program = t.path("a-program-of-a-long-name")
+    shutil.copy(fleet.go_program(), program)
+    target = fleet.Target(t, program)
+    program.unlink()
+    shutil.copy(fleet.go_program(), program)
+    contains(os.readlink(f"/proc/{target.pid}/exe"), " (deleted)")
+    agent = fleet.Agent(t, config(t, watch=f"name = {program.name}"), "--windows", 1)
+    agent.process.wait(30)
+    same([row["pid"] for row in fleet.spooled(t, t.path("spool"))["windows"]], [str(target.pid)], agent.said())
+
+
+def test_a_clock_that_was_wrong_once_does_not_date_what_comes_after(t):
+    harness.require_root()
+    spool, future = t.path("spool"), 4_080_000_000  # 2099
+    spool.mkdir(mode=0o700)
+    (spool / "state").write_text(f"last {future * 10 ** 9}\ndropped 0\n")
+    fleet.Target(t, fleet.go_program())
+    before = int(time.time())
+    agent = fleet.Agent(t, config(t), "--windows", 1)
+    agent.process.wait(30)
+    row = fleet.spooled(t, spool)["windows"][0]
+    assert int(row["window"]) > future * 10 ** 9 and before <= int(row["time"]) <= time.time(), row
 
 
 def test_deploys_and_restarts_are_told_apart_by_build_and_start(t):

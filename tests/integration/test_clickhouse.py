@@ -159,7 +159,7 @@ def test_a_store_that_never_answers_does_not_hold_up_the_windows(t):
     connections = []
     threading.Thread(target=lambda: accept(listener, connections), daemon=True).start()
     fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t, f"http://127.0.0.1:{listener.getsockname()[1]}", "timeout = 500ms"))
+    agent = fleet.Agent(t, config(t, f"http://127.0.0.1:{listener.getsockname()[1]}", "timeout = 1s"))
     agent.wait_for("timed out")
     agent.wait_for("a window was written", 3)
     agent.end()

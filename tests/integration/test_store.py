@@ -5,6 +5,7 @@ import http.server
 import json
 import math
 import os
+import re
 import threading
 import urllib.parse
 
@@ -128,6 +129,11 @@ def test_a_store_that_answers_nonsense_is_refused_or_read_as_text(t):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def cut_short(answer):
+        Handler.answer = answer
+        return t.escapement("report", f"clickhouse://127.0.0.1:{server.server_port}/escapement", status=3).stderr
+
     try:
         for Handler.answer in answers:
             for arguments in (["report"], ["report", "--format", "json"], ["report", "--by", "type"]):
@@ -136,6 +142,10 @@ def test_a_store_that_answers_nonsense_is_refused_or_read_as_text(t):
                 assert "\x1b" not in done.stdout + done.stderr
                 if done.returncode == 0 and "json" in arguments:
                     json.loads(done.stdout)
+        # an error in the middle of an answer that began well
+        asked = int(re.search(r"row 1 of its answer has 1 cells, and (\d+) were asked for", cut_short(b"1\n")).group(1))
+        contains(cut_short(b"1\t" * (asked - 1) + b"1\nCode: 241. DB::Exception: Memory limit (for query) exceeded\n"),
+                 "row 2 of its answer has 1 cells")
     finally:
         server.shutdown()
         server.server_close()

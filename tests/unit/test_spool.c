@@ -236,15 +236,56 @@ static void other_files_are_no_windows(void **state)
 	struct fixture *fixture = *state;
 	static const char *const names[] = {"1.window", "00000000000000000001.windows", "0000000000000000000x.window",
 					    ".window", "partial"};
+	static const char *const great[] = {"18446744073709551615.window", "18446744073709551616.window",
+					    "99999999999999999999.window"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", fixture->path, names[i]);
 		fclose(fopen(path, "w"));
 	}
+	for (size_t i = 0; i < sizeof(great) / sizeof(great[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", fixture->path, great[i]);
+		fclose(fopen(path, "w"));
+	}
 	snprintf(path, sizeof(path), "%s/00000000000000000002.window", fixture->path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	assert_true(is_empty(fixture->spool));
+}
+
+/* One that cannot be read is not in the way of those after it. */
+static void a_window_that_cannot_be_read_is_given_as_damaged(void **state)
+{
+	struct fixture *fixture = *state;
+	struct spool_window window;
+	struct error error;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/00000000000000000001.window", fixture->path);
+	fclose(fopen(path, "w"));
+	assert_int_equal(truncate(path, (256 << 20) + 1), 0);
+	add(fixture->spool, "next");
+	assert_int_equal(spool_take(fixture->spool, &window, &error), 1);
+	assert_true(window.damaged);
+	assert_int_equal(window.number, 1);
+	assert_int_equal(spool_give_back(fixture->spool, &window, true, &error), 0);
+	take(fixture->spool, "next", true);
+	assert_true(is_empty(fixture->spool));
+}
+
+static void a_window_that_could_not_be_read_again_is_not_written(void **state)
+{
+	struct spool *spool = ((struct fixture *)*state)->spool;
+	size_t size = (256 << 20) + 1;
+	char *bytes = calloc(1, size);
+	struct error error;
+
+	assert_non_null(bytes);
+	spool_set_limit(spool, INT64_MAX);
+	assert_int_equal(spool_add(spool, spool_next(spool), bytes, size, &error), -1);
+	assert_int_equal(spool_state(spool).dropped, 1);
+	assert_true(is_empty(spool));
+	free(bytes);
 }
 
 int main(void)
@@ -259,6 +300,8 @@ int main(void)
 		SPOOL_TEST(a_writer_that_is_killed_leaves_whole_windows),
 		SPOOL_TEST(one_agent_uses_a_directory_and_nobody_else_may_write_there),
 		SPOOL_TEST(other_files_are_no_windows),
+		SPOOL_TEST(a_window_that_cannot_be_read_is_given_as_damaged),
+		SPOOL_TEST(a_window_that_could_not_be_read_again_is_not_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,8 +43,9 @@ struct agent {
 	pid_t window, pusher;	       /* 0: does not run */
 	int64_t next_ns, restart_ns;   /* when the next window begins; when the pusher may start again */
 	int64_t windows;	       /* that have ended */
-	uint64_t dropped;	       /* that were reported */
+	uint64_t dropped;	       /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
+	bool dropping;		       /* the same of windows that are dropped */
 	enum agent_window_result last; /* of the last window */
 };
 
@@ -75,21 +76,24 @@ static void start_pusher(struct agent *agent)
 {
 	char *password;
 	struct error error;
-	sigset_t wake;
+	sigset_t wake, before;
 
 	agent->restart_ns = monotonic_ns() + RESTART_MS * 1000000LL;
 	if (clickhouse_password(&agent->config->clickhouse, &password, &error)) {
 		agent->options->say("%s", error.text);
 		return;
 	}
+	sigemptyset(&wake);
+	sigaddset(&wake, PUSHER_WAKE);
+	sigprocmask(SIG_BLOCK, &wake, &before); /* it would end a process that has just begun */
 	agent->pusher = start_process(agent);
 	if (agent->pusher == 0) {
-		sigemptyset(&wake);
+		wake = agent->signals_before;
 		sigaddset(&wake, PUSHER_WAKE);
-		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
-		sigprocmask(SIG_BLOCK, &wake, NULL);
+		sigprocmask(SIG_SETMASK, &wake, NULL);
 		pusher_run(agent->spool, agent->config, password, agent->options->say);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (agent->pusher < 0)
 		agent->pusher = 0;
 	free(password);
@@ -185,11 +189,13 @@ static void say_notes(struct agent *agent)
 static void say_dropped(struct agent *agent)
 {
 	struct spool_state state = spool_state(agent->spool);
+	bool dropping = state.dropped > agent->dropped;
 
 	/* once an episode: the rows of windows have the count */
-	if (state.dropped > agent->dropped && state.dropped - agent->dropped == 1)
+	if (dropping && !agent->dropping)
 		agent->options->say("the spool is full (%llu bytes), so the oldest windows are dropped: %llu until now",
 				    (unsigned long long)state.bytes, (unsigned long long)state.dropped);
+	agent->dropping = dropping;
 	agent->dropped = state.dropped;
 }
 
@@ -273,7 +279,7 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 		return EMPTY_POLL_MS;
 	if (!agent->window && !agent->stopping && agent->next_ns < until)
 		until = agent->next_ns;
-	if (agent->config->clickhouse.url && !agent->pusher && agent->restart_ns < until)
+	if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping && agent->restart_ns < until)
 		until = agent->restart_ns;
 	return until > now ? (until - now + 999999) / 1000000 : 0;
 }

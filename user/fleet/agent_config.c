@@ -225,6 +225,8 @@ static int check(const struct reader *reader, struct error *error)
 		return error_set(error, STATUS_USAGE, "spool-limit is at least 1M");
 	if (reader->clickhouse && !clickhouse->url)
 		return error_set(error, STATUS_USAGE, "[clickhouse] needs a url");
+	if (clickhouse->timeout < 1)
+		return error_set(error, STATUS_USAGE, "timeout is at least 1s");
 	if (!agent_config_is_name(clickhouse->database))
 		return error_set(
 			error, STATUS_USAGE,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "fleet/fleet_rows.h"
 #include "record/window.h"
@@ -71,6 +72,7 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 		services[i] = watched[i].watch->service;
 	}
 	window.id = spool_next(spool);
+	window.time = (uint64_t)wall_ns() / 1000000000;
 	window.dropped = spool_state(spool).dropped;
 	profile = window_record(&how, targets, (size_t)count, &error);
 	note_results(shared, targets, count);

@@ -15,10 +15,10 @@
 
 enum { AGENT_PROCESSES = 256, AGENT_WHY = 1024 }; /* EVENT_SLOTS of them at most */
 
-/* Exit statuses of the process. */
+/* Exit statuses of the process. Those between are other ends of it, such as for want of memory. */
 enum agent_window_result {
 	AGENT_WINDOW_WRITTEN,
-	AGENT_WINDOW_EMPTY,	 /* nothing was observed */
+	AGENT_WINDOW_EMPTY = 64, /* nothing was observed */
 	AGENT_WINDOW_UNWRITTEN,	 /* the spool did not take it */
 	AGENT_WINDOW_UNMEASURED, /* this machine cannot record at all */
 };

@@ -151,8 +151,10 @@ static int post(const struct agent_clickhouse *store, const char *password, cons
 char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
 			struct error *error)
 {
-	struct http_request request = {store->url,     store->user, password,	  store->ca_file,
-				       store->timeout, query,	    strlen(query)};
+	/* otherwise it answers 200 first, and fails in the middle of the rows */
+	char *url = memory_format("%s?wait_end_of_query=1", store->url);
+	struct http_request request = {url,   store->user,  password, store->ca_file, store->timeout,
+				       query, strlen(query)};
 	struct http_answer answer;
 	int result = http_post(&request, &answer, error);
 
@@ -161,6 +163,7 @@ char *clickhouse_select(const struct agent_clickhouse *store, const char *passwo
 	else if (result == 0 && answer.cut)
 		result = error_set(error, STATUS_CANNOT_MEASURE, "its answer is longer than %d bytes: ask for less",
 				   HTTP_ANSWER_MAX);
+	free(url);
 	if (result == 0)
 		return answer.text;
 	free(answer.text);

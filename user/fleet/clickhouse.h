@@ -32,7 +32,7 @@ int clickhouse_password(const struct agent_clickhouse *store, char **password, s
 int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,
 		       struct error *error);
 
-/* Returns the answer to a query, which the caller frees; NULL with an error. */
+/* Returns the answer to a query, which the caller frees; NULL with an error. The store's url ends with a slash. */
 char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
 			struct error *error);
 

@@ -140,7 +140,7 @@ static void put_process(struct writer *writer, const struct profile_process *pro
 	const struct profile_check *check = &process->check;
 	const struct windows_row row = {
 		.window = writer->window->id,
-		.time = writer->window->id / 1000000000,
+		.time = writer->window->time,
 		.host = writer->window->config->host,
 		.row = writer->tables[FLEET_TABLE_WINDOWS].rows++,
 		.service = service,
@@ -173,7 +173,7 @@ static void put_site(struct writer *writer, const struct profile_process *proces
 	struct interval_bounds bounds = from->bounds;
 	struct sites_row row = {
 		.window = writer->window->id,
-		.time = writer->window->id / 1000000000,
+		.time = writer->window->time,
 		.host = writer->window->config->host,
 		.row = writer->tables[FLEET_TABLE_SITES].rows++,
 		.service = service,

@@ -32,13 +32,14 @@ enum fleet_kind {
 #define FLEET_NONE INT64_MIN
 
 /* Columns: kind, name, meaning. */
-#define FLEET_COMMON(ROW)                                                                         \
-	ROW(FLEET_NUMBER, window, "when it began, in nanoseconds since 1970; unique on its host") \
-	ROW(FLEET_TIME, time, "the same in seconds")                                              \
-	ROW(FLEET_TEXT, host, "host of the configuration")                                        \
-	ROW(FLEET_NUMBER, row, "number of the row in this table and window")                      \
-	ROW(FLEET_TEXT, service, "the section [watch SERVICE] that the process belongs to")       \
-	ROW(FLEET_TEXT, build, "GNU build id of its executable")                                  \
+#define FLEET_COMMON(ROW)                                                                                      \
+	ROW(FLEET_NUMBER, window,                                                                              \
+	    "when it began, in nanoseconds since 1970, or more if the clock was set back; unique on its host") \
+	ROW(FLEET_TIME, time, "when it began by the wall clock, in seconds since 1970")                        \
+	ROW(FLEET_TEXT, host, "host of the configuration")                                                     \
+	ROW(FLEET_NUMBER, row, "number of the row in this table and window")                                   \
+	ROW(FLEET_TEXT, service, "the section [watch SERVICE] that the process belongs to")                    \
+	ROW(FLEET_TEXT, build, "GNU build id of its executable")                                               \
 	ROW(FLEET_NUMBER, pid, "its process number")
 
 #define FLEET_WINDOWS(ROW)                                                                                 \
@@ -93,7 +94,8 @@ void fleet_columns(const struct fleet_table *table,
 
 /* Of which window. */
 struct fleet_window {
-	uint64_t id; /* wall clock at its begin, nanoseconds; unique on this host */
+	uint64_t id;   /* of spool_next(): unique on this host */
+	uint64_t time; /* wall clock at its begin, seconds since 1970 */
 	uint64_t dropped;
 	const struct agent_config *config;
 	const char *const *services; /* of each target */

@@ -46,8 +46,10 @@ static void set_options(CURL *curl, const struct http_request *request, struct h
 		curl_easy_setopt(curl, CURLOPT_USERNAME, request->user ? request->user : "default");
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, request->password ? request->password : "");
 	}
-	if (request->ca_file)
+	if (request->ca_file) { /* in place of the system's, which is also a directory */
 		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
 }
 
 int http_post(const struct http_request *request, struct http_answer *answer, struct error *error)

@@ -69,8 +69,9 @@ static void deliver(struct pusher *pusher, struct spool_window *window)
 {
 	uint64_t number = window->number;
 	struct error error;
-	enum clickhouse_result result =
-		clickhouse_insert(pusher->store, pusher->password, window->bytes, window->size, &error);
+	enum clickhouse_result result = window->damaged ? CLICKHOUSE_MALFORMED
+							: clickhouse_insert(pusher->store, pusher->password,
+									    window->bytes, window->size, &error);
 
 	if (result == CLICKHOUSE_MALFORMED) /* a defect of the disk: it would be in the way for ever */
 		pusher->say("window %" PRIu64 " of the spool is damaged, so it was dropped", number);
@@ -88,8 +89,10 @@ _Noreturn void pusher_run(struct spool *spool, const struct agent_config *config
 	struct pusher pusher = {.spool = spool, .store = &config->clickhouse, .password = password, .say = say};
 
 	srandom((unsigned)(getpid() ^ monotonic_ns()));
-	if (privilege_keep(0))
+	if (privilege_keep(0)) {
 		say("the process that pushes could not give up its privileges: %m");
+		_exit(1);
+	}
 	for (;;) {
 		struct spool_window window;
 		struct error error;

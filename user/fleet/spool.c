@@ -49,9 +49,13 @@ static void name_of(char name[NAME_SIZE], uint64_t number)
 /* Parses the name of a window; 0 if it is none. */
 static uint64_t number_of(const char *name)
 {
+	uint64_t number;
+
 	if (strspn(name, "0123456789") != DIGITS || strcmp(name + DIGITS, suffix))
 		return 0;
-	return strtoull(name, NULL, 10);
+	number = strtoull(name, NULL, 10);
+	return number < UINT64_MAX ? number
+				   : 0; /* the greatest also stands for greater ones, and none comes after it */
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -306,14 +310,15 @@ static void make_room(struct spool *spool, int64_t wanted)
 
 int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t size, struct error *error)
 {
+	bool fits = size <= WINDOW_MAX && (int64_t)size <= spool->limit;
 	char name[NAME_SIZE];
 	int failed = 0;
 
 	name_of(name, number);
-	if ((int64_t)size <= spool->limit)
+	if (fits)
 		make_room(spool, (int64_t)size);
 	/* the state first: if this process is killed between the two, a number is lost, which is no harm */
-	if ((int64_t)size > spool->limit)
+	if (!fits)
 		failed = EFBIG;
 	else if (write_state(spool) || write_file(spool, name, bytes, size))
 		failed = errno;
@@ -338,27 +343,33 @@ int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t si
 
 /* --- delivering --- */
 
-static int read_window(struct spool *spool, struct spool_window *window, struct error *error)
+/* Whether all of the window could be read. */
+static bool read_window(struct spool_window *window)
 {
 	struct stat status;
 	size_t done = 0;
 
 	if (fstat(window->file, &status) || !S_ISREG(status.st_mode) || status.st_size > WINDOW_MAX)
-		return error_set(error, STATUS_CANNOT_MEASURE, "window %" PRIu64 " of the spool '%s' is not readable",
-				 window->number, spool->path);
+		return false;
 	window->size = (size_t)status.st_size;
 	window->bytes = memory_allocate(window->size + 1);
 	while (done < window->size) {
 		ssize_t part = read(window->file, window->bytes + done, window->size - done);
 
+		if (part < 0 && errno == EINTR)
+			continue;
 		if (part <= 0)
-			return error_set(error, STATUS_CANNOT_MEASURE,
-					 "cannot read window %" PRIu64 " of the spool '%s': %m", window->number,
-					 spool->path);
+			return false;
 		done += (size_t)part;
 	}
 	window->bytes[done] = 0;
-	return 0;
+	return true;
+}
+
+/* Whether a file that cannot be opened for this reason may be opened later. */
+static bool may_pass(int reason)
+{
+	return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EINTR;
 }
 
 int spool_take(struct spool *spool, struct spool_window *window, struct error *error)
@@ -378,12 +389,13 @@ int spool_take(struct spool *spool, struct spool_window *window, struct error *e
 		window->file = openat(spool->directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		if (window->file < 0 && errno == ENOENT) /* dropped meanwhile */
 			continue;
-		if (window->file < 0)
-			return error_set(error, STATUS_CANNOT_MEASURE, "cannot read '%s/%s': %m", spool->path, name);
-		if (flock(window->file, LOCK_SH) == 0 && read_window(spool, window, error) == 0)
-			return 1;
-		spool_give_back(spool, window, false, NULL);
-		return -1;
+		if ((window->file < 0 && may_pass(errno)) || (window->file >= 0 && flock(window->file, LOCK_SH))) {
+			error_set(error, STATUS_CANNOT_MEASURE, "cannot read '%s/%s': %m", spool->path, name);
+			spool_give_back(spool, window, false, NULL);
+			return -1;
+		}
+		window->damaged = window->file < 0 || !read_window(window);
+		return 1;
 	}
 }
 
@@ -397,7 +409,8 @@ int spool_give_back(struct spool *spool, struct spool_window *window, bool deliv
 	if (delivered && unlinkat(spool->directory, name, 0) && errno != ENOENT)
 		result = error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s/%s': %m", spool->path, name);
 	free(window->bytes);
-	close(window->file);
+	if (window->file >= 0)
+		close(window->file);
 	*window = (struct spool_window){.file = -1};
 	return result;
 }

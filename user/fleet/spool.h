@@ -51,7 +51,8 @@ int spool_add(struct spool *spool, uint64_t number, const void *bytes, size_t si
 
 /* A window being delivered: it is not dropped meanwhile. */
 struct spool_window {
-	int file; /* -1: there is none */
+	int file;     /* -1: it is not open */
+	bool damaged; /* it cannot be read: there are no bytes that mean anything */
 	uint64_t number;
 	char *bytes;
 	size_t size;

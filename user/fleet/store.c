@@ -375,30 +375,59 @@ static void take_site(struct profile *profile, char *row)
 	profile_add(profile, &key, values);
 }
 
+/* The cells of a row that has some columns and a profile's values. */
+static int cells_with(int columns)
+{
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
+		columns++;
+	return columns;
+}
+
+static int cells_of(const char *row)
+{
+	int cells = 1;
+
+	for (; *row; row++)
+		cells += *row == '\t';
+	return cells;
+}
+
+/* One of the queries: how it is put and its answer taken, and what that has at most. */
+struct query {
+	void (*put)(FILE *stream, const struct question *question);
+	void (*take)(struct profile *profile, char *row, void *context);
+	int columns, limit; /* beside the values; rows */
+};
+
 /* Asks, and takes each row of the answer. Returns the number of rows, or -1 with an error. */
 static int ask(const struct agent_clickhouse *store, const char *password, const struct question *question,
-	       void (*put)(FILE *stream, const struct question *question),
-	       void (*take)(struct profile *profile, char *row, void *context), struct profile *profile, void *context,
-	       struct error *error)
+	       const struct query *query, struct profile *profile, void *context, struct error *error)
 {
-	char *query, *answer, *rest, *row;
+	char *asked, *answer, *rest, *row;
 	size_t length;
-	FILE *stream = open_memstream(&query, &length);
-	int rows = 0;
+	FILE *stream = open_memstream(&asked, &length);
+	int rows = 0, cells = cells_with(query->columns);
 
 	if (!stream)
 		memory_out();
-	put(stream, question);
+	query->put(stream, question);
 	if (fclose(stream))
 		memory_out();
-	answer = rest = clickhouse_select(store, password, query, error);
-	free(query);
+	answer = rest = clickhouse_select(store, password, asked, error);
+	free(asked);
 	if (!answer)
 		return error_prefix(error, "clickhouse at %s", store->url);
-	while ((row = strsep(&rest, "\n"))) {
+	while (rows < query->limit && (row = strsep(&rest, "\n"))) {
 		if (!*row)
 			continue;
-		take(profile, row, context);
+		if (cells_of(row) != cells) { /* such as an error in the middle of the answer */
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "clickhouse at %s: row %d of its answer has %d cells, and %d were asked for",
+				  store->url, rows + 1, cells_of(row), cells);
+			rows = -1;
+			break;
+		}
+		query->take(profile, row, context);
 		rows++;
 	}
 	free(answer);
@@ -419,15 +448,16 @@ static void take_site_row(struct profile *profile, char *row, void *context)
 static int ask_all(const struct agent_clickhouse *store, const char *password, const struct question *question,
 		   struct profile *profile, struct error *error)
 {
+	static const struct query build_query = {put_builds_query, take_build_row, 15, BUILDS_MAX},
+				  site_query = {put_sites_query, take_site_row, 6, ROWS_MAX};
 	int64_t processes = 0;
-	int builds = ask(store, password, question, put_builds_query, take_build_row, profile, &processes, error),
-	    sites;
+	int builds = ask(store, password, question, &build_query, profile, &processes, error), sites;
 
 	if (builds < 0)
 		return -1;
 	if (!builds)
 		return error_set(error, STATUS_USAGE, "the store has no window of what was asked for");
-	sites = ask(store, password, question, put_sites_query, take_site_row, profile, NULL, error);
+	sites = ask(store, password, question, &site_query, profile, NULL, error);
 	if (sites < 0)
 		return -1;
 	profile->row_measured |= profile->rows_exact ? 0 : 1u << VALUE_SAMPLES;

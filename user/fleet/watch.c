@@ -15,6 +15,7 @@
 #include "base/text_compare.h"
 #include "symbols/elf_file.h"
 #include "target/procfs.h"
+#include "target/target.h"
 
 enum { FILES_MAX = 4096, PATH_SIZE = 4096 };
 
@@ -117,6 +118,7 @@ static bool has_name(int pid, const char *glob)
 	if (length < 0)
 		return false;
 	file[length] = 0;
+	file[target_unmarked_length(file)] = 0; /* a program that was replaced goes on under its name */
 	return fnmatch(glob, text_base_name(file), 0) == 0;
 }
 

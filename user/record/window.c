@@ -20,10 +20,11 @@
 
 enum {
 	WAIT_MS = 100,
-	WAIT_ALL_MS = 10, /* at rate 1, because the maps must not fill up in between */
-	TICK_MS = 1000,	  /* between readings of rows and counters, which are needed if a process is killed */
-	LATE_MS = 1000,	  /* after the end of the window, counting ends by itself */
-	CALM_MS = 1000,	  /* this process keeps its real-time priority for at most so long after the probes are out */
+	WAIT_ALL_MS = 10,  /* at rate 1, because the maps must not fill up in between */
+	TICK_MS = 1000,	   /* between readings of rows and counters, which are needed if a process is killed */
+	LATE_MS = 1000,	   /* after the end of the window, counting ends by itself */
+	ATTACH_MS = 10000, /* attaching to all may take so long, or as long as the window */
+	CALM_MS = 1000,	   /* this process keeps its real-time priority for at most so long after the probes are out */
 };
 
 /* What a window knows of a target beside its results. */
@@ -31,6 +32,7 @@ struct part {
 	struct window_target *target;
 	int pidfd; /* -1: it is not observed (any more) */
 	int64_t began_ns, cpu_ns;
+	int64_t last_cpu_ns; /* as last read */
 	struct overhead overhead;
 };
 
@@ -71,20 +73,37 @@ static void observe(struct window *window, struct part *part)
 		return;
 	}
 	part->began_ns = monotonic_ns();
-	part->cpu_ns = process_cpu_ns(target->pid);
+	part->cpu_ns = part->last_cpu_ns = process_cpu_ns(target->pid);
 	overhead_begin(&part->overhead, target->pid);
+}
+
+/* The clock of a process that has ended cannot be read, so it is read again and again. */
+static void read_cpu(struct part *part)
+{
+	int64_t cpu_ns = process_cpu_ns(part->target->pid);
+
+	if (cpu_ns > part->last_cpu_ns)
+		part->last_cpu_ns = cpu_ns;
 }
 
 /* Stores the results of a part whose process is still observed. */
 static void measure_part(struct window *window, struct part *part, const struct observed *observed)
 {
 	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
-	int64_t cpu_ns = process_cpu_ns(part->target->pid);
 
+	read_cpu(part);
 	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
 	part->target->overhead_seconds = overhead_of(&part->overhead, window->processes.collector, work) / 1e9;
-	if (cpu_ns > part->cpu_ns) /* the clock of a process that has ended cannot be read */
-		part->target->cpu_seconds = (double)(cpu_ns - part->cpu_ns) / 1e9;
+	part->target->cpu_seconds = (double)(part->last_cpu_ns - part->cpu_ns) / 1e9;
+}
+
+/* A target that was refused, also late, was not observed: its totals are none. NULL: it has no slot any more. */
+static void note_refusal(struct window *window, struct part *part, const struct observed *observed)
+{
+	if (!observed)
+		part->target->why = window->processes.error;
+	if (!observed || observed_is_refused(observed, &part->target->why))
+		part->target->observed = false;
 }
 
 /* Ends a part before the window does. */
@@ -95,6 +114,7 @@ static void end_part(struct window *window, struct part *part, bool replaced)
 	if (slot) {
 		measure_part(window, part, *slot);
 		observed_stop(*slot);
+		note_refusal(window, part, *slot);
 		processes_finish(&window->processes, slot, replaced);
 	}
 	close(part->pidfd);
@@ -117,10 +137,11 @@ static void look_at_part(struct window *window, struct part *part, bool ended)
 
 	if (part->pidfd < 0)
 		return;
-	if (!slot || ended) { /* without a slot it was refused */
-		part->target->observed = slot != NULL;
-		if (!slot)
-			part->target->why = window->processes.error;
+	read_cpu(part);
+	if (!slot) { /* it was refused */
+		note_refusal(window, part, NULL);
+		end_part(window, part, false);
+	} else if (ended) {
 		end_part(window, part, false);
 	} else if (target_lost_image((*slot)->target) && target_has_image((*slot)->target)) {
 		end_part(window, part, true);
@@ -162,6 +183,29 @@ static void run(struct window *window)
 	}
 }
 
+/* Attaches to one after the other. What it costs those that are attached already is looked at meanwhile, and they count no
+ * longer than until the latest end of the window. */
+static void begin(struct window *window)
+{
+	int64_t began_ns = monotonic_ns(), length_ns = (int64_t)(window->options->seconds * 1e9);
+	int64_t most_ns = length_ns > ATTACH_MS * 1000000LL ? length_ns : ATTACH_MS * 1000000LL;
+
+	processes_set_deadline(&window->processes, (uint64_t)(began_ns + most_ns + length_ns + LATE_MS * 1000000LL));
+	for (size_t i = 0; i < window->count; i++) {
+		struct part *part = &window->parts[i];
+		bool late = monotonic_ns() - began_ns > most_ns;
+
+		if (i && late)
+			error_set(&part->target->why, STATUS_CANNOT_MEASURE,
+				  "attaching to other processes took too long");
+		if (i && (late || *window->options->stop))
+			continue;
+		observe(window, part);
+		for (size_t j = 0; j < i; j++)
+			look_at_part(window, &window->parts[j], false);
+	}
+}
+
 /* Ends what is still observed. First removes the probes from all; what follows costs them nothing. */
 static void end(struct window *window)
 {
@@ -173,6 +217,12 @@ static void end(struct window *window)
 			measure_part(window, &window->parts[i], *slot);
 	}
 	processes_stop(&window->processes);
+	for (size_t i = 0; i < window->count; i++) {
+		struct observed **slot = processes_find(&window->processes, window->parts[i].target->pid);
+
+		if (window->parts[i].pidfd >= 0)
+			note_refusal(window, &window->parts[i], slot ? *slot : NULL);
+	}
 	priority_calm_at(monotonic_ns() + CALM_MS * 1000000LL);
 	processes_finish_all(&window->processes);
 	for (size_t i = 0; i < window->count; i++) {
@@ -260,10 +310,9 @@ struct profile *window_record(const struct window_options *options, struct windo
 	window.parts = memory_zeroed(count + 1, sizeof(*window.parts));
 	window.files = memory_zeroed(count + 1, sizeof(*window.files));
 	memory_reserve();
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		window.parts[i] = (struct part){.target = &targets[i], .pidfd = -1};
-		observe(&window, &window.parts[i]);
-	}
+	begin(&window);
 	began_ns = window.processes.began_ns = monotonic_ns();
 	processes_set_deadline(&window.processes,
 			       (uint64_t)began_ns + (uint64_t)(options->seconds * 1e9) + LATE_MS * 1000000ULL);

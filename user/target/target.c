@@ -39,8 +39,7 @@ static void free_mappings(struct target_mapping *mappings, size_t count)
 	free(mappings);
 }
 
-/* Returns the length of the path without the suffix that the kernel adds to names of deleted files. */
-static size_t unmarked_length(const char *path)
+size_t target_unmarked_length(const char *path)
 {
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(path);
@@ -83,7 +82,7 @@ static bool take_mapping(void *context, const char *line)
 
 	if (!target_parse_mapping(line, &mapping, &path))
 		return true;
-	length = unmarked_length(path);
+	length = target_unmarked_length(path);
 	if (list->count && strlen(list->items[list->count - 1].path) == length &&
 	    memcmp(list->items[list->count - 1].path, path, length) == 0) {
 		mapping.path = list->items[list->count - 1].path;
@@ -135,7 +134,7 @@ static char *read_executable(int tid)
 	if (length < 0)
 		return NULL;
 	link[length] = 0;
-	return memory_text_of(link, unmarked_length(link));
+	return memory_text_of(link, target_unmarked_length(link));
 }
 
 static void read_names(struct target *target)
