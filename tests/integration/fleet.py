@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the agent share: a Go program that allocates when it is told to, and agents."""
+import contextlib
 import functools
 import os
 import pathlib
@@ -48,6 +49,10 @@ TABLES = ("windows", "sites")
 
 
 PROGRAMS = tempfile.TemporaryDirectory(prefix="escapement-fleet-")
+
+# Agents look at the whole machine, where the programs of all files have one name: the files run one after another.
+TURN = contextlib.ExitStack()
+TURN.enter_context(harness.alone(pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / "fleet"))
 
 
 @functools.lru_cache
