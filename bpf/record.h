@@ -117,9 +117,6 @@ static __always_inline struct event_process *process_uncounted(void *ctx, __u32 
 	process = bpf_map_lookup_elem(&processes, slot);
 	if (!process)
 		return 0;
-	/* read once, so that one event is not both in the totals of one state and in rows of the other */
-	if (*(volatile __u32 *)&process->recording && !is_over(process))
-		*flags |= EVENT_FLAG_RECORDING;
 	if (process->only_pid) {
 		struct bpf_pidns_info info = {};
 
@@ -128,6 +125,9 @@ static __always_inline struct event_process *process_uncounted(void *ctx, __u32 
 		    info.tgid != process->only_pid)
 			return 0;
 	}
+	/* read once, so that one event is not both in the totals of one state and in rows of the other */
+	if (*(volatile __u32 *)&process->recording && !is_over(process))
+		*flags |= EVENT_FLAG_RECORDING;
 	return process;
 }
 

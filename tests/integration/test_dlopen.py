@@ -6,8 +6,10 @@ import harness
 from harness import same
 
 HOST = r"""
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +37,12 @@ static void *idle(void *argument)
 	return argument;
 }
 
+static int load_untraced(void *argument)
+{
+	dlopen("libm.so.6", RTLD_NOW);
+	_exit(argument != NULL);
+}
+
 int main(int argc, char **argv)
 {
 	int count = atoi(argv[2]);
@@ -57,6 +65,14 @@ int main(int argc, char **argv)
 		wait(NULL);
 	} else if (strcmp(argv[3], "exec") == 0) {
 		execl("/proc/self/exe", argv[0], argv[1], argv[2], "main", NULL);
+	}
+	if (strcmp(argv[3], "untraced") == 0) { /* in the same memory, and so met by its probes */
+		static char stack[1 << 20] __attribute__((aligned(16)));
+		int child = clone(load_untraced, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_UNTRACED | SIGCHLD,
+				  NULL), status = -1;
+
+		waitpid(child, &status, 0);
+		printf("child: %d\n", status);
 	}
 	if (strcmp(argv[3], "trap") == 0) { /* a signal of the program's own that looks alike */
 		signal(SIGTRAP, SIG_IGN);
@@ -90,6 +106,9 @@ def test_a_program_that_stays_without_is_as_before(t):
     done = t.escapement("record", "-o", "p", "--", "./host", "libm.so.6", "0", "none", status=3)
     assert "done" in done.stdout, done
     assert "SIG" not in done.stderr, done
+    # A child that nobody traces would stay stopped for ever.
+    done = t.escapement("record", "-o", "p", "--", "./host", "libm.so.6", "0", "untraced", status=3)
+    assert "child: 0" in done.stdout and "done" in done.stdout, done
 
 
 if __name__ == "__main__":

@@ -131,23 +131,27 @@ def wait_for_attached(recorder):
 
 def test_counting_ends_at_its_time_even_if_the_recorder_does_not_run(t):
     harness.require_root()
-    process = t.start(workload("processes"), "heavy", "1")
-    same(process.stdout.readline(), "ready\n")
-    recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", "1", "--duration", "1", "-o", t.path("p"), "-p",
-                       process.pid)
-    wait_for_attached(recorder)
-    began = time.monotonic()
-    ask(process, 100)
-    recorder.send_signal(signal.SIGSTOP)
-    harness.wait_for(lambda: time.monotonic() > began + 3, "the end of the duration and of its grace period")
-    ask(process, 100)
-    recorder.send_signal(signal.SIGCONT)
-    messages = recorder.stderr.read()
-    same(recorder.wait(30), 0, f"exit status: {messages}")
-    contains(messages, "counting ended by itself 1.0 s after the time asked for, but 1 process still allocated")
-    contains(messages, "s after the time asked for")
-    same(totals(t, t.path("p")), 1000, "objects of the first second")
-    same(t.json("report", t.path("p"))["exact"], {"totals": False, "rows": False})
+    for rate, objects, fate in (("1", 1000, "what came later is in no row"),
+                                ("64", 2000, "the totals have what came later, and rows are scaled to them")):
+        process = t.start(workload("processes"), "heavy", "1")
+        same(process.stdout.readline(), "ready\n")
+        recorder = t.start(harness.ESCAPEMENT, "record", "-v", "--rate", rate, "--duration", "1", "-o", t.path("p"),
+                           "-p", process.pid)
+        wait_for_attached(recorder)
+        began = time.monotonic()
+        ask(process, 100)
+        recorder.send_signal(signal.SIGSTOP)
+        harness.wait_for(lambda: time.monotonic() > began + 3, "the end of the duration and of its grace period")
+        ask(process, 100)
+        recorder.send_signal(signal.SIGCONT)
+        messages = recorder.stderr.read()
+        same(recorder.wait(30), 0, f"exit status: {messages}")
+        contains(messages, "counting ended by itself 1.0 s after the time asked for, but 1 process still allocated: "
+                           + fate)
+        same(totals(t, t.path("p")), objects, f"objects at rate {rate}")
+        same(t.json("report", t.path("p"))["exact"], {"totals": False, "rows": False})
+        text = t.escapement("report", t.path("p")).stdout
+        same("lower bounds: the warnings say what is in no row" in text, rate == "1", text)
 
 
 def test_a_program_that_ends_while_its_recorder_does_not_run_is_exact_only_if_it_was_counted_to_its_end(t):

@@ -239,6 +239,9 @@ static void samples_leave_by_the_sink_and_add_up(void **state)
 	assert_int_equal(sunk.samples, ADDED);
 	assert_int_equal(sunk.sums[0], (int64_t)(ADDED / 2) * (ADDED / 2 + 1));
 	assert_int_equal(sunk.sums[1], (int64_t)(ADDED / 2) * (ADDED / 2));
+	profile_add_start(profile, profile->samples[0]->key.stack, "f", 1);
+	profile_forget_samples(profile);
+	assert_int_equal(profile->start_count, 0); /* its stack is gone */
 	profile_free(profile);
 }
 

@@ -155,10 +155,14 @@ int collector_prepare_all(struct collector *collector, struct error *error)
 	struct bpf_program *program;
 	int status;
 
-	bpf_object__for_each_program(
-		program, collector->bpf->obj) if (bpf_program__type(program) ==
-						  BPF_PROG_TYPE_KPROBE) /* without the others it can be measured */
-		probe_set_add(&probes, bpf_program__name(program), "", 0, 0, 0);
+	bpf_object__for_each_program(program, collector->bpf->obj)
+	{
+		const char *name = bpf_program__name(program);
+
+		/* without the others it can be measured */
+		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE && strcmp(name, "libraries_mapped") != 0)
+			probe_set_add(&probes, name, "", 0, 0, 0);
+	}
 	status = collector_prepare(collector, &probes, &lack, error);
 	probe_set_free(&probes);
 	if (!status && lack.values)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "escape/escape_functions.h"
@@ -28,13 +29,22 @@ static void *read_all(void *argument)
 	return NULL;
 }
 
+/* Whether others may read the same at the same time: each reader of a file or directory has a place of its own in it. */
+static bool is_shareable(const char *name)
+{
+	struct stat status;
+
+	return strcmp(name, "-") != 0 && stat(name, &status) == 0 &&
+	       (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+}
+
 struct escape_reading *escape_reading_begin(const char *name, const char *directory)
 {
 	struct escape_reading *reading = memory_zeroed(1, sizeof(*reading));
 
 	reading->name = name;
 	reading->directory = directory;
-	reading->in_thread = strcmp(name, "-") != 0 && pthread_create(&reading->thread, NULL, read_all, reading) == 0;
+	reading->in_thread = is_shareable(name) && pthread_create(&reading->thread, NULL, read_all, reading) == 0;
 	if (!reading->in_thread)
 		read_all(reading);
 	return reading;

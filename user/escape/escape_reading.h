@@ -11,8 +11,8 @@ struct escape_reading;
 
 /*
  * Begins to read `name` (escape_read()) and to name functions by the sources below `directory` (escape_name_functions()),
- * in a thread. Standard input ("-") is read before this returns, because others may want to read it. The strings must
- * outlive the reading. Never NULL; it must be ended.
+ * in a thread. Standard input ("-"), pipes and devices are read before this returns, because others may want to read
+ * them, too. The strings must outlive the reading. Never NULL; it must be ended.
  */
 struct escape_reading *escape_reading_begin(const char *name, const char *directory);
 

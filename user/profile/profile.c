@@ -81,6 +81,7 @@ void profile_forget_samples(struct profile *profile)
 	arena_free(&storage->row_memory);
 	storage->row_bytes = 0;
 	profile->sample_count = 0;
+	profile->start_count = 0; /* their stacks are gone */
 }
 
 void profile_free(struct profile *profile)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/hash_table.h"
+#include "collect/kernel_types.h"
 #include "symbols/elf_file.h"
 #include "target/procfs.h"
 #include "target/target.h"
@@ -36,6 +37,7 @@ static bool find_notice(const char *path, uint64_t *offset)
 static struct attachment *attach(struct collector *collector, int pid)
 {
 	uint64_t base = procfs_auxiliary(pid, AT_BASE), offset;
+	uint32_t ptrace_offset;
 	struct target *target = base ? target_open(pid, NULL) : NULL;
 	const struct target_mapping *mapping = target ? target_mapping_at(target, base) : NULL;
 	char *path = mapping && mapping->inode ? target_file_path(target, mapping) : NULL;
@@ -43,8 +45,8 @@ static struct attachment *attach(struct collector *collector, int pid)
 	struct probe_set probes = {0};
 	struct error refused;
 
-	if (path && find_notice(path, &offset)) {
-		probe_set_add(&probes, "libraries_mapped", path, offset, 0, 0);
+	if (path && find_notice(path, &offset) && (ptrace_offset = kernel_ptrace_offset()) != 0) {
+		probe_set_add(&probes, "libraries_mapped", path, offset, 0, ptrace_offset);
 		attachment = collector_attach(collector, pid, EVENT_SLOTS, &probes, &refused);
 		probe_set_free(&probes);
 	}

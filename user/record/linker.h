@@ -4,7 +4,8 @@
 
 /*
  * Processes without an allocator that we know, which may load one later (dlopen): a probe stops each of their threads when
- * their dynamic linker maps libraries. Needs uprobe.multi: other probes fire in all processes of the machine.
+ * their dynamic linker maps libraries. Needs uprobe.multi, because other probes fire in all processes of the machine, and
+ * the kernel's BTF, to tell threads that are not traced.
  */
 
 #include "collect/collector.h"

@@ -77,6 +77,7 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 {
 	int64_t deadline = monotonic_ns() + SNAPSHOT_NS;
 	struct snapshot *attempt = memory_zeroed(1, sizeof(*attempt));
+	bool still = target_is_still(observed->target); /* a new copy, or one at its end: tries would not differ */
 
 	for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
 		if (snapshot_try(observed, attempt))
@@ -84,9 +85,7 @@ static void snapshot_take(struct observed *observed, struct snapshot *best)
 		if (tries == 0 || attempt->bound < best->bound)
 			*best = *attempt;
 		if (best->bound == 0 || (monotonic_ns() > deadline && tries >= SNAPSHOT_TRIES_MIN) ||
-		    monotonic_ns() > deadline + 4 * SNAPSHOT_NS)
-			break;
-		if (tries == 0 && target_is_still(observed->target)) /* a new copy, or one at its end */
+		    monotonic_ns() > deadline + 4 * SNAPSHOT_NS || still)
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = SNAPSHOT_PAUSE_NS}, NULL);
 	}
@@ -522,9 +521,20 @@ static void add_process(struct observed *observed, const struct profile_process 
 		observed->next->process = observed->process;
 }
 
+/* The reading up to which the totals go. */
+static const struct snapshot *last_reading(const struct observed *observed)
+{
+	return observed->end.taken ? &observed->end : &observed->latest;
+}
+
+bool observed_scales_rows(const struct observed *observed)
+{
+	return observed->rate > 1 && observed_is_calibrated(observed, last_reading(observed));
+}
+
 int observed_finish(struct observed *observed)
 {
-	const struct snapshot *end = observed->end.taken ? &observed->end : &observed->latest;
+	const struct snapshot *end = last_reading(observed);
 	struct profile_process process, beside, *sampled = &process;
 	struct profile *profile = observed->profile;
 	int error;

@@ -46,6 +46,9 @@ void observed_stop(struct observed *observed);
 /* Removes the probes, unless they have been. Call after observed_stop(), or when the process was killed without it. */
 void observed_detach(struct observed *observed);
 
+/* Whether its rows will be scaled to its totals, which have all that came until it was stopped. */
+bool observed_scales_rows(const struct observed *observed);
+
 /* Adds the detached process and its rows to the profile, and frees it. Returns -errno if rows are left in the slot. */
 int observed_finish(struct observed *observed);
 

@@ -150,7 +150,8 @@ void processes_finish(struct processes *processes, struct observed **slot, bool 
 		return;
 	}
 	(*slot)->replaced = replaced;
-	processes->overran += (*slot)->sums->over != 0;
+	if ((*slot)->sums->over)
+		processes->overran[observed_scales_rows(*slot)]++;
 	if ((*slot)->runtime->rate > processes->coarsest)
 		processes->coarsest = (*slot)->runtime->rate;
 	processes->replaced += replaced;
@@ -363,7 +364,6 @@ void processes_set_deadline(struct processes *processes, uint64_t deadline_ns)
 
 void processes_stop(struct processes *processes)
 {
-	linker_watch_end_all(&processes->watches, processes->collector);
 	for (int i = 0; i < EVENT_SLOTS; i++) {
 		if (processes->observed[i]) /* it may just have ended: then nothing can be read any more */
 			observed_stop(processes->observed[i]);
@@ -372,6 +372,7 @@ void processes_stop(struct processes *processes)
 		if (processes->observed[i])
 			detach(processes, processes->observed[i]);
 	}
+	linker_watch_end_all(&processes->watches, processes->collector); /* last, because it waits */
 }
 
 void processes_finish_all(struct processes *processes)

@@ -44,8 +44,10 @@ struct processes {
 	bool counted;		      /* rows have objects from before the change of rate */
 	bool only_tracer;	      /* no process has run that might have been observed, except this tracer: */
 	struct tracer tracer;
-	int replaced;	  /* processes that became other programs while they were observed */
-	int overran;	  /* processes that allocated after the deadline, when nobody counted any more */
+	int replaced; /* processes that became other programs while they were observed */
+	/* processes that allocated after the deadline, when nobody counted any more; [1]: whose rows are scaled to totals
+	 * that have what came then */
+	int overran[2];
 	int unobserved;	  /* processes that have a runtime, but could not be observed */
 	int64_t coarsest; /* coarsest rate that was in force in a process that has ended */
 	struct error

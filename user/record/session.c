@@ -408,16 +408,21 @@ static void stop_all(struct session *session)
 static void warn_of_overrun(const struct session *session)
 {
 	struct profile *profile = session->processes.profile;
-	int overran = session->processes.overran;
 
-	if (!overran)
-		return;
-	profile->totals_exact = false;
-	profile->rows_least = true;
-	profile_warn(profile,
-		     "counting ended by itself %.1f s after the time asked for, but %d process%s still allocated: what "
-		     "came later is in no row",
-		     (double)session->deadline_ms / 1e3, overran, overran == 1 ? "" : "es");
+	for (int scaled = 0; scaled < 2; scaled++) {
+		int overran = session->processes.overran[scaled];
+
+		if (!overran)
+			continue;
+		profile->totals_exact = false;
+		profile->rows_least |= !scaled;
+		profile_warn(profile,
+			     "counting ended by itself %.1f s after the time asked for, but %d process%s still "
+			     "allocated: %s",
+			     (double)session->deadline_ms / 1e3, overran, overran == 1 ? "" : "es",
+			     scaled ? "the totals have what came later, and rows are scaled to them"
+				    : "what came later is in no row");
+	}
 }
 
 static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)

@@ -30,6 +30,7 @@
 
 enum {
 	LET_GO_MS = 1000,
+	LET_GO_AGAIN_MS = 100,
 	KILLED_MS = 5000, /* a killed process has ended by then, or hangs in the kernel */
 	STEP_MS = 10,
 };
@@ -584,16 +585,22 @@ void launch_end(struct launch *launch, int grace_ms)
  * stopped for ever by a signal that was meant for us. */
 static bool let_go(int tid, int status)
 {
-	bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80);
+	bool signalled = !(status >> 16) && WSTOPSIG(status) != (SIGTRAP | 0x80) && !met_notice(tid);
+	/* A signal that waits stops the thread by itself. An interruption would stop it before it has taken that signal. */
+	bool waits = procfs_signal_waits(tid, SIGSTOP);
 
-	if (procfs_signal_waits(tid, SIGSTOP)) {
-		ptrace(PTRACE_CONT, tid, NULL, NULL);
-		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-		return false;
+	ptrace(waits ? PTRACE_CONT : PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(signalled ? WSTOPSIG(status) : 0));
+	return !waits;
+}
+
+static void interrupt_all(struct launch *launch)
+{
+	struct tracee *tracee, *next;
+
+	HASH_ITER (hh, launch->tracees, tracee, next) {
+		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
+			tracee_remove(launch, tracee); /* already ended */
 	}
-	signalled = signalled && !met_notice(tid);
-	ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)(signalled ? WSTOPSIG(status) : 0));
-	return true;
 }
 
 void launch_free(struct launch *launch)
@@ -604,14 +611,13 @@ void launch_free(struct launch *launch)
 
 	if (!launch)
 		return;
-	HASH_ITER (hh, launch->tracees, tracee, next) {
-		if (ptrace(PTRACE_INTERRUPT, tracee->tid, NULL, NULL))
-			tracee_remove(launch, tracee); /* already ended */
-	}
+	interrupt_all(launch);
 	/* Threads that stop meanwhile for another reason, including new children, are detached too. */
 	for (int tries = 0; launch->tracees && tries < LET_GO_MS && tid >= 0; tries += tid == 0) {
 		tid = waitpid(-1, &status, WNOHANG | __WALL);
 		if (tid == 0) {
+			if (tries % LET_GO_AGAIN_MS == LET_GO_AGAIN_MS - 1)
+				interrupt_all(launch); /* SIGCONT may have taken away the SIGSTOP that was to stop it */
 			nanosleep(&moment, NULL);
 			continue;
 		}

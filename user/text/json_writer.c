@@ -81,17 +81,20 @@ static void put_escaped(struct json_writer *writer, unsigned char byte)
 
 static void put_string(struct json_writer *writer, const char *text)
 {
-	size_t length = plain_length(text, strlen(text));
+	const char *end = text + strlen(text);
+	size_t length = plain_length(text, (size_t)(end - text));
 	char *repaired = NULL;
 
 	put_byte(writer, '"');
 	put(writer, text, length);
 	text += length;
-	if (*text && (repaired = utf8_repair(text)))
+	if (text < end && (repaired = utf8_repair(text))) {
 		text = repaired;
-	while (*text) {
+		end = text + strlen(text);
+	}
+	while (text < end) {
 		put_escaped(writer, (unsigned char)*text++);
-		length = plain_length(text, strlen(text));
+		length = plain_length(text, (size_t)(end - text));
 		put(writer, text, length);
 		text += length;
 	}
