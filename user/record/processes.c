@@ -71,8 +71,7 @@ int processes_observe(struct processes *processes, int pid, bool from_first_inst
 			processes->error = why;
 		return absent ? 0 : -1;
 	}
-	if (processes->options->pid || processes->options->several)
-		target_watch_image(target);
+	target_watch_image(target);
 	runtime->may_change = processes->options->enable_sampler;
 	runtime->stacks = !processes->options->no_stacks;
 	runtime->sampler_beside = processes->options->sampler_beside;
