@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/text_compare.h"
 #include "audit/audit_filter.h"
 
 #include <fnmatch.h>
@@ -10,18 +11,9 @@
 #define SORT_NAME(name, kinds, key, option, ...) option,
 const char *const audit_sort_names[] = {PROFILE_VALUES(SORT_NAME) "site", NULL};
 
-static int compare_strings(const char *a, const char *b)
-{
-	if (a == b)
-		return 0;
-	if (!a || !b)
-		return !a - !b; /* unknown values come last */
-	return strcmp(a, b);
-}
-
 static int compare_sites(const struct audit_row *a, const struct audit_row *b)
 {
-	int order = compare_strings(a->file, b->file);
+	int order = text_compare_known_first(a->file, b->file);
 
 	if (order)
 		return order;
@@ -29,13 +21,13 @@ static int compare_sites(const struct audit_row *a, const struct audit_row *b)
 		return a->site.line < b->site.line ? -1 : 1;
 	if (a->site.column != b->site.column)
 		return a->site.column < b->site.column ? -1 : 1;
-	order = compare_strings(a->runtime_call, b->runtime_call);
+	order = text_compare_known_first(a->runtime_call, b->runtime_call);
 	if (!order)
-		order = compare_strings(a->callee, b->callee);
+		order = text_compare_known_first(a->callee, b->callee);
 	if (!order)
-		order = compare_strings(a->site.function, b->site.function);
+		order = text_compare_known_first(a->site.function, b->site.function);
 	for (uint32_t i = 0; !order && i < a->inlined_count && i < b->inlined_count; i++) {
-		order = compare_strings(a->inlined_at[i].file, b->inlined_at[i].file);
+		order = text_compare_known_first(a->inlined_at[i].file, b->inlined_at[i].file);
 		if (!order && a->inlined_at[i].line != b->inlined_at[i].line)
 			order = a->inlined_at[i].line < b->inlined_at[i].line ? -1 : 1;
 	}

@@ -19,6 +19,14 @@ static inline int64_t monotonic_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+/* The CPU time of a process; 0 if it has ended. */
+static inline int64_t process_cpu_ns(pid_t pid)
+{
+	clockid_t clock;
+
+	return clock_getcpuclockid(pid, &clock) ? 0 : clock_ns(clock);
+}
+
 /* Nanoseconds since 1970. */
 static inline int64_t wall_ns(void)
 {

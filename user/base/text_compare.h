@@ -2,14 +2,21 @@
 #ifndef ESCAPEMENT_TEXT_COMPARE_H
 #define ESCAPEMENT_TEXT_COMPARE_H
 
-/* Comparisons of texts that may be NULL, which is less than any text. Pure functions. */
+/* Comparisons of texts that may be NULL. Pure functions. */
 
 #include <stdbool.h>
 #include <string.h>
 
+/* NULL is less than any text. */
 static inline int text_compare(const char *a, const char *b)
 {
 	return a == b ? 0 : !a ? -1 : !b ? 1 : strcmp(a, b);
+}
+
+/* NULL is greater than any text: what is unknown comes last. */
+static inline int text_compare_known_first(const char *a, const char *b)
+{
+	return a == b ? 0 : !a ? 1 : !b ? -1 : strcmp(a, b);
 }
 
 static inline bool text_same(const char *a, const char *b)

@@ -243,16 +243,23 @@ static void reap(struct agent *agent)
 	}
 }
 
+/* The configuration, if this build can do what it asks for; NULL with an error. */
+static struct agent_config *read_config(const struct agent *agent, struct error *error)
+{
+	struct agent_config *config = agent_config_read(agent->options->config, error);
+
+	if (!config || !config->clickhouse.url || http_check(error) == 0)
+		return config;
+	agent_config_free(config);
+	return NULL;
+}
+
 /* A mistake leaves everything as it was. */
 static void reload(struct agent *agent)
 {
 	struct error error;
-	struct agent_config *config = agent_config_read(agent->options->config, &error);
+	struct agent_config *config = read_config(agent, &error);
 
-	if (config && config->clickhouse.url && http_check(&error)) {
-		agent_config_free(config);
-		config = NULL;
-	}
 	if (!config) {
 		agent->options->say("%s; the configuration from before stays in force", error.text);
 		return;
@@ -365,11 +372,11 @@ int agent_run(const struct agent_options *options, struct error *error)
 	struct agent agent = {.options = options};
 	int result;
 
-	agent.config = agent_config_read(options->config, error);
+	agent.config = read_config(&agent, error);
 	if (!agent.config)
 		return -1;
-	if ((agent.config->clickhouse.url && http_check(error)) ||
-	    !(agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error))) {
+	agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error);
+	if (!agent.spool) {
 		agent_config_free(agent.config);
 		return -1;
 	}

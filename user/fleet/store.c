@@ -200,7 +200,7 @@ static void put_sums(FILE *stream)
 
 static void put_builds_query(FILE *stream, const struct question *question)
 {
-	fputs("SELECT build, module, runtime, any(comm), any(executable), uniq(host, pid, started), min(window), "
+	fputs("SELECT build, module, runtime, any(comm), any(executable), min(window), "
 	      "sum(seconds), max(rate), min(rate), sum(lost_events), sum(lost_stacks), sum(check_objects), "
 	      "sum(check_difference), sum(check_bound)",
 	      stream);
@@ -288,7 +288,7 @@ static void take_values(char **row, int64_t *values)
 }
 
 /* A row of the first query is a process of the profile; its number is that of the row, from 1. */
-static void take_build(struct profile *profile, char *row, int64_t *processes)
+static void take_build(struct profile *profile, char *row)
 {
 	struct profile_process *process = profile_process_add(profile, (int)profile->process_count + 1);
 	const char *build = next_cell(&row), *difference;
@@ -299,7 +299,6 @@ static void take_build(struct profile *profile, char *row, int64_t *processes)
 	process->runtime = text(profile, next_cell(&row));
 	process->comm = text(profile, next_cell(&row));
 	process->executable = text(profile, next_cell(&row));
-	*processes += number(next_cell(&row));
 	begun = number(next_cell(&row));
 	if (!profile->start_ns || begun < profile->start_ns)
 		profile->start_ns = begun;
@@ -395,13 +394,13 @@ static int cells_of(const char *row)
 /* One of the queries: how it is put and its answer taken, and what that has at most. */
 struct query {
 	void (*put)(FILE *stream, const struct question *question);
-	void (*take)(struct profile *profile, char *row, void *context);
+	void (*take)(struct profile *profile, char *row);
 	int columns, limit; /* beside the values; rows */
 };
 
 /* Asks, and takes each row of the answer. Returns the number of rows, or -1 with an error. */
 static int ask(const struct agent_clickhouse *store, const char *password, const struct question *question,
-	       const struct query *query, struct profile *profile, void *context, struct error *error)
+	       const struct query *query, struct profile *profile, struct error *error)
 {
 	char *asked, *answer, *rest, *row;
 	size_t length;
@@ -427,37 +426,25 @@ static int ask(const struct agent_clickhouse *store, const char *password, const
 			rows = -1;
 			break;
 		}
-		query->take(profile, row, context);
+		query->take(profile, row);
 		rows++;
 	}
 	free(answer);
 	return rows;
 }
 
-static void take_build_row(struct profile *profile, char *row, void *context)
-{
-	take_build(profile, row, context);
-}
-
-static void take_site_row(struct profile *profile, char *row, void *context)
-{
-	(void)context;
-	take_site(profile, row);
-}
-
 static int ask_all(const struct agent_clickhouse *store, const char *password, const struct question *question,
 		   struct profile *profile, struct error *error)
 {
-	static const struct query build_query = {put_builds_query, take_build_row, 15, BUILDS_MAX},
-				  site_query = {put_sites_query, take_site_row, 6, ROWS_MAX};
-	int64_t processes = 0;
-	int builds = ask(store, password, question, &build_query, profile, &processes, error), sites;
+	static const struct query build_query = {put_builds_query, take_build, 14, BUILDS_MAX},
+				  site_query = {put_sites_query, take_site, 6, ROWS_MAX};
+	int builds = ask(store, password, question, &build_query, profile, error), sites;
 
 	if (builds < 0)
 		return -1;
 	if (!builds)
 		return error_set(error, STATUS_USAGE, "the store has no window of what was asked for");
-	sites = ask(store, password, question, &site_query, profile, NULL, error);
+	sites = ask(store, password, question, &site_query, profile, error);
 	if (sites < 0)
 		return -1;
 	profile->row_measured |= profile->rows_exact ? 0 : 1u << VALUE_SAMPLES;

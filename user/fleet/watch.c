@@ -17,7 +17,7 @@
 #include "target/procfs.h"
 #include "target/target.h"
 
-enum { FILES_MAX = 4096, PATH_SIZE = 4096 };
+enum { FILES_MAX = 4096 };
 
 /* A file as it was when it was looked at. */
 struct file_key {
@@ -107,19 +107,16 @@ static bool runs_go(struct watch_cache *cache, int pid)
 
 static bool has_name(int pid, const char *glob)
 {
-	char name[32], path[64], file[PATH_SIZE];
-	ssize_t length;
+	char name[32], *path;
+	bool matches;
 
 	procfs_name(pid, name, sizeof(name));
 	if (fnmatch(glob, name, 0) == 0)
 		return true;
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	length = readlink(path, file, sizeof(file) - 1);
-	if (length < 0)
-		return false;
-	file[length] = 0;
-	file[target_unmarked_length(file)] = 0; /* a program that was replaced goes on under its name */
-	return fnmatch(glob, text_base_name(file), 0) == 0;
+	path = target_executable(pid);
+	matches = path && fnmatch(glob, text_base_name(path), 0) == 0;
+	free(path);
+	return matches;
 }
 
 /* Takes a line of /proc/PID/cgroup, "0::/path" or "4:memory:/path"; stops at one that matches. */

@@ -84,9 +84,7 @@ bool baseline_covers(const struct gate_counts *stored, const struct gate_counts 
 
 static const char *program(const struct gate_counts *counts)
 {
-	const char *path = counts->command && counts->command[0] ? counts->command[0] : "", *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
+	return text_base_name(counts->command && counts->command[0] ? counts->command[0] : "");
 }
 
 int baseline_comparable(const struct gate_counts *baseline, const struct gate_counts *after, char *warning, size_t size,

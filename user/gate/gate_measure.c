@@ -226,16 +226,6 @@ static void add_to(int64_t *sums, const int64_t *values)
 		sums[i] = add_saturated(sums[i], values[i]);
 }
 
-/* The process of a sample; NULL if unknown. */
-static const struct profile_process *process_of(const struct profile *profile, const struct profile_sample *sample)
-{
-	for (size_t i = 0; i < profile->process_count; i++) {
-		if (profile->processes[i].pid == sample->key.pid)
-			return &profile->processes[i];
-	}
-	return NULL;
-}
-
 static void add_sample(struct gate_measurement *measurement, struct run *run, const struct profile_sample *sample)
 {
 	struct owner owner = owner_of(run->owners, sample);
@@ -249,7 +239,8 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	}
 	gate_site_key(&key, sample, &owner, run->audit);
 	if (key.site.benchmark_package)
-		gate_package_fold(key.package, process_of(run->profile, sample), measurement->counts);
+		gate_package_fold(key.package, profile_process_find(run->profile, sample->key.pid),
+				  measurement->counts);
 	index = site_at(measurement, &key.site);
 	tally = &measurement->tallies[index];
 	add_to(tally->run, sample->values);

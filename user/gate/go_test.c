@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "gate/go_test.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static bool starts_others(const char *word)
 {
 	static const char *const names[] = {"make", "gmake", "sh",   "bash", "dash",  "env",  "nice",
 					    "time", "just",  "task", "mage", "xargs", "sudo", "timeout"};
-	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+	const char *name = text_base_name(word);
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(name, names[i]) == 0)

@@ -235,9 +235,7 @@ static enum memory_event finish(struct memory_watch *watch)
 	watch->has_ended = true;
 	if (!watch->end_ns)
 		watch->end_ns = wall_ns();
-	if (watch->machine)
-		read_machine(watch);
-	watch->rss = 0;
+	watch->machine_ns = 0; /* it is read again */
 	if (watch->cgroup)
 		memory_cgroup_noticed(watch->cgroup, NULL, 0);
 	measure(watch);

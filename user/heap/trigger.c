@@ -155,7 +155,7 @@ static int parse(struct parser *parser, struct trigger *trigger)
 		char word[32];
 
 		if (trigger->count == TRIGGER_CONDITIONS_MAX)
-			return expected(parser, "no more than 8 conditions");
+			return expected(parser, "no more than %d conditions", TRIGGER_CONDITIONS_MAX);
 		if (parse_condition(parser, &trigger->conditions[trigger->count]))
 			return -1;
 		trigger->count++;

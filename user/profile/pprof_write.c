@@ -62,8 +62,7 @@ struct pprof_writer {
 	size_t location_capacity;
 	struct mapping_facts *mappings; /* by id */
 	size_t mapping_capacity;
-	bool is_new; /* pprof_write_new(), with: */
-	output_ready *ready;
+	output_ready *ready; /* pprof_write_new(), with its context; else NULL */
 	void *context;
 };
 
@@ -368,7 +367,7 @@ static void open_file(struct pprof_writer *writer, const struct profile *profile
 {
 	int descriptor;
 
-	if (writer->is_new
+	if (writer->ready
 		    ? output_open_new(&writer->output, writer->path, writer->ready, writer->context, &writer->error)
 		    : output_open(&writer->output, writer->path, &writer->error)) {
 		writer->failed = true;
@@ -446,7 +445,6 @@ int pprof_write_new(const struct profile *profile, const char *path, output_read
 {
 	struct pprof_writer *writer = pprof_writer_new(path);
 
-	writer->is_new = true;
 	writer->ready = ready;
 	writer->context = context;
 	return pprof_writer_finish(writer, profile, error);

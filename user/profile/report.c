@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash_table.h"
+#include "base/text_compare.h"
 #include "base/memory.h"
 #include "profile/interval.h"
 #include "profile/owner.h"
@@ -394,13 +395,6 @@ static void use_class_totals(struct builder *builder)
 
 /* --- order --- */
 
-static int compare_texts(const char *a, const char *b)
-{
-	if (!a || !b)
-		return a ? -1 : b != NULL;
-	return strcmp(a, b);
-}
-
 static int compare_stacks(const struct profile_stack *a, const struct profile_stack *b)
 {
 	for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
@@ -408,7 +402,7 @@ static int compare_stacks(const struct profile_stack *a, const struct profile_st
 		int order = 0;
 
 		if (left->frame_count && right->frame_count) {
-			order = compare_texts(left->frames[0].function, right->frames[0].function);
+			order = text_compare_known_first(left->frames[0].function, right->frames[0].function);
 			if (order == 0)
 				order = (left->frames[0].line > right->frames[0].line) -
 					(left->frames[0].line < right->frames[0].line);
@@ -433,9 +427,10 @@ int report_row_compare(const struct report_row *left, const struct report_row *r
 		if (l != r)
 			return l > r ? -1 : 1;
 	}
-	if ((order = compare_texts(left->function, right->function)) ||
-	    (order = compare_texts(left->file, right->file)) || (order = compare_texts(left->via, right->via)) ||
-	    (order = compare_texts(left->type, right->type)))
+	if ((order = text_compare_known_first(left->function, right->function)) ||
+	    (order = text_compare_known_first(left->file, right->file)) ||
+	    (order = text_compare_known_first(left->via, right->via)) ||
+	    (order = text_compare_known_first(left->type, right->type)))
 		return order;
 	if (left->line != right->line)
 		return left->line < right->line ? -1 : 1;

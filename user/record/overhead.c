@@ -22,13 +22,6 @@ enum {
  * Measured as 1.1 to 1.3, and 0.025 (Go) to 0.06 (libgoalloc); see make bench-probes, bench-go. */
 static const double hit_factor = 1.2, frame_factor = 0.035;
 
-static int64_t process_ns(int pid)
-{
-	clockid_t clock;
-
-	return clock_getcpuclockid(pid, &clock) ? 0 : clock_ns(clock);
-}
-
 /* Returns how long the process's threads have waited for a CPU. 0 if the kernel does not report it. */
 static int64_t waited_ns(int pid)
 {
@@ -117,7 +110,7 @@ double overhead_capacity(struct overhead *overhead)
 	int64_t wall;
 	double used;
 
-	overhead->cpu_ns = process_ns(overhead->pid);
+	overhead->cpu_ns = process_cpu_ns(overhead->pid);
 	overhead->wall_ns = clock_ns(CLOCK_MONOTONIC);
 	overhead->waited_ns = waited_ns(overhead->pid);
 	used = fmax(0, (double)(overhead->cpu_ns - before.cpu_ns));
@@ -128,7 +121,7 @@ double overhead_capacity(struct overhead *overhead)
 void overhead_begin(struct overhead *overhead, int pid)
 {
 	*overhead = (struct overhead){
-		.pid = pid, .cpu_ns = process_ns(pid), .wall_ns = clock_ns(CLOCK_MONOTONIC), .waited_ns = -1};
+		.pid = pid, .cpu_ns = process_cpu_ns(pid), .wall_ns = clock_ns(CLOCK_MONOTONIC), .waited_ns = -1};
 }
 
 bool overhead_too_high(struct overhead *overhead, struct collector *collector, struct overhead_work work,
@@ -141,7 +134,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 	if (hits < LOOK_HITS && now - before.wall_ns < LOOK_NS)
 		return false;
 	overhead->work = work;
-	overhead->cpu_ns = process_ns(overhead->pid);
+	overhead->cpu_ns = process_cpu_ns(overhead->pid);
 	overhead->wall_ns = now;
 	overhead->waited_ns = -1;
 	used = (double)(overhead->cpu_ns - before.cpu_ns);

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +20,31 @@ void processes_tell_phase(const struct processes *processes, const char *phase, 
 
 	if (options->phase)
 		options->phase(options->context, phase, pid, (double)(monotonic_ns() - began_ns) / 1e6);
+}
+
+void processes_describe(struct processes *processes)
+{
+	struct profile *profile = processes->profile;
+	struct utsname kernel;
+
+	uname(&kernel);
+	profile->redacted = processes->options->redact;
+	profile->tool_version = ESCAPEMENT_VERSION;
+	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
+	profile->start_ns = wall_ns();
+	profile->rate = processes->options->rate;
+	profile->totals_exact = true;
+}
+
+void processes_raise_descriptors(struct rlimit *before)
+{
+	struct rlimit raised;
+
+	*before = (struct rlimit){0};
+	if (getrlimit(RLIMIT_NOFILE, before))
+		return;
+	raised = (struct rlimit){before->rlim_max, before->rlim_max};
+	setrlimit(RLIMIT_NOFILE, &raised);
 }
 
 struct observed **processes_find(struct processes *processes, int pid)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "bpf/events.h"
@@ -53,6 +54,13 @@ struct processes {
 	struct error
 		error; /* reason why the last process that has a runtime, else the last one, could not be observed */
 };
+
+/* Begins the profile: with what, on what, when and at which rate it is recorded. Call it before anything is added. */
+void processes_describe(struct processes *processes);
+
+/* Raises the limit of descriptors of this process, because every process that is observed needs some. `*before`: the limit until
+ * then; all zero if it cannot be read. */
+void processes_raise_descriptors(struct rlimit *before);
 
 /* Returns the slot of the observation of a process; NULL if it is not observed. */
 struct observed **processes_find(struct processes *processes, int pid);

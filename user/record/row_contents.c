@@ -9,7 +9,8 @@ static bool some_are_sampled(const struct processes *processes)
 	return !processes->options->pid && processes->sampled && processes->unsampled.count;
 }
 
-void row_contents_warn(const struct processes *processes)
+/* Warns of processes whose objects nothing samples. */
+static void warn_of_unsampled(const struct processes *processes)
 {
 	const char *ways_out = runtime_unsampled_advice;
 
@@ -44,4 +45,17 @@ void row_contents_describe(const struct processes *processes, struct profile *pr
 		lacking &= ~objects;
 	profile->row_measured = (profile->rate == 0 ? costs : costs | objects) & ~lacking;
 	profile->rows_exact = profile->rate <= 1 && !profile->rows_least;
+}
+
+void row_contents_conclude(const struct processes *processes)
+{
+	struct profile *profile = processes->profile;
+	uint64_t missed = collector_missed(processes->collector);
+
+	if (processes->coarsest > 1)
+		profile->rate = processes->coarsest; /* some samplers show their rate only when the program runs */
+	row_contents_describe(processes, profile);
+	warn_of_unsampled(processes);
+	if (missed && profile->process_count) /* the kernel does not say whose they are */
+		profile->processes[0].lost_events += (int64_t)missed;
 }

@@ -11,7 +11,8 @@
 /* Sets it in a profile of these processes, by the profile's rate. */
 void row_contents_describe(const struct processes *processes, struct profile *profile);
 
-/* Warns in their profile of processes whose objects nothing samples. */
-void row_contents_warn(const struct processes *processes);
+/* At the end of a recording: sets the rate that was in force last, what rows contain, and the events that the kernel missed in
+ * the profile of the processes, and warns of processes whose objects nothing samples. */
+void row_contents_conclude(const struct processes *processes);
 
 #endif

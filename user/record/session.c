@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,18 +196,6 @@ static bool ask_to_end(struct session *session, int signal)
 	return now_ms() - session->asked_ms > session->grace_ms;
 }
 
-/* Raises the limit of descriptors, because every process needs some. The program has started by now, with the old
- * limit. */
-static void raise_descriptor_limit(struct session *session)
-{
-	struct rlimit raised;
-
-	if (getrlimit(RLIMIT_NOFILE, &session->descriptors))
-		return;
-	raised = (struct rlimit){session->descriptors.rlim_max, session->descriptors.rlim_max};
-	setrlimit(RLIMIT_NOFILE, &raised);
-}
-
 /* Whether no process is left to observe: a process that we attached to may have been refused meanwhile. */
 static bool nothing_left(const struct session *session)
 {
@@ -309,14 +296,8 @@ static void describe(struct session *session)
 {
 	const struct session_options *options = session->options;
 	struct profile *profile = session->processes.profile;
-	struct utsname kernel;
 
-	uname(&kernel);
-	profile->tool_version = ESCAPEMENT_VERSION;
-	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
-	profile->start_ns = wall_ns();
-	profile->rate = options->rate;
-	profile->totals_exact = true;
+	processes_describe(&session->processes);
 	if (options->pid) {
 		struct target *target = target_open(options->pid, NULL);
 
@@ -428,18 +409,13 @@ static void warn_of_overrun(const struct session *session)
 static struct profile *conclude(struct session *session, struct session_result *result, struct error *error)
 {
 	struct profile *profile = session->processes.profile;
-	uint64_t missed;
 
 	end_program(session);
 	follow_image(session);
 	stop_all(session);
 	warn_of_overrun(session);
 	profile->duration_ns = (now_ms() - session->started_ms) * 1000000;
-	if (session->processes.coarsest > 1)
-		profile->rate =
-			session->processes.coarsest; /* some samplers show their rate only when the program runs */
-	row_contents_describe(&session->processes, profile);
-	row_contents_warn(&session->processes);
+	row_contents_conclude(&session->processes);
 	if (session->processes.replaced)
 		profile_warn(profile,
 			     "%d process%s became another program (exec) before counters could be read: there is "
@@ -450,9 +426,6 @@ static struct profile *conclude(struct session *session, struct session_result *
 		profile_warn(profile, "%d processes in all are not observed: what they allocated is missing",
 			     session->processes.unobserved);
 	note_forks(session);
-	missed = collector_missed(session->processes.collector);
-	if (missed && profile->process_count)
-		profile->processes[0].lost_events += (int64_t)missed;
 	profile_conclude_rows(profile);
 	result->asked = session->asked_ms != 0;
 	if (session->launch && launch_status(session->launch) >= 0)
@@ -494,12 +467,11 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	processes_tell_phase(&session->processes, "loaded", 0, began);
 	session->processes.profile = profile_new();
-	session->processes.profile->redacted = options->redact;
+	describe(session);
 	if (options->view)
 		session->live = live_new();
 	profile_set_calls(session->processes.profile, options->functions, options->function_count);
 	session->processes.images = image_cache_new(session->processes.profile);
-	describe(session);
 	memory_reserve();
 	if (options->sink && options->rate <= 1) /* estimates are few, and may have to be dropped at the end */
 		profile_set_sink(session->processes.profile, options->sink, options->sink_context, SINK_SAMPLES);
@@ -507,7 +479,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 		goto out;
 	start_clock(session);
 	result->started = options->pid == 0;
-	raise_descriptor_limit(session);
+	processes_raise_descriptors(&session->descriptors); /* the program has started by now, with the old limit */
 	give_up_privileges(session);
 	priority_watch(options->duration > 0 ? monotonic_ns() + (int64_t)(options->duration * 1e9) : INT64_MAX);
 	memory_doing("recording");

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -44,13 +43,6 @@ struct window {
 	struct pollfd *files;
 	size_t count;
 };
-
-static int64_t process_cpu_ns(int pid)
-{
-	clockid_t clock;
-
-	return clock_getcpuclockid(pid, &clock) ? 0 : clock_ns(clock);
-}
 
 static void observe(struct window *window, struct part *part)
 {
@@ -246,43 +238,12 @@ static void give_up_privileges(const struct window *window)
 			     strerror(errno));
 }
 
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
-static void describe(struct window *window)
-{
-	struct profile *profile = window->processes.profile;
-	struct utsname kernel;
-
-	uname(&kernel);
-	profile->tool_version = ESCAPEMENT_VERSION;
-	profile->kernel = profile_format(profile, "%s %s", kernel.sysname, kernel.release);
-	profile->start_ns = wall_ns();
-	profile->rate = window->options->rate;
-	profile->totals_exact = true;
-	profile->redacted = window->options->redact;
-}
-
 static void conclude(struct window *window, int64_t began_ns)
 {
 	struct profile *profile = window->processes.profile;
-	uint64_t missed;
 
 	profile->duration_ns = monotonic_ns() - began_ns;
-	if (window->processes.coarsest > 1)
-		profile->rate = window->processes.coarsest;
-	row_contents_describe(&window->processes, profile);
-	row_contents_warn(&window->processes);
-	missed = collector_missed(window->processes.collector);
-	if (missed && profile->process_count) /* the kernel does not say whose they are */
-		profile->processes[0].lost_events += (int64_t)missed;
+	row_contents_conclude(&window->processes);
 	profile_conclude_rows(profile);
 }
 
@@ -291,6 +252,7 @@ struct profile *window_record(const struct window_options *options, struct windo
 {
 	struct window window = {.options = options, .count = count};
 	struct profile *profile = NULL;
+	struct rlimit descriptors;
 	int64_t began_ns;
 
 	window.session = (struct session_options){.several = true,
@@ -303,9 +265,9 @@ struct profile *window_record(const struct window_options *options, struct windo
 	window.processes.collector = collector_open(true, options->rate, options->verbose, error);
 	if (!window.processes.collector)
 		return NULL;
-	raise_descriptor_limit();
+	processes_raise_descriptors(&descriptors);
 	window.processes.profile = profile_new();
-	describe(&window);
+	processes_describe(&window.processes);
 	window.processes.images = image_cache_new(window.processes.profile);
 	window.parts = memory_zeroed(count + 1, sizeof(*window.parts));
 	window.files = memory_zeroed(count + 1, sizeof(*window.files));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text_compare.h"
 #include "target/procfs.h"
 
 enum { WORDS_MAX = 8, ANCESTORS_MAX = 64 };
@@ -11,7 +12,7 @@ enum { WORDS_MAX = 8, ANCESTORS_MAX = 64 };
 /* Whether the command is "go" or a versioned command ("go1.26", "go1.26.3"), in any directory. */
 static bool is_go(const char *word)
 {
-	const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+	const char *name = text_base_name(word);
 
 	if (strncmp(name, "go", 2) != 0)
 		return false;

@@ -39,7 +39,8 @@ static void free_mappings(struct target_mapping *mappings, size_t count)
 	free(mappings);
 }
 
-size_t target_unmarked_length(const char *path)
+/* Returns the length of the path without the suffix that the kernel adds to names of deleted files. */
+static size_t unmarked_length(const char *path)
 {
 	static const char mark[] = " (deleted)";
 	size_t length = strlen(path);
@@ -82,7 +83,7 @@ static bool take_mapping(void *context, const char *line)
 
 	if (!target_parse_mapping(line, &mapping, &path))
 		return true;
-	length = target_unmarked_length(path);
+	length = unmarked_length(path);
 	if (list->count && strlen(list->items[list->count - 1].path) == length &&
 	    memcmp(list->items[list->count - 1].path, path, length) == 0) {
 		mapping.path = list->items[list->count - 1].path;
@@ -124,7 +125,7 @@ int target_refresh(struct target *target, struct error *error)
 	return -1;
 }
 
-static char *read_executable(int tid)
+char *target_executable(int tid)
 {
 	char path[64], link[4096];
 	ssize_t length;
@@ -134,7 +135,7 @@ static char *read_executable(int tid)
 	if (length < 0)
 		return NULL;
 	link[length] = 0;
-	return memory_text_of(link, target_unmarked_length(link));
+	return memory_text_of(link, unmarked_length(link));
 }
 
 static void read_names(struct target *target)
@@ -161,12 +162,12 @@ const char **target_command(const struct target *target)
 
 void target_find_thread(struct target *target)
 {
-	char *executable = read_executable(target->tid);
+	char *executable = target_executable(target->tid);
 	size_t count = 0;
 	int *threads = executable ? NULL : procfs_threads(target->pid, &count);
 
 	for (size_t i = 0; i < count && !executable; i++) {
-		executable = read_executable(threads[i]);
+		executable = target_executable(threads[i]);
 		if (executable)
 			target->tid = threads[i];
 	}
@@ -216,7 +217,7 @@ struct target *target_open(int pid, struct error *error)
 		goto fail;
 	}
 	target_find_thread(target);
-	target->executable = read_executable(target->tid);
+	target->executable = target_executable(target->tid);
 	if (!target->executable) {
 		if (errno == EACCES || errno == EPERM)
 			obstacle_refused(error, CALL_INSPECT, errno, "inspect process %d", pid);
@@ -283,7 +284,7 @@ bool target_has_image(struct target *target)
 	char *executable;
 
 	target_find_thread(target);
-	executable = read_executable(target->tid);
+	executable = target_executable(target->tid);
 	free(executable);
 	return executable != NULL;
 }
@@ -399,7 +400,7 @@ static bool has_name(int pid, const char *name)
 	procfs_name(pid, comm, sizeof(comm));
 	if (strcmp(comm, name) == 0)
 		return true;
-	executable = read_executable(pid);
+	executable = target_executable(pid);
 	if (executable)
 		found = strcmp(basename(executable), name) == 0;
 	free(executable);

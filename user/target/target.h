@@ -99,8 +99,9 @@ int target_write_word(const struct target *target, uint64_t address, uint64_t va
 /* Reads a NUL-terminated string of at most `size` - 1 bytes; a longer one is cut. */
 int target_read_string(const struct target *target, uint64_t address, char *buffer, size_t size);
 
-/* Length of a path that the kernel gave, without the " (deleted)" that it adds to names of deleted files. */
-size_t target_unmarked_length(const char *path);
+/* Returns the path of a process's or thread's executable, also of one that was deleted or replaced since. NULL if it cannot be
+ * read. The caller frees it. */
+char *target_executable(int tid);
 
 /* Returns the PID of the only process with that name (comm, or base name of its executable); fails if there is none or
  * several. */
