@@ -20,7 +20,8 @@ ANY = None  # a count that varies between runs
 # name: ("judged" or the name of a benchmark, as the first line of the output begins, (objects or allocs/op before,
 # after),        exit status, {(change, function, via): (objects before, after)})
 CASES = {
-    "sscanf": ("judged", (2501, 0), 0, {
+    # sync.Pool is one for each processor: the program's goroutine fills a second one where it is moved.
+    "sscanf": ("judged", (ANY, 0), 0, {
         ("gone", "main.parse", "fmt.newScanState"): (500, 0), ("gone", "main.parse", None): (500, 0),
         ("gone", "main.parse", "fmt.(*ss).Read"): (ANY, 0), ("gone", "main.parse", "fmt.init.func2"): (ANY, 0)}),
     "iterator": ("judged", (12700, 700), 0, {
