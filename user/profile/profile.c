@@ -11,8 +11,6 @@
  */
 #include "profile/profile.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +20,7 @@
 #include "base/hash.h"
 #include "base/hash_index.h"
 #include "base/memory.h"
-#include "base/printable.h"
-#include "base/secret.h"
 #include "base/string_table.h"
-#include "profile/type_name.h"
 
 struct mapping_entry {
 	UT_hash_handle hh;
@@ -137,99 +132,6 @@ const char *profile_string(struct profile *profile, const char *text)
 	return string_table_intern_printable(&profile->storage->strings, text);
 }
 
-const char *profile_shown_type(const struct profile *profile, const char *type)
-{
-	char text[1024];
-
-	if (!type || !type_name_for_people(type, text, sizeof(text)))
-		return type;
-	return profile_string((struct profile *)profile, text); /* changes what `storage` points to, not the profile */
-}
-
-const char *profile_format(struct profile *profile, const char *format, ...)
-{
-	const char *interned;
-	va_list arguments;
-	char *text;
-
-	va_start(arguments, format);
-	text = memory_format_list(format, arguments);
-	va_end(arguments);
-	interned = profile_string(profile, text);
-	free(text);
-	return interned;
-}
-
-const char *profile_path(struct profile *profile, const char *path)
-{
-	const char *slash = path && profile->redacted ? strrchr(path, '/') : NULL;
-
-	return profile_string(profile, slash && slash[1] ? slash + 1 : path);
-}
-
-const char *profile_command(struct profile *profile, const char *const *words)
-{
-	char **shown, text[1024] = "";
-
-	if (profile->redacted)
-		return profile_path(profile, words[0] ? words[0] : "");
-	shown = secret_hide(words);
-	for (size_t i = 0; shown[i]; i++) {
-		size_t length = strlen(text);
-
-		snprintf(text + length, sizeof(text) - length, "%s%s", i ? " " : "", shown[i]);
-		free(shown[i]);
-	}
-	free(shown);
-	return profile_string(profile, text);
-}
-
-/* Shortens the absolute paths in a message to names of files. */
-static void shorten_paths(char *text)
-{
-	static const char around[] = " \t'\"(),;:";
-	char *to = text;
-
-	for (const char *from = text; *from;) {
-		size_t length = strcspn(from, around);
-		const char *slash = *from == '/' ? memrchr(from, '/', length) : NULL;
-
-		if (slash && slash + 1 < from + length) {
-			length -= (size_t)(slash + 1 - from);
-			from = slash + 1;
-		}
-		length += from[length] != 0;
-		memmove(to, from, length);
-		to += length;
-		from += length;
-	}
-	*to = 0;
-}
-
-void profile_warn(struct profile *profile, const char *format, ...)
-{
-	va_list arguments;
-	char *raw, *text;
-
-	va_start(arguments, format);
-	raw = memory_format_list(format, arguments);
-	va_end(arguments);
-	text = printable_string(raw);
-	free(raw);
-	if (profile->redacted)
-		shorten_paths(text);
-	for (size_t i = 0; i < profile->warning_count; i++) {
-		if (strcmp(profile->warnings[i], text) == 0) { /* already given for another process */
-			free(text);
-			return;
-		}
-	}
-	profile->warnings = memory_resize(profile->warnings, profile->warning_count + 2, sizeof(*profile->warnings));
-	profile->warnings[profile->warning_count++] = arena_string(&profile->storage->memory, text, strlen(text));
-	profile->warnings[profile->warning_count] = NULL;
-	free(text);
-}
-
 void profile_set_modules(struct profile *profile, const char *const *globs, size_t count)
 {
 	profile->modules = arena_allocate(&profile->storage->memory, (count + 1) * sizeof(*profile->modules));
@@ -257,16 +159,6 @@ void profile_add_start(struct profile *profile, const struct profile_stack *stac
 	profile->starts[profile->start_count++] = (struct profile_start){stack, function, count};
 }
 
-void profile_process_init(struct profile_process *process, int pid)
-{
-	*process = (struct profile_process){.pid = pid, .forked = VALUE_UNMEASURED};
-	for (int value = 0; value < VALUE_COUNT; value++) {
-		process->totals[value] = VALUE_UNMEASURED;
-		for (int class = 0; class < SPAN_CLASSES; class ++)
-			process->class_totals[class][value] = VALUE_UNMEASURED;
-	}
-}
-
 struct profile_process *profile_process_add(struct profile *profile, int pid)
 {
 	struct profile_storage *storage = profile->storage;
@@ -280,49 +172,6 @@ struct profile_process *profile_process_add(struct profile *profile, int pid)
 	process = &profile->processes[profile->process_count++];
 	profile_process_init(process, pid);
 	return process;
-}
-
-struct profile_process *profile_process_find(const struct profile *profile, int pid)
-{
-	for (size_t i = 0; i < profile->process_count; i++) {
-		if (profile->processes[i].pid == pid)
-			return &profile->processes[i];
-	}
-	return NULL;
-}
-
-struct profile_bursts profile_bursts(const struct profile *profile)
-{
-	struct profile_bursts sum = {0};
-
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_bursts *part = &profile->processes[i].bursts;
-
-		sum.present |= part->present;
-		sum.count = add_saturated(sum.count, part->count);
-		sum.full_ns = add_saturated(sum.full_ns, part->full_ns);
-		sum.covered_ns = add_saturated(sum.covered_ns, part->covered_ns);
-		sum.recorded_ns = add_saturated(sum.recorded_ns, part->recorded_ns);
-	}
-	return sum;
-}
-
-const char *profile_bursts_text(const struct profile *profile, char text[PROFILE_BURSTS_TEXT])
-{
-	struct profile_bursts bursts = profile_bursts(profile);
-
-	if (!bursts.present)
-		return NULL;
-	if (bursts.count == 0 && bursts.full_ns >= bursts.recorded_ns)
-		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation");
-	else if (bursts.count == 0)
-		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation in the first %.2g %% of the time",
-			 100 * (double)bursts.full_ns / (double)bursts.recorded_ns);
-	else
-		snprintf(text, PROFILE_BURSTS_TEXT, "every allocation in %lld burst%s, %.2g %% of the time",
-			 (long long)bursts.count, bursts.count == 1 ? "" : "s",
-			 100 * (double)bursts.covered_ns / (double)(bursts.recorded_ns > 0 ? bursts.recorded_ns : 1));
-	return text;
 }
 
 void profile_key_copy(struct profile_key *to, const struct profile_key *from)
@@ -616,108 +465,4 @@ int profile_next_shown(const struct profile *profile, int value)
 	while (value >= 0 && snapshot_values[i] != VALUE_COUNT && snapshot_values[i++] != value)
 		;
 	return snapshot_values[i];
-}
-
-bool profile_process_is_go(const struct profile_process *process)
-{
-	return process->runtime && strncmp(process->runtime, "goalloc", 7) != 0;
-}
-
-void profile_totals(const struct profile *profile, int64_t totals[VALUE_COUNT])
-{
-	for (int value = 0; value < VALUE_COUNT; value++) {
-		totals[value] = profile->process_count ? 0 : VALUE_UNMEASURED;
-		for (size_t i = 0; i < profile->process_count && totals[value] != VALUE_UNMEASURED; i++) {
-			int64_t part = profile->processes[i].totals[value];
-
-			totals[value] = part == VALUE_UNMEASURED ? part : add_saturated(totals[value], part);
-		}
-	}
-}
-
-int64_t profile_lost_events(const struct profile *profile)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < profile->process_count; i++)
-		sum = add_saturated(sum, profile->processes[i].lost_events);
-	return sum;
-}
-
-int64_t profile_lost_stacks(const struct profile *profile)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < profile->process_count; i++)
-		sum = add_saturated(sum, profile->processes[i].lost_stacks);
-	return sum;
-}
-
-int64_t profile_forked(const struct profile *profile)
-{
-	int64_t sum = VALUE_UNMEASURED;
-
-	for (size_t i = 0; i < profile->process_count; i++) {
-		int64_t forked = profile->processes[i].forked;
-
-		if (forked != VALUE_UNMEASURED)
-			sum = add_saturated(sum == VALUE_UNMEASURED ? 0 : sum, forked);
-	}
-	return sum;
-}
-
-int64_t profile_unexplained(const struct profile *profile)
-{
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_check *check = &profile->processes[i].check;
-		int64_t difference = check->difference < 0 ? -check->difference : check->difference;
-
-		if (check->present && difference > check->bound)
-			sum = add_saturated(sum, difference - check->bound);
-	}
-	return sum;
-}
-
-struct profile_loss profile_loss(const struct profile *profile)
-{
-	return (struct profile_loss){profile_lost_events(profile), profile_lost_stacks(profile),
-				     profile_unexplained(profile)};
-}
-
-void profile_conclude_rows(struct profile *profile)
-{
-	if (profile_lost_events(profile) == 0)
-		return;
-	profile->rows_exact = false;
-	profile->rows_least = true;
-}
-
-void profile_loss_add(struct profile_loss *sum, const struct profile_loss *part)
-{
-	sum->events = add_saturated(sum->events, part->events);
-	sum->stacks = add_saturated(sum->stacks, part->stacks);
-	sum->unexplained = add_saturated(sum->unexplained, part->unexplained);
-}
-
-struct profile_check profile_check(const struct profile *profile)
-{
-	struct profile_check sum = {.present = profile->process_count > 0};
-
-	for (size_t i = 0; i < profile->process_count; i++) {
-		const struct profile_check *check = &profile->processes[i].check;
-
-		if (!check->present)
-			return (struct profile_check){.present = false};
-		if (!sum.source)
-			sum.source = check->source;
-		else if (check->source && strcmp(sum.source, check->source) != 0)
-			sum.source = "several runtimes' counters";
-		sum.objects = add_saturated(sum.objects, check->objects);
-		sum.difference = add_saturated(sum.difference, check->difference);
-		sum.bound = add_saturated(sum.bound, check->bound);
-		sum.outside = add_saturated(sum.outside, check->outside);
-	}
-	return sum;
 }

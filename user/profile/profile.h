@@ -175,7 +175,7 @@ struct profile {
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */
 	uint32_t row_measured;		/* one bit per enum profile_value that the samples measure */
 	struct time_series heap_growth; /* bytes by which heaps grew; of a recording with heap_grows only */
-	char **warnings;		/* for people; NULL-terminated */
+	const char **warnings;		/* for people; NULL-terminated */
 	size_t warning_count;
 
 	/* Globs of import paths whose functions own allocations; none: those of the main module. See owner.h. */
