@@ -372,7 +372,7 @@ static int check_when(struct error *error)
 
 static int wait_for_trigger(struct heap_process *process, struct memory_watch *watch, struct error *error)
 {
-	return heap_when(process, watch, &chosen.when, recording_watch_signals(), error);
+	return heap_when(process, (int)chosen.pid, watch, &chosen.when, recording_watch_signals(), error);
 }
 
 /* --- one of these --- */
@@ -417,7 +417,7 @@ static int run(int argc, char **argv)
 	target = chosen.core ? core_open(chosen.core, chosen.executable, &error) : target_open((int)chosen.pid, &error);
 	if (target && chosen.when.expression) {
 		priority_raise(); /* who allocates until memory is out leaves little time to others */
-		watch = when_open((int)chosen.pid, chosen.when.expression, &chosen.when.trigger, false, &error);
+		watch = when_open((int)chosen.pid, &chosen.when.trigger, false, &error);
 	}
 	if (!target || (chosen.when.expression && !watch)) {
 		target_close(target);

@@ -79,7 +79,7 @@ static int ended(const struct vigil *vigil, struct error *error)
 			 heap_process_name(vigil->process), vigil->when->expression, kept(vigil, text));
 }
 
-int heap_when(struct heap_process *process, struct memory_watch *watch, const struct heap_when *when,
+int heap_when(struct heap_process *process, int pid, struct memory_watch *watch, const struct heap_when *when,
 	      const volatile sig_atomic_t *stop, struct error *error)
 {
 	struct vigil vigil = {process, watch, when, 0, 0};
@@ -87,8 +87,9 @@ int heap_when(struct heap_process *process, struct memory_watch *watch, const st
 	enum memory_event event = MEMORY_DUE;
 	struct error failure;
 
-	if (take(&vigil, error)) /* also tells at once what would fail later */
+	if (take(&vigil, error)) /* before anything is said: this tells at once what would fail later */
 		return -1;
+	when_announce(watch, pid, when->expression);
 	for (;;) {
 		event = when_next(watch, due, stop);
 		if (event != MEMORY_STEP && event != MEMORY_DUE)

@@ -20,8 +20,9 @@ struct heap_when {
 	const struct option_list *modules;
 };
 
-/* Takes snapshots of the watched process until the trigger, its end, or *stop, and says where they are. */
-int heap_when(struct heap_process *process, struct memory_watch *watch, const struct heap_when *when,
+/* Takes snapshots of the watched process until the trigger, its end, or *stop, and says where they are. Says that it waits
+ * once the first one could be taken. */
+int heap_when(struct heap_process *process, int pid, struct memory_watch *watch, const struct heap_when *when,
 	      const volatile sig_atomic_t *stop, struct error *error);
 
 #endif

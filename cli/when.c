@@ -28,8 +28,7 @@ int when_parse(const char *expression, struct trigger *trigger)
 	return -1;
 }
 
-struct memory_watch *when_open(int pid, const char *expression, const struct trigger *trigger, bool early,
-			       struct error *error)
+struct memory_watch *when_open(int pid, const struct trigger *trigger, bool early, struct error *error)
 {
 	struct memory_watch *watch = memory_watch_open(pid, trigger, early, error);
 
@@ -38,9 +37,13 @@ struct memory_watch *when_open(int pid, const char *expression, const struct tri
 			"escapement runs in the memory cgroup of process %d: what it uses counts there, and the kernel "
 			"may kill it instead; start it outside",
 			pid);
-	if (watch && cli_verbosity >= 0)
-		cli_say("process %d: waiting for %s; now %s", pid, expression, memory_watch_state(watch));
 	return watch;
+}
+
+void when_announce(struct memory_watch *watch, int pid, const char *expression)
+{
+	if (cli_verbosity >= 0)
+		cli_say("process %d: waiting for %s; now %s", pid, expression, memory_watch_state(watch));
 }
 
 enum memory_event when_next(struct memory_watch *watch, int64_t due, const volatile sig_atomic_t *stop)
@@ -65,11 +68,12 @@ enum memory_event when_next(struct memory_watch *watch, int64_t due, const volat
 int when_wait(int pid, const char *expression, const struct trigger *trigger, const volatile sig_atomic_t *stop,
 	      struct error *error)
 {
-	struct memory_watch *watch = when_open(pid, expression, trigger, true, error);
+	struct memory_watch *watch = when_open(pid, trigger, true, error);
 	enum memory_event event = MEMORY_ENDED;
 
 	if (!watch)
 		return -1;
+	when_announce(watch, pid, expression);
 	do
 		event = when_next(watch, INT64_MAX, stop);
 	while (event == MEMORY_STEP);

@@ -19,9 +19,11 @@
 /* Parses the expression. Returns -1 after printing what is wrong, and below it where. */
 int when_parse(const char *expression, struct trigger *trigger);
 
-/* Opens a watch, warns if this process is inside of the cgroup that is watched, and says what is waited for. */
-struct memory_watch *when_open(int pid, const char *expression, const struct trigger *trigger, bool early,
-			       struct error *error);
+/* Opens a watch, and warns if this process is inside of the cgroup that is watched. */
+struct memory_watch *when_open(int pid, const struct trigger *trigger, bool early, struct error *error);
+
+/* Says what is waited for. */
+void when_announce(struct memory_watch *watch, int pid, const char *expression);
 
 /* Waits as memory_watch_next() does, with the state of things on a terminal. */
 enum memory_event when_next(struct memory_watch *watch, int64_t due, const volatile sig_atomic_t *stop);

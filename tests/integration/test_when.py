@@ -218,6 +218,14 @@ def test_a_process_that_ends_before_is_told_with_what_was_kept(t):
     ring(t)
 
 
+def test_what_has_no_sites_is_told_at_once_and_not_waited_for(t):
+    process = t.start(go_programs.build("1.24", "stripped", "loop"))
+    wait_for(lambda: rss(process.pid) > 2 * MIB, "Go's runtime")
+    told = t.escapement("heap", "-p", process.pid, "--when", "rss>1g", "-o", "heap.pb.gz", status=3).stderr
+    contains(told, "its sampler is not linked in")
+    assert "waiting" not in told and not t.path("heap.pb.gz").exists(), told
+
+
 def test_a_long_wait_does_not_use_up_what_may_be_read(t):
     """Reading a process has a time limit, which begins anew with each snapshot."""
     process = climb(t, 200, 20)

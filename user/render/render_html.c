@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/string_table.h"
+#include "base/utf8.h"
 #include "profile/precision.h"
 #include "profile/size_class.h"
 #include "render/page_assets.h"
@@ -345,8 +346,25 @@ static void write_about(FILE *stream)
 	fputs("</pre></details>\n</footer>\n", stream);
 }
 
-/* Writes the document as a script element. A '<', which occurs only in texts, could end the element, so it is
- * escaped. */
+/* Writes a character of JSON as its escape. The text is UTF-8. Returns its length in bytes. */
+static size_t escape_character(FILE *stream, const char *text, size_t left)
+{
+	uint32_t code;
+	size_t length = utf8_decode(text, left, &code);
+
+	if (!length)
+		code = 0xfffd;
+	if (code < 0x10000)
+		fprintf(stream, "\\u%04x", code);
+	else
+		fprintf(stream, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+	return length ? length : 1;
+}
+
+/*
+ * Writes the document as a script element. What is not ASCII is escaped, because it would make browsers slow (page.js).
+ * A '<' could end the element. Both occur only in texts.
+ */
 static void write_data(FILE *stream, const struct render_html_page *page, const struct call_tree *tree)
 {
 	size_t length = 0;
@@ -358,12 +376,13 @@ static void write_data(FILE *stream, const struct render_html_page *page, const 
 	render_html_data(memory, page, tree);
 	fclose(memory);
 	fputs("<script id=\"data\" type=\"application/json\">", stream);
-	for (const char *rest = json, *next; rest < json + length; rest = next + 1) {
-		next = memchr(rest, '<', (size_t)(json + length - rest));
-		next = next ? next : json + length;
+	for (const char *rest = json, *end = json + length; rest < end;) {
+		const char *next = rest;
+
+		while (next < end && *next != '<' && (unsigned char)*next < 0x80)
+			next++;
 		fwrite(rest, 1, (size_t)(next - rest), stream);
-		if (next < json + length)
-			fputs("\\u003c", stream);
+		rest = next < end ? next + escape_character(stream, next, (size_t)(end - next)) : end;
 	}
 	fputs("</script>\n", stream);
 	free(json);

@@ -38,6 +38,8 @@ function plotClasses(section) {
 	}
 
 	section.querySelector("h2").after(make("div", {class: "tools"}, make("label", {}, "Plot", choose)), place);
-	addEventListener("resize", draw);
-	draw();
+	whenNear(section, () => {
+		addEventListener("resize", draw);
+		draw();
+	});
 }

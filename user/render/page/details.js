@@ -20,7 +20,7 @@ function flowGraph(flow) {
 		`${step.reason}: ${step.expression}${step.line ? ` (${step.file.split("/").pop()}:${step.line})` : ""}`));
 	const widest = Math.max(...boxes.map(text => text.length), ...labels.flat().map(text => text.length + 4));
 	const width = Math.min(1200, 40 + widest * 7.6), box = 26, step = 18;
-	const graph = makeSvg("svg", {class: "flow", role: "img", "aria-label": `flow: ${boxes.join(" → ")}`});
+	const graph = makeSvg("svg", {class: "flow", role: "img", "aria-label": `flow: ${boxes.join(" \u2192 ")}`});
 	let y = 4;
 
 	boxes.forEach((text, index) => {
@@ -107,7 +107,7 @@ function isBehind(leaf, row) {
 
 function stacksBehind(row) {
 	if (!callTree)
-		return make("p", {class: "soft"}, "Reading the stacks…");
+		return make("p", {class: "soft"}, "Reading the stacks\u2026");
 	const {node, values} = callTree.leaves, leaves = [];
 	const weigh = values[Math.max(0, data.measures.findIndex(measure => measure.key === "bytes"))];
 

@@ -16,12 +16,7 @@ class Flame {
 		this.found = make("span", {class: "soft", role: "status"});
 		this.list = make("table", {id: "flame-children"});
 		section.querySelector(".static").replaceWith(this.tools(), this.crumbs, this.chart, this.list);
-		new IntersectionObserver((entries, observer) => {
-			if (entries.some(entry => entry.isIntersecting)) {
-				observer.disconnect();
-				this.draw();
-			}
-		}, {rootMargin: "400px"}).observe(section);
+		whenNear(section, () => this.draw());
 		addEventListener("resize", () => { clearTimeout(this.timer); this.timer = setTimeout(() => this.draw(), 150); });
 	}
 
@@ -131,7 +126,7 @@ class Flame {
 	drawCrumbs() {
 		const path = [0, ...this.tree.path(this.root).reverse()];
 
-		this.crumbs.replaceChildren("Zoomed to ", ...path.slice(-8).flatMap((node, index) => [index ? " › " : "", this.frameButton(node)]),
+		this.crumbs.replaceChildren("Zoomed to ", ...path.slice(-8).flatMap((node, index) => [index ? " \u203a " : "", this.frameButton(node)]),
 			" ", ...(this.root > 0 && this.tree === callTree ? [make("a", {href: `#frame-${this.root}`}, "link to this frame")] : []));
 	}
 

@@ -23,6 +23,8 @@ function plotGrowth(section, growth) {
 	}
 
 	section.querySelector("h2").after(place);
-	addEventListener("resize", draw);
-	draw();
+	whenNear(section, () => {
+		addEventListener("resize", draw);
+		draw();
+	});
 }

@@ -1,3 +1,5 @@
+// All scripts of the page are ASCII: after a single other character, browsers take three times as long to decode what
+// follows.
 "use strict";
 
 // The page's data (render_html.h describes the document), and the functions that all its parts share.
@@ -50,11 +52,21 @@ function makeSvg(name, attributes = {}, ...children) {
 	return element;
 }
 
+// Calls a function once, when the reader comes near a part of the page.
+function whenNear(section, draw) {
+	new IntersectionObserver((entries, observer) => {
+		if (entries.some(entry => entry.isIntersecting)) {
+			observer.disconnect();
+			draw();
+		}
+	}, {rootMargin: "400px"}).observe(section);
+}
+
 // Shortens a path by its leading folders, which say least.
 function shortFile(file) {
 	const parts = (file ?? "").split("/");
 
-	return parts.length > 4 ? `…/${parts.slice(-3).join("/")}` : file;
+	return parts.length > 4 ? `\u2026/${parts.slice(-3).join("/")}` : file;
 }
 
 function frameText(frame) {

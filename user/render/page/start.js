@@ -16,7 +16,7 @@ function follow() {
 		flame?.reveal(Number(id));
 }
 
-document.querySelector("#flame .static").textContent = "Reading the stacks…";
+document.querySelector("#flame .static").textContent = "Reading the stacks\u2026";
 
 // The tree may be large: it stands behind this script, and is read after the work list has been painted.
 const treeRead = Promise.all([
