@@ -103,6 +103,12 @@ test-release: test-programs static
 	-$(Q)tests/bench/install-peers debootstrap debhelper lintian
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/release.py
 
+# README's two commands on bare Debian systems, and the packages that are built there on others: takes over an hour.
+.PHONY: test-bare
+test-bare: all
+	-$(Q)tests/bench/install-peers debootstrap
+	$(Q)BUILD=$(B) TEST_TIMEOUT=10800 tests/run tests/integration/bare.py
+
 # 200 gates of an unchanged program, and 200 of one that allocates one object more in a million: takes a quarter of an hour.
 .PHONY: test-gate-long
 test-gate-long: test-programs

@@ -194,5 +194,22 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0))
 
 
+def test_the_steps_of_the_container_image_make_one_file_that_runs_alone(t):
+    """The Containerfile's own steps, in base systems in the place of its images."""
+    harness.require_root()
+    steps = [line.split(maxsplit=1) for line in (ROOT / "packaging" / "container" / "Containerfile").read_text().splitlines()
+             if line and not line.startswith("#")]
+    words = {key: value.split() for key, value in steps}
+    suite = next(value for key, value in steps if key == "FROM").removeprefix("debian:").split()[0]
+    for key, command in steps:
+        if key == "RUN":
+            t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=FRESH, timeout=1200)
+    _, built, installed = words["COPY"]
+    alone = t.path("scratch")
+    (alone / installed[1:]).parent.mkdir(parents=True)
+    shutil.copy(t.path("build") / built[1:], alone / installed[1:])
+    contains(t.run("chroot", alone, *json.loads(" ".join(words["ENTRYPOINT"])), "version").stdout, "escapement ")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -36,11 +36,18 @@ def environment(t, prefix):
                 NO_COLOR="1", FIXTURES=str(harness.FIXTURES))
 
 
-def follow(t, page, **variables):
-    """Runs the blocks of the page in order, with these variables in the environment. Returns how many it ran."""
+def installed(t):
+    """The prefix of what is installed: INSTALLED, or else this build."""
+    if "INSTALLED" in os.environ:
+        return pathlib.Path(os.environ["INSTALLED"])
     prefix = t.path("prefix")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"PREFIX={prefix}", f"B={harness.BUILD.relative_to(harness.ROOT)}")
-    work, ran = t.path("work"), 0
+    return prefix
+
+
+def follow(t, page, **variables):
+    """Runs the blocks of the page in order, with these variables in the environment. Returns how many it ran."""
+    prefix, work, ran = installed(t), t.path("work"), 0
     work.mkdir()
     for info, text in blocks(harness.ROOT / page):
         words = info.split()

@@ -145,5 +145,27 @@ def test_an_installed_library_is_found_at_once(t):
           env={key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "LD_LIBRARY_PATH")})
 
 
+def test_a_release_needs_a_dated_change_log_a_clean_tree_and_a_new_version(t):
+    tree = t.path("tree")
+    t.run("git", "clone", "-q", harness.ROOT, tree)
+    git = ("git", "-C", tree, "-c", "user.name=a", "-c", "user.email=a@b")
+    version, = re.findall(r"^VERSION *:= *(.*)$", (tree / "Makefile").read_text(), re.M)
+    log = tree / "CHANGELOG.md"
+    log.write_text(re.sub(r"^## .*", f"## {version}, unreleased", log.read_text(), count=1, flags=re.M))
+
+    def check(status, words):
+        done = t.run(tree / "packaging" / "release", "--check", status=status)
+        contains(done.stderr if status else done.stdout, words)
+
+    check(1, "changes that are not committed")
+    t.run(*git, "commit", "-q", "--allow-empty", "-am", "log")
+    check(1, f"'## {version}, unreleased'")
+    log.write_text(log.read_text().replace(", unreleased", ", 2026-11-28", 1))
+    t.run(*git, "commit", "-q", "-am", "date")
+    check(0, f"can be released as {version}")
+    t.run(*git, "tag", f"v{version}")
+    check(1, f"v{version} is tagged already")
+
+
 if __name__ == "__main__":
     harness.main()
