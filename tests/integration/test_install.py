@@ -157,7 +157,10 @@ def test_a_release_needs_a_dated_change_log_a_clean_tree_and_a_new_version(t):
         done = t.run(tree / "packaging" / "release", "--check", status=status)
         contains(done.stderr if status else done.stdout, words)
 
+    stray = tree / "stray"
+    stray.touch()
     check(1, "changes that are not committed")
+    stray.unlink()
     t.run(*git, "commit", "-q", "--allow-empty", "-am", "log")
     check(1, f"'## {version}, unreleased'")
     log.write_text(log.read_text().replace(", unreleased", ", 2026-11-28", 1))
