@@ -42,7 +42,7 @@ static struct {
 	struct reporting reporting;
 	int64_t pid;
 	const char *name, *core, *executable;
-	bool fresh, memory, redact;
+	bool fresh, memory, redact, heap_time;
 	double wait, interval;
 	int64_t count;
 	struct option_list before;
@@ -57,12 +57,17 @@ static const struct option_row rows[] = {
 	 "its executable, with --core (default: where the core file says it was)", NULL},
 	{0, "fresh", NULL, OPTION_FLAG, &chosen.fresh,
 	 "wait until what is allocated by now is counted: for two collections", NULL},
-	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait, "the longest time to wait, with --fresh", NULL},
+	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait,
+	 "the longest time to wait for a collection, with --fresh and --heap-time", NULL},
 	{0, "memory", NULL, OPTION_FLAG, &chosen.memory, "what its resident memory is, and no sites", NULL},
 	{0, "redact", NULL, OPTION_FLAG, &chosen.redact, RECORDING_REDACT_HELP, NULL},
 	{0, "interval", "TIME", OPTION_DURATION, &chosen.interval,
 	 "which sites grow: take a snapshot each TIME, such as 30s", NULL},
-	{0, "count", "N", OPTION_INTEGER, &chosen.count, "number of snapshots, with --interval", NULL},
+	{0, "heap-time", NULL, OPTION_FLAG, &chosen.heap_time,
+	 "who keeps the collector marking: bytes times collections survived, of --count collections; with --interval at "
+	 "least TIME apart",
+	 NULL},
+	{0, "count", "N", OPTION_INTEGER, &chosen.count, "number of snapshots, with --interval and --heap-time", NULL},
 	{0, "diff", "OLD", OPTION_STRINGS, &chosen.before,
 	 "which sites have grown since OLD, a snapshot that --format pprof wrote; may be repeated, oldest first", NULL},
 	{0, "when", "EXPR", OPTION_STRING, &chosen.when.expression,
@@ -86,6 +91,7 @@ static const struct option_usage usage = {
 	.examples = "  escapement heap -p 1234\n"
 		    "  escapement heap --name server --by function --top 10\n"
 		    "  escapement heap -p 1234 --interval 30s --count 10\n"
+		    "  escapement heap -p 1234 --heap-time --count 100\n"
 		    "  escapement heap -p 1234 --format pprof -o heap.pb.gz\n"
 		    "  escapement heap -p 1234 --when 'cgroup>90%,oom' -o heap.pb.gz\n"
 		    "  escapement report --by stack --focus main.handle heap.pb.gz\n"
@@ -106,11 +112,12 @@ static int choose_target(int argc, char **argv, int first, struct error *error)
 		return error_set(error, STATUS_USAGE, "give one of -p PID, --name NAME and --core FILE");
 	if (chosen.executable && !chosen.core)
 		return error_set(error, STATUS_USAGE, "--exe goes with --core");
-	if (chosen.core && (chosen.fresh || chosen.memory || chosen.interval > 0))
+	if (chosen.core && (chosen.fresh || chosen.memory || chosen.interval > 0 || chosen.heap_time))
 		return error_set(error, STATUS_USAGE, "%s needs a live process, not --core",
-				 chosen.fresh	 ? "--fresh"
-				 : chosen.memory ? "--memory"
-						 : "--interval");
+				 chosen.fresh	    ? "--fresh"
+				 : chosen.heap_time ? "--heap-time"
+				 : chosen.memory    ? "--memory"
+						    : "--interval");
 	if (first < argc)
 		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
 	if (chosen.name) {
@@ -206,16 +213,23 @@ static int show_snapshot(struct heap_process *process, struct error *error)
 
 /* --- growth --- */
 
+static struct growth_style style_for(FILE *stream)
+{
+	return (struct growth_style){
+		.top = chosen.reporting.top == REPORTING_UNSET ? 30 : (size_t)chosen.reporting.top,
+		.width = terminal_width(stream),
+		.color = terminal_has_color((enum terminal_color)chosen.reporting.color, stream),
+	};
+}
+
 static int write_growth(const struct growth *growth, const struct profile *last, struct error *error)
 {
-	struct growth_style style = {.top = chosen.reporting.top == REPORTING_UNSET ? 30
-										    : (size_t)chosen.reporting.top};
+	struct growth_style style;
 	struct output output;
 
 	if (output_open(&output, chosen.reporting.output, error))
 		return -1;
-	style.width = terminal_width(output.stream);
-	style.color = terminal_has_color((enum terminal_color)chosen.reporting.color, output.stream);
+	style = style_for(output.stream);
 	if (chosen.reporting.format == REPORT_JSON)
 		render_growth_json(output.stream, growth, last);
 	else
@@ -238,6 +252,21 @@ static void add_snapshot(struct growth *growth, struct profile *profile)
 	growth_add(growth, profile);
 }
 
+/* Waits until the next snapshot is due. False if there is none any more, with the error's text empty if nothing failed. */
+static bool wait_next(struct heap_process *process, struct error *error)
+{
+	int found = 1;
+
+	error->text[0] = 0;
+	if (chosen.interval > 0)
+		wait_interval();
+	if (chosen.heap_time && !stopped)
+		found = heap_wait_collection(process, chosen.wait, &stopped, error);
+	if (!found && !stopped)
+		error_set(error, STATUS_CANNOT_MEASURE, "no collection came within %g s", chosen.wait);
+	return found > 0 && !stopped;
+}
+
 /* Takes all snapshots after the first one. If the process ends before, the growth is that of the snapshots until
  * then. Returns the last snapshot. */
 static struct profile *watch(struct heap_process *process, struct growth *growth, struct profile *last)
@@ -246,20 +275,21 @@ static struct profile *watch(struct heap_process *process, struct growth *growth
 	struct error error;
 
 	sigaction(SIGINT, &action, NULL);
-	for (int64_t i = 1; i < chosen.count && !stopped; i++) {
+	for (int64_t i = 1; (chosen.heap_time ? (int64_t)growth->snapshots : i) < chosen.count && !stopped; i++) {
 		struct profile *next;
 
 		if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
 			fprintf(stderr, "\rsnapshot %" PRId64 " of %" PRId64 "\033[K", i, chosen.count);
-		wait_interval();
-		next = stopped ? NULL : heap_snapshot(process, &error);
+		next = wait_next(process, &error) ? heap_snapshot(process, &error) : NULL;
 		if (!next && !stopped)
-			cli_warn("%s; the growth is that of %" PRId64 " snapshots", error.text, i);
+			cli_warn("%s; what follows is of %" PRId64 " snapshot%s", error.text, i, i == 1 ? "" : "s");
 		if (!next)
 			break;
 		profile_free(last);
 		last = next;
 		add_snapshot(growth, last);
+		if (cli_verbosity > 0)
+			cli_say("snapshot of collection %" PRId64, last->collections);
 	}
 	if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
@@ -305,9 +335,58 @@ static int show_growth(struct heap_process *process, struct error *error)
 	return result;
 }
 
+/* --- heap time --- */
+
+static int write_heap_time(const struct heap_time *time, struct error *error)
+{
+	struct growth_style style;
+	struct output output;
+
+	if (output_open(&output, chosen.reporting.output, error))
+		return -1;
+	style = style_for(output.stream);
+	if (chosen.reporting.format == REPORT_JSON)
+		render_heap_time_json(output.stream, time);
+	else
+		render_heap_time_text(output.stream, time, &style);
+	return output_commit(&output, error);
+}
+
+static int show_heap_time(struct heap_process *process, struct error *error)
+{
+	struct growth *growth = growth_new((enum report_by)chosen.reporting.by);
+	struct heap_collector from = heap_collector_read(process), to;
+	struct profile *last = heap_snapshot(process, error);
+	struct heap_time time = {.growth = growth};
+	int result = -1;
+
+	if (last) {
+		add_snapshot(growth, last);
+		if (cli_verbosity > 0)
+			cli_say("snapshot of collection %" PRId64, last->collections);
+		last = watch(process, growth, last);
+		to = heap_collector_read(process);
+		growth_finish(growth);
+		growth_sort_by_heap_time(growth);
+		time.last = last;
+		time.since_start = to.share >= 0 ? to.share : from.share;
+		time.meanwhile = heap_collector_share(&from, &to);
+		result = write_heap_time(&time, error);
+	}
+	profile_free(last);
+	growth_free(growth);
+	return result;
+}
+
 static bool wants_growth(void)
 {
-	return chosen.interval > 0 || chosen.before.count;
+	return chosen.interval > 0 || chosen.before.count || chosen.heap_time;
+}
+
+/* The option that asks for it. */
+static const char *growth_option(void)
+{
+	return chosen.heap_time ? "--heap-time" : chosen.before.count ? "--diff" : "--interval";
 }
 
 /* Checks the options of growth: it is printed as text or JSON, and its rows need a name that is the same in each
@@ -322,7 +401,9 @@ static int check_growth(struct error *error)
 		return 0;
 	if (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)
 		return error_set(error, STATUS_USAGE, "growth is text or json: --format %s does not go with %s",
-				 formats[reporting->format], chosen.before.count ? "--diff" : "--interval");
+				 formats[reporting->format], growth_option());
+	if (chosen.heap_time && chosen.before.count)
+		return error_set(error, STATUS_USAGE, "--heap-time is of a live process: --diff does not go with it");
 	if (reporting->by == BY_STACK || reporting->selection.focus || reporting->selection.callers)
 		return error_set(error, STATUS_USAGE,
 				 "growth is by site, frame, function, type or size class: %s does "
@@ -330,8 +411,8 @@ static int check_growth(struct error *error)
 				 reporting->by == BY_STACK    ? "--by stack"
 				 : reporting->selection.focus ? "--focus"
 							      : "--callers",
-				 chosen.before.count ? "--diff" : "--interval");
-	if (chosen.interval > 0 && chosen.count < 2)
+				 growth_option());
+	if (!chosen.before.count && chosen.count < 2)
 		return error_set(error, STATUS_USAGE, "growth needs two snapshots: give --count 2 or more");
 	return 0;
 }
@@ -344,6 +425,7 @@ static int check_when(struct error *error)
 	const char *other = chosen.core			   ? "--core"
 			    : chosen.fresh		   ? "--fresh"
 			    : chosen.memory		   ? "--memory"
+			    : chosen.heap_time		   ? "--heap-time"
 			    : chosen.before.count	   ? "--diff"
 			    : reporting->selection.focus   ? "--focus"
 			    : reporting->selection.callers ? "--callers"
@@ -387,9 +469,10 @@ static int look(struct target *target, struct memory_watch *watch, struct error 
 	if (process && watch)
 		result = wait_for_trigger(process, watch, error);
 	else if (process && wait_fresh(process, error) == 0)
-		result = chosen.memory	  ? show_memory(process, error)
-			 : wants_growth() ? show_growth(process, error)
-					  : show_snapshot(process, error);
+		result = chosen.memory	    ? show_memory(process, error)
+			 : chosen.heap_time ? show_heap_time(process, error)
+			 : wants_growth()   ? show_growth(process, error)
+					    : show_snapshot(process, error);
 	heap_process_close(process);
 	return result;
 }

@@ -28,6 +28,23 @@ static int wait_for_trigger(struct recording *recording, const char *when, const
 	return when_wait((int)recording->pid, when, trigger, recording_watch_signals(), error);
 }
 
+/* Writes what is left, and says what was written. */
+static int finish(struct pprof_writer *writer, const struct profile *profile, const char *output, struct error *error)
+{
+	size_t row_count = pprof_writer_count(writer) + profile->sample_count;
+	int64_t totals[VALUE_COUNT];
+
+	if (pprof_writer_finish(writer, profile, error))
+		return -1;
+	profile_totals(profile, totals);
+	if (cli_verbosity >= 0 && totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
+		cli_say("%zu rows written to '%s'", row_count, output);
+	else if (cli_verbosity >= 0)
+		cli_say("%" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'", totals[VALUE_OBJECTS],
+			totals[VALUE_BYTES], row_count, output);
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
 	struct recording recording = RECORDING_DEFAULTS;
@@ -63,8 +80,6 @@ static int run(int argc, char **argv)
 	struct profile *profile;
 	struct trigger trigger;
 	struct error error;
-	int64_t totals[VALUE_COUNT];
-	size_t row_count;
 	bool separator;
 	int status, first = options_parse(argc, argv, &usage, &separator);
 
@@ -89,17 +104,10 @@ static int run(int argc, char **argv)
 		pprof_writer_abandon(writer);
 		return cli_fail(&error);
 	}
-	row_count = pprof_writer_count(writer) + profile->sample_count;
-	if (pprof_writer_finish(writer, profile, &error)) {
+	if (finish(writer, profile, output, &error)) {
 		profile_free(profile);
 		return cli_fail(&error);
 	}
-	profile_totals(profile, totals);
-	if (cli_verbosity >= 0 && totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		cli_say("%zu rows written to '%s'", row_count, output);
-	else if (cli_verbosity >= 0)
-		cli_say("%" PRId64 " objects, %" PRId64 " bytes in %zu rows written to '%s'", totals[VALUE_OBJECTS],
-			totals[VALUE_BYTES], row_count, output);
 	status = recording_status(&recording, profile);
 	profile_free(profile);
 	return status;

@@ -114,10 +114,11 @@ test-bare: all
 test-gate-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=600 tests/run tests/integration/gate_long.py
 
-# The faults of test_faults.py many times, and with every signal: takes a quarter of an hour.
+# The faults of test_faults.py many times, and with every signal: takes a quarter of an hour. Then live heaps, half an hour.
 .PHONY: test-long
 test-long: test-programs
-	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py
+	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py \
+		tests/integration/heap_long.py
 
 # Static analysis. Findings that are not faults are listed in packaging/cppcheck.suppressed, with the reason.
 .PHONY: analyse

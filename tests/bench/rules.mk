@@ -100,6 +100,7 @@ bench: bench-go-open
 
 bench-heap: $(B)/escapement
 	$(Q)tests/bench/heap_snapshot.py $(B)
+	$(Q)tests/bench/when_cost.py $(B)
 
 .PHONY: bench-heap
 bench: bench-heap

@@ -207,6 +207,43 @@ def test_a_kernel_without_uprobes_is_named(t):
         harness.contains(sections[f"goalloc {rate} messages"], "this kernel has no uprobes")
 
 
+WATCH_JOB = """
+mkdir /cg; mount -t cgroup2 none /cg; echo +memory > /cg/cgroup.subtree_control
+mkdir /cg/limited; echo 256M > /cg/limited/memory.max
+mkfifo /tmp/go; exec 3<>/tmp/go
+sh -c 'echo $$ > /cg/limited/cgroup.procs; exec climb 100 2000 < /tmp/go' &
+climb=$!
+until grep -q climb /proc/$climb/comm; do sleep 0.1; done
+escapement heap -p $climb --when 'oom' -o /tmp/heap.pb.gz 2> /tmp/messages & watcher=$!
+until [ -e /tmp/heap.pb.gz ] || ! [ -d /proc/$watcher ]; do sleep 0.1; done
+echo '=== inside'; cat /cg/limited/cgroup.procs; echo "=== climb"; echo $climb
+echo g >&3
+wait $watcher; echo "=== status"; echo $?
+echo '=== messages'; cat /tmp/messages
+echo '=== events'; cat /cg/limited/memory.events
+echo '=== limit'; cat /cg/limited/memory.max
+echo '=== files'; ls /tmp
+echo '=== report'; escapement report --format json /tmp/heap.pb.gz
+"""
+
+
+def test_a_process_that_is_killed_in_a_cgroup_of_version_2_leaves_its_last_snapshots(t):
+    harness.require_root()
+    _, image = kernel("trixie", "6.12")
+    programs = {"escapement": STATIC, "climb": go_programs.build("1.24", "stripped", "climb")}
+    sections = boot(t, image, file_system(t, programs, WATCH_JOB))
+    same(sections["status"].strip(), "0", f"exit status: {sections['messages']}")
+    harness.contains(sections["messages"], "waiting for oom; now rss ")
+    harness.contains(sections["messages"], " of 256MiB")
+    said = re.search(r"of (\d+\.\d\d) s before|the snapshot of this moment", sections["messages"])
+    assert said and float(said[1] or 0) < 5, sections["messages"]  # under emulation; test_when.py has the second
+    same(re.findall(r"oom_kill (\d+)", sections["events"]), ["1"], "kills")
+    same((sections["inside"].split(), sections["limit"].strip()), (sections["climb"].split()[:1], "268435456"), "processes, limit")
+    assert "heap.3.pb.gz" in sections["files"], sections["files"]
+    same(json.loads(sections["report"])["rows"][0]["function"], "main.climb", "who holds most")
+    print(f"# {sections['messages'].splitlines()[-1]}", flush=True)
+
+
 def make(suite, series):
     return lambda t: check_kernel(t, suite, series)
 

@@ -3,6 +3,7 @@
 """Live objects of a Go process: its memory profile, read from outside, compared with the one that its own runtime/pprof
 writes."""
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -348,11 +349,11 @@ def breathing(seed):
 
 
 def test_each_planted_leak_is_the_first_row(t):
-    for name, (command, function) in LEAKS.items():
-        alive, noise = Alive(t, "1.24", rate=4096), breathing(name)
+    for seed, (name, (command, function)) in itertools.product(range(RUNS // 5), LEAKS.items()):
+        alive, noise = Alive(t, "1.24", rate=4096), breathing(f"{name} {seed}" if seed else name)
         alive.do("hold c 1000 10000", "gc 3")
         growth = grow(t, alive, lambda step: [command, *noise(step)])
-        assert growth["rows"][0]["grows"] and growth["rows"][0]["function"] == function, (name, growth["rows"][:3])
+        assert growth["rows"][0]["grows"] and growth["rows"][0]["function"] == function, (name, seed, growth["rows"][:3])
         alive.process.kill()
 
 
@@ -403,6 +404,109 @@ def test_two_snapshots_tell_what_has_grown_since(t):
     contains(text, "A cache that fills looks the same as a leak")
     for wrong in (["--by", "stack"], ["--format", "csv"], ["--focus", "main.x"]):
         t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz"), *wrong, status=2)
+
+
+# --- heap time ---
+
+
+class HeapTime:
+    """`heap --heap-time` of a workload, which makes each collection and waits until there is a snapshot of it."""
+
+    def __init__(self, t, alive, *options):
+        self.messages = open(t.path("messages"), "w+")
+        self.process = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--heap-time", "-v", "--format", "json",
+                               *options, stderr=self.messages)
+        self.wait(1)
+
+    def wait(self, snapshots):
+        harness.wait_for(lambda: pathlib.Path(self.messages.name).read_text().count("snapshot of collection") >= snapshots
+                         or self.process.poll() is not None, f"snapshot {snapshots}")
+
+    def ended(self):
+        output, _ = self.process.communicate(timeout=harness.TIMEOUT)
+        messages = pathlib.Path(self.messages.name).read_text()
+        self.messages.close()
+        same(self.process.returncode, 0, f"exit status: {messages}")
+        return json.loads(output)
+
+
+def without_own_collections(t, version, rate):
+    os.environ["GOGC"] = "off"  # all collections are those of the commands
+    try:
+        return Alive(t, version, rate=rate)
+    finally:
+        del os.environ["GOGC"]
+
+
+def test_heap_time_is_the_sum_of_what_the_program_writes_at_each_collection(t):
+    """At rate 1 its own runtime/pprof has the bytes of each site that survived a collection: their sum is the heap time."""
+    for version in versions():
+        alive = without_own_collections(t, version, 1)
+        alive.do("hold a 1000 1000", "hold b 100 5000", "gc 3")
+        watch = HeapTime(t, alive, "--count", "8", "--by", "frame")
+        written = {}
+        for step in range(20):
+            if step:
+                alive.do("hold b 50 5000" if step % 3 else "drop b", "churn 1000 2048", "gc 1")
+                watch.wait(step + 1)
+            alive.do(f"write {t.path('own')}")
+            written[json.loads(alive.do("stats"))["NumGC"]] = by_stack(t, t.path("own.pb.gz"))
+            if watch.process.poll() is not None:
+                break
+        found = watch.ended()
+        same((found["observed"], found["missed"], found["exact"]), (8, 0, True), f"go {version}: collections")
+        truth = collections.Counter()
+        for number in range(found["collections"][0], found["collections"][1] + 1):
+            for (frames, value), amount in written[number].items():
+                if value == IN_USE_BYTES and frames:
+                    truth[frames[0]] += amount
+        rows = collections.Counter()
+        for row in found["rows"]:
+            if row["function"] and row["function"].startswith("main."):
+                rows[row["function"], row["line"]] += row["heap_time"]
+        truth = {key: amount for key, amount in truth.items() if key[0].startswith("main.")}
+        assert sum(truth.values()) > 8 * 1024 * 1000, truth
+        same(dict(+rows), truth, f"go {version}: heap time by line")
+        alive.process.kill()
+
+
+def test_collections_that_were_missed_are_counted(t):
+    alive = without_own_collections(t, "1.24", 1)
+    alive.do("hold a 1000 1000", "gc 3")
+    watch = HeapTime(t, alive, "--count", "4", "--interval", "0.2s")
+    for _ in range(3):
+        watched = pathlib.Path(watch.messages.name).read_text().count("snapshot of collection")
+        alive.do("hold b 1 100", "gc 5")
+        watch.wait(watched + 1)
+    watch.process.send_signal(signal.SIGINT)
+    found = watch.ended()
+    first, last = found["collections"]
+    assert 2 <= found["observed"] <= 4 and found["missed"] > 0, found
+    same(found["observed"] + found["missed"], last - first + 1, "collections from the first to the last")
+    held = next(row for row in found["rows"] if row["function"] == "main.holdA")
+    assert 1 <= held["heap_time"] / (found["observed"] * 1024 * 1000) < 1.1, held
+
+
+def test_the_collector_costs_what_the_program_says(t):
+    for version in versions():
+        alive = Alive(t, version, rate=1)
+        alive.do("hold a 50000 100", "gc 20")
+        said = json.loads(alive.do("stats"))["GCCPUFraction"]
+        found = t.json("heap", "-p", alive.pid, "--heap-time", "--count", "2", "--wait", "0.01s")
+        assert said > 0 and abs(found["collector"]["since_start"] - said) < 1e-6, (version, said, found["collector"])
+        alive.process.kill()
+
+
+def test_heap_time_as_text(t):
+    alive = without_own_collections(t, "1.24", 1)
+    alive.do("hold a 1000 1000", "gc 3")
+    done = t.escapement("heap", "-p", alive.pid, "--heap-time", "--wait", "0.05s")
+    contains(done.stderr, "no collection came within 0.05 s; what follows is of 1 snapshot")
+    contains(done.stdout, "observed  1 collections in 0 s")
+    contains(done.stdout.partition(" SITE\n")[2].splitlines()[0], "main.holdA")
+    for wrong in (["--format", "csv"], ["--by", "stack"], ["--count", "1"], ["--when", "oom"], ["--memory"],
+                  ["--diff", t.path("old")]):
+        t.escapement("heap", "-p", alive.pid, "--heap-time", *wrong, status=2)
 
 
 # --- core files ---

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/count.h"
 #include "base/hash_table.h"
 #include "base/string_table.h"
 
@@ -111,6 +112,7 @@ static struct point *point_at(struct site *site, size_t index)
 void growth_add(struct growth *growth, const struct profile *snapshot)
 {
 	struct report *report;
+	struct site *site, *next;
 
 	if (!snapshot->collections) {
 		growth->uncollected++;
@@ -118,7 +120,9 @@ void growth_add(struct growth *growth, const struct profile *snapshot)
 	}
 	if (growth->snapshots && snapshot->collections == growth->last_collection) {
 		growth->repeated++;
-		return;
+		growth->snapshots--;
+		HASH_ITER (hh, growth->storage->sites, site, next)
+			*point_at(site, growth->snapshots) = (struct point){0};
 	}
 	report = report_new(snapshot, growth->by, VALUE_BYTES, 0);
 	for (size_t i = 0; i < report->row_count; i++) {
@@ -206,6 +210,8 @@ static void judge(struct growth *growth, struct site *site)
 	row->bytes = (int64_t)last->bytes;
 	row->grown_objects = (int64_t)(last->objects - first->objects);
 	row->grown_bytes = (int64_t)(last->bytes - first->bytes);
+	for (size_t i = 0; i < growth->snapshots; i++)
+		row->heap_time = add_saturated(row->heap_time, (int64_t)site->points[i].bytes);
 	row->deviations = deviations(growth, first, last);
 	judge_order(row, site->points, growth->snapshots);
 	row->grows = row->deviations > (growth->judges_order ? chance_deviations : lone_deviations);
@@ -220,30 +226,51 @@ static int compare_names(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "");
 }
 
+static int compare_keys(const struct growth_row *left, const struct growth_row *right)
+{
+	int order = compare_names(left->function, right->function);
+	order = order ? order : compare_names(left->file, right->file);
+	order = order ? order : (left->line > right->line) - (left->line < right->line);
+	return order ? order : compare_names(left->via, right->via);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct growth_row *left = a, *right = b;
-	int order;
 
 	if (left->grows != right->grows)
 		return left->grows ? -1 : 1;
 	if (left->grown_bytes != right->grown_bytes)
 		return left->grown_bytes > right->grown_bytes ? -1 : 1;
-	order = compare_names(left->function, right->function);
-	order = order ? order : compare_names(left->file, right->file);
-	order = order ? order : (left->line > right->line) - (left->line < right->line);
-	return order ? order : compare_names(left->via, right->via);
+	return compare_keys(left, right);
+}
+
+static int compare_heap_time(const void *a, const void *b)
+{
+	const struct growth_row *left = a, *right = b;
+
+	if (left->heap_time != right->heap_time)
+		return left->heap_time > right->heap_time ? -1 : 1;
+	return compare_keys(left, right);
+}
+
+void growth_sort_by_heap_time(struct growth *growth)
+{
+	qsort(growth->rows, growth->row_count, sizeof(*growth->rows), compare_heap_time);
 }
 
 void growth_finish(struct growth *growth)
 {
 	struct site *site, *next;
 
+	if (growth->snapshots && growth->last_collection - growth->first_collection >= (int64_t)growth->snapshots)
+		growth->missed = (size_t)(growth->last_collection - growth->first_collection) + 1 - growth->snapshots;
 	growth->judges_order = growth->snapshots >= GROWTH_ORDER_FROM;
 	growth->rows = memory_zeroed(HASH_COUNT(growth->storage->sites) + 1, sizeof(*growth->rows));
 	HASH_ITER (hh, growth->storage->sites, site, next) {
 		judge(growth, site);
 		growth->bytes += site->row.bytes;
+		growth->heap_time = add_saturated(growth->heap_time, site->row.heap_time);
 		growth->grown_bytes += site->row.grown_bytes;
 		growth->grow_count += site->row.grows;
 		growth->rows[growth->row_count++] = site->row;

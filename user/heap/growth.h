@@ -15,7 +15,7 @@
  *                random orders reach, all of the last third must hold more than all of the first third, and it must never
  *                have lost more than a third of what it gained
  *
- * Snapshots after the same collection have the same contents and are used once. A snapshot from before the first
+ * Of snapshots of the same collection, the last is used. A snapshot from before the first
  * collection is not used, because nothing is known to be free yet.
  */
 
@@ -34,9 +34,10 @@ struct growth_row {
 
 	int64_t objects, bytes;		    /* in use at the last snapshot */
 	int64_t grown_objects, grown_bytes; /* last minus first; may be negative */
-	double rises;			    /* share of the steps between snapshots with which it rose */
-	double tau;			    /* Kendall's: 1 if it only rises, -1 if it only falls */
-	double deviations;		    /* what it gained, in standard deviations of chance */
+	int64_t heap_time; /* bytes times collections that they survived: bytes in use, summed over the snapshots that count */
+	double rises;	   /* share of the steps between snapshots with which it rose */
+	double tau;	   /* Kendall's: 1 if it only rises, -1 if it only falls */
+	double deviations; /* what it gained, in standard deviations of chance */
 	bool grows;
 };
 
@@ -47,6 +48,8 @@ struct growth {
 		uncollected;	/* that do not count: after the same collection as another; before the first one */
 	int64_t from_ns, to_ns; /* wall clock of the first and the last that count */
 	int64_t first_collection, last_collection;
+	size_t missed;		    /* collections in between of which there is no snapshot */
+	int64_t heap_time;	    /* of all sites */
 	bool judges_order;	    /* there are enough snapshots to tell a leak from a cache */
 	int64_t bytes, grown_bytes; /* of all sites */
 	struct growth_row *rows;    /* those that grow first, by bytes grown; then the others */
@@ -65,5 +68,8 @@ void growth_add(struct growth *growth, const struct profile *snapshot);
 
 /* Fills the rows, once. */
 void growth_finish(struct growth *growth);
+
+/* Sorts the rows by heap time instead, the greatest first. */
+void growth_sort_by_heap_time(struct growth *growth);
 
 #endif

@@ -20,6 +20,7 @@
 
 enum {
 	POLL_MS = 50,
+	FAR_POLL_MS = 200,
 	MACHINE_NS = 250 * 1000 * 1000, /* between readings of /proc/meminfo */
 	STEPS = 6,
 	WINDOW_PARTS = 64,
@@ -31,6 +32,7 @@ enum {
  * 512 MB leaves one that is 80 ms old, one that is 20 times as fast the one of 30 ms before. */
 static const double steps[STEPS] = {0.5, 0.75, 0.875, 0.94, 0.97, 0.985};
 static const double near_end = 0.94;   /* from there on, what is held is worth looking at again and again */
+static const double far_below = 0.4;   /* until here it reads less often */
 static const double rearm_below = 0.9; /* of a step: a process that breathes around it does not take it each time */
 static const double begin_early = 0.9;
 
@@ -53,6 +55,7 @@ struct memory_watch {
 	/* measured */
 	int64_t rss;
 	struct memory_use use; /* of the cgroup or the machine */
+	double way;	       /* of the condition that is nearest */
 	const struct trigger_condition *reached;
 	bool is_out, has_ended;
 	int64_t end_ns;
@@ -176,9 +179,10 @@ static double progress(struct memory_watch *watch, size_t index)
 	return 0;
 }
 
-/* Takes a step if one is due at that progress. */
-static bool take_step(struct memory_watch *watch, double way)
+/* Takes a step if one is due. */
+static bool take_step(struct memory_watch *watch)
 {
+	double way = watch->way;
 	int64_t now = monotonic_ns(), rest = watch->spent_ns * SPARSE;
 	bool again = way >= near_end && trigger_has(watch->trigger, TRIGGER_OOM) &&
 		     now - watch->last_step_ns > (rest > REPEAT_NS ? rest : REPEAT_NS);
@@ -198,17 +202,16 @@ static bool take_step(struct memory_watch *watch, double way)
 
 static bool judge(struct memory_watch *watch, enum memory_event *event)
 {
-	double way = 0;
-
+	watch->way = 0;
 	for (size_t i = 0; i < watch->trigger->count; i++) {
 		double one = progress(watch, i);
 
 		if (one >= 1 && !watch->reached)
 			watch->reached = &watch->trigger->conditions[i];
-		way = one > way ? one : way;
+		watch->way = one > watch->way ? one : watch->way;
 	}
 	*event = watch->reached ? MEMORY_REACHED : MEMORY_STEP;
-	return watch->reached || take_step(watch, way);
+	return watch->reached || take_step(watch);
 }
 
 /* --- waiting --- */
@@ -218,9 +221,9 @@ static bool wait_moment(struct memory_watch *watch, int64_t due)
 {
 	struct pollfd polls[1 + MEMORY_CGROUP_POLLS] = {{.fd = watch->process, .events = POLLIN}};
 	size_t count = watch->cgroup ? memory_cgroup_polls(watch->cgroup, polls + 1, MEMORY_CGROUP_POLLS) : 0;
-	int64_t left = (due - monotonic_ns()) / 1000000 + 1;
+	int64_t left = (due - monotonic_ns()) / 1000000 + 1, most = watch->way < far_below ? FAR_POLL_MS : POLL_MS;
 
-	if (poll(polls, count + 1, left > POLL_MS ? POLL_MS : left < 0 ? 0 : (int)left) <= 0)
+	if (poll(polls, count + 1, left > most ? (int)most : left < 0 ? 0 : (int)left) <= 0)
 		return false;
 	if (count)
 		memory_cgroup_noticed(watch->cgroup, polls + 1, count);

@@ -16,6 +16,7 @@ struct heap_process {
 	struct go_heap heap;
 	struct go_heap_profile profile;
 	bool redacted;
+	int64_t cycle; /* of the profile, at the last snapshot */
 };
 
 #endif

@@ -18,10 +18,13 @@
 #include "symbols/address_space.h"
 #include "symbols/go_modules.h"
 #include "target/core.h"
+#include "target/procfs.h"
 
 enum {
 	PUBLISHED_AFTER = 2, /* collections */
 	POLL_NS = 10 * 1000 * 1000,
+	COLLECTION_POLL_NS = 4 * 1000 * 1000,
+	START_SECONDS = 1,
 	RECENT = 1024,
 };
 
@@ -214,7 +217,8 @@ static int add_buckets(struct builder *builder, struct error *error)
 		return -1;
 	}
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
-	builder->profile->collections = buckets.everything ? 0 : (int64_t)buckets.cycle;
+	builder->profile->collections = go_buckets_collection(&buckets);
+	process->cycle = buckets.cycle;
 	target_allow(process->target);
 	while (buckets.count && !status) {
 		struct go_bucket bucket = go_buckets_take(&buckets);
@@ -348,4 +352,54 @@ int heap_wait_fresh(struct heap_process *process, double seconds, const volatile
 			return cannot_read(process, NULL, error);
 	}
 	return now < from || now - from >= PUBLISHED_AFTER ? 0 : (int)(PUBLISHED_AFTER - (now - from));
+}
+
+int heap_wait_collection(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
+			 struct error *error)
+{
+	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9), now;
+
+	for (;;) {
+		target_allow(process->target);
+		now = go_heap_profile_cycle(&process->profile, process->target);
+		if (now < 0)
+			return cannot_read(process, NULL, error);
+		if (now != process->cycle)
+			return 1;
+		if (monotonic_ns() >= deadline || (stop && *stop))
+			return 0;
+		nanosleep(&(struct timespec){.tv_nsec = COLLECTION_POLL_NS}, NULL);
+	}
+}
+
+struct heap_collector heap_collector_read(const struct heap_process *process)
+{
+	struct heap_collector found = {-1, -1};
+	struct go_collector collector;
+	int64_t start = procfs_start_ns(process->target->pid);
+
+	target_allow(process->target);
+	if (go_heap_collector(&process->heap, process->target, &collector))
+		return found;
+	found.share = collector.share;
+	if (start && collector.last_ns > start)
+		found.seconds = (double)(collector.last_ns - start) / 1e9;
+	return found;
+}
+
+/*
+ * Both shares are of all time until their collection, so their difference in CPU time is that of the time in between. The
+ * process may have begun earlier than its runtime did, by up to the time that a program needs to start; where that could change
+ * the result by a tenth, it is not known.
+ */
+double heap_collector_share(const struct heap_collector *from, const struct heap_collector *to)
+{
+	double spent;
+
+	if (from->seconds < 0 || to->seconds <= from->seconds)
+		return -1;
+	spent = to->share * to->seconds - from->share * from->seconds;
+	if (spent < 0 || fabs(to->share - from->share) * START_SECONDS > spent / 10)
+		return -1;
+	return fmin(spent / (to->seconds - from->seconds), 1);
 }

@@ -36,6 +36,23 @@ const char *heap_process_name(const struct heap_process *process);
 struct profile *heap_snapshot(struct heap_process *process, struct error *error);
 
 /*
+ * Waits until there was a collection after the last snapshot, for at most `seconds`, or until *stop is set. Returns 1 if there
+ * was one, 0 if not, -1 if the process has ended.
+ */
+int heap_wait_collection(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
+			 struct error *error);
+
+/* What the collector costs, by the runtime's own counters: its share of the CPU time that the program had, from its start
+ * until the last collection. -1 for what is not known. */
+struct heap_collector {
+	double share;
+	double seconds; /* from its start until then */
+};
+struct heap_collector heap_collector_read(const struct heap_process *process);
+/* Its share between two readings; -1 if that is not known. */
+double heap_collector_share(const struct heap_collector *from, const struct heap_collector *to);
+
+/*
  * Waits until a snapshot contains everything that is allocated by now: until the second collection from now on, for at
  * most `seconds`, or until *stop is set (NULL: it never is). Returns the number of collections that are still missing: 0
  * at once if there was no collection yet, because a snapshot contains everything then. -1 if the process has ended.

@@ -117,7 +117,8 @@ void render_growth_text(FILE *stream, const struct growth *growth, const struct 
 			growth->snapshots, GROWTH_ORDER_FROM);
 }
 
-static cJSON *json_row(const struct growth *growth, const struct growth_row *row)
+/* What the row is grouped by. */
+static cJSON *json_key(const struct growth *growth, const struct growth_row *row)
 {
 	cJSON *object = json_object();
 
@@ -131,6 +132,13 @@ static cJSON *json_row(const struct growth *growth, const struct growth_row *row
 		json_add_text(object, "function", row->function);
 		json_add_text(object, "via", row->via);
 	}
+	return object;
+}
+
+static cJSON *json_row(const struct growth *growth, const struct growth_row *row)
+{
+	cJSON *object = json_key(growth, row);
+
 	json_add_integer(object, "inuse_objects", row->objects);
 	json_add_integer(object, "inuse_bytes", row->bytes);
 	json_add_integer(object, "grown_objects", row->grown_objects);
@@ -143,29 +151,159 @@ static cJSON *json_row(const struct growth *growth, const struct growth_row *row
 	return object;
 }
 
-void render_growth_json(FILE *stream, const struct growth *growth, const struct profile *last)
+static cJSON *json_target(const struct profile *last)
 {
-	struct json_document document;
-	cJSON *totals = json_object(), *collections = json_array(), *target = json_object();
+	cJSON *target = json_object();
 
 	json_add_text(target, "command", last->target);
 	json_add_integer(target, "pid", last->process_count ? last->processes[0].pid : 0);
-	json_add_integer(totals, "inuse_bytes", growth->bytes);
-	json_add_integer(totals, "grown_bytes", growth->grown_bytes);
+	return target;
+}
+
+static cJSON *json_collections(const struct growth *growth)
+{
+	cJSON *collections = json_array();
+
 	json_append(collections, json_integer(growth->first_collection));
 	json_append(collections, json_integer(growth->last_collection));
+	return collections;
+}
+
+void render_growth_json(FILE *stream, const struct growth *growth, const struct profile *last)
+{
+	struct json_document document;
+	cJSON *totals = json_object();
+
+	json_add_integer(totals, "inuse_bytes", growth->bytes);
+	json_add_integer(totals, "grown_bytes", growth->grown_bytes);
 	json_document_begin(&document, stream, "escapement.growth/1");
-	json_document_member(&document, "target", target);
+	json_document_member(&document, "target", json_target(last));
 	json_document_member(&document, "snapshots", json_integer((int64_t)growth->snapshots));
 	json_document_member(&document, "repeated", json_integer((int64_t)growth->repeated));
 	json_document_member(&document, "uncollected", json_integer((int64_t)growth->uncollected));
-	json_document_member(&document, "collections", collections);
+	json_document_member(&document, "collections", json_collections(growth));
 	json_document_member(&document, "seconds", cJSON_CreateNumber(seconds_of(growth)));
 	json_document_member(&document, "ordered", cJSON_CreateBool(growth->judges_order));
 	json_document_member(&document, "totals", totals);
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < growth->row_count; i++)
 		json_document_row(&document, json_row(growth, &growth->rows[i]));
+	json_document_rows_end(&document);
+	json_document_end(&document);
+}
+
+/* --- heap time --- */
+
+/* "3.4 %", or that it is not known. */
+static const char *share_text(char text[16], double share)
+{
+	if (share < 0)
+		return "unknown";
+	snprintf(text, 16, "%.1f %%", 100 * share);
+	return text;
+}
+
+static void print_heap_time_head(FILE *stream, const struct heap_time *time, const struct terminal_style *style)
+{
+	const struct growth *growth = time->growth;
+	char start[16], meanwhile[16], bytes[TERMINAL_NUMBER_SIZE];
+
+	if (time->last->target)
+		fprintf(stream, "target    %s%s%s\n", style->bold, time->last->target, style->reset);
+	fprintf(stream, "observed  %zu collections in %.3g s", growth->snapshots, seconds_of(growth));
+	if (growth->snapshots)
+		fprintf(stream, ", %" PRId64 " to %" PRId64 ", %zu missed", growth->first_collection,
+			growth->last_collection, growth->missed);
+	fprintf(stream, "\ncollector %s of its CPU time since its start", share_text(start, time->since_start));
+	if (time->meanwhile >= 0)
+		fprintf(stream, ", %s meanwhile", share_text(meanwhile, time->meanwhile));
+	fputc('\n', stream);
+	if (growth->snapshots)
+		fprintf(stream, "marked    %s each time, %s\n",
+			terminal_bytes(bytes, growth->heap_time / (int64_t)growth->snapshots),
+			time->last->rows_exact ? "exactly" : "estimated from samples");
+}
+
+static void print_heap_time_rows(FILE *stream, const struct growth *growth, const struct growth_style *style)
+{
+	static const struct table_column columns[] = {{"HEAP TIME", COLUMN_NUMBER},
+						      {"%", COLUMN_NUMBER},
+						      {"EACH TIME", COLUMN_NUMBER},
+						      {"SITE", COLUMN_TEXT}};
+	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
+	size_t width = style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN,
+	       more = 0;
+
+	for (size_t i = 0; i < growth->row_count; i++) {
+		const struct growth_row *row = &growth->rows[i];
+		char sum[TERMINAL_NUMBER_SIZE], mean[TERMINAL_NUMBER_SIZE], share[16], key[KEY_WIDTH];
+		const char *cells[] = {terminal_bytes(sum, row->heap_time), share,
+				       terminal_bytes(mean, row->heap_time / (int64_t)growth->snapshots),
+				       key_text(growth, row, key, sizeof(key), width)};
+
+		if (!row->heap_time)
+			break;
+		if (style->top && i >= style->top) {
+			more++;
+			continue;
+		}
+		snprintf(share, sizeof(share), "%.1f", 100 * (double)row->heap_time / (double)growth->heap_time);
+		table_add(table, cells);
+	}
+	table_print(table);
+	if (more)
+		fprintf(stream, "... %zu more; --top 0 shows all\n", more);
+}
+
+void render_heap_time_text(FILE *stream, const struct heap_time *time, const struct growth_style *style)
+{
+	print_heap_time_head(stream, time, terminal_style(style->color));
+	fputc('\n', stream);
+	if (time->growth->heap_time)
+		print_heap_time_rows(stream, time->growth, style);
+	else
+		fprintf(stream, "nothing that was sampled has survived a collection\n");
+	fprintf(stream, "\nHeap time is bytes times collections that they survived: what the collector marks.\n");
+}
+
+/* A share from 0 to 1; null if it is not known. */
+static cJSON *json_share(double share)
+{
+	return share < 0 ? cJSON_CreateNull() : cJSON_CreateNumber(share);
+}
+
+static cJSON *json_heap_time_row(const struct growth *growth, const struct growth_row *row)
+{
+	cJSON *object = json_key(growth, row);
+
+	json_add_integer(object, "heap_time", row->heap_time);
+	json_add_integer(object, "inuse_objects", row->objects);
+	json_add_integer(object, "inuse_bytes", row->bytes);
+	return object;
+}
+
+void render_heap_time_json(FILE *stream, const struct heap_time *time)
+{
+	const struct growth *growth = time->growth;
+	struct json_document document;
+	cJSON *totals = json_object(), *collector = json_object();
+
+	json_add(collector, "since_start", json_share(time->since_start));
+	json_add(collector, "meanwhile", json_share(time->meanwhile));
+	json_add_integer(totals, "heap_time", growth->heap_time);
+	json_add_integer(totals, "inuse_bytes", growth->bytes);
+	json_document_begin(&document, stream, "escapement.heap-time/1");
+	json_document_member(&document, "target", json_target(time->last));
+	json_document_member(&document, "collections", json_collections(growth));
+	json_document_member(&document, "observed", json_integer((int64_t)growth->snapshots));
+	json_document_member(&document, "missed", json_integer((int64_t)growth->missed));
+	json_document_member(&document, "seconds", cJSON_CreateNumber(seconds_of(growth)));
+	json_document_member(&document, "exact", cJSON_CreateBool(time->last->rows_exact));
+	json_document_member(&document, "collector", collector);
+	json_document_member(&document, "totals", totals);
+	json_document_rows_begin(&document, "rows");
+	for (size_t i = 0; i < growth->row_count; i++)
+		json_document_row(&document, json_heap_time_row(growth, &growth->rows[i]));
 	json_document_rows_end(&document);
 	json_document_end(&document);
 }

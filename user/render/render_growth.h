@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_RENDER_GROWTH_H
 #define ESCAPEMENT_RENDER_GROWTH_H
 
-/* Growth between heap snapshots, for people and programs. */
+/* Growth between heap snapshots, and heap time, for people and programs. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,5 +28,23 @@ void render_growth_text(FILE *stream, const struct growth *growth, const struct 
  * tau, deviations, and whether it grows. All sites are in it, those that grow first.
  */
 void render_growth_json(FILE *stream, const struct growth *growth, const struct profile *last);
+
+/* Heap time: who keeps the collector marking. */
+struct heap_time {
+	const struct growth *growth; /* sorted by heap time */
+	const struct profile *last;
+	double since_start, meanwhile; /* the collector's shares of the CPU; -1: not known */
+};
+
+void render_heap_time_text(FILE *stream, const struct heap_time *time, const struct growth_style *style);
+
+/* Schema escapement.heap-time/1:
+ *
+ *   {"schema", "target", "collections": [FIRST, LAST], "observed", "missed", "seconds", "exact",
+ *   "collector": {"since_start", "meanwhile"}, "totals": {"heap_time", "inuse_bytes"}, "rows": [ROW…]}
+ *
+ * A ROW has what it is grouped by, heap_time, inuse_objects and inuse_bytes. The greatest heap time is first.
+ */
+void render_heap_time_json(FILE *stream, const struct heap_time *time);
 
 #endif

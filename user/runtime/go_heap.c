@@ -340,6 +340,26 @@ static int collections_read(const struct go_heap *heap, const struct target *tar
 	return 0;
 }
 
+/* runtime.mstats, the same in all releases: last_gc_unix, pause_total_ns, two arrays of 256 pauses, numgc, numforcedgc,
+ * gc_cpu_fraction. */
+enum {
+	LAST_GC_BEFORE_NUMGC = 8 + 8 + 2 * 256 * 8,
+	CPU_FRACTION_AFTER_NUMGC = 8,
+};
+
+int go_heap_collector(const struct go_heap *heap, const struct target *target, struct go_collector *collector)
+{
+	uint64_t numgc = heap->statistics + heap->statistics_layout.collections;
+	struct target_piece pieces[] = {
+		{numgc - LAST_GC_BEFORE_NUMGC, &collector->last_ns, sizeof(collector->last_ns)},
+		{numgc + CPU_FRACTION_AFTER_NUMGC, &collector->share, sizeof(collector->share)},
+	};
+
+	if (!heap->statistics || target_read_pieces(target, pieces, 2))
+		return -1;
+	return collector->share >= 0 && collector->share <= 1 && collector->last_ns >= 0 ? 0 : -1;
+}
+
 /* Makes one attempt. *settled is false if something changed meanwhile: then the statistics do not match the tails. */
 static int read_once(const struct go_heap *heap, const struct target *target,
 		     const volatile struct event_process *events, struct go_heap_state *state, bool *settled,

@@ -79,6 +79,15 @@ struct go_heap_memory {
 };
 int go_heap_memory(const struct go_heap *heap, const struct target *target, struct go_heap_memory *memory);
 
+/* What the collector has cost: its share of the CPU time that the program had since its start, from 0 to 1
+ * (MemStats.GCCPUFraction), and when the last collection ended, in nanoseconds since 1970 (MemStats.LastGC). -1: it cannot be
+ * read, or is not what a runtime writes. */
+struct go_collector {
+	double share;
+	int64_t last_ns;
+};
+int go_heap_collector(const struct go_heap *heap, const struct target *target, struct go_collector *collector);
+
 /* Returns MemProfileRate, at most GO_PROFILE_RATE_MAX; 0 for a negative one, which samples nothing; -1 if it cannot be
  * read. */
 int64_t go_heap_profile_rate(const struct go_heap *heap, const struct target *target);

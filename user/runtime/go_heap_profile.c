@@ -85,9 +85,11 @@ static enum reading refuse(struct error *refusal, const char *field, uint64_t va
 }
 
 /* One bucket; *next is the one behind it in the list. */
-static enum reading read_bucket(const struct go_heap_profile *profile, struct memory_blocks *memory, uint32_t cycle,
+static enum reading read_bucket(const struct go_heap_profile *profile, struct go_buckets *buckets,
 				struct go_bucket *bucket, uint64_t *next, struct error *refusal)
 {
+	struct memory_blocks *memory = buckets->memory;
+	uint32_t cycle = buckets->cycle;
 	uint8_t header[BUCKET_HEADER], record[RECORD_MAX];
 	uint16_t size = profile->cycle_size;
 	struct sums published = {0}, all;
@@ -111,8 +113,9 @@ static enum reading read_bucket(const struct go_heap_profile *profile, struct me
 	add(&published, record, size);
 	add(&published, record + (1 + cycle % CYCLES) * size, size);
 	all = published;
-	for (uint32_t ahead = 1; ahead < CYCLES; ahead++)
-		add(&all, record + (1 + (cycle + ahead) % CYCLES) * size, size);
+	add(&all, record + (1 + (cycle + 1) % CYCLES) * size, size);
+	buckets->flushed &= all.allocs == published.allocs && all.frees == published.frees;
+	add(&all, record + (1 + (cycle + 2) % CYCLES) * size, size);
 	bucket->allocs = (int64_t)published.allocs;
 	bucket->frees = (int64_t)published.frees;
 	bucket->all_allocs = (int64_t)all.allocs;
@@ -141,7 +144,7 @@ static enum reading read_all(const struct go_heap_profile *profile, const struct
 	free(buckets->items);
 	buckets->items = NULL;
 	buckets->count = 0;
-	buckets->everything = true;
+	buckets->everything = buckets->flushed = true;
 	if (target_read(target, profile->buckets, &address, sizeof(address)))
 		return FAILED;
 	while (address && reading == FINE) {
@@ -153,7 +156,7 @@ static enum reading read_all(const struct go_heap_profile *profile, const struct
 			return FAILED;
 		}
 		bucket->address = address;
-		reading = read_bucket(profile, buckets->memory, buckets->cycle, bucket, &address, refusal);
+		reading = read_bucket(profile, buckets, bucket, &address, refusal);
 		buckets->everything &= !bucket->allocs && !bucket->frees;
 	}
 	return reading;
@@ -167,7 +170,7 @@ static enum reading read_again(const struct go_heap_profile *profile, struct go_
 		const struct go_bucket *before = &buckets->items[i];
 		struct go_bucket now = {.address = before->address};
 		uint64_t next;
-		enum reading reading = read_bucket(profile, buckets->memory, buckets->cycle, &now, &next, refusal);
+		enum reading reading = read_bucket(profile, buckets, &now, &next, refusal);
 
 		if (reading != FINE)
 			return reading;
@@ -219,6 +222,13 @@ int go_heap_profile_read(const struct go_heap_profile *profile, const struct tar
 			  "reading the memory profile of its Go runtime takes too long: %zu buckets so far",
 			  buckets->count);
 	return reading == FINE ? 0 : -1;
+}
+
+int64_t go_buckets_collection(const struct go_buckets *buckets)
+{
+	if (buckets->everything || !buckets->cycle)
+		return 0;
+	return (int64_t)buckets->cycle - !buckets->flushed;
 }
 
 struct go_bucket go_buckets_take(struct go_buckets *buckets)

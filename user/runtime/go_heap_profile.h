@@ -47,6 +47,7 @@ struct go_buckets {
 	size_t count;
 	uint32_t cycle;	   /* collections that the profile has seen, modulo a large number */
 	bool everything;   /* there was no collection yet: what is published is all */
+	bool flushed;	   /* the record of the next cycle is empty: see go_buckets_collection() */
 	unsigned repeated; /* readings that were thrown away because the process had changed the profile meanwhile */
 	struct memory_blocks *memory;
 };
@@ -63,6 +64,12 @@ void go_heap_profile_init(struct go_heap_profile *profile, const struct go_binar
  */
 int go_heap_profile_read(const struct go_heap_profile *profile, const struct target *target, struct go_buckets *buckets,
 			 struct error *refusal);
+/*
+ * The collection whose survivors the published counts are; 0: there was none. The frees of a collection are complete when its
+ * spans are swept, and the next one publishes them. A program that calls runtime.GC() waits for that, and has them published at
+ * once: then nothing is left in the record of the next cycle.
+ */
+int64_t go_buckets_collection(const struct go_buckets *buckets);
 /* Removes the last bucket from the list, which must have one, and frees it. */
 struct go_bucket go_buckets_take(struct go_buckets *buckets);
 void go_buckets_free(struct go_buckets *buckets);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/unaligned.h"
 
@@ -141,6 +142,16 @@ uint64_t procfs_start_time(int pid)
 		started = strtoull(field + 1, NULL, 10);
 	free(text);
 	return started;
+}
+
+int64_t procfs_start_ns(int pid)
+{
+	uint64_t ticks = procfs_start_time(pid), second = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (!ticks || !second || ticks > INT64_MAX / 1000000000)
+		return 0;
+	/* of the clock that goes on while the machine sleeps */
+	return wall_ns() - clock_ns(CLOCK_BOOTTIME) + (int64_t)(ticks * (1000000000 / second));
 }
 
 void procfs_name(int pid, char *name, size_t size)

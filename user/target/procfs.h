@@ -42,6 +42,9 @@ char procfs_state(int tid);
  * there is no such process. */
 uint64_t procfs_start_time(int pid);
 
+/* The same by the wall clock as it is now, in nanoseconds since 1970; 0 if there is no such process. */
+int64_t procfs_start_ns(int pid);
+
 /* Copies the name of a process, at most `size` - 1 bytes; "" if there is no such process. */
 void procfs_name(int pid, char *name, size_t size);
 

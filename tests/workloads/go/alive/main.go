@@ -13,7 +13,8 @@
 //	gc N              runs N collections
 //	free              calls debug.FreeOSMemory
 //	write FILE        writes pprof.Lookup("heap") as text to FILE.txt and as protobuf to FILE.pb.gz
-//	stats             prints runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc
+//	stats             prints runtime.MemStats as JSON: HeapInuse, HeapIdle, HeapReleased, StackInuse, HeapAlloc,
+//	                  GCCPUFraction, NumGC
 //	freeze            reads these, stops itself (SIGSTOP), reads them again once continued, and answers. Quiet:
 //	                  the heap was the same; otherwise the scavenger or another thread of the runtime was active
 package main
@@ -210,8 +211,8 @@ func main() {
 				syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
 			}
 			runtime.ReadMemStats(&next)
-			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d,\"Quiet\":%t}\n",
-				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc,
+			fmt.Printf("{\"HeapInuse\":%d,\"HeapIdle\":%d,\"HeapReleased\":%d,\"StackInuse\":%d,\"HeapAlloc\":%d,\"GCCPUFraction\":%g,\"NumGC\":%d,\"Quiet\":%t}\n",
+				stats.HeapInuse, stats.HeapIdle, stats.HeapReleased, stats.StackInuse, stats.HeapAlloc, stats.GCCPUFraction, stats.NumGC,
 				stats.HeapInuse == next.HeapInuse && stats.HeapIdle == next.HeapIdle && stats.HeapReleased == next.HeapReleased)
 			continue
 		default:
