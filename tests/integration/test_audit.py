@@ -159,6 +159,23 @@ def test_text_fits_80_columns_shows_the_work_list_first_and_every_verdict(t):
     contains(narrow.stdout, "moved to heap: x")
 
 
+def test_the_sites_of_a_source_line_are_one_line_with_their_sum(t):
+    profile, _ = recording(t, "--rounds", "2")
+    lines = {}
+    for row in t.json("audit", "--escape", output("1.24"), profile)["rows"]:
+        if row["verdict"] == "escapes":
+            lines.setdefault((row["file"], row["line"]), []).append(row["objects"])
+    several = {place: objects for place, objects in lines.items() if len(objects) > 1}
+    same(set(several), {("simple/main.go", 17), ("slice/main.go", 24)}, "lines with several sites")
+    text = t.escapement("audit", "--verdict", "escapes", "--escape", output("1.24"), profile).stdout
+    for (file, line), objects in several.items():
+        found = re.search(rf"^ +(\d+) .*  {file}:{line}, {len(objects)} sites\n((?:      (?:  )?\S.*\n)+)", text, re.M)
+        assert found, text
+        same(int(found[1]), sum(objects), f"objects of line {line}")
+        same(sorted(map(int, re.findall(r"^      (\d+) objects, \S+:$", found[2], re.M))), sorted(objects), "those of its sites")
+    same(len(re.findall(r"^ +\d+ .*\.go:\d+", text, re.M)), len(lines), "lines")
+
+
 def test_estimates_carry_intervals(t):
     harness.require_root()
     profile = t.path("sampled.pb.gz")

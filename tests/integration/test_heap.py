@@ -422,6 +422,10 @@ class HeapTime:
         harness.wait_for(lambda: pathlib.Path(self.messages.name).read_text().count("snapshot of collection") >= snapshots
                          or self.process.poll() is not None, f"snapshot {snapshots}")
 
+    def wait_for_collection(self, number):
+        harness.wait_for(lambda: f"snapshot of collection {number}\n" in pathlib.Path(self.messages.name).read_text()
+                         or self.process.poll() is not None, f"a snapshot of collection {number}")
+
     def ended(self):
         output, _ = self.process.communicate(timeout=harness.TIMEOUT)
         messages = pathlib.Path(self.messages.name).read_text()
@@ -448,9 +452,10 @@ def test_heap_time_is_the_sum_of_what_the_program_writes_at_each_collection(t):
         for step in range(20):
             if step:
                 alive.do("hold b 50 5000" if step % 3 else "drop b", "churn 1000 2048", "gc 1")
-                watch.wait(step + 1)
+            number = json.loads(alive.do("stats"))["NumGC"]
+            watch.wait_for_collection(number)
             alive.do(f"write {t.path('own')}")
-            written[json.loads(alive.do("stats"))["NumGC"]] = by_stack(t, t.path("own.pb.gz"))
+            written[number] = by_stack(t, t.path("own.pb.gz"))
             if watch.process.poll() is not None:
                 break
         found = watch.ended()

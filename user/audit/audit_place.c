@@ -20,3 +20,14 @@ const char *audit_place(const struct audit_row *row, uint32_t *line, uint32_t *c
 		*column = frame->column;
 	return file;
 }
+
+const char *audit_shown_place(const struct audit_row *row, uint32_t *line, uint32_t *column)
+{
+	if (!audit_is_at_owner(row))
+		return audit_place(row, line, column);
+	if (line)
+		*line = row->owner->line;
+	if (column)
+		*column = 0;
+	return row->owner->file;
+}

@@ -16,7 +16,8 @@ struct heap_process {
 	struct go_heap heap;
 	struct go_heap_profile profile;
 	bool redacted;
-	int64_t cycle; /* of the profile, at the last snapshot */
+	int64_t cycle;	  /* of the profile, at the last snapshot */
+	uint64_t pending; /* of it: go_buckets.pending */
 };
 
 #endif

@@ -219,6 +219,7 @@ static int add_buckets(struct builder *builder, struct error *error)
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
 	builder->profile->collections = go_buckets_collection(&buckets);
 	process->cycle = buckets.cycle;
+	process->pending = buckets.pending;
 	target_allow(process->target);
 	while (buckets.count && !status) {
 		struct go_bucket bucket = go_buckets_take(&buckets);
@@ -366,6 +367,11 @@ int heap_wait_collection(struct heap_process *process, double seconds, const vol
 			return cannot_read(process, NULL, error);
 		if (now != process->cycle)
 			return 1;
+		if (process->pending &&
+		    !go_heap_profile_is_pending(&process->profile, process->target, process->pending, (uint32_t)now)) {
+			process->pending = 0; /* runtime.GC() has published its collection: once is enough */
+			return 1;
+		}
 		if (monotonic_ns() >= deadline || (stop && *stop))
 			return 0;
 		nanosleep(&(struct timespec){.tv_nsec = COLLECTION_POLL_NS}, NULL);

@@ -114,7 +114,8 @@ static enum reading read_bucket(const struct go_heap_profile *profile, struct go
 	add(&published, record + (1 + cycle % CYCLES) * size, size);
 	all = published;
 	add(&all, record + (1 + (cycle + 1) % CYCLES) * size, size);
-	buckets->flushed &= all.allocs == published.allocs && all.frees == published.frees;
+	if (all.allocs != published.allocs || all.frees != published.frees)
+		buckets->pending = bucket->address;
 	add(&all, record + (1 + (cycle + 2) % CYCLES) * size, size);
 	bucket->allocs = (int64_t)published.allocs;
 	bucket->frees = (int64_t)published.frees;
@@ -144,7 +145,8 @@ static enum reading read_all(const struct go_heap_profile *profile, const struct
 	free(buckets->items);
 	buckets->items = NULL;
 	buckets->count = 0;
-	buckets->everything = buckets->flushed = true;
+	buckets->everything = true;
+	buckets->pending = 0;
 	if (target_read(target, profile->buckets, &address, sizeof(address)))
 		return FAILED;
 	while (address && reading == FINE) {
@@ -228,7 +230,20 @@ int64_t go_buckets_collection(const struct go_buckets *buckets)
 {
 	if (buckets->everything || !buckets->cycle)
 		return 0;
-	return (int64_t)buckets->cycle - !buckets->flushed;
+	return (int64_t)buckets->cycle - (buckets->pending != 0);
+}
+
+bool go_heap_profile_is_pending(const struct go_heap_profile *profile, const struct target *target, uint64_t bucket,
+				uint32_t cycle)
+{
+	struct go_buckets one = {.cycle = cycle, .memory = memory_blocks_new(target->reader)};
+	struct go_bucket read = {.address = bucket};
+	struct error refusal;
+	uint64_t next;
+	bool pending = read_bucket(profile, &one, &read, &next, &refusal) == FINE && one.pending;
+
+	go_buckets_free(&one);
+	return pending;
 }
 
 struct go_bucket go_buckets_take(struct go_buckets *buckets)

@@ -47,7 +47,7 @@ struct go_buckets {
 	size_t count;
 	uint32_t cycle;	   /* collections that the profile has seen, modulo a large number */
 	bool everything;   /* there was no collection yet: what is published is all */
-	bool flushed;	   /* the record of the next cycle is empty: see go_buckets_collection() */
+	uint64_t pending;  /* a bucket with counts of the next cycle; 0: there is none. See go_buckets_collection() */
 	unsigned repeated; /* readings that were thrown away because the process had changed the profile meanwhile */
 	struct memory_blocks *memory;
 };
@@ -85,5 +85,10 @@ int go_buckets_stack(const struct go_buckets *buckets, const struct go_bucket *b
 /* Returns the number of the collection that the profile has reached; -1 if it cannot be read. What is allocated now
  * is published two collections later. */
 int64_t go_heap_profile_cycle(const struct go_heap_profile *profile, const struct target *target);
+
+/* Whether a bucket, go_buckets.pending of a reading in this cycle, has counts of the next cycle still. False if it cannot be
+ * read. */
+bool go_heap_profile_is_pending(const struct go_heap_profile *profile, const struct target *target, uint64_t bucket,
+				uint32_t cycle);
 
 #endif
