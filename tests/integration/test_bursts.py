@@ -124,6 +124,12 @@ def test_too_few_bursts_give_lower_bounds_and_one_sentence_with_the_switch(t):
     report = t.json("report", t.path("p"))
     counted = [row for row in report["rows"] if row["objects"]]
     assert counted, "no rows"
+    # Size classes are the runtime's own counts all the same.
+    said = " ".join(t.escapement("report", "--by", "size-class", t.path("p")).stdout.split())
+    contains(said, "rows exact: the totals of each class; only rows of lines, functions and stacks are lower bounds")
+    contains(said, "rows of lines have what was counted, and are lower bounds")
+    classes = t.json("report", "--by", "size-class", t.path("p"))
+    same((classes["exact"]["rows"], sum(row["objects"] for row in classes["rows"])), (True, report["totals"]["objects"]))
     same({row["objects_high"] for row in counted}, {None}, "upper ends")
     assert sum(row["objects"] for row in counted) <= report["totals"]["objects"], report["totals"]
     for command in (("gate", "compare"), ("compare",)):  # an uncounted site must not be reported as gone

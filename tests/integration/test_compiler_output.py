@@ -51,8 +51,8 @@ def module(t, name="out"):
     return source
 
 
-def said(t, source, *arguments, status=0):
-    done = go(t, source, "build", "-gcflags=-m=2", *(arguments or ["./..."]), status=status)
+def said(t, source, *arguments, version="1.27", status=0):
+    done = go(t, source, "build", "-gcflags=-m=2", *(arguments or ["./..."]), version=version, status=status)
     return done.stdout + done.stderr
 
 
@@ -195,32 +195,70 @@ def test_a_package_that_was_not_built_is_not_gone_and_one_that_was_removed_is(t)
 
 def test_an_audit_says_which_packages_of_the_module_the_output_lacks(t):
     harness.require_root()
-    source = module(t)
-    (source / "m.txt").write_text(said(t, source, "-o", "prog", "."))
-    (source / "all.txt").write_text(said(t, source))
-    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
-    warning, = t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
-    contains(warning, "covers only some packages of the program: nothing about example.com/out/shop; ")
-    contains(warning, "go build -gcflags=-m=2 ./... 2> FILE")
-    same(t.escapement("audit", "--escape", "all.txt", "p.pb.gz", cwd=source).stderr, "")
+    for version in harness.go_releases("everyday"):
+        source = module(t, f"out{version}")
+        (source / "m.txt").write_text(said(t, source, "-o", "prog", ".", version=version))
+        (source / "all.txt").write_text(said(t, source, version=version))
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+        warning, = t.escapement("audit", "--escape", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+        contains(warning, "covers only some packages of the program: nothing about example.com/out/shop; ")
+        contains(warning, "go build -gcflags=-m=2 ./... 2> FILE")
+        done = t.escapement("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json", "--update", "--escape", "m.txt",
+                            "--", "./prog", cwd=source)
+        contains(done.stderr, "covers only some packages of the program: nothing about example.com/out/shop; ")
+        same(t.escapement("audit", "--escape", "all.txt", "p.pb.gz", cwd=source).stderr, "", f"Go {version}")
     (source / "cut.txt").write_text((source / "all.txt").read_text() + "[truncated 3 lines]\n")
     contains(t.escapement("audit", "--escape", "cut.txt", "p.pb.gz", cwd=source).stderr, "the compiler output is cut off")
 
 
+def test_output_of_other_build_tags_is_named_with_the_command_that_has_the_programs(t):
+    """Files that only one set of tags selects: a function that each set has, a package that one set imports."""
+    harness.require_root()
+    for version in harness.go_releases("everyday"):
+        source = module(t, f"tags{version}")
+        (source / "extra").mkdir()
+        (source / "extra" / "extra.go").write_text("//go:build extra\n\n" + SHOP.replace("shop", "extra"))
+        (source / "hook_yes.go").write_text(
+            "//go:build extra\n\npackage main\n\nimport \"example.com/out/extra\"\n\nfunc init() { extra.Add(1) }\n")
+        go(t, source, "build", "-tags", "extra", "-o", "prog", ".", version=version)
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+        (source / "m.txt").write_text(go(t, source, "build", "-gcflags=-m=2", "./...", version=version).stderr)
+        warning, = t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+        contains(warning, "nothing about example.com/out/extra; cover the whole module, built with the program's tags, with: "
+                          "go build -tags=extra -gcflags=-m=2 ./... 2> FILE")
+        for tag, name in (("extra", "more_yes.go"), ("!extra", "more_no.go")):
+            (source / "shop" / name).write_text(f"//go:build {tag}\n\npackage shop\n\nvar kept *[5]int\n\n"
+                                                "//go:noinline\nfunc more(n int) { kept = &[5]int{n} }\n")
+        (source / "shop" / "shop.go").write_text(SHOP.replace("int{n} }", "int{n}; more(n) }"))
+        go(t, source, "build", "-tags", "extra", "-o", "prog", ".", version=version)
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+        (source / "m.txt").write_text(go(t, source, "build", "-gcflags=-m=2", "./...", version=version).stderr)
+        warning, = t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+        contains(warning, "does not match the program: ")
+        contains(warning, "1 function is in another file, as with other build tags (example.com/out/shop.more: more_yes.go "
+                          "in the program, more_no.go in the output)")
+        contains(warning, "it says nothing about example.com/out/extra; ")
+        assert "covers only some packages" not in warning, warning
+        command = warning.rsplit(": ", 1)[1].split(" 2> ")[0].split()
+        same(command, ["go", "build", "-tags=extra", "-gcflags=-m=2", "./..."])
+        (source / "m.txt").write_text(go(t, source, *command[1:], version=version).stderr)
+        same(t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr, "", f"Go {version}, the right output")
+
+
 def test_a_gate_says_that_the_output_is_of_another_build(t):
     harness.require_root()
-    source = module(t)
-    (source / "m.txt").write_text(said(t, source))
-    go(t, source, "build", "-o", "prog", ".")
     gate = ("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json", "--update", "--escape")
-    same([line for line in t.escapement(*gate, "m.txt", "--", "./prog", cwd=source).stderr.splitlines() if "warning" in line],
-         [])
-    (source / "main.go").write_text("// one\n// two\n" + MAIN)
-    (source / "old.txt").write_text(said(t, source))
-    warnings = [line for line in t.escapement(*gate, "old.txt", "--", "./prog", cwd=source).stderr.splitlines()
-                if "warning" in line]
-    same(len(warnings), 1, "warnings")
-    contains(warnings[0], "the compiler output does not match the program")
+    for version in harness.go_releases("everyday"):
+        source = module(t, f"out{version}")
+        (source / "m.txt").write_text(said(t, source, version=version))
+        go(t, source, "build", "-o", "prog", ".", version=version)
+        done = t.escapement(*gate, "m.txt", "--", "./prog", cwd=source)
+        same([line for line in done.stderr.splitlines() if "warning" in line], [], f"Go {version}")
+        (source / "main.go").write_text("// one\n// two\n" + MAIN)
+        (source / "old.txt").write_text(said(t, source, version=version))
+        done = t.escapement(*gate, "old.txt", "--", "./prog", cwd=source)
+        warning, = [line for line in done.stderr.splitlines() if "warning" in line]
+        contains(warning, "the compiler output does not match the program")
 
 
 harness.main()

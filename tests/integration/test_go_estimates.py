@@ -92,18 +92,19 @@ def test_intervals_of_a_bundler_hold_what_was_counted_in_the_same_run(t):
 def test_size_classes_at_the_default_rate_are_not_split_by_what_nobody_counted(t):
     harness.require_root()
     profile = t.path("profile.pb.gz")
-    program = go_programs.build(go_programs.versions()[-1], "stripped", "sizes")
-    t.escapement("record", "-q", "-o", profile, "--", program)
-    report = t.json("report", "--by", "size-class", profile)
-    rows = [row for row in report["rows"] if row["size_class"] == 64]
-    same([row["span_class"] for row in rows], [None], "span classes of 64 bytes")
-    assert 3000 <= rows[0]["objects"] < 3200, rows
-    same(sum(row["objects"] for row in report["rows"]), report["totals"]["objects"], "all classes together")
-    assert not re.search(r"noscan|scan$", t.escapement("report", "--by", "size-class", profile).stdout, re.M)
-    t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
-    report = t.json("report", "--by", "size-class", profile)
-    noscan = next(row for row in report["rows"] if row["span_class"] == 13)
-    assert 3000 <= noscan["objects"] < 3100, noscan
+    for version in go_programs.versions():
+        program = go_programs.build(version, "stripped", "sizes")
+        t.escapement("record", "-q", "-o", profile, "--", program)
+        report = t.json("report", "--by", "size-class", profile)
+        rows = [row for row in report["rows"] if row["size_class"] == 64]
+        same([row["span_class"] for row in rows], [None], f"{version}: span classes of 64 bytes")
+        assert 3000 <= rows[0]["objects"] < 3200, (version, rows)
+        same(sum(row["objects"] for row in report["rows"]), report["totals"]["objects"], f"{version}: all classes together")
+        assert not re.search(r"noscan|scan$", t.escapement("report", "--by", "size-class", profile).stdout, re.M), version
+        t.escapement("record", "-q", "--rate", "1", "-o", profile, "--", program)
+        report = t.json("report", "--by", "size-class", profile)
+        noscan = next(row for row in report["rows"] if row["span_class"] == 13)
+        assert 3000 <= noscan["objects"] < 3100, (version, noscan)
 
 
 def test_rows_say_that_tiny_objects_are_not_in_them(t):

@@ -286,6 +286,30 @@ def test_totals_are_exact_across_the_brake(t):
             assert abs(difference) <= check["bound"], what
 
 
+def test_totals_rows_and_check_of_a_busy_program_are_of_the_same_instants(t):
+    """What came between the two readings is told; no row's number is outside of its own interval."""
+    harness.require_root()
+    profile = t.path("profile.pb.gz")
+    for version in go_programs.versions():
+        process = t.start(go_programs.build(version, "stripped", "storm"), 2000)
+        same(process.stdout.readline(), "ready\n")
+        for rate in ("0", "1", "512k"):
+            t.escapement("record", "-q", "--max-overhead", "0", "--rate", rate, "--duration", "0.2", "-o", profile, "-p",
+                         process.pid)
+            report = t.json("report", profile)
+            check, what = report["check"], f"{version} rate {rate}: {report['check']}, {report['totals']}"
+            assert check["objects"] > 0 and abs(check["difference"]) <= check["bound"], what
+            same(sum(check[key] for key in ("objects", "difference", "outside")), report["totals"]["objects"], what)
+            for row in report["rows"]:
+                if "objects_low" in row and row["objects"] is not None:
+                    assert row["objects_low"] <= row["objects"], (what, row)
+                    assert row["objects_high"] is None or row["objects"] <= row["objects_high"], (what, row)
+            same(any("objects_low" in row for row in report["rows"]), rate == "512k", f"{what}: rows with intervals")
+            if rate == "1":
+                same(sum(row["objects"] for row in report["rows"]), check["objects"], what)
+        process.kill()
+
+
 def attach_again_and_again(t, version, times):
     """Attaches to a program under stress and detaches, that many times. The program verifies its own results, and must
     end normally."""

@@ -457,15 +457,17 @@ func main() {
 
 
 def test_a_row_that_several_annotations_share_names_them_in_every_format(t):
-    source = module(t.path("shared"), "example.com/shared", {"main.go": SHARED})
-    document = audit(t, "1.24", source)
-    row, = [row for row in document["rows"] if row["verdict"] == "escapes" and row["line"] == 8]
-    same((row["shared"], sorted(a["subject"] for a in row["annotations"]), row["objects"]), (True, ["p.A", "p.B"], 200))
-    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", source / "program")
-    for form, words in (("markdown", "p.A escapes to heap or p.B escapes to heap"),
-                        ("quickfix", "p.A escapes to heap or p.B escapes to heap (200 objects"),
-                        ("sarif", "p.A escapes to heap or p.B escapes to heap"), ("csv", 'p.A or p.B,,true,200')):
-        contains(t.escapement("audit", "-q", "--escape", source / "m.txt", "--format", form, "p.pb.gz").stdout, words)
+    for version in RELEASES:
+        source = module(t.path(version), "example.com/shared", {"main.go": SHARED})
+        document = audit(t, version, source)
+        row, = [row for row in document["rows"] if row["verdict"] == "escapes" and row["line"] == 8]
+        same((row["shared"], sorted(a["subject"] for a in row["annotations"]), row["objects"]), (True, ["p.A", "p.B"], 200))
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", source / "program")
+        for form, words in (("text", "p.A escapes to heap or p.B escapes to heap"),
+                            ("markdown", "p.A escapes to heap or p.B escapes to heap"),
+                            ("quickfix", "p.A escapes to heap or p.B escapes to heap (200 objects"),
+                            ("sarif", "p.A escapes to heap or p.B escapes to heap"), ("csv", 'p.A or p.B,,true,200')):
+            contains(t.escapement("audit", "-q", "--escape", source / "m.txt", "--format", form, "p.pb.gz").stdout, words)
 
 
 harness.main()

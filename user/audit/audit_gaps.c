@@ -69,12 +69,11 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 		text = open_memstream(&sentence, &size);
 		if (!text)
 			memory_out();
-		fprintf(text, "the compiler output covers only some packages of the program: nothing about ");
+		fputs("nothing about ", text);
 		for (size_t i = 0; i < names.count && i < NAMED; i++)
 			fprintf(text, "%s%s", i ? ", " : "", names.list[i]);
 		if (names.count > NAMED)
 			fprintf(text, " and %zu more", names.count - NAMED);
-		fputs("; cover the whole module with: go build -gcflags=-m=2 ./... 2> FILE", text);
 		if (fclose(text))
 			memory_out();
 	}
@@ -82,6 +81,13 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 		free(names.list[i]);
 	free(names.list);
 	return sentence;
+}
+
+char *audit_partial(const char *uncovered, const struct audit_program *program)
+{
+	return memory_format(
+		"the compiler output covers only some packages of the program: %s; cover the whole module%s with: %s",
+		uncovered, program->tagged ? ", built with the program's tags," : "", program->command);
 }
 
 char *audit_incomplete(const struct escape_output *output)

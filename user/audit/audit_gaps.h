@@ -9,10 +9,14 @@
 
 #include "audit/audit_groups.h"
 #include "audit/audit_index.h"
+#include "audit/audit_program.h"
 
-/* Returns one sentence about packages of the owner module (owner.h) that allocate but that the output does not cover,
- * with the command that covers them. NULL if there are none, or the module is unknown. The caller frees it. */
+/* Returns "nothing about PACKAGE, ...": packages of the owner module (owner.h) that allocate but that the output does
+ * not cover. NULL if there are none, or the module is unknown. The caller frees it. */
 char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile);
+
+/* Returns one sentence about these, with the command that covers them. The caller frees it. */
+char *audit_partial(const char *uncovered, const struct audit_program *program);
 
 /* Returns one sentence about packages that did not compile, or about where the output was cut off; NULL if it is
  * complete. The caller frees it. */

@@ -351,6 +351,8 @@ static void add_warnings(struct join *join)
 {
 	enum { WARNINGS = 4 };
 	struct audit *audit = join->audit;
+	struct audit_program program;
+	char *uncovered = audit_uncovered(&join->groups, join->index, audit->profile), *stale;
 
 	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
@@ -359,8 +361,11 @@ static void add_warnings(struct join *join)
 			     "the profile does not measure objects by line: a line without refills may have allocated "
 			     "too"));
 	warn(audit, audit_incomplete(audit->output));
-	warn(audit, audit_uncovered(&join->groups, join->index, audit->profile));
-	warn(audit, audit_stale(audit));
+	audit_program_compare(audit, &program);
+	stale = audit_stale(audit, &program, uncovered);
+	warn(audit, !stale && uncovered ? audit_partial(uncovered, &program) : stale);
+	audit_program_clear(&program);
+	free(uncovered);
 }
 
 /* The join went by the runtime's names of types; readers get those of the source. */

@@ -12,7 +12,8 @@
  * it was inlined.
  *
  * Only functions in the source are compared, of packages that both sides have: no closures, generics, wrappers,
- * assembly or tests; and not the standard library, whose functions change only with the release.
+ * assembly or tests; and not the standard library, whose functions change only with the release. A function that both
+ * sides have in files of different names is there once for each set of build tags.
  */
 
 #include "audit/audit.h"
@@ -23,10 +24,18 @@ struct audit_program {
 	size_t unknown;	 /* functions of the program that are not in the output */
 	/* functions with heap moves in the output; those of them that are not in the program */
 	size_t spoken_of, missing;
-	size_t main_spoken_of, main_missing;	   /* the same for package main, in which few functions are unused */
-	char unknown_name[256], missing_name[256]; /* an example of each */
+	size_t main_spoken_of, main_missing; /* the same for package main, in which few functions are unused */
+	size_t elsewhere;		     /* functions that are in another file of their package */
+	/* an example of each */
+	char unknown_name[256], missing_name[256], elsewhere_name[256];
+	char elsewhere_file[128], elsewhere_said[128]; /* its file in the program and in the output */
+	/* creates the output with the program's build tags, if these are known, for people: "go build ... 2> FILE" */
+	char *command;
+	bool tagged; /* the command has build tags */
 };
 
+/* The caller releases the result with audit_program_clear(). */
 void audit_program_compare(const struct audit *audit, struct audit_program *result);
+void audit_program_clear(struct audit_program *result);
 
 #endif

@@ -205,25 +205,27 @@ static void check_silence(const struct audit *audit, FILE *text)
 
 /* The linker removes functions that nothing calls. Therefore missing functions alone are evidence only if there are
  * several, and most of those of package main. */
-static void check_program(const struct audit *audit, FILE *text)
+static void check_program(const struct audit_program *program, FILE *text)
 {
-	struct audit_program program;
-
-	audit_program_compare(audit, &program);
-	if (!program.compared)
+	if (!program->compared)
 		return;
-	if (!program.packages)
+	if (!program->packages)
 		say(text, "none of its packages is in the program");
-	if (program.unknown)
-		say(text, "%zu function%s of the program %s not in it (%s)", program.unknown,
-		    program.unknown == 1 ? "" : "s", program.unknown == 1 ? "is" : "are", program.unknown_name);
-	if (program.missing && (ftell(text) > 0 || (program.main_missing >= LEAST_MISSING &&
-						    2 * program.main_missing > program.main_spoken_of)))
+	if (program->elsewhere)
+		say(text,
+		    "%zu function%s in another file, as with other build tags (%s: %s in the program, %s in the output)",
+		    program->elsewhere, program->elsewhere == 1 ? " is" : "s are", program->elsewhere_name,
+		    program->elsewhere_file, program->elsewhere_said);
+	if (program->unknown)
+		say(text, "%zu function%s of the program %s not in it (%s)", program->unknown,
+		    program->unknown == 1 ? "" : "s", program->unknown == 1 ? "is" : "are", program->unknown_name);
+	if (program->missing && (ftell(text) > 0 || (program->main_missing >= LEAST_MISSING &&
+						     2 * program->main_missing > program->main_spoken_of)))
 		say(text, "%zu of %zu functions in it that move something to the heap %s not in the program (%s)",
-		    program.missing, program.spoken_of, program.missing == 1 ? "is" : "are", program.missing_name);
+		    program->missing, program->spoken_of, program->missing == 1 ? "is" : "are", program->missing_name);
 }
 
-char *audit_stale(const struct audit *audit)
+char *audit_stale(const struct audit *audit, const struct audit_program *program, const char *uncovered)
 {
 	char *findings = NULL, *sentence = NULL;
 	size_t size = 0;
@@ -232,16 +234,17 @@ char *audit_stale(const struct audit *audit)
 	if (!text)
 		memory_out();
 	check_functions(audit, text);
-	check_program(audit, text);
+	check_program(program, text);
 	check_release(audit, text);
 	check_silence(audit, text);
+	if (uncovered && ftell(text) > 0)
+		say(text, "it says %s", uncovered);
 	if (fclose(text))
 		memory_out();
 	if (size)
-		sentence = memory_format(
-			"the compiler output does not match the program: %s; create it again from the "
-			"same sources with the same go command and flags: go build -gcflags=-m=2 ./... 2> FILE",
-			findings);
+		sentence = memory_format("the compiler output does not match the program: %s; create it again from the "
+					 "same sources with the same go command and flags: %s",
+					 findings, program->command);
 	free(findings);
 	return sentence;
 }

@@ -54,9 +54,9 @@ static const double z = 1.959963984540054; /* 97.5 % quantile of the normal dist
 /* From this share of the total on, a row's uncertainty is that of its share. */
 static const double notable_share = 1.0 / 16;
 
-/* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. Fewer for
- * counts of objects than for bytes, because each of the many small objects stands for more than the average. */
-static const double unseen_samples = 0.5, unseen_byte_samples = 1;
+/* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. More for
+ * counts of objects than for bytes: the unseen objects of a line are mostly small, so they are many and of few bytes. */
+static const double unseen_samples = 0.75, unseen_byte_samples = 0.5;
 
 /* --- sums --- */
 

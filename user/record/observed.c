@@ -443,8 +443,8 @@ static void tell_few_bursts(const struct observed *observed)
 	observed->profile->rows_least = true;
 	profile_warn(
 		observed->profile,
-		"%s, so its objects are counted in bursts, for which this recording was too short: rows have what was "
-		"counted, and are lower bounds; record for longer, or %s",
+		"%s, so its objects are counted in bursts, for which this recording was too short: rows of lines have "
+		"what was counted, and are lower bounds; record for longer, or %s",
 		observed->runtime->in_bursts, runtime_unsampled_advice);
 }
 
@@ -458,7 +458,7 @@ static void tell_lacks(const struct observed *observed, struct profile_process *
 		profile->totals_exact &= observed->rate > 1;
 		profile_warn(profile,
 			     "process %d (%s) has loaded %s, a Go plugin or library with an allocator of its own, "
-			     "which is not observed: what its code allocates is in no row",
+			     "which is not observed: what its code allocates is in no row of a line",
 			     process->pid, process->comm, observed->elsewhere);
 	}
 	tell_few_bursts(observed);

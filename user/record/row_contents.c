@@ -24,8 +24,8 @@ static void warn_of_unsampled(const struct processes *processes)
 			     processes->unsampled.count, processes->unsampled.count + processes->sampled, ways_out);
 	} else if (processes->unsampled.count && processes->counted)
 		profile_warn(processes->profile,
-			     "%s, so nothing samples its objects: rows have what was counted until the rate changed, "
-			     "and are lower bounds; %s",
+			     "%s, so nothing samples its objects: rows of lines have what was counted until the rate "
+			     "changed, and are lower bounds; %s",
 			     processes->unsampled.why, ways_out);
 	else if (processes->unsampled.count)
 		profile_warn(processes->profile,
