@@ -75,6 +75,10 @@ PREFIXES = {
     "processes": lambda n: ("api-1     | ", "worker-1  | ")[n % 2],
     "levels": lambda n: ("INFO  ", "DEBUG ", "WARN  ")[n % 3] + "go build: ",
     "colour": lambda n: "\x1b[36mgo build |\x1b[0m ",
+    "cleared": lambda n: "\x1b[0K",
+    "line numbers": lambda n: f"{n + 1}:",
+    "grep": lambda n: f"build.log:{n + 1}:",
+    "TeamCity": lambda n: f"[03:04:{n % 60:02}] :\t [Step 1/3] ",
 }
 
 
@@ -112,6 +116,9 @@ def test_events_of_the_go_command_are_read(t):
     done = go(t, source, "build", "-json", "-gcflags=-m=2", "./...")
     (source / "build.json").write_text(done.stdout + done.stderr)
     same(moves(t, source, "build.json"), wanted)
+    for prefix in (PREFIXES["time stamp"], PREFIXES["compose"], PREFIXES["grep"]):
+        (source / "ci.json").write_text("".join(prefix(n) + line + "\n" for n, line in enumerate(done.stdout.splitlines())))
+        same(moves(t, source, "ci.json"), wanted, "events with something before them")
     done = go(t, source, "test", "-json", "-gcflags=-m=2", "./...")
     (source / "test.json").write_text(done.stdout + done.stderr)
     assert set(wanted) <= set(moves(t, source, "test.json")), moves(t, source, "test.json")

@@ -75,12 +75,20 @@ static bool is_number_byte(char c)
 	return isdigit((unsigned char)c) || c == '.' || c == ',' || c == ':';
 }
 
+/* "./" or "../" */
+static bool begins_relative_path(const char *text, size_t length)
+{
+	size_t points = length > 1 && text[0] == '.' ? 1 + (text[1] == '.') : 0;
+
+	return points && points < length && text[points] == '/';
+}
+
 /* Skips digits, with points, commas and colons between and after them. */
 static size_t skip_number(const char *text, size_t length)
 {
 	size_t at = 0;
 
-	while (at < length && is_number_byte(text[at]))
+	while (at < length && is_number_byte(text[at]) && !begins_relative_path(text + at, length - at))
 		at++;
 	return at;
 }
@@ -162,6 +170,18 @@ static size_t prefix_of(struct escape_input *input, const char *line, size_t len
 	return 0;
 }
 
+/* Whether the text begins like an event of the go command. */
+static bool is_event_start(const char *line, size_t length)
+{
+	static const char *const starts[] = {"{\"ImportPath\":", "{\"Time\":", "{\"Action\":"};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (length > strlen(starts[i]) && memcmp(line, starts[i], strlen(starts[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether "# " begins a header that ends the line: "# import/path" or "# import/path [import/path.test]". */
 static bool is_header(const char *text, size_t length)
 {
@@ -173,6 +193,16 @@ static bool is_header(const char *text, size_t length)
 	return !space || (space + 1 < text + length && space[1] == '[' && text[length - 1] == ']');
 }
 
+/* Whether a terminal's control sequence ends before text[at], such as the one that clears the line. */
+static bool follows_control(const char *text, size_t at)
+{
+	if (at < 3 || !isalpha((unsigned char)text[at - 1]))
+		return false;
+	for (at -= 2; at > 1 && (isdigit((unsigned char)text[at]) || text[at] == ';'); at--)
+		continue;
+	return at >= 1 && text[at] == '[' && text[at - 1] == '\x1b';
+}
+
 /* Returns where the compiler's text begins in a line that has a prefix; 0 if it has none, or that is unknown. */
 static size_t words_start(const char *line, size_t length)
 {
@@ -182,13 +212,17 @@ static size_t words_start(const char *line, size_t length)
 	size_t best = 0;
 
 	for (size_t i = 1; i + 2 < length; i++) {
-		if (line[i] == '#' && !isalnum((unsigned char)line[i - 1]) && is_header(line + i, length - i))
+		if (line[i] == '#' && (!isalnum((unsigned char)line[i - 1]) || follows_control(line, i)) &&
+		    is_header(line + i, length - i))
+			return i;
+		if (line[i] == '{' && is_event_start(line + i, length - i))
 			return i;
 	}
 	if (!position_split((struct span){line, length}, (struct span){NULL, 0}, &position, &rest))
 		return 0;
 	for (size_t i = 1; i < position.path.length; i++) {
-		if (line[i - 1] != ' ' && line[i - 1] != '\t' && line[i - 1] != '|' && line[i - 1] != ']')
+		if (line[i - 1] != ' ' && line[i - 1] != '\t' && line[i - 1] != '|' && line[i - 1] != ']' &&
+		    !follows_control(line, i))
 			continue;
 		for (size_t j = 0; j < sizeof(beginnings) / sizeof(*beginnings); j++) {
 			if (strncmp(line + i, beginnings[j], strlen(beginnings[j])) == 0)
@@ -227,10 +261,10 @@ static void note_prefix(struct escape_input *input, const char *line, size_t len
 		return;
 	else
 		input->latest = input->prefix_count++;
-	prefix->found += line[start] == '#' ? 2 : 1;
+	prefix->found += line[start] == '#' || line[start] == '{' ? 2 : 1;
 }
 
-/* Lines have prefixes if one stands before a header, or before two messages. */
+/* Lines have prefixes if one stands before a header or an event, or before two messages. */
 static void choose_prefixes(struct escape_input *input)
 {
 	bool any = false;
@@ -269,18 +303,6 @@ static void find_prefixes(struct escape_input *input)
 
 /* ---- lines ---- */
 
-/* Whether a line that is not JSON begins like an event: then its rest is missing. */
-static bool is_event_start(const char *line, size_t length)
-{
-	static const char *const starts[] = {"{\"ImportPath\":", "{\"Time\":", "{\"Action\":"};
-
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (length > strlen(starts[i]) && memcmp(line, starts[i], strlen(starts[i])) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Feeds the compiler's part of a line of `go build -json` or `go test -json`. Returns false if the line is not from
  * these. */
 static bool feed_event(struct escape_input *input, const char *line, size_t length)
@@ -289,7 +311,7 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 	const cJSON *action = cJSON_GetObjectItemCaseSensitive(event, "Action"), *output, *path;
 	bool is_event = cJSON_IsString(action);
 
-	if (!event && is_event_start(line, length)) {
+	if (!event && is_event_start(line, length)) { /* its rest is missing */
 		escape_parser_cut(input->parser, line, length < 80 ? length : 80);
 		return true;
 	}
@@ -310,9 +332,11 @@ static void feed_line(struct escape_input *input, const char *line, size_t lengt
 {
 	size_t prefix = prefix_of(input, line, length);
 
-	if (line[0] == '{' && length > 2 && line[1] == '"' && feed_event(input, line, length))
+	line += prefix;
+	length -= prefix;
+	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length))
 		return;
-	escape_parser_feed(input->parser, line + prefix, length - prefix);
+	escape_parser_feed(input->parser, line, length);
 }
 
 static void feed_lines(struct escape_input *input, const char *text, size_t length)
