@@ -95,6 +95,9 @@ func main() {
 		bufio.NewReader(os.Stdin).ReadString(10)
 	}
 	grow.(func(int))(1000)
+	for len(os.Args) > 3 {
+		grow.(func(int))(1000)
+	}
 }
 """
 
@@ -180,6 +183,56 @@ def test_a_plugin_is_named_and_rows_are_lower_bounds(t):
     contains(found["runtime"]["advice"], str(t.path("grow.so")))
     same(found["rows"]["state"], "ok")  # counted in bursts
     contains(found["rows"]["advice"], "--max-overhead 0")
+
+
+def test_every_command_that_measures_names_a_plugin(t):
+    """top, gate, compare and heap as record and doctor: nothing that a plugin allocates is left out in silence."""
+    harness.require_root()
+    version = go_programs.versions()[-1]
+    build(t, version, "grow.so", PLUGIN, "plugin")
+    build(t, version, "loader", LOADER, "exe")
+    named, run = f"has loaded {t.path('grow.so')}, a Go plugin", ("--", "./loader", t.path("grow.so"))
+    gate = t.escapement("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json", "--update", *run, status=4)
+    contains(gate.stderr, named)
+    contains(gate.stderr, "2000 objects are missing: no baseline was written")
+    assert not t.path("base.json").exists()
+    for rate, status, words in (("1", 4, "objects are missing"), ("512k", 2, "are lower bounds")):
+        t.escapement("record", "-q", "--rate", rate, "-o", "p.pb.gz", *run, status=4 if rate == "1" else 0)
+        for command in (("compare",), ("gate", "compare")):
+            contains(t.escapement(*command, "p.pb.gz", "p.pb.gz", status=status).stderr, words)
+    process = t.start("./loader", t.path("grow.so"), "wait", "on")
+    same(process.stdout.readline(), "ready\n")
+    process.stdin.write("\n")
+    process.stdin.flush()
+    for rate, status in (("1", 4), ("512k", 0)):
+        top = t.escapement("top", "--batch", "--rate", rate, "--duration", "1", "-p", process.pid, status=status)
+        contains(top.stderr, named)
+        assert "nothing was allocated" not in top.stderr, top.stderr
+    heap = t.escapement("heap", "-p", process.pid)  # the runtime's own samples have its objects
+    contains(heap.stdout, f"{t.path('grow.so.d')}/source.go:12")
+
+
+def test_every_command_that_measures_observes_a_library(t):
+    harness.require_root()
+    build_host(t, go_programs.versions()[-1])
+    gate = ("gate", "--rate", "1", "--runs", "2", "--baseline", "base.json")
+    t.escapement(*gate, "--update", "--", "./linked")
+    contains(t.escapement(*gate, "--", "./linked").stdout, "gate passed")
+    site, = [site for site in json.loads(t.path("base.json").read_text())["sites"] if site["function"] == "main.grown"]
+    same(site["objects"], 1001)
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./linked")
+    contains(t.escapement("compare", "p.pb.gz", "p.pb.gz").stdout, "unchanged")
+    process = t.start("./loading", t.path("libgrow.so"), "500")
+    same(process.stdout.readline(), "ready\n")
+    top = t.start(harness.ESCAPEMENT, "top", "--batch", "--rate", "1", "--max-overhead", "0", "--interval", "0.5", "-p",
+                  process.pid)
+    while "nothing allocated yet" not in top.stdout.readline():
+        assert top.poll() is None, "top ended"
+    process.stdin.write("\n")
+    process.stdin.flush()
+    while "main.grown" not in (line := top.stdout.readline()):
+        assert top.poll() is None, "top ended"
+    contains(line, "500")
 
 
 harness.main()

@@ -306,7 +306,7 @@ def test_totals_rows_and_check_of_a_busy_program_are_of_the_same_instants(t):
                     assert row["objects_high"] is None or row["objects"] <= row["objects_high"], (what, row)
             same(any("objects_low" in row for row in report["rows"]), rate == "512k", f"{what}: rows with intervals")
             if rate == "1":
-                same(sum(row["objects"] for row in report["rows"]), check["objects"], what)
+                same(sum(row["objects"] for row in report["rows"]), report["totals"]["objects"], what)
         process.kill()
 
 

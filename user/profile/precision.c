@@ -67,6 +67,8 @@ const char *precision_nothing(const struct profile *profile)
 	profile_totals(profile, totals);
 	if (profile->snapshot)
 		return "no rows: nothing that was sampled is alive";
+	if (profile->rows_least && totals[VALUE_OBJECTS] > 0)
+		return "no rows: the warnings say why what was allocated is in none";
 	if (totals[VALUE_OBJECTS] > 0 || totals[VALUE_BYTES] > 0)
 		return "no rows: none of what was allocated was sampled; record for longer, or with --rate 1";
 	if (!profile->process_count)
