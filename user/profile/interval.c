@@ -56,7 +56,7 @@ static const double notable_share = 1.0 / 16;
 
 /* Assumed further samples in unseen classes for a line with one sample; for k samples, sqrt(k) times as many. More for
  * counts of objects than for bytes: the unseen objects of a line are mostly small, so they are many and of few bytes. */
-static const double unseen_samples = 0.75, unseen_byte_samples = 0.5;
+static const double unseen_samples = 0.65, unseen_byte_samples = 0.5;
 
 /* --- sums --- */
 
