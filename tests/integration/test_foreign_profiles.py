@@ -70,6 +70,12 @@ def test_bytes_alone_are_bytes_and_no_objects(t):
     assert "refills" not in audit, audit
 
 
+def test_objects_alone_are_objects_sorted_by_their_number(t):
+    text, report = read(t, make([("alloc_objects", "count")], [5]))
+    same([(row["objects"], row["bytes"]) for row in report["rows"]], [(5, None)])
+    contains(" ".join(text.split()), "% OBJECTS 95% INTERVAL SITE 100.0 5 - main.work")
+
+
 def test_units_are_those_of_pprof(t):
     for unit, factor in (("kilobytes", 1 << 10), ("kB", 1 << 10), ("megabytes", 1 << 20), ("GB", 1 << 30), ("b", 1),
                          ("MiB", 1 << 20), ("kbytes", 1 << 10)):

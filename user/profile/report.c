@@ -446,9 +446,11 @@ static int compare_rows(const void *a, const void *b, void *context)
 
 enum profile_value report_default_sort(const struct profile *profile)
 {
-	return !measures(profile->row_measured, VALUE_BYTES) && measures(profile->row_measured, VALUE_REFILLS)
-		       ? VALUE_REFILLS
-		       : profile_bytes(profile);
+	enum profile_value bytes = profile_bytes(profile);
+
+	if (measures(profile->row_measured, bytes))
+		return bytes;
+	return measures(profile->row_measured, VALUE_REFILLS) ? VALUE_REFILLS : profile_objects(profile);
 }
 
 /* The interval of the total is that of all samples together, if the total is their sum and was not counted. */

@@ -75,7 +75,7 @@ struct report {
 	struct interval_bounds bounds;
 };
 
-/* The value to sort by: bytes, or refills if bytes were not measured. */
+/* The value to sort by: bytes; refills or objects if bytes were not measured. */
 enum profile_value report_default_sort(const struct profile *profile);
 
 /* Shown in place of a function, for allocations without an owner and for those that only the runtime makes. */
