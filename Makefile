@@ -22,6 +22,24 @@ CLANG   ?= clang
 OBJCOPY ?= objcopy
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 CFLAGS  ?= -O2 -g
+# make CROSS_COMPILE=aarch64-linux-gnu- builds for another machine, in a build directory of its own.
+HOST_CC ?= cc
+ifneq ($(CROSS_COMPILE),)
+CC      := $(CROSS_COMPILE)gcc
+AR      := $(CROSS_COMPILE)ar
+LD      := $(CROSS_COMPILE)ld
+OBJCOPY := $(CROSS_COMPILE)objcopy
+endif
+# What a machine means is in a folder with its name, in each room that needs one.
+MACHINE_x86_64  := amd64
+MACHINE_aarch64 := arm64
+MACHINE := $(MACHINE_$(firstword $(subst -, ,$(shell $(CC) -dumpmachine))))
+ifeq ($(MACHINE),)
+$(error escapement is for amd64 and arm64; $(CC) compiles for $(shell $(CC) -dumpmachine))
+endif
+ifneq ($(CROSS_COMPILE),)
+B       := build/$(MACHINE)
+endif
 WARN    := -Wall -Wextra -Wundef -Wshadow
 # make SANITIZE=address,undefined builds everything under sanitizers, in a build directory of its own.
 comma   := ,

@@ -3,8 +3,8 @@
  * A reader of .eh_frame_hdr and .eh_frame (Linux Standard Base, exception frames; DWARF 5, sections 6.4 and 7.24).
  *
  * .eh_frame_hdr is a table of (start of a function, address of its FDE), sorted by start. cfi_lookup runs the
- * instructions of the CIE and then of the FDE up to the address, and follows three registers only: the CFA, rbp and the
- * return address. Reads stop at the end of the record. A malformed record yields no rule or a wrong rule, never a
+ * instructions of the CIE and then of the FDE up to the address, and follows three registers only: the CFA, the frame
+ * pointer and the return address. Reads stop at the end of the record. A malformed record yields no rule or a wrong rule, never a
  * fault, because unwind.c checks each address before it reads from it.
  */
 #include "cfi.h"
@@ -14,8 +14,9 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { RegBp = 6, RegSp = 7, RegRa = 16 }; /* DWARF register numbers of amd64 */
-enum { StateStack = 8 };		   /* nested DW_CFA_remember_state */
+#include "machine.h"
+
+enum { StateStack = 8 }; /* nested DW_CFA_remember_state */
 
 /* From the DWARF standard and the Linux Standard Base, with their names. Defined here because <dwarf.h> belongs to
  * elfutils, and libgoalloc depends on libc only. */
@@ -230,9 +231,10 @@ struct state {
 	uint64_t cfa_register;
 	int64_t cfa_offset;
 	struct reader cfa_expression; /* valid if `at` is not NULL; replaces register and offset */
-	uint8_t bp_kind;
-	int64_t bp_offset;
-	bool ra_undefined, ra_moved, bp_lost;
+	uint8_t fp_kind;
+	int64_t fp_offset;
+	int64_t ra_offset; /* from the CFA */
+	bool ra_saved, ra_undefined, ra_lost, fp_lost;
 };
 
 struct program {
@@ -245,39 +247,45 @@ struct program {
 
 static void save_at_cfa(struct state *s, uint64_t reg, int64_t offset)
 {
-	if (reg == RegBp) {
-		s->bp_kind = BpAtCfa;
-		s->bp_offset = offset;
-		s->bp_lost = false;
-	} else if (reg == RegRa) {
-		s->ra_moved = offset != -8;
+	if (reg == DwarfFp) {
+		s->fp_kind = FpAtCfa;
+		s->fp_offset = offset;
+		s->fp_lost = false;
+	} else if (reg == DwarfReturn) {
+		s->ra_saved = true;
+		s->ra_offset = offset;
+		s->ra_lost = false;
 	}
 }
 
 static void restore(struct state *s, uint64_t reg, const struct state *initial)
 {
-	if (reg == RegBp) {
-		s->bp_kind = initial->bp_kind;
-		s->bp_offset = initial->bp_offset;
-		s->bp_lost = initial->bp_lost;
+	if (reg == DwarfFp) {
+		s->fp_kind = initial->fp_kind;
+		s->fp_offset = initial->fp_offset;
+		s->fp_lost = initial->fp_lost;
+	} else if (reg == DwarfReturn) {
+		s->ra_saved = initial->ra_saved;
+		s->ra_offset = initial->ra_offset;
+		s->ra_lost = initial->ra_lost;
 	}
 }
 
 static void lose(struct state *s, uint64_t reg, bool undefined)
 {
-	if (reg == RegBp)
-		s->bp_lost = true;
-	else if (reg == RegRa && undefined)
+	if (reg == DwarfFp)
+		s->fp_lost = true;
+	else if (reg == DwarfReturn && undefined)
 		s->ra_undefined = true;
-	else if (reg == RegRa)
-		s->ra_moved = true;
+	else if (reg == DwarfReturn)
+		s->ra_lost = true;
 }
 
-/* Whether the expression computes `rbp + offset`, followed by DW_OP_deref if `dereference`. Other expressions are not
+/* Whether the expression computes `fp + offset`, followed by DW_OP_deref if `dereference`. Other expressions are not
  * evaluated. */
-static bool bp_expression(struct reader expression, bool dereference, int64_t *offset)
+static bool fp_expression(struct reader expression, bool dereference, int64_t *offset)
 {
-	if (read_u8(&expression) != DW_OP_breg0 + RegBp)
+	if (read_u8(&expression) != DW_OP_breg0 + DwarfFp)
 		return false;
 	*offset = read_sleb(&expression);
 	return (!dereference || read_u8(&expression) == DW_OP_deref) && expression.at == expression.end;
@@ -286,9 +294,9 @@ static bool bp_expression(struct reader expression, bool dereference, int64_t *o
 static void save_by_expression(struct state *s, uint64_t reg, struct reader expression)
 {
 	lose(s, reg, false);
-	if (reg == RegBp && bp_expression(expression, false, &s->bp_offset)) {
-		s->bp_kind = BpAtBp;
-		s->bp_lost = false;
+	if (reg == DwarfFp && fp_expression(expression, false, &s->fp_offset)) {
+		s->fp_kind = FpAtFp;
+		s->fp_lost = false;
 	}
 }
 
@@ -399,7 +407,8 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 			read_uleb(&r);
 			break;
 		default:
-			return false;
+			if (op != DwarfIgnored)
+				return false;
 		}
 		location += advance * p->code_align;
 		if (location > offset)
@@ -422,7 +431,7 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 	p->code_align = read_uleb(&r);
 	p->data_align = read_sleb(&r);
 	uint64_t ra = version == 1 ? read_u8(&r) : read_uleb(&r);
-	if (ra != RegRa || (augmentation[0] != 0 && augmentation[0] != 'z'))
+	if (ra != DwarfReturn || (augmentation[0] != 0 && augmentation[0] != 'z'))
 		return false;
 	p->augmented = augmentation[0] == 'z';
 	const uint8_t *program = r.at;
@@ -438,7 +447,7 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 				read_encoded(&r, read_u8(&r));
 			else if (*a == 'S')
 				p->signal = true;
-			else
+			else if (*a != 'B') /* with which of its keys arm64 signs return addresses */
 				return false;
 		}
 	}
@@ -447,19 +456,36 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 	return run(r, p, 0, &p->initial);
 }
 
+/* Sets where the registers are saved, in words. Returns false if the rule cannot say it. */
+static bool set_places(struct cfi_rule *rule, const struct state *s)
+{
+	int64_t fp = s->fp_offset / 8, ra = s->ra_offset / 8;
+
+	rule->fp_kind = s->fp_kind & 7;
+	rule->ra_in_link = !s->ra_saved;
+	if (s->fp_kind == FpSame)
+		fp = ra;
+	if (s->fp_kind != FpAtFp)
+		ra -= fp;
+	rule->fp_words = (int16_t)fp;
+	rule->ra_words = (int8_t)(s->ra_saved ? ra : 0);
+	return rule->fp_words == fp && (!s->ra_saved || rule->ra_words == ra) && s->fp_offset % 8 == 0 &&
+	       s->ra_offset % 8 == 0;
+}
+
 static struct cfi_rule make_rule(const struct state *s)
 {
-	struct cfi_rule rule = {.bp_kind = s->bp_kind, .bp_offset = (int16_t)s->bp_offset};
+	struct cfi_rule rule = {.cfa_kind = CfaNone};
 	int64_t offset = s->cfa_offset;
 
 	if (s->ra_undefined)
 		return (struct cfi_rule){.cfa_kind = CfaEnd};
-	if (s->ra_moved || s->bp_lost || rule.bp_offset != s->bp_offset)
+	if (s->ra_lost || s->fp_lost || !set_places(&rule, s))
 		return (struct cfi_rule){.cfa_kind = CfaNone};
 	if (s->cfa_expression.at)
-		rule.cfa_kind = bp_expression(s->cfa_expression, true, &offset) ? CfaAtBp : CfaNone;
+		rule.cfa_kind = fp_expression(s->cfa_expression, true, &offset) ? CfaAtFp : CfaNone;
 	else
-		rule.cfa_kind = s->cfa_register == RegSp ? CfaSp : s->cfa_register == RegBp ? CfaBp : CfaNone;
+		rule.cfa_kind = s->cfa_register == DwarfSp ? CfaSp : s->cfa_register == DwarfFp ? CfaFp : CfaNone;
 	rule.cfa_offset = (int32_t)offset;
 	if (rule.cfa_offset != offset)
 		rule.cfa_kind = CfaNone;
@@ -470,7 +496,7 @@ struct cfi_rule cfi_lookup(uintptr_t address)
 {
 	const struct cfi_rule none = {.cfa_kind = CfaNone};
 	const uint8_t *fde = find_fde(address);
-	struct program p = {.encoding = 0};
+	struct program p = {.initial = {.ra_saved = CallPushes, .ra_offset = -8}};
 	uint32_t length, cie;
 
 	if (!fde)

@@ -4,7 +4,7 @@
 
 /*
  * Looks up in .eh_frame how to get from the frame of a function, at a given address in it, to its caller's frame.
- * Understands only what compilers emit for amd64; for anything else there is no rule. Async-signal-safe; allocates
+ * Understands only what compilers emit; for anything else there is no rule. Async-signal-safe; allocates
  * nothing.
  */
 
@@ -16,22 +16,25 @@
 enum cfa_kind {
 	CfaNone,   /* no table covers the address, or its rule is of an unsupported form */
 	CfaEnd,	   /* outermost frame */
-	CfaSp,	   /* CFA = rsp + cfa_offset */
-	CfaBp,	   /* CFA = rbp + cfa_offset */
-	CfaAtBp,   /* CFA = *(rbp + cfa_offset), in functions that realign their stack */
-	CfaSignal, /* the kernel's signal frame, with a ucontext at rsp */
+	CfaSp,	   /* CFA = sp + cfa_offset */
+	CfaFp,	   /* CFA = fp + cfa_offset */
+	CfaAtFp,   /* CFA = *(fp + cfa_offset), in functions that realign their stack */
+	CfaSignal, /* the kernel's signal frame */
 };
 
-enum bp_kind {
-	BpSame,
-	BpAtCfa, /* saved at CFA + bp_offset */
-	BpAtBp,	 /* saved at rbp + bp_offset */
+enum fp_kind {
+	FpSame,
+	FpAtCfa, /* saved at CFA + 8 * fp_words */
+	FpAtFp,	 /* saved at fp + 8 * fp_words */
 };
 
-/* The return address is always at CFA - 8. */
+/* The return address is at CFA + 8 * ra_words, from where the frame pointer is saved where it is saved at the CFA, as the
+ * two are neighbours, however large the frame is. */
 struct cfi_rule {
-	uint8_t cfa_kind, bp_kind;
-	int16_t bp_offset;
+	uint8_t cfa_kind : 4, fp_kind : 3;
+	uint8_t ra_in_link : 1; /* it is still in the link register */
+	int8_t ra_words;
+	int16_t fp_words;
 	int32_t cfa_offset;
 };
 _Static_assert(sizeof(struct cfi_rule) == 8, "fits one word of the cache in unwind.c");

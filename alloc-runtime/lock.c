@@ -2,6 +2,7 @@
 /* The contended paths of lock.h: the third mutex of Drepper's "Futexes are tricky". */
 #include "lock.h"
 
+#include "machine.h"
 #include "sys.h"
 
 enum { Spins = 60 }; /* enough for a critical section, which is some tens of instructions */
@@ -13,7 +14,7 @@ void lock_slow(struct lock *lock)
 		if (atomic_compare_exchange_weak_explicit(&lock->state, &free, 1, memory_order_acquire,
 							  memory_order_relaxed))
 			return;
-		__builtin_ia32_pause();
+		machine_relax();
 	}
 	while (atomic_exchange_explicit(&lock->state, 2, memory_order_acquire) != 0)
 		sysFutexWait(&lock->state, 2);

@@ -42,19 +42,14 @@ static inline struct mspan *span_at(const void *object)
 
 void free_slow(void *object);
 
-/* Clears bit n of an array of words and returns whether it was set. In assembly because compilers do not find this
- * form: four instructions and a store. */
+/* Clears bit n of an array of words and returns whether it was set. */
 static inline bool clear_bit(uint64_t *words, size_t n)
 {
 	size_t word;
 	uint64_t bits;
 	bool was_set;
-#if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__) && !defined(__SANITIZE_ADDRESS__) && \
-	!defined(__SANITIZE_THREAD__)
-	__asm__("movq %[n], %[word]\n\tshrq $6, %[word]\n\t"
-		"movq (%[words],%[word],8), %[bits]\n\tbtrq %[n], %[bits]"
-		: "=@ccc"(was_set), [word] "=&r"(word), [bits] "=&r"(bits)
-		: [words] "r"(words), [n] "d"(n), "m"(*(const uint64_t(*)[])words));
+#ifdef MACHINE_TEST_AND_RESET
+	MACHINE_TEST_AND_RESET(words, n, word, bits, was_set);
 #else
 	word = n / 64;
 	was_set = words[word] >> n % 64 & 1;

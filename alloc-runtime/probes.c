@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Probe sites. They do not use systemtap's header, because the instruction matters: the one-byte nop that the kernel
- * patches is followed by a ten-byte nop. Kernels that optimise probes replace ten bytes; their five-byte form
- * overwrites the red zone of leaf functions and crashes forked children. Each site is a function of its own, called
- * with the arguments in the registers of the C ABI, and leaves them there.
+ * Probe sites. They do not use systemtap's header, because the instruction that the kernel patches matters: machine.h. Each
+ * site is a function of its own, called with the arguments in the registers of the C ABI, and leaves them there.
  *
  * The note's layout is that of <https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation>, version 3.
  */
 #include "probes.h"
 
+#include "machine.h"
 #include "recorder.h"
 
 #ifdef __clang__
@@ -17,11 +16,6 @@
 #define PROBE_FUNCTION __attribute__((used, noipa))
 #endif
 #define PROBE_DATA __attribute__((section(".probes")))
-
-#define ARGUMENTS_3 "8@%%rdi 8@%%rsi 8@%%rdx"
-#define ARGUMENTS_4 ARGUMENTS_3 " 8@%%rcx"
-#define ARGUMENTS_5 ARGUMENTS_4 " 8@%%r8"
-#define ARGUMENTS_6 ARGUMENTS_5 " 8@%%r9"
 
 #ifdef GOALLOC_NO_PROBES
 /* For measurements only: builds the library without sites and notes. */
@@ -35,9 +29,8 @@
 #define PROBE_SITE(name, semaphore, arguments)                                                                         \
 	static PROBE_FUNCTION void site_##name(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) \
 	{                                                                                                              \
-		register uint64_t r8 __asm__("r8") = e;                                                                \
-		register uint64_t r9 __asm__("r9") = f;                                                                \
-		__asm__ volatile("990: .byte 0x90, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"                      \
+		MACHINE_IN_ARGUMENTS(a, b, c, d, e, f);                                                                \
+		__asm__ volatile("990: " MACHINE_PROBE_SITE "\n"                                                       \
 				 ".pushsection .note.stapsdt, \"?\", \"note\"\n"                                       \
 				 ".balign 4\n"                                                                         \
 				 ".4byte 992f - 991f, 994f - 993f, 3\n"                                                \
@@ -48,8 +41,8 @@
 				 ".asciz \"" #name "\"\n"                                                              \
 				 ".asciz \"" arguments "\"\n"                                                          \
 				 "994: .balign 4\n"                                                                    \
-				 ".popsection\n" ::"D"(a),                                                             \
-				 "S"(b), "d"(c), "c"(d), "r"(r8), "r"(r9)                                              \
+				 ".popsection\n" ::"r"(r1),                                                            \
+				 "r"(r2), "r"(r3), "r"(r4), "r"(r5), "r"(r6)                                           \
 				 : "memory");                                                                          \
 	}
 
@@ -78,12 +71,12 @@ PROBE_DATA uint16_t mheap_grow_semaphore;
 PROBE_DATA uint16_t span_sweep_semaphore;
 PROBE_DATA uint16_t stack_semaphore;
 
-PROBE_SITES(mcache_refill, "mcache_refill_semaphores", ARGUMENTS_6)
-PROBE_SITES(mcentral_grow, "mcentral_grow_semaphores", ARGUMENTS_5)
-PROBE_SITES(large_alloc, "large_alloc_semaphores", ARGUMENTS_6)
-PROBE_SITES(alloc_sample, "sampler_word+6", ARGUMENTS_6)
-PROBE_SITE(mheap_grow, "mheap_grow_semaphore", ARGUMENTS_4)
-PROBE_SITE(span_sweep, "span_sweep_semaphore", ARGUMENTS_3)
+PROBE_SITES(mcache_refill, "mcache_refill_semaphores", MACHINE_ARGUMENTS_6)
+PROBE_SITES(mcentral_grow, "mcentral_grow_semaphores", MACHINE_ARGUMENTS_5)
+PROBE_SITES(large_alloc, "large_alloc_semaphores", MACHINE_ARGUMENTS_6)
+PROBE_SITES(alloc_sample, "sampler_word+6", MACHINE_ARGUMENTS_6)
+PROBE_SITE(mheap_grow, "mheap_grow_semaphore", MACHINE_ARGUMENTS_4)
+PROBE_SITE(span_sweep, "span_sweep_semaphore", MACHINE_ARGUMENTS_3)
 PROBE_SITE(stack, "stack_semaphore", "") /* never fires; observers only raise its semaphore */
 
 const uint64_t probe_distances[NumRates] = {0, 8 << 10, 64 << 10, 512 << 10};

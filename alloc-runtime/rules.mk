@@ -1,7 +1,7 @@
 # libgoalloc. Position independent throughout, so that one set of objects serves both libraries.
 GOALLOC_SOURCES := $(wildcard alloc-runtime/*.c)
 GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasses.o
-GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime -fPIC -fvisibility=hidden \
+GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Ialloc-runtime -fPIC -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
 
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
@@ -11,7 +11,7 @@ $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 
 $(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c alloc-runtime/include/goalloc_contract.h | $(B)/deps-ready
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ alloc-runtime/generate/mksizeclasses.c
+	$(Q)$(HOST_CC) -std=gnu11 $(WARN) -Ialloc-runtime/include -o $@ alloc-runtime/generate/mksizeclasses.c
 
 $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 	$(call say,TABLE,$@)

@@ -39,6 +39,7 @@
 #include "goalloc.h"
 #include "goalloc_contract.h"
 #include "lock.h"
+#include "machine.h"
 #include "sizeclasses.h"
 
 #pragma GCC visibility push(hidden)
@@ -332,16 +333,16 @@ _Static_assert(offsetof(struct mcache, pending) == MCacheKept + MCacheOwn, "at m
 
 /* The caller of the library, for unwinding: its registers as they will be when the call returns. */
 struct caller {
-	uintptr_t pc, sp, bp;
+	uintptr_t pc, sp, fp;
 	uintptr_t site;	 /* struct goalloc_site, or 0 */
 	uintptr_t stack; /* address of its {depth, pcs[]}, 0 until the first probe that needs it */
 };
 
 /* For use in a function that the program called, directly or by a tail call. */
-#define CALLER_HERE()                                                                      \
-	((struct caller){.pc = (uintptr_t)__builtin_return_address(0),                     \
-			 .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *), \
-			 .bp = *(uintptr_t *)__builtin_frame_address(0)})
+#define CALLER_HERE()                                                                          \
+	((struct caller){.pc = machine_return_address((uintptr_t)__builtin_return_address(0)), \
+			 .sp = MACHINE_CALLER_SP(),                                            \
+			 .fp = MACHINE_CALLER_FP()})
 
 extern struct mcache mcache_dummy; /* for threads that have none yet: every span is emptymspan */
 extern __thread struct mcache *mcache_self;

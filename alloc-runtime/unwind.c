@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Walks the caller's stack by the program's unwind tables, which every amd64 program has, with or without frame
+ * Walks the caller's stack by the program's unwind tables, which every program has, with or without frame
  * pointers. The rule of each address is looked up once and cached; a cached frame costs a hash probe and two loads.
  *
  * Loads never leave the used part of the stack, [sp, top), so a wrong table, or a cached rule of a library that has
  * been unloaded (dlclose gives no notice), results in a wrong stack at worst. Code without tables, such as that of
- * just-in-time compilers, is assumed to keep frame pointers as long as rbp points into the stack.
+ * just-in-time compilers, is assumed to keep frame pointers as long as the frame pointer points into the stack.
  */
 #include "unwind.h"
 
-#include <ucontext.h>
-
 #include "cfi.h"
+#include "machine.h"
 
 enum { CacheBits = 13 };
 
@@ -45,9 +44,8 @@ extern void *__libc_stack_end;
  * first thread's stack ends where the dynamic linker says. */
 static uintptr_t stack_top(uintptr_t sp)
 {
-	uintptr_t thread;
+	uintptr_t thread = machine_thread();
 
-	__asm__("mov %%fs:0, %0" : "=r"(thread));
 	if (sp < thread)
 		return thread;
 	return &__libc_stack_end && sp < (uintptr_t)__libc_stack_end ? (uintptr_t)__libc_stack_end : sp;
@@ -56,7 +54,8 @@ static uintptr_t stack_top(uintptr_t sp)
 #define UNSANITIZED __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
 
 struct frame {
-	uintptr_t pc, sp, bp, top;
+	uintptr_t pc, sp, fp, top;
+	uintptr_t link;	  /* the return address, if it is not saved; 0: it is */
 	bool interrupted; /* pc is the next instruction, not a return address */
 };
 
@@ -71,25 +70,66 @@ static UNSANITIZED bool load(const struct frame *f, uintptr_t address, uintptr_t
 
 static UNSANITIZED bool step_signal(struct frame *f)
 {
-	const ucontext_t *context = (const ucontext_t *)f->sp;
+	const ucontext_t *context = (const ucontext_t *)(f->sp + SignalContext);
 
-	if (f->sp + sizeof *context > f->top)
+	if (f->sp + SignalContext + sizeof *context > f->top)
 		return false;
-	f->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-	f->bp = (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
-	f->sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
-	f->top = stack_top(f->sp); /* the signal handler may have run on a stack of its own */
-	f->interrupted = true;
+	struct machine_registers registers = machine_registers(context);
+	*f = (struct frame){.pc = registers.pc,
+			    .sp = registers.sp,
+			    .fp = registers.fp,
+			    .top = stack_top(registers.sp), /* the signal handler may have run on a stack of its own */
+			    .link = registers.link,
+			    .interrupted = true};
 	return true;
 }
 
-static bool step_to(struct frame *f, uintptr_t cfa, uintptr_t bp)
+static void step_to(struct frame *f, uintptr_t cfa, uintptr_t fp, uintptr_t saved)
 {
-	uintptr_t pc;
+	*f = (struct frame){.pc = machine_return_address(saved), .sp = cfa, .fp = fp, .top = f->top};
+}
 
-	if (cfa <= f->sp || !load(f, cfa - 8, &pc))
+/* Steps over code without a rule: out of the kernel's call of a signal handler, or by the frame record that the frame pointer
+ * points to: the caller's frame pointer and the return address. */
+static bool step_without_rule(struct frame *f)
+{
+	uintptr_t fp, saved;
+
+	if (machine_returns_from_signal(f->pc))
+		return step_signal(f);
+	if (f->fp + 16 <= f->sp || !load(f, f->fp, &fp) || !load(f, f->fp + 8, &saved))
 		return false;
-	*f = (struct frame){.pc = pc, .sp = cfa, .bp = bp, .top = f->top};
+	step_to(f, f->fp + 16, fp, saved);
+	return true;
+}
+
+/* Returns false if the frame's CFA cannot be read. */
+static bool find_cfa(const struct frame *f, struct cfi_rule rule, uintptr_t *cfa)
+{
+	intptr_t offset = rule.cfa_offset;
+
+	if (rule.cfa_kind == CfaAtFp)
+		return load(f, f->fp + (uintptr_t)offset, cfa);
+	*cfa = (rule.cfa_kind == CfaSp ? f->sp : f->fp) + (uintptr_t)offset;
+	return true;
+}
+
+static bool step_by_rule(struct frame *f, struct cfi_rule rule)
+{
+	uintptr_t cfa, fp = f->fp, saved = f->link;
+	intptr_t fp_offset = 8 * (intptr_t)rule.fp_words, ra_offset = 8 * (intptr_t)rule.ra_words;
+
+	if (!find_cfa(f, rule, &cfa))
+		return false;
+	if (rule.fp_kind != FpAtFp)
+		ra_offset += fp_offset;
+	if (rule.fp_kind == FpAtCfa && !load(f, cfa + (uintptr_t)fp_offset, &fp))
+		return false;
+	if (rule.fp_kind == FpAtFp && !load(f, f->fp + (uintptr_t)fp_offset, &fp))
+		return false;
+	if (rule.ra_in_link ? saved == 0 || cfa < f->sp : cfa <= f->sp || !load(f, cfa + (uintptr_t)ra_offset, &saved))
+		return false;
+	step_to(f, cfa, fp, saved);
 	return true;
 }
 
@@ -98,38 +138,25 @@ enum outcome { Stepped, AtEnd, Stuck };
 static enum outcome step(struct frame *f)
 {
 	struct cfi_rule rule = rule_at(f->interrupted ? f->pc : f->pc - 1);
-	uintptr_t cfa, bp = f->bp;
 
 	switch ((enum cfa_kind)rule.cfa_kind) {
 	case CfaSp:
-		cfa = f->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
-		break;
-	case CfaBp:
-		cfa = f->bp + (uintptr_t)(intptr_t)rule.cfa_offset;
-		break;
-	case CfaAtBp:
-		if (!load(f, f->bp + (uintptr_t)(intptr_t)rule.cfa_offset, &cfa))
-			return Stuck;
-		break;
+	case CfaFp:
+	case CfaAtFp:
+		return step_by_rule(f, rule) ? Stepped : Stuck;
 	case CfaEnd:
 		return AtEnd;
 	case CfaSignal:
 		return step_signal(f) ? Stepped : Stuck;
 	default:
-		/* The frame that "push rbp; mov rbp, rsp" creates. */
-		return load(f, f->bp, &bp) && step_to(f, f->bp + 16, bp) ? Stepped : Stuck;
+		return step_without_rule(f) ? Stepped : Stuck;
 	}
-	if (rule.bp_kind == BpAtCfa && !load(f, cfa + (uintptr_t)(intptr_t)rule.bp_offset, &bp))
-		return Stuck;
-	if (rule.bp_kind == BpAtBp && !load(f, f->bp + (uintptr_t)(intptr_t)rule.bp_offset, &bp))
-		return Stuck;
-	return step_to(f, cfa, bp) ? Stepped : Stuck;
 }
 
 uintptr_t caller_stack(struct mcache *c, struct caller *caller)
 {
 	struct goalloc_stack *stack = &c->stack;
-	struct frame f = {.pc = caller->pc, .sp = caller->sp, .bp = caller->bp, .top = stack_top(caller->sp)};
+	struct frame f = {.pc = caller->pc, .sp = caller->sp, .fp = caller->fp, .top = stack_top(caller->sp)};
 	enum outcome outcome = Stepped;
 	uint64_t depth = 0;
 

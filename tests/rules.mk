@@ -97,6 +97,12 @@ test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
 
+# libgoalloc on arm64: its unit tests in Debian's arm64 kernel, under emulation.
+.PHONY: test-arm64
+test-arm64: all
+	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm busybox-static
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/arm64.py
+
 # What users install: the static binary on other systems, packages, reproducible builds. debootstrap makes base systems.
 .PHONY: test-release
 test-release: test-programs static

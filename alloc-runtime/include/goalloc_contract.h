@@ -10,8 +10,8 @@
  * PROBES
  *
  * The provider is "goalloc". Arguments are 64-bit values in the argument registers of the platform's C ABI, in order
- * (amd64: rdi rsi rdx rcx r8 r9); the argument string of the note says so too. `stack` is the address of {depth, pcs[]}
- * in a struct goalloc_stack while an observer is attached to the probe `stack`. Otherwise, and if there is no caller to
+ * (amd64: rdi rsi rdx rcx r8 r9; arm64: x0 to x5); the argument string of the note says so too. `stack` is the address of
+ * {depth, pcs[]} in a struct goalloc_stack while an observer is attached to the probe `stack`. Otherwise, and if there is no caller to
  * unwind from, it is 0; then observers have to walk frame pointers.
  *
  *   mcache_refill  an mcache took a new span from its mcentral

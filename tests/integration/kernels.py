@@ -8,108 +8,33 @@ serial line and are compared here. The test also compares doctor's findings with
 of instructions that the kernel's verifier processed with a limit.
 """
 import json
-import os
-import re
-import shutil
-import subprocess
 
+import emulator
 import go_programs
 import harness
-from harness import ROOT, Skip, same, workload
+from emulator import kernel, need
+from harness import ROOT, same, workload
 
 # Debian's name of the suite, the kernel series
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
 STATIC = harness.BUILD / "static" / "escapement"
 RATES = {"512k": 1000, "0": 20, "1": 20}  # rate: rounds of the Go programs, enough for some samples
 GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
-BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
 # Limit of the instructions that the verifier processes for all BPF programs together, because they determine how long a
 # recording takes to start. tests/bench/README.md has the measured numbers, by kernel series.
 VERIFIED_MAX = 1_000_000
 
-INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-mkdir -p /proc /sys /tmp /dev
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs tmp /tmp; mount -t devtmpfs dev /dev
-mount -t securityfs none /sys/kernel/security 2>/dev/null
-exec > /dev/ttyS0 2>&1
-export PATH=/bin LD_LIBRARY_PATH=/lib
-sh /job
-echo '=== end'
-poweroff -f
-"""
-
-
-def kernel(suite, series):
-    done = subprocess.run([ROOT / "packaging" / "debian-kernel", suite, series], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Skip(f"no kernel {series} of {suite}: {done.stderr.strip()[-200:]}")
-    return done.stdout.split()
-
-
-def need(program, package):
-    path = shutil.which(program)
-    if not path:
-        raise Skip(f"needs {program} (Debian: {package})")
-    return path
-
-
-def libraries(program):
-    """The shared libraries of a program: pairs of (name that it loads, path on this machine)."""
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
-    for line in done.stdout.splitlines():
-        words = line.split()
-        if "=>" in words and words[2].startswith("/"):
-            yield words[0], words[2]
-        elif words[0].startswith("/"):
-            yield words[0], words[0]
-
-
 def file_system(t, programs, job):
-    """Path of an initramfs with these programs (name: path) in /bin that runs `job`."""
-    root = t.path("root")
-    for directory in ("bin", "lib", "lib64"):
-        (root / directory).mkdir(parents=True)
-    shutil.copy(need("busybox", "busybox-static"), root / "bin" / "busybox")
-    for name, path in programs.items():
-        shutil.copy(path, root / "bin" / name)
-        for library, at in libraries(path):
-            target = root / library.lstrip("/") if library.startswith("/") else root / "lib" / library
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(at, target)
-    (root / "init").write_text(INIT)
-    (root / "init").chmod(0o755)
-    (root / "job").write_text(job)
-    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    archive = t.path("archive")
-    with open(archive, "wb") as output:
-        subprocess.run([need("busybox", "busybox-static"), "cpio", "-o", "-H", "newc"], input=names.encode(), stdout=output, cwd=root,
-                       check=True, stderr=subprocess.DEVNULL)
-    return archive
+    """An initramfs with these programs (name: path) in /bin, and the shared libraries that they need, that runs `job`."""
+    files = {f"bin/{name}": path for name, path in programs.items()}
+    for path in programs.values():
+        files.update((library.lstrip("/") if library.startswith("/") else f"lib/{library}", at)
+                     for library, at in emulator.libraries(path))
+    return emulator.file_system(t, "amd64", files, job)
 
 
 def boot(t, image, archive, options=""):
-    """Boots the kernel and runs the job. Returns the sections of its output: {"name": text}."""
-    qemu = need("qemu-system-x86_64", "qemu-system-x86")
-    # Software emulation, because hardware virtualisation is not available everywhere. cx16 is off because some kernels
-    # crashed with it under emulation.
-    done = t.run(qemu, "-M", "q35,accel=tcg", "-cpu", "max,-cx16", "-smp", "1", "-m", "1024", "-nographic", "-no-reboot",
-                 "-nic", "none", "-kernel", image, "-initrd", archive, "-append",
-                 f"console=ttyS0 quiet panic=-1 no_timer_check {options}", timeout=BOOT_SECONDS)
-    t.path("serial").write_text(done.stdout)
-    if "KERNEL_LOG" in os.environ:
-        shutil.copy(t.path("serial"), os.environ["KERNEL_LOG"])
-    sections, name = {}, None
-    for line in done.stdout.replace("\r", "").splitlines():
-        mark = re.match(r"(?:.*\x1b\[[0-9;?]*[A-Za-z])?=== (.*)", line)
-        if mark:
-            name = mark[1]
-            sections[name] = ""
-        elif name:
-            sections[name] += line + "\n"
-    if "end" not in sections:
-        raise AssertionError(f"{image}: the job did not finish: {done.stdout[-2000:]}")
-    return sections
+    return emulator.boot(t, "amd64", image, archive, options)
 
 
 def recording_job(targets):

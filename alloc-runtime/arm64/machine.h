@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+/* What arm64 means to libgoalloc; ../amd64/machine.h has the same names. The numbers and registers are from "DWARF for the
+ * Arm 64-bit Architecture" and "Procedure Call Standard for the Arm 64-bit Architecture". */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+/* DWARF numbers of the frame pointer, the stack pointer, and the link register. */
+enum { DwarfFp = 29, DwarfSp = 31, DwarfReturn = 30 };
+
+/* A call leaves the return address in the link register. */
+enum { CallPushes = 0 };
+
+/* DW_CFA_AARCH64_negate_ra_state: from here on, the return address is signed or not. machine_return_address() takes
+ * either. */
+enum { DwarfIgnored = 0x2d };
+
+/* In a function that keeps a frame pointer: its caller's registers as they will be when it returns. */
+#define MACHINE_CALLER_SP() ((uintptr_t)__builtin_dwarf_cfa())
+#define MACHINE_CALLER_FP() (*(uintptr_t *)__builtin_frame_address(0))
+
+/* From the stack pointer of a signal frame to its ucontext, over a siginfo. */
+enum { SignalContext = 128 };
+
+/* Whether a signal handler that returns to `pc` has been called by the kernel. Its vDSO has no unwind table for the code
+ * that ends a handler, so that unwinders know it by its two instructions: mov x8, #__NR_rt_sigreturn; svc #0. */
+static inline bool machine_returns_from_signal(uintptr_t pc)
+{
+	const uintptr_t vdso = getauxval(AT_SYSINFO_EHDR), most = 1 << 16;
+	const uint32_t *code = (const uint32_t *)pc;
+
+	return vdso != 0 && pc - vdso < most && code[0] == 0xd2801168 && code[1] == 0xd4000001;
+}
+
+struct machine_registers {
+	uintptr_t pc, sp, fp;
+	uintptr_t link; /* the return address of a function that has not saved it */
+};
+
+static inline struct machine_registers machine_registers(const ucontext_t *context)
+{
+	const mcontext_t *registers = &context->uc_mcontext;
+
+	return (struct machine_registers){
+		.pc = registers->pc, .sp = registers->sp, .fp = registers->regs[29], .link = registers->regs[30]};
+}
+
+/* The address that a saved return address stands for: without its signature. The instruction is XPACLRI, which processors
+ * without pointer authentication take for a nop. */
+static inline uintptr_t machine_return_address(uintptr_t saved)
+{
+	register uintptr_t link __asm__("x30") = saved;
+
+	__asm__("hint #7" : "+r"(link));
+	return link;
+}
+
+/* Where the C library keeps what it knows about the thread. A thread's stack ends there or below. */
+static inline uintptr_t machine_thread(void)
+{
+	uintptr_t thread;
+
+	__asm__("mrs %0, tpidr_el0" : "=r"(thread));
+	return thread;
+}
+
+/* In a loop that waits for another processor. */
+static inline void machine_relax(void)
+{
+	__asm__ volatile("yield");
+}
+
+/* A probe's site: a branch to the next instruction, which every kernel simulates. Kernels before 6.13 execute a nop out of
+ * line, with a second exception a hit. */
+#define MACHINE_PROBE_SITE "b 1f\n1:"
+
+/* The first arguments of a function in the C ABI, as the operands of a probe's note name them. */
+#define MACHINE_ARGUMENTS_3 "8@x0 8@x1 8@x2"
+#define MACHINE_ARGUMENTS_4 MACHINE_ARGUMENTS_3 " 8@x3"
+#define MACHINE_ARGUMENTS_5 MACHINE_ARGUMENTS_4 " 8@x4"
+#define MACHINE_ARGUMENTS_6 MACHINE_ARGUMENTS_5 " 8@x5"
+
+/* Declares variables in the registers of six arguments, and the operands that hold them there. */
+#define MACHINE_IN_ARGUMENTS(a, b, c, d, e, f)                                                    \
+	register uint64_t r1 __asm__("x0") = (a), r2 __asm__("x1") = (b), r3 __asm__("x2") = (c), \
+			     r4 __asm__("x3") = (d), r5 __asm__("x4") = (e), r6 __asm__("x5") = (f)
+
+#endif
