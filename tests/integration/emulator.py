@@ -13,8 +13,9 @@ BOOT_SECONDS = int(os.environ.get("KERNEL_SECONDS", "900"))
 # machine: (program, its Debian package, options, serial line). cx16 is off because some kernels crashed with it under
 # emulation; pointer authentication is emulated by a cheap function in the place of the architecture's.
 MACHINES = {
-    "amd64": ("qemu-system-x86_64", "qemu-system-x86", ("-M", "q35,accel=tcg", "-cpu", "max,-cx16"), "ttyS0"),
-    "arm64": ("qemu-system-aarch64", "qemu-system-arm", ("-M", "virt,accel=tcg", "-cpu", "max,pauth-impdef=on"), "ttyAMA0"),
+    "amd64": ("qemu-system-x86_64", "qemu-system-x86", ("-M", "q35,accel=tcg", "-cpu", "max,-cx16", "-m", "1024"), "ttyS0"),
+    "arm64": ("qemu-system-aarch64", "qemu-system-arm", ("-M", "virt,accel=tcg", "-cpu", "max,pauth-impdef=on", "-m", "4096"),
+              "ttyAMA0"),
 }
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -89,7 +90,7 @@ def file_system(t, machine, files, job):
 def boot(t, machine, image, archive, options=""):
     """Boots the kernel and runs the job. Returns the sections of its output: {"name": text}."""
     qemu, package, arguments, serial = MACHINES[machine]
-    done = t.run(need(qemu, package), *arguments, "-smp", "1", "-m", "1024", "-nographic", "-no-reboot",
+    done = t.run(need(qemu, package), *arguments, "-smp", "1", "-nographic", "-no-reboot",
                  "-nic", "none", "-kernel", image, "-initrd", archive, "-append",
                  f"console={serial} quiet panic=-1 no_timer_check {options}", timeout=BOOT_SECONDS)
     t.path("serial").write_text(done.stdout)

@@ -33,13 +33,8 @@ static const struct {
 	unsigned arguments;
 	bool rated;
 } probes[] = {
-	{"mcache_refill", 6, true},
-	{"mcentral_grow", 5, true},
-	{"mheap_grow", 4, false},
-	{"large_alloc", 6, true},
-	{"alloc_sample", 6, true},
-	{"span_sweep", 3, false},
-	{"stack", 0, false},
+	{"mcache_refill", 6, true}, {"mcentral_grow", 5, true}, {"mheap_grow", 4, false}, {"large_alloc", 6, true},
+	{"alloc_sample", 6, true},  {"span_sweep", 3, false},	{"stack", 0, false},
 };
 static const char *const rates[] = {"", "_8k", "_64k", "_512k"};
 enum { NumProbes = sizeof probes / sizeof *probes, NumSites = 19 };
@@ -131,7 +126,8 @@ static void assert_arguments(const char *arguments, unsigned count)
 	char expected[64] = "";
 
 	for (unsigned i = 0; i < count; i++)
-		snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s8@%s", i ? " " : "", registers[i]);
+		snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s8@%s", i ? " " : "",
+			 registers[i]);
 	assert_string_equal(arguments, expected);
 }
 
