@@ -179,6 +179,32 @@ static void narrow_by_call(struct audit_matcher *matcher, const struct group *gr
 	narrow(candidates, is_at_call, &call);
 }
 
+/* What the compiler says at the position of an inlined call is about the inlined copy, except for the slice that the caller
+ * makes of a variadic call's arguments. */
+static int is_callers_own(const struct escape_annotation *annotation, const void *argument)
+{
+	const struct inlined_call *call = argument;
+
+	if (annotation->subject && strcmp(annotation->subject, "... argument") == 0)
+		return 1;
+	for (size_t i = 0; i < call->calls.count; i++) {
+		if (call->calls.first[i].column == annotation->column)
+			return 0;
+	}
+	return 1;
+}
+
+static void narrow_to_callers_own(struct audit_matcher *matcher, const struct group *group,
+				  struct candidates *candidates)
+{
+	struct inlined_call call = {.output = matcher->output};
+
+	if (candidates->count < 2)
+		return;
+	call.calls = audit_index_calls(matcher->index, &group->chain[0]);
+	narrow(candidates, is_callers_own, &call);
+}
+
 /* ---- the callees' own lines ---- */
 
 /* Links the heap moves on one line that have the same expression; or the only one of the same kind, because constants
@@ -253,6 +279,8 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 	narrow(matched, is_possible_type, &call);
 	if (group->length > 1 && !from_callee)
 		narrow_by_call(matcher, group, matched);
+	else if (group->length == 1)
+		narrow_to_callers_own(matcher, group, matched);
 	match->count = matched->count;
 	match->heap = on_heap(matched);
 	match->linked = group->length > 1 && matched->count && !from_callee ? link_own_lines(matcher, group) : 0;
