@@ -82,6 +82,7 @@ static int compare_files(struct compare_options *options, char **names, struct c
 
 static int print(const struct compare_options *options, const struct comparison *comparison)
 {
+	enum { ROOM = 40 }; /* what became better is the result, not an aside: all of a screen */
 	const struct gate *gate = comparison->gate;
 	struct output output;
 	struct error error;
@@ -93,6 +94,7 @@ static int print(const struct compare_options *options, const struct comparison 
 			       .width = terminal_width(output.stream),
 			       .color = terminal_has_color((enum terminal_color)options->settings.color, output.stream),
 			       .all = options->settings.all,
+			       .room = ROOM,
 			       .what = options->settings.what});
 	if (output_commit(&output, &error))
 		return cli_fail(&error);
@@ -114,8 +116,6 @@ static int check_usage(const struct compare_options *options, int operands, bool
 
 	if (given > 1)
 		return error_set(error, STATUS_USAGE, "give one of --base, --overlay, --patch and --go");
-	if (options->settings.policy.contract_count)
-		return error_set(error, STATUS_USAGE, "contracts (under) are judged by gate --under, not by compare");
 	if (options->runs < 0 || options->runs > 1000)
 		return error_set(error, STATUS_USAGE, "--runs is a number from 1 to 1000");
 	if (options->head && !options->base)
@@ -205,7 +205,9 @@ static int run(int argc, char **argv)
 		{0, "escape", "OLD,NEW", OPTION_STRING, &options.escape,
 		 "for two recordings: compiler output of both, of go build -gcflags=-m=2", NULL},
 		{0, "runs", "N", OPTION_INTEGER, &options.runs,
-		 "number of runs of each side (default 3); the smallest count decides", NULL},
+		 "number of runs of each side, of which the smallest count decides (default: 3, or 1 if that is the same on both "
+		 "sides)",
+		 NULL},
 		{0, "module", "GLOB", OPTION_STRINGS, &options.modules,
 		 "packages that own allocations, by import path (default: the program's main module); may be given "
 		 "again",

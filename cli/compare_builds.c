@@ -13,8 +13,9 @@
 #include "compare/revision.h"
 #include "compare/toolchain.h"
 #include "counted_run.h"
-#include "gate/go_test.h"
+#include "gate/gate_enough.h"
 #include "gate/gate_measure.h"
+#include "gate/go_test.h"
 
 struct builds {
 	struct compare_options *options;
@@ -22,6 +23,8 @@ struct builds {
 	struct repository_view *repository; /* NULL: no revisions are compared */
 	struct compare_side *sides;
 	char **words;
+	struct gate_counts
+		*first[2]; /* the sides' first runs, while it is open whether these are enough; NULL: it is not */
 };
 
 static int prepare_revisions(struct builds *builds, struct error *error)
@@ -130,9 +133,9 @@ static int build(struct builds *builds, struct error *error)
 	return 0;
 }
 
-/* Runs one side once. */
+/* Runs one side once; unless `first` is NULL, stores there what this run alone counted. */
 static int run_side(struct builds *builds, struct compare_side *side, struct gate_measurement *measurement,
-		    struct error *error)
+		    struct gate_counts **first, struct error *error)
 {
 	struct compare_options *options = builds->options;
 	const struct audit_options audit = {0};
@@ -147,6 +150,9 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 		cli_warn("%s", profile->warnings[i]);
 	profile_set_modules(profile, options->modules.values, (size_t)options->modules.count);
 	gate_measurement_add(measurement, profile, side->escape, &audit);
+	if (first)
+		*first =
+			gate_enough_count(side->directory, profile, side->escape, gate_measurement_counts(measurement));
 	profile_free(profile);
 	return 0;
 }
@@ -164,22 +170,54 @@ static int check_benchmarks(const struct builds *builds, struct error *error)
 	return after > 0 ? 0 : -1;
 }
 
-/* Runs both sides in turns, so that other work on the machine affects both. */
+/* Whether the first runs of both sides counted the same. */
+static bool is_enough(struct builds *builds)
+{
+	const struct policy *policy = &builds->options->settings.policy;
+	bool enough = gate_enough(builds->first[0], builds->first[1], policy) &&
+		      gate_enough(builds->first[1], builds->first[0], policy);
+
+	for (int i = 0; i < 2; i++) {
+		gate_counts_free(builds->first[i]);
+		builds->first[i] = NULL;
+	}
+	return enough;
+}
+
+/* Runs both sides in turns, as often as it takes. */
+static int run_sides(struct builds *builds, struct gate_measurement *measurements[2], struct error *error)
+{
+	const struct compare_options *options = builds->options;
+	int64_t runs = options->runs ? options->runs : options->settings.policy.runs;
+	const char *normalize = options->normalize ? options->normalize : options->settings.policy.normalize;
+	bool may_end = !options->runs && !normalize;
+
+	for (int64_t run = 0; run < runs; run++) {
+		for (int i = 0; i < 2; i++) {
+			if (run_side(builds, &builds->sides[i], measurements[i],
+				     may_end && run == 0 ? &builds->first[i] : NULL, error)) {
+				gate_counts_free(builds->first[0]);
+				return -1;
+			}
+		}
+		if (may_end && run == 0 && is_enough(builds))
+			break;
+	}
+	return 0;
+}
+
+/* Measures both sides in turns, so that other work on the machine affects both. */
 static int measure(struct builds *builds, struct error *error)
 {
 	const struct policy *policy = &builds->options->settings.policy;
 	const char *normalize = builds->options->normalize ? builds->options->normalize : policy->normalize;
-	int64_t runs = builds->options->runs ? builds->options->runs : policy->runs;
 	struct gate_measurement *measurements[2];
-	int failed = 0;
+	int failed;
 
 	builds->options->recording.go_tests = true;
 	for (int i = 0; i < 2; i++)
 		measurements[i] = gate_measurement_new(builds->sides[i].directory);
-	for (int64_t run = 0; run < runs && !failed; run++) {
-		for (int i = 0; i < 2 && !failed; i++)
-			failed = run_side(builds, &builds->sides[i], measurements[i], error);
-	}
+	failed = run_sides(builds, measurements, error);
 	for (int i = 0; i < 2; i++) {
 		struct compare_side *side = &builds->sides[i];
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "gate/baseline_program.h"
 #include "gate/gate_compare.h"
 #include "gate/gate_contract.h"
+#include "gate/gate_enough.h"
 #include "gate/gate_measure.h"
 #include "gate/gate_packages.h"
 #include "gate/gate_self_test.h"
@@ -21,6 +23,7 @@
 #include "counted_run.h"
 #include "gate_settings.h"
 #include "recording.h"
+#include "target/privilege.h"
 #include "text/terminal.h"
 
 struct measured {
@@ -31,6 +34,7 @@ struct measured {
 	bool update, self_test;
 	struct option_list modules;
 	struct gate_contracts *contracts;
+	const struct gate_counts *before; /* the baseline; NULL: none is compared with */
 };
 
 static const char *normalize_of(const struct measured *measured)
@@ -38,17 +42,59 @@ static const char *normalize_of(const struct measured *measured)
 	return measured->normalize ? measured->normalize : measured->settings.policy.normalize;
 }
 
-/* Runs the program the requested number of times, and counts. */
+/* Whether a first run has shown that all is as before. */
+static bool is_enough(const struct measured *measured, const struct profile *profile,
+		      const struct escape_output *escape, const struct gate_counts *printed)
+{
+	struct gate_counts *run;
+	bool enough;
+
+	if (measured->runs || measured->update || measured->self_test || normalize_of(measured) ||
+	    !gate_contracts_hold(measured->contracts))
+		return false;
+	if (!measured->before)
+		return true;
+	run = gate_enough_count(NULL, profile, escape, printed);
+	enough = gate_enough(measured->before, run, &measured->settings.policy);
+	gate_counts_free(run);
+	return enough;
+}
+
+/* Runs the program once, and counts. Returns -1 on failure, 1 if no further run is needed. */
+static int measure_run(struct measured *measured, char **command, struct gate_measurement *measurement,
+		       const struct escape_output *escape, bool first, struct error *error)
+{
+	const struct audit_options options = {0};
+	struct gate_counts *counts = gate_measurement_counts(measurement);
+	struct profile *profile = counted_run(&measured->recording, command, counts, error);
+	bool enough;
+
+	if (!profile)
+		return -1;
+	for (size_t i = 0; i < profile->warning_count && first; i++)
+		cli_warn("%s", profile->warnings[i]);
+	profile_set_modules(profile, measured->modules.values, (size_t)measured->modules.count);
+	gate_contracts_add(measured->contracts, profile);
+	gate_measurement_add(measurement, profile, escape, &options);
+	for (size_t i = 0; first && gate_measurement_warning(measurement, i); i++)
+		cli_warn("%s", gate_measurement_warning(measurement, i));
+	enough = first && is_enough(measured, profile, escape, counts);
+	profile_free(profile);
+	if (enough && measured->recording.stays_privileged && privilege_keep(PRIVILEGE_WRITE))
+		cli_warn("the recorder could not give up its privileges: %s", strerror(errno));
+	return enough;
+}
+
+/* Runs the program the requested number of times, or as often as it takes, and counts. */
 static struct gate_counts *measure(struct measured *measured, char **argv, int first, struct error *error)
 {
 	struct gate_measurement *measurement = gate_measurement_new(NULL);
 	struct gate_counts *counts = NULL;
 	struct escape_output *escape = NULL;
-	struct audit_options options = {0};
 	const char *const *command = (const char *const *)argv + first;
 	char **prepared = NULL;
 	int64_t runs = measured->runs ? measured->runs : measured->settings.policy.runs;
-	int checked;
+	int checked, done = 0;
 
 	measured->recording.go_tests = true;
 	prepared = go_test_command(argv + first);
@@ -56,23 +102,12 @@ static struct gate_counts *measure(struct measured *measured, char **argv, int f
 		goto failed;
 	if (escape)
 		escape_name_functions(escape, ".");
-	for (int64_t i = 0; i < runs; i++) {
-		struct profile *profile;
-
+	for (int64_t i = 0; i < runs && !done; i++) {
 		measured->recording.stays_privileged = i + 1 < runs;
-		profile = counted_run(&measured->recording, prepared, gate_measurement_counts(measurement), error);
-
-		if (!profile)
-			goto failed;
-		for (size_t j = 0; j < profile->warning_count && i == 0; j++)
-			cli_warn("%s", profile->warnings[j]);
-		profile_set_modules(profile, measured->modules.values, (size_t)measured->modules.count);
-		gate_contracts_add(measured->contracts, profile);
-		gate_measurement_add(measurement, profile, escape, &options);
-		profile_free(profile);
-		for (size_t j = 0; i == 0 && gate_measurement_warning(measurement, j); j++)
-			cli_warn("%s", gate_measurement_warning(measurement, j));
+		done = measure_run(measured, prepared, measurement, escape, i == 0, error);
 	}
+	if (done < 0)
+		goto failed;
 	counts = gate_measurement_finish(measurement, normalize_of(measured), error);
 	measurement = NULL;
 	if (!counts)
@@ -156,7 +191,7 @@ static int add_contracts(const struct measured *measured, struct gate_counts **b
 		return cli_fail(&error);
 	if (!*before) {
 		*before = gate_counts_new();
-		after->site_count = 0;
+		after->site_count = after->benchmark_count = 0;
 		memset(after->outside, 0, sizeof(after->outside));
 		memset(after->bookkeeping, 0, sizeof(after->bookkeeping));
 		for (int i = 0; i < VALUE_COUNT; i++)
@@ -248,6 +283,7 @@ static int run_measured(struct measured *measured, int argc, char **argv, int fi
 		gate_contracts_free(measured->contracts);
 		return cli_fail(&error);
 	}
+	measured->before = before;
 	after = measure(measured, argv, first, &error);
 	if (!after)
 		status = cli_fail(&error);
@@ -301,7 +337,9 @@ static int run(int argc, char **argv)
 		{0, "baseline", "FILE", OPTION_STRING, &measured.baseline, "the counts to compare with", NULL},
 		{0, "update", NULL, OPTION_FLAG, &measured.update, "measure and write the baseline", NULL},
 		{0, "runs", "N", OPTION_INTEGER, &measured.runs,
-		 "number of runs (default 3); the smallest count decides", NULL},
+		 "number of runs, of which the smallest count decides (default: 3, or 1 if that is all as in the "
+		 "baseline and within the contracts)",
+		 NULL},
 		{0, "under", "FUNCTION LIMIT...", OPTION_STRINGS, &measured.settings.contracts,
 		 "a contract: below that function, on the goroutine that called it, at most objects=N, bytes=N, "
 		 "objects/call=N, bytes/call=N; needs no baseline; may be given again",
@@ -360,6 +398,7 @@ static int run(int argc, char **argv)
 	int status, first;
 	char **joined;
 
+	measured.settings.counts_calls = true;
 	joined = join_contracts(&argc, argv);
 	first = options_parse(argc, joined, &usage, &separator);
 	status = first < 0 ? options_status(first) : run_measured(&measured, argc, joined, first, separator);

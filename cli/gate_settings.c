@@ -44,6 +44,12 @@ int gate_settings_read(struct gate_settings *settings, struct error *error)
 	policy_init(&settings->policy);
 	if (settings->policy_path && policy_read(&settings->policy, settings->policy_path, error))
 		return -1;
+	if (settings->policy.contract_count && !settings->counts_calls)
+		return error_set(
+			error, STATUS_USAGE,
+			"policy '%s' has contracts (under), which 'escapement gate -- PROGRAM' judges, because it counts "
+			"calls: keep them in a policy of their own",
+			settings->policy_path);
 	for (int i = 0; i < settings->tolerances.count; i++) {
 		if (policy_tolerance(&settings->policy, settings->tolerances.values[i], error))
 			return -1;

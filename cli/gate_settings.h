@@ -17,7 +17,8 @@ struct gate_settings {
 	int noisy;		   /* -1: the policy's */
 	int format, color;
 	bool advisory, all, strict;
-	bool redact;	  /* what is printed or written has names of files, and no command line */
+	bool counts_calls; /* the command runs the program, so it can judge contracts; others refuse a policy that has some */
+	bool redact;	   /* what is printed or written has names of files, and no command line */
 	const char *what; /* what is counted */
 	struct policy policy;
 };

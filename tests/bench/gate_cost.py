@@ -3,9 +3,11 @@
 """gate_cost.py BUILD: what a passing gate, and a comparison with a git revision, take beyond the program's own builds and
 runs, in seconds of wall-clock time and of processor time; medians of interleaved rounds.
 
-The program is a benchmark of 400,000 allocations. Beside each command, what it does for the program is done without it: a gate's three
-runs; of a comparison, two builds in folders that the go command's cache does not know, with the compiler's messages, and four
-runs of each: three that are counted, one for the collector's own messages."""
+The program is a benchmark of 400,000 allocations. Beside each command, what it does for the program is done without it: as many
+runs as the gate made (one, if the first was as in the baseline); of a comparison, two builds in folders that the go command's
+cache does not know, with the compiler's messages, and of each as many runs as were counted, and one for the collector's own
+messages."""
+import json
 import os
 import pathlib
 import resource
@@ -65,16 +67,16 @@ def main():
             if done.returncode:
                 sys.exit(f"{words}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
 
-        def alone_gate():
-            for _ in range(3):
+        def alone_gate(runs):
+            for _ in range(runs):
                 run(go, *RUN)
 
-        def alone_compare():
+        def alone_compare(runs):
             for _ in range(2):
                 copy = top / f"copy{time.monotonic_ns()}"
                 shutil.copytree(tree, copy)
                 run(go, "test", "-c", "-gcflags=-m=2", "-o", top / "built", ".", cwd=copy)
-                for _ in range(4):
+                for _ in range(runs + 1):
                     run(go, *RUN, cwd=copy)
 
         run("git", "init", "-q", ".")
@@ -82,18 +84,24 @@ def main():
         run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "base")
         baseline = ("--baseline", top / "b.json")
         run(escapement, "gate", *baseline, "--update", "--", "go", *RUN)
-        alone_compare()
-        commands = {"gate": (alone_gate, lambda: run(escapement, "gate", *baseline, "--", "go", *RUN)),
-                    "compare --base": (alone_compare, lambda: run(escapement, "compare", "--base", "HEAD", "--", "go", *RUN))}
+        alone_compare(1)
+        result = top / "result.json"
+        output = ("--format", "json", "-o", result)
+        commands = {"gate": (alone_gate, lambda: run(escapement, "gate", *output, *baseline, "--", "go", *RUN),
+                             lambda document: document["runs"]),
+                    "compare --base": (alone_compare, lambda: run(escapement, "compare", *output, "--base", "HEAD", "--", "go", *RUN),
+                                       lambda document: document["sides"][0]["runs"])}
         rows = {name: [] for name in commands}
         for _ in range(ROUNDS):
-            for name, (alone, whole) in commands.items():
-                rows[name].append((measured(alone), measured(whole)))
-    print("| command | alone: wall s | CPU s | whole: wall s | CPU s | more: wall s | CPU s |\n|---|---:|---:|---:|---:|---:|---:|")
-    for name, pairs in rows.items():
+            for name, (alone, whole, runs_of) in commands.items():
+                taken = measured(whole)
+                runs = runs_of(json.loads(result.read_text()))
+                rows[name].append((runs, measured(lambda: alone(runs)), taken))
+    print("| command | runs | alone: wall s | CPU s | whole: wall s | CPU s | more: wall s | CPU s |\n|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name, rounds in rows.items():
         numbers = [statistics.median(values) for values in zip(*((*alone, *whole, whole[0] - alone[0], whole[1] - alone[1])
-                                                                 for alone, whole in pairs))]
-        print(f"| {name} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |")
+                                                                 for _, alone, whole in rounds))]
+        print(f"| {name} | {statistics.median(runs for runs, _, _ in rounds):g} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |")
 
 
 main()

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """audit --advice on the programs of the documentation: it names the cause before the rewrite; after the rewrite the row
 no longer exists."""
+import difflib
 import os
 import pathlib
+import shlex
 
 import harness
 from harness import contains, same
@@ -38,7 +40,7 @@ def test_each_example_of_the_documentation_has_its_cause_before_and_nothing_afte
         for row in rows:
             assert row["advice"] and row["advice"]["rewrites"], (name, row)
             contains(page, f"**{row['advice']['cause']}**")
-            same(row["advice"]["proof"], f"escapement compare --patch fix.diff --test -- go run {row['file']}")
+            same(row["advice"]["proof"], f"escapement compare --patch fix.diff -- go run {row['file']}")
         same(audit(t, f"{name}-after"), [], f"allocations of {name}-after")
 
 
@@ -50,7 +52,28 @@ def test_the_text_has_cause_rewrites_and_proof(t):
     words = " ".join(text.split())
     contains(words, "cause: returned: the function returns a pointer to it")
     contains(words, "try: return the value instead of a pointer")
-    contains(words, "prove it, with the change as fix.diff: escapement compare --patch fix.diff --test -- go run ")
+    contains(words, "prove it, with the change as fix.diff: escapement compare --patch fix.diff -- go run ")
+
+
+def test_each_command_that_proves_a_rewrite_runs_as_it_is_printed(t):
+    harness.require_root()
+    go = harness.go_toolchain("1.27")
+    environment = {"PATH": f"{go.parent}:{os.environ['PATH']}", "HOME": str(t.directory), "GOCACHE": CACHE, "GOTOOLCHAIN": "local",
+                   "GOFLAGS": ""}
+    for name in CAUSES:
+        before, after = ((PROGRAMS / f"{name}-{side}.go").read_text().splitlines(True) for side in ("before", "after"))
+        directory = t.path(name)
+        directory.mkdir()
+        (directory / "main.go").write_text("".join(before))
+        (directory / "fix.diff").write_text("".join(difflib.unified_diff(before, after, "a/main.go", "b/main.go")))
+        done = t.run(go, "build", "-gcflags=-m=2", "-o", directory / "prog", "main.go", env=environment, cwd=directory)
+        (directory / "m.txt").write_text(done.stderr)
+        document = t.json("audit", "-q", "--advice", "--escape", directory / "m.txt", "--rate", "1", "--", directory / "prog")
+        proofs = {row["advice"]["proof"] for row in document["rows"] if row.get("advice") and row["objects"] >= OBJECTS}
+        assert proofs, document["rows"]
+        for proof in proofs:
+            done = t.escapement(*shlex.split(proof)[1:], env=environment, cwd=directory)
+            contains(done.stdout, "better: ")
 
 
 harness.main()

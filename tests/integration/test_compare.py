@@ -174,6 +174,70 @@ def test_a_fix_is_proven_by_an_overlay_before_it_is_made(t):
         contains(compare(t, directory, "--overlay", t.path("bad.json"), "--", "go", "run", ".", status=2).stderr, said)
 
 
+BOX = """package box
+
+type Box struct{ a, b int }
+
+var Spare Box
+
+func Make(n int) *Box { return &Box{n, n} }
+
+//go:noinline
+func Two(n int) (*Box, *Box) { return Make(n), Make(n + 1) }
+"""
+BOXES = """package main
+
+import "example.com/m/box"
+
+var sink *box.Box
+
+//go:noinline
+func here(n int) { sink = box.Make(n) }
+
+func there(n int) { sink = box.Make(n + 1) }
+
+func main() {
+	for i := 0; i < 100; i++ {
+		here(i)
+		there(i)
+		sink, _ = box.Two(i)
+	}
+}
+"""
+
+
+COPIES = BOXES.replace('import "example.com/m/box"\n', BOX.removeprefix("package box\n")).replace("box.", "")
+
+
+def test_what_the_compiler_says_of_inlined_copies_is_said_once(t):
+    directory = repository(t, main=BOXES)
+    (directory / "box").mkdir()
+    for name, text in (("box", BOX), ("copies", COPIES)):
+        (directory / name).mkdir(exist_ok=True)
+        (directory / name / "main.go").write_text(text)
+    commit(directory, "boxes")
+    for name, text in (("box", BOX), ("copies", COPIES)):
+        (directory / name / "main.go").write_text(text.replace("return &Box{n, n}", "Spare = Box{n, n}; return &Spare"))
+    # In Make itself; and where it is inlined: two calls in Two, one in here, one in there, which main inlines in turn.
+    done = compare(t, directory, "--base", "HEAD", "--format", "json", "--", "go", "run", "./copies")
+    document = json.loads(done.stdout)
+    same([(each["change"], each["function"], each["copies"], each["before"]["objects"], each["after"]["objects"])
+          for each in document["words"]], [("gone", "Make", 5, 400, 0)])
+    same(document["compiler"]["gone"], 6)
+    same(document["sides"][0]["runs"], 3)
+    # go run asks the compiler about package main alone.
+    done = compare(t, directory, "--base", "HEAD", "--", "go", "run", ".")
+    contains(done.stdout, "`&box.Box{...}` no longer escapes to the heap\n    main.go:8:35, here, and 2 more that inline box.Make\n")
+    same(done.stdout.count("no longer escapes"), 1)
+    contains(done.stdout, "(3 times each, in turns)")
+    # What is the same on both sides in the first run is not run again.
+    git(directory, "checkout", "-q", ".")
+    done = compare(t, directory, "--base", "HEAD", "--", "go", "run", ".")
+    contains(done.stdout, "(once each)")
+    contains(done.stdout, "unchanged: ")
+    contains(compare(t, directory, "--base", "HEAD", "--runs", "2", "--", "go", "run", ".").stdout, "(2 times each, in turns)")
+
+
 # Go may start a thread meanwhile, and -benchmem counts its memory too. With this many iterations it is less than one
 # byte per iteration.
 MANY = ("-benchtime", "20000x")

@@ -260,6 +260,43 @@ def test_noisy_sites_are_shown_with_their_spread_and_judged_as_told(t):
     contains(done.stdout, "worse: main.cache")
 
 
+def test_contracts_are_refused_where_calls_are_not_counted(t):
+    t.path("policy").write_text("tolerance 1%\nunder main.parse objects=0\n")
+    t.path("m.txt").write_text("./main.go:1:2: moved to heap: x\n")
+    for command in (("gate", "compare", "--policy", t.path("policy"), "a", "b"), ("compare", "--policy", t.path("policy"), "a", "b"),
+                    ("compare", "--base", "main", "--policy", t.path("policy"), "--", "go", "test", "-bench", ".", "."),
+                    ("escapes", "--diff", t.path("m.txt"), "--policy", t.path("policy"), t.path("m.txt"))):
+        done = t.escapement(*command, status=2)
+        contains(done.stderr, f"policy '{t.path('policy')}' has contracts (under), which 'escapement gate -- PROGRAM' judges")
+        same(done.stdout, "")
+
+
+def test_a_second_run_is_only_made_where_the_first_one_differs(t):
+    program = baseline(t)
+
+    def runs(plan, *options, status=0):
+        done = gate(t, mutants(t, plan), "--format", "json", *options, status=status)
+        return json.loads(done.stdout)["runs"]
+
+    same(runs(PLAN), 1)
+    same(runs(PLAN, "--runs", 2), 2, "runs that were asked for")
+    same(runs(PLAN, "--noisy", "fail"), 3, "runs where their difference is judged")
+    same(runs(MORE, status=1), 3, "runs where something grew")
+    same(runs(PLAN.replace("24 10", "24 9")), 3, "runs where something shrank")
+    same(runs(PLAN + "main.new main.go 60 2 newobject 16 1\n", status=1), 3, "runs with a new site")
+    same(json.loads(t.path("b.json").read_text())["sites"][0]["objects"], 100)
+    # the second and third run show that the first one's growth was chance
+    t.path("count").write_text("")
+    flaky = t.path("mutants")
+    flaky.write_text(f"#!/bin/sh\necho >> {t.path('count')}\n[ $(wc -l < {t.path('count')}) = 1 ] && sed s/24.10/24\\ 11/ "
+                     f"{t.path('plan')} > {t.path('plan')}.1 || cp {t.path('plan')} {t.path('plan')}.1\n"
+                     f"exec {program[0]} --plan {t.path('plan')}.1 --rounds 10\n")
+    flaky.chmod(0o755)
+    mutants(t, PLAN)
+    done = t.escapement("gate", "--baseline", t.path("b.json"), "--format", "json", "--", flaky)
+    same((json.loads(done.stdout)["runs"], t.path("count").read_text()), (3, "\n" * 3))
+
+
 def test_a_policy_file_holds_tolerances_under_version_control(t):
     program = baseline(t)
     t.path("policy").write_text("# what may grow\nruns 1\nnoisy fail\ntolerance objects=0 bytes=0  # strict\n"

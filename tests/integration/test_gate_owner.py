@@ -5,6 +5,7 @@ are enforced."""
 import json
 import os
 import re
+import xml.etree.ElementTree
 
 import go_programs
 import harness
@@ -218,6 +219,15 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     program = build(t, POLLUTED)
     done = t.escapement("gate", "--runs", 1, "--under", "main.(*server).handle", "objects=0", "--", program)
     contains(done.stdout, "contract kept: main.(*server).handle: 0 objects, 0 bytes in 20 calls")
+    done = t.escapement("gate", "--under", "main.(*server).handle", "objects=0", "--format", "json", "--", program)
+    same(json.loads(done.stdout)["runs"], 1, "runs of a contract that holds")
+    done = t.escapement("gate", "--under", "main.(*server).build", "objects=6", "--format", "json", "--", program, status=1)
+    document = json.loads(done.stdout)
+    same(document["runs"], 3, "runs of a contract that is broken")
+    # The sites are those of one run, as they were counted: nothing is a range, and no benchmark is beside them.
+    below = [row["after"] for row in document["rows"] if row["function"] != "main.(*server).build" or row["type"] != "everything below it"]
+    same(sum(values["objects"] for values in below), 7)
+    assert not any("objects_max" in values for values in below), below
     done = t.escapement("gate", "--runs", 1, "--under", "main.(*server).build", "objects/call=1", "bytes/call=112", "--",
                         program)
     contains(done.stdout, "7 objects, 784 bytes in 7 calls")
@@ -297,7 +307,7 @@ def check_starts(version):
             **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
             "GOPROXY": "off", "HOME": str(t.directory)})
         # The same in each format, of one measurement.
-        copies = {name: t.path(f"copy.{name}") for name in ("json", "markdown", "sarif")}
+        copies = {name: t.path(f"copy.{name}") for name in ("json", "markdown", "sarif", "junit")}
         done = t.escapement("gate", "--runs", 1, "--under", "main.handle", "objects=1000", "--under", "main.quiet", "objects=0",
                             *[f"--write={name}={path}" for name, path in copies.items()], "--", t.path("prog"),
                             env={**os.environ, "GITHUB_WORKSPACE": str(t.directory)})
@@ -338,6 +348,9 @@ def same_starts(t, copies, found):
     same(re.findall(r"^  - (.*)<br>.*main\.go:\d+$", page, re.M), sentences)
     notes = json.loads(copies["sarif"].read_text())["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     same([(note["level"], note["message"]["text"]) for note in notes], [("note", sentence) for sentence in sentences])
+    suite = xml.etree.ElementTree.parse(copies["junit"]).getroot().find("testsuite/system-out").text
+    contains(suite, "contract kept: main.handle: 40 objects, 640 bytes in 20 calls (allowed: objects=1,000)\n")
+    same(re.findall(r"^  go in (\S+) \(main\.go:(\d+)\) started (\S+) 20 times:\n    (.*)\n", suite, re.M), found)
     places = [note["locations"][0]["physicalLocation"] for note in notes]
     same([(place["artifactLocation"]["uri"], str(place["region"]["startLine"])) for place in places],
          [("main.go", line) for _, line, _, _ in found])

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gate/baseline.h"
+#include "gate/gate_enough.h"
 #include "gate_fixture.h"
 
 static char path[] = "/tmp/escapement-baseline-XXXXXX";
@@ -132,6 +133,40 @@ static void counts_that_differ_are_not_the_same(void **state)
 	assert_false(baseline_covers(a, finished(b)));
 	gate_counts_free(b);
 	gate_counts_free(a);
+}
+
+static void one_run_is_enough_if_all_that_it_counted_is_as_before(void **state)
+{
+	struct policy policy;
+	struct gate_counts *a = example(), *b = example();
+
+	(void)state;
+	policy_init(&policy);
+	b->sites[0].file = gate_counts_string(b, "moved.go"); /* a path is no difference */
+	b->runtime = NULL;
+	assert_true(gate_enough(a, b, &policy));
+	policy.noisy = NOISY_FAIL;
+	assert_false(gate_enough(a, b, &policy));
+	policy.noisy = NOISY_WARN;
+	b->loss.events = 1;
+	assert_false(gate_enough(a, b, &policy));
+	b->loss.events = 0;
+	b->rate = 8192;
+	assert_false(gate_enough(a, b, &policy));
+	b->rate = 1;
+	/* neither more nor fewer, neither a site more nor one fewer */
+	for (int by = -1; by <= 1; by += 2) {
+		b->sites[0].counts[VALUE_OBJECTS].least += by;
+		b->sites[0].counts[VALUE_OBJECTS].most += by;
+		assert_false(gate_enough(a, b, &policy));
+		b->sites[0].counts[VALUE_OBJECTS] = a->sites[0].counts[VALUE_OBJECTS];
+	}
+	assert_true(gate_enough(a, b, &policy));
+	add_site(b, "main.more", NULL, 1, 1);
+	assert_false(gate_enough(a, finished(b), &policy));
+	assert_false(gate_enough(b, a, &policy));
+	gate_counts_free(a);
+	gate_counts_free(b);
 }
 
 static void only_the_same_program_and_runtime_can_be_compared(void **state)
@@ -256,6 +291,7 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_again),
 		cmocka_unit_test(a_normalized_baseline_keeps_its_iterations),
 		cmocka_unit_test(counts_that_differ_are_not_the_same),
+		cmocka_unit_test(one_run_is_enough_if_all_that_it_counted_is_as_before),
 		cmocka_unit_test(only_the_same_program_and_runtime_can_be_compared),
 		cmocka_unit_test(a_file_that_was_cut_is_refused_wherever_it_was_cut),
 		cmocka_unit_test(damage_is_refused_with_what_is_wrong),

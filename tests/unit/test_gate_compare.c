@@ -320,6 +320,48 @@ static void a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_w
 	assert_int_equal(change_of_new(NULL, 3, 3), GATE_NEW);
 }
 
+static void a_site_that_could_have_been_none_is_not_gone(void **state)
+{
+	struct policy policy;
+
+	(void)state;
+	policy_init(&policy);
+	/* the range before began at 0, by its runs or by chance; or it did not */
+	for (int i = 0; i < 3; i++) {
+		struct gate_counts *before = counts_new(), *after = finished(counts_new());
+		struct gate_site *site = add_site(before, "main.f", NULL, i, 4);
+		struct gate *gate;
+
+		site->counts[VALUE_OBJECTS].below = i == 1;
+		gate = gate_compare(finished(before), after, &policy);
+		assert_int_equal(gate->rows[0].change, i == 2 ? GATE_GONE : GATE_NOISY);
+		assert_false(gate->failed);
+		gate_free(gate);
+		gate_counts_free(before);
+		gate_counts_free(after);
+	}
+}
+
+static void a_site_without_objects_is_no_change(void **state)
+{
+	struct policy policy;
+
+	(void)state;
+	policy_init(&policy);
+	for (int side = 0; side < 2; side++) {
+		struct gate_counts *counts[2] = {counts_new(), counts_new()};
+		struct gate *gate;
+
+		add_site(counts[side], "main.f", NULL, 0, 0);
+		gate = gate_compare(finished(counts[0]), finished(counts[1]), &policy);
+		assert_int_equal(gate->row_count, 1);
+		assert_false(gate->failed);
+		gate_free(gate);
+		gate_counts_free(counts[0]);
+		gate_counts_free(counts[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +375,8 @@ int main(void)
 		cmocka_unit_test(counts_of_iterations_are_compared_per_iteration),
 		cmocka_unit_test(what_was_lost_is_told_unless_the_gate_fails_anyway),
 		cmocka_unit_test(a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_was_none),
+		cmocka_unit_test(a_site_that_could_have_been_none_is_not_gone),
+		cmocka_unit_test(a_site_without_objects_is_no_change),
 		cmocka_unit_test(a_gate_that_cannot_fail_does_not_pass_its_own_test),
 	};
 

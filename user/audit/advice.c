@@ -187,8 +187,10 @@ char *advice_proof(const struct audit *audit, const struct audit_row *row)
 				     : slash			? ""
 								: ".",
 				     slash ? (int)(slash - row->file) : 0, slash ? row->file : "");
-	if (package && strcmp(package, "command-line-arguments") == 0) /* built from a list of files */
-		package = row->file;
+	/* built from a list of files: not a package, which has tests */
+	if (package && strcmp(package, "command-line-arguments") == 0 && row->file)
+		return memory_format("escapement compare --patch fix.diff -- go run %s%s", row->file,
+				     arguments ? arguments : "");
 	return package ? memory_format("escapement compare --patch fix.diff --test -- go run %s%s", package,
 				       arguments ? arguments : "")
 		       : NULL;

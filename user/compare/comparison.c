@@ -130,6 +130,7 @@ static void compare_words(struct comparison *comparison)
 	}
 	join_reworded(comparison);
 	qsort(comparison->words, comparison->word_count, sizeof(*comparison->words), by_weight);
+	comparison->word_count = comparison_words_fold(comparison->words, comparison->word_count, before, after);
 }
 
 /* Better: fewer objects or bytes somewhere, and not worse. */

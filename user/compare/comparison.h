@@ -11,18 +11,10 @@
 #include <stddef.h>
 
 #include "compare/side.h"
+#include "compare/words.h"
 #include "escape/escape_diff.h"
 #include "escape/escape_graph.h"
 #include "gate/gate.h"
-
-/* One difference in the compiler's output, with the counts of the sites that it is about. */
-struct comparison_words {
-	const struct escape_change *change;
-	/* the annotation before, if the compiler only words it differently now: then `change` has the annotation
-	 * after, and the gate found that the site is the same (gate_moves.h). NULL for all other changes */
-	const struct escape_annotation *was;
-	double before[VALUE_COUNT], after[VALUE_COUNT]; /* objects and bytes; VALUE_UNMEASURED if no site is of it */
-};
 
 enum comparison_verdict { COMPARISON_WORSE, COMPARISON_BETTER, COMPARISON_SAME };
 extern const char *const comparison_verdict_names[]; /* "worse", "better", "unchanged" */
@@ -34,7 +26,7 @@ struct comparison {
 	struct escape_diff *diff; /* NULL if the compiler was not run for both sides */
 	struct escape_graph *graphs[2];
 	struct comparison_words *
-		words; /* one for each of the diff's changes, or for two that are one; those that were counted come first, the most objects first */
+		words; /* one for each of the diff's changes, or for several that are one; those that were counted come first, the most objects first */
 	size_t word_count;
 	enum comparison_verdict verdict;
 };

@@ -35,6 +35,8 @@ struct gate_counts *baseline_read(const char *path, struct error *error);
  * same (a site whose range begins at 0 may be absent). Then the file is left unchanged, including its costs.
  */
 bool baseline_covers(const struct gate_counts *stored, const struct gate_counts *measured);
+/* The same of the counts alone: benchmarks and sites, whatever the command and the files are called. */
+bool baseline_covers_counts(const struct gate_counts *stored, const struct gate_counts *measured);
 /* Whether the counts of one site are within the range of the stored one. */
 bool baseline_covers_site(const struct gate_site *stored, const struct gate_site *measured);
 

@@ -278,6 +278,19 @@ static void match(struct gate *gate)
 
 /* --- the whole comparison --- */
 
+/* What is no longer there is noise, and has not gone, if there may have been no objects before, either: a map that did not
+ * happen to grow. */
+static void mark_gone_by_chance(struct gate *gate)
+{
+	for (size_t i = 0; i < gate->row_count; i++) {
+		struct gate_row *row = &gate->rows[i];
+		const struct gate_count *before = row->before ? &row->before->counts[VALUE_OBJECTS] : NULL;
+
+		if (row->change == GATE_GONE && before->most > 0 && before->least - before->below <= 0)
+			row->change = GATE_NOISY;
+	}
+}
+
 static double row_growth(const struct gate_row *row, enum profile_value value)
 {
 	double after = row->after ? (double)row->after->counts[value].least : 0; /* for the order alone */
@@ -339,8 +352,10 @@ struct gate *gate_compare(const struct gate_counts *before, const struct gate_co
 	gate->certainty_unseen = certainty.unseen;
 	for (size_t i = 0; i < gate->row_count; i++)
 		(gate->estimated ? judge_estimates : judge)(gate, &gate->rows[i], policy);
-	if (!gate->estimated) /* estimates of a site that moved are never equal */
+	if (!gate->estimated) { /* estimates of a site that moved are never equal */
 		gate_find_moves(gate);
+		mark_gone_by_chance(gate);
+	}
 	gate_judge_groups(gate, policy);
 	qsort(gate->rows, gate->row_count, sizeof(*gate->rows), by_change);
 	conclude(gate);

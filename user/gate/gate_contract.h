@@ -31,6 +31,9 @@ void gate_contracts_add(struct gate_contracts *contracts, const struct profile *
  */
 enum exit_status gate_contracts_check(const struct gate_contracts *contracts, struct error *error);
 
+/* Whether the runs so far show that all contracts hold; then so do more runs. */
+bool gate_contracts_hold(const struct gate_contracts *contracts);
+
 /* A go statement below the function of a contract. */
 struct gate_contract_start {
 	const char *in, *file; /* where it is: function and file; NULL if unknown */

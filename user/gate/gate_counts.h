@@ -61,6 +61,7 @@ struct gate_counts {
 	const char *normalize; /* site or expression that gives the iterations; NULL if counts are of a whole run */
 	double iterations;     /* of the run with the fewest; 1 if `normalize` is NULL */
 	int runs;
+	bool tests_ran;		 /* of Go's package testing; not stored in baselines */
 	struct gate_site *sites; /* sorted by function, via, runtime call, type, benchmark, annotation */
 	size_t site_count;
 	const char *module, *package;	   /* of the Go program; NULL if unknown, or if there are several */

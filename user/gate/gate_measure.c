@@ -20,6 +20,7 @@
 #include "gate/gate_normalize.h"
 #include "gate/gate_packages.h"
 #include "gate/gate_site_key.h"
+#include "gate/go_test.h"
 #include "base/memory.h"
 #include "base/hash.h"
 #include "base/hash_index.h"
@@ -233,6 +234,7 @@ static void add_sample(struct gate_measurement *measurement, struct run *run, co
 	struct tally *tally;
 	size_t index;
 
+	measurement->counts->tests_ran = measurement->counts->tests_ran || go_test_has_run(sample->key.stack);
 	if (owner.kind == OWNER_OUTSIDE || gate_noise_is_runtimes(sample->key.type, owner.runtime_call)) {
 		add_to(run->outside, sample->values);
 		return;

@@ -177,13 +177,14 @@ static void pair_one_with_all(struct gate *gate, enum gate_change single, enum g
 }
 
 /* Finds sites that are now in another file. If a site has several places in several files, a change of the one shown
- * means nothing. */
+ * means nothing. A site without objects may be on one side only and still not be a change. */
 static void find_new_files(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
 		struct gate_row *row = &gate->rows[i];
 
-		if (row->change == GATE_SAME && row->after->places <= 1 && row->before->file && row->after->file &&
+		if (row->change == GATE_SAME && row->before && row->after && row->after->places <= 1 &&
+		    row->before->file && row->after->file &&
 		    !text_same(text_base_name(row->before->file), text_base_name(row->after->file)))
 			mark(row, "moved");
 	}

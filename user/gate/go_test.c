@@ -9,6 +9,7 @@
 
 #include "gate/gate_packages.h"
 #include "gate/baseline_program.h"
+#include "profile/frames.h"
 #include "target/go_command.h"
 
 /* The value of a flag among the words of `go test` before -args, "3" of "-count 3", "--count=3", "-test.count=3"; NULL if it
@@ -35,13 +36,15 @@ static bool has_flag(char *const *words, const char *flag)
 	return flag_value(words, flag) != NULL;
 }
 
-/* Whether a value of -run is one that people write so that no test matches. */
-static bool runs_no_test(const char *run)
+bool go_test_has_run(const struct profile_stack *stack)
 {
-	static const char *const names[] = {"^$", "$^", "^#", "NONE", "none", "XXX", "xxx"};
+	/* what each makes for a test, an example or a fuzz test of its own, once it has found that the pattern matches */
+	static const char *const starters[] = {"testing.(*T).Run", "testing.runExample", "testing.fRunner"};
+	struct frames_site site;
+	const char *function = stack && frames_site(stack, &site) ? frames_site_frame(stack, &site)->function : NULL;
 
-	for (size_t i = 0; run && i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(run, names[i]) == 0)
+	for (size_t i = 0; function && i < sizeof(starters) / sizeof(starters[0]); i++) {
+		if (strcmp(function, starters[i]) == 0)
 			return true;
 	}
 	return false;
@@ -54,10 +57,13 @@ int go_test_check_benchmarks(char *const *words, const struct gate_counts *count
 
 	if (!pattern || counts->benchmark_count)
 		return 0;
-	if (runs_no_test(flag_value(words + at, "run")))
+	if (!counts->tests_ran && counts->rate == 1) {
+		const char *run = flag_value(words + at, "run");
+
 		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "nothing was tested: no benchmark matches -bench '%s', and -run '%s' runs no test",
-				 pattern, flag_value(words + at, "run"));
+				 "nothing was tested: no benchmark matches -bench '%s', and %s%s%s", pattern,
+				 run ? "-run '" : "there is no test", run ? run : "", run ? "' runs no test" : "");
+	}
 	return 1;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "gate/gate_counts.h"
+#include "profile/profile.h"
 
 /*
  * Returns the command line as a gate runs it, NULL-terminated; the caller frees the array but not its words. If it
@@ -24,9 +25,14 @@ char **go_test_command(char **words);
 
 #define GO_TEST_NO_BENCHMARK "go test ran no benchmark: what its tests allocated is compared"
 
+/* Whether an allocation is package testing's, for a test, an example or a fuzz test that it runs. go test does not print
+ * whether -run matched any if there is a -bench. */
+bool go_test_has_run(const struct profile_stack *stack);
+
 /*
  * Call with the counts of a run of the command. Fails with STATUS_CANNOT_MEASURE if it is a `go test -bench` that ran no
- * benchmark, and by its -run no test: then nothing was tested. Returns 1 if it ran no benchmark, but tests, else 0.
+ * benchmark, and no test either: then nothing was tested. Returns 1 if it ran no benchmark, but tests, or if a recording
+ * that takes samples does not tell; else 0.
  */
 int go_test_check_benchmarks(char *const *words, const struct gate_counts *counts, struct error *error);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "render/render_compare.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,16 @@ char *compare_words_place(const struct comparison_words *words)
 	const struct escape_change *change = words->change;
 	const struct escape_annotation *shown = change->after ? change->after : change->before;
 
-	return memory_format("%s:%u:%u%s%s", shown->file, shown->line, shown->column, shown->function ? ", " : "",
-			     shown->function ? shown->function : "");
+	char copies[512] = "";
+
+	if (words->copies && words->inlined)
+		snprintf(copies, sizeof(copies), ", and %zu more that inline%s %.400s", words->copies,
+			 words->copies == 1 ? "s" : "", words->inlined);
+	else if (words->copies)
+		snprintf(copies, sizeof(copies), ", and %zu inlined cop%s", words->copies,
+			 words->copies == 1 ? "y" : "ies");
+	return memory_format("%s:%u:%u%s%s%s", shown->file, shown->line, shown->column, shown->function ? ", " : "",
+			     shown->function ? shown->function : "", copies);
 }
 
 /* Returns "no longer" or "now"; if the compiler says it on both sides, how many times. */

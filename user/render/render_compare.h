@@ -28,7 +28,8 @@ void render_compare(FILE *stream, const struct comparison *comparison, enum comp
  * "runtime", "runs", "totals", "collections", "collections_per_second", "collections_cpu_percent"), "benchmarks":
  * [{"name", "before", "after"}…] (allocs and bytes an operation; null on a side that does not have it), "compiler":
  * {"new", "gone", "changed"} or null, "words": [{"change", "text", "was", "file", "line", "column", "function",
- * "before", "after"}…] (what the compiler says differently, with objects and bytes of its sites, null if it has none),
+ * "times_before", "times_after", "copies" (the same at inlined copies of the function), "before", "after"}…] (what the compiler
+ * says differently, with objects and bytes of its sites, null if it has none),
  * "sums" and "rows" as in escapement.gate/2, "lost"}.
  */
 #define FORMAT_FUNCTION(name, option, function) \
@@ -39,7 +40,7 @@ COMPARE_FORMATS(FORMAT_FUNCTION)
 /* What the formats share; texts that the caller frees. */
 /* "&point{...} no longer escapes to the heap: 100,000 -> 0 objects". `quote` stands around what is quoted of the source. */
 char *compare_words_text(const struct comparison_words *words, const char *quote);
-/* "main.go:8:41, mk" */
+/* "main.go:8:41, mk", "main.go:8:41, mk, and 3 inlined copies" */
 char *compare_words_place(const struct comparison_words *words);
 /* "refills 232 -> 36, heap grown 4.0 -> 4.0 MiB"; NULL if nothing was measured. */
 char *compare_allocator_text(const struct comparison *comparison);

@@ -98,6 +98,7 @@ static cJSON *words_object(const struct comparison_words *words)
 	json_add_text(object, "function", shown->function);
 	json_add_integer(object, "times_before", (int64_t)change->old_count);
 	json_add_integer(object, "times_after", (int64_t)change->new_count);
+	json_add_integer(object, "copies", (int64_t)words->copies);
 	json_add(object, "before", words_values(words->before));
 	json_add(object, "after", words_values(words->after));
 	return object;

@@ -35,6 +35,7 @@ struct gate_style {
 	bool all;	  /* text and markdown: also unchanged sites */
 	bool advisory;	  /* the result is advisory */
 	const char *what; /* what is counted: "objects", "escapes" */
+	int room;	  /* text: lines for sites that changed and do not fail; 0: as few as suit a gate that passes */
 };
 
 void render_gate(FILE *stream, const struct gate *gate, enum gate_format format, const struct gate_style *style);

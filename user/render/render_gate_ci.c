@@ -55,6 +55,26 @@ static void put_case(FILE *stream, const struct gate *gate, const struct gate_ro
 	}
 }
 
+/* The lines about contracts, with the go statements below them. */
+static void put_contracts(FILE *stream, const struct gate *gate)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&text, &size);
+
+	if (!memory)
+		memory_out();
+	gate_contracts_text(memory, gate);
+	if (fclose(memory))
+		memory_out();
+	for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		text_put(stream, TEXT_XML, line);
+		putc('\n', stream);
+	}
+	free(text);
+}
+
 void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	bool lost = gate_status(gate) == STATUS_LOST;
@@ -74,6 +94,7 @@ void render_gate_junit(FILE *stream, const struct gate *gate, const struct gate_
 		fputs("/>\n  </testcase>\n", stream);
 	}
 	fputs("  <system-out>", stream);
+	put_contracts(stream, gate);
 	text_put(stream, TEXT_XML, summary);
 	fputs("</system-out>\n</testsuite>\n</testsuites>\n", stream);
 }

@@ -139,10 +139,11 @@ static void add_group(struct table *table, const struct gate *gate, const struct
 void render_gate_rows(FILE *stream, const struct gate *gate, const struct gate_style *style)
 {
 	enum { ROOM = 13 }; /* a gate that passes takes less than 20 lines: six others, and those of the sums */
+	int room = style->room ? style->room : ROOM;
 	struct gate_sums *sums = gate_sums_new(gate, style);
 	struct table *table = table_new(stream, columns, COLUMNS);
 	bool *shown = memory_zeroed(gate->row_count + 1, sizeof(*shown));
-	size_t left_out = choose(gate, style, ROOM - sums->lines, shown);
+	size_t left_out = choose(gate, style, room - sums->lines, shown);
 	char heading[GATE_NAME_SIZE];
 
 	for (size_t i = 0; i < sums->count && gate_has_benchmarks(gate); i++) {

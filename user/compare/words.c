@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "compare/words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/hash_index.h"
+#include "base/memory.h"
+#include "base/text_compare.h"
+
+/* The calls that one side's compiler inlined, by position. */
+struct inlinings {
+	const struct escape_annotation *annotations;
+	struct hash_index at; /* the first call at a position: its number + 1 */
+	uint32_t *next;	      /* by number: the next call there, + 1; 0: none */
+};
+
+struct folding {
+	struct comparison_words *words;
+	struct inlinings sides[2];
+	struct hash_index originals; /* the first difference of a function and kind: its number + 1 */
+	uint32_t *next;		     /* by number: the next one of the same function and kind, + 1 */
+	struct hash_index first_copies;
+	uint32_t *into; /* by number: the difference that stands for this one, + 1; 0: itself */
+};
+
+static uint64_t position_hash(const struct escape_annotation *annotation)
+{
+	return hash_fold((uintptr_t)annotation->file, (uint64_t)annotation->line << 32 | annotation->column);
+}
+
+static bool same_position(const void *annotations, uint64_t item, const void *key)
+{
+	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
+
+	return a->file == b->file && a->line == b->line && a->column == b->column;
+}
+
+static void index_inlinings(struct inlinings *inlinings, const struct escape_output *output)
+{
+	inlinings->annotations = output->annotations;
+	inlinings->next = memory_zeroed(output->annotation_count + 1, sizeof(*inlinings->next));
+	for (size_t i = output->annotation_count; i-- > 0;) {
+		uint64_t *first;
+
+		if (output->annotations[i].kind != ESCAPE_INLINED_CALL)
+			continue;
+		first = hash_index_at(&inlinings->at, position_hash(&output->annotations[i]), same_position,
+				      output->annotations, &output->annotations[i]);
+		inlinings->next[i] = (uint32_t)*first;
+		*first = i + 1;
+	}
+}
+
+static const struct escape_annotation *shown(const struct comparison_words *words)
+{
+	return words->change->after ? words->change->after : words->change->before;
+}
+
+static const char *last_element(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
+/* The length of the package in front of a function as it is called, "codec." of "codec.(*Box).Parse"; 0: of its own. */
+static size_t qualifier_length(const char *called)
+{
+	const char *dot = strchr(called, '.'), *bracket = strpbrk(called, "([");
+
+	return dot && (!bracket || dot < bracket) ? (size_t)(dot - called) + 1 : 0;
+}
+
+/* Whether `copy`, seen from another package, is about what `own` is about: "&codec.Box{...}" and "&Box{...}". */
+static bool same_subject(const char *own, const char *copy, const char *qualifier, size_t length)
+{
+	while (*own || *copy) {
+		if (length && strncmp(copy, qualifier, length) == 0 && strncmp(own, qualifier, length) != 0)
+			copy += length;
+		if (*own != *copy)
+			return false;
+		own += *own != 0;
+		copy += *copy != 0;
+	}
+	return true;
+}
+
+static uint64_t function_hash(const char *function, enum escape_change_kind kind)
+{
+	return hash_fold(hash_bytes(function, strlen(function)), (uint64_t)kind);
+}
+
+/* Finds the same difference in the function that a call inlined. */
+static struct comparison_words *original_of(struct folding *folding, const struct comparison_words *copy,
+					    const char *called)
+{
+	size_t length = qualifier_length(called);
+	const struct escape_annotation *said = shown(copy);
+	uint64_t item = hash_index_get(&folding->originals, function_hash(called + length, copy->change->kind), NULL,
+				       NULL, NULL);
+
+	for (; item; item = folding->next[item - 1]) {
+		struct comparison_words *words = &folding->words[item - 1];
+		const struct escape_annotation *own = shown(words);
+		const char *package = last_element(own->package);
+		bool same_package =
+			length ? package && strlen(package) == length - 1 && strncmp(package, called, length - 1) == 0
+			       : text_same(own->package, said->package);
+
+		if (words != copy && !words->was && same_package && own->kind == said->kind && own->subject &&
+		    said->subject && strcmp(own->function, called + length) == 0 &&
+		    same_subject(own->subject, said->subject, called, length))
+			return words;
+	}
+	return NULL;
+}
+
+/* Whether two differences are the same, at calls that inline the same function. */
+static bool same_copy(const void *items, uint64_t item, const void *key)
+{
+	const struct comparison_words *a = (const struct comparison_words *)items + item - 1, *b = key;
+	const struct escape_annotation *x = shown(a), *y = shown(b);
+
+	return a->change->kind == b->change->kind && x->kind == y->kind && text_same(x->package, y->package) &&
+	       text_same(x->subject, y->subject) && text_same(a->inlined, b->inlined);
+}
+
+/* Finds the first copy of the function that `called` names, which is remembered if this is it. */
+static struct comparison_words *first_copy(struct folding *folding, struct comparison_words *words, const char *called)
+{
+	struct comparison_words key = *words;
+	uint64_t *first;
+
+	key.inlined = called;
+	first = hash_index_at(&folding->first_copies, function_hash(called, words->change->kind), same_copy,
+			      folding->words, &key);
+	if (*first)
+		return &folding->words[*first - 1];
+	words->inlined = called;
+	*first = (uint64_t)(words - folding->words) + 1;
+	return NULL;
+}
+
+/* Finds the difference that stands for this one; NULL if it stands for itself. */
+static struct comparison_words *find_original(struct folding *folding, struct comparison_words *words)
+{
+	const struct escape_annotation *said = shown(words);
+	const struct inlinings *side = &folding->sides[words->change->after != NULL];
+	uint64_t item = hash_index_get(&side->at, position_hash(said), same_position, side->annotations, said);
+	const char *called = NULL;
+
+	for (; item; item = side->next[item - 1]) {
+		struct comparison_words *original;
+
+		called = side->annotations[item - 1].subject; /* the last one is the innermost */
+		original = called ? original_of(folding, words, called) : NULL;
+		if (original)
+			return original;
+	}
+	return called ? first_copy(folding, words, called) : NULL;
+}
+
+static size_t times(const struct escape_change *change)
+{
+	if (change->kind == ESCAPE_CHANGED)
+		return change->new_count;
+	return change->kind == ESCAPE_NEW ? change->new_count - change->old_count
+					  : change->old_count - change->new_count;
+}
+
+static void index_originals(struct folding *folding, size_t count)
+{
+	folding->next = memory_zeroed(count + 1, sizeof(*folding->next));
+	for (size_t i = count; i-- > 0;) {
+		const struct escape_annotation *said = shown(&folding->words[i]);
+		uint64_t *first;
+
+		if (!said->function)
+			continue;
+		first = hash_index_at(&folding->originals,
+				      function_hash(said->function, folding->words[i].change->kind), NULL, NULL, NULL);
+		folding->next[i] = (uint32_t)*first;
+		*first = i + 1;
+	}
+}
+
+/* Finds for each copy what stands for it, and has that count it. */
+static void mark_copies(struct folding *folding, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct comparison_words *words = &folding->words[i], *original;
+		size_t at;
+
+		if (words->was || comparison_words_counted(words))
+			continue;
+		original = find_original(folding, words);
+		if (!original)
+			continue;
+		at = (size_t)(original - folding->words);
+		while (folding->into[at])
+			at = folding->into[at] - 1;
+		if (at == i)
+			continue;
+		folding->words[at].copies += times(words->change) + words->copies;
+		folding->into[i] = (uint32_t)at + 1;
+	}
+}
+
+size_t comparison_words_fold(struct comparison_words *words, size_t count, const struct escape_output *before,
+			     const struct escape_output *after)
+{
+	struct folding folding = {.words = words, .into = memory_zeroed(count + 1, sizeof(*folding.into))};
+	size_t kept = 0;
+
+	index_inlinings(&folding.sides[0], before);
+	index_inlinings(&folding.sides[1], after);
+	index_originals(&folding, count);
+	mark_copies(&folding, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!folding.into[i])
+			words[kept++] = words[i];
+	}
+	for (int i = 0; i < 2; i++) {
+		hash_index_free(&folding.sides[i].at);
+		free(folding.sides[i].next);
+	}
+	hash_index_free(&folding.originals);
+	hash_index_free(&folding.first_copies);
+	free(folding.next);
+	free(folding.into);
+	return kept;
+}
