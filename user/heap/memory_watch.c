@@ -24,9 +24,13 @@ enum {
 	MACHINE_NS = 250 * 1000 * 1000, /* between readings of /proc/meminfo */
 	STEPS = 6,
 	WINDOW_PARTS = 64,
-	SPARSE = 1000, /* the inverse of the share of a CPU that snapshots may take */
-	REPEAT_NS = 1000 * 1000 * 1000,
+	SPARSE = 1000, /* the inverse of the share of a CPU that snapshots may take in the long run */
+	REPEAT_NS = 500 * 1000 * 1000,
 };
+
+/* What they may take at once: a process that comes to its limit slowly, because the kernel or the machine holds it up there, is
+ * looked at again and again until it is killed. */
+static const int64_t burst_ns = 2LL * 1000 * 1000 * 1000;
 
 /* Shares of the way to a trigger at which a snapshot is worth taking: a process that gains 100 MB a second below a limit of
  * 512 MB leaves one that is 80 ms old, one that is 20 times as fast the one of 30 ms before. */
@@ -51,7 +55,8 @@ struct memory_watch {
 	struct window windows[TRIGGER_CONDITIONS_MAX];
 	int64_t step_ns[STEPS]; /* when it was taken; 0: it was not */
 	int64_t last_step_ns, spent_ns, machine_ns;
-	int64_t kills; /* before */
+	int64_t budget_ns, budget_at_ns; /* CPU time that repeated snapshots may take, and when that was */
+	int64_t kills;			 /* before */
 	/* measured */
 	int64_t rss;
 	struct memory_use use; /* of the cgroup or the machine */
@@ -179,13 +184,23 @@ static double progress(struct memory_watch *watch, size_t index)
 	return 0;
 }
 
+/* Whether there is CPU time left for another snapshot. It grows with time, up to what may be taken at once. */
+static bool has_budget(struct memory_watch *watch, int64_t now)
+{
+	int64_t grown = watch->budget_at_ns ? watch->budget_ns + (now - watch->budget_at_ns) / SPARSE : burst_ns;
+
+	watch->budget_ns = grown < burst_ns ? grown : burst_ns;
+	watch->budget_at_ns = now;
+	return watch->budget_ns > watch->spent_ns;
+}
+
 /* Takes a step if one is due. */
 static bool take_step(struct memory_watch *watch)
 {
 	double way = watch->way;
 	int64_t now = monotonic_ns(), rest = watch->spent_ns * SPARSE;
 	bool again = way >= near_end && trigger_has(watch->trigger, TRIGGER_OOM) &&
-		     now - watch->last_step_ns > (rest > REPEAT_NS ? rest : REPEAT_NS);
+		     now - watch->last_step_ns > REPEAT_NS && has_budget(watch, now);
 
 	for (int i = 0; i < STEPS; i++) {
 		if (way >= steps[i] && !watch->step_ns[i]) {
@@ -265,6 +280,7 @@ enum memory_event memory_watch_next(struct memory_watch *watch, int64_t due, con
 void memory_watch_spent(struct memory_watch *watch, int64_t cpu_ns)
 {
 	watch->spent_ns = cpu_ns;
+	watch->budget_ns -= cpu_ns;
 }
 
 const char *memory_watch_reason(const struct memory_watch *watch)

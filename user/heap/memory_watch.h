@@ -43,7 +43,7 @@ void memory_watch_close(struct memory_watch *watch); /* NULL is allowed */
 enum memory_event memory_watch_next(struct memory_watch *watch, int64_t due, const volatile sig_atomic_t *stop);
 
 /* Tells what CPU time the caller needed for the last event, in nanoseconds: steps come again only so often that this is
- * below 0.1 % of a CPU. */
+ * below 0.1 % of a CPU, but for two seconds of it that it may take at once. */
 void memory_watch_spent(struct memory_watch *watch, int64_t cpu_ns);
 
 /* What was measured last, such as "rss 1.20GiB, cgroup 400MiB of 512MiB"; holds until the next call. */
