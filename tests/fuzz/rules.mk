@@ -8,6 +8,7 @@ FUZZ_CFLAGS  = -std=gnu11 $(WARN) -Wno-unknown-attributes -D_GNU_SOURCE -O1 -g -
 	-fno-sanitize-recover=all -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
 	-DESCAPEMENT_VERSION='"fuzz"' -MMD -MP
 FUZZ_OBJECTS := $(USER_SOURCES:%.c=$(B)/fuzz/%.o) $(B)/fuzz/profile.pb-c.o
+FUZZER_SOURCES := $(FUZZERS:%=tests/fuzz/fuzz_%.c)
 
 $(B)/fuzz/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
 	@mkdir -p $(@D)
@@ -18,9 +19,21 @@ $(B)/fuzz/%.o: %.c | $(B)/bpf/escapement.skel.h $(B)/user/profile/profile.pb-c.c
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
 
-$(B)/fuzz/libescapement.a: $(FUZZ_OBJECTS)
+# Two thirds of libescapement are in no fuzzer, and are not compiled for them. Linking each one with the ordinary library,
+# which is there already, says which members it needs.
+$(B)/fuzz/members: $(B)/libescapement.a $(FUZZER_SOURCES)
+	@mkdir -p $(@D)
+	$(Q)for source in $(FUZZER_SOURCES); do \
+		$(CC) $(USER_CFLAGS) -MF $@.d -MT $@ $(LDFLAGS) -Wl,--trace,--trace,--defsym=main=LLVMFuzzerTestOneInput -o $@.program \
+			$$source $(B)/libescapement.a $(USER_LIBS) || exit 1; \
+	done | sed -n 's|.*libescapement\.a[(:)]*\([^()]*\.o\).*|\1|p' | sort -u > $@.names
+	$(Q)rm -f $@.program; for object in $(FUZZ_OBJECTS); do \
+		if grep -qxF "$${object##*/}" $@.names; then echo "$$object"; fi; done > $@
+
+$(B)/fuzz/libescapement.a: $(B)/fuzz/members
+	$(Q)$(MAKE) --no-print-directory $$(cat $<)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $$(cat $<)
 
 $(B)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(B)/fuzz/libescapement.a
 	@mkdir -p $(@D)

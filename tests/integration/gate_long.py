@@ -126,7 +126,7 @@ def server(t, version, extra=""):
     t.path("main.go").write_text(SERVER)
     program = t.path(f"server{extra}")
     t.run(go, "build", "-ldflags", f"-X main.extra={extra}", "-o", program, ".", env={
-        **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+        **os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
         "GOPROXY": "off", "HOME": str(t.directory)})
     return program
 
@@ -201,7 +201,7 @@ def test_benchmarks_of_the_standard_library_have_the_numbers_of_benchmem(t):
     go = harness.go_toolchain("1.24")
     if not (go.parents[1] / "src" / "strings" / "builder_test.go").exists():
         raise harness.Skip("the toolchain does not contain the standard library's tests")
-    options = {"env": {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "",
+    options = {"env": {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "",
                        "GOPROXY": "off", "HOME": str(t.directory)}, "timeout": 600}
     compared = {}
     for package, names in STANDARD.items():

@@ -4,7 +4,6 @@
 Builds are kept below $BUILD/go and rebuilt only when the sources have changed.
 """
 import os
-import pathlib
 import select
 import subprocess
 
@@ -62,8 +61,7 @@ def _build(version, program, how, target):
         return
     go = harness.go_toolchain(version)
     partial = target.with_suffix(f".{os.getpid()}")
-    env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(harness.BUILD / "go" / "path"),
-               GOCACHE=os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build")))
+    env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GOPATH=str(harness.BUILD / "go" / "path"))
     env.update(environment)
     done = subprocess.run([go, "build", *flags, "-o", partial, "."], cwd=source, env=env, capture_output=True, text=True)
     if done.returncode != 0:

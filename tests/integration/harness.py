@@ -26,6 +26,9 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 FIXTURES = ROOT / "tests" / "fixtures"
 ESCAPEMENT = BUILD / "escapement"
 TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
+# One build cache for all that the tests build with Go: the standard library is compiled once for each release, not once
+# for each test file. The tests' processes inherit it.
+GO_CACHE = os.environ.setdefault("GOCACHE", str(BUILD / "go-cache"))
 
 
 class Skip(Exception):

@@ -4,13 +4,11 @@
 no longer exists."""
 import difflib
 import os
-import pathlib
 import shlex
 
 import harness
 from harness import contains, same
 
-CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
 PROGRAMS = harness.FIXTURES / "advice"
 CAUSES = {"returned": "returned", "interface": "interface", "closure": "closure", "size": "unknown-size",
           "leaking": "leaking-parameter", "stored": "stored", "append": "append", "text": "conversion",
@@ -19,7 +17,7 @@ OBJECTS = 900  # of 1000 calls: sites with fewer objects do not allocate at ever
 
 
 def audit(t, name, version="1.27"):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE, "GOTOOLCHAIN": "local",
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE, "GOTOOLCHAIN": "local",
                    "GOFLAGS": "", "GO111MODULE": "off"}
     done = t.run(harness.go_toolchain(version), "build", "-gcflags=-m=2", "-o", t.path(name), PROGRAMS / f"{name}.go",
                  env=environment)

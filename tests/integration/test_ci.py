@@ -48,7 +48,7 @@ def repository(t, name):
 def environment(t, **more):
     go = harness.go_toolchain("1.24")
     return {**os.environ, "PATH": f"{t.path('prefix')}/bin:{go.parent}:{os.environ['PATH']}", "PREFIX": str(t.path("prefix")),
-            "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off",
+            "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off",
             "GIT_CONFIG_GLOBAL": "/dev/null", "TMPDIR": str(t.path("tmp")), **more}
 
 

@@ -93,7 +93,7 @@ TWO = CODEC.replace("return &Box{n, n}", "spare = &Box{n, n}\n\treturn &Box{n, n
 
 def environment(t, version="1.24", **more):
     go = harness.go_toolchain(version)
-    return {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}", "GOCACHE": str(harness.BUILD / "go-cache"),
+    return {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}",
             "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "HOME": str(t.directory), "NO_COLOR": "1",
             "GIT_CONFIG_GLOBAL": "/dev/null", "TMPDIR": str(t.directory / "tmp"), **more}
 

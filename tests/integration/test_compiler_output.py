@@ -8,7 +8,6 @@ import pathlib
 import harness
 from harness import contains, same
 
-CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
 
 MAIN = """package main
 
@@ -37,7 +36,7 @@ NEW = "\nvar q *int\n\n//go:noinline\nfunc g(n int) { q = &n }\n"
 
 
 def go(t, source, *arguments, version="1.27", status=0):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE, "GOTOOLCHAIN": "local",
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE, "GOTOOLCHAIN": "local",
                    "GOFLAGS": "", "GOPROXY": "off"}
     return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment, status=status)
 

@@ -155,9 +155,9 @@ def test_diff_finds_what_is_new_and_exits_1(t):
 
 
 def seeds_with_go(t):
-    """A copy of the seed programs, and an environment with its own compiler and build cache."""
+    """A copy of the seed programs, and an environment with the compiler. Its packages were never built in that place."""
     shutil.copytree(SEEDS, t.path("seeds"))
-    return t.path("seeds"), dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local", GOCACHE=str(t.path("cache")),
+    return t.path("seeds"), dict(os.environ, GOFLAGS="", GOTOOLCHAIN="local",
                                  PATH=f"{harness.BUILD}:{os.environ['PATH']}")
 
 
@@ -212,7 +212,7 @@ def test_a_full_disk_is_an_error(t):
 
 def test_the_examples_of_help_work_as_written(t):
     shutil.copytree(SEEDS, t.path("seeds"))
-    environment = dict(os.environ, PATH=f"{harness.BUILD}:{os.environ['PATH']}", GOFLAGS="", GOCACHE=str(t.path("cache")))
+    environment = dict(os.environ, PATH=f"{harness.BUILD}:{os.environ['PATH']}", GOFLAGS="")
     text = t.escapement("escapes", "--help").stdout
     examples = re.findall(r"^  (.*escapement escapes.*)$", text.split("examples:\n")[1], re.M)
     if len(examples) < 3:

@@ -58,7 +58,7 @@ def module(t, name):
     (directory / "go.mod").write_text(f"module example.com/{name}\n\ngo 1.23\n")
     driver, = [path for path in (CHANGES / name).iterdir() if path.name in ("main.go", "work_test.go")]
     shutil.copy(driver, directory)
-    environment = {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}", "GOCACHE": str(harness.BUILD / "go-cache"),
+    environment = {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}",
                    "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "HOME": str(t.directory),
                    "GITHUB_WORKSPACE": str(directory)}
     program = ("./prog",) if driver.name == "main.go" else ("go", "test", "-run", "^$", "-bench", ".", ".")

@@ -55,7 +55,7 @@ def module(t, version="1.24"):
     go = harness.go_toolchain(version)
     for name, text in (("go.mod", MODULE), ("codec.go", CODEC), ("codec_test.go", TESTS)):
         t.path(name).write_text(text)
-    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
                    "GOPROXY": "off", "HOME": str(t.directory)}
     return go, {"env": environment}
 
@@ -364,7 +364,7 @@ def test_go_test_is_gated_without_privileges_by_its_own_memory_profile(t):
 def test_a_baseline_of_another_program_is_refused_before_the_program_runs(t):
     harness.require_root()
     go = harness.go_toolchain("1.24")
-    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
                    "GOPROXY": "off", "HOME": str(t.directory)}
     source = 'package main\n\nimport "os"\n\nvar sink []byte\n\nfunc main() {\n\tsink = make([]byte, len(os.Args)*100)\n' \
         '\tos.WriteFile("ran", nil, 0o644)\n}\n'

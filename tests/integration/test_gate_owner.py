@@ -130,7 +130,7 @@ def build(t, source, name="prog", version="1.24", module="example.com/owner"):
     directory.mkdir()
     (directory / "go.mod").write_text(f"module {module}\n\ngo 1.{'19' if version == '1.19' else '23'}\n")
     (directory / "main.go").write_text(source)
-    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
                    "GOPROXY": "off", "HOME": str(t.directory)}
     t.run(go, "build", "-o", t.path(name), ".", cwd=directory, env=environment)
     return t.path(name)
@@ -304,7 +304,7 @@ def check_starts(version):
         t.path("go.mod").write_text("module example.com/starts\n\ngo 1.19\n")
         t.path("main.go").write_text(STARTS)
         t.run(go, "build", "-o", t.path("prog"), ".", env={
-            **os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+            **os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
             "GOPROXY": "off", "HOME": str(t.directory)})
         # The same in each format, of one measurement.
         copies = {name: t.path(f"copy.{name}") for name in ("json", "markdown", "sarif", "junit")}
@@ -452,7 +452,7 @@ def test_a_contract_above_which_stacks_are_cut_is_exit_4(t):
 def test_allocs_per_run_counts_what_another_goroutine_does_and_a_contract_does_not(t):
     harness.require_root()
     go = harness.go_toolchain("1.24")
-    environment = {**os.environ, "GOCACHE": str(harness.BUILD / "go-cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod",
                    "GOPROXY": "off", "HOME": str(t.directory)}
     t.path("go.mod").write_text("module example.com/m\n\ngo 1.19\n")
     t.path("m_test.go").write_text("""package m

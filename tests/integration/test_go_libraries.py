@@ -3,7 +3,6 @@
 """Go runtimes outside of the executable: C programs with a library of -buildmode=c-shared, and plugins."""
 import json
 import os
-import pathlib
 import shutil
 
 import go_programs
@@ -107,8 +106,7 @@ def build(t, version, output, source, mode):
     folder.mkdir()
     (folder / "source.go").write_text(source)
     go = harness.go_toolchain(version)
-    environment = dict(os.environ, CGO_ENABLED="1", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="off",
-                       GOCACHE=os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build")))
+    environment = dict(os.environ, CGO_ENABLED="1", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="off")
     t.run(go, "build", f"-buildmode={mode}", "-o", t.path(output), ".", env=environment, cwd=folder)
 
 

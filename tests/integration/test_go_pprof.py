@@ -62,8 +62,7 @@ func main() {
 """
 
 
-ENVIRONMENT = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="on", GOPROXY="off",
-                   GOCACHE=str(harness.BUILD / "go" / "cache"))
+ENVIRONMENT = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="", GO111MODULE="on", GOPROXY="off")
 
 
 def recorded(t, version="1.24"):

@@ -65,7 +65,7 @@ def summary(row):
 
 
 def go_build(t, version, source, *arguments):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE,
                    "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
     return t.run(harness.go_toolchain(version), "build", *arguments, cwd=source, env=environment).stderr
 

@@ -35,7 +35,7 @@ def counts(text):
 def test_every_site_is_a_runtime_call_of_the_compiled_go_program_and_no_other_is(t):
     go = harness.go_toolchain("1.24")
     shutil.copytree(harness.FIXTURES / "seed-programs", t.path("seeds"))
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(t.directory), "GOCACHE": str(harness.BUILD / "go-cache"),
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE,
                    "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off"}
     compiled = []
     for program in sorted(path.name for path in t.path("seeds").iterdir() if path.is_dir()):

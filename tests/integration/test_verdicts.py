@@ -7,7 +7,6 @@ In the sources, "//= VERDICT WHAT N" states the row that the audit must have for
 compiler's message, or a part of the reason; N is the number of objects. "//= <1.25 ..." and "//= >=1.25 ..." only apply
 to these releases."""
 import os
-import pathlib
 import re
 
 import harness
@@ -15,7 +14,6 @@ from harness import contains, same
 
 RELEASES = harness.go_releases("everyday")
 RUNS = 100
-CACHE = os.environ.get("GOCACHE", str(pathlib.Path.home() / ".cache" / "go-build"))
 
 CALLS = """package main
 
@@ -222,7 +220,7 @@ def number(version):
 
 
 def go(t, version, source, *arguments, status=0):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE,
+    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE,
                    "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOSUMDB": "off"}
     return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment, status=status)
 
@@ -388,7 +386,7 @@ def test_modules_of_a_workspace_are_joined(t):
         module(t.path(version) / "lib" / "y", "example.com/rep/v2", {"y.go": REP})
         source = module(t.path(version) / "app", "example.com/app", {"main.go": APP})
         (t.path(version) / "go.work").write_text("go 1.18\n\nuse ./app\nuse ./lib/y\n")
-        environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": CACHE,
+        environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE,
                        "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": ""}
         harness.require_root()
         (source / "m.txt").write_text(t.run(harness.go_toolchain(version), "build", "-gcflags=example.com/...=-m=2", "-o",
