@@ -249,7 +249,8 @@ static bool open_in_child(void)
 void recorder_note(enum goalloc_recorded_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
 {
 	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
-	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass}, *row;
+	static const uint64_t no_frames[1]; /* not NULL, which memcmp() and memcpy() do not take, also for no bytes */
+	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass, .pcs = no_frames}, *row;
 	uint64_t head[3];
 
 	if (stack) {

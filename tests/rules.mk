@@ -126,10 +126,28 @@ test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py \
 		tests/integration/heap_long.py
 
-# Static analysis. Findings that are not faults are listed in packaging/cppcheck.suppressed, with the reason.
-.PHONY: analyse
-analyse: all
-	-$(Q)tests/bench/install-peers cppcheck
+# Static analysis by three tools. Findings that are not faults are listed, with the reason: of cppcheck in
+# packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.
+# A file is analysed again when it, a header or a list has changed.
+ANALYSED := $(USER_SOURCES) $(CLI_SOURCES) $(GOALLOC_SOURCES)
+ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user -Icli \
+	-DESCAPEMENT_VERSION='"$(VERSION)"'
+ANALYSE_WITH := packaging/analyse packaging/analysis.accepted $(wildcard packaging/analysis/*) .clang-tidy \
+	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/include/*.h)
+define analyse_with
+$$(B)/analyse/%.$(1): %.c $$(ANALYSE_WITH) | all
+	@mkdir -p $$(@D)
+	$$(call say,ANALYSE,$$<)
+	$$(Q)packaging/analyse $(1) $$< $$(ANALYSE_FLAGS) && touch $$@
+endef
+$(foreach tool,clang-tidy gcc,$(eval $(call analyse_with,$(tool))))
+
+.PHONY: analyse analyse-cppcheck
+analyse: deps
+	-$(Q)tests/bench/install-peers cppcheck clang-tidy
+	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) analyse-cppcheck $(ANALYSED:%.c=$(B)/analyse/%.clang-tidy) \
+		$(ANALYSED:%.c=$(B)/analyse/%.gcc)
+analyse-cppcheck: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --std=c11 --library=gnu --library=posix \
 		--library=packaging/cppcheck.xml --suppressions-list=packaging/cppcheck.suppressed \
 		-Iuser -I. -I$(B) -Ialloc-runtime/include -Icli user/*/*.c cli/*.c alloc-runtime/*.c

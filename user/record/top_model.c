@@ -374,10 +374,9 @@ double top_model_rate(const struct top_model *model, int value, size_t age, size
 static double window_seconds(const struct top_model *model)
 {
 	const struct top_sums *to = top_model_sums(model, 0);
-	const struct top_sums *from =
-		top_model_sums(model, model->views - 1 > TOP_WINDOW ? TOP_WINDOW : model->views - 1);
+	const struct top_sums *from = top_model_sums(model, model->views > TOP_WINDOW ? TOP_WINDOW : model->views - 1);
 
-	return to->seconds - from->seconds;
+	return to && from ? to->seconds - from->seconds : 0;
 }
 
 static void set_rates(struct top_row *row, const struct report_row *change, double seconds)

@@ -126,7 +126,8 @@ static void collect(const struct audit *audit, const char *file, struct remarks 
 {
 	for (size_t i = 0; i < audit->row_count; i++)
 		collect_row(&audit->rows[i], file, remarks);
-	qsort(remarks->list, remarks->count, sizeof(*remarks->list), by_line);
+	if (remarks->count)
+		qsort(remarks->list, remarks->count, sizeof(*remarks->list), by_line);
 }
 
 /* Prints the numbers of a line: sums of what was measured there, or "." for nothing. */

@@ -89,10 +89,11 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 {
 	struct elf_symbols *symbols = memory_zeroed(1, sizeof(*symbols));
 	int total = dwfl_module_getsymtab(module);
+	struct symbol *rows = total > 0 ? memory_zeroed((size_t)total, sizeof(*rows)) : NULL;
 	size_t kept = 0;
 
-	symbols->rows = total > 0 ? memory_zeroed((size_t)total, sizeof(*symbols->rows)) : NULL;
-	for (int i = 1; symbols->rows && i < total; i++) {
+	symbols->rows = rows;
+	for (int i = 1; rows && i < total; i++) {
 		GElf_Sym symbol;
 		GElf_Addr address;
 		const char *name = dwfl_module_getsym_info(module, i, &symbol, &address, NULL, NULL, NULL);
@@ -104,16 +105,15 @@ struct elf_symbols *elf_symbols_new(Dwfl_Module *module)
 		/* Labels without a type are functions of assembly files, unless they are data. */
 		if (type == STT_NOTYPE && name[0] == '.')
 			continue;
-		symbols->rows[symbols->count++] =
-			(struct symbol){address, address + symbol.st_size, name, rank(&symbol, name)};
+		rows[symbols->count++] = (struct symbol){address, address + symbol.st_size, name, rank(&symbol, name)};
 	}
-	if (symbols->count)
-		qsort(symbols->rows, symbols->count, sizeof(*symbols->rows), compare_symbols);
-	for (size_t i = 0; i < symbols->count; i++) {
-		if (kept && symbols->rows[i].low == symbols->rows[kept - 1].low)
+	if (rows)
+		qsort(rows, symbols->count, sizeof(*rows), compare_symbols);
+	for (size_t i = 0; rows && i < symbols->count; i++) {
+		if (kept && rows[i].low == rows[kept - 1].low)
 			continue;
-		symbols->rows[kept++] = symbols->rows[i];
-		cut_suffix(symbols, &symbols->rows[kept - 1]);
+		rows[kept++] = rows[i];
+		cut_suffix(symbols, &rows[kept - 1]);
 	}
 	symbols->count = kept;
 	return symbols;
