@@ -44,23 +44,34 @@ static __always_inline struct event_cache *cache_of(struct event_process *proces
 	return notes;
 }
 
-static __noinline int came_last(__u64 arenas, __u64 alloc_bits, __u64 mark_bits)
-{
-	__u64 arena = read_word(arenas);
-	int lists = 1;
+struct arena_walk {
+	__u64 arenas, alloc_bits, mark_bits, arena;
+	__u32 lists, found;
+};
 
-	for (int i = 0; i < EVENT_ARENAS_MAX; i++) {
-		if (!arena && lists++ < 2)
-			arena = read_word(arenas + sizeof(arena));
-		if (!arena)
-			return 0;
-		if (alloc_bits - arena < EVENT_ARENA_BYTES)
-			return 1;
-		if (mark_bits - arena < EVENT_ARENA_BYTES)
-			return 0;
-		arena = read_word(arena + EVENT_ARENA_NEXT);
-	}
+static long arena_step(__u64 step, struct arena_walk *walk)
+{
+	(void)step;
+	if (!walk->arena && walk->lists++ < 2)
+		walk->arena = read_word(walk->arenas + sizeof(walk->arena));
+	if (!walk->arena)
+		return 1;
+	walk->found = walk->alloc_bits - walk->arena < EVENT_ARENA_BYTES;
+	if (walk->found || walk->mark_bits - walk->arena < EVENT_ARENA_BYTES)
+		return 1;
+	walk->arena = read_word(walk->arena + EVENT_ARENA_NEXT);
 	return 0;
+}
+
+/* This and tell_grow() are global functions: what follows would else be verified for each way through them. */
+int came_last(__u64 arenas, __u64 alloc_bits, __u64 mark_bits);
+
+__noinline int came_last(__u64 arenas, __u64 alloc_bits, __u64 mark_bits)
+{
+	struct arena_walk walk = {arenas, alloc_bits, mark_bits, read_word(arenas), 1, 0};
+
+	bpf_loop(EVENT_ARENAS_MAX, arena_step, &walk, 0);
+	return walk.found;
 }
 
 /* Whether a span of this many elements, none of which was in use when it was taken, had come from mheap. */
@@ -75,7 +86,9 @@ static __always_inline int came_fresh(const volatile struct event_layout *layout
 	       came_last(layout->bits_arenas, bits.alloc, bits.mark);
 }
 
-static __noinline int tell_grow(__u32 slot, __u32 span_class, const struct event_held_span *held)
+int tell_grow(__u32 slot, __u32 span_class, const struct event_held_span *held);
+
+__noinline int tell_grow(__u32 slot, __u32 span_class, const struct event_held_span *held)
 {
 	struct event_sums amount = {.count = 1};
 	struct event_key key = {.slot = slot, .kind = EVENT_CENTRAL_GROW, .span_class = span_class};

@@ -218,11 +218,20 @@ static __always_inline void scratch_release(struct scratch *scratch)
 /*
  * Two independent 64-bit hashes of the return addresses, seeded for each session. With 128 bits, the probability that
  * two of a million stacks share a key is below 10^-26. stack_insert() would detect that at insertion.
+ *
+ * This and stack_equal() are global functions, which the verifier processes once for a program: their loops would else be
+ * followed on each way that leads to them.
  */
-static __always_inline void stack_hash(const struct event_stack *stack, struct event_hash *hash)
-{
-	__u64 a = stack_seed[0] + stack->depth, b = stack_seed[1] ^ stack->truncated;
+int stack_hash(const struct event_stack *stack, struct event_hash *hash);
 
+__weak __noinline int stack_hash(const struct event_stack *stack, struct event_hash *hash)
+{
+	__u64 a, b;
+
+	if (!stack || !hash)
+		return -1;
+	a = stack_seed[0] + stack->depth;
+	b = stack_seed[1] ^ stack->truncated;
 	for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
 		if (i >= stack->depth)
 			break;
@@ -233,11 +242,14 @@ static __always_inline void stack_hash(const struct event_stack *stack, struct e
 	}
 	hash->part[0] = a;
 	hash->part[1] = b;
+	return 0;
 }
 
-static __always_inline int stack_equal(const struct event_stack *a, const struct event_stack *b)
+int stack_equal(const struct event_stack *a, const struct event_stack *b);
+
+__weak __noinline int stack_equal(const struct event_stack *a, const struct event_stack *b)
 {
-	if (a->depth != b->depth)
+	if (!a || !b || a->depth != b->depth)
 		return 0;
 	for (__u32 i = 0; i < EVENT_STACK_MAX; i++) {
 		if (i >= a->depth)
