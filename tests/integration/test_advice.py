@@ -56,7 +56,7 @@ def test_the_text_has_cause_rewrites_and_proof(t):
 def test_each_command_that_proves_a_rewrite_runs_as_it_is_printed(t):
     harness.require_root()
     go = harness.go_toolchain("1.27")
-    environment = {"PATH": f"{go.parent}:{os.environ['PATH']}", "HOME": str(t.directory), "GOCACHE": CACHE, "GOTOOLCHAIN": "local",
+    environment = {"PATH": f"{go.parent}:{os.environ['PATH']}", "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE, "GOTOOLCHAIN": "local",
                    "GOFLAGS": ""}
     for name in CAUSES:
         before, after = ((PROGRAMS / f"{name}-{side}.go").read_text().splitlines(True) for side in ("before", "after"))

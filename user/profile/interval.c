@@ -215,7 +215,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 		objects = fmax(events, objects - estimates->tiny_shared);
 	}
 	part = part_of(sum, size_class, sample->key.burst_group > 0);
-	if (sample->key.burst_group) {
+	if (part->groups) {
 		part->groups[sample->key.burst_group - 1] += objects;
 		part->events += events;
 		part->objects += objects;

@@ -308,7 +308,8 @@ bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profi
 	if (!loads_of(binary, "runtime.mProf_FlushLocked", loads))
 		return false;
 	profile->buckets = loads[0];
-	walk_start_named(binary, "runtime.mProf_FlushLocked", &walk);
+	if (!walk_start_named(binary, "runtime.mProf_FlushLocked", &walk))
+		return false;
 	while (!profile->cycle_size && walk_next(&walk)) {
 		if (is_shift_left(&walk.instruction))
 			profile->cycle_size = (uint16_t)(1 << walk.instruction.immediate);

@@ -252,7 +252,7 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 int go_probes_add(struct go *go, enum go_depth depth, struct probe_set *set, struct profile *profile,
 		  struct error *error)
 {
-	bool chosen[FUNCTION_COUNT];
+	bool chosen[FUNCTION_COUNT] = {0};
 
 	if (choose_functions(go, depth, chosen, profile, error))
 		return -1;
