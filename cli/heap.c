@@ -263,31 +263,36 @@ static bool wait_next(struct heap_process *process, struct error *error)
 	if (chosen.heap_time && !stopped)
 		found = heap_wait_collection(process, chosen.wait, &stopped, error);
 	if (!found && !stopped)
-		error_set(error, STATUS_CANNOT_MEASURE, "no collection came within %g s", chosen.wait);
+		error_set(error, STATUS_CANNOT_MEASURE, "no collection came within %g s (--wait)", chosen.wait);
 	return found > 0 && !stopped;
 }
 
-/* Takes all snapshots after the first one. If the process ends before, the growth is that of the snapshots until
- * then. Returns the last snapshot. */
-static struct profile *watch(struct heap_process *process, struct growth *growth, struct profile *last)
+/* Takes all snapshots after the first one, for heap time until so many collections were observed. If the process ends or no
+ * collection comes before, *why says so, and the result is that of the snapshots until then. Returns the last snapshot. */
+static struct profile *watch(struct heap_process *process, struct growth *growth, struct profile *last,
+			     struct error *why)
 {
+	const char *unit = chosen.heap_time ? "collection" : "snapshot";
 	struct sigaction action = {.sa_handler = stop};
-	struct error error;
+	int64_t done = chosen.heap_time ? (int64_t)growth->snapshots : 1;
 
+	why->text[0] = 0;
 	sigaction(SIGINT, &action, NULL);
-	for (int64_t i = 1; (chosen.heap_time ? (int64_t)growth->snapshots : i) < chosen.count && !stopped; i++) {
+	while (done < chosen.count && !stopped) {
 		struct profile *next;
 
 		if (cli_verbosity >= 0 && isatty(STDERR_FILENO))
-			fprintf(stderr, "\rsnapshot %" PRId64 " of %" PRId64 "\033[K", i, chosen.count);
-		next = wait_next(process, &error) ? heap_snapshot(process, &error) : NULL;
-		if (!next && !stopped)
-			cli_warn("%s; what follows is of %" PRId64 " snapshot%s", error.text, i, i == 1 ? "" : "s");
+			fprintf(stderr, "\r%s %" PRId64 " of %" PRId64 "\033[K", unit, done, chosen.count);
+		next = wait_next(process, why) ? heap_snapshot(process, why) : NULL;
+		if (!next && !stopped && done)
+			cli_warn("%s; what follows is of %" PRId64 " %s%s", why->text, done, unit,
+				 done == 1 ? "" : "s");
 		if (!next)
 			break;
 		profile_free(last);
 		last = next;
 		add_snapshot(growth, last);
+		done = chosen.heap_time ? (int64_t)growth->snapshots : done + 1;
 		if (cli_verbosity > 0)
 			cli_say("snapshot of collection %" PRId64, last->collections);
 	}
@@ -321,12 +326,13 @@ static int show_growth(struct heap_process *process, struct error *error)
 {
 	struct growth *growth = growth_new((enum report_by)chosen.reporting.by);
 	struct profile *last = read_before(growth, error) ? NULL : heap_snapshot(process, error);
+	struct error why;
 	int result = -1;
 
 	if (last) {
 		add_snapshot(growth, last);
 		if (chosen.interval > 0)
-			last = watch(process, growth, last);
+			last = watch(process, growth, last, &why);
 		growth_finish(growth);
 		result = write_growth(growth, last, error);
 	}
@@ -358,20 +364,23 @@ static int show_heap_time(struct heap_process *process, struct error *error)
 	struct heap_collector from = heap_collector_read(process), to;
 	struct profile *last = heap_snapshot(process, error);
 	struct heap_time time = {.growth = growth};
+	struct error why;
 	int result = -1;
 
 	if (last) {
 		add_snapshot(growth, last);
 		if (cli_verbosity > 0)
 			cli_say("snapshot of collection %" PRId64, last->collections);
-		last = watch(process, growth, last);
+		last = watch(process, growth, last, &why);
 		to = heap_collector_read(process);
 		growth_finish(growth);
 		growth_sort_by_heap_time(growth);
 		time.last = last;
 		time.since_start = to.share >= 0 ? to.share : from.share;
 		time.meanwhile = heap_collector_share(&from, &to);
-		result = write_heap_time(&time, error);
+		result = growth->snapshots ? write_heap_time(&time, error)
+					   : error_set(error, STATUS_CANNOT_MEASURE, "heap time is not known: %s",
+						       why.text[0] ? why.text : "stopped before a collection came");
 	}
 	profile_free(last);
 	growth_free(growth);
@@ -394,25 +403,27 @@ static const char *growth_option(void)
 static int check_growth(struct error *error)
 {
 	const struct reporting *reporting = &chosen.reporting;
+	const char *subject = chosen.heap_time ? "heap time" : "growth";
 
 	if (chosen.memory && (wants_growth() || (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)))
 		return error_set(error, STATUS_USAGE, "--memory is text or json, and of a single instant");
 	if (!wants_growth())
 		return 0;
 	if (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)
-		return error_set(error, STATUS_USAGE, "growth is text or json: --format %s does not go with %s",
+		return error_set(error, STATUS_USAGE, "%s is text or json: --format %s does not go with %s", subject,
 				 formats[reporting->format], growth_option());
 	if (chosen.heap_time && chosen.before.count)
 		return error_set(error, STATUS_USAGE, "--heap-time is of a live process: --diff does not go with it");
 	if (reporting->by == BY_STACK || reporting->selection.focus || reporting->selection.callers)
 		return error_set(error, STATUS_USAGE,
-				 "growth is by site, frame, function, type or size class: %s does "
-				 "not go with %s",
+				 "%s is by site, frame, function, type or size class: %s does not go with %s", subject,
 				 reporting->by == BY_STACK    ? "--by stack"
 				 : reporting->selection.focus ? "--focus"
 							      : "--callers",
 				 growth_option());
-	if (!chosen.before.count && chosen.count < 2)
+	if (chosen.heap_time && chosen.count < 1)
+		return error_set(error, STATUS_USAGE, "heap time needs a collection: give --count 1 or more");
+	if (!chosen.heap_time && !chosen.before.count && chosen.count < 2)
 		return error_set(error, STATUS_USAGE, "growth needs two snapshots: give --count 2 or more");
 	return 0;
 }

@@ -506,12 +506,42 @@ def test_heap_time_as_text(t):
     alive = without_own_collections(t, "1.24", 1)
     alive.do("hold a 1000 1000", "gc 3")
     done = t.escapement("heap", "-p", alive.pid, "--heap-time", "--wait", "0.05s")
-    contains(done.stderr, "no collection came within 0.05 s; what follows is of 1 snapshot")
-    contains(done.stdout, "observed  1 collections in 0 s")
+    contains(done.stderr, "no collection came within 0.05 s (--wait); what follows is of 1 collection\n")
+    contains(done.stdout, "observed  1 collection in 0 s")
     contains(done.stdout.partition(" SITE\n")[2].splitlines()[0], "main.holdA")
-    for wrong in (["--format", "csv"], ["--by", "stack"], ["--count", "1"], ["--when", "oom"], ["--memory"],
+    for wrong in (["--format", "csv"], ["--by", "stack"], ["--count", "0"], ["--when", "oom"], ["--memory"],
                   ["--diff", t.path("old")]):
-        t.escapement("heap", "-p", alive.pid, "--heap-time", *wrong, status=2)
+        done = t.escapement("heap", "-p", alive.pid, "--heap-time", *wrong, status=2)
+        assert "growth" not in done.stderr, done.stderr
+
+
+def test_heap_time_of_a_single_collection(t):
+    for version in versions():
+        alive = without_own_collections(t, version, 1)
+        alive.do("hold a 1000 1000", "gc 1")
+        found = t.json("heap", "-p", alive.pid, "--heap-time", "--count", "1", "--by", "frame")
+        same((found["observed"], found["collections"]), (1, [1, 1]), f"go {version}: collections")
+        held = next(row for row in found["rows"] if row["function"] == "main.holdA")
+        assert held["heap_time"] >= 1024 * 1000, held
+        alive.process.kill()
+
+
+def test_without_an_observed_collection_heap_time_is_not_known(t):
+    for version in versions():
+        alive = without_own_collections(t, version, 1)
+        alive.do("hold a 1000 1000")
+        for style in ("text", "json"):
+            done = t.escapement("heap", "-p", alive.pid, "--heap-time", "--wait", "0.05s", "--format", style, status=3)
+            same((done.stdout, done.stderr), ("", "escapement: heap time is not known: no collection came within 0.05 s "
+                                                  "(--wait)\n"), f"go {version}")
+        watch = t.start(harness.ESCAPEMENT, "heap", "-p", alive.pid, "--heap-time", "-v")
+        for line in watch.stderr:
+            if "snapshot of collection 0" in line:
+                break
+        alive.process.kill()
+        output, messages = watch.communicate(timeout=harness.TIMEOUT)
+        same((watch.returncode, output, messages.count("\n")), (3, "", 1), messages)
+        contains(messages, "heap time is not known: cannot read the heap")
 
 
 # --- core files ---

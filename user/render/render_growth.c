@@ -194,34 +194,27 @@ void render_growth_json(FILE *stream, const struct growth *growth, const struct 
 
 /* --- heap time --- */
 
-/* "3.4 %", or that it is not known. */
-static const char *share_text(char text[16], double share)
-{
-	if (share < 0)
-		return "unknown";
-	snprintf(text, 16, "%.1f %%", 100 * share);
-	return text;
-}
-
 static void print_heap_time_head(FILE *stream, const struct heap_time *time, const struct terminal_style *style)
 {
 	const struct growth *growth = time->growth;
-	char start[16], meanwhile[16], bytes[TERMINAL_NUMBER_SIZE];
+	char bytes[TERMINAL_NUMBER_SIZE];
 
 	if (time->last->target)
 		fprintf(stream, "target    %s%s%s\n", style->bold, time->last->target, style->reset);
-	fprintf(stream, "observed  %zu collections in %.3g s", growth->snapshots, seconds_of(growth));
-	if (growth->snapshots)
-		fprintf(stream, ", %" PRId64 " to %" PRId64 ", %zu missed", growth->first_collection,
-			growth->last_collection, growth->missed);
-	fprintf(stream, "\ncollector %s of its CPU time since its start", share_text(start, time->since_start));
-	if (time->meanwhile >= 0)
-		fprintf(stream, ", %s meanwhile", share_text(meanwhile, time->meanwhile));
-	fputc('\n', stream);
-	if (growth->snapshots)
-		fprintf(stream, "marked    %s each time, %s\n",
-			terminal_bytes(bytes, growth->heap_time / (int64_t)growth->snapshots),
-			time->last->rows_exact ? "exactly" : "estimated from samples");
+	fprintf(stream, "observed  %zu collection%s in %.3g s, %" PRId64 " to %" PRId64 ", %zu missed\n",
+		growth->snapshots, growth->snapshots == 1 ? "" : "s", seconds_of(growth), growth->first_collection,
+		growth->last_collection, growth->missed);
+	if (time->since_start < 0)
+		fprintf(stream, "collector its share of the CPU time could not be read\n");
+	else
+		fprintf(stream, "collector %.1f %% of its CPU time since its start", 100 * time->since_start);
+	if (time->since_start >= 0 && time->meanwhile >= 0)
+		fprintf(stream, ", %.1f %% meanwhile", 100 * time->meanwhile);
+	if (time->since_start >= 0)
+		fputc('\n', stream);
+	fprintf(stream, "marked    %s each time, %s\n",
+		terminal_bytes(bytes, growth->heap_time / (int64_t)growth->snapshots),
+		time->last->rows_exact ? "exactly" : "estimated from samples");
 }
 
 static void print_heap_time_rows(FILE *stream, const struct growth *growth, const struct growth_style *style)

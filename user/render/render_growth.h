@@ -31,7 +31,7 @@ void render_growth_json(FILE *stream, const struct growth *growth, const struct 
 
 /* Heap time: who keeps the collector marking. */
 struct heap_time {
-	const struct growth *growth; /* sorted by heap time */
+	const struct growth *growth; /* sorted by heap time; of one snapshot at least */
 	const struct profile *last;
 	double since_start, meanwhile; /* the collector's shares of the CPU; -1: not known */
 };
