@@ -13,30 +13,24 @@
 #include "base/append.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "heap/watch_pace.h"
 #include "target/memory_cgroup.h"
 #include "target/procfs.h"
 #include "target/target.h"
 #include "text/terminal.h"
 
 enum {
-	POLL_MS = 50,
-	FAR_POLL_MS = 200,
 	MACHINE_NS = 250 * 1000 * 1000, /* between readings of /proc/meminfo */
 	STEPS = 6,
 	WINDOW_PARTS = 64,
-	SPARSE = 1000, /* the inverse of the share of a CPU that snapshots may take in the long run */
 	REPEAT_NS = 500 * 1000 * 1000,
 };
 
-/* What they may take at once: a process that comes to its limit slowly, because the kernel or the machine holds it up there, is
- * looked at again and again until it is killed. */
-static const int64_t burst_ns = 2LL * 1000 * 1000 * 1000;
-
 /* Shares of the way to a trigger at which a snapshot is worth taking: a process that gains 100 MB a second below a limit of
- * 512 MB leaves one that is 80 ms old, one that is 20 times as fast the one of 30 ms before. */
+ * 512 MB leaves one that is 80 ms old. One that is 20 times as fast goes a fifth of the way from one look to the next, and most
+ * of it if it begins between two looks from afar (watch_pace.h): then only a notice of the kernel comes in time. */
 static const double steps[STEPS] = {0.5, 0.75, 0.875, 0.94, 0.97, 0.985};
 static const double near_end = 0.94;   /* from there on, what is held is worth looking at again and again */
-static const double far_below = 0.4;   /* until here it reads less often */
 static const double rearm_below = 0.9; /* of a step: a process that breathes around it does not take it each time */
 static const double begin_early = 0.9;
 
@@ -54,9 +48,9 @@ struct memory_watch {
 	struct memory_cgroup *cgroup; /* NULL: not needed */
 	struct window windows[TRIGGER_CONDITIONS_MAX];
 	int64_t step_ns[STEPS]; /* when it was taken; 0: it was not */
-	int64_t last_step_ns, spent_ns, machine_ns;
-	int64_t budget_ns, budget_at_ns; /* CPU time that repeated snapshots may take, and when that was */
-	int64_t kills;			 /* before */
+	int64_t last_step_ns, machine_ns;
+	struct watch_pace pace;
+	int64_t kills; /* before */
 	/* measured */
 	int64_t rss;
 	struct memory_use use; /* of the cgroup or the machine */
@@ -184,23 +178,13 @@ static double progress(struct memory_watch *watch, size_t index)
 	return 0;
 }
 
-/* Whether there is CPU time left for another snapshot. It grows with time, up to what may be taken at once. */
-static bool has_budget(struct memory_watch *watch, int64_t now)
-{
-	int64_t grown = watch->budget_at_ns ? watch->budget_ns + (now - watch->budget_at_ns) / SPARSE : burst_ns;
-
-	watch->budget_ns = grown < burst_ns ? grown : burst_ns;
-	watch->budget_at_ns = now;
-	return watch->budget_ns > watch->spent_ns;
-}
-
 /* Takes a step if one is due. */
 static bool take_step(struct memory_watch *watch)
 {
 	double way = watch->way;
-	int64_t now = monotonic_ns(), rest = watch->spent_ns * SPARSE;
+	int64_t now = monotonic_ns(), rest = watch_pace_rest_ns(&watch->pace);
 	bool again = way >= near_end && trigger_has(watch->trigger, TRIGGER_OOM) &&
-		     now - watch->last_step_ns > REPEAT_NS && has_budget(watch, now);
+		     now - watch->last_step_ns > REPEAT_NS && watch_pace_may_repeat(&watch->pace, now);
 
 	for (int i = 0; i < STEPS; i++) {
 		if (way >= steps[i] && !watch->step_ns[i]) {
@@ -236,9 +220,10 @@ static bool wait_moment(struct memory_watch *watch, int64_t due)
 {
 	struct pollfd polls[1 + MEMORY_CGROUP_POLLS] = {{.fd = watch->process, .events = POLLIN}};
 	size_t count = watch->cgroup ? memory_cgroup_polls(watch->cgroup, polls + 1, MEMORY_CGROUP_POLLS) : 0;
-	int64_t left = (due - monotonic_ns()) / 1000000 + 1, most = watch->way < far_below ? FAR_POLL_MS : POLL_MS;
+	int64_t now = monotonic_ns(), left = (due - now) / 1000000 + 1;
+	int most = watch_pace_wait_ms(&watch->pace, watch->way, now);
 
-	if (poll(polls, count + 1, left > most ? (int)most : left < 0 ? 0 : (int)left) <= 0)
+	if (poll(polls, count + 1, left > most ? most : left < 0 ? 0 : (int)left) <= 0)
 		return false;
 	if (count)
 		memory_cgroup_noticed(watch->cgroup, polls + 1, count);
@@ -279,8 +264,7 @@ enum memory_event memory_watch_next(struct memory_watch *watch, int64_t due, con
 
 void memory_watch_spent(struct memory_watch *watch, int64_t cpu_ns)
 {
-	watch->spent_ns = cpu_ns;
-	watch->budget_ns -= cpu_ns;
+	watch_pace_spent(&watch->pace, cpu_ns);
 }
 
 const char *memory_watch_reason(const struct memory_watch *watch)

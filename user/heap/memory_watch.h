@@ -6,7 +6,8 @@
  * Waits until a process uses as much memory as a trigger says (heap/trigger.h), and tells on the way there when it is time
  * to take a snapshot, because the kernel kills without asking: at steps that come closer and closer to the trigger.
  *
- *   rss      read from /proc/PID/statm, 5 times a second, 20 times from 40 % of the way on: less than 0.1 % of a CPU
+ *   rss      read from /proc/PID/statm, 5 times a second, 20 times from 40 % of the way on or when it will soon be there
+ *            (watch_pace.h): about 0.1 % of a CPU
  *   cgroup   read as often, and at the kernel's notices (target/memory_cgroup.h)
  *   oom      by the limit of the cgroup; where there is none, by the machine's memory. It has come when the kernel says so,
  *            or has killed
@@ -43,7 +44,7 @@ void memory_watch_close(struct memory_watch *watch); /* NULL is allowed */
 enum memory_event memory_watch_next(struct memory_watch *watch, int64_t due, const volatile sig_atomic_t *stop);
 
 /* Tells what CPU time the caller needed for the last event, in nanoseconds: steps come again only so often that this is
- * below 0.1 % of a CPU, but for two seconds of it that it may take at once. */
+ * below 0.1 % of a CPU, but for two seconds of it, or one snapshot, that it may take at once. */
 void memory_watch_spent(struct memory_watch *watch, int64_t cpu_ns);
 
 /* What was measured last, such as "rss 1.20GiB, cgroup 400MiB of 512MiB"; holds until the next call. */

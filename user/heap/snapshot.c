@@ -49,6 +49,12 @@ static int cannot_read(const struct heap_process *process, const struct error *r
 	if (refusal && refusal->text[0])
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s",
 				 target->pid, target->comm, refusal->text);
+	if (target->reader->spent)
+		return error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"cannot read the heap of process %d (%s): it takes too long, more than %d s or %d s of CPU time; "
+			"try again when the machine is less busy",
+			target->pid, target->comm, MEMORY_ELAPSED_SECONDS, MEMORY_CPU_SECONDS);
 	if (target->core)
 		return error_set(error, STATUS_USAGE,
 				 "cannot read the heap of process %d (%s): the core file does not have all of it",
@@ -339,10 +345,12 @@ static int has_everything(struct heap_process *process, struct error *error)
 int heap_wait_fresh(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
 		    struct error *error)
 {
-	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9);
-	int64_t from = go_heap_profile_cycle(&process->profile, process->target), now = from;
-	int everything = from < 0 ? cannot_read(process, NULL, error) : has_everything(process, error);
+	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9), from, now;
+	int everything;
 
+	target_allow(process->target); /* opening it may have taken long */
+	now = from = go_heap_profile_cycle(&process->profile, process->target);
+	everything = from < 0 ? cannot_read(process, NULL, error) : has_everything(process, error);
 	if (everything)
 		return everything < 0 ? -1 : 0;
 	while (now - from < PUBLISHED_AFTER && now >= from && monotonic_ns() < deadline && !(stop && *stop)) {

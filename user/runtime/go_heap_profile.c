@@ -193,9 +193,10 @@ static enum reading try_once(const struct go_heap_profile *profile, const struct
 	buckets->cycle = (uint32_t)cycle;
 	target_allow(target);
 	reading = read_all(profile, target, buckets, refusal);
+	if (reading != FINE)
+		return reading;
 	target_allow(target);
-	if (reading == FINE)
-		reading = read_again(profile, buckets, refusal);
+	reading = read_again(profile, buckets, refusal);
 	if (reading != FINE)
 		return reading;
 	cycle = go_heap_profile_cycle(profile, target);
