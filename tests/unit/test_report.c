@@ -244,6 +244,28 @@ static char *render(const struct profile *profile, enum report_by by, const char
 	return text;
 }
 
+static void what_the_totals_of_classes_are_of_is_said(void **state)
+{
+	static const char *const forms[][2] = {
+		{"exact: the totals of each class", "exact, of the process that was observed"},
+		{"exact, of the process that was observed: the totals of each class", "exact: the totals"}};
+
+	for (int forked = 0; forked < 2; forked++) {
+		struct profile *profile = estimated_profile();
+		char *text;
+
+		profile->rows_least = true;
+		profile->processes[0].forked = forked;
+		text = render(profile, BY_SIZE_CLASS, "text", 200);
+		if (!strstr(text, forms[forked][0]))
+			fail_msg("no '%s' in:\n%s", forms[forked][0], text);
+		assert_null(strstr(text, forms[forked][1]));
+		free(text);
+		profile_free(profile);
+	}
+	(void)state;
+}
+
 static const cJSON *member(const cJSON *object, const char *name)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -515,6 +537,7 @@ int main(void)
 		cmocka_unit_test(estimates_carry_their_interval),
 		cmocka_unit_test(growth_of_the_heap_alone_tells_nothing_of_objects),
 		cmocka_unit_test(totals_by_size_class_stay_exact),
+		cmocka_unit_test(what_the_totals_of_classes_are_of_is_said),
 		cmocka_unit_test(json_has_what_the_contract_says),
 		cmocka_unit_test(json_of_what_was_not_measured_is_null),
 		cmocka_unit_test(json_integers_keep_all_their_digits),

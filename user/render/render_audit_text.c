@@ -62,19 +62,28 @@ static const char *cost_text(const struct audit_page *page, int64_t value, char 
 								 : terminal_number(text, value);
 }
 
+/* "3 objects, 48B:", of what was measured. The caller frees it. */
+static char *part_cost(const int64_t values[VALUE_COUNT])
+{
+	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], refills[TERMINAL_NUMBER_SIZE];
+	bool has_bytes = values[VALUE_BYTES] != VALUE_UNMEASURED;
+
+	if (values[VALUE_OBJECTS] != VALUE_UNMEASURED)
+		return audit_page_text("%s object%s%s%s:", terminal_number(objects, values[VALUE_OBJECTS]),
+				       values[VALUE_OBJECTS] == 1 ? "" : "s", has_bytes ? ", " : "",
+				       has_bytes ? terminal_bytes(bytes, values[VALUE_BYTES]) : "");
+	if (has_bytes)
+		return audit_page_text("%s:", terminal_bytes(bytes, values[VALUE_BYTES]));
+	return audit_page_text("%s refill%s:", terminal_number(refills, values[VALUE_REFILLS]),
+			       values[VALUE_REFILLS] == 1 ? "" : "s");
+}
+
 /* Prints one of the several rows of a line. */
 static void print_part(const struct audit_page *page, const struct audit_row *row)
 {
-	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], refills[TERMINAL_NUMBER_SIZE];
 	struct audit_page part = *page;
 
-	if (row->values[VALUE_OBJECTS] == VALUE_UNMEASURED && row->values[VALUE_REFILLS] != VALUE_UNMEASURED)
-		audit_page_wrap(page, INDENT,
-				audit_page_text("%s refills:", terminal_number(refills, row->values[VALUE_REFILLS])));
-	else
-		audit_page_wrap(page, INDENT,
-				audit_page_text("%s objects, %s:", terminal_number(objects, row->values[VALUE_OBJECTS]),
-						terminal_bytes(bytes, row->values[VALUE_BYTES])));
+	audit_page_wrap(page, INDENT, part_cost(row->values));
 	part.indent += PART_INDENT;
 	audit_page_row(&part, row);
 }
@@ -104,10 +113,12 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 		most = cost > most ? cost : most;
 	}
 	if (shown < line->count)
-		audit_page_wrap(page, INDENT,
-				audit_page_text("%zu more of this line, each at most %s, together %s",
-						line->count - shown, cost_text(page, most, most_text),
-						cost_text(page, sum, sum_text)));
+		audit_page_wrap(
+			page, INDENT,
+			audit_page_text("%zu more of this line, each at most %s, together %s: --verdict %s lists %s",
+					line->count - shown, cost_text(page, most, most_text),
+					cost_text(page, sum, sum_text), audit_verdict_name(line->verdict),
+					line->count - shown == 1 ? "it" : "them"));
 }
 
 static void print_line(const struct audit_page *page, const struct audit_line *line)

@@ -217,7 +217,10 @@ static void print_trust(const struct writer *writer)
 	print_line(
 		writer, "", "rows",
 		writer->report->rows_exact && profile->rows_least
-			? "exact: the totals of each class; only rows of lines, functions and stacks are lower bounds"
+			? (forked > 0
+				   ? "exact, of the process that was observed: the totals of each class; only rows of lines, "
+				     "functions and stacks are lower bounds"
+				   : "exact: the totals of each class; only rows of lines, functions and stacks are lower bounds")
 		: writer->report->rows_exact ? (forked > 0 ? "exact, of the process that was observed" : "exact")
 		: profile->rows_least	     ? "lower bounds: the warnings say what is in no row"
 		: measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Audits as text: the several sites of one line. */
+#include "audit_fixture.h"
+#include "render/render_audit.h"
+
+#define P	    "example.com/p"
+#define MEASURED(v) (1U << (v))
+
+/* An audit of one line with two sites, of the values of a profile that has only those of `measured`, with `rows` lines. */
+static char *text_of(unsigned measured, size_t rows)
+{
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "x"), ESCAPES(P, "p.go", 1, 9, "make([]int, n)")};
+	struct escape_output *output = output_of(said, 2);
+	struct render_audit_options options = {.rows = rows, .sort = VALUE_BYTES};
+	struct profile *profile = exact_profile();
+	struct audit_filter filter = {0};
+	struct audit *audit;
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	profile->row_measured = measured;
+	measure(profile, "runtime.makeslice < example.com/p.F /w/p/p.go:1", 5, 5 << 10);
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 1, 16);
+	audit = audit_of(profile, output);
+	audit_filter(audit, &filter, VALUE_BYTES);
+	render_audit(audit, AUDIT_TEXT, &options, stream);
+	fclose(stream);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+	return text;
+}
+
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no '%s' in:\n%s", part, text);
+}
+
+static void sites_of_a_line_have_the_values_that_were_measured(void **state)
+{
+	char *text = text_of(MEASURED(VALUE_OBJECTS) | MEASURED(VALUE_BYTES), 0);
+
+	has(text, " 5 objects, 5.00KiB:\n");
+	has(text, " 1 object, 16B:\n");
+	free(text);
+	text = text_of(MEASURED(VALUE_BYTES), 0);
+	has(text, "      5.00KiB:\n");
+	has(text, "      16B:\n");
+	assert_null(strstr(text, "- object"));
+	free(text);
+	text = text_of(MEASURED(VALUE_OBJECTS), 0);
+	has(text, " 5 objects:\n");
+	has(text, " 1 object:\n");
+	free(text);
+	(void)state;
+}
+
+static void sites_of_a_line_that_are_omitted_name_the_option_that_lists_them(void **state)
+{
+	char *text = text_of(MEASURED(VALUE_OBJECTS) | MEASURED(VALUE_BYTES), 1);
+
+	has(text, "1 more of this line, each at most 16B, together 16B: --verdict escapes\n");
+	free(text);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sites_of_a_line_have_the_values_that_were_measured),
+		cmocka_unit_test(sites_of_a_line_that_are_omitted_name_the_option_that_lists_them),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
