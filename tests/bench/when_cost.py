@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """when_cost.py BUILD: the CPU time that `escapement heap --when` needs while it waits, as a share of one CPU."""
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -26,32 +27,50 @@ CGROUP = pathlib.Path("/sys/fs/cgroup/memory") / f"escapement-bench-{os.getpid()
 EXPRESSIONS = ["rss>2g", "rss+20%/10s", "oom", "rss>2g,rss+20%/10s,oom"]
 
 
-def main():
-    limited = (CGROUP.parent / "memory.limit_in_bytes").exists() and os.geteuid() == 0
-    if limited:
-        CGROUP.mkdir()
+@contextlib.contextmanager
+def limited_cgroup():
+    """Yields whether there is one, and removes it."""
+    if not (CGROUP.parent / "memory.limit_in_bytes").exists() or os.geteuid() != 0:
+        yield False
+        return
+    CGROUP.mkdir()
+    try:
         (CGROUP / "memory.limit_in_bytes").write_text("1G")
-    program = subprocess.Popen([go_programs.build("1.24", "stripped", "climb"), "1000", "20"], stdin=subprocess.PIPE,
-                               preexec_fn=lambda: limited and (CGROUP / "cgroup.procs").write_text(str(os.getpid())))
-    program.stdin.write(b"g")
-    program.stdin.flush()
-    print("| expression | % of a CPU |")
-    print("|---|---:|")
-    with tempfile.TemporaryDirectory() as directory:
-        for expression in [*EXPRESSIONS, *(["cgroup>90%"] if limited else [])]:
-            watcher = subprocess.Popen([BUILD / "escapement", "heap", "-q", "-p", str(program.pid), "--when", expression,
-                                        "-o", f"{directory}/heap.pb.gz"])
-            harness.wait_until_idle(watcher.pid, 1)
-            begin, since = cpu_seconds(watcher.pid), time.monotonic()
-            time.sleep(SECONDS)
-            share = (cpu_seconds(watcher.pid) - begin) / (time.monotonic() - since)
-            print(f"| `{expression}` | {100 * share:.3f} |", flush=True)
-            watcher.terminate()
-            watcher.wait()
-    program.kill()
-    program.wait()
-    if limited:
+        yield True
+    finally:
         CGROUP.rmdir()
+
+
+@contextlib.contextmanager
+def running(*words, **options):
+    process = subprocess.Popen(words, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def share_of_cpu(watcher):
+    harness.wait_until_idle(watcher.pid, 1)
+    begin, since = cpu_seconds(watcher.pid), time.monotonic()
+    time.sleep(SECONDS)
+    return (cpu_seconds(watcher.pid) - begin) / (time.monotonic() - since)
+
+
+def main():
+    climb = go_programs.build("1.24", "stripped", "climb")
+    with tempfile.TemporaryDirectory() as directory, limited_cgroup() as limited, \
+            running(climb, "1000", "20", stdin=subprocess.PIPE,
+                    preexec_fn=lambda: limited and (CGROUP / "cgroup.procs").write_text(str(os.getpid()))) as program:
+        program.stdin.write(b"g")
+        program.stdin.flush()
+        print("| expression | % of a CPU |")
+        print("|---|---:|")
+        for expression in [*EXPRESSIONS, *(["cgroup>90%"] if limited else [])]:
+            with running(BUILD / "escapement", "heap", "-q", "-p", str(program.pid), "--when", expression,
+                         "-o", f"{directory}/heap.pb.gz") as watcher:
+                print(f"| `{expression}` | {100 * share_of_cpu(watcher):.3f} |", flush=True)
 
 
 main()

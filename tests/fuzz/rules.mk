@@ -26,8 +26,9 @@ $(B)/fuzz/members: $(B)/libescapement.a $(FUZZER_SOURCES)
 	$(Q)for source in $(FUZZER_SOURCES); do \
 		$(CC) $(USER_CFLAGS) -MF $@.d -MT $@ $(LDFLAGS) -Wl,--trace,--trace,--defsym=main=LLVMFuzzerTestOneInput -o $@.program \
 			$$source $(B)/libescapement.a $(USER_LIBS) || exit 1; \
-	done | sed -n 's|.*libescapement\.a[(:)]*\([^()]*\.o\).*|\1|p' | sort -u > $@.names
-	$(Q)rm -f $@.program; for object in $(FUZZ_OBJECTS); do \
+	done > $@.trace
+	$(Q)sed -n 's|.*libescapement\.a[(:)]*\([^()]*\.o\).*|\1|p' $@.trace | sort -u > $@.names
+	$(Q)rm -f $@.program $@.trace; for object in $(FUZZ_OBJECTS); do \
 		if grep -qxF "$${object##*/}" $@.names; then echo "$$object"; fi; done > $@
 
 $(B)/fuzz/libescapement.a: $(B)/fuzz/members
