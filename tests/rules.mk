@@ -130,8 +130,8 @@ test-long: test-programs
 # packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.
 # A file is analysed again when it, a header or a list has changed.
 ANALYSED := $(USER_SOURCES) $(CLI_SOURCES) $(GOALLOC_SOURCES)
-ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user -Icli \
-	-DESCAPEMENT_VERSION='"$(VERSION)"'
+ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -I$(B)/user \
+	-Icli -DESCAPEMENT_VERSION='"$(VERSION)"'
 ANALYSE_WITH := packaging/analyse packaging/analysis.accepted $(wildcard packaging/analysis/*) .clang-tidy \
 	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/include/*.h)
 define analyse_with
@@ -150,7 +150,7 @@ analyse: deps
 analyse-cppcheck: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --std=c11 --library=gnu --library=posix \
 		--library=packaging/cppcheck.xml --suppressions-list=packaging/cppcheck.suppressed \
-		-Iuser -I. -I$(B) -Ialloc-runtime/include -Icli user/*/*.c cli/*.c alloc-runtime/*.c
+		-Iuser -I. -I$(B) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Icli user/*/*.c cli/*.c alloc-runtime/*.c
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all $(B)/tests/workloads/seeds

@@ -150,7 +150,7 @@ static char *read_source(const struct naming *naming, const char *name, size_t *
 	ssize_t count;
 	int fd;
 
-	if (name_length < 3 || strcmp(name + name_length - 3, ".go"))
+	if (name_length < 3 || strcmp(name + name_length - 3, ".go") != 0)
 		return NULL;
 	path = memory_format("%s%s%s", *name == '/' ? "" : naming->directory, *name == '/' ? "" : "/", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -197,7 +197,7 @@ static bool is_current(const struct file *file, const struct source_functions *f
 			continue;
 		f = function_at(functions, d);
 		/* An instance from another package is called "pkg.F[...]", an initialiser "init.0". */
-		if (!f || (strcmp(f->name, "init") && !is_literal(f->name) && !strstr(d->name, f->name)))
+		if (!f || (strcmp(f->name, "init") != 0 && !is_literal(f->name) && !strstr(d->name, f->name)))
 			return false;
 	}
 	return true;

@@ -296,7 +296,7 @@ const struct escape_annotation *escape_graph_callee(const struct escape_graph *g
 	bool content;
 
 	*others = 0;
-	if (!step || strcmp(step->reason, "call parameter") ||
+	if (!step || strcmp(step->reason, "call parameter") != 0 ||
 	    !escape_story_callee(step->expression, &package, &function))
 		return NULL;
 	content = callee_derefs(&annotation->flows[annotation->flow_count - 1]) > 0;

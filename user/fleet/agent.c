@@ -264,7 +264,7 @@ static void reload(struct agent *agent)
 		agent->options->say("%s; the configuration from before stays in force", error.text);
 		return;
 	}
-	if (strcmp(config->spool, agent->config->spool))
+	if (strcmp(config->spool, agent->config->spool) != 0)
 		agent->options->say("the spool stays '%s' until the agent starts again", agent->config->spool);
 	agent_config_free(agent->config);
 	agent->config = config;

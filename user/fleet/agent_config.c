@@ -87,7 +87,7 @@ static int take_value(const struct key *key, const char *value, void *target, st
 	}
 	if (key->kind != AGENT_YES)
 		return take_number(key, value, member, error);
-	if (strcmp(value, "yes") && strcmp(value, "no"))
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 		return error_set(error, STATUS_USAGE, "'%s' of %s is neither yes nor no", value, key->name);
 	*(bool *)member = strcmp(value, "yes") == 0;
 	return 0;
@@ -150,7 +150,7 @@ static int begin_section(struct reader *reader, char *text, struct error *error)
 	memset(reader->given, 0, sizeof(reader->given));
 	if (strcmp(name, "watch") == 0)
 		return begin_watch(reader, argument, error);
-	if (strcmp(name, "clickhouse") || *argument)
+	if (strcmp(name, "clickhouse") != 0 || *argument)
 		return error_set(error, STATUS_USAGE,
 				 "unknown section [%s%s%s]: expected [watch SERVICE] or [clickhouse]", name,
 				 *argument ? " " : "", argument);
@@ -172,10 +172,10 @@ static int take_key(struct reader *reader, char *text, struct error *error)
 	*equals = 0;
 	name = trim(text);
 	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (strcmp(keys[i].section, reader->section))
+		if (strcmp(keys[i].section, reader->section) != 0)
 			continue;
 		suggest(&meant, name, keys[i].name);
-		if (strcmp(keys[i].name, name))
+		if (strcmp(keys[i].name, name) != 0)
 			continue;
 		if (reader->given[i])
 			return error_set(error, STATUS_USAGE, "%s is there twice", name);
@@ -232,7 +232,7 @@ static int check(const struct reader *reader, struct error *error)
 			error, STATUS_USAGE,
 			"database '%s' is not a name of letters, digits and _, which does not begin with a digit",
 			clickhouse->database);
-	if (clickhouse->url && strncmp(clickhouse->url, "http://", 7) && strncmp(clickhouse->url, "https://", 8))
+	if (clickhouse->url && strncmp(clickhouse->url, "http://", 7) != 0 && strncmp(clickhouse->url, "https://", 8) != 0)
 		return error_set(error, STATUS_USAGE, "the url of [clickhouse] begins with http:// or https://");
 	if (clickhouse->url && strpbrk(clickhouse->url, "@?#"))
 		return error_set(

@@ -51,7 +51,7 @@ static uint64_t number_of(const char *name)
 {
 	uint64_t number;
 
-	if (strspn(name, "0123456789") != DIGITS || strcmp(name + DIGITS, suffix))
+	if (strspn(name, "0123456789") != DIGITS || strcmp(name + DIGITS, suffix) != 0)
 		return 0;
 	number = strtoull(name, NULL, 10);
 	return number < UINT64_MAX ? number

@@ -102,7 +102,7 @@ static int take_parameter(struct question *question, const char *name, size_t le
 	};
 
 	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
-		if (strlen(parameters[i].name) != length || strncmp(parameters[i].name, name, length))
+		if (strlen(parameters[i].name) != length || strncmp(parameters[i].name, name, length) != 0)
 			continue;
 		if (parameters[i].time)
 			return take_time(value, parameters[i].time, error);
