@@ -41,7 +41,8 @@ static enum sys_mapped extend_first(size_t size, uintptr_t alignment, struct are
 {
 	enum sys_mapped mapped = SysTaken;
 
-	for (unsigned i = 0; mapped == SysTaken && i < sizeof starts / sizeof *starts; i++) {
+	/* Where addresses have fewer bits (39 on some arm64 kernels), the high ones are refused as if memory was out. */
+	for (unsigned i = 0; mapped != SysMapped && i < sizeof starts / sizeof *starts; i++) {
 		uintptr_t at = align_up(starts[i], alignment);
 		mapped = sysMapAt(at, size);
 		if (mapped == SysMapped) {

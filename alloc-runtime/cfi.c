@@ -254,7 +254,7 @@ static void save_at_cfa(struct state *s, uint64_t reg, int64_t offset)
 	} else if (reg == DwarfReturn) {
 		s->ra_saved = true;
 		s->ra_offset = offset;
-		s->ra_lost = false;
+		s->ra_lost = s->ra_undefined = false;
 	}
 }
 
@@ -268,6 +268,7 @@ static void restore(struct state *s, uint64_t reg, const struct state *initial)
 		s->ra_saved = initial->ra_saved;
 		s->ra_offset = initial->ra_offset;
 		s->ra_lost = initial->ra_lost;
+		s->ra_undefined = initial->ra_undefined;
 	}
 }
 
@@ -315,6 +316,7 @@ static struct reader read_block(struct reader *r)
  * Returns false at an unknown instruction. */
 static bool run(struct reader r, const struct program *p, uint64_t offset, struct state *s)
 {
+	const struct state unsaved = {.fp_kind = FpSame};
 	struct state stack[StateStack];
 	unsigned depth = 0;
 	uint64_t location = 0, reg;
@@ -348,8 +350,10 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 			save_at_cfa(s, reg, (int64_t)read_uleb(&r) * p->data_align);
 			break;
 		case DW_CFA_restore_extended:
-		case DW_CFA_same_value:
 			restore(s, read_uleb(&r), &p->initial);
+			break;
+		case DW_CFA_same_value:
+			restore(s, read_uleb(&r), &unsaved);
 			break;
 		case DW_CFA_undefined:
 			lose(s, read_uleb(&r), true);
@@ -407,7 +411,7 @@ static bool run(struct reader r, const struct program *p, uint64_t offset, struc
 			read_uleb(&r);
 			break;
 		default:
-			if (op != DwarfIgnored)
+			if (!machine_ignores(op))
 				return false;
 		}
 		location += advance * p->code_align;
@@ -447,7 +451,7 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 				read_encoded(&r, read_u8(&r));
 			else if (*a == 'S')
 				p->signal = true;
-			else if (*a != 'B') /* with which of its keys arm64 signs return addresses */
+			else if (*a != 'B' && *a != 'G') /* arm64: which key signs return addresses; memory is tagged */
 				return false;
 		}
 	}
@@ -459,18 +463,21 @@ static bool read_cie(const uint8_t *cie, struct program *p)
 /* Sets where the registers are saved, in words. Returns false if the rule cannot say it. */
 static bool set_places(struct cfi_rule *rule, const struct state *s)
 {
-	int64_t fp = s->fp_offset / 8, ra = s->ra_offset / 8;
+	int64_t fp = s->fp_offset / 8, ra = s->ra_saved ? s->ra_offset / 8 : 0;
 
-	rule->fp_kind = s->fp_kind & 7;
-	rule->ra_in_link = !s->ra_saved;
+	if (CallPushes && (!s->ra_saved || s->ra_offset != -8))
+		return false;
 	if (s->fp_kind == FpSame)
 		fp = ra;
 	if (s->fp_kind != FpAtFp)
 		ra -= fp;
+	if (CallPushes || !s->ra_saved)
+		ra = 0;
+	rule->fp_kind = s->fp_kind & 7;
+	rule->ra_in_link = !s->ra_saved;
 	rule->fp_words = (int16_t)fp;
-	rule->ra_words = (int8_t)(s->ra_saved ? ra : 0);
-	return rule->fp_words == fp && (!s->ra_saved || rule->ra_words == ra) && s->fp_offset % 8 == 0 &&
-	       s->ra_offset % 8 == 0;
+	rule->ra_words = (int8_t)ra;
+	return rule->fp_words == fp && rule->ra_words == ra && s->fp_offset % 8 == 0 && s->ra_offset % 8 == 0;
 }
 
 static struct cfi_rule make_rule(const struct state *s)

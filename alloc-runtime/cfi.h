@@ -28,8 +28,9 @@ enum fp_kind {
 	FpAtFp,	 /* saved at fp + 8 * fp_words */
 };
 
-/* The return address is at CFA + 8 * ra_words, from where the frame pointer is saved where it is saved at the CFA, as the
- * two are neighbours, however large the frame is. */
+/* The return address is at CFA - 8 where calls push it. Elsewhere it is 8 * ra_words from where the frame pointer is saved, as
+ * the two are neighbours however large the frame is; from CFA + 8 * fp_words, if the frame pointer is not saved; or from the
+ * CFA, if it is saved at fp. */
 struct cfi_rule {
 	uint8_t cfa_kind : 4, fp_kind : 3;
 	uint8_t ra_in_link : 1; /* it is still in the link register */

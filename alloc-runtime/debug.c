@@ -112,7 +112,7 @@ void *debug_freed(struct mspan *s, void *object)
 	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
 	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
 	 * filled. */
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 	void *out = queue[queue_at];
 	queue[queue_at] = object;
 	queue_at = (queue_at + 1) % QueueLength;

@@ -29,6 +29,7 @@ enum {
 	PrefaultAhead = 64 * 1024, /* at most this many bytes are prefaulted at a time */
 	/* and of the free pages behind a span at most 1 / PrefaultShare of the heap in use */
 	PrefaultShare = 16,
+	SmallestPage = 4096, /* the kernel's must not be larger */
 };
 
 struct mheap mheap;
@@ -41,6 +42,9 @@ static uintptr_t page_of(const struct mspan *s)
 
 bool mallocinit(void)
 {
+	/* Memory is given back, and guarded, in units of this size. */
+	if (sysPageSize() > SmallestPage)
+		goalloc_fatal("made for a kernel with pages of 4 KiB; this one's have", sysPageSize());
 	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
 	fixalloc_init(&mheap.specialalloc, sizeof(struct special));
 	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
@@ -438,7 +442,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	}
 	owner_add(&mheap.pagesInUse, npages);
 	/* Set last, because mheap_rebuild relies on the fields of a span in use. */
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 	s->state = large ? mSpanLarge : mSpanInUse;
 	set_table(s, s, s->state == mSpanInUse);
 	return s;
@@ -499,7 +503,7 @@ struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t st
 		owner_add(&mheap.pagesInUse, npages);
 		owner_add(&mheap.pagesStacks, npages);
 		/* As in alloc_m. */
-		atomic_signal_fence(memory_order_seq_cst);
+		machine_store_fence();
 		s->state = mSpanStack;
 		set_table(s, s, mspan_inEveryPage(s));
 	}

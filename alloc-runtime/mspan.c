@@ -154,7 +154,7 @@ void *nextFree(struct mcache *c, struct mspan *s, bool *sampled)
 	s->cacheBase = s->base + (uintptr_t)w * 64 * s->elemsize;
 	/* mspan_abandon relies on this order: the window never holds objects of a word other than the one that
 	 * freeindex indicates. */
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 	open_window(c, s, free);
 	return nextFree(c, s, sampled);
 }
@@ -220,7 +220,7 @@ void mspan_adopt(struct mspan *s)
 		s->allocBits[w] = mspan_word_mask(s, w);
 	s->allocCache = s->allocHeld = 0;
 	/* The bits are complete before the span gets an owner; mspan_abandon relies on it. */
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 }
 
 unsigned mspan_disown(struct mspan *s)

@@ -48,12 +48,12 @@ extern const uint64_t probe_distances[NumRates];
  * observer has come or gone. */
 static inline uint64_t semaphores_read(const struct semaphores *s)
 {
-	return __atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_RELAXED);
+	return __atomic_load_n((const uint64_t *)(const void *)s, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t sample_semaphores_read(void)
 {
-	return semaphores_read(&alloc_sample_semaphores) | __atomic_load_n(&sampler_word.all, __ATOMIC_RELAXED) >> 48;
+	return semaphores_read(&alloc_sample_semaphores) | __atomic_load_n(&sampler_word.all, __ATOMIC_ACQUIRE) >> 48;
 }
 
 /* Bytes between events at the finest rate that an observer listens at; 0: each event; GOALLOC_NOT_LISTENING if there is
@@ -68,7 +68,7 @@ static inline uint64_t rate_in_force(const struct semaphores *s)
 	return finest_rate(semaphores_read(s));
 }
 
-/* Must be called after the rate was read: observers that want stacks raise this semaphore first. */
+/* Must be called after the rate was read, which acquires: observers that want stacks raise this semaphore first. */
 static inline bool stacks_wanted(void)
 {
 	return __atomic_load_n(&stack_semaphore, __ATOMIC_RELAXED) != 0;

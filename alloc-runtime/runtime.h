@@ -370,9 +370,9 @@ static inline void mcache_leave(struct mcache *c)
 /* Makes the counter odd before an operation and even after it; see struct goalloc_sequence. */
 static inline void sequence_step(uint32_t *counter)
 {
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-	atomic_signal_fence(memory_order_seq_cst);
+	machine_store_fence();
 }
 
 /* Allocates from the cache's span, refilling it if needed; NULL when memory is out. */

@@ -35,6 +35,7 @@ void sysUnguard(void *address, size_t size);
 void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);
+size_t sysPageSize(void);
 uint64_t sysRandom(void);
 uint64_t sysNow(void);				/* coarse monotonic nanoseconds */
 void sysWrite(const char *text, size_t length); /* to standard error */

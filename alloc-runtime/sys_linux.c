@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -119,6 +120,11 @@ void sysSleep(unsigned milliseconds)
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
 		;
+}
+
+size_t sysPageSize(void)
+{
+	return getauxval(AT_PAGESZ);
 }
 
 uint64_t sysRandom(void)

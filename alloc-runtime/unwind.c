@@ -117,11 +117,11 @@ static bool find_cfa(const struct frame *f, struct cfi_rule rule, uintptr_t *cfa
 static bool step_by_rule(struct frame *f, struct cfi_rule rule)
 {
 	uintptr_t cfa, fp = f->fp, saved = f->link;
-	intptr_t fp_offset = 8 * (intptr_t)rule.fp_words, ra_offset = 8 * (intptr_t)rule.ra_words;
+	intptr_t fp_offset = 8 * (intptr_t)rule.fp_words, ra_offset = CallPushes ? -8 : 8 * (intptr_t)rule.ra_words;
 
 	if (!find_cfa(f, rule, &cfa))
 		return false;
-	if (rule.fp_kind != FpAtFp)
+	if (!CallPushes && rule.fp_kind != FpAtFp)
 		ra_offset += fp_offset;
 	if (rule.fp_kind == FpAtCfa && !load(f, cfa + (uintptr_t)fp_offset, &fp))
 		return false;

@@ -133,7 +133,7 @@ ANALYSED := $(USER_SOURCES) $(CLI_SOURCES) $(GOALLOC_SOURCES)
 ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -I$(B)/user \
 	-Icli -DESCAPEMENT_VERSION='"$(VERSION)"'
 ANALYSE_WITH := packaging/analyse packaging/analysis.accepted $(wildcard packaging/analysis/*) .clang-tidy \
-	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/include/*.h)
+	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/*/*.h)
 define analyse_with
 $$(B)/analyse/%.$(1): %.c $$(ANALYSE_WITH) | all
 	@mkdir -p $$(@D)

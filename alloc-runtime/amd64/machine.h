@@ -5,6 +5,7 @@
 /* What amd64 means to libgoalloc; ../arm64/machine.h has the same names. The numbers and registers are from the "System V
  * Application Binary Interface, AMD64 Architecture Processor Supplement". */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -15,8 +16,12 @@ enum { DwarfFp = 6, DwarfSp = 7, DwarfReturn = 16 };
 /* A call pushes the return address, to CFA - 8. */
 enum { CallPushes = 1 };
 
-/* An instruction in an unwind table that changes no rule, or none (0). */
-enum { DwarfIgnored = 0 };
+/* Whether an instruction of unwind tables that is this machine's own changes no rule. */
+static inline bool machine_ignores(uint8_t instruction)
+{
+	(void)instruction;
+	return false;
+}
 
 /* In a function that keeps a frame pointer: its caller's registers as they will be when it returns. */
 #define MACHINE_CALLER_SP() ((uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *))
@@ -59,6 +64,12 @@ static inline uintptr_t machine_thread(void)
 
 	__asm__("mov %%fs:0, %0" : "=r"(thread));
 	return thread;
+}
+
+/* Orders the stores before it before those after it, also for who reads this process's memory from outside. */
+static inline void machine_store_fence(void)
+{
+	atomic_signal_fence(memory_order_seq_cst); /* the processor keeps their order */
 }
 
 /* In a loop that waits for another processor. */

@@ -5,6 +5,7 @@
 /* What arm64 means to libgoalloc; ../amd64/machine.h has the same names. The numbers and registers are from "DWARF for the
  * Arm 64-bit Architecture" and "Procedure Call Standard for the Arm 64-bit Architecture". */
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/auxv.h>
@@ -16,9 +17,16 @@ enum { DwarfFp = 29, DwarfSp = 31, DwarfReturn = 30 };
 /* A call leaves the return address in the link register. */
 enum { CallPushes = 0 };
 
-/* DW_CFA_AARCH64_negate_ra_state: from here on, the return address is signed or not. machine_return_address() takes
- * either. */
-enum { DwarfIgnored = 0x2d };
+/* Whether an instruction of unwind tables that is this machine's own changes no rule: DW_CFA_AARCH64_negate_ra_state_with_pc
+ * and DW_CFA_AARCH64_negate_ra_state say whether the return address is signed, and machine_return_address() takes either. */
+static inline bool machine_ignores(uint8_t instruction)
+{
+	return instruction == 0x2c || instruction == 0x2d;
+}
+
+#ifdef __clang__
+#error "compile libgoalloc by gcc: clang's __builtin_dwarf_cfa() is not the CFA on arm64"
+#endif
 
 /* In a function that keeps a frame pointer: its caller's registers as they will be when it returns. */
 #define MACHINE_CALLER_SP() ((uintptr_t)__builtin_dwarf_cfa())
@@ -31,10 +39,18 @@ enum { SignalContext = 128 };
  * that ends a handler, so that unwinders know it by its two instructions: mov x8, #__NR_rt_sigreturn; svc #0. */
 static inline bool machine_returns_from_signal(uintptr_t pc)
 {
-	const uintptr_t vdso = getauxval(AT_SYSINFO_EHDR), most = 1 << 16;
+	const uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)vdso;
 	const uint32_t *code = (const uint32_t *)pc;
 
-	return vdso != 0 && pc - vdso < most && code[0] == 0xd2801168 && code[1] == 0xd4000001;
+	if (vdso == 0 || pc % 4 != 0)
+		return false;
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		const Elf64_Phdr *segment = (const Elf64_Phdr *)(vdso + header->e_phoff) + i;
+		if (segment->p_type == PT_LOAD && pc >= vdso && pc + 8 <= vdso + segment->p_memsz)
+			return code[0] == 0xd2801168 && code[1] == 0xd4000001;
+	}
+	return false;
 }
 
 struct machine_registers {
@@ -67,6 +83,12 @@ static inline uintptr_t machine_thread(void)
 
 	__asm__("mrs %0, tpidr_el0" : "=r"(thread));
 	return thread;
+}
+
+/* Orders the stores before it before those after it, also for who reads this process's memory from outside. */
+static inline void machine_store_fence(void)
+{
+	__asm__ volatile("dmb ishst" ::: "memory");
 }
 
 /* In a loop that waits for another processor. */

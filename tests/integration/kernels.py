@@ -8,6 +8,7 @@ serial line and are compared here. The test also compares doctor's findings with
 of instructions that the kernel's verifier processed with a limit.
 """
 import json
+import re
 
 import emulator
 import go_programs

@@ -150,6 +150,32 @@ static void signal_frames_are_followed(void **state)
 	assert_same_stacks_but(1);
 }
 
+static sigjmp_buf after_fault;
+
+static void fault_handler(int signal)
+{
+	handler(signal);
+	siglongjmp(after_fault, 1);
+}
+
+/* Has no frame, and on some machines its return address is in a register only. */
+static __attribute__((noinline)) int leaf(const volatile int *at)
+{
+	return *at;
+}
+
+static void a_function_without_a_frame_that_faults_is_followed(void **state)
+{
+	(void)state;
+	const volatile int *volatile nowhere = NULL;
+
+	signal(SIGSEGV, fault_handler);
+	if (sigsetjmp(after_fault, 1) == 0)
+		leaf(nowhere);
+	signal(SIGSEGV, SIG_DFL);
+	assert_same_stacks_but(1);
+}
+
 static void *in_thread(void *unused)
 {
 	volatile int sink = 0;
@@ -313,6 +339,7 @@ int main(void)
 		STACK_TEST(deeper_stacks_than_the_limit_are_marked_truncated),
 		STACK_TEST(functions_that_realign_their_stack_are_followed),
 		STACK_TEST(signal_frames_are_followed),
+		STACK_TEST(a_function_without_a_frame_that_faults_is_followed),
 		STACK_TEST(threads_have_stacks),
 		STACK_TEST(libraries_without_frame_pointers_are_followed),
 		cmocka_unit_test(raising_is_noticed_at_the_very_next_allocation),

@@ -232,7 +232,8 @@ static int check(const struct reader *reader, struct error *error)
 			error, STATUS_USAGE,
 			"database '%s' is not a name of letters, digits and _, which does not begin with a digit",
 			clickhouse->database);
-	if (clickhouse->url && strncmp(clickhouse->url, "http://", 7) != 0 && strncmp(clickhouse->url, "https://", 8) != 0)
+	if (clickhouse->url && strncmp(clickhouse->url, "http://", 7) != 0 &&
+	    strncmp(clickhouse->url, "https://", 8) != 0)
 		return error_set(error, STATUS_USAGE, "the url of [clickhouse] begins with http:// or https://");
 	if (clickhouse->url && strpbrk(clickhouse->url, "@?#"))
 		return error_set(
