@@ -49,6 +49,8 @@ struct escape_input *escape_input_new(struct escape_parser *parser)
 
 static void keep(struct escape_input *input, const char *text, size_t length)
 {
+	if (length == 0)
+		return;
 	if (input->pending_length + length > input->pending_capacity) {
 		input->pending_capacity = 2 * (input->pending_length + length);
 		input->pending = memory_resize(input->pending, input->pending_capacity, 1);

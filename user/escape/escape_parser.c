@@ -64,6 +64,8 @@ static void buffer_reserve(struct buffer *buffer, size_t length)
 
 static void buffer_append(struct buffer *buffer, const char *text, size_t length)
 {
+	if (length == 0)
+		return;
 	buffer_reserve(buffer, length);
 	memcpy(buffer->text + buffer->length, text, length);
 	buffer->length += length;
