@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "heap/snapshot.h"
 #include "memory_fixture.h"
 #include "profile/profile.h"
+#include "runtime/go_spans.h"
 #include "target/go_versions.h"
 
 #define HEAD   (FIXTURE_BASE + 0x100)
@@ -113,6 +115,25 @@ static void a_snapshot_for_which_time_runs_out_says_so(void **state)
 	(void)state;
 }
 
+static void spans_for_which_time_runs_out_say_so(void **state)
+{
+	struct go_spans spans = {.all = FIXTURE_BASE};
+	struct go_span *items;
+	struct error refusal;
+	size_t count;
+
+	for (int i = 0; i < 2; i++) {
+		simulated(i);
+		put(FIXTURE_BASE, FIXTURE_BASE + 64);
+		put(FIXTURE_BASE + 8, 1);
+		put(FIXTURE_BASE + 64, BUCKET);
+		assert_int_equal(go_spans_read(&spans, &memory.target, &items, &count, &refusal), -1);
+		assert_non_null(strstr(refusal.text, "takes too long"));
+		free(items);
+	}
+	(void)state;
+}
+
 static void time_that_opening_it_took_is_none_of_the_wait(void **state)
 {
 	struct heap_process process = simulated(NEVER);
@@ -138,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_snapshot_for_which_time_runs_out_says_so),
+		cmocka_unit_test(spans_for_which_time_runs_out_say_so),
 		cmocka_unit_test(time_that_opening_it_took_is_none_of_the_wait),
 		cmocka_unit_test(a_process_without_that_memory_has_ended),
 	};

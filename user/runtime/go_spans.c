@@ -107,6 +107,8 @@ int go_spans_read(const struct go_spans *spans, const struct target *target, str
 		status = read_span(spans, target, memory, addresses[i], &(*items)[(*count)++], refusal);
 	memory_blocks_free(memory);
 	free(addresses);
+	if (status && target->reader->spent && !refusal->text[0])
+		error_set(refusal, STATUS_CANNOT_MEASURE, "reading the spans of its Go runtime takes too long");
 	qsort(*items, *count, sizeof(**items), compare);
 	return status;
 }

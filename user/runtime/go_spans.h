@@ -45,7 +45,7 @@ struct go_spans {
 void go_spans_init(struct go_spans *spans, const struct go_binary *binary, uint64_t bias);
 
 /* Reads all spans, sorted by address; the caller frees them. Returns -1 if the process has ended; or, with
- * refusal->text not empty, if its memory contains what no Go runtime writes. */
+ * refusal->text not empty, if its memory contains what no Go runtime writes, or takes too long to read. */
 int go_spans_read(const struct go_spans *spans, const struct target *target, struct go_span **items, size_t *count,
 		  struct error *refusal);
 
