@@ -4,6 +4,7 @@
 and of partial builds. Each is read, or rejected with a reason; no gate passes on output that is missing."""
 import os
 import pathlib
+import platform
 
 import harness
 from harness import contains, same
@@ -32,13 +33,18 @@ var last *[4]int
 //go:noinline
 func Add(n int) { last = &[4]int{n} }
 """
+# The words before "go build" in the command that a warning ends with, for a program of this machine.
+NATIVE = f"GOARCH={dict(x86_64='amd64', aarch64='arm64').get(platform.machine())} GOOS=linux"
 NEW = "\nvar q *int\n\n//go:noinline\nfunc g(n int) { q = &n }\n"
 
 
+def environment(t, **more):
+    return {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE, "GOTOOLCHAIN": "local",
+            "GOFLAGS": "", "GOPROXY": "off", **more}
+
+
 def go(t, source, *arguments, version="1.27", status=0):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(t.directory), "GOCACHE": harness.GO_CACHE, "GOTOOLCHAIN": "local",
-                   "GOFLAGS": "", "GOPROXY": "off"}
-    return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment, status=status)
+    return t.run(harness.go_toolchain(version), *arguments, cwd=source, env=environment(t), status=status)
 
 
 def module(t, name="out"):
@@ -231,7 +237,7 @@ def test_output_of_other_build_tags_is_named_with_the_command_that_has_the_progr
         (source / "m.txt").write_text(go(t, source, "build", "-gcflags=-m=2", "./...", version=version).stderr)
         warning, = t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
         contains(warning, "nothing about example.com/out/extra; cover the whole module, built with the program's tags, with: "
-                          "go build -tags=extra -gcflags=-m=2 ./... 2> FILE")
+                          f"{NATIVE} go build -tags=extra -gcflags=-m=2 ./... 2> FILE")
         for tag, name in (("extra", "more_yes.go"), ("!extra", "more_no.go")):
             (source / "shop" / name).write_text(f"//go:build {tag}\n\npackage shop\n\nvar kept *[5]int\n\n"
                                                 "//go:noinline\nfunc more(n int) { kept = &[5]int{n} }\n")
@@ -245,10 +251,32 @@ def test_output_of_other_build_tags_is_named_with_the_command_that_has_the_progr
                           "in the program, more_no.go in the output)")
         contains(warning, "it says nothing about example.com/out/extra; ")
         assert "covers only some packages" not in warning, warning
-        command = warning.rsplit(": ", 1)[1].split(" 2> ")[0].split()
-        same(command, ["go", "build", "-tags=extra", "-gcflags=-m=2", "./..."])
-        (source / "m.txt").write_text(go(t, source, *command[1:], version=version).stderr)
+        command = warning.rsplit(": ", 1)[1].split(" 2> ")[0]
+        same(command, f"{NATIVE} go build -tags=extra -gcflags=-m=2 ./...")
+        (source / "m.txt").write_text(go(t, source, *command.partition(" go ")[2].split(), version=version).stderr)
         same(t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr, "", f"Go {version}, the right output")
+
+
+def test_the_command_has_the_constraints_of_the_environment_and_tags_of_any_length(t):
+    """The program was built without cgo, with 2,000 bytes of tags; the command, run as it is printed, has its words."""
+    harness.require_root()
+    tags = ",".join(f"tag{n:03}" for n in range(290)) + ",extra"
+    source = module(t, "constraints")
+    for constraint, file in (("cgo || !extra", "more_cgo.go"), ("!cgo && extra", "more_pure.go")):
+        (source / "shop" / file).write_text(f"//go:build {constraint}\n\npackage shop\n\nvar kept *[5]int\n\n"
+                                            "//go:noinline\nfunc more(n int) { kept = &[5]int{n} }\n")
+    (source / "shop" / "shop.go").write_text(SHOP.replace("int{n} }", "int{n}; more(n) }"))
+    shell = environment(t, CGO_ENABLED="1", PATH=f"{harness.go_toolchain('1.27').parent}:{os.environ['PATH']}")
+    t.run("sh", "-c", f"CGO_ENABLED=0 go build -tags={tags} -o prog .", cwd=source, env=shell)
+    t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+    t.run("sh", "-c", "go build -gcflags=-m=2 ./... 2> m.txt", cwd=source, env=shell)
+    warning, = t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr.splitlines()
+    contains(warning, "more_pure.go in the program, more_cgo.go in the output")
+    command = warning.rsplit(": ", 1)[1]
+    contains(command, "CGO_ENABLED=0 GOARCH=")
+    contains(command, f" go build -tags={tags} -gcflags=-m=2 ./... 2> FILE")
+    t.run("sh", "-c", command.replace("FILE", "m.txt"), cwd=source, env=shell)
+    same(t.escapement("audit", "-e", "m.txt", "p.pb.gz", cwd=source).stderr, "")
 
 
 def test_a_gate_says_that_the_output_is_of_another_build(t):

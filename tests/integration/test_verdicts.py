@@ -467,6 +467,45 @@ def test_what_a_line_allocates_itself_is_not_what_was_inlined_into_it(t):
         same([row["verdict"] for row in document["rows"] if row["verdict"] == "escapes-unseen"], [], f"Go {version}")
 
 
+BOXED = """package main
+
+import "math"
+
+var sink []interface{}
+
+func keep(values ...interface{}) { sink = values }
+
+//go:noinline
+func result(x, y float64) {
+	keep(math.Sqrt(x), y)
+}
+
+//go:noinline
+func argument(x, y float64) {
+	var z interface{} = y; keep(x); sink[0] = z
+}
+
+func main() {
+	for i := 0; i < 100; i++ {
+		result(float64(i)+0.5, float64(i)+0.25)
+		argument(float64(i)+0.5, float64(i)+0.25)
+	}
+}
+"""
+
+
+def test_arguments_and_results_of_inlined_calls_are_boxed_by_the_caller(t):
+    """Go 1.19 says so at the call for arguments, every release for results."""
+    for version in RELEASES:
+        document = audit(t, version, module(t.path(version), "example.com/boxed", {"main.go": BOXED}))
+        for function in ("main.result", "main.argument"):
+            row, = [row for row in document["rows"] if row["function"] == function and row["runtime_call"] and
+                    row["runtime_call"].startswith("runtime.conv")]
+            same((row["verdict"], row["objects"], row["shared"], len(row["annotations"])), ("escapes", 200, True, 2),
+                 f"Go {version}: {function}")
+        same([row for row in document["rows"] if row["verdict"] == "escapes-unseen"], [], f"Go {version}")
+
+
 SHARED = """package main
 
 type pair struct{ A, B string }

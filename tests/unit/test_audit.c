@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "audit_fixture.h"
 #include "audit/audit_join.h"
+#include "audit/audit_lines.h"
+#include "audit/audit_place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define P	     "example.com/p"
@@ -423,6 +425,37 @@ static void filters_and_orders_rows(void **state)
 	output_free(output);
 }
 
+static void a_line_is_one_whether_it_allocates_itself_or_another_package_for_it(void **state)
+{
+	const struct said said[] = {
+		STAYS("example.com/m", "main.go", 40, 2, "x"),
+		STAYS("strings", "/go/src/strings/strings.go", 8, 2, "y"),
+	};
+	struct escape_output *output = output_of(said, 2);
+	struct profile *profile = exact_profile();
+	struct audit_lines lines;
+	struct audit *audit;
+
+	measure(profile, "runtime.mapassign < main.f /home/u/m/main.go:41 < main.main /home/u/m/main.go:9", 3, 48);
+	measure(profile,
+		"runtime.growslice < strings.Fill /go/src/strings/strings.go:9 < main.f /home/u/m/main.go:41 < "
+		"main.main /home/u/m/main.go:9",
+		4, 64);
+	audit = audit_of(profile, output);
+	audit_lines_collect(&lines, audit, 1U << AUDIT_UNANNOTATED, VALUE_BYTES);
+	assert_int_equal(audit->row_count - audit->verdicts[AUDIT_STACK], 2);
+	assert_int_equal(lines.count, 1);
+	assert_int_equal(lines.list[0].count, 2);
+	assert_int_equal(lines.list[0].values[VALUE_BYTES], 112);
+	for (size_t i = 0; i < lines.list[0].count; i++)
+		assert_string_equal(audit_shown_place(&audit->rows[lines.rows[i]], NULL, NULL), "main.go");
+	audit_lines_free(&lines);
+	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+	(void)state;
+}
+
 static void thresholds_are_read_and_applied(void **state)
 {
 	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "a"), MOVED(P, "p.go", 2, 2, "b")};
@@ -481,6 +514,7 @@ int main(void)
 		cmocka_unit_test(stacks_without_a_site_are_apart_and_nothing_is_dropped),
 		cmocka_unit_test(estimates_carry_intervals_and_what_was_not_measured_is_not_zero),
 		cmocka_unit_test(filters_and_orders_rows),
+		cmocka_unit_test(a_line_is_one_whether_it_allocates_itself_or_another_package_for_it),
 		cmocka_unit_test(thresholds_are_read_and_applied),
 	};
 

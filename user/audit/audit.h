@@ -73,8 +73,9 @@ struct audit_row {
 	const char *callee;	  /* not-covered: the function outside the covered packages that the site calls */
 	/* whose allocation it is (owner.h); NULL: outside of the owner module, or nothing was measured */
 	const struct profile_frame *owner;
-	const char *via;  /* the function that allocated, if it is outside of the owner module; else NULL */
-	const char *type; /* Go type, if the whole row has the same; NULL if unknown */
+	const char *owner_file; /* by its name in the compiler output if it is there; NULL: no owner */
+	const char *via;	/* the function that allocated, if it is outside of the owner module; else NULL */
+	const char *type;	/* Go type, if the whole row has the same; NULL if unknown */
 	const struct profile_frame *inlined_at; /* outwards from the site; the last is the physical function */
 	/* their files, by their names in the compiler output if they are there */
 	const char *const *inlined_files;

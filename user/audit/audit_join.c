@@ -147,6 +147,7 @@ static void describe(struct join *join, const struct group *group, struct audit_
 				  .callee = group->callee,
 				  .type = group->type,
 				  .owner = group->owner,
+				  .owner_file = group->owner ? file_name(join, group->owner) : NULL,
 				  .via = group->via};
 	if (group->length) {
 		row->site = group->chain[0];

@@ -153,6 +153,7 @@ struct inlined_call {
 	struct audit_positions calls; /* inlined calls on the line */
 	const struct escape_output *output;
 	const char *callee;
+	unsigned family; /* of the measured call */
 };
 
 /* Whether the callee was inlined at the annotation's position; 0 too if another function was. */
@@ -179,13 +180,24 @@ static void narrow_by_call(struct audit_matcher *matcher, const struct group *gr
 	narrow(candidates, is_at_call, &call);
 }
 
-/* What the compiler says at the position of an inlined call is about the inlined copy, except for the slice that the caller
- * makes of a variadic call's arguments. */
+/* Whether the measured call may be the boxing of the annotation's value. */
+static bool may_box(unsigned family, const struct escape_annotation *annotation)
+{
+	const struct call boxing = {.family = CALL_BOX};
+
+	return (!family || family & CALL_BOX) && call_fits(&boxing, annotation);
+}
+
+/*
+ * What the compiler says at the position of an inlined call is about the inlined copy, except for what the caller does for
+ * the call: it makes a slice of variadic arguments, and boxes arguments (Go 1.19 says so at the call, newer releases at the
+ * argument) and the result.
+ */
 static int is_callers_own(const struct escape_annotation *annotation, const void *argument)
 {
 	const struct inlined_call *call = argument;
 
-	if (annotation->subject && strcmp(annotation->subject, "... argument") == 0)
+	if (strcmp(annotation->subject, "... argument") == 0 || may_box(call->family, annotation))
 		return 1;
 	for (size_t i = 0; i < call->calls.count; i++) {
 		if (call->calls.first[i].column == annotation->column)
@@ -197,7 +209,7 @@ static int is_callers_own(const struct escape_annotation *annotation, const void
 static void narrow_to_callers_own(struct audit_matcher *matcher, const struct group *group,
 				  struct candidates *candidates)
 {
-	struct inlined_call call = {.output = matcher->output};
+	struct inlined_call call = {.output = matcher->output, .family = call_family(group->call)};
 
 	if (candidates->count < 2)
 		return;

@@ -29,5 +29,5 @@ const char *audit_shown_place(const struct audit_row *row, uint32_t *line, uint3
 		*line = row->owner->line;
 	if (column)
 		*column = 0;
-	return row->owner->file;
+	return row->owner_file;
 }

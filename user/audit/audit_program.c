@@ -315,28 +315,64 @@ static struct go_binary *open_measured(const struct profile *profile)
 }
 
 /* Build settings that are build constraints as well, and so decide which files are compiled. */
+static const struct constraint {
+	const char *name;
+	const char *usual; /* the value without which the setting need not be said; NULL: it is always said */
+	bool variable;	   /* of the environment; else an option, of which the value is "true" */
+} constraints[] = {
+	{"CGO_ENABLED", "1", true}, {"GOARCH", NULL, true},    {"GOOS", NULL, true},
+	{"GOAMD64", "v1", true},    {"GOARM64", "v8.0", true}, {"GOEXPERIMENT", "", true},
+	{"-race", "false", false},  {"-msan", "false", false}, {"-asan", "false", false},
+};
+
+/* Appends the program's constraints to a command's words. Returns the new number of words. */
+static size_t constrain(const struct go_binary *binary, bool variables, char **words, size_t count)
+{
+	char value[256];
+
+	for (size_t i = 0; i < sizeof(constraints) / sizeof(constraints[0]); i++) {
+		const struct constraint *setting = &constraints[i];
+
+		if (setting->variable != variables || !go_binary_setting(binary, setting->name, value, sizeof(value)) ||
+		    (setting->usual && strcmp(value, setting->usual) == 0))
+			continue;
+		words[count++] = variables ? memory_format("%s=%s", setting->name, value) : memory_text(setting->name);
+	}
+	return count;
+}
+
+/* Returns the program's build tags; NULL if it has none. */
+static char *tags_of(const struct go_binary *binary)
+{
+	size_t size = binary->build_info ? strlen(binary->build_info) + 1 : 1;
+	char *tags = memory_zeroed(size, 1);
+
+	if (go_binary_setting(binary, "-tags", tags, size) && *tags)
+		return tags;
+	free(tags);
+	return NULL;
+}
+
+/* Returns the command that has the compiler speak of the same files; a general one if the program is not known. */
 static char *command_of(const struct go_binary *binary, bool *tagged)
 {
-	static const char *const switches[] = {"-race", "-msan", "-asan"};
-	enum { WORDS = 8, TAGS_MAX = 1024 };
-	const char *words[WORDS + 1] = {"go", "build"};
-	char tags[TAGS_MAX] = "-tags=", value[TAGS_MAX - sizeof("-tags=")];
-	char *line, *command;
-	size_t count = 2;
+	enum { WORDS = sizeof(constraints) / sizeof(constraints[0]) + 5 };
+	char *words[WORDS + 1] = {0}, *tags = binary ? tags_of(binary) : NULL, *line, *command;
+	size_t count = binary ? constrain(binary, true, words, 0) : 0;
 
-	*tagged = binary && go_binary_setting(binary, "-tags", value, sizeof(value)) && *value;
-	if (*tagged) {
-		strcat(tags, value);
-		words[count++] = tags;
-	}
-	for (size_t i = 0; binary && i < sizeof(switches) / sizeof(switches[0]); i++) {
-		if (go_binary_setting(binary, switches[i], value, sizeof(value)) && strcmp(value, "true") == 0)
-			words[count++] = switches[i];
-	}
-	words[count++] = "-gcflags=-m=2";
-	words[count] = "./...";
-	line = command_line_text(words);
+	words[count++] = memory_text("go");
+	words[count++] = memory_text("build");
+	*tagged = tags != NULL;
+	if (tags)
+		words[count++] = memory_format("-tags=%s", tags);
+	count = binary ? constrain(binary, false, words, count) : count;
+	words[count++] = memory_text("-gcflags=-m=2");
+	words[count] = memory_text("./...");
+	line = command_line_text((const char *const *)words);
 	command = memory_format("%s 2> FILE", line);
+	for (size_t i = 0; i <= count; i++)
+		free(words[i]);
+	free(tags);
 	free(line);
 	return command;
 }

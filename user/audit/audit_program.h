@@ -29,7 +29,8 @@ struct audit_program {
 	/* an example of each */
 	char unknown_name[256], missing_name[256], elsewhere_name[256];
 	char elsewhere_file[128], elsewhere_said[128]; /* its file in the program and in the output */
-	/* creates the output with the program's build tags, if these are known, for people: "go build ... 2> FILE" */
+	/* creates the output under the program's build constraints, if these are known, for people: "GOOS=linux go build
+	 * -tags=x ... 2> FILE" */
 	char *command;
 	bool tagged; /* the command has build tags */
 };

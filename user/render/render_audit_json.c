@@ -45,7 +45,7 @@ static void write_owner(struct json_writer *writer, const struct audit_row *row)
 	} else {
 		json_write_object(writer, "owner");
 		json_write_text(writer, "function", row->owner->function);
-		json_write_text(writer, "file", row->owner->file);
+		json_write_text(writer, "file", row->owner_file);
 		json_write_position(writer, "line", row->owner->line);
 		json_write_object_end(writer);
 	}
