@@ -138,8 +138,8 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 		    struct gate_counts **first, struct error *error)
 {
 	struct compare_options *options = builds->options;
-	const struct audit_options audit = {0};
 	struct profile *profile;
+	struct audit *audit;
 
 	options->recording.stays_privileged = true; /* the worktrees are removed as their user */
 	options->recording.place = compare_side_place(side);
@@ -149,10 +149,11 @@ static int run_side(struct builds *builds, struct compare_side *side, struct gat
 	for (size_t i = 0; i < profile->warning_count; i++)
 		cli_warn("%s", profile->warnings[i]);
 	profile_set_modules(profile, options->modules.values, (size_t)options->modules.count);
-	gate_measurement_add(measurement, profile, side->escape, &audit);
+	audit = gate_audit(profile, side->escape);
+	gate_measurement_add(measurement, profile, audit);
 	if (first)
-		*first =
-			gate_enough_count(side->directory, profile, side->escape, gate_measurement_counts(measurement));
+		*first = gate_enough_count(side->directory, profile, audit, gate_measurement_counts(measurement));
+	audit_free(audit);
 	profile_free(profile);
 	return 0;
 }

@@ -43,8 +43,8 @@ static const char *normalize_of(const struct measured *measured)
 }
 
 /* Whether a first run has shown that all is as before. */
-static bool is_enough(const struct measured *measured, const struct profile *profile,
-		      const struct escape_output *escape, const struct gate_counts *printed)
+static bool is_enough(const struct measured *measured, const struct profile *profile, const struct audit *audit,
+		      const struct gate_counts *printed)
 {
 	struct gate_counts *run;
 	bool enough;
@@ -54,7 +54,7 @@ static bool is_enough(const struct measured *measured, const struct profile *pro
 		return false;
 	if (!measured->before)
 		return true;
-	run = gate_enough_count(NULL, profile, escape, printed);
+	run = gate_enough_count(NULL, profile, audit, printed);
 	enough = gate_enough(measured->before, run, &measured->settings.policy);
 	gate_counts_free(run);
 	return enough;
@@ -64,9 +64,9 @@ static bool is_enough(const struct measured *measured, const struct profile *pro
 static int measure_run(struct measured *measured, char **command, struct gate_measurement *measurement,
 		       const struct escape_output *escape, bool first, struct error *error)
 {
-	const struct audit_options options = {0};
 	struct gate_counts *counts = gate_measurement_counts(measurement);
 	struct profile *profile = counted_run(&measured->recording, command, counts, error);
+	struct audit *audit;
 	bool enough;
 
 	if (!profile)
@@ -75,10 +75,12 @@ static int measure_run(struct measured *measured, char **command, struct gate_me
 		cli_warn("%s", profile->warnings[i]);
 	profile_set_modules(profile, measured->modules.values, (size_t)measured->modules.count);
 	gate_contracts_add(measured->contracts, profile);
-	gate_measurement_add(measurement, profile, escape, &options);
+	audit = gate_audit(profile, escape);
+	gate_measurement_add(measurement, profile, audit);
 	for (size_t i = 0; first && gate_measurement_warning(measurement, i); i++)
 		cli_warn("%s", gate_measurement_warning(measurement, i));
-	enough = first && is_enough(measured, profile, escape, counts);
+	enough = first && is_enough(measured, profile, audit, counts);
+	audit_free(audit);
 	profile_free(profile);
 	if (enough && measured->recording.stays_privileged && privilege_keep(PRIVILEGE_WRITE))
 		cli_warn("the recorder could not give up its privileges: %s", strerror(errno));

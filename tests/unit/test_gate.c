@@ -26,7 +26,7 @@ static struct gate_counts *counts_of(const struct profile *profile, int runs)
 	struct error error;
 
 	for (int i = 0; i < runs; i++)
-		gate_measurement_add(measurement, profile, NULL, NULL);
+		gate_measurement_add(measurement, profile, NULL);
 	return gate_measurement_finish(measurement, NULL, &error);
 }
 
@@ -47,6 +47,25 @@ static void sums_of_a_measurement_stop_at_the_greatest_number(void **state)
 	assert_int_equal(counts->totals[VALUE_BYTES], INT64_MAX);
 	assert_int_equal(counts->outside[VALUE_OBJECTS], INT64_MAX);
 	gate_counts_free(counts);
+	profile_free(profile);
+}
+
+static void costs_count_only_if_several_runs_agree(void **state)
+{
+	struct profile *profile = exact_profile();
+
+	(void)state;
+	measure(profile, "runtime.newobject < main.f f.go:1 < main.a f.go:5", 8, 64);
+	profile_process_add(profile, 1)->totals[VALUE_REFILLS] = 5;
+	for (int runs = 1; runs <= 2; runs++) {
+		struct gate_counts *counts = counts_of(profile, runs);
+
+		assert_int_equal(counts->totals[VALUE_REFILLS], runs > 1 ? 5 : VALUE_UNMEASURED);
+		assert_int_equal(counts->sites[0].counts[VALUE_REFILLS].least, runs > 1 ? 0 : VALUE_UNMEASURED);
+		assert_int_equal(counts->totals[VALUE_OBJECTS], 8);
+		assert_int_equal(counts->costs[VALUE_REFILLS].most, 5);
+		gate_counts_free(counts);
+	}
 	profile_free(profile);
 }
 
@@ -120,6 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums_of_a_measurement_stop_at_the_greatest_number),
+		cmocka_unit_test(costs_count_only_if_several_runs_agree),
 		cmocka_unit_test(sums_of_lost_events_stop_at_the_greatest_number),
 		cmocka_unit_test(sums_of_sites_of_one_key_stop_at_the_greatest_number),
 		cmocka_unit_test(sums_of_an_audit_stop_at_the_greatest_number),

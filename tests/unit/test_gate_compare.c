@@ -342,6 +342,41 @@ static void a_site_that_could_have_been_none_is_not_gone(void **state)
 	}
 }
 
+static void a_map_that_grew_many_times_is_gone_if_it_no_longer_grows(void **state)
+{
+	static const struct {
+		const char *call;
+		int64_t least, seen_least, seen_most;
+		int change;
+	} cases[] = {
+		{"runtime.mapassign_faststr", 10, 10, 10, GATE_GONE},
+		{"internal/runtime/maps.(*table).grow", 10, 0, 0, GATE_GONE}, /* a baseline's: its runs are unknown */
+		{"runtime.mapassign_faststr", 9, 9, 9, GATE_NOISY},
+		{"runtime.mapassign_faststr", 12, 12, 17, GATE_GONE},
+		{"runtime.mapassign_faststr", 12, 12, 18, GATE_NOISY},
+		{"runtime.newobject", 10, 10, 10, GATE_NOISY}, /* a pool's */
+	};
+	struct policy policy;
+
+	(void)state;
+	policy_init(&policy);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gate_counts *before = counts_new(), *after = finished(counts_new());
+		struct gate_site *site = add_site(before, "main.f", NULL, cases[i].least, 40);
+		struct gate *gate;
+
+		site->runtime_call = gate_counts_string(before, cases[i].call);
+		site->counts[VALUE_OBJECTS].below = cases[i].least;
+		site->seen[VALUE_OBJECTS] =
+			(struct gate_count){.least = cases[i].seen_least, .most = cases[i].seen_most};
+		gate = gate_compare(finished(before), after, &policy);
+		assert_int_equal(gate->rows[0].change, cases[i].change);
+		gate_free(gate);
+		gate_counts_free(before);
+		gate_counts_free(after);
+	}
+}
+
 static void a_site_without_objects_is_no_change(void **state)
 {
 	struct policy policy;
@@ -376,6 +411,7 @@ int main(void)
 		cmocka_unit_test(what_was_lost_is_told_unless_the_gate_fails_anyway),
 		cmocka_unit_test(a_library_s_site_that_could_be_none_by_chance_is_noise_where_there_was_none),
 		cmocka_unit_test(a_site_that_could_have_been_none_is_not_gone),
+		cmocka_unit_test(a_map_that_grew_many_times_is_gone_if_it_no_longer_grows),
 		cmocka_unit_test(a_site_without_objects_is_no_change),
 		cmocka_unit_test(a_gate_that_cannot_fail_does_not_pass_its_own_test),
 	};

@@ -284,9 +284,8 @@ static void mark_gone_by_chance(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
 		struct gate_row *row = &gate->rows[i];
-		const struct gate_count *before = row->before ? &row->before->counts[VALUE_OBJECTS] : NULL;
 
-		if (row->change == GATE_GONE && before->most > 0 && before->least - before->below <= 0)
+		if (row->change == GATE_GONE && gate_noise_could_be_none(row->before))
 			row->change = GATE_NOISY;
 	}
 }

@@ -130,7 +130,7 @@ static struct gate_counts *count_sites(struct profile *below)
 	size_t kept = 0;
 
 	profile_set_modules(below, everything, 1);
-	gate_measurement_add(measurement, below, NULL, NULL);
+	gate_measurement_add(measurement, below, NULL);
 	counts = gate_measurement_finish(measurement, NULL, NULL);
 	/* one run is judged, as it was: no range for what might have been */
 	for (size_t i = 0; i < counts->site_count; i++) {

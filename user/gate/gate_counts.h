@@ -21,7 +21,7 @@
 
 /*
  * A count over several runs of one program. least == most if they agree. Both are VALUE_UNMEASURED if it was not
- * measured, or (costs only) differed. For an estimate they are the bounds of its interval. For a site whose counts vary
+ * measured, or (costs only) no other run agreed. For an estimate they are the bounds of its interval. For a site whose counts vary
  * by chance (gate_noise.h), another run may count from `least - below` to `most`; 0 <= below <= least.
  */
 struct gate_count {

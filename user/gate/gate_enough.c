@@ -5,15 +5,14 @@
 #include "gate/gate_compare.h"
 #include "gate/gate_measure.h"
 
-struct gate_counts *gate_enough_count(const char *directory, const struct profile *profile,
-				      const struct escape_output *escape, const struct gate_counts *printed)
+struct gate_counts *gate_enough_count(const char *directory, const struct profile *profile, const struct audit *audit,
+				      const struct gate_counts *printed)
 {
 	struct gate_measurement *measurement = gate_measurement_new(directory);
-	const struct audit_options options = {0};
 
 	for (size_t i = 0; i < printed->benchmark_count; i++)
 		gate_counts_benchmark(gate_measurement_counts(measurement), &printed->benchmarks[i]);
-	gate_measurement_add(measurement, profile, escape, &options);
+	gate_measurement_add(measurement, profile, audit);
 	return gate_measurement_finish(measurement, NULL, NULL);
 }
 

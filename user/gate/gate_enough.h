@@ -9,15 +9,15 @@
 
 #include <stdbool.h>
 
-#include "escape/escape.h"
+#include "audit/audit.h"
 #include "gate/gate_counts.h"
 #include "gate/policy.h"
 #include "profile/profile.h"
 
-/* Counts one run alone; `printed` has what it printed about its benchmarks. `directory` and `escape` are as in gate_measure.h.
+/* Counts one run alone; `printed` has what it printed about its benchmarks. `directory` and `audit` are as in gate_measure.h.
  * The caller frees the result. */
-struct gate_counts *gate_enough_count(const char *directory, const struct profile *profile,
-				      const struct escape_output *escape, const struct gate_counts *printed);
+struct gate_counts *gate_enough_count(const char *directory, const struct profile *profile, const struct audit *audit,
+				      const struct gate_counts *printed);
 
 /*
  * Whether no further run of the side after can change that it passes: nothing was lost, everything was counted, benchmarks

@@ -4,7 +4,7 @@
  *
  * Each run is first added up by key and stored. At the end the runs are combined to least and most; a site that a run
  * did not reach has 0 in it. Counts of objects and bytes decide. The allocator's costs (refills, growth) depend on
- * which thread came first, so they are kept only if all runs agree on all of them, and are unmeasured otherwise.
+ * which thread came first, so they are kept only if several runs agree on all of them, and are unmeasured otherwise.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,11 +362,17 @@ static void take_module(struct gate_counts *counts, const struct profile *profil
 	}
 }
 
+struct audit *gate_audit(const struct profile *profile, const struct escape_output *escape)
+{
+	const struct audit_options options = {0};
+
+	return escape ? audit_new(profile, escape, &options) : NULL;
+}
+
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
-			  const struct escape_output *escape, const struct audit_options *options)
+			  const struct audit *audit)
 {
 	struct gate_counts *counts = measurement->counts;
-	struct audit *audit = escape ? audit_new(profile, escape, options) : NULL;
 	struct run run = {.profile = profile, .audit = audit, .owners = owner_table_new(profile)};
 	struct profile_loss loss = profile_loss(profile);
 	int64_t totals[VALUE_COUNT];
@@ -396,7 +402,6 @@ void gate_measurement_add(struct gate_measurement *measurement, const struct pro
 		take_module(counts, profile);
 	}
 	owner_table_free(run.owners);
-	audit_free(audit);
 }
 
 /* --- combining runs --- */
@@ -499,13 +504,14 @@ static void take_position(struct gate_site *site, const struct tally *tally)
 static void finish_costs(struct gate_measurement *measurement)
 {
 	struct gate_counts *counts = measurement->counts;
+	bool agreed = counts->runs > 1 && !measurement->unsteady_costs;
 
 	memcpy(counts->costs, measurement->costs, sizeof(counts->costs));
 	for (int i = next_cost(-1); i < VALUE_COUNT; i = next_cost(i)) {
 		const struct gate_count *total = &measurement->costs[i];
-		bool steady = !measurement->unsteady_costs && gate_count_steady(total);
+		bool steady = agreed && gate_count_steady(total);
 
-		for (size_t j = 0; measurement->unsteady_costs && j < counts->site_count; j++)
+		for (size_t j = 0; !agreed && j < counts->site_count; j++)
 			counts->sites[j].counts[i] =
 				(struct gate_count){.least = VALUE_UNMEASURED, .most = VALUE_UNMEASURED};
 		counts->totals[i] = steady ? total->least : VALUE_UNMEASURED;

@@ -4,7 +4,7 @@
 
 /* Turns the profiles of one or more runs of a program into counts by site. */
 
-#include "audit/audit_index.h"
+#include "audit/audit_join.h"
 #include "base/error.h"
 #include "escape/escape.h"
 #include "gate/gate_counts.h"
@@ -18,9 +18,11 @@ void gate_measurement_free(struct gate_measurement *measurement); /* NULL is all
 /* Returns a warning of the first run's audit, such as about compiler output from another build; NULL after the last.
  * The strings live as long as the measurement. */
 const char *gate_measurement_warning(const struct gate_measurement *measurement, size_t number);
-/* Adds one run. `escape` is the compiler's output, or NULL. */
+/* Joins a run with the compiler's output; NULL without output. The caller frees the result. */
+struct audit *gate_audit(const struct profile *profile, const struct escape_output *escape);
+/* Adds one run. `audit` is that of the profile, or NULL. Neither is kept. */
 void gate_measurement_add(struct gate_measurement *measurement, const struct profile *profile,
-			  const struct escape_output *escape, const struct audit_options *options);
+			  const struct audit *audit);
 /* The counts in progress, to add what a run printed about its benchmarks. */
 struct gate_counts *gate_measurement_counts(struct gate_measurement *measurement);
 /*

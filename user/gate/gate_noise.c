@@ -145,3 +145,13 @@ void gate_noise_widen(struct gate_site *site, int runs)
 	widen(objects, by);
 	widen(bytes, count_from(ceil((double)by * each)) + bytes->most / 2 + 2 * (bytes->most - bytes->least));
 }
+
+bool gate_noise_could_be_none(const struct gate_site *site)
+{
+	const struct gate_count *objects = &site->counts[VALUE_OBJECTS], *seen = &site->seen[VALUE_OBJECTS];
+	bool grows = starts_with_any(site->runtime_call, varying_calls, COUNT(varying_calls));
+
+	if (objects->most <= 0 || objects->least - objects->below > 0)
+		return false;
+	return !grows || objects->least < GATE_NONE_MAX || objects->least <= 2 * (seen->most - seen->least);
+}

@@ -22,6 +22,8 @@ enum {
 	GATE_BOOKKEEPING_MAX = 256, /* objects in a run; a site with more is judged like any other */
 	/* a varying site with more objects than this, and the same number in three runs, is steady */
 	GATE_STEADY_MIN = 1000,
+	/* that none of so many rare independent events happens is as unlikely as four standard deviations: e^-10 */
+	GATE_NONE_MAX = 10,
 	/* in a benchmark with fewer iterations, what happens once cannot be told from what happens in each of them */
 	GATE_ITERATIONS_MIN = 20,
 };
@@ -38,6 +40,13 @@ bool gate_noise_is_runtimes(const char *type, const char *runtime_call);
 
 /* Whether the counts of a site vary between runs of one program. */
 bool gate_noise_varies(const struct profile_stack *stack, const struct owner *owner);
+
+/*
+ * Whether another run might count no objects at all at a site. Its range begins at 0; and if a map grows there, that did not
+ * happen many times in each run: a map whose tables doubled ten times would have grown in the other run, too. Pools lose all
+ * at once.
+ */
+bool gate_noise_could_be_none(const struct gate_site *site);
 
 /* Widens the range of a varying site's objects and bytes to what another run might count. */
 void gate_noise_widen(struct gate_site *site, int runs);

@@ -43,8 +43,8 @@ static int check_rows(const struct profile *profile, const char *path, struct er
 struct gate_counts *gate_count_profile(const struct profile *profile, const char *path, const char *normalize,
 				       const struct escape_output *escape, struct error *error)
 {
-	const struct audit_options options = {0};
 	struct gate_measurement *measurement;
+	struct audit *audit;
 	struct gate_counts *counts;
 	/* a profile does not store the arguments of the command line separately */
 	char *program = profile->target ? memory_text_of(profile->target, strcspn(profile->target, " ")) : NULL;
@@ -55,7 +55,9 @@ struct gate_counts *gate_count_profile(const struct profile *profile, const char
 		return NULL;
 	}
 	measurement = gate_measurement_new(NULL);
-	gate_measurement_add(measurement, profile, escape, &options);
+	audit = gate_audit(profile, escape);
+	gate_measurement_add(measurement, profile, audit);
+	audit_free(audit);
 	gate_measurement_counts(measurement)->estimated = !profile->rows_exact;
 	counts = gate_measurement_finish(measurement, normalize, error);
 	/* a program whose own code allocates nothing has sites on the other side only, and allocations that are not judged */

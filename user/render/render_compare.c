@@ -99,7 +99,8 @@ char *compare_allocator_text(const struct comparison *comparison)
 		const char *name;
 	} costs[] = {
 		{VALUE_REFILLS, "refills"}, {VALUE_HEAP_GROWS, "heap grows"}, {VALUE_HEAP_GROW_BYTES, "heap grown"}};
-	char *text = NULL, before[96], after[96];
+	bool once = comparison->before->counts->runs == 1 && comparison->after->counts->runs == 1;
+	char *text = NULL, *sentence, before[96], after[96];
 
 	for (size_t i = 0; i < sizeof(costs) / sizeof(costs[0]); i++) {
 		const struct gate_count *old = &comparison->before->counts->costs[costs[i].value];
@@ -115,7 +116,11 @@ char *compare_allocator_text(const struct comparison *comparison)
 		free(text);
 		text = longer;
 	}
-	return text;
+	if (!text || !once)
+		return text;
+	sentence = memory_format("%s, in one run each", text);
+	free(text);
+	return sentence;
 }
 
 char *compare_collector_text(const struct comparison *comparison)
