@@ -236,24 +236,27 @@ func main() {
 
 
 COPIES = BOXES.replace('import "example.com/m/box"\n', BOX.removeprefix("package box\n")).replace("box.", "")
+METHODS = COPIES.replace("Make(", "maker{}.Make(").replace("func maker{}.Make(", "type maker struct{}\n\nfunc (maker) Make(")
 
 
 def test_what_the_compiler_says_of_inlined_copies_is_said_once(t):
     directory = repository(t, main=BOXES)
-    (directory / "box").mkdir()
-    for name, text in (("box", BOX), ("copies", COPIES)):
-        (directory / name).mkdir(exist_ok=True)
+    sources = ("box", BOX), ("copies", COPIES), ("methods", METHODS)
+    for name, text in sources:
+        (directory / name).mkdir()
         (directory / name / "main.go").write_text(text)
     commit(directory, "boxes")
-    for name, text in (("box", BOX), ("copies", COPIES)):
+    for name, text in sources:
         (directory / name / "main.go").write_text(text.replace("return &Box{n, n}", "Spare = Box{n, n}; return &Spare"))
     # In Make itself; and where it is inlined: two calls in Two, one in here, one in there, which main inlines in turn.
-    done = compare(t, directory, "--base", "HEAD", "--format", "json", "--", "go", "run", "./copies")
-    document = json.loads(done.stdout)
-    same([(each["change"], each["function"], each["copies"], each["before"]["objects"], each["after"]["objects"])
-          for each in document["words"]], [("gone", "Make", 5, 400, 0)])
-    same(document["compiler"]["gone"], 6)
-    same(document["sides"][0]["runs"], 3)
+    # The wrapper (*maker).Make, which the compiler makes, inlines the method as well.
+    for package, function, copies in (("./copies", "Make", 5), ("./methods", "maker.Make", 6)):
+        done = compare(t, directory, "--base", "HEAD", "--format", "json", "--", "go", "run", package)
+        document = json.loads(done.stdout)
+        same([(each["change"], each["function"], each["copies"], each["before"]["objects"], each["after"]["objects"])
+              for each in document["words"]], [("gone", function, copies, 400, 0)])
+        same(document["compiler"]["gone"], copies + 1)
+        same(document["sides"][0]["runs"], 3)
     # go run asks the compiler about package main alone.
     done = compare(t, directory, "--base", "HEAD", "--", "go", "run", ".")
     contains(done.stdout, "`&box.Box{...}` no longer escapes to the heap\n    main.go:8:35, here, and 2 more that inline box.Make\n")

@@ -2,38 +2,22 @@
 #include "audit/audit_copies.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit_calls.h"
 #include "base/hash.h"
 #include "base/hash_index.h"
-#include "base/memory.h"
+#include "base/text_compare.h"
+#include "escape/escape_by_position.h"
 
-/* Heap moves by position, and a set of the (function, subject) of inlined copies that allocated. */
 struct copies {
-	const struct escape_output *output;
-	struct hash_index at; /* the first move of a position: its number + 1 */
-	uint32_t *next;	      /* by number: the next move there, + 1; 0: none */
-	struct hash_index seen;
-	size_t moves;
+	struct escape_by_position moves; /* to the heap */
+	struct hash_index seen;		 /* a set of the (function, subject) of inlined copies that allocated */
 };
 
 static bool is_heap_move(const struct escape_annotation *annotation)
 {
 	return annotation->kind != ESCAPE_DOES_NOT_ESCAPE && call_allocates(annotation);
-}
-
-static uint64_t position_hash(const struct escape_annotation *annotation)
-{
-	return hash_fold((uintptr_t)annotation->file, (uint64_t)annotation->line << 32 | annotation->column);
-}
-
-static bool same_position(const void *annotations, uint64_t item, const void *key)
-{
-	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
-
-	return a->file == b->file && a->line == b->line && a->column == b->column;
 }
 
 /* Returns the part of a name after its package qualifier; the name itself if it has none. */
@@ -69,57 +53,29 @@ static uint64_t copy_hash(const char *package, size_t package_length, const char
 	return hash_fold(hash, generic ? 0 : hash_bytes(package, package_length));
 }
 
-static const char *last_element(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static void see(struct copies *copies, uint64_t hash)
 {
 	/* More copies than moves there cannot be; hostile input may name any number. */
-	if (copies->seen.count < 2 * copies->moves)
+	if (copies->seen.count < 2 * copies->moves.count)
 		hash_index_add(&copies->seen, hash);
 }
 
 static bool is_seen(const struct copies *copies, const struct escape_annotation *move)
 {
-	const char *package = move->package ? move->package : "", *name = last_element(package);
+	const char *package = move->package ? move->package : "", *name = text_base_name(package);
 
 	return hash_index_has(&copies->seen, copy_hash(package, strlen(package), move->function, move->subject)) ||
 	       hash_index_has(&copies->seen, copy_hash(name, strlen(name), move->function, move->subject));
 }
 
-/* Enters the heap moves by position; those of one position in their order. */
-static void index_moves(struct copies *copies)
-{
-	const struct escape_annotation *annotations = copies->output->annotations;
-
-	copies->next = memory_zeroed(copies->output->annotation_count, sizeof(*copies->next));
-	for (size_t i = copies->output->annotation_count; i-- > 0;) {
-		uint64_t *first;
-
-		if (!is_heap_move(&annotations[i]))
-			continue;
-		first = hash_index_at(&copies->at, position_hash(&annotations[i]), same_position, annotations,
-				      &annotations[i]);
-		copies->next[i] = (uint32_t)*first;
-		*first = i + 1;
-		copies->moves++;
-	}
-}
-
 /* Examines the heap moves at the place where a call was inlined. */
 static void follow_call(struct copies *copies, const struct escape_annotation *call, uint8_t *claimed)
 {
-	const struct escape_annotation *annotations = copies->output->annotations;
+	const struct escape_annotation *move = escape_by_position_first(&copies->moves, call);
 	const char *name;
 
-	for (uint64_t item = hash_index_get(&copies->at, position_hash(call), same_position, annotations, call); item;
-	     item = copies->next[item - 1]) {
-		size_t number = item - 1;
-		const struct escape_annotation *move = &annotations[number];
+	for (; move; move = escape_by_position_next(&copies->moves, move)) {
+		size_t number = (size_t)(move - copies->moves.annotations);
 
 		/* A wrapper inlines the function of the same name at that function's declaration. */
 		if (move->function && plain_hash(move->function) == plain_hash(unqualified(call->subject)))
@@ -136,12 +92,12 @@ static void follow_call(struct copies *copies, const struct escape_annotation *c
 
 void audit_copies_claim(const struct escape_output *output, uint8_t *claimed)
 {
-	struct copies copies = {.output = output};
+	struct copies copies = {0};
 
 	if (!output->counts[ESCAPE_INLINED_CALL])
 		return;
-	index_moves(&copies);
-	for (size_t i = 0; copies.moves && i < output->annotation_count; i++) {
+	escape_by_position_init(&copies.moves, output, is_heap_move);
+	for (size_t i = 0; copies.moves.count && i < output->annotation_count; i++) {
 		if (output->annotations[i].kind == ESCAPE_INLINED_CALL)
 			follow_call(&copies, &output->annotations[i], claimed);
 	}
@@ -151,7 +107,6 @@ void audit_copies_claim(const struct escape_output *output, uint8_t *claimed)
 		if (!claimed[i] && is_heap_move(move) && move->function && is_seen(&copies, move))
 			claimed[i] = 1;
 	}
-	hash_index_free(&copies.at);
+	escape_by_position_free(&copies.moves);
 	hash_index_free(&copies.seen);
-	free(copies.next);
 }

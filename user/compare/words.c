@@ -8,61 +8,25 @@
 #include "base/hash_index.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
-
-/* The calls that one side's compiler inlined, by position. */
-struct inlinings {
-	const struct escape_annotation *annotations;
-	struct hash_index at; /* the first call at a position: its number + 1 */
-	uint32_t *next;	      /* by number: the next call there, + 1; 0: none */
-};
+#include "escape/escape_by_position.h"
 
 struct folding {
 	struct comparison_words *words;
-	struct inlinings sides[2];
-	struct hash_index originals; /* the first difference of a function and kind: its number + 1 */
-	uint32_t *next;		     /* by number: the next one of the same function and kind, + 1 */
+	struct escape_by_position inlined[2]; /* the calls that each side's compiler inlined */
+	struct hash_index originals;	      /* the first difference of a function and kind: its number + 1 */
+	uint32_t *next;			      /* by number: the next one of the same function and kind, + 1 */
 	struct hash_index first_copies;
 	uint32_t *into; /* by number: the difference that stands for this one, + 1; 0: itself */
 };
 
-static uint64_t position_hash(const struct escape_annotation *annotation)
+static bool is_inlined_call(const struct escape_annotation *annotation)
 {
-	return hash_fold((uintptr_t)annotation->file, (uint64_t)annotation->line << 32 | annotation->column);
-}
-
-static bool same_position(const void *annotations, uint64_t item, const void *key)
-{
-	const struct escape_annotation *a = (const struct escape_annotation *)annotations + item - 1, *b = key;
-
-	return a->file == b->file && a->line == b->line && a->column == b->column;
-}
-
-static void index_inlinings(struct inlinings *inlinings, const struct escape_output *output)
-{
-	inlinings->annotations = output->annotations;
-	inlinings->next = memory_zeroed(output->annotation_count + 1, sizeof(*inlinings->next));
-	for (size_t i = output->annotation_count; i-- > 0;) {
-		uint64_t *first;
-
-		if (output->annotations[i].kind != ESCAPE_INLINED_CALL)
-			continue;
-		first = hash_index_at(&inlinings->at, position_hash(&output->annotations[i]), same_position,
-				      output->annotations, &output->annotations[i]);
-		inlinings->next[i] = (uint32_t)*first;
-		*first = i + 1;
-	}
+	return annotation->kind == ESCAPE_INLINED_CALL;
 }
 
 static const struct escape_annotation *shown(const struct comparison_words *words)
 {
 	return words->change->after ? words->change->after : words->change->before;
-}
-
-static const char *last_element(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return slash ? slash + 1 : path;
 }
 
 /* The length of the package in front of a function as it is called, "codec." of "codec.(*Box).Parse"; 0: of its own. */
@@ -92,11 +56,10 @@ static uint64_t function_hash(const char *function, enum escape_change_kind kind
 	return hash_fold(hash_bytes(function, strlen(function)), (uint64_t)kind);
 }
 
-/* Finds the same difference in the function that a call inlined. */
-static struct comparison_words *original_of(struct folding *folding, const struct comparison_words *copy,
-					    const char *called)
+/* Finds the same difference in the function that a call inlined, of which the first `length` bytes are its package. */
+static struct comparison_words *difference_in(struct folding *folding, const struct comparison_words *copy,
+					      const char *called, size_t length)
 {
-	size_t length = qualifier_length(called);
 	const struct escape_annotation *said = shown(copy);
 	uint64_t item = hash_index_get(&folding->originals, function_hash(called + length, copy->change->kind), NULL,
 				       NULL, NULL);
@@ -104,7 +67,7 @@ static struct comparison_words *original_of(struct folding *folding, const struc
 	for (; item; item = folding->next[item - 1]) {
 		struct comparison_words *words = &folding->words[item - 1];
 		const struct escape_annotation *own = shown(words);
-		const char *package = last_element(own->package);
+		const char *package = text_base_name(own->package);
 		bool same_package =
 			length ? package && strlen(package) == length - 1 && strncmp(package, called, length - 1) == 0
 			       : text_same(own->package, said->package);
@@ -115,6 +78,16 @@ static struct comparison_words *original_of(struct folding *folding, const struc
 			return words;
 	}
 	return NULL;
+}
+
+static struct comparison_words *original_of(struct folding *folding, const struct comparison_words *copy,
+					    const char *called)
+{
+	size_t length = qualifier_length(called);
+	struct comparison_words *original = difference_in(folding, copy, called, length);
+
+	/* "Box.Parse" is a function of package Box, or a method of type Box */
+	return original || !length ? original : difference_in(folding, copy, called, 0);
 }
 
 /* Whether two differences are the same, at calls that inline the same function. */
@@ -147,14 +120,14 @@ static struct comparison_words *first_copy(struct folding *folding, struct compa
 static struct comparison_words *find_original(struct folding *folding, struct comparison_words *words)
 {
 	const struct escape_annotation *said = shown(words);
-	const struct inlinings *side = &folding->sides[words->change->after != NULL];
-	uint64_t item = hash_index_get(&side->at, position_hash(said), same_position, side->annotations, said);
+	const struct escape_by_position *inlined = &folding->inlined[words->change->after != NULL];
+	const struct escape_annotation *call = escape_by_position_first(inlined, said);
 	const char *called = NULL;
 
-	for (; item; item = side->next[item - 1]) {
+	for (; call; call = escape_by_position_next(inlined, call)) {
 		struct comparison_words *original;
 
-		called = side->annotations[item - 1].subject; /* the last one is the innermost */
+		called = call->subject; /* the last one is the innermost */
 		original = called ? original_of(folding, words, called) : NULL;
 		if (original)
 			return original;
@@ -214,18 +187,16 @@ size_t comparison_words_fold(struct comparison_words *words, size_t count, const
 	struct folding folding = {.words = words, .into = memory_zeroed(count + 1, sizeof(*folding.into))};
 	size_t kept = 0;
 
-	index_inlinings(&folding.sides[0], before);
-	index_inlinings(&folding.sides[1], after);
+	escape_by_position_init(&folding.inlined[0], before, is_inlined_call);
+	escape_by_position_init(&folding.inlined[1], after, is_inlined_call);
 	index_originals(&folding, count);
 	mark_copies(&folding, count);
 	for (size_t i = 0; i < count; i++) {
 		if (!folding.into[i])
 			words[kept++] = words[i];
 	}
-	for (int i = 0; i < 2; i++) {
-		hash_index_free(&folding.sides[i].at);
-		free(folding.sides[i].next);
-	}
+	for (int i = 0; i < 2; i++)
+		escape_by_position_free(&folding.inlined[i]);
 	hash_index_free(&folding.originals);
 	hash_index_free(&folding.first_copies);
 	free(folding.next);
