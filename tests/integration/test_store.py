@@ -63,8 +63,9 @@ def test_a_report_is_the_sum_of_what_was_selected(t):
         # independent errors add up by their squares
         widths = {(row["function"], row["file"]): row["width"] for row in sites}
         for row in document["rows"]:
-            width = row["objects_high"] - row["objects_low"]
-            assert math.isclose(width, widths[row["function"], row["file"] or ""], rel_tol=0.1, abs_tol=4), (row, widths)
+            width, wanted = row["objects_high"] - row["objects_low"], widths[row["function"], row["file"] or ""]
+            # A row is read as samples, of which even a single one does not say that the upper end is many times the estimate.
+            assert wanted > 4 * row["objects"] or math.isclose(width, wanted, rel_tol=0.1, abs_tol=4), (row, widths)
     text = t.escapement("report", url(server, service="api", since="1h")).stdout
     contains(text, "main.buffers")
     contains(t.escapement("report", url(server, until="2020-01-01"), status=2).stderr, "the store has no window of what was asked for")
