@@ -17,6 +17,9 @@ enum {
 	SLICES = BURST_NS / SLICE_NS,
 	SLICE_HITS = 40,		   /* a larger difference from the expected hits is not chance */
 	BEFORE_LEAST_NS = 2 * 1000 * 1000, /* a shorter time before a burst says nothing about the process's speed */
+	/* So much longer than the kernel takes to detach, during which the process is still slow (attachment.c), is a cell at
+	 * least: hardly a burst then begins so soon after another that its process's speed before it is measured too low. */
+	CELL_LEAST_NS = 240 * 1000 * 1000,
 	CELLS = 256, /* a cell lasts at least 1/CELLS of the time until now, which bounds the number of cells */
 };
 
@@ -138,7 +141,7 @@ static void plan(struct bursts *bursts, struct overhead_work work, int64_t laste
 	bursts->cell_ns += bursts->cell_length;
 	length = (attaching + hits * BURST_NS) / share;
 	length = fmax(length, (double)(monotonic_ns() - bursts->began_ns) / CELLS);
-	bursts->cell_length = (int64_t)fmax(length, 2 * BURST_NS);
+	bursts->cell_length = (int64_t)fmax(length, CELL_LEAST_NS);
 	bursts->due_ns = bursts->cell_ns + (int64_t)(uniform() * (double)bursts->cell_length);
 	bursts->state = WAITING;
 }

@@ -11,7 +11,8 @@
  * little, until the end. Then time is divided into cells with one burst each, at a uniformly distributed instant. So
  * bursts cannot be in step with a rhythm of the process, and a phase of the process gets bursts in proportion to its
  * length. A cell is as long as needed for its burst, including attaching and detaching, to cost the allowed share of
- * it. That length is computed from earlier bursts, so that the weight of a burst does not depend on what happens in it.
+ * it, and long beside the time that detaching takes. That length is computed from earlier bursts, so that the weight of a
+ * burst does not depend on what happens in it.
  *
  * A burst slows the process down, by a factor of more than a hundred if the process does nothing but allocate, so it
  * counts too little in such phases. The factor is computed from the runtime's own counters, which are read just before
