@@ -4,8 +4,8 @@
  *
  * .eh_frame_hdr is a table of (start of a function, address of its FDE), sorted by start. cfi_lookup runs the
  * instructions of the CIE and then of the FDE up to the address, and follows three registers only: the CFA, the frame
- * pointer and the return address. Reads stop at the end of the record. A malformed record yields no rule or a wrong rule, never a
- * fault, because unwind.c checks each address before it reads from it.
+ * pointer and the return address. Reads stop at the end of the record. A malformed record yields no rule or a wrong
+ * rule, never a fault, because unwind.c checks each address before it reads from it.
  */
 #include "cfi.h"
 

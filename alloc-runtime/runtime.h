@@ -342,7 +342,7 @@ struct caller {
 #define CALLER_HERE()                                                                          \
 	((struct caller){.pc = machine_return_address((uintptr_t)__builtin_return_address(0)), \
 			 .sp = MACHINE_CALLER_SP(),                                            \
-			 .fp = MACHINE_CALLER_FP()})
+			 .fp = *(uintptr_t *)__builtin_frame_address(0)})
 
 extern struct mcache mcache_dummy; /* for threads that have none yet: every span is emptymspan */
 extern __thread struct mcache *mcache_self;

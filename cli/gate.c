@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +82,7 @@ static int measure_run(struct measured *measured, char **command, struct gate_me
 	audit_free(audit);
 	profile_free(profile);
 	if (enough && measured->recording.stays_privileged && privilege_keep(PRIVILEGE_WRITE))
-		cli_warn("the recorder could not give up its privileges: %s", strerror(errno));
+		cli_warn("the recorder could not give up its privileges: %m");
 	return enough;
 }
 

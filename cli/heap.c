@@ -222,18 +222,29 @@ static struct growth_style style_for(FILE *stream)
 	};
 }
 
-static int write_growth(const struct growth *growth, const struct profile *last, struct error *error)
+static void render(FILE *stream, const struct heap_time *found)
 {
-	struct growth_style style;
+	struct growth_style style = style_for(stream);
+	bool json = chosen.reporting.format == REPORT_JSON;
+
+	if (chosen.heap_time && json)
+		render_heap_time_json(stream, found);
+	else if (chosen.heap_time)
+		render_heap_time_text(stream, found, &style);
+	else if (json)
+		render_growth_json(stream, found->growth, found->last);
+	else
+		render_growth_text(stream, found->growth, found->last, &style);
+}
+
+/* Writes growth, of which `found` has no more, or heap time. */
+static int write_found(const struct heap_time *found, struct error *error)
+{
 	struct output output;
 
 	if (output_open(&output, chosen.reporting.output, error))
 		return -1;
-	style = style_for(output.stream);
-	if (chosen.reporting.format == REPORT_JSON)
-		render_growth_json(output.stream, growth, last);
-	else
-		render_growth_text(output.stream, growth, last, &style);
+	render(output.stream, found);
 	return output_commit(&output, error);
 }
 
@@ -334,7 +345,7 @@ static int show_growth(struct heap_process *process, struct error *error)
 		if (chosen.interval > 0)
 			last = watch(process, growth, last, &why);
 		growth_finish(growth);
-		result = write_growth(growth, last, error);
+		result = write_found(&(struct heap_time){.growth = growth, .last = last}, error);
 	}
 	profile_free(last);
 	growth_free(growth);
@@ -342,21 +353,6 @@ static int show_growth(struct heap_process *process, struct error *error)
 }
 
 /* --- heap time --- */
-
-static int write_heap_time(const struct heap_time *time, struct error *error)
-{
-	struct growth_style style;
-	struct output output;
-
-	if (output_open(&output, chosen.reporting.output, error))
-		return -1;
-	style = style_for(output.stream);
-	if (chosen.reporting.format == REPORT_JSON)
-		render_heap_time_json(output.stream, time);
-	else
-		render_heap_time_text(output.stream, time, &style);
-	return output_commit(&output, error);
-}
 
 static int show_heap_time(struct heap_process *process, struct error *error)
 {
@@ -378,7 +374,7 @@ static int show_heap_time(struct heap_process *process, struct error *error)
 		time.last = last;
 		time.since_start = to.share >= 0 ? to.share : from.share;
 		time.meanwhile = heap_collector_share(&from, &to);
-		result = growth->snapshots ? write_heap_time(&time, error)
+		result = growth->snapshots ? write_found(&time, error)
 					   : error_set(error, STATUS_CANNOT_MEASURE, "heap time is not known: %s",
 						       why.text[0] ? why.text : "stopped before a collection came");
 	}

@@ -150,7 +150,7 @@ analyse: deps
 analyse-cppcheck: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --std=c11 --library=gnu --library=posix \
 		--library=packaging/cppcheck.xml --suppressions-list=packaging/cppcheck.suppressed \
-		-Iuser -I. -I$(B) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Icli user/*/*.c cli/*.c alloc-runtime/*.c
+		-Iuser -I. -I$(B) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Icli $(ANALYSED)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all $(B)/tests/workloads/seeds

@@ -23,9 +23,8 @@ static inline bool machine_ignores(uint8_t instruction)
 	return false;
 }
 
-/* In a function that keeps a frame pointer: its caller's registers as they will be when it returns. */
+/* In a function that keeps a frame pointer: its caller's stack pointer as it will be when it returns. */
 #define MACHINE_CALLER_SP() ((uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *))
-#define MACHINE_CALLER_FP() (*(uintptr_t *)__builtin_frame_address(0))
 
 /* From the stack pointer of a signal frame to its ucontext. */
 enum { SignalContext = 0 };

@@ -78,7 +78,7 @@ def compiler(directory):
     debian, package = random.choice([("golang-github-burntsushi-toml-dev", "github.com/BurntSushi/toml"),
                                      ("golang-gopkg-yaml.v3-dev", "gopkg.in/yaml.v3"),
                                      ("golang-github-spf13-pflag-dev", "github.com/spf13/pflag")])
-    os.environ.update(GOCACHE=str(harness.BUILD / "go" / "cache"), GO111MODULE="off",
+    os.environ.update(GO111MODULE="off",
                       GOPATH=str(go_servers.unpack("bookworm", debian) / "usr/share/gocode"))
     (directory / "mem").mkdir()
     subprocess.run([go, "build", "-o", directory / "built.a", package], check=True)  # its dependencies

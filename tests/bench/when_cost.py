@@ -18,11 +18,6 @@ import harness  # noqa: E402
 SECONDS = 10
 
 
-def cpu_seconds(pid):
-    """From the scheduler, in nanoseconds: clock ticks are as coarse as what is measured."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
-
-
 CGROUP = pathlib.Path("/sys/fs/cgroup/memory") / f"escapement-bench-{os.getpid()}"  # version 1; without it: the machine
 EXPRESSIONS = ["rss>2g", "rss+20%/10s", "oom", "rss>2g,rss+20%/10s,oom"]
 
@@ -53,9 +48,9 @@ def running(*words, **options):
 
 def share_of_cpu(watcher):
     harness.wait_until_idle(watcher.pid, 1)
-    begin, since = cpu_seconds(watcher.pid), time.monotonic()
+    begin, since = harness.cpu_seconds(watcher.pid), time.monotonic()
     time.sleep(SECONDS)
-    return (cpu_seconds(watcher.pid) - begin) / (time.monotonic() - since)
+    return (harness.cpu_seconds(watcher.pid) - begin) / (time.monotonic() - since)
 
 
 def main():

@@ -4,7 +4,6 @@
 
 A second build signs return addresses as Debian 13 does, which unwinding must undo.
 """
-import os
 import pathlib
 import re
 import shutil
@@ -27,10 +26,9 @@ def built(t, flags):
     folder.mkdir()
     for name in ("libcmocka.so", "libcmocka.so.0"):
         shutil.copy(library / "lib" / "aarch64-linux-gnu" / "libcmocka.so.0", folder / name)
-    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "CC", "BUILD")}
     t.run("make", "-s", "-j2", "-C", ROOT, "CROSS_COMPILE=aarch64-linux-gnu-", f"B={build}", f"CFLAGS={FLAGS[flags]}",
           f"CPPFLAGS=-I{header / 'include'}", f"LDFLAGS=-L{folder}", f"{build}/libgoalloc.so",
-          *(f"{build}/tests/unit/{name}" for name in TESTS), env=environment, timeout=1200)
+          *(f"{build}/tests/unit/{name}" for name in TESTS), env=harness.FRESH, timeout=1200)
     return ROOT / build, folder
 
 

@@ -5,14 +5,12 @@ built there are installed on a second one, where the README is followed; `make t
 
 Needs root and debootstrap. Each suite takes as long as `make demo` and `make test`, and what they install.
 """
-import os
 import re
 
 import harness
 from harness import BUILD, ROOT, contains, same
 
-# what a build of its own must not inherit from this one
-FRESH = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC", "TEST_TIMEOUT")}
+FRESH = {key: value for key, value in harness.FRESH.items() if key != "TEST_TIMEOUT"}
 INSTALLED = "dpkg-query -W; ls -l --time-style=full-iso /var/log/dpkg.log"
 
 

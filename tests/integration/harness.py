@@ -25,6 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
 FIXTURES = ROOT / "tests" / "fixtures"
 ESCAPEMENT = BUILD / "escapement"
+# what a build of its own must not inherit from this one
+FRESH = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
 TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
 # One build cache for all that the tests build with Go: the standard library is compiled once for each release, not once
 # for each test file. The tests' processes inherit it.

@@ -16,8 +16,6 @@ from harness import BUILD, ESCAPEMENT, ROOT, contains, same, workload
 STATIC = BUILD / "static" / "escapement"
 CACHE = pathlib.Path(os.environ.get("ESCAPEMENT_CACHE", pathlib.Path.home() / ".cache" / "escapement"))
 LARGEST = 8 << 20
-# what a build of its own must not inherit from this one
-FRESH = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
 
 
 def base_system(suite):
@@ -158,7 +156,7 @@ def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
     made = []
     for name in ("one", "another-folder"):
         directory = clone(t, name)
-        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=FRESH, timeout=1200)
+        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=harness.FRESH, timeout=1200)
         made.append({path: (directory / "build" / path).read_bytes()
                      for path in ("escapement", "libgoalloc.so", "libgoalloc.a", "libgoalloc-preload.so", "static/escapement")})
         for path in (directory / "build" / "dist").iterdir():
@@ -170,7 +168,7 @@ def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
 def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     harness.require_root()
     directory = clone(t, "packages")
-    t.run("make", "-s", "deb", cwd=directory, env=FRESH, timeout=1200)
+    t.run("make", "-s", "deb", cwd=directory, env=harness.FRESH, timeout=1200)
     packages = sorted((directory / "build" / "deb").glob("*.deb"))
     same([path.name.split("_")[0] for path in packages],
          ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
@@ -203,7 +201,7 @@ def test_the_steps_of_the_container_image_make_one_file_that_runs_alone(t):
     suite = next(value for key, value in steps if key == "FROM").removeprefix("debian:").split()[0]
     for key, command in steps:
         if key == "RUN":
-            t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=FRESH, timeout=1200)
+            t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=harness.FRESH, timeout=1200)
     _, built, installed = words["COPY"]
     alone = t.path("scratch")
     (alone / installed[1:]).parent.mkdir(parents=True)

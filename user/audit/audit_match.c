@@ -209,7 +209,7 @@ static int is_callers_own(const struct escape_annotation *annotation, const void
 static void narrow_to_callers_own(struct audit_matcher *matcher, const struct group *group,
 				  struct candidates *candidates)
 {
-	struct inlined_call call = {.output = matcher->output, .family = call_family(group->call)};
+	struct inlined_call call = {.family = call_family(group->call)};
 
 	if (candidates->count < 2)
 		return;

@@ -96,7 +96,7 @@ static double weight(const struct comparison_words *words)
 {
 	double difference = words->after[VALUE_OBJECTS] - words->before[VALUE_OBJECTS];
 
-	return words->before[VALUE_OBJECTS] == VALUE_UNMEASURED ? -1 : difference < 0 ? -difference : difference;
+	return !comparison_words_counted(words) ? -1 : difference < 0 ? -difference : difference;
 }
 
 static int by_weight(const void *a, const void *b)

@@ -24,11 +24,6 @@ static bool is_inlined_call(const struct escape_annotation *annotation)
 	return annotation->kind == ESCAPE_INLINED_CALL;
 }
 
-static const struct escape_annotation *shown(const struct comparison_words *words)
-{
-	return words->change->after ? words->change->after : words->change->before;
-}
-
 /* The length of the package in front of a function as it is called, "codec." of "codec.(*Box).Parse"; 0: of its own. */
 static size_t qualifier_length(const char *called)
 {
@@ -60,13 +55,13 @@ static uint64_t function_hash(const char *function, enum escape_change_kind kind
 static struct comparison_words *difference_in(struct folding *folding, const struct comparison_words *copy,
 					      const char *called, size_t length)
 {
-	const struct escape_annotation *said = shown(copy);
+	const struct escape_annotation *said = comparison_words_shown(copy);
 	uint64_t item = hash_index_get(&folding->originals, function_hash(called + length, copy->change->kind), NULL,
 				       NULL, NULL);
 
 	for (; item; item = folding->next[item - 1]) {
 		struct comparison_words *words = &folding->words[item - 1];
-		const struct escape_annotation *own = shown(words);
+		const struct escape_annotation *own = comparison_words_shown(words);
 		const char *package = text_base_name(own->package);
 		bool same_package =
 			length ? package && strlen(package) == length - 1 && strncmp(package, called, length - 1) == 0
@@ -94,7 +89,7 @@ static struct comparison_words *original_of(struct folding *folding, const struc
 static bool same_copy(const void *items, uint64_t item, const void *key)
 {
 	const struct comparison_words *a = (const struct comparison_words *)items + item - 1, *b = key;
-	const struct escape_annotation *x = shown(a), *y = shown(b);
+	const struct escape_annotation *x = comparison_words_shown(a), *y = comparison_words_shown(b);
 
 	return a->change->kind == b->change->kind && x->kind == y->kind && text_same(x->package, y->package) &&
 	       text_same(x->subject, y->subject) && text_same(a->inlined, b->inlined);
@@ -119,7 +114,7 @@ static struct comparison_words *first_copy(struct folding *folding, struct compa
 /* Finds the difference that stands for this one; NULL if it stands for itself. */
 static struct comparison_words *find_original(struct folding *folding, struct comparison_words *words)
 {
-	const struct escape_annotation *said = shown(words);
+	const struct escape_annotation *said = comparison_words_shown(words);
 	const struct escape_by_position *inlined = &folding->inlined[words->change->after != NULL];
 	const struct escape_annotation *call = escape_by_position_first(inlined, said);
 	const char *called = NULL;
@@ -147,7 +142,7 @@ static void index_originals(struct folding *folding, size_t count)
 {
 	folding->next = memory_zeroed(count + 1, sizeof(*folding->next));
 	for (size_t i = count; i-- > 0;) {
-		const struct escape_annotation *said = shown(&folding->words[i]);
+		const struct escape_annotation *said = comparison_words_shown(&folding->words[i]);
 		uint64_t *first;
 
 		if (!said->function)

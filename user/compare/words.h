@@ -31,6 +31,12 @@ static inline bool comparison_words_counted(const struct comparison_words *words
 	return words->before[VALUE_OBJECTS] != VALUE_UNMEASURED;
 }
 
+/* What the compiler says now, or said before where it says no more. */
+static inline const struct escape_annotation *comparison_words_shown(const struct comparison_words *words)
+{
+	return words->change->after ? words->change->after : words->change->before;
+}
+
 /* Removes the differences at inlined copies of a function, but for the one in the function itself, or else the first, which
  * counts them (`copies`). Those whose objects were counted stay. Keeps the order of the others, and returns their number. */
 size_t comparison_words_fold(struct comparison_words *words, size_t count, const struct escape_output *before,

@@ -51,9 +51,7 @@ static bool same_benchmarks(const struct gate_counts *a, const struct gate_count
 
 static bool may_be_absent(const struct gate_site *site)
 {
-	const struct gate_count *objects = &site->counts[VALUE_OBJECTS];
-
-	return objects->least - objects->below <= 0;
+	return gate_count_may_be_none(&site->counts[VALUE_OBJECTS]);
 }
 
 /* Whether the sites are the same and every measured count is within its range; `files`: in the same files, too. */

@@ -95,7 +95,7 @@ static bool could_be_none(const struct gate_row *row)
 {
 	const struct gate_count *objects = row->after ? &row->after->counts[VALUE_OBJECTS] : NULL;
 
-	return !row->before && row->after->via && objects->below > 0 && objects->below >= objects->least;
+	return !row->before && row->after->via && objects->below > 0 && gate_count_may_be_none(objects);
 }
 
 /* Whether a site that varies by chance has at least one object more in each iteration of its benchmark: chance does not

@@ -128,6 +128,12 @@ static inline bool gate_count_steady(const struct gate_count *count)
 	return count->least == count->most;
 }
 
+/* Whether its range begins at 0: there might have been none. */
+static inline bool gate_count_may_be_none(const struct gate_count *count)
+{
+	return count->least - count->below <= 0;
+}
+
 /* Returns the number that stands for a count of a side: the estimate, or the least of all runs. */
 static inline int64_t gate_count_value(const struct gate_counts *side, const struct gate_count *count)
 {

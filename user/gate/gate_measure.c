@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "base/hash.h"
 #include "base/hash_index.h"
+#include "base/text_compare.h"
 
 /* Objects and bytes of a site in one run: the bounds of the estimate, or twice the same number. */
 struct run_count {
@@ -474,7 +475,7 @@ static void join_runs(struct gate_site *site, struct tally *tally, int runs, con
 
 static bool comes_first(const struct position *a, const struct position *b)
 {
-	int order = a->file && b->file ? strcmp(a->file, b->file) : !a->file - !b->file;
+	int order = text_compare_known_first(a->file, b->file);
 
 	if (a->objects != b->objects)
 		return a->objects > b->objects;

@@ -151,7 +151,7 @@ bool gate_noise_could_be_none(const struct gate_site *site)
 	const struct gate_count *objects = &site->counts[VALUE_OBJECTS], *seen = &site->seen[VALUE_OBJECTS];
 	bool grows = starts_with_any(site->runtime_call, varying_calls, COUNT(varying_calls));
 
-	if (objects->most <= 0 || objects->least - objects->below > 0)
+	if (objects->most <= 0 || !gate_count_may_be_none(objects))
 		return false;
 	return !grows || objects->least < GATE_NONE_MAX || objects->least <= 2 * (seen->most - seen->least);
 }

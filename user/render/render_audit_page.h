@@ -32,9 +32,6 @@ void audit_page_wrap(const struct audit_page *page, size_t indent, char *text);
 /* "main.go:12:5". The caller frees it. */
 char *audit_page_position(const char *file, uint32_t line, uint32_t column);
 
-/* The position that a row is shown at. The caller frees it. */
-char *audit_page_place(const struct audit_row *row);
-
 /* Prints what stands below the numbers of a row: how well they are known, who allocates, what the compiler says. */
 void audit_page_row(const struct audit_page *page, const struct audit_row *row);
 

@@ -16,14 +16,11 @@ char *audit_page_text(const char *format, ...)
 {
 	va_list arguments;
 	char *raw, *text;
-	size_t length;
 
 	va_start(arguments, format);
 	raw = memory_format_list(format, arguments);
 	va_end(arguments);
-	length = strlen(raw);
-	text = memory_allocate(length * PRINTABLE_GROWTH + 1);
-	text[printable_copy(text, raw, length)] = 0;
+	text = printable_string(raw);
 	free(raw);
 	return text;
 }
@@ -46,14 +43,6 @@ char *audit_page_position(const char *file, uint32_t line, uint32_t column)
 	if (!column)
 		return audit_page_text("%s:%" PRIu32, file ? file : "(unknown)", line);
 	return audit_page_text("%s:%" PRIu32 ":%" PRIu32, file ? file : "(unknown)", line, column);
-}
-
-char *audit_page_place(const struct audit_row *row)
-{
-	uint32_t line, column;
-	const char *file = audit_shown_place(row, &line, &column);
-
-	return audit_page_position(file, line, column);
 }
 
 static const char *short_call(const char *call)

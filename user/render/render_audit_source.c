@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/printable.h"
+#include "base/text_compare.h"
 #include "render/render_audit.h"
 
 enum { MARGIN = 29, TAB = 4 };
@@ -45,7 +46,7 @@ static int by_line(const void *a, const void *b)
 		return x->line < y->line ? -1 : 1;
 	if (x->column != y->column)
 		return x->column < y->column ? -1 : 1;
-	return x->words && y->words ? strcmp(x->words, y->words) : !y->words - !x->words;
+	return text_compare(x->words, y->words);
 }
 
 /* Returns the audit's name of the user's file; NULL if it has none. */

@@ -121,6 +121,15 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 					line->count - shown == 1 ? "it" : "them"));
 }
 
+/* Where a line of the list is shown; without the column if several sites are there. The caller frees it. */
+static char *line_place(const struct audit_page *page, const struct audit_line *line)
+{
+	uint32_t number, column;
+	const char *file = audit_shown_place(&page->audit->rows[page->lines.rows[line->first]], &number, &column);
+
+	return audit_page_position(file, number, line->count > 1 ? 0 : column);
+}
+
 static void print_line(const struct audit_page *page, const struct audit_line *line)
 {
 	const struct audit_row *row = &page->audit->rows[page->lines.rows[line->first]];
@@ -130,7 +139,7 @@ static void print_line(const struct audit_page *page, const struct audit_line *l
 		return;
 	}
 	if (audit_verdict_allocates(row->verdict))
-		print_numbers(page, row->values, audit_page_place(row));
+		print_numbers(page, row->values, line_place(page, line));
 	else
 		audit_page_wrap(page, 2, audit_page_position(row->file, row->site.line, row->site.column));
 	audit_page_row(page, row);
@@ -298,10 +307,7 @@ static void print_next(const struct audit_page *page)
 {
 	const struct audit *audit = page->audit;
 	const struct audit_line *costliest = NULL;
-	const struct audit_row *row;
 	char share[TERMINAL_NUMBER_SIZE], *place;
-	uint32_t number;
-	const char *file;
 
 	for (size_t i = 0; i < page->lines.count; i++) {
 		const struct audit_line *line = &page->lines.list[i];
@@ -313,15 +319,13 @@ static void print_next(const struct audit_page *page)
 	}
 	if (!costliest)
 		return;
-	row = &audit->rows[page->lines.rows[costliest->first]];
-	file = audit_shown_place(row, &number, NULL);
-	place = costliest->count > 1 ? audit_page_position(file, number, 0) : audit_page_place(row);
+	place = line_place(page, costliest);
 	putc('\n', page->stream);
 	audit_page_wrap(page, 0,
 			audit_page_text("next: begin with %s (%s, %s of the %s): %s", place,
-					audit_verdict_name(row->verdict),
+					audit_verdict_name(costliest->verdict),
 					share_text(costliest->values[page->cost], audit->totals[page->cost], share),
-					profile_values[page->cost].plural, audit_verdicts[row->verdict].advice));
+					profile_values[page->cost].plural, audit_verdicts[costliest->verdict].advice));
 	free(place);
 }
 

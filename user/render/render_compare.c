@@ -22,9 +22,7 @@ void render_compare(FILE *stream, const struct comparison *comparison, enum comp
 
 char *compare_words_place(const struct comparison_words *words)
 {
-	const struct escape_change *change = words->change;
-	const struct escape_annotation *shown = change->after ? change->after : change->before;
-
+	const struct escape_annotation *shown = comparison_words_shown(words);
 	char copies[512] = "";
 
 	if (words->copies && words->inlined)
@@ -52,7 +50,7 @@ static char *what_changed(const struct escape_change *change)
 char *compare_words_text(const struct comparison_words *words, const char *quote)
 {
 	const struct escape_change *change = words->change;
-	const struct escape_annotation *shown = change->after ? change->after : change->before;
+	const struct escape_annotation *shown = comparison_words_shown(words);
 	bool variable = shown->kind == ESCAPE_MOVED_TO_HEAP;
 	char *how = what_changed(change), *text, before[40], after[40];
 
@@ -65,7 +63,7 @@ char *compare_words_text(const struct comparison_words *words, const char *quote
 	else
 		text = memory_format("%s%s%s %s %s to the heap", quote, shown->subject, quote, how,
 				     variable ? "moves" : "escapes");
-	if (words->before[VALUE_OBJECTS] != VALUE_UNMEASURED) {
+	if (comparison_words_counted(words)) {
 		char *counted =
 			memory_format("%s: %s -> %s objects", text, gate_grouped(before, words->before[VALUE_OBJECTS]),
 				      gate_grouped(after, words->after[VALUE_OBJECTS]));

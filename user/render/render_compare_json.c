@@ -86,7 +86,7 @@ static cJSON *words_values(const double *values)
 static cJSON *words_object(const struct comparison_words *words)
 {
 	const struct escape_change *change = words->change;
-	const struct escape_annotation *shown = change->after ? change->after : change->before;
+	const struct escape_annotation *shown = comparison_words_shown(words);
 	cJSON *object = json_object();
 
 	json_add_text(object, "change", words->was ? "reworded" : change_names[change->kind]);

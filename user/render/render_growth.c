@@ -69,6 +69,11 @@ static const char *key_text(const struct growth *growth, const struct growth_row
 	return text;
 }
 
+static size_t key_width(const struct growth_style *style)
+{
+	return style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN;
+}
+
 static void print_rows(FILE *stream, const struct growth *growth, const struct growth_style *style)
 {
 	static const struct table_column columns[] = {
@@ -77,7 +82,7 @@ static void print_rows(FILE *stream, const struct growth *growth, const struct g
 	};
 	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
 	size_t count = style->top && style->top < growth->grow_count ? style->top : growth->grow_count;
-	size_t width = style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN;
+	size_t width = key_width(style);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct growth_row *row = &growth->rows[i];
@@ -204,14 +209,14 @@ static void print_heap_time_head(FILE *stream, const struct heap_time *time, con
 	fprintf(stream, "observed  %zu collection%s in %.3g s, %" PRId64 " to %" PRId64 ", %zu missed\n",
 		growth->snapshots, growth->snapshots == 1 ? "" : "s", seconds_of(growth), growth->first_collection,
 		growth->last_collection, growth->missed);
-	if (time->since_start < 0)
+	if (time->since_start < 0) {
 		fprintf(stream, "collector its share of the CPU time could not be read\n");
-	else
+	} else {
 		fprintf(stream, "collector %.1f %% of its CPU time since its start", 100 * time->since_start);
-	if (time->since_start >= 0 && time->meanwhile >= 0)
-		fprintf(stream, ", %.1f %% meanwhile", 100 * time->meanwhile);
-	if (time->since_start >= 0)
+		if (time->meanwhile >= 0)
+			fprintf(stream, ", %.1f %% meanwhile", 100 * time->meanwhile);
 		fputc('\n', stream);
+	}
 	fprintf(stream, "marked    %s each time, %s\n",
 		terminal_bytes(bytes, growth->heap_time / (int64_t)growth->snapshots),
 		time->last->rows_exact ? "exactly" : "estimated from samples");
@@ -224,28 +229,24 @@ static void print_heap_time_rows(FILE *stream, const struct growth *growth, cons
 						      {"EACH TIME", COLUMN_NUMBER},
 						      {"SITE", COLUMN_TEXT}};
 	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t width = style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN,
-	       more = 0;
+	size_t width = key_width(style), count = 0, shown;
 
-	for (size_t i = 0; i < growth->row_count; i++) {
+	while (count < growth->row_count && growth->rows[count].heap_time)
+		count++;
+	shown = style->top && style->top < count ? style->top : count;
+	for (size_t i = 0; i < shown; i++) {
 		const struct growth_row *row = &growth->rows[i];
 		char sum[TERMINAL_NUMBER_SIZE], mean[TERMINAL_NUMBER_SIZE], share[16], key[KEY_WIDTH];
 		const char *cells[] = {terminal_bytes(sum, row->heap_time), share,
 				       terminal_bytes(mean, row->heap_time / (int64_t)growth->snapshots),
 				       key_text(growth, row, key, sizeof(key), width)};
 
-		if (!row->heap_time)
-			break;
-		if (style->top && i >= style->top) {
-			more++;
-			continue;
-		}
 		snprintf(share, sizeof(share), "%.1f", 100 * (double)row->heap_time / (double)growth->heap_time);
 		table_add(table, cells);
 	}
 	table_print(table);
-	if (more)
-		fprintf(stream, "... %zu more; --top 0 shows all\n", more);
+	if (shown < count)
+		fprintf(stream, "... %zu more; --top 0 shows all\n", count - shown);
 }
 
 void render_heap_time_text(FILE *stream, const struct heap_time *time, const struct growth_style *style)

@@ -214,23 +214,23 @@ static void print_trust(const struct writer *writer)
 	int64_t hidden = hidden_objects(writer->report);
 	char outside[128];
 
-	print_line(
-		writer, "", "rows",
-		writer->report->rows_exact && profile->rows_least
-			? (forked > 0
-				   ? "exact, of the process that was observed: the totals of each class; only rows of lines, "
-				     "functions and stacks are lower bounds"
-				   : "exact: the totals of each class; only rows of lines, functions and stacks are lower bounds")
-		: writer->report->rows_exact ? (forked > 0 ? "exact, of the process that was observed" : "exact")
-		: profile->rows_least	     ? "lower bounds: the warnings say what is in no row"
-		: measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
-			? "estimates, as the file has them, without intervals"
-		: profile_bursts(profile).count	  ? "estimated from bursts, with 95 %% intervals of objects"
-		: profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
-		: measures_objects(writer)	  ? "estimated from samples, with 95 %% intervals of objects"
-		: writer->report->measured & 1u << VALUE_REFILLS
-			? "the allocator's costs; their objects were not measured"
-			: "estimated; how many objects they are was not measured");
+	if (writer->report->rows_exact)
+		print_line(
+			writer, "", "rows", "exact%s%s", forked > 0 ? ", of the process that was observed" : "",
+			profile->rows_least
+				? ": the totals of each class; only rows of lines, functions and stacks are lower bounds"
+				: "");
+	else
+		print_line(writer, "", "rows",
+			   profile->rows_least ? "lower bounds: the warnings say what is in no row"
+			   : measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
+				   ? "estimates, as the file has them, without intervals"
+			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
+			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
+			   : measures_objects(writer)	     ? "estimated from samples, with 95 %% intervals of objects"
+			   : writer->report->measured & 1u << VALUE_REFILLS
+				   ? "the allocator's costs; their objects were not measured"
+				   : "estimated; how many objects they are was not measured");
 	if (writer->report->totals[VALUE_OBJECTS] > 0 && hidden > writer->report->totals[VALUE_OBJECTS] / 100)
 		print_line(writer, "", "", "%" PRId64 " objects are in no row: %s", hidden,
 			   profile_bursts(profile).count ? "no burst was in their time"
