@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <langinfo.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -24,6 +26,7 @@ struct top_screen {
 	SCREEN *curses;
 	bool away;
 	int kept[3]; /* standard files while they are away */
+	int suspend; /* the key that suspends; ERR if there is none */
 	char filter[FILTER_MAX * PRINTABLE_GROWTH + 1], typed[FILTER_MAX];
 	char prompt[FILTER_MAX + 1100];
 	struct top_text page;
@@ -84,6 +87,25 @@ struct top_screen *top_screen_new(struct top_display *display, const char *outpu
 	return screen;
 }
 
+/*
+ * Makes the key that suspends (^Z) one that is read like others. ncurses ignores SIGTSTP while it draws, so that a signal from
+ * the terminal would be lost then.
+ */
+static void read_suspend_key(struct top_screen *screen)
+{
+	struct termios mode;
+
+	screen->suspend = ERR;
+	if (tcgetattr(fileno(screen->in), &mode) || mode.c_cc[VSUSP] == _POSIX_VDISABLE)
+		return;
+	screen->suspend = mode.c_cc[VSUSP];
+	mode.c_cc[VSUSP] = _POSIX_VDISABLE;
+	if (tcsetattr(fileno(screen->in), TCSADRAIN, &mode))
+		screen->suspend = ERR;
+	else
+		def_prog_mode(); /* what ncurses sets when the program goes on */
+}
+
 int top_screen_take(struct top_screen *screen, struct error *error)
 {
 	struct top_display *display = screen->display;
@@ -100,6 +122,7 @@ int top_screen_take(struct top_screen *screen, struct error *error)
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
 	set_escdelay(50);
+	read_suspend_key(screen);
 	display->color = display->color && has_colors();
 	if (display->color) {
 		start_color();
@@ -357,6 +380,11 @@ bool top_screen_keys(struct top_screen *screen)
 
 	while ((key = getch()) != ERR) {
 		any = true;
+		if (key == screen->suspend) {
+			kill(0,
+			     SIGTSTP); /* to the same processes as the terminal; ncurses gives the screen back, and takes it again */
+			continue;
+		}
 		if (!top_model_profile(display->model)) {
 			if (key == 'q')
 				return false;

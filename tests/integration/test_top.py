@@ -274,12 +274,15 @@ def test_the_screen_survives_any_size_and_being_suspended(t):
         terminal.wait(lambda text: len(text.rstrip("\n").splitlines()) <= rows and "(pid" in text + "(pid" * (rows < 9),
                       f"a screen of {columns}x{rows}")
     terminal.wait_text("OBJECTS/s")
-    terminal.keys("C-z")
-    terminal.wait_text("Stopped")
-    terminal.type(["fg"])
-    terminal.wait_text("OBJECTS/s")
+    for _ in range(5):
+        terminal.keys("C-z")
+        terminal.wait_text("Stopped")
+        terminal.type(["fg"])
+        terminal.wait_text("OBJECTS/s")
     ended(terminal)
     terminal.wait_text("status 0")
+    terminal.type(["stty", "-a"])
+    terminal.wait_text("susp = ^Z")
 
 
 def test_the_last_state_stays_when_the_target_ends(t):
