@@ -103,6 +103,53 @@ def test_a_program_is_audited_while_it_is_recorded_and_its_output_passes_through
     same(rows["simple/main.go", 17, 2]["verdict"], "escapes-unseen")
 
 
+def test_a_line_that_calls_a_library_lists_the_costliest_of_its_functions(t):
+    """The output that README asks for covers each package of the module; one that covers main alone names its caller."""
+    harness.require_root()
+    go = harness.go_toolchain(VERSIONS[-1])
+    t.path("go.mod").write_text("module example.org/number\n\ngo 1.19\n")
+    t.path("parse").mkdir()
+    t.path("parse/parse.go").write_text("""package parse
+
+import "regexp"
+
+//go:noinline
+func IsNumber(text string) bool {
+	return regexp.MustCompile(`^-?[0-9]+([.][0-9]+)?$`).MatchString(text)
+}
+""")
+    t.path("main.go").write_text("""package main
+
+import "example.org/number/parse"
+
+func main() {
+	for i := 0; i < 1000; i++ {
+		parse.IsNumber("12.5")
+	}
+}
+""")
+    environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="")
+    for file, flags in (("whole.txt", "-gcflags=./...=-m=2"), ("main.txt", "-gcflags=-m=2")):
+        t.path(file).write_text(t.run(go, "build", flags, "-o", "number", ".", env=environment).stderr)
+    t.escapement("record", "-q", "--rate", "1", "--max-overhead", "0", "-o", "p.pb.gz", "--", "./number")
+    parts = r"^      (\d+) objects, \S+:$"
+    rows = [row for row in t.json("audit", "--escape", "whole.txt", "p.pb.gz")["rows"]
+            if row["verdict"] == "not-covered" and row["line"] == 7]
+    same({row["file"] for row in rows}, {"parse/parse.go"})
+    costs = sorted(((row["bytes"], row["objects"]) for row in rows), reverse=True)
+    assert len(costs) > 5, rows
+    text = t.escapement("audit", "--escape", "whole.txt", "p.pb.gz").stdout
+    shown, hidden = text[text.index(f"parse/parse.go:7, {len(costs)} sites"):].split(f"{len(costs) - 3} more of this line, each")
+    same([int(objects) for objects in re.findall(parts, shown, re.M)], [objects for _, objects in costs[:3]])
+    contains(" ".join(hidden.split()), "--verdict not-covered lists them")
+    every = t.escapement("audit", "--verdict", "not-covered", "--escape", "whole.txt", "p.pb.gz").stdout
+    same(sorted(map(int, re.findall(parts, every[every.index("parse.go:7, "):], re.M))), sorted(n for _, n in costs))
+    done = t.escapement("audit", "--escape", "main.txt", "p.pb.gz")
+    contains(" ".join(done.stdout.split()), "example.org/number/parse.IsNumber, via regexp/syntax.(*parser).newRegexp, "
+             "covered caller: main.main at main.go:7")
+    contains(done.stderr, "nothing about example.org/number/parse; cover the whole module with: ")
+
+
 def test_the_next_step_is_a_line(t):
     """Tiny objects are the greatest row, and nobody knows their lines: the next step is not to begin with them."""
     harness.require_root()
@@ -189,7 +236,11 @@ def test_estimates_carry_intervals(t):
     assert row["objects_low"] < row["objects_high"], row
     unseen = by_site(document)["simple/main.go", 17, 2]
     same((unseen["objects"], unseen["objects_low"], unseen["objects_high"]), (0, 0, None))
-    contains(t.escapement("audit", "--escape", output("1.24"), profile).stdout, "objects (95 %)")
+    text = t.escapement("audit", "--escape", output("1.24"), profile).stdout
+    contains(text, "objects (95 %)")
+    total = t.json("report", profile)["totals"]["objects"]
+    contains(" ".join(text.split()), f"{total} objects, ")
+    contains(" ".join(text.split()), "; lines estimated from a sample every 8.00KiB: ")
 
 
 def test_costs_alone_leave_objects_unmeasured_and_say_so(t):

@@ -18,7 +18,7 @@ struct audit_page {
 	enum profile_value cost; /* the value that rows are ordered by */
 	struct audit_lines lines;
 	bool *shown;	  /* for each of these, whether it is listed */
-	int64_t cheapest; /* the cost of the cheapest of those that are listed */
+	int64_t cheapest; /* the cost of the cheapest of those that are listed, if not all are */
 	int indent;	  /* of what stands below a line of numbers */
 };
 

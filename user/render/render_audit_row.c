@@ -64,6 +64,23 @@ static void print_call(const struct audit_page *page, const struct audit_row *ro
 	free(site);
 }
 
+/* Of a row at its owner's line: the owner, the function that allocates, and the row's own line, which is the allocating one
+ * or, if the output does not cover that, a caller that it covers. */
+static void print_owner(const struct audit_page *page, const struct audit_row *row, const char *function)
+{
+	const char *owner = row->owner->function ? row->owner->function : "(unknown)";
+	char *site = audit_page_position(row->file, row->site.line, row->site.column);
+
+	if (row->verdict == AUDIT_NOT_COVERED)
+		audit_page_wrap(page, (size_t)page->indent,
+				audit_page_text("%s%s%s, covered caller: %s at %s", owner, row->via ? ", via " : "",
+						row->via ? row->via : "", function, site));
+	else
+		audit_page_wrap(page, (size_t)page->indent,
+				audit_page_text("%s, via %s at %s", owner, row->via ? row->via : function, site));
+	free(site);
+}
+
 /* Prints the function, what it calls, and where it was inlined. */
 static void print_who(const struct audit_page *page, const struct audit_row *row)
 {
@@ -71,13 +88,7 @@ static void print_who(const struct audit_page *page, const struct audit_row *row
 	const struct profile_frame *physical;
 
 	if (audit_is_at_owner(row)) {
-		char *site = audit_page_position(row->file, row->site.line, row->site.column);
-
-		audit_page_wrap(page, (size_t)page->indent,
-				audit_page_text("%s, via %s at %s",
-						row->owner->function ? row->owner->function : "(unknown)",
-						row->via ? row->via : function, site));
-		free(site);
+		print_owner(page, row, function);
 	} else if (row->via && row->callee && strcmp(row->via, row->callee) != 0)
 		audit_page_wrap(page, (size_t)page->indent,
 				audit_page_text("%s, via %s, called by %s", function, row->via, row->callee));

@@ -16,6 +16,9 @@
  * if it has several. */
 enum { SITE_COLUMN = 47, INDENT = 6, PART_INDENT = 2 };
 
+/* What a line that calls a library allocates in how many of the library's functions: more of them tell the reader no more. */
+enum { LIBRARY_PARTS = 3 };
+
 static const char *share_text(int64_t value, int64_t total, char text[TERMINAL_NUMBER_SIZE])
 {
 	if (value == VALUE_UNMEASURED || total <= 0)
@@ -88,6 +91,12 @@ static void print_part(const struct audit_page *page, const struct audit_row *ro
 	audit_page_row(&part, row);
 }
 
+/* How many of a line's rows are listed if each is worth it. */
+static size_t part_limit(const struct audit_page *page, const struct audit_line *line)
+{
+	return page->options->rows && line->verdict == AUDIT_NOT_COVERED ? LIBRARY_PARTS : line->count;
+}
+
 /* Prints a line with several rows, and omits those of them that cost less than any line that is listed. */
 static void print_parts(const struct audit_page *page, const struct audit_line *line)
 {
@@ -95,7 +104,7 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 	const struct audit_row *first = &page->audit->rows[rows[0]];
 	char sum_text[TERMINAL_NUMBER_SIZE], most_text[TERMINAL_NUMBER_SIZE];
 	int64_t sum = 0, most = 0;
-	size_t shown = 0;
+	size_t shown = 0, limit = part_limit(page, line);
 	uint32_t number;
 	const char *file = audit_shown_place(first, &number, NULL);
 
@@ -104,7 +113,7 @@ static void print_parts(const struct audit_page *page, const struct audit_line *
 		const struct audit_row *row = &page->audit->rows[rows[i]];
 		int64_t cost = row->values[page->cost];
 
-		if (shown == i && (!i || cost >= page->cheapest)) {
+		if (shown == i && i < limit && (!i || cost >= page->cheapest)) {
 			print_part(page, row);
 			shown++;
 			continue;
@@ -238,7 +247,7 @@ static void choose_lines(struct audit_page *page, unsigned verdicts)
 		qsort_r(order, count, sizeof(*order), by_cost, page);
 	for (size_t i = 0; i < count && (!limit || i < limit); i++) {
 		page->shown[order[i]] = true;
-		page->cheapest = limit ? page->lines.list[order[i]].values[page->cost] : INT64_MIN;
+		page->cheapest = limit && limit < count ? page->lines.list[order[i]].values[page->cost] : INT64_MIN;
 	}
 	free(order);
 }
@@ -329,50 +338,57 @@ static void print_next(const struct audit_page *page)
 	free(place);
 }
 
-/* Prints "100 objects, 800 bytes, every allocation counted", and the target. */
+/* What the lines are if they are not exact: "lines estimated from a sample every 512KiB". */
+static char *estimate_text(const struct profile *profile)
+{
+	char rate[TERMINAL_NUMBER_SIZE], bursts[PROFILE_BURSTS_TEXT];
+
+	if (profile_bursts_text(profile, bursts))
+		return memory_format("lines estimated from %s", bursts);
+	if (profile->rate > 1)
+		return memory_format("lines estimated from a sample every %s", terminal_bytes(rate, profile->rate));
+	return memory_text("lines estimated");
+}
+
+/* Prints "100 objects, 800B, every allocation counted" and the target. What all allocated is often known exactly where the
+ * lines are estimates; it is the number that the recording and its report print. */
 static void print_head(const struct audit_page *page)
 {
 	const struct audit *audit = page->audit;
 	const struct profile *profile = audit->profile;
-	char objects[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], rate[TERMINAL_NUMBER_SIZE];
-	char bursts[PROFILE_BURSTS_TEXT];
+	const int64_t *totals = audit->totals;
+	int64_t whole[VALUE_COUNT];
+	bool measured, exact;
+	char number[TERMINAL_NUMBER_SIZE], bytes[TERMINAL_NUMBER_SIZE], *estimate = NULL, *sums;
+	const char *how;
 
-	if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED && audit->totals[VALUE_REFILLS] == VALUE_UNMEASURED)
-		audit_page_wrap(page, 0,
-				audit_page_text("about %s, objects not measured%s%s",
-						terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
-	else if (audit->totals[VALUE_OBJECTS] == VALUE_UNMEASURED)
-		audit_page_wrap(page, 0,
-				audit_page_text("%s refills, objects by line not measured%s%s",
-						terminal_number(objects, audit->totals[VALUE_REFILLS]),
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
-	else if (profile->rows_exact)
-		audit_page_wrap(page, 0,
-				audit_page_text("%s objects, %s, every allocation counted%s%s",
-						terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-						terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
-	else if (profile->rows_least)
-		audit_page_wrap(page, 0,
-				audit_page_text("at least %s objects, %s: the warnings say what is in no row%s%s",
-						terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-						terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
-	else if (profile_bursts_text(profile, bursts))
-		audit_page_wrap(page, 0,
-				audit_page_text("about %s objects, %s, %s%s%s",
-						terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-						terminal_bytes(bytes, audit->totals[VALUE_BYTES]), bursts,
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
-	else
-		audit_page_wrap(page, 0,
-				audit_page_text("about %s objects, %s%s%s%s%s",
-						terminal_number(objects, audit->totals[VALUE_OBJECTS]),
-						terminal_bytes(bytes, audit->totals[VALUE_BYTES]),
-						profile->rate > 1 ? ", sampled every " : "",
-						profile->rate > 1 ? terminal_bytes(rate, profile->rate) : "",
-						profile->target ? ": " : "", profile->target ? profile->target : ""));
+	profile_totals(profile, whole);
+	exact = profile->totals_exact && whole[VALUE_OBJECTS] != VALUE_UNMEASURED &&
+		whole[VALUE_BYTES] != VALUE_UNMEASURED;
+	measured = totals[VALUE_OBJECTS] != VALUE_UNMEASURED;
+	if (!measured && totals[VALUE_REFILLS] == VALUE_UNMEASURED) {
+		sums = memory_format("about %s", terminal_bytes(bytes, totals[VALUE_BYTES]));
+		how = ", objects not measured";
+	} else if (!measured) {
+		sums = memory_format("%s refills", terminal_number(number, totals[VALUE_REFILLS]));
+		how = ", objects by line not measured";
+	} else if (profile->rows_exact || profile->rows_least) {
+		sums = memory_format("%s%s objects, %s", profile->rows_least ? "at least " : "",
+				     terminal_number(number, totals[VALUE_OBJECTS]),
+				     terminal_bytes(bytes, totals[VALUE_BYTES]));
+		how = profile->rows_least ? ": the warnings say what is in no row" : ", every allocation counted";
+	} else {
+		totals = exact ? whole : totals;
+		sums = memory_format("%s%s objects, %s; ", exact ? "" : "about ",
+				     terminal_number(number, totals[VALUE_OBJECTS]),
+				     terminal_bytes(bytes, totals[VALUE_BYTES]));
+		how = estimate = estimate_text(profile);
+	}
+	audit_page_wrap(page, 0,
+			audit_page_text("%s%s%s%s", sums, how, profile->target ? ": " : "",
+					profile->target ? profile->target : ""));
+	free(sums);
+	free(estimate);
 }
 
 /* Says what to do if the intervals are so wide that they tell nothing. */
