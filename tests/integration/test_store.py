@@ -56,19 +56,37 @@ def test_a_report_is_the_sum_of_what_was_selected(t):
         same((document["totals"]["objects"], document["totals"]["bytes"], document["check"]["objects"]),
              (windows["objects"], windows["bytes"], windows["checked"]), where)
         assert abs(document["target"]["duration_seconds"] - windows["seconds"]) < 1e-3
-        sites = server.query("SELECT function, file, line, sum(objects) AS objects, sum(bytes) AS bytes, sqrt(sum(pow(objects_high - objects_low, 2))) AS width "
-                             f"FROM escapement.sites FINAL WHERE {where} GROUP BY function, file, line")
-        same({(row["function"], row["file"] or "", row["line"] or 0): (row["objects"], row["bytes"]) for row in document["rows"]},
-             {(row["function"], row["file"], row["line"]): (row["objects"], row["bytes"]) for row in sites}, where)
-        # independent errors add up by their squares
-        widths = {(row["function"], row["file"]): row["width"] for row in sites}
+        ends = "".join(f", sqrt(sum(pow({value} - {value}_low, 2))) AS {value}_below, sqrt(sum(pow({value}_high - {value}, 2))) AS {value}_above"
+                       for value in ("objects", "bytes"))
+        sites = server.query(f"SELECT function, file, line, via, sum(objects) AS all_objects, sum(bytes) AS all_bytes{ends} "
+                             f"FROM escapement.sites FINAL WHERE {where} GROUP BY function, file, line, via")
+        site = lambda row: (row["function"] or "", row["file"] or "", row["line"] or 0, row["via"] or "")
+        stored = {site(row): row for row in sites}
+        same({site(row): (row["objects"], row["bytes"]) for row in document["rows"]},
+             {name: (row["all_objects"], row["all_bytes"]) for name, row in stored.items()}, where)
+        # independent errors add up by their squares, to each side; ends are rounded outwards
         for row in document["rows"]:
-            width, wanted = row["objects_high"] - row["objects_low"], widths[row["function"], row["file"] or ""]
-            # A row is read as samples, of which even a single one does not say that the upper end is many times the estimate.
-            assert wanted > 4 * row["objects"] or math.isclose(width, wanted, rel_tol=0.1, abs_tol=4), (row, widths)
+            for value in ("objects", "bytes"):
+                wanted = stored[site(row)]
+                same([row[f"{value}_low"], row[f"{value}_high"]],
+                     [math.floor(row[value] - wanted[f"{value}_below"]), math.ceil(row[value] + wanted[f"{value}_above"])], (row, wanted))
     text = t.escapement("report", url(server, service="api", since="1h")).stdout
     contains(text, "main.buffers")
     contains(t.escapement("report", url(server, until="2020-01-01"), status=2).stderr, "the store has no window of what was asked for")
+
+
+def test_a_row_without_an_upper_end_has_none_in_a_sum(t):
+    server = server_with_tables(t)
+    for window, objects, low, high in ((1, 100, 90, "NULL"), (2, 50, 46, "60")):
+        server.execute("INSERT INTO escapement.windows (host, window, row, service, build, rate, objects, bytes) VALUES "
+                       f"('x', {window}, 0, 'api', 'b', 524288, {objects}, {8 * objects})")
+        server.execute("INSERT INTO escapement.sites (host, window, row, service, build, function, objects, bytes, objects_low, objects_high,"
+                       f" bytes_low, bytes_high) VALUES ('x', {window}, 0, 'api', 'b', 'main.f', {objects}, {8 * objects}, {low}, {high},"
+                       f" {8 * objects - 10}, {8 * objects + 20})")
+    row, = t.json("report", url(server))["rows"]
+    same([row[name] for name in ("objects_low", "objects", "objects_high", "bytes_low", "bytes", "bytes_high")],
+         [math.floor(150 - math.hypot(10, 4)), 150, None, math.floor(1200 - math.hypot(10, 10)), 1200, math.ceil(1200 + math.hypot(20, 20))], row)
+    contains(t.escapement("report", url(server)).stdout, " 139.. ")
 
 
 def test_compare_and_audit_take_a_store_as_a_recording(t):

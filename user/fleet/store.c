@@ -191,6 +191,9 @@ static void put_condition(FILE *stream, const struct question *question)
 		fprintf(stream, " AND toUnixTimestamp(time) < %" PRId64, question->until);
 }
 
+/* What has an interval in the store. */
+static const char *const estimated[] = {"objects", "bytes"};
+
 /* The values of a profile, in their order: sums, null if none was measured. */
 static void put_sums(FILE *stream)
 {
@@ -211,12 +214,18 @@ static void put_builds_query(FILE *stream, const struct question *question)
 		BUILDS_MAX);
 }
 
-/* Half of a 95 % interval is 1.96 standard deviations; variances of independent windows add up. */
+/* Squares of the distances to the ends of intervals add up over independent windows. No upper end is an infinite one. */
 static void put_sites_query(FILE *stream, const struct question *question)
 {
-	fputs("SELECT build, function, file, line, via, "
-	      "sum(pow((ifNull(objects_high, 2 * objects + 4) - objects_low) / 3.92, 2))",
-	      stream);
+	fputs("SELECT build, function, file, line, via", stream);
+	for (size_t i = 0; i < sizeof(estimated) / sizeof(estimated[0]); i++) {
+		const char *value = estimated[i];
+
+		fprintf(stream,
+			", sum(pow(toFloat64(%s) - %s_low, 2)), "
+			"if(countIf(%s_high IS NULL) > 0, inf, sum(pow(toFloat64(%s_high) - %s, 2)))",
+			value, value, value, value, value);
+	}
 	put_sums(stream);
 	fprintf(stream, " FROM %s.sites FINAL", question->database);
 	put_condition(stream, question);
@@ -329,15 +338,22 @@ static int process_of(const struct profile *profile, const char *build)
 	return 0;
 }
 
+/* The square of a distance; INFINITY if there is no end at such a distance. */
+static double square(const char *cell)
+{
+	return cell && strcmp(cell, "inf") == 0 ? INFINITY : real(cell);
+}
+
 /*
- * The events that would have made the interval: of n objects each seen with probability k / n, k being the events, the
- * variance is n (n - k) / k.
+ * The samples that are behind an interval, about: of n objects each seen with probability k / n, k being the samples, the
+ * variance is n (n - k) / k. Half of a 95 % interval is 1.96 standard deviations.
  */
-static int64_t events_of(int64_t objects, double variance)
+static int64_t samples_of(int64_t objects, const struct profile_ends *ends)
 {
 	double n = (double)objects;
+	double half = (sqrt(ends->objects_low) + sqrt(ends->objects_high)) / 2;
 
-	return objects <= 0 ? 0 : (int64_t)fmax(1, round(n * n / (variance + n)));
+	return objects <= 0 ? 0 : (int64_t)fmax(1, round(n * n / (pow(half / 1.96, 2) + n)));
 }
 
 static void take_site(struct profile *profile, char *row)
@@ -349,7 +365,7 @@ static void take_site(struct profile *profile, char *row)
 	uint32_t depth = 0;
 	const char *build;
 	int64_t line;
-	double variance;
+	struct profile_ends ends;
 
 	build = next_cell(&row);
 	key.pid = process_of(profile, build ? build : "");
@@ -358,7 +374,11 @@ static void take_site(struct profile *profile, char *row)
 	line = number(next_cell(&row));
 	owner.line = line > 0 && line <= INT32_MAX ? (uint32_t)line : 0;
 	via.function = text(profile, next_cell(&row));
-	variance = real(next_cell(&row));
+	ends.objects_low = square(next_cell(&row));
+	ends.objects_high = square(next_cell(&row));
+	ends.bytes_low = square(next_cell(&row));
+	ends.bytes_high = square(next_cell(&row));
+	profile->rows_exact &= ends.objects_low <= 0 && ends.objects_high <= 0;
 	take_values(&row, values);
 	for (int value = 0; value < VALUE_COUNT; value++) {
 		if (values[value] != VALUE_UNMEASURED)
@@ -366,12 +386,12 @@ static void take_site(struct profile *profile, char *row)
 		else
 			values[value] = 0;
 	}
-	values[VALUE_SAMPLES] = events_of(values[VALUE_OBJECTS], variance);
+	values[VALUE_SAMPLES] = samples_of(values[VALUE_OBJECTS], &ends);
 	if (via.function)
 		locations[depth++] = profile_location(profile, 0, NULL, &via, 1);
 	locations[depth++] = profile_location(profile, 0, NULL, &owner, owner.function ? 1 : 0);
 	key.stack = profile_stack(profile, locations, depth, false);
-	profile_add(profile, &key, values);
+	profile_add_ends(profile, profile_add(profile, &key, values), &ends);
 }
 
 /* The cells of a row that has some columns and a profile's values. */
@@ -437,7 +457,7 @@ static int ask_all(const struct agent_clickhouse *store, const char *password, c
 		   struct profile *profile, struct error *error)
 {
 	static const struct query build_query = {put_builds_query, take_build, 14, BUILDS_MAX},
-				  site_query = {put_sites_query, take_site, 6, ROWS_MAX};
+				  site_query = {put_sites_query, take_site, 9, ROWS_MAX};
 	int builds = ask(store, password, question, &build_query, profile, error), sites;
 
 	if (builds < 0)

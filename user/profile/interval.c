@@ -109,12 +109,16 @@ void interval_join(struct interval *sum, const struct interval *other)
 	}
 	sum->exact += other->exact;
 	sum->exact_bytes += other->exact_bytes;
+	sum->told_events += other->told_events;
+	sum->told += other->told;
+	sum->told_bytes += other->told_bytes;
+	profile_ends_join(&sum->told_ends, &other->told_ends);
 	sum->varies |= other->varies;
 }
 
 void interval_move(struct interval *sum, struct interval *part)
 {
-	if (sum->part_count || sum->exact != 0 || sum->exact_bytes != 0 || sum->varies) {
+	if (sum->part_count || sum->exact != 0 || sum->exact_bytes != 0 || sum->told_events != 0 || sum->varies) {
 		interval_join(sum, part);
 		interval_clear(part);
 		return;
@@ -133,7 +137,7 @@ void interval_clear(struct interval *interval)
 
 double interval_events(const struct interval *interval)
 {
-	double events = 0;
+	double events = interval->told_events;
 
 	for (size_t i = 0; i < interval->part_count; i++)
 		events += interval->parts[i].events;
@@ -210,6 +214,13 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	}
 	if (objects <= 0 && events <= 0)
 		return;
+	if (sample->ends) {
+		sum->told_events += events;
+		sum->told += objects;
+		sum->told_bytes += bytes;
+		profile_ends_join(&sum->told_ends, sample->ends);
+		return;
+	}
 	if (estimates_is_tiny(sample->key.stack) && estimates->tiny_shared > 0) {
 		sum->exact += estimates->tiny_shared;
 		objects = fmax(events, objects - estimates->tiny_shared);
@@ -595,6 +606,34 @@ static void set_ends(double exact, double estimate, struct ends ends, int64_t *l
 	*high = count_from(fmax(exact + ceil(ends.high), round(exact + estimate)));
 }
 
+/* The interval of an estimate and of what was told with the squares of the distances to its ends: errors of independent
+ * estimates add up by their squares. */
+static struct ends with_told(double estimate, struct ends ends, double told, double below, double above)
+{
+	return (struct ends){estimate + told - hypot(estimate - ends.low, sqrt(below)),
+			     estimate + told + hypot(ends.high - estimate, sqrt(above))};
+}
+
+static void add_told(const struct interval *interval, double estimate, double bytes, struct interval_bounds *bounds)
+{
+	const struct profile_ends *told = &interval->told_ends;
+	struct ends ends = {(double)bounds->objects_low - interval->exact,
+			    (double)bounds->objects_high - interval->exact};
+
+	if (interval->told_events <= 0)
+		return;
+	ends = with_told(estimate, ends, interval->told, told->objects_low, told->objects_high);
+	set_ends(interval->exact, estimate + interval->told, ends, &bounds->objects_low, &bounds->objects_high);
+	ends = (struct ends){(double)bounds->bytes_low - interval->exact_bytes,
+			     (double)bounds->bytes_high - interval->exact_bytes};
+	ends = with_told(bytes, ends, interval->told_bytes, told->bytes_low, told->bytes_high);
+	set_ends(interval->exact_bytes, bytes + interval->told_bytes, ends, &bounds->bytes_low, &bounds->bytes_high);
+	if (isinf(told->objects_high))
+		bounds->objects_high = VALUE_UNMEASURED;
+	if (isinf(told->bytes_high))
+		bounds->bytes_high = VALUE_UNMEASURED;
+}
+
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates)
 {
 	struct sum objects = {0}, bytes = {0};
@@ -639,6 +678,7 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 		ends.high += missed.high / size;
 	set_ends(interval->exact_bytes, bytes.estimate * size, (struct ends){ends.low * size, ends.high * size},
 		 &bounds.bytes_low, &bounds.bytes_high);
+	add_told(interval, objects.estimate, bytes.estimate * size, &bounds);
 	if (estimates && estimates->profile->rows_least)
 		bounds.objects_high = bounds.bytes_high = VALUE_UNMEASURED;
 	return bounds;

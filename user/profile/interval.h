@@ -32,7 +32,10 @@ struct interval {
 	struct interval_part *parts;
 	size_t part_count;
 	double exact, exact_bytes; /* counted exactly: at rate 1, or by the runtime */
-	bool varies;		   /* its calls may allocate objects of size classes without a sample */
+	/* Of rows whose ends were read with them. */
+	double told_events, told, told_bytes;
+	struct profile_ends told_ends;
+	bool varies; /* its calls may allocate objects of size classes without a sample */
 };
 
 struct interval_bounds {

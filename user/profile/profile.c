@@ -420,6 +420,24 @@ struct profile_sample *profile_add(struct profile *profile, const struct profile
 	return sample;
 }
 
+void profile_ends_join(struct profile_ends *sum, const struct profile_ends *ends)
+{
+	sum->objects_low += ends->objects_low;
+	sum->objects_high += ends->objects_high;
+	sum->bytes_low += ends->bytes_low;
+	sum->bytes_high += ends->bytes_high;
+}
+
+void profile_add_ends(struct profile *profile, struct profile_sample *sample, const struct profile_ends *ends)
+{
+	struct profile_ends *sum = row_allocate(profile->storage, sizeof(*sum));
+
+	*sum = *ends;
+	if (sample->ends)
+		profile_ends_join(sum, sample->ends);
+	sample->ends = sum;
+}
+
 void profile_drop_unmeasured(struct profile *profile)
 {
 	struct profile_storage *storage = profile->storage;

@@ -91,9 +91,18 @@ struct profile_key {
 	int burst_group; /* 1 to BURST_GROUPS: of bursts, in which every allocation was counted; 0: not of one */
 };
 
+/*
+ * The 95 % intervals of estimates that were made elsewhere, from samples that are not here: squares of the distances from
+ * the estimates to their ends, which add up for independent estimates. INFINITY: there is no such end.
+ */
+struct profile_ends {
+	double objects_low, objects_high, bytes_low, bytes_high;
+};
+
 struct profile_sample {
 	struct profile_key key;
-	int64_t values[VALUE_COUNT]; /* 0 if profile.row_measured does not have the value's bit */
+	int64_t values[VALUE_COUNT];	 /* 0 if profile.row_measured does not have the value's bit */
+	const struct profile_ends *ends; /* NULL: the interval follows from the samples. Not written into files. */
 };
 
 /* The comparison of a process's events with the runtime's own counters. */
@@ -255,6 +264,9 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
  * saturate at INT64_MAX.
  */
 struct profile_sample *profile_add(struct profile *profile, const struct profile_key *key, const int64_t *values);
+/* Adds ends, which are copied, to those of a sample of the profile. */
+void profile_add_ends(struct profile *profile, struct profile_sample *sample, const struct profile_ends *ends);
+void profile_ends_join(struct profile_ends *sum, const struct profile_ends *ends);
 /* Removes samples whose values are all 0 or not in row_measured. */
 void profile_drop_unmeasured(struct profile *profile);
 
