@@ -112,6 +112,20 @@ def children(pid):
     return found
 
 
+def stop(pid):
+    """Stops a process, and returns when none of its threads runs any more: the thread that gets the signal must be scheduled
+    before it can stop the others."""
+    def states():
+        found = []
+        for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                found.append(path.read_text().rpartition(")")[2].split()[0])
+        return found
+
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: set(states()) == {"T"}, "all threads to stop")
+
+
 def descendants(pid):
     return [each for child in children(pid) for each in (child, *descendants(child))]
 

@@ -111,8 +111,7 @@ def endless(t, *arguments):
 def test_a_stopped_target_is_recorded_and_stays_stopped(t):
     harness.require_root()
     target = endless(t)
-    target.send_signal(signal.SIGSTOP)
-    harness.wait_for(lambda: state(target.pid) == "T", "the target to stop")
+    harness.stop(target.pid)
     t.escapement("record", "--rate", "1", "--duration", "0.3", "-o", t.path("p"), "-p", target.pid)
     report = t.json("report", t.path("p"))
     same((report["totals"]["objects"], report["check"]["difference"]), (0, 0), "objects and difference")

@@ -292,13 +292,13 @@ def test_the_memory_of_stopped_real_programs_adds_up(t):
         server = go_servers.Server(t, name)
         with server.load() as load:
             harness.wait_for(lambda: load.count > 200, "requests")
-        os.kill(server.process.pid, signal.SIGSTOP)
+        harness.stop(server.process.pid)
         memory = check_memory(t, server.process.pid, name)
         os.kill(server.process.pid, signal.SIGCONT)
         assert memory["lines"]["heap_in_use"]["rss"] > 1 << 20, memory["lines"]
     formatter = t.start(harness.go_toolchain("1.24").parent / "gofmt")
     harness.wait_for(lambda: smaps_rss(formatter.pid) > 1 << 20, "gofmt")
-    os.kill(formatter.pid, signal.SIGSTOP)
+    harness.stop(formatter.pid)
     check_memory(t, formatter.pid, "gofmt")
     os.kill(formatter.pid, signal.SIGCONT)
 
