@@ -12,6 +12,8 @@
 #include "escape/escape_graph.h"
 #include "escape/escape_reading.h"
 #include "base/memory.h"
+#include "escape/escape_parser.h"
+#include "fleet/store.h"
 #include "base/output.h"
 #include "recording.h"
 #include "render/render_audit.h"
@@ -37,7 +39,8 @@ struct request {
 	char *directory;
 };
 
-static int understand(const struct arguments *arguments, struct request *request, struct error *error)
+/* `judged`: the rows of the profile have verdicts already. */
+static int understand(const struct arguments *arguments, bool judged, struct request *request, struct error *error)
 {
 	struct pathmatch_map *maps = memory_zeroed((size_t)arguments->maps.count + 1, sizeof(*maps));
 
@@ -60,11 +63,15 @@ static int understand(const struct arguments *arguments, struct request *request
 			return audit_verdict_unknown(arguments->verdicts.values[i], error);
 		request->filter.verdicts |= 1U << verdict;
 	}
-	if (!arguments->escape)
+	if (!arguments->escape && !judged)
 		return error_set(
 			error, STATUS_USAGE,
 			"no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE; "
 			"of a program without its source 'escapement report' prints what allocates");
+	if (!arguments->escape && (arguments->flow || arguments->advice || arguments->annotate))
+		return error_set(error, STATUS_USAGE,
+				 "--flow, --advice and --annotate need the compiler output itself: give --escape FILE; "
+				 "of it a store has the verdicts and words");
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;
@@ -95,16 +102,36 @@ static struct profile *read_profile(int argc, char **argv, int first, struct err
 struct inputs {
 	struct escape_output *compiler;
 	struct profile *profile;
-	bool recorded; /* now */
+	struct audit *audit; /* of a store that has verdicts; NULL: it is to be made */
+	bool recorded;	     /* now */
 };
+
+/* Whether a store is asked for the verdicts that agents gave. */
+static bool asks_verdicts(const struct arguments *arguments, int argc, char **argv, int first, bool separator)
+{
+	return !arguments->escape && !separator && first + 1 == argc && store_is_url(argv[first]);
+}
+
+static int obtain_verdicts(const char *url, struct inputs *inputs, struct error *error)
+{
+	inputs->compiler = escape_parser_finish(escape_parser_new());
+	inputs->profile = profile_new();
+	inputs->audit = store_audit(url, inputs->profile, inputs->compiler, error);
+	for (size_t i = 0; inputs->audit && i < inputs->profile->warning_count; i++)
+		cli_warn("%s", inputs->profile->warnings[i]);
+	return inputs->audit ? 0 : -1;
+}
 
 /* Reads the compiler's output, and the profile beside it or from a recording made after it. */
 static int obtain(struct arguments *arguments, const struct request *request, int argc, char **argv, int first,
 		  bool separator, struct inputs *inputs, struct error *error)
 {
-	struct escape_reading *reading = escape_reading_begin(arguments->escape, request->directory);
+	struct escape_reading *reading;
 	struct error refusal;
 
+	if (asks_verdicts(arguments, argc, argv, first, separator))
+		return obtain_verdicts(argv[first], inputs, error);
+	reading = escape_reading_begin(arguments->escape, request->directory);
 	inputs->recorded = arguments->recording.pid || arguments->recording.name || separator;
 	if (!inputs->recorded)
 		inputs->profile = read_profile(argc, argv, first, error);
@@ -184,16 +211,17 @@ static unsigned unread_verdicts(const struct arguments *arguments, const struct 
 	return ~read;
 }
 
-static int audit_profile(const struct arguments *arguments, struct request *request, struct profile *profile,
-			 const struct escape_output *compiler, struct error *error)
+static int audit_profile(const struct arguments *arguments, struct request *request, const struct inputs *inputs,
+			 struct error *error)
 {
-	struct audit *audit;
+	struct audit *audit = inputs->audit;
 	struct audit_filter thresholds_filter = request->filter;
 	int status = STATUS_OK;
 
-	request->options.spent = profile;
+	request->options.spent = inputs->profile;
 	request->options.unread = unread_verdicts(arguments, request);
-	audit = audit_new(profile, compiler, &request->options);
+	if (!audit)
+		audit = audit_new(inputs->profile, inputs->compiler, &request->options);
 	for (size_t i = 0; i < audit->warning_count; i++)
 		cli_warn("%s", audit->warnings[i]);
 	/* Rows that are not shown, because of --top or their verdict, still count for thresholds. */
@@ -274,7 +302,9 @@ static const struct option_usage usage = {
 	.description =
 		"Compares what a program allocates with what the Go compiler said about it: which of the values that "
 		"escape cost most, which never allocate, and what allocates although the compiler says nothing, or "
-		"the opposite. PROFILE may also be a heap profile of Go's runtime/pprof; " SOURCE_HELP ".",
+		"the opposite. PROFILE may also be a heap profile of Go's runtime/pprof; " SOURCE_HELP
+		", which needs no --escape "
+		"if agents gave its rows verdicts.",
 	.examples = "  go build -gcflags=-m=2 ./... 2> m2.txt\n"
 		    "  escapement audit --escape m2.txt escapement.pb.gz\n"
 		    "  escapement audit --escape m2.txt -p 1234 --duration 10\n"
@@ -304,12 +334,13 @@ static int run(int argc, char **argv)
 
 	if (first < 0)
 		return options_status(first);
-	if (understand(&given, &request, &error) || output_check(given.output, &error) ||
+	if (understand(&given, asks_verdicts(&given, argc, argv, first, separator), &request, &error) ||
+	    output_check(given.output, &error) ||
 	    obtain(&given, &request, argc, argv, first, separator, &inputs, &error)) {
 		status = cli_fail(&error);
 	} else {
 		profile_set_modules(inputs.profile, given.modules.values, (size_t)given.modules.count);
-		status = audit_profile(&given, &request, inputs.profile, inputs.compiler, &error);
+		status = audit_profile(&given, &request, &inputs, &error);
 		status = combine(status, inputs.recorded ? recording_status(&given.recording, inputs.profile)
 							 : loss_status(inputs.profile));
 	}

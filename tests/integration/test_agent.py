@@ -105,8 +105,16 @@ def test_rows_are_the_rows_of_report(t):
     recorder.end()
     report = {(row["function"], row["file"], row["line"]): (row["objects"], row["bytes"])
               for row in t.json("report", t.path("p.pb.gz"))["rows"]}
-    window = {(row["function"], row["file"], int(row["line"])): (int(row["objects"]), int(row["bytes"]))
-              for row in fleet.spooled(t, t.path("spool"))["sites"]}
+    sites = fleet.spooled(t, t.path("spool"))["sites"]
+    window = {}
+    for row in sites:  # a row for each type
+        key = (row["function"], row["file"], int(row["line"]))
+        objects, size = window.get(key, (0, 0))
+        window[key] = objects + int(row["objects"]), size + int(row["bytes"])
+    types = {row["type"]: row["objects"] for row in t.json("report", "--by", "type", t.path("p.pb.gz"))["rows"]}
+    of_sites = {type_: sum(int(row["objects"]) for row in sites if row["type"] == type_) for type_ in {row["type"] for row in sites}}
+    assert types["uint8"] >= 5000, types
+    same(types["uint8"], of_sites["uint8"])
     # the runtime's own work, and the few objects of the program's answers, differ from time to time
     report, window = ({key: value for key, value in rows.items() if value[0] >= 100} for rows in (report, window))
     same(window, report)

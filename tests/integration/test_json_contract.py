@@ -133,7 +133,7 @@ AUDIT_ROW = {
     "file": maybe_text, "line": position, "column": position, "function": maybe_text, "runtime_call": maybe_text,
     "owner": lambda value: value is None or check(
         value, {"function": maybe_text, "file": maybe_text, "line": position}, "owner") is None, "via": maybe_text,
-    "type": maybe_text, "callee": maybe_text, "verdict": one_of(*VERDICTS), "reason": maybe_text, "shared": boolean,
+    "type": maybe_text, "callee": maybe_text, "verdict": one_of(*VERDICTS), "reason": maybe_text, "words": text, "shared": boolean,
     "annotations": [{**ANNOTATION, "callee": boolean}],
     "inlined_at": [{"function": maybe_text, "file": maybe_text, "line": position}], **NUMBERS,
 }

@@ -15,10 +15,10 @@ import harness
 from harness import contains, same
 
 
-def record(t, server, host, service, build, objects):
-    """A window of a program in the store, in which it allocates so many buffers."""
-    text = (f"host = {host}\nspool = {t.path('spool')}\nwindow = 1s\nevery = 1s\nredact = no\n[watch {service}]\nname = target\n"
-            f"[clickhouse]\nurl = {server.url}\n")
+def record(t, server, host, service, build, objects, *watch, redact="no"):
+    """A window of a program in the store, in which it allocates so many buffers. Returns what the agent said."""
+    text = "\n".join((f"host = {host}", f"spool = {t.path('spool')}", "window = 1s", "every = 1s", f"redact = {redact}", f"[watch {service}]",
+                      "name = target", *watch, "[clickhouse]", f"url = {server.url}", ""))
     target = fleet.Target(t, fleet.go_program() if build == "first" else fleet.go_program(build))
     agent = fleet.Agent(t, text, "--windows", 1)
     agent.wait_for("a window has begun: 1 process")
@@ -28,6 +28,17 @@ def record(t, server, host, service, build, objects):
     same(agent.process.returncode, 0, agent.said())
     target.process.kill()
     target.process.wait()
+    return agent.said()
+
+
+def compiler_output(t, build="first"):
+    """What the compiler says of a build."""
+    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
+    environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    source = (fleet.go_program() if build == "first" else fleet.go_program(build)).parent
+    file = t.path(f"{build}-m2.txt")
+    file.write_text(t.run(go, "build", "-gcflags=-m=2", "-o", t.path("again"), ".", cwd=source, env=environment).stderr)
+    return file
 
 
 def server_with_tables(t):
@@ -97,14 +108,53 @@ def test_compare_and_audit_take_a_store_as_a_recording(t):
     row = next(row for row in document["rows"] if row["function"] == "main.buffers")
     same(row["change"], "worse")
     assert 20000 <= row["before"]["objects"] <= 20100 and 60000 <= row["after"]["objects"] <= 60100, row
-    source = fleet.go_program().parent
-    go = harness.go_toolchain(harness.go_releases("everyday")[-1])
-    environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    said = t.run(go, "build", "-gcflags=-m=2", "-o", t.path("again"), ".", cwd=source, env=environment).stderr
-    t.path("m2.txt").write_text(said)
-    audit = t.json("audit", "--escape", t.path("m2.txt"), "-C", source, "--verdict", "escapes", url(server, service="api"))
+    audit = t.json("audit", "--escape", compiler_output(t), "-C", fleet.go_program().parent, "--verdict", "escapes", url(server, service="api"))
     counted = server.query("SELECT sum(objects) AS n, any(line) AS line FROM escapement.sites FINAL WHERE service = 'api' AND function = 'main.buffers'")[0]
     same([(row["line"], row["objects"]) for row in audit["rows"]], [(counted["line"], counted["n"])])
+
+
+def test_which_escapes_matter_anywhere_is_what_the_verdicts_of_all_windows_add_up_to(t):
+    """Two hosts and two builds, of which each has its compiler output; paths are redacted, as by default."""
+    server = server_with_tables(t)
+    for host, build, objects in (("a", "first", 20000), ("b", "first", 30000), ("b", "second", 7000)):
+        said = record(t, server, host, "api", build, objects, f"escape = {compiler_output(t, build)}", redact="yes")
+        assert "verdict" not in said, said
+    document = t.json("audit", url(server, service="api"))
+    summed = server.query("SELECT verdict, words, function, file, line, sum(objects) AS objects, sum(bytes) AS bytes, any(type) AS type "
+                          "FROM escapement.sites FINAL GROUP BY verdict, words, function, file, line")
+    by_verdict = {}
+    for row in summed:
+        by_verdict[row["verdict"]] = by_verdict.get(row["verdict"], 0) + row["objects"]
+    same({verdict: sum(row["objects"] for row in document["rows"] if row["verdict"] == verdict) for verdict in by_verdict}, by_verdict)
+    buffers = [row for row in document["rows"] if row["function"] == "main.buffers"]
+    stored = [row for row in summed if row["function"] == "main.buffers"]
+    same([(row["verdict"], row["file"], row["line"], row["objects"], row["bytes"], row["type"], row["words"]) for row in buffers],
+         [("escapes", "main.go", row["line"], row["objects"], row["bytes"], "uint8", "make([]byte, 1000) escapes to heap") for row in stored])
+    assert 57000 <= buffers[0]["objects"] <= 57300 and buffers[0]["objects_low"] <= 57000 <= buffers[0]["objects_high"], buffers
+    same(t.escapement("audit", "--fail-on", "escapes:objects>50000", url(server), status=1).stderr, "escapement: --fail-on escapes:objects>50000: 1 row\n")
+    # what the compiler says of these lines is what it says in a recording of one of these processes
+    text = t.escapement("audit", url(server, service="api", since="1h")).stdout
+    contains(text, "make([]byte, 1000) escapes to heap")
+    for option in (("--flow",), ("--advice",), ("--annotate", "main.go")):
+        contains(t.escapement("audit", *option, url(server), status=2).stderr, "need the compiler output itself")
+    # rows without a verdict are counted, and said
+    said = record(t, server, "c", "other", "first", 1000)
+    missing = server.query("SELECT sum(objects) AS n FROM escapement.sites FINAL WHERE service = 'other'")[0]["n"]
+    same(server.query("SELECT uniqExact(verdict) AS n, any(verdict) AS v FROM escapement.sites WHERE service = 'other'"), [{"n": 1, "v": ""}])
+    contains(t.escapement("audit", url(server)).stderr, f"{missing} of {missing + sum(by_verdict.values())} objects have no verdict")
+    contains(t.escapement("audit", url(server, service="other"), status=2).stderr, "no row in the store has a verdict")
+
+
+def test_the_words_about_another_build_give_no_verdicts(t):
+    server = server_with_tables(t)
+    other = t.path("other.txt")
+    other.write_text(re.sub(r"main\.go:(\d+)", lambda at: f"main.go:{int(at.group(1)) + 7}", compiler_output(t).read_text()))
+    for words, why in ((other, "the compiler output does not match the program"), (t.path("none"), "cannot")):
+        said = record(t, server, "a", "api", "first", 1000, f"escape = {words}")
+        same(len(re.findall(r"process \d+ \(target\) gets no verdicts: ", said)), 1, said)
+        contains(said, why)
+    same({row["verdict"] for row in server.query("SELECT verdict FROM escapement.sites FINAL")}, {""})
+    assert server.query("SELECT sum(objects) AS n FROM escapement.sites FINAL WHERE function = 'main.buffers'")[0]["n"] >= 2000
 
 
 def test_no_part_of_a_url_is_sql(t):

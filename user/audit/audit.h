@@ -83,9 +83,10 @@ struct audit_row {
 	 * own lines. */
 	const struct escape_annotation *const *annotations;
 	uint32_t inlined_count, annotation_count, linked_count;
-	bool shared;		     /* it is unknown which of the first annotations the row is about */
-	bool tiny_unknown;	     /* the row may also have tiny objects, of which the number is unknown */
-	const char *words;	     /* of a shared row: the texts of all possible annotations; else NULL */
+	bool shared;	   /* it is unknown which of the first annotations the row is about */
+	bool tiny_unknown; /* the row may also have tiny objects, of which the number is unknown */
+	/* of a shared row: the texts of all possible annotations; of a store: what audit_row_words() said there; else NULL */
+	const char *words;
 	const char *reason;	     /* why it is unannotated, contradicted, not covered or unplaced; else NULL */
 	int64_t values[VALUE_COUNT]; /* VALUE_UNMEASURED if the profile does not measure it */
 	/* 95 % intervals. Equal to the values if rows are exact; VALUE_UNMEASURED if unknown, because nothing was
@@ -122,6 +123,7 @@ struct audit {
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
 	/* whether the row with the most bytes is known to within a factor of two (precision.h), before any filter */
 	bool tells;
+	bool stale; /* the compiler output is of another build: a warning says why */
 	const char **warnings;
 	size_t warning_count;
 	struct audit_storage *storage; /* private */

@@ -310,9 +310,8 @@ static void add_unseen(struct join *join)
 	}
 }
 
-static void finish_rows(struct join *join)
+static void finish_rows(struct audit *audit)
 {
-	struct audit *audit = join->audit;
 	uint32_t measured = audit->profile->row_measured;
 
 	for (size_t i = 0; i < audit->row_count; i++) {
@@ -364,6 +363,7 @@ static void add_warnings(struct join *join)
 	warn(audit, audit_incomplete(audit->output));
 	audit_program_compare(audit, &program);
 	stale = audit_stale(audit, &program, uncovered);
+	audit->stale = stale != NULL;
 	warn(audit, !stale && uncovered ? audit_partial(uncovered, &program) : stale);
 	audit_program_clear(&program);
 	free(uncovered);
@@ -418,12 +418,27 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	malloc_trim(0); /* the groups were many small pieces, the rows will be one large one */
 	audit_copies_claim(output, join.claimed);
 	add_unseen(&join);
-	finish_rows(&join);
+	finish_rows(audit);
 	name_types(audit);
 	audit->tells = tells(audit);
 	audit_sort(audit, VALUE_BYTES);
 	audit_index_free(join.index);
 	free(join.claimed);
+	return audit;
+}
+
+struct audit *audit_of_rows(const struct profile *profile, const struct escape_output *output,
+			    const struct audit_row *rows, size_t count)
+{
+	struct audit *audit = memory_zeroed(1, sizeof(*audit));
+
+	*audit = (struct audit){.profile = profile, .output = output, .row_count = count};
+	audit->storage = memory_zeroed(1, sizeof(*audit->storage));
+	audit->rows = memory_zeroed(count + 1, sizeof(*rows));
+	memcpy(audit->rows, rows, count * sizeof(*rows));
+	finish_rows(audit);
+	audit->tells = tells(audit);
+	audit_sort(audit, VALUE_BYTES);
 	return audit;
 }
 

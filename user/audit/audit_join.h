@@ -22,6 +22,10 @@
 
 struct audit *audit_new(const struct profile *profile, const struct escape_output *output,
 			const struct audit_options *options); /* never NULL */
-void audit_free(struct audit *audit);			      /* NULL is allowed */
+/* An audit of rows that were joined elsewhere, in units of `profile`, which may have no samples. Copies the rows, not what they
+ * point to. Never NULL. */
+struct audit *audit_of_rows(const struct profile *profile, const struct escape_output *output,
+			    const struct audit_row *rows, size_t count);
+void audit_free(struct audit *audit); /* NULL is allowed */
 
 #endif

@@ -163,7 +163,8 @@ static void say_once(struct agent *agent, const struct agent_note *note)
 				"a window ended early",
 				note->pid, name);
 		else
-			agent->options->say("process %d (%s) is not observed: %s", note->pid, name, note->why);
+			agent->options->say("process %d (%s) %s: %s", note->pid, name,
+					    note->unjudged ? "gets no verdicts" : "is not observed", note->why);
 	}
 	said->seen = true;
 }

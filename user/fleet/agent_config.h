@@ -19,6 +19,7 @@ struct agent_watch {
 	char *name;    /* glob of the process's name or its executable's base name; NULL: any */
 	char *cgroup;  /* glob of the path of its cgroup; NULL: any */
 	bool go;       /* only Go programs */
+	char *escape;  /* file with what the compiler said about its build; NULL: none */
 };
 
 struct agent_clickhouse {
@@ -62,6 +63,8 @@ struct agent_config {
 	ROW("watch", agent_watch, name, "name", AGENT_TEXT, NULL, "glob of the name of the process or its file")   \
 	ROW("watch", agent_watch, cgroup, "cgroup", AGENT_TEXT, NULL, "glob of the path of its cgroup")            \
 	ROW("watch", agent_watch, go, "go", AGENT_YES, NULL, "Go programs only")                                   \
+	ROW("watch", agent_watch, escape, "escape", AGENT_TEXT, NULL,                                              \
+	    "compiler output (-m=2) of the build that runs: rows get verdicts")                                    \
 	ROW("clickhouse", agent_clickhouse, url, "url", AGENT_TEXT, NULL, "http://HOST:8123 or https://HOST:8443") \
 	ROW("clickhouse", agent_clickhouse, database, "database", AGENT_TEXT, "escapement", "the database")        \
 	ROW("clickhouse", agent_clickhouse, user, "user", AGENT_TEXT, NULL, "the user (default: the store's)")     \

@@ -17,7 +17,8 @@ static void say_begun(int processes)
 	say_function("a window has begun: %d process%s", processes, processes == 1 ? "" : "es");
 }
 
-static void note_results(struct agent_shared *shared, const struct window_target *targets, int count)
+static void note_results(struct agent_shared *shared, const struct window_target *targets, const struct error *unjudged,
+			 int count)
 {
 	shared->count = count;
 	for (int i = 0; i < count; i++) {
@@ -25,8 +26,10 @@ static void note_results(struct agent_shared *shared, const struct window_target
 
 		*note = (struct agent_note){
 			.pid = targets[i].pid, .started = targets[i].started, .braked = targets[i].braked};
-		if (!targets[i].observed)
-			snprintf(note->why, sizeof(note->why), "%s", targets[i].why.text);
+		note->unjudged = targets[i].observed && unjudged[i].text[0];
+		if (!targets[i].observed || note->unjudged)
+			snprintf(note->why, sizeof(note->why), "%s",
+				 (note->unjudged ? &unjudged[i] : &targets[i].why)->text);
 	}
 }
 
@@ -54,12 +57,12 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 					     const volatile sig_atomic_t *stop, struct agent_shared *shared)
 {
 	struct window_target *targets = memory_zeroed((size_t)count, sizeof(*targets));
-	const char **services = memory_zeroed((size_t)count, sizeof(*services));
-	struct fleet_window window = {.config = config, .services = services};
+	const struct agent_watch **watches = memory_zeroed((size_t)count, sizeof(*watches));
+	struct error *unjudged = memory_zeroed((size_t)count, sizeof(*unjudged));
+	struct fleet_window window = {.config = config, .watches = watches, .unjudged = unjudged};
 	const struct window_options how = {.seconds = config->window,
 					   .rate = config->rate,
 					   .max_overhead = config->max_overhead,
-					   .redact = config->redact,
 					   .stop = stop,
 					   .begun = options->verbose ? say_begun : NULL};
 	enum agent_window_result result = AGENT_WINDOW_WRITTEN;
@@ -69,22 +72,23 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	say_function = options->say;
 	for (int i = 0; i < count; i++) {
 		targets[i] = (struct window_target){.pid = watched[i].pid, .started = watched[i].started};
-		services[i] = watched[i].watch->service;
+		watches[i] = watched[i].watch;
 	}
 	window.id = spool_next(spool);
 	window.time = (uint64_t)wall_ns() / 1000000000;
 	window.dropped = spool_state(spool).dropped;
 	profile = window_record(&how, targets, (size_t)count, &error);
-	note_results(shared, targets, count);
 	if (!profile)
 		/* without BPF no target has been looked at, so none has a reason of its own */
 		result = targets[0].why.text[0] ? AGENT_WINDOW_EMPTY : AGENT_WINDOW_UNMEASURED;
 	else if (store(spool, &window, profile, targets, count, &error))
 		result = AGENT_WINDOW_UNWRITTEN;
+	note_results(shared, targets, unjudged, count);
 	if (result != AGENT_WINDOW_WRITTEN)
 		snprintf(shared->why, sizeof(shared->why), "%s", error.text);
 	profile_free(profile);
 	free(targets);
-	free(services);
+	free(watches);
+	free(unjudged);
 	return result;
 }

@@ -30,7 +30,8 @@ struct agent_shared {
 		int pid;
 		uint64_t started;
 		bool braked;
-		char why[AGENT_WHY]; /* why it was not observed; "" if it was */
+		bool unjudged;	     /* it was observed, but its rows have no verdicts */
+		char why[AGENT_WHY]; /* why one of these; "" if none is so */
 	} notes[AGENT_PROCESSES];
 };
 

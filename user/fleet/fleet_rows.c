@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text_compare.h"
+#include "fleet/judge.h"
+#include "audit/audit_join.h"
 #include "profile/profile_part.h"
 #include "profile/report.h"
 
@@ -126,6 +129,7 @@ static void put_row(FILE *stream, const struct fleet_table *table, const void *r
 /* The tables of a window being written. */
 struct writer {
 	const struct fleet_window *window;
+	struct judge *judge;
 	struct {
 		FILE *stream;
 		char *text;
@@ -133,6 +137,12 @@ struct writer {
 		uint64_t rows;
 	} tables[FLEET_TABLES];
 };
+
+/* The join needs whole paths, so it is the rows that are redacted. */
+static const char *shown_path(const struct writer *writer, const char *path)
+{
+	return writer->window->config->redact ? text_base_name(path) : path;
+}
 
 static void put_process(struct writer *writer, const struct profile_process *process, int64_t rate,
 			const struct window_target *target, const char *service)
@@ -148,7 +158,7 @@ static void put_process(struct writer *writer, const struct profile_process *pro
 		.pid = (uint64_t)process->pid,
 		.started = target->started,
 		.comm = process->comm,
-		.executable = process->executable,
+		.executable = shown_path(writer, process->executable),
 		.module = process->module,
 		.runtime = process->runtime,
 		.seconds = target->seconds,
@@ -167,22 +177,31 @@ static void put_process(struct writer *writer, const struct profile_process *pro
 	put_row(writer->tables[FLEET_TABLE_WINDOWS].stream, &fleet_tables[FLEET_TABLE_WINDOWS], &row);
 }
 
+/* Adds what all rows of a process have, and puts the row. */
 static void put_site(struct writer *writer, const struct profile_process *process, const char *service,
-		     const struct report_row *from)
+		     struct sites_row *row)
+{
+	row->window = writer->window->id;
+	row->time = writer->window->time;
+	row->host = writer->window->config->host;
+	row->row = writer->tables[FLEET_TABLE_SITES].rows++;
+	row->service = service;
+	row->build = process->build_id;
+	row->pid = (uint64_t)process->pid;
+	row->file = shown_path(writer, row->file);
+	put_row(writer->tables[FLEET_TABLE_SITES].stream, &fleet_tables[FLEET_TABLE_SITES], row);
+}
+
+static void put_report_row(struct writer *writer, const struct profile_process *process, const char *service,
+			   const struct report_row *from)
 {
 	struct interval_bounds bounds = from->bounds;
 	struct sites_row row = {
-		.window = writer->window->id,
-		.time = writer->window->time,
-		.host = writer->window->config->host,
-		.row = writer->tables[FLEET_TABLE_SITES].rows++,
-		.service = service,
-		.build = process->build_id,
-		.pid = (uint64_t)process->pid,
 		.function = from->function,
 		.file = from->file,
 		.line = from->line,
 		.via = from->via,
+		.type = from->type,
 		.values = from->values,
 	};
 
@@ -194,24 +213,59 @@ static void put_site(struct writer *writer, const struct profile_process *proces
 	row.objects_high = bounds.objects_high;
 	row.bytes_low = bounds.bytes_low;
 	row.bytes_high = bounds.bytes_high;
-	put_row(writer->tables[FLEET_TABLE_SITES].stream, &fleet_tables[FLEET_TABLE_SITES], &row);
+	put_site(writer, process, service, &row);
+}
+
+static void put_audit_row(struct writer *writer, const struct profile_process *process, const char *service,
+			  const struct audit_row *from)
+{
+	struct sites_row row = {
+		.function = audit_row_is_outside(from) ? report_outside : from->site.function,
+		.via = from->via,
+		.type = from->type,
+		.verdict = audit_verdict_name(from->verdict),
+		.words = audit_row_words(from),
+		.values = from->values,
+		.objects_low = from->objects_low,
+		.objects_high = from->objects_high,
+		.bytes_low = from->bytes_low,
+		.bytes_high = from->bytes_high,
+	};
+
+	if (from->owner) {
+		row.function = from->owner->function;
+		row.file = from->owner->file;
+		row.line = from->owner->line;
+	}
+	put_site(writer, process, service, &row);
+}
+
+static void put_sites(struct writer *writer, const struct profile *part, const struct agent_watch *watch,
+		      struct error *unjudged)
+{
+	static const struct report_selection typed = {.typed = true};
+	struct audit *audit = judge_process(writer->judge, watch, part, unjudged);
+	struct report *report = audit ? NULL : report_new_selected(part, BY_SITE, report_default_sort(part), 0, &typed);
+
+	for (size_t i = 0; audit && i < audit->row_count; i++) {
+		if (audit_verdict_allocates(audit->rows[i].verdict))
+			put_audit_row(writer, part->processes, watch->service, &audit->rows[i]);
+	}
+	for (size_t i = 0; report && i < report->row_count; i++)
+		put_report_row(writer, part->processes, watch->service, &report->rows[i]);
+	audit_free(audit);
+	report_free(report);
 }
 
 static void put_part(struct writer *writer, const struct profile *profile, const struct window_target *target,
-		     const char *service)
+		     const struct agent_watch *watch, struct error *unjudged)
 {
 	struct profile *part = profile_part_new(profile, target->pid);
-	struct report *report;
 
-	if (!part->process_count) {
-		profile_part_free(part);
-		return;
+	if (part->process_count) {
+		put_process(writer, part->processes, part->rate, target, watch->service);
+		put_sites(writer, part, watch, unjudged);
 	}
-	put_process(writer, part->processes, part->rate, target, service);
-	report = report_new(part, BY_SITE, report_default_sort(part), 0);
-	for (size_t i = 0; i < report->row_count; i++)
-		put_site(writer, part->processes, service, &report->rows[i]);
-	report_free(report);
 	profile_part_free(part);
 }
 
@@ -233,7 +287,7 @@ static void put_name(void *context, enum fleet_kind kind, const char *name, cons
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count)
 {
-	struct writer writer = {.window = window};
+	struct writer writer = {.window = window, .judge = judge_new()};
 
 	for (int i = 0; i < FLEET_TABLES; i++) {
 		writer.tables[i].stream = open_memstream(&writer.tables[i].text, &writer.tables[i].length);
@@ -242,8 +296,9 @@ void fleet_rows_write(FILE *stream, const struct fleet_window *window, const str
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (targets[i].observed)
-			put_part(&writer, profile, &targets[i], window->services[i]);
+			put_part(&writer, profile, &targets[i], window->watches[i], &window->unjudged[i]);
 	}
+	judge_free(writer.judge);
 	for (int i = 0; i < FLEET_TABLES; i++) {
 		if (fclose(writer.tables[i].stream))
 			memory_out();

@@ -4,7 +4,8 @@
 
 /*
  * What a store gets of a window, as two tables. `windows` has a row for each process that was observed, with exact totals;
- * `sites` has its report by site, with estimates and their intervals. Rows of a table are numbered within the window, so
+ * `sites` has its report by site and type, or its audit if the configuration has the compiler output of its build, with
+ * estimates and their intervals. Rows of a table are numbered within the window, so
  * that (host, window, row) names a row for good: a row that arrives again is the same row.
  *
  * The lists below are the only ones of the columns: schema, statements and rows follow from them.
@@ -67,6 +68,9 @@ enum fleet_kind {
 	ROW(FLEET_TEXT, file, "the owner's file")                                  \
 	ROW(FLEET_NUMBER, line, "the owner's line")                                \
 	ROW(FLEET_TEXT, via, "the function that allocated for it")                 \
+	ROW(FLEET_TEXT, type, "the Go type; empty: unknown, or several")           \
+	ROW(FLEET_TEXT, verdict, "that of audit; empty: no compiler output")       \
+	ROW(FLEET_TEXT, words, "what the compiler said, or why it did not")        \
 	ROW(FLEET_VALUES, values, "what it allocated")                             \
 	ROW(FLEET_COUNT, objects_low, "lower end of the 95 % interval of objects") \
 	ROW(FLEET_COUNT, objects_high, "upper end; null: there is no bound")       \
@@ -98,7 +102,9 @@ struct fleet_window {
 	uint64_t time; /* wall clock at its begin, seconds since 1970 */
 	uint64_t dropped;
 	const struct agent_config *config;
-	const char *const *services; /* of each target */
+	const struct agent_watch *const *watches; /* of each target */
+	struct error
+		*unjudged; /* of each target, set here: why its rows have no verdict; an empty text: nothing is wrong */
 };
 
 /*

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "audit/audit.h"
 #include "base/error.h"
 #include "profile/profile.h"
 
@@ -27,5 +28,13 @@ bool store_is_url(const char *text);
  * error; if nothing is selected, too.
  */
 struct profile *store_profile(const char *url, struct error *error);
+
+/*
+ * Asks for the verdicts that agents with compiler output gave: an audit whose rows are summed over hosts, windows and builds.
+ * `profile` is new, and gets what store_profile() has but the samples; `output` is an empty one. Both must outlive the audit,
+ * which the caller frees. NULL with an error; if no row that is selected has a verdict, too.
+ */
+struct audit *store_audit(const char *url, struct profile *profile, const struct escape_output *output,
+			  struct error *error);
 
 #endif

@@ -60,9 +60,9 @@ static struct group *find_group(struct builder *builder, const void *key, size_t
 static struct group *by_position(struct builder *builder, const struct profile_frame *frame, struct report_row *row)
 {
 	const struct {
-		const char *function, *file, *via;
+		const char *function, *file, *via, *type;
 		uint64_t line;
-	} key = {row->function, frame ? frame->file : NULL, row->via, frame ? frame->line : 0};
+	} key = {row->function, frame ? frame->file : NULL, row->via, row->type, frame ? frame->line : 0};
 
 	row->file = key.file;
 	row->line = (uint32_t)key.line;
@@ -75,6 +75,8 @@ static struct group *by_site(struct builder *builder, const struct profile_sampl
 
 	row->function = owner.frame ? owner.frame->function : owner.kind == OWNER_OUTSIDE ? report_outside : NULL;
 	row->via = owner.via;
+	if (builder->report->selection.typed)
+		row->type = profile_shown_type(builder->report->profile, sample->key.type);
 	return by_position(builder, owner.frame, row);
 }
 

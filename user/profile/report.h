@@ -33,7 +33,7 @@ struct report_row {
 	const char *function, *file;	   /* site, frame, function, caller; both NULL if unknown */
 	const char *via;		   /* site: the function that allocated for it; NULL if it did so itself */
 	uint32_t line;			   /* site, frame */
-	const char *type;		   /* type; NULL if unknown */
+	const char *type;		   /* type, typed sites; NULL if unknown */
 	int span_class;			   /* size class; SPAN_CLASS_UNKNOWN if unknown */
 	bool scan_unknown;		   /* size class: objects with and without pointers, counted together */
 	bool shared_tiny;		   /* size class: tiny objects other than the first of each block */
@@ -52,6 +52,7 @@ struct report_row {
 struct report_selection {
 	const char *focus;   /* only stacks with this function; NULL: all */
 	const char *callers; /* only stacks with this function, grouped BY_CALLER; NULL: all */
+	bool typed;	     /* BY_SITE: rows of one type each; not a restriction */
 };
 
 struct report {

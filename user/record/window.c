@@ -255,10 +255,8 @@ struct profile *window_record(const struct window_options *options, struct windo
 	struct rlimit descriptors;
 	int64_t began_ns;
 
-	window.session = (struct session_options){.several = true,
-						  .rate = options->rate,
-						  .max_overhead = options->max_overhead,
-						  .redact = options->redact};
+	window.session =
+		(struct session_options){.several = true, .rate = options->rate, .max_overhead = options->max_overhead};
 	window.processes.options = &window.session;
 	window.processes.rate = options->rate;
 	priority_raise();

@@ -33,7 +33,6 @@ struct window_options {
 	double seconds;
 	int64_t rate;	     /* as of session_options */
 	double max_overhead; /* percent of a process's CPU; if this holds for each process, it holds for their sum. 0: none */
-	bool redact;	     /* as of session_options */
 	bool verbose;
 	const volatile sig_atomic_t *stop; /* set to end the window */
 	void (*begun)(int processes);	   /* called when all are attached; NULL is allowed */

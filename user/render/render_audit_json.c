@@ -88,6 +88,7 @@ static void write_row(struct json_writer *writer, const struct audit *audit, con
 	write_owner(writer, row);
 	json_write_text(writer, "verdict", audit_verdict_name(row->verdict));
 	json_write_text(writer, "reason", row->reason);
+	json_write_text(writer, "words", audit_row_words(row));
 	json_write_bool(writer, "shared", row->shared);
 	write_annotations(writer, row, options->graph);
 	if (options->advice)

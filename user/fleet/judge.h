@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ESCAPEMENT_JUDGE_H
+#define ESCAPEMENT_JUDGE_H
+
+/*
+ * Verdicts for the rows of a window: what a process allocated, joined with the compiler output that the configuration has of
+ * its service. Each output is read once.
+ */
+
+#include "audit/audit.h"
+#include "base/error.h"
+#include "fleet/agent_config.h"
+#include "profile/profile.h"
+
+struct judge;
+
+struct judge *judge_new(void);	      /* never NULL */
+void judge_free(struct judge *judge); /* NULL is allowed */
+
+/*
+ * Audits the only process of `part`, which must outlive the audit; so must the judge. The caller frees the audit. Returns
+ * NULL without an error (an empty text) if the service has no compiler output; NULL with one if that cannot be read, or is of
+ * another build: its words would be about other lines.
+ */
+struct audit *judge_process(struct judge *judge, const struct agent_watch *watch, const struct profile *part,
+			    struct error *error);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/store_rows.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "fleet/clickhouse.h"
+
+enum { TIMEOUT_S = 60 };
+
+int store_open(struct store *store, const char *url, struct error *error)
+{
+	struct question *question = &store->question;
+
+	*store = (struct store){.server = {.timeout = TIMEOUT_S}};
+	if (question_parse(question, url, error))
+		return -1;
+	store->server.user = question->user;
+	store->server.url = memory_format("http%s://%s:%s/", question->tls ? "s" : "", question->host,
+					  question->port  ? question->port
+					  : question->tls ? "8443"
+							  : "8123");
+	return clickhouse_password(&store->server, &store->password, error);
+}
+
+void store_close(struct store *store)
+{
+	free(store->password);
+	free(store->server.url);
+	question_clear(&store->question);
+}
+
+void store_put_ends(FILE *stream)
+{
+	static const char *const estimated[] = {"objects", "bytes"};
+
+	for (size_t i = 0; i < sizeof(estimated) / sizeof(estimated[0]); i++) {
+		const char *value = estimated[i];
+
+		fprintf(stream,
+			", sum(pow(toFloat64(%s) - %s_low, 2)), "
+			"if(countIf(%s_high IS NULL) > 0, inf, sum(pow(toFloat64(%s_high) - %s, 2)))",
+			value, value, value, value, value);
+	}
+}
+
+void store_put_sums(FILE *stream)
+{
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
+		fprintf(stream, ", sum(%s)", profile_values[value].key);
+}
+
+char *store_cell(char **row)
+{
+	char *cell = *row, *to = cell;
+
+	if (!cell)
+		return NULL;
+	for (char *from = cell;; from++) {
+		if (*from == '\t' || !*from) {
+			*row = *from ? from + 1 : NULL;
+			*to = 0;
+			break;
+		}
+		if (*from == '\\' && from[1]) {
+			from++;
+			if (*from == 'N' && to == cell && (!from[1] || from[1] == '\t')) {
+				*row = from[1] ? from + 2 : NULL;
+				return NULL;
+			}
+			*to++ = *from == 't'   ? '\t'
+				: *from == 'n' ? '\n'
+				: *from == 'r' ? '\r'
+				: *from == '0' ? ' '
+					       : *from;
+		} else {
+			*to++ = *from;
+		}
+	}
+	return cell;
+}
+
+int64_t store_count(const char *cell)
+{
+	int64_t value = cell && isdigit((unsigned char)*cell) ? strtoll(cell, NULL, 10) : VALUE_UNMEASURED;
+
+	return value < 0 ? VALUE_UNMEASURED : value;
+}
+
+double store_real(const char *cell)
+{
+	const double greatest = 1e15; /* beyond that nothing is measured, and sums would not fit */
+	double value = cell ? strtod(cell, NULL) : 0;
+
+	return value >= 0 ? fmin(value, greatest) : 0;
+}
+
+/* The square of a distance; INFINITY if there is no end at such a distance. */
+static double square(const char *cell)
+{
+	return cell && strcmp(cell, "inf") == 0 ? INFINITY : store_real(cell);
+}
+
+struct profile_ends store_ends(char **row)
+{
+	struct profile_ends ends;
+
+	ends.objects_low = square(store_cell(row));
+	ends.objects_high = square(store_cell(row));
+	ends.bytes_low = square(store_cell(row));
+	ends.bytes_high = square(store_cell(row));
+	return ends;
+}
+
+const char *store_text(struct profile *profile, const char *cell)
+{
+	return cell && *cell ? profile_string(profile, cell) : NULL;
+}
+
+void store_values(char **row, int64_t *values)
+{
+	for (int value = 0; value < VALUE_COUNT; value++)
+		values[value] = VALUE_UNMEASURED;
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
+		values[value] = store_count(store_cell(row));
+}
+
+/* The cells of a row that has some columns and a profile's values. */
+static int cells_with(int columns)
+{
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
+		columns++;
+	return columns;
+}
+
+static int cells_of(const char *row)
+{
+	int cells = 1;
+
+	for (; *row; row++)
+		cells += *row == '\t';
+	return cells;
+}
+
+int store_ask(const struct store *from, const struct store_query *query, void *context, struct error *error)
+{
+	char *asked, *answer, *rest, *row;
+	size_t length;
+	FILE *stream = open_memstream(&asked, &length);
+	int rows = 0, cells = cells_with(query->columns);
+
+	if (!stream)
+		memory_out();
+	query->put(stream, &from->question);
+	if (fclose(stream))
+		memory_out();
+	answer = rest = clickhouse_select(&from->server, from->password, asked, error);
+	free(asked);
+	if (!answer)
+		return error_prefix(error, "clickhouse at %s", from->server.url);
+	while (rows < query->limit && (row = strsep(&rest, "\n"))) {
+		if (!*row)
+			continue;
+		if (cells_of(row) != cells) { /* such as an error in the middle of the answer */
+			error_set(error, STATUS_CANNOT_MEASURE,
+				  "clickhouse at %s: row %d of its answer has %d cells, and %d were asked for",
+				  from->server.url, rows + 1, cells_of(row), cells);
+			rows = -1;
+			break;
+		}
+		query->take(context, row);
+		rows++;
+	}
+	free(answer);
+	return rows;
+}
