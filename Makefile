@@ -33,12 +33,17 @@ endif
 # What a machine means is in a folder with its name, in each room that needs one.
 MACHINE_x86_64  := amd64
 MACHINE_aarch64 := arm64
-MACHINE := $(MACHINE_$(firstword $(subst -, ,$(shell $(CC) -dumpmachine))))
+TRIPLE  := $(shell $(CC) -dumpmachine)
+MACHINE := $(MACHINE_$(firstword $(subst -, ,$(TRIPLE))))
 ifeq ($(MACHINE),)
-$(error escapement is for amd64 and arm64; $(CC) compiles for $(shell $(CC) -dumpmachine))
+$(error escapement is for amd64 and arm64; $(CC) compiles for $(TRIPLE))
 endif
 ifneq ($(CROSS_COMPILE),)
 B       := build/$(MACHINE)
+# Debian's libraries for that machine, which are not installed on this one.
+CROSS_LIBRARIES = $(shell packaging/cross-libraries $(MACHINE))
+CROSS_CFLAGS  = -isystem $(CROSS_LIBRARIES)/usr/include/$(TRIPLE)
+CROSS_LDFLAGS = -L$(CROSS_LIBRARIES)/usr/lib/$(TRIPLE)
 endif
 WARN    := -Wall -Wextra -Wundef -Wshadow
 # make SANITIZE=address,undefined builds everything under sanitizers, in a build directory of its own.
@@ -60,7 +65,7 @@ endif
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STACK_PROTECTOR) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) -DESCAPEMENT_VERSION='"$(VERSION)"' -MMD -MP
 # The path of this folder must not be in what is built from it.
 REPRODUCIBLE := -ffile-prefix-map='$(CURDIR)'=.
-USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user
+USER_CFLAGS = $(ALL_CFLAGS) $(REPRODUCIBLE) $(PIE) -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user -Iuser/target/$(MACHINE) $(CROSS_CFLAGS)
 USER_LIBS = -Wl,-Bstatic -lbpf -Wl,-Bdynamic -ldw -lelf -lz -lcjson -lprotobuf-c -lsmartcols -lncursesw -ltinfo -lcurl -lm
 
 Q := $(if $(V),,@)

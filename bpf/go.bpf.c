@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * BPF programs on functions of Go's runtime, for amd64. Go passes arguments in rax, rbx, rcx, rdi … and keeps frame
- * pointers.
+ * BPF programs on functions of Go's runtime. Go passes arguments in registers (machine.h) and keeps frame pointers.
  *
  * A probe is at the conditional branch of the function's stack check (user/runtime/go_code.h says why). The function
- * has not set up its frame there, so the return address is at the top of the stack, and rbp is still the caller's
- * frame. If the branch is about to be taken, the function will run again from its start, so that hit does not count.
+ * has not set up its frame there, so the return address is where the call left it, and the frame pointer is still the
+ * caller's. If the branch is about to be taken, the function will run again from its start, so that hit does not count.
  */
 #include "go_grows.h"
 #include "go_memory.h"
 #include "go_stack.h"
+#include "machine.h"
 #include "record.h"
-
-#define FLAG_CARRY 0x01
-#define FLAG_ZERO  0x40
 
 /* As GO_… of events.h. */
 #define PALLOC_CHUNK_PAGES 512 /* mheap.grow allocates in multiples of it */
@@ -28,7 +25,7 @@ const volatile __u16 size_class_sizes[EVENT_SPAN_CLASSES / 2] = {0};
 /* Whether this hit counts: false if the branch of the stack check will be taken. */
 static __always_inline int counts_hit(struct pt_regs *ctx, __u32 flags)
 {
-	return !(flags & EVENT_FLAG_STACK_CHECK) || !(ctx->eflags & (FLAG_CARRY | FLAG_ZERO));
+	return !(flags & EVENT_FLAG_STACK_CHECK) || !GO_BRANCH_TAKEN(ctx);
 }
 
 static __always_inline int has_pointers(const volatile struct event_layout *layout, __u64 type)
@@ -67,7 +64,7 @@ static __always_inline __u32 span_class_of(const volatile struct event_layout *l
  * counted the allocation. */
 static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct event_process *process)
 {
-	__u64 caller = read_word(ctx->rsp);
+	__u64 caller = GO_CALLER(ctx);
 
 	return caller > process->layout.malloc_start && caller <= process->layout.malloc_end;
 }
@@ -75,7 +72,7 @@ static __always_inline int called_by_malloc(struct pt_regs *ctx, const struct ev
 /* An allocation in a burst: it has a row, and nothing else. */
 static __always_inline void count_in_burst(struct pt_regs *ctx, struct event_process *process, __u32 slot, __u32 flags)
 {
-	__u64 size = ctx->rax, type = ctx->rbx, burst = *(volatile __u64 *)&process->burst, bytes;
+	__u64 size = GO_ARGUMENT_1(ctx), type = GO_ARGUMENT_2(ctx), burst = *(volatile __u64 *)&process->burst, bytes;
 	struct event_key key = {.slot = slot, .kind = EVENT_ALLOC, .type = type, .site = burst - 1};
 	struct event_sums amount = {.count = 1};
 	__u32 span_class;
@@ -95,7 +92,7 @@ static __always_inline void count_in_burst(struct pt_regs *ctx, struct event_pro
 SEC("uprobe.multi")
 int go_malloc(struct pt_regs *ctx)
 {
-	__u64 size = ctx->rax, type = ctx->rbx, bytes = 0;
+	__u64 size = GO_ARGUMENT_1(ctx), type = GO_ARGUMENT_2(ctx), bytes = 0;
 	__u32 slot, flags, span_class;
 	struct event_process *process = process_uncounted(ctx, &slot, &flags);
 	struct event_class_totals *totals;
@@ -164,7 +161,7 @@ int go_start(struct pt_regs *ctx)
 	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
 	key.slot = slot;
-	key.site = read_word(ctx->rax);
+	key.site = read_word(GO_ARGUMENT_1(ctx));
 	record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }
@@ -206,8 +203,8 @@ static __always_inline struct span_counts span_counts_read(const volatile struct
 SEC("uprobe.multi")
 int go_refill(struct pt_regs *ctx)
 {
-	__u64 cache = ctx->rax, span, objects;
-	__u32 slot, flags, span_class = ctx->rbx & 0xff;
+	__u64 cache = GO_ARGUMENT_1(ctx), span, objects;
+	__u32 slot, flags, span_class = GO_ARGUMENT_2(ctx) & 0xff;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.count = 1};
 	struct event_key key = {.slot = slot, .kind = EVENT_REFILL, .span_class = span_class};
@@ -282,7 +279,7 @@ __noinline int release_span(__u64 cookie, __u64 cache, __u64 class)
 SEC("uprobe.multi")
 int go_release_all(struct pt_regs *ctx)
 {
-	__u64 cache = ctx->rax, cookie;
+	__u64 cache = GO_ARGUMENT_1(ctx), cookie;
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_class_totals *tiny;
@@ -307,8 +304,8 @@ int go_release_all(struct pt_regs *ctx)
 SEC("uprobe.multi")
 int go_large(struct pt_regs *ctx)
 {
-	__u64 size = ctx->rbx;
-	__u32 slot, flags, noscan = ctx->rcx & 1;
+	__u64 size = GO_ARGUMENT_2(ctx);
+	__u32 slot, flags, noscan = GO_ARGUMENT_3(ctx) & 1;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_class_totals *totals;
 
@@ -329,7 +326,7 @@ static __always_inline int count_central(struct pt_regs *ctx, enum event_kind ki
 	struct event_key key = {.slot = slot, .kind = kind};
 	struct event_class_totals *totals;
 
-	if (bpf_probe_read_user(&span_class, sizeof(span_class), (void *)ctx->rax))
+	if (bpf_probe_read_user(&span_class, sizeof(span_class), (void *)GO_ARGUMENT_1(ctx)))
 		span_class = EVENT_SPAN_CLASSES; /* counted as lost */
 	if (!process || !counts_hit(ctx, flags) || !(totals = class_of(process, flags, span_class)))
 		return 0;
@@ -361,7 +358,7 @@ int go_cache_span(struct pt_regs *ctx)
 SEC("uprobe.multi")
 int go_heap_grow(struct pt_regs *ctx)
 {
-	__u64 pages = (ctx->rbx + PALLOC_CHUNK_PAGES - 1) & ~(PALLOC_CHUNK_PAGES - 1ULL);
+	__u64 pages = (GO_ARGUMENT_2(ctx) + PALLOC_CHUNK_PAGES - 1) & ~(PALLOC_CHUNK_PAGES - 1ULL);
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.count = 1, .bytes = pages * GO_PAGE_SIZE};
@@ -378,12 +375,12 @@ int go_heap_grow(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Reads mallocgc's arguments from the space above its return address that the ABI reserves for spilling them. They are
+/* Reads mallocgc's arguments from the space that the ABI reserves for spilling them, in the frame of its caller. They are
  * used only if they describe an object of that size. */
 static __always_inline int read_arguments(const volatile struct event_layout *layout, __u64 frame, __u64 size,
 					  struct event_key *key)
 {
-	__u64 asked = read_word(frame + 16), type = read_word(frame + 24), bytes = 0;
+	__u64 spilled = GO_ARGUMENTS(frame), asked = read_word(spilled), type = read_word(spilled + 8), bytes = 0;
 	__u32 span_class = span_class_of(layout, asked, has_pointers(layout, type), &bytes);
 
 	if (!asked || (span_class == TINY_SPAN_CLASS ? size != MAX_TINY_SIZE : bytes != size))
@@ -403,7 +400,7 @@ static __always_inline int read_arguments(const volatile struct event_layout *la
 SEC("uprobe.multi")
 int go_sample(struct pt_regs *ctx)
 {
-	__u64 size = ctx->rcx;
+	__u64 size = GO_ARGUMENT_3(ctx);
 	__u32 slot, flags;
 	struct event_process *process = process_of(ctx, &slot, &flags);
 	struct event_sums amount = {.events = 1, .count = 1, .bytes = size};
@@ -411,8 +408,8 @@ int go_sample(struct pt_regs *ctx)
 
 	if (!process || !counts_hit(ctx, flags) || !(flags & EVENT_FLAG_RECORDING))
 		return 0;
-	if (!read_arguments(&process->layout, ctx->rbp, size, &key))
-		read_arguments(&process->layout, read_word(ctx->rbp), size, &key);
+	if (!read_arguments(&process->layout, MACHINE_FP(ctx), size, &key))
+		read_arguments(&process->layout, read_word(MACHINE_FP(ctx)), size, &key);
 	record(process, &key, take_stack(ctx, slot), &amount);
 	return 0;
 }

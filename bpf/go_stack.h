@@ -6,6 +6,7 @@
  * stack. */
 
 #include "go_memory.h"
+#include "machine.h"
 #include "record.h"
 
 #define PAGE	    4096 /* bytes of a page of memory */
@@ -59,8 +60,8 @@ static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, 
  * Called when the walk reaches the place where the goroutine switched from its own stack to the system stack. From
  * there frame pointers lead back to the goroutine's stack, but skip some callers, or do not lead back at all. Adds
  * these callers and stores the frame to continue from in scratch->frame. `depth` is the number of the function at the
- * switch, and scratch->frame is its caller's frame on entry. Returns the number of callers added: 0 (no switch), 1 or
- * 2.
+ * switch, and scratch->frame is its caller's frame on entry. Returns the number of callers added: 0 (no switch, or all are
+ * found from the frame), 1 or 2.
  */
 int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g);
 
@@ -88,8 +89,11 @@ __noinline int cross_to_goroutine(__u32 slot, __u32 number, __u32 depth, __u64 g
 		pcs[1] = read_word(sched + process->layout.gobuf_pc);
 		scratch->frame = read_word(sched + process->layout.gobuf_frame);
 		added = 2;
+	} else if (GO_SYSTEMSTACK_FRAME) {
+		scratch->frame = read_word(sched + process->layout.gobuf_frame);
+		return 0;
 	}
-	pcs[added] = read_word(read_word(sched));
+	pcs[added] = GO_SAVED_CALLER(process->layout, sched);
 	return added;
 }
 
@@ -155,12 +159,12 @@ __noinline int keep_root(__u32 number, __u64 frame)
 /*
  * Collects the probed function, its caller (which has no frame yet), and the callers found by frame pointers. The chain
  * of frame pointers ends in 0. The kernel's own walk (bpf_get_stack) is slower per word than this is per frame, and it
- * reads past the end of the chain, into a fault that costs more than the rest. Returns the number of the scratch
+ * reads past the end of the chain, into a fault that costs more than the rest. `ret` is GO_RETURN(). Returns the number of the scratch
  * buffer, -1 if none was free.
  */
-int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g);
+int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g);
 
-__noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
+__noinline int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g)
 {
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
 	__u64 systemstack, morestack;
@@ -172,9 +176,9 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 	systemstack = process->layout.systemstack;
 	morestack = process->layout.morestack;
 	scratch->stack.pcs[0] = pc;
-	if (window_move(number, sp))
+	if (window_move(number, GO_RETURN_ON_STACK ? ret : frame))
 		scratch->window.words[0] = scratch->window.bytes = 0;
-	scratch->stack.pcs[1] = scratch->window.words[0];
+	scratch->stack.pcs[1] = GO_RETURN_ON_STACK ? scratch->window.words[0] : ret;
 	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
 		__u64 index = window_find(scratch, number, frame), caller, away;
 
@@ -209,7 +213,7 @@ __noinline int walk_stack(__u32 slot, __u64 pc, __u64 sp, __u64 frame, __u64 g)
 /* Returns the buffer with the stack at a probe; 0 if there is none. */
 static __always_inline struct scratch *take_stack(struct pt_regs *ctx, __u32 slot)
 {
-	int number = walk_stack(slot, ctx->rip, ctx->rsp, ctx->rbp, ctx->r14);
+	int number = walk_stack(slot, MACHINE_PC(ctx), GO_RETURN(ctx), MACHINE_FP(ctx), GO_G(ctx));
 
 	return number < 0 ? 0 : bpf_map_lookup_elem(&scratches, &number);
 }

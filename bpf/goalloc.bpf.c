@@ -4,6 +4,7 @@
  * register of the platform's C ABI, so PT_REGS_PARMn reads it at no cost, whereas the general USDT argument decoder
  * would cost about 50 ns each. User space has checked the notes' argument strings before it attaches.
  */
+#include "machine.h"
 #include "record.h"
 
 #define GOALLOC_CONTRACT_NO_TYPES
@@ -12,8 +13,6 @@ typedef __u32 uint32_t;
 typedef __u64 uint64_t;
 #define UINT64_MAX (~0ULL)
 #include "goalloc_contract.h"
-
-#define PARM6(ctx) ((ctx)->r9) /* amd64; the kernel's headers define five */
 
 #define FIRST_FRAMES 16 /* read in one copy with the fields before them */
 #define REST_BYTES   ((EVENT_STACK_MAX - FIRST_FRAMES) * sizeof(__u64))
@@ -78,7 +77,7 @@ int goalloc_mcache_refill(struct pt_regs *ctx)
 		add(totals->bytes, PT_REGS_PARM3(ctx));
 	}
 	if (flags & EVENT_FLAG_RECORDING)
-		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, MACHINE_ARGUMENT_6(ctx), &key), &amount);
 	return 0;
 }
 
@@ -130,7 +129,7 @@ int goalloc_large_alloc(struct pt_regs *ctx)
 		return 0;
 	window = window_of(process, flags);
 	add(window->classes[0].objects, PT_REGS_PARM1(ctx));
-	add(window->classes[0].bytes, PARM6(ctx));
+	add(window->classes[0].bytes, MACHINE_ARGUMENT_6(ctx));
 	return 0;
 }
 
@@ -218,7 +217,7 @@ int goalloc_alloc_sample(struct pt_regs *ctx)
 			amount.weight = weight;
 			amount.objects_q20 = bytes ? (weight << 20) / bytes : 0;
 		}
-		record(process, &key, take_stack(ctx, PARM6(ctx), &key), &amount);
+		record(process, &key, take_stack(ctx, MACHINE_ARGUMENT_6(ctx), &key), &amount);
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:%.c=$(B)/%.o)
 BPF_CFLAGS  := $(REPRODUCIBLE) -g -O2 -target bpf -mcpu=v3 $(WARN) -Wno-unused-parameter -Ialloc-runtime/include \
-	-I/usr/include/$(shell uname -m)-linux-gnu -D__TARGET_ARCH_$(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+	-Ibpf/$(MACHINE) -I/usr/include/$(TRIPLE) -I/usr/$(TRIPLE)/include -D__TARGET_ARCH_$(patsubst amd64,x86,$(MACHINE))
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(B)/deps-ready
 	@mkdir -p $(@D)

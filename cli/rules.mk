@@ -20,9 +20,9 @@ STATIC_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard cli/static/*.c))
 $(B)/static/escapement: $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)archives=$$(packaging/static-libraries) && $(CC) -static-pie $(HARDENED_LDFLAGS) $(LDFLAGS) -s -Wl,--gc-sections \
+	$(Q)archives=$$(packaging/static-libraries $(CROSS_COMPILE)) && $(CC) -static-pie $(HARDENED_LDFLAGS) $(LDFLAGS) -s -Wl,--gc-sections \
 		-Wl,--wrap=dlopen -Wl,--no-warnings -o $@ $(CLI_OBJECTS) $(STATIC_OBJECTS) $(B)/libescapement.a \
-		$$archives/libsmartcols.a $$archives/libcjson.a $(STATIC_LIBS)
+		$$archives/libsmartcols.a $$archives/libcjson.a $(CROSS_LDFLAGS) $(STATIC_LIBS)
 
 # The program generates its man pages and completion from the same tables as --help.
 COMMANDS := $(shell sed -n 's/^\tROW(\([a-z]*\)).*/\1/p' cli/cli.h)

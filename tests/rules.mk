@@ -97,10 +97,10 @@ test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
 
-# libgoalloc on arm64: its unit tests in Debian's arm64 kernel, under emulation.
+# arm64, under emulation: libgoalloc's unit tests in Debian's kernel, and the static binary beside that of amd64.
 .PHONY: test-arm64
-test-arm64: all
-	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm busybox-static
+test-arm64: all $(B)/tests/workloads/seeds
+	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm qemu-user-static busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/arm64.py
 
 # What users install: the static binary on other systems, packages, reproducible builds. debootstrap makes base systems.
@@ -130,7 +130,7 @@ test-long: test-programs
 # packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.
 # A file is analysed again when it, a header or a list has changed.
 ANALYSED := $(USER_SOURCES) $(CLI_SOURCES) $(GOALLOC_SOURCES)
-ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -I$(B)/user \
+ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Iuser/target/$(MACHINE) -I$(B)/user \
 	-Icli -DESCAPEMENT_VERSION='"$(VERSION)"'
 ANALYSE_WITH := packaging/analyse packaging/analysis.accepted $(wildcard packaging/analysis/*) .clang-tidy \
 	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/*/*.h)
@@ -150,7 +150,7 @@ analyse: deps
 analyse-cppcheck: all
 	$(Q)cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance --std=c11 --library=gnu --library=posix \
 		--library=packaging/cppcheck.xml --suppressions-list=packaging/cppcheck.suppressed \
-		-Iuser -I. -I$(B) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Icli $(ANALYSED)
+		-Iuser -I. -I$(B) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Iuser/target/$(MACHINE) -Icli $(ANALYSED)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) all $(B)/tests/workloads/seeds

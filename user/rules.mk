@@ -23,7 +23,7 @@ $(B)/user/render/page_assets.o: $(wildcard user/render/page/*)
 
 $(B)/libescapement.a: $(USER_OBJECTS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # The folders are layers: an include that climbs fails the build.
 LAYERED := $(wildcard user/*/*.[ch] cli/*.[ch])

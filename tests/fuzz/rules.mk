@@ -5,7 +5,7 @@
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LONG   ?= 20000000
 FUZZ_CFLAGS  = -std=gnu11 $(WARN) -Wno-unknown-attributes -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
-	-fno-sanitize-recover=all -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
+	-fno-sanitize-recover=all -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user -Iuser/target/$(MACHINE) \
 	-DESCAPEMENT_VERSION='"fuzz"' -MMD -MP
 FUZZ_OBJECTS := $(USER_SOURCES:%.c=$(B)/fuzz/%.o) $(B)/fuzz/profile.pb-c.o
 FUZZER_SOURCES := $(FUZZERS:%=tests/fuzz/fuzz_%.c)

@@ -10,6 +10,7 @@
 #include "base/priority.h"
 #include "base/quantity.h"
 #include "collect/collector.h"
+#include "machine.h"
 #include "profile/profile.h"
 #include "record/observed.h"
 #include "runtime/runtime.h"
@@ -59,11 +60,12 @@ static void check_kernel(struct examination *examination, struct doctor_finding 
 	(void)examination;
 	uname(&kernel);
 	snprintf(finding->detail, sizeof(finding->detail), "%s %s %s", kernel.sysname, kernel.release, kernel.machine);
-	if (strcmp(kernel.machine, "x86_64") != 0) {
+	if (strcmp(kernel.machine, MACHINE_NAME) != 0) {
 		finding->state = DOCTOR_MISSING;
 		finding->status = STATUS_CANNOT_MEASURE;
 		snprintf(finding->advice, sizeof(finding->advice),
-			 "use an x86_64 machine: probes are read by its registers");
+			 "use an escapement that is built for %s, if there is one: this one is for " MACHINE_NAME,
+			 kernel.machine);
 	}
 }
 

@@ -16,7 +16,6 @@
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "base/hash_table.h"
 #include "base/memory.h"
 #include "base/priority.h"
+#include "machine.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 #include "target/target.h"
@@ -177,10 +177,7 @@ static bool ends_by_signal(int tid)
 /* Whether the exit that stopped this thread ends the whole process: exit_group(), or a signal. */
 static bool ends_process(const struct tracee *tracee)
 {
-	struct user_regs_struct registers;
-
-	return ends_by_signal(tracee->tid) ||
-	       (ptrace(PTRACE_GETREGS, tracee->tid, NULL, &registers) == 0 && registers.orig_rax == SYS_exit_group);
+	return ends_by_signal(tracee->tid) || machine_system_call(tracee->tid) == SYS_exit_group;
 }
 
 /* Called when all threads of the process have reached their end, and this one, which still exists, is the last. */
