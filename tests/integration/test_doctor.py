@@ -186,13 +186,15 @@ def test_another_tracer_is_named(t):
     if not shutil.which("strace"):
         raise harness.Skip("strace is not installed")
     program = workload("seeds")
+    patient = ("--duration", "60")  # on a busy machine a short one is over before the shell has started strace
     for command in (["strace", "-f", "-o", t.path("trace"), program, "--rounds", "1"],
-                    ["sh", "-c", f"strace -o {t.path('trace')} {program} --rounds 1"]):
-        status, messages = record(t, [], "--", *command)
+                    ["sh", "-c", f"strace -o {t.path('trace')} {program} --rounds 1"],
+                    ["sh", "-c", f"strace -o {t.path('trace')} {program} --rounds 1; /bin/echo done; exit 3"]):
+        status, messages = record(t, [], *patient, "--", *command)
         same(status, 3, "exit status")
         contains(messages, f"'{program}' is traced by strace; record it with -p, or put escapement inside")
     before = ["strace", "-f", "-o", t.path("trace")]
-    status, messages = record(t, before, "--", program, "--rounds", "1")
+    status, messages = record(t, before, *patient, "--", program, "--rounds", "1")
     same(status, 3, f"exit status inside of strace -f: {messages}")
     contains(messages, f"'{program}' is traced by strace; record it with -p, or put escapement inside")
     status, _, said = doctor(t, before)
@@ -205,7 +207,7 @@ def test_another_tracer_is_named(t):
 
 def test_a_program_that_runs_another_one_is_no_tracer(t):
     harness.require_root()
-    status, messages = record(t, [], "--", "sh", "-c", "true")
+    status, messages = record(t, [], "--duration", "60", "--", "sh", "-c", "true")
     same(status, 3, "exit status")
     contains(messages, "has no probes: it is not a Go program and has no libgoalloc loaded")
     assert "traced" not in messages, messages

@@ -237,6 +237,14 @@ static bool is_wanted(const struct processes *processes, int pid)
 	return !options->go_tests || is_the_programs(pid);
 }
 
+/* A tracer whose arguments name what it traces is the reason why that was not observed, whatever ran after it. */
+static void note_tracer(struct processes *processes, int pid, int observed)
+{
+	if (processes->only_tracer && processes->tracer.traced[0])
+		return;
+	processes->only_tracer = !processes->ever && observed == 0 && tracer_recognise(pid, &processes->tracer);
+}
+
 static bool on_image(void *context, int pid)
 {
 	struct processes *processes = context;
@@ -246,7 +254,7 @@ static bool on_image(void *context, int pid)
 		observed = processes_observe(processes, pid, true, NULL);
 	if (observed)
 		linker_watch_end(&processes->watches, processes->collector, pid);
-	processes->only_tracer = !processes->ever && observed == 0 && tracer_recognise(pid, &processes->tracer);
+	note_tracer(processes, pid, observed);
 	if (observed < 0)
 		miss(processes, pid);
 	return observed != 0;

@@ -43,7 +43,7 @@ struct processes {
 	} unsampled;
 	struct linker_watch *watches; /* processes without a runtime that may load one */
 	bool counted;		      /* rows have objects from before the change of rate */
-	bool only_tracer;	      /* no process has run that might have been observed, except this tracer: */
+	bool only_tracer;	      /* if no process was observed, because of this tracer: */
 	struct tracer tracer;
 	int replaced; /* processes that became other programs while they were observed */
 	/* processes that allocated after the deadline, when nobody counted any more; [1]: whose rows are scaled to totals
