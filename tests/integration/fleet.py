@@ -37,7 +37,7 @@ func main() {
 		runtime.ReadMemStats(&stats)
 		n, _ := strconv.Atoi(lines.Text())
 		buffers(n)
-		fmt.Println(stats.Mallocs)
+		fmt.Println(stats.Mallocs, stats.HeapInuse)
 		if n < 0 {
 			fmt.Println("BUILD")
 			fmt.Println(runtime.MemProfile(nil, true)) // so that the linker keeps the sampler
@@ -81,7 +81,8 @@ class Target:
         """Allocates so many objects; returns how many it had allocated before, by the runtime's own count."""
         self.process.stdin.write(f"{objects}\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        allocated, self.heap_in_use = map(int, self.process.stdout.readline().split())
+        return allocated
 
 
 class Agent:

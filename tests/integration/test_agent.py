@@ -44,6 +44,9 @@ def test_a_mistake_in_the_configuration_is_reported_by_file_and_line(t):
         (GOOD + "[clickhouse]\nurl = ftp://h\n", 4, "begins with http:// or https://"),
         (GOOD + "[clickhouse]\nurl = http://me:secret@h\n", 4, "has no user, password or parameters"),
         (GOOD + "[clickhouse]\nurl = http://h\ndatabase = a; DROP TABLE b\n", 5, "is not a name of letters"),
+        (GOOD + "[prometheus]\nlisten = localhost:1\n", 4, "'localhost:1' is not ADDRESS:PORT"),
+        (GOOD + "[prometheus]\nlisten = ::1:9187\n", 4, "is not ADDRESS:PORT"),
+        (GOOD + "[prometheus]\n[prometheus]\n", 4, "[prometheus] is there twice"),
         ("window = 1\0s\n", 1, "not a configuration file"),
     ]
     path = t.path("agent.conf")
@@ -84,7 +87,8 @@ def test_the_windows_of_a_program_add_up_to_its_own_count(t):
         same(row["executable"], "target", "redacted path")
         assert abs(int(row["check_difference"])) <= int(row["check_bound"]), row
         same(int(row["objects"]), int(row["check_objects"]) + int(row["check_difference"]))
-    sites = [row for row in rows["sites"] if row["function"] == "main.buffers"]
+    # growth of the heap has a row of its own, without a type and without objects
+    sites = [row for row in rows["sites"] if row["function"] == "main.buffers" and row["objects"] is not None]
     same(len(sites), 3)
     for row in sites:
         same(row["file"], "main.go")

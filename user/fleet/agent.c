@@ -17,6 +17,7 @@
 #include "fleet/agent_window.h"
 #include "fleet/clickhouse.h"
 #include "fleet/http.h"
+#include "fleet/metrics_server.h"
 #include "fleet/pusher.h"
 #include "target/procfs.h"
 
@@ -40,8 +41,11 @@ struct agent {
 	struct agent_shared *shared;
 	struct said *said;
 	sigset_t signals, signals_before;
-	pid_t window, pusher;	       /* 0: does not run */
-	int64_t next_ns, restart_ns;   /* when the next window begins; when the pusher may start again */
+	struct metrics *metrics;
+	int listener;		       /* for Prometheus; -1: there is none */
+	pid_t window, pusher, server;  /* 0: does not run */
+	int64_t next_ns;	       /* when the next window begins */
+	int64_t restart_ns, serve_ns;  /* when pusher and server may start again */
 	int64_t windows;	       /* that have ended */
 	uint64_t dropped;	       /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
@@ -99,6 +103,26 @@ static void start_pusher(struct agent *agent)
 	free(password);
 }
 
+static void start_server(struct agent *agent)
+{
+	agent->serve_ns = monotonic_ns() + RESTART_MS * 1000000LL;
+	agent->server = start_process(agent);
+	if (agent->server == 0) {
+		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
+		metrics_serve(agent->listener, agent->metrics, agent->options->say);
+	}
+	if (agent->server < 0)
+		agent->server = 0;
+}
+
+static void publish(struct agent *agent)
+{
+	struct spool_state state = spool_state(agent->spool);
+
+	if (agent->listener >= 0)
+		metrics_publish(agent->metrics, agent->config->host, &state);
+}
+
 /* Finds the processes of the next window; returns their number. */
 static int find(struct agent *agent, struct watched *watched)
 {
@@ -128,8 +152,10 @@ static void start_window(struct agent *agent)
 
 	/* a window that took longer than `every` puts off the next one, which then begins at once */
 	agent->next_ns = agent->next_ns + every > now ? agent->next_ns + every : now + 1;
-	if (!count)
+	if (!count) {
+		publish(agent);
 		return;
+	}
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
 	agent->window = start_process(agent);
@@ -220,8 +246,24 @@ static void window_ended(struct agent *agent, int status)
 				    agent->shared->why[0] ? agent->shared->why : "its process ended with an error");
 	say_notes(agent);
 	say_dropped(agent);
+	for (int i = 0; i < agent->shared->count && i < AGENT_PROCESSES; i++) {
+		if (agent->shared->notes[i].observed)
+			metrics_add(agent->metrics, &agent->shared->notes[i].part);
+	}
+	publish(agent);
 	if (agent->pusher)
 		kill(agent->pusher, PUSHER_WAKE);
+}
+
+/* Of a helper that should run for ever, and that we did not end. */
+static void say_ended(const struct agent *agent, const char *what, int status)
+{
+	if (!agent->stopping && !WIFSIGNALED(status))
+		agent->options->say("the process that %s ended with status %d; it starts again", what,
+				    WEXITSTATUS(status));
+	else if (!agent->stopping && WTERMSIG(status) != SIGTERM)
+		agent->options->say("the process that %s was killed by SIG%s; it starts again", what,
+				    sigabbrev_np(WTERMSIG(status)));
 }
 
 static void reap(struct agent *agent)
@@ -234,12 +276,11 @@ static void reap(struct agent *agent)
 			window_ended(agent, status);
 		if (child == agent->pusher) {
 			agent->pusher = 0;
-			if (!agent->stopping && !WIFSIGNALED(status))
-				agent->options->say("the process that pushes ended with status %d; it starts again",
-						    WEXITSTATUS(status));
-			else if (!agent->stopping && WTERMSIG(status) != SIGTERM)
-				agent->options->say("the process that pushes was killed by SIG%s; it starts again",
-						    sigabbrev_np(WTERMSIG(status)));
+			say_ended(agent, "pushes", status);
+		}
+		if (child == agent->server) {
+			agent->server = 0;
+			say_ended(agent, "serves metrics", status);
 		}
 	}
 }
@@ -255,16 +296,44 @@ static struct agent_config *read_config(const struct agent *agent, struct error 
 	return NULL;
 }
 
+/* Listens where the configuration says, unless that is where it did before. -1 with an error. */
+static int listen_for(const struct agent_config *config, const struct agent_config *before, int listener,
+		      struct error *error)
+{
+	const char *old = before ? before->prometheus.listen : NULL, *new = config->prometheus.listen;
+
+	if (!new || (old && strcmp(old, new) == 0))
+		return new ? listener : -1;
+	listener = metrics_listen(new, error);
+	return listener < 0 ? -2 : listener;
+}
+
+static void change_listener(struct agent *agent, int listener)
+{
+	if (listener == agent->listener)
+		return;
+	if (agent->server)
+		kill(agent->server, SIGTERM);
+	if (agent->listener >= 0)
+		close(agent->listener);
+	agent->listener = listener;
+	agent->serve_ns = 0;
+	publish(agent);
+}
+
 /* A mistake leaves everything as it was. */
 static void reload(struct agent *agent)
 {
 	struct error error;
 	struct agent_config *config = read_config(agent, &error);
+	int listener = config ? listen_for(config, agent->config, agent->listener, &error) : -2;
 
-	if (!config) {
+	if (listener < -1) {
 		agent->options->say("%s; the configuration from before stays in force", error.text);
+		agent_config_free(config);
 		return;
 	}
+	change_listener(agent, listener);
 	if (strcmp(config->spool, agent->config->spool) != 0)
 		agent->options->say("the spool stays '%s' until the agent starts again", agent->config->spool);
 	agent_config_free(agent->config);
@@ -289,6 +358,8 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 		until = agent->next_ns;
 	if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping && agent->restart_ns < until)
 		until = agent->restart_ns;
+	if (agent->listener >= 0 && !agent->server && !agent->stopping && agent->serve_ns < until)
+		until = agent->serve_ns;
 	return until > now ? (until - now + 999999) / 1000000 : 0;
 }
 
@@ -331,6 +402,8 @@ static int run(struct agent *agent, struct error *error)
 		if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping &&
 		    monotonic_ns() >= agent->restart_ns)
 			start_pusher(agent);
+		if (agent->listener >= 0 && !agent->server && !agent->stopping && monotonic_ns() >= agent->serve_ns)
+			start_server(agent);
 		if (!agent->window && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
 			start_window(agent);
 		wait_for_signal(agent, wait_ms(agent, delivering));
@@ -347,6 +420,13 @@ static void end(struct agent *agent)
 		kill(agent->pusher, SIGTERM);
 		waitpid(agent->pusher, NULL, 0);
 	}
+	if (agent->server) {
+		kill(agent->server, SIGTERM);
+		waitpid(agent->server, NULL, 0);
+	}
+	if (agent->listener >= 0)
+		close(agent->listener);
+	metrics_free(agent->metrics);
 	HASH_ITER (hh, agent->said, said, next) {
 		HASH_DEL(agent->said, said);
 		free(said);
@@ -370,17 +450,22 @@ static void block_signals(struct agent *agent)
 
 int agent_run(const struct agent_options *options, struct error *error)
 {
-	struct agent agent = {.options = options};
+	struct agent agent = {.options = options, .listener = -1};
 	int result;
 
 	agent.config = read_config(&agent, error);
 	if (!agent.config)
 		return -1;
-	agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error);
+	agent.listener = listen_for(agent.config, NULL, -1, error);
+	if (agent.listener >= -1)
+		agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error);
 	if (!agent.spool) {
+		if (agent.listener >= 0)
+			close(agent.listener);
 		agent_config_free(agent.config);
 		return -1;
 	}
+	agent.metrics = metrics_new();
 	agent.shared = mmap(NULL, sizeof(*agent.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (agent.shared == MAP_FAILED)
 		memory_out();
@@ -388,6 +473,7 @@ int agent_run(const struct agent_options *options, struct error *error)
 	agent.dropped = spool_state(agent.spool).dropped;
 	agent.next_ns = monotonic_ns();
 	block_signals(&agent);
+	publish(&agent);
 	result = run(&agent, error);
 	end(&agent);
 	return result;

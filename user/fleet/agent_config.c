@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/quantity.h"
 #include "base/suggest.h"
+#include "fleet/metrics_address.h"
 
 enum { LINES_MAX = 10000, WATCHES_MAX = 1000, NAME_MAX_BYTES = 200 };
 
@@ -35,7 +36,7 @@ struct reader {
 	const char *section; /* of the table; "" before the first */
 	void *target;	     /* the structure that the section's keys are members of */
 	bool given[KEY_COUNT];
-	bool clickhouse; /* there was such a section */
+	bool clickhouse, prometheus; /* there was such a section */
 };
 
 /* Removes white space at both ends of a line. */
@@ -132,6 +133,18 @@ static int begin_watch(struct reader *reader, const char *service, struct error 
 	return 0;
 }
 
+/* A section that there is once at most, without a name of its own. Its keys have their defaults only if it is there. */
+static int begin_single(struct reader *reader, const char *section, bool *there, void *target, struct error *error)
+{
+	if (*there)
+		return error_set(error, STATUS_USAGE, "[%s] is there twice", section);
+	*there = true;
+	reader->section = section;
+	reader->target = target;
+	set_defaults(section, target);
+	return 0;
+}
+
 static int begin_section(struct reader *reader, char *text, struct error *error)
 {
 	size_t length = strlen(text);
@@ -150,16 +163,13 @@ static int begin_section(struct reader *reader, char *text, struct error *error)
 	memset(reader->given, 0, sizeof(reader->given));
 	if (strcmp(name, "watch") == 0)
 		return begin_watch(reader, argument, error);
-	if (strcmp(name, "clickhouse") != 0 || *argument)
-		return error_set(error, STATUS_USAGE,
-				 "unknown section [%s%s%s]: expected [watch SERVICE] or [clickhouse]", name,
-				 *argument ? " " : "", argument);
-	if (reader->clickhouse)
-		return error_set(error, STATUS_USAGE, "[clickhouse] is there twice");
-	reader->clickhouse = true;
-	reader->section = "clickhouse";
-	reader->target = &reader->config->clickhouse;
-	return 0;
+	if (strcmp(name, "clickhouse") == 0 && !*argument)
+		return begin_single(reader, "clickhouse", &reader->clickhouse, &reader->config->clickhouse, error);
+	if (strcmp(name, "prometheus") == 0 && !*argument)
+		return begin_single(reader, "prometheus", &reader->prometheus, &reader->config->prometheus, error);
+	return error_set(error, STATUS_USAGE,
+			 "unknown section [%s%s%s]: expected [watch SERVICE], [clickhouse] or [prometheus]", name,
+			 *argument ? " " : "", argument);
 }
 
 static int take_key(struct reader *reader, char *text, struct error *error)
@@ -207,6 +217,16 @@ bool agent_config_is_name(const char *text)
 	return true;
 }
 
+static int check_prometheus(const struct agent_prometheus *prometheus, struct error *error)
+{
+	struct addrinfo *address = prometheus->listen ? metrics_address(prometheus->listen, error) : NULL;
+
+	if (!address)
+		return prometheus->listen ? -1 : 0;
+	freeaddrinfo(address);
+	return 0;
+}
+
 /* What only the whole file shows. */
 static int check(const struct reader *reader, struct error *error)
 {
@@ -214,6 +234,8 @@ static int check(const struct reader *reader, struct error *error)
 	const struct agent_clickhouse *clickhouse = &config->clickhouse;
 
 	if (check_watch(reader, error))
+		return -1;
+	if (check_prometheus(&config->prometheus, error))
 		return -1;
 	if (!config->watch_count)
 		return error_set(error, STATUS_USAGE, "it watches nothing: add a section [watch SERVICE]");
@@ -310,6 +332,7 @@ void agent_config_free(struct agent_config *config)
 	}
 	free(config->watches);
 	free_texts("clickhouse", &config->clickhouse);
+	free_texts("prometheus", &config->prometheus);
 	free_texts("", config);
 	free(config);
 }

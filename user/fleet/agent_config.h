@@ -3,8 +3,8 @@
 #define ESCAPEMENT_AGENT_CONFIG_H
 
 /*
- * The agent's configuration file: lines `key = value`, in sections `[watch SERVICE]` and `[clickhouse]`, after those of
- * the agent itself. A line that begins with # is a comment. docs/fleet.md describes the keys; AGENT_KEYS is their list.
+ * The agent's configuration file: lines `key = value`, in sections `[watch SERVICE]`, `[clickhouse]` and `[prometheus]`, after
+ * those of the agent itself. A line that begins with # is a comment. docs/fleet.md describes the keys; AGENT_KEYS is their list.
  */
 
 #include <stdbool.h>
@@ -41,6 +41,9 @@ struct agent_config {
 	struct agent_watch *watches;
 	size_t watch_count;
 	struct agent_clickhouse clickhouse;
+	struct agent_prometheus {
+		char *listen; /* where to serve metrics; NULL: nowhere */
+	} prometheus;
 };
 
 /*
@@ -72,7 +75,9 @@ struct agent_config {
 	    "file whose first line is the password (default: " AGENT_PASSWORD_VARIABLE " of the environment)")     \
 	ROW("clickhouse", agent_clickhouse, ca_file, "ca-file", AGENT_TEXT, NULL,                                  \
 	    "certificates to trust (default: the system's)")                                                       \
-	ROW("clickhouse", agent_clickhouse, timeout, "timeout", AGENT_SECONDS, "30s", "longest time of a request")
+	ROW("clickhouse", agent_clickhouse, timeout, "timeout", AGENT_SECONDS, "30s", "longest time of a request") \
+	ROW("prometheus", agent_prometheus, listen, "listen", AGENT_TEXT, "127.0.0.1:9187",                        \
+	    "address and port at which metrics are served")
 
 /* Whether a text is a name of a database that needs no quotes: letters, digits and _, no digit first. */
 bool agent_config_is_name(const char *text);

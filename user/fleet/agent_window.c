@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -17,11 +18,33 @@ static void say_begun(int processes)
 	say_function("a window has begun: %d process%s", processes, processes == 1 ? "" : "es");
 }
 
-static void note_results(struct agent_shared *shared, const struct window_target *targets, const struct error *unjudged,
-			 int count)
+static void note_part(struct metrics_part *part, const struct window_target *target, const struct agent_watch *watch,
+		      const struct profile_process *process)
 {
+	*part = (struct metrics_part){
+		.pid = target->pid,
+		.started = target->started,
+		.seconds = target->seconds,
+		.cpu_seconds = target->cpu_seconds,
+		.overhead_seconds = target->overhead_seconds,
+		.lost_events = process->lost_events,
+		.lost_stacks = process->lost_stacks,
+		.heap_in_use = target->heap_in_use,
+	};
+	memcpy(part->values, process->totals, sizeof(part->values));
+	snprintf(part->service, sizeof(part->service), "%s", watch->service);
+	snprintf(part->build, sizeof(part->build), "%s", process->build_id ? process->build_id : "");
+	snprintf(part->comm, sizeof(part->comm), "%s", process->comm ? process->comm : "");
+}
+
+static void note_results(struct agent_shared *shared, const struct profile *profile, const struct fleet_window *window,
+			 const struct window_target *targets, int count)
+{
+	const struct error *unjudged = window->unjudged;
+
 	shared->count = count;
 	for (int i = 0; i < count; i++) {
+		const struct profile_process *process = profile ? profile_process_find(profile, targets[i].pid) : NULL;
 		struct agent_note *note = &shared->notes[i];
 
 		*note = (struct agent_note){
@@ -30,6 +53,9 @@ static void note_results(struct agent_shared *shared, const struct window_target
 		if (!targets[i].observed || note->unjudged)
 			snprintf(note->why, sizeof(note->why), "%s",
 				 (note->unjudged ? &unjudged[i] : &targets[i].why)->text);
+		note->observed = targets[i].observed && process;
+		if (note->observed)
+			note_part(&note->part, &targets[i], window->watches[i], process);
 	}
 }
 
@@ -83,7 +109,7 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 		result = targets[0].why.text[0] ? AGENT_WINDOW_EMPTY : AGENT_WINDOW_UNMEASURED;
 	else if (store(spool, &window, profile, targets, count, &error))
 		result = AGENT_WINDOW_UNWRITTEN;
-	note_results(shared, targets, unjudged, count);
+	note_results(shared, profile, &window, targets, count);
 	if (result != AGENT_WINDOW_WRITTEN)
 		snprintf(shared->why, sizeof(shared->why), "%s", error.text);
 	profile_free(profile);

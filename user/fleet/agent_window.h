@@ -10,6 +10,7 @@
 
 #include "fleet/agent_config.h"
 #include "fleet/agent_options.h"
+#include "fleet/metrics.h"
 #include "fleet/spool.h"
 #include "fleet/watch.h"
 
@@ -32,6 +33,8 @@ struct agent_shared {
 		bool braked;
 		bool unjudged;	     /* it was observed, but its rows have no verdicts */
 		char why[AGENT_WHY]; /* why one of these; "" if none is so */
+		bool observed;
+		struct metrics_part part; /* if it was */
 	} notes[AGENT_PROCESSES];
 };
 

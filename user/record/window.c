@@ -83,7 +83,11 @@ static void measure_part(struct window *window, struct part *part, const struct 
 {
 	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
 
+	const struct runtime_ops *ops = observed->runtime->ops;
+
 	read_cpu(part);
+	part->target->heap_in_use =
+		ops->heap_in_use ? ops->heap_in_use(observed->runtime, observed->target) : VALUE_UNMEASURED;
 	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
 	part->target->overhead_seconds = overhead_of(&part->overhead, window->processes.collector, work) / 1e9;
 	part->target->cpu_seconds = (double)(part->last_cpu_ns - part->cpu_ns) / 1e9;

@@ -57,6 +57,10 @@ struct runtime_ops {
 	 * contains was refused: see runtime->refusal. */
 	int (*read)(struct runtime *runtime, const struct target *target, int64_t rate, struct heap_counters *counters);
 
+	/* Reads how many bytes of the process's heap are in use: spans with objects, whole. -1 if that cannot be read. May be
+	 * NULL. */
+	int64_t (*heap_in_use)(const struct runtime *runtime, const struct target *target);
+
 	/* Whether a span that an mcache of the process holds had come fresh from mheap when it was taken: 0 or 1; -1 if
 	 * that cannot be read any more. NULL if events report all growth. */
 	int (*came_fresh)(struct runtime *runtime, const struct target *target, uint64_t cache, int span_class);

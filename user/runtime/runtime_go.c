@@ -240,11 +240,20 @@ static const char *go_elsewhere(const struct runtime *runtime, const struct targ
 	return NULL;
 }
 
+static int64_t go_heap_in_use(const struct runtime *runtime, const struct target *target)
+{
+	const struct go *go = (const struct go *)runtime;
+	struct go_heap_memory memory;
+
+	return go->heap_known && go_heap_memory(&go->heap, target, &memory) == 0 ? memory.in_use : -1;
+}
+
 static const struct runtime_ops go_ops = {
 	.counter_source = "go heap statistics",
 	.probes = go_prepare,
 	.burst_probes = go_prepare_bursts,
 	.read = go_read,
+	.heap_in_use = go_heap_in_use,
 	.came_fresh = go_came_fresh,
 	.elsewhere = go_elsewhere,
 	.unsampled = go_sampler_unsampled,

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The agent's metrics as Debian's Prometheus scrapes them: its sums are those of the windows, and the program's own."""
+import functools
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import clickhouse
+import fleet
+import harness
+from harness import contains, same, wait_for
+
+SERIES = ("objects_total", "bytes_total", "heap_grows_total", "heap_grow_bytes_total", "observed_seconds_total", "cpu_seconds_total",
+          "overhead_seconds_total", "lost_events_total", "lost_stacks_total")
+
+
+def config(t, port, *lines, more=""):
+    return "\n".join(["host = here", f"spool = {t.path('spool')}", "window = 1s", "every = 1s", more, "[watch api]", "name = target",
+                      "[prometheus]", f"listen = 127.0.0.1:{port}", *lines, ""])
+
+
+def fetch(port, path="/metrics", method="GET"):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method, data=b"x" if method == "POST" else None)
+    with opener.open(request, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def tried(port):
+    """What is fetched; an empty text if nobody answers yet."""
+    try:
+        return fetch(port)
+    except OSError:
+        return ""
+
+
+def answers(port):
+    return "escapement_agent_info" in tried(port)
+
+
+def refusal(port, path="/metrics", method="GET"):
+    try:
+        fetch(port, path, method)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    raise AssertionError("not refused")
+
+
+@functools.lru_cache
+def prometheus_program():
+    done = subprocess.run([harness.ROOT / "packaging" / "debian-program", "bookworm", "prometheus"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise harness.Skip(f"cannot fetch prometheus: {done.stderr.strip()[-200:]}")
+    return pathlib.Path(done.stdout.strip()) / "usr/bin/prometheus"
+
+
+class Prometheus:
+    def __init__(self, t, scraped):
+        self.port, = clickhouse.ports(1)
+        t.path("prometheus.yml").write_text("global:\n  scrape_interval: 1s\nscrape_configs:\n- job_name: escapement\n"
+                                            f"  static_configs:\n  - targets: ['127.0.0.1:{scraped}']\n")
+        log = open(t.path("prometheus.log"), "w")
+        self.process = t.start(prometheus_program(), f"--config.file={t.path('prometheus.yml')}", f"--storage.tsdb.path={t.path('tsdb')}",
+                               f"--web.listen-address=127.0.0.1:{self.port}", stdout=log, stderr=log, cwd=t.path("."))
+        wait_for(lambda: self.query("up") == [1.0], "prometheus to have scraped", 60)
+
+    def query(self, query):
+        """Values of the series that a query gives."""
+        try:
+            answer = json.loads(fetch(self.port, "/api/v1/query?" + urllib.parse.urlencode({"query": query})))
+        except OSError:
+            return []
+        same(answer["status"], "success", answer)
+        return [float(series["value"][1]) for series in answer["data"]["result"]]
+
+
+def test_what_prometheus_scrapes_is_what_the_windows_have(t):
+    harness.require_root()
+    port, = clickhouse.ports(1)
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, port, more="rate = 512k"))
+    agent.wait_for("a window has begun: 1 process")
+    first = target.ask(20000)
+    last = target.ask(0)
+    readings = [target.heap_in_use]
+    agent.wait_for("a window was written", agent.said().count("a window was written") + 2)
+    # no further window: what is scraped now stays
+    agent.reload(config(t, port, more="rate = 512k").replace("every = 1s", "every = 600s"))
+    agent.wait_for("the configuration was read again")
+    windows = agent.said().count("a window has begun")
+    agent.wait_for("a window was written", windows + 1)
+    prometheus = Prometheus(t, port)
+    rows = fleet.spooled(t, t.path("spool"))["windows"]
+    target.ask(0)
+    readings.append(target.heap_in_use)
+    labels = f'{{service="api",pid="{target.pid}",build="{rows[0]["build"]}",comm="target"}}'
+    for name in SERIES:
+        column = name.removesuffix("_total").replace("observed_seconds", "seconds")
+        expected = sum(float(row[column]) for row in rows)
+        found, = prometheus.query(f"escapement_{name}{labels}")
+        assert abs(found - expected) < 1e-4, (name, found, expected)
+    assert last - first <= prometheus.query(f"escapement_objects_total{labels}")[0] <= last - first + 200
+    in_use, = prometheus.query(f"escapement_heap_in_use_bytes{labels}")
+    assert min(readings) <= in_use <= max(readings), (readings, in_use)
+    same(prometheus.query("escapement_refills_total"), [], "what is not measured at this rate has no series")
+    same(prometheus.query("escapement_agent_spool_windows"), [float(len(rows))])
+    same(prometheus.query("escapement_agent_dropped_windows_total"), [0.0])
+    # the text is what Prometheus's own linter takes
+    promtool = prometheus_program().with_name("promtool")
+    same(subprocess.run([promtool, "check", "metrics"], input=fetch(port), capture_output=True, text=True).stderr, "")
+    # a process that has ended has no series any more
+    target.process.kill()
+    target.process.wait()
+    agent.reload(config(t, port))
+    wait_for(lambda: f'pid="{target.pid}"' not in fetch(port), "its series to be gone")
+    agent.end()
+
+
+def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
+    harness.require_root()
+    port, other = clickhouse.ports(2)
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, port))
+    wait_for(lambda: "escapement_objects_total{" in tried(port), "metrics of a process")
+    same([refusal(port, "/"), refusal(port, "/metrics/x"), refusal(port, method="POST"), refusal(port, method="DELETE")], [404, 404, 405, 405])
+    same(fetch(port, method="HEAD"), "")
+    listening = [pid for pid in harness.descendants(agent.process.pid) if b"microhttpd" in pathlib.Path(f"/proc/{pid}/maps").read_bytes()
+                 and len(os.listdir(f"/proc/{pid}/task")) == 2]
+    server, = listening
+    contains(pathlib.Path(f"/proc/{server}/status").read_text(), "CapEff:\t0000000000000000")
+    # an idle client, and more of them than are let in, do not keep Prometheus out for ever
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+    contains(fetch(port), "escapement_agent_info")
+    for each in idle:
+        each.close()
+    # it starts again when it is killed; a port that is taken changes nothing
+    os.kill(server, signal.SIGKILL)
+    agent.wait_for("the process that serves metrics was killed by SIGKILL; it starts again")
+    wait_for(lambda: answers(port), "an answer")
+    taken = socket.create_server(("127.0.0.1", other))
+    agent.reload(config(t, other))
+    agent.wait_for(f"cannot listen for Prometheus at 127.0.0.1:{other}: Address already in use; the configuration from before stays in force")
+    contains(fetch(port), "escapement_agent_info")
+    taken.close()
+    agent.reload(config(t, other))
+    agent.wait_for("the configuration was read again")
+    wait_for(lambda: answers(other), "an answer at the new port")
+    assert not answers(port), "the old port is closed"
+    agent.end()
+    assert not answers(other)
+    again = socket.create_server(("127.0.0.1", other))
+    t.path("agent.conf").write_text(config(t, other))
+    contains(t.escapement("agent", "--config", t.path("agent.conf"), status=3).stderr, "cannot listen for Prometheus at")
+    again.close()
+
+
+def test_names_of_programs_are_labels_and_nothing_else(t):
+    harness.require_root()
+    port, = clickhouse.ports(1)
+    fleet.Target(t, fleet.go_program())
+    service = 'a"} 1\\ {x="\u00e9'
+    agent = fleet.Agent(t, config(t, port).replace("[watch api]", f"[watch {service}]"))
+    wait_for(lambda: "escapement_objects_total{" in tried(port), "metrics of a process")
+    contains(fetch(port), r'escapement_objects_total{service="a\"} 1\\ {x=\"??",build=')
+    agent.end()
+
+
+harness.main()

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/metrics.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/memory.h"
+#include "target/procfs.h"
+
+enum { PROCESSES_MAX = 4096, READ_TRIES = 10000 };
+
+/* Shared with the server. The agent writes, and the number is odd while it does. */
+struct page {
+	_Atomic uint32_t sequence;
+	uint32_t length;
+	char text[METRICS_TEXT_MAX];
+};
+
+struct metrics {
+	struct page *page;
+	struct metrics_part *sums; /* of each process that is alive */
+	size_t count;
+};
+
+/* The counters and gauges that a process has beside its values. */
+#define METRICS(ROW)                                                                                             \
+	ROW("observed_seconds_total", "counter", "Time for which the process was observed.", seconds, SECONDS)   \
+	ROW("cpu_seconds_total", "counter", "CPU time that it used meanwhile.", cpu_seconds, SECONDS)            \
+	ROW("overhead_seconds_total", "counter", "CPU time that probes cost it meanwhile, estimated.",           \
+	    overhead_seconds, SECONDS)                                                                           \
+	ROW("lost_events_total", "counter", "Events that were lost.", lost_events, COUNT)                        \
+	ROW("lost_stacks_total", "counter", "Events that were counted without their stack.", lost_stacks, COUNT) \
+	ROW("heap_in_use_bytes", "gauge", "HeapInuse of its runtime at the end of the last window.", heap_in_use, COUNT)
+
+enum metric_kind { SECONDS, COUNT };
+static const struct metric {
+	const char *name, *type, *help;
+	size_t offset;
+	enum metric_kind kind;
+} table[] = {
+#define METRIC_ROW(name, type, help, member, kind) {name, type, help, offsetof(struct metrics_part, member), kind},
+	METRICS(METRIC_ROW)
+#undef METRIC_ROW
+};
+
+struct metrics *metrics_new(void)
+{
+	struct metrics *metrics = memory_zeroed(1, sizeof(*metrics));
+
+	metrics->page = mmap(NULL, sizeof(*metrics->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (metrics->page == MAP_FAILED)
+		memory_out();
+	return metrics;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+	munmap(metrics->page, sizeof(*metrics->page));
+	free(metrics->sums);
+	free(metrics);
+}
+
+static int64_t add_measured(int64_t sum, int64_t part)
+{
+	return part == VALUE_UNMEASURED ? sum : sum == VALUE_UNMEASURED ? part : add_saturated(sum, part);
+}
+
+void metrics_add(struct metrics *metrics, const struct metrics_part *part)
+{
+	struct metrics_part *sum = NULL;
+
+	for (size_t i = 0; i < metrics->count && !sum; i++) {
+		if (metrics->sums[i].pid == part->pid && metrics->sums[i].started == part->started &&
+		    strcmp(metrics->sums[i].service, part->service) == 0 &&
+		    strcmp(metrics->sums[i].build, part->build) == 0)
+			sum = &metrics->sums[i];
+	}
+	if (!sum) {
+		if (metrics->count == PROCESSES_MAX)
+			return;
+		metrics->sums = memory_resize(metrics->sums, metrics->count + 1, sizeof(*metrics->sums));
+		metrics->sums[metrics->count++] = *part;
+		return;
+	}
+	sum->seconds += part->seconds;
+	sum->cpu_seconds += part->cpu_seconds;
+	sum->overhead_seconds += part->overhead_seconds;
+	for (int value = 0; value < VALUE_COUNT; value++)
+		sum->values[value] = add_measured(sum->values[value], part->values[value]);
+	sum->lost_events = add_measured(sum->lost_events, part->lost_events);
+	sum->lost_stacks = add_measured(sum->lost_stacks, part->lost_stacks);
+	sum->heap_in_use = part->heap_in_use;
+}
+
+/* Rates of what has ended are nobody's, and one more process would be one more series for ever. */
+static void forget_ended(struct metrics *metrics)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metrics->count; i++) {
+		if (procfs_start_time(metrics->sums[i].pid) == metrics->sums[i].started)
+			metrics->sums[kept++] = metrics->sums[i];
+	}
+	metrics->count = kept;
+}
+
+/* A label's value: Prometheus's escapes, and no byte that is not a character of its own. */
+static void put_label(FILE *stream, const char *name, const char *value)
+{
+	fprintf(stream, "%s=\"", name);
+	for (; *value; value++) {
+		if (*value == '\n')
+			fputs("\\n", stream);
+		else if (*value == '"' || *value == '\\')
+			fprintf(stream, "\\%c", *value);
+		else
+			putc((unsigned char)*value < ' ' || (unsigned char)*value >= 0x7f ? '?' : *value, stream);
+	}
+	putc('"', stream);
+}
+
+static void put_name(FILE *stream, const char *name, const struct metrics_part *part)
+{
+	fprintf(stream, "escapement_%s{", name);
+	put_label(stream, "service", part->service);
+	putc(',', stream);
+	put_label(stream, "build", part->build);
+	putc(',', stream);
+	put_label(stream, "comm", part->comm);
+	fprintf(stream, ",pid=\"%d\"} ", part->pid);
+}
+
+static void put_head(FILE *stream, const char *name, const char *type, const char *help)
+{
+	fprintf(stream, "# HELP escapement_%s %s\n# TYPE escapement_%s %s\n", name, help, name, type);
+}
+
+static void put_metric(FILE *stream, const struct metrics *metrics, const struct metric *metric)
+{
+	put_head(stream, metric->name, metric->type, metric->help);
+	for (size_t i = 0; i < metrics->count; i++) {
+		const void *member = (const char *)&metrics->sums[i] + metric->offset;
+
+		if (metric->kind == COUNT && *(const int64_t *)member == VALUE_UNMEASURED)
+			continue;
+		put_name(stream, metric->name, &metrics->sums[i]);
+		if (metric->kind == COUNT)
+			fprintf(stream, "%" PRId64 "\n", *(const int64_t *)member);
+		else
+			fprintf(stream, "%.6f\n", *(const double *)member);
+	}
+}
+
+static void put_values(FILE *stream, const struct metrics *metrics)
+{
+	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;) {
+		char *name = memory_format("%s_total", profile_values[value].key);
+		char *help = memory_format("Allocated meanwhile: %s, exactly.", profile_values[value].plural);
+
+		put_head(stream, name, "counter", help);
+		for (size_t i = 0; i < metrics->count; i++) {
+			if (metrics->sums[i].values[value] == VALUE_UNMEASURED)
+				continue;
+			put_name(stream, name, &metrics->sums[i]);
+			fprintf(stream, "%" PRId64 "\n", metrics->sums[i].values[value]);
+		}
+		free(name);
+		free(help);
+	}
+}
+
+static void put_agent(FILE *stream, const char *host, const struct spool_state *spool)
+{
+	put_head(stream, "agent_info", "gauge", "The agent.");
+	fputs("escapement_agent_info{", stream);
+	put_label(stream, "host", host);
+	fputs(",version=\"" ESCAPEMENT_VERSION "\"} 1\n", stream);
+	put_head(stream, "agent_spool_windows", "gauge", "Windows that wait for the store.");
+	fprintf(stream, "escapement_agent_spool_windows %" PRIu64 "\n", spool->windows);
+	put_head(stream, "agent_spool_bytes", "gauge", "Their bytes.");
+	fprintf(stream, "escapement_agent_spool_bytes %" PRIu64 "\n", spool->bytes);
+	put_head(stream, "agent_dropped_windows_total", "counter",
+		 "Windows that were dropped since the spool was made.");
+	fprintf(stream, "escapement_agent_dropped_windows_total %" PRIu64 "\n", spool->dropped);
+}
+
+void metrics_publish(struct metrics *metrics, const char *host, const struct spool_state *spool)
+{
+	struct page *page = metrics->page;
+	size_t length;
+	char *text;
+	FILE *stream = open_memstream(&text, &length);
+
+	if (!stream)
+		memory_out();
+	forget_ended(metrics);
+	put_agent(stream, host, spool);
+	put_values(stream, metrics);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		put_metric(stream, metrics, &table[i]);
+	if (fclose(stream))
+		memory_out();
+	if (length <= sizeof(page->text)) { /* otherwise what was there stays: half a text would be wrong */
+		atomic_fetch_add(&page->sequence, 1);
+		memcpy(page->text, text, length);
+		page->length = (uint32_t)length;
+		atomic_fetch_add(&page->sequence, 1);
+	}
+	free(text);
+}
+
+char *metrics_text(const struct metrics *metrics, size_t *length)
+{
+	const struct page *page = metrics->page;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		uint32_t before = atomic_load(&page->sequence);
+		uint32_t size = page->length;
+		char *copy;
+
+		if (before % 2 || size > sizeof(page->text)) {
+			sched_yield();
+			continue;
+		}
+		copy = memory_zeroed((size_t)size + 1, 1);
+		memcpy(copy, page->text, size);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (atomic_load(&page->sequence) == before) {
+			*length = size;
+			return copy;
+		}
+		free(copy);
+	}
+	return NULL;
+}
