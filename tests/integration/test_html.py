@@ -19,6 +19,8 @@ HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=al
 
 PROGRAM = """package main
 
+import "strings"
+
 type node struct {
 	next *node
 	data []byte
@@ -34,7 +36,7 @@ func main() {
 	for i := 0; i < 3000; i++ {
 		list = grow(list, 100+i%3*100)
 	}
-	if list.next == nil {
+	if list.next == nil || len(strings.Repeat("x", len(list.data))) == 0 {
 		panic("lost")
 	}
 }
@@ -118,8 +120,11 @@ def test_a_go_programs_page_holds_its_numbers_and_works_in_a_browser(t):
     audit = page_data(t.path("audit.html").read_text())
     grown = [row for row in audit["rows"] if row["function"] == "main.grow" and row["verdict"] == "escapes"]
     same(sorted(row["values"][0] for row in grown), [3000, 3000])
-    contains([line for line in audit["sources"]["main.go"] if line[0] == 10][0][1], "return &node")
+    contains([line for line in audit["sources"]["main.go"] if line[0] == 12][0][1], "return &node")
     assert any(annotation["flow"] for row in grown for annotation in row["annotations"])
+    repeated = [row for row in audit["rows"] if row["function"] == "main.main" and row["via"]]
+    same([(row["file"], row["verdict"]) for row in repeated], [("main.go", "not-covered")], "a file's name in every row")
+    contains(t.path("audit.html").read_text(), f">main.go:{repeated[0]['line']} main.main via strings.")
     in_browser(t, t.path("page.html"), t.path("report.json"))
 
 

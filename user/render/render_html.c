@@ -206,7 +206,7 @@ static void static_row(FILE *stream, const struct render_html_page *page, size_t
 		const struct profile_frame *owner = audit->via ? audit->owner : NULL;
 
 		html_format(stream, "<td>%s</td>", audit_verdict_name(audit->verdict));
-		site_cell(stream, owner ? owner->file : audit->file, owner ? owner->line : audit->site.line,
+		site_cell(stream, owner ? audit->owner_file : audit->file, owner ? owner->line : audit->site.line,
 			  owner ? owner->function : audit->site.function, audit->via);
 	} else {
 		site_cell(stream, site->file, site->line, site->function, site->via);

@@ -42,7 +42,7 @@ static struct page_row audit_row(const struct audit *audit, size_t at)
 
 	return (struct page_row){
 		.audit = row,
-		.file = frame == &row->site ? row->file : frame->file,
+		.file = frame == &row->site ? row->file : row->owner_file,
 		.measured_file = frame->file,
 		.function = frame->function,
 		.via = row->via,

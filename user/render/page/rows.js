@@ -111,7 +111,7 @@ class WorkList {
 				" ", make("a", {href: `#${row.id}`, "aria-label": `link to ${place}`}, "#"),
 				make("span", {class: "range"}, row.file ? row.function ?? "" : ""),
 				row.via ? make("span", {class: "range"}, `via ${row.via}`) : null),
-			make("td", {class: "code"}, [row.call, row.type].filter(Boolean).join(" ")),
+			make("td", {class: "code call"}, [row.call, row.type].filter(Boolean).join(" ")),
 			...data.measures.map((measure, index) => this.numberCell(row, measure, index)),
 			...(data.has_verdicts ? [make("td", {class: "words"}, row.words ?? "")] : []))];
 
