@@ -9,9 +9,9 @@
 #include "bpf/escapement.skel.h"
 #include "base/memory.h"
 
-enum {
-	BATCH = 1024,
-};
+/* Elements that are read at once, and the sizes of the largest ones. */
+enum { BATCH = 1024, KEY_SIZE = sizeof(struct event_key), VALUE_SIZE = sizeof(struct event_stack) };
+_Static_assert(sizeof(struct event_hash) <= KEY_SIZE && sizeof(struct event_sums) <= VALUE_SIZE, "they fit");
 
 struct event_rows {
 	struct escapement_bpf *bpf;
@@ -23,6 +23,8 @@ struct event_rows {
 	bool filled[2];				/* whether the pair may contain anything */
 	/* the numbers of rows and stacks inserted by the time the maps were last emptied */
 	uint64_t relieved_rows, relieved_stacks;
+	/* a batch of the maps' elements: kept, because memory that is new each time is a third of the cost */
+	char *keys, *values;
 };
 
 struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct event_process *processes,
@@ -34,6 +36,8 @@ struct event_rows *event_rows_new(struct escapement_bpf *bpf, volatile struct ev
 	rows->processes = processes;
 	rows->barrier = barrier;
 	rows->stacks = stacks;
+	rows->keys = memory_allocate((size_t)BATCH * KEY_SIZE);
+	rows->values = memory_allocate((size_t)BATCH * VALUE_SIZE);
 	return rows;
 }
 
@@ -45,6 +49,8 @@ void event_rows_free(struct event_rows *rows)
 		event_store_free(&rows->stores[slot]);
 	event_stacks_free(&rows->drained[0]);
 	event_stacks_free(&rows->drained[1]);
+	free(rows->keys);
+	free(rows->values);
 	free(rows);
 }
 
@@ -69,29 +75,23 @@ typedef int batch_function(int map, void *from, void *to, void *keys, void *valu
 			   const struct bpf_map_batch_opts *options);
 
 /* Calls `each` for the elements of a map. Returns 0, or -errno if the kernel did not return all of them. */
-static int each_element(int map, batch_function *read, size_t key_size, size_t value_size,
+static int each_element(struct event_rows *rows, int map, batch_function *read, size_t key_size, size_t value_size,
 			void (*each)(void *context, const void *key, const void *value), void *context)
 {
-	char *keys = memory_zeroed(BATCH, key_size), *values = memory_zeroed(BATCH, value_size);
 	uint32_t position, *previous = NULL;
 	bool more = true;
-	int error = 0;
 
 	while (more) {
 		uint32_t count = BATCH;
 
-		more = read(map, previous, &position, keys, values, &count, NULL) == 0;
-		if (!more && errno != ENOENT) {
-			error = -errno;
-			break;
-		}
+		more = read(map, previous, &position, rows->keys, rows->values, &count, NULL) == 0;
+		if (!more && errno != ENOENT)
+			return -errno;
 		for (uint32_t i = 0; i < count; i++)
-			each(context, keys + i * key_size, values + i * value_size);
+			each(context, rows->keys + i * key_size, rows->values + i * value_size);
 		previous = &position;
 	}
-	free(keys);
-	free(values);
-	return error;
+	return 0;
 }
 
 struct row_reader {
@@ -106,12 +106,12 @@ static void read_row(void *context, const void *key, const void *sums)
 	reader->each(reader->context, key, sums);
 }
 
-static int each_of_map(int map, event_row_function *each, void *context)
+static int each_of_map(struct event_rows *rows, int map, event_row_function *each, void *context)
 {
 	struct row_reader reader = {each, context};
 
-	return each_element(map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums), read_row,
-			    &reader);
+	return each_element(rows, map, bpf_map_lookup_batch, sizeof(struct event_key), sizeof(struct event_sums),
+			    read_row, &reader);
 }
 
 /* Reads the rows of one process. */
@@ -136,7 +136,7 @@ void event_rows_each(struct event_rows *rows, uint32_t slot, event_row_function 
 
 	for (uint32_t which = 0; which < 2; which++) {
 		if (pair_filled(rows, which))
-			each_of_map(rows_map(rows, which), read_slot, &reader);
+			each_of_map(rows, rows_map(rows, which), read_slot, &reader);
 	}
 	for (uint32_t i = 0; i < store->row_count; i++) {
 		struct event_key key = event_store_key(&store->rows[i], slot);
@@ -211,7 +211,7 @@ static int take_slot(struct event_rows *rows, uint32_t which, uint32_t slot)
 {
 	struct gathered_rows gathered = {0};
 	struct slot_reader reader = {slot, gather_row, &gathered};
-	int error = each_of_map(rows_map(rows, which), read_slot, &reader);
+	int error = each_of_map(rows, rows_map(rows, which), read_slot, &reader);
 	struct event_stack stack;
 
 	for (size_t i = 0; i < gathered.count; i++) {
@@ -275,9 +275,9 @@ static void drain(struct event_rows *rows, uint32_t which)
 {
 	struct pair pair = {rows, which};
 
-	if (each_element(stacks_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
+	if (each_element(rows, stacks_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_hash),
 			 sizeof(struct event_stack), drain_stack, &rows->drained[which]) ||
-	    each_element(rows_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
+	    each_element(rows, rows_map(rows, which), bpf_map_lookup_and_delete_batch, sizeof(struct event_key),
 			 sizeof(struct event_sums), drain_row, &pair))
 		return;
 	event_stacks_clear(&rows->drained[which]);
@@ -297,11 +297,21 @@ void event_rows_gather(struct event_rows *rows)
 		drain(rows, full);
 }
 
+/* After so many new rows a map of that size is emptied. In the smallest one there is then room for the 2,000 rows that a
+ * sampler makes at most between two looks (programs.c); sooner would only be work, again and again in a program that allocates
+ * at more places. */
+static uint64_t rows_to_relieve(uint32_t entries)
+{
+	enum { SAMPLED_ROWS = 6 << 10 };
+
+	return entries / 4 > SAMPLED_ROWS ? entries / 4 : SAMPLED_ROWS;
+}
+
 void event_rows_relieve(struct event_rows *rows)
 {
 	const volatile struct event_maps *maps = &rows->bpf->bss->maps;
 
-	if (maps->rows - rows->relieved_rows > bpf_map__max_entries(rows->bpf->maps.rows0) / 4 ||
+	if (maps->rows - rows->relieved_rows > rows_to_relieve(bpf_map__max_entries(rows->bpf->maps.rows0)) ||
 	    maps->stacks - rows->relieved_stacks > EVENT_STACKS_MAX / 4)
 		event_rows_gather(rows);
 }
