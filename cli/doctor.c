@@ -16,7 +16,7 @@ static int run(int argc, char **argv)
 	int64_t pid = 0, rate = recording.rate;
 	int format = 0;
 	const struct option_row rows[] = {
-		{'p', "pid", "PID", OPTION_INTEGER, &pid, "also examine this process", NULL},
+		{'p', "pid", "PID", OPTION_PID, &pid, "also examine this process", NULL},
 		{0, "name", "NAME", OPTION_STRING, &name, "also examine the only process of that name", NULL},
 		{0, "rate", "SIZE", OPTION_BYTES, &rate, "examine it for a recording at that rate", NULL},
 		{0, "format", "FORMAT", OPTION_CHOICE, &format, "output format", formats},
@@ -39,7 +39,7 @@ static int run(int argc, char **argv)
 	if (first < 0)
 		return options_status(first);
 	if (first < argc) {
-		error_set(&error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+		options_unexpected(argv[first], pid > 0, &error);
 		return cli_fail(&error);
 	}
 	if (name && (pid = target_find(name, &error)) < 0)

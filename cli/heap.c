@@ -50,7 +50,7 @@ static struct {
 } chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .count = 10, .when = {.keep = 8}};
 
 static const struct option_row rows[] = {
-	{'p', "pid", "PID", OPTION_INTEGER, &chosen.pid, "of this running process", NULL},
+	{'p', "pid", "PID", OPTION_PID, &chosen.pid, "of this running process", NULL},
 	{0, "name", "NAME", OPTION_STRING, &chosen.name, "of the only process of that name, instead of -p", NULL},
 	{0, "core", "FILE", OPTION_STRING, &chosen.core, "of the process that this core file is of", NULL},
 	{0, "exe", "FILE", OPTION_STRING, &chosen.executable,
@@ -119,7 +119,7 @@ static int choose_target(int argc, char **argv, int first, struct error *error)
 				 : chosen.memory    ? "--memory"
 						    : "--interval");
 	if (first < argc)
-		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+		return options_unexpected(argv[first], chosen.pid > 0, error);
 	if (chosen.name) {
 		chosen.pid = target_find(chosen.name, error);
 		if (chosen.pid < 0)

@@ -58,6 +58,18 @@ static int take_integer(const struct option_row *row, const char *value)
 	return quantity_count(value, row->target) ? bad_value(row, value, "a non-negative integer") : 0;
 }
 
+static int take_pid(const struct option_row *row, const char *value)
+{
+	size_t length = strlen(value);
+
+	if (strspn(value, "0123456789") < length && strspn(value, "0123456789, ") == length) {
+		cli_say("--%s takes one process, but '%s' is several (have several that name?): give one PID",
+			row->name, value);
+		return -1;
+	}
+	return take_integer(row, value);
+}
+
 static void show_integer(const struct option_row *row, FILE *stream)
 {
 	if (*(int64_t *)row->target > 0)
@@ -139,6 +151,7 @@ const struct option_kind option_kind_no_flag = {take_no_flag, NULL};
 const struct option_kind option_kind_string = {take_string, show_string};
 const struct option_kind option_kind_strings = {take_strings, NULL};
 const struct option_kind option_kind_integer = {take_integer, show_integer};
+const struct option_kind option_kind_pid = {take_pid, NULL};
 const struct option_kind option_kind_bytes = {take_bytes, show_bytes};
 const struct option_kind option_kind_number = {take_number, show_number};
 const struct option_kind option_kind_duration = {take_duration, show_duration};

@@ -219,3 +219,13 @@ int options_status(int result)
 {
 	return result == PRINTED_HELP ? STATUS_OK : STATUS_USAGE;
 }
+
+int options_unexpected(const char *operand, bool pid, struct error *error)
+{
+	if (pid && !operand[strspn(operand, "0123456789")])
+		return error_set(
+			error, STATUS_USAGE,
+			"-p takes one process, but '%s' is a second one (do several have that name?): give one PID",
+			operand);
+	return error_set(error, STATUS_USAGE, "unexpected argument '%s'", operand);
+}

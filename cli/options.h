@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/error.h"
+
 struct option_row;
 
 /* The kind of an option's value. */
@@ -24,13 +26,15 @@ struct option_kind {
 };
 
 extern const struct option_kind option_kind_flag, option_kind_no_flag, option_kind_string, option_kind_strings,
-	option_kind_integer, option_kind_bytes, option_kind_number, option_kind_duration, option_kind_choice;
+	option_kind_integer, option_kind_pid, option_kind_bytes, option_kind_number, option_kind_duration,
+	option_kind_choice;
 
 #define OPTION_FLAG	(&option_kind_flag)	/* bool *: set to true */
 #define OPTION_NO_FLAG	(&option_kind_no_flag)	/* bool *: set to false */
 #define OPTION_STRING	(&option_kind_string)	/* const char ** */
 #define OPTION_STRINGS	(&option_kind_strings)	/* struct option_list *: may be given several times */
 #define OPTION_INTEGER	(&option_kind_integer)	/* int64_t *: not negative */
+#define OPTION_PID	(&option_kind_pid)	/* int64_t *: of one process */
 #define OPTION_BYTES	(&option_kind_bytes)	/* int64_t *: as quantity_bytes() reads them */
 #define OPTION_NUMBER	(&option_kind_number)	/* double *: not negative */
 #define OPTION_DURATION (&option_kind_duration) /* double *: seconds, as quantity_seconds() reads them */
@@ -66,6 +70,9 @@ struct option_usage {
  */
 int options_parse(int argc, char **argv, const struct option_usage *usage, bool *separator);
 int options_status(int result);
+
+/* Fails because of an operand where none is expected. After an option -p (`pid`), a number is another process. */
+int options_unexpected(const char *operand, bool pid, struct error *error);
 
 /* What --help does with the options of the command that it was given to: prints them, unless another function is set. */
 typedef void options_help_function(const struct option_usage *usage);

@@ -72,13 +72,8 @@ static int choose_target(struct recording *recording, int argc, char **argv, int
 				 first < argc ? "; a '--' must stand before " : "", first < argc ? argv[first] : "");
 	if (separator && first >= argc)
 		return error_set(error, STATUS_USAGE, "no program after '--'");
-	if (!separator && first < argc && recording->pid && !argv[first][strspn(argv[first], "0123456789")])
-		return error_set(
-			error, STATUS_USAGE,
-			"-p takes one process, but '%s' is a second one (do several have that name?): give one PID",
-			argv[first]);
 	if (!separator && first < argc)
-		return error_set(error, STATUS_USAGE, "unexpected argument '%s'", argv[first]);
+		return options_unexpected(argv[first], recording->pid != 0, error);
 	if (recording->name) {
 		recording->pid = target_find(recording->name, error);
 		if (recording->pid < 0)

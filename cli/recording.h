@@ -56,7 +56,7 @@ struct recording {
 
 /* Rows for a command's option table. */
 #define RECORDING_ROWS(r)                                                                                              \
-	{'p', "pid", "PID", OPTION_INTEGER, &(r).pid, "attach to this running process", NULL},                         \
+	{'p', "pid", "PID", OPTION_PID, &(r).pid, "attach to this running process", NULL},                             \
 		{0,	    "name",                                                                                    \
 		 "NAME",    OPTION_STRING,                                                                             \
 		 &(r).name, "attach to the only process of that name, instead of -p",                                  \

@@ -36,7 +36,7 @@ static struct arguments given = {.recording = RECORDING_DEFAULTS,
 				 .top = BATCH_ROWS};
 
 static const struct option_row rows[] = {
-	{'p', "pid", "PID", OPTION_INTEGER, &given.recording.pid, "attach to this running process", NULL},
+	{'p', "pid", "PID", OPTION_PID, &given.recording.pid, "attach to this running process", NULL},
 	{0, "name", "NAME", OPTION_STRING, &given.recording.name,
 	 "attach to the only process of that name, instead of -p", NULL},
 	{0, "user", "NAME", OPTION_STRING, &given.recording.user, RECORDING_USER_HELP, NULL},

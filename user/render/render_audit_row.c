@@ -71,7 +71,7 @@ static void print_owner(const struct audit_page *page, const struct audit_row *r
 	const char *owner = row->owner->function ? row->owner->function : "(unknown)";
 	char *site = audit_page_position(row->file, row->site.line, row->site.column);
 
-	if (row->verdict == AUDIT_NOT_COVERED)
+	if (row->verdict == AUDIT_NOT_COVERED && row->callee)
 		audit_page_wrap(page, (size_t)page->indent,
 				audit_page_text("%s%s%s, covered caller: %s at %s", owner, row->via ? ", via " : "",
 						row->via ? row->via : "", function, site));
