@@ -97,9 +97,9 @@ test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
 
-# arm64, under emulation: libgoalloc's unit tests in Debian's kernel, and the static binary beside that of amd64.
+# arm64, under emulation: libgoalloc's unit tests and recordings in Debian's kernel; the static binary beside that of amd64.
 .PHONY: test-arm64
-test-arm64: all $(B)/tests/workloads/seeds
+test-arm64: all $(B)/tests/workloads/seeds $(B)/tests/tools/go_inspect
 	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm qemu-user-static busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/arm64.py
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""arm64, cross-built: libgoalloc passes its unit tests in Debian's arm64 kernel under QEMU, and the static binary prints what
-that of amd64 prints; `make test-arm64`, a line a case.
+"""arm64, cross-built: in Debian's arm64 kernel under QEMU libgoalloc passes its unit tests, and the static binary records programs
+exactly; it prints what that of amd64 prints. `make test-arm64`, a line a case.
 
 A second build of libgoalloc signs return addresses as Debian 13 does, which unwinding must undo.
 """
@@ -11,8 +11,11 @@ import shutil
 import subprocess
 
 import emulator
+import go_programs
 import harness
+import kernels
 import release
+import test_go_symbols
 from harness import ROOT, same
 
 LIBRARIES = pathlib.Path("/usr/aarch64-linux-gnu/lib")
@@ -76,6 +79,60 @@ def test_the_static_binary_prints_what_that_of_amd64_prints(t):
         count += 1
     assert release.LARGEST > emulated[1].stat().st_size, f"{emulated[1]} is larger than {release.LARGEST} bytes"
     print(f"# arm64: {count} commands print the same bytes as on amd64; {emulated[1].stat().st_size} bytes", flush=True)
+
+
+# what go_inspect finds in the code of the runtime: the symbol of the linker
+SYMBOLS = {"statistics": "memstats", "processors": "allp", "goroutines": "allgs", "profile_rate": "MemProfileRate",
+           "buckets": "mbuckets", "cycle": "mProfCycle"}
+
+
+def test_go_programs_of_another_machine_are_read(t):
+    """Frames equal those of DWARF; variables of the runtime are where the linker put them, also for a stripped program."""
+    emulator.need("aarch64-linux-gnu-nm", "binutils-aarch64-linux-gnu")
+    for version in harness.go_releases("everyday"):
+        program = go_programs.build(version, "arm64")
+        test_go_symbols.compare_frames(t, version, "arm64")
+        linked = {name: int(address, 16) for address, name in re.findall(
+            r"^(\w+) \w runtime\.(\w+)$", t.run("aarch64-linux-gnu-nm", program).stdout, re.M)}
+        points = t.run(test_go_symbols.INSPECT, "points", program).stdout
+        found = dict(line.split(" ", 1) for line in points.splitlines())
+        same({key: int(found[key].split()[0], 16) for key in SYMBOLS}, {key: linked[SYMBOLS[key]] for key in SYMBOLS},
+             f"{version}: variables")
+        same(found["layout"], found["table"], f"{version}: layout in the code, and in the table")
+        assert linked["mheap_"] < int(found["all_spans"], 16) < linked["mheap_"] + 0x20000, f"{version}: {found['all_spans']}"
+        same(found["bits"].split()[0], f"{linked['gcBitsArenas'] + 16:x}", f"{version}: bits")
+        stripped = go_programs.build(version, "arm64-stripped")
+        same(t.run(test_go_symbols.INSPECT, "points", stripped).stdout, points, f"{version}: without symbols")
+        print(f"# arm64, Go {version}: {len(SYMBOLS) + 2} variables and {test_go_symbols.PC_COUNT} places as others have them",
+              flush=True)
+
+
+def check_recordings(t, programs, targets):
+    """Records each target (name: command) at each rate, in Debian's arm64 kernel."""
+    _, image = emulator.kernel("trixie:arm64", "6.12")
+    files = {f"lib/{path.name}": path for path in LIBRARIES.glob("*.so*")}
+    files.update((f"bin/{name}", path) for name, path in {"escapement": command(t), **programs}.items())
+    job = "\n".join(kernels.DOCTOR_JOB) + "\n" + kernels.recordings(targets)
+    sections = emulator.boot(t, "arm64", image, emulator.file_system(t, "arm64", files, job))
+    same(sections["doctor status"].strip(), "0", f"doctor's exit status; {sections['doctor']}")
+    for name in targets:
+        mallocs = kernels.mallocs_of_goalloc if name == "goalloc" else kernels.mallocs_of_go
+        for rate in kernels.RATES:
+            kernels.check_recording(sections, f"{name} {rate}", mallocs)
+            print(f"# arm64, {sections['kernel'].strip()}, {name} at --rate {rate}: exact", flush=True)
+
+
+def test_programs_on_the_allocator_are_recorded_exactly(t):
+    build = harness.BUILD.relative_to(ROOT) / "arm64"
+    cross_make(t, f"B={build}", f"{build}/tests/workloads/seeds")
+    check_recordings(t, {"seeds": ROOT / build / "tests" / "workloads" / "seeds"},
+                     {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"})
+
+
+def test_go_programs_are_recorded_exactly(t):
+    programs = {f"go{release}{variant}": go_programs.build(release, f"arm64{variant}")
+                for release in harness.go_releases("everyday") for variant in ("", "-stripped")}
+    check_recordings(t, programs, {name: f"{name} -rounds {{rounds}}" for name in programs})
 
 
 def test_the_allocator_passes_its_unit_tests(t):

@@ -25,6 +25,8 @@ VARIANTS = {
     "cgo": ([], {"CGO_ENABLED": "1"}, None),
     "race": (["-race"], {"CGO_ENABLED": "1"}, None),
     "profiled": (["-tags=memprofile"], {}, None),
+    "arm64": (["-tags=memprofile"], {"GOARCH": "arm64"}, None),
+    "arm64-stripped": (["-tags=memprofile"], {"GOARCH": "arm64"}, ["aarch64-linux-gnu-strip"]),
 }
 
 SHIPPED = ["plain", "stripped", "pie"]  # build variants that are recorded with every release

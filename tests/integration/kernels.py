@@ -38,11 +38,20 @@ def boot(t, image, archive, options=""):
     return emulator.boot(t, "amd64", image, archive, options)
 
 
+DOCTOR_JOB = ["echo '=== kernel'", "uname -r", "echo '=== doctor'", "escapement doctor", "echo '=== doctor status'",
+              "escapement doctor > /tmp/doctor; echo $?"]
+
+
 def recording_job(targets):
-    """Shell commands that record each target (name: command) at each rate."""
-    job = ["echo '=== kernel'", "uname -r", "echo '=== doctor'", "escapement doctor", "echo '=== doctor status'",
-           "escapement doctor > /tmp/doctor; echo $?", "echo '=== verifier'", "bpf_cost > /tmp/costs", "cat /tmp/costs",
+    """Shell commands that record each target (name: command) at each rate, after what the verifier processes."""
+    job = [*DOCTOR_JOB, "echo '=== verifier'", "bpf_cost > /tmp/costs", "cat /tmp/costs",
            "echo '=== refusals'", "grep -q error /tmp/costs && bpf_cost -v"]
+    return "\n".join(job) + "\n" + recordings(targets)
+
+
+def recordings(targets):
+    """Shell commands that record each target (name: command) at each rate."""
+    job = []
     for name, command in targets.items():
         for rate in RATES:
             what = f"{name} {rate}"

@@ -150,11 +150,11 @@ def test_damaged_binaries_are_refused_or_read_without_a_crash(t):
 
 def test_what_is_no_Go_program_is_refused_with_a_reason(t):
     contains(t.run(INSPECT, "info", "/bin/true", status=3).stderr, "no Go symbol table")
-    contains(t.run(INSPECT, "info", __file__, status=2).stderr, "is not an x86-64 ELF file")
+    contains(t.run(INSPECT, "info", __file__, status=2).stderr, "is not an ELF file of amd64 or arm64")
     contains(t.run(INSPECT, "info", "/nonexistent", status=2).stderr, "No such file")
     empty = t.path("empty")
     empty.write_bytes(b"")
-    contains(t.run(INSPECT, "info", empty, status=2).stderr, "is not an x86-64 ELF file")
+    contains(t.run(INSPECT, "info", empty, status=2).stderr, "is not an ELF file of amd64 or arm64")
 
 
 if __name__ == "__main__":

@@ -150,6 +150,8 @@ static int points(const char *path, char **arguments)
 					     "runtime.mProf_Malloc"};
 	struct go_binary *binary = open_or_die(path);
 	struct go_code_layout layout;
+	struct go_code_profile profile;
+	struct go_code_bits bits;
 	struct go_function function;
 	bool inlined[sizeof(wanted) / sizeof(wanted[0])];
 
@@ -164,9 +166,15 @@ static int points(const char *path, char **arguments)
 			print_point(binary, &function, false);
 	}
 	go_code_heap_layout(binary, &layout);
+	go_code_memory_profile(binary, &profile);
+	go_code_bits(binary, &bits);
 	printf("statistics %" PRIx64 "\nprocessors %" PRIx64 "\ngoroutines %" PRIx64 "\nprofile_rate %" PRIx64 "\n",
 	       go_code_heap_statistics(binary), go_code_processors(binary), go_code_goroutines(binary),
 	       go_code_profile_rate(binary));
+	printf("all_spans %" PRIx64 "\nbuckets %" PRIx64 "\ncycle %" PRIx64 " of %u\nbits %" PRIx64 " at %u\n",
+	       go_code_all_spans(binary), profile.buckets, profile.cycle, profile.cycle_size, bits.arenas,
+	       bits.span_alloc_bits);
+	printf("switches %" PRIx64 " %" PRIx64 "\n", go_code_lost_systemstack(binary), go_code_morestack(binary));
 	printf("layout %u %u %u %u %u\n", layout.mcache_alloc, layout.span_alloc_count,
 	       layout.span_alloc_count_before_cache, layout.tiny_count, layout.p_mcache);
 	printf("table %u %u %u %u %u\n", binary->version->heap.mcache_alloc, binary->version->heap.span_alloc_count,

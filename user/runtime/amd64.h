@@ -4,8 +4,7 @@
 
 /*
  * As much of an x86-64 decoder as is needed to walk through compiled code: the lengths of all instructions, and the
- * operands of the few that matter. Everything specific to amd64 about reading Go's code is here and in go_code.c. Pure
- * functions.
+ * operands of the few that matter; code_walk.c says what these do. Pure functions.
  */
 
 #include <stdbool.h>

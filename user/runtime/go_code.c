@@ -2,97 +2,28 @@
 #include "runtime/go_code.h"
 
 #include <ctype.h>
+#include <elf.h>
 #include <string.h>
 
-#include "runtime/amd64.h"
+#include "runtime/code_walk.h"
 
 enum {
 	PROLOGUE_MAX = 16, /* the stack check is within this many instructions */
-	RAX = 0,
-	RSP = 4,
-	RDI = 7,
 	LOADS_MAX = 64,
 };
 
-/* State of a walk through the instructions of a function. */
-struct walk {
-	const uint8_t *code;
-	uint64_t size, at, address; /* address of `instruction` */
-	struct amd64_instruction instruction;
-};
-
-static bool walk_start(const struct go_binary *binary, const struct go_function *function, struct walk *walk)
-{
-	memset(walk, 0, sizeof(*walk));
-	walk->address = function->entry;
-	walk->size = function->end - function->entry;
-	walk->code = go_image_at(&binary->image, function->entry, walk->size);
-	return walk->code != NULL;
-}
-
-static bool walk_start_named(const struct go_binary *binary, const char *name, struct walk *walk)
-{
-	struct go_function function;
-
-	return gopclntab_function_named(binary->symbols, name, &function) && walk_start(binary, &function, walk);
-}
-
-static bool walk_next(struct walk *walk)
-{
-	walk->address += walk->instruction.length;
-	walk->at += walk->instruction.length;
-	return walk->at < walk->size && amd64_decode(walk->code + walk->at, walk->size - walk->at, &walk->instruction);
-}
-
-/* Returns the address that a relative jump or call, or a RIP-relative operand, refers to. */
-static uint64_t target_of(const struct walk *walk)
-{
-	const struct amd64_instruction *instruction = &walk->instruction;
-	int64_t distance = instruction->rip_relative ? instruction->displacement : instruction->immediate;
-
-	return walk->address + instruction->length + (uint64_t)distance;
-}
-
-static bool is(const struct amd64_instruction *instruction, enum amd64_map map, uint8_t opcode)
-{
-	return instruction->map == map && instruction->opcode == opcode;
-}
-
-static bool is_branch_below_or_equal(const struct amd64_instruction *instruction)
-{
-	return is(instruction, AMD64_ONE_BYTE, AMD64_JBE_JB) || is(instruction, AMD64_0F, AMD64_0F_JBE_JZ);
-}
-
-/* Whether an instruction may precede the branch of the stack check: lea or mov of the stack pointer into r12, sub, cmp,
- * and for very large frames a first branch for a stack pointer that wrapped around. */
-static bool may_precede_check(const struct amd64_instruction *instruction)
-{
-	static const uint8_t opcodes[] = {
-		AMD64_CMP_GV_EV,     AMD64_CMP_EV_GV,	  AMD64_LEA_GV_M,  AMD64_MOV_EV_GV, AMD64_MOV_GV_EV,
-		AMD64_GROUP_1_EV_IZ, AMD64_GROUP_1_EV_IB, AMD64_SUB_GV_EV, AMD64_JB_JB,	    AMD64_NOP};
-
-	if (instruction->map == AMD64_0F)
-		return instruction->opcode == AMD64_0F_JB_JZ || instruction->opcode == AMD64_0F_NOP_EV;
-	if (instruction->map != AMD64_ONE_BYTE)
-		return false;
-	return memchr(opcodes, instruction->opcode, sizeof(opcodes)) != NULL &&
-	       !(instruction->has_modrm &&
-		 (instruction->opcode == AMD64_GROUP_1_EV_IZ || instruction->opcode == AMD64_GROUP_1_EV_IB) &&
-		 amd64_base(instruction) == RSP);
-}
-
 bool go_code_point(const struct go_binary *binary, const struct go_function *function, struct go_point *point)
 {
-	struct walk walk;
+	struct code_walk walk;
 
-	if (!walk_start(binary, function, &walk))
+	if (!code_walk_start(binary, function, &walk))
 		return false;
-	for (int i = 0; i < PROLOGUE_MAX && walk_next(&walk); i++) {
-		if (is_branch_below_or_equal(&walk.instruction)) {
-			*point = (struct go_point){walk.address, true};
+	for (int i = 0; i < PROLOGUE_MAX && code_walk_next(&walk); i++) {
+		if (walk.step.kind == CODE_STACK_BRANCH) {
+			*point = (struct go_point){walk.step.address, true};
 			return true;
 		}
-		if (!may_precede_check(&walk.instruction))
+		if (!walk.step.may_precede_check)
 			break;
 	}
 	/* Without a stack check the function never restarts, so its first byte can be probed. */
@@ -102,9 +33,9 @@ bool go_code_point(const struct go_binary *binary, const struct go_function *fun
 	return true;
 }
 
-static bool is_call_of(const struct walk *walk, uint64_t function)
+static bool is_call_of(const struct code_walk *walk, uint64_t function)
 {
-	return is(&walk->instruction, AMD64_ONE_BYTE, AMD64_CALL_JZ) && target_of(walk) == function;
+	return walk->step.kind == CODE_CALL && walk->step.target == function;
 }
 
 bool go_code_is_specialised_malloc(const char *name)
@@ -133,17 +64,17 @@ bool go_code_is_specialised_malloc(const char *name)
 
 /* Returns the name of the function that a call refers to, found by its address because a search by name examines all
  * functions. "" if this is not a call. */
-static const char *called_by(const struct go_binary *binary, const struct walk *walk)
+static const char *called_by(const struct go_binary *binary, const struct code_walk *walk)
 {
 	struct go_function called;
 
-	return is(&walk->instruction, AMD64_ONE_BYTE, AMD64_CALL_JZ) &&
-			       gopclntab_function_at(binary->symbols, target_of(walk), &called)
+	return walk->step.kind == CODE_CALL && gopclntab_function_at(binary->symbols, walk->step.target, &called)
 		       ? called.name
 		       : "";
 }
 
-/* Finds `stats := memstats.heapStats.acquire()`: the receiver's address is put into rax directly before the call. */
+/* Finds `stats := memstats.heapStats.acquire()`: the receiver's address is put into the first argument's
+ * register directly before the call. */
 uint64_t go_code_heap_statistics(const struct go_binary *binary)
 {
 	static const char *const callers[] = {"runtime.(*mcache).refill",     "runtime.(*mcache).releaseAll",
@@ -155,16 +86,13 @@ uint64_t go_code_heap_statistics(const struct go_binary *binary)
 		return 0;
 	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
 		uint64_t receiver = 0;
-		struct walk walk;
+		struct code_walk walk;
 
-		if (!walk_start_named(binary, callers[i], &walk))
+		if (!code_walk_start_named(binary, callers[i], &walk))
 			continue;
-		while (walk_next(&walk)) {
-			const struct amd64_instruction *instruction = &walk.instruction;
-
-			if (is(instruction, AMD64_ONE_BYTE, AMD64_LEA_GV_M) && instruction->rip_relative &&
-			    amd64_reg(instruction) == RAX)
-				receiver = target_of(&walk);
+		while (code_walk_next(&walk)) {
+			if (walk.step.kind == CODE_ADDRESS && walk.step.reg == CODE_RESULT)
+				receiver = walk.step.target;
 			if (receiver && is_call_of(&walk, acquire.entry))
 				return receiver;
 		}
@@ -172,31 +100,32 @@ uint64_t go_code_heap_statistics(const struct go_binary *binary)
 	return 0;
 }
 
-static bool is_load64(const struct amd64_instruction *instruction)
+static bool is_load(const struct code_step *step, unsigned bytes)
 {
-	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_GV_EV) && (instruction->rex & AMD64_REX_W) &&
-	       amd64_is_memory(instruction);
+	return step->kind == CODE_LOAD && step->bytes == bytes;
 }
 
-/* Whether the instruction stores the result of a call (rax) in a structure. */
-static bool is_store_of_result(const struct amd64_instruction *instruction)
+/* Whether the instruction stores the result of a call in a structure. */
+static bool is_store_of_result(const struct code_step *step)
 {
-	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_EV_GV) && (instruction->rex & AMD64_REX_W) &&
-	       amd64_is_memory(instruction) && !instruction->rip_relative && amd64_reg(instruction) == RAX &&
-	       amd64_base(instruction) != RSP;
+	return step->kind == CODE_STORE && step->bytes == 8 && !step->target && step->reg == CODE_RESULT &&
+	       !step->on_stack;
 }
 
-/* Collects the targets of the RIP-relative 64-bit loads in a function. */
+/* Collects the addresses of the variables of 64 bits that a function loads. */
 static unsigned loads_of(const struct go_binary *binary, const char *name, uint64_t loads[LOADS_MAX])
 {
 	unsigned count = 0;
-	struct walk walk;
+	struct code_walk walk;
 
-	if (!walk_start_named(binary, name, &walk))
+	if (!code_walk_start_named(binary, name, &walk))
 		return 0;
-	while (count < LOADS_MAX && walk_next(&walk)) {
-		if (is_load64(&walk.instruction) && walk.instruction.rip_relative)
-			loads[count++] = target_of(&walk);
+	while (count < LOADS_MAX && code_walk_next(&walk)) {
+		if (!is_load(&walk.step, 8) || !walk.step.target)
+			continue;
+		loads[count++] = walk.step.target;
+		if (walk.step.pair && count < LOADS_MAX)
+			loads[count++] = walk.step.target + 8;
 	}
 	return count;
 }
@@ -268,91 +197,70 @@ uint64_t go_code_profile_rate(const struct go_binary *binary)
 /* `mheap_.sweepgen += 2` in gcSweep: allspans is the field behind it, at the next multiple of 8. */
 uint64_t go_code_all_spans(const struct go_binary *binary)
 {
-	struct walk walk;
+	struct code_walk walk;
 
-	if (!walk_start_named(binary, "runtime.gcSweep", &walk))
+	if (!code_walk_start_named(binary, "runtime.gcSweep", &walk))
 		return 0;
-	while (walk_next(&walk)) {
-		const struct amd64_instruction *instruction = &walk.instruction;
-
-		if (is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_1_EV_IB) && instruction->rip_relative &&
-		    amd64_extension(instruction) == AMD64_ADD && instruction->immediate == 2)
-			return (target_of(&walk) + 4 + 7) & ~UINT64_C(7);
+	while (code_walk_next(&walk)) {
+		if (walk.step.kind == CODE_ADD_TO && walk.step.immediate == 2)
+			return (walk.step.target + 4 + 7) & ~UINT64_C(7);
 	}
 	return 0;
 }
 
-/* A shift to the left of a register: an index becomes the distance of an element of 16 or 32 bytes. */
-static bool is_shift_left(const struct amd64_instruction *instruction)
+/* A shift to the left: an index becomes the distance of an element of 16 or 32 bytes. */
+static bool is_shift_left(const struct code_step *step)
 {
-	return is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_2_EV_IB) && amd64_extension(instruction) == AMD64_SHL &&
-	       (instruction->immediate == 4 || instruction->immediate == 5);
-}
-
-static bool is_load32(const struct amd64_instruction *instruction)
-{
-	return is(instruction, AMD64_ONE_BYTE, AMD64_MOV_GV_EV) && !(instruction->rex & AMD64_REX_W) &&
-	       amd64_is_memory(instruction);
+	return step->kind == CODE_SHIFT_LEFT && (step->immediate == 4 || step->immediate == 5);
 }
 
 /*
  * mProf_FlushLocked walks the list and adds one element of memRecord.future to memRecord.active. mProf_Flush sets a bit
- * of the cycle: it loads it, then takes its address for a compare-and-exchange.
+ * of the cycle: it loads it, then takes its address for a compare-and-exchange; on machines that have special loads for that, it has the
+ * address before.
  */
 bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profile *profile)
 {
 	uint64_t loads[LOADS_MAX], loaded_cycle = 0;
-	struct walk walk;
+	struct code_walk walk;
 
 	memset(profile, 0, sizeof(*profile));
 	if (!loads_of(binary, "runtime.mProf_FlushLocked", loads))
 		return false;
 	profile->buckets = loads[0];
-	if (!walk_start_named(binary, "runtime.mProf_FlushLocked", &walk))
+	if (!code_walk_start_named(binary, "runtime.mProf_FlushLocked", &walk))
 		return false;
-	while (!profile->cycle_size && walk_next(&walk)) {
-		if (is_shift_left(&walk.instruction))
-			profile->cycle_size = (uint16_t)(1 << walk.instruction.immediate);
+	while (!profile->cycle_size && code_walk_next(&walk)) {
+		if (is_shift_left(&walk.step))
+			profile->cycle_size = (uint16_t)(1 << walk.step.immediate);
 	}
-	if (!profile->cycle_size || !walk_start_named(binary, "runtime.mProf_Flush", &walk))
+	if (!profile->cycle_size || !code_walk_start_named(binary, "runtime.mProf_Flush", &walk))
 		return false;
-	while (!profile->cycle && walk_next(&walk)) {
-		const struct amd64_instruction *instruction = &walk.instruction;
-
-		if (!instruction->rip_relative)
-			continue;
-		if (is_load32(instruction))
-			loaded_cycle = target_of(&walk);
-		else if (is(instruction, AMD64_ONE_BYTE, AMD64_LEA_GV_M) && target_of(&walk) == loaded_cycle)
+	while (!profile->cycle && code_walk_next(&walk)) {
+		if (is_load(&walk.step, 4) && walk.step.target)
+			loaded_cycle = walk.step.target;
+		if (loaded_cycle && walk.step.target == loaded_cycle &&
+		    (walk.step.kind == CODE_ADDRESS || walk.step.acquires))
 			profile->cycle = loaded_cycle;
 	}
 	return profile->cycle != 0;
 }
 
-static bool is_push_rbp(const struct amd64_instruction *instruction)
+/* Its only call of a closure is what it is for. On amd64 it has no frame if it does not save the frame pointer first; on arm64
+ * it begins another chain of frame pointers if it loads the frame pointer before the call. */
+uint64_t go_code_lost_systemstack(const struct go_binary *binary)
 {
-	return is(instruction, AMD64_ONE_BYTE, AMD64_PUSH_RBP) && !(instruction->rex & AMD64_REX_B);
-}
+	bool first = true, lost = binary->image.machine == EM_X86_64;
+	struct code_walk walk;
 
-/* call rdi: the address of a closure's code. */
-static bool is_call_of_closure(const struct amd64_instruction *instruction)
-{
-	return is(instruction, AMD64_ONE_BYTE, AMD64_GROUP_5_EV) && !amd64_is_memory(instruction) &&
-	       amd64_extension(instruction) == AMD64_CALL && amd64_base(instruction) == RDI;
-}
-
-/* Its only call is that of a closure. */
-uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
-{
-	struct walk walk;
-
-	if (!walk_start_named(binary, "runtime.systemstack", &walk))
+	if (!code_walk_start_named(binary, "runtime.systemstack", &walk))
 		return 0;
-	for (bool first = true; walk_next(&walk); first = false) {
-		if (first && is_push_rbp(&walk.instruction))
+	for (; code_walk_next(&walk); first = false) {
+		if (first && walk.step.kind == CODE_SAVE_FRAME)
 			return 0;
-		if (is_call_of_closure(&walk.instruction))
-			return walk.address + walk.instruction.length;
+		lost |= walk.step.kind == CODE_RESTORE_FRAME;
+		if (walk.step.kind == CODE_CALL_CLOSURE)
+			return lost ? walk.step.address + walk.step.length : 0;
 	}
 	return 0;
 }
@@ -360,13 +268,13 @@ uint64_t go_code_frameless_systemstack(const struct go_binary *binary)
 /* Its call is to newstack's wrapper for assembly code, which has the same name. */
 uint64_t go_code_morestack(const struct go_binary *binary)
 {
-	struct walk walk;
+	struct code_walk walk;
 
-	if (!walk_start_named(binary, "runtime.morestack", &walk))
+	if (!code_walk_start_named(binary, "runtime.morestack", &walk))
 		return 0;
-	while (walk_next(&walk)) {
+	while (code_walk_next(&walk)) {
 		if (strcmp(called_by(binary, &walk), "runtime.newstack") == 0)
-			return walk.address + walk.instruction.length;
+			return walk.step.address + walk.step.length;
 	}
 	return 0;
 }
@@ -387,18 +295,18 @@ bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
 		uint16_t stored[2] = {0};
 		unsigned calls = 0, stores = 0;
-		struct walk walk;
+		struct code_walk walk;
 
-		if (!walk_start_named(binary, makers[i], &walk))
+		if (!code_walk_start_named(binary, makers[i], &walk))
 			continue;
-		while (stores < 2 && walk_next(&walk)) {
+		while (stores < 2 && code_walk_next(&walk)) {
 			const char *called = called_by(binary, &walk);
 
 			/* newAllocBits is another name for it, and usually inlined */
 			if (strcmp(called, "runtime.newMarkBits") == 0 || strcmp(called, "runtime.newAllocBits") == 0)
 				calls++;
-			else if (calls > stores && is_store_of_result(&walk.instruction))
-				stored[stores++] = (uint16_t)walk.instruction.displacement;
+			else if (calls > stores && is_store_of_result(&walk.step))
+				stored[stores++] = (uint16_t)walk.step.displacement;
 		}
 		bits->span_alloc_bits = stored[1];
 		if (stores == 2 && stored[0] == stored[1] + 8)
@@ -407,58 +315,48 @@ bool go_code_bits(const struct go_binary *binary, struct go_code_bits *bits)
 	return false;
 }
 
-static bool is_load16(const struct amd64_instruction *instruction)
-{
-	return is(instruction, AMD64_0F, AMD64_0F_MOVZX_GV_EW) && amd64_is_memory(instruction) &&
-	       amd64_base(instruction) != RSP;
-}
-
 /* Finds `p.mcache` in flushmcache: the only load through a register that was itself loaded through an index. */
 static uint16_t mcache_offset(const struct go_binary *binary)
 {
-	struct walk walk;
+	struct code_walk walk;
 	bool indexed = false;
 
-	if (!walk_start_named(binary, "runtime.flushmcache", &walk))
+	if (!code_walk_start_named(binary, "runtime.flushmcache", &walk))
 		return 0;
-	while (walk_next(&walk)) {
-		const struct amd64_instruction *instruction = &walk.instruction;
-
-		if (!is_load64(instruction) || instruction->rip_relative)
+	while (code_walk_next(&walk)) {
+		if (!is_load(&walk.step, 8) || walk.step.target)
 			continue;
-		if (indexed && !instruction->has_sib)
-			return (uint16_t)instruction->displacement;
-		indexed |= instruction->has_sib;
+		if (indexed && !walk.step.indexed)
+			return (uint16_t)walk.step.displacement;
+		indexed |= walk.step.indexed;
 	}
 	return 0;
 }
 
 void go_code_heap_layout(const struct go_binary *binary, struct go_code_layout *layout)
 {
-	struct walk walk;
+	struct code_walk walk;
 
 	memset(layout, 0, sizeof(*layout));
 	layout->p_mcache = mcache_offset(binary);
-	if (!walk_start_named(binary, "runtime.(*mcache).refill", &walk))
+	if (!code_walk_start_named(binary, "runtime.(*mcache).refill", &walk))
 		return;
-	while (walk_next(&walk)) {
-		const struct amd64_instruction *instruction = &walk.instruction;
-		uint16_t displacement = (uint16_t)instruction->displacement;
+	while (code_walk_next(&walk)) {
+		const struct code_step *step = &walk.step;
+		uint16_t displacement = (uint16_t)step->displacement;
 
 		/* s := c.alloc[spc] */
-		if (!layout->mcache_alloc && is_load64(instruction) && instruction->has_sib &&
-		    amd64_base(instruction) == RAX && instruction->sib >> 6 == 3)
+		if (!layout->mcache_alloc && is_load(step, 8) && step->indexed && step->base == CODE_RESULT)
 			layout->mcache_alloc = displacement;
 		/* if s.allocCount != s.nelems */
-		if (layout->mcache_alloc && !layout->span_alloc_count && is_load16(instruction) && displacement > 64)
+		if (layout->mcache_alloc && !layout->span_alloc_count && is_load(step, 2) && !step->on_stack &&
+		    displacement > 64)
 			layout->span_alloc_count = displacement;
 		/* atomic.Xadd64(&stats.tinyAllocCount, …): the addresses of the other counters are computed before */
-		if (!layout->tiny_count && is(instruction, AMD64_0F, AMD64_0F_XADD_EV_GV) &&
-		    amd64_is_memory(instruction) && !instruction->rip_relative)
+		if (!layout->tiny_count && step->kind == CODE_EXCHANGE_ADD && !step->target)
 			layout->tiny_count = displacement;
 		/* s.allocCountBeforeCache = 0 */
-		if (is(instruction, AMD64_ONE_BYTE, AMD64_MOV_EV_IZ) && instruction->operand_16 &&
-		    instruction->immediate == 0 && amd64_is_memory(instruction) && amd64_base(instruction) != RSP)
+		if (step->kind == CODE_STORE_ZERO && step->bytes == 2 && !step->on_stack)
 			layout->span_alloc_count_before_cache = displacement;
 	}
 }

@@ -17,11 +17,11 @@
  * Where to probe a function. Its first byte is unsuitable: when the stack check there fails, the function runs again
  * from its start and would be counted twice. The check's conditional branch is executed again as well, but the flags
  * show whether it is about to be taken; and the kernel emulates a branch, whereas it must single-step most
- * instructions. At that point the frame is not set up, so the return address is at the top of the stack.
+ * instructions. At that point the frame is not set up, so the return address is where the call left it.
  */
 struct go_point {
 	uint64_t address;
-	/* at the branch: after a hit with CF or ZF set the function runs again. False: there is no check */
+	/* at the branch: after a hit at which it is taken the function runs again. False: there is no check */
 	bool is_check;
 };
 
@@ -50,8 +50,9 @@ struct go_code_profile {
 bool go_code_memory_profile(const struct go_binary *binary, struct go_code_profile *profile);
 
 /* Return addresses at switches to the system stack that a walk by frame pointers cannot follow completely. */
-uint64_t go_code_frameless_systemstack(const struct go_binary *binary); /* up to Go 1.20; 0 if it has a frame */
-uint64_t go_code_morestack(const struct go_binary *binary);		/* 0 if not found */
+uint64_t
+go_code_lost_systemstack(const struct go_binary *binary);   /* 0 if the walk is complete there, as in newer releases */
+uint64_t go_code_morestack(const struct go_binary *binary); /* 0 if not found */
 
 /*
  * Where the bits of spans are: the offset of mspan.allocBits, which gcmarkBits follows, and the address of

@@ -230,7 +230,7 @@ static void set_layout(const struct go *go, struct event_layout *layout)
 	layout->span_alloc_count = heap->span_alloc_count;
 	layout->span_alloc_count_before_cache = heap->span_alloc_count_before_cache;
 	layout->span_element_size = heap->span_element_size;
-	layout->systemstack = loaded_at(go, go_code_frameless_systemstack(go->binary));
+	layout->systemstack = loaded_at(go, go_code_lost_systemstack(go->binary));
 	layout->morestack = loaded_at(go, go_code_morestack(go->binary));
 	layout->m_current = go->binary->version->scheduler.m_current;
 	layout->g_m = go->binary->version->scheduler.g_m;

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "symbols/elf_file.h"
 #include "goalloc_contract.h"
+#include "machine.h"
 #include "target/procfs.h"
 #include "runtime/goalloc_counters.h"
 #include "runtime/runtime.h"
@@ -99,7 +100,7 @@ static const struct usdt_probe *probe_find(const struct usdt_probes *probes, con
 /* The BPF programs read arguments from the ABI's registers; checks that the notes say so. */
 static bool arguments_in_registers(const char *arguments)
 {
-	static const char *const registers[] = {"%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9"};
+	static const char *const registers[] = {MACHINE_ARGUMENTS};
 	char expected[128] = "";
 	size_t length = 0;
 

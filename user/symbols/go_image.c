@@ -85,13 +85,19 @@ static void find_relocations(struct go_image *image, const Elf64_Phdr *dynamic)
 	image->relocation_count = image->relocations ? size / sizeof(Elf64_Rela) : 0;
 }
 
+static int not_a_program(const char *path, struct error *error)
+{
+	return error_set(error, STATUS_USAGE, "'%s' is not an ELF file of amd64 or arm64", path);
+}
+
 static int read_layout(struct go_image *image, const char *path, struct error *error)
 {
 	Elf64_Ehdr header;
 	Elf64_Phdr program;
 
-	if (!read_header(image, &header) || header.e_machine != EM_X86_64)
-		return error_set(error, STATUS_USAGE, "'%s' is not an x86-64 ELF file", path);
+	if (!read_header(image, &header) || (header.e_machine != EM_X86_64 && header.e_machine != EM_AARCH64))
+		return not_a_program(path, error);
+	image->machine = header.e_machine;
 	image->position_independent = header.e_type == ET_DYN;
 	for (unsigned i = 0; i < header.e_phnum && read_program_header(image, &header, i, &program); i++) {
 		if (program.p_type == PT_LOAD)
@@ -118,7 +124,7 @@ int go_image_open(struct go_image *image, const char *path, struct error *error)
 		return error_set(error, STATUS_USAGE, "cannot open '%s': %s", path, strerror(errno));
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(Elf64_Ehdr)) {
 		close(fd);
-		return error_set(error, STATUS_USAGE, "'%s' is not an x86-64 ELF file", path);
+		return not_a_program(path, error);
 	}
 	data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	close(fd);
@@ -183,9 +189,9 @@ static Elf64_Rela relocation(const struct go_image *image, size_t index)
 	return rela;
 }
 
-static bool is_relative(const Elf64_Rela *rela)
+static bool is_relative(const struct go_image *image, const Elf64_Rela *rela)
 {
-	return ELF64_R_TYPE(rela->r_info) == R_X86_64_RELATIVE;
+	return ELF64_R_TYPE(rela->r_info) == (image->machine == EM_AARCH64 ? R_AARCH64_RELATIVE : R_X86_64_RELATIVE);
 }
 
 bool go_image_read(const struct go_image *image, uint64_t address, void *buffer, uint64_t size)
@@ -198,7 +204,7 @@ bool go_image_read(const struct go_image *image, uint64_t address, void *buffer,
 	for (size_t i = 0; i < image->relocation_count; i++) {
 		Elf64_Rela rela = relocation(image, i);
 
-		if (is_relative(&rela) && rela.r_offset >= address && rela.r_offset - address < size &&
+		if (is_relative(image, &rela) && rela.r_offset >= address && rela.r_offset - address < size &&
 		    size - (rela.r_offset - address) >= 8)
 			memcpy((uint8_t *)buffer + (rela.r_offset - address), &rela.r_addend, 8);
 	}
@@ -216,7 +222,7 @@ static uint64_t find_relocated_pair(const struct go_image *image, uint64_t first
 		Elf64_Rela rela = relocation(image, i);
 		uint64_t pair[2];
 
-		if (!is_relative(&rela) || (uint64_t)rela.r_addend != first)
+		if (!is_relative(image, &rela) || (uint64_t)rela.r_addend != first)
 			continue;
 		candidates++;
 		if (go_image_read(image, rela.r_offset, pair, sizeof(pair)) && pair[0] == first && pair[1] == second)
@@ -262,7 +268,7 @@ const char *go_image_find_string(const struct go_image *image, bool (*accept)(co
 {
 	for (size_t i = 0; i < image->relocation_count; i++) {
 		Elf64_Rela rela = relocation(image, i);
-		const void *bytes = is_relative(&rela) ? go_image_at(image, rela.r_offset + 8, 8) : NULL;
+		const void *bytes = is_relative(image, &rela) ? go_image_at(image, rela.r_offset + 8, 8) : NULL;
 		const char *text;
 
 		if (!bytes)

@@ -28,6 +28,7 @@ struct go_image_segment {
 struct go_image {
 	const uint8_t *data; /* the mapped file */
 	size_t size;
+	uint16_t machine; /* EM_X86_64 or EM_AARCH64 */
 	bool position_independent;
 	/* lowest link-time address, rounded down to a page; it corresponds to the file's lowest mapping */
 	uint64_t base;
@@ -37,7 +38,7 @@ struct go_image {
 	size_t relocation_count;
 };
 
-/* Maps an x86-64 ELF file. Returns -1 for anything else. go_image_close() may follow in either case. */
+/* Maps an ELF file of amd64 or arm64. Returns -1 for anything else. go_image_close() may follow in either case. */
 int go_image_open(struct go_image *image, const char *path, struct error *error);
 void go_image_close(struct go_image *image);
 

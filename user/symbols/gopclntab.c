@@ -15,6 +15,7 @@
  */
 #include "symbols/gopclntab.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ struct gopclntab {
 	struct bytes names, units, files, pctab, functions; /* functions: ftab, then every _func */
 	struct bytes gofunc;
 	uint32_t function_count;
+	uint8_t least_instruction; /* in bytes: the unit of pc tables */
 	struct short_name *short_names;
 	struct answer *answers;
 };
@@ -104,12 +106,18 @@ static const char *string_at(struct bytes bytes, uint64_t offset)
 
 /* ---- finding the table ---- */
 
-static bool header_plausible(const uint8_t *header, uint64_t rest)
+/* The least size of an instruction, in which pc tables count. */
+static uint8_t least_instruction(const struct go_image *image)
+{
+	return image->machine == EM_AARCH64 ? 4 : 1;
+}
+
+static bool header_plausible(const struct go_image *image, const uint8_t *header, uint64_t rest)
 {
 	uint64_t offset = 0;
 
-	if (rest < HEADER_SIZE || header[HEADER_PAD1] != 0 || header[HEADER_PAD2] != 0 || header[HEADER_MIN_LC] != 1 ||
-	    header[HEADER_PTR_SIZE] != 8)
+	if (rest < HEADER_SIZE || header[HEADER_PAD1] != 0 || header[HEADER_PAD2] != 0 ||
+	    header[HEADER_PTR_SIZE] != 8 || header[HEADER_MIN_LC] != least_instruction(image))
 		return false;
 	if (load_u32(header) != GO118_PCLNTAB_MAGIC && load_u32(header) != GO120_PCLNTAB_MAGIC)
 		return false;
@@ -199,8 +207,9 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 	uint64_t rest, module;
 	const uint8_t *bytes = go_image_rest(image, header, &rest);
 
-	if (!bytes || !header_plausible(bytes, rest))
+	if (!bytes || !header_plausible(image, bytes, rest))
 		return false;
+	table->least_instruction = bytes[HEADER_MIN_LC];
 	module = go_image_find_pair(image, header, header + load_u64(bytes + HEADER_FUNCNAME_OFFSET));
 	return module && open_module(table, image, module, load_u32(bytes), version);
 }
@@ -208,8 +217,8 @@ static bool open_header(struct gopclntab *table, const struct go_image *image, u
 /* If there is no section of a known name: searches all segments for the header. */
 static bool scan_for_header(struct gopclntab *table, const struct go_image *image, const struct go_version *version)
 {
-	/* the last three bytes of either magic, and the bytes that follow it on amd64 */
-	static const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, 1, 8};
+	/* the last three bytes of either magic, and the bytes that follow it */
+	const uint8_t tail[] = {0xff, 0xff, 0xff, 0, 0, least_instruction(image), 8};
 
 	for (size_t i = 0; i < image->segment_count; i++) {
 		const struct go_image_segment *segment = &image->segments[i];
@@ -371,7 +380,7 @@ static bool pc_step(const struct gopclntab *table, struct pc_step *step)
 	    !read_varint(table->pctab, &step->offset, &pc))
 		return false;
 	step->value = (int32_t)((uint32_t)step->value + (-(value & 1) ^ (value >> 1)));
-	step->pc += pc;
+	step->pc += (uint64_t)pc * table->least_instruction;
 	step->started = true;
 	return true;
 }

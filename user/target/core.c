@@ -156,8 +156,8 @@ static int read_segments(struct core *core, struct error *error)
 
 	if (core->size < sizeof(header) || read_at(core, core->file, 0, &header, sizeof(header)) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header.e_type != ET_CORE || header.e_machine != EM_X86_64)
-		return malformed(core, "it is none of an x86-64 process", error);
+	    header.e_type != ET_CORE || (header.e_machine != EM_X86_64 && header.e_machine != EM_AARCH64))
+		return malformed(core, "it is none of a process of amd64 or arm64", error);
 	count = header_count(core, &header);
 	if (!count || count > SEGMENTS_MAX || header.e_phentsize != sizeof(*all))
 		return malformed(core, "its program headers are damaged", error);

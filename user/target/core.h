@@ -18,7 +18,7 @@ struct core;
 
 /*
  * A target that is read from the core file at `path`, to be closed with target_close(). `executable` is the path of its
- * executable; NULL: where the core says that it was. NULL with STATUS_USAGE if the file is not a core file of an x86-64
+ * executable; NULL: where the core says that it was. NULL with STATUS_USAGE if the file is not a core file of an amd64 or arm64
  * process, is cut short, or is of another executable.
  */
 struct target *core_open(const char *path, const char *executable, struct error *error);

@@ -10,6 +10,9 @@
 /* As uname names it. */
 #define MACHINE_NAME "x86_64"
 
+/* The registers of the first arguments in the C ABI, as the notes of probes name them. */
+#define MACHINE_ARGUMENTS "%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9"
+
 /* Returns the number of the system call in which a traced thread is; -1: none, or unknown. */
 static inline long machine_system_call(int tid)
 {

@@ -11,6 +11,8 @@
 
 #define MACHINE_NAME "aarch64"
 
+#define MACHINE_ARGUMENTS "x0", "x1", "x2", "x3", "x4", "x5"
+
 static inline long machine_system_call(int tid)
 {
 	int number = -1;
