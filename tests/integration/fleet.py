@@ -45,7 +45,7 @@ func main() {
 	}
 }
 """
-TABLES = ("windows", "sites")
+TABLES = ("windows", "sites", "heap")
 
 
 PROGRAMS = tempfile.TemporaryDirectory(prefix="escapement-fleet-")
@@ -72,8 +72,8 @@ def go_program(build="first"):
 class Target:
     """The program in a process."""
 
-    def __init__(self, t, program):
-        self.process = t.start(program)
+    def __init__(self, t, program, **popen):
+        self.process = t.start(program, **popen)
         self.pid = self.process.pid
         self.ask(0)
 

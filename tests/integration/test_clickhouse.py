@@ -59,8 +59,8 @@ def test_what_is_stored_is_what_was_in_the_windows(t):
     harness.require_root()
     server = clickhouse.ClickHouse(t).start()
     with_tables(t, server)
-    target = fleet.Target(t, fleet.go_program())
-    nowhere = config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}")
+    target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
+    nowhere = config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}", more="heap-every = 1s")
     agent = fleet.Agent(t, nowhere)
     for window in (1, 2):
         agent.wait_for("a window has begun: 1 process", window)
@@ -71,6 +71,7 @@ def test_what_is_stored_is_what_was_in_the_windows(t):
     agent.end()
     take_column(spool_files(t)[0], "windows", "check_bound")
     rows = fleet.spooled(t, t.path("spool"))
+    assert rows["heap"], "heap snapshots"
     same([row["check_bound"] is None for row in rows["windows"]][:2], [True, False], "the first window lacks a column")
     # the store comes: everything is delivered, in order, and nothing is left
     agent = fleet.Agent(t, config(t, server.url, window="600s", every="600s"))

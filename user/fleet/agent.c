@@ -44,7 +44,7 @@ struct agent {
 	struct metrics *metrics;
 	int listener;		       /* for Prometheus; -1: there is none */
 	pid_t window, pusher, server;  /* 0: does not run */
-	int64_t next_ns;	       /* when the next window begins */
+	int64_t next_ns, heap_ns;      /* when the next window begins, and the next one with heap snapshots */
 	int64_t restart_ns, serve_ns;  /* when pusher and server may start again */
 	int64_t windows;	       /* that have ended */
 	uint64_t dropped;	       /* when the last window had ended */
@@ -144,11 +144,23 @@ static int find(struct agent *agent, struct watched *watched)
 	return count < AGENT_PROCESSES ? count : AGENT_PROCESSES;
 }
 
+/* Whether the window that begins has heap snapshots; if so, says when the next one does. */
+static bool takes_heap(struct agent *agent)
+{
+	int64_t now = monotonic_ns();
+
+	if (agent->config->heap_every <= 0 || now < agent->heap_ns)
+		return false;
+	agent->heap_ns = now + (int64_t)(agent->config->heap_every * 1e9);
+	return true;
+}
+
 static void start_window(struct agent *agent)
 {
 	struct watched watched[AGENT_PROCESSES];
 	int64_t now = monotonic_ns(), every = (int64_t)(agent->config->every * 1e9);
 	int count = find(agent, watched);
+	bool heap;
 
 	/* a window that took longer than `every` puts off the next one, which then begins at once */
 	agent->next_ns = agent->next_ns + every > now ? agent->next_ns + every : now + 1;
@@ -158,13 +170,14 @@ static void start_window(struct agent *agent)
 	}
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
+	heap = takes_heap(agent);
 	agent->window = start_process(agent);
 	if (agent->window == 0) {
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
-		_exit(agent_window_record(agent->options, agent->config, agent->spool, watched, count, &window_stops,
-					  agent->shared));
+		_exit(agent_window_record(agent->options, agent->config, agent->spool, watched, count, heap,
+					  &window_stops, agent->shared));
 	}
 	if (agent->window < 0)
 		agent->window = 0;
@@ -190,7 +203,10 @@ static void say_once(struct agent *agent, const struct agent_note *note)
 				note->pid, name);
 		else
 			agent->options->say("process %d (%s) %s: %s", note->pid, name,
-					    note->unjudged ? "gets no verdicts" : "is not observed", note->why);
+					    note->unjudged   ? "gets no verdicts"
+					    : note->unheaped ? "gets no heap snapshots"
+							     : "is not observed",
+					    note->why);
 	}
 	said->seen = true;
 }
@@ -340,7 +356,7 @@ static void reload(struct agent *agent)
 	agent->config = config;
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
-	agent->next_ns = monotonic_ns();
+	agent->next_ns = agent->heap_ns = monotonic_ns();
 	agent->restart_ns = 0;
 	if (agent->pusher)
 		kill(agent->pusher, SIGTERM);

@@ -243,6 +243,8 @@ static int check(const struct reader *reader, struct error *error)
 		return error_set(error, STATUS_USAGE, "window is at least 1s");
 	if (config->every < config->window)
 		return error_set(error, STATUS_USAGE, "every is at least as long as window");
+	if (config->heap_every > 0 && config->heap_every < config->every)
+		return error_set(error, STATUS_USAGE, "heap-every is 0 or at least as long as every");
 	if (config->spool_limit < 1 << 20)
 		return error_set(error, STATUS_USAGE, "spool-limit is at least 1M");
 	if (reader->clickhouse && !clickhouse->url)

@@ -33,8 +33,8 @@ struct agent_clickhouse {
 
 struct agent_config {
 	char *host, *spool;
-	int64_t spool_limit; /* bytes */
-	double window, every;
+	int64_t spool_limit;		  /* bytes */
+	double window, every, heap_every; /* seconds; heap_every 0: no heap snapshots */
 	int64_t rate;
 	double max_overhead;
 	bool redact;
@@ -59,6 +59,8 @@ struct agent_config {
 	ROW("", agent_config, window, "window", AGENT_SECONDS, "10s", "length of a window")                        \
 	ROW("", agent_config, every, "every", AGENT_SECONDS, "60s",                                                \
 	    "from the begin of a window to that of the next; the same as window: all the time")                    \
+	ROW("", agent_config, heap_every, "heap-every", AGENT_SECONDS, "0",                                        \
+	    "from a heap snapshot of each process to the next; 0: none")                                           \
 	ROW("", agent_config, rate, "rate", AGENT_BYTES, "512k", "as --rate of record")                            \
 	ROW("", agent_config, max_overhead, "max-overhead", AGENT_PERCENT, "1",                                    \
 	    "percent of the CPU time of what is watched that probes may cost; 0: no limit")                        \

@@ -37,11 +37,22 @@ static void note_part(struct metrics_part *part, const struct window_target *tar
 	snprintf(part->comm, sizeof(part->comm), "%s", process->comm ? process->comm : "");
 }
 
+/* One of what may be wrong; the next time there may be room for the other. */
+static void note_trouble(struct agent_note *note, const struct fleet_window *window, const struct window_target *target,
+			 size_t at)
+{
+	note->unjudged = target->observed && window->unjudged[at].text[0];
+	note->unheaped = target->observed && !note->unjudged && window->unheaped[at].text[0];
+	snprintf(note->why, sizeof(note->why), "%s",
+		 note->unjudged	    ? window->unjudged[at].text
+		 : note->unheaped   ? window->unheaped[at].text
+		 : target->observed ? ""
+				    : target->why.text);
+}
+
 static void note_results(struct agent_shared *shared, const struct profile *profile, const struct fleet_window *window,
 			 const struct window_target *targets, int count)
 {
-	const struct error *unjudged = window->unjudged;
-
 	shared->count = count;
 	for (int i = 0; i < count; i++) {
 		const struct profile_process *process = profile ? profile_process_find(profile, targets[i].pid) : NULL;
@@ -49,10 +60,7 @@ static void note_results(struct agent_shared *shared, const struct profile *prof
 
 		*note = (struct agent_note){
 			.pid = targets[i].pid, .started = targets[i].started, .braked = targets[i].braked};
-		note->unjudged = targets[i].observed && unjudged[i].text[0];
-		if (!targets[i].observed || note->unjudged)
-			snprintf(note->why, sizeof(note->why), "%s",
-				 (note->unjudged ? &unjudged[i] : &targets[i].why)->text);
+		note_trouble(note, window, &targets[i], (size_t)i);
 		note->observed = targets[i].observed && process;
 		if (note->observed)
 			note_part(&note->part, &targets[i], window->watches[i], process);
@@ -79,13 +87,15 @@ static int store(struct spool *spool, const struct fleet_window *window, const s
 }
 
 enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
-					     struct spool *spool, const struct watched *watched, int count,
+					     struct spool *spool, const struct watched *watched, int count, bool heap,
 					     const volatile sig_atomic_t *stop, struct agent_shared *shared)
 {
 	struct window_target *targets = memory_zeroed((size_t)count, sizeof(*targets));
 	const struct agent_watch **watches = memory_zeroed((size_t)count, sizeof(*watches));
 	struct error *unjudged = memory_zeroed((size_t)count, sizeof(*unjudged));
-	struct fleet_window window = {.config = config, .watches = watches, .unjudged = unjudged};
+	struct error *unheaped = memory_zeroed((size_t)count, sizeof(*unheaped));
+	struct fleet_window window = {
+		.config = config, .watches = watches, .heap = heap, .unheaped = unheaped, .unjudged = unjudged};
 	const struct window_options how = {.seconds = config->window,
 					   .rate = config->rate,
 					   .max_overhead = config->max_overhead,
@@ -116,5 +126,6 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	free(targets);
 	free(watches);
 	free(unjudged);
+	free(unheaped);
 	return result;
 }

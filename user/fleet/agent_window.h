@@ -32,15 +32,16 @@ struct agent_shared {
 		uint64_t started;
 		bool braked;
 		bool unjudged;	     /* it was observed, but its rows have no verdicts */
+		bool unheaped;	     /* it was observed, but has no heap snapshot */
 		char why[AGENT_WHY]; /* why one of these; "" if none is so */
 		bool observed;
 		struct metrics_part part; /* if it was */
 	} notes[AGENT_PROCESSES];
 };
 
-/* Records the processes; `stop` ends the window early. */
+/* Records the processes; `stop` ends the window early. `heap`: with heap snapshots of them. */
 enum agent_window_result agent_window_record(const struct agent_options *options, const struct agent_config *config,
-					     struct spool *spool, const struct watched *watched, int count,
+					     struct spool *spool, const struct watched *watched, int count, bool heap,
 					     const volatile sig_atomic_t *stop, struct agent_shared *shared);
 
 #endif

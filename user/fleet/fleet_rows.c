@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/text_compare.h"
+#include "fleet/heap_rows.h"
 #include "fleet/judge.h"
 #include "audit/audit_join.h"
 #include "profile/profile_part.h"
@@ -28,16 +29,22 @@ struct windows_row {
 struct sites_row {
 	FLEET_SITES(MEMBER)
 };
+struct heap_row {
+	FLEET_HEAP(MEMBER)
+};
 #undef MEMBER
 
 #define WINDOWS_COLUMN(kind, name, meaning) {kind, #name, meaning, offsetof(struct windows_row, name)},
 #define SITES_COLUMN(kind, name, meaning)   {kind, #name, meaning, offsetof(struct sites_row, name)},
+#define HEAP_COLUMN(kind, name, meaning)    {kind, #name, meaning, offsetof(struct heap_row, name)},
 static const struct fleet_column windows_columns[] = {FLEET_WINDOWS(WINDOWS_COLUMN){0}};
 static const struct fleet_column sites_columns[] = {FLEET_SITES(SITES_COLUMN){0}};
+static const struct fleet_column heap_columns[] = {FLEET_HEAP(HEAP_COLUMN){0}};
 
 const struct fleet_table fleet_tables[FLEET_TABLES] = {
 	[FLEET_TABLE_WINDOWS] = {"windows", windows_columns},
 	[FLEET_TABLE_SITES] = {"sites", sites_columns},
+	[FLEET_TABLE_HEAP] = {"heap", heap_columns},
 };
 
 void fleet_columns(const struct fleet_table *table,
@@ -257,14 +264,63 @@ static void put_sites(struct writer *writer, const struct profile *part, const s
 	report_free(report);
 }
 
-static void put_part(struct writer *writer, const struct profile *profile, const struct window_target *target,
-		     const struct agent_watch *watch, struct error *unjudged)
+static void put_heap_row(struct writer *writer, const struct profile_process *process, const char *service,
+			 const struct profile *snapshot, const struct report_row *from)
 {
+	struct interval_bounds bounds = from->bounds;
+
+	if (!from->has_bounds) {
+		bounds.objects_low = bounds.objects_high = from->values[VALUE_LIVE_OBJECTS];
+		bounds.bytes_low = bounds.bytes_high = from->values[VALUE_LIVE_BYTES];
+	}
+	const struct heap_row row = {
+		.window = writer->window->id,
+		.time = writer->window->time,
+		.host = writer->window->config->host,
+		.row = writer->tables[FLEET_TABLE_HEAP].rows++,
+		.service = service,
+		.build = process->build_id,
+		.pid = (uint64_t)process->pid,
+		.collections = snapshot->collections,
+		.function = from->function,
+		.file = shown_path(writer, from->file),
+		.line = from->line,
+		.via = from->via,
+		.inuse_objects = from->values[VALUE_LIVE_OBJECTS],
+		.inuse_objects_low = bounds.objects_low,
+		.inuse_objects_high = bounds.objects_high,
+		.inuse_bytes = from->values[VALUE_LIVE_BYTES],
+		.inuse_bytes_low = bounds.bytes_low,
+		.inuse_bytes_high = bounds.bytes_high,
+	};
+
+	put_row(writer->tables[FLEET_TABLE_HEAP].stream, &fleet_tables[FLEET_TABLE_HEAP], &row);
+}
+
+static void put_heap(struct writer *writer, const struct profile_process *process, const struct window_target *target,
+		     const char *service, struct error *unheaped)
+{
+	struct profile *snapshot = heap_rows_snapshot(target, unheaped);
+	struct report *report = snapshot ? report_new(snapshot, BY_SITE, report_default_sort(snapshot), 0) : NULL;
+
+	for (size_t i = 0; report && i < report->row_count; i++)
+		put_heap_row(writer, process, service, snapshot, &report->rows[i]);
+	report_free(report);
+	profile_free(snapshot);
+}
+
+static void put_part(struct writer *writer, const struct profile *profile, const struct window_target *target,
+		     size_t at)
+{
+	const struct fleet_window *window = writer->window;
+	const struct agent_watch *watch = window->watches[at];
 	struct profile *part = profile_part_new(profile, target->pid);
 
 	if (part->process_count) {
 		put_process(writer, part->processes, part->rate, target, watch->service);
-		put_sites(writer, part, watch, unjudged);
+		put_sites(writer, part, watch, &window->unjudged[at]);
+		if (window->heap)
+			put_heap(writer, part->processes, target, watch->service, &window->unheaped[at]);
 	}
 	profile_part_free(part);
 }
@@ -296,7 +352,7 @@ void fleet_rows_write(FILE *stream, const struct fleet_window *window, const str
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (targets[i].observed)
-			put_part(&writer, profile, &targets[i], window->watches[i], &window->unjudged[i]);
+			put_part(&writer, profile, &targets[i], i);
 	}
 	judge_free(writer.judge);
 	for (int i = 0; i < FLEET_TABLES; i++) {

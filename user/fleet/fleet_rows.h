@@ -3,9 +3,9 @@
 #define ESCAPEMENT_FLEET_ROWS_H
 
 /*
- * What a store gets of a window, as two tables. `windows` has a row for each process that was observed, with exact totals;
+ * What a store gets of a window, as three tables. `windows` has a row for each process that was observed, with exact totals;
  * `sites` has its report by site and type, or its audit if the configuration has the compiler output of its build, with
- * estimates and their intervals. Rows of a table are numbered within the window, so
+ * estimates and their intervals; `heap`, in windows with heap snapshots, what was alive by site. Rows of a table are numbered within the window, so
  * that (host, window, row) names a row for good: a row that arrives again is the same row.
  *
  * The lists below are the only ones of the columns: schema, statements and rows follow from them.
@@ -77,6 +77,20 @@ enum fleet_kind {
 	ROW(FLEET_COUNT, bytes_low, "lower end of the 95 % interval of bytes")     \
 	ROW(FLEET_COUNT, bytes_high, "upper end; null: there is no bound")
 
+#define FLEET_HEAP(ROW)                                                               \
+	FLEET_COMMON(ROW)                                                             \
+	ROW(FLEET_COUNT, collections, "the collection whose survivors they are")      \
+	ROW(FLEET_TEXT, function, "the owner's function: whose allocation it is")     \
+	ROW(FLEET_TEXT, file, "the owner's file")                                     \
+	ROW(FLEET_NUMBER, line, "the owner's line")                                   \
+	ROW(FLEET_TEXT, via, "the function that allocated for it")                    \
+	ROW(FLEET_COUNT, inuse_objects, "what of it was alive when the window ended") \
+	ROW(FLEET_COUNT, inuse_objects_low, "lower end of the 95 % interval")         \
+	ROW(FLEET_COUNT, inuse_objects_high, "upper end; null: there is no bound")    \
+	ROW(FLEET_COUNT, inuse_bytes, "its bytes")                                    \
+	ROW(FLEET_COUNT, inuse_bytes_low, "lower end of the 95 % interval")           \
+	ROW(FLEET_COUNT, inuse_bytes_high, "upper end; null: there is no bound")
+
 struct fleet_column {
 	enum fleet_kind kind;
 	const char *name, *meaning;
@@ -88,7 +102,7 @@ struct fleet_table {
 	const char *name;
 	const struct fleet_column *columns;
 };
-enum { FLEET_TABLE_WINDOWS, FLEET_TABLE_SITES, FLEET_TABLES };
+enum { FLEET_TABLE_WINDOWS, FLEET_TABLE_SITES, FLEET_TABLE_HEAP, FLEET_TABLES };
 extern const struct fleet_table fleet_tables[FLEET_TABLES];
 
 /* Calls `each` for every name of a column in the store, with its kind: FLEET_VALUES comes as its FLEET_COUNTs. */
@@ -102,13 +116,16 @@ struct fleet_window {
 	uint64_t time; /* wall clock at its begin, seconds since 1970 */
 	uint64_t dropped;
 	const struct agent_config *config;
+	bool heap;				  /* with heap snapshots */
 	const struct agent_watch *const *watches; /* of each target */
+	struct error
+		*unheaped; /* of each target, set here: why it has no heap snapshot; an empty text: nothing is wrong */
 	struct error
 		*unjudged; /* of each target, set here: why its rows have no verdict; an empty text: nothing is wrong */
 };
 
 /*
- * Writes both tables of a window as a spool keeps them: for each, a line "TABLE ROWS BYTES COLUMN,COLUMN,…", then its rows
+ * Writes all tables of a window as a spool keeps them: for each, a line "TABLE ROWS BYTES COLUMN,COLUMN,…", then its rows
  * as tab-separated text, escaped as ClickHouse's format TabSeparated is. The columns are named because an agent may deliver
  * what an older one has written.
  */
