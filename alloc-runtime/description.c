@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The description of goalloc_contract.h, and the ELF note by which observers find it. */
+#include "heap_profile.h"
 #include "runtime.h"
 
 static uint16_t class_sizes[NumSizeClasses];
@@ -23,6 +24,11 @@ __attribute__((visibility("hidden"))) struct goalloc_description goalloc_descrip
 	.span_alloc_count = offsetof(struct mspan, allocCount),
 	.span_alloc_count_before_cache = offsetof(struct mspan, allocCountBeforeCache),
 	.span_alloc_count_width = sizeof(((struct mspan *)0)->allocCount),
+	.span_link = offsetof(struct mspan, alllink),
+	.span_pages = offsetof(struct mspan, npages),
+	.span_released = offsetof(struct mspan, npreleased),
+	.span_state = offsetof(struct mspan, state),
+	.span_class = offsetof(struct mspan, spanclass),
 };
 
 /* The note has a distance and not an address, so that it needs no relocation in a shared library or
@@ -37,6 +43,10 @@ __asm__(".pushsection .note.goalloc, \"a\", \"note\"\n"
 	".popsection\n");
 _Static_assert(GOALLOC_NOTE_DESCRIPTION == 1, "written in the note");
 
+_Static_assert(mSpanFree == GOALLOC_STATE_FREE && mSpanInUse == GOALLOC_STATE_SMALL &&
+		       mSpanLarge == GOALLOC_STATE_LARGE && mSpanStack == GOALLOC_STATE_STACKS,
+	       "read from outside");
+
 void description_publish(void)
 {
 	for (unsigned i = 0; i < NumSizeClasses; i++)
@@ -44,4 +54,6 @@ void description_publish(void)
 	goalloc_description.class_sizes = (uintptr_t)class_sizes;
 	goalloc_description.heap_counters = (uintptr_t)&mheap.counters;
 	goalloc_description.caches = (uintptr_t)&mcache_all;
+	goalloc_description.spans = (uintptr_t)&mheap.allspans;
+	goalloc_description.heap_profile = (uintptr_t)&heap_profile;
 }

@@ -22,6 +22,7 @@
 #include <pthread.h>
 
 #include "debug.h"
+#include "heap_profile.h"
 #include "recorder.h"
 #include "runtime.h"
 #include "scavenge.h"
@@ -43,6 +44,7 @@ static void in_child(void)
 	stack_forgetLocks();
 	reset(&debug_lock);
 	reset(&recorder_lock);
+	reset(&heap_profile_lock);
 	if (held)
 		mheap_rebuild();
 	if (held || mcache_othersInUse())
@@ -51,6 +53,7 @@ static void in_child(void)
 		stack_abandonOthers(shared);
 	scavenge_forked();
 	recorder_in_child();
+	heap_profile_in_child();
 }
 
 static __attribute__((constructor)) void register_handlers(void)

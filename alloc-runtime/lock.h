@@ -18,6 +18,7 @@
  *     mheap.speciallock    records on objects
  *     debug_lock           the queue of freed objects
  *     recorder_lock        the recorder's rows
+ *     heap_profile_lock    the heap profile's rows
  */
 
 #include <stdatomic.h>

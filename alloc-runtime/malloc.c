@@ -362,6 +362,8 @@ bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller)
 	if (resized) {
 		owner_add(&c->class_counters[s->spanclass].frees, 1);
 		owner_add(&c->class_counters[s->spanclass].freed_bytes, old);
+		if (s->specials)
+			special_drop_row(s, s->base);
 		sequence_step(&c->sequence.allocating);
 		bool sampled = sampler_takes(c, r.bytes);
 		note_large(c, size, s, caller);

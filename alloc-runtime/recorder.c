@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See recorder.h. Memory comes from sysAlloc, because a recorder that called malloc would record its own
- * allocations. */
+/* See recorder.h. */
 #include "recorder.h"
 
 #include <errno.h>
@@ -12,94 +11,28 @@
 
 #include "probes.h"
 #include "runtime.h"
+#include "stack_table.h"
 #include "sys.h"
 
-enum { FirstRows = 1 << 12, ChunkSize = 1 << 20, FilesOfProcess = 1000 };
+enum { FilesOfProcess = 1000 };
 
-struct row {
-	uint64_t hash; /* 0: free */
-	uint64_t site, truncated, depth;
-	const uint64_t *pcs;
-	uint64_t events, count, bytes;
-	uint16_t kind, spanclass;
-};
+/* counts of a row */
+enum { Events, Count, Bytes };
+#define KEY(kind, spanclass) ((uint64_t)(kind) << 16 | (spanclass))
+#define KEY_KIND(key)	     ((key) >> 16)
+#define KEY_SPANCLASS(key)   ((key)&0xffff)
 
 bool recorder_active;
 struct lock recorder_lock;
 
 static struct {
-	struct row *rows;
-	size_t capacity, used;
-	char *chunk;
-	size_t chunk_left;
+	struct stack_table table;
 	uint64_t lost;
 	char path[4096]; /* absolute: children may change their directory */
 	int file;	 /* -1 in a child that has recorded nothing yet */
 	pid_t pid;
 	struct goalloc_stats start;
 } recorder;
-
-static uint64_t hash_words(uint64_t hash, const uint64_t *words, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 29;
-	}
-	return hash;
-}
-
-static struct row *find(struct row *rows, size_t capacity, const struct row *key)
-{
-	size_t at = key->hash & (capacity - 1);
-
-	for (; rows[at].hash; at = (at + 1) & (capacity - 1)) {
-		const struct row *row = &rows[at];
-
-		if (row->hash == key->hash && row->kind == key->kind && row->spanclass == key->spanclass &&
-		    row->site == key->site && row->depth == key->depth && row->truncated == key->truncated &&
-		    memcmp(row->pcs, key->pcs, key->depth * sizeof *key->pcs) == 0)
-			break;
-	}
-	return &rows[at];
-}
-
-static bool make_room(void)
-{
-	size_t capacity = recorder.capacity ? 2 * recorder.capacity : FirstRows;
-	struct row *rows;
-
-	if (2 * (recorder.used + 1) <= recorder.capacity)
-		return true;
-	rows = sysAlloc(capacity * sizeof *rows);
-	if (!rows)
-		return false;
-	for (size_t i = 0; i < recorder.capacity; i++) {
-		if (recorder.rows[i].hash)
-			*find(rows, capacity, &recorder.rows[i]) = recorder.rows[i];
-	}
-	if (recorder.rows)
-		sysFree(recorder.rows, recorder.capacity * sizeof *rows);
-	recorder.rows = rows;
-	recorder.capacity = capacity;
-	return true;
-}
-
-static const uint64_t *keep(const uint64_t *pcs, size_t depth)
-{
-	size_t size = depth * sizeof *pcs;
-	char *kept;
-
-	if (size > recorder.chunk_left) {
-		recorder.chunk = sysAlloc(ChunkSize);
-		recorder.chunk_left = recorder.chunk ? ChunkSize : 0;
-	}
-	if (!recorder.chunk)
-		return NULL;
-	kept = memcpy(recorder.chunk, pcs, size);
-	recorder.chunk += size;
-	recorder.chunk_left -= size;
-	return (const uint64_t *)(void *)kept;
-}
 
 /* ---- writing ---- */
 
@@ -248,37 +181,16 @@ static bool open_in_child(void)
 
 void recorder_note(enum goalloc_recorded_kind kind, unsigned spanclass, uint64_t count, uint64_t bytes, uint64_t stack)
 {
-	const struct goalloc_stack *record = (const void *)(uintptr_t)(stack - GOALLOC_STACK_HEAD);
-	static const uint64_t no_frames[1]; /* not NULL, which memcmp() and memcpy() do not take, also for no bytes */
-	struct row key = {.kind = (uint16_t)kind, .spanclass = (uint16_t)spanclass, .pcs = no_frames}, *row;
-	uint64_t head[3];
+	struct goalloc_row *row;
 
-	if (stack) {
-		key.site = record->site;
-		key.truncated = record->truncated;
-		key.depth = record->depth;
-		key.pcs = record->pcs;
-	}
-	head[0] = key.site;
-	head[1] = (uint64_t)kind << 32 | spanclass;
-	head[2] = key.depth;
-	key.hash = hash_words(hash_words(1, head, 3), key.pcs, key.depth) | 1;
 	lock_acquire(&recorder_lock);
 	if (recorder_active && recorder.file < 0)
 		recorder_active = open_in_child();
-	if (recorder_active && make_room()) {
-		row = find(recorder.rows, recorder.capacity, &key);
-		if (!row->hash && (key.pcs = keep(key.pcs, key.depth))) {
-			*row = key;
-			recorder.used++;
-		}
-		if (row->hash) {
-			row->events++;
-			row->count += count;
-			row->bytes += bytes;
-		} else {
-			recorder.lost++;
-		}
+	row = recorder_active ? stack_table_row(&recorder.table, KEY(kind, spanclass), stack) : NULL;
+	if (row) {
+		row->counts[Events]++;
+		row->counts[Count] += count;
+		row->counts[Bytes] += bytes;
 	} else if (recorder_active) {
 		recorder.lost++;
 	}
@@ -289,11 +201,11 @@ void recorder_note(enum goalloc_recorded_kind kind, unsigned spanclass, uint64_t
  * once. */
 static bool first_sight(uint64_t *seen, uint64_t site)
 {
-	size_t at = hash_words(1, &site, 1) & (recorder.capacity - 1);
+	size_t at = hash_words(1, &site, 1) & (recorder.table.capacity - 1);
 
 	if (!seen)
 		return true;
-	for (; seen[at]; at = (at + 1) & (recorder.capacity - 1))
+	for (; seen[at]; at = (at + 1) & (recorder.table.capacity - 1))
 		if (seen[at] == site)
 			return false;
 	seen[at] = site;
@@ -314,17 +226,17 @@ static void put_site(uint64_t address)
 	put("\n");
 }
 
-static void put_row(const struct row *row)
+static void put_row(const struct goalloc_row *row)
 {
 	static const char *const kinds[] = GOALLOC_RECORDED_KINDS;
 
 	put(GOALLOC_RECORD_ROW " ");
-	put(kinds[row->kind]);
+	put(kinds[KEY_KIND(row->key)]);
 	put(" ");
-	put_number(row->spanclass, 10, ' ');
-	put_number(row->events, 10, ' ');
-	put_number(row->count, 10, ' ');
-	put_number(row->bytes, 10, ' ');
+	put_number(KEY_SPANCLASS(row->key), 10, ' ');
+	put_number(row->counts[Events], 10, ' ');
+	put_number(row->counts[Count], 10, ' ');
+	put_number(row->counts[Bytes], 10, ' ');
 	put_number(row->site, 16, ' ');
 	put_number(row->truncated, 10, ' ');
 	put_number(row->depth, 10, row->depth ? ' ' : '\n');
@@ -357,6 +269,7 @@ static void put_counters(const struct goalloc_stats *end)
 /* 101 is the lowest priority number available, so this is one of the last destructors to run. */
 static __attribute__((destructor(101))) void finish(void)
 {
+	const struct stack_table *table = &recorder.table;
 	static struct goalloc_stats end;
 	uint64_t *seen;
 
@@ -366,13 +279,13 @@ static __attribute__((destructor(101))) void finish(void)
 	recorder_active = false;
 	goalloc_read_stats(&end);
 	put_maps();
-	seen = recorder.capacity ? sysAlloc(recorder.capacity * sizeof *seen) : NULL;
-	for (size_t i = 0; i < recorder.capacity; i++) {
-		if (!recorder.rows[i].hash)
+	seen = table->capacity ? sysAlloc(table->capacity * sizeof *seen) : NULL;
+	for (size_t i = 0; i < table->capacity; i++) {
+		if (!table->rows[i])
 			continue;
-		if (recorder.rows[i].site && first_sight(seen, recorder.rows[i].site))
-			put_site(recorder.rows[i].site);
-		put_row(&recorder.rows[i]);
+		if (table->rows[i]->site && first_sight(seen, table->rows[i]->site))
+			put_site(table->rows[i]->site);
+		put_row(table->rows[i]);
 	}
 	put_counters(&end);
 	flush();
@@ -390,12 +303,8 @@ void recorder_in_child(void)
 	/* Not closed: the program may have closed this descriptor and opened another file under its number. */
 	recorder.file = -1;
 	recorder.pid = getpid();
-	if (recorder.rows)
-		sysFree(recorder.rows, recorder.capacity * sizeof *recorder.rows);
-	recorder.rows = NULL;
-	recorder.capacity = recorder.used = 0;
+	stack_table_forget(&recorder.table);
 	recorder.lost = 0;
-	recorder.chunk_left = 0; /* a thread of the parent may have been allocating from it */
 	out.length = 0;
 	goalloc_read_stats(&recorder.start);
 }

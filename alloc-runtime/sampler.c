@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "heap_profile.h"
 #include "sys.h"
 #include "unwind.h"
 
@@ -50,12 +51,20 @@ static double logarithm(double x)
 	return e * 0.6931471805599453 + 2 * t * sum;
 }
 
+/* 53 random bits plus one half, so that the result is neither 0 nor 1. */
+static double uniform(struct mcache *c)
+{
+	return ((double)(next_random(c) >> 11) + 0.5) / 9007199254740992.0;
+}
+
 int64_t exponential(struct mcache *c, uint64_t mean)
 {
-	/* 53 random bits plus one half, so that u is neither 0 nor 1. */
-	double u = ((double)(next_random(c) >> 11) + 0.5) / 9007199254740992.0;
+	return (int64_t)(-logarithm(uniform(c)) * (double)mean);
+}
 
-	return (int64_t)(-logarithm(u) * (double)mean);
+bool sampler_draws(struct mcache *c, double probability)
+{
+	return uniform(c) < probability;
 }
 
 double chance(double x)
@@ -141,12 +150,13 @@ static uint64_t stack_of(struct mcache *c, struct caller *caller)
 void note_sample(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, const struct goalloc_site *site,
 		 struct caller *caller)
 {
-	uint64_t weight = bytes;
+	uint64_t weight = bytes, stack = stack_of(c, caller);
 
 	if (c->sample_distance != 0)
 		weight = (uint64_t)((double)bytes / chance((double)bytes / (double)c->sample_distance) + 0.5);
-	probe_alloc_sample((uintptr_t)object, bytes, weight, spanclass, (uintptr_t)site, stack_of(c, caller),
-			   c->sample_distance);
+	probe_alloc_sample((uintptr_t)object, bytes, weight, spanclass, (uintptr_t)site, stack, c->sample_distance);
+	if (heap_profile.rate)
+		heap_profile_sampled(c, object, bytes, spanclass, stack);
 }
 
 /* Whether a probe thinned to this distance fires after this many more bytes. `left` was drawn for the distance

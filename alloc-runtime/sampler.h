@@ -45,6 +45,8 @@ void note_sweep(const struct mspan *s, unsigned freed);
 
 /* Draws an exponentially distributed number with this mean. */
 int64_t exponential(struct mcache *c, uint64_t mean);
+/* True with this probability. */
+bool sampler_draws(struct mcache *c, double probability);
 /* 1 - e^-x, for x >= 0. */
 double chance(double x);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "environment.h"
 #include "stack.h"
 #include "sys.h"
 
@@ -347,19 +348,5 @@ size_t goalloc_set_memory_limit(size_t bytes)
 
 void scavenge_init(void)
 {
-	const char *text = getenv("GOALLOC_MEMORY_LIMIT");
-	char *end;
-
-	if (!text)
-		return;
-	size_t bytes = strtoull(text, &end, 10);
-	static const char units[] = "kmg";
-	const char *unit = *end ? strchr(units, *end | 0x20) : NULL;
-	if (unit)
-		bytes <<= 10 * (unit - units + 1);
-	if (end == text || (*end && (!unit || end[1])))
-		goalloc_warn("ignored GOALLOC_MEMORY_LIMIT: it must be a number of bytes, or a number with the "
-			     "suffix k, m or g");
-	else
-		mheap.limit = bytes;
+	environment_bytes("GOALLOC_MEMORY_LIMIT", &mheap.limit);
 }

@@ -87,7 +87,8 @@ static const struct option_usage usage = {
 	.synopsis = "heap [OPTIONS] (-p PID | --name NAME | --core FILE)",
 	.description =
 		"Prints what is alive in a Go program and who allocated it, as its runtime/pprof would write it now, "
-		"without a probe, a pause or a change to the program.",
+		"without a probe, a pause or a change to the program; or in a program on libgoalloc that keeps a heap profile "
+		"(GOALLOC_HEAP_PROFILE=512k in its environment).",
 	.examples = "  escapement heap -p 1234\n"
 		    "  escapement heap --name server --by function --top 10\n"
 		    "  escapement heap -p 1234 --interval 30s --count 10\n"
@@ -354,30 +355,40 @@ static int show_growth(struct heap_process *process, struct error *error)
 
 /* --- heap time --- */
 
+/* Observes collections from the first snapshot on, which *last is, and writes what was found. */
+static int observe_heap_time(struct heap_process *process, struct growth *growth, struct profile **last,
+			     struct error *error)
+{
+	struct heap_collector from = heap_collector_read(process), to;
+	struct heap_time found = {.growth = growth};
+	struct error why;
+
+	if ((*last)->collections == VALUE_UNMEASURED)
+		return error_set(
+			error, STATUS_CANNOT_MEASURE,
+			"heap time is bytes times collections, and process %d (%s) has no collector; --interval "
+			"shows what grows",
+			(int)chosen.pid, heap_process_name(process));
+	add_snapshot(growth, *last);
+	if (cli_verbosity > 0)
+		cli_say("snapshot of collection %" PRId64, (*last)->collections);
+	found.last = *last = watch(process, growth, *last, &why);
+	to = heap_collector_read(process);
+	growth_finish(growth);
+	growth_sort_by_heap_time(growth);
+	found.since_start = to.share >= 0 ? to.share : from.share;
+	found.meanwhile = heap_collector_share(&from, &to);
+	return growth->snapshots ? write_found(&found, error)
+				 : error_set(error, STATUS_CANNOT_MEASURE, "heap time is not known: %s",
+					     why.text[0] ? why.text : "stopped before a collection came");
+}
+
 static int show_heap_time(struct heap_process *process, struct error *error)
 {
 	struct growth *growth = growth_new((enum report_by)chosen.reporting.by);
-	struct heap_collector from = heap_collector_read(process), to;
 	struct profile *last = heap_snapshot(process, error);
-	struct heap_time time = {.growth = growth};
-	struct error why;
-	int result = -1;
+	int result = last ? observe_heap_time(process, growth, &last, error) : -1;
 
-	if (last) {
-		add_snapshot(growth, last);
-		if (cli_verbosity > 0)
-			cli_say("snapshot of collection %" PRId64, last->collections);
-		last = watch(process, growth, last, &why);
-		to = heap_collector_read(process);
-		growth_finish(growth);
-		growth_sort_by_heap_time(growth);
-		time.last = last;
-		time.since_start = to.share >= 0 ? to.share : from.share;
-		time.meanwhile = heap_collector_share(&from, &to);
-		result = growth->snapshots ? write_found(&time, error)
-					   : error_set(error, STATUS_CANNOT_MEASURE, "heap time is not known: %s",
-						       why.text[0] ? why.text : "stopped before a collection came");
-	}
 	profile_free(last);
 	growth_free(growth);
 	return result;

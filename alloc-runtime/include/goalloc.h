@@ -114,6 +114,15 @@ void *goalloc_stack_alloc(size_t size);
 void *goalloc_stack_alloc_guarded(size_t size);
 void goalloc_stack_free(void *stack, size_t size);
 
+/*
+ * Starts the heap profile: what is alive, by the stack that allocated it, for `escapement heap` to read from outside. One
+ * object per `rate` bytes is sampled (1: each object; otherwise 8, 64 or 512 KiB, the next below), has a record, and its free
+ * takes the slow path, as do the frees of its span. What was allocated before is not in it. GOALLOC_HEAP_PROFILE=RATE in the
+ * environment does the same before the program starts. Returns 0, or -1 with errno EINVAL (a rate of 0) or EBUSY (it has
+ * been started).
+ */
+int goalloc_start_heap_profile(size_t rate);
+
 /* Exact counters since the process started. */
 struct goalloc_class_stats {
 	uint64_t objects; /* objects allocated; each tiny object is counted, in span class 5 */

@@ -138,6 +138,46 @@ struct goalloc_heap_counters {
 	uint64_t heap_grow_bytes;
 };
 
+/*
+ * HEAP PROFILE
+ *
+ * What is alive, by the stack that allocated it, if the program or its environment has started that (goalloc.h). Rows are
+ * only appended, to chunks of GOALLOC_ROW_CHUNK bytes each, which stay mapped. A row is a struct goalloc_row with `depth`
+ * addresses; the next one follows it. Its counts are of sampled objects of one size: an object of n bytes is sampled with
+ * the probability 1 - e^(-n / rate), at rate 1 always. Objects in use are those allocated less those freed, which is read
+ * first. If `sequence` is even, and the same before and after, all rows are of one moment; else as many objects as half
+ * the difference were allocated or freed meanwhile.
+ */
+struct goalloc_heap_profile {
+	uint64_t rate;	   /* mean bytes between samples; 1: each object; 0: there is no heap profile */
+	uint64_t sequence; /* odd while a row changes */
+	uint64_t chunks;   /* address of the newest struct goalloc_row_chunk, or 0 */
+	uint64_t lost;	   /* sampled objects that are in no row, because memory was out */
+};
+
+struct goalloc_row_chunk {
+	uint64_t next; /* address of an older one, or 0 */
+	uint64_t used; /* bytes of rows, which follow */
+};
+#define GOALLOC_ROW_CHUNK (1024 * 1024) /* with the head */
+
+struct goalloc_row {
+	uint64_t counts[3];
+	uint64_t key;			 /* GOALLOC_PACK_OBJECT */
+	uint64_t site, truncated, depth; /* as in struct goalloc_stack */
+	uint64_t pcs[];
+};
+#define GOALLOC_ROW_FREED		      0 /* index of counts */
+#define GOALLOC_ROW_ALLOCATED		      1
+#define GOALLOC_PACK_OBJECT(size, span_class) ((uint64_t)(size) << 8 | (span_class))
+#define GOALLOC_OBJECT_SIZE(packed)	      ((packed) >> 8)
+#define GOALLOC_OBJECT_SPAN_CLASS(packed)     ((uint32_t)((packed)&0xff))
+
+#define GOALLOC_STATE_FREE   1 /* free pages */
+#define GOALLOC_STATE_SMALL  2 /* objects of a size class */
+#define GOALLOC_STATE_LARGE  3 /* one large object */
+#define GOALLOC_STATE_STACKS 4 /* stacks of coroutines; others: not in use */
+
 struct goalloc_description {
 	uint32_t version; /* GOALLOC_DESCRIPTION_VERSION */
 	uint32_t size;	  /* of this struct: later versions only append */
@@ -163,9 +203,19 @@ struct goalloc_description {
 	uint32_t span_alloc_count;		/* little-endian number of the width below */
 	uint32_t span_alloc_count_before_cache; /* the same */
 	uint32_t span_alloc_count_width;	/* bytes of each of these two: 2, 4 or 8 */
+	/* where `size` covers it: */
+	uint64_t heap_profile; /* address of struct goalloc_heap_profile */
+	uint64_t spans;	       /* pointer to the newest span; links do not change, and spans are never unmapped */
+	/* byte offsets in a span */
+	uint32_t span_link;	/* pointer to the span before it, 0 at the end */
+	uint32_t span_pages;	/* uint64_t: pages of GOALLOC_PAGE bytes */
+	uint32_t span_released; /* uint64_t: of a free span, pages that were given back to the system, or never used */
+	uint32_t span_state;	/* uint8_t: GOALLOC_STATE_… */
+	uint32_t span_class;	/* uint8_t: its span class, in a state with objects */
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct goalloc_class_counters) == 48, "read from outside");
 _Static_assert(sizeof(struct goalloc_pending) == 32, "read from outside");
-_Static_assert(sizeof(struct goalloc_description) == 96, "read from outside");
+_Static_assert(sizeof(struct goalloc_description) == 136, "read from outside");
 
 #endif

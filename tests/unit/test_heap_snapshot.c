@@ -62,7 +62,8 @@ static int slow_copy(void *context, const struct target_piece *pieces, size_t co
 
 static struct heap_process simulated(int in_time)
 {
-	struct heap_process process = {.target = &memory.target,
+	struct heap_process process = {.runtime = &heap_runtime_go,
+				       .target = &memory.target,
 				       .binary = &binary,
 				       .heap = {.profile_rate = RATE},
 				       .profile = {HEAD, CYCLE, 32}};
@@ -118,7 +119,7 @@ static void a_snapshot_for_which_time_runs_out_says_so(void **state)
 static void spans_for_which_time_runs_out_say_so(void **state)
 {
 	struct go_spans spans = {.all = FIXTURE_BASE};
-	struct go_span *items;
+	struct heap_span *items;
 	struct error refusal;
 	size_t count;
 

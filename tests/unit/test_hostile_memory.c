@@ -7,8 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "goalloc_fixture.h"
 #include "runtime/goalloc_counters.h"
+#include "runtime/goalloc_rows.h"
+#include "runtime/goalloc_spans.h"
 
 static struct memory_fixture memory;
 
@@ -71,6 +75,10 @@ static void every_offset_is_held_to_its_bound(void **state)
 		{offsetof(struct goalloc_description, span_alloc_count), "span_alloc_count", 4096 - 8},
 		{offsetof(struct goalloc_description, span_alloc_count_before_cache), "span_alloc_count_before_cache",
 		 4096 - 8},
+		{offsetof(struct goalloc_description, span_base), "span_base", 4096 - 8},
+		{offsetof(struct goalloc_description, span_link), "span_link", 4096 - 8},
+		{offsetof(struct goalloc_description, span_pages), "span_pages", 4096 - 8},
+		{offsetof(struct goalloc_description, span_released), "span_released", 4096 - 8},
 	};
 
 	(void)state;
@@ -186,6 +194,115 @@ static void strings_end_at_their_buffer_or_before_memory_does(void **state)
 	assert_string_equal(buffer, "xxxxxxx");
 }
 
+static struct goalloc_layout layout;
+
+static void read_layout(void)
+{
+	bool ready;
+
+	refusal.text[0] = 0;
+	assert_int_equal(goalloc_layout_read(&layout, &memory.target, DESCRIPTION, &ready, &refusal), 0);
+	assert_true(ready);
+}
+
+/* Reads the rows; -1 if they are refused. */
+static int read_rows(int *count)
+{
+	struct goalloc_rows rows;
+	int status;
+
+	read_layout();
+	status = goalloc_rows_read(&rows, &layout, &memory.target, &refusal);
+	for (*count = 0; !status && goalloc_rows_next(&rows);)
+		++*count;
+	goalloc_rows_free(&rows);
+	return status;
+}
+
+static void rows_are_checked_one_by_one(void **state)
+{
+	const struct goalloc_row_chunk *chunk = fixture_at(&memory, CHUNK);
+	struct goalloc_row *row = (struct goalloc_row *)(chunk + 1);
+	const struct {
+		void *field;
+		uint64_t value;
+		const char *name;
+	} bad[] = {
+		{&row->depth, GOALLOC_STACK_MAX + 1, "depth"},
+		{&row->depth, 3, "depth"},
+		{&row->depth, UINT64_MAX, "depth"},
+		{&row->counts[GOALLOC_ROW_FREED], 10, "freed = 10"},
+		{&row->counts[GOALLOC_ROW_ALLOCATED], UINT64_MAX, "freed"},
+		{&row->key, GOALLOC_PACK_OBJECT(40, SPAN_CLASSES), "key"},
+		{&row->key, UINT64_MAX, "key"},
+		{fixture_at(&memory, CHUNK + 8), GOALLOC_ROW_CHUNK, "used"},
+		{fixture_at(&memory, CHUNK), CHUNK, "more chunks"},
+		{fixture_at(&memory, PROFILE), UINT64_MAX, "rate"},
+	};
+	int count;
+
+	(void)state;
+	one_cache();
+	assert_int_equal(read_rows(&count), 0);
+	assert_int_equal(count, 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		one_cache();
+		memcpy(bad[i].field, &bad[i].value, sizeof(bad[i].value));
+		assert_int_equal(read_rows(&count), -1);
+		if (!strstr(refusal.text, bad[i].name))
+			fail_msg("'%s' is not in '%s'", bad[i].name, refusal.text);
+	}
+}
+
+static void spans_are_checked_and_their_list_ends(void **state)
+{
+	const struct {
+		uint64_t offset, value;
+		const char *words;
+	} bad[] = {
+		{24, 4096, "a span at 0x1000"},
+		{24, UINT64_C(1) << 50, "a span at"},
+		{40, UINT64_MAX, "pages"},
+		{56, GOALLOC_STATE_SMALL | 200 << 8, "class 200"},
+		{32, SPAN, "spans"},
+	};
+	struct heap_span *spans;
+	size_t count;
+
+	(void)state;
+	one_cache();
+	read_layout();
+	assert_int_equal(goalloc_spans_read(&layout, &memory.target, &spans, &count, &refusal), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(spans[0].elements, 8192 / 40);
+	free(spans);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		one_cache();
+		read_layout();
+		memcpy(fixture_at(&memory, SPAN + bad[i].offset), &bad[i].value, sizeof(bad[i].value));
+		assert_int_equal(goalloc_spans_read(&layout, &memory.target, &spans, &count, &refusal), -1);
+		if (!strstr(refusal.text, bad[i].words))
+			fail_msg("'%s' is not in '%s'", bad[i].words, refusal.text);
+		free(spans);
+	}
+}
+
+static void an_earlier_version_publishes_neither(void **state)
+{
+	struct heap_span *spans;
+	size_t many;
+	int count;
+
+	(void)state;
+	one_cache();
+	description()->size = offsetof(struct goalloc_description, heap_profile);
+	assert_int_equal(read_rows(&count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(goalloc_spans_read(&layout, &memory.target, &spans, &many, &refusal), -1);
+	assert_non_null(strstr(refusal.text, "earlier version"));
+	assert_int_equal(read_counters(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +311,9 @@ int main(void)
 		cmocka_unit_test(widths_classes_and_sizes_are_checked),
 		cmocka_unit_test(counters_that_no_process_reaches_are_refused),
 		cmocka_unit_test(a_list_without_an_end_is_refused),
+		cmocka_unit_test(rows_are_checked_one_by_one),
+		cmocka_unit_test(spans_are_checked_and_their_list_ends),
+		cmocka_unit_test(an_earlier_version_publishes_neither),
 		cmocka_unit_test(a_reader_stops_when_its_budget_is_spent),
 		cmocka_unit_test(strings_end_at_their_buffer_or_before_memory_does),
 	};

@@ -118,7 +118,7 @@ void growth_add(struct growth *growth, const struct profile *snapshot)
 		growth->uncollected++;
 		return;
 	}
-	if (growth->snapshots && snapshot->collections == growth->last_collection) {
+	if (growth->snapshots && snapshot->collections > 0 && snapshot->collections == growth->last_collection) {
 		growth->repeated++;
 		growth->snapshots--;
 		HASH_ITER (hh, growth->storage->sites, site, next)

@@ -34,9 +34,9 @@ struct resident {
 };
 
 struct reader {
-	const struct heap_process *process;
+	struct heap_process *process;
 	struct memory_map *map;
-	struct go_span *spans; /* by address */
+	struct heap_span *spans; /* by address */
 	size_t span_count;
 	uint64_t *arenas; /* numbers of the arenas that have, or have had, a span; ascending */
 	size_t arena_count;
@@ -117,7 +117,7 @@ static bool take_line(void *context, const char *line)
 
 static bool ends_before(const void *items, size_t index, const void *key)
 {
-	const struct go_span *span = (const struct go_span *)items + index;
+	const struct heap_span *span = (const struct heap_span *)items + index;
 
 	return span->start + span->pages * GO_PAGE_SIZE <= *(const uint64_t *)key;
 }
@@ -145,7 +145,7 @@ static bool is_arena(const struct reader *reader, uint64_t address)
 
 static void add_page(struct reader *reader, uint64_t address, size_t *at)
 {
-	const struct go_span *span;
+	const struct heap_span *span;
 	enum memory_line line = MEMORY_HEAP_IDLE;
 
 	while (*at < reader->span_count &&
@@ -153,7 +153,7 @@ static void add_page(struct reader *reader, uint64_t address, size_t *at)
 		(*at)++;
 	span = *at < reader->span_count ? &reader->spans[*at] : NULL;
 	if (span && span->start <= address)
-		line = span->state == GO_SPAN_IN_USE ? MEMORY_HEAP_IN_USE : MEMORY_STACKS;
+		line = span->state == HEAP_SPAN_IN_USE ? MEMORY_HEAP_IN_USE : MEMORY_STACKS;
 	reader->map->rss[line] += (int64_t)PAGE;
 }
 
@@ -217,11 +217,11 @@ static void add_mappings(struct reader *reader)
 static void add_classes(struct reader *reader)
 {
 	for (size_t i = 0; i < reader->span_count; i++) {
-		const struct go_span *span = &reader->spans[i];
+		const struct heap_span *span = &reader->spans[i];
 		struct memory_class *class = &reader->map->classes[span_class_size_class(span->span_class)];
 		int64_t size = (int64_t)span->element_size, room = size * span->elements;
 
-		if (span->state != GO_SPAN_IN_USE)
+		if (span->state != HEAP_SPAN_IN_USE)
 			continue;
 		class->spans++;
 		class->span_bytes += (int64_t)(span->pages * GO_PAGE_SIZE);
@@ -237,8 +237,8 @@ static void note_arenas(struct reader *reader)
 	size_t capacity = 0;
 
 	for (size_t i = 0; i < reader->span_count; i++) {
-		const struct go_span *span = &reader->spans[i];
-		uint64_t bytes = span->state != GO_SPAN_DEAD && span->pages ? span->pages * GO_PAGE_SIZE : 1;
+		const struct heap_span *span = &reader->spans[i];
+		uint64_t bytes = span->state != HEAP_SPAN_DEAD && span->pages ? span->pages * GO_PAGE_SIZE : 1;
 		uint64_t arena = span->start / GO_ARENA_BYTES;
 
 		for (; span->start && arena <= (span->start + bytes - 1) / GO_ARENA_BYTES; arena++) {
@@ -254,30 +254,17 @@ static void note_arenas(struct reader *reader)
 }
 
 /* Keeps the spans that are in use: those that have gone may lie where others are now. */
-static void drop_dead(struct reader *reader)
+static void drop_unused(struct reader *reader)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < reader->span_count; i++) {
-		if (reader->spans[i].state != GO_SPAN_DEAD && reader->spans[i].pages)
+		const struct heap_span *span = &reader->spans[i];
+
+		if ((span->state == HEAP_SPAN_IN_USE || span->state == HEAP_SPAN_MANUAL) && span->pages)
 			reader->spans[kept++] = reader->spans[i];
 	}
 	reader->span_count = kept;
-}
-
-static void set_counters(struct reader *reader)
-{
-	struct go_heap_memory memory;
-	int64_t *says = reader->map->says;
-
-	for (int line = 0; line < MEMORY_LINE_COUNT; line++)
-		says[line] = VALUE_UNMEASURED;
-	if (go_heap_memory(&reader->process->heap, reader->process->target, &memory))
-		return;
-	says[MEMORY_HEAP_IN_USE] = memory.in_use;
-	says[MEMORY_HEAP_RELEASED] = memory.released;
-	says[MEMORY_STACKS] = memory.stacks + memory.collector;
-	says[MEMORY_HEAP_IDLE] = memory.committed - memory.in_use - memory.stacks - memory.collector;
 }
 
 static int cannot_read(const struct reader *reader, const char *why, struct error *error)
@@ -290,8 +277,7 @@ static int cannot_read(const struct reader *reader, const char *why, struct erro
 
 static int read_all(struct reader *reader, struct error *error)
 {
-	const struct heap_process *process = reader->process;
-	struct go_spans spans;
+	struct heap_process *process = reader->process;
 	struct error refusal;
 	char path[64];
 
@@ -303,18 +289,19 @@ static int read_all(struct reader *reader, struct error *error)
 	reader->pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	if (reader->pagemap < 0)
 		return cannot_read(reader, "its pagemap cannot be opened", error);
-	go_spans_init(&spans, process->binary, process->bias);
-	if (go_spans_read(&spans, process->target, &reader->spans, &reader->span_count, &refusal))
+	if (process->runtime->spans(process, &reader->spans, &reader->span_count, &refusal))
 		return cannot_read(reader, refusal.text[0] ? refusal.text : "its spans are not found", error);
 	note_arenas(reader);
-	drop_dead(reader);
-	add_mappings(reader);
 	add_classes(reader);
-	set_counters(reader);
+	for (int line = 0; line < MEMORY_LINE_COUNT; line++)
+		reader->map->says[line] = VALUE_UNMEASURED;
+	process->runtime->says(process, reader->spans, reader->span_count, reader->map);
+	drop_unused(reader);
+	add_mappings(reader);
 	return 0;
 }
 
-int memory_map_read(const struct heap_process *process, struct memory_map *map, struct error *error)
+int memory_map_read(struct heap_process *process, struct memory_map *map, struct error *error)
 {
 	struct reader reader = {.process = process, .map = map, .pagemap = -1};
 	int status;

@@ -3,7 +3,7 @@
 #define ESCAPEMENT_MEMORY_MAP_H
 
 /*
- * Divides a Go process's resident memory into lines: /proc/PID/smaps says how much of each mapping is resident,
+ * Divides the resident memory of a process with a heap into lines: /proc/PID/smaps says how much of each mapping is resident,
  * /proc/PID/pagemap which of its pages, and the runtime's spans what is on these pages. The lines add up to the sum of Rss
  * in smaps; what none of the three explains has a line of its own.
  *
@@ -24,7 +24,7 @@ struct heap_process;
 	ROW(MEMORY_HEAP_IN_USE, "heap_in_use", "heap in use: objects, and free room between them")         \
 	ROW(MEMORY_HEAP_IDLE, "heap_idle", "heap idle: free pages, not given back to the system yet")      \
 	ROW(MEMORY_HEAP_RELEASED, "heap_released", "heap released: free pages, given back")                \
-	ROW(MEMORY_STACKS, "stacks", "goroutine stacks, and work of the collector")                        \
+	ROW(MEMORY_STACKS, "stacks", "stacks of goroutines or coroutines, and work of the collector")      \
 	ROW(MEMORY_RUNTIME, "runtime", "the runtime's own tables")                                         \
 	ROW(MEMORY_EXECUTABLE, "executable", "the executable: code and data")                              \
 	ROW(MEMORY_FILES, "files", "libraries and other mapped files")                                     \
@@ -58,6 +58,6 @@ struct memory_map {
 };
 
 /* Returns -1 if it cannot be read. */
-int memory_map_read(const struct heap_process *process, struct memory_map *map, struct error *error);
+int memory_map_read(struct heap_process *process, struct memory_map *map, struct error *error);
 
 #endif

@@ -349,7 +349,7 @@ static int read_snapshot(struct profile *profile, const char *value)
 
 	profile->snapshot = true;
 	return sscanf(value, "collections=%" SCNd64 "%n", &profile->collections, &used) == 1 && !value[used] &&
-			       profile->collections >= 0
+			       profile->collections >= VALUE_UNMEASURED
 		       ? 0
 		       : -1;
 }

@@ -176,9 +176,11 @@ struct profile {
 	/* The profile is a heap snapshot: its samples count what was alive at its start (VALUE_LIVE_OBJECTS,
 	 * VALUE_LIVE_BYTES); objects and bytes are what was allocated since the process began. */
 	bool snapshot;
-	int64_t collections; /* of a snapshot: the number of the collection that it shows; 0: there was none yet */
-	bool redacted;	     /* contains neither the command line nor directories; set before anything is added */
-	uint32_t stored;     /* by the file that it was read from: one bit per enum profile_value; 0: from none */
+	/* of a snapshot: the number of the collection that it shows; 0: there was none yet; VALUE_UNMEASURED: its heap has no
+	 * collector, and what is freed is not alive at once */
+	int64_t collections;
+	bool redacted;	 /* contains neither the command line nor directories; set before anything is added */
+	uint32_t stored; /* by the file that it was read from: one bit per enum profile_value; 0: from none */
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */

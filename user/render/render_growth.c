@@ -42,7 +42,7 @@ static void print_head(FILE *stream, const struct growth *growth, const struct p
 		fprintf(stream, "target    %s%s%s\n", style->bold, last->target, style->reset);
 	fprintf(stream, "growth    %zu snapshot%s in %.3g s", growth->snapshots, growth->snapshots == 1 ? "" : "s",
 		seconds_of(growth));
-	if (growth->snapshots)
+	if (growth->snapshots && growth->last_collection != VALUE_UNMEASURED)
 		fprintf(stream, ", collections %" PRId64 " to %" PRId64, growth->first_collection,
 			growth->last_collection);
 	fputc('\n', stream);
@@ -105,8 +105,10 @@ void render_growth_text(FILE *stream, const struct growth *growth, const struct 
 {
 	print_head(stream, growth, last, terminal_style(style->color));
 	if (growth->snapshots < 2) {
-		fprintf(stream, "\nnot known: growth needs two snapshots of different collections; an idle program\n"
-				"collects every two minutes\n");
+		fprintf(stream, "\nnot known: growth needs two snapshots%s\n",
+			last->collections == VALUE_UNMEASURED
+				? ""
+				: " of different collections; an idle program\ncollects every two minutes");
 		return;
 	}
 	fputc('\n', stream);
@@ -167,8 +169,11 @@ static cJSON *json_target(const struct profile *last)
 
 static cJSON *json_collections(const struct growth *growth)
 {
-	cJSON *collections = json_array();
+	cJSON *collections;
 
+	if (growth->last_collection == VALUE_UNMEASURED)
+		return cJSON_CreateNull();
+	collections = json_array();
 	json_append(collections, json_integer(growth->first_collection));
 	json_append(collections, json_integer(growth->last_collection));
 	return collections;

@@ -78,14 +78,16 @@ static void write_recording(FILE *stream, const struct profile *profile)
 static void write_instant(FILE *stream, const struct profile *profile)
 {
 	time_t seconds = (time_t)(profile->start_ns / 1000000000);
-	char text[256], start[64] = "", collection[64] = "there was no collection yet", bytes[TERMINAL_NUMBER_SIZE];
+	char text[256], start[64] = "", collection[64] = "", bytes[TERMINAL_NUMBER_SIZE];
 	struct tm utc;
 
 	if (profile->start_ns > 0 && gmtime_r(&seconds, &utc))
 		strftime(start, sizeof(start), "%Y-%m-%d %H:%M:%S UTC, ", &utc);
-	if (profile->collections)
-		snprintf(collection, sizeof(collection), "as of collection %" PRId64, profile->collections);
-	snprintf(text, sizeof(text), "%s%s%s; %s", start, profile->rate == 1 ? "every allocation" : "one sample per ",
+	if (profile->collections > 0)
+		snprintf(collection, sizeof(collection), "; as of collection %" PRId64, profile->collections);
+	else if (profile->collections == 0)
+		snprintf(collection, sizeof(collection), "; there was no collection yet");
+	snprintf(text, sizeof(text), "%s%s%s%s", start, profile->rate == 1 ? "every allocation" : "one sample per ",
 		 profile->rate == 1 ? "" : terminal_bytes(bytes, profile->rate), collection);
 	fact(stream, "alive", text);
 }

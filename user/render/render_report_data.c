@@ -206,7 +206,9 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_document_begin(&document, stream, profile->snapshot ? "escapement.heap/1" : "escapement.report/2");
 	json_document_member(&document, "target", json_target(profile));
 	if (profile->snapshot)
-		json_document_member(&document, "collections", json_number(profile->collections));
+		json_document_member(&document, "collections",
+				     profile->collections == VALUE_UNMEASURED ? cJSON_CreateNull()
+									      : json_number(profile->collections));
 	json_document_member(&document, "exact", exact);
 	json_document_member(&document, "rate",
 			     profile->rate == RATE_UNKNOWN ? cJSON_CreateNull() : json_number(profile->rate));

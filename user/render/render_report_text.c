@@ -101,10 +101,11 @@ static void print_recording(const struct writer *writer)
 		snprintf(rate, sizeof(rate), "one sample per %s", terminal_bytes(number, profile->rate));
 	if (profile->duration_ns > 0)
 		snprintf(duration, sizeof(duration), "%.3g s, ", (double)profile->duration_ns / 1e9);
-	if (profile->snapshot && profile->collections)
+	if (profile->snapshot && profile->collections > 0)
 		print_line(writer, "", "alive", "%s%s; as of collection %" PRId64, start, rate, profile->collections);
 	else if (profile->snapshot)
-		print_line(writer, "", "alive", "%s%s; there was no collection yet", start, rate);
+		print_line(writer, "", "alive", "%s%s%s", start, rate,
+			   profile->collections ? "" : "; there was no collection yet");
 	else
 		print_line(writer, "", "recorded", "%s%s%s", start, duration, rate);
 }
@@ -125,7 +126,9 @@ static void print_totals(const struct writer *writer)
 						   total == 1 ? profile_values[i].singular : profile_values[i].plural);
 	}
 	if (report->profile->snapshot)
-		length += (size_t)snprintf(text + length, sizeof(text) - length, " allocated since its start");
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " allocated since its %s",
+					   report->profile->collections == VALUE_UNMEASURED ? "heap profile began"
+											    : "start");
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
 		   report->profile->totals_exact ? "exact"
 		   : report->totals_have_bounds	 ? "estimated"

@@ -33,7 +33,7 @@ static uint64_t elements_of(const struct go_heap_layout *layout, const uint8_t *
 					  : load_u64(raw + layout->span_elements);
 }
 
-static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, struct go_span *span,
+static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, struct heap_span *span,
 		     struct error *refusal)
 {
 	uint64_t elements = elements_of(layout, raw);
@@ -42,13 +42,13 @@ static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, st
 	span->pages = load_u64(raw + layout->span_pages);
 	span->span_class = raw[layout->span_class];
 	span->state = raw[layout->span_class + 1];
-	if (span->state != GO_SPAN_IN_USE) /* what it holds of objects is left over from before */
+	if (span->state != HEAP_SPAN_IN_USE) /* what it holds of objects is left over from before */
 		elements = 0;
 	span->elements = (uint32_t)elements;
 	span->allocated = elements ? load_u16(raw + layout->span_alloc_count) : 0;
 	span->element_size = elements ? load_u64(raw + layout->span_element_size) : 0;
-	if (span->state == GO_SPAN_DEAD ||
-	    (span->state <= GO_SPAN_MANUAL && span->span_class < SPAN_CLASSES && span->start % GO_PAGE_SIZE == 0 &&
+	if (span->state == HEAP_SPAN_DEAD ||
+	    (span->state <= HEAP_SPAN_MANUAL && span->span_class < SPAN_CLASSES && span->start % GO_PAGE_SIZE == 0 &&
 	     span->start < ADDRESS_MAX && span->pages <= ADDRESS_MAX / GO_PAGE_SIZE && elements <= ELEMENTS_MAX &&
 	     span->allocated <= elements && span->element_size <= span->pages * GO_PAGE_SIZE))
 		return 0;
@@ -62,7 +62,7 @@ static int take_span(const struct go_heap_layout *layout, const uint8_t *raw, st
 
 /* Reads it again if it is inconsistent, because the process may be initialising it. */
 static int read_span(const struct go_spans *spans, const struct target *target, struct memory_blocks *memory,
-		     uint64_t address, struct go_span *span, struct error *refusal)
+		     uint64_t address, struct heap_span *span, struct error *refusal)
 {
 	uint8_t raw[SPAN_READ];
 
@@ -76,14 +76,7 @@ static int read_span(const struct go_spans *spans, const struct target *target, 
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct go_span *left = a, *right = b;
-
-	return (left->start > right->start) - (left->start < right->start);
-}
-
-int go_spans_read(const struct go_spans *spans, const struct target *target, struct go_span **items, size_t *count,
+int go_spans_read(const struct go_spans *spans, const struct target *target, struct heap_span **items, size_t *count,
 		  struct error *refusal)
 {
 	uint64_t slice[2], *addresses;
@@ -109,6 +102,6 @@ int go_spans_read(const struct go_spans *spans, const struct target *target, str
 	free(addresses);
 	if (status && target->reader->spent && !refusal->text[0])
 		error_set(refusal, STATUS_CANNOT_MEASURE, "reading the spans of its Go runtime takes too long");
-	qsort(*items, *count, sizeof(**items), compare);
+	qsort(*items, *count, sizeof(**items), heap_span_compare);
 	return status;
 }

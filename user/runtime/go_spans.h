@@ -15,25 +15,11 @@
 
 #include "base/error.h"
 #include "bpf/events.h"
+#include "runtime/heap_span.h"
 #include "symbols/go_binary.h"
 #include "target/target.h"
 
 #define GO_ARENA_BYTES (UINT64_C(64) << 20) /* and their alignment */
-
-enum go_span_state {
-	GO_SPAN_DEAD,	/* not in use; its address range may be used for something else now */
-	GO_SPAN_IN_USE, /* objects */
-	GO_SPAN_MANUAL, /* stacks, and memory of the collector */
-};
-
-struct go_span {
-	uint64_t start, pages;
-	uint64_t element_size;
-	uint32_t elements;  /* that it has room for */
-	uint32_t allocated; /* allocated ones, including dead ones that are not swept yet */
-	uint8_t span_class;
-	uint8_t state; /* enum go_span_state */
-};
 
 /* Where they are in one process: the address of mheap_.allspans; 0 if it was not found. */
 struct go_spans {
@@ -46,7 +32,7 @@ void go_spans_init(struct go_spans *spans, const struct go_binary *binary, uint6
 
 /* Reads all spans, sorted by address; the caller frees them. Returns -1 if the process has ended; or, with
  * refusal->text not empty, if its memory contains what no Go runtime writes, or takes too long to read. */
-int go_spans_read(const struct go_spans *spans, const struct target *target, struct go_span **items, size_t *count,
+int go_spans_read(const struct go_spans *spans, const struct target *target, struct heap_span **items, size_t *count,
 		  struct error *refusal);
 
 #endif

@@ -198,6 +198,21 @@ static void add_unreported(const struct reading *reading, const struct goalloc_p
 	add(reading, &sums->unreported_bytes, counted(reading, pending->bytes, "pending.bytes"), 1);
 }
 
+/* The bytes of freed objects are counted where their size class does not say them. */
+static void add_freed(const struct reading *reading, uint32_t class, const struct goalloc_class_counters *counters,
+		      struct heap_class *sums)
+{
+	const struct goalloc_layout *layout = &reading->counters->layout;
+	int64_t frees = counted(reading, counters->frees, "class_counters.frees");
+
+	add(reading, &sums->freed_objects, frees, 1);
+	if (class < 2 || class == layout->tiny_span_class)
+		add(reading, &sums->freed_bytes, counted(reading, counters->freed_bytes, "class_counters.freed_bytes"),
+		    1);
+	else
+		add(reading, &sums->freed_bytes, frees, layout->class_sizes[class / 2]);
+}
+
 /* Adds one cache, of which block and tails are of one state. */
 static void cache_add(const struct reading *reading, size_t cache, const struct tails *tails)
 {
@@ -221,6 +236,7 @@ static void cache_add(const struct reading *reading, size_t cache, const struct 
 			add(reading, &sums->bytes, counted(reading, counters.bytes, "class_counters.bytes"), 1);
 		else
 			add(reading, &sums->bytes, objects, size);
+		add_freed(reading, class, &counters, sums);
 		add(reading, &sums->refills, counted(reading, counters.refills, "class_counters.refills"), 1);
 		add(reading, &sums->central_grows,
 		    counted(reading, counters.central_grows, "class_counters.central_grows"), 1);

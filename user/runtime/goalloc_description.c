@@ -18,21 +18,34 @@ static const struct offset_row {
 	size_t from, to;
 	enum place place;
 	uint32_t extent; /* bytes */
-} offset_rows[] = {
-	{"cache_next", FROM(cache_next), TO(cache_next), IN_CACHE, 8},
-	{"cache_sequence", FROM(cache_sequence), TO(cache_sequence), IN_CACHE, sizeof(struct goalloc_sequence)},
-	{"cache_alloc", FROM(cache_alloc), TO(cache_alloc), IN_CACHE, 8 * SPAN_CLASSES},
-	{"cache_class_counters", FROM(cache_class_counters), TO(cache_class_counters), IN_CACHE,
-	 sizeof(struct goalloc_class_counters) * SPAN_CLASSES},
-	{"cache_pending", FROM(cache_pending), TO(cache_pending), IN_CACHE,
-	 sizeof(struct goalloc_pending) * SPAN_CLASSES},
-	{"cache_tiny_objects", FROM(cache_tiny_objects), TO(cache_tiny_objects), IN_CACHE, 8},
-	{"cache_tiny_blocks", FROM(cache_tiny_blocks), TO(cache_tiny_blocks), IN_CACHE, 8},
-	{"cache_tiny_bytes", FROM(cache_tiny_bytes), TO(cache_tiny_bytes), IN_CACHE, 8},
-	{"span_alloc_count", FROM(span_alloc_count), TO(span_alloc_count), IN_SPAN, 8},
-	{"span_alloc_count_before_cache", FROM(span_alloc_count_before_cache), TO(span_alloc_count_before_cache),
-	 IN_SPAN, 8},
+} offset_rows[] =
+	{
+		{"cache_next", FROM(cache_next), TO(cache_next), IN_CACHE, 8},
+		{"cache_sequence", FROM(cache_sequence), TO(cache_sequence), IN_CACHE, sizeof(struct goalloc_sequence)},
+		{"cache_alloc", FROM(cache_alloc), TO(cache_alloc), IN_CACHE, 8 * SPAN_CLASSES},
+		{"cache_class_counters", FROM(cache_class_counters), TO(cache_class_counters), IN_CACHE,
+		 sizeof(struct goalloc_class_counters) * SPAN_CLASSES},
+		{"cache_pending", FROM(cache_pending), TO(cache_pending), IN_CACHE,
+		 sizeof(struct goalloc_pending) * SPAN_CLASSES},
+		{"cache_tiny_objects", FROM(cache_tiny_objects), TO(cache_tiny_objects), IN_CACHE, 8},
+		{"cache_tiny_blocks", FROM(cache_tiny_blocks), TO(cache_tiny_blocks), IN_CACHE, 8},
+		{"cache_tiny_bytes", FROM(cache_tiny_bytes), TO(cache_tiny_bytes), IN_CACHE, 8},
+		{"span_alloc_count", FROM(span_alloc_count), TO(span_alloc_count), IN_SPAN, 8},
+		{"span_alloc_count_before_cache", FROM(span_alloc_count_before_cache),
+		 TO(span_alloc_count_before_cache), IN_SPAN, 8},
+		{"span_base", FROM(span_base), TO(span_base), IN_SPAN, 8},
+},
+  later_rows[] = {
+	  /* of what earlier versions do not publish */
+	  {"span_link", FROM(span_link), TO(span_link), IN_SPAN, 8},
+	  {"span_pages", FROM(span_pages), TO(span_pages), IN_SPAN, 8},
+	  {"span_released", FROM(span_released), TO(span_released), IN_SPAN, 8},
+	  {"span_state", FROM(span_state), TO(span_state), IN_SPAN, 1},
+	  {"span_class", FROM(span_class), TO(span_class), IN_SPAN, 1},
 };
+
+/* The size of a description without them. */
+enum { FIRST_SIZE = offsetof(struct goalloc_description, heap_profile) };
 
 /* Sets the reason of a refusal; the caller, which has the process's name, puts that in front. */
 static int refuse(struct error *refusal, const char *field, uint64_t value, const char *expected)
@@ -66,8 +79,8 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	snprintf(expected, sizeof(expected), "%d, the version that this escapement reads", GOALLOC_DESCRIPTION_VERSION);
 	if (raw->version != GOALLOC_DESCRIPTION_VERSION)
 		return refuse(refusal, "version", raw->version, expected);
-	snprintf(expected, sizeof(expected), "%zu or more", sizeof(*raw));
-	if (raw->size < sizeof(*raw))
+	snprintf(expected, sizeof(expected), "%d or more", FIRST_SIZE);
+	if (raw->size < FIRST_SIZE)
 		return refuse(refusal, "size", raw->size, expected);
 	snprintf(expected, sizeof(expected), "%d", SPAN_CLASSES);
 	if (raw->span_classes != SPAN_CLASSES)
@@ -83,10 +96,23 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	layout->cache_size = raw->cache_size;
 	layout->span_count_width = width;
 	layout->tiny_span_class = raw->tiny_span_class;
+	layout->heap_profile = layout->spans = 0;
 	for (size_t i = 0; i < sizeof(offset_rows) / sizeof(offset_rows[0]); i++) {
 		if (check_offset(&offset_rows[i], raw, layout, refusal))
 			return -1;
 	}
+	return 0;
+}
+
+/* The same for what earlier versions do not publish. */
+static int check_later(const struct goalloc_description *raw, struct goalloc_layout *layout, struct error *refusal)
+{
+	for (size_t i = 0; i < sizeof(later_rows) / sizeof(later_rows[0]); i++) {
+		if (check_offset(&later_rows[i], raw, layout, refusal))
+			return -1;
+	}
+	layout->heap_profile = raw->heap_profile;
+	layout->spans = raw->spans;
 	return 0;
 }
 
@@ -110,7 +136,10 @@ int goalloc_layout_read(struct goalloc_layout *layout, const struct target *targ
 	struct goalloc_description raw;
 
 	*ready = false;
-	if (target_read(target, address, &raw, sizeof(raw)) || check(&raw, layout, refusal))
+	if (target_read(target, address, &raw, FIRST_SIZE) || check(&raw, layout, refusal))
+		return -1;
+	if (raw.size >= sizeof(raw) &&
+	    (target_read(target, address, &raw, sizeof(raw)) || check_later(&raw, layout, refusal)))
 		return -1;
 	if (!raw.class_sizes || !raw.heap_counters || !raw.caches)
 		return 0;

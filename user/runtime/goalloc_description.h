@@ -32,9 +32,11 @@ enum {
  */
 struct goalloc_layout {
 	uint64_t heap_counters, caches; /* addresses, as in the description */
+	uint64_t heap_profile, spans;	/* the same; 0 if this libgoalloc does not publish them */
 	uint32_t cache_size, cache_next, cache_sequence, cache_alloc, cache_class_counters, cache_pending;
 	uint32_t cache_tiny_objects, cache_tiny_blocks, cache_tiny_bytes;
 	uint32_t span_alloc_count, span_alloc_count_before_cache, span_count_width;
+	uint32_t span_base, span_link, span_pages, span_released, span_state, span_class;
 	uint32_t tiny_span_class;
 	uint16_t class_sizes[SIZE_CLASSES];
 };

@@ -22,7 +22,8 @@
 /* The runtime's own counters, by span class, at one instant. Monotonic from the process's start. */
 struct heap_class {
 	int64_t objects, bytes;
-	int64_t refills, central_grows; /* VALUE_UNMEASURED if the runtime does not count them */
+	int64_t freed_objects, freed_bytes; /* of these; libgoalloc only */
+	int64_t refills, central_grows;	    /* VALUE_UNMEASURED if the runtime does not count them */
 	/* The part of `objects` and `bytes` that no event has reported yet at this rate (tails in caches, thinned
 	 * events). Over any interval: events + change of unreported = change of objects. */
 	int64_t unreported_objects, unreported_bytes;
@@ -154,6 +155,8 @@ void runtime_free(struct runtime *runtime); /* NULL is allowed */
 
 /* The detectors, in the order in which they are tried. */
 struct runtime *runtime_goalloc_detect(const struct target *target, bool *absent, struct error *error);
+/* Where the description of a libgoalloc is (goalloc_contract.h). */
+uint64_t runtime_goalloc_description(const struct runtime *runtime);
 struct runtime *runtime_go_detect(const struct target *target, bool *absent, struct error *error);
 
 #endif

@@ -260,6 +260,11 @@ static const struct runtime_ops goalloc_ops = {
 	.free = goalloc_free_runtime,
 };
 
+uint64_t runtime_goalloc_description(const struct runtime *runtime)
+{
+	return ((const struct goalloc *)runtime)->counters.description;
+}
+
 /* Detects the runtime in one mapped file; returns NULL and leaves *absent true if the file has none. */
 static struct runtime *detect_in(const struct target *target, const struct target_mapping *mapping, bool *absent,
 				 struct error *error)

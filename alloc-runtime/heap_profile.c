@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See heap_profile.h. */
+#include "heap_profile.h"
+
+#include <errno.h>
+
+#include "environment.h"
+#include "probes.h"
+#include "sampler.h"
+#include "special.h"
+#include "stack_table.h"
+
+struct goalloc_heap_profile heap_profile;
+struct lock heap_profile_lock;
+
+static struct stack_table table;
+
+/* Surrounds a change of a row; the caller holds the lock. */
+static void step(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&heap_profile.sequence, heap_profile.sequence + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static struct goalloc_row *count_allocated(uint64_t bytes, unsigned spanclass, uint64_t stack)
+{
+	struct goalloc_row *row;
+
+	lock_acquire(&heap_profile_lock);
+	step();
+	row = stack_table_row(&table, GOALLOC_PACK_OBJECT(bytes, spanclass), stack);
+	if (row)
+		row->counts[GOALLOC_ROW_ALLOCATED]++;
+	else
+		heap_profile.lost++;
+	heap_profile.chunks = (uintptr_t)table.chunks;
+	step();
+	lock_release(&heap_profile_lock);
+	return row;
+}
+
+void heap_profile_sampled(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, uint64_t stack)
+{
+	double size = (double)bytes, finer = (double)c->sample_distance;
+	struct goalloc_row *row;
+
+	/* An observer listens at a finer rate, and has made this object a sample more often than we take one. */
+	if (heap_profile.rate != 1 && c->sample_distance < heap_profile.rate &&
+	    !sampler_draws(c, chance(size / (double)heap_profile.rate) / (finer > 0 ? chance(size / finer) : 1)))
+		return;
+	row = count_allocated(bytes, spanclass, stack);
+	if (row && special_set_row(object, row))
+		heap_profile_freed(row); /* memory is out: it cannot be found again when it is freed */
+}
+
+void heap_profile_freed(struct goalloc_row *row)
+{
+	lock_acquire(&heap_profile_lock);
+	step();
+	row->counts[GOALLOC_ROW_FREED]++;
+	step();
+	lock_release(&heap_profile_lock);
+}
+
+void heap_profile_in_child(void)
+{
+	heap_profile.sequence &= ~(uint64_t)1;
+}
+
+/* ---- starting ---- */
+
+static int start(uint64_t wanted)
+{
+	enum probe_rate rate = NumRates - 1;
+	uint64_t none = 0;
+
+	while (rate > Per8k && probe_distances[rate] > wanted)
+		rate--;
+	if (wanted == 1)
+		rate = PerEvent;
+	if (!__atomic_compare_exchange_n(&heap_profile.rate, &none, rate == PerEvent ? 1 : probe_distances[rate], false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		errno = EBUSY;
+		return -1;
+	}
+	__atomic_fetch_add(&stack_semaphore, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(rate == PerEvent ? &sampler_word.every : &alloc_sample_semaphores.raised[rate], 1,
+			   __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int goalloc_start_heap_profile(size_t rate)
+{
+	if (rate == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return start(rate);
+}
+
+static __attribute__((constructor(101))) void begin(void)
+{
+	size_t rate = 0;
+
+	environment_bytes("GOALLOC_HEAP_PROFILE", &rate);
+	if (rate)
+		start(rate);
+}
