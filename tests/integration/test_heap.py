@@ -607,7 +607,7 @@ def test_cores_that_do_not_fit_are_told(t):
 def test_a_process_without_a_go_heap_is_told(t):
     sleeper = t.start("sleep", "1000")
     done = t.escapement("heap", "-p", sleeper.pid, status=3)
-    contains(done.stderr, f"process {sleeper.pid} (sleep) has no Go heap")
+    contains(done.stderr, f"process {sleeper.pid} (sleep) has no heap that is known")
     same(done.stdout, "", "standard output")
     t.escapement("heap", "-p", 2 ** 22 + 1, status=3)
     t.escapement("heap", status=2)

@@ -280,7 +280,7 @@ def test_options_that_do_not_go_with_it_are_told(t):
         same((done.stdout, done.stderr.count("\n")), ("", 1), f"{options}: {done.stderr}")
     t.escapement("heap", "-p", 2 ** 22 + 1, "--when", "oom", status=3)
     done = t.escapement("heap", "-p", os.getpid(), "--when", "oom", status=3, cwd=t.directory)
-    contains(done.stderr, "has no Go heap")
+    contains(done.stderr, "has no heap that is known")
 
 
 if __name__ == "__main__":
