@@ -5,6 +5,8 @@ exactly; it prints what that of amd64 prints. `make test-arm64`, a line a case.
 
 A second build of libgoalloc signs return addresses as Debian 13 does, which unwinding must undo.
 """
+import base64
+import json
 import pathlib
 import re
 import shutil
@@ -15,6 +17,7 @@ import go_programs
 import harness
 import kernels
 import release
+import test_go_record as records
 import test_go_symbols
 from harness import ROOT, same
 
@@ -107,13 +110,17 @@ def test_go_programs_of_another_machine_are_read(t):
               flush=True)
 
 
-def check_recordings(t, programs, targets):
-    """Records each target (name: command) at each rate, in Debian's arm64 kernel."""
+def booted(t, programs, job):
+    """Runs a job after doctor in Debian's arm64 kernel, with these programs (name: path). Returns its sections."""
     _, image = emulator.kernel("trixie:arm64", "6.12")
     files = {f"lib/{path.name}": path for path in LIBRARIES.glob("*.so*")}
     files.update((f"bin/{name}", path) for name, path in {"escapement": command(t), **programs}.items())
-    job = "\n".join(kernels.DOCTOR_JOB) + "\n" + kernels.recordings(targets)
-    sections = emulator.boot(t, "arm64", image, emulator.file_system(t, "arm64", files, job))
+    return emulator.boot(t, "arm64", image, emulator.file_system(t, "arm64", files, "\n".join(kernels.DOCTOR_JOB) + "\n" + job))
+
+
+def check_recordings(t, programs, targets):
+    """Records each target (name: command) at each rate."""
+    sections = booted(t, programs, kernels.recordings(targets))
     same(sections["doctor status"].strip(), "0", f"doctor's exit status; {sections['doctor']}")
     for name in targets:
         mallocs = kernels.mallocs_of_goalloc if name == "goalloc" else kernels.mallocs_of_go
@@ -133,6 +140,51 @@ def test_go_programs_are_recorded_exactly(t):
     programs = {f"go{release}{variant}": go_programs.build(release, f"arm64{variant}")
                 for release in harness.go_releases("everyday") for variant in ("", "-stripped")}
     check_recordings(t, programs, {name: f"{name} -rounds {{rounds}}" for name in programs})
+
+
+# Records a program that waits before its phase and after it.
+ATTACH_JOB = """
+mkfifo /tmp/in; exec 3<>/tmp/in
+{name} -wait -rounds {rounds} < /tmp/in > /tmp/out &
+program=$!
+until [ -s /tmp/out ]; do sleep 0.1; done
+escapement record -v --max-overhead 0 --rate {rate} -p $program -o /tmp/p.pb.gz 2> /tmp/messages & recorder=$!
+until grep -q "attached process $program " /tmp/messages || ! [ -d /proc/$recorder ]; do sleep 0.1; done
+echo >&3
+until [ $(wc -l < /tmp/out) -ge 3 ] || ! [ -d /proc/$program ]; do sleep 0.1; done
+kill -INT $recorder; wait $recorder
+echo '=== {what} status'; echo $?
+echo >&3; wait $program
+exec 3>&-; rm /tmp/in
+echo '=== {what} messages'; cat /tmp/messages
+echo '=== {what} program'; cat /tmp/out
+echo '=== {what} profile'; base64 /tmp/p.pb.gz
+rm -f /tmp/p.pb.gz /tmp/out
+"""
+ATTACH_ROUNDS = 20
+
+
+def test_attaching_to_go_programs_is_exact_and_has_their_lines(t):
+    """At rate 1 each line of the program has the objects that its source says."""
+    programs = {f"go{release}": go_programs.build(release, "arm64-stripped") for release in harness.go_releases("everyday")}
+    wanted = {f"{name} {rate}": (name, rate) for name in programs for rate in ("0", "1")}
+    sections = booted(t, programs, "".join(ATTACH_JOB.format(what=what, name=name, rate=rate, rounds=ATTACH_ROUNDS)
+                                           for what, (name, rate) in wanted.items()))
+    for what, (_, rate) in wanted.items():
+        same(sections[f"{what} status"].strip(), "0", f"{what}: exit status; {sections[f'{what} messages']}")
+        profile = t.path("profile")
+        profile.write_bytes(base64.b64decode(sections[f"{what} profile"]))
+        _, before, after = (json.loads(line) for line in sections[f"{what} program"].splitlines())
+        recording, stats = records.dump(t, profile), records.delta(before, after)
+        process = recording["processes"][0]
+        records.check_exact(process, what)
+        same(process["totals"][records.OBJECTS], stats["mallocs"], f"{what}: Mallocs")
+        if rate == "1":
+            records.check_sites(recording, (ATTACH_ROUNDS,), 1, what)
+        else:
+            same(process["totals"][records.BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
+            records.check_classes(process, stats, what)
+        print(f"# arm64, {sections['kernel'].strip()}, attached to {what}: exact", flush=True)
 
 
 def test_the_allocator_passes_its_unit_tests(t):
