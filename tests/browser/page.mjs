@@ -185,6 +185,18 @@ for (const [name, options] of [["light", {colorScheme: "light"}], ["dark", {colo
 	});
 }
 
+test("an opened row fits a telephone, and a printed page its paper", async () => {
+	const {tab, close} = await open({viewport: {width: 360, height: 740}}, "#row-1");
+	const details = await tab.locator(".details").first().boundingBox();
+
+	same(details.x >= 0 && details.x + details.width <= 360, true, `from ${details.x}, ${details.width} wide`);
+	await tab.setViewportSize({width: 718, height: 1000}); // A4, less Chromium's margins
+	await tab.emulateMedia({media: "print"});
+	same(await tab.locator(".scroll").evaluateAll(tables => tables.map(table => table.scrollWidth - table.clientWidth).filter(more => more > 0)),
+		[], "what is cut off, in pixels");
+	await close();
+});
+
 test("without scripts the tables are there", async () => {
 	const {tab, close} = await open({javaScriptEnabled: false});
 
