@@ -6,11 +6,12 @@
 #define P	    "example.com/p"
 #define MEASURED(v) (1U << (v))
 
-/* An audit of one line with two sites, of the values of a profile that has only those of `measured`, with `rows` lines. */
+/* An audit of a line with two sites, and of another, of the values of a profile that has only those of `measured`, with `rows` lines. */
 static char *text_of(unsigned measured, size_t rows)
 {
-	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "x"), ESCAPES(P, "p.go", 1, 9, "make([]int, n)")};
-	struct escape_output *output = output_of(said, 2);
+	static const struct said said[] = {MOVED(P, "p.go", 1, 2, "x"), ESCAPES(P, "p.go", 1, 9, "make([]int, n)"),
+					   MOVED(P, "p.go", 3, 2, "y")};
+	struct escape_output *output = output_of(said, 3);
 	struct render_audit_options options = {.rows = rows, .sort = VALUE_BYTES};
 	struct profile *profile = exact_profile();
 	struct audit_filter filter = {0};
@@ -22,6 +23,7 @@ static char *text_of(unsigned measured, size_t rows)
 	profile->row_measured = measured;
 	measure(profile, "runtime.makeslice < example.com/p.F /w/p/p.go:1", 5, 5 << 10);
 	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:1", 1, 16);
+	measure(profile, "runtime.newobject < example.com/p.F /w/p/p.go:3", 1, 8);
 	audit = audit_of(profile, output);
 	audit_filter(audit, &filter, VALUE_BYTES);
 	render_audit(audit, AUDIT_TEXT, &options, stream);

@@ -18,7 +18,7 @@ enum { DEPTH_MAX = 8 };
 static struct owner whose(struct profile *profile, const char *const *functions, const char *directory)
 {
 	const struct profile_location *locations[DEPTH_MAX];
-	struct profile_sample sample = {{0}, {1}};
+	struct profile_sample sample = {.values = {1}};
 	struct owner_table *table;
 	struct owner owner;
 	uint32_t depth = 0;
@@ -156,7 +156,7 @@ static void c_programs_own_what_libc_allocates_for_them(void **state)
 	struct profile *profile = profile_new();
 	struct profile_process *process = profile_process_add(profile, 0);
 	const struct profile_location *stack[2];
-	struct profile_sample sample = {{0}, {1}};
+	struct profile_sample sample = {.values = {1}};
 	struct owner_table *table;
 	struct owner owner;
 
