@@ -35,7 +35,6 @@ struct join {
 	struct audit_matcher *matcher;
 	struct audit_storage *storage;
 	struct groups groups;
-	size_t row_capacity;
 	struct hash_index by_row;
 	struct estimates *estimates;
 	uint8_t *claimed;  /* by annotation: whether a row has it */
@@ -180,15 +179,10 @@ static void claim(struct join *join, const struct audit_row *row)
 		join->claimed[row->annotations[i] - join->audit->output->annotations] = 1;
 }
 
+/* There is room: see add_rows() and add_unseen(). */
 static struct audit_row *row_append(struct join *join)
 {
-	struct audit *audit = join->audit;
-
-	if (audit->row_count == join->row_capacity) {
-		join->row_capacity = join->row_capacity ? 2 * join->row_capacity : 256;
-		audit->rows = memory_resize(audit->rows, join->row_capacity, sizeof(*audit->rows));
-	}
-	return &audit->rows[audit->row_count++];
+	return &join->audit->rows[join->audit->row_count++];
 }
 
 static uint64_t row_hash(const struct audit_row *row)
@@ -235,6 +229,8 @@ static void add_rows(struct join *join)
 {
 	struct interval *intervals = memory_zeroed(join->groups.count + 1, sizeof(*intervals));
 
+	/* a row is large: growing would copy them all again and again */
+	join->audit->rows = memory_resize(NULL, join->groups.count + 1, sizeof(*join->audit->rows));
 	for (size_t i = 0; i < join->groups.count; i++) {
 		struct group *group = &join->groups.list[i];
 		struct audit_row row;
@@ -287,21 +283,20 @@ static void add_unseen(struct join *join)
 {
 	struct audit_positions all = audit_index_all(join->index);
 	struct audit *audit = join->audit;
-	size_t count[AUDIT_VERDICT_COUNT] = {0};
+	size_t count[AUDIT_VERDICT_COUNT] = {0}, rows = audit->row_count;
 
 	for (size_t i = 0; i < all.count; i++)
 		count[unseen_verdict(&audit->output->annotations[all.first[i].annotation])] +=
 			!join->claimed[all.first[i].annotation];
-	join->row_capacity = audit->row_count;
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (join->verdicts & 1U << i) {
-			join->row_capacity += count[i];
+			rows += count[i];
 		} else {
 			audit->verdicts[i] += count[i];
 			audit->sums[i].rows += count[i];
 		}
 	}
-	audit->rows = memory_resize(audit->rows, join->row_capacity, sizeof(*audit->rows));
+	audit->rows = memory_resize(audit->rows, rows + 1, sizeof(*audit->rows));
 	for (size_t i = 0; i < all.count; i++) {
 		const struct escape_annotation *annotation = &audit->output->annotations[all.first[i].annotation];
 
