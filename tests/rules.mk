@@ -130,8 +130,8 @@ test-long: test-programs
 # packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.
 # A file is analysed again when it, a header or a list has changed.
 ANALYSED := $(USER_SOURCES) $(CLI_SOURCES) $(GOALLOC_SOURCES)
-ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Iuser/target/$(MACHINE) -I$(B)/user \
-	-Icli -DESCAPEMENT_VERSION='"$(VERSION)"'
+ANALYSE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Ipackaging/analysis -I. -I$(B) -Iuser -Ialloc-runtime/include -I$(B)/user \
+	$(if $(filter alloc-runtime/%,$<),-Ialloc-runtime,-Iuser/target)/$(MACHINE) -Icli -DESCAPEMENT_VERSION='"$(VERSION)"'
 ANALYSE_WITH := packaging/analyse packaging/analysis.accepted $(wildcard packaging/analysis/*) .clang-tidy \
 	$(wildcard user/*/*.h bpf/*.h cli/*.h alloc-runtime/*.h alloc-runtime/*/*.h)
 define analyse_with

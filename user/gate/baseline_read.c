@@ -251,7 +251,7 @@ static int read_totals(struct reader *reader, const cJSON *root)
 {
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
 	struct gate_counts *counts = reader->counts;
-	int64_t written[VALUE_COUNT];
+	int64_t written[VALUE_COUNT] = {0};
 
 	if (!cJSON_IsObject(totals))
 		return fail(reader, 0, "has no \"totals\"; was it cut?");
@@ -285,7 +285,7 @@ static int read_text(struct reader *reader, const cJSON *object, const char *nam
 
 	if (item && !cJSON_IsString(item) && !cJSON_IsNull(item))
 		return fail(reader, 0, "has a \"%s\" that is not text", name);
-	*text = gate_counts_string(reader->counts, cJSON_IsString(item) ? item->valuestring : NULL);
+	*text = gate_counts_string(reader->counts, item ? item->valuestring : NULL); /* of null: NULL */
 	return 0;
 }
 

@@ -93,9 +93,10 @@ static void judge_estimates(const struct gate *gate, struct gate_row *row, const
  * had none either. Example: the buffer of a printer, if fmt's pool had lost one. */
 static bool could_be_none(const struct gate_row *row)
 {
-	const struct gate_count *objects = row->after ? &row->after->counts[VALUE_OBJECTS] : NULL;
+	const struct gate_site *after = row->after;
 
-	return !row->before && row->after->via && objects->below > 0 && gate_count_may_be_none(objects);
+	return !row->before && after && after->via && after->counts[VALUE_OBJECTS].below > 0 &&
+	       gate_count_may_be_none(&after->counts[VALUE_OBJECTS]);
 }
 
 /* Whether a site that varies by chance has at least one object more in each iteration of its benchmark: chance does not
