@@ -223,6 +223,33 @@ def test_an_audit_says_which_packages_of_the_module_the_output_lacks(t):
     contains(t.escapement("audit", "--escape", "cut.txt", "p.pb.gz", cwd=source).stderr, "the compiler output is cut off")
 
 
+def test_modules_beside_the_main_one_are_covered_by_the_command_that_is_named(t):
+    """Vendored, and in a workspace: ./... is the main module alone, so that it would be named again and again."""
+    harness.require_root()
+    library = "package lib\n\nvar kept *[4]int\n\n//go:noinline\nfunc Make(n int) { kept = &[4]int{n} }\n"
+    program = "package main\n\nimport \"example.com/lib\"\n\nfunc main() {\n\tfor i := range 100 {\n\t\tlib.Make(i)\n\t}\n}\n"
+    modules = "# example.com/lib v1.2.3\n## explicit; go 1.22\nexample.com/lib\n"
+    required = "module example.com/app\n\ngo 1.22\n\nrequire example.com/lib v1.2.3\n"
+    for name, files in (("vendored", {"app/go.mod": required, "app/main.go": program, "app/vendor/modules.txt": modules,
+                                      "app/vendor/example.com/lib/lib.go": library}),
+                        ("workspace", {"go.work": "go 1.22\n\nuse (\n\t./app\n\t./lib\n)\n", "app/go.mod": required,
+                                       "app/main.go": program, "lib/go.mod": "module example.com/lib\n\ngo 1.22\n", "lib/lib.go": library})):
+        for path, text in files.items():
+            t.path(f"{name}/{path}").parent.mkdir(parents=True, exist_ok=True)
+            t.path(f"{name}/{path}").write_text(text)
+        source, version = t.path(f"{name}/app"), harness.go_releases("everyday")[-1]
+        (source / "m.txt").write_text(go(t, source, "build", "-gcflags=-m=2", "-o", "prog", ".", version=version).stderr)
+        t.escapement("record", "-q", "--rate", "1", "-o", "p.pb.gz", "--", "./prog", cwd=source)
+        audit = ("audit", "--escape", "m.txt", "-C", ".", "--module", "example.com/*", "p.pb.gz")
+        warning, = t.escapement(*audit, cwd=source).stderr.splitlines()
+        contains(warning, f"nothing about example.com/lib; cover all modules with: {NATIVE} go build -gcflags=all=-m=2 ./... 2> FILE")
+        command = warning.rsplit(": ", 1)[1].split(" 2> ")[0]
+        (source / "m.txt").write_text(go(t, source, *command.partition(" go ")[2].split(), version=version).stderr)
+        same(t.escapement(*audit, cwd=source).stderr, "", name)
+        made = [row for row in t.json(*audit, cwd=source)["rows"] if row["function"] == "example.com/lib.Make"]
+        same([(row["verdict"], row["line"], row["objects"]) for row in made], [("escapes", 6, 100)], name)
+
+
 def test_output_of_other_build_tags_is_named_with_the_command_that_has_the_programs(t):
     """Files that only one set of tags selects: a function that each set has, a package that one set imports."""
     harness.require_root()

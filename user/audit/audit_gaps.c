@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "profile/frames.h"
+#include "profile/owner.h"
 
 enum { NAMED = 3, PACKAGE_MAX = 4096 };
 
@@ -55,13 +56,15 @@ static void collect(struct names *names, const struct groups *groups, struct aud
 	}
 }
 
-char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile)
+char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile,
+		      bool *beyond)
 {
 	struct names names = {0};
 	char *sentence = NULL;
 	size_t size;
 	FILE *text;
 
+	*beyond = false;
 	if (!knows_module(profile))
 		return NULL;
 	collect(&names, groups, index);
@@ -77,17 +80,20 @@ char *audit_uncovered(const struct groups *groups, struct audit_index *index, co
 		if (fclose(text))
 			memory_out();
 	}
-	for (size_t i = 0; i < names.count; i++)
+	for (size_t i = 0; i < names.count; i++) {
+		*beyond |= !owner_in_main_module(profile, names.list[i]);
 		free(names.list[i]);
+	}
 	free(names.list);
 	return sentence;
 }
 
-char *audit_partial(const char *uncovered, const struct audit_program *program)
+char *audit_partial(const char *uncovered, bool beyond, const struct audit_program *program)
 {
-	return memory_format(
-		"the compiler output covers only some packages of the program: %s; cover the whole module%s with: %s",
-		uncovered, program->tagged ? ", built with the program's tags," : "", program->command);
+	return memory_format("the compiler output covers only some packages of the program: %s; cover %s%s with: %s",
+			     uncovered, beyond ? "all modules" : "the whole module",
+			     program->tagged ? ", built with the program's tags," : "",
+			     beyond ? program->command_all : program->command);
 }
 
 char *audit_incomplete(const struct escape_output *output)

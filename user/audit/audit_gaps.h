@@ -12,11 +12,13 @@
 #include "audit/audit_program.h"
 
 /* Returns "nothing about PACKAGE, ...": packages of the owner module (owner.h) that allocate but that the output does
- * not cover. NULL if there are none, or the module is unknown. The caller frees it. */
-char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile);
+not cover. NULL if there are none, or the module is unknown. *beyond: one of them is not of the main module. The caller
+ * frees it. */
+char *audit_uncovered(const struct groups *groups, struct audit_index *index, const struct profile *profile,
+		      bool *beyond);
 
 /* Returns one sentence about these, with the command that covers them. The caller frees it. */
-char *audit_partial(const char *uncovered, const struct audit_program *program);
+char *audit_partial(const char *uncovered, bool beyond, const struct audit_program *program);
 
 /* Returns one sentence about packages that did not compile, or about where the output was cut off; NULL if it is
  * complete. The caller frees it. */

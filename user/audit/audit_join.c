@@ -347,7 +347,8 @@ static void add_warnings(struct join *join)
 	enum { WARNINGS = 4 };
 	struct audit *audit = join->audit;
 	struct audit_program program;
-	char *uncovered = audit_uncovered(&join->groups, join->index, audit->profile), *stale;
+	bool beyond;
+	char *uncovered = audit_uncovered(&join->groups, join->index, audit->profile, &beyond), *stale;
 
 	audit->warnings = arena_allocate(&audit->storage->memory, WARNINGS * sizeof(*audit->warnings));
 	if (!(audit->profile->row_measured & 1U << VALUE_OBJECTS))
@@ -359,7 +360,7 @@ static void add_warnings(struct join *join)
 	audit_program_compare(audit, &program);
 	stale = audit_stale(audit, &program, uncovered);
 	audit->stale = stale != NULL;
-	warn(audit, !stale && uncovered ? audit_partial(uncovered, &program) : stale);
+	warn(audit, !stale && uncovered ? audit_partial(uncovered, beyond, &program) : stale);
 	audit_program_clear(&program);
 	free(uncovered);
 }

@@ -354,7 +354,7 @@ static char *tags_of(const struct go_binary *binary)
 }
 
 /* Returns the command that has the compiler speak of the same files; a general one if the program is not known. */
-static char *command_of(const struct go_binary *binary, bool *tagged)
+static char *command_of(const struct go_binary *binary, const char *flags, bool *tagged)
 {
 	enum { WORDS = sizeof(constraints) / sizeof(constraints[0]) + 5 };
 	char *words[WORDS + 1] = {0}, *tags = binary ? tags_of(binary) : NULL, *line, *command;
@@ -366,7 +366,7 @@ static char *command_of(const struct go_binary *binary, bool *tagged)
 	if (tags)
 		words[count++] = memory_format("-tags=%s", tags);
 	count = binary ? constrain(binary, false, words, count) : count;
-	words[count++] = memory_text("-gcflags=-m=2");
+	words[count++] = memory_text(flags);
 	words[count] = memory_text("./...");
 	line = command_line_text((const char *const *)words);
 	command = memory_format("%s 2> FILE", line);
@@ -380,6 +380,7 @@ static char *command_of(const struct go_binary *binary, bool *tagged)
 void audit_program_clear(struct audit_program *result)
 {
 	free(result->command);
+	free(result->command_all);
 }
 
 void audit_program_compare(const struct audit *audit, struct audit_program *result)
@@ -389,7 +390,8 @@ void audit_program_compare(const struct audit *audit, struct audit_program *resu
 	const char *path;
 
 	*result = (struct audit_program){0};
-	result->command = command_of(binary, &result->tagged);
+	result->command = command_of(binary, "-gcflags=-m=2", &result->tagged);
+	result->command_all = command_of(binary, "-gcflags=all=-m=2", &result->tagged);
 	if (!binary || !audit->output->package_count)
 		goto done;
 	path = binary->build_info ? strstr(binary->build_info, "path\t") : NULL;

@@ -32,7 +32,8 @@ struct audit_program {
 	/* creates the output under the program's build constraints, if these are known, for people: "GOOS=linux go build
 	 * -tags=x ... 2> FILE" */
 	char *command;
-	bool tagged; /* the command has build tags */
+	char *command_all; /* the same for all packages of the build, not only those of the main module */
+	bool tagged;	   /* the command has build tags */
 };
 
 /* The caller releases the result with audit_program_clear(). */

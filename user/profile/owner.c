@@ -124,6 +124,12 @@ static bool is_generated_main(const struct profile_frame *frame)
 	return length >= sizeof(name) - 1 && strcmp(frame->file + length - (sizeof(name) - 1), name) == 0;
 }
 
+static bool in_module(const struct rule *rule, const char *package)
+{
+	return strcmp(package, "main") == 0 ||
+	       (is_below(package, rule->module, rule->module_length) && !is_nested(rule, package));
+}
+
 static bool owns_package(const struct owner_table *table, const struct rule *rule, const struct profile_frame *frame,
 			 const char *package)
 {
@@ -133,10 +139,7 @@ static bool owns_package(const struct owner_table *table, const struct rule *rul
 		return false;
 	if (table->profile->module_count)
 		return chosen_by_globs(table->profile, path);
-	if (!rule->module)
-		return !is_in_goroot(table, frame);
-	return strcmp(package, "main") == 0 ||
-	       (is_below(package, rule->module, rule->module_length) && !is_nested(rule, package));
+	return rule->module ? in_module(rule, package) : !is_in_goroot(table, frame);
 }
 
 static bool find_out(const struct owner_table *table, const struct rule *rule, const struct profile_frame *frame,
@@ -186,6 +189,20 @@ static struct rule rule_of(const struct profile_process *process)
 		rule.module_length = length - (sizeof(test) - 1);
 	}
 	return rule;
+}
+
+bool owner_in_main_module(const struct profile *profile, const char *package)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < profile->process_count; i++) {
+		struct rule rule = rule_of(&profile->processes[i]);
+
+		if (rule.module && in_module(&rule, package))
+			return true;
+		known |= rule.module != NULL;
+	}
+	return !known;
 }
 
 static uint32_t add_rule(struct owner_table *table, const struct profile_process *process)

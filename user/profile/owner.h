@@ -41,6 +41,9 @@ struct owner_table;
 struct owner_table *owner_table_new(const struct profile *profile); /* never NULL */
 void owner_table_free(struct owner_table *table);		    /* NULL is allowed */
 
+/* Whether a package is one of the main module of a process; also if the module of none is known. */
+bool owner_in_main_module(const struct profile *profile, const char *package);
+
 /* Determines the frames of a sample of the table's profile. */
 struct owner owner_of(struct owner_table *table, const struct profile_sample *sample);
 
