@@ -322,6 +322,28 @@ def test_without_privileges_it_ends_with_3(t):
     same(done.returncode, 3, done.stderr)
 
 
+def test_the_unit_of_the_package_is_valid_and_its_capabilities_are_enough(t):
+    harness.require_root()
+    unit = (harness.ROOT / "packaging/debian/escapement.escapement-agent.service").read_text()
+    if not shutil.which("systemd-analyze"):
+        raise harness.Skip("systemd-analyze is not here")
+    program = t.path("escapement-agent.service")
+    program.write_text(unit.replace("/usr/bin/escapement", str(harness.ESCAPEMENT)).replace("Documentation=man:escapement-agent(1)\n", ""))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", program], capture_output=True, text=True, timeout=120)
+    same([line for line in (done.stdout + done.stderr).splitlines() if "escapement" in line], [])
+    capabilities = re.search("^CapabilityBoundingSet=(.*)$", unit, re.M).group(1).split()
+    bounds = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in capabilities)])
+    fleet.Target(t, fleet.go_program())
+    text = config(t, heap_every="600s", redact="no")
+    done = subprocess.run(["setpriv", "--bounding-set", bounds, "--inh-caps=-all", "--no-new-privs", harness.ESCAPEMENT, "agent", "--config", _write(t, text),
+                           "--windows", "2"], capture_output=True, text=True, timeout=120)
+    same((done.returncode, done.stderr), (0, ""))
+    same(len(fleet.spooled(t, t.path("spool"))["windows"]), 2)
+    # there is a key of the configuration for what the unit makes
+    contains(unit, "StateDirectory=escapement\n")
+    contains((harness.ROOT / "docs/fleet.md").read_text(), "| `spool` | `/var/lib/escapement` |")
+
+
 def _write(t, text):
     t.path("agent.conf").write_text(text)
     return t.path("agent.conf")

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import threading
 
 import clickhouse
@@ -150,6 +151,72 @@ def test_a_store_that_refuses_is_reported_once_and_no_password_is_shown(t):
                         env={**os.environ, "ESCAPEMENT_CLICKHOUSE_PASSWORD": clickhouse.PASSWORD})
     agent.process.wait(30)
     same(agent.process.returncode, 0, agent.said())
+
+
+class Tls:
+    """Debian's stunnel in front of a server, with a certificate of an authority that is made here."""
+
+    def __init__(self, t, server):
+        self.port, = clickhouse.ports(1)
+        directory = t.path("tls")
+        directory.mkdir()
+        for name in ("ours", "others"):
+            t.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                  "-keyout", directory / f"{name}.key", "-out", directory / f"{name}.pem")
+        t.run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=store", "-keyout", directory / "store.key",
+              "-out", directory / "store.csr")
+        (directory / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+        t.run("openssl", "x509", "-req", "-in", directory / "store.csr", "-CA", directory / "ours.pem", "-CAkey", directory / "ours.key", "-CAcreateserial",
+              "-days", "2", "-extfile", directory / "names", "-out", directory / "store.pem")
+        roots = [self.package(name) for name in ("stunnel4", "libwrap0")]
+        (directory / "stunnel.conf").write_text(f"foreground = yes\npid =\n[store]\naccept = 127.0.0.1:{self.port}\nconnect = 127.0.0.1:{server.http}\n"
+                                                f"cert = {directory}/store.pem\nkey = {directory}/store.key\n")
+        log = open(directory / "log", "w")
+        libraries = ":".join(str(root / folder / "x86_64-linux-gnu") for root in roots for folder in ("lib", "usr/lib"))
+        t.start(roots[0] / "usr/bin/stunnel4", directory / "stunnel.conf", stdout=log, stderr=log, env={**os.environ, "LD_LIBRARY_PATH": libraries})
+        wait_for(lambda: self.listens(), f"stunnel, which said: {(directory / 'log').read_text()}")
+        self.directory = directory
+
+    def package(self, name):
+        done = subprocess.run([harness.ROOT / "packaging" / "debian-program", clickhouse.SUITE, name], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise harness.Skip(f"cannot fetch {name}: {done.stderr.strip()[-200:]}")
+        return pathlib.Path(done.stdout.strip())
+
+    def listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            return True
+        except OSError:
+            return False
+
+
+def test_by_https_only_the_store_of_a_trusted_authority_is_told_anything(t):
+    harness.require_root()
+    server = clickhouse.ClickHouse(t).start()
+    with_tables(t, server)
+    tls = Tls(t, server)
+    password = t.path("password")
+    password.write_text(clickhouse.PASSWORD + "\n")
+    fleet.Target(t, fleet.go_program())
+    settings = ("user = agent", f"password-file = {password}")
+    # not the system's authorities, not another one, not another name
+    agent = fleet.Agent(t, config(t, f"https://127.0.0.1:{tls.port}", *settings))
+    agent.wait_for("windows wait in the spool")
+    for url, authority in ((f"https://127.0.0.1:{tls.port}", "others"), (f"https://localhost:{tls.port}", "ours")):
+        said = agent.said().count("windows wait in the spool")
+        agent.reload(config(t, url, *settings, f"ca-file = {tls.directory}/{authority}.pem"))
+        agent.wait_for("windows wait in the spool", said + 1)
+    same(len(re.findall("clickhouse at https://.*certificate", agent.said())), 3, agent.said())
+    same(stored(server, "windows"), [])
+    assert spool_files(t), "what was not told waits"
+    agent.reload(config(t, f"https://127.0.0.1:{tls.port}", *settings, f"ca-file = {tls.directory}/ours.pem"))
+    wait_for(lambda: not spool_files(t), "an empty spool")
+    agent.end()
+    assert len(stored(server, "windows")) >= 1
+    assert clickhouse.PASSWORD not in agent.said(), agent.said()
+    refused = t.escapement("report", f"clickhouse://127.0.0.1:{tls.port}/escapement?tls=yes", status=3).stderr
+    contains(refused, "certificate")
 
 
 def test_a_store_that_never_answers_does_not_hold_up_the_windows(t):
