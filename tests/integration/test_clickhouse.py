@@ -280,4 +280,5 @@ def test_names_that_mean_something_to_the_store_arrive_as_they_are(t):
     same({row["service"] for table in fleet.TABLES for row in stored(server, table)}, {service})
 
 
-harness.main()
+if __name__ == "__main__":
+    harness.main()

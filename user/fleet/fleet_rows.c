@@ -176,6 +176,7 @@ static void put_process(struct writer *writer, const struct profile_process *pro
 		.check_objects = check->present ? check->objects : VALUE_UNMEASURED,
 		.check_difference = check->present ? check->difference : FLEET_NONE,
 		.check_bound = check->present ? check->bound : VALUE_UNMEASURED,
+		.check_outside = check->present ? check->outside : VALUE_UNMEASURED,
 		.lost_events = process->lost_events,
 		.lost_stacks = process->lost_stacks,
 		.dropped = writer->window->dropped,

@@ -58,6 +58,7 @@ enum fleet_kind {
 	ROW(FLEET_COUNT, check_objects, "objects by the runtime's own counters; null: they were not read") \
 	ROW(FLEET_SIGNED, check_difference, "recorded objects minus these")                                \
 	ROW(FLEET_COUNT, check_bound, "how much of the difference attaching and detaching can explain")    \
+	ROW(FLEET_COUNT, check_outside, "objects in the totals, but not between the counters' readings")   \
 	ROW(FLEET_COUNT, lost_events, "events that were lost")                                             \
 	ROW(FLEET_COUNT, lost_stacks, "events that were counted without their stack")                      \
 	ROW(FLEET_NUMBER, dropped, "windows that this host has dropped since its spool was made")
