@@ -8,23 +8,36 @@
 
 #include "runtime.h"
 
-void environment_bytes(const char *name, size_t *bytes)
+/* Whether the text is such a number; false also for those that do not fit. */
+static bool parse(const char *text, size_t *bytes)
 {
 	static const char units[] = "kmg";
-	const char *text = getenv(name), *unit;
-	char message[160], *end;
-	size_t number;
+	size_t number = 0, shift = 0;
+	const char *unit;
 
-	if (!text)
-		return;
-	number = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, *end | 0x20) : NULL;
-	if (unit)
-		number <<= 10 * (unit - units + 1);
-	if (end != text && (!*end || (unit && !end[1]))) {
-		*bytes = number;
-		return;
+	if (*text < '0' || *text > '9')
+		return false;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, (size_t)(*text - '0'), &number))
+			return false;
 	}
+	unit = *text ? strchr(units, *text | 0x20) : NULL;
+	if (unit)
+		shift = 10 * (size_t)(unit - units + 1);
+	if ((*text && (!unit || text[1])) || number > SIZE_MAX >> shift)
+		return false;
+	*bytes = number << shift;
+	return true;
+}
+
+void environment_bytes(const char *name, size_t *bytes)
+{
+	const char *text = secure_getenv(name);
+	char message[160];
+
+	if (!text || parse(text, bytes))
+		return;
 	snprintf(message, sizeof message,
 		 "ignored %s: it must be a number of bytes, or a number with the suffix k, m or g", name);
 	goalloc_warn(message);

@@ -5,15 +5,17 @@
 #include <errno.h>
 
 #include "environment.h"
+#include "malloc_fast.h"
+#include "object_table.h"
 #include "probes.h"
 #include "sampler.h"
-#include "special.h"
 #include "stack_table.h"
 
 struct goalloc_heap_profile heap_profile;
 struct lock heap_profile_lock;
 
-static struct stack_table table;
+static struct stack_table rows;
+static struct object_table objects;
 
 /* Surrounds a change of a row; the caller holds the lock. */
 static void step(void)
@@ -23,42 +25,44 @@ static void step(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static struct goalloc_row *count_allocated(uint64_t bytes, unsigned spanclass, uint64_t stack)
+static void count(const void *object, uint64_t key, uint64_t stack)
 {
-	struct goalloc_row *row;
+	struct goalloc_row *row = stack_table_row(&rows, key, stack);
 
-	lock_acquire(&heap_profile_lock);
-	step();
-	row = stack_table_row(&table, GOALLOC_PACK_OBJECT(bytes, spanclass), stack);
-	if (row)
+	heap_profile.chunks = (uintptr_t)rows.chunks;
+	if (row && object_table_add(&objects, (uintptr_t)object, row))
 		row->counts[GOALLOC_ROW_ALLOCATED]++;
 	else
 		heap_profile.lost++;
-	heap_profile.chunks = (uintptr_t)table.chunks;
-	step();
-	lock_release(&heap_profile_lock);
-	return row;
 }
 
 void heap_profile_sampled(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, uint64_t stack)
 {
 	double size = (double)bytes, finer = (double)c->sample_distance;
-	struct goalloc_row *row;
+	struct mspan *s = span_at(object);
 
 	/* An observer listens at a finer rate, and has made this object a sample more often than we take one. */
 	if (heap_profile.rate != 1 && c->sample_distance < heap_profile.rate &&
 	    !sampler_draws(c, chance(size / (double)heap_profile.rate) / (finer > 0 ? chance(size / finer) : 1)))
 		return;
-	row = count_allocated(bytes, spanclass, stack);
-	if (row && special_set_row(object, row))
-		heap_profile_freed(row); /* memory is out: it cannot be found again when it is freed */
-}
-
-void heap_profile_freed(struct goalloc_row *row)
-{
+	__atomic_store_n(&s->sampled, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->divMagic, 0, __ATOMIC_RELAXED);
 	lock_acquire(&heap_profile_lock);
 	step();
-	row->counts[GOALLOC_ROW_FREED]++;
+	count(object, GOALLOC_PACK_OBJECT(bytes, spanclass), stack);
+	step();
+	lock_release(&heap_profile_lock);
+}
+
+void heap_profile_freed(uintptr_t address)
+{
+	struct goalloc_row *row;
+
+	lock_acquire(&heap_profile_lock);
+	step();
+	row = object_table_take(&objects, address);
+	if (row)
+		row->counts[GOALLOC_ROW_FREED]++;
 	step();
 	lock_release(&heap_profile_lock);
 }
@@ -79,14 +83,15 @@ static int start(uint64_t wanted)
 		rate--;
 	if (wanted == 1)
 		rate = PerEvent;
+	/* so that no object comes without its stack */
+	semaphore_raise(&stack_semaphore);
 	if (!__atomic_compare_exchange_n(&heap_profile.rate, &none, rate == PerEvent ? 1 : probe_distances[rate], false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		semaphore_lower(&stack_semaphore);
 		errno = EBUSY;
 		return -1;
 	}
-	__atomic_fetch_add(&stack_semaphore, 1, __ATOMIC_SEQ_CST);
-	__atomic_fetch_add(rate == PerEvent ? &sampler_word.every : &alloc_sample_semaphores.raised[rate], 1,
-			   __ATOMIC_SEQ_CST);
+	semaphore_raise(rate == PerEvent ? &sampler_word.every : &alloc_sample_semaphores.raised[rate]);
 	return 0;
 }
 

@@ -3,8 +3,8 @@
 #define HEAP_PROFILE_H
 
 /*
- * What is alive, by the stack that allocated it: the heap profile of goalloc_contract.h. A sampled object has a record that
- * leads to its row (special.h), and is counted there again when it is freed.
+ * What is alive, by the stack that allocated it: the heap profile of goalloc_contract.h. A table knows the row of each sampled
+ * object, which counts it again when it is freed. All frees of a span with a sampled object take the slow path.
  *
  * It listens to alloc_sample like an observer from outside, by raising the semaphores of its rate.
  */
@@ -18,13 +18,13 @@
 #pragma GCC visibility push(hidden)
 
 extern struct goalloc_heap_profile heap_profile; /* rate 0: nobody has asked for it */
-extern struct lock heap_profile_lock;		 /* guards the rows; nothing else is locked under it */
+extern struct lock heap_profile_lock;		 /* guards rows and objects; nothing else is locked under it */
 
 /* Counts an object that was sampled at the distance in force, or leaves it out, so that the chance of being in the profile is
  * that of its own rate. `stack` as the probes have it. */
 void heap_profile_sampled(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, uint64_t stack);
-/* Counts the object of a row as freed. */
-void heap_profile_freed(struct goalloc_row *row);
+/* Counts an object of a span with `sampled` set as freed, if it was sampled. */
+void heap_profile_freed(uintptr_t address);
 /* Called in the child of a fork when the lock is free. The child has the objects, and so it keeps the rows. */
 void heap_profile_in_child(void);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "debug.h"
+#include "heap_profile.h"
 #include "malloc_fast.h"
 #include "sampler.h"
 #include "scavenge.h"
@@ -291,6 +292,8 @@ void free_slow(void *object)
 		goalloc_fatal("free of a pointer into free memory:", address);
 	if (unlikely(__atomic_load_n(&s->specials, __ATOMIC_RELAXED) != NULL))
 		specials_freed(s, address);
+	if (unlikely(__atomic_load_n(&s->sampled, __ATOMIC_RELAXED)))
+		heap_profile_freed(address);
 	if (unlikely(debug_level)) {
 		object = debug_freed(s, object);
 		if (!object)
@@ -362,8 +365,8 @@ bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller)
 	if (resized) {
 		owner_add(&c->class_counters[s->spanclass].frees, 1);
 		owner_add(&c->class_counters[s->spanclass].freed_bytes, old);
-		if (s->specials)
-			special_drop_row(s, s->base);
+		if (s->sampled)
+			heap_profile_freed(s->base);
 		sequence_step(&c->sequence.allocating);
 		bool sampled = sampler_takes(c, r.bytes);
 		note_large(c, size, s, caller);

@@ -82,7 +82,7 @@ static struct mspan *new_span(uintptr_t base, size_t npages)
 		if (!s->recorded) {
 			s->recorded = true;
 			s->alllink = mheap.allspans;
-			mheap.allspans = s;
+			__atomic_store_n(&mheap.allspans, s, __ATOMIC_RELEASE); /* observers walk the list */
 		}
 		/* `next_posted` and `posted` are not reset: an mcache's list of posted spans may still contain this
 		 * struct. */
@@ -427,6 +427,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->freeindex = 0;
 	s->tiny = NULL;
 	s->specials = NULL;
+	s->sampled = false;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
 	bool large = spanclass_size_class(spanclass) == 0;

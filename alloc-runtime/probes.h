@@ -68,6 +68,17 @@ static inline uint64_t rate_in_force(const struct semaphores *s)
 	return finest_rate(semaphores_read(s));
 }
 
+/* For the library's own observers, which listen as one from outside does. */
+static inline void semaphore_raise(uint16_t *semaphore)
+{
+	__atomic_fetch_add(semaphore, 1, __ATOMIC_RELEASE);
+}
+
+static inline void semaphore_lower(uint16_t *semaphore)
+{
+	__atomic_fetch_sub(semaphore, 1, __ATOMIC_RELEASE);
+}
+
 /* Must be called after the rate was read, which acquires: observers that want stacks raise this semaphore first. */
 static inline bool stacks_wanted(void)
 {

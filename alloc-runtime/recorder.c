@@ -309,11 +309,6 @@ void recorder_in_child(void)
 	goalloc_read_stats(&recorder.start);
 }
 
-static void raise_semaphore(uint16_t *semaphore)
-{
-	__atomic_fetch_add(semaphore, 1, __ATOMIC_RELAXED);
-}
-
 static void name_file(const char *path)
 {
 	size_t length = 0;
@@ -341,9 +336,9 @@ static __attribute__((constructor(101))) void begin(void)
 	}
 	goalloc_read_stats(&recorder.start);
 	recorder_active = true;
-	raise_semaphore(&mcache_refill_semaphores.raised[PerEvent]);
-	raise_semaphore(&mcentral_grow_semaphores.raised[PerEvent]);
-	raise_semaphore(&mheap_grow_semaphore);
-	raise_semaphore(&stack_semaphore);
-	raise_semaphore(&sampler_word.every);
+	semaphore_raise(&stack_semaphore); /* first: no event without its stack */
+	semaphore_raise(&mcache_refill_semaphores.raised[PerEvent]);
+	semaphore_raise(&mcentral_grow_semaphores.raised[PerEvent]);
+	semaphore_raise(&mheap_grow_semaphore);
+	semaphore_raise(&sampler_word.every);
 }

@@ -145,7 +145,7 @@ struct mTreap {
 struct mspan {
 	/* Read by every free, written by a free by the owner. */
 	uintptr_t base;
-	/* 0 sends every free of the span to the slow path: large, tiny and free spans, debug level */
+	/* 0 sends every free of the span to the slow path: large, tiny and free spans, debug level, and spans with records or sampled objects */
 	uint64_t divMagic;
 	_Atomic(struct mcache *) owner;
 	uint64_t *allocBits;
@@ -193,6 +193,7 @@ struct mspan {
 	struct special *specials; /* sorted by offset; guarded by speciallock */
 	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
+	bool sampled;		  /* the heap profile knows an object of it, or did */
 	uint8_t idle;		  /* enum mspan_idle, for spans with an owner; see scavenge.c */
 	/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the beginning of a
 	 * span and give it back; the pages behind must grow old all the same. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "heap_profile.h"
 #include "malloc_fast.h"
 
 /* Returns the link that points to the record, or to where it would be inserted. */
@@ -72,25 +71,11 @@ static bool take(struct mspan *s, uintptr_t offset, enum special_kind kind, stru
 	return found;
 }
 
-void special_drop_row(struct mspan *s, uintptr_t address)
-{
-	struct special record;
-
-	if (take(s, address - s->base, SpecialRow, &record))
-		heap_profile_freed(record.argument);
-}
-
-int special_set_row(void *object, struct goalloc_row *row)
-{
-	return set(object, (struct special){.kind = SpecialRow, .argument = row});
-}
-
 void specials_freed(struct mspan *s, uintptr_t address)
 {
 	struct special record;
 
 	take(s, address - s->base, SpecialProfile, &record);
-	special_drop_row(s, address);
 	if (take(s, address - s->base, SpecialFinalizer, &record))
 		record.finalizer((void *)address, record.argument);
 }

@@ -116,8 +116,8 @@ void goalloc_stack_free(void *stack, size_t size);
 
 /*
  * Starts the heap profile: what is alive, by the stack that allocated it, for `escapement heap` to read from outside. One
- * object per `rate` bytes is sampled (1: each object; otherwise 8, 64 or 512 KiB, the next below), has a record, and its free
- * takes the slow path, as do the frees of its span. What was allocated before is not in it. GOALLOC_HEAP_PROFILE=RATE in the
+ * object per `rate` bytes is sampled (1: each object; otherwise 512, 64 or 8 KiB: the largest that is not above it, but 8 at
+ * least), and the frees of its span take the slow path. What was allocated before is not in it. GOALLOC_HEAP_PROFILE=RATE in the
  * environment does the same before the program starts. Returns 0, or -1 with errno EINVAL (a rate of 0) or EBUSY (it has
  * been started).
  */

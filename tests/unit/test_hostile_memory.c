@@ -235,6 +235,7 @@ static void rows_are_checked_one_by_one(void **state)
 		{&row->counts[GOALLOC_ROW_ALLOCATED], UINT64_MAX, "freed"},
 		{&row->key, GOALLOC_PACK_OBJECT(40, SPAN_CLASSES), "key"},
 		{&row->key, UINT64_MAX, "key"},
+		{&row->key, GOALLOC_PACK_OBJECT(0, 10), "key"},
 		{fixture_at(&memory, CHUNK + 8), GOALLOC_ROW_CHUNK, "used"},
 		{fixture_at(&memory, CHUNK), CHUNK, "more chunks"},
 		{fixture_at(&memory, PROFILE), UINT64_MAX, "rate"},
@@ -264,7 +265,7 @@ static void spans_are_checked_and_their_list_ends(void **state)
 		{24, UINT64_C(1) << 50, "a span at"},
 		{40, UINT64_MAX, "pages"},
 		{56, GOALLOC_STATE_SMALL | 200 << 8, "class 200"},
-		{32, SPAN, "spans"},
+		{32, SPAN, "more than 1048576 spans"},
 	};
 	struct heap_span *spans;
 	size_t count;

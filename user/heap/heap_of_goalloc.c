@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/count.h"
 #include "base/memory.h"
 #include "heap/memory_map.h"
 #include "heap/process.h"
@@ -148,9 +149,11 @@ static int read_spans(struct heap_process *process, struct heap_span **items, si
 
 	*items = NULL;
 	*count = 0;
-	if (read_layout(process, &ready, refusal))
+	refusal->text[0] = 0;
+	if (goalloc_layout_read(&process->counters.layout, process->target, process->counters.description, &ready,
+				refusal))
 		return -1;
-	return goalloc_spans_read(&process->counters.layout, process->target, items, count, refusal);
+	return !ready ? 0 : goalloc_spans_read(&process->counters.layout, process->target, items, count, refusal);
 }
 
 static void says(struct heap_process *process, const struct heap_span *spans, size_t count, struct memory_map *map)
@@ -166,8 +169,10 @@ static void says(struct heap_process *process, const struct heap_span *spans, si
 		map->says[lines[i]] = 0;
 	map->says[MEMORY_HEAP_RELEASED] = 0;
 	for (size_t i = 0; i < count; i++) {
-		map->says[lines[spans[i].state]] += (int64_t)((spans[i].pages - spans[i].released) * GO_PAGE_SIZE);
-		map->says[MEMORY_HEAP_RELEASED] += (int64_t)(spans[i].released * GO_PAGE_SIZE);
+		int64_t *kept = &map->says[lines[spans[i].state]], *released = &map->says[MEMORY_HEAP_RELEASED];
+
+		*kept = add_saturated(*kept, (int64_t)((spans[i].pages - spans[i].released) * GO_PAGE_SIZE));
+		*released = add_saturated(*released, (int64_t)(spans[i].released * GO_PAGE_SIZE));
 	}
 	if (goalloc_counters_read(&process->counters, process->target, &every_object, &counters, &refusal))
 		return;

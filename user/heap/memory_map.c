@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "base/memory.h"
 #include "base/search.h"
 #include "heap/process.h"
@@ -214,21 +215,27 @@ static void add_mappings(struct reader *reader)
 
 /* --- spans --- */
 
+static void add_to(int64_t *sum, int64_t number)
+{
+	*sum = add_saturated(*sum, number);
+}
+
 static void add_classes(struct reader *reader)
 {
 	for (size_t i = 0; i < reader->span_count; i++) {
 		const struct heap_span *span = &reader->spans[i];
 		struct memory_class *class = &reader->map->classes[span_class_size_class(span->span_class)];
 		int64_t size = (int64_t)span->element_size, room = size * span->elements;
+		int64_t bytes = (int64_t)(span->pages * GO_PAGE_SIZE);
 
 		if (span->state != HEAP_SPAN_IN_USE)
 			continue;
 		class->spans++;
-		class->span_bytes += (int64_t)(span->pages * GO_PAGE_SIZE);
 		class->objects += span->allocated;
-		class->bytes += size * span->allocated;
-		class->free_bytes += room - size * span->allocated;
-		class->tail_bytes += (int64_t)(span->pages * GO_PAGE_SIZE) - room;
+		add_to(&class->span_bytes, bytes);
+		add_to(&class->bytes, size * span->allocated);
+		add_to(&class->free_bytes, room - size * span->allocated);
+		add_to(&class->tail_bytes, bytes - room);
 	}
 }
 
@@ -240,10 +247,10 @@ static void note_arenas(struct reader *reader)
 		const struct heap_span *span = &reader->spans[i];
 		uint64_t bytes = span->state != HEAP_SPAN_DEAD && span->pages ? span->pages * GO_PAGE_SIZE : 1;
 		uint64_t arena = span->start / GO_ARENA_BYTES;
+		uint64_t noted = reader->arena_count ? reader->arenas[reader->arena_count - 1] + 1 : 0;
 
+		arena = arena > noted ? arena : noted;
 		for (; span->start && arena <= (span->start + bytes - 1) / GO_ARENA_BYTES; arena++) {
-			if (reader->arena_count && reader->arenas[reader->arena_count - 1] >= arena)
-				continue;
 			if (reader->arena_count == capacity) {
 				capacity = 2 * capacity + 64;
 				reader->arenas = memory_resize(reader->arenas, capacity, sizeof(*reader->arenas));

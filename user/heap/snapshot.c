@@ -77,7 +77,7 @@ const char *heap_process_name(const struct heap_process *process)
  */
 static int64_t unsampled(int64_t count, double scale)
 {
-	return scale > 1 ? (int64_t)((double)count * scale) : count;
+	return scale > 1 && count ? count_from((double)count * scale) : count;
 }
 
 void heap_builder_add(struct heap_builder *builder, const struct heap_sample *sample)
@@ -87,7 +87,7 @@ void heap_builder_add(struct heap_builder *builder, const struct heap_sample *sa
 	double size = (double)sample->size, scale = profile->rate > 1 ? -1 / expm1(-size / (double)profile->rate) : 1;
 	int64_t values[VALUE_COUNT] = {
 		[VALUE_OBJECTS] = unsampled(sample->allocated, scale),
-		[VALUE_BYTES] = count_from((double)unsampled(sample->allocated, scale * size)),
+		[VALUE_BYTES] = unsampled(sample->allocated, scale * size),
 		[VALUE_LIVE_OBJECTS] = unsampled(sample->live, scale),
 		[VALUE_LIVE_BYTES] = unsampled(sample->live, scale * size),
 		[VALUE_SAMPLES] = sample->live,

@@ -3,8 +3,8 @@
 #define ESCAPEMENT_SNAPSHOT_H
 
 /*
- * What is alive in a Go process now, and who allocated it: a profile with profile.snapshot set, made from the runtime's own
- * memory profile (runtime/go_heap_profile.h). It needs no probe and does not stop the process: it only reads memory.
+ * What is alive in a process now, and who allocated it: a profile with profile.snapshot set, made from what its allocator's runtime
+ * keeps: Go's memory profile (runtime/go_heap_profile.h) or libgoalloc's heap profile (runtime/goalloc_rows.h). It needs no probe and does not stop the process: it only reads memory.
  *
  * Not thread-safe.
  */
@@ -20,7 +20,7 @@
 struct heap_process;
 
 /*
- * Recognises the Go heap of a process. `target` stays the caller's and must outlive it. Returns NULL
+ * Recognises the heap of a process: Go's or libgoalloc's. `target` stays the caller's and must outlive it. Returns NULL
  * with STATUS_CANNOT_MEASURE if there is none, or the runtime's variables are not found.
  */
 struct heap_process *heap_process_open(struct target *target, struct error *error);
@@ -32,7 +32,7 @@ void heap_process_close(struct heap_process *process); /* NULL is allowed */
 const char *heap_process_name(const struct heap_process *process);
 
 /* Returns a new snapshot, which the caller frees. NULL with STATUS_CANNOT_MEASURE if the process has ended, samples
- * nothing, or has in its memory what no Go runtime writes. */
+ * nothing, or has in its memory what no such runtime writes. */
 struct profile *heap_snapshot(struct heap_process *process, struct error *error);
 
 /*

@@ -26,6 +26,10 @@ void go_spans_init(struct go_spans *spans, const struct go_binary *binary, uint6
 	spans->all = all ? all + bias : 0;
 }
 
+/* What Go's runtime stores (src/runtime/mheap.go: mSpanState) is the same number. */
+_Static_assert(HEAP_SPAN_DEAD == 0 && HEAP_SPAN_IN_USE == 1 && HEAP_SPAN_MANUAL == 2,
+	       "as mSpanDead, mSpanInUse, mSpanManual");
+
 /* nelems became 16 bits wide when it moved before offset 56. */
 static uint64_t elements_of(const struct go_heap_layout *layout, const uint8_t *raw)
 {

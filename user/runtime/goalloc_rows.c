@@ -29,7 +29,8 @@ static int check_row(struct goalloc_rows *rows, size_t *next, struct error *refu
 	if (left < sizeof(*row) || row->depth > GOALLOC_STACK_MAX ||
 	    row->depth * sizeof(row->pcs[0]) > left - sizeof(*row))
 		return refuse(refusal, "depth", left < sizeof(*row) ? 0 : row->depth);
-	if (GOALLOC_OBJECT_SIZE(row->key) >> OBJECT_BITS || GOALLOC_OBJECT_SPAN_CLASS(row->key) >= SPAN_CLASSES)
+	if (!GOALLOC_OBJECT_SIZE(row->key) || GOALLOC_OBJECT_SIZE(row->key) >> OBJECT_BITS ||
+	    GOALLOC_OBJECT_SPAN_CLASS(row->key) >= SPAN_CLASSES)
 		return refuse(refusal, "key", row->key);
 	counts = row->counts;
 	if (counts[GOALLOC_ROW_ALLOCATED] > HEAP_COUNT_MAX || counts[GOALLOC_ROW_FREED] > counts[GOALLOC_ROW_ALLOCATED])
@@ -74,7 +75,8 @@ static int read_chunks(struct goalloc_rows *rows, const struct target *target, u
 	return 0;
 }
 
-/* Reads until nothing changed meanwhile; after some tries takes what there is, and says how much did. */
+/* Reads until nothing changed meanwhile. After some tries, or when another would not fit into the reader's budget, takes what
+ * there is, and says how much did. */
 int goalloc_rows_read(struct goalloc_rows *rows, const struct goalloc_layout *layout, const struct target *target,
 		      struct error *refusal)
 {
@@ -90,8 +92,8 @@ int goalloc_rows_read(struct goalloc_rows *rows, const struct goalloc_layout *la
 		if (read_chunks(rows, target, before.chunks, refusal) ||
 		    target_read(target, layout->heap_profile, &after, sizeof(after)))
 			return -1;
-		rows->changed = (after.sequence - before.sequence + 1) / 2 + after.sequence % 2;
-		if (!rows->changed)
+		rows->changed = (after.sequence + 1) / 2 - before.sequence / 2;
+		if (!rows->changed || target->reader->bytes < 2 * rows->size)
 			break;
 	}
 	rows->rate = before.rate;

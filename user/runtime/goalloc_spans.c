@@ -6,8 +6,9 @@
 #include "base/memory.h"
 #include "base/unaligned.h"
 #include "goalloc_contract.h"
+#include "target/memory_blocks.h"
 
-enum { SPANS_MAX = 4 << 20, TRIES = 8 };
+enum { SPANS_MAX = 1 << 20, TRIES = 8 };
 
 #define ADDRESS_MAX (UINT64_C(1) << 48)
 
@@ -50,20 +51,17 @@ static int take_span(const struct goalloc_layout *layout, const uint8_t *raw, st
 }
 
 /* Reads it again if it is inconsistent, because the process may be changing it. */
-static int read_span(const struct goalloc_layout *layout, const struct target *target, uint64_t address, uint8_t *raw,
-		     size_t size, struct heap_span *span, struct error *refusal)
+static int read_span(const struct goalloc_layout *layout, const struct target *target, struct memory_blocks *memory,
+		     uint64_t address, uint8_t *raw, size_t size, struct heap_span *span, struct error *refusal)
 {
-	for (int i = 0; i < TRIES; i++) {
-		if (target_read(target, address, raw, size))
-			return target->reader->spent ? error_set(refusal, STATUS_CANNOT_MEASURE,
-								 "reading the spans of its libgoalloc takes too long")
-						     : -1;
-		if (take_span(layout, raw, span, refusal) == 0) {
-			refusal->text[0] = 0;
-			return 0;
-		}
+	if (memory_blocks_read(memory, address, raw, size))
+		return -1;
+	for (int i = 0; take_span(layout, raw, span, refusal); i++) {
+		if (i == TRIES || target_read(target, address, raw, size))
+			return -1;
 	}
-	return -1;
+	refusal->text[0] = 0;
+	return 0;
 }
 
 /* Bytes of a span that have all fields. */
@@ -78,12 +76,38 @@ static size_t size_of(const struct goalloc_layout *layout)
 	return size;
 }
 
+/* Follows the list; dead spans are steps, too. */
+static int walk(const struct goalloc_layout *layout, const struct target *target, struct memory_blocks *memory,
+		struct heap_span **items, size_t *count, struct error *refusal)
+{
+	size_t size = size_of(layout), capacity = 0;
+	uint8_t raw[GOALLOC_SPAN_MAX];
+	uint64_t address;
+
+	if (target_read(target, layout->spans, &address, sizeof(address)))
+		return -1;
+	for (int steps = 0; address; steps++) {
+		if (steps == SPANS_MAX)
+			return error_set(refusal, STATUS_CANNOT_MEASURE,
+					 "its libgoalloc description leads by span_link to more than %d spans",
+					 SPANS_MAX);
+		if (*count == capacity) {
+			capacity = 2 * capacity + 64;
+			*items = memory_resize(*items, capacity, sizeof(**items));
+		}
+		if (read_span(layout, target, memory, address, raw, size, &(*items)[*count], refusal))
+			return -1;
+		*count += (*items)[*count].state != HEAP_SPAN_DEAD;
+		address = load_u64(raw + layout->span_link);
+	}
+	return 0;
+}
+
 int goalloc_spans_read(const struct goalloc_layout *layout, const struct target *target, struct heap_span **items,
 		       size_t *count, struct error *refusal)
 {
-	uint8_t raw[GOALLOC_SPAN_MAX];
-	size_t size = size_of(layout), capacity = 0;
-	uint64_t address;
+	struct memory_blocks *memory;
+	int status;
 
 	*items = NULL;
 	*count = 0;
@@ -92,22 +116,12 @@ int goalloc_spans_read(const struct goalloc_layout *layout, const struct target 
 	if (!layout->spans)
 		return error_set(refusal, STATUS_CANNOT_MEASURE,
 				 "its libgoalloc is of an earlier version, which does not publish its spans");
-	if (target_read(target, layout->spans, &address, sizeof(address)))
-		return -1;
-	while (address) {
-		if (*count == SPANS_MAX)
-			return error_set(refusal, STATUS_CANNOT_MEASURE,
-					 "its libgoalloc description leads by span_link to more than %d spans",
-					 SPANS_MAX);
-		if (*count == capacity) {
-			capacity = 2 * capacity + 64;
-			*items = memory_resize(*items, capacity, sizeof(**items));
-		}
-		if (read_span(layout, target, address, raw, size, &(*items)[*count], refusal))
-			return -1;
-		*count += (*items)[*count].state != HEAP_SPAN_DEAD;
-		address = load_u64(raw + layout->span_link);
-	}
-	qsort(*items, *count, sizeof(**items), heap_span_compare);
-	return 0;
+	memory = memory_blocks_new(target->reader);
+	status = walk(layout, target, memory, items, count, refusal);
+	memory_blocks_free(memory);
+	if (status && target->reader->spent && !refusal->text[0])
+		error_set(refusal, STATUS_CANNOT_MEASURE, "reading the spans of its libgoalloc takes too long");
+	if (*count)
+		qsort(*items, *count, sizeof(**items), heap_span_compare);
+	return status;
 }

@@ -8,13 +8,16 @@
  *   resize NAME SIZE       gives the newest object of NAME another size
  *   churn COUNT SIZE       allocates and frees
  *   stats                  objects and bytes that are alive, by libgoalloc's own counters
- *   breathe SECONDS        fills and empties a cache until then
- *   leak SECONDS           the same, and keeps one object in a hundred, at the site `leaks`
+ *   breathe                fills and empties a cache until it gets another line
+ *   leak                   the same, and keeps one object in a hundred, at the site `leaks`
  */
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "goalloc.h"
 
@@ -42,12 +45,11 @@ static __attribute__((noinline)) void *site_c(size_t size)
 
 static void *(*const sites[NAMES])(size_t) = {site_a, site_b, site_c};
 
-static double now(void)
+static bool has_line(void)
 {
-	struct timespec at;
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+	return poll(&input, 1, 0) > 0;
 }
 
 static void hold(int name, size_t count, size_t size, int tiny)
@@ -84,12 +86,11 @@ static __attribute__((noinline)) void *leaks(size_t size)
 	return goalloc_scan_at(size, GOALLOC_SITE());
 }
 
-static void breathe(double seconds, int leak)
+static void breathe(int leak)
 {
 	static void *cache[CACHE];
-	double end = now() + seconds;
 
-	for (unsigned n = 0; now() < end; n++) {
+	for (unsigned n = 0; !has_line(); n++) {
 		struct timespec pause = {0, 20000};
 
 		goalloc_free(cache[n % CACHE]);
@@ -116,10 +117,10 @@ static void print_stats(void)
 int main(void)
 {
 	char line[200], verb[20], name;
-	double seconds;
 	size_t count, size;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	setvbuf(stdin, NULL, _IONBF, 0); /* so that poll() knows of a line that was not read */
 	for (int i = 0; i < NAMES; i++)
 		held[i].objects = calloc(OBJECTS, sizeof(void *));
 	while (fgets(line, sizeof(line), stdin)) {
@@ -131,10 +132,8 @@ int main(void)
 			resize(name - 'a', size);
 		else if (sscanf(line, "churn %zu %zu", &count, &size) == 2)
 			churn(count, size);
-		else if (sscanf(line, "breathe %lf", &seconds) == 1)
-			breathe(seconds, 0);
-		else if (sscanf(line, "leak %lf", &seconds) == 1)
-			breathe(seconds, 1);
+		else if (strcmp(line, "breathe\n") == 0 || strcmp(line, "leak\n") == 0)
+			breathe(*line == 'l');
 		if (strncmp(line, "stats", 5) == 0)
 			print_stats();
 		else

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef OBJECT_TABLE_H
+#define OBJECT_TABLE_H
+
+/*
+ * A hash table from the addresses of objects to what is known of each. The caller locks. Memory comes from sysAlloc. Stores are
+ * ordered such that the child of a fork can go on with it from any instant of a change: it may have lost one object.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+struct object_slots;
+
+struct object_table {
+	struct object_slots *slots;
+	size_t used;
+};
+
+/* False when memory is out. The object must not be in the table. */
+bool object_table_add(struct object_table *table, uintptr_t object, void *known);
+/* Removes the object and returns what was known of it; NULL if it is not in the table. */
+void *object_table_take(struct object_table *table, uintptr_t object);
+
+#pragma GCC visibility pop
+#endif
