@@ -59,7 +59,7 @@ static void check_code(const struct go_binary *binary)
 	go_code_processors(binary);
 	go_code_goroutines(binary);
 	go_code_profile_rate(binary);
-	go_code_frameless_systemstack(binary);
+	go_code_lost_systemstack(binary);
 	go_code_morestack(binary);
 	go_code_bits(binary, &bits);
 	go_code_heap_layout(binary, &layout);
