@@ -139,6 +139,15 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
+def tell(process, *commands):
+    """Writes each command as a line to the process, and reads its answer, a line. Returns the last one."""
+    for command in commands:
+        process.stdin.write(command + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    return answer.strip()
+
+
 def wait_until_run(pid, seconds=0.1):
     """Waits until a process has used `seconds` more of CPU time: it has then made progress, however slow the machine
     is."""

@@ -36,11 +36,7 @@ class Alive:
             self.do(f"rate {rate}")
 
     def do(self, *commands):
-        for command in commands:
-            self.process.stdin.write(command + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        return answer.strip()
+        return harness.tell(self.process, *commands)
 
     def freeze(self):
         """Makes the process read MemStats and stop itself; thaw() continues it and returns these MemStats."""

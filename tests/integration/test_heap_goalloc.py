@@ -21,11 +21,7 @@ class Keeper:
         self.pid = self.process.pid
 
     def do(self, *commands):
-        for command in commands:
-            self.process.stdin.write(command + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        return answer.strip()
+        return harness.tell(self.process, *commands)
 
     def alive(self):
         return tuple(map(int, self.do("stats").split()))

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "heap/process.h"
+#include "heap/heap_of_go.h"
 #include "heap/snapshot.h"
 #include "memory_fixture.h"
 #include "profile/profile.h"
@@ -60,13 +60,12 @@ static int slow_copy(void *context, const struct target_piece *pieces, size_t co
 	return fixture_copy(context, &piece, 1);
 }
 
-static struct heap_process simulated(int in_time)
+static struct heap_process_of_go simulated(int in_time)
 {
-	struct heap_process process = {.runtime = &heap_runtime_go,
-				       .target = &memory.target,
-				       .binary = &binary,
-				       .heap = {.profile_rate = RATE},
-				       .profile = {HEAD, CYCLE, 32}};
+	struct heap_process_of_go process = {.process = {.runtime = &heap_runtime_go, .target = &memory.target},
+					     .binary = &binary,
+					     .heap = {.profile_rate = RATE},
+					     .profile = {HEAD, CYCLE, 32}};
 
 	fixture_init(&memory);
 	memory.reader.copy = slow_copy;
@@ -94,9 +93,9 @@ static struct heap_process simulated(int in_time)
 
 static void a_snapshot_for_which_time_runs_out_says_so(void **state)
 {
-	struct heap_process process = simulated(NEVER);
+	struct heap_process_of_go process = simulated(NEVER);
 	struct error error;
-	struct profile *profile = heap_snapshot(&process, &error);
+	struct profile *profile = heap_snapshot(&process.process, &error);
 	int all = copies, failed = 0;
 
 	assert_non_null(profile);
@@ -104,7 +103,7 @@ static void a_snapshot_for_which_time_runs_out_says_so(void **state)
 	profile_free(profile);
 	for (int i = 0; i < all; i++) {
 		process = simulated(i);
-		profile = heap_snapshot(&process, &error);
+		profile = heap_snapshot(&process.process, &error);
 		if (!profile) {
 			assert_int_equal(error.status, STATUS_CANNOT_MEASURE);
 			assert_non_null(strstr(error.text, "takes too long"));
@@ -137,21 +136,21 @@ static void spans_for_which_time_runs_out_say_so(void **state)
 
 static void time_that_opening_it_took_is_none_of_the_wait(void **state)
 {
-	struct heap_process process = simulated(NEVER);
+	struct heap_process_of_go process = simulated(NEVER);
 	struct error error;
 
 	memory.reader.deadline_ns = 0;
-	assert_int_equal(heap_wait_fresh(&process, 0, NULL, &error), 2);
+	assert_int_equal(heap_wait_fresh(&process.process, 0, NULL, &error), 2);
 	(void)state;
 }
 
 static void a_process_without_that_memory_has_ended(void **state)
 {
-	struct heap_process process = simulated(NEVER);
+	struct heap_process_of_go process = simulated(NEVER);
 	struct error error;
 
 	process.heap.profile_rate = 8;
-	assert_null(heap_snapshot(&process, &error));
+	assert_null(heap_snapshot(&process.process, &error));
 	assert_non_null(strstr(error.text, "it has ended"));
 	(void)state;
 }

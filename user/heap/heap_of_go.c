@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "heap/heap_of_go.h"
 #include "heap/memory_map.h"
 #include "heap/process.h"
 #include "heap/snapshot.h"
@@ -36,6 +37,11 @@ struct locations {
 		const struct profile_location *location;
 	} recent[RECENT];
 };
+
+static struct heap_process_of_go *of_go(const struct heap_process *process)
+{
+	return (struct heap_process_of_go *)process;
+}
 
 /* --- a bucket becomes a sample --- */
 
@@ -95,7 +101,7 @@ static int add_bucket(struct locations *locations, const struct go_buckets *buck
 	for (int i = 0; i < depth; i++)
 		frames[i] = locate(locations, addresses[i]);
 	sample.stack = profile_stack(builder->profile, frames, (uint32_t)depth,
-				     bucket->depth >= builder->process->binary->version->profile.stack_max);
+				     bucket->depth >= of_go(builder->process)->binary->version->profile.stack_max);
 	heap_builder_add(builder, &sample);
 	return 0;
 }
@@ -103,10 +109,11 @@ static int add_bucket(struct locations *locations, const struct go_buckets *buck
 static int add_buckets(struct heap_builder *builder, struct error *error)
 {
 	struct heap_process *process = builder->process;
+	struct heap_process_of_go *go = of_go(process);
 	struct locations locations = {.builder = builder};
 	struct go_buckets buckets;
 	struct error refusal;
-	int status = go_heap_profile_read(&process->profile, process->target, &buckets, &refusal);
+	int status = go_heap_profile_read(&go->profile, process->target, &buckets, &refusal);
 
 	if (status) {
 		heap_cannot_read(process, &refusal, error);
@@ -115,8 +122,8 @@ static int add_buckets(struct heap_builder *builder, struct error *error)
 	}
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
 	builder->profile->collections = go_buckets_collection(&buckets);
-	process->cycle = buckets.cycle;
-	process->pending = buckets.pending;
+	go->cycle = buckets.cycle;
+	go->pending = buckets.pending;
 	target_allow(process->target);
 	while (buckets.count && !status) {
 		struct go_bucket bucket = go_buckets_take(&buckets);
@@ -130,10 +137,11 @@ static int add_buckets(struct heap_builder *builder, struct error *error)
 
 static int check_rate(struct heap_process *process, int64_t *rate, struct error *error)
 {
+	struct heap_process_of_go *go = of_go(process);
 	const struct target *target = process->target;
 	char record[96] = ""; /* a core file's process has ended */
 
-	*rate = go_heap_profile_rate(&process->heap, target);
+	*rate = go_heap_profile_rate(&go->heap, target);
 	if (*rate < 0)
 		return heap_cannot_read(process, NULL, error);
 	if (*rate > 0)
@@ -141,7 +149,7 @@ static int check_rate(struct heap_process *process, int64_t *rate, struct error 
 	if (!target->core)
 		snprintf(record, sizeof(record), "; as it is, 'escapement record -p %d' shows who allocates",
 			 target->pid);
-	if (!process->binary->memory_profiling)
+	if (!go->binary->memory_profiling)
 		return error_set(
 			error, STATUS_CANNOT_MEASURE,
 			"to see who holds its memory, import net/http/pprof or runtime/pprof in the program: nothing in process %d "
@@ -161,8 +169,10 @@ static int fill(struct heap_builder *builder, struct error *error)
 
 static void describe(const struct heap_process *process, struct profile *profile, struct profile_process *described)
 {
-	described->runtime = profile_string(profile, process->binary->version_text);
-	go_modules_describe(process->binary->build_info, profile, described);
+	struct heap_process_of_go *go = of_go(process);
+
+	described->runtime = profile_string(profile, go->binary->version_text);
+	go_modules_describe(go->binary->build_info, profile, described);
 }
 
 /* --- collections --- */
@@ -172,7 +182,7 @@ static int has_everything(struct heap_process *process, struct error *error)
 {
 	struct go_buckets buckets;
 	struct error refusal;
-	int result = go_heap_profile_read(&process->profile, process->target, &buckets, &refusal)
+	int result = go_heap_profile_read(&of_go(process)->profile, process->target, &buckets, &refusal)
 			     ? heap_cannot_read(process, &refusal, error)
 			     : buckets.everything;
 
@@ -183,18 +193,19 @@ static int has_everything(struct heap_process *process, struct error *error)
 static int wait_fresh(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
 		      struct error *error)
 {
+	struct heap_process_of_go *go = of_go(process);
 	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9), from, now;
 	int everything;
 
 	target_allow(process->target); /* opening it may have taken long */
-	now = from = go_heap_profile_cycle(&process->profile, process->target);
+	now = from = go_heap_profile_cycle(&go->profile, process->target);
 	everything = from < 0 ? heap_cannot_read(process, NULL, error) : has_everything(process, error);
 	if (everything)
 		return everything < 0 ? -1 : 0;
 	while (now - from < PUBLISHED_AFTER && now >= from && monotonic_ns() < deadline && !(stop && *stop)) {
 		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
 		target_allow(process->target);
-		now = go_heap_profile_cycle(&process->profile, process->target);
+		now = go_heap_profile_cycle(&go->profile, process->target);
 		if (now < 0)
 			return heap_cannot_read(process, NULL, error);
 	}
@@ -204,18 +215,19 @@ static int wait_fresh(struct heap_process *process, double seconds, const volati
 static int wait_collection(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
 			   struct error *error)
 {
+	struct heap_process_of_go *go = of_go(process);
 	int64_t deadline = monotonic_ns() + (int64_t)(seconds * 1e9), now;
 
 	for (;;) {
 		target_allow(process->target);
-		now = go_heap_profile_cycle(&process->profile, process->target);
+		now = go_heap_profile_cycle(&go->profile, process->target);
 		if (now < 0)
 			return heap_cannot_read(process, NULL, error);
-		if (now != process->cycle)
+		if (now != go->cycle)
 			return 1;
-		if (process->pending &&
-		    !go_heap_profile_is_pending(&process->profile, process->target, process->pending, (uint32_t)now)) {
-			process->pending = 0; /* runtime.GC() has published its collection: once is enough */
+		if (go->pending &&
+		    !go_heap_profile_is_pending(&go->profile, process->target, go->pending, (uint32_t)now)) {
+			go->pending = 0; /* runtime.GC() has published its collection: once is enough */
 			return 1;
 		}
 		if (monotonic_ns() >= deadline || (stop && *stop))
@@ -231,7 +243,7 @@ static struct heap_collector collector_of(const struct heap_process *process)
 	int64_t start = procfs_start_ns(process->target->pid);
 
 	target_allow(process->target);
-	if (go_heap_collector(&process->heap, process->target, &collector))
+	if (go_heap_collector(&of_go(process)->heap, process->target, &collector))
 		return found;
 	found.share = collector.share;
 	if (start && collector.last_ns > start)
@@ -243,9 +255,10 @@ static struct heap_collector collector_of(const struct heap_process *process)
 
 static int read_spans(struct heap_process *process, struct heap_span **items, size_t *count, struct error *refusal)
 {
+	struct heap_process_of_go *go = of_go(process);
 	struct go_spans spans;
 
-	go_spans_init(&spans, process->binary, process->bias);
+	go_spans_init(&spans, go->binary, go->bias);
 	return go_spans_read(&spans, process->target, items, count, refusal);
 }
 
@@ -254,7 +267,7 @@ static void says(struct heap_process *process, const struct heap_span *spans, si
 	struct go_heap_memory memory;
 
 	(void)spans, (void)count;
-	if (go_heap_memory(&process->heap, process->target, &memory))
+	if (go_heap_memory(&of_go(process)->heap, process->target, &memory))
 		return;
 	map->says[MEMORY_HEAP_IN_USE] = memory.in_use;
 	map->says[MEMORY_HEAP_RELEASED] = memory.released;
@@ -266,7 +279,7 @@ static void says(struct heap_process *process, const struct heap_span *spans, si
 
 static void close_go(struct heap_process *process)
 {
-	go_binary_unshare(process->binary);
+	go_binary_unshare(of_go(process)->binary);
 }
 
 const struct heap_runtime heap_runtime_go = {
@@ -281,13 +294,13 @@ const struct heap_runtime heap_runtime_go = {
 };
 
 /* Whether moduledata points at the table that the file has: in the memory of another program it does not. */
-static bool fits_memory(const struct heap_process *process)
+static bool fits_memory(const struct heap_process_of_go *go)
 {
-	const struct go_module *module = gopclntab_module(process->binary->symbols);
+	const struct go_module *module = gopclntab_module(go->binary->symbols);
 	uint64_t header;
 
-	return target_read(process->target, module->address + process->bias, &header, sizeof(header)) == 0 &&
-	       header == module->header + process->bias;
+	return target_read(go->process.target, module->address + go->bias, &header, sizeof(header)) == 0 &&
+	       header == module->header + go->bias;
 }
 
 struct heap_process *heap_of_go(struct target *target, bool *absent, struct error *error)
@@ -296,36 +309,35 @@ struct heap_process *heap_of_go(struct target *target, bool *absent, struct erro
 	char *path = NULL;
 	struct go_binary *binary = go_process_binary(target, &path, &mapping);
 	const struct go_version *version;
-	struct heap_process *process;
+	struct heap_process_of_go *go;
 
 	free(path);
 	if (!binary)
 		return NULL;
 	*absent = false;
-	process = memory_zeroed(1, sizeof(*process));
-	process->runtime = &heap_runtime_go;
-	process->target = target;
-	process->binary = binary;
+	go = memory_zeroed(1, sizeof(*go));
+	go->process = (struct heap_process){.runtime = &heap_runtime_go, .target = target};
+	go->binary = binary;
 	version = go_code_confirm(binary, NULL);
 	if (version)
 		binary->version = version;
-	process->bias = go_binary_bias(binary, target, mapping->path);
-	if (target->core && !fits_memory(process)) {
+	go->bias = go_binary_bias(binary, target, mapping->path);
+	if (target->core && !fits_memory(go)) {
 		error_set(
 			error, STATUS_USAGE,
 			"the core file of process %d (%s) is not of this executable: its runtime keeps its tables elsewhere",
 			target->pid, target->comm);
-		heap_process_close(process);
+		heap_process_close(&go->process);
 		return NULL;
 	}
-	go_heap_init(&process->heap, binary, process->bias);
-	go_heap_profile_init(&process->profile, binary, process->bias);
-	if (version && process->profile.buckets && process->heap.profile_rate)
-		return process;
+	go_heap_init(&go->heap, binary, go->bias);
+	go_heap_profile_init(&go->profile, binary, go->bias);
+	if (version && go->profile.buckets && go->heap.profile_rate)
+		return &go->process;
 	error_set(
 		error, STATUS_CANNOT_MEASURE,
 		"the memory profile of process %d (%s) is not found: its runtime, %s, is laid out as in no known Go release",
 		target->pid, target->comm, binary->version_text);
-	heap_process_close(process);
+	heap_process_close(&go->process);
 	return NULL;
 }

@@ -12,13 +12,26 @@
 #include "heap/process.h"
 #include "heap/snapshot.h"
 #include "profile/size_class.h"
+#include "runtime/goalloc_counters.h"
 #include "runtime/goalloc_rows.h"
 #include "runtime/goalloc_spans.h"
+#include "runtime/runtime.h"
 #include "target/core.h"
+
+struct heap_process_of_goalloc {
+	struct heap_process process;
+	struct runtime *goalloc;
+	struct goalloc_counters counters;
+};
+
+static struct heap_process_of_goalloc *of_goalloc(const struct heap_process *process)
+{
+	return (struct heap_process_of_goalloc *)process;
+}
 
 static int read_layout(struct heap_process *process, bool *ready, struct error *error)
 {
-	struct goalloc_counters *counters = &process->counters;
+	struct goalloc_counters *counters = &of_goalloc(process)->counters;
 	struct error refusal = {0};
 
 	if (goalloc_layout_read(&counters->layout, process->target, counters->description, ready, &refusal))
@@ -30,7 +43,7 @@ static int read_layout(struct heap_process *process, bool *ready, struct error *
 
 static const struct profile_stack *stack_of(struct heap_builder *builder, const struct goalloc_row *row)
 {
-	struct runtime *runtime = builder->process->goalloc;
+	struct runtime *runtime = of_goalloc(builder->process)->goalloc;
 	struct event_key key = {.site = row->site};
 	struct event_stack stack = {.depth = (uint32_t)row->depth, .truncated = row->truncated != 0};
 
@@ -82,6 +95,7 @@ static int without_profile(const struct heap_process *process, struct error *err
 static int fill(struct heap_builder *builder, struct error *error)
 {
 	struct heap_process *process = builder->process;
+	struct heap_process_of_goalloc *own = of_goalloc(process);
 	struct goalloc_rows rows = {0};
 	struct error refusal = {0};
 	bool ready;
@@ -93,7 +107,7 @@ static int fill(struct heap_builder *builder, struct error *error)
 		return error_set(error, STATUS_CANNOT_MEASURE,
 				 "process %d (%s) has allocated nothing by libgoalloc yet", process->target->pid,
 				 process->target->comm);
-	status = goalloc_rows_read(&rows, &process->counters.layout, process->target, &refusal);
+	status = goalloc_rows_read(&rows, &own->counters.layout, process->target, &refusal);
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
 	builder->profile->collections = VALUE_UNMEASURED;
 	builder->profile->rate = (int64_t)rows.rate;
@@ -106,15 +120,15 @@ static int fill(struct heap_builder *builder, struct error *error)
 		add_rows(builder, &rows);
 		warn(builder->profile, &rows);
 	}
-	if (!status && process->goalloc->refusal.text[0])
-		status = heap_cannot_read(process, &process->goalloc->refusal, error);
+	if (!status && own->goalloc->refusal.text[0])
+		status = heap_cannot_read(process, &own->goalloc->refusal, error);
 	goalloc_rows_free(&rows);
 	return status;
 }
 
 static void describe(const struct heap_process *process, struct profile *profile, struct profile_process *described)
 {
-	described->runtime = profile_string(profile, process->goalloc->version);
+	described->runtime = profile_string(profile, of_goalloc(process)->goalloc->version);
 }
 
 /* --- collections: there are none --- */
@@ -145,15 +159,15 @@ static struct heap_collector collector(const struct heap_process *process)
 
 static int read_spans(struct heap_process *process, struct heap_span **items, size_t *count, struct error *refusal)
 {
+	struct heap_process_of_goalloc *own = of_goalloc(process);
 	bool ready;
 
 	*items = NULL;
 	*count = 0;
 	refusal->text[0] = 0;
-	if (goalloc_layout_read(&process->counters.layout, process->target, process->counters.description, &ready,
-				refusal))
+	if (goalloc_layout_read(&own->counters.layout, process->target, own->counters.description, &ready, refusal))
 		return -1;
-	return !ready ? 0 : goalloc_spans_read(&process->counters.layout, process->target, items, count, refusal);
+	return !ready ? 0 : goalloc_spans_read(&own->counters.layout, process->target, items, count, refusal);
 }
 
 static void says(struct heap_process *process, const struct heap_span *spans, size_t count, struct memory_map *map)
@@ -174,7 +188,7 @@ static void says(struct heap_process *process, const struct heap_span *spans, si
 		*kept = add_saturated(*kept, (int64_t)((spans[i].pages - spans[i].released) * GO_PAGE_SIZE));
 		*released = add_saturated(*released, (int64_t)(spans[i].released * GO_PAGE_SIZE));
 	}
-	if (goalloc_counters_read(&process->counters, process->target, &every_object, &counters, &refusal))
+	if (goalloc_counters_read(&of_goalloc(process)->counters, process->target, &every_object, &counters, &refusal))
 		return;
 	for (int i = 0; i < SPAN_CLASSES; i++) {
 		const struct heap_class *from = &counters.classes[i];
@@ -191,8 +205,10 @@ static void says(struct heap_process *process, const struct heap_span *spans, si
 
 static void close_goalloc(struct heap_process *process)
 {
-	goalloc_counters_free(&process->counters);
-	runtime_free(process->goalloc);
+	struct heap_process_of_goalloc *own = of_goalloc(process);
+
+	goalloc_counters_free(&own->counters);
+	runtime_free(own->goalloc);
 }
 
 static const struct heap_runtime heap_runtime_goalloc = {
@@ -209,15 +225,14 @@ static const struct heap_runtime heap_runtime_goalloc = {
 struct heap_process *heap_of_goalloc(struct target *target, bool *absent, struct error *error)
 {
 	struct runtime *runtime = runtime_goalloc_detect(target, absent, error);
-	struct heap_process *process;
+	struct heap_process_of_goalloc *own;
 
 	if (!runtime)
 		return NULL;
 	*absent = false;
-	process = memory_zeroed(1, sizeof(*process));
-	process->runtime = &heap_runtime_goalloc;
-	process->target = target;
-	process->goalloc = runtime;
-	process->counters.description = runtime_goalloc_description(runtime);
-	return process;
+	own = memory_zeroed(1, sizeof(*own));
+	own->process = (struct heap_process){.runtime = &heap_runtime_goalloc, .target = target};
+	own->goalloc = runtime;
+	own->counters.description = runtime_goalloc_description(runtime);
+	return &own->process;
 }

@@ -10,32 +10,18 @@
 #include <signal.h>
 
 #include "profile/profile.h"
-#include "runtime/go_heap.h"
-#include "runtime/go_heap_profile.h"
-#include "runtime/goalloc_counters.h"
 #include "runtime/heap_span.h"
-#include "runtime/runtime.h"
 #include "symbols/address_space.h"
-#include "symbols/go_binary.h"
 #include "target/target.h"
 
 struct heap_collector; /* snapshot.h */
 struct memory_map;     /* memory_map.h */
 
+/* The first member of each runtime's struct. */
 struct heap_process {
 	const struct heap_runtime *runtime;
 	struct target *target;
 	bool redacted;
-	/* a Go heap */
-	struct go_binary *binary;
-	uint64_t bias;
-	struct go_heap heap;
-	struct go_heap_profile profile;
-	int64_t cycle;	  /* of the profile, at the last snapshot */
-	uint64_t pending; /* of it: go_buckets.pending */
-	/* a heap of libgoalloc */
-	struct runtime *goalloc;
-	struct goalloc_counters counters;
 };
 
 /* A snapshot while it is made. */
@@ -65,8 +51,6 @@ struct heap_runtime {
 	void (*says)(struct heap_process *process, const struct heap_span *spans, size_t count, struct memory_map *map);
 	void (*close)(struct heap_process *process);
 };
-
-extern const struct heap_runtime heap_runtime_go;
 
 /* Each returns NULL if the process has no such heap; with *absent false, it has one that cannot be read, and the error says why. */
 struct heap_process *heap_of_go(struct target *target, bool *absent, struct error *error);
