@@ -39,6 +39,24 @@ struct request {
 	char *directory;
 };
 
+/* Of what a store says, agents have done the recording and the comparison: refuses the options of both. */
+static int check_stored(const struct arguments *arguments, struct error *error)
+{
+	if (arguments->recording.pid || arguments->recording.name)
+		return error_set(
+			error, STATUS_USAGE,
+			"a store has recordings already: give either its URL or a process to record, not both");
+	if (arguments->flow || arguments->advice || arguments->annotate)
+		return error_set(error, STATUS_USAGE,
+				 "--flow, --advice and --annotate need the compiler output itself: give --escape FILE; "
+				 "of it a store has the verdicts and words");
+	if (arguments->modules.count || arguments->maps.count || arguments->source)
+		return error_set(error, STATUS_USAGE,
+				 "--module, --path-map and --directory change nothing of verdicts that agents gave: to "
+				 "compare the store's rows anew, give --escape FILE, too");
+	return 0;
+}
+
 /* `judged`: the rows of the profile have verdicts already. */
 static int understand(const struct arguments *arguments, bool judged, struct request *request, struct error *error)
 {
@@ -68,10 +86,8 @@ static int understand(const struct arguments *arguments, bool judged, struct req
 			error, STATUS_USAGE,
 			"no compiler output: give --escape FILE, created by go build -gcflags=-m=2 ./... 2> FILE; "
 			"of a program without its source 'escapement report' prints what allocates");
-	if (!arguments->escape && (arguments->flow || arguments->advice || arguments->annotate))
-		return error_set(error, STATUS_USAGE,
-				 "--flow, --advice and --annotate need the compiler output itself: give --escape FILE; "
-				 "of it a store has the verdicts and words");
+	if (judged && check_stored(arguments, error))
+		return -1;
 	request->filter.min_objects = arguments->min_objects;
 	request->filter.min_bytes = arguments->min_bytes;
 	request->filter.package = arguments->package;

@@ -498,4 +498,15 @@ def test_a_reader_that_leaves_early_does_no_harm(t):
     contains(done.stdout, "every allocation counted")
 
 
+def test_options_of_a_recording_or_of_the_comparison_are_refused_beside_the_verdicts_of_a_store(t):
+    """No store is asked: nothing listens there."""
+    nowhere = "clickhouse://127.0.0.1:1/none"
+    for options in (("-p", os.getpid()), ("--name", "none")):
+        contains(t.escapement("audit", *options, nowhere, status=2).stderr, "a store has recordings already")
+        contains(t.escapement("audit", "--escape", output("1.24"), *options, nowhere, status=2).stderr, f"unexpected argument '{nowhere}'")
+    for options in (("--module", "example.com/*"), ("--path-map", "/a=/b"), ("-C", t.directory)):
+        contains(t.escapement("audit", *options, nowhere, status=2).stderr, "to compare the store's rows anew, give --escape FILE, too")
+    contains(t.escapement("audit", nowhere, status=None).stderr, "127.0.0.1:1")
+
+
 harness.main()
