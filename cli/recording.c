@@ -13,8 +13,10 @@
 #include "base/memory.h"
 #include "base/priority.h"
 #include "cli.h"
+#include "gate/go_test.h"
 #include "record/in_process.h"
 #include "record/session.h"
+#include "target/go_command.h"
 #include "target/target.h"
 
 static volatile sig_atomic_t stop_signal;
@@ -84,6 +86,30 @@ static int choose_target(struct recording *recording, int argc, char **argv, int
 	if (recording->pid > INT32_MAX)
 		return error_set(error, STATUS_CANNOT_MEASURE, "no process with PID %" PRId64, recording->pid);
 	return 0;
+}
+
+/* Warns of a go command that compiles: its compiler is recorded as well, and allocates more than most programs. With
+ * -exec, the command may be there for what it executes. */
+static void warn_of_compiler(char *const *words)
+{
+	static const struct {
+		const char *subcommand, *remedy;
+	} rows[] = {
+		{"test", "build the tests with 'go test -c', then record the test binary"},
+		{"run", "build the program with 'go build', then record that"},
+		{"build", "record the program that it builds"},
+		{"install", "record the program that it builds"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int at = go_command_find((const char *const *)words, rows[i].subcommand);
+
+		if (at < 0 || go_test_flag(words + at, "exec"))
+			continue;
+		cli_warn("go %s compiles, and most of what is recorded will be the compiler's: %s", rows[i].subcommand,
+			 rows[i].remedy);
+		return;
+	}
 }
 
 void recording_end(void)
@@ -170,6 +196,8 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 	}
 	if (!recording->pid && identity_find(recording->user, &options.user, error))
 		return NULL;
+	if (!recording->pid && !recording->go_tests)
+		warn_of_compiler(argv + first);
 	options.pid = (int)recording->pid;
 	options.argv = argv + first;
 	if (watched)

@@ -15,6 +15,18 @@ DUMP = harness.BUILD / "tests" / "tools" / "profile_dump"
 OBJECTS, BYTES, SAMPLES, REFILLS, CENTRAL_GROWS, HEAP_GROWS, HEAP_GROW_BYTES = range(7)
 RUNTIME = re.compile(r"(runtime|reflect|internal/reflectlite)\.|internal/runtime/|runtime/internal/")
 ROUNDS = 300
+CODEC_TEST = """package codec
+
+import "testing"
+
+var kept [][]byte
+
+func TestKeep(t *testing.T) {
+	for i := 0; i < 1000; i++ {
+		kept = append(kept, make([]byte, 100))
+	}
+}
+"""
 ATTACHMENTS = int(os.environ.get("GO_ATTACHMENTS", "6"))
 
 
@@ -558,6 +570,27 @@ def test_a_heap_that_grew_for_a_stack_shows_whose_stack_it_is(t):
                 same(stack[at + 1:], [("main.down", call)] * depth + [("main.main", start)] + stack[-2:],
                      f"{version} {variant}: its callers")
                 same(names[-2:], ["runtime.main", "runtime.goexit"], f"{version} {variant}: outermost frames")
+
+
+def test_a_go_command_that_compiles_is_warned_of_with_a_remedy_that_works(t):
+    harness.require_root()
+    go, warning = harness.go_toolchain(go_programs.versions()[-1]), "most of what is recorded will be the compiler's"
+    environment = {**os.environ, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    for name, text in (("go.mod", "module example.com/codec\n\ngo 1.19\n"), ("codec.go", "package codec\n"), ("codec_test.go", CODEC_TEST)):
+        t.path(name).write_text(text)
+
+    def recorded(*command, status=0):
+        return t.escapement("record", "--rate", "1", "-o", t.path("p.pb.gz"), "--", *command, status=status, env=environment).stderr
+
+    contains(recorded(go, "test", "./none", status=3),
+             "go test compiles, and " + warning + ": build the tests with 'go test -c', then record the test binary")
+    for command, count in ((("env", "A=1", go, "test", "./none"), 1), ((go, "run", "./none"), 1), ((go, "build", "./none"), 1),
+                           ((go, "-C", ".", "list", "./none"), 0), ((go, "test", "-exec", "env", "./none"), 0)):
+        same(recorded(*command, status=3).count(warning), count, f"warnings of {command}")
+    t.run(go, "test", "-c", "-o", t.path("codec.test"), ".", env=environment)
+    same(recorded(t.path("codec.test")).count(warning), 0, "warnings of the remedy")
+    rows = t.json("report", t.path("p.pb.gz"), "--by", "function", "--focus", "codec.TestKeep")["rows"]
+    assert sum(row["objects"] for row in rows) >= 1000, rows
 
 
 if __name__ == "__main__":

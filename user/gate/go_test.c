@@ -12,9 +12,7 @@
 #include "profile/frames.h"
 #include "target/go_command.h"
 
-/* The value of a flag among the words of `go test` before -args, "3" of "-count 3", "--count=3", "-test.count=3"; NULL if it
- * is not there. */
-static const char *flag_value(char *const *words, const char *flag)
+const char *go_test_flag(char *const *words, const char *flag)
 {
 	for (; *words && strcmp(*words, "-args") != 0; words++) {
 		const char *name = *words + strspn(*words, "-");
@@ -33,7 +31,7 @@ static const char *flag_value(char *const *words, const char *flag)
 
 static bool has_flag(char *const *words, const char *flag)
 {
-	return flag_value(words, flag) != NULL;
+	return go_test_flag(words, flag) != NULL;
 }
 
 bool go_test_has_run(const struct profile_stack *stack)
@@ -53,12 +51,12 @@ bool go_test_has_run(const struct profile_stack *stack)
 int go_test_check_benchmarks(char *const *words, const struct gate_counts *counts, struct error *error)
 {
 	int at = go_command_find((const char *const *)words, "test");
-	const char *pattern = at >= 0 ? flag_value(words + at, "bench") : NULL;
+	const char *pattern = at >= 0 ? go_test_flag(words + at, "bench") : NULL;
 
 	if (!pattern || counts->benchmark_count)
 		return 0;
 	if (!counts->tests_ran && counts->rate == 1) {
-		const char *run = flag_value(words + at, "run");
+		const char *run = go_test_flag(words + at, "run");
 
 		return error_set(error, STATUS_CANNOT_MEASURE,
 				 "nothing was tested: no benchmark matches -bench '%s', and %s%s%s", pattern,

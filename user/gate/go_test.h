@@ -23,6 +23,10 @@
  */
 char **go_test_command(char **words);
 
+/* The value of a flag among the words of `go test` before -args, "3" of "-count 3", "--count=3", "-test.count=3"; NULL if it
+ * is not there. */
+const char *go_test_flag(char *const *words, const char *flag);
+
 #define GO_TEST_NO_BENCHMARK "go test ran no benchmark: what its tests allocated is compared"
 
 /* Whether an allocation is package testing's, for a test, an example or a fuzz test that it runs. go test does not print
