@@ -33,11 +33,14 @@ endif
 # What a machine means is in a folder with its name, in each room that needs one.
 MACHINE_x86_64  := amd64
 MACHINE_aarch64 := arm64
-TRIPLE  := $(shell $(CC) -dumpmachine)
-MACHINE := $(MACHINE_$(firstword $(subst -, ,$(TRIPLE))))
+TARGET  := $(shell $(CC) -dumpmachine)
+PROCESSOR := $(firstword $(subst -, ,$(TARGET)))
+MACHINE := $(MACHINE_$(PROCESSOR))
 ifeq ($(MACHINE),)
-$(error escapement is for amd64 and arm64; $(CC) compiles for $(TRIPLE))
+$(error escapement is for amd64 and arm64; $(CC) compiles for $(TARGET))
 endif
+# Debian's folders of that machine; what a compiler calls it may have a vendor in it.
+TRIPLE  := $(PROCESSOR)-linux-gnu
 ifneq ($(CROSS_COMPILE),)
 B       := build/$(MACHINE)
 # Debian's libraries for that machine, which are not installed on this one.

@@ -47,6 +47,17 @@ def test_a_program_built_with_pkg_config_is_recorded_by_the_installed_cli(t):
     same(report["check"]["difference"], 0)
 
 
+def test_any_compiler_is_taken_for_the_machine_that_it_compiles_for(t):
+    """clang names a vendor in what it compiles for, which Debian's folders do not have in their names."""
+    environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}
+    made = []
+    for compiler in ("gcc", "clang"):
+        build = t.path(compiler)
+        t.run("make", "-s", "-C", harness.ROOT, f"CC={compiler}", f"B={build}", build / "bpf" / "goalloc.bpf.o", env=environment)
+        made.append((build / "bpf" / "goalloc.bpf.o").read_bytes())
+    same(made[0] == made[1], True, "the same BPF programs")
+
+
 def test_destdir_is_put_before_every_path_and_into_none(t):
     staging = t.path("staging")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={staging}", "PREFIX=/opt/escapement",
