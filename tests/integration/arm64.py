@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""arm64, cross-built: in Debian's arm64 kernel under QEMU libgoalloc passes its unit tests, and the static binary records programs
-exactly; it prints what that of amd64 prints. `make test-arm64`, a line a case.
+"""arm64, cross-built: in Debian's arm64 kernel under QEMU libgoalloc passes its unit tests, and the static binary records
+programs exactly; it prints what that of amd64 prints. `make test-arm64`, a line a case.
 
 A second build of libgoalloc signs return addresses as Debian 13 does, which unwinding must undo.
 """

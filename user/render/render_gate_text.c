@@ -49,7 +49,7 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 		snprintf(lines[count++], GATE_TEXT_SIZE, "  %.1900s", gate_words(words, site));
 	}
 	if (site->accepted)
-		snprintf(lines[count++], GATE_TEXT_SIZE, "  accepted: %s", site->accepted);
+		snprintf(lines[count++], GATE_TEXT_SIZE, "  accepted: %.1900s", site->accepted);
 	return count;
 }
 
