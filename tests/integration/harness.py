@@ -106,9 +106,10 @@ def wait_for(condition, what, seconds=60):
 def children(pid):
     """PIDs of the children of all threads of a process; empty if it has ended."""
     found = []
-    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text().split())
+    with contextlib.suppress(FileNotFoundError):  # of the directory of a process that has ended
+        for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, path.read_text().split())
     return found
 
 

@@ -4,10 +4,12 @@
 
 Needs root, debootstrap, debhelper and lintian. The base systems are created once and kept beside the other caches.
 """
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import harness
@@ -190,6 +192,27 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     """, timeout=900)
     report = json.loads((root / "tmp" / "report.json").read_text())
     same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0))
+
+
+def test_a_base_system_that_is_killed_while_it_is_made_leaves_nothing_mounted(t):
+    harness.require_root()
+    root, mounted = t.path("killed"), lambda pid: f"{t.path('killed')}/proc " in pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+    started = t.start(ROOT / "packaging" / "bare", "bookworm", root, "true", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def mounts():
+        same(started.poll(), None, "status of a command that has ended before /proc was mounted")
+        for pid in harness.descendants(started.pid):
+            with contextlib.suppress(OSError):
+                if mounted(pid):
+                    return True
+        return False
+
+    harness.wait_for(mounts, "/proc to be mounted in the new system", 600)
+    for pid in (started.pid, *harness.descendants(started.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    started.wait()
+    same(mounted("self"), False, "still mounted")
 
 
 def test_the_steps_of_the_container_image_make_one_file_that_runs_alone(t):
