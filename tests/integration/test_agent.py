@@ -150,7 +150,34 @@ def test_heap_snapshots_are_those_of_heap(t):
     # what the program keeps, and what no sweep has come to yet; `heap` is compared with pprof in its own tests
     assert 64 <= int(buffers["inuse_objects"]) < 20000 and int(buffers["collections"]) > 0, buffers
     same({row["service"] for row in rows["heap"]}, {"api"})
+    same(len(re.findall(rf"process {sleeper.pid} \(perl\) is not observed: ", agent.said())), 1, agent.said())
     sleeper.kill()
+
+
+def test_each_window_has_heap_snapshots_if_they_are_asked_for_as_often(t):
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program(), env={**os.environ, "GODEBUG": "memprofilerate=1"})
+    target.ask(2000)
+    agent = fleet.Agent(t, config(t, every="3s", heap_every="3s"), "--windows", 3)
+    agent.process.wait(60)
+    rows = fleet.spooled(t, t.path("spool"))
+    same(len({row["window"] for row in rows["windows"]}), 3, agent.said())
+    same({row["window"] for row in rows["heap"]}, {row["window"] for row in rows["windows"]}, "windows with snapshots")
+
+
+def test_each_trouble_of_a_process_is_said_once(t):
+    """Of two processes that have no heap profile, of which one has no verdicts either, in windows with snapshots and without."""
+    harness.require_root()
+    program = t.path("unjudged")
+    shutil.copy(fleet.go_program(), program)
+    environment = {**os.environ, "GODEBUG": "memprofilerate=0"}
+    both, other = fleet.Target(t, program, env=environment), fleet.Target(t, fleet.go_program(), env=environment)
+    agent = fleet.Agent(t, config(t, heap_every="2s") + f"[watch b]\nname = unjudged\nescape = {t.path('none')}\n")
+    agent.wait_for("a window was written", 5)
+    agent.end()
+    for target, name, troubles in ((both, "unjudged", ("verdicts", "heap snapshots")), (other, "target", ("heap snapshots",))):
+        for trouble in ("verdicts", "heap snapshots"):
+            same(len(re.findall(rf"process {target.pid} \({name}\) gets no {trouble}: ", agent.said())), int(trouble in troubles), agent.said())
 
 
 def test_what_is_watched_follows_from_name_cgroup_and_language(t):

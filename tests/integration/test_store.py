@@ -100,6 +100,23 @@ def test_a_row_without_an_upper_end_has_none_in_a_sum(t):
     contains(t.escapement("report", url(server)).stdout, " 139.. ")
 
 
+def test_the_ends_of_large_sums_are_as_far_away_as_the_store_says(t):
+    """The distances of a busy fleet's day: their squares are far above any number of objects or bytes."""
+    server = server_with_tables(t)
+    objects, size, below, above = 40_000_000_000, 10_000_000_000_000, 10 ** 9, 3 * 10 ** 9
+    for window in (1, 2):
+        server.execute("INSERT INTO escapement.windows (host, window, row, service, build, rate, objects, bytes) VALUES "
+                       f"('x', {window}, 0, 'api', 'b', 524288, {objects}, {size})")
+        server.execute("INSERT INTO escapement.sites (host, window, row, service, build, function, verdict, objects, bytes, objects_low,"
+                       f" objects_high, bytes_low, bytes_high) VALUES ('x', {window}, 0, 'api', 'b', 'main.f', 'escapes', {objects}, {size},"
+                       f" {objects - below}, {objects + above}, {size - below}, {size + above})")
+    for command in ("report", "audit"):
+        row, = t.json(command, url(server))["rows"]
+        wanted = [end for sum_ in (2 * objects, 2 * size) for end in (sum_ - math.sqrt(2) * below, sum_ + math.sqrt(2) * above)]
+        found = [row[name] for name in ("objects_low", "objects_high", "bytes_low", "bytes_high")]
+        assert all(abs(end - goal) <= 2 for end, goal in zip(found, wanted)), (command, found, wanted)
+
+
 def test_compare_and_audit_take_a_store_as_a_recording(t):
     server = server_with_tables(t)
     record(t, server, "a", "api", "first", 20000)
@@ -179,7 +196,7 @@ def test_no_part_of_a_url_is_sql(t):
 def test_a_store_that_answers_nonsense_is_refused_or_read_as_text(t):
     """What a store answers is from outside: nothing in it ends the command by a signal."""
     answers = [b"", b"\n", b"\t\n", b"\\N\n", b"\\", b"x\\", b"a\tb\tc\n", b"\xff\xfe\x00\x01\n" * 50, b"\t" * 100000 + b"\n", b"\\N\t" * 40 + b"\n",
-               b"99999999999999999999999999\t" * 40 + b"\n", b"-9223372036854775808\t" * 40 + b"\n", b"1e308\t" * 40 + b"\n", b"nan\t" * 40 + b"\n",
+               b"99999999999999999999999999\t" * 40 + b"\n", b"-9223372036854775808\t" * 40 + b"\n", b"1e308\t" * 40 + b"\n", b"nan\t" * 40 + b"\n", b"inf\t" * 40 + b"\n",
                b"9223372036854775807\t" * 40 + b"\n9223372036854775807\t" + b"9223372036854775807\t" * 40, b"%s%n\t" * 40 + b"\n", b"(outside)\t" * 40 + b"\n",
                "\u202e\x1b[2J\t".encode() * 40 + b"\n"]
 

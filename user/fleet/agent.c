@@ -2,6 +2,7 @@
 #include "fleet/agent.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,26 +13,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash_table.h"
 #include "base/memory.h"
+#include "fleet/agent_notes.h"
 #include "fleet/agent_window.h"
 #include "fleet/clickhouse.h"
 #include "fleet/http.h"
 #include "fleet/metrics_server.h"
 #include "fleet/pusher.h"
-#include "target/procfs.h"
 
 enum { RESTART_MS = 5000, LONGEST_WAIT_MS = 3600 * 1000, EMPTY_POLL_MS = 100 };
-
-/* A process about which something has been said. */
-struct said {
-	UT_hash_handle hh;
-	struct said_key {
-		int64_t pid;
-		uint64_t started;
-	} key;
-	bool seen; /* in the last window */
-};
 
 struct agent {
 	const struct agent_options *options;
@@ -39,7 +29,7 @@ struct agent {
 	struct watch_cache *cache;
 	struct spool *spool;
 	struct agent_shared *shared;
-	struct said *said;
+	struct agent_notes *notes;
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
 	int listener;		       /* for Prometheus; -1: there is none */
@@ -123,6 +113,11 @@ static void publish(struct agent *agent)
 		metrics_publish(agent->metrics, agent->config->host, &state);
 }
 
+static int64_t nanoseconds(double seconds)
+{
+	return llround(seconds * 1e9);
+}
+
 /* Finds the processes of the next window; returns their number. */
 static int find(struct agent *agent, struct watched *watched)
 {
@@ -144,21 +139,22 @@ static int find(struct agent *agent, struct watched *watched)
 	return count < AGENT_PROCESSES ? count : AGENT_PROCESSES;
 }
 
-/* Whether the window that begins has heap snapshots; if so, says when the next one does. */
-static bool takes_heap(struct agent *agent)
+/*
+ * Whether the window that was to begin at this time has heap snapshots; if so, says when the next one does. The time is that of
+ * the plan, as windows are at least `every` apart by it: by the clock the next one may come a little earlier than that.
+ */
+static bool takes_heap(struct agent *agent, int64_t planned_ns)
 {
-	int64_t now = monotonic_ns();
-
-	if (agent->config->heap_every <= 0 || now < agent->heap_ns)
+	if (agent->config->heap_every <= 0 || planned_ns < agent->heap_ns)
 		return false;
-	agent->heap_ns = now + (int64_t)(agent->config->heap_every * 1e9);
+	agent->heap_ns = planned_ns + nanoseconds(agent->config->heap_every);
 	return true;
 }
 
 static void start_window(struct agent *agent)
 {
 	struct watched watched[AGENT_PROCESSES];
-	int64_t now = monotonic_ns(), every = (int64_t)(agent->config->every * 1e9);
+	int64_t now = monotonic_ns(), planned_ns = agent->next_ns, every = nanoseconds(agent->config->every);
 	int count = find(agent, watched);
 	bool heap;
 
@@ -170,7 +166,7 @@ static void start_window(struct agent *agent)
 	}
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
-	heap = takes_heap(agent);
+	heap = takes_heap(agent, planned_ns);
 	agent->window = start_process(agent);
 	if (agent->window == 0) {
 		signal(SIGTERM, stop_window);
@@ -181,52 +177,6 @@ static void start_window(struct agent *agent)
 	}
 	if (agent->window < 0)
 		agent->window = 0;
-}
-
-/* Says something of a process unless it was said before. */
-static void say_once(struct agent *agent, const struct agent_note *note)
-{
-	struct said_key key = {note->pid, note->started};
-	struct said *said;
-	char name[32];
-
-	HASH_FIND(hh, agent->said, &key, sizeof(key), said);
-	if (!said) {
-		said = memory_zeroed(1, sizeof(*said));
-		said->key = key;
-		HASH_ADD(hh, agent->said, key, sizeof(said->key), said);
-		procfs_name(note->pid, name, sizeof(name));
-		if (note->braked)
-			agent->options->say(
-				"process %d (%s): probes cost it more than max-overhead, so that its part of "
-				"a window ended early",
-				note->pid, name);
-		else
-			agent->options->say("process %d (%s) %s: %s", note->pid, name,
-					    note->unjudged   ? "gets no verdicts"
-					    : note->unheaped ? "gets no heap snapshots"
-							     : "is not observed",
-					    note->why);
-	}
-	said->seen = true;
-}
-
-static void say_notes(struct agent *agent)
-{
-	struct said *said, *next;
-
-	HASH_ITER (hh, agent->said, said, next)
-		said->seen = false;
-	for (int i = 0; i < agent->shared->count && i < AGENT_PROCESSES; i++) {
-		if (agent->shared->notes[i].why[0] || agent->shared->notes[i].braked)
-			say_once(agent, &agent->shared->notes[i]);
-	}
-	HASH_ITER (hh, agent->said, said, next) {
-		if (!said->seen) {
-			HASH_DEL(agent->said, said);
-			free(said);
-		}
-	}
 }
 
 static void say_dropped(struct agent *agent)
@@ -260,7 +210,7 @@ static void window_ended(struct agent *agent, int status)
 	if (agent->last != AGENT_WINDOW_WRITTEN && agent->last != AGENT_WINDOW_EMPTY && agent->last != before)
 		agent->options->say("no window: %s",
 				    agent->shared->why[0] ? agent->shared->why : "its process ended with an error");
-	say_notes(agent);
+	agent_notes_say(agent->notes, agent->shared, agent->options->say);
 	say_dropped(agent);
 	for (int i = 0; i < agent->shared->count && i < AGENT_PROCESSES; i++) {
 		if (agent->shared->notes[i].observed)
@@ -356,6 +306,7 @@ static void reload(struct agent *agent)
 	agent->config = config;
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
+	agent_notes_forget(agent->notes);
 	agent->next_ns = agent->heap_ns = monotonic_ns();
 	agent->restart_ns = 0;
 	if (agent->pusher)
@@ -429,8 +380,6 @@ static int run(struct agent *agent, struct error *error)
 
 static void end(struct agent *agent)
 {
-	struct said *said, *next;
-
 	agent->stopping = true;
 	if (agent->pusher) {
 		kill(agent->pusher, SIGTERM);
@@ -443,10 +392,7 @@ static void end(struct agent *agent)
 	if (agent->listener >= 0)
 		close(agent->listener);
 	metrics_free(agent->metrics);
-	HASH_ITER (hh, agent->said, said, next) {
-		HASH_DEL(agent->said, said);
-		free(said);
-	}
+	agent_notes_free(agent->notes);
 	munmap(agent->shared, sizeof(*agent->shared));
 	watch_cache_free(agent->cache);
 	spool_close(agent->spool);
@@ -482,6 +428,7 @@ int agent_run(const struct agent_options *options, struct error *error)
 		return -1;
 	}
 	agent.metrics = metrics_new();
+	agent.notes = agent_notes_new();
 	agent.shared = mmap(NULL, sizeof(*agent.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (agent.shared == MAP_FAILED)
 		memory_out();

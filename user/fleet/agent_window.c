@@ -37,17 +37,23 @@ static void note_part(struct metrics_part *part, const struct window_target *tar
 	snprintf(part->comm, sizeof(part->comm), "%s", process->comm ? process->comm : "");
 }
 
-/* One of what may be wrong; the next time there may be room for the other. */
-static void note_trouble(struct agent_note *note, const struct fleet_window *window, const struct window_target *target,
-			 size_t at)
+static void note_trouble(struct agent_note *note, enum agent_trouble trouble, const char *why)
 {
-	note->unjudged = target->observed && window->unjudged[at].text[0];
-	note->unheaped = target->observed && !note->unjudged && window->unheaped[at].text[0];
-	snprintf(note->why, sizeof(note->why), "%s",
-		 note->unjudged	    ? window->unjudged[at].text
-		 : note->unheaped   ? window->unheaped[at].text
-		 : target->observed ? ""
-				    : target->why.text);
+	snprintf(note->why[trouble], sizeof(note->why[trouble]), "%s", why);
+}
+
+static void note_troubles(struct agent_note *note, const struct fleet_window *window,
+			  const struct window_target *target, size_t at)
+{
+	if (target->braked)
+		note_trouble(note, AGENT_BRAKED,
+			     "probes cost it more than max-overhead, so that its part of a window ended early");
+	if (!target->observed) {
+		note_trouble(note, AGENT_UNOBSERVED, target->why.text);
+		return;
+	}
+	note_trouble(note, AGENT_UNJUDGED, window->unjudged[at].text);
+	note_trouble(note, AGENT_UNHEAPED, window->unheaped[at].text);
 }
 
 static void note_results(struct agent_shared *shared, const struct profile *profile, const struct fleet_window *window,
@@ -58,9 +64,8 @@ static void note_results(struct agent_shared *shared, const struct profile *prof
 		const struct profile_process *process = profile ? profile_process_find(profile, targets[i].pid) : NULL;
 		struct agent_note *note = &shared->notes[i];
 
-		*note = (struct agent_note){
-			.pid = targets[i].pid, .started = targets[i].started, .braked = targets[i].braked};
-		note_trouble(note, window, &targets[i], (size_t)i);
+		*note = (struct agent_note){.pid = targets[i].pid, .started = targets[i].started};
+		note_troubles(note, window, &targets[i], (size_t)i);
 		note->observed = targets[i].observed && process;
 		if (note->observed)
 			note_part(&note->part, &targets[i], window->watches[i], process);

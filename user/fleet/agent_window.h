@@ -24,16 +24,22 @@ enum agent_window_result {
 	AGENT_WINDOW_UNMEASURED, /* this machine cannot record at all */
 };
 
+/* What may be wrong with a process of a window. */
+enum agent_trouble {
+	AGENT_BRAKED,	  /* its part ended early, because its probes cost too much */
+	AGENT_UNOBSERVED, /* it was not observed */
+	AGENT_UNJUDGED,	  /* its rows have no verdicts */
+	AGENT_UNHEAPED,	  /* it has no heap snapshot, and the window takes them */
+	AGENT_TROUBLES,
+};
+
 struct agent_shared {
 	char why[AGENT_WHY]; /* of a result that is not WRITTEN */
 	int count;
 	struct agent_note {
 		int pid;
 		uint64_t started;
-		bool braked;
-		bool unjudged;	     /* it was observed, but its rows have no verdicts */
-		bool unheaped;	     /* it was observed, but has no heap snapshot */
-		char why[AGENT_WHY]; /* why one of these; "" if none is so */
+		char why[AGENT_TROUBLES][AGENT_WHY]; /* why it is so; "" if it is not */
 		bool observed;
 		struct metrics_part part; /* if it was */
 	} notes[AGENT_PROCESSES];

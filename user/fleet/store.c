@@ -95,7 +95,7 @@ static int64_t samples_of(int64_t objects, const struct profile_ends *ends)
 	double n = (double)objects;
 	double half = (sqrt(ends->objects_low) + sqrt(ends->objects_high)) / 2;
 
-	return objects <= 0 ? 0 : (int64_t)fmax(1, round(n * n / (pow(half / 1.96, 2) + n)));
+	return objects <= 0 ? 0 : count_from(fmax(1, round(n * n / (pow(half / 1.96, 2) + n))));
 }
 
 static void take_site(void *context, char *row)

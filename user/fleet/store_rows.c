@@ -90,18 +90,24 @@ int64_t store_count(const char *cell)
 	return value < 0 ? VALUE_UNMEASURED : value;
 }
 
-double store_real(const char *cell)
+static double real_of(const char *cell, double greatest)
 {
-	const double greatest = 1e15; /* beyond that nothing is measured, and sums would not fit */
 	double value = cell ? strtod(cell, NULL) : 0;
 
 	return value >= 0 ? fmin(value, greatest) : 0;
 }
 
+static const double greatest_real = 1e15; /* beyond that nothing is measured, and sums would not fit */
+
+double store_real(const char *cell)
+{
+	return real_of(cell, greatest_real);
+}
+
 /* The square of a distance; INFINITY if there is no end at such a distance. */
 static double square(const char *cell)
 {
-	return cell && strcmp(cell, "inf") == 0 ? INFINITY : store_real(cell);
+	return cell && strcmp(cell, "inf") == 0 ? INFINITY : real_of(cell, greatest_real * greatest_real);
 }
 
 struct profile_ends store_ends(char **row)
