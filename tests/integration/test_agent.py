@@ -319,6 +319,38 @@ def test_an_agent_that_is_killed_leaves_its_windows_and_nothing_that_runs(t):
     contains(t.escapement("agent", "--config", agent.config, "--status").stdout, "2 windows wait in ")
 
 
+def test_compiler_output_that_never_ends_holds_up_no_window(t):
+    """Whoever deploys a service writes it: it may be no file at all, or a link to one without an end."""
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    pipe, endless, huge = t.path("pipe"), t.path("endless"), t.path("huge")
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    with open(huge, "w") as file:
+        file.truncate((256 << 20) + 1)
+    for file, why in ((pipe, "is not a regular file"), (endless, "is not a regular file"), (huge, "more than the 268435456 that are read"),
+                      (t.path("."), "is not a regular file")):
+        agent = fleet.Agent(t, config(t, watch=f"name = target\nescape = {file}"), "--windows", 1)
+        agent.process.wait(30)
+        contains(agent.said(), f"process {target.pid} (target) gets no verdicts: '{file}'")
+        contains(agent.said(), why)
+    same(len(fleet.spooled(t, t.path("spool"))["windows"]), 4)
+
+
+def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):
+    harness.require_root()
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, window="600s", every="600s"))
+    agent.wait_for("a window has begun: 1 process")
+    window, = harness.descendants(agent.process.pid)
+    os.kill(window, signal.SIGSTOP)
+    agent.process.send_signal(signal.SIGTERM)
+    same(agent.process.wait(100), 0)
+    contains(agent.said(), "a window does not end; it is given up")
+    contains(agent.said(), "a window was lost: the process that recorded it was killed by SIGKILL")
+    assert not os.path.exists(f"/proc/{window}")
+
+
 def test_what_cannot_be_observed_is_said_once(t):
     harness.require_root()
     sleeper = t.start("sleep", "600")
@@ -332,10 +364,12 @@ def test_what_cannot_be_observed_is_said_once(t):
 def test_sigterm_ends_it_and_keeps_the_window_in_progress(t):
     harness.require_root()
     target = fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t, window="600s", every="600s"))
+    agent = fleet.Agent(t, config(t, window="600s", every="600s", heap_every="600s"))
     agent.wait_for("a window has begun: 1 process")
     target.ask(20000)
     agent.end(signal.SIGTERM)
+    same(fleet.spooled(t, t.path("spool"))["heap"], [], "snapshots, for which nobody waits any more")
+    assert "heap snapshots" not in agent.said(), agent.said()
     rows = fleet.spooled(t, t.path("spool"))["windows"]
     same(len(rows), 1)
     assert 20000 <= int(rows[0]["objects"]) <= 20100, rows

@@ -127,7 +127,7 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     harness.require_root()
     port, other = clickhouse.ports(2)
     fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t, port))
+    agent = fleet.Agent(t, config(t, port), env={**os.environ, "ESCAPEMENT_CLICKHOUSE_PASSWORD": "a-secret"})
     wait_for(lambda: "escapement_objects_total{" in tried(port), "metrics of a process")
     same([refusal(port, "/"), refusal(port, "/metrics/x"), refusal(port, method="POST"), refusal(port, method="DELETE")], [404, 404, 405, 405])
     same(fetch(port, method="HEAD"), "")
@@ -135,9 +135,14 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
                  and len(os.listdir(f"/proc/{pid}/task")) == 2]
     server, = listening
     contains(pathlib.Path(f"/proc/{server}/status").read_text(), "CapEff:\t0000000000000000")
-    # an idle client, and more of them than are let in, do not keep Prometheus out for ever
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
-    contains(fetch(port), "escapement_agent_info")
+    assert b"a-secret" not in pathlib.Path(f"/proc/{server}/environ").read_bytes()
+    # the text is the agent's: this process can only read it
+    shared = [line.split()[1] for line in pathlib.Path(f"/proc/{server}/maps").read_text().splitlines() if "/dev/zero" in line]
+    assert "r--s" in shared, shared
+    # more idle clients than are let in keep Prometheus out, but not for ever
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    wait_for(lambda: not answers(port), "a scrape that is refused")
+    wait_for(lambda: answers(port), "a scrape that is not, although they are still there")
     for each in idle:
         each.close()
     # it starts again when it is killed; a port that is taken changes nothing
@@ -159,6 +164,48 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     t.path("agent.conf").write_text(config(t, other))
     contains(t.escapement("agent", "--config", t.path("agent.conf"), status=3).stderr, "cannot listen for Prometheus at")
     again.close()
+
+
+def refuses(port):
+    """Whether nobody listens, as opposed to nobody answers."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_sighup_changes_who_is_let_in_and_what_is_watched(t):
+    harness.require_root()
+    port, = clickhouse.ports(1)
+    target = fleet.Target(t, fleet.go_program())
+    here = config(t, port)
+    agent = fleet.Agent(t, here)
+    wait_for(lambda: f'pid="{target.pid}"' in tried(port), "metrics of a process")
+    # another address with the same port is not refused because of the agent's own socket
+    agent.reload(here.replace("127.0.0.1", "0.0.0.0"))
+    agent.wait_for("the configuration was read again")
+    wait_for(lambda: f'pid="{target.pid}"' in tried(port), "an answer")
+    # an address that this machine does not have changes nothing
+    agent.reload(here.replace("127.0.0.1", "192.0.2.1"))
+    agent.wait_for(f"cannot listen for Prometheus at 192.0.2.1:{port}: Cannot assign requested address; the configuration from before stays")
+    wait_for(lambda: f'pid="{target.pid}"' in tried(port), "an answer at the address from before")
+    # what is not watched any more has no series, though it is alive
+    agent.reload(here.replace("name = target", "name = another"))
+    wait_for(lambda: answers(port) and f'pid="{target.pid}"' not in tried(port), "its series to be gone")
+    # without [prometheus] nobody listens, while a window goes on too, and a port that is asked for again is free
+    long = here.replace("window = 1s", "window = 600s").replace("every = 1s", "every = 600s")
+    begun = agent.said().count("a window has begun")
+    agent.reload(long)
+    agent.wait_for("a window has begun", begun + 1)
+    wait_for(lambda: answers(port), "an answer")
+    agent.reload(long.partition("[prometheus]")[0])
+    agent.wait_for("the configuration was read again", 4)
+    assert refuses(port)
+    agent.reload(long)
+    agent.wait_for("the configuration was read again", 5)
+    wait_for(lambda: answers(port), "an answer again")
+    agent.end()
 
 
 def test_names_of_programs_are_labels_and_nothing_else(t):

@@ -105,8 +105,8 @@ def test_the_ends_of_large_sums_are_as_far_away_as_the_store_says(t):
     server = server_with_tables(t)
     objects, size, below, above = 40_000_000_000, 10_000_000_000_000, 10 ** 9, 3 * 10 ** 9
     for window in (1, 2):
-        server.execute("INSERT INTO escapement.windows (host, window, row, service, build, rate, objects, bytes) VALUES "
-                       f"('x', {window}, 0, 'api', 'b', 524288, {objects}, {size})")
+        server.execute("INSERT INTO escapement.windows (host, window, row, service, build, rate, objects, bytes, lost_events, lost_stacks) VALUES "
+                       f"('x', {window}, 0, 'api', 'b', 524288, {objects}, {size}, 0, 0)")
         server.execute("INSERT INTO escapement.sites (host, window, row, service, build, function, verdict, objects, bytes, objects_low,"
                        f" objects_high, bytes_low, bytes_high) VALUES ('x', {window}, 0, 'api', 'b', 'main.f', 'escapes', {objects}, {size},"
                        f" {objects - below}, {objects + above}, {size - below}, {size + above})")

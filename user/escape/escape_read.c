@@ -114,50 +114,70 @@ static struct escape_output *read_log(const char *name, struct error *error)
 	return NULL;
 }
 
-struct escape_output *escape_read(const char *name, struct error *error)
+/* Reads from a descriptor, up to its end. */
+static struct escape_output *read_text(int fd, const char *name, struct error *error)
 {
-	bool standard_input = strcmp(name, "-") == 0;
-	struct escape_output *output = NULL;
-	struct escape_parser *parser;
-	struct escape_input *input;
-	int fd = standard_input ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-	bool first = true;
-	char *buffer;
+	struct escape_parser *parser = escape_parser_new();
+	struct escape_input *input = escape_input_new(parser);
+	char *buffer = memory_resize(NULL, CHUNK, 1);
+	bool first = true, refused = false;
 	ssize_t count;
 
-	if (standard_input) {
-		name = "standard input";
-	} else if (fd >= 0 && is_directory(name)) {
-		close(fd);
-		return read_log(name, error);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	while (!refused && (count = read_fully(fd, buffer, CHUNK)) > 0) {
+		refused = first && check_text(buffer, (size_t)count, name, error);
+		first = false;
+		if (!refused)
+			escape_input_feed(input, buffer, (size_t)count);
 	}
+	if (!refused && count < 0) {
+		error_set(error, STATUS_USAGE, "cannot read '%s': %s", name, strerror(errno));
+		refused = true;
+	}
+	free(buffer);
+	escape_input_finish(input);
+	if (!refused)
+		return conclude(parser, name, error);
+	escape_free(escape_parser_finish(parser));
+	return NULL;
+}
+
+struct escape_output *escape_read(const char *name, struct error *error)
+{
+	struct escape_output *output;
+	int fd;
+
+	if (strcmp(name, "-") == 0)
+		return read_text(STDIN_FILENO, "standard input", error);
+	if (is_directory(name))
+		return read_log(name, error);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
 		return NULL;
 	}
-	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	buffer = memory_resize(NULL, CHUNK, 1);
-	parser = escape_parser_new();
-	input = escape_input_new(parser);
-	while ((count = read_fully(fd, buffer, CHUNK)) > 0) {
-		if (first && check_text(buffer, (size_t)count, name, error))
-			goto refused;
-		first = false;
-		escape_input_feed(input, buffer, (size_t)count);
-	}
-	if (count < 0) {
-		error_set(error, STATUS_USAGE, "cannot read '%s': %s", name, strerror(errno));
-		goto refused;
-	}
-	escape_input_finish(input);
-	output = conclude(parser, name, error);
-	goto done;
-refused:
-	escape_input_finish(input);
-	escape_free(escape_parser_finish(parser));
-done:
-	free(buffer);
-	if (!standard_input)
+	output = read_text(fd, name, error);
+	close(fd);
+	return output;
+}
+
+struct escape_output *escape_read_file(const char *name, int64_t most, struct error *error)
+{
+	struct escape_output *output = NULL;
+	struct stat status;
+	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, &status))
+		error_set(error, STATUS_USAGE, "cannot open '%s': %s", name, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		error_set(error, STATUS_USAGE,
+			  "'%s' is not a regular file; expected the output of go build -gcflags=-m=2", name);
+	else if (status.st_size > most)
+		error_set(error, STATUS_USAGE, "'%s' has %lld bytes, more than the %lld that are read", name,
+			  (long long)status.st_size, (long long)most);
+	else
+		output = read_text(fd, name, error);
+	if (fd >= 0)
 		close(fd);
 	return output;
 }

@@ -21,7 +21,13 @@
 #include "fleet/metrics_server.h"
 #include "fleet/pusher.h"
 
-enum { RESTART_MS = 5000, LONGEST_WAIT_MS = 3600 * 1000, EMPTY_POLL_MS = 100 };
+enum {
+	RESTART_MS = 5000,
+	LONGEST_WAIT_MS = 3600 * 1000,
+	EMPTY_POLL_MS = 100,
+	LATE_S = 120, /* a window may take so much longer than twice its length, */
+	STOP_S = 40,  /* and so long after it was told to end */
+};
 
 struct agent {
 	const struct agent_options *options;
@@ -36,6 +42,7 @@ struct agent {
 	pid_t window, pusher, server;  /* 0: does not run */
 	int64_t next_ns, heap_ns;      /* when the next window begins, and the next one with heap snapshots */
 	int64_t restart_ns, serve_ns;  /* when pusher and server may start again */
+	int64_t late_ns;	       /* when the window that runs is ended */
 	int64_t windows;	       /* that have ended */
 	uint64_t dropped;	       /* when the last window had ended */
 	bool stopping, none, crowded;  /* asked to end; "no process" and "too many" have been said */
@@ -66,6 +73,13 @@ static pid_t start_process(struct agent *agent)
 	return 0;
 }
 
+/* In a process that does not serve: what it keeps open goes on listening when the agent does not any more. */
+static void close_inherited(const struct agent *agent)
+{
+	if (agent->listener >= 0)
+		close(agent->listener);
+}
+
 static void start_pusher(struct agent *agent)
 {
 	char *password;
@@ -82,6 +96,7 @@ static void start_pusher(struct agent *agent)
 	sigprocmask(SIG_BLOCK, &wake, &before); /* it would end a process that has just begun */
 	agent->pusher = start_process(agent);
 	if (agent->pusher == 0) {
+		close_inherited(agent);
 		wake = agent->signals_before;
 		sigaddset(&wake, PUSHER_WAKE);
 		sigprocmask(SIG_SETMASK, &wake, NULL);
@@ -90,7 +105,19 @@ static void start_pusher(struct agent *agent)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (agent->pusher < 0)
 		agent->pusher = 0;
+	if (password)
+		explicit_bzero(password, strlen(password));
 	free(password);
+}
+
+/* In the process that serves: it reads what anybody sends, and has no use for it. */
+static void forget_password(void)
+{
+	char *password = getenv(AGENT_PASSWORD_VARIABLE);
+
+	if (password)
+		explicit_bzero(password, strlen(password)); /* the environment of /proc is this memory */
+	unsetenv(AGENT_PASSWORD_VARIABLE);
 }
 
 static void start_server(struct agent *agent)
@@ -98,6 +125,7 @@ static void start_server(struct agent *agent)
 	agent->serve_ns = monotonic_ns() + RESTART_MS * 1000000LL;
 	agent->server = start_process(agent);
 	if (agent->server == 0) {
+		forget_password();
 		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
 		metrics_serve(agent->listener, agent->metrics, agent->options->say);
 	}
@@ -158,6 +186,8 @@ static void start_window(struct agent *agent)
 	int count = find(agent, watched);
 	bool heap;
 
+	metrics_keep(agent->metrics, watched, count);
+
 	/* a window that took longer than `every` puts off the next one, which then begins at once */
 	agent->next_ns = agent->next_ns + every > now ? agent->next_ns + every : now + 1;
 	if (!count) {
@@ -169,6 +199,7 @@ static void start_window(struct agent *agent)
 	heap = takes_heap(agent, planned_ns);
 	agent->window = start_process(agent);
 	if (agent->window == 0) {
+		close_inherited(agent);
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
@@ -177,6 +208,28 @@ static void start_window(struct agent *agent)
 	}
 	if (agent->window < 0)
 		agent->window = 0;
+	agent->late_ns = monotonic_ns() + nanoseconds(2 * agent->config->window + LATE_S);
+}
+
+/* Whatever it waits for, such as a file of a server that does not answer, the next windows do not wait with it. */
+static void end_late_window(struct agent *agent)
+{
+	if (!agent->window || monotonic_ns() < agent->late_ns)
+		return;
+	agent->options->say("a window does not end; it is given up");
+	kill(agent->window, SIGKILL);
+	agent->late_ns = INT64_MAX;
+}
+
+static void stop_window_process(struct agent *agent)
+{
+	int64_t late_ns = monotonic_ns() + STOP_S * 1000000000LL;
+
+	if (!agent->window)
+		return;
+	kill(agent->window, SIGTERM); /* what it has measured until now is a window, too */
+	if (late_ns < agent->late_ns)
+		agent->late_ns = late_ns;
 }
 
 static void say_dropped(struct agent *agent)
@@ -262,29 +315,50 @@ static struct agent_config *read_config(const struct agent *agent, struct error 
 	return NULL;
 }
 
-/* Listens where the configuration says, unless that is where it did before. -1 with an error. */
-static int listen_for(const struct agent_config *config, const struct agent_config *before, int listener,
-		      struct error *error)
+static void close_listener(struct agent *agent)
 {
-	const char *old = before ? before->prometheus.listen : NULL, *new = config->prometheus.listen;
-
-	if (!new || (old && strcmp(old, new) == 0))
-		return new ? listener : -1;
-	listener = metrics_listen(new, error);
-	return listener < 0 ? -2 : listener;
-}
-
-static void change_listener(struct agent *agent, int listener)
-{
-	if (listener == agent->listener)
-		return;
-	if (agent->server)
-		kill(agent->server, SIGTERM);
+	if (agent->server) {
+		kill(agent->server, SIGKILL);
+		waitpid(agent->server, NULL, 0);
+		agent->server = 0;
+	}
 	if (agent->listener >= 0)
 		close(agent->listener);
+	agent->listener = -1;
+}
+
+static const char *port_of(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+
+	return colon ? colon : address;
+}
+
+/*
+ * Listens where a new configuration says, unless that is where it did before. -1 with an error if that cannot be; then all is as
+ * before. Where the port stays and the address changes, the old socket is in the way of the new one.
+ */
+static int change_listener(struct agent *agent, const struct agent_config *config, struct error *error)
+{
+	const char *old = agent->listener >= 0 ? agent->config->prometheus.listen : NULL;
+	const char *new = config->prometheus.listen;
+	struct error again;
+	int listener = -1;
+
+	if (old && new &&strcmp(old, new) == 0)
+		return 0;
+	if (old && new &&strcmp(port_of(old), port_of(new)) == 0)
+		close_listener(agent);
+	if (new && (listener = metrics_listen(new, error)) < 0) {
+		if (old && agent->listener < 0 && (agent->listener = metrics_listen(old, &again)) < 0)
+			agent->options->say("%s", again.text);
+		agent->serve_ns = 0;
+		return -1;
+	}
+	close_listener(agent);
 	agent->listener = listener;
 	agent->serve_ns = 0;
-	publish(agent);
+	return 0;
 }
 
 /* A mistake leaves everything as it was. */
@@ -292,18 +366,17 @@ static void reload(struct agent *agent)
 {
 	struct error error;
 	struct agent_config *config = read_config(agent, &error);
-	int listener = config ? listen_for(config, agent->config, agent->listener, &error) : -2;
 
-	if (listener < -1) {
+	if (!config || change_listener(agent, config, &error)) {
 		agent->options->say("%s; the configuration from before stays in force", error.text);
 		agent_config_free(config);
 		return;
 	}
-	change_listener(agent, listener);
 	if (strcmp(config->spool, agent->config->spool) != 0)
 		agent->options->say("the spool stays '%s' until the agent starts again", agent->config->spool);
 	agent_config_free(agent->config);
 	agent->config = config;
+	publish(agent);
 	spool_set_limit(agent->spool, config->spool_limit);
 	agent->none = agent->crowded = false;
 	agent_notes_forget(agent->notes);
@@ -321,6 +394,8 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 
 	if (delivering)
 		return EMPTY_POLL_MS;
+	if (agent->window && agent->late_ns < until)
+		until = agent->late_ns;
 	if (!agent->window && !agent->stopping && agent->next_ns < until)
 		until = agent->next_ns;
 	if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping && agent->restart_ns < until)
@@ -338,8 +413,7 @@ static void wait_for_signal(struct agent *agent, int64_t milliseconds)
 	case SIGTERM:
 	case SIGINT:
 		agent->stopping = true;
-		if (agent->window) /* what it has measured until now is a window, too */
-			kill(agent->window, SIGTERM);
+		stop_window_process(agent);
 		break;
 	case SIGHUP:
 		reload(agent);
@@ -373,6 +447,7 @@ static int run(struct agent *agent, struct error *error)
 			start_server(agent);
 		if (!agent->window && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
 			start_window(agent);
+		end_late_window(agent);
 		wait_for_signal(agent, wait_ms(agent, delivering));
 	}
 	return 0;
@@ -385,12 +460,7 @@ static void end(struct agent *agent)
 		kill(agent->pusher, SIGTERM);
 		waitpid(agent->pusher, NULL, 0);
 	}
-	if (agent->server) {
-		kill(agent->server, SIGTERM);
-		waitpid(agent->server, NULL, 0);
-	}
-	if (agent->listener >= 0)
-		close(agent->listener);
+	close_listener(agent);
 	metrics_free(agent->metrics);
 	agent_notes_free(agent->notes);
 	munmap(agent->shared, sizeof(*agent->shared));
@@ -418,8 +488,9 @@ int agent_run(const struct agent_options *options, struct error *error)
 	agent.config = read_config(&agent, error);
 	if (!agent.config)
 		return -1;
-	agent.listener = listen_for(agent.config, NULL, -1, error);
-	if (agent.listener >= -1)
+	if (agent.config->prometheus.listen)
+		agent.listener = metrics_listen(agent.config->prometheus.listen, error);
+	if (!agent.config->prometheus.listen || agent.listener >= 0)
 		agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error);
 	if (!agent.spool) {
 		if (agent.listener >= 0)

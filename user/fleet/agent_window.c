@@ -99,8 +99,12 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	const struct agent_watch **watches = memory_zeroed((size_t)count, sizeof(*watches));
 	struct error *unjudged = memory_zeroed((size_t)count, sizeof(*unjudged));
 	struct error *unheaped = memory_zeroed((size_t)count, sizeof(*unheaped));
-	struct fleet_window window = {
-		.config = config, .watches = watches, .heap = heap, .unheaped = unheaped, .unjudged = unjudged};
+	struct fleet_window window = {.config = config,
+				      .watches = watches,
+				      .heap = heap,
+				      .stop = stop,
+				      .unheaped = unheaped,
+				      .unjudged = unjudged};
 	const struct window_options how = {.seconds = config->window,
 					   .rate = config->rate,
 					   .max_overhead = config->max_overhead,

@@ -14,7 +14,7 @@
 #include "fleet/spool.h"
 #include "fleet/watch.h"
 
-enum { AGENT_PROCESSES = 256, AGENT_WHY = 1024 }; /* EVENT_SLOTS of them at most */
+enum { AGENT_PROCESSES = METRICS_PROCESSES, AGENT_WHY = 1024 }; /* EVENT_SLOTS of them at most */
 
 /* Exit statuses of the process. Those between are other ends of it, such as for want of memory. */
 enum agent_window_result {

@@ -76,6 +76,7 @@ static int read_password(const char *path, char **password, struct error *error)
 
 	if (!stream)
 		return error_set(error, STATUS_USAGE, "cannot read the password file '%s': %m", path);
+	setbuf(stream, NULL); /* or a copy would stay in what is freed */
 	if (!fgets(line, sizeof(line), stream))
 		line[0] = 0;
 	fclose(stream);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
 #include "fleet/heap_rows.h"
@@ -133,8 +134,11 @@ static void put_row(FILE *stream, const struct fleet_table *table, const void *r
 	}
 }
 
+enum { HEAP_S = 30 }; /* the heap snapshots of a window may take so long together */
+
 /* The tables of a window being written. */
 struct writer {
+	int64_t heap_ns; /* that they have taken until now */
 	const struct fleet_window *window;
 	struct judge *judge;
 	struct {
@@ -298,10 +302,27 @@ static void put_heap_row(struct writer *writer, const struct profile_process *pr
 	put_row(writer->tables[FLEET_TABLE_HEAP].stream, &fleet_tables[FLEET_TABLE_HEAP], &row);
 }
 
+/* NULL with an error; without one if the window is to end. */
+static struct profile *take_snapshot(struct writer *writer, const struct window_target *target, struct error *error)
+{
+	int64_t began_ns = monotonic_ns();
+	struct profile *snapshot;
+
+	if (*writer->window->stop)
+		return NULL;
+	if (writer->heap_ns > HEAP_S * 1000000000LL) {
+		error_set(error, STATUS_CANNOT_MEASURE, "those of other processes took more than %d s", HEAP_S);
+		return NULL;
+	}
+	snapshot = heap_rows_snapshot(target, error);
+	writer->heap_ns += monotonic_ns() - began_ns;
+	return snapshot;
+}
+
 static void put_heap(struct writer *writer, const struct profile_process *process, const struct window_target *target,
 		     const char *service, struct error *unheaped)
 {
-	struct profile *snapshot = heap_rows_snapshot(target, unheaped);
+	struct profile *snapshot = take_snapshot(writer, target, unheaped);
 	struct report *report = snapshot ? report_new(snapshot, BY_SITE, report_default_sort(snapshot), 0) : NULL;
 
 	for (size_t i = 0; report && i < report->row_count; i++)

@@ -11,6 +11,7 @@
  * The lists below are the only ones of the columns: schema, statements and rows follow from them.
  */
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,18 +79,18 @@ enum fleet_kind {
 	ROW(FLEET_COUNT, bytes_low, "lower end of the 95 % interval of bytes")     \
 	ROW(FLEET_COUNT, bytes_high, "upper end; null: there is no bound")
 
-#define FLEET_HEAP(ROW)                                                               \
-	FLEET_COMMON(ROW)                                                             \
-	ROW(FLEET_COUNT, collections, "the collection whose survivors they are")      \
-	ROW(FLEET_TEXT, function, "the owner's function: whose allocation it is")     \
-	ROW(FLEET_TEXT, file, "the owner's file")                                     \
-	ROW(FLEET_NUMBER, line, "the owner's line")                                   \
-	ROW(FLEET_TEXT, via, "the function that allocated for it")                    \
-	ROW(FLEET_COUNT, inuse_objects, "what of it was alive when the window ended") \
-	ROW(FLEET_COUNT, inuse_objects_low, "lower end of the 95 % interval")         \
-	ROW(FLEET_COUNT, inuse_objects_high, "upper end; null: there is no bound")    \
-	ROW(FLEET_COUNT, inuse_bytes, "its bytes")                                    \
-	ROW(FLEET_COUNT, inuse_bytes_low, "lower end of the 95 % interval")           \
+#define FLEET_HEAP(ROW)                                                                                      \
+	FLEET_COMMON(ROW)                                                                                    \
+	ROW(FLEET_COUNT, collections, "the collection whose survivors they are; null: its runtime has none") \
+	ROW(FLEET_TEXT, function, "the owner's function: whose allocation it is")                            \
+	ROW(FLEET_TEXT, file, "the owner's file")                                                            \
+	ROW(FLEET_NUMBER, line, "the owner's line")                                                          \
+	ROW(FLEET_TEXT, via, "the function that allocated for it")                                           \
+	ROW(FLEET_COUNT, inuse_objects, "what of it was alive when the window ended")                        \
+	ROW(FLEET_COUNT, inuse_objects_low, "lower end of the 95 % interval")                                \
+	ROW(FLEET_COUNT, inuse_objects_high, "upper end; null: there is no bound")                           \
+	ROW(FLEET_COUNT, inuse_bytes, "its bytes")                                                           \
+	ROW(FLEET_COUNT, inuse_bytes_low, "lower end of the 95 % interval")                                  \
 	ROW(FLEET_COUNT, inuse_bytes_high, "upper end; null: there is no bound")
 
 struct fleet_column {
@@ -118,6 +119,7 @@ struct fleet_window {
 	uint64_t dropped;
 	const struct agent_config *config;
 	bool heap;				  /* with heap snapshots */
+	const volatile sig_atomic_t *stop;	  /* set when the agent ends: no more of them */
 	const struct agent_watch *const *watches; /* of each target */
 	struct error
 		*unheaped; /* of each target, set here: why it has no heap snapshot; an empty text: nothing is wrong */

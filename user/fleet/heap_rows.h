@@ -9,7 +9,7 @@
 #include "record/window.h"
 
 /* Reads a heap snapshot of a target that was observed, while it is still the same process. The caller frees it. NULL with an
- * error: it has no Go heap, or has ended. */
+ * error: it has no heap that can be read (heap/snapshot.h), or has ended. */
 struct profile *heap_rows_snapshot(const struct window_target *target, struct error *error);
 
 #endif

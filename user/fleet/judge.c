@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "escape/escape_parser.h"
 
+enum { JUDGE_FILE_MAX = 256 << 20 }; /* bytes; each window reads it anew */
+
 struct judge {
 	struct words {
 		const struct agent_watch *watch;
@@ -41,7 +43,7 @@ static const struct words *words_of(struct judge *judge, const struct agent_watc
 	judge->words = memory_resize(judge->words, judge->count + 1, sizeof(*judge->words));
 	words = &judge->words[judge->count++];
 	*words = (struct words){.watch = watch};
-	words->output = escape_read(watch->escape, &words->error);
+	words->output = escape_read_file(watch->escape, JUDGE_FILE_MAX, &words->error);
 	return words;
 }
 

@@ -4,7 +4,7 @@
 
 /*
  * Verdicts for the rows of a window: what a process allocated, joined with the compiler output that the configuration has of
- * its service. Each output is read once.
+ * its service. A judge reads each output once, if it is a regular file that is not too large: whoever deploys a service writes it.
  */
 
 #include "audit/audit.h"

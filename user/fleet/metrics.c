@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "target/procfs.h"
 
-enum { PROCESSES_MAX = 4096, READ_TRIES = 10000 };
+enum { READ_TRIES = 10000 };
 
 /* Shared with the server. The agent writes, and the number is odd while it does. */
 struct page {
@@ -23,7 +23,7 @@ struct page {
 
 struct metrics {
 	struct page *page;
-	struct metrics_part *sums; /* of each process that is alive */
+	struct metrics_part sums[METRICS_PROCESSES]; /* of each process that is watched */
 	size_t count;
 };
 
@@ -47,6 +47,7 @@ static const struct metric {
 	METRICS(METRIC_ROW)
 #undef METRIC_ROW
 };
+_Static_assert(sizeof(table) / sizeof(table[0]) + VALUE_COUNT <= METRICS_SERIES, "the text has room for all series");
 
 struct metrics *metrics_new(void)
 {
@@ -61,8 +62,12 @@ struct metrics *metrics_new(void)
 void metrics_free(struct metrics *metrics)
 {
 	munmap(metrics->page, sizeof(*metrics->page));
-	free(metrics->sums);
 	free(metrics);
+}
+
+int metrics_only_read(const struct metrics *metrics)
+{
+	return mprotect(metrics->page, sizeof(*metrics->page), PROT_READ);
 }
 
 static int64_t add_measured(int64_t sum, int64_t part)
@@ -75,16 +80,16 @@ void metrics_add(struct metrics *metrics, const struct metrics_part *part)
 	struct metrics_part *sum = NULL;
 
 	for (size_t i = 0; i < metrics->count && !sum; i++) {
-		if (metrics->sums[i].pid == part->pid && metrics->sums[i].started == part->started &&
-		    strcmp(metrics->sums[i].service, part->service) == 0 &&
-		    strcmp(metrics->sums[i].build, part->build) == 0)
+		if (metrics->sums[i].pid == part->pid && metrics->sums[i].started == part->started)
 			sum = &metrics->sums[i];
 	}
 	if (!sum) {
-		if (metrics->count == PROCESSES_MAX)
-			return;
-		metrics->sums = memory_resize(metrics->sums, metrics->count + 1, sizeof(*metrics->sums));
-		metrics->sums[metrics->count++] = *part;
+		if (metrics->count < METRICS_PROCESSES)
+			metrics->sums[metrics->count++] = *part;
+		return;
+	}
+	if (strcmp(sum->service, part->service) != 0 || strcmp(sum->build, part->build) != 0) {
+		*sum = *part; /* by exec it is another program now, and nothing of the old one is alive */
 		return;
 	}
 	sum->seconds += part->seconds;
@@ -95,6 +100,26 @@ void metrics_add(struct metrics *metrics, const struct metrics_part *part)
 	sum->lost_events = add_measured(sum->lost_events, part->lost_events);
 	sum->lost_stacks = add_measured(sum->lost_stacks, part->lost_stacks);
 	sum->heap_in_use = part->heap_in_use;
+}
+
+static bool is_watched(const struct metrics_part *sum, const struct watched *watched, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (watched[i].pid == sum->pid && watched[i].started == sum->started)
+			return strncmp(watched[i].watch->service, sum->service, sizeof(sum->service) - 1) == 0;
+	}
+	return false;
+}
+
+void metrics_keep(struct metrics *metrics, const struct watched *watched, int count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metrics->count; i++) {
+		if (is_watched(&metrics->sums[i], watched, count))
+			metrics->sums[kept++] = metrics->sums[i];
+	}
+	metrics->count = kept;
 }
 
 /* Rates of what has ended are nobody's, and one more process would be one more series for ever. */
@@ -176,9 +201,12 @@ static void put_values(FILE *stream, const struct metrics *metrics)
 
 static void put_agent(FILE *stream, const char *host, const struct spool_state *spool)
 {
+	char name[METRICS_NAME];
+
+	snprintf(name, sizeof(name), "%s", host);
 	put_head(stream, "agent_info", "gauge", "The agent.");
 	fputs("escapement_agent_info{", stream);
-	put_label(stream, "host", host);
+	put_label(stream, "host", name);
 	fputs(",version=\"" ESCAPEMENT_VERSION "\"} 1\n", stream);
 	put_head(stream, "agent_spool_windows", "gauge", "Windows that wait for the store.");
 	fprintf(stream, "escapement_agent_spool_windows %" PRIu64 "\n", spool->windows);
@@ -205,12 +233,12 @@ void metrics_publish(struct metrics *metrics, const char *host, const struct spo
 		put_metric(stream, metrics, &table[i]);
 	if (fclose(stream))
 		memory_out();
-	if (length <= sizeof(page->text)) { /* otherwise what was there stays: half a text would be wrong */
-		atomic_fetch_add(&page->sequence, 1);
-		memcpy(page->text, text, length);
-		page->length = (uint32_t)length;
-		atomic_fetch_add(&page->sequence, 1);
-	}
+	if (length > sizeof(page->text)) /* there is room for all; if not, no number is better than an old one */
+		length = 0;
+	atomic_fetch_add(&page->sequence, 1);
+	memcpy(page->text, text, length);
+	page->length = (uint32_t)length;
+	atomic_fetch_add(&page->sequence, 1);
 	free(text);
 }
 

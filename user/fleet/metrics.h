@@ -13,9 +13,19 @@
 #include <stdint.h>
 
 #include "fleet/spool.h"
+#include "fleet/watch.h"
 #include "profile/profile.h"
 
-enum { METRICS_NAME = 256, METRICS_BUILD = 128, METRICS_COMM = 32, METRICS_TEXT_MAX = 4 << 20 };
+enum {
+	METRICS_NAME = 256,
+	METRICS_BUILD = 128,
+	METRICS_COMM = 32,
+	METRICS_PROCESSES = 256,	   /* of a window, so of all that are watched */
+	METRICS_SERIES = VALUE_COUNT + 16, /* of a process, at most */
+	METRICS_LINE =
+		2 * (METRICS_NAME + METRICS_BUILD + METRICS_COMM) + 256, /* each byte of a label may have an escape */
+	METRICS_TEXT_MAX = (METRICS_PROCESSES + 1) * METRICS_SERIES * METRICS_LINE, /* + 1: heads, and of the agent */
+};
 
 /* One window of one process. Texts are cut. */
 struct metrics_part {
@@ -33,11 +43,18 @@ struct metrics;
 struct metrics *metrics_new(void); /* never NULL */
 void metrics_free(struct metrics *metrics);
 
-/* Adds a window of a process to what is known of it. */
+/* Adds a window of a process to what is known of it. If it has become another build since, or belongs to another service, that
+ * begins anew. */
 void metrics_add(struct metrics *metrics, const struct metrics_part *part);
+
+/* Forgets what is not watched any more, or by another service. At most METRICS_PROCESSES of them are. */
+void metrics_keep(struct metrics *metrics, const struct watched *watched, int count);
 
 /* Writes the text anew, without processes that have ended. */
 void metrics_publish(struct metrics *metrics, const char *host, const struct spool_state *spool);
+
+/* In a process that only reads the text: from now on it cannot write it. -1 with errno if the kernel refuses. */
+int metrics_only_read(const struct metrics *metrics);
 
 /* Returns a copy of the text, in the agent or a process that it started later; the caller frees it. NULL: it was being written
  * all the time, which is a defect of the writer. */

@@ -3,7 +3,8 @@
 #define ESCAPEMENT_METRICS_SERVER_H
 
 /*
- * Serves the metrics of an agent at /metrics, to whom the address lets in, in a process of its own without privileges. Only
+ * Serves the metrics of an agent at /metrics, to whom the address lets in, in a process of its own that has no
+ * capability, though the user of the agent, and can only read the text. Only
  * this module uses libmicrohttpd. In the static binary, cli/static/metrics_server.c is in its place.
  */
 

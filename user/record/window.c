@@ -83,14 +83,21 @@ static void measure_part(struct window *window, struct part *part, const struct 
 {
 	struct overhead_work work = {event_process_hits(observed->sums), (int64_t)observed->sums->frames};
 
-	const struct runtime_ops *ops = observed->runtime->ops;
-
 	read_cpu(part);
-	part->target->heap_in_use =
-		ops->heap_in_use ? ops->heap_in_use(observed->runtime, observed->target) : VALUE_UNMEASURED;
 	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
 	part->target->overhead_seconds = overhead_of(&part->overhead, window->processes.collector, work) / 1e9;
 	part->target->cpu_seconds = (double)(part->last_cpu_ns - part->cpu_ns) / 1e9;
+}
+
+/* Reads what its runtime says of its memory, if it is still the program that was observed. */
+static void read_heap(struct part *part, const struct observed *observed)
+{
+	const struct runtime_ops *ops = observed->runtime->ops;
+	int64_t in_use = VALUE_UNMEASURED;
+
+	if (ops->heap_in_use && !target_lost_image(observed->target))
+		in_use = ops->heap_in_use(observed->runtime, observed->target);
+	part->target->heap_in_use = target_lost_image(observed->target) ? VALUE_UNMEASURED : in_use;
 }
 
 /* A target that was refused, also late, was not observed: its totals are none. NULL: it has no slot any more. */
@@ -110,6 +117,7 @@ static void end_part(struct window *window, struct part *part, bool replaced)
 	if (slot) {
 		measure_part(window, part, *slot);
 		observed_stop(*slot);
+		read_heap(part, *slot);
 		note_refusal(window, part, *slot);
 		processes_finish(&window->processes, slot, replaced);
 	}
@@ -216,8 +224,11 @@ static void end(struct window *window)
 	for (size_t i = 0; i < window->count; i++) {
 		struct observed **slot = processes_find(&window->processes, window->parts[i].target->pid);
 
-		if (window->parts[i].pidfd >= 0)
-			note_refusal(window, &window->parts[i], slot ? *slot : NULL);
+		if (window->parts[i].pidfd < 0)
+			continue;
+		if (slot)
+			read_heap(&window->parts[i], *slot);
+		note_refusal(window, &window->parts[i], slot ? *slot : NULL);
 	}
 	priority_calm_at(monotonic_ns() + CALM_MS * 1000000LL);
 	processes_finish_all(&window->processes);
