@@ -81,6 +81,16 @@ class Prometheus:
         return [float(series["value"][1]) for series in answer["data"]["result"]]
 
 
+def listens(pid, port):
+    """Whether a process has the socket that listens at the port."""
+    table = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{cells[9]}]" for cells in table if cells[1].endswith(f":{port:04X}") and cells[3] == "0A"}
+    try:
+        return any(os.readlink(file) in sockets for file in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return False  # it has ended, or a file of it was closed, meanwhile
+
+
 def test_what_prometheus_scrapes_is_what_the_windows_have(t):
     harness.require_root()
     port, = clickhouse.ports(1)
@@ -131,9 +141,9 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     wait_for(lambda: "escapement_objects_total{" in tried(port), "metrics of a process")
     same([refusal(port, "/"), refusal(port, "/metrics/x"), refusal(port, method="POST"), refusal(port, method="DELETE")], [404, 404, 405, 405])
     same(fetch(port, method="HEAD"), "")
-    listening = [pid for pid in harness.descendants(agent.process.pid) if b"microhttpd" in pathlib.Path(f"/proc/{pid}/maps").read_bytes()
-                 and len(os.listdir(f"/proc/{pid}/task")) == 2]
-    server, = listening
+    listening = lambda: [pid for pid in harness.descendants(agent.process.pid) if listens(pid, port)]
+    wait_for(lambda: len(listening()) == 1, "only the server to listen: a window that has just begun is about to close its copy")
+    server, = listening()
     contains(pathlib.Path(f"/proc/{server}/status").read_text(), "CapEff:\t0000000000000000")
     assert b"a-secret" not in pathlib.Path(f"/proc/{server}/environ").read_bytes()
     # the text is the agent's: this process can only read it
