@@ -146,6 +146,8 @@ def test_the_endpoint_has_no_rights_and_answers_nothing_else(t):
     server, = listening()
     contains(pathlib.Path(f"/proc/{server}/status").read_text(), "CapEff:\t0000000000000000")
     assert b"a-secret" not in pathlib.Path(f"/proc/{server}/environ").read_bytes()
+    files = [os.readlink(file) for file in pathlib.Path(f"/proc/{server}/fd").iterdir()]
+    assert not any(str(t.path("spool")) in file for file in files), files
     # the text is the agent's: this process can only read it
     shared = [line.split()[1] for line in pathlib.Path(f"/proc/{server}/maps").read_text().splitlines() if "/dev/zero" in line]
     assert "r--s" in shared, shared

@@ -126,6 +126,7 @@ static void start_server(struct agent *agent)
 	agent->server = start_process(agent);
 	if (agent->server == 0) {
 		forget_password();
+		spool_close(agent->spool);
 		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
 		metrics_serve(agent->listener, agent->metrics, agent->options->say);
 	}

@@ -80,7 +80,7 @@ _Noreturn void metrics_serve(int socket, const struct metrics *metrics, agent_sa
 {
 	struct MHD_Daemon *daemon;
 
-	if (metrics_only_read(metrics) || privilege_keep(0)) {
+	if (metrics_only_read(metrics) || privilege_keep(0) || privilege_no_files()) {
 		say("the process that serves metrics could not give up its privileges: %m");
 		_exit(1);
 	}

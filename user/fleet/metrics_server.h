@@ -4,7 +4,7 @@
 
 /*
  * Serves the metrics of an agent at /metrics, to whom the address lets in, in a process of its own that has no
- * capability, though the user of the agent, and can only read the text. Only
+ * capability, though the user of the agent, opens no file (where the kernel has Landlock), and can only read the text. Only
  * this module uses libmicrohttpd. In the static binary, cli/static/metrics_server.c is in its place.
  */
 

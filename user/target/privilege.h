@@ -45,4 +45,11 @@ enum privilege_use {
  */
 int privilege_keep(unsigned uses);
 
+/*
+ * After privilege_keep(): the calling thread, and those that it starts, open, make, change and remove no file any more, not even
+ * as the owner; what is open stays so. Without Landlock in the kernel nothing happens. Returns -1 with errno if the kernel has it
+ * and refuses.
+ */
+int privilege_no_files(void);
+
 #endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a process cannot do any more that has given it up. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "target/privilege.h"
+
+/* In a child, because what it gives up is gone for good. Exits with the number of the first thing that it still could. */
+static int try_all(const char *path, const char *other)
+{
+	char byte;
+	int file = open(path, O_RDONLY);
+
+	if (file < 0 || privilege_keep(0) || privilege_no_files())
+		return 100;
+	if (read(file, &byte, 1) != 1)
+		return 1; /* what is open stays open */
+	if (open(path, O_RDONLY) >= 0 || errno != EACCES)
+		return 2;
+	if (open(path, O_WRONLY) >= 0 || errno != EACCES)
+		return 3;
+	if (open(other, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES)
+		return 4;
+	if (unlink(path) == 0 || errno != EACCES)
+		return 5;
+	if (mkdir(other, 0700) == 0 || errno != EACCES)
+		return 6;
+	return 0;
+}
+
+static void test_without_files_an_owner_opens_none(void **state)
+{
+	char path[] = "/tmp/test-privilege.XXXXXX", other[64];
+	int file, status;
+	pid_t child;
+
+	(void)state;
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) <= 0)
+		skip();
+	file = mkstemp(path);
+	assert_true(file >= 0);
+	assert_int_equal(write(file, "x", 1), 1);
+	close(file);
+	snprintf(other, sizeof(other), "%s.new", path);
+	child = fork();
+	if (child == 0)
+		_exit(try_all(path, other));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(unlink(path), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_files_an_owner_opens_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
