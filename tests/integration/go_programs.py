@@ -25,6 +25,9 @@ VARIANTS = {
     "cgo": ([], {"CGO_ENABLED": "1"}, None),
     "race": (["-race"], {"CGO_ENABLED": "1"}, None),
     "profiled": (["-tags=memprofile"], {}, None),
+}
+# of another machine: they do not run here, and stripping them needs a tool of that machine
+FOREIGN = {
     "arm64": (["-tags=memprofile"], {"GOARCH": "arm64"}, None),
     "arm64-stripped": (["-tags=memprofile"], {"GOARCH": "arm64"}, ["aarch64-linux-gnu-strip"]),
 }
@@ -51,7 +54,7 @@ def build(version, variant="plain", program="sites"):
     """Path of the program, built with that release in that way."""
     target = harness.BUILD / "go" / version / f"{program}.{variant}"
     with harness.alone(target):
-        _build(version, program, VARIANTS[variant], target)
+        _build(version, program, {**VARIANTS, **FOREIGN}[variant], target)
     return target
 
 
