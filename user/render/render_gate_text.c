@@ -63,7 +63,7 @@ static void add_row(struct table *table, const struct gate *gate, const struct g
 		const char *cells[COLUMNS] = {line < line_count ? site : NULL};
 
 		if (line < line_count)
-			snprintf(site, sizeof(site), "%s%s", indent, lines[line]);
+			snprintf(site, sizeof(site), "%s%.*s", indent, GATE_TEXT_SIZE - 1, lines[line]);
 
 		while (value < VALUE_COUNT && value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			value = gate_value_next(value);
