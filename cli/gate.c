@@ -171,9 +171,9 @@ static int update(const struct measured *measured, struct gate_counts *counts, s
 	if (!same)
 		result = baseline_write(counts, measured->baseline, error);
 	if (!result && cli_verbosity >= 0)
-		cli_say("baseline '%s' %s: %zu sites, %lld objects, %lld bytes", measured->baseline,
-			same ? "is unchanged" : "written", counts->site_count, (long long)counts->totals[VALUE_OBJECTS],
-			(long long)counts->totals[VALUE_BYTES]);
+		cli_say("baseline '%s' %s: %zu site%s, %lld objects, %lld bytes", measured->baseline,
+			same ? "is unchanged" : "written", counts->site_count, counts->site_count == 1 ? "" : "s",
+			(long long)counts->totals[VALUE_OBJECTS], (long long)counts->totals[VALUE_BYTES]);
 	gate_counts_free(old);
 	return result;
 }
