@@ -288,6 +288,21 @@ static void spans_are_checked_and_their_list_ends(void **state)
 	}
 }
 
+static void a_span_in_the_first_page_cannot_be_read(void **state)
+{
+	const uint64_t low = 64;
+	struct heap_span *spans;
+	size_t count;
+
+	(void)state;
+	one_cache();
+	read_layout();
+	memcpy(fixture_at(&memory, SPANS), &low, sizeof(low));
+	assert_int_equal(goalloc_spans_read(&layout, &memory.target, &spans, &count, &refusal), -1);
+	assert_string_equal(refusal.text, "");
+	free(spans);
+}
+
 static void an_earlier_version_publishes_neither(void **state)
 {
 	struct heap_span *spans;
@@ -314,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_list_without_an_end_is_refused),
 		cmocka_unit_test(rows_are_checked_one_by_one),
 		cmocka_unit_test(spans_are_checked_and_their_list_ends),
+		cmocka_unit_test(a_span_in_the_first_page_cannot_be_read),
 		cmocka_unit_test(an_earlier_version_publishes_neither),
 		cmocka_unit_test(a_reader_stops_when_its_budget_is_spent),
 		cmocka_unit_test(strings_end_at_their_buffer_or_before_memory_does),

@@ -106,10 +106,11 @@ int goalloc_rows_read(struct goalloc_rows *rows, const struct goalloc_layout *la
 
 const struct goalloc_row *goalloc_rows_next(struct goalloc_rows *rows)
 {
-	const struct goalloc_row *row = (const struct goalloc_row *)(void *)(rows->bytes + rows->next);
+	const struct goalloc_row *row;
 
 	if (rows->next == rows->size)
 		return NULL;
+	row = (const struct goalloc_row *)(void *)(rows->bytes + rows->next);
 	rows->next += sizeof(*row) + row->depth * sizeof(row->pcs[0]);
 	return row;
 }

@@ -57,7 +57,7 @@ static struct block *block_with(struct memory_blocks *blocks, uint64_t address)
 	struct block *block = &blocks->blocks[number % BLOCKS];
 	unsigned page = address % BLOCK / PAGE;
 
-	if (block->number != number) {
+	if (block->number != number || !block->bytes) {
 		block->number = number;
 		block->pages = 0;
 		block->has_holes = false;
