@@ -17,14 +17,6 @@ struct lock heap_profile_lock;
 static struct stack_table rows;
 static struct object_table objects;
 
-/* Surrounds a change of a row; the caller holds the lock. */
-static void step(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	__atomic_store_n(&heap_profile.sequence, heap_profile.sequence + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 static void count(const void *object, uint64_t key, uint64_t stack)
 {
 	struct goalloc_row *row = stack_table_row(&rows, key, stack);
@@ -48,9 +40,9 @@ void heap_profile_sampled(struct mcache *c, void *object, uint64_t bytes, unsign
 	__atomic_store_n(&s->sampled, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->divMagic, 0, __ATOMIC_RELAXED);
 	lock_acquire(&heap_profile_lock);
-	step();
+	sequence_step(&heap_profile.sequence);
 	count(object, GOALLOC_PACK_OBJECT(bytes, spanclass), stack);
-	step();
+	sequence_step(&heap_profile.sequence);
 	lock_release(&heap_profile_lock);
 }
 
@@ -59,11 +51,11 @@ void heap_profile_freed(uintptr_t address)
 	struct goalloc_row *row;
 
 	lock_acquire(&heap_profile_lock);
-	step();
+	sequence_step(&heap_profile.sequence);
 	row = object_table_take(&objects, address);
 	if (row)
 		row->counts[GOALLOC_ROW_FREED]++;
-	step();
+	sequence_step(&heap_profile.sequence);
 	lock_release(&heap_profile_lock);
 }
 

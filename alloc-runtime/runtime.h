@@ -369,12 +369,12 @@ static inline void mcache_leave(struct mcache *c)
 }
 
 /* Makes the counter odd before an operation and even after it; see struct goalloc_sequence. */
-static inline void sequence_step(uint32_t *counter)
-{
-	machine_store_fence();
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
-	machine_store_fence();
-}
+#define sequence_step(counter)                                                 \
+	do {                                                                   \
+		machine_store_fence();                                         \
+		__atomic_store_n((counter), *(counter) + 1, __ATOMIC_RELAXED); \
+		machine_store_fence();                                         \
+	} while (0)
 
 /* Allocates from the cache's span, refilling it if needed; NULL when memory is out. */
 void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled);
