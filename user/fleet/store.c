@@ -30,14 +30,7 @@ static void put_builds_query(FILE *stream, const struct question *question)
 
 static void put_sites_query(FILE *stream, const struct question *question)
 {
-	fputs("SELECT build, function, file, line, via, type", stream);
-	store_put_ends(stream);
-	store_put_sums(stream);
-	fprintf(stream, " FROM %s.sites FINAL", question->database);
-	question_put_condition(stream, question);
-	fprintf(stream,
-		" GROUP BY build, function, file, line, via, type ORDER BY sum(bytes) DESC, function, line LIMIT %d FORMAT TabSeparated",
-		STORE_ROWS_MAX);
+	store_put_sites(stream, question, "build, function, file, line, via, type", "", "function, line");
 }
 
 /* --- the answers --- */

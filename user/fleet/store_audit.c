@@ -23,15 +23,8 @@ struct answer {
 
 static void put_query(FILE *stream, const struct question *question)
 {
-	fputs("SELECT verdict, function, file, line, via, words, if(uniqExact(type) = 1, any(type), '')", stream);
-	store_put_ends(stream);
-	store_put_sums(stream);
-	fprintf(stream, " FROM %s.sites FINAL", question->database);
-	question_put_condition(stream, question);
-	fprintf(stream,
-		" GROUP BY verdict, function, file, line, via, words ORDER BY sum(bytes) DESC, function, line, words LIMIT %d "
-		"FORMAT TabSeparated",
-		STORE_ROWS_MAX);
+	store_put_sites(stream, question, "verdict, function, file, line, via, words",
+			", if(uniqExact(type) = 1, any(type), '')", "function, line, words");
 }
 
 /* The place of a row is the line that owns it: where below it the allocation was made is not in the store. */

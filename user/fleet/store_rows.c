@@ -33,7 +33,7 @@ void store_close(struct store *store)
 	question_clear(&store->question);
 }
 
-void store_put_ends(FILE *stream)
+static void put_ends(FILE *stream)
 {
 	static const char *const estimated[] = {"objects", "bytes"};
 
@@ -51,6 +51,18 @@ void store_put_sums(FILE *stream)
 {
 	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
 		fprintf(stream, ", sum(%s)", profile_values[value].key);
+}
+
+void store_put_sites(FILE *stream, const struct question *question, const char *keys, const char *more,
+		     const char *order)
+{
+	fprintf(stream, "SELECT %s%s", keys, more);
+	put_ends(stream);
+	store_put_sums(stream);
+	fprintf(stream, " FROM %s.sites FINAL", question->database);
+	question_put_condition(stream, question);
+	fprintf(stream, " GROUP BY %s ORDER BY sum(bytes) DESC, %s LIMIT %d FORMAT TabSeparated", keys, order,
+		STORE_ROWS_MAX);
 }
 
 char *store_cell(char **row)

@@ -41,9 +41,12 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 /* Writes ", sum(…)" of each value that readers see: null if none was measured. */
 void store_put_sums(FILE *stream);
 
-/* Writes four columns: of objects and of bytes, the squares of the distances from their sum to the ends of its interval, which
- * add up over independent windows. A row without an upper end leaves the sum without one. */
-void store_put_ends(FILE *stream);
+/* Writes the query of the sites that were asked for, added up by these keys: the keys, `more` columns, four columns of
+ * store_ends() (of objects and of bytes, the squares of the distances from their sum to the ends of its interval, which add up
+ * over independent windows; a row without an upper end leaves the sum without one), and those of store_values(). The most bytes
+ * come first, those of as many in this order. */
+void store_put_sites(FILE *stream, const struct question *question, const char *keys, const char *more,
+		     const char *order);
 
 /* The next cell of a row, without its escapes, which are undone in place. NULL at the end of the row, and for a null. */
 char *store_cell(char **row);
@@ -51,7 +54,7 @@ char *store_cell(char **row);
 int64_t store_count(const char *cell);				   /* VALUE_UNMEASURED if it is none */
 double store_real(const char *cell);				   /* not negative */
 const char *store_text(struct profile *profile, const char *cell); /* NULL if it is empty */
-struct profile_ends store_ends(char **row);			   /* the cells of store_put_ends() */
+struct profile_ends store_ends(char **row);			   /* four cells of store_put_sites() */
 /* Takes the cells of store_put_sums(). */
 void store_values(char **row, int64_t *values);
 
