@@ -46,6 +46,8 @@ static int check_stored(const struct arguments *arguments, struct error *error)
 		return error_set(
 			error, STATUS_USAGE,
 			"a store has recordings already: give either its URL or a process to record, not both");
+	if (recording_check_unused(&arguments->recording, error))
+		return -1;
 	if (arguments->flow || arguments->advice || arguments->annotate)
 		return error_set(error, STATUS_USAGE,
 				 "--flow, --advice and --annotate need the compiler output itself: give --escape FILE; "
@@ -149,7 +151,7 @@ static int obtain(struct arguments *arguments, const struct request *request, in
 		return obtain_verdicts(argv[first], inputs, error);
 	reading = escape_reading_begin(arguments->escape, request->directory);
 	inputs->recorded = arguments->recording.pid || arguments->recording.name || separator;
-	if (!inputs->recorded)
+	if (!inputs->recorded && !recording_check_unused(&arguments->recording, error))
 		inputs->profile = read_profile(argc, argv, first, error);
 	inputs->compiler = escape_reading_end(reading, &refusal);
 	if (!inputs->compiler) {

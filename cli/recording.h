@@ -99,6 +99,9 @@ const volatile sig_atomic_t *recording_watch_signals(void);
 struct profile *recording_run(struct recording *recording, int argc, char **argv, int first, bool separator,
 			      struct error *error);
 
+/* Fails if an option of RECORDING_ROWS was given (has another value than its default): there is nothing to record. */
+int recording_check_unused(const struct recording *recording, struct error *error);
+
 /* recording_end() ends the current recording, as a SIGTERM to us would. recording_is_ending() returns whether a
  * signal has asked for that, also after the recording. */
 void recording_end(void);

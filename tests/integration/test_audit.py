@@ -28,6 +28,15 @@ def recording(t, *arguments, name="seeds.pb.gz"):
     return profile, {(c["file"], c["line"], c["column"]): c for c in counts}
 
 
+
+def test_an_option_of_a_recording_is_refused_beside_a_recording_that_exists(t):
+    t.path("m.txt").write_text("# p\n./a.go:1:2: moved to heap: x\n")
+    for option in [("--rate", "1"), ("--duration", "1s"), ("--max-overhead", "0"), ("--no-stacks",), ("--no-follow",),
+                   ("--enable-sampler",), ("--user", "root")]:
+        for profile in ["p.pb.gz", "clickhouse://127.0.0.1/x"]:
+            done = t.escapement("audit", "--escape", "m.txt", *option, profile, status=2)
+            contains(done.stderr, f"{option[0]} is for a recording that is made now")
+
 def by_site(document):
     """Rows by (file, line, column); fails if two rows have the same position."""
     rows = {}
