@@ -33,11 +33,12 @@ endif
 # What a machine means is in a folder with its name, in each room that needs one.
 MACHINE_x86_64  := amd64
 MACHINE_aarch64 := arm64
-TARGET  := $(shell $(CC) -dumpmachine)
+# Where `make deps` has still to install a compiler, it will be this machine's own.
+TARGET  := $(shell $(CC) -dumpmachine 2> /dev/null || { [ -n '$(CROSS_COMPILE)' ] || echo "$$(uname -m)-linux-gnu"; })
 PROCESSOR := $(firstword $(subst -, ,$(TARGET)))
 MACHINE := $(MACHINE_$(PROCESSOR))
 ifeq ($(MACHINE),)
-$(error escapement is for amd64 and arm64; $(CC) compiles for $(TARGET))
+$(error escapement is for amd64 and arm64; $(CC) $(if $(TARGET),compiles for $(TARGET),cannot be run))
 endif
 # Debian's folders of that machine; what a compiler calls it may have a vendor in it.
 TRIPLE  := $(PROCESSOR)-linux-gnu

@@ -58,6 +58,20 @@ def test_any_compiler_is_taken_for_the_machine_that_it_compiles_for(t):
     same(made[0] == made[1], True, "the same BPF programs")
 
 
+def test_what_installs_the_compiler_needs_none(t):
+    """The Makefile is read where only the base system, make and git are."""
+    programs = t.path("programs")
+    programs.mkdir()
+    for name in ("sh", "make", "git", "uname", "date", "nproc", "sed"):
+        (programs / name).symlink_to(shutil.which(name))
+    for target in ("deps", "demo"):
+        done = t.run("make", "-n", "-C", harness.ROOT, target, env={"PATH": str(programs)})
+        contains(done.stdout, "packaging/install-deps")
+        same(done.stderr, "", target)
+    contains(t.run("make", "-n", "-C", harness.ROOT, "CROSS_COMPILE=none-", status=2, env={"PATH": str(programs)}).stderr,
+             "none-gcc cannot be run")
+
+
 def test_destdir_is_put_before_every_path_and_into_none(t):
     staging = t.path("staging")
     t.run("make", "-s", "-C", harness.ROOT, "install", f"DESTDIR={staging}", "PREFIX=/opt/escapement",
