@@ -24,7 +24,7 @@ extern struct lock debug_lock; /* guards the queue; no other lock is taken while
 enum { DebugTrailer = 32 }; /* bytes added to each object */
 
 void debug_init(void);
-void debug_finish(void); /* checks the queue; called by exit, quick_exit and, in the preload library, _exit */
+void debug_finish(void); /* checks the queue; called by exit, quick_exit and _exit */
 void debug_allocated(void *object, size_t size, const struct caller *caller);
 /* Checks an object that is being freed and puts it into the queue. Returns the object that left the queue and is to be
  * freed now, or NULL. */

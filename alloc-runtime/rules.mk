@@ -20,11 +20,12 @@ $(B)/alloc-runtime/sizeclasses.c: $(B)/alloc-runtime/mksizeclasses
 $(B)/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.c
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
 
-# One object in which only the public names are global, so that a program can have a function `refill` of its own.
+# One object in which only the public names are global, so that a program can have a function `refill` of its own; and
+# _exit, which is libc's (exit.c).
 # `_.stapsdt.base` belongs to SystemTap's convention for probes; it is weak and shared with the program's other probes.
 $(B)/alloc-runtime/libgoalloc.o: $(GOALLOC_OBJECTS)
 	$(Q)$(LD) -r -o $@ $^
-	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='goalloc_*' --keep-global-symbol=_.stapsdt.base $@
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='goalloc_*' --keep-global-symbol=_exit --keep-global-symbol=_Exit --keep-global-symbol=_.stapsdt.base $@
 
 $(B)/libgoalloc.a: $(B)/alloc-runtime/libgoalloc.o
 	$(call say,AR,$@)

@@ -9,7 +9,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "debug.h"
@@ -196,18 +195,4 @@ EXPORT int malloc_trim(size_t pad)
 {
 	(void)pad;
 	return goalloc_release_memory() != 0;
-}
-
-/* Programs that end by _exit run no destructors. exit() calls _exit by an internal name of libc, not through this
- * function. */
-EXPORT _Noreturn void _exit(int status)
-{
-	debug_finish();
-	for (;;)
-		syscall(SYS_exit_group, status);
-}
-
-EXPORT _Noreturn void _Exit(int status)
-{
-	_exit(status);
 }

@@ -67,6 +67,12 @@ static void use_after_free_until_quick_exit(void)
 	quick_exit(0);
 }
 
+static void use_after_free_until__exit(void)
+{
+	use_after_free_until_exit();
+	_exit(0);
+}
+
 static void trailer_of_a_freed_object(void)
 {
 	char *object = goalloc_scan_at(8, &site);
@@ -107,6 +113,7 @@ static const struct {
 	{"use-after-free", use_after_free, "goalloc: use after free of 0x"},
 	{"use-after-free-until-exit", use_after_free_until_exit, "goalloc: use after free of 0x"},
 	{"use-after-free-until-quick-exit", use_after_free_until_quick_exit, "goalloc: use after free of 0x"},
+	{"use-after-free-until-_exit", use_after_free_until__exit, "goalloc: use after free of 0x"},
 	{"trailer-of-a-freed-object", trailer_of_a_freed_object, "goalloc: use after free of 0x"},
 	{"interior-free", interior_free, "goalloc: free of a pointer into an object: 0x"},
 	{"no-fault", no_fault, NULL},
