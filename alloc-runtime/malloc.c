@@ -222,6 +222,7 @@ static void free_shared(struct mspan *s, unsigned index)
 	 * counting costs more than a free. */
 	if (nelems > 32 && in_word % 8 != 0 && in_word != group)
 		return;
+	scavenge_poll();
 	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
 	if (!owner)
 		mcentral_freedSome(s, spanclass, freeBits, nelems);
@@ -249,6 +250,7 @@ static void free_large(struct mcache *c, struct mspan *s)
 
 	owner_add(&counters->frees, 1);
 	owner_add(&counters->freed_bytes, mspan_bytes(s));
+	scavenge_poll();
 	mheap_freeSpan(s);
 }
 
@@ -301,7 +303,6 @@ void free_slow(void *object)
 		address = (uintptr_t)object;
 		s = span_at(object);
 	}
-	scavenge_poll();
 	struct mcache *c = mcache_enter();
 	if (s->state == mSpanLarge)
 		free_large(c, s);

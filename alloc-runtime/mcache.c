@@ -125,7 +125,7 @@ void mcache_post(struct mcache *c, struct mspan *s)
 		s->next_posted = first;
 	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst,
 						      memory_order_relaxed));
-	scavenge_posted();
+	scavenge_freedSome();
 	/* If the cache has given up the span meanwhile, it may have read its list for the last time before this
 	 * post. */
 	if (atomic_load_explicit(&s->owner, memory_order_seq_cst) != c)
@@ -160,7 +160,7 @@ static void start(struct mspan *s)
 	unsigned free = mspan_collect(s);
 
 	s->countdown = NotCounting;
-	owner_set(&s->idle, SpanInUse);
+	s->idle = 0;
 	owner_set(&s->allocCount, s->nelems - free);
 	owner_set(&s->allocCountBeforeCache, s->nelems - free);
 	if (!fresh) {
@@ -239,22 +239,32 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 	return s != NULL;
 }
 
-void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled)
-{
-	scavenge_poll();
-	for (;;) {
-		void *object = nextFree(c, c->alloc[spanclass], sampled);
-		if (object || !refill(c, spanclass, caller))
-			return object;
-	}
-}
-
 static void release_list(struct mcache *c, struct mSpanList *list)
 {
 	while (list->first) {
 		struct mspan *s = list->first;
 		leave_list(c, s);
 		give_back(s);
+	}
+}
+
+/* Once for each of the scavenger's rounds, ready spans go to mcentral, where their idle pages can be seen. */
+static void give_ready(struct mcache *c)
+{
+	c->round = reader_get(&mheap.round);
+	for (unsigned i = 0; i < NumSpanClasses; i++)
+		release_list(c, &c->ready[i]);
+}
+
+void *mcache_nextFree(struct mcache *c, unsigned spanclass, struct caller *caller, bool *sampled)
+{
+	scavenge_poll();
+	if (unlikely(c->round != reader_get(&mheap.round)))
+		give_ready(c);
+	for (;;) {
+		void *object = nextFree(c, c->alloc[spanclass], sampled);
+		if (object || !refill(c, spanclass, caller))
+			return object;
 	}
 }
 

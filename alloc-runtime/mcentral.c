@@ -10,6 +10,7 @@
 #include "runtime.h"
 
 #include "sampler.h"
+#include "scavenge.h"
 
 enum { PrefaultObjects = 2048 }; /* objects up to this many bytes are assumed to be written completely */
 
@@ -104,6 +105,8 @@ void mcentral_freedSome(struct mspan *s, unsigned spanclass, _Atomic uint64_t *f
 
 	if (free >= mspan_enough(nelems) && (free == nelems || reader_get(&s->list) != &central->nonempty))
 		look_at(s, central);
+	if (free >= mspan_enough(nelems))
+		scavenge_freedSome();
 }
 
 void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
@@ -113,10 +116,12 @@ void mcentral_uncacheSpan(struct mcentral *central, struct mspan *s)
 	mSpanList_insert(&central->empty, s);
 	bool all_free = place(central, s, mspan_enough(s->nelems));
 	lock_release(&central->lock);
-	if (all_free) {
-		note_sweep(s, s->nelems);
-		mheap_freeSpan(s);
+	if (!all_free) {
+		scavenge_freedSome();
+		return;
 	}
+	note_sweep(s, s->nelems);
+	mheap_freeSpan(s);
 }
 
 void mcentral_forgetLists(void)

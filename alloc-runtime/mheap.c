@@ -428,6 +428,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->tiny = NULL;
 	s->specials = NULL;
 	s->sampled = false;
+	s->idle = 0;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
 	bool large = spanclass_size_class(spanclass) == 0;

@@ -97,13 +97,6 @@ enum mspan_state {
 	mSpanHole,  /* pages that do not belong to the heap: see arena.c */
 };
 
-enum mspan_idle {
-	SpanInUse,
-	SpanSeenFree, /* wholly freed by other threads than its owner, as the scavenger found */
-	/* still so a while later: its memory has been returned to the system until the owner allocates from it */
-	SpanReleased,
-};
-
 struct mspan;
 struct mcache;
 struct special;
@@ -194,10 +187,13 @@ struct mspan {
 	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
 	bool sampled;		  /* the heap profile knows an object of it, or did */
-	uint8_t idle;		  /* enum mspan_idle, for spans with an owner; see scavenge.c */
-	/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the beginning of a
-	 * span and give it back; the pages behind must grow old all the same. */
-	uint32_t young;
+	bool gave_pages;	  /* small objects: the pages among these `idle` objects have been returned */
+	union {
+		/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the
+		 * beginning of a span and give it back; the pages behind must grow old all the same. */
+		uint32_t young;
+		uint32_t idle; /* small objects: free ones when the scavenger last looked; see scavenge.c */
+	};
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "one cache line per kind of writer, and one more");
 
@@ -302,6 +298,7 @@ struct mcache {
 	uint32_t id;
 	bool inuse;	/* a thread uses it */
 	bool listening; /* the third part is initialised */
+	uint32_t round; /* mheap.round when the cache last gave its ready spans up */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
@@ -454,8 +451,11 @@ struct mheap {
 	size_t idle_most;	/* idle bytes when the current series of steps began */
 	/* slow paths should read the clock. Read without the lock: a stale value only costs a read of the clock */
 	bool idle;
-	uint8_t owned_rounds; /* walks over spans with owners that are still to be made */
-	uint64_t owned_next;  /* time of the next one */
+	uint8_t rounds;		 /* walks over the spans of small objects that are still to be made */
+	uint32_t round;		 /* number of walks that have begun; read without the lock */
+	bool round_changed;	 /* this one has found objects that were freed since the last one */
+	struct mspan *rounds_at; /* where it continues; NULL: it has not begun */
+	uint64_t rounds_last;	 /* time of its last step, or of its end */
 	uint32_t ticks;
 	struct lock scavengelock; /* held while the scavenger holds the objects of a span */
 

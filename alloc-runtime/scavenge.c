@@ -14,15 +14,16 @@
 
 enum {
 	TickOperations = 32, /* the clock is read once in this many frees of pages */
-	MinPages = 8,	     /* shorter spans cost more to fault in again than they save */
-	SpansAtOnce = 256,   /* examined per acquisition of the lock */
+	SpansAtOnce = 256,   /* looked at by each step of such a walk, at least */
 	IdleLeast = 1 << 20, /* the clock is read while more than this many bytes are free and not returned */
 	IdleShare = 16,	     /* and more than 1 / IdleShare of the heap in use */
 	StepBytes = 4 << 20, /* returned at a time, at least */
 	StepPause = 20,	     /* milliseconds between steps */
 	LookPause = 200,     /* the same after a step that found nothing old enough */
 	AllWithin = 3000,    /* milliseconds in which all steps together return everything that is old enough */
-	OwnedRounds = 2,     /* walks over spans with owners after the last post; see enum mspan_idle */
+	RoundWithin = 2000,  /* milliseconds in which a walk over all spans of small objects ends */
+	Rounds = 2,	     /* such walks after the last free: one to see what is free, one to see that it still is */
+	KernelPage = 4096,
 };
 #define MILLISECOND 1000000ULL
 
@@ -40,11 +41,11 @@ static bool visit_tree(struct mspan *s, visit_function *visit, struct walk *walk
 	return !s || (visit_tree(s->next, visit, walk) && visit(s, walk) && visit_tree(s->prev, visit, walk));
 }
 
-static size_t visit_free(visit_function *visit, struct walk *walk, size_t shortest)
+static size_t visit_free(visit_function *visit, struct walk *walk)
 {
 	if (!visit_tree(mheap.freelarge.root.first, visit, walk))
 		return walk->bytes;
-	for (size_t n = NumFreeLists - 1; n >= shortest && n > 0; n--)
+	for (size_t n = NumFreeLists - 1; n > 0; n--)
 		for (struct mspan *s = mheap.free[n].first; s; s = s->next)
 			if (!visit(s, walk))
 				return walk->bytes;
@@ -91,7 +92,7 @@ static void note_idle(void)
 {
 	size_t least = (mheap.pagesInUse << PageShift) / IdleShare;
 
-	owner_set(&mheap.idle, mheap.owned_rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
+	owner_set(&mheap.idle, mheap.rounds != 0 || idle_bytes() > (least > IdleLeast ? least : IdleLeast));
 }
 
 /* Makes one step: returns a share of what has been free for long enough. */
@@ -105,7 +106,7 @@ static void step(uint64_t now)
 	size_t share = (size_t)((double)mheap.idle_most * (double)passed / (AllWithin * (double)MILLISECOND));
 	if (share > walk.wanted)
 		walk.wanted = share;
-	visit_free(release_old, &walk, MinPages);
+	visit_free(release_old, &walk);
 	mheap.now = mheap.lastscavenge = now;
 	if (walk.bytes == 0)
 		mheap.idle_most = idle_bytes();
@@ -130,30 +131,13 @@ void scavenge_tick(void)
 		step(mheap.now);
 }
 
-void scavenge_due(void)
+void scavenge_freedSome(void)
 {
-	uint64_t now = sysNow();
-
-	/* If another thread has the lock, it is freeing pages or making a step itself, so this one need not wait. */
-	if (now < reader_get(&mheap.scavenge_next) || !lock_try(&mheap.lock))
+	if (reader_get(&mheap.rounds) == Rounds || !lock_try(&mheap.lock))
 		return;
-	bool owned = mheap.owned_rounds != 0 && now >= mheap.owned_next;
-	if (owned) {
-		owner_set(&mheap.owned_rounds, mheap.owned_rounds - 1);
-		mheap.owned_next = now + ScavengeAge * MILLISECOND;
-	}
-	step(now);
-	lock_release(&mheap.lock);
-	if (owned)
-		scavenge_owned(false);
-}
-
-void scavenge_posted(void)
-{
-	if (reader_get(&mheap.owned_rounds) == OwnedRounds || !lock_try(&mheap.lock))
-		return;
-	owner_set(&mheap.owned_rounds, OwnedRounds);
-	mheap.owned_next = sysNow() + ScavengeAge * MILLISECOND;
+	owner_set(&mheap.rounds, Rounds);
+	if (!mheap.rounds_at)
+		mheap.rounds_last = sysNow();
 	owner_set(&mheap.idle, true);
 	lock_release(&mheap.lock);
 }
@@ -164,14 +148,14 @@ void scavenge_for(size_t npages)
 	struct walk walk = {.before = UINT64_MAX, .wanted = resident - mheap.limit};
 
 	if (mheap.limit != 0 && resident > mheap.limit)
-		visit_free(release_old, &walk, 1);
+		visit_free(release_old, &walk);
 }
 
 size_t scavenge_all(void)
 {
 	struct walk walk = {.before = UINT64_MAX, .wanted = SIZE_MAX};
 
-	return visit_free(release_old, &walk, 1);
+	return visit_free(release_old, &walk);
 }
 
 size_t goalloc_release_memory(void)
@@ -180,96 +164,164 @@ size_t goalloc_release_memory(void)
 	lock_acquire(&mheap.lock);
 	size_t bytes = scavenge_all();
 	lock_release(&mheap.lock);
-	return bytes + scavenge_owned(true);
+	return bytes + scavenge_spans();
 }
 
-/* The value of freeBits[i] when all objects of that half word are free. */
-static uint64_t all_free(const struct mspan *s, unsigned i)
+/* The objects that the scavenger has taken out of a span's freeBits. */
+struct taken {
+	unsigned spanclass, nelems;
+	_Atomic uint64_t *freeBits;
+	uintptr_t base;
+	size_t elemsize, bytes;
+	uint64_t objects[GOALLOC_PAGE / 8 / 64];
+};
+
+/* Takes all objects out of freeBits if the number of them is as at the last look (or `at_once`), and they may fill pages
+ * that have not been returned since. Returns false if not. Called with the locks of the span's mcentral and of mheap. */
+static bool take_idle(struct mspan *s, struct taken *taken, bool at_once)
 {
-	uint64_t mask = (mspan_word_mask(s, i / 2) >> i % 2 * 32) & UINT32_MAX;
+	unsigned free = freeBits_count(s->freeBits, s->nelems);
+	bool changed = free != s->idle;
 
-	return mask | (uint64_t)bit_count(mask) << 32;
-}
-
-/* Takes the bits of consecutive half words from the first on, while all objects in them are free; returns their
- * number. */
-static unsigned take_all(struct mspan *s)
-{
-	unsigned i = 0, words = 2 * mspan_words(s);
-
-	for (uint64_t expected; i < words; i++) {
-		expected = all_free(s, i);
-		if (!atomic_compare_exchange_strong_explicit(&s->freeBits[i], &expected, 0, memory_order_acquire,
-							     memory_order_relaxed))
-			break;
+	if (changed) {
+		s->idle = free;
+		s->gave_pages = false;
+		mheap.round_changed = true;
 	}
-	return i;
+	if ((changed && !at_once) || s->gave_pages || free * s->elemsize < KernelPage)
+		return false;
+	s->gave_pages = true;
+	*taken = (struct taken){s->spanclass, s->nelems, s->freeBits, s->base, s->elemsize, mspan_bytes(s), {0}};
+	for (unsigned i = 0; i < 2 * mspan_words(s); i++)
+		taken->objects[i / 2] |=
+			(atomic_exchange_explicit(&s->freeBits[i], 0, memory_order_acquire) & UINT32_MAX) << i % 2 * 32;
+	return true;
 }
 
-/* Called with mheap.lock held. Takes the objects of a span if it is idle; returns the number of half words taken. */
-static unsigned take_idle(struct mspan *s, bool at_once)
+/* The same for a span that may be anything: only spans of small objects are looked at. */
+static bool look_at(struct mspan *s, struct taken *taken, bool at_once)
 {
-	uint8_t idle = reader_get(&s->idle);
+	unsigned spanclass = reader_get(&s->spanclass);
+	struct mcentral *central = &mheap.central[spanclass];
+	bool took = false;
 
-	if (s->state != mSpanInUse || !atomic_load_explicit(&s->owner, memory_order_relaxed) || idle == SpanReleased)
-		return 0;
-	if (freeBits_count(s->freeBits, s->nelems) != s->nelems) {
-		owner_set(&s->idle, SpanInUse);
-		return 0;
-	}
-	owner_set(&s->idle, SpanSeenFree);
-	return at_once || idle == SpanSeenFree ? take_all(s) : 0;
+	if (spanclass >= NumSpanClasses)
+		return false;
+	/* A span without an owner and on no list is on its way to mheap, which does not look at its bits any more. With
+	 * the mcentral's lock held, a span on a list stays there, and one with an owner keeps it. */
+	lock_acquire(&central->lock);
+	lock_acquire(&mheap.lock);
+	if (s->state == mSpanInUse && s->spanclass == spanclass &&
+	    (atomic_load_explicit(&s->owner, memory_order_relaxed) || reader_get(&s->list)))
+		took = take_idle(s, taken, at_once);
+	lock_release(&mheap.lock);
+	lock_release(&central->lock);
+	return took;
 }
 
-/* Puts the taken objects back into freeBits. If they are all of the span's objects, returns the span's memory to the
- * system before that. */
-static size_t release_taken(struct mspan *s, unsigned taken)
+/* Returns the whole pages between two offsets of the span to the system. */
+static size_t release_between(const struct taken *taken, size_t from, size_t to)
 {
-	unsigned spanclass = s->spanclass, nelems = s->nelems;
-	_Atomic uint64_t *freeBits = s->freeBits;
-	uintptr_t base = s->base;
-	size_t bytes = 0;
+	from = (from + KernelPage - 1) & ~(size_t)(KernelPage - 1);
+	to &= ~(size_t)(KernelPage - 1);
+	return from < to && sysUnused((void *)(taken->base + from), to - from) ? to - from : 0;
+}
 
-	if (taken == 2 * mspan_words(s) && sysUnused((void *)base, mspan_bytes(s))) {
-		bytes = mspan_bytes(s);
-		owner_set(&s->idle, SpanReleased);
+/* Returns the pages that hold taken objects only, then puts the objects back into freeBits. */
+static size_t release_taken(struct mspan *s, const struct taken *taken)
+{
+	size_t bytes = 0, from = 0;
+
+	for (unsigned i = 0; i < taken->nelems; i++) {
+		if (taken->objects[i / 64] >> i % 64 & 1)
+			continue;
+		bytes += release_between(taken, from, i * taken->elemsize);
+		from = (i + 1) * taken->elemsize;
 	}
-	for (unsigned i = 0; i < taken; i++) {
-		uint64_t bits = all_free(s, i);
+	bytes += release_between(taken, from, taken->bytes);
+	for (unsigned i = 0; i * 32 < taken->nelems; i++) {
+		uint64_t bits = taken->objects[i / 2] >> i % 2 * 32 & UINT32_MAX;
+		bits |= (uint64_t)bit_count(bits) << 32;
 		/* Once the last bit is set, another thread may free the span. */
-		if (unlikely((atomic_fetch_add_explicit(&freeBits[i], bits, memory_order_seq_cst) & bits) != 0))
-			goalloc_fatal("double free in the span at", base);
+		if (unlikely((atomic_fetch_add_explicit(&taken->freeBits[i], bits, memory_order_seq_cst) & bits &
+			      UINT32_MAX) != 0))
+			goalloc_fatal("double free in the span at", taken->base);
 	}
-	/* Posts the span as after any other free: its owner may have searched it meanwhile and found nothing. */
+	/* As after any other free: whoever has searched the span meanwhile found nothing. */
 	struct mcache *owner = atomic_load_explicit(&s->owner, memory_order_seq_cst);
 	if (owner)
 		mcache_post(owner, s);
 	else
-		mcentral_freedSome(s, spanclass, freeBits, nelems);
+		mcentral_freedSome(s, taken->spanclass, taken->freeBits, taken->nelems);
 	return bytes;
 }
 
-size_t scavenge_owned(bool at_once)
+/* Walks over at most `most` spans from *at on. */
+static size_t walk_spans(struct mspan **at, size_t most, bool at_once)
 {
+	struct taken taken;
 	size_t bytes = 0;
 
-	lock_acquire(&mheap.lock);
-	struct mspan *s = mheap.allspans;
-	lock_release(&mheap.lock);
-	while (s) {
-		struct mspan *found = NULL;
-		unsigned taken = 0;
-		lock_acquire(&mheap.scavengelock);
-		lock_acquire(&mheap.lock);
-		/* In parts, because other threads wait for the lock. */
-		for (unsigned n = 0; s && taken == 0 && n < SpansAtOnce; n++, s = s->alllink)
-			taken = take_idle(found = s, at_once);
-		lock_release(&mheap.lock);
-		if (taken != 0)
-			bytes += release_taken(found, taken);
-		lock_release(&mheap.scavengelock);
-	}
+	lock_acquire(&mheap.scavengelock);
+	for (; *at && most-- > 0; *at = (*at)->alllink)
+		if (look_at(*at, &taken, at_once))
+			bytes += release_taken(*at, &taken);
+	lock_release(&mheap.scavengelock);
 	return bytes;
+}
+
+static struct mspan *all_spans(void)
+{
+	return __atomic_load_n(&mheap.allspans, __ATOMIC_ACQUIRE);
+}
+
+size_t scavenge_spans(void)
+{
+	struct mspan *s = all_spans();
+
+	return walk_spans(&s, SIZE_MAX, true);
+}
+
+/* Makes the part of a round that is due, unless another thread does. */
+static void round_step(uint64_t now)
+{
+	lock_acquire(&mheap.lock);
+	uint64_t passed = now - mheap.rounds_last;
+	bool due = mheap.rounds != 0 && passed >= (mheap.rounds_at ? StepPause : ScavengeAge) * MILLISECOND;
+	size_t all = mheap.spanalloc.inuse / mheap.spanalloc.size;
+	struct mspan *at = mheap.rounds_at ? mheap.rounds_at : mheap.allspans;
+	if (due && !mheap.rounds_at)
+		owner_set(&mheap.round, mheap.round + 1);
+	if (due)
+		mheap.rounds_last = now;
+	lock_release(&mheap.lock);
+	if (!due)
+		return;
+	if (passed > RoundWithin * MILLISECOND)
+		passed = RoundWithin * MILLISECOND;
+	walk_spans(&at, SpansAtOnce + (size_t)((double)all * (double)passed / (RoundWithin * (double)MILLISECOND)),
+		   false);
+	lock_acquire(&mheap.lock);
+	mheap.rounds_at = at;
+	if (!at) {
+		owner_set(&mheap.rounds, mheap.round_changed ? Rounds : mheap.rounds - 1);
+		mheap.round_changed = false;
+	}
+	note_idle();
+	lock_release(&mheap.lock);
+}
+
+void scavenge_due(void)
+{
+	uint64_t now = sysNow();
+
+	/* If another thread has the lock, it is freeing pages or making a step itself, so this one need not wait. */
+	if (now < reader_get(&mheap.scavenge_next) || !lock_try(&mheap.lock))
+		return;
+	step(now);
+	lock_release(&mheap.lock);
+	if (reader_get(&mheap.rounds) != 0)
+		round_step(now);
 }
 
 static void scavenge_by_clock(void)
@@ -278,10 +330,10 @@ static void scavenge_by_clock(void)
 	uint64_t now = sysNow();
 	struct walk walk = {.before = now - ScavengeAge * MILLISECOND, .wanted = SIZE_MAX};
 	mheap.now = mheap.lastscavenge = now;
-	visit_free(release_old, &walk, MinPages);
+	visit_free(release_old, &walk);
 	note_idle();
 	lock_release(&mheap.lock);
-	scavenge_owned(false);
+	round_step(now);
 }
 
 static _Noreturn void *bgscavenge(void *unused)

@@ -12,9 +12,11 @@
  * become idle altogether there is a thread, Go's bgscavenge. It is started only on request, because programs may count
  * their threads.
  *
- * The scavenger also finds memory that belongs to sleeping threads: spans of an mcache whose objects other threads have
- * freed. It must not take such a span off its owner's lists. But by taking all of the span's bits out of freeBits it
- * allocates all of the objects, and so may return their memory; then it puts the bits back.
+ * The scavenger also finds idle pages in spans of small objects: where few of a span's objects are left, or where other
+ * threads have freed the objects of a thread that sleeps. It must not take such a span off the lists of its owner or
+ * mcentral. But by taking the free objects out of freeBits it allocates them, and so may return the pages that hold
+ * nothing else; then it puts the bits back. It walks over all spans in rounds, and takes from those in which nothing was
+ * freed or allocated since the round before. Rounds end when two have found nothing new.
  */
 
 #include "runtime.h"
@@ -37,10 +39,10 @@ static inline void scavenge_poll(void) /* called on slow paths */
 	if (unlikely(reader_get(&mheap.idle)))
 		scavenge_due();
 }
-void scavenge_posted(void); /* a thread has freed objects that another thread owns */
-/* returns memory of spans that other threads than their owner freed completely; the result is in bytes */
-size_t scavenge_owned(bool at_once);
-void scavenge_forked(void); /* called in the child, in which the thread does not exist */
+void scavenge_freedSome(
+	void);		     /* a span has become worth looking at: objects were freed that its owner does not count */
+size_t scavenge_spans(void); /* returns all idle pages in spans of small objects; the result is in bytes */
+void scavenge_forked(void);  /* called in the child, in which the thread does not exist */
 
 #pragma GCC visibility pop
 #endif
