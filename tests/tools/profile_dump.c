@@ -57,7 +57,7 @@ static cJSON *stack_array(const struct profile_stack *stack)
 	cJSON *array = cJSON_CreateArray();
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			const struct profile_frame *frame = &location->frames[j];

@@ -436,7 +436,7 @@ static void bursts_are_as_unlike_as_the_program_makes_them(void **state)
 		profile = record_bursts(made, truth);
 		estimates = estimates_new(profile);
 		for (size_t i = 0; i < profile->sample_count; i++) {
-			const char *name = profile->samples[i]->key.stack->locations[0]->frames[0].function;
+			const char *name = profile_stack_at(profile->samples[i]->key.stack, 0)->frames[0].function;
 			int site = name[5] == 's' ? 0 : name[5] == 'b' ? 1 : 2;
 
 			interval_add_sample(&sums[site], estimates, profile->samples[i]);

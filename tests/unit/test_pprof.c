@@ -94,7 +94,8 @@ static void assert_profiles_equal(const struct profile *a, const struct profile 
 		assert_int_equal(left->key.stack->depth, right->key.stack->depth);
 		assert_int_equal(left->key.stack->truncated, right->key.stack->truncated);
 		for (uint32_t d = 0; d < left->key.stack->depth; d++)
-			assert_locations_equal(left->key.stack->locations[d], right->key.stack->locations[d]);
+			assert_locations_equal(profile_stack_at(left->key.stack, d),
+					       profile_stack_at(right->key.stack, d));
 	}
 }
 
@@ -436,7 +437,7 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 		assert_in_range(totals[VALUE_BYTES], 20000000, 90000000);
 		for (size_t i = 0; i < profile->sample_count; i++) {
 			const struct profile_sample *sample = profile->samples[i];
-			const struct profile_frame *leaf = sample->key.stack->locations[0]->frames;
+			const struct profile_frame *leaf = profile_stack_at(sample->key.stack, 0)->frames;
 
 			/* The first append also allocates one object there. */
 			if (strcmp(leaf->function, "main.grow") == 0 &&
@@ -444,8 +445,8 @@ static void a_heap_profile_of_go_itself_is_read(void **state)
 				found = sample;
 		}
 		assert_non_null(found);
-		assert_int_equal(found->key.stack->locations[0]->frames[0].line, 5);
-		assert_non_null(strstr(found->key.stack->locations[0]->frames[0].file, "main.go"));
+		assert_int_equal(profile_stack_at(found->key.stack, 0)->frames[0].line, 5);
+		assert_non_null(strstr(profile_stack_at(found->key.stack, 0)->frames[0].file, "main.go"));
 		/* The runtime attributes a few small objects of its own to that line. */
 		if (exact)
 			assert_in_range(found->values[VALUE_OBJECTS], 50000, 50009);

@@ -253,7 +253,7 @@ static void identifiers_need_not_be_dense(void **state)
 	assert_int_equal(profile->sample_count, 1);
 	assert_int_equal(profile->rate, 4096);
 	assert_int_equal(profile->samples[0]->values[VALUE_OBJECTS], 5);
-	assert_string_equal(profile->samples[0]->key.stack->locations[0]->frames[0].function, "main.main");
+	assert_string_equal(profile_stack_at(profile->samples[0]->key.stack, 0)->frames[0].function, "main.main");
 	profile_free(profile);
 	unlink(path);
 }

@@ -67,7 +67,7 @@ static void locations_and_stacks_are_one_pointer_only_when_equal(void **state)
 	assert_ptr_not_equal(stack, profile_stack(profile, locations, 1, false));
 	locations[0] = second;
 	assert_ptr_not_equal(stack, profile_stack(profile, locations, 2, false));
-	assert_ptr_equal(stack->locations[0], first);
+	assert_ptr_equal(profile_stack_at(stack, 0), first);
 	profile_free(profile);
 }
 
@@ -211,7 +211,7 @@ static void sink(void *context, const struct profile *profile)
 		const struct profile_sample *sample = profile->samples[i];
 
 		assert_int_equal(sample->key.stack->depth, 1);
-		assert_string_equal(sample->key.stack->locations[0]->frames[0].function, "f");
+		assert_string_equal(profile_stack_at(sample->key.stack, 0)->frames[0].function, "f");
 		sunk->sums[sample->key.pid - 1] += sample->values[VALUE_OBJECTS];
 	}
 }

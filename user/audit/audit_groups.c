@@ -79,7 +79,7 @@ static void find_covered_caller(struct audit_index *index, const struct profile_
 	group->uncovered = true;
 	group->reason = "the compiler output says nothing about this package";
 	for (uint32_t i = site->location; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = i == site->location ? site->frame : 0; j < location->frame_count; j++) {
 			if (!audit_index_covers(index, &location->frames[j], j + 1 == location->frame_count)) {
@@ -101,7 +101,7 @@ static void describe_runtime_stack(const struct profile_stack *stack, struct gro
 	group->unplaced = true;
 	group->reason = "no symbols for this stack";
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		if (!location->frame_count || !location->frames[location->frame_count - 1].function ||
 		    strcmp(location->frames[location->frame_count - 1].function, "runtime.goexit") == 0)
@@ -134,13 +134,13 @@ static void add_sample(struct groups *groups, struct audit_index *index, struct 
 	} else if (estimates_is_tiny(stack)) {
 		key.unplaced = true;
 		key.reason = "they share blocks: which line allocated how many is not known";
-		key.chain = stack->locations[0]->frames;
+		key.chain = profile_stack_at(stack, 0)->frames;
 		key.length = 1;
 	} else if (!frames_site(stack, &site)) {
 		describe_runtime_stack(stack, &key);
 	} else {
 		key.chain = frames_site_frame(stack, &site);
-		key.length = stack->locations[site.location]->frame_count - site.frame;
+		key.length = profile_stack_at(stack, site.location)->frame_count - site.frame;
 		key.call = site.runtime_call;
 		owner = owner_of(owners, sample);
 		key.owner = owner.frame;

@@ -226,7 +226,7 @@ static void add_measured_files(struct audit_index *index, const struct profile *
 		const struct profile_stack *stack = profile->samples[i]->key.stack;
 
 		for (uint32_t j = 0; stack && j < stack->depth; j++) {
-			const struct profile_location *location = stack->locations[j];
+			const struct profile_location *location = profile_stack_at(stack, j);
 			uint32_t *visited = pointer_map_at(&seen, location);
 
 			if (*visited != POINTER_MAP_NONE)

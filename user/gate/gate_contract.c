@@ -69,7 +69,7 @@ size_t gate_contracts_count(const struct gate_contracts *contracts)
 static bool is_below(const struct profile_stack *stack, const char *function)
 {
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			if (frames_is_named(location->frames[j].function, function))
@@ -150,7 +150,7 @@ static struct gate_counts *count_sites(struct profile *below)
 static const char *root_of(const struct profile_stack *stack)
 {
 	for (uint32_t i = stack ? stack->depth : 0; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 		const char *function =
 			location->frame_count ? location->frames[location->frame_count - 1].function : NULL;
 
@@ -166,7 +166,7 @@ static const struct profile_frame *frame_of(const struct profile_stack *stack)
 	static const struct profile_frame unknown;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			if (!frames_is_runtime(location->frames[j].function))

@@ -95,7 +95,7 @@ bool gate_noise_is_runtimes(const char *type, const char *runtime_call)
 static bool has_frame(const struct profile_stack *stack, const char *const *starts, size_t count)
 {
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			if (starts_with_any(location->frames[j].function, starts, count))

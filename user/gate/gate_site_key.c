@@ -74,7 +74,7 @@ static bool benchmark_name(const char *function, char *name, size_t size)
 static void benchmark_of(const struct profile_stack *stack, struct gate_site_key *key)
 {
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = location->frame_count; j-- > 0;) {
 			const char *function = location->frames[j].function;

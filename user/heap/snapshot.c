@@ -147,6 +147,7 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 	if (!status) {
 		describe(&builder);
 		set_totals(profile);
+		profile_settle(profile);
 	}
 	address_space_free(builder.space);
 	if (!status)

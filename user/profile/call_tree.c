@@ -165,7 +165,7 @@ static void add_sample(struct call_tree *tree, struct location_frames *known, st
 	uint32_t node = 0;
 
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct location_frames *frames = frames_of(tree, known, stack->locations[i]);
+		const struct location_frames *frames = frames_of(tree, known, profile_stack_at(stack, i));
 
 		for (uint32_t j = 0; j < frames->count; j++)
 			node = child_of(tree, node, frames->numbers[j]);
@@ -191,18 +191,11 @@ void call_tree_add(struct call_tree *tree, const struct profile *profile, int si
 {
 	struct owner_table *owners = owner_table_new(profile);
 	struct location_frames *known;
-	uint64_t last = 0;
 
-	for (size_t i = 0; i < profile->sample_count; i++) {
-		const struct profile_stack *stack = profile->samples[i]->key.stack;
-
-		for (uint32_t j = 0; j < stack->depth; j++)
-			last = stack->locations[j]->id > last ? stack->locations[j]->id : last;
-	}
-	known = memory_zeroed(last + 1, sizeof(*known));
+	known = memory_zeroed(profile->location_count + 1, sizeof(*known));
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(tree, known, owners, profile->samples[i], side);
-	for (uint64_t i = 0; i <= last; i++)
+	for (size_t i = 0; i <= profile->location_count; i++)
 		free(known[i].numbers);
 	free(known);
 	owner_table_free(owners);

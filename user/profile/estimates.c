@@ -14,9 +14,9 @@ const char estimates_tiny_site[] = "(tiny objects: split unknown)";
 
 bool estimates_is_tiny(const struct profile_stack *stack)
 {
-	return stack && stack->depth == 1 && stack->locations[0]->frame_count == 1 &&
-	       stack->locations[0]->frames[0].function &&
-	       strcmp(stack->locations[0]->frames[0].function, estimates_tiny_site) == 0;
+	return stack && stack->depth == 1 && profile_stack_at(stack, 0)->frame_count == 1 &&
+	       profile_stack_at(stack, 0)->frames[0].function &&
+	       strcmp(profile_stack_at(stack, 0)->frames[0].function, estimates_tiny_site) == 0;
 }
 
 enum {

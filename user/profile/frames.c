@@ -61,7 +61,7 @@ static const char *call_after(const struct profile_stack *stack)
 	const char *call = NULL;
 
 	for (uint32_t i = 1; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			if (!frames_is_runtime(location->frames[j].function))
@@ -77,7 +77,7 @@ bool frames_site(const struct profile_stack *stack, struct frames_site *site)
 	const char *call = NULL;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			const char *function = location->frames[j].function;

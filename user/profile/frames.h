@@ -17,7 +17,7 @@
 bool frames_is_runtime(const char *function);
 
 struct frames_site {
-	uint32_t location, frame; /* the site is stack->locations[location]->frames[frame] */
+	uint32_t location, frame; /* the site is profile_stack_at(stack, location)->frames[frame] */
 	const char *runtime_call; /* the runtime function that the site called; NULL if no frame shows it */
 };
 
@@ -28,7 +28,7 @@ bool frames_site(const struct profile_stack *stack, struct frames_site *site);
 static inline const struct profile_frame *frames_site_frame(const struct profile_stack *stack,
 							    const struct frames_site *site)
 {
-	return &stack->locations[site->location]->frames[site->frame];
+	return &profile_stack_at(stack, site->location)->frames[site->frame];
 }
 
 /*

@@ -226,8 +226,8 @@ static void find_goroot(struct owner_table *table)
 	const struct profile *profile = table->profile;
 	static const char runtime[] = "/src/runtime/";
 
-	for (const struct profile_location *location = profile_next_location(profile, NULL); location;
-	     location = profile_next_location(profile, location)) {
+	for (size_t i = 0; i < profile->location_count; i++) {
+		const struct profile_location *location = profile->locations[i];
 		const struct profile_frame *frame =
 			location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
 		const char *found;
@@ -296,7 +296,7 @@ static struct rule *rule_of_sample(struct owner_table *table, const struct profi
 static bool any_frame_known(const struct profile_stack *stack)
 {
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		if (stack->locations[i]->frame_count && stack->locations[i]->frames[0].function)
+		if (profile_stack_at(stack, i)->frame_count && profile_stack_at(stack, i)->frames[0].function)
 			return true;
 	}
 	return false;
@@ -333,7 +333,7 @@ struct owner owner_of(struct owner_table *table, const struct profile_sample *sa
 	owner.runtime_call = site.runtime_call;
 	rule = rule_of_sample(table, &sample->key);
 	for (uint32_t i = site.location; i < stack->depth && !owner.frame; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = i == site.location ? site.frame : 0; j < location->frame_count && !owner.frame; j++) {
 			if (owns(table, rule, location, &location->frames[j]))

@@ -233,8 +233,8 @@ static void write_sample(struct pprof_writer *writer, const struct profile *prof
 	uint8_t *to;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		if (location_is_new(writer, stack->locations[i]->id))
-			write_location(writer, stack->locations[i]);
+		if (location_is_new(writer, stack->ids[i]))
+			write_location(writer, profile_stack_at(stack, i));
 	}
 	to = reserve(writer, pprof_sample_bytes_max(sample));
 	writer->buffer_used += pprof_sample_put(to, sample, profile, &writer->labels, &writer->strings);

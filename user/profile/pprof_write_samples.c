@@ -98,11 +98,11 @@ static uint8_t *put_locations(uint8_t *to, const struct profile_stack *stack)
 	if (!stack->depth)
 		return to;
 	for (uint32_t i = 0; i < stack->depth; i++)
-		size += wire_varint_bytes(stack->locations[i]->id);
+		size += wire_varint_bytes(stack->ids[i]);
 	*to++ = WIRE_TAG(PPROF_SAMPLE_LOCATION, WIRE_BYTES);
 	to = wire_put_varint(to, size);
 	for (uint32_t i = 0; i < stack->depth; i++)
-		to = wire_put_varint(to, stack->locations[i]->id);
+		to = wire_put_varint(to, stack->ids[i]);
 	return to;
 }
 

@@ -29,29 +29,22 @@ struct mapping_entry {
 
 struct location_entry {
 	struct profile_location location;
-	struct location_entry *next; /* the one that was made after it */
 	struct profile_frame frames[];
-};
-
-struct stack_entry {
-	struct profile_stack stack;
-	const struct profile_location *locations[];
 };
 
 struct profile_storage {
 	struct arena memory;
 	struct string_table strings;
 	struct mapping_entry *mappings;
-	struct hash_index locations; /* addresses of struct location_entry */
-	struct location_entry *first_location, *last_location;
-	struct arena row_memory;   /* of stacks and samples */
-	size_t row_bytes;	   /* bytes of it in use */
-	struct hash_index stacks;  /* addresses of struct profile_stack, the first member of struct stack_entry */
-	struct hash_index samples; /* addresses of struct profile_sample */
-	bool settled;		   /* the indexes of locations, stacks and samples are freed */
-	void *scratch;		   /* the key that is being built */
+	struct hash_index locations; /* ids */
+	struct arena row_memory;     /* of stacks and samples */
+	size_t row_bytes;	     /* bytes of it in use */
+	struct hash_index stacks;    /* addresses of struct profile_stack */
+	struct hash_index samples;   /* addresses of struct profile_sample */
+	bool settled;		     /* the indexes of locations, stacks and samples are freed */
+	void *scratch;		     /* the key that is being built */
 	size_t scratch_size;
-	size_t start_capacity, process_capacity, sample_capacity;
+	size_t start_capacity, process_capacity, location_capacity, sample_capacity;
 	profile_sink *sink;
 	void *sink_context;
 	size_t sink_limit;
@@ -95,6 +88,7 @@ void profile_free(struct profile *profile)
 	free(storage);
 	free(profile->starts);
 	free(profile->processes);
+	free(profile->locations);
 	free(profile->samples);
 	free(profile->warnings);
 	free(profile);
@@ -211,9 +205,9 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 
 static bool location_same(const void *items, uint64_t item, const void *key)
 {
-	const struct profile_location *a = &((const struct location_entry *)(uintptr_t)item)->location, *b = key;
+	const struct profile *profile = items;
+	const struct profile_location *a = profile->locations[item - 1], *b = key;
 
-	(void)items;
 	return a->address == b->address && a->mapping == b->mapping && a->frame_count == b->frame_count &&
 	       (!a->frame_count || memcmp(a->frames, b->frames, a->frame_count * sizeof(*a->frames)) == 0);
 }
@@ -224,7 +218,7 @@ static bool stack_same(const void *items, uint64_t item, const void *key)
 
 	(void)items;
 	return a->depth == b->depth && a->truncated == b->truncated &&
-	       (!a->depth || memcmp(a->locations, b->locations, a->depth * sizeof(*a->locations)) == 0);
+	       memcmp(a->ids, b->ids, a->depth * sizeof(*a->ids)) == 0;
 }
 
 static bool sample_same(const void *items, uint64_t item, const void *key)
@@ -243,8 +237,7 @@ static uint64_t location_hash(const struct profile_location *location)
 
 static uint64_t stack_hash(const struct profile_stack *stack)
 {
-	return hash_fold(stack->depth ? hash_bytes(stack->locations, stack->depth * sizeof(*stack->locations)) : 0,
-			 stack->truncated);
+	return hash_fold(hash_bytes(stack->ids, stack->depth * sizeof(*stack->ids)), stack->truncated);
 }
 
 void profile_settle(struct profile *profile)
@@ -265,9 +258,12 @@ static void unsettle(struct profile *profile)
 	if (!storage->settled)
 		return;
 	storage->settled = false;
-	for (struct location_entry *entry = storage->first_location; entry; entry = entry->next)
-		*hash_index_at(&storage->locations, location_hash(&entry->location), location_same, NULL,
-			       &entry->location) = (uintptr_t)entry;
+	for (size_t i = 0; i < profile->location_count; i++) {
+		const struct profile_location *location = profile->locations[i];
+
+		*hash_index_at(&storage->locations, location_hash(location), location_same, profile, location) =
+			location->id;
+	}
 	for (size_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = profile->samples[i];
 		const struct profile_stack *stack = sample->key.stack;
@@ -291,22 +287,21 @@ const struct profile_location *profile_location_of(struct profile *profile, uint
 	uint64_t *item;
 
 	unsettle(profile);
-	item = hash_index_at(&storage->locations, location_hash(&key), location_same, NULL, &key);
+	item = hash_index_at(&storage->locations, location_hash(&key), location_same, profile, &key);
 	if (*item)
-		return &((struct location_entry *)(uintptr_t)*item)->location;
+		return profile->locations[*item - 1];
 	entry = arena_allocate(&storage->memory, sizeof(*entry) + size);
 	if (size)
 		memcpy(entry->frames, frames, size);
 	entry->location = key;
 	entry->location.frames = frame_count ? entry->frames : NULL;
-	entry->location.id = storage->locations.count;
-	entry->next = NULL;
-	if (storage->last_location)
-		storage->last_location->next = entry;
-	else
-		storage->first_location = entry;
-	storage->last_location = entry;
-	*item = (uintptr_t)entry;
+	if (profile->location_count == storage->location_capacity) {
+		storage->location_capacity = storage->location_capacity ? storage->location_capacity * 2 : 64;
+		profile->locations =
+			memory_resize(profile->locations, storage->location_capacity, sizeof(*profile->locations));
+	}
+	profile->locations[profile->location_count++] = &entry->location;
+	*item = entry->location.id = (uint32_t)profile->location_count;
 	return &entry->location;
 }
 
@@ -340,34 +335,21 @@ static void *row_allocate(struct profile_storage *storage, size_t size)
 	return arena_allocate(&storage->row_memory, size);
 }
 
-const struct profile_location *profile_next_location(const struct profile *profile,
-						     const struct profile_location *location)
-{
-	const struct location_entry *entry = profile->storage ? profile->storage->first_location : NULL;
-
-	if (location) /* the first member of its entry */
-		entry = ((const struct location_entry *)(const void *)location)->next;
-	return entry ? &entry->location : NULL;
-}
-
 const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
 					  uint32_t depth, bool truncated)
 {
 	struct profile_storage *storage = profile->storage;
-	const struct profile_stack key = {depth, truncated, locations};
-	size_t size = depth * sizeof(*locations);
-	struct stack_entry *entry;
+	const size_t size = sizeof(struct profile_stack) + depth * sizeof(uint32_t);
+	struct profile_stack *stack = scratch(storage, size);
 	uint64_t *item;
 
+	*stack = (struct profile_stack){.profile = profile, .depth = depth, .truncated = truncated};
+	for (uint32_t i = 0; i < depth; i++)
+		stack->ids[i] = locations[i]->id;
 	unsettle(profile);
-	item = hash_index_at(&storage->stacks, stack_hash(&key), stack_same, NULL, &key);
-	if (!*item) {
-		entry = row_allocate(storage, sizeof(*entry) + size);
-		if (depth)
-			memcpy(entry->locations, locations, size);
-		entry->stack = (struct profile_stack){depth, truncated, depth ? entry->locations : NULL};
-		*item = (uintptr_t)&entry->stack;
-	}
+	item = hash_index_at(&storage->stacks, stack_hash(stack), stack_same, NULL, stack);
+	if (!*item)
+		*item = (uintptr_t)memcpy(row_allocate(storage, size), stack, size);
 	return (const struct profile_stack *)(uintptr_t)*item;
 }
 
@@ -376,7 +358,7 @@ const char profile_gap[] = "(callers cut off)";
 bool profile_stack_is_rootless(const struct profile_stack *stack)
 {
 	for (uint32_t i = 0; stack->truncated && i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		if (location->frame_count == 1 && location->frames[0].function &&
 		    strcmp(location->frames[0].function, profile_gap) == 0)

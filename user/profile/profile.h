@@ -63,15 +63,17 @@ struct profile_mapping {
 struct profile_location {
 	uint64_t address;		       /* 0 if only the source position is known (a goalloc site) */
 	const struct profile_mapping *mapping; /* NULL if unknown */
+	uint32_t id;			       /* 1, 2, … in order of first appearance in this profile */
 	uint32_t frame_count;		       /* 0 if only the address is known */
 	const struct profile_frame *frames;
-	uint64_t id; /* 1, 2, … in order of first appearance in this profile */
 };
 
+/* There may be millions, of many frames each: a frame is the 32-bit id of its location. profile_stack_at() reads it. */
 struct profile_stack {
+	const struct profile *profile;
 	uint32_t depth;
 	bool truncated; /* there were more than STACK_DEPTH_MAX frames: the outermost are missing, or those at the gap */
-	const struct profile_location *const *locations; /* leaf first */
+	uint32_t ids[]; /* of its locations, leaf first */
 };
 
 /* Name of the only frame at a gap: a location that stands for frames which are missing there. */
@@ -201,6 +203,9 @@ struct profile {
 	struct profile_process *processes;
 	size_t process_count;
 
+	const struct profile_location **locations; /* the one with id n is locations[n - 1] */
+	size_t location_count;
+
 	struct profile_sample **samples; /* in order of first appearance */
 	size_t sample_count;
 
@@ -255,11 +260,14 @@ const struct profile_location *profile_location_of(struct profile *profile, uint
 void profile_settle(struct profile *profile);
 /* Frees samples and stacks, when all that was wanted of them is known. */
 void profile_forget_samples(struct profile *profile);
-/* All locations, in the order in which they were made: the one after `location` (NULL: the first), or NULL. */
-const struct profile_location *profile_next_location(const struct profile *profile,
-						     const struct profile_location *location);
 const struct profile_stack *profile_stack(struct profile *profile, const struct profile_location *const *locations,
 					  uint32_t depth, bool truncated);
+
+/* The location of a stack at that depth; 0 is the leaf. */
+static inline const struct profile_location *profile_stack_at(const struct profile_stack *stack, uint32_t depth)
+{
+	return stack->profile->locations[stack->ids[depth] - 1];
+}
 
 /*
  * Adds values (VALUE_COUNT of them, none negative) to the sample with that key, which is created if there is none. Sums

@@ -136,7 +136,7 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 	size_t count = 0, needed = 1;
 
 	for (uint32_t i = 0; i < stack->depth; i++)
-		needed += stack->locations[i]->frame_count + 1;
+		needed += profile_stack_at(stack, i)->frame_count + 1;
 	if (needed > builder->frame_capacity) {
 		builder->frame_capacity = 2 * needed;
 		builder->frames =
@@ -144,7 +144,7 @@ static struct group *by_stack(struct builder *builder, const struct profile_samp
 	}
 	memset(builder->frames, 0, needed * sizeof(*builder->frames));
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			struct profile_frame *frame = &builder->frames[count++];
@@ -400,7 +400,7 @@ static void use_class_totals(struct builder *builder)
 static int compare_stacks(const struct profile_stack *a, const struct profile_stack *b)
 {
 	for (uint32_t i = 0; i < a->depth && i < b->depth; i++) {
-		const struct profile_location *left = a->locations[i], *right = b->locations[i];
+		const struct profile_location *left = profile_stack_at(a, i), *right = profile_stack_at(b, i);
 		int order = 0;
 
 		if (left->frame_count && right->frame_count) {

@@ -39,7 +39,7 @@ const struct profile_frame *report_find_frame(const struct profile_stack *stack,
 	if (caller)
 		*caller = NULL;
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++) {
 			if (found) {
@@ -70,8 +70,8 @@ const char *report_function_of_bare_name(const struct profile *profile, const ch
 		const struct profile_stack *stack = profile->samples[i]->key.stack;
 
 		for (uint32_t j = 0; stack && j < stack->depth; j++) {
-			for (uint32_t k = 0; k < stack->locations[j]->frame_count; k++) {
-				const char *function = stack->locations[j]->frames[k].function;
+			for (uint32_t k = 0; k < profile_stack_at(stack, j)->frame_count; k++) {
+				const char *function = profile_stack_at(stack, j)->frames[k].function;
 
 				if (function && strcmp(bare_name(function), name) == 0)
 					return without_directories(function);

@@ -55,7 +55,7 @@ static cJSON *json_stack(const struct profile_stack *stack)
 	cJSON *frames = json_array();
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++)
 			cJSON_AddItemToArray(frames, json_frame(location, &location->frames[j]));
@@ -271,7 +271,7 @@ static void print_leaf_first(FILE *stream, const struct profile_stack *stack)
 	bool first = true;
 
 	for (uint32_t i = 0; i < stack->depth; i++) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 
 		for (uint32_t j = 0; j < location->frame_count; j++)
 			print_frame(stream, location, &location->frames[j], &first);
@@ -379,7 +379,7 @@ void render_report_folded(FILE *stream, const struct report *report, const struc
 			first = false;
 		}
 		for (uint32_t d = row->stack->depth; d-- > 0;) {
-			const struct profile_location *location = row->stack->locations[d];
+			const struct profile_location *location = profile_stack_at(row->stack, d);
 
 			for (uint32_t j = location->frame_count; j-- > 0;)
 				print_frame(stream, location, &location->frames[j], &first);

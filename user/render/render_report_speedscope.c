@@ -62,7 +62,7 @@ static void each_frame(struct frames *frames, struct json_writer *writer, const 
 		       bool to_samples)
 {
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 		uint32_t count = location->frame_count;
 
 		for (uint32_t j = count ? count : 1; j-- > 0;) {

@@ -100,7 +100,7 @@ static void add_row(struct tree *tree, const struct report_row *row, bool shown)
 		add_values(node, row->values, shown);
 	}
 	for (uint32_t i = stack->depth; i-- > 0;) {
-		const struct profile_location *location = stack->locations[i];
+		const struct profile_location *location = profile_stack_at(stack, i);
 		uint32_t count = location->frame_count;
 
 		for (uint32_t j = count ? count : 1; j-- > 0;) {
