@@ -47,17 +47,21 @@ static inline bool clear_bit(uint64_t *words, size_t n)
 {
 	size_t word;
 	uint64_t bits;
-	bool was_set;
 #ifdef MACHINE_TEST_AND_RESET
+	bool was_set;
 	MACHINE_TEST_AND_RESET(words, n, word, bits, was_set);
+	if (unlikely(!was_set))
+		return false;
 #else
+	const uint64_t bit = 1ULL << n % 64;
 	word = n / 64;
-	was_set = words[word] >> n % 64 & 1;
-	bits = words[word] & ~(1ULL << n % 64);
+	bits = words[word];
+	if (unlikely(!(bits & bit)))
+		return false;
+	bits &= ~bit;
 #endif
-	if (likely(was_set))
-		words[word] = bits;
-	return was_set;
+	words[word] = bits;
+	return true;
 }
 
 static inline void free_fast(void *object)

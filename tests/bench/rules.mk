@@ -19,6 +19,8 @@ $(B)/no-probes/libgoalloc-preload.so: $(NO_PROBES_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-z,now -o $@ $^ -lpthread -ldl
 
+-include $(NO_PROBES_OBJECTS:.o=.d)
+
 bench-malloc: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 	$(Q)tests/bench/malloc_table.py $(B)
@@ -35,6 +37,13 @@ bench-programs: $(B)/libgoalloc-preload.so $(B)/tests/bench/rusage
 bench-instructions: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so $(B)/no-probes/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers valgrind
 	$(Q)tests/bench/instructions $(B)
+
+# The same on arm64, under emulation, beside what the emulator counts on amd64.
+COUNTED := $(foreach program,tests/bench/malloc_cases libgoalloc-preload.so no-probes/libgoalloc-preload.so,$(B)/$(program))
+bench-instructions-arm64: $(COUNTED)
+	$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-user-static
+	$(Q)$(MAKE) --no-print-directory CROSS_COMPILE=aarch64-linux-gnu- B=$(B)/arm64 $(COUNTED:$(B)/%=$(B)/arm64/%)
+	$(Q)tests/bench/instructions_emulated.py $(B) amd64 arm64
 
 $(B)/tests/bench/probe_target: tests/bench/probe_target.c $(B)/libgoalloc.a
 	@mkdir -p $(@D)
@@ -53,8 +62,8 @@ bench-go: all $(B)/tests/tools/bare_probe $(B)/tests/tools/go_inspect
 
 BENCH_PROGRAMS := redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng
 
-.PHONY: bench-malloc bench-programs bench-instructions bench-probes bench-malloc-go bench-go bench-audit
-bench: bench-instructions bench-malloc bench-malloc-go bench-go bench-programs bench-probes bench-audit
+.PHONY: bench-malloc bench-programs bench-instructions bench-instructions-arm64 bench-probes bench-malloc-go bench-go bench-audit
+bench: bench-instructions bench-instructions-arm64 bench-malloc bench-malloc-go bench-go bench-programs bench-probes bench-audit
 
 bench-audit: $(B)/escapement
 	$(Q)tests/bench/audit_scale.py $(B)
