@@ -105,7 +105,7 @@ format-check:
 		else echo 'skipped: format-check: the tree is formatted by clang-format 14, which is not here'; fi
 
 # Paths are quoted because they may contain spaces. The library's file name has its whole version; programs look for its
-# major number.
+# major number. Another version of that number is replaced: ldconfig would link to the highest one, not to the last one.
 MAJOR := 1
 LIBRARY := libgoalloc.so.$(MAJOR).$(VERSION)
 HEADERS := goalloc.h goalloc_contract.h goalloc_recording.h
@@ -119,6 +119,7 @@ install: all manual
 	$(Q)install -m 644 $(B)/libgoalloc.so $(LIB)/$(LIBRARY)
 	$(Q)ln -sf $(LIBRARY) $(LIB)/libgoalloc.so.$(MAJOR)
 	$(Q)ln -sf libgoalloc.so.$(MAJOR) $(LIB)/libgoalloc.so
+	$(Q)for file in $(LIB)/libgoalloc.so.$(MAJOR).*; do [ "$${file##*/}" = $(LIBRARY) ] || rm -f "$$file"; done
 	$(Q)install -m 644 $(B)/libgoalloc-preload.so $(B)/libgoalloc.a $(LIB)/
 	$(Q)install -m 644 $(HEADERS:%=alloc-runtime/include/%) $(INCLUDE)/
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/goalloc.pc.in \
