@@ -20,9 +20,11 @@ HOST = r"""
 static const char *path;
 static void *volatile sink;
 
+static Lmid_t names = LM_ID_BASE;
+
 static void *load(void *argument)
 {
-	void *library = dlopen(path, RTLD_NOW);
+	void *library = dlmopen(names, path, RTLD_NOW);
 	void *(*allocate)(size_t) = (void *(*)(size_t))dlsym(library, "goalloc_noscan");
 
 	for (int i = 0; i < *(int *)argument; i++)
@@ -62,6 +64,18 @@ int main(int argc, char **argv)
 			return 0;
 		}
 		wait(NULL);
+	} else if (strcmp(argv[3], "nested") == 0) { /* while the linker's lock is held */
+		setenv("NESTED", argv[1], 1);
+		setenv("COUNT", argv[2], 1);
+		dlopen("./outer.so", RTLD_NOW);
+	} else if (strcmp(argv[3], "both") == 0) { /* one of them waits for the lock of the other */
+		count /= 2;
+		pthread_create(&thread, NULL, load, &count);
+		load(&count);
+		pthread_join(thread, NULL);
+	} else if (strcmp(argv[3], "namespace") == 0) {
+		names = LM_ID_NEWLM;
+		load(&count);
 	} else if (strcmp(argv[3], "exec") == 0) {
 		execl("/proc/self/exe", argv[0], argv[1], argv[2], "main", NULL);
 	}
@@ -81,13 +95,32 @@ int main(int argc, char **argv)
 }
 """
 
+# Loads a library, and allocates, while it is being loaded itself.
+OUTER = r"""
+#include <dlfcn.h>
+#include <stdlib.h>
+
+static void *volatile sink;
+
+__attribute__((constructor)) static void load(void)
+{
+	void *library = dlopen(getenv("NESTED"), RTLD_NOW);
+	void *(*allocate)(size_t) = (void *(*)(size_t))dlsym(library, "goalloc_noscan");
+
+	for (int i = 0; i < atoi(getenv("COUNT")); i++)
+		sink = allocate(48);
+}
+"""
+
 
 def test_a_library_that_is_loaded_on_the_way_is_observed_from_its_first_allocation(t):
     harness.require_root()
     t.path("host.c").write_text(HOST)
     t.run("gcc", "-g", "-O1", "-pthread", "-o", t.path("host"), t.path("host.c"), "-ldl")
+    t.path("outer.c").write_text(OUTER)
+    t.run("gcc", "-g", "-O1", "-shared", "-fPIC", "-o", t.path("outer.so"), t.path("outer.c"), "-ldl")
     library = harness.BUILD / "libgoalloc.so"
-    for who in ("main", "thread", "fork", "exec", "trap"):
+    for who in ("main", "thread", "fork", "exec", "trap", "nested", "both", "namespace"):
         done = t.escapement("record", "--rate", "1", "-o", "p", "--", "./host", library, "1234", who, status=3)
         assert "exited with status 7" in done.stderr and "done" in done.stdout, done
         report = t.json("report", "p")
