@@ -140,8 +140,9 @@ bench-stacks: $(B)/tests/bench/coroutine_stacks
 bench: bench-stacks
 
 .PHONY: bench-start
-bench-start: all
+bench-start: all static
 	$(Q)tests/bench/start_cost.py $(B)
+	$(Q)tests/bench/version_cost.py $(B)
 bench: bench-start
 
 .PHONY: bench-gate
