@@ -99,7 +99,7 @@ test-kernels: test-programs static
 
 # arm64, under emulation: libgoalloc's unit tests and recordings in Debian's kernel; the static binary beside that of amd64.
 .PHONY: test-arm64
-test-arm64: all $(B)/tests/workloads/seeds $(B)/tests/tools/go_inspect
+test-arm64: all $(B)/tests/workloads/seeds $(TEST_TOOLS)
 	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm qemu-user-static busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/arm64.py
 

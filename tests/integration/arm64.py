@@ -19,6 +19,7 @@ import kernels
 import release
 import test_go_record as records
 import test_go_symbols
+import test_heap
 from harness import ROOT, same
 
 LIBRARIES = pathlib.Path("/usr/aarch64-linux-gnu/lib")
@@ -110,17 +111,18 @@ def test_go_programs_of_another_machine_are_read(t):
               flush=True)
 
 
-def booted(t, programs, job):
+def booted(t, programs, job, kernel=("trixie", "6.12")):
     """Runs a job after doctor in Debian's arm64 kernel, with these programs (name: path). Returns its sections."""
-    _, image = emulator.kernel("trixie:arm64", "6.12")
+    suite, series = kernel
+    _, image = emulator.kernel(f"{suite}:arm64", series)
     files = {f"lib/{path.name}": path for path in LIBRARIES.glob("*.so*")}
     files.update((f"bin/{name}", path) for name, path in {"escapement": command(t), **programs}.items())
     return emulator.boot(t, "arm64", image, emulator.file_system(t, "arm64", files, "\n".join(kernels.DOCTOR_JOB) + "\n" + job))
 
 
-def check_recordings(t, programs, targets):
+def check_recordings(t, programs, targets, *kernel):
     """Records each target (name: command) at each rate."""
-    sections = booted(t, programs, kernels.recordings(targets))
+    sections = booted(t, programs, kernels.recordings(targets), *kernel)
     same(sections["doctor status"].strip(), "0", f"doctor's exit status; {sections['doctor']}")
     for name in targets:
         mallocs = kernels.mallocs_of_goalloc if name == "goalloc" else kernels.mallocs_of_go
@@ -129,11 +131,25 @@ def check_recordings(t, programs, targets):
             print(f"# arm64, {sections['kernel'].strip()}, {name} at --rate {rate}: exact", flush=True)
 
 
-def test_programs_on_the_allocator_are_recorded_exactly(t):
+def workload(t, name):
+    """Path of a workload for arm64."""
     build = harness.BUILD.relative_to(ROOT) / "arm64"
-    cross_make(t, f"B={build}", f"{build}/tests/workloads/seeds")
-    check_recordings(t, {"seeds": ROOT / build / "tests" / "workloads" / "seeds"},
-                     {"goalloc": "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"})
+    cross_make(t, f"B={build}", f"{build}/tests/workloads/{name}")
+    return ROOT / build / "tests" / "workloads" / name
+
+
+SEEDS = "sh -c 'seeds --rounds 50 --print-stats /tmp/stats && cat /tmp/stats'"
+
+
+def test_programs_on_the_allocator_are_recorded_exactly(t):
+    check_recordings(t, {"seeds": workload(t, "seeds")}, {"goalloc": SEEDS})
+
+
+def test_recordings_are_exact_on_the_oldest_kernel(t):
+    """Which is Debian 12's own."""
+    programs = {f"go{release}": go_programs.build(release, "arm64-stripped") for release in kernels.GO_RELEASES}
+    check_recordings(t, {"seeds": workload(t, "seeds"), **programs},
+                     {"goalloc": SEEDS, **{name: f"{name} -rounds {{rounds}}" for name in programs}}, ("bookworm", "6.1"))
 
 
 def test_go_programs_are_recorded_exactly(t):
@@ -185,6 +201,60 @@ def test_attaching_to_go_programs_is_exact_and_has_their_lines(t):
             same(process["totals"][records.BYTES], stats["total_alloc"], f"{what}: TotalAlloc")
             records.check_classes(process, stats, what)
         print(f"# arm64, {sections['kernel'].strip()}, attached to {what}: exact", flush=True)
+
+
+# A program that keeps objects, as its standard input says, and answers each command with a line; what doctor and heap say of
+# it; whether it can be recorded.
+KEEPING_JOB = """
+mkfifo /tmp/in; exec 3<>/tmp/in
+GOALLOC_HEAP_PROFILE=1 {name} < /tmp/in > /tmp/out & program=$!
+answers=0
+tell() {{
+    echo "$1" >&3; answers=$((answers + 1))
+    until [ $(wc -l < /tmp/out) -ge $answers ] || ! [ -d /proc/$program ]; do sleep 0.1; done
+}}
+{commands}
+echo '=== {name} out'; cat /tmp/out
+echo '=== {name} doctor -p'; escapement doctor -p $program; echo "status $?"
+echo '=== {name} heap'; escapement heap -p $program --format json; echo '=== {name} heap status'; echo $?
+echo '=== {name} memory'; escapement heap -p $program --memory --format json
+escapement heap -p $program --format pprof -o /tmp/mine.pb.gz
+for file in mine own; do echo "=== {name} $file"; [ ! -e /tmp/$file.pb.gz ] || base64 /tmp/$file.pb.gz; done
+echo '=== {name} record'; escapement record --duration 1s -p $program -o /tmp/p.pb.gz; echo "status $?"
+kill -9 $program; wait $program
+exec 3>&-; rm -f /tmp/in /tmp/out /tmp/*.pb.gz
+"""
+# Go programs write a profile of their own to compare with; the keeper says what its counters say.
+KEPT = {"go": ["rate 1", "hold a 1000 100", "hold b 300 5000", "churn 3000 2048", "stacks 200", "drop b", "gc 3", "write /tmp/own"],
+        "keeper": ["hold a 1000 100", "hold b 300 5000", "hold c 50 70000", "churn 3000 2048", "drop b", "stats"]}
+
+
+def keeping(name):
+    commands = KEPT["keeper" if name == "keeper" else "go"]
+    return KEEPING_JOB.format(name=name, commands="\n".join(f"tell '{command}'" for command in commands))
+
+
+def test_live_heaps_are_those_of_the_programs_and_doctor_says_what_record_does(t):
+    programs = {f"go{release}": go_programs.build(release, "arm64", "alive") for release in harness.go_releases("everyday")}
+    programs["keeper"] = workload(t, "keeper")
+    sections = booted(t, programs, "".join(map(keeping, programs)))
+    for name in programs:
+        for what in ("doctor -p", "record"):
+            same(sections[f"{name} {what}"].splitlines()[-1], "status 0", f"{name}: {what}: {sections[f'{name} {what}']}")
+        same(sections[f"{name} heap status"].strip(), "0", f"{name}: heap's exit status: {sections[f'{name} heap']}")
+        document = json.loads(sections[f"{name} heap"])
+        if name == "keeper":
+            alive = tuple(map(int, sections["keeper out"].splitlines()[-1].split()))
+            same((document["totals"]["inuse_objects"], document["totals"]["inuse_bytes"]), alive, "in use, by its counters")
+            same(sum(row["objects"] for row in json.loads(sections["keeper memory"])["rows"]), alive[0], "the lines of memory")
+        else:
+            found = []
+            for file in ("mine", "own"):
+                t.path(file).write_bytes(base64.b64decode(sections[f"{name} {file}"]))
+                found.append(test_heap.by_stack(t, t.path(file)))
+            same(found[0], found[1], f"{name}: by stack, ours and that of runtime/pprof")
+        print(f"# arm64, {sections['kernel'].strip()}, {name}: {document['totals']['inuse_objects']} objects alive, as it says itself",
+              flush=True)
 
 
 def test_the_allocator_passes_its_unit_tests(t):
