@@ -114,6 +114,9 @@ def test_a_seccomp_filter_is_named_with_its_system_call(t):
         for number in (errno.EPERM, errno.ENOSYS):
             check(t, f"{call}, {number}", [DENY, call, number], pid, status, cause,
                   f"a seccomp filter forbids the system call {call}")
+    for arguments in (["heap"], ["heap", "--memory"]):
+        done = t.run(DENY, "process_vm_readv", errno.EPERM, harness.ESCAPEMENT, *arguments, "-p", pid, status=3)
+        contains(done.stderr, "a seccomp filter forbids the system call process_vm_readv")
 
 
 def test_what_is_started_is_traced_and_a_filter_on_that_is_named(t):

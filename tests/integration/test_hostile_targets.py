@@ -66,7 +66,10 @@ def test_a_field_of_the_description_that_cannot_be_is_refused_by_name(t):
     harness.require_root()
     for name, (offset, size, value) in FIELDS.items():
         process = lie(t, "field", offset, size, value)
-        refused(t, process.pid, "lead to memory that it does not have" if name == "heap_counters" else f"{name} = {value}")
+        wrong = f"leads to {value:#x}, where it has no memory" if name == "heap_counters" else f"{name} = {value}"
+        refused(t, process.pid, wrong)
+        done = t.escapement("doctor", "-p", process.pid, status=3)
+        contains(done.stdout, wrong)
         unharmed(process)
 
 

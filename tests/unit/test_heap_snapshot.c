@@ -144,14 +144,14 @@ static void time_that_opening_it_took_is_none_of_the_wait(void **state)
 	(void)state;
 }
 
-static void a_process_without_that_memory_has_ended(void **state)
+static void a_pointer_to_where_a_process_has_no_memory_is_named(void **state)
 {
 	struct heap_process_of_go process = simulated(NEVER);
 	struct error error;
 
 	process.heap.profile_rate = 8;
 	assert_null(heap_snapshot(&process.process, &error));
-	assert_non_null(strstr(error.text, "it has ended"));
+	assert_non_null(strstr(error.text, "a pointer in it leads to 0x8, where it has no memory"));
 	(void)state;
 }
 
@@ -161,7 +161,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_for_which_time_runs_out_says_so),
 		cmocka_unit_test(spans_for_which_time_runs_out_say_so),
 		cmocka_unit_test(time_that_opening_it_took_is_none_of_the_wait),
-		cmocka_unit_test(a_process_without_that_memory_has_ended),
+		cmocka_unit_test(a_pointer_to_where_a_process_has_no_memory_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,7 +286,7 @@ static int read_all(struct reader *reader, struct error *error)
 {
 	struct heap_process *process = reader->process;
 	struct error refusal;
-	char path[64];
+	char path[64], why[512];
 
 	/* before any read of its memory, which could make pages resident */
 	if (procfs_lines(process->target->tid, "maps", note_names, reader) <= 0 ||
@@ -296,8 +296,10 @@ static int read_all(struct reader *reader, struct error *error)
 	reader->pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	if (reader->pagemap < 0)
 		return cannot_read(reader, "its pagemap cannot be opened", error);
-	if (process->runtime->spans(process, &reader->spans, &reader->span_count, &refusal))
-		return cannot_read(reader, refusal.text[0] ? refusal.text : "its spans are not found", error);
+	if (process->runtime->spans(process, &reader->spans, &reader->span_count, &refusal)) {
+		target_unreadable(process->target, why, sizeof(why));
+		return cannot_read(reader, refusal.text[0] ? refusal.text : why, error);
+	}
 	note_arenas(reader);
 	add_classes(reader);
 	for (int line = 0; line < MEMORY_LINE_COUNT; line++)

@@ -15,6 +15,7 @@ enum { START_SECONDS = 1 };
 int heap_cannot_read(const struct heap_process *process, const struct error *refusal, struct error *error)
 {
 	const struct target *target = process->target;
+	char why[512];
 
 	if (refusal && refusal->text[0])
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s",
@@ -29,8 +30,9 @@ int heap_cannot_read(const struct heap_process *process, const struct error *ref
 		return error_set(error, STATUS_USAGE,
 				 "cannot read the heap of process %d (%s): the core file does not have all of it",
 				 target->pid, target->comm);
-	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): it has ended",
-			 target->pid, target->comm);
+	target_unreadable(target, why, sizeof(why));
+	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
+			 target->comm, why);
 }
 
 /* In the order in which they are tried. */

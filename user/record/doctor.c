@@ -195,11 +195,15 @@ static void check_attaching(struct examination *examination, struct doctor_findi
 static void check_memory(struct examination *examination, struct doctor_finding *finding)
 {
 	struct target *target = examination->target;
+	struct heap_counters counters;
 	struct error error;
 	char byte;
 
 	if (target_read(target, target->mappings[0].start, &byte, sizeof(byte)) && target->denied) {
 		obstacle_unreadable(&error, target->denied, target->pid, target->comm);
+		set_error(finding, &error);
+	} else if (observed_read_counters(examination->runtime, target, examination->rate, &counters) &&
+		   observed_runtime_is_refused(examination->runtime, target, &error)) {
 		set_error(finding, &error);
 	} else {
 		set(finding, DOCTOR_OK, "its counters can be read", "");

@@ -2,6 +2,7 @@
 #include "record/observed.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,32 +27,33 @@ enum {
 	SNAPSHOT_NS = 40 * 1000 * 1000, /* how long to try for an instant at which both sides agree */
 };
 
-/*
- * Reads the runtime's counters. Returns -1 if the process's memory is gone, belongs to another program, or was refused.
- * Pointers that lead nowhere may be those of a process that has just become another program, or of an array that was
- * just replaced; the process is refused only if they stay like that.
- */
-static int read_counters(struct observed *observed, struct heap_counters *counters)
+/* Pointers that lead nowhere may be those of a process that has just become another program, or of an array that was just
+ * replaced; the process is refused only if they stay like that. */
+int observed_read_counters(struct runtime *runtime, const struct target *target, int64_t rate,
+			   struct heap_counters *counters)
 {
-	struct runtime *runtime = observed->runtime;
-
 	for (int attempt = 0;; attempt++) {
 		int status, reason;
 
 		errno = 0;
-		status = runtime->ops->read(runtime, observed->target, observed->rate, counters);
+		status = runtime->ops->read(runtime, target, rate, counters);
 		reason = errno;
 
-		if (target_lost_image(observed->target))
+		if (target_lost_image(target))
 			return -1;
 		if (!status || reason != EFAULT || runtime->refusal.text[0])
 			return status;
 		if (attempt == BAD_POINTER_TRIES)
 			return error_set(&runtime->refusal, STATUS_CANNOT_MEASURE,
-					 "the pointers to its %s lead to memory that it does not have",
-					 runtime->ops->counter_source);
+					 "of its %s, a pointer leads to %#" PRIx64 ", where it has no memory",
+					 runtime->ops->counter_source, target->reader->failed_at);
 		nanosleep(&(struct timespec){.tv_nsec = BAD_POINTER_NS}, NULL);
 	}
+}
+
+static int read_counters(struct observed *observed, struct heap_counters *counters)
+{
+	return observed_read_counters(observed->runtime, observed->target, observed->rate, counters);
 }
 
 /* Reads both sides once. Returns -1 like read_counters(). */
@@ -566,15 +568,18 @@ int observed_finish(struct observed *observed)
 	return error;
 }
 
+bool observed_runtime_is_refused(const struct runtime *runtime, const struct target *target, struct error *error)
+{
+	if (!runtime->refusal.text[0])
+		return false;
+	error_set(error, runtime->refusal.status, "process %d (%s) cannot be measured: %s", target->pid, target->comm,
+		  runtime->refusal.text);
+	return true;
+}
+
 bool observed_is_refused(const struct observed *observed, struct error *error)
 {
-	const struct error *refusal = &observed->runtime->refusal;
-
-	if (!refusal->text[0])
-		return false;
-	error_set(error, refusal->status, "process %d (%s) cannot be measured: %s", observed->target->pid,
-		  observed->target->comm, refusal->text);
-	return true;
+	return observed_runtime_is_refused(observed->runtime, observed->target, error);
 }
 
 int observed_discard(struct observed *observed)

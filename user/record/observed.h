@@ -17,6 +17,13 @@
 int observed_prepare(struct collector *collector, struct runtime *runtime, int64_t rate, struct probe_set *probes,
 		     struct profile *profile, struct error *error);
 
+/* Reads the runtime's counters as they are at each edge of a recording. Returns -1 if the process's memory is gone, belongs to
+ * another program, or was refused. */
+int observed_read_counters(struct runtime *runtime, const struct target *target, int64_t rate,
+			   struct heap_counters *counters);
+/* Whether what a process has in its memory was refused; then the error says so. */
+bool observed_runtime_is_refused(const struct runtime *runtime, const struct target *target, struct error *error);
+
 /*
  * Attaches to the process and begins to record. `from_first_instruction`: none of its code has run yet, so its counters
  * start at zero. `max_overhead`: percent of its CPU time that bursts may cost. `before`: the observation of the same process that this one continues, or NULL. Takes ownership of

@@ -13,6 +13,21 @@ void memory_allow(struct memory_reader *reader)
 	reader->cpu_end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + MEMORY_CPU_SECONDS * 1000000000LL;
 	reader->deadline_ns = monotonic_ns() + MEMORY_ELAPSED_SECONDS * 1000000000LL;
 	reader->spent = false;
+	reader->failure = 0;
+}
+
+/* Notes why a batch could not be read, and leaves errno as it is. */
+static void note_failure(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
+{
+	size_t failed = 0;
+
+	reader->failure = errno;
+	if (errno != EFAULT)
+		return;
+	while (failed + 1 < count && !reader->copy(reader->context, &pieces[failed], 1))
+		failed++;
+	reader->failed_at = pieces[failed].address;
+	errno = EFAULT;
 }
 
 /* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
@@ -38,8 +53,10 @@ int memory_read_pieces(struct memory_reader *reader, const struct target_piece *
 			errno = ETIME;
 			return -1;
 		}
-		if (reader->copy(reader->context, pieces, batch))
+		if (reader->copy(reader->context, pieces, batch)) {
+			note_failure(reader, pieces, batch);
 			return -1;
+		}
 		pieces += batch;
 		count -= batch;
 	}

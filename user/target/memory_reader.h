@@ -29,6 +29,8 @@ struct memory_reader {
 	int64_t cpu_end_ns;	/* CPU time of the thread; limits the work */
 	int64_t deadline_ns;	/* CLOCK_MONOTONIC; limits the time that slow memory may take */
 	bool spent;		/* the budget was exceeded since memory_allow() */
+	int failure;		/* errno of the last read that failed since then; 0: none did */
+	uint64_t failed_at;	/* if that is EFAULT: where there is no memory */
 };
 
 enum { MEMORY_BATCH = 1024 }; /* IOV_MAX */

@@ -248,13 +248,19 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 	return error_set(error, STATUS_CANNOT_MEASURE, "cannot %s: %s", subject, strerror(code));
 }
 
-int obstacle_unreadable(struct error *error, int code, int pid, const char *comm)
+void obstacle_why_unreadable(int code, char *why, size_t size)
 {
-	char detail[128], why[512];
+	char detail[128];
 	enum obstacle obstacle = diagnose(CALL_READ, code, detail, sizeof(detail));
 
-	snprintf(why, sizeof(why), "%s%s%s", obstacle ? rows[obstacle].words : strerror(code), detail[0] ? " " : "",
-		 detail);
+	snprintf(why, size, "%s%s%s", obstacle ? rows[obstacle].words : strerror(code), detail[0] ? " " : "", detail);
+}
+
+int obstacle_unreadable(struct error *error, int code, int pid, const char *comm)
+{
+	char why[512];
+
+	obstacle_why_unreadable(code, why, sizeof(why));
 	return obstacle_set(error, OBSTACLE_UNREADABLE, why, "process %d (%s)", pid, comm);
 }
 

@@ -8,6 +8,8 @@
  * the cause. Thread-safe.
  */
 
+#include <stddef.h>
+
 #include "base/error.h"
 
 enum obstacle {
@@ -61,6 +63,8 @@ int obstacle_refused(struct error *error, enum obstacle_call call, int code, con
 
 /* The same for a process whose memory we may not read while it is measured: OBSTACLE_UNREADABLE, and why. */
 int obstacle_unreadable(struct error *error, int code, int pid, const char *comm);
+/* Stores only why, as the end of a sentence. */
+void obstacle_why_unreadable(int code, char *why, size_t size);
 
 /* The same for a BPF program that the verifier refuses, with the last words of its log. A locked-down kernel lets the
  * verifier refuse what reads the kernel's memory. */

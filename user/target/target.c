@@ -385,6 +385,17 @@ void target_allow(const struct target *target)
 	memory_allow(target->reader);
 }
 
+void target_unreadable(const struct target *target, char *why, size_t size)
+{
+	if (target->denied)
+		obstacle_why_unreadable(target->denied, why, size);
+	else if (target->reader->failure == EFAULT)
+		snprintf(why, size, "a pointer in it leads to %#" PRIx64 ", where it has no memory",
+			 target->reader->failed_at);
+	else
+		snprintf(why, size, "it has ended");
+}
+
 int target_write_word(const struct target *target, uint64_t address, uint64_t value)
 {
 	struct iovec local = {&value, sizeof(value)}, remote = {(void *)(uintptr_t)address, sizeof(value)};
