@@ -397,7 +397,7 @@ def test_two_snapshots_tell_what_has_grown_since(t):
     rows = text.partition(" SITE\n")[2].splitlines()
     contains(rows[0], "main.growMap")
     assert re.match(r" *\+(9\d\d[.\d]*KiB|[01]\.\d+MiB) ", rows[0]), rows[0]  # 2,000 objects of 512 bytes each
-    contains(text, "A cache that fills looks the same as a leak")
+    contains(text, "not known yet: 1 site gained, and a cache that fills looks the same as a leak in 2 snapshots")
     for wrong in (["--by", "stack"], ["--format", "csv"], ["--focus", "main.x"]):
         t.escapement("heap", "-p", alive.pid, "--diff", t.path("old.pb.gz"), *wrong, status=2)
 

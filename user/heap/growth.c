@@ -9,11 +9,11 @@
 #include "base/hash_table.h"
 #include "base/string_table.h"
 
-/* One-sided: chance exceeds 3 in one of 700 cases. 4, one in 30,000, if there are too few snapshots to judge by
- * their order. */
-static const double chance_deviations = 3, lone_deviations = 4;
-static const double order_deviations = 2.33; /* one in a hundred */
-static const double fall_share = 1.0 / 3;    /* the part of its gain that it may have lost in between */
+static const double chance_deviations = 3; /* one-sided: chance exceeds that in one of 700 cases */
+static const double false_share = 0.01;	   /* of the rows that are said to grow */
+static const double fall_share = 1.0 / 3;  /* the part of its gain that a row which may be a leak has lost in between */
+
+enum { STEPS_COUNTED = 12 /* so many steps have few enough orders of signs to count them all */ };
 
 /* A site at one snapshot. */
 struct point {
@@ -145,37 +145,86 @@ void growth_add(struct growth *growth, const struct profile *snapshot)
 
 /* --- judgement --- */
 
-static void judge_order(struct growth_row *row, const struct point *points, size_t count)
+/* Returns the Kendall sum of a series: its pairs that rise, minus those that fall. */
+static double pair_sum(const double *values, size_t count)
 {
-	double sum = 0, rises = 0;
+	double sum = 0;
 
 	for (size_t i = 0; i + 1 < count; i++) {
-		rises += points[i + 1].bytes > points[i].bytes;
 		for (size_t j = i + 1; j < count; j++)
-			sum += (points[j].bytes > points[i].bytes) - (points[j].bytes < points[i].bytes);
+			sum += (values[j] > values[i]) - (values[j] < values[i]);
 	}
-	row->rises = count > 1 ? rises / (double)(count - 1) : 0;
-	row->tau = count > 1 ? sum / ((double)count * (double)(count - 1) / 2) : 0;
+	return sum;
 }
 
-/* Mann and Kendall: the sum of a random order has the variance n (n - 1) (2 n + 5) / 18. */
-static bool order_rises(const struct growth_row *row, size_t count)
+/* The chance that a normal variable is that many standard deviations above its mean, or more. */
+static double above(double standard_deviations)
 {
-	double n = (double)count, pairs = n * (n - 1) / 2, variance = n * (n - 1) * (2 * n + 5) / 18;
-
-	return (row->tau * pairs - 1) / sqrt(variance) > order_deviations;
+	return erfc(standard_deviations / M_SQRT2) / 2;
 }
 
-static bool last_third_holds_more(const struct point *points, size_t count)
+/* Returns the share of all choices of signs for these steps whose sum is at least `least`. */
+static double signs_share(const double *steps, size_t count, double least)
 {
-	size_t third = count / 3;
-	double most = 0, least = INFINITY;
+	size_t reach = 0, choices = (size_t)1 << count;
 
-	for (size_t i = 0; i < third; i++) {
-		most = fmax(most, points[i].bytes);
-		least = fmin(least, points[count - 1 - i].bytes);
+	for (size_t signs = 0; signs < choices; signs++) {
+		double sum = 0;
+
+		for (size_t i = 0; i < count; i++)
+			sum += signs >> i & 1 ? -fabs(steps[i]) : fabs(steps[i]);
+		reach += sum >= least;
 	}
-	return least > most;
+	return (double)reach / (double)choices;
+}
+
+/* If each step were as likely to fall as to rise: the chance of a gain that large. `steps` has no zeros. */
+static double chance_of_steps(const double *steps, size_t count)
+{
+	double gained = 0, squares = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		gained += steps[i];
+		squares += steps[i] * steps[i];
+	}
+	if (gained <= 0)
+		return 1;
+	return count <= STEPS_COUNTED ? signs_share(steps, count, gained) : above(gained / sqrt(squares));
+}
+
+/* If the order of the floors were random: the chance that they rise that steadily. Mann and Kendall: the sum of n has the
+ * variance n (n - 1) (2 n + 5) / 18. */
+static double chance_of_floors(const double *floors, size_t count)
+{
+	double n = (double)count, variance = n * (n - 1) * (2 * n + 5) / 18;
+
+	return count > 1 ? above((pair_sum(floors, count) - 1) / sqrt(variance)) : 1;
+}
+
+static void judge_order(struct growth_row *row, const struct point *points, size_t count)
+{
+	double *values = memory_zeroed(3 * count, sizeof(*values)), *steps = values + count, *floors = steps + count;
+	size_t step_count = 0, floor_count = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		double step = i ? points[i].bytes - points[i - 1].bytes : 0;
+
+		values[i] = points[i].bytes;
+		row->rises += step > 0;
+		if (step != 0 && points[i - 1].bytes > 0) /* from nothing, whoever allocates at all rises */
+			steps[step_count++] = step;
+		if (step < 0)
+			floors[floor_count++] = points[i].bytes;
+	}
+	if (count > 1) {
+		row->rises /= (double)(count - 1);
+		row->tau = pair_sum(values, count) / ((double)count * (double)(count - 1) / 2);
+	}
+	row->chance = 1;
+	if (row->deviations > chance_deviations) /* twice, because either may find something by chance */
+		row->chance =
+			fmin(1, 2 * fmin(chance_of_steps(steps, step_count), chance_of_floors(floors, floor_count)));
+	free(values);
 }
 
 /* Returns the gain in units of the standard deviation of what came and went, in samples of so many bytes. */
@@ -214,11 +263,42 @@ static void judge(struct growth *growth, struct site *site)
 		row->heap_time = add_saturated(row->heap_time, (int64_t)site->points[i].bytes);
 	row->deviations = deviations(growth, first, last);
 	judge_order(row, site->points, growth->snapshots);
-	row->grows = row->deviations > (growth->judges_order ? chance_deviations : lone_deviations);
-	if (growth->judges_order)
-		row->grows &=
-			order_rises(row, growth->snapshots) && last_third_holds_more(site->points, growth->snapshots) &&
-			deepest_fall(site->points, growth->snapshots) <= fall_share * (last->bytes - first->bytes);
+	row->verdict = row->deviations > chance_deviations && deepest_fall(site->points, growth->snapshots) <=
+								      fall_share * (last->bytes - first->bytes)
+			       ? GROWTH_UNKNOWN
+			       : GROWTH_NONE;
+}
+
+static int compare_chances(const void *a, const void *b)
+{
+	const struct growth_row *const *left = a, *const *right = b;
+
+	return ((*left)->chance > (*right)->chance) - ((*left)->chance < (*right)->chance);
+}
+
+/* Benjamini and Hochberg: of `count` rows that gained, the k least likely grow if the last of them is at most as likely as k of
+ * count times the share. */
+static void judge_chances(struct growth *growth)
+{
+	struct growth_row **gained = memory_zeroed(growth->row_count + 1, sizeof(struct growth_row *));
+	size_t count = 0, grow = 0;
+
+	for (size_t i = 0; i < growth->row_count; i++) {
+		if (growth->rows[i].deviations > chance_deviations)
+			gained[count++] = &growth->rows[i];
+	}
+	qsort(gained, count, sizeof(*gained), compare_chances);
+	for (size_t i = 0; i < count; i++) {
+		if (gained[i]->chance <= false_share * (double)(i + 1) / (double)count)
+			grow = i + 1;
+	}
+	for (size_t i = 0; i < grow; i++)
+		gained[i]->verdict = GROWTH_CERTAIN;
+	for (size_t i = 0; i < count; i++) {
+		growth->grow_count += gained[i]->verdict == GROWTH_CERTAIN;
+		growth->unknown_count += gained[i]->verdict == GROWTH_UNKNOWN;
+	}
+	free(gained);
 }
 
 static int compare_names(const char *a, const char *b)
@@ -238,8 +318,8 @@ static int compare(const void *a, const void *b)
 {
 	const struct growth_row *left = a, *right = b;
 
-	if (left->grows != right->grows)
-		return left->grows ? -1 : 1;
+	if (left->verdict != right->verdict)
+		return left->verdict < right->verdict ? -1 : 1;
 	if (left->grown_bytes != right->grown_bytes)
 		return left->grown_bytes > right->grown_bytes ? -1 : 1;
 	return compare_keys(left, right);
@@ -265,15 +345,14 @@ void growth_finish(struct growth *growth)
 
 	if (growth->snapshots && growth->last_collection - growth->first_collection >= (int64_t)growth->snapshots)
 		growth->missed = (size_t)(growth->last_collection - growth->first_collection) + 1 - growth->snapshots;
-	growth->judges_order = growth->snapshots >= GROWTH_ORDER_FROM;
 	growth->rows = memory_zeroed(HASH_COUNT(growth->storage->sites) + 1, sizeof(*growth->rows));
 	HASH_ITER (hh, growth->storage->sites, site, next) {
 		judge(growth, site);
 		growth->bytes += site->row.bytes;
 		growth->heap_time = add_saturated(growth->heap_time, site->row.heap_time);
 		growth->grown_bytes += site->row.grown_bytes;
-		growth->grow_count += site->row.grows;
 		growth->rows[growth->row_count++] = site->row;
 	}
+	judge_chances(growth);
 	qsort(growth->rows, growth->row_count, sizeof(*growth->rows), compare);
 }

@@ -8,12 +8,15 @@
  * A site grows if chance does not explain what it gained. Two things fluctuate, and there is a rule for each:
  *
  *   sampling     if nothing grows, the sampled objects that came and went between the first and the last snapshot are
- *                like tosses of a coin: the gain must exceed three standard deviations of that (four if there are too
- *                few snapshots for the other rule)
- *   the program  a cache fills and empties. Its snapshots fall as often as they rise; those of a leak keep rising. If
- *                there are enough snapshots, Kendall's tau of their order must be one that fewer than one in a hundred
- *                random orders reach, all of the last third must hold more than all of the first third, and it must never
- *                have lost more than a third of what it gained
+ *                like tosses of a coin: the gain must exceed three standard deviations of that
+ *   the program  a cache fills and empties: what it gained until the last snapshot is lost again. That is unlikely if its
+ *                own steps, each as likely to fall as to rise, rarely gain so much (so many rises without a fall, or with
+ *                shallow ones only), or if the floors to which it fell keep rising. The chance of the likelier
+ *                explanation counts, and more is asked for where more rows gained: of those that are said to grow, one
+ *                in a hundred is chance
+ *
+ * A row that gained more than sampling explains, and did not lose much of it in between, may be a leak although its order
+ * does not show it: that is not known yet, and more snapshots tell.
  *
  * Of snapshots of the same collection, the last is used. A snapshot from before the first
  * collection is not used, because nothing is known to be free yet.
@@ -24,6 +27,8 @@
 #include <stdint.h>
 
 #include "profile/report.h"
+
+enum growth_verdict { GROWTH_CERTAIN, GROWTH_UNKNOWN, GROWTH_NONE };
 
 struct growth_row {
 	/* What the row is grouped by: as in struct report_row; the growth owns them. */
@@ -38,7 +43,8 @@ struct growth_row {
 	double rises;	   /* share of the steps between snapshots with which it rose */
 	double tau;	   /* Kendall's: 1 if it only rises, -1 if it only falls */
 	double deviations; /* what it gained, in standard deviations of chance */
-	bool grows;
+	double chance;	   /* of such an order in a cache that fills and empties; 1 if sampling explains the gain */
+	enum growth_verdict verdict;
 };
 
 struct growth {
@@ -50,14 +56,13 @@ struct growth {
 	int64_t first_collection, last_collection;
 	size_t missed;		    /* collections in between of which there is no snapshot */
 	int64_t heap_time;	    /* of all sites */
-	bool judges_order;	    /* there are enough snapshots to tell a leak from a cache */
 	int64_t bytes, grown_bytes; /* of all sites */
-	struct growth_row *rows;    /* those that grow first, by bytes grown; then the others */
-	size_t row_count, grow_count;
+	struct growth_row *rows;    /* by verdict, then by bytes grown */
+	size_t row_count, grow_count, unknown_count;
 	struct growth_storage *storage; /* private to growth.c */
 };
 
-enum { GROWTH_ORDER_FROM = 6 /* snapshots from which their order can be judged */ };
+enum { GROWTH_ORDER_FROM = 9 /* snapshots of which each rise, without a fall, is no chance if no other row gained */ };
 
 /* `by`: any key but BY_STACK and BY_CALLER. Never NULL. */
 struct growth *growth_new(enum report_by by);

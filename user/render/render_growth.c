@@ -74,18 +74,19 @@ static size_t key_width(const struct growth_style *style)
 	return style->width > NUMBERS_WIDTH + KEY_MIN ? (size_t)style->width - NUMBERS_WIDTH : KEY_MIN;
 }
 
-static void print_rows(FILE *stream, const struct growth *growth, const struct growth_style *style)
+static void print_rows(FILE *stream, const struct growth *growth, const struct growth_row *rows, size_t count,
+		       const struct growth_style *style)
 {
 	static const struct table_column columns[] = {
 		{"GROWN", COLUMN_NUMBER},  {"PER HOUR", COLUMN_NUMBER}, {"RISES", COLUMN_NUMBER},
 		{"IN USE", COLUMN_NUMBER}, {"SITE", COLUMN_TEXT},
 	};
 	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
-	size_t count = style->top && style->top < growth->grow_count ? style->top : growth->grow_count;
+	size_t shown = style->top && style->top < count ? style->top : count;
 	size_t width = key_width(style);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct growth_row *row = &growth->rows[i];
+	for (size_t i = 0; i < shown; i++) {
+		const struct growth_row *row = &rows[i];
 		char grown[TERMINAL_NUMBER_SIZE + 1], hour[TERMINAL_NUMBER_SIZE], in_use[TERMINAL_NUMBER_SIZE];
 		char rises[16], key[KEY_WIDTH];
 		const char *cells[] = {change(grown, row->grown_bytes), terminal_bytes(hour, per_hour(growth, row)),
@@ -96,8 +97,23 @@ static void print_rows(FILE *stream, const struct growth *growth, const struct g
 		table_add(table, cells);
 	}
 	table_print(table);
-	if (count < growth->grow_count)
-		fprintf(stream, "... %zu more sites grow; --top 0 shows all\n", growth->grow_count - count);
+	if (shown < count)
+		fprintf(stream, "... %zu more; --top 0 shows all\n", count - shown);
+}
+
+/* Rows that may be a leak. */
+static void print_unknown(FILE *stream, const struct growth *growth, const struct growth_style *style)
+{
+	size_t more = growth->snapshots + growth->snapshots / 2;
+
+	if (growth->grow_count)
+		fputc('\n', stream);
+	fprintf(stream,
+		"not known yet: %zu %s gained, and a cache that fills looks the same as a leak in %zu snapshots;\n"
+		"more tell them apart (--interval 30s --count %zu)\n",
+		growth->unknown_count, growth->unknown_count == 1 ? "site" : "sites", growth->snapshots,
+		more > GROWTH_ORDER_FROM ? more : GROWTH_ORDER_FROM + 1);
+	print_rows(stream, growth, &growth->rows[growth->grow_count], growth->unknown_count, style);
 }
 
 void render_growth_text(FILE *stream, const struct growth *growth, const struct profile *last,
@@ -113,15 +129,12 @@ void render_growth_text(FILE *stream, const struct growth *growth, const struct 
 	}
 	fputc('\n', stream);
 	if (growth->grow_count)
-		print_rows(stream, growth, style);
-	else
-		fprintf(stream, "no growth: what the sites gained is within what chance%s explains\n",
-			growth->judges_order ? ", or filling and emptying," : "");
-	if (!growth->judges_order)
+		print_rows(stream, growth, growth->rows, growth->grow_count, style);
+	if (growth->unknown_count)
+		print_unknown(stream, growth, style);
+	if (!growth->grow_count && !growth->unknown_count)
 		fprintf(stream,
-			"\nA cache that fills looks the same as a leak in %zu snapshots: from %d on their order\n"
-			"tells them apart (--interval 30s --count 10).\n",
-			growth->snapshots, GROWTH_ORDER_FROM);
+			"no growth: what the sites gained is within what chance, or filling and emptying, explains\n");
 }
 
 /* What the row is grouped by. */
@@ -154,7 +167,10 @@ static cJSON *json_row(const struct growth *growth, const struct growth_row *row
 	json_add(object, "rises", cJSON_CreateNumber(row->rises));
 	json_add(object, "tau", cJSON_CreateNumber(row->tau));
 	json_add(object, "deviations", cJSON_CreateNumber(row->deviations));
-	json_add_bool(object, "grows", row->grows);
+	json_add(object, "chance", cJSON_CreateNumber(row->chance));
+	json_add(object, "grows",
+		 row->verdict == GROWTH_UNKNOWN ? cJSON_CreateNull()
+						: cJSON_CreateBool(row->verdict == GROWTH_CERTAIN));
 	return object;
 }
 
@@ -193,7 +209,7 @@ void render_growth_json(FILE *stream, const struct growth *growth, const struct 
 	json_document_member(&document, "uncollected", json_integer((int64_t)growth->uncollected));
 	json_document_member(&document, "collections", json_collections(growth));
 	json_document_member(&document, "seconds", cJSON_CreateNumber(seconds_of(growth)));
-	json_document_member(&document, "ordered", cJSON_CreateBool(growth->judges_order));
+	json_document_member(&document, "ordered", cJSON_CreateBool(growth->snapshots >= GROWTH_ORDER_FROM));
 	json_document_member(&document, "totals", totals);
 	json_document_rows_begin(&document, "rows");
 	for (size_t i = 0; i < growth->row_count; i++)
