@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "fleet/agent.h"
 #include "fleet/clickhouse.h"
+#include "fleet/delivery.h"
 #include "fleet/spool.h"
 #include "options.h"
 
@@ -92,8 +93,9 @@ static int print_schema(struct error *error)
 
 static int create_tables(const struct agent_config *config, struct error *error)
 {
-	const struct agent_clickhouse *store = &config->clickhouse;
-	char *password = NULL, *statements = NULL;
+	const struct agent_store *store = &config->stores[AGENT_CLICKHOUSE];
+	struct credentials credentials = {0};
+	char *statements = NULL;
 	size_t length;
 	FILE *stream = open_memstream(&statements, &length);
 	int result;
@@ -107,10 +109,10 @@ static int create_tables(const struct agent_config *config, struct error *error)
 		result = error_set(error, STATUS_USAGE, "%s has no store: --create-tables needs [clickhouse]",
 				   given.config);
 	if (!result)
-		result = clickhouse_password(store, &password, error);
-	if (!result && clickhouse_execute(store, password, statements, error))
+		result = credentials_read(&credentials, AGENT_CLICKHOUSE, store, error);
+	if (!result && clickhouse_execute(store, credentials.password, statements, error))
 		result = error_prefix(error, "clickhouse at %s", store->url);
-	free(password);
+	credentials_clear(&credentials);
 	free(statements);
 	return result;
 }
@@ -122,11 +124,19 @@ static int print_status(const struct agent_config *config, struct error *error)
 
 	if (!spool)
 		return -1;
+	delivery_set_stores(spool, config);
 	state = spool_state(spool);
 	printf("%" PRIu64 " window%s wait%s in '%s', %" PRIu64 " bytes of at most %" PRId64 "; %" PRIu64
 	       " dropped until now\n",
 	       state.windows, state.windows == 1 ? "" : "s", state.windows == 1 ? "s" : "", config->spool, state.bytes,
 	       config->spool_limit, state.dropped);
+	for (int i = 0; i < AGENT_STORES; i++) {
+		struct spool_store_state store = spool_store_state(spool, agent_store_names[i]);
+
+		if (config->stores[i].url)
+			printf("%s: %" PRIu64 " to come, %" PRIu64 " refused until now\n", agent_store_names[i],
+			       store.waiting, store.refused);
+	}
 	spool_close(spool);
 	return 0;
 }

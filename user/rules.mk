@@ -1,19 +1,22 @@
 # libescapement: everything the CLI and the tests call.
 USER_SOURCES := $(wildcard user/*.c user/*/*.c)
-USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(B)/user/profile/profile.pb-c.o
+USER_PROTOS := $(wildcard user/*/*.proto)
+USER_OBJECTS := $(USER_SOURCES:%.c=$(B)/%.o) $(USER_PROTOS:%.proto=$(B)/%.pb-c.o)
 
-$(B)/user/profile/profile.pb-c.c: user/profile/profile.proto | $(B)/deps-ready
+$(B)/user/%.pb-c.c: user/%.proto | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,PROTOC,$<)
-	$(Q)protoc-c --proto_path=user/profile --c_out=$(@D) $<
+	$(Q)protoc-c --proto_path=$(<D) --c_out=$(@D) $<
 
-$(B)/user/profile/profile.pb-c.o: $(B)/user/profile/profile.pb-c.c
+$(B)/user/%.pb-c.o: $(B)/user/%.pb-c.c
 	$(Q)$(CC) $(USER_CFLAGS) -c -o $@ $<
 
 # Generated headers must exist before the files that may include them (packaging/check-includes) are compiled. Other files
 # do not wait for them. The .d files record which files do include them.
 $(patsubst %.c,$(B)/%.o,$(wildcard user/collect/*.c)): | $(B)/bpf/escapement.skel.h
 $(patsubst %.c,$(B)/%.o,$(wildcard user/profile/pprof*.c)): | $(B)/user/profile/profile.pb-c.c
+$(patsubst %.c,$(B)/%.o,$(wildcard user/fleet/otlp*.c)): | $(B)/user/fleet/otlp.pb-c.c
+$(B)/user/fleet/pyroscope.o: | $(B)/user/fleet/pyroscope.pb-c.c
 $(B)/user/%.o: user/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

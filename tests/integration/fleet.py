@@ -135,6 +135,9 @@ def spooled(t, spool):
         while data:
             head, data = data.split(b"\n", 1)
             table, count, size, names = head.decode().split()
+            if table not in rows:  # a profile, which is not text
+                data = data[int(size):]
+                continue
             names = names.split(",")
             lines = data[:int(size)].decode().splitlines()
             harness.same(len(lines), int(count), f"rows of {table} in {file}")
@@ -148,3 +151,18 @@ def spooled(t, spool):
 
 def total(rows, column):
     return sum(int(row[column]) for row in rows if row[column] is not None)
+
+
+def spooled_profiles(spool):
+    """The pprof files of all windows in the spool, by window, in their order."""
+    found = {}
+    for file in sorted(pathlib.Path(spool).glob("*.window")):
+        data = file.read_bytes()
+        while data:
+            head, data = data.split(b"\n", 1)
+            name, _, size, _ = head.decode().split()
+            if name == "profile":
+                row, profile = data[:int(size)].split(b"\n", 1)
+                found.setdefault(row.split(b"\t")[0].decode(), []).append(profile)
+            data = data[int(size):]
+    return found

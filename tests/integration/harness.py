@@ -10,6 +10,7 @@ harness.Skip("why") if a test cannot run on this machine.
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -84,6 +85,26 @@ def npm_packages(group, packages):
             try:
                 done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
                                       capture_output=True, text=True, timeout=300)
+            except (FileNotFoundError, subprocess.TimeoutExpired) as why:
+                raise Skip(f"npm cannot fetch packages: {why}")
+            if done.returncode != 0:
+                raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
+            (cache / ".complete").touch()
+    return cache
+
+
+def npm_locked(folder):
+    """Directory with the npm packages that a folder's lock file names, kept beside the Go toolchains, by the lock file's contents;
+    skips if they are not available."""
+    lock = (folder / "package-lock.json").read_bytes()
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / f"npm-{hashlib.sha256(lock).hexdigest()[:16]}"
+    with alone(cache):
+        if not (cache / ".complete").exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            (cache / "package-lock.json").write_bytes(lock)
+            shutil.copy(folder / "package.json", cache)
+            try:
+                done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=cache, capture_output=True, text=True, timeout=300)
             except (FileNotFoundError, subprocess.TimeoutExpired) as why:
                 raise Skip(f"npm cannot fetch packages: {why}")
             if done.returncode != 0:

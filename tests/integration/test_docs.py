@@ -14,6 +14,7 @@ import re
 
 import clickhouse
 import harness
+import receiver
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$|^<!-- (sh)\n(.*?)^-->$", re.M | re.S)
 SHOWN = ("text", "c", "go")
@@ -108,8 +109,10 @@ def test_the_page_of_top_works_as_written(t):
 
 def test_the_page_of_the_agent_works_as_written(t):
     harness.require_root()
-    server = clickhouse.ClickHouse(t).start()
-    assert follow(t, "docs/fleet.md", CLICKHOUSE=server.url) >= 5
+    server, profiles = clickhouse.ClickHouse(t).start(), receiver.Receiver(t)
+    assert follow(t, "docs/fleet.md", CLICKHOUSE=server.url, PYROSCOPE=profiles.url, OTLP=profiles.url) >= 6
+    for path in ("/push.v1.PusherService/Push", "/v1development/profiles"):
+        harness.same(len(profiles.requests(path)), 1, f"requests to {path}")
 
 
 def test_every_command_line_of_every_page_is_run_or_says_why_not(t):

@@ -51,6 +51,20 @@ static inline uint8_t *read_file(const char *path, size_t *size)
 	return bytes;
 }
 
+static inline uint8_t *read_gzip(const char *path, size_t *size)
+{
+	gzFile file = gzopen(path, "r");
+	uint8_t *bytes = malloc(1 << 24);
+	int length;
+
+	assert_non_null(file);
+	length = gzread(file, bytes, 1 << 24);
+	assert_true(length >= 0);
+	gzclose(file);
+	*size = (size_t)length;
+	return bytes;
+}
+
 static inline void write_gzip(const char *path, const void *bytes, size_t size)
 {
 	gzFile file = gzopen(path, "w");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Writing pprof files: no data is lost, no incomplete file remains, and Go's own tools can read them. */
 #include "pprof_fixture.h"
+#include "base/gzip.h"
 #include "profile/interval.h"
 
 #include <fcntl.h>
@@ -154,6 +155,58 @@ static void what_is_written_is_read_back_whole(void **state)
 	profile_free(profile);
 	profile_free(back);
 	unlink(in_directory("rich.pb.gz"));
+}
+
+/* The bytes of a profile in memory are those of its file; what is cut off, longer than expected, or something else is refused. */
+static void what_is_packed_in_memory_is_the_file(void **state)
+{
+	struct profile *profile = rich_profile();
+	struct error error = {0};
+	size_t packed_size, unpacked_size, size;
+	uint8_t *packed = pprof_pack(profile, &packed_size), *unpacked, *file;
+
+	(void)state;
+	assert_int_equal(pprof_write(profile, in_directory("packed.pb.gz"), &error), 0);
+	file = read_gzip(in_directory("packed.pb.gz"), &size);
+	unpacked = gzip_unpack(packed, packed_size, size, &unpacked_size);
+	assert_non_null(unpacked);
+	assert_int_equal(unpacked_size, size);
+	assert_memory_equal(unpacked, file, size);
+	assert_null(gzip_unpack(packed, packed_size, size - 1, &unpacked_size));
+	assert_null(gzip_unpack(packed, packed_size - 1, size, &unpacked_size));
+	assert_null(gzip_unpack(unpacked, size, size, &unpacked_size));
+	assert_null(gzip_unpack("", 0, size, &unpacked_size));
+	unlink(in_directory("packed.pb.gz"));
+	free(unpacked);
+	free(packed);
+	free(file);
+	profile_free(profile);
+}
+
+/* What a file shall not have is not in it, and a heap snapshot need not say what was allocated. */
+static void a_file_has_the_values_that_are_asked_for(void **state)
+{
+	struct profile *profile = rich_profile(), *back;
+	struct error error = {0};
+
+	(void)state;
+	profile->written = 1u << VALUE_OBJECTS | 1u << VALUE_BYTES;
+	assert_int_equal(pprof_write(profile, in_directory("few.pb.gz"), &error), 0);
+	back = pprof_read(in_directory("few.pb.gz"), &error);
+	assert_non_null(back);
+	assert_int_equal(back->stored, profile->written);
+	profile_free(back);
+	for (int snapshot = 0; snapshot < 2; snapshot++) {
+		profile->snapshot = snapshot;
+		profile->written = 1u << VALUE_LIVE_OBJECTS | 1u << VALUE_LIVE_BYTES;
+		assert_int_equal(pprof_write(profile, in_directory("few.pb.gz"), &error), 0);
+		back = pprof_read(in_directory("few.pb.gz"), &error);
+		assert_int_equal(back != NULL, snapshot);
+		profile_free(back);
+	}
+	assert_non_null(strstr(error.text, "neither alloc_objects nor alloc_space"));
+	unlink(in_directory("few.pb.gz"));
+	profile_free(profile);
 }
 
 /* Writes the first sample before the others are added, then the rest. */
@@ -477,6 +530,8 @@ int main(void)
 		cmocka_unit_test(what_is_written_is_read_back_whole),
 		cmocka_unit_test(a_heap_snapshot_keeps_its_values_and_its_collection),
 		cmocka_unit_test(a_profile_written_in_parts_reads_as_one),
+		cmocka_unit_test(what_is_packed_in_memory_is_the_file),
+		cmocka_unit_test(a_file_has_the_values_that_are_asked_for),
 		cmocka_unit_test(an_abandoned_file_leaves_what_was_there),
 		cmocka_unit_test(a_full_disk_is_an_error_that_names_the_file),
 		cmocka_unit_test(a_failed_write_leaves_nothing_behind),

@@ -20,6 +20,7 @@
 #include "fleet/spool.h"
 
 enum { NO_LIMIT = 1 << 30 };
+static const char *const stores[] = {"store", "other"};
 
 struct fixture {
 	char path[64];
@@ -33,6 +34,7 @@ static struct spool *opened(const char *path, int64_t limit)
 
 	if (!spool)
 		fail_msg("%s", error.text);
+	spool_set_stores(spool, stores, 1);
 	return spool;
 }
 
@@ -75,10 +77,11 @@ static void take(struct spool *spool, const char *text, bool delivered)
 	struct spool_window window;
 	struct error error;
 
-	assert_int_equal(spool_take(spool, &window, &error), 1);
+	assert_int_equal(spool_take(spool, stores[0], &window, &error), 1);
 	assert_string_equal(window.bytes, text);
 	assert_int_equal(window.size, strlen(text));
-	assert_int_equal(spool_give_back(spool, &window, delivered, &error), 0);
+	assert_int_equal(spool_give_back(spool, stores[0], &window, delivered ? SPOOL_DELIVERED : SPOOL_KEPT, &error),
+			 0);
 }
 
 static bool is_empty(struct spool *spool)
@@ -86,7 +89,7 @@ static bool is_empty(struct spool *spool)
 	struct spool_window window;
 	struct error error;
 
-	return spool_take(spool, &window, &error) == 0;
+	return spool_take(spool, stores[0], &window, &error) == 0;
 }
 
 static void windows_come_out_in_order_and_stay_until_they_are_delivered(void **state)
@@ -170,10 +173,10 @@ static void a_window_that_is_being_delivered_is_not_dropped(void **state)
 
 	spool_set_limit(spool, 10);
 	add(spool, "delivered");
-	assert_int_equal(spool_take(spool, &window, &error), 1);
+	assert_int_equal(spool_take(spool, stores[0], &window, &error), 1);
 	add(spool, "next");
 	assert_int_equal(spool_state(spool).dropped, 0);
-	assert_int_equal(spool_give_back(spool, &window, true, &error), 0);
+	assert_int_equal(spool_give_back(spool, stores[0], &window, SPOOL_DELIVERED, &error), 0);
 	take(spool, "next", true);
 }
 
@@ -207,10 +210,10 @@ static void a_writer_that_is_killed_leaves_whole_windows(void **state)
 		spool_close(fixture->spool);
 	}
 	fixture->spool = opened(fixture->path, NO_LIMIT);
-	while (spool_take(fixture->spool, &window, &error) == 1) {
+	while (spool_take(fixture->spool, stores[0], &window, &error) == 1) {
 		assert_int_equal(window.size, 200000);
 		assert_memory_equal(window.bytes, text, 200000);
-		assert_int_equal(spool_give_back(fixture->spool, &window, true, &error), 0);
+		assert_int_equal(spool_give_back(fixture->spool, stores[0], &window, SPOOL_DELIVERED, &error), 0);
 		count--;
 	}
 	assert_int_equal(count, 0);
@@ -265,10 +268,10 @@ static void a_window_that_cannot_be_read_is_given_as_damaged(void **state)
 	fclose(fopen(path, "w"));
 	assert_int_equal(truncate(path, (256 << 20) + 1), 0);
 	add(fixture->spool, "next");
-	assert_int_equal(spool_take(fixture->spool, &window, &error), 1);
+	assert_int_equal(spool_take(fixture->spool, stores[0], &window, &error), 1);
 	assert_true(window.damaged);
 	assert_int_equal(window.number, 1);
-	assert_int_equal(spool_give_back(fixture->spool, &window, true, &error), 0);
+	assert_int_equal(spool_give_back(fixture->spool, stores[0], &window, SPOOL_DELIVERED, &error), 0);
 	take(fixture->spool, "next", true);
 	assert_true(is_empty(fixture->spool));
 }
@@ -288,6 +291,76 @@ static void a_window_that_could_not_be_read_again_is_not_written(void **state)
 	free(bytes);
 }
 
+/* Takes the store's oldest window, which must have this text. */
+static void take_for(struct spool *spool, const char *store, const char *text, enum spool_end end)
+{
+	struct spool_window window;
+	struct error error;
+
+	assert_int_equal(spool_take(spool, store, &window, &error), 1);
+	assert_string_equal(window.bytes, text);
+	assert_int_equal(spool_give_back(spool, store, &window, end, &error), 0);
+}
+
+static void each_store_is_given_each_window_and_the_last_one_removes_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct spool_window window;
+	struct error error;
+
+	spool_set_stores(fixture->spool, stores, 2);
+	add(fixture->spool, "first");
+	add(fixture->spool, "second");
+	take_for(fixture->spool, stores[0], "first", SPOOL_DELIVERED);
+	take_for(fixture->spool, stores[0], "second", SPOOL_DELIVERED);
+	assert_int_equal(spool_take(fixture->spool, stores[0], &window, &error), 0);
+	assert_int_equal(spool_state(fixture->spool).windows, 2);
+	assert_int_equal(spool_store_state(fixture->spool, stores[0]).waiting, 0);
+	assert_int_equal(spool_store_state(fixture->spool, stores[1]).waiting, 2);
+	spool_close(fixture->spool); /* it is on disk */
+	fixture->spool = opened(fixture->path, NO_LIMIT);
+	assert_int_equal(spool_state(fixture->spool).windows, 0); /* only the first store is left, and has them */
+	add(fixture->spool, "third");
+	spool_set_stores(fixture->spool, stores, 2);
+	take_for(fixture->spool, stores[1], "third", SPOOL_KEPT);
+	take_for(fixture->spool, stores[1], "third", SPOOL_DELIVERED);
+	assert_int_equal(spool_state(fixture->spool).windows, 1);
+	take_for(fixture->spool, stores[0], "third", SPOOL_DELIVERED);
+	assert_int_equal(spool_state(fixture->spool).windows, 0);
+	assert_int_equal(spool_state(fixture->spool).dropped, 0);
+}
+
+static void what_one_store_refuses_is_counted_and_the_others_get_it(void **state)
+{
+	struct spool *spool = ((struct fixture *)*state)->spool;
+
+	spool_set_stores(spool, stores, 2);
+	add(spool, "window");
+	take_for(spool, stores[1], "window", SPOOL_REFUSED);
+	assert_int_equal(spool_store_state(spool, stores[1]).refused, 1);
+	assert_int_equal(spool_state(spool).dropped, 1);
+	take_for(spool, stores[0], "window", SPOOL_DELIVERED);
+	assert_int_equal(spool_state(spool).windows, 0);
+	assert_int_equal(spool_state(spool).dropped, 1);
+}
+
+static void a_damaged_note_of_what_was_delivered_has_it_delivered_again(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+	FILE *file;
+
+	spool_set_stores(fixture->spool, stores, 2);
+	add(fixture->spool, "window");
+	take_for(fixture->spool, stores[0], "window", SPOOL_DELIVERED);
+	snprintf(path, sizeof(path), "%s/store.delivered", fixture->path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("nonsense", file);
+	fclose(file);
+	take_for(fixture->spool, stores[0], "window", SPOOL_DELIVERED);
+}
+
 int main(void)
 {
 #define SPOOL_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -302,6 +375,9 @@ int main(void)
 		SPOOL_TEST(other_files_are_no_windows),
 		SPOOL_TEST(a_window_that_cannot_be_read_is_given_as_damaged),
 		SPOOL_TEST(a_window_that_could_not_be_read_again_is_not_written),
+		SPOOL_TEST(each_store_is_given_each_window_and_the_last_one_removes_it),
+		SPOOL_TEST(what_one_store_refuses_is_counted_and_the_others_get_it),
+		SPOOL_TEST(a_damaged_note_of_what_was_delivered_has_it_delivered_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

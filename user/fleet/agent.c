@@ -7,22 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "fleet/agent_helpers.h"
 #include "fleet/agent_notes.h"
 #include "fleet/agent_window.h"
-#include "fleet/clickhouse.h"
+#include "fleet/delivery.h"
 #include "fleet/http.h"
-#include "fleet/metrics_server.h"
-#include "fleet/pusher.h"
 
 enum {
-	RESTART_MS = 5000,
 	LONGEST_WAIT_MS = 3600 * 1000,
 	EMPTY_POLL_MS = 100,
 	LATE_S = 120, /* a window may take so much longer than twice its length, */
@@ -38,10 +35,9 @@ struct agent {
 	struct agent_notes *notes;
 	sigset_t signals, signals_before;
 	struct metrics *metrics;
-	int listener;		       /* for Prometheus; -1: there is none */
-	pid_t window, pusher, server;  /* 0: does not run */
+	struct agent_helpers helpers;
+	pid_t window;		       /* 0: does not run */
 	int64_t next_ns, heap_ns;      /* when the next window begins, and the next one with heap snapshots */
-	int64_t restart_ns, serve_ns;  /* when pusher and server may start again */
 	int64_t late_ns;	       /* when the window that runs is ended */
 	int64_t windows;	       /* that have ended */
 	uint64_t dropped;	       /* when the last window had ended */
@@ -58,87 +54,11 @@ static void stop_window(int signal)
 	window_stops = 1;
 }
 
-/* Starts a process that does not outlive this one. Returns as fork() does. */
-static pid_t start_process(struct agent *agent)
-{
-	pid_t parent = getpid(), child = fork();
-
-	if (child < 0)
-		agent->options->say("cannot start a process: %m");
-	if (child)
-		return child;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	return 0;
-}
-
-/* In a process that does not serve: what it keeps open goes on listening when the agent does not any more. */
-static void close_inherited(const struct agent *agent)
-{
-	if (agent->listener >= 0)
-		close(agent->listener);
-}
-
-static void start_pusher(struct agent *agent)
-{
-	char *password;
-	struct error error;
-	sigset_t wake, before;
-
-	agent->restart_ns = monotonic_ns() + RESTART_MS * 1000000LL;
-	if (clickhouse_password(&agent->config->clickhouse, &password, &error)) {
-		agent->options->say("%s", error.text);
-		return;
-	}
-	sigemptyset(&wake);
-	sigaddset(&wake, PUSHER_WAKE);
-	sigprocmask(SIG_BLOCK, &wake, &before); /* it would end a process that has just begun */
-	agent->pusher = start_process(agent);
-	if (agent->pusher == 0) {
-		close_inherited(agent);
-		wake = agent->signals_before;
-		sigaddset(&wake, PUSHER_WAKE);
-		sigprocmask(SIG_SETMASK, &wake, NULL);
-		pusher_run(agent->spool, agent->config, password, agent->options->say);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (agent->pusher < 0)
-		agent->pusher = 0;
-	if (password)
-		explicit_bzero(password, strlen(password));
-	free(password);
-}
-
-/* In the process that serves: it reads what anybody sends, and has no use for it. */
-static void forget_password(void)
-{
-	char *password = getenv(AGENT_PASSWORD_VARIABLE);
-
-	if (password)
-		explicit_bzero(password, strlen(password)); /* the environment of /proc is this memory */
-	unsetenv(AGENT_PASSWORD_VARIABLE);
-}
-
-static void start_server(struct agent *agent)
-{
-	agent->serve_ns = monotonic_ns() + RESTART_MS * 1000000LL;
-	agent->server = start_process(agent);
-	if (agent->server == 0) {
-		forget_password();
-		spool_close(agent->spool);
-		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
-		metrics_serve(agent->listener, agent->metrics, agent->options->say);
-	}
-	if (agent->server < 0)
-		agent->server = 0;
-}
-
 static void publish(struct agent *agent)
 {
 	struct spool_state state = spool_state(agent->spool);
 
-	if (agent->listener >= 0)
+	if (agent->config->prometheus.listen)
 		metrics_publish(agent->metrics, agent->config->host, &state);
 }
 
@@ -198,9 +118,9 @@ static void start_window(struct agent *agent)
 	agent->shared->count = 0;
 	agent->shared->why[0] = 0;
 	heap = takes_heap(agent, planned_ns);
-	agent->window = start_process(agent);
+	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
-		close_inherited(agent);
+		agent_helpers_close(&agent->helpers);
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */
 		sigprocmask(SIG_SETMASK, &agent->signals_before, NULL);
@@ -271,19 +191,7 @@ static void window_ended(struct agent *agent, int status)
 			metrics_add(agent->metrics, &agent->shared->notes[i].part);
 	}
 	publish(agent);
-	if (agent->pusher)
-		kill(agent->pusher, PUSHER_WAKE);
-}
-
-/* Of a helper that should run for ever, and that we did not end. */
-static void say_ended(const struct agent *agent, const char *what, int status)
-{
-	if (!agent->stopping && !WIFSIGNALED(status))
-		agent->options->say("the process that %s ended with status %d; it starts again", what,
-				    WEXITSTATUS(status));
-	else if (!agent->stopping && WTERMSIG(status) != SIGTERM)
-		agent->options->say("the process that %s was killed by SIG%s; it starts again", what,
-				    sigabbrev_np(WTERMSIG(status)));
+	agent_helpers_wake(&agent->helpers);
 }
 
 static void reap(struct agent *agent)
@@ -294,14 +202,7 @@ static void reap(struct agent *agent)
 	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (child == agent->window)
 			window_ended(agent, status);
-		if (child == agent->pusher) {
-			agent->pusher = 0;
-			say_ended(agent, "pushes", status);
-		}
-		if (child == agent->server) {
-			agent->server = 0;
-			say_ended(agent, "serves metrics", status);
-		}
+		agent_helpers_ended(&agent->helpers, child, status, agent->stopping);
 	}
 }
 
@@ -310,56 +211,10 @@ static struct agent_config *read_config(const struct agent *agent, struct error 
 {
 	struct agent_config *config = agent_config_read(agent->options->config, error);
 
-	if (!config || !config->clickhouse.url || http_check(error) == 0)
+	if (!config || !delivery_any(config) || http_check(error) == 0)
 		return config;
 	agent_config_free(config);
 	return NULL;
-}
-
-static void close_listener(struct agent *agent)
-{
-	if (agent->server) {
-		kill(agent->server, SIGKILL);
-		waitpid(agent->server, NULL, 0);
-		agent->server = 0;
-	}
-	if (agent->listener >= 0)
-		close(agent->listener);
-	agent->listener = -1;
-}
-
-static const char *port_of(const char *address)
-{
-	const char *colon = strrchr(address, ':');
-
-	return colon ? colon : address;
-}
-
-/*
- * Listens where a new configuration says, unless that is where it did before. -1 with an error if that cannot be; then all is as
- * before. Where the port stays and the address changes, the old socket is in the way of the new one.
- */
-static int change_listener(struct agent *agent, const struct agent_config *config, struct error *error)
-{
-	const char *old = agent->listener >= 0 ? agent->config->prometheus.listen : NULL;
-	const char *new = config->prometheus.listen;
-	struct error again;
-	int listener = -1;
-
-	if (old && new &&strcmp(old, new) == 0)
-		return 0;
-	if (old && new &&strcmp(port_of(old), port_of(new)) == 0)
-		close_listener(agent);
-	if (new && (listener = metrics_listen(new, error)) < 0) {
-		if (old && agent->listener < 0 && (agent->listener = metrics_listen(old, &again)) < 0)
-			agent->options->say("%s", again.text);
-		agent->serve_ns = 0;
-		return -1;
-	}
-	close_listener(agent);
-	agent->listener = listener;
-	agent->serve_ns = 0;
-	return 0;
 }
 
 /* A mistake leaves everything as it was. */
@@ -368,7 +223,7 @@ static void reload(struct agent *agent)
 	struct error error;
 	struct agent_config *config = read_config(agent, &error);
 
-	if (!config || change_listener(agent, config, &error)) {
+	if (!config || agent_helpers_listen(&agent->helpers, agent->config, config, &error)) {
 		agent->options->say("%s; the configuration from before stays in force", error.text);
 		agent_config_free(config);
 		return;
@@ -382,9 +237,8 @@ static void reload(struct agent *agent)
 	agent->none = agent->crowded = false;
 	agent_notes_forget(agent->notes);
 	agent->next_ns = agent->heap_ns = monotonic_ns();
-	agent->restart_ns = 0;
-	if (agent->pusher)
-		kill(agent->pusher, SIGTERM);
+	delivery_set_stores(agent->spool, agent->config);
+	agent_helpers_restart(&agent->helpers);
 	agent->options->say("the configuration was read again");
 }
 
@@ -399,10 +253,8 @@ static int64_t wait_ms(const struct agent *agent, bool delivering)
 		until = agent->late_ns;
 	if (!agent->window && !agent->stopping && agent->next_ns < until)
 		until = agent->next_ns;
-	if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping && agent->restart_ns < until)
-		until = agent->restart_ns;
-	if (agent->listener >= 0 && !agent->server && !agent->stopping && agent->serve_ns < until)
-		until = agent->serve_ns;
+	if (!agent->stopping && agent_helpers_due(&agent->helpers, agent->config) < until)
+		until = agent_helpers_due(&agent->helpers, agent->config);
 	return until > now ? (until - now + 999999) / 1000000 : 0;
 }
 
@@ -435,17 +287,14 @@ static int run(struct agent *agent, struct error *error)
 {
 	while (!agent->stopping || agent->window) {
 		bool enough = has_enough(agent);
-		bool delivering = enough && agent->config->clickhouse.url && spool_state(agent->spool).windows;
+		bool delivering = enough && delivery_any(agent->config) && spool_state(agent->spool).windows;
 
 		if (enough && !agent->window && !delivering)
 			break;
 		if (agent->windows == 1 && agent->last == AGENT_WINDOW_UNMEASURED)
 			return error_set(error, STATUS_CANNOT_MEASURE, "%s", agent->shared->why);
-		if (agent->config->clickhouse.url && !agent->pusher && !agent->stopping &&
-		    monotonic_ns() >= agent->restart_ns)
-			start_pusher(agent);
-		if (agent->listener >= 0 && !agent->server && !agent->stopping && monotonic_ns() >= agent->serve_ns)
-			start_server(agent);
+		if (!agent->stopping)
+			agent_helpers_start(&agent->helpers, agent->config);
 		if (!agent->window && !agent->stopping && !enough && monotonic_ns() >= agent->next_ns)
 			start_window(agent);
 		end_late_window(agent);
@@ -457,11 +306,7 @@ static int run(struct agent *agent, struct error *error)
 static void end(struct agent *agent)
 {
 	agent->stopping = true;
-	if (agent->pusher) {
-		kill(agent->pusher, SIGTERM);
-		waitpid(agent->pusher, NULL, 0);
-	}
-	close_listener(agent);
+	agent_helpers_end(&agent->helpers);
 	metrics_free(agent->metrics);
 	agent_notes_free(agent->notes);
 	munmap(agent->shared, sizeof(*agent->shared));
@@ -483,23 +328,24 @@ static void block_signals(struct agent *agent)
 
 int agent_run(const struct agent_options *options, struct error *error)
 {
-	struct agent agent = {.options = options, .listener = -1};
+	struct agent agent = {.options = options, .helpers = {.say = options->say, .listener = -1}};
 	int result;
 
 	agent.config = read_config(&agent, error);
 	if (!agent.config)
 		return -1;
-	if (agent.config->prometheus.listen)
-		agent.listener = metrics_listen(agent.config->prometheus.listen, error);
-	if (!agent.config->prometheus.listen || agent.listener >= 0)
+	if (agent_helpers_listen(&agent.helpers, NULL, agent.config, error) == 0)
 		agent.spool = spool_open(agent.config->spool, agent.config->spool_limit, error);
 	if (!agent.spool) {
-		if (agent.listener >= 0)
-			close(agent.listener);
+		agent_helpers_end(&agent.helpers);
 		agent_config_free(agent.config);
 		return -1;
 	}
+	delivery_set_stores(agent.spool, agent.config);
 	agent.metrics = metrics_new();
+	agent.helpers.spool = agent.spool;
+	agent.helpers.metrics = agent.metrics;
+	agent.helpers.signals = &agent.signals_before;
 	agent.notes = agent_notes_new();
 	agent.shared = mmap(NULL, sizeof(*agent.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (agent.shared == MAP_FAILED)

@@ -30,13 +30,19 @@ static const struct key {
 };
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
+const char *const agent_store_names[AGENT_STORES] = {
+	[AGENT_CLICKHOUSE] = "clickhouse",
+	[AGENT_PYROSCOPE] = "pyroscope",
+	[AGENT_OTLP] = "otlp",
+};
+
 /* The reading of one file. */
 struct reader {
 	struct agent_config *config;
 	const char *section; /* of the table; "" before the first */
 	void *target;	     /* the structure that the section's keys are members of */
 	bool given[KEY_COUNT];
-	bool clickhouse, prometheus; /* there was such a section */
+	bool stores[AGENT_STORES], prometheus; /* there was such a section */
 };
 
 /* Removes white space at both ends of a line. */
@@ -163,13 +169,18 @@ static int begin_section(struct reader *reader, char *text, struct error *error)
 	memset(reader->given, 0, sizeof(reader->given));
 	if (strcmp(name, "watch") == 0)
 		return begin_watch(reader, argument, error);
-	if (strcmp(name, "clickhouse") == 0 && !*argument)
-		return begin_single(reader, "clickhouse", &reader->clickhouse, &reader->config->clickhouse, error);
+	for (int i = 0; i < AGENT_STORES; i++) {
+		if (strcmp(name, agent_store_names[i]) == 0 && !*argument)
+			return begin_single(reader, agent_store_names[i], &reader->stores[i],
+					    &reader->config->stores[i], error);
+	}
 	if (strcmp(name, "prometheus") == 0 && !*argument)
 		return begin_single(reader, "prometheus", &reader->prometheus, &reader->config->prometheus, error);
-	return error_set(error, STATUS_USAGE,
-			 "unknown section [%s%s%s]: expected [watch SERVICE], [clickhouse] or [prometheus]", name,
-			 *argument ? " " : "", argument);
+	return error_set(
+		error, STATUS_USAGE,
+		"unknown section [%s%s%s]: expected [watch SERVICE], [prometheus], [clickhouse], [pyroscope] or "
+		"[otlp]",
+		name, *argument ? " " : "", argument);
 }
 
 static int take_key(struct reader *reader, char *text, struct error *error)
@@ -227,11 +238,43 @@ static int check_prometheus(const struct agent_prometheus *prometheus, struct er
 	return 0;
 }
 
+static bool is_printable(const char *text)
+{
+	for (; *text; text++) {
+		if (!isascii((unsigned char)*text) || !isprint((unsigned char)*text))
+			return false;
+	}
+	return true;
+}
+
+static int check_store(const char *name, bool there, const struct agent_store *store, struct error *error)
+{
+	if (there && !store->url)
+		return error_set(error, STATUS_USAGE, "[%s] needs a url", name);
+	if (store->timeout < 1)
+		return error_set(error, STATUS_USAGE, "timeout is at least 1s");
+	if (store->database && !agent_config_is_name(store->database))
+		return error_set(
+			error, STATUS_USAGE,
+			"database '%s' is not a name of letters, digits and _, which does not begin with a digit",
+			store->database);
+	if (store->url && strncmp(store->url, "http://", 7) != 0 && strncmp(store->url, "https://", 8) != 0)
+		return error_set(error, STATUS_USAGE, "the url of [%s] begins with http:// or https://", name);
+	if (store->url && strpbrk(store->url, "@?#"))
+		return error_set(error, STATUS_USAGE,
+				 "the url of [%s] has no user, password or parameters: use user and password-file",
+				 name);
+	if (store->token_file && (store->password_file || store->user))
+		return error_set(error, STATUS_USAGE, "[%s] has either a token or user and password", name);
+	if (store->tenant && !is_printable(store->tenant))
+		return error_set(error, STATUS_USAGE, "the tenant of [%s] is not printable ASCII text", name);
+	return 0;
+}
+
 /* What only the whole file shows. */
 static int check(const struct reader *reader, struct error *error)
 {
 	const struct agent_config *config = reader->config;
-	const struct agent_clickhouse *clickhouse = &config->clickhouse;
 
 	if (check_watch(reader, error))
 		return -1;
@@ -247,22 +290,10 @@ static int check(const struct reader *reader, struct error *error)
 		return error_set(error, STATUS_USAGE, "heap-every is 0 or at least as long as every");
 	if (config->spool_limit < 1 << 20)
 		return error_set(error, STATUS_USAGE, "spool-limit is at least 1M");
-	if (reader->clickhouse && !clickhouse->url)
-		return error_set(error, STATUS_USAGE, "[clickhouse] needs a url");
-	if (clickhouse->timeout < 1)
-		return error_set(error, STATUS_USAGE, "timeout is at least 1s");
-	if (!agent_config_is_name(clickhouse->database))
-		return error_set(
-			error, STATUS_USAGE,
-			"database '%s' is not a name of letters, digits and _, which does not begin with a digit",
-			clickhouse->database);
-	if (clickhouse->url && strncmp(clickhouse->url, "http://", 7) != 0 &&
-	    strncmp(clickhouse->url, "https://", 8) != 0)
-		return error_set(error, STATUS_USAGE, "the url of [clickhouse] begins with http:// or https://");
-	if (clickhouse->url && strpbrk(clickhouse->url, "@?#"))
-		return error_set(
-			error, STATUS_USAGE,
-			"the url of [clickhouse] has no user, password or parameters: use user and password-file");
+	for (int i = 0; i < AGENT_STORES; i++) {
+		if (check_store(agent_store_names[i], reader->stores[i], &config->stores[i], error))
+			return -1;
+	}
 	return 0;
 }
 
@@ -291,7 +322,8 @@ struct agent_config *agent_config_read(const char *path, struct error *error)
 		return NULL;
 	}
 	set_defaults("", config);
-	set_defaults("clickhouse", &config->clickhouse);
+	for (int i = 0; i < AGENT_STORES; i++)
+		set_defaults(agent_store_names[i], &config->stores[i]);
 	while (!result && (length = getline(&line, &size, stream)) >= 0) {
 		number++;
 		if (strlen(line) != (size_t)length || number > LINES_MAX)
@@ -333,7 +365,8 @@ void agent_config_free(struct agent_config *config)
 		free_texts("watch", &config->watches[i]);
 	}
 	free(config->watches);
-	free_texts("clickhouse", &config->clickhouse);
+	for (int i = 0; i < AGENT_STORES; i++)
+		free_texts(agent_store_names[i], &config->stores[i]);
 	free_texts("prometheus", &config->prometheus);
 	free_texts("", config);
 	free(config);

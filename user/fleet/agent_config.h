@@ -3,8 +3,8 @@
 #define ESCAPEMENT_AGENT_CONFIG_H
 
 /*
- * The agent's configuration file: lines `key = value`, in sections `[watch SERVICE]`, `[clickhouse]` and `[prometheus]`, after
- * those of the agent itself. A line that begins with # is a comment. docs/fleet.md describes the keys; AGENT_KEYS is their list.
+ * The agent's configuration file: lines `key = value`, in sections `[watch SERVICE]`, `[prometheus]` and one for each store,
+ * after those of the agent itself. A line that begins with # is a comment. docs/fleet.md describes the keys; AGENT_KEYS is their list.
  */
 
 #include <stdbool.h>
@@ -22,12 +22,18 @@ struct agent_watch {
 	char *escape;  /* file with what the compiler said about its build; NULL: none */
 };
 
-struct agent_clickhouse {
-	char *url; /* NULL: no such store */
-	char *database, *user;
-	char *password_file; /* NULL: the environment's AGENT_PASSWORD_VARIABLE, if it is set */
-	char *ca_file;	     /* certificates to trust; NULL: the system's */
-	double timeout;	     /* seconds that a request may take */
+/* The stores that windows are pushed to (delivery.h), by the names of their sections. */
+enum agent_store_kind { AGENT_CLICKHOUSE, AGENT_PYROSCOPE, AGENT_OTLP, AGENT_STORES };
+extern const char *const agent_store_names[AGENT_STORES];
+
+struct agent_store {
+	char *url;	/* NULL: no such store */
+	char *database; /* of ClickHouse */
+	char *tenant;	/* of Pyroscope; NULL: none */
+	char *user;
+	char *password_file, *token_file; /* NULL: the environment's variable, if it is set (credentials.h) */
+	char *ca_file;			  /* certificates to trust; NULL: the system's */
+	double timeout;			  /* seconds that a request may take */
 };
 #define AGENT_PASSWORD_VARIABLE "ESCAPEMENT_CLICKHOUSE_PASSWORD"
 
@@ -40,7 +46,7 @@ struct agent_config {
 	bool redact;
 	struct agent_watch *watches;
 	size_t watch_count;
-	struct agent_clickhouse clickhouse;
+	struct agent_store stores[AGENT_STORES];
 	struct agent_prometheus {
 		char *listen; /* where to serve metrics; NULL: nowhere */
 	} prometheus;
@@ -50,6 +56,16 @@ struct agent_config {
  * The keys: section ("" before the first), member of the section's structure, key, kind, default (NULL: none), meaning.
  * Kinds are AGENT_TEXT, AGENT_BYTES, AGENT_SECONDS, AGENT_PERCENT, AGENT_YES.
  */
+#define AGENT_STORE_KEYS(ROW, section, example)                                                      \
+	ROW(section, agent_store, url, "url", AGENT_TEXT, NULL, example)                             \
+	ROW(section, agent_store, user, "user", AGENT_TEXT, NULL, "the user (default: the store's)") \
+	ROW(section, agent_store, password_file, "password-file", AGENT_TEXT, NULL,                  \
+	    "file whose first line is the password")                                                 \
+	ROW(section, agent_store, ca_file, "ca-file", AGENT_TEXT, NULL,                              \
+	    "certificates to trust (default: the system's)")                                         \
+	ROW(section, agent_store, timeout, "timeout", AGENT_SECONDS, "30s", "longest time of a request")
+#define AGENT_TOKEN_KEY(ROW, section) \
+	ROW(section, agent_store, token_file, "token-file", AGENT_TEXT, NULL, "file whose first line is a bearer token")
 #define AGENT_KEYS(ROW)                                                                                            \
 	ROW("", agent_config, host, "host", AGENT_TEXT, NULL, "the name of this machine (default: its host name)") \
 	ROW("", agent_config, spool, "spool", AGENT_TEXT, "/var/lib/escapement",                                   \
@@ -70,14 +86,13 @@ struct agent_config {
 	ROW("watch", agent_watch, go, "go", AGENT_YES, NULL, "Go programs only")                                   \
 	ROW("watch", agent_watch, escape, "escape", AGENT_TEXT, NULL,                                              \
 	    "compiler output (-m=2) of the build that runs: rows get verdicts")                                    \
-	ROW("clickhouse", agent_clickhouse, url, "url", AGENT_TEXT, NULL, "http://HOST:8123 or https://HOST:8443") \
-	ROW("clickhouse", agent_clickhouse, database, "database", AGENT_TEXT, "escapement", "the database")        \
-	ROW("clickhouse", agent_clickhouse, user, "user", AGENT_TEXT, NULL, "the user (default: the store's)")     \
-	ROW("clickhouse", agent_clickhouse, password_file, "password-file", AGENT_TEXT, NULL,                      \
-	    "file whose first line is the password (default: " AGENT_PASSWORD_VARIABLE " of the environment)")     \
-	ROW("clickhouse", agent_clickhouse, ca_file, "ca-file", AGENT_TEXT, NULL,                                  \
-	    "certificates to trust (default: the system's)")                                                       \
-	ROW("clickhouse", agent_clickhouse, timeout, "timeout", AGENT_SECONDS, "30s", "longest time of a request") \
+	AGENT_STORE_KEYS(ROW, "clickhouse", "http://HOST:8123 or https://HOST:8443")                               \
+	ROW("clickhouse", agent_store, database, "database", AGENT_TEXT, "escapement", "the database")             \
+	AGENT_STORE_KEYS(ROW, "pyroscope", "http://HOST:4040 or https://HOST")                                     \
+	AGENT_TOKEN_KEY(ROW, "pyroscope")                                                                          \
+	ROW("pyroscope", agent_store, tenant, "tenant", AGENT_TEXT, NULL, "sent as X-Scope-OrgID (default: none)") \
+	AGENT_STORE_KEYS(ROW, "otlp", "http://HOST:4318 or https://HOST:4318")                                     \
+	AGENT_TOKEN_KEY(ROW, "otlp")                                                                               \
 	ROW("prometheus", agent_prometheus, listen, "listen", AGENT_TEXT, "127.0.0.1:9187",                        \
 	    "address and port at which metrics are served")
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "fleet/delivery.h"
 #include "fleet/fleet_rows.h"
 #include "record/window.h"
 
@@ -102,6 +103,7 @@ enum agent_window_result agent_window_record(const struct agent_options *options
 	struct fleet_window window = {.config = config,
 				      .watches = watches,
 				      .heap = heap,
+				      .profiles = delivery_wants_profiles(config),
 				      .stop = stop,
 				      .unheaped = unheaped,
 				      .unjudged = unjudged};

@@ -9,8 +9,7 @@
 #include "base/memory.h"
 #include "fleet/fleet_rows.h"
 #include "fleet/http.h"
-
-enum { PASSWORD_MAX = 1024, WHY_MAX = 300, COLUMNS_MAX = 4096 };
+#include "fleet/spooled.h"
 
 const char *const clickhouse_layout_names[] = {"clickhouse", "clickhouse-distributed", "clickhouse-replicated", NULL};
 
@@ -67,47 +66,14 @@ void clickhouse_schema(FILE *stream, enum clickhouse_layout layout, const char *
 		put_table(stream, layout, database, cluster, &fleet_tables[i]);
 }
 
-/* --- password --- */
-
-static int read_password(const char *path, char **password, struct error *error)
-{
-	FILE *stream = fopen(path, "re");
-	char line[PASSWORD_MAX] = "";
-
-	if (!stream)
-		return error_set(error, STATUS_USAGE, "cannot read the password file '%s': %m", path);
-	setbuf(stream, NULL); /* or a copy would stay in what is freed */
-	if (!fgets(line, sizeof(line), stream))
-		line[0] = 0;
-	fclose(stream);
-	line[strcspn(line, "\r\n")] = 0;
-	if (!*line)
-		return error_set(error, STATUS_USAGE, "the first line of the password file '%s' is empty", path);
-	*password = memory_text(line);
-	explicit_bzero(line, sizeof(line));
-	return 0;
-}
-
-int clickhouse_password(const struct agent_clickhouse *store, char **password, struct error *error)
-{
-	const char *variable = getenv(AGENT_PASSWORD_VARIABLE);
-
-	*password = NULL;
-	if (store->password_file)
-		return read_password(store->password_file, password, error);
-	if (variable && *variable)
-		*password = memory_text(variable);
-	return 0;
-}
-
 /* --- inserting --- */
 
 /* The URL of an insertion into these columns. The caller frees it. */
-static char *insertion(const struct agent_clickhouse *store, const struct fleet_table *table, const char *columns,
+static char *insertion(const struct agent_store *store, const struct fleet_table *table, const char *columns,
 		       int columns_length)
 {
 	char *text, *escaped, *url;
-	size_t length, end = strlen(store->url);
+	size_t length;
 	FILE *stream = open_memstream(&text, &length);
 
 	if (!stream)
@@ -117,50 +83,50 @@ static char *insertion(const struct agent_clickhouse *store, const struct fleet_
 	if (fclose(stream))
 		memory_out();
 	escaped = http_escape(text);
-	while (end && store->url[end - 1] == '/')
-		end--;
 	/* a Distributed table answers when the shards have the rows, not before */
-	url = memory_format("%.*s/?insert_distributed_sync=1&query=%s", (int)end, store->url, escaped);
+	url = memory_format("%.*s/?insert_distributed_sync=1&query=%s", http_base_length(store->url), store->url,
+			    escaped);
 	free(escaped);
 	free(text);
 	return url;
 }
 
-/* The server's first line, without what follows its own version and stack. */
-static int say_refusal(const struct http_answer *answer, struct error *error)
-{
-	int length = (int)strcspn(answer->text, "\r\n");
-
-	return error_set(error, STATUS_CANNOT_MEASURE, "it answers %ld: %.*s", answer->status,
-			 length < WHY_MAX ? length : WHY_MAX, answer->text);
-}
-
 /* Posts a body. -1 with an error unless the server did what was asked for, without a word. */
-static int post(const struct agent_clickhouse *store, const char *password, const char *url, const char *body,
-		size_t size, struct error *error)
+static int post(const struct agent_store *store, const char *password, const char *url, const char *body, size_t size,
+		struct error *error)
 {
-	struct http_request request = {url, store->user, password, store->ca_file, store->timeout, body, size};
+	struct http_request request = {.url = url,
+				       .user = store->user,
+				       .password = password,
+				       .ca_file = store->ca_file,
+				       .timeout = store->timeout,
+				       .body = body,
+				       .size = size};
 	struct http_answer answer;
 	int result = http_post(&request, &answer, error);
 
 	if (result == 0 && (answer.status != 200 || answer.length))
-		result = say_refusal(&answer, error);
+		result = http_refusal(&answer, error);
 	free(answer.text);
 	return result;
 }
 
-char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
-			struct error *error)
+char *clickhouse_select(const struct agent_store *store, const char *password, const char *query, struct error *error)
 {
 	/* otherwise it answers 200 first, and fails in the middle of the rows */
 	char *url = memory_format("%s?wait_end_of_query=1", store->url);
-	struct http_request request = {url,   store->user,  password, store->ca_file, store->timeout,
-				       query, strlen(query)};
+	struct http_request request = {.url = url,
+				       .user = store->user,
+				       .password = password,
+				       .ca_file = store->ca_file,
+				       .timeout = store->timeout,
+				       .body = query,
+				       .size = strlen(query)};
 	struct http_answer answer;
 	int result = http_post(&request, &answer, error);
 
 	if (result == 0 && answer.status != 200)
-		result = say_refusal(&answer, error);
+		result = http_refusal(&answer, error);
 	else if (result == 0 && answer.cut)
 		result = error_set(error, STATUS_CANNOT_MEASURE, "its answer is longer than %d bytes: ask for less",
 				   HTTP_ANSWER_MAX);
@@ -183,7 +149,7 @@ void clickhouse_put_text(FILE *stream, const char *text)
 	fputc('\'', stream);
 }
 
-int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,
+int clickhouse_execute(const struct agent_store *store, const char *password, const char *statements,
 		       struct error *error)
 {
 	char *copy = memory_text(statements), *rest = copy, *statement;
@@ -198,61 +164,38 @@ int clickhouse_execute(const struct agent_clickhouse *store, const char *passwor
 	return result;
 }
 
-static enum clickhouse_result insert_table(const struct agent_clickhouse *store, const char *password,
-					   const struct fleet_table *table, const char *columns, int columns_length,
-					   const char *rows, size_t size, struct error *error)
+static int insert_table(const struct agent_store *store, const char *password, const struct fleet_table *table,
+			const struct spooled_part *part, struct error *error)
 {
-	char *url = insertion(store, table, columns, columns_length);
-	int failed = post(store, password, url, rows, size, error);
+	char *url = insertion(store, table, part->columns, part->columns_length);
+	int failed = post(store, password, url, part->bytes, part->size, error);
 
 	free(url);
-	return failed ? CLICKHOUSE_FAILED : CLICKHOUSE_STORED;
+	return failed;
 }
 
-static const struct fleet_table *table_named(const char *name, size_t length)
+static const struct fleet_table *table_of(const struct spooled_part *part)
 {
 	for (int i = 0; i < FLEET_TABLES; i++) {
-		if (strlen(fleet_tables[i].name) == length && strncmp(fleet_tables[i].name, name, length) == 0)
+		if (spooled_is(part, fleet_tables[i].name))
 			return &fleet_tables[i];
 	}
 	return NULL;
 }
 
-/* The length of a list of columns that ends where the line does; 0 if it is none. */
-static int columns_of(const char *columns, const char *line_end)
-{
-	size_t length = columns < line_end ? (size_t)(line_end - columns) : 0;
-
-	return length < COLUMNS_MAX && strspn(columns, "abcdefghijklmnopqrstuvwxyz_,") == length ? (int)length : 0;
-}
-
-enum clickhouse_result clickhouse_insert(const struct agent_clickhouse *store, const char *password, const char *window,
-					 size_t size, struct error *error)
+enum delivery clickhouse_insert(const struct agent_store *store, const struct credentials *credentials,
+				const char *window, size_t size, struct delivery_answer *answer)
 {
 	const char *at = window, *limit = window + size;
+	struct spooled_part part;
+	int more;
 
-	while (at < limit) {
-		size_t name = strcspn(at, " \n");
-		const struct fleet_table *table = table_named(at, name);
-		const char *line_end = memchr(at, '\n', (size_t)(limit - at));
-		enum clickhouse_result result;
-		const char *columns;
-		int columns_at = 0, columns_length;
-		uint64_t rows;
-		size_t bytes;
+	while ((more = spooled_next(&at, limit, &part)) > 0) {
+		const struct fleet_table *table = table_of(&part);
 
-		if (!table || !line_end || sscanf(at + name, " %" SCNu64 " %zu %n", &rows, &bytes, &columns_at) != 2 ||
-		    bytes > (size_t)(limit - line_end - 1) ||
-		    !(columns_length = columns_of(columns = at + name + columns_at, line_end))) {
-			error_set(error, STATUS_CANNOT_MEASURE, "it is not a window");
-			return CLICKHOUSE_MALFORMED;
-		}
-		at = line_end + 1;
-		result = rows ? insert_table(store, password, table, columns, columns_length, at, bytes, error)
-			      : CLICKHOUSE_STORED;
-		if (result != CLICKHOUSE_STORED)
-			return result;
-		at += bytes;
+		/* other parts are for other stores */
+		if (table && part.rows && insert_table(store, credentials->password, table, &part, &answer->error))
+			return DELIVERY_FAILED;
 	}
-	return CLICKHOUSE_STORED;
+	return more ? DELIVERY_MALFORMED : DELIVERY_DONE;
 }

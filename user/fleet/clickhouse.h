@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "fleet/agent_config.h"
+#include "fleet/delivery_answer.h"
 
 /* Which machines have the tables. Names are for --schema. */
 enum clickhouse_layout {
@@ -25,29 +26,19 @@ extern const char *const clickhouse_layout_names[]; /* NULL-terminated */
  * configuration; not for CLICKHOUSE_ALONE. Both names are agent_config_is_name(). */
 void clickhouse_schema(FILE *stream, enum clickhouse_layout layout, const char *database, const char *cluster);
 
-/* The password: of the file, or of the environment; NULL: none. The caller frees it. -1 with an error. */
-int clickhouse_password(const struct agent_clickhouse *store, char **password, struct error *error);
-
 /* Executes statements that each end with a semicolon, which no text in them contains. -1 with an error. */
-int clickhouse_execute(const struct agent_clickhouse *store, const char *password, const char *statements,
+int clickhouse_execute(const struct agent_store *store, const char *password, const char *statements,
 		       struct error *error);
 
 /* Returns the answer to a query, which the caller frees; NULL with an error. The store's url ends with a slash. */
-char *clickhouse_select(const struct agent_clickhouse *store, const char *password, const char *query,
-			struct error *error);
+char *clickhouse_select(const struct agent_store *store, const char *password, const char *query, struct error *error);
 
 /* Writes a text as a literal of SQL. Every byte that is not a letter, a digit or one of "._-/ " becomes \xNN, so that no text
  * ends the literal. No other function writes text from outside into a query. */
 void clickhouse_put_text(FILE *stream, const char *text);
 
-enum clickhouse_result {
-	CLICKHOUSE_STORED,
-	CLICKHOUSE_FAILED,    /* try again later; the error says why */
-	CLICKHOUSE_MALFORMED, /* it is no window of fleet_rows_write() */
-};
-
-/* Inserts a window as fleet_rows_write() wrote it. */
-enum clickhouse_result clickhouse_insert(const struct agent_clickhouse *store, const char *password, const char *window,
-					 size_t size, struct error *error);
+/* Inserts the tables of a window; a row of the table of deliveries (delivery.h). */
+enum delivery clickhouse_insert(const struct agent_store *store, const struct credentials *credentials,
+				const char *window, size_t size, struct delivery_answer *answer);
 
 #endif

@@ -9,8 +9,11 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
+#include "fleet/cells.h"
+#include "fleet/fleet_profiles.h"
 #include "fleet/heap_rows.h"
 #include "fleet/judge.h"
+#include "fleet/spooled.h"
 #include "audit/audit_join.h"
 #include "profile/profile_part.h"
 #include "profile/report.h"
@@ -62,28 +65,6 @@ void fleet_columns(const struct fleet_table *table,
 	}
 }
 
-static void put_text(FILE *stream, const char *text)
-{
-	for (; text && *text; text++) {
-		switch (*text) {
-		case '\\':
-			fputs("\\\\", stream);
-			break;
-		case '\t':
-			fputs("\\t", stream);
-			break;
-		case '\n':
-			fputs("\\n", stream);
-			break;
-		case '\r':
-			fputs("\\r", stream);
-			break;
-		default:
-			fputc(*text, stream);
-		}
-	}
-}
-
 static void put_count(FILE *stream, int64_t count, int64_t none)
 {
 	if (count == none)
@@ -113,7 +94,7 @@ static void put_row(FILE *stream, const struct fleet_table *table, const void *r
 			fprintf(stream, "%" PRIu64, *(const uint64_t *)member);
 			break;
 		case FLEET_TEXT:
-			put_text(stream, *(const char *const *)member);
+			cell_put(stream, *(const char *const *)member);
 			break;
 		case FLEET_SECONDS:
 			fprintf(stream, "%.6f", *(const double *)member);
@@ -147,6 +128,8 @@ struct writer {
 		size_t length;
 		uint64_t rows;
 	} tables[FLEET_TABLES];
+	FILE *profiles; /* the window, where they come before the tables; NULL: no store takes them */
+	uint64_t profile_count;
 };
 
 /* The join needs whole paths, so it is the rows that are redacted. */
@@ -319,6 +302,27 @@ static struct profile *take_snapshot(struct writer *writer, const struct window_
 	return snapshot;
 }
 
+static void put_profile(struct writer *writer, const struct profile *profile, const struct profile_process *process,
+			const struct window_target *target, const char *service)
+{
+	const struct fleet_profile of = {
+		.window = writer->window->id,
+		.number = writer->profile_count++,
+		.pid = (uint64_t)process->pid,
+		.started = target->started,
+		.host = writer->window->config->host,
+		.service = service,
+		.build = process->build_id,
+		.comm = process->comm,
+		.executable = shown_path(writer, process->executable),
+		.runtime = process->runtime,
+		.heap = profile->snapshot,
+	};
+
+	if (writer->profiles)
+		fleet_profile_write(writer->profiles, &of, profile, writer->window->config->redact);
+}
+
 static void put_heap(struct writer *writer, const struct profile_process *process, const struct window_target *target,
 		     const char *service, struct error *unheaped)
 {
@@ -327,6 +331,8 @@ static void put_heap(struct writer *writer, const struct profile_process *proces
 
 	for (size_t i = 0; report && i < report->row_count; i++)
 		put_heap_row(writer, process, service, snapshot, &report->rows[i]);
+	if (snapshot)
+		put_profile(writer, snapshot, process, target, service);
 	report_free(report);
 	profile_free(snapshot);
 }
@@ -341,6 +347,7 @@ static void put_part(struct writer *writer, const struct profile *profile, const
 	if (part->process_count) {
 		put_process(writer, part->processes, part->rate, target, watch->service);
 		put_sites(writer, part, watch, &window->unjudged[at]);
+		put_profile(writer, part, part->processes, target, watch->service);
 		if (window->heap)
 			put_heap(writer, part->processes, target, watch->service, &window->unheaped[at]);
 	}
@@ -362,10 +369,27 @@ static void put_name(void *context, enum fleet_kind kind, const char *name, cons
 	names->separator = ",";
 }
 
+static void end_table(struct writer *writer, FILE *stream, int table)
+{
+	char *columns;
+	size_t length;
+	struct names names = {open_memstream(&columns, &length), ""};
+
+	if (fclose(writer->tables[table].stream) || !names.stream)
+		memory_out();
+	fleet_columns(&fleet_tables[table], put_name, &names);
+	if (fclose(names.stream))
+		memory_out();
+	spooled_write(stream, fleet_tables[table].name, writer->tables[table].rows, columns, writer->tables[table].text,
+		      writer->tables[table].length);
+	free(columns);
+	free(writer->tables[table].text);
+}
+
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count)
 {
-	struct writer writer = {.window = window, .judge = judge_new()};
+	struct writer writer = {.window = window, .judge = judge_new(), .profiles = window->profiles ? stream : NULL};
 
 	for (int i = 0; i < FLEET_TABLES; i++) {
 		writer.tables[i].stream = open_memstream(&writer.tables[i].text, &writer.tables[i].length);
@@ -377,16 +401,6 @@ void fleet_rows_write(FILE *stream, const struct fleet_window *window, const str
 			put_part(&writer, profile, &targets[i], i);
 	}
 	judge_free(writer.judge);
-	for (int i = 0; i < FLEET_TABLES; i++) {
-		if (fclose(writer.tables[i].stream))
-			memory_out();
-		struct names names = {stream, " "};
-
-		fprintf(stream, "%s %" PRIu64 " %zu", fleet_tables[i].name, writer.tables[i].rows,
-			writer.tables[i].length);
-		fleet_columns(&fleet_tables[i], put_name, &names);
-		putc('\n', stream);
-		fwrite(writer.tables[i].text, 1, writer.tables[i].length, stream);
-		free(writer.tables[i].text);
-	}
+	for (int i = 0; i < FLEET_TABLES; i++)
+		end_table(&writer, stream, i);
 }

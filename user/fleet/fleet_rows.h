@@ -119,6 +119,7 @@ struct fleet_window {
 	uint64_t dropped;
 	const struct agent_config *config;
 	bool heap;				  /* with heap snapshots */
+	bool profiles;				  /* a store takes profiles (fleet_profiles.h) */
 	const volatile sig_atomic_t *stop;	  /* set when the agent ends: no more of them */
 	const struct agent_watch *const *watches; /* of each target */
 	struct error
@@ -127,11 +128,7 @@ struct fleet_window {
 		*unjudged; /* of each target, set here: why its rows have no verdict; an empty text: nothing is wrong */
 };
 
-/*
- * Writes all tables of a window as a spool keeps them: for each, a line "TABLE ROWS BYTES COLUMN,COLUMN,…", then its rows
- * as tab-separated text, escaped as ClickHouse's format TabSeparated is. The columns are named because an agent may deliver
- * what an older one has written.
- */
+/* Writes a window as a spool keeps it (spooled.h): the profiles, and all tables, whose rows are tab-separated text (cells.h). */
 void fleet_rows_write(FILE *stream, const struct fleet_window *window, const struct profile *profile,
 		      const struct window_target *targets, size_t count);
 

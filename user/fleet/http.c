@@ -2,6 +2,7 @@
 #include "fleet/http.h"
 
 #include <curl/curl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -46,24 +47,50 @@ static void set_options(CURL *curl, const struct http_request *request, struct h
 		curl_easy_setopt(curl, CURLOPT_USERNAME, request->user ? request->user : "default");
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, request->password ? request->password : "");
 	}
+	if (request->token) {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, request->token);
+	}
 	if (request->ca_file) { /* in place of the system's, which is also a directory */
 		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
 		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 	}
 }
 
+static struct curl_slist *add(struct curl_slist *headers, const char *header)
+{
+	headers = curl_slist_append(headers, header);
+	if (!headers)
+		memory_out();
+	return headers;
+}
+
+static struct curl_slist *headers_of(const struct http_request *request)
+{
+	/* no "Expect: 100-continue", for which some servers let a client wait; and bodies are no forms */
+	struct curl_slist *headers = add(NULL, "Expect:");
+	char *type = memory_format("Content-Type: %s", request->type ? request->type : "application/octet-stream");
+
+	headers = add(headers, type);
+	free(type);
+	if (request->gzip)
+		headers = add(headers, "Content-Encoding: gzip");
+	for (const char *const *each = request->headers; each && *each; each++)
+		headers = add(headers, *each);
+	return headers;
+}
+
 int http_post(const struct http_request *request, struct http_answer *answer, struct error *error)
 {
 	static CURL *curl; /* kept, because it keeps the connection */
 	char why[CURL_ERROR_SIZE] = "";
-	/* no "Expect: 100-continue", for which some servers let a client wait; and bodies are no forms */
-	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+	struct curl_slist *headers = headers_of(request);
+	curl_off_t wait = 0;
 	CURLcode code;
 
-	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
 	if (!curl)
 		curl = curl_easy_init();
-	if (!curl || !headers)
+	if (!curl)
 		memory_out();
 	*answer = (struct http_answer){.text = memory_zeroed(1, 1)};
 	curl_easy_reset(curl);
@@ -71,6 +98,8 @@ int http_post(const struct http_request *request, struct http_answer *answer, st
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait);
+	answer->wait = (double)wait;
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_slist_free_all(headers);
 	if (code == CURLE_OK)

@@ -8,19 +8,21 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "fleet/clickhouse.h"
+#include "fleet/delivery.h"
 #include "target/privilege.h"
 
 enum { FIRST_PAUSE_MS = 1000, LONGEST_PAUSE_MS = 300 * 1000, IDLE_MS = 60 * 1000 };
 
 struct pusher {
 	struct spool *spool;
-	const struct agent_clickhouse *store;
-	const char *password;
+	enum agent_store_kind kind;
+	const struct agent_store *store;
+	const struct credentials *credentials;
 	agent_say_function *say;
 	int64_t pause_ms;  /* the last one; 0: the store works */
 	int64_t failed_ns; /* when it began to fail */
 	uint64_t failures; /* since then */
+	bool refusing;	   /* it has refused the last window */
 };
 
 static void wait_until(int64_t time_ns, bool wakes)
@@ -47,46 +49,72 @@ static int64_t next_pause_ms(struct pusher *pusher)
 	return pusher->pause_ms * 3 / 4 + random() % (pusher->pause_ms / 2);
 }
 
-static void fail(struct pusher *pusher, const struct error *error)
+/* `wait_s`: for how long the store has asked to be left alone. */
+static void fail(struct pusher *pusher, const struct error *error, double wait_s)
 {
+	int64_t pause_ms = next_pause_ms(pusher);
+
 	if (!pusher->failures++) {
 		pusher->failed_ns = monotonic_ns();
-		pusher->say("clickhouse at %s: %s; windows wait in the spool", pusher->store->url, error->text);
+		pusher->say("%s at %s: %s; windows wait in the spool", agent_store_names[pusher->kind],
+			    pusher->store->url, error->text);
 	}
-	wait_until(monotonic_ns() + next_pause_ms(pusher) * 1000000, false);
+	if (wait_s * 1000 > (double)pause_ms)
+		pause_ms = wait_s * 1000 < LONGEST_PAUSE_MS ? (int64_t)(wait_s * 1000) : LONGEST_PAUSE_MS;
+	wait_until(monotonic_ns() + pause_ms * 1000000, false);
 }
 
 static void succeed(struct pusher *pusher)
 {
 	if (pusher->failures)
-		pusher->say("clickhouse at %s: works again after %.0f s and %" PRIu64 " failed attempts",
-			    pusher->store->url, (double)(monotonic_ns() - pusher->failed_ns) / 1e9, pusher->failures);
+		pusher->say("%s at %s: works again after %.0f s and %" PRIu64 " failed attempts",
+			    agent_store_names[pusher->kind], pusher->store->url,
+			    (double)(monotonic_ns() - pusher->failed_ns) / 1e9, pusher->failures);
 	pusher->failures = 0;
 	pusher->pause_ms = 0;
 }
 
+/* Says once that the store refuses windows: --status and the metrics have the count. */
+static void say_refused(struct pusher *pusher, bool refused, const struct error *error)
+{
+	if (refused && !pusher->refusing)
+		pusher->say("%s at %s: a window was dropped, because the store refuses it: %s",
+			    agent_store_names[pusher->kind], pusher->store->url, error->text);
+	pusher->refusing = refused;
+}
+
 static void deliver(struct pusher *pusher, struct spool_window *window)
 {
+	static const enum spool_end ends[] = {
+		[DELIVERY_DONE] = SPOOL_DELIVERED,
+		[DELIVERY_FAILED] = SPOOL_KEPT,
+		[DELIVERY_REFUSED] = SPOOL_REFUSED,
+		[DELIVERY_MALFORMED] = SPOOL_REFUSED,
+	};
 	uint64_t number = window->number;
-	struct error error;
-	enum clickhouse_result result = window->damaged ? CLICKHOUSE_MALFORMED
-							: clickhouse_insert(pusher->store, pusher->password,
-									    window->bytes, window->size, &error);
+	struct delivery_answer answer = {0};
+	enum delivery result = DELIVERY_MALFORMED;
 
-	if (result == CLICKHOUSE_MALFORMED) /* a defect of the disk: it would be in the way for ever */
-		pusher->say("window %" PRIu64 " of the spool is damaged, so it was dropped", number);
-	if (spool_give_back(pusher->spool, window, result != CLICKHOUSE_FAILED, &error))
-		result = CLICKHOUSE_FAILED;
-	if (result == CLICKHOUSE_FAILED)
-		fail(pusher, &error);
+	if (!window->damaged)
+		result = delivery_kinds[pusher->kind].push(pusher->store, pusher->credentials, window->bytes,
+							   window->size, &answer);
+	if (result == DELIVERY_MALFORMED) /* a defect of the disk: it would be in the way for ever */
+		pusher->say("window %" PRIu64 " of the spool is damaged, so it was dropped%s%s", number,
+			    answer.error.text[0] ? ": " : "", answer.error.text);
+	if (result != DELIVERY_FAILED)
+		say_refused(pusher, result == DELIVERY_REFUSED, &answer.error);
+	if (spool_give_back(pusher->spool, agent_store_names[pusher->kind], window, ends[result], &answer.error))
+		result = DELIVERY_FAILED;
+	if (result == DELIVERY_FAILED)
+		fail(pusher, &answer.error, answer.wait);
 	else
 		succeed(pusher);
 }
 
-_Noreturn void pusher_run(struct spool *spool, const struct agent_config *config, const char *password,
-			  agent_say_function *say)
+_Noreturn void pusher_run(struct spool *spool, enum agent_store_kind kind, const struct agent_store *store,
+			  const struct credentials *credentials, agent_say_function *say)
 {
-	struct pusher pusher = {.spool = spool, .store = &config->clickhouse, .password = password, .say = say};
+	struct pusher pusher = {.spool = spool, .kind = kind, .store = store, .credentials = credentials, .say = say};
 
 	srandom((unsigned)(getpid() ^ monotonic_ns()));
 	if (privilege_keep(0)) {
@@ -96,12 +124,12 @@ _Noreturn void pusher_run(struct spool *spool, const struct agent_config *config
 	for (;;) {
 		struct spool_window window;
 		struct error error;
-		int taken = spool_take(spool, &window, &error);
+		int taken = spool_take(spool, agent_store_names[kind], &window, &error);
 
 		if (taken > 0)
 			deliver(&pusher, &window);
 		else if (taken < 0)
-			fail(&pusher, &error);
+			fail(&pusher, &error, 0);
 		else
 			wait_until(monotonic_ns() + IDLE_MS * 1000000LL, true);
 	}

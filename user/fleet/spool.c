@@ -29,6 +29,8 @@ struct spool {
 	int directory, lock;
 	int64_t limit;
 	uint64_t last, dropped;
+	const char *stores[SPOOL_STORES];
+	size_t store_count;
 };
 
 /* The files of a spool, oldest first. */
@@ -148,6 +150,94 @@ static void read_state(struct spool *spool)
 	if (listing.count && listing.entries[listing.count - 1].number > spool->last)
 		spool->last = listing.entries[listing.count - 1].number;
 	free(listing.entries);
+}
+
+/* --- the stores --- */
+
+/* What a store has been given. A file that is damaged or missing is of none: what is delivered again has the same name. */
+struct given {
+	uint64_t number, refused;
+};
+enum { GIVEN_SIZE = 2 * DIGITS + 2 };
+
+static int open_given(const struct spool *spool, const char *store, int flags)
+{
+	char name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s.delivered", store);
+	return openat(spool->directory, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static struct given given_of(const struct spool *spool, const char *store)
+{
+	char text[GIVEN_SIZE + 1] = "";
+	struct given given = {0};
+	int file = open_given(spool, store, O_RDONLY);
+
+	if (file >= 0 && (read(file, text, GIVEN_SIZE) != GIVEN_SIZE ||
+			  sscanf(text, "%" SCNu64 " %" SCNu64, &given.number, &given.refused) != 2))
+		given = (struct given){0};
+	if (file >= 0)
+		close(file);
+	return given;
+}
+
+/* In one write of a few bytes, so that no reader sees a half, and without fsync, which each window would wait for: what comes
+ * again after a crash is named as before. */
+static int set_given(const struct spool *spool, const char *store, struct given given)
+{
+	char text[GIVEN_SIZE + 1];
+	int file = open_given(spool, store, O_WRONLY | O_CREAT);
+	int failed = file < 0;
+
+	snprintf(text, sizeof(text), "%0*" PRIu64 " %0*" PRIu64 "\n", DIGITS, given.number, DIGITS, given.refused);
+	failed |= !failed && pwrite(file, text, GIVEN_SIZE, 0) != GIVEN_SIZE;
+	if (file >= 0)
+		close(file);
+	return failed ? -1 : 0;
+}
+
+/* The last window that every store has been given; 0 if there is none. */
+static uint64_t given_to_all(const struct spool *spool)
+{
+	uint64_t least = spool->store_count ? UINT64_MAX : 0;
+
+	for (size_t i = 0; i < spool->store_count; i++) {
+		uint64_t number = given_of(spool, spool->stores[i]).number;
+
+		least = number < least ? number : least;
+	}
+	return least;
+}
+
+void spool_set_stores(struct spool *spool, const char *const *names, size_t count)
+{
+	struct listing listing = list(spool);
+	uint64_t done;
+
+	spool->store_count = count < SPOOL_STORES ? count : SPOOL_STORES;
+	for (size_t i = 0; i < spool->store_count; i++)
+		spool->stores[i] = names[i];
+	done = spool->lock >= 0 ? given_to_all(spool) : 0; /* who only looks removes nothing */
+	for (size_t i = 0; i < listing.count && listing.entries[i].number <= done; i++) {
+		char name[NAME_SIZE];
+
+		name_of(name, listing.entries[i].number);
+		unlinkat(spool->directory, name, 0);
+	}
+	free(listing.entries);
+}
+
+struct spool_store_state spool_store_state(const struct spool *spool, const char *store)
+{
+	struct given given = given_of(spool, store);
+	struct spool_store_state state = {.refused = given.refused};
+	struct listing listing = list(spool);
+
+	for (size_t i = 0; i < listing.count; i++)
+		state.waiting += listing.entries[i].number > given.number;
+	free(listing.entries);
+	return state;
 }
 
 /* --- opening --- */
@@ -272,6 +362,8 @@ struct spool_state spool_state(struct spool *spool)
 	listing = list(spool);
 	state = (struct spool_state){spool->dropped, listing.count, (uint64_t)listing.bytes,
 				     listing.count ? listing.entries[0].number : 0};
+	for (size_t i = 0; i < spool->store_count; i++)
+		state.dropped += given_of(spool, spool->stores[i]).refused;
 	free(listing.entries);
 	return state;
 }
@@ -372,42 +464,64 @@ static bool may_pass(int reason)
 	return reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EINTR;
 }
 
-int spool_take(struct spool *spool, struct spool_window *window, struct error *error)
+/* The oldest window that the store does not have; 0 if there is none. */
+static uint64_t next_for(const struct spool *spool, const char *store)
+{
+	uint64_t given = given_of(spool, store).number, next = 0;
+	struct listing listing = list(spool);
+
+	for (size_t i = 0; i < listing.count && !next; i++)
+		next = listing.entries[i].number > given ? listing.entries[i].number : 0;
+	free(listing.entries);
+	return next;
+}
+
+int spool_take(struct spool *spool, const char *store, struct spool_window *window, struct error *error)
 {
 	*window = (struct spool_window){.file = -1};
-	for (;;) {
-		struct listing listing = list(spool);
+	while ((window->number = next_for(spool, store))) {
 		char name[NAME_SIZE];
-		bool any = listing.count > 0;
 
-		if (any)
-			window->number = listing.entries[0].number;
-		free(listing.entries);
-		if (!any)
-			return 0;
 		name_of(name, window->number);
 		window->file = openat(spool->directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		if (window->file < 0 && errno == ENOENT) /* dropped meanwhile */
 			continue;
 		if ((window->file < 0 && may_pass(errno)) || (window->file >= 0 && flock(window->file, LOCK_SH))) {
 			error_set(error, STATUS_CANNOT_MEASURE, "cannot read '%s/%s': %m", spool->path, name);
-			spool_give_back(spool, window, false, NULL);
+			spool_give_back(spool, store, window, SPOOL_KEPT, NULL);
 			return -1;
 		}
 		window->damaged = window->file < 0 || !read_window(window);
 		return 1;
 	}
+	return 0;
 }
 
-int spool_give_back(struct spool *spool, struct spool_window *window, bool delivered, struct error *error)
+/* Notes that the store is done with a window; removes that if all stores are. Of two that come to an end at one time, the one
+ * that looks last sees both. */
+static int note_end(const struct spool *spool, const char *store, uint64_t number, bool refused, struct error *error)
 {
+	struct given given = given_of(spool, store);
 	char name[NAME_SIZE];
+
+	name_of(name, number);
+	given.number = number;
+	given.refused += refused;
+	if (set_given(spool, store, given))
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot write '%s/%s.delivered': %m", spool->path,
+				 store);
+	if (number <= given_to_all(spool) && unlinkat(spool->directory, name, 0) && errno != ENOENT)
+		return error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s/%s': %m", spool->path, name);
+	return 0;
+}
+
+int spool_give_back(struct spool *spool, const char *store, struct spool_window *window, enum spool_end end,
+		    struct error *error)
+{
 	int result = 0;
 
-	name_of(name, window->number);
-	/* without fsync: a window that comes back after a crash is delivered again, and counts once */
-	if (delivered && unlinkat(spool->directory, name, 0) && errno != ENOENT)
-		result = error_set(error, STATUS_CANNOT_MEASURE, "cannot remove '%s/%s': %m", spool->path, name);
+	if (end != SPOOL_KEPT)
+		result = note_end(spool, store, window->number, end == SPOOL_REFUSED, error);
 	free(window->bytes);
 	if (window->file >= 0)
 		close(window->file);

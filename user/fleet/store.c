@@ -40,32 +40,32 @@ static void take_build(void *context, char *row)
 {
 	struct profile *profile = context;
 	struct profile_process *process = profile_process_add(profile, (int)profile->process_count + 1);
-	const char *build = store_cell(&row), *difference;
+	const char *build = cell_next(&row), *difference;
 	int64_t begun, finest, coarsest;
 
 	process->build_id = profile_string(profile, build ? build : "");
-	process->module = store_text(profile, store_cell(&row));
-	process->runtime = store_text(profile, store_cell(&row));
-	process->comm = store_text(profile, store_cell(&row));
-	process->executable = store_text(profile, store_cell(&row));
-	begun = store_count(store_cell(&row));
+	process->module = store_text(profile, cell_next(&row));
+	process->runtime = store_text(profile, cell_next(&row));
+	process->comm = store_text(profile, cell_next(&row));
+	process->executable = store_text(profile, cell_next(&row));
+	begun = store_count(cell_next(&row));
 	if (!profile->start_ns || begun < profile->start_ns)
 		profile->start_ns = begun;
 	profile->duration_ns =
-		add_saturated(profile->duration_ns, (int64_t)(fmin(store_real(store_cell(&row)), 9e9) * 1e9));
-	coarsest = store_count(store_cell(&row));
-	finest = store_count(store_cell(&row));
+		add_saturated(profile->duration_ns, (int64_t)(fmin(store_real(cell_next(&row)), 9e9) * 1e9));
+	coarsest = store_count(cell_next(&row));
+	finest = store_count(cell_next(&row));
 	profile->rate = coarsest > profile->rate ? coarsest : profile->rate;
 	profile->rows_exact &= finest == 1 && coarsest == 1;
-	process->lost_events = store_count(store_cell(&row));
-	process->lost_stacks = store_count(store_cell(&row));
-	process->check.objects = store_count(store_cell(&row));
+	process->lost_events = store_count(cell_next(&row));
+	process->lost_stacks = store_count(cell_next(&row));
+	process->check.objects = store_count(cell_next(&row));
 	process->check.present = process->check.objects != VALUE_UNMEASURED;
 	process->check.source = "counters of the runtimes";
-	difference = store_cell(&row);
+	difference = cell_next(&row);
 	process->check.difference = difference && *difference == '-' ? -(int64_t)store_real(difference + 1)
 								     : (int64_t)store_real(difference);
-	process->check.bound = store_count(store_cell(&row));
+	process->check.bound = store_count(cell_next(&row));
 	store_values(&row, process->totals);
 }
 
@@ -103,14 +103,14 @@ static void take_site(void *context, char *row)
 	int64_t line;
 	struct profile_ends ends;
 
-	build = store_cell(&row);
+	build = cell_next(&row);
 	key.pid = process_of(profile, build ? build : "");
-	owner.function = store_text(profile, store_cell(&row));
-	owner.file = store_text(profile, store_cell(&row));
-	line = store_count(store_cell(&row));
+	owner.function = store_text(profile, cell_next(&row));
+	owner.file = store_text(profile, cell_next(&row));
+	line = store_count(cell_next(&row));
 	owner.line = line > 0 && line <= INT32_MAX ? (uint32_t)line : 0;
-	via.function = store_text(profile, store_cell(&row));
-	key.type = store_text(profile, store_cell(&row));
+	via.function = store_text(profile, cell_next(&row));
+	key.type = store_text(profile, cell_next(&row));
 	ends = store_ends(&row);
 	profile->rows_exact &= ends.objects_low <= 0 && ends.objects_high <= 0;
 	store_values(&row, values);

@@ -30,11 +30,11 @@ static void put_query(FILE *stream, const struct question *question)
 /* The place of a row is the line that owns it: where below it the allocation was made is not in the store. */
 static const struct profile_frame *take_place(struct profile *profile, char **row)
 {
-	struct profile_frame frame = {.function = store_text(profile, store_cell(row))};
+	struct profile_frame frame = {.function = store_text(profile, cell_next(row))};
 	int64_t line;
 
-	frame.file = store_text(profile, store_cell(row));
-	line = store_count(store_cell(row));
+	frame.file = store_text(profile, cell_next(row));
+	line = store_count(cell_next(row));
 	frame.line = line > 0 && line <= INT32_MAX ? (uint32_t)line : 0;
 	return profile_location(profile, 0, NULL, &frame, 1)->frames;
 }
@@ -61,15 +61,15 @@ static void take_row(void *context, char *cells)
 {
 	struct answer *answer = context;
 	struct profile *profile = answer->profile;
-	const char *verdict = store_cell(&cells);
+	const char *verdict = cell_next(&cells);
 	int which = verdict ? audit_verdict_parse(verdict) : -1;
 	const struct profile_frame *place = take_place(profile, &cells);
 	struct audit_row row = {.verdict = (enum audit_verdict)which, .site = *place};
 	struct profile_ends ends;
 
-	row.via = store_text(profile, store_cell(&cells));
-	row.words = store_text(profile, store_cell(&cells));
-	row.type = store_text(profile, store_cell(&cells));
+	row.via = store_text(profile, cell_next(&cells));
+	row.words = store_text(profile, cell_next(&cells));
+	row.type = store_text(profile, cell_next(&cells));
 	ends = store_ends(&cells);
 	profile->rows_exact &= ends.objects_low <= 0 && ends.objects_high <= 0;
 	store_values(&cells, row.values);

@@ -23,12 +23,12 @@ int store_open(struct store *store, const char *url, struct error *error)
 					  question->port  ? question->port
 					  : question->tls ? "8443"
 							  : "8123");
-	return clickhouse_password(&store->server, &store->password, error);
+	return credentials_read(&store->credentials, AGENT_CLICKHOUSE, &store->server, error);
 }
 
 void store_close(struct store *store)
 {
-	free(store->password);
+	credentials_clear(&store->credentials);
 	free(store->server.url);
 	question_clear(&store->question);
 }
@@ -65,36 +65,6 @@ void store_put_sites(FILE *stream, const struct question *question, const char *
 		STORE_ROWS_MAX);
 }
 
-char *store_cell(char **row)
-{
-	char *cell = *row, *to = cell;
-
-	if (!cell)
-		return NULL;
-	for (char *from = cell;; from++) {
-		if (*from == '\t' || !*from) {
-			*row = *from ? from + 1 : NULL;
-			*to = 0;
-			break;
-		}
-		if (*from == '\\' && from[1]) {
-			from++;
-			if (*from == 'N' && to == cell && (!from[1] || from[1] == '\t')) {
-				*row = from[1] ? from + 2 : NULL;
-				return NULL;
-			}
-			*to++ = *from == 't'   ? '\t'
-				: *from == 'n' ? '\n'
-				: *from == 'r' ? '\r'
-				: *from == '0' ? ' '
-					       : *from;
-		} else {
-			*to++ = *from;
-		}
-	}
-	return cell;
-}
-
 int64_t store_count(const char *cell)
 {
 	int64_t value = cell && isdigit((unsigned char)*cell) ? strtoll(cell, NULL, 10) : VALUE_UNMEASURED;
@@ -126,10 +96,10 @@ struct profile_ends store_ends(char **row)
 {
 	struct profile_ends ends;
 
-	ends.objects_low = square(store_cell(row));
-	ends.objects_high = square(store_cell(row));
-	ends.bytes_low = square(store_cell(row));
-	ends.bytes_high = square(store_cell(row));
+	ends.objects_low = square(cell_next(row));
+	ends.objects_high = square(cell_next(row));
+	ends.bytes_low = square(cell_next(row));
+	ends.bytes_high = square(cell_next(row));
 	return ends;
 }
 
@@ -143,7 +113,7 @@ void store_values(char **row, int64_t *values)
 	for (int value = 0; value < VALUE_COUNT; value++)
 		values[value] = VALUE_UNMEASURED;
 	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
-		values[value] = store_count(store_cell(row));
+		values[value] = store_count(cell_next(row));
 }
 
 /* The cells of a row that has some columns and a profile's values. */
@@ -175,7 +145,7 @@ int store_ask(const struct store *from, const struct store_query *query, void *c
 	query->put(stream, &from->question);
 	if (fclose(stream))
 		memory_out();
-	answer = rest = clickhouse_select(&from->server, from->password, asked, error);
+	answer = rest = clickhouse_select(&from->server, from->credentials.password, asked, error);
 	free(asked);
 	if (!answer)
 		return error_prefix(error, "clickhouse at %s", from->server.url);

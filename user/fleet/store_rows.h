@@ -8,14 +8,16 @@
 #include <stdio.h>
 
 #include "fleet/agent_config.h"
+#include "fleet/cells.h"
+#include "fleet/credentials.h"
 #include "fleet/store_question.h"
 #include "profile/profile.h"
 
 /* A store, and what is asked of it. */
 struct store {
 	struct question question;
-	struct agent_clickhouse server;
-	char *password;
+	struct agent_store server;
+	struct credentials credentials;
 };
 
 /* Takes a URL. -1 with an error. The caller closes the store in any case. */
@@ -48,8 +50,6 @@ void store_put_sums(FILE *stream);
 void store_put_sites(FILE *stream, const struct question *question, const char *keys, const char *more,
 		     const char *order);
 
-/* The next cell of a row, without its escapes, which are undone in place. NULL at the end of the row, and for a null. */
-char *store_cell(char **row);
 /* Cells as what they are; nothing else that a server may answer becomes one. */
 int64_t store_count(const char *cell);				   /* VALUE_UNMEASURED if it is none */
 double store_real(const char *cell);				   /* not negative */

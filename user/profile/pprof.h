@@ -19,6 +19,9 @@ int pprof_write(const struct profile *profile, const char *path, struct error *e
 int pprof_write_new(const struct profile *profile, const char *path, output_ready *ready, void *context,
 		    struct error *error);
 
+/* Returns the bytes of the file, and their number. The caller frees them. */
+uint8_t *pprof_pack(const struct profile *profile, size_t *size);
+
 /*
  * The same for a profile with more samples than fit into memory: pprof_writer_add() is the profile's sink, and its
  * context is the writer. The file is opened when there is something to write. Errors in between are reported by
@@ -45,7 +48,7 @@ struct profile *pprof_read_redacted(const char *path, struct error *error);
 /* The same for those who compare allocations: a heap snapshot is an error that says so. */
 struct profile *pprof_read_recording(const char *path, struct error *error);
 
-/* The same from memory, without gzip; `name` is for messages. */
+/* The same from memory, without gzip (base/gzip.h); `name` is for messages. */
 struct profile *pprof_parse(const void *bytes, size_t size, const char *name, struct error *error);
 
 #endif

@@ -34,6 +34,7 @@ struct reader {
 	struct profile *profile;
 	struct pprof_tables tables;
 	struct pprof_columns columns;
+	char types[256]; /* the names of all sample types, for a message */
 };
 
 /* --- everything but the samples, unpacked --- */
@@ -171,17 +172,27 @@ static int read_period(struct reader *reader)
 	return 0;
 }
 
+/* A profile counts what was allocated; a heap snapshot may only have what was alive. */
+static int check_types(const struct reader *reader, bool snapshot)
+{
+	if (reader->columns.index[VALUE_OBJECTS] >= 0 || reader->columns.index[VALUE_BYTES] >= 0 || snapshot)
+		return 0;
+	return error_set(
+		reader->source->error, STATUS_USAGE,
+		"profile '%s' does not measure allocations: it has %s, but neither alloc_objects nor alloc_space",
+		reader->source->name, reader->types);
+}
+
 static int read_types(struct reader *reader)
 {
 	const Message *message = reader->message;
-	char found[256] = "";
 	int go_heap;
 
 	for (int value = 0; value < VALUE_COUNT; value++)
 		reader->columns.index[value] = -1;
 	for (size_t i = 0; i < message->n_sample_type; i++) {
 		const char *name, *unit;
-		size_t length = strlen(found);
+		size_t length = strlen(reader->types);
 
 		if (pprof_tables_string(&reader->tables, message->sample_type[i]->type, &name) ||
 		    pprof_tables_string(&reader->tables, message->sample_type[i]->unit, &unit))
@@ -203,18 +214,14 @@ static int read_types(struct reader *reader)
 			reader->profile->stored |= 1u << value;
 			reader->columns.unit[value] = factor;
 		}
-		snprintf(found + length, sizeof(found) - length, "%s%s", i ? ", " : "", name ? name : "");
+		snprintf(reader->types + length, sizeof(reader->types) - length, "%s%s", i ? ", " : "",
+			 name ? name : "");
 	}
 	go_heap = is_go_heap(reader);
 	if (go_heap < 0 || read_period(reader))
 		return -1;
 	reader->columns.go_heap = go_heap && reader->columns.period > 0;
-	if (reader->columns.index[VALUE_OBJECTS] < 0 && reader->columns.index[VALUE_BYTES] < 0)
-		return error_set(reader->source->error, STATUS_USAGE,
-				 "profile '%s' does not measure allocations: it has %s, but neither alloc_objects nor "
-				 "alloc_space",
-				 reader->source->name, found);
-	return 0;
+	return check_types(reader, reader->columns.index[VALUE_LIVE_BYTES] >= 0);
 }
 
 /* Reads the comments if they are ours. Returns whether they are, or -1. */
@@ -294,7 +301,7 @@ static int read_profile(struct reader *reader, size_t memory_max)
 	profile->start_ns = message->time_nanos;
 	profile->duration_ns = message->duration_nanos;
 	ours = read_comments(reader);
-	if (ours < 0)
+	if (ours < 0 || check_types(reader, profile->snapshot))
 		return -1;
 	if (reader->columns.live_falls) {
 		if (profile->snapshot)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/gzip.h"
 #include "base/memory.h"
 #include "base/hash_table.h"
 #include "base/output.h"
@@ -23,9 +24,8 @@
 #include "profile/profile.pb-c.h"
 #include "base/utf8.h"
 
-/* Level 4 takes two thirds of the time of the default level 6, for files that are a seventh larger. The time matters
- * while a program is recorded. */
-#define GZIP_MODE "wb4"
+#define TEXT_OF(number)	 #number
+#define GZIP_MODE(level) "wb" TEXT_OF(level)
 
 typedef Perftools__Profiles__Profile Part;
 
@@ -52,6 +52,7 @@ struct pprof_writer {
 	gzFile file; /* NULL until there is something to write */
 	bool failed;
 	struct error error; /* the first one */
+	bool in_memory;	    /* pprof_pack(): all of it stays in `buffer` */
 	uint8_t *buffer;    /* what has not been passed to gzip yet */
 	size_t buffer_used, buffer_size;
 	size_t sample_count;
@@ -82,6 +83,8 @@ static void fail(struct pprof_writer *writer, const char *why)
 
 static void flush(struct pprof_writer *writer)
 {
+	if (writer->in_memory)
+		return;
 	errno = 0;
 	for (size_t done = 0; done < writer->buffer_used && !writer->failed;) {
 		size_t rest = writer->buffer_used - done;
@@ -101,6 +104,7 @@ static uint8_t *reserve(struct pprof_writer *writer, size_t size)
 	if (writer->buffer_used + size > BUFFER_BYTES)
 		flush(writer);
 	if (size > writer->buffer_size - writer->buffer_used) {
+		size += writer->buffer_used;
 		writer->buffer_size = size < BUFFER_BYTES ? BUFFER_BYTES : size * 2;
 		writer->buffer = memory_resize(writer->buffer, writer->buffer_size, 1);
 	}
@@ -363,6 +367,12 @@ struct pprof_writer *pprof_writer_new(const char *path)
 	return writer;
 }
 
+static void begin(struct pprof_writer *writer, const struct profile *profile)
+{
+	write_types(writer, profile);
+	pprof_label_strings_init(&writer->labels, &writer->strings);
+}
+
 static void open_file(struct pprof_writer *writer, const struct profile *profile)
 {
 	int descriptor;
@@ -375,15 +385,14 @@ static void open_file(struct pprof_writer *writer, const struct profile *profile
 	}
 	errno = 0;
 	descriptor = dup(fileno(writer->output.stream));
-	writer->file = descriptor < 0 ? NULL : gzdopen(descriptor, GZIP_MODE);
+	writer->file = descriptor < 0 ? NULL : gzdopen(descriptor, GZIP_MODE(GZIP_LEVEL));
 	if (!writer->file) {
 		fail(writer, errno ? strerror(errno) : "compression failed");
 		if (descriptor >= 0)
 			close(descriptor);
 		return;
 	}
-	write_types(writer, profile);
-	pprof_label_strings_init(&writer->labels, &writer->strings);
+	begin(writer, profile);
 }
 
 void pprof_writer_add(void *context, const struct profile *profile)
@@ -448,4 +457,20 @@ int pprof_write_new(const struct profile *profile, const char *path, output_read
 	writer->ready = ready;
 	writer->context = context;
 	return pprof_writer_finish(writer, profile, error);
+}
+
+uint8_t *pprof_pack(const struct profile *profile, size_t *size)
+{
+	struct pprof_writer *writer = pprof_writer_new("");
+	uint8_t *packed;
+
+	writer->in_memory = true;
+	writer->profile = profile;
+	begin(writer, profile);
+	for (size_t i = 0; i < profile->sample_count; i++)
+		write_sample(writer, profile, profile->samples[i]);
+	write_end(writer);
+	packed = gzip_pack(writer->buffer, writer->buffer_used, size);
+	release(writer);
+	return packed;
 }

@@ -447,6 +447,8 @@ static const int snapshot_values[] = {VALUE_LIVE_OBJECTS, VALUE_LIVE_BYTES, VALU
 
 bool profile_stores(const struct profile *profile, int value)
 {
+	if (profile->written)
+		return profile->written & 1u << value;
 	if (!profile->snapshot)
 		return !(profile_values[value].kinds & VALUE_LIVE);
 	for (int i = 0; snapshot_values[i] != VALUE_COUNT; i++) {

@@ -181,8 +181,9 @@ struct profile {
 	/* of a snapshot: the number of the collection that it shows; 0: there was none yet; VALUE_UNMEASURED: its heap has no
 	 * collector, and what is freed is not alive at once */
 	int64_t collections;
-	bool redacted;	 /* contains neither the command line nor directories; set before anything is added */
-	uint32_t stored; /* by the file that it was read from: one bit per enum profile_value; 0: from none */
+	bool redacted;	  /* contains neither the command line nor directories; set before anything is added */
+	uint32_t stored;  /* by the file that it was read from: one bit per enum profile_value; 0: from none */
+	uint32_t written; /* what its file shall have, one bit per value; 0: all of its kind */
 	bool totals_exact;
 	bool rows_exact;
 	bool rows_least; /* a part of the time is in the totals only, so that objects and bytes of rows are lower bounds */

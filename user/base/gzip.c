@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/gzip.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "base/memory.h"
+
+/* 16 added to the window's bits asks zlib for gzip's header. */
+enum { GZIP_BITS = 15 + 16, MEMORY_LEVEL = 8, FIRST_BYTES = 1 << 16 };
+
+uint8_t *gzip_pack(const void *bytes, size_t size, size_t *packed_size)
+{
+	z_stream stream = {0};
+	uint8_t *packed;
+
+	if (size > UINT_MAX / 2 ||
+	    deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+		memory_out();
+	stream.avail_out = (uInt)deflateBound(&stream, size);
+	packed = memory_allocate(stream.avail_out);
+	stream.next_out = packed;
+	stream.next_in = (Bytef *)bytes;
+	stream.avail_in = (uInt)size;
+	deflate(&stream, Z_FINISH); /* there is space for all of it */
+	*packed_size = stream.total_out;
+	deflateEnd(&stream);
+	return packed;
+}
+
+uint8_t *gzip_unpack(const void *bytes, size_t size, size_t most, size_t *unpacked_size)
+{
+	z_stream stream = {.next_in = (Bytef *)bytes, .avail_in = (uInt)size};
+	size_t capacity = most < FIRST_BYTES ? most : FIRST_BYTES;
+	uint8_t *unpacked;
+	int status = Z_OK;
+
+	if (size > UINT_MAX || most > UINT_MAX || inflateInit2(&stream, GZIP_BITS) != Z_OK)
+		return NULL;
+	unpacked = memory_allocate(capacity + 1);
+	while (status == Z_OK) {
+		if (stream.total_out == capacity && capacity < most) {
+			capacity = capacity < most / 2 ? 2 * capacity : most;
+			unpacked = memory_resize(unpacked, capacity + 1, 1);
+		}
+		stream.next_out = unpacked + stream.total_out;
+		stream.avail_out = (uInt)(capacity - stream.total_out);
+		status = inflate(&stream, Z_NO_FLUSH); /* Z_BUF_ERROR: it is cut off, or longer than `most` */
+	}
+	*unpacked_size = stream.total_out;
+	inflateEnd(&stream);
+	if (status == Z_STREAM_END)
+		return unpacked;
+	free(unpacked);
+	return NULL;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fleet/pyroscope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "fleet/fleet_profiles.h"
+#include "fleet/pyroscope.pb-c.h"
+
+enum { LABELS = 8, UUID_TEXT = 37 };
+
+/* A series, with all that its message points to. */
+struct series {
+	Push__RawProfileSeries message, *pointer;
+	Push__LabelPair labels[LABELS], *label_pointers[LABELS];
+	Push__RawSample sample, *sample_pointer;
+	char uuid[UUID_TEXT];
+	char *row;
+};
+
+static void add_label(struct series *series, const char *name, const char *value)
+{
+	Push__LabelPair *label = &series->labels[series->message.n_labels];
+	char *repaired;
+
+	if (!*value) /* the server has none that is empty */
+		return;
+	repaired = utf8_repair(value);
+	push__label_pair__init(label);
+	label->name = (char *)name;
+	label->value = repaired ? repaired : memory_text(value);
+	series->label_pointers[series->message.n_labels++] = label;
+}
+
+static void write_uuid(char text[UUID_TEXT], const uint8_t id[16])
+{
+	for (int i = 0; i < 16; i++)
+		text += sprintf(text, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", id[i]);
+}
+
+static void fill(struct series *series, const struct fleet_profile *profile)
+{
+	uint8_t id[16];
+
+	push__raw_profile_series__init(&series->message);
+	series->pointer = &series->message;
+	series->message.labels = series->label_pointers;
+	add_label(series, "__name__", "memory");
+	/* what it counts is of this window, not since the process began */
+	add_label(series, "__delta__", "false");
+	add_label(series, "service_name", profile->service);
+	add_label(series, "hostname", profile->host);
+	add_label(series, "comm", profile->comm);
+	add_label(series, "build_id", profile->build);
+	add_label(series, "pyroscope_spy", "escapement");
+	push__raw_sample__init(&series->sample);
+	series->sample.raw_profile.data = (uint8_t *)profile->bytes;
+	series->sample.raw_profile.len = profile->size;
+	fleet_profile_id(profile, id);
+	write_uuid(series->uuid, id);
+	series->sample.id = series->uuid;
+	series->sample_pointer = &series->sample;
+	series->message.n_samples = 1;
+	series->message.samples = &series->sample_pointer;
+}
+
+static void release(struct series *series)
+{
+	for (size_t i = 0; i < series->message.n_labels; i++)
+		free(series->labels[i].value);
+	free(series->row);
+	free(series);
+}
+
+static enum delivery post(const struct agent_store *store, const struct credentials *credentials,
+			  const Push__PushRequest *request, struct delivery_answer *answer)
+{
+	size_t size = push__push_request__get_packed_size(request);
+	uint8_t *body = memory_allocate(size + 1);
+	char *url = memory_format("%.*s/push.v1.PusherService/Push", http_base_length(store->url), store->url);
+	char *tenant = store->tenant ? memory_format("X-Scope-OrgID: %s", store->tenant) : NULL;
+	const char *headers[] = {"Connect-Protocol-Version: 1", tenant, NULL};
+	struct http_request http = {.url = url,
+				    .user = store->user,
+				    .password = credentials->password,
+				    .token = credentials->token,
+				    .ca_file = store->ca_file,
+				    .timeout = store->timeout,
+				    .type = "application/proto",
+				    .headers = headers,
+				    .body = body,
+				    .size = push__push_request__pack(request, body)};
+	struct http_answer from;
+	int failed = http_post(&http, &from, &answer->error);
+	enum delivery result = failed ? DELIVERY_FAILED : delivery_of(&from, answer);
+
+	free(from.text);
+	free(tenant);
+	free(url);
+	free(body);
+	return result;
+}
+
+enum delivery pyroscope_push(const struct agent_store *store, const struct credentials *credentials, const char *window,
+			     size_t size, struct delivery_answer *answer)
+{
+	Push__PushRequest request = PUSH__PUSH_REQUEST__INIT;
+	enum delivery result = DELIVERY_DONE;
+	struct fleet_profile profile;
+	const char *at = window;
+	char *row;
+	int more;
+
+	while ((more = fleet_profile_next(&at, window + size, &profile, &row)) > 0) {
+		struct series *series = memory_zeroed(1, sizeof(*series));
+
+		series->row = row;
+		fill(series, &profile);
+		request.series = memory_resize(request.series, request.n_series + 1, sizeof(*request.series));
+		request.series[request.n_series++] = series->pointer;
+	}
+	if (more < 0) {
+		free(row);
+		result = DELIVERY_MALFORMED;
+	} else if (request.n_series) {
+		result = post(store, credentials, &request, answer);
+	}
+	for (size_t i = 0; i < request.n_series; i++)
+		release((struct series *)request.series[i]); /* whose first member it is */
+	free(request.series);
+	return result;
+}
