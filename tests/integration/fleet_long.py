@@ -1,10 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ten minutes of test_fleet_kills.py: `make test-long`."""
+"""What takes long of the agent's tests, `make test-long`: ten minutes of test_fleet_kills.py, a replicated pair of stores, windows that do
+not end."""
+import os
 import random
+import signal
 
+import clickhouse
+import fleet
 import harness
+import test_clickhouse as agents
 import test_fleet_kills as kills
+import zookeeper
+from harness import contains, same, wait_for
 
 SECONDS = 600
 
@@ -15,6 +23,74 @@ def test_ten_minutes_of_kills_lose_nothing_and_count_nothing_twice(t):
     killed = kills.kill_at_random(t, SECONDS, seed)
     print(f"# killed {killed}", flush=True)
     assert all(number >= 10 for number in killed.values()), killed
+
+
+def test_a_replicated_pair_has_each_window_once_wherever_it_was_pushed(t):
+    """What is pushed to one is read on the other; a window that is pushed again, to either, counts once; one that was away catches up."""
+    harness.require_root()
+    numbers = [clickhouse.ports(3), clickhouse.ports(3)]
+    # the tables replicate what one of the two takes, not the Distributed table
+    cluster = "<remote_servers><main><shard><internal_replication>true</internal_replication>" + "".join(
+        f"<replica><host>127.0.0.1</host><port>{tcp}</port></replica>" for _, tcp, _ in numbers) + "</shard></main></remote_servers>"
+    keeper = zookeeper.ZooKeeper(t).settings()
+    first, second = (clickhouse.ClickHouse(t, f"replica-{i}", f"{cluster}{keeper}<macros><shard>1</shard><replica>{i}</replica></macros>", numbers[i]).start()
+                     for i in (0, 1))
+    for server in (first, second):
+        agents.with_tables(t, server, "--schema", "clickhouse-replicated", "--cluster", "main")
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, agents.config(t, f"http://127.0.0.1:{clickhouse.ports(1)[0]}"), "--windows", 1)
+    agent.wait_for("a window has begun: 1 process")
+    target.ask(20000)
+    agent.wait_for("a window was written")
+    agent.process.kill()
+    agent.process.wait()
+    rows = fleet.spooled(t, t.path("spool"))
+    window, = agents.spool_files(t)
+    content = window.read_bytes()
+
+    def push(server):
+        window.write_bytes(content)
+        (t.path("spool") / "clickhouse.delivered").unlink(missing_ok=True)
+        agent = fleet.Agent(t, agents.config(t, server.url, window="600s", every="600s"))
+        wait_for(lambda: not agents.spool_files(t), f"an empty spool; the agent said: {agent.said()}")
+        agent.process.kill()
+        agent.process.wait()
+
+    def summed(server):
+        return [server.query(f"SELECT count() AS n, sum({column}) AS sum FROM escapement.{table} FINAL")[0]
+                for table, column in (("windows", "objects"), ("sites", "objects"))]
+
+    wanted = [{"n": len(rows[table]), "sum": fleet.total(rows[table], "objects")} for table in ("windows", "sites")]
+    push(first)
+    wait_for(lambda: summed(second) == wanted, "the window on the other server")
+    push(first)
+    push(second)
+    for server in (first, second):
+        server.execute("OPTIMIZE TABLE escapement.windows_local")
+        same(summed(server), wanted)
+    # one of the two is away
+    second.kill()
+    agent = fleet.Agent(t, agents.config(t, first.url), "--windows", 1)
+    agent.process.wait(60)
+    same(agent.process.returncode, 0, agent.said())
+    kept = summed(first)
+    same(kept[0]["n"], 2)
+    second.start()
+    wait_for(lambda: summed(second) == kept, "what it has missed")
+
+
+def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):
+    harness.require_root()
+    fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, agents.config(t, "", window="600s", every="600s").partition("[clickhouse]")[0])
+    agent.wait_for("a window has begun: 1 process")
+    window, = harness.descendants(agent.process.pid)
+    os.kill(window, signal.SIGSTOP)
+    agent.process.send_signal(signal.SIGTERM)
+    same(agent.process.wait(100), 0)
+    contains(agent.said(), "a window does not end; it is given up")
+    contains(agent.said(), "a window was lost: the process that recorded it was killed by SIGKILL")
+    assert not os.path.exists(f"/proc/{window}")
 
 
 harness.main()

@@ -337,20 +337,6 @@ def test_compiler_output_that_never_ends_holds_up_no_window(t):
     same(len(fleet.spooled(t, t.path("spool"))["windows"]), 4)
 
 
-def test_a_window_that_does_not_end_is_given_up_so_that_the_agent_can_end(t):
-    harness.require_root()
-    fleet.Target(t, fleet.go_program())
-    agent = fleet.Agent(t, config(t, window="600s", every="600s"))
-    agent.wait_for("a window has begun: 1 process")
-    window, = harness.descendants(agent.process.pid)
-    os.kill(window, signal.SIGSTOP)
-    agent.process.send_signal(signal.SIGTERM)
-    same(agent.process.wait(100), 0)
-    contains(agent.said(), "a window does not end; it is given up")
-    contains(agent.said(), "a window was lost: the process that recorded it was killed by SIGKILL")
-    assert not os.path.exists(f"/proc/{window}")
-
-
 def test_what_cannot_be_observed_is_said_once(t):
     harness.require_root()
     sleeper = t.start("sleep", "600")

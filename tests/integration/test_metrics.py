@@ -231,4 +231,5 @@ def test_names_of_programs_are_labels_and_nothing_else(t):
     agent.end()
 
 
-harness.main()
+if __name__ == "__main__":
+    harness.main()
