@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The description of goalloc_contract.h, and the ELF note by which observers find it. */
+#include "cachealloc.h"
 #include "heap_profile.h"
 #include "runtime.h"
 
@@ -11,7 +12,6 @@ __attribute__((visibility("hidden"))) struct goalloc_description goalloc_descrip
 	.span_classes = NumSpanClasses,
 	.tiny_span_class = TinySpanClass,
 	.cache_size = offsetof(struct mcache, grows_pending),
-	.cache_next = offsetof(struct mcache, next),
 	.cache_sequence = offsetof(struct mcache, sequence),
 	.cache_id = offsetof(struct mcache, id),
 	.cache_alloc = offsetof(struct mcache, alloc),
@@ -53,7 +53,8 @@ void description_publish(void)
 		class_sizes[i] = size_classes[i].size;
 	goalloc_description.class_sizes = (uintptr_t)class_sizes;
 	goalloc_description.heap_counters = (uintptr_t)&mheap.counters;
-	goalloc_description.caches = (uintptr_t)&mcache_all;
+	goalloc_description.caches = (uintptr_t)&mcache_heads;
+	goalloc_description.ended = (uintptr_t)&mcache_ended;
 	goalloc_description.spans = (uintptr_t)&mheap.allspans;
 	goalloc_description.heap_profile = (uintptr_t)&heap_profile;
 }

@@ -21,6 +21,7 @@
  */
 #include <pthread.h>
 
+#include "cachealloc.h"
 #include "debug.h"
 #include "heap_profile.h"
 #include "recorder.h"
@@ -47,7 +48,7 @@ static void in_child(void)
 	reset(&heap_profile_lock);
 	if (held)
 		mheap_rebuild();
-	if (held || mcache_othersInUse())
+	if (held || cachealloc_othersInUse())
 		mcache_abandonOthers(shared);
 	if (mheap.pagesStacks != 0)
 		stack_abandonOthers(shared);

@@ -10,18 +10,17 @@
  * another thread sets a bit in freeBits; the one that makes the span a quarter free puts it on the owner's `posted`
  * list, which the owner reads at its next refill.
  *
- * mcaches are never unmapped and their counters never decrease, so observers can walk them at any time. When a thread
- * ends, its spans go to their mcentrals, and its mcache is kept for a later thread.
+ * When a thread ends, its spans go to their mcentrals; cachealloc.h says what becomes of its mcache.
  */
 #include "runtime.h"
 
 #include <limits.h>
 #include <pthread.h>
 
+#include "cachealloc.h"
 #include "sampler.h"
 #include "scavenge.h"
 #include "stack.h"
-#include "sys.h"
 
 #define ALL_136(x) ALL_8(ALL_17(x))
 #define ALL_17(x)  x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x
@@ -30,7 +29,6 @@
 
 struct mcache mcache_dummy = {.alloc = {ALL_136(&emptymspan)}};
 __thread struct mcache *mcache_self = &mcache_dummy;
-struct mcache *mcache_all;
 
 struct mcache mcache_shared;
 struct lock mcache_shared_lock;
@@ -59,7 +57,6 @@ static void take_posted(struct mcache *c, struct mcache *self);
 enum {
 	MaxReady = 32, /* ready spans per class that a cache keeps; others go to their mcentral */
 	NotCounting = INT32_MAX,
-	WarmCaches = 8, /* caches of ended threads whose memory is kept */
 };
 
 static void to_full(struct mcache *c, struct mspan *s, unsigned free)
@@ -120,11 +117,12 @@ void mcache_post(struct mcache *c, struct mspan *s)
 {
 	if (atomic_exchange_explicit(&s->posted, true, memory_order_acq_rel))
 		return;
-	struct mspan *first = atomic_load_explicit(&c->posted, memory_order_relaxed);
+	/* The thread may have ended, and the cache be gone. */
+	_Atomic(struct mspan *) *posted = &mcache_head(c)->posted;
+	struct mspan *first = atomic_load_explicit(posted, memory_order_relaxed);
 	do
 		s->next_posted = first;
-	while (!atomic_compare_exchange_weak_explicit(&c->posted, &first, s, memory_order_seq_cst,
-						      memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(posted, &first, s, memory_order_seq_cst, memory_order_relaxed));
 	scavenge_freedSome();
 	/* If the cache has given up the span meanwhile, it may have read its list for the last time before this
 	 * post. */
@@ -136,7 +134,7 @@ void mcache_post(struct mcache *c, struct mspan *s)
  * now. */
 static void take_posted(struct mcache *c, struct mcache *self)
 {
-	struct mspan *s = atomic_exchange_explicit(&c->posted, NULL, memory_order_seq_cst), *next;
+	struct mspan *s = atomic_exchange_explicit(&mcache_head(c)->posted, NULL, memory_order_seq_cst), *next;
 
 	for (; s; s = next) {
 		next = s->next_posted;
@@ -223,7 +221,7 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller)
 		owner_set(&c->alloc[spanclass], &emptymspan);
 		if (s != &emptymspan)
 			to_full(c, s, free);
-		if (atomic_load_explicit(&c->posted, memory_order_relaxed))
+		if (atomic_load_explicit(&mcache_head(c)->posted, memory_order_relaxed))
 			take_posted(c, c);
 		report_frees(c, spanclass);
 		s = next_span(c, spanclass, caller);
@@ -287,38 +285,11 @@ static void releaseAll(struct mcache *c)
 	sequence_step(&c->sequence.moving);
 }
 
-/* Returns the memory that the cache of an ended thread does not need. Pending events are kept for the cache's next
- * thread. */
-static void give_memory_back(struct mcache *c)
-{
-	size_t listening = sizeof *c - MCacheKept - MCacheOwn;
-
-	if (sampler_pending(c))
-		listening = 0;
-	else
-		c->listening = false;
-	sysUnused((char *)c + MCacheKept, MCacheOwn + listening);
-}
-
-static void put_free(struct mcache *c)
-{
-	c->inuse = false;
-	c->next_free = mheap.freecaches;
-	mheap.freecaches = c;
-	owner_set(&mheap.nfreecaches, mheap.nfreecaches + 1);
-}
-
 static void freemcache(struct mcache *c)
 {
 	releaseAll(c);
 	stackcache_clear(c);
-	/* Caches of programs that constantly start and end threads are soon used again, so the first WarmCaches keep
-	 * their memory. */
-	if (reader_get(&mheap.nfreecaches) >= WarmCaches)
-		give_memory_back(c);
-	lock_acquire(&mheap.cachelock);
-	put_free(c);
-	lock_release(&mheap.cachelock);
+	cachealloc_put(c);
 }
 
 /* Destructor of the thread's cache. Other destructors may allocate and free after it, so it runs again in every round
@@ -334,38 +305,6 @@ static void thread_ends(void *value)
 	freemcache(value);
 }
 
-static void publish(struct mcache *c)
-{
-	for (unsigned i = 0; i < NumSpanClasses; i++)
-		c->alloc[i] = &emptymspan;
-	c->id = mheap.ncaches++;
-	c->random = sampler_seed(c->id);
-	c->inuse = true;
-	sampler_init(c);
-	c->next = mcache_all;
-	__atomic_store_n(&mcache_all, c, __ATOMIC_RELEASE);
-}
-
-static struct mcache *allocmcache(void)
-{
-	struct mcache *c = mheap.freecaches;
-
-	if (c) {
-		mheap.freecaches = c->next_free;
-		owner_set(&mheap.nfreecaches, mheap.nfreecaches - 1);
-		c->inuse = true;
-		for (unsigned i = 0; i < NumSpanClasses; i++)
-			c->frees_at_refill[i] = c->class_counters[i].frees;
-		return c;
-	}
-	lock_acquire(&mheap.lock);
-	c = fixalloc_alloc(&mheap.cachealloc);
-	lock_release(&mheap.lock);
-	if (c)
-		publish(c);
-	return c;
-}
-
 static bool initialise(void)
 {
 	static bool initialised;
@@ -373,7 +312,7 @@ static bool initialise(void)
 	if (!initialised) {
 		initialised = mallocinit() && pthread_key_create(&thread_end, thread_ends) == 0;
 		if (initialised)
-			publish(&mcache_shared);
+			cachealloc_init();
 	}
 	return initialised;
 }
@@ -385,7 +324,7 @@ struct mcache *mcache_attach(void)
 	lock_acquire(&mheap.cachelock);
 	bool initialised = initialise();
 	if (initialised && rounds == 0)
-		c = allocmcache();
+		c = cachealloc_take();
 	lock_release(&mheap.cachelock);
 	if (c) {
 		mcache_self = c;
@@ -399,14 +338,6 @@ struct mcache *mcache_attach(void)
 	return &mcache_shared;
 }
 
-bool mcache_othersInUse(void)
-{
-	for (struct mcache *c = mcache_all; c; c = c->next)
-		if (c->inuse && c != mcache_self && c != &mcache_shared)
-			return true;
-	return false;
-}
-
 /* Empties a cache whose spans have been abandoned and keeps its counters. Its lists may be inconsistent, so nothing
  * follows them. */
 static void empty_cache(struct mcache *c)
@@ -418,7 +349,7 @@ static void empty_cache(struct mcache *c)
 		c->full[i] = c->ready[i] = (struct mSpanList){NULL, NULL};
 		c->nready[i] = 0;
 	}
-	atomic_store_explicit(&c->posted, NULL, memory_order_relaxed);
+	atomic_store_explicit(&mcache_head(c)->posted, NULL, memory_order_relaxed);
 	c->sequence.moving += c->sequence.moving % 2;
 	c->sequence.allocating += c->sequence.allocating % 2;
 	tiny_release(c);
@@ -439,16 +370,15 @@ void mcache_abandonOthers(bool shared)
 		if (!reader_get(&s->list))
 			mcentral_relist(s);
 	}
-	mheap.freecaches = NULL;
-	mheap.nfreecaches = 0;
-	for (struct mcache *c = mcache_all; c; c = c->next) {
+	cachealloc_repair();
+	for (struct mcache *c = mcache_first(); c; c = mcache_next(c)) {
 		if (c == mcache_self || (c == &mcache_shared && !shared)) {
-			atomic_store_explicit(&c->posted, NULL, memory_order_relaxed);
+			atomic_store_explicit(&mcache_head(c)->posted, NULL, memory_order_relaxed);
 			continue;
 		}
-		if (c->inuse)
+		if (mcache_head(c)->inuse || c == &mcache_shared)
 			empty_cache(c);
 		if (c != &mcache_shared)
-			put_free(c);
+			cachealloc_abandon(c);
 	}
 }

@@ -47,7 +47,6 @@ bool mallocinit(void)
 		goalloc_fatal("made for a kernel with pages of 4 KiB; this one's have", sysPageSize());
 	fixalloc_init(&mheap.spanalloc, sizeof(struct mspan));
 	fixalloc_init(&mheap.specialalloc, sizeof(struct special));
-	fixalloc_init(&mheap.cachealloc, sizeof(struct mcache));
 	fixalloc_init(&mheap.stackcachealloc, sizeof(struct stackcache));
 	fixalloc_init(&mheap.tinyalloc, sizeof(uint16_t) * PageSize / TinySize);
 	for (unsigned i = 0; i < 5; i++)
@@ -692,7 +691,6 @@ void mheap_rebuild(void)
 	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = 0;
 	fixalloc_forget(&mheap.tinyalloc);
 	fixalloc_forget(&mheap.specialalloc);
-	fixalloc_forget(&mheap.cachealloc);
 	fixalloc_forget(&mheap.stackcachealloc);
 	for (unsigned i = 0; i < sizeof mheap.bitsalloc / sizeof *mheap.bitsalloc; i++)
 		fixalloc_forget(&mheap.bitsalloc[i]);

@@ -283,12 +283,11 @@ static inline unsigned mspan_enough(unsigned nelems)
 /*
  * Three parts, each a whole number of pages:
  *
- *   kept       what observers read, and what other threads may still access after the thread has ended
- *   own        what only the living thread needs; this memory is returned when the thread ends
+ *   kept       what observers read, and what counts on until the cache is folded; see cachealloc.h
+ *   own        what only the living thread needs
  *   listening  needed while an observer listens to probes, and not touched before
  *
- * Who may access what: all fields belong to the thread, except `inuse` and `next_free` (under mheap.cachelock),
- * `posted` (atomic), and `next` (written once, before the cache is published).
+ * All fields belong to the thread.
  */
 enum { MCachePage = 4096, MCacheKept = 2 * MCachePage, MCacheOwn = 2 * MCachePage };
 
@@ -296,13 +295,11 @@ struct mcache {
 	int64_t next_sample;		  /* bytes until the next sample */
 	struct goalloc_sequence sequence; /* see goalloc_contract.h */
 	uint32_t id;
-	bool inuse;	/* a thread uses it */
 	bool listening; /* the third part is initialised */
 	uint32_t round; /* mheap.round when the cache last gave its ready spans up */
 	uintptr_t tiny; /* current tiny block, 0: none */
 	uint32_t tinyoffset;
 	struct mspan *alloc[NumSpanClasses];
-	_Atomic(struct mspan *) posted; /* spans of this cache of which other threads freed objects */
 
 	uint64_t tiny_objects, tiny_blocks, tiny_bytes;
 	struct goalloc_class_counters class_counters[NumSpanClasses];
@@ -312,9 +309,6 @@ struct mcache {
 	int64_t refill_left, grow_left, large_left;
 	uint64_t sample_semaphores; /* the semaphores that sample_distance was chosen for */
 	uint64_t random;
-
-	struct mcache *next; /* in mcache_all */
-	struct mcache *next_free;
 
 	_Alignas(MCachePage) struct mSpanList full[NumSpanClasses]; /* used up, less than a quarter free */
 	struct mSpanList ready[NumSpanClasses];			    /* a quarter free or more */
@@ -344,7 +338,6 @@ struct caller {
 
 extern struct mcache mcache_dummy; /* for threads that have none yet: every span is emptymspan */
 extern __thread struct mcache *mcache_self;
-extern struct mcache *mcache_all; /* newest first; read without a lock */
 
 /* Returns the cache for one slow operation: the thread's own or, if it has none any more, the shared one, locked. NULL
  * only if not even the arena could be created. */
@@ -380,7 +373,6 @@ bool refill(struct mcache *c, unsigned spanclass, struct caller *caller);
 void mcache_freedSome(struct mcache *c, struct mspan *s);
 /* The same after frees by another thread. */
 void mcache_post(struct mcache *c, struct mspan *s);
-bool mcache_othersInUse(void); /* whether other threads than this one have caches */
 /* In the child of a fork: takes over the spans of threads that do not exist in it. `shared`: one of them was using the
  * shared cache. */
 void mcache_abandonOthers(bool shared);
@@ -433,7 +425,7 @@ struct mheap {
 	size_t table_sys;    /* the same, with all former tables */
 
 	struct mspan *allspans; /* every struct mspan there ever was, newest first, by alllink */
-	struct fixalloc spanalloc, cachealloc, tinyalloc, stackcachealloc;
+	struct fixalloc spanalloc, tinyalloc, stackcachealloc;
 	struct fixalloc bitsalloc[5]; /* allocBits of 1, 2, 4, 8 and 16 words with their freeBits */
 	struct goalloc_heap_counters counters;
 	size_t pagesInUse;
@@ -472,10 +464,7 @@ struct mheap {
 	struct lock speciallock;
 	struct fixalloc specialalloc;
 
-	struct lock cachelock; /* guards the list of mcaches */
-	struct mcache *freecaches;
-	uint32_t nfreecaches;
-	uint32_t ncaches;
+	struct lock cachelock; /* guards initialisation, and the list of caches: cachealloc.h */
 
 	struct mcentral central[NumSpanClasses];
 };

@@ -112,6 +112,12 @@ bool sampler_pending(const struct mcache *c)
 	return false;
 }
 
+bool sampler_listened(void)
+{
+	return (rate_in_force(&mcache_refill_semaphores) & rate_in_force(&mcentral_grow_semaphores) &
+		rate_in_force(&large_alloc_semaphores)) != GOALLOC_NOT_LISTENING;
+}
+
 void sampler_next(struct mcache *c)
 {
 	bool thinned = c->sample_distance != 0 && c->sample_distance != GOALLOC_NOT_LISTENING;

@@ -27,6 +27,7 @@ bool sampler_takes(struct mcache *c, uint64_t bytes);
 void sampler_init(struct mcache *c);
 /* Whether there are recorded events that no probe has reported yet. */
 bool sampler_pending(const struct mcache *c);
+bool sampler_listened(void); /* whether a probe that reports such events has an observer */
 
 /* The seed of an mcache's random numbers: random, or derived from GOALLOC_SAMPLE_SEED in the environment, so that a
  * program that allocates the same way is sampled the same way. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cachealloc.h"
 #include "environment.h"
 #include "stack.h"
 #include "sys.h"
@@ -160,6 +161,7 @@ size_t scavenge_all(void)
 
 size_t goalloc_release_memory(void)
 {
+	cachealloc_foldAll();
 	stackLarge_release();
 	lock_acquire(&mheap.lock);
 	size_t bytes = scavenge_all();

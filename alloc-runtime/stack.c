@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cachealloc.h"
 #include "malloc_fast.h"
 #include "sampler.h"
 #include "sys.h"
@@ -424,7 +425,7 @@ void stack_abandonOthers(bool shared)
 			owner_set(&s->list, NULL);
 			set_bits(pooled(s), bits_of(idle(s)));
 		}
-	for (struct mcache *c = mcache_all; c; c = c->next) {
+	for (struct mcache *c = mcache_first(); c; c = mcache_next(c)) {
 		if (lives_on(c, shared))
 			unpool(c->stackcache);
 		else if (c->stackcache)

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "cachealloc.h"
 #include "runtime.h"
 
 #define SequenceOdd 0x0000000100000001ULL /* set if either counter of a struct goalloc_sequence is odd */
@@ -23,11 +24,11 @@ static void add_allocations(struct goalloc_class_stats *to, const struct goalloc
 	to->central_grows += from->central_grows;
 }
 
-static void read_class(struct mcache *c, unsigned spanclass, struct goalloc_class_stats *class)
+static void read_class(const struct mcache *c, unsigned spanclass, struct goalloc_class_stats *class)
 {
 	const struct goalloc_class_counters *counters = &c->class_counters[spanclass];
 	const struct mspan *s = reader_get(&c->alloc[spanclass]);
-	uint64_t tail = reader_get(&s->allocCount) - reader_get(&s->allocCountBeforeCache);
+	uint64_t tail = s ? reader_get(&s->allocCount) - reader_get(&s->allocCountBeforeCache) : 0;
 	uint64_t size = size_classes[spanclass_size_class(spanclass)].size;
 
 	*class = (struct goalloc_class_stats){
@@ -78,10 +79,14 @@ static void add_caches(struct goalloc_stats *stats, add_function *add)
 {
 	struct goalloc_class_stats classes[NumSpanClasses];
 
-	for (struct mcache *c = __atomic_load_n(&mcache_all, __ATOMIC_ACQUIRE); c; c = c->next) {
+	for (struct mcache *c = mcache_first(); c; c = mcache_next(c)) {
 		read_cache(c, classes);
 		for (unsigned i = 0; i < NumSpanClasses; i++)
 			add(&stats->by_span_class[i], &classes[i]);
+	}
+	for (unsigned i = 0; i < NumSpanClasses; i++) {
+		read_class(cachealloc_sums(), i, &classes[i]);
+		add(&stats->by_span_class[i], &classes[i]);
 	}
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		add(&stats->total, &stats->by_span_class[i]);
@@ -92,8 +97,10 @@ void goalloc_read_stats(struct goalloc_stats *stats)
 	memset(stats, 0, sizeof *stats);
 	/* Frees are added up before allocations, so that the allocation of each counted free is counted too, whichever
 	 * threads made the two. */
+	lock_acquire(&mheap.cachelock);
 	add_caches(stats, add_frees);
 	add_caches(stats, add_allocations);
+	lock_release(&mheap.cachelock);
 	stats->heap_grows = reader_get(&mheap.counters.heap_grows);
 	stats->heap_grow_bytes = reader_get(&mheap.counters.heap_grow_bytes);
 }
@@ -136,8 +143,8 @@ void goalloc_read_memstats(struct goalloc_memstats *to)
 	to->HeapReleased = (uint64_t)mheap.pagesReleased << PageShift;
 	to->MSpanInuse = mheap.spanalloc.inuse;
 	to->MSpanSys = mheap.spanalloc.sys;
-	to->MCacheInuse = mheap.cachealloc.inuse;
-	to->MCacheSys = mheap.cachealloc.sys;
+	to->MCacheInuse = cachealloc_inuse();
+	to->MCacheSys = cachealloc_sys();
 	to->OtherSys = bits_sys();
 	to->NumSweep = atomic_load_explicit(&mheap.sweepgen, memory_order_relaxed) / 2;
 	to->SpansSwept = atomic_load_explicit(&mheap.numSweep, memory_order_relaxed);

@@ -2,6 +2,7 @@
 /* See valid.h. */
 #include "valid.h"
 
+#include "cachealloc.h"
 #include "stack.h"
 
 #define CHECK(condition)                   \
@@ -215,7 +216,7 @@ const char *mheap_is_valid(void)
 	for (unsigned i = 0; i < NumSpanClasses; i++)
 		if ((wrong = mcentral_is_valid(&mheap.central[i])))
 			return wrong;
-	for (struct mcache *c = mcache_all; c; c = c->next)
+	for (struct mcache *c = mcache_first(); c; c = mcache_next(c))
 		if ((wrong = mcache_is_valid(c)))
 			return wrong;
 	return NULL;

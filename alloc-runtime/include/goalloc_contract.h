@@ -81,7 +81,7 @@ struct goalloc_stack {
  * descriptor is one signed 64-bit number: the address of the struct goalloc_description minus the address of the
  * descriptor itself. Observers read the struct, and what it points to, from /proc/PID/mem.
  *
- * The exact number of objects of a span class is the sum, over all caches, of
+ * The exact number of objects of a span class is the sum, over all caches and what those of ended threads left, of
  *
  *     class_counters[c].objects  +  (alloc[c]->alloc_count - alloc[c]->alloc_count_before_cache)
  *
@@ -95,12 +95,24 @@ struct goalloc_stack {
  * wrong. While `allocating` is odd, a sampled allocation may have been counted although its probe has not fired yet. If
  * a reader sees the same even `moving` before and after, what it read adds up, except for the allocations made in
  * between. If it also sees the same even `allocating`, what it read is one state, in which every sample of that cache
- * has been delivered. Caches are never unmapped, so the list can be walked at any time; the counters of a cache whose
- * thread has ended remain.
+ * has been delivered.
+ *
+ * A thread's cache counts on after it has ended, for its next thread, until it is folded: its counters are added to the
+ * sums of ended threads, and its memory becomes zero. Folds are numbered. First the number is put into `state` of the
+ * cache's struct goalloc_cache, then the new sums are written beside those in force, then `folds` makes them the ones in
+ * force. These structs are never unmapped, and links do not change, so the list can be walked at any time. A reader
+ *
+ *     1. reads `state` of all caches, then the counters of those that count
+ *     2. reads `folds`, the sums in force, and `folds` again, which must be the same
+ *     3. reads `state` of all caches again. If one has the number of a later fold than `folds`, it goes back to 2
+ *     4. leaves out each cache whose `state` has changed since 1: the sums have what it had counted
+ *
+ * Before version 2 nothing was folded: `caches` pointed to the newest cache itself, and cache_next was the offset of
+ * the pointer to the next one.
  */
 #define GOALLOC_NOTE_OWNER	    "goalloc"
 #define GOALLOC_NOTE_DESCRIPTION    1
-#define GOALLOC_DESCRIPTION_VERSION 1
+#define GOALLOC_DESCRIPTION_VERSION 2
 
 /* Per span class, in every cache. Monotonic. */
 struct goalloc_class_counters {
@@ -125,6 +137,19 @@ struct goalloc_pending {
 struct goalloc_sequence {
 	uint32_t moving, allocating;
 } __attribute__((aligned(8)));
+
+/* A place for a cache; the newest is first in the list. */
+struct goalloc_cache {
+	uint64_t next;	/* address of the next one, or 0 */
+	uint64_t cache; /* address */
+	uint64_t state; /* number of its last fold << 1 | whether it counts */
+};
+
+/* What the caches of ended threads counted, as of that number of folds. */
+struct goalloc_ended {
+	uint64_t folds;
+	uint64_t sums[2]; /* addresses of caches that hold it; sums[folds % 2] is in force */
+};
 
 /* A span of a size class is a multiple of Go's, in which at most an eighth is lost at the end: the smallest that holds
  * GOALLOC_SPAN_OBJECTS objects, but not more than GOALLOC_SPAN_BYTES, or Go's own. */
@@ -186,10 +211,10 @@ struct goalloc_description {
 	/* addresses */
 	uint64_t class_sizes;	/* uint16_t[span_classes / 2], in bytes; [0] is 0 */
 	uint64_t heap_counters; /* struct goalloc_heap_counters */
-	uint64_t caches;	/* pointer to the first cache, 0 if there is none */
+	uint64_t caches;	/* pointer to the newest struct goalloc_cache, 0 if there is none */
 	/* byte offsets in a cache */
 	uint32_t cache_size;	       /* size of the part of a cache that has all of these fields */
-	uint32_t cache_next;	       /* pointer to the next cache, 0 at the end */
+	uint32_t cache_next;	       /* 0; see above for version 1 */
 	uint32_t cache_sequence;       /* struct goalloc_sequence */
 	uint32_t cache_id;	       /* uint32_t */
 	uint32_t cache_alloc;	       /* pointer[span_classes] to spans */
@@ -213,9 +238,10 @@ struct goalloc_description {
 	uint32_t span_state;	/* uint8_t: GOALLOC_STATE_… */
 	uint32_t span_class;	/* uint8_t: its span class, in a state with objects */
 	uint32_t reserved;
+	uint64_t ended; /* since version 2: address of struct goalloc_ended */
 };
 _Static_assert(sizeof(struct goalloc_class_counters) == 48, "read from outside");
 _Static_assert(sizeof(struct goalloc_pending) == 32, "read from outside");
-_Static_assert(sizeof(struct goalloc_description) == 136, "read from outside");
+_Static_assert(sizeof(struct goalloc_description) == 144, "read from outside");
 
 #endif

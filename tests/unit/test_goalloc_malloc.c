@@ -278,7 +278,8 @@ static void *allocate_one(void *unused)
 static void caches_of_ended_threads_are_used_again(void **state)
 {
 	(void)state;
-	uint32_t caches = 0;
+	struct goalloc_memstats stats;
+	uint64_t caches = 0;
 
 	for (unsigned i = 0; i < 50; i++) {
 		pthread_t thread;
@@ -286,10 +287,11 @@ static void caches_of_ended_threads_are_used_again(void **state)
 		assert_int_equal(pthread_create(&thread, NULL, allocate_one, NULL), 0);
 		pthread_join(thread, &object);
 		goalloc_free(object);
+		goalloc_read_memstats(&stats);
 		if (i == 0)
-			caches = mheap.ncaches;
+			caches = stats.MCacheInuse;
 	}
-	assert_int_equal(mheap.ncaches, caches);
+	assert_int_equal(stats.MCacheInuse, caches);
 }
 
 static char foreign[64];

@@ -161,6 +161,105 @@ static void a_list_without_an_end_is_refused(void **state)
 	refused("cache_next");
 }
 
+/* ---- version 2: caches of ended threads are folded while an observer reads ---- */
+
+enum { PLACE = 0x16000, ENDED = 0x17000, SUMS = 0x50000, OTHER_SUMS = 0x60000 };
+
+/* One cache, whose thread has ended after it allocated 7 objects; threads before it allocated 100. */
+static void one_ended_cache(void)
+{
+	const uint64_t place = PLACE, seven = 7, hundred = 100, none = 0;
+
+	goalloc_fixture(&memory);
+	description()->version = 2;
+	description()->ended = ENDED;
+	*(struct goalloc_cache *)fixture_at(&memory, PLACE) =
+		(struct goalloc_cache){.cache = CACHE, .state = 2 << 1 | 1};
+	*(struct goalloc_ended *)fixture_at(&memory, ENDED) = (struct goalloc_ended){2, {SUMS, OTHER_SUMS}};
+	memcpy(fixture_at(&memory, LIST), &place, sizeof(place));
+	memcpy(fixture_at(&memory, CACHE + 16 + 8 * 10), &none, sizeof(none));
+	memcpy(fixture_at(&memory, CACHE + 2048 + 48 * 10), &seven, sizeof(seven));
+	memcpy(fixture_at(&memory, SUMS + 2048 + 48 * 10), &hundred, sizeof(hundred));
+}
+
+/* The steps of a fold, in the library's order, and the place's next thread. */
+static void fold_step(int step)
+{
+	struct goalloc_cache *place = fixture_at(&memory, PLACE);
+	struct goalloc_ended *ended = fixture_at(&memory, ENDED);
+	const uint64_t sum = 107;
+
+	switch (step) {
+	case 0:
+		place->state = 3 << 1;
+		break;
+	case 1:
+		memcpy(fixture_at(&memory, OTHER_SUMS + 2048 + 48 * 10), &sum, sizeof(sum));
+		break;
+	case 2:
+		ended->folds = 3;
+		break;
+	case 3:
+		memset(fixture_at(&memory, CACHE), 0, 16384);
+		break;
+	case 4:
+		place->state = 3 << 1 | 1;
+		break;
+	default:
+		break;
+	}
+}
+
+static int reads_left, step, steps_at_once;
+
+static int copy_while_folding(void *context, const struct target_piece *pieces, size_t count)
+{
+	if (reads_left-- <= 0)
+		for (int i = 0; i < steps_at_once; i++)
+			fold_step(step++);
+	return fixture_copy(context, pieces, count);
+}
+
+static void a_fold_at_any_moment_of_a_reading_changes_no_total(void **state)
+{
+	(void)state;
+	for (steps_at_once = 1; steps_at_once <= 5; steps_at_once++) {
+		for (int reads = 0; reads < 30; reads++) {
+			one_ended_cache();
+			memory.reader.copy = copy_while_folding;
+			reads_left = reads;
+			step = 0;
+			assert_int_equal(read_counters(), 0);
+			assert_int_equal(sums.classes[10].objects, 107);
+			assert_int_equal(sums.in_flight, 0);
+		}
+	}
+}
+
+/* `state` names a fold that never comes; links lead in a circle. */
+static void folds_that_never_end_widen_the_bound_and_lists_end(void **state)
+{
+	struct goalloc_cache *place = fixture_at(&memory, PLACE);
+
+	(void)state;
+	one_ended_cache();
+	place->state = UINT64_MAX;
+	assert_int_equal(read_counters(), 0);
+	assert_true(sums.in_flight > 0);
+	one_ended_cache();
+	place->next = PLACE;
+	refused("cache_next");
+	one_ended_cache();
+	((struct goalloc_ended *)fixture_at(&memory, ENDED))->sums[0] = 8;
+	assert_int_equal(read_counters(), -1);
+	one_ended_cache();
+	description()->size = offsetof(struct goalloc_description, ended);
+	refused("size");
+	one_ended_cache();
+	description()->version = 3;
+	refused("version");
+}
+
 static void a_reader_stops_when_its_budget_is_spent(void **state)
 {
 	char buffer[4096];
@@ -331,6 +430,8 @@ int main(void)
 		cmocka_unit_test(spans_are_checked_and_their_list_ends),
 		cmocka_unit_test(a_span_in_the_first_page_cannot_be_read),
 		cmocka_unit_test(an_earlier_version_publishes_neither),
+		cmocka_unit_test(a_fold_at_any_moment_of_a_reading_changes_no_total),
+		cmocka_unit_test(folds_that_never_end_widen_the_bound_and_lists_end),
 		cmocka_unit_test(a_reader_stops_when_its_budget_is_spent),
 		cmocka_unit_test(strings_end_at_their_buffer_or_before_memory_does),
 	};

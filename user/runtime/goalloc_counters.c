@@ -17,7 +17,8 @@ enum {
 	READ_PAUSES = 1000,		    /* pauses for all caches together */
 	READ_PAUSES_NS = 100 * 1000 * 1000, /* the same: where many threads want the CPU, each takes long */
 	SPAN_OBJECTS_MAX = 1024,	    /* 8 KiB of 8-byte objects: the most that a refill in progress can hide */
-	CACHES_BYTES = 128 << 20,	    /* limit for all copies: about 7,000 caches */
+	CACHES_MAX = 1 << 17,	  /* that the list may have; a process has at most so many threads by default */
+	CACHES_BYTES = 128 << 20, /* limit for all copies: about 6,500 caches that count at once */
 	/* larger copies are freed after each read, because many processes may be observed */
 	BLOCKS_KEPT_BYTES = 1 << 20
 };
@@ -35,18 +36,23 @@ struct reading {
 	int64_t paused_ns; /* that they took */
 };
 
-static char *block_of(const struct goalloc_counters *counters, size_t cache)
+static char *block_of(const struct reading *reading, size_t block)
 {
-	return counters->blocks + cache * counters->layout.cache_size;
+	return reading->counters->blocks + block * reading->counters->layout.cache_size;
 }
 
-/* Adds an address to the list of caches. Returns false if there are more than any process has threads. */
-static bool cache_append(struct goalloc_counters *counters, uint64_t address)
+static bool has_places(const struct reading *reading)
 {
-	if (counters->cache_count == CACHES_BYTES / counters->layout.cache_size)
+	return reading->counters->layout.ended != 0;
+}
+
+/* Adds a cache to the list. Returns false if there are more than any process has threads. */
+static bool cache_append(struct goalloc_counters *counters, struct goalloc_counters_cache cache)
+{
+	if (counters->cache_count == CACHES_MAX)
 		return false;
 	counters->caches = memory_resize(counters->caches, counters->cache_count + 1, sizeof(*counters->caches));
-	counters->caches[counters->cache_count++] = address;
+	counters->caches[counters->cache_count++] = cache;
 	return true;
 }
 
@@ -54,22 +60,28 @@ static bool cache_append(struct goalloc_counters *counters, uint64_t address)
 static int caches_find(struct reading *reading)
 {
 	struct goalloc_counters *counters = reading->counters;
-	uint64_t address, known = counters->cache_count ? counters->caches[counters->cache_count - 1] : 0;
+	uint64_t address, known = counters->cache_count ? counters->caches[counters->cache_count - 1].link : 0;
 	size_t first = counters->cache_count;
 
 	if (target_read(reading->target, counters->layout.caches, &address, sizeof(address)))
 		return -1;
 	while (address && address != known) {
-		if (!cache_append(counters, address))
+		struct goalloc_cache place = {.cache = address, .state = 1};
+		uint64_t link = address;
+
+		if (has_places(reading) ? target_read(reading->target, address, &place, sizeof(place))
+					: target_read(reading->target, address + counters->layout.cache_next,
+						      &place.next, sizeof(place.next)))
+			return -1;
+		address = place.next;
+		if (!cache_append(counters, (struct goalloc_counters_cache){link, place.cache, place.state}))
 			return error_set(reading->refusal, STATUS_CANNOT_MEASURE,
 					 "its libgoalloc description leads by cache_next to more than %zu caches",
 					 counters->cache_count);
-		if (target_read(reading->target, address + counters->layout.cache_next, &address, sizeof(address)))
-			return -1;
 	}
 	/* newest last, because the next walk may stop at the last one */
 	for (size_t i = first, j = counters->cache_count; i + 1 < j; i++) {
-		uint64_t swapped = counters->caches[i];
+		struct goalloc_counters_cache swapped = counters->caches[i];
 
 		counters->caches[i] = counters->caches[--j];
 		counters->caches[j] = swapped;
@@ -77,22 +89,68 @@ static int caches_find(struct reading *reading)
 	return 0;
 }
 
-/* Copies all caches and the heap's counters, as close to one instant as possible. */
+/* Reads `state` of all caches. */
+static int states_read(const struct reading *reading, uint64_t *states)
+{
+	const struct goalloc_counters *counters = reading->counters;
+	struct target_piece *pieces;
+	int status;
+
+	for (size_t i = 0; i < counters->cache_count; i++)
+		states[i] = 1;
+	if (!has_places(reading) || !counters->cache_count)
+		return 0;
+	pieces = memory_zeroed(counters->cache_count, sizeof(*pieces));
+	for (size_t i = 0; i < counters->cache_count; i++)
+		pieces[i] = (struct target_piece){counters->caches[i].link + offsetof(struct goalloc_cache, state),
+						  &states[i], sizeof(states[i])};
+	status = target_read_pieces(reading->target, pieces, counters->cache_count);
+	free(pieces);
+	return status;
+}
+
+/* Copies the caches that count, in their order, and the heap's counters, as close to one instant as possible. */
 static int blocks_read(struct reading *reading, struct goalloc_heap_counters *heap)
 {
 	struct goalloc_counters *counters = reading->counters;
-	size_t count = counters->cache_count;
-	struct target_piece *pieces = memory_zeroed(count + 1, sizeof(*pieces));
+	size_t count = 0;
+	struct target_piece *pieces;
 	int status;
 
+	for (size_t i = 0; i < counters->cache_count; i++)
+		count += counters->caches[i].state & 1;
+	if (count > CACHES_BYTES / counters->layout.cache_size)
+		return error_set(reading->refusal, STATUS_CANNOT_MEASURE,
+				 "its libgoalloc description leads by cache_next to %zu caches that count", count);
+	pieces = memory_zeroed(count + 1, sizeof(*pieces));
+	/* one more, for the sums of ended threads */
 	counters->blocks = memory_resize(counters->blocks, count + 1, counters->layout.cache_size);
-	for (size_t i = 0; i < count; i++)
-		pieces[i] =
-			(struct target_piece){counters->caches[i], block_of(counters, i), counters->layout.cache_size};
+	count = 0;
+	for (size_t i = 0; i < counters->cache_count; i++)
+		if (counters->caches[i].state & 1) {
+			pieces[count] = (struct target_piece){counters->caches[i].cache, block_of(reading, count),
+							      counters->layout.cache_size};
+			count++;
+		}
 	pieces[count] = (struct target_piece){counters->layout.heap_counters, heap, sizeof(*heap)};
 	status = target_read_pieces(reading->target, pieces, count + 1);
 	free(pieces);
 	return status;
+}
+
+/* Whether another attempt is due; pauses before it if there have been many. */
+static bool try_again(struct reading *reading, int attempt)
+{
+	if (attempt == READ_TRIES || reading->pauses == READ_PAUSES || reading->paused_ns > READ_PAUSES_NS)
+		return false;
+	if (attempt >= READ_PATIENT_AFTER) {
+		int64_t began_ns = monotonic_ns();
+
+		usleep(READ_PAUSE_US);
+		reading->pauses++;
+		reading->paused_ns += monotonic_ns() - began_ns;
+	}
+	return true;
 }
 
 /* The objects that the cache allocated from each span it holds: read together with the cache, in one system call
@@ -103,11 +161,10 @@ struct tails {
 		       [2]; /* alloc_count, alloc_count_before_cache: the low layout.span_count_width bytes */
 };
 
-static int tails_read(const struct reading *reading, size_t cache, struct tails *tails)
+static int tails_read(const struct reading *reading, const char *block, uint64_t cache, struct tails *tails)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;
 	struct target_piece pieces[2 * SPAN_CLASSES + 1];
-	const char *block = block_of(reading->counters, cache);
 	/* classes without a span share a dummy; class 0 (large objects) never has a span, so it shows the dummy's
 	 * address */
 	uint64_t dummy = load_u64(block + layout->cache_alloc);
@@ -125,43 +182,8 @@ static int tails_read(const struct reading *reading, size_t cache, struct tails 
 		pieces[count++] = (struct target_piece){span + layout->span_alloc_count_before_cache,
 							&tails->counts[class][1], layout->span_count_width};
 	}
-	pieces[count++] = (struct target_piece){reading->counters->caches[cache] + layout->cache_sequence,
-						&tails->after, sizeof(tails->after)};
+	pieces[count++] = (struct target_piece){cache + layout->cache_sequence, &tails->after, sizeof(tails->after)};
 	return target_read_pieces(reading->target, pieces, count);
-}
-
-/* Reads the tails and copies the cache again until both are of one state. Gives up after a while, which widens the
- * bound. */
-static int cache_settle(struct reading *reading, size_t cache, struct tails *tails)
-{
-	const struct goalloc_layout *layout = &reading->counters->layout;
-	char *block = block_of(reading->counters, cache);
-
-	for (int attempt = 0;; attempt++) {
-		struct goalloc_sequence before;
-
-		memcpy(&before, block + layout->cache_sequence, sizeof(before));
-		if (tails_read(reading, cache, tails))
-			return -1;
-		if (before.moving % 2 == 0 && before.moving == tails->after.moving) {
-			/* each allocation in between has its event in between, except for one at each end */
-			reading->sums->in_flight += before.allocating % 2 + tails->after.allocating % 2;
-			return 0;
-		}
-		if (attempt == READ_TRIES || reading->pauses == READ_PAUSES || reading->paused_ns > READ_PAUSES_NS) {
-			reading->sums->in_flight += SPAN_OBJECTS_MAX;
-			return 0;
-		}
-		if (attempt >= READ_PATIENT_AFTER) {
-			int64_t began_ns = monotonic_ns();
-
-			usleep(READ_PAUSE_US);
-			reading->pauses++;
-			reading->paused_ns += monotonic_ns() - began_ns;
-		}
-		if (target_read(reading->target, reading->counters->caches[cache], block, layout->cache_size))
-			return -1;
-	}
 }
 
 /* Returns a counter of the process; if it is greater than any process can reach, returns 0 and refuses the reading. */
@@ -171,6 +193,77 @@ static int64_t counted(const struct reading *reading, uint64_t value, const char
 		return (int64_t)value;
 	error_set(reading->refusal, STATUS_CANNOT_MEASURE, "its libgoalloc counters have %s = %llu", field,
 		  (unsigned long long)value);
+	return 0;
+}
+
+/* Puts the number of objects of each tail where the copy of the cache has the address of its span. */
+static void tails_keep(const struct reading *reading, char *block, const struct tails *tails)
+{
+	for (uint32_t class = 0; class < SPAN_CLASSES; class ++) {
+		int64_t tail = counted(reading, tails->counts[class][0], "alloc_count") -
+			       counted(reading, tails->counts[class][1], "alloc_count_before_cache");
+
+		memcpy(block + reading->counters->layout.cache_alloc + 8 * class, &tail, sizeof(tail));
+	}
+}
+
+/* Reads the tails and copies the cache again until both are of one state. Gives up after a while, which widens the
+ * bound. */
+static int cache_settle(struct reading *reading, char *block, uint64_t cache)
+{
+	const struct goalloc_layout *layout = &reading->counters->layout;
+	struct tails tails;
+
+	for (int attempt = 0;; attempt++) {
+		struct goalloc_sequence before;
+
+		memcpy(&before, block + layout->cache_sequence, sizeof(before));
+		if (tails_read(reading, block, cache, &tails))
+			return -1;
+		if (before.moving % 2 == 0 && before.moving == tails.after.moving) {
+			/* each allocation in between has its event in between, except for one at each end */
+			reading->sums->in_flight += before.allocating % 2 + tails.after.allocating % 2;
+			break;
+		}
+		if (!try_again(reading, attempt)) {
+			reading->sums->in_flight += SPAN_OBJECTS_MAX;
+			break;
+		}
+		if (target_read(reading->target, cache, block, layout->cache_size))
+			return -1;
+	}
+	tails_keep(reading, block, &tails);
+	return 0;
+}
+
+/*
+ * Reads the sums of ended threads into `block`, and `states` again, until these sums have what was folded before the
+ * states were read (goalloc_contract.h, 2. and 3.).
+ */
+static int ended_settle(struct reading *reading, char *block, uint64_t *states)
+{
+	const struct goalloc_layout *layout = &reading->counters->layout;
+
+	for (int attempt = 0;; attempt++) {
+		struct goalloc_ended ended;
+		uint64_t folds, last = 0;
+
+		if (target_read(reading->target, layout->ended, &ended, sizeof(ended)) ||
+		    target_read(reading->target, ended.sums[ended.folds % 2], block, layout->cache_size) ||
+		    target_read(reading->target, layout->ended, &folds, sizeof(folds)) || states_read(reading, states))
+			return -1;
+		for (size_t i = 0; i < reading->counters->cache_count; i++)
+			if (states[i] >> 1 > last)
+				last = states[i] >> 1;
+		if (folds == ended.folds && last <= folds)
+			break;
+		if (!try_again(reading, attempt)) {
+			reading->sums->in_flight += SPAN_OBJECTS_MAX;
+			break;
+		}
+	}
+	/* Ended threads hold no spans. */
+	memset(block + layout->cache_alloc, 0, 8 * SPAN_CLASSES);
 	return 0;
 }
 
@@ -213,19 +306,17 @@ static void add_freed(const struct reading *reading, uint32_t class, const struc
 		add(reading, &sums->freed_bytes, frees, layout->class_sizes[class / 2]);
 }
 
-/* Adds one cache, of which block and tails are of one state. */
-static void cache_add(const struct reading *reading, size_t cache, const struct tails *tails)
+/* Adds the copy of one cache, after tails_keep(). */
+static void cache_add(const struct reading *reading, const char *block)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;
-	const char *block = block_of(reading->counters, cache);
 
 	for (uint32_t class = 0; class < SPAN_CLASSES; class ++) {
 		struct heap_class *sums = &reading->sums->classes[class];
 		struct goalloc_class_counters counters;
 		struct goalloc_pending pending;
 		int64_t size = layout->class_sizes[class / 2];
-		int64_t tail = counted(reading, tails->counts[class][0], "alloc_count") -
-			       counted(reading, tails->counts[class][1], "alloc_count_before_cache");
+		int64_t tail = (int64_t)load_u64(block + layout->cache_alloc + 8 * class);
 		int64_t objects;
 
 		memcpy(&counters, block + layout->cache_class_counters + class * sizeof(counters), sizeof(counters));
@@ -245,11 +336,10 @@ static void cache_add(const struct reading *reading, size_t cache, const struct 
 }
 
 /* Adds tiny objects: the objects count, the blocks with them do not. Refills report blocks. */
-static void cache_add_tiny(const struct reading *reading, size_t cache)
+static void cache_add_tiny(const struct reading *reading, const char *block)
 {
 	const struct goalloc_layout *layout = &reading->counters->layout;
 	struct heap_class *sums = &reading->sums->classes[layout->tiny_span_class];
-	const char *block = block_of(reading->counters, cache);
 	int64_t blocks = counted(reading, load_u64(block + layout->cache_tiny_blocks), "tiny_blocks");
 	int64_t objects = counted(reading, load_u64(block + layout->cache_tiny_objects), "tiny_objects") - blocks;
 	int64_t bytes = counted(reading, load_u64(block + layout->cache_tiny_bytes), "tiny_bytes");
@@ -265,27 +355,58 @@ static void cache_add_tiny(const struct reading *reading, size_t cache)
 	add(reading, &sums->unreported_bytes, -blocks, size);
 }
 
+/* Reads and adds up the caches that count, and what the others left. `states` has room for all. */
+static int caches_read(struct reading *reading, struct goalloc_heap_counters *heap, uint64_t *states)
+{
+	struct goalloc_counters *counters = reading->counters;
+	struct goalloc_counters_cache *caches = counters->caches;
+	size_t count = counters->cache_count, block = 0;
+
+	if (states_read(reading, states))
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		caches[i].state = states[i];
+	if (blocks_read(reading, heap))
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (caches[i].state & 1 && cache_settle(reading, block_of(reading, block++), caches[i].cache))
+			return -1;
+	if (has_places(reading)) {
+		if (ended_settle(reading, block_of(reading, block), states))
+			return -1;
+		cache_add(reading, block_of(reading, block));
+		cache_add_tiny(reading, block_of(reading, block));
+	}
+	block = 0;
+	for (size_t i = 0; i < count && !reading->refusal->text[0]; i++) {
+		if (!(caches[i].state & 1))
+			continue;
+		if (states[i] == caches[i].state) {
+			cache_add(reading, block_of(reading, block));
+			cache_add_tiny(reading, block_of(reading, block));
+		}
+		block++;
+	}
+	return reading->refusal->text[0] ? -1 : 0;
+}
+
 static int read_all(struct reading *reading)
 {
 	struct goalloc_counters *counters = reading->counters;
 	struct goalloc_heap_counters heap;
 	size_t known = counters->cache_count;
-	struct tails tails;
+	uint64_t *states;
+	int status;
 
 	if (caches_find(reading)) {
 		counters->cache_count = known;
 		return -1;
 	}
-	if (blocks_read(reading, &heap))
+	states = memory_zeroed(counters->cache_count + 1, sizeof(*states));
+	status = caches_read(reading, &heap, states);
+	free(states);
+	if (status)
 		return -1;
-	for (size_t i = 0; i < counters->cache_count; i++) {
-		if (cache_settle(reading, i, &tails))
-			return -1;
-		cache_add(reading, i, &tails);
-		cache_add_tiny(reading, i);
-		if (reading->refusal->text[0])
-			return -1;
-	}
 	reading->sums->heap_grows = counted(reading, heap.heap_grows, "heap_grows");
 	reading->sums->heap_grow_bytes = counted(reading, heap.heap_grow_bytes, "heap_grow_bytes");
 	return reading->refusal->text[0] ? -1 : heap_counters_check(reading->sums, reading->refusal);
@@ -307,7 +428,7 @@ int goalloc_counters_read(struct goalloc_counters *counters, const struct target
 	if (!counters->known)
 		return 0;
 	status = read_all(&reading);
-	if (counters->cache_count * counters->layout.cache_size > BLOCKS_KEPT_BYTES) {
+	if (counters->cache_count * counters->layout.cache_size > BLOCKS_KEPT_BYTES) { /* an upper bound */
 		free(counters->blocks);
 		counters->blocks = NULL;
 	}

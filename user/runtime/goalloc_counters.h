@@ -15,9 +15,14 @@ struct goalloc_counters {
 	uint64_t description; /* address of the description */
 	bool known;	      /* `layout` has been read */
 	struct goalloc_layout layout;
-	uint64_t *caches; /* addresses of the caches; the list only grows, and the newest is last */
+	/* The list of caches only grows, and the newest is last. */
+	struct goalloc_counters_cache {
+		uint64_t link;	/* address of its struct goalloc_cache; before version 2, of itself */
+		uint64_t cache; /* address */
+		uint64_t state; /* as last read; before version 2 always 1: it counts */
+	} * caches;
 	size_t cache_count;
-	char *blocks; /* copies of the caches, layout.cache_size bytes each; NULL between reads if they are large */
+	char *blocks; /* copies of those that count, layout.cache_size bytes each; NULL between reads if they are large */
 };
 
 /* How events are reported at the rate in force, which determines how far the counters are ahead of them. */

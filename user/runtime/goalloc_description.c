@@ -44,8 +44,11 @@ static const struct offset_row {
 	  {"span_class", FROM(span_class), TO(span_class), IN_SPAN, 1},
 };
 
-/* The size of a description without them. */
-enum { FIRST_SIZE = offsetof(struct goalloc_description, heap_profile) };
+/* The sizes of a description without them, and of one that has them but ends before version 2. */
+enum {
+	FIRST_SIZE = offsetof(struct goalloc_description, heap_profile),
+	LATER_SIZE = offsetof(struct goalloc_description, ended)
+};
 
 /* Sets the reason of a refusal; the caller, which has the process's name, puts that in front. */
 static int refuse(struct error *refusal, const char *field, uint64_t value, const char *expected)
@@ -76,11 +79,14 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	uint32_t width = raw->span_alloc_count_width;
 	char expected[64];
 
-	snprintf(expected, sizeof(expected), "%d, the version that this escapement reads", GOALLOC_DESCRIPTION_VERSION);
-	if (raw->version != GOALLOC_DESCRIPTION_VERSION)
+	uint32_t least = raw->version == 1 ? FIRST_SIZE : sizeof(*raw);
+
+	snprintf(expected, sizeof(expected), "1 to %d, the versions that this escapement reads",
+		 GOALLOC_DESCRIPTION_VERSION);
+	if (raw->version < 1 || raw->version > GOALLOC_DESCRIPTION_VERSION)
 		return refuse(refusal, "version", raw->version, expected);
-	snprintf(expected, sizeof(expected), "%d or more", FIRST_SIZE);
-	if (raw->size < FIRST_SIZE)
+	snprintf(expected, sizeof(expected), "%u or more", least);
+	if (raw->size < least)
 		return refuse(refusal, "size", raw->size, expected);
 	snprintf(expected, sizeof(expected), "%d", SPAN_CLASSES);
 	if (raw->span_classes != SPAN_CLASSES)
@@ -96,7 +102,7 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	layout->cache_size = raw->cache_size;
 	layout->span_count_width = width;
 	layout->tiny_span_class = raw->tiny_span_class;
-	layout->heap_profile = layout->spans = 0;
+	layout->ended = layout->heap_profile = layout->spans = 0;
 	for (size_t i = 0; i < sizeof(offset_rows) / sizeof(offset_rows[0]); i++) {
 		if (check_offset(&offset_rows[i], raw, layout, refusal))
 			return -1;
@@ -113,6 +119,8 @@ static int check_later(const struct goalloc_description *raw, struct goalloc_lay
 	}
 	layout->heap_profile = raw->heap_profile;
 	layout->spans = raw->spans;
+	if (raw->version > 1)
+		layout->ended = raw->ended;
 	return 0;
 }
 
@@ -138,10 +146,11 @@ int goalloc_layout_read(struct goalloc_layout *layout, const struct target *targ
 	*ready = false;
 	if (target_read(target, address, &raw, FIRST_SIZE) || check(&raw, layout, refusal))
 		return -1;
-	if (raw.size >= sizeof(raw) &&
-	    (target_read(target, address, &raw, sizeof(raw)) || check_later(&raw, layout, refusal)))
+	if (raw.size >= LATER_SIZE &&
+	    (target_read(target, address, &raw, raw.size < sizeof(raw) ? LATER_SIZE : sizeof(raw)) ||
+	     check_later(&raw, layout, refusal)))
 		return -1;
-	if (!raw.class_sizes || !raw.heap_counters || !raw.caches)
+	if (!raw.class_sizes || !raw.heap_counters || !raw.caches || (raw.version > 1 && !raw.ended))
 		return 0;
 	if (target_read(target, raw.class_sizes, layout->class_sizes, sizeof(layout->class_sizes)) ||
 	    check_sizes(layout->class_sizes, refusal))

@@ -32,6 +32,7 @@ enum {
  */
 struct goalloc_layout {
 	uint64_t heap_counters, caches; /* addresses, as in the description */
+	uint64_t ended;			/* the same; 0 before version 2, in which caches are linked by themselves */
 	uint64_t heap_profile, spans;	/* the same; 0 if this libgoalloc does not publish them */
 	uint32_t cache_size, cache_next, cache_sequence, cache_alloc, cache_class_counters, cache_pending;
 	uint32_t cache_tiny_objects, cache_tiny_blocks, cache_tiny_bytes;

@@ -77,6 +77,7 @@ static void build_list(uint64_t count, uint64_t size, bool circle, uint32_t movi
 			memcpy(caches + i * size + description->cache_sequence, &sequence, sizeof(sequence));
 	}
 	memcpy((void *)(uintptr_t)description->caches, &caches, sizeof(caches));
+	description->version = 1;
 	description->cache_next = 0;
 }
 
@@ -136,11 +137,12 @@ static void lie(int argc, char **argv)
 	} else if (strcmp(name, "torn") == 0) {
 		build_list(4000, 64 << 10, false, 1);
 	} else if (strcmp(name, "counters") == 0) {
-		char *cache;
+		struct goalloc_cache *place;
 
-		memcpy(&cache, (void *)(uintptr_t)description->caches, sizeof(cache));
-		memcpy(cache + description->cache_class_counters + 10 * sizeof(struct goalloc_class_counters), &value,
-		       sizeof(value));
+		memcpy(&place, (void *)(uintptr_t)description->caches, sizeof(place));
+		memcpy((char *)(uintptr_t)place->cache + description->cache_class_counters +
+			       10 * sizeof(struct goalloc_class_counters),
+		       &value, sizeof(value));
 	}
 }
 
