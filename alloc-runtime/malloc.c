@@ -383,6 +383,8 @@ void mallocgc_moveLarge(void *to, void *from, size_t size)
 {
 	struct mspan *s = span_at(from);
 
+	if (mheap_movePages(span_at(to), s, size))
+		return;
 	for (size_t left = size, part; left > 0; left -= part) {
 		part = left % MovedAtOnce ? left % MovedAtOnce : MovedAtOnce;
 		char *source = (char *)from + (left - part);

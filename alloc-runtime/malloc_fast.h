@@ -87,5 +87,25 @@ static inline void free_fast(void *object)
 		mcache_freedSome(c, s);
 }
 
+/* Whether a small object stays in place when its size becomes `size`: it fits, and does not waste half of the object.
+ * False also if that takes the slow path to know. */
+static inline bool stays_fast(const void *object, size_t size)
+{
+	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
+
+	if (unlikely(page >= racy_get(&arena_map.pages)))
+		return false;
+	const struct mspan *s = __atomic_load_n(&arena_map.spans[page], __ATOMIC_RELAXED);
+	unsigned __int128 product = (unsigned __int128)((uintptr_t)object - s->base) * s->divMagic;
+	size_t index = (size_t)(product >> 64);
+	if (unlikely((uint64_t)product >= s->divMagic))
+		return false;
+	if (size > s->elemsize || size < s->elemsize / 2)
+		return false;
+	/* The slow path reports a freed object. */
+	return racy_get((struct mcache *const *)&s->owner) != mcache_self ||
+	       (s->allocBits[index / 64] >> index % 64 & 1);
+}
+
 #pragma GCC visibility pop
 #endif

@@ -29,6 +29,7 @@ enum {
 	PrefaultAhead = 64 * 1024, /* at most this many bytes are prefaulted at a time */
 	/* and of the free pages behind a span at most 1 / PrefaultShare of the heap in use */
 	PrefaultShare = 16,
+	MostMoved = 1000,    /* objects whose pages come from others */
 	SmallestPage = 4096, /* the kernel's must not be larger */
 };
 
@@ -364,6 +365,15 @@ static size_t pages_to(const struct mspan *s, uintptr_t alignment)
 	return (-s->base & (alignment - 1)) >> PageShift;
 }
 
+/* Searches the tree below s for a span that contains npages at a multiple of `alignment`. */
+static struct mspan *find_containing(struct mspan *s, size_t npages, uintptr_t alignment)
+{
+	if (!s || pages_to(s, alignment) + npages <= s->npages)
+		return s;
+	struct mspan *found = find_containing(s->prev, npages, alignment);
+	return found ? found : find_containing(s->next, npages, alignment);
+}
+
 /* Finds a free span that contains npages beginning at a multiple of align_pages. */
 static struct mspan *find_aligned(size_t npages, size_t align_pages)
 {
@@ -371,6 +381,8 @@ static struct mspan *find_aligned(size_t npages, size_t align_pages)
 	/* Any span of this length contains an aligned part of npages. */
 	struct mspan *s = npages + align_pages - 1 < npages ? NULL : find_free(npages + align_pages - 1);
 
+	if (!s && align_pages >= NumFreeLists)
+		s = find_containing(mheap.freelarge.root.first, npages, alignment);
 	if (s || alignment < ArenaHole)
 		return s;
 	/* For a larger alignment, all possible addresses are tried: there are few of them, and growing instead would
@@ -426,7 +438,7 @@ static struct mspan *alloc_m(size_t npages, size_t align_pages, unsigned spancla
 	s->freeindex = 0;
 	s->tiny = NULL;
 	s->specials = NULL;
-	s->sampled = false;
+	s->sampled = s->moved = false;
 	s->idle = 0;
 	s->divMagic = 0;
 	atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
@@ -535,13 +547,45 @@ _Atomic uint16_t *mheap_allocTiny(void)
 	return tiny;
 }
 
+/*
+ * Pages are moved by mremap, which leaves the memory that they came from mapped. The kernel keeps moved pages apart from
+ * the memory around them, in a mapping of their own, of which a process can have some 65,000. Therefore only so many
+ * objects may consist of moved pages at a time, and when such an object is freed, its memory is mapped anew, so that it
+ * becomes one mapping with its neighbours again.
+ */
+bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size)
+{
+	size_t bytes = size & -(size_t)PageSize;
+
+	if (to->state != mSpanLarge || from->state != mSpanLarge || bytes > mspan_bytes(to))
+		return false;
+	lock_acquire(&mheap.lock);
+	bool may = mheap.moved < MostMoved;
+	mheap.moved += may;
+	to->moved = may;
+	lock_release(&mheap.lock);
+	if (!may || !sysMove((void *)to->base, (void *)from->base, bytes))
+		return false;
+	memcpy((char *)to->base + bytes, (char *)from->base + bytes, size - bytes);
+	return true;
+}
+
+/* Called before the memory from an offset of the span on becomes free. */
+static void settle_moved(const struct mspan *s, size_t pages_kept)
+{
+	if (s->moved)
+		sysMapAnew((void *)(s->base + (pages_kept << PageShift)), (s->npages - pages_kept) << PageShift);
+}
+
 void mheap_freeSpan(struct mspan *s)
 {
 	lock_acquire(&mheap.lock);
 	owner_add(&mheap.pagesInUse, -s->npages);
-	if (s->state == mSpanLarge)
+	if (s->state == mSpanLarge) {
 		mSpanList_remove(reader_get(&s->list), s);
-	else
+		settle_moved(s, 0);
+		mheap.moved -= s->moved;
+	} else
 		free_bits(s);
 	if (s->tiny)
 		fixalloc_free(&mheap.tinyalloc, (void *)s->tiny);
@@ -561,6 +605,8 @@ static bool shrink(struct mspan *s, size_t npages)
 
 	if (cut != 0 && !rest)
 		return false;
+	if (rest)
+		settle_moved(s, npages);
 	s->npages = npages;
 	if (rest) {
 		rest->pages_needzero = true;
@@ -656,6 +702,7 @@ static void find_in_use(void)
 		if (s->state == mSpanStack)
 			mheap.pagesStacks += s->npages;
 		if (s->state == mSpanLarge) {
+			mheap.moved += s->moved;
 			s->elemsize = mspan_bytes(s);
 			mSpanList_insert(busy_list(s->npages), s);
 		} else if (!atomic_load_explicit(&s->owner, memory_order_relaxed)) {
@@ -688,7 +735,7 @@ void mheap_rebuild(void)
 	memset(&mheap.freelarge, 0, sizeof mheap.freelarge);
 	memset(mheap.busy, 0, sizeof mheap.busy);
 	mheap.busylarge = (struct mSpanList){NULL, NULL};
-	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = 0;
+	mheap.pagesInUse = mheap.pagesStacks = mheap.pagesReleased = mheap.holes = mheap.moved = 0;
 	fixalloc_forget(&mheap.tinyalloc);
 	fixalloc_forget(&mheap.specialalloc);
 	fixalloc_forget(&mheap.stackcachealloc);

@@ -187,6 +187,7 @@ struct mspan {
 	struct mspan *alllink;	  /* next in mheap.allspans; never changes */
 	bool recorded;		  /* in that list */
 	bool sampled;		  /* the heap profile knows an object of it, or did */
+	bool moved;		  /* large objects: its pages come from another one; see mheap_movePages */
 	bool gave_pages;	  /* small objects: the pages among these `idle` objects have been returned */
 	union {
 		/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the
@@ -432,6 +433,7 @@ struct mheap {
 	size_t pagesStacks;				/* pages in use that are spans of stacks */
 	size_t pagesStacksIdle;				/* pages of the large stacks in stackLarge */
 	struct mSpanList stackLarge[NumStackOrders][2]; /* idle large stacks by order, without and with guards */
+	size_t moved;					/* large objects whose pages come from others */
 	size_t pagesReleased;				/* pages of free spans that were returned or never used */
 	_Atomic uintptr_t prefaulted;			/* end of the last range that mheap_prefault requested */
 
@@ -500,6 +502,8 @@ struct mspan *mheap_alloc(size_t npages, unsigned spanclass, struct mheap_grown 
 struct mspan *mheap_allocAligned(size_t npages, size_t align_pages, unsigned spanclass, struct mheap_grown *grown);
 /* Makes a large object longer or shorter in place; returns false if that is impossible. */
 bool mheap_resizeSpan(struct mspan *s, size_t npages, struct mheap_grown *grown);
+/* Moves the pages of one large object to another; `size` is that of the contents. Returns false if nothing was moved. */
+bool mheap_movePages(struct mspan *to, const struct mspan *from, size_t size);
 void mheap_freeSpan(struct mspan *s);
 /* Returns a span that is cut into stacks, all of them idle and in the pool; see stack.h. */
 struct mspan *mheap_allocStackSpan(size_t npages, unsigned stackclass, size_t stack_size, struct mheap_grown *grown);
@@ -537,8 +541,8 @@ void mallocgc_checkObject(const void *object);
 /* Changes the size of a large object in place to another large size; returns false if that is impossible. It counts as
  * freed and allocated anew, as if it had moved. */
 bool mallocgc_resizeLarge(void *object, size_t size, struct caller *caller);
-/* Copies `size` bytes of a large object and returns its memory to the system on the way. Afterwards `from` can only be
- * freed. */
+/* Moves `size` bytes of a large object: its pages, or else a copy, and its memory returns to the system on the way.
+ * Afterwards `from` can only be freed. */
 void mallocgc_moveLarge(void *to, void *from, size_t size);
 /* Frees one object of a span of small objects. */
 void free_object(struct mcache *c, struct mspan *s, unsigned index);

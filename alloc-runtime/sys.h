@@ -27,6 +27,10 @@ enum sys_mapped sysMapAt(uintptr_t address, size_t size);
 void *sysAlloc(size_t size);		  /* maps memory at any address; NULL when memory is out */
 void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
+/* Moves pages to memory that is mapped, too, and is overwritten. Afterwards `from` is unused memory. Nothing is ever
+ * unmapped meanwhile. False if the system cannot; then nothing has changed but that `to` may be zero. */
+bool sysMove(void *to, void *from, size_t size);
+void sysMapAnew(void *address, size_t size);  /* makes mapped memory zero and returns its contents */
 void sysPrefault(void *address, size_t size); /* a hint that mapped memory will be written soon */
 /* Makes memory inaccessible until sysUnguard; its contents are lost. False if the system has no memory or mapping for it.
  * sysUnguard may cover more memory than what was guarded. */

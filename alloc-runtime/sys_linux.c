@@ -58,6 +58,40 @@ bool sysUnused(void *address, size_t size)
 	return done;
 }
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+/* The kernel unmaps what is at an address before it notices that memory is out. */
+static void map_again(void *address, size_t size)
+{
+	unsigned char in_core;
+
+	if (mincore(address, 1, &in_core) != 0 && sysMapAt((uintptr_t)address, size) != SysMapped)
+		sysAbort();
+}
+
+/* MREMAP_DONTUNMAP exists since Linux 5.7. */
+bool sysMove(void *to, void *from, size_t size)
+{
+	int saved = errno;
+	bool moved = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+
+	if (!moved)
+		map_again(to, size);
+	errno = saved;
+	return moved;
+}
+
+void sysMapAnew(void *address, size_t size)
+{
+	int saved = errno;
+
+	if (mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		map_again(address, size);
+	errno = saved;
+}
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif

@@ -69,7 +69,7 @@ EXPORT void *calloc(size_t n, size_t size)
 	return s->needzero ? memset(object, 0, size) : object;
 }
 
-enum { MovedByParts = 4 << 20 }; /* bytes */
+enum { MovedLeast = 1 << 20 }; /* bytes; shorter objects are copied */
 
 static void *resize(void *object, size_t size, struct caller *caller)
 {
@@ -93,7 +93,7 @@ static void *resize(void *object, size_t size, struct caller *caller)
 	if (!moved)
 		return NULL;
 	size_t kept = size < usable ? size : usable;
-	if (usable >= MovedByParts && !debug_level)
+	if (usable >= MovedLeast && !debug_level)
 		mallocgc_moveLarge(moved, object, kept);
 	else
 		memcpy(moved, object, kept);
@@ -101,11 +101,16 @@ static void *resize(void *object, size_t size, struct caller *caller)
 	return moved;
 }
 
-EXPORT void *realloc(void *object, size_t size)
+static NOINLINE void *realloc_slow(void *object, size_t size)
 {
 	struct caller caller = CALLER_HERE();
 
 	return resize(object, size, &caller);
+}
+
+EXPORT void *realloc(void *object, size_t size)
+{
+	return likely(stays_fast(object, size)) ? object : realloc_slow(object, size);
 }
 
 EXPORT void *reallocarray(void *object, size_t n, size_t size)
