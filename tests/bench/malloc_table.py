@@ -28,6 +28,11 @@ CASES = (
     + [("producer-consumer", s) for s in (64, 1024)]
     + [("larson", 1000)]
     + [("reuse", s) for s in (16, 64, 1024)]
+    # mimalloc-bench's
+    + [("xmalloc", 512), ("cache-scratch", 8), ("cache-thrash", 8), ("sh6", 1000), ("sh8", 1000), ("alloc-test", 0),
+       ("mstress", 512), ("rptest", 8000), ("malloc-large", 0)]
+    # realloc
+    + [("grow", 64), ("grow4", 64), ("append", 4096)]
 )
 
 
