@@ -259,7 +259,7 @@ def test_the_lines_of_memory_add_up_to_smaps_and_are_those_of_mem_stats(t):
         for way in ("stripped", "pie-stripped", "cgo"):
             what = f"go {version} {way}"
             alive = Alive(t, version, way, rate=1)
-            alive.do("hold a 20000 1000", "hold b 2000 5000", "large 3 3000000", "routines 100", "drop b", "gc 3")
+            alive.do("hold a 20000 1000", "hold b 2000 5000", "large 3 3000000", "read", "routines 100", "drop b", "gc 3")
             # MemStats is read while the world is stopped, for which the runtime may take a stack that it gives back after
             # it. So one agreement in some tries is asked for.
             for _ in range(4):

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,10 @@
 #include "runtime/go_spans.h"
 #include "target/procfs.h"
 
-#define PAGE		UINT64_C(4096)
-#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGE		  UINT64_C(4096)
+#define PAGEMAP_PRESENT	  (UINT64_C(1) << 63)
+#define PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* mapped once */
+#define PAGEMAP_FRAME	  ((UINT64_C(1) << 55) - 1)
 
 enum {
 	PAGES_AT_ONCE = 4096,
@@ -47,6 +50,7 @@ struct reader {
 	bool has_names;		   /* the runtime names its mappings */
 	uint64_t executable_limit; /* the end of its last mapping; anonymous memory that follows directly is its data */
 	int pagemap;
+	int page_flags; /* /proc/kpageflags, -1 if it cannot be opened */
 };
 
 /* --- the kernel's list --- */
@@ -158,6 +162,22 @@ static void add_page(struct reader *reader, uint64_t address, size_t *at)
 	reader->map->rss[line] += (int64_t)PAGE;
 }
 
+/*
+ * Whether smaps counts the page. It does not count the kernel's page of zeros, which is mapped where memory was read before it was
+ * written, or where a huge page that was split had nothing but zeros. Who may not see that page's flags cannot tell it from
+ * pages that a fork shares: these are then unknown.
+ */
+static bool is_resident(const struct reader *reader, uint64_t entry)
+{
+	uint64_t frame = entry & PAGEMAP_FRAME, flags;
+
+	if (!(entry & PAGEMAP_PRESENT) || entry & PAGEMAP_EXCLUSIVE)
+		return entry & PAGEMAP_PRESENT;
+	return frame &&
+	       pread(reader->page_flags, &flags, sizeof(flags), (off_t)(frame * sizeof(flags))) == sizeof(flags) &&
+	       !(flags >> KPF_ZERO_PAGE & 1);
+}
+
 /* Counts the resident pages of a piece of the heap; returns their bytes. */
 static int64_t add_pages(struct reader *reader, uint64_t start, uint64_t limit)
 {
@@ -175,7 +195,7 @@ static int64_t add_pages(struct reader *reader, uint64_t start, uint64_t limit)
 		if (got < (ssize_t)sizeof(*entries))
 			break;
 		for (size_t i = 0; i < (size_t)got / sizeof(*entries); i++, address += PAGE) {
-			if (!(entries[i] & PAGEMAP_PRESENT))
+			if (!is_resident(reader, entries[i]))
 				continue;
 			add_page(reader, address, &at);
 			bytes += (int64_t)PAGE;
@@ -296,6 +316,7 @@ static int read_all(struct reader *reader, struct error *error)
 	reader->pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	if (reader->pagemap < 0)
 		return cannot_read(reader, "its pagemap cannot be opened", error);
+	reader->page_flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	if (process->runtime->spans(process, &reader->spans, &reader->span_count, &refusal)) {
 		target_unreadable(process->target, why, sizeof(why));
 		return cannot_read(reader, refusal.text[0] ? refusal.text : why, error);
@@ -312,13 +333,15 @@ static int read_all(struct reader *reader, struct error *error)
 
 int memory_map_read(struct heap_process *process, struct memory_map *map, struct error *error)
 {
-	struct reader reader = {.process = process, .map = map, .pagemap = -1};
+	struct reader reader = {.process = process, .map = map, .pagemap = -1, .page_flags = -1};
 	int status;
 
 	memset(map, 0, sizeof(*map));
 	status = read_all(&reader, error);
 	if (reader.pagemap >= 0)
 		close(reader.pagemap);
+	if (reader.page_flags >= 0)
+		close(reader.page_flags);
 	free(reader.spans);
 	free(reader.arenas);
 	free(reader.mappings);

@@ -8,6 +8,7 @@
 //	drop NAME         drops the objects held by NAME
 //	stacks N          allocates an object of 512 bytes at each of N different stacks, and keeps them
 //	large N SIZE      like hold, for objects that have a span of their own
+//	read              reads pages of those that hold a and large keep
 //	map N, routines N, part N, finalizers N    typical leaks: entries of a map that only grows,
 //	                  goroutines that never end, a few bytes of large arrays, cycles with finalizers
 //	gc N              runs N collections
@@ -50,6 +51,7 @@ var (
 	stats   runtime.MemStats
 	next    runtime.MemStats
 	stop    chan bool
+	zeros   int
 )
 
 //go:noinline
@@ -160,6 +162,12 @@ func do(word string, numbers [3]int, name string) {
 		map[string]func(int, int){"a": holdA, "b": holdB, "c": holdC}[name](n, size)
 	case "large":
 		holdA(numbers[0], numbers[1])
+	case "read": // of large ones, pages that were never written
+		for _, buffer := range held["a"] {
+			for at := 0; at < len(buffer); at += 4096 {
+				zeros += int(buffer[at])
+			}
+		}
 	case "churn":
 		churn(numbers[0], numbers[1])
 	case "drop":
