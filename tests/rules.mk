@@ -84,7 +84,7 @@ test-go-attach: test-programs
 	$(Q)BUILD=$(B) GO_ATTACHMENTS=500 tests/integration/test_go_record.py \
 		test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within_the_bound
 
-# Other people's servers and tools, for longer: some minutes of load, a cold build of Go's standard library.
+# Other people's servers and tools, for longer: some minutes of load, cold builds of packages of Go and of all its standard library.
 .PHONY: test-go-programs
 test-go-programs: deps
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-programs

@@ -33,12 +33,20 @@ FOREIGN = {
 }
 
 SHIPPED = ["plain", "stripped", "pie"]  # build variants that are recorded with every release
+EVERYTHING = os.environ.get("GO_MATRIX") == "all"
 
 
 def versions():
     """The releases under test: all of them if GO_MATRIX=all, else those of the everyday suite."""
     wanted = os.environ.get("GO_MATRIX", "")
-    return VERSIONS if wanted == "all" else wanted.split(",") if wanted else EVERYDAY
+    return VERSIONS if EVERYTHING else wanted.split(",") if wanted else EVERYDAY
+
+
+def variants(version):
+    """The build variants under test with a release. Those for which the standard library is compiled once more with a C
+    compiler beside it are tested with the newest release, and with all if GO_MATRIX=all."""
+    whole = EVERYTHING or version == versions()[-1]
+    return [name for name in VARIANTS if whole or name not in ("cgo", "race", "pie-external")]
 
 
 def build_guided(version, name, functions):

@@ -28,6 +28,7 @@ FIXTURES = ROOT / "tests" / "fixtures"
 ESCAPEMENT = BUILD / "escapement"
 # what a build of its own must not inherit from this one
 FRESH = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "BUILD", "CC")}
+DEAR = float(os.environ.get("TEST_DEAR", "10"))  # seconds of processor time from which on a test's are printed
 TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
 # One build cache for all that the tests build with Go: the standard library is compiled once for each release, not once
 # for each test file. The tests' processes inherit it.
@@ -343,6 +344,7 @@ def main():
     failed = 0
     for number, (name, function) in enumerate(tests, 1):
         label = f"{number} - {name[5:].replace('_', ' ')}"
+        before = sum(os.times()[:4])
         try:
             with contextlib.ExitStack() as stack:
                 stack.callback(_check_left_behind)  # runs last, after everything has been stopped
@@ -354,4 +356,6 @@ def main():
             failed += 1
             print(f"not ok {label}")
             print("".join("# " + line for line in traceback.format_exc().splitlines(True)), flush=True)
+        if (used := sum(os.times()[:4]) - before) >= DEAR:
+            print(f"# {used:.0f} s of CPU: {name}", flush=True)
     sys.exit(1 if failed else 0)

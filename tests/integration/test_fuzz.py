@@ -7,9 +7,9 @@ import go_programs
 import harness
 
 CORPUS = harness.ROOT / "tests" / "fuzz" / "corpus"
-RUNS = 20_000
+RUNS = 10_000
 # inputs for the fuzzers that open a file for each
-SLOW = {"elf": 200, "go_binary": 500, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
+SLOW = {"elf": 200, "go_binary": 200, "goalloc_memory": 3_000, "raw_profile": 3_000, "baseline": 5_000}
 
 
 def test_a_short_run_of_each_fuzzer_finds_nothing(t):

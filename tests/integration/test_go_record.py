@@ -370,9 +370,8 @@ GUIDED = {"refill": MCACHE[:1], "mcache": MCACHE, "large": MCACHE[1:], "central"
 
 def test_what_a_profile_inlined_of_the_allocator_is_told_and_done_without(t):
     harness.require_root()
-    everything = len(go_programs.versions()) == len(go_programs.VERSIONS)
-    for version in ("1.21", go_programs.EVERYDAY[-1]) if everything else go_programs.versions()[-1:]:
-        for name in GUIDED if everything else ("mcache",):
+    for version in ("1.21", go_programs.EVERYDAY[-1]) if go_programs.EVERYTHING else go_programs.versions()[-1:]:
+        for name in GUIDED if go_programs.EVERYTHING else ("mcache",):
             program, profile = go_programs.build_guided(version, name, GUIDED[name]), t.path("profile.pb.gz")
             for rate in ("0", "1", "512k"):
                 done = t.escapement("record", "--rate", rate, "-o", profile, "--", program, "-rounds", ROUNDS)
@@ -401,8 +400,9 @@ ALLGS_USERS = ("allgadd", "forEachG", "oneNewExtraM", "newproc1")  # their code 
 
 def test_goroutines_are_found_where_a_profile_inlined_who_lists_them(t):
     harness.require_root()
+    guides = [("lists", ["runtime.allgadd", "runtime.forEachG"]), ("list", ["runtime.allgadd"])]
     for version in [version for version in go_programs.versions() if version != "1.19"]:
-        for name, functions in (("list", ["runtime.allgadd"]), ("lists", ["runtime.allgadd", "runtime.forEachG"])):
+        for name, functions in guides if go_programs.EVERYTHING else guides[:1]:
             program, profile = go_programs.build_guided(version, name, functions), t.path("profile.pb.gz")
             names = t.run(harness.BUILD / "tests/tools/go_inspect", "names", program).stdout
             for function in functions:

@@ -108,7 +108,7 @@ def test_functions_carry_the_names_that_Go_people_know(t):
 
 def test_version_and_build_are_known_in_every_variant(t):
     for version in go_programs.versions():
-        for variant in go_programs.VARIANTS:
+        for variant in go_programs.variants(version):
             binary = go_programs.build(version, variant)
             info = dict(line.partition(" ")[::2] for line in t.run(INSPECT, "info", binary).stdout.splitlines())
             contains(info["version"], f"go{version}")
