@@ -18,18 +18,13 @@ import kernels
 from harness import BUILD, ESCAPEMENT, ROOT, contains, same, workload
 
 STATIC = BUILD / "static" / "escapement"
-CACHE = pathlib.Path(os.environ.get("ESCAPEMENT_CACHE", pathlib.Path.home() / ".cache" / "escapement"))
 LARGEST = 8 << 20
 
 
 def base_system(suite):
     """A minimal Debian base system."""
-    root = CACHE / "roots" / suite
-    if not (root / ".complete").exists():
-        shutil.rmtree(root, ignore_errors=True)
-        subprocess.run([ROOT / "packaging" / "bare", suite, root, "true"], check=True, capture_output=True, timeout=900)
-        (root / ".complete").touch()
-    return root
+    done = subprocess.run([ROOT / "packaging" / "bare", suite], check=True, stdout=subprocess.PIPE, text=True, timeout=900)
+    return pathlib.Path(done.stdout.strip())
 
 
 def musl_system(t):
@@ -213,8 +208,12 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
 
 def test_a_base_system_that_is_killed_while_it_is_made_leaves_nothing_mounted(t):
     harness.require_root()
-    root, mounted = t.path("killed"), lambda pid: f"{t.path('killed')}/proc " in pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
-    started = t.start(ROOT / "packaging" / "bare", "bookworm", root, "true", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    cache = t.path("killed")
+    started = t.start(ROOT / "packaging" / "bare", "bookworm", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                      env={**os.environ, "ESCAPEMENT_CACHE": str(cache)})
+
+    def mounted(pid):
+        return f"{cache}/roots/bookworm/proc " in pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
 
     def mounts():
         same(started.poll(), None, "status of a command that has ended before /proc was mounted")
