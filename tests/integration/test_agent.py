@@ -337,6 +337,20 @@ def test_compiler_output_that_never_ends_holds_up_no_window(t):
     same(len(fleet.spooled(t, t.path("spool"))["windows"]), 4)
 
 
+def test_probes_that_cost_a_process_too_much_are_taken_away(t):
+    """A window ends early for a process whose every allocation is counted; what that cost it is in its row."""
+    harness.require_root()
+    target = fleet.Target(t, fleet.go_program())
+    agent = fleet.Agent(t, config(t, window="600s", every="600s", rate=1, max_overhead=1), "--windows", 1)
+    agent.wait_for("a window has begun: 1 process")
+    target.ask(3_000_000)
+    target.ask(0)
+    agent.wait_for(f"process {target.pid} (target): probes cost it more than max-overhead, so that its part of a window ended early")
+    agent.process.wait(60)
+    row, = fleet.spooled(t, t.path("spool"))["windows"]
+    assert 0 < float(row["overhead_seconds"]) < float(row["seconds"]) < 300, row
+
+
 def test_what_cannot_be_observed_is_said_once(t):
     harness.require_root()
     sleeper = t.start("sleep", "600")

@@ -135,7 +135,7 @@ static void leave(struct bursts *bursts)
 static void plan(struct bursts *bursts, struct overhead_work work, int64_t lasted_ns)
 {
 	double attaching = 2 * (double)bursts->attached_ns / (double)bursts->attach_count, length, share;
-	double hits = overhead_of(&bursts->overhead, bursts->of.collector, work) / (double)(lasted_ns + 1);
+	double hits = overhead_of(bursts->of.collector, work) / (double)(lasted_ns + 1);
 
 	share = fmax(overhead_capacity(&bursts->pace), 0.01) * bursts->of.limit / 100;
 	bursts->cell_ns += bursts->cell_length;
@@ -185,7 +185,7 @@ static struct stretch between(const struct slice *from, const struct slice *to)
 static double slowed(struct bursts *bursts, const struct stretch *then, double capacity)
 {
 	const struct reading *before = &bursts->before, *ready = &bursts->ready;
-	double cost = overhead_of(&bursts->overhead, bursts->of.collector, then->work) / then->ns, least, most, pace;
+	double cost = overhead_of(bursts->of.collector, then->work) / then->ns, least, most, pace;
 
 	least = 1 / (1 - fmin(cost / cost_error / fmax(capacity, 1), most_of_a_cpu));
 	most = 1 / (1 - fmin(cost * cost_error / fmax(capacity, 0.01), most_of_a_cpu));

@@ -84,16 +84,24 @@ static double measure_hit(struct collector *collector)
 	return (double)(end - begin) / CALIBRATION_HITS;
 }
 
-static double bare_hit_ns(struct overhead *overhead, struct collector *collector)
+/* The cost of a hit whose program does nothing is that of this machine, for every process. */
+static double bare_hit_ns(struct collector *collector)
 {
-	if (overhead->bare_ns <= 0)
-		overhead->bare_ns = measure_hit(collector);
-	return overhead->bare_ns;
+	static double bare_ns = -1;
+
+	if (bare_ns < 0)
+		bare_ns = measure_hit(collector);
+	return bare_ns;
 }
 
-double overhead_of(struct overhead *overhead, struct collector *collector, struct overhead_work work)
+void overhead_calibrate(struct collector *collector)
 {
-	return bare_hit_ns(overhead, collector) * (hit_factor * (double)work.hits + frame_factor * (double)work.frames);
+	bare_hit_ns(collector);
+}
+
+double overhead_of(struct collector *collector, struct overhead_work work)
+{
+	return bare_hit_ns(collector) * (hit_factor * (double)work.hits + frame_factor * (double)work.frames);
 }
 
 /* Returns for how long of `wall` one CPU was idle: the time in which the process neither used it nor waited for it. */
@@ -142,7 +150,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		overhead->above = 0;
 		return false;
 	}
-	cost = overhead_of(overhead, collector, (struct overhead_work){hits, work.frames - before.work.frames});
+	cost = overhead_of(collector, (struct overhead_work){hits, work.frames - before.work.frames});
 	*percent = fmin(100, 100 * cost / used);
 	if (*percent <= limit_percent) {
 		overhead->above = 0;

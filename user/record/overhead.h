@@ -22,9 +22,11 @@ struct overhead {
 	int pid;
 	struct overhead_work work;	    /* at the last measurement, as are: */
 	int64_t cpu_ns, wall_ns, waited_ns; /* waited_ns: waiting for a CPU; -1: not read */
-	double bare_ns;			    /* cost of a hit whose program does nothing; 0: not measured yet */
 	int above;			    /* consecutive measurements at which the share was too high */
 };
+
+/* Measures now what a hit costs on this machine, with a probe of our own: for who will not be allowed to later. */
+void overhead_calibrate(struct collector *collector);
 
 void overhead_begin(struct overhead *overhead, int pid);
 
@@ -36,7 +38,7 @@ bool overhead_too_high(struct overhead *overhead, struct collector *collector, s
 		       double limit_percent, double *percent);
 
 /* What hits cost the process, in nanoseconds. */
-double overhead_of(struct overhead *overhead, struct collector *collector, struct overhead_work work);
+double overhead_of(struct collector *collector, struct overhead_work work);
 
 /* Returns the CPU time that the process has used since the last call (or overhead_begin()) plus the time in which it
  * left one CPU idle, as a share of the time that has passed. Costs are compared with this. */

@@ -85,7 +85,7 @@ static void measure_part(struct window *window, struct part *part, const struct 
 
 	read_cpu(part);
 	part->target->seconds = (double)(monotonic_ns() - part->began_ns) / 1e9;
-	part->target->overhead_seconds = overhead_of(&part->overhead, window->processes.collector, work) / 1e9;
+	part->target->overhead_seconds = overhead_of(window->processes.collector, work) / 1e9;
 	part->target->cpu_seconds = (double)(part->last_cpu_ns - part->cpu_ns) / 1e9;
 }
 
@@ -291,6 +291,7 @@ struct profile *window_record(const struct window_options *options, struct windo
 	began_ns = window.processes.began_ns = monotonic_ns();
 	processes_set_deadline(&window.processes,
 			       (uint64_t)began_ns + (uint64_t)(options->seconds * 1e9) + LATE_MS * 1000000ULL);
+	overhead_calibrate(window.processes.collector);
 	give_up_privileges(&window);
 	priority_watch(began_ns + (int64_t)(options->seconds * 1e9));
 	memory_doing("recording a window");
