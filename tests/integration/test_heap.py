@@ -572,7 +572,9 @@ def test_cores_that_do_not_fit_are_told(t):
     alive.do("hold a 1000 1000", "gc 3")
     core = core_of(t, alive)
     others = [go_programs.build("1.24", "stripped", "sites"), go_programs.build("1.27", "stripped", "alive")]
-    for other in others:
+    short = pathlib.Path(t.path("short"))
+    short.write_text("no program, and shorter than a page\n")
+    for other in (*others, short):
         done = t.escapement("heap", "--core", core, "--exe", other, status=2)
         contains(done.stderr, "is not of")
         same((done.stdout, done.stderr.count("\n")), ("", 1), done.stderr)

@@ -313,7 +313,8 @@ static bool is_of_executable(const struct core *core, const struct mapped_file *
 		    segment->p_filesz < file->start - segment->p_vaddr + PAGE)
 			continue;
 		return read_at(core, core->file, segment->p_offset + (file->start - segment->p_vaddr), in_core, PAGE) ||
-		       read_at(core, core->executable_file, 0, in_file, PAGE) || memcmp(in_core, in_file, PAGE) == 0;
+		       (read_at(core, core->executable_file, 0, in_file, PAGE) == 0 &&
+			memcmp(in_core, in_file, PAGE) == 0);
 	}
 	return true;
 }
