@@ -28,6 +28,9 @@ enum {
 /* Candidate start addresses. The first is Go's; the others are outside the ranges that address sanitizers use. The
  * kernel places mappings without a fixed address far above all of them. */
 static const uintptr_t starts[] = {
+#ifdef __SANITIZE_THREAD__
+	64 * GiB,  256 * GiB, /* it ends a program that gets another address, also if it asked for that */
+#endif
 	768 * GiB, 1792 * GiB, 2816 * GiB, 3840 * GiB, 64 * GiB, 256 * GiB, 32768 * GiB,
 };
 #define TABLE_BELOW (128 * GiB) /* The table is mapped this far below the arena's start: room for 128 TiB of heap. */

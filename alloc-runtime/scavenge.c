@@ -183,10 +183,10 @@ struct taken {
 static bool take_idle(struct mspan *s, struct taken *taken, bool at_once)
 {
 	unsigned free = freeBits_count(s->freeBits, s->nelems);
-	bool changed = free != s->idle;
+	bool changed = free != reader_get(&s->idle); /* the owner sets it to 0 */
 
 	if (changed) {
-		s->idle = free;
+		owner_set(&s->idle, free);
 		s->gave_pages = false;
 		mheap.round_changed = true;
 	}

@@ -103,6 +103,12 @@ test-arm64: all $(B)/tests/workloads/seeds $(TEST_TOOLS)
 	-$(Q)tests/bench/install-peers gcc-aarch64-linux-gnu qemu-system-arm qemu-user-static busybox-static
 	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/arm64.py
 
+# The suites of other allocators on libgoalloc and on these, as a table: sources from Debian, some minutes.
+.PHONY: test-foreign
+test-foreign: $(B)/libgoalloc-preload.so
+	-$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 dpkg-dev g++
+	$(Q)BUILD=$(B) tests/foreign/suites.py
+
 # What users install: the static binary on other systems, packages, reproducible builds. debootstrap makes base systems.
 .PHONY: test-release
 test-release: test-programs static

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * glibc's functions that report memory use, in glibc's formats. There is one heap where glibc has several arenas:
- * "system" is HeapSys, and "in use" counts the bytes of live objects. mallopt refuses every parameter.
+ * "system" is HeapSys, and "in use" counts the bytes of live objects. mallopt accepts what only advises.
  */
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "goalloc.h"
@@ -48,11 +49,15 @@ EXPORT struct mallinfo mallinfo(void)
 EXPORT void malloc_stats(void)
 {
 	struct mallinfo2 info = mallinfo2();
+	int state;
 
+	/* It is no cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	fprintf(stderr,
 		"Arena 0:\nsystem bytes     = %10zu\nin use bytes     = %10zu\nTotal (incl. mmap):\n"
-		"system bytes     = %10zu\nin use bytes     = %10zu\n",
-		info.arena, info.uordblks, info.arena, info.uordblks);
+		"system bytes     = %10zu\nin use bytes     = %10zu\nmax mmap regions = %10u\nmax mmap bytes   = %10u\n",
+		info.arena, info.uordblks, info.arena, info.uordblks, 0, 0);
+	pthread_setcancelstate(state, NULL);
 }
 
 EXPORT int malloc_info(int options, FILE *stream)
@@ -76,9 +81,11 @@ EXPORT int malloc_info(int options, FILE *stream)
 	return 0;
 }
 
-/* Refuses as glibc does: returns 0 and leaves errno alone. */
+/* Accepts advice as glibc does: there are no arenas, fast bins or thresholds here that it could change, and a program
+ * cannot tell. Refuses what has an effect that a program can see (M_PERTURB), and what is unknown. errno stays. */
 EXPORT int mallopt(int parameter, int value)
 {
-	(void)parameter, (void)value;
-	return 0;
+	if (parameter == M_MXFAST) /* the largest that glibc has fast bins for */
+		return (unsigned)value <= 80 * sizeof(size_t) / 4;
+	return parameter < 0 && parameter >= M_ARENA_MAX && parameter != M_PERTURB;
 }

@@ -40,18 +40,24 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
+def allocators(build):
+    """The allocators that are installed: their names, and what is preloaded for each."""
+    found = []
+    for name, pattern in PEERS:
+        library = os.path.abspath(f"{build}/libgoalloc-preload.so") if pattern is None else (glob.glob(pattern) or [pattern])[0]
+        if library and not os.path.exists(library):
+            print(f"malloc_table: '{name}' is not installed, left out", file=sys.stderr)
+        else:
+            found.append((name, library))
+    return found
+
+
 def main():
     build = sys.argv[1]
     wanted = sys.argv[2:]
     rounds = int(os.environ.get("ROUNDS", "5"))
     operations = int(float(os.environ.get("MILLIONS", "4")) * 1e6)
-    peers = []
-    for name, pattern in PEERS:
-        found = [os.path.abspath(f"{build}/libgoalloc-preload.so")] if pattern is None else glob.glob(pattern) or [pattern]
-        if found[0] and not os.path.exists(found[0]):
-            print(f"malloc_table: '{name}' is not installed, left out", file=sys.stderr)
-            continue
-        peers.append((name, found[0]))
+    peers = allocators(build)
     cases = [c for c in CASES if not wanted or c[0] in wanted or f"{c[0]}-{c[1]}" in wanted]
     times = {(case, name): [] for case in cases for name, _ in peers}
     memory = {key: [] for key in times}

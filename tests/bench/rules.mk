@@ -25,6 +25,11 @@ bench-malloc: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
 	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0
 	$(Q)tests/bench/malloc_table.py $(B)
 
+bench-malloc-counts: $(B)/tests/bench/malloc_cases $(B)/libgoalloc-preload.so
+	$(Q)tests/bench/install-peers libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 valgrind
+	$(Q)tests/bench/malloc_counts.py $(B)
+.PHONY: bench-malloc-counts
+
 $(B)/tests/bench/rusage: tests/bench/rusage.c
 	@mkdir -p $(@D)
 	$(call say,BENCH,$<)

@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -454,8 +455,17 @@ static void what_glibc_says_of_memory_is_said(void **state)
 	assert_string_equal(text + length - 10, "</malloc>\n");
 	call_free(text);
 	errno = 0;
-	for (int parameter = -8; parameter < 10; parameter++)
-		assert_int_equal(mallopt(parameter, 1), 0);
+	/* Advice is taken as glibc takes it; what has an effect, or is unknown, is refused. */
+	static const int values[] = {0, 1, 8, 160, 161, 1 << 20, 33 << 20, INT_MAX, -1};
+	void *libc = dlopen("libc.so.6", RTLD_NOW);
+	int (*glibcs)(int, int) = (int (*)(int, int))dlsym(libc, "mallopt");
+	for (int parameter = -10; parameter < 10; parameter++)
+		for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
+			bool known = parameter == M_MXFAST ||
+				     (parameter < 0 && parameter >= M_ARENA_MAX && parameter != M_PERTURB);
+			assert_int_equal(mallopt(parameter, values[i]), known && glibcs(parameter, values[i]));
+		}
+	dlclose(libc);
 	assert_int_equal(errno, 0);
 	for (unsigned i = 0; i < N; i++)
 		call_free(objects[i]);
