@@ -122,6 +122,11 @@ void *debug_freed(struct mspan *s, void *object)
 	return out;
 }
 
+bool debug_isFreed(const struct mspan *s, const void *object)
+{
+	return is(trailer_of(s, object), Freed);
+}
+
 size_t debug_size(const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);

@@ -29,7 +29,8 @@ void debug_allocated(void *object, size_t size, const struct caller *caller);
 /* Checks an object that is being freed and puts it into the queue. Returns the object that left the queue and is to be
  * freed now, or NULL. */
 void *debug_freed(struct mspan *s, void *object);
-size_t debug_size(const struct mspan *s, const void *object); /* the size that the program asked for */
+bool debug_isFreed(const struct mspan *s, const void *object); /* whether it waits in the queue */
+size_t debug_size(const struct mspan *s, const void *object);  /* the size that the program asked for */
 
 #pragma GCC visibility pop
 #endif

@@ -16,6 +16,9 @@
  * What another thread was handling at that moment is leaked: at most one object, the objects of one window, or one
  * fresh span per thread.
  *
+ * Only a search for lost objects (leaks.c) is waited for, since it holds a lock of the dynamic linker that a child could
+ * not release.
+ *
  * A constructor registers the handler, because registering allocates. Since it is registered early, it runs before the
  * program's own handlers.
  */
@@ -24,6 +27,7 @@
 #include "cachealloc.h"
 #include "debug.h"
 #include "heap_profile.h"
+#include "leaks.h"
 #include "recorder.h"
 #include "runtime.h"
 #include "scavenge.h"
@@ -46,6 +50,7 @@ static void in_child(void)
 	reset(&debug_lock);
 	reset(&recorder_lock);
 	reset(&heap_profile_lock);
+	leaks_afterFork();
 	if (held)
 		mheap_rebuild();
 	if (held || cachealloc_othersInUse())
@@ -59,7 +64,7 @@ static void in_child(void)
 
 static __attribute__((constructor)) void register_handlers(void)
 {
-	pthread_atfork(NULL, NULL, in_child);
+	pthread_atfork(leaks_beforeFork, leaks_afterFork, in_child);
 }
 
 /* Does nothing. mallocinit calls it so that a static link includes this file and its constructor. */

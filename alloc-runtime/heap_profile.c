@@ -59,6 +59,11 @@ void heap_profile_freed(uintptr_t address)
 	lock_release(&heap_profile_lock);
 }
 
+const struct goalloc_row *heap_profile_row(uintptr_t address)
+{
+	return object_table_find(&objects, address);
+}
+
 void heap_profile_in_child(void)
 {
 	heap_profile.sequence &= ~(uint64_t)1;

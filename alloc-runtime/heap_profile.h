@@ -25,6 +25,8 @@ extern struct lock heap_profile_lock;		 /* guards rows and objects; nothing else
 void heap_profile_sampled(struct mcache *c, void *object, uint64_t bytes, unsigned spanclass, uint64_t stack);
 /* Counts an object of a span with `sampled` set as freed, if it was sampled. */
 void heap_profile_freed(uintptr_t address);
+/* Returns the row of a sampled object; NULL if it is none. With heap_profile_lock held. */
+const struct goalloc_row *heap_profile_row(uintptr_t address);
 /* Called in the child of a fork when the lock is free. The child has the objects, and so it keeps the rows. */
 void heap_profile_in_child(void);
 

@@ -242,22 +242,30 @@ unsigned mspan_disown(struct mspan *s)
 	return freeBits_count(s->freeBits, s->nelems);
 }
 
+uint64_t mspan_freeIn(struct mspan *s, unsigned word)
+{
+	uint64_t free = (atomic_load_explicit(&s->freeBits[2 * word], memory_order_relaxed) & UINT32_MAX) |
+			atomic_load_explicit(&s->freeBits[2 * word + 1], memory_order_relaxed) << 32;
+
+	if (!atomic_load_explicit(&s->owner, memory_order_relaxed))
+		return free;
+	/* The owner may have been moving free objects from the window to allocBits, or from there to freeBits, so an
+	 * object that is free in any of them is free. */
+	free |= ~s->allocBits[word] & mspan_word_mask(s, word);
+	if (s->freeindex != 0 && s->freeindex / 64u - 1 == word)
+		free |= s->allocCache | s->allocHeld;
+	return free;
+}
+
 void mspan_abandon(struct mspan *s)
 {
-	uint64_t window = s->freeindex != 0 ? s->allocCache | s->allocHeld : 0;
-
-	/* The owner may have been moving free objects from the window to allocBits, or from there to freeBits, so an
-	 * object that is free in any of them is free. An object that its owner had taken out of all of them is
-	 * leaked. */
+	/* An object that its owner had taken out of all bits is leaked. */
 	for (unsigned w = 0, words = mspan_words(s); w < words; w++) {
-		uint64_t free = ~s->allocBits[w] & mspan_word_mask(s, w);
-		if (window != 0 && s->freeindex / 64u - 1 == w)
-			free |= window;
+		uint64_t free = mspan_freeIn(s, w);
 		for (unsigned half = 0; half < 2; half++) {
-			_Atomic uint64_t *word = &s->freeBits[2 * w + half];
-			uint64_t bits = atomic_load_explicit(word, memory_order_relaxed) | (free >> 32 * half);
-			bits &= UINT32_MAX;
-			atomic_store_explicit(word, bits | (uint64_t)bit_count(bits) << 32, memory_order_relaxed);
+			uint64_t bits = free >> 32 * half & UINT32_MAX;
+			atomic_store_explicit(&s->freeBits[2 * w + half], bits | (uint64_t)bit_count(bits) << 32,
+					      memory_order_relaxed);
 		}
 	}
 	s->allocCache = s->allocHeld = 0;

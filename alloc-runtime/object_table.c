@@ -89,6 +89,14 @@ static void close_gap(struct object_slots *slots, size_t at)
 	__atomic_store_n(&slots->slots[at].object, 0, __ATOMIC_RELEASE);
 }
 
+void *object_table_find(const struct object_table *table, uintptr_t object)
+{
+	const struct object_slots *slots = table->slots;
+	size_t at = slots ? find(slots, object) : 0;
+
+	return slots && slots->slots[at].object ? slots->slots[at].known : NULL;
+}
+
 void *object_table_take(struct object_table *table, uintptr_t object)
 {
 	struct object_slots *slots = table->slots;

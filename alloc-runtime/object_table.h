@@ -22,6 +22,8 @@ struct object_table {
 
 /* False when memory is out. The object must not be in the table. */
 bool object_table_add(struct object_table *table, uintptr_t object, void *known);
+/* Returns what is known of the object; NULL if it is not in the table. */
+void *object_table_find(const struct object_table *table, uintptr_t object);
 /* Removes the object and returns what was known of it; NULL if it is not in the table. */
 void *object_table_take(struct object_table *table, uintptr_t object);
 

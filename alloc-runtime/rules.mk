@@ -4,10 +4,16 @@ GOALLOC_OBJECTS := $(GOALLOC_SOURCES:%.c=$(B)/%.o) $(B)/alloc-runtime/sizeclasse
 GOALLOC_CFLAGS   = $(ALL_CFLAGS) $(REPRODUCIBLE) -Ialloc-runtime/include -Ialloc-runtime/$(MACHINE) -Ialloc-runtime -fPIC -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-semantic-interposition -fno-builtin-malloc
 
+# Code and variables are in sections of their own. The linker then says where these begin and end, also in a static program:
+# roots.c asks whether a thread is inside the library, and leaves its variables out.
+OWN_SECTIONS := $(foreach section,text data bss,--rename-section .$(section)=goalloc_$(section))
+OWN_NAMES    := -Wl,--version-script=alloc-runtime/sections.map
+
 $(B)/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -c -o $@ $<
+	$(Q)$(OBJCOPY) $(OWN_SECTIONS) $@
 
 $(B)/alloc-runtime/mksizeclasses: alloc-runtime/generate/mksizeclasses.c alloc-runtime/include/goalloc_contract.h | $(B)/deps-ready
 	@mkdir -p $(@D)
@@ -37,7 +43,7 @@ $(B)/alloc-runtime/libgoalloc-inside.a: $(GOALLOC_OBJECTS)
 
 $(B)/libgoalloc.so: $(GOALLOC_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) -Wl,-z,now -o $@ $^ -lpthread
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc.so.$(MAJOR) $(OWN_NAMES) -Wl,-z,now -o $@ $^ -lpthread
 	$(Q)ln -sf libgoalloc.so $(B)/libgoalloc.so.$(MAJOR)
 
 # The library for LD_PRELOAD: malloc and operator new, which call libgoalloc.
@@ -45,7 +51,7 @@ PRELOAD_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard alloc-runtime/preload/*.c)
 
 $(B)/libgoalloc-preload.so: $(GOALLOC_OBJECTS) $(PRELOAD_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so -Wl,-z,now -o $@ $^ -lpthread -ldl
+	$(Q)$(CC) $(HARDENED_LDFLAGS) $(LDFLAGS) -shared -Wl,-soname,libgoalloc-preload.so $(OWN_NAMES) -Wl,-z,now -o $@ $^ -lpthread -ldl
 
 # These contain the fast paths: a stack canary or a checked memcpy() would add instructions to every malloc.
 HOT_OBJECTS := $(B)/alloc-runtime/malloc.o $(B)/alloc-runtime/tiny.o $(PRELOAD_OBJECTS)

@@ -20,11 +20,13 @@
  * Differences from Go, and their reasons:
  *
  *   spans        hold 64 objects or 256 KiB, not Go's 8 KiB or little more, because each refill has to collect frees
- *   mcache       has no local_scan, because nothing is scanned, and does not count lookups, which would cost every free
- *                an instruction. Its statistics are not flushed; readers add them up over all mcaches. It keeps spans
+ *   mcache       has no local_scan, which Go adds up to pace its collector: nothing is scanned until somebody asks for it
+ *                (mgcmark.h), and how much there is to scan follows from the counters by span class. It does not count
+ *                lookups, which would cost every free an instruction. Its statistics are not flushed; readers add them up over all mcaches. It keeps spans
  *                that it has used up (full, ready), so that frees by their owner need no atomics
  *   mcentral     has no separate lists of swept and unswept spans: sweepgen and the order of `empty` distinguish them
  *   mheap        has only large objects on its busy lists: other spans in use are on lists of an mcache or mcentral
+ *   bitmap       exists while a search marks, with one bit for 8 bytes; whether an object is scanned, its span class says
  *   sweep        looks for spans with few free objects, in the order of allspans; Go's finds every unmarked object
  *   arena        grows in one piece from its start, as far as the address space allows, with holes if necessary
  *   scavenging   is driven by the clock that slow paths read; a thread is started only on request
@@ -100,6 +102,10 @@ enum mspan_state {
 struct mspan;
 struct mcache;
 struct special;
+
+struct address_range {
+	uintptr_t start, limit;
+};
 
 struct mSpanList {
 	struct mspan *first, *last;
@@ -268,6 +274,9 @@ unsigned mspan_collect(struct mspan *s);
 void mspan_adopt(struct mspan *s); /* prepares a span without an owner for mspan_collect */
 /* called by the owner: moves all free objects to freeBits; returns their number */
 unsigned mspan_disown(struct mspan *s);
+/* Which of 64 objects are free, by all of the span's bits. For who has stopped the thread that may have been in the middle of
+ * any operation, or is the child of a fork. */
+uint64_t mspan_freeIn(struct mspan *s, unsigned word);
 /* Like mspan_disown, in the child of a fork, for a span whose owner may have been in the middle of any operation. */
 void mspan_abandon(struct mspan *s);
 bool mspan_freeShared(struct mspan *s, unsigned index, unsigned *in_word); /* false: the object was already free */
@@ -523,6 +532,9 @@ void tiny_release(struct mcache *c);					/* the cache gives up its current block
 /* Removes one object from its block. Returns false if the block is an ordinary object (then *was_tiny is false) or
  * still holds other objects. */
 bool tiny_free(struct mcache *c, struct mspan *s, unsigned index, bool *was_tiny);
+/* The number of live objects in a block, and the bytes requested for all objects that were ever in it; 1, and a block's bytes,
+ * for an ordinary object. */
+unsigned tiny_live(const struct mspan *s, unsigned index, unsigned *bytes);
 
 /* ---- malloc ---- */
 

@@ -376,6 +376,15 @@ void goalloc_stack_free(void *stack, size_t size)
 	mcache_leave(c);
 }
 
+struct address_range stack_inUse(struct mspan *s, unsigned index)
+{
+	uintptr_t base = s->base + index * s->elemsize;
+
+	if (bits_of(idle(s)) >> index & 1)
+		return (struct address_range){0, 0};
+	return (struct address_range){base + (is_guarded(s) ? StackGuardSize : 0), base + s->elemsize};
+}
+
 /* ---- fork ---- */
 
 void stack_forgetLocks(void)

@@ -57,6 +57,8 @@ void stack_abandonOthers(bool shared);
 void stack_forgetLocks(void);
 /* Whether the pools agree with their spans; see valid.h. */
 const char *stackpool_is_valid(void);
+/* The part of a stack that a coroutine may use; empty if the stack is free. */
+struct address_range stack_inUse(struct mspan *s, unsigned index);
 const char *stack_span_is_valid(const struct mspan *s);
 
 #pragma GCC visibility pop

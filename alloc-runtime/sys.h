@@ -24,7 +24,9 @@ enum sys_mapped {
 	SysNoMemory, /* no memory or address space */
 };
 enum sys_mapped sysMapAt(uintptr_t address, size_t size);
-void *sysAlloc(size_t size);		  /* maps memory at any address; NULL when memory is out */
+void *sysAlloc(size_t size); /* maps memory at any address; NULL when memory is out */
+/* The same for tables that are mostly not written: memory is not reserved, and the child of a fork does not get it. */
+void *sysAllocSparse(size_t size);
 void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
 /* Moves pages to memory that is mapped, too, and is overwritten. Afterwards `from` is unused memory. Nothing is ever

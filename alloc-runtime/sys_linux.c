@@ -41,6 +41,17 @@ void *sysAlloc(size_t size)
 	return address == MAP_FAILED ? NULL : address;
 }
 
+void *sysAllocSparse(size_t size)
+{
+	int saved = errno;
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (address != MAP_FAILED)
+		(void)(madvise(address, size, MADV_DONTFORK) + madvise(address, size, MADV_HUGEPAGE));
+	errno = saved;
+	return address == MAP_FAILED ? NULL : address;
+}
+
 void sysFree(void *address, size_t size)
 {
 	int saved = errno;

@@ -9,6 +9,8 @@
  */
 #include "runtime.h"
 
+#include "cachealloc.h"
+
 enum { BytesShift = 8, LiveMask = (1 << BytesShift) - 1 };
 
 static struct mspan *span_of(uintptr_t address)
@@ -128,4 +130,22 @@ void *tiny_alloc(struct mcache *c, size_t size, struct caller *caller)
 		object = new_block(c, size, caller);
 	}
 	return object;
+}
+
+static bool is_held(uintptr_t block)
+{
+	for (const struct mcache *c = mcache_first(); c; c = mcache_next(c))
+		if (c->tiny == block)
+			return true;
+	return false;
+}
+
+unsigned tiny_live(const struct mspan *s, unsigned index, unsigned *bytes)
+{
+	unsigned count = s->tiny ? atomic_load_explicit(&s->tiny[index], memory_order_relaxed) : 0;
+
+	*bytes = count == 0 ? TinySize : count >> BytesShift;
+	if (count == 0)
+		return 1;
+	return (count & LiveMask) - is_held(s->base + (uintptr_t)index * TinySize);
 }

@@ -78,7 +78,8 @@ static UNSANITIZED bool step_signal(struct frame *f)
 	*f = (struct frame){.pc = registers.pc,
 			    .sp = registers.sp,
 			    .fp = registers.fp,
-			    .top = stack_top(registers.sp), /* the signal handler may have run on a stack of its own */
+			    /* the signal handler may have run on a stack of its own */
+			    .top = registers.sp > f->sp && registers.sp < f->top ? f->top : stack_top(registers.sp),
 			    .link = registers.link,
 			    .interrupted = true};
 	return true;
@@ -173,4 +174,24 @@ uintptr_t caller_stack(struct mcache *c, struct caller *caller)
 	stack->site = caller->site;
 	caller->stack = (uintptr_t)&stack->depth;
 	return caller->stack;
+}
+
+enum { FramesInside = 32 };
+
+bool unwind_isIn(const struct machine_registers *registers, uintptr_t top, uintptr_t start, uintptr_t limit)
+{
+	struct frame f = {.pc = registers->pc,
+			  .sp = registers->sp,
+			  .fp = registers->fp,
+			  .top = top,
+			  .link = registers->link,
+			  .interrupted = true};
+
+	for (unsigned i = 0; i < FramesInside; i++) {
+		if (f.pc >= start && f.pc < limit)
+			return true;
+		if (step(&f) != Stepped || f.pc == 0)
+			return false;
+	}
+	return false;
 }

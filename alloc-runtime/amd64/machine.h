@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/user.h>
 #include <ucontext.h>
 
 /* DWARF numbers of the frame pointer, the stack pointer, and the return address. */
@@ -49,6 +50,37 @@ static inline struct machine_registers machine_registers(const ucontext_t *conte
 					  .sp = (uintptr_t)registers[REG_RSP],
 					  .fp = (uintptr_t)registers[REG_RBP]};
 }
+
+/* A thread's registers as ptrace(2) has them. */
+typedef struct user_regs_struct machine_user_registers;
+/* The sets of the vector registers (NT_X86_XSTATE) and, where they are not among the others, of what machine_thread() returns. */
+enum { MachineVectors = 0x202, MachineThreadSet = 0 };
+
+static inline struct machine_registers machine_stopped(const machine_user_registers *registers)
+{
+	return (struct machine_registers){.pc = registers->rip, .sp = registers->rsp, .fp = registers->rbp};
+}
+
+static inline uintptr_t machine_stopped_thread(const machine_user_registers *registers)
+{
+	return registers->fs_base;
+}
+
+/* How glibc keeps what it knows of a thread: its struct pthread, of the size given, and the address of its table of
+ * thread-local blocks (the dtv). */
+static inline uintptr_t machine_descriptor(uintptr_t thread, size_t size)
+{
+	(void)size;
+	return thread;
+}
+
+static inline uintptr_t machine_thread_of(uintptr_t descriptor, size_t size)
+{
+	(void)size;
+	return descriptor;
+}
+
+enum { MachineDtv = 8, MachineRedZone = 128 }; /* from `thread` to that address; bytes used below the stack pointer */
 
 /* The address that a saved return address stands for. */
 static inline uintptr_t machine_return_address(uintptr_t saved)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/auxv.h>
+#include <sys/user.h>
 #include <ucontext.h>
 
 /* DWARF numbers of the frame pointer, the stack pointer, and the link register. */
@@ -64,6 +65,38 @@ static inline struct machine_registers machine_registers(const ucontext_t *conte
 	return (struct machine_registers){
 		.pc = registers->pc, .sp = registers->sp, .fp = registers->regs[29], .link = registers->regs[30]};
 }
+
+/* A thread's registers as ptrace(2) has them. */
+typedef struct user_regs_struct machine_user_registers;
+/* The sets of the vector registers (NT_PRFPREG) and, where they are not among the others, of what machine_thread() returns
+ * (NT_ARM_TLS). */
+enum { MachineVectors = 2, MachineThreadSet = 0x401 };
+
+static inline struct machine_registers machine_stopped(const machine_user_registers *registers)
+{
+	return (struct machine_registers){
+		.pc = registers->pc, .sp = registers->sp, .fp = registers->regs[29], .link = registers->regs[30]};
+}
+
+static inline uintptr_t machine_stopped_thread(const machine_user_registers *registers)
+{
+	(void)registers;
+	return 0;
+}
+
+/* How glibc keeps what it knows of a thread: its struct pthread, of the size given, and the address of its table of
+ * thread-local blocks (the dtv). */
+static inline uintptr_t machine_descriptor(uintptr_t thread, size_t size)
+{
+	return thread - size;
+}
+
+static inline uintptr_t machine_thread_of(uintptr_t descriptor, size_t size)
+{
+	return descriptor + size;
+}
+
+enum { MachineDtv = 0, MachineRedZone = 0 }; /* from `thread` to that address; bytes used below the stack pointer */
 
 /* The address that a saved return address stands for: without its signature. The instruction is XPACLRI, which processors
  * without pointer authentication take for a nop. */

@@ -123,6 +123,41 @@ void goalloc_stack_free(void *stack, size_t size);
  */
 int goalloc_start_heap_profile(size_t rate);
 
+/*
+ * Lost objects: those of this heap that no pointer leads to. Pointers are looked for, conservatively, in registers, stacks,
+ * thread-local storage, the data segments of the program and its libraries, stacks of goalloc_stack_alloc(), records on
+ * objects, and in every "scan" object that pointers lead to; "noscan" objects are not looked into. A pointer may point
+ * anywhere into an object. Memory that the program maps by itself is not looked at, nor is, in a program that is linked with
+ * this library, memory that it has from its C library's malloc beyond the brk heap.
+ */
+struct goalloc_unreachable {
+	const void *object; /* for tiny objects without a record: their block */
+	size_t bytes; /* as its size class has; whole pages if large; as requested for tiny objects, and with GOALLOC_DEBUG */
+	bool indirect; /* another lost object refers to it; of objects that refer to each other one is false */
+	/* Where it was allocated, if the heap profile has sampled it (goalloc_start_heap_profile()); else NULL and 0. */
+	const struct goalloc_site *site; /* if the caller gave one */
+	const uint64_t *pcs;		 /* return addresses, leaf first; valid as long as the process lives */
+	size_t depth;			 /* of pcs */
+};
+/*
+ * Finds all lost objects and then calls `callback` for each of them, in this thread and with no lock held; it may allocate,
+ * free, and search again. Nothing is freed. All other threads are stopped during the search, which takes about a second per
+ * GiB of live objects; it is for tests, debugging and the end of a program. Blocking system calls of theirs that are never
+ * restarted (signal(7) lists them, for example epoll_wait) may fail with EINTR.
+ *
+ * What a thread is allocating or freeing while it is stopped is not reported. An object is not reported either if a word
+ * somewhere only happens to look like its address.
+ *
+ * Returns 0, or -1 with errno EINVAL (no callback), ENOMEM, ENOENT (no /proc), EPERM (threads cannot be stopped by ptrace(2):
+ * the process is being debugged or may not be, see kernel.yama.ptrace_scope; a process with one thread does not need that),
+ * ETIMEDOUT (one did not stop in ten seconds) or EFAULT. Then nothing was called. Must not be called by a signal handler.
+ *
+ * GOALLOC_LEAKS=1 in the environment does this when the process ends by exit() or a return from main(), and prints the lost
+ * objects by their sites; GOALLOC_LEAKS=exitcode=N (1 to 255) also makes N the exit status if objects are lost,
+ * or if the search is impossible.
+ */
+int goalloc_find_unreachable(void (*callback)(const struct goalloc_unreachable *lost, void *argument), void *argument);
+
 /* Exact counters since the process started. */
 struct goalloc_class_stats {
 	uint64_t objects; /* objects allocated; each tiny object is counted, in span class 5 */

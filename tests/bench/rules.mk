@@ -10,6 +10,7 @@ NO_PROBES_OBJECTS := $(GOALLOC_OBJECTS:$(B)/%=$(B)/no-probes/%) $(PRELOAD_OBJECT
 $(B)/no-probes/alloc-runtime/%.o: alloc-runtime/%.c | $(B)/deps-ready
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GOALLOC_CFLAGS) -DGOALLOC_NO_PROBES -c -o $@ $<
+	$(Q)$(OBJCOPY) $(OWN_SECTIONS) $@
 
 $(B)/no-probes/alloc-runtime/sizeclasses.o: $(B)/alloc-runtime/sizeclasses.o
 	@mkdir -p $(@D)
@@ -143,6 +144,22 @@ bench-stacks: $(B)/tests/bench/coroutine_stacks
 
 .PHONY: bench-stacks
 bench: bench-stacks
+
+$(B)/tests/bench/mark_cost: tests/bench/mark_cost.c $(B)/libgoalloc.a
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ialloc-runtime/include -o $@ $^ -lpthread
+
+$(B)/tests/bench/mark_cost_lsan: tests/bench/mark_cost.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=leak -D__SANITIZE_LEAK__ -o $@ $<
+
+bench-marks: $(B)/tests/bench/mark_cost $(B)/tests/bench/mark_cost_lsan
+	$(Q)tests/bench/mark_table.py $(B)
+
+.PHONY: bench-marks
+bench: bench-marks
 
 .PHONY: bench-start
 bench-start: all static
