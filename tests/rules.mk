@@ -130,7 +130,7 @@ test-gate-long: test-programs
 .PHONY: test-long
 test-long: test-programs
 	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/faults_long.py \
-		tests/integration/heap_long.py tests/integration/fleet_long.py
+		tests/integration/heap_long.py tests/integration/fleet_long.py tests/integration/leaks_long.py
 
 # Static analysis by three tools. Findings that are not faults are listed, with the reason: of cppcheck in
 # packaging/cppcheck.suppressed, of clang-tidy (.clang-tidy) and of gcc's -fanalyzer in packaging/analysis.accepted.

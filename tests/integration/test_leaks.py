@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What GOALLOC_LEAKS reports of programs with planted leaks, beside LeakSanitizer's report of the same program. `make test-long`
+sets it beside that of valgrind's memcheck, too."""
+import collections
+import os
+import re
+import shutil
+import subprocess
+
+import harness
+from harness import BUILD, ROOT, Skip, contains, same
+
+PRELOAD = BUILD / "libgoalloc-preload.so"
+SOURCES = ROOT / "tests" / "workloads" / "leaks"
+MEMCHECK = os.environ.get("LEAKS") == "memcheck"
+# So that every allocating function has a frame and a name.
+FLAGS = ["-g", "-O1", "-D_GNU_SOURCE", "-fno-builtin", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls"]
+SANITIZER = dict(os.environ, LSAN_OPTIONS="fast_unwind_on_malloc=0")  # by unwind tables, through the C library
+
+
+def environment(**more):
+    return dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS="1", GOALLOC_HEAP_PROFILE="1", **more)
+
+
+def build(t, name, *options):
+    program = t.path(name)
+    t.run("gcc", *FLAGS, *options, SOURCES / "planted.c", "-o", program, "-lpthread")
+    return program
+
+
+def programs(t):
+    t.run("gcc", "-shared", "-fPIC", SOURCES / "plugin.c", "-o", t.path("plugin.so"))
+    return build(t, "planted", "-rdynamic"), build(t, "sanitized", "-fsanitize=leak")
+
+
+def cases(t, program):
+    return t.run(program).stdout.split()
+
+
+# In each report: "N bytes in M objects", and then the stack.
+OURS = re.compile(r"goalloc: lost (directly|indirectly): (\d+) bytes? in (\d+) objects?.*\n((?:        .*\n)*)")
+SANITIZERS = re.compile(r"(Direct|Indirect) leak of (\d+) byte\(s\) in (\d+) object\(s\).*\n((?: +#.*\n)*)")
+
+
+def by_function(program, pattern, frame, text):
+    """{function: (objects, bytes)}, by the innermost function of the program itself"""
+    own = set(re.findall(r" T (\w+)", subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout))
+    sums = collections.defaultdict(lambda: (0, 0))
+    for _, size, objects, stack in pattern.findall(text):
+        function = next((name for name in re.findall(frame, stack) if name in own), None)
+        before = sums[function]
+        sums[function] = (before[0] + int(objects), before[1] + int(size))
+    return dict(sums)
+
+
+def ours(t, program, case):
+    # The debug level knows the bytes that the program asked for.
+    return t.run(program, case, t.path("plugin.so"), env=environment(GOALLOC_DEBUG="1")).stderr
+
+
+def test_each_planted_leak_is_what_leak_sanitizer_reports(t):
+    plain, sanitized = programs(t)
+    if t.run(sanitized, "single", status=None).returncode != 23:
+        raise Skip("LeakSanitizer does not work here: it needs ptrace")
+    for case in cases(t, plain):
+        text = t.run(sanitized, case, t.path("plugin.so"), status=None, env=SANITIZER).stderr
+        same(by_function(plain, OURS, r"(?m)^        (\w+) \(", ours(t, plain, case)),
+             by_function(plain, SANITIZERS, r" in (\w+) ", text), case)
+
+
+def memchecks(t, program, case):
+    text = t.run("valgrind", "--leak-check=full", program, case, t.path("plugin.so")).stderr
+    blocks = {kind: int(n.replace(",", "")) for kind, n in re.findall(r"(definitely|indirectly) lost: .* in ([\d,]+) blocks", text)}
+    return blocks.get("definitely", 0), blocks.get("indirectly", 0)
+
+
+def test_what_is_lost_directly_and_indirectly_is_what_memcheck_says(t):
+    if not shutil.which("valgrind"):
+        raise Skip("'valgrind' is not installed")
+    plain, _ = programs(t)
+    # memcheck looks into all memory that the process has mapped, this library not into what the program maps for itself
+    unlike = {"in_mapping", "library_closed"}
+    for case in cases(t, plain) if MEMCHECK else ["cycle_with_tail"]:
+        found = re.search(r"in (\d+) objects? directly, \d+ bytes? in (\d+) objects? indirectly", ours(t, plain, case))
+        if case not in unlike:
+            same((int(found[1]), int(found[2])) if found else (0, 0), memchecks(t, plain, case), case)
+
+
+def test_the_exit_status_is_the_one_that_was_asked_for(t):
+    program = build(t, "planted", "-rdynamic")
+
+    def status(case, setting):
+        done = t.run(program, case, env=dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS=setting), status=None)
+        return done.returncode, done.stderr
+
+    same(status("none", "exitcode=9"), (0, ""))
+    same(status("single", "1")[0], 0)
+    code, text = status("single", "exitcode=9")
+    same(code, 9)
+    contains(text, "lost 112 bytes in 1 object directly")
+    contains(text, "GOALLOC_HEAP_PROFILE=1")
+    for wrong in ("exitcode=0", "exitcode=256", "exitcode=9x", "yes"):
+        code, text = status("single", wrong)
+        same(code, 0)
+        contains(text, "ignored GOALLOC_LEAKS")
+    same(status("single", "0"), (0, ""))
+
+
+def test_a_process_that_cannot_be_searched_says_so_and_does_not_pass(t):
+    if not shutil.which("strace"):
+        raise Skip("'strace' is not installed")
+    program = build(t, "planted", "-rdynamic")
+    settings = [f"LD_PRELOAD={PRELOAD.resolve()}", "GOALLOC_LEAKS=exitcode=9"]
+    # Its threads are traced by another already.
+    done = t.run("strace", "-f", "-o", t.path("trace"), "env", *settings, program, "alive_stack", status=9)
+    contains(done.stderr, "cannot search for lost objects: Operation not permitted")
+    # A single thread need not be stopped.
+    contains(t.run("strace", "-f", "-o", t.path("trace"), "env", *settings, program, "single", status=9).stderr, "lost 112 bytes")
+
+
+def test_output_that_was_not_flushed_is_not_lost_with_the_exit_status(t):
+    t.path("p.c").write_text('#include <stdio.h>\n#include <stdlib.h>\n'
+                             'int main(void) { *(char *)malloc(9) = 1; printf("unflushed"); return 0; }\n')
+    t.run("gcc", "-O0", "p.c", "-o", "p")
+    done = t.run(t.path("p"), env=dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS="exitcode=5"), status=5)
+    same(done.stdout, "unflushed")
+
+
+def test_a_linked_program_reports_its_sites(t):
+    t.path("linked.c").write_text("""
+#include <goalloc.h>
+struct node { struct node *next; };
+static __attribute__((noinline)) void plant(void)
+{
+	struct node *first = goalloc_scan_at(40, GOALLOC_SITE());
+	first->next = goalloc_noscan_at(5, GOALLOC_SITE());
+}
+int main(void) { plant(); volatile char stack[20000]; for (int i = 0; i < 20000; i++) stack[i] = 0; return stack[5]; }
+""")
+    for link in (BUILD / "libgoalloc.a",), (BUILD / "libgoalloc.so", f"-Wl,-rpath,{BUILD.resolve()}"), ("-static", BUILD / "libgoalloc.a"):
+        t.run("gcc", "-O1", "-I", ROOT / "alloc-runtime" / "include", "linked.c", *link, "-o", "linked", "-lpthread")
+        done = t.run(t.path("linked"), env=dict(os.environ, GOALLOC_LEAKS="exitcode=3", GOALLOC_HEAP_PROFILE="1"), status=3)
+        contains(done.stderr, "lost directly: 48 bytes in 1 object")
+        contains(done.stderr, "lost indirectly: 5 bytes in 1 object")
+        contains(done.stderr, "        plant (linked.c:6)\n")
+        contains(done.stderr, "        plant (linked.c:7)\n")
+
+
+if __name__ == "__main__":
+    harness.main()
