@@ -64,11 +64,14 @@ BROWSER = chromium
 PRELOADED_PROGRAMS = redis-server redis-tools sqlite3 perl git nodejs zstd xz-utils stress-ng \
 	libpython$(shell /usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')-testsuite
 
+# A shell that reads the completion made for it.
+SHELL_OF_COMPLETION = zsh
+
 # Builds for tests and the demo use all processors, unless make was called with a number of jobs.
 SIDE_BY_SIDE = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 test: deps
-	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER)
+	-$(Q)tests/bench/install-peers $(PRELOADED_PROGRAMS) $(BROWSER) $(SHELL_OF_COMPLETION)
 	$(Q)$(MAKE) --no-print-directory $(SIDE_BY_SIDE) format-check test-programs
 	$(Q)BUILD=$(B) tests/run $(UNIT_TESTS) $(INTEGRATION_TESTS)
 
