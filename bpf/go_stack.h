@@ -40,7 +40,7 @@ __noinline int window_move(__u32 number, __u64 address)
 
 /*
  * Returns the index in the window of the two words at `address`; moves the window there if they are outside. -1:
- * unreadable. There is only one branch, because the verifier follows both ways of each branch, for every frame.
+ * unreadable.
  */
 static __always_inline __u64 window_find(struct scratch *scratch, __u32 number, __u64 address)
 {
@@ -156,57 +156,88 @@ __noinline int keep_root(__u32 number, __u64 frame)
 	return walk.count;
 }
 
+struct stack_walk {
+	struct scratch *scratch;
+	__u64 frame, g, systemstack, morestack;
+	__u32 slot, number, depth;
+};
+
+/* Adds the next `count` callers, a constant; fewer if the switch to the goroutine's stack is among them, with the callers
+ * there. Not 0: there is no room for them, no other, or it cannot be read; `frame` is 0 in the second case only. */
+static __always_inline long walk_frames(struct stack_walk *walk, __u32 count)
+{
+	struct scratch *scratch = walk->scratch;
+	__u64 frame = walk->frame, index, caller, away;
+	__u32 depth = walk->depth, i;
+
+	if (depth > EVENT_STACK_MAX - count)
+		return 1;
+	for (i = 0; i < count; i++) {
+		if (!frame)
+			break;
+		index = window_find(scratch, walk->number, frame);
+		barrier_var(index);
+		if (index > WINDOW_WORDS - 2)
+			break;
+		frame = scratch->window.words[index];
+		caller = scratch->window.words[index + 1];
+		scratch->stack.pcs[depth + i] = caller;
+		/* 0 if the caller is one of the two, and in rare other cases, which cross_to_goroutine() sorts out */
+		away = (caller ^ walk->systemstack) * (caller ^ walk->morestack);
+		if (!away) {
+			scratch->frame = frame;
+			walk->depth =
+				depth + i + 1 + (__u32)cross_to_goroutine(walk->slot, walk->number, depth + i, walk->g);
+			walk->frame = scratch->frame;
+			return 0;
+		}
+	}
+	walk->frame = frame;
+	walk->depth = depth + i;
+	return i < count;
+}
+
+/* Several at once, because what is kept in registers is faster than what one step passes to the next; few, because the verifier
+ * follows each. */
+#define FRAMES_AT_ONCE 8
+
+static long walk_step(__u64 step, struct stack_walk *walk)
+{
+	(void)step;
+	return walk->depth <= EVENT_STACK_MAX - FRAMES_AT_ONCE ? walk_frames(walk, FRAMES_AT_ONCE)
+							       : walk_frames(walk, 1);
+}
+
 /*
  * Collects the probed function, its caller (which has no frame yet), and the callers found by frame pointers. The chain
  * of frame pointers ends in 0. The kernel's own walk (bpf_get_stack) is slower per word than this is per frame, and it
  * reads past the end of the chain, into a fault that costs more than the rest. `ret` is GO_RETURN(). Returns the number of the scratch
- * buffer, -1 if none was free.
+ * buffer, -1 if none was free. bpf_loop(): the verifier would follow each turn of a loop.
  */
 int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g);
 
 __noinline int walk_stack(__u32 slot, __u64 pc, __u64 ret, __u64 frame, __u64 g)
 {
 	struct event_process *process = bpf_map_lookup_elem(&processes, &slot);
-	__u64 systemstack, morestack;
-	__u32 depth, number = 0;
+	struct stack_walk walk = {.frame = frame, .g = g, .slot = slot, .depth = 2};
+	__u32 number = 0;
 	struct scratch *scratch = process ? scratch_claim(&number) : 0;
 
 	if (!scratch)
 		return -1;
-	systemstack = process->layout.systemstack;
-	morestack = process->layout.morestack;
+	walk.scratch = scratch;
+	walk.number = number;
+	walk.systemstack = process->layout.systemstack;
+	walk.morestack = process->layout.morestack;
 	scratch->stack.pcs[0] = pc;
 	if (window_move(number, GO_RETURN_ON_STACK ? ret : frame))
 		scratch->window.words[0] = scratch->window.bytes = 0;
 	scratch->stack.pcs[1] = GO_RETURN_ON_STACK ? scratch->window.words[0] : ret;
-	for (depth = 2; depth < EVENT_STACK_MAX && frame; depth++) {
-		__u64 index = window_find(scratch, number, frame), caller, away;
-
-		barrier_var(index);
-		if (index > WINDOW_WORDS - 2)
-			break;
-		frame = scratch->window.words[index];
-		caller = scratch->window.words[index + 1];
-		scratch->stack.pcs[depth] = caller;
-		/* 0 if the caller is one of the two, and in rare other cases, which cross_to_goroutine() sorts out */
-		away = (caller ^ systemstack) * (caller ^ morestack);
-		if (!away && depth + 2 < EVENT_STACK_MAX) {
-			int added;
-
-			scratch->frame = frame;
-			added = cross_to_goroutine(slot, number, depth, g);
-			frame = scratch->frame;
-			/* not `depth += added`: the verifier must know `depth` to prove that the loop ends */
-			if (added == 1)
-				depth += 1;
-			else if (added == 2)
-				depth += 2;
-		}
-	}
-	scratch->stack.depth = depth;
-	scratch->stack.truncated = depth == EVENT_STACK_MAX && frame;
-	if (depth == EVENT_STACK_MAX && frame)
-		add(process->frames, keep_root(number, frame));
+	bpf_loop(EVENT_STACK_MAX, walk_step, &walk, 0);
+	scratch->stack.depth = walk.depth;
+	scratch->stack.truncated = walk.depth == EVENT_STACK_MAX && walk.frame;
+	if (walk.depth == EVENT_STACK_MAX && walk.frame)
+		add(process->frames, keep_root(number, walk.frame));
 	return number;
 }
 
