@@ -7,6 +7,8 @@
 #include "profile/profile.h"
 #include "base/utf8.h"
 
+enum { WORD = 5 }; /* true, false, null */
+
 static void flush(struct json_writer *writer)
 {
 	fwrite(writer->buffer, 1, writer->length, writer->stream);
@@ -51,16 +53,9 @@ static bool is_plain(const char *text)
 	       !has_zero(word ^ EACH_BYTE('"')) && !has_zero(word ^ EACH_BYTE('\\'));
 }
 
-/* The number of bytes at `text`, which is `length` bytes long, that need no escape in a JSON string. */
-static size_t plain_length(const char *text, size_t length)
+static bool is_plain_byte(unsigned char byte)
 {
-	const char *at = text, *end = text + length;
-
-	while (end - at >= 8 && is_plain(at))
-		at += 8;
-	while ((unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' && *at != '\\')
-		at++;
-	return (size_t)(at - text);
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
 static void put_escaped(struct json_writer *writer, unsigned char byte)
@@ -79,33 +74,50 @@ static void put_escaped(struct json_writer *writer, unsigned char byte)
 	}
 }
 
+/* Copies the start of `text`, which is `length` bytes long, to the buffer: up to the first byte that needs an escape, as far
+ * as there is room. Returns the number of bytes copied. */
+static size_t put_plain(struct json_writer *writer, const char *text, size_t length)
+{
+	char *to = writer->buffer + writer->length;
+	size_t room = sizeof(writer->buffer) - writer->length, done = 0;
+
+	if (length > room)
+		length = room;
+	for (; length - done >= 8 && is_plain(text + done); done += 8)
+		memcpy(to + done, text + done, 8);
+	for (; done < length && is_plain_byte((unsigned char)text[done]); done++)
+		to[done] = text[done];
+	writer->length += done;
+	return done;
+}
+
 static void put_string(struct json_writer *writer, const char *text)
 {
 	const char *end = text + strlen(text);
-	size_t length = plain_length(text, (size_t)(end - text));
 	char *repaired = NULL;
 
 	put_byte(writer, '"');
-	put(writer, text, length);
-	text += length;
+	text += put_plain(writer, text, (size_t)(end - text));
 	if (text < end && (repaired = utf8_repair(text))) {
 		text = repaired;
 		end = text + strlen(text);
 	}
 	while (text < end) {
-		put_escaped(writer, (unsigned char)*text++);
-		length = plain_length(text, (size_t)(end - text));
-		put(writer, text, length);
-		text += length;
+		if (writer->length == sizeof(writer->buffer))
+			flush(writer);
+		else if (!is_plain_byte((unsigned char)*text))
+			put_escaped(writer, (unsigned char)*text++);
+		text += put_plain(writer, text, (size_t)(end - text));
 	}
 	put_byte(writer, '"');
 	free(repaired);
 }
 
-/* Writes what comes before a value: comma, newline and name, which is our own: it is short and needs no escapes. */
+/* Writes what comes before a value: comma, newline and name, which is our own: it is short and needs no escapes. Leaves room
+ * for a value of WORD bytes. */
 static void lead(struct json_writer *writer, const char *name)
 {
-	enum { AROUND = 5 };
+	enum { AROUND = 5 + WORD };
 	size_t length = name ? strlen(name) : 0;
 	char *at;
 
@@ -125,6 +137,13 @@ static void lead(struct json_writer *writer, const char *name)
 		*at++ = ':';
 	}
 	writer->length = (size_t)(at - writer->buffer);
+}
+
+/* A string constant of at most WORD bytes, after lead(). Inline, so that the compiler knows its length. */
+static inline void put_word(struct json_writer *writer, const char *word)
+{
+	memcpy(writer->buffer + writer->length, word, strlen(word));
+	writer->length += strlen(word);
 }
 
 static void open(struct json_writer *writer, const char *name, char bracket)
@@ -216,13 +235,16 @@ void json_write_position(struct json_writer *writer, const char *name, uint32_t 
 void json_write_bool(struct json_writer *writer, const char *name, bool value)
 {
 	lead(writer, name);
-	put(writer, value ? "true" : "false", value ? 4 : 5);
+	if (value)
+		put_word(writer, "true");
+	else
+		put_word(writer, "false");
 }
 
 void json_write_null(struct json_writer *writer, const char *name)
 {
 	lead(writer, name);
-	put(writer, "null", 4);
+	put_word(writer, "null");
 }
 
 void json_write_newline(struct json_writer *writer)
