@@ -31,6 +31,7 @@ var (
 	bs    []byte
 	rs    []rune
 	any1  interface{}
+	any2  interface{}
 	ch    chan *int
 	ints  []int
 	ptrs  []*int
@@ -66,6 +67,8 @@ func once(i int) {
 	any1 = T{i, i, i} //= escapes T{...} 100
 	any1 = [2]int{i, i} //= escapes [2]int{...} 100
 	ints = []int{i, i, i} //= escapes []int{...} 100
+	any1, any2 = "a constant", ints[0] + 1000 //= escapes ints[0] + 1000 100
+	any1, any2 = 12345, ints[0] + 1000 //= escapes ints[0] + 1000 100
 }
 
 //go:noinline
@@ -286,7 +289,7 @@ def test_each_lowering_has_the_verdict_of_its_expression_and_output_of_this_buil
         document = audit(t, version, source)
         check(document, "main.go", CALLS, version)
         same(document["warnings"], [], f"warnings with Go {version}")
-        same(unseen(document), [], f"unseen with Go {version}")
+        same([what for what, _ in unseen(document)], ['"a constant"', "12345"], f"unseen with Go {version}")
 
 
 def test_the_type_tells_apart_what_one_line_makes(t):

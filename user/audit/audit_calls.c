@@ -407,12 +407,28 @@ static const char *element_of(const char *array)
 	return bracket ? bracket + 1 : NULL;
 }
 
+/* Whether the expression is a string or a number. To box it takes no allocation, because the compiler puts its value into
+ * read-only data (walk's dataWord). */
+static bool is_literal(const char *subject)
+{
+	const char *text = subject, *token;
+
+	if (*subject == '"') {
+		next_token(&text, &token);
+		return *text == 0;
+	}
+	text += *text == '-';
+	return isdigit((unsigned char)*text) && text[strspn(text, "0123456789.e+-")] == 0;
+}
+
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation)
 {
 	const struct expression *expression = expression_of(annotation->subject);
 	const char *type = call->type, *element;
 	bool slice = call->family & CALL_SLICE;
 
+	if (call->family == CALL_BOX && is_literal(annotation->subject))
+		return true;
 	if (!type || !(call->family & (CALL_OBJECT | CALL_SLICE)))
 		return false;
 	if (annotation->kind == ESCAPE_MOVED_TO_HEAP)

@@ -84,7 +84,8 @@ const char *call_contradicted_reason(const struct call *call, const struct escap
  */
 int call_same_subject(const char *a, const char *b);
 
-/* Whether the type of the call's object proves that the annotation is about something else. False if in doubt. */
+/* Whether the call, or the type of its object, proves that the annotation is about something else: boxing a constant does
+ * not allocate. False if in doubt. */
 bool call_excludes(const struct call *call, const struct escape_annotation *annotation);
 
 #endif
