@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Compiler output in the forms that users have: events of `go build -json`, CI logs, truncated logs, output of failed
 and of partial builds. Each is read, or rejected with a reason; no gate passes on output that is missing."""
+import json
 import os
 import pathlib
 import platform
@@ -104,6 +105,24 @@ def test_lines_with_something_before_them_are_read_as_if_it_were_not_there(t):
     # messages without a header
     (source / "ci.txt").write_text("".join("app_1  | " + line + "\n" for line in plain.splitlines() if line[0] != "#"))
     same(len(t.json("escapes", "--kind", "heap", "ci.txt", cwd=source)["annotations"]), 2)
+
+
+def test_colours_and_objects_of_logs_are_taken_off(t):
+    source = module(t)
+    plain = said(t, source)
+    (source / "m.txt").write_text(plain)
+    wanted = moves(t, source, "m.txt")
+    forms = {
+        "colour of the line": lambda line: f"\x1b[0;33m{line}\x1b[0m",
+        "colour of the position": lambda line: "\x1b[1m" + line.replace(": ", ":\x1b[39;49m ", 1),
+        "coloured container": lambda line: f"\x1b[36mweb-1  |\x1b[0m {line}",
+        "Docker's json-file": lambda line: json.dumps({"log": line + "\n", "stream": "stderr", "time": "2026-01-02T03:04:05Z"}),
+        "journalctl -o json": lambda line: json.dumps({"PRIORITY": "6", "MESSAGE": line, "_PID": "12"}),
+    }
+    for what, form in forms.items():
+        (source / "ci.txt").write_text("".join(form(line) + "\n" for line in plain.splitlines()))
+        same(moves(t, source, "ci.txt"), wanted, what)
+        contains(t.escapement("escapes", "--diff", "m.txt", "ci.txt", cwd=source).stdout, "0 new, 0 gone")
 
 
 def test_a_path_with_blanks_is_no_prefix(t):

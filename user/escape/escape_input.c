@@ -172,10 +172,10 @@ static size_t prefix_of(struct escape_input *input, const char *line, size_t len
 	return 0;
 }
 
-/* Whether the text begins like an event of the go command. */
+/* Whether the text begins like an event of the go command, or a line that Docker logged. */
 static bool is_event_start(const char *line, size_t length)
 {
-	static const char *const starts[] = {"{\"ImportPath\":", "{\"Time\":", "{\"Action\":"};
+	static const char *const starts[] = {"{\"ImportPath\":", "{\"Time\":", "{\"Action\":", "{\"log\":"};
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
 		if (length > strlen(starts[i]) && memcmp(line, starts[i], strlen(starts[i])) == 0)
@@ -305,8 +305,43 @@ static void find_prefixes(struct escape_input *input)
 
 /* ---- lines ---- */
 
-/* Feeds the compiler's part of a line of `go build -json` or `go test -json`. Returns false if the line is not from
- * these. */
+/* Feeds text without the control sequences that colour it on a terminal. */
+static void feed_text(struct escape_input *input, const char *text, size_t length)
+{
+	const char *end = text + length, *escape;
+
+	while ((escape = memchr(text, '\x1b', (size_t)(end - text)))) {
+		escape_parser_feed(input->parser, text, (size_t)(escape - text));
+		text = escape + 1;
+		if (text < end && *text == '[') {
+			for (text++; text < end && (isdigit((unsigned char)*text) || *text == ';'); text++)
+				continue;
+			text += text < end && isalpha((unsigned char)*text);
+		}
+	}
+	escape_parser_feed(input->parser, text, (size_t)(end - text));
+}
+
+/* Feeds what a container wrote, of a line of Docker's log (json-file), or of journald's (-o json). Returns false if the object is
+ * neither. */
+static bool feed_logged(struct escape_input *input, const cJSON *object)
+{
+	const cJSON *docker = cJSON_GetObjectItemCaseSensitive(object, "log");
+	const cJSON *journal = cJSON_GetObjectItemCaseSensitive(object, "MESSAGE");
+
+	if (cJSON_IsString(docker)) {
+		feed_text(input, docker->valuestring, strlen(docker->valuestring));
+	} else if (cJSON_IsString(journal)) {
+		feed_text(input, journal->valuestring, strlen(journal->valuestring));
+		escape_parser_feed(input->parser, "\n", 1);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Feeds the compiler's part of a line of `go build -json` or `go test -json`, or of a log of objects. Returns false if the line is
+ * not from these. */
 static bool feed_event(struct escape_input *input, const char *line, size_t length)
 {
 	cJSON *event = cJSON_ParseWithLength(line, length);
@@ -324,6 +359,8 @@ static bool feed_event(struct escape_input *input, const char *line, size_t leng
 			escape_parser_feed(input->parser, output->valuestring, strlen(output->valuestring));
 		if (strcmp(action->valuestring, "build-fail") == 0 && cJSON_IsString(path))
 			escape_parser_fail(input->parser, path->valuestring);
+	} else {
+		is_event = feed_logged(input, event);
 	}
 	cJSON_Delete(event);
 	return is_event;
@@ -338,7 +375,7 @@ static void feed_line(struct escape_input *input, const char *line, size_t lengt
 	length -= prefix;
 	if (length > 2 && line[0] == '{' && line[1] == '"' && feed_event(input, line, length))
 		return;
-	escape_parser_feed(input->parser, line, length);
+	feed_text(input, line, length);
 }
 
 static void feed_lines(struct escape_input *input, const char *text, size_t length)

@@ -6,7 +6,9 @@
  * Compiler output as users have it: removes what other tools put around the compiler's lines, and feeds the rest to the
  * parser.
  *
- *   events    a line of `go build -json` or `go test -json` contains lines of the compiler in "Output"
+ *   events    a line of `go build -json` or `go test -json` contains lines of the compiler in "Output", one of Docker's log
+ *             in "log", one of `journalctl -o json` in "MESSAGE"
+ *   colours   control sequences of a terminal
  *   prefixes  in a CI log each line has the same prefix, apart from digits: a time stamp, a container, a step. It is
  *             determined from the first lines: it precedes a header "# import/path" or messages
  *
