@@ -3,7 +3,8 @@
 """gate_cost.py BUILD: what a passing gate, and a comparison with a git revision, take beyond the program's own builds and
 runs, in seconds of wall-clock time and of processor time; medians of interleaved rounds.
 
-The program is a benchmark of 400,000 allocations. Beside each command, what it does for the program is done without it: as many
+The program is a benchmark of 100 iterations, 4,000 objects each. The gate also runs one iteration: the difference is what each
+allocation adds, which the last line has. Beside each command, what it does for the program is done without it: as many
 runs as the gate made (one, if the first was as in the baseline); of a comparison, two builds in folders that the go command's
 cache does not know, with the compiler's messages, and of each as many runs as were counted, and one for the collector's own
 messages."""
@@ -37,7 +38,11 @@ func BenchmarkWork(b *testing.B) {
 	}
 }
 """
-RUN = ("test", "-run", "^$", "-bench", ".", "-benchmem", "-count=1", "-benchtime", "100x", ".")
+
+
+def go_test(iterations):
+    """Arguments of the go command."""
+    return "test", "-run", "^$", "-bench", ".", "-benchmem", "-count=1", "-benchtime", f"{iterations}x", "."
 
 
 def measured(work):
@@ -67,41 +72,51 @@ def main():
             if done.returncode:
                 sys.exit(f"{words}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
 
-        def alone_gate(runs):
+        def alone_gate(runs, iterations):
             for _ in range(runs):
-                run(go, *RUN)
+                run(go, *go_test(iterations))
 
-        def alone_compare(runs):
+        def alone_compare(runs, iterations):
             for _ in range(2):
                 copy = top / f"copy{time.monotonic_ns()}"
                 shutil.copytree(tree, copy)
                 run(go, "test", "-c", "-gcflags=-m=2", "-o", top / "built", ".", cwd=copy)
                 for _ in range(runs + 1):
-                    run(go, *RUN, cwd=copy)
+                    run(go, *go_test(iterations), cwd=copy)
+
+        result = top / "result.json"
+
+        def gate(iterations, *update):
+            run(escapement, "gate", "--format", "json", "-o", result, "--baseline", top / f"{iterations}.json", *update, "--",
+                "go", *go_test(iterations))
+
+        def compare(iterations):
+            run(escapement, "compare", "--format", "json", "-o", result, "--base", "HEAD", "--", "go", *go_test(iterations))
 
         run("git", "init", "-q", ".")
         run("git", "add", ".")
         run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "base")
-        baseline = ("--baseline", top / "b.json")
-        run(escapement, "gate", *baseline, "--update", "--", "go", *RUN)
-        alone_compare(1)
-        result = top / "result.json"
-        output = ("--format", "json", "-o", result)
-        commands = {"gate": (alone_gate, lambda: run(escapement, "gate", *output, *baseline, "--", "go", *RUN),
-                             lambda document: document["runs"]),
-                    "compare --base": (alone_compare, lambda: run(escapement, "compare", *output, "--base", "HEAD", "--", "go", *RUN),
-                                       lambda document: document["sides"][0]["runs"])}
-        rows = {name: [] for name in commands}
+        alone_compare(1, 1)
+        cases = {"gate, 1 iteration": (gate, alone_gate, 1), "gate, 100 iterations": (gate, alone_gate, 100),
+                 "compare --base, 100 iterations": (compare, alone_compare, 100)}
+        for iterations in 1, 100:
+            gate(iterations, "--update")
+        rows, objects = {name: [] for name in cases}, {}
         for _ in range(ROUNDS):
-            for name, (alone, whole, runs_of) in commands.items():
-                taken = measured(whole)
-                runs = runs_of(json.loads(result.read_text()))
-                rows[name].append((runs, measured(lambda: alone(runs)), taken))
+            for name, (command, alone, iterations) in cases.items():
+                whole = measured(lambda: command(iterations))
+                document = json.loads(result.read_text())
+                runs = document["runs"] if command is gate else document["sides"][0]["runs"]
+                objects[name] = document["totals"]["after"]["objects"] if command is gate else None
+                own = measured(lambda: alone(runs, iterations))
+                rows[name].append((runs, *own, *whole, whole[0] - own[0], whole[1] - own[1]))
     print("| command | runs | alone: wall s | CPU s | whole: wall s | CPU s | more: wall s | CPU s |\n|---|---:|---:|---:|---:|---:|---:|---:|")
-    for name, rounds in rows.items():
-        numbers = [statistics.median(values) for values in zip(*((*alone, *whole, whole[0] - alone[0], whole[1] - alone[1])
-                                                                 for _, alone, whole in rounds))]
-        print(f"| {name} | {statistics.median(runs for runs, _, _ in rounds):g} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |")
+    medians = {name: [statistics.median(column) for column in zip(*rounds)] for name, rounds in rows.items()}
+    for name, (runs, *numbers) in medians.items():
+        print(f"| {name} | {runs:g} | " + " | ".join(f"{number:.2f}" for number in numbers) + " |")
+    few, many = "gate, 1 iteration", "gate, 100 iterations"
+    more = objects[many] - objects[few]
+    print(f"\n{more:,} more allocations: {(medians[many][-1] - medians[few][-1]) / more * 1e6:.2f} µs of CPU each")
 
 
 main()
