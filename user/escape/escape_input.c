@@ -305,19 +305,32 @@ static void find_prefixes(struct escape_input *input)
 
 /* ---- lines ---- */
 
-/* Feeds text without the control sequences that colour it on a terminal. */
+/* The length of the control sequence at an ESC byte that colours text on a terminal ("m"), or erases the rest of a line ("K"); 0 if it is
+ * another, which programs do not put around lines: it is shown. */
+static size_t colour_length(const char *text, const char *end)
+{
+	const char *at = text + 1;
+
+	if (at == end || *at != '[')
+		return 0;
+	for (at++; at < end && (isdigit((unsigned char)*at) || *at == ';'); at++)
+		continue;
+	return at < end && (*at == 'm' || *at == 'K') ? (size_t)(at + 1 - text) : 0;
+}
+
+/* Feeds text without colours. */
 static void feed_text(struct escape_input *input, const char *text, size_t length)
 {
-	const char *end = text + length, *escape;
+	const char *end = text + length, *at = text;
 
-	while ((escape = memchr(text, '\x1b', (size_t)(end - text)))) {
-		escape_parser_feed(input->parser, text, (size_t)(escape - text));
-		text = escape + 1;
-		if (text < end && *text == '[') {
-			for (text++; text < end && (isdigit((unsigned char)*text) || *text == ';'); text++)
-				continue;
-			text += text < end && isalpha((unsigned char)*text);
+	while ((at = memchr(at, '\x1b', (size_t)(end - at)))) {
+		size_t colour = colour_length(at, end);
+
+		if (colour) {
+			escape_parser_feed(input->parser, text, (size_t)(at - text));
+			text = at + colour;
 		}
+		at += colour ? colour : 1;
 	}
 	escape_parser_feed(input->parser, text, (size_t)(end - text));
 }
