@@ -192,7 +192,7 @@ STANDARD = {
     "unicode/utf16": "EncodeValidASCII|EncodeValidJapaneseChars|DecodeValidASCII|DecodeValidJapaneseChars",
 }
 # A pool that the collector empties, or goroutines that share the iterations, add some bytes; over so many they are less than one.
-TIMES = {"fmt": "20000x", "encoding/json": "20000x"}
+TIMES = {"fmt": "20000x", "encoding/json": "20000x", "time": "20000x"}
 PLAIN_RUNS = 5
 LINE = re.compile(r"^(Benchmark\S+?)(?:-\d+)?\s+\d+\s.*?(\d+) B/op\s+(\d+) allocs/op", re.M)
 
