@@ -181,3 +181,10 @@ bench: bench-ending
 bench-top: all $(B)/tests/workloads/seeds
 	$(Q)tests/bench/top_cost.py $(B)
 bench: bench-top
+
+.PHONY: bench-agent bench-fleet
+bench-agent: all
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/bench/agent_cost.py
+bench-fleet: all
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/bench/fleet_scale.py
+bench: bench-agent bench-fleet

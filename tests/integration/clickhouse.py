@@ -120,7 +120,7 @@ class ClickHouse:
         request = urllib.request.Request(f"{self.url}/?" + urllib.parse.urlencode({"query": statement, **settings}), data=body)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as answer:
+            with opener.open(request, timeout=600) as answer:
                 return answer.read().decode()
         except urllib.error.HTTPError as refused:
             raise AssertionError(f"{statement}: {refused.read().decode()[:1000]}")
