@@ -75,7 +75,7 @@ def main():
                     refills_of[case] = float(refills)
     names = [name for name, _ in peers]
     print(f"ns an allocation and free, the least of {rounds} interleaved runs of {operations:,} operations; refills an allocation")
-    print(f"{'case':<24}" + "".join(f"{n:>10}" for n in names) + f"{'ours/best':>11}{'refills':>9}")
+    print(f"{'case':<24}" + "".join(f"{n:>13}" for n in names) + f"{'ours/best':>11}{'refills':>9}")
     ratios = {n: [] for n in names}
     memory_ratios = {n: [] for n in names}
     for case in cases:
@@ -83,12 +83,12 @@ def main():
         m = {n: statistics.median(memory[case, n]) for n in names}
         best = min(v for n, v in t.items() if n != "goalloc")
         label = f"{case[0]} {case[1] or ''}"
-        print(f"{label:<24}" + "".join(f"{t[n]:>10.2f}" for n in names) + f"{t['goalloc'] / best:>11.2f}{refills_of[case]:>9.4f}")
+        print(f"{label:<24}" + "".join(f"{t[n]:>13.2f}" for n in names) + f"{t['goalloc'] / best:>11.2f}{refills_of[case]:>9.4f}")
         for n in names:
             ratios[n].append(t["goalloc"] / t[n])
             memory_ratios[n].append(m["goalloc"] / m[n])
-    print(f"{'time, ours to theirs':<24}" + "".join(f"{geometric_mean(ratios[n]):>10.3f}" for n in names))
-    print(f"{'peak memory, the same':<24}" + "".join(f"{geometric_mean(memory_ratios[n]):>10.3f}" for n in names))
+    print(f"{'time, ours to theirs':<24}" + "".join(f"{geometric_mean(ratios[n]):>13.3f}" for n in names))
+    print(f"{'peak memory, the same':<24}" + "".join(f"{geometric_mean(memory_ratios[n]):>13.3f}" for n in names))
 
 
 if __name__ == "__main__":
