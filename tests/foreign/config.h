@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What those of gperftools' tests that use the standard functions only need of its configuration. */
+#define HAVE_FCNTL_H	    1
 #define HAVE_STDINT_H	    1
 #define HAVE_INTTYPES_H	    1
 #define HAVE_UNISTD_H	    1

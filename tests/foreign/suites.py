@@ -24,19 +24,9 @@ from malloc_table import allocators  # noqa: E402
 SECONDS = 120
 Suite = collections.namedtuple("Suite", "package folder tests flags support")
 
-# Tests of what only glibc's own allocator has: its tunables, chunk headers, hooks, statistics and messages.
+# Tests of what only glibc's own allocator has.
 INTERNAL = {
-    "tst-malloc-usable-tunables": "glibc's tunables",
-    "tst-malloc-check": "glibc's messages",
-    "tst-malloc-tcache-leak": "glibc's statistics of arenas",
-    "tst-malloc_info": "glibc's statistics of arenas",
-    "tst-mallocstate": "glibc's saved heap of Emacs",
-    "tst-mxfast": "glibc's fast bins",
     "tst-mallopt": "M_PERTURB, which is refused",
-    "tst-safe-linking": "glibc's free lists",
-    "tst-tcfree1": "glibc's check of its cache",
-    "tst-tcfree2": "glibc's check of its cache",
-    "tst-trim1": "glibc's top of the heap",
 }
 
 # Tests that are made for a build of glibc, or test no allocator.
@@ -51,7 +41,8 @@ def glibc(source):
     for folder in ("support", "malloc"):
         (include / folder).unlink(missing_ok=True)
         (include / folder).symlink_to(source / folder)
-    flags = ["-D_GNU_SOURCE", "-O1", "-w", "-fno-builtin", f"-I{include}", f"-I{source}/support", "-idirafter", f"{source}/include",
+    flags = ["-D_GNU_SOURCE", "-O1", "-w", "-fno-builtin", "-include", "limits.h", f"-I{include}", f"-I{source}/support",
+             "-idirafter", f"{source}/include", "-idirafter", f"{source}/sysdeps/generic",
              "-DMODULE_NAME=testsuite", "-DTIMEOUTFACTOR=1", "-Dlibc_hidden_proto(name)=", "-fcommon",
              *(f'-D{name}="{OUT}"' for name in re.findall(r"#ifdef (\w+_PATH)", (source / "support/support_paths.c").read_text()))]
     return [(name, source / "malloc" / f"{name}.c") for name in names], flags, sorted((source / "support").glob("*.c"))
