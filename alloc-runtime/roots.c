@@ -31,10 +31,11 @@ enum {
 };
 
 #pragma GCC visibility push(hidden)
-/* The library's code and variables, which are in sections of their own; see rules.mk. */
-extern const char __start_goalloc_text[], __stop_goalloc_text[];
-extern const char __start_goalloc_data[], __stop_goalloc_data[];
-extern const char __start_goalloc_bss[], __stop_goalloc_bss[];
+/* The library's code and variables, which are in sections of their own (rules.mk), by the linker's names for where these begin
+ * and end. */
+extern const char text_start[] __asm__("__start_goalloc_text"), text_end[] __asm__("__stop_goalloc_text");
+extern const char data_start[] __asm__("__start_goalloc_data"), data_end[] __asm__("__stop_goalloc_data");
+extern const char bss_start[] __asm__("__start_goalloc_bss"), bss_end[] __asm__("__stop_goalloc_bss");
 #pragma GCC visibility pop
 
 /* An array that grows. */
@@ -311,8 +312,8 @@ static void mark_range(struct roots *roots, uintptr_t start, uintptr_t limit)
 static void mark_segment(struct roots *roots, uintptr_t start, uintptr_t limit)
 {
 	const struct address_range own[] = {
-		{(uintptr_t)__start_goalloc_data, (uintptr_t)__stop_goalloc_data},
-		{(uintptr_t)__start_goalloc_bss, (uintptr_t)__stop_goalloc_bss},
+		{(uintptr_t)data_start, (uintptr_t)data_end},
+		{(uintptr_t)bss_start, (uintptr_t)bss_end},
 	};
 
 	while (start < limit) {
@@ -460,8 +461,8 @@ static UNSANITIZED size_t add_words(uintptr_t *set, size_t used, const uintptr_t
 
 static bool is_inside(const struct roots *roots, const struct stopped_thread *t)
 {
-	return unwind_isIn(&t->registers, stack_limit(roots, t->registers.sp, t->thread),
-			   (uintptr_t)__start_goalloc_text, (uintptr_t)__stop_goalloc_text);
+	return unwind_isIn(&t->registers, stack_limit(roots, t->registers.sp, t->thread), (uintptr_t)text_start,
+			   (uintptr_t)text_end);
 }
 
 static bool refers_to(const uintptr_t *set, const struct mspan *s)
