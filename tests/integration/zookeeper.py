@@ -35,14 +35,16 @@ class ZooKeeper:
         log = open(directory / "log", "w")
         self.process = t.start("java", "-Xmx256m", "-cp", class_path(), "org.apache.zookeeper.server.quorum.QuorumPeerMain", directory / "zoo.cfg",
                                stdout=log, stderr=log, env={key: value for key, value in os.environ.items() if key != "CLASSPATH"})
-        wait_for(lambda: self.listens() or self.process.poll() is not None, "zookeeper to listen", 120)
+        wait_for(lambda: self.serves() or self.process.poll() is not None, "zookeeper to serve", 120)
         if self.process.poll() is not None:
             raise AssertionError(f"zookeeper ended: {(directory / 'log').read_text()[-2000:]}")
 
-    def listens(self):
+    def serves(self):
+        """Whether it answers, which it does some time after it listens."""
         try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-            return True
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(b"srvr")
+                return b"Mode: standalone" in connection.recv(4096)
         except OSError:
             return False
 
