@@ -24,6 +24,8 @@ from harness import ROOT, same
 
 LIBRARIES = pathlib.Path("/usr/aarch64-linux-gnu/lib")
 TESTS = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_goalloc_*.c"))
+RECORDED = harness.go_releases("record")
+RELEASES = RECORDED[0], RECORDED[len(RECORDED) // 2], RECORDED[-1]  # the oldest, one between, the newest
 FLAGS = {"plain": "-O2 -g", "signed": "-O2 -g -mbranch-protection=standard"}
 
 
@@ -93,7 +95,7 @@ SYMBOLS = {"statistics": "memstats", "processors": "allp", "goroutines": "allgs"
 def test_go_programs_of_another_machine_are_read(t):
     """Frames equal those of DWARF; variables of the runtime are where the linker put them, also for a stripped program."""
     emulator.need("aarch64-linux-gnu-nm", "binutils-aarch64-linux-gnu")
-    for version in harness.go_releases("everyday"):
+    for version in RELEASES:
         program = go_programs.build(version, "arm64")
         test_go_symbols.compare_frames(t, version, "arm64")
         linked = {name: int(address, 16) for address, name in re.findall(
@@ -154,7 +156,7 @@ def test_recordings_are_exact_on_the_oldest_kernel(t):
 
 def test_go_programs_are_recorded_exactly(t):
     programs = {f"go{release}{variant}": go_programs.build(release, f"arm64{variant}")
-                for release in harness.go_releases("everyday") for variant in ("", "-stripped")}
+                for release in RELEASES for variant in ("", "-stripped")}
     check_recordings(t, programs, {name: f"{name} -rounds {{rounds}}" for name in programs})
 
 
@@ -182,7 +184,7 @@ ATTACH_ROUNDS = 20
 
 def test_attaching_to_go_programs_is_exact_and_has_their_lines(t):
     """At rate 1 each line of the program has the objects that its source says."""
-    programs = {f"go{release}": go_programs.build(release, "arm64-stripped") for release in harness.go_releases("everyday")}
+    programs = {f"go{release}": go_programs.build(release, "arm64-stripped") for release in RELEASES}
     wanted = {f"{name} {rate}": (name, rate) for name in programs for rate in ("0", "1")}
     sections = booted(t, programs, "".join(ATTACH_JOB.format(what=what, name=name, rate=rate, rounds=ATTACH_ROUNDS)
                                            for what, (name, rate) in wanted.items()))
@@ -235,7 +237,7 @@ def keeping(name):
 
 
 def test_live_heaps_are_those_of_the_programs_and_doctor_says_what_record_does(t):
-    programs = {f"go{release}": go_programs.build(release, "arm64", "alive") for release in harness.go_releases("everyday")}
+    programs = {f"go{release}": go_programs.build(release, "arm64", "alive") for release in RELEASES}
     programs["keeper"] = workload(t, "keeper")
     sections = booted(t, programs, "".join(map(keeping, programs)))
     for name in programs:

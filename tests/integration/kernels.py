@@ -20,7 +20,7 @@ from harness import ROOT, same, workload
 KERNELS = [("bookworm", "6.1"), ("trixie", "6.12"), ("trixie-backports", "6.19"), ("sid", "7"), ("trixie-backports", "7")]
 STATIC = harness.BUILD / "static" / "escapement"
 RATES = {"512k": 1000, "0": 20, "1": 20}  # rate: rounds of the Go programs, enough for some samples
-GO_RELEASES = harness.go_releases("everyday")[::2]  # oldest and newest
+GO_RELEASES = harness.go_releases("everyday")  # oldest and newest
 # Limit of the instructions that the verifier processes for all BPF programs together, because they determine how long a
 # recording takes to start. tests/bench/README.md has the measured numbers, by kernel series.
 VERIFIED_MAX = 1_000_000
