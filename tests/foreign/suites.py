@@ -7,6 +7,7 @@ sources are fetched by packaging/debian-source, and what is compiled is in BUILD
 test fails with libgoalloc that passes with glibc, unless it is in INTERNAL below."""
 import collections
 import concurrent.futures
+import ctypes
 import os
 import pathlib
 import re
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tests/bench"))
 from malloc_table import allocators  # noqa: E402
 
 SECONDS = 120
+PR_SET_CHILD_SUBREAPER = 36
 Suite = collections.namedtuple("Suite", "package folder tests flags support")
 
 # Tests of what only glibc's own allocator has.
@@ -106,6 +108,14 @@ def build(name, find):
     return programs, missing
 
 
+def end_leftovers():
+    """Ends what a test has left running, in whatever process group: it is our child by now, because we adopt orphans."""
+    while left := pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        for pid in map(int, left):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 def outcome(program, library):
     environment = {**os.environ, "TIMEOUTFACTOR": "4", **({"LD_PRELOAD": library} if library else {})}
     process = subprocess.Popen([program], env=environment, cwd=program.parent, stdout=subprocess.DEVNULL,
@@ -119,6 +129,7 @@ def outcome(program, library):
     except ProcessLookupError:
         pass
     process.wait()
+    end_leftovers()
     return {0: "ok", 77: "skip"}.get(status, f"{status}")
 
 
@@ -127,6 +138,7 @@ def main():
     peers = allocators(str(BUILD))
     ours, reference = "goalloc", "glibc"
     worse = []
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     sums = {name: collections.Counter() for name, _ in peers}
     print(f"{'suite':<18}{'test':<30}" + "".join(f"{name:>10}" for name, _ in peers))
     for suite, find in SUITES:
