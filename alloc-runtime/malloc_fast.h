@@ -88,7 +88,8 @@ static inline void free_fast(void *object)
 }
 
 /* Whether a small object stays in place when its size becomes `size`: it fits, and does not waste half of the object.
- * False also if that takes the slow path to know. */
+ * False also if that takes the slow path to know: only in a span of its own can a thread tell by two bits that an object
+ * is allocated (a bit past the last object says no). The slow path reports objects that are free. */
 static inline bool stays_fast(const void *object, size_t size)
 {
 	uintptr_t page = ((uintptr_t)object - arena_map.start) >> PageShift;
@@ -102,9 +103,9 @@ static inline bool stays_fast(const void *object, size_t size)
 		return false;
 	if (size > s->elemsize || size < s->elemsize / 2)
 		return false;
-	/* The slow path reports a freed object. */
-	return racy_get((struct mcache *const *)&s->owner) != mcache_self ||
-	       (s->allocBits[index / 64] >> index % 64 & 1);
+	return racy_get((struct mcache *const *)&s->owner) == mcache_self &&
+	       (s->allocBits[index / 64] >> index % 64 & 1) &&
+	       !(atomic_load_explicit(&s->freeBits[index / 32], memory_order_relaxed) >> index % 32 & 1);
 }
 
 #pragma GCC visibility pop

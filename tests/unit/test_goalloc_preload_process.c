@@ -211,6 +211,71 @@ static void realloc_freed(void)
 	call_realloc(p, 90);
 }
 
+static void *free_it(void *object)
+{
+	call_free(object);
+	return NULL;
+}
+
+static void realloc_of_what_another_thread_freed(void)
+{
+	char *p = call_malloc(100);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, free_it, p);
+	pthread_join(thread, NULL);
+	call_realloc(p, 90);
+}
+
+enum { Several = 3000, Kept = 4 };
+static char *several[Several];
+
+/* Frees three of four. */
+static void *allocate_several(void *barrier)
+{
+	for (unsigned i = 0; i < Several; i++)
+		several[i] = call_malloc(48);
+	if (barrier) {
+		pthread_barrier_wait(barrier);
+		pause();
+	}
+	for (unsigned i = 0; i < Several; i++)
+		if (i % Kept)
+			call_free(several[i]);
+	return NULL;
+}
+
+static void realloc_freed_in_a_span_without_an_owner(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, allocate_several, NULL);
+	pthread_join(thread, NULL);
+	call_realloc(several[Several / 2 + 1], 40);
+}
+
+static void realloc_freed_in_a_span_of_another_thread(void)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	pthread_barrier_init(&barrier, NULL, 2);
+	pthread_create(&thread, NULL, allocate_several, &barrier);
+	pthread_barrier_wait(&barrier);
+	call_free(several[Several / 2]);
+	call_realloc(several[Several / 2], 40);
+}
+
+/* Of 8 KiB, 170 objects of 48 bytes leave room for most of another one. */
+static void realloc_past_the_last_object(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, allocate_several, NULL);
+	pthread_join(thread, NULL);
+	call_realloc((char *)((uintptr_t)several[Several / Kept * 2] & -(uintptr_t)8192) + 170 * 48, 40);
+}
+
 static void realloc_inside_large(void)
 {
 	call_realloc((char *)call_malloc(100000) + 8192, 120000);
@@ -230,7 +295,13 @@ static void realloc_of_the_stack(void)
 
 static void wrong_reallocs_are_reported(void **state)
 {
-	static void (*const wrong[])(void) = {realloc_freed, realloc_inside_large, realloc_inside_small,
+	static void (*const wrong[])(void) = {realloc_freed,
+					      realloc_of_what_another_thread_freed,
+					      realloc_freed_in_a_span_without_an_owner,
+					      realloc_freed_in_a_span_of_another_thread,
+					      realloc_past_the_last_object,
+					      realloc_inside_large,
+					      realloc_inside_small,
 					      realloc_of_the_stack};
 
 	(void)state;
