@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "malloc_fast.h"
+#include "sys.h"
 
 enum {
 	QueueLength = 4096,
@@ -31,6 +32,7 @@ bool debug_level;
 struct lock debug_lock;
 static void *queue[QueueLength];
 static unsigned queue_at;
+static int process; /* whose memory this is */
 
 static struct trailer *trailer_of(const struct mspan *s, const void *object)
 {
@@ -53,6 +55,7 @@ static bool is(const struct trailer *t, uint64_t state)
 	return t->seal == seal_of(t, state);
 }
 
+/* Called without debug_lock: where the process is the child of a vfork, its end must not leave the parent locked out. */
 static _Noreturn void report(const char *what, const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);
@@ -79,24 +82,40 @@ void debug_allocated(void *object, size_t size, const struct caller *caller)
 	memset((char *)object + size, FillAfter, (size_t)((char *)t - (char *)object) - size);
 }
 
-static void check_live(const struct mspan *s, const void *object)
+/* Returns what is wrong with an object that is being freed; NULL: nothing. */
+static const char *fault_live(const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);
 	const unsigned char *p = object;
 
 	if (is(t, Freed))
-		report("double free of", s, object);
-	if (!is(t, Live) || !filled(p + t->size, (const unsigned char *)t, FillAfter))
-		report("overflow past the end of", s, object);
+		return "double free of";
+	return is(t, Live) && filled(p + t->size, (const unsigned char *)t, FillAfter) ? NULL
+										       : "overflow past the end of";
 }
 
-static void check_queued(const void *object)
+/* The same for an object in the queue. */
+static const char *fault_queued(const void *object)
 {
-	const struct mspan *s = span_at(object);
-	const struct trailer *t = trailer_of(s, object);
+	const struct trailer *t = trailer_of(span_at(object), object);
 
-	if (!is(t, Freed) || !filled(object, (const unsigned char *)t, FillFreed))
-		report("use after free of", s, object);
+	return is(t, Freed) && filled(object, (const unsigned char *)t, FillFreed) ? NULL : "use after free of";
+}
+
+/* Returns the object that leaves the queue for this one. */
+static void *enqueue(const struct mspan *s, void *object)
+{
+	struct trailer *t = trailer_of(s, object);
+
+	t->seal = seal_of(t, Freed);
+	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
+	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
+	 * filled. */
+	machine_store_fence();
+	void *out = queue[queue_at];
+	queue[queue_at] = object;
+	queue_at = (queue_at + 1) % QueueLength;
+	return out;
 }
 
 void *debug_freed(struct mspan *s, void *object)
@@ -106,19 +125,15 @@ void *debug_freed(struct mspan *s, void *object)
 	if (offset % s->elemsize != 0 || offset / s->elemsize >= s->nelems)
 		goalloc_fatalObject("free of a pointer into an object:", (uintptr_t)object, s, NULL, 0);
 	lock_acquire(&debug_lock);
-	check_live(s, object);
-	struct trailer *t = trailer_of(s, object);
-	t->seal = seal_of(t, Freed);
-	memset(object, FillFreed, (size_t)((char *)t - (char *)object));
-	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
-	 * filled. */
-	machine_store_fence();
-	void *out = queue[queue_at];
-	queue[queue_at] = object;
-	queue_at = (queue_at + 1) % QueueLength;
+	const char *fault = fault_live(s, object), *fault_out = NULL;
+	void *out = fault ? NULL : enqueue(s, object);
 	if (out)
-		check_queued(out);
+		fault_out = fault_queued(out);
 	lock_release(&debug_lock);
+	if (fault)
+		report(fault, s, object);
+	if (fault_out)
+		report(fault_out, span_at(out), out);
 	return out;
 }
 
@@ -138,6 +153,12 @@ size_t debug_size(const struct mspan *s, const void *object)
 
 __attribute__((destructor)) void debug_finish(void)
 {
+	const void *wrong = NULL;
+	const char *fault = NULL;
+
+	/* The child of a vfork ends in the memory of its parent, which goes on and checks at its own end. */
+	if (sysProcessId() != process)
+		return;
 	/* If a signal handler ends the process inside debug_freed, the lock is never released; then nothing is
 	 * checked. */
 	for (unsigned i = 0; !lock_try(&debug_lock); i++)
@@ -145,10 +166,17 @@ __attribute__((destructor)) void debug_finish(void)
 			return;
 		else
 			sched_yield();
-	for (unsigned i = 0; i < QueueLength; i++)
-		if (queue[i])
-			check_queued(queue[i]);
+	for (unsigned i = 0; i < QueueLength && !fault; i++)
+		if ((wrong = queue[i]))
+			fault = fault_queued(wrong);
 	lock_release(&debug_lock);
+	if (fault)
+		report(fault, span_at(wrong), wrong);
+}
+
+void debug_forked(void)
+{
+	process = sysProcessId();
 }
 
 void debug_init(void)
@@ -157,6 +185,7 @@ void debug_init(void)
 
 	if (level && strcmp(level, "0") != 0 && *level) {
 		debug_level = true;
+		process = sysProcessId();
 		(void)at_quick_exit(debug_finish); /* without it nothing is lost but the check at that kind of end */
 		sampler_word.force_slow = 1;
 	}

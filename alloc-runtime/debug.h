@@ -25,6 +25,7 @@ enum { DebugTrailer = 32 }; /* bytes added to each object */
 
 void debug_init(void);
 void debug_finish(void); /* checks the queue; called by exit, quick_exit and _exit */
+void debug_forked(void); /* called in the child of a fork, which has memory of its own */
 void debug_allocated(void *object, size_t size, const struct caller *caller);
 /* Checks an object that is being freed and puts it into the queue. Returns the object that left the queue and is to be
  * freed now, or NULL. */

@@ -48,6 +48,7 @@ static void in_child(void)
 		held |= reset(&mheap.central[i].lock);
 	stack_forgetLocks();
 	reset(&debug_lock);
+	debug_forked();
 	reset(&recorder_lock);
 	reset(&heap_profile_lock);
 	leaks_afterFork();

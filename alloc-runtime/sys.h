@@ -42,6 +42,7 @@ void sysFutexWait(_Atomic uint32_t *word, uint32_t value);
 void sysFutexWake(_Atomic uint32_t *word);
 void sysSleep(unsigned milliseconds);
 size_t sysPageSize(void);
+int sysProcessId(void); /* asks the kernel: differs in the child of a vfork */
 uint64_t sysRandom(void);
 uint64_t sysNow(void);				/* coarse monotonic nanoseconds */
 void sysWrite(const char *text, size_t length); /* to standard error */

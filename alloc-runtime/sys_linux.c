@@ -172,6 +172,11 @@ size_t sysPageSize(void)
 	return getauxval(AT_PAGESZ);
 }
 
+int sysProcessId(void)
+{
+	return (int)syscall(SYS_getpid);
+}
+
 uint64_t sysRandom(void)
 {
 	int saved = errno;

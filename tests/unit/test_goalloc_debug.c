@@ -73,6 +73,40 @@ static void use_after_free_until__exit(void)
 	_exit(0);
 }
 
+/* The child of a vfork does not check its parent's objects, and what it reports itself leaves the parent able to free.
+ * The parent reports at its own end. */
+static void use_after_free_until_the_parent_of_a_vfork_ends(void)
+{
+	int status;
+
+	alarm(20);
+	use_after_free_until_exit();
+	pid_t pid = vfork();
+	if (pid == 0)
+		_exit(0);
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		raise(SIGKILL);
+	goalloc_free(goalloc_noscan(100));
+}
+
+static void double_free_in_the_child_of_a_vfork(void)
+{
+	char *object = goalloc_noscan_at(100, &site);
+	int status;
+
+	alarm(20);
+	goalloc_free(object);
+	pid_t pid = vfork();
+	if (pid == 0) {
+		goalloc_free(object);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+		raise(SIGKILL);
+	goalloc_free(goalloc_noscan(100));
+	abort();
+}
+
 static void trailer_of_a_freed_object(void)
 {
 	char *object = goalloc_scan_at(8, &site);
@@ -114,6 +148,9 @@ static const struct {
 	{"use-after-free-until-exit", use_after_free_until_exit, "goalloc: use after free of 0x"},
 	{"use-after-free-until-quick-exit", use_after_free_until_quick_exit, "goalloc: use after free of 0x"},
 	{"use-after-free-until-_exit", use_after_free_until__exit, "goalloc: use after free of 0x"},
+	{"use-after-free-until-the-parent-of-a-vfork-ends", use_after_free_until_the_parent_of_a_vfork_ends,
+	 "goalloc: use after free of 0x"},
+	{"double-free-in-the-child-of-a-vfork", double_free_in_the_child_of_a_vfork, "goalloc: double free of 0x"},
 	{"trailer-of-a-freed-object", trailer_of_a_freed_object, "goalloc: use after free of 0x"},
 	{"interior-free", interior_free, "goalloc: free of a pointer into an object: 0x"},
 	{"no-fault", no_fault, NULL},
