@@ -241,11 +241,15 @@ void cachealloc_repair(void)
 {
 	waiting = folded = NULL;
 	nwaiting = left = 0;
+	inuse = 0;
 	for (struct mcache_head *h = mcache_heads; h; h = (struct mcache_head *)(uintptr_t)h->published.next) {
-		/* A fold that was not completed has left the cache as it was. */
+		/* A fold that was not completed has left the cache as it was, but for the number of a fold that this
+		 * process has not made: readers would wait for it. */
 		if (h->published.state >> 1 > mcache_ended.folds)
-			h->published.state |= 1;
-		if (!counts(h)) {
+			h->published.state = mcache_ended.folds << 1 | 1;
+		if (counts(h)) {
+			inuse += sizeof(struct mcache);
+		} else {
 			/* the last fold may not have come to this */
 			if (h->published.state >> 1 == mcache_ended.folds)
 				empty(h);

@@ -435,6 +435,54 @@ static void ended_threads_leave_their_counters_and_no_memory(void **state)
 	assert_int_equal(in_a_process(many_threads), 0);
 }
 
+/* Whether no reader waits for a fold that was never made (goalloc_contract.h), and the caches that count are all in use. */
+static bool caches_are_whole(void)
+{
+	size_t counting = 0;
+
+	for (struct mcache_head *h = mcache_heads; h; h = (struct mcache_head *)(uintptr_t)h->published.next) {
+		if (h->published.state >> 1 > mcache_ended.folds)
+			return false;
+		counting += h->published.state & 1;
+	}
+	return cachealloc_inuse() == counting * sizeof(struct mcache);
+}
+
+/* The child of a fork while the cache of an ended thread was being folded. */
+static int fold_cut_off(void)
+{
+	struct goalloc_stats before, after;
+	struct mcache_head *h;
+	pthread_t thread;
+
+	pthread_barrier_init(&all_there, NULL, 1);
+	pthread_barrier_init(&all_may_go, NULL, 1);
+	if (pthread_create(&thread, NULL, allocate_and_wait, NULL) != 0)
+		return 1;
+	pthread_join(thread, NULL);
+	h = mcache_heads;
+	while (h && (h->inuse || h == &mcache_sharedHead))
+		h = (struct mcache_head *)(uintptr_t)h->published.next;
+	if (!h || !caches_are_whole())
+		return 2;
+	goalloc_read_stats(&before);
+	h->published.state = (mcache_ended.folds + 1) << 1;
+	cachealloc_repair();
+	goalloc_read_stats(&after);
+	if (!caches_are_whole() || memcmp(&before, &after, sizeof before) != 0)
+		return 3;
+	/* After the new sums had come into force. */
+	h->published.state = ++mcache_ended.folds << 1;
+	cachealloc_repair();
+	return caches_are_whole() ? 0 : 4;
+}
+
+static void a_fold_that_a_fork_cuts_off_leaves_exact_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(in_a_process(fold_cut_off), 0);
+}
+
 /* What a thread that allocates touches of its cache, while nobody listens to probes. */
 static int one_thread(void)
 {
@@ -490,6 +538,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
+		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
 		cmocka_unit_test(a_thread_takes_16_KiB_for_itself),
 		cmocka_unit_test(a_limit_gives_memory_back_at_once),
 	};
