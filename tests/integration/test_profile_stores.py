@@ -4,6 +4,7 @@
 windows, to what pprof finds in the files, and to what the programs themselves counted."""
 import base64
 import collections
+import contextlib
 import os
 import pathlib
 import re
@@ -174,6 +175,15 @@ def test_refusals_are_said_once_counted_and_do_not_stop_what_comes_after(t):
     same(int(re.search(r"(\d+) dropped until now", status).group(1)), sum(refused.values()), status)
 
 
+def environments(agent):
+    """Of the processes that the agent has started."""
+    text = ""
+    for pid in harness.descendants(agent.process.pid):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            text += pathlib.Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    return text
+
+
 def test_tokens_and_tenants_go_into_headers_and_nowhere_else(t):
     harness.require_root()
     store = receiver.Receiver(t)
@@ -201,10 +211,14 @@ def test_tokens_and_tenants_go_into_headers_and_nowhere_else(t):
     store.answer()
     agent.end()
     assert "s3cret" not in agent.said(), agent.said()
-    # from the environment
-    agent = fleet.Agent(t, config(t, None, store.url), "--windows", 1, env={**os.environ, "ESCAPEMENT_OTLP_TOKEN": "fr0m-environment"})
-    agent.process.wait(60)
+    # from the environment, which only the agent itself keeps: what it starts reads the memory of others, or what a server answers
+    before = len(store.requests(OTLP))
+    tokens = {"ESCAPEMENT_OTLP_TOKEN": "fr0m-environment", "ESCAPEMENT_PYROSCOPE_TOKEN": "0ther-environment"}
+    agent = fleet.Agent(t, config(t, None, store.url), env={**os.environ, **tokens})
+    wait_for(lambda: len(store.requests(OTLP)) > before, "a request")
     same(store.requests(OTLP)[-1]["headers"]["authorization"], "Bearer fr0m-environment")
+    wait_for(lambda: "-environment" not in environments(agent), "processes without the tokens")
+    agent.end()
 
 
 def test_by_https_only_a_trusted_store_gets_the_token(t):

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "fleet/delivery.h"
 #include "fleet/spool.h"
 
 enum { NO_LIMIT = 1 << 30 };
@@ -344,21 +345,69 @@ static void what_one_store_refuses_is_counted_and_the_others_get_it(void **state
 	assert_int_equal(spool_state(spool).dropped, 1);
 }
 
+static void write_note(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
 static void a_damaged_note_of_what_was_delivered_has_it_delivered_again(void **state)
 {
 	struct fixture *fixture = *state;
+	static const char *const damaged[] = {
+		"nonsense",
+		"10000000000000000000 00000000000000000000\n", /* one bit of it, and it is above all windows */
+		"99999999999999999999 00000000000000000000\n",
+		"-0000000000000000001 00000000000000000000\n",
+	};
 	char path[128];
-	FILE *file;
 
 	spool_set_stores(fixture->spool, stores, 2);
 	add(fixture->spool, "window");
 	take_for(fixture->spool, stores[0], "window", SPOOL_DELIVERED);
 	snprintf(path, sizeof(path), "%s/store.delivered", fixture->path);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs("nonsense", file);
-	fclose(file);
-	take_for(fixture->spool, stores[0], "window", SPOOL_DELIVERED);
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		write_note(path, damaged[i]);
+		spool_set_stores(fixture->spool, stores, 1);
+		assert_int_equal(spool_store_state(fixture->spool, stores[0]).waiting, 1);
+		spool_set_stores(fixture->spool, stores, 2);
+		take_for(fixture->spool, stores[0], "window", SPOOL_DELIVERED);
+	}
+}
+
+/* Nothing would come after the greatest number: a window that had it could not be told from none. */
+static void a_damaged_state_does_not_use_up_the_numbers(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/state", fixture->path);
+	write_note(path, "last 99999999999999999999\ndropped 0\n");
+	add(fixture->spool, "window");
+	take(fixture->spool, "window", true);
+}
+
+/* Of a release to come, or of a flipped bit: no store may take the window for delivered. */
+static void a_window_with_a_part_of_no_known_name_is_malformed_to_every_store(void **state)
+{
+	static const char *const windows[] = {"sites 0 0 window\nsitez 1 2 window\n7\n", "profilf 1 2 window\n7\n",
+					      "\x01 1 2 window\n7\n"};
+	const struct agent_store store = {.url = (char *)"http://127.0.0.1:1", .timeout = 1};
+	const struct credentials credentials = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		for (int kind = 0; kind < AGENT_STORES; kind++) {
+			struct delivery_answer answer = {0};
+
+			assert_int_equal(delivery_kinds[kind].push(&store, &credentials, windows[i], strlen(windows[i]),
+								   &answer),
+					 DELIVERY_MALFORMED);
+		}
+	}
 }
 
 int main(void)
@@ -378,6 +427,8 @@ int main(void)
 		SPOOL_TEST(each_store_is_given_each_window_and_the_last_one_removes_it),
 		SPOOL_TEST(what_one_store_refuses_is_counted_and_the_others_get_it),
 		SPOOL_TEST(a_damaged_note_of_what_was_delivered_has_it_delivered_again),
+		SPOOL_TEST(a_damaged_state_does_not_use_up_the_numbers),
+		SPOOL_TEST(a_window_with_a_part_of_no_known_name_is_malformed_to_every_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "fleet/agent_helpers.h"
 #include "fleet/agent_notes.h"
 #include "fleet/agent_window.h"
+#include "fleet/credentials.h"
 #include "fleet/delivery.h"
 #include "fleet/http.h"
 
@@ -120,6 +121,7 @@ static void start_window(struct agent *agent)
 	heap = takes_heap(agent, planned_ns);
 	agent->window = agent_fork(agent->options->say);
 	if (agent->window == 0) {
+		credentials_forget(); /* it reads the memory of processes, and delivers nothing */
 		agent_helpers_close(&agent->helpers);
 		signal(SIGTERM, stop_window);
 		signal(SIGINT, SIG_IGN); /* the agent tells us */

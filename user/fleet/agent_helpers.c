@@ -34,6 +34,7 @@ _Noreturn static void push(const struct agent_helpers *helpers, enum agent_store
 {
 	sigset_t signals = *helpers->signals;
 
+	credentials_forget(); /* it has read its own; a server that it listens to must not get those of the others */
 	agent_helpers_close(helpers);
 	sigaddset(&signals, PUSHER_WAKE);
 	sigprocmask(SIG_SETMASK, &signals, NULL);

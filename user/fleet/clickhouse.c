@@ -193,7 +193,7 @@ enum delivery clickhouse_insert(const struct agent_store *store, const struct cr
 	while ((more = spooled_next(&at, limit, &part)) > 0) {
 		const struct fleet_table *table = table_of(&part);
 
-		/* other parts are for other stores */
+		/* profiles are for other stores */
 		if (table && part.rows && insert_table(store, credentials->password, table, &part, &answer->error))
 			return DELIVERY_FAILED;
 	}

@@ -9,7 +9,6 @@
 #include "fleet/cells.h"
 #include "profile/pprof.h"
 
-static const char part_name[] = "profile";
 static const char columns[] = "window,number,pid,started,host,service,build,comm,executable,runtime,heap";
 enum { COLUMNS = 11 };
 
@@ -121,7 +120,7 @@ void fleet_profile_write(FILE *stream, const struct fleet_profile *of, const str
 	if (fclose(whole))
 		memory_out();
 	if (length)
-		spooled_write(stream, part_name, 1, columns, part, length);
+		spooled_write(stream, SPOOLED_PROFILE, 1, columns, part, length);
 	free(part);
 	profile_free(copy);
 }
@@ -172,7 +171,7 @@ int fleet_profile_next(const char **at, const char *limit, struct fleet_profile 
 	*row = NULL;
 	do
 		more = spooled_next(at, limit, &part);
-	while (more > 0 && !spooled_is(&part, part_name));
+	while (more > 0 && !spooled_is(&part, SPOOLED_PROFILE));
 	if (more <= 0)
 		return more;
 	end = memchr(part.bytes, '\n', part.size);

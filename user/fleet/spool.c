@@ -140,7 +140,7 @@ static void read_state(struct spool *spool)
 	struct listing listing;
 
 	if (file >= 0 && read(file, text, sizeof(text) - 1) > 0 &&
-	    sscanf(text, "last %" SCNu64 "\ndropped %" SCNu64, &last, &dropped) == 2) {
+	    sscanf(text, "last %" SCNu64 "\ndropped %" SCNu64, &last, &dropped) == 2 && last < UINT64_MAX) {
 		spool->last = last > spool->last ? last : spool->last;
 		spool->dropped = dropped;
 	}
@@ -154,7 +154,8 @@ static void read_state(struct spool *spool)
 
 /* --- the stores --- */
 
-/* What a store has been given. A file that is damaged or missing is of none: what is delivered again has the same name. */
+/* What a store has been given. A file that is missing or damaged, which a number above all windows shows, is of none: what is
+ * delivered again has the same name, and what is taken for delivered is lost. */
 struct given {
 	uint64_t number, refused;
 };
@@ -168,7 +169,7 @@ static int open_given(const struct spool *spool, const char *store, int flags)
 	return openat(spool->directory, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-static struct given given_of(const struct spool *spool, const char *store)
+static struct given given_of(struct spool *spool, const char *store)
 {
 	char text[GIVEN_SIZE + 1] = "";
 	struct given given = {0};
@@ -179,6 +180,9 @@ static struct given given_of(const struct spool *spool, const char *store)
 		given = (struct given){0};
 	if (file >= 0)
 		close(file);
+	read_state(spool); /* another process writes windows: their numbers have grown */
+	if (given.number > spool->last)
+		given = (struct given){0};
 	return given;
 }
 
@@ -198,7 +202,7 @@ static int set_given(const struct spool *spool, const char *store, struct given 
 }
 
 /* The last window that every store has been given; 0 if there is none. */
-static uint64_t given_to_all(const struct spool *spool)
+static uint64_t given_to_all(struct spool *spool)
 {
 	uint64_t least = spool->store_count ? UINT64_MAX : 0;
 
@@ -228,7 +232,7 @@ void spool_set_stores(struct spool *spool, const char *const *names, size_t coun
 	free(listing.entries);
 }
 
-struct spool_store_state spool_store_state(const struct spool *spool, const char *store)
+struct spool_store_state spool_store_state(struct spool *spool, const char *store)
 {
 	struct given given = given_of(spool, store);
 	struct spool_store_state state = {.refused = given.refused};
@@ -465,7 +469,7 @@ static bool may_pass(int reason)
 }
 
 /* The oldest window that the store does not have; 0 if there is none. */
-static uint64_t next_for(const struct spool *spool, const char *store)
+static uint64_t next_for(struct spool *spool, const char *store)
 {
 	uint64_t given = given_of(spool, store).number, next = 0;
 	struct listing listing = list(spool);
@@ -499,7 +503,7 @@ int spool_take(struct spool *spool, const char *store, struct spool_window *wind
 
 /* Notes that the store is done with a window; removes that if all stores are. Of two that come to an end at one time, the one
  * that looks last sees both. */
-static int note_end(const struct spool *spool, const char *store, uint64_t number, bool refused, struct error *error)
+static int note_end(struct spool *spool, const char *store, uint64_t number, bool refused, struct error *error)
 {
 	struct given given = given_of(spool, store);
 	char name[NAME_SIZE];

@@ -53,7 +53,7 @@ struct spool_state spool_state(struct spool *spool);
 struct spool_store_state {
 	uint64_t waiting, refused;
 };
-struct spool_store_state spool_store_state(const struct spool *spool, const char *store);
+struct spool_store_state spool_store_state(struct spool *spool, const char *store);
 
 /*
  * Adds a window with the number that spool_next() gave. Drops the oldest ones if there is no more space. -1 with an error if

@@ -10,6 +10,16 @@ void spooled_write(FILE *stream, const char *name, uint64_t rows, const char *co
 	fwrite(bytes, 1, size, stream);
 }
 
+static bool is_known(const struct spooled_part *part)
+{
+	static const char *const names[] = {SPOOLED_WINDOWS, SPOOLED_SITES, SPOOLED_HEAP, SPOOLED_PROFILE};
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		known |= spooled_is(part, names[i]);
+	return known;
+}
+
 int spooled_next(const char **at, const char *limit, struct spooled_part *part)
 {
 	const char *line = *at, *end = line < limit ? memchr(line, '\n', (size_t)(limit - line)) : NULL;
@@ -21,7 +31,9 @@ int spooled_next(const char **at, const char *limit, struct spooled_part *part)
 		return -1;
 	part->name = line;
 	part->name_length = (int)strcspn(line, " \n");
-	if (sscanf(line + part->name_length, " %" SCNu64 " %zu %n", &part->rows, &part->size, &columns_at) != 2)
+	/* a part that no store knows would be lost without a word */
+	if (!is_known(part) ||
+	    sscanf(line + part->name_length, " %" SCNu64 " %zu %n", &part->rows, &part->size, &columns_at) != 2)
 		return -1;
 	part->columns = line + part->name_length + columns_at;
 	if (part->columns >= end || end - part->columns >= SPOOLED_COLUMNS_MAX ||
@@ -35,7 +47,7 @@ int spooled_next(const char **at, const char *limit, struct spooled_part *part)
 	return 1;
 }
 
-int spooled_is(const struct spooled_part *part, const char *name)
+bool spooled_is(const struct spooled_part *part, const char *name)
 {
 	return strlen(name) == (size_t)part->name_length && strncmp(part->name, name, strlen(name)) == 0;
 }
