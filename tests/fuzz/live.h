@@ -39,7 +39,7 @@ static inline bool live_change(struct live_input *input)
 	return true;
 }
 
-static inline int live_copy(void *context, const struct target_piece *pieces, size_t count)
+static inline ssize_t live_copy(void *context, const struct target_piece *pieces, size_t count)
 {
 	struct live_input *input = context;
 

@@ -48,7 +48,7 @@ static void put(uint64_t address, uint64_t value)
 }
 
 /* The memory answers, but after the last copy in time, time is up. */
-static int slow_copy(void *context, const struct target_piece *pieces, size_t count)
+static ssize_t slow_copy(void *context, const struct target_piece *pieces, size_t count)
 {
 	struct target_piece piece = pieces[0];
 	uint64_t offset = piece.address - FIXTURE_BASE;

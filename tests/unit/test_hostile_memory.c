@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "goalloc_fixture.h"
@@ -158,7 +159,7 @@ static void a_list_without_an_end_is_refused(void **state)
 	(void)state;
 	one_cache();
 	memcpy(fixture_at(&memory, CACHE), &cache, sizeof(cache)); /* the cache is its own successor */
-	refused("cache_next");
+	refused("its list of caches has more than 131072");
 }
 
 /* ---- version 2: caches of ended threads are folded while an observer reads ---- */
@@ -212,7 +213,7 @@ static void fold_step(int step)
 
 static int reads_left, step, steps_at_once;
 
-static int copy_while_folding(void *context, const struct target_piece *pieces, size_t count)
+static ssize_t copy_while_folding(void *context, const struct target_piece *pieces, size_t count)
 {
 	if (reads_left-- <= 0)
 		for (int i = 0; i < steps_at_once; i++)
@@ -248,7 +249,7 @@ static void folds_that_never_end_widen_the_bound_and_lists_end(void **state)
 	assert_true(sums.in_flight > 0);
 	one_ended_cache();
 	place->next = PLACE;
-	refused("cache_next");
+	refused("its list of caches has more than 131072");
 	one_ended_cache();
 	((struct goalloc_ended *)fixture_at(&memory, ENDED))->sums[0] = 8;
 	assert_int_equal(read_counters(), -1);
@@ -258,6 +259,52 @@ static void folds_that_never_end_widen_the_bound_and_lists_end(void **state)
 	one_ended_cache();
 	description()->version = 3;
 	refused("version");
+}
+
+/* A process of many threads is no broken description. */
+static void more_living_threads_than_are_read_are_refused_in_these_words(void **state)
+{
+	enum { THREADS = (128 << 20) / 16384 + 1, PLACES = 0x80000 };
+	struct goalloc_cache *places = fixture_at(&memory, PLACES);
+	const uint64_t first = PLACES;
+
+	(void)state;
+	one_ended_cache();
+	for (uint64_t i = 0; i < THREADS; i++)
+		places[i] = (struct goalloc_cache){i + 1 < THREADS ? PLACES + (i + 1) * sizeof(*places) : 0, CACHE, 1};
+	memcpy(fixture_at(&memory, LIST), &first, sizeof(first));
+	refused("it has 8193 caches of living threads; at most 8192 are read");
+}
+
+static int copies;
+
+static ssize_t counted_copy(void *context, const struct target_piece *pieces, size_t count)
+{
+	copies++;
+	return fixture_copy(context, pieces, count);
+}
+
+/* The process determines which piece fails: looking for it must not cost a call for each. */
+static void the_piece_that_fails_is_known_from_one_copy(void **state)
+{
+	static struct target_piece pieces[MEMORY_BATCH];
+	char buffer[8], why[128];
+
+	(void)state;
+	for (size_t failing = 0; failing < MEMORY_BATCH; failing += MEMORY_BATCH / 3) {
+		for (size_t i = 0; i < MEMORY_BATCH; i++)
+			pieces[i] = (struct target_piece){FIXTURE_BASE + i, buffer, i % 8};
+		pieces[failing] = (struct target_piece){0x8000 + failing, buffer, 8};
+		one_cache();
+		memory.reader.copy = counted_copy;
+		copies = 0;
+		assert_int_equal(target_read_pieces(&memory.target, pieces, MEMORY_BATCH), -1);
+		assert_int_equal(errno, EFAULT);
+		assert_int_equal(copies, 1);
+		assert_int_equal(memory.reader.failed_at, 0x8000 + failing);
+		target_unreadable(&memory.target, why, sizeof(why));
+		assert_non_null(strstr(why, "has no memory"));
+	}
 }
 
 static void a_reader_stops_when_its_budget_is_spent(void **state)
@@ -272,6 +319,8 @@ static void a_reader_stops_when_its_budget_is_spent(void **state)
 	assert_int_equal(errno, ETIME);
 	assert_int_equal(reads, MEMORY_BYTES / sizeof(buffer));
 	assert_int_equal(target_read(&memory.target, FIXTURE_BASE, buffer, 1), -1);
+	target_unreadable(&memory.target, buffer, sizeof(buffer));
+	assert_non_null(strstr(buffer, "it takes too long")); /* and has not ended */
 	target_allow(&memory.target);
 	assert_int_equal(target_read(&memory.target, FIXTURE_BASE, buffer, 1), 0);
 }
@@ -432,6 +481,8 @@ int main(void)
 		cmocka_unit_test(an_earlier_version_publishes_neither),
 		cmocka_unit_test(a_fold_at_any_moment_of_a_reading_changes_no_total),
 		cmocka_unit_test(folds_that_never_end_widen_the_bound_and_lists_end),
+		cmocka_unit_test(more_living_threads_than_are_read_are_refused_in_these_words),
+		cmocka_unit_test(the_piece_that_fails_is_known_from_one_copy),
 		cmocka_unit_test(a_reader_stops_when_its_budget_is_spent),
 		cmocka_unit_test(strings_end_at_their_buffer_or_before_memory_does),
 	};

@@ -20,19 +20,9 @@ int heap_cannot_read(const struct heap_process *process, const struct error *ref
 	if (refusal && refusal->text[0])
 		return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s",
 				 target->pid, target->comm, refusal->text);
-	if (target->reader->spent)
-		return error_set(
-			error, STATUS_CANNOT_MEASURE,
-			"cannot read the heap of process %d (%s): it takes too long, more than %d s or %d s of CPU time; "
-			"try again when the machine is less busy",
-			target->pid, target->comm, MEMORY_ELAPSED_SECONDS, MEMORY_CPU_SECONDS);
-	if (target->core)
-		return error_set(error, STATUS_USAGE,
-				 "cannot read the heap of process %d (%s): the core file does not have all of it",
-				 target->pid, target->comm);
 	target_unreadable(target, why, sizeof(why));
-	return error_set(error, STATUS_CANNOT_MEASURE, "cannot read the heap of process %d (%s): %s", target->pid,
-			 target->comm, why);
+	return error_set(error, target->core && !target->reader->spent ? STATUS_USAGE : STATUS_CANNOT_MEASURE,
+			 "cannot read the heap of process %d (%s): %s", target->pid, target->comm, why);
 }
 
 /* In the order in which they are tried. */

@@ -76,8 +76,7 @@ static int caches_find(struct reading *reading)
 		address = place.next;
 		if (!cache_append(counters, (struct goalloc_counters_cache){link, place.cache, place.state}))
 			return error_set(reading->refusal, STATUS_CANNOT_MEASURE,
-					 "its libgoalloc description leads by cache_next to more than %zu caches",
-					 counters->cache_count);
+					 "its list of caches has more than %zu", counters->cache_count);
 	}
 	/* newest last, because the next walk may stop at the last one */
 	for (size_t i = first, j = counters->cache_count; i + 1 < j; i++) {
@@ -121,7 +120,8 @@ static int blocks_read(struct reading *reading, struct goalloc_heap_counters *he
 		count += counters->caches[i].state & 1;
 	if (count > CACHES_BYTES / counters->layout.cache_size)
 		return error_set(reading->refusal, STATUS_CANNOT_MEASURE,
-				 "its libgoalloc description leads by cache_next to %zu caches that count", count);
+				 "it has %zu caches of living threads; at most %zu are read", count,
+				 (size_t)(CACHES_BYTES / counters->layout.cache_size));
 	pieces = memory_zeroed(count + 1, sizeof(*pieces));
 	/* one more, for the sums of ended threads */
 	counters->blocks = memory_resize(counters->blocks, count + 1, counters->layout.cache_size);

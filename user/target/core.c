@@ -106,21 +106,20 @@ static size_t read_part(const struct core *core, uint64_t address, void *buffer,
 }
 
 /* memory_reader.copy of a core file. */
-static int copy_core(void *context, const struct target_piece *pieces, size_t count)
+static ssize_t copy_core(void *context, const struct target_piece *pieces, size_t count)
 {
 	const struct core *core = context;
+	ssize_t copied = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		for (size_t done = 0, part; done < pieces[i].size; done += part) {
+		for (size_t done = 0, part; done < pieces[i].size; done += part, copied += (ssize_t)part) {
 			part = read_part(core, pieces[i].address + done, (uint8_t *)pieces[i].buffer + done,
 					 pieces[i].size - done);
-			if (!part) {
-				errno = EFAULT;
-				return -1;
-			}
+			if (!part)
+				return copied;
 		}
 	}
-	return 0;
+	return copied;
 }
 
 /* --- headers --- */

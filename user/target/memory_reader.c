@@ -16,18 +16,26 @@ void memory_allow(struct memory_reader *reader)
 	reader->failure = 0;
 }
 
-/* Notes why a batch could not be read, and leaves errno as it is. */
-static void note_failure(struct memory_reader *reader, const struct target_piece *pieces, size_t count)
+static size_t size_of(const struct target_piece *pieces, size_t count)
 {
-	size_t failed = 0;
+	size_t size = 0;
 
+	for (size_t i = 0; i < count; i++)
+		size += pieces[i].size;
+	return size;
+}
+
+/* Notes why a batch could not be read, in errno too. `copied`: what copy() returned. */
+static void note_failure(struct memory_reader *reader, const struct target_piece *pieces, size_t count, ssize_t copied)
+{
+	size_t failed = 0, left = copied < 0 ? 0 : (size_t)copied;
+
+	if (copied >= 0)
+		errno = EFAULT;
 	reader->failure = errno;
-	if (errno != EFAULT)
-		return;
-	while (failed + 1 < count && !reader->copy(reader->context, &pieces[failed], 1))
-		failed++;
+	for (; failed + 1 < count && left >= pieces[failed].size; failed++)
+		left -= pieces[failed].size;
 	reader->failed_at = pieces[failed].address;
-	errno = EFAULT;
 }
 
 /* Subtracts a batch from the budget. Returns false if not enough is left; from then on all reads fail. */
@@ -48,13 +56,15 @@ int memory_read_pieces(struct memory_reader *reader, const struct target_piece *
 {
 	while (count) {
 		size_t batch = count < MEMORY_BATCH ? count : MEMORY_BATCH;
+		ssize_t copied;
 
 		if (!charge(reader, pieces, batch)) {
 			errno = ETIME;
 			return -1;
 		}
-		if (reader->copy(reader->context, pieces, batch)) {
-			note_failure(reader, pieces, batch);
+		copied = reader->copy(reader->context, pieces, batch);
+		if (copied < 0 || (size_t)copied != size_of(pieces, batch)) {
+			note_failure(reader, pieces, batch, copied);
 			return -1;
 		}
 		pieces += batch;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct target_piece {
 	uint64_t address;
@@ -22,8 +23,9 @@ struct target_piece {
 };
 
 struct memory_reader {
-	/* Copies all pieces, at most MEMORY_BATCH. Returns 0, or -1 with errno if not all of them could be read. */
-	int (*copy)(void *context, const struct target_piece *pieces, size_t count);
+	/* Copies pieces, at most MEMORY_BATCH, in their order until one cannot be read. Returns how many bytes it has
+	 * copied, or -1 with errno. */
+	ssize_t (*copy)(void *context, const struct target_piece *pieces, size_t count);
 	void *context;
 	uint64_t pieces, bytes; /* what may still be read */
 	int64_t cpu_end_ns;	/* CPU time of the thread; limits the work */

@@ -176,28 +176,20 @@ void target_find_thread(struct target *target)
 }
 
 /* memory_reader.copy of a live process. */
-static int copy_live(void *context, const struct target_piece *pieces, size_t count)
+static ssize_t copy_live(void *context, const struct target_piece *pieces, size_t count)
 {
 	struct target *target = context;
 	struct iovec local[MEMORY_BATCH], remote[MEMORY_BATCH];
-	size_t expected = 0;
-	ssize_t got;
+	ssize_t copied;
 
 	for (size_t i = 0; i < count; i++) {
 		local[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
 		remote[i] = (struct iovec){(void *)(uintptr_t)pieces[i].address, pieces[i].size};
-		expected += pieces[i].size;
 	}
-	got = process_vm_readv(target->tid, local, count, remote, count, 0);
-	if (got < 0) {
-		if (errno == EPERM || errno == EACCES || errno == ENOSYS)
-			target->denied = errno;
-		return -1;
-	}
-	if ((size_t)got == expected)
-		return 0;
-	errno = EFAULT;
-	return -1;
+	copied = process_vm_readv(target->tid, local, count, remote, count, 0);
+	if (copied < 0 && (errno == EPERM || errno == EACCES || errno == ENOSYS))
+		target->denied = errno;
+	return copied;
 }
 
 struct target *target_open(int pid, struct error *error)
@@ -387,7 +379,14 @@ void target_allow(const struct target *target)
 
 void target_unreadable(const struct target *target, char *why, size_t size)
 {
-	if (target->denied)
+	if (target->reader->spent)
+		snprintf(why, size,
+			 "it takes too long, more than %d s or %d s of CPU time; try again when the machine is less "
+			 "busy",
+			 MEMORY_ELAPSED_SECONDS, MEMORY_CPU_SECONDS);
+	else if (target->core)
+		snprintf(why, size, "the core file does not have all of it");
+	else if (target->denied)
 		obstacle_why_unreadable(target->denied, why, size);
 	else if (target->reader->failure == EFAULT)
 		snprintf(why, size, "a pointer in it leads to %#" PRIx64 ", where it has no memory",

@@ -92,8 +92,8 @@ char *target_file_path(const struct target *target, const struct target_mapping 
 int target_read(const struct target *target, uint64_t address, void *buffer, size_t size);
 int target_read_pieces(const struct target *target, const struct target_piece *pieces, size_t count);
 void target_allow(const struct target *target);
-/* Says why the last read that failed did, as the end of a sentence about the process: it is not permitted, a pointer led to where
- * the process has no memory, or it has ended. */
+/* Says why the last read that failed did, as the end of a sentence about the process: its budget is spent, a core file does not
+ * have the memory, it is not permitted, a pointer led to where the process has no memory, or it has ended. */
 void target_unreadable(const struct target *target, char *why, size_t size);
 
 /* Writes one word. No other function writes to a process; use it only for changes that the user has asked for. */
