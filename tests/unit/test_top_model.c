@@ -242,6 +242,24 @@ static void the_view_may_change_after_it_was_taken(void **state)
 	profile_free(recording.profile);
 }
 
+static void the_recording_may_learn_of_locations_after_a_view(void **state)
+{
+	struct recording recording = recording_new();
+	struct top_model *model = top_model_new();
+	struct top_question question = {.by = BY_SITE, .sort = VALUE_OBJECTS, .by_total = true};
+	size_t count;
+
+	(void)state;
+	set(&recording, 100, 1);
+	view(model, &recording, 1, 0);
+	for (uint64_t i = 0; i < 100000; i++)
+		profile_location(recording.profile, 0x10000 + i, NULL, NULL, 0);
+	assert_string_equal(top_model_rows(model, &question, &count)[0].row.function, "main.grow");
+	assert_int_equal(top_model_profile(model)->locations->count, recording.profile->locations->count);
+	top_model_free(model);
+	profile_free(recording.profile);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +270,7 @@ int main(void)
 		cmocka_unit_test(size_classes_have_the_exact_totals_and_their_rates),
 		cmocka_unit_test(a_row_has_its_stacks_and_no_others),
 		cmocka_unit_test(the_view_may_change_after_it_was_taken),
+		cmocka_unit_test(the_recording_may_learn_of_locations_after_a_view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,10 +192,10 @@ void call_tree_add(struct call_tree *tree, const struct profile *profile, int si
 	struct owner_table *owners = owner_table_new(profile);
 	struct location_frames *known;
 
-	known = memory_zeroed(profile->location_count + 1, sizeof(*known));
+	known = memory_zeroed(profile->locations->count + 1, sizeof(*known));
 	for (size_t i = 0; i < profile->sample_count; i++)
 		add_sample(tree, known, owners, profile->samples[i], side);
-	for (size_t i = 0; i <= profile->location_count; i++)
+	for (size_t i = 0; i <= profile->locations->count; i++)
 		free(known[i].numbers);
 	free(known);
 	owner_table_free(owners);

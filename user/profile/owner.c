@@ -226,8 +226,8 @@ static void find_goroot(struct owner_table *table)
 	const struct profile *profile = table->profile;
 	static const char runtime[] = "/src/runtime/";
 
-	for (size_t i = 0; i < profile->location_count; i++) {
-		const struct profile_location *location = profile->locations[i];
+	for (size_t i = 0; i < profile->locations->count; i++) {
+		const struct profile_location *location = profile->locations->table[i];
 		const struct profile_frame *frame =
 			location->frame_count ? &location->frames[location->frame_count - 1] : NULL;
 		const char *found;

@@ -36,13 +36,14 @@ struct profile_storage {
 	struct arena memory;
 	struct string_table strings;
 	struct mapping_entry *mappings;
-	struct hash_index locations; /* ids */
-	struct arena row_memory;     /* of stacks and samples */
-	size_t row_bytes;	     /* bytes of it in use */
-	struct hash_index stacks;    /* addresses of struct profile_stack */
-	struct hash_index samples;   /* addresses of struct profile_sample */
-	bool settled;		     /* the indexes of locations, stacks and samples are freed */
-	void *scratch;		     /* the key that is being built */
+	struct profile_locations locations;
+	struct hash_index location_ids;
+	struct arena row_memory;   /* of stacks and samples */
+	size_t row_bytes;	   /* bytes of it in use */
+	struct hash_index stacks;  /* addresses of struct profile_stack */
+	struct hash_index samples; /* addresses of struct profile_sample */
+	bool settled;		   /* the indexes of locations, stacks and samples are freed */
+	void *scratch;		   /* the key that is being built */
 	size_t scratch_size;
 	size_t start_capacity, process_capacity, location_capacity, sample_capacity;
 	profile_sink *sink;
@@ -57,6 +58,7 @@ struct profile *profile_new(void)
 	*profile = (struct profile){0};
 	profile->storage = memory_allocate(sizeof(*profile->storage));
 	*profile->storage = (struct profile_storage){0};
+	profile->locations = &profile->storage->locations;
 	return profile;
 }
 
@@ -82,13 +84,13 @@ void profile_free(struct profile *profile)
 	profile_forget_samples(profile);
 	string_table_free(&storage->strings);
 	HASH_CLEAR(hh, storage->mappings);
-	hash_index_free(&storage->locations);
+	hash_index_free(&storage->location_ids);
 	arena_free(&storage->memory);
+	free(storage->locations.table);
 	free(storage->scratch);
 	free(storage);
 	free(profile->starts);
 	free(profile->processes);
-	free(profile->locations);
 	free(profile->samples);
 	free(profile->warnings);
 	free(profile);
@@ -206,7 +208,7 @@ const struct profile_mapping *profile_mapping(struct profile *profile, const str
 static bool location_same(const void *items, uint64_t item, const void *key)
 {
 	const struct profile *profile = items;
-	const struct profile_location *a = profile->locations[item - 1], *b = key;
+	const struct profile_location *a = profile->locations->table[item - 1], *b = key;
 
 	return a->address == b->address && a->mapping == b->mapping && a->frame_count == b->frame_count &&
 	       (!a->frame_count || memcmp(a->frames, b->frames, a->frame_count * sizeof(*a->frames)) == 0);
@@ -244,7 +246,7 @@ void profile_settle(struct profile *profile)
 {
 	struct profile_storage *storage = profile->storage;
 
-	hash_index_free(&storage->locations);
+	hash_index_free(&storage->location_ids);
 	hash_index_free(&storage->stacks);
 	hash_index_free(&storage->samples);
 	storage->settled = true;
@@ -258,10 +260,10 @@ static void unsettle(struct profile *profile)
 	if (!storage->settled)
 		return;
 	storage->settled = false;
-	for (size_t i = 0; i < profile->location_count; i++) {
-		const struct profile_location *location = profile->locations[i];
+	for (size_t i = 0; i < storage->locations.count; i++) {
+		const struct profile_location *location = storage->locations.table[i];
 
-		*hash_index_at(&storage->locations, location_hash(location), location_same, profile, location) =
+		*hash_index_at(&storage->location_ids, location_hash(location), location_same, profile, location) =
 			location->id;
 	}
 	for (size_t i = 0; i < profile->sample_count; i++) {
@@ -287,21 +289,21 @@ const struct profile_location *profile_location_of(struct profile *profile, uint
 	uint64_t *item;
 
 	unsettle(profile);
-	item = hash_index_at(&storage->locations, location_hash(&key), location_same, profile, &key);
+	item = hash_index_at(&storage->location_ids, location_hash(&key), location_same, profile, &key);
 	if (*item)
-		return profile->locations[*item - 1];
+		return storage->locations.table[*item - 1];
 	entry = arena_allocate(&storage->memory, sizeof(*entry) + size);
 	if (size)
 		memcpy(entry->frames, frames, size);
 	entry->location = key;
 	entry->location.frames = frame_count ? entry->frames : NULL;
-	if (profile->location_count == storage->location_capacity) {
+	if (storage->locations.count == storage->location_capacity) {
 		storage->location_capacity = storage->location_capacity ? storage->location_capacity * 2 : 64;
-		profile->locations =
-			memory_resize(profile->locations, storage->location_capacity, sizeof(*profile->locations));
+		storage->locations.table = memory_resize(storage->locations.table, storage->location_capacity,
+							 sizeof(*storage->locations.table));
 	}
-	profile->locations[profile->location_count++] = &entry->location;
-	*item = entry->location.id = (uint32_t)profile->location_count;
+	storage->locations.table[storage->locations.count++] = &entry->location;
+	*item = entry->location.id = (uint32_t)storage->locations.count;
 	return &entry->location;
 }
 

@@ -68,6 +68,12 @@ struct profile_location {
 	const struct profile_frame *frames;
 };
 
+/* All locations of a profile, a table that grows in place. */
+struct profile_locations {
+	const struct profile_location **table; /* the one with id n is table[n - 1] */
+	size_t count;
+};
+
 /* There may be millions, of many frames each: a frame is the 32-bit id of its location. profile_stack_at() reads it. */
 struct profile_stack {
 	const struct profile *profile;
@@ -204,8 +210,7 @@ struct profile {
 	struct profile_process *processes;
 	size_t process_count;
 
-	const struct profile_location **locations; /* the one with id n is locations[n - 1] */
-	size_t location_count;
+	const struct profile_locations *locations; /* of copies of this structure, too, while the recording goes on */
 
 	struct profile_sample **samples; /* in order of first appearance */
 	size_t sample_count;
@@ -267,7 +272,7 @@ const struct profile_stack *profile_stack(struct profile *profile, const struct 
 /* The location of a stack at that depth; 0 is the leaf. */
 static inline const struct profile_location *profile_stack_at(const struct profile_stack *stack, uint32_t depth)
 {
-	return stack->profile->locations[stack->ids[depth] - 1];
+	return stack->profile->locations->table[stack->ids[depth] - 1];
 }
 
 /*
