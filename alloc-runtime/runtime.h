@@ -458,7 +458,7 @@ struct mheap {
 	uint32_t round;		 /* number of walks that have begun; read without the lock */
 	bool round_changed;	 /* this one has found objects that were freed since the last one */
 	struct mspan *rounds_at; /* where it continues; NULL: it has not begun */
-	uint64_t rounds_last;	 /* time of its last step, or of its end */
+	uint64_t rounds_next;	 /* time of its next step, or of its begin; read without the lock */
 	uint32_t ticks;
 	struct lock scavengelock; /* held while the scavenger holds the objects of a span */
 

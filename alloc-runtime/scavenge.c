@@ -22,8 +22,11 @@ enum {
 	StepPause = 20,	     /* milliseconds between steps */
 	LookPause = 200,     /* the same after a step that found nothing old enough */
 	AllWithin = 3000,    /* milliseconds in which all steps together return everything that is old enough */
-	RoundWithin = 2000,  /* milliseconds in which a walk over all spans of small objects ends */
-	Rounds = 2,	     /* such walks after the last free: one to see what is free, one to see that it still is */
+	RoundWithin =
+		2000,	 /* milliseconds in which a walk over all spans of small objects ends, if StepWork allows it */
+	StepWork = 2048, /* units of some 0.1 microseconds that a step of such a walk takes */
+	CallWork = 8,	 /* of these, for a call of the system; one is for a look at a span or a page returned */
+	Rounds = 2,	 /* such walks after the last free: one to see what is free, one to see that it still is */
 	KernelPage = 4096,
 };
 #define MILLISECOND 1000000ULL
@@ -138,7 +141,7 @@ void scavenge_freedSome(void)
 		return;
 	owner_set(&mheap.rounds, Rounds);
 	if (!mheap.rounds_at)
-		mheap.rounds_last = sysNow();
+		owner_set(&mheap.rounds_next, sysNow() + ScavengeAge * MILLISECOND);
 	owner_set(&mheap.idle, true);
 	lock_release(&mheap.lock);
 }
@@ -221,26 +224,39 @@ static bool look_at(struct mspan *s, struct taken *taken, bool at_once)
 	return took;
 }
 
+/* What is left of a step. */
+struct budget {
+	size_t spans, work;
+};
+
+static void spend(struct budget *left, size_t work)
+{
+	left->work -= work < left->work ? work : left->work;
+}
+
 /* Returns the whole pages between two offsets of the span to the system. */
-static size_t release_between(const struct taken *taken, size_t from, size_t to)
+static size_t release_between(const struct taken *taken, size_t from, size_t to, struct budget *left)
 {
 	from = (from + KernelPage - 1) & ~(size_t)(KernelPage - 1);
 	to &= ~(size_t)(KernelPage - 1);
-	return from < to && sysUnused((void *)(taken->base + from), to - from) ? to - from : 0;
+	if (from >= to)
+		return 0;
+	spend(left, CallWork + (to - from) / KernelPage);
+	return sysUnused((void *)(taken->base + from), to - from) ? to - from : 0;
 }
 
 /* Returns the pages that hold taken objects only, then puts the objects back into freeBits. */
-static size_t release_taken(struct mspan *s, const struct taken *taken)
+static size_t release_taken(struct mspan *s, const struct taken *taken, struct budget *left)
 {
 	size_t bytes = 0, from = 0;
 
 	for (unsigned i = 0; i < taken->nelems; i++) {
 		if (taken->objects[i / 64] >> i % 64 & 1)
 			continue;
-		bytes += release_between(taken, from, i * taken->elemsize);
+		bytes += release_between(taken, from, i * taken->elemsize, left);
 		from = (i + 1) * taken->elemsize;
 	}
-	bytes += release_between(taken, from, taken->bytes);
+	bytes += release_between(taken, from, taken->bytes, left);
 	for (unsigned i = 0; i * 32 < taken->nelems; i++) {
 		uint64_t bits = taken->objects[i / 2] >> i % 2 * 32 & UINT32_MAX;
 		bits |= (uint64_t)bit_count(bits) << 32;
@@ -258,17 +274,17 @@ static size_t release_taken(struct mspan *s, const struct taken *taken)
 	return bytes;
 }
 
-/* Walks over at most `most` spans from *at on. */
-static size_t walk_spans(struct mspan **at, size_t most, bool at_once)
+/* Walks over spans from *at on until the budget is spent; by the last one it may be exceeded. With scavengelock held. */
+static size_t walk_spans(struct mspan **at, struct budget left, bool at_once)
 {
 	struct taken taken;
 	size_t bytes = 0;
 
-	lock_acquire(&mheap.scavengelock);
-	for (; *at && most-- > 0; *at = (*at)->alllink)
+	for (; *at && left.spans > 0 && left.work > 0; *at = (*at)->alllink, left.spans--) {
+		spend(&left, 1);
 		if (look_at(*at, &taken, at_once))
-			bytes += release_taken(*at, &taken);
-	lock_release(&mheap.scavengelock);
+			bytes += release_taken(*at, &taken, &left);
+	}
 	return bytes;
 }
 
@@ -277,34 +293,41 @@ static struct mspan *all_spans(void)
 	return __atomic_load_n(&mheap.allspans, __ATOMIC_ACQUIRE);
 }
 
+static const struct budget unlimited = {SIZE_MAX, SIZE_MAX};
+
 size_t scavenge_spans(void)
 {
+	lock_acquire(&mheap.scavengelock);
 	struct mspan *s = all_spans();
-
-	return walk_spans(&s, SIZE_MAX, true);
+	size_t bytes = walk_spans(&s, unlimited, true);
+	lock_release(&mheap.scavengelock);
+	return bytes;
 }
 
-/* Makes the part of a round that is due, unless another thread does. */
-static void round_step(uint64_t now)
+/* Begins or goes on with a round if that is due. Returns false if not; else sets where, and what a step may do. */
+static bool begin_step(uint64_t now, struct mspan **at, struct budget *budget)
 {
 	lock_acquire(&mheap.lock);
-	uint64_t passed = now - mheap.rounds_last;
-	bool due = mheap.rounds != 0 && passed >= (mheap.rounds_at ? StepPause : ScavengeAge) * MILLISECOND;
-	size_t all = mheap.spanalloc.inuse / mheap.spanalloc.size;
-	struct mspan *at = mheap.rounds_at ? mheap.rounds_at : mheap.allspans;
-	if (due && !mheap.rounds_at)
+	bool due = mheap.rounds != 0 && now >= mheap.rounds_next;
+	*at = mheap.rounds_at;
+	*budget = (struct budget){SpansAtOnce, StepWork};
+	if (due && *at) {
+		size_t all = mheap.spanalloc.inuse / mheap.spanalloc.size;
+		double passed = (double)(now - mheap.rounds_next + StepPause * MILLISECOND);
+		budget->spans += (size_t)((double)all * passed / (RoundWithin * (double)MILLISECOND));
+	} else if (due) {
+		*at = mheap.allspans;
 		owner_set(&mheap.round, mheap.round + 1);
-	if (due)
-		mheap.rounds_last = now;
+	}
 	lock_release(&mheap.lock);
-	if (!due)
-		return;
-	if (passed > RoundWithin * MILLISECOND)
-		passed = RoundWithin * MILLISECOND;
-	walk_spans(&at, SpansAtOnce + (size_t)((double)all * (double)passed / (RoundWithin * (double)MILLISECOND)),
-		   false);
+	return due;
+}
+
+static void end_step(uint64_t now, struct mspan *at)
+{
 	lock_acquire(&mheap.lock);
 	mheap.rounds_at = at;
+	owner_set(&mheap.rounds_next, now + (at ? StepPause : ScavengeAge) * MILLISECOND);
 	if (!at) {
 		owner_set(&mheap.rounds, mheap.round_changed ? Rounds : mheap.rounds - 1);
 		mheap.round_changed = false;
@@ -313,17 +336,33 @@ static void round_step(uint64_t now)
 	lock_release(&mheap.lock);
 }
 
+/* Makes the part of a round that is due, or all that is left of the round, unless another thread does: the lock is held
+ * from reading where the round is until that is written back. */
+static void round_step(uint64_t now, bool whole)
+{
+	struct mspan *at;
+	struct budget budget;
+
+	if (!lock_try(&mheap.scavengelock))
+		return;
+	if (begin_step(now, &at, &budget)) {
+		walk_spans(&at, whole ? unlimited : budget, false);
+		end_step(now, at);
+	}
+	lock_release(&mheap.scavengelock);
+}
+
 void scavenge_due(void)
 {
 	uint64_t now = sysNow();
 
 	/* If another thread has the lock, it is freeing pages or making a step itself, so this one need not wait. */
-	if (now < reader_get(&mheap.scavenge_next) || !lock_try(&mheap.lock))
-		return;
-	step(now);
-	lock_release(&mheap.lock);
-	if (reader_get(&mheap.rounds) != 0)
-		round_step(now);
+	if (now >= reader_get(&mheap.scavenge_next) && lock_try(&mheap.lock)) {
+		step(now);
+		lock_release(&mheap.lock);
+	}
+	if (reader_get(&mheap.rounds) != 0 && now >= reader_get(&mheap.rounds_next))
+		round_step(now, false);
 }
 
 static void scavenge_by_clock(void)
@@ -335,7 +374,7 @@ static void scavenge_by_clock(void)
 	visit_free(release_old, &walk);
 	note_idle();
 	lock_release(&mheap.lock);
-	round_step(now);
+	round_step(now, true);
 }
 
 static _Noreturn void *bgscavenge(void *unused)

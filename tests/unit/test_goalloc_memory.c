@@ -20,6 +20,7 @@
 
 #include "cachealloc.h"
 #include "goalloc_heap.h"
+#include "scavenge.h"
 
 static size_t resident(void)
 {
@@ -336,6 +337,51 @@ static void what_is_idle_goes_back_while_the_program_does_little(void **state)
 	assert_int_equal(in_a_process(burst), 0);
 }
 
+enum { Left = 100000 };
+static void *left[Left];
+
+static void *allocate_left(void *unused)
+{
+	for (unsigned i = 0; i < Left; i++)
+		memset(left[i] = goalloc_scan(500), 1, 500);
+	return unused;
+}
+
+/* Two rounds over spans of an ended thread, of which little is left. Each step is long overdue, as in a program that has
+ * allocated nothing for a while, and returns little all the same. */
+static int overdue_steps(void)
+{
+	size_t full, before, most = 0;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, allocate_left, NULL) != 0 || pthread_join(thread, NULL) != 0)
+		return 1;
+	for (unsigned i = 0; i < Left; i++)
+		if (i % 64 != 0)
+			goalloc_free(left[i]);
+	full = before = resident();
+	mheap.scavenge_next = UINT64_MAX;
+	mheap.rounds = 2;
+	for (uint32_t last = mheap.round + 2; mheap.round != last || mheap.rounds_at;) {
+		mheap.rounds_next = 0;
+		scavenge_due();
+		size_t now = resident();
+		if (now < before && before - now > most)
+			most = before - now;
+		before = now;
+	}
+	return full < before + (20 << 20) ? 2 : most > 8 << 20 ? 3 : mheap_is_valid() ? 4 : 0;
+}
+
+static void a_step_returns_little_however_overdue_it_is(void **state)
+{
+	(void)state;
+#ifdef __SANITIZE_THREAD__
+	skip(); /* as above */
+#endif
+	assert_int_equal(in_a_process(overdue_steps), 0);
+}
+
 /* ---- memory of threads ---- */
 
 enum { ManyThreads = 400 };
@@ -537,6 +583,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_arena_goes_on_where_others_have_mapped_something),
 		cmocka_unit_test(nothing_is_reserved_that_mlockall_would_count),
 		cmocka_unit_test(what_is_idle_goes_back_while_the_program_does_little),
+		cmocka_unit_test(a_step_returns_little_however_overdue_it_is),
 		cmocka_unit_test(ended_threads_leave_their_counters_and_no_memory),
 		cmocka_unit_test(a_fold_that_a_fork_cuts_off_leaves_exact_counts),
 		cmocka_unit_test(a_thread_takes_16_KiB_for_itself),
