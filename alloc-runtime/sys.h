@@ -30,9 +30,11 @@ void *sysAllocSparse(size_t size);
 void sysFree(void *address, size_t size); /* unmaps */
 bool sysUnused(void *address, size_t size);
 /* Moves pages to memory that is mapped, too, and is overwritten. Afterwards `from` is unused memory. Nothing is ever
- * unmapped meanwhile. False if the system cannot; then nothing has changed but that `to` may be zero. */
+ * unmapped meanwhile. False if the system cannot, or if memory is locked, which it would not stay; then nothing has
+ * changed but that `to` may be zero. */
 bool sysMove(void *to, void *from, size_t size);
-void sysMapAnew(void *address, size_t size);  /* makes mapped memory zero and returns its contents */
+/* Makes mapped memory zero and returns its contents. Locked memory stays as it is. */
+void sysMapAnew(void *address, size_t size);
 void sysPrefault(void *address, size_t size); /* a hint that mapped memory will be written soon */
 /* Makes memory inaccessible until sysUnguard; its contents are lost. False if the system has no memory or mapping for it.
  * sysUnguard may cover more memory than what was guarded. */

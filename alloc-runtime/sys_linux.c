@@ -82,13 +82,21 @@ static void map_again(void *address, size_t size)
 		sysAbort();
 }
 
-/* MREMAP_DONTUNMAP exists since Linux 5.7. */
+/* For memory without a file, MS_INVALIDATE does nothing else but fail where any of it is locked. The C library's msync
+ * is a cancellation point, which realloc and free must not be. */
+static bool is_locked(void *address, size_t size)
+{
+	return syscall(SYS_msync, address, size, MS_INVALIDATE) != 0;
+}
+
+/* MREMAP_DONTUNMAP exists since Linux 5.7. It unlocks what it leaves. */
 bool sysMove(void *to, void *from, size_t size)
 {
 	int saved = errno;
-	bool moved = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+	bool may = !is_locked(from, size) && !is_locked(to, size);
+	bool moved = may && mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
 
-	if (!moved)
+	if (may && !moved)
 		map_again(to, size);
 	errno = saved;
 	return moved;
@@ -98,7 +106,8 @@ void sysMapAnew(void *address, size_t size)
 {
 	int saved = errno;
 
-	if (mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	if (!is_locked(address, size) &&
+	    mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		map_again(address, size);
 	errno = saved;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -320,6 +321,69 @@ static void wrong_reallocs_are_reported(void **state)
 	}
 }
 
+static long locked_kib(void)
+{
+	char line[200];
+	long value = -1;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (file && fgets(line, sizeof line, file))
+		sscanf(line, "VmLck: %ld", &value);
+	if (file)
+		fclose(file);
+	return value;
+}
+
+enum { MiB = 1 << 20, MayNotLock = 77 };
+
+/* An array that cannot grow where it is, in a heap that is locked: no page of it is ever unlocked. */
+static int grow_a_locked_array(void)
+{
+	call_free(memset(call_malloc(40 * MiB), 1, 40 * MiB));
+	if (mlockall(MCL_CURRENT) != 0)
+		return MayNotLock;
+	char *array = memset(call_malloc(8 * MiB), 2, 8 * MiB);
+	call_malloc(2 * MiB);
+	long locked = locked_kib();
+	array = call_realloc(array, 16 * MiB);
+	if (array[8 * MiB - 1] != 2 || locked_kib() < locked)
+		return 1;
+	call_free(array);
+	call_malloc(16 * MiB);
+	return locked_kib() < locked ? 2 : 0;
+}
+
+/* An array that has moved before the heap was locked. */
+static int lock_an_array_that_has_moved(void)
+{
+	char *array = memset(call_malloc(8 * MiB), 2, 8 * MiB);
+
+	call_malloc(2 * MiB);
+	array = call_realloc(array, 16 * MiB);
+	if (mlockall(MCL_CURRENT) != 0)
+		return MayNotLock;
+	long locked = locked_kib();
+	call_free(array);
+	return locked_kib() < locked ? 3 : 0;
+}
+
+static void locked_memory_stays_locked(void **state)
+{
+	static int (*const cases[])(void) = {grow_a_locked_array, lock_an_array_that_has_moved};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int status;
+		pid_t pid = fork();
+		if (pid == 0)
+			_exit(cases[i]());
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == MayNotLock)
+			skip();
+		assert_int_equal(status, 0);
+	}
+}
+
 static void end_by(const char *name_of_end)
 {
 	write_after_free();
@@ -355,6 +419,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(destructors_of_threads_may_allocate),
 		cmocka_unit_test(writes_after_free_are_reported_however_the_process_ends),
 		cmocka_unit_test(wrong_reallocs_are_reported),
+		cmocka_unit_test(locked_memory_stays_locked),
 		cmocka_unit_test(libraries_come_and_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
