@@ -158,7 +158,7 @@ static void start(struct mspan *s)
 	unsigned free = mspan_collect(s);
 
 	s->countdown = NotCounting;
-	owner_set(&s->idle, 0);
+	racy_set(&s->idle, 0);
 	owner_set(&s->allocCount, s->nelems - free);
 	owner_set(&s->allocCountBeforeCache, s->nelems - free);
 	if (!fresh) {

@@ -80,6 +80,8 @@ static inline unsigned spanclass_size_class(unsigned spanclass)
 #define reader_fence() atomic_thread_fence(memory_order_acquire)
 #endif
 #define reader_get(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+/* Sets a number that other threads may set, too. */
+#define racy_set(p, n) __atomic_store_n((p), (n), __ATOMIC_RELAXED)
 /* Like reader_get, for a value that is compared at once: compilers use a memory operand only if the load is not
  * atomic. */
 #ifdef __SANITIZE_THREAD__
@@ -194,12 +196,15 @@ struct mspan {
 	bool recorded;		  /* in that list */
 	bool sampled;		  /* the heap profile knows an object of it, or did */
 	bool moved;		  /* large objects: its pages come from another one; see mheap_movePages */
-	bool gave_pages;	  /* small objects: the pages among these `idle` objects have been returned */
+	bool gave_pages;	  /* small objects: the pages among these `idle` objects have been returned; atomic */
 	union {
 		/* Free spans: pages at the beginning that are free only since youngsince. Allocations take the
 		 * beginning of a span and give it back; the pages behind must grow old all the same. */
 		uint32_t young;
-		uint32_t idle; /* small objects: free ones when the scavenger last looked; see scavenge.c */
+		/* small objects: free ones when the scavenger last looked. Atomic, because the owner sets it to 0 when
+		 * it starts a new pass, without a lock and in no order: at worst the scavenger, in scavenge.c, loses
+		 * that and takes the span for idle one round too early. */
+		uint32_t idle;
 	};
 };
 _Static_assert(sizeof(struct mspan) == 4 * CACHE_LINE, "one cache line per kind of writer, and one more");

@@ -186,16 +186,16 @@ struct taken {
 static bool take_idle(struct mspan *s, struct taken *taken, bool at_once)
 {
 	unsigned free = freeBits_count(s->freeBits, s->nelems);
-	bool changed = free != reader_get(&s->idle); /* the owner sets it to 0 */
+	bool changed = free != reader_get(&s->idle);
 
 	if (changed) {
-		owner_set(&s->idle, free);
-		s->gave_pages = false;
+		racy_set(&s->idle, free);
+		racy_set(&s->gave_pages, false);
 		mheap.round_changed = true;
 	}
-	if ((changed && !at_once) || s->gave_pages || free * s->elemsize < KernelPage)
+	if ((changed && !at_once) || reader_get(&s->gave_pages) || free * s->elemsize < KernelPage)
 		return false;
-	s->gave_pages = true;
+	racy_set(&s->gave_pages, true);
 	*taken = (struct taken){s->spanclass, s->nelems, s->freeBits, s->base, s->elemsize, mspan_bytes(s), {0}};
 	for (unsigned i = 0; i < 2 * mspan_words(s); i++)
 		taken->objects[i / 2] |=
