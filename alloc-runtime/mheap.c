@@ -365,13 +365,18 @@ static size_t pages_to(const struct mspan *s, uintptr_t alignment)
 	return (-s->base & (alignment - 1)) >> PageShift;
 }
 
-/* Searches the tree below s for a span that contains npages at a multiple of `alignment`. */
+/* Searches the tree below s for the shortest span that contains npages at a multiple of `alignment`. Only spans that are
+ * long enough are visited, and those on the way to them. */
 static struct mspan *find_containing(struct mspan *s, size_t npages, uintptr_t alignment)
 {
-	if (!s || pages_to(s, alignment) + npages <= s->npages)
-		return s;
+	while (s && s->npages < npages)
+		s = s->next;
+	if (!s)
+		return NULL;
 	struct mspan *found = find_containing(s->prev, npages, alignment);
-	return found ? found : find_containing(s->next, npages, alignment);
+	if (found || pages_to(s, alignment) + npages <= s->npages)
+		return found ? found : s;
+	return find_containing(s->next, npages, alignment);
 }
 
 /* Finds a free span that contains npages beginning at a multiple of align_pages. */
