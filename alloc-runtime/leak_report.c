@@ -2,10 +2,12 @@
 /*
  * What GOALLOC_LEAKS asks for: a report of lost objects by site when the process ends, on standard error.
  *
- * The destructor is one of the last to run, so that what other destructors free is not reported. It allocates nothing.
+ * The search comes after the destructors of the program and of all libraries, so that what they free is not reported. Nothing
+ * here allocates.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,10 +225,12 @@ static void print_report(struct report *report)
 
 /* ---- at exit ---- */
 
-static __attribute__((destructor(101))) void finish(void)
+static void search(int status, void *argument)
 {
 	static struct report report;
-	bool failed = asked && goalloc_find_unreachable(count, &report) != 0;
+	bool failed = goalloc_find_unreachable(count, &report) != 0;
+
+	(void)status, (void)argument;
 
 	if (failed)
 		print("goalloc: process %d: cannot search for lost objects: %s\n", (int)getpid(), strerror(errno));
@@ -234,10 +238,42 @@ static __attribute__((destructor(101))) void finish(void)
 		print_report(&report);
 	else
 		return;
-	/* A search that failed is not one that found nothing. Exiting again goes on with what is left to do at exit. */
-	asked = false;
+	/* A search that failed is not one that found nothing. Exiting again goes on with the handlers that are left, and
+	 * flushes stdio. */
 	if (exit_status != 0)
 		exit(exit_status);
+}
+
+/*
+ * All destructors of libraries run inside one exit handler, and a preloaded library's come before those of the libraries
+ * that the program needs. A handler that is registered meanwhile runs when that one has returned. atexit() would not do: its
+ * handlers belong to a library, and run with this one's destructors.
+ *
+ * That handler has left its place in the list, so registering fails only if other destructors have filled the list and memory
+ * is out.
+ */
+static __attribute__((destructor(101))) void finish(void)
+{
+	if (asked && on_exit(search, NULL) != 0)
+		search(0, NULL);
+}
+
+#pragma weak dladdr1
+#pragma weak dlsym
+
+/* Keeps the library with this file from being unloaded, since the handler stays registered. A program is not unloaded. dlopen()
+ * is looked up by name, because the linker warns of it in a static program. */
+static void stay_loaded(void)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	if (!dladdr1 || !dlsym || dladdr1((void *)(uintptr_t)finish, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 ||
+	    !map || map->l_name[0] == 0)
+		return;
+	void *(*open)(const char *name, int mode) = (void *(*)(const char *, int))dlsym(RTLD_DEFAULT, "dlopen");
+	if (open)
+		open(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 static __attribute__((constructor(101))) void begin(void)
@@ -255,8 +291,10 @@ static __attribute__((constructor(101))) void begin(void)
 		number = *status >= '0' && *status <= '9' ? strtol(status, &end, 10) : 0;
 		asked = number > 0 && number <= ExitStatusMost && *end == 0;
 	}
-	if (asked)
-		exit_status = (int)number;
-	else
+	if (!asked) {
 		goalloc_warn("ignored GOALLOC_LEAKS: it must be 1, or exitcode=N with a number N from 1 to 255");
+		return;
+	}
+	exit_status = (int)number;
+	stay_loaded();
 }
