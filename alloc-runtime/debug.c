@@ -142,6 +142,11 @@ bool debug_isFreed(const struct mspan *s, const void *object)
 	return is(trailer_of(s, object), Freed);
 }
 
+bool debug_isLive(const struct mspan *s, const void *object)
+{
+	return is(trailer_of(s, object), Live);
+}
+
 size_t debug_size(const struct mspan *s, const void *object)
 {
 	const struct trailer *t = trailer_of(s, object);

@@ -31,7 +31,9 @@ void debug_allocated(void *object, size_t size, const struct caller *caller);
  * freed now, or NULL. */
 void *debug_freed(struct mspan *s, void *object);
 bool debug_isFreed(const struct mspan *s, const void *object); /* whether it waits in the queue */
-size_t debug_size(const struct mspan *s, const void *object);  /* the size that the program asked for */
+bool debug_isLive(const struct mspan *s, const void *object);  /* false if its trailer is broken, too */
+/* The size that the program asked for. Reports an object that is not live. */
+size_t debug_size(const struct mspan *s, const void *object);
 
 #pragma GCC visibility pop
 #endif

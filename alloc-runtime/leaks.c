@@ -8,12 +8,15 @@
 
 #include "debug.h"
 #include "heap_profile.h"
+#include "malloc_fast.h"
 #include "roots.h"
 #include "sys.h"
 
 enum { FirstLost = 1 << 12 };
 
-static struct lock leaks_lock; /* one search at a time; taken before all other locks */
+/* One search at a time, and none during a fork, whose child would inherit the dynamic linker's lock from it. Taken before all other
+ * locks, that one too: a search that had it first would have it for a moment during a fork. */
+static struct lock leaks_lock;
 
 struct lost {
 	uintptr_t object;
@@ -25,6 +28,7 @@ struct lost {
 struct search {
 	uintptr_t sp;
 	int error;
+	const void *broken; /* at the debug level, the first lost object whose trailer is broken */
 	struct roots *roots;
 	struct lost *lost; /* from the system; `capacity` of them */
 	size_t nlost, capacity;
@@ -73,13 +77,23 @@ static bool visit(void *argument, struct mspan *s, unsigned index, bool indirect
 {
 	struct search *search = argument;
 	uintptr_t object = s->base + (uintptr_t)index * s->elemsize;
+	size_t bytes = s->elemsize;
 
 	if (s->spanclass == TinySpanClass)
 		return add_block(search, s, index, indirect);
-	return add(search, (struct lost){.object = object,
-					 .bytes = debug_level ? debug_size(s, (void *)object) : s->elemsize,
-					 .row = heap_profile_row(object),
-					 .indirect = indirect});
+	if (debug_level) {
+		const void *checked = (const void *)object;
+		/* A fork has cut off the thread that was freeing it. */
+		if (debug_isFreed(s, checked))
+			return true;
+		if (debug_isLive(s, checked))
+			bytes = debug_size(s, checked);
+		else if (!search->broken)
+			search->broken = checked;
+	}
+	return add(
+		search,
+		(struct lost){.object = object, .bytes = bytes, .row = heap_profile_row(object), .indirect = indirect});
 }
 
 static void run(const struct stopped_world *world, void *argument)
@@ -87,10 +101,9 @@ static void run(const struct stopped_world *world, void *argument)
 	struct search *search = argument;
 	size_t unreadable;
 
-	if (!roots_readMaps(search->roots, search->sp)) {
-		search->error = ENOMEM;
+	search->error = roots_readMaps(search->roots, search->sp);
+	if (search->error != 0)
 		return;
-	}
 	const struct address_range *ranges = roots_unreadable(search->roots, &unreadable);
 	struct gcmark *m = gcmark_begin(ranges, unreadable);
 	if (!m || !roots_mark(search->roots, m, world))
@@ -153,6 +166,9 @@ static __attribute__((noinline)) int find(void (*callback)(const struct goalloc_
 		search.error = ENOMEM;
 	lock_release(&leaks_lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	/* Only now, because a process that aborts needs its threads and its locks. */
+	if (search.broken && !debug_isFreed(span_at(search.broken), search.broken))
+		debug_size(span_at(search.broken), search.broken);
 	if (search.error == 0) {
 		errno = saved;
 		call_back(&search, callback, argument);

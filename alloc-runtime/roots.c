@@ -8,6 +8,7 @@
 #include "roots.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
@@ -204,10 +205,21 @@ static uintptr_t parse_hex(const char **text)
 	}
 }
 
-/* A line: START-LIMIT PERMISSIONS OFFSET DEVICE INODE PATH. What is not a line of this form adds no mapping. */
+/* Returns what is left behind a number of fields; an empty string if there are fewer. */
+static const char *skip_fields(const char *text, unsigned fields)
+{
+	for (; fields > 0; fields--) {
+		text += strcspn(text, " ");
+		text += strspn(text, " ");
+	}
+	return text;
+}
+
+/* A line: START-LIMIT PERMISSIONS OFFSET DEVICE INODE PATH. What is not a line of this form adds no mapping. The path of a file
+ * begins with a slash; a name in brackets is the kernel's. */
 static void add_mapping(struct roots *roots, const char *line)
 {
-	const char *name = strchr(line, '[');
+	const char *name = skip_fields(line, 5);
 	struct mapping mapping = {.start = parse_hex(&line)};
 
 	if (*line++ != '-')
@@ -216,10 +228,10 @@ static void add_mapping(struct roots *roots, const char *line)
 	if (*line++ != ' ' || mapping.limit <= mapping.start)
 		return;
 	mapping.readable = line[0] == 'r';
-	mapping.is_heap = name && strcmp(name, "[heap]") == 0;
-	mapping.is_stack = name && strcmp(name, "[stack]") == 0;
+	mapping.is_heap = strcmp(name, "[heap]") == 0;
+	mapping.is_stack = strcmp(name, "[stack]") == 0;
 	/* Reading the kernel's own pages may be impossible, and they hold no pointers. */
-	if (name && strncmp(name, "[v", 2) == 0)
+	if (strncmp(name, "[v", 2) == 0)
 		mapping.readable = false;
 	struct mapping *to = item(roots, &roots->mappings, sizeof *to);
 	if (to)
@@ -228,7 +240,7 @@ static void add_mapping(struct roots *roots, const char *line)
 		add_range(roots, &roots->unreadable, mapping.start, mapping.limit);
 }
 
-bool roots_readMaps(struct roots *roots, uintptr_t sp)
+int roots_readMaps(struct roots *roots, uintptr_t sp)
 {
 	int file = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	char buffer[4096], line[256];
@@ -236,7 +248,9 @@ bool roots_readMaps(struct roots *roots, uintptr_t sp)
 	long got;
 
 	roots->sp = sp;
-	while (file >= 0 && (got = syscall(SYS_read, file, buffer, sizeof buffer)) > 0) {
+	if (file < 0)
+		return errno;
+	while ((got = syscall(SYS_read, file, buffer, sizeof buffer)) > 0) {
 		for (long i = 0; i < got; i++) {
 			if (buffer[i] != '\n') {
 				if (length < sizeof line - 1)
@@ -248,9 +262,11 @@ bool roots_readMaps(struct roots *roots, uintptr_t sp)
 			add_mapping(roots, line);
 		}
 	}
-	if (file >= 0)
-		syscall(SYS_close, file);
-	return !roots->failed && roots->mappings.count != 0;
+	int error = got < 0 ? errno : 0;
+	syscall(SYS_close, file);
+	if (error == 0 && roots->failed)
+		error = ENOMEM;
+	return error == 0 && roots->mappings.count == 0 ? ENOENT : error;
 }
 
 const struct address_range *roots_unreadable(const struct roots *roots, size_t *count)

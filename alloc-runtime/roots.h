@@ -31,9 +31,9 @@ struct roots;
  * out. */
 bool roots_collect(void (*run)(struct roots *roots, void *argument), void *argument);
 
-/* With all other threads stopped: reads the process's mappings. Returns false if that fails. `sp`: the calling thread's stack
- * pointer; what is below is left out. */
-bool roots_readMaps(struct roots *roots, uintptr_t sp);
+/* With all other threads stopped: reads the process's mappings. Returns 0, or an errno: what opening or reading the file gave,
+ * or ENOMEM. `sp`: the calling thread's stack pointer; what is below is left out. */
+int roots_readMaps(struct roots *roots, uintptr_t sp);
 /* The parts of the arena that must not be read. */
 const struct address_range *roots_unreadable(const struct roots *roots, size_t *count);
 /* Marks from all roots. Returns false if memory is out. */

@@ -77,15 +77,17 @@ struct directory_entry {
 	char name[];
 };
 
-/* Calls `visit` for each thread but the caller's, while it returns true. */
+/* Calls `visit` for each thread but the caller's, while it returns true. Returns 0, or an errno if the list cannot be read. */
 static int each_task(struct stop *stop, bool (*visit)(struct stop *stop, int tid))
 {
-	int directory = open_task(stop, "", O_RDONLY | O_DIRECTORY), error = directory < 0 ? ENOENT : 0;
+	int directory = open_task(stop, "", O_RDONLY | O_DIRECTORY);
 	_Alignas(8) char buffer[4096];
 	bool going = true;
-	long length;
+	long length = 0;
 
-	while (error == 0 && going && (length = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
+	if (directory < 0)
+		return errno;
+	while (going && (length = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
 		for (long at = 0; going && at < length;) {
 			const struct directory_entry *entry = (const void *)(buffer + at);
 			int tid = 0;
@@ -96,8 +98,8 @@ static int each_task(struct stop *stop, bool (*visit)(struct stop *stop, int tid
 				going = visit(stop, tid);
 		}
 	}
-	if (directory >= 0)
-		syscall(SYS_close, directory);
+	int error = length < 0 ? errno : 0;
+	syscall(SYS_close, directory);
 	return error;
 }
 
@@ -130,19 +132,21 @@ static bool make_room(struct stop *stop)
 
 /* ---- stopping ---- */
 
-/* Whether the thread has ended; its entry may stay as long as the process lives, if it was the first. */
+/* Whether the thread has ended; its entry may stay as long as the process lives, if it was the first. False if nobody knows, for
+ * example because all file descriptors are in use. */
 static bool has_ended(const struct stop *stop, int tid)
 {
 	char text[512], path[32];
 	snprintf(path, sizeof path, "/%d/stat", tid);
 	int file = open_task(stop, path, O_RDONLY);
-	long length = file < 0 ? 0 : syscall(SYS_read, file, text, sizeof text - 1);
-
-	if (file >= 0)
-		syscall(SYS_close, file);
+	if (file < 0)
+		return errno == ENOENT || errno == ESRCH;
+	long length = syscall(SYS_read, file, text, sizeof text - 1);
+	bool gone = length < 0 && errno == ESRCH;
+	syscall(SYS_close, file);
 	text[length > 0 ? length : 0] = 0;
 	const char *name_ends = strrchr(text, ')');
-	return !name_ends || name_ends[1] == 0 || name_ends[2] == 'Z' || name_ends[2] == 'X';
+	return gone || (name_ends && name_ends[1] != 0 && (name_ends[2] == 'Z' || name_ends[2] == 'X'));
 }
 
 static bool seize(struct stop *stop, int tid)
@@ -294,20 +298,26 @@ static int helper(void *argument)
 #define PR_SET_PTRACER 0x59616d61
 #endif
 
-static int run_helper(struct stop *stop)
+/* With `allow`, the process names the helper as the one that may trace it, which Yama asks for. */
+static int run_helper(struct stop *stop, bool allow)
 {
 	char *stack = sysAlloc(HelperStack);
+	bool allowed = false;
 	int status = 0;
 
 	if (!stack)
 		return ENOMEM;
+	stop->error = 0;
+	stop->seized = stop->world.nthreads = 0;
+	atomic_store_explicit(&stop->go, 0, memory_order_relaxed);
 	int pid = clone(helper, stack + HelperStack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED, stop);
 	if (pid > 0) {
-		prctl(PR_SET_PTRACER, pid, 0, 0, 0);
+		allowed = allow && prctl(PR_SET_PTRACER, pid, 0, 0, 0) == 0;
 		atomic_store_explicit(&stop->go, 1, memory_order_release);
 		while (syscall(SYS_wait4, pid, &status, __WALL, NULL) < 0 && errno == EINTR)
 			;
-		prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+		if (allowed)
+			prctl(PR_SET_PTRACER, 0, 0, 0, 0);
 	}
 	sysFree(stack, HelperStack);
 	if (pid < 0)
@@ -315,6 +325,16 @@ static int run_helper(struct stop *stop)
 	if (stop->error == 0 && !stop->ran)
 		return EFAULT;
 	return stop->error;
+}
+
+/* Whether /proc is that of this process's pid namespace: in another one, the number is that of another process. */
+static bool is_own_proc(const struct stop *stop)
+{
+	char own[16], link[16] = "";
+
+	snprintf(own, sizeof own, "%d", stop->world.pid);
+	syscall(SYS_readlinkat, AT_FDCWD, "/proc/self", link, sizeof link - 1);
+	return strcmp(own, link) == 0;
 }
 
 static bool another_thread(struct stop *stop, int tid)
@@ -328,14 +348,17 @@ int stopTheWorld(void (*run)(const struct stopped_world *world, void *argument),
 {
 	struct stop stop = {
 		.run = run, .argument = argument, .world.pid = getpid(), .world.caller = (int)syscall(SYS_gettid)};
-	int error = each_task(&stop, another_thread);
+	int error = is_own_proc(&stop) ? each_task(&stop, another_thread) : ENOENT;
 	bool alone = stop.capacity == 0;
 
 	stop.capacity = 0;
 	if (error == 0 && alone)
 		run_stopped(&stop);
 	else if (error == 0)
-		error = run_helper(&stop);
+		error = run_helper(&stop, false);
+	/* A tracer that the program has named for itself cannot be read back, so it is replaced only if nothing else helps. */
+	if (error == EPERM)
+		error = run_helper(&stop, true);
 	if (stop.threads)
 		sysFree(stop.threads, stop.capacity * sizeof *stop.threads);
 	return error ? error : stop.error;

@@ -33,10 +33,11 @@ struct stopped_world {
 };
 
 /*
- * Calls `run` with all other threads stopped. The caller has blocked all signals: the helper must not run a handler either. `run` must take no lock that a thread could hold, nor call functions that do,
- * nor use errno. Returns 0 or an errno: EPERM if threads cannot be stopped, because the process is being traced already, or
+ * Calls `run` with all other threads stopped. The caller has blocked all signals: the helper must not run a handler either. `run` must take no lock that a thread could hold, nor call functions that do;
+ * it changes the caller's errno. Returns 0 or an errno: EPERM if threads cannot be stopped, because the process is being traced already, or
  * may not be (not dumpable, kernel.yama.ptrace_scope of 3, a filter of system calls); ETIMEDOUT if one did not stop in ten
- * seconds; EFAULT if `run` died; ENOMEM; ENOENT without /proc.
+ * seconds; EFAULT if `run` died; ENOMEM; ENOENT without the /proc of its own pid namespace;
+ * what else opening or reading /proc/PID/task gave, such as EMFILE.
  */
 int stopTheWorld(void (*run)(const struct stopped_world *world, void *argument), void *argument);
 

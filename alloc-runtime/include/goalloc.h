@@ -141,20 +141,28 @@ struct goalloc_unreachable {
 };
 /*
  * Finds all lost objects and then calls `callback` for each of them, in this thread and with no lock held; it may allocate,
- * free, and search again. Nothing is freed. All other threads are stopped during the search, which takes about a second per
- * GiB of live objects; it is for tests, debugging and the end of a program. Blocking system calls of theirs that are never
+ * free, and search again. Nothing is freed. All other threads are stopped during the search: for 0.1 s per GiB
+ * of live objects if they are large, and up to 11 s if each of them is a miss of cache and TLB (measured). It is for tests,
+ * debugging and the end of a program. Blocking system calls of theirs that are never
  * restarted (signal(7) lists them, for example epoll_wait) may fail with EINTR.
  *
  * What a thread is allocating or freeing while it is stopped is not reported. An object is not reported either if a word
  * somewhere only happens to look like its address.
  *
- * Returns 0, or -1 with errno EINVAL (no callback), ENOMEM, ENOENT (no /proc), EPERM (threads cannot be stopped by ptrace(2):
- * the process is being debugged or may not be, see kernel.yama.ptrace_scope; a process with one thread does not need that),
- * ETIMEDOUT (one did not stop in ten seconds) or EFAULT. Then nothing was called. Must not be called by a signal handler.
+ * Returns 0, or -1 with errno EINVAL (no callback), ENOMEM, ENOENT (no /proc, or that of another pid namespace), EPERM (threads
+ * cannot be stopped by ptrace(2): the process is being debugged or may not be, see kernel.yama.ptrace_scope; a process with one
+ * thread does not need that), ETIMEDOUT (one did not stop in ten seconds), EFAULT, or what reading /proc gave (EMFILE). Then nothing
+ * was called. With GOALLOC_DEBUG, a lost object that something has written past ends the process with a message, as in
+ * goalloc_free(). Must not be called by a signal handler or a
+ * callback of dl_iterate_phdr(3), nor may such a callback fork while another thread searches: it has the dynamic linker's lock, for
+ * which the search waits.
  *
- * GOALLOC_LEAKS=1 in the environment does this when the process ends by exit() or a return from main(), and prints the lost
- * objects by their sites; GOALLOC_LEAKS=exitcode=N (1 to 255) also makes N the exit status if objects are lost,
- * or if the search is impossible.
+ * Where kernel.yama.ptrace_scope is 1 and the process has not allowed all others to trace it, a search with other threads
+ * allows its own helper: a tracer that the process has named before by prctl(PR_SET_PTRACER) has to be named again.
+ *
+ * GOALLOC_LEAKS=1 in the environment does this when the process ends by exit() or a return from main(), after all destructors
+ * of the program and its libraries, and prints the lost objects by their sites; GOALLOC_LEAKS=exitcode=N (1 to 255) also makes N
+ * the exit status if objects are lost, or if the search is impossible.
  */
 int goalloc_find_unreachable(void (*callback)(const struct goalloc_unreachable *lost, void *argument), void *argument);
 

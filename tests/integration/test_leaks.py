@@ -4,6 +4,7 @@
 sets it beside that of valgrind's memcheck, too."""
 import collections
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -125,6 +126,123 @@ def test_output_that_was_not_flushed_is_not_lost_with_the_exit_status(t):
     t.run("gcc", "-O0", "p.c", "-o", "p")
     done = t.run(t.path("p"), env=dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS="exitcode=5"), status=5)
     same(done.stdout, "unflushed")
+
+
+# A library that has an object until its destructor frees it, and one that is lost. The destructor and the handler that it
+# registers say that they have run.
+ENDING = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef LINKED
+#include <goalloc.h>
+#define malloc goalloc_scan
+#define free goalloc_free
+#endif
+static struct { void *hidden; } *held;
+static void late(int status, void *argument) { write(1, "late ", 5); }
+static __attribute__((noinline)) void plant(void) { *(char *)malloc(3000) = 1; }
+void begin(void)
+{
+	char stack[20000];
+	held = malloc(100);
+	plant();
+	memset(stack, 0, sizeof stack);
+	printf("%sunflushed ", stack);
+}
+static __attribute__((destructor)) void end(void) { free(held); held = 0; write(1, "ended ", 6); on_exit(late, NULL); }
+"""
+
+
+def test_all_destructors_and_handlers_run_before_and_after_a_search_at_the_end(t):
+    t.path("ending.c").write_text(ENDING)
+    t.path("p.c").write_text("void begin(void);\nint main(void) { begin(); return 0; }\n")
+    t.path("host.c").write_text('#include <dlfcn.h>\nint main(void) { void *l = dlopen("./plugin.so", RTLD_NOW);\n'
+                                '((void (*)(void))dlsym(l, "begin"))(); return dlclose(l); }\n')
+    linked = "-DLINKED", "-I", ROOT / "alloc-runtime" / "include"
+    archive, shared = BUILD / "libgoalloc.a", (BUILD / "libgoalloc.so", f"-Wl,-rpath,{BUILD.resolve()}")
+    t.run("gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", "ending.c", "-o", "libending.so")
+    t.run("gcc", "-O1", "p.c", "./libending.so", "-o", "preloaded")
+    t.run("gcc", "-O1", "-shared", "-fPIC", *linked, "ending.c", *shared, "-o", "liblinked.so")
+    t.run("gcc", "-O1", "p.c", "./liblinked.so", *shared, "-o", "shared")
+    t.run("gcc", "-O1", "-static", *linked, "p.c", "ending.c", archive, "-o", "static", "-lpthread")
+    # The allocator is in a library that the program closes.
+    t.run("gcc", "-O1", "-shared", "-fPIC", *linked, "ending.c", archive, "-o", "plugin.so", "-lpthread")
+    t.run("gcc", "-O1", "host.c", "-o", "host", "-ldl")
+    for program in "preloaded", "shared", "static", "host":
+        for setting, status in ("1", 0), ("exitcode=7", 7):
+            env = dict(os.environ, GOALLOC_LEAKS=setting, **{"LD_PRELOAD": str(PRELOAD)} if program == "preloaded" else {})
+            done = t.run(t.path(program), env=env, status=status)
+            same((program, sorted(done.stdout.split())), (program, ["ended", "late", "unflushed"]))
+            contains(done.stderr, "bytes in 1 object directly, 0 bytes in 0 objects")
+
+
+def test_libraries_are_searched_whatever_brackets_their_paths_have(t):
+    t.path("keep.c").write_text("#include <stdlib.h>\nchar *kept;\nvoid begin(void) { kept = malloc(5000); *kept = 1; }\n")
+    t.path("p.c").write_text("void begin(void);\nint main(void) { begin(); return 0; }\n")
+    t.run("gcc", "-O0", "-shared", "-fPIC", "keep.c", "-o", "libkeep.so")
+    t.run("gcc", "-O0", "p.c", "./libkeep.so", "-o", "p")
+    for folder in "[vdso]", "a [v] b", "[heap]", "x[stack]":
+        t.path(folder).mkdir()
+        shutil.copy(t.path("libkeep.so"), t.path(folder))
+        done = t.run(t.path("p"), cwd=t.path(folder), env=dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS="exitcode=7"))
+        same((folder, done.stderr), (folder, ""))
+
+
+def test_a_lost_object_that_was_written_past_ends_the_process_with_and_without_threads(t):
+    t.path("p.c").write_text(r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static void *idle(void *argument) { for (;;) pause(); return argument; }
+static __attribute__((noinline)) void plant(void) { char *volatile p = malloc(100); memset(p + 100, 5, 40); p = NULL; }
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+	char stack[20000];
+
+	if (argc > 1)
+		pthread_create(&thread, NULL, idle, NULL);
+	plant();
+	memset(stack, 0, sizeof stack);
+	return stack[argc];
+}
+""")
+    t.run("gcc", "-O0", "p.c", "-o", "p", "-lpthread")
+    env = dict(os.environ, LD_PRELOAD=str(PRELOAD), GOALLOC_LEAKS="exitcode=7", GOALLOC_DEBUG="1")
+    for arguments in (), ("thread",):
+        done = t.run(t.path("p"), *arguments, env=env, status=-6)
+        contains(done.stderr, "goalloc: overflow past the end of")
+        same(done.stderr.count("\n"), 1)
+
+
+def traced(t, program, case, *options, status):
+    """Under strace, which traces the first thread only, so that the others can be stopped. Returns (standard error, calls)."""
+    if not shutil.which("strace"):
+        raise Skip("'strace' is not installed")
+    done = t.run("strace", "-o", t.path("trace"), *options, "env", f"LD_PRELOAD={PRELOAD.resolve()}", "GOALLOC_LEAKS=exitcode=9",
+                 program, case, status=status)
+    return done.stderr, t.path("trace").read_text().splitlines()
+
+
+def test_a_list_of_mappings_that_ends_in_an_error_makes_the_search_fail(t):
+    program = build(t, "planted", "-rdynamic")
+    text, reads = traced(t, program, "none", "-e", "trace=read", status=0)
+    same(text, "")
+    last = sum(line.startswith("read(") for line in reads)
+    text, _ = traced(t, program, "none", "-e", "trace=read", "-e", f"inject=read:error=EIO:when={last}", status=9)
+    contains(text, "cannot search for lost objects: Input/output error")
+
+
+def test_a_tracer_that_the_program_has_named_stays_if_threads_can_be_stopped_anyway(t):
+    yama = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
+    if yama.exists() and yama.read_text().strip() != "0":
+        raise Skip("here the helper must be named (kernel.yama.ptrace_scope)")
+    text, calls = traced(t, build(t, "planted", "-rdynamic"), "alive_stack", "-e", "trace=prctl,clone", status=0)
+    same((text, [line for line in calls if "PTRACER" in line]), ("", []))
+    contains("\n".join(calls), "CLONE_UNTRACED")  # there was a helper
 
 
 def test_a_linked_program_reports_its_sites(t):
