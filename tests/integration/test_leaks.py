@@ -236,6 +236,53 @@ def test_a_list_of_mappings_that_ends_in_an_error_makes_the_search_fail(t):
     contains(text, "cannot search for lost objects: Input/output error")
 
 
+# All descriptors but some are in use, and another thread has the only address of an object.
+FEW_DESCRIPTORS = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <goalloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+static int ready[2];
+static void *keep(void *argument) { void *volatile p = goalloc_scan(500); write(ready[1], "", 1); for (;;) pause(); return p; }
+static void count(const struct goalloc_unreachable *lost, void *n) { ++*(int *)n; }
+int main(int argc, char **argv)
+{
+	struct rlimit limit = {64, 64};
+	int file, last = -1, lost = 0;
+	pthread_t thread;
+	char byte;
+
+	pipe(ready);
+	pthread_create(&thread, NULL, keep, NULL);
+	read(ready[0], &byte, 1);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while ((file = dup(0)) >= 0)
+		last = file;
+	for (int i = 0; i < atoi(argv[1]); i++)
+		close(last - i);
+	int result = goalloc_find_unreachable(count, &lost);
+	printf("%s, %d lost", result == 0 ? "searched" : strerror(errno), lost);
+	return 0;
+}
+"""
+
+
+def test_without_descriptors_or_its_own_proc_a_search_fails_and_finds_nothing_wrong(t):
+    t.path("few.c").write_text(FEW_DESCRIPTORS)
+    t.run("gcc", "-O1", "-I", ROOT / "alloc-runtime" / "include", "few.c", BUILD / "libgoalloc.a", "-o", "few", "-lpthread")
+    same(t.run(t.path("few"), 0).stdout, "Too many open files, 0 lost")
+    for free in 1, 2:
+        same(t.run(t.path("few"), free).stdout, "searched, 0 lost")
+    # There /proc is that of the outer namespace, in which the numbers are those of other processes.
+    if subprocess.run(["unshare", "-pf", "true"], capture_output=True).returncode == 0:
+        same(t.run("unshare", "-pf", t.path("few"), 2).stdout, "No such file or directory, 0 lost")
+
+
 def test_a_tracer_that_the_program_has_named_stays_if_threads_can_be_stopped_anyway(t):
     yama = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
     if yama.exists() and yama.read_text().strip() != "0":
