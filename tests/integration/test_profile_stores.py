@@ -5,6 +5,7 @@ windows, to what pprof finds in the files, and to what the programs themselves c
 import base64
 import collections
 import contextlib
+import gzip
 import os
 import pathlib
 import re
@@ -164,7 +165,7 @@ def test_refusals_are_said_once_counted_and_do_not_stop_what_comes_after(t):
     wait_for(lambda: store.requests(OTLP) and store.requests(PYROSCOPE), "windows after these")
     # OTLP's answer that it has not taken all: rejected_profiles = 2, error_message = "too old"
     store.answer(body=base64.b64encode(b"\x0a\x0b\x08\x02\x12\x07too old").decode())
-    agent.wait_for(f"otlp at {store.url}: a window was dropped, because the store refuses it: it rejects 2 profiles: too old")
+    agent.wait_for(f"otlp at {store.url}: a part of a window was dropped, because the store refuses it: it rejects 2 of 2 profiles: too old")
     store.answer()
     wait_for(lambda: not agents.spool_files(t), "an empty spool")
     agent.end()
@@ -173,6 +174,42 @@ def test_refusals_are_said_once_counted_and_do_not_stop_what_comes_after(t):
     assert refused["otlp"] > len(store.requests(OTLP, 400)) - 1 and refused["otlp"] >= 2, status
     same(refused["pyroscope"], len(store.requests(PYROSCOPE, 400)), status)
     same(int(re.search(r"(\d+) dropped until now", status).group(1)), sum(refused.values()), status)
+
+
+def enlarge(file, copies, size):
+    """Makes of the first profile of a window in the spool `copies`, each with a string of random text that nothing names."""
+    head, data = file.read_bytes().split(b"\n", 1)
+    while not head.startswith(b"profile "):
+        head, data = data[int(head.split()[2]):].split(b"\n", 1)
+    columns = head.split()[3]
+    row, profile = data[:int(head.split()[2])].split(b"\n", 1)
+    cells, parts = row.split(b"\t"), b""
+    for number in range(copies):
+        cells[1] = b"%d" % number
+        text = base64.b64encode(os.urandom(size * 3 // 4))
+        length = bytes((len(text) >> shift & 127) | (128 if shift < 21 else 0) for shift in (0, 7, 14, 21))
+        part = b"\t".join(cells) + b"\n" + gzip.compress(gzip.decompress(profile) + b"\x32" + length + text, 1)
+        parts += b"profile 1 %d %s\n" % (len(part), columns) + part
+    file.write_bytes(parts)
+
+
+def test_a_large_window_goes_in_several_requests(t):
+    harness.require_root()
+    store = receiver.Receiver(t)
+    target = fleet.Target(t, fleet.go_program())
+    nowhere = f"http://127.0.0.1:{clickhouse.ports(1)[0]}"
+    agent = fleet.Agent(t, config(t, nowhere, nowhere, more="rate = 1\nmax-overhead = 0"), "--windows", 1)
+    agent.wait_for("a window has begun: 1 process")
+    target.ask(100)
+    agent.wait_for("a window was written")
+    agent.process.kill()
+    agent.process.wait()
+    enlarge(agents.spool_files(t)[0], 6, 3 << 20)
+    deliver(t, config(t, store.url, store.url))
+    # of 8 MiB: three profiles of 2.3 MiB compressed, two of 3 MiB
+    same([len(push["content"]) for push in store.requests(PYROSCOPE)], [3, 3])
+    same([len(export["content"]["resources"]) for export in store.requests(OTLP)], [2, 2, 2])
+    same(len({each["id"] for push in store.requests(PYROSCOPE) for series in push["content"] for each in series["profiles"]}), 6)
 
 
 def environments(agent):

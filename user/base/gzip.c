@@ -10,20 +10,31 @@
 /* 16 added to the window's bits asks zlib for gzip's header. */
 enum { GZIP_BITS = 15 + 16, MEMORY_LEVEL = 8, FIRST_BYTES = 1 << 16 };
 
+static uInt at_once(size_t size)
+{
+	return size < UINT_MAX ? (uInt)size : UINT_MAX;
+}
+
 uint8_t *gzip_pack(const void *bytes, size_t size, size_t *packed_size)
 {
 	z_stream stream = {0};
 	uint8_t *packed;
+	size_t bound;
+	int status;
 
-	if (size > UINT_MAX / 2 ||
-	    deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		memory_out();
-	stream.avail_out = (uInt)deflateBound(&stream, size);
-	packed = memory_allocate(stream.avail_out);
-	stream.next_out = packed;
+	bound = deflateBound(&stream, size); /* there is space for all of it */
+	packed = memory_allocate(bound);
 	stream.next_in = (Bytef *)bytes;
-	stream.avail_in = (uInt)size;
-	deflate(&stream, Z_FINISH); /* there is space for all of it */
+	stream.next_out = packed;
+	do { /* zlib's counts of what is left have 32 bits */
+		stream.avail_in = at_once(size - stream.total_in);
+		stream.avail_out = at_once(bound - stream.total_out);
+		status = deflate(&stream, stream.total_in + stream.avail_in == size ? Z_FINISH : Z_NO_FLUSH);
+	} while (status == Z_OK);
+	if (status != Z_STREAM_END)
+		memory_out();
 	*packed_size = stream.total_out;
 	deflateEnd(&stream);
 	return packed;

@@ -17,3 +17,18 @@ enum delivery delivery_of(const struct http_answer *http, struct delivery_answer
 	}
 	return DELIVERY_FAILED;
 }
+
+bool delivery_add(struct delivery_sum *sum, enum delivery result)
+{
+	sum->requests++;
+	sum->refused += result == DELIVERY_REFUSED;
+	sum->partial += result == DELIVERY_PARTIAL;
+	return result != DELIVERY_FAILED;
+}
+
+enum delivery delivery_whole(const struct delivery_sum *sum)
+{
+	if (sum->requests && sum->refused == sum->requests)
+		return DELIVERY_REFUSED;
+	return sum->refused || sum->partial ? DELIVERY_PARTIAL : DELIVERY_DONE;
+}

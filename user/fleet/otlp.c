@@ -2,6 +2,7 @@
 #include "fleet/otlp.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/gzip.h"
 #include "base/memory.h"
@@ -13,7 +14,7 @@
 enum { PPROF_MAX = 256 << 20, ANSWER_MAX = 4 << 20, WHY_MAX = 300 };
 
 /* An answer that says that a part was not taken. */
-static enum delivery judge_success(const struct http_answer *http, struct delivery_answer *answer)
+static enum delivery judge_success(const struct http_answer *http, size_t sent, struct delivery_answer *answer)
 {
 	Otlp__ExportProfilesServiceResponse *response;
 	enum delivery result = DELIVERY_DONE;
@@ -22,10 +23,13 @@ static enum delivery judge_success(const struct http_answer *http, struct delive
 		return DELIVERY_DONE;
 	response = otlp__export_profiles_service_response__unpack(NULL, http->length, (const uint8_t *)http->text);
 	if (response && response->partial_success && response->partial_success->rejected_profiles > 0) {
-		error_set(&answer->error, STATUS_CANNOT_MEASURE, "it rejects %lld profiles: %.*s",
-			  (long long)response->partial_success->rejected_profiles, WHY_MAX,
-			  response->partial_success->error_message);
-		result = DELIVERY_REFUSED;
+		const char *why = response->partial_success->error_message;
+		int length = (int)strcspn(why, "\r\n");
+
+		error_set(&answer->error, STATUS_CANNOT_MEASURE, "it rejects %lld of %zu profiles: %.*s",
+			  (long long)response->partial_success->rejected_profiles, sent,
+			  length < WHY_MAX ? length : WHY_MAX, why);
+		result = DELIVERY_PARTIAL;
 	}
 	if (response)
 		otlp__export_profiles_service_response__free_unpacked(response, NULL);
@@ -53,7 +57,7 @@ static enum delivery post(const struct agent_store *store, const struct credenti
 	enum delivery result = failed ? DELIVERY_FAILED : delivery_of(&from, answer);
 
 	if (result == DELIVERY_DONE)
-		result = judge_success(&from, answer);
+		result = judge_success(&from, otlp_request_profiles(request), answer);
 	free(from.text);
 	free(url);
 	free(packed);
@@ -61,45 +65,69 @@ static enum delivery post(const struct agent_store *store, const struct credenti
 	return result;
 }
 
-static int add(struct otlp_request *request, const struct fleet_profile *of, struct error *error)
+/* A window on its way. */
+struct export
 {
+	const struct agent_store *store;
+	const struct credentials *credentials;
+	struct delivery_answer *answer;
+	struct otlp_request *request; /* the one being filled */
+	size_t bytes;		      /* of the profiles in it */
+	struct delivery_sum sum;
+};
+
+/* Posts what there is, and begins anew. Returns whether to go on. */
+static bool flush(struct export *export)
+{
+	bool goes_on = true;
+
+	if (export->bytes)
+		goes_on = delivery_add(&export->sum,
+				       post(export->store, export->credentials, export->request, export->answer));
+	otlp_request_free(export->request);
+	export->request = otlp_request_new();
+	export->bytes = 0;
+	return goes_on;
+}
+
+static enum delivery add(struct export *export, const struct fleet_profile *of)
+{
+	struct error *error = &export->answer->error;
 	size_t size;
 	uint8_t *bytes = gzip_unpack(of->bytes, of->size, PPROF_MAX, &size);
 	struct profile *profile = bytes ? pprof_parse(bytes, size, "of a window", error) : NULL;
+	enum delivery result = profile ? DELIVERY_DONE : DELIVERY_MALFORMED;
 
 	if (!bytes)
 		error_set(error, STATUS_CANNOT_MEASURE, "a profile of it is not a gzip file");
-	if (profile)
-		otlp_request_add(request, of, profile);
+	if (profile && export->bytes && export->bytes + size > DELIVERY_REQUEST_BYTES && !flush(export))
+		result = DELIVERY_FAILED;
+	if (result == DELIVERY_DONE) {
+		otlp_request_add(export->request, of, profile);
+		export->bytes += size;
+	}
 	profile_free(profile);
 	free(bytes);
-	return profile ? 0 : -1;
+	return result;
 }
 
 enum delivery otlp_export(const struct agent_store *store, const struct credentials *credentials, const char *window,
 			  size_t size, struct delivery_answer *answer)
 {
-	struct otlp_request *request = otlp_request_new();
+	struct export export = {
+		.store = store, .credentials = credentials, .answer = answer, .request = otlp_request_new()};
 	enum delivery result = DELIVERY_DONE;
 	struct fleet_profile profile;
 	const char *at = window;
-	size_t count = 0;
 	char *row;
 	int more;
 
-	while ((more = fleet_profile_next(&at, window + size, &profile, &row)) > 0) {
-		more = add(request, &profile, &answer->error);
+	while (result == DELIVERY_DONE && (more = fleet_profile_next(&at, window + size, &profile, &row)) != 0) {
+		result = more < 0 ? DELIVERY_MALFORMED : add(&export, &profile);
 		free(row);
-		row = NULL;
-		if (more < 0)
-			break;
-		count++;
 	}
-	free(row);
-	if (more < 0)
-		result = DELIVERY_MALFORMED;
-	else if (count)
-		result = post(store, credentials, request, answer);
-	otlp_request_free(request);
+	if (result == DELIVERY_DONE)
+		result = flush(&export) ? delivery_whole(&export.sum) : DELIVERY_FAILED;
+	otlp_request_free(export.request);
 	return result;
 }

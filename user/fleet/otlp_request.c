@@ -277,10 +277,11 @@ static Otlp__InstrumentationScope *scope_of(struct otlp_request *request)
 	return scope;
 }
 
+enum { VALUES = 2 }; /* of a process: objects and bytes */
+
 void otlp_request_add(struct otlp_request *request, const struct fleet_profile *of, const struct profile *profile)
 {
-	const int values[] = {(int)profile_objects(profile), (int)profile_bytes(profile)};
-	enum { VALUES = sizeof(values) / sizeof(values[0]) };
+	const int values[VALUES] = {(int)profile_objects(profile), (int)profile_bytes(profile)};
 	Otlp__ResourceProfiles *resource = NEW(request, Otlp__ResourceProfiles, otlp__resource_profiles__init);
 	Otlp__ScopeProfiles *scope = NEW(request, Otlp__ScopeProfiles, otlp__scope_profiles__init);
 
@@ -313,6 +314,11 @@ struct otlp_request *otlp_request_new(void)
 	append(&request->attribute_table, NEW(request, Otlp__KeyValueAndUnit, otlp__key_value_and_unit__init));
 	append(&request->stack_table, NEW(request, Otlp__Stack, otlp__stack__init));
 	return request;
+}
+
+size_t otlp_request_profiles(const struct otlp_request *request)
+{
+	return request->resources.count * VALUES;
 }
 
 uint8_t *otlp_request_pack(struct otlp_request *request, size_t *size)

@@ -74,21 +74,26 @@ static void succeed(struct pusher *pusher)
 	pusher->pause_ms = 0;
 }
 
-/* Says once that the store refuses windows: --status and the metrics have the count. */
-static void say_refused(struct pusher *pusher, bool refused, const struct error *error)
+/* Says once that the store refuses windows, or parts of them: --status and the metrics have the count. */
+static void say_refused(struct pusher *pusher, enum delivery result, const struct error *error)
 {
-	if (refused && !pusher->refusing)
-		pusher->say("%s at %s: a window was dropped, because the store refuses it: %s",
-			    agent_store_names[pusher->kind], pusher->store->url, error->text);
-	pusher->refusing = refused;
+	static const char *const what[] = {
+		[DELIVERY_REFUSED] = "a window was dropped, because the store refuses it",
+		[DELIVERY_PARTIAL] = "a part of a window was dropped, because the store refuses it",
+		[DELIVERY_MALFORMED] = NULL,
+	};
+
+	if (what[result] && !pusher->refusing)
+		pusher->say("%s at %s: %s: %s", agent_store_names[pusher->kind], pusher->store->url, what[result],
+			    error->text);
+	pusher->refusing = what[result] != NULL;
 }
 
 static void deliver(struct pusher *pusher, struct spool_window *window)
 {
 	static const enum spool_end ends[] = {
-		[DELIVERY_DONE] = SPOOL_DELIVERED,
-		[DELIVERY_FAILED] = SPOOL_KEPT,
-		[DELIVERY_REFUSED] = SPOOL_REFUSED,
+		[DELIVERY_DONE] = SPOOL_DELIVERED,    [DELIVERY_FAILED] = SPOOL_KEPT,
+		[DELIVERY_REFUSED] = SPOOL_REFUSED,   [DELIVERY_PARTIAL] = SPOOL_REFUSED,
 		[DELIVERY_MALFORMED] = SPOOL_REFUSED,
 	};
 	uint64_t number = window->number;
@@ -102,7 +107,7 @@ static void deliver(struct pusher *pusher, struct spool_window *window)
 		pusher->say("window %" PRIu64 " of the spool is damaged, so it was dropped%s%s", number,
 			    answer.error.text[0] ? ": " : "", answer.error.text);
 	if (result != DELIVERY_FAILED)
-		say_refused(pusher, result == DELIVERY_REFUSED, &answer.error);
+		say_refused(pusher, result, &answer.error);
 	if (spool_give_back(pusher->spool, agent_store_names[pusher->kind], window, ends[result], &answer.error))
 		result = DELIVERY_FAILED;
 	if (result == DELIVERY_FAILED)

@@ -75,6 +75,14 @@ static void release(struct series *series)
 	free(series);
 }
 
+/* Releases the request's series. */
+static void drop(Push__PushRequest *request)
+{
+	for (size_t i = 0; i < request->n_series; i++)
+		release((struct series *)request->series[i]); /* whose first member it is */
+	request->n_series = 0;
+}
+
 static enum delivery post(const struct agent_store *store, const struct credentials *credentials,
 			  const Push__PushRequest *request, struct delivery_answer *answer)
 {
@@ -104,32 +112,48 @@ static enum delivery post(const struct agent_store *store, const struct credenti
 	return result;
 }
 
+/* Posts the series, if there are any, and releases them. Returns whether to go on. */
+static bool flush(Push__PushRequest *request, const struct agent_store *store, const struct credentials *credentials,
+		  struct delivery_sum *sum, struct delivery_answer *answer)
+{
+	bool goes_on = !request->n_series || delivery_add(sum, post(store, credentials, request, answer));
+
+	drop(request);
+	return goes_on;
+}
+
 enum delivery pyroscope_push(const struct agent_store *store, const struct credentials *credentials, const char *window,
 			     size_t size, struct delivery_answer *answer)
 {
 	Push__PushRequest request = PUSH__PUSH_REQUEST__INIT;
 	enum delivery result = DELIVERY_DONE;
+	struct delivery_sum sum = {0};
 	struct fleet_profile profile;
 	const char *at = window;
+	size_t bytes = 0;
 	char *row;
 	int more;
 
-	while ((more = fleet_profile_next(&at, window + size, &profile, &row)) > 0) {
+	while (result == DELIVERY_DONE && (more = fleet_profile_next(&at, window + size, &profile, &row)) > 0) {
 		struct series *series = memory_zeroed(1, sizeof(*series));
 
+		if (bytes && bytes + profile.size > DELIVERY_REQUEST_BYTES) {
+			result = flush(&request, store, credentials, &sum, answer) ? DELIVERY_DONE : DELIVERY_FAILED;
+			bytes = 0;
+		}
 		series->row = row;
 		fill(series, &profile);
 		request.series = memory_resize(request.series, request.n_series + 1, sizeof(*request.series));
 		request.series[request.n_series++] = series->pointer;
+		bytes += profile.size;
 	}
-	if (more < 0) {
+	if (result == DELIVERY_DONE && more < 0) {
 		free(row);
 		result = DELIVERY_MALFORMED;
-	} else if (request.n_series) {
-		result = post(store, credentials, &request, answer);
 	}
-	for (size_t i = 0; i < request.n_series; i++)
-		release((struct series *)request.series[i]); /* whose first member it is */
+	if (result == DELIVERY_DONE)
+		result = flush(&request, store, credentials, &sum, answer) ? delivery_whole(&sum) : DELIVERY_FAILED;
+	drop(&request);
 	free(request.series);
 	return result;
 }
