@@ -251,6 +251,8 @@ def check_memory(t, pid, what):
     same(memory["rss"], before, f"{what}: Rss")
     same(sum(lines.values()), before, f"{what}: sum of {lines}")
     same(lines["unknown"], 0, f"{what}: unknown, of {lines}")
+    text = t.escapement("heap", "-p", pid, "--memory", env={**os.environ, "COLUMNS": "80"}).stdout
+    assert max(map(len, text.splitlines())) <= 80, text
     return memory
 
 

@@ -13,6 +13,7 @@
 #include "render/render_report.h"
 #include "profile/report.h"
 #include "text/shorten.h"
+#include "text/wrap.h"
 
 static const struct profile_location *locate(struct profile *profile, uint64_t address, const char *function,
 					     const char *file, uint32_t line)
@@ -511,7 +512,13 @@ static void positions_lose_what_says_least_first(void **state)
 	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 36),
 			    "main.parse main.go:21  via fmt.Spr..");
 	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 29),
-			    "main.parse /tmp/main.go:21");
+			    "main.go:21  via fmt.Sprintf");
+	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 23),
+			    "main.parse main.go:21");
+	/* Rows of one line differ by "via" alone. */
+	assert_string_equal(shorten_site(text, sizeof(text), "lib/http/serve.(*Directory).Serve", "/s/serve/dir.go", 233,
+					 "text/template.safeCall", 35),
+			    "dir.go:233  via template.safeCall");
 	assert_string_equal(
 		shorten_site(text, sizeof(text), "main.(*Dispatcher).Dispatch", "/t/m.go", 7, "fmt.Sprintf", 38),
 		"main.(*Dispa.. m.go:7  via fmt.Sprintf");
@@ -521,6 +528,9 @@ static void positions_lose_what_says_least_first(void **state)
 	assert_string_equal(shorten_position(text, sizeof(text), "gr\xc3\xbc\xc3\x9f und Welt", NULL, 0, 8),
 			    "gr\xc3\xbc\xc3\x9f..");
 	assert_string_equal(shorten_position(text, sizeof(text), "gr\xc3\xbc\xc3\x9f", NULL, 0, 5), "gr\xc3\xbc");
+	/* Prose keeps a number and its per cent sign on one line. */
+	assert_int_equal(wrap_line("about 95 % of it", 8, WRAP_WORDS), strlen("about"));
+	assert_int_equal(wrap_line("about 95 % of it", 10, WRAP_WORDS), strlen("about 95 %"));
 	for (size_t width = 1; width < 60; width++) {
 		shorten_position(text, sizeof(text), function, file, 12, width);
 		assert_true(strlen(text) <= width && strlen(text) > 0);

@@ -13,7 +13,7 @@ void render_memory_lines(FILE *stream, const struct memory_map *map, bool color)
 {
 	const struct terminal_style *style = terminal_style(color);
 	static const struct table_column columns[] = {
-		{"RSS", COLUMN_NUMBER}, {"%", COLUMN_NUMBER}, {"RUNTIME SAYS", COLUMN_NUMBER}, {"WHAT", COLUMN_TEXT}};
+		{"RSS", COLUMN_NUMBER}, {"%", COLUMN_NUMBER}, {"RUNTIME SAYS", COLUMN_NUMBER}, {"WHAT", COLUMN_WRAP}};
 	struct table *table = table_new(stream, columns, sizeof(columns) / sizeof(columns[0]));
 	char total[TERMINAL_NUMBER_SIZE];
 

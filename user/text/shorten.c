@@ -78,6 +78,7 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
 			 const char *via, size_t width)
 {
 	static const char between[] = "  via ";
+	const char *owner = function;
 	char tail[512], number[16];
 	size_t length, room, name, position;
 
@@ -85,14 +86,19 @@ const char *shorten_site(char *text, size_t size, const char *function, const ch
 		return shorten_position(text, size, function, file, line, width);
 	if (width >= size)
 		width = size - 1;
-	/* Where the code is matters most: directories and the function's package go first, then most of its name, then "via". */
+	/* Where the code is matters most, and a line may have several rows, which only "via" tells apart: directories and the
+	 * function's package go first, then most of its name, then all of it, and then "via". */
 	snprintf(number, sizeof(number), ":%u", line);
 	position = file ? strlen(shorten_path(file, 0)) + strlen(number) : 0;
 	name = function ? strlen(shorten_function(function)) + 1 : 0;
 	if (name + position + sizeof(between) - 1 + VIA_MIN > width && name > FUNCTION_MIN)
 		name = FUNCTION_MIN + 1;
+	if (name + position + sizeof(between) - 1 + VIA_MIN > width && file) {
+		function = NULL;
+		name = 0;
+	}
 	if (name + position + sizeof(between) - 1 + VIA_MIN > width)
-		return shorten_position(text, size, function, file, line, width);
+		return shorten_position(text, size, owner, file, line, width);
 	room = width - name - position - (sizeof(between) - 1);
 	snprintf(tail, sizeof(tail), "%s", strlen(via) > room ? shorten_function(via) : via);
 	cut(tail, room);

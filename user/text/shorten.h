@@ -21,7 +21,8 @@ const char *shorten_position(char *text, size_t size, const char *function, cons
 
 /*
  * The same, followed by " via FUNCTION" unless `via` is NULL: the function that allocated on behalf of this line.
- * Directories and packages are dropped first; the owner keeps at least half of the width if it needs it.
+ * Directories and packages are dropped first, then most of the owner's name, then all of it: rows of one line differ by `via`
+ * alone. Where the position leaves no room for `via`, the owner stands there instead.
  */
 const char *shorten_site(char *text, size_t size, const char *function, const char *file, uint32_t line,
 			 const char *via, size_t width);

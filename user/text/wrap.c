@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "text/wrap.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { LEAST_ROOM = 8 };
@@ -26,9 +27,15 @@ size_t wrap_prefix(const char *text, size_t width)
 	return length;
 }
 
+/* Whether a line may end here: "95 %" stays together. */
+static bool is_gap(const char *text)
+{
+	return *text == ' ' && text[1] != '%';
+}
+
 static size_t place_to_break(const char *text, size_t length, enum wrap_rule rule)
 {
-	while (length && text[length] != ' ' &&
+	while (length && !is_gap(text + length) &&
 	       (rule != WRAP_NAMES || (text[length - 1] != '/' && text[length - 1] != ',')))
 		length--;
 	return length;
@@ -38,7 +45,7 @@ size_t wrap_line(const char *text, size_t width, enum wrap_rule rule)
 {
 	size_t length = wrap_prefix(text, width), place;
 
-	if (!text[length] || text[length] == '\n' || text[length] == ' ')
+	if (!text[length] || text[length] == '\n' || is_gap(text + length))
 		return length;
 	place = place_to_break(text, length, rule);
 	switch (rule) {
