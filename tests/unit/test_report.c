@@ -516,8 +516,8 @@ static void positions_lose_what_says_least_first(void **state)
 	assert_string_equal(shorten_site(text, sizeof(text), "main.parse", "/tmp/main.go", 21, "fmt.Sprintf", 23),
 			    "main.parse main.go:21");
 	/* Rows of one line differ by "via" alone. */
-	assert_string_equal(shorten_site(text, sizeof(text), "lib/http/serve.(*Directory).Serve", "/s/serve/dir.go", 233,
-					 "text/template.safeCall", 35),
+	assert_string_equal(shorten_site(text, sizeof(text), "lib/http/serve.(*Directory).Serve", "/s/serve/dir.go",
+					 233, "text/template.safeCall", 35),
 			    "dir.go:233  via template.safeCall");
 	assert_string_equal(
 		shorten_site(text, sizeof(text), "main.(*Dispatcher).Dispatch", "/t/m.go", 7, "fmt.Sprintf", 38),

@@ -24,6 +24,11 @@ enum cause {
 	CONVERTED,
 	CONCATENATED,
 	GOROUTINE,
+	MADE_RETURNED,
+	MADE_LEAKING,
+	MADE_STORED,
+	MAP_LEAKING,
+	VARIADIC_LEAKING,
 	CAUSE_COUNT,
 	NO_CAUSE = CAUSE_COUNT,
 };
@@ -80,6 +85,30 @@ static const struct advice advices[CAUSE_COUNT] = {
 	[GOROUTINE] = {"goroutine",
 		       "a new goroutine needs a descriptor, and its function a closure",
 		       {"use long-lived workers that take work from a channel"}},
+	/* Slices and maps refer to what they have: there is no value to pass, to return or to store instead. */
+	[MADE_RETURNED] = {"returned",
+			   "the function returns it, so it must outlive the call",
+			   {"let the caller pass the one to fill, as strconv.AppendInt does",
+			    "keep the function small enough to be inlined: it can then stay in the caller's frame"}},
+	[MADE_LEAKING] =
+		{"leaking-parameter",
+		 "it is passed to a function that keeps it, or that the compiler cannot analyse",
+		 {"reuse one, for instance from a sync.Pool: b = b[:0]",
+		  "change the callee so that it does not keep its parameter",
+		  "call the concrete method: a call through an interface or a function value leaks every argument"}},
+	[MADE_STORED] = {"stored",
+			 "it is stored in something that lives in the heap",
+			 {"make it no larger than what is kept of it", "reuse the one that is already stored"}},
+	[MAP_LEAKING] = {"leaking-parameter",
+			 "it is passed to a function that keeps it, or that the compiler cannot analyse",
+			 {"pass a struct instead of a map, if its keys are constants", "reuse it after clear(m)",
+			  "change the callee so that it does not keep its parameter"}},
+	[VARIADIC_LEAKING] =
+		{"leaking-parameter",
+		 "the slice of its variadic arguments is passed to a function that keeps it, or that the compiler cannot analyse",
+		 {"call the function itself: a call through an interface or a function value leaks every argument",
+		  "call it only if its result is used: ask first whether that log level is on",
+		  "call a function with a fixed number of parameters"}},
 };
 
 /* The cause that the runtime call alone shows. */
@@ -138,6 +167,31 @@ static enum cause cause_of_step(const struct escape_step *step)
 	return NO_CAUSE;
 }
 
+/* The remedies for a cause depend on what escapes. */
+static enum cause cause_of_kind(enum cause cause, const struct audit_row *row)
+{
+	static const struct {
+		enum cause cause;
+		unsigned family;
+		enum cause its;
+	} causes[] = {
+		{RETURNED, CALL_SLICE | CALL_MAP, MADE_RETURNED},
+		{LEAKING, CALL_SLICE, MADE_LEAKING},
+		{STORED, CALL_SLICE | CALL_MAP, MADE_STORED},
+		{LEAKING, CALL_MAP, MAP_LEAKING},
+	};
+	const char *subject = row->annotation_count ? row->annotations[0]->subject : NULL;
+	unsigned family = call_family(row->runtime_call);
+
+	if (cause == LEAKING && subject && strcmp(subject, "... argument") == 0)
+		return VARIADIC_LEAKING;
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
+		if (cause == causes[i].cause && family & causes[i].family)
+			return causes[i].its;
+	}
+	return cause;
+}
+
 static enum cause cause_of_explanation(const struct audit_row *row)
 {
 	/* The explanation at a call may end at the callee's result. The callee's own explanation is used if the call's
@@ -164,7 +218,7 @@ const struct advice *advice_for(const struct audit_row *row)
 		return NULL;
 	cause = cause_of_call(row);
 	if (cause == NO_CAUSE)
-		cause = cause_of_explanation(row);
+		cause = cause_of_kind(cause_of_explanation(row), row);
 	return cause == NO_CAUSE ? NULL : &advices[cause];
 }
 

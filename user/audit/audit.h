@@ -27,7 +27,7 @@
 	    "keep the value from outliving its function; --flow prints how it gets away")                              \
 	ROW(AUDIT_CONTRADICTED, "contradicted", "the compiler says that it does not escape, and it allocates",         \
 	    "check that the output is from this build; if so, the value is too large or of unknown size for a stack")  \
-	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler says nothing about the line, and it allocates",            \
+	ROW(AUDIT_UNANNOTATED, "unannotated", "the compiler does not mention it, and it allocates",                    \
 	    "look at the runtime call: make slices, maps and strings that grow with their final size")                 \
 	ROW(AUDIT_NOT_COVERED, "not-covered", "the compiler output does not cover the package, and it allocates",      \
 	    "the line shown calls the library that allocates: call it less often, or call less of it; "                \

@@ -19,6 +19,7 @@ struct audit_page {
 	struct audit_lines lines;
 	bool *shown;	  /* for each of these, whether it is listed */
 	int64_t cheapest; /* the cost of the cheapest of those that are listed, if not all are */
+	char *proof;	  /* the command that proves any row's change; NULL: each row has its own, or none is known */
 	int indent;	  /* of what stands below a line of numbers */
 };
 
@@ -31,6 +32,9 @@ void audit_page_wrap(const struct audit_page *page, size_t indent, char *text);
 
 /* "main.go:12:5". The caller frees it. */
 char *audit_page_position(const char *file, uint32_t line, uint32_t column);
+
+/* Prints the command that proves a change. */
+void audit_page_proof(const struct audit_page *page, size_t indent, const char *proof);
 
 /* Prints what stands below the numbers of a row: how well they are known, who allocates, what the compiler says. */
 void audit_page_row(const struct audit_page *page, const struct audit_row *row);

@@ -155,6 +155,22 @@ static void print_elsewhere(const struct audit_page *page, const struct escape_a
 	free(position);
 }
 
+/* Whether one of the row's annotations shortly before it has the same words, at another column of the same line. */
+static bool said_before(const struct audit_row *row, uint32_t index)
+{
+	const struct escape_annotation *annotation = row->annotations[index];
+
+	/* a line may have thousands; those of one expression are close together */
+	for (uint32_t i = index > 16 ? index - 16 : 0; i < index; i++) {
+		const struct escape_annotation *other = row->annotations[i];
+
+		if (other->file == annotation->file && other->line == annotation->line &&
+		    strcmp(other->text, annotation->text) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Prints the reason: the distinct messages of the compiler. */
 static void print_what(const struct audit_page *page, const struct audit_row *row)
 {
@@ -167,6 +183,8 @@ static void print_what(const struct audit_page *page, const struct audit_row *ro
 		const struct escape_annotation *annotation = row->annotations[i];
 		bool elsewhere = annotation->line != row->site.line || annotation->file != row->file;
 
+		if (row->shared && !page->options->flow && said_before(row, i))
+			continue;
 		if (elsewhere)
 			print_elsewhere(page, annotation, "");
 		else
@@ -184,6 +202,11 @@ static void print_what(const struct audit_page *page, const struct audit_row *ro
 		audit_page_wrap(page, (size_t)page->indent, audit_page_text("%s", row->reason));
 }
 
+void audit_page_proof(const struct audit_page *page, size_t indent, const char *proof)
+{
+	audit_page_wrap(page, indent, audit_page_text("prove it, with the change as fix.diff: %s", proof));
+}
+
 /* Prints what to do about it, and the command that proves an improvement. */
 static void print_advice(const struct audit_page *page, const struct audit_row *row)
 {
@@ -195,10 +218,9 @@ static void print_advice(const struct audit_page *page, const struct audit_row *
 	audit_page_wrap(page, (size_t)page->indent, audit_page_text("cause: %s: %s", advice->cause, advice->words));
 	for (size_t i = 0; i < sizeof(advice->rewrites) / sizeof(*advice->rewrites) && advice->rewrites[i]; i++)
 		audit_page_wrap(page, (size_t)page->indent, audit_page_text("try: %s", advice->rewrites[i]));
-	proof = advice_proof(page->audit, row);
+	proof = page->proof ? NULL : advice_proof(page->audit, row);
 	if (proof)
-		audit_page_wrap(page, (size_t)page->indent,
-				audit_page_text("prove it, with the change as fix.diff: %s", proof));
+		audit_page_proof(page, (size_t)page->indent, proof);
 	free(proof);
 }
 

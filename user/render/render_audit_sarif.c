@@ -26,10 +26,9 @@ static const struct {
 		{"warning", "Allocates although it does not escape",
 		 "The compiler says that this does not escape, and it was seen to allocate: too large or of "
 		 "variable size for the stack, or the compiler output is from another build."},
-	[AUDIT_UNANNOTATED] =
-		{"note", "Allocates without a compiler message",
-		 "Allocates, and the compiler output says nothing about the line: append or map growth, string "
-		 "building, a call of the runtime."},
+	[AUDIT_UNANNOTATED] = {"note", "Allocates without a compiler message",
+			       "Allocates, and the compiler output does not mention it: append or map growth, string "
+			       "building, a call of the runtime."},
 	[AUDIT_NOT_COVERED] = {"note", "Calls code that allocates",
 			       "Calls a function that allocates in a package that the compiler output does not cover."},
 	[AUDIT_UNPLACED] =

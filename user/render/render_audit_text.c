@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/advice.h"
 #include "audit/audit_filter.h"
 #include "base/count.h"
 #include "base/memory.h"
@@ -273,7 +274,7 @@ static void print_verdicts(const struct audit_page *page)
 			allocates ? terminal_number(objects, sum->values[VALUE_OBJECTS]) : "-",
 			allocates ? terminal_bytes(bytes, sum->values[VALUE_BYTES]) : "-",
 			allocates ? share_text(sum->values[page->cost], audit->totals[page->cost], share) : "-",
-			i == AUDIT_OUTSIDE ? "  no line of the program's own" : "");
+			i == AUDIT_OUTSIDE ? "  no line of the program" : "");
 	}
 }
 
@@ -311,12 +312,24 @@ static void print_no_rows(const struct audit_page *page)
 				    "that are yours");
 }
 
+/* What to do about a row: the first remedy of its cause or, if that is unknown, what its verdict asks for. The caller
+ * frees it. */
+static char *what_to_do(const struct audit_page *page, const struct audit_row *row)
+{
+	const struct advice *advice = advice_for(row);
+
+	if (!advice || row->verdict == AUDIT_CONTRADICTED) /* which may be of another build: to be checked first */
+		return memory_text(audit_verdicts[row->verdict].advice);
+	return memory_format("%s; %s%s", advice->words, advice->rewrites[0],
+			     page->options->advice ? "" : "; --advice prints what else there is to try");
+}
+
 /* Prints one line about where to begin. */
 static void print_next(const struct audit_page *page)
 {
 	const struct audit *audit = page->audit;
 	const struct audit_line *costliest = NULL;
-	char share[TERMINAL_NUMBER_SIZE], *place;
+	char share[TERMINAL_NUMBER_SIZE], *place, *todo;
 
 	for (size_t i = 0; i < page->lines.count; i++) {
 		const struct audit_line *line = &page->lines.list[i];
@@ -329,13 +342,56 @@ static void print_next(const struct audit_page *page)
 	if (!costliest)
 		return;
 	place = line_place(page, costliest);
+	todo = what_to_do(page, &audit->rows[page->lines.rows[costliest->first]]);
 	putc('\n', page->stream);
 	audit_page_wrap(page, 0,
 			audit_page_text("next: begin with %s (%s, %s of the %s): %s", place,
 					audit_verdict_name(costliest->verdict),
 					share_text(costliest->values[page->cost], audit->totals[page->cost], share),
-					profile_values[page->cost].plural, audit_verdicts[costliest->verdict].advice));
+					profile_values[page->cost].plural, todo));
 	free(place);
+	free(todo);
+}
+
+/* The command that proves a change, if it is the same for all rows that are listed with advice; else NULL. The caller
+ * frees it. */
+static char *common_proof(const struct audit_page *page)
+{
+	char *common = NULL;
+
+	for (size_t i = 0; i < page->lines.count; i++) {
+		const struct audit_line *line = &page->lines.list[i];
+
+		for (size_t j = 0; page->shown[i] && j < line->count; j++) {
+			const struct audit_row *row = &page->audit->rows[page->lines.rows[line->first + j]];
+			char *proof = advice_for(row) ? advice_proof(page->audit, row) : NULL;
+
+			if (proof && common && strcmp(proof, common) != 0) {
+				free(proof);
+				free(common);
+				return NULL;
+			}
+			if (common)
+				free(proof);
+			else
+				common = proof;
+		}
+	}
+	return common;
+}
+
+/* Prints once what else each row would repeat. */
+static void print_proof(const struct audit_page *page)
+{
+	if (!page->proof)
+		return;
+	putc('\n', page->stream);
+	audit_page_proof(page, 0, page->proof);
+	/* Nothing in a recording says whether the program ends by itself. */
+	if (strstr(page->proof, " -- go run "))
+		audit_page_wrap(page, 0,
+				audit_page_text("of a service, which does not end, measure a benchmark instead: "
+						"-- go test -bench . ./..."));
 }
 
 /* What the lines are if they are not exact: "lines estimated from a sample every 512KiB". */
@@ -418,6 +474,7 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 	for (int i = 0; i < AUDIT_VERDICT_COUNT && !options->verdicts; i++)
 		verdicts |= audit_verdict_allocates((enum audit_verdict)i) ? 1u << i : 0;
 	choose_lines(&page, verdicts);
+	page.proof = options->advice ? common_proof(&page) : NULL;
 	print_head(&page);
 	print_precision(&page);
 	if (has_sums(audit, false))
@@ -427,7 +484,9 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 			print_section(&page, (enum audit_verdict)i);
 	}
 	print_no_rows(&page);
+	print_proof(&page);
 	print_next(&page);
+	free(page.proof);
 	free(page.shown);
 	audit_lines_free(&page.lines);
 }
