@@ -1,5 +1,5 @@
 // A receiver for Pyroscope and OTLP on loopback. What it decodes is not ours: pprof-format reads pprof files; protobufjs reads
-// OTLP by the published .proto files, whose folder is the first argument. `node receiver.mjs PROTOS` prints its port, then a line
+// OTLP by the published .proto files, whose folder is the first argument; without it, OTLP is not decoded. `node receiver.mjs PROTOS` prints its port, then a line
 // of JSON for each request that it has taken. POST /control sets how it answers from then on:
 // {"status": 200, "headers": {}, "body": "" (base64), "delay": 0 (milliseconds)}.
 import http from "node:http";
@@ -11,9 +11,10 @@ import { Profile } from "pprof-format";
 const protos = process.argv[2];
 const root = new protobuf.Root();
 root.resolvePath = (_, target) => path.join(protos, target);
-root.loadSync("opentelemetry/proto/collector/profiles/v1development/profiles_service.proto");
+if (protos)
+  root.loadSync("opentelemetry/proto/collector/profiles/v1development/profiles_service.proto");
 const service = "opentelemetry.proto.collector.profiles.v1development.ExportProfilesService";
-const request = root.lookupType(service + "Request");
+const request = protos && root.lookupType(service + "Request");
 
 // api/push/v1/push.proto and api/types/v1/types.proto of Pyroscope, as published.
 const push = protobuf.Root.fromJSON({
@@ -62,6 +63,8 @@ function pyroscope(body) {
 }
 
 function otlp(body) {
+  if (!request)
+    return {};
   const message = request.toObject(request.decode(body), { longs: String, bytes: String, defaults: true, arrays: true });
   const { stringTable: strings, functionTable, locationTable, stackTable, mappingTable, attributeTable, linkTable } =
     message.dictionary;
