@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "goalloc_recording.h"
 #include "symbols/address_space.h"
+#include "runtime/runtime.h"
 #include "runtime/site_stack.h"
 #include "target/target.h"
 
@@ -47,7 +48,7 @@ static int read_process(struct reader *reader, const char *text)
 		return -1;
 	reader->process = profile_process_add(reader->profile, pid);
 	reader->process->comm = profile_string(reader->profile, text + at);
-	reader->process->runtime = "goalloc 1";
+	reader->process->runtime = RUNTIME_GOALLOC;
 	no_totals(reader->process);
 	return 0;
 }

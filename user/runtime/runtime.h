@@ -112,10 +112,14 @@ struct runtime_ops {
 	void (*free)(struct runtime *runtime);
 };
 
+/* What libgoalloc is called. The number changes if it counts the same calls in another way: baselines of another version are
+ * refused. */
+#define RUNTIME_GOALLOC "goalloc 1"
+
 /* The first member of each runtime's struct. */
 struct runtime {
 	const struct runtime_ops *ops;
-	char version[64]; /* "goalloc 1", "go1.24.4": for people */
+	char version[64]; /* RUNTIME_GOALLOC, "go1.24.4" */
 	const char *
 		library; /* the file that it is in, as the process sees it, if that should be shown; NULL: the executable */
 	/* Why the process cannot be measured: its memory contains what no such runtime writes. The text names the field

@@ -296,7 +296,7 @@ static struct runtime *detect_in(const struct target *target, const struct targe
 	}
 	goalloc = memory_zeroed(1, sizeof(*goalloc));
 	goalloc->runtime.ops = &goalloc_ops;
-	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), "goalloc %d", GOALLOC_DESCRIPTION_VERSION);
+	snprintf(goalloc->runtime.version, sizeof(goalloc->runtime.version), RUNTIME_GOALLOC);
 	goalloc->probes = probes;
 	goalloc->path = path;
 	goalloc->counters.description = bias + address + relative;
