@@ -86,7 +86,7 @@ def test_lists_of_caches_end(t):
     harness.require_root()
     for kind in ("circle", "chain"):
         process = lie(t, kind)
-        refused(t, process.pid, "cache_next")
+        refused(t, process.pid, "list of caches has more than")
         unharmed(process)
 
 
