@@ -84,9 +84,9 @@ def test_random_descriptions_are_refused_or_lost_and_never_harm(t):
 
 def test_lists_of_caches_end(t):
     harness.require_root()
-    for kind in ("circle", "chain"):
+    for kind, words in (("circle", "list of caches has more than"), ("chain", "caches of living threads; at most")):
         process = lie(t, kind)
-        refused(t, process.pid, "list of caches has more than")
+        refused(t, process.pid, words)
         unharmed(process)
 
 
