@@ -110,13 +110,14 @@ static inline void machine_relax(void)
 }
 
 /* Sets `was_set` to bit `n` of an array of words, and `bits` to its word without that bit; `word` is the word's index. In
- * assembly because compilers do not find this form. Sanitizers do not see it. */
+ * assembly because compilers do not find this form. Sanitizers do not see it. The bound says that the whole array is read: older
+ * clangs refuse one without. */
 #if defined(__GCC_ASM_FLAG_OUTPUTS__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define MACHINE_TEST_AND_RESET(words, n, word, bits, was_set)                  \
 	__asm__("movq %[at], %[index]\n\tshrq $6, %[index]\n\t"                \
 		"movq (%[array],%[index],8), %[value]\n\tbtrq %[at], %[value]" \
 		: "=@ccc"(was_set), [index] "=&r"(word), [value] "=&r"(bits)   \
-		: [array] "r"(words), [at] "d"(n), "m"(*(const uint64_t(*)[])words))
+		: [array] "r"(words), [at] "d"(n), "m"(*(const uint64_t(*)[1 << 16]) words))
 #endif
 
 /*
