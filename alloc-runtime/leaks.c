@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 
 #include "debug.h"
 #include "heap_profile.h"
@@ -37,18 +36,12 @@ struct search {
 static bool add(struct search *search, struct lost lost)
 {
 	if (search->nlost == search->capacity) {
-		size_t capacity = search->capacity ? 2 * search->capacity : FirstLost;
-		struct lost *list = sysAlloc(capacity * sizeof *list);
+		struct lost *list = sysGrow(search->lost, &search->capacity, FirstLost, sizeof *list);
 		if (!list) {
 			search->error = ENOMEM;
 			return false;
 		}
-		if (search->lost) {
-			memcpy(list, search->lost, search->nlost * sizeof *list);
-			sysFree(search->lost, search->capacity * sizeof *list);
-		}
 		search->lost = list;
-		search->capacity = capacity;
 	}
 	search->lost[search->nlost++] = lost;
 	return true;

@@ -78,18 +78,12 @@ struct roots {
 static void *item(struct roots *roots, struct items *items, size_t size)
 {
 	if (items->count == items->capacity) {
-		size_t capacity = items->capacity ? 2 * items->capacity : FirstItems;
-		void *at = sysAlloc(capacity * size);
+		void *at = sysGrow(items->at, &items->capacity, FirstItems, size);
 		if (!at) {
 			roots->failed = true;
 			return NULL;
 		}
-		if (items->at) {
-			memcpy(at, items->at, items->count * size);
-			sysFree(items->at, items->capacity * size);
-		}
 		items->at = at;
-		items->capacity = capacity;
 	}
 	return (char *)items->at + items->count++ * size;
 }

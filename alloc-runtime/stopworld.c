@@ -113,20 +113,14 @@ static struct thread *thread_of(const struct stop *stop, int tid)
 
 static bool make_room(struct stop *stop)
 {
-	size_t capacity = stop->capacity ? 2 * stop->capacity : ThreadsAtFirst;
 	struct thread *threads;
 
 	if (stop->world.nthreads < stop->capacity)
 		return true;
-	threads = sysAlloc(capacity * sizeof *threads);
+	threads = sysGrow(stop->threads, &stop->capacity, ThreadsAtFirst, sizeof *threads);
 	if (!threads)
 		return false;
-	if (stop->threads) {
-		memcpy(threads, stop->threads, stop->capacity * sizeof *threads);
-		sysFree(stop->threads, stop->capacity * sizeof *threads);
-	}
 	stop->threads = threads;
-	stop->capacity = capacity;
 	return true;
 }
 

@@ -28,6 +28,9 @@ void *sysAlloc(size_t size); /* maps memory at any address; NULL when memory is 
 /* The same for tables that are mostly not written: memory is not reserved, and the child of a fork does not get it. */
 void *sysAllocSparse(size_t size);
 void sysFree(void *address, size_t size); /* unmaps */
+/* Returns a table of sysAlloc() with twice the room, `first` items if there was none (NULL, 0), and what was in it; the old one is
+ * freed. `size`: of an item. NULL when memory is out; then the old one stays as it is. */
+void *sysGrow(void *table, size_t *capacity, size_t first, size_t size);
 bool sysUnused(void *address, size_t size);
 /* Moves pages to memory that is mapped, too, and is overwritten. Afterwards `from` is unused memory. Nothing is ever
  * unmapped meanwhile. False if the system cannot, or if memory is locked, which it would not stay; then nothing has

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -58,6 +59,21 @@ void sysFree(void *address, size_t size)
 
 	munmap(address, size);
 	errno = saved;
+}
+
+void *sysGrow(void *table, size_t *capacity, size_t first, size_t size)
+{
+	size_t room = *capacity ? 2 * *capacity : first;
+	void *grown = sysAlloc(room * size);
+
+	if (!grown)
+		return NULL;
+	if (table) {
+		memcpy(grown, table, *capacity * size);
+		sysFree(table, *capacity * size);
+	}
+	*capacity = room;
+	return grown;
 }
 
 bool sysUnused(void *address, size_t size)
