@@ -95,16 +95,14 @@ static char *insertion(const struct agent_store *store, const struct fleet_table
 static int post(const struct agent_store *store, const char *password, const char *url, const char *body, size_t size,
 		struct error *error)
 {
-	struct http_request request = {.url = url,
-				       .user = store->user,
-				       .password = password,
-				       .ca_file = store->ca_file,
-				       .timeout = store->timeout,
-				       .body = body,
-				       .size = size};
+	struct http_request request = credentials_request(store, password, NULL);
 	struct http_answer answer;
-	int result = http_post(&request, &answer, error);
+	int result;
 
+	request.url = url;
+	request.body = body;
+	request.size = size;
+	result = http_post(&request, &answer, error);
 	if (result == 0 && (answer.status != 200 || answer.length))
 		result = http_refusal(&answer, error);
 	free(answer.text);
@@ -115,16 +113,14 @@ char *clickhouse_select(const struct agent_store *store, const char *password, c
 {
 	/* otherwise it answers 200 first, and fails in the middle of the rows */
 	char *url = memory_format("%s?wait_end_of_query=1", store->url);
-	struct http_request request = {.url = url,
-				       .user = store->user,
-				       .password = password,
-				       .ca_file = store->ca_file,
-				       .timeout = store->timeout,
-				       .body = query,
-				       .size = strlen(query)};
+	struct http_request request = credentials_request(store, password, NULL);
 	struct http_answer answer;
-	int result = http_post(&request, &answer, error);
+	int result;
 
+	request.url = url;
+	request.body = query;
+	request.size = strlen(query);
+	result = http_post(&request, &answer, error);
 	if (result == 0 && answer.status != 200)
 		result = http_refusal(&answer, error);
 	else if (result == 0 && answer.cut)

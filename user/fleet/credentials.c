@@ -69,6 +69,15 @@ void credentials_clear(struct credentials *credentials)
 	*credentials = (struct credentials){0};
 }
 
+struct http_request credentials_request(const struct agent_store *store, const char *password, const char *token)
+{
+	return (struct http_request){.user = store->user,
+				     .password = password,
+				     .token = token,
+				     .ca_file = store->ca_file,
+				     .timeout = store->timeout};
+}
+
 void credentials_forget(void)
 {
 	for (int i = 0; i < AGENT_STORES; i++) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "fleet/agent_config.h"
+#include "fleet/http.h"
 
 struct credentials {
 	char *password; /* with the user of the configuration; NULL: none */
@@ -19,6 +20,9 @@ struct credentials {
 int credentials_read(struct credentials *credentials, enum agent_store_kind kind, const struct agent_store *store,
 		     struct error *error);
 void credentials_clear(struct credentials *credentials);
+
+/* A request to the store, without URL and body: with its authority, its time limit, and the password or the token (NULL: none). */
+struct http_request credentials_request(const struct agent_store *store, const char *password, const char *token);
 
 /* In a process that has no use for them: overwrites those of the environment. */
 void credentials_forget(void);

@@ -42,20 +42,16 @@ static enum delivery post(const struct agent_store *store, const struct credenti
 	size_t size, packed_size;
 	uint8_t *bytes = otlp_request_pack(request, &size), *packed = gzip_pack(bytes, size, &packed_size);
 	char *url = memory_format("%.*s/v1development/profiles", http_base_length(store->url), store->url);
-	struct http_request http = {.url = url,
-				    .user = store->user,
-				    .password = credentials->password,
-				    .token = credentials->token,
-				    .ca_file = store->ca_file,
-				    .timeout = store->timeout,
-				    .type = "application/x-protobuf",
-				    .gzip = true,
-				    .body = packed,
-				    .size = packed_size};
+	struct http_request http = credentials_request(store, credentials->password, credentials->token);
 	struct http_answer from;
-	int failed = http_post(&http, &from, &answer->error);
-	enum delivery result = failed ? DELIVERY_FAILED : delivery_of(&from, answer);
+	enum delivery result;
 
+	http.url = url;
+	http.type = "application/x-protobuf";
+	http.gzip = true;
+	http.body = packed;
+	http.size = packed_size;
+	result = http_post(&http, &from, &answer->error) ? DELIVERY_FAILED : delivery_of(&from, answer);
 	if (result == DELIVERY_DONE)
 		result = judge_success(&from, otlp_request_profiles(request), answer);
 	free(from.text);

@@ -91,20 +91,16 @@ static enum delivery post(const struct agent_store *store, const struct credenti
 	char *url = memory_format("%.*s/push.v1.PusherService/Push", http_base_length(store->url), store->url);
 	char *tenant = store->tenant ? memory_format("X-Scope-OrgID: %s", store->tenant) : NULL;
 	const char *headers[] = {"Connect-Protocol-Version: 1", tenant, NULL};
-	struct http_request http = {.url = url,
-				    .user = store->user,
-				    .password = credentials->password,
-				    .token = credentials->token,
-				    .ca_file = store->ca_file,
-				    .timeout = store->timeout,
-				    .type = "application/proto",
-				    .headers = headers,
-				    .body = body,
-				    .size = push__push_request__pack(request, body)};
+	struct http_request http = credentials_request(store, credentials->password, credentials->token);
 	struct http_answer from;
-	int failed = http_post(&http, &from, &answer->error);
-	enum delivery result = failed ? DELIVERY_FAILED : delivery_of(&from, answer);
+	enum delivery result;
 
+	http.url = url;
+	http.type = "application/proto";
+	http.headers = headers;
+	http.body = body;
+	http.size = push__push_request__pack(request, body);
+	result = http_post(&http, &from, &answer->error) ? DELIVERY_FAILED : delivery_of(&from, answer);
 	free(from.text);
 	free(tenant);
 	free(url);
