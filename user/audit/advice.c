@@ -33,6 +33,11 @@ enum cause {
 	NO_CAUSE = CAUSE_COUNT,
 };
 
+/* What several rows say. */
+#define KEPT	      "it is passed to a function that keeps it, or that the compiler cannot analyse"
+#define CALL_CONCRETE "call the concrete method: a call through an interface or a function value leaks every argument"
+#define KEEP_NOTHING  "change the callee so that it does not keep its parameter"
+
 static const struct advice advices[CAUSE_COUNT] = {
 	[RETURNED] = {"returned",
 		      "the function returns a pointer to it, so it must outlive the call",
@@ -58,11 +63,7 @@ static const struct advice advices[CAUSE_COUNT] = {
 			  "its size is known only at run time",
 			  {"use a constant capacity where an upper limit is known",
 			   "reuse one buffer, and grow it when it is too small"}},
-	[LEAKING] =
-		{"leaking-parameter",
-		 "it is passed to a function that keeps it, or that the compiler cannot analyse",
-		 {"pass a value instead of a pointer", "change the callee so that it does not keep its parameter",
-		  "call the concrete method: a call through an interface or a function value leaks every argument"}},
+	[LEAKING] = {"leaking-parameter", KEPT, {"pass a value instead of a pointer", KEEP_NOTHING, CALL_CONCRETE}},
 	[SENT] = {"sent",
 		  "a pointer to it is sent on a channel",
 		  {"send the value", "send objects that are returned and reused"}},
@@ -90,19 +91,16 @@ static const struct advice advices[CAUSE_COUNT] = {
 			   "the function returns it, so it must outlive the call",
 			   {"let the caller pass the one to fill, as strconv.AppendInt does",
 			    "keep the function small enough to be inlined: it can then stay in the caller's frame"}},
-	[MADE_LEAKING] =
-		{"leaking-parameter",
-		 "it is passed to a function that keeps it, or that the compiler cannot analyse",
-		 {"reuse one, for instance from a sync.Pool: b = b[:0]",
-		  "change the callee so that it does not keep its parameter",
-		  "call the concrete method: a call through an interface or a function value leaks every argument"}},
+	[MADE_LEAKING] = {"leaking-parameter",
+			  KEPT,
+			  {"reuse one, for instance from a sync.Pool: b = b[:0]", KEEP_NOTHING, CALL_CONCRETE}},
 	[MADE_STORED] = {"stored",
 			 "it is stored in something that lives in the heap",
 			 {"make it no larger than what is kept of it", "reuse the one that is already stored"}},
 	[MAP_LEAKING] = {"leaking-parameter",
-			 "it is passed to a function that keeps it, or that the compiler cannot analyse",
+			 KEPT,
 			 {"pass a struct instead of a map, if its keys are constants", "reuse it after clear(m)",
-			  "change the callee so that it does not keep its parameter"}},
+			  KEEP_NOTHING}},
 	[VARIADIC_LEAKING] =
 		{"leaking-parameter",
 		 "the slice of its variadic arguments is passed to a function that keeps it, or that the compiler cannot analyse",
