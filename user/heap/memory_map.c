@@ -50,7 +50,8 @@ struct reader {
 	bool has_names;		   /* the runtime names its mappings */
 	uint64_t executable_limit; /* the end of its last mapping; anonymous memory that follows directly is its data */
 	int pagemap;
-	int page_flags; /* /proc/kpageflags, -1 if it cannot be opened */
+	int page_flags;	     /* /proc/kpageflags, -1 if it cannot be opened */
+	uint64_t zero_frame; /* of the page of zeros that was met last; 0 if none was */
 };
 
 /* --- the kernel's list --- */
@@ -167,15 +168,19 @@ static void add_page(struct reader *reader, uint64_t address, size_t *at)
  * written, or where a huge page that was split had nothing but zeros. Who may not see that page's flags cannot tell it from
  * pages that a fork shares: these are then unknown.
  */
-static bool is_resident(const struct reader *reader, uint64_t entry)
+static bool is_resident(struct reader *reader, uint64_t entry)
 {
 	uint64_t frame = entry & PAGEMAP_FRAME, flags;
 
 	if (!(entry & PAGEMAP_PRESENT) || entry & PAGEMAP_EXCLUSIVE)
 		return entry & PAGEMAP_PRESENT;
-	return frame &&
-	       pread(reader->page_flags, &flags, sizeof(flags), (off_t)(frame * sizeof(flags))) == sizeof(flags) &&
-	       !(flags >> KPF_ZERO_PAGE & 1);
+	if (!frame || frame == reader->zero_frame ||
+	    pread(reader->page_flags, &flags, sizeof(flags), (off_t)(frame * sizeof(flags))) != sizeof(flags))
+		return false;
+	if (!(flags >> KPF_ZERO_PAGE & 1))
+		return true;
+	reader->zero_frame = frame;
+	return false;
 }
 
 /* Counts the resident pages of a piece of the heap; returns their bytes. */
