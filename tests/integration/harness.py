@@ -77,35 +77,27 @@ def alone(path):
 def npm_packages(group, packages):
     """Directory with these npm packages (by name: version), fetched once and kept beside the Go toolchains; skips if
     they are not available."""
+    names = [f"{name}@{version}" for name, version in packages.items()]
+    return _npm(group, {"package.json": json.dumps({"private": True}).encode()}, "install", *names)
+
+
+def npm_locked(folder):
+    """Directory with the npm packages that a folder's lock file names, kept by the lock file's contents; skips as
+    npm_packages()."""
+    files = {name: (folder / name).read_bytes() for name in ("package.json", "package-lock.json")}
+    return _npm(f"npm-{hashlib.sha256(files['package-lock.json']).hexdigest()[:16]}", files, "ci")
+
+
+def _npm(group, files, command, *names):
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / group
     with alone(cache):
         if not (cache / ".complete").exists():
             cache.mkdir(parents=True, exist_ok=True)
-            (cache / "package.json").write_text(json.dumps({"private": True}))
-            names = [f"{name}@{version}" for name, version in packages.items()]
+            for name, content in files.items():
+                (cache / name).write_bytes(content)
             try:
-                done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
+                done = subprocess.run(["npm", command, "--ignore-scripts", "--no-audit", "--no-fund", *names], cwd=cache,
                                       capture_output=True, text=True, timeout=300)
-            except (FileNotFoundError, subprocess.TimeoutExpired) as why:
-                raise Skip(f"npm cannot fetch packages: {why}")
-            if done.returncode != 0:
-                raise Skip(f"npm cannot fetch packages: {done.stderr.strip()[-200:]}")
-            (cache / ".complete").touch()
-    return cache
-
-
-def npm_locked(folder):
-    """Directory with the npm packages that a folder's lock file names, kept beside the Go toolchains, by the lock file's contents;
-    skips if they are not available."""
-    lock = (folder / "package-lock.json").read_bytes()
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "escapement" / f"npm-{hashlib.sha256(lock).hexdigest()[:16]}"
-    with alone(cache):
-        if not (cache / ".complete").exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            (cache / "package-lock.json").write_bytes(lock)
-            shutil.copy(folder / "package.json", cache)
-            try:
-                done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=cache, capture_output=True, text=True, timeout=300)
             except (FileNotFoundError, subprocess.TimeoutExpired) as why:
                 raise Skip(f"npm cannot fetch packages: {why}")
             if done.returncode != 0:
@@ -341,6 +333,7 @@ def main():
         tests = [(name, function) for name, function in tests if name in sys.argv[1:]]
     print(f"1..{len(tests)}", flush=True)
     _adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # what a test has started is stopped then, too
     failed = 0
     for number, (name, function) in enumerate(tests, 1):
         label = f"{number} - {name[5:].replace('_', ' ')}"
