@@ -11,10 +11,11 @@
 /* Writes a baseline and returns its bytes. */
 static char *written(const struct gate_counts *counts, size_t *size)
 {
-	struct input_file file = input_file(NULL, 0);
+	static struct input_file file;
 	struct error error = {0};
 	char *bytes;
 
+	input_file_fill(&file, NULL, 0);
 	if (baseline_write(counts, file.path, &error)) {
 		fprintf(stderr, "%s\n", error.text);
 		abort();
@@ -22,32 +23,31 @@ static char *written(const struct gate_counts *counts, size_t *size)
 	*size = (size_t)lseek(file.descriptor, 0, SEEK_END);
 	bytes = malloc(*size + 1);
 	REQUIRE(pread(file.descriptor, bytes, *size, 0) == (ssize_t)*size);
-	close(file.descriptor);
 	return bytes;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct input_file file = input_file(bytes, size), again;
+	static struct input_file file;
 	struct error error = {0};
-	struct gate_counts *counts = baseline_read(file.path, &error), *back;
+	struct gate_counts *counts, *back;
 	char *first, *second;
 	size_t first_size, second_size;
 
-	close(file.descriptor);
+	input_file_fill(&file, bytes, size);
+	counts = baseline_read(file.path, &error);
 	if (!counts) {
 		REQUIRE(error.status == STATUS_USAGE && error.text[0]);
 		return 0;
 	}
 	first = written(counts, &first_size);
-	again = input_file((const uint8_t *)first, first_size);
-	back = baseline_read(again.path, &error);
+	input_file_fill(&file, first, first_size);
+	back = baseline_read(file.path, &error);
 	if (!back)
 		fprintf(stderr, "%s\n", error.text);
 	REQUIRE(back);
 	second = written(back, &second_size);
 	REQUIRE(first_size == second_size && memcmp(first, second, first_size) == 0);
-	close(again.descriptor);
 	gate_counts_free(counts);
 	gate_counts_free(back);
 	free(first);

@@ -9,11 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static int (*const options[])(struct policy *, const char *, struct error *) = {policy_tolerance, policy_under};
-	struct input_file file = input_file(bytes, size);
+	static struct input_file file;
 	struct error error = {0};
 	struct policy policy;
 	char *text = strndup((const char *)bytes, size);
 
+	input_file_fill(&file, bytes, size);
 	policy_init(&policy);
 	if (policy_read(&policy, file.path, &error)) {
 		REQUIRE(error.status == STATUS_USAGE && error.text[0]);
@@ -31,6 +32,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		policy_clear(&policy);
 	}
 	free(text);
-	close(file.descriptor);
 	return 0;
 }

@@ -2,7 +2,10 @@
 #ifndef ESCAPEMENT_FUZZ_INPUT_H
 #define ESCAPEMENT_FUZZ_INPUT_H
 
-/* An input as a file in memory with a path, for readers that open a file. */
+/*
+ * Bytes as a file in memory with a path, for readers that open a file. The file is created once and then filled again
+ * for each input: making and removing files took the kernel longer than reading took the readers.
+ */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -16,14 +19,20 @@ struct input_file {
 	char path[64];
 };
 
-static inline struct input_file input_file(const uint8_t *bytes, size_t size)
+static inline void input_file_open(struct input_file *file)
 {
-	struct input_file file = {.descriptor = memfd_create("input", 0)};
+	file->descriptor = memfd_create("input", 0);
+	REQUIRE(file->descriptor >= 0);
+	snprintf(file->path, sizeof(file->path), "/proc/self/fd/%d", file->descriptor);
+}
 
-	REQUIRE(file.descriptor >= 0);
-	REQUIRE(!size || write(file.descriptor, bytes, size) == (ssize_t)size);
-	snprintf(file.path, sizeof(file.path), "/proc/self/fd/%d", file.descriptor);
-	return file;
+/* Replaces the content of a file, which is zero before the first call. */
+static inline void input_file_fill(struct input_file *file, const void *bytes, size_t size)
+{
+	if (!file->path[0])
+		input_file_open(file);
+	REQUIRE(!size || pwrite(file->descriptor, bytes, size, 0) == (ssize_t)size);
+	REQUIRE(ftruncate(file->descriptor, (off_t)size) == 0);
 }
 
 #endif
