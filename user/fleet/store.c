@@ -4,33 +4,14 @@
 #include <math.h>
 #include <string.h>
 
-#include "fleet/store_rows.h"
+#include "fleet/spooled.h"
+#include "fleet/store_query.h"
 
 enum { BUILDS_MAX = 10000 };
 
 bool store_is_url(const char *text)
 {
 	return question_is_url(text);
-}
-
-/* --- the queries --- */
-
-static void put_builds_query(FILE *stream, const struct question *question)
-{
-	fputs("SELECT build, module, runtime, any(comm), any(executable), min(window), "
-	      "sum(seconds), max(rate), min(rate), sum(lost_events), sum(lost_stacks), sum(check_objects), "
-	      "sum(check_difference), sum(check_bound)",
-	      stream);
-	store_put_sums(stream);
-	fprintf(stream, " FROM %s.windows FINAL", question->database);
-	question_put_condition(stream, question);
-	fprintf(stream, " GROUP BY build, module, runtime ORDER BY build, module, runtime LIMIT %d FORMAT TabSeparated",
-		BUILDS_MAX);
-}
-
-static void put_sites_query(FILE *stream, const struct question *question)
-{
-	store_put_sites(stream, question, "build, function, file, line, via, type", "", "function, line");
 }
 
 /* --- the answers --- */
@@ -130,7 +111,22 @@ static void take_site(void *context, char *row)
 
 int store_builds(const struct store *store, struct profile *profile, struct error *error)
 {
-	static const struct store_query query = {put_builds_query, take_build, 14, BUILDS_MAX};
+	static const struct store_column columns[] = {
+		{"any", "comm"},	  {"any", "executable"},
+		{"min", "window"},	  {"sum", "seconds"},
+		{"max", "rate"},	  {"min", "rate"},
+		{"sum", "lost_events"},	  {"sum", "lost_stacks"},
+		{"sum", "check_objects"}, {"sum", "check_difference"},
+		{"sum", "check_bound"},	  {0},
+	};
+	static const struct store_query query = {
+		.table = SPOOLED_WINDOWS,
+		.keys = "build, module, runtime",
+		.columns = columns,
+		.order = "build, module, runtime",
+		.limit = BUILDS_MAX,
+		.take = take_build,
+	};
 	int builds;
 
 	profile->tool_version = ESCAPEMENT_VERSION;
@@ -147,7 +143,15 @@ int store_builds(const struct store *store, struct profile *profile, struct erro
 
 static int ask_all(const struct store *store, struct profile *profile, struct error *error)
 {
-	static const struct store_query query = {put_sites_query, take_site, 10, STORE_ROWS_MAX};
+	static const struct store_column columns[] = {STORE_ENDS, {0}};
+	static const struct store_query query = {
+		.table = SPOOLED_SITES,
+		.keys = "build, function, file, line, via, type",
+		.columns = columns,
+		.order = "sum(of_bytes) DESC, function, line",
+		.limit = STORE_ROWS_MAX,
+		.take = take_site,
+	};
 	int sites;
 
 	if (store_builds(store, profile, error))

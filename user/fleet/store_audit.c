@@ -11,7 +11,8 @@
 #include "base/count.h"
 #include "base/memory.h"
 #include "base/text_compare.h"
-#include "fleet/store_rows.h"
+#include "fleet/spooled.h"
+#include "fleet/store_query.h"
 #include "profile/report.h"
 
 struct answer {
@@ -20,12 +21,6 @@ struct answer {
 	size_t count;
 	int64_t judged, unjudged; /* objects of rows with and without a verdict */
 };
-
-static void put_query(FILE *stream, const struct question *question)
-{
-	store_put_sites(stream, question, "verdict, function, file, line, via, words",
-			", if(uniqExact(type) = 1, any(type), '')", "function, line, words");
-}
 
 /* The place of a row is the line that owns it: where below it the allocation was made is not in the store. */
 static const struct profile_frame *take_place(struct profile *profile, char **row)
@@ -65,11 +60,14 @@ static void take_row(void *context, char *cells)
 	int which = verdict ? audit_verdict_parse(verdict) : -1;
 	const struct profile_frame *place = take_place(profile, &cells);
 	struct audit_row row = {.verdict = (enum audit_verdict)which, .site = *place};
+	const char *least, *greatest;
 	struct profile_ends ends;
 
 	row.via = store_text(profile, cell_next(&cells));
 	row.words = store_text(profile, cell_next(&cells));
-	row.type = store_text(profile, cell_next(&cells));
+	least = cell_next(&cells);
+	greatest = cell_next(&cells);
+	row.type = text_same(least, greatest) ? store_text(profile, least) : NULL;
 	ends = store_ends(&cells);
 	profile->rows_exact &= ends.objects_low <= 0 && ends.objects_high <= 0;
 	store_values(&cells, row.values);
@@ -98,7 +96,15 @@ static void take_row(void *context, char *cells)
 
 static int ask(const struct store *store, struct answer *answer, struct error *error)
 {
-	static const struct store_query query = {put_query, take_row, 11, STORE_ROWS_MAX};
+	static const struct store_column columns[] = {{"min", "type"}, {"max", "type"}, STORE_ENDS, {0}};
+	static const struct store_query query = {
+		.table = SPOOLED_SITES,
+		.keys = "verdict, function, file, line, via, words",
+		.columns = columns,
+		.order = "sum(of_bytes) DESC, function, line, words",
+		.limit = STORE_ROWS_MAX,
+		.take = take_row,
+	};
 	struct profile *profile = answer->profile;
 	int rows;
 

@@ -166,21 +166,34 @@ int question_parse(struct question *question, const char *url, struct error *err
 	return -1;
 }
 
+static void put_text_condition(FILE *stream, const char *column, const char *value)
+{
+	if (!value)
+		return;
+	fprintf(stream, " AND %s = ", column);
+	clickhouse_put_text(stream, value);
+}
+
+/* By `time` itself, so that the store need not look into the days before and after: as a DateTime, which ends in 2106. */
+static void put_time_condition(FILE *stream, const char *comparison, int64_t seconds)
+{
+	int64_t stored = seconds < 0 ? 0 : seconds > UINT32_MAX ? UINT32_MAX : seconds;
+
+	if (seconds)
+		fprintf(stream, " AND time %s toDateTime(%" PRId64 ")", comparison, stored);
+}
+
+void question_put_windows(FILE *stream, const struct question *question)
+{
+	fputs(" WHERE 1", stream);
+	put_text_condition(stream, "host", question->machine);
+	put_time_condition(stream, ">=", question->since);
+	put_time_condition(stream, "<", question->until);
+}
+
 void question_put_condition(FILE *stream, const struct question *question)
 {
-	const struct {
-		const char *column, *value;
-	} texts[] = {{"service", question->service}, {"build", question->build}, {"host", question->machine}};
-
-	fputs(" WHERE 1", stream);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (!texts[i].value)
-			continue;
-		fprintf(stream, " AND %s = ", texts[i].column);
-		clickhouse_put_text(stream, texts[i].value);
-	}
-	if (question->since)
-		fprintf(stream, " AND toUnixTimestamp(time) >= %" PRId64, question->since);
-	if (question->until)
-		fprintf(stream, " AND toUnixTimestamp(time) < %" PRId64, question->until);
+	question_put_windows(stream, question);
+	put_text_condition(stream, "service", question->service);
+	put_text_condition(stream, "build", question->build);
 }

@@ -28,4 +28,7 @@ void question_clear(struct question *question);
 /* Writes " WHERE …" for the rows of windows or sites that are asked for. */
 void question_put_condition(FILE *stream, const struct question *question);
 
+/* Writes the same for whole windows, whichever service and build their rows are of. */
+void question_put_windows(FILE *stream, const struct question *question);
+
 #endif

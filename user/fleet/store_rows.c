@@ -33,38 +33,6 @@ void store_close(struct store *store)
 	question_clear(&store->question);
 }
 
-static void put_ends(FILE *stream)
-{
-	static const char *const estimated[] = {"objects", "bytes"};
-
-	for (size_t i = 0; i < sizeof(estimated) / sizeof(estimated[0]); i++) {
-		const char *value = estimated[i];
-
-		fprintf(stream,
-			", sum(pow(toFloat64(%s) - %s_low, 2)), "
-			"if(countIf(%s_high IS NULL) > 0, inf, sum(pow(toFloat64(%s_high) - %s, 2)))",
-			value, value, value, value, value);
-	}
-}
-
-void store_put_sums(FILE *stream)
-{
-	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
-		fprintf(stream, ", sum(%s)", profile_values[value].key);
-}
-
-void store_put_sites(FILE *stream, const struct question *question, const char *keys, const char *more,
-		     const char *order)
-{
-	fprintf(stream, "SELECT %s%s", keys, more);
-	put_ends(stream);
-	store_put_sums(stream);
-	fprintf(stream, " FROM %s.sites FINAL", question->database);
-	question_put_condition(stream, question);
-	fprintf(stream, " GROUP BY %s ORDER BY sum(bytes) DESC, %s LIMIT %d FORMAT TabSeparated", keys, order,
-		STORE_ROWS_MAX);
-}
-
 int64_t store_count(const char *cell)
 {
 	int64_t value = cell && isdigit((unsigned char)*cell) ? strtoll(cell, NULL, 10) : VALUE_UNMEASURED;
@@ -116,15 +84,7 @@ void store_values(char **row, int64_t *values)
 		values[value] = store_count(cell_next(row));
 }
 
-/* The cells of a row that has some columns and a profile's values. */
-static int cells_with(int columns)
-{
-	for (int value = -1; (value = profile_value_next(value, VALUE_SHOWN)) < VALUE_COUNT;)
-		columns++;
-	return columns;
-}
-
-static int cells_of(const char *row)
+int store_cells(const char *row)
 {
 	int cells = 1;
 
@@ -133,35 +93,18 @@ static int cells_of(const char *row)
 	return cells;
 }
 
-int store_ask(const struct store *from, const struct store_query *query, void *context, struct error *error)
+int store_misanswered(const struct store *from, int row, int cells, int wanted, struct error *error)
 {
-	char *asked, *answer, *rest, *row;
-	size_t length;
-	FILE *stream = open_memstream(&asked, &length);
-	int rows = 0, cells = cells_with(query->columns);
+	return error_set(error, STATUS_CANNOT_MEASURE,
+			 "clickhouse at %s: row %d of its answer has %d cells, and %d were asked for", from->server.url,
+			 row, cells, wanted);
+}
 
-	if (!stream)
-		memory_out();
-	query->put(stream, &from->question);
-	if (fclose(stream))
-		memory_out();
-	answer = rest = clickhouse_select(&from->server, from->credentials.password, asked, error);
-	free(asked);
+char *store_answer(const struct store *from, const char *query, struct error *error)
+{
+	char *answer = clickhouse_select(&from->server, from->credentials.password, query, error);
+
 	if (!answer)
-		return error_prefix(error, "clickhouse at %s", from->server.url);
-	while (rows < query->limit && (row = strsep(&rest, "\n"))) {
-		if (!*row)
-			continue;
-		if (cells_of(row) != cells) { /* such as an error in the middle of the answer */
-			error_set(error, STATUS_CANNOT_MEASURE,
-				  "clickhouse at %s: row %d of its answer has %d cells, and %d were asked for",
-				  from->server.url, rows + 1, cells_of(row), cells);
-			rows = -1;
-			break;
-		}
-		query->take(context, row);
-		rows++;
-	}
-	free(answer);
-	return rows;
+		error_prefix(error, "clickhouse at %s", from->server.url);
+	return answer;
 }

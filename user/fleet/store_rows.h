@@ -2,7 +2,7 @@
 #ifndef ESCAPEMENT_STORE_ROWS_H
 #define ESCAPEMENT_STORE_ROWS_H
 
-/* Queries of a store and their answers, row by row. What a store answers is from outside: every cell is checked here. */
+/* A store that is asked, and its answers, row by row. What a store answers is from outside: every cell is checked here. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -24,38 +24,19 @@ struct store {
 int store_open(struct store *store, const char *url, struct error *error);
 void store_close(struct store *store);
 
-/* One of the queries: how it is put and its answer taken, and what that has at most. */
-struct store_query {
-	void (*put)(FILE *stream, const struct question *question);
-	void (*take)(void *context, char *row);
-	int columns, limit; /* beside the values; rows */
-};
+/* Returns the store's answer to a query, which the caller frees; NULL with an error. */
+char *store_answer(const struct store *from, const char *query, struct error *error);
 
-enum { STORE_ROWS_MAX = 100000 }; /* of an answer */
-
-/* Asks, and has each row of the answer taken. Returns the number of rows, or -1 with an error. */
-int store_ask(const struct store *from, const struct store_query *query, void *context, struct error *error);
-
-/* Takes the builds that were asked for as processes of a new profile, with its rate and time. -1 with an error; if there is
- * none, too. (store.c) */
-int store_builds(const struct store *store, struct profile *profile, struct error *error);
-
-/* Writes ", sum(…)" of each value that readers see: null if none was measured. */
-void store_put_sums(FILE *stream);
-
-/* Writes the query of the sites that were asked for, added up by these keys: the keys, `more` columns, four columns of
- * store_ends() (of objects and of bytes, the squares of the distances from their sum to the ends of its interval, which add up
- * over independent windows; a row without an upper end leaves the sum without one), and those of store_values(). The most bytes
- * come first, those of as many in this order. */
-void store_put_sites(FILE *stream, const struct question *question, const char *keys, const char *more,
-		     const char *order);
+/* Sets an error about a row of an answer, from 1, that has other cells than were asked for. Returns -1. */
+int store_misanswered(const struct store *from, int row, int cells, int wanted, struct error *error);
+int store_cells(const char *row); /* number of them */
 
 /* Cells as what they are; nothing else that a server may answer becomes one. */
 int64_t store_count(const char *cell);				   /* VALUE_UNMEASURED if it is none */
 double store_real(const char *cell);				   /* not negative */
 const char *store_text(struct profile *profile, const char *cell); /* NULL if it is empty */
-struct profile_ends store_ends(char **row);			   /* four cells of store_put_sites() */
-/* Takes the cells of store_put_sums(). */
+struct profile_ends store_ends(char **row); /* four cells: the squares of STORE_ENDS (store_query.h) */
+/* Takes a cell of each value that readers see; VALUE_UNMEASURED if none was measured. */
 void store_values(char **row, int64_t *values);
 
 #endif
