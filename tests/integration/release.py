@@ -4,10 +4,13 @@
 
 Needs root, debootstrap, debhelper and lintian. The base systems are created once and kept beside the other caches.
 """
+import collections
 import contextlib
+import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -15,10 +18,12 @@ import subprocess
 import go_programs
 import harness
 import kernels
+import test_heap
 from harness import BUILD, ESCAPEMENT, ROOT, contains, same, workload
 
 STATIC = BUILD / "static" / "escapement"
 LARGEST = 8 << 20
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
 
 def base_system(suite):
@@ -47,31 +52,77 @@ def profile(t):
     return path
 
 
-def offline_commands(recording):
-    """Commands that do not need a process to record, and the files that they read."""
-    text = ROOT / "tests" / "fixtures" / "escape-output" / "seeds.go1.24.m2.txt"
-    kinds = [("report", form) for form in ("text", "json", "csv", "folded", "speedscope")]
-    kinds += [("audit", form) for form in ("text", "json", "markdown", "sarif", "quickfix")]
-    for command, form in kinds:
-        escapes = ["-e", text] if command == "audit" else []
-        yield [command, "--format", form, *escapes, recording]
-    for fixture in sorted((ROOT / "tests" / "fixtures" / "escape-output").glob("*.txt")):
-        for form in ("text", "json"):
-            yield ["escapes", "--format", form, fixture]
-    yield ["gate", "compare", recording, recording]
-    yield ["compare", recording, recording]
-    yield ["version"]
-    yield ["help"]
+def choices(option, *command):
+    """What the program says that an option of a command may be."""
+    done = subprocess.run([ESCAPEMENT, *command, option, "?"], capture_output=True, text=True, timeout=60)
+    return re.search(r"expected one of (.*)", done.stderr)[1].split(", ")
+
+
+def profiles(t):
+    """Profiles of each kind: of C and of Go, exact and estimated, live heaps, what Go's runtime writes itself, and the fuzzer's."""
+    program = go_programs.build(go_programs.EVERYDAY[-1], "profiled")
+    for name, rate, arguments in (("goalloc", "1", (workload("seeds"), "--rounds", "50")), ("go", "1", (program, "-rounds", "20")),
+                                  ("sampled", "512k", (program, "-rounds", "1000")), ("refills", "0", (program, "-rounds", "20"))):
+        t.escapement("record", "--rate", rate, "-o", t.path(name), "--", *arguments)
+        yield t.path(name)
+    alive = test_heap.Alive(t, go_programs.EVERYDAY[-1], "plain", rate=512)
+    alive.do(*test_heap.WORK, "gc 2", f"write {t.path('own')}")
+    t.escapement("heap", "-p", alive.pid, "--format", "pprof", "-o", t.path("heap"))
+    alive.process.kill()
+    yield from (t.path("heap"), t.path("own.pb.gz"), *sorted((CORPUS / "pprof").iterdir()))
+
+
+def offline_commands(t):
+    """Commands that do not need a process to record, in each of their formats, with all files of the fixtures that they read."""
+    harness.require_root()
+    texts = sorted((harness.FIXTURES / "escape-output").glob("*.txt"))
+    explained = next(path for path in texts if path.name == "seeds.go1.24.m2.txt")
+    for text in (*texts, *sorted((CORPUS / "escape").iterdir()), *sorted((CORPUS / "json").iterdir())):
+        yield from (["escapes", "--format", form, text] for form in ("text", "json"))
+        yield from (["escapes", *how, text] for how in (["--counts"], ["--by", "package"], ["--flow"]))
+    for old, new in zip(texts, texts[1:]):
+        yield from (["escapes", "--diff", old, "--format", form, new] for form in choices("--format", "escapes"))
+    recorded = list(profiles(t))
+    for each, before in zip(recorded, (recorded[0], *recorded)):
+        yield from (["report", "--format", form, "--by", by, each]
+                    for form in choices("--format", "report") for by in choices("--by", "report"))
+        yield from (["audit", "--format", form, "-e", explained, "--advice", "--flow", each] for form in choices("--format", "audit"))
+        yield from (["gate", "compare", "--format", form, before, each] for form in choices("--format", "gate", "compare"))
+        yield from (["compare", "--format", form, before, each] for form in choices("--format", "compare"))
+        yield ["html", "-e", explained, "--diff", before, "-o", "-", each]
+    baseline = CORPUS / "baseline" / "rhythm"
+    for rules in ([], *(["--policy", path] for path in sorted((CORPUS / "policy").iterdir()))):
+        yield ["gate", "compare", *rules, baseline, baseline]
+    yield from (["version"], ["version", "--format", "json"], ["help"], ["report", t.path("missing")])
+    for command in re.findall(r"^  ([a-z]+) ", t.escapement("help").stdout.partition("commands:")[2], re.M):
+        yield from ([command, "--help"], ["help", "--man", command])
+    yield from (["help", "--completion", shell] for shell in ("bash", "zsh"))
+    yield from (["agent", "--schema", store] for store in choices("--schema", "agent"))
+
+
+def output(*program):
+    """Exit status and output of a command, without the number, drawn by chance, that pages and lines for GitHub have."""
+    done = subprocess.run(list(map(str, program)), capture_output=True, text=True, errors="replace", timeout=600)
+    nonce = re.search(r"(?:'nonce-|^::stop-commands::)([0-9a-f]{32})", done.stdout, re.M)
+    return done.returncode, done.stdout.replace(nonce[1], "") if nonce else done.stdout, done.stderr
+
+
+def compare_outputs(t, *program, but=lambda text: text):
+    """Compares what a program prints with what the shared build of this machine does. Returns the numbers of commands by name."""
+    count = collections.Counter()
+    for arguments in offline_commands(t):
+        status, printed, said = output(*program, *arguments)
+        expected = output(ESCAPEMENT, *arguments)
+        for one, other in itertools.zip_longest(but(printed).split("\n"), expected[1].split("\n")):
+            same(one, other, f"{arguments}: line")
+        same((status, said), (expected[0], expected[2]), arguments)
+        count[arguments[0]] += 1
+    return ", ".join(f"{number} {name}" for name, number in count.items()), count.total()
 
 
 def test_the_static_binary_prints_what_the_shared_one_prints(t):
-    count = 0
-    for arguments in offline_commands(profile(t)):
-        shared, static = (subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=120)
-                          for program in (ESCAPEMENT, STATIC))
-        same((static.returncode, static.stdout, static.stderr), (shared.returncode, shared.stdout, shared.stderr), arguments)
-        count += 1
-    print(f"# {count} commands print the same bytes")
+    kinds, count = compare_outputs(t, STATIC)
+    print(f"# {count} commands print the same bytes: {kinds}")
 
 
 def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
@@ -83,9 +134,14 @@ def test_it_is_one_file_of_under_8_mb_without_shared_libraries(t):
     print(f"# {size} bytes")
 
 
-def test_an_agent_that_pushes_is_not_in_the_static_binary_and_it_says_so(t):
-    t.path("agent.conf").write_text(f"spool = {t.path('spool')}\n[watch a]\nname = a\n[clickhouse]\nurl = http://127.0.0.1:1\n")
-    contains(t.run(STATIC, "agent", "--config", t.path("agent.conf"), status=3).stderr, "the static binary of escapement has no HTTP")
+def test_what_needs_http_is_not_in_the_static_binary_and_it_says_so(t):
+    for section in ("clickhouse", "pyroscope", "otlp", "prometheus"):
+        where = "listen = 127.0.0.1:1" if section == "prometheus" else "url = https://127.0.0.1:1"
+        t.path("agent.conf").write_text(f"spool = {t.path('spool')}\n[watch a]\nname = a\n[{section}]\n{where}\n")
+        contains(t.run(STATIC, "agent", "--config", t.path("agent.conf"), status=3).stderr, "the static binary of escapement has no HTTP")
+    for command in ("report", "audit"):
+        contains(t.run(STATIC, command, "clickhouse://127.0.0.1:1/escapement?service=a&since=1h", status=3).stderr,
+                 "the static binary of escapement has no HTTP")
     same(t.run(STATIC, "agent", "--schema", "clickhouse").stdout, t.run(ESCAPEMENT, "agent", "--schema", "clickhouse").stdout)
     assert not t.path("spool").exists()
 
