@@ -98,7 +98,7 @@ test-go-programs: deps
 .PHONY: test-kernels
 test-kernels: test-programs static
 	-$(Q)tests/bench/install-peers qemu-system-x86 busybox-static
-	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/kernels.py
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/kernels.py
 
 # arm64, under emulation: libgoalloc's unit tests and recordings in Debian's kernel; the static binary beside that of amd64.
 .PHONY: test-arm64
@@ -116,7 +116,7 @@ test-foreign: $(B)/libgoalloc-preload.so
 .PHONY: test-release
 test-release: test-programs static
 	-$(Q)tests/bench/install-peers debootstrap debhelper lintian
-	$(Q)BUILD=$(B) TEST_TIMEOUT=1200 tests/run tests/integration/release.py
+	$(Q)BUILD=$(B) TEST_TIMEOUT=3600 tests/run tests/integration/release.py
 
 # README's two commands on bare Debian systems, and the packages that are built there on others: takes over an hour.
 .PHONY: test-bare

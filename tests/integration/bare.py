@@ -6,6 +6,7 @@ built there are installed on a second one, where the README is followed; `make t
 Needs root and debootstrap. Each suite takes as long as `make demo` and `make test`, and what they install.
 """
 import re
+import subprocess
 
 import harness
 from harness import BUILD, ROOT, contains, same
@@ -15,12 +16,17 @@ INSTALLED = "dpkg-query -W; ls -l --time-style=full-iso /var/log/dpkg.log"
 
 
 def on(t, suite, name, command):
-    """Runs a command in a base system of this test, in a clone of the tree; its output is also kept in the build folder."""
-    done = t.run(ROOT / "packaging" / "bare", suite, t.path(name), "sh", "-euc", f"{{ {command}\n}} 2>&1", env=FRESH,
-                 status=None, timeout=5400)
-    (BUILD / f"bare-{suite}.log").open("a").write(f"$ {command}\n{done.stdout}\n")
-    same(done.returncode, 0, f"exit status of {command} on {suite}, see {BUILD}/bare-{suite}.log: {done.stdout[-3000:]}")
-    return done.stdout
+    """Runs a command in a base system of this test, in a clone of the tree; its output goes to a file in the build folder."""
+    path = BUILD / f"bare-{suite}.log"
+    with path.open("a") as log:
+        print(f"$ {command}", file=log, flush=True)
+        begin = log.tell()
+        done = t.start(ROOT / "packaging" / "bare", suite, t.path(name), "sh", "-euc", command, env=FRESH, stdin=subprocess.DEVNULL,
+                       stdout=log, stderr=subprocess.STDOUT)
+        status = done.wait(harness.TIMEOUT)
+    said = path.read_bytes()[begin:].decode(errors="replace")
+    same(status, 0, f"exit status of {command} on {suite}, see {path}: {said[-3000:]}")
+    return said
 
 
 def check(t, suite):

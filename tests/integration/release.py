@@ -28,7 +28,7 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
 def base_system(suite):
     """A minimal Debian base system."""
-    done = subprocess.run([ROOT / "packaging" / "bare", suite], check=True, stdout=subprocess.PIPE, text=True, timeout=900)
+    done = subprocess.run([ROOT / "packaging" / "bare", suite], check=True, stdout=subprocess.PIPE, text=True, timeout=harness.TIMEOUT)
     return pathlib.Path(done.stdout.strip())
 
 
@@ -54,7 +54,7 @@ def profile(t):
 
 def choices(option, *command):
     """What the program says that an option of a command may be."""
-    done = subprocess.run([ESCAPEMENT, *command, option, "?"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([ESCAPEMENT, *command, option, "?"], capture_output=True, text=True, timeout=harness.TIMEOUT)
     return re.search(r"expected one of (.*)", done.stderr)[1].split(", ")
 
 
@@ -102,7 +102,7 @@ def offline_commands(t):
 
 def output(*program):
     """Exit status and output of a command, without the number, drawn by chance, that pages and lines for GitHub have."""
-    done = subprocess.run(list(map(str, program)), capture_output=True, text=True, errors="replace", timeout=600)
+    done = subprocess.run(list(map(str, program)), capture_output=True, text=True, errors="replace", timeout=harness.TIMEOUT)
     nonce = re.search(r"(?:'nonce-|^::stop-commands::)([0-9a-f]{32})", done.stdout, re.M)
     return done.returncode, done.stdout.replace(nonce[1], "") if nonce else done.stdout, done.stderr
 
@@ -226,7 +226,7 @@ def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
     made = []
     for name in ("one", "another-folder"):
         directory = clone(t, name)
-        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=harness.FRESH, timeout=1200)
+        t.run("make", "-s", "-j2", "all", "static", "dist", cwd=directory, env=harness.FRESH)
         made.append({path: (directory / "build" / path).read_bytes()
                      for path in ("escapement", "libgoalloc.so", "libgoalloc.a", "libgoalloc-preload.so", "static/escapement")})
         for path in (directory / "build" / "dist").iterdir():
@@ -238,12 +238,12 @@ def test_two_builds_in_different_folders_are_equal_byte_for_byte(t):
 def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     harness.require_root()
     directory = clone(t, "packages")
-    t.run("make", "-s", "deb", cwd=directory, env=harness.FRESH, timeout=1200)
+    t.run("make", "-s", "deb", cwd=directory, env=harness.FRESH)
     packages = sorted((directory / "build" / "deb").glob("*.deb"))
     same([path.name.split("_")[0] for path in packages],
          ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
     root = t.path("bare")
-    t.run(ROOT / "packaging" / "bare", "bookworm", root, "true", timeout=900)
+    t.run(ROOT / "packaging" / "bare", "bookworm", root, "true")
     for path in packages:
         shutil.copy(path, root / "tmp")
     shutil.copy(workload("seeds"), root / "tmp" / "seeds")
@@ -257,7 +257,7 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
         gcc -g -o /tmp/p /tmp/p.c $(pkg-config --cflags --libs goalloc)
         escapement record --rate 1 -o /tmp/p.pb.gz -- /tmp/p
         escapement report --format json /tmp/p.pb.gz > /tmp/report.json
-    """, timeout=900)
+    """)
     report = json.loads((root / "tmp" / "report.json").read_text())
     same((report["totals"]["objects"], report["check"]["difference"]), (1000, 0))
 
@@ -296,7 +296,7 @@ def test_the_steps_of_the_container_image_make_one_file_that_runs_alone(t):
     suite = next(value for key, value in steps if key == "FROM").removeprefix("debian:").split()[0]
     for key, command in steps:
         if key == "RUN":
-            t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=harness.FRESH, timeout=1200)
+            t.run(ROOT / "packaging" / "bare", suite, t.path("build"), "sh", "-euc", command, env=harness.FRESH)
     _, built, installed = words["COPY"]
     alone = t.path("scratch")
     (alone / installed[1:]).parent.mkdir(parents=True)
