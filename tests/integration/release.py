@@ -26,10 +26,10 @@ LARGEST = 8 << 20
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 
 
-def base_system(suite):
-    """A minimal Debian base system."""
-    done = subprocess.run([ROOT / "packaging" / "bare", suite], check=True, stdout=subprocess.PIPE, text=True, timeout=harness.TIMEOUT)
-    return pathlib.Path(done.stdout.strip())
+def base_system(t, suite):
+    """A minimal Debian base system of this test."""
+    t.run(ROOT / "packaging" / "bare", suite, t.path(suite), "true")
+    return t.path(suite)
 
 
 def musl_system(t):
@@ -174,7 +174,7 @@ def test_it_runs_on_debian_11_12_and_13_without_a_package(t):
     recording = profile(t)
     # the workload on libgoalloc is built here, for a C library that Debian 11 does not have
     for suite, kinds in (("bullseye", ["go"]), ("bookworm", ["go", "goalloc"]), ("trixie", ["go", "goalloc"])):
-        check_on(t, base_system(suite), recording, *kinds)
+        check_on(t, base_system(t, suite), recording, *kinds)
         print(f"# {suite}: ok")
 
 
@@ -242,8 +242,7 @@ def test_packages_are_built_and_work_where_nothing_else_is_installed(t):
     packages = sorted((directory / "build" / "deb").glob("*.deb"))
     same([path.name.split("_")[0] for path in packages],
          ["escapement", "escapement-dbgsym", "libgoalloc-dev", "libgoalloc1", "libgoalloc1-dbgsym"])
-    root = t.path("bare")
-    t.run(ROOT / "packaging" / "bare", "bookworm", root, "true")
+    root = base_system(t, "bookworm")
     for path in packages:
         shutil.copy(path, root / "tmp")
     shutil.copy(workload("seeds"), root / "tmp" / "seeds")
