@@ -44,6 +44,8 @@ def check(t, suite):
     passed, skipped = re.search(r"^(\d+) passed, 0 failed, (\d+) skipped$", on(t, suite, "source", "make test"), re.M).groups()
     assert int(passed) > 800, passed
     print(f"# {suite}: {passed} tests passed, {skipped} skipped")
+    on(t, suite, "source", "make static && tests/integration/release.py test_the_static_binary_prints_what_the_shared_one_prints")
+    print(f"# {suite}: the static binary prints what the shared one prints")
 
 
 def check_packages(t, suite):
