@@ -349,6 +349,21 @@ def test_a_busy_program_survives_attaching_again_and_again_and_is_counted_within
         attach_again_and_again(t, version, ATTACHMENTS)
 
 
+def test_what_the_scheduler_allocates_without_a_goroutine_is_in_the_bound(t):
+    """Recordings begin and end while the scheduler allocates what a new thread needs, and no goroutine runs."""
+    harness.require_root()
+    for version in go_programs.versions():
+        process = t.start(go_programs.build(version, "stripped", "threads"))
+        same(process.stdout.readline(), "ready\n")
+        for i in range(2 * ATTACHMENTS):
+            t.escapement("record", "--max-overhead", "0", "--rate", "1", "--duration", "0.02", "-o", t.path("profile"), "-p",
+                         process.pid)
+            check = dump(t, t.path("profile"))["processes"][0]["check"]
+            assert abs(check["difference"]) <= check["bound"] < 2048, f"{version}, recording {i}: {check}"
+        process.communicate("\n", timeout=60)
+        same(process.returncode, 0, f"{version}: exit status")
+
+
 def test_profile_guided_builds_are_told_and_stay_exact(t):
     """Recent releases build the compiler itself with profile-guided optimization."""
     harness.require_root()

@@ -26,11 +26,18 @@ enum {
 	REFILL_NS = 100 * 1000,
 };
 
+enum use {
+	UNUSED,
+	SCHEDULES,
+	SCHEDULES_UNPREEMPTED,
+	RUNS_GOROUTINE,
+};
+
 struct processor {
 	uint64_t address, m, cache;
 	uint64_t cache_then; /* its cache when the counters were read */
 	uint32_t status;
-	bool busy;				/* a goroutine runs on it */
+	enum use use;
 	uint64_t expected[SPAN_CLASSES];	/* the spans whose counters are read */
 	uint8_t block[CACHE_READ];		/* the bytes from mcache.tinyAllocs on */
 	uint8_t spans[SPAN_CLASSES][SPAN_READ]; /* the bytes from mspan.allocCount on */
@@ -141,21 +148,30 @@ static int statistics_add(const struct go_heap *heap, const uint8_t *raw, struct
 	return refusal->text[0] ? -1 : 0;
 }
 
-/* Whether the P runs a goroutine. A P also has the state "running" while its thread looks for work and while its
- * goroutine is in a system call. */
-static bool runs_goroutine(const struct go_heap *heap, const struct target *target, const struct processor *processor)
+/*
+ * What a P is used for. It also has the state "running" while its thread looks for work and while its goroutine is in a
+ * system call. The scheduler allocates when it starts a thread, and may not be preempted then. Before it runs a goroutine
+ * after a collection, it flushes the P's mcache.
+ */
+static enum use use_of(const struct go_heap *heap, const struct target *target, const struct processor *processor)
 {
+	const struct go_scheduler_layout *layout = &heap->scheduler_layout;
 	uint64_t current = 0;
 	uint32_t status;
+	int32_t locks;
 
 	if (processor->status != GO_P_RUNNING || !processor->m)
-		return false;
-	if (target_read(target, processor->m + heap->scheduler_layout.m_current, &current, sizeof(current)))
-		return true;
+		return UNUSED;
+	if (target_read(target, processor->m + layout->m_current, &current, sizeof(current)))
+		return RUNS_GOROUTINE;
 	if (!current)
-		return false;
-	return target_read(target, current + heap->scheduler_layout.g_status, &status, sizeof(status)) ||
-	       (status & GO_G_STATUS_BITS) == GO_G_RUNNING;
+		return target_read(target, processor->m + layout->m_locks, &locks, sizeof(locks)) || locks
+			       ? SCHEDULES_UNPREEMPTED
+			       : SCHEDULES;
+	return target_read(target, current + layout->g_status, &status, sizeof(status)) ||
+			       (status & GO_G_STATUS_BITS) == GO_G_RUNNING
+		       ? RUNS_GOROUTINE
+		       : UNUSED;
 }
 
 /* Reads the Ps and their mcaches. A program that has just started has none. */
@@ -185,7 +201,7 @@ static int processors_read(const struct go_heap *heap, const struct target *targ
 		if (!addresses[i])
 			continue;
 		status = target_read_pieces(target, pieces, 2);
-		processor->busy = !status && runs_goroutine(heap, target, processor);
+		processor->use = status ? UNUSED : use_of(heap, target, processor);
 		if (!status && processor->cache)
 			status = target_read(target, processor->cache + heap->layout.mcache_tiny_allocs,
 					     processor->block, CACHE_READ);
@@ -321,13 +337,14 @@ static void tails_add(const struct go_heap *heap, const struct processor *proces
 				state->unsettled += tiny;
 		}
 	}
-	if (events && processor->busy && !pending_of(events, processor->cache, &full))
+	if (events && processor->use != UNUSED && !pending_of(events, processor->cache, &full))
 		state->untold += most;
 	state->tiny_tail += tiny;
 	if (processor->status == GO_P_GC_STOP)
 		state->unsettled += sum;
 	state->processors++;
-	state->running += processor->busy;
+	state->running += processor->use == RUNS_GOROUTINE;
+	state->scheduling += processor->use == SCHEDULES_UNPREEMPTED;
 }
 
 static int collections_read(const struct go_heap *heap, const struct target *target, struct go_heap_state *state)

@@ -153,9 +153,10 @@ static int go_read(struct runtime *runtime, const struct target *target, int64_t
 	if (target->exiting && !target->killed &&
 	    state.running) /* the thread that asks for the end is not in an allocation */
 		state.running--;
-	if (rate == 1 && allocating && runtime->is_starting)
+	if (rate == 1 && runtime->is_starting)
 		state.unsettled += state.untold;
-	counters->in_flight = rate == 1 || runtime->objects_from_events ? state.running + state.unsettled : 0;
+	if (rate == 1 || runtime->objects_from_events)
+		counters->in_flight = state.running + state.scheduling + state.unsettled;
 	return heap_counters_check(counters, &runtime->refusal);
 }
 

@@ -26,11 +26,12 @@
 #define HEAP_1_23       HEAP(40, 0, 50, 56) /* p.sysmontick shrank */
 #define HEAP_1_24       HEAP(48, 0, 50, 56) /* mcache.memProfRate was added */
 
-#define SCHEDULER(current, status, frame) {.p_status = 4, .m_current = (current), .g_m = 48, .g_sched = 56, \
-			 .g_status = (status), .gobuf_pc = 8, .gobuf_frame = (frame)}
-#define SCHEDULER_1_19  SCHEDULER(192, 144, 48)
-#define SCHEDULER_1_23  SCHEDULER(192, 152, 48) /* g.syscallbp was added */
-#define SCHEDULER_1_25  SCHEDULER(184, 144, 40) /* gobuf.ret was removed */
+#define SCHEDULER(current, locks, status, frame) {.p_status = 4, .m_current = (current), .m_locks = (locks), .g_m = 48, \
+			 .g_sched = 56, .g_status = (status), .gobuf_pc = 8, .gobuf_frame = (frame)}
+#define SCHEDULER_1_19  SCHEDULER(192, 264, 144, 48)
+#define SCHEDULER_1_23  SCHEDULER(192, 264, 152, 48) /* g.syscallbp was added */
+#define SCHEDULER_1_25  SCHEDULER(184, 256, 144, 40) /* gobuf.ret was removed */
+#define SCHEDULER_1_26  SCHEDULER(184, 264, 144, 40) /* m.signalSecret was added */
 
 #define STATISTICS_1_19 {.stride = 1176, .tiny_count = 48, .large_bytes = 56, .large_count = 64, .small_count = 72, \
 			 .collections = 7704}
@@ -55,8 +56,8 @@ static const struct go_version versions[] = {
 	{23, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_23, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512, "structs unique"},
 	{24, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_23, STATISTICS_1_19, PROFILE_1_23, TYPE_1_19, 512, "weak"},
 	{25, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512, ""},
-	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512, "simd"},
-	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_25, STATISTICS_1_25, PROFILE_1_27, TYPE_1_19, 512, "uuid"},
+	{26, true,  GO120_PCLNTAB_MAGIC, MODULE_1_20, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_26, STATISTICS_1_25, PROFILE_1_23, TYPE_1_19, 512, "simd"},
+	{27, true,  GO120_PCLNTAB_MAGIC, MODULE_1_27, PCLNTAB_1_20, HEAP_1_24, SCHEDULER_1_26, STATISTICS_1_25, PROFILE_1_27, TYPE_1_19, 512, "uuid"},
 };
 /* clang-format on */
 

@@ -53,6 +53,7 @@ struct go_heap_layout {
 struct go_scheduler_layout {
 	uint16_t p_status;    /* uint32, an enum go_p_status */
 	uint16_t m_current;   /* *g */
+	uint16_t m_locks;     /* int32: how often the thread has asked not to be preempted */
 	uint16_t g_m;	      /* *m */
 	uint16_t g_sched;     /* gobuf, which begins with the stack pointer */
 	uint16_t g_status;    /* uint32, an enum go_g_status */

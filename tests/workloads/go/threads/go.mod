@@ -1,0 +1,3 @@
+module example.org/threads
+
+go 1.19
