@@ -13,6 +13,8 @@
 #include "cli.h"
 #include "manual.h"
 #include "options.h"
+#include "text/terminal.h"
+#include "text/wrap.h"
 
 int cli_verbosity;
 
@@ -50,10 +52,22 @@ enum { MESSAGE_MAX = 16 << 10 };
 
 static void say(const char *kind, const char *format, va_list arguments)
 {
-	char text[MESSAGE_MAX];
+	enum { INDENT = 2 };
+	char text[MESSAGE_MAX], message[MESSAGE_MAX + 32];
+	const char *rest = message;
 
 	printable_format(text, sizeof(text), format, arguments);
-	fprintf(stderr, "escapement: %s%s\n", kind, text);
+	snprintf(message, sizeof(message), "escapement: %s%s", kind, text);
+	if (isatty(STDERR_FILENO)) { /* elsewhere a message is one line, for others to search */
+		size_t width = (size_t)terminal_width(stderr), first = wrap_line(message, width, WRAP_WORDS);
+
+		rest += first + strspn(message + first, " \n");
+		fprintf(stderr, "%.*s%s", (int)first, message, *rest ? "\n  " : "");
+		wrap_print(stderr, rest, INDENT, width, WRAP_WORDS);
+		putc('\n', stderr);
+	} else {
+		fprintf(stderr, "%s\n", message);
+	}
 }
 
 void cli_say(const char *format, ...)

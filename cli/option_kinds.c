@@ -146,13 +146,13 @@ static void show_choice(const struct option_row *row, FILE *stream)
 		fputs(row->choices[*(int *)row->target], stream);
 }
 
-const struct option_kind option_kind_flag = {take_flag, NULL};
-const struct option_kind option_kind_no_flag = {take_no_flag, NULL};
-const struct option_kind option_kind_string = {take_string, show_string};
-const struct option_kind option_kind_strings = {take_strings, NULL};
-const struct option_kind option_kind_integer = {take_integer, show_integer};
-const struct option_kind option_kind_pid = {take_pid, NULL};
-const struct option_kind option_kind_bytes = {take_bytes, show_bytes};
-const struct option_kind option_kind_number = {take_number, show_number};
-const struct option_kind option_kind_duration = {take_duration, show_duration};
-const struct option_kind option_kind_choice = {take_choice, show_choice};
+const struct option_kind option_kind_flag = {take_flag, NULL, sizeof(bool)};
+const struct option_kind option_kind_no_flag = {take_no_flag, NULL, sizeof(bool)};
+const struct option_kind option_kind_string = {take_string, show_string, sizeof(const char *)};
+const struct option_kind option_kind_strings = {take_strings, NULL, sizeof(struct option_list)};
+const struct option_kind option_kind_integer = {take_integer, show_integer, sizeof(int64_t)};
+const struct option_kind option_kind_pid = {take_pid, NULL, sizeof(int64_t)};
+const struct option_kind option_kind_bytes = {take_bytes, show_bytes, sizeof(int64_t)};
+const struct option_kind option_kind_number = {take_number, show_number, sizeof(double)};
+const struct option_kind option_kind_duration = {take_duration, show_duration, sizeof(double)};
+const struct option_kind option_kind_choice = {take_choice, show_choice, sizeof(int)};

@@ -37,7 +37,8 @@ static int take_help(const struct option_row *row, const char *value)
 	return PRINTED_HELP;
 }
 
-static const struct option_kind quiet = {take_quiet, NULL}, verbose = {take_verbose, NULL}, help = {take_help, NULL};
+static const struct option_kind quiet = {take_quiet, NULL, 0}, verbose = {take_verbose, NULL, 0},
+				help = {take_help, NULL, 0};
 
 const struct option_row options_common[] = {
 	{'q', "quiet", NULL, &quiet, NULL, "no progress and no warnings", NULL},
@@ -218,6 +219,15 @@ void options_set_help(options_help_function *function)
 int options_status(int result)
 {
 	return result == PRINTED_HELP ? STATUS_OK : STATUS_USAGE;
+}
+
+const char *options_first_changed(const struct option_row *rows, const struct option_row *defaults)
+{
+	for (; rows->kind; rows++, defaults++) {
+		if (memcmp(rows->target, defaults->target, rows->kind->size) != 0)
+			return rows->name;
+	}
+	return NULL;
 }
 
 int options_unexpected(const char *operand, bool pid, struct error *error)

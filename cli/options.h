@@ -23,6 +23,7 @@ struct option_kind {
 	/* Writes the target's value; because this happens before options are parsed, it is the default. Writes nothing
 	 * if there is no default. NULL for kinds that never have one. */
 	void (*show)(const struct option_row *row, FILE *stream);
+	size_t size; /* of the target */
 };
 
 extern const struct option_kind option_kind_flag, option_kind_no_flag, option_kind_string, option_kind_strings,
@@ -73,6 +74,10 @@ int options_status(int result);
 
 /* Fails because of an operand where none is expected. After an option -p (`pid`), a number is another process. */
 int options_unexpected(const char *operand, bool pid, struct error *error);
+
+/* The name of the first option whose target differs from that of the same row of `defaults`; NULL if none does. Both end
+ * with a row of zeros. */
+const char *options_first_changed(const struct option_row *rows, const struct option_row *defaults);
 
 /* What --help does with the options of the command that it was given to: prints them, unless another function is set. */
 typedef void options_help_function(const struct option_usage *usage);

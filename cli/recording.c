@@ -232,29 +232,16 @@ struct profile *recording_run(struct recording *recording, int argc, char **argv
 
 int recording_check_unused(const struct recording *recording, struct error *error)
 {
-	const struct recording defaults = RECORDING_DEFAULTS;
-	const struct {
-		const char *name;
-		bool given;
-	} options[] = {
-		{"rate", recording->rate != defaults.rate},
-		{"duration", recording->duration != defaults.duration},
-		{"max-overhead", recording->max_overhead != defaults.max_overhead},
-		{"no-stacks", recording->no_stacks},
-		{"enable-sampler", recording->enable_sampler},
-		{"user", recording->user},
-		{"no-follow", recording->no_follow},
-	};
+	struct recording given = *recording, defaults = RECORDING_DEFAULTS;
+	const struct option_row rows[] = {RECORDING_ROWS(given), {0}}, unchanged[] = {RECORDING_ROWS(defaults), {0}};
+	const char *name = options_first_changed(rows, unchanged);
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (options[i].given)
-			return error_set(
-				error, STATUS_USAGE,
-				"--%s is for a recording that is made now: give it with -p PID, --name NAME or "
-				"-- PROGRAM, in place of a recording that exists",
-				options[i].name);
-	}
-	return 0;
+	if (!name)
+		return 0;
+	return error_set(error, STATUS_USAGE,
+			 "--%s is for a recording that is made now: give it with -p PID, --name NAME or -- PROGRAM, in "
+			 "place of a recording that exists",
+			 name);
 }
 
 int recording_status(const struct recording *recording, const struct profile *profile)

@@ -228,12 +228,25 @@ def test_a_contract_counts_what_one_function_allocates_whatever_others_do(t):
     below = [row["after"] for row in document["rows"] if row["function"] != "main.(*server).build" or row["type"] != "everything below it"]
     same(sum(values["objects"] for values in below), 7)
     assert not any("objects_max" in values for values in below), below
+    # The contract's row has the sum, once; bytes have no limit, so there is nothing before them.
+    limits, = (row["before"] for row in document["rows"] if row["type"] == "everything below it")
+    same((limits["objects"], limits["bytes"]), (6, None))
+    same([(group["before"], group["after"]) for group in document["sums"]],
+         [({"objects": 6, "bytes": None}, {"objects": 7, "bytes": 784})])
+    same({change: count for change, count in document["changes"].items() if count}, {"worse": 1})
     done = t.escapement("gate", "--runs", 1, "--under", "main.(*server).build", "objects/call=1", "bytes/call=112", "--",
                         program)
     contains(done.stdout, "7 objects, 784 bytes in 7 calls")
     done = t.escapement("gate", "--runs", 1, "--under", "main.(*server).build", "objects=6", "--", program, status=1)
     contains(done.stdout, "contract broken")
     contains(done.stdout, "main.go:20")
+    assert re.search(r"bytes +no limit +784 *$", done.stdout, re.M), done.stdout
+    assert re.search(r"below it: main\.\S+ +objects +7 *$", done.stdout, re.M), done.stdout
+    contains(done.stdout, "gate failed: 1 worse site")
+    # A contract is a limit, not a baseline: no tolerance makes a broken one hold.
+    t.path("policy").write_text("tolerance 50%\nunder main.(*server).build objects=6\n")
+    done = t.escapement("gate", "--runs", 1, "--policy", t.path("policy"), "--", program, status=1)
+    contains(done.stdout, "contract broken")
     t.path("policy").write_text("under main.(*server).handle objects=0\nunder main.(*server).build objects=0\n")
     done = t.escapement("gate", "--runs", 1, "--policy", t.path("policy"), "--format", "json", "--", program, status=1)
     failing = [row for row in json.loads(done.stdout)["rows"] if row["fails"]]

@@ -51,6 +51,7 @@ static inline const struct gate_site *gate_row_site(const struct gate_row *row)
 struct gate_group {
 	const char *benchmark; /* NULL: outside of any */
 	const char *package;   /* of the benchmark; NULL if unknown */
+	/* `before` is VALUE_UNMEASURED for what a contract does not limit. */
 	double before[VALUE_COUNT], after[VALUE_COUNT];
 	/* Growth of sites beyond what is allowed for them, minus what others shrank by: of all sites, and of those with
 	 * a rule of their own. */
@@ -73,7 +74,7 @@ struct gate {
 	const struct gate_contracts *contracts; /* their results, shown beside the rows; NULL: none */
 	bool estimated; /* a side has estimates: rows change if chance does not explain it (gate_estimates.h) */
 	double certainty_widening, certainty_unseen;
-	size_t changes[GATE_CHANGE_COUNT];
+	size_t changes[GATE_CHANGE_COUNT]; /* a broken contract is one: what allocates below it is not counted */
 	size_t failing;
 	bool failed;
 	struct profile_loss loss; /* of both sides: with any loss, only lower bounds are compared */

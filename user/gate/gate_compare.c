@@ -217,6 +217,7 @@ static const struct gate_site *sum_up(struct gate *gate, const struct gate_site 
 	sum->annotation = join_annotations(gate, sites, count);
 	sum->places = places;
 	sum->is_sum = true;
+	sum->below_contract = most->below_contract;
 	return sum;
 }
 
@@ -316,7 +317,7 @@ static int by_change(const void *a, const void *b)
 static void conclude(struct gate *gate)
 {
 	for (size_t i = 0; i < gate->row_count; i++) {
-		gate->changes[gate->rows[i].change]++;
+		gate->changes[gate->rows[i].change] += !gate_row_site(&gate->rows[i])->below_contract;
 		gate->failing += gate->rows[i].fails;
 	}
 	gate->failed = gate->failing > 0;

@@ -367,6 +367,7 @@ static void add_culprits(struct gate_counts *side, const struct result *result)
 		site->benchmark = gate_counts_string(side, group);
 		site->benchmark_package = NULL;
 		site->annotation = site->reason = NULL;
+		site->below_contract = true;
 	}
 }
 
@@ -382,10 +383,13 @@ void gate_contracts_append(const struct gate_contracts *contracts, struct gate_c
 
 		for (int j = 0; j < POLICY_VALUES; j++) {
 			/* a contract that holds must not be reported as better than its limit */
-			int64_t most = broken && result->contract->limits[j].given ? count_from(allowed(result, j))
-										   : counted[j];
+			bool unlimited = !result->contract->limits[j].given;
+			int64_t most = unlimited ? VALUE_UNMEASURED
+				       : broken	 ? count_from(allowed(result, j))
+						 : counted[j];
 
-			limit->counts[policy_values[j]] = (struct gate_count){.least = most, .most = most};
+			limit->counts[policy_values[j]] =
+				(struct gate_count){.least = most, .most = most, .unlimited = unlimited};
 			site->counts[policy_values[j]] = (struct gate_count){.least = counted[j], .most = counted[j]};
 		}
 		if (broken)

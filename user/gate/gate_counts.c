@@ -174,7 +174,9 @@ double gate_value(const struct gate_counts *side, const struct gate_site *site, 
 		const struct gate_site *any = side->site_count ? side->sites : NULL;
 
 		/* on a side that does not measure bytes, a missing site has unmeasured bytes too, not 0 */
-		return any && any->counts[value].least == VALUE_UNMEASURED ? VALUE_UNMEASURED : 0;
+		return any && any->counts[value].least == VALUE_UNMEASURED && !any->counts[value].unlimited
+			       ? VALUE_UNMEASURED
+			       : 0;
 	}
 	if (site->counts[value].least == VALUE_UNMEASURED)
 		return VALUE_UNMEASURED;

@@ -4,6 +4,7 @@
 #include "base/text_compare.h"
 #include "gate/gate_estimates.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,13 +69,19 @@ static void add_row(struct gate *gate, struct gate_group *group, const struct ga
 		double before = gate_value(gate->before, row->before, value),
 		       after = gate_value(gate->after, row->after, value), growth;
 
+		if (row->before && row->before->counts[value].unlimited) {
+			group->before[value] = VALUE_UNMEASURED;
+			group->after[value] += after;
+		}
 		if (before < 0 || after < 0)
 			continue;
 		growth = row->change == GATE_NOISY && policy->noisy == NOISY_IGNORE
 				 ? 0
 				 : contribution(gate, row, value, before, after);
-		group->before[value] += before;
-		group->after[value] += after;
+		if (!gate_row_site(row)->below_contract) { /* the contract has the sum already */
+			group->before[value] += before;
+			group->after[value] += after;
+		}
 		group->growth[value] += growth;
 		if (policy_is_specific(policy, gate_row_site(row)->function, (enum policy_value)i))
 			group->specific_growth[value] += growth;
@@ -112,9 +119,9 @@ void gate_judge_groups(struct gate *gate, const struct policy *policy)
 		group->one_sided = is_one_sided(gate, group);
 		for (int j = 0; j < POLICY_VALUES; j++) {
 			enum profile_value value = policy_values[j];
-			double allowed = policy_allowed(policy, NULL, (enum policy_value)j, group->before[value]);
-
-			double slack = 1e-9 * (group->before[value] + group->after[value]);
+			double before = fmax(0, group->before[value]); /* a contract may not limit that value */
+			double allowed = policy_allowed(policy, NULL, (enum policy_value)j, before);
+			double slack = 1e-9 * (before + group->after[value]);
 
 			group->worse |= !group->one_sided && (group->growth[value] > allowed + slack ||
 							      group->specific_growth[value] > slack);

@@ -36,7 +36,7 @@ static int64_t more_of_sum(const struct gate *gate, const struct gate_row *row, 
 
 	for (size_t i = 0; i < gate->group_count && !policy->strict; i++) {
 		const struct gate_group *group = &gate->groups[i];
-		double allowed = policy_allowed(policy, NULL, POLICY_OBJECTS, group->before[VALUE_OBJECTS]);
+		double allowed = policy_allowed(policy, NULL, POLICY_OBJECTS, fmax(0, group->before[VALUE_OBJECTS]));
 
 		if (gate_group_has(group, site))
 			return count_from(

@@ -103,6 +103,11 @@ const char *gate_number(char text[32], double number);
 /* "12", or with the spread of the runs "12..14"; "-" where not measured. */
 const char *gate_count_text(char text[72], const struct gate_counts *side, const struct gate_site *site,
 			    enum profile_value value);
+/* The same of the side before. A contract's limit may be "no limit"; what allocates below it has nothing before: "". */
+const char *gate_before_text(char text[72], const struct gate *gate, const struct gate_row *row,
+			     enum profile_value value);
+/* What became of the row: "worse", "renamed", or "below it" for what allocates below a broken contract. */
+const char *gate_row_word(const struct gate_row *row);
 /* "+1", "-3", "" */
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value);

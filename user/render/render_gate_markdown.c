@@ -21,10 +21,10 @@ static void put_values(FILE *stream, const struct gate *gate, const struct gate_
 		fputs(" - |", stream);
 		return;
 	}
-	gate_count_text(before, gate->before, row->before, value);
+	gate_before_text(before, gate, row, value);
 	gate_count_text(after, gate->after, row->after, value);
 	gate_growth_text(growth, gate, row, value);
-	if (strcmp(before, after) == 0)
+	if (strcmp(before, after) == 0 || !*before)
 		fprintf(stream, " %s |", after);
 	else
 		fprintf(stream, " %s → %s%s%s%s |", before, after, *growth ? " (" : "", growth, *growth ? ")" : "");
@@ -53,8 +53,7 @@ static void put_row(FILE *stream, const struct gate *gate, const struct gate_row
 	const struct gate_site *site = gate_row_site(row);
 	char text[GATE_TEXT_SIZE];
 
-	fprintf(stream, "| %s%s%s | ", row->fails ? "**" : "", row->how ? row->how : gate_change_names[row->change],
-		row->fails ? "**" : "");
+	fprintf(stream, "| %s%s%s | ", row->fails ? "**" : "", gate_row_word(row), row->fails ? "**" : "");
 	text_put(stream, TEXT_MARKDOWN, site->function ? site->function : "(unknown function)");
 	if (site->via) {
 		fputs(" via ", stream);

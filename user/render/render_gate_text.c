@@ -21,8 +21,7 @@ static int describe(const struct gate_row *row, char lines[LINES_MAX][GATE_TEXT_
 	const struct gate_site *site = gate_row_site(row);
 	int count = 0;
 
-	snprintf(lines[count++], GATE_TEXT_SIZE, "%s%s: %s", row->note ? "note, " : "",
-		 row->how ? row->how : gate_change_names[row->change],
+	snprintf(lines[count++], GATE_TEXT_SIZE, "%s%s: %s", row->note ? "note, " : "", gate_row_word(row),
 		 site->function ? site->function : "(unknown function)");
 	if (site->via)
 		snprintf(lines[count++], GATE_TEXT_SIZE, "  via %s", site->via);
@@ -69,7 +68,7 @@ static void add_row(struct table *table, const struct gate *gate, const struct g
 			value = gate_value_next(value);
 		if (value < VALUE_COUNT) {
 			cells[1] = gate_value_name(value, style);
-			cells[2] = gate_count_text(before, gate->before, row->before, value);
+			cells[2] = gate_before_text(before, gate, row, value);
 			cells[3] = gate_count_text(after, gate->after, row->after, value);
 			cells[4] = gate_growth_text(growth, gate, row, value);
 			value = gate_value_next(value);

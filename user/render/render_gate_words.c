@@ -13,11 +13,18 @@ const char *gate_value_name(enum profile_value value, const struct gate_style *s
 	return value == VALUE_OBJECTS ? style->what : profile_values[value].plural;
 }
 
+static bool is_unlimited(const struct gate_site *site, enum profile_value value)
+{
+	return site && site->counts[value].unlimited;
+}
+
 bool gate_row_shows(const struct gate *gate, const struct gate_row *row, enum profile_value value)
 {
 	double before = gate_value(gate->before, row->before, value),
 	       after = gate_value(gate->after, row->after, value);
 
+	if (is_unlimited(row->before, value))
+		return after > 0;
 	return before >= 0 && after >= 0 && before + after > 0;
 }
 
@@ -44,7 +51,9 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 	char least[32], low[32], most[32];
 
 	gate_number(least, gate_value(side, site, value));
-	if (site && side->estimated && site->counts[value].estimate)
+	if (is_unlimited(site, value))
+		strcpy(text, "no limit");
+	else if (site && side->estimated && site->counts[value].estimate)
 		snprintf(text, 72, "%s (%s..%s)", least,
 			 gate_number(low, (double)site->counts[value].least / side->iterations),
 			 most_text(most, side, &site->counts[value]));
@@ -55,6 +64,20 @@ const char *gate_count_text(char text[72], const struct gate_counts *side, const
 	return text;
 }
 
+const char *gate_before_text(char text[72], const struct gate *gate, const struct gate_row *row,
+			     enum profile_value value)
+{
+	*text = 0;
+	return gate_row_site(row)->below_contract ? text : gate_count_text(text, gate->before, row->before, value);
+}
+
+const char *gate_row_word(const struct gate_row *row)
+{
+	if (gate_row_site(row)->below_contract)
+		return "below it";
+	return row->how ? row->how : gate_change_names[row->change];
+}
+
 const char *gate_growth_text(char text[40], const struct gate *gate, const struct gate_row *row,
 			     enum profile_value value)
 {
@@ -63,7 +86,7 @@ const char *gate_growth_text(char text[40], const struct gate *gate, const struc
 	double growth = after - before;
 	char number[32];
 
-	if (before < 0 || after < 0 || growth == 0)
+	if (before < 0 || after < 0 || growth == 0 || gate_row_site(row)->below_contract)
 		strcpy(text, "");
 	else
 		snprintf(text, 40, "%s%s", growth > 0 ? "+" : "-", gate_number(number, growth > 0 ? growth : -growth));
@@ -130,14 +153,16 @@ const char *gate_message(char text[GATE_TEXT_SIZE], const struct gate *gate, con
 	if (site->via)
 		text_append(text, GATE_TEXT_SIZE, " via %s", site->via);
 	text_append(text, GATE_TEXT_SIZE, "%s", gate_in_benchmark(name, gate, site));
-	text_append(text, GATE_TEXT_SIZE, " (%s%s):", row->note ? "note, " : "",
-		    row->how ? row->how : gate_change_names[row->change]);
+	text_append(text, GATE_TEXT_SIZE, " (%s%s):", row->note ? "note, " : "", gate_row_word(row));
 	for (enum profile_value value = VALUE_OBJECTS; value <= VALUE_BYTES; value++) {
 		if (value != VALUE_OBJECTS && !gate_row_shows(gate, row, value))
 			continue;
-		text_append(text, GATE_TEXT_SIZE, "%s%s %s, before %s", separator,
-			    gate_count_text(after, gate->after, row->after, value), gate_value_name(value, style),
-			    gate_count_text(before, gate->before, row->before, value));
+		text_append(text, GATE_TEXT_SIZE, "%s%s %s", separator,
+			    gate_count_text(after, gate->after, row->after, value), gate_value_name(value, style));
+		if (is_unlimited(row->before, value))
+			text_append(text, GATE_TEXT_SIZE, " (no limit)");
+		else if (*gate_before_text(before, gate, row, value))
+			text_append(text, GATE_TEXT_SIZE, ", before %s", before);
 		separator = "; ";
 	}
 	if (gate_moved_from(row))
@@ -168,16 +193,18 @@ const char *gate_changes_text(char text[GATE_TEXT_SIZE], const struct gate *gate
 		[GATE_BETTER] = "better", [GATE_GONE] = "gone",
 		[GATE_MOVED] = "moved",	  [GATE_SAME] = "unchanged",
 	};
+	size_t sites = 0;
 	bool any = false;
 
 	*text = 0;
 	for (int i = 0; i < GATE_CHANGE_COUNT; i++) {
+		sites += gate->changes[i];
 		if (!gate->changes[i])
 			continue;
 		text_append(text, GATE_TEXT_SIZE, any ? ", %zu %s" : "%zu %s", gate->changes[i], words[i]);
 		any = true;
 	}
-	text_append(text, GATE_TEXT_SIZE, any ? " site%s" : "no site%s", gate->row_count == 1 ? "" : "s");
+	text_append(text, GATE_TEXT_SIZE, any ? " site%s" : "no site%s", sites == 1 ? "" : "s");
 	return text;
 }
 
