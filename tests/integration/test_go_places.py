@@ -160,7 +160,7 @@ def test_a_name_that_several_have_is_an_error_that_lists_them(t):
     done = t.escapement("record", "--name", "twin-sites", "-o", t.path("p"), status=2)
     contains(done.stderr, "2 processes are named 'twin-sites': choose one with -p:")
     for process in processes:
-        contains(done.stderr, f" {process.pid}")
+        contains(done.stderr, f" {process.pid} ({program}")
     processes[0].kill()
     processes[0].wait()
     t.escapement("record", "--name", "twin-sites", "--rate", "0", "--duration", "0.2", "-o", t.path("p"))

@@ -252,6 +252,24 @@ def test_text_is_whole_in_a_pipe_and_as_wide_as_a_terminal_or_columns_say(t):
         raise AssertionError(f"does not use the terminal's width: {text}")
 
 
+def test_messages_are_as_wide_as_a_terminal_and_one_line_elsewhere(t):
+    t.path("m2.txt").write_text("./a.go:4:2: moved to heap: x\n")
+    words = ("audit", "--escape", t.path("m2.txt"), "--no-follow", "p.pb.gz")
+    whole = t.escapement(*words, status=2).stderr
+    same(whole.count("\n"), 1)
+    assert len(whole) > 100, whole
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    child = subprocess.Popen([harness.ESCAPEMENT, *words], stderr=terminal, env=environment)
+    os.close(terminal)
+    same(child.wait(20), 2, "exit status")
+    shown = os.read(main, 4096).decode().splitlines()
+    os.close(main)
+    assert len(shown) > 1 and max(map(len, shown)) <= 80, shown
+    same(" ".join(line.strip() for line in shown), whole.strip())
+
+
 def test_standard_input_and_output_files(t):
     profile = go_profile(t)
     direct = t.escapement("report", "--format", "json", profile).stdout

@@ -490,6 +490,56 @@ static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 	assert_true(low > 0 && high == INT64_MAX);
 }
 
+static void only_what_may_be_tiny_may_have_tiny_objects_beside_it(void **state)
+{
+	enum { SCAN_64 = 12, NOSCAN_64, NOSCAN_16 = 5 };
+	static const struct {
+		const char *call;
+		int span_class, size;
+		bool maybe;
+	} cases[] = {
+		{"runtime.newobject", SCAN_64, 64, false},
+		{"runtime.newobject", NOSCAN_64, 64, false},
+		{"runtime.newobject", NOSCAN_16, 16, false},
+		{"runtime.newobject", NOSCAN_16, 8, true},
+		{"runtime.makeslice", SCAN_64, 64, false},
+		{"runtime.makeslice", NOSCAN_64, 64, true},
+		{"runtime.convT64", NOSCAN_16, 8, true},
+		{NULL, NOSCAN_64, 64, true},
+		{NULL, SCAN_64, 64, false},
+		{"runtime.newobject", SPAN_CLASS_UNKNOWN, 64, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct profile *profile = profile_new();
+		const struct profile_frame leaf = {.function = cases[i].call}, caller = {.function = "main.f"};
+		const struct profile_location *locations[2];
+		struct estimates estimates = {.profile = profile, .tiny_shared = 1000, .tiny_most = 1000};
+		struct profile_sample sample = {.key.span_class = cases[i].span_class};
+		struct interval sum = {0}, moved = {0};
+		struct interval_bounds bounds = {1, 1, 1, 1};
+		size_t depth = 0;
+
+		if (cases[i].call)
+			locations[depth++] = profile_location(profile, 1, NULL, &leaf, 1);
+		locations[depth++] = profile_location(profile, 2, NULL, &caller, 1);
+		profile->rate = 524288;
+		sample.key.stack = profile_stack(profile, locations, (uint32_t)depth, false);
+		sample.values[VALUE_SAMPLES] = 3;
+		sample.values[VALUE_OBJECTS] = 300;
+		sample.values[VALUE_BYTES] = 300 * cases[i].size;
+		interval_add_sample(&sum, &estimates, &sample);
+		interval_move(&moved, &sum);
+		interval_join(&sum, &moved);
+		assert_int_equal(interval_allow_tiny(&bounds, &sum, &estimates), !cases[i].maybe);
+		assert_int_equal(bounds.objects_high, 1); /* nothing is added for none, either */
+		interval_clear(&sum);
+		interval_clear(&moved);
+		profile_free(profile);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,6 +550,7 @@ int main(void)
 		cmocka_unit_test(large_objects_of_many_sizes_in_one_sample_are_covered),
 		cmocka_unit_test(exact_rows_have_no_width),
 		cmocka_unit_test(what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it),
+		cmocka_unit_test(only_what_may_be_tiny_may_have_tiny_objects_beside_it),
 		cmocka_unit_test(bursts_are_as_unlike_as_the_program_makes_them),
 		cmocka_unit_test(bounds_rise_with_events_and_meet_where_methods_change),
 	};

@@ -119,6 +119,7 @@ struct audit {
 	size_t row_count;
 	int sort;					/* enum profile_value or AUDIT_BY_SITE */
 	uint64_t verdicts[AUDIT_VERDICT_COUNT];		/* number of rows of each, before any filter */
+	uint64_t over_top[AUDIT_VERDICT_COUNT + 1];	/* rows that passed the filter, and that its `top` left out */
 	int64_t totals[VALUE_COUNT];			/* of all rows, before any filter: 100 % for shares */
 	struct audit_sum sums[AUDIT_VERDICT_COUNT + 1]; /* by verdict, then AUDIT_OUTSIDE; before any filter */
 	/* whether the row with the most bytes is known to within a factor of two (precision.h), before any filter */

@@ -105,7 +105,7 @@ void audit_sort(struct audit *audit, int sort)
 void audit_filter(struct audit *audit, const struct audit_filter *filter, int sort)
 {
 	size_t count = 0;
-	int64_t of_verdict[AUDIT_VERDICT_COUNT] = {0};
+	int64_t shown[AUDIT_VERDICT_COUNT + 1] = {0};
 
 	for (size_t i = 0; i < audit->row_count; i++) {
 		if (keeps(filter, &audit->rows[i]))
@@ -118,8 +118,12 @@ void audit_filter(struct audit *audit, const struct audit_filter *filter, int so
 		return;
 	count = 0;
 	for (size_t i = 0; i < audit->row_count; i++) {
-		if (of_verdict[audit->rows[i].verdict]++ < filter->top)
+		int kind = audit_row_is_outside(&audit->rows[i]) ? AUDIT_OUTSIDE : (int)audit->rows[i].verdict;
+
+		if (shown[kind]++ < filter->top)
 			audit->rows[count++] = audit->rows[i];
+		else
+			audit->over_top[kind]++;
 	}
 	audit->row_count = count;
 }

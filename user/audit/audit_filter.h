@@ -13,7 +13,7 @@ struct audit_filter {
 	const char *package;		/* import path, or a glob of one; NULL: all */
 	/* name or glob, of the site or of a function that it is inlined into; NULL: all */
 	const char *function;
-	int64_t top; /* at most this many rows per verdict; 0: all */
+	int64_t top; /* at most this many rows of each verdict, and of those without an owner; 0: all */
 };
 
 /* Orders: by an enum profile_value, greatest first, or by position. */

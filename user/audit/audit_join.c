@@ -214,7 +214,7 @@ static void set_bounds(const struct join *join, const struct interval *interval,
 		row->objects_low = row->objects_high = row->bytes_low = row->bytes_high = VALUE_UNMEASURED;
 	} else if (interval_events(interval) > 0 || interval->exact > 0) {
 		bounds = interval_bounds(interval, join->estimates);
-		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, join->estimates);
+		row->tiny_unknown = !is_tiny_row(row) && !interval_allow_tiny(&bounds, interval, join->estimates);
 		row->objects_low = bounds.objects_low;
 		row->objects_high = bounds.objects_high;
 		row->bytes_low = bounds.bytes_low;
@@ -262,6 +262,11 @@ static enum audit_verdict unseen_verdict(const struct escape_annotation *annotat
 	return annotation->kind == ESCAPE_DOES_NOT_ESCAPE ? AUDIT_STACK : AUDIT_ESCAPES_UNSEEN;
 }
 
+static bool is_unseen(const struct join *join, size_t annotation)
+{
+	return !join->claimed[annotation] && !escape_of_generated_main(&join->audit->output->annotations[annotation]);
+}
+
 static void add_unseen_row(struct join *join, const struct escape_annotation *annotation)
 {
 	const struct escape_annotation **list = arena_allocate(&join->storage->memory, sizeof(annotation));
@@ -287,7 +292,7 @@ static void add_unseen(struct join *join)
 
 	for (size_t i = 0; i < all.count; i++)
 		count[unseen_verdict(&audit->output->annotations[all.first[i].annotation])] +=
-			!join->claimed[all.first[i].annotation];
+			is_unseen(join, all.first[i].annotation);
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (join->verdicts & 1U << i) {
 			rows += count[i];
@@ -300,7 +305,7 @@ static void add_unseen(struct join *join)
 	for (size_t i = 0; i < all.count; i++) {
 		const struct escape_annotation *annotation = &audit->output->annotations[all.first[i].annotation];
 
-		if (!join->claimed[all.first[i].annotation] && join->verdicts & 1U << unseen_verdict(annotation))
+		if (is_unseen(join, all.first[i].annotation) && join->verdicts & 1U << unseen_verdict(annotation))
 			add_unseen_row(join, annotation);
 	}
 }

@@ -36,3 +36,29 @@ int escape_kind_parse(const char *name)
 	}
 	return -1;
 }
+
+const char escape_result_words[] =
+	"~r0, ~r1, ...: the compiler's names for the first, the second, ... result of a function, if it has none "
+	"(~R0, ...: of a call that is inlined)";
+
+bool escape_names_result(const char *text)
+{
+	for (const char *at = text; (at = strchr(at, '~')); at++) {
+		if ((at[1] == 'r' || at[1] == 'R') && at[2] >= '0' && at[2] <= '9')
+			return true;
+	}
+	return false;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), tail = strlen(end);
+
+	return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+bool escape_of_generated_main(const struct escape_annotation *annotation)
+{
+	return annotation->package && ends_with(annotation->package, ".test") &&
+	       (ends_with(annotation->file, "/_testmain.go") || !ends_with(annotation->file, ".go"));
+}

@@ -104,4 +104,13 @@ void escape_free(struct escape_output *output); /* NULL is allowed */
 /* Shortens the paths of all positions to names of files. Files of one name cannot be told apart afterwards. */
 void escape_redact(struct escape_output *output);
 
+/* Whether the annotation is of the main package that go test generates around a package's tests, whose files are called
+ * as the build cache calls them: it is nobody's code, and differs between releases. */
+bool escape_of_generated_main(const struct escape_annotation *annotation);
+
+/* Whether a text has a name that the compiler gave to a result without one: "~r0". */
+bool escape_names_result(const char *text);
+/* What such names mean, as a sentence. */
+extern const char escape_result_words[];
+
 #endif

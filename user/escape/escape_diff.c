@@ -96,7 +96,7 @@ static void add_side(struct comparison *comparison, int side)
 		struct entry *entry;
 		const char *key;
 
-		if (!escape_filter_accepts(comparison->filter, a))
+		if (!escape_filter_accepts(comparison->filter, a) || escape_of_generated_main(a))
 			continue;
 		key = key_of(comparison, a);
 		HASH_FIND_PTR(comparison->entries, &key, entry);

@@ -89,7 +89,7 @@ struct gate_counts *gate_counts_of_escapes(const struct escape_output *output, c
 		const struct escape_annotation *annotation = &output->annotations[i];
 
 		if ((annotation->kind == ESCAPE_MOVED_TO_HEAP || annotation->kind == ESCAPE_ESCAPES) &&
-		    escape_filter_accepts(filter, annotation))
+		    escape_filter_accepts(filter, annotation) && !escape_of_generated_main(annotation))
 			add(counts, annotation, by_function);
 	}
 	gate_counts_sort(counts);

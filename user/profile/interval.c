@@ -89,6 +89,7 @@ void interval_add(struct interval *sum, int64_t events, int64_t objects)
 	part->events += (double)events;
 	part->objects += (double)objects;
 	part->variance += variance_of((double)events, (double)objects);
+	sum->maybe_tiny = true;
 }
 
 void interval_join(struct interval *sum, const struct interval *other)
@@ -114,11 +115,13 @@ void interval_join(struct interval *sum, const struct interval *other)
 	sum->told_bytes += other->told_bytes;
 	profile_ends_join(&sum->told_ends, &other->told_ends);
 	sum->varies |= other->varies;
+	sum->maybe_tiny |= other->maybe_tiny;
 }
 
 void interval_move(struct interval *sum, struct interval *part)
 {
-	if (sum->part_count || sum->exact != 0 || sum->exact_bytes != 0 || sum->told_events != 0 || sum->varies) {
+	if (sum->part_count || sum->exact != 0 || sum->exact_bytes != 0 || sum->told_events != 0 || sum->varies ||
+	    sum->maybe_tiny) {
 		interval_join(sum, part);
 		interval_clear(part);
 		return;
@@ -191,6 +194,20 @@ static bool call_is_of_one_size(const struct profile_stack *stack)
 	return false;
 }
 
+/* Whether the call may also allocate tiny objects: without pointers, and below 16 bytes. */
+static bool call_maybe_tiny(const struct profile_sample *sample, double objects, double bytes)
+{
+	enum { TINY = 16 };
+
+	if (objects <= 0) /* growth of the heap */
+		return false;
+	if (sample->key.span_class == SPAN_CLASS_UNKNOWN)
+		return true;
+	if (!span_class_noscan(sample->key.span_class))
+		return false;
+	return bytes < TINY * objects || !call_is_of_one_size(sample->key.stack);
+}
+
 void interval_add_sample(struct interval *sum, const struct estimates *estimates, const struct profile_sample *sample)
 {
 	const struct profile *profile = estimates->profile;
@@ -202,6 +219,7 @@ void interval_add_sample(struct interval *sum, const struct estimates *estimates
 	struct interval_part *part;
 	double variance;
 
+	sum->maybe_tiny |= call_maybe_tiny(sample, objects, bytes);
 	if (sample->key.rate == 1 || profile->rows_exact) {
 		sum->exact += objects;
 		sum->exact_bytes += bytes;
@@ -684,12 +702,13 @@ struct interval_bounds interval_bounds(const struct interval *interval, const st
 	return bounds;
 }
 
-bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates)
+bool interval_allow_tiny(struct interval_bounds *bounds, const struct interval *interval,
+			 const struct estimates *estimates)
 {
 	enum { FEW = 50 /* the row has this many times as many */, LARGEST = 16 };
 	int64_t most = count_from(ceil(estimates->tiny_most));
 
-	if (estimates->tiny_shared < 0)
+	if (estimates->tiny_shared < 0 || !interval->maybe_tiny)
 		return true;
 	if (most > bounds->objects_high / FEW)
 		return false;

@@ -35,7 +35,8 @@ struct interval {
 	/* Of rows whose ends were read with them. */
 	double told_events, told, told_bytes;
 	struct profile_ends told_ends;
-	bool varies; /* its calls may allocate objects of size classes without a sample */
+	bool varies;	 /* its calls may allocate objects of size classes without a sample */
+	bool maybe_tiny; /* a sample is of a call that may allocate tiny objects of a Go program */
 };
 
 struct interval_bounds {
@@ -61,9 +62,11 @@ double interval_events(const struct interval *interval);
 struct interval_bounds interval_bounds(const struct interval *interval, const struct estimates *estimates);
 
 /*
- * Tiny objects of a Go program are in no row of a site. If all of them together are few compared to the row, adds them
- * to the upper ends. Returns false otherwise: then it is unknown how many of them belong to the row.
+ * Tiny objects of a Go program are in no row of a site. If the row may have some, and all of them together are few
+ * compared to it, adds them to the upper ends. Returns false if they are not few: then it is unknown how many of them
+ * belong to the row. Calls that allocate objects with pointers, or of one type of 16 bytes or more, have none.
  */
-bool interval_allow_tiny(struct interval_bounds *bounds, const struct estimates *estimates);
+bool interval_allow_tiny(struct interval_bounds *bounds, const struct interval *interval,
+			 const struct estimates *estimates);
 
 #endif

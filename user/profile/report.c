@@ -244,7 +244,7 @@ static void set_bounds(struct report_row *row, const struct estimates *estimates
 	if (estimates->profile->rows_least)
 		row->bounds.objects_high = row->bounds.bytes_high = VALUE_UNMEASURED;
 	if (!is_tiny_row(row))
-		row->tiny_unknown = !interval_allow_tiny(&row->bounds, estimates);
+		row->tiny_unknown = !interval_allow_tiny(&row->bounds, &row->interval, estimates);
 }
 
 /* Growth of the heap says nothing about objects: if nothing else was seen, their number is unknown. */

@@ -21,6 +21,7 @@ struct audit_page {
 	int64_t cheapest; /* the cost of the cheapest of those that are listed, if not all are */
 	char *proof;	  /* the command that proves any row's change; NULL: each row has its own, or none is known */
 	int indent;	  /* of what stands below a line of numbers */
+	bool *unnamed;	  /* set if the compiler's names of results that have none were printed */
 };
 
 /* Formats a text and makes it printable. The caller frees it. */

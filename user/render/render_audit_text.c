@@ -193,7 +193,7 @@ static void print_section_head(const struct audit_page *page, enum audit_verdict
 static void print_section(const struct audit_page *page, enum audit_verdict verdict)
 {
 	const struct audit *audit = page->audit;
-	uint64_t sites = audit->sums[verdict].rows, listed = 0;
+	uint64_t sites = audit->sums[verdict].rows, over_top = audit->over_top[verdict], listed = 0;
 	char count[TERMINAL_NUMBER_SIZE];
 	bool any_shown = false;
 
@@ -210,10 +210,14 @@ static void print_section(const struct audit_page *page, enum audit_verdict verd
 		if (page->shown[i] && page->lines.list[i].verdict == verdict)
 			print_line(page, &page->lines.list[i]);
 	print_hidden(page, verdict);
-	if (listed < sites)
+	if (over_top)
+		audit_page_wrap(
+			page, INDENT,
+			audit_page_text("%s more: --top 0 lists all", terminal_number(count, (int64_t)over_top)));
+	if (listed + over_top < sites)
 		audit_page_wrap(page, INDENT,
 				audit_page_text("%s of %s left out by the filters",
-						terminal_number(count, (int64_t)(sites - listed)),
+						terminal_number(count, (int64_t)(sites - listed - over_top)),
 						audit_verdict_name(verdict)));
 }
 
@@ -460,7 +464,9 @@ static void print_precision(const struct audit_page *page)
 
 void render_audit_text(const struct audit *audit, const struct render_audit_options *options, FILE *stream)
 {
+	bool unnamed = false;
 	struct audit_page page = {.stream = stream,
+				  .unnamed = &unnamed,
 				  .width = (size_t)terminal_width(stream),
 				  .style = terminal_style(terminal_has_color(options->color, stream)),
 				  .audit = audit,
@@ -482,6 +488,10 @@ void render_audit_text(const struct audit *audit, const struct render_audit_opti
 	for (int i = 0; i < AUDIT_VERDICT_COUNT; i++) {
 		if (verdicts & 1U << i)
 			print_section(&page, (enum audit_verdict)i);
+	}
+	if (unnamed) {
+		putc('\n', stream);
+		audit_page_wrap(&page, 0, audit_page_text("%s", escape_result_words));
 	}
 	print_no_rows(&page);
 	print_proof(&page);

@@ -23,15 +23,22 @@ char *render_position(const char *file, uint32_t line, uint32_t column)
 	return memory_format("%s:%" PRIu32 ":%" PRIu32, file, line, column);
 }
 
-static void add_row(struct table *table, const char *position, const char *function, const char *text)
+/* Annotations as they are listed. */
+struct listing {
+	struct table *table;
+	bool unnamed; /* the compiler's names of results that have none are among them */
+};
+
+static void add_row(struct listing *list, const char *position, const char *function, const char *text)
 {
 	const char *cells[] = {position, function, text};
 
-	table_add(table, cells);
+	list->unnamed |= escape_names_result(text);
+	table_add(list->table, cells);
 }
 
 /* Adds the explanation in the compiler's words, one line per edge and per step. */
-static void add_flows(struct table *table, const struct escape_annotation *annotation)
+static void add_flows(struct listing *list, const struct escape_annotation *annotation)
 {
 	for (uint32_t f = 0; f < annotation->flow_count; f++) {
 		const struct escape_flow *flow = &annotation->flows[f];
@@ -40,24 +47,24 @@ static void add_flows(struct table *table, const struct escape_annotation *annot
 		text = memory_format("  flow: %s = %s%.*s%s", flow->to, flow->derefs < 0 ? "&" : "",
 				     flow->derefs > 0 ? flow->derefs : 0, "********************************",
 				     flow->from);
-		add_row(table, NULL, NULL, text);
+		add_row(list, NULL, NULL, text);
 		free(text);
 		for (uint32_t s = 0; s < flow->step_count; s++) {
 			const struct escape_step *step = &flow->steps[s];
 			char *position = render_position(step->file, step->line, step->column);
 
 			text = memory_format("    from %s (%s)", step->expression, step->reason);
-			add_row(table, position, NULL, text);
+			add_row(list, position, NULL, text);
 			free(text);
 			free(position);
 		}
 	}
 	if (annotation->truncated)
-		add_row(table, NULL, NULL, "  (the compiler cut the explanation short)");
+		add_row(list, NULL, NULL, "  (the compiler cut the explanation short)");
 }
 
 /* Adds what happens in the functions that the last flow calls, one after the other. */
-static void add_callees(struct table *table, const struct escape_graph *graph,
+static void add_callees(struct listing *list, const struct escape_graph *graph,
 			const struct escape_annotation *annotation)
 {
 	for (int depth = 0; depth < CALLEES_SHOWN; depth++) {
@@ -69,28 +76,28 @@ static void add_callees(struct table *table, const struct escape_graph *graph,
 			return;
 		position = render_position(annotation->file, annotation->line, annotation->column);
 		text = memory_format("  there: %s", annotation->text);
-		add_row(table, position, annotation->function, text);
-		add_flows(table, annotation);
+		add_row(list, position, annotation->function, text);
+		add_flows(list, annotation);
 		free(text);
 		free(position);
 	}
 }
 
-static void add_annotation(struct table *table, const struct escape_graph *graph,
+static void add_annotation(struct listing *list, const struct escape_graph *graph,
 			   const struct escape_annotation *annotation, bool flows)
 {
 	char *position = render_position(annotation->file, annotation->line, annotation->column);
 	char *story = annotation->flow_count ? escape_graph_story(graph, annotation) : NULL, *text;
 
-	add_row(table, position, annotation->function, annotation->text);
+	add_row(list, position, annotation->function, annotation->text);
 	if (story) {
 		text = memory_format("  %s", story);
-		add_row(table, NULL, NULL, text);
+		add_row(list, NULL, NULL, text);
 		free(text);
 	}
 	if (flows) {
-		add_flows(table, annotation);
-		add_callees(table, graph, annotation);
+		add_flows(list, annotation);
+		add_callees(list, graph, annotation);
 	}
 	free(story);
 	free(position);
@@ -187,7 +194,7 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 		{"POSITION", COLUMN_WRAP}, {"FUNCTION", COLUMN_WRAP}, {"COMPILER SAYS", COLUMN_WRAP}};
 	struct escape_filter every_kind = *filter;
 	uint64_t counts[ESCAPE_KIND_COUNT] = {0};
-	struct table *table = table_new(stream, columns, 3);
+	struct listing list = {.table = table_new(stream, columns, 3)};
 	size_t rows = 0, left_out = 0;
 
 	every_kind.kinds = ESCAPE_KINDS_ALL;
@@ -205,14 +212,16 @@ void render_escapes_text(FILE *stream, const struct escape_output *output, const
 			left_out++;
 			continue;
 		}
-		add_annotation(table, graph, annotation, style->flows);
+		add_annotation(&list, graph, annotation, style->flows);
 		rows++;
 	}
 	if (!style->tally && !style->packages && !rows)
 		fputs("no annotation matches\n", stream);
-	table_print(table);
+	table_print(list.table);
 	if (style->packages)
 		print_packages(stream, output, filter, style->most);
+	if (list.unnamed)
+		fprintf(stream, "%s\n", escape_result_words);
 	if (left_out)
 		fprintf(stream, "... %zu more; --top 0 shows all, --by package sums them\n", left_out);
 	fputs(style->tally ? "" : "\n", stream);

@@ -15,8 +15,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/append.h"
+#include "base/command_line.h"
 #include "base/memory.h"
 #include "base/search.h"
+#include "base/secret.h"
 #include "target/obstacle.h"
 #include "target/procfs.h"
 
@@ -417,11 +420,41 @@ static bool has_name(int pid, const char *name)
 	return found;
 }
 
+/* Adds " PID (COMMAND LINE)" to a list of processes that only their command lines tell apart. */
+static void list_process(char *list, size_t size, int pid)
+{
+	enum { COMMAND_MAX = 60 };
+	struct target named = {.pid = pid, .tid = pid};
+	const char **words;
+	char **shown, *command;
+	size_t length;
+
+	read_names(&named);
+	words = target_command(&named);
+	shown = secret_hide(words);
+	command = command_line_text((const char *const *)shown);
+	length = strlen(command);
+	if (length > COMMAND_MAX) {
+		length = COMMAND_MAX - strlen("...");
+		while (length && ((unsigned char)command[length] & 0xc0) == 0x80) /* inside of a character */
+			length--;
+	}
+	text_append(list, size, "%s %d (%.*s%s)", *list ? "," : "", pid, (int)length, command,
+		    command[length] ? "..." : "");
+	free(command);
+	for (size_t i = 0; shown[i]; i++)
+		free(shown[i]);
+	free(shown);
+	free(words);
+	free(named.command_line);
+}
+
 int target_find(const char *name, struct error *error)
 {
+	enum { LISTED = 8 };
 	DIR *directory = opendir("/proc");
 	struct dirent *entry;
-	char list[512] = "";
+	char list[LISTED * 90] = "";
 	int found = 0, count = 0;
 
 	if (!directory)
@@ -432,14 +465,14 @@ int target_find(const char *name, struct error *error)
 		if (!isdigit((unsigned char)entry->d_name[0]) || pid == getpid() || !has_name(pid, name))
 			continue;
 		found = pid;
-		count++;
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), " %d", pid);
+		if (count++ < LISTED)
+			list_process(list, sizeof(list), pid);
 	}
 	closedir(directory);
 	if (count == 0)
 		return error_set(error, STATUS_CANNOT_MEASURE, "there is no process named '%s'", name);
 	if (count > 1)
-		return error_set(error, STATUS_USAGE, "%d processes are named '%s': choose one with -p:%s", count, name,
-				 list);
+		return error_set(error, STATUS_USAGE, "%d processes are named '%s': choose one with -p:%s%s", count,
+				 name, list, count > LISTED ? ", ..." : "");
 	return found;
 }
