@@ -3,6 +3,7 @@
 #include "audit/audit_join.h"
 #include "audit/audit_lines.h"
 #include "audit/audit_place.h"
+#include "profile/profile_part.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define P	     "example.com/p"
@@ -92,6 +93,69 @@ static void rows_that_nobody_reads_are_counted_all_the_same(void **state)
 	assert_int_equal(audit->sums[AUDIT_STACK].values[VALUE_OBJECTS], 0);
 	assert_int_equal(audit->verdicts[AUDIT_ESCAPES_UNSEEN], 1);
 	audit_free(audit);
+	profile_free(profile);
+	output_free(output);
+}
+
+/* Two processes of a build, whose audits share that of both, have the rows that they would have alone. */
+static void audits_of_the_processes_of_a_build_may_share_what_they_have_in_common(void **state)
+{
+	static const struct said said[] = {
+		MOVED(P, "p.go", 1, 6, "x"),
+		ESCAPES(P, "p.go", 2, 9, "make([]int, n)"),
+		STAYS(P, "p.go", 3, 9, "new(int)"),
+		ESCAPES(P, "q.go", 3, 9, "new(int)"),
+	};
+	static const char *const stacks[] = {
+		"runtime.newobject < example.com/p.F /w/p/p.go:1",
+		"runtime.makeslice < example.com/p.F /w/p/p.go:2",
+		"runtime.newobject < example.com/p.G /w/p/q.go:3",
+		"runtime.newobject < example.com/other.F /w/other/p.go:1",
+	};
+	const struct audit_options all = {.uncounted = true, .exemplary = true};
+	struct escape_output *output = output_of(said, COUNT(said));
+	struct profile *profile = exact_profile();
+	struct audit *example;
+
+	(void)state;
+	for (int pid = 1; pid <= 3; pid++) {
+		profile_process_add(profile, pid)->build_id = profile_string(profile, pid == 3 ? "other" : "build");
+		for (int i = pid - 1; i < (int)COUNT(stacks); i++) {
+			struct profile_key key = {
+				.pid = pid, .stack = stack_of(profile, stacks[i]), .span_class = SPAN_CLASS_UNKNOWN};
+			int64_t values[VALUE_COUNT] = {[VALUE_OBJECTS] = 10 * pid + i, [VALUE_SAMPLES] = 10 * pid + i};
+
+			profile_add(profile, &key, values);
+		}
+	}
+	struct profile *build = profile_part_of_build(profile, "build");
+
+	assert_int_equal(build->process_count, 2);
+	assert_int_equal(build->sample_count, 7);
+	example = audit_new(build, output, &all);
+	for (int pid = 1; pid <= 2; pid++) {
+		const struct audit_options apart = {.unread = 1U << AUDIT_ESCAPES_UNSEEN | 1U << AUDIT_STACK};
+		const struct audit_options like = {.unread = apart.unread, .uncounted = true, .like = example};
+		struct profile *part = profile_part_new(profile, pid);
+		struct audit *alone = audit_new(part, output, &apart), *shared = audit_new(part, output, &like);
+
+		assert_int_equal(alone->row_count, 5 - pid);
+		assert_int_equal(shared->row_count, alone->row_count);
+		assert_int_equal(shared->stale, alone->stale);
+		for (size_t i = 0; i < alone->row_count; i++) {
+			const struct audit_row *a = &alone->rows[i], *b = &shared->rows[i];
+
+			assert_int_equal(a->verdict, b->verdict);
+			assert_string_equal(audit_row_words(a), audit_row_words(b));
+			assert_true(a->site.line == b->site.line && a->file == b->file && a->owner == b->owner);
+			assert_memory_equal(a->values, b->values, sizeof(a->values));
+		}
+		audit_free(shared);
+		audit_free(alone);
+		profile_part_free(part);
+	}
+	audit_free(example);
+	profile_part_free(build);
 	profile_free(profile);
 	output_free(output);
 }
@@ -505,6 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_verdict_follows_from_what_was_said_and_measured),
 		cmocka_unit_test(rows_that_nobody_reads_are_counted_all_the_same),
+		cmocka_unit_test(audits_of_the_processes_of_a_build_may_share_what_they_have_in_common),
 		cmocka_unit_test(the_runtime_call_tells_which_annotation_of_a_line_is_meant),
 		cmocka_unit_test(what_cannot_be_told_apart_is_shared),
 		cmocka_unit_test(the_type_tells_annotations_apart_where_it_is_known),

@@ -21,6 +21,12 @@ struct audit_options {
 	/* Verdicts whose rows nobody will read, one bit per enum audit_verdict: rows without an allocation are only counted. There
 	 * may be millions. */
 	unsigned unread;
+	/* Nobody reads how many rows without an allocation there are either: they are not counted. */
+	bool uncounted;
+	/* An audit of the same build and output that was made with `exemplary`, and whose profile has all files that this one has:
+	 * its index and `stale` hold for this one, which has no warnings. It must outlive this one. NULL: find out. */
+	const struct audit *like;
+	bool exemplary; /* `like` of others */
 	/* The profile, if nobody needs its samples after the audit, which then frees them; else NULL. */
 	struct profile *spent;
 };

@@ -27,6 +27,7 @@
 
 struct audit_storage {
 	struct arena memory;
+	struct audit_index *index; /* NULL: no other audit needs it, or it is that of another one */
 };
 
 struct join {
@@ -402,13 +403,18 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 
 	*audit = (struct audit){.profile = profile, .output = output};
 	audit->storage = join.storage = memory_zeroed(1, sizeof(*audit->storage));
-	join.index = audit_index_new(profile, output, options);
+	if (!options->like)
+		audit->storage->index = audit_index_new(profile, output, options);
+	join.index = options->like ? options->like->storage->index : audit->storage->index;
 	join.matcher = audit_matcher_new(output, join.index);
 	join.claimed = memory_zeroed(output->annotation_count + 1, 1);
 	join.estimates = estimates_new(profile);
 	groups_collect(&join.groups, join.index, join.estimates);
 	add_rows(&join);
-	add_warnings(&join);
+	if (options->like)
+		audit->stale = options->like->stale;
+	else
+		add_warnings(&join);
 	/* Before the rows without an allocation, which are most of them. */
 	groups_free(&join.groups);
 	hash_index_free(&join.by_row);
@@ -417,13 +423,18 @@ struct audit *audit_new(const struct profile *profile, const struct escape_outpu
 	if (options->spent)
 		profile_forget_samples(options->spent);
 	malloc_trim(0); /* the groups were many small pieces, the rows will be one large one */
-	audit_copies_claim(output, join.claimed);
-	add_unseen(&join);
+	if (!options->uncounted) {
+		audit_copies_claim(output, join.claimed);
+		add_unseen(&join);
+	}
 	finish_rows(audit);
 	name_types(audit);
 	audit->tells = tells(audit);
 	audit_sort(audit, VALUE_BYTES);
-	audit_index_free(join.index);
+	if (!options->exemplary) {
+		audit_index_free(audit->storage->index);
+		audit->storage->index = NULL;
+	}
 	free(join.claimed);
 	return audit;
 }
@@ -447,6 +458,7 @@ void audit_free(struct audit *audit)
 {
 	if (!audit)
 		return;
+	audit_index_free(audit->storage->index);
 	arena_free(&audit->storage->memory);
 	free(audit->storage);
 	free(audit->rows);

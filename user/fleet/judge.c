@@ -5,30 +5,49 @@
 
 #include "audit/audit_join.h"
 #include "base/memory.h"
+#include "base/text_compare.h"
 #include "escape/escape_parser.h"
+#include "profile/profile_part.h"
 
 enum { JUDGE_FILE_MAX = 256 << 20 }; /* bytes; each window reads it anew */
 
 struct judge {
+	const struct profile *whole;
 	struct words {
 		const struct agent_watch *watch;
 		struct escape_output *output; /* NULL: it could not be read */
 		struct error error;
 	} * words;
 	size_t count;
+	struct build {
+		const struct agent_watch *watch;
+		const char *build_id; /* of a string of `whole` */
+		struct profile *part; /* all of its processes */
+		struct audit *audit;  /* of that: what the audits of its processes have in common */
+	} * builds;
+	size_t build_count;
 };
 
-struct judge *judge_new(void)
+struct judge *judge_new(const struct profile *whole)
 {
-	return memory_zeroed(1, sizeof(struct judge));
+	struct judge *judge = memory_zeroed(1, sizeof(*judge));
+
+	judge->whole = whole;
+	return judge;
 }
 
 void judge_free(struct judge *judge)
 {
-	for (size_t i = 0; judge && i < judge->count; i++)
+	if (!judge)
+		return;
+	for (size_t i = 0; i < judge->build_count; i++) {
+		audit_free(judge->builds[i].audit);
+		profile_part_free(judge->builds[i].part);
+	}
+	for (size_t i = 0; i < judge->count; i++)
 		escape_free(judge->words[i].output);
-	if (judge)
-		free(judge->words);
+	free(judge->builds);
+	free(judge->words);
 	free(judge);
 }
 
@@ -47,10 +66,32 @@ static const struct words *words_of(struct judge *judge, const struct agent_watc
 	return words;
 }
 
+enum { UNREAD = 1U << AUDIT_ESCAPES_UNSEEN | 1U << AUDIT_STACK };
+
+/* The audit of all processes of the build. Most of what an audit takes depends on the build alone. */
+static const struct audit *audit_of_build(struct judge *judge, const struct words *words, const char *build_id)
+{
+	static const struct audit_options options = {.unread = UNREAD, .uncounted = true, .exemplary = true};
+	struct build *build;
+
+	for (size_t i = 0; i < judge->build_count; i++) {
+		if (judge->builds[i].watch == words->watch && text_same(judge->builds[i].build_id, build_id))
+			return judge->builds[i].audit;
+	}
+	judge->builds = memory_resize(judge->builds, judge->build_count + 1, sizeof(*judge->builds));
+	build = &judge->builds[judge->build_count++];
+	*build = (struct build){.watch = words->watch, .build_id = build_id};
+	build->part = profile_part_of_build(judge->whole, build_id);
+	build->audit = audit_new(build->part, words->output, &options);
+	return build->audit;
+}
+
 struct audit *judge_process(struct judge *judge, const struct agent_watch *watch, const struct profile *part,
 			    struct error *error)
 {
-	static const struct audit_options options = {.unread = 1U << AUDIT_ESCAPES_UNSEEN | 1U << AUDIT_STACK};
+	struct audit_options options = {.unread = UNREAD, .uncounted = true};
+	const char *build_id = part->processes->build_id;
+	const struct audit *stale;
 	const struct words *words;
 	struct audit *audit;
 
@@ -62,10 +103,13 @@ struct audit *judge_process(struct judge *judge, const struct agent_watch *watch
 		*error = words->error;
 		return NULL;
 	}
-	audit = audit_new(part, words->output, &options);
-	if (!audit->stale)
+	/* without a build id nobody knows which processes are of the same build */
+	options.like = build_id && *build_id ? audit_of_build(judge, words, build_id) : NULL;
+	audit = options.like && options.like->stale ? NULL : audit_new(part, words->output, &options);
+	if (audit && !audit->stale)
 		return audit;
-	error_set(error, STATUS_USAGE, "%s: %s", watch->escape, audit->warnings[audit->warning_count - 1]);
+	stale = audit ? audit : options.like;
+	error_set(error, STATUS_USAGE, "%s: %s", watch->escape, stale->warnings[stale->warning_count - 1]);
 	audit_free(audit);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 /*
  * Verdicts for the rows of a window: what a process allocated, joined with the compiler output that the configuration has of
  * its service. A judge reads each output once, if it is a regular file that is not too large: whoever deploys a service writes it.
+ * Whether it is that of the program is found out once for each build, by what all of its processes in the window do.
  */
 
 #include "audit/audit.h"
@@ -14,11 +15,11 @@
 
 struct judge;
 
-struct judge *judge_new(void);	      /* never NULL */
-void judge_free(struct judge *judge); /* NULL is allowed */
+struct judge *judge_new(const struct profile *whole); /* of the window, which must outlive the judge; never NULL */
+void judge_free(struct judge *judge);		      /* NULL is allowed */
 
 /*
- * Audits the only process of `part`, which must outlive the audit; so must the judge. The caller frees the audit. Returns
+ * Audits the only process of `part`, a part of the whole window, which must outlive the audit; so must the judge. The caller frees the audit. Returns
  * NULL without an error (an empty text) if the service has no compiler output; NULL with one if that cannot be read, or is of
  * another build: its words would be about other lines.
  */
