@@ -96,7 +96,8 @@ def test_a_command_that_follows_a_program_can_still_attach_to_what_it_starts(t):
                       "0")
     check(running.pid, READ | PRIORITY | WRITE | SIGNAL, "record --no-follow --")
     running.send_signal(signal.SIGINT)
-    running.wait(30)
+    same(running.wait(30), 0, "exit status of record --no-follow")
+    assert t.json("report", t.path("p"))["totals"]["objects"] > 0, "nothing was recorded"
 
 
 def test_gate_keeps_them_until_its_last_run_and_its_program_has_none(t):

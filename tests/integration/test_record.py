@@ -449,6 +449,9 @@ def test_children_of_the_program_are_followed_and_counted_apart(t):
     same(recorded_sites(report), {site: (2 * value[0], 2 * value[1]) for site, value in one.items()})
     t.escapement("record", "--rate", "1", "--no-follow", "-o", profile, "--", "/bin/sh", "-c", script + "; true",
                  status=3)
+    t.escapement("record", "--rate", "1", "--no-follow", "-o", profile, "--", "/bin/sh", "-c",
+                 f"exec {script.split(' && ', maxsplit=1)[0]}")
+    same(recorded_sites(t.json("report", profile)), one, "of a program that is not followed")
 
 
 def test_errors_say_what_to_do(t):

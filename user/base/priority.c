@@ -127,13 +127,21 @@ void priority_hurry(void)
 	errno = error;
 }
 
+void priority_unwatch(void)
+{
+	if (!watch.started)
+		return;
+	timer_end(&watch);
+	pthread_sigmask(SIG_SETMASK, &unwatched, NULL);
+}
+
 void priority_watch(int64_t time_ns)
 {
 	sigset_t ending;
 
 	if (!raised)
 		return;
-	timer_end(&watch);
+	priority_unwatch();
 	priority_urgent(true); /* so that the thread comes to set its own policy */
 	timer_start(&watch, time_ns, priority_hurry);
 	priority_urgent(false);
@@ -152,12 +160,4 @@ void priority_urgent(bool urgent)
 	set_policy(0, urgent ? SCHED_RR : SCHED_OTHER);
 	if (hurried) /* since a moment ago */
 		set_policy(0, SCHED_RR);
-}
-
-void priority_unwatch(void)
-{
-	if (!watch.started)
-		return;
-	timer_end(&watch);
-	pthread_sigmask(SIG_SETMASK, &unwatched, NULL);
 }

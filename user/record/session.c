@@ -52,6 +52,7 @@ struct session {
 	int grace_ms;		      /* that it has from then on */
 	int64_t deadline_ms;	      /* after the time asked for, when counting ends by itself */
 	struct rlimit descriptors;    /* the limit before */
+	bool settled;		      /* what was asked for is attached, and privileges are given up */
 };
 
 static int64_t now_ms(void)
@@ -259,6 +260,21 @@ static void give_up_privileges(const struct session *session)
 			     strerror(errno));
 }
 
+/*
+ * Call when the recording begins, and at each step until it is settled: a program that is not followed is attached once events
+ * have told that it has executed.
+ */
+static void settle(struct session *session)
+{
+	double seconds = session->options->duration;
+
+	session->settled = !session->launch || session->options->follow || session->processes.ever;
+	if (session->settled)
+		give_up_privileges(session);
+	/* after that, because its thread keeps the privileges that it begins with */
+	priority_watch(seconds > 0 ? session->processes.began_ns + (int64_t)(seconds * 1e9) : INT64_MAX);
+}
+
 static void run(struct session *session)
 {
 	const struct session_options *options = session->options;
@@ -273,6 +289,8 @@ static void run(struct session *session)
 
 		if ((signal || over || out_of_memory) && ask_to_end(session, signal ? signal : SIGTERM))
 			break;
+		if (!session->settled && session->processes.ever)
+			settle(session);
 		follow_image(session);
 		brake_watch(&session->processes, &session->overhead, (double)elapsed / 1e3);
 		collector_relieve(session->processes.collector);
@@ -480,8 +498,7 @@ struct profile *session_record(const struct session_options *options, struct ses
 	start_clock(session);
 	result->started = options->pid == 0;
 	processes_raise_descriptors(&session->descriptors); /* the program has started by now, with the old limit */
-	give_up_privileges(session);
-	priority_watch(options->duration > 0 ? monotonic_ns() + (int64_t)(options->duration * 1e9) : INT64_MAX);
+	settle(session);
 	memory_doing("recording");
 	run(session);
 	profile = conclude(session, result, error);
