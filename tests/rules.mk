@@ -3,6 +3,10 @@
 # integration/test_*.py  attach to real processes
 UNIT_SOURCES     := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS       := $(UNIT_SOURCES:%.c=$(B)/%)
+# Under sanitizers malloc is theirs, and not the preloaded library's.
+ifneq ($(SANITIZE),)
+UNIT_TESTS       := $(filter-out $(PRELOAD_TESTS:%=$(B)/tests/unit/%),$(UNIT_TESTS))
+endif
 WORKLOADS        := $(patsubst tests/workloads/%/,$(B)/tests/workloads/%,$(dir $(wildcard tests/workloads/*/main.c)))
 INTEGRATION_TESTS := $(wildcard tests/integration/test_*.py)
 
