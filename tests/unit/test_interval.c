@@ -85,12 +85,12 @@ static void count(struct tally *tally, const struct site *sites, size_t number, 
 	}
 	tally->rounds++;
 	tally->estimates += (double)objects;
+	bounds = interval_bounds(&sum, NULL);
+	interval_clear(&sum);
 	if (events == 0)
 		return;
-	bounds = interval_bounds(&sum, NULL);
 	low = bounds.objects_low;
 	high = bounds.objects_high;
-	interval_clear(&sum);
 	assert_true(low >= events);
 	assert_true(low <= objects && objects <= high);
 	tally->printed++;
@@ -294,6 +294,7 @@ static void large_objects_of_many_sizes_in_one_sample_are_covered(void **state)
 			sample.values[VALUE_BYTES] = llround(bytes);
 			add_sample(&sum, &profile, &sample);
 			objects_within(&sum, &low, &high);
+			interval_clear(&sum);
 			tally.printed++;
 			tally.held += low <= truth && truth <= high;
 		}
@@ -316,6 +317,7 @@ static void exact_rows_have_no_width(void **state)
 	interval_add(&sum, 100, 50);
 	objects_within(&sum, &low, &high);
 	assert_true(low <= 12395 && high >= 12395);
+	interval_clear(&sum);
 }
 
 static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(void **state)
@@ -346,9 +348,13 @@ static void what_was_counted_at_rate_1_moves_the_interval_and_does_not_widen_it(
 	fine.key.rate = 0;
 	add_sample(&of_its_rate, &finer, &fine);
 	assert_true(large.parts[0].variance == of_its_rate.parts[0].variance);
-	of_its_rate = (struct interval){0};
+	interval_clear(&of_its_rate);
 	add_sample(&of_its_rate, &profile, &fine);
 	assert_true(large.parts[0].variance < of_its_rate.parts[0].variance);
+	interval_clear(&alone);
+	interval_clear(&together);
+	interval_clear(&large);
+	interval_clear(&of_its_rate);
 }
 
 /*
@@ -477,6 +483,7 @@ static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 
 		interval_add(&sum, k, k * 1000);
 		objects_within(&sum, &low, &high);
+		interval_clear(&sum);
 		assert_true(low > last_low || k == 1);
 		assert_true(high > last_high);
 		/* The bounds have no jumps: one more event moves a bound by about the weight of one event. */
@@ -488,6 +495,7 @@ static void bounds_rise_with_events_and_meet_where_methods_change(void **state)
 	interval_add(&huge, INT64_MAX / 2, INT64_MAX);
 	objects_within(&huge, &low, &high);
 	assert_true(low > 0 && high == INT64_MAX);
+	interval_clear(&huge);
 }
 
 static void only_what_may_be_tiny_may_have_tiny_objects_beside_it(void **state)

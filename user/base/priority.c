@@ -35,7 +35,9 @@ struct timer {
 
 static struct timer calm, watch;
 
-static void *wait_for_time(void *argument)
+/* Not sanitized: a thread that is cancelled leaves the red zones of its frames on the stack, which AddressSanitizer then takes
+ * for an overflow (github.com/google/sanitizers/issues/1399). */
+__attribute__((no_sanitize_address)) static void *wait_for_time(void *argument)
 {
 	struct timer *timer = argument;
 
