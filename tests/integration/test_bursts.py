@@ -40,17 +40,17 @@ def record_turns(t, program, turns, options):
 
 
 def record(t, program, bursts, limit, *options):
-    """record_turns() with at least that many bursts at an overhead limit of at most that percentage. On a fast machine
-    counting everything costs less than the limit, so there are no bursts: the limit is then halved. On a busy one
-    attaching is slow, so bursts are rare: it then records longer."""
-    longer = 1
-    while longer <= 8 and limit >= 0.1:
-        report, truth = record_turns(t, program, longer * program.turns, ("--max-overhead", str(limit), *options))
+    """record_turns() with at least that many bursts, near that overhead limit. On a fast machine counting everything costs
+    less, so there are no bursts: the limit is then halved. On a busy one attaching costs more, so bursts are rare: the limit
+    is then doubled, and the recording is longer."""
+    turns = program.turns
+    for _ in range(8):
+        report, truth = record_turns(t, program, turns, ("--max-overhead", str(limit), *options))
         taken = report["target"]["processes"][0]["bursts"]
         if taken["count"] >= bursts:
             return report, truth
         if taken["count"]:
-            longer *= 2
+            turns, limit = min(2 * turns, 4 * program.turns), min(2 * limit, 80)
         else:
             limit /= 2
     raise AssertionError(f"too few bursts at a limit of {limit} %: {taken}")
