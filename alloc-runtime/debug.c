@@ -10,7 +10,6 @@
 #include "sys.h"
 
 enum {
-	QueueLength = 4096,
 	EndPatience = 10000, /* yields */
 	FillAfter = 0xa5,    /* fills the bytes between the object and its trailer */
 	FillFreed = 0xdf,
@@ -30,7 +29,7 @@ _Static_assert(sizeof(struct trailer) == DebugTrailer, "the size that debug.h de
 bool debug_level;
 
 struct lock debug_lock;
-static void *queue[QueueLength];
+void *debug_queue[DebugQueue];
 static unsigned queue_at;
 static int process; /* whose memory this is */
 
@@ -112,9 +111,9 @@ static void *enqueue(const struct mspan *s, void *object)
 	/* The fence keeps the order: in a child forked at this point, the queue holds only objects that are completely
 	 * filled. */
 	machine_store_fence();
-	void *out = queue[queue_at];
-	queue[queue_at] = object;
-	queue_at = (queue_at + 1) % QueueLength;
+	void *out = debug_queue[queue_at];
+	debug_queue[queue_at] = object;
+	queue_at = (queue_at + 1) % DebugQueue;
 	return out;
 }
 
@@ -171,8 +170,8 @@ __attribute__((destructor)) void debug_finish(void)
 			return;
 		else
 			sched_yield();
-	for (unsigned i = 0; i < QueueLength && !fault; i++)
-		if ((wrong = queue[i]))
+	for (unsigned i = 0; i < DebugQueue && !fault; i++)
+		if ((wrong = debug_queue[i]))
 			fault = fault_queued(wrong);
 	lock_release(&debug_lock);
 	if (fault)

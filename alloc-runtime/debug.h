@@ -21,7 +21,11 @@
 extern bool debug_level;
 extern struct lock debug_lock; /* guards the queue; no other lock is taken while it is held */
 
-enum { DebugTrailer = 32 }; /* bytes added to each object */
+enum {
+	DebugTrailer = 32, /* bytes added to each object */
+	DebugQueue = 4096,
+};
+extern void *debug_queue[DebugQueue]; /* freed objects that wait; NULL: none. Read from outside, too */
 
 void debug_init(void);
 void debug_finish(void); /* checks the queue; called by exit, quick_exit and _exit */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The description of goalloc_contract.h, and the ELF note by which observers find it. */
 #include "cachealloc.h"
+#include "debug.h"
 #include "heap_profile.h"
 #include "runtime.h"
+#include "sections.h"
+#include "special.h"
+#include "stack.h"
 
 static uint16_t class_sizes[NumSizeClasses];
 
@@ -31,6 +35,25 @@ __attribute__((visibility("hidden"))) struct goalloc_description goalloc_descrip
 	.span_class = offsetof(struct mspan, spanclass),
 };
 
+static struct goalloc_search search = {
+	.size = sizeof(struct goalloc_search),
+	.span_size = sizeof(struct mspan),
+	.queue_length = DebugQueue,
+	.span_owner = offsetof(struct mspan, owner),
+	.span_alloc_bits = offsetof(struct mspan, allocBits),
+	.span_free_bits = offsetof(struct mspan, freeBits),
+	.span_window = offsetof(struct mspan, allocCache),
+	.span_held = offsetof(struct mspan, allocHeld),
+	.span_free_index = offsetof(struct mspan, freeindex),
+	.span_tiny = offsetof(struct mspan, tiny),
+	.span_specials = offsetof(struct mspan, specials),
+	.span_idle_stacks = offsetof(struct mspan, inline_freeBits[StackIdleWord]),
+	.special_next = offsetof(struct special, next),
+	.special_argument = offsetof(struct special, argument),
+	.cache_tiny = offsetof(struct mcache, tiny),
+};
+_Static_assert(StackMin == GOALLOC_STACK_BYTES(0) && TinySize == 16, "read from outside");
+
 /* The note has a distance and not an address, so that it needs no relocation in a shared library or
  * position-independent program. */
 __asm__(".pushsection .note.goalloc, \"a\", \"note\"\n"
@@ -57,4 +80,13 @@ void description_publish(void)
 	goalloc_description.ended = (uintptr_t)&mcache_ended;
 	goalloc_description.spans = (uintptr_t)&mheap.allspans;
 	goalloc_description.heap_profile = (uintptr_t)&heap_profile;
+	search.own[0][0] = (uintptr_t)text_start;
+	search.own[0][1] = (uintptr_t)text_end;
+	search.own[1][0] = (uintptr_t)data_start;
+	search.own[1][1] = (uintptr_t)data_end;
+	search.own[2][0] = (uintptr_t)bss_start;
+	search.own[2][1] = (uintptr_t)bss_end;
+	search.objects = (uintptr_t)&heap_profile_objects.slots;
+	search.queue = (uintptr_t)debug_queue;
+	goalloc_description.search = (uintptr_t)&search;
 }

@@ -13,16 +13,16 @@
 
 struct goalloc_heap_profile heap_profile;
 struct lock heap_profile_lock;
+struct object_table heap_profile_objects;
 
 static struct stack_table rows;
-static struct object_table objects;
 
 static void count(const void *object, uint64_t key, uint64_t stack)
 {
 	struct goalloc_row *row = stack_table_row(&rows, key, stack);
 
 	heap_profile.chunks = (uintptr_t)rows.chunks;
-	if (row && object_table_add(&objects, (uintptr_t)object, row))
+	if (row && object_table_add(&heap_profile_objects, (uintptr_t)object, row))
 		row->counts[GOALLOC_ROW_ALLOCATED]++;
 	else
 		heap_profile.lost++;
@@ -52,7 +52,7 @@ void heap_profile_freed(uintptr_t address)
 
 	lock_acquire(&heap_profile_lock);
 	sequence_step(&heap_profile.sequence);
-	row = object_table_take(&objects, address);
+	row = object_table_take(&heap_profile_objects, address);
 	if (row)
 		row->counts[GOALLOC_ROW_FREED]++;
 	sequence_step(&heap_profile.sequence);
@@ -61,7 +61,7 @@ void heap_profile_freed(uintptr_t address)
 
 const struct goalloc_row *heap_profile_row(uintptr_t address)
 {
-	return object_table_find(&objects, address);
+	return object_table_find(&heap_profile_objects, address);
 }
 
 void heap_profile_in_child(void)

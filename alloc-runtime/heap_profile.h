@@ -13,12 +13,14 @@
 #include <stdint.h>
 
 #include "lock.h"
+#include "object_table.h"
 #include "runtime.h"
 
 #pragma GCC visibility push(hidden)
 
 extern struct goalloc_heap_profile heap_profile; /* rate 0: nobody has asked for it */
 extern struct lock heap_profile_lock;		 /* guards rows and objects; nothing else is locked under it */
+extern struct object_table heap_profile_objects; /* sampled objects that are not freed, and their rows */
 
 /* Counts an object that was sampled at the distance in force, or leaves it out, so that the chance of being in the profile is
  * that of its own rate. `stack` as the probes have it. */

@@ -6,23 +6,13 @@
 
 enum { FirstSlots = 1 << 12 };
 
-struct slot {
-	uintptr_t object; /* 0: free */
-	void *known;
-};
-
-struct object_slots {
-	size_t capacity; /* a power of two */
-	struct slot slots[];
-};
-
-static size_t home(const struct object_slots *slots, uintptr_t object)
+static size_t home(const struct goalloc_object_slots *slots, uintptr_t object)
 {
 	return (size_t)(object * 0x9e3779b97f4a7c15 >> 20) & (slots->capacity - 1);
 }
 
 /* Returns the slot of the object, or the free one where it belongs. */
-static size_t find(const struct object_slots *slots, uintptr_t object)
+static size_t find(const struct goalloc_object_slots *slots, uintptr_t object)
 {
 	size_t at = home(slots, object);
 
@@ -32,20 +22,20 @@ static size_t find(const struct object_slots *slots, uintptr_t object)
 }
 
 /* Stores the address last: a slot with one is complete. */
-static void put(struct slot *slot, uintptr_t object, void *known)
+static void put(struct goalloc_object_slot *slot, uintptr_t object, const void *known)
 {
-	slot->known = known;
+	slot->row = (uintptr_t)known;
 	__atomic_store_n(&slot->object, object, __ATOMIC_RELEASE);
 }
 
 static size_t size_of(size_t capacity)
 {
-	return sizeof(struct object_slots) + capacity * sizeof(struct slot);
+	return sizeof(struct goalloc_object_slots) + capacity * sizeof(struct goalloc_object_slot);
 }
 
 static bool make_room(struct object_table *table)
 {
-	struct object_slots *old = table->slots, *slots;
+	struct goalloc_object_slots *old = table->slots, *slots;
 	size_t capacity = old ? 2 * old->capacity : FirstSlots;
 
 	if (old && 2 * (table->used + 1) <= old->capacity)
@@ -74,16 +64,16 @@ bool object_table_add(struct object_table *table, uintptr_t object, void *known)
 }
 
 /* Fills the gap at `at` by the entries behind it that may stand there. */
-static void close_gap(struct object_slots *slots, size_t at)
+static void close_gap(struct goalloc_object_slots *slots, size_t at)
 {
 	size_t mask = slots->capacity - 1;
 
 	for (size_t next = (at + 1) & mask; slots->slots[next].object; next = (next + 1) & mask) {
-		const struct slot *slot = &slots->slots[next];
+		const struct goalloc_object_slot *slot = &slots->slots[next];
 
 		if (((next - home(slots, slot->object)) & mask) < ((next - at) & mask))
 			continue;
-		put(&slots->slots[at], slot->object, slot->known);
+		put(&slots->slots[at], slot->object, (void *)(uintptr_t)slot->row);
 		at = next;
 	}
 	__atomic_store_n(&slots->slots[at].object, 0, __ATOMIC_RELEASE);
@@ -91,21 +81,21 @@ static void close_gap(struct object_slots *slots, size_t at)
 
 void *object_table_find(const struct object_table *table, uintptr_t object)
 {
-	const struct object_slots *slots = table->slots;
+	const struct goalloc_object_slots *slots = table->slots;
 	size_t at = slots ? find(slots, object) : 0;
 
-	return slots && slots->slots[at].object ? slots->slots[at].known : NULL;
+	return slots && slots->slots[at].object ? (void *)(uintptr_t)slots->slots[at].row : NULL;
 }
 
 void *object_table_take(struct object_table *table, uintptr_t object)
 {
-	struct object_slots *slots = table->slots;
+	struct goalloc_object_slots *slots = table->slots;
 	size_t at = slots ? find(slots, object) : 0;
 	void *known;
 
 	if (!slots || !slots->slots[at].object)
 		return NULL;
-	known = slots->slots[at].known;
+	known = (void *)(uintptr_t)slots->slots[at].row;
 	close_gap(slots, at);
 	table->used--;
 	return known;

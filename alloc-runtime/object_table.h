@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "goalloc_contract.h"
+
 #pragma GCC visibility push(hidden)
 
-struct object_slots;
-
 struct object_table {
-	struct object_slots *slots;
+	struct goalloc_object_slots *slots; /* read from outside */
 	size_t used;
 };
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "malloc_fast.h"
+#include "sections.h"
 #include "special.h"
 #include "stack.h"
 #include "sys.h"
@@ -30,14 +31,6 @@ enum {
 	InsideStack = 16 * 1024, /* bytes of the stack of a thread inside this library that may refer to spans */
 	InsideWords = 1 << 16,	 /* a power of two */
 };
-
-#pragma GCC visibility push(hidden)
-/* The library's code and variables, which are in sections of their own (rules.mk), by the linker's names for where these begin
- * and end. */
-extern const char text_start[] __asm__("__start_goalloc_text"), text_end[] __asm__("__stop_goalloc_text");
-extern const char data_start[] __asm__("__start_goalloc_data"), data_end[] __asm__("__stop_goalloc_data");
-extern const char bss_start[] __asm__("__start_goalloc_bss"), bss_end[] __asm__("__stop_goalloc_bss");
-#pragma GCC visibility pop
 
 /* An array that grows. */
 struct items {

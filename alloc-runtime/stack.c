@@ -24,12 +24,12 @@ static struct stackpool {
 /* Uses the words that a span of small objects uses for freeBits. */
 static _Atomic uint64_t *pooled(struct mspan *s)
 {
-	return &s->inline_freeBits[0];
+	return &s->inline_freeBits[StackPooledWord];
 }
 
 static _Atomic uint64_t *idle(struct mspan *s)
 {
-	return &s->inline_freeBits[1];
+	return &s->inline_freeBits[StackIdleWord];
 }
 
 static uint64_t bits_of(_Atomic uint64_t *word)

@@ -37,6 +37,9 @@ enum {
 	StackSpanPages = 8,
 	StackCacheSize = 64 * 1024, /* bytes of an order that a thread keeps */
 	StackCacheLength = StackCacheSize / StackMin,
+	/* of a span's inline_freeBits, which its objects would use */
+	StackPooledWord = 0,
+	StackIdleWord = 1,
 };
 
 /* The stacks that a thread keeps; belongs to the thread. Allocated when first needed. */

@@ -42,12 +42,12 @@ static struct {
 	struct reporting reporting;
 	int64_t pid;
 	const char *name, *core, *executable;
-	bool fresh, memory, redact, heap_time;
-	double wait, interval;
+	bool fresh, memory, redact, heap_time, unreachable;
+	double wait, interval, max_stop;
 	int64_t count;
 	struct option_list before;
 	struct heap_when when;
-} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .count = 10, .when = {.keep = 8}};
+} chosen = {.reporting = REPORTING_DEFAULTS, .wait = 300, .max_stop = 10, .count = 10, .when = {.keep = 8}};
 
 static const struct option_row rows[] = {
 	{'p', "pid", "PID", OPTION_PID, &chosen.pid, "of this running process", NULL},
@@ -59,6 +59,12 @@ static const struct option_row rows[] = {
 	 "wait until what is allocated by now is counted: for two collections", NULL},
 	{0, "wait", "TIME", OPTION_DURATION, &chosen.wait,
 	 "the longest time to wait for a collection, with --fresh and --heap-time", NULL},
+	{0, "unreachable", NULL, OPTION_FLAG, &chosen.unreachable,
+	 "of a program on libgoalloc: what nothing refers to any more, directly and through other such objects; the program is "
+	 "stopped while what may hold references is copied",
+	 NULL},
+	{0, "max-stop", "TIME", OPTION_DURATION, &chosen.max_stop, "the longest time to stop it, with --unreachable",
+	 NULL},
 	{0, "memory", NULL, OPTION_FLAG, &chosen.memory, "what its resident memory is, and no sites", NULL},
 	{0, "redact", NULL, OPTION_FLAG, &chosen.redact, RECORDING_REDACT_HELP, NULL},
 	{0, "interval", "TIME", OPTION_DURATION, &chosen.interval,
@@ -92,6 +98,7 @@ static const struct option_usage usage = {
 	.examples = "  escapement heap -p 1234\n"
 		    "  escapement heap --name server --by function --top 10\n"
 		    "  escapement heap -p 1234 --interval 30s --count 10\n"
+		    "  escapement heap -p 1234 --unreachable --by stack\n"
 		    "  escapement heap -p 1234 --heap-time --count 100\n"
 		    "  escapement heap -p 1234 --format pprof -o heap.pb.gz\n"
 		    "  escapement heap -p 1234 --when 'cgroup>90%,oom' -o heap.pb.gz\n"
@@ -113,12 +120,14 @@ static int choose_target(int argc, char **argv, int first, struct error *error)
 		return error_set(error, STATUS_USAGE, "give one of -p PID, --name NAME and --core FILE");
 	if (chosen.executable && !chosen.core)
 		return error_set(error, STATUS_USAGE, "--exe goes with --core");
-	if (chosen.core && (chosen.fresh || chosen.memory || chosen.interval > 0 || chosen.heap_time))
+	if (chosen.core &&
+	    (chosen.fresh || chosen.memory || chosen.interval > 0 || chosen.heap_time || chosen.unreachable))
 		return error_set(error, STATUS_USAGE, "%s needs a live process, not --core",
-				 chosen.fresh	    ? "--fresh"
-				 : chosen.heap_time ? "--heap-time"
-				 : chosen.memory    ? "--memory"
-						    : "--interval");
+				 chosen.fresh	      ? "--fresh"
+				 : chosen.unreachable ? "--unreachable"
+				 : chosen.heap_time   ? "--heap-time"
+				 : chosen.memory      ? "--memory"
+						      : "--interval");
 	if (first < argc)
 		return options_unexpected(argv[first], chosen.pid > 0, error);
 	if (chosen.name) {
@@ -191,7 +200,7 @@ static void append_memory(void *context, FILE *stream)
  * exact and needs no sampler. */
 static int show_snapshot(struct heap_process *process, struct error *error)
 {
-	bool text = chosen.reporting.format == REPORT_TEXT && !chosen.core;
+	bool text = chosen.reporting.format == REPORT_TEXT && !chosen.core && !chosen.unreachable;
 	struct profile *profile;
 	struct memory_map map;
 	struct error none;
@@ -201,7 +210,8 @@ static int show_snapshot(struct heap_process *process, struct error *error)
 		chosen.reporting.append = append_memory;
 		chosen.reporting.append_context = &map;
 	}
-	profile = heap_snapshot(process, error);
+	profile =
+		chosen.unreachable ? heap_unreachable(process, chosen.max_stop, error) : heap_snapshot(process, error);
 	if (profile) {
 		result = write_snapshot(profile, heap_process_name(process), error);
 		profile_free(profile);
@@ -412,6 +422,13 @@ static int check_growth(struct error *error)
 	const struct reporting *reporting = &chosen.reporting;
 	const char *subject = chosen.heap_time ? "heap time" : "growth";
 
+	if (chosen.unreachable && (wants_growth() || chosen.memory || chosen.fresh))
+		return error_set(error, STATUS_USAGE, "--unreachable is of a single instant: %s does not go with it",
+				 chosen.memory	? "--memory"
+				 : chosen.fresh ? "--fresh"
+						: growth_option());
+	if (chosen.unreachable && chosen.max_stop <= 0)
+		return error_set(error, STATUS_USAGE, "--max-stop must be more than 0");
 	if (chosen.memory && (wants_growth() || (reporting->format != REPORT_TEXT && reporting->format != REPORT_JSON)))
 		return error_set(error, STATUS_USAGE, "--memory is text or json, and of a single instant");
 	if (!wants_growth())
@@ -443,6 +460,7 @@ static int check_when(struct error *error)
 	const char *other = chosen.core			   ? "--core"
 			    : chosen.fresh		   ? "--fresh"
 			    : chosen.memory		   ? "--memory"
+			    : chosen.unreachable	   ? "--unreachable"
 			    : chosen.heap_time		   ? "--heap-time"
 			    : chosen.before.count	   ? "--diff"
 			    : reporting->selection.focus   ? "--focus"

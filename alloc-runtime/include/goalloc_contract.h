@@ -198,6 +198,58 @@ struct goalloc_row {
 #define GOALLOC_OBJECT_SIZE(packed)	      ((packed) >> 8)
 #define GOALLOC_OBJECT_SPAN_CLASS(packed)     ((uint32_t)((packed)&0xff))
 
+/*
+ * LOST OBJECTS
+ *
+ * What a search from outside for objects that nothing refers to has to know beside the spans. It holds while all threads
+ * of the process are stopped, none of them inside the library. Object i of a span in state GOALLOC_STATE_SMALL is free if
+ *
+ *     bit i % 32 of uint64_t word i / 32 at span_free_bits is set, or
+ *     the span has an owner, and bit i % 64 of uint64_t word i / 64 at span_alloc_bits is clear, or
+ *     the span has an owner, i is one of the 64 objects below span_free_index, which is not 0, and bit i % 64 of span_window
+ *     or of span_held is set.
+ *
+ * Otherwise it is allocated. Of the tiny span class, entry i of span_tiny, if the pointer and the entry are not 0, says that the
+ * object is a block: live objects | bytes requested for all objects that were ever in it << 8. The block at cache_tiny of a cache
+ * that counts has one live object less. Stack i of a span in state GOALLOC_STATE_STACKS is free if bit i of span_idle_stacks
+ * is set; it has GOALLOC_STACK_BYTES.
+ */
+struct goalloc_search {
+	uint32_t size;	    /* of this struct: later versions only append */
+	uint32_t span_size; /* of the struct of a span */
+	/* [start, limit): the library's code, then its variables, which are no references */
+	uint64_t own[3][2];
+	uint64_t
+		objects; /* address of a pointer to the struct goalloc_object_slots of the heap profile, 0: it has none */
+	uint64_t queue; /* address of uint64_t[queue_length]: freed objects that the debug level keeps; 0: none */
+	uint32_t queue_length;
+	/* byte offsets in a span */
+	uint32_t span_owner;	  /* pointer */
+	uint32_t span_alloc_bits; /* pointer */
+	uint32_t span_free_bits;  /* pointer */
+	uint32_t span_window, span_held;
+	uint32_t span_free_index; /* uint16_t */
+	uint32_t span_tiny;	  /* pointer to uint16_t[] */
+	uint32_t span_specials;	  /* pointer to the first record on an object: a reference from outside of the heap */
+	uint32_t span_idle_stacks;
+	/* byte offsets in such a record */
+	uint32_t special_next;	   /* pointer, 0 at the end */
+	uint32_t special_argument; /* pointer */
+	uint32_t cache_tiny;	   /* byte offset in a cache: address of a block, or 0 */
+	uint32_t reserved;
+};
+
+#define GOALLOC_STACK_BYTES(span_class) (UINT64_C(2048) << ((span_class) >> 1))
+
+/* Sampled objects of the heap profile, in any order. While the process runs, they may move, and the table, too. */
+struct goalloc_object_slot {
+	uint64_t object; /* address, 0: the slot is free */
+	uint64_t row;	 /* address of its struct goalloc_row */
+};
+struct goalloc_object_slots {
+	uint64_t capacity; /* a power of two */
+	struct goalloc_object_slot slots[];
+};
 #define GOALLOC_STATE_FREE   1 /* free pages */
 #define GOALLOC_STATE_SMALL  2 /* objects of a size class */
 #define GOALLOC_STATE_LARGE  3 /* one large object */
@@ -238,10 +290,11 @@ struct goalloc_description {
 	uint32_t span_state;	/* uint8_t: GOALLOC_STATE_… */
 	uint32_t span_class;	/* uint8_t: its span class, in a state with objects */
 	uint32_t reserved;
-	uint64_t ended; /* since version 2: address of struct goalloc_ended */
+	uint64_t ended;	 /* since version 2: address of struct goalloc_ended */
+	uint64_t search; /* where `size` covers it: address of struct goalloc_search */
 };
 _Static_assert(sizeof(struct goalloc_class_counters) == 48, "read from outside");
 _Static_assert(sizeof(struct goalloc_pending) == 32, "read from outside");
-_Static_assert(sizeof(struct goalloc_description) == 144, "read from outside");
+_Static_assert(sizeof(struct goalloc_description) == 152, "read from outside");
 
 #endif

@@ -251,6 +251,18 @@ static struct heap_collector collector_of(const struct heap_process *process)
 	return found;
 }
 
+static int fill_unreachable(struct heap_builder *builder, double seconds, struct error *error)
+{
+	const struct target *target = builder->process->target;
+
+	(void)seconds;
+	return error_set(
+		error, STATUS_CANNOT_MEASURE,
+		"process %d (%s) is a Go program, whose collector finds and frees what nothing refers to: use heap "
+		"--interval to see what grows although something refers to it",
+		target->pid, target->comm);
+}
+
 /* --- memory --- */
 
 static int read_spans(struct heap_process *process, struct heap_span **items, size_t *count, struct error *refusal)
@@ -284,6 +296,7 @@ static void close_go(struct heap_process *process)
 
 const struct heap_runtime heap_runtime_go = {
 	.fill = fill,
+	.fill_unreachable = fill_unreachable,
 	.describe = describe,
 	.wait_collection = wait_collection,
 	.wait_fresh = wait_fresh,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/count.h"
 #include "base/memory.h"
+#include "heap/lost_rows.h"
 #include "heap/memory_map.h"
 #include "heap/process.h"
 #include "heap/snapshot.h"
@@ -37,6 +38,19 @@ static int read_layout(struct heap_process *process, bool *ready, struct error *
 	if (goalloc_layout_read(&counters->layout, process->target, counters->description, ready, &refusal))
 		return heap_cannot_read(process, &refusal, error);
 	return 0;
+}
+
+/* The same of a process that has allocated something. */
+static int read_ready_layout(struct heap_process *process, struct error *error)
+{
+	bool ready;
+
+	if (read_layout(process, &ready, error))
+		return -1;
+	return ready ? 0
+		     : error_set(error, STATUS_CANNOT_MEASURE,
+				 "process %d (%s) has allocated nothing by libgoalloc yet", process->target->pid,
+				 process->target->comm);
 }
 
 /* --- a row becomes a sample --- */
@@ -98,15 +112,10 @@ static int fill(struct heap_builder *builder, struct error *error)
 	struct heap_process_of_goalloc *own = of_goalloc(process);
 	struct goalloc_rows rows = {0};
 	struct error refusal = {0};
-	bool ready;
 	int status;
 
-	if (read_layout(process, &ready, error))
+	if (read_ready_layout(process, error))
 		return -1;
-	if (!ready)
-		return error_set(error, STATUS_CANNOT_MEASURE,
-				 "process %d (%s) has allocated nothing by libgoalloc yet", process->target->pid,
-				 process->target->comm);
 	status = goalloc_rows_read(&rows, &own->counters.layout, process->target, &refusal);
 	builder->profile->start_ns = process->target->core ? core_time_ns(process->target->core) : wall_ns();
 	builder->profile->collections = VALUE_UNMEASURED;
@@ -124,6 +133,77 @@ static int fill(struct heap_builder *builder, struct error *error)
 		status = heap_cannot_read(process, &own->goalloc->refusal, error);
 	goalloc_rows_free(&rows);
 	return status;
+}
+
+/* --- lost objects --- */
+
+/* Shown in place of a function, for objects of which no stack was recorded. */
+static const struct profile_stack *stack_of_none(struct profile *profile)
+{
+	const struct profile_frame frame = {.function =
+						    profile_string(profile, "(allocated where nothing was sampled)")};
+	const struct profile_location *location = profile_location(profile, 0, NULL, &frame, 1);
+
+	return profile_stack(profile, &location, 1, false);
+}
+
+static void add_lost(struct heap_builder *builder, struct lost_rows *rows)
+{
+	const struct profile_stack **stacks = memory_zeroed(rows->row_count + 1, sizeof(*stacks));
+	const struct profile_stack *none = stack_of_none(builder->profile);
+	int64_t unknown = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct lost_item *item = &rows->items[i];
+		const struct profile_stack **stack = &stacks[item->row];
+
+		if (item->row && !*stack)
+			*stack = stack_of(builder, rows->rows[item->row - 1]);
+		unknown += !item->row;
+		heap_builder_add_lost(builder, item->row ? *stack : none, item->span_class, 1, (int64_t)item->bytes,
+				      item->indirect);
+	}
+	if (unknown)
+		profile_warn(builder->profile,
+			     "of %" PRId64 " lost objects no stack was recorded: start the program with "
+			     "GOALLOC_HEAP_PROFILE=1 in its environment to see where each was allocated",
+			     unknown);
+	free(stacks);
+}
+
+static int fill_unreachable(struct heap_builder *builder, double seconds, struct error *error)
+{
+	struct heap_process *process = builder->process;
+	struct heap_process_of_goalloc *own = of_goalloc(process);
+	struct profile *profile = builder->profile;
+	struct lost_objects lost = {0};
+	struct lost_rows rows = {0};
+	struct error refusal = {0};
+	int status;
+
+	profile->start_ns = wall_ns();
+	profile->collections = VALUE_UNMEASURED;
+	if (read_ready_layout(process, error))
+		return -1;
+	status = lost_objects_find(&lost, &own->counters.layout, process->target, seconds, &refusal) ||
+		 lost_rows_read(&rows, &lost, &own->counters.layout, process->target, &refusal);
+	profile->rate = (int64_t)rows.rate;
+	profile->duration_ns = lost.stopped_ns;
+	if (status && refusal.cause)
+		*error = refusal;
+	else if (status)
+		heap_cannot_read(process, &refusal, error);
+	else
+		add_lost(builder, &rows);
+	if (lost.inside)
+		profile_warn(
+			profile,
+			"threads were inside libgoalloc each of the %u times that it was stopped: what they handled "
+			"counts as referred to",
+			lost.stops);
+	lost_rows_free(&rows);
+	lost_objects_free(&lost);
+	return status ? -1 : 0;
 }
 
 static void describe(const struct heap_process *process, struct profile *profile, struct profile_process *described)
@@ -213,6 +293,7 @@ static void close_goalloc(struct heap_process *process)
 
 static const struct heap_runtime heap_runtime_goalloc = {
 	.fill = fill,
+	.fill_unreachable = fill_unreachable,
 	.describe = describe,
 	.wait_collection = wait_collection,
 	.wait_fresh = wait_fresh,

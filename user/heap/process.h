@@ -38,6 +38,8 @@ struct heap_runtime {
 	/* Adds the runtime's name and the modules. */
 	void (*describe)(const struct heap_process *process, struct profile *profile,
 			 struct profile_process *described);
+	/* The same for lost objects; also how long the process was stopped, for at most `seconds`. */
+	int (*fill_unreachable)(struct heap_builder *builder, double seconds, struct error *error);
 	/* As in snapshot.h. */
 	int (*wait_collection)(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,
 			       struct error *error);
@@ -66,6 +68,10 @@ struct heap_sample {
 
 /* Adds samples of profile->rate as the objects that they stand for. */
 void heap_builder_add(struct heap_builder *builder, const struct heap_sample *sample);
+
+/* Adds objects of one size that are lost. */
+void heap_builder_add_lost(struct heap_builder *builder, const struct profile_stack *stack, int span_class,
+			   int64_t objects, int64_t bytes, bool indirect);
 
 /* Sets the error of a process whose heap cannot be read: `refusal` says why, if it has a text. Returns -1. */
 int heap_cannot_read(const struct heap_process *process, const struct error *refusal, struct error *error);

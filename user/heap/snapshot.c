@@ -122,7 +122,20 @@ static void set_totals(struct profile *profile)
 	}
 }
 
-struct profile *heap_snapshot(struct heap_process *process, struct error *error)
+void heap_builder_add_lost(struct heap_builder *builder, const struct profile_stack *stack, int span_class,
+			   int64_t objects, int64_t bytes, bool indirect)
+{
+	const struct target *target = builder->process->target;
+	struct profile_key key = {.pid = target->pid, .comm = target->comm, .span_class = span_class, .stack = stack};
+	int64_t values[VALUE_COUNT] = {0};
+
+	values[indirect ? VALUE_INDIRECT_OBJECTS : VALUE_LOST_OBJECTS] = objects;
+	values[indirect ? VALUE_INDIRECT_BYTES : VALUE_LOST_BYTES] = bytes;
+	profile_add(builder->profile, &key, values);
+}
+
+/* `stopped`: seconds, of a search for lost objects; 0: what is alive. */
+static struct profile *take(struct heap_process *process, double stopped, struct error *error)
 {
 	struct profile *profile = profile_new();
 	struct heap_builder builder = {.process = process, .profile = profile};
@@ -132,10 +145,13 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 	profile->redacted = process->redacted;
 	builder.space = address_space_new(process->target, profile, NULL);
 	profile->snapshot = true;
+	profile->unreachable = stopped > 0;
 	for (int value = 0; value < VALUE_COUNT; value++)
 		profile->row_measured |= (uint32_t)profile_stores(profile, value) << value;
-	status = process->runtime->fill(&builder, error);
-	profile->rows_exact = profile->totals_exact = profile->rate == 1;
+	status = profile->unreachable ? process->runtime->fill_unreachable(&builder, stopped, error)
+				      : process->runtime->fill(&builder, error);
+	/* All lost objects are counted, whether their stack was recorded or not. */
+	profile->rows_exact = profile->totals_exact = profile->rate == 1 || profile->unreachable;
 	if (!status) {
 		describe(&builder);
 		set_totals(profile);
@@ -146,6 +162,16 @@ struct profile *heap_snapshot(struct heap_process *process, struct error *error)
 		return profile;
 	profile_free(profile);
 	return NULL;
+}
+
+struct profile *heap_snapshot(struct heap_process *process, struct error *error)
+{
+	return take(process, 0, error);
+}
+
+struct profile *heap_unreachable(struct heap_process *process, double seconds, struct error *error)
+{
+	return take(process, seconds, error);
 }
 
 int heap_wait_fresh(struct heap_process *process, double seconds, const volatile sig_atomic_t *stop,

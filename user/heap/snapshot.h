@@ -36,6 +36,12 @@ const char *heap_process_name(const struct heap_process *process);
 struct profile *heap_snapshot(struct heap_process *process, struct error *error);
 
 /*
+ * The same for objects that nothing refers to any more, as a snapshot with profile.unreachable set: of a process on libgoalloc
+ * (lost_objects.h), which is stopped for at most `seconds` in all. Fails for a Go process, in which the collector finds them.
+ */
+struct profile *heap_unreachable(struct heap_process *process, double seconds, struct error *error);
+
+/*
  * Waits until there was a collection after the last snapshot, for at most `seconds`, or until *stop is set. Returns 1 if there
  * was one, 0 if not, -1 if the process has ended.
  */

@@ -9,6 +9,7 @@
  *   rate: N                          mean bytes between samples; 1: every allocation, 0: no sampling
  *   start: DATE, duration: SECONDSs  for people; the format has fields of its own for both
  *   snapshot: collections=N          this is what was alive, not what was allocated: as of that collection
+ *   unreachable: stopped=NS          of a snapshot: these objects are lost, and the process was stopped for so long
  *   exact: totals, rows              what is exact of the two; "nothing"
  *   rows: lower bounds               of objects and bytes; not written where they are not
  *   measured: NAME …                 sample types that were measured; the others' values mean nothing
@@ -212,7 +213,7 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 			  void *context)
 {
 	const struct writer writer = {emit, context, profile};
-	char measured[256] = "";
+	char measured[512] = "";
 
 	write_comment(&writer, SIGNATURE "%s", profile->tool_version ? profile->tool_version : ESCAPEMENT_VERSION);
 	for (int i = 0; i < PROFILE_TEXTS; i++)
@@ -223,6 +224,8 @@ void pprof_comments_write(const struct profile *profile, void (*emit)(void *cont
 	write_comment(&writer, "duration: %.3fs", (double)profile->duration_ns / 1e9);
 	if (profile->snapshot)
 		write_comment(&writer, "snapshot: collections=%" PRId64, profile->collections);
+	if (profile->unreachable)
+		write_comment(&writer, "unreachable: stopped=%" PRId64, profile->duration_ns);
 	write_comment(&writer, "exact: %s%s%s", profile->totals_exact ? "totals" : "",
 		      profile->totals_exact && profile->rows_exact ? ", " : "",
 		      profile->rows_exact     ? "rows"
@@ -354,6 +357,17 @@ static int read_snapshot(struct profile *profile, const char *value)
 		       : -1;
 }
 
+static int read_unreachable(struct profile *profile, const char *value)
+{
+	int used = 0;
+
+	profile->snapshot = profile->unreachable = true;
+	return sscanf(value, "stopped=%" SCNd64 "%n", &profile->duration_ns, &used) == 1 && !value[used] &&
+			       profile->duration_ns >= 0
+		       ? 0
+		       : -1;
+}
+
 static int read_exact(struct profile *profile, const char *value)
 {
 	profile->totals_exact = strstr(value, "totals");
@@ -403,10 +417,15 @@ static const struct {
 	const char *key;
 	read_value *read;
 } profile_keys[] = {
-	{"tool", read_tool},	     {"rate", read_rate},
-	{"exact", read_exact},	     {"rows", read_rows},
-	{"measured", read_measured}, {"warning", read_warning},
-	{"snapshot", read_snapshot}, {"heap_growth", read_heap_growth},
+	{"tool", read_tool},
+	{"rate", read_rate},
+	{"exact", read_exact},
+	{"rows", read_rows},
+	{"measured", read_measured},
+	{"warning", read_warning},
+	{"snapshot", read_snapshot},
+	{"heap_growth", read_heap_growth},
+	{"unreachable", read_unreachable},
 };
 
 static int read_check(struct profile *profile, struct profile_process *process, const char *value)

@@ -221,7 +221,8 @@ static int read_types(struct reader *reader)
 	if (go_heap < 0 || read_period(reader))
 		return -1;
 	reader->columns.go_heap = go_heap && reader->columns.period > 0;
-	return check_types(reader, reader->columns.index[VALUE_LIVE_BYTES] >= 0);
+	return check_types(reader, reader->columns.index[VALUE_LIVE_BYTES] >= 0 ||
+					   reader->columns.index[VALUE_LOST_BYTES] >= 0);
 }
 
 /* Reads the comments if they are ours. Returns whether they are, or -1. */

@@ -65,6 +65,8 @@ const char *precision_nothing(const struct profile *profile)
 	int64_t totals[VALUE_COUNT];
 
 	profile_totals(profile, totals);
+	if (profile->unreachable)
+		return "no rows: nothing is lost";
 	if (profile->snapshot)
 		return "no rows: nothing that was sampled is alive";
 	if (profile->rows_least && totals[VALUE_OBJECTS] > 0)

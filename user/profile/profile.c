@@ -451,8 +451,10 @@ bool profile_stores(const struct profile *profile, int value)
 {
 	if (profile->written)
 		return profile->written & 1u << value;
+	if (profile->unreachable)
+		return profile_values[value].kinds & VALUE_LOST;
 	if (!profile->snapshot)
-		return !(profile_values[value].kinds & VALUE_LIVE);
+		return !(profile_values[value].kinds & (VALUE_LIVE | VALUE_LOST));
 	for (int i = 0; snapshot_values[i] != VALUE_COUNT; i++) {
 		if (snapshot_values[i] == value)
 			return true;
@@ -464,8 +466,8 @@ int profile_next_shown(const struct profile *profile, int value)
 {
 	int i = 0;
 
-	if (!profile->snapshot)
-		return profile_value_next(value, VALUE_SHOWN);
+	if (!profile->snapshot || profile->unreachable)
+		return profile_value_next(value, profile_shown_kind(profile));
 	while (value >= 0 && snapshot_values[i] != VALUE_COUNT && snapshot_values[i++] != value)
 		;
 	return snapshot_values[i];

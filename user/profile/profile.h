@@ -184,6 +184,9 @@ struct profile {
 	/* The profile is a heap snapshot: its samples count what was alive at its start (VALUE_LIVE_OBJECTS,
 	 * VALUE_LIVE_BYTES); objects and bytes are what was allocated since the process began. */
 	bool snapshot;
+	/* It is a snapshot of the objects that nothing referred to (VALUE_LOST), and duration_ns is how long the process was stopped
+	 * for it. */
+	bool unreachable;
 	/* of a snapshot: the number of the collection that it shows; 0: there was none yet; VALUE_UNMEASURED: its heap has no
 	 * collector, and what is freed is not alive at once */
 	int64_t collections;
@@ -299,15 +302,21 @@ void profile_drain(struct profile *profile);
 /* Returns the bytes that samples and their stacks take. */
 size_t profile_memory(const struct profile *profile);
 
-/* The values for objects and bytes that the samples estimate: allocated or, in a heap snapshot, alive. */
+/* The values for objects and bytes that the samples estimate: allocated or, in a heap snapshot, alive, or lost. */
 static inline enum profile_value profile_objects(const struct profile *profile)
 {
-	return profile->snapshot ? VALUE_LIVE_OBJECTS : VALUE_OBJECTS;
+	return profile->unreachable ? VALUE_LOST_OBJECTS : profile->snapshot ? VALUE_LIVE_OBJECTS : VALUE_OBJECTS;
 }
 
 static inline enum profile_value profile_bytes(const struct profile *profile)
 {
-	return profile->snapshot ? VALUE_LIVE_BYTES : VALUE_BYTES;
+	return profile->unreachable ? VALUE_LOST_BYTES : profile->snapshot ? VALUE_LIVE_BYTES : VALUE_BYTES;
+}
+
+/* The kind of the values that a table of the profile has. */
+static inline enum profile_value_kind profile_shown_kind(const struct profile *profile)
+{
+	return profile->unreachable ? VALUE_LOST : profile->snapshot ? VALUE_LIVE : VALUE_SHOWN;
 }
 
 /* Whether the process has Go's runtime, not libgoalloc. False if nothing is known of it. */

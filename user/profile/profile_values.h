@@ -18,6 +18,7 @@ enum profile_value_kind {
 	VALUE_OF_SITES = 1 << 3, /* baselines store it per site; their totals have all shown values */
 	VALUE_IN_BYTES = 1 << 4, /* a number of bytes, not of events */
 	VALUE_LIVE = 1 << 5,	 /* of heap snapshots only: what was alive at their instant */
+	VALUE_LOST = 1 << 6,	 /* of searches for lost objects only */
 };
 
 /*
@@ -45,7 +46,15 @@ enum profile_value_kind {
 	ROW(VALUE_LIVE_OBJECTS, VALUE_LIVE, "inuse_objects", "inuse-objects", "IN USE", "object in use",              \
 	    "objects in use", "inuse_objects", "count")                                                               \
 	ROW(VALUE_LIVE_BYTES, VALUE_LIVE | VALUE_IN_BYTES, "inuse_bytes", "inuse-bytes", "BYTES IN USE",              \
-	    "byte in use", "bytes in use", "inuse_space", "bytes")
+	    "byte in use", "bytes in use", "inuse_space", "bytes")                                                    \
+	ROW(VALUE_LOST_OBJECTS, VALUE_LOST, "lost_objects", "lost-objects", "LOST", "object lost directly",           \
+	    "objects lost directly", "lost_objects", "count")                                                         \
+	ROW(VALUE_LOST_BYTES, VALUE_LOST | VALUE_IN_BYTES, "lost_bytes", "lost-bytes", "BYTES", "byte lost directly", \
+	    "bytes lost directly", "lost_space", "bytes")                                                             \
+	ROW(VALUE_INDIRECT_OBJECTS, VALUE_LOST, "indirectly_lost_objects", "indirectly-lost-objects", "INDIRECTLY",   \
+	    "object lost indirectly", "objects lost indirectly", "indirectly_lost_objects", "count")                  \
+	ROW(VALUE_INDIRECT_BYTES, VALUE_LOST | VALUE_IN_BYTES, "indirectly_lost_bytes", "indirectly-lost-bytes",      \
+	    "BYTES", "byte lost indirectly", "bytes lost indirectly", "indirectly_lost_space", "bytes")
 
 #define PROFILE_VALUE_NAME(name, ...) name,
 enum profile_value { PROFILE_VALUES(PROFILE_VALUE_NAME) VALUE_COUNT };

@@ -89,7 +89,7 @@ static void write_instant(FILE *stream, const struct profile *profile)
 		snprintf(collection, sizeof(collection), "; there was no collection yet");
 	snprintf(text, sizeof(text), "%s%s%s%s", start, profile->rate == 1 ? "every allocation" : "one sample per ",
 		 profile->rate == 1 ? "" : terminal_bytes(bytes, profile->rate), collection);
-	fact(stream, "alive", text);
+	fact(stream, profile->unreachable ? "searched" : "alive", text);
 }
 
 static void write_check(FILE *stream, const struct profile *profile)
@@ -113,7 +113,10 @@ static void write_totals(FILE *stream, const struct render_html_page *page)
 
 	snprintf(text, sizeof(text), "%s objects, %s%s (%s)",
 		 terminal_number(objects, totals[profile_objects(page->profile)]),
-		 terminal_bytes(bytes, totals[profile_bytes(page->profile)]), page->profile->snapshot ? " in use" : "",
+		 terminal_bytes(bytes, totals[profile_bytes(page->profile)]),
+		 page->profile->unreachable ? " lost directly"
+		 : page->profile->snapshot  ? " in use"
+					    : "",
 		 page->profile->totals_exact ? "exact" : "estimated or incomplete");
 	fact(stream, "totals", text);
 }
@@ -141,7 +144,7 @@ static void write_warnings(FILE *stream, const struct render_html_page *page)
 /* What a page is about, before the name of the program. */
 static const char *subject(const struct profile *profile)
 {
-	return profile->snapshot ? "What is alive in" : "Allocations of";
+	return profile->unreachable ? "What is lost in" : profile->snapshot ? "What is alive in" : "Allocations of";
 }
 
 static void write_head(FILE *stream, const struct render_html_page *page)
@@ -249,8 +252,10 @@ static void write_class_table(FILE *stream, const struct report *classes)
 	static const enum profile_value recorded[] = {VALUE_OBJECTS, VALUE_BYTES, VALUE_REFILLS, VALUE_CENTRAL_GROWS,
 						      VALUE_COUNT};
 	static const enum profile_value alive[] = {VALUE_LIVE_OBJECTS, VALUE_LIVE_BYTES, VALUE_COUNT};
+	static const enum profile_value lost[] = {VALUE_LOST_OBJECTS, VALUE_LOST_BYTES, VALUE_INDIRECT_OBJECTS,
+						  VALUE_INDIRECT_BYTES, VALUE_COUNT};
 	bool snapshot = classes->profile->snapshot;
-	const enum profile_value *columns = snapshot ? alive : recorded;
+	const enum profile_value *columns = classes->profile->unreachable ? lost : snapshot ? alive : recorded;
 
 	if (!snapshot)
 		fputs("<p class=\"soft\">Internal waste: what is lost at the ends of the fresh spans (central grows) of a "

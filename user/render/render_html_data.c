@@ -89,9 +89,9 @@ static struct page_row row_at(const struct render_html_page *page, size_t at)
 int render_html_next_measure(const struct render_html_page *page, int value, bool of_classes)
 {
 	do
-		value = profile_value_next(value, page->profile->snapshot ? VALUE_LIVE
-						  : of_classes		  ? VALUE_SHOWN
-									  : VALUE_OF_SITES);
+		value = profile_value_next(value, page->profile->snapshot || of_classes
+							  ? profile_shown_kind(page->profile)
+							  : VALUE_OF_SITES);
 	while (value < VALUE_COUNT && !render_html_measures(page, value));
 	return value;
 }

@@ -203,12 +203,17 @@ void render_report_json(FILE *stream, const struct report *report, const struct 
 	json_add_integer(lost, "events", profile_lost_events(profile));
 	json_add_integer(lost, "stacks", profile_lost_stacks(profile));
 
-	json_document_begin(&document, stream, profile->snapshot ? "escapement.heap/1" : "escapement.report/2");
+	json_document_begin(&document, stream,
+			    profile->unreachable ? "escapement.unreachable/1"
+			    : profile->snapshot	 ? "escapement.heap/1"
+						 : "escapement.report/2");
 	json_document_member(&document, "target", json_target(profile));
 	if (profile->snapshot)
 		json_document_member(&document, "collections",
 				     profile->collections == VALUE_UNMEASURED ? cJSON_CreateNull()
 									      : json_number(profile->collections));
+	if (profile->unreachable)
+		json_document_member(&document, "stopped_ns", json_number(profile->duration_ns));
 	json_document_member(&document, "exact", exact);
 	json_document_member(&document, "rate",
 			     profile->rate == RATE_UNKNOWN ? cJSON_CreateNull() : json_number(profile->rate));

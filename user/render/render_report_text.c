@@ -93,6 +93,8 @@ static void print_recording(const struct writer *writer)
 		snprintf(rate, sizeof(rate), "%s", bursts);
 	else if (profile->rate == RATE_UNKNOWN)
 		snprintf(rate, sizeof(rate), "at a rate that the file does not say");
+	else if (profile->rate == 0 && profile->unreachable)
+		snprintf(rate, sizeof(rate), "without a heap profile");
 	else if (profile->rate == 0)
 		snprintf(rate, sizeof(rate), "rate 0 (slow paths only, no sampling)");
 	else if (profile->rate == 1)
@@ -101,7 +103,10 @@ static void print_recording(const struct writer *writer)
 		snprintf(rate, sizeof(rate), "one sample per %s", terminal_bytes(number, profile->rate));
 	if (profile->duration_ns > 0)
 		snprintf(duration, sizeof(duration), "%.3g s, ", (double)profile->duration_ns / 1e9);
-	if (profile->snapshot && profile->collections > 0)
+	if (profile->unreachable)
+		print_line(writer, "", "searched", "%s%s; stopped for %.3g ms", start, rate,
+			   (double)profile->duration_ns / 1e6);
+	else if (profile->snapshot && profile->collections > 0)
 		print_line(writer, "", "alive", "%s%s; as of collection %" PRId64, start, rate, profile->collections);
 	else if (profile->snapshot)
 		print_line(writer, "", "alive", "%s%s%s", start, rate,
@@ -125,7 +130,7 @@ static void print_totals(const struct writer *writer)
 						   terminal_number(number, total),
 						   total == 1 ? profile_values[i].singular : profile_values[i].plural);
 	}
-	if (report->profile->snapshot)
+	if (report->profile->snapshot && !report->profile->unreachable)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, " allocated since its %s",
 					   report->profile->collections == VALUE_UNMEASURED ? "heap profile began"
 											    : "start");
@@ -326,8 +331,7 @@ static bool shows_value(const struct writer *writer, enum profile_value value)
 
 	if (value == report->sort)
 		return true;
-	if (!(profile_values[value].kinds & (report->profile->snapshot ? VALUE_LIVE : VALUE_SHOWN)) ||
-	    !(report->measured & 1u << value))
+	if (!(profile_values[value].kinds & profile_shown_kind(report->profile)) || !(report->measured & 1u << value))
 		return false;
 	if (!(profile_values[value].kinds & VALUE_RARE))
 		return true;

@@ -44,10 +44,11 @@ static const struct offset_row {
 	  {"span_class", FROM(span_class), TO(span_class), IN_SPAN, 1},
 };
 
-/* The sizes of a description without them, and of one that has them but ends before version 2. */
+/* The sizes of a description without them, of one that has them but ends before version 2, and of the first of version 2. */
 enum {
 	FIRST_SIZE = offsetof(struct goalloc_description, heap_profile),
-	LATER_SIZE = offsetof(struct goalloc_description, ended)
+	LATER_SIZE = offsetof(struct goalloc_description, ended),
+	SECOND_SIZE = offsetof(struct goalloc_description, search),
 };
 
 /* Sets the reason of a refusal; the caller, which has the process's name, puts that in front. */
@@ -79,7 +80,7 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	uint32_t width = raw->span_alloc_count_width;
 	char expected[64];
 
-	uint32_t least = raw->version == 1 ? FIRST_SIZE : sizeof(*raw);
+	uint32_t least = raw->version == 1 ? FIRST_SIZE : SECOND_SIZE;
 
 	snprintf(expected, sizeof(expected), "1 to %d, the versions that this escapement reads",
 		 GOALLOC_DESCRIPTION_VERSION);
@@ -102,7 +103,7 @@ static int check(const struct goalloc_description *raw, struct goalloc_layout *l
 	layout->cache_size = raw->cache_size;
 	layout->span_count_width = width;
 	layout->tiny_span_class = raw->tiny_span_class;
-	layout->ended = layout->heap_profile = layout->spans = 0;
+	layout->ended = layout->heap_profile = layout->spans = layout->search = 0;
 	for (size_t i = 0; i < sizeof(offset_rows) / sizeof(offset_rows[0]); i++) {
 		if (check_offset(&offset_rows[i], raw, layout, refusal))
 			return -1;
@@ -121,6 +122,8 @@ static int check_later(const struct goalloc_description *raw, struct goalloc_lay
 	layout->spans = raw->spans;
 	if (raw->version > 1)
 		layout->ended = raw->ended;
+	if (raw->size >= sizeof(*raw))
+		layout->search = raw->search;
 	return 0;
 }
 
@@ -138,6 +141,14 @@ static int check_sizes(const uint16_t sizes[SIZE_CLASSES], struct error *refusal
 	return 0;
 }
 
+/* How much of a description of that size is known. */
+static size_t size_known(uint32_t size)
+{
+	return size >= sizeof(struct goalloc_description) ? sizeof(struct goalloc_description)
+	       : size >= SECOND_SIZE			  ? SECOND_SIZE
+							  : LATER_SIZE;
+}
+
 int goalloc_layout_read(struct goalloc_layout *layout, const struct target *target, uint64_t address, bool *ready,
 			struct error *refusal)
 {
@@ -147,8 +158,7 @@ int goalloc_layout_read(struct goalloc_layout *layout, const struct target *targ
 	if (target_read(target, address, &raw, FIRST_SIZE) || check(&raw, layout, refusal))
 		return -1;
 	if (raw.size >= LATER_SIZE &&
-	    (target_read(target, address, &raw, raw.size < sizeof(raw) ? LATER_SIZE : sizeof(raw)) ||
-	     check_later(&raw, layout, refusal)))
+	    (target_read(target, address, &raw, size_known(raw.size)) || check_later(&raw, layout, refusal)))
 		return -1;
 	if (!raw.class_sizes || !raw.heap_counters || !raw.caches || (raw.version > 1 && !raw.ended))
 		return 0;
@@ -156,5 +166,50 @@ int goalloc_layout_read(struct goalloc_layout *layout, const struct target *targ
 	    check_sizes(layout->class_sizes, refusal))
 		return -1;
 	*ready = true;
+	return 0;
+}
+
+/* --- what a search for lost objects needs --- */
+
+enum { QUEUE_MAX = 1 << 20, RECORD_MAX = 256 };
+
+int goalloc_search_read(struct goalloc_search *search, const struct goalloc_layout *layout, const struct target *target,
+			struct error *refusal)
+{
+	if (!layout->search)
+		return error_set(
+			refusal, STATUS_CANNOT_MEASURE,
+			"its libgoalloc is of an earlier version, which does not publish which objects are free");
+	if (target_read(target, layout->search, search, sizeof(*search)))
+		return -1;
+	if (search->size < sizeof(*search))
+		return refuse(refusal, "search.size", search->size, "that of version 2, or more");
+	if (search->span_size > GOALLOC_SPAN_MAX)
+		return refuse(refusal, "search.span_size", search->span_size, "at most 4096");
+	if (search->queue_length > QUEUE_MAX)
+		return refuse(refusal, "search.queue_length", search->queue_length, "at most 1048576");
+
+	const struct {
+		const char *name;
+		uint32_t offset, limit;
+	} offsets[] = {
+		{"search.span_owner", search->span_owner, search->span_size},
+		{"search.span_alloc_bits", search->span_alloc_bits, search->span_size},
+		{"search.span_free_bits", search->span_free_bits, search->span_size},
+		{"search.span_window", search->span_window, search->span_size},
+		{"search.span_held", search->span_held, search->span_size},
+		{"search.span_free_index", search->span_free_index, search->span_size},
+		{"search.span_tiny", search->span_tiny, search->span_size},
+		{"search.span_specials", search->span_specials, search->span_size},
+		{"search.span_idle_stacks", search->span_idle_stacks, search->span_size},
+		{"search.special_next", search->special_next, RECORD_MAX},
+		{"search.special_argument", search->special_argument, RECORD_MAX},
+		{"search.cache_tiny", search->cache_tiny, layout->cache_size},
+	};
+
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		if (offsets[i].limit < sizeof(uint64_t) || offsets[i].offset > offsets[i].limit - sizeof(uint64_t))
+			return refuse(refusal, offsets[i].name, offsets[i].offset, "an offset in its struct");
+	}
 	return 0;
 }

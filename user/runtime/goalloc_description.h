@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "goalloc_contract.h"
 #include "profile/size_class.h"
 #include "target/target.h"
 
@@ -34,6 +35,7 @@ struct goalloc_layout {
 	uint64_t heap_counters, caches; /* addresses, as in the description */
 	uint64_t ended;			/* the same; 0 before version 2, in which caches are linked by themselves */
 	uint64_t heap_profile, spans;	/* the same; 0 if this libgoalloc does not publish them */
+	uint64_t search;		/* the same */
 	uint32_t cache_size, cache_next, cache_sequence, cache_alloc, cache_class_counters, cache_pending;
 	uint32_t cache_tiny_objects, cache_tiny_blocks, cache_tiny_bytes;
 	uint32_t span_alloc_count, span_alloc_count_before_cache, span_count_width;
@@ -48,6 +50,13 @@ struct goalloc_layout {
  * and the text names the field; otherwise the memory could not be read (errno).
  */
 int goalloc_layout_read(struct goalloc_layout *layout, const struct target *target, uint64_t address, bool *ready,
+			struct error *refusal);
+
+/*
+ * Reads and checks what a search for lost objects needs. All offsets are such that 8 bytes there are inside of their struct:
+ * of a span, span_size <= GOALLOC_SPAN_MAX; of a record, 256 bytes; of a cache, cache_size. Fails like goalloc_layout_read().
+ */
+int goalloc_search_read(struct goalloc_search *search, const struct goalloc_layout *layout, const struct target *target,
 			struct error *refusal);
 
 #endif

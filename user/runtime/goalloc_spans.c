@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "base/unaligned.h"
 #include "goalloc_contract.h"
-#include "target/memory_blocks.h"
 
 enum { SPANS_MAX = 1 << 20, TRIES = 8 };
 
@@ -77,29 +76,52 @@ static size_t size_of(const struct goalloc_layout *layout)
 }
 
 /* Follows the list; dead spans are steps, too. */
-static int walk(const struct goalloc_layout *layout, const struct target *target, struct memory_blocks *memory,
-		struct heap_span **items, size_t *count, struct error *refusal)
+int goalloc_spans_walk(const struct goalloc_layout *layout, const struct target *target, struct memory_blocks *memory,
+		       size_t least, goalloc_span_visitor *visit, void *context, struct error *refusal)
 {
-	size_t size = size_of(layout), capacity = 0;
+	size_t size = size_of(layout);
 	uint8_t raw[GOALLOC_SPAN_MAX];
 	uint64_t address;
 
+	size = size > least ? size : least;
+	if (!layout->spans)
+		return error_set(refusal, STATUS_CANNOT_MEASURE,
+				 "its libgoalloc is of an earlier version, which does not publish its spans");
 	if (target_read(target, layout->spans, &address, sizeof(address)))
 		return -1;
 	for (int steps = 0; address; steps++) {
+		struct heap_span span;
+
 		if (steps == SPANS_MAX)
 			return error_set(refusal, STATUS_CANNOT_MEASURE,
 					 "its libgoalloc description leads by span_link to more than %d spans",
 					 SPANS_MAX);
-		if (*count == capacity) {
-			capacity = 2 * capacity + 64;
-			*items = memory_resize(*items, capacity, sizeof(**items));
-		}
-		if (read_span(layout, target, memory, address, raw, size, &(*items)[*count], refusal))
+		if (read_span(layout, target, memory, address, raw, size, &span, refusal))
 			return -1;
-		*count += (*items)[*count].state != HEAP_SPAN_DEAD;
+		if (span.state != HEAP_SPAN_DEAD && visit(context, address, raw, &span, refusal))
+			return -1;
 		address = load_u64(raw + layout->span_link);
 	}
+	return 0;
+}
+
+/* A list of spans while they are read. */
+struct span_list {
+	struct heap_span *items;
+	size_t count, capacity;
+};
+
+static int take(void *context, uint64_t address, const uint8_t *raw, const struct heap_span *span,
+		struct error *refusal)
+{
+	struct span_list *list = context;
+
+	(void)address, (void)raw, (void)refusal;
+	if (list->count == list->capacity) {
+		list->capacity = 2 * list->capacity + 64;
+		list->items = memory_resize(list->items, list->capacity, sizeof(*list->items));
+	}
+	list->items[list->count++] = *span;
 	return 0;
 }
 
@@ -107,17 +129,15 @@ int goalloc_spans_read(const struct goalloc_layout *layout, const struct target 
 		       size_t *count, struct error *refusal)
 {
 	struct memory_blocks *memory;
+	struct span_list list = {0};
 	int status;
 
-	*items = NULL;
-	*count = 0;
 	refusal->text[0] = 0;
 	target_allow(target);
-	if (!layout->spans)
-		return error_set(refusal, STATUS_CANNOT_MEASURE,
-				 "its libgoalloc is of an earlier version, which does not publish its spans");
 	memory = memory_blocks_new(target->reader);
-	status = walk(layout, target, memory, items, count, refusal);
+	status = goalloc_spans_walk(layout, target, memory, 0, take, &list, refusal);
+	*items = list.items;
+	*count = list.count;
 	memory_blocks_free(memory);
 	if (status && target->reader->spent && !refusal->text[0])
 		error_set(refusal, STATUS_CANNOT_MEASURE, "reading the spans of its libgoalloc takes too long");

@@ -16,6 +16,14 @@ void memory_allow(struct memory_reader *reader)
 	reader->failure = 0;
 }
 
+void memory_allow_bytes(struct memory_reader *reader, uint64_t bytes, double seconds)
+{
+	memory_allow(reader);
+	reader->bytes = bytes;
+	reader->deadline_ns = monotonic_ns() + (int64_t)(seconds * 1e9);
+	reader->cpu_end_ns = INT64_MAX;
+}
+
 static size_t size_of(const struct target_piece *pieces, size_t count)
 {
 	size_t size = 0;

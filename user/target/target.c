@@ -63,6 +63,7 @@ bool target_parse_mapping(const char *line, struct target_mapping *mapping, cons
 		   &at) < 7)
 		return false;
 	mapping->device = makedev(device_major, device_minor);
+	mapping->readable = permissions[0] == 'r';
 	mapping->writable = permissions[1] == 'w';
 	mapping->executable = permissions[2] == 'x';
 	*path = at ? line + at : "";

@@ -18,7 +18,7 @@
 struct target_mapping {
 	uint64_t start, limit, offset;
 	uint64_t device, inode; /* 0, 0: not a file */
-	bool executable, writable;
+	bool readable, writable, executable;
 	char *path; /* in the process's mount namespace, without " (deleted)"; "" for anonymous memory */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Programs with planted leaks, one a case: `leaks CASE` runs it and ends by a return from main(). What a case loses is for
+ * Programs with planted leaks, one a case: `leaks CASE PLUGIN` runs it and ends by a return from main(); `leaks all PLUGIN` runs all of
+ * them; with a third argument it says when it is ready, and waits for the end of its input before. What a case loses is for
  * LeakSanitizer, memcheck and libgoalloc to say; test_leaks.py sets their words side by side. Functions that allocate are
  * global and not inlined, so that each of the three can name them.
  */
@@ -419,8 +420,16 @@ int main(int count, char **arguments)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		if (count == 1)
 			puts(cases[i].name);
-		else if (strcmp(cases[i].name, arguments[1]) == 0)
+		else if (strcmp(cases[i].name, arguments[1]) == 0 || strcmp("all", arguments[1]) == 0)
 			cases[i].plant();
 	clear_stack();
+	if (count > 3) {
+		char byte;
+
+		if (write(1, "ready\n", 6) != 6)
+			return 1;
+		while (read(0, &byte, 1) > 0)
+			;
+	}
 	return 0;
 }

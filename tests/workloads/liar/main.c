@@ -6,6 +6,8 @@
  *
  *   field OFFSET SIZE VALUE   writes VALUE into SIZE bytes of its published description
  *   random SEED               writes random bytes into a third of its description, except the version
+ *   search SEED               publishes other offsets in a third of the fields that a search for lost objects needs
+ *   spans SEED                exchanges two words in a third of its spans; then it waits
  *   circle                    the list of caches is circular
  *   chain                     the list of caches has 8,000 entries of 64 KiB each
  *   torn                      each of 4,000 caches is permanently in the middle of a refill
@@ -113,22 +115,61 @@ static void run_probes(char *const *distances)
 	}
 }
 
+/* Writes random bytes into a third of a struct, from that offset on. */
+static void spoil(void *at, size_t from, size_t size)
+{
+	for (size_t i = from; i < size; i++) {
+		uint64_t word = random_word();
+
+		if (word % 3 == 0)
+			((char *)at)[i] = (char)(word >> 8);
+	}
+}
+
+/* Offsets that may be in a span, of the wrong fields. */
+static void spoil_search(struct goalloc_search *search)
+{
+	for (uint32_t *offset = &search->span_owner; offset <= &search->cache_tiny; offset++) {
+		if (random_word() % 3 == 0)
+			*offset = (uint32_t)(random_word() % (search->span_size / 8)) * 8;
+	}
+}
+
+/* Two words of a span each have the other's value. */
+static void spoil_spans(void)
+{
+	const struct goalloc_search *search = (const void *)(uintptr_t)description->search;
+	char *span;
+
+	memcpy(&span, (void *)(uintptr_t)description->spans, sizeof(span));
+	for (char *next; span; span = next) {
+		uint64_t *words = (uint64_t *)(void *)span, a = random_word() % (search->span_size / 8),
+			 b = random_word() % (search->span_size / 8), word = words[a];
+
+		memcpy(&next, span + description->span_link, sizeof(next));
+		if (random_word() % 3)
+			continue;
+		words[a] = words[b];
+		words[b] = word;
+		memcpy(span + description->span_link, &next, sizeof(next));
+	}
+}
+
 static void lie(int argc, char **argv)
 {
 	const char *name = argv[1];
 	uint64_t value = UINT64_MAX;
 
+	random_state = argc > 2 ? strtoull(argv[2], NULL, 0) * 2 + 1 : 1;
 	if (strcmp(name, "field") == 0 && argc > 4) {
 		value = strtoull(argv[4], NULL, 0);
 		memcpy((char *)description + atoi(argv[2]), &value, (size_t)atoi(argv[3]));
 	} else if (strcmp(name, "random") == 0) {
-		random_state = argc > 2 ? strtoull(argv[2], NULL, 0) * 2 + 1 : 1;
-		for (size_t i = offsetof(struct goalloc_description, tiny_span_class); i < sizeof(*description); i++) {
-			uint64_t word = random_word();
-
-			if (word % 3 == 0)
-				((char *)description)[i] = (char)(word >> 8);
-		}
+		spoil(description, offsetof(struct goalloc_description, tiny_span_class), sizeof(*description));
+	} else if (strcmp(name, "search") == 0) {
+		spoil_search((void *)(uintptr_t)description->search);
+	} else if (strcmp(name, "spans") == 0) {
+		spoil_spans();
 	} else if (strcmp(name, "circle") == 0) {
 		build_list(1000, 64 << 10, true, 0);
 	} else if (strcmp(name, "chain") == 0) {
@@ -153,7 +194,8 @@ int main(int argc, char **argv)
 	dl_iterate_phdr(find_description, NULL);
 	if (argc < 2 || !description)
 		return 2;
-	goalloc_free(goalloc_noscan(9));
+	for (size_t size = 8; size < 100000; size += size / 8)
+		goalloc_free(goalloc_scan(size));
 	page = (uintptr_t)description & -(uintptr_t)sysconf(_SC_PAGESIZE);
 	mprotect((void *)page, 2 * (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
 	lie(argc, argv);
@@ -161,6 +203,8 @@ int main(int argc, char **argv)
 		allocate_at_sites();
 	puts("ready");
 	fflush(stdout);
+	while (strcmp(argv[1], "spans") == 0)
+		pause();
 	random_state = 1;
 	for (unsigned size = 8;; size = size % 500 + 8) {
 		goalloc_free(goalloc_noscan(size));
