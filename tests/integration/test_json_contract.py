@@ -195,6 +195,24 @@ BASELINE = {
 }
 
 
+def names_of(shape):
+    """All members that a document of that shape may have."""
+    if isinstance(shape, Optional):
+        return names_of(shape.shape)
+    if isinstance(shape, list):
+        return names_of(shape[0])
+    if not isinstance(shape, dict):
+        return set()
+    return set(shape).union(*(names_of(inner) for inner in shape.values()))
+
+
+def test_every_member_of_a_document_is_in_the_documentation(t):
+    words = set(re.findall(r"[a-z_-]+", (harness.ROOT / "docs" / "json.md").read_text()))
+    for shape in (REPORT, *REPORT_KEYS.values(), ROW_BOUNDS, ESCAPES, DIFF, SIDE, AUDIT, GATE, GATE_SIDE, COMPARE, BASELINE):
+        missing = {name for name in names_of(shape) if name not in words and not re.search("_(min|max|low|high)$", name)}
+        assert not missing, f"docs/json.md has no {sorted(missing)}"
+
+
 def record(t, name, *arguments):
     """The seed programs at a rate, `--rounds` times."""
     harness.require_root()
