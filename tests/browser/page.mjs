@@ -55,10 +55,51 @@ async function values(tab, name) {
 	return tab.locator(`#work-table tbody td:nth-child(${at})`).evaluateAll(cells => cells.map(cell => Number(cell.dataset.value)));
 }
 
-test("the row with the most bytes comes first", async () => {
+// What the report says of each source line: its rows, whose sum the page shows.
+function reportLines() {
+	const lines = new Map();
+
+	for (const row of report.rows) {
+		const key = row.file && row.line ? `${row.file}:${row.line}` : lines.size;
+
+		lines.set(key, [...lines.get(key) ?? [], row]);
+	}
+	return [...lines.values()];
+}
+
+function sum(rows, key) {
+	return rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+}
+
+test("the line with the most bytes comes first", async () => {
 	const {tab, close} = await open();
 
-	same((await values(tab, bytes.name))[0], Math.max(...report.rows.map(row => row[bytes.key] ?? 0)), bytes.name);
+	same((await values(tab, bytes.name))[0], Math.max(...reportLines().map(rows => sum(rows, bytes.key))), bytes.name);
+	await close();
+});
+
+test("a line of several sites has their sum, and opens to them", async () => {
+	const {tab, trouble, close} = await open();
+	const folded = await tab.evaluate(() => data.has_verdicts ? [] : workList.lines.filter(line => line.rows.length > 1).map(line =>
+		[`${line.file}:${line.line}`, line.rows.length, line.values, line.id]));
+	const keys = await tab.evaluate(() => data.measures.map(measure => measure.key));
+
+	for (const [place, count, numbers] of folded) {
+		const rows = report.rows.filter(row => `${row.file}:${row.line}` === place);
+
+		same(count, rows.length, place);
+		same(numbers.map(value => value ?? 0), keys.map(key => sum(rows, key)), place);
+	}
+	if (folded.length) {
+		const id = folded[0][3], before = await tab.locator("#work-table tbody tr").count();
+
+		await tab.evaluate(wanted => { workList.shown = workList.lines.length; workList.open.add(wanted); workList.draw(); }, id);
+		same(await tab.locator("#work-table tbody tr.member").count(), folded[0][1], "rows of the line");
+		same(await tab.locator(`#${id} button`).getAttribute("aria-expanded"), "true", "expanded");
+		same(before > 0, true, "lines");
+	}
+	same(await tab.evaluate(() => workList.lines.reduce((total, line) => total + line.rows.length, 0)), report.rows.length, "rows");
+	same(trouble, [], "trouble");
 	await close();
 });
 
@@ -124,6 +165,10 @@ test("a row opens with the keyboard, shows its stacks, and leads to the flame gr
 	await tab.locator("#work-table tbody button.open").first().focus();
 	await tab.keyboard.press("Enter");
 	same(await tab.locator("#work-table tbody button.open").first().getAttribute("aria-expanded"), "true", "expanded");
+	if (await tab.locator(".member").count()) { // a line of several sites: its first one
+		await tab.locator(".member button.open").first().focus();
+		await tab.keyboard.press("Enter");
+	}
 	await tab.locator(".details summary").first().click();
 	const link = tab.locator(".details a", {hasText: "in the flame graph"}).first();
 	const node = Number((await link.getAttribute("href")).replace("#frame-", ""));

@@ -12,6 +12,7 @@
  *   measures        [{key, name, bytes: whether it counts bytes}…]: what `values` lists, in this order
  *   main            the key of the measure that comes first: bytes, or bytes in use of a heap snapshot
  *   totals          values of the recording
+ *   result_words    what the compiler's names of results without a name mean
  *   rows            the work list: {id, verdict, file, line, function, via, call, type, words, reason, values, before,
  *                   bounds: {measure: [low, high]}, owner, allocating: frames, annotations, inlined_at}
  *   verdicts        [{name, rows}…]

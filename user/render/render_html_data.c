@@ -475,6 +475,7 @@ void render_html_data(FILE *stream, const struct render_html_page *page, const s
 	write_measures(writer, page, true);
 	json_write_text(writer, "main", profile_values[profile_bytes(page->profile)].key);
 	write_values(writer, "totals", page, page->sites->totals);
+	json_write_text(writer, "result_words", escape_result_words);
 	json_write_bool(writer, "has_verdicts", page->audit != NULL);
 	json_write_bool(writer, "has_before", page->before != NULL);
 	if (page->audit)

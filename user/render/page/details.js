@@ -9,6 +9,8 @@ function annotationDetails(annotation) {
 
 	if (annotation.flow?.length)
 		parts.push(flowGraph(annotation.flow));
+	if (/~r\d/i.test(JSON.stringify(annotation)))
+		parts.push(make("p", {class: "soft"}, data.result_words));
 	return parts;
 }
 
@@ -59,9 +61,12 @@ function lineMargins(file) {
 	for (const row of data.rows) {
 		if (row.file !== file || !row.values)
 			continue;
-		const line = margins.get(row.line) ?? {values: data.measures.map(() => 0), words: new Set()};
+		const line = margins.get(row.line) ?? {values: data.measures.map(() => null), words: new Set()};
 
-		row.values.forEach((value, index) => line.values[index] += value ?? 0);
+		row.values.forEach((value, index) => {
+			if (value !== null) // what was not measured is not 0
+				line.values[index] = (line.values[index] ?? 0) + value;
+		});
 		if (row.words)
 			line.words.add(row.words);
 		margins.set(row.line, line);

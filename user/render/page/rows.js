@@ -1,5 +1,31 @@
-// The work list: a table whose rows can be sorted, filtered and opened.
+// The work list: a table of source lines that can be sorted, filtered and opened. A line that allocates in several ways is
+// several rows of the data; it has their sum, and opens to them.
 const rowsAtATime = 50;
+
+// The sum of what was measured. It has no interval of its own: that does not follow from those of its rows.
+function sumOf(rows, member) {
+	return data.measures.map((measure, index) => {
+		const known = rows.map(row => row[member]?.[index]).filter(value => value !== null && value !== undefined);
+
+		return known.length ? known.reduce((sum, value) => sum + value, 0) : null;
+	});
+}
+
+// Rows of one verdict and source line. A row without a place, or that allocates nothing, is a line of its own.
+function linesOf(rows) {
+	const lines = new Map();
+
+	for (const row of rows) {
+		const folds = row.file && row.line && row.values?.some(value => value > 0);
+		const key = folds ? `${row.verdict}\n${row.file}\n${row.line}` : row.id;
+
+		lines.get(key)?.push(row) ?? lines.set(key, [row]);
+	}
+	return [...lines.values()].map(members => members.length === 1 ? {...members[0], rows: members} : {
+		id: `line-${members[0].id}`, rows: members, verdict: members[0].verdict, file: members[0].file, line: members[0].line,
+		values: sumOf(members, "values"), before: members.some(row => row.before) ? sumOf(members, "before") : undefined,
+	});
+}
 
 class WorkList {
 	constructor(section) {
@@ -9,8 +35,9 @@ class WorkList {
 		this.text = "";
 		this.verdict = "";
 		this.shown = rowsAtATime;
-		this.texts = data.rows.map(row => [row.function, row.file && `${row.file}:${row.line}`, row.via, row.call, row.type,
-			row.verdict, row.words].filter(Boolean).join("\n").toLowerCase());
+		this.lines = linesOf(data.rows);
+		this.texts = this.lines.map(line => line.rows.map(row => [row.function, row.file && `${row.file}:${row.line}`, row.via,
+			row.call, row.type, row.verdict, row.words].filter(Boolean).join("\n")).join("\n").toLowerCase());
 		this.status = make("p", {class: "soft", role: "status"});
 		this.body = make("tbody");
 		this.more = make("button", {type: "button", onclick: () => { this.shown += rowsAtATime; this.draw(); }});
@@ -74,11 +101,16 @@ class WorkList {
 		const direction = this.sort.descending ? -1 : 1;
 		const list = [];
 
-		for (let index = 0; index < data.rows.length; index++)
+		for (let index = 0; index < this.lines.length; index++)
 			if ((!this.text || this.texts[index].includes(this.text)) &&
-			    (!this.verdict || data.rows[index].verdict === this.verdict))
-				list.push(data.rows[index]);
+			    (!this.verdict || this.lines[index].verdict === this.verdict))
+				list.push(this.lines[index]);
+		return this.sorted(list, column, direction);
+	}
+
+	sorted(list, column, direction) {
 		const keys = new Map(list.map(row => [row, column.get(row)]));
+
 		return list.sort((a, b) => {
 			const left = keys.get(a), right = keys.get(b);
 
@@ -94,17 +126,38 @@ class WorkList {
 
 			heading.setAttribute("aria-sort", sorted ? this.sort.descending ? "descending" : "ascending" : "none");
 		}
-		this.body.replaceChildren(...list.slice(0, this.shown).flatMap(row => this.rowElements(row)));
-		this.status.textContent = `${countText(list.length)} of ${countText(data.rows.length)} rows` +
+		this.body.replaceChildren(...list.slice(0, this.shown).flatMap(line => this.lineElements(line)));
+		this.status.textContent = `${countText(list.length)} of ${countText(this.lines.length)} lines` +
 			(list.length > this.shown ? `, the first ${countText(this.shown)} shown` : "");
 		this.more.hidden = list.length <= this.shown;
 		this.more.textContent = `Show ${countText(Math.min(rowsAtATime, list.length - this.shown))} more`;
 	}
 
-	rowElements(row) {
+	lineElements(line) {
+		if (line.rows.length === 1)
+			return this.rowElements(line.rows[0]);
+		const open = this.open.has(line.id);
+		const place = `${line.file}:${line.line}`;
+		const heading = make("tr", {id: line.id},
+			...(data.has_verdicts ? [make("td", {}, line.verdict)] : []),
+			make("td", {class: "place"}, make("button", {class: "open code", type: "button", "aria-expanded": String(open), title: place,
+				onclick: () => this.toggle(line)}, `${shortFile(line.file)}:${line.line}`),
+				make("span", {class: "range"}, `${countText(line.rows.length)} sites`)),
+			make("td"),
+			...data.measures.map((measure, index) => this.numberCell(line, measure, index)),
+			...(data.has_verdicts ? [make("td")] : []));
+		const main = Math.max(0, data.measures.findIndex(measure => measure.key === data.main));
+
+		if (!open)
+			return [heading];
+		return [heading, ...this.sorted([...line.rows], {get: row => row.values?.[main] ?? -1}, -1).flatMap(row =>
+			this.rowElements(row, "member"))];
+	}
+
+	rowElements(row, kind = null) {
 		const open = this.open.has(row.id);
 		const place = row.file ? `${row.file}:${row.line}` : row.function ?? "unknown";
-		const elements = [make("tr", {id: row.id},
+		const elements = [make("tr", {id: row.id, class: kind},
 			...(data.has_verdicts ? [make("td", {}, row.verdict)] : []),
 			make("td", {class: "place"}, make("button", {class: "open code", type: "button", "aria-expanded": String(open), title: place,
 				onclick: () => this.toggle(row)}, row.file ? `${shortFile(row.file)}:${row.line}` : place),
@@ -126,6 +179,8 @@ class WorkList {
 
 		return make("td", {class: "number", "data-value": value === null ? "" : String(value)},
 			measureText(measure, value),
+			row.rows?.some(each => each.bounds?.[measure.key]) && row.rows.length > 1
+				? make("span", {class: "range"}, "sum of estimates, interval unknown") : null,
 			bounds ? make("span", {class: "range"}, `${measureText(measure, bounds[0])} to ${bounds[1] === null ? "?" : measureText(measure, bounds[1])}`) : null,
 			before === undefined ? null : make("span", {class: `range ${value > before ? "worse" : value < before ? "better" : ""}`},
 				`before ${measureText(measure, before)}`),
@@ -141,16 +196,18 @@ class WorkList {
 
 	// Opens the row of a link.
 	reveal(id) {
-		const row = data.rows.find(each => each.id === id);
+		const line = this.lines.find(each => each.rows.some(row => row.id === id));
 
-		if (!row)
+		if (!line)
 			return;
 		this.open.add(id);
+		if (line.rows.length > 1)
+			this.open.add(line.id);
 		this.text = this.verdict = "";
 		this.section.querySelector("#filter").value = "";
 		if (data.has_verdicts)
 			this.section.querySelector("#verdict").value = "";
-		this.shown = Math.max(this.shown, this.chosen().indexOf(row) + 1);
+		this.shown = Math.max(this.shown, this.chosen().indexOf(line) + 1);
 		this.draw();
 		document.getElementById(id).scrollIntoView();
 	}
