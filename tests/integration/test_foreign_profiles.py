@@ -4,6 +4,9 @@
 import gzip
 import http.client
 import json
+import pathlib
+import shutil
+import subprocess
 
 import go_programs
 import harness
@@ -101,6 +104,13 @@ def test_what_is_no_profile_is_called_what_it_is(t):
     contains(refused(t, b"heap profile:  1: 2 [ 1: 2] @ heapprofile\n"), "as text")
     contains(refused(t, make([("objects", "count"), ("space", "bytes")], [5, 640])), "it has objects, space, but neither")
     contains(refused(t, b""), "is empty")
+    for tool in ("zstd", "xz", "bzip2"):
+        if shutil.which(tool):
+            contains(refused(t, subprocess.run([tool, "-c"], input=one, capture_output=True, check=True).stdout), f"compressed by {tool}")
+    contains(refused(t, pathlib.Path("/bin/true").read_bytes()), "is a program, not a profile")
+    contains(refused(t, b"goroutine profile: total 4\n"), "is a goroutine profile as text")
+    contains(refused(t, b"# example.com/p\n./a.go:3:6: can inline f\n"), "'escapement escapes'")
+    contains(refused(t, make([*BOTH, BOTH[1]], [5, 640, 7])), "has alloc_space twice")
 
 
 def test_two_profiles_in_one_file_are_two(t):

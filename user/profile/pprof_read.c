@@ -208,8 +208,13 @@ static int read_types(struct reader *reader)
 						 reader->source->name, name, unit);
 			if (!factor)
 				continue;
-			if (reader->columns.index[value] >= 0 && pprof_tables_concatenated(&reader->tables))
-				return -1;
+			if (reader->columns.index[value] >= 0) {
+				if (pprof_tables_concatenated(&reader->tables))
+					return -1;
+				return error_set(reader->source->error, STATUS_USAGE,
+						 "profile '%s' has %s twice, and does not say which of them counts",
+						 reader->source->name, name);
+			}
 			reader->columns.index[value] = (int)i;
 			reader->profile->stored |= 1u << value;
 			reader->columns.unit[value] = factor;

@@ -66,6 +66,14 @@ static const struct {
 	{"heap_v2/", "a heap profile of jemalloc: it says what is in use, not what was allocated"},
 	{"{\"head\":", "a heap profile of V8: it says what is in use, not what was allocated"},
 	{"\x1f\x8b", "compressed twice: gunzip it once"},
+	{"\x28\xb5\x2f\xfd", "compressed by zstd: decompress it with 'zstd -d'"},
+	{"\xfd\x37zXZ", "compressed by xz: decompress it with 'xz -d'"},
+	{"BZh", "compressed by bzip2: decompress it with 'bzip2 -d'"},
+	{"\x7f\x45LF", "a program, not a profile: record it with 'escapement record -- PROGRAM'"},
+	{"PERFILE2", "a recording of perf, which does not count allocations"},
+	{"goroutine profile:", "a goroutine profile as text: it does not count allocations"},
+	{"<!DOCTYPE html", "a web page: is it the index of /debug/pprof/? the profile is /debug/pprof/allocs"},
+	{"# ", "compiler output, it seems: give it to 'escapement escapes', or to 'audit --escape'"},
 };
 
 int pprof_source_truncated(const struct pprof_source *source)

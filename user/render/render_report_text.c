@@ -115,6 +115,18 @@ static void print_recording(const struct writer *writer)
 		print_line(writer, "", "recorded", "%s%s%s", start, duration, rate);
 }
 
+static bool measures_objects(const struct writer *writer)
+{
+	return writer->report->measured & 1u << profile_objects(writer->report->profile);
+}
+
+/* Whether rows are another tool's estimates: without the samples behind them. */
+static bool is_foreign(const struct writer *writer)
+{
+	return !writer->report->rows_exact && measures_objects(writer) &&
+	       !(writer->report->measured & 1u << VALUE_SAMPLES);
+}
+
 static void print_totals(const struct writer *writer)
 {
 	const struct report *report = writer->report;
@@ -137,6 +149,7 @@ static void print_totals(const struct writer *writer)
 	print_line(writer, "", "totals", "%s (%s)", length ? text : "not measured",
 		   report->profile->totals_exact ? "exact"
 		   : report->totals_have_bounds	 ? "estimated"
+		   : is_foreign(writer)		 ? "as the file has them"
 						 : "incomplete");
 	if (report->totals_have_bounds && report->bounds.objects_low < report->bounds.objects_high)
 		print_line(writer, "", "", "between %" PRId64 " and %" PRId64 " %s (95 %% interval)",
@@ -171,11 +184,6 @@ static void print_selection(const struct writer *writer)
 		   selection->focus && selection->callers ? " and " : "",
 		   selection->focus && selection->callers ? selection->callers : "", text,
 		   report->rows_exact ? "exact" : "estimated");
-}
-
-static bool measures_objects(const struct writer *writer)
-{
-	return writer->report->measured & 1u << profile_objects(writer->report->profile);
 }
 
 /* Counts the samples whose stacks were deeper than the limit. */
@@ -231,7 +239,7 @@ static void print_trust(const struct writer *writer)
 	else
 		print_line(writer, "", "rows",
 			   profile->rows_least ? "lower bounds: the warnings say what is in no row"
-			   : measures_objects(writer) && !(writer->report->measured & 1u << VALUE_SAMPLES)
+			   : is_foreign(writer)
 				   ? "estimates, as the file has them, without intervals"
 			   : profile_bursts(profile).count   ? "estimated from bursts, with 95 %% intervals of objects"
 			   : profile_bursts(profile).present ? "counted, all the time but the recording's very edges"
