@@ -356,6 +356,13 @@ struct audit_positions audit_index_line(const struct audit_index *index, const s
 				 : position_table_line(&index->allocations, number, frame->line);
 }
 
+struct audit_positions audit_index_of_file(const struct audit_index *index, const struct profile_frame *frame)
+{
+	uint32_t number = file_number(index, frame->file);
+
+	return number == NO_FILE ? (struct audit_positions){NULL, 0} : position_table_file(&index->allocations, number);
+}
+
 struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame)
 {
 	uint32_t number = file_number(index, frame->file);

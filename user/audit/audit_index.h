@@ -41,6 +41,8 @@ void audit_index_free(struct audit_index *index);
 struct audit_positions audit_index_all(const struct audit_index *index);
 /* Returns the positions on a frame's line; none if the output does not have its file. */
 struct audit_positions audit_index_line(const struct audit_index *index, const struct profile_frame *frame);
+/* Returns the positions in a frame's file. */
+struct audit_positions audit_index_of_file(const struct audit_index *index, const struct profile_frame *frame);
 /* Returns the calls on a frame's line that were inlined there. The index is built at the first call, because few audits
  * need it. */
 struct audit_positions audit_index_calls(struct audit_index *index, const struct profile_frame *frame);

@@ -81,6 +81,36 @@ static void collect(struct audit_matcher *matcher, const struct profile_frame *f
 	}
 }
 
+/* Whether the explanation of an annotation passes a line of its file. */
+static bool flows_through(const struct escape_annotation *annotation, uint32_t line)
+{
+	for (uint32_t i = 0; i < annotation->flow_count; i++) {
+		const struct escape_flow *flow = &annotation->flows[i];
+
+		for (uint32_t j = 0; j < flow->step_count; j++) {
+			if (flow->steps[j].line == line && strcmp(flow->steps[j].file, annotation->file) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A slice that began on the stack moves to the heap where it leaves the function (Go 1.26). Of that line only the
+ * explanation of the append or make speaks, which is elsewhere: "from return out (return) at a.go:20:2". */
+static void collect_moved(struct audit_matcher *matcher, const struct profile_frame *frame, const struct call *call,
+			  struct candidates *candidates)
+{
+	struct audit_positions file = audit_index_of_file(matcher->index, frame);
+
+	for (size_t i = 0; i < file.count; i++) {
+		const struct escape_annotation *annotation = &matcher->output->annotations[file.first[i].annotation];
+
+		if (annotation->kind == ESCAPE_ESCAPES && call_fits(call, annotation) &&
+		    flows_through(annotation, frame->line))
+			append(candidates, annotation);
+	}
+}
+
 /* Keeps the candidates of the highest rank; all of them if no rank is above 0. */
 static void narrow(struct candidates *candidates, int (*rank)(const struct escape_annotation *, const void *),
 		   const void *argument)
@@ -277,6 +307,8 @@ void audit_match(struct audit_matcher *matcher, const struct group *group, struc
 	bool from_callee = false;
 
 	collect(matcher, &group->chain[group->length - 1], &call, matched);
+	if (!matched->count && call.family & CALL_MOVE)
+		collect_moved(matcher, &group->chain[group->length - 1], &call, matched);
 	own->count = 0;
 	if (group->length > 1) {
 		collect(matcher, &group->chain[0], &call, own);
